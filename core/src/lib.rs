@@ -1,0 +1,3 @@
+//! The engine of ECS Scheduler.
+
+pub mod schedule;

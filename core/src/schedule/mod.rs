@@ -1,0 +1,1 @@
+//! When to look: schedules, their spellings and their ticks.
