@@ -1,3 +1,39 @@
 //! The engine of ECS Scheduler.
 
+pub mod clock;
+pub mod decide;
+pub mod event;
+pub mod fault;
+pub mod firing;
+pub mod job;
+pub mod launcher;
+pub mod policy;
+pub mod registry;
+pub mod scaling;
 pub mod schedule;
+pub mod store;
+pub mod task;
+pub mod trigger;
+
+pub use async_trait::async_trait;
+pub use clock::{Clock, SystemClock};
+pub use decide::{
+    Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
+};
+pub use event::{EVENT_BUFFER, Event};
+pub use fault::FaultKind;
+pub use firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
+pub use jiff::Timestamp;
+pub use job::{Job, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension};
+pub use launcher::{
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, StartedTask,
+};
+pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
+pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType};
+pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
+pub use store::{
+    Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers,
+    Retention, Settled, Settlement, Store, StoreError,
+};
+pub use task::{Override, Population, TaskId, TaskPhase, TaskSpec, TaskState};
+pub use trigger::{EvalContext, Evaluation, Observation, Tick, Trigger, TriggerError};

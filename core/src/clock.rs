@@ -1,0 +1,24 @@
+//! What time it is; waiting is tokio's, so that a paused runtime moves both.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// Tells the wall-clock time.
+///
+/// Every module that needs the time takes a clock; nothing else may read it (`clippy.toml` bans the calls).
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Returns the present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the real clock is read")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,245 @@
+//! From demand to a number: one pure function, and the ledger that explains it.
+
+mod outcome;
+mod record;
+
+pub use outcome::Outcome;
+pub use record::{DecisionDraft, DecisionId, DecisionRecord, TickSpan};
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Mode, Overlap};
+use crate::scaling::{Demand, Scaling};
+
+#[cfg(test)]
+mod tests;
+
+/// Everything that a decision depends on.
+#[derive(Debug, Clone)]
+pub struct DecisionInput<'a> {
+    /// What the trigger concluded.
+    pub demand: Demand,
+    /// Why, in the trigger's words.
+    pub because: &'a str,
+    /// The job's bounds.
+    pub scaling: Scaling,
+    /// How demand becomes a number.
+    pub mode: Mode,
+    /// What to do about tasks that still run.
+    pub overlap: Overlap,
+    /// How many of the job's own tasks are pending or running, or are being started.
+    pub busy: u32,
+    /// How much of the job's cooldown is left, if any is.
+    pub cooldown: Option<Duration>,
+    /// How many tasks the installation can still start, where that is bounded.
+    pub budget: Option<u32>,
+}
+
+/// How many tasks to launch, why, and what the tick's outcome is if all goes well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// How many tasks to start.
+    pub launch: u32,
+    /// Whether the tasks that run are to be stopped first.
+    pub replace: bool,
+    /// The outcome: [`Outcome::Pending`] when something is to be launched.
+    pub outcome: Outcome,
+    /// The ledger, in the order in which the rules were applied. Rules that change nothing leave no step.
+    pub steps: Vec<Step>,
+}
+
+/// A rule of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rule {
+    /// What the world asks for.
+    Demand,
+    /// `taskCount`.
+    Floor,
+    /// `maxCount`, or the installation's bound.
+    Cap,
+    /// How the mode counts.
+    Mode,
+    /// What already runs.
+    Overlap,
+    /// Too soon after the last firing.
+    Cooldown,
+    /// The installation's budget.
+    Budget,
+    /// What is launched.
+    Need,
+}
+
+impl Rule {
+    /// Returns the name used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Floor => "floor",
+            Self::Cap => "cap",
+            Self::Mode => "mode",
+            Self::Overlap => "overlap",
+            Self::Cooldown => "cooldown",
+            Self::Budget => "budget",
+            Self::Need => "need",
+        }
+    }
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The rule that was applied.
+    pub rule: Rule,
+    /// The number before it.
+    pub before: u32,
+    /// The number after it.
+    pub after: u32,
+    /// Why.
+    pub because: String,
+}
+
+impl fmt::Display for Decision {
+    /// Writes the ledger in one line: `1150 messages ÷ 100 per task, rounded up → 12; at most maxCount 10 → 10; …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{} → {}", step.because, step.after)?;
+        }
+        Ok(())
+    }
+}
+
+/// Decides how many tasks to launch: the only place where such a number is made.
+///
+/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, budget, need. `busy` counts the
+/// job's own tasks only.
+///
+/// # Example
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use ecs_scheduler_core::{decide, DecisionInput, Demand, Mode, Overlap, Scaling};
+/// let decision = decide(&DecisionInput {
+///     demand: Demand::Tasks(NonZeroU32::new(12).unwrap()),
+///     because: "1150 messages ÷ 100 per task, rounded up",
+///     scaling: Scaling { cap: NonZeroU32::new(10), ..Scaling::default() },
+///     mode: Mode::Total,
+///     overlap: Overlap::TopUp,
+///     busy: 4,
+///     cooldown: None,
+///     budget: None,
+/// });
+/// assert_eq!(decision.launch, 6);
+/// assert_eq!(
+///     decision.to_string(),
+///     "1150 messages ÷ 100 per task, rounded up → 12; at most maxCount 10 → 10; less 4 already pending or running → 6"
+/// );
+/// ```
+#[must_use]
+pub fn decide(input: &DecisionInput<'_>) -> Decision {
+    let mut ledger = Ledger::open(input);
+    if ledger.now == 0 {
+        return ledger.close(Outcome::Idle, false);
+    }
+    let wanted = ledger.now;
+    let limit = input.scaling.limit();
+    if wanted > limit {
+        let name = if input.scaling.cap.is_some_and(|cap| cap <= input.scaling.ceiling) {
+            "maxCount"
+        } else {
+            "ECSS_MAX_TASKS"
+        };
+        ledger.step(Rule::Cap, limit, format!("at most {name} {limit}"));
+    }
+    let capped = wanted > limit;
+    let (outcome, replace) = ledger.overlap(input, limit, capped);
+    if ledger.now == 0 {
+        return ledger.close(outcome, false);
+    }
+    if let Some(left) = input.cooldown {
+        let seconds = left.as_secs_f64().ceil();
+        ledger.step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
+        return ledger.close(Outcome::Cooldown, false);
+    }
+    if let Some(budget) = input.budget.filter(|budget| *budget < ledger.now) {
+        ledger.step(Rule::Budget, budget, format!("the budget leaves {budget}"));
+        if budget == 0 {
+            return ledger.close(Outcome::Budget, false);
+        }
+    }
+    ledger.close(Outcome::Pending, replace)
+}
+
+struct Ledger {
+    now: u32,
+    steps: Vec<Step>,
+}
+
+impl Ledger {
+    fn open(input: &DecisionInput<'_>) -> Self {
+        let floor = input.scaling.floor;
+        let asked = match input.demand {
+            Demand::Idle => 0,
+            Demand::Floor => floor.get(),
+            Demand::Tasks(n) => n.get(),
+        };
+        let mut ledger = Self { now: 0, steps: Vec::with_capacity(3) };
+        ledger.step(Rule::Demand, asked, input.because.to_owned());
+        if asked > 0 && asked < floor.get() {
+            ledger.step(Rule::Floor, floor.get(), format!("at least taskCount {floor}"));
+        }
+        ledger
+    }
+
+    fn step(&mut self, rule: Rule, after: u32, because: String) {
+        self.steps.push(Step { rule, before: self.now, after, because });
+        self.now = after;
+    }
+
+    /// Applies the overlap policy and returns the outcome in case nothing is left, and whether tasks are replaced.
+    fn overlap(&mut self, input: &DecisionInput<'_>, limit: u32, capped: bool) -> (Outcome, bool) {
+        let busy = input.busy;
+        if busy == 0 {
+            return (Outcome::Satisfied, false);
+        }
+        match input.overlap {
+            Overlap::TopUp => {
+                let need = self.now.saturating_sub(busy);
+                self.step(Rule::Overlap, need, format!("less {busy} already pending or running"));
+                (if capped { Outcome::Capped } else { Outcome::Satisfied }, false)
+            }
+            Overlap::Skip => {
+                self.step(Rule::Overlap, 0, format!("skipped, {busy} still pending or running"));
+                (Outcome::SkippedOverlap, false)
+            }
+            Overlap::Allow => {
+                let room = limit.saturating_sub(busy);
+                if room < self.now {
+                    self.step(
+                        Rule::Overlap,
+                        room,
+                        format!("beside {busy} pending or running, at most {limit}"),
+                    );
+                }
+                (Outcome::Capped, false)
+            }
+            Overlap::Replace => {
+                self.step(Rule::Overlap, self.now, format!("replacing {busy} pending or running"));
+                (Outcome::Satisfied, true)
+            }
+        }
+    }
+
+    fn close(self, outcome: Outcome, replace: bool) -> Decision {
+        Decision { launch: self.now, replace, outcome, steps: self.steps }
+    }
+}

@@ -1,0 +1,123 @@
+//! How a tick ended.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How a tick ended. Every tick of every job has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A firing is under way; replaced by what comes of it.
+    Pending,
+    /// Every task asked for was started.
+    Launched,
+    /// Some of the tasks were started, the others refused.
+    Partial,
+    /// Enough tasks were running already.
+    Satisfied,
+    /// The condition did not hold.
+    Idle,
+    /// More was asked for than the cap allows, and the cap was reached.
+    Capped,
+    /// The job was suspended, or the brake was on.
+    Suspended,
+    /// Earlier tasks still ran and the job does not overlap.
+    SkippedOverlap,
+    /// Too soon after the last firing.
+    Cooldown,
+    /// The installation's budget was used up.
+    Budget,
+    /// Folded into a later tick.
+    Coalesced,
+    /// Too late when the scheduler got to it.
+    Missed,
+    /// The trigger could not be evaluated.
+    SourceError,
+    /// What already runs could not be learnt.
+    LiveUnknown,
+    /// Nothing was started, and no further attempt is made.
+    LaunchFailed,
+    /// The launch policy forbids it.
+    Denied,
+    /// It cannot be learnt whether tasks were started.
+    Unknown,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 17] = [
+        Self::Pending,
+        Self::Launched,
+        Self::Partial,
+        Self::Satisfied,
+        Self::Idle,
+        Self::Capped,
+        Self::Suspended,
+        Self::SkippedOverlap,
+        Self::Cooldown,
+        Self::Budget,
+        Self::Coalesced,
+        Self::Missed,
+        Self::SourceError,
+        Self::LiveUnknown,
+        Self::LaunchFailed,
+        Self::Denied,
+        Self::Unknown,
+    ];
+
+    /// Tells whether ticks with this outcome are kept as one row with a count while they follow each other.
+    #[must_use]
+    pub const fn folds(self) -> bool {
+        !matches!(
+            self,
+            Self::Pending
+                | Self::Launched
+                | Self::Partial
+                | Self::LaunchFailed
+                | Self::Denied
+                | Self::Unknown
+        )
+    }
+
+    /// Returns the name used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Launched => "launched",
+            Self::Partial => "partial",
+            Self::Satisfied => "satisfied",
+            Self::Idle => "idle",
+            Self::Capped => "capped",
+            Self::Suspended => "suspended",
+            Self::SkippedOverlap => "skipped_overlap",
+            Self::Cooldown => "cooldown",
+            Self::Budget => "budget",
+            Self::Coalesced => "coalesced",
+            Self::Missed => "missed",
+            Self::SourceError => "source_error",
+            Self::LiveUnknown => "live_unknown",
+            Self::LaunchFailed => "launch_failed",
+            Self::Denied => "denied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| {
+            format!("unknown outcome \"{text}\"; one of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Decisions as the journal keeps them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Step};
+use crate::firing::FiringId;
+use crate::job::{JobId, JobUid};
+use crate::scaling::Demand;
+use crate::trigger::Observation;
+
+/// Names a decision: its place in the journal, newer is greater. 0 until a store gave it one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DecisionId(pub u64);
+
+/// A stretch of ticks of one job that share an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TickSpan {
+    /// The oldest nominal tick.
+    pub first: Timestamp,
+    /// The newest nominal tick.
+    pub last: Timestamp,
+    /// How many ticks; 0 for a firing by hand, which belongs to no tick.
+    pub count: u64,
+}
+
+/// A decision about to be recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionDraft {
+    /// Which ticks.
+    pub span: TickSpan,
+    /// When the engine decided.
+    pub observed: Timestamp,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// What the trigger concluded, where one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<Demand>,
+    /// How many of the job's tasks were pending or running, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<u32>,
+    /// How many tasks were to be launched.
+    #[serde(default)]
+    pub launch: u32,
+    /// The ledger in one line.
+    pub explanation: String,
+    /// The ledger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// The numbers that it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observations: Vec<Observation>,
+}
+
+/// A recorded decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionRecord {
+    /// Its place in the journal.
+    pub id: DecisionId,
+    /// The job's name.
+    pub job: JobId,
+    /// The job's identity.
+    pub uid: JobUid,
+    /// What was decided; `outcome` is the final one once it is known.
+    #[serde(flatten)]
+    pub draft: DecisionDraft,
+    /// The firing that came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing: Option<FiringId>,
+}

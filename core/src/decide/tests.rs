@@ -1,0 +1,122 @@
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scaling::DEFAULT_MAX_TASKS;
+
+fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInput<'static> {
+    DecisionInput {
+        demand,
+        because: "asked",
+        scaling: Scaling {
+            floor: NonZeroU32::new(floor).unwrap(),
+            cap: cap.map(|cap| NonZeroU32::new(cap).unwrap()),
+            ceiling: DEFAULT_MAX_TASKS,
+        },
+        mode: Mode::Total,
+        overlap: Overlap::TopUp,
+        busy,
+        cooldown: None,
+        budget: None,
+    }
+}
+
+fn tasks(n: u32) -> Demand {
+    Demand::of(n)
+}
+
+#[test]
+fn an_idle_trigger_launches_nothing_and_says_why() {
+    let decision = decide(&input(Demand::Idle, 3, None, 0));
+    assert_eq!((decision.launch, decision.outcome), (0, Outcome::Idle));
+    assert_eq!(decision.to_string(), "asked → 0");
+}
+
+#[test]
+fn the_floor_raises_a_smaller_demand() {
+    let decision = decide(&input(tasks(1), 3, None, 0));
+    assert_eq!(decision.launch, 3);
+    assert_eq!(decision.to_string(), "asked → 1; at least taskCount 3 → 3");
+}
+
+#[test]
+fn the_installation_bounds_a_job_without_a_cap() {
+    let decision = decide(&input(tasks(110), 1, None, 0));
+    assert_eq!(decision.launch, 50);
+    assert_eq!(decision.steps[1].before, 110, "the step keeps the original");
+    assert!(decision.to_string().contains("ECSS_MAX_TASKS 50"));
+}
+
+#[test]
+fn a_reached_cap_is_told_apart_from_enough_tasks() {
+    assert_eq!(decide(&input(tasks(12), 1, Some(10), 10)).outcome, Outcome::Capped);
+    assert_eq!(decide(&input(tasks(10), 1, Some(10), 10)).outcome, Outcome::Satisfied);
+}
+
+#[test]
+fn each_overlap_policy_counts_running_tasks_in_its_own_way() {
+    let with = |overlap| decide(&DecisionInput { overlap, ..input(tasks(5), 1, Some(6), 2) });
+    assert_eq!(with(Overlap::TopUp).launch, 3);
+    assert_eq!(with(Overlap::Skip).outcome, Outcome::SkippedOverlap);
+    assert_eq!(with(Overlap::Allow).launch, 4);
+    let replaced = with(Overlap::Replace);
+    assert_eq!((replaced.launch, replaced.replace), (5, true));
+}
+
+#[test]
+fn a_cooldown_holds_back_what_would_be_launched_and_nothing_else() {
+    let cooldown = Some(Duration::from_millis(1_500));
+    let held = decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 0) });
+    assert_eq!((held.launch, held.outcome), (0, Outcome::Cooldown));
+    assert!(held.to_string().contains("another 2 s"), "{held}");
+    assert_eq!(
+        decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 1) }).outcome,
+        Outcome::Satisfied
+    );
+}
+
+#[test]
+fn a_budget_leaves_a_part_or_nothing() {
+    let with = |budget| decide(&DecisionInput { budget: Some(budget), ..input(tasks(5), 1, None, 0) });
+    assert_eq!((with(2).launch, with(2).outcome), (2, Outcome::Pending));
+    assert_eq!((with(0).launch, with(0).outcome), (0, Outcome::Budget));
+}
+
+fn overlaps() -> impl Strategy<Value = Overlap> {
+    prop_oneof![Just(Overlap::TopUp), Just(Overlap::Skip), Just(Overlap::Allow), Just(Overlap::Replace)]
+}
+
+proptest! {
+    #[test]
+    fn the_cap_is_never_passed_and_the_ledger_adds_up(
+        demand in 0u32..200, floor in 1u32..50, cap in proptest::option::of(1u32..60), busy in 0u32..120,
+        overlap in overlaps(), budget in proptest::option::of(0u32..60), cooling in any::<bool>(),
+    ) {
+        let input = DecisionInput {
+            overlap,
+            budget,
+            cooldown: cooling.then_some(Duration::from_secs(9)),
+            ..input(tasks(demand), floor, cap, busy)
+        };
+        let decision = decide(&input);
+        let limit = cap.unwrap_or(50).min(50);
+        let stays = if decision.replace { 0 } else { busy };
+        prop_assert!(decision.launch == 0 || decision.launch + stays <= limit);
+        prop_assert_eq!(decision.launch > 0, decision.outcome == Outcome::Pending);
+        let mut number = 0;
+        for step in &decision.steps {
+            prop_assert_eq!(step.before, number);
+            number = step.after;
+        }
+        prop_assert_eq!(number, decision.launch);
+    }
+
+    #[test]
+    fn top_up_is_the_python_versions_arithmetic(
+        demand in 1u32..60, floor in 1u32..50, cap in 1u32..50, busy in 0u32..60,
+    ) {
+        let expected = demand.max(floor).min(cap).saturating_sub(busy);
+        prop_assert_eq!(decide(&input(tasks(demand), floor, Some(cap), busy)).launch, expected);
+    }
+}

@@ -1,0 +1,132 @@
+//! A job: what a user defined. An invalid one cannot be constructed.
+
+mod id;
+
+pub use id::{InvalidJobId, JobId, JobUid, Revision};
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::firing::FiringId;
+use crate::policy::Policy;
+use crate::scaling::Scaling;
+use crate::schedule::Schedule;
+use crate::task::{TaskId, TaskSpec};
+use crate::trigger::Trigger;
+
+/// A job as a store keeps it: the document's text, who it is, and what the engine noted about it.
+#[derive(Debug, Clone)]
+pub struct StoredJob {
+    /// The job's name.
+    pub id: JobId,
+    /// Its identity: a job that is deleted and created anew under the same name is another one.
+    pub uid: JobUid,
+    /// Counts the versions of the document from 1; every replacement adds one.
+    pub revision: Revision,
+    /// The document, without `id` and without read-only fields.
+    pub document: Box<RawValue>,
+    /// When this job was created.
+    pub created: Timestamp,
+    /// When this version was written. Ticks up to this moment are not this version's.
+    pub changed: Timestamp,
+    /// What the engine noted.
+    pub progress: Progress,
+}
+
+impl StoredJob {
+    /// Returns the moment after which ticks are still to be settled.
+    #[must_use]
+    pub fn settled(&self) -> Timestamp {
+        self.progress.settled.map_or(self.changed, |settled| settled.max(self.changed))
+    }
+}
+
+/// What the engine noted about a job while it settled ticks. Written by the journal only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// The newest nominal tick that has an outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Timestamp>,
+    /// The newest firing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_firing: Option<FiringId>,
+    /// When the newest firing was decided; what a cooldown counts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fired: Option<Timestamp>,
+    /// The nominal tick of the newest firing that started at least one task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<Timestamp>,
+    /// The tasks that it started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_run_tasks: Vec<LastRunTask>,
+}
+
+/// One task of the last run, as the Python version's API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRunTask {
+    /// The task's name.
+    pub task_id: TaskId,
+    /// Where it runs; absent on Fargate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_id: Option<String>,
+}
+
+/// A job, checked and ready to be looked at.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// What to start.
+    pub task: TaskSpec,
+    /// When to look: the job's own schedule. A job without one has a trigger that brings its ticks.
+    pub schedule: Option<Schedule>,
+    /// The zone as the document names it; `UTC` when it names none.
+    pub timezone: String,
+    /// How many.
+    pub scaling: Scaling,
+    /// Whether and how many; without one the floor fires at each tick.
+    pub trigger: Option<Arc<dyn Trigger>>,
+    /// What to do about overlap, lateness and failure.
+    pub policy: Policy,
+    /// Not looked at, when there is one.
+    pub suspension: Option<Suspension>,
+    sealed: Sealed,
+}
+
+/// Keeps a [`Job`] from being made other than by [`Job::parse`].
+#[derive(Debug, Clone, Copy)]
+struct Sealed;
+
+/// Why and for how long a job is not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspension {
+    /// Why, in the words of who suspended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who suspended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Job {
+    /// Returns the ticks of the job: its own schedule's, else those that its trigger brings.
+    #[must_use]
+    pub fn ticks(&self) -> Option<&Schedule> {
+        self.schedule.as_ref().or_else(|| self.trigger.as_ref().and_then(|trigger| trigger.schedule()))
+    }
+
+    /// Tells whether the job is suspended at this moment.
+    #[must_use]
+    pub fn is_suspended(&self, now: Timestamp) -> bool {
+        self.suspension.as_ref().is_some_and(|suspension| suspension.until.is_none_or(|until| now < until))
+    }
+}

@@ -1,0 +1,205 @@
+//! Starting tasks: the only part with side effects on the outside world.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::fault::{Cause, FaultKind};
+use crate::firing::FiringId;
+use crate::job::{JobId, JobUid};
+use crate::task::{Population, TaskId, TaskSpec, TaskState};
+
+/// The idempotency token of one launch call: 43 characters of `[A-Za-z0-9_-]`.
+///
+/// It comes from the identity of the firing and never from its content, so a crash, a retry or a second replica
+/// sends the same token for the same call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LaunchToken(String);
+
+impl LaunchToken {
+    /// Derives the token: base64url(SHA-256(scheduler name ‖ job uid ‖ firing ‖ batch ‖ attempt)).
+    ///
+    /// The firing stands for the nominal tick in UTC, or for the manual firing's own key.
+    #[must_use]
+    pub fn derive(scheduler: &str, uid: &JobUid, firing: &FiringId, batch: u32, attempt: u32) -> Self {
+        use base64::Engine as _;
+        let mut hash = Sha256::new();
+        for part in [scheduler.as_bytes(), uid.to_string().as_bytes(), firing.as_str().as_bytes()] {
+            hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(batch.to_be_bytes());
+        hash.update(attempt.to_be_bytes());
+        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.finalize()))
+    }
+
+    /// Returns the token's characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One call that starts tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaunchRequest {
+    /// The job on whose behalf.
+    pub job: JobId,
+    /// The firing that it belongs to.
+    pub firing: FiringId,
+    /// The same token never starts a task twice.
+    pub token: LaunchToken,
+    /// Who starts it, for the launcher's own listings: `<ECSS_NAME>/<job id>`.
+    pub started_by: String,
+    /// The exact task definition, as [`Population::definition`] gave it, else as the job names it.
+    pub definition: String,
+    /// How many tasks; at most [`LaunchLimits::per_call`].
+    pub count: NonZeroU32,
+    /// What to start.
+    pub task: TaskSpec,
+    /// The tick's nominal moment, told to the task.
+    pub scheduled_at: Timestamp,
+}
+
+/// A task that a launch started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartedTask {
+    /// Its name.
+    pub task_id: TaskId,
+    /// Where it runs, if that is known already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_id: Option<String>,
+}
+
+/// A task that a launch was asked for and did not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The other side's reason, for example `RESOURCE:MEMORY`.
+    pub reason: String,
+    /// More in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Whether the same may succeed later.
+    pub retryable: bool,
+}
+
+/// What came of a launch call. Partial success is a report, not an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaunchReport {
+    /// What was started.
+    pub started: Vec<StartedTask>,
+    /// What was not.
+    pub refused: Vec<Refusal>,
+}
+
+/// Why a call to a launcher failed as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct LaunchError {
+    kind: FaultKind,
+    message: String,
+    maybe_done: bool,
+    #[source]
+    cause: Option<Cause>,
+}
+
+impl LaunchError {
+    /// Makes an error of a call that surely had no effect.
+    #[must_use]
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), maybe_done: false, cause: None }
+    }
+
+    /// Makes an error of a call whose answer is unknown: it may have had its effect.
+    #[must_use]
+    pub fn unanswered(message: impl Into<String>) -> Self {
+        Self { kind: FaultKind::Unavailable, message: message.into(), maybe_done: true, cause: None }
+    }
+
+    /// Adds the cause, which stays out of `Display`.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Returns what kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> FaultKind {
+        self.kind
+    }
+
+    /// Tells whether the same call may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
+
+    /// Tells whether the call may have started tasks although it failed. Only the same token may follow it.
+    #[must_use]
+    pub fn maybe_done(&self) -> bool {
+        self.maybe_done
+    }
+}
+
+/// What a launcher can take, and how often it wants to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaunchLimits {
+    /// Tasks that one [`Launcher::launch`] call may start at most.
+    pub per_call: NonZeroU32,
+    /// Tasks that one [`Launcher::observe`] call may ask for at most.
+    pub per_observation: usize,
+    /// How long the engine waits between two looks at live tasks.
+    pub observe_every: Duration,
+    /// For how long the launcher remembers a token after its first use; a call without an answer is repeated within
+    /// this time and never after it.
+    pub token_life: Duration,
+}
+
+/// Starts, counts, follows and stops tasks.
+#[async_trait]
+pub trait Launcher: fmt::Debug + Send + Sync + 'static {
+    /// Says what the launcher can take.
+    fn limits(&self) -> LaunchLimits;
+
+    /// Returns the tasks of this job that are pending or running, however many pages that takes.
+    ///
+    /// Called for every evaluation that wants tasks, so a launcher with a slow listing answers from a copy of its own:
+    /// the engine's ledger knows the newest launches and ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the tasks cannot be learnt; nothing is launched then.
+    async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError>;
+
+    /// Starts tasks. Idempotent: the same token never starts a task twice and reports the tasks of the first call.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nothing was started, or when that cannot be told ([`LaunchError::maybe_done`]).
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError>;
+
+    /// Says what became of tasks started earlier. Unknown ids are left out.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the launcher cannot be asked.
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError>;
+
+    /// Stops a task; a task that already stopped, or is unknown, is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the launcher cannot be asked.
+    async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError>;
+}

@@ -1,0 +1,228 @@
+//! Which kinds of trigger are installed, and how a document becomes one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::scaling::Scaling;
+use crate::trigger::Trigger;
+
+#[cfg(test)]
+mod tests;
+
+/// How deep triggers may contain each other.
+pub const MAX_DEPTH: usize = 8;
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {message}")]
+pub struct ConfigError {
+    /// A JSON pointer to the wrong field, from where the configuration begins: `/of/0/queueName`; empty for the whole.
+    pub pointer: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// Makes an error about one field, by its JSON pointer.
+    #[must_use]
+    pub fn at(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
+
+    /// Makes an error about the configuration as a whole.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::at("", message)
+    }
+
+    /// Puts a pointer in front of the error's own.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        self.pointer = format!("{prefix}{}", self.pointer);
+        self
+    }
+}
+
+/// What a trigger may know about its job while it is built, and how it builds triggers inside itself.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildContext<'a> {
+    registry: &'a TriggerRegistry,
+    depth: usize,
+    /// The job's zone: what a trigger with a schedule takes when it names none of its own.
+    pub timezone: &'a str,
+    /// The job's bounds.
+    pub scaling: Scaling,
+}
+
+impl<'a> BuildContext<'a> {
+    /// Begins to build a job's trigger.
+    #[must_use]
+    pub fn new(registry: &'a TriggerRegistry, timezone: &'a str, scaling: Scaling) -> Self {
+        Self { registry, depth: 0, timezone, scaling }
+    }
+
+    /// Builds a trigger contained in the one being built. Put its place in front of the error: `error.under("/of/0")`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the specification is wrong, or when triggers contain each other more than [`MAX_DEPTH`] deep.
+    pub fn nested(&self, spec: &Value) -> Result<Arc<dyn Trigger>, ConfigError> {
+        if self.depth + 1 >= MAX_DEPTH {
+            return Err(ConfigError::new(format!(
+                "triggers may contain each other {MAX_DEPTH} deep at most"
+            )));
+        }
+        self.registry.build(spec, &Self { depth: self.depth + 1, ..*self })
+    }
+}
+
+/// What an author implements to add a kind of trigger: its name, its configuration, its constructor.
+pub trait TriggerType: Send + Sync + 'static {
+    /// The `type` in JSON, in lower case: `sqs`.
+    const KIND: &'static str;
+    /// One line for lists.
+    const SUMMARY: &'static str;
+    /// The configuration: all fields of the `trigger` object but `type`. Use `#[serde(deny_unknown_fields)]`.
+    type Config: DeserializeOwned + JsonSchema + Send;
+
+    /// Makes a trigger.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the pointer of the wrong field and what is allowed there.
+    fn build(&self, config: Self::Config, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError>;
+}
+
+/// A [`TriggerType`] without its types, as the registry keeps it. Implemented for every `TriggerType`.
+pub trait TriggerFactory: Send + Sync + 'static {
+    /// Returns the `type` in JSON.
+    fn kind(&self) -> &'static str;
+    /// Returns the line for lists.
+    fn summary(&self) -> &'static str;
+    /// Returns the JSON schema of the configuration, without `type`.
+    fn schema(&self) -> Value;
+    /// Makes a trigger from a `trigger` object without its `type`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the pointer of the wrong field and what is allowed there.
+    fn build_value(
+        &self,
+        config: Map<String, Value>,
+        cx: &BuildContext<'_>,
+    ) -> Result<Arc<dyn Trigger>, ConfigError>;
+}
+
+impl<T: TriggerType> TriggerFactory for T {
+    fn kind(&self) -> &'static str {
+        T::KIND
+    }
+
+    fn summary(&self) -> &'static str {
+        T::SUMMARY
+    }
+
+    fn schema(&self) -> Value {
+        schemars::schema_for!(T::Config).to_value()
+    }
+
+    fn build_value(
+        &self,
+        config: Map<String, Value>,
+        cx: &BuildContext<'_>,
+    ) -> Result<Arc<dyn Trigger>, ConfigError> {
+        let config = serde_path_to_error::deserialize(Value::Object(config)).map_err(|error| {
+            let mut pointer = String::new();
+            for segment in error.path() {
+                use serde_path_to_error::Segment;
+                match segment {
+                    Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                    Segment::Map { key } | Segment::Enum { variant: key } => {
+                        pointer.push('/');
+                        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                    }
+                    Segment::Unknown => {}
+                }
+            }
+            ConfigError::at(pointer, error.into_inner().to_string())
+        })?;
+        self.build(config, cx)
+    }
+}
+
+/// The kinds of trigger that are installed.
+#[derive(Default, Clone)]
+pub struct TriggerRegistry {
+    kinds: BTreeMap<&'static str, Arc<dyn TriggerFactory>>,
+}
+
+impl fmt::Debug for TriggerRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.kinds.keys()).finish()
+    }
+}
+
+impl TriggerRegistry {
+    /// Makes an empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a kind.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a kind of the same name is installed already.
+    pub fn add<T: TriggerType>(&mut self, kind: T) -> Result<(), ConfigError> {
+        if self.kinds.contains_key(T::KIND) {
+            return Err(ConfigError::new(format!("trigger type \"{}\" is installed twice", T::KIND)));
+        }
+        self.kinds.insert(T::KIND, Arc::new(kind));
+        Ok(())
+    }
+
+    /// Returns the installed kinds in alphabetical order.
+    pub fn kinds(&self) -> impl Iterator<Item = &dyn TriggerFactory> {
+        self.kinds.values().map(AsRef::as_ref)
+    }
+
+    /// Builds a trigger from a `trigger` object of a job.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `type` is missing or unknown, naming the installed kinds and the nearest, and when the configuration
+    /// is wrong.
+    pub fn build(&self, spec: &Value, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+        let Value::Object(fields) = spec else {
+            return Err(ConfigError::new("a trigger is an object with a `type`"));
+        };
+        let mut fields = fields.clone();
+        let kind = match fields.remove("type") {
+            Some(Value::String(kind)) => kind,
+            Some(_) => return Err(ConfigError::at("/type", "Not a valid string.")),
+            None => return Err(ConfigError::at("/type", "Missing data for required field.")),
+        };
+        match self.kinds.get(kind.as_str()) {
+            Some(factory) => factory.build_value(fields, cx),
+            None => Err(ConfigError::at("/type", self.unknown(&kind))),
+        }
+    }
+
+    fn unknown(&self, kind: &str) -> String {
+        let known: Vec<&str> = self.kinds.keys().copied().collect();
+        let mut text = format!("unknown trigger type \"{kind}\"; installed are {}", known.join(", "));
+        let nearest = known
+            .iter()
+            .max_by(|a, b| strsim::jaro_winkler(a, kind).total_cmp(&strsim::jaro_winkler(b, kind)));
+        if let Some(nearest) = nearest.filter(|near| strsim::jaro_winkler(near, kind) > 0.7) {
+            text.push_str(&format!(" (did you mean \"{nearest}\"?)"));
+        }
+        text
+    }
+}
