@@ -1,0 +1,3 @@
+//! The `ecs-scheduler` program.
+
+fn main() {}

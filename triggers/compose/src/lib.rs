@@ -1,0 +1,1 @@
+//! The composed triggers of ECS Scheduler: all, any, sum and window.
