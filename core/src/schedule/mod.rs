@@ -1,5 +1,228 @@
 //! When to look: schedules, their spellings and their ticks.
+//!
+//! A [`Schedule`] is parsed once from a [`ScheduleSpec`] and then asked for its ticks. Five spellings are
+//! understood, and an array of them is their union:
+//!
+//! | spelling | example | ticks |
+//! |---|---|---|
+//! | eight fields | `0 30 2 mon-fri` | 02:30:00 from Monday to Friday |
+//! | `cron(…)` | `cron(30 2 ? * MON-FRI *)` | the same, in EventBridge's syntax |
+//! | `rate(…)` | `rate(90 minutes)` | every 90 minutes, counted from 1970 or the start |
+//! | `at(…)` | `at(2027-03-01T09:00:00)` | once |
+//! | macros | `@daily` | midnight |
+//!
+//! Every tick is a whole second. The files, from the text to the tick:
+//!
+//! ```text
+//! fields, cron, rate ──▶ Entry (Pattern | Rate | instant) ──▶ walk (+ zone) ──▶ Schedule
+//!                        Pattern = years × months × days × times
+//! ```
+//!
+//! Why no ready-made crate evaluates the expressions: `doc/decisions/0002-own-schedule-evaluator.md`.
 
-/// When to look.
-#[derive(Debug, Clone)]
-pub struct Schedule;
+mod cache;
+mod calendar;
+mod count;
+mod cron;
+mod days;
+mod describe;
+mod entry;
+mod error;
+mod fields;
+mod lint;
+mod pattern;
+mod rate;
+mod spec;
+mod spread;
+mod times;
+mod walk;
+mod years;
+mod zone;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+pub use cache::ScheduleCache;
+use entry::Entry;
+pub use error::{ScheduleError, ScheduleErrorKind};
+pub use spec::{Dialect, ScheduleSpec, parse_cron_or};
+pub use spread::{is_wild, jitter, resolve_wildcards};
+use zone::Zone;
+pub use zone::{parse_time_zone, tzdb_version};
+
+/// A parsed schedule: a set of instants, each a whole second.
+///
+/// Cloning shares one allocation.
+///
+/// # Example
+/// ```
+/// use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
+///
+/// let expressions = ["0 30 2".to_owned()];
+/// let spec = ScheduleSpec { timezone: Some("Europe/Berlin"), ..ScheduleSpec::written(&expressions) };
+/// let schedule = Schedule::parse(&spec)?;
+/// // The clock skips from 02:00 to 03:00 that night, so the tick comes at 03:30.
+/// let tick = schedule.next_after("2024-03-30T12:00:00Z".parse()?);
+/// assert_eq!(tick, Some("2024-03-31T01:30:00Z".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Schedule(Arc<Parsed>);
+
+/// What a schedule shares between its clones.
+struct Parsed {
+    expressions: Box<[Box<str>]>,
+    entries: Box<[Entry]>,
+    zone: Arc<Zone>,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    dialect: Dialect,
+}
+
+impl Schedule {
+    /// Parses a schedule.
+    ///
+    /// A schedule that never fires is no error here, since that depends on the moment: see
+    /// [`Schedule::ensure_fires_after`].
+    ///
+    /// # Errors
+    /// The first wrong expression, or an unknown time zone.
+    pub fn parse(spec: &ScheduleSpec<'_>) -> Result<Self, ScheduleError> {
+        spec.parse().map(|parsed| Self(Arc::new(parsed)))
+    }
+
+    /// Returns the first tick strictly later than an instant, within the start and end of the schedule.
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let (first, last) = self.0.bounds();
+        let after = floor(after).max(first - 1);
+        if after >= last {
+            return None;
+        }
+        let tick = self.0.entries.iter().filter_map(|entry| entry.next(&self.0.zone, after)).min()?;
+        (tick <= last).then(|| zone::at(tick))
+    }
+
+    /// Returns the newest tick in (`after`, `until`], at a cost that does not depend on the number of ticks between.
+    pub fn last_in(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let (first, last) = self.range(after, until)?;
+        let tick = self.0.entries.iter().filter_map(|entry| entry.previous(&self.0.zone, last)).max()?;
+        (tick >= first).then(|| zone::at(tick))
+    }
+
+    /// Returns the number of ticks in (`after`, `until`], at a cost of some nanoseconds a month.
+    ///
+    /// Where `rate(…)` or `at(…)` stands beside other expressions, its ticks are visited one by one.
+    pub fn count_in(&self, after: Timestamp, until: Timestamp) -> u64 {
+        let Some((first, last)) = self.range(after, until) else { return 0 };
+        count::ticks(&self.0.entries, &self.0.zone, first, last)
+    }
+
+    /// Iterates over the ticks strictly later than an instant, in order.
+    pub fn upcoming(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> + use<> {
+        let schedule = self.clone();
+        std::iter::successors(schedule.next_after(after), move |&tick| schedule.next_after(tick))
+    }
+
+    /// Returns the tick that opened a window of the given length around an instant, if one is open.
+    ///
+    /// A window opens at a tick and closes just before `tick + duration`. Where several are open, the newest counts.
+    pub fn open_at(&self, at: Timestamp, duration: SignedDuration) -> Option<Timestamp> {
+        if !duration.is_positive() {
+            return None;
+        }
+        let before = at.checked_sub(duration).unwrap_or(Timestamp::MIN);
+        self.last_in(before, at)
+    }
+
+    /// Tells whether no tick follows an instant; takes microseconds, also to prove it.
+    pub fn never_fires_after(&self, after: Timestamp) -> bool {
+        self.next_after(after).is_none()
+    }
+
+    /// Checks that a tick follows an instant.
+    ///
+    /// # Errors
+    /// An error of kind [`ScheduleErrorKind::NeverFires`] if none does.
+    pub fn ensure_fires_after(&self, after: Timestamp) -> Result<(), ScheduleError> {
+        if self.never_fires_after(after) {
+            return Err(ScheduleError::new(
+                ScheduleErrorKind::NeverFires,
+                format!("Schedule never fires after {after}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Says in words when the schedule fires, its time zone and bounds included.
+    pub fn describe(&self) -> String {
+        let Parsed { expressions, zone, start, end, .. } = &*self.0;
+        let entries: Vec<String> =
+            expressions.iter().map(|text| describe::expression(text, *start)).collect();
+        let mut words = format!("{}, {}", entries.join("; "), zone.name());
+        if let Some(start) = start {
+            words.push_str(&format!(", not before {start}"));
+        }
+        if let Some(end) = end {
+            words.push_str(&format!(", not after {end}"));
+        }
+        words
+    }
+
+    /// Names what is valid but probably not meant, as seen from an instant.
+    pub fn warnings(&self, from: Timestamp) -> Vec<String> {
+        lint::warnings(&self.0, from)
+    }
+
+    /// Tells whether two schedules are clones of one, or came from the same [`ScheduleCache`].
+    pub fn shares_memory_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns the time zone that local times are read in.
+    pub fn time_zone(&self) -> &TimeZone {
+        self.0.zone.time_zone()
+    }
+
+    /// Returns the expressions as they were given.
+    pub fn expressions(&self) -> impl Iterator<Item = &str> {
+        self.0.expressions.iter().map(AsRef::as_ref)
+    }
+
+    /// First and last second of (`after`, `until`] that the schedule's bounds allow; none if there is none.
+    fn range(&self, after: Timestamp, until: Timestamp) -> Option<(i64, i64)> {
+        let (first, last) = self.0.bounds();
+        let (first, last) = (first.max(floor(after) + 1), last.min(floor(until)));
+        (first <= last).then_some((first, last))
+    }
+}
+
+impl Parsed {
+    /// First and last second at which a tick may lie.
+    fn bounds(&self) -> (i64, i64) {
+        (self.start.map_or(EARLIEST, ceil), self.end.map_or(Timestamp::MAX.as_second(), floor))
+    }
+}
+
+/// No calendar names a year before 1970; a day of slack covers every time zone.
+const EARLIEST: i64 = -calendar::DAY;
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schedule")
+            .field("expressions", &self.0.expressions)
+            .field("timezone", &self.0.zone.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The whole second at or before an instant.
+fn floor(instant: Timestamp) -> i64 {
+    instant.as_nanosecond().div_euclid(1_000_000_000).try_into().unwrap_or(i64::MIN)
+}
+
+/// The whole second at or after an instant.
+fn ceil(instant: Timestamp) -> i64 {
+    floor(instant) + i64::from(instant.as_nanosecond().rem_euclid(1_000_000_000) != 0)
+}

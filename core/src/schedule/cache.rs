@@ -1,0 +1,76 @@
+//! Shares equal schedules between jobs.
+
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::{Dialect, Schedule, ScheduleError, ScheduleSpec};
+
+/// A bounded store of parsed schedules, so that a thousand jobs with `0 0 2` share one.
+///
+/// The least recently used schedule is dropped first; jobs that hold it keep it.
+///
+/// # Example
+/// ```
+/// use ecs_scheduler_core::schedule::{ScheduleCache, ScheduleSpec};
+///
+/// let cache = ScheduleCache::new(10_000);
+/// let expressions = ["0 0 2".to_owned()];
+/// let first = cache.parse(&ScheduleSpec::written(&expressions))?;
+/// let second = cache.parse(&ScheduleSpec::written(&expressions))?;
+/// assert!(first.shares_memory_with(&second));
+/// # Ok::<(), ecs_scheduler_core::schedule::ScheduleError>(())
+/// ```
+#[derive(Debug)]
+pub struct ScheduleCache {
+    hasher: RandomState,
+    /// Keyed by the hash of the text alone: whether it is the same text is checked on a hit.
+    known: Mutex<LruCache<u64, Schedule>>,
+}
+
+impl ScheduleCache {
+    /// Creates a store for at most `capacity` schedules; 0 counts as 1.
+    pub fn new(capacity: usize) -> Self {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        Self { hasher: RandomState::new(), known: Mutex::new(LruCache::new(capacity)) }
+    }
+
+    /// Returns the schedule of that text, parsed now or earlier.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`].
+    pub fn parse(&self, spec: &ScheduleSpec<'_>) -> Result<Schedule, ScheduleError> {
+        let timezone = spec.timezone.unwrap_or_default();
+        let key = self.hasher.hash_one((spec.expressions, timezone, spec.start, spec.end, spec.dialect));
+        if let Some(schedule) = self.known.lock().get(&key)
+            && schedule.is_of(spec)
+        {
+            return Ok(schedule.clone());
+        }
+        let schedule = Schedule::parse(spec)?;
+        self.known.lock().put(key, schedule.clone());
+        Ok(schedule)
+    }
+
+    /// Number of schedules held.
+    pub fn len(&self) -> usize {
+        self.known.lock().len()
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Schedule {
+    fn is_of(&self, spec: &ScheduleSpec<'_>) -> bool {
+        let dialect: Dialect = self.0.dialect;
+        let timezone = spec.timezone.filter(|name| !name.is_empty()).unwrap_or("UTC");
+        (dialect, self.0.start, self.0.end) == (spec.dialect, spec.start, spec.end)
+            && self.0.zone.name().eq_ignore_ascii_case(timezone)
+            && self.expressions().eq(spec.expressions.iter().map(String::as_str))
+    }
+}

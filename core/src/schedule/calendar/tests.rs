@@ -1,0 +1,34 @@
+use jiff::civil;
+
+use super::*;
+
+#[test]
+fn every_day_of_four_centuries_agrees_with_jiff() {
+    let epoch = civil::date(1970, 1, 1);
+    let mut date = civil::date(1968, 1, 1);
+    while date.year() < 2401 {
+        let days = i64::from((date - epoch).get_days());
+        let own = from_days(days);
+        assert_eq!(
+            (own.year, own.month, own.day),
+            (i32::from(date.year()), date.month().unsigned_abs().into(), date.day().unsigned_abs().into())
+        );
+        assert_eq!(to_days(own), days);
+        assert_eq!(weekday(days), date.weekday().to_monday_zero_offset().unsigned_abs().into());
+        assert_eq!(iso_week(days), date.iso_week_date().week().unsigned_abs().into());
+        assert_eq!(month_length(own.year, own.month), date.days_in_month().unsigned_abs().into());
+        date = date.tomorrow().unwrap();
+    }
+}
+
+#[test]
+fn years_of_one_class_have_equal_weeks_on_every_day() {
+    let mut weeks_of_class: [Option<Vec<u32>>; 28] = [const { None }; 28];
+    for year in 1970..2400 {
+        let first = to_days(Date { year, month: 1, day: 1 });
+        let length = 365 + i64::from(is_leap(year));
+        let weeks: Vec<u32> = (first..first + length).map(|day| iso_week(day) * 10 + weekday(day)).collect();
+        let known = weeks_of_class[year_class(year) as usize].get_or_insert_with(|| weeks.clone());
+        assert_eq!(*known, weeks, "{year}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Counts ticks without visiting them.
+//!
+//! Between two changes of the clock a pattern's ticks are a product of sets, so a month costs a few bit counts
+//! however many ticks it has. Only the hour after a change, where shifted and regular ticks mix, is walked.
+
+use std::collections::HashMap;
+
+use super::calendar::DAY;
+use super::entry::Entry;
+use super::pattern::{Pattern, for_each_month, split_day};
+use super::times::{below, contains};
+use super::zone::Zone;
+
+/// Number of instants in `first..=last` at which at least one entry ticks.
+pub(super) fn ticks(entries: &[Entry], zone: &Zone, first: i64, last: i64) -> u64 {
+    if let [Entry::Rate(rate)] = entries {
+        return rate.count(first, last);
+    }
+    let (mut patterns, mut others): (Vec<&Pattern>, Vec<&Entry>) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry {
+            Entry::Pattern(pattern) if !patterns.contains(&pattern) => patterns.push(pattern),
+            Entry::Pattern(_) => {}
+            Entry::Rate(_) | Entry::At(_) => others.push(entry),
+        }
+    }
+    let mut ticks = of_patterns(&patterns, zone, first, last);
+    for (index, entry) in others.iter().enumerate() {
+        let known = |tick: i64| {
+            patterns.iter().any(|pattern| super::walk::next(pattern, zone, tick - 1) == Some(tick))
+                || others[..index].iter().any(|other| other.next(zone, tick - 1) == Some(tick))
+        };
+        let mut after = first - 1;
+        while let Some(tick) = entry.next(zone, after).filter(|&tick| tick <= last) {
+            ticks += u64::from(!known(tick));
+            after = tick;
+        }
+    }
+    ticks
+}
+
+fn of_patterns(patterns: &[&Pattern], zone: &Zone, first: i64, last: i64) -> u64 {
+    let mut ticks = 0;
+    let mut from = first;
+    while !patterns.is_empty() && from <= last {
+        let stretch = zone.stretch_at(from);
+        let settled = stretch.start.saturating_add(stretch.skipped_at_start().abs());
+        if from < settled {
+            let to = settled.min(last + 1);
+            ticks += by_walking(patterns, zone, from, to);
+            from = to;
+        } else {
+            let to = stretch.end.min(last + 1);
+            ticks += on_the_wall_clock(patterns, from + stretch.offset, to + stretch.offset);
+            from = to;
+        }
+    }
+    ticks
+}
+
+/// Number of ticks in `from..to`, one by one.
+fn by_walking(patterns: &[&Pattern], zone: &Zone, from: i64, to: i64) -> u64 {
+    let mut ticks = 0;
+    let mut after = from - 1;
+    loop {
+        let next = patterns.iter().filter_map(|pattern| super::walk::next(pattern, zone, after)).min();
+        let Some(tick) = next.filter(|&tick| tick < to) else { return ticks };
+        ticks += 1;
+        after = tick;
+    }
+}
+
+/// Number of local times in `from..to` that at least one pattern names.
+fn on_the_wall_clock(patterns: &[&Pattern], from: i64, to: i64) -> u64 {
+    if let [pattern] = patterns {
+        return pattern.count_local(from, to);
+    }
+    let ((first, skipped), (last, taken)) = (split_day(from), split_day(to));
+    let mut whole_days: HashMap<u64, u64> = HashMap::new();
+    let mut ticks = 0;
+    for_each_month(first, last + 1, |year, month, span| {
+        let days: Vec<u32> = patterns.iter().map(|pattern| pattern.days_of(year, month) & span).collect();
+        let mut left = days.iter().fold(0, |all, days| all | days);
+        while left != 0 {
+            let day = left.trailing_zeros();
+            left &= left - 1;
+            let active = days.iter().rev().fold(0_u64, |set, days| set << 1 | u64::from(days >> day & 1));
+            let number = super::calendar::to_days(super::calendar::Date { year, month, day });
+            let begin = if number == first { skipped } else { 0 };
+            let end = if number == last { taken } else { WHOLE };
+            ticks += if (begin, end) == (0, WHOLE) {
+                *whole_days.entry(active).or_insert_with(|| in_union(patterns, active, 0, WHOLE))
+            } else {
+                in_union(patterns, active, begin, end)
+            };
+        }
+    });
+    ticks
+}
+
+/// Seconds of a whole day.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "86,400")]
+const WHOLE: u32 = DAY as u32;
+
+/// Number of seconds of the day in `begin..end` that one of the active patterns names.
+fn in_union(patterns: &[&Pattern], active: u64, begin: u32, end: u32) -> u64 {
+    let active =
+        || patterns.iter().enumerate().filter(|(index, _)| active >> index & 1 == 1).map(|(_, p)| &p.times);
+    let mut members = 0;
+    for minute in begin / 60..end.div_ceil(60) {
+        let named = |times: &&super::times::Times| {
+            contains(times.hours, minute / 60) && contains(times.minutes, minute % 60)
+        };
+        let seconds = active().filter(named).fold(0, |all, times| all | times.seconds);
+        let (open, close) = (begin.saturating_sub(minute * 60), (end - minute * 60).min(60));
+        members += u64::from((below(seconds, close) & !below(u64::MAX, open)).count_ones());
+    }
+    members
+}

@@ -1,0 +1,116 @@
+//! Why a schedule was refused.
+
+use std::fmt;
+
+/// What is wrong with a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScheduleErrorKind {
+    /// An expression does not follow its grammar, or there is none, or it is too long.
+    Syntax,
+    /// The time zone is not in the IANA database.
+    TimeZone,
+    /// Nothing is wrong with the text, but no tick follows.
+    NeverFires,
+}
+
+/// A schedule that was refused, with where and why.
+///
+/// `Display` is the message alone. For the eight fields it is, word for word, that of the Python
+/// version without its prefix `Invalid schedule syntax: `.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ScheduleError(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    kind: ScheduleErrorKind,
+    message: String,
+    field: Option<&'static str>,
+    entry: usize,
+    position: Option<usize>,
+    allowed: Option<&'static str>,
+    nearest: Option<String>,
+}
+
+impl fmt::Display for Details {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ScheduleError {
+    pub(super) fn new(kind: ScheduleErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Details {
+            kind,
+            message: message.into(),
+            field: None,
+            entry: 0,
+            position: None,
+            allowed: None,
+            nearest: None,
+        }))
+    }
+
+    pub(super) fn syntax(message: impl Into<String>) -> Self {
+        Self::new(ScheduleErrorKind::Syntax, message)
+    }
+
+    pub(super) fn time_zone(name: &str, nearest: Option<String>) -> Self {
+        let mut error = Self::new(ScheduleErrorKind::TimeZone, format!("Invalid timezone format: {name}"));
+        error.0.allowed = Some("a name of the IANA time zone database, such as Europe/Berlin");
+        error.0.nearest = nearest;
+        error
+    }
+
+    pub(super) fn in_field(mut self, field: &'static str, allowed: &'static str) -> Self {
+        self.0.field = Some(field);
+        self.0.allowed = Some(allowed);
+        self
+    }
+
+    pub(super) fn allowing(mut self, allowed: &'static str) -> Self {
+        self.0.allowed = Some(allowed);
+        self
+    }
+
+    pub(super) fn at_position(mut self, position: usize) -> Self {
+        self.0.position = Some(position);
+        self
+    }
+
+    pub(super) fn in_entry(mut self, entry: usize) -> Self {
+        self.0.entry = entry;
+        self
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> ScheduleErrorKind {
+        self.0.kind
+    }
+
+    /// Name of the wrong field, such as `day_of_week`, where one field is to blame.
+    pub fn field(&self) -> Option<&'static str> {
+        self.0.field
+    }
+
+    /// Index of the wrong expression in the array; 0 for a single string.
+    pub fn entry(&self) -> usize {
+        self.0.entry
+    }
+
+    /// Where the wrong word begins in its expression, counted in characters from 0.
+    pub fn position(&self) -> Option<usize> {
+        self.0.position
+    }
+
+    /// What would have been allowed there.
+    pub fn allowed(&self) -> Option<&'static str> {
+        self.0.allowed
+    }
+
+    /// The nearest known name, for an unknown time zone.
+    pub fn nearest(&self) -> Option<&str> {
+        self.0.nearest.as_deref()
+    }
+}

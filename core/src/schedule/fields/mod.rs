@@ -1,0 +1,174 @@
+//! The eight-field dialect: `second minute hour day_of_week week day month year`.
+//!
+//! What is left out on the right is `*`; all fields must match. The grammar, the order of the checks and the words
+//! of the messages are those of the Python version, whose clients rely on them.
+
+mod item;
+mod number;
+
+use std::borrow::Cow;
+
+pub(super) use item::Item;
+
+use super::Dialect;
+use super::days::{DayRule, EVERY_DAY};
+use super::error::ScheduleError;
+use super::pattern::{HourRule, Pattern};
+use super::times::Times;
+use super::years::{YearRange, Years};
+
+/// One of the eight fields.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) min: u16,
+    pub(super) max: u16,
+    allowed: &'static str,
+}
+
+const fn field(name: &'static str, min: u16, max: u16, allowed: &'static str) -> Field {
+    Field { name, min, max, allowed }
+}
+
+/// The fields in the order in which they are written.
+pub(super) const FIELDS: [Field; 8] = [
+    field("second", 0, 59, "0 to 59; *, */n, a-b, a-b/n, lists"),
+    field("minute", 0, 59, "0 to 59; *, */n, a-b, a-b/n, lists"),
+    field("hour", 0, 23, "0 to 23; *, */n, a-b, a-b/n, lists"),
+    field("day_of_week", 0, 6, "0 (Monday) to 6 (Sunday) or mon to sun; *, */n, a-b, a-b/n, lists"),
+    field("week", 1, 53, "1 to 53; *, */n, a-b, a-b/n, lists"),
+    field("day", 1, 31, "1 to 31, last, 1st_mon to 5th_sun, last_mon to last_sun; *, */n, a-b, a-b/n, lists"),
+    field("month", 1, 12, "1 to 12 or jan to dec; *, */n, a-b, a-b/n, lists"),
+    field("year", 1970, 9999, "1970 to 9999; *, */n, a-b, a-b/n, lists"),
+];
+
+pub(super) const SECOND: usize = 0;
+pub(super) const MINUTE: usize = 1;
+pub(super) const HOUR: usize = 2;
+pub(super) const DAY_OF_WEEK: usize = 3;
+pub(super) const WEEK: usize = 4;
+pub(super) const DAY: usize = 5;
+pub(super) const MONTH: usize = 6;
+pub(super) const YEAR: usize = 7;
+
+/// The order in which the Python version looked for mistakes.
+const CHECKED: [usize; 8] = [YEAR, MONTH, DAY, WEEK, DAY_OF_WEEK, HOUR, MINUTE, SECOND];
+
+/// Words of an expression with the byte at which each begins, separated as Python's `str.split` does.
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}');
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(blank);
+        let (word, tail) = rest.split_at(rest.find(blank).unwrap_or(rest.len()));
+        let start = text.len() - rest.len();
+        rest = tail;
+        (!word.is_empty()).then_some((start, word))
+    })
+}
+
+/// Calls back for every item of every field.
+pub(super) fn parse(
+    text: &str,
+    dialect: Dialect,
+    mut visit: impl FnMut(usize, Item),
+) -> Result<(), ScheduleError> {
+    let mut given = [(0, "*"); 8];
+    let mut count = 0;
+    for (word, slot) in words(text).zip(&mut given) {
+        *slot = word;
+        count += 1;
+    }
+    if text.is_empty() || (count == 0 && dialect == Dialect::Written) {
+        return Err(ScheduleError::syntax("Schedule is empty")
+            .allowing("a schedule such as `0 30 2` for 02:30 every day"));
+    }
+    let mut lenient = None;
+    for index in CHECKED {
+        let (start, word) = given[index];
+        let field = &FIELDS[index];
+        let position = || text[..start].chars().count();
+        let refuse = |message: String| {
+            ScheduleError::syntax(message).in_field(field.name, field.allowed).at_position(position())
+        };
+        for part in expanded(word, index).split(',') {
+            let part = part.trim_matches(' ');
+            let parsed = item::parse(part, field).map_err(refuse)?;
+            if parsed.lenient && lenient.is_none() {
+                lenient = Some(refuse(item::unrecognized(part, field)));
+            }
+            visit(index, parsed.item);
+        }
+    }
+    if dialect == Dialect::Stored {
+        return Ok(());
+    }
+    if let Some((start, word)) = words(text).nth(FIELDS.len()) {
+        let message = format!("Too many fields: expected at most 8, found \"{word}\" after them");
+        return Err(ScheduleError::syntax(message).at_position(text[..start].chars().count()));
+    }
+    lenient.map_or(Ok(()), Err)
+}
+
+/// In the day field `_` stands for a blank.
+fn expanded(word: &str, index: usize) -> Cow<'_, str> {
+    if index == DAY && word.contains('_') {
+        Cow::Owned(word.replace('_', " ").trim_matches(' ').to_owned())
+    } else {
+        Cow::Borrowed(word)
+    }
+}
+
+/// Parses and compiles an expression.
+pub(super) fn compile(text: &str, dialect: Dialect) -> Result<Pattern, ScheduleError> {
+    let mut masks = [0_u64; 8];
+    let mut day = DayRule::none();
+    let mut years = Vec::new();
+    let (mut hour_items, mut running) = (0, false);
+    parse(text, dialect, |index, item| {
+        if index == HOUR {
+            hour_items += 1;
+            running = matches!(item, Item::Every { .. });
+        }
+        match item {
+            Item::Every { step: 1 } if index == YEAR => years.push(None),
+            Item::Every { step } => {
+                let Field { min, max, .. } = FIELDS[index];
+                add(&mut masks[index], &mut years, index, YearRange { first: min, last: max, step });
+            }
+            Item::Range { first, last, step } => {
+                add(&mut masks[index], &mut years, index, YearRange { first, last, step });
+            }
+            Item::Nth { row, weekday } => day.nth[row] |= 1 << weekday,
+            Item::LastDay => day.from_end |= 1,
+        }
+    })?;
+    #[expect(clippy::cast_possible_truncation, reason = "each field's values fit its mask")]
+    {
+        day.of_month = masks[DAY] as u32;
+        day.weekdays = masks[DAY_OF_WEEK] as u8;
+    }
+    day.weeks = masks[WEEK];
+    if day.of_month == EVERY_DAY {
+        (day.nth, day.from_end) = ([0; 6], 0);
+    }
+    let every_year = years.iter().any(Option::is_none);
+    Ok(Pattern {
+        times: Times { hours: masks[HOUR], minutes: masks[MINUTE], seconds: masks[SECOND] },
+        days: day,
+        #[expect(clippy::cast_possible_truncation, reason = "bits 1 to 12")]
+        months: masks[MONTH] as u16,
+        years: if every_year { Years::EVERY } else { Years::of(years.into_iter().flatten().collect()) },
+        hours: if running && hour_items == 1 { HourRule::Running } else { HourRule::Fixed },
+    })
+}
+
+fn add(mask: &mut u64, years: &mut Vec<Option<YearRange>>, index: usize, range: YearRange) {
+    if index == YEAR {
+        years.push(Some(range));
+        return;
+    }
+    for value in (range.first..=range.last).step_by(range.step.into()) {
+        *mask |= 1 << value;
+    }
+}

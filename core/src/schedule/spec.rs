@@ -1,0 +1,164 @@
+//! From the text of a job to a schedule: which of the five spellings an expression is.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::entry::Entry;
+use super::error::ScheduleError;
+use super::rate::{Rate, parse_at};
+use super::zone::Zone;
+use super::{Parsed, ceil, cron, fields};
+
+/// Longest expression, in bytes. A list of all 60 seconds takes 169.
+const MAX_LENGTH: usize = 1_024;
+/// Most expressions in one schedule: activity of a union fits one `u64`.
+const MAX_EXPRESSIONS: usize = 64;
+
+/// Where an expression comes from, which decides how strictly names are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Written by a client now: names must be spelled out exactly.
+    #[default]
+    Written,
+    /// Loaded from a store: what the Python version accepted by accident (`lastfri`, `mon-fri/2`) keeps the
+    /// meaning that it had there.
+    Stored,
+}
+
+/// The text of a schedule, as a job has it.
+#[derive(Clone, Copy, Debug)]
+pub struct ScheduleSpec<'a> {
+    /// One or more expressions; the schedule is their union. At most 64, each at most 1,024 bytes.
+    pub expressions: &'a [String],
+    /// IANA name; none or empty is UTC.
+    pub timezone: Option<&'a str>,
+    /// No tick lies before it; `rate(…)` counts from it. Inclusive.
+    pub start: Option<Timestamp>,
+    /// No tick lies after it. Inclusive.
+    pub end: Option<Timestamp>,
+    /// How strictly to read names.
+    pub dialect: Dialect,
+}
+
+impl<'a> ScheduleSpec<'a> {
+    /// Describes expressions that a client wrote, in UTC and without bounds.
+    pub fn written(expressions: &'a [String]) -> Self {
+        Self { expressions, timezone: None, start: None, end: None, dialect: Dialect::Written }
+    }
+
+    /// Describes expressions that were loaded from a store, in UTC and without bounds.
+    pub fn stored(expressions: &'a [String]) -> Self {
+        Self { dialect: Dialect::Stored, ..Self::written(expressions) }
+    }
+
+    pub(super) fn parse(&self) -> Result<Parsed, ScheduleError> {
+        let zone = Zone::named(self.timezone.unwrap_or_default())?;
+        if self.expressions.is_empty() {
+            return Err(ScheduleError::syntax("Schedule is empty")
+                .allowing("a string, or an array of 1 to 64 strings"));
+        }
+        if self.expressions.len() > MAX_EXPRESSIONS {
+            let message = format!(
+                "Schedule has {} expressions, the limit is {MAX_EXPRESSIONS}",
+                self.expressions.len()
+            );
+            return Err(ScheduleError::syntax(message).in_entry(MAX_EXPRESSIONS));
+        }
+        let compile = |(index, text): (usize, &String)| {
+            self.compile(text, &zone).map_err(|error| error.in_entry(index))
+        };
+        let entries = self.expressions.iter().enumerate().map(compile).collect::<Result<_, _>>()?;
+        Ok(Parsed {
+            expressions: self.expressions.iter().map(|text| text.as_str().into()).collect(),
+            entries,
+            zone,
+            start: self.start,
+            end: self.end,
+            dialect: self.dialect,
+        })
+    }
+
+    fn compile(&self, text: &str, zone: &Zone) -> Result<Entry, ScheduleError> {
+        if text.len() > MAX_LENGTH {
+            let message = format!("Expression is {} bytes long, the limit is {MAX_LENGTH}", text.len());
+            return Err(ScheduleError::syntax(message).at_position(MAX_LENGTH));
+        }
+        match Spelling::of(text) {
+            Spelling::Fields(text) => fields::compile(text, self.dialect).map(Entry::Pattern),
+            Spelling::Macro(name) => {
+                expand_macro(name).and_then(|text| fields::compile(text, self.dialect)).map(Entry::Pattern)
+            }
+            Spelling::Cron(body) => cron::compile(body).map(Entry::Pattern),
+            Spelling::Rate(body) => Rate::parse(body, self.start.map_or(0, ceil)).map(Entry::Rate),
+            Spelling::At(body) => parse_at(body, zone.time_zone()).map(Entry::At),
+        }
+    }
+}
+
+/// One of the five spellings, with what is inside its parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling<'a> {
+    Fields(&'a str),
+    Cron(&'a str),
+    Rate(&'a str),
+    At(&'a str),
+    Macro(&'a str),
+}
+
+impl<'a> Spelling<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let trimmed = text.trim();
+        let inside = |name: &str| trimmed.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
+        if let Some(body) = inside("cron") {
+            Self::Cron(body)
+        } else if let Some(body) = inside("rate") {
+            Self::Rate(body)
+        } else if let Some(body) = inside("at") {
+            Self::At(body)
+        } else if let Some(name) = trimmed.strip_prefix('@') {
+            Self::Macro(name)
+        } else {
+            Self::Fields(text)
+        }
+    }
+}
+
+/// The macros and the eight fields that they stand for.
+const MACROS: [(&str, &str); 5] = [
+    ("hourly", "0 0 *"),
+    ("daily", "0 0 0"),
+    ("weekly", "0 0 0 sun"),
+    ("monthly", "0 0 0 * * 1"),
+    ("yearly", "0 0 0 * * 1 1"),
+];
+
+/// The eight fields that a macro stands for.
+pub(super) fn expand_macro(name: &str) -> Result<&'static str, ScheduleError> {
+    const ALLOWED: &str = "@hourly, @daily, @weekly, @monthly or @yearly";
+    let known = MACROS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+    known.ok_or_else(|| {
+        ScheduleError::syntax(format!("unknown macro \"@{name}\", expected {ALLOWED}")).allowing(ALLOWED)
+    })
+}
+
+/// Reads a bare string of five or six words as `cron(…)` and leaves everything else alone.
+///
+/// The `cron` and `window` triggers take expressions this way; a job's own `schedule` does not, since
+/// there a bare string means the eight fields.
+///
+/// # Example
+/// ```
+/// use ecs_scheduler_core::schedule::parse_cron_or;
+///
+/// assert_eq!(parse_cron_or("30 9 * * MON-FRI"), "cron(30 9 * * MON-FRI)");
+/// assert_eq!(parse_cron_or("rate(5 minutes)"), "rate(5 minutes)");
+/// ```
+pub fn parse_cron_or(expression: &str) -> Cow<'_, str> {
+    let bare = matches!(Spelling::of(expression), Spelling::Fields(_));
+    if bare && matches!(fields::words(expression).count(), 5 | 6) {
+        Cow::Owned(format!("cron({})", expression.trim()))
+    } else {
+        Cow::Borrowed(expression)
+    }
+}

@@ -1,0 +1,100 @@
+//! Spreads load: `?` in a schedule and `jitter`, both fixed by the job's id and the same on every host.
+//!
+//! The hash is FNV-1a with a 64-bit finalizer, spelled out here because its values are part of what users see:
+//! a job must keep its second, minute and hour across versions. A random value, as in the Python version, would
+//! move with every edit.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::fields::{FIELDS, HOUR, words};
+use super::spec::Spelling;
+
+/// Tells whether an expression has a `?` that [`resolve_wildcards`] would replace.
+pub fn is_wild(expression: &str) -> bool {
+    wildcards(expression).next().is_some()
+}
+
+/// Replaces `?` in the second, minute and hour of an eight-field expression by values derived from the job's id.
+///
+/// The same job gets the same values anywhere, and jobs spread evenly over the range. Only the text of the `?`
+/// changes; other spellings are returned as they are, since `?` means something else in `cron(…)`.
+///
+/// # Example
+/// ```
+/// use ecs_scheduler_core::schedule::resolve_wildcards;
+///
+/// let resolved = resolve_wildcards("0 ? ?  mon-fri", "nightly-report");
+/// assert!(resolved.starts_with("0 ") && resolved.ends_with("  mon-fri") && !resolved.contains('?'));
+/// assert_eq!(resolved, resolve_wildcards("0 ? ?  mon-fri", "nightly-report"));
+/// ```
+pub fn resolve_wildcards<'a>(expression: &'a str, job_id: &str) -> Cow<'a, str> {
+    let mut resolved = String::new();
+    let mut copied = 0;
+    for (field, start) in wildcards(expression) {
+        let range = u64::from(FIELDS[field].max) + 1;
+        let value = scale(hash(&[FIELDS[field].name.as_bytes(), job_id.as_bytes()]), range);
+        resolved.push_str(&expression[copied..start]);
+        resolved.push_str(&value.to_string());
+        copied = start + 1;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(expression);
+    }
+    resolved.push_str(&expression[copied..]);
+    Cow::Owned(resolved)
+}
+
+/// Returns the delay of a tick, 0 to `max` in whole milliseconds, derived from the job's id and the tick.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use ecs_scheduler_core::schedule::jitter;
+///
+/// let tick = "2027-03-01T09:00:00Z".parse()?;
+/// let delay = jitter("nightly-report", tick, Duration::from_secs(30));
+/// assert!(delay <= Duration::from_secs(30));
+/// assert_eq!(delay, jitter("nightly-report", tick, Duration::from_secs(30)));
+/// # Ok::<(), jiff::Error>(())
+/// ```
+pub fn jitter(job_id: &str, tick: Timestamp, max: Duration) -> Duration {
+    let choices = u64::try_from(max.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+    let hash = hash(&[b"jitter", job_id.as_bytes(), &tick.as_nanosecond().to_be_bytes()]);
+    Duration::from_millis(scale(hash, choices))
+}
+
+/// Fields and byte positions of the wildcards.
+fn wildcards(expression: &str) -> impl Iterator<Item = (usize, usize)> {
+    let text = if matches!(Spelling::of(expression), Spelling::Fields(_)) { expression } else { "" };
+    let fields = words(text).take(HOUR + 1).enumerate();
+    fields.filter(|(_, (_, word))| *word == "?").map(|(field, (start, _))| (field, start))
+}
+
+/// FNV-1a over the parts, each closed by a zero byte, then MurmurHash3's finalizer.
+///
+/// # Source
+/// <http://www.isthe.com/chongo/tech/comp/fnv/>; Austin Appleby, `MurmurHash3`, `fmix64`.
+fn hash(parts: &[&[u8]]) -> u64 {
+    let mut state = 0xCBF2_9CE4_8422_2325_u64;
+    for part in parts {
+        for byte in part.iter().chain(&[0]) {
+            state = (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+    state = (state ^ state >> 33).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+    state = (state ^ state >> 33).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+    state ^ state >> 33
+}
+
+/// Maps a hash to 0 up to, not including, `choices`.
+fn scale(hash: u64, choices: u64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the product of two 64-bit numbers, shifted by 64")]
+    let value = (u128::from(hash) * u128::from(choices) >> 64) as u64;
+    value
+}
+
+#[cfg(test)]
+mod tests;
