@@ -8,15 +8,14 @@ fn every_day_of_four_centuries_agrees_with_jiff() {
     let mut date = civil::date(1968, 1, 1);
     while date.year() < 2401 {
         let days = i64::from((date - epoch).get_days());
+        let unsigned = |value: i8| u32::from(value.unsigned_abs());
         let own = from_days(days);
-        assert_eq!(
-            (own.year, own.month, own.day),
-            (i32::from(date.year()), date.month().unsigned_abs().into(), date.day().unsigned_abs().into())
-        );
+        let same = Date { year: date.year().into(), month: unsigned(date.month()), day: unsigned(date.day()) };
+        assert_eq!(own, same);
         assert_eq!(to_days(own), days);
-        assert_eq!(weekday(days), date.weekday().to_monday_zero_offset().unsigned_abs().into());
-        assert_eq!(iso_week(days), date.iso_week_date().week().unsigned_abs().into());
-        assert_eq!(month_length(own.year, own.month), date.days_in_month().unsigned_abs().into());
+        assert_eq!(weekday(days), unsigned(date.weekday().to_monday_zero_offset()));
+        assert_eq!(iso_week(days), unsigned(date.iso_week_date().week()));
+        assert_eq!(month_length(own.year, own.month), unsigned(date.days_in_month()));
         date = date.tomorrow().unwrap();
     }
 }
