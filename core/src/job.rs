@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::firing::FiringId;
+use crate::firing::{Firing, FiringId};
 use crate::policy::Policy;
 use crate::scaling::Scaling;
 use crate::schedule::Schedule;
@@ -63,6 +63,27 @@ pub struct Progress {
     /// The tasks that it started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_run_tasks: Vec<LastRunTask>,
+}
+
+impl Progress {
+    /// Notes a firing that is being journalled.
+    pub fn note_firing(&mut self, firing: &Firing) {
+        self.last_firing = Some(firing.id.clone());
+        self.last_fired = Some(firing.observed);
+    }
+
+    /// Notes the tasks of a firing, unless a firing with a later tick started some already.
+    pub fn note_run(&mut self, firing: &Firing) {
+        if firing.tasks.is_empty() || self.last_run.is_some_and(|last| last > firing.nominal) {
+            return;
+        }
+        self.last_run = Some(firing.nominal);
+        self.last_run_tasks = firing
+            .tasks
+            .iter()
+            .map(|task| LastRunTask { task_id: task.task_id.clone(), host_id: task.host_id.clone() })
+            .collect();
+    }
 }
 
 /// One task of the last run, as the Python version's API shows it.

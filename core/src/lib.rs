@@ -7,6 +7,7 @@ pub mod fault;
 pub mod firing;
 pub mod job;
 pub mod launcher;
+pub mod memory;
 pub mod policy;
 pub mod registry;
 pub mod scaling;
@@ -28,6 +29,7 @@ pub use job::{Job, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Su
 pub use launcher::{
     LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, StartedTask,
 };
+pub use memory::MemoryStore;
 pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};

@@ -158,7 +158,8 @@ pub struct Settlement {
 pub enum Settled {
     /// It is durable; the ids of its records, in order. A folded record has the id of the row it was folded into.
     Recorded(Vec<DecisionId>),
-    /// The job is gone, is another one, or its ticks were settled by someone else: nothing was written.
+    /// The job is gone, is another one, or its ticks were settled by someone else, or a firing of this name exists
+    /// already: nothing was written.
     Stale,
 }
 
@@ -171,6 +172,20 @@ pub struct Advance {
     pub to: Firing,
     /// The final outcome of its tick, when this move decides it; replaces that of its decision.
     pub outcome: Option<Outcome>,
+}
+
+impl Advance {
+    /// Checks the move against the state that the store has.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when that state is not [`Self::from`], or the move is not a legal one.
+    pub fn check(&self, stored: FiringState) -> Result<(), StoreError> {
+        if stored == self.from && stored.may_become(self.to.state) {
+            return Ok(());
+        }
+        Err(StoreError::Conflict(format!("firing \"{}\"", self.to.id)))
+    }
 }
 
 /// Which decisions to read; newest first.
@@ -186,7 +201,7 @@ pub struct DecisionQuery {
     pub limit: NonZeroUsize,
 }
 
-/// Which firings to read; newest first.
+/// Which firings to read; newest first, in the order in which they were settled.
 #[derive(Debug, Clone)]
 pub struct FiringQuery {
     /// This one.
@@ -195,7 +210,7 @@ pub struct FiringQuery {
     pub job: Option<JobId>,
     /// In this state only.
     pub state: Option<FiringState>,
-    /// Older (by id) than this one.
+    /// Settled before this one. Nothing is older than a firing that the store does not know (any more).
     pub before: Option<FiringId>,
     /// At most so many; 1…1000.
     pub limit: NonZeroUsize,
@@ -215,8 +230,9 @@ pub trait Journal {
     /// Fails as a whole when nothing could be written. A single stale settlement is an answer, not an error.
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
-    /// Moves a firing to its next state, durable on return. When the move starts the firing's first tasks, the job's
-    /// `last_run` and `last_run_tasks` are noted too, if the job is still the same.
+    /// Moves a firing to its next state, durable on return. When the move adds tasks to the firing, they are noted in
+    /// the job too ([`Progress::note_run`](crate::job::Progress::note_run)), if the job is still the same. The
+    /// firing's `decision` stays.
     ///
     /// # Errors
     ///
@@ -282,7 +298,8 @@ pub trait Registers {
 /// How much history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Finished history older than this moment goes.
+    /// Decisions last observed before this moment go, each with its firing unless that is open, and registers that
+    /// expired before it.
     pub before: Timestamp,
     /// At most so many rows are removed by one call, so that writers do not wait long.
     pub batch: usize,

@@ -55,6 +55,24 @@ pub struct DecisionDraft {
     pub observations: Vec<Observation>,
 }
 
+impl DecisionDraft {
+    /// Tells whether `newer`, the next decision of the same job, is kept in the same row. Neither has a firing.
+    #[must_use]
+    pub fn folds_with(&self, newer: &Self) -> bool {
+        self.outcome == newer.outcome && self.outcome.folds()
+    }
+
+    /// Makes this the row of both decisions: `newer`, beginning with this one's first tick and counting both.
+    pub fn fold(&mut self, newer: Self) {
+        let span = TickSpan {
+            first: self.span.first,
+            last: newer.span.last,
+            count: self.span.count + newer.span.count,
+        };
+        *self = Self { span, ..newer };
+    }
+}
+
 /// A recorded decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,207 @@
+//! The store that keeps everything in memory and forgets it when the process ends.
+//!
+//! One lock guards all of it: every operation is short, and none waits while it holds the lock. It is the model that
+//! the other stores are compared with, so it prefers being plain to being fast.
+
+mod ledger;
+mod shelf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+
+use crate::decide::DecisionRecord;
+use crate::fault::FaultKind;
+use crate::firing::Firing;
+use crate::job::{JobId, Revision, StoredJob};
+use crate::store::{
+    Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers,
+    Retention, Settled, Settlement, Store, StoreError,
+};
+
+use ledger::Ledger;
+use shelf::Shelf;
+
+/// Keeps jobs and journal in memory.
+///
+/// # Example
+///
+/// ```
+/// # use ecs_scheduler_core::memory::MemoryStore;
+/// # use ecs_scheduler_core::{JobId, JobStore, JobUid, NewJob, Revision, Timestamp};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::default();
+/// let document = serde_json::value::to_raw_value(&serde_json::json!({"taskCount": 1}))?;
+/// let new = NewJob { id: JobId::new("nightly")?, uid: JobUid::random(), document, at: Timestamp::UNIX_EPOCH };
+/// assert_eq!(store.create(new).await?.revision, Revision::FIRST);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    /// Absent once the store is closed.
+    state: Mutex<Option<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    shelf: Shelf,
+    ledger: Ledger,
+    registers: HashMap<String, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    register: Register,
+    expires: Option<Timestamp>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { state: Mutex::new(Some(State::default())) }
+    }
+}
+
+impl MemoryStore {
+    fn open(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>, StoreError> {
+        MutexGuard::try_map(self.state.lock(), Option::as_mut)
+            .map_err(|_| StoreError::fault(FaultKind::Unavailable, "the memory store is closed"))
+    }
+}
+
+#[async_trait]
+impl JobStore for MemoryStore {
+    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
+        self.open()?.shelf.create(job)
+    }
+
+    async fn replace(
+        &self,
+        id: &JobId,
+        expected: Revision,
+        document: Box<RawValue>,
+        at: Timestamp,
+    ) -> Result<StoredJob, StoreError> {
+        self.open()?.shelf.replace(id, expected, document, at)
+    }
+
+    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
+        self.open()?.shelf.remove(id, expected)
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        let state = self.open()?;
+        Ok(ids.iter().filter_map(|id| state.shelf.get(id).cloned()).collect())
+    }
+
+    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
+        self.open()?.shelf.list(&from, limit)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryStore {
+    async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        let mut state = self.open()?;
+        let State { shelf, ledger, .. } = &mut *state;
+        Ok(batch.into_iter().map(|settlement| settle(shelf, ledger, settlement)).collect())
+    }
+
+    async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
+        let mut state = self.open()?;
+        let State { shelf, ledger, .. } = &mut *state;
+        let firing = ledger.advance(advance)?;
+        if let Some(firing) = firing
+            && let Some(job) = shelf.get_mut(&firing.job).filter(|job| job.uid == firing.uid)
+        {
+            job.progress.note_run(firing);
+        }
+        Ok(())
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+        Ok(self.open()?.ledger.unfinished())
+    }
+
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
+        Ok(self.open()?.ledger.decisions(query))
+    }
+
+    async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
+        Ok(self.open()?.ledger.firings(query))
+    }
+}
+
+fn settle(shelf: &mut Shelf, ledger: &mut Ledger, settlement: Settlement) -> Settled {
+    let Some(job) = shelf.get_mut(&settlement.job) else { return Settled::Stale };
+    let fresh = job.uid == settlement.uid
+        && job.progress.settled == settlement.expected
+        && settlement.firing.as_ref().is_none_or(|firing| !ledger.knows(&firing.id));
+    if !fresh {
+        return Settled::Stale;
+    }
+    job.progress.settled = settlement.settled;
+    if let Some(firing) = &settlement.firing {
+        job.progress.note_firing(firing);
+    }
+    Settled::Recorded(ledger.append(settlement))
+}
+
+#[async_trait]
+impl Registers for MemoryStore {
+    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        Ok(self.open()?.registers.get(name).map(|entry| entry.register.clone()))
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        let mut state = self.open()?;
+        let stored = state.registers.get(name).map(|entry| entry.register.version);
+        if stored != expected {
+            return Err(StoreError::Conflict(format!("register \"{name}\"")));
+        }
+        let version = stored.unwrap_or(0) + 1;
+        let register = Register { value: value.to_owned(), version };
+        state.registers.insert(name.to_owned(), Entry { register, expires });
+        Ok(version)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.open().map(drop)
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
+        let mut state = self.open()?;
+        let removed = state.ledger.prune(retention);
+        let expired: Vec<String> = state
+            .registers
+            .iter()
+            .filter(|(_, entry)| entry.expires.is_some_and(|at| at < retention.before))
+            .map(|(name, _)| name.clone())
+            .take(retention.batch - removed)
+            .collect();
+        for name in &expired {
+            state.registers.remove(name);
+        }
+        Ok(removed + expired.len())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        *self.state.lock() = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! The journal: decisions by age, each with the firing that came of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord};
+use crate::firing::{Firing, FiringId};
+use crate::job::{JobId, JobUid};
+use crate::store::{Advance, DecisionQuery, FiringQuery, Retention, Settlement, StoreError};
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    rows: BTreeMap<DecisionId, Row>,
+    /// The rows of each job.
+    jobs: HashMap<JobId, BTreeSet<DecisionId>>,
+    /// The row of each firing.
+    firings: HashMap<FiringId, DecisionId>,
+    open: BTreeSet<DecisionId>,
+    newest: DecisionId,
+}
+
+#[derive(Debug)]
+struct Row {
+    record: DecisionRecord,
+    firing: Option<Firing>,
+}
+
+impl Row {
+    fn is_open(&self) -> bool {
+        self.firing.as_ref().is_some_and(|firing| firing.state.is_open())
+    }
+}
+
+impl Ledger {
+    pub(super) fn knows(&self, firing: &FiringId) -> bool {
+        self.firings.contains_key(firing)
+    }
+
+    /// Records a settlement that was found to be fresh.
+    pub(super) fn append(&mut self, settlement: Settlement) -> Vec<DecisionId> {
+        let Settlement { job, uid, records, mut firing, .. } = settlement;
+        let last = records.len().saturating_sub(1);
+        let mut ids = Vec::with_capacity(records.len());
+        for (place, draft) in records.into_iter().enumerate() {
+            let firing = if place == last { firing.take() } else { None };
+            let folded = if firing.is_none() { self.fold(&job, uid, &draft) } else { None };
+            ids.push(folded.unwrap_or_else(|| self.insert(&job, uid, draft, firing)));
+        }
+        ids
+    }
+
+    fn fold(&mut self, job: &JobId, uid: JobUid, draft: &DecisionDraft) -> Option<DecisionId> {
+        let id = *self.jobs.get(job)?.last()?;
+        let Row { record, firing } = self.rows.get_mut(&id)?;
+        if record.uid != uid || firing.is_some() || !record.draft.folds_with(draft) {
+            return None;
+        }
+        record.draft.fold(draft.clone());
+        Some(id)
+    }
+
+    fn insert(
+        &mut self,
+        job: &JobId,
+        uid: JobUid,
+        draft: DecisionDraft,
+        firing: Option<Firing>,
+    ) -> DecisionId {
+        let id = DecisionId(self.newest.0 + 1);
+        self.newest = id;
+        let firing = firing.map(|firing| Firing { decision: id, ..firing });
+        let of = firing.as_ref().map(|firing| firing.id.clone());
+        if let Some(of) = &of {
+            self.firings.insert(of.clone(), id);
+        }
+        let record = DecisionRecord { id, job: job.clone(), uid, draft, firing: of };
+        let row = Row { record, firing };
+        if row.is_open() {
+            self.open.insert(id);
+        }
+        self.rows.insert(id, row);
+        self.jobs.entry(job.clone()).or_default().insert(id);
+        id
+    }
+
+    /// Moves a firing; returns it when the move added tasks to it.
+    pub(super) fn advance(&mut self, advance: Advance) -> Result<Option<&Firing>, StoreError> {
+        let missing = || StoreError::NotFound(format!("firing \"{}\"", advance.to.id));
+        let id = *self.firings.get(&advance.to.id).ok_or_else(missing)?;
+        let row = self.rows.get_mut(&id).expect("a firing's row lives as long as the firing");
+        let stored = row.firing.as_mut().expect("the row of a firing has one");
+        advance.check(stored.state)?;
+        let grown = advance.to.tasks.len() > stored.tasks.len();
+        *stored = Firing { decision: id, ..advance.to };
+        if let Some(outcome) = advance.outcome {
+            row.record.draft.outcome = outcome;
+        }
+        if !row.is_open() {
+            self.open.remove(&id);
+        } else {
+            self.open.insert(id);
+        }
+        Ok(if grown { row.firing.as_ref() } else { None })
+    }
+
+    pub(super) fn unfinished(&self) -> Vec<Firing> {
+        self.open.iter().filter_map(|id| self.rows[id].firing.clone()).collect()
+    }
+
+    pub(super) fn decisions(&self, query: &DecisionQuery) -> Vec<DecisionRecord> {
+        self.backwards(query.job.as_ref(), query.before)
+            .map(|row| &row.record)
+            .filter(|record| query.outcome.is_none_or(|outcome| record.draft.outcome == outcome))
+            .take(query.limit.get())
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn firings(&self, query: &FiringQuery) -> Vec<Firing> {
+        let before = match &query.before {
+            None => None,
+            Some(firing) => match self.firings.get(firing) {
+                None => return Vec::new(),
+                known => known.copied(),
+            },
+        };
+        let rows: Box<dyn Iterator<Item = &Row>> = match &query.id {
+            None => self.backwards(query.job.as_ref(), before),
+            Some(id) => {
+                let row = self.firings.get(id).filter(|row| before.is_none_or(|before| **row < before));
+                let row = row.map(|row| &self.rows[row]);
+                Box::new(
+                    row.into_iter().filter(|row| query.job.as_ref().is_none_or(|job| row.record.job == *job)),
+                )
+            }
+        };
+        rows.filter_map(|row| row.firing.as_ref())
+            .filter(|firing| query.state.is_none_or(|state| firing.state == state))
+            .take(query.limit.get())
+            .cloned()
+            .collect()
+    }
+
+    /// Walks the rows of a job, or of all, from the newest, or from behind `before`.
+    fn backwards(
+        &self,
+        job: Option<&JobId>,
+        before: Option<DecisionId>,
+    ) -> Box<dyn Iterator<Item = &Row> + '_> {
+        let end = before.unwrap_or(DecisionId(u64::MAX));
+        match job {
+            None => Box::new(self.rows.range(..end).rev().map(|(_, row)| row)),
+            Some(job) => {
+                let ids = self.jobs.get(job).into_iter().flat_map(move |ids| ids.range(..end).rev());
+                Box::new(ids.map(|id| &self.rows[id]))
+            }
+        }
+    }
+
+    pub(super) fn prune(&mut self, retention: Retention) -> usize {
+        let old = |row: &Row| row.record.draft.observed < retention.before && !row.is_open();
+        let ids: Vec<DecisionId> =
+            self.rows.iter().filter(|(_, row)| old(row)).map(|(id, _)| *id).take(retention.batch).collect();
+        for id in &ids {
+            let row = self.rows.remove(id).expect("it was just seen");
+            if let Some(firing) = &row.record.firing {
+                self.firings.remove(firing);
+            }
+            let rows = self.jobs.get_mut(&row.record.job).expect("every row is listed under its job");
+            rows.remove(id);
+            if rows.is_empty() {
+                self.jobs.remove(&row.record.job);
+            }
+        }
+        ids.len()
+    }
+}
