@@ -1,0 +1,129 @@
+//! One container's process: its start, and how its end is learnt.
+
+use ecs_scheduler_core::Timestamp;
+use tokio::process::Child;
+
+use crate::drive::LOOK_EVERY;
+use crate::files::{Moment, TaskDir};
+use crate::plan::PlannedContainer;
+use crate::wrapper;
+
+#[cfg(test)]
+mod tests;
+
+/// The shell's own code for "somebody else has, or took, the marker".
+const NO_MARKER: i32 = 75;
+
+/// How far a container has come.
+#[derive(Debug, Clone)]
+pub(crate) enum Progress {
+    /// Not started; the marker's number is the one to start under.
+    Waiting { marker: u32 },
+    /// Its shell lives.
+    Running(Running),
+    /// Its shell is gone.
+    Ended(Ended),
+}
+
+impl Progress {
+    /// Tells whether something is still to come of it.
+    pub(crate) fn is_open(&self, stopping: bool) -> bool {
+        match self {
+            Self::Waiting { .. } => !stopping,
+            Self::Running(_) => true,
+            Self::Ended(_) => false,
+        }
+    }
+}
+
+/// A container's shell: leader of its process group.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) pid: i32,
+}
+
+impl Running {
+    /// Starts a container.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason in words; nothing was started then.
+    pub(crate) fn start(
+        container: &PlannedContainer,
+        dir: &TaskDir,
+        marker: u32,
+    ) -> Result<(Self, Option<Child>), String> {
+        let folder = match &container.working_directory {
+            Some(folder) if !folder.is_dir() => {
+                return Err(format!("working directory \"{}\" is not a folder", folder.display()));
+            }
+            Some(folder) => folder.clone(),
+            None => {
+                dir.scratch().map_err(|error| format!("its scratch folder could not be made: {error}"))?
+            }
+        };
+        let program = wrapper::resolve(container, &folder)?;
+        let (prefix, marker) = (dir.prefix(&container.name), dir.marker(&container.name, marker));
+        let child = wrapper::spawn(container, &program, &prefix, &marker, &folder)
+            .map_err(|error| format!("/bin/sh could not be started: {error}"))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+        Ok((Self { pid }, Some(child)))
+    }
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The command's exit code, 128 and the signal's number after a signal; absent when it could not be kept.
+    pub(crate) code: Option<i32>,
+    /// When, if it was some time ago.
+    pub(crate) at: Option<Timestamp>,
+    /// Whether its shell was kept from starting the command.
+    pub(crate) refused: bool,
+}
+
+impl Ended {
+    /// An end of which nothing is known.
+    pub(crate) const fn unknown() -> Self {
+        Self { code: None, at: None, refused: false }
+    }
+
+    /// Says it in words that follow the container's name.
+    pub(crate) fn in_words(&self) -> String {
+        match self.code {
+            None => "ended without leaving an exit code".to_owned(),
+            Some(126) => "exited with code 126: its command could not be executed".to_owned(),
+            Some(127) => "exited with code 127: a command was not found".to_owned(),
+            Some(137) => "was killed (SIGKILL, exit code 137)".to_owned(),
+            Some(code @ 129..=192) => format!("was ended by signal {} (exit code {code})", code - 128),
+            Some(code) => format!("exited with code {code}"),
+        }
+    }
+}
+
+/// Waits until a container's shell is gone, and tells how it ended.
+///
+/// `child` is absent for a shell that an earlier scheduler started: it is looked at from time to time then.
+pub(crate) async fn ended_of(child: Option<Child>, pid: i32, dir: &TaskDir, container: &str) -> Ended {
+    let prefix = dir.prefix(container);
+    let watched = child.is_some();
+    let own = match child {
+        Some(mut child) => child.wait().await.ok().and_then(wrapper::code_of),
+        None => {
+            while wrapper::is_alive(pid, &prefix) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            None
+        }
+    };
+    match dir.exit_code(container) {
+        Some(code) => {
+            let at = if watched { None } else { dir.moment(container, Moment::Ended) };
+            Ended { code: Some(code), at, refused: false }
+        }
+        None => {
+            let killed_by_us = || dir.read_stop().map(|_| 128 + 9);
+            Ended { code: own.or_else(killed_by_us), at: None, refused: own == Some(NO_MARKER) }
+        }
+    }
+}

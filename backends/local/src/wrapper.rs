@@ -1,0 +1,114 @@
+//! The shell between the launcher and a container's process: it proves the start and keeps the exit code.
+//!
+//! The process must outlive the scheduler, and its exit code is told to its parent alone; so the parent is a shell of
+//! a few lines that outlives the scheduler too. ADR 0020 weighs this against a helper program and a pipe.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+
+use crate::plan::PlannedContainer;
+
+#[cfg(test)]
+mod tests;
+
+/// `$0` is where the container's files begin, `$1` the marker, the rest is the command.
+///
+/// The marker is created exclusively (`set -C`): of all that may try to start the same container, one gets through.
+/// The exit code is one write that ends in a line feed, so a reader knows half a code from a whole one. Then whatever
+/// the command left behind in its process group is killed, the shell included, as the end of a container would.
+const SCRIPT: &str = r#"set -C
+echo "$$" > "$1" || exit 75
+shift
+trap : HUP INT QUIT TERM
+"$@" >> "$0.log" 2>&1
+set -- "$?"
+echo "$1" > "$0.exit" && kill -KILL 0
+exit "$1"
+"#;
+
+/// Starts the shell for one container.
+///
+/// `program` is the resolved path of the command. `prefix` is where the container's files begin.
+pub(crate) fn spawn(
+    container: &PlannedContainer,
+    program: &Path,
+    prefix: &Path,
+    marker: &Path,
+    folder: &Path,
+) -> io::Result<Child> {
+    Command::new("/bin/sh")
+        .args(["-c", SCRIPT])
+        .args([prefix, marker, program])
+        .args(&container.argv[1..])
+        .env_clear()
+        .envs(&container.environment)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(false)
+        .spawn()
+}
+
+/// Finds the program that a container's command names, as `execvp` would.
+///
+/// # Errors
+///
+/// Fails with the reason in words.
+pub(crate) fn resolve(container: &PlannedContainer, folder: &Path) -> Result<PathBuf, String> {
+    let name = &container.argv[0];
+    if name.contains('/') {
+        let path = folder.join(name);
+        return match is_program(&path) {
+            true => Ok(path),
+            false => Err(format!("command \"{name}\" is not an executable file")),
+        };
+    }
+    let search = container.environment.get("PATH").map_or("", String::as_str);
+    std::env::split_paths(search)
+        .map(|entry| folder.join(entry).join(name))
+        .find(|path| is_program(path))
+        .ok_or_else(|| format!("command \"{name}\" was not found in PATH {search}"))
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Tells whether a process is the shell that was started for these files.
+///
+/// Linux shows the command line, which holds the task's unique name, so that a reused process number is told apart.
+/// Elsewhere any process of that number counts.
+pub(crate) fn is_alive(pid: i32, prefix: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    if !Path::new("/proc/self/cmdline").exists() {
+        return Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
+    }
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
+    line.split(|byte| *byte == 0).any(|word| word == prefix.as_os_str().as_bytes())
+}
+
+/// Sends a signal to a container's whole process group, if it is still that container's.
+pub(crate) fn signal(pid: i32, prefix: &Path, signal: Signal) {
+    if is_alive(pid, prefix)
+        && let Some(group) = Pid::from_raw(pid)
+        && let Err(error) = rustix::process::kill_process_group(group, signal)
+    {
+        tracing::debug!(pid, %error, "could not signal a process group");
+    }
+}
+
+/// Reads a shell's own end, for when it could not write the command's: 128 and the signal's number after a signal.
+pub(crate) fn code_of(status: ExitStatus) -> Option<i32> {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal))
+}

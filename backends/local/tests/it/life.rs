@@ -1,0 +1,170 @@
+//! Lives of tasks.
+
+use ecs_scheduler_core::{Launcher as _, Override, TaskPhase};
+use serde_json::json;
+
+use crate::bench::{Bench, ended, log, only_task, request, state, until};
+
+#[tokio::test]
+async fn a_task_reports_the_exit_code_of_its_command() {
+    let bench = Bench::new();
+    bench.define_shell("fails", "echo out; echo err >&2; exit 3");
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("fails", "a")).await.unwrap());
+    let state = ended(&launcher, &id).await;
+    assert_eq!(state.exit_code, Some(3));
+    assert_eq!(state.stop_code.as_deref(), Some("EssentialContainerExited"));
+    assert_eq!(state.reason.as_deref(), Some("essential container \"main\" exited with code 3"));
+    assert!(state.started_at.unwrap() <= state.stopped_at.unwrap());
+    assert_eq!(log(&launcher, &id, "main"), "out\nerr\n");
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_exist_fails_to_start_with_the_reason_in_words() {
+    let bench = Bench::new();
+    bench.define(&json!({
+        "family": "typo",
+        "containerDefinitions": [{"name": "main", "command": ["no-such-program"]}],
+    }));
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("typo", "a")).await.unwrap());
+    let state = ended(&launcher, &id).await;
+    assert_eq!((state.exit_code, state.stop_code.as_deref()), (None, Some("TaskFailedToStart")));
+    let reason = state.reason.unwrap();
+    assert!(reason.starts_with(
+        "container \"main\" could not start: command \"no-such-program\" was not found in PATH"
+    ));
+}
+
+#[tokio::test]
+async fn a_command_ended_by_a_signal_counts_from_128() {
+    let bench = Bench::new();
+    bench.define_shell("killed", "kill -KILL $$");
+    bench.define_shell("wrapped", "kill -KILL $PPID; sleep 600");
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("killed", "a")).await.unwrap());
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
+    let id = only_task(&launcher.launch(&request("wrapped", "b")).await.unwrap());
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
+}
+
+#[tokio::test]
+async fn a_stop_sends_sigterm_and_keeps_the_commands_own_exit_code() {
+    let bench = Bench::new();
+    bench.define_shell("polite", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("polite", "a")).await.unwrap());
+    until(async || (log(&launcher, &id, "main") == "ready\n").then_some(())).await;
+    assert_eq!(state(&launcher, &id).await.phase, TaskPhase::Running);
+    launcher.stop(&id, "no longer wanted").await.unwrap();
+    let state = ended(&launcher, &id).await;
+    assert_eq!(state.exit_code, Some(7));
+    assert_eq!(state.stop_code.as_deref(), Some("UserInitiated"));
+    assert_eq!(state.reason.as_deref(), Some("no longer wanted"));
+}
+
+#[tokio::test]
+async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
+    let bench = Bench::new();
+    bench.define(&json!({
+        "family": "stubborn",
+        "containerDefinitions": [{
+            "name": "main",
+            "command": ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"],
+            "stopTimeout": 1,
+        }],
+    }));
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("stubborn", "a")).await.unwrap());
+    until(async || (log(&launcher, &id, "main") == "ready\n").then_some(())).await;
+    launcher.stop(&id, "enough").await.unwrap();
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
+}
+
+#[tokio::test]
+async fn the_end_of_an_essential_container_ends_its_neighbours_and_does_not_take_their_codes() {
+    let bench = Bench::new();
+    bench.define(&json!({
+        "family": "pair",
+        "containerDefinitions": [
+            {"name": "main", "command": ["true"], "dependsOn": [{"containerName": "side", "condition": "START"}]},
+            {"name": "side", "command": ["sleep", "600"], "essential": false},
+        ],
+    }));
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("pair", "a")).await.unwrap());
+    let state = ended(&launcher, &id).await;
+    assert_eq!(
+        (state.exit_code, state.reason.unwrap().as_str()),
+        (Some(0), "essential container \"main\" exited with code 0")
+    );
+}
+
+#[tokio::test]
+async fn a_container_waits_for_the_success_of_another() {
+    let bench = Bench::new();
+    let pair = |family: &str, first: &str| {
+        json!({
+            "family": family,
+            "containerDefinitions": [
+                {"name": "main", "command": ["cat", "../ready"], "workingDirectory": "/",
+                 "entryPoint": ["sh", "-c", "cat \"$READY\""], "environment": [{"name": "READY", "value": bench.root.path().join("ready")}],
+                 "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}]},
+                {"name": "init", "essential": false, "command": ["sh", "-c", first]},
+            ],
+        })
+    };
+    let ready = bench.root.path().join("ready").display().to_string();
+    bench.define(&pair("good", &format!("echo prepared > {ready}")));
+    bench.define(&pair("bad", "exit 9"));
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("good", "a")).await.unwrap());
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(0));
+    assert_eq!(log(&launcher, &id, "main"), "prepared\n");
+    let id = only_task(&launcher.launch(&request("bad", "b")).await.unwrap());
+    let state = ended(&launcher, &id).await;
+    assert_eq!((state.exit_code, state.stop_code.as_deref()), (Some(9), Some("TaskFailedToStart")));
+    assert!(state.reason.unwrap().contains("\"init\", which must succeed first, exited with code 9"));
+}
+
+#[tokio::test]
+async fn a_container_gets_its_environment_and_nothing_of_the_schedulers_but_four_names() {
+    let bench = Bench::new();
+    bench.define(&json!({
+        "family": "env",
+        "containerDefinitions": [{
+            "name": "main", "command": ["env"],
+            "environment": [{"name": "KEPT", "value": "a b"}, {"name": "CHANGED", "value": "before"}],
+        }],
+    }));
+    let mut options = bench.options();
+    options.environment = [("PATH".to_owned(), std::env::var("PATH").unwrap())].into();
+    let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
+    let mut request = request("env", "a");
+    request.task.overrides = vec![Override {
+        container_name: "main".to_owned(),
+        environment: [("CHANGED", "after"), ("ECS_SCHEDULER_OVERRIDE_TAG", "mine")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        command: None,
+        resources: serde_json::Map::new(),
+    }];
+    let id = only_task(&launcher.launch(&request).await.unwrap());
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(0));
+    let text = log(&launcher, &id, "main");
+    let mut lines: Vec<&str> =
+        text.lines().filter(|line| !line.starts_with("PATH=") && !line.starts_with("PWD=")).collect();
+    lines.sort_unstable();
+    let firing = format!("ECSS_FIRING_ID={}", request.firing);
+    assert_eq!(
+        lines,
+        [
+            "CHANGED=after",
+            &firing,
+            "ECSS_JOB_ID=job",
+            "ECSS_SCHEDULED_AT=2027-03-01T09:00:00Z",
+            "ECS_SCHEDULER_OVERRIDE_TAG=job",
+            "KEPT=a b"
+        ]
+    );
+}

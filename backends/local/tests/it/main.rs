@@ -1,0 +1,4 @@
+//! The local launcher with real processes.
+
+mod bench;
+mod life;
