@@ -10,7 +10,8 @@ fn every_day_of_four_centuries_agrees_with_jiff() {
         let days = i64::from((date - epoch).get_days());
         let unsigned = |value: i8| u32::from(value.unsigned_abs());
         let own = from_days(days);
-        let same = Date { year: date.year().into(), month: unsigned(date.month()), day: unsigned(date.day()) };
+        let same =
+            Date { year: date.year().into(), month: unsigned(date.month()), day: unsigned(date.day()) };
         assert_eq!(own, same);
         assert_eq!(to_days(own), days);
         assert_eq!(weekday(days), unsigned(date.weekday().to_monday_zero_offset()));

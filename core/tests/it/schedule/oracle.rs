@@ -78,40 +78,24 @@ pub(crate) fn is_tick(
     if runs {
         return matches(wall);
     }
-    let names = |wall: DateTime| {
-        matches(wall) && zone.to_ambiguous_timestamp(wall).compatible().is_ok_and(|first| first == at)
-    };
-    names(wall) || skipped_onto(zone, at).is_some_and(names)
+    let first_pass = zone.to_ambiguous_timestamp(wall).compatible().is_ok_and(|first| first == at);
+    first_pass && matches(wall) || skipped_onto(zone, at).is_some_and(matches)
 }
 
 /// The wall-clock time in a gap that the rule shifts onto an instant.
-fn skipped_onto(zone: &TimeZone, at: Timestamp) -> Option<DateTime> {
+pub(crate) fn skipped_onto(zone: &TimeZone, at: Timestamp) -> Option<DateTime> {
     let change = zone.preceding(at + 1.nanosecond()).next()?;
     let before = zone.to_offset(change.timestamp() - 1.second());
     let skipped = before.to_datetime(at);
-    matches!(zone.to_ambiguous_timestamp(skipped).offset(), AmbiguousOffset::Gap { .. }).then_some(skipped)
-}
-
-/// Whether a wall-clock time matches five fields of `cron(…)`; `?` counts as `*`.
-pub(crate) fn matches_cron(words: &[&str], at: DateTime) -> bool {
-    let sunday_first = |weekday: Weekday| i64::from(weekday.to_sunday_one_offset());
-    let day = cron_day(words[2], at);
-    let weekday = cron_weekday(words[4], at, sunday_first(at.weekday()));
-    let free = |word: &str| word == "*" || word == "?";
-    let day_matches = match (free(words[2]), free(words[4])) {
-        (true, _) => weekday,
-        (_, true) => day,
-        _ => day || weekday,
-    };
-    wrapping(words[0], 0, 59, at.minute().into(), &[])
-        && wrapping(words[1], 0, 23, at.hour().into(), &[])
-        && wrapping(words[3], 1, 12, at.month().into(), &MONTHS)
-        && day_matches
+    let local = zone.to_ambiguous_timestamp(skipped);
+    let in_gap = matches!(local.offset(), AmbiguousOffset::Gap { .. });
+    (in_gap && local.compatible().is_ok_and(|shifted| shifted == at)).then_some(skipped)
 }
 
 const FROM_SUNDAY: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-fn cron_day(word: &str, at: DateTime) -> bool {
+/// Whether a date matches a day-of-month word of `cron(…)`.
+pub(crate) fn cron_day(word: &str, at: DateTime) -> bool {
     let length = i64::from(at.date().days_in_month());
     let nearest = |day: i64| {
         if day < 1 || day > length {
@@ -139,7 +123,8 @@ fn cron_day(word: &str, at: DateTime) -> bool {
     }
 }
 
-fn cron_weekday(word: &str, at: DateTime, weekday: i64) -> bool {
+/// Whether a date matches a day-of-week word of `cron(…)`; `weekday` counts from 1 = Sunday.
+pub(crate) fn cron_weekday(word: &str, at: DateTime, weekday: i64) -> bool {
     let read = |text: &str| wrapping(text, 1, 7, weekday, &FROM_SUNDAY);
     if word == "L" {
         return weekday == 7;
@@ -154,7 +139,7 @@ fn cron_weekday(word: &str, at: DateTime, weekday: i64) -> bool {
 }
 
 /// As [`field`], with ranges that may run over the end.
-fn wrapping(word: &str, min: i64, max: i64, value: i64, names: &[&str]) -> bool {
+pub(crate) fn wrapping(word: &str, min: i64, max: i64, value: i64, names: &[&str]) -> bool {
     let read = |text: &str| match names.iter().position(|name| name.eq_ignore_ascii_case(text)) {
         Some(index) => min + i64::try_from(index).unwrap(),
         None => text.parse().unwrap(),
