@@ -3,6 +3,8 @@
 //! The search for the next tick touches dates millions of times a second, so it works on `i64` day
 //! numbers. [`jiff`] keeps the time zones; this file knows nothing of them.
 
+use std::sync::LazyLock;
+
 /// Seconds in a day of a clock that never changes.
 pub(super) const DAY: i64 = 86_400;
 
@@ -59,7 +61,7 @@ pub(super) fn from_days(days: i64) -> Date {
 }
 
 /// Weekday of a day number: 0 is Monday, 6 is Sunday.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a remainder by 7")]
+#[expect(clippy::cast_possible_truncation, reason = "a remainder by 7")]
 pub(super) fn weekday(days: i64) -> u32 {
     (days + 3).rem_euclid(7) as u32
 }
@@ -78,7 +80,7 @@ pub(super) fn month_length(year: i32, month: u32) -> u32 {
 }
 
 /// ISO 8601 week, 1 to 53: the week belongs to the year that its Thursday is in.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a week number")]
+#[expect(clippy::cast_possible_truncation, reason = "a week number")]
 pub(super) fn iso_week(days: i64) -> u32 {
     let thursday = days - i64::from(weekday(days)) + 3;
     let new_year = to_days(Date { month: 1, day: 1, ..from_days(thursday) });
@@ -93,6 +95,12 @@ pub(super) fn year_class(year: i32) -> u32 {
     let first = weekday(to_days(Date { year, month: 1, day: 1 }));
     first * 4 + u32::from(is_leap(year)) * 2 + u32::from(is_leap(year - 1))
 }
+
+/// The classes that occur at all, as bits: when none of them holds a date, no year does.
+///
+/// The Gregorian calendar with its weeks and weekdays repeats after 400 years.
+pub(super) static YEAR_CLASSES: LazyLock<u32> =
+    LazyLock::new(|| (FIRST_YEAR..FIRST_YEAR + 400).fold(0, |classes, year| classes | 1 << year_class(year)));
 
 #[cfg(test)]
 mod tests;

@@ -99,7 +99,7 @@ fn on_the_wall_clock(patterns: &[&Pattern], from: i64, to: i64) -> u64 {
 }
 
 /// Seconds of a whole day.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "86,400")]
+#[expect(clippy::cast_possible_truncation, reason = "86,400")]
 const WHOLE: u32 = DAY as u32;
 
 /// Number of seconds of the day in `begin..end` that one of the active patterns names.

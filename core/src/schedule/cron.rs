@@ -108,9 +108,13 @@ fn check_day_fields(words: &[&str], days: DayFields) -> Result<(), (usize, &'sta
     }
 }
 
-/// Refuses what saffron accepts without meaning it: a `*` among other values counts as the minimum there.
+/// Refuses a `?` outside the day fields, and what saffron accepts without meaning it: a `*` among other values counts
+/// as the minimum there.
 fn check_words(words: &[&str]) -> Result<(), (usize, &'static str)> {
     for (index, word) in words.iter().enumerate() {
+        if word.contains('?') && (*word != "?" || ![DAY_OF_MONTH, DAY_OF_WEEK].contains(&index)) {
+            return Err((index, "? stands alone in a day field"));
+        }
         let mut parts = word.split(',');
         if word.contains(',') && parts.any(|part| part.contains('*') && !part.starts_with("*/")) {
             return Err((index, "* cannot stand in a list"));
@@ -164,7 +168,7 @@ fn day_rule(syntax: &CronExpr) -> DayRule {
         DayOfWeekExpr::Nth(day, nth) => {
             rule.nth[usize::from(u8::from(*nth)) - 1] = from_sunday(1 << u8::from(*day))
         }
-        _ => numbers = rule.of_month,
+        DayOfWeekExpr::All | _ => numbers = rule.of_month,
     }
     rule.of_month = numbers;
     rule
@@ -181,7 +185,7 @@ fn add_day_of_month(rule: &mut DayRule, expression: &DayOfMonthExpr) -> bool {
         DayOfMonthExpr::ClosestWeekday(day) => rule.nearest = 2 << u8::from(*day),
         #[expect(clippy::cast_possible_truncation, reason = "31 bits")]
         DayOfMonthExpr::Many(expressions) => rule.of_month = (mask(expressions, 31) << 1) as u32,
-        _ => {
+        DayOfMonthExpr::All | DayOfMonthExpr::Last(_) | _ => {
             rule.of_month = EVERY_DAY;
             return false;
         }
@@ -192,7 +196,7 @@ fn add_day_of_month(rule: &mut DayRule, expression: &DayOfMonthExpr) -> bool {
 fn mask_of<E: Copy + ExprValue + Into<u8>>(expression: &Expr<E>, size: u8) -> u64 {
     match expression {
         Expr::Many(expressions) => mask(expressions, size),
-        _ => (1 << size) - 1,
+        Expr::All | _ => (1 << size) - 1,
     }
 }
 
@@ -216,7 +220,6 @@ fn mask<E: Copy + ExprValue + Into<u8>>(expressions: &Exprs<E>, size: u8) -> u64
 
 /// Turns weekdays counted from Sunday into weekdays counted from Monday.
 fn from_sunday(days: u64) -> u8 {
-    #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
     let days = (days & 0x7F) as u8;
     days >> 1 | (days & 1) << 6
 }

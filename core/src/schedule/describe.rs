@@ -23,6 +23,16 @@ const MONTHS: [&str; 12] = [
 ];
 const ROWS: [&str; 6] = ["first", "second", "third", "fourth", "fifth", "last"];
 
+/// Names a value of a field.
+type Name = fn(u16) -> String;
+
+/// The fields that name whole stretches of the year.
+const DATES: [(usize, &str, Name); 3] = [
+    (fields::WEEK, "ISO week", |week| format!("ISO week {week}")),
+    (fields::MONTH, "month", |month| MONTHS[usize::from(month) - 1].to_owned()),
+    (fields::YEAR, "year", |year| year.to_string()),
+];
+
 /// Most times of day that are spelled out one by one.
 const MOST_TIMES: usize = 6;
 
@@ -55,17 +65,11 @@ fn eight_fields(text: &str) -> String {
     }
     let mut words = time_of_day(&items);
     words.push_str(&days(&items));
-    if !is_every(&items[fields::WEEK]) {
-        words.push_str(" in ISO week ");
-        words.push_str(&list(&items[fields::WEEK], &number));
-    }
-    if !is_every(&items[fields::MONTH]) {
-        words.push_str(" in ");
-        words.push_str(&list(&items[fields::MONTH], &|month| MONTHS[usize::from(month) - 1].to_owned()));
-    }
-    if !is_every(&items[fields::YEAR]) {
-        words.push_str(" in ");
-        words.push_str(&list(&items[fields::YEAR], &number));
+    for (index, unit, name) in DATES {
+        if !is_every(&items[index]) {
+            words.push_str(" in ");
+            words.push_str(&list(unit, &items[index], &name));
+        }
     }
     words
 }
@@ -78,7 +82,7 @@ fn time_of_day(items: &Items) -> String {
     let whole_minutes = singles(seconds).is_some_and(|seconds| seconds == [0]);
     let mut words = if whole_minutes { leading("minute", minutes) } else { leading("second", seconds) };
     if !whole_minutes {
-        words.push_str(&within("minute", minutes, is_every(seconds)));
+        words.push_str(&within("minute", minutes, every_step(seconds).is_some()));
     }
     words.push_str(&within("hour", hours, every_step(minutes).is_some()));
     words
@@ -125,7 +129,7 @@ fn within(unit: &str, items: &[Item], clear: bool) -> String {
 
 fn named(unit: &str, items: &[Item]) -> String {
     let plural = if singles(items).is_some_and(|values| values.len() == 1) { "" } else { "s" };
-    format!("{unit}{plural} {}", list(items, &number))
+    format!("{unit}{plural} {}", list(unit, items, &|value| value.to_string()))
 }
 
 fn days(items: &Items) -> String {
@@ -134,9 +138,11 @@ fn days(items: &Items) -> String {
     match (is_every(days), is_every(weekdays)) {
         (true, true) if has_single_time(items) => " every day".to_owned(),
         (true, true) => String::new(),
-        (true, false) => format!(" on {}", list(weekdays, &weekday)),
+        (true, false) => format!(" on {}", list("weekday", weekdays, &weekday)),
         (false, true) => format!(" on {}", days_of_month(days)),
-        (false, false) => format!(" on {}, if that is {}", days_of_month(days), list(weekdays, &weekday)),
+        (false, false) => {
+            format!(" on {}, if that is {}", days_of_month(days), list("weekday", weekdays, &weekday))
+        }
     }
 }
 
@@ -150,30 +156,25 @@ fn days_of_month(items: &[Item]) -> String {
         items.iter().partition(|item| matches!(item, Item::Every { .. } | Item::Range { .. }));
     let mut parts: Vec<String> = Vec::new();
     if !numbered.is_empty() {
-        parts.push(format!("day {}", list(&numbered, &number)));
+        parts.push(list("day", &numbered, &|day| format!("day {day}")));
     }
     parts.extend(named.iter().map(|item| match item {
         Item::Nth { row, weekday } => format!("the {} {}", ROWS[*row], WEEKDAYS[*weekday]),
-        _ => "the last day".to_owned(),
+        Item::Every { .. } | Item::Range { .. } | Item::LastDay => "the last day".to_owned(),
     }));
     format!("{} of the month", and(&parts))
 }
 
-fn list(items: &[Item], name: &dyn Fn(u16) -> String) -> String {
+/// `1, 5 and 8 to 20 in steps of 4`, each value by its name.
+fn list(unit: &str, items: &[Item], name: &dyn Fn(u16) -> String) -> String {
     let words = |item: &Item| match *item {
         Item::Range { first, last, .. } if first == last => name(first),
         Item::Range { first, last, step: 1 } => format!("{} to {}", name(first), name(last)),
-        Item::Range { first, last, step } => {
-            format!("every {} from {} to {}", ordinal(step), name(first), name(last))
-        }
-        Item::Every { step } => format!("every {} one", ordinal(step)),
+        Item::Range { first, last, step } => format!("{} to {} in steps of {step}", name(first), name(last)),
+        Item::Every { step } => format!("every {} {unit}", ordinal(step)),
         Item::Nth { .. } | Item::LastDay => String::new(),
     };
     and(&items.iter().map(words).collect::<Vec<_>>())
-}
-
-fn number(value: u16) -> String {
-    value.to_string()
 }
 
 /// The values, if each item is a single one.

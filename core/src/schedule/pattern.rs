@@ -3,7 +3,7 @@
 //! Times here are *local*: seconds since 1970-01-01T00:00:00 on the wall clock. `walk` puts them
 //! on the real time line.
 
-use super::calendar::{DAY, Date, FIRST_YEAR, LAST_YEAR, from_days, to_days, year_class};
+use super::calendar::{DAY, Date, FIRST_YEAR, LAST_YEAR, YEAR_CLASSES, from_days, to_days, year_class};
 use super::days::DayRule;
 use super::times::Times;
 use super::years::Years;
@@ -87,7 +87,7 @@ impl Pattern {
         let start = from_days(from.max(to_days(Date { year: FIRST_YEAR, month: 1, day: 1 })));
         let mut barren = 0_u32;
         let mut year = self.years.next(start.year)?;
-        while year <= LAST_YEAR {
+        while year <= LAST_YEAR && barren != *YEAR_CLASSES {
             let class = year_class(year);
             if barren >> class & 1 == 0 {
                 let whole = year > start.year;
@@ -123,7 +123,7 @@ impl Pattern {
         let start = from_days(to.min(to_days(Date { year: LAST_YEAR, month: 12, day: 31 })));
         let mut barren = 0_u32;
         let mut year = self.years.previous(start.year)?;
-        while year >= FIRST_YEAR {
+        while year >= FIRST_YEAR && barren != *YEAR_CLASSES {
             let class = year_class(year);
             if barren >> class & 1 == 0 {
                 let whole = year < start.year;
@@ -188,7 +188,7 @@ pub(super) fn for_each_month(from: i64, to: i64, mut visit: impl FnMut(i32, u32,
 }
 
 /// Day number and second of the day.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a remainder by 86,400")]
+#[expect(clippy::cast_possible_truncation, reason = "a remainder by 86,400")]
 pub(super) fn split_day(local: i64) -> (i64, u32) {
     (local.div_euclid(DAY), local.rem_euclid(DAY) as u32)
 }

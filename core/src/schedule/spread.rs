@@ -84,16 +84,15 @@ fn hash(parts: &[&[u8]]) -> u64 {
             state = (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }
     }
-    state = (state ^ state >> 33).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
-    state = (state ^ state >> 33).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
-    state ^ state >> 33
+    state = (state ^ (state >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+    state = (state ^ (state >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+    state ^ (state >> 33)
 }
 
 /// Maps a hash to 0 up to, not including, `choices`.
 fn scale(hash: u64, choices: u64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the product of two 64-bit numbers, shifted by 64")]
-    let value = (u128::from(hash) * u128::from(choices) >> 64) as u64;
-    value
+    let product = u128::from(hash) * u128::from(choices);
+    u64::try_from(product >> 64).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

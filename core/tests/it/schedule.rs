@@ -1,4 +1,5 @@
 //! Schedules against recordings of the Python version, brute force and saffron.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod bounds;
 mod conformance;

@@ -163,7 +163,7 @@ fn day_name(text: &str) -> Option<Result<Parsed, String>> {
         return Some(Ok(Parsed { item: Item::Nth { row, weekday }, lenient: !dropped.is_empty() }));
     }
     let last = row == POSITIONS.len() - 1;
-    last.then(|| Ok(Parsed { item: Item::LastDay, lenient: !rest.is_empty() }))
+    last.then_some(Ok(Parsed { item: Item::LastDay, lenient: !rest.is_empty() }))
 }
 
 /// `mon`, `mon-fri`; what follows was dropped by the Python version.

@@ -140,7 +140,7 @@ fn every_recorded_error_has_the_words_of_the_python_version() {
             let error = parse(case, dialect).expect_err(&case.to_string());
             let (key, prefix) = match error.kind() {
                 ScheduleErrorKind::TimeZone => ("timezone", ""),
-                _ => ("parsedSchedule", "Invalid schedule syntax: "),
+                ScheduleErrorKind::Syntax | _ => ("parsedSchedule", "Invalid schedule syntax: "),
             };
             assert_eq!(messages[key][0], format!("{prefix}{error}"), "{case}");
         }

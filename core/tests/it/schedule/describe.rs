@@ -1,1 +1,53 @@
-//! Later.
+//! What schedules say of themselves.
+
+use super::{schedule, union};
+
+#[test]
+fn schedules_describe_themselves_in_words() {
+    let expressions = [
+        "*",
+        "0 *",
+        "0 */5",
+        "*/10",
+        "5",
+        "0 0 0",
+        "0 30 2 mon-fri",
+        "0 30 2 0,2,4",
+        "0 0,30 8-18 mon-fri",
+        "15 0 6,18",
+        "* */5",
+        "0 0 */6",
+        "0 0 *",
+        "0 30 6 * * 1st_mon",
+        "0 0 12 * * last",
+        "0 0 0 * * 1,15,last_fri 1-3,dec",
+        "0 0 0 fri * 13",
+        "0 0 9 mon 1-53/2",
+        "0 0 0 * * 29 2 2028-2040/4",
+        "0 10-50/20 *",
+        "30 15 12 0-6 * 2nd_wed 1-12/3 2027",
+        "cron(15 10 ? * 6L 2026-2027)",
+        "cron(0 9 ? * 2-6 *)",
+        "cron(0 0 LW * ? *)",
+        "cron(0 0 15 * MON)",
+        "cron(0/15 20-2 * * ? *)",
+        "rate(1 minute)",
+        "rate(1 days)",
+        "rate(90 minutes)",
+        "at(2027-03-01T09:00:00)",
+        "0 0 0 * */2 */3 */2 */4",
+        "@weekly",
+        "@hourly",
+    ];
+    let described: Vec<String> = expressions
+        .iter()
+        .map(|text| format!("{text} => {}", schedule(text, "Europe/Berlin").unwrap().describe()))
+        .collect();
+    insta::assert_snapshot!(described.join("\n"));
+}
+
+#[test]
+fn a_union_names_its_zone_once() {
+    let both = union(&["0 0 9 mon", "@monthly"], "america/new_york");
+    assert_eq!(both.describe(), "At 09:00 on Monday; At 00:00 on day 1 of the month, America/New_York");
+}

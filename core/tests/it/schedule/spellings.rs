@@ -1,1 +1,204 @@
-//! Later.
+//! The spellings other than the eight fields, and what is refused.
+
+use ecs_scheduler_core::schedule::{
+    Schedule, ScheduleErrorKind, ScheduleSpec, parse_cron_or, parse_time_zone, tzdb_version,
+};
+
+use super::{instant, next, schedule, union};
+
+#[test]
+fn every_sample_of_eventbridge_ticks_as_documented() {
+    let samples = [
+        ("cron(0 10 * * ? *)", "2026-01-01T10:00:00Z", "2026-01-02T10:00:00Z"),
+        ("cron(15 12 * * ? *)", "2026-01-01T12:15:00Z", "2026-01-02T12:15:00Z"),
+        ("cron(0 18 ? * MON-FRI *)", "2026-01-01T18:00:00Z", "2026-01-02T18:00:00Z"),
+        ("cron(0 8 1 * ? *)", "2026-01-01T08:00:00Z", "2026-02-01T08:00:00Z"),
+        ("cron(0/15 * * * ? *)", "2026-01-01T00:15:00Z", "2026-01-01T00:30:00Z"),
+        ("cron(0/5 8-17 ? * MON-FRI *)", "2026-01-01T08:00:00Z", "2026-01-01T08:05:00Z"),
+        ("cron(0/30 20-2 ? * MON-FRI *)", "2026-01-01T00:30:00Z", "2026-01-01T01:00:00Z"),
+        ("cron(0 9 ? * 2#1 *)", "2026-01-05T09:00:00Z", "2026-02-02T09:00:00Z"),
+        ("cron(15 10 ? * 6L 2026-2027)", "2026-01-30T10:15:00Z", "2026-02-27T10:15:00Z"),
+        ("cron(0 0 LW * ? *)", "2026-01-30T00:00:00Z", "2026-02-27T00:00:00Z"),
+        ("cron(0 0 L-2 2 ? *)", "2026-02-26T00:00:00Z", "2027-02-26T00:00:00Z"),
+        ("cron(0 0 15W * ? *)", "2026-01-15T00:00:00Z", "2026-02-16T00:00:00Z"),
+        ("cron(0 0 1 1 ? 2030/10)", "2030-01-01T00:00:00Z", "2040-01-01T00:00:00Z"),
+    ];
+    for (text, first, second) in samples {
+        let schedule = schedule(text, "UTC").unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(next(&schedule, "2026-01-01T00:00:00Z", 2), [first, second], "{text}");
+    }
+}
+
+#[test]
+fn reversed_ranges_run_over_the_end() {
+    let weekend = schedule("cron(0 0 ? * FRI-MON/2 *)", "UTC").unwrap();
+    assert_eq!(
+        next(&weekend, "2026-01-01T00:00:00Z", 3),
+        [
+            "2026-01-02T00:00:00Z", // Friday
+            "2026-01-04T00:00:00Z", // Sunday
+            "2026-01-09T00:00:00Z",
+        ]
+    );
+    let winter = schedule("cron(0 0 1 11-2 ? *)", "UTC").unwrap();
+    assert_eq!(next(&winter, "2026-02-01T00:00:00Z", 2), ["2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"]);
+}
+
+#[test]
+fn five_fields_take_either_day() {
+    let either = schedule("cron(0 0 15 * MON)", "UTC").unwrap();
+    assert_eq!(
+        next(&either, "2026-01-10T00:00:00Z", 3),
+        ["2026-01-12T00:00:00Z", "2026-01-15T00:00:00Z", "2026-01-19T00:00:00Z",]
+    );
+}
+
+#[test]
+fn mistakes_in_cron_name_the_field_its_place_and_what_is_allowed() {
+    let mistakes = [
+        ("cron(60 * * * ? *)", "minute", 5),
+        ("cron(0 24 * * ? *)", "hour", 7),
+        ("cron(0 0 32 * ? *)", "day-of-month", 9),
+        ("cron(0 0 1 13 ? *)", "month", 11),
+        ("cron(0 0 ? * 8 *)", "day-of-week", 13),
+        ("cron(0 0 ? * 0 *)", "day-of-week", 13),
+        ("cron(0 0 ? * MON 1969)", "year", 17),
+        ("cron(0 0 ? * MON 2200)", "year", 17),
+        ("cron(0 0 ? * MON 2030-2020)", "year", 17),
+        ("cron(0 0 1 * MON *)", "day-of-week", 13),
+        ("cron(0 0 ? * ? *)", "day-of-week", 13),
+        ("cron(0 0 ? * MON)", "day-of-month", 9),
+        ("cron(5,* 0 ? * MON *)", "minute", 5),
+        ("cron(? 0 ? * MON *)", "minute", 5),
+        (" cron(0  0  ?  *  MON#6  *)", "day-of-week", 17),
+    ];
+    for (text, field, position) in mistakes {
+        let error = schedule(text, "UTC").unwrap_err();
+        assert_eq!((error.field(), error.position()), (Some(field), Some(position)), "{text}: {error}");
+        assert!(error.to_string().contains(error.allowed().unwrap()), "{error}");
+    }
+    assert_eq!(
+        schedule("cron(0 24 * * ? *)", "UTC").unwrap_err().to_string(),
+        "could not read hour \"24\" of \"cron(0 24 * * ? *)\": not an expression for this field; \
+         allowed: 0 to 23; *, */n, a-b, a-b/n, a/n, lists"
+    );
+}
+
+#[test]
+fn what_makes_saffron_panic_is_evaluated() {
+    let schedules = [
+        "0 0 1 10-2/3 *",
+        "0 0 28-3/2 * *",
+        "0 12 L-3W * *",
+        "0 0 29W 2 *",
+        "0 0 31W 2 *",
+        "59-0 22-2 30-1 * FRI-SUN",
+    ];
+    for text in schedules {
+        let schedule = schedule(&format!("cron({text})"), "Europe/Berlin").unwrap();
+        let ticks = schedule.upcoming(instant("2026-01-01T00:00:00Z")).take(50).count();
+        assert_eq!(ticks, if text == "0 0 31W 2 *" { 0 } else { 50 }, "{text}");
+        assert!(!schedule.describe().is_empty());
+    }
+}
+
+#[test]
+fn hostile_input_is_refused_without_panic() {
+    let long = "1,".repeat(600);
+    let hostile = [
+        "",
+        "cron()",
+        "cron(",
+        "rate()",
+        "at()",
+        "@",
+        "@never",
+        "rate(5)",
+        "rate(0 minutes)",
+        "rate(-1 minutes)",
+        "rate(99999999999999999999 days)",
+        "rate(5 minuts)",
+        "rate(5 minutes 3 seconds)",
+        "at(2027-03-01)",
+        "at(2027-02-30T00:00:00)",
+        "at(2027-03-01T09:00:00Z)",
+        "at(+02027-03-01T09:00)",
+        "cron(💥 * * * *)",
+        "💥",
+        "CRON(0 0 * * ? *)",
+        &long,
+    ];
+    for text in hostile {
+        let error = schedule(text, "UTC").expect_err(text);
+        assert_eq!(error.kind(), ScheduleErrorKind::Syntax, "{text}");
+        assert!(!error.to_string().is_empty());
+    }
+    let many = vec!["0".to_owned(); 65];
+    assert!(Schedule::parse(&ScheduleSpec::written(&many)).is_err());
+    assert!(Schedule::parse(&ScheduleSpec::written(&[])).is_err());
+}
+
+#[test]
+fn a_rate_counts_from_the_epoch_or_from_the_start() {
+    let schedule = schedule("rate(7 minutes)", "Europe/Berlin").unwrap();
+    let tick = schedule.next_after(instant("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!(tick.as_second() % 420, 0);
+    let expressions = ["rate(1 day)".to_owned()];
+    let start = Some(instant("2026-01-01T09:30:00.5Z"));
+    let daily = Schedule::parse(&ScheduleSpec { start, ..ScheduleSpec::written(&expressions) }).unwrap();
+    assert_eq!(next(&daily, "2025-01-01T00:00:00Z", 2), ["2026-01-01T09:30:01Z", "2026-01-02T09:30:01Z"]);
+}
+
+#[test]
+fn once_means_once_also_in_a_gap_or_a_fold() {
+    let ticks = |text: &str| next(&schedule(text, "Europe/Berlin").unwrap(), "2026-01-01T00:00:00Z", 3);
+    assert_eq!(ticks("at(2027-03-01T09:00:00)"), ["2027-03-01T08:00:00Z"]);
+    assert_eq!(ticks("at(2027-03-28T02:30:00)"), ["2027-03-28T01:30:00Z"]);
+    assert_eq!(ticks("at(2027-10-31T02:30:00)"), ["2027-10-31T00:30:00Z"]);
+}
+
+#[test]
+fn macros_mean_local_midnight_and_weeks_begin_on_sunday() {
+    let ticks = |text: &str| next(&schedule(text, "UTC").unwrap(), "2026-01-01T00:30:00Z", 1).remove(0);
+    assert_eq!(ticks("@hourly"), "2026-01-01T01:00:00Z");
+    assert_eq!(ticks("@daily"), "2026-01-02T00:00:00Z");
+    assert_eq!(ticks("@weekly"), "2026-01-04T00:00:00Z");
+    assert_eq!(ticks("@monthly"), "2026-02-01T00:00:00Z");
+    assert_eq!(ticks("@yearly"), "2027-01-01T00:00:00Z");
+}
+
+#[test]
+fn a_union_has_each_instant_once_and_names_the_wrong_entry() {
+    let both = union(&["0 0 */6", "cron(0 12,13 * * *)", "at(2026-01-01T12:00:00)"], "UTC");
+    assert_eq!(
+        next(&both, "2026-01-01T06:00:00Z", 3),
+        ["2026-01-01T12:00:00Z", "2026-01-01T13:00:00Z", "2026-01-01T18:00:00Z",]
+    );
+    let expressions = ["0".to_owned(), "0 0 0 7".to_owned()];
+    let error = Schedule::parse(&ScheduleSpec::written(&expressions)).unwrap_err();
+    assert_eq!((error.entry(), error.field(), error.position()), (1, Some("day_of_week"), Some(6)));
+}
+
+#[test]
+fn triggers_read_bare_strings_of_five_or_six_words_as_cron() {
+    assert_eq!(parse_cron_or(" 0 0 ? * MON * "), "cron(0 0 ? * MON *)");
+    for kept in ["0 30 2", "0 0 0 mon * 1 1 2027", "@daily", "cron(0 0 * * *)", "at(2027-03-01T09:00:00)"] {
+        assert_eq!(parse_cron_or(kept), kept);
+    }
+}
+
+#[test]
+fn zone_names_are_those_of_iana_in_any_case() {
+    for name in ["", "utc", "UTC", "europe/BERLIN", "EST5EDT", "Asia/Calcutta", "Etc/GMT+5"] {
+        assert!(parse_time_zone(name).is_ok(), "{name}");
+    }
+    for name in
+        ["PST", "+01:00", " UTC", "Europe/Berlin ", "Etc/Unknown", "local", "Europe", "../Europe/Berlin"]
+    {
+        let error = parse_time_zone(name).expect_err(name);
+        assert_eq!(error.kind(), ScheduleErrorKind::TimeZone);
+        assert_eq!(error.to_string(), format!("Invalid timezone format: {name}"));
+    }
+    assert_eq!(parse_time_zone("Europe/Berln").unwrap_err().nearest(), Some("Europe/Berlin"));
+    assert!(tzdb_version().starts_with("20"));
+}
