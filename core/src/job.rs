@@ -1,7 +1,14 @@
 //! A job: what a user defined. An invalid one cannot be constructed.
 
+mod agenda;
+mod document;
 mod id;
 
+pub use agenda::{AgendaError, AgendaView};
+pub use document::{
+    FieldError, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, messages, parse_duration,
+    prepare_create, prepare_patch, prepare_update,
+};
 pub use id::{InvalidJobId, JobId, JobUid, Revision};
 
 use std::sync::Arc;
@@ -97,8 +104,9 @@ pub struct LastRunTask {
     pub host_id: Option<String>,
 }
 
-/// A job, checked and ready to be looked at.
+/// A job, checked and ready to be looked at. Made by [`Job::parse`] only.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Job {
     /// Its name.
     pub id: JobId,
@@ -116,12 +124,7 @@ pub struct Job {
     pub policy: Policy,
     /// Not looked at, when there is one.
     pub suspension: Option<Suspension>,
-    sealed: Sealed,
 }
-
-/// Keeps a [`Job`] from being made other than by [`Job::parse`].
-#[derive(Debug, Clone, Copy)]
-struct Sealed;
 
 /// Why and for how long a job is not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

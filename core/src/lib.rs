@@ -25,7 +25,9 @@ pub use event::{EVENT_BUFFER, Event};
 pub use fault::FaultKind;
 pub use firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
 pub use jiff::Timestamp;
-pub use job::{Job, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension};
+pub use job::{
+    FieldError, Job, JobContext, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension,
+};
 pub use launcher::{
     LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, StartedTask,
 };

@@ -1,0 +1,150 @@
+//! What is wrong with a document, where, and how the Python version said it.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// One thing that is wrong with a job document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {message}")]
+pub struct FieldError {
+    /// A JSON pointer to the wrong field: `/overrides/0/containerName`; empty for the document as a whole.
+    pub pointer: String,
+    /// The place of the message in the Python version's `messages`: `["trigger", "_schema"]`.
+    pub key: Vec<String>,
+    /// What is wrong and what is allowed; in the Python version's words where it had any.
+    pub message: String,
+}
+
+/// Nests messages as the Python version does: by field, then by index or inner field, each leaf a list.
+///
+/// # Example
+///
+/// ```
+/// use ecs_scheduler_core::job::{FieldError, messages};
+/// let error = FieldError {
+///     pointer: "/overrides/0/containerName".to_owned(),
+///     key: ["overrides", "0", "containerName"].map(str::to_owned).to_vec(),
+///     message: "Not a valid string.".to_owned(),
+/// };
+/// assert_eq!(
+///     messages(&[error]).to_string(),
+///     r#"{"overrides":{"0":{"containerName":["Not a valid string."]}}}"#
+/// );
+/// ```
+#[must_use]
+pub fn messages(errors: &[FieldError]) -> Value {
+    let mut tree = Map::new();
+    for error in errors {
+        insert(&mut tree, &error.key, &error.message);
+    }
+    Value::Object(tree)
+}
+
+/// The key under which the Python version lists what is wrong with an object as a whole.
+pub(super) const WHOLE: &str = "_schema";
+
+fn insert(tree: &mut Map<String, Value>, key: &[String], message: &str) {
+    let (first, rest) = match key {
+        [] => (WHOLE, key),
+        [first, rest @ ..] => (first.as_str(), rest),
+    };
+    let slot = tree.entry(first).or_insert(Value::Null);
+    match slot {
+        Value::Object(inner) => insert(inner, rest, message),
+        Value::Array(list) if rest.is_empty() => list.push(message.into()),
+        Value::Array(list) => {
+            let mut inner = Map::from_iter([(WHOLE.to_owned(), Value::Array(std::mem::take(list)))]);
+            insert(&mut inner, rest, message);
+            *slot = Value::Object(inner);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) if rest.is_empty() => {
+            *slot = Value::Array(vec![message.into()]);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            let mut inner = Map::new();
+            insert(&mut inner, rest, message);
+            *slot = Value::Object(inner);
+        }
+    }
+}
+
+/// A place in the document, as a list that costs nothing until something is wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    segment: Segment<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Segment<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl fmt::Display for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
+}
+
+impl<'a> Place<'a> {
+    pub(super) const fn field(name: &'a str) -> Self {
+        Self { parent: None, segment: Segment::Key(name) }
+    }
+
+    pub(super) const fn key(&'a self, name: &'a str) -> Self {
+        Self { parent: Some(self), segment: Segment::Key(name) }
+    }
+
+    pub(super) const fn index(&'a self, index: usize) -> Self {
+        Self { parent: Some(self), segment: Segment::Index(index) }
+    }
+
+    /// Makes an error about the value at this place.
+    pub(super) fn error(&self, message: impl Into<String>) -> FieldError {
+        let (mut pointer, mut key) = (String::new(), Vec::new());
+        self.spell(&mut pointer, &mut key);
+        FieldError { pointer, key, message: message.into() }
+    }
+
+    /// Makes an error about an object as a whole, or about something that should have been one.
+    pub(super) fn error_of_whole(&self, message: impl Into<String>) -> FieldError {
+        let mut error = self.error(message);
+        error.key.push(WHOLE.to_owned());
+        error
+    }
+
+    fn spell(&self, pointer: &mut String, key: &mut Vec<String>) {
+        if let Some(parent) = self.parent {
+            parent.spell(pointer, key);
+        }
+        let segment = self.segment.to_string();
+        pointer.push('/');
+        pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+        key.push(segment);
+    }
+}
+
+/// Makes an error about the document as a whole.
+pub(super) fn whole(message: impl Into<String>) -> FieldError {
+    FieldError { pointer: String::new(), key: vec![WHOLE.to_owned()], message: message.into() }
+}
+
+/// Says that a name is unknown and which known one is nearest.
+pub(super) fn unknown_field(name: &str, known: &[&str]) -> String {
+    let lower = name.to_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &lower);
+    let nearest = known
+        .iter()
+        .map(|known| (likeness(known), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    match nearest {
+        Some((_, nearest)) => format!("Unknown field. Did you mean \"{nearest}\"?"),
+        None => "Unknown field.".to_owned(),
+    }
+}

@@ -1,0 +1,167 @@
+//! What a job wants done about overlap, lateness and failure, and how many tasks it wants.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::duration::{Bounds, duration};
+use super::error::{FieldError, Place};
+use super::reader::{Reader, UNSUPPORTED};
+use super::scalar::{MISSING, integer, note, object, word};
+use crate::policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
+use crate::scaling::Scaling;
+use crate::trigger::Trigger;
+
+const DAY: u64 = 86_400;
+const SETTLE: Bounds = Bounds::seconds(0, 3_600);
+const COOLDOWN: Bounds = Bounds::seconds(0, 31 * DAY);
+const JITTER: Bounds = Bounds::seconds(0, DAY);
+const WINDOW: Bounds = Bounds::seconds(0, 31 * DAY);
+const LAUNCH_MAX_AGE: Bounds = Bounds::seconds(1, DAY);
+const TIMEOUT: Bounds = Bounds::seconds(1, 31 * DAY);
+const START_TIMEOUT: Bounds = Bounds::seconds(1, DAY);
+/// The most ticks that one outage may leave to be caught up, and the most failures that `onError` waits for.
+const MOST: u32 = 1_000;
+
+/// Reads `taskCount` and `maxCount`. What is stored may be above the ceiling, which bounds the job anyway.
+pub(super) fn scaling(reader: &mut Reader<'_>) -> Scaling {
+    let ceiling = reader.cx.max_tasks;
+    let mut count = |name: &str| {
+        let most = if reader.is_strict(name) { ceiling.get() } else { u32::MAX };
+        let count = reader.field(name, |value, place| integer(value, place, 1, most))?;
+        reader.rewrite(name, |value| *value = count.into());
+        NonZeroU32::new(count)
+    };
+    let (floor, cap) = (count("taskCount"), count("maxCount"));
+    if floor.is_none() {
+        reader.rewrite("taskCount", |value| *value = 1.into());
+    }
+    Scaling { floor: floor.unwrap_or(NonZeroU32::MIN), cap, ceiling }
+}
+
+/// Reads the policies.
+pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Policy {
+    let plain = Policy::default();
+    let overlap = reader.field("overlap", |value, place| {
+        let words = [
+            ("topUp", Overlap::TopUp),
+            ("skip", Overlap::Skip),
+            ("allow", Overlap::Allow),
+            ("replace", Overlap::Replace),
+        ];
+        word(value, place, &words)
+    });
+    Policy {
+        mode: mode(reader),
+        overlap: overlap.unwrap_or_default(),
+        catch_up: catch_up(reader, trigger),
+        on_error: on_error(reader),
+        cooldown: length(reader, "cooldown", COOLDOWN).filter(|length| !length.is_zero()),
+        jitter: length(reader, "jitter", JITTER).filter(|length| !length.is_zero()),
+        settle: length(reader, "settle", SETTLE).unwrap_or(plain.settle),
+        launch_max_age: retry(reader).unwrap_or(plain.launch_max_age),
+        timeout: length(reader, "timeout", TIMEOUT),
+        start_timeout: length(reader, "startTimeout", START_TIMEOUT),
+    }
+}
+
+fn length(reader: &mut Reader<'_>, name: &str, bounds: Bounds) -> Option<Duration> {
+    reader.field(name, |value, place| duration(value, place, bounds))
+}
+
+fn mode(reader: &mut Reader<'_>) -> Mode {
+    let mode = reader.field("mode", |value, place| {
+        let words = [("total", Mode::Total), ("oneShot", Mode::OneShot), ("drain", Mode::Drain)];
+        match word(value, place, &words)? {
+            Mode::Total => Ok(Mode::Total),
+            Mode::OneShot | Mode::Drain => {
+                Err(place.error("Needs a trigger that counts the messages of a queue: write \"total\"."))
+            }
+        }
+    });
+    mode.unwrap_or_default()
+}
+
+fn catch_up(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> CatchUp {
+    const NAME: &str = "catchUp";
+    let plain = CatchUp::default();
+    let Some(value) = reader.get(NAME) else { return plain };
+    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let errors = &mut reader.errors;
+    let Some(fields) = object(value, &place, &["policy", "window", "max"], strict, errors) else {
+        return plain;
+    };
+    let policy = fields.get("policy").and_then(|value| {
+        let place = place.key("policy");
+        let words = [
+            ("latest", CatchUpPolicy::Latest),
+            ("all", CatchUpPolicy::All),
+            ("none", CatchUpPolicy::None),
+        ];
+        let policy = note(word(value, &place, &words), errors)?;
+        if policy == CatchUpPolicy::All && trigger.is_some_and(|trigger| !trigger.is_timeless()) {
+            let message = "Must be latest or none: the trigger measures the present, so a past tick cannot be evaluated.";
+            errors.push(place.error(message));
+        }
+        Some(policy)
+    });
+    let window = fields.get("window").map(|value| duration(value, &place.key("window"), WINDOW));
+    let window = window.and_then(|window| note(window, errors));
+    let max = fields.get("max").map(|value| integer(value, &place.key("max"), 1, MOST));
+    let max = max.and_then(|max| note(max, errors)).and_then(NonZeroU32::new);
+    CatchUp {
+        policy: policy.unwrap_or(plain.policy),
+        window: window.and_then(|window| SignedDuration::try_from(window).ok()).unwrap_or(plain.window),
+        max: max.unwrap_or(plain.max),
+    }
+}
+
+fn on_error(reader: &mut Reader<'_>) -> OnError {
+    const NAME: &str = "onError";
+    let Some(value) = reader.get(NAME) else { return OnError::Hold };
+    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let most = reader.cx.max_tasks.get();
+    let errors = &mut reader.errors;
+    if value.as_str() == Some("hold") {
+        return OnError::Hold;
+    }
+    if value.is_string() {
+        errors.push(place.error("Must be \"hold\" or an object with `assume` and `after`."));
+        return OnError::Hold;
+    }
+    let Some(fields) = object(value, &place, &["assume", "after"], strict, errors) else {
+        return OnError::Hold;
+    };
+    let mut number = |name: &str, least: u32, most: u32| {
+        let place = place.key(name);
+        let number = fields.get(name).map_or_else(
+            || Err(place.error(MISSING)),
+            |value| integer(value, &place, least, if strict { most } else { u32::MAX }),
+        );
+        note(number, errors)
+    };
+    let (tasks, after) = (number("assume", 0, most), number("after", 1, MOST));
+    match (tasks, after.and_then(NonZeroU32::new)) {
+        (Some(tasks), Some(after)) => OnError::Assume { tasks, after },
+        _ => OnError::Hold,
+    }
+}
+
+fn retry(reader: &mut Reader<'_>) -> Option<Duration> {
+    const NAME: &str = "retry";
+    let value = reader.get(NAME)?;
+    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let errors = &mut reader.errors;
+    let fields = object(value, &place, &["launch", "task"], strict, errors)?;
+    if strict && fields.contains_key("task") {
+        errors.push(place.key("task").error(UNSUPPORTED));
+    }
+    let place = place.key("launch");
+    let launch = object(fields.get("launch")?, &place, &["maxAge"], strict, errors)?;
+    let read = |value: &Value| -> Result<Duration, FieldError> {
+        duration(value, &place.key("maxAge"), LAUNCH_MAX_AGE)
+    };
+    note(read(launch.get("maxAge")?), errors)
+}

@@ -1,0 +1,232 @@
+//! What to start: `taskDefinition`, `overrides`, `launch`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::error::{FieldError, Place};
+use super::reader::Reader;
+use super::scalar::{MISSING, NOT_A_STRING, NULL, note, object, string};
+use crate::job::JobId;
+use crate::task::{Override, TaskSpec};
+
+/// The most characters of JSON that a job's overrides may have.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html>: 8,192 characters with
+/// formatting and escape characters.
+pub const MAX_OVERRIDES: usize = 8_192;
+
+/// What the Python version says about a wrong name.
+pub(super) const WRONG_NAME: &str =
+    "task definition names must contain only alphanumeric, underscore, and hyphen";
+
+/// Fields of one override, those that are handed to the launcher as they are last.
+const FIELDS: [&str; 8] = [
+    "containerName",
+    "environment",
+    "command",
+    "cpu",
+    "memory",
+    "memoryReservation",
+    "environmentFiles",
+    "resourceRequirements",
+];
+
+/// Reads what a job starts.
+pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
+    let definition = definition(reader, id).unwrap_or_default();
+    let overrides = overrides(reader);
+    let options = options(reader);
+    TaskSpec { definition, overrides, options }
+}
+
+fn definition(reader: &mut Reader<'_>, id: &JobId) -> Option<String> {
+    const NAME: &str = "taskDefinition";
+    let Some(value) = reader.get(NAME) else {
+        if reader.is_strict(NAME) && reader.was_removed(NAME) {
+            reader.errors.push(Place::field(NAME).error(NULL));
+        }
+        return Some(id.as_str().to_owned());
+    };
+    let place = Place::field(NAME);
+    let text = note(string(value, &place), &mut reader.errors)?;
+    if !is_definition(text) {
+        reader.errors.push(place.error(WRONG_NAME));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// Tells whether a text is a family, `family:revision`, or the ARN of a task definition.
+fn is_definition(text: &str) -> bool {
+    let Some(arn) = text.strip_prefix("arn:") else { return is_family_revision(text, false) };
+    let mut parts = arn.splitn(5, ':');
+    let named = |part: Option<&str>| {
+        part.is_some_and(|part| {
+            !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+        })
+    };
+    named(parts.next())
+        && parts.next() == Some("ecs")
+        && named(parts.next())
+        && named(parts.next())
+        && parts
+            .next()
+            .and_then(|rest| rest.strip_prefix("task-definition/"))
+            .is_some_and(|name| is_family_revision(name, true))
+}
+
+fn is_family_revision(text: &str, needs_revision: bool) -> bool {
+    match text.split_once(':') {
+        None => !needs_revision && JobId::new(text).is_ok(),
+        Some((family, revision)) => {
+            JobId::new(family).is_ok()
+                && revision.parse::<u32>().is_ok_and(|n| n > 0)
+                && revision.bytes().all(|c| c.is_ascii_digit())
+        }
+    }
+}
+
+fn overrides(reader: &mut Reader<'_>) -> Vec<Override> {
+    const NAME: &str = "overrides";
+    let Some(value) = reader.get(NAME) else { return Vec::new() };
+    let place = Place::field(NAME);
+    let Value::Array(items) = value else {
+        let message = if value.is_null() { NULL } else { "Not a valid list." };
+        reader.errors.push(place.error(message));
+        return Vec::new();
+    };
+    let strict = reader.is_strict(NAME);
+    if strict && value.to_string().chars().count() > MAX_OVERRIDES {
+        reader.errors.push(place.error(format!("Longer than maximum length {MAX_OVERRIDES} as JSON.")));
+        return Vec::new();
+    }
+    let mut coerced = false;
+    let read = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| {
+            one_override(item, &place.index(index), strict, &mut coerced, &mut reader.errors)
+        })
+        .collect();
+    if coerced {
+        reader.rewrite(NAME, stringify_environments);
+    }
+    read
+}
+
+fn one_override(
+    value: &Value,
+    place: &Place<'_>,
+    strict: bool,
+    coerced: &mut bool,
+    errors: &mut Vec<FieldError>,
+) -> Option<Override> {
+    let fields = object(value, place, &FIELDS, strict, errors)?;
+    let container_name = match fields.get("containerName") {
+        None => Err(place.key("containerName").error(MISSING)),
+        Some(name) => string(name, &place.key("containerName")),
+    };
+    let container_name = note(container_name, errors).map(str::to_owned);
+    let environment = match fields.get("environment") {
+        None => BTreeMap::new(),
+        Some(value) => environment(value, &place.key("environment"), strict, coerced, errors),
+    };
+    let command = fields.get("command").and_then(|value| command(value, &place.key("command"), errors));
+    let mut resources = Map::new();
+    for name in &FIELDS[3..] {
+        if let Some(value) = fields.get(*name) {
+            resource(name, value, &place.key(name), errors);
+            resources.insert((*name).to_owned(), value.clone());
+        }
+    }
+    Some(Override { container_name: container_name?, environment, command, resources })
+}
+
+fn environment(
+    value: &Value,
+    place: &Place<'_>,
+    strict: bool,
+    coerced: &mut bool,
+    errors: &mut Vec<FieldError>,
+) -> BTreeMap<String, String> {
+    let Value::Object(variables) = value else {
+        if strict || !value.is_null() {
+            errors.push(place.error(if value.is_null() { NULL } else { "Not a valid mapping type." }));
+        }
+        return BTreeMap::new();
+    };
+    let mut environment = BTreeMap::new();
+    for (name, value) in variables {
+        *coerced |= !value.is_string();
+        let scalar = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
+        if strict && !scalar {
+            errors.push(place.key(name).error(NOT_A_STRING));
+        }
+        environment.insert(name.clone(), stringify(value));
+    }
+    environment
+}
+
+/// Writes a value as the text of an environment variable: a string as it is, `null` as nothing, the rest as JSON.
+fn stringify(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn stringify_environments(overrides: &mut Value) {
+    let items = overrides.as_array_mut().into_iter().flatten();
+    for variables in items.filter_map(|item| item.get_mut("environment")?.as_object_mut()) {
+        for value in variables.values_mut().filter(|value| !value.is_string()) {
+            *value = Value::String(stringify(value));
+        }
+    }
+}
+
+fn command(value: &Value, place: &Place<'_>, errors: &mut Vec<FieldError>) -> Option<Vec<String>> {
+    let Value::Array(words) = value else {
+        errors.push(place.error(if value.is_null() { NULL } else { "Not a valid list." }));
+        return None;
+    };
+    let words = words.iter().enumerate();
+    let words = words.filter_map(|(index, word)| note(string(word, &place.index(index)), errors));
+    Some(words.map(str::to_owned).collect())
+}
+
+/// Checks the type of what is handed to the launcher as it is.
+fn resource(name: &str, value: &Value, place: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let message = if value.is_null() {
+        NULL
+    } else if matches!(name, "environmentFiles" | "resourceRequirements") {
+        if value.is_array() {
+            return;
+        }
+        "Not a valid list."
+    } else {
+        if value.as_u64().is_some_and(|n| i32::try_from(n).is_ok()) {
+            return;
+        }
+        "Not a valid integer."
+    };
+    errors.push(place.error(message));
+}
+
+fn options(reader: &mut Reader<'_>) -> Map<String, Value> {
+    const NAME: &str = "launch";
+    let Some(value) = reader.get(NAME) else { return Map::new() };
+    let place = Place::field(NAME);
+    match value {
+        Value::Object(options) if reader.cx.launch_options || options.is_empty() => return options.clone(),
+        Value::Object(_) => reader.errors.push(place.error_of_whole("The launcher in use takes no options.")),
+        Value::Null => reader.errors.push(place.error(NULL)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            reader.errors.push(place.error_of_whole("Invalid input type."));
+        }
+    }
+    Map::new()
+}

@@ -1,0 +1,154 @@
+use super::*;
+
+#[test]
+fn an_ordinary_document_gets_its_defaults() {
+    let prepared = create(plus(json!({}))).unwrap();
+    assert_eq!(
+        Value::Object(prepared.document),
+        json!({"taskDefinition": "alpha", "schedule": "0 0 0 * * 1 1 2099", "taskCount": 1})
+    );
+    let job = prepared.job;
+    assert_eq!(
+        (job.id.as_str(), job.task.definition.as_str(), job.timezone.as_str()),
+        ("alpha", "alpha", "UTC")
+    );
+    assert_eq!(job.ticks().unwrap().next_after(now()), Some("2099-01-01T00:00:00Z".parse().unwrap()));
+    assert!(job.trigger.is_none() && job.suspension.is_none());
+    assert_eq!(job.policy, crate::policy::Policy::default());
+}
+
+#[test]
+fn every_policy_reaches_the_job() {
+    let job = create(plus(json!({
+        "mode": "total", "overlap": "replace", "settle": "90s", "cooldown": "5m", "jitter": "1500ms",
+        "timeout": "1h30m", "startTimeout": "10m", "catchUp": {"policy": "all", "window": "2h", "max": 3},
+        "onError": {"assume": 2, "after": 5}, "retry": {"launch": {"maxAge": "1m"}},
+        "taskCount": "5", "maxCount": 7.0, "labels": {"team": "x"}, "description": "nightly",
+    })))
+    .unwrap()
+    .job;
+    let policy = job.policy;
+    assert_eq!(policy.overlap, Overlap::Replace);
+    assert_eq!(policy.settle, Duration::from_secs(90));
+    assert_eq!(policy.cooldown, Some(Duration::from_secs(300)));
+    assert_eq!(policy.jitter, Some(Duration::from_millis(1_500)));
+    assert_eq!(policy.timeout, Some(Duration::from_secs(5_400)));
+    assert_eq!(policy.start_timeout, Some(Duration::from_secs(600)));
+    assert_eq!(policy.catch_up.policy, CatchUpPolicy::All);
+    assert_eq!((policy.catch_up.window.as_secs(), policy.catch_up.max.get()), (7_200, 3));
+    assert_eq!(policy.on_error, OnError::Assume { tasks: 2, after: NonZeroU32::new(5).unwrap() });
+    assert_eq!(policy.launch_max_age, Duration::from_secs(60));
+    assert_eq!((job.scaling.floor.get(), job.scaling.cap.unwrap().get()), (5, 7));
+}
+
+#[test]
+fn values_get_their_canonical_form() {
+    let document = create(plus(json!({
+        "taskCount": " 5 ", "maxCount": 7.0, "suspended": "True",
+        "scheduleStart": "2098-6-1T2:3", "scheduleEnd": "2098-06-01 12:00:00.1234567-0530",
+        "overrides": [{"containerName": "c", "environment": {"N": 5, "T": true, "F": 1.5, "S": "s"}}],
+    })))
+    .unwrap()
+    .document;
+    assert_eq!(
+        Value::Object(document),
+        plus(json!({
+            "taskCount": 5, "maxCount": 7, "suspended": true,
+            "scheduleStart": "2098-06-01T02:03:00+00:00", "scheduleEnd": "2098-06-01T12:00:00.123456-05:30",
+            "overrides": [{"containerName": "c", "environment": {"N": "5", "T": "true", "F": "1.5", "S": "s"}}],
+        }))
+    );
+}
+
+#[test]
+fn every_spelling_of_a_boolean_is_understood() {
+    for spelling in
+        [json!(true), json!("true"), json!("True"), json!("TRUE"), json!("t"), json!("1"), json!(1)]
+    {
+        let prepared = create(plus(json!({"suspended": spelling}))).unwrap();
+        assert_eq!(prepared.document["suspended"], true);
+        assert!(prepared.job.is_suspended(now()));
+    }
+    for spelling in [json!(false), json!("false"), json!("F"), json!("0"), json!(0), json!(0.0)] {
+        let prepared = create(plus(json!({"suspended": spelling}))).unwrap();
+        assert_eq!(prepared.document["suspended"], false);
+        assert!(prepared.job.suspension.is_none());
+    }
+}
+
+#[test]
+fn a_job_without_a_task_definition_starts_the_one_of_its_name() {
+    let prepared = create(json!({"id": "lonely", "schedule": "0"})).unwrap();
+    assert_eq!(prepared.document["taskDefinition"], "lonely");
+    assert_eq!(prepared.job.task.definition, "lonely");
+}
+
+#[test]
+fn a_revision_or_an_arn_needs_a_name_of_its_own() {
+    for definition in ["fam:3", "arn:aws:ecs:eu-west-1:123456789012:task-definition/fam:3"] {
+        let job = create(plus(json!({"id": "x", "taskDefinition": definition}))).unwrap().job;
+        assert_eq!((job.id.as_str(), job.task.definition.as_str()), ("x", definition));
+    }
+}
+
+#[test]
+fn question_marks_are_resolved_by_the_jobs_name_once_and_for_all() {
+    let prepared = create(plus(json!({"schedule": ["? ? 3", "0"]}))).unwrap();
+    let schedule = prepared.document["schedule"].clone();
+    assert!(!schedule.to_string().contains('?'), "{schedule}");
+    assert_eq!(create(plus(json!({"schedule": ["? ? 3", "0"]}))).unwrap().document["schedule"], schedule);
+    let single = create(plus(json!({"schedule": "? ? 3"}))).unwrap();
+    assert_eq!(single.document["schedule"], schedule[0]);
+}
+
+#[test]
+fn the_text_of_a_schedule_is_kept() {
+    let text = "  0   0  12 * * 1 1 2099 ";
+    assert_eq!(create(plus(json!({"schedule": text}))).unwrap().document["schedule"], text);
+}
+
+#[test]
+fn read_only_fields_are_accepted_and_ignored() {
+    let prepared = create(plus(json!({
+        "lastRun": "x", "lastRunTasks": [], "estimatedNextRun": 5, "link": {}, "revision": 3,
+        "parsedSchedule": {"hour": "1"},
+    })));
+    assert_eq!(prepared.unwrap().document.len(), 3);
+}
+
+#[test]
+fn a_trigger_that_brings_ticks_needs_no_schedule() {
+    let job =
+        create(json!({"taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 2"}})).unwrap().job;
+    assert!(job.schedule.is_none());
+    assert_eq!(job.ticks().unwrap().next_after(now()), Some("2026-11-23T02:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn the_python_versions_noop_is_no_trigger() {
+    assert!(create(plus(json!({"trigger": {"type": "noop"}}))).unwrap().job.trigger.is_none());
+}
+
+#[test]
+fn launch_options_reach_a_launcher_that_takes_some() {
+    let registry = registry();
+    let cx = JobContext { launch_options: true, ..context(&registry, Dialect::Written) };
+    let prepared = prepare_create(plus(json!({"launch": {"cluster": "x"}})), &cx, now()).unwrap();
+    assert_eq!(prepared.job.task.options["cluster"], "x");
+}
+
+#[test]
+fn overrides_reach_the_task() {
+    let job = create(plus(json!({"overrides": [{
+        "containerName": "c", "environment": {"A": "1"}, "command": ["ls", "-l"], "cpu": 256,
+        "environmentFiles": [{"type": "s3", "value": "arn:x"}],
+    }]})))
+    .unwrap()
+    .job;
+    let change = &job.task.overrides[0];
+    assert_eq!(change.environment["A"], "1");
+    assert_eq!(change.command.as_ref().unwrap(), &["ls", "-l"]);
+    assert_eq!(change.resources["cpu"], 256);
+    assert_eq!(change.resources["environmentFiles"][0]["type"], "s3");
+    assert_eq!(change.resources.len(), 2);
+}

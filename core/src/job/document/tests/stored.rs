@@ -1,0 +1,61 @@
+use super::*;
+
+#[test]
+fn what_the_python_version_let_through_loads_with_its_meaning() {
+    let job = load(json!({
+        "schedule": "0 0 0 * * lastfri", "taskCount": 50, "timezone": "", "ghost": {}, "maxCount": null,
+        "trigger": {"type": "noop"}, "notify": [],
+        "overrides": [
+            {"containerName": "c"},
+            {"containerName": "d", "environment": {"F": 1.5, "L": [1, "a"], "N": 5, "O": {"k": "v"}, "T": true, "X": null}},
+        ],
+    }))
+    .unwrap();
+    assert_eq!(job.task.definition, "alpha");
+    assert!(job.task.overrides[0].environment.is_empty());
+    let environment = &job.task.overrides[1].environment;
+    let values: Vec<&str> = environment.values().map(String::as_str).collect();
+    assert_eq!(values, ["1.5", "[1,\"a\"]", "5", "{\"k\":\"v\"}", "true", ""]);
+    assert!(job.trigger.is_none());
+}
+
+#[test]
+fn empty_overrides_are_no_overrides() {
+    let prepared = update(&plus(json!({})), json!({"overrides": []})).unwrap();
+    assert!(prepared.job.task.overrides.is_empty());
+    assert_eq!(prepared.document["overrides"], json!([]));
+}
+
+#[test]
+fn a_count_above_a_lowered_ceiling_loads_and_is_bounded_by_it() {
+    let registry = registry();
+    let cx = JobContext { max_tasks: NonZeroU32::new(5).unwrap(), ..context(&registry, Dialect::Stored) };
+    let job = Job::parse(&id("alpha"), &object(plus(json!({"taskCount": 50, "maxCount": 40}))), &cx).unwrap();
+    assert_eq!(job.scaling.limit(), 5);
+}
+
+#[test]
+fn an_unknown_trigger_is_an_error_that_names_it() {
+    let errors = load(plus(json!({"trigger": {"type": "kafka"}}))).unwrap_err();
+    assert!(errors[0].message.starts_with("unknown trigger type \"kafka\""), "{errors:?}");
+}
+
+#[test]
+fn an_empty_schedule_is_an_error_and_not_every_second() {
+    assert!(load(plus(json!({"schedule": ""}))).is_err());
+}
+
+#[test]
+fn a_stored_document_that_is_no_object_is_an_error() {
+    let registry = registry();
+    let stored = StoredJob {
+        id: id("alpha"),
+        uid: crate::job::JobUid::random(),
+        revision: crate::job::Revision(1),
+        document: serde_json::value::RawValue::from_string("[]".to_owned()).unwrap(),
+        created: now(),
+        changed: now(),
+        progress: crate::job::Progress::default(),
+    };
+    assert_eq!(stored.parse(&context(&registry, Dialect::Stored)).unwrap_err()[0].pointer, "");
+}
