@@ -14,6 +14,8 @@ pub mod scaling;
 pub mod schedule;
 pub mod store;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trigger;
 
 pub use async_trait::async_trait;

@@ -1,0 +1,152 @@
+//! What every store must do, as tests that any implementation can run.
+//!
+//! A crate with a store implements [`Subject`] and calls [`store_suite!`](crate::store_suite); a store that outlives
+//! its process calls [`store_durability_suite!`](crate::store_durability_suite) too. Each behaviour becomes a test of
+//! its own, named like the function in this module that holds it.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ecs_scheduler_core::testing::store_suite::Subject;
+//! use ecs_scheduler_core::{MemoryStore, Store, async_trait};
+//!
+//! #[derive(Default)]
+//! struct Memory;
+//!
+//! #[async_trait]
+//! impl Subject for Memory {
+//!     async fn open(&self) -> Arc<dyn Store> {
+//!         Arc::new(MemoryStore::default())
+//!     }
+//! }
+//!
+//! ecs_scheduler_core::store_suite!(Memory::default());
+//! # fn main() {}
+//! ```
+
+mod care;
+mod durability;
+mod firings;
+mod history;
+mod jobs;
+mod lists;
+mod races;
+mod registers;
+mod sample;
+mod settling;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::store::Store;
+
+pub use care::*;
+pub use durability::*;
+pub use firings::*;
+pub use history::*;
+pub use jobs::*;
+pub use lists::*;
+pub use races::*;
+pub use registers::*;
+pub use settling::*;
+
+/// A place where a store can be opened: empty at first, each value another place.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// Opens the store. A store that lasts is opened again, with what it held, after the one before was dropped.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Makes a test of every behaviour that a store must show, each on a fresh `$subject`.
+#[macro_export]
+macro_rules! store_suite {
+    ($subject:expr) => {
+        $crate::store_behaviours!($subject;
+            a_created_job_is_read_back_as_it_was_written
+            a_name_can_be_taken_only_once
+            a_replacement_counts_the_revision_and_keeps_identity_and_progress
+            a_replacement_of_another_revision_is_a_conflict_and_changes_nothing
+            a_job_that_is_missing_can_be_neither_replaced_nor_removed
+            a_removed_job_is_gone_and_its_name_is_free
+            a_removal_of_another_revision_is_a_conflict
+            a_document_of_any_characters_is_kept_to_the_letter
+            many_jobs_are_read_in_the_order_of_their_names_without_those_that_are_missing
+            jobs_are_listed_in_the_order_of_their_creation
+            a_list_can_begin_at_any_place_and_knows_the_total
+            a_list_behind_a_job_that_is_missing_is_refused
+            removals_leave_no_hole_in_the_list
+            a_settlement_records_its_outcomes_and_the_settled_tick
+            a_settlement_of_a_missing_or_recreated_job_is_stale
+            a_settlement_that_expects_another_tick_is_stale_and_writes_nothing
+            a_stale_settlement_does_not_hold_up_the_others
+            a_batch_of_a_thousand_jobs_settles_each
+            settlements_of_one_job_in_one_batch_follow_each_other
+            equal_idle_outcomes_fold_into_one_row
+            different_outcomes_do_not_fold
+            a_row_with_a_firing_never_folds
+            outcomes_of_a_launch_do_not_fold
+            a_recreated_job_does_not_fold_into_its_namesake
+            a_firing_that_exists_is_stale
+            a_firing_by_hand_leaves_the_settled_tick
+            a_new_firing_is_noted_in_the_progress
+            a_firing_moves_along_legal_moves_only
+            an_illegal_move_is_a_conflict
+            a_move_of_a_missing_firing_is_not_found
+            started_tasks_are_noted_in_the_progress
+            an_older_run_does_not_replace_a_newer_one
+            started_tasks_of_a_recreated_job_are_not_noted
+            a_final_outcome_replaces_that_of_the_decision
+            unfinished_firings_are_listed_oldest_first
+            decisions_are_paged_newest_first
+            decisions_of_one_job_are_paged_newest_first
+            decisions_are_filtered_by_outcome
+            firings_are_found_by_name_job_and_state
+            firings_are_paged_newest_first
+            history_outlives_its_job
+            a_register_is_written_under_compare_and_set
+            registers_do_not_disturb_each_other
+            one_of_many_creations_of_a_name_wins
+            one_of_many_replacements_of_a_revision_wins
+            one_of_many_settlements_of_a_tick_wins
+            one_of_many_moves_of_a_firing_wins
+            one_of_many_writes_of_a_register_wins
+            pruning_removes_old_history_and_keeps_what_is_open
+            pruning_removes_at_most_a_batch
+            pruning_removes_expired_registers
+            after_pruning_outcomes_are_recorded_as_before
+            a_check_of_a_sound_store_succeeds_and_changes_nothing
+            a_closed_store_refuses_every_call
+        );
+    };
+}
+
+/// Makes a test of every behaviour of a store that outlives its process, each on a fresh `$subject`.
+#[macro_export]
+macro_rules! store_durability_suite {
+    ($subject:expr) => {
+        $crate::store_behaviours!($subject;
+            jobs_survive_a_restart
+            the_order_of_jobs_survives_a_restart
+            history_survives_a_restart
+            unfinished_firings_survive_a_restart
+            ids_keep_growing_after_a_restart
+            folding_goes_on_after_a_restart
+            registers_survive_a_restart
+            removals_survive_a_restart
+        );
+    };
+}
+
+/// Makes a test of each named behaviour; what the suites are made of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_behaviours {
+    ($subject:expr; $($behaviour:ident)+) => {
+        $(
+            #[tokio::test]
+            async fn $behaviour() {
+                $crate::testing::store_suite::$behaviour(&$subject).await;
+            }
+        )+
+    };
+}

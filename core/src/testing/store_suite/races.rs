@@ -1,0 +1,104 @@
+//! Many callers at once.
+
+use futures::future::join_all;
+
+use super::Subject;
+use super::sample::{
+    at, create, decisions, document, draft, fire, moved, new_job, read, settlement, stored_firing,
+};
+use crate::decide::Outcome;
+use crate::firing::FiringState;
+use crate::job::Revision;
+use crate::store::{Advance, Settled, StoreError};
+
+/// How many race.
+const RACERS: usize = 32;
+
+/// Starts a task for each racer and waits for all of them.
+async fn race<T, F>(racer: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..RACERS).map(|number| tokio::spawn(racer(number))).collect();
+    join_all(tasks).await.into_iter().map(|done| done.expect("no racer panics")).collect()
+}
+
+/// Asserts that one racer won, and that the others lost in the way that `lost` tells; returns the winner's number.
+fn one_winner<T>(results: &[Result<T, StoreError>], lost: impl Fn(&StoreError) -> bool) -> usize {
+    let winners: Vec<usize> = (0..results.len()).filter(|number| results[*number].is_ok()).collect();
+    assert_eq!(winners.len(), 1, "exactly one wins");
+    assert!(results.iter().filter_map(|result| result.as_ref().err()).all(lost), "the others are told why");
+    winners[0]
+}
+
+/// Of many creations of a name exactly one wins.
+pub async fn one_of_many_creations_of_a_name_wins(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let results = race(|number| {
+        let store = store.clone();
+        async move { store.create(new_job("contested", number as i64)).await }
+    })
+    .await;
+    let winner = one_winner(&results, |error| matches!(error, StoreError::Exists(_)));
+    assert_eq!(read(&*store, "contested").await.created, at(winner as i64));
+}
+
+/// Of many replacements of a revision exactly one wins.
+pub async fn one_of_many_replacements_of_a_revision_wins(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let job = create(&*store, "contested").await;
+    let results = race(|number| {
+        let (store, id) = (store.clone(), job.id.clone());
+        async move { store.replace(&id, Revision(1), document(&number.to_string()), at(1)).await }
+    })
+    .await;
+    let winner = one_winner(&results, |error| matches!(error, StoreError::Conflict(_)));
+    let stored = read(&*store, "contested").await;
+    assert_eq!((stored.revision, stored.document.get()), (Revision(2), &*winner.to_string()));
+}
+
+/// Of many settlements of a tick exactly one wins.
+pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let job = create(&*store, "contested").await;
+    let results = race(|_| {
+        let (store, mine) = (store.clone(), settlement(&job, vec![draft(Outcome::Idle, 1)]));
+        async move { store.settle(vec![mine]).await.expect("the store settles").remove(0) }
+    })
+    .await;
+    assert_eq!(results.iter().filter(|settled| **settled != Settled::Stale).count(), 1);
+    let rows = decisions(&*store, "contested").await;
+    assert_eq!((rows.len(), rows[0].draft.span.count), (1, 1));
+}
+
+/// Of many moves of a firing exactly one wins.
+pub async fn one_of_many_moves_of_a_firing_wins(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "contested").await;
+    let firing = fire(&*store, "contested", 1).await;
+    let results = race(|number| {
+        let store = store.clone();
+        let mut to = moved(&firing, FiringState::Launching, &[]);
+        to.note = Some(number.to_string());
+        async move { store.advance(Advance { from: FiringState::Planned, to, outcome: None }).await }
+    })
+    .await;
+    let winner = one_winner(&results, |error| matches!(error, StoreError::Conflict(_)));
+    assert_eq!(stored_firing(&*store, &firing.id).await.note, Some(winner.to_string()));
+}
+
+/// Of many writes of a register's version exactly one wins.
+pub async fn one_of_many_writes_of_a_register_wins(subject: &dyn Subject) {
+    let store = subject.open().await;
+    for expected in [None, Some(1)] {
+        let results = race(|number| {
+            let store = store.clone();
+            async move { store.write("contested", &number.to_string(), expected, None).await }
+        })
+        .await;
+        let winner = one_winner(&results, |error| matches!(error, StoreError::Conflict(_)));
+        let stored = store.read("contested").await.expect("it is read").expect("it was written");
+        assert_eq!((stored.value, stored.version), (winner.to_string(), expected.unwrap_or(0) + 1));
+    }
+}

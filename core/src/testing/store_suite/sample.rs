@@ -1,0 +1,169 @@
+//! Jobs, outcomes and firings to store.
+
+use std::num::NonZeroUsize;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::value::RawValue;
+
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome, Rule, Step, TickSpan};
+use crate::firing::{Firing, FiringId, FiringState, Origin};
+use crate::job::{JobId, JobUid, StoredJob};
+use crate::scaling::Demand;
+use crate::store::{Advance, DecisionQuery, FiringQuery, NewJob, Settled, Settlement, Store};
+use crate::task::{TaskId, TaskSpec, TaskState};
+
+/// A moment so many seconds into the samples' time; whole seconds and a few nanoseconds, which must not be lost.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    let start = Timestamp::new(1_800_000_000, 123_456_789).expect("the moment is in range");
+    start + SignedDuration::from_secs(seconds)
+}
+
+pub(super) fn count(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).expect("samples ask for at least one")
+}
+
+pub(super) fn name(name: &str) -> JobId {
+    JobId::new(name).expect("samples have sound names")
+}
+
+pub(super) fn document(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).expect("samples are JSON")
+}
+
+pub(super) fn new_job(id: &str, seconds: i64) -> NewJob {
+    NewJob { id: name(id), uid: JobUid::random(), document: document(r#"{"taskCount": 1}"#), at: at(seconds) }
+}
+
+pub(super) async fn create(store: &dyn Store, id: &str) -> StoredJob {
+    store.create(new_job(id, 0)).await.expect("a new job is stored")
+}
+
+/// Reads a job that must exist.
+pub(super) async fn read(store: &dyn Store, id: &str) -> StoredJob {
+    let mut jobs = store.get(&[name(id)]).await.expect("jobs are read");
+    jobs.pop().expect("the job exists")
+}
+
+/// An outcome of one tick.
+pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+    DecisionDraft {
+        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
+        observed: at(tick),
+        outcome,
+        demand: Some(Demand::Floor),
+        busy: Some(2),
+        launch: 0,
+        explanation: format!("seen at {tick}"),
+        steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because: "grüße ✓".to_owned() }],
+        observations: Vec::new(),
+    }
+}
+
+/// A settlement of a job as it is stored, up to its newest record's tick.
+pub(super) fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
+    Settlement {
+        job: job.id.clone(),
+        uid: job.uid,
+        expected: job.progress.settled,
+        settled: records.last().map(|record| record.span.last),
+        records,
+        firing: None,
+    }
+}
+
+/// Settles one job as it is stored; returns the ids of the rows.
+pub(super) async fn record(store: &dyn Store, job: &str, records: Vec<DecisionDraft>) -> Vec<DecisionId> {
+    let settlement = settlement(&read(store, job).await, records);
+    match settle(store, settlement).await {
+        Settled::Recorded(ids) => ids,
+        Settled::Stale => panic!("the settlement is not stale"),
+    }
+}
+
+pub(super) async fn settle(store: &dyn Store, settlement: Settlement) -> Settled {
+    let mut settled = store.settle(vec![settlement]).await.expect("the store settles");
+    assert_eq!(settled.len(), 1, "each settlement has its answer");
+    settled.remove(0)
+}
+
+pub(super) fn firing(job: &StoredJob, tick: i64) -> Firing {
+    Firing {
+        id: FiringId::of_tick(&job.uid, at(tick)),
+        job: job.id.clone(),
+        uid: job.uid,
+        revision: job.revision,
+        origin: Origin::Tick,
+        nominal: at(tick),
+        observed: at(tick + 1),
+        decision: DecisionId::default(),
+        state: FiringState::Planned,
+        requested: 2,
+        task: TaskSpec {
+            definition: "worker".to_owned(),
+            overrides: Vec::new(),
+            options: Default::default(),
+        },
+        definition: "worker:7".to_owned(),
+        deadline: at(tick + 600),
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        explanation: "two are needed".to_owned(),
+        note: None,
+    }
+}
+
+/// Fires a job at a tick; returns the firing as it is stored.
+pub(super) async fn fire(store: &dyn Store, job: &str, tick: i64) -> Firing {
+    let job = read(store, job).await;
+    let firing = firing(&job, tick);
+    let settlement =
+        Settlement { firing: Some(firing.clone()), ..settlement(&job, vec![draft(Outcome::Pending, tick)]) };
+    match settle(store, settlement).await {
+        Settled::Recorded(ids) => Firing { decision: *ids.last().expect("a record has an id"), ..firing },
+        Settled::Stale => panic!("the firing is not stale"),
+    }
+}
+
+/// Moves a firing; `tasks` are those that it has started by then.
+pub(super) async fn advance(store: &dyn Store, firing: &Firing, to: FiringState, tasks: &[&str]) -> Firing {
+    let to = moved(firing, to, tasks);
+    let advance = Advance { from: firing.state, to: to.clone(), outcome: None };
+    store.advance(advance).await.expect("the move is a legal one");
+    to
+}
+
+pub(super) fn moved(firing: &Firing, state: FiringState, tasks: &[&str]) -> Firing {
+    let started = |task: &&str| TaskState::pending(TaskId::new(*task), Some(format!("host of {task}")));
+    Firing { state, tasks: tasks.iter().map(started).collect(), ..firing.clone() }
+}
+
+pub(super) fn all_decisions() -> DecisionQuery {
+    DecisionQuery { job: None, outcome: None, before: None, limit: count(1000) }
+}
+
+pub(super) fn all_firings() -> FiringQuery {
+    FiringQuery { id: None, job: None, state: None, before: None, limit: count(1000) }
+}
+
+/// Reads a job's decisions, newest first.
+pub(super) async fn decisions(store: &dyn Store, job: &str) -> Vec<DecisionRecord> {
+    let query = DecisionQuery { job: Some(name(job)), ..all_decisions() };
+    store.decisions(&query).await.expect("decisions are read")
+}
+
+/// Reads a firing that must exist.
+pub(super) async fn stored_firing(store: &dyn Store, id: &FiringId) -> Firing {
+    let query = FiringQuery { id: Some(id.clone()), ..all_firings() };
+    store.firings(&query).await.expect("firings are read").pop().expect("the firing exists")
+}
+
+/// Asserts that two jobs are the same in everything but the document's white space at its ends.
+pub(super) fn assert_same(left: &StoredJob, right: &StoredJob) {
+    assert_eq!((&left.id, left.uid, left.revision), (&right.id, right.uid, right.revision));
+    assert_eq!(left.document.get(), right.document.get());
+    assert_eq!((left.created, left.changed), (right.created, right.changed));
+    assert_eq!(left.progress, right.progress);
+}

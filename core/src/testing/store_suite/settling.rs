@@ -1,0 +1,222 @@
+//! Settlements and folding.
+
+use super::Subject;
+use super::sample::{
+    all_decisions, all_firings, at, create, decisions, draft, fire, firing, name, read, record, settle,
+    settlement,
+};
+use crate::decide::{DecisionRecord, Outcome};
+use crate::job::Progress;
+use crate::store::{Settled, Settlement};
+
+/// A settlement records its outcomes and the settled tick, and answers with the ids of the rows.
+pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let job = create(&*store, "nightly").await;
+    let drafts = vec![draft(Outcome::Missed, 1), draft(Outcome::Coalesced, 2), draft(Outcome::Idle, 3)];
+    let ids = record(&*store, "nightly", drafts.clone()).await;
+    assert!(ids.is_sorted_by(|a, b| a < b) && ids[0].0 > 0, "{ids:?}");
+    let expected: Vec<DecisionRecord> = std::iter::zip(ids, drafts)
+        .rev()
+        .map(|(id, draft)| DecisionRecord { id, job: job.id.clone(), uid: job.uid, draft, firing: None })
+        .collect();
+    assert_eq!(decisions(&*store, "nightly").await, expected);
+    let progress = read(&*store, "nightly").await.progress;
+    assert_eq!(progress, Progress { settled: Some(at(3)), ..Progress::default() });
+}
+
+/// A settlement of a job that is missing, or was created anew under its name, is stale.
+pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let old = create(&*store, "nightly").await;
+    store.remove(&old.id, None).await.expect("it is removed");
+    let late = settlement(&old, vec![draft(Outcome::Idle, 1)]);
+    assert_eq!(settle(&*store, late.clone()).await, Settled::Stale);
+    create(&*store, "nightly").await;
+    assert_eq!(settle(&*store, late).await, Settled::Stale);
+    assert!(store.decisions(&all_decisions()).await.expect("decisions are read").is_empty());
+    assert_eq!(read(&*store, "nightly").await.progress, Progress::default());
+}
+
+/// A settlement that expects another tick than the store has is stale and writes nothing.
+pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let before = create(&*store, "nightly").await;
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let stored = read(&*store, "nightly").await;
+    for expected in [None, Some(at(2))] {
+        let late = Settlement {
+            expected,
+            firing: Some(firing(&before, 2)),
+            ..settlement(&before, vec![draft(Outcome::Pending, 2)])
+        };
+        assert_eq!(settle(&*store, late).await, Settled::Stale);
+    }
+    assert_eq!(decisions(&*store, "nightly").await.len(), 1);
+    assert!(store.firings(&all_firings()).await.expect("firings are read").is_empty());
+    assert_eq!(read(&*store, "nightly").await.progress, stored.progress);
+}
+
+/// A stale settlement does not hold up the others of its batch.
+pub async fn a_stale_settlement_does_not_hold_up_the_others(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let (a, b, c) = (create(&*store, "a").await, create(&*store, "b").await, create(&*store, "c").await);
+    store.remove(&b.id, None).await.expect("it is removed");
+    let batch = [a, b, c].map(|job| settlement(&job, vec![draft(Outcome::Idle, 1)])).to_vec();
+    let settled = store.settle(batch).await.expect("the store settles");
+    assert!(
+        matches!(&settled[..], [Settled::Recorded(_), Settled::Stale, Settled::Recorded(_)]),
+        "{settled:?}"
+    );
+    assert_eq!(read(&*store, "c").await.progress.settled, Some(at(1)));
+    assert!(store.settle(Vec::new()).await.expect("nothing is settled").is_empty());
+}
+
+/// A batch of a thousand jobs, half of which fire, settles each.
+pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let mut batch = Vec::new();
+    for number in 0..1000 {
+        let job = create(&*store, &format!("job-{number}")).await;
+        let fires = number % 2 == 0;
+        let outcome = if fires { Outcome::Pending } else { Outcome::Idle };
+        let settlement = settlement(&job, vec![draft(outcome, 1)]);
+        batch.push(Settlement { firing: fires.then(|| firing(&job, 1)), ..settlement });
+    }
+    let names: Vec<_> = batch.iter().map(|settlement| settlement.job.clone()).collect();
+    let settled = store.settle(batch).await.expect("the store settles");
+    let mut ids = Vec::new();
+    for one in settled {
+        let Settled::Recorded(rows) = one else { panic!("none is stale") };
+        ids.extend(rows);
+    }
+    assert!(ids.len() == 1000 && ids.is_sorted_by(|a, b| a < b), "rows have the order of the batch");
+    let jobs = store.get(&names).await.expect("jobs are read");
+    assert!(jobs.iter().all(|job| job.progress.settled == Some(at(1))));
+    assert_eq!(jobs.iter().filter(|job| job.progress.last_firing.is_some()).count(), 500);
+    assert_eq!(store.unfinished().await.expect("firings are read").len(), 500);
+}
+
+/// Settlements of one job in one batch follow each other: the second sees what the first did.
+pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let job = create(&*store, "nightly").await;
+    let first = settlement(&job, vec![draft(Outcome::Idle, 1)]);
+    let second = Settlement { expected: Some(at(1)), ..settlement(&job, vec![draft(Outcome::Idle, 2)]) };
+    let late = settlement(&job, vec![draft(Outcome::Idle, 3)]);
+    let settled = store.settle(vec![first, second, late]).await.expect("the store settles");
+    let [Settled::Recorded(first), Settled::Recorded(second), Settled::Stale] = &settled[..] else {
+        panic!("the third is stale: {settled:?}");
+    };
+    assert_eq!(first, second, "the second folds into the row of the first");
+    assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(2)));
+}
+
+/// Equal idle outcomes fold into one row: its id and first tick stay, its count adds up, the rest is the newest's.
+pub async fn equal_idle_outcomes_fold_into_one_row(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let first = record(&*store, "nightly", vec![draft(Outcome::Satisfied, 1)]).await;
+    let mut second = draft(Outcome::Satisfied, 3);
+    second.span.first = at(2);
+    second.span.count = 2;
+    second.busy = Some(9);
+    let ids = record(&*store, "nightly", vec![second, draft(Outcome::Satisfied, 4)]).await;
+    assert_eq!(ids, [first[0], first[0]]);
+    let rows = decisions(&*store, "nightly").await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    let mut expected = draft(Outcome::Satisfied, 4);
+    expected.span.first = at(1);
+    expected.span.count = 4;
+    assert_eq!((rows[0].id, &rows[0].draft), (first[0], &expected));
+    assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(4)));
+}
+
+/// Different outcomes do not fold, nor do equal ones with another between them.
+pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    create(&*store, "other").await;
+    for (tick, outcome) in [Outcome::Idle, Outcome::Cooldown, Outcome::Idle].into_iter().enumerate() {
+        record(&*store, "nightly", vec![draft(outcome, tick as i64)]).await;
+        record(&*store, "other", vec![draft(Outcome::Idle, tick as i64)]).await;
+    }
+    let outcomes: Vec<_> = decisions(&*store, "nightly").await.iter().map(|row| row.draft.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Idle, Outcome::Cooldown, Outcome::Idle]);
+    assert_eq!(decisions(&*store, "other").await.len(), 1, "another job's rows are not between its own");
+}
+
+/// A row with a firing never folds, whatever its outcome becomes.
+pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let job = read(&*store, "nightly").await;
+    let with = settlement(&job, vec![draft(Outcome::Idle, 2), draft(Outcome::Idle, 3)]);
+    let Settled::Recorded(ids) = settle(&*store, Settlement { firing: Some(firing(&job, 3)), ..with }).await
+    else {
+        panic!("the settlement is not stale");
+    };
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 4)]).await;
+    let rows = decisions(&*store, "nightly").await;
+    let seen: Vec<_> = rows.iter().map(|row| (row.draft.span.count, row.firing.is_some())).collect();
+    assert_eq!(seen, [(1, false), (1, true), (2, false)]);
+    assert_eq!([rows[2].id, rows[1].id], ids[..]);
+}
+
+/// Outcomes of a launch do not fold, even without a firing.
+pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let unfolded: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| !outcome.folds()).collect();
+    for (tick, outcome) in unfolded.iter().enumerate() {
+        let tick = tick as i64 * 2;
+        record(&*store, "nightly", vec![draft(*outcome, tick), draft(*outcome, tick + 1)]).await;
+    }
+    assert_eq!(decisions(&*store, "nightly").await.len(), unfolded.len() * 2);
+}
+
+/// Outcomes of a job that was created anew do not fold into those of its namesake.
+pub async fn a_recreated_job_does_not_fold_into_its_namesake(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let old = create(&*store, "nightly").await;
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    store.remove(&old.id, None).await.expect("it is removed");
+    let new = create(&*store, "nightly").await;
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await;
+    let uids: Vec<_> = decisions(&*store, "nightly").await.iter().map(|row| row.uid).collect();
+    assert_eq!(uids, [new.uid, old.uid]);
+}
+
+/// A settlement whose firing exists already is stale and writes nothing.
+pub async fn a_firing_that_exists_is_stale(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let fired = fire(&*store, "nightly", 1).await;
+    let job = read(&*store, "nightly").await;
+    let again = settlement(&job, vec![draft(Outcome::Idle, 2), draft(Outcome::Pending, 3)]);
+    let again = Settlement { firing: Some(fired), ..again };
+    assert_eq!(settle(&*store, again).await, Settled::Stale);
+    assert_eq!(decisions(&*store, "nightly").await.len(), 1);
+    assert_eq!(read(&*store, "nightly").await.progress, job.progress);
+}
+
+/// A firing by hand leaves the settled tick as it is.
+pub async fn a_firing_by_hand_leaves_the_settled_tick(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    for settled in [None, Some(at(1))] {
+        let job = read(&*store, "nightly").await;
+        let by_hand = firing(&job, settled.map_or(50, |_| 51));
+        let mut of_no_tick = draft(Outcome::Pending, 50);
+        of_no_tick.span.count = 0;
+        let fired = Settlement { settled, firing: Some(by_hand), ..settlement(&job, vec![of_no_tick]) };
+        assert!(matches!(settle(&*store, fired).await, Settled::Recorded(_)));
+        assert_eq!(read(&*store, "nightly").await.progress.settled, settled);
+        if settled.is_none() {
+            record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+        }
+    }
+    let firings = store.firings(&all_firings()).await.expect("firings are read");
+    assert!(firings.len() == 2 && firings.iter().all(|firing| firing.job == name("nightly")), "{firings:?}");
+}

@@ -1,0 +1,17 @@
+//! The memory store against the suite that every store runs.
+
+use std::sync::Arc;
+
+use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::{MemoryStore, Store, async_trait, store_suite};
+
+struct Memory;
+
+#[async_trait]
+impl Subject for Memory {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::default())
+    }
+}
+
+store_suite!(Memory);
