@@ -226,3 +226,6 @@ fn floor(instant: Timestamp) -> i64 {
 fn ceil(instant: Timestamp) -> i64 {
     floor(instant) + i64::from(instant.as_nanosecond().rem_euclid(1_000_000_000) != 0)
 }
+
+#[cfg(test)]
+mod tests;

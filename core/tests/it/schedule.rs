@@ -5,6 +5,7 @@ mod bounds;
 mod conformance;
 mod cron;
 mod describe;
+mod doc;
 mod lint;
 mod oracle;
 mod property;

@@ -105,6 +105,21 @@ fn minutes(zone: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<Minute> {
 }
 
 #[test]
+fn changes_beyond_the_table_follow_the_rule_too() {
+    for name in
+        ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Chatham"]
+    {
+        let zone = parse_time_zone(name).unwrap();
+        let schedules = PATTERNS.map(|(text, ..)| schedule(text, name).unwrap());
+        for year in [2086, 2099, 2100, 2101, 2400, 9998] {
+            let start = jiff::civil::date(year, 1, 1).at(0, 0, 0, 0);
+            let changes = zone.following(zone.to_timestamp(start).unwrap()).take(3);
+            changes.for_each(|change| check(&zone, change.timestamp(), &schedules));
+        }
+    }
+}
+
+#[test]
 fn a_day_that_a_zone_skipped_is_made_up_for_once() {
     // Apia went from the 29th to the 31st of December 2011.
     let noon = schedule("0 0 12", "Pacific/Apia").unwrap();

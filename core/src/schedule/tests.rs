@@ -1,0 +1,15 @@
+use super::*;
+
+#[test]
+fn a_million_schedules_fit_in_memory_even_when_none_are_shared() {
+    let shared_part = size_of::<Parsed>() + size_of::<Entry>();
+    assert!(shared_part <= 232, "{shared_part}");
+}
+
+#[test]
+fn floor_and_ceil_agree_on_whole_seconds_and_enclose_all_others() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    assert_eq!((floor(at("1970-01-01T00:00:05Z")), ceil(at("1970-01-01T00:00:05Z"))), (5, 5));
+    assert_eq!((floor(at("1970-01-01T00:00:05.1Z")), ceil(at("1970-01-01T00:00:05.1Z"))), (5, 6));
+    assert_eq!((floor(at("1969-12-31T23:59:59.9Z")), ceil(at("1969-12-31T23:59:59.9Z"))), (-1, 0));
+}
