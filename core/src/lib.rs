@@ -1,5 +1,6 @@
 //! The engine of ECS Scheduler.
 
+pub mod batch;
 pub mod clock;
 pub mod decide;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod testing;
 pub mod trigger;
 
 pub use async_trait::async_trait;
+pub use batch::{BatchLimits, Batcher, SharedReading, Source};
 pub use clock::{Clock, SystemClock};
 pub use decide::{
     Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
