@@ -1,0 +1,95 @@
+//! The configuration file: YAML whose nested keys are the settings' keys.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::nearest;
+use super::setting::{CONFIG_FILE, SETTINGS, Setting};
+
+#[cfg(test)]
+mod tests;
+
+/// Reads a configuration file.
+///
+/// # Errors
+///
+/// Fails with one line per problem: the file cannot be read or is not YAML, a key is unknown, a value is not plain.
+pub fn read(path: &Path) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
+    let place = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![format!("could not read configuration file {place}: {error}")])?;
+    parse(&text)
+        .map_err(|problems| problems.into_iter().map(|problem| format!("{place}: {problem}")).collect())
+}
+
+/// Reads the text of a configuration file.
+fn parse(text: &str) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let document: Value =
+        serde_saphyr::from_str(text).map_err(|error| vec![format!("not valid YAML: {error}")])?;
+    let mut found = Found::default();
+    match document {
+        Value::Null => {}
+        Value::Object(_) => found.walk("", document),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            found.problems.push("the file must hold keys with values".to_owned());
+        }
+    }
+    if found.problems.is_empty() { Ok(found.entries) } else { Err(found.problems) }
+}
+
+#[derive(Default)]
+struct Found {
+    entries: Vec<(&'static Setting, String)>,
+    problems: Vec<String>,
+}
+
+impl Found {
+    fn walk(&mut self, key: &str, value: Value) {
+        let known = SETTINGS.iter().find(|setting| setting.key == key && key != CONFIG_FILE.key);
+        match (known, value) {
+            (Some(setting), value) => match plain(setting, value) {
+                Ok(text) => self.entries.push((setting, text)),
+                Err(problem) => self.problems.push(problem),
+            },
+            (None, Value::Object(fields)) if key.is_empty() || is_group(key) => {
+                for (name, value) in fields {
+                    let below = if key.is_empty() { name } else { format!("{key}.{name}") };
+                    self.walk(&below, value);
+                }
+            }
+            (None, Value::Null) if is_group(key) => {}
+            (None, _) if is_group(key) => self.problems.push(format!("\"{key}\" must hold keys with values")),
+            (None, _) => {
+                let keys = SETTINGS.iter().map(|setting| setting.key).filter(|key| *key != CONFIG_FILE.key);
+                self.problems.push(format!("unknown key \"{key}\"{}", nearest(key, keys)));
+            }
+        }
+    }
+}
+
+fn is_group(key: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// Makes the text that an environment variable would have. Lists of plain values become comma lists.
+fn plain(setting: &Setting, value: Value) -> Result<String, String> {
+    match value {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text),
+        // YAML 1.1 reads a bare `off` as false; no setting is a boolean.
+        Value::Bool(false) => Ok("off".to_owned()),
+        Value::Bool(true) => Ok("on".to_owned()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Array(items) => {
+            let items: Result<Vec<String>, String> =
+                items.into_iter().map(|item| plain(setting, item)).collect();
+            Ok(items?.join(","))
+        }
+        Value::Object(fields) if setting.variable.is_none() => Ok(Value::Object(fields).to_string()),
+        Value::Object(_) => Err(format!("\"{}\" must be a plain value", setting.key)),
+    }
+}

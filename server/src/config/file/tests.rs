@@ -1,0 +1,57 @@
+use super::parse;
+
+fn entries(text: &str) -> Vec<(&'static str, String)> {
+    parse(text).unwrap().into_iter().map(|(setting, text)| (setting.key, text)).collect()
+}
+
+#[test]
+fn nested_keys_are_settings() {
+    let text = "name: blue\nmaxTasks: 7\nlog:\n  level: debug\nlocal:\n  taskDefinitions: defs\n";
+    assert_eq!(
+        entries(text),
+        [
+            ("local.taskDefinitions", "defs".to_owned()),
+            ("log.level", "debug".to_owned()),
+            ("maxTasks", "7".to_owned()),
+            ("name", "blue".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_bare_off_stays_off() {
+    assert_eq!(entries("auth: off"), [("auth", "off".to_owned())]);
+}
+
+#[test]
+fn a_file_without_settings_sets_nothing() {
+    for text in ["", "\n  \n", "# nothing\n", "log:\n"] {
+        assert_eq!(entries(text), [], "{text:?}");
+    }
+}
+
+#[test]
+fn lists_become_comma_lists_and_client_options_stay_an_object() {
+    let text = "elasticsearch:\n  hosts: [a, b]\n  client:\n    timeout: 5\n";
+    assert_eq!(
+        entries(text),
+        [("elasticsearch.client", "{\"timeout\":5}".to_owned()), ("elasticsearch.hosts", "a,b".to_owned())]
+    );
+}
+
+#[test]
+fn every_wrong_key_is_reported_with_the_nearest_one() {
+    let problems = parse("nmae: x\nlog:\n  levle: info\nconfigFile: other.yaml\n").unwrap_err();
+    assert_eq!(problems[2], "unknown key \"nmae\" (did you mean \"name\"?)");
+    assert_eq!(problems[1], "unknown key \"log.levle\" (did you mean \"log.level\"?)");
+    assert!(problems[0].starts_with("unknown key \"configFile\""), "{problems:?}");
+    assert_eq!(problems.len(), 3);
+}
+
+#[test]
+fn what_is_no_mapping_is_refused() {
+    assert_eq!(parse("- a\n").unwrap_err(), ["the file must hold keys with values"]);
+    assert_eq!(parse("log: 5\n").unwrap_err(), ["\"log\" must hold keys with values"]);
+    assert_eq!(parse("name: {a: 1}\n").unwrap_err(), ["\"name\" must be a plain value"]);
+    assert!(parse("a: [\n").unwrap_err()[0].starts_with("not valid YAML: "));
+}

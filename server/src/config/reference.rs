@@ -1,0 +1,76 @@
+//! `doc/configuration.md`, made from the table of settings.
+
+use std::fmt::Write as _;
+
+use super::setting::{Part, SETTINGS, Setting};
+
+const HEAD: &str = "\
+# Configuration
+
+<!-- Made by `make docs` from server/src/config/setting.rs; change it there. -->
+
+A setting can be given in three places. A flag wins over an environment variable, an environment variable over the
+file. An empty value counts as not set.
+
+- **Flags** of `ecs-scheduler serve`: `--max-tasks 20`.
+- **Environment variables**: `ECSS_MAX_TASKS=20`. In their values `{NAME}` becomes the value of another environment
+  variable, and `{{` and `}}` become a brace: `ECSS_NAME=scheduler-{HOSTNAME}`. An unknown name or a lone brace is an
+  error.
+- **A YAML file** that `ECSS_CONFIG_FILE` or `--config-file` names. A dot in a key is a level of nesting, and an unknown
+  key is an error that names the nearest one:
+
+  ```yaml
+  maxTasks: 20
+  log:
+    level: debug
+  ```
+
+`ecs-scheduler config check` takes the same flags, environment and file, shows what holds and where each value came from,
+hides secrets, and says everything that is wrong at once.
+";
+
+/// Makes the page.
+#[must_use]
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let sections: [(&str, fn(Part) -> bool); 6] = [
+        ("Scheduler", |part| part == Part::Scheduler),
+        ("Log", |part| part == Part::Log),
+        ("Store", |part| part == Part::Store),
+        ("Launcher", |part| part == Part::Launcher),
+        ("Client commands", |part| part == Part::Client),
+        ("Not in this build", |part| matches!(part, Part::Absent(..))),
+    ];
+    for (title, belongs) in sections {
+        let _ = write!(page, "\n## {title}\n");
+        if title == "Store" {
+            page.push_str(STORE);
+        }
+        if title == "Not in this build" {
+            page.push_str(ABSENT);
+        }
+        for setting in SETTINGS.iter().filter(|setting| belongs(setting.part)) {
+            describe(&mut page, setting);
+        }
+    }
+    page
+}
+
+const STORE: &str = "\nSettings that choose two different stores are an error that names both.\n";
+const ABSENT: &str =
+    "\nThese settings are known, and setting one is an error that says what this build lacks.\n";
+
+fn describe(page: &mut String, setting: &Setting) {
+    let _ = write!(page, "\n### `{}`\n\n{}.\n", setting.name(), setting.help);
+    if let Part::Absent(part, remedy) = setting.part {
+        let _ = write!(page, "\nThis build has no {part}: {remedy}.\n");
+    }
+    let _ = write!(
+        page,
+        "\n| value | default | flag | key in the file | in the Python version |\n|---|---|---|---|---|\n"
+    );
+    let flag = setting.flag().map_or_else(|| "–".to_owned(), |flag| format!("`--{flag}`"));
+    let key = if setting.key == "configFile" { "–".to_owned() } else { format!("`{}`", setting.key) };
+    let python = if setting.python { "yes" } else { "no" };
+    let _ = writeln!(page, "| `{}` | {} | {flag} | {key} | {python} |", setting.value, setting.default);
+}

@@ -1,0 +1,38 @@
+//! The effective configuration, for `config check`: each setting, its value, where it came from. Secrets stay hidden.
+
+use serde::Serialize;
+
+use super::setting::{LAUNCHER, Part, SETTINGS, Setting};
+use super::values::{Origin, Values};
+
+/// One setting as it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Its environment variable, or its key where it has none.
+    pub name: &'static str,
+    /// Its value, `(hidden)` for a secret, or the default.
+    pub value: String,
+    /// Where the value came from.
+    pub origin: String,
+}
+
+/// Lists the settings of this build, and those of absent parts that somebody set.
+#[must_use]
+pub fn effective(values: &Values) -> Vec<Line> {
+    SETTINGS.iter().filter_map(|setting| line(setting, values)).collect()
+}
+
+fn line(setting: &'static Setting, values: &Values) -> Option<Line> {
+    let name = setting.name();
+    match (values.get(setting), setting.part) {
+        (None, Part::Absent(..)) => None,
+        (None, _) => {
+            let value = if setting.key == LAUNCHER.key { "" } else { setting.default };
+            Some(Line { name, value: value.to_owned(), origin: Origin::Default.to_string() })
+        }
+        (Some(value), _) => {
+            let text = if setting.secret { "(hidden)".to_owned() } else { value.text.clone() };
+            Some(Line { name, value: text, origin: value.origin.to_string() })
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The one table of settings: environment variable, key in the file, flag, default and meaning of each.
+//!
+//! The command line's flags, the keys that the configuration file may have and `doc/configuration.md` all come from it.
+
+/// A part of the product that settings belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The scheduler itself.
+    Scheduler,
+    /// The log.
+    Log,
+    /// The choice of a store, and the stores in this build.
+    Store,
+    /// The choice of a launcher, and the launchers in this build.
+    Launcher,
+    /// The commands that talk to a running server.
+    Client,
+    /// Something that this build does not contain: what it is, and what to do instead.
+    Absent(&'static str, &'static str),
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The path in the configuration file, its parts joined by dots: `local.taskDefinitions`.
+    pub key: &'static str,
+    /// The environment variable; absent for what only the file can say.
+    pub variable: Option<&'static str>,
+    /// Where it belongs.
+    pub part: Part,
+    /// What holds when it is not set; in words where it is not a plain value.
+    pub default: &'static str,
+    /// What its values look like: `HOST:PORT`.
+    pub value: &'static str,
+    /// Whether its value is hidden when the configuration is shown. A secret has no flag.
+    pub secret: bool,
+    /// Whether the Python version had it.
+    pub python: bool,
+    /// What it means, in sentences without a full stop at the end.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// Returns the name that messages use: the variable, else the key.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.variable.unwrap_or(self.key)
+    }
+
+    /// Returns the long flag, without dashes, if it has one: `ECSS_MAX_TASKS` → `max-tasks`.
+    #[must_use]
+    pub fn flag(&self) -> Option<String> {
+        let offered = match self.part {
+            Part::Scheduler | Part::Log | Part::Store | Part::Launcher => !self.secret,
+            Part::Client | Part::Absent(..) => false,
+        };
+        let name = self.variable.filter(|_| offered)?.strip_prefix("ECSS_")?;
+        Some(name.to_ascii_lowercase().replace('_', "-"))
+    }
+}
+
+const ECS: Part = Part::Absent("ECS launcher", "set ECSS_LAUNCHER=local to run tasks as local processes");
+const S3: Part = Part::Absent("S3 store", USE_SQLITE);
+const DYNAMODB: Part = Part::Absent("DynamoDB store", USE_SQLITE);
+const ELASTICSEARCH: Part = Part::Absent("Elasticsearch store", USE_SQLITE);
+const POSTGRES: Part = Part::Absent("PostgreSQL store", USE_SQLITE);
+const USE_SQLITE: &str = "unset it and use ECSS_SQLITE_FILE";
+
+/// A setting with an environment variable and nothing special about it.
+const fn setting(
+    variable: &'static str,
+    key: &'static str,
+    part: Part,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { key, variable: Some(variable), part, default, value, secret: false, python: false, help }
+}
+
+/// Marks a setting that the Python version had.
+const fn inherited(setting: Setting) -> Setting {
+    Setting { python: true, ..setting }
+}
+
+/// The file that the others may be in.
+pub const CONFIG_FILE: Setting = inherited(setting(
+    "ECSS_CONFIG_FILE",
+    "configFile",
+    Part::Scheduler,
+    "FILE",
+    "none",
+    "A YAML file with settings. It cannot name another file",
+));
+/// The scheduler's name.
+pub const NAME: Setting = inherited(setting(
+    "ECSS_NAME",
+    "name",
+    Part::Scheduler,
+    "NAME",
+    "ecs-scheduler",
+    "What this scheduler is called. Its tasks are started by `<name>/<job id>`, so two schedulers on one cluster need \
+     two names; it is also part of every launch token, so change it only while no launch is open. 1 to 64 of letters, \
+     digits, `-`, `_`, `/`",
+));
+/// The address of the API.
+pub const LISTEN: Setting = setting(
+    "ECSS_LISTEN",
+    "listen",
+    Part::Scheduler,
+    "HOST:PORT",
+    "127.0.0.1:5000",
+    "Where the API listens: an IP address or `localhost`, and a port; port 0 takes a free one. Whoever reaches it can \
+     start tasks, so an address other than loopback is refused unless `ECSS_AUTH=off` is spelled out",
+);
+/// Authentication.
+pub const AUTH: Setting = setting(
+    "ECSS_AUTH",
+    "auth",
+    Part::Scheduler,
+    "off",
+    "not set",
+    "`off` lets anyone who reaches the address use the API, and is what a non-loopback `ECSS_LISTEN` asks for: put a \
+     proxy that authenticates in front",
+);
+/// The bound of every job.
+pub const MAX_TASKS: Setting = setting(
+    "ECSS_MAX_TASKS",
+    "maxTasks",
+    Part::Scheduler,
+    "COUNT",
+    "50",
+    "The most tasks that one job may have at any moment, also a job without `maxCount`; 1 to 10000",
+);
+/// The folder of everything that is kept.
+pub const DATA_DIR: Setting = setting(
+    "ECSS_DATA_DIR",
+    "dataDir",
+    Part::Scheduler,
+    "FOLDER",
+    "data",
+    "The folder for what the scheduler keeps: the default store and what the local launcher notes. Created when missing",
+);
+/// How much is logged.
+pub const LOG_LEVEL: Setting = inherited(setting(
+    "ECSS_LOG_LEVEL",
+    "log.level",
+    Part::Log,
+    "LEVEL",
+    "INFO",
+    "How much is logged: `CRITICAL`, `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`, in any case",
+));
+/// Where the log is kept.
+pub const LOG_FOLDER: Setting = inherited(setting(
+    "ECSS_LOG_FOLDER",
+    "log.folder",
+    Part::Log,
+    "FOLDER",
+    "none: standard error only",
+    "Also logs to `app.log` in this folder, which is created when missing. At 5 MiB the file becomes `app.log.1`, and \
+     an older one goes",
+));
+/// Which store.
+pub const STORE: Setting = setting(
+    "ECSS_STORE",
+    "store",
+    Part::Store,
+    "KIND",
+    "sqlite",
+    "Where jobs and history are kept: `sqlite`, or `memory`, which forgets everything at the end",
+);
+/// The database file.
+pub const SQLITE_FILE: Setting = inherited(setting(
+    "ECSS_SQLITE_FILE",
+    "sqlite.file",
+    Part::Store,
+    "FILE",
+    "scheduler.db in ECSS_DATA_DIR",
+    "The SQLite database; its folder is created when missing. A file that the Python version wrote is taken over",
+));
+/// Which launcher.
+pub const LAUNCHER: Setting = setting(
+    "ECSS_LAUNCHER",
+    "launcher",
+    Part::Launcher,
+    "KIND",
+    "none: it must be chosen",
+    "What starts tasks. `local` runs the commands of task definitions as processes of this machine",
+);
+/// The local launcher's definitions.
+pub const LOCAL_TASK_DEFINITIONS: Setting = setting(
+    "ECSS_LOCAL_TASK_DEFINITIONS",
+    "local.taskDefinitions",
+    Part::Launcher,
+    "FOLDER",
+    "task-definitions in ECSS_DATA_DIR",
+    "The folder of task-definition JSON for the `local` launcher, one file per family",
+);
+/// The ECS cluster.
+pub const ECS_CLUSTER: Setting = inherited(setting(
+    "ECSS_ECS_CLUSTER",
+    "ecs.cluster",
+    ECS,
+    "CLUSTER",
+    "none",
+    "The ECS cluster that tasks are started on",
+));
+/// The server that client commands talk to.
+pub const SERVER: Setting = setting(
+    "ECSS_SERVER",
+    "server",
+    Part::Client,
+    "URL",
+    "http://127.0.0.1:5000",
+    "The server that `ecs-scheduler jobs …` talks to; also `--server`",
+);
+
+/// Every setting, in the order in which they are documented.
+pub const SETTINGS: &[Setting] = &[
+    CONFIG_FILE,
+    NAME,
+    LISTEN,
+    AUTH,
+    MAX_TASKS,
+    DATA_DIR,
+    LOG_LEVEL,
+    LOG_FOLDER,
+    STORE,
+    SQLITE_FILE,
+    LAUNCHER,
+    LOCAL_TASK_DEFINITIONS,
+    SERVER,
+    ECS_CLUSTER,
+    inherited(setting("ECSS_S3_BUCKET", "s3.bucket", S3, "BUCKET", "none", "The bucket with the jobs")),
+    inherited(setting("ECSS_S3_PREFIX", "s3.prefix", S3, "PREFIX", "none", "The folder in the bucket")),
+    inherited(setting(
+        "ECSS_DYNAMODB_TABLE",
+        "dynamodb.table",
+        DYNAMODB,
+        "TABLE",
+        "none",
+        "The table with the jobs",
+    )),
+    inherited(setting(
+        "ECSS_ELASTICSEARCH_INDEX",
+        "elasticsearch.index",
+        ELASTICSEARCH,
+        "INDEX",
+        "none",
+        "The index with the jobs",
+    )),
+    inherited(setting(
+        "ECSS_ELASTICSEARCH_HOSTS",
+        "elasticsearch.hosts",
+        ELASTICSEARCH,
+        "URL,…",
+        "none",
+        "The nodes of the cluster, separated by commas",
+    )),
+    Setting {
+        variable: None,
+        secret: true,
+        ..inherited(setting(
+            "",
+            "elasticsearch.client",
+            ELASTICSEARCH,
+            "OBJECT",
+            "none",
+            "Options of the Elasticsearch client, as the Python version's file had them",
+        ))
+    },
+    Setting {
+        secret: true,
+        ..setting("ECSS_POSTGRES_URL", "postgres.url", POSTGRES, "URL", "none", "The PostgreSQL database")
+    },
+];

@@ -1,0 +1,196 @@
+use std::path::PathBuf;
+
+use super::values::{Environment, Flags, Origin, Values};
+use super::{Config, LauncherConfig, LogLevel, StoreConfig, report, setting};
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn resolve(pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let values = Values::gather(&Flags::new(), &environment(pairs))?;
+    Config::resolve(&values).map_err(|refused| refused.0)
+}
+
+fn problem(pairs: &[(&str, &str)]) -> String {
+    let mut problems = resolve(pairs).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems.remove(0)
+}
+
+#[test]
+fn only_the_launcher_must_be_chosen() {
+    let config = resolve(&[("ECSS_LAUNCHER", "local")]).unwrap();
+    assert_eq!(config.name, "ecs-scheduler");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
+    assert_eq!(config.max_tasks.get(), 50);
+    assert_eq!(config.log.level, LogLevel::Info);
+    assert_eq!(config.store, StoreConfig::Sqlite { file: "data/scheduler.db".into() });
+    assert_eq!(config.launcher, LauncherConfig::Local { definitions: "data/task-definitions".into() });
+    assert!(problem(&[]).starts_with("nothing says what starts tasks; set ECSS_LAUNCHER=local"));
+}
+
+#[test]
+fn an_empty_value_is_not_set() {
+    let config = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_NAME", ""), ("ECSS_SQLITE_FILE", "")]).unwrap();
+    assert_eq!(config.name, "ecs-scheduler");
+    assert_eq!(config.store, StoreConfig::Sqlite { file: "data/scheduler.db".into() });
+}
+
+#[test]
+fn values_are_expanded() {
+    let config = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_NAME", "s-{HOST}"), ("HOST", "7")]).unwrap();
+    assert_eq!(config.name, "s-7");
+    assert_eq!(
+        problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_NAME", "s-{NOPE}")]),
+        "ECSS_NAME: {NOPE} names an environment variable that is not set"
+    );
+}
+
+#[test]
+fn two_stores_are_refused_by_both_names() {
+    assert_eq!(
+        problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory"), ("ECSS_SQLITE_FILE", "x.db")]),
+        "ECSS_STORE=memory and ECSS_SQLITE_FILE each choose a store; keep one of them"
+    );
+    let problems = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_S3_BUCKET", "b"), ("ECSS_SQLITE_FILE", "x")])
+        .unwrap_err();
+    assert!(
+        problems.contains(
+            &"ECSS_SQLITE_FILE and ECSS_S3_BUCKET each choose a store; keep one of them".to_owned()
+        )
+    );
+}
+
+#[test]
+fn naming_sqlite_beside_its_file_is_one_choice() {
+    let pairs = [("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "sqlite"), ("ECSS_SQLITE_FILE", "x.db")];
+    assert_eq!(resolve(&pairs).unwrap().store, StoreConfig::Sqlite { file: "x.db".into() });
+}
+
+#[test]
+fn what_this_build_lacks_is_said_with_a_remedy() {
+    for (variable, part) in [
+        ("ECSS_ECS_CLUSTER", "ECS launcher"),
+        ("ECSS_S3_BUCKET", "S3 store"),
+        ("ECSS_DYNAMODB_TABLE", "DynamoDB store"),
+        ("ECSS_ELASTICSEARCH_INDEX", "Elasticsearch store"),
+        ("ECSS_POSTGRES_URL", "PostgreSQL store"),
+    ] {
+        let text = problem(&[(variable, "x")]);
+        assert!(text.starts_with(&format!("{variable} is set, but this build has no {part}; ")), "{text}");
+        assert!(text.contains("ECSS_LAUNCHER=local") || text.contains("ECSS_SQLITE_FILE"), "{text}");
+    }
+    assert!(problem(&[("ECSS_LAUNCHER", "ecs")]).contains("this build has no ECS launcher"));
+}
+
+#[test]
+fn an_address_that_others_reach_needs_auth_off_spelled_out() {
+    let open =
+        |auth| resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "0.0.0.0:80"), ("ECSS_AUTH", auth)]);
+    assert!(open("").unwrap_err()[0].contains("set ECSS_AUTH=off"));
+    assert!(open("none").unwrap_err()[0].contains("the only value that this build knows"));
+    assert_eq!(open("off").unwrap().listen.to_string(), "0.0.0.0:80");
+    let local = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "localhost:81")]).unwrap();
+    assert_eq!(local.listen.to_string(), "127.0.0.1:81");
+    assert!(resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "[::1]:81")]).is_ok());
+    assert!(problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_LISTEN", "5000")]).contains("127.0.0.1:5000"));
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let problems = resolve(&[
+        ("ECSS_NAME", "a b"),
+        ("ECSS_MAX_TASKS", "0"),
+        ("ECSS_LOG_LEVEL", "loud"),
+        ("ECSS_STORE", "tape"),
+        ("ECSS_LAUNCHER", "cannon"),
+    ])
+    .unwrap_err();
+    let starts = [
+        "ECSS_NAME is \"a b\"",
+        "ECSS_MAX_TASKS is \"0\"",
+        "ECSS_LOG_LEVEL: \"loud\"",
+        "ECSS_STORE is",
+        "ECSS_LAUNCHER is",
+    ];
+    assert_eq!(problems.len(), starts.len());
+    for (problem, start) in problems.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+}
+
+#[test]
+fn python_level_names_are_known_in_any_case() {
+    for (text, level) in [
+        ("CRITICAL", LogLevel::Error),
+        ("warning", LogLevel::Warning),
+        ("Info", LogLevel::Info),
+        ("NOTSET", LogLevel::Trace),
+    ] {
+        assert_eq!(text.parse(), Ok(level));
+    }
+}
+
+#[test]
+fn flags_win_over_environment_and_environment_over_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.yaml");
+    std::fs::write(&file, "name: from-file\nmaxTasks: 3\nlisten: 127.0.0.1:1\nlauncher: local\n").unwrap();
+    let environment = environment(&[
+        ("ECSS_CONFIG_FILE", file.to_str().unwrap()),
+        ("ECSS_MAX_TASKS", "4"),
+        ("ECSS_LISTEN", "127.0.0.1:2"),
+    ]);
+    let flags = Flags::from([("listen", "127.0.0.1:3".to_owned())]);
+    let values = Values::gather(&flags, &environment).unwrap();
+    let config = Config::resolve(&values).unwrap();
+    assert_eq!((config.name.as_str(), config.max_tasks.get(), config.listen.port()), ("from-file", 4, 3));
+    let origin = |setting| values.get(&setting).unwrap().origin.clone();
+    assert_eq!(origin(setting::NAME), Origin::File(file));
+    assert_eq!(origin(setting::MAX_TASKS), Origin::Environment("ECSS_MAX_TASKS"));
+    assert_eq!(origin(setting::LISTEN), Origin::Flag("listen".to_owned()));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let text = problem(&[("ECSS_CONFIG_FILE", "/nowhere/settings.yaml")]);
+    assert!(text.starts_with("could not read configuration file /nowhere/settings.yaml: "), "{text}");
+}
+
+#[test]
+fn a_variable_that_is_almost_a_setting_is_a_warning() {
+    let values =
+        Values::gather(&Flags::new(), &environment(&[("ECSS_LISTNE", "x"), ("OTHER", "y")])).unwrap();
+    assert_eq!(values.warnings, ["ECSS_LISTNE is not a setting (did you mean \"ECSS_LISTEN\"?)"]);
+}
+
+#[test]
+fn the_report_hides_secrets_and_tells_origins() {
+    let pairs = [("ECSS_POSTGRES_URL", "postgres://me:secret@db"), ("ECSS_DATA_DIR", "d")];
+    let values = Values::gather(&Flags::new(), &environment(&pairs)).unwrap();
+    let lines = report::effective(&values);
+    let line = |name| lines.iter().find(|line| line.name == name).unwrap();
+    assert_eq!(line("ECSS_POSTGRES_URL").value, "(hidden)");
+    assert_eq!(line("ECSS_DATA_DIR").origin, "environment ECSS_DATA_DIR");
+    assert_eq!(
+        (line("ECSS_NAME").value.as_str(), line("ECSS_NAME").origin.as_str()),
+        ("ecs-scheduler", "default")
+    );
+    assert!(lines.iter().all(|line| line.name != "ECSS_S3_BUCKET"));
+}
+
+#[test]
+fn the_table_has_no_name_key_or_flag_twice() {
+    let mut names = std::collections::BTreeSet::new();
+    for setting in setting::SETTINGS {
+        assert!(names.insert(setting.key.to_owned()), "{}", setting.key);
+        if let Some(variable) = setting.variable {
+            assert!(names.insert(variable.to_owned()), "{variable}");
+        }
+        if let Some(flag) = setting.flag() {
+            assert!(names.insert(format!("--{flag}")), "{flag}");
+        }
+    }
+    assert_eq!(PathBuf::from(setting::DATA_DIR.default), PathBuf::from("data"));
+}

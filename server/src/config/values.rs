@@ -1,0 +1,137 @@
+//! Raw values of the settings, from flags, environment and file, each with where it came from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::setting::{CONFIG_FILE, SETTINGS, Setting};
+use super::{file, format, nearest};
+
+/// Where a value came from; a later one in this list wins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// This environment variable.
+    Environment(&'static str),
+    /// This flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(flag) => write!(f, "flag --{flag}"),
+        }
+    }
+}
+
+/// A value that somebody set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// Its text, expanded.
+    pub text: String,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+/// The settings given as flags, by key.
+pub type Flags = BTreeMap<&'static str, String>;
+
+/// The process's environment variables that are text.
+pub type Environment = BTreeMap<String, String>;
+
+/// Everything that was set, before it is given a meaning.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    found: BTreeMap<&'static str, Value>,
+    /// What is suspicious but no error: variables that look like settings and are none.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the environment of this process. Variables that are not UTF-8 are left out.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+#[must_use]
+pub fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+impl Values {
+    /// Gathers what was set: a flag wins over the environment, the environment over the file. Empty is not set.
+    ///
+    /// # Errors
+    ///
+    /// Fails with one line for each variable that cannot be expanded and each key of the file that is wrong.
+    pub fn gather(flags: &Flags, environment: &Environment) -> Result<Self, Vec<String>> {
+        let mut values = Self { found: BTreeMap::new(), warnings: unknown_variables(environment) };
+        let mut problems = Vec::new();
+        for setting in SETTINGS {
+            match from_environment(setting, environment) {
+                Ok(Some(value)) => drop(values.found.insert(setting.key, value)),
+                Ok(None) => {}
+                Err(problem) => problems.push(problem),
+            }
+            if let (Some(text), Some(flag)) = (flags.get(setting.key), setting.flag()) {
+                values.put(setting, Value { text: text.clone(), origin: Origin::Flag(flag) });
+            }
+        }
+        if let Some(path) = values.get(&CONFIG_FILE).map(|value| PathBuf::from(&value.text)) {
+            match file::read(&path) {
+                Ok(entries) => values.add_file(&path, entries),
+                Err(mut wrong) => problems.append(&mut wrong),
+            }
+        }
+        if problems.is_empty() { Ok(values) } else { Err(problems) }
+    }
+
+    /// Returns what was set.
+    #[must_use]
+    pub fn get(&self, setting: &Setting) -> Option<&Value> {
+        self.found.get(setting.key)
+    }
+
+    /// Returns what was set, else the default, which must be a plain value.
+    #[must_use]
+    pub fn text_or_default(&self, setting: &Setting) -> &str {
+        self.get(setting).map_or(setting.default, |value| &value.text)
+    }
+
+    fn add_file(&mut self, path: &Path, entries: Vec<(&'static Setting, String)>) {
+        for (setting, text) in entries {
+            if !self.found.contains_key(setting.key) {
+                self.put(setting, Value { text, origin: Origin::File(path.to_owned()) });
+            }
+        }
+    }
+
+    fn put(&mut self, setting: &Setting, value: Value) {
+        if !value.text.is_empty() {
+            self.found.insert(setting.key, value);
+        }
+    }
+}
+
+fn from_environment(setting: &Setting, environment: &Environment) -> Result<Option<Value>, String> {
+    let Some(variable) = setting.variable else { return Ok(None) };
+    let Some(raw) = environment.get(variable) else { return Ok(None) };
+    let text = format::expand(raw, environment).map_err(|error| format!("{variable}: {error}"))?;
+    let value = Value { text, origin: Origin::Environment(variable) };
+    Ok((!value.text.is_empty()).then_some(value))
+}
+
+fn unknown_variables(environment: &Environment) -> Vec<String> {
+    let known: Vec<&str> = SETTINGS.iter().filter_map(|setting| setting.variable).collect();
+    let unknown = |name: &&String| name.starts_with("ECSS_") && !known.contains(&name.as_str());
+    environment
+        .keys()
+        .filter(unknown)
+        .map(|name| format!("{name} is not a setting{}", nearest(name, known.iter().copied())))
+        .collect()
+}
