@@ -1,1 +1,181 @@
-//! Cli.
+//! The command line: one file per group of commands, each returning what it prints.
+
+pub mod client;
+pub mod error;
+pub mod flags;
+pub mod jobs;
+pub mod reference;
+pub mod schedule;
+mod table;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use ecs_scheduler_core::fault;
+
+use self::client::Client;
+use self::error::CommandError;
+use self::flags::SettingFlags;
+use self::jobs::{ClientArgs, JobsCommand};
+use self::schedule::NextArgs;
+use crate::config::setting::SERVER;
+use crate::config::values::{self, Flags, Values};
+use crate::config::{self, Config, Refused};
+use crate::telemetry;
+
+/// Starts ECS tasks on a schedule or a condition
+#[derive(Debug, Parser)]
+#[command(name = "ecs-scheduler", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and look at jobs (the default)
+    Serve(SettingFlags),
+    /// Work with the jobs of a running server
+    Jobs {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
+    /// Look at a schedule, without a server
+    Schedule {
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a generated page of the documentation
+    #[command(hide = true)]
+    Reference {
+        /// The page
+        page: Page,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ScheduleCommand {
+    /// Describe a schedule and list its next ticks
+    Next(NextArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Show what holds and where each value came from, and what is wrong
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Page {
+    Configuration,
+    Cli,
+}
+
+/// Carries out the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve(cli.settings));
+    match execute(command) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to do when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "error: {}", fault::chain(&error));
+            error.exit_code()
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, CommandError> {
+    let text = match command {
+        Command::Serve(settings) => {
+            let (config, warnings) = configuration(&settings.0)?;
+            telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            drop(config);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Jobs { client, command } => block_on(client_command(&client, &command))?,
+        Command::Schedule { command: ScheduleCommand::Next(args) } => {
+            schedule::next(&args, &ecs_scheduler_core::SystemClock)?
+        }
+        Command::Config { command: ConfigCommand::Check(args) } => return check(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ecs-scheduler", &mut script);
+            String::from_utf8(script)
+                .map_err(|error| CommandError::caused("could not make the script", error))?
+        }
+        Command::Reference { page: Page::Configuration } => config::reference::page(),
+        Command::Reference { page: Page::Cli } => reference::page(),
+    };
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a result. A reader that went away, as `head` does, is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::caused("could not start the runtime", error))?;
+    runtime.block_on(work)
+}
+
+fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), Refused> {
+    let values = Values::gather(flags, &values::environment()).map_err(Refused)?;
+    Ok((Config::resolve(&values)?, values.warnings))
+}
+
+async fn client_command(args: &ClientArgs, command: &JobsCommand) -> Result<String, CommandError> {
+    let values = Values::gather(&Flags::new(), &values::environment()).map_err(Refused)?;
+    let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
+    jobs::run(command, &Client::new(server)?, args.json).await
+}
+
+/// Prints the effective configuration, also when it is refused.
+fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
+    let values = Values::gather(&args.settings.0, &values::environment()).map_err(Refused)?;
+    let lines = config::report::effective(&values);
+    if args.json {
+        print(&format!("{:#}\n", serde_json::json!({ "settings": lines, "warnings": values.warnings })));
+    } else {
+        let row = |line: config::report::Line| vec![line.name.to_owned(), line.value, line.origin];
+        print(&table::table(&["SETTING", "VALUE", "FROM"], lines.into_iter().map(row)));
+        for warning in &values.warnings {
+            print(&format!("warning: {warning}\n"));
+        }
+    }
+    Config::resolve(&values)?;
+    Ok(ExitCode::SUCCESS)
+}

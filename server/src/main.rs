@@ -1,3 +1,5 @@
 //! The `ecs-scheduler` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ecs_scheduler::cli::run()
+}

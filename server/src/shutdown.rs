@@ -1,1 +1,51 @@
-//! Shutdown.
+//! When to stop: the first signal asks for it, the second insists.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long a server may take to stop, in all. Each step of the way has its share.
+pub const WITHIN: Duration = Duration::from_secs(10);
+/// How long requests under way may take to end.
+pub const DRAIN: Duration = Duration::from_secs(3);
+/// How long launches under way may take to be journalled.
+pub const ENGINE: Duration = Duration::from_secs(5);
+/// How long the store may take to write what is pending.
+pub const STORE: Duration = Duration::from_secs(2);
+
+/// The signals that end a process in good order: `SIGTERM` and `SIGINT`.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over; from now on they do not end the process by themselves.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system refuses.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next signal and returns its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DRAIN, ENGINE, STORE, WITHIN};
+
+    #[test]
+    fn the_steps_fit_the_whole() {
+        assert!(DRAIN + ENGINE + STORE <= WITHIN);
+    }
+}

@@ -1,1 +1,75 @@
-//! Telemetry.
+//! The log: text on a terminal, JSON elsewhere, and a file where one is configured.
+
+mod rotate;
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt};
+
+use self::rotate::RotatingFile;
+use crate::config::{LogConfig, LogLevel};
+
+/// The size at which `app.log` is rotated: 5 MiB, as in the Python version.
+const MAX_FILE: u64 = 5 * 1024 * 1024;
+
+/// Why the log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file cannot be written.
+    #[error("could not open the log file in folder \"{folder}\"")]
+    File {
+        /// The folder.
+        folder: String,
+        /// What went wrong.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// This process has a log already.
+    #[error("could not set up the log, because this process has one already")]
+    Twice,
+}
+
+/// Starts to log to standard error, and to `app.log` where a folder is configured.
+///
+/// # Errors
+///
+/// Fails when the folder cannot be written, or when this process logs already.
+pub fn init(config: &LogConfig) -> Result<(), LogError> {
+    let terminal = std::io::stderr().is_terminal();
+    let console = fmt::layer().with_writer(std::io::stderr);
+    let console: Box<dyn Layer<Registry> + Send + Sync> =
+        if terminal { console.with_target(false).boxed() } else { console.json().boxed() };
+    let file = config.folder.as_deref().map(file_layer).transpose()?;
+    let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = std::iter::once(console).chain(file).collect();
+    let registry = tracing_subscriber::registry().with(layers.with_filter(targets(config.level)));
+    registry.try_init().map_err(|_| LogError::Twice)
+}
+
+fn file_layer(folder: &Path) -> Result<Box<dyn Layer<Registry> + Send + Sync>, LogError> {
+    let file = RotatingFile::open(folder, MAX_FILE)
+        .map_err(|cause| LogError::File { folder: folder.display().to_string(), cause })?;
+    Ok(fmt::layer().json().with_writer(Mutex::new(file)).boxed())
+}
+
+/// Our own events at the level asked for; the libraries' warnings, and everything of theirs at `TRACE`.
+fn targets(level: LogLevel) -> Targets {
+    let own = match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warning => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    };
+    let others = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warning | LogLevel::Info | LogLevel::Debug => LevelFilter::WARN,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    Targets::new().with_default(others).with_target("ecs_scheduler", own)
+}

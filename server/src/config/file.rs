@@ -15,7 +15,7 @@ mod tests;
 /// # Errors
 ///
 /// Fails with one line per problem: the file cannot be read or is not YAML, a key is unknown, a value is not plain.
-pub fn read(path: &Path) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
+pub(super) fn read(path: &Path) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
     let place = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![format!("could not read configuration file {place}: {error}")])?;

@@ -1,0 +1,115 @@
+//! The commands' side of the API: plain requests, answers as JSON, refusals in the server's words.
+
+use std::time::Duration;
+
+use reqwest::{Method, Response, StatusCode, header};
+use serde_json::Value;
+
+use super::error::CommandError;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body; null when there is none.
+    pub body: Value,
+    /// The `ETag`, if the server sent one.
+    pub etag: Option<String>,
+}
+
+/// Talks to one server.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    server: String,
+}
+
+impl Client {
+    /// Makes a client of the server at this URL.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the URL is not one of plain HTTP.
+    pub fn new(server: &str) -> Result<Self, CommandError> {
+        let server = server.trim_end_matches('/');
+        if !server.starts_with("http://") {
+            let message = format!("could not use server \"{server}\": this build speaks http:// only");
+            return Err(CommandError::failed(message));
+        }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(|error| CommandError::caused("could not set up the HTTP client", error))?;
+        Ok(Self { http, server: server.to_owned() })
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server cannot be reached or refuses.
+    pub async fn get(&self, path: &str) -> Result<Value, CommandError> {
+        Ok(self.send(Method::GET, path, None, &[]).await?.body)
+    }
+
+    /// Sends a request with these headers.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the server cannot be reached or refuses.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(header::HeaderName, &str)],
+    ) -> Result<Answer, CommandError> {
+        let attempt = format!("{method} {path}");
+        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let unreachable =
+            |error| CommandError::Unreachable { server: self.server.clone(), cause: Box::new(error) };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let etag = header_text(&response, &header::ETAG);
+        let text = response.text().await.map_err(unreachable)?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(Answer { body, etag });
+        }
+        Err(CommandError::Refused { message: refusal(&attempt, status, &body, &text) })
+    }
+}
+
+fn header_text(response: &Response, name: &header::HeaderName) -> Option<String> {
+    response.headers().get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// Says in one message, with a line per wrong field, why a request was refused.
+fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
+    let said = ["detail", "message", "title"].iter().find_map(|name| body[*name].as_str());
+    let said = said.unwrap_or_else(|| text.lines().next().unwrap_or_default());
+    let mut message = format!("{attempt}: {} {said}", status.as_u16());
+    let messages = body["messages"].as_object().into_iter().flatten();
+    for (field, wrong) in messages {
+        let wrong = match wrong {
+            Value::Array(texts) if texts.iter().all(Value::is_string) => {
+                texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+            }
+            other => other.to_string(),
+        };
+        message.push_str(&format!("\n  {field}: {wrong}"));
+    }
+    message
+}

@@ -1,0 +1,76 @@
+//! Why a command failed, and the exit code that says so to a program.
+
+use std::process::ExitCode;
+
+use crate::config::Refused;
+
+/// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "it worked"),
+    (1, "it failed; the message says why"),
+    (2, "the command line was wrong"),
+    (3, "the configuration was refused"),
+    (4, "the server could not be reached"),
+    (5, "the server refused the request"),
+    (130, "a second signal ended the server before it had stopped"),
+];
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] Refused),
+    /// The server could not be reached.
+    #[error("could not reach {server}; is it running? `ecs-scheduler serve` starts one")]
+    Unreachable {
+        /// The server's URL.
+        server: String,
+        /// What went wrong.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server refused the request.
+    #[error("{message}")]
+    Refused {
+        /// What was attempted, the status and the server's words.
+        message: String,
+    },
+    /// Anything else.
+    #[error("{message}")]
+    Failed {
+        /// What was attempted and on what.
+        message: String,
+        /// What went wrong.
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl CommandError {
+    /// Makes an error without a cause.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), cause: None }
+    }
+
+    /// Makes an error with its cause.
+    #[must_use]
+    pub fn caused(
+        message: impl Into<String>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Failed { message: message.into(), cause: Some(cause.into()) }
+    }
+
+    /// Returns the code that the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed { .. } => 1,
+            Self::Config(_) => 3,
+            Self::Unreachable { .. } => 4,
+            Self::Refused { .. } => 5,
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Answers of the API as people read them.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::cli::table::{cell, table};
+
+#[cfg(test)]
+mod tests;
+
+/// Prints JSON as it came, with indentation.
+pub(in crate::cli) fn json(answer: &Value) -> String {
+    format!("{answer:#}\n")
+}
+
+pub(super) fn jobs(answer: &Value) -> String {
+    let jobs = list(answer, "jobs");
+    if jobs.is_empty() {
+        return "no jobs; `ecs-scheduler jobs create job.json` makes one\n".to_owned();
+    }
+    let row = |job: &Value| {
+        vec![
+            cell(&job["id"]),
+            cell(&job["schedule"]),
+            cell(&job["trigger"]["type"]),
+            format!("{}…{}", cell(&job["taskCount"]), cell(&job["maxCount"])),
+            cell(&job["lastRun"]),
+            if job["suspended"] == true { "suspended".to_owned() } else { cell(&job["estimatedNextRun"]) },
+        ]
+    };
+    table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
+}
+
+pub(super) fn created(answer: &Value) -> String {
+    format!("created {}\n", cell(&answer["id"]))
+}
+
+pub(super) fn changed(answer: &Value) -> String {
+    format!("changed {}\n", cell(&answer["id"]))
+}
+
+pub(super) fn deleted(answer: &Value) -> String {
+    format!("deleted {}\n", cell(&answer["id"]))
+}
+
+pub(super) fn suspended(answer: &Value) -> String {
+    format!("suspended {}\n", cell(&answer["id"]))
+}
+
+pub(super) fn resumed(answer: &Value) -> String {
+    format!("resumed {}\n", cell(&answer["id"]))
+}
+
+pub(super) fn fired(answer: &Value) -> String {
+    decision(answer)
+}
+
+/// Shows a preview of a schedule: what it means, its ticks, what is odd about it.
+pub(in crate::cli) fn preview(answer: &Value) -> String {
+    let mut text = String::new();
+    if let Some(description) = answer["description"].as_str() {
+        let _ = writeln!(text, "{description}");
+    }
+    for tick in list(answer, "next") {
+        let _ = writeln!(text, "  {}", cell(tick));
+    }
+    if list(answer, "next").is_empty() {
+        text.push_str("  no further tick\n");
+    }
+    for warning in list(answer, "warnings") {
+        let _ = writeln!(text, "warning: {}", cell(warning));
+    }
+    text
+}
+
+pub(super) fn decisions(answer: &Value) -> String {
+    let decisions = list(answer, "decisions");
+    if decisions.is_empty() {
+        return "no decision yet\n".to_owned();
+    }
+    decisions.iter().map(decision).collect::<Vec<_>>().join("\n")
+}
+
+/// Shows one decision with its ledger.
+pub(in crate::cli) fn decision(decision: &Value) -> String {
+    let when = [&decision["nominal"], &decision["tick"], &decision["observed"]];
+    let when = when.iter().find(|when| when.is_string()).map_or_else(String::new, |when| cell(when) + "  ");
+    let mut text = format!("{when}{}", cell(&decision["outcome"]));
+    if let Some(launch) = decision["launch"].as_u64().filter(|launch| *launch > 0) {
+        let _ = write!(text, ", {launch} to launch");
+    }
+    let _ = writeln!(text, "\n  {}", cell(&decision["explanation"]));
+    let steps = list(decision, "steps");
+    if !steps.is_empty() {
+        let row = |step: &Value| {
+            vec![
+                cell(&step["rule"]),
+                format!("{} → {}", cell(&step["before"]), cell(&step["after"])),
+                cell(&step["because"]),
+            ]
+        };
+        text.push_str(&indented(&table(&["RULE", "TASKS", "BECAUSE"], steps.iter().map(row))));
+    }
+    for seen in list(decision, "observations") {
+        let place = format!("{} of {}", cell(&seen["name"]), cell(&seen["subject"]));
+        let _ = writeln!(text, "  saw {place}: {} {}", cell(&seen["value"]), cell(&seen["unit"]));
+    }
+    text
+}
+
+pub(super) fn firings(answer: &Value) -> String {
+    let firings = list(answer, "firings");
+    if firings.is_empty() {
+        return "no firing yet\n".to_owned();
+    }
+    let row = |firing: &Value| {
+        let ends: Vec<String> = list(firing, "tasks").iter().map(end_of).collect();
+        vec![
+            cell(&firing["nominal"]),
+            cell(&firing["state"]),
+            format!("{} of {}", cell(&firing["started"]), cell(&firing["requested"])),
+            tally(&ends),
+            cell(&firing["id"]),
+        ]
+    };
+    table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING"], firings.iter().map(row))
+}
+
+fn end_of(task: &Value) -> String {
+    match (&task["exitCode"], task["stopCode"].as_str()) {
+        (Value::Number(code), _) => format!("exit {code}"),
+        (_, Some(code)) => code.to_owned(),
+        _ => cell(&task["state"]),
+    }
+}
+
+/// Counts equal words in the order of their first appearance: `3 × exit 0, exit 1`.
+fn tally(words: &[String]) -> String {
+    let mut counts: Vec<(&String, usize)> = Vec::new();
+    for word in words {
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let show = |(word, count): (&String, usize)| match count {
+        1 => word.clone(),
+        _ => format!("{count} × {word}"),
+    };
+    counts.into_iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn list<'v>(answer: &'v Value, name: &str) -> &'v [Value] {
+    answer[name].as_array().map_or(&[], Vec::as_slice)
+}

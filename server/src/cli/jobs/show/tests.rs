@@ -1,0 +1,60 @@
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::{decisions, firings, jobs, preview};
+
+#[test]
+fn jobs_are_a_table() {
+    let answer = json!({"jobs": [
+        {"id": "nightly", "schedule": "0 0 2", "taskCount": 1, "lastRun": "2027-01-01T02:00:00+00:00",
+         "estimatedNextRun": "2027-01-02T02:00:00+00:00"},
+        {"id": "orders", "schedule": "*/10", "trigger": {"type": "sqs"}, "taskCount": 1, "maxCount": 10,
+         "suspended": true},
+    ]});
+    assert_snapshot!(jobs(&answer), @r"
+    JOB      SCHEDULE  TRIGGER  TASKS  LAST RUN                   NEXT RUN
+    nightly  0 0 2     –        1…–    2027-01-01T02:00:00+00:00  2027-01-02T02:00:00+00:00
+    orders   */10      sqs      1…10   –                          suspended
+    ");
+    assert!(jobs(&json!({"jobs": []})).starts_with("no jobs; "));
+}
+
+#[test]
+fn a_decision_shows_its_ledger_and_what_was_seen() {
+    let answer = json!({"decisions": [{
+        "nominal": "2027-01-01T02:00:00Z", "outcome": "launched", "launch": 6, "explanation": "12, at most 10, less 4",
+        "steps": [
+            {"rule": "demand", "before": 0, "after": 12, "because": "1150 messages ÷ 100 per task"},
+            {"rule": "cap", "before": 12, "after": 10, "because": "at most maxCount 10"},
+        ],
+        "observations": [{"name": "depth", "subject": "orders", "value": 1150.0, "unit": "messages"}],
+    }]});
+    assert_snapshot!(decisions(&answer), @r"
+    2027-01-01T02:00:00Z  launched, 6 to launch
+      12, at most 10, less 4
+      RULE    TASKS    BECAUSE
+      demand  0 → 12   1150 messages ÷ 100 per task
+      cap     12 → 10  at most maxCount 10
+      saw depth of orders: 1150.0 messages
+    ");
+}
+
+#[test]
+fn firings_count_how_their_tasks_ended() {
+    let answer = json!({"firings": [{
+        "id": "0193f0", "nominal": "2027-01-01T02:00:00Z", "state": "finished", "requested": 3, "started": 3,
+        "tasks": [{"state": "stopped", "exitCode": 0}, {"state": "stopped", "exitCode": 1},
+                  {"state": "stopped", "exitCode": 0}],
+    }]});
+    assert_snapshot!(firings(&answer), @r"
+    TICK                  STATE     STARTED  TASKS               FIRING
+    2027-01-01T02:00:00Z  finished  3 of 3   2 × exit 0, exit 1  0193f0
+    ");
+}
+
+#[test]
+fn a_preview_ends_with_its_warnings() {
+    let answer = json!({"description": "every second, UTC", "next": ["a", "b"], "warnings": ["often"]});
+    assert_eq!(preview(&answer), "every second, UTC\n  a\n  b\nwarning: often\n");
+    assert_eq!(preview(&json!({"next": []})), "  no further tick\n");
+}

@@ -1,0 +1,50 @@
+//! `doc/cli.md`, made from the command line's own definition.
+
+use std::fmt::Write as _;
+
+use clap::{Command, CommandFactory as _};
+
+use super::Cli;
+use super::error::EXIT_CODES;
+
+const HEAD: &str = "\
+# Command line
+
+<!-- Made by `make docs` from server/src/cli; change it there. -->
+
+Without a command, `ecs-scheduler` serves. Tables are for people; `--json` prints what the API answered. Settings of
+`serve` are flags, environment variables or lines of a file: [configuration](configuration.md).
+
+Results go to standard output, the log and errors to standard error.
+
+| exit code | when |
+|---|---|
+";
+
+/// Makes the page.
+#[must_use]
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for (code, when) in EXIT_CODES {
+        let _ = writeln!(page, "| {code} | {when} |");
+    }
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    describe(&mut page, &mut command, "");
+    page
+}
+
+fn describe(page: &mut String, command: &mut Command, parents: &str) {
+    let name = format!("{parents}{}", command.get_name());
+    let help = command.clone().render_long_help().to_string();
+    let _ = write!(page, "\n## `{name}`\n\n```text\n");
+    for line in help.trim_end().lines() {
+        let _ = writeln!(page, "{}", line.trim_end());
+    }
+    page.push_str("```\n");
+    for below in
+        command.get_subcommands_mut().filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    {
+        describe(page, below, &format!("{name} "));
+    }
+}

@@ -1,0 +1,58 @@
+//! `ecs-scheduler schedule next`: what a schedule means, without a server.
+
+use clap::Args;
+use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
+use ecs_scheduler_core::{Clock, Timestamp};
+use jiff::fmt::temporal::DateTimePrinter;
+use serde_json::{Value, json};
+
+use super::error::CommandError;
+use super::jobs::show;
+
+/// A schedule, and how much of it to show.
+#[derive(Debug, Clone, Args)]
+pub struct NextArgs {
+    /// The schedule in any spelling; several are a union
+    #[arg(required = true, value_name = "EXPRESSION")]
+    expressions: Vec<String>,
+    /// The time zone
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    timezone: String,
+    /// How many ticks
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    count: u16,
+    /// Ticks after this moment (RFC 3339) instead of after now
+    #[arg(long, value_name = "TIME")]
+    after: Option<Timestamp>,
+    /// Print JSON, as the API's preview does
+    #[arg(long)]
+    json: bool,
+}
+
+/// Describes the schedule and lists its next ticks.
+///
+/// # Errors
+///
+/// Fails when the schedule or the time zone is not valid.
+pub fn next(args: &NextArgs, clock: &dyn Clock) -> Result<String, CommandError> {
+    let answer = answer(args, clock)?;
+    Ok(if args.json { show::json(&answer) } else { show::preview(&answer) })
+}
+
+fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
+    let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&args.expressions) };
+    let schedule = Schedule::parse(&spec).map_err(|error| CommandError::failed(error.to_string()))?;
+    let after = args.after.unwrap_or_else(|| clock.now());
+    let zone = schedule.time_zone().clone();
+    let print = |tick: Timestamp| {
+        let offset = zone.to_offset(tick);
+        DateTimePrinter::new().timestamp_with_offset_to_string(&tick, offset)
+    };
+    let next: Vec<String> = schedule.upcoming(after).take(args.count.into()).map(print).collect();
+    Ok(json!({
+        "schedule": args.expressions,
+        "description": schedule.describe(),
+        "next": next,
+        "warnings": schedule.warnings(after),
+    }))
+}
