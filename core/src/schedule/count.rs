@@ -1,13 +1,13 @@
 //! Counts ticks without visiting them.
 //!
 //! Between two changes of the clock a pattern's ticks are a product of sets, so a month costs a few bit counts
-//! however many ticks it has. Only the hour after a change, where shifted and regular ticks mix, is walked.
+//! however many ticks it has. Only the hour after a change, where a fixed hour's shifted and regular ticks mix, is walked.
 
 use std::collections::HashMap;
 
 use super::calendar::DAY;
 use super::entry::Entry;
-use super::pattern::{Pattern, for_each_month, split_day};
+use super::pattern::{HourRule, Pattern, for_each_month, split_day};
 use super::times::{below, contains};
 use super::zone::Zone;
 
@@ -40,11 +40,13 @@ pub(super) fn ticks(entries: &[Entry], zone: &Zone, first: i64, last: i64) -> u6
 }
 
 fn of_patterns(patterns: &[&Pattern], zone: &Zone, first: i64, last: i64) -> u64 {
+    let any_fixed = patterns.iter().any(|pattern| pattern.hours == HourRule::Fixed);
     let mut ticks = 0;
     let mut from = first;
     while !patterns.is_empty() && from <= last {
         let stretch = zone.stretch_at(from);
-        let settled = stretch.start.saturating_add(stretch.skipped_at_start().abs());
+        let unsettled = if any_fixed { stretch.skipped_at_start().abs() } else { 0 };
+        let settled = stretch.start.saturating_add(unsettled);
         if from < settled {
             let to = settled.min(last + 1);
             ticks += by_walking(patterns, zone, from, to);

@@ -205,6 +205,19 @@ impl Parsed {
     }
 }
 
+/// Equal schedules have the same text, zone and bounds; other spellings of the same ticks differ.
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |parsed: &Parsed| (parsed.start, parsed.end, parsed.dialect);
+        self.shares_memory_with(other)
+            || self.0.expressions == other.0.expressions
+                && self.0.zone.name() == other.0.zone.name()
+                && key(&self.0) == key(&other.0)
+    }
+}
+
+impl Eq for Schedule {}
+
 /// No calendar names a year before 1970; a day of slack covers every time zone.
 const EARLIEST: i64 = -calendar::DAY;
 

@@ -13,3 +13,14 @@ fn floor_and_ceil_agree_on_whole_seconds_and_enclose_all_others() {
     assert_eq!((floor(at("1970-01-01T00:00:05.1Z")), ceil(at("1970-01-01T00:00:05.1Z"))), (5, 6));
     assert_eq!((floor(at("1969-12-31T23:59:59.9Z")), ceil(at("1969-12-31T23:59:59.9Z"))), (-1, 0));
 }
+
+#[test]
+fn schedules_are_equal_by_text_zone_and_bounds() {
+    let parse = |text: &str, timezone| {
+        Schedule::parse(&ScheduleSpec { timezone, ..ScheduleSpec::written(&[text.to_owned()]) }).unwrap()
+    };
+    assert_eq!(parse("0 0 0", Some("europe/berlin")), parse("0 0 0", Some("Europe/Berlin")));
+    assert_eq!(parse("0 0 0", None), parse("0 0 0", Some("UTC")));
+    assert_ne!(parse("0 0 0", None), parse("0 0 0 *", None));
+    assert_ne!(parse("0 0 0", None), parse("0 0 0", Some("Europe/Berlin")));
+}

@@ -1,6 +1,6 @@
 //! Random eight-field schedules in random zones.
 
-use ecs_scheduler_core::schedule::parse_time_zone;
+use ecs_scheduler_core::schedule::{Dialect, Schedule, ScheduleSpec, parse_time_zone};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -105,5 +105,32 @@ proptest! {
         prop_assert_eq!(schedule.count_in(after, until), within.len() as u64);
         prop_assert_eq!(schedule.last_in(after, until), within.last().copied());
         prop_assert!(within.is_sorted_by(|one, next| one < next));
+    }
+
+    #[test]
+    fn no_text_makes_anything_panic(
+        text in prop_oneof![
+            "\\PC{0,40}",
+            "[0-9*/,?_a-z -]{0,40}",
+            "(cron|rate|at|@)\\(?[0-9*/,?#LWA-Z -]{0,30}\\)?",
+            "cron\\(([0-9]{1,2}[-/,#LW]?[0-9]{0,2}|\\*|\\*/[0-9]{1,2}|L|LW|L-[0-9]{1,2}W?|[0-9]{1,2}W)( ([0-9]{1,2}[-/,#LW]?[0-9]{0,2}|\\*|\\?|L|LW|L-[0-9]{1,2}W?|[0-9]{1,2}W)){4,5}\\)",
+            "[0-9]{1,2}(-[0-9]{1,2})?(/[0-9]{1,2})?( ([0-9]{1,2}(-[0-9]{1,2})?|\\*)){0,7}",
+        ],
+        stored: bool, zone in prop::sample::select(&ZONES[..]), after in moment(),
+    ) {
+        let expressions = [text];
+        let dialect = if stored { Dialect::Stored } else { Dialect::Written };
+        let spec = ScheduleSpec { timezone: Some(zone), dialect, ..ScheduleSpec::written(&expressions) };
+        let parsed = Schedule::parse(&spec);
+        if let Ok(schedule) = parsed {
+            let tick = schedule.next_after(after);
+            prop_assert_eq!(tick.is_none(), schedule.never_fires_after(after));
+            let until = after + SignedDuration::from_hours(24 * 400);
+            let count = schedule.count_in(after, until);
+            prop_assert_eq!(count > 0, tick.is_some_and(|tick| tick <= until));
+            prop_assert_eq!(count > 0, schedule.last_in(after, until).is_some());
+            prop_assert!(!schedule.describe().is_empty());
+            schedule.warnings(after);
+        }
     }
 }
