@@ -23,7 +23,7 @@ const CASES: [(&str, &str, &str, Option<&str>); 12] = [
     ("rate", "rate(7 minutes)", "UTC", None),
     ("29 February", "0 0 0 * * 29 2", "America/New_York", Some("0 0 0 29 2 *")),
     ("fifth Saturday of February", "0 0 0 * * 5th_sat 2", "America/New_York", None),
-    ("ISO week 53 on a Monday, 1 January", "0 0 0 fri 53 1 1", "America/New_York", None),
+    ("1 January as a Friday in ISO week 53", "0 0 0 fri 53 1 1", "America/New_York", None),
 ];
 
 /// Schedules without any tick, with the reason.
