@@ -9,7 +9,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::{instant, oracle, schedule};
 
-/// A small generator with a fixed seed, so that every run sees the same expressions.
+/// A small generator that begins the same every time, so that every run sees the same expressions.
 struct Random(u64);
 
 impl Random {
