@@ -1,0 +1,110 @@
+use super::*;
+use crate::job::JobUid;
+use crate::testing::SimClock;
+
+fn request(key: &str, count: u32) -> LaunchRequest {
+    let job = JobId::new("job").unwrap();
+    let uid = JobUid::derived("sim", &job);
+    let firing = FiringId::by_hand(&uid, Timestamp::UNIX_EPOCH, key);
+    LaunchRequest {
+        token: LaunchToken::derive("sim", &uid, &firing, 0, 1),
+        firing,
+        started_by: "sim/job".to_owned(),
+        definition: "work".to_owned(),
+        count: NonZeroU32::new(count).unwrap(),
+        task: TaskSpec {
+            definition: "work".to_owned(),
+            overrides: Vec::new(),
+            options: serde_json::Map::new(),
+        },
+        scheduled_at: Timestamp::UNIX_EPOCH,
+        job,
+    }
+}
+
+fn launcher(plan: ChaosPlan) -> (Arc<SimClock>, ChaosLauncher) {
+    let clock = Arc::new(SimClock::at(Timestamp::UNIX_EPOCH));
+    let launcher = ChaosLauncher::new(clock.clone(), 7);
+    launcher.faults(plan);
+    (clock, launcher)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_has_its_effect_and_a_repeat_tells_the_same_tasks() {
+    let (_, launcher) = launcher(ChaosPlan { lose_answer: 1.0, ..ChaosPlan::default() });
+    let error = launcher.launch(&request("a", 3)).await.unwrap_err();
+    assert!(error.maybe_done() && error.is_transient());
+    assert_eq!(launcher.starts().len(), 3);
+    launcher.faults(ChaosPlan::default());
+    let report = launcher.launch(&request("a", 3)).await.unwrap();
+    let started: Vec<TaskId> = report.started.into_iter().map(|task| task.task_id).collect();
+    assert_eq!(started, launcher.starts().into_iter().map(|start| start.task).collect::<Vec<_>>());
+    assert!(launcher.doubled().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_before_the_effect_and_a_throttled_call_start_nothing() {
+    let (_, launcher) = launcher(ChaosPlan { fail_before: 1.0, ..ChaosPlan::default() });
+    let error = launcher.launch(&request("a", 1)).await.unwrap_err();
+    assert_eq!((error.kind(), error.maybe_done()), (FaultKind::Unavailable, false));
+    launcher.faults(ChaosPlan { throttle: 1.0, ..ChaosPlan::default() });
+    assert_eq!(launcher.launch(&request("a", 1)).await.unwrap_err().kind(), FaultKind::Throttled);
+    assert!(launcher.starts().is_empty());
+    assert_eq!(launcher.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_call_never_answers_and_has_its_effect_half_of_the_time() {
+    let (_, launcher) = launcher(ChaosPlan { hang: 1.0, ..ChaosPlan::default() });
+    for key in 0..40 {
+        let request = request(&key.to_string(), 1);
+        let call = tokio::time::timeout(Duration::from_hours(1), launcher.launch(&request));
+        assert!(call.await.is_err());
+    }
+    assert!((5..=35).contains(&launcher.starts().len()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_outlived_its_memory_is_told_as_doubled() {
+    let (clock, launcher) = launcher(ChaosPlan::default());
+    launcher.launch(&request("a", 2)).await.unwrap();
+    clock.step(SignedDuration::from_hours(25));
+    launcher.launch(&request("a", 2)).await.unwrap();
+    assert_eq!(launcher.starts().len(), 4);
+    assert_eq!(launcher.doubled(), vec![request("a", 2).token; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_task_is_in_no_listing_until_its_lag_is_over() {
+    let lag = Duration::from_secs(30);
+    let (_, launcher) = launcher(ChaosPlan { lag, run: Duration::ZERO, ..ChaosPlan::default() });
+    launcher.define("work", Fate::Lasts);
+    for key in 0..20 {
+        launcher.launch(&request(&key.to_string(), 1)).await.unwrap();
+    }
+    let request = request("a", 1);
+    let early = launcher.population(&request.job, &request.task).await.unwrap();
+    assert!(early.tasks.len() < 20, "some of 20 tasks lag");
+    tokio::time::sleep(lag).await;
+    assert_eq!(launcher.population(&request.job, &request.task).await.unwrap().tasks.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_seeds_give_tasks_equal_lives_in_any_order_of_calls() {
+    let plan = ChaosPlan { pending: Duration::from_secs(60), exit_badly: 0.5, ..ChaosPlan::default() };
+    let (one_clock, one) = launcher(plan.clone());
+    let (_, two) = launcher(plan);
+    let [a, b] = [request("a", 1), request("b", 1)];
+    one.launch(&a).await.unwrap();
+    one.launch(&b).await.unwrap();
+    two.launch(&b).await.unwrap();
+    two.launch(&a).await.unwrap();
+    one_clock.sleep_until("1970-01-01T01:00:00Z".parse().unwrap()).await;
+    let lives = async |launcher: &ChaosLauncher, token: &LaunchToken| {
+        let start = launcher.starts().into_iter().find(|start| start.token == *token).unwrap();
+        let state = launcher.observe(&[start.task]).await.unwrap().remove(0);
+        (state.started_at, state.stopped_at, state.exit_code)
+    };
+    assert_eq!(lives(&one, &a.token).await, lives(&two, &a.token).await);
+    assert_ne!(lives(&one, &a.token).await, lives(&one, &b.token).await);
+}
