@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod clock;
 pub mod decide;
+pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod firing;
@@ -25,6 +26,7 @@ pub use clock::{Clock, SystemClock};
 pub use decide::{
     Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
 };
+pub use engine::{Brake, Engine, EngineHandle, EngineOptions, EngineStatus, FireError, FireRequest, Given};
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::FaultKind;
 pub use firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};

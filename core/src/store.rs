@@ -188,7 +188,10 @@ impl Advance {
     }
 }
 
-/// Which decisions to read; newest first.
+/// The most rows that one query returns.
+pub const MOST_ROWS: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+
+/// Which decisions to read; newest first. The default reads the newest [`MOST_ROWS`] of all jobs.
 #[derive(Debug, Clone)]
 pub struct DecisionQuery {
     /// Of this job only; of all otherwise.
@@ -199,6 +202,12 @@ pub struct DecisionQuery {
     pub before: Option<DecisionId>,
     /// At most so many; 1…1000.
     pub limit: NonZeroUsize,
+}
+
+impl Default for DecisionQuery {
+    fn default() -> Self {
+        Self { job: None, outcome: None, before: None, limit: MOST_ROWS }
+    }
 }
 
 /// Which firings to read; newest first, in the order in which they were settled.
@@ -214,6 +223,12 @@ pub struct FiringQuery {
     pub before: Option<FiringId>,
     /// At most so many; 1…1000.
     pub limit: NonZeroUsize,
+}
+
+impl Default for FiringQuery {
+    fn default() -> Self {
+        Self { id: None, job: None, state: None, before: None, limit: MOST_ROWS }
+    }
 }
 
 /// The append-ordered record of every tick and every firing.

@@ -1,13 +1,17 @@
 //! Virtual time, chaos and conformance suites, for the tests of this crate and of crates outside it.
 //!
-//! Chaos runs under tokio's paused clock (`#[tokio::test(start_paused = true)]`): [`SimClock`] is moved by the same
-//! virtual time that timers are, so that a year passes as fast as its work can be done.
+//! Simulations run under tokio's paused clock (`#[tokio::test(start_paused = true)]`): [`SimClock`] is moved by the
+//! same virtual time that timers are, so that a year passes as fast as its work can be done.
 
+mod chaos_store;
 mod clock;
 mod launcher;
 mod rng;
+mod sim;
 pub mod store_suite;
 
+pub use chaos_store::{ChaosStore, StoreFaults};
 pub use clock::SimClock;
 pub use launcher::{ChaosLauncher, ChaosPlan, Fate, Start};
 pub use rng::SimRng;
+pub use sim::{Audit, Life, World};

@@ -1,4 +1,6 @@
 //! Integration tests of the core, in one binary: linking is the cost.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod engine;
 mod memory;
 mod schedule;

@@ -1,0 +1,81 @@
+//! The loop that keeps every promise: look when a tick is due, decide, journal, launch, follow.
+//!
+//! ```text
+//!            nudge ─┐
+//!                   ▼         due jobs            settled             firing
+//!  store ──scan──▶ keeper ──────────────▶ round ───────────▶ journal ─────────▶ dispatch ──▶ launcher
+//!                   ▲  agenda             evaluate, decide                        │
+//!                   └───────────────── next tick ◀────────────                   ▼
+//!                                                                 journal ◀── watch ◀── launcher
+//! ```
+//!
+//! One task, the keeper, owns the agenda: the next tick of every job. Jobs that are due leave it in rounds; a job is
+//! in at most one round at a time, and firings by hand go through the keeper too, so nothing about one job ever
+//! happens twice at once. A round evaluates, decides and settles: the outcome of every tick, and the intent to launch,
+//! are durable before a launcher hears of it. Dispatch carries an intent to its end; watch follows the tasks to
+//! theirs. After a crash, [`recover`](self) finds the open firings in the journal and goes on where they were.
+//!
+//! Rejected: a task and a timer per job (a million timers, no rounds to batch reads in); nudges that carry the new
+//! document (two code paths for the same news, and a lost message loses an edit); evaluating inside the keeper (one
+//! hanging trigger stops the clock for all).
+
+mod agenda;
+mod core;
+mod dispatch;
+mod evaluate;
+mod handle;
+mod hot;
+mod keeper;
+mod ledger;
+mod options;
+mod plan;
+mod recover;
+mod round;
+mod settle;
+mod status;
+mod watch;
+
+pub use handle::{EngineHandle, FireError, FireRequest, Given};
+pub use options::EngineOptions;
+pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::launcher::Launcher;
+use crate::registry::TriggerRegistry;
+use crate::store::{Store, StoreError};
+
+/// The engine's parts, as [`Engine::start`] takes them.
+#[derive(Debug)]
+pub struct Engine {
+    /// Numbers and names.
+    pub options: EngineOptions,
+    /// Where jobs and journal are.
+    pub store: Arc<dyn Store>,
+    /// What starts tasks.
+    pub launcher: Arc<dyn Launcher>,
+    /// The installed triggers.
+    pub registry: Arc<TriggerRegistry>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Engine {
+    /// Reads the journal and the jobs, and begins to look at ticks.
+    ///
+    /// On return open firings of an earlier run are being carried on and every job has its next tick.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub async fn start(self) -> Result<EngineHandle, StoreError> {
+        let core = core::Core::new(self);
+        core.load_brake().await?;
+        recover::adopt(&core).await?;
+        let (keeper, commands) = keeper::Keeper::load(Arc::clone(&core)).await?;
+        core.spawn(keeper.run());
+        core.spawn(watch::run(Arc::clone(&core)));
+        Ok(EngineHandle::new(core, commands))
+    }
+}

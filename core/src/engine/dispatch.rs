@@ -1,0 +1,186 @@
+//! Carrying a firing to its end: the only place that launches, and the only one that retries a launch.
+//!
+//! Every call is preceded by a durable note of it. A call without an answer is repeated with the same token while the
+//! launcher remembers the token, and never after that. What was refused and may succeed later gets a new attempt
+//! number, hence a new token, for the shortfall only.
+
+mod attempt;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::core::Core;
+use super::status::Counters;
+use crate::decide::Outcome;
+use crate::event::Event;
+use crate::fault;
+use crate::firing::{Firing, FiringState};
+use crate::store::StoreError;
+use attempt::Next;
+
+/// The first wait before a repetition; doubled each time.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest wait before a repetition.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Hands a journalled firing to dispatch; waits while dispatch has as many as it takes.
+pub(super) async fn enqueue(core: &Arc<Core>, firing: Firing) {
+    let permit = Arc::clone(&core.dispatch).acquire_owned().await.expect("the semaphore is never closed");
+    let task_core = Arc::clone(core);
+    core.spawn(async move {
+        Carrier { core: task_core, firing, permit: Some(permit), backoff: FIRST_BACKOFF }.carry().await;
+    });
+}
+
+/// One firing on its way.
+struct Carrier {
+    core: Arc<Core>,
+    firing: Firing,
+    /// A place in the dispatch queue, given back while the firing waits to be tried again.
+    permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    backoff: Duration,
+}
+
+impl Carrier {
+    async fn carry(mut self) {
+        if self.firing.state == FiringState::Planned && !self.clear_the_way().await {
+            self.let_go();
+            return;
+        }
+        loop {
+            let next = self.attempt().await;
+            let go_on = match next {
+                Next::Again => true,
+                Next::Wait => self.wait().await,
+                Next::Done => false,
+            };
+            if !go_on {
+                break;
+            }
+        }
+        self.let_go();
+    }
+
+    /// Stops the tasks that are to be replaced and waits for their end; tells whether to launch now.
+    async fn clear_the_way(&mut self) -> bool {
+        if self.firing.replaces.is_empty() {
+            return true;
+        }
+        let reason = format!("replaced by firing {} of job {}", self.firing.id, self.firing.job);
+        let deadline = tokio::time::Instant::now() + self.core.options.replace_deadline;
+        let core = Arc::clone(&self.core);
+        loop {
+            let ended = core.task_ended.notified();
+            let live = self.core.ledger.live(&self.firing.uid);
+            let states = self.core.launcher.observe(&self.firing.replaces).await;
+            self.core.note_launcher(&states);
+            let stopped = |task: &crate::TaskId| match &states {
+                Ok(states) => states
+                    .iter()
+                    .find(|state| state.task_id == *task)
+                    .is_none_or(|state| state.phase == crate::TaskPhase::Stopped),
+                Err(_) => false,
+            };
+            let left: Vec<_> = self
+                .firing
+                .replaces
+                .iter()
+                .filter(|task| !stopped(task) || live.contains(task))
+                .cloned()
+                .collect();
+            if left.is_empty() {
+                return true;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                let note = format!("{} of the tasks to be replaced did not stop in time", left.len());
+                self.end(FiringState::Refused, Outcome::LaunchFailed, note).await;
+                return false;
+            }
+            for task in &left {
+                let answer = self.core.launcher.stop(task, &reason).await;
+                self.core.note_launcher(&answer);
+            }
+            tokio::select! {
+                () = ended => {}
+                () = tokio::time::sleep(core.launcher.limits().observe_every) => {}
+                () = core.stop.cancelled() => return false,
+            }
+        }
+    }
+
+    /// Waits before the next attempt without a place in the queue; tells whether to go on.
+    async fn wait(&mut self) -> bool {
+        self.permit = None;
+        if !self.core.pause(self.backoff).await {
+            return false;
+        }
+        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+        let permit = Arc::clone(&self.core.dispatch).acquire_owned().await;
+        self.permit = Some(permit.expect("the semaphore is never closed"));
+        true
+    }
+
+    /// Ends the firing without (further) tasks.
+    async fn end(&mut self, state: FiringState, outcome: Outcome, note: String) {
+        tracing::warn!(job = %self.firing.job, firing = %self.firing.id, state = state.as_str(), note, "a firing ended");
+        let to = Firing { state, note: Some(note), ..self.firing.clone() };
+        self.advance(to, Some(outcome)).await;
+    }
+
+    /// Makes the firing's next state durable; tells whether it is. Goes on trying while the store does not answer.
+    async fn advance(&mut self, to: Firing, outcome: Option<Outcome>) -> bool {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            match self.core.advance(self.firing.state, &to, outcome).await {
+                Ok(()) => {
+                    self.firing = to;
+                    self.core.ledger.enter(&self.firing, self.core.clock.now());
+                    self.core.tell(|| Event::Firing(Box::new(self.firing.clone())));
+                    return true;
+                }
+                Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {
+                    tracing::error!(firing = %self.firing.id, error = %fault::chain(&error), "a firing was moved by someone else");
+                    return false;
+                }
+                Err(StoreError::Fault { .. }) => {
+                    if !self.core.pause(backoff).await {
+                        return false;
+                    }
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
+            }
+        }
+    }
+
+    /// Hands the firing on to the watch, or forgets it.
+    fn let_go(self) {
+        let Self { core, firing, .. } = self;
+        if firing.state == FiringState::Launched {
+            core.watched.lock().insert(firing.id.clone(), firing);
+            core.watch_more.notify_one();
+            return;
+        }
+        if !firing.state.is_open() {
+            core.ledger.enter(&firing, core.clock.now());
+        }
+        core.in_hand.lock().remove(&firing.id);
+    }
+
+    fn expired(&self) -> bool {
+        self.core.clock.now() > self.firing.deadline
+    }
+
+    fn count_report(&self, report: &crate::LaunchReport) {
+        let counters = &self.core.counters;
+        Counters::add(&counters.tasks_started, report.started.len() as u64);
+        Counters::add(&counters.tasks_refused, report.refused.len() as u64);
+    }
+
+    fn token_lives(&self, sent_at: jiff::Timestamp) -> bool {
+        let life =
+            SignedDuration::try_from(self.core.launcher.limits().token_life).unwrap_or(SignedDuration::MAX);
+        self.core.clock.now().duration_since(sent_at) <= life
+    }
+}

@@ -1,0 +1,221 @@
+//! One call to the launcher, and what follows from its answer.
+
+use std::num::NonZeroU32;
+
+use super::{Carrier, Counters, FIRST_BACKOFF};
+use crate::decide::Outcome;
+use crate::fault;
+use crate::firing::{Answer, Attempt, Firing, FiringState};
+use crate::launcher::{LaunchError, LaunchReport, LaunchRequest, LaunchToken};
+use crate::task::TaskState;
+
+/// What to do after an attempt.
+pub(super) enum Next {
+    /// Go on at once.
+    Again,
+    /// Go on after a while.
+    Wait,
+    /// The firing needs no further call.
+    Done,
+}
+
+impl Carrier {
+    /// Makes the next call of the firing, or repeats one whose answer is not known.
+    pub(super) async fn attempt(&mut self) -> Next {
+        let open = self.firing.attempts.iter().find(|attempt| attempt.answer.is_none()).cloned();
+        let attempt = match open {
+            Some(attempt) if self.token_lives(attempt.sent_at) => {
+                if self.core.brake.read().is_some() {
+                    return Next::Wait;
+                }
+                attempt
+            }
+            Some(attempt) => return self.lost(&attempt).await,
+            None => match self.begin().await {
+                Ok(attempt) => attempt,
+                Err(next) => return next,
+            },
+        };
+        let answer = self.call(&attempt).await;
+        self.core.note_launcher(&answer);
+        match answer {
+            Ok(report) => self.reported(&attempt, report).await,
+            Err(error) if error.maybe_done() => {
+                self.complain(&error);
+                Next::Wait
+            }
+            Err(error) => self.failed(&attempt, &error).await,
+        }
+    }
+
+    /// Notes a new attempt durably before it is made.
+    async fn begin(&mut self) -> Result<Attempt, Next> {
+        if let Some(next) = self.called_off().await {
+            return Err(next);
+        }
+        let per_call = self.core.launcher.limits().per_call.get();
+        let last = self.firing.attempts.last();
+        let again = last.filter(|last| refused(last) > 0);
+        let (batch, number) = match (again, last) {
+            (Some(last), _) => (last.batch, last.number + 1),
+            (None, Some(last)) => (last.batch + 1, 1),
+            (None, None) => (0, 1),
+        };
+        let count = again.map_or(per_call, refused).min(self.firing.shortfall()).min(per_call);
+        let token =
+            LaunchToken::derive(&self.core.options.name, &self.firing.uid, &self.firing.id, batch, number);
+        let attempt = Attempt { batch, number, count, token, sent_at: self.core.clock.now(), answer: None };
+        let mut to = Firing { state: FiringState::Launching, ..self.firing.clone() };
+        to.attempts.push(attempt.clone());
+        if self.advance(to, None).await { Ok(attempt) } else { Err(Next::Done) }
+    }
+
+    /// Ends a firing that must not begin another attempt: too late, or the brake is on.
+    async fn called_off(&mut self) -> Option<Next> {
+        let brake = self.core.brake.read().as_ref().map(|brake| brake.reason.clone());
+        let sent = !self.firing.attempts.is_empty();
+        let (state, outcome, note) = match (brake, self.expired()) {
+            (Some(reason), _) => {
+                (FiringState::Cancelled, Outcome::Suspended, format!("the brake is on: {reason}"))
+            }
+            (None, true) => {
+                (FiringState::Expired, Outcome::LaunchFailed, "nothing could be sent in time".to_owned())
+            }
+            (None, false) => return None,
+        };
+        if sent {
+            self.give_up(note).await;
+        } else {
+            self.end(state, outcome, note).await;
+        }
+        Some(Next::Done)
+    }
+
+    async fn call(&self, attempt: &Attempt) -> Result<LaunchReport, LaunchError> {
+        let core = &self.core;
+        let request = LaunchRequest {
+            job: self.firing.job.clone(),
+            firing: self.firing.id.clone(),
+            token: attempt.token.clone(),
+            started_by: format!("{}/{}", core.options.name, self.firing.job),
+            definition: self.firing.definition.clone(),
+            count: NonZeroU32::new(attempt.count).unwrap_or(NonZeroU32::MIN),
+            task: self.firing.task.clone(),
+            scheduled_at: self.firing.nominal,
+        };
+        let _place = core.launches.acquire().await.expect("the semaphore is never closed");
+        Counters::add(&core.counters.launch_calls, 1);
+        let deadline = core.options.launch_deadline;
+        let answer = tokio::time::timeout(deadline, core.launcher.launch(&request)).await;
+        answer.unwrap_or_else(|_| {
+            Err(LaunchError::unanswered(format!(
+                "the launcher did not answer within {} s",
+                deadline.as_secs()
+            )))
+        })
+    }
+
+    async fn reported(&mut self, attempt: &Attempt, report: LaunchReport) -> Next {
+        self.count_report(&report);
+        let mut to = self.firing.clone();
+        for started in &report.started {
+            if !to.tasks.iter().any(|task| task.task_id == started.task_id) {
+                to.tasks.push(TaskState::pending(started.task_id.clone(), started.host_id.clone()));
+            }
+        }
+        let permanent = !report.refused.is_empty() && report.refused.iter().all(|refusal| !refusal.retryable);
+        let reason = report.refused.first().map(|refusal| refusal.reason.clone());
+        let refused = !report.refused.is_empty();
+        answered(&mut to, attempt, Answer::Report(report));
+        let complete = to.shortfall() == 0;
+        if !complete && !permanent {
+            if !self.advance(to, None).await {
+                return Next::Done;
+            }
+            if !refused {
+                self.backoff = FIRST_BACKOFF;
+                return Next::Again;
+            }
+            return if self.expired() { self.give_up(refusal_note(reason)).await } else { Next::Wait };
+        }
+        if to.tasks.is_empty() {
+            self.advance(to, None).await;
+            return self.give_up(refusal_note(reason)).await;
+        }
+        to.state = FiringState::Launched;
+        to.note = if complete { None } else { Some(refusal_note(reason)) };
+        let outcome = if complete { Outcome::Launched } else { Outcome::Partial };
+        self.advance(to, Some(outcome)).await;
+        Next::Done
+    }
+
+    /// A call failed and surely had no effect: the same call is made again, or the firing is given up.
+    async fn failed(&mut self, attempt: &Attempt, error: &LaunchError) -> Next {
+        Counters::add(&self.core.counters.launch_errors, 1);
+        self.complain(error);
+        if error.is_transient() && !self.expired() && self.core.brake.read().is_none() {
+            return Next::Wait;
+        }
+        let mut to = self.firing.clone();
+        answered(&mut to, attempt, Answer::Failed(fault::chain(error)));
+        if !self.advance(to, None).await {
+            return Next::Done;
+        }
+        self.give_up(fault::chain(error)).await
+    }
+
+    /// The answer to a call is not known and cannot be had any more: never launched again, shown to a person.
+    async fn lost(&mut self, attempt: &Attempt) -> Next {
+        let note = "a call had no answer, and the launcher has forgotten its token since".to_owned();
+        let mut to = self.firing.clone();
+        answered(&mut to, attempt, Answer::Lost(note.clone()));
+        to.note = Some(note);
+        let (state, outcome) = if to.tasks.is_empty() {
+            (FiringState::Unknown, Outcome::Unknown)
+        } else {
+            (FiringState::Launched, Outcome::Partial)
+        };
+        to.state = state;
+        self.advance(to, Some(outcome)).await;
+        Next::Done
+    }
+
+    /// Makes no further attempt: what was started is followed, and the rest is not started.
+    async fn give_up(&mut self, note: String) -> Next {
+        if self.firing.tasks.is_empty() {
+            self.end(FiringState::Refused, Outcome::LaunchFailed, note).await;
+        } else {
+            let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
+            self.advance(to, Some(Outcome::Partial)).await;
+        }
+        Next::Done
+    }
+
+    fn complain(&self, error: &LaunchError) {
+        tracing::warn!(
+            job = %self.firing.job,
+            firing = %self.firing.id,
+            error = %fault::chain(error),
+            "a launch failed"
+        );
+    }
+}
+
+fn answered(firing: &mut Firing, attempt: &Attempt, answer: Answer) {
+    if let Some(noted) = firing.attempts.iter_mut().find(|noted| noted.token == attempt.token) {
+        noted.answer = Some(answer);
+    }
+}
+
+fn refused(attempt: &Attempt) -> u32 {
+    match &attempt.answer {
+        Some(Answer::Report(report)) => {
+            attempt.count.saturating_sub(u32::try_from(report.started.len()).unwrap_or(u32::MAX))
+        }
+        Some(Answer::Failed(_) | Answer::Lost(_)) | None => 0,
+    }
+}
+
+fn refusal_note(reason: Option<String>) -> String {
+    reason.map_or_else(|| "refused without a reason".to_owned(), |reason| format!("refused: {reason}"))
+}

@@ -1,0 +1,274 @@
+//! One evaluation: ask the trigger, count what runs, decide. Whatever goes wrong costs this evaluation only.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+
+use super::core::Core;
+use super::handle::Given;
+use super::hot::Loaded;
+use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, TickSpan, decide};
+use crate::fault::{self, FaultKind};
+use crate::firing::{Firing, FiringId, FiringState, Origin};
+use crate::job::Job;
+use crate::launcher::LaunchError;
+use crate::policy::OnError;
+use crate::task::Population;
+use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
+
+/// What is asked of [`Core::judge`].
+pub(super) struct Question<'a> {
+    pub(super) job: &'a Job,
+    pub(super) loaded: &'a Loaded,
+    pub(super) tick: Tick,
+    /// Who asks; a firing by hand does not ask the trigger.
+    pub(super) by: Asker,
+    pub(super) given: Given,
+}
+
+/// Who asks for a decision.
+#[derive(Debug, Clone)]
+pub(super) enum Asker {
+    /// A tick of the job.
+    Tick,
+    /// A person or program, who names the firing and may say how many tasks.
+    Hand { id: FiringId, tasks: Option<u32> },
+    /// Somebody who only wants to know; nothing is launched.
+    Curious,
+}
+
+impl Core {
+    /// Decides about one tick; the firing is there when something is to be launched.
+    pub(super) async fn judge(&self, question: &Question<'_>) -> (DecisionDraft, Option<Firing>) {
+        let Question { job, tick, by, .. } = question;
+        let span = TickSpan {
+            first: tick.nominal,
+            last: tick.nominal,
+            count: u64::from(!matches!(by, Asker::Hand { .. })),
+        };
+        let mut draft = blank(span, tick.observed);
+        if let Some(why) = self.held_back(job, tick.nominal, by) {
+            return (draft.ended(Outcome::Suspended, why), None);
+        }
+        let evaluation = match self.evaluation(question).await {
+            Ok(evaluation) => evaluation,
+            Err(why) => return (draft.ended(Outcome::SourceError, why), None),
+        };
+        draft.demand = Some(evaluation.demand);
+        draft.observations = evaluation.observations;
+        let mut population = Population::default();
+        let mut busy = question.given.busy.unwrap_or(0);
+        if evaluation.demand != crate::Demand::Idle {
+            match self.population(job).await {
+                Ok(known) => population = known,
+                Err(error) if question.given.busy.is_none() => {
+                    return (draft.ended(Outcome::LiveUnknown, fault::chain(&error)), None);
+                }
+                Err(_) => {}
+            }
+            busy = question
+                .given
+                .busy
+                .unwrap_or_else(|| self.ledger.busy(&question.loaded.uid, &population, tick.observed));
+            draft.busy = Some(busy);
+        }
+        let decision = decide(&DecisionInput {
+            demand: evaluation.demand,
+            because: &evaluation.because,
+            scaling: job.scaling,
+            mode: job.policy.mode,
+            overlap: job.policy.overlap,
+            busy,
+            cooldown: self.cooling(question),
+            budget: None,
+        });
+        draft.launch = decision.launch;
+        draft.outcome = decision.outcome;
+        draft.explanation = decision.to_string();
+        let firing = self.firing(question, &decision, &draft.explanation, population);
+        draft.steps = decision.steps;
+        (draft, firing)
+    }
+
+    fn held_back(&self, job: &Job, nominal: Timestamp, by: &Asker) -> Option<String> {
+        if let Some(brake) = &*self.brake.read() {
+            return Some(format!("the brake is on: {}", brake.reason));
+        }
+        if !matches!(by, Asker::Tick) || !job.is_suspended(nominal) {
+            return None;
+        }
+        let reason = job.suspension.as_ref().and_then(|suspension| suspension.reason.as_deref());
+        Some(reason.map_or_else(|| "suspended".to_owned(), |reason| format!("suspended: {reason}")))
+    }
+
+    async fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, String> {
+        if let Some(given) = &question.given.evaluation {
+            return Ok(given.clone());
+        }
+        let job = question.job;
+        if let Asker::Hand { tasks, .. } = &question.by {
+            return Ok(match tasks {
+                Some(tasks) => Evaluation::tasks(*tasks, "asked for by hand"),
+                None => Evaluation::floor("fired by hand, taskCount"),
+            });
+        }
+        let Some(trigger) = &job.trigger else { return Ok(Evaluation::floor("due, taskCount")) };
+        let cx = EvalContext { job: &job.id, tick: question.tick, scaling: job.scaling };
+        let deadline = self.options.evaluation_deadline;
+        let guarded = std::panic::AssertUnwindSafe(trigger.evaluate(&cx)).catch_unwind();
+        let answer = match tokio::time::timeout(deadline, guarded).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(TriggerError::new(
+                FaultKind::Bug,
+                format!("the trigger panicked: {}", panic_text(panic.as_ref())),
+            )),
+            Err(_) => {
+                let message = format!("the trigger did not answer within {} s", deadline.as_secs());
+                Err(TriggerError::new(FaultKind::Unavailable, message))
+            }
+        };
+        self.or_assume(question, answer)
+    }
+
+    /// Follows the job's `onError`.
+    fn or_assume(
+        &self,
+        question: &Question<'_>,
+        answer: Result<Evaluation, TriggerError>,
+    ) -> Result<Evaluation, String> {
+        let uid = question.loaded.uid;
+        let counts = matches!(question.by, Asker::Tick);
+        match answer {
+            Ok(evaluation) => {
+                if counts {
+                    self.failures.lock().remove(&uid);
+                }
+                Ok(evaluation)
+            }
+            Err(error) => {
+                let why = fault::chain(&error);
+                let mut failures = self.failures.lock();
+                let failed = failures.get(&uid).copied().unwrap_or(0).saturating_add(1);
+                if counts {
+                    failures.insert(uid, failed);
+                    tracing::warn!(job = %question.job.id, error = %why, failed, "a trigger could not be evaluated");
+                }
+                match question.job.policy.on_error {
+                    OnError::Assume { tasks, after } if failed >= after.get() => Ok(Evaluation::tasks(
+                        tasks,
+                        format!("{why}; assuming {tasks} after {failed} failures in a row"),
+                    )),
+                    OnError::Assume { .. } | OnError::Hold => Err(why),
+                }
+            }
+        }
+    }
+
+    async fn population(&self, job: &Job) -> Result<Population, LaunchError> {
+        let deadline = self.options.evaluation_deadline;
+        let answer = tokio::time::timeout(deadline, self.launcher.population(&job.id, &job.task)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            let message =
+                format!("could not count tasks of job \"{}\" within {} s", job.id, deadline.as_secs());
+            Err(LaunchError::new(FaultKind::Unavailable, message))
+        });
+        self.note_launcher(&answer);
+        answer
+    }
+
+    /// Notes whether the launcher answered, for the status.
+    pub(super) fn note_launcher<T>(&self, answer: &Result<T, LaunchError>) {
+        let text =
+            answer.as_ref().err().filter(|error| error.is_transient()).map(|error| fault::chain(error));
+        if *self.launcher_fault.read() != text {
+            *self.launcher_fault.write() = text;
+        }
+    }
+
+    fn cooling(&self, question: &Question<'_>) -> Option<Duration> {
+        let cooldown = SignedDuration::try_from(question.job.policy.cooldown?).ok()?;
+        let last = (*question.loaded.last_fired.lock())?;
+        let left = cooldown - question.tick.observed.duration_since(last);
+        Duration::try_from(left).ok().filter(|left| !left.is_zero())
+    }
+
+    fn firing(
+        &self,
+        question: &Question<'_>,
+        decision: &Decision,
+        explanation: &str,
+        population: Population,
+    ) -> Option<Firing> {
+        let Question { job, loaded, tick, by, .. } = question;
+        let (id, origin) = match by {
+            Asker::Tick => (FiringId::of_tick(&loaded.uid, tick.nominal), Origin::Tick),
+            Asker::Hand { id, .. } => (id.clone(), Origin::Hand),
+            Asker::Curious => return None,
+        };
+        if decision.launch == 0 {
+            return None;
+        }
+        let replaces = if decision.replace {
+            let mut tasks = self.ledger.live(&loaded.uid);
+            tasks.extend(population.tasks);
+            tasks.sort();
+            tasks.dedup();
+            tasks
+        } else {
+            Vec::new()
+        };
+        let max_age = SignedDuration::try_from(job.policy.launch_max_age).unwrap_or(SignedDuration::MAX);
+        Some(Firing {
+            id,
+            job: job.id.clone(),
+            uid: loaded.uid,
+            revision: loaded.revision,
+            origin,
+            nominal: tick.nominal,
+            observed: tick.observed,
+            decision: crate::DecisionId::default(),
+            state: FiringState::Planned,
+            requested: decision.launch,
+            definition: population.definition.unwrap_or_else(|| job.task.definition.clone()),
+            task: job.task.clone(),
+            deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
+            replaces,
+            timeout_secs: job.policy.timeout.map(|timeout| timeout.as_secs()),
+            start_timeout_secs: job.policy.start_timeout.map(|timeout| timeout.as_secs()),
+            attempts: Vec::new(),
+            tasks: Vec::new(),
+            explanation: explanation.to_owned(),
+            note: None,
+        })
+    }
+}
+
+/// A decision about which nothing is known yet.
+pub(super) fn blank(span: TickSpan, observed: Timestamp) -> DecisionDraft {
+    DecisionDraft {
+        span,
+        observed,
+        outcome: Outcome::Idle,
+        demand: None,
+        busy: None,
+        launch: 0,
+        explanation: String::new(),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    }
+}
+
+impl DecisionDraft {
+    /// Ends the draft without a launch.
+    pub(super) fn ended(mut self, outcome: Outcome, explanation: String) -> Self {
+        self.outcome = outcome;
+        self.explanation = explanation;
+        self
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

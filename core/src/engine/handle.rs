@@ -1,0 +1,186 @@
+//! How the rest of the program talks to a running engine.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::core::Core;
+use super::evaluate::{Asker, Question};
+use super::hot::Loaded;
+use super::keeper::Message;
+use super::status::{Brake, Counters, EngineStatus};
+use crate::decide::{DecisionDraft, DecisionRecord};
+use crate::event::Event;
+use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
+use crate::store::StoreError;
+use crate::trigger::{Evaluation, Tick};
+
+/// What to assume instead of reading it, for an evaluation that launches nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
+    /// What the trigger concludes.
+    pub evaluation: Option<Evaluation>,
+    /// How many tasks of the job are pending or running.
+    pub busy: Option<u32>,
+}
+
+/// A wish to fire a job now.
+#[derive(Debug, Clone, Default)]
+pub struct FireRequest {
+    /// How many tasks to ask for; `taskCount` when absent. Bounds and overlap hold as for a tick.
+    pub tasks: Option<NonZeroU32>,
+    /// Makes the firing's name, with the job and the moment; a fresh one when absent.
+    pub key: Option<String>,
+}
+
+/// Why a job could not be fired by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FireError {
+    /// There is no such job.
+    #[error("the job does not exist")]
+    NotFound,
+    /// Its stored document is not a valid job.
+    #[error("the stored job is not valid, and so cannot be fired")]
+    Invalid,
+    /// It was edited at the same moment: try again.
+    #[error("the job was changed in between")]
+    Changed,
+    /// The store did not confirm the firing. Nothing is launched before it is found in the journal.
+    #[error("the store does not answer, so nothing was launched yet")]
+    Store,
+    /// The engine is stopping; nothing was launched.
+    #[error("the scheduler is stopping, so nothing was launched")]
+    Stopping,
+}
+
+/// A firing by hand on its way through the keeper.
+#[derive(Debug)]
+pub(super) struct FireOrder {
+    pub(super) key: String,
+    pub(super) tasks: Option<NonZeroU32>,
+    pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
+}
+
+/// A running engine. Clones talk to the same one.
+#[derive(Debug, Clone)]
+pub struct EngineHandle {
+    core: Arc<Core>,
+    commands: mpsc::Sender<Message>,
+}
+
+impl EngineHandle {
+    pub(super) fn new(core: Arc<Core>, commands: mpsc::Sender<Message>) -> Self {
+        Self { core, commands }
+    }
+
+    /// Says that a job was created, replaced or removed: look at the store again.
+    ///
+    /// A nudge carries no data and nudges collapse. Whoever watches is told what is stored now.
+    pub fn nudge(&self, id: &JobId) {
+        self.core.nudge(id);
+    }
+
+    /// Fires a job now, whatever its schedule and trigger say, and returns the decision once it is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`FireError`].
+    pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
+        let (answer, answered) = oneshot::channel();
+        let key = request.key.unwrap_or_else(|| JobUid::random().to_string());
+        let order = FireOrder { key, tasks: request.tasks, answer };
+        let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
+        sent.map_err(|_| FireError::Stopping)?;
+        answered.await.unwrap_or(Err(FireError::Stopping))
+    }
+
+    /// Decides about a job as if a tick were due now: reads real sources where nothing is given, launches nothing,
+    /// records nothing. `stored` is the job's record, for a job that is stored.
+    pub async fn evaluate(&self, job: &Job, stored: Option<&StoredJob>, given: Given) -> DecisionDraft {
+        let now = self.core.clock.now();
+        let loaded = Loaded {
+            uid: stored.map_or_else(JobUid::random, |stored| stored.uid),
+            revision: stored.map_or(Revision::FIRST, |stored| stored.revision),
+            job: Ok(job.clone()),
+            last_fired: Mutex::new(stored.and_then(|stored| stored.progress.last_fired)),
+        };
+        let tick = Tick { nominal: now, observed: now };
+        let question = Question { job, loaded: &loaded, tick, by: Asker::Curious, given };
+        self.core.judge(&question).await.0
+    }
+
+    /// Returns a moment's view of the engine.
+    #[must_use]
+    pub fn status(&self) -> EngineStatus {
+        let core = &self.core;
+        let keeper = *core.keeper.lock();
+        EngineStatus {
+            jobs: keeper.jobs,
+            invalid_jobs: keeper.invalid,
+            in_rounds: keeper.in_rounds,
+            dispatching: core.options.dispatch - core.dispatch.available_permits().min(core.options.dispatch),
+            live_tasks: core.ledger.total_live(),
+            next_due: keeper.next_due,
+            brake: core.brake.read().clone(),
+            store_fault: core.store_fault.read().clone(),
+            launcher_fault: core.launcher_fault.read().clone(),
+        }
+    }
+
+    /// Returns the counts since the start of the process.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.core.counters
+    }
+
+    /// Returns how many triggers are being evaluated now.
+    #[must_use]
+    pub fn evaluating(&self) -> usize {
+        self.core.options.evaluations
+            - self.core.evaluations.available_permits().min(self.core.options.evaluations)
+    }
+
+    /// Tells how many firings by hand and by tick have been journalled since the start.
+    #[must_use]
+    pub fn firings(&self) -> u64 {
+        self.core.counters.firings.load(Ordering::Relaxed)
+    }
+
+    /// Listens to what happens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.core.events.subscribe()
+    }
+
+    /// Stops all launches at once, durably; what was sent already goes on, and ticks are recorded as suspended.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be written; the brake is then not on.
+    pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
+        let brake = Brake { reason, since: self.core.clock.now() };
+        self.core.set_brake(Some(brake.clone())).await?;
+        Ok(brake)
+    }
+
+    /// Allows launches again. Ticks that passed meanwhile are not fired.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be written; the brake is then still on.
+    pub async fn release(&self) -> Result<(), StoreError> {
+        self.core.set_brake(None).await
+    }
+
+    /// Stops looking at ticks, lets calls under way end, and returns when everything has ended or the time is up.
+    ///
+    /// Nothing is lost either way: what is open goes on at the next start. Returns whether everything ended in time.
+    pub async fn stop(&self, within: Duration) -> bool {
+        self.core.stop.cancel();
+        tokio::time::timeout(within, self.core.finish()).await.is_ok()
+    }
+}

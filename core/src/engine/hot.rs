@@ -1,0 +1,109 @@
+//! Parsed jobs that are due soon or were due lately, so that a tick does not parse a document.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::core::Core;
+use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
+use crate::schedule::{Dialect, Schedule, ScheduleCache};
+use crate::store::StoreError;
+
+/// How many distinct schedules are shared between jobs.
+const SHARED_SCHEDULES: usize = 65_536;
+
+/// A stored job, parsed.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) uid: JobUid,
+    pub(super) revision: Revision,
+    /// The job, or why the stored document is none.
+    pub(super) job: Result<Job, Vec<FieldError>>,
+    /// `Progress::last_fired`, as of this process' own settlements.
+    pub(super) last_fired: Mutex<Option<Timestamp>>,
+}
+
+/// When a job is looked at.
+#[derive(Debug)]
+pub(super) struct Outline {
+    pub(super) schedule: Option<Schedule>,
+    pub(super) jitter: Option<std::time::Duration>,
+}
+
+/// A bounded cache of parsed jobs; the keeper drops what was edited.
+#[derive(Debug)]
+pub(super) struct HotJobs {
+    jobs: Mutex<LruCache<JobId, Arc<Loaded>>>,
+    schedules: ScheduleCache,
+}
+
+impl HotJobs {
+    pub(super) fn new(capacity: usize) -> Self {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        Self { jobs: Mutex::new(LruCache::new(capacity)), schedules: ScheduleCache::new(SHARED_SCHEDULES) }
+    }
+
+    pub(super) fn get(&self, id: &JobId) -> Option<Arc<Loaded>> {
+        self.jobs.lock().get(id).cloned()
+    }
+
+    pub(super) fn forget(&self, id: &JobId) {
+        self.jobs.lock().pop(id);
+    }
+
+    pub(super) fn contains(&self, id: &JobId) -> bool {
+        self.jobs.lock().contains(id)
+    }
+}
+
+impl Core {
+    fn job_context(&self) -> JobContext<'_> {
+        JobContext {
+            registry: &self.registry,
+            max_tasks: self.options.max_tasks,
+            dialect: Dialect::Stored,
+            launch_options: self.options.launch_options,
+        }
+    }
+
+    /// Reads when a stored job is looked at, without building it where its own schedule says so.
+    pub(super) fn outline(&self, stored: &StoredJob) -> Result<Outline, Vec<FieldError>> {
+        if let Ok(view) = AgendaView::read(stored.document.get())
+            && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.hot.schedules)
+        {
+            return Ok(Outline { schedule: Some(schedule), jitter: view.jitter });
+        }
+        let job = stored.parse(&self.job_context())?;
+        Ok(Outline { schedule: job.ticks().cloned(), jitter: job.policy.jitter })
+    }
+
+    /// Returns the jobs, parsed; those that no longer exist are left out.
+    pub(super) async fn load_jobs(&self, ids: &[JobId]) -> Result<Vec<(JobId, Arc<Loaded>)>, StoreError> {
+        let mut loaded = Vec::with_capacity(ids.len());
+        let mut cold = Vec::new();
+        for id in ids {
+            match self.hot.get(id) {
+                Some(hot) => loaded.push((id.clone(), hot)),
+                None => cold.push(id.clone()),
+            }
+        }
+        if !cold.is_empty() {
+            let stored = self.store.get(&cold).await;
+            self.note_read(&stored);
+            for stored in stored? {
+                let hot = Arc::new(Loaded {
+                    uid: stored.uid,
+                    revision: stored.revision,
+                    job: stored.parse(&self.job_context()),
+                    last_fired: Mutex::new(stored.progress.last_fired),
+                });
+                self.hot.jobs.lock().put(stored.id.clone(), Arc::clone(&hot));
+                loaded.push((stored.id, hot));
+            }
+        }
+        Ok(loaded)
+    }
+}

@@ -1,0 +1,244 @@
+//! Comparing the agenda with the store: all of it at the start, one job after a nudge, and all of it again from time
+//! to time, page by page, in case a nudge was lost or somebody else writes the store.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Keeper, next_due};
+use crate::decide::Outcome;
+use crate::engine::agenda::{Entry, Place};
+use crate::engine::evaluate::blank;
+use crate::engine::plan::Ticks;
+use crate::event::Event;
+use crate::fault;
+use crate::job::{JobId, StoredJob};
+use crate::store::{ListFrom, Settlement, StoreError};
+
+/// Jobs read at once while everything else waits, at the start.
+const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(10_000).expect("10,000 is not zero");
+/// Jobs read at once between two rounds.
+const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+
+/// The comparison under way, or the time of the next.
+#[derive(Debug)]
+pub(super) enum Scan {
+    /// Nothing to do before this moment.
+    Until(Timestamp),
+    /// The next page begins here.
+    At(ListFrom),
+}
+
+impl Scan {
+    pub(super) fn idle(now: Timestamp, every: Duration) -> Self {
+        let every = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
+        Self::Until(now.checked_add(every).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl Keeper {
+    pub(super) async fn load_all(&mut self) -> Result<(), StoreError> {
+        let mut from = ListFrom::Skip(0);
+        loop {
+            let page = self.core.store.list(from, FIRST_PAGE).await;
+            self.core.note_read(&page);
+            let page = page?;
+            if self.agenda.len() == 0 {
+                self.agenda.reserve(usize::try_from(page.total).unwrap_or(0));
+            }
+            let Some(last) = page.jobs.last().map(|job| job.id.clone()) else { return Ok(()) };
+            for stored in page.jobs {
+                self.enter(&stored);
+            }
+            from = ListFrom::After(last);
+        }
+    }
+
+    /// Reads the jobs that somebody nudged.
+    pub(super) async fn take_nudges(&mut self) {
+        let nudged: Vec<JobId> = self.core.nudges.lock().drain().collect();
+        for ids in nudged.chunks(PAGE.get()) {
+            self.reread(ids).await;
+        }
+    }
+
+    /// Reads these jobs again.
+    pub(super) async fn reread(&mut self, ids: &[JobId]) {
+        let mut ids: Vec<JobId> = ids.to_vec();
+        ids.retain(|id| match self.agenda.place(id).and_then(|place| self.agenda.get_mut(place)) {
+            Some(entry) if entry.busy => {
+                entry.nudged = true;
+                false
+            }
+            Some(_) | None => true,
+        });
+        if ids.is_empty() {
+            return;
+        }
+        let stored = self.core.store.get(&ids).await;
+        self.core.note_read(&stored);
+        let Ok(stored) = stored else {
+            self.core.nudges.lock().extend(ids);
+            return;
+        };
+        let mut gone: std::collections::HashSet<JobId> = ids.into_iter().collect();
+        for stored in stored {
+            gone.remove(&stored.id);
+            self.update(stored).await;
+        }
+        for id in gone {
+            if let Some(place) = self.agenda.place(&id) {
+                self.remove(place);
+            }
+        }
+    }
+
+    /// Goes on with the comparison, or begins one when it is time.
+    pub(super) async fn rescan(&mut self) {
+        let now = self.core.clock.now();
+        let from = match &self.scan {
+            Scan::Until(moment) if now < *moment => return,
+            Scan::Until(_) => {
+                self.agenda.entries_mut().for_each(|(_, entry)| entry.seen = false);
+                ListFrom::Skip(0)
+            }
+            Scan::At(from) => from.clone(),
+        };
+        let page = self.core.store.list(from, PAGE).await;
+        self.core.note_read(&page);
+        let page = match page {
+            Ok(page) => page,
+            Err(StoreError::NotFound(_)) => {
+                self.scan = Scan::At(ListFrom::Skip(0));
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(error = %fault::chain(&error), "the jobs could not be compared with the store");
+                self.scan = Scan::idle(now, self.core.options.rescan);
+                return;
+            }
+        };
+        let Some(last) = page.jobs.last().map(|job| job.id.clone()) else {
+            self.sweep();
+            self.scan = Scan::idle(now, self.core.options.rescan);
+            return;
+        };
+        for stored in page.jobs {
+            self.update(stored).await;
+        }
+        self.scan = Scan::At(ListFrom::After(last));
+        self.core.nudged.notify_one(); // The next page comes right after the next rounds.
+    }
+
+    /// Removes the jobs that the comparison did not find.
+    fn sweep(&mut self) {
+        let unseen = self.agenda.entries_mut().filter(|(_, entry)| !entry.seen && !entry.busy);
+        let gone: Vec<Place> = unseen.map(|(place, _)| place).collect();
+        for place in gone {
+            self.remove(place);
+        }
+    }
+
+    /// Brings one job up to date.
+    async fn update(&mut self, stored: StoredJob) {
+        let Some(place) = self.agenda.place(&stored.id) else {
+            let place = self.enter(&stored);
+            let revision = self.agenda.get(place).map(|entry| entry.revision);
+            self.core.tell(|| Event::Job { id: stored.id.clone(), revision });
+            return;
+        };
+        let Some(entry) = self.agenda.get_mut(place) else { return };
+        entry.seen = true;
+        if entry.busy {
+            entry.nudged |= entry.revision != stored.revision || entry.uid != stored.uid;
+            return;
+        }
+        if entry.uid == stored.uid
+            && entry.revision == stored.revision
+            && entry.settled == stored.progress.settled
+        {
+            return;
+        }
+        if entry.uid == stored.uid && entry.revision != stored.revision {
+            let old = entry.clone();
+            if let Some(settled) = self.settle_replaced(old, &stored).await {
+                let mut stored = stored;
+                stored.progress.settled = Some(settled);
+                self.replace(place, &stored);
+                return;
+            }
+        }
+        self.replace(place, &stored);
+    }
+
+    fn replace(&mut self, place: Place, stored: &StoredJob) {
+        self.remove_entry(place);
+        self.core.hot.forget(&stored.id);
+        self.enter(stored);
+        self.core.tell(|| Event::Job { id: stored.id.clone(), revision: Some(stored.revision) });
+    }
+
+    /// Records what became of ticks of the old version that were due before the edit and not looked at yet.
+    async fn settle_replaced(&self, old: Entry, stored: &StoredJob) -> Option<Timestamp> {
+        let schedule = old.schedule.as_ref()?;
+        let ticks = Ticks { job: old.id.as_str(), schedule, jitter: None, after: old.after() };
+        let (outcome, span) = ticks.span(Outcome::Coalesced, old.after(), stored.changed)?;
+        let why = "a new version of the job was written before it was looked at".to_owned();
+        let record = blank(span, self.core.clock.now()).ended(outcome, why);
+        let settlement = Settlement {
+            job: old.id.clone(),
+            uid: old.uid,
+            expected: stored.progress.settled,
+            settled: Some(span.last),
+            records: vec![record],
+            firing: None,
+        };
+        let answer = self.core.store.settle(vec![settlement]).await;
+        self.core.note_write(&answer);
+        match answer.ok()?.pop()? {
+            crate::Settled::Recorded(_) => Some(span.last),
+            crate::Settled::Stale => None,
+        }
+    }
+
+    fn remove(&mut self, place: Place) {
+        if let Some(entry) = self.remove_entry(place) {
+            self.core.hot.forget(&entry.id);
+            self.core.failures.lock().remove(&entry.uid);
+            self.core.tell(|| Event::Job { id: entry.id.clone(), revision: None });
+        }
+        for order in self.orders.remove(&place).into_iter().flatten() {
+            // Nobody waits for the answer any more, and nothing was done.
+            let _ = order.answer.send(Err(crate::engine::FireError::NotFound));
+        }
+    }
+
+    fn remove_entry(&mut self, place: Place) -> Option<Entry> {
+        let entry = self.agenda.remove(place)?;
+        self.invalid -= usize::from(entry.invalid);
+        Some(entry)
+    }
+
+    /// Adds a job that is not in the agenda.
+    fn enter(&mut self, stored: &StoredJob) -> Place {
+        let mut entry = Entry::new(stored.id.clone(), stored.uid, stored.revision, stored.changed);
+        entry.settled = stored.progress.settled;
+        match self.core.outline(stored) {
+            Ok(outline) => {
+                entry.schedule = outline.schedule;
+                entry.jitter = outline.jitter;
+            }
+            Err(problems) => {
+                let problem = problems.first().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(job = %stored.id, problem, "a stored job is not valid and is not looked at");
+                entry.invalid = true;
+                self.invalid += 1;
+            }
+        }
+        let due = next_due(&entry);
+        let place = self.agenda.insert(entry);
+        self.agenda.schedule(place, due);
+        place
+    }
+}

@@ -1,0 +1,63 @@
+//! Numbers and names of an engine.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::scaling::DEFAULT_MAX_TASKS;
+
+/// Numbers and names of an engine. The defaults suit one process on two cores.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The scheduler's name (`ECSS_NAME`): part of tokens and of `startedBy`. Another name is another scheduler.
+    pub name: String,
+    /// `ECSS_MAX_TASKS`: bounds the tasks of every job.
+    pub max_tasks: NonZeroU32,
+    /// Whether the launcher understands a job's `launch` object.
+    pub launch_options: bool,
+    /// How long the engine sleeps at most before it reads the wall clock again; 30 s.
+    pub max_sleep: Duration,
+    /// How many jobs a round takes at most; 512.
+    pub round_size: usize,
+    /// How many rounds are under way at once; 8.
+    pub rounds: usize,
+    /// How many triggers are evaluated at once; 1,024.
+    pub evaluations: usize,
+    /// How long one evaluation, or one count of running tasks, may take; 30 s.
+    pub evaluation_deadline: Duration,
+    /// How many firings are being launched at once; 256. `settle` of further firings waits.
+    pub dispatch: usize,
+    /// How many calls to the launcher are under way at once; 64.
+    pub launches: usize,
+    /// How long one call to the launcher may take; 20 s.
+    pub launch_deadline: Duration,
+    /// How long tasks that are to be replaced may take to stop; 2 m.
+    pub replace_deadline: Duration,
+    /// How many parsed jobs are kept; 16,384.
+    pub hot_jobs: usize,
+    /// How long ahead of their tick jobs are read and parsed; 31 s, a little more than `max_sleep`.
+    pub look_ahead: Duration,
+    /// How often every job is compared with the store, in case a nudge was lost; 10 m.
+    pub rescan: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            name: "ecs-scheduler".to_owned(),
+            max_tasks: DEFAULT_MAX_TASKS,
+            launch_options: false,
+            max_sleep: Duration::from_secs(30),
+            round_size: 512,
+            rounds: 8,
+            evaluations: 1024,
+            evaluation_deadline: Duration::from_secs(30),
+            dispatch: 256,
+            launches: 64,
+            launch_deadline: Duration::from_secs(20),
+            replace_deadline: Duration::from_secs(120),
+            hot_jobs: 16_384,
+            look_ahead: Duration::from_secs(31),
+            rescan: Duration::from_secs(600),
+        }
+    }
+}

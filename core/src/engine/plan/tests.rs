@@ -1,0 +1,136 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::schedule::{Dialect, ScheduleSpec};
+
+fn schedule(text: &str) -> Schedule {
+    let expressions = [text.to_owned()];
+    Schedule::parse(&ScheduleSpec {
+        expressions: &expressions,
+        timezone: None,
+        start: None,
+        end: None,
+        dialect: Dialect::Written,
+    })
+    .unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    format!("2026-01-01T{text}Z").parse().unwrap()
+}
+
+fn ticks<'a>(schedule: &'a Schedule, after: &str) -> Ticks<'a> {
+    Ticks { job: "job", schedule, jitter: None, after: at(after) }
+}
+
+fn policy(policy: CatchUpPolicy, window: SignedDuration, max: u32) -> CatchUp {
+    CatchUp { policy, window, max: NonZeroU32::new(max).unwrap() }
+}
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+#[test]
+fn a_punctual_tick_is_a_range_of_one() {
+    let every_minute = schedule("0 *");
+    let plan = ticks(&every_minute, "10:00:00").plan(at("10:01:00.2"), CatchUp::default()).unwrap();
+    assert_eq!(plan, Plan { passed: vec![], tick: Some(at("10:01:00")), settles: at("10:01:00") });
+}
+
+#[test]
+fn nothing_is_planned_before_the_next_tick() {
+    let every_minute = schedule("0 *");
+    assert_eq!(ticks(&every_minute, "10:00:00").plan(at("10:00:59"), CatchUp::default()), None);
+}
+
+#[test]
+fn after_an_outage_the_newest_tick_fires_and_every_other_has_an_outcome() {
+    let every_minute = schedule("0 *");
+    let plan = ticks(&every_minute, "08:00:00").plan(at("10:00:30"), CatchUp::default()).unwrap();
+    assert_eq!(plan.tick, Some(at("10:00:00")));
+    let missed = TickSpan { first: at("08:01:00"), last: at("09:00:00"), count: 60 };
+    let coalesced = TickSpan { first: at("09:01:00"), last: at("09:59:00"), count: 59 };
+    assert_eq!(plan.passed, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
+}
+
+#[test]
+fn a_tick_outside_the_window_is_missed() {
+    let daily = schedule("0 0 3");
+    let plan = ticks(&daily, "00:00:00").plan(at("05:00:00"), CatchUp::default()).unwrap();
+    assert_eq!(plan.tick, None);
+    assert_eq!(
+        plan.passed,
+        [(Outcome::Missed, TickSpan { first: at("03:00:00"), last: at("03:00:00"), count: 1 })]
+    );
+}
+
+#[test]
+fn none_fires_a_punctual_tick_only() {
+    let every_minute = schedule("0 *");
+    let none = policy(CatchUpPolicy::None, HOUR, 1);
+    let plan = ticks(&every_minute, "09:58:00").plan(at("10:00:10"), none).unwrap();
+    assert_eq!((plan.tick, plan.passed.len()), (Some(at("10:00:00")), 1));
+    assert_eq!(plan.passed[0].0, Outcome::Missed);
+    let late = ticks(&every_minute, "09:58:00").plan(at("10:00:45"), none).unwrap();
+    assert_eq!((late.tick, late.settles), (None, at("10:00:00")));
+}
+
+#[test]
+fn all_takes_the_oldest_of_the_newest_max_ticks_first() {
+    let every_minute = schedule("0 *");
+    let all = policy(CatchUpPolicy::All, HOUR, 3);
+    let mut settled = at("09:50:00");
+    let mut fired = Vec::new();
+    while let Some(plan) = (Ticks { job: "job", schedule: &every_minute, jitter: None, after: settled })
+        .plan(at("10:00:30"), all)
+    {
+        fired.extend(plan.tick);
+        settled = plan.settles;
+    }
+    assert_eq!(fired, [at("09:58:00"), at("09:59:00"), at("10:00:00")]);
+}
+
+#[test]
+fn the_cost_of_an_outage_does_not_grow_with_its_ticks() {
+    let every_second = schedule("*");
+    let after: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    let ticks = Ticks { job: "job", schedule: &every_second, jitter: None, after };
+    let plan = ticks.plan("2026-01-01T00:00:00Z".parse().unwrap(), CatchUp::default()).unwrap();
+    let total: u64 = plan.passed.iter().map(|(_, span)| span.count).sum();
+    assert_eq!(total + 1, 2192 * 86_400, "six years of seconds, two of them leap years");
+}
+
+proptest! {
+    #[test]
+    fn every_tick_of_a_range_has_exactly_one_outcome(
+        every in 1u32..50, away in 0i64..200_000, window in 0i64..8_000, max in 1u32..6,
+        kind in 0usize..3, jitter in proptest::option::of(1u64..90),
+    ) {
+        let schedule = schedule(&format!("0 */{every}"));
+        let kinds = [CatchUpPolicy::Latest, CatchUpPolicy::All, CatchUpPolicy::None];
+        let policy = policy(kinds[kind], SignedDuration::from_secs(window), max);
+        let start = at("00:00:00");
+        let now = start.checked_add(SignedDuration::from_secs(away)).unwrap();
+        let jitter = jitter.map(Duration::from_secs);
+        let mut settled = start;
+        let mut counted = 0;
+        while let Some(plan) = (Ticks { job: "j", schedule: &schedule, jitter, after: settled }).plan(now, policy) {
+            prop_assert!(plan.settles > settled, "each plan settles something");
+            for (_, span) in &plan.passed {
+                prop_assert!(span.first > settled && span.last <= plan.settles);
+                prop_assert_eq!(schedule.count_in(settled, span.last), span.count);
+                settled = span.last;
+                counted += span.count;
+            }
+            counted += u64::from(plan.tick.is_some());
+            settled = plan.settles;
+        }
+        prop_assert_eq!(counted, schedule.count_in(start, settled));
+        let left = schedule.next_after(settled).map(|tick| {
+            Ticks { job: "j", schedule: &schedule, jitter, after: settled }.due(tick)
+        });
+        prop_assert!(left.is_none_or(|due| due > now) || jitter.is_some());
+    }
+}

@@ -1,0 +1,172 @@
+//! A round: the evaluations of all jobs that are due at one moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::agenda::{Entry, Place};
+use super::core::Core;
+use super::evaluate::{Asker, Question, blank};
+use super::handle::{FireError, FireOrder, Given};
+use super::hot::Loaded;
+use super::keeper::Reports;
+use super::plan::{Plan, Ticks};
+use super::settle::{Considered, Progressed};
+use crate::decide::{DecisionDraft, Outcome, TickSpan};
+use crate::job::{Job, JobId, JobUid, Revision};
+use crate::schedule::Schedule;
+use crate::store::Settlement;
+use crate::trigger::Tick;
+
+/// A job that is to be looked at, as the keeper knows it.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) place: Place,
+    pub(super) id: JobId,
+    pub(super) uid: JobUid,
+    pub(super) revision: Revision,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) jitter: Option<std::time::Duration>,
+    pub(super) settled: Option<Timestamp>,
+    pub(super) after: Timestamp,
+    /// A firing by hand instead of a tick.
+    pub(super) order: Option<FireOrder>,
+}
+
+impl Due {
+    pub(super) fn of(place: Place, entry: &Entry, order: Option<FireOrder>) -> Self {
+        Self {
+            place,
+            id: entry.id.clone(),
+            uid: entry.uid,
+            revision: entry.revision,
+            schedule: entry.schedule.clone(),
+            jitter: entry.jitter,
+            settled: entry.settled,
+            after: entry.after(),
+            order,
+        }
+    }
+}
+
+/// Looks at all these jobs and reports each to the keeper.
+///
+/// Jobs without a trigger are considered together and settled in one batch; a trigger gets a task of its own, so that
+/// a slow one holds up nobody else.
+pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
+    let ids: Vec<JobId> = due.iter().map(|due| due.id.clone()).collect();
+    let mut loaded: HashMap<JobId, Arc<Loaded>> = match core.load_jobs(&ids).await {
+        Ok(loaded) => loaded.into_iter().collect(),
+        Err(_) => {
+            for due in due {
+                reports
+                    .send(due.place, Progressed::Retry, due.order.map(|order| (order, Err(FireError::Store))))
+                    .await;
+            }
+            return;
+        }
+    };
+    let mut together = Vec::new();
+    for due in due {
+        let known = loaded.remove(&due.id).filter(|hot| hot.uid == due.uid && hot.revision == due.revision);
+        let Some(hot) = known else {
+            core.hot.forget(&due.id);
+            reports
+                .send(due.place, Progressed::Reread, due.order.map(|order| (order, Err(FireError::Changed))))
+                .await;
+            continue;
+        };
+        let triggered = due.order.is_none() && hot.job.as_ref().is_ok_and(|job| job.trigger.is_some());
+        if !triggered {
+            together.push((due, hot));
+            continue;
+        }
+        let permit =
+            Arc::clone(&core.evaluations).acquire_owned().await.expect("the semaphore is never closed");
+        let (task_core, reports) = (Arc::clone(&core), reports.clone());
+        core.spawn(async move {
+            let considered = consider(&task_core, due, &hot).await;
+            drop(permit);
+            task_core.settle(vec![considered], &reports).await;
+        });
+    }
+    let considered = join_all(together.into_iter().map(|(due, hot)| {
+        let core = &core;
+        async move { consider(core, due, &hot).await }
+    }))
+    .await;
+    core.settle(considered, &reports).await;
+}
+
+/// Plans a job's ticks and decides about the one that is looked at.
+async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
+    let now = core.clock.now();
+    let Ok(job) = &hot.job else {
+        return Considered::nothing(due);
+    };
+    if let Some(order) = due.order.take() {
+        return by_hand(core, due, order, job, hot, now).await;
+    }
+    let Some(schedule) = due.schedule.clone() else { return Considered::nothing(due) };
+    let ticks = Ticks { job: due.id.as_str(), schedule: &schedule, jitter: due.jitter, after: due.after };
+    let Some(plan) = ticks.plan(now, job.policy.catch_up) else { return Considered::nothing(due) };
+    let mut records: Vec<DecisionDraft> = Vec::with_capacity(plan.passed.len() + 1);
+    records.extend(plan.passed.iter().map(|(outcome, span)| passed_over(*outcome, *span, now)));
+    let mut firing = None;
+    if let Some(nominal) = plan.tick {
+        let tick = Tick { nominal, observed: now };
+        core.counters.late(now.duration_since(ticks.due(nominal)));
+        let question = Question { job, loaded: hot, tick, by: Asker::Tick, given: Given::default() };
+        let (draft, planned) = core.judge(&question).await;
+        records.push(draft);
+        firing = planned;
+    }
+    let Plan { settles, .. } = plan;
+    let settlement = Settlement {
+        job: due.id.clone(),
+        uid: due.uid,
+        expected: due.settled,
+        settled: Some(settles),
+        records,
+        firing,
+    };
+    Considered { due, hot: Some(Arc::clone(hot)), settlement: Some(settlement), order: None }
+}
+
+async fn by_hand(
+    core: &Core,
+    due: Due,
+    order: FireOrder,
+    job: &Job,
+    hot: &Arc<Loaded>,
+    now: Timestamp,
+) -> Considered {
+    let tick = Tick { nominal: now, observed: now };
+    let by = Asker::Hand {
+        id: crate::FiringId::by_hand(&due.uid, now, &order.key),
+        tasks: order.tasks.map(std::num::NonZeroU32::get),
+    };
+    let question = Question { job, loaded: hot, tick, by, given: Given::default() };
+    let (draft, firing) = core.judge(&question).await;
+    let settlement = Settlement {
+        job: due.id.clone(),
+        uid: due.uid,
+        expected: due.settled,
+        settled: due.settled,
+        records: vec![draft],
+        firing,
+    };
+    Considered { due, hot: Some(Arc::clone(hot)), settlement: Some(settlement), order: Some(order) }
+}
+
+/// Records ticks that are not looked at.
+fn passed_over(outcome: Outcome, span: TickSpan, now: Timestamp) -> DecisionDraft {
+    let why = if outcome == Outcome::Missed {
+        "too late when the scheduler got to it"
+    } else {
+        "folded into a later tick"
+    };
+    blank(span, now).ended(outcome, why.to_owned())
+}

@@ -1,0 +1,117 @@
+//! What the engine says about itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::decide::Outcome;
+
+/// Upper bounds of the lateness histogram, in milliseconds; a last bucket takes what is later.
+pub const LATENESS_BOUNDS_MS: [u64; 10] = [1, 5, 10, 25, 50, 100, 250, 1_000, 10_000, 60_000];
+
+/// Why all launches are stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Brake {
+    /// Why, in the words of who pulled it.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A moment's view of the engine.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineStatus {
+    /// How many jobs are known.
+    pub jobs: usize,
+    /// How many stored documents are not valid jobs; they are listed and never looked at.
+    pub invalid_jobs: usize,
+    /// How many jobs are in a round now.
+    pub in_rounds: usize,
+    /// How many firings are being launched.
+    pub dispatching: usize,
+    /// How many tasks are pending or running.
+    pub live_tasks: usize,
+    /// When the next tick is due.
+    pub next_due: Option<Timestamp>,
+    /// Why all launches are stopped, when they are.
+    pub brake: Option<Brake>,
+    /// What is wrong with the store, when the last write failed.
+    pub store_fault: Option<String>,
+    /// What is wrong with the launcher, when its last answer was an error.
+    pub launcher_fault: Option<String>,
+}
+
+/// Counts since the start of the process.
+#[derive(Debug)]
+pub struct Counters {
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    lateness: [AtomicU64; LATENESS_BOUNDS_MS.len() + 1],
+    lateness_sum_ms: AtomicU64,
+    /// Firings journalled.
+    pub firings: AtomicU64,
+    /// Calls made to the launcher to start tasks.
+    pub launch_calls: AtomicU64,
+    /// Such calls that failed as a whole.
+    pub launch_errors: AtomicU64,
+    /// Tasks started.
+    pub tasks_started: AtomicU64,
+    /// Tasks asked for and refused.
+    pub tasks_refused: AtomicU64,
+    /// Tasks seen to end with exit code 0.
+    pub tasks_succeeded: AtomicU64,
+    /// Tasks seen to end otherwise.
+    pub tasks_failed: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            outcomes: std::array::from_fn(|_| zero()),
+            lateness: std::array::from_fn(|_| zero()),
+            lateness_sum_ms: zero(),
+            firings: zero(),
+            launch_calls: zero(),
+            launch_errors: zero(),
+            tasks_started: zero(),
+            tasks_refused: zero(),
+            tasks_succeeded: zero(),
+            tasks_failed: zero(),
+        }
+    }
+}
+
+impl Counters {
+    /// Returns how many ticks got this outcome when they were settled. What comes of a firing later is counted by
+    /// task.
+    #[must_use]
+    pub fn ticks(&self, outcome: Outcome) -> u64 {
+        self.outcomes[outcome as usize].load(Ordering::Relaxed)
+    }
+
+    /// Returns the lateness histogram: a count per bound of [`LATENESS_BOUNDS_MS`] and one for what is later, not
+    /// cumulative, and the sum in milliseconds.
+    #[must_use]
+    pub fn lateness(&self) -> ([u64; LATENESS_BOUNDS_MS.len() + 1], u64) {
+        let counts = std::array::from_fn(|index| self.lateness[index].load(Ordering::Relaxed));
+        (counts, self.lateness_sum_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn settled(&self, outcome: Outcome, ticks: u64) {
+        self.outcomes[outcome as usize].fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    pub(super) fn late(&self, by: SignedDuration) {
+        let millis = u64::try_from(by.as_millis().max(0)).unwrap_or(u64::MAX);
+        let bucket = LATENESS_BOUNDS_MS.iter().position(|bound| millis <= *bound);
+        self.lateness[bucket.unwrap_or(LATENESS_BOUNDS_MS.len())].fetch_add(1, Ordering::Relaxed);
+        self.lateness_sum_ms.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    pub(super) fn add(counter: &AtomicU64, more: u64) {
+        counter.fetch_add(more, Ordering::Relaxed);
+    }
+}

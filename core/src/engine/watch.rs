@@ -1,0 +1,185 @@
+//! Following tasks to their end: reads of many tasks at once, at the launcher's own pace.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::core::Core;
+use super::status::Counters;
+use crate::event::Event;
+use crate::fault;
+use crate::firing::{Firing, FiringId, FiringState};
+use crate::store::StoreError;
+use crate::task::{TaskId, TaskPhase, TaskState};
+
+/// For how long a task may be unknown to the launcher before it counts as ended.
+const LOST_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// Follows the tasks of launched firings until the engine stops.
+pub(super) async fn run(core: Arc<Core>) {
+    let mut watch = Watch { core: Arc::clone(&core), missing: HashMap::new(), stopping: HashMap::new() };
+    loop {
+        let more = core.watch_more.notified();
+        let nothing = core.watched.lock().is_empty();
+        if nothing {
+            tokio::select! {
+                () = more => {}
+                () = core.stop.cancelled() => return,
+            }
+        }
+        watch.look().await;
+        if !core.pause(core.launcher.limits().observe_every).await {
+            return;
+        }
+    }
+}
+
+struct Watch {
+    core: Arc<Core>,
+    /// Since when a task is unknown to the launcher.
+    missing: HashMap<TaskId, Timestamp>,
+    /// When a task was last asked to stop.
+    stopping: HashMap<TaskId, Timestamp>,
+}
+
+impl Watch {
+    async fn look(&mut self) {
+        let firings: Vec<Firing> = self.core.watched.lock().values().cloned().collect();
+        let live: Vec<TaskId> = firings
+            .iter()
+            .flat_map(|firing| &firing.tasks)
+            .filter(|task| task.phase != TaskPhase::Stopped)
+            .map(|task| task.task_id.clone())
+            .collect();
+        let mut seen: HashMap<TaskId, TaskState> = HashMap::with_capacity(live.len());
+        let mut asked = std::collections::HashSet::with_capacity(live.len());
+        let chunk = self.core.launcher.limits().per_observation.max(1);
+        for tasks in live.chunks(chunk) {
+            let answer = self.core.launcher.observe(tasks).await;
+            self.core.note_launcher(&answer);
+            match answer {
+                Ok(states) => {
+                    asked.extend(tasks.iter().cloned());
+                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), state)));
+                }
+                Err(error) => {
+                    tracing::warn!(error = %fault::chain(&error), "tasks could not be observed");
+                    break;
+                }
+            }
+        }
+        for firing in firings {
+            self.follow(firing, &seen, &asked).await;
+        }
+    }
+
+    async fn follow(
+        &mut self,
+        firing: Firing,
+        seen: &HashMap<TaskId, TaskState>,
+        asked: &std::collections::HashSet<TaskId>,
+    ) {
+        let now = self.core.clock.now();
+        let mut to = firing.clone();
+        for task in to.tasks.iter_mut().filter(|task| task.phase != TaskPhase::Stopped) {
+            match seen.get(&task.task_id) {
+                Some(state) => {
+                    self.missing.remove(&task.task_id);
+                    let host_id = state.host_id.clone().or_else(|| task.host_id.take());
+                    *task = TaskState { host_id, ..state.clone() };
+                }
+                None if asked.contains(&task.task_id) => self.miss(task, now),
+                None => {}
+            }
+        }
+        self.enforce_timeouts(&to, now).await;
+        let ended = to.tasks.iter().all(|task| task.phase == TaskPhase::Stopped);
+        if ended {
+            to.state = FiringState::Finished;
+        }
+        if to != firing {
+            self.record(firing, to).await;
+        }
+    }
+
+    /// Counts a task as ended when the launcher has not known it for long.
+    fn miss(&mut self, task: &mut TaskState, now: Timestamp) {
+        let since = *self.missing.entry(task.task_id.clone()).or_insert(now);
+        if now.duration_since(since) >= LOST_AFTER {
+            self.missing.remove(&task.task_id);
+            task.phase = TaskPhase::Stopped;
+            task.stopped_at = Some(now);
+            task.reason = Some("the launcher does not know this task any more".to_owned());
+        }
+    }
+
+    async fn enforce_timeouts(&mut self, firing: &Firing, now: Timestamp) {
+        for task in &firing.tasks {
+            let (since, limit, what) = match task.phase {
+                TaskPhase::Pending => (firing.observed, firing.start_timeout_secs, "startTimeout"),
+                TaskPhase::Running => {
+                    (task.started_at.unwrap_or(firing.observed), firing.timeout_secs, "timeout")
+                }
+                TaskPhase::Stopped => {
+                    self.stopping.remove(&task.task_id);
+                    continue;
+                }
+            };
+            let Some(limit) = limit else { continue };
+            let limit = Duration::from_secs(limit);
+            let over = SignedDuration::try_from(limit).is_ok_and(|limit| now.duration_since(since) > limit);
+            let asked_lately = self
+                .stopping
+                .get(&task.task_id)
+                .is_some_and(|at| now.duration_since(*at) < SignedDuration::from_secs(60));
+            if over && !asked_lately {
+                let reason = format!("{what} of {} s exceeded", limit.as_secs());
+                let answer = self.core.launcher.stop(&task.task_id, &reason).await;
+                self.core.note_launcher(&answer);
+                if answer.is_ok() {
+                    self.stopping.insert(task.task_id.clone(), now);
+                }
+            }
+        }
+    }
+
+    async fn record(&mut self, from: Firing, to: Firing) {
+        let id = to.id.clone();
+        match self.core.advance(FiringState::Launched, &to, None).await {
+            Ok(()) => {
+                self.count_ends(&from, &to);
+                self.core.ledger.enter(&to, self.core.clock.now());
+                self.core.tell(|| Event::Firing(Box::new(to.clone())));
+                if to.state == FiringState::Finished {
+                    self.drop_firing(&id);
+                } else {
+                    self.core.watched.lock().insert(id, to);
+                }
+                self.core.task_ended.notify_waiters();
+            }
+            Err(StoreError::Fault { .. }) => {} // Seen again, and recorded, at the next look.
+            Err(error) => {
+                tracing::error!(firing = %id, error = %fault::chain(&error), "a firing was moved by someone else");
+                self.drop_firing(&id);
+            }
+        }
+    }
+
+    fn drop_firing(&self, id: &FiringId) {
+        self.core.watched.lock().remove(id);
+        self.core.in_hand.lock().remove(id);
+    }
+
+    fn count_ends(&self, from: &Firing, to: &Firing) {
+        for (before, after) in from.tasks.iter().zip(&to.tasks) {
+            if before.phase != TaskPhase::Stopped && after.phase == TaskPhase::Stopped {
+                let counters = &self.core.counters;
+                let counter =
+                    if after.succeeded() { &counters.tasks_succeeded } else { &counters.tasks_failed };
+                Counters::add(counter, 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine in virtual time.
+
+mod faults;
+mod loop_;
+mod support;

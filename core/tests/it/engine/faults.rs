@@ -1,0 +1,179 @@
+//! Everything that goes wrong between the decision and the task, and crashes in between.
+
+use std::time::Duration;
+
+use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
+use ecs_scheduler_core::{FaultKind, FiringState, Outcome};
+use serde_json::json;
+
+use super::support::{Script, Stage};
+
+async fn staged(task_count: u32) -> Stage {
+    let stage = Stage::at("2026-01-01T09:59:50Z");
+    let job = json!({"taskDefinition": "job", "schedule": "0 0 *", "taskCount": task_count});
+    stage.world.create("job", &job).await.unwrap();
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
+    let stage = staged(2).await;
+    stage.launcher.script.lock().extend([Script::LoseAnswer, Script::LoseAnswer]);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:03Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.windows(2).all(|pair| pair[0] == pair[1]), "the same bytes each time");
+    assert_eq!(stage.launcher.running(), 2);
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_gets_a_new_token_for_the_shortfall_only() {
+    let stage = staged(5).await;
+    stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: true });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:02Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    assert_eq!(requests.iter().map(|request| request.count.get()).collect::<Vec<_>>(), [5, 3]);
+    assert_ne!(requests[0].token, requests[1].token);
+    let firing = stage.firings("job").await.remove(0);
+    assert_eq!((firing.started(), firing.attempts[1].number), (5, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_refusal_ends_the_firing_and_names_the_reason() {
+    let stage = staged(2).await;
+    stage.launcher.script.lock().push_back(Script::Refuse { all_but: 0, retryable: false });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:30Z").await;
+    let firing = stage.firings("job").await.remove(0);
+    assert_eq!(
+        (firing.state, firing.note.as_deref()),
+        (FiringState::Refused, Some("refused: RESOURCE:MEMORY"))
+    );
+    assert_eq!(stage.outcomes("job").await, [(Outcome::LaunchFailed, 1)]);
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_launch_that_cannot_be_completed_is_partial() {
+    let stage = staged(5).await;
+    stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: false });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:02Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Partial, 1)]);
+    assert_eq!(stage.states("job").await, [FiringState::Launched]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn transient_failures_are_retried_until_the_firing_is_too_old() {
+    let stage = staged(1).await;
+    let failing = std::iter::repeat_n(Script::Fail { kind: FaultKind::Throttled }, 1_000);
+    stage.launcher.script.lock().extend(failing);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:09:00Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Pending, 1)]);
+    stage.until("2026-01-01T10:11:00Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::LaunchFailed, 1)]);
+    let calls = stage.launcher.requests.lock().len();
+    assert!((10..60).contains(&calls), "backed off to {calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_launch_is_not_tried_again() {
+    let stage = staged(1).await;
+    stage.launcher.script.lock().push_back(Script::Fail { kind: FaultKind::Denied });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:05:00Z").await;
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+    assert_eq!(stage.states("job").await, [FiringState::Refused]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launcher_that_hangs_holds_up_its_own_job_only() {
+    let stage = staged(1).await;
+    let other = json!({"taskDefinition": "other", "schedule": "5 0 *", "taskCount": 1});
+    stage.world.create("other", &other).await.unwrap();
+    stage.launcher.script.lock().push_back(Script::Hang);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:06Z").await;
+    assert_eq!(stage.outcomes("other").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Pending, 1)]);
+    stage.until("2026-01-01T10:00:30Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_had_any_more_is_unknown_and_never_launched_again() {
+    let stage = staged(1).await;
+    stage.launcher.script.lock().push_back(Script::LoseAnswer);
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:00.1Z").await;
+    life.crash().await;
+    stage.until("2026-01-01T12:30:00Z").await; // The token lives for 50 minutes.
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T12:31:00Z").await;
+    assert_eq!(stage.states("job").await[0], FiringState::Unknown);
+    let old: Vec<_> = stage.launcher.requests.lock().iter().map(|request| request.scheduled_at).collect();
+    assert_eq!(old.iter().filter(|at| **at == "2026-01-01T10:00:00Z".parse().unwrap()).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_running_tasks_cannot_be_counted_nothing_is_launched() {
+    let stage = staged(1).await;
+    *stage.launcher.population_fails.lock() = true;
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:00Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::LiveUnknown, 1)]);
+    assert!(stage.launcher.requests.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_be_written_launches_nothing_and_recovers_by_itself() {
+    let stage = staged(1).await;
+    let broken = StoreFaults { before: 1.0, after: 0.0 };
+    let life = stage.world.boot(broken, 0).await.unwrap();
+    stage.until("2026-01-01T10:01:00Z").await;
+    assert!(stage.launcher.requests.lock().is_empty());
+    assert!(life.engine.status().store_fault.unwrap().contains("chaos"));
+    life.crash().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:02:00Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(life.engine.status().store_fault, None);
+}
+
+/// Kills the engine at each of its writes, before and after the write has its effect.
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_write_loses_nothing_and_doubles_nothing() {
+    for write in 1..=6 {
+        for after_effect in [false, true] {
+            let stage = staged(12).await;
+            let store = ChaosStore::new(stage.world.store.clone(), StoreFaults::default(), 0);
+            let life = stage.world.boot_with(store.dying_at(write, after_effect)).await.unwrap();
+            stage.until("2026-01-01T10:00:01Z").await;
+            life.crash().await;
+            let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+            stage.until("2026-01-01T10:02:00Z").await;
+            let what = format!("write {write}, after its effect: {after_effect}");
+            assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)], "{what}");
+            assert_eq!(stage.launcher.tasks.lock().len(), 12, "{what}");
+            assert_eq!(stage.states("job").await, [FiringState::Finished], "{what}");
+            assert!(life.engine.stop(Duration::from_secs(5)).await);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_of_the_store_neither_lose_nor_double_a_launch() {
+    for seed in 0..40 {
+        let stage = staged(12).await;
+        let faults = StoreFaults { before: 0.3, after: 0.3 };
+        let life = stage.world.boot(faults, seed).await.unwrap();
+        stage.until("2026-01-01T10:30:00Z").await;
+        assert_eq!(stage.launcher.tasks.lock().len(), 12, "seed {seed}");
+        assert_eq!(stage.states("job").await, [FiringState::Finished], "seed {seed}");
+        assert_eq!(life.engine.status().live_tasks, 0, "seed {seed}");
+    }
+}

@@ -1,0 +1,281 @@
+//! Ticks, outcomes, firings: the ordinary course of things.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::testing::StoreFaults;
+use ecs_scheduler_core::{
+    BuildContext, ConfigError, EvalContext, Evaluation, FireError, FireRequest, FiringState, JobId, Outcome,
+    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+};
+use serde_json::json;
+
+use super::support::Stage;
+
+fn every_minute() -> serde_json::Value {
+    json!({"taskDefinition": "job", "schedule": "0 *", "taskCount": 1})
+}
+
+fn id(text: &str) -> JobId {
+    JobId::new(text).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_due_tick_launches_and_its_task_is_followed_to_its_end() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:00.5Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Launched]);
+    stage.until("2026-01-01T10:01:10Z").await;
+    let firing = stage.firings("job").await.remove(0);
+    assert_eq!(firing.state, FiringState::Finished);
+    assert_eq!(firing.tasks[0].exit_code, Some(0));
+    assert_eq!(firing.explanation, "due, taskCount → 1");
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert!(life.engine.stop(Duration::from_secs(10)).await);
+    let stored = stage.world.store.get(&[id("job")]).await.unwrap().remove(0);
+    assert_eq!(stored.progress.last_run, Some("2026-01-01T10:01:00Z".parse().unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_tasks_are_topped_up_and_never_doubled() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    *stage.launcher.run_for.lock() = None;
+    let job = json!({"taskDefinition": "job", "schedule": "0 *", "taskCount": 3});
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:03:30Z").await;
+    assert_eq!(stage.launcher.running(), 3);
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1), (Outcome::Satisfied, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_tasks_than_a_call_takes_go_in_batches() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let job = json!({"taskDefinition": "job", "schedule": "0 *", "taskCount": 25});
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:01Z").await;
+    let counts: Vec<u32> = stage.launcher.requests.lock().iter().map(|request| request.count.get()).collect();
+    assert_eq!(counts, [10, 10, 5]);
+    let tokens: std::collections::HashSet<_> =
+        stage.launcher.requests.lock().iter().map(|request| request.token.clone()).collect();
+    assert_eq!(tokens.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_job_records_its_ticks_and_resuming_never_fires_back() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let mut job = every_minute();
+    job["suspended"] = json!(true);
+    stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:05:30Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 5)]);
+    stage.replace("job", &every_minute()).await;
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:06:30Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 5), (Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_brake_stops_launches_of_all_jobs_and_survives_a_restart() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    life.engine.brake("incident".to_owned()).await.unwrap();
+    stage.until("2026-01-01T10:02:30Z").await;
+    life.crash().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:03:30Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 3)]);
+    assert_eq!(life.engine.status().brake.unwrap().reason, "incident");
+    life.engine.release().await.unwrap();
+    stage.until("2026-01-01T10:04:30Z").await;
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firing_by_hand_leaves_the_schedule_alone() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let request = FireRequest { tasks: NonZeroU32::new(2), key: None };
+    let record = life.engine.fire_now(&id("job"), request).await.unwrap();
+    assert_eq!((record.draft.launch, record.draft.span.count), (2, 0));
+    assert!(record.firing.is_some());
+    stage.until("2026-01-01T10:01:30Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Finished, FiringState::Finished]);
+    let unknown = life.engine.fire_now(&id("other"), FireRequest::default()).await;
+    assert_eq!(unknown.unwrap_err(), FireError::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cooldown_holds_ticks_back_until_it_is_over() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let mut job = every_minute();
+    job["cooldown"] = json!("150s");
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:05:30Z").await;
+    let expected =
+        [(Outcome::Launched, 1), (Outcome::Cooldown, 2), (Outcome::Launched, 1), (Outcome::Cooldown, 1)];
+    assert_eq!(stage.outcomes("job").await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replacing_stops_the_old_tasks_before_it_starts_new_ones() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    *stage.launcher.run_for.lock() = None;
+    let mut job = every_minute();
+    job["overlap"] = json!("replace");
+    job["maxCount"] = json!(1);
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:02:30Z").await;
+    assert_eq!(stage.launcher.running(), 1);
+    assert_eq!(stage.states("job").await, [FiringState::Finished, FiringState::Launched]);
+    assert_eq!(stage.firings("job").await[0].tasks[0].exit_code, Some(143));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_over_its_timeout_is_stopped() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    *stage.launcher.run_for.lock() = None;
+    let job = json!({"taskDefinition": "job", "schedule": "0 0 *", "timeout": "90s"});
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T11:01:00Z").await;
+    assert_eq!(stage.launcher.running(), 1);
+    stage.until("2026-01-01T11:01:40Z").await;
+    assert_eq!((stage.launcher.running(), stage.states("job").await), (0, vec![FiringState::Finished]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_takes_effect_at_once_and_leaves_running_tasks_alone() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    *stage.launcher.run_for.lock() = None;
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:30Z").await;
+    stage.replace("job", &json!({"taskDefinition": "job", "schedule": "45 *", "taskCount": 2})).await;
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:01:50Z").await;
+    assert_eq!(stage.launcher.running(), 2);
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1), (Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_nudge_is_repaired_by_the_next_comparison_with_the_store() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.world.create("job", &every_minute()).await.unwrap();
+    stage.until("2026-01-01T10:12:30Z").await;
+    let outcomes = stage.outcomes("job").await;
+    assert_eq!(outcomes.last(), Some(&(Outcome::Launched, 1)), "{outcomes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_stepped_back_never_fires_a_tick_again() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:02:30Z").await;
+    stage.world.clock.step(jiff::SignedDuration::from_mins(-2));
+    stage.until("2026-01-01T10:03:30Z").await;
+    assert_eq!(stage.firings("job").await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_stepped_forward_counts_as_downtime() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:30Z").await;
+    stage.world.clock.step(jiff::SignedDuration::from_hours(2));
+    stage.until("2026-01-01T12:02:15Z").await;
+    let outcomes = stage.outcomes("job").await;
+    let counted: u64 = outcomes.iter().map(|(_, count)| count).sum();
+    assert_eq!(counted, 122, "{outcomes:?}");
+    assert_eq!(outcomes[1].0, Outcome::Missed);
+    assert_eq!(outcomes[2].0, Outcome::Coalesced);
+}
+
+/// Panics, hangs or fails, as its configuration says.
+#[derive(Debug)]
+struct Bad(String);
+
+#[async_trait]
+impl Trigger for Bad {
+    async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
+        match self.0.as_str() {
+            "panic" => panic!("out of cheese"),
+            "hang" => std::future::pending().await,
+            _ => Err(TriggerError::new(
+                ecs_scheduler_core::FaultKind::Denied,
+                "could not read depth of queue \"q\"",
+            )),
+        }
+    }
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct BadConfig {
+    how: String,
+}
+
+struct BadType;
+
+impl TriggerType for BadType {
+    const KIND: &'static str = "bad";
+    const SUMMARY: &'static str = "goes wrong";
+    type Config = BadConfig;
+
+    fn build(&self, config: BadConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+        Ok(Arc::new(Bad(config.how)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_or_hanging_trigger_costs_one_evaluation() {
+    let mut registry = TriggerRegistry::new();
+    registry.add(BadType).unwrap();
+    let stage = Stage::with("2026-01-01T10:00:30Z", registry);
+    for how in ["panic", "hang", "fail"] {
+        let mut job = every_minute();
+        job["trigger"] = json!({"type": "bad", "how": how});
+        stage.world.create(how, &job).await.unwrap();
+    }
+    stage.world.create("good", &every_minute()).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:02:45Z").await;
+    for how in ["panic", "hang", "fail"] {
+        assert_eq!(stage.outcomes(how).await, [(Outcome::SourceError, 2)], "{how}");
+    }
+    assert_eq!(stage.firings("good").await.len(), 2);
+    let explained = |how: &'static str| {
+        let stage = &stage;
+        async move { stage.decisions(how).await.remove(0).draft.explanation }
+    };
+    assert_eq!(explained("panic").await, "the trigger panicked: out of cheese");
+    assert_eq!(explained("hang").await, "the trigger did not answer within 30 s");
+    assert_eq!(explained("fail").await, "could not read depth of queue \"q\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_that_keeps_failing_can_be_assumed_to_want_tasks() {
+    let mut registry = TriggerRegistry::new();
+    registry.add(BadType).unwrap();
+    let stage = Stage::with("2026-01-01T10:00:30Z", registry);
+    let mut job = every_minute();
+    job["trigger"] = json!({"type": "bad", "how": "fail"});
+    job["onError"] = json!({"assume": 2, "after": 3});
+    stage.world.create("job", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:03:30Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::SourceError, 2), (Outcome::Launched, 1)]);
+    assert_eq!(stage.firings("job").await[0].requested, 2);
+}

@@ -1,0 +1,220 @@
+//! A launcher that does as it is told, and short ways to ask the journal.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ecs_scheduler_core::testing::{SimClock, World};
+use ecs_scheduler_core::{
+    Clock, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery, FiringState, JobId,
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, MemoryStore, Outcome,
+    Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, Timestamp, TriggerRegistry,
+    async_trait,
+};
+use parking_lot::Mutex;
+
+/// What the launcher answers to the next calls of `launch`; it starts everything when nothing is scripted.
+#[derive(Debug, Clone)]
+pub(crate) enum Script {
+    Refuse { all_but: u32, retryable: bool },
+    Fail { kind: FaultKind },
+    LoseAnswer,
+    Hang,
+}
+
+#[derive(Debug)]
+pub(crate) struct ScriptedLauncher {
+    clock: Arc<SimClock>,
+    pub(crate) script: Mutex<VecDeque<Script>>,
+    pub(crate) requests: Mutex<Vec<LaunchRequest>>,
+    reports: Mutex<HashMap<LaunchToken, LaunchReport>>,
+    pub(crate) tasks: Mutex<Vec<(JobId, TaskState)>>,
+    pub(crate) population_fails: Mutex<bool>,
+    pub(crate) run_for: Mutex<Option<Duration>>,
+    next: AtomicU32,
+}
+
+impl ScriptedLauncher {
+    fn start(&self, request: &LaunchRequest, count: u32) -> Vec<StartedTask> {
+        (0..count)
+            .map(|_| {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                let task_id = TaskId::new(format!("task-{number}"));
+                let state = TaskState {
+                    phase: TaskPhase::Running,
+                    started_at: Some(self.clock.now()),
+                    ..TaskState::pending(task_id.clone(), None)
+                };
+                self.tasks.lock().push((request.job.clone(), state));
+                StartedTask { task_id, host_id: None }
+            })
+            .collect()
+    }
+
+    /// Ends every task that has run its time.
+    fn settle(&self) {
+        let Some(run_for) = *self.run_for.lock() else { return };
+        let now = self.clock.now();
+        for (_, task) in self.tasks.lock().iter_mut().filter(|(_, task)| task.phase == TaskPhase::Running) {
+            let ends = task.started_at.unwrap().saturating_add(run_for).unwrap();
+            if ends <= now {
+                end(task, 0, ends);
+            }
+        }
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.settle();
+        self.tasks.lock().iter().filter(|(_, task)| task.phase == TaskPhase::Running).count()
+    }
+}
+
+fn end(task: &mut TaskState, code: i32, at: Timestamp) {
+    task.phase = TaskPhase::Stopped;
+    task.exit_code = Some(code);
+    task.stopped_at = Some(at);
+}
+
+#[async_trait]
+impl Launcher for ScriptedLauncher {
+    fn limits(&self) -> LaunchLimits {
+        LaunchLimits {
+            per_call: NonZeroU32::new(10).unwrap(),
+            per_observation: 100,
+            observe_every: Duration::from_secs(1),
+            token_life: Duration::from_secs(3_000),
+        }
+    }
+
+    async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
+        if *self.population_fails.lock() {
+            return Err(LaunchError::new(FaultKind::Unavailable, "could not list tasks"));
+        }
+        self.settle();
+        let tasks = self.tasks.lock();
+        let running = tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
+        Ok(Population { tasks: running.map(|(_, task)| task.task_id.clone()).collect(), definition: None })
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        self.requests.lock().push(request.clone());
+        let script = self.script.lock().pop_front();
+        if let Some(Script::Fail { kind }) = script {
+            return Err(LaunchError::new(kind, "could not run task"));
+        }
+        if let Some(Script::Hang) = script {
+            std::future::pending::<()>().await;
+        }
+        let known = self.reports.lock().get(&request.token).cloned();
+        let report = known.unwrap_or_else(|| {
+            let (count, retryable) = match script {
+                Some(Script::Refuse { all_but, retryable }) => (all_but, retryable),
+                _ => (request.count.get(), false),
+            };
+            let started = self.start(request, count);
+            let refusal = Refusal { reason: "RESOURCE:MEMORY".to_owned(), detail: None, retryable };
+            let refused = vec![refusal; (request.count.get() - count) as usize];
+            LaunchReport { started, refused }
+        });
+        self.reports.lock().insert(request.token.clone(), report.clone());
+        match script {
+            Some(Script::LoseAnswer) => Err(LaunchError::unanswered("connection reset")),
+            _ => Ok(report),
+        }
+    }
+
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        self.settle();
+        let all = self.tasks.lock();
+        Ok(all
+            .iter()
+            .filter(|(_, task)| tasks.contains(&task.task_id))
+            .map(|(_, task)| task.clone())
+            .collect())
+    }
+
+    async fn stop(&self, task: &TaskId, _: &str) -> Result<(), LaunchError> {
+        let now = self.clock.now();
+        for (_, state) in self.tasks.lock().iter_mut().filter(|(_, state)| state.task_id == *task) {
+            end(state, 143, now);
+        }
+        Ok(())
+    }
+}
+
+/// A world whose launcher is scripted.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) launcher: Arc<ScriptedLauncher>,
+}
+
+impl Stage {
+    pub(crate) fn at(now: &str) -> Self {
+        Self::with(now, TriggerRegistry::new())
+    }
+
+    pub(crate) fn with(now: &str, registry: TriggerRegistry) -> Self {
+        let clock = Arc::new(SimClock::at(now.parse().unwrap()));
+        let launcher = Arc::new(ScriptedLauncher {
+            clock: Arc::clone(&clock),
+            script: Mutex::default(),
+            requests: Mutex::default(),
+            reports: Mutex::default(),
+            tasks: Mutex::default(),
+            population_fails: Mutex::new(false),
+            run_for: Mutex::new(Some(Duration::from_secs(5))),
+            next: AtomicU32::new(0),
+        });
+        let world = World {
+            clock,
+            store: Arc::new(MemoryStore::default()),
+            launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
+            registry: Arc::new(registry),
+            options: EngineOptions::default(),
+        };
+        Self { world, launcher }
+    }
+
+    pub(crate) async fn until(&self, moment: &str) {
+        self.world.clock.sleep_until(moment.parse().unwrap()).await;
+    }
+
+    /// Returns all decisions of a job, oldest first.
+    pub(crate) async fn decisions(&self, job: &str) -> Vec<DecisionRecord> {
+        let query = DecisionQuery { job: Some(JobId::new(job).unwrap()), ..DecisionQuery::default() };
+        let mut decisions = self.world.store.decisions(&query).await.unwrap();
+        decisions.reverse();
+        decisions
+    }
+
+    /// Returns outcome and number of ticks of each decision of a job, oldest first.
+    pub(crate) async fn outcomes(&self, job: &str) -> Vec<(Outcome, u64)> {
+        self.decisions(job)
+            .await
+            .into_iter()
+            .map(|record| (record.draft.outcome, record.draft.span.count))
+            .collect()
+    }
+
+    /// Returns all firings of a job, oldest first.
+    pub(crate) async fn firings(&self, job: &str) -> Vec<Firing> {
+        let query = FiringQuery { job: Some(JobId::new(job).unwrap()), ..FiringQuery::default() };
+        let mut firings = self.world.store.firings(&query).await.unwrap();
+        firings.reverse();
+        firings
+    }
+
+    pub(crate) async fn states(&self, job: &str) -> Vec<FiringState> {
+        self.firings(job).await.into_iter().map(|firing| firing.state).collect()
+    }
+
+    /// Replaces a job's document and tells nobody.
+    pub(crate) async fn replace(&self, job: &str, document: &serde_json::Value) {
+        let id = JobId::new(job).unwrap();
+        let stored = self.world.store.get(std::slice::from_ref(&id)).await.unwrap().pop().unwrap();
+        let document = serde_json::value::to_raw_value(document).unwrap();
+        self.world.store.replace(&id, stored.revision, document, self.world.clock.now()).await.unwrap();
+    }
+}
