@@ -6,6 +6,7 @@
 mod chaos_store;
 mod clock;
 mod launcher;
+pub mod launcher_suite;
 mod rng;
 mod sim;
 pub mod store_suite;

@@ -6,7 +6,7 @@ use tokio::process::Child;
 use crate::drive::LOOK_EVERY;
 use crate::files::{Moment, TaskDir};
 use crate::plan::PlannedContainer;
-use crate::wrapper;
+use crate::wrapper::{self, Paths};
 
 #[cfg(test)]
 mod tests;
@@ -63,8 +63,12 @@ impl Running {
             }
         };
         let program = wrapper::resolve(container, &folder)?;
-        let (prefix, marker) = (dir.prefix(&container.name), dir.marker(&container.name, marker));
-        let child = wrapper::spawn(container, &program, &prefix, &marker, &folder)
+        let paths = Paths {
+            prefix: dir.prefix(&container.name),
+            marker: dir.marker(&container.name, marker),
+            flag: dir.stop_flag(),
+        };
+        let child = wrapper::spawn(container, &program, &paths, &folder)
             .map_err(|error| format!("/bin/sh could not be started: {error}"))?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         Ok((Self { pid }, Some(child)))

@@ -216,6 +216,12 @@ impl Driver {
             return;
         }
         self.stopping = Some(order);
+        let runs = |progress: &Progress| matches!(progress, Progress::Running(_));
+        if self.containers.iter().any(runs)
+            && let Err(error) = self.dir.raise_stop_flag()
+        {
+            tracing::warn!(task = %self.id, %error, "could not flag a stop; a container just starting may miss it");
+        }
         for (index, container) in self.record.containers.iter().enumerate() {
             if let Progress::Running(running) = &self.containers[index] {
                 wrapper::signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);

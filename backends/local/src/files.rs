@@ -148,6 +148,15 @@ impl TaskDir {
         self.path.join(format!("{container}.started.{number}"))
     }
 
+    /// What says, before the first signal, that the task is being stopped.
+    pub(crate) fn stop_flag(&self) -> PathBuf {
+        self.path.join("stopping")
+    }
+
+    pub(crate) fn raise_stop_flag(&self) -> io::Result<()> {
+        OpenOptions::new().create(true).append(true).mode(0o600).open(self.stop_flag()).map(drop)
+    }
+
     /// Where a container starts that names no folder.
     pub(crate) fn scratch(&self) -> io::Result<PathBuf> {
         let path = self.path.join("scratch");

@@ -16,34 +16,50 @@ use crate::plan::PlannedContainer;
 #[cfg(test)]
 mod tests;
 
-/// `$0` is where the container's files begin, `$1` the marker, the rest is the command.
+/// `$0` is where the container's files begin, `$1` the marker, `$2` the flag of a stop, the rest is the command.
 ///
 /// The marker is created exclusively (`set -C`): of all that may try to start the same container, one gets through.
-/// The exit code is one write that ends in a line feed, so a reader knows half a code from a whole one. Then whatever
-/// the command left behind in its process group is killed, the shell included, as the end of a container would.
+/// The flag is raised before the first SIGTERM, so a stop that comes while the command is being started, and is
+/// caught by nobody, is seen all the same. The exit code is one write that ends in a line feed, so a reader knows half
+/// a code from a whole one. Then whatever the command left behind in its process group is killed, the shell included,
+/// as the end of a container would.
 const SCRIPT: &str = r#"set -C
 echo "$$" > "$1" || exit 75
-shift
 trap : HUP INT QUIT TERM
-"$@" >> "$0.log" 2>&1
+(
+  trap - HUP INT QUIT TERM
+  [ -e "$2" ] && exit 143
+  shift 2
+  exec "$@"
+) >> "$0.log" 2>&1
 set -- "$?"
 echo "$1" > "$0.exit" && kill -KILL 0
 exit "$1"
 "#;
 
+/// The files that a container's shell is told of.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    /// Where the container's own files begin.
+    pub(crate) prefix: PathBuf,
+    /// What it must create to get through.
+    pub(crate) marker: PathBuf,
+    /// What says that the task is being stopped.
+    pub(crate) flag: PathBuf,
+}
+
 /// Starts the shell for one container.
 ///
-/// `program` is the resolved path of the command. `prefix` is where the container's files begin.
+/// `program` is the resolved path of the command, `folder` where it starts.
 pub(crate) fn spawn(
     container: &PlannedContainer,
     program: &Path,
-    prefix: &Path,
-    marker: &Path,
+    paths: &Paths,
     folder: &Path,
 ) -> io::Result<Child> {
     Command::new("/bin/sh")
         .args(["-c", SCRIPT])
-        .args([prefix, marker, program])
+        .args([&*paths.prefix, &*paths.marker, &*paths.flag, program])
         .args(&container.argv[1..])
         .env_clear()
         .envs(&container.environment)

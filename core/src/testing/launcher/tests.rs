@@ -108,3 +108,35 @@ async fn equal_seeds_give_tasks_equal_lives_in_any_order_of_calls() {
     assert_eq!(lives(&one, &a.token).await, lives(&two, &a.token).await);
     assert_ne!(lives(&one, &a.token).await, lives(&one, &b.token).await);
 }
+
+/// The launcher in memory, which stays while engines come and go.
+struct Sim(Arc<ChaosLauncher>);
+
+impl Sim {
+    fn new() -> Self {
+        let (_, launcher) = launcher(ChaosPlan::default());
+        let after = Duration::from_millis(50);
+        launcher.define("Succeeds", Fate::Exits { after, code: 0 });
+        launcher.define("Fails", Fate::Exits { after, code: 3 });
+        launcher.define("Lasts", Fate::Lasts);
+        launcher.define("Unstartable", Fate::NeverStarts);
+        launcher.only_known();
+        Self(Arc::new(launcher))
+    }
+}
+
+#[async_trait]
+impl crate::testing::launcher_suite::Subject for Sim {
+    async fn open(&self) -> Arc<dyn Launcher> {
+        self.0.clone()
+    }
+
+    fn definition(&self, sample: crate::testing::launcher_suite::Sample) -> String {
+        format!("{sample:?}")
+    }
+}
+
+crate::launcher_suite!(
+    #[tokio::test(start_paused = true)]
+    Sim::new()
+);

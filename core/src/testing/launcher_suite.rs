@@ -1,0 +1,114 @@
+//! What every launcher must do, as tests that any implementation can run.
+//!
+//! A crate with a launcher implements [`Subject`] and calls [`launcher_suite!`](crate::launcher_suite) with the
+//! attribute of its tests. Each behaviour becomes a test of its own, named like the function here that holds it.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
+//! use ecs_scheduler_core::testing::{ChaosLauncher, Fate};
+//! use ecs_scheduler_core::{Launcher, SystemClock, async_trait};
+//!
+//! struct Chaos(Arc<ChaosLauncher>);
+//!
+//! impl Chaos {
+//!     fn new() -> Self {
+//!         let launcher = ChaosLauncher::new(Arc::new(SystemClock), 1);
+//!         launcher.define("lasts", Fate::Lasts);
+//!         Self(Arc::new(launcher))
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl Subject for Chaos {
+//!     async fn open(&self) -> Arc<dyn Launcher> {
+//!         self.0.clone()
+//!     }
+//!
+//!     fn definition(&self, sample: Sample) -> String {
+//!         format!("{sample:?}").to_lowercase()
+//!     }
+//! }
+//!
+//! ecs_scheduler_core::launcher_suite!(#[tokio::test] Chaos::new());
+//! # fn main() {}
+//! ```
+
+mod lives;
+mod sample;
+mod tokens;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::launcher::Launcher;
+
+pub use lives::*;
+pub use tokens::*;
+
+/// A place where a launcher can be opened: without tasks at first, each value another place.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// Opens the launcher, or opens it again with what it held, after the one before was dropped.
+    async fn open(&self) -> Arc<dyn Launcher>;
+
+    /// Names the task definition that behaves like this.
+    fn definition(&self, sample: Sample) -> String;
+}
+
+/// How a task behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// It ends by itself, soon, with exit code 0.
+    Succeeds,
+    /// It ends by itself, soon, with exit code 3.
+    Fails,
+    /// It runs until it is stopped, or for a minute at least.
+    Lasts,
+    /// It is accepted and then cannot start.
+    Unstartable,
+    /// There is no such definition.
+    Unknown,
+}
+
+/// Makes a test of every behaviour that a launcher must show, each on a fresh `$subject`.
+#[macro_export]
+macro_rules! launcher_suite {
+    (#[$test:meta] $subject:expr) => {
+        $crate::launcher_behaviours!(#[$test] $subject;
+            a_task_that_ends_well_reports_exit_code_zero
+            a_task_that_ends_badly_reports_its_exit_code
+            a_task_that_cannot_start_stops_with_a_reason_and_without_an_exit_code
+            a_task_is_told_of_until_its_end_and_afterwards
+            a_stopped_task_tells_why
+            stopping_again_or_what_is_unknown_changes_nothing
+            observing_leaves_out_what_is_unknown
+            the_population_is_the_live_tasks_of_the_job_alone
+            the_population_outlives_a_restart
+            the_end_of_a_task_is_learnt_after_a_restart
+            an_unknown_definition_is_refused_for_good
+            a_launch_of_several_tasks_names_each_of_them
+            a_launch_of_too_many_tasks_fails_without_effect
+            a_repeated_token_reports_the_same_tasks_and_starts_none
+            a_repeated_token_starts_nothing_although_its_tasks_have_ended
+            a_repeated_token_starts_nothing_after_a_restart
+            concurrent_calls_with_one_token_start_once
+            a_call_that_was_given_up_is_not_doubled_by_its_repetition
+            different_tokens_start_different_tasks
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! launcher_behaviours {
+    (#[$test:meta] $subject:expr;) => {};
+    (#[$test:meta] $subject:expr; $name:ident $($rest:ident)*) => {
+        #[$test]
+        async fn $name() {
+            $crate::testing::launcher_suite::$name(&$subject).await;
+        }
+        $crate::launcher_behaviours!(#[$test] $subject; $($rest)*);
+    };
+}

@@ -1,0 +1,91 @@
+//! Requests of the suite, and waiting for what must happen.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::{Sample, Subject};
+use crate::firing::FiringId;
+use crate::job::{JobId, JobUid};
+use crate::launcher::{LaunchReport, LaunchRequest, LaunchToken, Launcher};
+use crate::task::{TaskId, TaskPhase, TaskSpec, TaskState};
+
+/// How long what must happen may take: an emulator or a loaded machine is slow.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long the suite waits between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+pub(super) fn job(name: &str) -> JobId {
+    JobId::new(name).expect("the suite names its jobs well")
+}
+
+/// A request for `count` tasks whose token comes from `key` and nothing else.
+pub(super) fn request(subject: &impl Subject, sample: Sample, key: &str, count: u32) -> LaunchRequest {
+    let uid = JobUid::derived("launcher suite", &job("suite"));
+    let nominal = "2027-03-01T09:00:00Z".parse().expect("the suite's moment is one");
+    let firing = FiringId::by_hand(&uid, nominal, key);
+    let definition = subject.definition(sample);
+    LaunchRequest {
+        job: job("suite"),
+        token: LaunchToken::derive("launcher suite", &uid, &firing, 0, 1),
+        firing,
+        started_by: "launcher-suite/suite".to_owned(),
+        definition: definition.clone(),
+        count: NonZeroU32::new(count).expect("the suite starts at least one task"),
+        task: TaskSpec { definition, overrides: Vec::new(), options: serde_json::Map::new() },
+        scheduled_at: nominal,
+    }
+}
+
+pub(super) fn ids(report: &LaunchReport) -> Vec<TaskId> {
+    report.started.iter().map(|task| task.task_id.clone()).collect()
+}
+
+/// Launches and expects exactly the tasks asked for.
+pub(super) async fn launch(launcher: &dyn Launcher, request: &LaunchRequest) -> Vec<TaskId> {
+    let report = launcher.launch(request).await.expect("a launch without a fault succeeds");
+    assert_eq!(report.refused, [], "nothing is refused");
+    let ids = ids(&report);
+    assert_eq!(ids.len(), usize::try_from(request.count.get()).expect("a small count"));
+    ids
+}
+
+pub(super) async fn state(launcher: &dyn Launcher, id: &TaskId) -> Option<TaskState> {
+    let states = launcher.observe(std::slice::from_ref(id)).await.expect("observing succeeds");
+    assert!(states.len() <= 1, "one task has one state");
+    states.into_iter().next()
+}
+
+/// Waits until a task is in a phase.
+pub(super) async fn reached(launcher: &dyn Launcher, id: &TaskId, phase: TaskPhase) -> TaskState {
+    let asking = async {
+        loop {
+            if let Some(state) = state(launcher, id).await
+                && state.phase == phase
+            {
+                return state;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("{id} is not {phase:?} in time"))
+}
+
+/// Returns the live tasks of the suite's job in order.
+pub(super) async fn live(launcher: &dyn Launcher, request: &LaunchRequest) -> Vec<TaskId> {
+    let population =
+        launcher.population(&request.job, &request.task).await.expect("the population is learnt");
+    let mut tasks = population.tasks;
+    tasks.sort();
+    tasks
+}
+
+/// Stops tasks and waits for their end, so that nothing outlives the test.
+pub(super) async fn clear(launcher: &dyn Launcher, ids: &[TaskId]) {
+    for id in ids {
+        launcher.stop(id, "the test is over").await.expect("a stop succeeds");
+    }
+    for id in ids {
+        reached(launcher, id, TaskPhase::Stopped).await;
+    }
+}
