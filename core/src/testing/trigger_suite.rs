@@ -180,19 +180,29 @@ impl<'a> Fixture<'a> {
     }
 }
 
-/// Evaluates on a thread of its own, so that a trigger that blocks is found out.
-fn evaluate(trigger: Arc<dyn Trigger>, nominal: Timestamp) -> Result<Evaluation, TriggerError> {
+/// Evaluates at one tick after the other, on a thread of its own, so that a trigger that blocks is found out.
+fn evaluate_at(
+    trigger: Arc<dyn Trigger>,
+    ticks: impl Iterator<Item = Timestamp> + Send + 'static,
+) -> Vec<Result<Evaluation, TriggerError>> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let job = JobId::new("suite").expect("a valid name");
-        let tick = Tick { nominal, observed: nominal };
-        let cx = EvalContext { job: &job, tick, scaling: Scaling::default() };
-        let answer = runtime.block_on(trigger.evaluate(&cx));
-        // Nobody listens any more when the evaluation took too long.
-        let _ = sender.send(answer);
+        let answers = ticks.map(|nominal| {
+            let tick = Tick { nominal, observed: nominal };
+            let cx = EvalContext { job: &job, tick, scaling: Scaling::default() };
+            runtime.block_on(trigger.evaluate(&cx))
+        });
+        let answers = answers.collect();
+        // Nobody listens any more when the evaluations took too long.
+        let _ = sender.send(answers);
     });
     receiver.recv_timeout(PATIENCE).expect("an evaluation neither panics nor blocks")
+}
+
+fn evaluate(trigger: Arc<dyn Trigger>, tick: Timestamp) -> Result<Evaluation, TriggerError> {
+    evaluate_at(trigger, std::iter::once(tick)).remove(0)
 }
 
 /// The schema is that of an object, and every field of it says what it means.
@@ -237,7 +247,8 @@ pub fn every_example_makes_its_demand(subject: &dyn Subject) {
     let examples = subject.examples();
     assert!(!examples.is_empty(), "there is no example");
     for Example { config, tick, demand } in examples {
-        let evaluation = evaluate(fixture.built(&config), tick).unwrap_or_else(|error| panic!("{config}: {error}"));
+        let evaluation =
+            evaluate(fixture.built(&config), tick).unwrap_or_else(|error| panic!("{config}: {error}"));
         assert_eq!(evaluation.demand, demand, "{config} at {tick}: {}", evaluation.because);
     }
 }
@@ -259,7 +270,8 @@ pub fn the_same_tick_gives_the_same_answer_where_that_is_promised(subject: &dyn 
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);
         if trigger.is_timeless() {
-            let [first, second] = [(), ()].map(|()| evaluate(Arc::clone(&trigger), tick).expect("it is timeless"));
+            let [first, second] =
+                [(), ()].map(|()| evaluate(Arc::clone(&trigger), tick).expect("it is timeless"));
             assert_eq!(first, second, "{config}");
         }
     }
@@ -270,14 +282,17 @@ pub fn no_tick_makes_it_panic_or_block(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);
-        let around = (0..100).filter_map(|n| tick.checked_add(SignedDuration::from_mins(n * 977)).ok());
-        for nominal in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX].into_iter().chain(around) {
-            // An error is an answer too.
-            let _ = evaluate(Arc::clone(&trigger), nominal);
-            if let Some(schedule) = trigger.schedule() {
-                let next = schedule.next_after(nominal);
-                assert!(next.is_none_or(|next| next > nominal), "{config}: {next:?} is not after {nominal}");
+        let ends = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX].into_iter();
+        let around = (0..100).filter_map(move |n| tick.checked_add(SignedDuration::from_mins(n * 977)).ok());
+        let ticks: Vec<Timestamp> = ends.chain(around).collect();
+        if let Some(schedule) = trigger.schedule() {
+            for nominal in &ticks {
+                let next = schedule.next_after(*nominal);
+                assert!(next.is_none_or(|next| next > *nominal), "{config}: {next:?} is not after {nominal}");
             }
         }
+        // An error is an answer too.
+        let count = ticks.len();
+        assert_eq!(evaluate_at(trigger, ticks.into_iter()).len(), count);
     }
 }
