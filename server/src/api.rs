@@ -1,1 +1,106 @@
-//! Api.
+//! The REST API: one file per resource, wire types apart from domain types.
+//!
+//! ```text
+//! request ──▶ guard (id, bounds, time limit, conditions) ──▶ panic guard ──▶ resource ──▶ store, engine
+//!                              ▲                                              │
+//!                              └──────── JSON with an entity tag, or a problem document ◀───┘
+//! ```
+//!
+//! The resources, status codes and bodies of the Python version hold; what is better on purpose is written down in
+//! `doc/api.md`. How errors look, and why: `doc/decisions/0020-api-problem-documents.md`.
+
+use std::num::NonZeroU32;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use ecs_scheduler_core::TriggerRegistry;
+use serde_json::Value;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+mod brake;
+mod catalog;
+mod decisions;
+mod docs;
+mod etag;
+mod evaluate;
+mod events;
+mod firings;
+mod guard;
+mod health;
+mod home;
+mod idempotency;
+mod job;
+mod jobs;
+mod metrics;
+mod openapi;
+mod page;
+mod plan;
+mod preview;
+mod problem;
+mod request;
+mod respond;
+mod state;
+mod suspend;
+mod view;
+mod wire;
+
+pub use catalog::Installed;
+pub use state::{ApiState, Limits};
+
+use state::{App, Shared};
+
+/// Makes the service: every resource, behind the bounds of `state.limits`.
+pub fn router(state: ApiState) -> Router {
+    let (routes, derived) = resources().split_for_parts();
+    let document = openapi::complete(&derived, &state.registry, state.max_tasks);
+    let shared = Shared::new(state, &document);
+    routes
+        .route("/spec", get(home::openapi))
+        .route("/ui/style.css", get(home::style))
+        .route("/ui/script.js", get(home::script))
+        .merge(docs::router())
+        .fallback(guard::no_route)
+        .method_not_allowed_fallback(guard::no_method)
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn_with_state(App::clone(&shared), guard::admit))
+        .with_state(shared)
+}
+
+/// Returns the OpenAPI 3.1 document of the API with these triggers installed.
+#[must_use]
+pub fn openapi(registry: &TriggerRegistry, max_tasks: NonZeroU32) -> Value {
+    openapi::complete(resources().get_openapi(), registry, max_tasks)
+}
+
+/// Every documented resource.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(home::home))
+        .routes(routes!(jobs::list, jobs::create))
+        .routes(routes!(job::read, job::update, job::patch, job::remove))
+        .routes(routes!(suspend::suspend))
+        .routes(routes!(suspend::resume))
+        .routes(routes!(preview::next))
+        .routes(routes!(preview::preview))
+        .routes(routes!(evaluate::stored))
+        .routes(routes!(evaluate::given_job))
+        .routes(routes!(decisions::of_job))
+        .routes(routes!(decisions::all))
+        .routes(routes!(firings::of_job, firings::fire))
+        .routes(routes!(firings::all))
+        .routes(routes!(firings::read))
+        .routes(routes!(brake::read, brake::pull, brake::release))
+        .routes(routes!(catalog::triggers))
+        .routes(routes!(catalog::launchers))
+        .routes(routes!(catalog::stores))
+        .routes(routes!(events::stream_events))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(home::problems))
+        .routes(routes!(home::problem))
+        .routes(routes!(home::openapi))
+}

@@ -1,0 +1,62 @@
+//! `/brake`: stops all launches at once.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::Value;
+
+use super::problem::Problem;
+use super::request;
+use super::respond;
+use super::state::App;
+use super::wire::{BrakeRequest, BrakeView};
+
+/// The most characters of a reason.
+const MAX_REASON: usize = 1_024;
+
+/// Says whether all launches are stopped, and why.
+#[utoipa::path(
+    get, path = "/brake", tag = "brake", operation_id = "getBrake",
+    responses((status = 200, description = "Whether the brake is on", body = BrakeView)),
+)]
+pub(super) async fn read(State(app): State<App>) -> Response {
+    respond::json(StatusCode::OK, &BrakeView::from(app.parts.engine.status().brake))
+}
+
+/// Stops all launches at once. Running tasks go on; ticks are recorded as suspended.
+#[utoipa::path(
+    post, path = "/brake", tag = "brake", operation_id = "pullBrake",
+    request_body(content = BrakeRequest, content_type = "application/json"),
+    responses((status = 200, description = "The brake is on", body = BrakeView)),
+)]
+pub(super) async fn pull(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let given = request::object(&headers, body).await?;
+    request::ensure_known(&given, &["reason"])?;
+    let wrong = |message: &str| Err(Problem::field("/reason", message));
+    let reason = match given.get("reason") {
+        None => return wrong("Missing data for required field."),
+        Some(Value::String(text)) if text.trim().is_empty() => return wrong("A reason must be given."),
+        Some(Value::String(text)) if text.chars().nth(MAX_REASON).is_some() => {
+            return wrong("Longer than maximum length 1024.");
+        }
+        Some(Value::String(text)) => text.clone(),
+        Some(_) => return wrong("Not a valid string."),
+    };
+    let brake = app.parts.engine.brake(reason).await?;
+    Ok(respond::json(StatusCode::OK, &BrakeView::from(Some(brake))))
+}
+
+/// Allows launches again. Ticks that passed meanwhile are not fired.
+#[utoipa::path(
+    delete, path = "/brake", tag = "brake", operation_id = "releaseBrake",
+    responses((status = 200, description = "The brake is off", body = BrakeView)),
+)]
+pub(super) async fn release(State(app): State<App>) -> Result<Response, Problem> {
+    app.parts.engine.release().await?;
+    Ok(respond::json(StatusCode::OK, &BrakeView::from(None)))
+}

@@ -1,0 +1,25 @@
+//! `/docs`: the OpenAPI document to browse, without anything from elsewhere.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::home::secure;
+
+/// The viewer styles its elements in place and draws its icons from `data:`.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
+                      img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'";
+
+/// Makes the routes of the viewer.
+pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let config = Config::from("/openapi.json").validator_url("none").try_it_out_enabled(false);
+    Router::from(SwaggerUi::new("/docs").config(config)).layer(from_fn(guarded))
+}
+
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    secure(response.headers_mut(), POLICY);
+    response
+}

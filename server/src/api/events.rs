@@ -1,0 +1,86 @@
+//! `/events`: what happens, as it happens (server-sent events).
+//!
+//! Nothing is kept for a reader that is away or slow: it is told to fetch again what it shows (`refetch`), because a
+//! list read anew is right and a replay of a thousand changes is only long.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use ecs_scheduler_core::Event;
+use futures::{Stream, StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+
+use super::problem::{Kind, Problem};
+use super::state::App;
+use super::wire::{BrakeView, DecisionView, FiringView};
+
+/// How often a silent stream shows that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Sends what happens from now on: `decision`, `firing`, `job`, `brake`, and `refetch` when something was left out.
+#[utoipa::path(
+    get, path = "/events", tag = "events", operation_id = "streamEvents",
+    params(("Last-Event-ID" = Option<String>, Header, description = "Sent by a reader that connects again; it is told to refetch")),
+    responses((status = 200, description = "A stream without end; the data of each event is JSON", body = String, content_type = "text/event-stream")),
+)]
+pub(super) async fn stream_events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    let full = |_| Problem::new(Kind::Unavailable, "As many live streams are open as one server keeps.");
+    let permit = std::sync::Arc::clone(&app.streams).try_acquire_owned().map_err(full)?;
+    let closing = app.parts.closing.clone();
+    let live = BroadcastStream::new(app.parts.engine.subscribe()).map(Seen::from);
+    let returning = headers.contains_key("last-event-id").then(|| Seen::gap("connected again"));
+    let all = stream::iter(returning).chain(live).take_until(closing.cancelled_owned());
+    let stream = numbered(all, permit);
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// What is sent about one event.
+struct Seen {
+    name: &'static str,
+    body: Value,
+}
+
+impl Seen {
+    fn new(name: &'static str, body: &impl serde::Serialize) -> Self {
+        Self { name, body: serde_json::to_value(body).expect("wire types have string keys") }
+    }
+
+    fn gap(because: &str) -> Self {
+        Self { name: "refetch", body: json!({"because": because}) }
+    }
+}
+
+impl From<Result<Event, BroadcastStreamRecvError>> for Seen {
+    fn from(received: Result<Event, BroadcastStreamRecvError>) -> Self {
+        match received {
+            Ok(Event::Decision(record)) => Self::new("decision", &DecisionView::from(*record)),
+            Ok(Event::Firing(firing)) => Self::new("firing", &FiringView::from(*firing)),
+            Ok(Event::Job { id, revision }) => {
+                Self::new("job", &json!({"id": id, "revision": revision, "removed": revision.is_none()}))
+            }
+            Ok(Event::Brake { on, reason }) => Self::new("brake", &BrakeView { on, reason, since: None }),
+            Err(BroadcastStreamRecvError::Lagged(missed)) => {
+                Self::gap(&format!("{missed} events were left out"))
+            }
+        }
+    }
+}
+
+/// Numbers the events of one connection; the permit is held as long as the stream lives.
+fn numbered(
+    events: impl Stream<Item = Seen> + Send + 'static,
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Message, Infallible>> + Send + 'static {
+    events.enumerate().map(move |(index, seen)| {
+        let _held = &permit;
+        let message = Message::default().event(seen.name).id((index + 1).to_string());
+        Ok(message.data(seen.body.to_string()))
+    })
+}

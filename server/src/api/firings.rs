@@ -1,0 +1,154 @@
+//! `/firings`, `/firings/{id}` and `/jobs/{id}/firings`: what was launched, newest first, and firing by hand.
+
+use std::num::NonZeroUsize;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use ecs_scheduler_core::engine::{FireError, FireRequest};
+use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, StoreError};
+use serde_json::Value;
+
+use super::idempotency::{self, Claim, Guard};
+use super::problem::{Kind, Problem};
+use super::request::{self, Name, Query};
+use super::respond;
+use super::state::{App, Shared};
+use super::wire::{DecisionView, FireBody, FiringPage, FiringView};
+
+/// Lists the firings of all jobs.
+#[utoipa::path(
+    get, path = "/firings", tag = "firings", operation_id = "listFirings",
+    params(
+        ("state" = Option<String>, Query, description = "In this state only"),
+        ("after" = Option<String>, Query, description = "Behind this firing in the list: older than it"),
+        ("limit" = Option<u64>, Query, description = "How many at most, 100 by default", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Firings, newest first", body = FiringPage)),
+)]
+pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+    list(&app, "/firings", None, query).await
+}
+
+/// Lists the firings of a job. They stay when it is removed, until history is pruned.
+#[utoipa::path(
+    get, path = "/jobs/{id}/firings", tag = "firings", operation_id = "listJobFirings",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("state" = Option<String>, Query, description = "In this state only"),
+        ("after" = Option<String>, Query, description = "Behind this firing in the list: older than it"),
+        ("limit" = Option<u64>, Query, description = "How many at most, 100 by default", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Firings, newest first", body = FiringPage)),
+)]
+pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> Result<Response, Problem> {
+    let id = name.job()?;
+    list(&app, &format!("/jobs/{id}/firings"), Some(id), query).await
+}
+
+/// Shows a firing: its calls, its tasks and what became of them.
+#[utoipa::path(
+    get, path = "/firings/{id}", tag = "firings", operation_id = "getFiring",
+    params(("id" = String, Path, description = "The firing's name")),
+    responses((status = 200, description = "The firing", body = FiringView)),
+)]
+pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
+    let firing = find(&app, &FiringId::from_text(&name.0)).await?;
+    let firing =
+        firing.ok_or_else(|| Problem::new(Kind::NotFound, format!("Firing {} does not exist.", name.0)))?;
+    Ok(respond::json(StatusCode::OK, &FiringView::from(firing)))
+}
+
+/// Fires a job now, whatever its schedule and trigger say. Bounds, overlap and the brake hold as for a tick.
+#[utoipa::path(
+    post, path = "/jobs/{id}/firings", tag = "firings", operation_id = "fireJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body fire once within 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body(content = Option<FireBody>, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Nothing was to be launched; the decision says why", body = DecisionView),
+        (status = 201, description = "It fired", body = FiringView),
+    ),
+)]
+pub(super) async fn fire(
+    State(app): State<App>,
+    name: Name,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let job = app.job(&name).await?;
+    let body = Value::Object(request::optional_object(&headers, body).await?);
+    let asked: FireBody = request::member("", body.clone())?;
+    let request = |key| FireRequest { tasks: asked.tasks, key };
+    match idempotency::claim(&app, &headers, &format!("fire/{}", job.uid), &body).await? {
+        Claim::None => launch(&app, &job.id, request(None)).await,
+        Claim::Answered(response) => Ok(response),
+        Claim::Mine(guard) => {
+            let answer = launch(&app, &job.id, request(Some(guard.uid().to_string()))).await;
+            Guard::settle(guard, &app, answer).await
+        }
+    }
+}
+
+async fn launch(app: &App, job: &JobId, request: FireRequest) -> Result<Response, Problem> {
+    let record = app.parts.engine.fire_now(job, request).await.map_err(|error| refusal(job, error))?;
+    let Some(id) = &record.firing else {
+        return Ok(respond::json(StatusCode::OK, &DecisionView::from(record)));
+    };
+    let firing = find(app, id).await?;
+    let firing = firing.ok_or_else(|| StoreError::NotFound(format!("firing \"{id}\"")))?;
+    let place =
+        HeaderValue::try_from(format!("/firings/{id}")).expect("hexadecimal digits are a header value");
+    let mut response = respond::json(StatusCode::CREATED, &FiringView::from(firing));
+    response.headers_mut().insert(LOCATION, place);
+    Ok(response)
+}
+
+fn refusal(job: &JobId, error: FireError) -> Problem {
+    match error {
+        FireError::NotFound => Problem::no_job(job.as_str()),
+        FireError::Invalid => Problem::new(Kind::Unprocessable, format!("Job {job} cannot fire: {error}.")),
+        FireError::Changed => Problem::new(Kind::Contended, format!("Job {job} did not fire: {error}.")),
+        FireError::Store | FireError::Stopping => {
+            Problem::new(Kind::Unavailable, format!("Job {job} did not fire: {error}."))
+        }
+    }
+}
+
+async fn find(shared: &Shared, id: &FiringId) -> Result<Option<Firing>, StoreError> {
+    let query =
+        FiringQuery { id: Some(id.clone()), job: None, state: None, before: None, limit: NonZeroUsize::MIN };
+    Ok(shared.parts.store.firings(&query).await?.into_iter().next())
+}
+
+async fn list(
+    shared: &Shared,
+    path: &str,
+    job: Option<JobId>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let state = query.text("state").map(str::to_owned).and_then(|name| {
+        let known = FiringState::ALL.into_iter().find(|state| state.as_str() == name);
+        if known.is_none() {
+            let names = FiringState::ALL.map(FiringState::as_str).join(", ");
+            query.refuse("state", format!("unknown state \"{name}\"; one of {names}"));
+        }
+        known
+    });
+    let before = query.text("after").map(FiringId::from_text);
+    let limit = query.limit();
+    let given = query.finish()?;
+    let known = job.clone();
+    let firings = shared.parts.store.firings(&FiringQuery { id: None, job, state, before, limit }).await?;
+    if let Some(id) = known.filter(|_| firings.is_empty()) {
+        shared.job(&Name(id.to_string())).await?;
+    }
+    let last = firings.last().filter(|_| firings.len() == limit.get()).map(|firing| firing.id.to_string());
+    let next = last.map(|last| given.next_link(path, &last));
+    let firings = firings.into_iter().map(FiringView::from).collect();
+    Ok(respond::json(StatusCode::OK, &FiringPage { firings, next }))
+}

@@ -1,0 +1,89 @@
+//! `/healthz` and `/readyz`.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use ecs_scheduler_core::fault;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::respond;
+use super::state::App;
+
+/// How long the store may take to show that it can be written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Alive {
+    status: &'static str,
+}
+
+/// Whether everything that is needed can be reached.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Readiness {
+    /// `ready` or `notReady`.
+    status: &'static str,
+    /// One entry each for store, engine and launcher.
+    checks: Vec<Check>,
+}
+
+/// One part and how it is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Check {
+    /// `store`, `engine` or `launcher`.
+    name: &'static str,
+    ok: bool,
+    /// What is wrong and what to do, or what there is to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Check {
+    fn of(name: &'static str, fault: Option<String>) -> Self {
+        Self { name, ok: fault.is_none(), detail: fault }
+    }
+}
+
+/// Tells that the process answers.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operation", operation_id = "healthz",
+    responses((status = 200, description = "It does", body = Alive)),
+)]
+pub(super) async fn alive() -> Response {
+    respond::json(StatusCode::OK, &Alive { status: "ok" })
+}
+
+/// Tells whether store, engine and launcher can be reached.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation", operation_id = "readyz",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "One of them cannot; `checks` says which and why", body = Readiness),
+    ),
+)]
+pub(super) async fn ready(State(app): State<App>) -> Response {
+    let store = match tokio::time::timeout(PATIENCE, app.parts.store.check()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(fault::chain(&error)),
+        Err(_) => Some(format!("did not answer within {} s", PATIENCE.as_secs())),
+    };
+    let status = app.parts.engine.status();
+    let stopping = app.parts.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
+    let checks = vec![
+        Check::of("store", store.or(status.store_fault)),
+        Check::of("engine", stopping),
+        Check::of("launcher", status.launcher_fault),
+    ];
+    let ready = checks.iter().all(|check| check.ok);
+    let (code, status) =
+        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "notReady") };
+    let mut response = respond::json(code, &Readiness { status, checks });
+    if !ready {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}

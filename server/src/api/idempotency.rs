@@ -1,0 +1,188 @@
+//! `Idempotency-Key`: the same key and body have the same answer for 24 hours, whatever was lost on the way.
+//!
+//! A key is claimed in a register before anything is done, and the answer is written there before it is sent. A claim
+//! whose owner died is taken over after the time limit of a request; what it began is recognised by the identity that
+//! the claim was given.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ecs_scheduler_core::{JobUid, StoreError, Timestamp};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::problem::{Kind, Problem};
+use super::state::Shared;
+
+const HEADER: &str = "idempotency-key";
+const REPLAYED: &str = "idempotent-replayed";
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+const MAX_KEY: usize = 255;
+/// Answers are small; a larger one would not be ours.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// What a key's register holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    /// A hash of what was asked.
+    request: String,
+    /// The identity for what the request makes.
+    uid: JobUid,
+    /// When the request was last begun.
+    begun: Timestamp,
+    /// After this moment the key is free again.
+    until: Timestamp,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// What is to be done about a request.
+pub(super) enum Claim {
+    /// It has no key.
+    None,
+    /// It was answered before.
+    Answered(Response),
+    /// It is to be done now.
+    Mine(Guard),
+}
+
+/// A claimed key. Its answer must be settled.
+pub(super) struct Guard {
+    register: String,
+    version: u64,
+    entry: Entry,
+}
+
+/// Looks up the key of a request and claims it if it is free.
+///
+/// # Errors
+///
+/// 400 for a key that is none, 422 when it was used for another request, 409 while the first one is under way.
+pub(super) async fn claim(
+    shared: &Shared,
+    headers: &HeaderMap,
+    scope: &str,
+    body: &Value,
+) -> Result<Claim, Problem> {
+    let Some(key) = headers.get(HEADER) else { return Ok(Claim::None) };
+    let key = key
+        .to_str()
+        .ok()
+        .filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+    let Some(key) = key else {
+        let detail = format!("Idempotency-Key must be 1 to {MAX_KEY} printable characters without blanks.");
+        return Err(Problem::new(Kind::Invalid, detail));
+    };
+    let register = format!("idempotency/{}", fingerprint(&[scope, key]));
+    let request = fingerprint(&[scope, &body.to_string()]);
+    let now = shared.parts.clock.now();
+    let known = shared.parts.store.read(&register).await?;
+    let expected = known.as_ref().map(|register| register.version);
+    let known = known.and_then(|register| serde_json::from_str::<Entry>(&register.value).ok());
+    let mut uid = JobUid::random();
+    if let Some(entry) = known.filter(|entry| now < entry.until) {
+        if entry.request != request {
+            let detail = "This Idempotency-Key was used for another request before.";
+            return Err(Problem::new(Kind::KeyReused, detail));
+        }
+        if let Some(answer) = entry.answer {
+            return Ok(Claim::Answered(answer.replay()));
+        }
+        let patience = SignedDuration::try_from(shared.parts.limits.deadline).unwrap_or(SignedDuration::MAX);
+        if now.duration_since(entry.begun) <= patience {
+            return Err(pending());
+        }
+        uid = entry.uid;
+    }
+    let until = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
+    let entry = Entry { request, uid, begun: now, until, answer: None };
+    match entry.write(shared, &register, expected).await {
+        Ok(version) => Ok(Claim::Mine(Guard { register, version, entry })),
+        Err(StoreError::Conflict(_)) => Err(pending()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn pending() -> Problem {
+    Problem::new(Kind::KeyPending, "The first request with this Idempotency-Key is not answered yet.")
+}
+
+fn fingerprint(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Guard {
+    /// Returns the identity for what the request makes.
+    pub(super) fn uid(&self) -> JobUid {
+        self.entry.uid
+    }
+
+    /// Keeps the answer for repetitions and returns it. A fault of the server is not kept: a repetition tries again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the answer could not be kept; a repetition finds out what was done.
+    pub(super) async fn settle(
+        self,
+        shared: &Shared,
+        outcome: Result<Response, Problem>,
+    ) -> Result<Response, Problem> {
+        let (parts, body) = outcome.into_response().into_parts();
+        let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
+        let Self { register, version, mut entry } = self;
+        if parts.status.is_server_error() {
+            entry.begun = Timestamp::MIN;
+        } else {
+            entry.answer = Some(Answer::of(parts.status, &parts.headers, &body));
+        }
+        entry.write(shared, &register, Some(version)).await?;
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+}
+
+impl Entry {
+    async fn write(&self, shared: &Shared, register: &str, expected: Option<u64>) -> Result<u64, StoreError> {
+        let value = serde_json::to_string(self).expect("an entry can be written");
+        shared.parts.store.write(register, &value, expected, Some(self.until)).await
+    }
+}
+
+impl Answer {
+    fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let kept = [header::CONTENT_TYPE, header::ETAG, header::LOCATION].into_iter().filter_map(|name| {
+            let value = headers.get(&name)?.to_str().ok()?.to_owned();
+            Some((name.as_str().to_owned(), value))
+        });
+        Self {
+            status: status.as_u16(),
+            headers: kept.collect(),
+            body: String::from_utf8_lossy(body).into_owned(),
+        }
+    }
+
+    fn replay(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        for (name, value) in self.headers {
+            if let (Ok(name), Ok(value)) = (header::HeaderName::try_from(name), HeaderValue::try_from(value))
+            {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response
+    }
+}

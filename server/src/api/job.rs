@@ -1,0 +1,174 @@
+//! `/jobs/{id}`: one job.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use ecs_scheduler_core::job::{FieldError, messages, prepare_patch, prepare_update};
+use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::{StoreError, StoredJob};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::etag;
+use super::problem::{Kind, Problem, WrongField};
+use super::request::{self, Name};
+use super::state::{App, Shared};
+use super::wire::{JobChange, JobView, Reference, Removed};
+use super::{respond, view};
+
+/// How often an edit is tried again when someone else edits the same job.
+const EDITS: usize = 5;
+
+/// Shows a job.
+#[utoipa::path(
+    get, path = "/jobs/{id}", tag = "jobs", operation_id = "getJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("If-None-Match" = Option<String>, Header, description = "Answers 304 when this is still the entity tag"),
+    ),
+    responses((status = 200, description = "The job", body = JobView)),
+)]
+pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
+    let job = app.job(&name).await?;
+    Ok(view::job(&app, &job))
+}
+
+/// Changes the fields that are given; `null` removes one.
+#[utoipa::path(
+    put, path = "/jobs/{id}", tag = "jobs", operation_id = "updateJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+    ),
+    request_body(content = JobChange, content_type = "application/json"),
+    responses((status = 200, description = "It was changed", body = Reference)),
+)]
+pub(super) async fn update(
+    State(app): State<App>,
+    name: Name,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    request::ensure_json(&headers)?;
+    app.job(&name).await?;
+    let change = request::object(&headers, body).await?;
+    let change = Value::Object(change);
+    let stored = edit(&app, &name, &headers, |job| {
+        let (cx, now) = (app.context(Dialect::Written), app.parts.clock.now());
+        let prepared = prepare_update(&job.id, &document(job), change.clone(), &cx, now)?;
+        Ok(raw(&prepared.document))
+    })
+    .await?;
+    Ok(view::reference(&app, StatusCode::OK, &stored))
+}
+
+/// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
+#[utoipa::path(
+    patch, path = "/jobs/{id}", tag = "jobs", operation_id = "patchJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+    ),
+    request_body(content(
+        (JobChange = "application/merge-patch+json"),
+        (JobChange = "application/json"),
+    )),
+    responses((status = 200, description = "It was changed", body = Reference)),
+)]
+pub(super) async fn patch(
+    State(app): State<App>,
+    name: Name,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    request::ensure_json(&headers)?;
+    app.job(&name).await?;
+    let patch = request::object(&headers, body).await?;
+    let patch = Value::Object(patch);
+    let stored = edit(&app, &name, &headers, |job| {
+        let (cx, now) = (app.context(Dialect::Written), app.parts.clock.now());
+        let prepared = prepare_patch(&job.id, &document(job), patch.clone(), &cx, now)?;
+        Ok(raw(&prepared.document))
+    })
+    .await?;
+    Ok(view::reference(&app, StatusCode::OK, &stored))
+}
+
+/// Removes a job. Its running tasks go on, its history stays.
+#[utoipa::path(
+    delete, path = "/jobs/{id}", tag = "jobs", operation_id = "deleteJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to remove"),
+    ),
+    responses((status = 200, description = "It was removed", body = Removed)),
+)]
+pub(super) async fn remove(
+    State(app): State<App>,
+    name: Name,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    for _ in 0..EDITS {
+        let job = app.job(&name).await?;
+        etag::ensure_unchanged(&headers, &job)?;
+        match app.parts.store.remove(&job.id, Some(job.revision)).await {
+            Err(StoreError::Conflict(_)) => {}
+            Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
+            other => {
+                other?;
+                app.parts.engine.nudge(&job.id);
+                return Ok(respond::json(StatusCode::OK, &Removed { id: job.id.to_string() }));
+            }
+        }
+    }
+    Err(contended(&name))
+}
+
+/// Replaces a job's document by what `change` makes of it, again when someone else was faster.
+///
+/// # Errors
+///
+/// 404, 400 by `change`, 412 by the conditions in the headers, 409 when others were faster every time.
+pub(super) async fn edit(
+    shared: &Shared,
+    name: &Name,
+    headers: &HeaderMap,
+    change: impl Fn(&StoredJob) -> Result<Box<RawValue>, Vec<FieldError>>,
+) -> Result<StoredJob, Problem> {
+    for _ in 0..EDITS {
+        let job = shared.job(name).await?;
+        etag::ensure_unchanged(headers, &job)?;
+        let document = change(&job).map_err(|errors| refusal(&errors))?;
+        let now = shared.parts.clock.now();
+        match shared.parts.store.replace(&job.id, job.revision, document, now).await {
+            Err(StoreError::Conflict(_)) => {}
+            Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
+            other => {
+                let stored = other?;
+                shared.parts.engine.nudge(&stored.id);
+                return Ok(stored);
+            }
+        }
+    }
+    Err(contended(name))
+}
+
+fn contended(name: &Name) -> Problem {
+    Problem::new(Kind::Contended, format!("Job {} was changed by others {EDITS} times in a row.", name.0))
+}
+
+/// Returns a stored document; one that is not an object counts as empty, so that an update can put it right.
+pub(super) fn document(job: &StoredJob) -> Map<String, Value> {
+    serde_json::from_str(job.document.get()).unwrap_or_default()
+}
+
+/// Returns the text of a document.
+pub(super) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
+    serde_json::value::to_raw_value(document).expect("a JSON object can be written")
+}
+
+/// Says what is wrong with a document.
+pub(super) fn refusal(errors: &[FieldError]) -> Problem {
+    Problem::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
+}

@@ -1,0 +1,100 @@
+//! `/jobs`: the list, and new jobs.
+
+use std::num::NonZeroUsize;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use ecs_scheduler_core::job::prepare_create;
+use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::{JobUid, ListFrom, NewJob, StoreError};
+use serde_json::Value;
+
+use super::etag::Tag;
+use super::idempotency::{self, Claim, Guard};
+use super::page::Page;
+use super::problem::Problem;
+use super::request::{self, Query};
+use super::state::App;
+use super::wire::{JobDocument, JobPage, Reference};
+use super::{job, respond, view};
+
+/// Lists jobs in the order of their creation.
+#[utoipa::path(
+    get, path = "/jobs", tag = "jobs", operation_id = "listJobs",
+    params(
+        ("skip" = Option<u64>, Query, description = "How many to leave out", minimum = 0),
+        ("count" = Option<u64>, Query, description = "How many to return, 10 by default; 10,000 at most come at once, with a link to the rest", minimum = 1),
+    ),
+    responses((status = 200, description = "A page of jobs, with links to its neighbours", body = JobPage)),
+)]
+pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+    let page = Page::of(query)?;
+    let limit = NonZeroUsize::new(page.size()).unwrap_or(NonZeroUsize::MIN);
+    let list = app.parts.store.list(ListFrom::Skip(page.skip), limit).await?;
+    let now = app.parts.clock.now();
+    let mut body = Vec::with_capacity(64 + list.jobs.len() * 512);
+    body.extend_from_slice(b"{\"jobs\":[");
+    for (index, job) in list.jobs.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        view::write(&app, job, now, &mut body);
+    }
+    body.push(b']');
+    for (rel, link) in [("prev", page.prev(list.total)), ("next", page.next(list.total))] {
+        if let Some(link) = link {
+            body.extend_from_slice(format!(",\"{rel}\":\"{link}\"").as_bytes());
+        }
+    }
+    body.extend_from_slice(b"}\n");
+    let tag = Tag::of_body(&body);
+    Ok(respond::bytes(StatusCode::OK, body, &tag))
+}
+
+/// Creates a job.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs", operation_id = "createJob",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body have the same answer for 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body(content = JobDocument, content_type = "application/json"),
+    responses((status = 201, description = "It was created", body = Reference)),
+)]
+pub(super) async fn create(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let document = Value::Object(request::object(&headers, body).await?);
+    match idempotency::claim(&app, &headers, "create", &document).await? {
+        Claim::None => store(&app, document, JobUid::random()).await,
+        Claim::Answered(response) => Ok(response),
+        Claim::Mine(guard) => {
+            let answer = store(&app, document, guard.uid()).await;
+            Guard::settle(guard, &app, answer).await
+        }
+    }
+}
+
+async fn store(app: &App, document: Value, uid: JobUid) -> Result<Response, Problem> {
+    let now = app.parts.clock.now();
+    let prepared = prepare_create(document, &app.context(Dialect::Written), now)
+        .map_err(|errors| job::refusal(&errors))?;
+    let new = NewJob { id: prepared.job.id.clone(), uid, document: job::raw(&prepared.document), at: now };
+    let stored = match app.parts.store.create(new).await {
+        // An earlier request with the same idempotency key created it, and its answer was lost.
+        Err(StoreError::Exists(id)) => {
+            let found = app.parts.store.get(std::slice::from_ref(&id)).await?;
+            let mine = found.into_iter().find(|job| job.uid == uid);
+            mine.ok_or(StoreError::Exists(id))?
+        }
+        other => other?,
+    };
+    app.parts.engine.nudge(&stored.id);
+    let mut response = view::reference(app, StatusCode::CREATED, &stored);
+    let place =
+        HeaderValue::try_from(format!("/jobs/{}", stored.id)).expect("a job's name is a header value");
+    response.headers_mut().insert(LOCATION, place);
+    Ok(response)
+}

@@ -1,0 +1,138 @@
+//! `/metrics`: counts and gauges in the text format of Prometheus.
+//!
+//! The engine counts where things happen; this only writes the numbers down, so a scrape takes no lock of the engine's
+//! for longer than a look at its status. A metrics crate was not taken: there is nothing to register.
+
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use ecs_scheduler_core::Outcome;
+use ecs_scheduler_core::engine::{Counters, EngineStatus, LATENESS_BOUNDS_MS};
+
+use super::state::App;
+
+#[cfg(test)]
+mod tests;
+
+/// Requests by class of status code.
+#[derive(Debug, Default)]
+pub(super) struct Requests([AtomicU64; 5]);
+
+impl Requests {
+    /// Counts one answer.
+    pub(super) fn note(&self, status: axum::http::StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.0[class].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Writes the metrics.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses((status = 200, description = "Counts and gauges in the text format of Prometheus", body = String, content_type = "text/plain")),
+)]
+pub(super) async fn metrics(State(app): State<App>) -> Response {
+    let engine = &app.parts.engine;
+    let mut page = Page(String::with_capacity(8 * 1024));
+    let streams = app.parts.limits.streams - app.streams.available_permits().min(app.parts.limits.streams);
+    write_engine(&mut page, engine.counters(), &engine.status(), engine.evaluating())
+        .and_then(|()| write_server(&mut page, &app.answered, streams))
+        .expect("a string takes whatever is written to it");
+    let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, media)], page.0).into_response()
+}
+
+fn write_engine(
+    page: &mut Page,
+    counters: &Counters,
+    status: &EngineStatus,
+    evaluating: usize,
+) -> fmt::Result {
+    page.head("ecs_scheduler_ticks_total", "counter", "Ticks by how they ended when they were settled.")?;
+    for outcome in Outcome::ALL {
+        writeln!(page.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
+    }
+    let counts = [
+        ("firings_total", "Firings journalled.", &counters.firings),
+        ("launch_calls_total", "Calls made to the launcher to start tasks.", &counters.launch_calls),
+        ("launch_errors_total", "Such calls that failed as a whole.", &counters.launch_errors),
+        ("tasks_started_total", "Tasks started.", &counters.tasks_started),
+        ("tasks_refused_total", "Tasks asked for and refused.", &counters.tasks_refused),
+        ("tasks_succeeded_total", "Tasks that ended with exit code 0.", &counters.tasks_succeeded),
+        ("tasks_failed_total", "Tasks that ended otherwise.", &counters.tasks_failed),
+    ];
+    for (name, help, count) in counts {
+        page.single(name, "counter", help, count.load(Ordering::Relaxed))?;
+    }
+    write_lateness(page, counters)?;
+    let gauges = [
+        ("jobs", "Jobs known.", status.jobs),
+        ("invalid_jobs", "Stored documents that are not valid jobs.", status.invalid_jobs),
+        ("jobs_in_rounds", "Jobs in a round.", status.in_rounds),
+        ("evaluations", "Triggers being evaluated.", evaluating),
+        ("firings_dispatching", "Firings being launched.", status.dispatching),
+        ("live_tasks", "Tasks pending or running.", status.live_tasks),
+        ("brake", "1 while all launches are stopped.", usize::from(status.brake.is_some())),
+        (
+            "store_fault",
+            "1 while the last write to the store failed.",
+            usize::from(status.store_fault.is_some()),
+        ),
+        (
+            "launcher_fault",
+            "1 while the launcher's last answer was an error.",
+            usize::from(status.launcher_fault.is_some()),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        page.single(name, "gauge", help, value)?;
+    }
+    Ok(())
+}
+
+fn write_lateness(page: &mut Page, counters: &Counters) -> fmt::Result {
+    const NAME: &str = "ecs_scheduler_lateness_seconds";
+    page.head(NAME, "histogram", "From a tick on the schedule to the decision about it.")?;
+    let (counts, sum_ms) = counters.lateness();
+    let mut total = 0;
+    for (bound, count) in LATENESS_BOUNDS_MS.iter().zip(counts) {
+        total += count;
+        writeln!(page.0, "{NAME}_bucket{{le=\"{}\"}} {total}", seconds(*bound))?;
+    }
+    total += counts[LATENESS_BOUNDS_MS.len()];
+    writeln!(page.0, "{NAME}_bucket{{le=\"+Inf\"}} {total}")?;
+    writeln!(page.0, "{NAME}_sum {}\n{NAME}_count {total}", seconds(sum_ms))
+}
+
+fn write_server(page: &mut Page, answered: &Requests, streams: usize) -> fmt::Result {
+    const NAME: &str = "ecs_scheduler_http_requests_total";
+    page.head(NAME, "counter", "Requests answered, by class of status code.")?;
+    for (class, count) in (1..).zip(&answered.0) {
+        writeln!(page.0, "{NAME}{{class=\"{class}xx\"}} {}", count.load(Ordering::Relaxed))?;
+    }
+    page.single("event_streams", "gauge", "Live streams that are open.", streams)?;
+    page.head("ecs_scheduler_build_info", "gauge", "The version that runs.")?;
+    writeln!(page.0, "ecs_scheduler_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))
+}
+
+/// Milliseconds in seconds, without rounding.
+fn seconds(millis: u64) -> String {
+    format!("{}.{:03}", millis / 1_000, millis % 1_000)
+}
+
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) -> fmt::Result {
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl fmt::Display) -> fmt::Result {
+        let name = format!("ecs_scheduler_{name}");
+        self.head(&name, kind, help)?;
+        writeln!(self.0, "{name} {value}")
+    }
+}

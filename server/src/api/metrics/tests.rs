@@ -1,0 +1,24 @@
+use super::*;
+
+#[test]
+fn milliseconds_become_seconds_without_rounding() {
+    assert_eq!([1, 25, 1_000, 60_000].map(seconds), ["0.001", "0.025", "1.000", "60.000"]);
+}
+
+#[test]
+fn the_histogram_is_cumulative_and_ends_at_the_count() {
+    let mut page = Page(String::new());
+    write_lateness(&mut page, &Counters::default()).unwrap();
+    assert!(page.0.contains("ecs_scheduler_lateness_seconds_bucket{le=\"0.025\"} 0\n"), "{}", page.0);
+    assert!(page.0.contains("_bucket{le=\"+Inf\"} 0\n") && page.0.ends_with("_count 0\n"), "{}", page.0);
+}
+
+#[test]
+fn answers_are_counted_by_class() {
+    let answered = Requests::default();
+    for status in [200, 201, 404, 503] {
+        answered.note(axum::http::StatusCode::from_u16(status).unwrap());
+    }
+    let counts = answered.0.map(AtomicU64::into_inner);
+    assert_eq!(counts, [0, 2, 0, 1, 1]);
+}

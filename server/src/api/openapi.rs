@@ -1,0 +1,128 @@
+//! The OpenAPI document: derived from the handlers, completed by what holds for all of them and by what is installed.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use axum::http::HeaderValue;
+use ecs_scheduler_core::TriggerRegistry;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+
+use super::problem::Kind;
+use super::request::MAX_BODY;
+use super::wire;
+
+mod triggers;
+
+/// The tags, in the order in which they are shown.
+const TAGS: [(&str, &str); 9] = [
+    ("jobs", "What to start and when: a schedule, a trigger, a task."),
+    ("schedules", "When a schedule fires, before and after it is stored."),
+    ("decisions", "How every tick ended, and why; what would be decided now."),
+    ("firings", "Decisions that launched tasks, and what became of the tasks."),
+    ("brake", "Stops all launches at once."),
+    ("plugins", "What is installed."),
+    ("events", "What happens, as it happens."),
+    ("operation", "Health, metrics, and this document."),
+    ("problems", "What can go wrong."),
+];
+
+/// Begins the document, before any route is known.
+pub(super) fn frame() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("ECS Scheduler")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Starts tasks on a schedule or a condition. Every error is a problem document (RFC 9457) that names \
+             each wrong field by a JSON pointer.",
+        ))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    OpenApiBuilder::new().info(info).build()
+}
+
+/// Completes the document that the routes made.
+pub(super) fn complete(derived: &OpenApi, registry: &TriggerRegistry, max_tasks: NonZeroU32) -> Value {
+    let mut document = serde_json::to_value(derived).expect("an OpenAPI document is JSON");
+    document["tags"] = TAGS.iter().map(|(name, text)| json!({"name": name, "description": text})).collect();
+    let schemas = document["components"]["schemas"].as_object_mut();
+    let schemas = schemas.expect("the handlers name schemas");
+    schemas.extend(wire::schemas(max_tasks.get()));
+    schemas.extend(triggers::schemas(registry));
+    let paths = document["paths"].as_object_mut().expect("there are routes");
+    for (path, item) in paths {
+        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Some(operation) = operation.as_object_mut() {
+                add_problems(path, operation);
+            }
+        }
+    }
+    document
+}
+
+/// Returns `Allow` for every path of the document.
+pub(super) fn methods(document: &Value) -> HashMap<String, HeaderValue> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let allow = paths.map(|(path, item)| {
+        let mut names: Vec<String> =
+            item.as_object().into_iter().flat_map(Map::keys).map(|name| name.to_uppercase()).collect();
+        if names.iter().any(|name| name == "GET") {
+            names.push("HEAD".to_owned());
+        }
+        names.push("OPTIONS".to_owned());
+        names.sort_unstable();
+        (path.clone(), HeaderValue::try_from(names.join(", ")).expect("method names are a header value"))
+    });
+    allow.collect()
+}
+
+/// Adds the answers that every operation of a kind can give.
+fn add_problems(path: &str, operation: &mut Map<String, Value>) {
+    let named = |place: &str| {
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == place))
+    };
+    let header = |name: &str| {
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
+    };
+    let mut kinds = vec![Kind::Fault, Kind::Unavailable];
+    if operation.contains_key("requestBody") {
+        kinds.extend([Kind::Invalid, Kind::TooLarge, Kind::MediaType]);
+    }
+    if named("query") {
+        kinds.push(Kind::Invalid);
+    }
+    if named("path") {
+        kinds.push(Kind::NotFound);
+    }
+    if header("If-Match") {
+        kinds.extend([Kind::Stale, Kind::Contended, Kind::Invalid]);
+    }
+    if header("Idempotency-Key") {
+        kinds.extend([Kind::KeyReused, Kind::KeyPending]);
+    }
+    if path.ends_with("/evaluate") || path.ends_with("/next") || path.ends_with("/firings") {
+        kinds.push(Kind::Unprocessable);
+    }
+    let known_tag = json!({"description": "This is still the representation", "headers": {"ETag": {"schema": {"type": "string"}}}});
+    let conditional = header("If-None-Match");
+    let responses =
+        operation.get_mut("responses").and_then(Value::as_object_mut).expect("every operation answers");
+    for kind in kinds {
+        let answer = json!({
+            "description": kind.title(),
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
+            },
+        });
+        responses.entry(kind.status().as_str()).or_insert(answer);
+    }
+    if conditional {
+        responses.insert("304".to_owned(), known_tag);
+    }
+    if let Some(body) = operation.get_mut("requestBody") {
+        body["description"] = format!("At most {MAX_BODY} bytes of JSON.").into();
+    }
+}

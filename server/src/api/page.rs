@@ -1,0 +1,68 @@
+//! Pages of the list of jobs, and the links between them.
+
+use super::problem::Problem;
+use super::request::Query;
+
+#[cfg(test)]
+mod tests;
+
+const DEFAULT_COUNT: u64 = 10;
+/// The most jobs of one page. Larger counts are answered with as many and a link to the rest.
+pub(super) const MAX_COUNT: u64 = 10_000;
+
+/// The part of a list that a client asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Page {
+    /// How many entries to leave out.
+    pub(super) skip: u64,
+    /// How many to return at most, as asked for.
+    pub(super) count: u64,
+}
+
+impl Page {
+    /// Reads `skip` and `count`.
+    ///
+    /// # Errors
+    ///
+    /// 400 unless both are integers, `skip` not negative and `count` at least 1.
+    pub(super) fn of(mut query: Query) -> Result<Self, Problem> {
+        // Larger than any list; small enough for every store and for the sums below.
+        const BEYOND: u64 = i64::MAX as u64 / 4;
+        let count = query.integer("count", DEFAULT_COUNT, 1).min(BEYOND);
+        let skip = query.integer("skip", 0, 0).min(BEYOND);
+        query.finish()?;
+        Ok(Self { skip, count })
+    }
+
+    /// Returns how many entries the page holds at most.
+    pub(super) fn size(&self) -> usize {
+        usize::try_from(self.count.min(MAX_COUNT)).unwrap_or(usize::MAX)
+    }
+
+    /// Links to the page before: there is one wherever something was left out of a list that is not empty.
+    pub(super) fn prev(&self, total: u64) -> Option<String> {
+        if self.skip == 0 || total == 0 {
+            return None;
+        }
+        // Far behind the end, the page before is the last one.
+        let end = if self.skip.saturating_sub(self.count) >= total { total } else { self.skip };
+        Some(self.link(end.saturating_sub(self.count)))
+    }
+
+    /// Links to the page behind, if there is one.
+    pub(super) fn next(&self, total: u64) -> Option<String> {
+        let skip = self.skip + self.count.min(MAX_COUNT);
+        (skip < total).then(|| self.link(skip))
+    }
+
+    fn link(&self, skip: u64) -> String {
+        let mut link = "/jobs".to_owned();
+        if self.count != DEFAULT_COUNT {
+            link.push_str(&format!("?count={}", self.count));
+        }
+        if skip > 0 {
+            link.push_str(&format!("{}skip={skip}", if link.contains('?') { '&' } else { '?' }));
+        }
+        link
+    }
+}

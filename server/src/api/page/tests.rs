@@ -1,0 +1,56 @@
+use super::*;
+
+fn page(skip: u64, count: u64) -> Page {
+    Page { skip, count }
+}
+
+#[test]
+fn links_leave_out_what_is_the_default() {
+    assert_eq!(page(20, 10).prev(100).unwrap(), "/jobs?skip=10");
+    assert_eq!(page(10, 10).prev(100).unwrap(), "/jobs");
+    assert_eq!(page(10, 5).prev(100).unwrap(), "/jobs?count=5&skip=5");
+    assert_eq!(page(0, 10).next(11).unwrap(), "/jobs?skip=10");
+}
+
+#[test]
+fn there_is_no_link_where_there_is_no_page() {
+    assert_eq!(page(0, 10).prev(100), None);
+    assert_eq!(page(5, 10).prev(0), None);
+    assert_eq!(page(0, 10).next(10), None);
+    assert_eq!(page(0, 10).next(0), None);
+}
+
+#[test]
+fn far_behind_the_end_the_page_before_is_the_last_one() {
+    assert_eq!(page(1_000, 10).prev(25).unwrap(), "/jobs?skip=15");
+    assert_eq!(page(30, 10).prev(25).unwrap(), "/jobs?skip=20");
+    assert_eq!(page(1_000, 50).prev(25).unwrap(), "/jobs?count=50");
+}
+
+#[test]
+fn a_page_beyond_the_bound_is_cut_and_links_to_the_rest() {
+    let all = page(0, 1_000_000);
+    assert_eq!(all.size(), 10_000);
+    assert_eq!(all.next(1_000_000).unwrap(), "/jobs?count=1000000&skip=10000");
+}
+
+#[test]
+fn following_the_links_visits_every_entry_once() {
+    for (total, count) in [(25, 10), (100, 7), (11, 11), (1, 1)] {
+        let (mut skip, mut seen) = (0, 0);
+        loop {
+            let here = page(skip, count);
+            seen += count.min(total - skip);
+            let Some(link) = here.next(total) else { break };
+            let query = link.split_once('?').unwrap().1;
+            skip = Page::of(Query::of(query)).unwrap().skip;
+        }
+        assert_eq!(seen, total);
+    }
+}
+
+#[test]
+fn numbers_larger_than_any_list_are_fine() {
+    let huge = Page::of(Query::of("skip=99999999999999999999&count=18446744073709551615")).unwrap();
+    assert_eq!((huge.next(5), huge.prev(5).as_deref()), (None, Some(huge.link(0).as_str())));
+}

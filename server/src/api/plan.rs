@@ -1,0 +1,91 @@
+//! What is needed to show a job: its ticks, its zone, whether it is suspended. Kept, so that a read parses nothing.
+
+use ecs_scheduler_core::job::{AgendaView, FieldError};
+use ecs_scheduler_core::schedule::{Dialect, Schedule, parse_time_zone};
+use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::problem::WrongField;
+use super::state::Shared;
+
+#[cfg(test)]
+mod tests;
+
+/// A job as far as it is needed to show it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The zone in which its moments are shown.
+    pub(super) zone: TimeZone,
+    /// Its ticks; none when the stored document is not a valid job.
+    pub(super) ticks: Option<Schedule>,
+    /// Whether the document leaves `taskCount` out, so that 1 is implied.
+    pub(super) lacks_count: bool,
+    /// Why the stored document is not a valid job and is never looked at.
+    pub(super) invalid: Vec<WrongField>,
+    suspension: Option<Suspension>,
+}
+
+impl Plan {
+    /// Reads a stored job, as little of it as tells when it is due.
+    pub(super) fn of(shared: &Shared, stored: &StoredJob) -> Self {
+        let text = stored.document.get();
+        let named: Named = serde_json::from_str(text).unwrap_or_default();
+        let lacks_count = named.task_count.is_none();
+        let light = AgendaView::read(text).ok().and_then(|view| {
+            let ticks = view.schedule(&stored.id, &shared.schedules).ok()??;
+            Some((ticks, view.suspension))
+        });
+        if let Some((ticks, suspension)) = light {
+            let zone = ticks.time_zone().clone();
+            return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension };
+        }
+        match stored.parse(&shared.context(Dialect::Stored)) {
+            Ok(job) => Self {
+                zone: parse_time_zone(&job.timezone).unwrap_or(TimeZone::UTC),
+                ticks: job.ticks().cloned(),
+                lacks_count,
+                invalid: Vec::new(),
+                suspension: job.suspension,
+            },
+            Err(errors) => Self::invalid(lacks_count, &errors),
+        }
+    }
+
+    fn invalid(lacks_count: bool, errors: &[FieldError]) -> Self {
+        let invalid = errors.iter().map(WrongField::from).collect();
+        Self { zone: TimeZone::UTC, ticks: None, lacks_count, invalid, suspension: None }
+    }
+
+    /// Returns the next tick at which the job will be looked at.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let after = match &self.suspension {
+            None => now,
+            // The tick at the very end of a suspension counts again.
+            Some(suspension) => suspension.until?.checked_sub(SignedDuration::from_nanos(1)).ok()?.max(now),
+        };
+        self.ticks.as_ref()?.next_after(after)
+    }
+
+    /// Prints a moment in the job's zone, as the Python version did: `2099-01-01T06:30:00+01:00`.
+    pub(super) fn print(&self, moment: Timestamp) -> String {
+        print(moment, &self.zone)
+    }
+}
+
+/// Prints a moment in a zone: whole seconds, or microseconds where there are any.
+pub(super) fn print(moment: Timestamp, zone: &TimeZone) -> String {
+    let local = moment.to_zoned(zone.clone());
+    let micros = local.subsec_nanosecond() / 1_000;
+    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+    format!("{}{fraction}{}", local.strftime("%Y-%m-%dT%H:%M:%S"), local.strftime("%:z"))
+}
+
+/// Tells which of the fields that are always shown a document has.
+#[derive(Default, Deserialize)]
+struct Named {
+    #[serde(rename = "taskCount")]
+    task_count: Option<IgnoredAny>,
+}

@@ -1,0 +1,108 @@
+//! `/schedules/preview` and `/jobs/{id}/next`: when a schedule fires, in words and in moments.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use ecs_scheduler_core::Timestamp;
+use ecs_scheduler_core::job::prepare_create;
+use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use serde_json::{Map, Value};
+
+use super::plan::print;
+use super::problem::{Kind, Problem};
+use super::request::{self, Name, Query};
+use super::state::App;
+use super::wire::{Preview, PreviewRequest};
+use super::{job, respond};
+
+/// The most ticks that one preview lists, and how many it lists when it is not said.
+const MAX_TICKS: u64 = 1_000;
+const DEFAULT_TICKS: u64 = 10;
+/// The members that a preview shares with a job.
+const OF_A_JOB: [&str; 4] = ["schedule", "timezone", "scheduleStart", "scheduleEnd"];
+const MEMBERS: [&str; 6] = ["schedule", "timezone", "scheduleStart", "scheduleEnd", "after", "count"];
+/// The job that a schedule is tried on. `?` resolves by the job's name, so previews of it show this one's values.
+const STAND_IN: &str = "preview";
+
+/// Says when a schedule fires, without storing anything.
+#[utoipa::path(
+    post, path = "/schedules/preview", tag = "schedules", operation_id = "previewSchedule",
+    request_body(content = PreviewRequest, content_type = "application/json"),
+    responses((status = 200, description = "The next ticks, a description and warnings", body = Preview)),
+)]
+pub(super) async fn preview(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut given = request::object(&headers, body).await?;
+    request::ensure_known(&given, &MEMBERS)?;
+    let now = app.parts.clock.now();
+    let after = after(&mut given, now)?;
+    let count = count(&mut given)?;
+    let mut document: Map<String, Value> =
+        given.into_iter().filter(|(name, _)| OF_A_JOB.contains(&name.as_str())).collect();
+    document.insert("id".to_owned(), STAND_IN.into());
+    // Whether a tick is left is asked at the moment from which the preview looks.
+    let prepared = prepare_create(document.into(), &app.context(Dialect::Written), after)
+        .map_err(|errors| job::refusal(&errors))?;
+    let written = prepared.document.get("schedule").cloned().unwrap_or(Value::Null);
+    let ticks = prepared
+        .job
+        .ticks()
+        .ok_or_else(|| Problem::field("/schedule", "Missing data for required field."))?;
+    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, after, count)))
+}
+
+/// Lists the next ticks of a job.
+#[utoipa::path(
+    get, path = "/jobs/{id}/next", tag = "schedules", operation_id = "nextTicks",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("count" = Option<u64>, Query, description = "How many ticks, 10 by default", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "List ticks later than this moment; now by default", format = DateTime),
+    ),
+    responses((status = 200, description = "The next ticks, a description and warnings", body = Preview)),
+)]
+pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -> Result<Response, Problem> {
+    let count = query.bounded("count", DEFAULT_TICKS, 1, MAX_TICKS);
+    let after = query.moment("after").unwrap_or_else(|| app.parts.clock.now());
+    query.finish()?;
+    let stored = app.job(&name).await?;
+    let plan = app.plan(&stored);
+    let Some(ticks) = &plan.ticks else {
+        return Err(Problem::new(Kind::Unprocessable, format!("The stored job {} is not valid.", stored.id)));
+    };
+    let written = job::document(&stored).remove("schedule").unwrap_or(Value::Null);
+    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, after, count)))
+}
+
+impl Preview {
+    fn of(schedule: Value, ticks: &Schedule, after: Timestamp, count: u64) -> Self {
+        let zone = ticks.time_zone();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        Self {
+            schedule,
+            description: ticks.describe(),
+            next: ticks.upcoming(after).take(count).map(|tick| print(tick, zone)).collect(),
+            warnings: ticks.warnings(after),
+            tzdb: ecs_scheduler_core::schedule::tzdb_version().to_owned(),
+        }
+    }
+}
+
+fn after(given: &mut Map<String, Value>, now: Timestamp) -> Result<Timestamp, Problem> {
+    let Some(value) = given.remove("after") else { return Ok(now) };
+    let moment = value.as_str().and_then(request::moment);
+    moment.ok_or_else(|| Problem::field("/after", "Not a valid datetime."))
+}
+
+fn count(given: &mut Map<String, Value>) -> Result<u64, Problem> {
+    let Some(value) = given.remove("count") else { return Ok(DEFAULT_TICKS) };
+    let Some(count) = value.as_u64() else { return Err(Problem::field("/count", "Not a valid integer.")) };
+    if !(1..=MAX_TICKS).contains(&count) {
+        return Err(Problem::field("/count", format!("Must be between 1 and {MAX_TICKS}.")));
+    }
+    Ok(count)
+}

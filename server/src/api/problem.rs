@@ -1,0 +1,169 @@
+//! Problem documents: one shape for everything that goes wrong (RFC 9457).
+//!
+//! They carry `message` or `messages` as the Python version's bodies did, and a JSON pointer per wrong field.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use ecs_scheduler_core::job::FieldError;
+use ecs_scheduler_core::{FaultKind, StoreError, fault};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::respond;
+
+mod kind;
+
+pub(super) use kind::Kind;
+
+#[cfg(test)]
+mod tests;
+
+/// What a client is told when a request fails.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(super) struct ProblemDocument {
+    /// Names the kind of problem; a relative reference that can be followed.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/invalid")]
+    pub(super) kind: String,
+    /// The kind in a few words, the same every time.
+    pub(super) title: Cow<'static, str>,
+    /// The status code again.
+    #[schema(minimum = 400, maximum = 599)]
+    pub(super) status: u16,
+    /// This occurrence in words.
+    pub(super) detail: String,
+    /// The same words where the Python version had them.
+    pub(super) message: String,
+    /// Texts by field, nested as the body is; only with status 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, additional_properties = true)]
+    pub(super) messages: Option<Value>,
+    /// The wrong fields one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) errors: Vec<WrongField>,
+}
+
+/// One wrong field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct WrongField {
+    /// A JSON pointer into the body, or `?name` for a parameter of the query.
+    #[schema(example = "/trigger/type")]
+    pub(super) pointer: String,
+    /// What is wrong and what is allowed.
+    pub(super) message: String,
+}
+
+/// A request that failed, and how it is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    kind: Kind,
+    detail: String,
+    messages: Option<Value>,
+    errors: Vec<WrongField>,
+}
+
+/// Marks a response whose body is a problem document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IsProblem;
+
+impl fmt::Display for WrongField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pointer.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.pointer, self.message)
+        }
+    }
+}
+
+impl From<&FieldError> for WrongField {
+    fn from(error: &FieldError) -> Self {
+        Self { pointer: error.pointer.clone(), message: error.message.clone() }
+    }
+}
+
+impl Problem {
+    /// Makes a problem; `detail` is a sentence for people.
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), messages: None, errors: Vec::new() }
+    }
+
+    /// Says that no job has this name.
+    pub(super) fn no_job(name: &str) -> Self {
+        Self::new(Kind::NotFound, format!("Job {name} does not exist."))
+    }
+
+    /// Says which fields are wrong; `messages` is the Python version's nesting of their texts.
+    pub(super) fn invalid(messages: Value, errors: Vec<WrongField>) -> Self {
+        let wrong: Vec<String> = errors.iter().map(WrongField::to_string).collect();
+        Self { messages: Some(messages), errors, ..Self::new(Kind::Invalid, wrong.join("; ")) }
+    }
+
+    /// Says that one member at the top of the body, or one parameter, is wrong.
+    pub(super) fn field(pointer: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let key = pointer.trim_start_matches(['/', '?']).to_owned();
+        let messages = Map::from_iter([(key, Value::from(vec![message.clone()]))]);
+        Self::invalid(messages.into(), vec![WrongField { pointer: pointer.to_owned(), message }])
+    }
+
+    /// Returns the document that is sent.
+    pub(super) fn document(&self) -> ProblemDocument {
+        ProblemDocument {
+            kind: format!("/problems/{}", self.kind.slug()),
+            title: self.kind.title().into(),
+            status: self.kind.status().as_u16(),
+            detail: self.detail.clone(),
+            message: self.detail.clone(),
+            messages: self.messages.clone(),
+            errors: self.errors.clone(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = respond::json(self.kind.status(), &self.document());
+        response.extensions_mut().insert(IsProblem);
+        if let Some(seconds) = self.kind.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let text = fault::chain(&error);
+        match &error {
+            StoreError::Exists(id) => Self::new(Kind::Exists, format!("Job {id} already exists.")),
+            StoreError::NotFound(_) => Self::new(Kind::NotFound, text),
+            StoreError::Conflict(_) => Self::new(Kind::Contended, text),
+            StoreError::Fault { kind, .. } => {
+                tracing::error!(error = text, "store failed");
+                Self::new(fault_kind(*kind), text)
+            }
+        }
+    }
+}
+
+/// Says how a fault below the API is answered.
+pub(super) fn fault_kind(kind: FaultKind) -> Kind {
+    match kind {
+        FaultKind::Throttled | FaultKind::Unavailable => Kind::Unavailable,
+        FaultKind::Config | FaultKind::NotFound | FaultKind::Denied | FaultKind::Bug => Kind::Fault,
+    }
+}
+
+/// Gives a problem the media type of RFC 9457 for a client that asks for it.
+pub(super) fn finish(response: &mut Response, wants_problem: bool) {
+    if wants_problem && response.extensions().get::<IsProblem>().is_some() {
+        let media = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, media);
+    }
+}

@@ -1,0 +1,174 @@
+//! The kinds of problem, each with a page of its own under `/problems`.
+
+use axum::http::StatusCode;
+
+/// What went wrong, as a client can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Kind {
+    /// The body, or a parameter, is not what the operation takes.
+    Invalid,
+    /// The body is not JSON.
+    Syntax,
+    /// No such resource.
+    NotFound,
+    /// The resource has no such operation.
+    Method,
+    /// The name is taken.
+    Exists,
+    /// Two requests changed the same thing at the same time.
+    Contended,
+    /// The condition of a conditional request does not hold.
+    Stale,
+    /// The body is too large.
+    TooLarge,
+    /// The body is announced as something else than JSON.
+    MediaType,
+    /// An idempotency key was used for another request before.
+    KeyReused,
+    /// The first request with the same idempotency key is not answered yet.
+    KeyPending,
+    /// What is stored is no valid job, so that it cannot be looked at.
+    Unprocessable,
+    /// The scheduler cannot answer now.
+    Unavailable,
+    /// Something broke.
+    Fault,
+}
+
+/// Slug, status, title, remedy.
+type Row = (&'static str, u16, &'static str, &'static str);
+
+impl Kind {
+    /// Every kind.
+    pub(in crate::api) const ALL: [Self; 14] = [
+        Self::Invalid,
+        Self::Syntax,
+        Self::NotFound,
+        Self::Method,
+        Self::Exists,
+        Self::Contended,
+        Self::Stale,
+        Self::TooLarge,
+        Self::MediaType,
+        Self::KeyReused,
+        Self::KeyPending,
+        Self::Unprocessable,
+        Self::Unavailable,
+        Self::Fault,
+    ];
+
+    const fn row(self) -> Row {
+        match self {
+            Self::Invalid => (
+                "invalid",
+                400,
+                "Request not valid",
+                "`errors` lists each wrong field by its JSON pointer. Nothing was changed.",
+            ),
+            Self::Syntax => (
+                "syntax",
+                400,
+                "Body is not JSON",
+                "Send one JSON object in UTF-8, nested at most 100 deep. Nothing was changed.",
+            ),
+            Self::NotFound => ("not-found", 404, "Not found", "`GET /jobs` lists the jobs there are."),
+            Self::Method => (
+                "method-not-allowed",
+                405,
+                "Method not allowed",
+                "The `Allow` header lists the methods of the resource.",
+            ),
+            Self::Exists => {
+                ("exists", 409, "Name is taken", "Choose another `id`, or `PUT` the existing job.")
+            }
+            Self::Contended => (
+                "contended",
+                409,
+                "Changed by someone else at the same time",
+                "Read the resource again and repeat the request.",
+            ),
+            Self::Stale => (
+                "stale",
+                412,
+                "Precondition failed",
+                "Read the resource again, and send its new `ETag` in `If-Match`. Nothing was changed.",
+            ),
+            Self::TooLarge => ("too-large", 413, "Body too large", "A body may have 262144 bytes at most."),
+            Self::MediaType => (
+                "media-type",
+                415,
+                "Media type not supported",
+                "Send the body with `Content-Type: application/json`.",
+            ),
+            Self::KeyReused => (
+                "key-reused",
+                422,
+                "Idempotency key was used for another request",
+                "Use a fresh key for each new request; keys are remembered for 24 hours.",
+            ),
+            Self::KeyPending => (
+                "key-pending",
+                409,
+                "The first request with this key is not answered yet",
+                "Wait for `Retry-After` seconds and repeat the same request with the same key.",
+            ),
+            Self::Unprocessable => (
+                "unprocessable",
+                422,
+                "Stored job is not valid",
+                "`GET /jobs/{id}` lists what is wrong under `invalid`; `PUT` what puts it right.",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                503,
+                "Cannot answer now",
+                "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong.",
+            ),
+            Self::Fault => (
+                "fault",
+                500,
+                "Something broke",
+                "The log has more under the request's `X-Request-Id`. `GET /readyz` says what is wrong.",
+            ),
+        }
+    }
+
+    /// Returns the last segment of its `type`.
+    pub(in crate::api) const fn slug(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Returns its status code.
+    pub(in crate::api) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().1).expect("the table holds status codes")
+    }
+
+    /// Returns its title.
+    pub(in crate::api) const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Says what to do about it.
+    pub(in crate::api) const fn remedy(self) -> &'static str {
+        self.row().3
+    }
+
+    /// Returns after how many seconds the same request may succeed.
+    pub(in crate::api) const fn retry_after(self) -> Option<u16> {
+        match self {
+            Self::Unavailable | Self::KeyPending => Some(1),
+            Self::Invalid
+            | Self::Syntax
+            | Self::NotFound
+            | Self::Method
+            | Self::Exists
+            | Self::Contended
+            | Self::Stale
+            | Self::TooLarge
+            | Self::MediaType
+            | Self::KeyReused
+            | Self::Unprocessable
+            | Self::Fault => None,
+        }
+    }
+}

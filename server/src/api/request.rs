@@ -1,0 +1,58 @@
+//! What a request holds: names in its path, parameters in its query, JSON in its body.
+
+mod body;
+mod query;
+
+pub(super) use body::{MAX_BODY, ensure_json, ensure_known, member, object, optional_object};
+pub(super) use query::Query;
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::Uri;
+use axum::http::request::Parts;
+use ecs_scheduler_core::JobId;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use percent_encoding::percent_decode_str;
+
+use super::problem::Problem;
+
+#[cfg(test)]
+mod tests;
+
+/// Reads a moment in RFC 3339; without an offset it is UTC.
+pub(super) fn moment(text: &str) -> Option<Timestamp> {
+    let local = || text.parse::<DateTime>().ok().filter(|_| text.contains(':'));
+    text.parse().ok().or_else(|| Offset::UTC.to_timestamp(local()?).ok())
+}
+
+/// The second segment of the path: a job's or a firing's name, decoded. What is not UTF-8 becomes `U+FFFD`, so it
+/// names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name(pub(super) String);
+
+impl Name {
+    fn of(uri: &Uri) -> Self {
+        let segment = uri.path().split('/').nth(2).unwrap_or_default();
+        Self(percent_decode_str(segment).decode_utf8_lossy().into_owned())
+    }
+
+    /// Reads it as the name of a job.
+    ///
+    /// # Errors
+    ///
+    /// 404 when no job can have this name.
+    pub(super) fn job(&self) -> Result<JobId, Problem> {
+        JobId::new(&self.0).map_err(|_| Problem::no_job(&self.0))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Name {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.uri))
+    }
+}

@@ -1,0 +1,136 @@
+//! Parameters of the query, read as the Python version read them: the first of a name counts, unknown ones are
+//! ignored, and every wrong one is reported.
+
+use std::convert::Infallible;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::api::problem::{Problem, WrongField};
+
+/// The most entries of one page of history, and how many there are when none is asked for.
+const MAX_LIMIT: u64 = 1_000;
+const DEFAULT_LIMIT: u64 = 100;
+
+/// The query of a request. Ask for each parameter, then [`Query::finish`].
+#[derive(Debug, Default)]
+pub(in crate::api) struct Query {
+    pairs: Vec<(String, String)>,
+    wrong: Vec<WrongField>,
+}
+
+impl Query {
+    /// Splits a query string.
+    pub(in crate::api) fn of(text: &str) -> Self {
+        let pairs = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        Self { pairs, wrong: Vec::new() }
+    }
+
+    /// Returns a parameter as text.
+    pub(in crate::api) fn text(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns an integer of at least `least`. Blanks around it, a `+` and leading zeros are fine.
+    pub(in crate::api) fn integer(&mut self, name: &str, default: u64, least: u64) -> u64 {
+        let Some(text) = self.text(name) else { return default };
+        let text = text.trim();
+        let (negative, digits) = match text.as_bytes().first() {
+            Some(b'-') => (true, &text[1..]),
+            Some(b'+') => (false, &text[1..]),
+            _ => (false, text),
+        };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            self.refuse(name, "Not a valid integer.");
+            return default;
+        }
+        // More digits than a u64 holds are simply a very large number.
+        let number = digits.parse::<u64>().unwrap_or(u64::MAX);
+        if number < least || (negative && number > 0) {
+            self.refuse(name, format!("Must be at least {least}."));
+            return default;
+        }
+        number
+    }
+
+    /// Returns an integer between two bounds.
+    pub(in crate::api) fn bounded(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
+        let number = self.integer(name, default, least);
+        if number > most {
+            self.refuse(name, format!("Must be between {least} and {most}."));
+            return default;
+        }
+        number
+    }
+
+    /// Returns the page size of a history, 1…1000.
+    pub(in crate::api) fn limit(&mut self) -> NonZeroUsize {
+        let limit = self.bounded("limit", DEFAULT_LIMIT, 1, MAX_LIMIT);
+        usize::try_from(limit).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// Returns a moment in RFC 3339.
+    pub(in crate::api) fn moment(&mut self, name: &str) -> Option<Timestamp> {
+        let moment = super::moment(self.text(name)?);
+        if moment.is_none() {
+            self.refuse(name, "Not a valid datetime.");
+        }
+        moment
+    }
+
+    /// Returns one of a set of names.
+    pub(in crate::api) fn choice<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<T> {
+        let parsed = self.text(name)?.parse();
+        parsed.map_err(|message| self.refuse(name, message)).ok()
+    }
+
+    /// Notes that a parameter is wrong.
+    pub(in crate::api) fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        self.wrong.push(WrongField { pointer: format!("?{name}"), message: message.into() });
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// 400 with every wrong parameter.
+    pub(in crate::api) fn finish(self) -> Result<Given, Problem> {
+        if self.wrong.is_empty() {
+            return Ok(Given(self.pairs));
+        }
+        let texts = self.wrong.iter().map(|wrong| {
+            let key = wrong.pointer.trim_start_matches('?').to_owned();
+            (key, Value::from(vec![wrong.message.clone()]))
+        });
+        let messages = Value::Object(texts.collect::<Map<_, _>>());
+        Err(Problem::invalid(messages, self.wrong))
+    }
+}
+
+/// The parameters of a query in which nothing was wrong.
+#[derive(Debug, Default)]
+pub(in crate::api) struct Given(Vec<(String, String)>);
+
+impl Given {
+    /// Links to the page behind the entry `last`, under the same filters.
+    pub(in crate::api) fn next_link(&self, path: &str, last: &str) -> String {
+        const KEPT: [&str; 3] = ["outcome", "state", "limit"];
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.0.iter().filter(|(name, _)| KEPT.contains(&name.as_str())) {
+            query.append_pair(name, value);
+        }
+        format!("{path}?{}", query.append_pair("after", last).finish())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(parts.uri.query().unwrap_or_default()))
+    }
+}

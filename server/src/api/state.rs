@@ -1,0 +1,141 @@
+//! What the handlers share.
+
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use ecs_scheduler_core::engine::EngineHandle;
+use ecs_scheduler_core::job::JobContext;
+use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
+use ecs_scheduler_core::{Clock, JobUid, Revision, Store, StoredJob, TriggerRegistry};
+use lru::LruCache;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::catalog::Installed;
+use super::metrics::Requests;
+use super::plan::Plan;
+use super::problem::Problem;
+use super::request::Name;
+use super::{openapi, respond};
+
+/// How many jobs' plans are kept for reading; more jobs than this are parsed when they are read.
+const PLANS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
+/// How many distinct schedules are shared between those plans.
+const SCHEDULES: usize = 16_384;
+
+/// Everything that the API stands on.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// Where jobs and history are.
+    pub store: Arc<dyn Store>,
+    /// What looks at the jobs.
+    pub engine: EngineHandle,
+    /// The installed triggers.
+    pub registry: Arc<TriggerRegistry>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// `ECSS_MAX_TASKS`.
+    pub max_tasks: NonZeroU32,
+    /// Whether the launcher understands a job's `launch` object.
+    pub launch_options: bool,
+    /// The installed launchers.
+    pub launchers: Vec<Installed>,
+    /// The installed stores.
+    pub stores: Vec<Installed>,
+    /// What one server takes on.
+    pub limits: Limits,
+    /// Ends the live streams, so that a server can shut down.
+    pub closing: CancellationToken,
+}
+
+/// What one server takes on before it asks clients to come back later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests under way at once; 256.
+    pub requests: usize,
+    /// Live streams open at once; 64.
+    pub streams: usize,
+    /// How long one request may take; 10 s.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests: 256, streams: 64, deadline: Duration::from_secs(10) }
+    }
+}
+
+/// The state, and what the API keeps for itself.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) parts: ApiState,
+    /// The bytes of the OpenAPI document.
+    pub(super) openapi: Vec<u8>,
+    /// `Allow` of every documented resource, by its path.
+    allow: HashMap<String, HeaderValue>,
+    pub(super) requests: Semaphore,
+    pub(super) streams: Arc<Semaphore>,
+    pub(super) answered: Requests,
+    pub(super) schedules: ScheduleCache,
+    plans: Mutex<LruCache<(JobUid, Revision), Arc<Plan>>>,
+}
+
+/// What handlers are given.
+pub(super) type App = Arc<Shared>;
+
+impl Shared {
+    pub(super) fn new(parts: ApiState, openapi: &Value) -> App {
+        Arc::new(Self {
+            openapi: respond::encode(openapi),
+            allow: openapi::methods(openapi),
+            requests: Semaphore::new(parts.limits.requests),
+            streams: Arc::new(Semaphore::new(parts.limits.streams)),
+            answered: Requests::default(),
+            schedules: ScheduleCache::new(SCHEDULES),
+            plans: Mutex::new(LruCache::new(PLANS)),
+            parts,
+        })
+    }
+
+    /// Returns the methods of a resource; what is not documented can only be read.
+    pub(super) fn allow(&self, path: &str) -> HeaderValue {
+        self.allow.get(path).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
+    }
+
+    /// What a document is checked against: strictly for one that a client wrote, leniently for one from the store.
+    pub(super) fn context(&self, dialect: Dialect) -> JobContext<'_> {
+        JobContext {
+            registry: &self.parts.registry,
+            max_tasks: self.parts.max_tasks,
+            dialect,
+            launch_options: self.parts.launch_options,
+        }
+    }
+
+    /// Reads a job.
+    ///
+    /// # Errors
+    ///
+    /// 404 when there is none, or what the store's fault becomes.
+    pub(super) async fn job(&self, name: &Name) -> Result<StoredJob, Problem> {
+        let id = name.job()?;
+        let found = self.parts.store.get(std::slice::from_ref(&id)).await?;
+        found.into_iter().next().ok_or_else(|| Problem::no_job(&name.0))
+    }
+
+    /// Returns what is needed to show a job, parsed now or earlier.
+    pub(super) fn plan(&self, job: &StoredJob) -> Arc<Plan> {
+        let key = (job.uid, job.revision);
+        if let Some(plan) = self.plans.lock().get(&key) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(Plan::of(self, job));
+        self.plans.lock().put(key, Arc::clone(&plan));
+        plan
+    }
+}

@@ -1,0 +1,83 @@
+//! `/jobs/{id}/suspend` and `/jobs/{id}/resume`: a job that is not looked at for a while.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use ecs_scheduler_core::StoredJob;
+use ecs_scheduler_core::job::{FieldError, prepare_update};
+use ecs_scheduler_core::schedule::Dialect;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::job::{self, document, raw};
+use super::problem::Problem;
+use super::request::{self, Name};
+use super::state::{App, Shared};
+use super::view;
+use super::wire::{JobView, SuspendRequest};
+
+/// The members of the body.
+const MEMBERS: [&str; 3] = ["reason", "actor", "until"];
+
+/// Stops looking at a job, until it is resumed or until a moment. Running tasks go on.
+#[utoipa::path(
+    post, path = "/jobs/{id}/suspend", tag = "jobs", operation_id = "suspendJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+    ),
+    request_body(content = Option<SuspendRequest>, content_type = "application/json"),
+    responses((status = 200, description = "The job as it is now", body = JobView)),
+)]
+pub(super) async fn suspend(
+    State(app): State<App>,
+    name: Name,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.job(&name).await?;
+    let given = request::optional_object(&headers, body).await?;
+    request::ensure_known(&given, &MEMBERS)?;
+    let fields: Map<String, Value> = given.into_iter().filter(|(_, value)| !value.is_null()).collect();
+    let change = json!({"suspended": true, "suspension": fields});
+    let stored = job::edit(&app, &name, &headers, |job| {
+        apply(&app, job, change.clone()).map_err(|errors| errors.into_iter().map(inner).collect())
+    })
+    .await?;
+    Ok(view::job(&app, &stored))
+}
+
+/// Looks at a job again, from its next tick on: what passed meanwhile is not fired.
+#[utoipa::path(
+    post, path = "/jobs/{id}/resume", tag = "jobs", operation_id = "resumeJob",
+    params(
+        ("id" = String, Path, description = "The job's name"),
+        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+    ),
+    responses((status = 200, description = "The job as it is now", body = JobView)),
+)]
+pub(super) async fn resume(
+    State(app): State<App>,
+    name: Name,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let stored =
+        job::edit(&app, &name, &headers, |job| apply(&app, job, json!({"suspended": false}))).await?;
+    Ok(view::job(&app, &stored))
+}
+
+fn apply(shared: &Shared, job: &StoredJob, change: Value) -> Result<Box<RawValue>, Vec<FieldError>> {
+    let now = shared.parts.clock.now();
+    prepare_update(&job.id, &document(job), change, &shared.context(Dialect::Written), now)
+        .map(|prepared| raw(&prepared.document))
+}
+
+/// Puts an error about the stored `suspension` where the body has it.
+fn inner(mut error: FieldError) -> FieldError {
+    if let Some(pointer) = error.pointer.strip_prefix("/suspension/") {
+        error.pointer = format!("/{pointer}");
+        error.key.remove(0);
+    }
+    error
+}

@@ -1,0 +1,69 @@
+//! Jobs as the API shows them: the document's own text, with what is known about the job put around it.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use ecs_scheduler_core::{StoredJob, Timestamp};
+
+use super::etag::Tag;
+use super::respond;
+use super::state::Shared;
+
+/// Writes a job without parsing its document: the text is copied between the braces.
+pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut Vec<u8>) {
+    let plan = shared.plan(job);
+    write_reference(job.id.as_str(), out);
+    let document = job.document.get().trim();
+    let fields =
+        document.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().trim();
+    if !fields.is_empty() {
+        out.push(b',');
+        out.extend_from_slice(fields.as_bytes());
+    }
+    if plan.lacks_count {
+        out.extend_from_slice(b",\"taskCount\":1");
+    }
+    if !plan.invalid.is_empty() {
+        out.extend_from_slice(b",\"invalid\":");
+        serde_json::to_writer(&mut *out, &plan.invalid).expect("pointers and messages are strings");
+    }
+    if let Some(moment) = job.progress.last_run {
+        out.extend_from_slice(format!(",\"lastRun\":\"{}\"", plan.print(moment)).as_bytes());
+        out.extend_from_slice(b",\"lastRunTasks\":");
+        serde_json::to_writer(&mut *out, &job.progress.last_run_tasks).expect("task names are strings");
+    }
+    if let Some(moment) = plan.next(now) {
+        out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", plan.print(moment)).as_bytes());
+    }
+    out.push(b'}');
+}
+
+/// Opens an object with the name of a job and the link to it. A name needs no escapes.
+fn write_reference(id: &str, out: &mut Vec<u8>) {
+    let link = format!(
+        "{{\"id\":\"{id}\",\"link\":{{\"rel\":\"item\",\"title\":\"Job for {id}\",\"href\":\"/jobs/{id}\"}}"
+    );
+    out.extend_from_slice(link.as_bytes());
+}
+
+/// Answers with a job.
+pub(super) fn job(shared: &Shared, job: &StoredJob) -> Response {
+    let body = body(shared, job);
+    let tag = Tag::of_job(job, &body);
+    respond::bytes(StatusCode::OK, body, &tag)
+}
+
+/// Answers with the name and link of a job that was just written, tagged as the job's representation is.
+pub(super) fn reference(shared: &Shared, status: StatusCode, job: &StoredJob) -> Response {
+    let mut body = Vec::with_capacity(128);
+    write_reference(job.id.as_str(), &mut body);
+    body.extend_from_slice(b"}\n");
+    let tag = Tag::of_job(job, &self::body(shared, job));
+    respond::bytes(status, body, &tag)
+}
+
+fn body(shared: &Shared, job: &StoredJob) -> Vec<u8> {
+    let mut body = Vec::with_capacity(job.document.get().len() + 256);
+    write(shared, job, shared.parts.clock.now(), &mut body);
+    body.push(b'\n');
+    body
+}

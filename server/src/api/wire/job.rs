@@ -1,0 +1,140 @@
+//! Jobs as clients see them. Their schema is a file of its own, because a document is kept as text and read by the
+//! core, which names every wrong field: there is no type here that could be derived from.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// The fields of a document, and the shapes inside them.
+const FIELDS: &str = include_str!("job.json");
+
+/// Stands in the OpenAPI document for a schema that [`schemas`] puts there.
+macro_rules! named_schema {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(in crate::api) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+named_schema!(
+    /// A job that a client writes.
+    JobDocument
+);
+named_schema!(
+    /// Fields of a job to change.
+    JobChange
+);
+named_schema!(
+    /// A job as it is shown.
+    JobView
+);
+named_schema!(
+    /// A schedule: an expression or several.
+    Schedule
+);
+
+/// A page of jobs.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: jobs are copied as text into the answer")]
+pub(in crate::api) struct JobPage {
+    jobs: Vec<JobView>,
+    /// A link to the page before.
+    #[schema(nullable = false)]
+    prev: Option<String>,
+    /// A link to the page behind.
+    #[schema(nullable = false)]
+    next: Option<String>,
+}
+
+/// A job's name and the link to it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the answer is written as text")]
+pub(in crate::api) struct Reference {
+    /// The job's name.
+    id: String,
+    link: Link,
+}
+
+/// A link to a resource.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(in crate::api) struct Link {
+    pub(in crate::api) rel: String,
+    pub(in crate::api) title: String,
+    pub(in crate::api) href: String,
+}
+
+/// The name of what was removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Removed {
+    pub(in crate::api) id: String,
+}
+
+/// Returns the schemas of jobs by name: the document, a change, the view, and the shapes inside them.
+pub(in crate::api) fn schemas(max_tasks: u32) -> Map<String, Value> {
+    let mut file: Map<String, Value> = serde_json::from_str(FIELDS).expect("the file is a JSON object");
+    let take = |file: &mut Map<String, Value>, name: &str| match file.remove(name) {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    let mut fields = take(&mut file, "fields");
+    for name in ["taskCount", "maxCount"] {
+        fields[name]["maximum"] = max_tasks.into();
+    }
+    let (name, read_only) = (take(&mut file, "name"), take(&mut file, "readOnly"));
+    let mut schemas = file;
+    let change: Map<String, Value> = fields
+        .iter()
+        .map(|(name, schema)| {
+            let removable = !matches!(name.as_str(), "taskDefinition");
+            let schema =
+                if removable { json!({"anyOf": [schema, {"type": "null"}]}) } else { schema.clone() };
+            (name.clone(), schema)
+        })
+        .chain(name.clone())
+        .chain(read_only.clone())
+        .collect();
+    let written: Map<String, Value> =
+        fields.clone().into_iter().chain(name.clone()).chain(read_only.clone()).collect();
+    let shown: Map<String, Value> = fields.into_iter().chain(name).chain(read_only).collect();
+    schemas.insert(
+        "JobDocument".to_owned(),
+        json!({
+            "type": "object",
+            "description": "A job that a client writes. Read-only fields are accepted and ignored.",
+            "properties": written,
+            "additionalProperties": false,
+            "anyOf": [{"required": ["taskDefinition"]}, {"required": ["id"]}],
+            "example": {"taskDefinition": "nightly-report", "schedule": "0 30 2", "timezone": "Europe/Berlin"},
+        }),
+    );
+    schemas.insert(
+        "JobChange".to_owned(),
+        json!({
+            "type": "object",
+            "description": "Fields of a job to change; null removes one. Read-only fields are accepted and ignored.",
+            "properties": change,
+            "additionalProperties": false,
+            "example": {"taskCount": 3, "maxCount": null},
+        }),
+    );
+    schemas.insert(
+        "JobView".to_owned(),
+        json!({
+            "type": "object",
+            "description": "A job: the document as it is stored, and what is known about it.",
+            "properties": shown,
+            "required": ["id", "link"],
+        }),
+    );
+    schemas
+}
