@@ -1,9 +1,1 @@
-#![doc = include_str!("../README.md")]
-
-mod combine;
-mod config;
-mod window;
-
-pub use combine::{All, Any, Sum};
-pub use config::{CombineConfig, WindowConfig};
-pub use window::Window;
+//! The composed triggers of ECS Scheduler: all, any, sum and window.

@@ -1,7 +1,1 @@
-#![doc = include_str!("../README.md")]
-
-mod config;
-mod trigger;
-
-pub use config::CronConfig;
-pub use trigger::Cron;
+//! The cron trigger of ECS Scheduler: brings its own ticks.

@@ -1,0 +1,94 @@
+//! A launcher whose tasks run from the moment they are asked for until a test ends them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ecs_scheduler_core::{
+    FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
+    Population, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, async_trait,
+};
+use parking_lot::Mutex;
+
+/// The family that no launch of can succeed.
+const UNKNOWN: &str = "no-such-task";
+
+/// Starts tasks at once and names them as ECS does.
+#[derive(Debug, Default)]
+pub(crate) struct InstantLauncher(Mutex<World>);
+
+#[derive(Debug, Default)]
+struct World {
+    reports: HashMap<LaunchToken, LaunchReport>,
+    tasks: Vec<(JobId, TaskState)>,
+}
+
+impl InstantLauncher {
+    /// Returns how many tasks were ever started.
+    pub(crate) fn started(&self) -> usize {
+        self.0.lock().tasks.len()
+    }
+}
+
+#[async_trait]
+impl Launcher for InstantLauncher {
+    fn limits(&self) -> LaunchLimits {
+        LaunchLimits {
+            per_call: std::num::NonZeroU32::new(10).unwrap(),
+            per_observation: 100,
+            observe_every: Duration::from_secs(5),
+            token_life: Duration::from_secs(3_000),
+        }
+    }
+
+    async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
+        let world = self.0.lock();
+        let live = world.tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
+        Ok(Population { tasks: live.map(|(_, task)| task.task_id.clone()).collect(), definition: None })
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        if request.definition == UNKNOWN {
+            return Err(LaunchError::new(
+                FaultKind::NotFound,
+                "task definition \"no-such-task\" does not exist",
+            ));
+        }
+        let mut world = self.0.lock();
+        if let Some(report) = world.reports.get(&request.token) {
+            return Ok(report.clone());
+        }
+        let mut report = LaunchReport::default();
+        for _ in 0..request.count.get() {
+            let number = world.tasks.len();
+            let name = |kind| format!("arn:aws:ecs:us-west-2:123456789012:{kind}/golden/{number:036x}");
+            let (task_id, host_id) = (TaskId::new(name("task")), Some(name("container-instance")));
+            let mut task = TaskState::pending(task_id.clone(), host_id.clone());
+            task.phase = TaskPhase::Running;
+            world.tasks.push((request.job.clone(), task));
+            report.started.push(StartedTask { task_id, host_id });
+        }
+        world.reports.insert(request.token.clone(), report.clone());
+        Ok(report)
+    }
+
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        let world = self.0.lock();
+        Ok(world
+            .tasks
+            .iter()
+            .map(|(_, task)| task)
+            .filter(|task| tasks.contains(&task.task_id))
+            .cloned()
+            .collect())
+    }
+
+    async fn stop(&self, id: &TaskId, reason: &str) -> Result<(), LaunchError> {
+        for (_, task) in &mut self.0.lock().tasks {
+            if task.task_id == *id {
+                task.phase = TaskPhase::Stopped;
+                task.reason = Some(reason.to_owned());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! The server's integration tests, in one binary: linking is what they cost.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod conformance;
+mod harness;
