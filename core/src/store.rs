@@ -333,7 +333,8 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// Fails with what is wrong and the remedy; `readyz` shows it.
     async fn check(&self) -> Result<(), StoreError>;
 
-    /// Removes finished history and expired registers, and returns how many rows went.
+    /// Removes finished history and expired registers, and returns how many rows went. A store may rely on decisions
+    /// having been observed in the order in which they were settled.
     ///
     /// # Errors
     ///

@@ -20,15 +20,18 @@ pub async fn pruning_removes_old_history_and_keeps_what_is_open(subject: &dyn Su
     for job in ["done", "busy", "idle", "gone"] {
         create(&*store, job).await;
     }
-    for tick in [1, 2, 100] {
+    let cancel = async |tick| {
         let firing = fire(&*store, "done", tick).await;
         advance(&*store, &firing, FiringState::Cancelled, &[]).await;
-    }
+    };
+    cancel(1).await;
     let open = fire(&*store, "busy", 1).await;
     record(&*store, "idle", vec![draft(Outcome::Idle, 1)]).await;
-    record(&*store, "idle", vec![draft(Outcome::Idle, 100)]).await;
     record(&*store, "gone", vec![draft(Outcome::Idle, 1)]).await;
     store.remove(&name("gone"), None).await.expect("it is removed");
+    cancel(2).await;
+    cancel(100).await;
+    record(&*store, "idle", vec![draft(Outcome::Idle, 100)]).await;
     assert_eq!(prune(&*store, 50, 1000).await, 3);
     assert_eq!(prune(&*store, 50, 1000).await, 0);
     assert_eq!(decisions(&*store, "done").await.len(), 1);

@@ -1,0 +1,78 @@
+//! Puts the write-ahead log back into the file, beside the writer, so that no caller waits for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ecs_scheduler_core::{FaultKind, StoreError};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::fault::fault;
+
+/// Pages of the log at which it is put back: 16 MiB.
+const PAGES: i32 = 4 * 1024;
+
+/// A thread that puts the log back when it is told that it has grown.
+#[derive(Debug)]
+pub(crate) struct Checkpointer {
+    bell: Option<Bell>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Tells the thread; a ring while it works counts for the time after.
+#[derive(Debug, Clone)]
+pub(crate) struct Bell(SyncSender<()>);
+
+impl Bell {
+    /// Tells how many pages the log has.
+    pub(crate) fn ring(&self, pages: i32) {
+        if pages >= PAGES {
+            // A full channel means that the thread will look anyway, a closed one that it has ended.
+            let _ = self.0.try_send(());
+        }
+    }
+}
+
+impl Checkpointer {
+    pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .and_then(|connection| connection.busy_timeout(Duration::from_secs(5)).map(|()| connection))
+            .map_err(|error| fault("open", path, error))?;
+        let (sender, rung) = sync_channel(1);
+        let of = path.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("sqlite-checkpoint".to_owned())
+            .spawn(move || put_back(&connection, &rung, &of))
+            .map_err(|error| {
+                StoreError::caused(
+                    FaultKind::Unavailable,
+                    format!("could not start a thread for {path:?}"),
+                    error,
+                )
+            })?;
+        Ok(Self { bell: Some(Bell(sender)), thread: Some(thread) })
+    }
+
+    pub(crate) fn bell(&self) -> Bell {
+        self.bell.clone().expect("the bell is there until the thread is stopped")
+    }
+
+    /// Ends the thread; every other bell must be gone.
+    pub(crate) fn stop(&mut self) {
+        self.bell = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that puts back the log panicked");
+        }
+    }
+}
+
+fn put_back(connection: &Connection, rung: &Receiver<()>, path: &PathBuf) {
+    while rung.recv().is_ok() {
+        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            tracing::warn!(%error, ?path, "could not put the log of the store back into it");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
+
+use ecs_scheduler_core::decide::{DecisionDraft, Step};
+use ecs_scheduler_core::{
+    DecisionId, DecisionRecord, Demand, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
+    Observation, Outcome, Progress, Revision, StoreError, StoredJob, TickSpan, Timestamp,
+};
+use rusqlite::Row;
+use rusqlite::types::Type;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// Writes a moment: 1677 to 2262.
+pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
+    i64::try_from(at.as_nanosecond()).map_err(|_| {
+        StoreError::fault(FaultKind::Config, format!("could not store {at}: it is not between 1678 and 2261"))
+    })
+}
+
+/// Writes a moment that may be absent.
+pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
+    at.map(nanos).transpose()
+}
+
+/// Writes a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))
+}
+
+fn bad(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
+fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    let nanos: i64 = row.get(column)?;
+    Timestamp::from_nanosecond(nanos.into()).map_err(|error| bad(column, error))
+}
+
+fn maybe_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    match row.get::<_, Option<i64>>(column)? {
+        None => Ok(None),
+        Some(_) => moment(row, column).map(Some),
+    }
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    row.get_ref(column)?.as_str().map_err(|error| bad(column, error))
+}
+
+fn maybe_text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    row.get_ref(column)?.as_str_or_null().map_err(|error| bad(column, error))
+}
+
+fn job_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
+    JobId::new(text(row, column)?).map_err(|error| bad(column, error))
+}
+
+fn uid(row: &Row<'_>, column: usize) -> rusqlite::Result<JobUid> {
+    let bytes: [u8; 16] = row.get(column)?;
+    Ok(JobUid::from_uuid(Uuid::from_bytes(bytes)))
+}
+
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get(column)
+}
+
+/// The columns of [`mark`].
+pub(crate) const MARK: &str = "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.folds, m.settled, \
+     m.last_firing, m.last_fired, m.last_run, m.last_run_tasks";
+
+/// What is known of a job beside its document.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) no: i64,
+    pub(crate) uid: JobUid,
+    pub(crate) revision: Revision,
+    pub(crate) created: Timestamp,
+    pub(crate) changed: Timestamp,
+    /// The newest decision under the job's name; 0 when there is none.
+    pub(crate) head: u64,
+    /// The outcome of that decision, if the next one may fold into it.
+    pub(crate) folds: Option<Outcome>,
+    pub(crate) progress: Progress,
+}
+
+impl Mark {
+    pub(crate) fn with(&self, id: JobId, document: Box<RawValue>) -> StoredJob {
+        StoredJob {
+            id,
+            uid: self.uid,
+            revision: self.revision,
+            document,
+            created: self.created,
+            changed: self.changed,
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+/// Reads the columns of [`MARK`].
+pub(crate) fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
+    let last_run_tasks: Vec<LastRunTask> = match maybe_text(row, 11)? {
+        None => Vec::new(),
+        Some(tasks) => serde_json::from_str(tasks).map_err(|error| bad(11, error))?,
+    };
+    Ok(Mark {
+        no: row.get(0)?,
+        uid: uid(row, 1)?,
+        revision: Revision(number(row, 2)?),
+        created: moment(row, 3)?,
+        changed: moment(row, 4)?,
+        head: number(row, 5)?,
+        folds: maybe_text(row, 6)?
+            .map(|outcome| outcome.parse().map_err(|error: String| bad(6, error)))
+            .transpose()?,
+        progress: Progress {
+            settled: maybe_moment(row, 7)?,
+            last_firing: maybe_text(row, 8)?.map(FiringId::from_text),
+            last_fired: maybe_moment(row, 9)?,
+            last_run: maybe_moment(row, 10)?,
+            last_run_tasks,
+        },
+    })
+}
+
+/// Reads a job: the columns of [`MARK`], then `id` and `data`.
+pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
+    let mark = mark(row)?;
+    let id = job_id(row, 12)?;
+    let document: Box<RawValue> = serde_json::from_str(text(row, 13)?).map_err(|error| bad(13, error))?;
+    Ok(StoredJob {
+        id,
+        uid: mark.uid,
+        revision: mark.revision,
+        document,
+        created: mark.created,
+        changed: mark.changed,
+        progress: mark.progress,
+    })
+}
+
+/// The part of a decision that is only ever read back whole.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LedgerRef<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    demand: Option<Demand>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    busy: Option<u32>,
+    launch: u32,
+    explanation: &'a str,
+    #[serde(skip_serializing_if = "<[Step]>::is_empty")]
+    steps: &'a [Step],
+    #[serde(skip_serializing_if = "<[Observation]>::is_empty")]
+    observations: &'a [Observation],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ledger {
+    #[serde(default)]
+    demand: Option<Demand>,
+    #[serde(default)]
+    busy: Option<u32>,
+    launch: u32,
+    explanation: String,
+    #[serde(default)]
+    steps: Vec<Step>,
+    #[serde(default)]
+    observations: Vec<Observation>,
+}
+
+/// Writes the `ledger` column.
+pub(crate) fn ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
+    json(&LedgerRef {
+        demand: draft.demand,
+        busy: draft.busy,
+        launch: draft.launch,
+        explanation: &draft.explanation,
+        steps: &draft.steps,
+        observations: &draft.observations,
+    })
+}
+
+/// The columns of [`decision`].
+pub(crate) const DECISION: &str =
+    "seq, job, uid, outcome, observed, first, last, count, ledger, firing, prev";
+
+/// Reads the columns of [`DECISION`].
+pub(crate) fn decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
+    let ledger: Ledger = serde_json::from_str(text(row, 8)?).map_err(|error| bad(8, error))?;
+    Ok(DecisionRecord {
+        id: DecisionId(number(row, 0)?),
+        job: job_id(row, 1)?,
+        uid: uid(row, 2)?,
+        draft: DecisionDraft {
+            span: TickSpan { first: moment(row, 5)?, last: moment(row, 6)?, count: number(row, 7)? },
+            observed: moment(row, 4)?,
+            outcome: text(row, 3)?.parse().map_err(|error: String| bad(3, error))?,
+            demand: ledger.demand,
+            busy: ledger.busy,
+            launch: ledger.launch,
+            explanation: ledger.explanation,
+            steps: ledger.steps,
+            observations: ledger.observations,
+        },
+        firing: maybe_text(row, 9)?.map(FiringId::from_text),
+    })
+}
+
+/// Reads a firing: `seq`, then `body`.
+pub(crate) fn firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
+    firing_at(row, 0, 1)
+}
+
+/// Reads a firing whose `seq` and `body` are in these columns.
+pub(crate) fn firing_at(row: &Row<'_>, seq: usize, body: usize) -> rusqlite::Result<Firing> {
+    let firing: Firing = serde_json::from_str(text(row, body)?).map_err(|error| bad(body, error))?;
+    Ok(Firing { decision: DecisionId(number(row, seq)?), ..firing })
+}
+
+/// Reads the `state` column.
+pub(crate) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<FiringState> {
+    let name = text(row, column)?;
+    let known = FiringState::ALL.into_iter().find(|state| state.as_str() == name);
+    known.ok_or_else(|| bad(column, format!("unknown state {name:?} of a firing")))
+}

@@ -1,0 +1,80 @@
+//! Connections that only read, each used by one blocking call at a time.
+
+mod jobs;
+mod journal;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::{FaultKind, StoreError};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::fault::{closed, fault};
+
+/// A fixed number of reading connections.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+    path: PathBuf,
+}
+
+impl Readers {
+    /// Opens as many connections to a file that is open for writing already.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be opened.
+    pub(crate) fn open(path: &Path, count: usize) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.set_prepared_statement_cache_capacity(32);
+            Ok(connection)
+        };
+        let idle: Vec<Connection> = (0..count)
+            .map(|_| open())
+            .collect::<Result<_, _>>()
+            .map_err(|error| fault("open", path, error))?;
+        let permits = Arc::new(Semaphore::new(count));
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), permits, path: path.to_owned() })
+    }
+
+    /// Runs `read` on a thread that may block, in one transaction: it sees one state of the file.
+    pub(crate) async fn call<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed(&self.path))?;
+        let idle = Arc::clone(&self.idle);
+        let reading = tokio::task::spawn_blocking(move || {
+            let Some(connection) = idle.lock().pop() else { return Ok(None) };
+            let result = connection.unchecked_transaction().and_then(|_| read(&connection));
+            if !permit.semaphore().is_closed() {
+                idle.lock().push(connection);
+            }
+            drop(permit);
+            result.map(Some)
+        });
+        match reading.await {
+            Ok(Ok(Some(value))) => Ok(value),
+            Ok(Ok(None)) => Err(closed(&self.path)),
+            Ok(Err(error)) => Err(fault("read from", &self.path, error)),
+            Err(panicked) => {
+                let message = format!("a reader of the store {:?} panicked", self.path);
+                Err(StoreError::caused(FaultKind::Bug, message, panicked))
+            }
+        }
+    }
+
+    /// Closes the connections; later calls fail.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+        self.idle.lock().clear();
+    }
+}

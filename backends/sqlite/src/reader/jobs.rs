@@ -1,0 +1,57 @@
+//! Reading jobs and registers.
+
+use ecs_scheduler_core::{JobId, Register, StoreError, StoredJob};
+use rusqlite::{OptionalExtension, params};
+
+use super::Readers;
+use crate::codec::{self, MARK};
+
+impl Readers {
+    /// Reads those of the named jobs that exist, in the order of the names.
+    pub(crate) async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<StoredJob>, StoreError> {
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {MARK}, j.id, j.data FROM jobs j JOIN marks m ON m.no = j.rowid \
+                 WHERE j.id = ?1 AND m.broken = 0 AND m.changed IS NOT NULL"
+            ))?;
+            let mut jobs = Vec::with_capacity(ids.len());
+            for id in &ids {
+                jobs.extend(statement.query_row([id.as_str()], codec::job).optional()?);
+            }
+            Ok(jobs)
+        })
+        .await
+    }
+
+    /// Reads a page of the list from the job with this rowid, or from the first one behind it.
+    pub(crate) async fn page(&self, from: i64, limit: usize) -> Result<Vec<StoredJob>, StoreError> {
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {MARK}, j.id, j.data FROM marks m CROSS JOIN jobs j ON j.rowid = m.no \
+                 WHERE m.no >= ?1 AND m.broken = 0 AND m.changed IS NOT NULL ORDER BY m.no LIMIT ?2"
+            ))?;
+            statement.query_map(params![from, limit], codec::job)?.collect()
+        })
+        .await
+    }
+
+    /// Reads the rowid of a job.
+    pub(crate) async fn place(&self, id: JobId) -> Result<Option<i64>, StoreError> {
+        self.call(move |connection| {
+            let sql =
+                "SELECT m.no FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0";
+            connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    /// Reads a register.
+    pub(crate) async fn register(&self, name: String) -> Result<Option<Register>, StoreError> {
+        self.call(move |connection| {
+            let sql = "SELECT value, version FROM registers WHERE name = ?1";
+            let read = |row: &rusqlite::Row<'_>| Ok(Register { value: row.get(0)?, version: row.get(1)? });
+            connection.prepare_cached(sql)?.query_row([name], read).optional()
+        })
+        .await
+    }
+}

@@ -1,0 +1,213 @@
+//! Reading the journal. A job's own history is a chain: each row names the one before it.
+
+use ecs_scheduler_core::{
+    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, Outcome, StoreError,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Readers;
+use crate::codec::{self, DECISION};
+
+/// Decisions that may be pruned.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    /// Their ids, ascending.
+    pub(crate) seqs: Vec<u64>,
+    /// Whether older ones than asked for are left.
+    pub(crate) more: bool,
+}
+
+impl Readers {
+    /// Reads decisions, newest first.
+    pub(crate) async fn decisions(&self, query: DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
+        self.call(move |connection| {
+            let before = query.before.map_or(i64::MAX, |id| i64::try_from(id.0).unwrap_or(i64::MAX));
+            match (&query.job, query.outcome) {
+                (Some(job), outcome) => chain(connection, job, before, query.limit.get(), |row| {
+                    let wanted = outcome.is_none_or(|outcome| is(row, 3, outcome.as_str()));
+                    if wanted { codec::decision(row).map(Some) } else { Ok(None) }
+                }),
+                (None, Some(outcome)) => decisions_of_outcome(connection, outcome, before, query.limit.get()),
+                (None, None) => {
+                    let sql =
+                        format!("SELECT {DECISION} FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2");
+                    let mut statement = connection.prepare_cached(&sql)?;
+                    statement.query_map(params![before, query.limit.get()], codec::decision)?.collect()
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads firings, newest first.
+    pub(crate) async fn firings(&self, query: FiringQuery) -> Result<Vec<Firing>, StoreError> {
+        self.call(move |connection| {
+            let before = match &query.before {
+                None => Some(i64::MAX),
+                Some(id) => {
+                    let sql = "SELECT seq FROM journal WHERE firing = ?1";
+                    connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?
+                }
+            };
+            let Some(before) = before else { return Ok(Vec::new()) };
+            match (&query.id, &query.job, query.state) {
+                (Some(_), ..) => firing_of_name(connection, &query, before),
+                (None, Some(job), state) => chain(connection, job, before, query.limit.get(), |row| {
+                    let wanted = state.map_or(row.get_ref(12)? != rusqlite::types::ValueRef::Null, |state| {
+                        is(row, 12, state.as_str())
+                    });
+                    if wanted { firing_of_chain(row).map(Some) } else { Ok(None) }
+                }),
+                (None, None, Some(state)) => {
+                    firings_of_states(connection, &[state], before, query.limit.get())
+                }
+                (None, None, None) => {
+                    firings_of_states(connection, &FiringState::ALL, before, query.limit.get())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads every open firing, oldest first.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+        self.call(|connection| {
+            let open: Vec<FiringState> =
+                FiringState::ALL.into_iter().filter(|state| state.is_open()).collect();
+            let mut firings = firings_of_states(connection, &open, i64::MAX, usize::MAX >> 1)?;
+            firings.reverse();
+            Ok(firings)
+        })
+        .await
+    }
+
+    /// Looks for decisions behind `cursor` that were last observed before a moment.
+    ///
+    /// A row that was born after that moment ends the search: those behind it were born later still.
+    pub(crate) async fn candidates(
+        &self,
+        cursor: u64,
+        before: i64,
+        limit: usize,
+    ) -> Result<Candidates, StoreError> {
+        self.call(move |connection| {
+            let sql = "SELECT seq, observed, born, state FROM journal WHERE seq > ?1 ORDER BY seq";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([cursor])?;
+            let mut seqs = Vec::new();
+            while let Some(row) = rows.next()? {
+                if row.get::<_, i64>(2)? >= before {
+                    break;
+                }
+                if seqs.len() == limit {
+                    return Ok(Candidates { seqs, more: true });
+                }
+                let open = FiringState::ALL.iter().any(|state| state.is_open() && is(row, 3, state.as_str()));
+                if row.get::<_, i64>(1)? < before && !open {
+                    seqs.push(row.get(0)?);
+                }
+            }
+            Ok(Candidates { seqs, more: false })
+        })
+        .await
+    }
+}
+
+fn is(row: &Row<'_>, column: usize, text: &str) -> bool {
+    row.get_ref(column).is_ok_and(|value| value.as_str() == Ok(text))
+}
+
+/// Walks a job's rows, newest first, from behind `before`, and collects what `pick` makes of them.
+fn chain<T>(
+    connection: &Connection,
+    job: &JobId,
+    before: i64,
+    limit: usize,
+    pick: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut next = start(connection, job, before)?;
+    let sql = format!("SELECT {DECISION}, body, state FROM journal WHERE seq = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut picked = Vec::new();
+    while next > 0 && picked.len() < limit {
+        let step = statement.query_row([next], |row| {
+            let seq: i64 = row.get(0)?;
+            let one = if seq < before { pick(row)? } else { None };
+            Ok((row.get(10)?, one))
+        });
+        // A row that is missing was pruned, and all behind it.
+        let Some((prev, one)) = step.optional()? else { break };
+        picked.extend(one);
+        next = prev;
+    }
+    Ok(picked)
+}
+
+/// Finds the row at which a walk begins: the one before `before` when that is a row of the job, else the newest.
+fn start(connection: &Connection, job: &JobId, before: i64) -> rusqlite::Result<i64> {
+    let sql = "SELECT prev FROM journal WHERE seq = ?1 AND job = ?2";
+    let behind = connection.prepare_cached(sql)?.query_row(params![before, job.as_str()], |row| row.get(0));
+    if let Some(behind) = behind.optional()? {
+        return Ok(behind);
+    }
+    let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 \
+         UNION ALL SELECT head FROM departed WHERE id = ?1";
+    let head = connection.prepare_cached(sql)?.query_row([job.as_str()], |row| row.get(0)).optional()?;
+    Ok(head.unwrap_or(0))
+}
+
+fn decisions_of_outcome(
+    connection: &Connection,
+    outcome: Outcome,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<DecisionRecord>> {
+    let sql = format!(
+        "SELECT {DECISION} FROM journal INDEXED BY journal_outcome WHERE outcome = ?1 AND seq < ?2 \
+         ORDER BY seq DESC LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params![outcome.as_str(), before, limit], codec::decision)?.collect()
+}
+
+fn firing_of_name(
+    connection: &Connection,
+    query: &FiringQuery,
+    before: i64,
+) -> rusqlite::Result<Vec<Firing>> {
+    let sql = "SELECT seq, body FROM journal WHERE firing = ?1 AND seq < ?2 AND job = coalesce(?3, job) \
+         AND state = coalesce(?4, state)";
+    let id = query.id.as_ref().map(|id| id.as_str());
+    let job = query.job.as_ref().map(JobId::as_str);
+    let values = params![id, before, job, query.state.map(FiringState::as_str)];
+    connection.prepare_cached(sql)?.query_map(values, codec::firing)?.collect()
+}
+
+fn firing_of_chain(row: &Row<'_>) -> rusqlite::Result<Firing> {
+    codec::firing_at(row, 0, 11)
+}
+
+/// Merges the newest firings of each state: the index by state has them in the order of their decisions.
+fn firings_of_states(
+    connection: &Connection,
+    states: &[FiringState],
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Firing>> {
+    let of_each: Vec<String> = states
+        .iter()
+        .map(|state| {
+            let state = state.as_str();
+            format!(
+                "SELECT * FROM (SELECT seq FROM journal INDEXED BY journal_state WHERE state = '{state}' \
+                 AND seq < ?1 ORDER BY seq DESC LIMIT ?2)"
+            )
+        })
+        .collect();
+    let sql = format!(
+        "SELECT seq, body FROM journal WHERE seq IN (SELECT seq FROM ({}) ORDER BY seq DESC LIMIT ?2) \
+         ORDER BY seq DESC",
+        of_each.join(" UNION ALL ")
+    );
+    connection.prepare_cached(&sql)?.query_map(params![before, limit], codec::firing)?.collect()
+}

@@ -1,0 +1,188 @@
+//! The one thread that writes.
+//!
+//! SQLite allows one writer, and a durable commit costs a wait for the disk. So every writing call becomes a command in
+//! a bounded queue; the thread takes all that wait, runs them in one transaction, commits once and answers all. A
+//! command that is refused (a name that is taken, another revision) has written nothing. When SQLite itself fails, the
+//! transaction is rolled back and each command is run again in one of its own, so that one cannot fail the others.
+
+mod desk;
+mod firings;
+mod jobs;
+mod settle;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ecs_scheduler_core::{FaultKind, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::fault::{Failure, closed};
+use crate::shelf::Shelf;
+
+pub(crate) use desk::{Counters, Desk};
+
+/// How many commands wait at most; callers wait for a place.
+const QUEUE: usize = 512;
+
+/// Something to be written, and someone who waits for the answer.
+trait Command: Send {
+    /// Runs it within the open transaction; once more, when that was rolled back.
+    fn run(&mut self, desk: &mut Desk) -> Result<(), Failure>;
+    /// Tells the caller what became of it.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Call<T, F> {
+    work: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F: FnMut(&mut Desk) -> Result<T, Failure> + Send> Command for Call<T, F> {
+    fn run(&mut self, desk: &mut Desk) -> Result<(), Failure> {
+        self.result = Some((self.work)(desk)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, reply, .. } = *self;
+        let answer = committed.map(|()| result.expect("a command that was committed has a result"));
+        // A caller that no longer waits does not need the answer.
+        drop(reply.send(answer));
+    }
+}
+
+/// The callers' end of the queue.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Box<dyn Command>>,
+    closing: Arc<AtomicBool>,
+    path: PathBuf,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the system refuses another thread.
+    pub(crate) fn start(desk: Desk, shelf: Arc<Shelf>, path: PathBuf) -> Result<Self, StoreError> {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let closing = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&closing);
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || serve(desk, &shelf, waiting, &stop))
+            .map_err(|error| {
+                StoreError::caused(
+                    FaultKind::Unavailable,
+                    format!("could not start the writer of {path:?}"),
+                    error,
+                )
+            })?;
+        Ok(Self { queue, closing, path, thread: Some(thread) })
+    }
+
+    /// Has `work` run by the thread, and waits until what it wrote is durable.
+    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call = Call { work, result: None, reply };
+        self.queue.send(Box::new(call)).await.map_err(|_| closed(&self.path))?;
+        answer.await.map_err(|_| closed(&self.path))?
+    }
+
+    /// Has the thread write what waits, put the log back into the file, and end.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        let closing = Arc::clone(&self.closing);
+        let stop = move |_: &mut Desk| {
+            closing.store(true, Ordering::Release);
+            Ok(())
+        };
+        self.call(stop).await?;
+        self.queue.closed().await;
+        Ok(())
+    }
+
+    /// Tells whether [`Self::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // With its last sender gone the queue ends, and the thread with it. It is waited for, so that whoever opens the
+        // file next finds it unlocked.
+        let (nowhere, _) = mpsc::channel(1);
+        self.queue = nowhere;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(path = ?self.path, "the writer of the store panicked");
+        }
+    }
+}
+
+fn serve(mut desk: Desk, shelf: &Shelf, mut waiting: mpsc::Receiver<Box<dyn Command>>, closing: &AtomicBool) {
+    let mut batch = Vec::with_capacity(QUEUE);
+    while let Some(first) = waiting.blocking_recv() {
+        batch.push(first);
+        while batch.len() < QUEUE
+            && let Ok(next) = waiting.try_recv()
+        {
+            batch.push(next);
+        }
+        write(&mut desk, shelf, &mut batch);
+        if closing.load(Ordering::Acquire) {
+            break;
+        }
+    }
+    desk.finish();
+    // Dropped after the file: callers that wait for the queue's end may open it at once.
+    drop(desk);
+    drop(waiting);
+}
+
+/// Writes a batch in one transaction, or, when that fails, each command in one of its own.
+fn write(desk: &mut Desk, shelf: &Shelf, batch: &mut Vec<Box<dyn Command>>) {
+    let failure = match transact(desk, batch) {
+        Ok(refusals) => {
+            shelf.publish(desk.take_changes());
+            for (command, refusal) in batch.drain(..).zip(refusals) {
+                command.answer(refusal.map_or(Ok(()), Err));
+            }
+            return;
+        }
+        Err(failure) => failure,
+    };
+    desk.roll_back();
+    if batch.len() > 1 {
+        for command in batch.drain(..) {
+            write(desk, shelf, &mut vec![command]);
+        }
+    } else if let Some(command) = batch.pop() {
+        command.answer(Err(failure.into_store_error("write to", desk.path())));
+    }
+}
+
+/// Runs a batch in one transaction; the answer holds the error of each command that was refused.
+fn transact(desk: &mut Desk, batch: &mut [Box<dyn Command>]) -> Result<Vec<Option<StoreError>>, Failure> {
+    let mut refusals = Vec::with_capacity(batch.len());
+    desk.begin()?;
+    for command in batch {
+        refusals.push(match command.run(desk) {
+            Ok(()) => None,
+            Err(Failure::Refused(error)) => Some(error),
+            Err(failure) => return Err(failure),
+        });
+    }
+    desk.commit()?;
+    Ok(refusals)
+}

@@ -1,0 +1,48 @@
+//! Moving firings.
+
+use ecs_scheduler_core::{Advance, StoreError};
+use rusqlite::{OptionalExtension, params};
+
+use super::desk::{Desk, find};
+use crate::codec::{self, json, maybe_nanos};
+use crate::fault::Failure;
+use crate::shelf::Change;
+
+impl Desk {
+    pub(crate) fn advance(&mut self, advance: &Advance) -> Result<(), Failure> {
+        let firing = &advance.to;
+        let sql = "SELECT seq, state, tasks FROM journal WHERE firing = ?1";
+        let stored = self.connection.prepare_cached(sql)?.query_row([firing.id.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, codec::state(row, 1)?, row.get::<_, usize>(2)?))
+        });
+        let Some((seq, state, tasks)) = stored.optional()? else {
+            return Err(Failure::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
+        };
+        advance.check(state).map_err(Failure::Refused)?;
+        let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4 WHERE seq = ?1";
+        let values = params![seq, firing.state.as_str(), firing.tasks.len(), json(firing)?];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        if let Some(outcome) = advance.outcome {
+            let sql = "UPDATE journal SET outcome = ?2 WHERE seq = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![seq, outcome.as_str()])?;
+        }
+        if firing.tasks.len() > tasks { self.note_run(advance) } else { Ok(()) }
+    }
+
+    /// Notes the tasks that a firing has started with its job, if that is still the same.
+    fn note_run(&mut self, advance: &Advance) -> Result<(), Failure> {
+        let firing = &advance.to;
+        let mark = find(&self.connection, &mut self.marks, &firing.job)?;
+        let Some(mark) = mark.filter(|mark| mark.uid == firing.uid) else { return Ok(()) };
+        mark.progress.note_run(firing);
+        let sql = "UPDATE marks SET last_run = ?2, last_run_tasks = ?3 WHERE no = ?1";
+        let tasks = json(&mark.progress.last_run_tasks)?;
+        self.connection.prepare_cached(sql)?.execute(params![
+            mark.no,
+            maybe_nanos(mark.progress.last_run)?,
+            tasks
+        ])?;
+        self.changes.push(Change::Progressed(firing.job.clone(), Some(mark.progress.clone())));
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The SQLite store against the suites that every store runs.
+
+use crate::help::Place;
+
+mod behaviour {
+    use super::Place;
+
+    ecs_scheduler_core::store_suite!(Place::new());
+}
+
+mod durability {
+    use super::Place;
+
+    ecs_scheduler_core::store_durability_suite!(Place::new());
+}

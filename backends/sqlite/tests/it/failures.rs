@@ -1,0 +1,102 @@
+//! A store that is full: nothing is half-written, others are not harmed, and it goes on when there is room.
+
+use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
+use ecs_scheduler_core::decide::DecisionDraft;
+use ecs_scheduler_core::{
+    DecisionId, DecisionQuery, FaultKind, JobStore, Journal, ListFrom, Outcome, Registers, Settled,
+    Settlement, Store, StoreError, StoredJob, TickSpan, Timestamp,
+};
+
+use crate::help::{Place, name, new_job};
+
+async fn small(place: &Place) -> SqliteStore {
+    place.try_open(SqliteOptions { max_bytes: Some(512 * 1024), ..SqliteOptions::default() }).await.unwrap()
+}
+
+fn assert_full<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    let error = result.expect_err("the store is full");
+    assert!(matches!(&error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(message.contains("jobs.db") && message.contains("make room"), "{message}");
+}
+
+fn large() -> String {
+    format!("{{\"text\": \"{}\"}}", "x".repeat(20_000))
+}
+
+/// Creates jobs until there is no room; returns how many there are.
+async fn fill(store: &SqliteStore) -> usize {
+    for number in 0.. {
+        let result = store.create(new_job(&format!("job-{number}"), &large())).await;
+        if result.is_err() {
+            assert_full(result);
+            return number;
+        }
+    }
+    unreachable!("the store fills up")
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
+    let place = Place::new();
+    let store = small(&place).await;
+    store.check().await.unwrap();
+    let full = fill(&store).await;
+    assert!(full > 5, "some fitted: {full}");
+    let list = store.list(ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
+    assert_eq!((list.jobs.len(), list.total), (full, full as u64));
+    let missing = name(&format!("job-{full}"));
+    assert!(store.get(std::slice::from_ref(&missing)).await.unwrap().is_empty());
+    assert_full(store.check().await);
+    for number in 0..3 {
+        store.remove(&name(&format!("job-{number}")), None).await.unwrap();
+    }
+    store.check().await.unwrap();
+    store.create(new_job("again", &large())).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let list = place.store().await.list(ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
+    assert_eq!(list.total, full as u64 - 3 + 1);
+    assert_eq!(list.jobs.last().unwrap().id, name("again"));
+}
+
+fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
+    let at = Timestamp::from_second(tick).unwrap();
+    let draft = DecisionDraft {
+        span: TickSpan { first: at, last: at, count: 1 },
+        observed: at,
+        outcome: Outcome::Launched,
+        demand: None,
+        busy: None,
+        launch: 0,
+        explanation,
+        steps: Vec::new(),
+        observations: Vec::new(),
+    };
+    let (job, uid, expected) = (job.id.clone(), job.uid, job.progress.settled);
+    Settlement { job, uid, expected, settled: Some(at), records: vec![draft], firing: None }
+}
+
+#[tokio::test]
+async fn a_batch_that_does_not_fit_writes_nothing_and_harms_no_other_command() {
+    let place = Place::new();
+    let store = small(&place).await;
+    let mut batch = Vec::new();
+    for number in 0..100 {
+        let job = store.create(new_job(&format!("job-{number}"), "{}")).await.unwrap();
+        batch.push(settlement(&job, 5, "x".repeat(10_000)));
+    }
+    let (settled, written) =
+        tokio::join!(store.settle(batch.clone()), store.write("brake", "on", None, None));
+    assert_full(settled);
+    assert_eq!(written.unwrap(), 1);
+    let query = DecisionQuery { job: None, outcome: None, before: None, limit: 10.try_into().unwrap() };
+    assert!(store.decisions(&query).await.unwrap().is_empty());
+    let jobs = store.list(ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap().jobs;
+    assert!(jobs.iter().all(|job| job.progress.settled.is_none()));
+    let cached = store.get(&[name("job-0")]).await.unwrap();
+    assert_eq!(cached[0].progress.settled, None);
+    let settled = store.settle(batch[..10].to_vec()).await.unwrap();
+    let first = Settled::Recorded(vec![DecisionId(1)]);
+    assert_eq!(settled[0], first, "no number was used up");
+}

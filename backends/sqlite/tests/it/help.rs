@@ -1,0 +1,73 @@
+//! A folder of its own for each test, and small jobs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
+use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
+use serde_json::value::RawValue;
+use tempfile::TempDir;
+
+/// A folder with one store's file in it.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder is made") }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("jobs.db")
+    }
+
+    pub(crate) async fn try_open(&self, options: SqliteOptions) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open(self.path(), options).await
+    }
+
+    pub(crate) async fn store(&self) -> SqliteStore {
+        self.try_open(SqliteOptions::default()).await.expect("the store opens")
+    }
+
+    /// Opens the file beside the store, as another program would.
+    pub(crate) fn connection(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path()).expect("the file opens")
+    }
+
+    /// Asserts that the file is refused; returns the message.
+    pub(crate) async fn refusal(&self) -> String {
+        let error = self.try_open(SqliteOptions::default()).await.expect_err("the file is refused");
+        assert!(matches!(error, StoreError::Fault { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(message.contains("jobs.db"), "the file is named: {message}");
+        message
+    }
+}
+
+#[async_trait]
+impl Subject for Place {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.store().await)
+    }
+}
+
+/// A clock that stands.
+#[derive(Debug)]
+pub(crate) struct Stopped(pub(crate) Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+pub(crate) fn name(id: &str) -> JobId {
+    JobId::new(id).expect("the name is sound")
+}
+
+pub(crate) fn new_job(id: &str, document: &str) -> NewJob {
+    let document = RawValue::from_string(document.to_owned()).expect("it is JSON");
+    NewJob { id: name(id), uid: JobUid::random(), document, at: Timestamp::UNIX_EPOCH }
+}
