@@ -124,6 +124,7 @@ pub struct Job {
     pub policy: Policy,
     /// Not looked at, when there is one.
     pub suspension: Option<Suspension>,
+    ticks: Option<Schedule>,
 }
 
 /// Why and for how long a job is not looked at.
@@ -142,10 +143,11 @@ pub struct Suspension {
 }
 
 impl Job {
-    /// Returns the ticks of the job: its own schedule's, else those that its trigger brings.
+    /// Returns the ticks of the job: its own schedule's, else those that its trigger brings; not before its
+    /// `scheduleStart` and not after its `scheduleEnd`.
     #[must_use]
     pub fn ticks(&self) -> Option<&Schedule> {
-        self.schedule.as_ref().or_else(|| self.trigger.as_ref().and_then(|trigger| trigger.schedule()))
+        self.ticks.as_ref()
     }
 
     /// Tells whether the job is suspended at this moment.

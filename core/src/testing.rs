@@ -10,6 +10,7 @@ pub mod launcher_suite;
 mod rng;
 mod sim;
 pub mod store_suite;
+pub mod trigger_suite;
 
 pub use chaos_store::{ChaosStore, StoreFaults};
 pub use clock::SimClock;

@@ -116,7 +116,9 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         return Err(reader.errors);
     }
     let (schedule, timezone) = (when.schedule, when.timezone);
-    Ok(Job { id: id.clone(), task, schedule, timezone, scaling, trigger, policy, suspension })
+    let brought = || trigger.as_ref()?.schedule().map(|schedule| schedule.within(when.start, when.end));
+    let ticks = schedule.clone().or_else(brought);
+    Ok(Job { id: id.clone(), task, schedule, timezone, scaling, trigger, policy, suspension, ticks })
 }
 
 /// What became of the `trigger` field.

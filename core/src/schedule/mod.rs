@@ -35,6 +35,7 @@ mod rate;
 mod spec;
 mod spread;
 mod times;
+mod union;
 mod walk;
 mod years;
 mod zone;
@@ -79,6 +80,8 @@ struct Parsed {
     start: Option<Timestamp>,
     end: Option<Timestamp>,
     dialect: Dialect,
+    /// What else is in a [union](Schedule::union): schedules in other zones or with other bounds, none of them a union.
+    beside: Box<[Schedule]>,
 }
 
 impl Schedule {
@@ -95,27 +98,25 @@ impl Schedule {
 
     /// Returns the first tick strictly later than an instant, within the start and end of the schedule.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        let (first, last) = self.0.bounds();
-        let after = floor(after).max(first - 1);
-        if after >= last {
-            return None;
-        }
-        let tick = self.0.entries.iter().filter_map(|entry| entry.next(&self.0.zone, after)).min()?;
-        (tick <= last).then(|| zone::at(tick))
+        let beside = self.0.beside.iter().filter_map(|schedule| schedule.next_after(after));
+        beside.chain(self.0.next_after(after)).min()
     }
 
     /// Returns the newest tick in (`after`, `until`], at a cost that does not depend on the number of ticks between.
     pub fn last_in(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        let (first, last) = self.range(after, until)?;
-        let tick = self.0.entries.iter().filter_map(|entry| entry.previous(&self.0.zone, last)).max()?;
-        (tick >= first).then(|| zone::at(tick))
+        let beside = self.0.beside.iter().filter_map(|schedule| schedule.last_in(after, until));
+        beside.chain(self.0.last_in(after, until)).max()
     }
 
     /// Returns the number of ticks in (`after`, `until`], at a cost of some nanoseconds a month.
     ///
-    /// Where `rate(…)` or `at(…)` stands beside other expressions, its ticks are visited one by one.
+    /// Where `rate(…)` or `at(…)` stands beside other expressions, its ticks are visited one by one; so are those of a
+    /// [union](Schedule::union) over several zones.
     pub fn count_in(&self, after: Timestamp, until: Timestamp) -> u64 {
-        let Some((first, last)) = self.range(after, until) else { return 0 };
+        if !self.0.beside.is_empty() {
+            return self.upcoming(after).take_while(|tick| *tick <= until).map(|_| 1).sum();
+        }
+        let Some((first, last)) = self.0.range(after, until) else { return 0 };
         count::ticks(&self.0.entries, &self.0.zone, first, last)
     }
 
@@ -167,12 +168,16 @@ impl Schedule {
         if let Some(end) = end {
             words.push_str(&format!(", not after {end}"));
         }
+        for schedule in &self.0.beside {
+            words.push_str(&format!("; {}", schedule.describe()));
+        }
         words
     }
 
     /// Names what is valid but probably not meant, as seen from an instant.
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
-        lint::warnings(&self.0, from)
+        let beside = self.0.beside.iter().flat_map(|schedule| schedule.warnings(from));
+        lint::warnings(&self.0, from).into_iter().chain(beside).collect()
     }
 
     /// Tells whether two schedules are clones of one, or came from the same [`ScheduleCache`].
@@ -180,21 +185,15 @@ impl Schedule {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns the time zone that local times are read in.
+    /// Returns the time zone that local times are read in; for a union over several zones, that of its first part.
     pub fn time_zone(&self) -> &TimeZone {
         self.0.zone.time_zone()
     }
 
     /// Returns the expressions as they were given.
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
-        self.0.expressions.iter().map(AsRef::as_ref)
-    }
-
-    /// First and last second of (`after`, `until`] that the schedule's bounds allow; none if there is none.
-    fn range(&self, after: Timestamp, until: Timestamp) -> Option<(i64, i64)> {
-        let (first, last) = self.0.bounds();
-        let (first, last) = (first.max(floor(after) + 1), last.min(floor(until)));
-        (first <= last).then_some((first, last))
+        let beside = self.0.beside.iter().flat_map(|schedule| &schedule.0.expressions);
+        self.0.expressions.iter().chain(beside).map(AsRef::as_ref)
     }
 }
 
@@ -202,6 +201,29 @@ impl Parsed {
     /// First and last second at which a tick may lie.
     fn bounds(&self) -> (i64, i64) {
         (self.start.map_or(EARLIEST, ceil), self.end.map_or(Timestamp::MAX.as_second(), floor))
+    }
+
+    /// First and last second of (`after`, `until`] that the schedule's bounds allow; none if there is none.
+    fn range(&self, after: Timestamp, until: Timestamp) -> Option<(i64, i64)> {
+        let (first, last) = self.bounds();
+        let (first, last) = (first.max(floor(after) + 1), last.min(floor(until)));
+        (first <= last).then_some((first, last))
+    }
+
+    fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let (first, last) = self.bounds();
+        let after = floor(after).max(first - 1);
+        if after >= last {
+            return None;
+        }
+        let tick = self.entries.iter().filter_map(|entry| entry.next(&self.zone, after)).min()?;
+        (tick <= last).then(|| zone::at(tick))
+    }
+
+    fn last_in(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let (first, last) = self.range(after, until)?;
+        let tick = self.entries.iter().filter_map(|entry| entry.previous(&self.zone, last)).max()?;
+        (tick >= first).then(|| zone::at(tick))
     }
 }
 

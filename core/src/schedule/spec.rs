@@ -13,7 +13,7 @@ use super::{Parsed, ceil, cron, fields};
 /// Longest expression, in bytes. A list of all 60 seconds takes 169.
 const MAX_LENGTH: usize = 1_024;
 /// Most expressions in one schedule: activity of a union fits one `u64`.
-const MAX_EXPRESSIONS: usize = 64;
+pub(super) const MAX_EXPRESSIONS: usize = 64;
 
 /// Where an expression comes from, which decides how strictly names are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,6 +76,7 @@ impl<'a> ScheduleSpec<'a> {
             start: self.start,
             end: self.end,
             dialect: self.dialect,
+            beside: Box::default(),
         })
     }
 

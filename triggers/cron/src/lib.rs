@@ -1,1 +1,7 @@
-//! The cron trigger of ECS Scheduler: brings its own ticks.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod trigger;
+
+pub use config::CronConfig;
+pub use trigger::Cron;

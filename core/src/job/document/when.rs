@@ -7,7 +7,7 @@ use super::datetime::moment;
 use super::error::{FieldError, Place};
 use super::reader::Reader;
 use super::scalar::{NOT_A_STRING, boolean, note, object, string, text};
-use crate::job::{JobId, Suspension};
+use crate::job::{Job, JobId, Suspension};
 use crate::schedule::{
     Dialect, Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, is_wild, parse_time_zone,
     resolve_wildcards,
@@ -19,6 +19,8 @@ const SCHEDULE: &str = "schedule";
 pub(super) struct When {
     pub(super) schedule: Option<Schedule>,
     pub(super) timezone: String,
+    pub(super) start: Option<Timestamp>,
+    pub(super) end: Option<Timestamp>,
     /// Whether the document has a schedule, be it right or wrong.
     pub(super) is_given: bool,
 }
@@ -35,7 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> When {
         let schedule = Schedule::parse(&spec);
         schedule.map_err(|error| reader.errors.push(schedule_error(reader.get(SCHEDULE), &error))).ok()
     });
-    When { schedule, timezone, is_given }
+    When { schedule, timezone, start, end, is_given }
 }
 
 /// Says what is wrong with a schedule, under the key that the Python version uses for it.
@@ -126,19 +128,17 @@ pub(super) fn suspension(reader: &mut Reader<'_>) -> Option<Suspension> {
     Some(Suspension { reason, actor, until })
 }
 
-/// Refuses a schedule of which no tick is left. Its own start and end are not looked at: a job may wait for its start,
-/// and one that has ended can be kept.
-pub(super) fn check_future(
-    schedule: &Schedule,
-    written: Option<&Value>,
-    now: Timestamp,
-) -> Result<(), FieldError> {
-    if !schedule.never_fires_after(now) {
+/// Refuses ticks of which none is left. The job's start and end are not looked at: it may wait for its start, and one
+/// that has ended can be kept.
+pub(super) fn check_future(job: &Job, written: Option<&Value>, now: Timestamp) -> Result<(), FieldError> {
+    let check = |schedule: &Schedule| schedule.ensure_fires_after(now);
+    if job.ticks().is_none_or(|ticks| check(ticks).is_ok()) {
         return Ok(());
     }
-    let expressions: Vec<String> = schedule.expressions().map(str::to_owned).collect();
-    let timezone = schedule.time_zone().iana_name();
-    let spec = ScheduleSpec { timezone, ..ScheduleSpec::stored(&expressions) };
-    let unbounded = Schedule::parse(&spec).and_then(|schedule| schedule.ensure_fires_after(now));
-    unbounded.map_err(|error| schedule_error(written, &error))
+    if let Some(schedule) = &job.schedule {
+        return check(&schedule.unbounded()).map_err(|error| schedule_error(written, &error));
+    }
+    let brought = job.trigger.as_ref().and_then(|trigger| trigger.schedule());
+    let checked = brought.map_or(Ok(()), check);
+    checked.map_err(|error| Place::field("trigger").error_of_whole(error.to_string()))
 }

@@ -164,8 +164,8 @@ fn prepare(
     let reader = Reader::new(cx, &fields, existing, Some(&mut document));
     let is_new = ["schedule", "timezone", "trigger"].iter().any(|name| reader.is_changed(name));
     let job = read(&id, reader)?;
-    if let Some(ticks) = job.ticks().filter(|_| is_new) {
-        when::check_future(ticks, fields.get("schedule"), now).map_err(|error| vec![error])?;
+    if is_new {
+        when::check_future(&job, fields.get("schedule"), now).map_err(|error| vec![error])?;
     }
     Ok(Prepared { document, job })
 }

@@ -152,3 +152,21 @@ fn overrides_reach_the_task() {
     assert_eq!(change.resources["environmentFiles"][0]["type"], "s3");
     assert_eq!(change.resources.len(), 2);
 }
+
+#[test]
+fn start_and_end_bound_the_ticks_that_a_trigger_brings() {
+    let job = create(json!({
+        "taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 2"},
+        "scheduleStart": "2027-01-01T00:00:00Z", "scheduleEnd": "2027-01-03T00:00:00Z",
+    }))
+    .unwrap()
+    .job;
+    assert_eq!(job.ticks().unwrap().upcoming(now()).count(), 2);
+}
+
+#[test]
+fn ticks_of_a_trigger_that_are_all_over_are_refused() {
+    let errors =
+        create(json!({"taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 0 * * 1 1 2020"}}));
+    assert_eq!(errors.unwrap_err()[0].pointer, "/trigger");
+}

@@ -1,0 +1,101 @@
+//! Several schedules as one, and one within other bounds.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::spec::MAX_EXPRESSIONS;
+use super::{Parsed, Schedule};
+
+#[cfg(test)]
+mod tests;
+
+impl Schedule {
+    /// Puts schedules together: the union ticks when at least one of them does. None of no schedules.
+    ///
+    /// Each part keeps its own zone, start and end.
+    ///
+    /// # Example
+    /// ```
+    /// use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
+    ///
+    /// let nine = ["0 0 9".to_owned()];
+    /// let parse = |zone| Schedule::parse(&ScheduleSpec { timezone: Some(zone), ..ScheduleSpec::written(&nine) });
+    /// let union = Schedule::union(&[parse("Europe/Berlin")?, parse("Asia/Tokyo")?]).unwrap();
+    /// let ticks: Vec<_> = union.upcoming("2026-01-01T00:00:00Z".parse()?).take(3).collect();
+    /// let expected = ["2026-01-01T08:00:00Z", "2026-01-02T00:00:00Z", "2026-01-02T08:00:00Z"];
+    /// assert_eq!(ticks, expected.map(|tick| tick.parse().unwrap()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn union(schedules: &[Self]) -> Option<Self> {
+        let mut parts: Vec<Self> = Vec::new();
+        for part in schedules.iter().flat_map(Self::parts) {
+            let merged = parts.iter_mut().find_map(|known| Some((known.merged(&part)?, known)));
+            match merged {
+                Some((merged, known)) => *known = merged,
+                None => parts.push(part),
+            }
+        }
+        let (first, beside) = parts.split_first()?;
+        if beside.is_empty() {
+            return Some(first.clone());
+        }
+        Some(Self(Arc::new(Parsed { beside: beside.into(), ..first.0.plain() })))
+    }
+
+    /// Narrows a schedule: no tick before `start` and none after `end`, both inclusive. `rate(…)` keeps its beat.
+    pub(crate) fn within(&self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
+        if start.is_none() && end.is_none() {
+            return self.clone();
+        }
+        let narrow = |parsed: &Parsed| Parsed {
+            start: parsed.start.max(start),
+            end: [parsed.end, end].into_iter().flatten().min(),
+            ..parsed.plain()
+        };
+        let beside = self.0.beside.iter().map(|part| Self(Arc::new(narrow(&part.0)))).collect();
+        Self(Arc::new(Parsed { beside, ..narrow(&self.0) }))
+    }
+
+    /// The same expressions without start and end.
+    pub(crate) fn unbounded(&self) -> Self {
+        let free = |parsed: &Parsed| Parsed { start: None, end: None, ..parsed.plain() };
+        let beside = self.0.beside.iter().map(|part| Self(Arc::new(free(&part.0)))).collect();
+        Self(Arc::new(Parsed { beside, ..free(&self.0) }))
+    }
+
+    /// The schedules that a union is made of; of any other schedule itself.
+    fn parts(&self) -> impl Iterator<Item = Self> {
+        let first = if self.0.beside.is_empty() { self.clone() } else { Self(Arc::new(self.0.plain())) };
+        std::iter::once(first).chain(self.0.beside.iter().cloned())
+    }
+
+    /// One schedule with the expressions of both, where they have the same zone and bounds.
+    fn merged(&self, other: &Self) -> Option<Self> {
+        let (a, b) = (&*self.0, &*other.0);
+        let alike =
+            (a.start, a.end, a.dialect) == (b.start, b.end, b.dialect) && a.zone.name() == b.zone.name();
+        if !alike || a.entries.len() + b.entries.len() > MAX_EXPRESSIONS {
+            return None;
+        }
+        let new = || b.expressions.iter().zip(&b.entries).filter(|(_, entry)| !a.entries.contains(entry));
+        let expressions = a.expressions.iter().cloned().chain(new().map(|(text, _)| text.clone())).collect();
+        let entries = a.entries.iter().cloned().chain(new().map(|(_, entry)| entry.clone())).collect();
+        Some(Self(Arc::new(Parsed { expressions, entries, ..a.plain() })))
+    }
+}
+
+impl Parsed {
+    /// A copy without what is beside it.
+    fn plain(&self) -> Self {
+        Self {
+            expressions: self.expressions.clone(),
+            entries: self.entries.clone(),
+            zone: Arc::clone(&self.zone),
+            start: self.start,
+            end: self.end,
+            dialect: self.dialect,
+            beside: Box::default(),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What every trigger must do, as tests that any implementation can run.
+//!
+//! A crate with a trigger implements [`Subject`] and calls [`trigger_suite!`](crate::trigger_suite). Each behaviour
+//! becomes a test of its own, named like the function in this module that holds it.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+//! use ecs_scheduler_core::{
+//!     BuildContext, ConfigError, Demand, EvalContext, Evaluation, Trigger, TriggerError, TriggerRegistry,
+//!     TriggerType, async_trait,
+//! };
+//! use serde_json::json;
+//!
+//! /// Nothing to configure.
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Nothing {}
+//!
+//! #[derive(Debug)]
+//! struct Never;
+//!
+//! struct NeverType;
+//!
+//! impl TriggerType for NeverType {
+//!     const KIND: &'static str = "never";
+//!     const SUMMARY: &'static str = "never fires";
+//!     type Config = Nothing;
+//!
+//!     fn build(&self, _: Nothing, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+//!         Ok(Arc::new(Never))
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl Trigger for Never {
+//!     async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
+//!         Ok(Evaluation::idle("it never fires"))
+//!     }
+//! }
+//!
+//! struct OfNever;
+//!
+//! impl Subject for OfNever {
+//!     fn kind(&self) -> &'static str {
+//!         NeverType::KIND
+//!     }
+//!
+//!     fn install(&self, registry: &mut TriggerRegistry) {
+//!         registry.add(NeverType).expect("it is installed once");
+//!     }
+//!
+//!     fn examples(&self) -> Vec<Example> {
+//!         vec![Example::new(json!({}), "2026-01-01T00:00:00Z", Demand::Idle)]
+//!     }
+//!
+//!     fn wrong(&self) -> Vec<Wrong> {
+//!         Vec::new()
+//!     }
+//! }
+//!
+//! ecs_scheduler_core::trigger_suite!(OfNever);
+//! # fn main() {}
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::job::JobId;
+use crate::registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry};
+use crate::scaling::{Demand, Scaling};
+use crate::trigger::{EvalContext, Evaluation, Tick, Trigger, TriggerError};
+
+/// How long one evaluation may take here, of whatever kind: long for a busy machine, short for a person.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A kind of trigger with what its tests need.
+pub trait Subject {
+    /// Names the kind.
+    fn kind(&self) -> &'static str;
+    /// Installs the kind, and those that its examples contain.
+    fn install(&self, registry: &mut TriggerRegistry);
+    /// Configurations with the demand that they make; best at least one that is idle and one that fires.
+    fn examples(&self) -> Vec<Example>;
+    /// Configurations that must be refused.
+    fn wrong(&self) -> Vec<Wrong>;
+}
+
+/// A configuration and what it must demand at a tick.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// The `trigger` object without its `type`.
+    pub config: Value,
+    /// The nominal tick.
+    pub tick: Timestamp,
+    /// The demand.
+    pub demand: Demand,
+}
+
+impl Example {
+    /// Makes an example.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `tick` is not a moment such as `2026-01-01T00:00:00Z`.
+    #[must_use]
+    pub fn new(config: Value, tick: &str, demand: Demand) -> Self {
+        Self { config, tick: tick.parse().expect("a moment"), demand }
+    }
+}
+
+/// A configuration that must be refused.
+#[derive(Debug, Clone)]
+pub struct Wrong {
+    /// The `trigger` object without its `type`.
+    pub config: Value,
+    /// The place that the error must name: `/of/0/queueName`.
+    pub pointer: &'static str,
+}
+
+/// Makes a test of every behaviour that a trigger must show, each on a fresh `$subject`.
+#[macro_export]
+macro_rules! trigger_suite {
+    ($subject:expr) => {
+        $crate::trigger_behaviours!($subject;
+            the_schema_describes_every_field
+            an_unknown_field_is_refused_and_named
+            a_wrong_configuration_is_refused_where_it_is_wrong
+            every_example_makes_its_demand
+            every_conclusion_gives_a_reason
+            the_same_tick_gives_the_same_answer_where_that_is_promised
+            no_tick_makes_it_panic_or_block
+        );
+    };
+}
+
+/// Makes a test of each named behaviour; what the suite is made of.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! trigger_behaviours {
+    ($subject:expr; $($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::testing::trigger_suite::$name(&$subject);
+            }
+        )*
+    };
+}
+
+/// The kind as the registry has it, with its configurations.
+struct Fixture<'a> {
+    subject: &'a dyn Subject,
+    registry: TriggerRegistry,
+}
+
+impl<'a> Fixture<'a> {
+    fn new(subject: &'a dyn Subject) -> Self {
+        let mut registry = TriggerRegistry::new();
+        subject.install(&mut registry);
+        Self { subject, registry }
+    }
+
+    fn factory(&self) -> &dyn TriggerFactory {
+        let kind = self.subject.kind();
+        self.registry.kinds().find(|factory| factory.kind() == kind).expect("the subject installs its kind")
+    }
+
+    fn build(&self, config: &Value) -> Result<Arc<dyn Trigger>, ConfigError> {
+        let mut spec = config.clone();
+        spec["type"] = self.subject.kind().into();
+        self.registry.build(&spec, &BuildContext::new(&self.registry, "UTC", Scaling::default()))
+    }
+
+    fn built(&self, config: &Value) -> Arc<dyn Trigger> {
+        self.build(config).unwrap_or_else(|error| panic!("{config} is refused: {error}"))
+    }
+}
+
+/// Evaluates at one tick after the other, on a thread of its own, so that a trigger that blocks is found out.
+fn evaluate_at(
+    trigger: Arc<dyn Trigger>,
+    ticks: impl Iterator<Item = Timestamp> + Send + 'static,
+) -> Vec<Result<Evaluation, TriggerError>> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let job = JobId::new("suite").expect("a valid name");
+        let answers = ticks.map(|nominal| {
+            let tick = Tick { nominal, observed: nominal };
+            let cx = EvalContext { job: &job, tick, scaling: Scaling::default() };
+            runtime.block_on(trigger.evaluate(&cx))
+        });
+        let answers = answers.collect();
+        // Nobody listens any more when the evaluations took too long.
+        let _ = sender.send(answers);
+    });
+    receiver.recv_timeout(PATIENCE).expect("an evaluation neither panics nor blocks")
+}
+
+fn evaluate(trigger: Arc<dyn Trigger>, tick: Timestamp) -> Result<Evaluation, TriggerError> {
+    evaluate_at(trigger, std::iter::once(tick)).remove(0)
+}
+
+/// The schema is that of an object, and every field of it says what it means.
+pub fn the_schema_describes_every_field(subject: &dyn Subject) {
+    let schema = Fixture::new(subject).factory().schema();
+    assert_eq!(schema["type"], "object", "{schema}");
+    assert!(is_described(&schema), "the configuration itself is not described: {schema}");
+    let definitions = schema["$defs"].as_object().into_iter().flatten();
+    for (_, object) in definitions.chain([(&String::new(), &schema)]) {
+        for (name, field) in object["properties"].as_object().into_iter().flatten() {
+            assert!(is_described(field), "field {name} is not described: {field}");
+        }
+    }
+}
+
+fn is_described(schema: &Value) -> bool {
+    schema["description"].as_str().is_some_and(|text| text.len() > 3)
+}
+
+/// A misspelt field is refused, with its name.
+pub fn an_unknown_field_is_refused_and_named(subject: &dyn Subject) {
+    let fixture = Fixture::new(subject);
+    let mut config = subject.examples().first().map_or_else(|| json!({}), |example| example.config.clone());
+    config["unheardOf"] = json!(1);
+    let error = fixture.build(&config).expect_err("an unknown field is refused");
+    assert!(error.to_string().contains("unheardOf"), "{error}");
+}
+
+/// Wrong configurations are refused, with the place and a reason.
+pub fn a_wrong_configuration_is_refused_where_it_is_wrong(subject: &dyn Subject) {
+    let fixture = Fixture::new(subject);
+    for Wrong { config, pointer } in subject.wrong() {
+        let error = fixture.build(&config).expect_err(&format!("{config} is refused"));
+        assert_eq!(error.pointer, pointer, "{config}: {error}");
+        assert!(!error.message.is_empty(), "{config}");
+    }
+}
+
+/// Every example makes the demand that it says.
+pub fn every_example_makes_its_demand(subject: &dyn Subject) {
+    let fixture = Fixture::new(subject);
+    let examples = subject.examples();
+    assert!(!examples.is_empty(), "there is no example");
+    for Example { config, tick, demand } in examples {
+        let evaluation =
+            evaluate(fixture.built(&config), tick).unwrap_or_else(|error| panic!("{config}: {error}"));
+        assert_eq!(evaluation.demand, demand, "{config} at {tick}: {}", evaluation.because);
+    }
+}
+
+/// Every conclusion says why, in words that fit into a sentence.
+pub fn every_conclusion_gives_a_reason(subject: &dyn Subject) {
+    let fixture = Fixture::new(subject);
+    for Example { config, tick, .. } in subject.examples() {
+        let evaluation = evaluate(fixture.built(&config), tick).expect("the example can be evaluated");
+        let because = evaluation.because;
+        assert!(!because.trim().is_empty(), "{config}: no reason");
+        assert!(!because.ends_with('.') && !because.contains('\n'), "{config}: {because:?}");
+    }
+}
+
+/// A trigger that calls itself timeless answers the same for the same tick.
+pub fn the_same_tick_gives_the_same_answer_where_that_is_promised(subject: &dyn Subject) {
+    let fixture = Fixture::new(subject);
+    for Example { config, tick, .. } in subject.examples() {
+        let trigger = fixture.built(&config);
+        if trigger.is_timeless() {
+            let [first, second] =
+                [(), ()].map(|()| evaluate(Arc::clone(&trigger), tick).expect("it is timeless"));
+            assert_eq!(first, second, "{config}");
+        }
+    }
+}
+
+/// No tick makes a trigger panic or block: not the ends of time, not a hundred in a row.
+pub fn no_tick_makes_it_panic_or_block(subject: &dyn Subject) {
+    let fixture = Fixture::new(subject);
+    for Example { config, tick, .. } in subject.examples() {
+        let trigger = fixture.built(&config);
+        let ends = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX].into_iter();
+        let around = (0..100).filter_map(move |n| tick.checked_add(SignedDuration::from_mins(n * 977)).ok());
+        let ticks: Vec<Timestamp> = ends.chain(around).collect();
+        if let Some(schedule) = trigger.schedule() {
+            for nominal in &ticks {
+                let next = schedule.next_after(*nominal);
+                assert!(next.is_none_or(|next| next > *nominal), "{config}: {next:?} is not after {nominal}");
+            }
+        }
+        // An error is an answer too.
+        let count = ticks.len();
+        assert_eq!(evaluate_at(trigger, ticks.into_iter()).len(), count);
+    }
+}

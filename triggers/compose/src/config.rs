@@ -1,0 +1,28 @@
+//! What composed triggers are told.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Combines the demands of other triggers.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CombineConfig {
+    /// The triggers to combine, 1 to 16 of them, each an object with its `type`.
+    #[schemars(length(min = 1, max = 16))]
+    pub of: Vec<Value>,
+}
+
+/// Fires while a window is open, and is idle otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WindowConfig {
+    /// When the window opens: `cron(0 22 ? * MON-FRI *)`, or any other spelling of a schedule. Five or six bare fields
+    /// are read as `cron(…)`.
+    pub start: String,
+    /// For how long it stays open: `8h`, `1h30m`; 1 s to 366 d. At its last moment it is closed already.
+    pub duration: String,
+    /// The IANA time zone in which `start` is read. Default: the job's `timezone`.
+    #[serde(default)]
+    pub timezone: Option<String>,
+}

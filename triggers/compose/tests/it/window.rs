@@ -1,0 +1,60 @@
+use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::{Demand, TriggerRegistry};
+use serde_json::json;
+
+use crate::probe::{evaluate, registry};
+
+struct OfWindow;
+
+impl Subject for OfWindow {
+    fn kind(&self) -> &'static str {
+        "window"
+    }
+
+    fn install(&self, installed: &mut TriggerRegistry) {
+        *installed = registry();
+    }
+
+    fn examples(&self) -> Vec<Example> {
+        let night = json!({"start": "0 22 * * MON-FRI", "duration": "8h", "timezone": "Europe/Berlin"});
+        vec![
+            // Monday in Berlin, where it is an hour later than in UTC.
+            Example::new(night.clone(), "2026-11-23T20:59:59Z", Demand::Idle),
+            Example::new(night.clone(), "2026-11-23T21:00:00Z", Demand::Floor),
+            Example::new(night.clone(), "2026-11-24T04:59:59Z", Demand::Floor),
+            Example::new(night.clone(), "2026-11-24T05:00:00Z", Demand::Idle),
+            // The window that opened on Friday reaches into Saturday, and none opens there.
+            Example::new(night.clone(), "2026-11-28T00:00:00Z", Demand::Floor),
+            Example::new(night, "2026-11-28T22:00:00Z", Demand::Idle),
+            Example::new(
+                json!({"start": "@hourly", "duration": "2h"}),
+                "2026-11-23T12:34:56Z",
+                Demand::Floor,
+            ),
+        ]
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
+        vec![
+            Wrong { config: json!({"start": "@daily"}), pointer: "" },
+            Wrong { config: json!({"start": "99 * * * *", "duration": "1h"}), pointer: "/start" },
+            Wrong { config: json!({"start": "@daily", "duration": "soon"}), pointer: "/duration" },
+            Wrong { config: json!({"start": "@daily", "duration": "0s"}), pointer: "/duration" },
+            Wrong { config: json!({"start": "@daily", "duration": "367d"}), pointer: "/duration" },
+            Wrong {
+                config: json!({"start": "@daily", "duration": "1h", "timezone": "Mars"}),
+                pointer: "/timezone",
+            },
+        ]
+    }
+}
+
+ecs_scheduler_core::trigger_suite!(OfWindow);
+
+#[tokio::test]
+async fn it_says_since_when_it_is_open_in_its_own_zone() {
+    let spec =
+        json!({"type": "window", "start": "0 22 * * *", "duration": "8h", "timezone": "Europe/Berlin"});
+    let evaluation = evaluate(&spec, "2026-11-23T23:00:00Z").await.unwrap();
+    assert_eq!(evaluation.because, "the window of 8h is open since 2026-11-23 22:00:00 Europe/Berlin");
+}
