@@ -23,6 +23,9 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long after its acceptance a task may still be started, when the scheduler was away in between.
 const START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
+/// What is said of a task whose proof of a start may have gone down with the machine.
+pub(crate) const LOST: &str = "the machine went down after the task was accepted, and it cannot be told whether it ran; it is not started again";
+
 /// Follows one task.
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -275,49 +278,54 @@ impl Driver {
     async fn look_back(&mut self) -> std::io::Result<()> {
         let record = self.record.clone();
         let same_boot = record.boot.is_some() && record.boot == self.shared.boot;
-        let mut ends = Vec::new();
         let order = self.dir.read_stop();
+        let mut ends = Vec::new();
+        let (mut ran, mut lost) = (false, false);
         for (index, container) in record.containers.iter().enumerate() {
             let mut trace = self.dir.settle(&container.name)?;
             if trace == Trace::Starting {
                 trace = self.wait_for_start(&container.name).await?;
             }
+            if !matches!(trace, Trace::NotStarted { .. }) {
+                ran = true;
+                self.note_running(self.dir.moment(&container.name, Moment::Started));
+            }
             self.containers[index] = match trace {
                 Trace::NotStarted { next } if same_boot => Progress::Waiting { marker: next },
+                Trace::NotStarted { .. } => {
+                    lost = true;
+                    Progress::Ended(Ended::unknown())
+                }
                 Trace::Alive { pid } => {
                     let (dir, name) = (self.dir.clone(), container.name.clone());
                     self.ends.spawn(async move { (index, ended_of(None, pid, &dir, &name).await) });
                     Progress::Running(Running { pid })
                 }
+                Trace::Starting => self.ended_before(index, None, &mut ends),
                 Trace::Ended { code } => {
-                    let code = code.or(order.as_ref().map(|_| 128 + 9));
-                    let at = self.dir.moment(&container.name, Moment::Ended);
-                    ends.push((index, Ended { code, at, refused: false }));
-                    Progress::Ended(Ended::unknown())
-                }
-                Trace::NotStarted { .. } | Trace::Starting => {
-                    ends.push((index, Ended::unknown()));
-                    Progress::Ended(Ended::unknown())
+                    self.ended_before(index, code.or(order.as_ref().map(|_| 128 + 9)), &mut ends)
                 }
             };
-            if !matches!(self.containers[index], Progress::Waiting { .. })
-                && let Some(since) = self.dir.moment(&container.name, Moment::Started)
-            {
-                self.note_running(Some(since));
-            }
         }
-        let started = self.containers.iter().any(|progress| !matches!(progress, Progress::Waiting { .. }));
-        if !started && self.shared.now().duration_since(record.accepted_at) > START_WITHIN {
+        if lost {
+            self.end_with("EssentialContainerExited", LOST);
+        } else if let Some(order) = order {
+            self.begin_stop(order);
+        } else if !ran && self.shared.now().duration_since(record.accepted_at) > START_WITHIN {
             self.end_with("TaskFailedToStart", "the scheduler was away for too long after accepting it");
         }
         ends.sort_by_key(|(_, ended)| ended.at);
-        if let Some(order) = order {
-            self.begin_stop(order);
-        }
         for (index, ended) in ends {
             self.note_end(index, ended);
         }
         Ok(())
+    }
+
+    /// Puts an end that nobody watched with the others, which are told in their order once all are known.
+    fn ended_before(&self, index: usize, code: Option<i32>, ends: &mut Vec<(usize, Ended)>) -> Progress {
+        let at = self.dir.moment(&self.record.containers[index].name, Moment::Ended);
+        ends.push((index, Ended { code, at, refused: false }));
+        Progress::Ended(Ended::unknown())
     }
 
     async fn wait_for_start(&self, container: &str) -> std::io::Result<Trace> {

@@ -47,6 +47,9 @@ pub use crate::definition::{Definition, DefinitionProblem};
 pub use crate::folder::Definitions;
 pub use crate::options::LocalOptions;
 
+#[cfg(test)]
+mod tests;
+
 /// Tasks that one launch may start, as on ECS.
 const PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
@@ -170,20 +173,24 @@ async fn lock(data: &DataDir) -> Result<File, LaunchError> {
     Ok(file)
 }
 
-/// Removes what need not be kept, from time to time.
 async fn tidy(shared: &Shared) {
     let mut tick = tokio::time::interval(TIDY_EVERY);
-    let keep_for = SignedDuration::try_from(shared.options.keep_for).unwrap_or(SignedDuration::MAX);
     loop {
         tick.tick().await;
-        let now = shared.now();
-        let names = shared.book.lock().prune_tasks(now, shared.options.keep_ended, keep_for);
-        let tokens = shared.book.lock().prune_tokens(now, TOKEN_LIFE);
-        let folders = names.iter().map(|name| shared.data.task(name).remove());
-        let records = tokens.iter().map(|token| shared.data.remove_launch(token));
-        for error in folders.chain(records).filter_map(Result::err) {
-            tracing::warn!(%error, "could not remove files of an ended task");
-        }
+        tidy_once(shared);
+    }
+}
+
+/// Removes what need not be kept: folders first, because a record without folders starts nothing after a restart.
+fn tidy_once(shared: &Shared) {
+    let now = shared.now();
+    let keep_for = SignedDuration::try_from(shared.options.keep_for).unwrap_or(SignedDuration::MAX);
+    let names = shared.book.lock().prune_tasks(now, shared.options.keep_ended, keep_for);
+    let tokens = shared.book.lock().prune_tokens(now, TOKEN_LIFE);
+    let folders = names.iter().map(|name| shared.data.task(name).remove());
+    let records = tokens.iter().map(|token| shared.data.remove_launch(token));
+    for error in folders.chain(records).filter_map(Result::err) {
+        tracing::warn!(%error, "could not remove files of an ended task");
     }
 }
 

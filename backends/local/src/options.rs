@@ -36,6 +36,10 @@ pub struct LocalOptions {
 impl LocalOptions {
     /// Names the two folders and takes the default of everything else.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "not configuration: what a process inherits, whoever wires the launcher"
+    )]
     pub fn new(definitions: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
         let known = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             let name = name.into_string().ok().filter(|name| INHERITED.contains(&&**name))?;

@@ -1,1 +1,105 @@
-//! Tests.
+use serde_json::json;
+
+use super::*;
+
+fn read(value: &Value) -> Result<Definition, DefinitionProblem> {
+    parse(Path::new("work.json"), &value.to_string())
+}
+
+fn with_containers(containers: &Value) -> Value {
+    json!({"family": "work", "containerDefinitions": containers})
+}
+
+#[test]
+fn defaults_are_those_of_ecs() {
+    let definition = read(&with_containers(&json!([{"name": "main", "command": ["true"]}]))).unwrap();
+    let main = &definition.containers[0];
+    assert_eq!(definition.name(), "work:1");
+    assert!(main.essential);
+    assert_eq!(main.stop_timeout_secs, 30);
+    assert_eq!(definition.ignored, Vec::<String>::new());
+}
+
+#[test]
+fn what_describe_task_definition_prints_is_read() {
+    let definition = read(&json!({
+        "taskDefinition": {
+            "taskDefinitionArn": "arn:aws:ecs:eu-west-1:1:task-definition/work:7",
+            "family": "work",
+            "revision": 7,
+            "status": "ACTIVE",
+            "volumes": [],
+            "cpu": "256",
+            "containerDefinitions": [
+                {"name": "main", "image": "busybox", "command": ["true"], "cpu": 0, "portMappings": [{"containerPort": 80}],
+                 "mountPoints": [], "healthCheck": null},
+            ],
+        },
+        "tags": [],
+    }))
+    .unwrap();
+    assert_eq!(definition.name(), "work:7");
+    assert_eq!(
+        definition.ignored,
+        [
+            "taskDefinition.cpu",
+            "taskDefinition.containerDefinitions[0].cpu",
+            "taskDefinition.containerDefinitions[0].portMappings"
+        ]
+    );
+}
+
+#[test]
+fn a_problem_names_file_and_field() {
+    let container = |fields: Value| {
+        let mut container = json!({"name": "main", "command": ["true"]});
+        container.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        with_containers(&json!([container]))
+    };
+    let side = |depends: Value| {
+        with_containers(&json!([
+            {"name": "main", "command": ["true"], "dependsOn": depends},
+            {"name": "side", "command": ["true"], "dependsOn": [{"containerName": "main", "condition": "START"}]},
+        ]))
+    };
+    let cases = [
+        (json!({"containerDefinitions": []}), "work.json: missing field `family`"),
+        (with_containers(&json!([])), "work.json: containerDefinitions: must hold at least one container"),
+        (container(json!({"command": []})), "work.json: containerDefinitions[0].command: is missing"),
+        (
+            container(json!({"command": "true"})),
+            "work.json: containerDefinitions[0].command: invalid type: string",
+        ),
+        (container(json!({"name": "../x"})), "work.json: containerDefinitions[0].name: \"../x\" must be"),
+        (
+            container(json!({"essential": false})),
+            "work.json: containerDefinitions: at least one container must be",
+        ),
+        (
+            container(json!({"environment": [{"name": "a.b", "value": ""}]})),
+            "work.json: containerDefinitions[0].environment[0]: \"a.b\" cannot be given",
+        ),
+        (
+            container(json!({"dependsOn": [{"containerName": "x", "condition": "START"}]})),
+            "work.json: containerDefinitions[0].dependsOn[0]: no container is called \"x\"",
+        ),
+        (
+            container(json!({"dependsOn": [{"containerName": "main", "condition": "HEALTHY"}]})),
+            "work.json: containerDefinitions[0].dependsOn[0].condition: unknown variant `HEALTHY`",
+        ),
+        (
+            side(json!([{"containerName": "side", "condition": "START"}])),
+            "work.json: containerDefinitions[0].dependsOn: containers wait for each other in a circle",
+        ),
+        (
+            side(json!([{"containerName": "side", "condition": "SUCCESS"}])),
+            "work.json: containerDefinitions[0].dependsOn[0]: \"side\" is essential",
+        ),
+    ];
+    for (value, expected) in cases {
+        let problem = read(&value).unwrap_err().to_string();
+        assert!(problem.starts_with(expected), "{problem} does not begin with {expected}");
+    }
+    let broken = parse(Path::new("work.json"), "{").unwrap_err();
+    assert!(broken.to_string().starts_with("work.json: is not valid JSON: "), "{broken}");
+}

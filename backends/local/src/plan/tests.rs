@@ -1,1 +1,76 @@
-//! Tests.
+use std::num::NonZeroU32;
+
+use ecs_scheduler_core::{FiringId, JobId, JobUid, LaunchToken, TaskSpec, Timestamp};
+use serde_json::json;
+
+use super::*;
+
+fn definition() -> Definition {
+    let text = json!({
+        "family": "work",
+        "containerDefinitions": [
+            {"name": "main", "entryPoint": ["sh", "-c"], "command": ["one"], "workingDirectory": "scripts"},
+            {"name": "side", "command": ["two"], "essential": false},
+        ],
+    });
+    crate::definition::parse(Path::new("work.json"), &text.to_string()).unwrap()
+}
+
+fn request(overrides: serde_json::Value) -> LaunchRequest {
+    let job = JobId::new("nightly").unwrap();
+    let uid = JobUid::derived("test", &job);
+    let firing = FiringId::of_tick(&uid, Timestamp::UNIX_EPOCH);
+    LaunchRequest {
+        token: LaunchToken::derive("test", &uid, &firing, 0, 1),
+        job,
+        firing,
+        started_by: "test/nightly".to_owned(),
+        definition: "work:1".to_owned(),
+        count: NonZeroU32::MIN,
+        task: TaskSpec {
+            definition: "work".to_owned(),
+            overrides: serde_json::from_value(overrides).unwrap(),
+            options: serde_json::from_value(json!({"cluster": "x"})).unwrap(),
+        },
+        scheduled_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn planned(overrides: serde_json::Value) -> Result<Vec<PlannedContainer>, String> {
+    plan(&definition(), &request(overrides), &BTreeMap::new(), Path::new("/defs"))
+}
+
+#[test]
+fn an_override_replaces_the_command_behind_the_entry_point_and_tags_its_container_alone() {
+    let containers = planned(json!([{"containerName": "main", "command": ["three", "four"]}])).unwrap();
+    assert_eq!(containers[0].argv, ["sh", "-c", "three", "four"]);
+    assert_eq!(containers[1].argv, ["two"]);
+    assert_eq!(containers[0].environment["ECS_SCHEDULER_OVERRIDE_TAG"], "nightly");
+    assert!(!containers[1].environment.contains_key("ECS_SCHEDULER_OVERRIDE_TAG"));
+    for container in &containers {
+        assert_eq!(container.environment["ECSS_JOB_ID"], "nightly");
+        assert_eq!(container.environment["ECSS_SCHEDULED_AT"], "1970-01-01T00:00:00Z");
+    }
+    assert_eq!(containers[0].working_directory.as_deref(), Some(Path::new("/defs/scripts")));
+    assert_eq!(containers[1].working_directory, None);
+}
+
+#[test]
+fn an_override_of_an_unknown_container_is_an_invalid_parameter() {
+    let reason = planned(json!([{"containerName": "mian"}])).unwrap_err();
+    assert_eq!(
+        reason,
+        "override for container named \"mian\" is not a container in task definition work:1; \
+         its containers are main, side"
+    );
+    let reason = planned(json!([{"containerName": "side", "command": []}])).unwrap_err();
+    assert!(reason.contains("command of container \"side\" is empty"), "{reason}");
+    let reason = planned(json!([{"containerName": "side", "environment": {"1": ""}}])).unwrap_err();
+    assert!(reason.contains("\"1\" cannot be given to a local process"), "{reason}");
+}
+
+#[test]
+fn what_a_local_process_cannot_have_is_named() {
+    let request = request(json!([{"containerName": "main", "cpu": 512}]));
+    assert_eq!(unsupported(&request), ["overrides of main: cpu", "launch: cluster"]);
+}

@@ -1,1 +1,96 @@
-//! Tests.
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn container(argv: &[&str]) -> PlannedContainer {
+    PlannedContainer {
+        name: "main".to_owned(),
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        working_directory: None,
+        essential: true,
+        stop_timeout_secs: 30,
+        depends_on: Vec::new(),
+    }
+}
+
+fn paths(folder: &Path) -> Paths {
+    Paths {
+        prefix: folder.join("main"),
+        marker: folder.join("main.started.0"),
+        flag: folder.join("stopping"),
+    }
+}
+
+async fn run(folder: &Path, argv: &[&str]) -> ExitStatus {
+    let container = container(argv);
+    let program = resolve(&container, folder).unwrap();
+    spawn(&container, &program, &paths(folder), folder).unwrap().wait().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_taken_marker_keeps_the_command_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("main.started.0"), "claimed\n").unwrap();
+    assert_eq!(run(folder.path(), &["touch", "ran"]).await.code(), Some(75));
+    assert!(!folder.path().join("ran").exists());
+    assert!(!folder.path().join("main.exit").exists());
+}
+
+#[tokio::test]
+async fn a_raised_flag_keeps_the_command_from_starting_as_sigterm_would() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("stopping"), "").unwrap();
+    run(folder.path(), &["touch", "ran"]).await;
+    assert!(!folder.path().join("ran").exists());
+    assert_eq!(fs::read_to_string(folder.path().join("main.exit")).unwrap(), "143\n");
+}
+
+#[tokio::test]
+async fn a_code_that_cannot_be_written_is_the_shells_own() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("main.exit")).unwrap();
+    assert_eq!(run(folder.path(), &["sh", "-c", "exit 9"]).await.code(), Some(9));
+}
+
+#[tokio::test]
+async fn what_the_command_leaves_behind_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["sh", "-c", "sleep 100 & echo $!"]).await;
+    let left: i32 = fs::read_to_string(folder.path().join("main.log")).unwrap().trim().parse().unwrap();
+    let gone = || match fs::read_to_string(format!("/proc/{left}/stat")) {
+        Ok(stat) => stat.contains(") Z "),
+        Err(_) => true,
+    };
+    let waiting = async {
+        while !gone() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await.unwrap();
+}
+
+#[tokio::test]
+async fn words_of_a_command_are_passed_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["printf", "%s|", "a b", "", "$HOME", "`id`", "ä\n", "-n"]).await;
+    assert_eq!(fs::read_to_string(folder.path().join("main.log")).unwrap(), "a b||$HOME|`id`|ä\n|-n|");
+}
+
+#[test]
+fn a_command_is_found_in_the_path_of_its_own_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("data"), "").unwrap();
+    let mut main = container(&["sh"]);
+    assert!(resolve(&main, folder.path()).unwrap().ends_with("sh"));
+    main.environment.insert("PATH".to_owned(), "/nowhere".to_owned());
+    assert_eq!(resolve(&main, folder.path()).unwrap_err(), "command \"sh\" was not found in PATH /nowhere");
+    let reason = resolve(&container(&["./data"]), folder.path()).unwrap_err();
+    assert_eq!(reason, "command \"./data\" is not an executable file");
+}
+
+#[test]
+fn a_process_that_is_not_the_containers_shell_is_not_alive() {
+    let own = i32::try_from(std::process::id()).unwrap();
+    assert!(!is_alive(own, Path::new("/somewhere/else")));
+}

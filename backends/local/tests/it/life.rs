@@ -168,3 +168,55 @@ async fn a_container_gets_its_environment_and_nothing_of_the_schedulers_but_four
         ]
     );
 }
+
+#[tokio::test]
+async fn tasks_beyond_the_bound_are_refused_for_now() {
+    let bench = Bench::new();
+    bench.define_shell("lasts", "exec sleep 100");
+    let mut options = bench.options();
+    options.max_tasks = 3;
+    let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
+    let mut several = request("lasts", "a");
+    several.count = 5.try_into().unwrap();
+    let report = launcher.launch(&several).await.unwrap();
+    assert_eq!((report.started.len(), report.refused.len()), (3, 2));
+    let refused = launcher.launch(&request("lasts", "b")).await.unwrap();
+    assert_eq!(refused.refused[0].reason, "RESOURCE:CPU");
+    assert!(refused.refused[0].retryable);
+    for task in &report.started {
+        launcher.stop(&task.task_id, "make room").await.unwrap();
+        ended(&launcher, &task.task_id).await;
+    }
+    let id = only_task(&launcher.launch(&request("lasts", "b")).await.unwrap());
+    assert_eq!(launcher.launch(&several).await.unwrap(), report, "a partial report is repeated as it was");
+    launcher.stop(&id, "over").await.unwrap();
+    ended(&launcher, &id).await;
+}
+
+#[tokio::test]
+async fn an_override_of_an_unknown_container_is_refused_for_good() {
+    let bench = Bench::new();
+    bench.define_shell("work", "true");
+    let launcher = bench.open().await;
+    let mut request = request("work", "a");
+    request.task.overrides = vec![Override {
+        container_name: "mian".to_owned(),
+        environment: std::collections::BTreeMap::new(),
+        command: None,
+        resources: serde_json::Map::new(),
+    }];
+    let refused = launcher.launch(&request).await.unwrap().refused;
+    assert_eq!((refused[0].reason.as_str(), refused[0].retryable), ("InvalidParameterException", false));
+}
+
+#[tokio::test]
+async fn the_population_names_the_revision_that_a_launch_would_start() {
+    let bench = Bench::new();
+    bench.define(&json!({"family": "work", "revision": 4, "containerDefinitions": [{"name": "main", "command": ["true"]}]}));
+    let launcher = bench.open().await;
+    let request = request("work", "a");
+    let population = launcher.population(&request.job, &request.task).await.unwrap();
+    assert_eq!(population.definition.as_deref(), Some("work:4"));
+    assert_eq!(launcher.definitions().len(), 1);
+    assert_eq!(launcher.check(), []);
+}

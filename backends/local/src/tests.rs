@@ -1,0 +1,172 @@
+use std::num::NonZeroU32;
+
+use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase};
+
+use super::*;
+
+/// A clock that is set by hand.
+#[derive(Debug)]
+struct HandClock(Mutex<Timestamp>);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock()
+    }
+}
+
+struct Place {
+    root: tempfile::TempDir,
+    clock: Arc<HandClock>,
+}
+
+impl Place {
+    fn new(command: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let definition = serde_json::json!({
+            "family": "work",
+            "containerDefinitions": [{"name": "main", "command": ["sh", "-c", command]}],
+        });
+        std::fs::write(root.path().join("work.json"), definition.to_string()).unwrap();
+        let clock = Arc::new(HandClock(Mutex::new("2027-03-01T09:00:00Z".parse().unwrap())));
+        Self { root, clock }
+    }
+
+    async fn open(&self) -> LocalLauncher {
+        let mut options = LocalOptions::new(self.root.path(), self.root.path().join("data"));
+        options.clock = self.clock.clone();
+        LocalLauncher::open(options).await.unwrap()
+    }
+
+    fn step(&self, hours: i64) {
+        *self.clock.0.lock() += SignedDuration::from_hours(hours);
+    }
+
+    fn request(&self) -> LaunchRequest {
+        let job = JobId::new("job").unwrap();
+        let uid = JobUid::derived("test", &job);
+        let firing = FiringId::of_tick(&uid, self.clock.now());
+        LaunchRequest {
+            token: LaunchToken::derive("test", &uid, &firing, 0, 1),
+            job,
+            firing,
+            started_by: "test/job".to_owned(),
+            definition: "work".to_owned(),
+            count: NonZeroU32::MIN,
+            task: TaskSpec {
+                definition: "work".to_owned(),
+                overrides: Vec::new(),
+                options: serde_json::Map::new(),
+            },
+            scheduled_at: self.clock.now(),
+        }
+    }
+
+    /// Writes a launch as a scheduler does that is killed before it starts anything.
+    fn accepted(&self, boot: Option<String>) -> TaskId {
+        let request = self.request();
+        let data = DataDir::open(&self.root.path().join("data")).unwrap();
+        let definition = Definitions::read(self.root.path()).unwrap().find("work").unwrap();
+        let environment = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+        data.write_launch(&files::LaunchRecord {
+            token: request.token.as_str().to_owned(),
+            job: request.job.clone(),
+            firing: request.firing.clone(),
+            started_by: request.started_by.clone(),
+            definition: "work:1".to_owned(),
+            accepted_at: self.clock.now(),
+            boot,
+            tasks: vec!["0123".to_owned()],
+            refused: Vec::new(),
+            containers: plan::plan(&definition, &request, &environment, self.root.path()).unwrap(),
+        })
+        .unwrap();
+        TaskId::new("arn:aws:ecs:local:000000000000:task/default/0123")
+    }
+}
+
+async fn ended(launcher: &LocalLauncher, id: &TaskId) -> TaskState {
+    let asking = async {
+        loop {
+            let state = launcher.observe(std::slice::from_ref(id)).await.unwrap().remove(0);
+            if state.phase == TaskPhase::Stopped {
+                return state;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap()
+}
+
+fn files_left(place: &Place) -> (usize, usize) {
+    let count =
+        |folder: &str| std::fs::read_dir(place.root.path().join("data").join(folder)).unwrap().count();
+    (count("launches"), count("tasks"))
+}
+
+#[tokio::test]
+async fn files_of_an_ended_task_go_after_a_day_and_its_token_with_them() {
+    let place = Place::new("true");
+    let launcher = place.open().await;
+    let id = launcher.launch(&place.request()).await.unwrap().started.remove(0).task_id;
+    let state = ended(&launcher, &id).await;
+    assert_eq!(state.stopped_at, Some(place.clock.now()), "times are the clock's");
+    place.step(23);
+    tidy_once(&launcher.shared);
+    assert_eq!(files_left(&place), (1, 1));
+    place.step(1);
+    tidy_once(&launcher.shared);
+    assert_eq!(files_left(&place), (0, 0));
+    assert_eq!(launcher.observe(&[id]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_token_whose_tasks_were_removed_still_starts_nothing_after_a_restart() {
+    let place = Place::new("true");
+    let launcher = place.open().await;
+    let request = place.request();
+    let report = launcher.launch(&request).await.unwrap();
+    let id = report.started[0].task_id.clone();
+    ended(&launcher, &id).await;
+    drop(launcher.shared.book.lock().prune_tasks(place.clock.now(), 0, SignedDuration::ZERO));
+    let name = id.as_str().rsplit_once('/').unwrap().1.to_owned();
+    launcher.shared.data.task(&name).remove().unwrap();
+    drop(launcher);
+    let launcher = place.open().await;
+    assert_eq!(launcher.launch(&request).await.unwrap(), report);
+    assert_eq!(launcher.observe(&[id]).await.unwrap(), []);
+    assert_eq!(files_left(&place), (1, 0));
+}
+
+#[tokio::test]
+async fn a_task_that_was_accepted_and_not_started_is_started_by_the_next_launcher() {
+    let place = Place::new("exit 4");
+    let id = place.accepted(files::boot_id());
+    let launcher = place.open().await;
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(4));
+}
+
+#[tokio::test]
+async fn it_is_not_started_when_the_scheduler_was_away_for_too_long() {
+    let place = Place::new("exit 4");
+    let id = place.accepted(files::boot_id());
+    place.step(1);
+    let launcher = place.open().await;
+    let state = ended(&launcher, &id).await;
+    assert_eq!((state.exit_code, state.stop_code.as_deref()), (None, Some("TaskFailedToStart")));
+    assert_eq!(state.started_at, None);
+}
+
+#[tokio::test]
+async fn it_is_not_started_when_the_machine_went_down_because_the_proof_may_be_lost() {
+    let place = Place::new("exit 4");
+    for boot in [Some("another start of the machine".to_owned()), None] {
+        let id = place.accepted(boot);
+        let launcher = place.open().await;
+        let state = ended(&launcher, &id).await;
+        assert_eq!((state.exit_code, state.started_at), (None, None));
+        assert_eq!(state.reason.as_deref(), Some(drive::LOST));
+        drop(launcher);
+        let data = place.root.path().join("data");
+        std::fs::remove_dir_all(data).unwrap();
+    }
+}
