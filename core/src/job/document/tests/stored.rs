@@ -59,3 +59,43 @@ fn a_stored_document_that_is_no_object_is_an_error() {
     };
     assert_eq!(stored.parse(&context(&registry, Dialect::Stored)).unwrap_err()[0].pointer, "");
 }
+
+/// Documents as the Python version wrote them, and what its API said of each: the next run, if there was one.
+#[test]
+fn documents_that_the_python_version_wrote_load_and_fire_when_they_did() {
+    let text = include_str!("../../../../tests/fixtures/jobs/python-version.json");
+    let documents: Map<String, Value> = serde_json::from_str(text).unwrap();
+    let registry = registry();
+    let cx = context(&registry, Dialect::Stored);
+    let next = |name: &str| {
+        let job = Job::parse(&id(name), documents[name].as_object().unwrap(), &cx).unwrap();
+        job.ticks().unwrap().next_after(now()).unwrap().to_string()
+    };
+    for name in documents.keys() {
+        next(name);
+    }
+    assert_eq!(documents.len(), 12);
+    for (name, expected) in [
+        ("minimal", "2099-01-01T00:00:00Z"),
+        ("everything", "2098-01-01T05:30:00Z"),
+        ("naive-dates", "2099-01-01T05:00:00Z"),
+        ("no-task-definition", "2099-01-01T00:00:00Z"),
+        ("wildcards", "2099-01-01T21:36:51Z"),
+        ("UPDATED_9", "2098-12-31T15:00:00Z"),
+    ] {
+        assert_eq!(next(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn documents_that_the_python_version_wrote_can_be_put_back() {
+    let text = include_str!("../../../../tests/fixtures/jobs/python-version.json");
+    let documents: Map<String, Value> = serde_json::from_str(text).unwrap();
+    let registry = registry();
+    let cx = context(&registry, Dialect::Written);
+    for (name, document) in documents {
+        let existing = document.as_object().unwrap();
+        let prepared = prepare_update(&id(&name), existing, document.clone(), &cx, now()).unwrap();
+        assert_eq!(prepared.document["schedule"], existing["schedule"], "{name}");
+    }
+}
