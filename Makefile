@@ -1,0 +1,76 @@
+# `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
+RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
+EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
+	$(CARGO) run --package ecs-scheduler -- demo
+
+.PHONY: test
+test: test-rust test-doc test-examples ## Run every test
+
+.PHONY: test-fast
+test-fast: ## Run the tests of the inner loop: unit and integration tests, no AWS crate
+	$(CARGO) $(RUNNER) --workspace
+
+.PHONY: test-rust
+test-rust:
+	$(CARGO) $(RUNNER) --workspace --all-features
+
+.PHONY: test-doc
+test-doc:
+	$(CARGO) test --workspace --doc
+
+.PHONY: test-examples
+test-examples:
+	@for manifest in $(EXAMPLES); do \
+	  $(CARGO) test --manifest-path $$manifest --target-dir target; \
+	done
+
+.PHONY: lint
+lint: ## Check the layout, clippy, the documentation's links, layering, licences and sizes
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
+	$(CARGO) xtask layering
+	$(CARGO) xtask licences
+	$(CARGO) xtask sizes
+
+.PHONY: size
+size: ## Print the sizes of files per crate, and what is too long
+	@$(CARGO) xtask sizes
+
+.PHONY: bench
+bench: ## Measure
+	$(CARGO) bench --workspace --benches
+
+.PHONY: docs
+docs: ## Write the generated pages of doc/
+	$(CARGO) build --package ecs-scheduler
+	target/debug/ecs-scheduler reference configuration > doc/configuration.md
+	target/debug/ecs-scheduler reference cli > doc/cli.md
+
+.PHONY: drift
+drift: ## Check that the generated pages of doc/ are up to date (`make docs` writes them)
+	@$(CARGO) build --quiet --package ecs-scheduler
+	@for page in configuration cli; do \
+	  diff -u doc/$$page.md <(target/debug/ecs-scheduler reference $$page) \
+	    || { echo "doc/$$page.md is not what the code says; run make docs"; exit 1; }; \
+	done
+
+.PHONY: check
+check: ## Run everything that CI runs
+	.ci/run

@@ -1,0 +1,32 @@
+//! Checks of this repository that no ready-made tool makes. `make check` runs them all.
+
+mod layering;
+mod licences;
+mod sizes;
+mod totals;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const USAGE: &str = "usage: cargo xtask layering | licences | sizes | totals LOG";
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let complaints = match arguments.as_slice() {
+        ["layering"] => layering::check(&Workspace::load()?)?,
+        ["licences"] => licences::check(&Workspace::load()?)?,
+        ["sizes"] => sizes::check(&Workspace::load()?)?,
+        ["totals", log] => {
+            println!("{}", totals::of(&std::fs::read_to_string(log)?));
+            Vec::new()
+        }
+        _ => vec![USAGE.to_owned()],
+    };
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
