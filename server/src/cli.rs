@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod error;
+pub mod evaluate;
 pub mod flags;
 pub mod jobs;
 pub mod reference;
@@ -13,17 +14,20 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use ecs_scheduler_core::fault;
+use ecs_scheduler_core::{DEFAULT_MAX_TASKS, fault};
 
 use self::client::Client;
 use self::error::CommandError;
+use self::evaluate::EvaluateArgs;
 use self::flags::SettingFlags;
 use self::jobs::{ClientArgs, JobsCommand};
 use self::schedule::NextArgs;
 use crate::config::setting::SERVER;
 use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, Refused};
-use crate::telemetry;
+use crate::demo::{self, DemoArgs};
+use crate::server::{ServerBuilder, serve};
+use crate::{api, telemetry};
 
 /// Starts ECS tasks on a schedule or a condition
 #[derive(Debug, Parser)]
@@ -39,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Serve the API and look at jobs (the default)
     Serve(SettingFlags),
+    /// Serve with local tasks and four example jobs, to try things out
+    Demo(DemoArgs),
     /// Work with the jobs of a running server
     Jobs {
         #[command(flatten)]
@@ -51,11 +57,15 @@ enum Command {
         #[command(subcommand)]
         command: ScheduleCommand,
     },
+    /// Decide about a job document under given circumstances, without a server and without launching
+    Evaluate(EvaluateArgs),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -97,10 +107,10 @@ enum Page {
 }
 
 /// Carries out the command line of this process.
-pub fn run() -> ExitCode {
+pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Serve(cli.settings));
-    match execute(command) {
+    match execute(command, builder) {
         Ok(code) => code,
         Err(error) => {
             // Nothing is left to do when standard error is closed.
@@ -110,7 +120,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<ExitCode, CommandError> {
+fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, CommandError> {
     let text = match command {
         Command::Serve(settings) => {
             let (config, warnings) = configuration(&settings.0)?;
@@ -118,19 +128,18 @@ fn execute(command: Command) -> Result<ExitCode, CommandError> {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            drop(config);
-            return Ok(ExitCode::SUCCESS);
+            return block_on(serve(builder, config, async |_| Ok(())));
         }
+        Command::Demo(args) => return block_on(demo::run(builder, args)),
         Command::Jobs { client, command } => block_on(client_command(&client, &command))?,
-        Command::Schedule { command: ScheduleCommand::Next(args) } => {
-            schedule::next(&args, &ecs_scheduler_core::SystemClock)?
-        }
+        Command::Schedule { command: ScheduleCommand::Next(args) } => schedule::next(&args, builder.clock().as_ref())?,
+        Command::Evaluate(args) => block_on(evaluate::run(&args, &builder))?,
         Command::Config { command: ConfigCommand::Check(args) } => return check(&args),
+        Command::Openapi => format!("{:#}\n", api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ecs-scheduler", &mut script);
-            String::from_utf8(script)
-                .map_err(|error| CommandError::caused("could not make the script", error))?
+            String::from_utf8(script).map_err(|error| CommandError::caused("could not make the script", error))?
         }
         Command::Reference { page: Page::Configuration } => config::reference::page(),
         Command::Reference { page: Page::Cli } => reference::page(),

@@ -1,5 +1,9 @@
 //! The `ecs-scheduler` program.
 
-fn main() -> std::process::ExitCode {
-    ecs_scheduler::cli::run()
+use std::process::ExitCode;
+
+use ecs_scheduler::{ConfigError, Server};
+
+fn main() -> Result<ExitCode, ConfigError> {
+    Ok(Server::builder().standard()?.run())
 }

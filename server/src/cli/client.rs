@@ -97,7 +97,7 @@ fn header_text(response: &Response, name: &header::HeaderName) -> Option<String>
 }
 
 /// Says in one message, with a line per wrong field, why a request was refused.
-fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
+pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
     let said = ["detail", "message", "title"].iter().find_map(|name| body[*name].as_str());
     let said = said.unwrap_or_else(|| text.lines().next().unwrap_or_default());
     let mut message = format!("{attempt}: {} {said}", status.as_u16());

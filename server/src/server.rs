@@ -1,0 +1,227 @@
+//! The server as a library: what is installed, how it starts, how it stops.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
+use ecs_scheduler_core::{fault, Clock, ConfigError, Launcher, Store, SystemClock, TriggerRegistry, TriggerType};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{ApiState, Limits};
+use crate::cli::error::CommandError;
+use crate::config::Config;
+use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
+use crate::{api, cli, wiring};
+
+/// The exit code after a second signal: that of a shell for an interrupted program.
+const INSISTED: u8 = 130;
+
+/// The scheduler: what a `main.rs` is made of.
+///
+/// # Example
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// fn main() -> Result<ExitCode, ecs_scheduler::ConfigError> {
+///     Ok(ecs_scheduler::Server::builder().standard()?.run())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Begins with nothing installed.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder { registry: TriggerRegistry::new(), mistake: None, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// What is to be installed.
+#[derive(Debug)]
+pub struct ServerBuilder {
+    registry: TriggerRegistry,
+    mistake: Option<ConfigError>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ServerBuilder {
+    /// Installs the built-in triggers.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a trigger of the same type is installed already.
+    pub fn standard(mut self) -> Result<Self, ConfigError> {
+        wiring::triggers(&mut self.registry)?;
+        Ok(self)
+    }
+
+    /// Installs a trigger. A second one of the same type is an error that [`run`](Self::run) reports.
+    #[must_use]
+    pub fn trigger<T: TriggerType>(mut self, kind: T) -> Self {
+        if let Err(error) = self.registry.add(kind) {
+            self.mistake.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Carries out the command line of this process, and returns its exit code. Errors go to standard error.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        cli::run(self)
+    }
+
+    /// Returns the clock.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Returns what is installed.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a type was installed twice.
+    pub(crate) fn registry(&self) -> Result<Arc<TriggerRegistry>, CommandError> {
+        match &self.mistake {
+            None => Ok(Arc::new(self.registry.clone())),
+            Some(error) => Err(CommandError::failed(error.message.clone())),
+        }
+    }
+}
+
+/// Serves until a signal comes. `ready` is called once, with the address, when requests are answered.
+///
+/// # Errors
+///
+/// Fails when a part cannot be started, or when `ready` fails.
+pub(crate) async fn serve(
+    builder: ServerBuilder,
+    config: Config,
+    ready: impl AsyncFnOnce(SocketAddr) -> Result<(), CommandError>,
+) -> Result<ExitCode, CommandError> {
+    let mut signals =
+        Signals::listen().map_err(|error| CommandError::caused("could not listen for signals", error))?;
+    let running = tokio::select! {
+        running = Running::start(builder, config) => running?,
+        signal = signals.next() => {
+            tracing::info!(signal, "ends before it was started");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let until_failure = async {
+        ready(running.address).await?;
+        std::future::pending().await
+    };
+    let outcome = tokio::select! {
+        failure = until_failure => failure,
+        signal = signals.next() => {
+            tracing::info!(signal, "stopping");
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    tokio::select! {
+        () = running.stop() => outcome,
+        signal = signals.next() => {
+            tracing::warn!(signal, "ends at once; launches under way are taken up at the next start");
+            Ok(ExitCode::from(INSISTED))
+        }
+    }
+}
+
+/// A server that answers requests and looks at jobs.
+struct Running {
+    address: SocketAddr,
+    engine: EngineHandle,
+    store: Arc<dyn Store>,
+    closing: CancellationToken,
+    http: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    async fn start(builder: ServerBuilder, config: Config) -> Result<Self, CommandError> {
+        let registry = builder.registry()?;
+        let clock = builder.clock;
+        let failed = |what: String| move |error| CommandError::caused(what, error);
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(failed(format!("could not listen on {}", config.listen)))?;
+        let address = listener.local_addr().map_err(failed("could not learn the address".to_owned()))?;
+        let store = wiring::store(&config.store, Arc::clone(&clock))
+            .await
+            .map_err(|error| CommandError::caused("could not open the store", error))?;
+        let launcher = wiring::launcher(&config, Arc::clone(&clock))
+            .await
+            .map_err(|error| CommandError::caused("could not open the launcher", error))?;
+        let parts = Parts { registry, store: Arc::clone(&store), launcher, clock };
+        let (engine, state) = assemble(parts, &config).await?;
+        let closing = state.closing.clone();
+        let serving = axum::serve(listener, api::router(state))
+            .with_graceful_shutdown(closing.clone().cancelled_owned());
+        let http = tokio::spawn(serving.into_future());
+        let jobs = engine.status().jobs;
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, name = config.name, store = store.kind(), jobs, "listening on http://{address}");
+        Ok(Self { address, engine, store, closing, http })
+    }
+
+    /// Stops accepting, lets requests and launches under way end, and closes the store.
+    async fn stop(self) {
+        self.closing.cancel();
+        if tokio::time::timeout(DRAIN, self.http).await.is_err() {
+            tracing::warn!("some requests did not end in time and are cut off");
+        }
+        if !self.engine.stop(ENGINE).await {
+            tracing::warn!("some launches did not end in time; they are taken up at the next start");
+        }
+        match tokio::time::timeout(STORE, self.store.close()).await {
+            Ok(Ok(())) => tracing::info!("stopped"),
+            Ok(Err(error)) => tracing::error!("could not close the store: {}", fault::chain(&error)),
+            Err(_) => tracing::error!("could not close the store in time"),
+        }
+    }
+}
+
+/// What an engine and an API stand on.
+pub(crate) struct Parts {
+    pub(crate) registry: Arc<TriggerRegistry>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) launcher: Arc<dyn Launcher>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Starts an engine and puts what the API needs around it.
+///
+/// # Errors
+///
+/// Fails when the store cannot be read.
+pub(crate) async fn assemble(parts: Parts, config: &Config) -> Result<(EngineHandle, ApiState), CommandError> {
+    let Parts { registry, store, launcher, clock } = parts;
+    let options =
+        EngineOptions { name: config.name.clone(), max_tasks: config.max_tasks, ..EngineOptions::default() };
+    let engine = Engine {
+        options,
+        store: Arc::clone(&store),
+        launcher,
+        registry: Arc::clone(&registry),
+        clock: Arc::clone(&clock),
+    };
+    let engine =
+        engine.start().await.map_err(|error| CommandError::caused("could not start the engine", error))?;
+    let state = ApiState {
+        store,
+        engine: engine.clone(),
+        registry,
+        clock,
+        max_tasks: config.max_tasks,
+        launch_options: false,
+        launchers: wiring::launchers(&config.launcher),
+        stores: wiring::stores(&config.store),
+        limits: Limits::default(),
+        closing: CancellationToken::new(),
+    };
+    Ok((engine, state))
+}
