@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use ecs_scheduler_core::{DEFAULT_MAX_TASKS, fault};
+use ecs_scheduler_core::DEFAULT_MAX_TASKS;
 
 use self::client::Client;
 use self::error::CommandError;
@@ -113,8 +113,10 @@ pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
     match execute(command, builder) {
         Ok(code) => code,
         Err(error) => {
-            // Nothing is left to do when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "error: {}", fault::chain(&error));
+            for line in error.lines() {
+                // Nothing is left to do when standard error is closed.
+                let _ = writeln!(std::io::stderr(), "error: {line}");
+            }
             error.exit_code()
         }
     }
@@ -132,14 +134,17 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         }
         Command::Demo(args) => return block_on(demo::run(builder, args)),
         Command::Jobs { client, command } => block_on(client_command(&client, &command))?,
-        Command::Schedule { command: ScheduleCommand::Next(args) } => schedule::next(&args, builder.clock().as_ref())?,
+        Command::Schedule { command: ScheduleCommand::Next(args) } => {
+            schedule::next(&args, builder.clock().as_ref())?
+        }
         Command::Evaluate(args) => block_on(evaluate::run(&args, &builder))?,
         Command::Config { command: ConfigCommand::Check(args) } => return check(&args),
         Command::Openapi => format!("{:#}\n", api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ecs-scheduler", &mut script);
-            String::from_utf8(script).map_err(|error| CommandError::caused("could not make the script", error))?
+            String::from_utf8(script)
+                .map_err(|error| CommandError::caused("could not make the script", error))?
         }
         Command::Reference { page: Page::Configuration } => config::reference::page(),
         Command::Reference { page: Page::Cli } => reference::page(),

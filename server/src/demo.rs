@@ -72,7 +72,10 @@ fn write_definitions(folder: &Path) -> Result<(), CommandError> {
 const DEFINITIONS: [(&str, &str); 4] = [
     ("heartbeat", "date; uname -n"),
     ("disk-report", "df -h / && du -sh . 2>/dev/null"),
-    ("file-count", "echo \"$(find /usr/bin -type f | wc -l) programs, $(find /etc -type f 2>/dev/null | wc -l) files in /etc\""),
+    (
+        "file-count",
+        "echo \"$(find /usr/bin -type f | wc -l) programs, $(find /etc -type f 2>/dev/null | wc -l) files in /etc\"",
+    ),
     ("load-report", "cat /proc/loadavg 2>/dev/null || uptime; sleep \"${SECONDS_OF_WORK:-2}\""),
 ];
 

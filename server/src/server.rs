@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
-use ecs_scheduler_core::{fault, Clock, ConfigError, Launcher, Store, SystemClock, TriggerRegistry, TriggerType};
+use ecs_scheduler_core::{
+    Clock, ConfigError, Launcher, Store, SystemClock, TriggerRegistry, TriggerType, fault,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -164,7 +166,13 @@ impl Running {
         let http = tokio::spawn(serving.into_future());
         let jobs = engine.status().jobs;
         let version = env!("CARGO_PKG_VERSION");
-        tracing::info!(version, name = config.name, store = store.kind(), jobs, "listening on http://{address}");
+        tracing::info!(
+            version,
+            name = config.name,
+            store = store.kind(),
+            jobs,
+            "listening on http://{address}"
+        );
         Ok(Self { address, engine, store, closing, http })
     }
 
@@ -198,7 +206,10 @@ pub(crate) struct Parts {
 /// # Errors
 ///
 /// Fails when the store cannot be read.
-pub(crate) async fn assemble(parts: Parts, config: &Config) -> Result<(EngineHandle, ApiState), CommandError> {
+pub(crate) async fn assemble(
+    parts: Parts,
+    config: &Config,
+) -> Result<(EngineHandle, ApiState), CommandError> {
     let Parts { registry, store, launcher, clock } = parts;
     let options =
         EngineOptions { name: config.name.clone(), max_tasks: config.max_tasks, ..EngineOptions::default() };

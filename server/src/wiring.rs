@@ -80,7 +80,8 @@ pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {
 /// Lists the stores of this build; the one in use is marked.
 #[must_use]
 pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
-    let options = |properties| json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    let options =
+        |properties| json!({ "type": "object", "additionalProperties": false, "properties": properties });
     let file = json!({ "ECSS_SQLITE_FILE": { "type": "string", "description": "The database file" } });
     vec![
         Installed {

@@ -62,7 +62,7 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
             };
             rest == "}" || rest.ends_with(';') || (rest.ends_with('}') && rest.contains("fn "))
         };
-        let length = lines[at..].iter().position(|line| is_end(line)).map_or(1, |end| end + 1);
+        let length = lines[at..].iter().position(is_end).map_or(1, |end| end + 1);
         found.push((name, at + 1, length));
     }
     found

@@ -103,12 +103,9 @@ pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &st
     let mut message = format!("{attempt}: {} {said}", status.as_u16());
     let messages = body["messages"].as_object().into_iter().flatten();
     for (field, wrong) in messages {
-        let wrong = match wrong {
-            Value::Array(texts) if texts.iter().all(Value::is_string) => {
-                texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
-            }
-            other => other.to_string(),
-        };
+        let texts: Option<Vec<&str>> =
+            wrong.as_array().and_then(|texts| texts.iter().map(Value::as_str).collect());
+        let wrong = texts.map_or_else(|| wrong.to_string(), |texts| texts.join(" "));
         message.push_str(&format!("\n  {field}: {wrong}"));
     }
     message

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use ecs_scheduler_core::fault;
+
 use crate::config::Refused;
 
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
@@ -61,6 +63,15 @@ impl CommandError {
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::Failed { message: message.into(), cause: Some(cause.into()) }
+    }
+
+    /// Returns the error as it is printed: a line for each problem of a configuration, else one text.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Config(Refused(problems)) => problems.clone(),
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::Failed { .. } => vec![fault::chain(self)],
+        }
     }
 
     /// Returns the code that the process ends with.

@@ -29,19 +29,23 @@ file. An empty value counts as not set.
 hides secrets, and says everything that is wrong at once.
 ";
 
+/// A heading, and which parts stand under it.
+type Section = (&'static str, fn(Part) -> bool);
+
+const SECTIONS: [Section; 6] = [
+    ("Scheduler", |part| part == Part::Scheduler),
+    ("Log", |part| part == Part::Log),
+    ("Store", |part| part == Part::Store),
+    ("Launcher", |part| part == Part::Launcher),
+    ("Client commands", |part| part == Part::Client),
+    ("Not in this build", |part| matches!(part, Part::Absent(..))),
+];
+
 /// Makes the page.
 #[must_use]
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
-    let sections: [(&str, fn(Part) -> bool); 6] = [
-        ("Scheduler", |part| part == Part::Scheduler),
-        ("Log", |part| part == Part::Log),
-        ("Store", |part| part == Part::Store),
-        ("Launcher", |part| part == Part::Launcher),
-        ("Client commands", |part| part == Part::Client),
-        ("Not in this build", |part| matches!(part, Part::Absent(..))),
-    ];
-    for (title, belongs) in sections {
+    for (title, belongs) in SECTIONS {
         let _ = write!(page, "\n## {title}\n");
         if title == "Store" {
             page.push_str(STORE);

@@ -53,7 +53,13 @@ pub(super) fn resumed(answer: &Value) -> String {
 }
 
 pub(super) fn fired(answer: &Value) -> String {
-    decision(answer)
+    let tasks = match answer["requested"].as_u64() {
+        Some(1) => "1 task".to_owned(),
+        Some(count) => format!("{count} tasks"),
+        None => "tasks".to_owned(),
+    };
+    let name = cell(&answer["id"]);
+    format!("fired {}: {tasks} ({}); firing {name}\n", cell(&answer["job"]), cell(&answer["explanation"]))
 }
 
 /// Shows a preview of a schedule: what it means, its ticks, what is odd about it.
@@ -87,6 +93,9 @@ pub(in crate::cli) fn decision(decision: &Value) -> String {
     let when = [&decision["nominal"], &decision["tick"], &decision["observed"]];
     let when = when.iter().find(|when| when.is_string()).map_or_else(String::new, |when| cell(when) + "  ");
     let mut text = format!("{when}{}", cell(&decision["outcome"]));
+    if let Some(ticks) = decision["ticks"].as_u64().filter(|ticks| *ticks > 1) {
+        let _ = write!(text, ", {ticks} ticks since {}", cell(&decision["since"]));
+    }
     if let Some(launch) = decision["launch"].as_u64().filter(|launch| *launch > 0) {
         let _ = write!(text, ", {launch} to launch");
     }

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{decisions, firings, jobs, preview};
+use super::{decision, decisions, fired, firings, jobs, preview};
 
 #[test]
 fn jobs_are_a_table() {
@@ -22,7 +22,8 @@ fn jobs_are_a_table() {
 #[test]
 fn a_decision_shows_its_ledger_and_what_was_seen() {
     let answer = json!({"decisions": [{
-        "nominal": "2027-01-01T02:00:00Z", "outcome": "launched", "launch": 6, "explanation": "12, at most 10, less 4",
+        "nominal": "2027-01-01T02:00:00Z", "outcome": "launched", "launch": 6,
+        "ticks": 1, "explanation": "12, at most 10, less 4",
         "steps": [
             {"rule": "demand", "before": 0, "after": 12, "because": "1150 messages ÷ 100 per task"},
             {"rule": "cap", "before": 12, "after": 10, "because": "at most maxCount 10"},
@@ -57,4 +58,23 @@ fn a_preview_ends_with_its_warnings() {
     let answer = json!({"description": "every second, UTC", "next": ["a", "b"], "warnings": ["often"]});
     assert_eq!(preview(&answer), "every second, UTC\n  a\n  b\nwarning: often\n");
     assert_eq!(preview(&json!({"next": []})), "  no further tick\n");
+}
+
+#[test]
+fn a_run_of_equal_ticks_says_since_when() {
+    let answer = json!({
+        "nominal": "2027-01-01T02:00:00Z", "since": "2027-01-01T01:00:00Z", "ticks": 61, "outcome": "idle",
+        "explanation": "the window is closed → 0",
+    });
+    assert_eq!(
+        decision(&answer),
+        "2027-01-01T02:00:00Z  idle, 61 ticks since 2027-01-01T01:00:00Z\n  the window is closed → 0\n"
+    );
+}
+
+#[test]
+fn a_firing_by_hand_is_told_with_its_name() {
+    let answer =
+        json!({"id": "0193f0", "job": "nightly", "requested": 2, "explanation": "fired by hand → 2"});
+    assert_eq!(fired(&answer), "fired nightly: 2 tasks (fired by hand → 2); firing 0193f0\n");
 }
