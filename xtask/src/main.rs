@@ -1,5 +1,6 @@
 //! Checks of this repository that no ready-made tool makes. `make check` runs them all.
 
+mod dependencies;
 mod layering;
 mod licences;
 mod sizes;
@@ -10,12 +11,13 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask layering | licences | sizes | totals LOG";
+const USAGE: &str = "usage: cargo xtask dependencies | layering | licences | sizes | totals LOG";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let complaints = match arguments.as_slice() {
+        ["dependencies"] => dependencies::check(&Workspace::load()?.root)?,
         ["layering"] => layering::check(&Workspace::load()?)?,
         ["licences"] => licences::check(&Workspace::load()?)?,
         ["sizes"] => sizes::check(&Workspace::load()?)?,
