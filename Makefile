@@ -41,18 +41,21 @@ test-examples:
 	done
 
 .PHONY: lint
-lint: ## Check the layout, clippy, the documentation's links, layering, dependencies, licences and sizes
+lint: ## Check the layout, clippy, the documentation's links, layering, licences and sizes
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) xtask layering
-	$(CARGO) xtask dependencies
 	$(CARGO) xtask licences
 	$(CARGO) xtask sizes
 
 .PHONY: size
 size: ## Print the sizes of files per crate, and what is too long
 	@$(CARGO) xtask sizes
+
+.PHONY: crash
+crash: ## Kill the scheduler 100 times at random and at each step, and audit what it leaves
+	ECSS_CRASH_ROUNDS=100 $(CARGO) test --package ecs-scheduler --test it crash::
 
 .PHONY: bench
 bench: ## Measure

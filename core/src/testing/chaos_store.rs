@@ -38,6 +38,8 @@ pub struct ChaosStore {
     writes: AtomicU64,
     /// The write at which it dies, and whether the write still has its effect.
     dies_at: Option<(u64, bool)>,
+    /// What takes its process along when it dies.
+    last_act: Option<fn()>,
 }
 
 impl ChaosStore {
@@ -51,6 +53,7 @@ impl ChaosStore {
             dead: AtomicBool::new(false),
             writes: AtomicU64::new(0),
             dies_at: None,
+            last_act: None,
         }
     }
 
@@ -61,9 +64,19 @@ impl ChaosStore {
         self
     }
 
+    /// Has this done at the moment of death: a test of a real process ends it there.
+    #[must_use]
+    pub fn with_last_act(mut self, act: fn()) -> Self {
+        self.last_act = Some(act);
+        self
+    }
+
     /// Kills the store.
     pub fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
+        if let Some(act) = self.last_act {
+            act();
+        }
     }
 
     /// Tells whether the store is dead.

@@ -2,6 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod cli;
 mod conformance;
+mod crash;
 mod harness;

@@ -1,0 +1,51 @@
+//! Comparing the journal with the schedules, and with what really started.
+
+use std::sync::Arc;
+
+use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
+use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::testing::{Audit, ChaosLauncher, SimClock, World};
+use ecs_scheduler_core::{
+    Clock, DEFAULT_MAX_TASKS, EngineOptions, JobContext, Store, StoredJob, SystemClock, TriggerRegistry,
+};
+
+use super::site::Site;
+
+/// Opens the database of a scheduler that has ended.
+pub(crate) async fn open(site: &Site) -> Arc<dyn Store> {
+    let file = site.path("data").join("scheduler.db");
+    Arc::new(SqliteStore::open(file, SqliteOptions::default()).await.unwrap())
+}
+
+/// Checks that every tick has one outcome, that no firing is open, and that each firing started the tasks that the
+/// journal says, no more and no fewer.
+pub(crate) async fn audit(site: &Site) -> Audit {
+    let store = open(site).await;
+    let clock = Arc::new(SimClock::at(SystemClock.now()));
+    let world = World {
+        launcher: Arc::new(ChaosLauncher::new(Arc::clone(&clock) as _, 0)),
+        clock,
+        store,
+        registry: Arc::new(TriggerRegistry::new()),
+        options: EngineOptions::default(),
+    };
+    let audit = world.audit(&|stored| schedule(stored, &world.registry)).await.unwrap();
+    let mut starts = site.starts();
+    for firing in world.firings().await {
+        assert!(!firing.state.is_open(), "still open: {firing:?}");
+        let started = starts.remove(firing.id.as_str()).unwrap_or(0);
+        assert_eq!(started, firing.tasks.len(), "tasks that really started: {firing:?}");
+    }
+    assert!(starts.is_empty(), "started and in no journal: {starts:?}");
+    audit
+}
+
+fn schedule(stored: &StoredJob, registry: &TriggerRegistry) -> Schedule {
+    let context = JobContext {
+        registry,
+        max_tasks: DEFAULT_MAX_TASKS,
+        dialect: Dialect::Stored,
+        launch_options: false,
+    };
+    stored.parse(&context).unwrap().ticks().expect("each job has a schedule").clone()
+}

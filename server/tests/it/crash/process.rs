@@ -1,0 +1,134 @@
+//! One process of the program, and what is said to it over HTTP.
+
+use std::fs::File;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::site::{DEADLINE, Site, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ecs-scheduler");
+
+/// A life of the scheduler. It is killed when it is dropped.
+pub(crate) struct Scheduler {
+    child: Child,
+    http: Client,
+    url: String,
+}
+
+impl Scheduler {
+    /// Starts the program.
+    pub(crate) fn spawn(site: &Site) -> Self {
+        Self::spawn_by(site, Command::new(PROGRAM))
+    }
+
+    /// Starts the program and waits until it answers.
+    pub(crate) async fn start(site: &Site) -> Self {
+        let this = Self::spawn(site);
+        this.answers(site).await;
+        this
+    }
+
+    /// Starts the program with files bounded to this size, as on a disk that is nearly full: a write beyond it fails.
+    pub(crate) async fn start_bounded(site: &Site, kibibytes: u32) -> Self {
+        let mut command = Command::new("sh");
+        // `ulimit -f` counts 512 bytes. Without the trap the first such write would end the process.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\"", kibibytes * 2);
+        command.args(["-c", &script, PROGRAM]);
+        let this = Self::spawn_by(site, command);
+        this.answers(site).await;
+        this
+    }
+
+    fn spawn_by(site: &Site, mut command: Command) -> Self {
+        let log = File::options().create(true).append(true).open(site.path("log")).unwrap();
+        command
+            .env("ECSS_LISTEN", format!("127.0.0.1:{}", site.port))
+            .env("ECSS_DATA_DIR", site.path("data"))
+            .env("ECSS_LAUNCHER", "local")
+            .env("ECSS_LOCAL_TASK_DEFINITIONS", site.path("definitions"))
+            .current_dir(site.root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true);
+        let http = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        let child = command.spawn().unwrap();
+        Self { child, http, url: format!("http://127.0.0.1:{}", site.port) }
+    }
+
+    async fn answers(&self, site: &Site) {
+        let alive = async || self.status("/healthz").await == Some(StatusCode::OK);
+        let wait = tokio::time::timeout(DEADLINE, until("the scheduler answers", alive)).await;
+        assert!(wait.is_ok(), "{}", std::fs::read_to_string(site.path("log")).unwrap_or_default());
+    }
+
+    /// Returns the status of an answer, if there is one.
+    pub(crate) async fn status(&self, path: &str) -> Option<StatusCode> {
+        self.http.get(format!("{}{path}", self.url)).send().await.ok().map(|answer| answer.status())
+    }
+
+    /// Reads a resource.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) {
+        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{path}: {status}: {}", answer.text().await.unwrap());
+    }
+
+    pub(crate) async fn create(&self, id: &str, job: &Value) {
+        let mut job = job.clone();
+        job["id"] = id.into();
+        self.post("/jobs", &job).await;
+    }
+
+    /// Suspends every job, and waits until none is fired any more and the tasks of all firings have ended.
+    pub(crate) async fn quiesce(&self) {
+        for job in self.get("/jobs").await["jobs"].as_array().unwrap() {
+            let id = job["id"].as_str().unwrap();
+            self.post(&format!("/jobs/{id}/suspend"), &json!({"reason": "end of the test"})).await;
+            let suspended = format!("/jobs/{id}/decisions?outcome=suspended");
+            until("a tick is seen as suspended", async || {
+                !self.list(&suspended, "decisions").await.is_empty()
+            })
+            .await;
+        }
+        until("all firings end", async || {
+            for state in ["planned", "launching", "launched"] {
+                if !self.list(&format!("/firings?state={state}"), "firings").await.is_empty() {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    }
+
+    async fn list(&self, path: &str, what: &str) -> Vec<Value> {
+        let mut answer = self.get(path).await;
+        serde_json::from_value(answer[what].take()).unwrap()
+    }
+
+    /// Kills the process as `kill -9` does, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Asks the process to stop, and returns how it ended and how long that took.
+    pub(crate) async fn terminate(mut self) -> (ExitStatus, Duration) {
+        let pid = self.child.id().expect("the scheduler has not been waited for");
+        let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("no process is called 0");
+        let asked = Instant::now();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        (status.expect("it ends").unwrap(), asked.elapsed())
+    }
+}

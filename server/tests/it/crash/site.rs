@@ -1,0 +1,86 @@
+//! The files of one scheduler, which outlive its processes.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine before a test gives up.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A folder with task definitions, a database and the oracle.
+pub(crate) struct Site {
+    root: PathBuf,
+    /// The scheduler's port in every life.
+    pub(crate) port: u16,
+    /// Removes the folder in the end.
+    _kept: Option<TempDir>,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("definitions")).unwrap();
+        // Free now, and not given out again soon.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        Self { root: root.path().to_owned(), port, _kept: Some(root) }
+    }
+
+    /// Returns the site that another process made here.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root, port: 0, _kept: None }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Defines a task that notes its start, then does this.
+    pub(crate) fn define(&self, family: &str, then: &str) {
+        let command = format!("echo \"$ECSS_FIRING_ID\" >> \"$ORACLE\"; {then}");
+        let definition = json!({
+            "family": family,
+            "containerDefinitions": [{
+                "name": "main",
+                "command": ["sh", "-c", command],
+                "environment": [{"name": "ORACLE", "value": self.path("oracle")}],
+            }],
+        });
+        let file = self.path("definitions").join(family).with_extension("json");
+        std::fs::write(file, definition.to_string()).unwrap();
+    }
+
+    /// Returns how many tasks of each firing really started.
+    pub(crate) fn starts(&self) -> HashMap<String, usize> {
+        let mut starts = HashMap::new();
+        // Nothing has started where there is no file.
+        for line in std::fs::read_to_string(self.path("oracle")).unwrap_or_default().lines() {
+            *starts.entry(line.to_owned()).or_default() += 1;
+        }
+        starts
+    }
+
+    /// Waits until so many tasks have started.
+    pub(crate) async fn wait_for_starts(&self, count: usize) {
+        until("tasks start", async || self.starts().values().sum::<usize>() >= count).await;
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}

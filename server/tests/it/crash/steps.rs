@@ -1,0 +1,214 @@
+//! A scheduler that ends before or after a given write or call, each in turn.
+//!
+//! It is a real process with the real engine, store and launcher: this test binary, started again for the same test,
+//! which then plays the scheduler instead. So the product needs no switch to die by.
+
+use std::process::Stdio;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
+use ecs_scheduler_core::store::MOST_ROWS;
+use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
+use ecs_scheduler_core::{
+    Clock, DecisionQuery, Engine, EngineHandle, EngineOptions, JobId, JobUid, LaunchError, LaunchLimits,
+    LaunchReport, LaunchRequest, Launcher, ListFrom, NewJob, Outcome, Population, Store, SystemClock, TaskId,
+    TaskSpec, TaskState, TriggerRegistry, async_trait,
+};
+use serde_json::json;
+use serde_json::value::to_raw_value;
+use tokio::process::Command;
+
+use super::audit::{audit, open};
+use super::site::{DEADLINE, Site, until};
+
+/// Tells the process that plays the scheduler where its files are, and how it is to end.
+const ROOT: &str = "ECSS_CRASH_ROOT";
+const STEP: &str = "ECSS_CRASH_STEP";
+/// The test below, by its full name.
+const TEST: &str = "crash::steps::whatever_step_is_the_last_no_tick_is_lost_and_no_task_starts_twice";
+/// How many steps of each kind are the last ones in turn; the long form has more.
+const STEPS: u64 = 4;
+
+/// What the scheduler does last: the n-th step of its life, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    BeforeWrite(u64),
+    AfterWrite(u64),
+    BeforeLaunch(u64),
+    AfterLaunch(u64),
+}
+
+impl Last {
+    fn text(self) -> String {
+        match self {
+            Self::BeforeWrite(n) => format!("before-write:{n}"),
+            Self::AfterWrite(n) => format!("after-write:{n}"),
+            Self::BeforeLaunch(n) => format!("before-launch:{n}"),
+            Self::AfterLaunch(n) => format!("after-launch:{n}"),
+        }
+    }
+}
+
+impl FromStr for Last {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, number) = text.split_once(':').ok_or("no number")?;
+        let number = number.parse().map_err(|error| format!("{error}"))?;
+        Ok(match kind {
+            "before-write" => Self::BeforeWrite(number),
+            "after-write" => Self::AfterWrite(number),
+            "before-launch" => Self::BeforeLaunch(number),
+            "after-launch" => Self::AfterLaunch(number),
+            _ => return Err(format!("unknown step {kind}")),
+        })
+    }
+}
+
+/// A launcher whose process ends before or after a call.
+#[derive(Debug)]
+struct Doomed {
+    inner: Arc<dyn Launcher>,
+    last: Last,
+    calls: AtomicU64,
+}
+
+#[async_trait]
+impl Launcher for Doomed {
+    fn limits(&self) -> LaunchLimits {
+        self.inner.limits()
+    }
+
+    async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
+        self.inner.population(job, task).await
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.last == Last::BeforeLaunch(number) {
+            std::process::abort();
+        }
+        let report = self.inner.launch(request).await;
+        if self.last == Last::AfterLaunch(number) {
+            std::process::abort();
+        }
+        report
+    }
+
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        self.inner.observe(tasks).await
+    }
+
+    async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
+        self.inner.stop(task, reason).await
+    }
+}
+
+/// Starts an engine on the files in the present folder.
+async fn engine(root: &std::path::Path, store: Arc<dyn Store>, last: Option<Last>) -> EngineHandle {
+    let options = LocalOptions::new(root.join("definitions"), root.join("tasks"));
+    let mut launcher: Arc<dyn Launcher> = Arc::new(LocalLauncher::open(options).await.unwrap());
+    if let Some(last) = last {
+        launcher = Arc::new(Doomed { inner: launcher, last, calls: AtomicU64::new(0) });
+    }
+    let registry = Arc::new(TriggerRegistry::new());
+    let clock = Arc::new(SystemClock);
+    Engine { options: EngineOptions::default(), store, launcher, registry, clock }.start().await.unwrap()
+}
+
+/// Plays the scheduler until the step at which it ends.
+async fn play(site: &Site, last: Last) {
+    let mut store = ChaosStore::new(open(site).await, StoreFaults::default(), 0);
+    if let Last::BeforeWrite(number) | Last::AfterWrite(number) = last {
+        let after = matches!(last, Last::AfterWrite(_));
+        store = store.dying_at(number, after).with_last_act(|| std::process::abort());
+    }
+    let _engine = engine(site.root(), Arc::new(store), Some(last)).await;
+    std::future::pending::<()>().await;
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test tells its own child, which is no setting of the product"
+)]
+fn role() -> Option<(Site, Last)> {
+    let root = std::env::var(ROOT).ok()?;
+    let last = std::env::var(STEP).expect("a player is told its end");
+    Some((Site::at(root.into()), last.parse().unwrap()))
+}
+
+/// Has a process play one life, and waits until it has ended by itself.
+async fn live(site: &Site, last: Last) {
+    let mut player = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", TEST, "--nocapture"])
+        .env(ROOT, site.root())
+        .env(STEP, last.text())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let ended = tokio::time::timeout(DEADLINE, player.wait()).await;
+    let status = ended.unwrap_or_else(|_| panic!("{last:?} does not come")).unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{last:?}: {status}");
+}
+
+async fn create(store: &dyn Store, id: &str, document: &serde_json::Value) {
+    let id = JobId::new(id).unwrap();
+    let uid = JobUid::random();
+    let document = to_raw_value(document).unwrap();
+    store.create(NewJob { id, uid, document, at: SystemClock.now() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_step_is_the_last_no_tick_is_lost_and_no_task_starts_twice() {
+    if let Some((site, last)) = role() {
+        return play(&site, last).await;
+    }
+    let site = Site::new();
+    site.define("work", "");
+    let store = open(&site).await;
+    create(&*store, "one", &json!({"taskDefinition": "work", "schedule": "*"})).await;
+    create(&*store, "three", &json!({"taskDefinition": "work", "schedule": "*", "taskCount": 3})).await;
+    store.close().await.unwrap();
+    drop(store);
+    let longer = if super::rounds() > super::ROUNDS { 4 } else { 1 };
+    for number in 1..=STEPS * longer {
+        live(&site, Last::BeforeWrite(number)).await;
+        live(&site, Last::AfterWrite(number)).await;
+        if number <= 2 * longer {
+            live(&site, Last::BeforeLaunch(number)).await;
+            live(&site, Last::AfterLaunch(number)).await;
+        }
+    }
+    finish(&site).await;
+    let audit = audit(&site).await;
+    assert!(audit.firings > 4 && audit.tasks > audit.firings, "jobs were fired throughout: {audit:?}");
+}
+
+/// Suspends the jobs, and lets a last life carry what is open to its end.
+async fn finish(site: &Site) {
+    let store = open(site).await;
+    let engine = engine(site.root(), Arc::clone(&store), None).await;
+    for job in store.list(ListFrom::Skip(0), MOST_ROWS).await.unwrap().jobs {
+        let mut document: serde_json::Value = serde_json::from_str(job.document.get()).unwrap();
+        document["suspended"] = true.into();
+        let document = to_raw_value(&document).unwrap();
+        store.replace(&job.id, job.revision, document, SystemClock.now()).await.unwrap();
+        engine.nudge(&job.id);
+        let seen = DecisionQuery {
+            job: Some(job.id.clone()),
+            outcome: Some(Outcome::Suspended),
+            ..DecisionQuery::default()
+        };
+        until("a tick is seen as suspended", async || !store.decisions(&seen).await.unwrap().is_empty())
+            .await;
+    }
+    until("all firings end", async || store.unfinished().await.unwrap().is_empty()).await;
+    assert!(engine.stop(Duration::from_secs(10)).await);
+    store.close().await.unwrap();
+}
