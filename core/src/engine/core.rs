@@ -1,6 +1,6 @@
 //! What the parts of the engine share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -46,11 +46,11 @@ pub(super) struct Core {
     /// Firings that some part of the engine carries, so that recovery does not take them up twice.
     pub(super) in_hand: Mutex<HashSet<FiringId>>,
     /// Launched firings whose tasks are followed.
-    pub(super) watched: Mutex<HashMap<FiringId, Firing>>,
+    pub(super) watched: Mutex<BTreeMap<FiringId, Firing>>,
     /// Wakes the watch when there is something new to follow, and those who wait for tasks to end.
     pub(super) watch_more: Notify,
     pub(super) task_ended: Notify,
-    pub(super) nudges: Mutex<HashSet<JobId>>,
+    pub(super) nudges: Mutex<BTreeSet<JobId>>,
     pub(super) nudged: Notify,
     /// Failures in a row of a job's trigger.
     pub(super) failures: Mutex<HashMap<JobUid, u32>>,
@@ -122,6 +122,7 @@ impl Core {
     /// Waits, unless the engine stops meanwhile; tells whether it may go on.
     pub(super) async fn pause(&self, how_long: std::time::Duration) -> bool {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => false,
             () = tokio::time::sleep(how_long) => true,
         }

@@ -103,6 +103,7 @@ impl Carrier {
                 self.core.note_launcher(&answer);
             }
             tokio::select! {
+                biased;
                 () = ended => {}
                 () = tokio::time::sleep(core.launcher.limits().observe_every) => {}
                 () = core.stop.cancelled() => return false,

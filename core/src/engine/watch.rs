@@ -17,6 +17,9 @@ use crate::task::{TaskId, TaskPhase, TaskState};
 /// For how long a task may be unknown to the launcher before it counts as ended.
 const LOST_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
+/// How long a task that was asked to stop is left alone before it is asked again.
+const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
 /// Follows the tasks of launched firings until the engine stops.
 pub(super) async fn run(core: Arc<Core>) {
     let mut watch = Watch { core: Arc::clone(&core), missing: HashMap::new(), stopping: HashMap::new() };
@@ -25,6 +28,7 @@ pub(super) async fn run(core: Arc<Core>) {
         let nothing = core.watched.lock().is_empty();
         if nothing {
             tokio::select! {
+                biased;
                 () = more => {}
                 () = core.stop.cancelled() => return,
             }
@@ -46,23 +50,16 @@ struct Watch {
 
 impl Watch {
     async fn look(&mut self) {
-        let firings: Vec<Firing> = self.core.watched.lock().values().cloned().collect();
-        let live: Vec<TaskId> = firings
-            .iter()
-            .flat_map(|firing| &firing.tasks)
-            .filter(|task| task.phase != TaskPhase::Stopped)
-            .map(|task| task.task_id.clone())
-            .collect();
-        let mut seen: HashMap<TaskId, TaskState> = HashMap::with_capacity(live.len());
-        let mut asked = std::collections::HashSet::with_capacity(live.len());
+        let live = self.live();
+        let mut seen: HashMap<TaskId, Option<TaskState>> = HashMap::with_capacity(live.len());
         let chunk = self.core.launcher.limits().per_observation.max(1);
         for tasks in live.chunks(chunk) {
             let answer = self.core.launcher.observe(tasks).await;
             self.core.note_launcher(&answer);
             match answer {
                 Ok(states) => {
-                    asked.extend(tasks.iter().cloned());
-                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), state)));
+                    seen.extend(tasks.iter().map(|task| (task.clone(), None)));
+                    seen.extend(states.into_iter().map(|state| (state.task_id.clone(), Some(state))));
                 }
                 Err(error) => {
                     tracing::warn!(error = %fault::chain(&error), "tasks could not be observed");
@@ -70,33 +67,38 @@ impl Watch {
                 }
             }
         }
-        for firing in firings {
-            self.follow(firing, &seen, &asked).await;
+        let now = self.core.clock.now();
+        let news: Vec<Firing> = {
+            let watched = self.core.watched.lock();
+            watched.values().filter(|firing| has_news(firing, &seen)).cloned().collect()
+        };
+        for firing in news {
+            self.follow(firing, &seen, now).await;
         }
+        self.enforce_timeouts(now).await;
     }
 
-    async fn follow(
-        &mut self,
-        firing: Firing,
-        seen: &HashMap<TaskId, TaskState>,
-        asked: &std::collections::HashSet<TaskId>,
-    ) {
-        let now = self.core.clock.now();
+    fn live(&self) -> Vec<TaskId> {
+        let watched = self.core.watched.lock();
+        let tasks = watched.values().flat_map(|firing| &firing.tasks);
+        tasks.filter(|task| task.phase != TaskPhase::Stopped).map(|task| task.task_id.clone()).collect()
+    }
+
+    /// Takes over what was seen of a firing's tasks. A task that was asked for and not answered is missing.
+    async fn follow(&mut self, firing: Firing, seen: &HashMap<TaskId, Option<TaskState>>, now: Timestamp) {
         let mut to = firing.clone();
         for task in to.tasks.iter_mut().filter(|task| task.phase != TaskPhase::Stopped) {
             match seen.get(&task.task_id) {
-                Some(state) => {
+                Some(Some(state)) => {
                     self.missing.remove(&task.task_id);
                     let host_id = state.host_id.clone().or_else(|| task.host_id.take());
                     *task = TaskState { host_id, ..state.clone() };
                 }
-                None if asked.contains(&task.task_id) => self.miss(task, now),
+                Some(None) => self.miss(task, now),
                 None => {}
             }
         }
-        self.enforce_timeouts(&to, now).await;
-        let ended = to.tasks.iter().all(|task| task.phase == TaskPhase::Stopped);
-        if ended {
+        if ended(&to) {
             to.state = FiringState::Finished;
         }
         if to != firing {
@@ -115,32 +117,23 @@ impl Watch {
         }
     }
 
-    async fn enforce_timeouts(&mut self, firing: &Firing, now: Timestamp) {
-        for task in &firing.tasks {
-            let (since, limit, what) = match task.phase {
-                TaskPhase::Pending => (firing.observed, firing.start_timeout_secs, "startTimeout"),
-                TaskPhase::Running => {
-                    (task.started_at.unwrap_or(firing.observed), firing.timeout_secs, "timeout")
-                }
-                TaskPhase::Stopped => {
-                    self.stopping.remove(&task.task_id);
-                    continue;
-                }
-            };
-            let Some(limit) = limit else { continue };
-            let limit = Duration::from_secs(limit);
-            let over = SignedDuration::try_from(limit).is_ok_and(|limit| now.duration_since(since) > limit);
-            let asked_lately = self
-                .stopping
-                .get(&task.task_id)
-                .is_some_and(|at| now.duration_since(*at) < SignedDuration::from_secs(60));
-            if over && !asked_lately {
-                let reason = format!("{what} of {} s exceeded", limit.as_secs());
-                let answer = self.core.launcher.stop(&task.task_id, &reason).await;
-                self.core.note_launcher(&answer);
-                if answer.is_ok() {
-                    self.stopping.insert(task.task_id.clone(), now);
-                }
+    /// Asks tasks that are over their time to stop, each once a minute at most.
+    async fn enforce_timeouts(&mut self, now: Timestamp) {
+        let overdue: Vec<(TaskId, String)> = {
+            let watched = self.core.watched.lock();
+            let limited =
+                watched.values().filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
+            limited.flat_map(|firing| overdue(firing, now)).collect()
+        };
+        self.stopping.retain(|_, asked| now.duration_since(*asked) < ASK_AGAIN_AFTER);
+        for (task, reason) in overdue {
+            if self.stopping.contains_key(&task) {
+                continue;
+            }
+            let answer = self.core.launcher.stop(&task, &reason).await;
+            self.core.note_launcher(&answer);
+            if answer.is_ok() {
+                self.stopping.insert(task, now);
             }
         }
     }
@@ -182,4 +175,39 @@ impl Watch {
             }
         }
     }
+}
+
+fn ended(firing: &Firing) -> bool {
+    firing.tasks.iter().all(|task| task.phase == TaskPhase::Stopped)
+}
+
+/// Tells whether something was seen that the firing's record does not say yet.
+fn has_news(firing: &Firing, seen: &HashMap<TaskId, Option<TaskState>>) -> bool {
+    let mut live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).peekable();
+    live.peek().is_none()
+        || live.any(|task| match seen.get(&task.task_id) {
+            Some(Some(state)) => state != task,
+            Some(None) => true,
+            None => false,
+        })
+}
+
+/// Returns the firing's tasks that are over their time, each with the reason.
+fn overdue(firing: &Firing, now: Timestamp) -> Vec<(TaskId, String)> {
+    let mut over = Vec::new();
+    for task in &firing.tasks {
+        let (since, limit, what) = match task.phase {
+            TaskPhase::Pending => (firing.observed, firing.start_timeout_secs, "startTimeout"),
+            TaskPhase::Running => {
+                (task.started_at.unwrap_or(firing.observed), firing.timeout_secs, "timeout")
+            }
+            TaskPhase::Stopped => continue,
+        };
+        let Some(limit) = limit else { continue };
+        let allowed = SignedDuration::try_from(Duration::from_secs(limit)).unwrap_or(SignedDuration::MAX);
+        if now.duration_since(since) > allowed {
+            over.push((task.task_id.clone(), format!("{what} of {limit} s exceeded")));
+        }
+    }
+    over
 }

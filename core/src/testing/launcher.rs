@@ -52,6 +52,8 @@ pub struct ChaosPlan {
     pub exit_badly: f64,
     /// For how long a token is remembered; afterwards it starts tasks anew.
     pub token_life: Duration,
+    /// How long an engine waits between two looks at live tasks.
+    pub observe_every: Duration,
 }
 
 impl Default for ChaosPlan {
@@ -69,6 +71,7 @@ impl Default for ChaosPlan {
             run: Duration::from_mins(1),
             exit_badly: 0.0,
             token_life: Duration::from_hours(24),
+            observe_every: Duration::from_secs(1),
         }
     }
 }
@@ -180,6 +183,7 @@ impl ChaosLauncher {
     pub fn faults(&self, plan: ChaosPlan) {
         let mut inner = self.inner.lock();
         inner.limits.token_life = plan.token_life;
+        inner.limits.observe_every = plan.observe_every;
         inner.plan = plan;
     }
 

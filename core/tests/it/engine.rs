@@ -3,3 +3,4 @@
 mod faults;
 mod loop_;
 mod support;
+mod year;

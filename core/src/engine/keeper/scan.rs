@@ -57,7 +57,7 @@ impl Keeper {
 
     /// Reads the jobs that somebody nudged.
     pub(super) async fn take_nudges(&mut self) {
-        let nudged: Vec<JobId> = self.core.nudges.lock().drain().collect();
+        let nudged: Vec<JobId> = std::mem::take(&mut *self.core.nudges.lock()).into_iter().collect();
         for ids in nudged.chunks(PAGE.get()) {
             self.reread(ids).await;
         }
@@ -82,7 +82,7 @@ impl Keeper {
             self.core.nudges.lock().extend(ids);
             return;
         };
-        let mut gone: std::collections::HashSet<JobId> = ids.into_iter().collect();
+        let mut gone: std::collections::BTreeSet<JobId> = ids.into_iter().collect();
         for stored in stored {
             gone.remove(&stored.id);
             self.update(stored).await;
