@@ -138,8 +138,9 @@ pub(super) async fn edit(
 ) -> Result<StoredJob, Problem> {
     for _ in 0..EDITS {
         let job = shared.job(name).await?;
-        etag::ensure_unchanged(headers, &job)?;
+        // What is wrong in itself is wrong whatever the condition says (RFC 9110, section 13.2.1).
         let document = change(&job).map_err(|errors| refusal(&errors))?;
+        etag::ensure_unchanged(headers, &job)?;
         let now = shared.parts.clock.now();
         match shared.parts.store.replace(&job.id, job.revision, document, now).await {
             Err(StoreError::Conflict(_)) => {}

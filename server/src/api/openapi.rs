@@ -7,8 +7,9 @@ use axum::http::HeaderValue;
 use ecs_scheduler_core::TriggerRegistry;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::problem::Kind;
+use super::problem::{Kind, ProblemDocument};
 use super::request::MAX_BODY;
 use super::wire;
 
@@ -47,6 +48,7 @@ pub(super) fn complete(derived: &OpenApi, registry: &TriggerRegistry, max_tasks:
     document["tags"] = TAGS.iter().map(|(name, text)| json!({"name": name, "description": text})).collect();
     let schemas = document["components"]["schemas"].as_object_mut();
     let schemas = schemas.expect("the handlers name schemas");
+    schemas.extend(problems());
     schemas.extend(wire::schemas(max_tasks.get()));
     schemas.extend(triggers::schemas(registry));
     let paths = document["paths"].as_object_mut().expect("there are routes");
@@ -58,6 +60,13 @@ pub(super) fn complete(derived: &OpenApi, registry: &TriggerRegistry, max_tasks:
         }
     }
     document
+}
+
+/// Returns the schemas of problem documents.
+fn problems() -> impl Iterator<Item = (String, Value)> {
+    let mut known = vec![(ProblemDocument::name().into_owned(), ProblemDocument::schema())];
+    ProblemDocument::schemas(&mut known);
+    known.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).expect("a schema is JSON")))
 }
 
 /// Returns `Allow` for every path of the document.

@@ -12,8 +12,8 @@ use ecs_scheduler::api::{self, ApiState, Installed, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{
-    BuildContext, Clock, ConfigError, EvalContext, Evaluation, MemoryStore, Store, Timestamp, Trigger,
-    TriggerError, TriggerRegistry, TriggerType, async_trait,
+    BuildContext, ConfigError, EvalContext, Evaluation, MemoryStore, Store, Trigger, TriggerError,
+    TriggerRegistry, TriggerType, async_trait,
 };
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
@@ -106,10 +106,6 @@ impl Server {
         Self::at(self.store, Limits::default(), self.clock).await
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -145,6 +141,10 @@ impl Server {
 /// The built-in triggers that need nothing from outside, and a stand-in for the one of the recorded cases.
 pub(crate) fn registry() -> TriggerRegistry {
     let mut registry = TriggerRegistry::new();
+    registry.add(ecs_scheduler_trigger_cron::Cron).unwrap();
+    registry.add(ecs_scheduler_trigger_compose::All).unwrap();
+    registry.add(ecs_scheduler_trigger_compose::Any).unwrap();
+    registry.add(ecs_scheduler_trigger_compose::Window).unwrap();
     registry.add(Queue).unwrap();
     registry
 }

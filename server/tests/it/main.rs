@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod api;
+mod api_history;
+mod api_limits;
+mod api_openapi;
+mod bad_input;
 mod conformance;
 mod crash;
 mod harness;

@@ -77,12 +77,15 @@ pub(in crate::api) fn ensure_known(object: &Map<String, Value>, known: &[&str]) 
     Err(Problem::invalid(messages.collect::<Map<_, _>>().into(), errors.collect()))
 }
 
-/// Reads a part of a body into its type; `pointer` is where it is.
+/// Reads an object in a body into its type; `pointer` is where it is.
 ///
 /// # Errors
 ///
 /// 400 with the place of the first wrong member.
 pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -> Result<T, Problem> {
+    if !value.is_object() {
+        return Err(Problem::field(pointer, "Invalid input type."));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };

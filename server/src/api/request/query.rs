@@ -35,7 +35,8 @@ impl Query {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns an integer of at least `least`. Blanks around it, a `+` and leading zeros are fine.
+    /// Returns an integer of at least `least` that 63 bits can hold. Blanks around it, a `+` and leading zeros are
+    /// fine.
     pub(in crate::api) fn integer(&mut self, name: &str, default: u64, least: u64) -> u64 {
         let Some(text) = self.text(name) else { return default };
         let text = text.trim();
@@ -48,8 +49,10 @@ impl Query {
             self.refuse(name, "Not a valid integer.");
             return default;
         }
-        // More digits than a u64 holds are simply a very large number.
-        let number = digits.parse::<u64>().unwrap_or(u64::MAX);
+        let Some(number) = digits.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok()) else {
+            self.refuse(name, "Number too large.");
+            return default;
+        };
         if number < least || (negative && number > 0) {
             self.refuse(name, format!("Must be at least {least}."));
             return default;

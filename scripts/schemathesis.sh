@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Lets Schemathesis look for answers that the OpenAPI document does not promise.
+#
+# usage: scripts/schemathesis.sh [path of the binary]      (default: builds target/debug/ecs-scheduler)
+#
+# The server runs on a free port of 127.0.0.1 with a store in memory and a task definition that does nothing.
+# EXAMPLES (50) bounds the cases per operation; SEED (1) makes a run repeatable.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+binary=$(realpath -m "${1:-target/debug/ecs-scheduler}")
+[ $# -gt 0 ] || cargo build --quiet -p ecs-scheduler
+
+venv=$root/.tools/venv
+if ! cmp -s scripts/schemathesis.txt "$venv/installed.txt"; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/schemathesis.txt
+  cp scripts/schemathesis.txt "$venv/installed.txt"
+fi
+
+work=$(mktemp -d)
+server=
+finish() {
+  [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
+  rm -rf "$work"
+}
+trap finish EXIT
+
+mkdir "$work/definitions"
+cat > "$work/definitions/nightly-report.json" <<'JSON'
+{"family": "nightly-report", "containerDefinitions": [{"name": "main", "command": ["true"], "essential": true}]}
+JSON
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+ECSS_STORE=memory ECSS_LAUNCHER=local ECSS_LOCAL_TASK_DEFINITIONS="$work/definitions" ECSS_DATA_DIR="$work/data" \
+  ECSS_LISTEN="127.0.0.1:$port" "$binary" serve > "$work/server.log" 2>&1 &
+server=$!
+
+# It keeps what it found for the next run, so it works in a folder that is thrown away.
+cd "$work"
+"$venv/bin/schemathesis" --config-file "$root/scripts/schemathesis.toml" run "http://127.0.0.1:$port/openapi.json" \
+  --wait-for-schema 20 --workers 1 --seed "${SEED:-1}" --max-examples "${EXAMPLES:-50}" --checks all \
+  || { tail -n 20 "$work/server.log"; exit 1; }
+kill -0 "$server"

@@ -1,0 +1,162 @@
+//! Jobs, conditions, idempotency and suspension over the whole server.
+
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+fn daily(id: &str) -> Value {
+    json!({"taskDefinition": id, "schedule": "0 0 0"})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_can_be_put_back_as_it_was_read() {
+    let server = Server::start().await;
+    let mut document = daily("report");
+    document["scheduleStart"] = "2027-01-01T00:00:00+02:00".into();
+    document["labels"] = json!({"team": "finance"});
+    let created = server.json("POST", "/jobs", document).await;
+    assert_eq!((created.status.as_u16(), created.header("location")), (201, "/jobs/report"));
+    let shown = server.get("/jobs/report").await;
+    let put = server.json("PUT", "/jobs/report", shown.json()).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert_eq!(server.get("/jobs/report").await.json(), shown.json());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tag_of_a_job_guards_its_edits() {
+    let server = Server::start().await;
+    let created = server.json("POST", "/jobs", daily("report")).await;
+    let tag = server.get("/jobs/report").await.header("etag").to_owned();
+    assert_eq!(created.header("etag"), tag, "the tag is that of the job as it is shown");
+    let put = |tag: String| {
+        let headers =
+            [("content-type", "application/json"), ("if-match", &tag)].map(|(a, b)| (a, b.to_owned()));
+        let server = &server;
+        async move {
+            let headers: Vec<(&str, &str)> =
+                headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            server.call("PUT", "/jobs/report", &headers, r#"{"taskCount": 2}"#).await
+        }
+    };
+    let first = put(tag.clone()).await;
+    assert_eq!(first.status, 200);
+    let stale = put(tag.clone()).await;
+    assert_eq!((stale.status.as_u16(), stale.json()["type"].as_str()), (412, Some("/problems/stale")));
+    assert_eq!(put(first.header("etag").to_owned()).await.status, 200);
+    let removed = server.call("DELETE", "/jobs/report", &[("if-match", &tag)], "").await;
+    assert_eq!(removed.status, 412);
+    assert_eq!(server.call("DELETE", "/jobs/report", &[("if-match", "*")], "").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_client_has_is_not_sent_again() {
+    let server = Server::start().await;
+    server.json("POST", "/jobs", daily("report")).await;
+    for path in ["/jobs", "/jobs/report", "/openapi.json", "/triggers", "/ui/style.css"] {
+        let tag = server.get(path).await.header("etag").to_owned();
+        let again = server.call("GET", path, &[("if-none-match", &tag)], "").await;
+        assert_eq!(
+            (again.status.as_u16(), again.body.len(), again.header("etag")),
+            (304, 0, tag.as_str()),
+            "{path}"
+        );
+    }
+    let tag = server.get("/jobs/report").await.header("etag").to_owned();
+    server.json("PUT", "/jobs/report", json!({"taskCount": 2})).await;
+    assert_eq!(server.call("GET", "/jobs/report", &[("if-none-match", &tag)], "").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merge_patch_changes_what_is_inside_an_object() {
+    let server = Server::start().await;
+    let mut document = daily("report");
+    document["labels"] = json!({"team": "finance", "tier": "gold"});
+    server.json("POST", "/jobs", document).await;
+    let patch = json!({"labels": {"tier": null, "owner": "ann"}, "taskCount": 3});
+    let headers = [("content-type", "application/merge-patch+json")];
+    let patched = server.call("PATCH", "/jobs/report", &headers, patch.to_string()).await;
+    assert_eq!(patched.status, 200, "{}", patched.text());
+    let job = server.get("/jobs/report").await.json();
+    assert_eq!((&job["labels"], &job["taskCount"]), (&json!({"team": "finance", "owner": "ann"}), &json!(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_creation_has_the_same_answer_and_makes_one_job() {
+    let server = Server::start().await;
+    let create = |key: &'static str, body: Value| {
+        let server = &server;
+        async move {
+            let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+            server.call("POST", "/jobs", &headers, body.to_string()).await
+        }
+    };
+    let first = create("k1", daily("report")).await;
+    let again = create("k1", daily("report")).await;
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201));
+    assert_eq!((&again.body, again.header("idempotent-replayed")), (&first.body, "true"));
+    assert_eq!(
+        (again.header("location"), again.header("etag")),
+        (first.header("location"), first.header("etag"))
+    );
+    let other = create("k1", daily("other")).await;
+    assert_eq!((other.status.as_u16(), other.json()["type"].as_str()), (422, Some("/problems/key-reused")));
+    assert_eq!(create("k2", daily("report")).await.status, 409);
+    assert_eq!(create("k2", daily("report")).await.header("idempotent-replayed"), "true");
+    assert_eq!(create("with blank", daily("a")).await.status, 400);
+    tokio::time::sleep(std::time::Duration::from_secs(24 * 3_600 + 1)).await;
+    assert_eq!(create("k1", daily("other")).await.status, 201, "after a day the key is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspension_has_a_reason_an_end_and_no_next_run() {
+    let server = Server::start().await;
+    server.json("POST", "/jobs", daily("report")).await;
+    let until = json!({"reason": "migration", "until": "2026-06-04T06:00:00Z"});
+    let suspended = server.json("POST", "/jobs/report/suspend", until).await.json();
+    assert_eq!(suspended["suspended"], true);
+    assert_eq!(suspended["suspension"]["reason"], "migration");
+    assert_eq!(suspended["estimatedNextRun"], "2026-06-05T00:00:00+00:00", "the first tick after its end");
+    let forever = server.call("POST", "/jobs/report/suspend", &[], "").await.json();
+    assert_eq!(forever.get("estimatedNextRun"), None);
+    let resumed = server.call("POST", "/jobs/report/resume", &[], "").await.json();
+    assert_eq!((&resumed["suspended"], resumed.get("suspension")), (&json!(false), None));
+    assert_eq!(resumed["estimatedNextRun"], "2026-06-02T00:00:00+00:00");
+    let wrong = server.json("POST", "/jobs/report/suspend", json!({"until": "soon"})).await;
+    assert_eq!((wrong.status.as_u16(), &wrong.json()["errors"][0]["pointer"]), (400, &json!("/until")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_lists_ticks_in_the_zone_and_warns() {
+    let server = Server::start().await;
+    let asked = json!({
+        "schedule": "0 30 2", "timezone": "Europe/Berlin", "after": "2027-03-27T12:00:00Z", "count": 2,
+    });
+    let preview = server.json("POST", "/schedules/preview", asked).await.json();
+    assert_eq!(preview["next"], json!(["2027-03-28T03:30:00+02:00", "2027-03-29T02:30:00+02:00"]));
+    assert!(preview["description"].as_str().unwrap().contains("Europe/Berlin"), "{preview}");
+    assert!(!preview["warnings"].as_array().unwrap().is_empty(), "the gap that night: {preview}");
+    let odd = server.json("POST", "/schedules/preview", json!({"schedule": "* */5"})).await.json();
+    assert!(odd["warnings"][0].as_str().unwrap().contains("0 */5"), "{odd}");
+    server.json("POST", "/jobs", daily("report")).await;
+    let next = server.get("/jobs/report/next?count=1&after=2026-12-31T00:00:00Z").await.json();
+    assert_eq!(next["next"], json!(["2027-01-01T00:00:00+00:00"]));
+    assert_eq!(server.get("/jobs/report/next?count=0").await.status, 400);
+    assert_eq!(server.get("/jobs/other/next").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn browsers_get_a_page_and_programs_get_links() {
+    let server = Server::start().await;
+    let page = server.call("GET", "/", &[("accept", "text/html,*/*;q=0.8")], "").await;
+    assert!(page.header("content-type").starts_with("text/html") && page.text().contains("/ui/script.js"));
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    assert_eq!(page.header("vary"), "accept");
+    let links = server.call("GET", "/", &[("accept", "*/*")], "").await;
+    assert_eq!(links.json()["resources"][0]["link"]["href"], "/jobs");
+    for (path, media) in
+        [("/ui/script.js", "text/javascript"), ("/docs/", "text/html"), ("/spec", "application/json")]
+    {
+        let reply = server.get(path).await;
+        assert!(reply.status == 200 && reply.header("content-type").starts_with(media), "{path}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Bounds: too many requests, too slow, too large, and a broken store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler::api::Limits;
+use ecs_scheduler_core::MemoryStore;
+
+use crate::harness::Server;
+
+#[tokio::test(start_paused = true)]
+async fn more_requests_than_the_bound_are_asked_to_come_back() {
+    let limits = Limits { requests: 0, ..Limits::default() };
+    let server = Server::over(Arc::new(MemoryStore::default()), limits).await;
+    let reply = server.get("/jobs").await;
+    assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
+    assert_eq!(reply.json()["type"], "/problems/unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_streams_than_the_bound_are_asked_to_come_back() {
+    let limits = Limits { streams: 0, ..Limits::default() };
+    let server = Server::over(Arc::new(MemoryStore::default()), limits).await;
+    assert_eq!(server.get("/events").await.status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_body_never_ends_is_given_up() {
+    let limits = Limits { deadline: Duration::from_secs(10), ..Limits::default() };
+    let server = Server::over(Arc::new(MemoryStore::default()), limits).await;
+    let endless =
+        axum::body::Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let begun = tokio::time::Instant::now();
+    let reply = server.call("POST", "/jobs", &[("content-type", "application/json")], endless).await;
+    assert_eq!(reply.status, 503);
+    assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_beyond_the_bound_is_refused_also_when_its_length_is_not_told() {
+    let server = Server::start().await;
+    let json = ("content-type", "application/json");
+    let large = || vec![b' '; 256 * 1024 + 1];
+    assert_eq!(server.call("POST", "/jobs", &[json], large()).await.status, 413);
+    let chunks = futures::stream::iter([Ok::<_, std::io::Error>(large())]);
+    let unknown = axum::body::Body::from_stream(chunks);
+    assert_eq!(server.call("POST", "/jobs", &[json], unknown).await.status, 413);
+    let announced = [json, ("content-length", "300000")];
+    assert_eq!(server.call("POST", "/jobs", &announced, "{}").await.status, 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_closed_is_a_problem_document_and_no_readiness() {
+    let server = Server::start().await;
+    server.store.close().await.unwrap();
+    for path in ["/jobs", "/jobs/a", "/decisions"] {
+        let reply = server.get(path).await;
+        assert!(
+            reply.status.is_server_error() && reply.json()["message"].is_string(),
+            "{path}: {}",
+            reply.text()
+        );
+    }
+    assert_eq!(server.get("/readyz").await.status, 503);
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_named_and_a_clients_own_name_is_kept_if_it_is_fit() {
+    let server = Server::start().await;
+    let ids = [server.get("/jobs").await, server.get("/jobs").await]
+        .map(|reply| reply.header("x-request-id").to_owned());
+    assert!(!ids[0].is_empty() && ids[0] != ids[1]);
+    let own = server.call("GET", "/jobs", &[("x-request-id", "abc-1")], "").await;
+    assert_eq!(own.header("x-request-id"), "abc-1");
+    let unfit = "x".repeat(200);
+    let other = server.call("GET", "/jobs", &[("x-request-id", &unfit)], "").await;
+    assert!(other.header("x-request-id").len() < 64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn options_lists_the_methods_and_no_origin_is_let_in() {
+    let server = Server::start().await;
+    let options = server.call("OPTIONS", "/jobs/report", &[("origin", "https://example.com")], "").await;
+    assert_eq!(options.header("allow"), "DELETE, GET, HEAD, OPTIONS, PATCH, PUT");
+    assert_eq!((options.status.as_u16(), options.body.len()), (200, 0));
+    assert_eq!(options.header("access-control-allow-origin"), "");
+    assert_eq!(server.call("OPTIONS", "/nowhere", &[], "").await.status, 404);
+}
