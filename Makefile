@@ -41,11 +41,12 @@ test-examples:
 	done
 
 .PHONY: lint
-lint: ## Check the layout, clippy, the documentation's links, layering, licences and sizes
+lint: ## Check the layout, clippy, the documentation's links, layering, dependencies, licences and sizes
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) xtask layering
+	$(CARGO) xtask dependencies
 	$(CARGO) xtask licences
 	$(CARGO) xtask sizes
 

@@ -7,6 +7,7 @@ mod api_history;
 mod api_limits;
 mod api_openapi;
 mod bad_input;
+mod cli;
 mod conformance;
 mod crash;
 mod harness;
