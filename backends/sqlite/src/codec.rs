@@ -66,9 +66,14 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column)
 }
 
-/// The columns of [`mark`].
-pub(crate) const MARK: &str = "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.folds, m.settled, \
-     m.last_firing, m.last_fired, m.last_run, m.last_run_tasks";
+/// The columns of [`mark`]; a macro, so that statements with it are constants.
+macro_rules! mark_columns {
+    () => {
+        "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.folds, m.settled, m.last_firing, m.last_fired, \
+         m.last_run, m.last_run_tasks"
+    };
+}
+pub(crate) use mark_columns;
 
 /// What is known of a job beside its document.
 #[derive(Debug, Clone)]
@@ -86,6 +91,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// Makes the job of a name and a document.
     pub(crate) fn with(&self, id: JobId, document: Box<RawValue>) -> StoredJob {
         StoredJob {
             id,
@@ -99,7 +105,7 @@ impl Mark {
     }
 }
 
-/// Reads the columns of [`MARK`].
+/// Reads the columns of [`mark_columns`].
 pub(crate) fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
     let last_run_tasks: Vec<LastRunTask> = match maybe_text(row, 11)? {
         None => Vec::new(),
@@ -125,20 +131,12 @@ pub(crate) fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
     })
 }
 
-/// Reads a job: the columns of [`MARK`], then `id` and `data`.
-pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
+/// Reads a job: the columns of [`mark_columns`], then `id` and `data`. Returns it with its rowid.
+pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
     let mark = mark(row)?;
     let id = job_id(row, 12)?;
     let document: Box<RawValue> = serde_json::from_str(text(row, 13)?).map_err(|error| bad(13, error))?;
-    Ok(StoredJob {
-        id,
-        uid: mark.uid,
-        revision: mark.revision,
-        document,
-        created: mark.created,
-        changed: mark.changed,
-        progress: mark.progress,
-    })
+    Ok((mark.no, mark.with(id, document)))
 }
 
 /// The part of a decision that is only ever read back whole.

@@ -13,13 +13,16 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::codec::nanos;
+use crate::codec::{json, nanos};
 use crate::fault::closed;
 use crate::intake;
 use crate::lock::Lock;
 use crate::reader::Readers;
-use crate::shelf::Shelf;
-use crate::writer::{Desk, Writer};
+use crate::shelf::{SMALL, Shelf};
+use crate::writer::{Desk, Entry, Writer};
+
+/// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
+const INLINE: usize = 50;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -131,40 +134,58 @@ impl JobStore for SqliteStore {
             return Ok(found.into_iter().flatten().collect());
         }
         let read = self.readers.jobs(missing).await?;
-        self.shelf.remember(read.iter().cloned(), epoch);
+        self.shelf.remember(&read, epoch);
         // Both are in the order of the names.
-        let mut read = read.into_iter().peekable();
+        let mut read = read.into_iter().map(|(_, job)| job).peekable();
         let pick = |(id, job): (&JobId, Option<StoredJob>)| job.or_else(|| read.next_if(|job| job.id == *id));
         Ok(ids.iter().zip(found).filter_map(pick).collect())
     }
 
     async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
         self.ensure_open()?;
-        let (start, total) = match from {
-            ListFrom::Skip(skip) => self.shelf.place(skip),
+        let stretch = match from {
+            ListFrom::Skip(skip) => self.shelf.stretch(skip, limit.get()),
             ListFrom::After(id) => {
                 let missing = StoreError::NotFound(format!("job \"{id}\""));
                 let no = self.readers.place(id).await?.ok_or(missing)?;
-                (Some(no + 1), self.shelf.place(0).1)
+                let jobs = self.readers.page(no + 1, limit.get()).await?;
+                let jobs = jobs.into_iter().map(|(_, job)| job).collect();
+                return Ok(JobList { jobs, total: self.shelf.total() });
             }
         };
-        let jobs = match start {
-            None => Vec::new(),
-            Some(no) => self.readers.page(no, limit.get()).await?,
+        let jobs = match (stretch.jobs, stretch.first) {
+            (Some(jobs), _) => jobs,
+            (None, None) => Vec::new(),
+            (None, Some(no)) => {
+                let read = self.readers.page(no, limit.get()).await?;
+                if limit.get() <= SMALL {
+                    self.shelf.remember(&read, stretch.epoch);
+                }
+                read.into_iter().map(|(_, job)| job).collect()
+            }
         };
-        Ok(JobList { jobs, total })
+        Ok(JobList { jobs, total: stretch.total })
     }
 }
 
 #[async_trait]
 impl Journal for SqliteStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.writer.call(move |desk| desk.settle(&batch)).await
+        let entries = if batch.len() <= INLINE {
+            batch.into_iter().map(Entry::new).collect::<Result<Vec<_>, _>>()?
+        } else {
+            let making = tokio::task::spawn_blocking(|| {
+                batch.into_iter().map(Entry::new).collect::<Result<Vec<_>, _>>()
+            });
+            let message = "writing a batch as JSON panicked";
+            making.await.map_err(|panicked| StoreError::caused(FaultKind::Bug, message, panicked))??
+        };
+        self.writer.call(move |desk| desk.settle(&entries)).await
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        let advance = Box::new(advance);
-        self.writer.call(move |desk| desk.advance(&advance)).await
+        let body = json(&advance.to)?;
+        self.writer.call(move |desk| desk.advance(&advance, &body)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {

@@ -22,6 +22,7 @@ use crate::fault::{Failure, closed};
 use crate::shelf::Shelf;
 
 pub(crate) use desk::{Counters, Desk};
+pub(crate) use settle::Entry;
 
 /// How many commands wait at most; callers wait for a place.
 const QUEUE: usize = 512;

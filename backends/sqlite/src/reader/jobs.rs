@@ -4,16 +4,26 @@ use ecs_scheduler_core::{JobId, Register, StoreError, StoredJob};
 use rusqlite::{OptionalExtension, params};
 
 use super::Readers;
-use crate::codec::{self, MARK};
+use crate::codec::{self, mark_columns};
+
+const BY_NAME: &str = concat!(
+    "SELECT ",
+    mark_columns!(),
+    ", j.id, j.data FROM jobs j JOIN marks m ON m.no = j.rowid \
+     WHERE j.id = ?1 AND m.broken = 0 AND m.changed IS NOT NULL"
+);
+const PAGE: &str = concat!(
+    "SELECT ",
+    mark_columns!(),
+    ", j.id, j.data FROM marks m CROSS JOIN jobs j ON j.rowid = m.no \
+     WHERE m.no >= ?1 AND m.broken = 0 AND m.changed IS NOT NULL ORDER BY m.no LIMIT ?2"
+);
 
 impl Readers {
-    /// Reads those of the named jobs that exist, in the order of the names.
-    pub(crate) async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<StoredJob>, StoreError> {
+    /// Reads those of the named jobs that exist, in the order of the names, each with its rowid.
+    pub(crate) async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<(i64, StoredJob)>, StoreError> {
         self.call(move |connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {MARK}, j.id, j.data FROM jobs j JOIN marks m ON m.no = j.rowid \
-                 WHERE j.id = ?1 AND m.broken = 0 AND m.changed IS NOT NULL"
-            ))?;
+            let mut statement = connection.prepare_cached(BY_NAME)?;
             let mut jobs = Vec::with_capacity(ids.len());
             for id in &ids {
                 jobs.extend(statement.query_row([id.as_str()], codec::job).optional()?);
@@ -23,13 +33,10 @@ impl Readers {
         .await
     }
 
-    /// Reads a page of the list from the job with this rowid, or from the first one behind it.
-    pub(crate) async fn page(&self, from: i64, limit: usize) -> Result<Vec<StoredJob>, StoreError> {
+    /// Reads a page of the list from the job with this rowid, or from the first one behind it; each with its rowid.
+    pub(crate) async fn page(&self, from: i64, limit: usize) -> Result<Vec<(i64, StoredJob)>, StoreError> {
         self.call(move |connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {MARK}, j.id, j.data FROM marks m CROSS JOIN jobs j ON j.rowid = m.no \
-                 WHERE m.no >= ?1 AND m.broken = 0 AND m.changed IS NOT NULL ORDER BY m.no LIMIT ?2"
-            ))?;
+            let mut statement = connection.prepare_cached(PAGE)?;
             statement.query_map(params![from, limit], codec::job)?.collect()
         })
         .await

@@ -10,7 +10,7 @@ use lru::LruCache;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::checkpoint::Checkpointer;
-use crate::codec::{self, MARK, Mark};
+use crate::codec::{self, Mark, mark_columns};
 use crate::fault::Failure;
 use crate::lock::Lock;
 use crate::shelf::Change;
@@ -19,6 +19,12 @@ use crate::shelf::Change;
 const MARKS: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
 /// Pages of the log at which the writer waits for it to be put back into the file: 256 MiB.
 const LOG_LIMIT: i32 = 64 * 1024;
+
+const BY_NAME: &str = concat!(
+    "SELECT ",
+    mark_columns!(),
+    " FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0"
+);
 
 /// What the writer works with. What it remembers is true within the open transaction, and forgotten with it.
 #[derive(Debug)]
@@ -140,14 +146,9 @@ pub(super) fn find<'m>(
     id: &JobId,
 ) -> Result<Option<&'m mut Mark>, Failure> {
     if !marks.contains(id) {
-        let sql = by_name();
-        let mut statement = connection.prepare_cached(&sql)?;
+        let mut statement = connection.prepare_cached(BY_NAME)?;
         let Some(mark) = statement.query_row([id.as_str()], codec::mark).optional()? else { return Ok(None) };
         marks.put(id.clone(), mark);
     }
     Ok(marks.get_mut(id))
-}
-
-fn by_name() -> String {
-    format!("SELECT {MARK} FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0")
 }

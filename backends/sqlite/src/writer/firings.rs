@@ -9,7 +9,8 @@ use crate::fault::Failure;
 use crate::shelf::Change;
 
 impl Desk {
-    pub(crate) fn advance(&mut self, advance: &Advance) -> Result<(), Failure> {
+    /// Moves a firing; `body` is its new state as JSON, which the caller made so that the writer need not.
+    pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), Failure> {
         let firing = &advance.to;
         let sql = "SELECT seq, state, tasks FROM journal WHERE firing = ?1";
         let stored = self.connection.prepare_cached(sql)?.query_row([firing.id.as_str()], |row| {
@@ -19,12 +20,15 @@ impl Desk {
             return Err(Failure::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
         };
         advance.check(state).map_err(Failure::Refused)?;
-        let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4 WHERE seq = ?1";
-        let values = params![seq, firing.state.as_str(), firing.tasks.len(), json(firing)?];
-        self.connection.prepare_cached(sql)?.execute(values)?;
+        let (state, tasks_now) = (firing.state.as_str(), firing.tasks.len());
         if let Some(outcome) = advance.outcome {
-            let sql = "UPDATE journal SET outcome = ?2 WHERE seq = ?1";
-            self.connection.prepare_cached(sql)?.execute(params![seq, outcome.as_str()])?;
+            let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4, outcome = ?5 WHERE seq = ?1";
+            let values = params![seq, state, tasks_now, body, outcome.as_str()];
+            self.connection.prepare_cached(sql)?.execute(values)?;
+        } else {
+            // Not the statement above with the outcome as it is: naming the column would rewrite its index.
+            let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4 WHERE seq = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![seq, state, tasks_now, body])?;
         }
         if firing.tasks.len() > tasks { self.note_run(advance) } else { Ok(()) }
     }
@@ -42,7 +46,7 @@ impl Desk {
             maybe_nanos(mark.progress.last_run)?,
             tasks
         ])?;
-        self.changes.push(Change::Progressed(firing.job.clone(), Some(mark.progress.clone())));
+        self.changes.push(Change::Progressed(mark.no, mark.progress.clone()));
         Ok(())
     }
 }

@@ -56,7 +56,7 @@ impl Desk {
         let sql = "UPDATE marks SET revision = ?2, changed = ?3 WHERE no = ?1";
         self.connection.prepare_cached(sql)?.execute(params![mark.no, mark.revision.0, changed])?;
         let job = mark.with(id.clone(), document.to_owned());
-        self.changes.push(Change::Replaced(job.clone()));
+        self.changes.push(Change::Replaced(mark.no, job.clone()));
         Ok(job)
     }
 
@@ -64,7 +64,7 @@ impl Desk {
         let no = of_revision(find(&self.connection, &mut self.marks, id)?, id, expected)?.no;
         self.connection.prepare_cached("DELETE FROM jobs WHERE rowid = ?1")?.execute([no])?;
         self.marks.pop(id);
-        self.changes.push(Change::Removed(no, id.clone()));
+        self.changes.push(Change::Removed(no));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Settling: outcomes are appended or folded, and the job's mark follows.
 
 use ecs_scheduler_core::decide::DecisionDraft;
-use ecs_scheduler_core::{DecisionId, Firing, Settled, Settlement};
+use ecs_scheduler_core::{DecisionId, Settled, Settlement, StoreError};
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::desk::{Desk, find};
@@ -16,6 +16,24 @@ const FOLD: &str =
 const MARK: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
      WHERE no = ?1";
 
+/// A settlement with its JSON, which the caller makes so that the writer need not.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    settlement: Settlement,
+    /// The `ledger` of each record.
+    ledgers: Vec<String>,
+    /// The `body` of the firing.
+    body: Option<String>,
+}
+
+impl Entry {
+    pub(crate) fn new(settlement: Settlement) -> Result<Self, StoreError> {
+        let ledgers = settlement.records.iter().map(ledger).collect::<Result<_, _>>()?;
+        let body = settlement.firing.as_ref().map(json).transpose()?;
+        Ok(Self { settlement, ledgers, body })
+    }
+}
+
 /// The statements of a batch, prepared once.
 struct Pen<'c> {
     insert: CachedStatement<'c>,
@@ -27,11 +45,12 @@ struct Pen<'c> {
 
 impl Desk {
     /// Records the settlements that are not stale.
-    pub(crate) fn settle(&mut self, batch: &[Settlement]) -> Result<Vec<Settled>, Failure> {
+    pub(crate) fn settle(&mut self, batch: &[Entry]) -> Result<Vec<Settled>, Failure> {
         let Self { connection, marks, changes, counters, .. } = self;
         let mut pen = Pen::new(connection, &mut counters.seq)?;
         let mut answers = Vec::with_capacity(batch.len());
-        for settlement in batch {
+        for entry in batch {
+            let settlement = &entry.settlement;
             let mark = find(connection, marks, &settlement.job)?;
             let Some(mark) = mark.filter(|mark| is_fresh(mark, settlement)) else {
                 answers.push(Settled::Stale);
@@ -43,8 +62,8 @@ impl Desk {
                 answers.push(Settled::Stale);
                 continue;
             }
-            answers.push(Settled::Recorded(pen.record(mark, settlement)?));
-            changes.push(Change::Progressed(settlement.job.clone(), Some(mark.progress.clone())));
+            answers.push(Settled::Recorded(pen.record(mark, entry)?));
+            changes.push(Change::Progressed(mark.no, mark.progress.clone()));
         }
         Ok(answers)
     }
@@ -65,13 +84,14 @@ impl<'c> Pen<'c> {
         })
     }
 
-    fn record(&mut self, mark: &mut Mark, settlement: &Settlement) -> Result<Vec<DecisionId>, Failure> {
+    fn record(&mut self, mark: &mut Mark, entry: &Entry) -> Result<Vec<DecisionId>, Failure> {
+        let settlement = &entry.settlement;
         let last = settlement.records.len().saturating_sub(1);
         let mut ids = Vec::with_capacity(settlement.records.len());
-        for (place, draft) in settlement.records.iter().enumerate() {
-            let firing = settlement.firing.as_ref().filter(|_| place == last);
-            if firing.is_some() || !self.fold(mark, draft)? {
-                self.insert(mark, settlement, draft, firing)?;
+        for (place, (draft, ledger)) in settlement.records.iter().zip(&entry.ledgers).enumerate() {
+            let fires = place == last && settlement.firing.is_some();
+            if fires || !self.fold(mark, draft, ledger)? {
+                self.insert(mark, entry, draft, ledger, fires)?;
             }
             ids.push(DecisionId(mark.head));
         }
@@ -92,13 +112,12 @@ impl<'c> Pen<'c> {
     }
 
     /// Folds a record into the job's newest row; tells whether that was possible.
-    fn fold(&mut self, mark: &Mark, draft: &DecisionDraft) -> Result<bool, Failure> {
+    fn fold(&mut self, mark: &Mark, draft: &DecisionDraft, ledger: &str) -> Result<bool, Failure> {
         if mark.folds != Some(draft.outcome) {
             return Ok(false);
         }
         let span = &draft.span;
-        let values =
-            params![mark.head, nanos(draft.observed)?, nanos(span.last)?, span.count, ledger(draft)?];
+        let values = params![mark.head, nanos(draft.observed)?, nanos(span.last)?, span.count, ledger];
         // The row may have been pruned.
         Ok(self.fold.execute(values)? == 1)
     }
@@ -106,12 +125,14 @@ impl<'c> Pen<'c> {
     fn insert(
         &mut self,
         mark: &mut Mark,
-        settlement: &Settlement,
+        entry: &Entry,
         draft: &DecisionDraft,
-        firing: Option<&Firing>,
+        ledger: &str,
+        fires: bool,
     ) -> Result<(), Failure> {
+        let settlement = &entry.settlement;
+        let firing = settlement.firing.as_ref().filter(|_| fires);
         *self.seq += 1;
-        let body = firing.map(json).transpose()?;
         self.insert.execute(params![
             *self.seq,
             mark.head,
@@ -122,14 +143,14 @@ impl<'c> Pen<'c> {
             nanos(draft.span.first)?,
             nanos(draft.span.last)?,
             draft.span.count,
-            ledger(draft)?,
+            ledger,
             firing.map(|firing| firing.id.as_str()),
             firing.map(|firing| firing.state.as_str()),
             firing.map(|firing| firing.tasks.len()),
-            body,
+            entry.body.as_ref().filter(|_| fires),
         ])?;
         mark.head = *self.seq;
-        mark.folds = (firing.is_none() && draft.outcome.folds()).then_some(draft.outcome);
+        mark.folds = (!fires && draft.outcome.folds()).then_some(draft.outcome);
         Ok(())
     }
 }
