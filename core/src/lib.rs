@@ -1,4 +1,16 @@
-//! The engine of ECS Scheduler.
+//! The engine of ECS Scheduler: when to look, whether and how many, and what to start.
+//!
+//! ```text
+//!   job ──▶ schedule ──tick──▶ trigger ──demand──▶ decide() ──▶ journal ──firing──▶ launcher ──▶ tasks
+//!            when to look      whether, how many   how many      durable first       what to start
+//! ```
+//!
+//! A [`Trigger`] measures, [`decide`](fn@decide) makes the number and explains it, a [`Store`] remembers, a
+//! [`Launcher`] starts tasks, and the [`Engine`] runs the loop. This crate knows no AWS, no HTTP and no SQL: triggers,
+//! launchers and stores are crates of their own that implement its traits.
+//!
+//! Start with [`engine`] for the loop, with [`trigger`] and [`registry`] to write a trigger, with [`schedule`] for what
+//! a schedule means, and with [`decide`](mod@decide) for how a number is made.
 
 pub mod batch;
 pub mod clock;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The resources, status codes and bodies of the Python version hold; what is better on purpose is written down in
-//! `doc/api.md`. How errors look, and why: `doc/decisions/0021-api-problem-documents.md`.
+//! `doc/api.md`. How errors look, and why: `doc/decisions/0005-api-problem-documents.md`.
 
 use std::num::NonZeroU32;
 

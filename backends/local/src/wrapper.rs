@@ -1,7 +1,7 @@
 //! The shell between the launcher and a container's process: it proves the start and keeps the exit code.
 //!
 //! The process must outlive the scheduler, and its exit code is told to its parent alone; so the parent is a shell of
-//! a few lines that outlives the scheduler too. ADR 0020 weighs this against a helper program and a pipe.
+//! a few lines that outlives the scheduler too. ADR 0004 weighs this against a helper program and a pipe.
 
 use std::fs;
 use std::io;
