@@ -20,7 +20,7 @@ run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
 	$(CARGO) run --package ecs-scheduler -- demo
 
 .PHONY: test
-test: test-rust test-doc test-examples ## Run every test
+test: test-rust test-doc test-examples test-api ## Run every test
 
 .PHONY: test-fast
 test-fast: ## Run the tests of the inner loop: unit and integration tests, no AWS crate
@@ -39,6 +39,11 @@ test-examples:
 	@for manifest in $(EXAMPLES); do \
 	  $(CARGO) test --manifest-path $$manifest --target-dir target; \
 	done
+
+# Installs Schemathesis into .tools, at pinned versions, before the first run.
+.PHONY: test-api
+test-api:
+	scripts/schemathesis.sh
 
 .PHONY: lint
 lint: ## Check the layout, clippy, the documentation's links, layering, dependencies, licences and sizes

@@ -98,7 +98,10 @@ fn header_text(response: &Response, name: &header::HeaderName) -> Option<String>
 
 /// Says in one message, with a line per wrong field, why a request was refused.
 pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
-    let said = ["detail", "message", "title"].iter().find_map(|name| body[*name].as_str());
+    // Where fields are listed one by one, the detail would say the same again.
+    let names: &[&str] =
+        if body["messages"].is_object() { &["title"] } else { &["detail", "message", "title"] };
+    let said = names.iter().find_map(|name| body[*name].as_str());
     let said = said.unwrap_or_else(|| text.lines().next().unwrap_or_default());
     let mut message = format!("{attempt}: {} {said}", status.as_u16());
     let messages = body["messages"].as_object().into_iter().flatten();

@@ -7,6 +7,7 @@ use super::refusal;
 fn a_refusal_names_each_wrong_field() {
     let body = json!({
         "title": "Invalid job",
+        "detail": "/schedule: Bad.; /trigger/type: Missing.",
         "messages": {"schedule": ["Bad."], "trigger": {"type": ["Missing."]}},
     });
     assert_eq!(
