@@ -1,8 +1,8 @@
 //! The SQLite store of ECS Scheduler: jobs, journal and registers in one file, durable on return.
 //!
 //! `doc/stores.md` says what is promised and how the file looks. In short: one thread writes, and commits whatever
-//! waits in one go ([`writer`]); a few connections read beside it ([`reader`]); the order of the jobs and the jobs
-//! last used are kept in memory ([`shelf`]), which is sound because a lock beside the file ([`lock`]) keeps a second
+//! waits in one go (`writer`); a few connections read beside it (`reader`); the order of the jobs and the jobs
+//! last used are kept in memory (`shelf`), which is sound because a lock beside the file (`lock`) keeps a second
 //! scheduler away.
 //!
 //! ```no_run

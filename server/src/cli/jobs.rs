@@ -15,7 +15,7 @@ use super::error::CommandError;
 /// Where the server is and how to print.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
-    /// The server's URL [ECSS_SERVER] [default: http://127.0.0.1:5000]
+    /// The server's URL; else `ECSS_SERVER`, else `http://127.0.0.1:5000`
     #[arg(long, value_name = "URL", global = true)]
     pub server: Option<String>,
     /// Print the server's JSON instead of a table

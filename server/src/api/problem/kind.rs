@@ -35,8 +35,8 @@ pub(in crate::api) enum Kind {
     Fault,
 }
 
-/// Slug, status, title, remedy.
-type Row = (&'static str, u16, &'static str, &'static str);
+/// Slug, status, title.
+type Row = (&'static str, u16, &'static str);
 
 impl Kind {
     /// Every kind.
@@ -59,77 +59,20 @@ impl Kind {
 
     const fn row(self) -> Row {
         match self {
-            Self::Invalid => (
-                "invalid",
-                400,
-                "Request not valid",
-                "`errors` lists each wrong field by its JSON pointer. Nothing was changed.",
-            ),
-            Self::Syntax => (
-                "syntax",
-                400,
-                "Body is not JSON",
-                "Send one JSON object in UTF-8, nested at most 100 deep. Nothing was changed.",
-            ),
-            Self::NotFound => ("not-found", 404, "Not found", "`GET /jobs` lists the jobs there are."),
-            Self::Method => (
-                "method-not-allowed",
-                405,
-                "Method not allowed",
-                "The `Allow` header lists the methods of the resource.",
-            ),
-            Self::Exists => {
-                ("exists", 409, "Name is taken", "Choose another `id`, or `PUT` the existing job.")
-            }
-            Self::Contended => (
-                "contended",
-                409,
-                "Changed by someone else at the same time",
-                "Read the resource again and repeat the request.",
-            ),
-            Self::Stale => (
-                "stale",
-                412,
-                "Precondition failed",
-                "Read the resource again, and send its new `ETag` in `If-Match`. Nothing was changed.",
-            ),
-            Self::TooLarge => ("too-large", 413, "Body too large", "A body may have 262144 bytes at most."),
-            Self::MediaType => (
-                "media-type",
-                415,
-                "Media type not supported",
-                "Send the body with `Content-Type: application/json`.",
-            ),
-            Self::KeyReused => (
-                "key-reused",
-                422,
-                "Idempotency key was used for another request",
-                "Use a fresh key for each new request; keys are remembered for 24 hours.",
-            ),
-            Self::KeyPending => (
-                "key-pending",
-                409,
-                "The first request with this key is not answered yet",
-                "Wait for `Retry-After` seconds and repeat the same request with the same key.",
-            ),
-            Self::Unprocessable => (
-                "unprocessable",
-                422,
-                "Stored job is not valid",
-                "`GET /jobs/{id}` lists what is wrong under `invalid`; `PUT` what puts it right.",
-            ),
-            Self::Unavailable => (
-                "unavailable",
-                503,
-                "Cannot answer now",
-                "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong.",
-            ),
-            Self::Fault => (
-                "fault",
-                500,
-                "Something broke",
-                "The log has more under the request's `X-Request-Id`. `GET /readyz` says what is wrong.",
-            ),
+            Self::Invalid => ("invalid", 400, "Request not valid"),
+            Self::Syntax => ("syntax", 400, "Body is not JSON"),
+            Self::NotFound => ("not-found", 404, "Not found"),
+            Self::Method => ("method-not-allowed", 405, "Method not allowed"),
+            Self::Exists => ("exists", 409, "Name is taken"),
+            Self::Contended => ("contended", 409, "Changed by someone else at the same time"),
+            Self::Stale => ("stale", 412, "Precondition failed"),
+            Self::TooLarge => ("too-large", 413, "Body too large"),
+            Self::MediaType => ("media-type", 415, "Media type not supported"),
+            Self::KeyReused => ("key-reused", 422, "Idempotency key was used for another request"),
+            Self::KeyPending => ("key-pending", 409, "The first request with this key is not answered yet"),
+            Self::Unprocessable => ("unprocessable", 422, "Stored job is not valid"),
+            Self::Unavailable => ("unavailable", 503, "Cannot answer now"),
+            Self::Fault => ("fault", 500, "Something broke"),
         }
     }
 
@@ -150,7 +93,32 @@ impl Kind {
 
     /// Says what to do about it.
     pub(in crate::api) const fn remedy(self) -> &'static str {
-        self.row().3
+        match self {
+            Self::Invalid => "`errors` lists each wrong field by its JSON pointer. Nothing was changed.",
+            Self::Syntax => "Send one JSON object in UTF-8, nested at most 100 deep. Nothing was changed.",
+            Self::NotFound => "`GET /jobs` lists the jobs there are.",
+            Self::Method => "The `Allow` header lists the methods of the resource.",
+            Self::Exists => "Choose another `id`, or `PUT` the existing job.",
+            Self::Contended => "Read the resource again and repeat the request.",
+            Self::Stale => {
+                "Read the resource again, and send its new `ETag` in `If-Match`. Nothing was changed."
+            }
+            Self::TooLarge => "A body may have 262144 bytes at most.",
+            Self::MediaType => "Send the body with `Content-Type: application/json`.",
+            Self::KeyReused => "Use a fresh key for each new request; keys are remembered for 24 hours.",
+            Self::KeyPending => {
+                "Wait for `Retry-After` seconds and repeat the same request with the same key."
+            }
+            Self::Unprocessable => {
+                "`GET /jobs/{id}` lists what is wrong under `invalid`; `PUT` what puts it right."
+            }
+            Self::Unavailable => {
+                "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong."
+            }
+            Self::Fault => {
+                "The log has more under the request's `X-Request-Id`. `GET /readyz` says what is wrong."
+            }
+        }
     }
 
     /// Returns after how many seconds the same request may succeed.
