@@ -154,7 +154,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
 }
 
 /// Prints a result. A reader that went away, as `head` does, is no failure.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::error::CommandError;
+use crate::cli::print;
 use crate::config::values::{Environment, Flags, Values};
 use crate::config::{Config, Refused};
 use crate::server::{ServerBuilder, serve};
@@ -37,7 +38,7 @@ pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCo
     write_definitions(&args.data_dir.join("task-definitions"))?;
     serve(builder, config, async |address| {
         create_jobs(address).await?;
-        println!("{}", greeting(address, &args.data_dir));
+        print(&greeting(address, &args.data_dir));
         Ok(())
     })
     .await

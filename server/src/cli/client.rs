@@ -6,6 +6,7 @@ use reqwest::{Method, Response, StatusCode, header};
 use serde_json::Value;
 
 use super::error::CommandError;
+use super::table::cell;
 
 #[cfg(test)]
 mod tests;
@@ -98,18 +99,14 @@ fn header_text(response: &Response, name: &header::HeaderName) -> Option<String>
 
 /// Says in one message, with a line per wrong field, why a request was refused.
 pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
+    let fields = body["errors"].as_array().map_or(&[][..], Vec::as_slice);
     // Where fields are listed one by one, the detail would say the same again.
-    let names: &[&str] =
-        if body["messages"].is_object() { &["title"] } else { &["detail", "message", "title"] };
+    let names: &[&str] = if fields.is_empty() { &["detail", "message", "title"] } else { &["title"] };
     let said = names.iter().find_map(|name| body[*name].as_str());
     let said = said.unwrap_or_else(|| text.lines().next().unwrap_or_default());
     let mut message = format!("{attempt}: {} {said}", status.as_u16());
-    let messages = body["messages"].as_object().into_iter().flatten();
-    for (field, wrong) in messages {
-        let texts: Option<Vec<&str>> =
-            wrong.as_array().and_then(|texts| texts.iter().map(Value::as_str).collect());
-        let wrong = texts.map_or_else(|| wrong.to_string(), |texts| texts.join(" "));
-        message.push_str(&format!("\n  {field}: {wrong}"));
+    for field in fields {
+        message.push_str(&format!("\n  {}: {}", cell(&field["pointer"]), cell(&field["message"])));
     }
     message
 }

@@ -8,11 +8,14 @@ fn a_refusal_names_each_wrong_field() {
     let body = json!({
         "title": "Invalid job",
         "detail": "/schedule: Bad.; /trigger/type: Missing.",
-        "messages": {"schedule": ["Bad."], "trigger": {"type": ["Missing."]}},
+        "errors": [
+            {"pointer": "/schedule", "message": "Bad."},
+            {"pointer": "/trigger/type", "message": "Missing."},
+        ],
     });
     assert_eq!(
         refusal("POST /jobs", StatusCode::BAD_REQUEST, &body, ""),
-        "POST /jobs: 400 Invalid job\n  schedule: Bad.\n  trigger: {\"type\":[\"Missing.\"]}"
+        "POST /jobs: 400 Invalid job\n  /schedule: Bad.\n  /trigger/type: Missing."
     );
 }
 
