@@ -70,10 +70,11 @@ impl Engine {
     ///
     /// Fails when the store cannot be read.
     pub async fn start(self) -> Result<EngineHandle, StoreError> {
-        let core = core::Core::new(self);
+        let (core, backlog) = core::Core::new(self);
         core.load_brake().await?;
         recover::adopt(&core).await?;
         let (keeper, commands) = keeper::Keeper::load(Arc::clone(&core)).await?;
+        core.spawn(dispatch::run(Arc::clone(&core), backlog));
         core.spawn(keeper.run());
         core.spawn(watch::run(Arc::clone(&core)));
         Ok(EngineHandle::new(core, commands))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +43,8 @@ pub(super) struct Core {
     pub(super) evaluations: Arc<Semaphore>,
     pub(super) dispatch: Arc<Semaphore>,
     pub(super) launches: Semaphore,
+    /// Journalled firings that wait for a place in dispatch.
+    pub(super) backlog: mpsc::Sender<Firing>,
     /// Firings that some part of the engine carries, so that recovery does not take them up twice.
     pub(super) in_hand: Mutex<HashSet<FiringId>>,
     /// Launched firings whose tasks are followed.
@@ -77,13 +79,16 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
-    pub(super) fn new(engine: Engine) -> Arc<Self> {
+    /// Also returns the far end of the backlog.
+    pub(super) fn new(engine: Engine) -> (Arc<Self>, mpsc::Receiver<Firing>) {
         let Engine { options, store, launcher, registry, clock } = engine;
-        Arc::new(Self {
+        let (backlog, waiting) = mpsc::channel(options.backlog);
+        let core = Arc::new(Self {
             hot: HotJobs::new(options.hot_jobs),
             evaluations: Arc::new(Semaphore::new(options.evaluations)),
             dispatch: Arc::new(Semaphore::new(options.dispatch)),
             launches: Semaphore::new(options.launches),
+            backlog,
             options,
             store,
             launcher,
@@ -105,7 +110,8 @@ impl Core {
             launcher_fault: RwLock::default(),
             keeper: Mutex::default(),
             tracker: TaskTracker::new(),
-        })
+        });
+        (core, waiting)
     }
 
     /// Starts a task that [`Self::finish`] waits for.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::sync::mpsc;
 
 use super::core::Core;
 use super::status::Counters;
@@ -25,13 +26,31 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest wait before a repetition.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Hands a journalled firing to dispatch; waits while dispatch has as many as it takes.
-pub(super) async fn enqueue(core: &Arc<Core>, firing: Firing) {
-    let permit = Arc::clone(&core.dispatch).acquire_owned().await.expect("the semaphore is never closed");
-    let task_core = Arc::clone(core);
-    core.spawn(async move {
-        Carrier { core: task_core, firing, permit: Some(permit), backoff: FIRST_BACKOFF }.carry().await;
-    });
+/// Hands a journalled firing to dispatch; waits while the backlog is full.
+pub(super) async fn enqueue(core: &Core, firing: Firing) {
+    // The other end is gone only when the engine stops. The journal has the firing, and the next start takes it up.
+    let _ = core.backlog.send(firing).await;
+}
+
+/// Carries firings of the backlog, oldest first and as many at once as dispatch takes, until the engine stops.
+pub(super) async fn run(core: Arc<Core>, mut backlog: mpsc::Receiver<Firing>) {
+    loop {
+        let next = async {
+            let firing = backlog.recv().await?;
+            let permit = Arc::clone(&core.dispatch).acquire_owned().await;
+            Some((firing, permit.expect("the semaphore is never closed")))
+        };
+        let taken = tokio::select! {
+            biased;
+            () = core.stop.cancelled() => return,
+            taken = next => taken,
+        };
+        let Some((firing, permit)) = taken else { return };
+        let task_core = Arc::clone(&core);
+        core.spawn(async move {
+            Carrier { core: task_core, firing, permit: Some(permit), backoff: FIRST_BACKOFF }.carry().await;
+        });
+    }
 }
 
 /// One firing on its way.

@@ -24,8 +24,11 @@ pub struct EngineOptions {
     pub evaluations: usize,
     /// How long one evaluation, or one count of running tasks, may take; 30 s.
     pub evaluation_deadline: Duration,
-    /// How many firings are being launched at once; 256. `settle` of further firings waits.
+    /// How many firings are being launched at once; 256. Further ones wait in the backlog.
     pub dispatch: usize,
+    /// How many journalled firings wait for dispatch at once; 16,384. `settle` of further firings waits. Large enough
+    /// that the intents of a busy second are durable long before all of them are launched.
+    pub backlog: usize,
     /// How many calls to the launcher are under way at once; 64.
     pub launches: usize,
     /// How long one call to the launcher may take; 20 s.
@@ -52,6 +55,7 @@ impl Default for EngineOptions {
             evaluations: 1024,
             evaluation_deadline: Duration::from_secs(30),
             dispatch: 256,
+            backlog: 16_384,
             launches: 64,
             launch_deadline: Duration::from_secs(20),
             replace_deadline: Duration::from_secs(120),
