@@ -1,0 +1,78 @@
+//! A launcher that costs nothing: what is measured is the scheduler.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ecs_scheduler_core::{
+    Clock, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Population, StartedTask,
+    SystemClock, TaskId, TaskPhase, TaskSpec, TaskState, async_trait,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// Starts tasks in no time; they have ended when they are looked at.
+#[derive(Debug)]
+pub(crate) struct Instant {
+    started: watch::Sender<usize>,
+    /// How late each call came after its tick, in milliseconds.
+    late: Mutex<Vec<f64>>,
+}
+
+impl Default for Instant {
+    fn default() -> Self {
+        Self { started: watch::Sender::new(0), late: Mutex::default() }
+    }
+}
+
+impl Instant {
+    /// Waits until so many calls were made.
+    pub(crate) async fn wait_for(&self, calls: usize) {
+        let mut started = self.started.subscribe();
+        started.wait_for(|started| *started >= calls).await.expect("the sender is borrowed");
+    }
+
+    /// Takes the lateness of the calls since the last time.
+    pub(crate) fn take_late(&self) -> Vec<f64> {
+        std::mem::take(&mut *self.late.lock())
+    }
+}
+
+#[async_trait]
+impl Launcher for Instant {
+    fn limits(&self) -> LaunchLimits {
+        LaunchLimits {
+            per_call: NonZeroU32::new(10).expect("it is not zero"),
+            per_observation: 100,
+            observe_every: Duration::from_secs(5),
+            token_life: Duration::from_secs(3_000),
+        }
+    }
+
+    async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
+        Ok(Population::default())
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        let late = SystemClock.now().duration_since(request.scheduled_at);
+        self.late.lock().push(late.as_secs_f64() * 1_000.0);
+        let name = |number| TaskId::new(format!("arn:aws:ecs:bench:1:task/{}-{number}", request.firing));
+        let started =
+            (0..request.count.get()).map(|number| StartedTask { task_id: name(number), host_id: None });
+        let report = LaunchReport { started: started.collect(), refused: Vec::new() };
+        self.started.send_modify(|started| *started += 1);
+        Ok(report)
+    }
+
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        let ended = |task: &TaskId| TaskState {
+            phase: TaskPhase::Stopped,
+            exit_code: Some(0),
+            ..TaskState::pending(task.clone(), None)
+        };
+        Ok(tasks.iter().map(ended).collect())
+    }
+
+    async fn stop(&self, _: &TaskId, _: &str) -> Result<(), LaunchError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! How late tasks are handed over when 100 of 100,000 jobs are due each second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::{Clock, SystemClock, Timestamp};
+
+use crate::figure::{Figure, Goal, quantile};
+use crate::instant::Instant;
+use crate::jobs;
+
+const JOBS: usize = 100_000;
+/// Jobs that are due once a minute, spread over its seconds.
+const MINUTELY: usize = 6_000;
+const RUNS_FOR: Duration = Duration::from_secs(20);
+/// Time to read what is due soon, before anything is counted.
+const SETTLES_FOR: Duration = Duration::from_secs(3);
+
+pub(crate) async fn measure() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let store = jobs::open(&folder.path().join("lateness.db")).await?;
+    jobs::fill(&*store, JOBS, schedule).await?;
+    let launcher = Arc::new(Instant::default());
+    let engine = jobs::engine(Arc::clone(&store), Arc::clone(&launcher) as _).await?;
+    tokio::time::sleep(SETTLES_FOR).await;
+    launcher.take_late();
+    let mut bare = tokio::time::timeout(RUNS_FOR, bare_timers()).await.unwrap_or_else(|_| Vec::new());
+    let mut late = launcher.take_late();
+    engine.stop(RUNS_FOR).await;
+    store.close().await?;
+    anyhow::ensure!(late.len() > 1_000 && bare.len() > 10, "too little happened to be measured");
+    let bare = quantile(&mut bare, 0.99);
+    for (name, share, goal) in [
+        ("100 firings a second, 100,000 jobs: lateness, p99", 0.99, Some(Goal::AtMost(25.0))),
+        ("100 firings a second, 100,000 jobs: lateness, median", 0.5, None),
+    ] {
+        let value = quantile(&mut late, share);
+        Figure { name, value, unit: "ms", goal, beside: ("a bare timer on the same seconds, p99", bare) }
+            .print();
+    }
+    Ok(())
+}
+
+fn schedule(number: usize) -> String {
+    if number < MINUTELY {
+        return (number % 60).to_string();
+    }
+    // Once a day, spread over its seconds.
+    let second = number * 7_919 % 86_400;
+    format!("{} {} {}", second % 60, second / 60 % 60, second / 3_600)
+}
+
+/// Sleeps until each full second, and returns how late it woke, in milliseconds.
+async fn bare_timers() -> Vec<f64> {
+    let seconds = RUNS_FOR.as_secs() - 1;
+    let mut late = Vec::new();
+    for _ in 0..seconds {
+        let now = SystemClock.now();
+        let next = Timestamp::from_second(now.as_second() + 1).expect("the next second can be told");
+        let left = Duration::try_from(next.duration_since(now)).expect("it is ahead");
+        tokio::time::sleep(left).await;
+        late.push(SystemClock.now().duration_since(next).as_secs_f64() * 1_000.0);
+    }
+    late
+}

@@ -1,0 +1,41 @@
+//! What the scheduler promises in numbers, each beside a bare limit or a peer measured in the same run.
+//!
+//! `cargo bench -p ecs-scheduler` measures all of it, `cargo bench -p ecs-scheduler -- burst` one part: `burst`,
+//! `lateness`, `million`, `http`. Each figure is one line of JSON on standard output: its value and goal, what was
+//! measured beside it, and the ratio of both. Wall times depend on the machine and what else it does; ratios much less.
+//! `doc/benchmarks.md` shows and explains a run.
+
+mod burst;
+mod figure;
+mod http;
+mod instant;
+mod jobs;
+mod lateness;
+mod million;
+mod stopwatch;
+
+/// The parts, by name.
+const PARTS: [&str; 4] = ["burst", "lateness", "million", "http"];
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with("--bench")).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let [role, file] = &*arguments
+        && role == million::ROLE
+    {
+        return runtime.block_on(million::load(file.as_ref()));
+    }
+    for part in PARTS {
+        if !arguments.is_empty() && !arguments.iter().any(|wanted| part.contains(wanted.as_str())) {
+            continue;
+        }
+        match part {
+            "burst" => runtime.block_on(burst::measure())?,
+            "lateness" => runtime.block_on(lateness::measure())?,
+            "million" => runtime.block_on(million::measure())?,
+            _ => runtime.block_on(http::measure())?,
+        }
+    }
+    Ok(())
+}

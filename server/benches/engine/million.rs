@@ -1,0 +1,136 @@
+//! 1,000,000 jobs in SQLite: how long until the scheduler is ready, and how much memory it takes.
+//!
+//! The database is made once and kept in `target/bench-data`. Each start is a process of its own, this program again,
+//! so that memory is that of the scheduler and not of what made the file.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::process::Command;
+use tokio::time::Instant as Moment;
+
+use crate::figure::{Figure, Goal, quantile};
+use crate::instant::Instant;
+use crate::jobs;
+
+const JOBS: usize = 1_000_000;
+/// What the process that loads the jobs is called with.
+pub(crate) const ROLE: &str = "load-a-million";
+/// What a scheduler may take whatever it holds, in bytes.
+const FIXED: f64 = 20.0 * 1024.0 * 1024.0;
+const STARTS: usize = 3;
+
+pub(crate) async fn measure() -> anyhow::Result<()> {
+    let file = file().await?;
+    let mut ready = Vec::new();
+    let mut memory = Vec::new();
+    for _ in 0..STARTS {
+        let began = Moment::now();
+        let output = Command::new(std::env::current_exe()?)
+            .args([ROLE.as_ref(), file.as_os_str()])
+            .stderr(Stdio::inherit())
+            .output()
+            .await?;
+        let text = String::from_utf8(output.stdout)?;
+        let mut words = text.split_whitespace();
+        let (Some(millis), Some(bytes)) = (words.next(), words.next()) else {
+            anyhow::bail!("the loading process said {text:?} and ended with {}", output.status);
+        };
+        eprintln!("loaded within {} ms of {} ms", millis, began.elapsed().as_millis());
+        ready.push(millis.parse()?);
+        memory.push((bytes.parse::<f64>()? - FIXED) / 1e6);
+    }
+    let (scanned, length) = scan(&file)?;
+    Figure {
+        name: "1,000,000 jobs: time to ready",
+        value: quantile(&mut ready, 0.5),
+        unit: "ms",
+        goal: Some(Goal::AtMost(2_500.0)),
+        beside: ("reading every document with SQLite alone", scanned.as_secs_f64() * 1_000.0),
+    }
+    .print();
+    Figure {
+        name: "1,000,000 jobs: memory per job beyond 20 MiB",
+        value: quantile(&mut memory, 0.5),
+        unit: "bytes",
+        goal: Some(Goal::AtMost(450.0)),
+        beside: ("a job's name and document as text", length),
+    }
+    .print();
+    Ok(())
+}
+
+/// Is the scheduler: prints how long it took to be ready, in milliseconds, and its resident memory, in bytes.
+pub(crate) async fn load(file: &Path) -> anyhow::Result<()> {
+    let began = Moment::now();
+    let store = jobs::open(file).await?;
+    let opened = began.elapsed();
+    let engine = jobs::engine(Arc::clone(&store), Arc::new(Instant::default())).await?;
+    let ready = began.elapsed();
+    anyhow::ensure!(engine.status().jobs == JOBS, "{} jobs were loaded", engine.status().jobs);
+    println!("{} {}", ready.as_secs_f64() * 1_000.0, resident()?);
+    eprintln!("opened within {} ms", opened.as_millis());
+    engine.stop(Duration::from_secs(5)).await;
+    store.close().await?;
+    Ok(())
+}
+
+/// Returns the resident memory of this process in bytes.
+fn resident() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next());
+    Ok(kibibytes.ok_or_else(|| anyhow::anyhow!("no VmRSS in /proc/self/status"))?.parse::<u64>()? * 1024)
+}
+
+/// Returns the database, and makes it if it is not there.
+async fn file() -> anyhow::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("million.db");
+    if file.exists() {
+        return Ok(file);
+    }
+    let unfinished = folder.join("million.unfinished.db");
+    for ending in ["", "-wal", "-shm"] {
+        // It is not there unless an earlier run was interrupted.
+        let _ = std::fs::remove_file(folder.join(format!("million.unfinished.db{ending}")));
+    }
+    let store = jobs::open(&unfinished).await?;
+    jobs::fill(&*store, JOBS, schedule).await?;
+    store.close().await?;
+    drop(store);
+    std::fs::rename(&unfinished, &file)?;
+    Ok(file)
+}
+
+/// Once a year, so that nothing is due while it is measured; 86,400 different schedules on a thousand days' names.
+fn schedule(number: usize) -> String {
+    let second = number * 7_919 % 86_400;
+    format!(
+        "{} {} {} * * {} {}",
+        second % 60,
+        second / 60 % 60,
+        second / 3_600,
+        number % 28 + 1,
+        number % 12 + 1
+    )
+}
+
+/// Reads every job with SQLite alone; returns how long it took, and the average length of a job's text.
+fn scan(file: &Path) -> anyhow::Result<(Duration, f64)> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let began = Moment::now();
+    let mut select = connection.prepare("SELECT id, data FROM jobs")?;
+    let mut rows = select.query([])?;
+    let mut bytes = 0_usize;
+    while let Some(row) = rows.next()? {
+        bytes += row.get_ref(0)?.as_bytes()?.len() + row.get_ref(1)?.as_bytes()?.len();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an average")]
+    let average = bytes as f64 / JOBS as f64;
+    Ok((began.elapsed(), average))
+}

@@ -1,0 +1,122 @@
+//! A store that tells when intents are durable, and how long that took it.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use ecs_scheduler_core::{
+    Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal, ListFrom,
+    NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store, StoreError, StoredJob,
+    Timestamp, async_trait,
+};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+/// A store with a stopwatch in front of it.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    inner: Arc<dyn Store>,
+    intents: watch::Sender<usize>,
+}
+
+impl Stopwatch {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner, intents: watch::Sender::new(0) }
+    }
+
+    /// Waits until so many intents are durable.
+    pub(crate) async fn wait_for(&self, intents: usize) {
+        let mut durable = self.intents.subscribe();
+        durable.wait_for(|durable| *durable >= intents).await.expect("the sender is borrowed");
+    }
+}
+
+#[async_trait]
+impl JobStore for Stopwatch {
+    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
+        self.inner.create(job).await
+    }
+
+    async fn replace(
+        &self,
+        id: &JobId,
+        expected: Revision,
+        document: Box<RawValue>,
+        at: Timestamp,
+    ) -> Result<StoredJob, StoreError> {
+        self.inner.replace(id, expected, document, at).await
+    }
+
+    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
+        self.inner.remove(id, expected).await
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        self.inner.get(ids).await
+    }
+
+    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
+        self.inner.list(from, limit).await
+    }
+}
+
+#[async_trait]
+impl Journal for Stopwatch {
+    async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        let intents = batch.iter().filter(|settlement| settlement.firing.is_some()).count();
+        let settled = self.inner.settle(batch).await?;
+        self.intents.send_modify(|durable| *durable += intents);
+        Ok(settled)
+    }
+
+    async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
+        self.inner.advance(advance).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+        self.inner.unfinished().await
+    }
+
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
+        self.inner.decisions(query).await
+    }
+
+    async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
+        self.inner.firings(query).await
+    }
+}
+
+#[async_trait]
+impl Registers for Stopwatch {
+    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        self.inner.read(name).await
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        self.inner.write(name, value, expected, expires).await
+    }
+}
+
+#[async_trait]
+impl Store for Stopwatch {
+    fn kind(&self) -> &'static str {
+        self.inner.kind()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
+        self.inner.prune(retention).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
