@@ -9,6 +9,11 @@ const TONES = {
 };
 const ATTENTION = new Set(["partial", "missed", "source_error", "live_unknown", "launch_failed", "denied", "unknown"]);
 
+const CONCLUDED = {
+  launched: "launched", finished: "launched", refused: "launch_failed", expired: "launch_failed", unknown: "unknown",
+  cancelled: "suspended",
+};
+
 const byId = (id) => document.getElementById(id);
 const state = { skip: 0, jobs: [], decisions: [], firings: [], outcomes: new Map() };
 
@@ -117,6 +122,18 @@ function showFirings() {
   byId("started-small").textContent = `in the last ${state.firings.length} firings`;
 }
 
+// A decision that launches is pending until its firing says what came of it.
+function conclude(firing) {
+  const decision = state.decisions.find((known) => known.id === firing.decision);
+  let outcome = CONCLUDED[firing.state];
+  if (!decision || !outcome || decision.outcome !== "pending") return;
+  if (firing.started > 0 && firing.started < firing.requested) outcome = "partial";
+  decision.outcome = outcome;
+  if (state.decisions.find((known) => known.job === firing.job) === decision) state.outcomes.set(firing.job, outcome);
+  showDecisions();
+  showJobs();
+}
+
 function showBrake(brake) {
   const notice = byId("brake");
   notice.hidden = !brake.on;
@@ -184,6 +201,7 @@ function listen() {
   on("firing", (firing) => {
     put(state.firings, firing);
     showFirings();
+    conclude(firing);
   });
   on("job", () => soon(loadJobs));
   on("brake", showBrake);
