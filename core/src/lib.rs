@@ -58,4 +58,4 @@ pub use store::{
     Retention, Settled, Settlement, Store, StoreError,
 };
 pub use task::{Override, Population, TaskId, TaskPhase, TaskSpec, TaskState};
-pub use trigger::{EvalContext, Evaluation, Observation, Tick, Trigger, TriggerError};
+pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

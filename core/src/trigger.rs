@@ -1,6 +1,8 @@
 //! The condition checked at a tick: what a trigger is asked and what it answers.
 
 use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -48,6 +50,22 @@ pub struct Observation {
     pub at: Timestamp,
 }
 
+/// The counts of one queue as one call returned them: what the modes `oneShot` and `drain` work on.
+///
+/// Counts are approximate and lag behind the queue; the job's `settle` says by how much at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueReading {
+    /// Messages that a consumer can receive now.
+    pub visible: u64,
+    /// Messages that a consumer has received and not yet deleted.
+    pub in_flight: u64,
+    /// For how long a received message stays invisible, in whole seconds: a failed task's messages come back after it.
+    pub visibility_timeout: Duration,
+    /// How many messages one task takes; `messagesPerTask`.
+    pub per_task: NonZeroU32,
+}
+
 /// What a trigger concluded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,31 +76,41 @@ pub struct Evaluation {
     pub because: String,
     /// The numbers it rests on.
     pub observations: Vec<Observation>,
+    /// The queue's counts, where the trigger [counts a queue](Trigger::counts_queue).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueReading>,
 }
 
 impl Evaluation {
     /// Concludes that the condition does not hold.
     #[must_use]
     pub fn idle(because: impl Into<String>) -> Self {
-        Self { demand: Demand::Idle, because: because.into(), observations: Vec::new() }
+        Self { demand: Demand::Idle, because: because.into(), observations: Vec::new(), queue: None }
     }
 
     /// Concludes that the condition holds and the job's floor says how many.
     #[must_use]
     pub fn floor(because: impl Into<String>) -> Self {
-        Self { demand: Demand::Floor, because: because.into(), observations: Vec::new() }
+        Self { demand: Demand::Floor, because: because.into(), observations: Vec::new(), queue: None }
     }
 
     /// Concludes that `n` tasks are asked for; none is idle.
     #[must_use]
     pub fn tasks(n: u32, because: impl Into<String>) -> Self {
-        Self { demand: Demand::of(n), because: because.into(), observations: Vec::new() }
+        Self { demand: Demand::of(n), because: because.into(), observations: Vec::new(), queue: None }
     }
 
     /// Adds a number that the conclusion rests on.
     #[must_use]
     pub fn observing(mut self, observation: Observation) -> Self {
         self.observations.push(observation);
+        self
+    }
+
+    /// Adds the queue's counts.
+    #[must_use]
+    pub fn counting(mut self, queue: QueueReading) -> Self {
+        self.queue = Some(queue);
         self
     }
 }
@@ -141,6 +169,11 @@ pub trait Trigger: fmt::Debug + Send + Sync + 'static {
     ///
     /// False where something is measured now; `catchUp: all` is refused for such jobs.
     fn is_timeless(&self) -> bool {
+        false
+    }
+
+    /// Tells whether every evaluation carries the counts of one queue, which the modes `oneShot` and `drain` need.
+    fn counts_queue(&self) -> bool {
         false
     }
 

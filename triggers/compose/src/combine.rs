@@ -92,6 +92,11 @@ impl Trigger for Combined {
         self.of.iter().all(|trigger| trigger.is_timeless())
     }
 
+    /// Guards around one queue leave its counts what they are; several queues, or a choice, have none of their own.
+    fn counts_queue(&self) -> bool {
+        self.how == How::All && self.of.iter().filter(|trigger| trigger.counts_queue()).count() == 1
+    }
+
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let answers = join_all(self.of.iter().map(|trigger| trigger.evaluate(cx))).await;
         let (mut evaluations, mut errors) = (Vec::new(), Vec::new());
@@ -139,6 +144,10 @@ fn combine(how: How, evaluations: Vec<Evaluation>, scaling: Scaling) -> Evaluati
     };
     let reasons: Vec<&str> = telling.into_iter().map(|evaluation| evaluation.because.as_str()).collect();
     let because = reasons.join(word);
-    let observations = evaluations.into_iter().flat_map(|evaluation| evaluation.observations).collect();
-    Evaluation { demand, because, observations }
+    let (mut observations, mut queue) = (Vec::new(), None);
+    for evaluation in evaluations {
+        observations.extend(evaluation.observations);
+        queue = queue.or(evaluation.queue);
+    }
+    Evaluation { demand, because, observations, queue }
 }

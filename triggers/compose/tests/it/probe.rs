@@ -77,7 +77,7 @@ impl Trigger for ProbeTrigger {
                     at: cx.tick.nominal,
                 };
                 let because = self.0.because.clone();
-                return Ok(Evaluation { demand, because, observations: vec![observation] });
+                return Ok(Evaluation { demand, because, observations: vec![observation], queue: None });
             }
             Some(FaultKindName::Denied) => FaultKind::Denied,
             Some(FaultKindName::Throttled) => FaultKind::Throttled,

@@ -1,0 +1,1 @@
+//! What the AWS crates of ECS Scheduler share: SDK configuration, fault mapping, call meter, pacing.

@@ -1,0 +1,1 @@
+//! The ECS launcher of ECS Scheduler.

@@ -1,0 +1,1 @@
+//! The CloudWatch trigger of ECS Scheduler: tasks by metrics and thresholds.
