@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::fault::{Cause, FaultKind};
 use crate::firing::FiringId;
 use crate::job::{JobId, JobUid};
+use crate::permission::Permission;
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
 /// The idempotency token of one launch call: 43 characters of `[A-Za-z0-9_-]`.
@@ -202,4 +203,14 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     ///
     /// Fails when the launcher cannot be asked.
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError>;
+
+    /// Lists what must be permitted for these tasks to be started, followed and stopped.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that depends on something that cannot be read.
+    async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
+        let _ = tasks;
+        Ok(Vec::new())
+    }
 }

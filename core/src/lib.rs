@@ -22,6 +22,7 @@ pub mod firing;
 pub mod job;
 pub mod launcher;
 pub mod memory;
+pub mod permission;
 pub mod policy;
 pub mod registry;
 pub mod scaling;
@@ -50,6 +51,7 @@ pub use launcher::{
     LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, StartedTask,
 };
 pub use memory::MemoryStore;
+pub use permission::Permission;
 pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};

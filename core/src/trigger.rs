@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Cause, FaultKind};
 use crate::job::JobId;
+use crate::permission::Permission;
 use crate::scaling::{Demand, Scaling};
 use crate::schedule::Schedule;
 
@@ -175,6 +176,11 @@ pub trait Trigger: fmt::Debug + Send + Sync + 'static {
     /// Tells whether every evaluation carries the counts of one queue, which the modes `oneShot` and `drain` need.
     fn counts_queue(&self) -> bool {
         false
+    }
+
+    /// Lists what must be permitted for [`evaluate`](Self::evaluate) to read its sources.
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
     }
 
     /// Says how many tasks the outside world asks for at this tick, and why.

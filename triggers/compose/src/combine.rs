@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::schedule::Schedule;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, Demand, EvalContext, Evaluation, Scaling, Trigger, TriggerError, TriggerType,
-    async_trait,
+    BuildContext, ConfigError, Demand, EvalContext, Evaluation, Permission, Scaling, Trigger, TriggerError,
+    TriggerType, async_trait,
 };
 use futures::future::join_all;
 
@@ -90,6 +90,10 @@ impl Trigger for Combined {
 
     fn is_timeless(&self) -> bool {
         self.of.iter().all(|trigger| trigger.is_timeless())
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.of.iter().flat_map(|trigger| trigger.permissions()).collect()
     }
 
     /// Guards around one queue leave its counts what they are; several queues, or a choice, have none of their own.
