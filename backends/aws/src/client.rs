@@ -1,0 +1,279 @@
+//! How the clients of AWS services are configured: lazily, once per place.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{
+    ProvideCredentials as _, SharedCredentialsProvider, error::CredentialsError,
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use ecs_scheduler_core::{Clock, FaultKind};
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::fault::Fault;
+use crate::meter::{Meter, Metering};
+
+#[cfg(test)]
+mod tests;
+
+/// Attempts at a call that may be repeated, the first included.
+const ATTEMPTS: u32 = 3;
+
+/// What stands for the account's number in the name of a role.
+const ACCOUNT: &str = "{account}";
+
+/// The name under which this product appears in the logs of an account whose role it assumes.
+const SESSION: &str = "ecs-scheduler";
+
+/// What every AWS client of this product is built with.
+///
+/// Nothing is read and nothing is called until a client is asked for.
+#[derive(Clone)]
+pub struct AwsSettings {
+    /// The default region; the SDK's own chain (`AWS_REGION`, profile, instance) when absent.
+    pub region: Option<String>,
+    /// The endpoint of every service; the SDK's chain (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_ECS`, profile) when absent.
+    pub endpoint: Option<String>,
+    /// A key's id and its secret; the SDK's chain when absent.
+    pub credentials: Option<(String, String)>,
+    /// The role for places whose account is named and is not the credentials' own.
+    pub assume_role: Option<AssumeRole>,
+    /// How long calls may take.
+    pub timeouts: Timeouts,
+    /// Tells since when calls are counted.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl AwsSettings {
+    /// Makes settings that leave everything to the SDK's own chain.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            credentials: None,
+            assume_role: None,
+            timeouts: Timeouts::default(),
+            clock,
+        }
+    }
+}
+
+impl fmt::Debug for AwsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsSettings")
+            .field("region", &self.region)
+            .field("endpoint", &self.endpoint)
+            .field("key", &self.credentials.as_ref().map(|(id, _)| id))
+            .field("assume_role", &self.assume_role)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A role that is assumed to reach another account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumeRole {
+    /// Its ARN, in which `{account}` stands for the account: `arn:aws:iam::{account}:role/ecs-scheduler-read`.
+    pub role: String,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// How long a call to AWS may take. The SDK itself has no bound but that of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection stands; 3 s.
+    pub connect: Duration,
+    /// One attempt; 5 s.
+    pub attempt: Duration,
+    /// All attempts and the waits between them; 15 s.
+    pub operation: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            attempt: Duration::from_secs(5),
+            operation: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The region and the account in which something is; absent means the default ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// For example `eu-central-1`.
+    pub region: Option<String>,
+    /// Twelve digits.
+    pub account: Option<String>,
+}
+
+/// The way to AWS that all parts share. Cloning is cheap and shares everything.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: AwsSettings,
+    http: std::sync::OnceLock<SharedHttpClient>,
+    configs: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
+    own_account: OnceCell<String>,
+    meter: Arc<Meter>,
+}
+
+impl Aws {
+    /// Makes the way to AWS; reads and calls nothing.
+    #[must_use]
+    pub fn new(settings: AwsSettings) -> Self {
+        let meter = Arc::new(Meter::new(Arc::clone(&settings.clock)));
+        let shared = Shared {
+            settings,
+            http: std::sync::OnceLock::new(),
+            configs: Mutex::default(),
+            own_account: OnceCell::new(),
+            meter,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Returns the SDK's configuration for a place, loaded once and kept.
+    ///
+    /// # Errors
+    ///
+    /// Fails with kind `Config` when no region or no credentials can be found, saying where they may come from. A failure
+    /// is not kept: the next caller tries again.
+    pub async fn config(&self, place: &Place) -> Result<SdkConfig, Fault> {
+        let cell = Arc::clone(self.shared.configs.lock().entry(place.clone()).or_default());
+        let config = cell.get_or_try_init(|| Box::pin(self.load(place))).await?;
+        Ok(config.clone())
+    }
+
+    /// Returns the counts of calls.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.shared.meter
+    }
+
+    /// Returns what counts the calls of a client: put it on the configuration of each service.
+    #[must_use]
+    pub fn metering(&self) -> Metering {
+        Metering::new(Arc::clone(&self.shared.meter))
+    }
+
+    async fn load(&self, place: &Place) -> Result<SdkConfig, Fault> {
+        let settings = &self.shared.settings;
+        let region = place.region.clone().or_else(|| settings.region.clone());
+        let mut loader = self.loader();
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        let config = loader.load().await;
+        require_region(&config)?;
+        let credentials = credentials(&config).await?;
+        let (Some(account), Some(role)) = (&place.account, &settings.assume_role) else { return Ok(config) };
+        if *account == self.own_account(&config, &credentials).await? {
+            return Ok(config);
+        }
+        let config = assume(&config, role, account).await;
+        self::credentials(&config).await?;
+        Ok(config)
+    }
+
+    fn loader(&self) -> ConfigLoader {
+        let settings = &self.shared.settings;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(settings.timeouts.connect)
+            .operation_attempt_timeout(settings.timeouts.attempt)
+            .operation_timeout(settings.timeouts.operation)
+            .build();
+        let http = self.shared.http.get_or_init(|| {
+            let tls = Provider::Rustls(CryptoMode::Ring);
+            aws_smithy_http_client::Builder::new().tls_provider(tls).build_https()
+        });
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        if let Some(endpoint) = &settings.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some((id, secret)) = &settings.credentials {
+            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
+        }
+        loader
+    }
+
+    /// Returns the account of the credentials in use: they may name it, else STS is asked, once.
+    async fn own_account(&self, config: &SdkConfig, credentials: &Credentials) -> Result<String, Fault> {
+        if let Some(account) = credentials.account_id() {
+            return Ok(account.as_str().to_owned());
+        }
+        let ask = || async {
+            let sts = aws_sdk_sts::config::Builder::from(config).interceptor(self.metering()).build();
+            let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
+            let answer = answer
+                .map_err(|error| Fault::of(error, "could not learn the account of the credentials in use"))?;
+            answer.account.ok_or_else(|| {
+                Fault::new(
+                    FaultKind::Bug,
+                    "could not learn the account of the credentials in use: none was named",
+                )
+            })
+        };
+        self.shared.own_account.get_or_try_init(ask).await.cloned()
+    }
+}
+
+fn require_region(config: &SdkConfig) -> Result<(), Fault> {
+    if config.region().is_some() {
+        return Ok(());
+    }
+    let message = "could not configure AWS: no region is known; set AWS_REGION or name a region in the job";
+    Err(Fault::new(FaultKind::Config, message))
+}
+
+async fn credentials(config: &SdkConfig) -> Result<Credentials, Fault> {
+    let missing = || {
+        Fault::new(
+            FaultKind::Config,
+            "could not find AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the \
+             task or instance a role",
+        )
+    };
+    let Some(provider) = config.credentials_provider() else { return Err(missing()) };
+    provider.provide_credentials().await.map_err(|error| {
+        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+            missing().because(error)
+        } else if matches!(error, CredentialsError::InvalidConfiguration(_)) {
+            let message = "could not read AWS credentials; check the profile";
+            Fault::new(FaultKind::Config, message).because(error)
+        } else {
+            Fault::new(FaultKind::Unavailable, "could not load AWS credentials").because(error)
+        }
+    })
+}
+
+async fn assume(config: &SdkConfig, role: &AssumeRole, account: &str) -> SdkConfig {
+    let mut provider = AssumeRoleProvider::builder(role.role.replace(ACCOUNT, account))
+        .session_name(SESSION)
+        .configure(config);
+    if let Some(id) = &role.external_id {
+        provider = provider.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    config.to_builder().credentials_provider(provider).build()
+}

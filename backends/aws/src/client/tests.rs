@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use ecs_scheduler_core::testing::SimClock;
+use ecs_scheduler_core::{FaultKind, Timestamp};
+
+use super::{Aws, AwsSettings, Place, credentials, require_region};
+
+fn settings() -> AwsSettings {
+    AwsSettings {
+        region: Some("eu-central-1".to_owned()),
+        credentials: Some(("AKID".to_owned(), "very-secret".to_owned())),
+        ..AwsSettings::new(Arc::new(SimClock::at(Timestamp::UNIX_EPOCH)))
+    }
+}
+
+#[tokio::test]
+async fn a_place_may_name_another_region_and_keeps_its_configuration() {
+    let aws = Aws::new(settings());
+    let here = aws.config(&Place::default()).await.unwrap();
+    assert_eq!(here.region().unwrap().as_ref(), "eu-central-1");
+    let place = Place { region: Some("us-east-1".to_owned()), account: None };
+    let there = aws.config(&place).await.unwrap();
+    assert_eq!(there.region().unwrap().as_ref(), "us-east-1");
+    assert_eq!(aws.shared.configs.lock().len(), 2);
+    aws.config(&place).await.unwrap();
+    assert_eq!(aws.shared.configs.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn calls_have_bounds_and_three_attempts() {
+    let config = Aws::new(settings()).config(&Place::default()).await.unwrap();
+    let timeouts = config.timeout_config().unwrap();
+    assert_eq!(timeouts.connect_timeout().unwrap().as_secs(), 3);
+    assert_eq!(timeouts.operation_attempt_timeout().unwrap().as_secs(), 5);
+    assert_eq!(timeouts.operation_timeout().unwrap().as_secs(), 15);
+    assert_eq!(config.retry_config().unwrap().max_attempts(), 3);
+}
+
+#[test]
+fn a_missing_region_says_where_to_set_it() {
+    let fault = require_region(&SdkConfig::builder().build()).unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Config);
+    assert!(fault.to_string().contains("AWS_REGION"), "{fault}");
+}
+
+#[tokio::test]
+async fn missing_credentials_say_where_they_may_come_from() {
+    let fault = credentials(&SdkConfig::builder().build()).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Config);
+    assert!(fault.to_string().contains("AWS_PROFILE"), "{fault}");
+}
+
+#[test]
+fn the_secret_is_not_printed() {
+    let text = format!("{:?}", settings());
+    assert!(text.contains("AKID") && !text.contains("very-secret"), "{text}");
+}

@@ -1,0 +1,65 @@
+//! What AWS allows: published quotas, each with its source.
+//!
+//! A bucket holds `burst` tokens at most and gains `per_second`; a call takes one. Accounts may have other quotas;
+//! [`Share`] and what the pacer learns from throttling adapt to them.
+
+/// A token bucket as AWS publishes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quota {
+    /// A short name for logs.
+    pub name: &'static str,
+    /// The most tokens that it holds.
+    pub burst: f64,
+    /// The tokens that it gains in a second.
+    pub per_second: f64,
+}
+
+/// How much of a quota is used: other programs in the account use it too, and clocks and networks jitter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// Of the burst; 0.95.
+    pub burst: f64,
+    /// Of the rate; 0.99.
+    pub rate: f64,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { burst: 0.95, rate: 0.99 }
+    }
+}
+
+/// Calls that change what runs in a cluster: RunTask, StopTask.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+pub const RUN_TASK: Quota = Quota { name: "ecs-run-task", burst: 100.0, per_second: 40.0 };
+
+/// Calls that read what runs in a cluster: ListTasks, DescribeTasks.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+pub const READ_CLUSTER: Quota = Quota { name: "ecs-read-cluster", burst: 100.0, per_second: 20.0 };
+
+/// Calls that read task definitions; a bucket of its own.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
+pub const READ_DEFINITION: Quota = Quota { name: "ecs-read-definition", burst: 100.0, per_second: 20.0 };
+
+/// RunTask calls for Fargate, beside [`RUN_TASK`].
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>: 20 calls a second, burst and sustained.
+pub const FARGATE_CALLS: Quota = Quota { name: "fargate-calls", burst: 20.0, per_second: 20.0 };
+
+/// Tasks started on Fargate; each takes a token. On-demand and Spot have a bucket each.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>: 100 at once, then 20 a second.
+pub const FARGATE_TASKS: Quota = Quota { name: "fargate-tasks", burst: 100.0, per_second: 20.0 };

@@ -1,0 +1,66 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use ecs_scheduler_core::testing::SimClock;
+use ecs_scheduler_core::{Clock, JobId, Timestamp};
+
+use super::{Meter, Sent};
+
+fn meter() -> (Arc<SimClock>, Meter) {
+    let clock = Arc::new(SimClock::at(Timestamp::UNIX_EPOCH));
+    let meter = Meter::new(Arc::clone(&clock) as Arc<dyn Clock>);
+    (clock, meter)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_month_is_estimated_from_what_was_billed_so_far() {
+    let (_clock, meter) = meter();
+    for _ in 0..10 {
+        meter.called(&Metadata::new("GetQueueAttributes", "SQS"), Sent::Call);
+    }
+    meter.called(&Metadata::new("GetMetricData", "CloudWatch"), Sent::Call);
+    meter.charge("GetMetricData", 500);
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    let report = meter.report();
+    let dollars: Vec<_> = report
+        .operations
+        .iter()
+        .map(|all| (all.operation.as_str(), all.calls, all.dollars_per_month))
+        .collect();
+    let [("GetMetricData", 1, metrics), ("GetQueueAttributes", 10, queues)] = dollars[..] else {
+        panic!("{dollars:?}")
+    };
+    assert!((metrics - 500.0 * 720.0 * 0.00001).abs() < 1e-6, "{metrics}");
+    assert!((queues - 10.0 * 720.0 * 0.0000004).abs() < 1e-9, "{queues}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_share_the_cost_of_a_call_by_their_readings() {
+    let (_clock, meter) = meter();
+    meter.called(&Metadata::new("GetQueueAttributes", "SQS"), Sent::Call);
+    let (one, two) = (JobId::new("one").unwrap(), JobId::new("two").unwrap());
+    for _ in 0..3 {
+        meter.used(&one, "GetQueueAttributes");
+    }
+    meter.used(&two, "GetQueueAttributes");
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    let report = meter.report();
+    let whole = report.operations[0].dollars_per_month;
+    assert_eq!(report.jobs.iter().map(|job| job.reads).collect::<Vec<_>>(), [3, 1]);
+    assert!((report.jobs[0].dollars_per_month - whole * 0.75).abs() < 1e-9);
+    assert!((report.jobs[1].dollars_per_month - whole * 0.25).abs() < 1e-9);
+}
+
+#[test]
+fn throttled_and_failed_attempts_are_told_apart() {
+    let (_clock, meter) = meter();
+    let run = Metadata::new("RunTask", "ECS");
+    for sent in [Sent::Call, Sent::Throttled, Sent::Call, Sent::Failed, Sent::Call] {
+        meter.called(&run, sent);
+    }
+    let report = meter.report();
+    let all = &report.operations[0];
+    assert_eq!((all.calls, all.throttles, all.failures), (3, 1, 1));
+    assert_eq!((all.service.as_str(), all.operation.as_str()), ("ECS", "RunTask"));
+}
