@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -11,6 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{
     ProvideCredentials as _, SharedCredentialsProvider, error::CredentialsError,
 };
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
@@ -129,7 +130,8 @@ pub struct Aws {
 #[derive(Debug)]
 struct Shared {
     settings: AwsSettings,
-    http: std::sync::OnceLock<SharedHttpClient>,
+    http: OnceLock<SharedHttpClient>,
+    role: OnceLock<AssumeRole>,
     configs: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
     own_account: OnceCell<String>,
     meter: Arc<Meter>,
@@ -141,13 +143,30 @@ impl Aws {
     pub fn new(settings: AwsSettings) -> Self {
         let meter = Arc::new(Meter::new(Arc::clone(&settings.clock)));
         let shared = Shared {
-            settings,
-            http: std::sync::OnceLock::new(),
+            http: OnceLock::new(),
+            role: settings.assume_role.clone().map_or_else(OnceLock::new, OnceLock::from),
             configs: Mutex::default(),
             own_account: OnceCell::new(),
             meter,
+            settings,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Says which role to assume in other accounts, for a program that learns it after it made this. The first one, which
+    /// may have come with the settings, stays.
+    pub fn assume(&self, role: AssumeRole) {
+        self.shared.role.get_or_init(|| role);
+    }
+
+    /// Asks AWS who the default credentials belong to: the caller's ARN.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there are no credentials, or when AWS does not accept them.
+    pub async fn caller(&self) -> Result<String, Fault> {
+        let config = self.config(&Place::default()).await?;
+        self.identity(&config).await?.arn.ok_or_else(|| nobody("arn"))
     }
 
     /// Returns the SDK's configuration for a place, loaded once and kept.
@@ -184,7 +203,7 @@ impl Aws {
         let config = loader.load().await;
         require_region(&config)?;
         let credentials = credentials(&config).await?;
-        let (Some(account), Some(role)) = (&place.account, &settings.assume_role) else { return Ok(config) };
+        let (Some(account), Some(role)) = (&place.account, self.shared.role.get()) else { return Ok(config) };
         if *account == self.own_account(&config, &credentials).await? {
             return Ok(config);
         }
@@ -217,25 +236,27 @@ impl Aws {
         loader
     }
 
+    async fn identity(&self, config: &SdkConfig) -> Result<GetCallerIdentityOutput, Fault> {
+        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(self.metering()).build();
+        let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
+        answer.map_err(|error| Fault::of(error, "could not learn whose credentials are in use"))
+    }
+
     /// Returns the account of the credentials in use: they may name it, else STS is asked, once.
     async fn own_account(&self, config: &SdkConfig, credentials: &Credentials) -> Result<String, Fault> {
         if let Some(account) = credentials.account_id() {
             return Ok(account.as_str().to_owned());
         }
-        let ask = || async {
-            let sts = aws_sdk_sts::config::Builder::from(config).interceptor(self.metering()).build();
-            let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
-            let answer = answer
-                .map_err(|error| Fault::of(error, "could not learn the account of the credentials in use"))?;
-            answer.account.ok_or_else(|| {
-                Fault::new(
-                    FaultKind::Bug,
-                    "could not learn the account of the credentials in use: none was named",
-                )
-            })
-        };
+        let ask = || async { self.identity(config).await?.account.ok_or_else(|| nobody("account")) };
         self.shared.own_account.get_or_try_init(ask).await.cloned()
     }
+}
+
+fn nobody(missing: &str) -> Fault {
+    Fault::new(
+        FaultKind::Bug,
+        format!("could not learn whose credentials are in use: AWS named no {missing}"),
+    )
 }
 
 fn require_region(config: &SdkConfig) -> Result<(), Fault> {
