@@ -1,1 +1,61 @@
-//! A strict fake of ECS, SQS and CloudWatch over HTTP, for the tests of ECS Scheduler.
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod control;
+mod ecs;
+mod fake;
+mod fault;
+mod line;
+mod oracle;
+mod permission;
+mod place;
+mod quota;
+mod rng;
+mod server;
+mod wire;
+mod world;
+
+use serde::{Deserialize, Serialize};
+
+pub use clock::MovableClock;
+pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, Life, Tag};
+pub use fake::{Fake, FakeOptions};
+pub use fault::{FaultRule, Faults, Mishap};
+pub use oracle::{Calls, Launch};
+pub use permission::Permissions;
+pub use place::{ACCOUNT, Place};
+pub use quota::{Bucket, Quota, Quotas};
+pub use world::Settings;
+
+/// The services that are faked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// Elastic Container Service.
+    Ecs,
+    /// Simple Queue Service.
+    Sqs,
+    /// `CloudWatch` metrics.
+    CloudWatch,
+}
+
+impl Service {
+    /// Returns the prefix of the service's actions in IAM.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ecs => "ecs",
+            Self::Sqs => "sqs",
+            Self::CloudWatch => "cloudwatch",
+        }
+    }
+}
+
+/// A call that a service refused, when it was made without HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The name of the error, as in `ClientException`.
+    pub code: String,
+    /// The service's words.
+    pub message: String,
+}

@@ -1,0 +1,64 @@
+//! The fake ECS.
+
+mod check;
+mod cluster;
+mod control;
+mod definition;
+mod events;
+mod life;
+mod model;
+mod page;
+mod placing;
+mod run_task;
+mod settings;
+mod show;
+mod tags;
+mod tasks;
+mod token;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::oracle::Oracle;
+use crate::place::Place;
+use crate::wire::Failure;
+
+pub(crate) use cluster::key as cluster_key;
+pub(crate) use model::{EcsState, Task};
+pub(crate) use show::seconds;
+
+pub use control::EcsControl;
+pub use model::Tag;
+pub use settings::{Capacity, EcsSettings, EventFeed, Life};
+
+impl EcsState {
+    /// Answers a call.
+    pub(crate) fn handle(
+        &mut self,
+        place: &Place,
+        operation: &str,
+        body: &Value,
+        now: Timestamp,
+        settings: &mut EcsSettings,
+        oracle: &mut Oracle,
+    ) -> Result<Value, Failure> {
+        match operation {
+            "RunTask" => self.run_task(place, body, now, settings, oracle),
+            "ListTasks" => self.list_tasks(place, body, now, settings),
+            "DescribeTasks" => self.describe_tasks(place, body),
+            "StopTask" => self.stop_task(place, body, now, settings, oracle),
+            "RegisterTaskDefinition" => self.register(place, body, seconds(now)),
+            "DescribeTaskDefinition" => self.describe_definition(place, body),
+            "DeregisterTaskDefinition" => self.deregister(place, body, seconds(now)),
+            "ListTaskDefinitions" => self.list_definitions(place, body),
+            "CreateCluster" => self.create_cluster(place, body),
+            "DescribeClusters" => self.describe_clusters(place, body),
+            "ListTagsForResource" => self.list_tags(place, body),
+            "TagResource" => self.tag(place, body),
+            _ => Err(Failure::client(
+                "UnknownOperationException",
+                format!("the fake has no ECS operation {operation}"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Task-state events, on their way from ECS through EventBridge into a queue.
+//!
+//! # Source
+//!
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::model::{EcsState, Posted};
+use super::settings::EcsSettings;
+use super::show::{Dates, show};
+use crate::clock::later;
+use crate::rng::Rng;
+
+impl EcsState {
+    /// Posts an event for each of these tasks, as it is now.
+    pub(crate) fn announce(&mut self, tasks: &[u64], settings: &EcsSettings, at: Timestamp) {
+        for number in tasks {
+            let task = &self.tasks[number];
+            let Some(feed) = settings.events.get(&task.cluster.name) else { continue };
+            let mut detail = show(task, Dates::Text, false);
+            detail["updatedAt"] = json!(at.to_string());
+            let place = task.cluster.place.clone();
+            let body = json!({
+                "version": "0",
+                "id": uuid::Uuid::new_v4(),
+                "detail-type": "ECS Task State Change",
+                "source": "aws.ecs",
+                "account": place.account,
+                "time": at.to_string(),
+                "region": place.region,
+                "resources": [task.arn],
+                "detail": detail,
+            });
+            let rng = self.feeds.entry(task.cluster.name.clone()).or_insert_with(|| Rng::new(feed.seed));
+            if rng.chance(feed.losses) {
+                continue;
+            }
+            let copies = if rng.chance(feed.duplicates) { 2 } else { 1 };
+            let lateness = [(); 2].map(|()| feed.jitter.mul_f64(rng.unit()));
+            for late in &lateness[..copies] {
+                let due = later(at, feed.delay.saturating_add(*late));
+                let posted =
+                    Posted { place: place.clone(), queue: feed.queue.clone(), body: body.to_string() };
+                let key = (due, self.number());
+                self.post.insert(key, posted);
+            }
+        }
+    }
+
+    /// Takes the events that have arrived by now, in the order of their arrival.
+    pub(crate) fn arrived(&mut self, now: Timestamp) -> Vec<(Timestamp, Posted)> {
+        let later_ones = self.post.split_off(&(later(now, SignedDuration::from_nanos(1)), 0));
+        let arrived = std::mem::replace(&mut self.post, later_ones);
+        arrived.into_iter().map(|((at, _), posted)| (at, posted)).collect()
+    }
+}

@@ -1,0 +1,155 @@
+//! `ListTasks`, `DescribeTasks`, `StopTask`.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::life::Ending;
+use super::model::{ClusterKey, EcsState, Task};
+use super::page::Page;
+use super::settings::EcsSettings;
+use super::show::{Dates, show};
+use crate::clock::later;
+use crate::oracle::Oracle;
+use crate::place::Place;
+use crate::wire::{Failure, read};
+
+/// The most tasks that one `DescribeTasks` may name.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
+const MOST_DESCRIBED: usize = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    cluster: Option<String>,
+    started_by: Option<String>,
+    family: Option<String>,
+    launch_type: Option<String>,
+    service_name: Option<String>,
+    container_instance: Option<String>,
+    desired_status: Option<String>,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Describe {
+    cluster: Option<String>,
+    #[serde(default)]
+    tasks: Vec<String>,
+    #[serde(default)]
+    include: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stop {
+    cluster: Option<String>,
+    task: String,
+    reason: Option<String>,
+}
+
+impl List {
+    fn check(&self) -> Result<(), Failure> {
+        let others = [&self.family, &self.launch_type, &self.service_name, &self.container_instance];
+        if self.started_by.is_some() && others.into_iter().any(Option::is_some) {
+            return Err(Failure::parameter("cannot specify startedBy with other arguments"));
+        }
+        if self.family.is_some() && self.service_name.is_some() {
+            return Err(Failure::parameter("cannot specify family and serviceName together"));
+        }
+        match self.desired_status.as_deref() {
+            None | Some("RUNNING" | "PENDING" | "STOPPED") => Ok(()),
+            Some(_) => Err(Failure::parameter("desiredStatus should be one of [RUNNING, PENDING, STOPPED].")),
+        }
+    }
+
+    fn matches(&self, task: &Task) -> bool {
+        let same = |wanted: &Option<String>, has: Option<&str>| wanted.is_none() || wanted.as_deref() == has;
+        let status = self.desired_status.as_deref().unwrap_or("RUNNING");
+        status == task.desired()
+            && same(&self.started_by, task.started_by.as_deref())
+            && same(&self.family, Some(&task.family))
+            && same(&self.launch_type, Some(&task.launch_type))
+            && same(&self.container_instance, task.instance.as_deref())
+            && self.service_name.is_none()
+    }
+}
+
+impl EcsState {
+    pub(crate) fn list_tasks(
+        &self,
+        place: &Place,
+        body: &Value,
+        now: Timestamp,
+        settings: &EcsSettings,
+    ) -> Result<Value, Failure> {
+        let request: List = read(body)?;
+        request.check()?;
+        let (key, _) = self.cluster(place, request.cluster.as_deref())?;
+        let page = Page::of(request.max_results, request.next_token.as_deref(), body)?;
+        let all = self.tasks.range(page.after + 1..);
+        let shown = all.filter(|(_, task)| {
+            task.cluster == key && request.matches(task) && later(task.created_at, settings.list_lag) <= now
+        });
+        Ok(page.answer("taskArns", shown.map(|(number, task)| (*number, task.arn.clone()))))
+    }
+
+    pub(crate) fn describe_tasks(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+        let request: Describe = read(body)?;
+        let (key, _) = self.cluster(place, request.cluster.as_deref())?;
+        if request.tasks.is_empty() {
+            return Err(Failure::parameter("Tasks cannot be empty."));
+        }
+        if request.tasks.len() > MOST_DESCRIBED {
+            return Err(Failure::parameter("Tasks cannot have more than 100 elements"));
+        }
+        let with_tags = request.include.iter().any(|what| what == "TAGS");
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for named in &request.tasks {
+            match self.task_number(&key, named) {
+                Some(number) => found.push(show(&self.tasks[&number], Dates::Epoch, with_tags)),
+                None => failures.push(json!({ "arn": full_arn(&key, named), "reason": "MISSING" })),
+            }
+        }
+        Ok(json!({ "tasks": found, "failures": failures }))
+    }
+
+    pub(crate) fn stop_task(
+        &mut self,
+        place: &Place,
+        body: &Value,
+        now: Timestamp,
+        settings: &EcsSettings,
+        oracle: &mut Oracle,
+    ) -> Result<Value, Failure> {
+        let request: Stop = read(body)?;
+        let (key, _) = self.cluster(place, request.cluster.as_deref())?;
+        if request.reason.as_ref().is_some_and(|reason| reason.chars().count() > 255) {
+            return Err(Failure::parameter("reason must be at most 255 characters."));
+        }
+        let unknown = || Failure::parameter("The referenced task was not found.");
+        let number = self.task_number(&key, &request.task).ok_or_else(unknown)?;
+        let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
+        self.stop(number, &Ending { code: "UserInitiated", reason }, now);
+        self.advance(now, settings, oracle);
+        Ok(json!({ "task": show(&self.tasks[&number], Dates::Epoch, true) }))
+    }
+
+    /// Finds a task of a cluster by its id or ARN.
+    fn task_number(&self, cluster: &ClusterKey, named: &str) -> Option<u64> {
+        let number = self.by_arn.get(&full_arn(cluster, named))?;
+        (self.tasks[number].cluster == *cluster).then_some(*number)
+    }
+}
+
+fn full_arn(cluster: &ClusterKey, named: &str) -> String {
+    if named.starts_with("arn:") {
+        return named.to_owned();
+    }
+    cluster.place.arn("ecs", &format!("task/{}/{named}", cluster.name))
+}

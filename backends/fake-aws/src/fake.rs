@@ -1,0 +1,161 @@
+//! The running fake, and its control from the same process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use ecs_scheduler_core::{Clock, SystemClock};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::clock::MovableClock;
+use crate::control;
+use crate::ecs::EcsControl;
+use crate::fault::Faults;
+use crate::line::{Exchange, Line};
+use crate::oracle::{Calls, Launch};
+use crate::place::Place;
+use crate::server::Shared;
+use crate::world::{Call, Settings, World};
+use crate::{Refused, Service};
+
+/// What a fake starts with.
+#[derive(Debug, Clone)]
+pub struct FakeOptions {
+    /// The port on 127.0.0.1; 0 = a free one.
+    pub port: u16,
+    /// The clock that the fake's own follows.
+    pub clock: Arc<dyn Clock>,
+    /// The region of what is made without HTTP. `eu-central-1`.
+    pub region: String,
+    /// How it behaves at first.
+    pub settings: Settings,
+}
+
+impl Default for FakeOptions {
+    fn default() -> Self {
+        let region = "eu-central-1".to_owned();
+        Self { port: 0, clock: Arc::new(SystemClock), region, settings: Settings::default() }
+    }
+}
+
+/// A fake that listens on 127.0.0.1 until it is dropped.
+#[derive(Debug)]
+pub struct Fake {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    place: Place,
+    server: JoinHandle<()>,
+}
+
+impl Fake {
+    /// Starts a fake inside the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the port cannot be listened on.
+    pub async fn start(options: FakeOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let address = listener.local_addr()?;
+        let changed = Arc::new(Notify::new());
+        let shared = Arc::new(Shared {
+            clock: MovableClock::new(options.clock, Arc::clone(&changed)),
+            faults: Faults::default(),
+            world: Mutex::new(World::new(options.settings)),
+            changed,
+        });
+        let router = control::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
+        let server = tokio::spawn(async move {
+            let never = axum::serve(Exchange(listener), router).await;
+            never.expect("the accept loop of axum never ends");
+        });
+        Ok(Self { shared, address, place: Place::in_region(options.region), server })
+    }
+
+    /// Returns the address to which all three services listen, as in `http://127.0.0.1:40001`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the clock, to be moved.
+    #[must_use]
+    pub fn clock(&self) -> &MovableClock {
+        &self.shared.clock
+    }
+
+    /// Returns the misfortunes, to be scripted.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// Changes how the fake behaves from now on.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.shared.world.lock().settings);
+    }
+
+    /// Returns how the fake behaves.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.shared.world.lock().settings.clone()
+    }
+
+    /// Returns the control of ECS.
+    #[must_use]
+    pub fn ecs(&self) -> EcsControl<'_> {
+        EcsControl(self)
+    }
+
+    /// Returns every task that was ever started, in the order of their starts.
+    #[must_use]
+    pub fn launches(&self) -> Vec<Launch> {
+        self.shared.world.lock().oracle.launches().to_vec()
+    }
+
+    /// Returns the most tasks that were alive at once under a `startedBy`; an empty one stands for none.
+    #[must_use]
+    pub fn max_concurrent(&self, started_by: &str) -> usize {
+        self.all_max_concurrent().get(started_by).copied().unwrap_or(0)
+    }
+
+    /// Returns the most tasks that were alive at once, by `startedBy`.
+    #[must_use]
+    pub fn all_max_concurrent(&self) -> BTreeMap<String, usize> {
+        self.world(|world, _| world.oracle.most_alive())
+    }
+
+    /// Returns the counters of an operation that came over HTTP, as in `RunTask`.
+    #[must_use]
+    pub fn calls(&self, service: Service, operation: &str) -> Calls {
+        *self.shared.world.lock().oracle.of(service, operation)
+    }
+
+    /// Calls an operation without HTTP: no faults, no quotas, no counters.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the service would.
+    pub fn call(&self, service: Service, operation: &str, body: &Value) -> Result<Value, Refused> {
+        let call = Call { place: self.place.clone(), service, operation: operation.to_owned() };
+        let answer = self.world(|world, now| world.perform(&call, body, now));
+        answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
+    }
+
+    /// Works on the world as it is now.
+    pub(crate) fn world<T>(&self, work: impl FnOnce(&mut World, jiff::Timestamp) -> T) -> T {
+        let result = self.shared.world(work);
+        self.shared.changed.notify_waiters();
+        result
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

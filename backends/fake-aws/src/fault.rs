@@ -1,0 +1,160 @@
+//! Misfortunes of calls, scripted.
+
+use jiff::SignedDuration;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::Service;
+use crate::rng::Rng;
+
+/// What befalls a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind", deny_unknown_fields)]
+pub enum Mishap {
+    /// The effect is done; then the connection is reset without an answer.
+    LostAfterEffect,
+    /// The connection is reset; nothing is done.
+    ResetBeforeEffect,
+    /// The effect is done; no answer ever comes, and the connection stays open.
+    SilentAfterEffect,
+    /// Nothing is done; no answer ever comes, and the connection stays open.
+    BlackHole,
+    /// Nothing is done; the service fails with this status, 500 and above.
+    ServerError {
+        /// The HTTP status; 500 when nothing is said.
+        #[serde(default = "internal")]
+        status: u16,
+    },
+    /// Nothing is done; the caller is throttled.
+    Throttled,
+    /// The effect is done after this time, by tokio's timer; then the answer is sent.
+    Slow {
+        /// How long.
+        by: SignedDuration,
+    },
+}
+
+const fn internal() -> u16 {
+    500
+}
+
+/// Which calls are befallen, how often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FaultRule {
+    /// The service; absent = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+    /// The operation, as in `RunTask`; absent = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// What happens.
+    pub mishap: Mishap,
+    /// How many matching calls go well first.
+    #[serde(default)]
+    pub after: u64,
+    /// How many calls are befallen; absent = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// With which probability a call is befallen. 1.
+    #[serde(default = "always")]
+    pub probability: f64,
+    /// Where the dice begin.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+const fn always() -> f64 {
+    1.0
+}
+
+impl FaultRule {
+    /// Makes a rule for all calls of a service.
+    #[must_use]
+    pub const fn every(service: Service, mishap: Mishap) -> Self {
+        Self {
+            service: Some(service),
+            operation: None,
+            mishap,
+            after: 0,
+            times: None,
+            probability: 1.0,
+            seed: 0,
+        }
+    }
+
+    /// Makes a rule for the next call of an operation.
+    #[must_use]
+    pub fn once(service: Service, operation: &str, mishap: Mishap) -> Self {
+        Self { operation: Some(operation.to_owned()), times: Some(1), ..Self::every(service, mishap) }
+    }
+
+    /// Lets the rule befall this many calls.
+    #[must_use]
+    pub const fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Lets this many matching calls go well first.
+    #[must_use]
+    pub const fn after(mut self, calls: u64) -> Self {
+        self.after = calls;
+        self
+    }
+
+    /// Lets dice decide.
+    #[must_use]
+    pub const fn sometimes(mut self, probability: f64, seed: u64) -> Self {
+        self.probability = probability;
+        self.seed = seed;
+        self
+    }
+}
+
+/// The rules in force; the first one that befalls a call wins.
+#[derive(Debug, Default)]
+pub struct Faults {
+    rules: Mutex<Vec<(FaultRule, Rng)>>,
+}
+
+impl Faults {
+    /// Adds a rule behind the others.
+    pub fn add(&self, rule: FaultRule) {
+        let rng = Rng::new(rule.seed);
+        self.rules.lock().push((rule, rng));
+    }
+
+    /// Ends all misfortune.
+    pub fn clear(&self) {
+        self.rules.lock().clear();
+    }
+
+    /// Returns the rules with what is left of their counts.
+    #[must_use]
+    pub fn left(&self) -> Vec<FaultRule> {
+        self.rules.lock().iter().map(|(rule, _)| rule.clone()).collect()
+    }
+
+    /// Says what befalls this call, and uses up what it takes.
+    pub(crate) fn befall(&self, service: Service, operation: &str) -> Option<Mishap> {
+        let mut rules = self.rules.lock();
+        let mut mishap = None;
+        for (rule, rng) in rules.iter_mut() {
+            let is_meant = rule.service.is_none_or(|of| of == service)
+                && rule.operation.as_deref().is_none_or(|of| of == operation);
+            if !is_meant {
+                continue;
+            }
+            if rule.after > 0 {
+                rule.after -= 1;
+            } else if rule.times != Some(0) && rng.chance(rule.probability) {
+                rule.times = rule.times.map(|left| left - 1);
+                mishap = Some(rule.mishap.clone());
+                break;
+            }
+        }
+        rules.retain(|(rule, _)| rule.times != Some(0));
+        mishap
+    }
+}

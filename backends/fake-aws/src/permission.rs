@@ -1,0 +1,219 @@
+//! Who may do what: denied actions, and IAM policies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Service;
+use crate::ecs::cluster_key;
+use crate::wire::Failure;
+use crate::world::{Call, World};
+
+/// What callers may not do. Everything is allowed until something is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Permissions {
+    /// Denied actions, as in `sqs:GetQueueAttributes`.
+    pub denied: BTreeSet<String>,
+    /// An IAM policy document, by action, resource, and the conditions `StringEquals`, `StringLike`, `ArnEquals` and
+    /// `ArnLike`; when set, only what it allows is allowed.
+    pub policy: Option<Value>,
+}
+
+/// One permission that a call needs.
+struct Need {
+    action: String,
+    resource: String,
+    context: BTreeMap<&'static str, String>,
+}
+
+impl World {
+    /// Fails when the caller lacks a permission that the call needs.
+    pub(crate) fn permit(&self, call: &Call, body: &Value) -> Result<(), Failure> {
+        let permissions = &self.settings.permissions;
+        if permissions.denied.is_empty() && permissions.policy.is_none() {
+            return Ok(());
+        }
+        for need in self.needs(call, body) {
+            let is_denied = permissions.denied.contains(&need.action);
+            let is_allowed = permissions.policy.as_ref().is_none_or(|policy| allows(policy, &need));
+            if is_denied || !is_allowed {
+                return Err(refusal(call, &need, is_denied));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what a call needs.
+    ///
+    /// # Source
+    ///
+    /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html>
+    fn needs(&self, call: &Call, body: &Value) -> Vec<Need> {
+        let action = format!("{}:{}", call.service.name(), call.operation);
+        let resource = match call.service {
+            Service::Ecs => self.ecs_resource(call, body),
+            Service::Sqs => call.place.arn("sqs", queue_name(body)),
+            Service::CloudWatch => "*".to_owned(),
+        };
+        let mut context = BTreeMap::new();
+        if call.service == Service::Ecs
+            && ["RunTask", "StopTask", "ListTasks", "DescribeTasks"].contains(&call.operation.as_str())
+            && let Some(key) = cluster_key(&call.place, body["cluster"].as_str())
+        {
+            context.insert("ecs:cluster", key.arn());
+        }
+        let mut needs = vec![Need { action, resource, context }];
+        if call.operation == "RunTask" {
+            needs.extend(self.run_task_needs(call, body));
+        }
+        needs
+    }
+
+    fn ecs_resource(&self, call: &Call, body: &Value) -> String {
+        let text = |name: &str| body[name].as_str().unwrap_or("");
+        let cluster = || {
+            cluster_key(&call.place, body["cluster"].as_str())
+                .map_or_else(|| "default".to_owned(), |key| key.name)
+        };
+        match call.operation.as_str() {
+            "RunTask" => {
+                let named = text("taskDefinition");
+                let found = self.ecs.definition(&call.place, named).map(|one| one.arn.clone());
+                found.unwrap_or_else(|| call.place.arn("ecs", &format!("task-definition/{named}")))
+            }
+            "StopTask" | "DescribeTasks" => {
+                let named = if call.operation == "StopTask" {
+                    text("task")
+                } else {
+                    body["tasks"][0].as_str().unwrap_or("")
+                };
+                let is_arn = named.starts_with("arn:");
+                if is_arn {
+                    named.to_owned()
+                } else {
+                    call.place.arn("ecs", &format!("task/{}/{named}", cluster()))
+                }
+            }
+            "ListTasks" => call.place.arn("ecs", &format!("container-instance/{}/*", cluster())),
+            "DescribeClusters" => {
+                let key = cluster_key(&call.place, body["clusters"][0].as_str());
+                key.map_or_else(|| "*".to_owned(), |key| key.arn())
+            }
+            "TagResource" | "ListTagsForResource" => text("resourceArn").to_owned(),
+            _ => "*".to_owned(),
+        }
+    }
+
+    /// `RunTask` also needs the right to pass the task's roles on, and to tag when it tags.
+    fn run_task_needs(&self, call: &Call, body: &Value) -> Vec<Need> {
+        let definition = self.ecs.definition(&call.place, body["taskDefinition"].as_str().unwrap_or(""));
+        let document = definition.map_or(&Value::Null, |one| &one.document);
+        let mut needs = Vec::new();
+        for name in ["taskRoleArn", "executionRoleArn"] {
+            let role = body["overrides"][name].as_str().or_else(|| document[name].as_str());
+            if let Some(role) = role {
+                let context = BTreeMap::from([("iam:PassedToService", "ecs-tasks.amazonaws.com".to_owned())]);
+                needs.push(Need { action: "iam:PassRole".to_owned(), resource: role.to_owned(), context });
+            }
+        }
+        if body["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
+            let key = cluster_key(&call.place, body["cluster"].as_str());
+            let path = format!("task/{}/*", key.map_or_else(|| "default".to_owned(), |key| key.name));
+            let context = BTreeMap::from([("ecs:CreateAction", "RunTask".to_owned())]);
+            needs.push(Need {
+                action: "ecs:TagResource".to_owned(),
+                resource: call.place.arn("ecs", &path),
+                context,
+            });
+        }
+        needs
+    }
+}
+
+/// Returns the queue's name from its URL or from the call.
+fn queue_name(body: &Value) -> &str {
+    let url = body["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next());
+    url.or_else(|| body["QueueName"].as_str()).unwrap_or("*")
+}
+
+fn refusal(call: &Call, need: &Need, is_denied: bool) -> Failure {
+    let why = if is_denied { "with an explicit deny in an" } else { "because no" };
+    let tail = if is_denied { String::new() } else { format!(" allows the {} action", need.action) };
+    let message = format!(
+        "User: {} is not authorized to perform: {} on resource: {} {why} identity-based policy{tail}",
+        call.place.caller(),
+        need.action,
+        need.resource
+    );
+    match call.service {
+        Service::Ecs => Failure::client("AccessDeniedException", message),
+        Service::Sqs => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
+        Service::CloudWatch => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
+    }
+}
+
+/// Tells whether a policy allows something: a denial wins, an allowance is needed.
+fn allows(policy: &Value, need: &Need) -> bool {
+    let matching = |effect: &str| {
+        let mut statements = many(&policy["Statement"]).into_iter();
+        statements.any(|statement| statement["Effect"] == effect && covers(statement, need))
+    };
+    matching("Allow") && !matching("Deny")
+}
+
+fn covers(statement: &Value, need: &Need) -> bool {
+    let any = |of: &Value, text: &str, ignore_case: bool| {
+        many(of).into_iter().filter_map(Value::as_str).any(|pattern| wild(pattern, text, ignore_case))
+    };
+    any(&statement["Action"], &need.action, true)
+        && any(&statement["Resource"], &need.resource, false)
+        && statement["Condition"]
+            .as_object()
+            .is_none_or(|all| all.iter().all(|(operator, keys)| holds(operator, keys, need)))
+}
+
+/// Tells whether a condition holds; one that the fake does not know never does.
+fn holds(operator: &str, keys: &Value, need: &Need) -> bool {
+    let exact = match operator {
+        "StringEquals" => true,
+        "StringLike" | "ArnEquals" | "ArnLike" => false,
+        _ => return false,
+    };
+    keys.as_object().into_iter().flatten().all(|(key, wanted)| {
+        let has =
+            need.context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+        let mut wanted = many(wanted).into_iter().filter_map(Value::as_str);
+        has.is_some_and(|has| wanted.any(|one| if exact { one == has } else { wild(one, has, false) }))
+    })
+}
+
+/// Returns a value that may stand alone or in a list.
+fn many(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
+}
+
+/// Matches a pattern with `*` (anything) and `?` (one character).
+fn wild(pattern: &str, text: &str, ignore_case: bool) -> bool {
+    let lower = |text: &str| if ignore_case { text.to_ascii_lowercase() } else { text.to_owned() };
+    let (pattern, text) = (lower(pattern).into_bytes(), lower(text).into_bytes());
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while seen < text.len() {
+        if pattern.get(at) == Some(&b'*') {
+            star = Some((at, seen));
+            at += 1;
+        } else if pattern.get(at).is_some_and(|byte| *byte == b'?' || *byte == text[seen]) {
+            (at, seen) = (at + 1, seen + 1);
+        } else if let Some((star_at, star_seen)) = star {
+            star = Some((star_at, star_seen + 1));
+            (at, seen) = (star_at + 1, star_seen + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! Accounts, regions, and who calls.
+
+use axum::http::{HeaderMap, header::AUTHORIZATION};
+use serde::{Deserialize, Serialize};
+
+/// The account of callers whose key id names none.
+pub const ACCOUNT: &str = "123456789012";
+
+/// An account and a region: every resource lives in one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Twelve digits.
+    pub account: String,
+    /// As in `eu-central-1`.
+    pub region: String,
+}
+
+impl Place {
+    /// The place in [`ACCOUNT`] and this region.
+    #[must_use]
+    pub fn in_region(region: impl Into<String>) -> Self {
+        Self { account: ACCOUNT.to_owned(), region: region.into() }
+    }
+
+    /// Reads the place out of a request's signature: the region of its scope, and the account when the access key
+    /// id is twelve digits. The signature itself is not checked.
+    pub(crate) fn signed(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let scope = text.split_once("Credential=")?.1.split([',', ' ']).next()?;
+        let mut parts = scope.split('/');
+        let (key, region) = (parts.next()?, parts.nth(1)?);
+        let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+        let account = if is_account { key } else { ACCOUNT };
+        Some(Self { account: account.to_owned(), region: region.to_owned() })
+    }
+
+    /// Returns the ARN of something of a service in this place.
+    pub(crate) fn arn(&self, service: &str, rest: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{rest}", self.region, self.account)
+    }
+
+    /// Returns the ARN by which errors name the caller.
+    pub(crate) fn caller(&self) -> String {
+        format!("arn:aws:iam::{}:user/fake", self.account)
+    }
+}

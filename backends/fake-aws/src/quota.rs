@@ -1,0 +1,132 @@
+//! Quotas on calls: token buckets per account and region.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+
+/// A bucket's size and how fast it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quota {
+    /// Calls (or tasks) that may come at once.
+    pub burst: f64,
+    /// Calls (or tasks) per second in the long run.
+    pub per_second: f64,
+}
+
+/// Quotas by bucket; off until switched on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Quotas {
+    /// Whether calls are counted against the buckets.
+    pub enforced: bool,
+    /// The buckets; AWS's published numbers until something else is set.
+    pub buckets: BTreeMap<Bucket, Quota>,
+}
+
+/// What shares a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Bucket {
+    /// `RunTask`, `StopTask`.
+    ClusterResourceModify,
+    /// `ListTasks`, `DescribeTasks`.
+    ClusterResourceRead,
+    /// `CreateCluster`.
+    ClusterModify,
+    /// `DescribeClusters`.
+    ClusterRead,
+    /// `RegisterTaskDefinition`, `DeregisterTaskDefinition`.
+    DefinitionModify,
+    /// `DescribeTaskDefinition`, `ListTaskDefinitions`.
+    DefinitionRead,
+    /// `TagResource`.
+    TagModify,
+    /// `ListTagsForResource`.
+    TagRead,
+    /// `RunTask` calls for Fargate.
+    FargateCalls,
+    /// Tasks started on Fargate.
+    FargateTasks,
+    /// `GetMetricData` calls.
+    MetricData,
+}
+
+impl Default for Quotas {
+    /// # Source
+    ///
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>,
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>,
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
+    fn default() -> Self {
+        let published = [
+            (Bucket::ClusterResourceModify, 100.0, 40.0),
+            (Bucket::ClusterResourceRead, 100.0, 20.0),
+            (Bucket::ClusterModify, 20.0, 1.0),
+            (Bucket::ClusterRead, 50.0, 20.0),
+            (Bucket::DefinitionModify, 20.0, 1.0),
+            (Bucket::DefinitionRead, 50.0, 20.0),
+            (Bucket::TagModify, 20.0, 10.0),
+            (Bucket::TagRead, 50.0, 20.0),
+            (Bucket::FargateCalls, 20.0, 20.0),
+            (Bucket::FargateTasks, 100.0, 20.0),
+            (Bucket::MetricData, 50.0, 50.0),
+        ];
+        let buckets = published.map(|(bucket, burst, per_second)| (bucket, Quota { burst, per_second }));
+        Self { enforced: false, buckets: buckets.into() }
+    }
+}
+
+impl Bucket {
+    /// Returns the bucket that a call of this operation takes from.
+    pub(crate) fn of(operation: &str) -> Option<Self> {
+        Some(match operation {
+            "RunTask" | "StopTask" => Self::ClusterResourceModify,
+            "ListTasks" | "DescribeTasks" => Self::ClusterResourceRead,
+            "CreateCluster" => Self::ClusterModify,
+            "DescribeClusters" => Self::ClusterRead,
+            "RegisterTaskDefinition" | "DeregisterTaskDefinition" => Self::DefinitionModify,
+            "DescribeTaskDefinition" | "ListTaskDefinitions" => Self::DefinitionRead,
+            "TagResource" => Self::TagModify,
+            "ListTagsForResource" => Self::TagRead,
+            "GetMetricData" => Self::MetricData,
+            _ => return None,
+        })
+    }
+}
+
+/// How full the buckets are.
+#[derive(Debug, Default)]
+pub(crate) struct Levels(HashMap<(Place, Bucket), (f64, Timestamp)>);
+
+impl Levels {
+    /// Takes what all of these need, or nothing.
+    pub(crate) fn take(
+        &mut self,
+        place: &Place,
+        wanted: &[(Bucket, f64)],
+        quotas: &Quotas,
+        now: Timestamp,
+    ) -> bool {
+        if !quotas.enforced {
+            return true;
+        }
+        let mut taken = Vec::new();
+        for (bucket, amount) in wanted {
+            let Some(quota) = quotas.buckets.get(bucket) else { continue };
+            let key = (place.clone(), *bucket);
+            let (level, since) = self.0.get(&key).copied().unwrap_or((quota.burst, now));
+            let passed = now.duration_since(since).as_secs_f64().max(0.0);
+            let level = (level + passed * quota.per_second).min(quota.burst);
+            if level < *amount {
+                return false;
+            }
+            taken.push((key, (level - amount, now)));
+        }
+        self.0.extend(taken);
+        true
+    }
+}

@@ -1,0 +1,139 @@
+//! The one port for all services.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Response, request::Parts};
+use ecs_scheduler_core::Clock as _;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::Service;
+use crate::clock::MovableClock;
+use crate::fault::{Faults, Mishap};
+use crate::line::Line;
+use crate::place::Place;
+use crate::wire::{Failure, json_answer};
+use crate::world::{Call, World};
+
+/// The largest request that is read, in bytes.
+const LARGEST: usize = 4 << 20;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: MovableClock,
+    pub(crate) faults: Faults,
+    pub(crate) world: Mutex<World>,
+    /// Told whenever time was moved or a queue was written.
+    pub(crate) changed: Arc<Notify>,
+}
+
+impl Shared {
+    /// Works on the world as it is now.
+    pub(crate) fn world<T>(&self, work: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let mut world = self.world.lock();
+        world.advance(now);
+        work(&mut world, now)
+    }
+}
+
+/// Serves a request to one of the services.
+pub(crate) async fn serve(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, LARGEST).await else {
+        line.cut();
+        return Response::new(Body::empty());
+    };
+    match envelope(&parts) {
+        Ok(call) => befallen(&shared, &line, &call, &bytes).await,
+        Err((service, failure)) => write(service, Err(failure)),
+    }
+}
+
+/// Finds out which operation of which service is called, and where.
+fn envelope(parts: &Parts) -> Result<Call, (Service, Failure)> {
+    let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let found = match target.split_once('.') {
+        Some(("AmazonEC2ContainerServiceV20141113", operation)) => Some((Service::Ecs, operation)),
+        Some(("AmazonSQS", operation)) => Some((Service::Sqs, operation)),
+        _ => {
+            let prefix = "/service/GraniteServiceVersion20100801/operation/";
+            parts.uri.path().strip_prefix(prefix).map(|operation| (Service::CloudWatch, operation))
+        }
+    };
+    let Some((service, operation)) = found else {
+        let message = "neither X-Amz-Target nor the path names an operation of ECS, SQS or CloudWatch";
+        return Err((Service::Ecs, Failure::client("UnknownOperationException", message)));
+    };
+    let unsigned =
+        || (service, Failure::client("MissingAuthenticationTokenException", "Missing Authentication Token"));
+    let place = Place::signed(&parts.headers).ok_or_else(unsigned)?;
+    Ok(Call { place, service, operation: operation.to_owned() })
+}
+
+/// Answers a call unless a fault befalls it.
+async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> Response<Body> {
+    let mishap = shared.faults.befall(call.service, &call.operation);
+    shared.world.lock().oracle.of(call.service, &call.operation).calls += 1;
+    let answer = match &mishap {
+        Some(Mishap::ResetBeforeEffect | Mishap::BlackHole) => {
+            return lose(shared, line, call, mishap.as_ref()).await;
+        }
+        Some(Mishap::ServerError { status }) => Err(server_error(call.service, *status)),
+        Some(Mishap::Throttled) => Err(Failure::throttled()),
+        Some(Mishap::Slow { by }) => {
+            tokio::time::sleep(Duration::try_from(*by).unwrap_or_default()).await;
+            answer(shared, call, bytes).await
+        }
+        Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect) | None => answer(shared, call, bytes).await,
+    };
+    if let Err(failure) = &answer {
+        let mut world = shared.world.lock();
+        let calls = world.oracle.of(call.service, &call.operation);
+        calls.failed += 1;
+        calls.throttled += u64::from(failure.code.contains("Throttl"));
+    }
+    if matches!(mishap, Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect)) {
+        return lose(shared, line, call, mishap.as_ref()).await;
+    }
+    write(call.service, answer)
+}
+
+/// Leaves the caller without an answer: by a reset, or for ever.
+async fn lose(shared: &Shared, line: &Line, call: &Call, mishap: Option<&Mishap>) -> Response<Body> {
+    shared.world.lock().oracle.of(call.service, &call.operation).lost += 1;
+    if matches!(mishap, Some(Mishap::BlackHole | Mishap::SilentAfterEffect)) {
+        std::future::pending::<()>().await;
+    }
+    line.cut();
+    Response::new(Body::empty())
+}
+
+fn server_error(service: Service, status: u16) -> Failure {
+    let code = match service {
+        Service::Ecs => "ServerException",
+        Service::Sqs => "InternalFailure",
+        Service::CloudWatch => "InternalServiceFault",
+    };
+    Failure::new(status, code, "Service Unavailable. Please try again later.")
+}
+
+async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
+    let unreadable = |error: serde_json::Error| Failure::client("SerializationException", error.to_string());
+    let body: Value = serde_json::from_slice(bytes).map_err(unreadable)?;
+    shared.world(|world, now| world.handle(call, &body, now))
+}
+
+fn write(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
+    json_answer(service, answer)
+}

@@ -1,0 +1,103 @@
+//! Answers and errors in the words of AWS's protocols.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::Service;
+
+/// An error as a service answers it.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) status: u16,
+    /// The name of the error's shape, without a namespace.
+    pub(crate) code: String,
+    /// The older name in `x-amzn-query-error`, where the service sends that header.
+    pub(crate) query_code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) members: Map<String, Value>,
+}
+
+impl Failure {
+    /// Makes a failure that is the caller's fault (HTTP 400).
+    pub(crate) fn client(code: &str, message: impl Into<String>) -> Self {
+        Self::new(400, code, message)
+    }
+
+    pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        let (code, message) = (code.to_owned(), message.into());
+        Self { status, code, query_code: None, message, members: Map::new() }
+    }
+
+    /// Makes the failure of a parameter that ECS does not accept.
+    pub(crate) fn parameter(message: impl Into<String>) -> Self {
+        Self::client("InvalidParameterException", message)
+    }
+
+    /// Makes the failure of a caller beyond his quota.
+    pub(crate) fn throttled() -> Self {
+        Self::client("ThrottlingException", "Rate exceeded")
+    }
+
+    /// Names the error as the older query protocol did.
+    pub(crate) fn queried(mut self, code: &str) -> Self {
+        self.query_code = Some(code.to_owned());
+        self
+    }
+
+    /// Adds a member to the error.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Returns `Sender` for the caller's faults and `Receiver` for the service's.
+    pub(crate) fn side(&self) -> &'static str {
+        if self.status < 500 { "Sender" } else { "Receiver" }
+    }
+}
+
+/// Reads a request's document.
+pub(crate) fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Failure> {
+    T::deserialize(body).map_err(|error| Failure::client("SerializationException", error.to_string()))
+}
+
+/// Writes an answer of the JSON protocols.
+pub(crate) fn json_answer(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
+    let namespace = if service == Service::Sqs { "com.amazonaws.sqs#" } else { "" };
+    let (status, document, query) = match answer {
+        Ok(document) => (200, document, None),
+        Err(failure) => {
+            let query = failure.query_code.as_ref().map(|code| format!("{code};{}", failure.side()));
+            let mut members = failure.members;
+            members.insert("__type".to_owned(), json!(format!("{namespace}{}", failure.code)));
+            members.insert("message".to_owned(), json!(failure.message));
+            (failure.status, Value::Object(members), query)
+        }
+    };
+    let kind =
+        if service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" };
+    let mut response = response(status, kind, document.to_string().into_bytes());
+    if let Some(query) = query.and_then(|query| HeaderValue::from_str(&query).ok()) {
+        response.headers_mut().insert("x-amzn-query-error", query);
+    }
+    response
+}
+
+/// Writes an answer of the fake's own control.
+pub(crate) fn plain_json(status: u16, document: &impl Serialize) -> Response<Body> {
+    let bytes = serde_json::to_vec(document).expect("control documents can be written as JSON");
+    response(status, "application/json", bytes)
+}
+
+/// Makes a response with a request id, as every service sends one.
+pub(crate) fn response(status: u16, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let id = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).expect("a uuid is ASCII");
+    response.headers_mut().insert("x-amzn-requestid", id);
+    response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
+    response
+}

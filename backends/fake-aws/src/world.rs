@@ -1,0 +1,92 @@
+//! Everything behind the one lock.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Service;
+use crate::ecs::{EcsSettings, EcsState};
+use crate::oracle::Oracle;
+use crate::permission::Permissions;
+use crate::place::Place;
+use crate::quota::{Bucket, Levels, Quotas};
+use crate::wire::Failure;
+
+/// How the fake behaves, settable at any time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Settings {
+    /// ECS.
+    pub ecs: EcsSettings,
+    /// Quotas on calls.
+    pub quotas: Quotas,
+    /// What callers may not do.
+    pub permissions: Permissions,
+}
+
+/// One call, as its envelope tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) place: Place,
+    pub(crate) service: Service,
+    pub(crate) operation: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) ecs: EcsState,
+    pub(crate) oracle: Oracle,
+    levels: Levels,
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, ecs: EcsState::new(), oracle: Oracle::default(), levels: Levels::default() }
+    }
+
+    /// Lets everything happen that is due.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        self.ecs.advance(now, &self.settings.ecs, &mut self.oracle);
+    }
+
+    /// Answers a call: permissions, quotas, then the service.
+    pub(crate) fn handle(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+        self.permit(call, body)?;
+        self.meter(call, body, now)?;
+        self.perform(call, body, now)
+    }
+
+    /// Lets a service do its work.
+    pub(crate) fn perform(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+        match call.service {
+            Service::Ecs => {
+                let (settings, oracle) = (&mut self.settings.ecs, &mut self.oracle);
+                self.ecs.handle(&call.place, &call.operation, body, now, settings, oracle)
+            }
+            Service::Sqs | Service::CloudWatch => {
+                Err(Failure::client("UnknownOperationException", "not served"))
+            }
+        }
+    }
+
+    /// Fails when the call is beyond its quotas.
+    fn meter(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<(), Failure> {
+        let mut wanted: Vec<(Bucket, f64)> =
+            Bucket::of(&call.operation).map(|bucket| (bucket, 1.0)).into_iter().collect();
+        if call.operation == "RunTask" && is_fargate(body) {
+            let tasks = body["count"].as_f64().unwrap_or(1.0).clamp(1.0, 10.0);
+            wanted.extend([(Bucket::FargateCalls, 1.0), (Bucket::FargateTasks, tasks)]);
+        }
+        if self.levels.take(&call.place, &wanted, &self.settings.quotas, now) {
+            return Ok(());
+        }
+        Err(Failure::throttled())
+    }
+}
+
+/// Tells whether a `RunTask` names Fargate.
+fn is_fargate(body: &Value) -> bool {
+    let provider = body["capacityProviderStrategy"][0]["capacityProvider"].as_str();
+    body["launchType"] == "FARGATE" || provider.is_some_and(|name| name.starts_with("FARGATE"))
+}
