@@ -26,7 +26,7 @@ fn measure(name: &str, mut once: impl FnMut()) {
 fn main() {
     let registry = TriggerRegistry::new();
     let max_tasks = NonZeroU32::new(50).expect("50 is not zero");
-    let cx = JobContext { registry: &registry, max_tasks, dialect: Dialect::Stored, launch_options: false };
+    let cx = JobContext { registry: &registry, max_tasks, dialect: Dialect::Stored, launcher: None };
     let id = JobId::new("import-files").expect("a valid name");
     let document: Map<String, Value> = serde_json::from_str(ORDINARY).expect("JSON");
     let cache = ScheduleCache::new(1_000);

@@ -7,12 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::fault::{Cause, FaultKind};
 use crate::firing::FiringId;
 use crate::job::{JobId, JobUid};
 use crate::permission::Permission;
+use crate::registry::ConfigError;
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
 /// The idempotency token of one launch call: 43 characters of `[A-Za-z0-9_-]`.
@@ -57,6 +59,8 @@ pub struct LaunchRequest {
     pub firing: FiringId,
     /// The same token never starts a task twice.
     pub token: LaunchToken,
+    /// Which attempt at its batch this is, from 1: what was refused is asked for again under the next number.
+    pub attempt: u32,
     /// Who starts it, for the launcher's own listings: `<ECSS_NAME>/<job id>`.
     pub started_by: String,
     /// The exact task definition, as [`Population::definition`] gave it, else as the job names it.
@@ -101,6 +105,35 @@ pub struct LaunchReport {
     pub started: Vec<StartedTask>,
     /// What was not.
     pub refused: Vec<Refusal>,
+}
+
+/// What a launcher found of a call whose answer was lost and whose token it may have forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    /// These tasks are of that call, and there are no others.
+    Found(Vec<StartedTask>),
+    /// The call surely started nothing.
+    Nothing,
+    /// It cannot be told, with the reason.
+    Unclear(String),
+}
+
+/// Something that would keep a job's tasks from starting, found before they are started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// A JSON pointer to the field of the job that it is about: `/launch/network`.
+    pub pointer: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+impl Finding {
+    /// Makes a finding about a field.
+    #[must_use]
+    pub fn at(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
 }
 
 /// Why a call to a launcher failed as a whole.
@@ -168,6 +201,9 @@ pub struct LaunchLimits {
 }
 
 /// Starts, counts, follows and stops tasks.
+///
+/// The first five methods are what a launcher is; the others have defaults for one without options, quotas or a way to
+/// look up what became of a call.
 #[async_trait]
 pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     /// Says what the launcher can take.
@@ -203,6 +239,52 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     ///
     /// Fails when the launcher cannot be asked.
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError>;
+
+    /// Checks what a job gives the launcher: its `launch` object, and bounds on its overrides. Reads nothing outside.
+    ///
+    /// Called whenever a job is read or written, so it must be cheap. The default refuses every option.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a JSON pointer into the job's document: `/launch/network/subnets`.
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        if task.options.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError::at("/launch", "The launcher in use takes no options."))
+    }
+
+    /// Returns the JSON schema of the `launch` object, if the launcher takes one.
+    fn options_schema(&self) -> Option<Value> {
+        None
+    }
+
+    /// Looks for what would keep these tasks from starting, in the real world.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot look.
+    async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {
+        let _ = task;
+        Ok(Vec::new())
+    }
+
+    /// Waits until a quota allows this call, which then follows at once. Who is due first goes first.
+    ///
+    /// The engine waits here before it notes the attempt durably, and drops the future when it stops.
+    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+        let _ = (request, deadline);
+    }
+
+    /// Looks for what a call started whose answer was lost, when its token may be forgotten.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be looked up now; the engine asks again later.
+    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+        let _ = (request, sent_at);
+        Ok(Search::Unclear("this launcher cannot look up what became of a call".to_owned()))
+    }
 
     /// Lists what must be permitted for these tasks to be started, followed and stopped.
     ///

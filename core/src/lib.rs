@@ -48,7 +48,8 @@ pub use job::{
     FieldError, Job, JobContext, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension,
 };
 pub use launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, StartedTask,
+    Finding, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, Search,
+    StartedTask,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;

@@ -228,7 +228,6 @@ pub(crate) async fn assemble(
         registry,
         clock,
         max_tasks: config.max_tasks,
-        launch_options: false,
         launchers: wiring::launchers(&config.launcher),
         stores: wiring::stores(&config.store),
         limits: Limits::default(),

@@ -16,6 +16,7 @@ use super::status::{Brake, Counters, EngineStatus};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
+use crate::launcher::Launcher;
 use crate::store::StoreError;
 use crate::trigger::{Evaluation, Tick};
 
@@ -75,6 +76,12 @@ pub struct EngineHandle {
 impl EngineHandle {
     pub(super) fn new(core: Arc<Core>, commands: mpsc::Sender<Message>) -> Self {
         Self { core, commands }
+    }
+
+    /// Returns the launcher, for checks that start nothing.
+    #[must_use]
+    pub fn launcher(&self) -> &dyn Launcher {
+        &*self.core.launcher
     }
 
     /// Says that a job was created, replaced or removed: look at the store again.

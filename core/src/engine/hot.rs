@@ -65,7 +65,7 @@ impl Core {
             registry: &self.registry,
             max_tasks: self.options.max_tasks,
             dialect: Dialect::Stored,
-            launch_options: self.options.launch_options,
+            launcher: Some(&*self.launcher),
         }
     }
 

@@ -12,8 +12,6 @@ pub struct EngineOptions {
     pub name: String,
     /// `ECSS_MAX_TASKS`: bounds the tasks of every job.
     pub max_tasks: NonZeroU32,
-    /// Whether the launcher understands a job's `launch` object.
-    pub launch_options: bool,
     /// How long the engine sleeps at most before it reads the wall clock again; 30 s.
     pub max_sleep: Duration,
     /// How many jobs a round takes at most; 512.
@@ -48,7 +46,6 @@ impl Default for EngineOptions {
         Self {
             name: "ecs-scheduler".to_owned(),
             max_tasks: DEFAULT_MAX_TASKS,
-            launch_options: false,
             max_sleep: Duration::from_secs(30),
             round_size: 512,
             rounds: 8,

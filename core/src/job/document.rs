@@ -37,6 +37,7 @@ pub use task::MAX_OVERRIDES;
 pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update};
 
 use super::{Job, JobId, StoredJob};
+use crate::launcher::Launcher;
 use crate::registry::{BuildContext, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
 use crate::schedule::Dialect;
@@ -54,8 +55,8 @@ pub struct JobContext<'a> {
     pub max_tasks: NonZeroU32,
     /// How strictly to take the document.
     pub dialect: Dialect,
-    /// Whether the launcher in use takes a `launch` object.
-    pub launch_options: bool,
+    /// Checks what the job gives the launcher; nothing is checked without one.
+    pub launcher: Option<&'a dyn Launcher>,
 }
 
 impl Job {
@@ -143,17 +144,18 @@ fn trigger(reader: &mut Reader<'_>, timezone: &str, scaling: Scaling) -> Built {
     match reader.cx.registry.build(value, &BuildContext::new(reader.cx.registry, timezone, scaling)) {
         Ok(trigger) => Built::Trigger(trigger),
         Err(error) => {
-            reader.errors.push(trigger_error(&place, error));
+            reader.errors.push(error_under(&place, &error));
             Built::Wrong
         }
     }
 }
 
-fn trigger_error(place: &Place<'_>, error: ConfigError) -> FieldError {
+/// Puts what a plugin says is wrong at its place in the document.
+fn error_under(place: &Place<'_>, error: &ConfigError) -> FieldError {
     if error.pointer.is_empty() {
-        return place.error_of_whole(error.message);
+        return place.error_of_whole(error.message.as_str());
     }
-    let mut wrong = place.error(error.message);
+    let mut wrong = place.error(error.message.as_str());
     wrong.pointer.push_str(&error.pointer);
     let segments = error.pointer.split('/').skip(1);
     wrong.key.extend(segments.map(|segment| segment.replace("~1", "/").replace("~0", "~")));

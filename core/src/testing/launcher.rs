@@ -16,7 +16,8 @@ use crate::fault::FaultKind;
 use crate::firing::FiringId;
 use crate::job::JobId;
 use crate::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, StartedTask,
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, Search,
+    StartedTask,
 };
 use crate::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
 
@@ -52,6 +53,8 @@ pub struct ChaosPlan {
     pub exit_badly: f64,
     /// For how long a token is remembered; afterwards it starts tasks anew.
     pub token_life: Duration,
+    /// For how long after it was sent a call can be looked up; afterwards its tasks may have been forgotten.
+    pub search_life: Duration,
     /// How long an engine waits between two looks at live tasks.
     pub observe_every: Duration,
 }
@@ -71,6 +74,7 @@ impl Default for ChaosPlan {
             run: Duration::from_mins(1),
             exit_badly: 0.0,
             token_life: Duration::from_hours(24),
+            search_life: Duration::ZERO,
             observe_every: Duration::from_secs(1),
         }
     }
@@ -453,5 +457,22 @@ impl Launcher for ChaosLauncher {
             task.stop = Some(("UserInitiated", reason.to_owned()));
         }
         Ok(())
+    }
+
+    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+        self.read("look up a launch").await?;
+        let inner = self.inner.lock();
+        let started: Vec<_> = inner
+            .starts
+            .iter()
+            .filter(|start| start.token == request.token)
+            .map(|start| StartedTask { task_id: start.task.clone(), host_id: None })
+            .collect();
+        let fresh = self.clock.now().duration_since(sent_at) <= signed(inner.plan.search_life);
+        Ok(match (fresh, started.is_empty()) {
+            (true, true) => Search::Nothing,
+            (true, false) => Search::Found(started),
+            (false, _) => Search::Unclear("its tasks may have been forgotten".to_owned()),
+        })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{ChaosStore, SimClock, StoreFaults};
@@ -12,8 +13,8 @@ use crate::decide::{DecisionRecord, Outcome};
 use crate::engine::{Engine, EngineHandle, EngineOptions};
 use crate::firing::{Firing, FiringState};
 use crate::job::{JobId, JobUid, StoredJob};
-use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher};
-use crate::registry::TriggerRegistry;
+use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Search};
+use crate::registry::{ConfigError, TriggerRegistry};
 use crate::store::{DecisionQuery, FiringQuery, ListFrom, MOST_ROWS, NewJob, Store, StoreError};
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
@@ -282,5 +283,21 @@ impl Launcher for MortalLauncher {
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.alive().await;
         self.inner.stop(task, reason).await
+    }
+
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        self.inner.check(task)
+    }
+
+    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+        self.alive().await;
+        self.inner.admit(request, deadline).await;
+    }
+
+    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+        self.alive().await;
+        let answer = self.inner.search(request, sent_at).await;
+        self.alive().await;
+        answer
     }
 }

@@ -2,5 +2,6 @@
 
 mod faults;
 mod loop_;
+mod restart;
 mod support;
 mod year;

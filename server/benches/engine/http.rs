@@ -36,7 +36,6 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
         registry: Arc::new(TriggerRegistry::new()),
         clock: Arc::new(SystemClock),
         max_tasks: DEFAULT_MAX_TASKS,
-        launch_options: false,
         launchers: Vec::new(),
         stores: Vec::new(),
         limits: Limits::default(),

@@ -41,8 +41,6 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// `ECSS_MAX_TASKS`.
     pub max_tasks: NonZeroU32,
-    /// Whether the launcher understands a job's `launch` object.
-    pub launch_options: bool,
     /// The installed launchers.
     pub launchers: Vec<Installed>,
     /// The installed stores.
@@ -113,7 +111,7 @@ impl Shared {
             registry: &self.parts.registry,
             max_tasks: self.parts.max_tasks,
             dialect,
-            launch_options: self.parts.launch_options,
+            launcher: Some(self.parts.engine.launcher()),
         }
     }
 

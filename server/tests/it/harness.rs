@@ -91,7 +91,6 @@ impl Server {
             registry,
             clock: Arc::clone(&clock) as _,
             max_tasks: options.max_tasks,
-            launch_options: options.launch_options,
             launchers: vec![installed("instant")],
             stores: vec![installed("memory")],
             limits,

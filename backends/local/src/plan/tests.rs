@@ -24,6 +24,7 @@ fn request(overrides: serde_json::Value) -> LaunchRequest {
         token: LaunchToken::derive("test", &uid, &firing, 0, 1),
         job,
         firing,
+        attempt: 1,
         started_by: "test/nightly".to_owned(),
         definition: "work:1".to_owned(),
         count: NonZeroU32::MIN,

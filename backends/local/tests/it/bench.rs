@@ -63,6 +63,7 @@ pub(crate) fn request(family: &str, key: &str) -> LaunchRequest {
         job: JobId::new("job").unwrap(),
         token: LaunchToken::derive("test", &uid, &firing, 0, 1),
         firing,
+        attempt: 1,
         started_by: "test/job".to_owned(),
         definition: family.to_owned(),
         count: NonZeroU32::MIN,

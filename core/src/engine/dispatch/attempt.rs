@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use super::{Carrier, Counters, FIRST_BACKOFF};
 use crate::decide::Outcome;
-use crate::fault;
+use crate::fault::{self, FaultKind};
 use crate::firing::{Answer, Attempt, Firing, FiringState};
-use crate::launcher::{LaunchError, LaunchReport, LaunchRequest, LaunchToken};
+use crate::launcher::{LaunchError, LaunchReport, LaunchRequest, LaunchToken, Refusal, Search, StartedTask};
 use crate::task::TaskState;
 
 /// What to do after an attempt.
@@ -23,18 +23,13 @@ impl Carrier {
     /// Makes the next call of the firing, or repeats one whose answer is not known.
     pub(super) async fn attempt(&mut self) -> Next {
         let open = self.firing.attempts.iter().find(|attempt| attempt.answer.is_none()).cloned();
-        let attempt = match open {
-            Some(attempt) if self.token_lives(attempt.sent_at) => {
-                if self.core.brake.read().is_some() {
-                    return Next::Wait;
-                }
-                attempt
-            }
-            Some(attempt) => return self.lost(&attempt).await,
-            None => match self.begin().await {
-                Ok(attempt) => attempt,
-                Err(next) => return next,
-            },
+        let next = match open {
+            Some(attempt) => self.again(attempt).await,
+            None => self.begin().await,
+        };
+        let attempt = match next {
+            Ok(attempt) => attempt,
+            Err(next) => return next,
         };
         let answer = self.call(&attempt).await;
         self.core.note_launcher(&answer);
@@ -45,6 +40,30 @@ impl Carrier {
                 Next::Wait
             }
             Err(error) => self.failed(&attempt, &error).await,
+        }
+    }
+
+    /// Takes up an attempt whose answer is not known, while its token lives.
+    async fn again(&mut self, attempt: Attempt) -> Result<Attempt, Next> {
+        if self.token_lives(attempt.sent_at) {
+            if self.core.brake.read().is_some() {
+                return Err(Next::Wait);
+            }
+            if !self.admitted(&attempt).await {
+                return Err(Next::Done);
+            }
+        }
+        // Waiting for quota takes its time.
+        if self.token_lives(attempt.sent_at) { Ok(attempt) } else { Err(self.lost(&attempt).await) }
+    }
+
+    /// Waits until a quota allows the call; tells whether it may be made, which it may not when the engine stops.
+    async fn admitted(&self, attempt: &Attempt) -> bool {
+        let request = self.request(attempt);
+        tokio::select! {
+            biased;
+            () = self.core.stop.cancelled() => false,
+            () = self.core.launcher.admit(&request, self.firing.deadline) => true,
         }
     }
 
@@ -64,7 +83,15 @@ impl Carrier {
         let count = again.map_or(per_call, refused).min(self.firing.shortfall()).min(per_call);
         let token =
             LaunchToken::derive(&self.core.options.name, &self.firing.uid, &self.firing.id, batch, number);
-        let attempt = Attempt { batch, number, count, token, sent_at: self.core.clock.now(), answer: None };
+        let mut attempt =
+            Attempt { batch, number, count, token, sent_at: self.core.clock.now(), answer: None };
+        if !self.admitted(&attempt).await {
+            return Err(Next::Done);
+        }
+        if let Some(next) = self.called_off().await {
+            return Err(next);
+        }
+        attempt.sent_at = self.core.clock.now();
         let mut to = Firing { state: FiringState::Launching, ..self.firing.clone() };
         to.attempts.push(attempt.clone());
         if self.advance(to, None).await { Ok(attempt) } else { Err(Next::Done) }
@@ -91,18 +118,23 @@ impl Carrier {
         Some(Next::Done)
     }
 
-    async fn call(&self, attempt: &Attempt) -> Result<LaunchReport, LaunchError> {
-        let core = &self.core;
-        let request = LaunchRequest {
+    fn request(&self, attempt: &Attempt) -> LaunchRequest {
+        LaunchRequest {
             job: self.firing.job.clone(),
             firing: self.firing.id.clone(),
             token: attempt.token.clone(),
-            started_by: format!("{}/{}", core.options.name, self.firing.job),
+            attempt: attempt.number,
+            started_by: format!("{}/{}", self.core.options.name, self.firing.job),
             definition: self.firing.definition.clone(),
             count: NonZeroU32::new(attempt.count).unwrap_or(NonZeroU32::MIN),
             task: self.firing.task.clone(),
             scheduled_at: self.firing.nominal,
-        };
+        }
+    }
+
+    async fn call(&self, attempt: &Attempt) -> Result<LaunchReport, LaunchError> {
+        let core = &self.core;
+        let request = self.request(attempt);
         let _place = core.launches.acquire().await.expect("the semaphore is never closed");
         Counters::add(&core.counters.launch_calls, 1);
         let deadline = core.options.launch_deadline;
@@ -164,9 +196,51 @@ impl Carrier {
         self.give_up(fault::chain(error)).await
     }
 
-    /// The answer to a call is not known and cannot be had any more: never launched again, shown to a person.
+    /// The answer to a call is not known and its token may be forgotten: what it started is looked up. It is never
+    /// launched again; what cannot be told is shown to a person.
     async fn lost(&mut self, attempt: &Attempt) -> Next {
-        let note = "a call had no answer, and the launcher has forgotten its token since".to_owned();
+        let request = self.request(attempt);
+        let deadline = self.core.options.launch_deadline;
+        let search = self.core.launcher.search(&request, attempt.sent_at);
+        let found = tokio::time::timeout(deadline, search).await.unwrap_or_else(|_| {
+            let message = format!("could not look up a lost launch within {} s", deadline.as_secs());
+            Err(LaunchError::new(FaultKind::Unavailable, message))
+        });
+        self.core.note_launcher(&found);
+        match found {
+            Ok(Search::Found(started)) => self.found(attempt, started).await,
+            Ok(Search::Nothing) => {
+                let note = "a call had no answer, and it started nothing; too late to launch".to_owned();
+                let mut to = self.firing.clone();
+                answered(&mut to, attempt, Answer::Failed(note.clone()));
+                if self.advance(to, None).await { self.give_up(note).await } else { Next::Done }
+            }
+            Ok(Search::Unclear(why)) => self.unclear(attempt, &why).await,
+            Err(error) => {
+                self.complain(&error);
+                Next::Wait
+            }
+        }
+    }
+
+    /// Adopts what a lost call turned out to have started; what is missing of it was refused then, and is not tried
+    /// again.
+    async fn found(&mut self, attempt: &Attempt, started: Vec<StartedTask>) -> Next {
+        let missing = attempt.count.saturating_sub(u32::try_from(started.len()).unwrap_or(u32::MAX));
+        let refusal = Refusal {
+            reason: "not found".to_owned(),
+            detail: Some("the call had no answer, and its other tasks were found".to_owned()),
+            retryable: false,
+        };
+        let refused = vec![refusal; missing as usize];
+        if started.is_empty() {
+            return self.unclear(attempt, "no task of the call was named").await;
+        }
+        self.reported(attempt, LaunchReport { started, refused }).await
+    }
+
+    async fn unclear(&mut self, attempt: &Attempt, why: &str) -> Next {
+        let note = format!("a call had no answer, and the launcher has forgotten its token since: {why}");
         let mut to = self.firing.clone();
         answered(&mut to, attempt, Answer::Lost(note.clone()));
         to.note = Some(note);

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::{FieldError, Place};
+use super::error_under;
 use super::reader::Reader;
 use super::scalar::{MISSING, NOT_A_STRING, NULL, note, object, string};
 use crate::job::JobId;
+use crate::registry::ConfigError;
 use crate::task::{Override, TaskSpec};
 
 /// The most characters of JSON that a job's overrides may have.
@@ -39,7 +41,22 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
     let definition = definition(reader, id).unwrap_or_default();
     let overrides = overrides(reader);
     let options = options(reader);
-    TaskSpec { definition, overrides, options }
+    let task = TaskSpec { definition, overrides, options };
+    if let Some(Err(error)) = reader.cx.launcher.map(|launcher| launcher.check(&task)) {
+        reader.errors.push(launcher_error(&error));
+    }
+    task
+}
+
+/// Puts what the launcher says is wrong at its place: its pointers begin at the document.
+fn launcher_error(error: &ConfigError) -> FieldError {
+    let path = error.pointer.strip_prefix('/').unwrap_or_default();
+    let (field, rest) = match path.split_once('/') {
+        Some((field, _)) => (field, &error.pointer[field.len() + 1..]),
+        None => (path, ""),
+    };
+    let field = if field.is_empty() { "launch" } else { field };
+    error_under(&Place::field(field), &ConfigError::at(rest, error.message.as_str()))
 }
 
 fn definition(reader: &mut Reader<'_>, id: &JobId) -> Option<String> {
@@ -221,8 +238,7 @@ fn options(reader: &mut Reader<'_>) -> Map<String, Value> {
     let Some(value) = reader.get(NAME) else { return Map::new() };
     let place = Place::field(NAME);
     match value {
-        Value::Object(options) if reader.cx.launch_options || options.is_empty() => return options.clone(),
-        Value::Object(_) => reader.errors.push(place.error_of_whole("The launcher in use takes no options.")),
+        Value::Object(options) => return options.clone(),
         Value::Null => reader.errors.push(place.error(NULL)),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             reader.errors.push(place.error_of_whole("Invalid input type."));

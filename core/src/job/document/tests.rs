@@ -1,4 +1,5 @@
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,9 +9,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::clock::SystemClock;
+use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest};
 use crate::policy::{CatchUpPolicy, OnError, Overlap};
 use crate::registry::TriggerType;
 use crate::schedule::Schedule;
+use crate::task::{Population, TaskId, TaskSpec, TaskState};
+use crate::testing::ChaosLauncher;
 use crate::trigger::{EvalContext, Evaluation, TriggerError};
 
 mod accepted;
@@ -74,8 +79,45 @@ fn registry() -> TriggerRegistry {
 }
 
 fn context(registry: &TriggerRegistry, dialect: Dialect) -> JobContext<'_> {
-    JobContext { registry, max_tasks: NonZeroU32::new(50).unwrap(), dialect, launch_options: false }
+    JobContext { registry, max_tasks: NonZeroU32::new(50).unwrap(), dialect, launcher: Some(&*PLAIN) }
 }
+
+/// A launcher that takes the option `cluster` and bounds nothing else.
+#[derive(Debug)]
+struct Picky;
+
+#[async_trait]
+impl Launcher for Picky {
+    fn limits(&self) -> LaunchLimits {
+        unreachable!("reading a document launches nothing")
+    }
+
+    async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
+        unreachable!("reading a document launches nothing")
+    }
+
+    async fn launch(&self, _: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        unreachable!("reading a document launches nothing")
+    }
+
+    async fn observe(&self, _: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        unreachable!("reading a document launches nothing")
+    }
+
+    async fn stop(&self, _: &TaskId, _: &str) -> Result<(), LaunchError> {
+        unreachable!("reading a document launches nothing")
+    }
+
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        match task.options.keys().find(|name| *name != "cluster") {
+            Some(name) => Err(ConfigError::at(format!("/launch/{name}/0"), "Unknown option.")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A launcher that takes no options.
+static PLAIN: LazyLock<ChaosLauncher> = LazyLock::new(|| ChaosLauncher::new(Arc::new(SystemClock), 1));
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()

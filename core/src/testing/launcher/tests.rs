@@ -9,6 +9,7 @@ fn request(key: &str, count: u32) -> LaunchRequest {
     LaunchRequest {
         token: LaunchToken::derive("sim", &uid, &firing, 0, 1),
         firing,
+        attempt: 1,
         started_by: "sim/job".to_owned(),
         definition: "work".to_owned(),
         count: NonZeroU32::new(count).unwrap(),

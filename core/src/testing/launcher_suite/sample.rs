@@ -29,6 +29,7 @@ pub(super) fn request(subject: &impl Subject, sample: Sample, key: &str, count: 
         job: job("suite"),
         token: LaunchToken::derive("launcher suite", &uid, &firing, 0, 1),
         firing,
+        attempt: 1,
         started_by: "launcher-suite/suite".to_owned(),
         definition: definition.clone(),
         count: NonZeroU32::new(count).expect("the suite starts at least one task"),

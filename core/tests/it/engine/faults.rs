@@ -120,6 +120,22 @@ async fn an_answer_that_cannot_be_had_any_more_is_unknown_and_never_launched_aga
 }
 
 #[tokio::test(start_paused = true)]
+async fn waiting_for_quota_notes_no_attempt_and_ends_with_the_engine() {
+    let stage = staged(1).await;
+    *stage.launcher.no_quota.lock() = true;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:40Z").await;
+    let waiting = stage.firings("job").await.remove(0);
+    assert_eq!((waiting.state, waiting.attempts.len()), (FiringState::Planned, 0));
+    assert!(life.engine.stop(Duration::from_secs(1)).await, "it stops although the quota never comes");
+    *stage.launcher.no_quota.lock() = false;
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:00Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_running_tasks_cannot_be_counted_nothing_is_launched() {
     let stage = staged(1).await;
     *stage.launcher.population_fails.lock() = true;

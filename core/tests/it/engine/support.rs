@@ -32,6 +32,8 @@ pub(crate) struct ScriptedLauncher {
     reports: Mutex<HashMap<LaunchToken, LaunchReport>>,
     pub(crate) tasks: Mutex<Vec<(JobId, TaskState)>>,
     pub(crate) population_fails: Mutex<bool>,
+    /// Whether the quota is used up for good.
+    pub(crate) no_quota: Mutex<bool>,
     pub(crate) run_for: Mutex<Option<Duration>>,
     next: AtomicU32,
 }
@@ -142,6 +144,12 @@ impl Launcher for ScriptedLauncher {
         }
         Ok(())
     }
+
+    async fn admit(&self, _: &LaunchRequest, _: Timestamp) {
+        if *self.no_quota.lock() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// A world whose launcher is scripted.
@@ -164,6 +172,7 @@ impl Stage {
             reports: Mutex::default(),
             tasks: Mutex::default(),
             population_fails: Mutex::new(false),
+            no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
             next: AtomicU32::new(0),
         });

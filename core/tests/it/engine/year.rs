@@ -136,7 +136,7 @@ impl Year {
             registry: &self.world.registry,
             max_tasks: NonZeroU32::new(50).unwrap(),
             dialect: Dialect::Stored,
-            launch_options: false,
+            launcher: None,
         };
         stored.parse(&context).unwrap().ticks().unwrap().clone()
     }

@@ -41,11 +41,7 @@ pub(crate) async fn audit(site: &Site) -> Audit {
 }
 
 fn schedule(stored: &StoredJob, registry: &TriggerRegistry) -> Schedule {
-    let context = JobContext {
-        registry,
-        max_tasks: DEFAULT_MAX_TASKS,
-        dialect: Dialect::Stored,
-        launch_options: false,
-    };
+    let context =
+        JobContext { registry, max_tasks: DEFAULT_MAX_TASKS, dialect: Dialect::Stored, launcher: None };
     stored.parse(&context).unwrap().ticks().expect("each job has a schedule").clone()
 }

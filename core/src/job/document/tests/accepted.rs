@@ -132,9 +132,19 @@ fn the_python_versions_noop_is_no_trigger() {
 #[test]
 fn launch_options_reach_a_launcher_that_takes_some() {
     let registry = registry();
-    let cx = JobContext { launch_options: true, ..context(&registry, Dialect::Written) };
+    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
     let prepared = prepare_create(plus(json!({"launch": {"cluster": "x"}})), &cx, now()).unwrap();
     assert_eq!(prepared.job.task.options["cluster"], "x");
+}
+
+#[test]
+fn what_the_launcher_refuses_is_named_by_its_place_in_the_document() {
+    let registry = registry();
+    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
+    let errors = prepare_create(plus(json!({"launch": {"subnets": ["x"]}})), &cx, now()).unwrap_err();
+    let [error] = &errors[..] else { panic!("{errors:?}") };
+    assert_eq!(error.pointer, "/launch/subnets/0");
+    assert_eq!(messages(&errors), json!({"launch": {"subnets": {"0": ["Unknown option."]}}}));
 }
 
 #[test]
