@@ -72,7 +72,6 @@ impl Place {
             token: request.token.as_str().to_owned(),
             job: request.job.clone(),
             firing: request.firing.clone(),
-            attempt: 1,
             started_by: request.started_by.clone(),
             definition: "work:1".to_owned(),
             accepted_at: self.clock.now(),
