@@ -7,11 +7,13 @@ pub use outcome::Outcome;
 pub use record::{DecisionDraft, DecisionId, DecisionRecord, TickSpan};
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Mode, Overlap};
+use crate::queue::{Need, QueueFacts};
 use crate::scaling::{Demand, Scaling};
 
 #[cfg(test)]
@@ -28,6 +30,9 @@ pub struct DecisionInput<'a> {
     pub scaling: Scaling,
     /// How demand becomes a number.
     pub mode: Mode,
+    /// What is known of the queue. Without it (a firing by hand, an assumption after errors) every mode counts as
+    /// `total` does.
+    pub queue: Option<&'a QueueFacts>,
     /// What to do about tasks that still run.
     pub overlap: Overlap,
     /// How many of the job's own tasks are pending or running, or are being started.
@@ -121,7 +126,8 @@ impl fmt::Display for Decision {
 /// Decides how many tasks to launch: the only place where such a number is made.
 ///
 /// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, budget, need. `busy` counts the
-/// job's own tasks only.
+/// job's own tasks only. The modes `oneShot` and `drain` make their number of the queue's counts and the ledger; floor
+/// and cap bound it behind them, and the floor only while nothing of the job is busy.
 ///
 /// # Example
 ///
@@ -133,6 +139,7 @@ impl fmt::Display for Decision {
 ///     because: "1150 messages ÷ 100 per task, rounded up",
 ///     scaling: Scaling { cap: NonZeroU32::new(10), ..Scaling::default() },
 ///     mode: Mode::Total,
+///     queue: None,
 ///     overlap: Overlap::TopUp,
 ///     busy: 4,
 ///     cooldown: None,
@@ -150,18 +157,11 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
     if ledger.now == 0 {
         return ledger.close(Outcome::Idle, false);
     }
-    let wanted = ledger.now;
-    let limit = input.scaling.limit();
-    if wanted > limit {
-        let name = if input.scaling.cap.is_some_and(|cap| cap <= input.scaling.ceiling) {
-            "maxCount"
-        } else {
-            "ECSS_MAX_TASKS"
-        };
-        ledger.step(Rule::Cap, limit, format!("at most {name} {limit}"));
-    }
-    let capped = wanted > limit;
-    let (outcome, replace) = ledger.overlap(input, limit, capped);
+    let need = input.queue.and_then(|facts| Need::of(input.mode, facts, input.busy));
+    let (outcome, replace) = match need {
+        Some(need) => (ledger.queue(input, need), false),
+        None => ledger.total(input),
+    };
     if ledger.now == 0 {
         return ledger.close(outcome, false);
     }
@@ -194,10 +194,43 @@ impl Ledger {
         };
         let mut ledger = Self { now: 0, steps: Vec::with_capacity(3) };
         ledger.step(Rule::Demand, asked, input.because.to_owned());
-        if asked > 0 && asked < floor.get() {
-            ledger.step(Rule::Floor, floor.get(), format!("at least taskCount {floor}"));
-        }
         ledger
+    }
+
+    fn floor(&mut self, floor: NonZeroU32) {
+        if self.now > 0 && self.now < floor.get() {
+            self.step(Rule::Floor, floor.get(), format!("at least taskCount {floor}"));
+        }
+    }
+
+    /// Counts without the queue: floor, cap, overlap. Returns the outcome in case nothing is left, and whether tasks
+    /// are replaced.
+    fn total(&mut self, input: &DecisionInput<'_>) -> (Outcome, bool) {
+        self.floor(input.scaling.floor);
+        let limit = input.scaling.limit();
+        let capped = self.now > limit;
+        if capped {
+            self.step(Rule::Cap, limit, format!("at most {} {limit}", input.scaling.limit_name()));
+        }
+        self.overlap(input, limit, capped)
+    }
+
+    /// Counts by the queue rule, then floor and cap. Returns the outcome in case nothing is left.
+    fn queue(&mut self, input: &DecisionInput<'_>, need: Need<'_>) -> Outcome {
+        self.step(Rule::Mode, need.tasks, need.to_string());
+        let busy = input.busy;
+        if busy == 0 {
+            self.floor(input.scaling.floor);
+        }
+        let limit = input.scaling.limit();
+        let room = limit.saturating_sub(busy);
+        if self.now <= room {
+            return Outcome::Satisfied;
+        }
+        let name = input.scaling.limit_name();
+        let beside = if busy == 0 { String::new() } else { format!(", less {busy} pending or running") };
+        self.step(Rule::Cap, room, format!("at most {name} {limit}{beside}"));
+        Outcome::Capped
     }
 
     fn step(&mut self, rule: Rule, after: u32, because: String) {

@@ -24,6 +24,7 @@ pub mod launcher;
 pub mod memory;
 pub mod permission;
 pub mod policy;
+pub mod queue;
 pub mod registry;
 pub mod scaling;
 pub mod schedule;
@@ -54,6 +55,7 @@ pub use launcher::{
 pub use memory::MemoryStore;
 pub use permission::Permission;
 pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
+pub use queue::{OwnTasks, QueueFacts, QueueMemory};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{

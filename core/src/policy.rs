@@ -110,7 +110,8 @@ pub struct Policy {
     pub cooldown: Option<Duration>,
     /// By how much a tick may be put off, by a stable offset of its own; none by default.
     pub jitter: Option<Duration>,
-    /// How long a launched task counts as not yet having taken its work; 10 s by default.
+    /// How old a queue's counts may be at most, for the modes `oneShot` and `drain`; 10 s by default. AWS documents
+    /// that SQS counts may take a minute.
     pub settle: Duration,
     /// For how long a launch is tried before it is given up; 10 m by default (`retry.launch.maxAge`).
     pub launch_max_age: Duration,

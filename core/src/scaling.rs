@@ -29,6 +29,12 @@ impl Scaling {
     pub fn limit(&self) -> u32 {
         self.cap.unwrap_or(self.ceiling).min(self.ceiling).get()
     }
+
+    /// Returns the name of the bound in force, as a user sets it.
+    #[must_use]
+    pub fn limit_name(&self) -> &'static str {
+        if self.cap.is_some_and(|cap| cap <= self.ceiling) { "maxCount" } else { "ECSS_MAX_TASKS" }
+    }
 }
 
 impl Default for Scaling {

@@ -7,6 +7,7 @@ mod chaos_store;
 mod clock;
 mod launcher;
 pub mod launcher_suite;
+pub mod queue_model;
 mod rng;
 mod sim;
 pub mod store_suite;

@@ -15,6 +15,7 @@ fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInp
             ceiling: DEFAULT_MAX_TASKS,
         },
         mode: Mode::Total,
+        queue: None,
         overlap: Overlap::TopUp,
         busy,
         cooldown: None,
@@ -81,6 +82,50 @@ fn a_budget_leaves_a_part_or_nothing() {
     let with = |budget| decide(&DecisionInput { budget: Some(budget), ..input(tasks(5), 1, None, 0) });
     assert_eq!((with(2).launch, with(2).outcome), (2, Outcome::Pending));
     assert_eq!((with(0).launch, with(0).outcome), (0, Outcome::Budget));
+}
+
+/// Facts of a queue with one message per task.
+fn facts(visible: u64, outstanding: u64) -> QueueFacts {
+    let reading = crate::QueueReading {
+        visible,
+        in_flight: 0,
+        visibility_timeout: Duration::from_secs(30),
+        per_task: NonZeroU32::MIN,
+    };
+    QueueFacts { reading, outstanding, held: 0, unclaimed: 0, since_empty: None, slow: None }
+}
+
+#[test]
+fn the_queue_modes_count_by_the_queue_and_are_bounded_by_the_cap() {
+    let facts = facts(40, 30);
+    let with = |cap, busy| {
+        decide(&DecisionInput {
+            mode: Mode::OneShot,
+            queue: Some(&facts),
+            ..input(tasks(40), 1, Some(cap), busy)
+        })
+    };
+    assert_eq!(with(50, 12).launch, 18);
+    let capped = with(20, 12);
+    assert_eq!((capped.launch, capped.outcome), (8, Outcome::Pending));
+    assert!(capped.to_string().ends_with("at most maxCount 20, less 12 pending or running → 8"), "{capped}");
+    assert_eq!(with(12, 12).outcome, Outcome::Capped);
+    assert_eq!(with(50, 30).outcome, Outcome::Satisfied);
+}
+
+#[test]
+fn the_floor_holds_in_the_queue_modes_while_nothing_is_busy() {
+    let facts = facts(2, 2);
+    let with = |busy| {
+        decide(&DecisionInput { mode: Mode::OneShot, queue: Some(&facts), ..input(tasks(2), 5, None, busy) })
+    };
+    assert_eq!((with(0).launch, with(1).launch, with(2).launch), (5, 1, 0));
+}
+
+#[test]
+fn without_a_queue_every_mode_counts_as_total_does() {
+    let by_hand = DecisionInput { mode: Mode::Drain, ..input(tasks(5), 1, None, 2) };
+    assert_eq!(decide(&by_hand).launch, 3);
 }
 
 fn overlaps() -> impl Strategy<Value = Overlap> {

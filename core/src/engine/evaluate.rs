@@ -1,5 +1,7 @@
 //! One evaluation: ask the trigger, count what runs, decide. Whatever goes wrong costs this evaluation only.
 
+mod queue;
+
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -13,9 +15,10 @@ use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::Job;
 use crate::launcher::LaunchError;
-use crate::policy::OnError;
+use crate::policy::{Mode, OnError};
 use crate::task::Population;
 use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
+use queue::convergence;
 
 /// What is asked of [`Core::judge`].
 pub(super) struct Question<'a> {
@@ -51,6 +54,7 @@ impl Core {
         if let Some(why) = self.held_back(job, tick.nominal, by) {
             return (draft.ended(Outcome::Suspended, why), None);
         }
+        let asked = self.clock.now();
         let evaluation = match self.evaluation(question).await {
             Ok(evaluation) => evaluation,
             Err(why) => return (draft.ended(Outcome::SourceError, why), None),
@@ -67,10 +71,23 @@ impl Core {
                 }
                 Err(_) => {}
             }
-            busy = question
-                .given
-                .busy
-                .unwrap_or_else(|| self.ledger.busy(&question.loaded.uid, &population, tick.observed));
+            let known = || self.ledger.busy(&question.loaded.uid, &population, tick.observed);
+            busy = question.given.busy.unwrap_or_else(known);
+        }
+        let mut queue = None;
+        if let Some(reading) = &evaluation.queue
+            && job.policy.mode != Mode::Total
+        {
+            match self.look_at_queue(question, reading, asked, &population).await {
+                Ok((facts, own)) => {
+                    busy = question.given.busy.unwrap_or(own);
+                    draft.observations.extend(convergence(&facts, job, draft.observations.first()));
+                    queue = Some(facts);
+                }
+                Err(why) => return (draft.ended(Outcome::LiveUnknown, why), None),
+            }
+        }
+        if evaluation.demand != crate::Demand::Idle {
             draft.busy = Some(busy);
         }
         let decision = decide(&DecisionInput {
@@ -78,13 +95,18 @@ impl Core {
             because: &evaluation.because,
             scaling: job.scaling,
             mode: job.policy.mode,
+            queue: queue.as_ref(),
             overlap: job.policy.overlap,
             busy,
             cooldown: self.cooling(question),
             budget: None,
         });
         draft.launch = decision.launch;
-        draft.outcome = decision.outcome;
+        draft.outcome = match (decision.outcome, by) {
+            // Whoever only asks is told what would come of it.
+            (Outcome::Pending, Asker::Curious) => Outcome::Launched,
+            (outcome, _) => outcome,
+        };
         draft.explanation = decision.to_string();
         let firing = self.firing(question, &decision, &draft.explanation, population);
         draft.steps = decision.steps;

@@ -1,78 +1,73 @@
 //! What the scheduler itself knows of its tasks: launched, and not seen to end.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod account;
+mod tally;
+mod track;
+
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use crate::firing::{Firing, FiringId};
-use crate::job::JobUid;
-use crate::task::{Population, TaskId, TaskPhase};
+use crate::firing::Firing;
+use crate::job::{JobUid, Revision};
+use crate::queue::{OwnTasks, QueueFacts, Sample};
+use crate::task::{Population, TaskId};
+use crate::trigger::QueueReading;
+use account::Account;
+use track::Track;
 
-/// For how long an ended task is remembered, so that a launcher's late listing does not revive it.
-const REMEMBER_ENDED: SignedDuration = SignedDuration::from_mins(10);
+#[cfg(test)]
+mod tests;
+
+/// How often records of queues at which nobody looks any more are looked for.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// Counts, per job, what was launched and has not ended.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    jobs: Mutex<HashMap<JobUid, Account>>,
+    jobs: Mutex<Accounts>,
 }
 
 #[derive(Debug, Default)]
-struct Account {
-    /// Tasks that open firings are still to start.
-    coming: HashMap<FiringId, u32>,
-    live: HashSet<TaskId>,
-    ended: VecDeque<(Timestamp, TaskId)>,
+struct Accounts {
+    by_job: HashMap<JobUid, Account>,
+    swept: Option<Timestamp>,
 }
 
-impl Account {
-    fn is_empty(&self) -> bool {
-        self.coming.is_empty() && self.live.is_empty() && self.ended.is_empty()
-    }
-
-    fn forget(&mut self, now: Timestamp) {
-        while self.ended.front().is_some_and(|(at, _)| now.duration_since(*at) > REMEMBER_ENDED) {
-            self.ended.pop_front();
-        }
-    }
+/// A look at a job's queue, to be taken in together with what the ledger knows at this moment.
+#[derive(Debug)]
+pub(super) struct QueueLook<'a> {
+    pub(super) uid: &'a JobUid,
+    pub(super) revision: Revision,
+    /// When the counts were asked for.
+    pub(super) asked: Timestamp,
+    pub(super) now: Timestamp,
+    pub(super) settle: SignedDuration,
+    pub(super) reading: &'a QueueReading,
+    pub(super) reported: &'a Population,
+    /// Whether the look is remembered. What nobody acts on is not.
+    pub(super) remember: bool,
 }
 
 impl Ledger {
     /// Enters what a firing still is to start and what it has started.
     pub(super) fn enter(&self, firing: &Firing, now: Timestamp) {
         let mut jobs = self.jobs.lock();
-        let account = jobs.entry(firing.uid).or_default();
-        let coming = if firing.state.is_open() && firing.state != crate::FiringState::Launched {
-            firing.shortfall()
-        } else {
-            0
-        };
-        if coming > 0 {
-            account.coming.insert(firing.id.clone(), coming);
-        } else {
-            account.coming.remove(&firing.id);
-        }
-        for task in &firing.tasks {
-            if task.phase != TaskPhase::Stopped {
-                account.live.insert(task.task_id.clone());
-            } else if account.live.remove(&task.task_id) {
-                account.ended.push_back((now, task.task_id.clone()));
-            }
-        }
-        account.forget(now);
+        let account = jobs.by_job.entry(firing.uid).or_default();
+        account.enter(firing, now);
         if account.is_empty() {
-            jobs.remove(&firing.uid);
+            jobs.by_job.remove(&firing.uid);
         }
     }
 
     /// Takes back what a firing was to start, when it was not recorded.
     pub(super) fn cancel(&self, firing: &Firing) {
         let mut jobs = self.jobs.lock();
-        if let Some(account) = jobs.get_mut(&firing.uid) {
+        if let Some(account) = jobs.by_job.get_mut(&firing.uid) {
             account.coming.remove(&firing.id);
             if account.is_empty() {
-                jobs.remove(&firing.uid);
+                jobs.by_job.remove(&firing.uid);
             }
         }
     }
@@ -80,30 +75,64 @@ impl Ledger {
     /// Returns how many tasks of the job are pending, running or coming: the ledger united with what the launcher
     /// reports, less what is known to have ended.
     pub(super) fn busy(&self, uid: &JobUid, reported: &Population, now: Timestamp) -> u32 {
+        match self.jobs.lock().by_job.get_mut(uid) {
+            None => u32::try_from(reported.tasks.len()).unwrap_or(u32::MAX),
+            Some(account) => account.busy(reported, now),
+        }
+    }
+
+    /// Tells whether the job's launches and exits are recorded for the queue rule.
+    pub(super) fn tracks(&self, uid: &JobUid) -> bool {
+        self.jobs.lock().by_job.get(uid).is_some_and(|account| account.track.is_some())
+    }
+
+    /// Begins to record the job's launches and exits, with what the journal knows of them.
+    pub(super) fn track(&self, uid: &JobUid, journalled: &[Firing], now: Timestamp) {
         let mut jobs = self.jobs.lock();
-        let total = match jobs.get_mut(uid) {
-            None => reported.tasks.len(),
-            Some(account) => {
-                account.forget(now);
-                let ended: HashSet<&TaskId> = account.ended.iter().map(|(_, task)| task).collect();
-                let strangers = reported
-                    .tasks
-                    .iter()
-                    .filter(|task| !account.live.contains(task) && !ended.contains(task));
-                let coming: u32 = account.coming.values().sum();
-                account.live.len() + strangers.count() + coming as usize
+        if jobs.swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_EVERY) {
+            jobs.swept = Some(now);
+            for account in jobs.by_job.values_mut() {
+                account.track.take_if(|track| track.is_stale(now));
             }
-        };
-        u32::try_from(total).unwrap_or(u32::MAX)
+            jobs.by_job.retain(|_, account| !account.is_empty());
+        }
+        let account = jobs.by_job.entry(*uid).or_default();
+        if account.track.is_none() {
+            let past = account.past(journalled, now);
+            account.track = Some(Box::new(Track::new(past, now)));
+        }
+    }
+
+    /// Takes in a look at the queue: what follows from it and, from the same moment, how many tasks are busy.
+    ///
+    /// A job that is not [tracked](Self::track) has no tasks of its own.
+    pub(super) fn look(&self, look: &QueueLook<'_>) -> (QueueFacts, u32) {
+        let mut jobs = self.jobs.lock();
+        let mut stranger = Account::default();
+        let account = jobs.by_job.get_mut(look.uid).unwrap_or(&mut stranger);
+        let busy = account.busy(look.reported, look.now);
+        let unclaimed = account.unclaimed(look.now).min(busy);
+        let coming = account.coming();
+        let mut passing = Box::new(Track::new(Vec::new(), look.now));
+        let track = account.track.as_mut().unwrap_or(&mut passing);
+        let tasks = OwnTasks { busy, unclaimed, ..track.own_tasks(look, coming) };
+        let sample = Sample { asked: look.asked, reading: look.reading, tasks: &tasks, settle: look.settle };
+        let mut memory = track.memory(look.revision);
+        let facts = memory.note(&sample);
+        if look.remember {
+            track.remember(look.revision, memory, look.now);
+        }
+        (facts, busy)
     }
 
     /// Returns the tasks of the job that have not ended, as far as the ledger knows.
     pub(super) fn live(&self, uid: &JobUid) -> Vec<TaskId> {
-        self.jobs.lock().get(uid).map(|account| account.live.iter().cloned().collect()).unwrap_or_default()
+        let jobs = self.jobs.lock();
+        jobs.by_job.get(uid).map(|account| account.live.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Returns how many tasks are pending or running, over all jobs.
     pub(super) fn total_live(&self) -> usize {
-        self.jobs.lock().values().map(|account| account.live.len()).sum()
+        self.jobs.lock().by_job.values().map(|account| account.live.len()).sum()
     }
 }

@@ -3,4 +3,6 @@
 
 mod engine;
 mod memory;
+mod queue_model;
+mod queue_rule;
 mod schedule;

@@ -44,6 +44,7 @@ pub(super) fn scaling(reader: &mut Reader<'_>) -> Scaling {
 /// Reads the policies.
 pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Policy {
     let plain = Policy::default();
+    let mode = mode(reader, trigger);
     let overlap = reader.field("overlap", |value, place| {
         let words = [
             ("topUp", Overlap::TopUp),
@@ -51,10 +52,16 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
             ("allow", Overlap::Allow),
             ("replace", Overlap::Replace),
         ];
-        word(value, place, &words)
+        let overlap = word(value, place, &words)?;
+        if mode != Mode::Total && overlap != Overlap::TopUp {
+            return Err(
+                place.error("Must be topUp with `mode` oneShot or drain, which count what runs themselves.")
+            );
+        }
+        Ok(overlap)
     });
     Policy {
-        mode: mode(reader),
+        mode,
         overlap: overlap.unwrap_or_default(),
         catch_up: catch_up(reader, trigger),
         on_error: on_error(reader),
@@ -71,10 +78,12 @@ fn length(reader: &mut Reader<'_>, name: &str, bounds: Bounds) -> Option<Duratio
     reader.field(name, |value, place| duration(value, place, bounds))
 }
 
-fn mode(reader: &mut Reader<'_>) -> Mode {
+fn mode(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Mode {
+    let counts = trigger.is_some_and(Trigger::counts_queue);
     let mode = reader.field("mode", |value, place| {
         let words = [("total", Mode::Total), ("oneShot", Mode::OneShot), ("drain", Mode::Drain)];
         match word(value, place, &words)? {
+            mode @ (Mode::OneShot | Mode::Drain) if counts => Ok(mode),
             Mode::Total => Ok(Mode::Total),
             Mode::OneShot | Mode::Drain => {
                 Err(place.error("Needs a trigger that counts the messages of a queue: write \"total\"."))

@@ -27,14 +27,22 @@ mod refused;
 mod stored;
 mod updates;
 
-/// A trigger that measures nothing: `{"type": "gauge"}`; with `ticks` it brings those.
+/// A trigger that measures nothing: `{"type": "gauge"}`; with `ticks` it brings those. As `sqs` it says that it counts
+/// a queue.
 #[derive(Debug)]
-struct Gauge(Option<Schedule>);
+struct Gauge {
+    ticks: Option<Schedule>,
+    counts: bool,
+}
 
 #[async_trait]
 impl Trigger for Gauge {
     fn schedule(&self) -> Option<&Schedule> {
-        self.0.as_ref()
+        self.ticks.as_ref()
+    }
+
+    fn counts_queue(&self) -> bool {
+        self.counts
     }
 
     async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
@@ -67,7 +75,7 @@ impl<const SQS: bool> TriggerType for GaugeType<SQS> {
         use crate::schedule::ScheduleSpec;
         let ticks = config.ticks.map(|ticks| Schedule::parse(&ScheduleSpec::written(&[ticks]))).transpose();
         let ticks = ticks.map_err(|error| ConfigError::at("/ticks", error.to_string()))?;
-        Ok(Arc::new(Gauge(ticks)))
+        Ok(Arc::new(Gauge { ticks, counts: SQS }))
     }
 }
 

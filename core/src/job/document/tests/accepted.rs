@@ -180,3 +180,13 @@ fn ticks_of_a_trigger_that_are_all_over_are_refused() {
         create(json!({"taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 0 * * 1 1 2020"}}));
     assert_eq!(errors.unwrap_err()[0].pointer, "/trigger");
 }
+
+#[test]
+fn a_trigger_that_counts_a_queue_allows_every_mode() {
+    use crate::policy::Mode;
+    for (word, mode) in [("total", Mode::Total), ("oneShot", Mode::OneShot), ("drain", Mode::Drain)] {
+        let body =
+            plus(json!({"trigger": {"type": "sqs"}, "mode": word, "overlap": "topUp", "settle": "60s"}));
+        assert_eq!(create(body).unwrap().job.policy.mode, mode);
+    }
+}

@@ -266,6 +266,16 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
             json!({"mode": ["Needs a trigger that counts the messages of a queue: write \"total\"."]}),
         ),
         (
+            plus(json!({"trigger": {"type": "gauge"}, "mode": "oneShot"})),
+            json!({"mode": ["Needs a trigger that counts the messages of a queue: write \"total\"."]}),
+        ),
+        (
+            plus(json!({"trigger": {"type": "sqs"}, "mode": "oneShot", "overlap": "allow"})),
+            json!({"overlap": [
+                "Must be topUp with `mode` oneShot or drain, which count what runs themselves."
+            ]}),
+        ),
+        (
             plus(json!({"trigger": {"type": "gauge"}, "catchUp": {"policy": "all"}})),
             json!({"catchUp": {"policy": [
                 "Must be latest or none: the trigger measures the present, so a past tick cannot be evaluated."

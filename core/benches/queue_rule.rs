@@ -1,0 +1,108 @@
+//! The queue rule of the product beside those of others, in the model of a lagging queue: many seeds.
+//!
+//! `cargo bench -p ecs-scheduler-core --bench queue_rule -- [SEEDS]` prints one JSON line per rule, setting and
+//! scenario, then the tables of `doc/modes.md`.
+
+use ecs_scheduler_core::Mode;
+use ecs_scheduler_core::testing::queue_model::{Report, Rule, SCENARIOS, Setting, run, run_product, summary};
+use serde_json::json;
+
+/// Days simulated of each combination when the command line names no number.
+const SEEDS: u64 = 25;
+
+/// Lag of the counts, the job's `settle`, share of tasks that crash.
+const SETTINGS: [(u32, u32, f64); 6] =
+    [(60, 60, 0.0), (60, 60, 0.05), (60, 60, 0.2), (10, 10, 0.0), (10, 10, 0.2), (60, 10, 0.0)];
+
+fn main() {
+    // `cargo test` asks for a list or a trial, `cargo bench` adds a flag of its own.
+    let trial = std::env::args().any(|argument| argument == "--list" || argument == "--test");
+    let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
+    let seeds = if trial { 1 } else { asked.unwrap_or(SEEDS) };
+    let settings = SETTINGS.map(|(max_lag, settle, crashes)| Setting { max_lag, settle, crashes });
+    let table: Vec<(Setting, Vec<Row>)> =
+        settings.into_iter().map(|setting| (setting, rows(setting, seeds))).collect();
+    println!(
+        "\nEmpty runs in percent, mean / worst of the scenarios, and mean wait in seconds; {seeds} seeds.\n"
+    );
+    println!("| counts lag up to | `settle` | tasks that crash | {} |", names().join(" | "));
+    println!("|---|---|---|{}", "---|".repeat(names().len()));
+    for (setting, rows) in &table {
+        let cells: Vec<String> = rows.iter().map(|row| cell(&row.reports)).collect();
+        let Setting { max_lag, settle, crashes } = setting;
+        println!("| {max_lag} s | {settle} s | {:.0} % | {} |", crashes * 100.0, cells.join(" | "));
+    }
+    println!(
+        "\nCounts that lag up to 60 s, `settle` 60 s, no crashes: empty runs in percent, mean wait in seconds.\n"
+    );
+    println!("| scenario | {} |\n|---|{}", names().join(" | "), "---|".repeat(names().len()));
+    for (index, scenario) in SCENARIOS.iter().enumerate() {
+        let one = |row: &Row| {
+            let report = row.reports[index];
+            format!("{:.1} %, {:.0} s", report.empty_percent(), report.mean_wait())
+        };
+        let cells: Vec<String> = table[0].1.iter().map(one).collect();
+        println!("| {} | {} |", scenario.name, cells.join(" | "));
+    }
+    let shots: Vec<Report> = table[2].1[0]
+        .reports
+        .iter()
+        .zip(SCENARIOS)
+        .filter(|(_, scenario)| scenario.mode == Mode::OneShot)
+        .map(|(report, _)| *report)
+        .collect();
+    let (_, worst, _) = summary(&shots);
+    println!("\noneShot with 20 % crashes: {worst:.2} % empty runs at worst.");
+}
+
+/// One rule in one setting.
+struct Row {
+    reports: Vec<Report>,
+}
+
+fn names() -> Vec<&'static str> {
+    std::iter::once("ECS Scheduler").chain(Rule::ALL.map(Rule::name)).collect()
+}
+
+fn rows(setting: Setting, seeds: u64) -> Vec<Row> {
+    let own =
+        SCENARIOS.map(|scenario| total(seeds, |seed| simulate(run_product(scenario, setting, seed, 0))));
+    let mut rows = vec![Row { reports: own.to_vec() }];
+    for rule in Rule::ALL {
+        let reports = SCENARIOS.map(|scenario| total(seeds, |seed| run(rule, scenario, setting, seed)));
+        rows.push(Row { reports: reports.to_vec() });
+    }
+    for (name, row) in names().iter().zip(&rows) {
+        for (scenario, report) in SCENARIOS.iter().zip(&row.reports) {
+            let line = json!({
+                "rule": name, "scenario": scenario.name, "maxLag": setting.max_lag, "settle": setting.settle,
+                "crashes": setting.crashes, "emptyPercent": report.empty_percent(),
+                "meanWait": report.mean_wait(), "report": report,
+            });
+            println!("{line}");
+        }
+    }
+    rows
+}
+
+fn total(seeds: u64, run: impl Fn(u64) -> Report) -> Report {
+    (1..=seeds).map(run).fold(Report::default(), Report::and)
+}
+
+/// Runs one simulation in virtual time.
+fn simulate(work: impl Future<Output = Report>) -> Report {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime needs nothing that can fail here")
+        .block_on(work)
+}
+
+fn cell(reports: &[Report]) -> String {
+    let (mean, worst, wait) = summary(reports);
+    let unserved: u32 = reports.iter().map(|report| report.unserved).sum();
+    let note = if unserved == 0 { String::new() } else { format!(", {unserved} unserved") };
+    format!("{mean:.1} / {worst:.1} %, {wait:.0} s{note}")
+}

@@ -1,0 +1,163 @@
+//! One job's part of the ledger.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::track::Track;
+use crate::firing::{Firing, FiringId, FiringState};
+use crate::queue::CLAIMS_AFTER;
+use crate::task::{Population, TaskId, TaskPhase, TaskState};
+
+/// For how long an ended task is remembered, so that a launcher's late listing does not revive it.
+const REMEMBER_ENDED: SignedDuration = SignedDuration::from_mins(10);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// Tasks that open firings are still to start.
+    pub(super) coming: HashMap<FiringId, u32>,
+    pub(super) live: HashMap<TaskId, Live>,
+    ended: VecDeque<Ended>,
+    /// What the queue rule needs beside; only of jobs that use it.
+    pub(super) track: Option<Box<Track>>,
+}
+
+/// A task that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live {
+    launched: Timestamp,
+    started: Option<Timestamp>,
+}
+
+/// A task that ended not long ago.
+#[derive(Debug)]
+struct Ended {
+    seen: Timestamp,
+    id: TaskId,
+    life: Life,
+}
+
+/// What the queue rule wants to know of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) launched: Timestamp,
+    pub(super) end: Option<End>,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) at: Timestamp,
+    pub(super) clean: bool,
+    /// Whether it ran at all, and so may have taken messages.
+    pub(super) ran: bool,
+}
+
+impl End {
+    /// Reads the end of a stopped task: when the launcher says it was, but not before the launch and not after it was
+    /// seen.
+    fn of(task: &TaskState, launched: Timestamp, seen: Timestamp) -> Self {
+        let at = task.stopped_at.unwrap_or(seen).min(seen).max(launched.min(seen));
+        Self { at, clean: task.succeeded(), ran: task.started_at.is_some() }
+    }
+}
+
+/// Returns when the tasks of a firing were launched, at the latest.
+fn launched(firing: &Firing) -> Timestamp {
+    firing.attempts.last().map_or(firing.observed, |attempt| attempt.sent_at)
+}
+
+impl Account {
+    pub(super) fn is_empty(&self) -> bool {
+        self.coming.is_empty() && self.live.is_empty() && self.ended.is_empty() && self.track.is_none()
+    }
+
+    pub(super) fn enter(&mut self, firing: &Firing, now: Timestamp) {
+        let coming = if firing.state.is_open() && firing.state != FiringState::Launched {
+            firing.shortfall()
+        } else {
+            0
+        };
+        if coming > 0 {
+            self.coming.insert(firing.id.clone(), coming);
+        } else {
+            self.coming.remove(&firing.id);
+        }
+        for task in &firing.tasks {
+            if task.phase == TaskPhase::Stopped {
+                self.end(task, now);
+            } else {
+                self.live(task, launched(firing), now);
+            }
+        }
+        self.forget(now);
+    }
+
+    fn live(&mut self, task: &TaskState, launched: Timestamp, now: Timestamp) {
+        let started = task.started_at.map(|started| started.min(now));
+        if let Some(known) = self.live.get_mut(&task.task_id) {
+            known.started = started;
+            return;
+        }
+        self.live.insert(task.task_id.clone(), Live { launched, started });
+        if let Some(track) = &mut self.track {
+            track.launched(launched);
+        }
+    }
+
+    fn end(&mut self, task: &TaskState, now: Timestamp) {
+        let Some(live) = self.live.remove(&task.task_id) else { return };
+        let end = End::of(task, live.launched, now);
+        if let Some(track) = &mut self.track {
+            track.ended(end);
+        }
+        let life = Life { launched: live.launched, end: Some(end) };
+        self.ended.push_back(Ended { seen: now, id: task.task_id.clone(), life });
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while self.ended.front().is_some_and(|ended| now.duration_since(ended.seen) > REMEMBER_ENDED) {
+            self.ended.pop_front();
+        }
+    }
+
+    /// Returns how many tasks are still to be started.
+    pub(super) fn coming(&self) -> u32 {
+        self.coming.values().copied().fold(0, u32::saturating_add)
+    }
+
+    pub(super) fn busy(&mut self, reported: &Population, now: Timestamp) -> u32 {
+        self.forget(now);
+        let ended: HashSet<&TaskId> = self.ended.iter().map(|ended| &ended.id).collect();
+        let strangers = reported
+            .tasks
+            .iter()
+            .filter(|task| !self.live.contains_key(*task) && !ended.contains(task))
+            .count();
+        u32::try_from(self.live.len() + strangers).unwrap_or(u32::MAX).saturating_add(self.coming())
+    }
+
+    /// Returns how many tasks cannot have taken a message yet.
+    pub(super) fn unclaimed(&self, now: Timestamp) -> u32 {
+        let waits = |live: &&Live| live.started.is_none_or(|at| now.duration_since(at) < CLAIMS_AFTER);
+        let waiting = self.live.values().filter(waits).count();
+        u32::try_from(waiting).unwrap_or(u32::MAX).saturating_add(self.coming())
+    }
+
+    /// Returns every task that the ledger or the journal knows, each once.
+    pub(super) fn past(&self, journalled: &[Firing], now: Timestamp) -> Vec<Life> {
+        let mut lives: HashMap<&TaskId, Life> = HashMap::new();
+        for firing in journalled {
+            for task in &firing.tasks {
+                let launched = launched(firing);
+                let end = (task.phase == TaskPhase::Stopped).then(|| End::of(task, launched, now));
+                lives.insert(&task.task_id, Life { launched, end });
+            }
+        }
+        // The ledger is newer than what was read of the journal.
+        lives.extend(self.live.iter().map(|(id, live)| (id, Life { launched: live.launched, end: None })));
+        lives.extend(self.ended.iter().map(|ended| (&ended.id, ended.life)));
+        lives.into_values().collect()
+    }
+}

@@ -1,0 +1,158 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::*;
+use crate::firing::{FiringId, FiringState, Origin};
+use crate::job::JobId;
+use crate::task::{TaskPhase, TaskSpec, TaskState};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn uid() -> JobUid {
+    JobUid::derived("ledger", &JobId::new("job").unwrap())
+}
+
+fn firing(observed: i64, requested: u32, state: FiringState, tasks: Vec<TaskState>) -> Firing {
+    Firing {
+        id: FiringId::of_tick(&uid(), at(observed)),
+        job: JobId::new("job").unwrap(),
+        uid: uid(),
+        revision: Revision::FIRST,
+        origin: Origin::Tick,
+        nominal: at(observed),
+        observed: at(observed),
+        decision: crate::DecisionId::default(),
+        state,
+        requested,
+        task: TaskSpec {
+            definition: "work".to_owned(),
+            overrides: Vec::new(),
+            options: serde_json::Map::new(),
+        },
+        definition: "work".to_owned(),
+        deadline: at(observed + 600),
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks,
+        explanation: String::new(),
+        note: None,
+    }
+}
+
+fn task(name: &str, started: Option<i64>, ended: Option<(i64, i32)>) -> TaskState {
+    let mut task = TaskState::pending(TaskId::new(name), None);
+    task.started_at = started.map(at);
+    if started.is_some() {
+        task.phase = TaskPhase::Running;
+    }
+    if let Some((second, code)) = ended {
+        (task.phase, task.stopped_at, task.exit_code) = (TaskPhase::Stopped, Some(at(second)), Some(code));
+    }
+    task
+}
+
+/// Looks at a queue of this many visible messages, one per task, whose counts lag by a minute at most.
+fn look(ledger: &Ledger, revision: Revision, now: i64, visible: u64) -> (QueueFacts, u32) {
+    let reading = QueueReading {
+        visible,
+        in_flight: 0,
+        visibility_timeout: Duration::from_secs(300),
+        per_task: NonZeroU32::MIN,
+    };
+    ledger.look(&QueueLook {
+        uid: &uid(),
+        revision,
+        asked: at(now),
+        now: at(now),
+        settle: SignedDuration::from_secs(60),
+        reading: &reading,
+        reported: &Population::default(),
+        remember: true,
+    })
+}
+
+#[test]
+fn what_is_coming_starting_and_running_is_told_apart() {
+    let ledger = Ledger::default();
+    ledger.track(&uid(), &[], at(0));
+    ledger.enter(&firing(0, 4, FiringState::Planned, Vec::new()), at(0));
+    let (facts, busy) = look(&ledger, Revision::FIRST, 0, 9);
+    assert_eq!((facts.unclaimed, busy), (4, 4));
+    let tasks = vec![task("a", Some(20), None), task("b", Some(29), None), task("c", None, None)];
+    ledger.enter(&firing(0, 4, FiringState::Launching, tasks), at(30));
+    let (facts, busy) = look(&ledger, Revision::FIRST, 30, 9);
+    assert_eq!((facts.unclaimed, busy), (3, 4), "one is coming, one starts, one has run for a second only");
+}
+
+#[test]
+fn completed_messages_stop_counting_as_left_as_soon_as_their_task_has_ended() {
+    let ledger = Ledger::default();
+    ledger.track(&uid(), &[], at(0));
+    look(&ledger, Revision::FIRST, 0, 3);
+    let live = |name| task(name, Some(10), None);
+    ledger.enter(&firing(0, 3, FiringState::Launched, vec![live("a"), live("b"), live("c")]), at(10));
+    let ended = vec![task("a", Some(10), Some((25, 0))), task("b", Some(10), Some((25, 1))), live("c")];
+    ledger.enter(&firing(0, 3, FiringState::Launched, ended), at(30));
+    let (facts, busy) = look(&ledger, Revision::FIRST, 30, 3);
+    assert_eq!((facts.outstanding, facts.held, busy), (2, 1, 1));
+}
+
+#[test]
+fn an_end_lies_between_the_launch_and_the_moment_at_which_it_was_seen() {
+    let ledger = Ledger::default();
+    ledger.track(&uid(), &[], at(0));
+    ledger.enter(
+        &firing(100, 2, FiringState::Launched, vec![task("a", None, None), task("b", None, None)]),
+        at(100),
+    );
+    let fast = task("a", Some(110), Some((5_000, 0)));
+    let slow = task("b", Some(110), Some((-5_000, 0)));
+    ledger.enter(&firing(100, 2, FiringState::Finished, vec![fast, slow]), at(130));
+    let (facts, _) = look(&ledger, Revision::FIRST, 131, 2);
+    assert_eq!(facts.outstanding, 0, "both ended within the last minute, as far as can be");
+    let (facts, _) = look(&ledger, Revision::FIRST, 165, 2);
+    assert_eq!(facts.outstanding, 1, "one was seen to end 35 s ago, the other was launched 65 s ago");
+}
+
+#[test]
+fn a_restart_finds_exits_in_the_journal_and_counts_none_twice() {
+    let ledger = Ledger::default();
+    let journalled = [
+        firing(0, 1, FiringState::Finished, vec![task("a", Some(10), Some((50, 0)))]),
+        firing(
+            30,
+            2,
+            FiringState::Launched,
+            vec![task("b", Some(40), Some((55, 1))), task("c", Some(40), None)],
+        ),
+    ];
+    ledger.enter(&journalled[1], at(60));
+    let ended = vec![task("b", Some(40), Some((55, 1))), task("c", Some(40), Some((61, 0)))];
+    ledger.enter(&firing(30, 2, FiringState::Finished, ended), at(62));
+    ledger.track(&uid(), &journalled, at(63));
+    let (facts, busy) = look(&ledger, Revision::FIRST, 63, 5);
+    assert_eq!((facts.outstanding, facts.held, busy), (3, 1, 0), "two of five are done, and one is hidden");
+    assert!(facts.since_empty.is_some());
+}
+
+#[test]
+fn an_edit_of_the_job_starts_the_rule_anew() {
+    let ledger = Ledger::default();
+    ledger.track(&uid(), &[], at(0));
+    look(&ledger, Revision::FIRST, 0, 500);
+    assert_eq!(look(&ledger, Revision::FIRST, 30, 2).0.outstanding, 500);
+    assert_eq!(look(&ledger, Revision::FIRST.next(), 60, 2).0.outstanding, 2);
+}
+
+#[test]
+fn a_job_at_which_nobody_looks_any_more_is_forgotten() {
+    let ledger = Ledger::default();
+    ledger.track(&uid(), &[], at(0));
+    let other = JobUid::derived("ledger", &JobId::new("other").unwrap());
+    ledger.track(&other, &[], at(3 * 86_400));
+    assert!(ledger.tracks(&other) && !ledger.tracks(&uid()));
+}

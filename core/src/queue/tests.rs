@@ -1,0 +1,150 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::policy::Mode;
+
+fn reading(visible: u64, in_flight: u64, per_task: u32) -> QueueReading {
+    QueueReading {
+        visible,
+        in_flight,
+        visibility_timeout: Duration::from_secs(300),
+        per_task: NonZeroU32::new(per_task).unwrap(),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+/// Looks at a queue whose counts lag by a minute at most.
+fn look(memory: &mut QueueMemory, second: i64, reading: &QueueReading, tasks: &OwnTasks) -> QueueFacts {
+    memory.note(&Sample { asked: at(second), reading, tasks, settle: SignedDuration::from_secs(60) })
+}
+
+fn need(mode: Mode, facts: &QueueFacts, busy: u32) -> u32 {
+    Need::of(mode, facts, busy).unwrap().tasks
+}
+
+#[test]
+fn one_shot_launches_for_messages_that_are_proven_and_not_for_those_that_tasks_have() {
+    let mut memory = QueueMemory::default();
+    let facts = look(&mut memory, 0, &reading(60, 0, 1), &OwnTasks::default());
+    assert_eq!(need(Mode::OneShot, &facts, 0), 60);
+    let busy = OwnTasks { busy: 60, unclaimed: 60, ..OwnTasks::default() };
+    let facts = look(&mut memory, 30, &reading(60, 0, 1), &busy);
+    assert_eq!(need(Mode::OneShot, &facts, 60), 0, "each message has its task");
+    let done = OwnTasks { busy: 20, completed: 40, completed_before: 0, ..OwnTasks::default() };
+    let facts = look(&mut memory, 60, &reading(60, 0, 1), &done);
+    assert_eq!(need(Mode::OneShot, &facts, 20), 0, "the counts are old: forty messages are done");
+    let facts = look(&mut memory, 90, &reading(65, 0, 1), &done);
+    assert_eq!(need(Mode::OneShot, &facts, 20), 5, "five more have arrived, whatever else is true");
+}
+
+#[test]
+fn a_message_of_a_failed_task_gets_another_task_when_it_is_visible_again() {
+    let mut memory = QueueMemory::default();
+    look(&mut memory, 0, &reading(2, 0, 1), &OwnTasks::default());
+    let failed = OwnTasks { completed: 1, failed_lately: 1, ..OwnTasks::default() };
+    let facts = look(&mut memory, 30, &reading(2, 0, 1), &failed);
+    assert_eq!((facts.outstanding, facts.held, need(Mode::OneShot, &facts, 0)), (1, 1, 0));
+    let later = OwnTasks { completed: 1, completed_before: 1, failed_before: 1, ..OwnTasks::default() };
+    let facts = look(&mut memory, 120, &reading(0, 1, 1), &later);
+    assert_eq!((facts.held, need(Mode::OneShot, &facts, 0)), (1, 0));
+    let visible = OwnTasks { failed_before: 0, ..later };
+    let facts = look(&mut memory, 360, &reading(1, 0, 1), &visible);
+    assert_eq!(need(Mode::OneShot, &facts, 0), 1);
+}
+
+#[test]
+fn a_task_that_failed_without_a_message_holds_none() {
+    let mut memory = QueueMemory::default();
+    let failed = OwnTasks { failed_before: 3, ..OwnTasks::default() };
+    let facts = look(&mut memory, 0, &reading(1, 0, 1), &failed);
+    assert_eq!((facts.held, need(Mode::OneShot, &facts, 0)), (0, 1));
+}
+
+#[test]
+fn a_purged_queue_is_counted_anew_after_twice_the_lag() {
+    let mut memory = QueueMemory::default();
+    let none = OwnTasks::default();
+    look(&mut memory, 0, &reading(500, 0, 1), &none);
+    for second in [30, 60, 90, 120, 150] {
+        assert_eq!(look(&mut memory, second, &reading(0, 0, 1), &none).outstanding, 500);
+    }
+    assert_eq!(look(&mut memory, 180, &reading(3, 0, 1), &none).outstanding, 3);
+}
+
+#[test]
+fn an_exit_on_empty_makes_drain_count_growth_only_until_the_counts_are_new() {
+    let mut memory = QueueMemory::default();
+    let emptied = |launched_since| OwnTasks {
+        completed: 1,
+        emptied: Some(at(10)),
+        launched_since,
+        ..OwnTasks::default()
+    };
+    let facts = look(&mut memory, 30, &reading(80, 0, 10), &emptied(0));
+    assert_eq!(need(Mode::Drain, &facts, 0), 0, "80 messages were there before the queue was empty");
+    let facts = look(&mut memory, 50, &reading(105, 0, 10), &emptied(0));
+    assert_eq!((facts.since_empty.unwrap().growth, need(Mode::Drain, &facts, 0)), (25, 3));
+    let facts = look(&mut memory, 60, &reading(105, 0, 10), &emptied(3));
+    assert_eq!(need(Mode::Drain, &facts, 3), 0);
+    let facts = look(&mut memory, 70, &reading(105, 0, 10), &emptied(3));
+    assert_eq!((facts.since_empty, need(Mode::Drain, &facts, 3)), (None, 8), "a minute after the exit");
+}
+
+#[test]
+fn drain_leaves_waiting_messages_to_tasks_that_are_still_starting() {
+    let mut memory = QueueMemory::default();
+    let starting = OwnTasks { busy: 5, unclaimed: 4, ..OwnTasks::default() };
+    let facts = look(&mut memory, 0, &reading(60, 20, 10), &starting);
+    assert_eq!(need(Mode::Drain, &facts, 5), 2, "six for those that wait, less four");
+    assert!(Need::of(Mode::Total, &facts, 5).is_none());
+}
+
+#[test]
+fn counts_that_fall_while_nothing_runs_tell_how_old_they_were() {
+    let mut memory = QueueMemory::default();
+    let ended = OwnTasks { last_end: Some(at(0)), ..OwnTasks::default() };
+    for (second, left) in [(30, 9), (80, 4), (110, 0)] {
+        assert!(look(&mut memory, second, &reading(left, 0, 1), &ended).slow.is_none() || second > 80);
+    }
+    let known = memory.convergence().unwrap();
+    assert_eq!((known.took, known.at), (SignedDuration::from_secs(80), at(110)));
+    let facts = look(&mut memory, 140, &reading(0, 0, 1), &ended);
+    assert_eq!(facts.slow, Some(known), "80 s are more than settle");
+    let text = Need::of(Mode::OneShot, &facts, 0).unwrap().to_string();
+    assert!(text.ends_with("(settle is too short: counts took 80 s or more to converge)"), "{text}");
+}
+
+#[test]
+fn counts_that_fall_while_tasks_run_or_long_after_tell_nothing() {
+    let mut memory = QueueMemory::default();
+    let busy = OwnTasks { busy: 1, last_end: Some(at(0)), ..OwnTasks::default() };
+    let idle = OwnTasks { busy: 0, ..busy.clone() };
+    look(&mut memory, 30, &reading(9, 0, 1), &busy);
+    look(&mut memory, 60, &reading(5, 0, 1), &idle);
+    look(&mut memory, 4_000, &reading(5, 0, 1), &idle);
+    look(&mut memory, 4_030, &reading(0, 0, 1), &idle);
+    assert_eq!(memory.convergence(), None);
+}
+
+#[test]
+fn the_arithmetic_is_written_out() {
+    let mut memory = QueueMemory::default();
+    let tasks = OwnTasks { busy: 12, failed_lately: 1, ..OwnTasks::default() };
+    let facts = look(&mut memory, 0, &reading(40, 17, 1), &tasks);
+    assert_eq!(
+        Need::of(Mode::OneShot, &facts, 12).unwrap().to_string(),
+        "oneShot: 57 known to be left ÷ 1 per task, less 12 pending or running, less 1 failed whose messages are \
+         still invisible, at most 40 visible ÷ 1"
+    );
+    assert_eq!(
+        Need::of(Mode::Drain, &facts, 12).unwrap().to_string(),
+        "drain: 40 visible and 17 in flight ÷ 1 per task, less 12 pending or running, at most 40 visible ÷ 1 less 0 \
+         not yet at work"
+    );
+}

@@ -1,0 +1,197 @@
+//! The product in the model: its engine, its ledger, its journal, its `decide()`.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{HOUR, MOST_TASKS, POLL, QueueWorld, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
+use crate::clock::Clock;
+use crate::engine::EngineOptions;
+use crate::job::JobId;
+use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, StartedTask};
+use crate::memory::MemoryStore;
+use crate::policy::Mode;
+use crate::registry::{BuildContext, ConfigError, TriggerRegistry, TriggerType};
+use crate::scaling::per_task;
+use crate::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
+use crate::testing::{SimClock, StoreFaults, World};
+use crate::trigger::{EvalContext, Evaluation, QueueReading, Trigger, TriggerError};
+
+/// The model's world under the engine's clock.
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<SimClock>,
+    began: Timestamp,
+    world: Mutex<QueueWorld>,
+    per_task: NonZeroU32,
+}
+
+impl Shared {
+    /// Lets the world catch up with the clock, then looks at it.
+    fn at_once<T>(&self, look: impl FnOnce(&mut QueueWorld) -> T) -> T {
+        let passed = self.clock.now().duration_since(self.began).as_secs();
+        let mut world = self.world.lock();
+        world.advance(u32::try_from(passed).unwrap_or(0));
+        look(&mut world)
+    }
+
+    fn moment(&self, second: u32) -> Timestamp {
+        self.began + SignedDuration::from_secs(i64::from(second))
+    }
+
+    /// Returns a task as a view of this second shows it.
+    fn state(&self, world: &QueueWorld, id: &TaskId, seen: u32) -> Option<TaskState> {
+        let number: usize = id.as_str().parse().ok()?;
+        let task = world.task(number);
+        if task.launched > seen {
+            return None;
+        }
+        let mut state = TaskState::pending(id.clone(), None);
+        if task.starts <= seen {
+            state.phase = TaskPhase::Running;
+            state.started_at = Some(self.moment(task.starts));
+        }
+        if let Some((at, clean)) = task.ended.filter(|(at, _)| *at <= seen) {
+            state.phase = TaskPhase::Stopped;
+            state.stopped_at = Some(self.moment(at));
+            state.exit_code = Some(i32::from(!clean));
+        }
+        Some(state)
+    }
+}
+
+/// Reads the model's queue.
+#[derive(Debug)]
+struct ModelTrigger(Arc<Shared>);
+
+#[async_trait]
+impl Trigger for ModelTrigger {
+    fn counts_queue(&self) -> bool {
+        true
+    }
+
+    async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
+        let (visible, in_flight) = self.0.at_once(|world| world.counts());
+        let reading = QueueReading {
+            visible: visible.into(),
+            in_flight: in_flight.into(),
+            visibility_timeout: Duration::from_secs(VISIBILITY_TIMEOUT.into()),
+            per_task: self.0.per_task,
+        };
+        let because = format!("{visible} messages ÷ {} per task, rounded up", self.0.per_task);
+        Ok(Evaluation::tasks(per_task(visible.into(), self.0.per_task), because).counting(reading))
+    }
+}
+
+struct ModelType(Arc<Shared>);
+
+/// The model's queue has no options.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ModelConfig {}
+
+impl TriggerType for ModelType {
+    const KIND: &'static str = "model";
+    const SUMMARY: &'static str = "Counts the model's queue.";
+    type Config = ModelConfig;
+
+    fn build(&self, _: ModelConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+        Ok(Arc::new(ModelTrigger(Arc::clone(&self.0))))
+    }
+}
+
+/// Launches the model's tasks.
+#[derive(Debug)]
+struct ModelLauncher(Arc<Shared>);
+
+#[async_trait]
+impl Launcher for ModelLauncher {
+    fn limits(&self) -> LaunchLimits {
+        LaunchLimits {
+            per_call: NonZeroU32::new(10).expect("10 is not zero"),
+            per_observation: 100,
+            observe_every: Duration::from_secs(2),
+            token_life: Duration::from_secs(3_000),
+        }
+    }
+
+    async fn population(&self, _: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
+        let tasks = self.0.at_once(|world| {
+            let seen = world.view();
+            let live = world.tasks_at(seen).filter(|(_, task)| task.ended.is_none_or(|(at, _)| at > seen));
+            live.map(|(number, _)| TaskId::new(number.to_string())).collect()
+        });
+        Ok(Population { tasks, definition: Some(task.definition.clone()) })
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        let started = self.0.at_once(|world| {
+            let start = |_| StartedTask { task_id: TaskId::new(world.launch().to_string()), host_id: None };
+            (0..request.count.get()).map(start).collect()
+        });
+        Ok(LaunchReport { started, refused: Vec::new() })
+    }
+
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        let shared = &self.0;
+        Ok(shared.at_once(|world| {
+            let seen = world.view();
+            tasks.iter().filter_map(|id| shared.state(world, id, seen)).collect()
+        }))
+    }
+
+    async fn stop(&self, _: &TaskId, _: &str) -> Result<(), LaunchError> {
+        Ok(())
+    }
+}
+
+/// Lets the product work through a scenario. Must be called on a tokio runtime whose time is paused.
+///
+/// With `restarts` the engine is killed that many times, evenly over the hour, and booted again.
+///
+/// # Panics
+///
+/// Panics when the engine does not start over a store in memory.
+pub async fn run_product(scenario: Scenario, setting: Setting, seed: u64, restarts: u32) -> Report {
+    let began: Timestamp = "2027-01-01T00:00:00Z".parse().expect("a moment is written here");
+    let clock = Arc::new(SimClock::at(began));
+    let shared = Arc::new(Shared {
+        clock: Arc::clone(&clock),
+        began,
+        world: Mutex::new(QueueWorld::new(scenario, setting, seed)),
+        per_task: scenario.per_task,
+    });
+    let mut registry = TriggerRegistry::new();
+    registry.add(ModelType(Arc::clone(&shared))).expect("the registry is empty");
+    let world = World {
+        clock: Arc::clone(&clock),
+        store: Arc::new(MemoryStore::default()),
+        launcher: Arc::new(ModelLauncher(Arc::clone(&shared))),
+        registry: Arc::new(registry),
+        options: EngineOptions::default(),
+    };
+    let mode = if scenario.mode == Mode::Drain { "drain" } else { "oneShot" };
+    let job = json!({
+        "taskDefinition": "work", "schedule": format!("rate({POLL} seconds)"), "maxCount": MOST_TASKS,
+        "trigger": {"type": "model"}, "mode": mode, "settle": format!("{}s", setting.settle),
+    });
+    world.create("work", &job).await.expect("the store is empty");
+    let mut life = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
+    for number in 1..=restarts {
+        clock.sleep_until(shared.moment(number * HOUR / (restarts + 1))).await;
+        life.crash().await;
+        life = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
+    }
+    while !shared.at_once(|world| world.is_over()) && clock.now() < shared.moment(3 * HOUR) {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    life.engine.stop(Duration::from_secs(60)).await;
+    shared.at_once(|world| world.report())
+}

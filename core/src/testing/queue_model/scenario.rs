@@ -1,0 +1,80 @@
+//! What arrives, and what tasks do with it.
+
+use std::num::NonZeroU32;
+
+use crate::policy::Mode;
+use crate::testing::SimRng;
+
+/// How messages arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrivals {
+    /// 60 at once, every 20 minutes.
+    Burst,
+    /// One with a probability of 5 % a second.
+    Trickle,
+    /// More and more, up to 0.8 a second at the end of the hour.
+    Ramp,
+}
+
+/// One of the situations in which rules are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// A short name for tables.
+    pub name: &'static str,
+    /// Whether a task takes some messages and exits, or works until the queue is empty.
+    pub mode: Mode,
+    /// Messages per task.
+    pub per_task: NonZeroU32,
+    /// How long a message takes on average, in seconds; exponentially distributed.
+    pub service: f64,
+    /// How messages arrive.
+    pub arrivals: Arrivals,
+}
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+const TEN: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
+
+const fn one_shot(name: &'static str, service: f64, arrivals: Arrivals) -> Scenario {
+    Scenario { name, mode: Mode::OneShot, per_task: ONE, service, arrivals }
+}
+
+const fn drain(name: &'static str, arrivals: Arrivals) -> Scenario {
+    Scenario { name, mode: Mode::Drain, per_task: TEN, service: 5.0, arrivals }
+}
+
+/// The eight situations.
+pub const SCENARIOS: [Scenario; 8] = [
+    one_shot("oneShot 20 s, burst", 20.0, Arrivals::Burst),
+    one_shot("oneShot 20 s, trickle", 20.0, Arrivals::Trickle),
+    one_shot("oneShot 20 s, ramp", 20.0, Arrivals::Ramp),
+    one_shot("oneShot 180 s, burst", 180.0, Arrivals::Burst),
+    one_shot("oneShot 180 s, trickle", 180.0, Arrivals::Trickle),
+    drain("drain 5 s, burst", Arrivals::Burst),
+    drain("drain 5 s, trickle", Arrivals::Trickle),
+    drain("drain 5 s, ramp", Arrivals::Ramp),
+];
+
+/// How bad the world is, and what the job believes of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// How old counts are at most, in seconds.
+    pub max_lag: u32,
+    /// The job's `settle`, in seconds.
+    pub settle: u32,
+    /// The share of tasks that crash with a message in hand.
+    pub crashes: f64,
+}
+
+impl Arrivals {
+    /// Returns how many messages arrive in this second.
+    pub(super) fn at(self, second: u32, rng: &mut SimRng) -> u32 {
+        if second >= super::HOUR {
+            return 0;
+        }
+        match self {
+            Self::Burst => 60 * u32::from(second % 1_200 == 60),
+            Self::Trickle => u32::from(rng.chance(0.05)),
+            Self::Ramp => u32::from(rng.chance(0.8 * f64::from(second) / f64::from(super::HOUR))),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What the queue rule promises, in a small exact model of a queue: no report lags but the counts, by `settle` at most.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ecs_scheduler_core::queue::{CLAIMS_AFTER, Sample};
+use ecs_scheduler_core::testing::queue_model::{
+    Arrivals, HOUR, QueueWorld, Scenario, Setting, VISIBILITY_TIMEOUT,
+};
+use ecs_scheduler_core::{
+    DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueMemory, QueueReading, Scaling, Timestamp, decide,
+};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+/// One job over one queue.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    scenario: Scenario,
+    setting: Setting,
+    period: u32,
+    cap: u32,
+    seed: u64,
+}
+
+fn cases(modes: impl Strategy<Value = Mode>) -> impl Strategy<Value = Case> {
+    let arrivals = prop_oneof![Just(Arrivals::Burst), Just(Arrivals::Trickle), Just(Arrivals::Ramp)];
+    let crashes = prop_oneof![Just(0.0), Just(0.05), Just(0.2), Just(0.4)];
+    let times = (1.0..60.0_f64, 0..90_u32, 0..60_u32, 1..60_u32);
+    (modes, arrivals, crashes, times, 8..60_u32, any::<u64>()).prop_map(
+        |(mode, arrivals, crashes, (service, max_lag, spare, period), cap, seed)| Case {
+            scenario: Scenario { name: "drawn", mode, per_task: NonZeroU32::MIN, service, arrivals },
+            setting: Setting { max_lag, settle: max_lag + spare, crashes },
+            period,
+            cap,
+            seed,
+        },
+    )
+}
+
+fn moment(second: u32) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + i64::from(second)).unwrap()
+}
+
+fn own_tasks(world: &QueueWorld, now: u32, settle: u32) -> OwnTasks {
+    let mut own = OwnTasks::default();
+    let shown = i64::from(now) - i64::from(settle);
+    for (_, task) in world.tasks_at(now) {
+        let Some((at, clean)) = task.ended else {
+            own.busy += 1;
+            let claims = i64::from(task.starts) + CLAIMS_AFTER.as_secs();
+            own.unclaimed += u32::from(claims > i64::from(now));
+            continue;
+        };
+        own.last_end = own.last_end.max(Some(moment(at)));
+        let before = i64::from(at) <= shown;
+        if clean {
+            own.emptied = own.emptied.max(Some(moment(at)));
+            own.completed += 1;
+            own.completed_before += u64::from(before);
+        } else if now < at + VISIBILITY_TIMEOUT {
+            *(if before { &mut own.failed_before } else { &mut own.failed_lately }) += 1;
+        }
+    }
+    let since =
+        |emptied: Timestamp| world.tasks_at(now).filter(|(_, task)| moment(task.launched) > emptied).count();
+    own.launched_since = own.emptied.map_or(0, |emptied| u32::try_from(since(emptied)).unwrap());
+    own
+}
+
+impl Case {
+    /// Asks the rule and launches.
+    fn poll(&self, world: &mut QueueWorld, memory: &mut QueueMemory, now: u32) -> u32 {
+        let (visible, in_flight) = world.counts();
+        let reading = QueueReading {
+            visible: visible.into(),
+            in_flight: in_flight.into(),
+            visibility_timeout: Duration::from_secs(VISIBILITY_TIMEOUT.into()),
+            per_task: self.scenario.per_task,
+        };
+        let own = own_tasks(world, now, self.setting.settle);
+        let facts = memory.note(&Sample {
+            asked: moment(now),
+            reading: &reading,
+            tasks: &own,
+            settle: SignedDuration::from_secs(self.setting.settle.into()),
+        });
+        let decision = decide(&DecisionInput {
+            demand: Demand::of(visible),
+            because: "visible",
+            scaling: Scaling { cap: NonZeroU32::new(self.cap), ..Scaling::default() },
+            mode: self.scenario.mode,
+            queue: Some(&facts),
+            overlap: Overlap::TopUp,
+            busy: own.busy,
+            cooldown: None,
+            budget: None,
+        });
+        for _ in 0..decision.launch {
+            world.launch();
+        }
+        decision.launch
+    }
+}
+
+/// What a run showed.
+struct Seen {
+    most_over: i64,
+    most_busy: u32,
+    longest_neglect: u32,
+    unserved: u32,
+}
+
+/// Lets a case pass, second by second.
+fn pass(case: &Case) -> Seen {
+    let mut world = QueueWorld::new(case.scenario, case.setting, case.seed);
+    let mut memory = QueueMemory::default();
+    let mut seen = Seen { most_over: i64::MIN, most_busy: 0, longest_neglect: 0, unserved: 0 };
+    let mut neglected_since = None;
+    for now in 1..12 * HOUR {
+        world.advance(now);
+        let launched = if now % case.period == 0 { case.poll(&mut world, &mut memory, now) } else { 0 };
+        let (visible, _) = world.truth();
+        if visible == 0 || world.busy() > 0 || launched > 0 {
+            neglected_since = None;
+        } else {
+            let since = *neglected_since.get_or_insert(now);
+            seen.longest_neglect = seen.longest_neglect.max(now - since);
+        }
+        if launched > 0 {
+            let report = world.report();
+            let allowed = i64::from(report.messages) + i64::from(report.failed);
+            seen.most_over = seen.most_over.max(i64::from(report.launched) - allowed);
+        }
+        if now > HOUR && world.is_over() {
+            break;
+        }
+    }
+    let report = world.report();
+    (seen.most_busy, seen.unserved) = (report.most_busy, report.unserved);
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_shot_never_launches_more_tasks_than_messages_arrived_and_tasks_failed(case in cases(Just(Mode::OneShot))) {
+        prop_assert!(pass(&case).most_over <= 0);
+    }
+
+    #[test]
+    fn both_modes_keep_the_cap_and_neglect_no_message_and_serve_all(
+        case in cases(prop_oneof![Just(Mode::OneShot), Just(Mode::Drain)]),
+    ) {
+        let seen = pass(&case);
+        prop_assert!(seen.most_busy <= case.cap.min(50));
+        let allowed = case.setting.settle + case.period;
+        prop_assert!(seen.longest_neglect <= allowed, "{} s of {allowed}", seen.longest_neglect);
+        prop_assert_eq!(seen.unserved, 0);
+    }
+}
