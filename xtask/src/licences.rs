@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
+use serde::Deserialize;
+
 use crate::workspace::{Package, Workspace};
 
-/// What may be used. Each alternative of an `OR` will do; every part of an `AND` is needed.
-const ALLOWED: &[&str] = &[
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-];
+/// The list of licences, shared with cargo-deny.
+const LIST: &str = "deny.toml";
+
+#[derive(Deserialize)]
+struct List {
+    licenses: Licences,
+}
+
+#[derive(Deserialize)]
+struct Licences {
+    allow: Vec<String>,
+}
 
 /// Packages that name no licence in their manifest, the file that has it, and what only that licence (BSD-3-Clause)
 /// says.
@@ -30,13 +29,17 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Says which packages may not be used, and prints the versions that are there twice.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(workspace.root.join(LIST))
+        .with_context(|| format!("could not read {LIST}"))?;
+    let list: List = toml::from_str(&text).with_context(|| format!("could not read {LIST}"))?;
+    let allowed = list.licenses.allow;
     let mut complaints = Vec::new();
     for package in workspace.packages.iter() {
         let Package { name, version, .. } = package;
         if package.source.as_deref().is_some_and(|source| source != REGISTRY) {
             complaints.push(format!("{name} {version} does not come from crates.io"));
         }
-        if !is_allowed(package) {
+        if !is_allowed(package, &allowed) {
             let licence = package.licence.as_deref().unwrap_or("none");
             complaints.push(format!("{name} {version} has a licence that is not on the list: {licence}"));
         }
@@ -45,9 +48,9 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     Ok(complaints)
 }
 
-fn is_allowed(package: &Package) -> bool {
+fn is_allowed(package: &Package, allowed: &[String]) -> bool {
     if let Some(expression) = &package.licence {
-        return allows(expression);
+        return allows(expression, allowed);
     }
     BY_FILE.iter().any(|(name, file, words)| {
         package.name == *name
@@ -57,41 +60,45 @@ fn is_allowed(package: &Package) -> bool {
 }
 
 /// Evaluates an SPDX expression: `OR` binds weaker than `AND`, parentheses group, `/` is the old way to write `OR`.
-fn allows(expression: &str) -> bool {
+fn allows(expression: &str, allowed: &[String]) -> bool {
     let expression = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
-    let mut words = expression.split_whitespace().peekable();
-    any(&mut words)
+    Expression { words: expression.split_whitespace().peekable(), allowed }.any()
 }
 
-type Words<'w> = std::iter::Peekable<std::str::SplitWhitespace<'w>>;
-
-fn any(words: &mut Words<'_>) -> bool {
-    let mut fine = all(words);
-    while words.next_if_eq(&"OR").is_some() {
-        fine |= all(words);
-    }
-    fine
+struct Expression<'e> {
+    words: std::iter::Peekable<std::str::SplitWhitespace<'e>>,
+    allowed: &'e [String],
 }
 
-fn all(words: &mut Words<'_>) -> bool {
-    let mut fine = one(words);
-    while words.next_if_eq(&"AND").is_some() {
-        fine &= one(words);
+impl Expression<'_> {
+    fn any(&mut self) -> bool {
+        let mut fine = self.all();
+        while self.words.next_if_eq(&"OR").is_some() {
+            fine |= self.all();
+        }
+        fine
     }
-    fine
-}
 
-fn one(words: &mut Words<'_>) -> bool {
-    if words.next_if_eq(&"(").is_some() {
-        let fine = any(words);
-        return words.next_if_eq(&")").is_some() && fine;
+    fn all(&mut self) -> bool {
+        let mut fine = self.one();
+        while self.words.next_if_eq(&"AND").is_some() {
+            fine &= self.one();
+        }
+        fine
     }
-    let Some(mut licence) = words.next().map(str::to_owned) else { return false };
-    if words.next_if_eq(&"WITH").is_some() {
-        licence.push_str(" WITH ");
-        licence.push_str(words.next().unwrap_or_default());
+
+    fn one(&mut self) -> bool {
+        if self.words.next_if_eq(&"(").is_some() {
+            let fine = self.any();
+            return self.words.next_if_eq(&")").is_some() && fine;
+        }
+        let Some(mut licence) = self.words.next().map(str::to_owned) else { return false };
+        if self.words.next_if_eq(&"WITH").is_some() {
+            licence.push_str(" WITH ");
+            licence.push_str(self.words.next().unwrap_or_default());
+        }
+        self.allowed.contains(&licence)
     }
-    ALLOWED.contains(&licence.as_str())
 }
 
 fn print_duplicates(workspace: &Workspace) {
@@ -112,6 +119,7 @@ mod tests {
 
     #[test]
     fn expressions_are_evaluated() {
+        let allowed = ["MIT", "Unicode-3.0", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned);
         for (expression, expected) in [
             ("MIT", true),
             ("GPL-3.0", false),
@@ -124,7 +132,7 @@ mod tests {
             ("GPL-2.0 WITH Classpath-exception", false),
             ("", false),
         ] {
-            assert_eq!(allows(expression), expected, "{expression}");
+            assert_eq!(allows(expression, &allowed), expected, "{expression}");
         }
     }
 }
