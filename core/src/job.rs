@@ -7,7 +7,7 @@ mod id;
 pub use agenda::{AgendaError, AgendaView};
 pub use document::{
     FieldError, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, messages, parse_duration,
-    prepare_create, prepare_patch, prepare_update,
+    prepare_create, prepare_patch, prepare_update, strip_read_only,
 };
 pub use id::{InvalidJobId, JobId, JobUid, Revision};
 

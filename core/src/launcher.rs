@@ -118,6 +118,31 @@ pub enum Search {
     Unclear(String),
 }
 
+/// One thing that was tried for `ecs-scheduler doctor`, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Examination {
+    /// What was tried, and on what: `permission ecs:StopTask on cluster "main"`.
+    pub what: String,
+    /// What is wrong and what to do about it; absent when nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Examination {
+    /// Says that nothing is wrong.
+    #[must_use]
+    pub fn fine(what: impl Into<String>) -> Self {
+        Self { what: what.into(), problem: None }
+    }
+
+    /// Says what is wrong and what to do about it.
+    #[must_use]
+    pub fn problem(what: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { what: what.into(), problem: Some(problem.into()) }
+    }
+}
+
 /// Something that would keep a job's tasks from starting, found before they are started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -267,6 +292,12 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {
         let _ = task;
         Ok(Vec::new())
+    }
+
+    /// Tries what starting, following and stopping these tasks needs, by calls that change nothing.
+    async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
+        let _ = tasks;
+        Vec::new()
     }
 
     /// Waits until a quota allows this call, which then follows at once. Who is due first goes first.

@@ -49,8 +49,8 @@ pub use job::{
     FieldError, Job, JobContext, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension,
 };
 pub use launcher::{
-    Finding, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, Search,
-    StartedTask,
+    Examination, Finding, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
+    Refusal, Search, StartedTask,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;

@@ -34,7 +34,7 @@ pub(super) use datetime::Moment;
 pub use duration::{format_duration, parse_duration};
 pub use error::{FieldError, messages};
 pub use task::MAX_OVERRIDES;
-pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update};
+pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update, strip_read_only};
 
 use super::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;

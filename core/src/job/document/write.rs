@@ -34,7 +34,7 @@ pub struct Prepared {
 /// Fails with every field that is wrong, also when the schedule has no tick left after `now`.
 pub fn prepare_create(body: Value, cx: &JobContext<'_>, now: Timestamp) -> Result<Prepared, Vec<FieldError>> {
     let Value::Object(mut fields) = body else { return Err(vec![whole("Invalid input type.")]) };
-    strip(&mut fields);
+    strip_read_only(&mut fields);
     let given = fields.remove("id");
     let mut errors = Vec::new();
     let id = match (&given, fields.get("taskDefinition")) {
@@ -111,7 +111,7 @@ pub fn prepare_patch(
 fn changes(id: &JobId, body: Value) -> Result<Map<String, Value>, Vec<FieldError>> {
     let Value::Object(mut changes) = body else { return Err(vec![whole("Invalid input type.")]) };
     check_size(&changes)?;
-    strip(&mut changes);
+    strip_read_only(&mut changes);
     match changes.remove("id") {
         Some(Value::Null) => Err(vec![Place::field("id").error(NULL)]),
         Some(other) if other != id.as_str() => {
@@ -121,7 +121,8 @@ fn changes(id: &JobId, body: Value) -> Result<Map<String, Value>, Vec<FieldError
     }
 }
 
-fn strip(fields: &mut Map<String, Value>) {
+/// Removes what a job's view has and its document has not: when it last ran, its links.
+pub fn strip_read_only(fields: &mut Map<String, Value>) {
     for name in READ_ONLY {
         fields.remove(name);
     }
