@@ -38,17 +38,20 @@ mod metrics;
 mod openapi;
 mod page;
 mod plan;
+mod preflight;
 mod preview;
 mod problem;
 mod request;
 mod respond;
 mod state;
+mod stats;
 mod suspend;
 mod view;
 mod wire;
 
 pub use catalog::Installed;
 pub use state::{ApiState, Limits};
+pub use stats::{AwsStats, CallStats, JobStats, OperationStats};
 
 use state::{App, Shared};
 
@@ -96,6 +99,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(catalog::triggers))
         .routes(routes!(catalog::launchers))
         .routes(routes!(catalog::stores))
+        .routes(routes!(stats::aws))
         .routes(routes!(events::stream_events))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

@@ -1,9 +1,13 @@
 //! The command line: one file per group of commands, each returning what it prints.
 
+pub mod at_hand;
 pub mod client;
+pub mod doctor;
 pub mod error;
 pub mod evaluate;
 pub mod flags;
+pub mod health;
+pub mod iam_policy;
 pub mod jobs;
 pub mod reference;
 pub mod schedule;
@@ -17,9 +21,11 @@ use clap_complete::Shell;
 use ecs_scheduler_core::DEFAULT_MAX_TASKS;
 
 use self::client::Client;
+use self::doctor::DoctorArgs;
 use self::error::CommandError;
 use self::evaluate::EvaluateArgs;
 use self::flags::SettingFlags;
+use self::iam_policy::PolicyArgs;
 use self::jobs::{ClientArgs, JobsCommand};
 use self::schedule::NextArgs;
 use crate::config::setting::SERVER;
@@ -64,6 +70,12 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Try everything that the jobs at hand need, by calls that change nothing, and say what to do about problems
+    Doctor(DoctorArgs),
+    /// Ask whether a server of this configuration answers, as a container's health check does
+    Health,
+    /// Print the least IAM policy that the jobs at hand need
+    IamPolicy(PolicyArgs),
     /// Print the OpenAPI document of the API
     Openapi,
     /// Print a completion script for a shell
@@ -139,6 +151,18 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         }
         Command::Evaluate(args) => block_on(evaluate::run(&args, &builder))?,
         Command::Config { command: ConfigCommand::Check(args) } => return check(&args),
+        Command::Doctor(args) => {
+            let (config, _) = configuration(&args.settings.0)?;
+            return block_on(doctor::run(&args, &builder, &config));
+        }
+        Command::Health => {
+            let values = Values::gather(&Flags::new(), &values::environment()).map_err(Refused)?;
+            block_on(health::run(&values))?
+        }
+        Command::IamPolicy(args) => {
+            let (config, _) = configuration(&args.settings.0)?;
+            block_on(iam_policy::run(&args, &builder, &config))?
+        }
         Command::Openapi => format!("{:#}\n", api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

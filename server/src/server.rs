@@ -12,10 +12,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApiState, Limits};
+use crate::api::{ApiState, CallStats, Limits};
 use crate::cli::error::CommandError;
 use crate::config::Config;
 use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
+use crate::wiring::Foundation;
 use crate::{api, cli, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
@@ -39,7 +40,9 @@ impl Server {
     /// Begins with nothing installed.
     #[must_use]
     pub fn builder() -> ServerBuilder {
-        ServerBuilder { registry: TriggerRegistry::new(), mistake: None, clock: Arc::new(SystemClock) }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let foundation = Foundation::new(&clock);
+        ServerBuilder { registry: TriggerRegistry::new(), mistake: None, clock, foundation }
     }
 }
 
@@ -49,6 +52,7 @@ pub struct ServerBuilder {
     registry: TriggerRegistry,
     mistake: Option<ConfigError>,
     clock: Arc<dyn Clock>,
+    foundation: Foundation,
 }
 
 impl ServerBuilder {
@@ -58,7 +62,7 @@ impl ServerBuilder {
     ///
     /// Fails when a trigger of the same type is installed already.
     pub fn standard(mut self) -> Result<Self, ConfigError> {
-        wiring::triggers(&mut self.registry)?;
+        wiring::triggers(&mut self.registry, &self.foundation)?;
         Ok(self)
     }
 
@@ -75,6 +79,18 @@ impl ServerBuilder {
     #[must_use]
     pub fn run(self) -> ExitCode {
         cli::run(self)
+    }
+
+    /// Opens the launcher that is configured.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong and the remedy.
+    pub(crate) async fn launcher(&self, config: &Config) -> Result<Arc<dyn Launcher>, CommandError> {
+        self.foundation.configure(&config.aws);
+        wiring::launcher(config, Arc::clone(&self.clock), &self.foundation)
+            .await
+            .map_err(|error| CommandError::caused("could not open the launcher", error))
     }
 
     /// Returns the clock.
@@ -146,7 +162,8 @@ struct Running {
 impl Running {
     async fn start(builder: ServerBuilder, config: Config) -> Result<Self, CommandError> {
         let registry = builder.registry()?;
-        let clock = builder.clock;
+        let launcher = builder.launcher(&config).await?;
+        let ServerBuilder { clock, foundation, .. } = builder;
         let failed = |what: String| move |error| CommandError::caused(what, error);
         let listener = TcpListener::bind(config.listen)
             .await
@@ -155,10 +172,7 @@ impl Running {
         let store = wiring::store(&config.store, Arc::clone(&clock))
             .await
             .map_err(|error| CommandError::caused("could not open the store", error))?;
-        let launcher = wiring::launcher(&config, Arc::clone(&clock))
-            .await
-            .map_err(|error| CommandError::caused("could not open the launcher", error))?;
-        let parts = Parts { registry, store: Arc::clone(&store), launcher, clock };
+        let parts = Parts { registry, store: Arc::clone(&store), launcher, clock, aws: foundation.calls() };
         let (engine, state) = assemble(parts, &config).await?;
         let closing = state.closing.clone();
         let serving = axum::serve(listener, api::router(state))
@@ -199,6 +213,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What counts the calls to AWS.
+    pub(crate) aws: Option<Arc<dyn CallStats>>,
 }
 
 /// Starts an engine and puts what the API needs around it.
@@ -210,7 +226,7 @@ pub(crate) async fn assemble(
     parts: Parts,
     config: &Config,
 ) -> Result<(EngineHandle, ApiState), CommandError> {
-    let Parts { registry, store, launcher, clock } = parts;
+    let Parts { registry, store, launcher, clock, aws } = parts;
     let options =
         EngineOptions { name: config.name.clone(), max_tasks: config.max_tasks, ..EngineOptions::default() };
     let engine = Engine {
@@ -230,6 +246,7 @@ pub(crate) async fn assemble(
         max_tasks: config.max_tasks,
         launchers: wiring::launchers(&config.launcher),
         stores: wiring::stores(&config.store),
+        aws,
         limits: Limits::default(),
         closing: CancellationToken::new(),
     };

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "aws")]
+use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Meter};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::memory::MemoryStore;
@@ -14,15 +16,65 @@ use ecs_scheduler_trigger_compose::{All, Any, Sum, Window};
 use ecs_scheduler_trigger_cron::Cron;
 use serde_json::json;
 
-use crate::api::Installed;
-use crate::config::{Config, LauncherConfig, StoreConfig};
+#[cfg(feature = "aws")]
+use crate::api::{AwsStats, JobStats, OperationStats};
+use crate::api::{CallStats, Installed};
+use crate::config::{AwsConfig, Config, LauncherConfig, StoreConfig};
+
+/// What several of the built-in plugins stand on: one access to AWS, so that one meter counts all calls.
+#[derive(Debug, Clone)]
+pub struct Foundation {
+    #[cfg(feature = "aws")]
+    aws: Aws,
+}
+
+#[cfg(feature = "aws")]
+impl Foundation {
+    /// Prepares the access. Nothing is asked of AWS before a plugin needs it.
+    #[must_use]
+    pub fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self { aws: Aws::new(AwsSettings::new(Arc::clone(clock))) }
+    }
+
+    /// Takes over what is configured.
+    pub fn configure(&self, config: &AwsConfig) {
+        if let Some(role) = &config.assume_role {
+            self.aws.assume(AssumeRole { role: role.clone(), external_id: config.external_id.clone() });
+        }
+    }
+
+    /// Returns what counts the calls.
+    #[must_use]
+    pub fn calls(&self) -> Option<Arc<dyn CallStats>> {
+        Some(Arc::new(Calls(Arc::clone(self.aws.meter()))))
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+impl Foundation {
+    /// Prepares nothing: this build does not contain AWS.
+    #[must_use]
+    pub fn new(_: &Arc<dyn Clock>) -> Self {
+        Self {}
+    }
+
+    /// Takes over nothing.
+    pub fn configure(&self, _: &AwsConfig) {}
+
+    /// Returns nothing: no calls are made.
+    #[must_use]
+    pub fn calls(&self) -> Option<Arc<dyn CallStats>> {
+        None
+    }
+}
 
 /// Adds the built-in triggers.
 ///
 /// # Errors
 ///
 /// Fails when a kind is installed already.
-pub fn triggers(registry: &mut TriggerRegistry) -> Result<(), ConfigError> {
+pub fn triggers(registry: &mut TriggerRegistry, foundation: &Foundation) -> Result<(), ConfigError> {
+    let _ = foundation;
     registry.add(Cron)?;
     registry.add(Window)?;
     registry.add(All)?;
@@ -50,8 +102,16 @@ pub async fn store(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Arc<dy
 /// # Errors
 ///
 /// Fails with what is wrong and the remedy.
-pub async fn launcher(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Launcher>, LaunchError> {
+pub async fn launcher(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    foundation: &Foundation,
+) -> Result<Arc<dyn Launcher>, LaunchError> {
     match &config.launcher {
+        LauncherConfig::Ecs { .. } => {
+            let _ = foundation;
+            Err(LaunchError::new(FaultKind::Config, "this build has no ECS launcher"))
+        }
         LauncherConfig::Local { definitions } => {
             std::fs::create_dir_all(definitions).map_err(|error| {
                 let message = format!("could not make the folder \"{}\"", definitions.display());
@@ -67,14 +127,13 @@ pub async fn launcher(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn 
 /// Lists the launchers of this build; the one in use is marked.
 #[must_use]
 pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {
-    let nothing = json!({ "type": "object", "additionalProperties": false });
-    let LauncherConfig::Local { .. } = in_use;
-    vec![Installed {
+    let local = Installed {
         kind: "local".to_owned(),
         summary: "Runs the commands of task definitions as processes of this machine".to_owned(),
-        active: true,
-        schema: nothing,
-    }]
+        active: matches!(in_use, LauncherConfig::Local { .. }),
+        schema: json!({ "type": "object", "additionalProperties": false }),
+    };
+    vec![local]
 }
 
 /// Lists the stores of this build; the one in use is marked.
@@ -97,4 +156,31 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             schema: options(file),
         },
     ]
+}
+
+/// Shows what the meter counted.
+#[cfg(feature = "aws")]
+#[derive(Debug)]
+struct Calls(Arc<Meter>);
+
+#[cfg(feature = "aws")]
+impl CallStats for Calls {
+    fn report(&self) -> AwsStats {
+        let report = self.0.report();
+        let operations = report.operations.into_iter().map(|line| OperationStats {
+            service: line.service,
+            operation: line.operation,
+            calls: line.calls,
+            throttles: line.throttles,
+            failures: line.failures,
+            dollars_per_month: line.dollars_per_month,
+        });
+        let jobs = report.jobs.into_iter().map(|line| JobStats {
+            job: line.job.to_string(),
+            operation: line.operation,
+            reads: line.reads,
+            dollars_per_month: line.dollars_per_month,
+        });
+        AwsStats { since: report.since, operations: operations.collect(), jobs: jobs.collect() }
+    }
 }

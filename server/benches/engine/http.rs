@@ -38,6 +38,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
         max_tasks: DEFAULT_MAX_TASKS,
         launchers: Vec::new(),
         stores: Vec::new(),
+        aws: None,
         limits: Limits::default(),
         closing: CancellationToken::new(),
     });

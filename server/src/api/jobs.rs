@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::etag::Tag;
 use super::idempotency::{self, Claim, Guard};
 use super::page::Page;
+use super::preflight::Validate;
 use super::problem::Problem;
 use super::request::{self, Query};
 use super::state::App;
@@ -57,30 +58,36 @@ pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Respons
 /// Creates a job.
 #[utoipa::path(
     post, path = "/jobs", tag = "jobs", operation_id = "createJob",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body have the same answer for 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(
+        ("validate" = Option<String>, Query, description = "`aws` also looks at what the job names before it is created: its task definition, the sources of its trigger", pattern = "^aws$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body have the same answer for 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
     request_body(content = JobDocument, content_type = "application/json"),
     responses((status = 201, description = "It was created", body = Reference)),
 )]
 pub(super) async fn create(
     State(app): State<App>,
+    query: Query,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let validate = Validate::of(query)?;
     let document = Value::Object(request::object(&headers, body).await?);
     match idempotency::claim(&app, &headers, "create", &document).await? {
-        Claim::None => store(&app, document, JobUid::random()).await,
+        Claim::None => store(&app, document, JobUid::random(), validate).await,
         Claim::Answered(response) => Ok(response),
         Claim::Mine(guard) => {
-            let answer = store(&app, document, guard.uid()).await;
+            let answer = store(&app, document, guard.uid(), validate).await;
             Guard::settle(guard, &app, answer).await
         }
     }
 }
 
-async fn store(app: &App, document: Value, uid: JobUid) -> Result<Response, Problem> {
+async fn store(app: &App, document: Value, uid: JobUid, validate: Validate) -> Result<Response, Problem> {
     let now = app.parts.clock.now();
     let prepared = prepare_create(document, &app.context(Dialect::Written), now)
         .map_err(|errors| job::refusal(&errors))?;
+    validate.look(app, &prepared.job).await?;
     let new = NewJob { id: prepared.job.id.clone(), uid, document: job::raw(&prepared.document), at: now };
     let stored = match app.parts.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.

@@ -9,7 +9,7 @@ use axum::http::HeaderValue;
 use ecs_scheduler_core::engine::EngineHandle;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
-use ecs_scheduler_core::{Clock, JobUid, Revision, Store, StoredJob, TriggerRegistry};
+use ecs_scheduler_core::{Clock, JobUid, Revision, Store, StoredJob, Timestamp, TriggerRegistry};
 use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -21,6 +21,7 @@ use super::metrics::Requests;
 use super::plan::Plan;
 use super::problem::Problem;
 use super::request::Name;
+use super::stats::CallStats;
 use super::{openapi, respond};
 
 /// How many jobs' plans are kept for reading; more jobs than this are parsed when they are read.
@@ -45,6 +46,8 @@ pub struct ApiState {
     pub launchers: Vec<Installed>,
     /// The installed stores.
     pub stores: Vec<Installed>,
+    /// What was asked of AWS, where that is counted.
+    pub aws: Option<Arc<dyn CallStats>>,
     /// What one server takes on.
     pub limits: Limits,
     /// Ends the live streams, so that a server can shut down.
@@ -72,6 +75,8 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) parts: ApiState,
+    /// When it was made.
+    pub(super) started: Timestamp,
     /// The bytes of the OpenAPI document.
     pub(super) openapi: Vec<u8>,
     /// `Allow` of every documented resource, by its path.
@@ -96,6 +101,7 @@ impl Shared {
             answered: Requests::default(),
             schedules: ScheduleCache::new(SCHEDULES),
             plans: Mutex::new(LruCache::new(PLANS)),
+            started: parts.clock.now(),
             parts,
         })
     }

@@ -22,7 +22,7 @@ use tower::ServiceExt as _;
 use super::client::refusal;
 use super::error::CommandError;
 use super::jobs::{document, show};
-use crate::config::{Config, LauncherConfig, LogConfig, LogLevel, StoreConfig};
+use crate::config::{AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, StoreConfig};
 use crate::server::{Parts, ServerBuilder, assemble};
 use crate::{api, wiring};
 
@@ -77,6 +77,7 @@ async fn answer(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<Value, C
         store: wiring::store(&config.store, Arc::clone(builder.clock())).await.map_err(failed)?,
         launcher: Arc::new(NoLauncher),
         clock: Arc::clone(builder.clock()),
+        aws: None,
     };
     let (engine, state) = assemble(parts, &config).await?;
     let request = Request::post("/evaluate")
@@ -108,6 +109,7 @@ fn nowhere(max_tasks: NonZeroU32) -> Config {
         log: LogConfig { level: LogLevel::Error, folder: None },
         store: StoreConfig::Memory,
         launcher: LauncherConfig::Local { definitions: PathBuf::new() },
+        aws: AwsConfig::default(),
     }
 }
 

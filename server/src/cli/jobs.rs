@@ -170,7 +170,7 @@ async fn call(command: &JobsCommand, client: &Client) -> Result<(Value, Show), C
 }
 
 /// Reads every page of the list.
-async fn list(client: &Client) -> Result<Value, CommandError> {
+pub(super) async fn list(client: &Client) -> Result<Value, CommandError> {
     let mut jobs = Vec::new();
     loop {
         let mut page = client.get(&format!("/jobs?skip={}&count=1000", jobs.len())).await?;

@@ -32,11 +32,12 @@ hides secrets, and says everything that is wrong at once.
 /// A heading, and which parts stand under it.
 type Section = (&'static str, fn(Part) -> bool);
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("Scheduler", |part| part == Part::Scheduler),
     ("Log", |part| part == Part::Log),
     ("Store", |part| part == Part::Store),
     ("Launcher", |part| part == Part::Launcher),
+    ("AWS", |part| part == Part::Aws),
     ("Client commands", |part| part == Part::Client),
     ("Not in this build", |part| matches!(part, Part::Absent(..))),
 ];
@@ -50,6 +51,9 @@ pub fn page() -> String {
         if title == "Store" {
             page.push_str(STORE);
         }
+        if title == "AWS" {
+            page.push_str(AWS);
+        }
         if title == "Not in this build" {
             page.push_str(ABSENT);
         }
@@ -61,6 +65,9 @@ pub fn page() -> String {
 }
 
 const STORE: &str = "\nSettings that choose two different stores are an error that names both.\n";
+const AWS: &str = "\
+\nCredentials, region and endpoints come from the AWS SDK's own chain: `AWS_REGION`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, the
+task's or the instance's role, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_ECS`. Nothing is asked of AWS before a job needs it.\n";
 const ABSENT: &str =
     "\nThese settings are known, and setting one is an error that says what this build lacks.\n";
 

@@ -13,6 +13,8 @@ pub enum Part {
     Store,
     /// The choice of a launcher, and the launchers in this build.
     Launcher,
+    /// Access to AWS, beside the SDK's own variables and files.
+    Aws,
     /// The commands that talk to a running server.
     Client,
     /// Something that this build does not contain: what it is, and what to do instead.
@@ -51,7 +53,7 @@ impl Setting {
     #[must_use]
     pub fn flag(&self) -> Option<String> {
         let offered = match self.part {
-            Part::Scheduler | Part::Log | Part::Store | Part::Launcher => !self.secret,
+            Part::Scheduler | Part::Log | Part::Store | Part::Launcher | Part::Aws => !self.secret,
             Part::Client | Part::Absent(..) => false,
         };
         let name = self.variable.filter(|_| offered)?.strip_prefix("ECSS_")?;
@@ -59,7 +61,9 @@ impl Setting {
     }
 }
 
-const ECS: Part = Part::Absent("ECS launcher", "set ECSS_LAUNCHER=local to run tasks as local processes");
+const NO_ECS: Part = Part::Absent("ECS launcher", "set ECSS_LAUNCHER=local to run tasks as local processes");
+const ECS: Part = if cfg!(feature = "aws") { Part::Launcher } else { NO_ECS };
+const AWS: Part = if cfg!(feature = "aws") { Part::Aws } else { Part::Absent("AWS", "unset it") };
 const S3: Part = Part::Absent("S3 store", USE_SQLITE);
 const DYNAMODB: Part = Part::Absent("DynamoDB store", USE_SQLITE);
 const ELASTICSEARCH: Part = Part::Absent("Elasticsearch store", USE_SQLITE);
@@ -184,8 +188,9 @@ pub const LAUNCHER: Setting = setting(
     "launcher",
     Part::Launcher,
     "KIND",
-    "none: it must be chosen",
-    "What starts tasks. `local` runs the commands of task definitions as processes of this machine",
+    "`ecs` where ECSS_ECS_CLUSTER is set; else it must be chosen",
+    "What starts tasks. `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as processes \
+     of this machine",
 );
 /// The local launcher's definitions.
 pub const LOCAL_TASK_DEFINITIONS: Setting = setting(
@@ -203,8 +208,50 @@ pub const ECS_CLUSTER: Setting = inherited(setting(
     ECS,
     "CLUSTER",
     "none",
-    "The ECS cluster that tasks are started on",
+    "The ECS cluster that tasks are started on, by name or ARN, unless a job's `launch.cluster` names another",
 ));
+/// Whether tasks are tagged.
+pub const ECS_TAGS: Setting = setting(
+    "ECSS_ECS_TAGS",
+    "ecs.tags",
+    ECS,
+    "on|off",
+    "on",
+    "Whether tasks get the tags `ecss:job` and `ecss:firing`, which needs the permission `ecs:TagResource`. Without \
+     them, tasks of a call whose answer was lost are told by when they were made",
+);
+/// Where task-state events arrive.
+pub const ECS_EVENTS_QUEUE: Setting = setting(
+    "ECSS_ECS_EVENTS_QUEUE",
+    "ecs.eventsQueue",
+    ECS,
+    "QUEUE",
+    "none: tasks are described every few seconds",
+    "The SQS queue, by name or URL, to which an EventBridge rule sends `ECS Task State Change` events. Only this \
+     scheduler may read it",
+);
+/// The role for other accounts.
+pub const AWS_ASSUME_ROLE: Setting = setting(
+    "ECSS_AWS_ASSUME_ROLE",
+    "aws.assumeRole",
+    AWS,
+    "ARN",
+    "none: this account's credentials are used",
+    "The role to assume for what is in another account, with `{{account}}` where the account's number belongs (a doubled \
+     brace, because a single one names a variable): `arn:aws:iam::{{account}}:role/ecs-scheduler-read`",
+);
+/// The external id for that role.
+pub const AWS_EXTERNAL_ID: Setting = Setting {
+    secret: true,
+    ..setting(
+        "ECSS_AWS_EXTERNAL_ID",
+        "aws.externalId",
+        AWS,
+        "ID",
+        "none",
+        "The external id that the role of `ECSS_AWS_ASSUME_ROLE` asks for",
+    )
+};
 /// The server that client commands talk to.
 pub const SERVER: Setting = setting(
     "ECSS_SERVER",
@@ -229,8 +276,12 @@ pub const SETTINGS: &[Setting] = &[
     SQLITE_FILE,
     LAUNCHER,
     LOCAL_TASK_DEFINITIONS,
-    SERVER,
     ECS_CLUSTER,
+    ECS_TAGS,
+    ECS_EVENTS_QUEUE,
+    AWS_ASSUME_ROLE,
+    AWS_EXTERNAL_ID,
+    SERVER,
     inherited(setting("ECSS_S3_BUCKET", "s3.bucket", S3, "BUCKET", "none", "The bucket with the jobs")),
     inherited(setting("ECSS_S3_PREFIX", "s3.prefix", S3, "PREFIX", "none", "The folder in the bucket")),
     inherited(setting(

@@ -27,7 +27,9 @@ fn only_the_launcher_must_be_chosen() {
     assert_eq!(config.log.level, LogLevel::Info);
     assert_eq!(config.store, StoreConfig::Sqlite { file: "data/scheduler.db".into() });
     assert_eq!(config.launcher, LauncherConfig::Local { definitions: "data/task-definitions".into() });
-    assert!(problem(&[]).starts_with("nothing says what starts tasks; set ECSS_LAUNCHER=local"));
+    let nothing = problem(&[]);
+    assert!(nothing.starts_with("nothing says what starts tasks; set "), "{nothing}");
+    assert!(nothing.contains("ECSS_LAUNCHER=local"), "{nothing}");
 }
 
 #[test]
@@ -71,6 +73,7 @@ fn naming_sqlite_beside_its_file_is_one_choice() {
 #[test]
 fn what_this_build_lacks_is_said_with_a_remedy() {
     for (variable, part) in [
+        #[cfg(not(feature = "aws"))]
         ("ECSS_ECS_CLUSTER", "ECS launcher"),
         ("ECSS_S3_BUCKET", "S3 store"),
         ("ECSS_DYNAMODB_TABLE", "DynamoDB store"),
@@ -81,7 +84,33 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
         assert!(text.starts_with(&format!("{variable} is set, but this build has no {part}; ")), "{text}");
         assert!(text.contains("ECSS_LAUNCHER=local") || text.contains("ECSS_SQLITE_FILE"), "{text}");
     }
+    #[cfg(not(feature = "aws"))]
     assert!(problem(&[("ECSS_LAUNCHER", "ecs")]).contains("this build has no ECS launcher"));
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_cluster_implies_the_ecs_launcher() {
+    let config = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_ECS_TAGS", "off")]).unwrap();
+    let ecs = |tags| LauncherConfig::Ecs { cluster: "main".to_owned(), tags, events_queue: None };
+    assert_eq!(config.launcher, ecs(false));
+    let config = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_LAUNCHER", "ecs")]).unwrap();
+    assert_eq!(config.launcher, ecs(true));
+    let chosen = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_LAUNCHER", "local")]).unwrap();
+    assert!(matches!(chosen.launcher, LauncherConfig::Local { .. }));
+    assert!(problem(&[("ECSS_LAUNCHER", "ecs")]).contains("set ECSS_ECS_CLUSTER"));
+    assert_eq!(
+        problem(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_ECS_TAGS", "yes")]),
+        "ECSS_ECS_TAGS is \"yes\"; it must be on or off"
+    );
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn the_role_for_other_accounts_keeps_its_place_for_the_number() {
+    let role = "arn:aws:iam::{{account}}:role/read";
+    let config = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_AWS_ASSUME_ROLE", role)]).unwrap();
+    assert_eq!(config.aws.assume_role.as_deref(), Some("arn:aws:iam::{account}:role/read"));
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Server {
             max_tasks: options.max_tasks,
             launchers: vec![installed("instant")],
             stores: vec![installed("memory")],
+            aws: None,
             limits,
             closing: closing.clone(),
         });

@@ -1,0 +1,101 @@
+//! `?validate=aws`: a look at the real world before a job is written.
+
+use std::time::Duration;
+
+use ecs_scheduler_core::job::{FieldError, Job, messages};
+use ecs_scheduler_core::{EvalContext, FaultKind, Tick, fault};
+
+use super::problem::{Kind, Problem, WrongField};
+use super::request::Query;
+use super::state::App;
+
+/// How long the look may take, below the time that a request has.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How much of a job is checked before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Validate {
+    /// The document.
+    Document,
+    /// Also what it names: its task definition, the sources of its trigger.
+    World,
+}
+
+impl Validate {
+    /// Reads `validate`.
+    ///
+    /// # Errors
+    ///
+    /// 400 for another value than `aws`.
+    pub(super) fn of(mut query: Query) -> Result<Self, Problem> {
+        let how = match query.text("validate") {
+            None => Self::Document,
+            Some("aws") => Self::World,
+            Some(_) => {
+                query.refuse("validate", "Must be aws, or left out.");
+                Self::Document
+            }
+        };
+        query.finish().map(|_| how)
+    }
+
+    /// Looks, if that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// 400 with what would keep the job from running, 503 when that cannot be learnt now.
+    pub(super) async fn look(self, app: &App, job: &Job) -> Result<(), Problem> {
+        if self == Self::Document {
+            return Ok(());
+        }
+        let looks = async { tokio::join!(task(app, job), trigger(app, job)) };
+        let Ok((task, trigger)) = tokio::time::timeout(PATIENCE, looks).await else {
+            let text = format!("What the job names could not be looked at within {} s.", PATIENCE.as_secs());
+            return Err(Problem::new(Kind::Unavailable, text));
+        };
+        let (mut errors, found) = (task?, trigger?);
+        errors.extend(found);
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::invalid(messages(&errors), errors.iter().map(WrongField::from).collect()))
+    }
+}
+
+async fn task(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
+    match app.parts.engine.launcher().preflight(&job.task).await {
+        Ok(findings) => {
+            Ok(findings.into_iter().map(|finding| field(&finding.pointer, finding.message)).collect())
+        }
+        Err(error) => blame("/taskDefinition", error.kind(), &error),
+    }
+}
+
+async fn trigger(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
+    let Some(trigger) = &job.trigger else { return Ok(Vec::new()) };
+    let now = app.parts.clock.now();
+    let cx = EvalContext { job: &job.id, tick: Tick { nominal: now, observed: now }, scaling: job.scaling };
+    match trigger.evaluate(&cx).await {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => blame("/trigger", error.kind(), &error),
+    }
+}
+
+/// What will pass is no fault of the job.
+fn blame(
+    pointer: &str,
+    kind: FaultKind,
+    error: &(dyn std::error::Error + 'static),
+) -> Result<Vec<FieldError>, Problem> {
+    let text = fault::chain(error);
+    if kind.is_transient() {
+        Err(Problem::new(Kind::Unavailable, text))
+    } else {
+        Ok(vec![field(pointer, text)])
+    }
+}
+
+fn field(pointer: &str, message: String) -> FieldError {
+    let key = pointer.split('/').skip(1).map(str::to_owned).collect();
+    FieldError { pointer: pointer.to_owned(), key, message }
+}

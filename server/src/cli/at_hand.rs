@@ -1,0 +1,124 @@
+//! The jobs that a command looks at: documents in files, those of a running server, or those of the configured store.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use ecs_scheduler_core::job::{FieldError, Job, JobContext, prepare_create, strip_read_only};
+use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::{DEFAULT_MAX_TASKS, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault};
+use serde_json::Value;
+
+use super::client::Client;
+use super::error::CommandError;
+use super::jobs::{self, document};
+use crate::config::Config;
+use crate::server::ServerBuilder;
+use crate::wiring;
+
+/// How many jobs are read from the store at once.
+const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
+
+/// Which jobs to look at.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AtHandArgs {
+    /// Job documents; without any, the jobs of the configured store
+    files: Vec<PathBuf>,
+    /// Look at the jobs of the running server at this URL; a store that a server has open cannot be read beside it
+    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    server: Option<String>,
+}
+
+/// The jobs that were found, and what is wrong with those that are none.
+#[derive(Debug, Default)]
+pub(crate) struct AtHand {
+    pub(crate) jobs: Vec<Job>,
+    /// The job's name or the file's, and the problems.
+    pub(crate) invalid: Vec<(String, String)>,
+}
+
+impl AtHand {
+    /// Reads the jobs.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a file, the server or the store cannot be read.
+    pub(crate) async fn find(
+        args: &AtHandArgs,
+        builder: &ServerBuilder,
+        config: &Config,
+        launcher: &Arc<dyn Launcher>,
+    ) -> Result<Self, CommandError> {
+        let registry = builder.registry()?;
+        let mut found = Self::default();
+        if let Some(server) = &args.server {
+            let answer = jobs::list(&Client::new(server)?).await?;
+            for view in answer["jobs"].as_array().into_iter().flatten() {
+                found.add_view(view, &context(&registry, config.max_tasks, Dialect::Stored, launcher));
+            }
+        } else if args.files.is_empty() {
+            let failed = |error| {
+                let hint = "could not open the store; --server URL asks a server that has it open";
+                CommandError::caused(hint, error)
+            };
+            let store = wiring::store(&config.store, Arc::clone(builder.clock())).await.map_err(failed)?;
+            let read = found
+                .add_stored(&*store, &context(&registry, config.max_tasks, Dialect::Stored, launcher))
+                .await;
+            store.close().await.map_err(|error| CommandError::caused("could not close the store", error))?;
+            read?;
+        } else {
+            let cx = context(&registry, config.max_tasks.max(DEFAULT_MAX_TASKS), Dialect::Written, launcher);
+            for file in &args.files {
+                let now = builder.clock().now();
+                let prepared = prepare_create(document(file)?, &cx, now);
+                found.add(&file.display().to_string(), prepared.map(|prepared| prepared.job));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn add_stored(&mut self, store: &dyn Store, cx: &JobContext<'_>) -> Result<(), CommandError> {
+        let mut from = ListFrom::Skip(0);
+        loop {
+            let page = store.list(from, PAGE).await;
+            let page = page.map_err(|error| CommandError::caused("could not read the jobs", error))?;
+            let Some(last) = page.jobs.last() else { return Ok(()) };
+            from = ListFrom::After(last.id.clone());
+            for stored in &page.jobs {
+                self.add(stored.id.as_str(), stored.parse(cx));
+            }
+        }
+    }
+
+    fn add_view(&mut self, view: &Value, cx: &JobContext<'_>) {
+        let mut fields = view.as_object().cloned().unwrap_or_default();
+        let name = fields.remove("id").and_then(|id| id.as_str().map(str::to_owned)).unwrap_or_default();
+        strip_read_only(&mut fields);
+        match JobId::new(&name) {
+            Ok(id) => self.add(&name, Job::parse(&id, &fields, cx)),
+            Err(error) => self.invalid.push((name, fault::chain(&error))),
+        }
+    }
+
+    fn add(&mut self, name: &str, job: Result<Job, Vec<FieldError>>) {
+        match job {
+            Ok(job) => self.jobs.push(job),
+            Err(errors) => {
+                let texts: Vec<String> =
+                    errors.iter().map(|error| format!("{}: {}", error.pointer, error.message)).collect();
+                self.invalid.push((name.to_owned(), texts.join("; ")));
+            }
+        }
+    }
+}
+
+fn context<'a>(
+    registry: &'a TriggerRegistry,
+    max_tasks: NonZeroU32,
+    dialect: Dialect,
+    launcher: &'a Arc<dyn Launcher>,
+) -> JobContext<'a> {
+    JobContext { registry, max_tasks, dialect, launcher: Some(&**launcher) }
+}

@@ -1,0 +1,37 @@
+//! `ecs-scheduler health`: tells a supervisor, such as a container's health check, whether a server of this
+//! configuration answers.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::client::Client;
+use super::error::CommandError;
+use crate::config::resolve_listen;
+use crate::config::setting::SERVER;
+use crate::config::values::Values;
+
+#[cfg(test)]
+mod tests;
+
+/// Asks the server that `ECSS_SERVER` names, else the one that listens where `ECSS_LISTEN` says.
+///
+/// # Errors
+///
+/// Fails when the address is wrong, or when the server does not answer that it lives.
+pub async fn run(values: &Values) -> Result<String, CommandError> {
+    let server = match values.get(&SERVER) {
+        Some(server) => server.text.clone(),
+        None => format!("http://{}", reachable(resolve_listen(values).map_err(CommandError::failed)?)),
+    };
+    Client::new(&server)?.get("/healthz").await?;
+    Ok(format!("{server} is alive\n"))
+}
+
+/// An address that stands for all of this machine is asked on loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

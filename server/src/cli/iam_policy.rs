@@ -1,0 +1,102 @@
+//! `ecs-scheduler iam-policy`: the least that the scheduler must be permitted to do for the jobs at hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+use ecs_scheduler_core::{Permission, TaskSpec};
+use serde_json::{Value, json};
+
+use super::at_hand::{AtHand, AtHandArgs};
+use super::error::CommandError;
+use super::flags::SettingFlags;
+use crate::config::Config;
+use crate::server::ServerBuilder;
+
+#[cfg(test)]
+mod tests;
+
+/// Which jobs, and where they run.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyArgs {
+    #[command(flatten)]
+    jobs: AtHandArgs,
+    /// The account's number, in place of `*` in the ARNs
+    #[arg(long, value_name = "NUMBER", value_parser = account)]
+    account: Option<String>,
+    /// The region, in place of `*` in the ARNs
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let fine = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fine { Ok(text.to_owned()) } else { Err("an account's number has 12 digits".to_owned()) }
+}
+
+/// Prints the policy.
+///
+/// # Errors
+///
+/// Fails when the jobs or their task definitions cannot be read, and when a job is not valid.
+pub(crate) async fn run(
+    args: &PolicyArgs,
+    builder: &ServerBuilder,
+    config: &Config,
+) -> Result<String, CommandError> {
+    let launcher = builder.launcher(config).await?;
+    let found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
+    if let Some((name, problems)) = found.invalid.first() {
+        return Err(CommandError::failed(format!("{name} is not a valid job: {problems}")));
+    }
+    let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| job.task.clone()).collect();
+    let launching = launcher.permissions(&tasks).await;
+    let launching =
+        launching.map_err(|error| CommandError::caused("could not learn what launching needs", error))?;
+    let reading =
+        found.jobs.iter().filter_map(|job| job.trigger.as_ref()).flat_map(|trigger| trigger.permissions());
+    let permissions = launching.into_iter().chain(reading).map(|permission| args.place(permission));
+    Ok(format!("{:#}\n", policy(permissions)))
+}
+
+impl PolicyArgs {
+    /// Puts the region and the account where an ARN leaves them open.
+    fn place(&self, mut permission: Permission) -> Permission {
+        let mut parts: Vec<&str> = permission.resource.splitn(6, ':').collect();
+        if let [_, _, _, region, account, _] = parts.as_mut_slice() {
+            if let Some(given) = self.region.as_deref().filter(|_| *region == "*") {
+                *region = given;
+            }
+            if let Some(given) = self.account.as_deref().filter(|_| *account == "*") {
+                *account = given;
+            }
+            permission.resource = parts.join(":");
+        }
+        permission
+    }
+}
+
+type Conditions = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Makes an IAM policy: actions on the same resources under the same conditions share a statement.
+fn policy(permissions: impl IntoIterator<Item = Permission>) -> Value {
+    let mut resources: BTreeMap<(Conditions, String), BTreeSet<String>> = BTreeMap::new();
+    for Permission { action, resource, conditions } in permissions {
+        resources.entry((conditions, action)).or_default().insert(resource);
+    }
+    let mut statements: BTreeMap<(Conditions, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
+    for ((conditions, action), resources) in resources {
+        statements.entry((conditions, resources)).or_default().insert(action);
+    }
+    let statement = |((conditions, resources), actions): (_, BTreeSet<String>)| {
+        let conditions: Conditions = conditions;
+        let resources: BTreeSet<String> = resources;
+        let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
+        if !conditions.is_empty() {
+            statement["Condition"] = json!(conditions);
+        }
+        statement
+    };
+    json!({ "Version": "2012-10-17", "Statement": statements.into_iter().map(statement).collect::<Vec<_>>() })
+}

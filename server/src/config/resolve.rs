@@ -1,0 +1,191 @@
+//! From raw values to a configuration: what is out of bounds, contradicts itself or is missing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use super::setting::{
+    AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, ECS_CLUSTER, ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER,
+    LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, Part, SETTINGS, SQLITE_FILE,
+    STORE, Setting,
+};
+use super::values::Values;
+use super::{
+    AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused, StoreConfig,
+};
+
+impl Config {
+    /// Gives the settings their meaning.
+    ///
+    /// # Errors
+    ///
+    /// Fails with every problem at once: values out of bounds, settings that contradict each other, parts that this
+    /// build does not contain, a choice that is missing.
+    pub fn resolve(values: &Values) -> Result<Self, Refused> {
+        let mut problems = absent_parts(values);
+        let parts_missing = !problems.is_empty();
+        let name = keep(name(values), &mut problems);
+        let listen = keep(listen(values), &mut problems);
+        let max_tasks = keep(max_tasks(values), &mut problems);
+        let level = keep(log_level(values), &mut problems);
+        let store = keep(store(values), &mut problems);
+        // Whoever asks for the ECS launcher has chosen; that it is not there was said already.
+        let launcher = if parts_missing && values.get(&LAUNCHER).is_none() {
+            None
+        } else {
+            keep(launcher(values), &mut problems)
+        };
+        match (name, listen, max_tasks, level, store, launcher) {
+            (Some(name), Some(listen), Some(max_tasks), Some(level), Some(store), Some(launcher))
+                if problems.is_empty() =>
+            {
+                let log = LogConfig { level, folder: values.get(&LOG_FOLDER).map(|v| v.text.clone().into()) };
+                let aws = AwsConfig {
+                    assume_role: text(values, &AWS_ASSUME_ROLE),
+                    external_id: text(values, &AWS_EXTERNAL_ID),
+                };
+                Ok(Self { name, listen, max_tasks, data_dir: data_dir(values), log, store, launcher, aws })
+            }
+            _ => Err(Refused(problems)),
+        }
+    }
+}
+
+fn keep<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
+    outcome.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn absent_parts(values: &Values) -> Vec<String> {
+    let mut problems = Vec::new();
+    for setting in SETTINGS.iter().filter(|setting| values.get(setting).is_some()) {
+        if let Part::Absent(part, remedy) = setting.part {
+            problems.push(format!("{} is set, but this build has no {part}; {remedy}", setting.name()));
+        }
+    }
+    problems
+}
+
+fn name(values: &Values) -> Result<String, String> {
+    let name = values.text_or_default(&NAME);
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/');
+    if name.len() > NAME_LIMIT || !name.bytes().all(fine) {
+        return Err(format!(
+            "ECSS_NAME is \"{name}\"; it must be 1 to {NAME_LIMIT} of letters, digits, \"-\", \"_\", \"/\", because tasks \
+             are started by <name>/<job id>"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
+    let text = values.text_or_default(&LISTEN);
+    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    let address = match local {
+        Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        None => text.parse().map_err(|_| {
+            format!("ECSS_LISTEN is \"{text}\"; it must be an IP address or localhost, a colon and a port: 127.0.0.1:5000")
+        })?,
+    };
+    let auth = values.get(&AUTH).map(|value| value.text.as_str());
+    if let Some(auth) = auth.filter(|auth| !auth.eq_ignore_ascii_case("off")) {
+        return Err(format!("ECSS_AUTH is \"{auth}\"; the only value that this build knows is \"off\""));
+    }
+    if auth.is_none() && !address.ip().is_loopback() {
+        return Err(format!(
+            "ECSS_LISTEN is {address}, which other machines can reach, and nothing authenticates them; listen on \
+             127.0.0.1, or set ECSS_AUTH=off if a proxy or the network keeps strangers out"
+        ));
+    }
+    Ok(address)
+}
+
+fn max_tasks(values: &Values) -> Result<NonZeroU32, String> {
+    let text = values.text_or_default(&MAX_TASKS);
+    text.parse::<NonZeroU32>().ok().filter(|count| count.get() <= MAX_TASKS_LIMIT).ok_or_else(|| {
+        format!("ECSS_MAX_TASKS is \"{text}\"; it must be a whole number from 1 to {MAX_TASKS_LIMIT}")
+    })
+}
+
+fn log_level(values: &Values) -> Result<LogLevel, String> {
+    values.text_or_default(&LOG_LEVEL).parse().map_err(|problem: String| format!("ECSS_LOG_LEVEL: {problem}"))
+}
+
+fn data_dir(values: &Values) -> PathBuf {
+    values.text_or_default(&DATA_DIR).into()
+}
+
+fn store(values: &Values) -> Result<StoreConfig, String> {
+    let kind = values.get(&STORE).map(|value| value.text.as_str());
+    let mut chosen: Vec<String> = kind.map(|kind| format!("ECSS_STORE={kind}")).into_iter().collect();
+    if kind == Some("sqlite") {
+        chosen.clear();
+    }
+    for selector in ["sqlite.file", "s3.bucket", "dynamodb.table", "elasticsearch.index", "postgres.url"] {
+        let setting = by_key(selector);
+        if values.get(setting).is_some() || (selector == "sqlite.file" && kind == Some("sqlite")) {
+            chosen.push(setting.name().to_owned());
+        }
+    }
+    if chosen.len() > 1 {
+        return Err(format!("{} each choose a store; keep one of them", chosen.join(" and ")));
+    }
+    match kind {
+        Some("memory") => Ok(StoreConfig::Memory),
+        None | Some("sqlite") => {
+            let file = values.get(&SQLITE_FILE).map(|value| PathBuf::from(&value.text));
+            Ok(StoreConfig::Sqlite { file: file.unwrap_or_else(|| data_dir(values).join("scheduler.db")) })
+        }
+        Some(other) => Err(format!("ECSS_STORE is \"{other}\"; this build has sqlite and memory")),
+    }
+}
+
+fn launcher(values: &Values) -> Result<LauncherConfig, String> {
+    let cluster = text(values, &ECS_CLUSTER);
+    match (values.get(&LAUNCHER).map(|value| value.text.as_str()), cluster) {
+        (Some("local"), _) => {
+            let folder = values.get(&LOCAL_TASK_DEFINITIONS).map(|value| PathBuf::from(&value.text));
+            let definitions = folder.unwrap_or_else(|| data_dir(values).join("task-definitions"));
+            Ok(LauncherConfig::Local { definitions })
+        }
+        (Some("ecs"), _) if !cfg!(feature = "aws") => Err("ECSS_LAUNCHER is \"ecs\", but this build has no ECS launcher; \
+                                                          set ECSS_LAUNCHER=local to run tasks as local processes"
+            .to_owned()),
+        (Some("ecs") | None, Some(cluster)) => {
+            Ok(LauncherConfig::Ecs { cluster, tags: tags(values)?, events_queue: text(values, &ECS_EVENTS_QUEUE) })
+        }
+        (Some("ecs"), None) => {
+            Err("ECSS_LAUNCHER is \"ecs\", but no cluster is named; set ECSS_ECS_CLUSTER".to_owned())
+        }
+        (Some(other), _) => Err(format!("ECSS_LAUNCHER is \"{other}\"; this build has {}", launcher_kinds())),
+        (None, None) => Err(nothing_chosen()),
+    }
+}
+
+fn launcher_kinds() -> &'static str {
+    if cfg!(feature = "aws") { "ecs and local" } else { "local" }
+}
+
+fn nothing_chosen() -> String {
+    let ecs =
+        if cfg!(feature = "aws") { "ECSS_ECS_CLUSTER to start tasks on an ECS cluster, or " } else { "" };
+    format!(
+        "nothing says what starts tasks; set {ecs}ECSS_LAUNCHER=local to run the commands of task definitions as \
+         processes of this machine"
+    )
+}
+
+fn tags(values: &Values) -> Result<bool, String> {
+    match values.text_or_default(&ECS_TAGS) {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(format!("ECSS_ECS_TAGS is \"{other}\"; it must be on or off")),
+    }
+}
+
+fn text(values: &Values, setting: &Setting) -> Option<String> {
+    values.get(setting).map(|value| value.text.clone())
+}
+
+fn by_key(key: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.key == key).expect("the key is in the table")
+}
