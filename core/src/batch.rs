@@ -7,6 +7,10 @@
 //! read("c")
 //! ```
 //!
+//! A round of many jobs takes longer than a window. Who asks [for a tick](Batcher::read_for) therefore also shares a
+//! reading that an earlier evaluation of the same round asked for: N jobs on M sources cost M readings, however long it
+//! takes to get to all of them.
+//!
 //! Rejected: a batch method on [`Trigger`](crate::Trigger), which would make every author think in batches; a cache
 //! with a time to live, which would answer with numbers older than the question.
 
@@ -24,12 +28,14 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::fault::FaultKind;
-use crate::trigger::TriggerError;
+use crate::trigger::{Tick, TriggerError};
+use round::{ROUND, Round};
 
+mod round;
 #[cfg(test)]
 mod tests;
 
-/// Keys that may wait for a reading at once; who asks for a further one waits.
+/// Keys that may wait for a reading at once by default; who asks for a further one waits.
 pub const MAX_WAITING: usize = 1_024;
 
 /// A reading as all who asked for it share it.
@@ -58,11 +64,18 @@ pub struct BatchLimits {
     pub reads: usize,
     /// How long one call may take before its readers get an error; 10 s by default.
     pub timeout: Duration,
+    /// How many keys may wait at once; [`MAX_WAITING`] by default, at least 1.
+    pub waiting: usize,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { window: Duration::from_millis(5), reads: 4, timeout: Duration::from_secs(10) }
+        Self {
+            window: Duration::from_millis(5),
+            reads: 4,
+            timeout: Duration::from_secs(10),
+            waiting: MAX_WAITING,
+        }
     }
 }
 
@@ -92,6 +105,8 @@ struct Window<S: Source> {
     number: u64,
     asked: HashMap<S::Key, watch::Receiver<Slot<S::Reading>>>,
     batch: Batch<S>,
+    /// What was asked for by evaluations, also before this window.
+    round: Round<S::Key, S::Reading>,
 }
 
 /// Keys that are not yet on their way.
@@ -130,12 +145,13 @@ impl<S: Source> Batcher<S> {
     #[must_use]
     pub fn with(source: S, limits: BatchLimits) -> Self {
         const { assert!(S::MAX_KEYS > 0, "a source reads at least one key a call") };
-        let window = Window { number: 0, asked: HashMap::new(), batch: Batch::default() };
+        let window =
+            Window { number: 0, asked: HashMap::new(), batch: Batch::default(), round: Round::default() };
         Self {
             shared: Arc::new(Shared {
                 source,
                 limits,
-                room: Arc::new(Semaphore::new(MAX_WAITING)),
+                room: Arc::new(Semaphore::new(limits.waiting.max(1))),
                 reads: Semaphore::new(limits.reads.max(1)),
                 window: Mutex::new(window),
             }),
@@ -148,13 +164,30 @@ impl<S: Source> Batcher<S> {
     ///
     /// Fails as the source does, and when it panics, takes longer than [`BatchLimits::timeout`], or leaves the key out.
     pub async fn read(&self, key: S::Key) -> SharedReading<S::Reading> {
-        let joined = self.shared.join(&key);
+        self.answer(key, None).await
+    }
+
+    /// Reads one key for the evaluation of a tick: shares a reading that another evaluation asked for when this tick was
+    /// due already, at most a second ago. Must be called within a tokio runtime.
+    ///
+    /// So all jobs of a round share one reading, and none sees a number from before its tick, unless it is late: then
+    /// the number is at most a second older than the evaluation.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read). An error is shared as a reading is.
+    pub async fn read_for(&self, tick: Tick, key: S::Key) -> SharedReading<S::Reading> {
+        self.answer(key, Some(tick)).await
+    }
+
+    async fn answer(&self, key: S::Key, tick: Option<Tick>) -> SharedReading<S::Reading> {
+        let joined = self.shared.window.lock().join(&key, tick);
         let mut slot = match joined {
             Some(slot) => slot,
             None => {
                 let room = Arc::clone(&self.shared.room);
                 let permit = room.acquire_owned().await.expect("the semaphore is never closed");
-                Shared::ask(&self.shared, key, permit)
+                Shared::ask(&self.shared, key, tick, permit)
             }
         };
         let reading = slot.wait_for(Option::is_some).await;
@@ -169,25 +202,45 @@ fn fault(kind: FaultKind, message: &str) -> Arc<TriggerError> {
     Arc::new(TriggerError::new(kind, message))
 }
 
-impl<S: Source> Shared<S> {
-    fn join(&self, key: &S::Key) -> Option<watch::Receiver<Slot<S::Reading>>> {
-        self.window.lock().asked.get(key).cloned()
+impl<S: Source> Window<S> {
+    /// Finds a reading under way or just made that answers the question.
+    fn join(&mut self, key: &S::Key, tick: Option<Tick>) -> Option<watch::Receiver<Slot<S::Reading>>> {
+        let Some(tick) = tick else { return self.asked.get(key).cloned() };
+        let shared = self.round.find(key, tick);
+        if shared.is_some() {
+            return shared;
+        }
+        let slot = self.asked.get(key)?.clone();
+        self.round.note(key.clone(), tick, slot.clone());
+        Some(slot)
     }
+}
 
+impl<S: Source> Shared<S> {
     /// Puts a key into the window, unless somebody else did while we waited for room.
-    fn ask(this: &Arc<Self>, key: S::Key, permit: OwnedSemaphorePermit) -> watch::Receiver<Slot<S::Reading>> {
+    fn ask(
+        this: &Arc<Self>,
+        key: S::Key,
+        tick: Option<Tick>,
+        permit: OwnedSemaphorePermit,
+    ) -> watch::Receiver<Slot<S::Reading>> {
         let mut window = this.window.lock();
-        if let Some(slot) = window.asked.get(&key) {
-            return slot.clone();
+        if let Some(slot) = window.join(&key, tick) {
+            return slot;
         }
         if window.asked.is_empty() {
             let (this, number) = (Arc::clone(this), window.number);
             tokio::spawn(async move {
                 tokio::time::sleep(this.limits.window).await;
                 Self::close(&this, number);
+                tokio::time::sleep(ROUND).await;
+                this.window.lock().round.forget_old();
             });
         }
         let (sender, receiver) = watch::channel(None);
+        if let Some(tick) = tick {
+            window.round.note(key.clone(), tick, receiver.clone());
+        }
         window.asked.insert(key.clone(), receiver.clone());
         window.batch.keys.push(key);
         window.batch.slots.push(sender);
@@ -217,8 +270,11 @@ impl<S: Source> Shared<S> {
     /// Reads a batch and answers all who wait for it. Keys for which nobody waits any more are not read.
     async fn read(&self, batch: Batch<S>) {
         let _turn = self.reads.acquire().await.expect("the semaphore is never closed");
-        let waited = batch.keys.into_iter().zip(batch.slots).filter(|(_, slot)| !slot.is_closed());
-        let (keys, slots): (Vec<_>, Vec<_>) = waited.unzip();
+        let (keys, slots): (Vec<_>, Vec<_>) = {
+            let window = self.window.lock();
+            let asked = batch.keys.into_iter().zip(batch.slots);
+            asked.filter(|(key, slot)| window.round.is_waited_for(key, slot)).unzip()
+        };
         if keys.is_empty() {
             return;
         }

@@ -185,3 +185,55 @@ fn a_shared_error_is_passed_on_with_its_chain_told_once() {
     assert_eq!(own.kind(), FaultKind::Throttled);
     assert_eq!(crate::fault::chain(&own), "could not read queue \"q\": connection refused");
 }
+
+fn tick(nominal: &str, observed: &str) -> Tick {
+    Tick { nominal: nominal.parse().unwrap(), observed: observed.parse().unwrap() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn evaluations_of_one_round_share_a_reading_although_they_come_one_after_the_other() {
+    let (batcher, calls) = batcher::<1>();
+    let noon = |millis| tick("2026-11-22T12:00:00Z", &format!("2026-11-22T12:00:00.{millis:03}Z"));
+    let early = batcher.read_for(noon(3), 1);
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        batcher.read_for(noon(403), 1).await
+    };
+    let (early, late) = futures::join!(early, late);
+    assert_eq!((early.unwrap(), late.unwrap()), (1, 1));
+    // An answer that came already is shared as well, for as long as the round lasts.
+    assert_eq!(batcher.read_for(noon(999), 1).await.unwrap(), 1);
+    assert_eq!(calls.total(), 1);
+    assert_eq!(batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:01.004Z"), 1).await.unwrap(), 1);
+    assert_eq!(calls.total(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_tick_gets_a_reading_of_its_own() {
+    let (batcher, calls) = batcher::<1>();
+    batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00.1Z"), 1).await.unwrap();
+    batcher.read_for(tick("2026-11-22T12:00:00.5Z", "2026-11-22T12:00:00.5Z"), 1).await.unwrap();
+    batcher.read(1).await.unwrap();
+    assert_eq!(calls.total(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_for_a_tick_that_nobody_waits_for_any_more_is_not_made() {
+    let (batcher, calls) = batcher::<1>();
+    let noon = tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z");
+    let busy = join_all((0..4).map(|n| batcher.read_for(noon, 100 + n)));
+    let gone = tokio::time::timeout(Duration::from_millis(500), batcher.read_for(noon, 1));
+    let (_, gone) = futures::join!(busy, gone);
+    assert!(gone.is_err());
+    assert_eq!(batcher.read(2).await.unwrap(), 2);
+    assert_eq!(calls.keys.lock().concat(), [100, 101, 102, 103, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_for_a_round_is_not_kept_longer_than_the_round() {
+    let (batcher, _) = batcher::<1>();
+    batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"), 1).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let shared = Arc::clone(&batcher.shared);
+    assert!(shared.window.lock().round.find(&1, tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z")).is_none());
+}
