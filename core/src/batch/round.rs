@@ -36,9 +36,8 @@ impl<K: Eq + Hash, R> Round<K, R> {
     /// Finds a reading that was asked for when this tick was due already, and not long before it was got to.
     pub(super) fn find(&self, key: &K, tick: Tick) -> Option<watch::Receiver<Slot<R>>> {
         let longest = SignedDuration::try_from(ROUND).unwrap_or_default();
-        let fits = |asked: &&Asked<R>| {
-            asked.at >= tick.nominal && tick.observed.duration_since(asked.at) <= longest
-        };
+        let fits =
+            |asked: &&Asked<R>| asked.at >= tick.nominal && tick.observed.duration_since(asked.at) <= longest;
         self.readings.get(key).filter(fits).map(|asked| asked.slot.clone())
     }
 

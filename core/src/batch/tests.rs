@@ -204,7 +204,10 @@ async fn evaluations_of_one_round_share_a_reading_although_they_come_one_after_t
     // An answer that came already is shared as well, for as long as the round lasts.
     assert_eq!(batcher.read_for(noon(999), 1).await.unwrap(), 1);
     assert_eq!(calls.total(), 1);
-    assert_eq!(batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:01.004Z"), 1).await.unwrap(), 1);
+    assert_eq!(
+        batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:01.004Z"), 1).await.unwrap(),
+        1
+    );
     assert_eq!(calls.total(), 2);
 }
 
@@ -235,5 +238,7 @@ async fn what_was_read_for_a_round_is_not_kept_longer_than_the_round() {
     batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"), 1).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let shared = Arc::clone(&batcher.shared);
-    assert!(shared.window.lock().round.find(&1, tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z")).is_none());
+    assert!(
+        shared.window.lock().round.find(&1, tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z")).is_none()
+    );
 }

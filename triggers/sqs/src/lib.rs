@@ -1,1 +1,12 @@
-//! The SQS trigger of ECS Scheduler: tasks by the depth of a queue.
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod config;
+mod demand;
+mod limits;
+mod sites;
+mod source;
+mod trigger;
+
+pub use config::SqsConfig;
+pub use trigger::Sqs;

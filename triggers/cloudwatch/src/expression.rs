@@ -1,0 +1,111 @@
+//! Metric math, as far as it must be understood to put expressions of several jobs into one call.
+//!
+//! Names of metrics must be unique within a call, so each expression's are renamed. Functions that look at all metrics of a
+//! call, or that search for metrics, get a call of their own.
+
+use std::collections::BTreeSet;
+
+#[cfg(test)]
+mod tests;
+
+/// Functions and statements that concern the whole call.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html>
+const OF_THE_CALL: [&str; 3] = ["METRICS", "SEARCH", "SELECT"];
+
+/// A metric math expression.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Expression {
+    text: String,
+}
+
+/// A piece of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token<'a> {
+    /// What may name a metric.
+    Name(&'a str),
+    /// What is called.
+    Function(&'a str),
+    /// Numbers, operators, blanks, texts in quotes.
+    Other(&'a str),
+}
+
+impl Expression {
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.to_owned() }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Tells whether it must have a call of its own.
+    pub(crate) fn is_alone(&self) -> bool {
+        tokens(&self.text).iter().any(|token| match token {
+            Token::Name(name) | Token::Function(name) => OF_THE_CALL.contains(&name.to_uppercase().as_str()),
+            Token::Other(_) => false,
+        })
+    }
+
+    /// Tells whether it is a Metrics Insights query, which needs a period.
+    pub(crate) fn is_insights(&self) -> bool {
+        let first = self.text.split_whitespace().next().unwrap_or_default();
+        first.eq_ignore_ascii_case("SELECT")
+    }
+
+    /// Returns what it names the way metrics are named: beginning with a lower-case letter.
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
+        if self.is_insights() {
+            return BTreeSet::new();
+        }
+        let named = tokens(&self.text).into_iter().filter_map(|token| match token {
+            Token::Name(name) if name.starts_with(|c: char| c.is_ascii_lowercase()) => Some(name),
+            Token::Name(_) | Token::Function(_) | Token::Other(_) => None,
+        });
+        named.filter(|name| !matches!(*name, "and" | "or" | "not")).collect()
+    }
+
+    /// Returns its text with a prefix in front of each of these names.
+    pub(crate) fn renamed(&self, prefix: &str, ids: &[&str]) -> String {
+        let mut text = String::with_capacity(self.text.len() + 16);
+        for token in tokens(&self.text) {
+            match token {
+                Token::Name(name) if ids.contains(&name) => {
+                    text.push_str(prefix);
+                    text.push_str(name);
+                }
+                Token::Name(piece) | Token::Function(piece) | Token::Other(piece) => text.push_str(piece),
+            }
+        }
+        text
+    }
+}
+
+fn tokens(text: &str) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let word =
+            |rest: &str| rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let (length, is_word) = match first {
+            '"' | '\'' => {
+                let inner = &rest[1..];
+                (inner.find(first).map_or(rest.len(), |end| end + 2), false)
+            }
+            // A number takes its exponent along: `1e5` names nothing.
+            '0'..='9' => (word(rest), false),
+            'a'..='z' | 'A'..='Z' | '_' => (word(rest), true),
+            other => (other.len_utf8(), false),
+        };
+        let (piece, after) = rest.split_at(length);
+        tokens.push(match (is_word, after.trim_start().starts_with('(')) {
+            (false, _) => Token::Other(piece),
+            (true, true) => Token::Function(piece),
+            (true, false) => Token::Name(piece),
+        });
+        rest = after;
+    }
+    tokens
+}

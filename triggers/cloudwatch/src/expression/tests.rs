@@ -1,0 +1,56 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn names(text: &str) -> Vec<String> {
+    Expression::new(text).names().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn metrics_are_told_from_functions_numbers_and_texts() {
+    assert_eq!(names("m1/m2"), ["m1", "m2"]);
+    assert_eq!(names("IF(backlog > 1e5, backlog / running, 0)"), ["backlog", "running"]);
+    assert_eq!(names("FILL(m1, REPEAT) AND m2 or m3"), ["m1", "m2", "m3"]);
+    assert_eq!(names("SUM(METRICS('errors'))"), [""; 0]);
+    assert_eq!(names("AVG(SEARCH('{AWS/EC2,InstanceId} cpu', 'Average', 300))"), [""; 0]);
+    assert_eq!(names("SELECT AVG(CPUUtilization) FROM SCHEMA(\"AWS/EC2\", InstanceId)"), [""; 0]);
+    assert_eq!(names("rate(m1) + e1_x"), ["e1_x", "m1"]);
+    assert_eq!(names("'unfinished m1"), [""; 0]);
+}
+
+#[test]
+fn only_the_metrics_are_renamed() {
+    let expression = Expression::new("IF(m1>m10, m1*1e1 + SUM(\"m1\"), 'm1') + m1x + m1 (m1)");
+    assert_eq!(
+        expression.renamed("q7_", &["m1"]),
+        "IF(q7_m1>m10, q7_m1*1e1 + SUM(\"m1\"), 'm1') + m1x + m1 (q7_m1)"
+    );
+}
+
+#[test]
+fn what_looks_at_the_whole_call_is_alone() {
+    for text in
+        ["SUM(METRICS())", "AVG(SEARCH('x', 'Sum', 60))", "select AVG(x) FROM \"AWS/EC2\"", "SELECT 1"]
+    {
+        assert!(Expression::new(text).is_alone(), "{text}");
+    }
+    for text in ["m1/m2", "SUM([m1,m2])", "m1 + \"METRICS(\"", "metrics_total * 2"] {
+        assert!(!Expression::new(text).is_alone(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_text_without_the_names_stays_what_it_is(text in ".{0,80}") {
+        prop_assert_eq!(Expression::new(&text).renamed("q_", &[]), text);
+    }
+
+    #[test]
+    fn renaming_changes_all_names_and_nothing_else(text in "[a-c1 ()+'\",.]{0,60}") {
+        let expression = Expression::new(&text);
+        let ids: Vec<&str> = expression.names().into_iter().collect();
+        let renamed = expression.renamed("q_", &ids);
+        prop_assert!(Expression::new(&renamed).names().iter().all(|name| name.starts_with("q_")));
+        prop_assert_eq!(renamed.replace("q_", ""), text);
+    }
+}

@@ -1,0 +1,199 @@
+//! Where a queue is: what its name or its URL says.
+
+use ecs_scheduler_backend_aws::Place;
+use ecs_scheduler_core::{ConfigError, Permission};
+
+use crate::SqsConfig;
+use crate::limits;
+
+#[cfg(test)]
+mod tests;
+
+/// A queue as a job names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) place: Place,
+    /// The queue's name, for people.
+    pub(crate) name: String,
+    pub(crate) given: Given,
+}
+
+/// By what the queue is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Its URL is to be asked for.
+    Name(Name),
+    Url(String),
+}
+
+/// What a URL is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    pub(crate) name: String,
+    /// The account that owns the queue, when it is not the caller's.
+    pub(crate) owner: Option<String>,
+}
+
+impl Address {
+    /// Reads where the queue is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when neither or both of name and URL are given, or when one of them, the region or the account is malformed or
+    /// contradicts another.
+    pub(crate) fn of(config: &SqsConfig) -> Result<Self, ConfigError> {
+        check_region(config.region.as_deref())?;
+        check_account(config.account_id.as_deref())?;
+        match (&config.queue_name, &config.queue_url) {
+            (Some(_), Some(_)) => {
+                Err(ConfigError::at("/queueUrl", "queueName is given as well; leave one of them out"))
+            }
+            // The Python version's words: its clients know them.
+            (None, None) => Err(ConfigError::new("sqs trigger type requires queueName field")),
+            (Some(name), None) => Self::by_name(name, config),
+            (None, Some(url)) => Self::by_url(url, config),
+        }
+    }
+
+    fn by_name(name: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
+        let plain = name.strip_suffix(".fifo").unwrap_or(name);
+        let fine = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        if plain.is_empty() || name.len() > limits::NAME || !plain.bytes().all(fine) {
+            let most = limits::NAME;
+            let message = format!(
+                "must be a queue's name: 1 to {most} letters, digits, `_` and `-`, with `.fifo` at the end of a FIFO queue's"
+            );
+            return Err(ConfigError::at("/queueName", message));
+        }
+        let place = Place { region: config.region.clone(), account: config.account_id.clone() };
+        let given = Given::Name(Name { name: name.to_owned(), owner: config.account_id.clone() });
+        Ok(Self { place, name: name.to_owned(), given })
+    }
+
+    fn by_url(url: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
+        let parts = Parts::of(url).ok_or_else(|| {
+            let like = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
+            ConfigError::at("/queueUrl", format!("must be a queue's URL such as {like}"))
+        })?;
+        let contradicts = |given: &Option<String>, named: Option<&str>| {
+            given.as_deref().zip(named).is_some_and(|(given, named)| given != named)
+        };
+        if contradicts(&config.region, parts.region) {
+            return Err(ConfigError::at(
+                "/region",
+                "contradicts queueUrl, which names another; leave it out",
+            ));
+        }
+        if contradicts(&config.account_id, parts.account) {
+            return Err(ConfigError::at(
+                "/accountId",
+                "contradicts queueUrl, which names another; leave it out",
+            ));
+        }
+        let region = config.region.clone().or_else(|| parts.region.map(str::to_owned));
+        let place = Place { region, account: config.account_id.clone() };
+        Ok(Self { place, name: parts.name.to_owned(), given: Given::Url(url.to_owned()) })
+    }
+
+    /// Lists what must be permitted for the queue to be found and read.
+    pub(crate) fn permissions(&self) -> Vec<Permission> {
+        let Place { region, account } = &self.place;
+        let named = match &self.given {
+            Given::Url(url) => Parts::of(url).and_then(|parts| parts.account),
+            Given::Name(_) => None,
+        };
+        let partition = partition(region.as_deref());
+        let region = region.as_deref().unwrap_or("*");
+        let account = account.as_deref().or(named).unwrap_or("*");
+        let queue = format!("arn:{partition}:sqs:{region}:{account}:{}", self.name);
+        let read = Permission::new("sqs:GetQueueAttributes", queue.as_str());
+        match self.given {
+            Given::Name(_) => vec![read, Permission::new("sqs:GetQueueUrl", queue)],
+            Given::Url(_) => vec![read],
+        }
+    }
+}
+
+/// Names the partition that a region belongs to.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+fn partition(region: Option<&str>) -> &'static str {
+    match region {
+        Some(region) if region.starts_with("cn-") => "aws-cn",
+        Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
+        Some(_) | None => "aws",
+    }
+}
+
+fn check_region(region: Option<&str>) -> Result<(), ConfigError> {
+    let fine = |region: &str| {
+        let part = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
+        let mut parts = region.rsplit('-');
+        let number = parts.next().unwrap_or_default();
+        (1..=2).contains(&number.len())
+            && number.bytes().all(|c| c.is_ascii_digit())
+            && region.split('-').count() >= 3
+            && parts.all(part)
+    };
+    if region.is_none_or(fine) {
+        return Ok(());
+    }
+    Err(ConfigError::at("/region", "must be a region such as eu-central-1"))
+}
+
+fn check_account(account: Option<&str>) -> Result<(), ConfigError> {
+    if account.is_none_or(is_account) {
+        return Ok(());
+    }
+    Err(ConfigError::at("/accountId", "must be an account's twelve digits, as a string"))
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// What a queue's URL says.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts<'a> {
+    /// Absent where the host is not one of AWS's.
+    region: Option<&'a str>,
+    account: Option<&'a str>,
+    name: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+        let (host, path) = rest.split_once('/')?;
+        let segments: Vec<&str> = path.split('/').collect();
+        let fine =
+            |part: &&str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
+        if url.len() > limits::URL || !fine(&host) || !segments.iter().all(fine) {
+            return None;
+        }
+        let (name, before) = segments.split_last()?;
+        let account = before.last().copied().filter(|account| is_account(account));
+        Some(Self { region: region_of(host), account, name })
+    }
+}
+
+/// Reads the region off a host of AWS: `sqs.REGION.amazonaws.com`, `sqs-fips.…`, `REGION.queue.amazonaws.com`,
+/// `queue.amazonaws.com`, `sqs.REGION.api.aws` and those of VPC endpoints.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
+fn region_of(host: &str) -> Option<&str> {
+    let of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    let labels = of_aws.iter().find_map(|end| host.strip_suffix(end))?;
+    if labels == "queue" {
+        return Some("us-east-1");
+    }
+    if let Some(region) = labels.strip_suffix(".queue") {
+        return Some(region);
+    }
+    let mut labels = labels.split('.').skip_while(|label| !matches!(*label, "sqs" | "sqs-fips"));
+    labels.nth(1)
+}

@@ -1,0 +1,79 @@
+//! What the trigger is told.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// Asks for tasks by the depth of an SQS queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("oneOf" = [{ "required": ["queueName"] }, { "required": ["queueUrl"] }]))]
+pub struct SqsConfig {
+    /// The queue's name: 1 to 80 letters, digits, `_` and `-`; a FIFO queue's ends in `.fifo`. Either this or `queueUrl`.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "String", length(min = 1, max = 80), regex(pattern = r"^[0-9A-Za-z_-]+(\.fifo)?$"))]
+    pub queue_name: Option<String>,
+    /// The queue's URL: `https://sqs.eu-central-1.amazonaws.com/123456789012/orders`. Its region is taken from it.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "String", regex(pattern = r"^https?://[^/\s]+(/[^/\s]+)+$"), length(max = 1024))]
+    pub queue_url: Option<String>,
+    /// How many messages one task takes, at least 1: asks for as many tasks as the messages need. Without it `taskCount`
+    /// tasks are asked for, however many messages there are.
+    #[serde(deserialize_with = "count")]
+    #[schemars(with = "NonZeroU32")]
+    pub messages_per_task: Option<NonZeroU32>,
+    /// Whether messages count that a consumer has received and not yet deleted.
+    pub count_in_flight: bool,
+    /// Whether messages count that are delayed and cannot be received yet.
+    pub count_delayed: bool,
+    /// The number of messages up to which nothing is asked for; 0 or more.
+    pub activation: u64,
+    /// The region of a queue that is given by name. Default: the scheduler's own.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "String", regex(pattern = "^[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}$"))]
+    pub region: Option<String>,
+    /// The account that owns the queue, twelve digits, where it is not the scheduler's own.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "String", regex(pattern = "^[0-9]{12}$"))]
+    pub account_id: Option<String>,
+}
+
+/// What a field may hold at all, so that a wrong one is refused in the Python version's words.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Field {
+    Text(String),
+    Whole(i64),
+    Number(f64),
+    Nothing(()),
+    Other(serde::de::IgnoredAny),
+}
+
+const NULL: &str = "Field may not be null.";
+
+fn text<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    match Field::deserialize(value)? {
+        Field::Text(text) => Ok(Some(text)),
+        Field::Nothing(()) => Err(D::Error::custom(NULL)),
+        Field::Whole(_) | Field::Number(_) | Field::Other(_) => Err(D::Error::custom("Not a valid string.")),
+    }
+}
+
+/// Reads a count; a string of digits is one, as in the Python version.
+fn count<'de, D: Deserializer<'de>>(value: D) -> Result<Option<NonZeroU32>, D::Error> {
+    let whole = match Field::deserialize(value)? {
+        Field::Whole(whole) => Some(whole),
+        Field::Text(digits) => digits.trim().parse().ok(),
+        Field::Number(number) if number.fract() == 0.0 => format!("{number:.0}").parse().ok(),
+        Field::Nothing(()) => return Err(D::Error::custom(NULL)),
+        Field::Number(_) | Field::Other(_) => None,
+    };
+    let whole = whole.ok_or_else(|| D::Error::custom("Not a valid integer."))?;
+    if whole < 1 {
+        return Err(D::Error::custom("Must be at least 1."));
+    }
+    let count = u32::try_from(whole).ok().and_then(NonZeroU32::new);
+    count.map(Some).ok_or_else(|| D::Error::custom(format!("Must be between 1 and {}.", u32::MAX)))
+}

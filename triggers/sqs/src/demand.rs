@@ -1,0 +1,103 @@
+//! From a queue's counts to demand: pure arithmetic.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_task};
+
+use crate::SqsConfig;
+
+#[cfg(test)]
+mod tests;
+
+/// The unit of every observation.
+const UNIT: &str = "messages";
+
+/// The counts of a queue, as one call returned them. All are approximate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth {
+    pub(crate) visible: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) delayed: u64,
+    pub(crate) visibility_timeout: Duration,
+}
+
+/// How a job makes demand of a depth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rule {
+    per_task: Option<NonZeroU32>,
+    in_flight: bool,
+    delayed: bool,
+    activation: u64,
+}
+
+impl Rule {
+    pub(crate) fn of(config: &SqsConfig) -> Self {
+        Self {
+            per_task: config.messages_per_task,
+            in_flight: config.count_in_flight,
+            delayed: config.count_delayed,
+            activation: config.activation,
+        }
+    }
+
+    /// Concludes what a depth asks for.
+    pub(crate) fn conclude(&self, depth: &Depth, queue: &str, at: Timestamp) -> Evaluation {
+        let n = self.amount(depth);
+        let counted = self.words(depth, n);
+        let concluded = match self.per_task {
+            _ if n == 0 => Evaluation::idle("no messages"),
+            _ if n <= self.activation => {
+                Evaluation::idle(format!("{counted}, not more than the activation of {}", self.activation))
+            }
+            None => Evaluation::floor(counted),
+            Some(each) => {
+                let rounded = if n.is_multiple_of(u64::from(each.get())) { "" } else { ", rounded up" };
+                Evaluation::tasks(per_task(n, each), format!("{counted} ÷ {each} per task{rounded}"))
+            }
+        };
+        let observed = |name: &str, value: u64| Observation {
+            name: name.to_owned(),
+            subject: queue.to_owned(),
+            value: as_number(value),
+            unit: UNIT.to_owned(),
+            at,
+        };
+        concluded
+            .observing(observed("visible", depth.visible))
+            .observing(observed("inFlight", depth.in_flight))
+            .observing(observed("delayed", depth.delayed))
+            .counting(QueueReading {
+                visible: depth.visible,
+                in_flight: depth.in_flight,
+                visibility_timeout: depth.visibility_timeout,
+                per_task: self.per_task.unwrap_or(NonZeroU32::MIN),
+            })
+    }
+
+    /// Adds up the messages that count.
+    fn amount(&self, depth: &Depth) -> u64 {
+        let in_flight = if self.in_flight { depth.in_flight } else { 0 };
+        let delayed = if self.delayed { depth.delayed } else { 0 };
+        depth.visible.saturating_add(in_flight).saturating_add(delayed)
+    }
+
+    fn words(&self, depth: &Depth, n: u64) -> String {
+        let mut parts = vec![format!("{} visible", depth.visible)];
+        if self.in_flight {
+            parts.push(format!("{} in flight", depth.in_flight));
+        }
+        if self.delayed {
+            parts.push(format!("{} delayed", depth.delayed));
+        }
+        let of = if parts.len() > 1 { format!(" ({})", parts.join(", ")) } else { String::new() };
+        format!("{n} message{}{of}", if n == 1 { "" } else { "s" })
+    }
+}
+
+/// Makes a number for people of a count; beyond 2^53 it is rounded.
+fn as_number(count: u64) -> f64 {
+    let (high, low) = (count >> 32, count & u64::from(u32::MAX));
+    let part = |part: u64| f64::from(u32::try_from(part).expect("half of 64 bits"));
+    part(high) * 4_294_967_296.0 + part(low)
+}
