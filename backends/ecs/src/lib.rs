@@ -1,1 +1,25 @@
-//! The ECS launcher of ECS Scheduler.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod book;
+mod clients;
+mod definitions;
+mod describe;
+mod events;
+mod launcher;
+pub mod options;
+mod outcome;
+mod permissions;
+mod place;
+mod preflight;
+mod request;
+mod search;
+mod shared;
+mod sweep;
+mod view;
+
+pub use launcher::EcsLauncher;
+pub use options::LaunchOptions;
+pub use shared::EcsOptions;
+
+use shared::Shared;

@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
+
+use super::{Book, From};
+
+const FRESH: Duration = Duration::from_mins(5);
+
+fn at(phase: TaskPhase) -> TaskState {
+    TaskState { phase, ..TaskState::pending(TaskId::new("a"), None) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_event_does_not_take_a_task_back() {
+    let book = Book::default();
+    book.enter(3, at(TaskPhase::Stopped), From::Event);
+    assert_eq!(book.enter(2, at(TaskPhase::Running), From::Event).phase, TaskPhase::Stopped);
+    assert_eq!(book.enter(2, at(TaskPhase::Running), From::Answer).phase, TaskPhase::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_task_is_asked_for_again_without_events_and_after_a_while() {
+    let book = Book::default();
+    let task = TaskId::new("a");
+    book.enter(1, at(TaskPhase::Running), From::Event);
+    assert_eq!(book.known(&task, true, FRESH), None, "ECS was never asked");
+    book.enter(1, at(TaskPhase::Running), From::Answer);
+    assert!(book.known(&task, true, FRESH).is_some());
+    assert_eq!(book.known(&task, false, FRESH), None, "no events are heard");
+    tokio::time::advance(FRESH).await;
+    assert_eq!(book.known(&task, true, FRESH), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_known_for_good() {
+    let book = Book::default();
+    book.enter(5, at(TaskPhase::Stopped), From::Event);
+    tokio::time::advance(FRESH * 10).await;
+    assert!(book.known(&TaskId::new("a"), false, FRESH).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_that_nobody_asks_for_are_forgotten() {
+    let book = Book::default();
+    for number in 0..=super::TIDY {
+        let state = TaskState::pending(TaskId::new(format!("t{number}")), None);
+        book.enter(1, state, From::Event);
+    }
+    tokio::time::advance(Duration::from_hours(2)).await;
+    book.enter(1, at(TaskPhase::Running), From::Event);
+    assert_eq!(book.inner.lock().states.len(), 1);
+}

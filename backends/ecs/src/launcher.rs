@@ -1,0 +1,265 @@
+//! The launcher: each call of the trait, from what the other modules offer.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ecs_scheduler_backend_aws::{Aws, FARGATE_CALLS, FARGATE_TASKS, Fault, Pacer, Quota, RUN_TASK};
+use ecs_scheduler_core::{
+    ConfigError, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
+    Permission, Population, Search, TaskId, TaskSpec, TaskState, Timestamp,
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::answer::{self, Outcome};
+use crate::book::From;
+use crate::clients::Regional;
+use crate::definitions::names_revision;
+use crate::events::Listener;
+use crate::options::{Fargate, LaunchOptions};
+use crate::place::Somewhere;
+use crate::shared::{EcsOptions, Shared};
+use crate::view::TaskView;
+use crate::{describe, permissions, preflight, request, search};
+
+/// Tasks that one call may start.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>: `count` is 1 to 10.
+const PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
+
+/// How long a token is relied on. ECS keeps it for 24 hours or for an hour after the end of its last task, which may end
+/// at once; the rest is a margin for clocks and for a call under way.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
+const TOKEN_LIFE: Duration = Duration::from_mins(50);
+
+/// How often live tasks are looked at: by calls, and where events make a look free.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY_HEARING: Duration = Duration::from_secs(2);
+
+/// Characters of the reason of a stop.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html>: up to 255 characters.
+const STOP_REASON: usize = 255;
+
+/// The bucket of tasks on Fargate Spot, beside the one for on-demand tasks.
+const FARGATE_SPOT_TASKS: Quota = Quota { name: "fargate-spot-tasks", ..FARGATE_TASKS };
+
+/// Starts, counts, follows and stops tasks on Amazon ECS.
+///
+/// It calls nothing until it is asked for something. Dropping it ends no task.
+#[derive(Debug)]
+pub struct EcsLauncher {
+    shared: Arc<Shared>,
+    listener: Mutex<Option<Listener>>,
+}
+
+impl EcsLauncher {
+    /// Makes a launcher; calls nothing.
+    #[must_use]
+    pub fn new(aws: Aws, options: EcsOptions) -> Self {
+        Self { shared: Arc::new(Shared::new(aws, options)), listener: Mutex::new(None) }
+    }
+
+    /// Begins to listen to events, if there are any, and tells whether they are heard.
+    fn hears(&self) -> bool {
+        let Some(queue) = &self.shared.options.events_queue else { return false };
+        let mut listener = self.listener.lock();
+        let started =
+            listener.get_or_insert_with(|| Listener::start(Arc::clone(&self.shared), queue.clone()));
+        started.hears()
+    }
+
+    /// Returns the buckets that a call takes from, scarcest last, each with its cost.
+    fn buckets(
+        &self,
+        at: &Regional,
+        options: &LaunchOptions,
+        request: &LaunchRequest,
+    ) -> Vec<(Arc<Pacer>, u32)> {
+        let pacer = |quota| self.shared.clients.pacer(&at.place, quota);
+        let tasks = match options.capacity(request.attempt).fargate() {
+            None => return vec![(pacer(RUN_TASK), 1)],
+            Some(Fargate::OnDemand) => FARGATE_TASKS,
+            Some(Fargate::Spot) => FARGATE_SPOT_TASKS,
+        };
+        // The scarcest first: who waits for tasks holds no call.
+        vec![(pacer(tasks), request.count.get()), (pacer(FARGATE_CALLS), 1), (pacer(RUN_TASK), 1)]
+    }
+
+    async fn describe(
+        &self,
+        place: &Somewhere,
+        tasks: &[TaskId],
+        states: &mut Vec<TaskState>,
+    ) -> Result<(), Fault> {
+        let at = self.shared.clients.of(place.region.as_deref()).await?;
+        for chunk in tasks.chunks(describe::MOST) {
+            let answer = describe::tasks(&self.shared.clients, &at, &place.cluster, chunk, false).await;
+            let found = match answer {
+                Ok(found) => found,
+                // No such cluster, or no such name of a task: unknown tasks are left out.
+                Err(fault) if matches!(fault.kind(), FaultKind::NotFound | FaultKind::Config) => continue,
+                Err(fault) => return Err(fault),
+            };
+            for task in &found {
+                states.push(self.shared.take_in(&at, &TaskView::from(task), From::Answer).await?);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Launcher for EcsLauncher {
+    fn limits(&self) -> LaunchLimits {
+        let hearing = self.shared.options.events_queue.is_some();
+        LaunchLimits {
+            per_call: PER_CALL,
+            per_observation: describe::MOST,
+            observe_every: if hearing { LOOK_EVERY_HEARING } else { LOOK_EVERY },
+            token_life: TOKEN_LIFE,
+        }
+    }
+
+    async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
+        let shared = &self.shared;
+        let options = shared.read(task)?;
+        let at = shared.clients.of(options.region.as_deref()).await?;
+        let definition = if names_revision(&task.definition) {
+            Some(task.definition.clone())
+        } else {
+            let found = shared.definitions.find(&shared.clients, &at, &task.definition).await?;
+            found.map(|known| known.arn.clone())
+        };
+        let sweeper = shared.sweeper(at, shared.cluster(&options));
+        let tasks = sweeper.tasks_of(&shared.owner(job.as_str())).await?;
+        Ok(Population { tasks, definition })
+    }
+
+    async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        let shared = &self.shared;
+        if request.count > PER_CALL {
+            let message =
+                format!("could not start {} tasks at once: ECS takes {PER_CALL} a call", request.count);
+            return Err(LaunchError::new(FaultKind::Config, message));
+        }
+        let options = shared.read(&request.task)?;
+        let at = shared.clients.of(options.region.as_deref()).await?;
+        let cluster = shared.cluster(&options);
+        let call = request::run_task(request, &options, &shared.options.cluster, shared.options.tags);
+        shared.clients.aws().meter().used(&request.job, "RunTask");
+        let report = match call.send_with(&at.launching).await {
+            Ok(output) => answer::of_output(&output),
+            Err(error) => match answer::of_error(error, request) {
+                Outcome::Report(report) => report,
+                Outcome::Inactive(report) => {
+                    shared.definitions.forget(&at, &request.definition);
+                    report
+                }
+                Outcome::Throttled(error) => {
+                    for (pacer, _) in self.buckets(&at, &options, request) {
+                        pacer.throttled();
+                    }
+                    return Err(error);
+                }
+                Outcome::Failed(error) => return Err(error),
+            },
+        };
+        let started = report.started.iter().map(|task| task.task_id.clone());
+        shared.copy(&at, cluster).started(&request::started_by(&request.started_by), started);
+        Ok(report)
+    }
+
+    async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
+        let (hearing, fresh) = (self.hears(), self.shared.options.reconcile_every);
+        let mut states = Vec::with_capacity(tasks.len());
+        let mut ask: BTreeMap<Somewhere, Vec<TaskId>> = BTreeMap::new();
+        for task in tasks {
+            match self.shared.book.known(task, hearing, fresh) {
+                Some(state) => states.push(state),
+                None => {
+                    let place = Somewhere::of(task, &self.shared.options.cluster);
+                    ask.entry(place).or_default().push(task.clone());
+                }
+            }
+        }
+        for (place, tasks) in &ask {
+            self.describe(place, tasks, &mut states).await?;
+        }
+        Ok(states)
+    }
+
+    async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
+        let place = Somewhere::of(task, &self.shared.options.cluster);
+        let at = self.shared.clients.of(place.region.as_deref()).await?;
+        let reason: String = reason.chars().take(STOP_REASON).collect();
+        let call = async {
+            let call = at.client.stop_task().cluster(&place.cluster).task(task.as_str()).reason(reason);
+            call.send().await.map_err(|error| Fault::of(error, format!("could not stop task {task}")))
+        };
+        match self.shared.clients.paced(&at, RUN_TASK, call).await {
+            Ok(_) => Ok(()),
+            // There is no such task (any more), or no such cluster.
+            Err(fault) if matches!(fault.kind(), FaultKind::NotFound | FaultKind::Config) => Ok(()),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        LaunchOptions::of(task, self.shared.options.own_tags()).map(drop)
+    }
+
+    fn options_schema(&self) -> Option<Value> {
+        Some(schemars::schema_for!(LaunchOptions).to_value())
+    }
+
+    async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {
+        let shared = &self.shared;
+        let options = match LaunchOptions::of(task, shared.options.own_tags()) {
+            Ok(options) => options,
+            Err(error) => return Ok(vec![Finding::at(error.pointer, error.message)]),
+        };
+        let at = shared.clients.of(options.region.as_deref()).await?;
+        let cluster = shared.cluster(&options);
+        preflight::look(&shared.clients, &shared.definitions, &at, cluster, task, &options).await
+    }
+
+    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+        // What cannot be read, or reached, fails in the call itself.
+        let Ok(options) = self.shared.read(&request.task) else { return };
+        let Ok(at) = self.shared.clients.of(options.region.as_deref()).await else { return };
+        let left = Duration::try_from(deadline.duration_since(self.shared.options.clock.now()));
+        let deadline = Instant::now() + left.unwrap_or_default();
+        for (pacer, cost) in self.buckets(&at, &options, request) {
+            pacer.admit(deadline, cost).await;
+        }
+    }
+
+    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+        let shared = &self.shared;
+        let options = shared.read(&request.task)?;
+        let at = shared.clients.of(options.region.as_deref()).await?;
+        let scope = search::Scope { clients: &shared.clients, at: &at, cluster: shared.cluster(&options) };
+        let found = search::search(&scope, request, sent_at, shared.options.clock.now()).await?;
+        if let Search::Found(tasks) = &found {
+            let started = tasks.iter().map(|task| task.task_id.clone());
+            shared.copy(&at, scope.cluster).started(&request::started_by(&request.started_by), started);
+        }
+        Ok(found)
+    }
+
+    async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
+        permissions::of(&self.shared, tasks).await
+    }
+}

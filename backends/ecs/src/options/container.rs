@@ -1,0 +1,58 @@
+//! What a job changes in one container beside environment and command.
+
+use ecs_scheduler_core::{ConfigError, Override};
+use serde::{Deserialize, Serialize};
+
+/// What a job changes in one container beside environment and command.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ContainerResources {
+    /// CPU units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<i32>,
+    /// The hard limit of memory in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<i32>,
+    /// The soft limit of memory in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_reservation: Option<i32>,
+    /// Files with environment variables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environment_files: Vec<EnvironmentFile>,
+    /// GPUs and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resource_requirements: Vec<ResourceRequirement>,
+}
+
+/// A file with environment variables.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentFile {
+    /// `s3`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The object's ARN.
+    pub value: String,
+}
+
+/// A GPU, or another device.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceRequirement {
+    /// `GPU`, `InferenceAccelerator` or `NeuronDevice`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How many, or which.
+    pub value: String,
+}
+
+impl ContainerResources {
+    /// Reads them from an override.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a pointer from where the override begins.
+    pub fn of(change: &Override) -> Result<Self, ConfigError> {
+        super::read(&change.resources)
+    }
+}

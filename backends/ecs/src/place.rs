@@ -1,0 +1,32 @@
+//! Where a task is: read from its ARN, so that nothing need be remembered.
+
+use ecs_scheduler_core::TaskId;
+
+#[cfg(test)]
+mod tests;
+
+/// A region and a cluster in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Somewhere {
+    /// The region; the default one when absent.
+    pub(crate) region: Option<String>,
+    /// The cluster, by name or ARN.
+    pub(crate) cluster: String,
+}
+
+impl Somewhere {
+    /// Reads the place of a task: `arn:aws:ecs:<region>:<account>:task/<cluster>/<id>`. Tasks with ARNs of the old format,
+    /// and what is no ARN, are looked for in the default cluster.
+    pub(crate) fn of(task: &TaskId, default: &str) -> Self {
+        let mut parts = task.as_str().splitn(6, ':');
+        let region = parts.nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
+        let cluster = parts.nth(1).and_then(|rest| rest.strip_prefix("task/")?.split_once('/'));
+        let cluster = cluster.map_or_else(|| default.to_owned(), |(cluster, _)| cluster.to_owned());
+        Self { region, cluster }
+    }
+}
+
+/// Returns a cluster's name, given its name or ARN.
+pub(crate) fn cluster_name(cluster: &str) -> &str {
+    cluster.rsplit_once("cluster/").map_or(cluster, |(_, name)| name)
+}
