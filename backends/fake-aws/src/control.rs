@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::Response;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use ecs_scheduler_core::Clock as _;
 use jiff::{SignedDuration, Timestamp};
@@ -14,11 +15,25 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::fault::FaultRule;
+use crate::place::Place;
 use crate::server::{Shared, serve};
 use crate::wire::plain_json;
 use crate::world::Settings;
 
-type Answer = Result<Response<Body>, Response<Body>>;
+type Answer = Result<Response<Body>, Complaint>;
+
+/// Why the control did not do something.
+#[derive(Debug)]
+struct Complaint {
+    status: u16,
+    message: String,
+}
+
+impl IntoResponse for Complaint {
+    fn into_response(self) -> Response<Body> {
+        plain_json(self.status, &json!({ "error": self.message }))
+    }
+}
 
 /// How the clock is to be moved.
 #[derive(Debug, Deserialize)]
@@ -47,6 +62,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_fake/calls", get(calls))
         .route("/_fake/tasks", get(tasks))
         .route("/_fake/tasks/finish", post(finish))
+        .route("/_fake/metrics/{region}", post(put_metrics))
         .route("/_fake/settings", get(settings).post(configure))
         .route("/_fake/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_fake/clock", get(clock).post(move_clock))
@@ -82,6 +98,14 @@ async fn finish(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
         return Ok(plain_json(200, &json!({})));
     }
     Err(complaint(404, format!("task {} is not running", finish.task)))
+}
+
+/// Keeps metrics as `PutMetricData` would, of AWS's own namespaces too.
+async fn put_metrics(State(shared): State<Arc<Shared>>, Path(region): Path<String>, body: Bytes) -> Answer {
+    let body: Value = read(&body)?;
+    let place = Place::in_region(region);
+    let kept = shared.world(|world, now| world.cloudwatch.put(&place, &body, now.as_second()));
+    kept.map(|kept| plain_json(200, &kept)).map_err(|failure| complaint(400, failure.message))
 }
 
 async fn settings(State(shared): State<Arc<Shared>>) -> Response<Body> {
@@ -134,12 +158,12 @@ async fn move_clock(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     Ok(clock(State(shared)).await)
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Response<Body>> {
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Complaint> {
     serde_json::from_slice(body).map_err(|error| complaint(400, error.to_string()))
 }
 
-fn complaint(status: u16, message: String) -> Response<Body> {
-    plain_json(status, &json!({ "error": message }))
+const fn complaint(status: u16, message: String) -> Complaint {
+    Complaint { status, message }
 }
 
 /// Applies a JSON merge patch.

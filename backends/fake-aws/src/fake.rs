@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::clock::MovableClock;
+use crate::cloudwatch::CloudWatchControl;
 use crate::control;
 use crate::ecs::EcsControl;
 use crate::fault::Faults;
@@ -20,6 +21,7 @@ use crate::line::{Exchange, Line};
 use crate::oracle::{Calls, Launch};
 use crate::place::Place;
 use crate::server::Shared;
+use crate::sqs::SqsControl;
 use crate::world::{Call, Settings, World};
 use crate::{Refused, Service};
 
@@ -65,7 +67,7 @@ impl Fake {
         let shared = Arc::new(Shared {
             clock: MovableClock::new(options.clock, Arc::clone(&changed)),
             faults: Faults::default(),
-            world: Mutex::new(World::new(options.settings)),
+            world: Mutex::new(World::new(options.settings, format!("http://{address}"))),
             changed,
         });
         let router = control::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
@@ -111,6 +113,18 @@ impl Fake {
         EcsControl(self)
     }
 
+    /// Returns the control of SQS.
+    #[must_use]
+    pub fn sqs(&self) -> SqsControl<'_> {
+        SqsControl(self)
+    }
+
+    /// Returns the control of `CloudWatch`.
+    #[must_use]
+    pub fn cloudwatch(&self) -> CloudWatchControl<'_> {
+        CloudWatchControl(self)
+    }
+
     /// Returns every task that was ever started, in the order of their starts.
     #[must_use]
     pub fn launches(&self) -> Vec<Launch> {
@@ -143,6 +157,12 @@ impl Fake {
     pub fn call(&self, service: Service, operation: &str, body: &Value) -> Result<Value, Refused> {
         let call = Call { place: self.place.clone(), service, operation: operation.to_owned() };
         let answer = self.world(|world, now| world.perform(&call, body, now));
+        answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
+    }
+
+    /// Keeps metrics, of AWS's own namespaces too.
+    pub(crate) fn put_metrics(&self, body: &Value) -> Result<Value, Refused> {
+        let answer = self.world(|world, now| world.cloudwatch.put(&self.place, body, now.as_second()));
         answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
     }
 

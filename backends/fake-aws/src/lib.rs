@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+mod cloudwatch;
 mod control;
 mod ecs;
 mod fake;
@@ -12,12 +13,14 @@ mod place;
 mod quota;
 mod rng;
 mod server;
+mod sqs;
 mod wire;
 mod world;
 
 use serde::{Deserialize, Serialize};
 
 pub use clock::MovableClock;
+pub use cloudwatch::{CloudWatchControl, CloudWatchSettings, DataStatus};
 pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, Life, Tag};
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, Mishap};
@@ -25,6 +28,7 @@ pub use oracle::{Calls, Launch};
 pub use permission::Permissions;
 pub use place::{ACCOUNT, Place};
 pub use quota::{Bucket, Quota, Quotas};
+pub use sqs::{SqsControl, SqsSettings};
 pub use world::Settings;
 
 /// The services that are faked.

@@ -1,5 +1,6 @@
 //! The one port for all services.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,16 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::Service;
 use crate::clock::MovableClock;
+use crate::cloudwatch;
 use crate::fault::{Faults, Mishap};
 use crate::line::Line;
 use crate::place::Place;
 use crate::wire::{Failure, json_answer};
-use crate::world::{Call, World};
+use crate::world::{Call, Patience, World};
 
 /// The largest request that is read, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -129,11 +132,51 @@ fn server_error(service: Service, status: u16) -> Failure {
 }
 
 async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
-    let unreadable = |error: serde_json::Error| Failure::client("SerializationException", error.to_string());
-    let body: Value = serde_json::from_slice(bytes).map_err(unreadable)?;
-    shared.world(|world, now| world.handle(call, &body, now))
+    let body = if call.service == Service::CloudWatch {
+        cloudwatch::read_cbor(bytes)?
+    } else {
+        let unreadable =
+            |error: serde_json::Error| Failure::client("SerializationException", error.to_string());
+        serde_json::from_slice(bytes).map_err(unreadable)?
+    };
+    let (answer, patience) = shared.world(|world, now| {
+        let answer = world.handle(call, &body, now);
+        (answer, world.patience(call, &body, now))
+    });
+    match (answer, patience) {
+        (Ok(answer), Some(patience)) if answer["Messages"].is_null() => {
+            wait(shared, call, &body, patience).await
+        }
+        (answer, None) => {
+            shared.changed.notify_waiters();
+            answer
+        }
+        (answer, Some(_)) => answer,
+    }
+}
+
+/// Looks for messages again whenever something may have brought one, as long as the receiver waits.
+async fn wait(shared: &Shared, call: &Call, body: &Value, mut patience: Patience) -> Result<Value, Failure> {
+    let end = Instant::now() + patience.wait;
+    loop {
+        let mut changed = pin!(shared.changed.notified());
+        changed.as_mut().enable();
+        let (answer, left) = shared.world(|world, now| {
+            let answer = world.perform(call, body, now);
+            (answer, world.patience(call, body, now))
+        });
+        patience = left.unwrap_or(patience);
+        if Instant::now() >= end || answer.as_ref().map_or(true, |answer| !answer["Messages"].is_null()) {
+            return answer;
+        }
+        let next = patience.next.map_or(end, |next| end.min(Instant::now() + next));
+        tokio::select! {
+            () = changed => {}
+            () = tokio::time::sleep_until(next) => {}
+        }
+    }
 }
 
 fn write(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
-    json_answer(service, answer)
+    if service == Service::CloudWatch { cloudwatch::answer(answer) } else { json_answer(service, answer) }
 }

@@ -1,15 +1,19 @@
 //! Everything behind the one lock.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Service;
+use crate::cloudwatch::{CloudWatchSettings, CloudWatchState};
 use crate::ecs::{EcsSettings, EcsState};
 use crate::oracle::Oracle;
 use crate::permission::Permissions;
 use crate::place::Place;
 use crate::quota::{Bucket, Levels, Quotas};
+use crate::sqs::{SqsSettings, SqsState};
 use crate::wire::Failure;
 
 /// How the fake behaves, settable at any time.
@@ -18,6 +22,10 @@ use crate::wire::Failure;
 pub struct Settings {
     /// ECS.
     pub ecs: EcsSettings,
+    /// SQS.
+    pub sqs: SqsSettings,
+    /// `CloudWatch`.
+    pub cloudwatch: CloudWatchSettings,
     /// Quotas on calls.
     pub quotas: Quotas,
     /// What callers may not do.
@@ -32,22 +40,44 @@ pub(crate) struct Call {
     pub(crate) operation: String,
 }
 
+/// How long a receiver is willing to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// From the beginning of its call.
+    pub(crate) wait: Duration,
+    /// Until something happens by itself, from now.
+    pub(crate) next: Option<Duration>,
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) ecs: EcsState,
+    pub(crate) sqs: SqsState,
+    pub(crate) cloudwatch: CloudWatchState,
     pub(crate) oracle: Oracle,
     levels: Levels,
 }
 
 impl World {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, ecs: EcsState::new(), oracle: Oracle::default(), levels: Levels::default() }
+    /// Makes an empty world; the URLs of its queues begin with `base`.
+    pub(crate) fn new(settings: Settings, base: String) -> Self {
+        Self {
+            settings,
+            ecs: EcsState::new(),
+            sqs: SqsState::new(base),
+            cloudwatch: CloudWatchState::default(),
+            oracle: Oracle::default(),
+            levels: Levels::default(),
+        }
     }
 
     /// Lets everything happen that is due.
     pub(crate) fn advance(&mut self, now: Timestamp) {
         self.ecs.advance(now, &self.settings.ecs, &mut self.oracle);
+        for (at, posted) in self.ecs.arrived(now) {
+            self.sqs.deliver(&posted.place, &posted.queue, &posted.body, at);
+        }
     }
 
     /// Answers a call: permissions, quotas, then the service.
@@ -64,10 +94,23 @@ impl World {
                 let (settings, oracle) = (&mut self.settings.ecs, &mut self.oracle);
                 self.ecs.handle(&call.place, &call.operation, body, now, settings, oracle)
             }
-            Service::Sqs | Service::CloudWatch => {
-                Err(Failure::client("UnknownOperationException", "not served"))
+            Service::Sqs => self.sqs.handle(&call.place, &call.operation, body, now, &self.settings.sqs),
+            Service::CloudWatch => {
+                let settings = &self.settings.cloudwatch;
+                self.cloudwatch.handle(&call.place, &call.operation, body, now.as_second(), settings)
             }
         }
+    }
+
+    /// Returns how long the caller of `ReceiveMessage` waits for a message, and when something happens next.
+    pub(crate) fn patience(&self, call: &Call, body: &Value, now: Timestamp) -> Option<Patience> {
+        if call.service != Service::Sqs || call.operation != "ReceiveMessage" {
+            return None;
+        }
+        let (wait, visible) = self.sqs.patience(&call.place, body, now)?;
+        let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let next = [visible, self.ecs.next_change()].into_iter().flatten().min().map(until);
+        Some(Patience { wait: Duration::try_from(wait).unwrap_or_default(), next })
     }
 
     /// Fails when the call is beyond its quotas.

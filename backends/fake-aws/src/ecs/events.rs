@@ -49,6 +49,13 @@ impl EcsState {
         }
     }
 
+    /// Returns when something happens next by itself: a task's change, or an event's arrival.
+    pub(crate) fn next_change(&self) -> Option<Timestamp> {
+        let change = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let arrival = self.post.first_key_value().map(|((at, _), _)| *at);
+        [change, arrival].into_iter().flatten().min()
+    }
+
     /// Takes the events that have arrived by now, in the order of their arrival.
     pub(crate) fn arrived(&mut self, now: Timestamp) -> Vec<(Timestamp, Posted)> {
         let later_ones = self.post.split_off(&(later(now, SignedDuration::from_nanos(1)), 0));

@@ -1,7 +1,16 @@
 //! The fake against the documented behaviour of the services, by plain HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod cloudwatch;
+mod control;
+mod events;
+mod faults;
 mod help;
 mod lives;
+mod permissions;
+mod queues;
+mod quotas;
 mod run_task;
 mod tasks;
 mod tokens;

@@ -1,0 +1,39 @@
+//! How the fake `CloudWatch` behaves.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of `CloudWatch`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CloudWatchSettings {
+    /// Data points on a page of `GetMetricData`; absent = as many as the call allows.
+    pub page_size: Option<usize>,
+    /// What becomes of queries, by their id.
+    pub statuses: BTreeMap<String, DataStatus>,
+}
+
+/// What becomes of one query of `GetMetricData`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataStatus {
+    /// All data points are there.
+    Complete,
+    /// Some data points are missing: the newer half of them.
+    PartialData,
+    /// There are no data points, for no fault of the caller's.
+    InternalError,
+    /// There are no data points, since the caller may not see them.
+    Forbidden,
+}
+
+impl DataStatus {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "Complete",
+            Self::PartialData => "PartialData",
+            Self::InternalError => "InternalError",
+            Self::Forbidden => "Forbidden",
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The fake SQS: standard queues.
+
+mod attributes;
+mod control;
+mod md5;
+mod messages;
+mod queue;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use self::attributes::Attributes;
+use self::queue::{HISTORY, Messages};
+use crate::clock::later;
+use crate::place::Place;
+use crate::wire::{Failure, read};
+
+pub use control::SqsControl;
+pub use settings::SqsSettings;
+
+/// A purge must be this long ago before the next one.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_PurgeQueue.html>
+const BETWEEN_PURGES: SignedDuration = SignedDuration::from_secs(60);
+
+/// A queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    arn: String,
+    attributes: Attributes,
+    messages: Messages,
+    created_at: Timestamp,
+    modified_at: Timestamp,
+    purged_at: Option<Timestamp>,
+}
+
+/// Everything that SQS knows.
+#[derive(Debug)]
+pub(crate) struct SqsState {
+    /// What the URLs of queues begin with.
+    base: String,
+    queues: BTreeMap<(Place, String), Queue>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    queue_name: String,
+    #[serde(rename = "QueueOwnerAWSAccountId")]
+    owner: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributesOf {
+    #[serde(default)]
+    attribute_names: Vec<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+/// Makes the failure of a parameter that SQS does not accept.
+fn invalid(message: &str) -> Failure {
+    Failure::client("InvalidParameterValueException", message).queried("InvalidParameterValue")
+}
+
+fn missing() -> Failure {
+    let failure = Failure::client("QueueDoesNotExist", "The specified queue does not exist.");
+    failure.queried("AWS.SimpleQueueService.NonExistentQueue")
+}
+
+impl SqsState {
+    pub(crate) const fn new(base: String) -> Self {
+        Self { base, queues: BTreeMap::new() }
+    }
+
+    /// Answers a call.
+    pub(crate) fn handle(
+        &mut self,
+        place: &Place,
+        operation: &str,
+        body: &Value,
+        now: Timestamp,
+        settings: &SqsSettings,
+    ) -> Result<Value, Failure> {
+        match operation {
+            "CreateQueue" => return self.create(place, body, now),
+            "GetQueueUrl" => return self.url(place, body),
+            _ => {}
+        }
+        let queue = self.queue(place, body)?;
+        match operation {
+            "GetQueueAttributes" => queue.attributes(body, now, settings),
+            "SetQueueAttributes" => queue.set_attributes(body, now),
+            "SendMessage" => queue.send(body, now),
+            "SendMessageBatch" => queue.batch(body, |queue, entry| queue.send(entry, now)),
+            "ReceiveMessage" => queue.receive(body, now),
+            "DeleteMessage" => queue.delete(body, now),
+            "DeleteMessageBatch" => queue.batch(body, |queue, entry| queue.delete(entry, now)),
+            "ChangeMessageVisibility" => queue.change_visibility(body, now),
+            "PurgeQueue" => queue.purge(now),
+            _ => {
+                let message = format!("the fake has no SQS operation {operation}");
+                Err(Failure::client("UnknownOperationException", message).queried("InvalidAction"))
+            }
+        }
+    }
+
+    /// Puts an event of EventBridge into a queue, named by its name, URL or ARN; without such a queue it is lost.
+    pub(crate) fn deliver(&mut self, place: &Place, queue: &str, body: &str, at: Timestamp) {
+        let name = queue.rsplit(['/', ':']).next().unwrap_or(queue);
+        if let Some(queue) = self.queues.get_mut(&(place.clone(), name.to_owned())) {
+            let (delay, retention) = (
+                queue.attributes.seconds("DelaySeconds"),
+                queue.attributes.seconds("MessageRetentionPeriod"),
+            );
+            queue.messages.send(body.to_owned(), Value::Null, at, delay, retention);
+        }
+    }
+
+    /// Returns how long a receiver waits, and when the next hidden message of its queue shows.
+    pub(crate) fn patience(
+        &self,
+        place: &Place,
+        body: &Value,
+        now: Timestamp,
+    ) -> Option<(SignedDuration, Option<Timestamp>)> {
+        let queue = self.queues.get(&self.key(place, body)?)?;
+        Some((queue.patience(body), queue.messages.next_visible(now)))
+    }
+
+    fn create(&mut self, place: &Place, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+        let request: Named = read(body)?;
+        let name = request.queue_name;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if name.is_empty() || name.len() > 80 || !name.bytes().all(allowed) {
+            let message =
+                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+            return Err(invalid(message));
+        }
+        let mut attributes = Attributes::default();
+        attributes.set(&request.attributes)?;
+        let url = self.url_of(&place.account, &name);
+        let key = (place.clone(), name);
+        if let Some(known) = self.queues.get(&key) {
+            let same = request
+                .attributes
+                .iter()
+                .all(|(name, value)| known.attributes.all().get(name) == Some(value));
+            if !same {
+                let message =
+                    "A queue already exists with the same name and a different value for an attribute";
+                return Err(Failure::client("QueueNameExists", message).queried("QueueAlreadyExists"));
+            }
+            return Ok(json!({ "QueueUrl": url }));
+        }
+        let (arn, messages) = (place.arn("sqs", &key.1), Messages::default());
+        let queue = Queue { arn, attributes, messages, created_at: now, modified_at: now, purged_at: None };
+        self.queues.insert(key, queue);
+        Ok(json!({ "QueueUrl": url }))
+    }
+
+    fn url(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+        let request: Named = read(body)?;
+        let account = request.owner.unwrap_or_else(|| place.account.clone());
+        let owner = Place { account, region: place.region.clone() };
+        let key = (owner, request.queue_name);
+        if !self.queues.contains_key(&key) {
+            return Err(missing());
+        }
+        Ok(json!({ "QueueUrl": self.url_of(&key.0.account, &key.1) }))
+    }
+
+    fn url_of(&self, account: &str, name: &str) -> String {
+        format!("{}/{account}/{name}", self.base)
+    }
+
+    /// Reads which queue a call's URL means: its account and name, in the region of the call.
+    fn key(&self, place: &Place, body: &Value) -> Option<(Place, String)> {
+        let url = body["QueueUrl"].as_str()?;
+        let (account, name) =
+            url.rsplit_once('/').and_then(|(rest, name)| Some((rest.rsplit_once('/')?.1, name)))?;
+        Some((Place { account: account.to_owned(), region: place.region.clone() }, name.to_owned()))
+    }
+
+    fn queue(&mut self, place: &Place, body: &Value) -> Result<&mut Queue, Failure> {
+        if !body["QueueUrl"].is_string() {
+            let message = "The request must contain the parameter QueueUrl.";
+            return Err(
+                Failure::client("MissingRequiredParameterException", message).queried("MissingParameter")
+            );
+        }
+        let key = self.key(place, body).ok_or_else(missing)?;
+        self.queues.get_mut(&key).ok_or_else(missing)
+    }
+}
+
+impl Queue {
+    fn attributes(&self, body: &Value, now: Timestamp, settings: &SqsSettings) -> Result<Value, Failure> {
+        let request: AttributesOf = read(body)?;
+        for name in &request.attribute_names {
+            attributes::check_name(name)?;
+        }
+        let seen_at = later(now, -settings.counts_lag.min(HISTORY));
+        let counts = self.messages.counts(seen_at);
+        let own = [
+            ("ApproximateNumberOfMessages", counts.visible.to_string()),
+            ("ApproximateNumberOfMessagesNotVisible", counts.in_flight.to_string()),
+            ("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string()),
+            ("CreatedTimestamp", self.created_at.as_second().to_string()),
+            ("LastModifiedTimestamp", self.modified_at.as_second().to_string()),
+            ("QueueArn", self.arn.clone()),
+        ];
+        let mut shown = self.attributes.all().clone();
+        shown.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        shown.retain(|name, _| request.attribute_names.iter().any(|asked| asked == name || asked == "All"));
+        Ok(if shown.is_empty() { json!({}) } else { json!({ "Attributes": shown }) })
+    }
+
+    fn set_attributes(&mut self, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+        let request: AttributesOf = read(body)?;
+        self.attributes.set(&request.attributes)?;
+        self.modified_at = now;
+        Ok(json!({}))
+    }
+
+    fn purge(&mut self, now: Timestamp) -> Result<Value, Failure> {
+        if self.purged_at.is_some_and(|at| now < later(at, BETWEEN_PURGES)) {
+            let message = "Only one PurgeQueue operation is allowed every 60 seconds.";
+            let failure = Failure::client("PurgeQueueInProgress", message);
+            return Err(failure.queried("AWS.SimpleQueueService.PurgeQueueInProgress"));
+        }
+        self.purged_at = Some(now);
+        self.messages.purge(now);
+        Ok(json!({}))
+    }
+}

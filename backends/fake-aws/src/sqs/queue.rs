@@ -1,0 +1,189 @@
+//! One queue: its messages and what became of each.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::clock::later;
+
+/// How far back counts can be told.
+pub(crate) const HISTORY: SignedDuration = SignedDuration::from_mins(10);
+
+/// Deleted messages are looked for once in this many sent ones.
+const TIDY_EVERY: u64 = 256;
+
+/// What a message is at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Sent with a delay that is not over.
+    Delayed,
+    /// To be received.
+    Visible,
+    /// Received and not yet deleted.
+    InFlight,
+    /// Deleted, purged or too old.
+    Gone,
+}
+
+/// A message and its past and planned phases, oldest first.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) body: String,
+    /// `MessageAttributes`, as sent.
+    pub(crate) attributes: Value,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) first_received_at: Option<Timestamp>,
+    pub(crate) receives: u32,
+    phases: Vec<(Timestamp, Phase)>,
+}
+
+impl Message {
+    fn phase(&self, at: Timestamp) -> Phase {
+        let reached = self.phases.iter().rev().find(|(since, _)| *since <= at);
+        reached.map_or(Phase::Gone, |(_, phase)| *phase)
+    }
+
+    /// Forgets what was planned after `now`, and plans this instead.
+    fn turn(&mut self, now: Timestamp, phases: impl IntoIterator<Item = (Timestamp, Phase)>) {
+        self.phases.retain(|(since, _)| *since <= now);
+        self.phases.extend(phases);
+    }
+
+    /// Forgets phases that ended before `at`.
+    fn trim(&mut self, at: Timestamp) {
+        let over = self.phases.iter().rposition(|(since, _)| *since <= at).unwrap_or(0);
+        self.phases.drain(..over);
+    }
+}
+
+/// How many messages are in each phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) visible: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) delayed: usize,
+}
+
+/// A queue's messages, by number in the order of their sending.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Messages {
+    all: BTreeMap<u64, Message>,
+    counter: u64,
+}
+
+impl Messages {
+    /// Puts a message in; it is gone after `retention`.
+    pub(crate) fn send(
+        &mut self,
+        body: String,
+        attributes: Value,
+        now: Timestamp,
+        delay: SignedDuration,
+        retention: SignedDuration,
+    ) -> &Message {
+        let mut phases = Vec::new();
+        if delay.is_positive() {
+            phases.push((now, Phase::Delayed));
+        }
+        phases.push((later(now, delay), Phase::Visible));
+        phases.push((later(now, retention), Phase::Gone));
+        let id = uuid::Uuid::new_v4().to_string();
+        self.counter += 1;
+        if self.counter.is_multiple_of(TIDY_EVERY) {
+            self.tidy(now);
+        }
+        let message =
+            Message { id, body, attributes, sent_at: now, first_received_at: None, receives: 0, phases };
+        self.all.entry(self.counter).or_insert(message)
+    }
+
+    /// Takes up to `most` visible messages and hides them for `timeout`.
+    pub(crate) fn receive(
+        &mut self,
+        most: usize,
+        now: Timestamp,
+        timeout: SignedDuration,
+        retention: SignedDuration,
+    ) -> Vec<(u64, &Message)> {
+        let mut taken = Vec::new();
+        for (number, message) in &mut self.all {
+            if taken.len() == most {
+                break;
+            }
+            if message.phase(now) != Phase::Visible {
+                continue;
+            }
+            message.receives += 1;
+            message.first_received_at.get_or_insert(now);
+            message.hide(now, timeout, retention);
+            taken.push((*number, &*message));
+        }
+        taken
+    }
+
+    /// Finds a message by its number.
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Message> {
+        self.all.get_mut(&number)
+    }
+
+    /// Deletes everything.
+    pub(crate) fn purge(&mut self, now: Timestamp) {
+        for message in self.all.values_mut() {
+            message.delete(now);
+        }
+    }
+
+    /// Counts the messages as they were at a moment.
+    pub(crate) fn counts(&self, at: Timestamp) -> Counts {
+        let mut counts = Counts::default();
+        for message in self.all.values() {
+            match message.phase(at) {
+                Phase::Visible => counts.visible += 1,
+                Phase::InFlight => counts.in_flight += 1,
+                Phase::Delayed => counts.delayed += 1,
+                Phase::Gone => {}
+            }
+        }
+        counts
+    }
+
+    /// Returns when a message that is not visible now will be.
+    pub(crate) fn next_visible(&self, now: Timestamp) -> Option<Timestamp> {
+        let phases = self.all.values().flat_map(|message| &message.phases);
+        phases.filter(|(at, phase)| *at > now && *phase == Phase::Visible).map(|(at, _)| *at).min()
+    }
+
+    /// Drops what no count can ask for any more.
+    fn tidy(&mut self, now: Timestamp) {
+        let horizon = later(now, -HISTORY);
+        self.all.retain(|_, message| {
+            message.trim(horizon);
+            message.phases.first().is_some_and(|(since, phase)| *phase != Phase::Gone || *since > horizon)
+        });
+    }
+}
+
+impl Message {
+    /// Hides it from now on, for a while; no time at all shows it at once.
+    pub(crate) fn hide(&mut self, now: Timestamp, timeout: SignedDuration, retention: SignedDuration) {
+        let mut plan =
+            vec![(later(now, timeout), Phase::Visible), (later(self.sent_at, retention), Phase::Gone)];
+        if timeout.is_positive() {
+            plan.insert(0, (now, Phase::InFlight));
+        }
+        plan.sort_by_key(|(at, _)| *at);
+        self.turn(now, plan);
+    }
+
+    pub(crate) fn is_in_flight(&self, now: Timestamp) -> bool {
+        self.phase(now) == Phase::InFlight
+    }
+
+    pub(crate) fn delete(&mut self, now: Timestamp) {
+        if self.phase(now) != Phase::Gone {
+            self.turn(now, [(now, Phase::Gone)]);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::help::{Rig, SIGNED, arns, run_task};
+
+impl Rig {
+    async fn try_run(&self, token: &str) -> reqwest::Result<crate::help::Answer> {
+        self.call(Service::Ecs, "RunTask", &run_task(json!({ "clientToken": token })), SIGNED).await
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_the_task_and_the_token_finds_it() {
+    let rig = Rig::new().await;
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::LostAfterEffect));
+    let error = rig.try_run("a").await.unwrap_err();
+    assert!(error.is_request(), "{error:?}");
+    assert_eq!(rig.fake.launches().len(), 1);
+    let again = rig.try_run("a").await.unwrap().good();
+    assert_eq!(arns(&again), [rig.fake.launches()[0].task_arn.clone()]);
+    assert_eq!(rig.fake.launches().len(), 1);
+    assert_eq!(rig.fake.calls(Service::Ecs, "RunTask").lost, 1);
+}
+
+#[tokio::test]
+async fn a_reset_before_the_effect_starts_nothing() {
+    let rig = Rig::new().await;
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::ResetBeforeEffect));
+    assert!(rig.try_run("a").await.is_err());
+    assert_eq!(rig.fake.launches().len(), 0);
+    rig.try_run("a").await.unwrap().good();
+}
+
+#[tokio::test]
+async fn throttling_and_server_errors_happen_as_often_as_told() {
+    let rig = Rig::new().await;
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::Throttled).times(2).after(1));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 500 }));
+    rig.try_run("a").await.unwrap().good();
+    for _ in 0..2 {
+        rig.try_run("b").await.unwrap().is("ThrottlingException", "Rate exceeded");
+    }
+    rig.try_run("b").await.unwrap().good();
+    let answer = rig.ecs("ListTasks", json!({ "cluster": "batch" })).await;
+    assert_eq!((answer.status, answer.error()), (500, "ServerException"));
+    assert_eq!(rig.list(json!({})).await.len(), 2);
+    let calls = rig.fake.calls(Service::Ecs, "RunTask");
+    assert_eq!((calls.calls, calls.throttled, calls.failed, calls.lost), (4, 2, 2, 0));
+}
+
+#[tokio::test]
+async fn the_same_seed_befalls_the_same_calls() {
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let rig = Rig::new().await;
+        rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled).sometimes(0.5, 7));
+        let mut fates = Vec::new();
+        for _ in 0..40 {
+            fates.push(rig.ecs("ListTasks", json!({ "cluster": "batch" })).await.status);
+        }
+        runs.push(fates);
+    }
+    assert_eq!(runs[0], runs[1]);
+    let throttled = runs[0].iter().filter(|status| **status == 400).count();
+    assert!((8..32).contains(&throttled), "{throttled}");
+}
+
+#[tokio::test]
+async fn a_black_hole_answers_nobody_and_a_silent_one_still_works() {
+    let rig = Rig::new().await;
+    for (mishap, tasks) in [(Mishap::BlackHole, 0), (Mishap::SilentAfterEffect, 1)] {
+        rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
+        let patience = tokio::time::timeout(Duration::from_millis(300), rig.try_run("a")).await;
+        assert!(patience.is_err(), "an answer came");
+        assert_eq!(rig.fake.launches().len(), tasks);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_comes_after_its_time() {
+    let rig = Rig::new().await;
+    let by = SignedDuration::from_millis(200);
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::Slow { by }));
+    let began = tokio::time::Instant::now();
+    rig.try_run("a").await.unwrap().good();
+    assert!(began.elapsed() >= Duration::from_millis(200));
+}
+
+#[tokio::test]
+async fn clearing_ends_all_misfortune() {
+    let rig = Rig::new().await;
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled));
+    assert_eq!(rig.fake.faults().left().len(), 1);
+    rig.fake.faults().clear();
+    rig.try_run("a").await.unwrap().good();
+}
