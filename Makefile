@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
+# What keeps the crates that need the AWS SDK out of the inner loop.
+NO_AWS := --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs trigger-sqs trigger-cloudwatch)
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
@@ -24,10 +26,10 @@ test: test-rust test-doc test-examples test-api ## Run every test
 
 .PHONY: test-fast
 test-fast: ## Run the tests of the inner loop: unit and integration tests, no AWS crate
-	$(CARGO) $(RUNNER) --workspace
+	$(CARGO) $(RUNNER) --workspace $(NO_AWS)
 
 .PHONY: test-rust
-test-rust:
+test-rust: emulators
 	$(CARGO) $(RUNNER) --workspace --all-features
 
 .PHONY: test-doc
@@ -39,6 +41,10 @@ test-examples:
 	@for manifest in $(EXAMPLES); do \
 	  $(CARGO) test --manifest-path $$manifest --target-dir target; \
 	done
+
+.PHONY: emulators
+emulators: ## Install the emulators of AWS that tests use, at pinned versions, into .tools
+	scripts/emulators.sh
 
 # Installs Schemathesis into .tools, at pinned versions, before the first run.
 .PHONY: test-api

@@ -7,10 +7,10 @@
 //! Random kills find the moments that nobody thought of; [`steps`] ends a scheduler before and after each of its
 //! writes and calls in turn. `make crash` does both at length.
 
-mod audit;
+pub(crate) mod audit;
 mod full;
-mod process;
-mod site;
+pub(crate) mod process;
+pub(crate) mod site;
 mod steps;
 mod terminate;
 

@@ -49,8 +49,7 @@ impl Scheduler {
         command
             .env("ECSS_LISTEN", format!("127.0.0.1:{}", site.port))
             .env("ECSS_DATA_DIR", site.path("data"))
-            .env("ECSS_LAUNCHER", "local")
-            .env("ECSS_LOCAL_TASK_DEFINITIONS", site.path("definitions"))
+            .envs(site.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(site.root())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -78,7 +77,8 @@ impl Scheduler {
         answer.json().await.unwrap()
     }
 
-    async fn post(&self, path: &str, body: &Value) {
+    /// Sends a request that must succeed.
+    pub(crate) async fn post(&self, path: &str, body: &Value) {
         let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
         let status = answer.status();
         assert!(status.is_success(), "{path}: {status}: {}", answer.text().await.unwrap());
@@ -92,9 +92,12 @@ impl Scheduler {
 
     /// Suspends every job, and waits until none is fired any more and the tasks of all firings have ended.
     pub(crate) async fn quiesce(&self) {
-        for job in self.get("/jobs").await["jobs"].as_array().unwrap() {
-            let id = job["id"].as_str().unwrap();
+        let jobs = self.list("/jobs?count=10000", "jobs").await;
+        let ids: Vec<&str> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
+        for id in &ids {
             self.post(&format!("/jobs/{id}/suspend"), &json!({"reason": "end of the test"})).await;
+        }
+        for id in ids {
             let suspended = format!("/jobs/{id}/decisions?outcome=suspended");
             until("a tick is seen as suspended", async || {
                 !self.list(&suspended, "decisions").await.is_empty()
@@ -112,7 +115,8 @@ impl Scheduler {
         .await;
     }
 
-    async fn list(&self, path: &str, what: &str) -> Vec<Value> {
+    /// Reads the first page of a list.
+    pub(crate) async fn list(&self, path: &str, what: &str) -> Vec<Value> {
         let mut answer = self.get(path).await;
         serde_json::from_value(answer[what].take()).unwrap()
     }

@@ -18,22 +18,35 @@ pub(crate) struct Site {
     root: PathBuf,
     /// The scheduler's port in every life.
     pub(crate) port: u16,
+    /// What each life is told by variables, beside where its files are.
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// Removes the folder in the end.
     _kept: Option<TempDir>,
 }
 
 impl Site {
+    /// Makes a site whose tasks are local processes.
     pub(crate) fn new() -> Self {
+        let mut site = Self::bare();
+        let definitions = site.path("definitions");
+        std::fs::create_dir(&definitions).unwrap();
+        site.environment = vec![
+            ("ECSS_LAUNCHER", "local".to_owned()),
+            ("ECSS_LOCAL_TASK_DEFINITIONS", definitions.to_str().unwrap().to_owned()),
+        ];
+        site
+    }
+
+    /// Makes a site without a launcher.
+    pub(crate) fn bare() -> Self {
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir(root.path().join("definitions")).unwrap();
-        // Free now, and not given out again soon.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        Self { root: root.path().to_owned(), port, _kept: Some(root) }
+        let (port, environment) = (free_port(), Vec::new());
+        Self { root: root.path().to_owned(), port, environment, _kept: Some(root) }
     }
 
     /// Returns the site that another process made here.
     pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root, port: 0, _kept: None }
+        Self { root, port: 0, environment: Vec::new(), _kept: None }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -73,6 +86,11 @@ impl Site {
     pub(crate) async fn wait_for_starts(&self, count: usize) {
         until("tasks start", async || self.starts().values().sum::<usize>() >= count).await;
     }
+}
+
+/// Returns a port of 127.0.0.1 that is free now, and not given out again soon.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until a condition holds.
