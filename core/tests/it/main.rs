@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod engine;
+mod execution;
 mod memory;
 mod queue_model;
 mod queue_rule;

@@ -4,17 +4,27 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::Evaluation;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use ecs_scheduler_core::engine::Given;
 use ecs_scheduler_core::job::{FieldError, prepare_create};
 use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_task};
 use serde_json::{Map, Value};
 
 use super::problem::{Kind, Problem};
 use super::request::{self, Name};
 use super::state::App;
-use super::wire::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody};
+use super::wire::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
 use super::{job, respond};
+
+/// A queue's visibility timeout where none is read.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>: 30 s.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Says what would be decided about a job now.
 #[utoipa::path(
@@ -37,6 +47,8 @@ pub(super) async fn stored(
         let why: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         Problem::new(Kind::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
     })?;
+    let document = serde_json::from_str(stored.document.get()).unwrap_or_default();
+    let given = assumed(&given, &document, app.parts.clock.now());
     let draft = app.parts.engine.evaluate(&job, Some(&stored), given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
@@ -62,6 +74,7 @@ pub(super) async fn given_job(
         let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
         job::refusal(&errors)
     })?;
+    let given = assumed(&given, &prepared.document, now);
     let draft = app.parts.engine.evaluate(&prepared.job, None, given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
@@ -73,12 +86,56 @@ fn under_job(mut error: FieldError) -> FieldError {
     error
 }
 
-fn given(body: &mut Map<String, Value>) -> Result<Given, Problem> {
+fn given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
     let Some(value) = body.remove("given").filter(|value| !value.is_null()) else {
-        return Ok(Given::default());
+        return Ok(GivenBody::default());
     };
-    let given: GivenBody = request::member("/given", value)?;
-    let evaluation =
-        given.demand.map(|demand| Evaluation::tasks(demand, format!("given: {demand} asked for")));
-    Ok(Given { evaluation, busy: given.busy })
+    request::member("/given", value)
+}
+
+/// Makes what the trigger would have concluded of what is given.
+fn assumed(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> Given {
+    let counted = given.observations.map(|counts| counted(counts, document, now));
+    let evaluation = match (given.demand, counted) {
+        (Some(demand), counted) => {
+            let asked = Evaluation::tasks(demand, format!("given: {demand} asked for"));
+            Some(match counted {
+                Some(counted) => Evaluation { demand: asked.demand, because: asked.because, ..counted },
+                None => asked,
+            })
+        }
+        (None, counted) => counted,
+    };
+    Given { evaluation, busy: given.busy }
+}
+
+/// Concludes as a trigger that counts a queue does.
+fn counted(counts: GivenObservations, document: &Map<String, Value>, now: Timestamp) -> Evaluation {
+    let GivenObservations { visible, in_flight } = counts;
+    let each = messages_per_task(document);
+    let reading = QueueReading {
+        visible: visible.into(),
+        in_flight: in_flight.into(),
+        visibility_timeout: VISIBILITY_TIMEOUT,
+        per_task: each,
+    };
+    let observed = |name: &str, count: u32| Observation {
+        name: name.to_owned(),
+        subject: "given".to_owned(),
+        value: count.into(),
+        unit: "messages".to_owned(),
+        at: now,
+    };
+    let because = format!("given: {visible} messages ÷ {each} per task, rounded up");
+    Evaluation::tasks(per_task(visible.into(), each), because)
+        .observing(observed("visible", visible))
+        .observing(observed("inFlight", in_flight))
+        .counting(reading)
+}
+
+/// Reads how many messages a task takes, as the triggers that count a queue spell it; 1 where it is not said.
+fn messages_per_task(document: &Map<String, Value>) -> NonZeroU32 {
+    let given = document.get("trigger").and_then(|trigger| trigger.get("messagesPerTask"));
+    let given = given.and_then(Value::as_u64);
+    given.and_then(|each| u32::try_from(each).ok()).and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
 }

@@ -9,6 +9,6 @@ pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
 pub(super) use firing::{FiringPage, FiringView};
 pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed, schemas};
 pub(super) use requests::{
-    BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, Preview,
-    PreviewRequest, SuspendRequest,
+    BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, GivenObservations,
+    Preview, PreviewRequest, SuspendRequest,
 };

@@ -102,11 +102,19 @@ async fn an_evaluation_decides_and_launches_nothing() {
     let plain = server.call("POST", "/jobs/report/evaluate", &[], "").await.json();
     assert_eq!(
         (&plain["outcome"], &plain["launch"], &plain["busy"]),
-        (&json!("pending"), &json!(2), &json!(0))
+        (&json!("launched"), &json!(2), &json!(0)),
+        "what would come of it"
     );
     let given = json!({"given": {"demand": 120, "busy": 7}});
     let capped = server.json("POST", "/jobs/report/evaluate", given).await.json();
     assert_eq!((&capped["demand"], &capped["busy"], &capped["launch"]), (&json!(120), &json!(7), &json!(43)));
+    let given = json!({"given": {"observations": {"visible": 9, "inFlight": 3}, "busy": 4}});
+    let counted = server.json("POST", "/jobs/report/evaluate", given).await.json();
+    assert_eq!((&counted["demand"], &counted["launch"]), (&json!(9), &json!(5)));
+    assert_eq!(counted["observations"][1]["name"], "inFlight");
+    let given = json!({"given": {"observations": {"weather": 3}}});
+    let unknown = server.json("POST", "/jobs/report/evaluate", given).await.json();
+    assert_eq!(unknown["errors"][0]["pointer"], "/given/observations/weather");
     let draft = json!({"job": {"taskDefinition": "new", "schedule": "0 0 0"}, "given": {"demand": 0}});
     let idle = server.json("POST", "/evaluate", draft).await.json();
     assert_eq!((&idle["outcome"], &idle["launch"]), (&json!("idle"), &json!(0)));

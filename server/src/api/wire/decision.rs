@@ -45,7 +45,8 @@ pub(in crate::api) struct EvaluationBody {
     /// When it was decided.
     #[schema(value_type = String, format = DateTime)]
     observed: Timestamp,
-    /// How it ended: `pending` while a firing is under way.
+    /// How it ended: `pending` while a firing is under way, then what came of it. An evaluation that would launch says
+    /// `launched`: what would come of it, if every task starts.
     #[schema(example = "launched")]
     outcome: String,
     /// How many tasks the outside world asked for; absent when that was not asked.

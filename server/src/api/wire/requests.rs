@@ -84,6 +84,21 @@ pub(in crate::api) struct GivenBody {
     /// How many of the job's own tasks are pending or running.
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) busy: Option<u32>,
+    /// What a trigger that counts a queue reads of it.
+    pub(in crate::api) observations: Option<GivenObservations>,
+}
+
+/// Counts of a queue to assume. Without `demand` they say how many tasks are asked for, by the trigger's
+/// `messagesPerTask`.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::api) struct GivenObservations {
+    /// Messages that can be received.
+    #[schema(maximum = 4_294_967_295_u32)]
+    pub(in crate::api) visible: u32,
+    /// Messages that are received and not deleted.
+    #[schema(maximum = 4_294_967_295_u32)]
+    pub(in crate::api) in_flight: u32,
 }
 
 /// An evaluation of a stored job.
