@@ -10,15 +10,24 @@ use crate::schedule::Schedule;
 /// A job's place in the agenda; reused after the job is gone.
 pub(super) type Place = u32;
 
+/// When a job is looked at, in as little memory as it takes: there may be a million of these.
+#[derive(Debug, Clone)]
+pub(super) enum Timing {
+    /// Never: the stored document is not a valid job.
+    Never,
+    /// As the text of an [`AgendaView`](crate::job::AgendaView) says, which is parsed again when it is needed.
+    Text(Box<str>),
+    /// As a trigger says, put off by a jitter.
+    Parsed(Box<(Schedule, Option<std::time::Duration>)>),
+}
+
 /// What the keeper knows about a job without its document.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) id: JobId,
     pub(super) uid: JobUid,
     pub(super) revision: Revision,
-    /// Its ticks; none when the stored document is not a valid job.
-    pub(super) schedule: Option<Schedule>,
-    pub(super) jitter: Option<std::time::Duration>,
+    pub(super) timing: Timing,
     /// `Progress::settled`, as compare-and-set wants it.
     pub(super) settled: Option<Timestamp>,
     /// When this version was written: ticks up to here are not this version's.
@@ -31,7 +40,10 @@ pub(super) struct Entry {
     pub(super) invalid: bool,
     /// Seen by the scan under way.
     pub(super) seen: bool,
-    due: Option<Timestamp>,
+    /// When it is looked at next, as far as ticks are settled.
+    pub(super) due: Option<Timestamp>,
+    /// Where it stands in the order of the agenda; a job in a round stands nowhere.
+    listed: Option<Timestamp>,
 }
 
 impl Entry {
@@ -40,8 +52,7 @@ impl Entry {
             id,
             uid,
             revision,
-            schedule: None,
-            jitter: None,
+            timing: Timing::Never,
             settled: None,
             changed,
             busy: false,
@@ -49,6 +60,7 @@ impl Entry {
             invalid: false,
             seen: true,
             due: None,
+            listed: None,
         }
     }
 
@@ -95,8 +107,16 @@ impl Agenda {
         })
     }
 
-    /// Adds a job that is not there yet.
+    /// Adds a job that is not there yet, in the order of its `due`.
     pub(super) fn insert(&mut self, entry: Entry) -> Place {
+        let due = entry.due;
+        let place = self.insert_unlisted(entry);
+        self.list(place, due);
+        place
+    }
+
+    /// Adds a job that is not there yet without giving it a place in the order; [`Self::list_all`] does.
+    pub(super) fn insert_unlisted(&mut self, entry: Entry) -> Place {
         let id = entry.id.clone();
         let place = match self.free.pop() {
             Some(place) => {
@@ -114,7 +134,7 @@ impl Agenda {
 
     pub(super) fn remove(&mut self, place: Place) -> Option<Entry> {
         let entry = self.entries.get_mut(place as usize)?.take()?;
-        if let Some(due) = entry.due {
+        if let Some(due) = entry.listed {
             self.due.remove(&(due, place));
         }
         self.by_id.remove(&entry.id);
@@ -122,16 +142,23 @@ impl Agenda {
         Some(entry)
     }
 
-    /// Sets when the job is looked at next.
-    pub(super) fn schedule(&mut self, place: Place, due: Option<Timestamp>) {
+    /// Puts every job in the order of its `due`: much faster for very many than one after the other.
+    pub(super) fn list_all(&mut self) {
+        let mut order = Vec::with_capacity(self.by_id.len());
+        for (place, entry) in self.entries_mut() {
+            entry.listed = entry.due;
+            order.extend(entry.due.map(|due| (due, place)));
+        }
+        self.due = order.into_iter().collect();
+    }
+
+    /// Sets where in the order the job stands.
+    pub(super) fn list(&mut self, place: Place, moment: Option<Timestamp>) {
         let Some(entry) = self.entries.get_mut(place as usize).and_then(Option::as_mut) else { return };
-        if let Some(old) = entry.due.take() {
+        if let Some(old) = std::mem::replace(&mut entry.listed, moment) {
             self.due.remove(&(old, place));
         }
-        if let Some(new) = due {
-            entry.due = Some(new);
-            self.due.insert((new, place));
-        }
+        self.due.extend(moment.map(|moment| (moment, place)));
     }
 
     /// Returns when the first job is due.
@@ -139,7 +166,7 @@ impl Agenda {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Takes at most `most` jobs that are due at `now`, oldest first; they have no next tick until they get one.
+    /// Takes at most `most` jobs that are due at `now`, oldest first; they stand nowhere until they are listed again.
     pub(super) fn take_due(&mut self, now: Timestamp, most: usize) -> Vec<Place> {
         let mut taken = Vec::new();
         while taken.len() < most {
@@ -147,7 +174,7 @@ impl Agenda {
                 Some(&(due, place)) if due <= now => {
                     self.due.pop_first();
                     if let Some(entry) = self.get_mut(place) {
-                        entry.due = None;
+                        entry.listed = None;
                     }
                     taken.push(place);
                 }

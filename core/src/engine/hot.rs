@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use super::agenda::{Entry, Timing};
 use super::core::Core;
+use super::plan::Ticks;
 use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
 use crate::schedule::{Dialect, Schedule, ScheduleCache};
 use crate::store::StoreError;
 
-/// How many distinct schedules are shared between jobs.
-const SHARED_SCHEDULES: usize = 65_536;
+/// How many distinct schedules are kept parsed while documents are read.
+const SHARED_SCHEDULES: usize = 4_096;
 
 /// A stored job, parsed.
 #[derive(Debug)]
@@ -26,11 +28,11 @@ pub(super) struct Loaded {
     pub(super) last_fired: Mutex<Option<Timestamp>>,
 }
 
-/// When a job is looked at.
-#[derive(Debug)]
-pub(super) struct Outline {
-    pub(super) schedule: Option<Schedule>,
-    pub(super) jitter: Option<std::time::Duration>,
+/// When a job is looked at, parsed and as the agenda keeps it.
+struct Outline {
+    schedule: Option<Schedule>,
+    jitter: Option<std::time::Duration>,
+    timing: Timing,
 }
 
 /// A bounded cache of parsed jobs; the keeper drops what was edited.
@@ -69,15 +71,52 @@ impl Core {
         }
     }
 
+    /// Makes the agenda's entry of a stored job.
+    pub(super) fn entry(&self, stored: &StoredJob) -> Entry {
+        let mut entry = Entry::new(stored.id.clone(), stored.uid, stored.revision, stored.changed);
+        entry.settled = stored.progress.settled;
+        match self.outline(stored) {
+            Ok(Outline { schedule, jitter, timing }) => {
+                let after = entry.after();
+                let ticks = |schedule| Ticks { job: stored.id.as_str(), schedule, jitter, after };
+                entry.due = schedule.as_ref().and_then(|schedule| ticks(schedule).next_due());
+                entry.timing = timing;
+            }
+            Err(problems) => {
+                let problem = problems.first().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(job = %stored.id, problem, "a stored job is not valid and is not looked at");
+                entry.invalid = true;
+            }
+        }
+        entry
+    }
+
     /// Reads when a stored job is looked at, without building it where its own schedule says so.
-    pub(super) fn outline(&self, stored: &StoredJob) -> Result<Outline, Vec<FieldError>> {
+    fn outline(&self, stored: &StoredJob) -> Result<Outline, Vec<FieldError>> {
         if let Ok(view) = AgendaView::read(stored.document.get())
             && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.hot.schedules)
+            && let Ok(text) = view.compact()
         {
-            return Ok(Outline { schedule: Some(schedule), jitter: view.jitter });
+            let timing = Timing::Text(text.into());
+            return Ok(Outline { schedule: Some(schedule), jitter: view.jitter, timing });
         }
         let job = stored.parse(&self.job_context())?;
-        Ok(Outline { schedule: job.ticks().cloned(), jitter: job.policy.jitter })
+        let (schedule, jitter) = (job.ticks().cloned(), job.policy.jitter);
+        let timing =
+            schedule.clone().map_or(Timing::Never, |schedule| Timing::Parsed(Box::new((schedule, jitter))));
+        Ok(Outline { schedule, jitter, timing })
+    }
+
+    /// Returns the ticks of a job in the agenda.
+    pub(super) fn schedule(&self, entry: &Entry) -> Option<Schedule> {
+        match &entry.timing {
+            Timing::Never => None,
+            Timing::Text(text) => {
+                let view = AgendaView::read(text).ok()?;
+                view.schedule(&entry.id, &self.hot.schedules).ok()?
+            }
+            Timing::Parsed(parsed) => Some(parsed.0.clone()),
+        }
     }
 
     /// Returns the jobs, parsed; those that no longer exist are left out.

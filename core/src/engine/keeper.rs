@@ -9,10 +9,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
-use super::agenda::{Agenda, Entry, Place};
+use super::agenda::{Agenda, Place};
 use super::core::{Core, KeeperView};
 use super::handle::{FireError, FireOrder};
-use super::plan::Ticks;
 use super::recover;
 use super::round::{self, Due};
 use super::settle::Progressed;
@@ -29,29 +28,30 @@ const RETRY: SignedDuration = SignedDuration::from_secs(1);
 /// What the keeper is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A round is done with a job.
-    Report(Place, Progressed),
+    /// A round is done with these jobs.
+    Report(Vec<(Place, Progressed)>),
     /// Somebody wants a job fired.
     Fire(JobId, FireOrder),
 }
 
-/// A round's way to tell the keeper, and whoever waits for a firing by hand.
+/// A round's way to tell the keeper.
 #[derive(Debug, Clone)]
 pub(super) struct Reports(mpsc::Sender<Message>);
 
 impl Reports {
-    pub(super) async fn send(
-        &self,
-        place: Place,
-        progressed: Progressed,
-        answer: Option<(FireOrder, Result<DecisionRecord, FireError>)>,
-    ) {
-        if let Some((order, result)) = answer {
-            // Nobody waits for the answer any more: the decision is in the journal all the same.
-            let _ = order.answer.send(result);
+    pub(super) async fn send(&self, progress: Vec<(Place, Progressed)>) {
+        if !progress.is_empty() {
+            // The keeper is gone only when the engine stops, and then nothing has to be reported.
+            let _ = self.0.send(Message::Report(progress)).await;
         }
-        // The keeper is gone only when the engine stops, and then nothing has to be reported.
-        let _ = self.0.send(Message::Report(place, progressed)).await;
+    }
+}
+
+/// Tells whoever waits for a firing by hand what came of it.
+pub(super) fn answer(order: Option<FireOrder>, result: Result<DecisionRecord, FireError>) {
+    if let Some(order) = order {
+        // Nobody waits for the answer any more: what was done is in the journal all the same.
+        let _ = order.answer.send(result);
     }
 }
 
@@ -187,7 +187,11 @@ impl Keeper {
 
     async fn take(&mut self, message: Message) {
         match message {
-            Message::Report(place, progressed) => self.report(place, progressed).await,
+            Message::Report(progress) => {
+                for (place, progressed) in progress {
+                    self.report(place, progressed).await;
+                }
+            }
             Message::Fire(id, order) => self.order(&id, order).await,
         }
     }
@@ -205,7 +209,7 @@ impl Keeper {
             self.orders.entry(place).or_default().push_back(order);
             return;
         }
-        self.agenda.schedule(place, None);
+        self.agenda.list(place, None);
         if let Some(due) = self.depart(place, Some(order)) {
             let work = round::look(Arc::clone(&self.core), vec![due], self.reports.clone());
             self.core.spawn(work);
@@ -218,10 +222,15 @@ impl Keeper {
         entry.busy = false;
         let now = self.core.clock.now();
         let (reread, not_before) = match progressed {
-            Progressed::To(settled) => {
+            Progressed::To { settled, due } => {
                 let stuck = entry.settled == settled;
-                entry.settled = settled;
+                (entry.settled, entry.due) = (settled, due);
                 (false, stuck.then(|| later(now)))
+            }
+            Progressed::Invalid => {
+                self.invalid += usize::from(!std::mem::replace(&mut entry.invalid, true));
+                entry.due = None;
+                (false, None)
             }
             Progressed::Retry => {
                 self.doubtful.get_or_insert(now);
@@ -253,17 +262,17 @@ impl Keeper {
         }
     }
 
-    /// Sets the job's next tick.
+    /// Gives the job its place in the order again.
     fn replan(&mut self, place: Place, not_before: Option<Timestamp>, now: Timestamp) {
         let Some(entry) = self.agenda.get(place) else { return };
         if entry.busy {
             return;
         }
-        let due = next_due(entry).map(|due| match not_before {
+        let due = entry.due.map(|due| match not_before {
             Some(later) if due <= now => later,
             Some(_) | None => due,
         });
-        self.agenda.schedule(place, due);
+        self.agenda.list(place, due);
     }
 
     fn show(&self) {
@@ -278,10 +287,4 @@ impl Keeper {
 
 fn later(now: Timestamp) -> Timestamp {
     now.saturating_add(RETRY).unwrap_or(Timestamp::MAX)
-}
-
-/// Returns when the job is looked at next.
-fn next_due(entry: &Entry) -> Option<Timestamp> {
-    let schedule = entry.schedule.as_ref()?;
-    Ticks { job: entry.id.as_str(), schedule, jitter: entry.jitter, after: entry.after() }.next_due()
 }

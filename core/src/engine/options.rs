@@ -14,7 +14,7 @@ pub struct EngineOptions {
     pub max_tasks: NonZeroU32,
     /// How long the engine sleeps at most before it reads the wall clock again; 30 s.
     pub max_sleep: Duration,
-    /// How many jobs a round takes at most; 512.
+    /// How many jobs a round takes at most; 1,024: a round is durable with one commit.
     pub round_size: usize,
     /// How many rounds are under way at once; 8.
     pub rounds: usize,
@@ -47,7 +47,7 @@ impl Default for EngineOptions {
             name: "ecs-scheduler".to_owned(),
             max_tasks: DEFAULT_MAX_TASKS,
             max_sleep: Duration::from_secs(30),
-            round_size: 512,
+            round_size: 1_024,
             rounds: 8,
             evaluations: 1024,
             evaluation_deadline: Duration::from_secs(30),

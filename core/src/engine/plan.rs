@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::decide::{Outcome, TickSpan};
+use crate::job::Job;
 use crate::policy::{CatchUp, CatchUpPolicy};
 use crate::schedule::{Schedule, jitter};
 
@@ -37,6 +38,13 @@ pub(super) struct Plan {
     pub(super) tick: Option<Timestamp>,
     /// The newest tick that this plan settles.
     pub(super) settles: Timestamp,
+}
+
+impl<'a> Ticks<'a> {
+    /// The ticks of a job after the last settled one.
+    pub(super) fn of(job: &'a Job, after: Timestamp) -> Option<Self> {
+        Some(Self { job: job.id.as_str(), schedule: job.ticks()?, jitter: job.policy.jitter, after })
+    }
 }
 
 impl Ticks<'_> {

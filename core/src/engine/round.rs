@@ -11,12 +11,11 @@ use super::core::Core;
 use super::evaluate::{Asker, Question, blank};
 use super::handle::{FireError, FireOrder, Given};
 use super::hot::Loaded;
-use super::keeper::Reports;
+use super::keeper::{self, Reports};
 use super::plan::{Plan, Ticks};
 use super::settle::{Considered, Progressed};
 use crate::decide::{DecisionDraft, Outcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
-use crate::schedule::Schedule;
 use crate::store::Settlement;
 use crate::trigger::Tick;
 
@@ -27,8 +26,6 @@ pub(super) struct Due {
     pub(super) id: JobId,
     pub(super) uid: JobUid,
     pub(super) revision: Revision,
-    pub(super) schedule: Option<Schedule>,
-    pub(super) jitter: Option<std::time::Duration>,
     pub(super) settled: Option<Timestamp>,
     pub(super) after: Timestamp,
     /// A firing by hand instead of a tick.
@@ -42,8 +39,6 @@ impl Due {
             id: entry.id.clone(),
             uid: entry.uid,
             revision: entry.revision,
-            schedule: entry.schedule.clone(),
-            jitter: entry.jitter,
             settled: entry.settled,
             after: entry.after(),
             order,
@@ -60,22 +55,15 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
     let mut loaded: HashMap<JobId, Arc<Loaded>> = match core.load_jobs(&ids).await {
         Ok(loaded) => loaded.into_iter().collect(),
         Err(_) => {
-            for due in due {
-                reports
-                    .send(due.place, Progressed::Retry, due.order.map(|order| (order, Err(FireError::Store))))
-                    .await;
-            }
-            return;
+            return give_back(due, &Progressed::Retry, FireError::Store, &reports).await;
         }
     };
-    let mut together = Vec::new();
+    let (mut together, mut unknown) = (Vec::new(), Vec::new());
     for due in due {
         let known = loaded.remove(&due.id).filter(|hot| hot.uid == due.uid && hot.revision == due.revision);
         let Some(hot) = known else {
             core.hot.forget(&due.id);
-            reports
-                .send(due.place, Progressed::Reread, due.order.map(|order| (order, Err(FireError::Changed))))
-                .await;
+            unknown.push(due);
             continue;
         };
         let triggered = due.order.is_none() && hot.job.as_ref().is_ok_and(|job| job.trigger.is_some());
@@ -92,6 +80,7 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
             task_core.settle(vec![considered], &reports).await;
         });
     }
+    give_back(unknown, &Progressed::Reread, FireError::Changed, &reports).await;
     let considered = join_all(together.into_iter().map(|(due, hot)| {
         let core = &core;
         async move { consider(core, due, &hot).await }
@@ -100,18 +89,27 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
     core.settle(considered, &reports).await;
 }
 
+/// Reports jobs that were not looked at.
+async fn give_back(due: Vec<Due>, progressed: &Progressed, error: FireError, reports: &Reports) {
+    let mut progress = Vec::with_capacity(due.len());
+    for due in due {
+        keeper::answer(due.order, Err(error));
+        progress.push((due.place, progressed.clone()));
+    }
+    reports.send(progress).await;
+}
+
 /// Plans a job's ticks and decides about the one that is looked at.
 async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
     let now = core.clock.now();
     let Ok(job) = &hot.job else {
-        return Considered::nothing(due);
+        return Considered::nothing(due, hot);
     };
     if let Some(order) = due.order.take() {
         return by_hand(core, due, order, job, hot, now).await;
     }
-    let Some(schedule) = due.schedule.clone() else { return Considered::nothing(due) };
-    let ticks = Ticks { job: due.id.as_str(), schedule: &schedule, jitter: due.jitter, after: due.after };
-    let Some(plan) = ticks.plan(now, job.policy.catch_up) else { return Considered::nothing(due) };
+    let Some(ticks) = Ticks::of(job, due.after) else { return Considered::nothing(due, hot) };
+    let Some(plan) = ticks.plan(now, job.policy.catch_up) else { return Considered::nothing(due, hot) };
     let mut records: Vec<DecisionDraft> = Vec::with_capacity(plan.passed.len() + 1);
     records.extend(plan.passed.iter().map(|(outcome, span)| passed_over(*outcome, *span, now)));
     let mut firing = None;
@@ -132,7 +130,7 @@ async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
         records,
         firing,
     };
-    Considered { due, hot: Some(Arc::clone(hot)), settlement: Some(settlement), order: None }
+    Considered { due, hot: Arc::clone(hot), settlement: Some(settlement), order: None }
 }
 
 async fn by_hand(
@@ -158,7 +156,7 @@ async fn by_hand(
         records: vec![draft],
         firing,
     };
-    Considered { due, hot: Some(Arc::clone(hot)), settlement: Some(settlement), order: Some(order) }
+    Considered { due, hot: Arc::clone(hot), settlement: Some(settlement), order: Some(order) }
 }
 
 /// Records ticks that are not looked at.

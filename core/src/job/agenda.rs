@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::document::{Moment, parse_duration};
+use super::document::{Moment, format_duration, parse_duration};
 use super::{JobId, Suspension};
 use crate::schedule::{Dialect, Schedule, ScheduleCache, ScheduleError, ScheduleSpec, resolve_wildcards};
 
@@ -115,6 +115,39 @@ impl<'a> AgendaView<'a> {
         })
     }
 
+    /// Writes what is read here, less suspension and trigger, as a small document that [`Self::read`] reads again: what
+    /// an agenda keeps of very many jobs.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the document has no schedule of its own: the trigger brings the ticks then.
+    pub fn compact(&self) -> Result<String, AgendaError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Compact<'a> {
+            schedule: &'a [Cow<'a, str>],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            timezone: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            schedule_start: Option<Timestamp>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            schedule_end: Option<Timestamp>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            jitter: Option<String>,
+        }
+        if self.expressions.is_empty() {
+            return Err(AgendaError(None));
+        }
+        let compact = Compact {
+            schedule: &self.expressions,
+            timezone: self.timezone.as_deref(),
+            schedule_start: self.start,
+            schedule_end: self.end,
+            jitter: self.jitter.map(format_duration),
+        };
+        serde_json::to_string(&compact).map_err(|error| AgendaError(Some(error)))
+    }
+
     /// Returns the job's own schedule, shared with all jobs that have the same one; none when the trigger brings the
     /// ticks.
     ///
@@ -134,6 +167,6 @@ impl<'a> AgendaView<'a> {
             end: self.end,
             dialect: Dialect::Stored,
         };
-        cache.parse(&spec).map(Some)
+        cache.parse_while_room(&spec).map(Some)
     }
 }

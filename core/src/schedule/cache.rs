@@ -42,8 +42,7 @@ impl ScheduleCache {
     /// # Errors
     /// As [`Schedule::parse`].
     pub fn parse(&self, spec: &ScheduleSpec<'_>) -> Result<Schedule, ScheduleError> {
-        let timezone = spec.timezone.unwrap_or_default();
-        let key = self.hasher.hash_one((spec.expressions, timezone, spec.start, spec.end, spec.dialect));
+        let key = self.key(spec);
         if let Some(schedule) = self.known.lock().get(&key)
             && schedule.is_of(spec)
         {
@@ -52,6 +51,23 @@ impl ScheduleCache {
         let schedule = Schedule::parse(spec)?;
         self.known.lock().put(key, schedule.clone());
         Ok(schedule)
+    }
+
+    /// The same, but drops no schedule to keep another: for a great many of which few are equal.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`].
+    pub fn parse_while_room(&self, spec: &ScheduleSpec<'_>) -> Result<Schedule, ScheduleError> {
+        if self.len() < self.known.lock().cap().get() {
+            return self.parse(spec);
+        }
+        let known = self.known.lock().peek(&self.key(spec)).filter(|schedule| schedule.is_of(spec)).cloned();
+        known.map_or_else(|| Schedule::parse(spec), Ok)
+    }
+
+    fn key(&self, spec: &ScheduleSpec<'_>) -> u64 {
+        let timezone = spec.timezone.unwrap_or_default();
+        self.hasher.hash_one((spec.expressions, timezone, spec.start, spec.end, spec.dialect))
     }
 
     /// Number of schedules held.

@@ -24,3 +24,16 @@ fn schedules_are_equal_by_text_zone_and_bounds() {
     assert_ne!(parse("0 0 0", None), parse("0 0 0 *", None));
     assert_ne!(parse("0 0 0", None), parse("0 0 0", Some("Europe/Berlin")));
 }
+
+#[test]
+fn a_full_cache_keeps_what_it_has_where_it_is_asked_to() {
+    let cache = ScheduleCache::new(2);
+    let parse = |text: &str| cache.parse_while_room(&ScheduleSpec::written(&[text.to_owned()])).unwrap();
+    let first = parse("0 0 1");
+    parse("0 0 2");
+    let third = parse("0 0 3");
+    assert!(first.shares_memory_with(&parse("0 0 1")));
+    assert!(!third.shares_memory_with(&parse("0 0 3")));
+    assert_eq!(third, parse("0 0 3"));
+    assert_eq!(cache.len(), 2);
+}

@@ -2,13 +2,17 @@
 //! to time, page by page, in case a nudge was lost or somebody else writes the store.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Keeper, next_due};
+use super::Keeper;
 use crate::decide::Outcome;
 use crate::engine::agenda::{Entry, Place};
+use crate::engine::core::Core;
 use crate::engine::evaluate::blank;
 use crate::engine::plan::Ticks;
 use crate::event::Event;
@@ -16,8 +20,10 @@ use crate::fault;
 use crate::job::{JobId, StoredJob};
 use crate::store::{ListFrom, Settlement, StoreError};
 
-/// Jobs read at once while everything else waits, at the start.
-const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(10_000).expect("10,000 is not zero");
+/// Jobs read at once at the start.
+const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(2_000).expect("2,000 is not zero");
+/// From so many jobs on, a page is parsed on a thread of its own.
+const WORTH_A_THREAD: usize = 200;
 /// Jobs read at once between two rounds.
 const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
 
@@ -40,18 +46,36 @@ impl Scan {
 impl Keeper {
     pub(super) async fn load_all(&mut self) -> Result<(), StoreError> {
         let mut from = ListFrom::Skip(0);
+        let mut parsing = std::future::ready(Vec::new()).boxed();
+        let mut parsed = Vec::new();
         loop {
-            let page = self.core.store.list(from, FIRST_PAGE).await;
+            // While the store reads a page, the one before it is parsed, and the one before that is entered.
+            let store = Arc::clone(&self.core.store);
+            let reading = tokio::spawn(async move { store.list(from, FIRST_PAGE).await });
+            self.enter_all(parsed);
+            let (page, entries) = futures::join!(reading, parsing);
+            parsed = entries;
+            let page = page.expect("reading a page does not panic");
             self.core.note_read(&page);
             let page = page?;
             if self.agenda.len() == 0 {
                 self.agenda.reserve(usize::try_from(page.total).unwrap_or(0));
             }
-            let Some(last) = page.jobs.last().map(|job| job.id.clone()) else { return Ok(()) };
-            for stored in page.jobs {
-                self.enter(&stored);
-            }
+            let Some(last) = page.jobs.last().map(|job| job.id.clone()) else {
+                self.enter_all(parsed);
+                self.agenda.list_all();
+                return Ok(());
+            };
+            parsing = parse(Arc::clone(&self.core), page.jobs);
             from = ListFrom::After(last);
+        }
+    }
+
+    /// Adds jobs, which are put in order when all are there.
+    fn enter_all(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            self.invalid += usize::from(entry.invalid);
+            self.agenda.insert_unlisted(entry);
         }
     }
 
@@ -181,8 +205,8 @@ impl Keeper {
 
     /// Records what became of ticks of the old version that were due before the edit and not looked at yet.
     async fn settle_replaced(&self, old: Entry, stored: &StoredJob) -> Option<Timestamp> {
-        let schedule = old.schedule.as_ref()?;
-        let ticks = Ticks { job: old.id.as_str(), schedule, jitter: None, after: old.after() };
+        let schedule = self.core.schedule(&old)?;
+        let ticks = Ticks { job: old.id.as_str(), schedule: &schedule, jitter: None, after: old.after() };
         let (outcome, span) = ticks.span(Outcome::Coalesced, old.after(), stored.changed)?;
         let why = "a new version of the job was written before it was looked at".to_owned();
         let record = blank(span, self.core.clock.now()).ended(outcome, why);
@@ -222,23 +246,19 @@ impl Keeper {
 
     /// Adds a job that is not in the agenda.
     fn enter(&mut self, stored: &StoredJob) -> Place {
-        let mut entry = Entry::new(stored.id.clone(), stored.uid, stored.revision, stored.changed);
-        entry.settled = stored.progress.settled;
-        match self.core.outline(stored) {
-            Ok(outline) => {
-                entry.schedule = outline.schedule;
-                entry.jitter = outline.jitter;
-            }
-            Err(problems) => {
-                let problem = problems.first().map(ToString::to_string).unwrap_or_default();
-                tracing::warn!(job = %stored.id, problem, "a stored job is not valid and is not looked at");
-                entry.invalid = true;
-                self.invalid += 1;
-            }
-        }
-        let due = next_due(&entry);
-        let place = self.agenda.insert(entry);
-        self.agenda.schedule(place, due);
-        place
+        let entry = self.core.entry(stored);
+        self.invalid += usize::from(entry.invalid);
+        self.agenda.insert(entry)
     }
+}
+
+/// Makes the entries of a page, in its order.
+fn parse(core: Arc<Core>, jobs: Vec<StoredJob>) -> BoxFuture<'static, Vec<Entry>> {
+    let few = jobs.len() < WORTH_A_THREAD;
+    let entries = move || jobs.iter().map(|stored| core.entry(stored)).collect();
+    if few {
+        return std::future::ready(entries()).boxed();
+    }
+    let parsing = tokio::task::spawn_blocking(entries);
+    async { parsing.await.expect("reading a stored job does not panic") }.boxed()
 }
