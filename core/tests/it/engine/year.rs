@@ -185,6 +185,26 @@ async fn a_year_of_a_thousand_jobs_with_crashes_and_faults_keeps_every_promise()
     println!("{}", a_year(1, 1_000).await);
 }
 
+/// Lives through a year and returns all that the journal says about it.
+async fn history(seed: u64) -> String {
+    let mut year = Year::begin(seed, 40).await;
+    year.pass("2027-01-01T00:00:00Z".parse().unwrap()).await;
+    format!("{:#?}\n{:#?}", year.world.decisions().await, year.world.firings().await)
+}
+
+#[test]
+fn one_seed_makes_one_history() {
+    let histories = [9, 9].map(|seed| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(history(seed))
+    });
+    let [one, other] = histories.each_ref().map(|history| history.lines());
+    let differs = one.zip(other).position(|(one, other)| one != other);
+    assert!(histories[0].len() > 10_000, "something happened in that year");
+    assert_eq!(differs, None, "the first line that differs");
+    assert_eq!(histories[0].len(), histories[1].len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn six_other_years_of_forty_jobs_keep_them_too() {
     for seed in 2..8 {
