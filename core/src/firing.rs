@@ -1,6 +1,7 @@
 //! A firing: a decision to launch at least one task, journalled before the first call.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -147,6 +148,16 @@ impl FiringState {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
         }
+    }
+}
+
+impl FromStr for FiringState {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
+            format!("unknown state \"{name}\"; one of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
     }
 }
 

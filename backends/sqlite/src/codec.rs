@@ -221,7 +221,5 @@ pub(crate) fn firing_at(row: &Row<'_>, seq: usize, body: usize) -> rusqlite::Res
 
 /// Reads the `state` column.
 pub(crate) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<FiringState> {
-    let name = text(row, column)?;
-    let known = FiringState::ALL.into_iter().find(|state| state.as_str() == name);
-    known.ok_or_else(|| bad(column, format!("unknown state {name:?} of a firing")))
+    text(row, column)?.parse().map_err(|error: String| bad(column, error))
 }

@@ -185,7 +185,7 @@ impl Journal for SqliteStore {
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
         let body = json(&advance.to)?;
-        self.writer.call(move |desk| desk.advance(&advance, &body)).await
+        self.writer.call_later(move |desk| desk.advance(&advance, &body)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {

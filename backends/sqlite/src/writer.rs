@@ -4,10 +4,14 @@
 //! a bounded queue; the thread takes all that wait, runs them in one transaction, commits once and answers all. A
 //! command that is refused (a name that is taken, another revision) has written nothing. When SQLite itself fails, the
 //! transaction is rolled back and each command is run again in one of its own, so that one cannot fail the others.
+//!
+//! Notes of launches wait while intents do (`pile`): in a busy second every intent is durable before the disk is asked
+//! to remember what came of the first.
 
 mod desk;
 mod firings;
 mod jobs;
+mod pile;
 mod settle;
 mod upkeep;
 
@@ -20,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::{Failure, closed};
 use crate::shelf::Shelf;
+
+use pile::{Order, Pile, Rank};
 
 pub(crate) use desk::{Counters, Desk};
 pub(crate) use settle::Entry;
@@ -38,7 +44,8 @@ trait Command: Send {
 struct Call<T, F> {
     work: F,
     result: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    /// The work goes back with the answer: to drop a round of firings is not the writer's business.
+    reply: oneshot::Sender<(Result<T, StoreError>, F)>,
 }
 
 impl<T: Send, F: FnMut(&mut Desk) -> Result<T, Failure> + Send> Command for Call<T, F> {
@@ -48,17 +55,17 @@ impl<T: Send, F: FnMut(&mut Desk) -> Result<T, Failure> + Send> Command for Call
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { result, reply, .. } = *self;
+        let Self { work, result, reply } = *self;
         let answer = committed.map(|()| result.expect("a command that was committed has a result"));
         // A caller that no longer waits does not need the answer.
-        drop(reply.send(answer));
+        drop(reply.send((answer, work)));
     }
 }
 
 /// The callers' end of the queue.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Box<dyn Command>>,
+    queue: mpsc::Sender<Order>,
     closing: Arc<AtomicBool>,
     path: PathBuf,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -93,10 +100,28 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
     {
+        self.order(Rank::First, work).await
+    }
+
+    /// The same for what may wait until nothing else does.
+    pub(crate) async fn call_later<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
+    {
+        self.order(Rank::Later, work).await
+    }
+
+    async fn order<T, F>(&self, rank: Rank, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let call = Call { work, result: None, reply };
-        self.queue.send(Box::new(call)).await.map_err(|_| closed(&self.path))?;
-        answer.await.map_err(|_| closed(&self.path))?
+        let command = Box::new(Call { work, result: None, reply });
+        self.queue.send(Order { rank, command }).await.map_err(|_| closed(&self.path))?;
+        let (answer, _work) = answer.await.map_err(|_| closed(&self.path))?;
+        answer
     }
 
     /// Has the thread write what waits, put the log back into the file, and end.
@@ -131,20 +156,21 @@ impl Drop for Writer {
     }
 }
 
-fn serve(mut desk: Desk, shelf: &Shelf, mut waiting: mpsc::Receiver<Box<dyn Command>>, closing: &AtomicBool) {
-    let mut batch = Vec::with_capacity(QUEUE);
-    while let Some(first) = waiting.blocking_recv() {
-        batch.push(first);
-        while batch.len() < QUEUE
-            && let Ok(next) = waiting.try_recv()
+fn serve(mut desk: Desk, shelf: &Shelf, mut waiting: mpsc::Receiver<Order>, closing: &AtomicBool) {
+    let mut pile = Pile::new(QUEUE);
+    while !closing.load(Ordering::Acquire) {
+        if pile.is_empty() {
+            let Some(order) = waiting.blocking_recv() else { break };
+            pile.put(order);
+        }
+        while pile.has_room()
+            && let Ok(order) = waiting.try_recv()
         {
-            batch.push(next);
+            pile.put(order);
         }
-        write(&mut desk, shelf, &mut batch);
-        if closing.load(Ordering::Acquire) {
-            break;
-        }
+        write(&mut desk, shelf, &mut pile.take());
     }
+    write(&mut desk, shelf, &mut pile.take_all());
     desk.finish();
     // Dropped after the file: callers that wait for the queue's end may open it at once.
     drop(desk);
@@ -153,6 +179,9 @@ fn serve(mut desk: Desk, shelf: &Shelf, mut waiting: mpsc::Receiver<Box<dyn Comm
 
 /// Writes a batch in one transaction, or, when that fails, each command in one of its own.
 fn write(desk: &mut Desk, shelf: &Shelf, batch: &mut Vec<Box<dyn Command>>) {
+    if batch.is_empty() {
+        return;
+    }
     let failure = match transact(desk, batch) {
         Ok(refusals) => {
             shelf.publish(desk.take_changes());

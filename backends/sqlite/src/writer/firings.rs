@@ -1,7 +1,7 @@
 //! Moving firings.
 
-use ecs_scheduler_core::{Advance, StoreError};
-use rusqlite::{OptionalExtension, params};
+use ecs_scheduler_core::{Advance, Firing, FiringState, StoreError};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::desk::{Desk, find};
 use crate::codec::{self, json, maybe_nanos};
@@ -12,11 +12,7 @@ impl Desk {
     /// Moves a firing; `body` is its new state as JSON, which the caller made so that the writer need not.
     pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), Failure> {
         let firing = &advance.to;
-        let sql = "SELECT seq, state, tasks FROM journal WHERE firing = ?1";
-        let stored = self.connection.prepare_cached(sql)?.query_row([firing.id.as_str()], |row| {
-            Ok((row.get::<_, i64>(0)?, codec::state(row, 1)?, row.get::<_, usize>(2)?))
-        });
-        let Some((seq, state, tasks)) = stored.optional()? else {
+        let Some((seq, state, tasks)) = self.stored(firing)? else {
             return Err(Failure::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
         };
         advance.check(state).map_err(Failure::Refused)?;
@@ -31,6 +27,20 @@ impl Desk {
             self.connection.prepare_cached(sql)?.execute(params![seq, state, tasks_now, body])?;
         }
         if firing.tasks.len() > tasks { self.note_run(advance) } else { Ok(()) }
+    }
+
+    /// Finds a firing's row, its state and how many tasks it has: by its decision, else by its name.
+    fn stored(&self, firing: &Firing) -> Result<Option<(i64, FiringState, usize)>, Failure> {
+        let read =
+            |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, codec::state(row, 1)?, row.get::<_, usize>(2)?));
+        let (seq, id) = (firing.decision.0, firing.id.as_str());
+        let sql = "SELECT seq, state, tasks FROM journal WHERE seq = ?1 AND firing = ?2";
+        let found = self.connection.prepare_cached(sql)?.query_row(params![seq, id], read).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let sql = "SELECT seq, state, tasks FROM journal WHERE firing = ?1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
     }
 
     /// Notes the tasks that a firing has started with its job, if that is still the same.

@@ -10,7 +10,8 @@ use crate::fault::Failure;
 use crate::shelf::Change;
 
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
-     firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+     firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+     ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
 const FOLD: &str =
     "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1";
 const MARK: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
@@ -56,13 +57,18 @@ impl Desk {
                 answers.push(Settled::Stale);
                 continue;
             };
-            if let Some(firing) = &settlement.firing
+            // A firing whose record stands alone is found to be known when it is inserted.
+            if let Some(firing) = settlement.firing.as_ref().filter(|_| settlement.records.len() > 1)
                 && pen.known.exists([firing.id.as_str()])?
             {
                 answers.push(Settled::Stale);
                 continue;
             }
-            answers.push(Settled::Recorded(pen.record(mark, entry)?));
+            let Some(ids) = pen.record(mark, entry)? else {
+                answers.push(Settled::Stale);
+                continue;
+            };
+            answers.push(Settled::Recorded(ids));
             changes.push(Change::Progressed(mark.no, mark.progress.clone()));
         }
         Ok(answers)
@@ -84,14 +90,16 @@ impl<'c> Pen<'c> {
         })
     }
 
-    fn record(&mut self, mark: &mut Mark, entry: &Entry) -> Result<Vec<DecisionId>, Failure> {
+    /// Records a settlement; nothing is written when its firing, alone, is known.
+    fn record(&mut self, mark: &mut Mark, entry: &Entry) -> Result<Option<Vec<DecisionId>>, Failure> {
         let settlement = &entry.settlement;
         let last = settlement.records.len().saturating_sub(1);
         let mut ids = Vec::with_capacity(settlement.records.len());
         for (place, (draft, ledger)) in settlement.records.iter().zip(&entry.ledgers).enumerate() {
             let fires = place == last && settlement.firing.is_some();
-            if fires || !self.fold(mark, draft, ledger)? {
-                self.insert(mark, entry, draft, ledger, fires)?;
+            let folded = !fires && self.fold(mark, draft, ledger)?;
+            if !folded && !self.insert(mark, entry, draft, ledger, fires)? {
+                return Ok(None);
             }
             ids.push(DecisionId(mark.head));
         }
@@ -108,7 +116,7 @@ impl<'c> Pen<'c> {
             progress.last_firing.as_ref().map(|firing| firing.as_str()),
             maybe_nanos(progress.last_fired)?,
         ])?;
-        Ok(ids)
+        Ok(Some(ids))
     }
 
     /// Folds a record into the job's newest row; tells whether that was possible.
@@ -122,6 +130,7 @@ impl<'c> Pen<'c> {
         Ok(self.fold.execute(values)? == 1)
     }
 
+    /// Appends a record; tells whether its firing was not known yet.
     fn insert(
         &mut self,
         mark: &mut Mark,
@@ -129,12 +138,12 @@ impl<'c> Pen<'c> {
         draft: &DecisionDraft,
         ledger: &str,
         fires: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let settlement = &entry.settlement;
         let firing = settlement.firing.as_ref().filter(|_| fires);
-        *self.seq += 1;
-        self.insert.execute(params![
-            *self.seq,
+        let seq = *self.seq + 1;
+        let inserted = self.insert.execute(params![
+            seq,
             mark.head,
             settlement.job.as_str(),
             settlement.uid.as_uuid().as_bytes(),
@@ -149,8 +158,12 @@ impl<'c> Pen<'c> {
             firing.map(|firing| firing.tasks.len()),
             entry.body.as_ref().filter(|_| fires),
         ])?;
-        mark.head = *self.seq;
+        if inserted == 0 {
+            return Ok(false);
+        }
+        *self.seq = seq;
+        mark.head = seq;
         mark.folds = (!fires && draft.outcome.folds()).then_some(draft.outcome);
-        Ok(())
+        Ok(true)
     }
 }
