@@ -1,0 +1,102 @@
+//! A disk that is really full, and a file that is really read-only. Both take a mount, which takes root in a container
+//! or on a machine that allows it; where it is not allowed, the tests say so and what `failures` checks must do.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
+use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Store as _, StoreError};
+
+use crate::help::{Place, new_job};
+
+/// Something mounted in a test's folder; unmounted at the end.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(at: &Path, steps: &[&[&str]]) -> Option<Self> {
+        for (number, step) in steps.iter().enumerate() {
+            let mut mount = Command::new("mount");
+            let done = mount.args(*step).arg(at).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            if !done.is_ok_and(|status| status.success()) {
+                if number > 0 {
+                    drop(Self(at.to_owned()));
+                }
+                eprintln!("mounting is not permitted here, so this is not tested");
+                return None;
+            }
+        }
+        Some(Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{:?} could not be unmounted", self.0);
+    }
+}
+
+fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>, remedy: &str) {
+    let error = result.expect_err("the store cannot be written");
+    assert!(matches!(&error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(message.contains("jobs.db") && message.contains(remedy), "{message}");
+}
+
+#[tokio::test]
+async fn a_store_on_a_full_disk_reads_on_and_writes_again_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Mount::new(folder.path(), &[&["-t", "tmpfs", "-o", "size=4m", "tmpfs"]]) else { return };
+    let ballast = folder.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let store = SqliteStore::open(folder.path().join("jobs.db"), SqliteOptions::default()).await.unwrap();
+    let document = format!("{{\"text\": \"{}\"}}", "x".repeat(20_000));
+    let mut created: u64 = 0;
+    let refused = loop {
+        match store.create(new_job(&format!("job-{created}"), &document)).await {
+            Ok(_) => created += 1,
+            refused => break refused,
+        }
+    };
+    assert_unavailable(refused, "make room");
+    assert!(created > 10, "some fitted: {created}");
+    assert_unavailable(store.check().await, "make room");
+    let list = store.list(ListFrom::Skip(0), 1_000.try_into().unwrap()).await.unwrap();
+    assert_eq!((list.jobs.len() as u64, list.total), (created, created));
+    std::fs::remove_file(&ballast).unwrap();
+    store.check().await.unwrap();
+    store.create(new_job("again", &document)).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(folder.path().join("jobs.db"), SqliteOptions::default()).await.unwrap();
+    let list = store.list(ListFrom::Skip(0), 1_000.try_into().unwrap()).await.unwrap();
+    assert_eq!(list.total, created + 1);
+    drop(store);
+    drop(disk);
+}
+
+/// Makes a file read-only: by its mode, which does not bind root, else by a mount.
+fn read_only(file: &Path) -> Option<Option<Mount>> {
+    std::fs::set_permissions(file, Permissions::from_mode(0o444)).unwrap();
+    if OpenOptions::new().write(true).open(file).is_err() {
+        return Some(None);
+    }
+    let source = file.to_str().unwrap();
+    Mount::new(file, &[&["--bind", source], &["-o", "remount,ro,bind"]]).map(Some)
+}
+
+#[tokio::test]
+async fn a_read_only_file_is_refused_with_the_remedy() {
+    let place = Place::new();
+    let store = place.store().await;
+    store.create(new_job("alpha", "{}")).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let Some(mount) = read_only(&place.path()) else { return };
+    let opened = place.try_open(SqliteOptions::default()).await;
+    assert_unavailable(opened, "write access");
+    assert!(File::open(place.path()).is_ok(), "it can be read all the same");
+    drop(mount);
+}
