@@ -126,6 +126,7 @@ pub(crate) async fn ended_of(child: Option<Child>, pid: i32, dir: &TaskDir, cont
             Ended { code: Some(code), at, refused: false }
         }
         None => {
+            wrapper::kill_rest(pid, &prefix);
             let killed_by_us = || dir.read_stop().map(|_| 128 + 9);
             Ended { code: own.or_else(killed_by_us), at: None, refused: own == Some(NO_MARKER) }
         }

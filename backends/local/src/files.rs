@@ -204,7 +204,14 @@ impl TaskDir {
             return Ok(match text.trim_end().parse::<i32>() {
                 Err(_) if text.is_empty() => Trace::Starting,
                 Ok(pid) if crate::wrapper::is_alive(pid, &prefix) => Trace::Alive { pid },
-                Ok(_) | Err(_) => Trace::Ended { code: self.exit_code(container) },
+                Ok(pid) => {
+                    let code = self.exit_code(container);
+                    if code.is_none() {
+                        crate::wrapper::kill_rest(pid, &prefix);
+                    }
+                    Trace::Ended { code }
+                }
+                Err(_) => Trace::Ended { code: self.exit_code(container) },
             });
         }
         Err(io::Error::other("a container has more markers than numbers"))

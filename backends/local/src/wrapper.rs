@@ -123,6 +123,44 @@ pub(crate) fn signal(pid: i32, prefix: &Path, signal: Signal) {
     }
 }
 
+/// Kills what is left of a container whose shell ended without killing it: the shell itself was killed.
+///
+/// The number may be a stranger's by now, so a group is killed only if one of its processes is known to be the
+/// container's: it writes the container's log, or has not become the command yet. Without `/proc` nobody can tell, and
+/// nothing is killed.
+pub(crate) fn kill_rest(pid: i32, prefix: &Path) {
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    let member = |name: &str| group_of(name) == Some(pid) && is_of(name, prefix);
+    let left = processes.flatten().any(|process| process.file_name().to_str().is_some_and(member));
+    if left
+        && let Some(group) = Pid::from_raw(pid)
+        && let Err(error) = rustix::process::kill_process_group(group, Signal::KILL)
+    {
+        tracing::warn!(pid, %error, "could not kill what the shell of a container left behind");
+    }
+}
+
+/// Reads the process group from `/proc/<pid>/stat`: the third word behind the program's name in parentheses.
+fn group_of(process: &str) -> Option<i32> {
+    process.parse::<u32>().ok()?;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+}
+
+fn is_of(process: &str, prefix: &Path) -> bool {
+    let mut log = prefix.as_os_str().to_owned();
+    log.push(".log");
+    let log = PathBuf::from(log);
+    let writes =
+        |fd: u8| fs::metadata(format!("/proc/{process}/fd/{fd}")).is_ok_and(|open| is_same(&open, &log));
+    [1, 2].into_iter().any(writes) || process.parse().is_ok_and(|pid| is_alive(pid, prefix))
+}
+
+fn is_same(open: &fs::Metadata, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (open.dev(), open.ino()))
+}
+
 /// Reads a shell's own end, for when it could not write the command's: 128 and the signal's number after a signal.
 pub(crate) fn code_of(status: ExitStatus) -> Option<i32> {
     use std::os::unix::process::ExitStatusExt as _;

@@ -40,12 +40,52 @@ async fn a_command_that_does_not_exist_fails_to_start_with_the_reason_in_words()
 async fn a_command_ended_by_a_signal_counts_from_128() {
     let bench = Bench::new();
     bench.define_shell("killed", "kill -KILL $$");
-    bench.define_shell("wrapped", "kill -KILL $PPID; sleep 600");
     let launcher = bench.open().await;
     let id = only_task(&launcher.launch(&request("killed", "a")).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
-    let id = only_task(&launcher.launch(&request("wrapped", "b")).await.unwrap());
+}
+
+/// Whether a process is there and not merely waiting to be collected.
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[tokio::test]
+async fn a_command_does_not_outlive_its_killed_shell() {
+    let bench = Bench::new();
+    bench.define_shell("orphan", "sleep 600 & echo $$ $!; kill -KILL $PPID; wait");
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("orphan", "a")).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
+    let log = log(&launcher, &id, "main");
+    let pids: Vec<&str> = log.split_whitespace().collect();
+    assert_eq!(pids.len(), 2, "{log}");
+    until(async || (!pids.iter().any(|pid| lives(pid))).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_command_whose_shell_was_killed_while_nobody_looked_ends_at_the_next_start() {
+    let bench = Bench::new();
+    let go = bench.root.path().join("go");
+    let line =
+        format!("echo $$; until [ -e {} ]; do sleep 0.01; done; kill -KILL $PPID; sleep 600", go.display());
+    bench.define_shell("orphan", &line);
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("orphan", "a")).await.unwrap());
+    let pid = until(async || Some(log(&launcher, &id, "main")).filter(|log| log.ends_with('\n'))).await;
+    drop(launcher);
+    std::fs::write(go, "").unwrap();
+    let shell = until(async || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).ok()?;
+        let group = stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.to_owned();
+        (!lives(&group)).then_some(group)
+    })
+    .await;
+    assert!(lives(pid.trim()), "the command outlives its shell {shell} while nobody looks");
+    let launcher = bench.open().await;
+    ended(&launcher, &id).await;
+    until(async || (!lives(pid.trim())).then_some(())).await;
 }
 
 #[tokio::test]
