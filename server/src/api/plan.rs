@@ -5,11 +5,13 @@ use ecs_scheduler_core::schedule::{Dialect, Schedule, parse_time_zone};
 use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::problem::WrongField;
 use super::state::Shared;
+use super::view::Shown;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,8 @@ pub(super) struct Plan {
     /// Why the stored document is not a valid job and is never looked at.
     pub(super) invalid: Vec<WrongField>,
     suspension: Option<Suspension>,
+    /// What was answered last.
+    pub(super) shown: Mutex<Option<Shown>>,
 }
 
 impl Plan {
@@ -40,7 +44,8 @@ impl Plan {
         });
         if let Some((ticks, suspension)) = light {
             let zone = ticks.time_zone().clone();
-            return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension };
+            let shown = Mutex::default();
+            return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, shown };
         }
         match stored.parse(&shared.context(Dialect::Stored)) {
             Ok(job) => Self {
@@ -49,6 +54,7 @@ impl Plan {
                 lacks_count,
                 invalid: Vec::new(),
                 suspension: job.suspension,
+                shown: Mutex::default(),
             },
             Err(errors) => Self::invalid(lacks_count, &errors),
         }
@@ -56,7 +62,14 @@ impl Plan {
 
     fn invalid(lacks_count: bool, errors: &[FieldError]) -> Self {
         let invalid = errors.iter().map(WrongField::from).collect();
-        Self { zone: TimeZone::UTC, ticks: None, lacks_count, invalid, suspension: None }
+        Self {
+            zone: TimeZone::UTC,
+            ticks: None,
+            lacks_count,
+            invalid,
+            suspension: None,
+            shown: Mutex::default(),
+        }
     }
 
     /// Returns the next tick at which the job will be looked at.

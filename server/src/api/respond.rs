@@ -1,6 +1,6 @@
 //! Answers in JSON: compact, with a final newline and a strong entity tag.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
@@ -17,11 +17,17 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 
 /// Answers with JSON that was written already.
 pub(super) fn bytes(status: StatusCode, body: Vec<u8>, tag: &Tag) -> Response {
-    let mut response = Response::new(Body::from(body));
+    let mut response = shown(body.into(), tag.header());
     *response.status_mut() = status;
+    response
+}
+
+/// Answers with JSON that was answered with before.
+pub(super) fn shown(body: Bytes, tag: HeaderValue) -> Response {
+    let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ETAG, tag.header());
+    headers.insert(ETAG, tag);
     response
 }
 

@@ -1,10 +1,12 @@
 //! Jobs as the API shows them: the document's own text, with what is known about the job put around it.
 
-use axum::http::StatusCode;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::{StoredJob, Timestamp};
+use ecs_scheduler_core::{Progress, StoredJob, Timestamp};
 
 use super::etag::Tag;
+use super::plan::Plan;
 use super::respond;
 use super::state::Shared;
 
@@ -45,11 +47,41 @@ fn write_reference(id: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(link.as_bytes());
 }
 
-/// Answers with a job.
+/// What was answered last for one version of a job, and for how long it is true.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    body: Bytes,
+    tag: HeaderValue,
+    progress: Progress,
+    /// From when on to when the next tick that the body names is the next one.
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Shown {
+    /// Writes a job.
+    fn new(shared: &Shared, job: &StoredJob, plan: &Plan, now: Timestamp) -> Self {
+        let body = body(shared, job, now);
+        let tag = Tag::of_job(job, &body).header();
+        Self { body: body.into(), tag, progress: job.progress.clone(), from: now, until: plan.next(now) }
+    }
+
+    fn is_of(&self, job: &StoredJob, now: Timestamp) -> bool {
+        let holds = now >= self.from && self.until.is_none_or(|until| now < until);
+        holds && self.progress == job.progress
+    }
+}
+
+/// Answers with a job. What was written for the same version is written again only when something has changed.
 pub(super) fn job(shared: &Shared, job: &StoredJob) -> Response {
-    let body = body(shared, job);
-    let tag = Tag::of_job(job, &body);
-    respond::bytes(StatusCode::OK, body, &tag)
+    let now = shared.parts.clock.now();
+    let plan = shared.plan(job);
+    let mut shown = plan.shown.lock();
+    if !shown.as_ref().is_some_and(|shown| shown.is_of(job, now)) {
+        *shown = Some(Shown::new(shared, job, &plan, now));
+    }
+    let Shown { body, tag, .. } = shown.clone().expect("it was just written");
+    respond::shown(body, tag)
 }
 
 /// Answers with the name and link of a job that was just written, tagged as the job's representation is.
@@ -57,13 +89,13 @@ pub(super) fn reference(shared: &Shared, status: StatusCode, job: &StoredJob) ->
     let mut body = Vec::with_capacity(128);
     write_reference(job.id.as_str(), &mut body);
     body.extend_from_slice(b"}\n");
-    let tag = Tag::of_job(job, &self::body(shared, job));
+    let tag = Tag::of_job(job, &self::body(shared, job, shared.parts.clock.now()));
     respond::bytes(status, body, &tag)
 }
 
-fn body(shared: &Shared, job: &StoredJob) -> Vec<u8> {
+fn body(shared: &Shared, job: &StoredJob, now: Timestamp) -> Vec<u8> {
     let mut body = Vec::with_capacity(job.document.get().len() + 256);
-    write(shared, job, shared.parts.clock.now(), &mut body);
+    write(shared, job, now, &mut body);
     body.push(b'\n');
     body
 }
