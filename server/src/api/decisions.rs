@@ -53,11 +53,23 @@ async fn list(
     let given = query.finish()?;
     let known = job.clone();
     let records = shared.parts.store.decisions(&DecisionQuery { job, outcome, before, limit }).await?;
-    if let Some(id) = known.filter(|_| records.is_empty()) {
-        shared.job(&Name(id.to_string())).await?;
+    if records.is_empty() {
+        ensure_job(shared, known).await?;
     }
-    let last = records.last().filter(|_| records.len() == limit.get()).map(|record| record.id.0.to_string());
-    let next = last.map(|last| given.next_link(path, &last));
+    let last = records.last().filter(|_| records.len() == limit.get());
+    let next = last.map(|record| given.next_link(path, &record.id.0.to_string()));
     let decisions = records.into_iter().map(DecisionView::from).collect();
     Ok(respond::json(StatusCode::OK, &DecisionPage { decisions, next }))
+}
+
+/// Tells an empty history from that of a job that never was.
+///
+/// # Errors
+///
+/// 404 when a job is named that does not exist.
+pub(super) async fn ensure_job(shared: &Shared, job: Option<JobId>) -> Result<(), Problem> {
+    if let Some(id) = job {
+        shared.job(&Name(id.to_string())).await?;
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use ecs_scheduler_core::engine::{FireError, FireRequest};
 use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, StoreError};
 use serde_json::Value;
 
+use super::decisions;
 use super::idempotency::{self, Claim, Guard};
 use super::problem::{Kind, Problem};
 use super::request::{self, Name, Query};
@@ -131,24 +132,17 @@ async fn list(
     job: Option<JobId>,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let state = query.text("state").map(str::to_owned).and_then(|name| {
-        let known = FiringState::ALL.into_iter().find(|state| state.as_str() == name);
-        if known.is_none() {
-            let names = FiringState::ALL.map(FiringState::as_str).join(", ");
-            query.refuse("state", format!("unknown state \"{name}\"; one of {names}"));
-        }
-        known
-    });
+    let state: Option<FiringState> = query.choice("state");
     let before = query.text("after").map(FiringId::from_text);
     let limit = query.limit();
     let given = query.finish()?;
     let known = job.clone();
     let firings = shared.parts.store.firings(&FiringQuery { id: None, job, state, before, limit }).await?;
-    if let Some(id) = known.filter(|_| firings.is_empty()) {
-        shared.job(&Name(id.to_string())).await?;
+    if firings.is_empty() {
+        decisions::ensure_job(shared, known).await?;
     }
-    let last = firings.last().filter(|_| firings.len() == limit.get()).map(|firing| firing.id.to_string());
-    let next = last.map(|last| given.next_link(path, &last));
+    let last = firings.last().filter(|_| firings.len() == limit.get());
+    let next = last.map(|firing| given.next_link(path, firing.id.as_str()));
     let firings = firings.into_iter().map(FiringView::from).collect();
     Ok(respond::json(StatusCode::OK, &FiringPage { firings, next }))
 }

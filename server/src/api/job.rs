@@ -4,9 +4,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::job::{FieldError, messages, prepare_patch, prepare_update};
+use ecs_scheduler_core::job::{FieldError, JobContext, Prepared, messages, prepare_patch, prepare_update};
 use ecs_scheduler_core::schedule::Dialect;
-use ecs_scheduler_core::{StoreError, StoredJob};
+use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -50,17 +50,7 @@ pub(super) async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    request::ensure_json(&headers)?;
-    app.job(&name).await?;
-    let change = request::object(&headers, body).await?;
-    let change = Value::Object(change);
-    let stored = edit(&app, &name, &headers, |job| {
-        let (cx, now) = (app.context(Dialect::Written), app.parts.clock.now());
-        let prepared = prepare_update(&job.id, &document(job), change.clone(), &cx, now)?;
-        Ok(raw(&prepared.document))
-    })
-    .await?;
-    Ok(view::reference(&app, StatusCode::OK, &stored))
+    change(&app, &name, &headers, body, prepare_update).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -82,17 +72,21 @@ pub(super) async fn patch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    request::ensure_json(&headers)?;
-    app.job(&name).await?;
-    let patch = request::object(&headers, body).await?;
-    let patch = Value::Object(patch);
-    let stored = edit(&app, &name, &headers, |job| {
-        let (cx, now) = (app.context(Dialect::Written), app.parts.clock.now());
-        let prepared = prepare_patch(&job.id, &document(job), patch.clone(), &cx, now)?;
-        Ok(raw(&prepared.document))
-    })
-    .await?;
-    Ok(view::reference(&app, StatusCode::OK, &stored))
+    change(&app, &name, &headers, body, prepare_patch).await
+}
+
+async fn change(
+    app: &Shared,
+    name: &Name,
+    headers: &HeaderMap,
+    body: Body,
+    prepare: Prepare,
+) -> Result<Response, Problem> {
+    request::ensure_json(headers)?;
+    app.job(name).await?;
+    let change = Value::Object(request::object(headers, body).await?);
+    let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
+    Ok(view::reference(app, StatusCode::OK, &stored))
 }
 
 /// Removes a job. Its running tasks go on, its history stays.
@@ -123,6 +117,26 @@ pub(super) async fn remove(
         }
     }
     Err(contended(&name))
+}
+
+/// Makes a job's document out of what it is and what a client wants changed.
+pub(super) type Prepare =
+    fn(&JobId, &Map<String, Value>, Value, &JobContext<'_>, Timestamp) -> Result<Prepared, Vec<FieldError>>;
+
+/// Makes the document of a changed job, which is checked as strictly as a new one.
+///
+/// # Errors
+///
+/// What is wrong with the change, or with what it makes of the job.
+pub(super) fn apply(
+    shared: &Shared,
+    job: &StoredJob,
+    change: &Value,
+    prepare: Prepare,
+) -> Result<Box<RawValue>, Vec<FieldError>> {
+    let (cx, now) = (shared.context(Dialect::Written), shared.parts.clock.now());
+    let prepared = prepare(&job.id, &document(job), change.clone(), &cx, now)?;
+    Ok(raw(&prepared.document))
 }
 
 /// Replaces a job's document by what `change` makes of it, again when someone else was faster.

@@ -4,16 +4,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use ecs_scheduler_core::StoredJob;
 use ecs_scheduler_core::job::{FieldError, prepare_update};
-use ecs_scheduler_core::schedule::Dialect;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::job::{self, document, raw};
+use super::job;
 use super::problem::Problem;
 use super::request::{self, Name};
-use super::state::{App, Shared};
+use super::state::App;
 use super::view;
 use super::wire::{JobView, SuspendRequest};
 
@@ -42,7 +39,8 @@ pub(super) async fn suspend(
     let fields: Map<String, Value> = given.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let change = json!({"suspended": true, "suspension": fields});
     let stored = job::edit(&app, &name, &headers, |job| {
-        apply(&app, job, change.clone()).map_err(|errors| errors.into_iter().map(inner).collect())
+        job::apply(&app, job, &change, prepare_update)
+            .map_err(|errors| errors.into_iter().map(inner).collect())
     })
     .await?;
     Ok(view::job(&app, &stored))
@@ -62,15 +60,10 @@ pub(super) async fn resume(
     name: Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let change = json!({"suspended": false});
     let stored =
-        job::edit(&app, &name, &headers, |job| apply(&app, job, json!({"suspended": false}))).await?;
+        job::edit(&app, &name, &headers, |job| job::apply(&app, job, &change, prepare_update)).await?;
     Ok(view::job(&app, &stored))
-}
-
-fn apply(shared: &Shared, job: &StoredJob, change: Value) -> Result<Box<RawValue>, Vec<FieldError>> {
-    let now = shared.parts.clock.now();
-    prepare_update(&job.id, &document(job), change, &shared.context(Dialect::Written), now)
-        .map(|prepared| raw(&prepared.document))
 }
 
 /// Puts an error about the stored `suspension` where the body has it.
