@@ -69,12 +69,23 @@ impl Server {
 
     /// Starts over a store, with the given bounds.
     pub(crate) async fn over(store: Arc<dyn Store>, limits: Limits) -> Self {
-        Self::at(store, limits, Arc::new(SimClock::at(BEGIN.parse().unwrap()))).await
+        Self::at(store, limits, Arc::new(SimClock::at(BEGIN.parse().unwrap())), registry()).await
     }
 
-    async fn at(store: Arc<dyn Store>, limits: Limits, clock: Arc<SimClock>) -> Self {
+    /// Starts with an empty store and other triggers.
+    pub(crate) async fn with(registry: TriggerRegistry) -> Self {
+        let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
+        Self::at(Arc::new(MemoryStore::default()), Limits::default(), clock, registry).await
+    }
+
+    async fn at(
+        store: Arc<dyn Store>,
+        limits: Limits,
+        clock: Arc<SimClock>,
+        registry: TriggerRegistry,
+    ) -> Self {
         let launcher = Arc::new(InstantLauncher::default());
-        let registry = Arc::new(registry());
+        let registry = Arc::new(registry);
         let options = EngineOptions { name: "test".to_owned(), ..EngineOptions::default() };
         let engine = Engine {
             options: options.clone(),
@@ -103,7 +114,7 @@ impl Server {
     /// Stops the engine and starts anew over the same store.
     pub(crate) async fn restart(self) -> Self {
         assert!(self.engine.stop(Duration::from_secs(60)).await, "the engine stops in time");
-        Self::at(self.store, Limits::default(), self.clock).await
+        Self::at(self.store, Limits::default(), self.clock, registry()).await
     }
 
     /// Sends a request as it is.

@@ -6,6 +6,7 @@ mod api;
 mod api_history;
 mod api_limits;
 mod api_openapi;
+mod api_resilience;
 mod bad_input;
 mod cli;
 mod conformance;
