@@ -9,8 +9,9 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
-# What keeps the crates that need the AWS SDK out of the inner loop.
-NO_AWS := --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs trigger-sqs trigger-cloudwatch)
+# Everything that is built without the AWS SDK, which takes longer to compile than all the rest.
+WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs fake-aws \
+  trigger-cloudwatch trigger-sqs)
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
@@ -19,14 +20,14 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
-	$(CARGO) run --package ecs-scheduler -- demo
+	$(CARGO) run --package ecs-scheduler --no-default-features -- demo
 
 .PHONY: test
 test: test-rust test-doc test-examples test-api ## Run every test
 
 .PHONY: test-fast
-test-fast: ## Run the tests of the inner loop: unit and integration tests, no AWS crate
-	$(CARGO) $(RUNNER) --workspace $(NO_AWS)
+test-fast: ## Run the tests of the inner loop: no AWS crate, no simulated year, no killed processes
+	$(CARGO) $(RUNNER) $(WITHOUT_AWS) -- --skip crash:: --skip engine::year::
 
 .PHONY: test-rust
 test-rust: emulators
@@ -67,11 +68,11 @@ size: ## Print the sizes of files per crate, and what is too long
 
 .PHONY: crash
 crash: ## Kill the scheduler 100 times at random and at each step, and audit what it leaves
-	ECSS_CRASH_ROUNDS=100 $(CARGO) test --package ecs-scheduler --test it crash::
+	ECSS_CRASH_ROUNDS=100 $(CARGO) test --package ecs-scheduler --no-default-features --test it crash::
 
 .PHONY: bench
 bench: ## Measure
-	$(CARGO) bench --workspace --benches
+	$(CARGO) bench $(WITHOUT_AWS) --benches
 
 .PHONY: docs
 docs: ## Write the generated pages of doc/
