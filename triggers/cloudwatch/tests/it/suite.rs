@@ -1,0 +1,72 @@
+use std::num::NonZeroU32;
+use std::sync::OnceLock;
+
+use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::{Demand, TriggerRegistry};
+use ecs_scheduler_trigger_cloudwatch::CloudWatch;
+use serde_json::json;
+
+use crate::world::{NOW, USUAL, World, aws, metric};
+
+/// Starts a fake that lives as long as the process, with a metric that was 25 of late.
+fn fake() -> String {
+    static FAKE: OnceLock<String> = OnceLock::new();
+    let start = || {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let world = World::new().await;
+                world.put("Backlog", 0, 25.0);
+                sender.send(world.fake.url()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        receiver.recv().unwrap()
+    };
+    FAKE.get_or_init(start).clone()
+}
+
+struct OfCloudWatch;
+
+impl Subject for OfCloudWatch {
+    fn kind(&self) -> &'static str {
+        "cloudwatch"
+    }
+
+    fn install(&self, registry: &mut TriggerRegistry) {
+        registry.add(CloudWatch::new(aws(fake(), USUAL))).unwrap();
+    }
+
+    fn examples(&self) -> Vec<Example> {
+        let tasks = |n| Demand::Tasks(NonZeroU32::new(n).unwrap());
+        let example = |besides, demand| Example::new(metric("Backlog", &besides), NOW, demand);
+        vec![
+            example(json!({}), Demand::Floor),
+            example(json!({"valuePerTask": 10}), tasks(3)),
+            example(json!({"steps": [{"over": 20, "tasks": 4}, {"over": 30, "tasks": 9}]}), tasks(4)),
+            example(json!({"comparison": "<"}), Demand::Idle),
+            example(json!({"evaluationPeriods": 3, "treatMissingData": "notBreaching"}), Demand::Idle),
+            example(json!({"evaluationPeriods": 3, "treatMissingData": "breaching"}), Demand::Floor),
+        ]
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
+        let wrong = |besides, pointer| Wrong { config: metric("Backlog", &besides), pointer };
+        vec![
+            Wrong { config: json!({"threshold": 1}), pointer: "/namespace" },
+            Wrong { config: json!({"namespace": "App", "metricName": "x"}), pointer: "" },
+            wrong(json!({"threshold": "high"}), "/threshold"),
+            wrong(json!({"comparison": "=="}), "/comparison"),
+            wrong(json!({"treatMissingData": "ignore"}), "/treatMissingData"),
+            wrong(json!({"period": true}), "/period"),
+            wrong(json!({"period": "45s"}), "/period"),
+            wrong(json!({"stat": "Avg"}), "/stat"),
+            wrong(json!({"evaluationPeriods": 0}), "/evaluationPeriods"),
+            wrong(json!({"steps": [{"over": 1, "tasks": 0}]}), "/steps/0/tasks"),
+            wrong(json!({"expression": "a"}), "/namespace"),
+        ]
+    }
+}
+
+ecs_scheduler_core::trigger_suite!(OfCloudWatch);
