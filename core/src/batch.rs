@@ -26,10 +26,11 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::fault::FaultKind;
 use crate::trigger::{Tick, TriggerError};
-use round::{ROUND, Round};
+use round::{KEPT, Round};
 
 mod round;
 #[cfg(test)]
@@ -60,6 +61,9 @@ pub trait Source: Send + Sync + 'static {
 pub struct BatchLimits {
     /// For how long equal keys are gathered into one reading; 5 ms by default.
     pub window: Duration,
+    /// For how long it may be, when further keys keep coming within [`window`](Self::window) of each other; as long as the
+    /// window by default. For a source that reads many keys a call and asks to be called seldom.
+    pub longest: Duration,
     /// How many calls of [`Source::read`] may be under way at once; 4 by default, at least 1.
     pub reads: usize,
     /// How long one call may take before its readers get an error; 10 s by default.
@@ -72,6 +76,7 @@ impl Default for BatchLimits {
     fn default() -> Self {
         Self {
             window: Duration::from_millis(5),
+            longest: Duration::from_millis(5),
             reads: 4,
             timeout: Duration::from_secs(10),
             waiting: MAX_WAITING,
@@ -107,6 +112,8 @@ struct Window<S: Source> {
     batch: Batch<S>,
     /// What was asked for by evaluations, also before this window.
     round: Round<S::Key, S::Reading>,
+    /// Whether somebody forgets what is old in it.
+    swept: bool,
 }
 
 /// Keys that are not yet on their way.
@@ -145,8 +152,13 @@ impl<S: Source> Batcher<S> {
     #[must_use]
     pub fn with(source: S, limits: BatchLimits) -> Self {
         const { assert!(S::MAX_KEYS > 0, "a source reads at least one key a call") };
-        let window =
-            Window { number: 0, asked: HashMap::new(), batch: Batch::default(), round: Round::default() };
+        let window = Window {
+            number: 0,
+            asked: HashMap::new(),
+            batch: Batch::default(),
+            round: Round::default(),
+            swept: false,
+        };
         Self {
             shared: Arc::new(Shared {
                 source,
@@ -231,10 +243,10 @@ impl<S: Source> Shared<S> {
         if window.asked.is_empty() {
             let (this, number) = (Arc::clone(this), window.number);
             tokio::spawn(async move {
-                tokio::time::sleep(this.limits.window).await;
-                Self::close(&this, number);
-                tokio::time::sleep(ROUND).await;
-                this.window.lock().round.forget_old();
+                this.gather(number).await;
+                if Self::close(&this, number) {
+                    this.sweep().await;
+                }
             });
         }
         let (sender, receiver) = watch::channel(None);
@@ -251,12 +263,44 @@ impl<S: Source> Shared<S> {
         receiver
     }
 
-    fn close(this: &Arc<Self>, number: u64) {
+    /// Waits until a window is to be closed: no further key comes, or it was open for long enough.
+    async fn gather(&self, number: u64) {
+        let opened = Instant::now();
+        let mut asked = 1;
+        loop {
+            tokio::time::sleep(self.limits.window).await;
+            let window = self.window.lock();
+            let grew = window.number == number && window.asked.len() > asked;
+            if !grew || opened.elapsed() >= self.limits.longest {
+                return;
+            }
+            asked = window.asked.len();
+        }
+    }
+
+    /// Closes a window, and tells whether its timer is to go on and forget what gets old.
+    fn close(this: &Arc<Self>, number: u64) -> bool {
         let mut window = this.window.lock();
         if window.number == number {
             window.number += 1;
             window.asked.clear();
             Self::send(this, std::mem::take(&mut window.batch));
+        }
+        let sweeps = !window.swept && !window.round.is_empty();
+        window.swept |= sweeps;
+        sweeps
+    }
+
+    /// Forgets what gets old, until nothing is left to forget.
+    async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(KEPT).await;
+            let mut window = self.window.lock();
+            window.round.forget_old();
+            if window.round.is_empty() {
+                window.swept = false;
+                return;
+            }
         }
     }
 

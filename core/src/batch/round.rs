@@ -12,7 +12,11 @@ use super::Slot;
 use crate::trigger::Tick;
 
 /// How much later than the reading was asked for an evaluation may be and still share it.
-pub(super) const ROUND: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_secs(1);
+
+/// For how long what was asked for is kept. Longer than a round: an evaluation may have had to wait for something else
+/// first, and its tick stays what it was.
+pub(super) const KEPT: Duration = Duration::from_secs(10);
 
 /// What was asked for by evaluations of late.
 pub(super) struct Round<K, R> {
@@ -51,9 +55,14 @@ impl<K: Eq + Hash, R> Round<K, R> {
         sender.receiver_count() > usize::from(noted)
     }
 
+    /// Tells whether nothing is kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.readings.is_empty()
+    }
+
     /// Forgets what is too old to be shared.
     pub(super) fn forget_old(&mut self) {
-        self.readings.retain(|_, asked| asked.since.elapsed() < ROUND);
+        self.readings.retain(|_, asked| asked.since.elapsed() < KEPT);
         if self.readings.is_empty() {
             self.readings = HashMap::new();
         }

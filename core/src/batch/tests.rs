@@ -233,12 +233,32 @@ async fn a_reading_for_a_tick_that_nobody_waits_for_any_more_is_not_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_for_a_round_is_not_kept_longer_than_the_round() {
+async fn what_was_read_for_a_round_is_not_kept_for_long() {
     let (batcher, _) = batcher::<1>();
     batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"), 1).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(KEPT * 2).await;
     let shared = Arc::clone(&batcher.shared);
     assert!(
         shared.window.lock().round.find(&1, tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z")).is_none()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_stays_open_while_keys_keep_coming_but_not_for_ever() {
+    let calls = Arc::new(Calls::default());
+    let limits = BatchLimits {
+        window: Duration::from_millis(50),
+        longest: Duration::from_millis(200),
+        ..BatchLimits::default()
+    };
+    let batcher = Batcher::with(Numbers::<500>(Arc::clone(&calls)), limits);
+    let read = |n: u32, after: u64| {
+        let batcher = batcher.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            batcher.read(n).await
+        }
+    };
+    join_all((0..10).map(|n| read(100 + n, 40 * u64::from(n)))).await;
+    assert_eq!(calls.sizes(), [5, 5]);
 }

@@ -97,8 +97,12 @@ pub(crate) const WAITING: usize = 16_384;
 /// waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// For how long evaluations are gathered into calls; a full call goes at once.
+/// For how long evaluations are gathered into calls after the last one; a full call goes at once.
 pub(crate) const WINDOW: Duration = Duration::from_millis(50);
+
+/// For how long they are gathered altogether, so that the jobs of a large round share calls although it takes a while to get
+/// to all of them.
+pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(2);
 
 /// How many combinations of period and delay have batches of their own in each place.
 pub(crate) const CLASSES: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");

@@ -95,6 +95,7 @@ impl Gathering {
         let batcher = batchers.get_or_insert((period, delay), || {
             let batches = BatchLimits {
                 window: limits::WINDOW,
+                longest: limits::LONGEST_WINDOW,
                 reads: limits::READS,
                 timeout: limits::PATIENCE,
                 waiting: limits::WAITING,

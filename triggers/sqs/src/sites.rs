@@ -77,6 +77,7 @@ impl Site {
     fn new(client: Client, region: String) -> Self {
         let batches = BatchLimits {
             window: WINDOW,
+            longest: WINDOW,
             reads: limits::READS,
             timeout: limits::PATIENCE,
             waiting: limits::WAITING,

@@ -14,9 +14,10 @@ async fn ten_thousand_metrics_make_twenty_calls() {
     let jobs: Vec<Arc<dyn Trigger>> =
         (0..10_000).map(|n| world.trigger(metric(&format!("M{n}"), &quiet))).collect();
     let answers = join_all(jobs.iter().map(|job| evaluate(&**job))).await;
-    let firing = answers.iter().enumerate().filter(|(_, answer)| {
-        answer.as_ref().unwrap().demand != ecs_scheduler_core::Demand::Idle
-    });
+    let firing = answers
+        .iter()
+        .enumerate()
+        .filter(|(_, answer)| answer.as_ref().unwrap().demand != ecs_scheduler_core::Demand::Idle);
     assert_eq!(firing.map(|(n, _)| n).collect::<Vec<_>>(), [7]);
     assert_eq!(world.calls(), 20);
 }
@@ -42,7 +43,8 @@ async fn each_period_and_delay_has_a_call_of_its_own() {
         fields["treatMissingData"] = "notBreaching".into();
         fields
     };
-    let jobs = [json!({}), json!({"period": "5m"}), json!({"delay": "2m"}), json!({"period": "5m", "stat": "Sum"})];
+    let jobs =
+        [json!({}), json!({"period": "5m"}), json!({"delay": "2m"}), json!({"period": "5m", "stat": "Sum"})];
     let jobs = jobs.map(|besides| world.trigger(quiet(besides)));
     for answer in join_all(jobs.iter().map(|job| evaluate(&**job))).await {
         answer.unwrap();

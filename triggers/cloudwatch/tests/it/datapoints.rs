@@ -61,7 +61,8 @@ async fn data_that_are_not_there_are_an_error_unless_the_job_says_what_they_coun
     assert_eq!(error.kind(), FaultKind::NotFound);
     assert!(error.to_string().starts_with("there is no datapoint of App/Nothing Average"), "{error}");
     assert!(error.to_string().contains("treatMissingData"), "{error}");
-    let breaching = world.evaluate(metric("Nothing", &json!({"treatMissingData": "breaching", "valuePerTask": 1})));
+    let breaching =
+        world.evaluate(metric("Nothing", &json!({"treatMissingData": "breaching", "valuePerTask": 1})));
     let breaching = breaching.await.unwrap();
     assert_eq!(breaching.demand, Demand::Floor);
     assert_eq!(breaching.because, "0 of 1 datapoints of Nothing > 10, 1 missing and taken for breaching");

@@ -6,7 +6,8 @@ use crate::world::{NOW, World, evaluate, evaluate_at, metric};
 
 /// An expression over `m1` and `m2`, which are these metrics of the namespace `App`.
 fn math(expression: &str, m1: &str, m2: &str) -> Value {
-    let metric = |id: &str, name: &str| json!({"id": id, "namespace": "App", "metricName": name, "stat": "Sum"});
+    let metric =
+        |id: &str, name: &str| json!({"id": id, "namespace": "App", "metricName": name, "stat": "Sum"});
     json!({"expression": expression, "metrics": [metric("m1", m1), metric("m2", m2)], "threshold": 2})
 }
 

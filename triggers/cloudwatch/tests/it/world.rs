@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ecs_scheduler_backend_aws::{Aws, AwsSettings, Timeouts};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
-    BuildContext, EvalContext, Evaluation, JobId, Scaling, SystemClock, Tick, Timestamp, Trigger, TriggerError,
-    TriggerRegistry,
+    BuildContext, EvalContext, Evaluation, JobId, Scaling, SystemClock, Tick, Timestamp, Trigger,
+    TriggerError, TriggerRegistry,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, Service};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;

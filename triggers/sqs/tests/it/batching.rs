@@ -56,6 +56,7 @@ async fn the_meter_knows_which_job_used_which_reading() {
         trigger.evaluate(&cx).await.unwrap();
     }
     let report = world.aws.meter().report();
-    let uses: Vec<_> = report.jobs.iter().map(|used| (used.job.as_str(), used.operation, used.reads)).collect();
+    let uses: Vec<_> =
+        report.jobs.iter().map(|used| (used.job.as_str(), used.operation.as_str(), used.reads)).collect();
     assert_eq!(uses, [("a", "GetQueueAttributes", 1), ("b", "GetQueueAttributes", 2)]);
 }

@@ -1,6 +1,6 @@
-use ecs_scheduler_core::{TriggerFactory as _, TriggerRegistry};
 use ecs_scheduler_backend_aws::Timeouts;
 use ecs_scheduler_core::{BuildContext, ConfigError, Scaling};
+use ecs_scheduler_core::{TriggerFactory as _, TriggerRegistry};
 use ecs_scheduler_trigger_sqs::Sqs;
 use serde_json::{Value, json};
 
@@ -34,12 +34,36 @@ fn what_it_refused_is_refused_in_its_words() {
         (json!({"type": "sqs"}), "", "sqs trigger type requires queueName field"),
         (json!({"type": "sqs", "queueName": null}), "/queueName", "Field may not be null."),
         (json!({"type": "sqs", "queueName": 5}), "/queueName", "Not a valid string."),
-        (json!({"type": "sqs", "queueName": "q", "messagesPerTask": 0}), "/messagesPerTask", "Must be at least 1."),
-        (json!({"type": "sqs", "queueName": "q", "messagesPerTask": "-3"}), "/messagesPerTask", "Must be at least 1."),
-        (json!({"type": "sqs", "queueName": "q", "messagesPerTask": "x"}), "/messagesPerTask", "Not a valid integer."),
-        (json!({"type": "sqs", "queueName": "q", "messagesPerTask": 1.5}), "/messagesPerTask", "Not a valid integer."),
-        (json!({"type": "sqs", "queueName": "q", "messagesPerTask": true}), "/messagesPerTask", "Not a valid integer."),
-        (json!({"type": "sqs", "queueName": "q", "messagesPerTask": null}), "/messagesPerTask", "Field may not be null."),
+        (
+            json!({"type": "sqs", "queueName": "q", "messagesPerTask": 0}),
+            "/messagesPerTask",
+            "Must be at least 1.",
+        ),
+        (
+            json!({"type": "sqs", "queueName": "q", "messagesPerTask": "-3"}),
+            "/messagesPerTask",
+            "Must be at least 1.",
+        ),
+        (
+            json!({"type": "sqs", "queueName": "q", "messagesPerTask": "x"}),
+            "/messagesPerTask",
+            "Not a valid integer.",
+        ),
+        (
+            json!({"type": "sqs", "queueName": "q", "messagesPerTask": 1.5}),
+            "/messagesPerTask",
+            "Not a valid integer.",
+        ),
+        (
+            json!({"type": "sqs", "queueName": "q", "messagesPerTask": true}),
+            "/messagesPerTask",
+            "Not a valid integer.",
+        ),
+        (
+            json!({"type": "sqs", "queueName": "q", "messagesPerTask": null}),
+            "/messagesPerTask",
+            "Field may not be null.",
+        ),
         (
             json!({"type": "sqs", "queueName": "q", "messagesPerTask": 4_294_967_296_u64}),
             "/messagesPerTask",
@@ -57,8 +81,14 @@ fn the_schema_bounds_what_the_trigger_bounds() {
     let schema = sqs().schema();
     assert_eq!(schema["oneOf"], json!([{"required": ["queueName"]}, {"required": ["queueUrl"]}]));
     let fields = &schema["properties"];
-    assert_eq!((&fields["queueName"]["maxLength"], &fields["queueUrl"]["maxLength"]), (&json!(80), &json!(1024)));
-    assert_eq!((&fields["messagesPerTask"]["minimum"], &fields["activation"]["minimum"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&fields["queueName"]["maxLength"], &fields["queueUrl"]["maxLength"]),
+        (&json!(80), &json!(1024))
+    );
+    assert_eq!(
+        (&fields["messagesPerTask"]["minimum"], &fields["activation"]["minimum"]),
+        (&json!(1), &json!(0))
+    );
     assert_eq!(fields["queueName"]["type"], "string");
     assert_eq!(schema["additionalProperties"], false);
 }

@@ -1,12 +1,13 @@
 //! A fake SQS, the trigger in front of it, and jobs that ask.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use ecs_scheduler_backend_aws::{Aws, AwsSettings, Timeouts};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
-    BuildContext, EvalContext, Evaluation, JobId, Scaling, SystemClock, Tick, Timestamp, Trigger, TriggerError,
-    TriggerRegistry,
+    BuildContext, EvalContext, Evaluation, JobId, Scaling, SystemClock, Tick, Timestamp, Trigger,
+    TriggerError, TriggerRegistry,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, Service};
 use ecs_scheduler_trigger_sqs::Sqs;
@@ -18,6 +19,8 @@ pub(crate) struct World {
     pub(crate) fake: Fake,
     pub(crate) aws: Aws,
     registry: TriggerRegistry,
+    /// Minutes since noon; every evaluation is of another round.
+    minute: AtomicU8,
 }
 
 /// The way to a fake.
@@ -46,7 +49,7 @@ impl World {
         let aws = aws(fake.url(), timeouts);
         let mut registry = TriggerRegistry::new();
         registry.add(Sqs::new(aws.clone())).unwrap();
-        Self { fake, aws, registry }
+        Self { fake, aws, registry, minute: AtomicU8::new(0) }
     }
 
     /// Builds a trigger of these fields.
@@ -57,7 +60,8 @@ impl World {
     }
 
     pub(crate) async fn evaluate(&self, fields: Value) -> Result<Evaluation, TriggerError> {
-        evaluate(&*self.trigger(fields), tick("2026-11-22T12:00:00Z")).await
+        let minute = self.minute.fetch_add(1, Ordering::Relaxed);
+        evaluate(&*self.trigger(fields), tick(&format!("2026-11-22T12:{minute:02}:00Z"))).await
     }
 
     /// Evaluates what must fail, and returns the error with all its causes.
