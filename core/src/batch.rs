@@ -269,6 +269,8 @@ impl<S: Source> Shared<S> {
         let mut asked = 1;
         loop {
             tokio::time::sleep(self.limits.window).await;
+            // Whoever is ready to ask goes first, should the process have been held up.
+            tokio::task::yield_now().await;
             let window = self.window.lock();
             let grew = window.number == number && window.asked.len() > asked;
             if !grew || opened.elapsed() >= self.limits.longest {

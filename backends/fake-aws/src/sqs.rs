@@ -94,6 +94,7 @@ impl SqsState {
         match operation {
             "CreateQueue" => return self.create(place, body, now),
             "GetQueueUrl" => return self.url(place, body),
+            "DeleteQueue" => return self.delete(place, body),
             _ => {}
         }
         let queue = self.queue(place, body)?;
@@ -189,6 +190,11 @@ impl SqsState {
         let (account, name) =
             url.rsplit_once('/').and_then(|(rest, name)| Some((rest.rsplit_once('/')?.1, name)))?;
         Some((Place { account: account.to_owned(), region: place.region.clone() }, name.to_owned()))
+    }
+
+    fn delete(&mut self, place: &Place, body: &Value) -> Result<Value, Failure> {
+        let key = self.key(place, body).ok_or_else(missing)?;
+        self.queues.remove(&key).map(|_| json!({})).ok_or_else(missing)
     }
 
     fn queue(&mut self, place: &Place, body: &Value) -> Result<&mut Queue, Failure> {

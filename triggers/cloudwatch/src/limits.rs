@@ -98,7 +98,7 @@ pub(crate) const WAITING: usize = 16_384;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// For how long evaluations are gathered into calls after the last one; a full call goes at once.
-pub(crate) const WINDOW: Duration = Duration::from_millis(50);
+pub(crate) const WINDOW: Duration = Duration::from_millis(100);
 
 /// For how long they are gathered altogether, so that the jobs of a large round share calls although it takes a while to get
 /// to all of them.

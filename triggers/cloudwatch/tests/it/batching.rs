@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::world::{World, evaluate, metric};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_metrics_make_twenty_calls() {
     let world = World::new().await;
     world.put("M7", 0, 50.0);
