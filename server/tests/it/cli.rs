@@ -175,6 +175,8 @@ fn the_openapi_document_and_completions_are_printed() {
     assert!(out(&program(folder.path(), &["completions", "bash"], &[])).contains("complete -F"));
 }
 
+// The pages describe the whole build.
+#[cfg(feature = "aws")]
 #[test]
 fn the_generated_pages_are_those_of_this_code() {
     let folder = tempfile::tempdir().unwrap();
