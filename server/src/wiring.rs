@@ -12,8 +12,12 @@ use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{
     Clock, ConfigError, FaultKind, LaunchError, Launcher, Store, StoreError, TriggerRegistry,
 };
+#[cfg(feature = "aws")]
+use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use ecs_scheduler_trigger_compose::{All, Any, Sum, Window};
 use ecs_scheduler_trigger_cron::Cron;
+#[cfg(feature = "aws")]
+use ecs_scheduler_trigger_sqs::Sqs;
 use serde_json::json;
 
 #[cfg(feature = "aws")]
@@ -74,6 +78,12 @@ impl Foundation {
 ///
 /// Fails when a kind is installed already.
 pub fn triggers(registry: &mut TriggerRegistry, foundation: &Foundation) -> Result<(), ConfigError> {
+    #[cfg(feature = "aws")]
+    {
+        registry.add(Sqs::new(foundation.aws.clone()))?;
+        registry.add(CloudWatch::new(foundation.aws.clone()))?;
+    }
+    #[cfg(not(feature = "aws"))]
     let _ = foundation;
     registry.add(Cron)?;
     registry.add(Window)?;
