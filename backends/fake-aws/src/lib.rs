@@ -14,6 +14,7 @@ mod quota;
 mod rng;
 mod server;
 mod sqs;
+mod sts;
 mod wire;
 mod world;
 

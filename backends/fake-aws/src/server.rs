@@ -20,6 +20,7 @@ use crate::cloudwatch;
 use crate::fault::{Faults, Mishap};
 use crate::line::Line;
 use crate::place::Place;
+use crate::sts;
 use crate::wire::{Failure, json_answer};
 use crate::world::{Call, Patience, World};
 
@@ -57,6 +58,9 @@ pub(crate) async fn serve(
         line.cut();
         return Response::new(Body::empty());
     };
+    if let Some(answer) = sts::answer(&parts, &bytes) {
+        return answer;
+    }
     match envelope(&parts) {
         Ok(call) => befallen(&shared, &line, &call, &bytes).await,
         Err((service, failure)) => write(service, Err(failure)),
