@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Meter};
+#[cfg(feature = "aws")]
+use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::memory::MemoryStore;
@@ -118,6 +120,16 @@ pub async fn launcher(
     foundation: &Foundation,
 ) -> Result<Arc<dyn Launcher>, LaunchError> {
     match &config.launcher {
+        #[cfg(feature = "aws")]
+        LauncherConfig::Ecs { cluster, tags, events_queue } => {
+            let options = EcsOptions {
+                tags: *tags,
+                events_queue: events_queue.clone(),
+                ..EcsOptions::new(cluster, &config.name, clock)
+            };
+            Ok(Arc::new(EcsLauncher::new(foundation.aws.clone(), options)))
+        }
+        #[cfg(not(feature = "aws"))]
         LauncherConfig::Ecs { .. } => {
             let _ = foundation;
             Err(LaunchError::new(FaultKind::Config, "this build has no ECS launcher"))
@@ -143,7 +155,16 @@ pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {
         active: matches!(in_use, LauncherConfig::Local { .. }),
         schema: json!({ "type": "object", "additionalProperties": false }),
     };
-    vec![local]
+    #[cfg(feature = "aws")]
+    let ecs = Some(Installed {
+        kind: "ecs".to_owned(),
+        summary: "Starts tasks on an ECS cluster".to_owned(),
+        active: matches!(in_use, LauncherConfig::Ecs { .. }),
+        schema: EcsLauncher::schema(),
+    });
+    #[cfg(not(feature = "aws"))]
+    let ecs = None;
+    ecs.into_iter().chain([local]).collect()
 }
 
 /// Lists the stores of this build; the one in use is marked.

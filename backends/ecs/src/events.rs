@@ -57,6 +57,15 @@ impl Drop for Listener {
     }
 }
 
+/// Looks into the queue without taking anything out of it.
+pub(crate) async fn peek(shared: &Shared, queue: &str) -> Result<(), Fault> {
+    let client = client(shared).await?;
+    let url = url(&client, queue).await?;
+    let receive = client.receive_message().queue_url(&url).max_number_of_messages(1).visibility_timeout(0);
+    receive.wait_time_seconds(0).send().await.map_err(|error| fault(error, "receive", queue))?;
+    Ok(())
+}
+
 struct Ear {
     shared: Arc<Shared>,
     /// The queue's name or URL.
@@ -78,12 +87,12 @@ impl Ear {
     }
 
     async fn until_fault(&self) -> Result<std::convert::Infallible, Fault> {
-        let client = self.client().await?;
-        let url = self.url(&client).await?;
+        let client = client(&self.shared).await?;
+        let url = url(&client, &self.queue).await?;
         loop {
             let receive = client.receive_message().queue_url(&url).max_number_of_messages(BATCH);
             let answer = receive.wait_time_seconds(i32::try_from(WAIT.as_secs()).unwrap_or(0)).send().await;
-            let answer = answer.map_err(|error| self.fault(error, "receive"))?;
+            let answer = answer.map_err(|error| fault(error, "receive", &self.queue))?;
             *self.heard.lock() = Some(Instant::now());
             let messages = answer.messages();
             if messages.is_empty() {
@@ -94,25 +103,6 @@ impl Ear {
             }
             self.delete(&client, &url, messages).await?;
         }
-    }
-
-    async fn client(&self) -> Result<Client, Fault> {
-        let aws = self.shared.clients.aws();
-        let config = aws.config(&Place::default()).await?;
-        // A receive that waits for messages takes longer than any other call.
-        let timeouts =
-            TimeoutConfig::builder().operation_attempt_timeout(WAIT * 2).operation_timeout(WAIT * 3).build();
-        let builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(aws.metering());
-        Ok(Client::from_conf(builder.timeout_config(timeouts).build()))
-    }
-
-    async fn url(&self, client: &Client) -> Result<String, Fault> {
-        if self.queue.contains("://") {
-            return Ok(self.queue.clone());
-        }
-        let answer = client.get_queue_url().queue_name(&self.queue).send().await;
-        let answer = answer.map_err(|error| self.fault(error, "find"))?;
-        Ok(answer.queue_url.unwrap_or_default())
     }
 
     /// Deletes what was applied, and what is of no use to anybody: the queue is this scheduler's own.
@@ -126,16 +116,34 @@ impl Ear {
         });
         let answer =
             client.delete_message_batch().queue_url(url).set_entries(Some(entries.collect())).send().await;
-        answer.map_err(|error| self.fault(error, "delete"))?;
+        answer.map_err(|error| fault(error, "delete", &self.queue))?;
         Ok(())
     }
+}
 
-    fn fault<E>(&self, error: aws_sdk_sqs::error::SdkError<E>, what: &str) -> Fault
-    where
-        E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        Fault::of(error, format!("could not {what} task events of queue \"{}\"", self.queue))
+async fn client(shared: &Shared) -> Result<Client, Fault> {
+    let aws = shared.clients.aws();
+    let config = aws.config(&Place::default()).await?;
+    // A receive that waits for messages takes longer than any other call.
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(WAIT * 2).operation_timeout(WAIT * 3).build();
+    let builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(aws.metering());
+    Ok(Client::from_conf(builder.timeout_config(timeouts).build()))
+}
+
+async fn url(client: &Client, queue: &str) -> Result<String, Fault> {
+    if queue.contains("://") {
+        return Ok(queue.to_owned());
     }
+    let answer = client.get_queue_url().queue_name(queue).send().await;
+    Ok(answer.map_err(|error| fault(error, "find", queue))?.queue_url.unwrap_or_default())
+}
+
+fn fault<E>(error: aws_sdk_sqs::error::SdkError<E>, what: &str, queue: &str) -> Fault
+where
+    E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    Fault::of(error, format!("could not {what} task events of queue \"{queue}\""))
 }
 
 /// Reads an event; nothing when it is of another kind.

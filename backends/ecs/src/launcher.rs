@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_scheduler_backend_aws::{Aws, FARGATE_CALLS, FARGATE_TASKS, Fault, Pacer, Quota, RUN_TASK};
 use ecs_scheduler_core::{
-    ConfigError, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
-    Permission, Population, Search, TaskId, TaskSpec, TaskState, Timestamp,
+    ConfigError, Examination, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
+    LaunchRequest, Launcher, Permission, Population, Search, TaskId, TaskSpec, TaskState, Timestamp,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::options::{Fargate, LaunchOptions};
 use crate::place::Somewhere;
 use crate::shared::{EcsOptions, Shared};
 use crate::view::TaskView;
-use crate::{describe, permissions, preflight, request, search};
+use crate::{describe, examine, permissions, preflight, request, search};
 
 /// Tasks that one call may start.
 ///
@@ -69,6 +69,12 @@ impl EcsLauncher {
     #[must_use]
     pub fn new(aws: Aws, options: EcsOptions) -> Self {
         Self { shared: Arc::new(Shared::new(aws, options)), listener: Mutex::new(None) }
+    }
+
+    /// Returns the JSON schema of a job's `launch` object.
+    #[must_use]
+    pub fn schema() -> Value {
+        schemars::schema_for!(LaunchOptions).to_value()
     }
 
     /// Begins to listen to events, if there are any, and tells whether they are heard.
@@ -221,7 +227,7 @@ impl Launcher for EcsLauncher {
     }
 
     fn options_schema(&self) -> Option<Value> {
-        Some(schemars::schema_for!(LaunchOptions).to_value())
+        Some(Self::schema())
     }
 
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {
@@ -233,6 +239,10 @@ impl Launcher for EcsLauncher {
         let at = shared.clients.of(options.region.as_deref()).await?;
         let cluster = shared.cluster(&options);
         preflight::look(&shared.clients, &shared.definitions, &at, cluster, task, &options).await
+    }
+
+    async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
+        examine::all(&self.shared, tasks).await
     }
 
     async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {

@@ -6,6 +6,7 @@ mod clients;
 mod definitions;
 mod describe;
 mod events;
+mod examine;
 mod launcher;
 pub mod options;
 mod outcome;

@@ -28,7 +28,7 @@ pub(crate) const FIRING_ID: &str = "ECSS_FIRING_ID";
 /// The variable that tells the nominal moment.
 const SCHEDULED_AT: &str = "ECSS_SCHEDULED_AT";
 /// The tag that names the job.
-const JOB_TAG: &str = "ecss:job";
+pub(crate) const JOB_TAG: &str = "ecss:job";
 /// The tag that names the firing.
 pub(crate) const FIRING_TAG: &str = "ecss:firing";
 /// How many tags are added.
@@ -124,7 +124,7 @@ fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn network(network: &Network) -> NetworkConfiguration {
+pub(crate) fn network(network: &Network) -> NetworkConfiguration {
     let public = if network.assign_public_ip { AssignPublicIp::Enabled } else { AssignPublicIp::Disabled };
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets(Some(network.subnets.clone()))
