@@ -47,12 +47,12 @@ pub struct QueueMemory {
     short_since: Option<Timestamp>,
     /// The newest clean exit, and the fewest visible messages seen after it.
     low: Option<(Timestamp, u64)>,
-    /// The last sample, if nothing of the job was busy.
+    /// The last sample, if no task of the job was at work.
     quiet: Option<Quiet>,
     convergence: Option<Convergence>,
 }
 
-/// A sample that was taken while nothing of the job was busy.
+/// A sample that was taken while no task of the job was at work.
 #[derive(Debug, Clone, Copy)]
 struct Quiet {
     asked: Timestamp,
@@ -113,12 +113,12 @@ impl QueueMemory {
             .then(|| SinceEmpty { growth: visible - low, launched: sample.tasks.launched_since })
     }
 
-    /// While nothing of the job is busy only lag can make messages fewer: a count that falls was older than the end of
-    /// the last task.
+    /// While no task of the job is at work only lag can make messages fewer: a count that falls was older than the end
+    /// of the last task.
     fn note_convergence(&mut self, sample: &Sample<'_>) {
-        let OwnTasks { busy, last_end, .. } = *sample.tasks;
+        let OwnTasks { busy, unclaimed, last_end, .. } = *sample.tasks;
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
-        let now = (busy == 0).then_some(Quiet { asked: sample.asked, left, last_end });
+        let now = (busy == unclaimed).then_some(Quiet { asked: sample.asked, left, last_end });
         let before = std::mem::replace(&mut self.quiet, now);
         self.convergence = self.convergence.filter(|known| sample.asked.duration_since(known.at) <= REMEMBER);
         let (Some(before), Some(now), Some(ended)) = (before, now, last_end) else { return };

@@ -2,6 +2,7 @@
 
 mod faults;
 mod loop_;
+mod queue;
 mod restart;
 mod support;
 mod year;

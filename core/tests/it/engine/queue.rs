@@ -1,0 +1,130 @@
+//! Jobs that count a queue, in the engine.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::job::JobContext;
+use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::testing::StoreFaults;
+use ecs_scheduler_core::{
+    BuildContext, ConfigError, EvalContext, Evaluation, Given, Outcome, QueueReading, Rule, Trigger,
+    TriggerError, TriggerRegistry, TriggerType, async_trait,
+};
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::support::Stage;
+
+/// Counts as they are reported at one evaluation after the other; the last ones stay.
+#[derive(Debug, Clone)]
+struct Counts(Arc<Mutex<Vec<u32>>>);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct NoConfig {}
+
+impl TriggerType for Counts {
+    const KIND: &'static str = "queue";
+    const SUMMARY: &'static str = "reports scripted counts";
+    type Config = NoConfig;
+
+    fn build(&self, _: NoConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl Trigger for Counts {
+    fn counts_queue(&self) -> bool {
+        true
+    }
+
+    async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
+        let mut counts = self.0.lock();
+        let visible = if counts.len() > 1 { counts.remove(0) } else { counts[0] };
+        Ok(counted(visible))
+    }
+}
+
+fn counted(visible: u32) -> Evaluation {
+    Evaluation::tasks(visible, "visible").counting(QueueReading {
+        visible: visible.into(),
+        in_flight: 0,
+        visibility_timeout: Duration::from_secs(30),
+        per_task: NonZeroU32::MIN,
+    })
+}
+
+fn stage(counts: &[u32]) -> Stage {
+    let mut registry = TriggerRegistry::new();
+    registry.add(Counts(Arc::new(Mutex::new(counts.to_vec())))).unwrap();
+    Stage::with("2027-01-01T00:00:00Z", registry)
+}
+
+fn job(fields: &Value) -> Value {
+    let mut job = json!({
+        "taskDefinition": "work", "schedule": "0,30", "trigger": {"type": "queue"}, "mode": "oneShot",
+    });
+    job.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    job
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_that_are_old_launch_nothing_for_messages_that_are_done() {
+    let stage = stage(&[3, 3, 4, 1]);
+    stage.world.create("work", &job(&json!({"settle": "60s"}))).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+    stage.until("2027-01-01T00:02:10Z").await;
+    let launches: Vec<(Outcome, u32)> = stage
+        .decisions("work")
+        .await
+        .into_iter()
+        .map(|record| (record.draft.outcome, record.draft.launch))
+        .collect();
+    assert_eq!(
+        launches,
+        [(Outcome::Launched, 3), (Outcome::Satisfied, 0), (Outcome::Launched, 1), (Outcome::Satisfied, 0)],
+        "three are done after five seconds, one arrives"
+    );
+    life.engine.stop(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settle_that_is_too_short_is_noticed_and_said() {
+    let stage = stage(&[3, 3, 0]);
+    stage.world.create("work", &job(&json!({"settle": "10s", "cooldown": "5m"}))).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+    stage.until("2027-01-01T00:01:40Z").await;
+    let decisions = stage.decisions("work").await;
+    let seen = decisions.last().unwrap().draft.observations.last().unwrap();
+    assert_eq!((seen.name.as_str(), seen.unit.as_str()), ("convergence", "seconds"));
+    assert!((seen.value - 25.0).abs() < 0.5, "the task ended 25 s before the count that showed its messages");
+    life.engine.stop(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evaluation_of_given_counts_says_what_would_come_of_it_and_remembers_nothing() {
+    let stage = stage(&[0]);
+    let stored = stage.world.create("work", &job(&json!({}))).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+    let context = JobContext {
+        registry: &stage.world.registry,
+        max_tasks: NonZeroU32::new(50).unwrap(),
+        dialect: Dialect::Stored,
+        launcher: None,
+    };
+    let parsed = stored.parse(&context).unwrap();
+    let ask = async |visible| {
+        let given = Given { evaluation: Some(counted(visible)), busy: Some(2) };
+        life.engine.evaluate(&parsed, Some(&stored), given).await
+    };
+    let draft = ask(500).await;
+    assert_eq!((draft.outcome, draft.launch, draft.busy), (Outcome::Launched, 48, Some(2)));
+    assert!(draft.steps.iter().any(|step| step.rule == Rule::Mode));
+    let draft = ask(5).await;
+    assert_eq!((draft.outcome, draft.launch), (Outcome::Launched, 3), "the five hundred are forgotten");
+    assert!(stage.launcher.requests.lock().is_empty());
+    life.engine.stop(Duration::from_secs(60)).await;
+}
