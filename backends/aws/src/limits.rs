@@ -48,7 +48,7 @@ pub const READ_CLUSTER: Quota = Quota { name: "ecs-read-cluster", burst: 100.0, 
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
-pub const READ_DEFINITION: Quota = Quota { name: "ecs-read-definition", burst: 100.0, per_second: 20.0 };
+pub const READ_DEFINITION: Quota = Quota { name: "ecs-read-definition", burst: 50.0, per_second: 20.0 };
 
 /// RunTask calls for Fargate, beside [`RUN_TASK`].
 ///

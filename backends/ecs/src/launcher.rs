@@ -261,12 +261,8 @@ impl Launcher for EcsLauncher {
         let options = shared.read(&request.task)?;
         let at = shared.clients.of(options.region.as_deref()).await?;
         let scope = search::Scope { clients: &shared.clients, at: &at, cluster: shared.cluster(&options) };
-        let found = search::search(&scope, request, sent_at, shared.options.clock.now()).await?;
-        if let Search::Found(tasks) = &found {
-            let started = tasks.iter().map(|task| task.task_id.clone());
-            shared.copy(&at, scope.cluster).started(&request::started_by(&request.started_by), started);
-        }
-        Ok(found)
+        // Found tasks may have stopped already, so they do not enter the copy: the engine's ledger counts them.
+        Ok(search::search(&scope, request, sent_at, shared.options.clock.now()).await?)
     }
 
     async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {

@@ -1,1 +1,33 @@
+use aws_sdk_ecs::operation::run_task::RunTaskOutput;
+use aws_sdk_ecs::types::{Failure, Task};
 
+use super::{is_retryable, of_output};
+
+#[test]
+fn room_and_agents_come_back_and_definitions_do_not() {
+    for reason in
+        ["RESOURCE:MEMORY", "RESOURCE:CPU", "RESOURCE:ENI", "AGENT", "Capacity is unavailable at this time"]
+    {
+        assert!(is_retryable(reason), "{reason}");
+    }
+    for reason in ["MISSING", "INACTIVE", "LOCATION", "ATTRIBUTE"] {
+        assert!(!is_retryable(reason), "{reason}");
+    }
+}
+
+#[test]
+fn partial_success_is_a_report() {
+    let output = RunTaskOutput::builder()
+        .tasks(Task::builder().task_arn("arn:1").container_instance_arn("arn:host").build())
+        .failures(Failure::builder().reason("RESOURCE:MEMORY").arn("arn:host2").detail("small").build())
+        .failures(Failure::builder().reason("ATTRIBUTE").build())
+        .build();
+    let report = of_output(&output);
+    assert_eq!(report.started[0].host_id.as_deref(), Some("arn:host"));
+    let told: Vec<_> = report
+        .refused
+        .iter()
+        .map(|refusal| (refusal.reason.as_str(), refusal.detail.as_deref(), refusal.retryable))
+        .collect();
+    assert_eq!(told, [("RESOURCE:MEMORY", Some("small; arn:host2"), true), ("ATTRIBUTE", None, false)]);
+}

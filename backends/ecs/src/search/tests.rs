@@ -1,1 +1,82 @@
+use std::num::NonZeroU32;
 
+use aws_sdk_ecs::primitives::DateTime;
+use aws_sdk_ecs::types::{ContainerOverride, KeyValuePair, Tag, Task, TaskOverride};
+use ecs_scheduler_core::{FiringId, JobId, JobUid, LaunchRequest, LaunchToken, Search, TaskId, Timestamp};
+use jiff::SignedDuration;
+
+use super::judge;
+
+const SENT: &str = "2027-03-01T09:00:00Z";
+
+fn request() -> LaunchRequest {
+    let job = JobId::new("nightly").unwrap();
+    let firing = FiringId::from_text("mine");
+    LaunchRequest {
+        token: LaunchToken::derive("test", &JobUid::derived("test", &job), &firing, 0, 1),
+        job,
+        firing,
+        attempt: 1,
+        started_by: "test/nightly".to_owned(),
+        definition: "work:1".to_owned(),
+        count: NonZeroU32::MIN,
+        task: serde_json::from_value(serde_json::json!({"definition": "work"})).unwrap(),
+        scheduled_at: sent(),
+    }
+}
+
+fn sent() -> Timestamp {
+    SENT.parse().unwrap()
+}
+
+fn after(minutes: i64) -> Timestamp {
+    sent().saturating_add(SignedDuration::from_mins(minutes)).unwrap()
+}
+
+fn task(arn: &str, created_minutes: i64) -> aws_sdk_ecs::types::builders::TaskBuilder {
+    Task::builder().task_arn(arn).created_at(DateTime::from_secs(after(created_minutes).as_second()))
+}
+
+fn told(firing: &str) -> TaskOverride {
+    let variable = KeyValuePair::builder().name("ECSS_FIRING_ID").value(firing).build();
+    TaskOverride::builder()
+        .container_overrides(ContainerOverride::builder().environment(variable).build())
+        .build()
+}
+
+fn judged(tasks: &[Task], minutes: i64) -> Search {
+    judge(tasks, &request(), sent(), after(minutes))
+}
+
+fn names(search: Search) -> Vec<TaskId> {
+    match search {
+        Search::Found(tasks) => tasks.into_iter().map(|task| task.task_id).collect(),
+        Search::Nothing | Search::Unclear(_) => panic!("{search:?}"),
+    }
+}
+
+#[test]
+fn tasks_of_the_firing_are_found_by_tag_or_variable() {
+    let tag = |value: &str| Tag::builder().key("ecss:firing").value(value).build();
+    let tasks = [
+        task("b", 0).overrides(told("mine")).build(),
+        task("a", 0).tags(tag("mine")).build(),
+        task("other", 0).tags(tag("other")).build(),
+        task("third", 0).overrides(told("third")).build(),
+        task("a", 0).tags(tag("mine")).build(),
+    ];
+    assert_eq!(names(judged(&tasks, 51)), [TaskId::new("a"), TaskId::new("b")]);
+    assert_eq!(names(judged(&tasks, 600)).len(), 2, "what is found is found, however late");
+}
+
+#[test]
+fn absence_proves_nothing_started_for_less_than_an_hour() {
+    assert_eq!(judged(&[], 58), Search::Nothing);
+    assert!(matches!(judged(&[], 59), Search::Unclear(_)));
+}
+
+#[test]
+fn an_unmarked_task_counts_unless_it_is_older_than_the_call() {
+    assert_eq!(judged(&[task("old", -5).build()], 51), Search::Nothing);
+    assert!(matches!(judged(&[task("new", 0).build()], 51), Search::Unclear(_)));
+}

@@ -1,0 +1,120 @@
+//! How few calls it takes to know what runs and how it stands.
+
+use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase, fault::chain};
+use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::help::{Rig, ids, job, register, request, task, work};
+
+#[tokio::test]
+async fn one_sweep_over_all_pages_counts_the_tasks_of_every_job() {
+    let rig = Rig::new().await;
+    let earlier = rig.launcher();
+    for number in 0..12 {
+        earlier.launch(&work(&format!("k{number}"), 10)).await.unwrap();
+    }
+    let mut other = work("foreign", 10);
+    other.started_by = "somebody/job".to_owned();
+    earlier.launch(&other).await.unwrap();
+    let launcher = rig.launcher();
+    let spec = task("work", json!({}));
+    let jobs = ["job", "job", "job-2", "another"].map(job);
+    let counts = join_all(jobs.iter().map(|job| launcher.population(job, &spec))).await;
+    let counts: Vec<_> = counts.into_iter().map(|count| count.unwrap().tasks.len()).collect();
+    assert_eq!(counts, [120, 120, 0, 0]);
+    assert_eq!((rig.calls("ListTasks"), rig.calls("DescribeTasks")), (2, 2));
+}
+
+#[tokio::test]
+async fn a_sweep_that_fails_is_an_error_that_names_the_cluster() {
+    let rig = Rig::new().await;
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::ServerError { status: 503 }));
+    let launcher = rig.launcher();
+    let spec = task("work:1", json!({}));
+    let error = launcher.population(&job("job"), &spec).await.unwrap_err();
+    assert!(error.is_transient() && chain(&error).contains("\"batch\""), "{}", chain(&error));
+    rig.fake.faults().clear();
+    assert_eq!(launcher.population(&job("job"), &spec).await.unwrap().tasks, []);
+}
+
+#[tokio::test]
+async fn a_family_is_read_once_for_all_jobs_and_again_when_its_revision_is_inactive() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let spec = task("work", json!({}));
+    let jobs: Vec<_> = (0..50).map(|number| job(&format!("job-{number}"))).collect();
+    let known = join_all(jobs.iter().map(|job| launcher.population(job, &spec))).await;
+    let known: Vec<_> = known.into_iter().map(|one| one.unwrap().definition.unwrap()).collect();
+    assert!(known.iter().all(|name| name.ends_with("task-definition/work:1")), "{known:?}");
+    assert_eq!(rig.calls("DescribeTaskDefinition"), 1);
+
+    let newer = register(&rig.fake, "work");
+    rig.fake.call(Service::Ecs, "DeregisterTaskDefinition", &json!({"taskDefinition": "work:1"})).unwrap();
+    let mut old = request("a", 1, 1, spec.clone());
+    old.definition.clone_from(&known[0]);
+    let report = launcher.launch(&old).await.unwrap();
+    assert!(!report.refused[0].retryable, "{report:?}");
+    let population = launcher.population(&jobs[0], &spec).await.unwrap();
+    assert_eq!(population.definition, Some(newer));
+}
+
+#[tokio::test]
+async fn a_hundred_tasks_are_looked_at_in_one_call() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let mut tasks = Vec::new();
+    for number in 0..12 {
+        tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
+    }
+    assert_eq!(launcher.observe(&tasks).await.unwrap().len(), 120);
+    assert_eq!(rig.calls("DescribeTasks"), 2);
+}
+
+#[tokio::test]
+async fn an_ended_task_leaves_the_population_at_once_and_is_not_asked_for_again() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let tasks = ids(&launcher.launch(&work("a", 2)).await.unwrap());
+    rig.pass(jiff::SignedDuration::from_secs(10));
+    assert!(rig.fake.ecs().finish(tasks[0].as_str(), 3));
+    let states = launcher.observe(&tasks).await.unwrap();
+    let ended = states.iter().find(|state| state.task_id == tasks[0]).unwrap();
+    assert_eq!((ended.phase, ended.exit_code), (TaskPhase::Stopped, Some(3)));
+    let population = launcher.population(&job("job"), &task("work:1", json!({}))).await.unwrap();
+    assert_eq!(population.tasks, [tasks[1].clone()]);
+    let before = rig.calls("DescribeTasks");
+    launcher.observe(&tasks[..1]).await.unwrap();
+    assert_eq!(rig.calls("DescribeTasks"), before);
+}
+
+#[tokio::test]
+async fn stopping_what_is_unknown_is_fine() {
+    let rig = Rig::new().await;
+    let unknown =
+        TaskId::new("arn:aws:ecs:eu-central-1:123456789012:task/batch/0123456789abcdef0123456789abcdef");
+    rig.launcher().stop(&unknown, &"because ".repeat(100)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_would_keep_tasks_from_starting_is_found_before() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    assert_eq!(launcher.preflight(&task("work", json!({}))).await.unwrap(), []);
+    let wrong = task("nothing", json!({"cluster": "nowhere"}));
+    let found = launcher.preflight(&wrong).await.unwrap();
+    let pointers: Vec<_> = found.iter().map(|finding| finding.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/taskDefinition", "/launch/cluster"]);
+}
+
+#[tokio::test]
+async fn the_calls_of_a_job_are_counted() {
+    let rig = Rig::new().await;
+    let aws = crate::help::aws(&rig.fake.url(), rig.clock.clone());
+    let options = ecs_scheduler_backend_ecs::EcsOptions::new("batch", "test", rig.clock.clone());
+    let launcher = ecs_scheduler_backend_ecs::EcsLauncher::new(aws.clone(), options);
+    launcher.launch(&work("a", 1)).await.unwrap();
+    let report = aws.meter().report();
+    let of_job = &report.jobs[0];
+    assert_eq!((of_job.job.as_str(), of_job.operation.as_str(), of_job.reads), ("job", "RunTask", 1));
+}

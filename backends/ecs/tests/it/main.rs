@@ -1,0 +1,6 @@
+//! The launcher against a strict fake of ECS, over HTTP.
+
+mod answers;
+mod help;
+mod looks;
+mod suite;
