@@ -259,6 +259,6 @@ async fn a_window_stays_open_while_keys_keep_coming_but_not_for_ever() {
             batcher.read(n).await
         }
     };
-    join_all((0..10).map(|n| read(100 + n, 40 * u64::from(n)))).await;
+    join_all((0..10).map(|n| read(100 + n, 45 * u64::from(n)))).await;
     assert_eq!(calls.sizes(), [5, 5]);
 }
