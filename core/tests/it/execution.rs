@@ -182,8 +182,7 @@ async fn launched(case: &Value) -> Vec<LaunchRequest> {
     let life = world.boot(StoreFaults::default(), 1).await.unwrap();
     clock.sleep_until("2027-01-01T00:00:05Z".parse().unwrap()).await;
     assert!(life.engine.stop(Duration::from_secs(60)).await);
-    let requests = launcher.requests.lock().clone();
-    requests
+    launcher.requests.lock().clone()
 }
 
 fn recorded_calls(case: &Value) -> Vec<&Value> {
