@@ -39,6 +39,7 @@ pub(crate) fn open(path: &Path, at: Timestamp, max_bytes: Option<u64>) -> Result
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let wording = |error| fault("open", path, error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(wording)?;
+    refuse_read_only(path, connection.is_readonly("main").map_err(wording)?)?;
     let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wording)?;
     refuse_newer(path, version)?;
     configure(&connection, max_bytes).map_err(wording)?;
@@ -92,6 +93,16 @@ fn examine(path: &Path) -> Result<(), StoreError> {
         return Err(damaged("is damaged: its end is missing"));
     }
     Ok(())
+}
+
+/// SQLite opens a file that it may not write for reading, and would fail with the first tick only.
+fn refuse_read_only(path: &Path, is_read_only: bool) -> Result<(), StoreError> {
+    if !is_read_only {
+        return Ok(());
+    }
+    let remedy = "it is read-only; give the scheduler's user write access to it and its folder";
+    let message = format!("could not open the store {path:?}: {remedy}");
+    Err(StoreError::fault(FaultKind::Unavailable, message))
 }
 
 fn refuse_newer(path: &Path, version: usize) -> Result<(), StoreError> {

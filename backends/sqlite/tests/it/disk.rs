@@ -1,40 +1,53 @@
 //! A disk that is really full, and a file that is really read-only. Both take a mount, which takes root in a container
 //! or on a machine that allows it; where it is not allowed, the tests say so and what `failures` checks must do.
 
+use std::ffi::CString;
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Store as _, StoreError};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 
 use crate::help::{Place, new_job};
 
 /// Something mounted in a test's folder; unmounted at the end.
+///
+/// By system calls: a `mount` in a process of its own would hold the locks of other tests' stores until it has begun.
 struct Mount(PathBuf);
 
 impl Mount {
-    fn new(at: &Path, steps: &[&[&str]]) -> Option<Self> {
-        for (number, step) in steps.iter().enumerate() {
-            let mut mount = Command::new("mount");
-            let done = mount.args(*step).arg(at).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            if !done.is_ok_and(|status| status.success()) {
-                if number > 0 {
-                    drop(Self(at.to_owned()));
-                }
-                eprintln!("mounting is not permitted here, so this is not tested");
-                return None;
+    fn at(place: &Path, mounted: rustix::io::Result<()>) -> Option<Self> {
+        match mounted {
+            Ok(()) => Some(Self(place.to_owned())),
+            Err(error) => {
+                eprintln!("mounting is not permitted here ({error}), so this is not tested");
+                None
             }
         }
-        Some(Self(at.to_owned()))
+    }
+
+    /// A disk of so many bytes.
+    fn disk(place: &Path, bytes: usize) -> Option<Self> {
+        let size = CString::new(format!("size={bytes}")).unwrap();
+        Self::at(place, mount("tmpfs", place, "tmpfs", MountFlags::empty(), Some(size.as_c_str())))
+    }
+
+    /// A file that can only be read.
+    fn read_only(file: &Path) -> Option<Self> {
+        let mounted = Self::at(file, mount_bind(file, file))?;
+        mount_remount(file, MountFlags::BIND | MountFlags::RDONLY, "")
+            .expect("what was mounted is mounted again");
+        Some(mounted)
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(&self.0).status();
-        assert!(unmounted.is_ok_and(|status| status.success()), "{:?} could not be unmounted", self.0);
+        if let Err(error) = unmount(&self.0, UnmountFlags::empty()) {
+            eprintln!("{:?} could not be unmounted: {error}", self.0);
+        }
     }
 }
 
@@ -48,7 +61,7 @@ fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>, remedy:
 #[tokio::test]
 async fn a_store_on_a_full_disk_reads_on_and_writes_again_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Mount::new(folder.path(), &[&["-t", "tmpfs", "-o", "size=4m", "tmpfs"]]) else { return };
+    let Some(disk) = Mount::disk(folder.path(), 4 << 20) else { return };
     let ballast = folder.path().join("ballast");
     std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
     let store = SqliteStore::open(folder.path().join("jobs.db"), SqliteOptions::default()).await.unwrap();
@@ -83,8 +96,7 @@ fn read_only(file: &Path) -> Option<Option<Mount>> {
     if OpenOptions::new().write(true).open(file).is_err() {
         return Some(None);
     }
-    let source = file.to_str().unwrap();
-    Mount::new(file, &[&["--bind", source], &["-o", "remount,ro,bind"]]).map(Some)
+    Mount::read_only(file).map(Some)
 }
 
 #[tokio::test]

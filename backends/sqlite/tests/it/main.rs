@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod conformance;
+#[cfg(target_os = "linux")]
 mod disk;
 mod failures;
 mod files;
