@@ -18,7 +18,8 @@ pub struct EngineOptions {
     pub round_size: usize,
     /// How many rounds are under way at once; 8.
     pub rounds: usize,
-    /// How many triggers are evaluated at once; 1,024.
+    /// How many triggers are evaluated at once; 16,384: waiting for a source costs little, and a source that does not
+    /// answer must not keep the others waiting.
     pub evaluations: usize,
     /// How long one evaluation, or one count of running tasks, may take; 30 s.
     pub evaluation_deadline: Duration,
@@ -49,7 +50,7 @@ impl Default for EngineOptions {
             max_sleep: Duration::from_secs(30),
             round_size: 1_024,
             rounds: 8,
-            evaluations: 1024,
+            evaluations: 16_384,
             evaluation_deadline: Duration::from_secs(30),
             dispatch: 256,
             backlog: 16_384,

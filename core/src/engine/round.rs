@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::agenda::{Entry, Place};
@@ -18,6 +20,9 @@ use crate::decide::{DecisionDraft, Outcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
 use crate::store::Settlement;
 use crate::trigger::Tick;
+
+/// How long the jobs of a round wait for each other.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A job that is to be looked at, as the keeper knows it.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ impl Due {
 /// Looks at all these jobs and reports each to the keeper.
 ///
 /// Jobs without a trigger are considered together and settled in one batch; a trigger gets a task of its own, so that
-/// a slow one holds up nobody else.
+/// a slow one holds up nobody else. So does a job whose running tasks take longer than [`PATIENCE`] to be counted.
 pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
     let ids: Vec<JobId> = due.iter().map(|due| due.id.clone()).collect();
     let mut loaded: HashMap<JobId, Arc<Loaded>> = match core.load_jobs(&ids).await {
@@ -81,11 +86,30 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
         });
     }
     give_back(unknown, &Progressed::Reread, FireError::Changed, &reports).await;
-    let considered = join_all(together.into_iter().map(|(due, hot)| {
-        let core = &core;
-        async move { consider(core, due, &hot).await }
-    }))
-    .await;
+    look_together(&core, together, reports).await;
+}
+
+/// Considers jobs side by side and settles in one batch what is known in time; the others follow one by one.
+async fn look_together(core: &Arc<Core>, jobs: Vec<(Due, Arc<Loaded>)>, reports: Reports) {
+    let mut under_way: FuturesUnordered<_> = jobs
+        .into_iter()
+        .map(|(due, hot)| {
+            let core = Arc::clone(core);
+            Box::pin(async move { consider(&core, due, &hot).await })
+        })
+        .collect();
+    let mut considered = Vec::with_capacity(under_way.len());
+    let in_time = async {
+        while let Some(one) = under_way.next().await {
+            considered.push(one);
+        }
+    };
+    // What is late is taken up below.
+    let _ = tokio::time::timeout(PATIENCE, in_time).await;
+    for late in under_way {
+        let (task_core, reports) = (Arc::clone(core), reports.clone());
+        core.spawn(async move { task_core.settle(vec![late.await], &reports).await });
+    }
     core.settle(considered, &reports).await;
 }
 

@@ -193,3 +193,17 @@ async fn lost_answers_of_the_store_neither_lose_nor_double_a_launch() {
         assert_eq!(life.engine.status().live_tasks, 0, "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_tasks_cannot_be_counted_holds_up_nobody_else() {
+    let stage = staged(1).await;
+    let other = json!({"taskDefinition": "other", "schedule": "0 0 *"});
+    stage.world.create("other", &other).await.unwrap();
+    *stage.launcher.uncounted.lock() = Some("other".parse().unwrap());
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:02Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("other").await, []);
+    stage.until("2026-01-01T10:00:40Z").await;
+    assert_eq!(stage.outcomes("other").await, [(Outcome::LiveUnknown, 1)]);
+}

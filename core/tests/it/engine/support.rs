@@ -32,6 +32,8 @@ pub(crate) struct ScriptedLauncher {
     reports: Mutex<HashMap<LaunchToken, LaunchReport>>,
     pub(crate) tasks: Mutex<Vec<(JobId, TaskState)>>,
     pub(crate) population_fails: Mutex<bool>,
+    /// The job whose tasks are never counted: the question stays open.
+    pub(crate) uncounted: Mutex<Option<JobId>>,
     /// Whether the quota is used up for good.
     pub(crate) no_quota: Mutex<bool>,
     pub(crate) run_for: Mutex<Option<Duration>>,
@@ -93,6 +95,9 @@ impl Launcher for ScriptedLauncher {
     async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
         if *self.population_fails.lock() {
             return Err(LaunchError::new(FaultKind::Unavailable, "could not list tasks"));
+        }
+        if self.uncounted.lock().as_ref() == Some(job) {
+            std::future::pending::<()>().await;
         }
         self.settle();
         let tasks = self.tasks.lock();
@@ -172,6 +177,7 @@ impl Stage {
             reports: Mutex::default(),
             tasks: Mutex::default(),
             population_fails: Mutex::new(false),
+            uncounted: Mutex::default(),
             no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
             next: AtomicU32::new(0),
