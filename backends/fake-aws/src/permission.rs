@@ -49,9 +49,12 @@ impl World {
     ///
     /// # Source
     ///
-    /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html>
+    /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html>,
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
     fn needs(&self, call: &Call, body: &Value) -> Vec<Need> {
-        let action = format!("{}:{}", call.service.name(), call.operation);
+        // A batch is permitted by the action of its items.
+        let operation = call.operation.strip_suffix("Batch").unwrap_or(&call.operation);
+        let action = format!("{}:{operation}", call.service.name());
         let resource = match call.service {
             Service::Ecs => self.ecs_resource(call, body),
             Service::Sqs => call.place.arn("sqs", queue_name(body)),
