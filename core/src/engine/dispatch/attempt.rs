@@ -156,7 +156,7 @@ impl Carrier {
             }
         }
         let permanent = !report.refused.is_empty() && report.refused.iter().all(|refusal| !refusal.retryable);
-        let reason = report.refused.first().map(|refusal| refusal.reason.clone());
+        let reason = report.refused.first().map(words);
         let refused = !report.refused.is_empty();
         answered(&mut to, attempt, Answer::Report(report));
         let complete = to.shortfall() == 0;
@@ -287,6 +287,14 @@ fn refused(attempt: &Attempt) -> u32 {
             attempt.count.saturating_sub(u32::try_from(report.started.len()).unwrap_or(u32::MAX))
         }
         Some(Answer::Failed(_) | Answer::Lost(_)) | None => 0,
+    }
+}
+
+/// Says why a task was refused: the launcher's reason, and its details where it gave any.
+fn words(refusal: &Refusal) -> String {
+    match &refusal.detail {
+        Some(detail) => format!("{}: {detail}", refusal.reason),
+        None => refusal.reason.clone(),
     }
 }
 
