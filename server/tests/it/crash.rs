@@ -11,7 +11,7 @@ pub(crate) mod audit;
 mod full;
 pub(crate) mod process;
 pub(crate) mod site;
-mod steps;
+pub(crate) mod steps;
 mod terminate;
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ use process::Scheduler;
 use site::Site;
 
 /// How often the scheduler is killed when nothing else is asked for.
-const ROUNDS: usize = 12;
+pub(crate) const ROUNDS: usize = 12;
 /// Asks for another number of kills: `make crash` sets it.
 const ROUNDS_VARIABLE: &str = "ECSS_CRASH_ROUNDS";
 /// The kills come by this seed.
@@ -32,7 +32,7 @@ const SEED: u64 = 20_270_301;
 
 /// Returns how often to kill.
 #[expect(clippy::disallowed_methods, reason = "the length of a test is no setting of the product")]
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     std::env::var(ROUNDS_VARIABLE).map_or(ROUNDS, |text| text.parse().expect("ECSS_CRASH_ROUNDS is a number"))
 }
 

@@ -7,6 +7,8 @@ mod api_history;
 mod api_limits;
 mod api_openapi;
 mod api_resilience;
+#[cfg(feature = "aws")]
+mod aws;
 mod bad_input;
 mod cli;
 mod conformance;

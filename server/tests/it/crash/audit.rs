@@ -6,7 +6,8 @@ use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::schedule::{Dialect, Schedule};
 use ecs_scheduler_core::testing::{Audit, ChaosLauncher, SimClock, World};
 use ecs_scheduler_core::{
-    Clock, DEFAULT_MAX_TASKS, EngineOptions, JobContext, Store, StoredJob, SystemClock, TriggerRegistry,
+    Clock, DEFAULT_MAX_TASKS, EngineOptions, Firing, JobContext, Store, StoredJob, SystemClock,
+    TriggerRegistry,
 };
 
 use super::site::Site;
@@ -20,6 +21,18 @@ pub(crate) async fn open(site: &Site) -> Arc<dyn Store> {
 /// Checks that every tick has one outcome, that no firing is open, and that each firing started the tasks that the
 /// journal says, no more and no fewer.
 pub(crate) async fn audit(site: &Site) -> Audit {
+    let (audit, firings) = audit_journal(site).await;
+    let mut starts = site.starts();
+    for firing in firings {
+        let started = starts.remove(firing.id.as_str()).unwrap_or(0);
+        assert_eq!(started, firing.tasks.len(), "tasks that really started: {firing:?}");
+    }
+    assert!(starts.is_empty(), "started and in no journal: {starts:?}");
+    audit
+}
+
+/// Checks that every tick has one outcome and that no firing is open, and returns the firings.
+pub(crate) async fn audit_journal(site: &Site) -> (Audit, Vec<Firing>) {
     let store = open(site).await;
     let clock = Arc::new(SimClock::at(SystemClock.now()));
     let world = World {
@@ -30,14 +43,11 @@ pub(crate) async fn audit(site: &Site) -> Audit {
         options: EngineOptions::default(),
     };
     let audit = world.audit(&|stored| schedule(stored, &world.registry)).await.unwrap();
-    let mut starts = site.starts();
-    for firing in world.firings().await {
+    let firings = world.firings().await;
+    for firing in &firings {
         assert!(!firing.state.is_open(), "still open: {firing:?}");
-        let started = starts.remove(firing.id.as_str()).unwrap_or(0);
-        assert_eq!(started, firing.tasks.len(), "tasks that really started: {firing:?}");
     }
-    assert!(starts.is_empty(), "started and in no journal: {starts:?}");
-    audit
+    (audit, firings)
 }
 
 fn schedule(stored: &StoredJob, registry: &TriggerRegistry) -> Schedule {

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::site::{DEADLINE, Site, until};
+use super::site::{DEADLINE, LOOK_EVERY, Site, until};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ecs-scheduler");
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ecs-scheduler");
 
 /// A life of the scheduler. It is killed when it is dropped.
 pub(crate) struct Scheduler {
@@ -61,8 +62,12 @@ impl Scheduler {
     }
 
     async fn answers(&self, site: &Site) {
-        let alive = async || self.status("/healthz").await == Some(StatusCode::OK);
-        let wait = tokio::time::timeout(DEADLINE, until("the scheduler answers", alive)).await;
+        let alive = async {
+            while self.status("/healthz").await != Some(StatusCode::OK) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let wait = tokio::time::timeout(DEADLINE, alive).await;
         assert!(wait.is_ok(), "{}", std::fs::read_to_string(site.path("log")).unwrap_or_default());
     }
 
@@ -75,6 +80,11 @@ impl Scheduler {
     pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
         answer.json().await.unwrap()
+    }
+
+    /// Reads a resource that is no JSON.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        self.http.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
     }
 
     /// Sends a request that must succeed.

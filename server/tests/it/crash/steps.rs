@@ -1,7 +1,8 @@
 //! A scheduler that ends before or after a given write or call, each in turn.
 //!
 //! It is a real process with the real engine, store and launcher: this test binary, started again for the same test,
-//! which then plays the scheduler instead. So the product needs no switch to die by.
+//! which then plays the scheduler instead. So the product needs no switch to die by. Which launcher it has is the test's
+//! own: those on AWS use this as well.
 
 use std::process::Stdio;
 use std::str::FromStr;
@@ -13,9 +14,9 @@ use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 use ecs_scheduler_core::store::MOST_ROWS;
 use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
 use ecs_scheduler_core::{
-    Clock, DecisionQuery, Engine, EngineHandle, EngineOptions, JobId, JobUid, LaunchError, LaunchLimits,
-    LaunchReport, LaunchRequest, Launcher, ListFrom, NewJob, Outcome, Population, Store, SystemClock, TaskId,
-    TaskSpec, TaskState, TriggerRegistry, async_trait,
+    Clock, ConfigError, DecisionQuery, Engine, EngineHandle, EngineOptions, JobId, JobUid, LaunchError,
+    LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, NewJob, Outcome, Population, Search,
+    Store, SystemClock, TaskId, TaskSpec, TaskState, Timestamp, TriggerRegistry, async_trait,
 };
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -34,7 +35,7 @@ const STEPS: u64 = 4;
 
 /// What the scheduler does last: the n-th step of its life, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
+pub(crate) enum Last {
     BeforeWrite(u64),
     AfterWrite(u64),
     BeforeLaunch(u64),
@@ -105,12 +106,28 @@ impl Launcher for Doomed {
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.inner.stop(task, reason).await
     }
+
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        self.inner.check(task)
+    }
+
+    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+        self.inner.admit(request, deadline).await;
+    }
+
+    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+        self.inner.search(request, sent_at).await
+    }
 }
 
-/// Starts an engine on the files in the present folder.
-async fn engine(root: &std::path::Path, store: Arc<dyn Store>, last: Option<Last>) -> EngineHandle {
-    let options = LocalOptions::new(root.join("definitions"), root.join("tasks"));
-    let mut launcher: Arc<dyn Launcher> = Arc::new(LocalLauncher::open(options).await.unwrap());
+/// Opens the launcher of local processes.
+async fn local(site: &Site) -> Arc<dyn Launcher> {
+    let options = LocalOptions::new(site.path("definitions"), site.path("tasks"));
+    Arc::new(LocalLauncher::open(options).await.unwrap())
+}
+
+/// Starts an engine.
+async fn engine(mut launcher: Arc<dyn Launcher>, store: Arc<dyn Store>, last: Option<Last>) -> EngineHandle {
     if let Some(last) = last {
         launcher = Arc::new(Doomed { inner: launcher, last, calls: AtomicU64::new(0) });
     }
@@ -120,13 +137,13 @@ async fn engine(root: &std::path::Path, store: Arc<dyn Store>, last: Option<Last
 }
 
 /// Plays the scheduler until the step at which it ends.
-async fn play(site: &Site, last: Last) {
+pub(crate) async fn play(site: &Site, last: Last, launcher: Arc<dyn Launcher>) {
     let mut store = ChaosStore::new(open(site).await, StoreFaults::default(), 0);
     if let Last::BeforeWrite(number) | Last::AfterWrite(number) = last {
         let after = matches!(last, Last::AfterWrite(_));
         store = store.dying_at(number, after).with_last_act(|| std::process::abort());
     }
-    let _engine = engine(site.root(), Arc::new(store), Some(last)).await;
+    let _engine = engine(launcher, Arc::new(store), Some(last)).await;
     std::future::pending::<()>().await;
 }
 
@@ -134,16 +151,17 @@ async fn play(site: &Site, last: Last) {
     clippy::disallowed_methods,
     reason = "a test tells its own child, which is no setting of the product"
 )]
-fn role() -> Option<(Site, Last)> {
+pub(crate) fn role() -> Option<(Site, Last)> {
     let root = std::env::var(ROOT).ok()?;
     let last = std::env::var(STEP).expect("a player is told its end");
     Some((Site::at(root.into()), last.parse().unwrap()))
 }
 
-/// Has a process play one life, and waits until it has ended by itself.
-async fn live(site: &Site, last: Last) {
+/// Has a process play one life in the test of this name, and waits until it has ended by itself.
+async fn live(test: &str, site: &Site, last: Last) {
     let mut player = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", TEST, "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
+        .envs(site.environment.iter().map(|(name, value)| (name, value)))
         .env(ROOT, site.root())
         .env(STEP, last.text())
         .stdin(Stdio::null())
@@ -157,17 +175,31 @@ async fn live(site: &Site, last: Last) {
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{last:?}: {status}");
 }
 
-async fn create(store: &dyn Store, id: &str, document: &serde_json::Value) {
+/// Stores a job.
+pub(crate) async fn create(store: &dyn Store, id: &str, document: &serde_json::Value) {
     let id = JobId::new(id).unwrap();
     let uid = JobUid::random();
     let document = to_raw_value(document).unwrap();
     store.create(NewJob { id, uid, document, at: SystemClock.now() }).await.unwrap();
 }
 
+/// Has lives end at each of their first steps in turn.
+pub(crate) async fn die_at_every_step(test: &str, site: &Site) {
+    let longer = if super::rounds() > super::ROUNDS { 4 } else { 1 };
+    for number in 1..=STEPS * longer {
+        live(test, site, Last::BeforeWrite(number)).await;
+        live(test, site, Last::AfterWrite(number)).await;
+        if number <= 2 * longer {
+            live(test, site, Last::BeforeLaunch(number)).await;
+            live(test, site, Last::AfterLaunch(number)).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn whatever_step_is_the_last_no_tick_is_lost_and_no_task_starts_twice() {
     if let Some((site, last)) = role() {
-        return play(&site, last).await;
+        return play(&site, last, local(&site).await).await;
     }
     let site = Site::new();
     site.define("work", "");
@@ -176,24 +208,16 @@ async fn whatever_step_is_the_last_no_tick_is_lost_and_no_task_starts_twice() {
     create(&*store, "three", &json!({"taskDefinition": "work", "schedule": "*", "taskCount": 3})).await;
     store.close().await.unwrap();
     drop(store);
-    let longer = if super::rounds() > super::ROUNDS { 4 } else { 1 };
-    for number in 1..=STEPS * longer {
-        live(&site, Last::BeforeWrite(number)).await;
-        live(&site, Last::AfterWrite(number)).await;
-        if number <= 2 * longer {
-            live(&site, Last::BeforeLaunch(number)).await;
-            live(&site, Last::AfterLaunch(number)).await;
-        }
-    }
-    finish(&site).await;
+    die_at_every_step(TEST, &site).await;
+    finish(&site, local(&site).await).await;
     let audit = audit(&site).await;
     assert!(audit.firings > 4 && audit.tasks > audit.firings, "jobs were fired throughout: {audit:?}");
 }
 
 /// Suspends the jobs, and lets a last life carry what is open to its end.
-async fn finish(site: &Site) {
+pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
     let store = open(site).await;
-    let engine = engine(site.root(), Arc::clone(&store), None).await;
+    let engine = engine(launcher, Arc::clone(&store), None).await;
     for job in store.list(ListFrom::Skip(0), MOST_ROWS).await.unwrap().jobs {
         let mut document: serde_json::Value = serde_json::from_str(job.document.get()).unwrap();
         document["suspended"] = true.into();

@@ -1,0 +1,194 @@
+//! Crashes on AWS: the program is killed while ECS loses answers, fails and throttles. Whatever comes of that, each firing
+//! starts what it asked for once, and every task that was ever started is in the journal.
+//!
+//! The oracle is the fake, in the test's own process: it remembers every task that it started.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
+use ecs_scheduler_core::testing::SimRng;
+use ecs_scheduler_core::{Clock, EngineOptions, Firing, FiringState, Launcher, SystemClock};
+use ecs_scheduler_fake_aws::{Fake, FaultRule, Launch, Mishap, Service};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::cloud::{Cloud, Kind, REGION};
+use super::stage::Stage;
+use crate::crash::audit::{audit_journal, open};
+use crate::crash::process::Scheduler;
+use crate::crash::site::Site;
+use crate::crash::{ROUNDS, rounds, steps};
+
+/// The kills and the misfortunes come by this seed.
+const SEED: u64 = 20_270_302;
+/// The test of the steps, by its full name.
+const STEPS: &str = "aws::crash::whatever_step_is_the_last_ecs_is_asked_for_each_firing_once";
+
+/// Makes ECS lose 20 % of its answers after the effect, fail 5 % of the calls and throttle 10 %, and its tasks short.
+fn make_unreliable(fake: &Fake) {
+    // Each rule gets what the one before it lets pass.
+    for (probability, mishap) in [
+        (0.2, Mishap::LostAfterEffect),
+        (0.05 / 0.8, Mishap::ServerError { status: 500 }),
+        (0.1 / 0.75, Mishap::Throttled),
+    ] {
+        fake.faults().add(FaultRule::every(Service::Ecs, mishap).sometimes(probability, SEED));
+    }
+    make_short(fake);
+}
+
+fn make_short(fake: &Fake) {
+    fake.configure(|settings| {
+        let life = &mut settings.ecs.life;
+        life.provisioning = SignedDuration::from_millis(50);
+        life.pending = SignedDuration::from_millis(50);
+        life.run = Some(SignedDuration::from_millis(400));
+    });
+}
+
+/// Registers a definition for EC2, whose quota is the higher one, and returns a job that starts it.
+async fn job(stage: &Stage<'_>) -> Value {
+    let containers = json!([{"name": "main", "image": "busybox", "memory": 64, "essential": true}]);
+    let definition = json!({"family": stage.family("short"), "containerDefinitions": containers});
+    stage.cloud.ecs("RegisterTaskDefinition", definition).await;
+    json!({
+        "taskDefinition": stage.family("short"),
+        "launch": {"launchType": "EC2"},
+        "overlap": "allow",
+        "maxCount": 50,
+        "overrides": [{"containerName": "main"}],
+    })
+}
+
+/// What the audit of a test found.
+#[derive(Debug)]
+struct Account {
+    firings: usize,
+    tasks: usize,
+    calls: usize,
+    lost_answers: u64,
+    throttled: u64,
+}
+
+/// Compares the journal with what ECS really did.
+async fn audit(site: &Site, fake: &Fake) -> Account {
+    let (_, firings) = audit_journal(site).await;
+    let mut real: HashMap<String, Vec<Launch>> = HashMap::new();
+    for launch in fake.launches() {
+        let tag =
+            launch.tags.iter().find(|tag| tag.key == "ecss:firing").expect("each task has its firing's tag");
+        real.entry(tag.value.clone()).or_default().push(launch);
+    }
+    for firing in &firings {
+        let started = real.remove(firing.id.as_str()).unwrap_or_default();
+        compare(firing, &started);
+    }
+    assert!(real.is_empty(), "started and in no journal: {real:#?}");
+    let calls = fake.calls(Service::Ecs, "RunTask");
+    Account {
+        firings: firings.len(),
+        tasks: fake.launches().len(),
+        calls: usize::try_from(calls.calls).unwrap(),
+        lost_answers: calls.lost,
+        throttled: calls.throttled,
+    }
+}
+
+/// Checks that a firing has what it asked for, once, and knows it.
+fn compare(firing: &Firing, started: &[Launch]) {
+    assert_eq!(firing.state, FiringState::Finished, "{firing:#?}");
+    assert_eq!(started.len(), usize::try_from(firing.requested).unwrap(), "{firing:#?} started {started:#?}");
+    let mut known: Vec<&str> = firing.tasks.iter().map(|task| task.task_id.as_str()).collect();
+    let mut real: Vec<&str> = started.iter().map(|launch| launch.task_arn.as_str()).collect();
+    known.sort_unstable();
+    real.sort_unstable();
+    assert_eq!(known, real, "{firing:#?}");
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_killed_while_ecs_loses_answers_starts_each_firing_once() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "crashing").await;
+    let job = job(&stage).await;
+    make_unreliable(cloud.fake());
+    let (jobs, every) = if rounds() > ROUNDS { (1_000, 10) } else { (100, 5) };
+    let store = open(&stage.site).await;
+    for number in 0..jobs {
+        let seconds: Vec<String> =
+            (number % every..60).step_by(every).map(|second| second.to_string()).collect();
+        let mut job = job.clone();
+        job["schedule"] = seconds.join(",").into();
+        job["taskCount"] = (1 + number % 3).into();
+        steps::create(&*store, &format!("job-{number}"), &job).await;
+    }
+    store.close().await.unwrap();
+    drop(store);
+
+    let mut rng = SimRng::new(SEED);
+    for _ in 0..rounds() {
+        // One life in four is not even waited for, so that recovery is interrupted too.
+        let scheduler = if rng.chance(0.25) {
+            Scheduler::spawn(&stage.site)
+        } else {
+            Scheduler::start(&stage.site).await
+        };
+        // Not a wait for something to happen: the point in time at which the power goes is the input of this test.
+        tokio::time::sleep(Duration::from_millis(30 + rng.below(970))).await;
+        scheduler.kill().await;
+    }
+    let scheduler = Scheduler::start(&stage.site).await;
+    scheduler.quiesce().await;
+    scheduler.terminate().await;
+    let account = audit(&stage.site, cloud.fake()).await;
+    println!("killed {} times with {jobs} jobs: {account:?}", rounds());
+    assert!(account.firings > 4 && account.lost_answers > 0 && account.throttled > 0, "{account:?}");
+    assert!(account.calls > account.firings, "calls are repeated: {account:?}");
+}
+
+/// Makes the launcher of a process that plays the scheduler.
+fn launcher(url: String) -> Arc<dyn Launcher> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = AwsSettings {
+        region: Some(REGION.to_owned()),
+        endpoint: Some(url),
+        credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
+        ..AwsSettings::new(Arc::clone(&clock))
+    };
+    let options = EcsOptions::new("stepping", EngineOptions::default().name, clock);
+    Arc::new(EcsLauncher::new(Aws::new(settings), options))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test tells its own child, which is no setting of the product"
+)]
+fn told_url() -> String {
+    std::env::var("AWS_ENDPOINT_URL").expect("a player is told where AWS is")
+}
+
+#[tokio::test]
+async fn whatever_step_is_the_last_ecs_is_asked_for_each_firing_once() {
+    if let Some((site, last)) = steps::role() {
+        return steps::play(&site, last, launcher(told_url())).await;
+    }
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "stepping").await;
+    let job = job(&stage).await;
+    make_short(cloud.fake());
+    let store = open(&stage.site).await;
+    for (id, count) in [("one", 1), ("three", 3)] {
+        let mut job = job.clone();
+        job["schedule"] = "*".into();
+        job["taskCount"] = count.into();
+        steps::create(&*store, id, &job).await;
+    }
+    store.close().await.unwrap();
+    drop(store);
+    steps::die_at_every_step(STEPS, &stage.site).await;
+    steps::finish(&stage.site, launcher(cloud.url())).await;
+    let account = audit(&stage.site, cloud.fake()).await;
+    assert!(account.firings > 4 && account.tasks > account.firings, "{account:?}");
+}

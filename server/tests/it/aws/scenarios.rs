@@ -1,0 +1,64 @@
+//! The same scenarios against every stand-in, so that the fake is not only compared with itself.
+
+use futures::future::{FutureExt as _, LocalBoxFuture, join_all};
+
+use super::cloud::{Cloud, Kind};
+use super::stage::Stage;
+
+mod launching;
+mod measuring;
+
+/// A scenario: its name, and what happens on its stage.
+struct Scenario {
+    name: &'static str,
+    play: for<'a> fn(&'a Stage<'a>) -> LocalBoxFuture<'a, ()>,
+}
+
+/// All of them. A name also names the cluster and the scheduler.
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "scheduled", play: |stage| launching::scheduled(stage).boxed_local() },
+    Scenario { name: "overridden", play: |stage| launching::overridden(stage).boxed_local() },
+    Scenario { name: "fargate", play: |stage| launching::fargate(stage).boxed_local() },
+    Scenario { name: "crowded", play: |stage| launching::crowded(stage).boxed_local() },
+    Scenario { name: "ended", play: |stage| launching::ended(stage).boxed_local() },
+    Scenario { name: "queued", play: |stage| measuring::queued(stage).boxed_local() },
+    Scenario { name: "no-queue", play: |stage| measuring::no_queue(stage).boxed_local() },
+    Scenario { name: "measured", play: |stage| measuring::measured(stage).boxed_local() },
+    Scenario { name: "no-data", play: |stage| measuring::no_data(stage).boxed_local() },
+];
+
+/// What a stand-in cannot do, and why.
+const EXCEPTIONS: &[(Kind, &str, &str)] = &[
+    (Kind::Moto, "fargate", "it shows no network interface of a task, and no launch type's platform"),
+    (Kind::Moto, "ended", "its tasks are running for ever, with an exit code of 0"),
+    (Kind::Moto, "measured", "it does not speak CBOR, which is all that the SDK speaks to CloudWatch"),
+    (Kind::Moto, "no-data", "it does not speak CBOR, which is all that the SDK speaks to CloudWatch"),
+    (Kind::Ministack, "ended", "without docker its tasks run for ever"),
+];
+
+/// Plays all scenarios that this stand-in can, at the same time.
+async fn play(kind: Kind) {
+    let cloud = Cloud::start(kind).await;
+    let excepted = |name: &str| EXCEPTIONS.iter().any(|(of, scenario, _)| *of == kind && *scenario == name);
+    let played = SCENARIOS.iter().filter(|scenario| !excepted(scenario.name)).map(async |scenario| {
+        let stage = Stage::set(&cloud, scenario.name).await;
+        (scenario.play)(&stage).await;
+    });
+    let played = join_all(played).await.len();
+    assert_eq!(played + EXCEPTIONS.iter().filter(|(of, ..)| *of == kind).count(), SCENARIOS.len());
+}
+
+#[tokio::test]
+async fn every_scenario_holds_against_the_fake() {
+    play(Kind::Fake).await;
+}
+
+#[tokio::test]
+async fn every_scenario_that_ministack_can_play_holds_against_it() {
+    play(Kind::Ministack).await;
+}
+
+#[tokio::test]
+async fn every_scenario_that_moto_can_play_holds_against_it() {
+    play(Kind::Moto).await;
+}

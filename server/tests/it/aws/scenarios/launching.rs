@@ -1,0 +1,99 @@
+//! Scenarios about what is started, and what comes of it.
+
+use serde_json::{Value, json};
+
+use crate::aws::stage::Stage;
+
+/// A job on a schedule has its tasks, and no more.
+pub(super) async fn scheduled(stage: &Stage<'_>) {
+    let playing = stage.start().await;
+    playing.create("nightly", &stage.job(&json!({"taskCount": 2}))).await;
+    let launched = playing.decision("nightly", "launched").await;
+    assert_eq!(launched["launch"], 2, "{launched}");
+    let tasks = playing.settled("nightly", 2).await;
+    let firing = playing.firing("nightly", "launched").await;
+    let mut told: Vec<&Value> =
+        firing["tasks"].as_array().unwrap().iter().map(|task| &task["taskId"]).collect();
+    let mut real: Vec<&Value> = tasks.iter().map(|task| &task["taskArn"]).collect();
+    told.sort_by_key(ToString::to_string);
+    real.sort_by_key(ToString::to_string);
+    assert_eq!(told, real);
+    assert!(tasks.iter().all(|task| task["startedBy"] == stage.started_by("nightly").as_str()), "{tasks:#?}");
+}
+
+/// What a job overrides, and its tags, are on its tasks, with what every task of ours is told.
+pub(super) async fn overridden(stage: &Stage<'_>) {
+    let playing = stage.start().await;
+    let mut job = stage.job(&json!({
+        "overrides": [{"containerName": "main", "environment": {"SIZE": "large"}, "command": ["resize", "--all"]}],
+    }));
+    job["launch"]["tags"] = json!({"team": "media"});
+    job["launch"]["overrides"] = json!({"cpu": "512", "memory": "1024"});
+    playing.create("resize", &job).await;
+    let task = playing.settled("resize", 1).await.remove(0);
+    let firing = playing.firing("resize", "launched").await;
+
+    assert_eq!((&task["overrides"]["cpu"], &task["overrides"]["memory"]), (&json!("512"), &json!("1024")));
+    let container = &task["overrides"]["containerOverrides"][0];
+    assert_eq!(container["name"], "main", "{container}");
+    assert_eq!(container["command"], json!(["resize", "--all"]), "{container}");
+    let variable = |name: &str| named(&container["environment"], "name", name);
+    assert_eq!(variable("SIZE"), "large");
+    assert_eq!(variable("ECS_SCHEDULER_OVERRIDE_TAG"), "resize");
+    assert_eq!(variable("ECSS_FIRING_ID"), firing["id"]);
+    let scheduled: jiff::Timestamp = variable("ECSS_SCHEDULED_AT").as_str().unwrap().parse().unwrap();
+    assert_eq!(json!(scheduled), firing["nominal"]);
+
+    let tag = |name: &str| named(&task["tags"], "key", name);
+    assert_eq!(tag("team"), "media");
+    assert_eq!(tag("ecss:job"), "resize");
+    assert_eq!(tag("ecss:firing"), firing["id"]);
+}
+
+/// Returns the value in a list of names and values.
+fn named(list: &Value, key: &str, name: &str) -> Value {
+    let mut all = list.as_array().into_iter().flatten();
+    all.find(|one| one[key] == name).map_or(Value::Null, |one| one["value"].clone())
+}
+
+/// A task on Fargate has the launch type, and ECS takes its network.
+pub(super) async fn fargate(stage: &Stage<'_>) {
+    let playing = stage.start().await;
+    let mut job = stage.job(&json!({}));
+    job["launch"]["platformVersion"] = "1.4.0".into();
+    playing.create("isolated", &job).await;
+    let task = playing.settled("isolated", 1).await.remove(0);
+    assert_eq!(
+        (&task["launchType"], &task["platformVersion"]),
+        (&json!("FARGATE"), &json!("1.4.0")),
+        "{task}"
+    );
+}
+
+/// What runs already counts, however many pages it takes to read, also when somebody else started it.
+pub(super) async fn crowded(stage: &Stage<'_>) {
+    stage.run("crowd", 120).await;
+    let playing = stage.start().await;
+    playing.create("crowd", &stage.job(&json!({"taskCount": 121}))).await;
+    let launched = playing.decision("crowd", "launched").await;
+    assert_eq!((&launched["busy"], &launched["launch"]), (&json!(120), &json!(1)), "{launched}");
+    playing.settled("crowd", 121).await;
+}
+
+/// How a task ended is in its firing.
+pub(super) async fn ended(stage: &Stage<'_>) {
+    let fake = stage.cloud.fake();
+    fake.configure(|settings| {
+        let mut life = settings.ecs.life.clone();
+        life.run = Some(jiff::SignedDuration::from_secs(1));
+        life.exit_codes.insert("main".to_owned(), 3);
+        settings.ecs.cluster_lives.insert(stage.name.clone(), life);
+    });
+    let playing = stage.start().await;
+    playing.create("failing", &stage.job(&json!({}))).await;
+    let firing = playing.firing("failing", "finished").await;
+    let task = &firing["tasks"][0];
+    assert_eq!((&task["state"], &task["exitCode"]), (&json!("stopped"), &json!(3)), "{task}");
+    assert_eq!(task["stopCode"], "EssentialContainerExited", "{task}");
+    assert!(task["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{task}");
+}
