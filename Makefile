@@ -67,12 +67,13 @@ size: ## Print the sizes of files per crate, and what is too long
 	@$(CARGO) xtask sizes
 
 .PHONY: crash
-crash: ## Kill the scheduler 100 times at random and at each step, and audit what it leaves
-	ECSS_CRASH_ROUNDS=100 $(CARGO) test --package ecs-scheduler --no-default-features --test it crash::
+crash: ## Kill the scheduler 200 times at random and at each step, with local tasks and on AWS, and audit what it leaves
+	ECSS_CRASH_ROUNDS=200 $(CARGO) test --package ecs-scheduler --test it crash:: -- --nocapture --test-threads 1
 
 .PHONY: bench
 bench: ## Measure
 	$(CARGO) bench $(WITHOUT_AWS) --benches
+	$(CARGO) bench --package ecs-scheduler --bench aws
 
 .PHONY: docs
 docs: ## Write the generated pages of doc/

@@ -16,7 +16,7 @@ pub(crate) struct Stage<'a> {
     /// Of the cluster and of the scheduler.
     pub(crate) name: String,
     pub(crate) site: Site,
-    subnet: String,
+    pub(crate) subnet: String,
     group: String,
 }
 

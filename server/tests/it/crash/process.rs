@@ -78,11 +78,11 @@ impl Scheduler {
 
     /// Reads a resource.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
-        answer.json().await.unwrap()
+        let text = self.text(path).await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
-    /// Reads a resource that is no JSON.
+    /// Reads a resource as text.
     pub(crate) async fn text(&self, path: &str) -> String {
         self.http.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
     }
