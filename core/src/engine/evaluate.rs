@@ -16,6 +16,7 @@ use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::Job;
 use crate::launcher::LaunchError;
 use crate::policy::{Mode, OnError};
+use crate::scaling::Demand;
 use crate::task::Population;
 use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
 use queue::convergence;
@@ -61,19 +62,10 @@ impl Core {
         };
         draft.demand = Some(evaluation.demand);
         draft.observations = evaluation.observations;
-        let mut population = Population::default();
-        let mut busy = question.given.busy.unwrap_or(0);
-        if evaluation.demand != crate::Demand::Idle {
-            match self.population(job).await {
-                Ok(known) => population = known,
-                Err(error) if question.given.busy.is_none() => {
-                    return (draft.ended(Outcome::LiveUnknown, fault::chain(&error)), None);
-                }
-                Err(_) => {}
-            }
-            let known = || self.ledger.busy(&question.loaded.uid, &population, tick.observed);
-            busy = question.given.busy.unwrap_or_else(known);
-        }
+        let (population, mut busy) = match self.running(question, evaluation.demand).await {
+            Ok(running) => running,
+            Err(why) => return (draft.ended(Outcome::LiveUnknown, why), None),
+        };
         let mut queue = None;
         if let Some(reading) = &evaluation.queue
             && job.policy.mode != Mode::Total
@@ -87,7 +79,7 @@ impl Core {
                 Err(why) => return (draft.ended(Outcome::LiveUnknown, why), None),
             }
         }
-        if evaluation.demand != crate::Demand::Idle {
+        if evaluation.demand != Demand::Idle {
             draft.busy = Some(busy);
         }
         let decision = decide(&DecisionInput {
@@ -111,6 +103,21 @@ impl Core {
         let firing = self.firing(question, &decision, &draft.explanation, population);
         draft.steps = decision.steps;
         (draft, firing)
+    }
+
+    /// Counts what already runs, where anything is asked for.
+    async fn running(&self, question: &Question<'_>, demand: Demand) -> Result<(Population, u32), String> {
+        let given = question.given.busy;
+        if demand == Demand::Idle {
+            return Ok((Population::default(), given.unwrap_or(0)));
+        }
+        let population = match self.population(question.job).await {
+            Err(error) if given.is_none() => return Err(fault::chain(&error)),
+            known => known.unwrap_or_default(),
+        };
+        let known = || self.ledger.busy(&question.loaded.uid, &population, question.tick.observed);
+        let busy = given.unwrap_or_else(known);
+        Ok((population, busy))
     }
 
     fn held_back(&self, job: &Job, nominal: Timestamp, by: &Asker) -> Option<String> {
