@@ -23,7 +23,7 @@ run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
 	$(CARGO) run --package ecs-scheduler --no-default-features -- demo
 
 .PHONY: test
-test: test-rust test-doc test-examples test-api ## Run every test
+test: test-rust test-doc test-examples test-api test-deploy ## Run every test
 
 .PHONY: test-fast
 test-fast: ## Run the tests of the inner loop: no AWS crate, no simulated year, no killed processes
@@ -51,6 +51,11 @@ emulators: ## Install the emulators of AWS that tests use, at pinned versions, i
 .PHONY: test-api
 test-api:
 	scripts/schemathesis.sh
+
+# Installs a linter and two parsers into .tools, at pinned versions, before the first run.
+.PHONY: test-deploy
+test-deploy:
+	scripts/deploy.sh
 
 .PHONY: lint
 lint: ## Check the layout, clippy, the documentation's links, layering, dependencies, licences and sizes

@@ -242,7 +242,7 @@ impl Launcher for EcsLauncher {
     }
 
     async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
-        examine::all(&self.shared, tasks).await
+        Box::pin(examine::all(&self.shared, tasks)).await
     }
 
     async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
