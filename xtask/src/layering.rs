@@ -11,6 +11,9 @@ const NOT_IN_CORE: &[&str] =
 /// The members that triggers and backends may need.
 const SHARED: &[&str] = &["ecs-scheduler-core", "ecs-scheduler-backend-aws"];
 
+/// The member that only tests may need.
+const FOR_TESTS: &str = "ecs-scheduler-fake-aws";
+
 /// The one file that names triggers, launchers and stores by their types.
 const WIRING: &str = "server/src/wiring.rs";
 
@@ -39,6 +42,7 @@ fn dependencies(workspace: &Workspace, package: &Package, members: &[&str]) -> V
         let is_member = members.contains(need);
         (is_core && (is_member || NOT_IN_CORE.iter().any(|prefix| need.starts_with(prefix))))
             || (is_plugin && is_member && !SHARED.contains(need))
+            || *need == FOR_TESTS
     };
     let needs = workspace.needs(package);
     needs.into_iter().filter(wrong).map(|need| format!("{} must not need {need}", package.name)).collect()
