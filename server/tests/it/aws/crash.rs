@@ -14,12 +14,13 @@ use ecs_scheduler_core::{Clock, EngineOptions, Firing, FiringState, Launcher, Sy
 use ecs_scheduler_fake_aws::{Fake, FaultRule, Launch, Mishap, Service};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::cloud::{Cloud, Kind, REGION};
 use super::stage::Stage;
 use crate::crash::audit::{audit_journal, open};
 use crate::crash::process::Scheduler;
-use crate::crash::site::Site;
+use crate::crash::site::{DEADLINE, Site};
 use crate::crash::{ROUNDS, rounds, steps};
 
 /// The kills and the misfortunes come by this seed.
@@ -127,6 +128,7 @@ async fn a_scheduler_that_is_killed_while_ecs_loses_answers_starts_each_firing_o
     store.close().await.unwrap();
     drop(store);
 
+    let began = Instant::now();
     let mut rng = SimRng::new(SEED);
     for _ in 0..rounds() {
         // One life in four is not even waited for, so that recovery is interrupted too.
@@ -139,11 +141,14 @@ async fn a_scheduler_that_is_killed_while_ecs_loses_answers_starts_each_firing_o
         tokio::time::sleep(Duration::from_millis(30 + rng.below(970))).await;
         scheduler.kill().await;
     }
+    // The misfortunes end with the kills: while calls are throttled, ever fewer are made, and firings have piled up.
+    cloud.fake().faults().clear();
     let scheduler = Scheduler::start(&stage.site).await;
-    scheduler.quiesce().await;
+    scheduler.quiesce_within(DEADLINE * 10).await;
     scheduler.terminate().await;
     let account = audit(&stage.site, cloud.fake()).await;
-    println!("killed {} times with {jobs} jobs: {account:?}", rounds());
+    let (kills, took) = (rounds(), began.elapsed().as_secs());
+    println!("killed {kills} times with {jobs} jobs, in {took} s: {account:?}");
     assert!(account.firings > 4 && account.lost_answers > 0 && account.throttled > 0, "{account:?}");
     assert!(account.calls > account.firings, "calls are repeated: {account:?}");
 }

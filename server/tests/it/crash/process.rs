@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::site::{DEADLINE, LOOK_EVERY, Site, until};
+use super::site::{DEADLINE, LOOK_EVERY, Site, until, until_within};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ecs-scheduler");
@@ -102,6 +102,11 @@ impl Scheduler {
 
     /// Suspends every job, and waits until none is fired any more and the tasks of all firings have ended.
     pub(crate) async fn quiesce(&self) {
+        self.quiesce_within(DEADLINE).await;
+    }
+
+    /// The same, where firings may have piled up: their end may take this long.
+    pub(crate) async fn quiesce_within(&self, deadline: Duration) {
         let jobs = self.list("/jobs?count=10000", "jobs").await;
         let ids: Vec<&str> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
         for id in &ids {
@@ -114,7 +119,7 @@ impl Scheduler {
             })
             .await;
         }
-        until("all firings end", async || {
+        until_within(deadline, "all firings end", async || {
             for state in ["planned", "launching", "launched"] {
                 if !self.list(&format!("/firings?state={state}"), "firings").await.is_empty() {
                     return false;

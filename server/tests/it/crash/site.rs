@@ -95,10 +95,15 @@ pub(crate) fn free_port() -> u16 {
 
 /// Waits until a condition holds.
 pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    until_within(DEADLINE, what, condition).await;
+}
+
+/// Waits until a condition holds, but no longer than this.
+pub(crate) async fn until_within(deadline: Duration, what: &str, condition: impl AsyncFn() -> bool) {
     let wait = async {
         while !condition().await {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+    tokio::time::timeout(deadline, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
