@@ -9,9 +9,13 @@
 //!
 //! - **`oneShot`**: messages that ever arrived, `V + F + C`, never fall in number, and no sample is older than `L`. So
 //!   the greatest `V + F + C(now − L)` ever seen is a proven lower bound of them, [`QueueFacts::outstanding`] is what
-//!   of it is not completed, and `⌈outstanding / k⌉ − busy − held` tasks are never more than proven messages.
-//! - **`drain`**: a task that exits clean proves that the queue was empty then. For `L` afterwards only what was seen
-//!   to grow since counts; else it is what is there, less who is there for it.
+//!   of it is not completed, and `⌈(outstanding − held) / k⌉ − busy` tasks never lack a message.
+//! - **`drain`**: a task that exits clean proves that the queue was empty then. For `L` afterwards only messages count
+//!   by which the visible count grew since, beyond what it was just before; else it is what is there, less who is there
+//!   for it.
+//!
+//! With `k` above 1 a task may exit clean with fewer messages, and `C` is too large by what it lacked: for `L`
+//! `oneShot` launches too late, and never too much. See [the proof](QueueMemory#proof).
 //!
 //! What is proven rests on three things: `settle` is not shorter than the lag, nobody else consumes, and a clean exit
 //! means that the messages are done. Where they fail the rule errs for a while and recovers: a purge or a foreign
@@ -66,8 +70,8 @@ pub struct QueueFacts {
     pub reading: QueueReading,
     /// Messages that are proven to have arrived and are not completed.
     pub outstanding: u64,
-    /// Failed tasks whose messages are still invisible.
-    pub held: u32,
+    /// Messages that failed tasks may still keep invisible.
+    pub held: u64,
     /// Tasks that cannot have taken a message yet.
     pub unclaimed: u32,
     /// What happened since a task found the queue empty, while the counts may still be older than that.
@@ -79,7 +83,7 @@ pub struct QueueFacts {
 /// What happened since a task found the queue empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SinceEmpty {
-    /// By how many messages the visible count has grown.
+    /// By how many messages the visible count has grown, beyond what it was in the sample before.
     pub growth: u64,
     /// How many tasks were launched.
     pub launched: u32,

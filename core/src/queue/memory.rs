@@ -39,17 +39,45 @@ pub struct Convergence {
 }
 
 /// What the rule remembers of one job's queue. An edit of the job starts it anew.
+///
+/// # Proof
+///
+/// What `oneShot` promises, with arrivals `A`, clean exits `E`, failures `X`, messages `T` that cleanly ended tasks
+/// took, `S = k E − T` that they could have taken beside, and `L` not shorter than the lag:
+///
+/// 1. A sample shows the queue at a moment `s ≥ now − L`, where `V + F ≤ A(s) − T(s) ≤ A(now) − T(now − L)`. With
+///    `C(now − L) = T(now − L) + S(now − L)` added that is at most `A(now) + S(now)`, which never falls. So the greatest
+///    such sum is no larger either, and `outstanding ≤ A + S − k E = A − T`.
+/// 2. A launch leaves `busy ≤ ⌈(A − T) / k⌉`, so `launched = E + X + busy ≤ ⌈(A + S) / k⌉ + X`. With `k = 1` that is
+///    `A + X` plus the tasks that found nothing, of which there are none:
+/// 3. After a launch `k (busy − 1) < outstanding − held`. If a task found nothing, then at the last launch before it
+///    ended all of `A − T` was for the other `busy − 1`, which take `k` each at most, and for tasks that had failed:
+///    those did or hide more than `held` of it. Nothing fails, no task finds nothing. With `k = 1` a failed task did
+///    nothing and `held` is no smaller than what is hidden, so then neither.
+/// 4. If messages stay visible and nothing is busy, a settle later `C(now − L) = C(now)`, nothing failed lately and
+///    `held ≤ F`: so `outstanding − held ≥ V > 0`, and there is a launch.
 #[derive(Debug, Clone, Default)]
 pub struct QueueMemory {
     /// A proven lower bound of the messages that ever arrived, on the scale of [`OwnTasks::completed`] × k.
     arrivals: u64,
     /// Since when the counts are below what the bound leaves.
     short_since: Option<Timestamp>,
-    /// The newest clean exit, and the fewest visible messages seen after it.
-    low: Option<(Timestamp, u64)>,
+    /// The visible messages of the last sample.
+    visible: u64,
+    emptied: Option<Emptied>,
     /// The last sample, if no task of the job was at work.
     quiet: Option<Quiet>,
     convergence: Option<Convergence>,
+}
+
+/// The newest clean exit, and what was visible around it.
+#[derive(Debug, Clone, Copy)]
+struct Emptied {
+    at: Timestamp,
+    /// Visible in the last sample before the exit was known. A count that lags may show it once more.
+    before: u64,
+    /// The fewest visible since then.
+    low: u64,
 }
 
 /// A sample that was taken while no task of the job was at work.
@@ -102,15 +130,17 @@ impl QueueMemory {
 
     /// Says what happened since the newest clean exit, while counts may be older than it.
     fn since_empty(&mut self, sample: &Sample<'_>) -> Option<SinceEmpty> {
-        let emptied = sample.tasks.emptied.filter(|at| sample.asked > *at)?;
         let visible = sample.reading.visible;
-        let low = match self.low {
-            Some((at, low)) if at == emptied => low.min(visible),
-            Some(_) | None => visible,
-        };
-        self.low = Some((emptied, low));
-        (sample.asked.duration_since(emptied) < sample.settle)
-            .then(|| SinceEmpty { growth: visible - low, launched: sample.tasks.launched_since })
+        let before = std::mem::replace(&mut self.visible, visible);
+        let at = sample.tasks.emptied.filter(|at| sample.asked > *at)?;
+        let known = self.emptied.filter(|known| known.at == at);
+        let known = known.unwrap_or(Emptied { at, before, low: visible });
+        let low = known.low.min(visible);
+        self.emptied = Some(Emptied { low, ..known });
+        // Lag does not only grow and shrink slowly: a later sample may show an earlier moment.
+        let growth = visible.saturating_sub(low.max(known.before));
+        (sample.asked.duration_since(at) < sample.settle)
+            .then_some(SinceEmpty { growth, launched: sample.tasks.launched_since })
     }
 
     /// While no task of the job is at work only lag can make messages fewer: a count that falls was older than the end
@@ -133,9 +163,11 @@ impl QueueMemory {
     }
 }
 
-/// Returns how many failed tasks still keep messages invisible. Those that failed longer ago than counts can lag hold
-/// no more messages than are in flight.
-fn held(tasks: &OwnTasks, reading: &QueueReading) -> u32 {
-    let in_flight = u32::try_from(reading.in_flight).unwrap_or(u32::MAX);
-    tasks.failed_lately.saturating_add(tasks.failed_before.min(in_flight))
+/// Returns how many messages failed tasks may still keep invisible: k each, but those that failed longer ago than counts
+/// can lag keep no more together than are in flight.
+fn held(tasks: &OwnTasks, reading: &QueueReading) -> u64 {
+    let k = u64::from(reading.per_task.get());
+    let lately = u64::from(tasks.failed_lately).saturating_mul(k);
+    let before = u64::from(tasks.failed_before).saturating_mul(k);
+    lately.saturating_add(before.min(reading.in_flight))
 }

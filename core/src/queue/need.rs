@@ -25,8 +25,8 @@ impl<'a> Need<'a> {
         let tasks = match (mode, facts.since_empty) {
             (Mode::Total, _) => return None,
             (Mode::OneShot, _) => {
-                let proven = per_task(facts.outstanding, k).saturating_sub(busy).saturating_sub(facts.held);
-                proven.min(waiting)
+                let free = facts.outstanding.saturating_sub(facts.held);
+                per_task(free, k).saturating_sub(busy).min(waiting)
             }
             (Mode::Drain, Some(since)) => {
                 let grown = per_task(since.growth, k).saturating_sub(since.launched);
@@ -46,12 +46,14 @@ impl fmt::Display for Need<'_> {
         match (self.mode, facts.since_empty) {
             (Mode::Total, _) => write!(f, "total")?,
             (Mode::OneShot, _) => {
-                write!(f, "oneShot: {} known to be left ÷ {k} per task", facts.outstanding)?;
-                write!(f, ", less {busy} pending or running")?;
+                write!(f, "oneShot: {} known to be left", facts.outstanding)?;
                 if facts.held > 0 {
-                    write!(f, ", less {} failed whose messages are still invisible", facts.held)?;
+                    write!(f, ", less {} that failed tasks may keep invisible,", facts.held)?;
                 }
-                write!(f, ", at most {visible} visible ÷ {k}")?;
+                write!(
+                    f,
+                    " ÷ {k} per task, less {busy} pending or running, at most {visible} visible ÷ {k}"
+                )?;
             }
             (Mode::Drain, Some(since)) => write!(
                 f,

@@ -67,6 +67,25 @@ fn a_task_that_failed_without_a_message_holds_none() {
 }
 
 #[test]
+fn failed_tasks_with_many_messages_each_do_not_hide_those_that_are_visible() {
+    let mut memory = QueueMemory::default();
+    let failed = OwnTasks { failed_before: 3, ..OwnTasks::default() };
+    let facts = look(&mut memory, 0, &reading(1, 3, 10), &failed);
+    assert_eq!(
+        (facts.held, need(Mode::OneShot, &facts, 0)),
+        (3, 1),
+        "one each, which is all that is in flight"
+    );
+    let lately = OwnTasks { failed_lately: 2, ..OwnTasks::default() };
+    let facts = look(&mut memory, 30, &reading(25, 0, 10), &lately);
+    assert_eq!(
+        (facts.held, need(Mode::OneShot, &facts, 0)),
+        (20, 1),
+        "the counts may be older than the failures"
+    );
+}
+
+#[test]
 fn a_purged_queue_is_counted_anew_after_twice_the_lag() {
     let mut memory = QueueMemory::default();
     let none = OwnTasks::default();
@@ -94,6 +113,18 @@ fn an_exit_on_empty_makes_drain_count_growth_only_until_the_counts_are_new() {
     assert_eq!(need(Mode::Drain, &facts, 3), 0);
     let facts = look(&mut memory, 70, &reading(105, 0, 10), &emptied(3));
     assert_eq!((facts.since_empty, need(Mode::Drain, &facts, 3)), (None, 8), "a minute after the exit");
+}
+
+#[test]
+fn an_old_count_after_a_new_one_is_no_growth() {
+    let mut memory = QueueMemory::default();
+    look(&mut memory, 0, &reading(60, 0, 10), &OwnTasks { busy: 6, ..OwnTasks::default() });
+    let emptied = OwnTasks { completed: 1, emptied: Some(at(20)), ..OwnTasks::default() };
+    look(&mut memory, 30, &reading(0, 0, 10), &emptied);
+    let facts = look(&mut memory, 60, &reading(50, 10, 10), &emptied);
+    assert_eq!(need(Mode::Drain, &facts, 0), 0, "it may be the queue as it was 60 s ago");
+    let facts = look(&mut memory, 70, &reading(75, 0, 10), &emptied);
+    assert_eq!((facts.since_empty.unwrap().growth, need(Mode::Drain, &facts, 0)), (15, 2));
 }
 
 #[test]
@@ -139,8 +170,8 @@ fn the_arithmetic_is_written_out() {
     let facts = look(&mut memory, 0, &reading(40, 17, 1), &tasks);
     assert_eq!(
         Need::of(Mode::OneShot, &facts, 12).unwrap().to_string(),
-        "oneShot: 57 known to be left ÷ 1 per task, less 12 pending or running, less 1 failed whose messages are \
-         still invisible, at most 40 visible ÷ 1"
+        "oneShot: 57 known to be left, less 1 that failed tasks may keep invisible, ÷ 1 per task, less 12 pending or \
+         running, at most 40 visible ÷ 1"
     );
     assert_eq!(
         Need::of(Mode::Drain, &facts, 12).unwrap().to_string(),

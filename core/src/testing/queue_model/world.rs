@@ -27,6 +27,8 @@ pub struct QueueWorld {
     orphans: Vec<(u32, usize)>,
     messages: Vec<Message>,
     tasks: Vec<Task>,
+    /// Those that have not ended.
+    live: Vec<usize>,
     in_flight: u32,
     counts: Vec<(u32, u32)>,
     lag: u32,
@@ -80,6 +82,7 @@ impl QueueWorld {
             orphans: Vec::new(),
             messages: Vec::new(),
             tasks: Vec::new(),
+            live: Vec::new(),
             in_flight: 0,
             counts: Vec::new(),
             lag: 0,
@@ -123,6 +126,7 @@ impl QueueWorld {
             doing: Doing::Starting,
             crashes: crash.then_some((nth, share)),
         };
+        self.live.push(self.tasks.len());
         self.tasks.push(task);
         self.most_busy = self.most_busy.max(self.busy());
         self.tasks.len() - 1
@@ -139,10 +143,17 @@ impl QueueWorld {
         self.now.saturating_sub(between(&mut self.viewing, 1, 5))
     }
 
+    /// Returns how many more messages the tasks could have taken that ended well.
+    #[must_use]
+    pub fn unfilled(&self) -> u32 {
+        let clean = self.tasks.iter().filter(|task| matches!(task.ended, Some((_, true))));
+        clean.map(|task| self.scenario.per_task.get().saturating_sub(task.taken)).sum()
+    }
+
     /// Returns how many tasks have not ended.
     #[must_use]
     pub fn busy(&self) -> u32 {
-        count(self.tasks.iter().filter(|task| task.ended.is_none()))
+        count(self.live.iter())
     }
 
     /// Returns the tasks as a view of this second shows them.
@@ -181,15 +192,16 @@ impl QueueWorld {
         let back = self.orphans.extract_if(.., |(at, _)| *at <= now);
         self.visible.extend(back.map(|(_, message)| message));
         self.in_flight = count(self.orphans.iter());
-        for number in 0..self.tasks.len() {
-            if self.tasks[number].ended.is_none() {
-                let mut task = self.tasks[number];
-                self.work(&mut task);
-                self.in_flight +=
-                    u32::from(matches!(task.doing, Doing::Working { .. }) && task.ended.is_none());
-                self.tasks[number] = task;
-            }
-        }
+        let mut live = std::mem::take(&mut self.live);
+        live.retain(|number| {
+            let mut task = self.tasks[*number];
+            self.work(&mut task);
+            self.tasks[*number] = task;
+            let working = matches!(task.doing, Doing::Working { .. }) && task.ended.is_none();
+            self.in_flight += u32::from(working);
+            task.ended.is_none()
+        });
+        self.live = live;
         self.counts.push((count(self.visible.iter()), self.in_flight));
         if now.is_multiple_of(LAG_CHANGES) {
             self.lag = between(&mut self.lagging, 0, self.setting.max_lag);
