@@ -34,10 +34,11 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub struct EvaluateArgs {
     /// The job's document; `-` reads standard input
     file: PathBuf,
-    /// What to assume instead of reading it: `demand=12`, how many tasks the trigger asks for, `busy=4`, how many
-    /// are pending or running (without it: none)
-    #[arg(long, value_name = "NAME=COUNT", value_parser = assumption)]
-    given: Vec<(String, u32)>,
+    /// What to assume instead of reading it, once or more, or separated by commas: `visible=40,inFlight=8`, the
+    /// messages of the queue; `demand=12`, how many tasks the trigger asks for; `busy=4`, how many tasks are pending
+    /// or running (without it: none)
+    #[arg(long, value_name = "NAME=COUNT", value_delimiter = ',', value_parser = assumption)]
+    given: Vec<Assumption>,
     /// The bound of every job, as `ECSS_MAX_TASKS` sets it for a server
     #[arg(long, value_name = "COUNT", default_value = "50")]
     max_tasks: NonZeroU32,
@@ -46,13 +47,38 @@ pub struct EvaluateArgs {
     json: bool,
 }
 
-fn assumption(text: &str) -> Result<(String, u32), String> {
+/// A number of which the API takes the word.
+#[derive(Debug, Clone)]
+struct Assumption {
+    name: &'static str,
+    count: u32,
+}
+
+/// What can be given: as it is, and of the queue.
+const NUMBERS: [&str; 2] = ["demand", "busy"];
+const OF_THE_QUEUE: [&str; 2] = ["visible", "inFlight"];
+
+fn assumption(text: &str) -> Result<Assumption, String> {
     let (name, count) = text.split_once('=').ok_or("write NAME=COUNT, for example demand=12")?;
-    if !["demand", "busy"].contains(&name) {
-        return Err(format!("\"{name}\" cannot be given; demand and busy can"));
-    }
+    let known = NUMBERS.into_iter().chain(OF_THE_QUEUE).find(|known| *known == name);
+    let name =
+        known.ok_or_else(|| format!("\"{name}\" cannot be given; demand, busy, visible and inFlight can"))?;
     let count = count.parse().map_err(|_| format!("\"{count}\" is not a count"))?;
-    Ok((name.to_owned(), count))
+    Ok(Assumption { name, count })
+}
+
+/// Spells assumptions as the API does. Without `busy` nothing is.
+fn given(assumptions: &[Assumption]) -> Value {
+    let (mut given, mut observations) = (Map::new(), Map::new());
+    given.insert("busy".to_owned(), 0.into());
+    for Assumption { name, count } in assumptions {
+        let members = if OF_THE_QUEUE.contains(name) { &mut observations } else { &mut given };
+        members.insert((*name).to_owned(), (*count).into());
+    }
+    if !observations.is_empty() {
+        given.insert("observations".to_owned(), observations.into());
+    }
+    given.into()
 }
 
 /// Decides, and returns the decision as people or programs read it.
@@ -66,10 +92,7 @@ pub async fn run(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<String,
 }
 
 async fn answer(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<Value, CommandError> {
-    let mut given: Map<String, Value> =
-        args.given.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
-    given.entry("busy").or_insert_with(|| 0.into());
-    let body = json!({ "job": document(&args.file)?, "given": given });
+    let body = json!({ "job": document(&args.file)?, "given": given(&args.given) });
     let config = nowhere(args.max_tasks);
     let failed = |error| CommandError::caused("could not make an empty store", error);
     let parts = Parts {

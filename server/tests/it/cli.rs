@@ -168,6 +168,23 @@ fn a_decision_is_made_without_a_server() {
 }
 
 #[test]
+fn a_decision_can_be_made_about_given_counts_of_a_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = r#"{"taskDefinition": "orders", "schedule": "rate(30 seconds)", "maxCount": 10, "mode": "oneShot",
+        "trigger": {"type": "sqs", "queueUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders",
+                    "messagesPerTask": 10}}"#;
+    std::fs::write(folder.path().join("job.json"), job).unwrap();
+    let decide = |given: &[&str]| {
+        let output = program(folder.path(), &[&["evaluate", "job.json", "--json"], given].concat(), &[]);
+        serde_json::from_str::<Value>(&out(&output)).unwrap()
+    };
+    let answer = decide(&["--given", "visible=45,inFlight=10", "--given", "busy=2"]);
+    assert_eq!(answer["launch"], 4, "six for 55 messages, and two are there: {answer:#}");
+    assert!(answer["explanation"].as_str().unwrap().contains("oneShot: 55 known to be left"), "{answer:#}");
+    assert_eq!(decide(&["--given", "inFlight=10"])["outcome"], "idle");
+}
+
+#[test]
 fn the_openapi_document_and_completions_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     let document: Value = serde_json::from_str(&out(&program(folder.path(), &["openapi"], &[]))).unwrap();
