@@ -7,7 +7,7 @@ use ecs_scheduler_core::Mode;
 use ecs_scheduler_core::testing::queue_model::{Report, Rule, SCENARIOS, Setting, run, run_product, summary};
 use serde_json::json;
 
-/// Days simulated of each combination when the command line names no number.
+/// Hours simulated of each combination when the command line names no number.
 const SEEDS: u64 = 25;
 
 /// Lag of the counts, the job's `settle`, share of tasks that crash.

@@ -5,12 +5,15 @@ use ecs_scheduler_core::testing::queue_model::{
     MOST_TASKS, Report, Rule, SCENARIOS, Scenario, Setting, run, run_product, summary,
 };
 
-/// Two days in each scenario; the benchmark `queue_rule` has many.
-const SEEDS: std::ops::Range<u64> = 1..3;
+/// Hours of each scenario; the benchmark `queue_rule` has more. What `oneShot` promises is exact; `drain` guesses, and
+/// launches few tasks an hour, so that one in vain would be 2 % of two hours.
+fn seeds(scenario: Scenario) -> std::ops::Range<u64> {
+    if scenario.mode == Mode::Drain { 1..21 } else { 1..3 }
+}
 
 async fn product(scenario: Scenario, setting: Setting, restarts: u32) -> Report {
     let mut total = Report::default();
-    for seed in SEEDS {
+    for seed in seeds(scenario) {
         total = total.and(run_product(scenario, setting, seed, restarts).await);
     }
     assert_eq!(total.unserved, 0, "{} {setting:?}", scenario.name);
@@ -19,9 +22,11 @@ async fn product(scenario: Scenario, setting: Setting, restarts: u32) -> Report 
 }
 
 fn others(rule: Rule, setting: Setting) -> Vec<Report> {
-    let run =
-        |scenario| SEEDS.map(|seed| run(rule, scenario, setting, seed)).fold(Report::default(), Report::and);
-    SCENARIOS.into_iter().map(run).collect()
+    let total = |scenario| {
+        let reports = seeds(scenario).map(|seed| run(rule, scenario, setting, seed));
+        reports.fold(Report::default(), Report::and)
+    };
+    SCENARIOS.into_iter().map(total).collect()
 }
 
 async fn products(setting: Setting) -> Vec<Report> {
@@ -36,7 +41,8 @@ async fn products(setting: Setting) -> Vec<Report> {
 async fn with_a_settle_as_long_as_the_lag_next_to_nothing_is_launched_in_vain() {
     let setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
     let (mean, worst, wait) = summary(&products(setting).await);
-    assert!(mean <= 0.4 && worst <= 2.1, "{mean:.2} % on average, {worst:.2} % at worst");
+    // 0.15 and 0.8 %, and two standard errors of a share among the 350 to 550 tasks of 20 hours.
+    assert!(mean <= 0.15 + 0.12 && worst <= 0.8 + 0.76, "{mean:.2} % on average, {worst:.2} % at worst");
     let (keda_mean, _, keda_wait) = summary(&others(Rule::KedaDefault, setting));
     assert!(keda_mean > 10.0, "the model punishes who trusts counts: {keda_mean:.1} %");
     assert!(wait <= 1.35 * keda_wait, "{wait:.1} s, and KEDA's default {keda_wait:.1} s");
@@ -46,12 +52,13 @@ async fn with_a_settle_as_long_as_the_lag_next_to_nothing_is_launched_in_vain() 
 async fn with_counts_that_lag_little_a_short_settle_is_as_good() {
     let setting = Setting { max_lag: 10, settle: 10, crashes: 0.0 };
     let (mean, worst, _) = summary(&products(setting).await);
-    assert!(mean <= 0.1 && worst <= 0.4, "{mean:.2} % on average, {worst:.2} % at worst");
+    // 0.05 and 0.2 %, and two standard errors.
+    assert!(mean <= 0.05 + 0.06 && worst <= 0.2 + 0.40, "{mean:.2} % on average, {worst:.2} % at worst");
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_shot_launches_nothing_in_vain_though_tasks_crash() {
-    for crashes in [0.0, 0.05, 0.2] {
+    for crashes in [0.0, 0.2] {
         for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.mode == Mode::OneShot) {
             let report = product(scenario, Setting { max_lag: 60, settle: 60, crashes }, 0).await;
             assert_eq!(report.empty, 0, "{} with {crashes}", scenario.name);

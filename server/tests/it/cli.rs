@@ -167,6 +167,7 @@ fn a_decision_is_made_without_a_server() {
     assert_eq!(decide(&["--given", "weather=3"]).status.code(), Some(2));
 }
 
+#[cfg(feature = "aws")]
 #[test]
 fn a_decision_can_be_made_about_given_counts_of_a_queue() {
     let folder = tempfile::tempdir().unwrap();
