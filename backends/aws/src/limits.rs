@@ -17,7 +17,8 @@ pub struct Quota {
 /// How much of a quota is used: other programs in the account use it too, and clocks and networks jitter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
-    /// Of the burst; 0.95.
+    /// Of the burst; 0.8: AWS's bucket is full when the first call of a burst arrives, so calls that get there faster than
+    /// the first one did need some room. Over a long burst this costs half a second.
     pub burst: f64,
     /// Of the rate; 0.99.
     pub rate: f64,
@@ -25,7 +26,7 @@ pub struct Share {
 
 impl Default for Share {
     fn default() -> Self {
-        Self { burst: 0.95, rate: 0.99 }
+        Self { burst: 0.8, rate: 0.99 }
     }
 }
 

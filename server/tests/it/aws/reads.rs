@@ -16,11 +16,13 @@ use crate::crash::site::until;
 /// Puts jobs into the store before the scheduler starts: all at once, since that is not what is looked at here.
 pub(crate) async fn create(stage: &Stage<'_>, jobs: impl Iterator<Item = (String, Value)>) {
     let store: Arc<dyn Store> = open(&stage.site).await;
+    // Older than their tick, however long it takes to put them there.
+    let at = SystemClock.now() - SignedDuration::from_mins(1);
     let jobs = jobs.map(|(id, document)| NewJob {
         id: JobId::new(&id).unwrap(),
         uid: JobUid::random(),
         document: to_raw_value(&document).unwrap(),
-        at: SystemClock.now(),
+        at,
     });
     for created in join_all(jobs.map(|job| store.create(job))).await {
         created.unwrap();

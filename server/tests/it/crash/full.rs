@@ -8,7 +8,7 @@ use super::process::Scheduler;
 use super::site::{Site, until};
 
 /// How large a file may become: room for the tables and some seconds of the journal.
-const KIBIBYTES: u32 = 384;
+const KIBIBYTES: u32 = 2_048;
 
 #[tokio::test]
 async fn a_scheduler_on_a_full_disk_answers_and_launches_only_what_it_has_journalled() {
