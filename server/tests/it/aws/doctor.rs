@@ -1,4 +1,4 @@
-//! `doctor` on a cluster with planted problems: it finds each, and nothing else.
+//! `doctor`, and the look before a job is written, on a cluster with planted problems: they find each, and nothing else.
 
 use serde_json::{Value, json};
 
@@ -99,4 +99,31 @@ async fn doctor_finds_each_permission_that_is_missing() {
         let (healthy, seen) = examine(&stage, &jobs).await;
         assert!(!healthy && !problems(&seen, action).is_empty(), "without {action}: {seen:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_for() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "asked").await;
+    let playing = stage.start().await;
+    let mut planted = stage.job(&json!({
+        "id": "planted",
+        "schedule": "@yearly",
+        "overrides": [{"containerName": "mian"}],
+        "trigger": {"type": "sqs", "queueName": "nowhere"},
+    }));
+    planted["launch"].as_object_mut().unwrap().remove("network");
+    let (status, answer) = playing.offer("/jobs?validate=aws", &planted).await;
+    assert_eq!(status, 400, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let mut pointers: Vec<&str> =
+        answer["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/launch/network", "/overrides/0/containerName", "/trigger"], "{answer:#}");
+
+    let (status, answer) = playing.offer("/jobs", &planted).await;
+    assert_eq!(status, 201, "without being asked for, AWS is not: {answer}");
+    let well = stage.job(&json!({"id": "well", "schedule": "@yearly"}));
+    let (status, answer) = playing.offer("/jobs?validate=aws", &well).await;
+    assert_eq!(status, 201, "{answer}");
 }

@@ -87,11 +87,16 @@ impl Scheduler {
         self.http.get(format!("{}{path}", self.url)).send().await.unwrap().text().await.unwrap()
     }
 
+    /// Sends a request, and returns the status and the body of the answer.
+    pub(crate) async fn offer(&self, path: &str, body: &Value) -> (StatusCode, String) {
+        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
     /// Sends a request that must succeed.
     pub(crate) async fn post(&self, path: &str, body: &Value) {
-        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
-        let status = answer.status();
-        assert!(status.is_success(), "{path}: {status}: {}", answer.text().await.unwrap());
+        let (status, answer) = self.offer(path, body).await;
+        assert!(status.is_success(), "{path}: {status}: {answer}");
     }
 
     pub(crate) async fn create(&self, id: &str, job: &Value) {
