@@ -31,12 +31,13 @@ pub(crate) struct Regional {
 pub(crate) struct Clients {
     aws: Aws,
     pacers: Pacers,
+    gates: Pacers,
     regions: Mutex<HashMap<Option<String>, Arc<OnceCell<Regional>>>>,
 }
 
 impl Clients {
     pub(crate) fn new(aws: Aws, share: Share) -> Self {
-        Self { aws, pacers: Pacers::new(share), regions: Mutex::default() }
+        Self { aws, pacers: Pacers::new(share), gates: Pacers::new(share), regions: Mutex::default() }
     }
 
     pub(crate) fn aws(&self) -> &Aws {
@@ -64,6 +65,11 @@ impl Clients {
     /// Returns the pacer of a quota in a region.
     pub(crate) fn pacer(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
         self.pacers.get(place, quota)
+    }
+
+    /// Returns what a call passes right before it is sent: as the pacer, but it learns nothing.
+    pub(crate) fn gate(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
+        self.gates.get(place, quota)
     }
 
     /// Waits for quota of a call that reads, or stops; what came of the call is learnt from.

@@ -86,21 +86,23 @@ impl EcsLauncher {
         started.hears()
     }
 
-    /// Returns the buckets that a call takes from, scarcest last, each with its cost.
-    fn buckets(
+    /// Returns the pacers of the buckets that a call takes from, each with its cost.
+    fn pacers(
         &self,
         at: &Regional,
         options: &LaunchOptions,
         request: &LaunchRequest,
     ) -> Vec<(Arc<Pacer>, u32)> {
-        let pacer = |quota| self.shared.clients.pacer(&at.place, quota);
-        let tasks = match options.capacity(request.attempt).fargate() {
-            None => return vec![(pacer(RUN_TASK), 1)],
-            Some(Fargate::OnDemand) => FARGATE_TASKS,
-            Some(Fargate::Spot) => FARGATE_SPOT_TASKS,
-        };
-        // The scarcest first: who waits for tasks holds no call.
-        vec![(pacer(tasks), request.count.get()), (pacer(FARGATE_CALLS), 1), (pacer(RUN_TASK), 1)]
+        let buckets = buckets(options, request).into_iter();
+        buckets.map(|(quota, cost)| (self.shared.clients.pacer(&at.place, quota), cost)).collect()
+    }
+
+    /// Lets calls go no faster than they were admitted. In between, the intent is made durable: in a busy second that takes as
+    /// long as thousands of other writes, and calls that were admitted one by one would all be sent at once.
+    async fn pass(&self, at: &Regional, options: &LaunchOptions, request: &LaunchRequest) {
+        for (quota, cost) in buckets(options, request) {
+            self.shared.clients.gate(&at.place, quota).admit(Instant::now(), cost).await;
+        }
     }
 
     async fn describe(
@@ -124,6 +126,16 @@ impl EcsLauncher {
         }
         Ok(())
     }
+}
+
+/// Names the buckets that a call takes from, each with its cost; the scarcest first: who waits for tasks holds no call.
+fn buckets(options: &LaunchOptions, request: &LaunchRequest) -> Vec<(Quota, u32)> {
+    let tasks = match options.capacity(request.attempt).fargate() {
+        None => return vec![(RUN_TASK, 1)],
+        Some(Fargate::OnDemand) => FARGATE_TASKS,
+        Some(Fargate::Spot) => FARGATE_SPOT_TASKS,
+    };
+    vec![(tasks, request.count.get()), (FARGATE_CALLS, 1), (RUN_TASK, 1)]
 }
 
 #[async_trait]
@@ -164,6 +176,7 @@ impl Launcher for EcsLauncher {
         let at = shared.clients.of(options.region.as_deref()).await?;
         let cluster = shared.cluster(&options);
         let call = request::run_task(request, &options, &shared.options.cluster, shared.options.tags);
+        self.pass(&at, &options, request).await;
         shared.clients.aws().meter().used(&request.job, "RunTask");
         let report = match call.send_with(&at.launching).await {
             Ok(output) => answer::of_output(&output),
@@ -174,7 +187,7 @@ impl Launcher for EcsLauncher {
                     report
                 }
                 Outcome::Throttled(error) => {
-                    for (pacer, _) in self.buckets(&at, &options, request) {
+                    for (pacer, _) in self.pacers(&at, &options, request) {
                         pacer.throttled();
                     }
                     return Err(error);
@@ -251,7 +264,7 @@ impl Launcher for EcsLauncher {
         let Ok(at) = self.shared.clients.of(options.region.as_deref()).await else { return };
         let left = Duration::try_from(deadline.duration_since(self.shared.options.clock.now()));
         let deadline = Instant::now() + left.unwrap_or_default();
-        for (pacer, cost) in self.buckets(&at, &options, request) {
+        for (pacer, cost) in self.pacers(&at, &options, request) {
             pacer.admit(deadline, cost).await;
         }
     }
