@@ -18,6 +18,10 @@ async fn a_scheduler_on_a_full_disk_answers_and_launches_only_what_it_has_journa
     for id in ["a", "b", "c", "d"] {
         scheduler.create(id, &json!({"taskDefinition": "work", "schedule": "*"})).await;
     }
+    // Each look at `/readyz` writes too; without this the disk might be full before the first tick.
+    let fired =
+        async || scheduler.get("/firings").await["firings"].as_array().is_some_and(|all| !all.is_empty());
+    until("something has fired", fired).await;
     let full = async || scheduler.status("/readyz").await == Some(StatusCode::SERVICE_UNAVAILABLE);
     until("the disk is full", full).await;
     assert_eq!(scheduler.status("/healthz").await, Some(StatusCode::OK));

@@ -6,7 +6,7 @@ use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::world::{World, by_name, evaluate, tick};
+use crate::world::{self, World, by_name, evaluate, tick};
 
 /// Long enough that no attempt is given up during a test, short enough that a test ends that goes wrong.
 const PATIENT: Timeouts = Timeouts {
@@ -35,13 +35,6 @@ async fn a_queue_that_is_not_there_is_not_an_empty_queue() {
     assert_eq!(world.evaluate(by_name("orders")).await.unwrap().queue.unwrap().visible, 1);
 }
 
-/// Lets a second pass by, so that what was gathered is read.
-async fn later() {
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(1)).await;
-    tokio::time::resume();
-}
-
 #[tokio::test]
 async fn the_url_of_a_queue_that_is_gone_is_forgotten() {
     let world = World::new().await;
@@ -49,7 +42,7 @@ async fn the_url_of_a_queue_that_is_gone_is_forgotten() {
     let trigger = world.trigger(by_name("orders"));
     evaluate(&*trigger, tick("2026-11-22T12:00:00Z")).await.unwrap();
     world.call("DeleteQueue", &json!({"QueueUrl": url}));
-    later().await;
+    world::later().await;
     let gone = evaluate(&*trigger, tick("2026-11-22T12:01:00Z")).await.unwrap_err();
     assert_eq!(gone.kind(), FaultKind::NotFound);
     assert!(
@@ -57,7 +50,7 @@ async fn the_url_of_a_queue_that_is_gone_is_forgotten() {
         "{gone}"
     );
     world.queue("orders", 2);
-    later().await;
+    world::later().await;
     let found = evaluate(&*trigger, tick("2026-11-22T12:02:00Z")).await.unwrap();
     assert_eq!((found.queue.unwrap().visible, world.calls("GetQueueUrl")), (2, 2));
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use ecs_scheduler_backend_aws::{Aws, AwsSettings, Timeouts};
 use ecs_scheduler_core::fault::chain;
@@ -67,6 +68,7 @@ impl World {
     /// Evaluates what must fail, and returns the error with all its causes.
     pub(crate) async fn failure(&self, fields: Value) -> (TriggerError, String) {
         let error = self.evaluate(fields).await.unwrap_err();
+        later().await;
         let told = chain(&error);
         (error, told)
     }
@@ -85,6 +87,17 @@ impl World {
     pub(crate) fn calls(&self, operation: &str) -> u64 {
         self.fake.calls(Service::Sqs, operation).calls
     }
+}
+
+/// Lets a second pass by, so that what was gathered is read.
+pub(crate) async fn later() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    // What was woken has a step or two to go, on this thread.
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
 }
 
 pub(crate) async fn evaluate(trigger: &dyn Trigger, tick: Tick) -> Result<Evaluation, TriggerError> {
