@@ -48,6 +48,29 @@ impl ConfigError {
     }
 }
 
+/// Reads a configuration object; what is wrong is named by its JSON pointer.
+///
+/// # Errors
+///
+/// Fails as the type's `Deserialize` does.
+pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T, ConfigError> {
+    use serde_path_to_error::Segment;
+    serde_path_to_error::deserialize(Value::Object(config)).map_err(|error| {
+        let mut pointer = String::new();
+        for segment in error.path() {
+            match segment {
+                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                Segment::Map { key } | Segment::Enum { variant: key } => {
+                    pointer.push('/');
+                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                Segment::Unknown => {}
+            }
+        }
+        ConfigError::at(pointer, error.into_inner().to_string())
+    })
+}
+
 /// What a trigger may know about its job while it is built, and how it builds triggers inside itself.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildContext<'a> {
@@ -136,22 +159,7 @@ impl<T: TriggerType> TriggerFactory for T {
         config: Map<String, Value>,
         cx: &BuildContext<'_>,
     ) -> Result<Arc<dyn Trigger>, ConfigError> {
-        let config = serde_path_to_error::deserialize(Value::Object(config)).map_err(|error| {
-            let mut pointer = String::new();
-            for segment in error.path() {
-                use serde_path_to_error::Segment;
-                match segment {
-                    Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                    Segment::Map { key } | Segment::Enum { variant: key } => {
-                        pointer.push('/');
-                        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                    }
-                    Segment::Unknown => {}
-                }
-            }
-            ConfigError::at(pointer, error.into_inner().to_string())
-        })?;
-        self.build(config, cx)
+        self.build(read_config(config)?, cx)
     }
 }
 

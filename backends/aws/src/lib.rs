@@ -6,6 +6,7 @@ mod limits;
 mod meter;
 mod pace;
 mod price;
+mod sites;
 
 pub use aws_smithy_runtime_api::client::interceptors::Intercept;
 pub use aws_types::SdkConfig;
@@ -14,3 +15,4 @@ pub use fault::Fault;
 pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, RUN_TASK, Share};
 pub use meter::{JobUse, Meter, MeterReport, Metering, OperationUse};
 pub use pace::{Pacer, Pacers};
+pub use sites::Sites;

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ecs_scheduler_core::{ConfigError, TaskSpec};
+use ecs_scheduler_core::{ConfigError, TaskSpec, read_config};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 mod bounds;
 mod container;
@@ -270,7 +268,7 @@ impl LaunchOptions {
     ///
     /// Fails with a JSON pointer into the job's document.
     pub fn of(task: &TaskSpec, own_tags: usize) -> Result<Self, ConfigError> {
-        let options: Self = read(&task.options).map_err(|error| error.under("/launch"))?;
+        let options: Self = read_config(task.options.clone()).map_err(|error| error.under("/launch"))?;
         bounds::check(&options, own_tags).map_err(|error| error.under("/launch"))?;
         bounds::check_overrides(task, &options)?;
         Ok(options)
@@ -289,23 +287,4 @@ impl LaunchOptions {
             },
         }
     }
-}
-
-/// Reads an object, naming the place of what is wrong.
-fn read<T: DeserializeOwned>(object: &Map<String, Value>) -> Result<T, ConfigError> {
-    serde_path_to_error::deserialize(Value::Object(object.clone())).map_err(|error| {
-        use serde_path_to_error::Segment;
-        let mut pointer = String::new();
-        for segment in error.path() {
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } | Segment::Enum { variant: key } => {
-                    pointer.push('/');
-                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                }
-                Segment::Unknown => {}
-            }
-        }
-        ConfigError::at(pointer, error.into_inner().to_string())
-    })
 }

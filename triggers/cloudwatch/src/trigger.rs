@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::Aws;
+use ecs_scheduler_backend_aws::{Aws, Sites};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, Evaluation, Permission, Trigger, TriggerError, TriggerType,
     async_trait,
@@ -10,7 +10,7 @@ use ecs_scheduler_core::{
 
 use crate::CloudWatchConfig;
 use crate::check::Plan;
-use crate::sites::Sites;
+use crate::sites::{self, Gathering};
 use crate::source::OPERATION;
 use crate::window::Window;
 use crate::words;
@@ -18,7 +18,7 @@ use crate::words;
 /// The kind `cloudwatch`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
-    sites: Arc<Sites>,
+    sites: Arc<Sites<Gathering>>,
 }
 
 impl CloudWatch {
@@ -44,7 +44,7 @@ impl TriggerType for CloudWatch {
 #[derive(Debug)]
 struct CloudWatchTrigger {
     plan: Plan,
-    sites: Arc<Sites>,
+    sites: Arc<Sites<Gathering>>,
 }
 
 #[async_trait]
@@ -57,7 +57,7 @@ impl Trigger for CloudWatchTrigger {
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let Plan { query, period, delay, rule, .. } = &self.plan;
         let window = Window::before(cx.tick.observed, *delay, *period, rule.periods);
-        let points = self.sites.points(&self.plan, window, cx.tick).await?;
+        let points = sites::points(&self.sites, &self.plan, window, cx.tick).await?;
         self.sites.aws().meter().used(cx.job, OPERATION);
         let verdict = rule.judge(&points, window.end, *period);
         words::conclude(rule, &verdict, query, cx.tick.observed)

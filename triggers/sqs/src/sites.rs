@@ -1,12 +1,11 @@
 //! One client and one pair of batchers for each place, so that a place that does not answer holds up no other.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use ecs_scheduler_backend_aws::{Aws, Place};
+use ecs_scheduler_backend_aws::{SdkConfig, Sites};
 use ecs_scheduler_core::{BatchLimits, Batcher, FaultKind, Tick, TriggerError};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -19,49 +18,17 @@ use crate::source::{Depths, Urls};
 /// For how long evaluations are gathered before a queue is read.
 const WINDOW: Duration = Duration::from_millis(2);
 
-/// All places in which queues are read.
-#[derive(Debug)]
-pub(crate) struct Sites {
-    aws: Aws,
-    /// By place as jobs name it; a place that is named in two ways is one site.
-    known: Mutex<HashMap<Place, Arc<Site>>>,
-}
-
-impl Sites {
-    pub(crate) fn new(aws: Aws) -> Self {
-        Self { aws, known: Mutex::default() }
-    }
-
-    pub(crate) fn aws(&self) -> &Aws {
-        &self.aws
-    }
-
-    /// Reads a queue's counts, together with whoever else needs them for this round.
-    pub(crate) async fn depth(&self, queue: &Address, tick: Tick) -> Result<Depth, TriggerError> {
-        let site = self.site(&queue.place).await?;
-        site.depth(&queue.given, tick).await
-    }
-
-    async fn site(&self, place: &Place) -> Result<Arc<Site>, TriggerError> {
-        if let Some(site) = self.known.lock().get(place) {
-            return Ok(Arc::clone(site));
-        }
-        let config = self.aws.config(place).await?;
-        let region = config.region().map(|region| region.to_string()).unwrap_or_default();
-        let full = Place { region: Some(region.clone()), account: place.account.clone() };
-        let mut known = self.known.lock();
-        let site = known.entry(full).or_insert_with(|| {
-            let config = aws_sdk_sqs::config::Builder::from(&config).interceptor(self.aws.metering()).build();
-            Arc::new(Site::new(Client::from_conf(config), region))
-        });
-        let site = Arc::clone(site);
-        known.insert(place.clone(), Arc::clone(&site));
-        Ok(site)
-    }
+/// Reads a queue's counts, together with whoever else needs them for this round.
+pub(crate) async fn depth(sites: &Sites<Site>, queue: &Address, tick: Tick) -> Result<Depth, TriggerError> {
+    let make = |config: &SdkConfig, region| {
+        let config = aws_sdk_sqs::config::Builder::from(config).interceptor(sites.aws().metering()).build();
+        Site::new(Client::from_conf(config), region)
+    };
+    sites.at(&queue.place, make).await?.depth(&queue.given, tick).await
 }
 
 /// One region of one account.
-struct Site {
+pub(crate) struct Site {
     urls: Batcher<Urls>,
     depths: Batcher<Depths>,
     found: Mutex<LruCache<Name, Arc<str>>>,

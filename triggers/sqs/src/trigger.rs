@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::Aws;
+use ecs_scheduler_backend_aws::{Aws, Sites};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, Evaluation, Permission, Trigger, TriggerError, TriggerType,
     async_trait,
@@ -11,12 +11,12 @@ use ecs_scheduler_core::{
 use crate::SqsConfig;
 use crate::address::Address;
 use crate::demand::Rule;
-use crate::sites::Sites;
+use crate::sites::{self, Site};
 
 /// The kind `sqs`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct Sqs {
-    sites: Arc<Sites>,
+    sites: Arc<Sites<Site>>,
 }
 
 impl Sqs {
@@ -42,7 +42,7 @@ impl TriggerType for Sqs {
 struct SqsTrigger {
     queue: Address,
     rule: Rule,
-    sites: Arc<Sites>,
+    sites: Arc<Sites<Site>>,
 }
 
 #[async_trait]
@@ -56,7 +56,7 @@ impl Trigger for SqsTrigger {
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
-        let depth = self.sites.depth(&self.queue, cx.tick).await?;
+        let depth = sites::depth(&self.sites, &self.queue, cx.tick).await?;
         self.sites.aws().meter().used(cx.job, "GetQueueAttributes");
         Ok(self.rule.conclude(&depth, &self.queue.name, cx.tick.observed))
     }

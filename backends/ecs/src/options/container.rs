@@ -1,6 +1,6 @@
 //! What a job changes in one container beside environment and command.
 
-use ecs_scheduler_core::{ConfigError, Override};
+use ecs_scheduler_core::{ConfigError, Override, read_config};
 use serde::{Deserialize, Serialize};
 
 /// What a job changes in one container beside environment and command.
@@ -53,6 +53,6 @@ impl ContainerResources {
     ///
     /// Fails with a pointer from where the override begins.
     pub fn of(change: &Override) -> Result<Self, ConfigError> {
-        super::read(&change.resources)
+        read_config(change.resources.clone())
     }
 }
