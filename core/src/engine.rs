@@ -35,6 +35,7 @@ mod settle;
 mod status;
 mod watch;
 
+pub use self::core::BRAKE_REGISTER;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
 pub use options::EngineOptions;
 pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};

@@ -59,8 +59,8 @@ pub use queue::{OwnTasks, QueueFacts, QueueMemory};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType, read_config};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
-    Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers,
-    Retention, Settled, Settlement, Store, StoreError,
+    Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, JournalEntry, ListFrom,
+    NewJob, Register, Registers, Retention, Settled, Settlement, Store, StoreError,
 };
 pub use task::{Override, Population, TaskId, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

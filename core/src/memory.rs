@@ -18,8 +18,8 @@ use crate::fault::FaultKind;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers,
-    Retention, Settled, Settlement, Store, StoreError,
+    Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
+    Registers, Retention, Settled, Settlement, Store, StoreError,
 };
 
 use ledger::Ledger;
@@ -198,6 +198,14 @@ impl Store for MemoryStore {
             state.registers.remove(name);
         }
         Ok(removed + expired.len())
+    }
+
+    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+        let mut state = self.open()?;
+        match adoption {
+            Adoption::Jobs(jobs) => jobs.into_iter().try_for_each(|job| state.shelf.adopt(job)),
+            Adoption::History(entries) => entries.into_iter().try_for_each(|entry| state.ledger.adopt(entry)),
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! What a store promises: jobs, the journal, and small registers, each under compare-and-set.
 
+mod adoption;
+
 use std::fmt;
 use std::num::NonZeroUsize;
 
@@ -11,6 +13,8 @@ use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome};
 use crate::fault::{Cause, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
+
+pub use adoption::{Adoption, JournalEntry};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -340,6 +344,24 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     ///
     /// Fails when the store cannot be written.
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError>;
+
+    /// Takes over what another store held, durable on return; what `export`, `import` and `migrate` stand on. Nothing
+    /// else writes to the store meanwhile.
+    ///
+    /// Jobs are appended to the list in their order, each with its identity, revision, moments and progress as they
+    /// are. Entries are appended to the journal in their order, each decision and its firing, open ones included, as
+    /// they are but for the decision's id, which is fresh: neither folded nor noted in a job's progress. A job's later
+    /// outcomes fold into its newest entry as into any other. An entry's job may be gone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] when a job's name is taken, [`StoreError::Conflict`] when a firing is known already.
+    /// After any error a beginning of the batch, maybe none of it, has been taken over and nothing behind it.
+    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+        let _ = adoption;
+        let message = format!("the {} store cannot take over what another one held", self.kind());
+        Err(StoreError::fault(FaultKind::Config, message))
+    }
 
     /// Writes what is pending and releases the store; later calls fail.
     ///

@@ -8,6 +8,7 @@
 //! Notes of launches wait while intents do (`pile`): in a busy second every intent is durable before the disk is asked
 //! to remember what came of the first.
 
+mod adopt;
 mod desk;
 mod firings;
 mod jobs;
@@ -27,6 +28,7 @@ use crate::shelf::Shelf;
 
 use pile::{Order, Pile, Rank};
 
+pub(crate) use adopt::Page;
 pub(crate) use desk::{Counters, Desk};
 pub(crate) use settle::Entry;
 

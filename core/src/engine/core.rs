@@ -26,7 +26,7 @@ use crate::registry::TriggerRegistry;
 use crate::store::{Advance, FiringQuery, Store, StoreError};
 
 /// The register that holds the brake.
-const BRAKE: &str = "brake";
+pub const BRAKE_REGISTER: &str = "brake";
 
 /// What the parts of the engine share.
 pub(super) struct Core {
@@ -194,7 +194,7 @@ impl Core {
     }
 
     pub(super) async fn load_brake(&self) -> Result<(), StoreError> {
-        let Some(register) = self.store.read(BRAKE).await? else { return Ok(()) };
+        let Some(register) = self.store.read(BRAKE_REGISTER).await? else { return Ok(()) };
         *self.brake.write() = serde_json::from_str(&register.value).map_err(|error| {
             let message = "could not read the brake from the store";
             StoreError::caused(crate::FaultKind::Config, message, error)
@@ -206,8 +206,8 @@ impl Core {
     pub(super) async fn set_brake(&self, brake: Option<Brake>) -> Result<(), StoreError> {
         let text = serde_json::to_string(&brake).expect("a brake is plain data");
         loop {
-            let version = self.store.read(BRAKE).await?.map(|register| register.version);
-            match self.store.write(BRAKE, &text, version, None).await {
+            let version = self.store.read(BRAKE_REGISTER).await?.map(|register| register.version);
+            match self.store.write(BRAKE_REGISTER, &text, version, None).await {
                 Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
                 Ok(_) => break,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::decide::{DecisionDraft, DecisionId, DecisionRecord};
 use crate::firing::{Firing, FiringId};
 use crate::job::{JobId, JobUid};
-use crate::store::{Advance, DecisionQuery, FiringQuery, Retention, Settlement, StoreError};
+use crate::store::{Advance, DecisionQuery, FiringQuery, JournalEntry, Retention, Settlement, StoreError};
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -46,6 +46,16 @@ impl Ledger {
             ids.push(folded.unwrap_or_else(|| self.insert(&job, uid, draft, firing)));
         }
         ids
+    }
+
+    /// Appends an entry of another journal.
+    pub(super) fn adopt(&mut self, entry: JournalEntry) -> Result<(), StoreError> {
+        let JournalEntry { record: DecisionRecord { job, uid, draft, .. }, firing } = entry;
+        if let Some(known) = firing.as_ref().filter(|firing| self.knows(&firing.id)) {
+            return Err(StoreError::Conflict(format!("firing \"{}\"", known.id)));
+        }
+        self.insert(&job, uid, draft, firing);
+        Ok(())
     }
 
     fn fold(&mut self, job: &JobId, uid: JobUid, draft: &DecisionDraft) -> Option<DecisionId> {

@@ -34,9 +34,6 @@ impl Shelf {
     }
 
     pub(super) fn create(&mut self, new: NewJob) -> Result<StoredJob, StoreError> {
-        if self.jobs.contains_key(&new.id) {
-            return Err(StoreError::Exists(new.id));
-        }
         let job = StoredJob {
             id: new.id,
             uid: new.uid,
@@ -46,10 +43,19 @@ impl Shelf {
             changed: new.at,
             progress: Progress::default(),
         };
+        self.adopt(job.clone())?;
+        Ok(job)
+    }
+
+    /// Puts a job at the end of the list as it is.
+    pub(super) fn adopt(&mut self, job: StoredJob) -> Result<(), StoreError> {
+        if self.jobs.contains_key(&job.id) {
+            return Err(StoreError::Exists(job.id));
+        }
         self.created += 1;
         self.order.push((self.created, job.id.clone()));
-        self.jobs.insert(job.id.clone(), Slot { number: self.created, job: job.clone() });
-        Ok(job)
+        self.jobs.insert(job.id.clone(), Slot { number: self.created, job });
+        Ok(())
     }
 
     pub(super) fn replace(

@@ -13,8 +13,8 @@ use crate::fault::FaultKind;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers,
-    Retention, Settled, Settlement, Store, StoreError,
+    Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
+    Registers, Retention, Settled, Settlement, Store, StoreError,
 };
 
 /// How often a store fails, each between 0 and 1.
@@ -221,6 +221,10 @@ impl Store for ChaosStore {
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         Self::write(self, "prune", self.inner.prune(retention)).await
+    }
+
+    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+        Self::write(self, "adopt", self.inner.adopt(adoption)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

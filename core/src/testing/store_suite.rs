@@ -23,6 +23,7 @@
 //! # fn main() {}
 //! ```
 
+mod adoption;
 mod care;
 mod durability;
 mod firings;
@@ -40,6 +41,7 @@ use async_trait::async_trait;
 
 use crate::store::Store;
 
+pub use adoption::*;
 pub use care::*;
 pub use durability::*;
 pub use firings::*;
@@ -114,6 +116,11 @@ macro_rules! store_suite {
             pruning_removes_at_most_a_batch
             pruning_removes_expired_registers
             after_pruning_outcomes_are_recorded_as_before
+            what_is_adopted_is_as_it_was
+            adopted_jobs_and_entries_come_behind_those_that_are_there
+            what_is_there_already_is_not_adopted
+            life_goes_on_behind_what_was_adopted
+            a_full_batch_is_adopted_in_its_order
             a_check_of_a_sound_store_succeeds_and_changes_nothing
             a_closed_store_refuses_every_call
         );
@@ -133,6 +140,7 @@ macro_rules! store_durability_suite {
             folding_goes_on_after_a_restart
             registers_survive_a_restart
             removals_survive_a_restart
+            what_was_adopted_survives_a_restart
         );
     };
 }

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal, ListFrom,
-    NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store, StoreError, StoredJob,
-    Timestamp, async_trait,
+    Adoption, Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal,
+    ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store, StoreError,
+    StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -114,6 +114,10 @@ impl Store for Stopwatch {
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         self.inner.prune(retention).await
+    }
+
+    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+        self.inner.adopt(adoption).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use crate::job::Revision;
 use crate::store::{ListFrom, Register, Store};
 
 /// Opens the store anew, once without closing it and once after closing it.
-async fn reopen(subject: &dyn Subject, store: Arc<dyn Store>) -> Arc<dyn Store> {
+pub(super) async fn reopen(subject: &dyn Subject, store: Arc<dyn Store>) -> Arc<dyn Store> {
     drop(store);
     let store = subject.open().await;
     store.close().await.expect("the store closes");

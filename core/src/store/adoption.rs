@@ -1,0 +1,25 @@
+//! What a store takes over from another one.
+
+use crate::decide::DecisionRecord;
+use crate::firing::Firing;
+use crate::job::StoredJob;
+
+/// Something that another store held, to be taken over as it was there.
+///
+/// At most [`MOST_ROWS`](super::MOST_ROWS) jobs or entries.
+#[derive(Debug, Clone)]
+pub enum Adoption {
+    /// Jobs in the order of their creation, with everything that is known of them.
+    Jobs(Vec<StoredJob>),
+    /// Entries of the journal, oldest first.
+    History(Vec<JournalEntry>),
+}
+
+/// A decision as the journal keeps it, with its firing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalEntry {
+    /// The decision.
+    pub record: DecisionRecord,
+    /// The firing that it names.
+    pub firing: Option<Firing>,
+}

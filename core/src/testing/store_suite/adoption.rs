@@ -1,0 +1,202 @@
+//! Taking over what another store held.
+
+use std::num::NonZeroUsize;
+
+use super::Subject;
+use super::durability::reopen;
+use super::sample::{
+    advance, all_decisions, all_firings, assert_same, at, create, decisions, document, draft, fire, firing,
+    moved, name, read, record, settle, settlement, stored_firing,
+};
+use crate::decide::{DecisionId, DecisionRecord, Outcome};
+use crate::firing::{Firing, FiringState};
+use crate::job::StoredJob;
+use crate::memory::MemoryStore;
+use crate::store::{
+    Adoption, Advance, DecisionQuery, FiringQuery, JobStore, Journal, JournalEntry, ListFrom, MOST_ROWS,
+    Settled, Settlement, Store, StoreError,
+};
+
+/// Another store with a past: jobs that were replaced and removed, folded outcomes, firings in many states.
+async fn elsewhere() -> MemoryStore {
+    let other = MemoryStore::default();
+    for (place, id) in ["zeta", "gone", "alpha"].into_iter().enumerate() {
+        let created = create(&other, id).await;
+        let text = format!(r#"{{"taskCount": {place}, "description": "Grüße\t✓"}}"#);
+        let replaced = other.replace(&created.id, created.revision, document(&text), at(5)).await;
+        replaced.expect("the revision is this");
+    }
+    for tick in 10..13 {
+        record(&other, "zeta", vec![draft(Outcome::Idle, tick)]).await;
+    }
+    let ended = fire(&other, "gone", 20).await;
+    let ended = advance(&other, &ended, FiringState::Launching, &["t0"]).await;
+    advance(&other, &ended, FiringState::Finished, &["t0"]).await;
+    other.remove(&name("gone"), None).await.expect("it is removed");
+    let launched = fire(&other, "alpha", 21).await;
+    let launched = advance(&other, &launched, FiringState::Launching, &[]).await;
+    let to = moved(&launched, FiringState::Launched, &["t1", "t2"]);
+    let noted = Advance { from: launched.state, to, outcome: Some(Outcome::Partial) };
+    other.advance(noted).await.expect("the move is a legal one");
+    fire(&other, "zeta", 22).await;
+    record(&other, "alpha", vec![draft(Outcome::Cooldown, 23)]).await;
+    record(&other, "zeta", vec![draft(Outcome::Idle, 24)]).await;
+    other
+}
+
+async fn jobs(store: &dyn Store) -> Vec<StoredJob> {
+    store.list(ListFrom::Skip(0), MOST_ROWS).await.expect("jobs are listed").jobs
+}
+
+/// Reads the journal, oldest first.
+async fn history(store: &dyn Store) -> Vec<JournalEntry> {
+    let mut entries = Vec::new();
+    for record in store.decisions(&all_decisions()).await.expect("decisions are read").into_iter().rev() {
+        let firing = match &record.firing {
+            None => None,
+            Some(id) => Some(stored_firing(store, id).await),
+        };
+        entries.push(JournalEntry { record, firing });
+    }
+    entries
+}
+
+/// Takes over everything; the ids of the decisions are of no account, so they are spoilt.
+async fn adopt_all(store: &dyn Store, other: &dyn Store) {
+    store.adopt(Adoption::Jobs(jobs(other).await)).await.expect("jobs are taken over");
+    let spoilt = |entry: JournalEntry| JournalEntry {
+        record: DecisionRecord { id: DecisionId(7), ..entry.record },
+        firing: entry.firing.map(|firing| Firing { decision: DecisionId(7), ..firing }),
+    };
+    let entries = history(other).await.into_iter().map(spoilt).collect();
+    store.adopt(Adoption::History(entries)).await.expect("the history is taken over");
+}
+
+/// Makes an entry comparable: its decision's id is each store's own.
+fn without_id(entry: JournalEntry) -> JournalEntry {
+    let id = DecisionId::default();
+    JournalEntry {
+        record: DecisionRecord { id, ..entry.record },
+        firing: entry.firing.map(|firing| Firing { decision: id, ..firing }),
+    }
+}
+
+async fn assert_equal_stores(left: &dyn Store, right: &dyn Store) {
+    let (jobs_left, jobs_right) = (jobs(left).await, jobs(right).await);
+    assert_eq!(jobs_left.len(), jobs_right.len());
+    for (left, right) in jobs_left.iter().zip(&jobs_right) {
+        assert_same(left, right);
+    }
+    let entries = history(left).await;
+    assert!(entries.iter().is_sorted_by_key(|entry| entry.record.id));
+    let ids_agree =
+        |entry: &JournalEntry| entry.firing.as_ref().is_none_or(|firing| firing.decision == entry.record.id);
+    assert!(entries.iter().all(ids_agree), "{entries:#?}");
+    let plain = |entries: Vec<JournalEntry>| entries.into_iter().map(without_id).collect::<Vec<_>>();
+    assert_eq!(plain(entries), plain(history(right).await));
+}
+
+/// What is taken over is read as it was elsewhere, ids of decisions aside.
+pub async fn what_is_adopted_is_as_it_was(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, elsewhere().await);
+    adopt_all(&*store, &other).await;
+    assert_equal_stores(&*store, &other).await;
+    assert_eq!(read(&*store, "alpha").await.progress.last_run_tasks.len(), 2, "progress comes with the job");
+    let open = store.unfinished().await.expect("firings are read");
+    let states: Vec<_> = open.iter().map(|firing| (firing.job.as_str(), firing.state)).collect();
+    assert_eq!(states, [("alpha", FiringState::Launched), ("zeta", FiringState::Planned)]);
+    assert_eq!(decisions(&*store, "gone").await.len(), 1, "the history of what was removed is there");
+    let idle = DecisionQuery { outcome: Some(Outcome::Idle), ..all_decisions() };
+    assert_eq!(store.decisions(&idle).await.expect("decisions are read").len(), 2);
+    let launched = FiringQuery { state: Some(FiringState::Launched), ..all_firings() };
+    assert_eq!(store.firings(&launched).await.expect("firings are read").len(), 1);
+}
+
+/// What is taken over comes behind what is there.
+pub async fn adopted_jobs_and_entries_come_behind_those_that_are_there(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, elsewhere().await);
+    create(&*store, "own").await;
+    record(&*store, "own", vec![draft(Outcome::Missed, 1)]).await;
+    adopt_all(&*store, &other).await;
+    let names: Vec<_> = jobs(&*store).await.into_iter().map(|job| job.id).collect();
+    assert_eq!(names, ["own", "zeta", "alpha"].map(name));
+    create(&*store, "last").await;
+    assert_eq!(jobs(&*store).await[3].id, name("last"));
+    let mut entries = history(&*store).await;
+    assert_eq!(entries.remove(0).record.job, name("own"));
+    assert_eq!(entries.len(), history(&other).await.len());
+}
+
+/// A job whose name is taken, and a firing that is known, are refused; what is there stays as it is.
+pub async fn what_is_there_already_is_not_adopted(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, elsewhere().await);
+    let own = create(&*store, "alpha").await;
+    let error = store.adopt(Adoption::Jobs(jobs(&other).await)).await.expect_err("the name is taken");
+    assert!(matches!(&error, StoreError::Exists(id) if id.as_str() == "alpha"), "{error:?}");
+    assert_same(&read(&*store, "alpha").await, &own);
+    let entries = history(&other).await;
+    store.adopt(Adoption::History(entries.clone())).await.expect("the history is taken over");
+    let before = history(&*store).await;
+    let again: Vec<_> = entries.into_iter().filter(|entry| entry.firing.is_some()).collect();
+    let error = store.adopt(Adoption::History(again)).await.expect_err("the firings are known");
+    assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
+    assert_eq!(history(&*store).await, before);
+}
+
+/// The engine goes on with what was taken over as with its own: ids grow, outcomes fold, firings move.
+pub async fn life_goes_on_behind_what_was_adopted(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, elsewhere().await);
+    adopt_all(&*store, &other).await;
+    go_on(&*store).await;
+}
+
+/// The same after a restart in between.
+pub async fn what_was_adopted_survives_a_restart(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, elsewhere().await);
+    adopt_all(&*store, &other).await;
+    let store = reopen(subject, store).await;
+    assert_equal_stores(&*store, &other).await;
+    go_on(&*store).await;
+}
+
+async fn go_on(store: &dyn Store) {
+    let newest = history(store).await.pop().expect("there is a history").record;
+    assert_eq!((newest.job.as_str(), newest.draft.outcome), ("zeta", Outcome::Idle));
+    let folded = record(store, "zeta", vec![draft(Outcome::Idle, 30)]).await;
+    assert_eq!(folded, [newest.id], "it folds into the newest entry of its job");
+    let later = record(store, "alpha", vec![draft(Outcome::Idle, 31)]).await;
+    assert!(later[0] > newest.id, "{later:?} after {:?}", newest.id);
+    let open = store.unfinished().await.expect("firings are read");
+    let planned = open.iter().find(|firing| firing.job == name("zeta")).expect("one of zeta is planned");
+    let planned = advance(store, planned, FiringState::Launching, &[]).await;
+    advance(store, &planned, FiringState::Launched, &["t9"]).await;
+    assert_eq!(read(store, "zeta").await.progress.last_run, Some(at(22)));
+    let job = read(store, "zeta").await;
+    let known =
+        Settlement { firing: Some(firing(&job, 22)), ..settlement(&job, vec![draft(Outcome::Pending, 40)]) };
+    assert_eq!(settle(store, known).await, Settled::Stale, "a firing that was taken over is known");
+    store.remove(&job.id, Some(job.revision)).await.expect("its revision came with it");
+    let kept = decisions(store, "zeta").await;
+    assert!(kept.len() == 3 && kept[0].draft.span.count == 2, "{kept:#?}");
+    create(store, "zeta").await;
+    let fresh = record(store, "zeta", vec![draft(Outcome::Idle, 50)]).await;
+    assert!(fresh[0] > later[0], "it does not fold into its namesake");
+}
+
+/// As many jobs and entries as one batch may hold are taken over in their order.
+pub async fn a_full_batch_is_adopted_in_its_order(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, MemoryStore::default());
+    let mut batch = Vec::new();
+    for number in (0..MOST_ROWS.get()).rev() {
+        let job = create(&other, &format!("job-{number}")).await;
+        let fires = number % 2 == 0;
+        let outcome = if fires { Outcome::Launched } else { Outcome::Idle };
+        let settlement = settlement(&job, vec![draft(outcome, 1)]);
+        batch.push(Settlement { firing: fires.then(|| firing(&job, 1)), ..settlement });
+    }
+    other.settle(batch).await.expect("the store settles");
+    adopt_all(&*store, &other).await;
+    assert_equal_stores(&*store, &other).await;
+    let list = store.list(ListFrom::Skip(0), NonZeroUsize::MIN).await.expect("jobs are listed");
+    assert_eq!(list.total, MOST_ROWS.get() as u64);
+}
