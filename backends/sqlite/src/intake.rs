@@ -57,8 +57,22 @@ pub(crate) fn open(path: &Path, at: Timestamp, max_bytes: Option<u64>) -> Result
     Ok(Opened { connection, counters, order })
 }
 
+/// Makes the folder that the file at `path` is in.
+///
+/// # Errors
+///
+/// Fails when it cannot be made.
+pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message =
+            format!("could not make the folder {folder:?} of the store: check that it may be written");
+        StoreError::caused(FaultKind::Unavailable, message, error)
+    })
+}
+
 /// Looks at the first bytes: a file that is cut off is found here, however large it is.
-fn examine(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn examine(path: &Path) -> Result<(), StoreError> {
     let mut header = [0; 100];
     let damaged = |what: &str| {
         let remedy = "restore a backup, or move it away to begin anew";
@@ -105,7 +119,7 @@ fn refuse_read_only(path: &Path, is_read_only: bool) -> Result<(), StoreError> {
     Err(StoreError::fault(FaultKind::Unavailable, message))
 }
 
-fn refuse_newer(path: &Path, version: usize) -> Result<(), StoreError> {
+pub(crate) fn refuse_newer(path: &Path, version: usize) -> Result<(), StoreError> {
     if version <= MIGRATIONS.len() {
         return Ok(());
     }

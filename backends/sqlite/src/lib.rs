@@ -14,6 +14,7 @@
 
 mod checkpoint;
 mod codec;
+mod copy;
 mod fault;
 mod intake;
 mod lock;
@@ -22,4 +23,5 @@ mod shelf;
 mod store;
 mod writer;
 
+pub use copy::{Contents, backup, examine, restore};
 pub use store::{SqliteOptions, SqliteStore};

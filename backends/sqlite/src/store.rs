@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecs_scheduler_core::{
-    Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, JobId, JobList, JobStore,
-    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store,
-    StoreError, StoredJob, SystemClock, Timestamp, async_trait,
+    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, JobId, JobList,
+    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
+    Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
@@ -19,7 +19,7 @@ use crate::intake;
 use crate::lock::Lock;
 use crate::reader::Readers;
 use crate::shelf::{SMALL, Shelf};
-use crate::writer::{Desk, Entry, Writer};
+use crate::writer::{Desk, Entry, Page, Writer};
 
 /// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
 const INLINE: usize = 50;
@@ -81,14 +81,7 @@ impl SqliteStore {
     }
 
     fn open_blocking(path: PathBuf, options: &SqliteOptions) -> Result<Self, StoreError> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                let message = format!(
-                    "could not make the folder {folder:?} of the store: check that it may be written"
-                );
-                StoreError::caused(FaultKind::Unavailable, message, error)
-            })?;
-        }
+        intake::make_folder(&path)?;
         let lock = Lock::acquire(&path)?;
         let opened = intake::open(&path, options.clock.now(), options.max_bytes)?;
         let readers = Readers::open(&path, options.readers.get())?;
@@ -235,6 +228,16 @@ impl Store for SqliteStore {
         let next = if found.more { found.seqs.last().copied().unwrap_or(0) } else { 0 };
         self.pruned.store(next, Ordering::Relaxed);
         self.writer.call(move |desk| desk.prune(&found.seqs, retention)).await
+    }
+
+    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+        match adoption {
+            Adoption::Jobs(jobs) => self.writer.call(move |desk| desk.adopt_jobs(&jobs)).await,
+            Adoption::History(entries) => {
+                let pages = entries.into_iter().map(Page::new).collect::<Result<Vec<_>, _>>()?;
+                self.writer.call(move |desk| desk.adopt_history(&pages)).await
+            }
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
