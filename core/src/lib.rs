@@ -19,6 +19,7 @@ pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod firing;
+mod hash;
 pub mod job;
 pub mod launcher;
 pub mod memory;
@@ -59,8 +60,9 @@ pub use queue::{OwnTasks, QueueFacts, QueueMemory};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType, read_config};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
-    Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, JournalEntry, ListFrom,
-    NewJob, Register, Registers, Retention, Settled, Settlement, Store, StoreError,
+    Adoption, Advance, DecisionQuery, EditMark, EditedJobs, Fence, FiringQuery, JobList, JobStore, Journal,
+    JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard, ShardEdits,
+    ShardView, Shards, SharedStore, Store, StoreError,
 };
 pub use task::{Override, Population, TaskId, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

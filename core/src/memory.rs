@@ -3,15 +3,18 @@
 //! One lock guards all of it: every operation is short, and none waits while it holds the lock. It is the model that
 //! the other stores are compared with, so it prefers being plain to being fast.
 
+mod edits;
 mod ledger;
+mod shared;
 mod shelf;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::decide::DecisionRecord;
 use crate::fault::FaultKind;
@@ -19,9 +22,10 @@ use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
     Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
-    Registers, Retention, Settled, Settlement, Store, StoreError,
+    Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
 };
 
+use edits::Edits;
 use ledger::Ledger;
 use shelf::Shelf;
 
@@ -49,7 +53,8 @@ pub struct MemoryStore {
 struct State {
     shelf: Shelf,
     ledger: Ledger,
-    registers: HashMap<String, Entry>,
+    registers: BTreeMap<String, Entry>,
+    edits: Edits,
 }
 
 #[derive(Debug)]
@@ -74,7 +79,10 @@ impl MemoryStore {
 #[async_trait]
 impl JobStore for MemoryStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        self.open()?.shelf.create(job)
+        let mut state = self.open()?;
+        let created = state.shelf.create(job)?;
+        state.edits.enter(&created.id);
+        Ok(created)
     }
 
     async fn replace(
@@ -84,11 +92,17 @@ impl JobStore for MemoryStore {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        self.open()?.shelf.replace(id, expected, document, at)
+        let mut state = self.open()?;
+        let replaced = state.shelf.replace(id, expected, document, at)?;
+        state.edits.enter(id);
+        Ok(replaced)
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        self.open()?.shelf.remove(id, expected)
+        let mut state = self.open()?;
+        state.shelf.remove(id, expected)?;
+        state.edits.enter(id);
+        Ok(())
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
@@ -104,21 +118,11 @@ impl JobStore for MemoryStore {
 #[async_trait]
 impl Journal for MemoryStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let mut state = self.open()?;
-        let State { shelf, ledger, .. } = &mut *state;
-        Ok(batch.into_iter().map(|settlement| settle(shelf, ledger, settlement)).collect())
+        Ok(self.open()?.settle(batch))
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        let mut state = self.open()?;
-        let State { shelf, ledger, .. } = &mut *state;
-        let firing = ledger.advance(advance)?;
-        if let Some(firing) = firing
-            && let Some(job) = shelf.get_mut(&firing.job).filter(|job| job.uid == firing.uid)
-        {
-            job.progress.note_run(firing);
-        }
-        Ok(())
+        self.open()?.advance(advance)
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
@@ -134,19 +138,36 @@ impl Journal for MemoryStore {
     }
 }
 
-fn settle(shelf: &mut Shelf, ledger: &mut Ledger, settlement: Settlement) -> Settled {
-    let Some(job) = shelf.get_mut(&settlement.job) else { return Settled::Stale };
-    let fresh = job.uid == settlement.uid
-        && job.progress.settled == settlement.expected
-        && settlement.firing.as_ref().is_none_or(|firing| !ledger.knows(&firing.id));
-    if !fresh {
-        return Settled::Stale;
+impl State {
+    fn settle(&mut self, batch: Vec<Settlement>) -> Vec<Settled> {
+        batch.into_iter().map(|settlement| self.settle_one(settlement)).collect()
     }
-    job.progress.settled = settlement.settled;
-    if let Some(firing) = &settlement.firing {
-        job.progress.note_firing(firing);
+
+    fn settle_one(&mut self, settlement: Settlement) -> Settled {
+        let Self { shelf, ledger, .. } = self;
+        let Some(job) = shelf.get_mut(&settlement.job) else { return Settled::Stale };
+        let fresh = job.uid == settlement.uid
+            && job.progress.settled == settlement.expected
+            && settlement.firing.as_ref().is_none_or(|firing| !ledger.knows(&firing.id));
+        if !fresh {
+            return Settled::Stale;
+        }
+        job.progress.settled = settlement.settled;
+        if let Some(firing) = &settlement.firing {
+            job.progress.note_firing(firing);
+        }
+        Settled::Recorded(ledger.append(settlement))
     }
-    Settled::Recorded(ledger.append(settlement))
+
+    fn advance(&mut self, advance: Advance) -> Result<(), StoreError> {
+        let firing = self.ledger.advance(advance)?;
+        if let Some(firing) = firing
+            && let Some(job) = self.shelf.get_mut(&firing.job).filter(|job| job.uid == firing.uid)
+        {
+            job.progress.note_run(firing);
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -211,5 +232,9 @@ impl Store for MemoryStore {
     async fn close(&self) -> Result<(), StoreError> {
         *self.state.lock() = None;
         Ok(())
+    }
+
+    fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
+        Some(self)
     }
 }

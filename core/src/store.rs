@@ -1,9 +1,12 @@
 //! What a store promises: jobs, the journal, and small registers, each under compare-and-set.
 
 mod adoption;
+mod shared;
+mod view;
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,6 +18,8 @@ use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
 
 pub use adoption::{Adoption, JournalEntry};
+pub use shared::{EDITS_TOLD, EditMark, EditedJobs, Fence, Shard, ShardEdits, Shards, SharedStore};
+pub use view::ShardView;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,9 @@ pub enum StoreError {
     /// It was changed by someone else in between: read again.
     #[error("{0} was changed in between")]
     Conflict(String),
+    /// The [`Fence`] of a journal write does not hold any more, so nothing was written: who writes is not the owner.
+    #[error("{0} was taken over by another replica, so nothing was written")]
+    Fenced(String),
     /// The store itself is in trouble.
     #[error("{message}")]
     Fault {
@@ -59,7 +67,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Fault { kind, .. } => kind.is_transient(),
-            Self::Exists(_) | Self::NotFound(_) | Self::Conflict(_) => false,
+            Self::Exists(_) | Self::NotFound(_) | Self::Conflict(_) | Self::Fenced(_) => false,
         }
     }
 }
@@ -369,4 +377,9 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     ///
     /// Fails when pending writes could not be made durable.
     async fn close(&self) -> Result<(), StoreError>;
+
+    /// Returns what more the store can do when several processes may write it at once; nothing when only one may.
+    fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
+        None
+    }
 }

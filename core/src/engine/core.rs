@@ -151,6 +151,12 @@ impl Core {
     pub(super) fn note_write<T>(&self, result: &Result<T, StoreError>) {
         match result {
             Err(error @ StoreError::Fault { .. }) => self.note_fault(error),
+            Err(error @ StoreError::Fenced(_)) => {
+                if !self.stop.is_cancelled() {
+                    tracing::warn!(%error, "the engine stops: its jobs have another owner");
+                }
+                self.stop.cancel();
+            }
             Ok(_) | Err(StoreError::Exists(_) | StoreError::NotFound(_) | StoreError::Conflict(_)) => {
                 if self.store_fault.read().is_some() && self.store_fault.write().take().is_some() {
                     tracing::info!("the store can be written again");

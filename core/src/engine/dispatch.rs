@@ -164,6 +164,7 @@ impl Carrier {
                     tracing::error!(firing = %self.firing.id, error = %fault::chain(&error), "a firing was moved by someone else");
                     return false;
                 }
+                Err(StoreError::Fenced(_)) => return false, // The new owner found the firing in the journal.
                 Err(StoreError::Fault { .. }) => {
                     if !self.core.pause(backoff).await {
                         return false;

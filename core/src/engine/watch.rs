@@ -152,7 +152,8 @@ impl Watch {
                 }
                 self.core.task_ended.notify_waiters();
             }
-            Err(StoreError::Fault { .. }) => {} // Seen again, and recorded, at the next look.
+            // Seen again, and recorded, at the next look; by the new owner, when there is one.
+            Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
             Err(error) => {
                 tracing::error!(firing = %id, error = %fault::chain(&error), "a firing was moved by someone else");
                 self.drop_firing(&id);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::job::{JobId, Progress, Revision, StoredJob};
-use crate::store::{JobList, ListFrom, NewJob, StoreError};
+use crate::store::{JobList, ListFrom, NewJob, Shard, StoreError};
 
 /// Jobs by name, and their names by age.
 #[derive(Debug, Default)]
@@ -84,14 +84,34 @@ impl Shelf {
     pub(super) fn list(&self, from: &ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
         let start = match from {
             ListFrom::Skip(skip) => usize::try_from(*skip).unwrap_or(usize::MAX).min(self.order.len()),
-            ListFrom::After(id) => {
-                let place = self.place(self.of_revision(id, None)?);
-                place.expect("every job has a place in the list") + 1
-            }
+            ListFrom::After(id) => self.behind(id)?,
         };
         let page = self.order[start..].iter().take(limit.get());
         let jobs = page.map(|(_, id)| self.jobs[id].job.clone()).collect();
         Ok(JobList { jobs, total: self.order.len() as u64 })
+    }
+
+    /// Lists as [`Self::list`] does, of one shard only. It walks all jobs.
+    pub(super) fn list_shard(
+        &self,
+        shard: Shard,
+        from: &ListFrom,
+        limit: NonZeroUsize,
+    ) -> Result<JobList, StoreError> {
+        let (start, skip) = match from {
+            ListFrom::Skip(skip) => (0, usize::try_from(*skip).unwrap_or(usize::MAX)),
+            ListFrom::After(id) => (self.behind(id)?, 0),
+        };
+        let of_shard = |order: &&(u64, JobId)| Shard::of(&order.1) == shard;
+        let page = self.order[start..].iter().filter(of_shard).skip(skip).take(limit.get());
+        let jobs = page.map(|(_, id)| self.jobs[id].job.clone()).collect();
+        Ok(JobList { jobs, total: self.order.iter().filter(of_shard).count() as u64 })
+    }
+
+    /// Returns the place behind a job.
+    fn behind(&self, id: &JobId) -> Result<usize, StoreError> {
+        let place = self.place(self.of_revision(id, None)?);
+        Ok(place.expect("every job has a place in the list") + 1)
     }
 
     /// Returns the number of a job whose revision is `expected`, where one is.

@@ -1,8 +1,7 @@
 //! Spreads load: `?` in a schedule and `jitter`, both fixed by the job's id and the same on every host.
 //!
-//! The hash is FNV-1a with a 64-bit finalizer, spelled out here because its values are part of what users see:
-//! a job must keep its second, minute and hour across versions. A random value, as in the Python version, would
-//! move with every edit.
+//! The values are part of what users see: a job must keep its second, minute and hour across versions. A random value,
+//! as in the Python version, would move with every edit.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 
 use super::fields::{FIELDS, HOUR, words};
 use super::spec::Spelling;
+use crate::hash::{scale, stable};
 
 /// Tells whether an expression has a `?` that [`resolve_wildcards`] would replace.
 pub fn is_wild(expression: &str) -> bool {
@@ -35,7 +35,7 @@ pub fn resolve_wildcards<'a>(expression: &'a str, job_id: &str) -> Cow<'a, str> 
     let mut copied = 0;
     for (field, start) in wildcards(expression) {
         let range = u64::from(FIELDS[field].max) + 1;
-        let value = scale(hash(&[FIELDS[field].name.as_bytes(), job_id.as_bytes()]), range);
+        let value = scale(stable(&[FIELDS[field].name.as_bytes(), job_id.as_bytes()]), range);
         resolved.push_str(&expression[copied..start]);
         resolved.push_str(&value.to_string());
         copied = start + 1;
@@ -62,7 +62,7 @@ pub fn resolve_wildcards<'a>(expression: &'a str, job_id: &str) -> Cow<'a, str> 
 /// ```
 pub fn jitter(job_id: &str, tick: Timestamp, max: Duration) -> Duration {
     let choices = u64::try_from(max.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
-    let hash = hash(&[b"jitter", job_id.as_bytes(), &tick.as_nanosecond().to_be_bytes()]);
+    let hash = stable(&[b"jitter", job_id.as_bytes(), &tick.as_nanosecond().to_be_bytes()]);
     Duration::from_millis(scale(hash, choices))
 }
 
@@ -71,28 +71,6 @@ fn wildcards(expression: &str) -> impl Iterator<Item = (usize, usize)> {
     let text = if matches!(Spelling::of(expression), Spelling::Fields(_)) { expression } else { "" };
     let fields = words(text).take(HOUR + 1).enumerate();
     fields.filter(|(_, (_, word))| *word == "?").map(|(field, (start, _))| (field, start))
-}
-
-/// FNV-1a over the parts, each closed by a zero byte, then MurmurHash3's finalizer.
-///
-/// # Source
-/// <http://www.isthe.com/chongo/tech/comp/fnv/>; Austin Appleby, `MurmurHash3`, `fmix64`.
-fn hash(parts: &[&[u8]]) -> u64 {
-    let mut state = 0xCBF2_9CE4_8422_2325_u64;
-    for part in parts {
-        for byte in part.iter().chain(&[0]) {
-            state = (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
-    }
-    state = (state ^ (state >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
-    state = (state ^ (state >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
-    state ^ (state >> 33)
-}
-
-/// Maps a hash to 0 up to, not including, `choices`.
-fn scale(hash: u64, choices: u64) -> u64 {
-    let product = u128::from(hash) * u128::from(choices);
-    u64::try_from(product >> 64).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

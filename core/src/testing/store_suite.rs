@@ -1,8 +1,9 @@
 //! What every store must do, as tests that any implementation can run.
 //!
 //! A crate with a store implements [`Subject`] and calls [`store_suite!`](crate::store_suite); a store that outlives
-//! its process calls [`store_durability_suite!`](crate::store_durability_suite) too. Each behaviour becomes a test of
-//! its own, named like the function in this module that holds it.
+//! its process calls [`store_durability_suite!`](crate::store_durability_suite) too, and one that several processes may
+//! write [`shared_store_suite!`](crate::shared_store_suite). Each behaviour becomes a test of its own, named like the
+//! function in this module that holds it.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,6 +27,8 @@
 mod adoption;
 mod care;
 mod durability;
+mod edits;
+mod fences;
 mod firings;
 mod history;
 mod jobs;
@@ -34,6 +37,7 @@ mod races;
 mod registers;
 mod sample;
 mod settling;
+mod views;
 
 use std::sync::Arc;
 
@@ -44,6 +48,8 @@ use crate::store::Store;
 pub use adoption::*;
 pub use care::*;
 pub use durability::*;
+pub use edits::*;
+pub use fences::*;
 pub use firings::*;
 pub use history::*;
 pub use jobs::*;
@@ -51,6 +57,7 @@ pub use lists::*;
 pub use races::*;
 pub use registers::*;
 pub use settling::*;
+pub use views::*;
 
 /// A place where a store can be opened: empty at first, each value another place.
 #[async_trait]
@@ -141,6 +148,29 @@ macro_rules! store_durability_suite {
             registers_survive_a_restart
             removals_survive_a_restart
             what_was_adopted_survives_a_restart
+        );
+    };
+}
+
+/// Makes a test of every behaviour of a store that several processes may write at once, each on a fresh `$subject`.
+#[macro_export]
+macro_rules! shared_store_suite {
+    ($subject:expr) => {
+        $crate::store_behaviours!($subject;
+            a_view_lists_only_its_shard
+            a_view_knows_only_its_shards_open_firings
+            a_closed_view_leaves_the_store_open
+            a_fence_that_holds_lets_the_journal_be_written
+            a_fence_that_does_not_hold_stops_settlements
+            a_fence_that_does_not_hold_stops_moves
+            nothing_of_an_old_owner_appears_after_the_takeover
+            registers_are_found_by_their_prefix
+            creations_replacements_and_removals_are_told
+            edits_are_told_by_shard
+            what_the_journal_writes_is_no_edit
+            no_edit_is_missed_while_many_write
+            more_edits_than_can_be_told_are_unknown
+            a_mark_of_another_time_is_unknown
         );
     };
 }

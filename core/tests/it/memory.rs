@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ecs_scheduler_core::testing::store_suite::Subject;
-use ecs_scheduler_core::{MemoryStore, Store, async_trait, store_suite};
+use ecs_scheduler_core::{MemoryStore, Store, async_trait, shared_store_suite, store_suite};
 
 struct Memory;
 
@@ -15,3 +15,4 @@ impl Subject for Memory {
 }
 
 store_suite!(Memory);
+shared_store_suite!(Memory);

@@ -144,6 +144,7 @@ impl From<StoreError> for Problem {
             StoreError::Exists(id) => Self::new(Kind::Exists, format!("Job {id} already exists.")),
             StoreError::NotFound(_) => Self::new(Kind::NotFound, text),
             StoreError::Conflict(_) => Self::new(Kind::Contended, text),
+            StoreError::Fenced(_) => Self::new(Kind::Unavailable, text),
             StoreError::Fault { kind, .. } => {
                 tracing::error!(error = text, "store failed");
                 Self::new(fault_kind(*kind), text)

@@ -1,15 +1,17 @@
 //! Jobs, outcomes and firings to store.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
+use super::Subject;
 use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome, Rule, Step, TickSpan};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::{JobId, JobUid, StoredJob};
 use crate::scaling::Demand;
-use crate::store::{Advance, DecisionQuery, FiringQuery, NewJob, Settled, Settlement, Store};
+use crate::store::{Advance, DecisionQuery, FiringQuery, NewJob, Settled, Settlement, SharedStore, Store};
 use crate::task::{TaskId, TaskSpec, TaskState};
 
 /// A moment so many seconds into the samples' time; whole seconds and a few nanoseconds, which must not be lost.
@@ -32,6 +34,11 @@ pub(super) fn document(text: &str) -> Box<RawValue> {
 
 pub(super) fn new_job(id: &str, seconds: i64) -> NewJob {
     NewJob { id: name(id), uid: JobUid::random(), document: document(r#"{"taskCount": 1}"#), at: at(seconds) }
+}
+
+/// Opens a store that several processes may write at once.
+pub(super) async fn shared(subject: &dyn Subject) -> Arc<dyn SharedStore> {
+    subject.open().await.shared().expect("the suite is for shared stores")
 }
 
 pub(super) async fn create(store: &dyn Store, id: &str) -> StoredJob {

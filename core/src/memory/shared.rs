@@ -1,0 +1,66 @@
+//! The memory store as one that several engines write at once, as in tests of replicas within one process.
+
+use std::num::NonZeroUsize;
+
+use async_trait::async_trait;
+
+use super::{Entry, MemoryStore, State};
+use crate::firing::Firing;
+use crate::store::{
+    Advance, EditMark, Fence, JobList, ListFrom, Register, Settled, Settlement, Shard, ShardEdits, Shards,
+    SharedStore, StoreError,
+};
+
+#[async_trait]
+impl Shards for MemoryStore {
+    async fn list_shard(
+        &self,
+        shard: Shard,
+        from: ListFrom,
+        limit: NonZeroUsize,
+    ) -> Result<JobList, StoreError> {
+        self.open()?.shelf.list_shard(shard, &from, limit)
+    }
+
+    async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
+        let mut open = self.open()?.ledger.unfinished();
+        open.retain(|firing| Shard::of(&firing.job) == shard);
+        Ok(open)
+    }
+
+    async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        let mut state = self.open()?;
+        state.check(fence)?;
+        Ok(state.settle(batch))
+    }
+
+    async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
+        let mut state = self.open()?;
+        state.check(fence)?;
+        state.advance(advance)
+    }
+}
+
+#[async_trait]
+impl SharedStore for MemoryStore {
+    async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
+        let state = self.open()?;
+        let from = state.registers.range(prefix.to_owned()..);
+        let found = from.take_while(|(name, _)| name.starts_with(prefix));
+        Ok(found.map(|(name, entry)| (name.clone(), entry.register.clone())).collect())
+    }
+
+    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+        Ok(self.open()?.edits.since(since))
+    }
+}
+
+impl State {
+    fn check(&self, fence: &Fence) -> Result<(), StoreError> {
+        let version = self.registers.get(&fence.register).map(|Entry { register, .. }| register.version);
+        if version == Some(fence.version) {
+            return Ok(());
+        }
+        Err(StoreError::Fenced(format!("register \"{}\"", fence.register)))
+    }
+}

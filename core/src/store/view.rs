@@ -1,0 +1,123 @@
+//! A shared store as the owner of one shard sees it.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use super::{
+    Advance, DecisionQuery, Fence, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
+    Registers, Retention, Settled, Settlement, Shard, SharedStore, Store, StoreError,
+};
+use crate::decide::DecisionRecord;
+use crate::firing::Firing;
+use crate::job::{JobId, Revision, StoredJob};
+
+/// A shared store as the owner of one shard sees it: it lists that shard's jobs and open firings only, and puts the
+/// shard's fence around every write to the journal.
+///
+/// Everything else is the store's own. Closing the view leaves the store open.
+#[derive(Debug, Clone)]
+pub struct ShardView {
+    store: Arc<dyn SharedStore>,
+    shard: Shard,
+    fence: Fence,
+}
+
+impl ShardView {
+    /// Looks at a shard for as long as the fence holds.
+    #[must_use]
+    pub fn new(store: Arc<dyn SharedStore>, shard: Shard, fence: Fence) -> Self {
+        Self { store, shard, fence }
+    }
+}
+
+#[async_trait]
+impl JobStore for ShardView {
+    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
+        self.store.create(job).await
+    }
+
+    async fn replace(
+        &self,
+        id: &JobId,
+        expected: Revision,
+        document: Box<RawValue>,
+        at: Timestamp,
+    ) -> Result<StoredJob, StoreError> {
+        self.store.replace(id, expected, document, at).await
+    }
+
+    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
+        self.store.remove(id, expected).await
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        self.store.get(ids).await
+    }
+
+    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
+        self.store.list_shard(self.shard, from, limit).await
+    }
+}
+
+#[async_trait]
+impl Journal for ShardView {
+    async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        self.store.settle_under(&self.fence, batch).await
+    }
+
+    async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
+        self.store.advance_under(&self.fence, advance).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+        self.store.unfinished_in(self.shard).await
+    }
+
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
+        self.store.decisions(query).await
+    }
+
+    async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
+        self.store.firings(query).await
+    }
+}
+
+#[async_trait]
+impl Registers for ShardView {
+    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        self.store.read(name).await
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        self.store.write(name, value, expected, expires).await
+    }
+}
+
+#[async_trait]
+impl Store for ShardView {
+    fn kind(&self) -> &'static str {
+        self.store.kind()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
+        self.store.prune(retention).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
