@@ -1,7 +1,9 @@
 //! The next tick of every job, in order of time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::Timestamp;
 
 use crate::job::{JobId, JobUid, Revision};
@@ -75,7 +77,9 @@ impl Entry {
 pub(super) struct Agenda {
     entries: Vec<Option<Entry>>,
     free: Vec<Place>,
-    by_id: HashMap<JobId, Place>,
+    /// Places by the hash of the name that stands there: a fifth of the memory of a map that has the names too.
+    by_id: HashTable<Place>,
+    hasher: DefaultHashBuilder,
     due: BTreeSet<(Timestamp, Place)>,
 }
 
@@ -86,11 +90,13 @@ impl Agenda {
 
     pub(super) fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
-        self.by_id.reserve(more);
+        let Self { entries, by_id, hasher, .. } = self;
+        by_id.reserve(more, |place| hash_at(entries, hasher, *place));
     }
 
     pub(super) fn place(&self, id: &JobId) -> Option<Place> {
-        self.by_id.get(id).copied()
+        let is_it = |place: &Place| self.get(*place).is_some_and(|entry| entry.id == *id);
+        self.by_id.find(self.hasher.hash_one(id), is_it).copied()
     }
 
     pub(super) fn get(&self, place: Place) -> Option<&Entry> {
@@ -117,7 +123,7 @@ impl Agenda {
 
     /// Adds a job that is not there yet without giving it a place in the order; [`Self::list_all`] does.
     pub(super) fn insert_unlisted(&mut self, entry: Entry) -> Place {
-        let id = entry.id.clone();
+        let hash = self.hasher.hash_one(&entry.id);
         let place = match self.free.pop() {
             Some(place) => {
                 self.entries[place as usize] = Some(entry);
@@ -128,7 +134,8 @@ impl Agenda {
                 u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 jobs fit into memory")
             }
         };
-        self.by_id.insert(id, place);
+        let Self { entries, by_id, hasher, .. } = self;
+        by_id.insert_unique(hash, place, |place| hash_at(entries, hasher, *place));
         place
     }
 
@@ -137,7 +144,9 @@ impl Agenda {
         if let Some(due) = entry.listed {
             self.due.remove(&(due, place));
         }
-        self.by_id.remove(&entry.id);
+        if let Ok(found) = self.by_id.find_entry(self.hasher.hash_one(&entry.id), |found| *found == place) {
+            found.remove();
+        }
         self.free.push(place);
         Some(entry)
     }
@@ -191,4 +200,9 @@ impl Agenda {
         let entries = self.due.range(range).filter_map(|(_, place)| self.get(*place));
         entries.take(most).map(|entry| entry.id.clone()).collect()
     }
+}
+
+fn hash_at(entries: &[Option<Entry>], hasher: &DefaultHashBuilder, place: Place) -> u64 {
+    let entry = entries.get(place as usize).and_then(Option::as_ref);
+    hasher.hash_one(&entry.expect("a place that is listed by name is taken").id)
 }

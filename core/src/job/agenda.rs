@@ -1,10 +1,12 @@
 //! The part of a document that says when to look, read without building the job.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::document::{Moment, format_duration, parse_duration};
 use super::{JobId, Suspension};
@@ -67,11 +69,39 @@ struct Wire<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Expressions<'a> {
-    One(#[serde(borrow)] Cow<'a, str>),
-    Many(#[serde(borrow)] Vec<Text<'a>>),
+/// One expression, or several in a list. Not an untagged enum: that would copy each text before it is looked at.
+struct Expressions<'a>(Vec<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Expressions<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Vec<Cow<'de, str>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an expression or a list of expressions")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(vec![Cow::Borrowed(text)])
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(vec![Cow::Owned(text.to_owned())])
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Text(text)) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(texts)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany).map(Self)
+    }
 }
 
 /// A document that must be read in full to see what it says.
@@ -104,11 +134,7 @@ impl<'a> AgendaView<'a> {
             jitter: jitter.filter(|jitter| !jitter.is_zero()),
             suspension: suspended.then(|| wire.suspension.unwrap_or_default()),
             has_trigger: wire.trigger.is_some(),
-            expressions: match wire.schedule {
-                None => Vec::new(),
-                Some(Expressions::One(text)) => vec![text],
-                Some(Expressions::Many(texts)) => texts.into_iter().map(|text| text.0).collect(),
-            },
+            expressions: wire.schedule.map(|expressions| expressions.0).unwrap_or_default(),
             timezone: wire.timezone.map(|text| text.0),
             start: moment(wire.schedule_start)?,
             end: moment(wire.schedule_end)?,

@@ -58,11 +58,19 @@ impl ScheduleCache {
     /// # Errors
     /// As [`Schedule::parse`].
     pub fn parse_while_room(&self, spec: &ScheduleSpec<'_>) -> Result<Schedule, ScheduleError> {
-        if self.len() < self.known.lock().cap().get() {
-            return self.parse(spec);
+        let key = self.key(spec);
+        let has_room = {
+            let known = self.known.lock();
+            if let Some(schedule) = known.peek(&key).filter(|schedule| schedule.is_of(spec)) {
+                return Ok(schedule.clone());
+            }
+            known.len() < known.cap().get()
+        };
+        let schedule = Schedule::parse(spec)?;
+        if has_room {
+            self.known.lock().put(key, schedule.clone());
         }
-        let known = self.known.lock().peek(&self.key(spec)).filter(|schedule| schedule.is_of(spec)).cloned();
-        known.map_or_else(|| Schedule::parse(spec), Ok)
+        Ok(schedule)
     }
 
     fn key(&self, spec: &ScheduleSpec<'_>) -> u64 {

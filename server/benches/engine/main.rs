@@ -14,6 +14,10 @@ mod lateness;
 mod million;
 mod stopwatch;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The parts, by name.
 const PARTS: [&str; 4] = ["burst", "lateness", "million", "http"];
 

@@ -19,6 +19,9 @@ const PAGE: &str = concat!(
      WHERE m.no >= ?1 AND m.broken = 0 AND m.changed IS NOT NULL ORDER BY m.no LIMIT ?2"
 );
 
+/// A page of more jobs grows while it is read.
+const MOST_AHEAD: usize = 1_000;
+
 impl Readers {
     /// Reads those of the named jobs that exist, in the order of the names, each with its rowid.
     pub(crate) async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<(i64, StoredJob)>, StoreError> {
@@ -37,7 +40,11 @@ impl Readers {
     pub(crate) async fn page(&self, from: i64, limit: usize) -> Result<Vec<(i64, StoredJob)>, StoreError> {
         self.call(move |connection| {
             let mut statement = connection.prepare_cached(PAGE)?;
-            statement.query_map(params![from, limit], codec::job)?.collect()
+            let mut jobs = Vec::with_capacity(limit.min(MOST_AHEAD));
+            for job in statement.query_map(params![from, limit], codec::job)? {
+                jobs.push(job?);
+            }
+            Ok(jobs)
         })
         .await
     }

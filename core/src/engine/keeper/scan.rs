@@ -5,23 +5,28 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
 
 use super::Keeper;
 use crate::decide::Outcome;
-use crate::engine::agenda::{Entry, Place};
+use crate::engine::agenda::{Agenda, Entry, Place};
 use crate::engine::core::Core;
 use crate::engine::evaluate::blank;
 use crate::engine::plan::Ticks;
 use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};
-use crate::store::{ListFrom, Settlement, StoreError};
+use crate::store::{JobList, ListFrom, Settlement, StoreError};
 
 /// Jobs read at once at the start.
-const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(2_000).expect("2,000 is not zero");
+const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
+/// Pages that wait at the start to be parsed.
+const READ_AHEAD: usize = 4;
+/// Pages parsed at once at the start.
+const PARSED_AT_ONCE: usize = 2;
 /// From so many jobs on, a page is parsed on a thread of its own.
 const WORTH_A_THREAD: usize = 200;
 /// Jobs read at once between two rounds.
@@ -44,31 +49,31 @@ impl Scan {
 }
 
 impl Keeper {
+    /// Enters every job. When a job at the end of a page is removed by somebody else meanwhile, begins anew.
     pub(super) async fn load_all(&mut self) -> Result<(), StoreError> {
-        let mut from = ListFrom::Skip(0);
-        let mut parsing = std::future::ready(Vec::new()).boxed();
-        let mut parsed = Vec::new();
-        loop {
-            // While the store reads a page, the one before it is parsed, and the one before that is entered.
-            let store = Arc::clone(&self.core.store);
-            let reading = tokio::spawn(async move { store.list(from, FIRST_PAGE).await });
-            self.enter_all(parsed);
-            let (page, entries) = futures::join!(reading, parsing);
-            parsed = entries;
-            let page = page.expect("reading a page does not panic");
-            self.core.note_read(&page);
-            let page = page?;
-            if self.agenda.len() == 0 {
-                self.agenda.reserve(usize::try_from(page.total).unwrap_or(0));
-            }
-            let Some(last) = page.jobs.last().map(|job| job.id.clone()) else {
-                self.enter_all(parsed);
-                self.agenda.list_all();
-                return Ok(());
-            };
-            parsing = parse(Arc::clone(&self.core), page.jobs);
-            from = ListFrom::After(last);
+        while let Err(error) = self.load_pages().await {
+            let StoreError::NotFound(_) = error else { return Err(error) };
+            self.agenda = Agenda::default();
+            self.invalid = 0;
         }
+        self.agenda.list_all();
+        Ok(())
+    }
+
+    async fn load_pages(&mut self) -> Result<(), StoreError> {
+        // A page is read, the one before it parsed, and the one before that entered at the same time.
+        let (sender, mut read) = mpsc::channel(READ_AHEAD);
+        let reading = tokio::spawn(read_pages(Arc::clone(&self.core), sender));
+        let core = Arc::clone(&self.core);
+        let pages = stream::poll_fn(|cx| read.poll_recv(cx));
+        let mut parsed = pages.map(|page| parse(&core, page)).buffered(PARSED_AT_ONCE);
+        while let Some((total, entries)) = parsed.next().await {
+            if self.agenda.len() == 0 {
+                self.agenda.reserve(usize::try_from(total).unwrap_or(0));
+            }
+            self.enter_all(entries);
+        }
+        reading.await.expect("reading a page does not panic")
     }
 
     /// Adds jobs, which are put in order when all are there.
@@ -252,13 +257,30 @@ impl Keeper {
     }
 }
 
-/// Makes the entries of a page, in its order.
-fn parse(core: Arc<Core>, jobs: Vec<StoredJob>) -> BoxFuture<'static, Vec<Entry>> {
+/// Reads all jobs, page by page.
+async fn read_pages(core: Arc<Core>, pages: mpsc::Sender<JobList>) -> Result<(), StoreError> {
+    let mut from = ListFrom::Skip(0);
+    loop {
+        let page = core.store.list(from, FIRST_PAGE).await;
+        core.note_read(&page);
+        let page = page?;
+        let Some(last) = page.jobs.last() else { return Ok(()) };
+        from = ListFrom::After(last.id.clone());
+        if pages.send(page).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Makes the entries of a page, in its order, and passes its total on.
+fn parse(core: &Arc<Core>, page: JobList) -> BoxFuture<'static, (u64, Vec<Entry>)> {
+    let JobList { jobs, total } = page;
     let few = jobs.len() < WORTH_A_THREAD;
+    let core = Arc::clone(core);
     let entries = move || jobs.iter().map(|stored| core.entry(stored)).collect();
     if few {
-        return std::future::ready(entries()).boxed();
+        return std::future::ready((total, entries())).boxed();
     }
     let parsing = tokio::task::spawn_blocking(entries);
-    async { parsing.await.expect("reading a stored job does not panic") }.boxed()
+    async move { (total, parsing.await.expect("reading a stored job does not panic")) }.boxed()
 }

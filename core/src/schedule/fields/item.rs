@@ -16,6 +16,20 @@ pub(in crate::schedule) enum Item {
     LastDay,
 }
 
+impl Item {
+    /// Reads what nearly every field is, `*` or a number within its bounds, at once; nothing when it is something else.
+    pub(super) fn plain(text: &str, field: &Field) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Every { step: 1 });
+        }
+        if text.len() > 4 || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let value = text.parse().ok().filter(|value| (field.min..=field.max).contains(value))?;
+        Some(Self::Range { first: value, last: value, step: 1 })
+    }
+}
+
 /// An item, and whether only the Python version's lenient names explain it.
 pub(super) struct Parsed {
     pub(super) item: Item,

@@ -91,6 +91,10 @@ pub(super) fn parse(
         let refuse = |message: String| {
             ScheduleError::syntax(message).in_field(field.name, field.allowed).at_position(position())
         };
+        if let Some(item) = Item::plain(word, field) {
+            visit(index, item);
+            continue;
+        }
         for part in expanded(word, index).split(',') {
             let part = part.trim_matches(' ');
             let parsed = item::parse(part, field).map_err(refuse)?;
