@@ -19,7 +19,7 @@ use crate::intake;
 use crate::lock::Lock;
 use crate::reader::Readers;
 use crate::shelf::{SMALL, Shelf};
-use crate::writer::{Desk, Entry, Page, Writer};
+use crate::writer::{Desk, Entry, Page, Rank, Writer};
 
 /// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
 const INLINE: usize = 50;
@@ -178,7 +178,9 @@ impl Journal for SqliteStore {
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
         let body = json(&advance.to)?;
-        self.writer.call_later(move |desk| desk.advance(&advance, &body)).await
+        let calls = advance.to.attempts.last().is_some_and(|attempt| attempt.answer.is_none());
+        let rank = if calls { Rank::Next } else { Rank::Later };
+        self.writer.order(rank, move |desk| desk.advance(&advance, &body)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {

@@ -5,8 +5,9 @@
 //! command that is refused (a name that is taken, another revision) has written nothing. When SQLite itself fails, the
 //! transaction is rolled back and each command is run again in one of its own, so that one cannot fail the others.
 //!
-//! Notes of launches wait while intents do (`pile`): in a busy second every intent is durable before the disk is asked
-//! to remember what came of the first.
+//! Notes of launches wait while intents do, and notes of what came of a launch while others are about to be made
+//! (`pile`): in a busy second every intent is durable before the disk is asked to remember what came of the first, and
+//! a task starts before the start of the one before it is written down.
 
 mod adopt;
 mod desk;
@@ -26,10 +27,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::fault::{Failure, closed};
 use crate::shelf::Shelf;
 
-use pile::{Order, Pile, Rank};
+use pile::{Order, Pile};
 
 pub(crate) use adopt::Page;
 pub(crate) use desk::{Counters, Desk};
+pub(crate) use pile::Rank;
 pub(crate) use settle::Entry;
 
 /// How many commands wait at most; callers wait for a place.
@@ -105,16 +107,8 @@ impl Writer {
         self.order(Rank::First, work).await
     }
 
-    /// The same for what may wait until nothing else does.
-    pub(crate) async fn call_later<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
-    {
-        self.order(Rank::Later, work).await
-    }
-
-    async fn order<T, F>(&self, rank: Rank, work: F) -> Result<T, StoreError>
+    /// The same, in the order of ranks.
+    pub(crate) async fn order<T, F>(&self, rank: Rank, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,

@@ -8,14 +8,18 @@ mod tests;
 /// How many transactions in a row may pass over what can wait: some tens of milliseconds.
 const PATIENCE: usize = 32;
 
-/// Whether something may wait until nothing else does.
+/// What is written before what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(crate) enum Rank {
     /// Intents, and all that a client waits for.
     First,
-    /// Notes of what came of intents.
+    /// Notes of calls that are about to be made: each call waits for its own.
+    Next,
+    /// Notes of what came of a call.
     Later,
 }
+
+const RANKS: usize = 3;
 
 /// A command on its way to the writer.
 pub(super) struct Order {
@@ -26,49 +30,43 @@ pub(super) struct Order {
 /// Commands that the writer has taken out of its queue. Bounded: see [`Self::has_room`].
 pub(super) struct Pile {
     bound: usize,
-    first: Vec<Box<dyn Command>>,
-    later: Vec<Box<dyn Command>>,
+    ranks: [Vec<Box<dyn Command>>; RANKS],
     passed_over: usize,
 }
 
 impl Pile {
     /// Makes a pile of at most so many commands of each rank.
     pub(super) fn new(bound: usize) -> Self {
-        Self { bound, first: Vec::new(), later: Vec::new(), passed_over: 0 }
+        Self { bound, ranks: [const { Vec::new() }; RANKS], passed_over: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.later.is_empty()
+        self.ranks.iter().all(Vec::is_empty)
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.first.len() < self.bound && self.later.len() < self.bound
+        self.ranks.iter().all(|rank| rank.len() < self.bound)
     }
 
     pub(super) fn put(&mut self, order: Order) {
-        match order.rank {
-            Rank::First => self.first.push(order.command),
-            Rank::Later => self.later.push(order.command),
-        }
+        self.ranks[order.rank as usize].push(order.command);
     }
 
-    /// Takes what is written next: what comes first, and the rest too when nothing comes first, when there is no more
-    /// room for it, or when it has been passed over often.
+    /// Takes what is written next: the first rank that is not empty, and all of it when there is no more room, or when
+    /// what can wait has been passed over often.
     pub(super) fn take(&mut self) -> Vec<Box<dyn Command>> {
-        let passes_over =
-            !self.first.is_empty() && self.later.len() < self.bound && self.passed_over < PATIENCE;
-        if !passes_over {
+        if !self.has_room() || self.passed_over >= PATIENCE {
             return self.take_all();
         }
-        self.passed_over += usize::from(!self.later.is_empty());
-        std::mem::take(&mut self.first)
+        let Some(first) = self.ranks.iter_mut().find(|rank| !rank.is_empty()) else { return Vec::new() };
+        let taken = std::mem::take(first);
+        self.passed_over = if self.is_empty() { 0 } else { self.passed_over + 1 };
+        taken
     }
 
     /// Takes everything.
     pub(super) fn take_all(&mut self) -> Vec<Box<dyn Command>> {
         self.passed_over = 0;
-        let mut all = std::mem::take(&mut self.first);
-        all.append(&mut self.later);
-        all
+        self.ranks.iter_mut().flat_map(std::mem::take).collect()
     }
 }

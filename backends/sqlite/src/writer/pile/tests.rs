@@ -30,6 +30,15 @@ fn what_can_wait_is_passed_over_while_something_comes_first() {
 }
 
 #[test]
+fn a_call_that_is_about_to_be_made_waits_for_intents_only() {
+    let mut pile = Pile::new(10);
+    for rank in [Rank::Later, Rank::Later, Rank::Later, Rank::Next, Rank::Next, Rank::First] {
+        put(&mut pile, rank);
+    }
+    assert_eq!([pile.take().len(), pile.take().len(), pile.take().len()], [1, 2, 3]);
+}
+
+#[test]
 fn what_can_wait_is_passed_over_a_bounded_number_of_times() {
     let mut pile = Pile::new(10);
     put(&mut pile, Rank::Later);
@@ -51,5 +60,5 @@ fn a_full_pile_is_written_whole() {
     assert!(pile.has_room());
     put(&mut pile, Rank::Later);
     assert!(!pile.has_room());
-    assert_eq!(pile.take().len(), 3);
+    assert_eq!(pile.take().len(), 3, "all ranks");
 }
