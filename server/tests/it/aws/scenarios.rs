@@ -21,6 +21,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "fargate", play: |stage| launching::fargate(stage).boxed_local() },
     Scenario { name: "crowded", play: |stage| launching::crowded(stage).boxed_local() },
     Scenario { name: "ended", play: |stage| launching::ended(stage).boxed_local() },
+    Scenario { name: "told", play: |stage| launching::told(stage).boxed_local() },
     Scenario { name: "queued", play: |stage| measuring::queued(stage).boxed_local() },
     Scenario { name: "no-queue", play: |stage| measuring::no_queue(stage).boxed_local() },
     Scenario { name: "measured", play: |stage| measuring::measured(stage).boxed_local() },

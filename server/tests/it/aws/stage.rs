@@ -69,6 +69,11 @@ impl<'a> Stage<'a> {
         Playing { scheduler: Scheduler::start(&self.site).await, stage: self }
     }
 
+    /// The same, told more than the stage tells it.
+    pub(crate) async fn start_with(&self, more: &[(&'static str, String)]) -> Playing<'_> {
+        Playing { scheduler: Scheduler::start_with(&self.site, more).await, stage: self }
+    }
+
     /// Runs a command of the program without a scheduler.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(PROGRAM);
@@ -87,9 +92,21 @@ impl<'a> Stage<'a> {
     /// Sends messages.
     pub(crate) async fn send(&self, queue_url: &str, count: usize) {
         for number in 0..count {
-            let body = format!("message {number}");
-            self.cloud.sqs("SendMessage", json!({"QueueUrl": queue_url, "MessageBody": body})).await;
+            self.send_text(queue_url, &format!("message {number}")).await;
         }
+    }
+
+    /// Sends one message.
+    pub(crate) async fn send_text(&self, queue_url: &str, body: &str) {
+        self.cloud.sqs("SendMessage", json!({"QueueUrl": queue_url, "MessageBody": body})).await;
+    }
+
+    /// Returns how many messages are in a queue, on their way or not.
+    pub(crate) async fn messages(&self, queue_url: &str) -> usize {
+        let call = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
+        let answer = self.cloud.sqs("GetQueueAttributes", call).await;
+        let counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        counts.map(|name| answer["Attributes"][name].as_str().unwrap().parse::<usize>().unwrap()).iter().sum()
     }
 
     /// Starts tasks as this job's, but not by the scheduler.

@@ -34,6 +34,15 @@ impl Scheduler {
         this
     }
 
+    /// The same, told more than the site tells it.
+    pub(crate) async fn start_with(site: &Site, more: &[(&'static str, String)]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.envs(more.iter().map(|(name, value)| (name, value)));
+        let this = Self::spawn_by(site, command);
+        this.answers(site).await;
+        this
+    }
+
     /// Starts the program with files bounded to this size, as on a disk that is nearly full: a write beyond it fails.
     pub(crate) async fn start_bounded(site: &Site, kibibytes: u32) -> Self {
         let mut command = Command::new("sh");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::stage::Stage;
+use crate::crash::site::until;
 
 /// A job on a schedule has its tasks, and no more.
 pub(super) async fn scheduled(stage: &Stage<'_>) {
@@ -92,4 +93,34 @@ pub(super) async fn ended(stage: &Stage<'_>) {
     assert_eq!((&task["state"], &task["exitCode"]), (&json!("stopped"), &json!(3)), "{task}");
     assert_eq!(task["stopCode"], "EssentialContainerExited", "{task}");
     assert!(task["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{task}");
+}
+
+/// The end of a task is learnt from its event in a queue, while ECS would still show it running; other messages are of
+/// no use to anybody, and go.
+pub(super) async fn told(stage: &Stage<'_>) {
+    let queue = stage.queue("events").await;
+    let playing = stage.start_with(&[("ECSS_ECS_EVENTS_QUEUE", stage.family("events"))]).await;
+    playing.create("told", &stage.job(&json!({}))).await;
+    let task = playing.settled("told", 1).await.remove(0);
+    let event = |kind: &str, status: &str, exit_code: i32| {
+        json!({
+            "version": "0", "id": "00000000-0000-0000-0000-000000000000", "source": "aws.ecs", "detail-type": kind,
+            "detail": {
+                "taskArn": task["taskArn"], "taskDefinitionArn": task["taskDefinitionArn"],
+                "clusterArn": task["clusterArn"], "startedBy": task["startedBy"], "version": 1_000,
+                "lastStatus": status, "desiredStatus": "STOPPED", "stopCode": "EssentialContainerExited",
+                "stoppedReason": "Essential container in task exited", "stoppedAt": "2026-01-01T00:00:00Z",
+                "containers": [{"name": "main", "exitCode": exit_code, "lastStatus": status}],
+            },
+        })
+    };
+    stage.send_text(&queue, &event("ECS Deployment State Change", "STOPPED", 9).to_string()).await;
+    stage.send_text(&queue, "not an event").await;
+    stage.send_text(&queue, &event("ECS Task State Change", "STOPPED", 3).to_string()).await;
+
+    let firing = playing.firing("told", "finished").await;
+    let told = &firing["tasks"][0];
+    assert_eq!((&told["state"], &told["exitCode"]), (&json!("stopped"), &json!(3)), "{told}");
+    assert_eq!(told["reason"], "Essential container in task exited", "{told}");
+    until("the queue is empty", async || stage.messages(&queue).await == 0).await;
 }
