@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Adoption, Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal,
-    ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store, StoreError,
-    StoredJob, Timestamp, async_trait,
+    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore,
+    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store,
+    StoreError, StoredJob, SystemClock, Timestamp, async_trait,
 };
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
@@ -16,11 +17,18 @@ use tokio::sync::watch;
 pub(crate) struct Stopwatch {
     inner: Arc<dyn Store>,
     intents: watch::Sender<usize>,
+    /// How long after its tick each intent was asked to be made durable, and was, in milliseconds.
+    late: Mutex<Vec<(f64, f64)>>,
 }
 
 impl Stopwatch {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, intents: watch::Sender::new(0) }
+        Self { inner, intents: watch::Sender::new(0), late: Mutex::default() }
+    }
+
+    /// Takes how long after their ticks intents were asked to be made durable, and were, since the last time.
+    pub(crate) fn take_late(&self) -> (Vec<f64>, Vec<f64>) {
+        std::mem::take(&mut *self.late.lock()).into_iter().unzip()
     }
 
     /// Waits until so many intents are durable.
@@ -63,7 +71,12 @@ impl JobStore for Stopwatch {
 impl Journal for Stopwatch {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         let intents = batch.iter().filter(|settlement| settlement.firing.is_some()).count();
+        let ticks: Vec<Timestamp> =
+            batch.iter().filter_map(|settlement| Some(settlement.firing.as_ref()?.nominal)).collect();
+        let late = |tick: &Timestamp| SystemClock.now().duration_since(*tick).as_secs_f64() * 1_000.0;
+        let asked: Vec<f64> = ticks.iter().map(late).collect();
         let settled = self.inner.settle(batch).await?;
+        self.late.lock().extend(asked.into_iter().zip(ticks.iter().map(late)));
         self.intents.send_modify(|durable| *durable += intents);
         Ok(settled)
     }
