@@ -1,9 +1,11 @@
 //! What every store must do, as tests that any implementation can run.
 //!
 //! A crate with a store implements [`Subject`] and calls [`store_suite!`](crate::store_suite); a store that outlives
-//! its process calls [`store_durability_suite!`](crate::store_durability_suite) too, and one that several processes may
-//! write [`shared_store_suite!`](crate::shared_store_suite). Each behaviour becomes a test of its own, named like the
-//! function in this module that holds it.
+//! its process calls [`store_durability_suite!`](crate::store_durability_suite) too, one that several handles may have
+//! open at once [`store_sharing_suite!`](crate::store_sharing_suite), one that replicas may share
+//! [`shared_store_suite!`](crate::shared_store_suite), and one whose connection a test can cut
+//! [`store_fault_suite!`](crate::store_fault_suite). Each behaviour becomes a test of its own, named like the function
+//! in this module that holds it.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -25,9 +27,12 @@
 //! ```
 
 mod adoption;
+mod books;
 mod care;
+mod crash;
 mod durability;
 mod edits;
+mod faults;
 mod fences;
 mod firings;
 mod history;
@@ -37,6 +42,7 @@ mod races;
 mod registers;
 mod sample;
 mod settling;
+mod sharing;
 mod views;
 
 use std::sync::Arc;
@@ -46,9 +52,12 @@ use async_trait::async_trait;
 use crate::store::Store;
 
 pub use adoption::*;
+pub use books::*;
 pub use care::*;
+pub use crash::*;
 pub use durability::*;
 pub use edits::*;
+pub use faults::*;
 pub use fences::*;
 pub use firings::*;
 pub use history::*;
@@ -57,6 +66,7 @@ pub use lists::*;
 pub use races::*;
 pub use registers::*;
 pub use settling::*;
+pub use sharing::*;
 pub use views::*;
 
 /// A place where a store can be opened: empty at first, each value another place.
@@ -119,6 +129,8 @@ macro_rules! store_suite {
             one_of_many_settlements_of_a_tick_wins
             one_of_many_moves_of_a_firing_wins
             one_of_many_writes_of_a_register_wins
+            mixed_callers_leave_books_that_balance
+            overlapping_batches_settle_each_tick_once
             pruning_removes_old_history_and_keeps_what_is_open
             pruning_removes_at_most_a_batch
             pruning_removes_expired_registers
@@ -148,6 +160,34 @@ macro_rules! store_durability_suite {
             registers_survive_a_restart
             removals_survive_a_restart
             what_was_adopted_survives_a_restart
+            a_store_left_in_mid_batch_holds_what_was_acknowledged
+        );
+    };
+}
+
+/// Makes a test of every behaviour of a store that several handles may have open at once, each on a fresh `$subject`.
+#[macro_export]
+macro_rules! store_sharing_suite {
+    ($subject:expr) => {
+        $crate::store_behaviours!($subject;
+            what_one_handle_writes_the_other_reads
+            a_list_stays_right_while_another_handle_edits
+            ids_grow_and_rows_fold_across_handles
+            one_handle_prunes_what_the_other_wrote
+            mixed_callers_of_two_handles_leave_books_that_balance
+        );
+    };
+}
+
+/// Makes a test of every behaviour of a store whose connection was cut, each on a fresh `$subject`, which is
+/// [`Fragile`](crate::testing::store_suite::Fragile).
+#[macro_export]
+macro_rules! store_fault_suite {
+    ($subject:expr) => {
+        $crate::store_behaviours!($subject;
+            a_store_that_is_cut_off_answers_with_transient_faults
+            a_connection_that_broke_unseen_costs_no_read
+            what_was_under_way_is_there_wholly_or_not_at_all
         );
     };
 }

@@ -1,0 +1,184 @@
+//! Many callers that do different things at once, and the books that must balance afterwards.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::Subject;
+use super::sample::{
+    all_firings, at, count, create, decisions, document, draft, firing, moved, name, new_job, read,
+    settlement,
+};
+use crate::decide::Outcome;
+use crate::firing::{FiringId, FiringState};
+use crate::job::StoredJob;
+use crate::store::{Advance, ListFrom, Settled, Settlement, Store, StoreError};
+
+/// The jobs that are fought for, and how many callers of each kind fight for each.
+const JOBS: [&str; 3] = ["a", "b", "c"];
+const CALLERS: usize = 3;
+/// How often each caller must succeed.
+const EACH: usize = 6;
+
+/// What the callers were told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Replacements of each of the jobs.
+    replaced: u64,
+    /// Ticks of each job that were settled.
+    settled: u64,
+    firings: BTreeSet<FiringId>,
+    created: u64,
+    removed: u64,
+}
+
+/// Edits a job against everybody else, as a client does: read, try, read again.
+async fn edit(store: Arc<dyn Store>, job: &'static str) {
+    let mut done = 0;
+    while done < EACH {
+        let stored = read(&*store, job).await;
+        let count: u64 = stored.document.get().parse().expect("the document is a number");
+        let next = document(&(count + 1).to_string());
+        match store.replace(&stored.id, stored.revision, next, at(1)).await {
+            Ok(_) => done += 1,
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => panic!("an edit fails: {error}"),
+        }
+    }
+}
+
+/// Settles the job's next ticks against everybody else; every second one fires.
+async fn tick(store: Arc<dyn Store>, job: &'static str) -> Vec<FiringId> {
+    let mut fired = Vec::new();
+    let mut done = 0;
+    while done < EACH {
+        let stored = read(&*store, job).await;
+        let fires = done % 2 == 0;
+        let next = next_settlement(&stored, fires);
+        match store.settle(vec![next.clone()]).await.expect("the store settles").remove(0) {
+            Settled::Stale => continue,
+            Settled::Recorded(ids) => assert!(!ids.is_empty() && ids[0].0 > 0),
+        }
+        done += 1;
+        if let Some(firing) = next.firing {
+            let to = moved(&firing, FiringState::Launching, &["t"]);
+            let advance = Advance { from: FiringState::Planned, to, outcome: None };
+            store.advance(advance).await.expect("nobody else moves it");
+            fired.push(firing.id);
+        }
+    }
+    fired
+}
+
+/// The settlement of the tick after the one that is settled.
+pub(super) fn next_settlement(job: &StoredJob, fires: bool) -> Settlement {
+    let tick = job.progress.settled.map_or(1, |settled| settled.as_second() - at(0).as_second() + 1);
+    let outcome = if fires { Outcome::Pending } else { Outcome::Idle };
+    let firing = fires.then(|| firing(job, tick));
+    Settlement { firing, ..settlement(job, vec![draft(outcome, tick)]) }
+}
+
+/// Creates jobs and removes every second of them, while others look at the list.
+async fn come_and_go(store: Arc<dyn Store>, caller: usize) {
+    for number in 0..EACH {
+        let id = format!("guest-{caller}-{number}");
+        let job = store.create(new_job(&id, 0)).await.expect("the name is free");
+        let list = store.list(ListFrom::Skip(0), count(1000)).await.expect("jobs are listed");
+        assert!(list.jobs.iter().any(|listed| listed.id == job.id), "whoever created it sees it");
+        assert_eq!(list.jobs.len() as u64, list.total);
+        if number % 2 == 0 {
+            store.remove(&job.id, Some(job.revision)).await.expect("nobody else touches it");
+        }
+    }
+}
+
+/// Lets everybody loose on these handles, in turns, and returns what they were told.
+pub(super) async fn mix(handles: &[Arc<dyn Store>]) -> Told {
+    let store = &handles[0];
+    for job in JOBS {
+        let mut new = new_job(job, 0);
+        new.document = document("0");
+        store.create(new).await.expect("a new job is stored");
+    }
+    let (mut editors, mut tickers, mut guests) = (Vec::new(), Vec::new(), Vec::new());
+    for caller in 0..CALLERS {
+        let handle = || Arc::clone(&handles[caller % handles.len()]);
+        for job in JOBS {
+            editors.push(tokio::spawn(edit(handle(), job)));
+            tickers.push(tokio::spawn(tick(handle(), job)));
+        }
+        guests.push(tokio::spawn(come_and_go(handle(), caller)));
+    }
+    let edits = join_all(editors).await.into_iter().chain(join_all(guests).await);
+    edits.for_each(|done| done.expect("no caller panics"));
+    let fired = join_all(tickers).await.into_iter().flat_map(|done| done.expect("no caller panics"));
+    let firings: Vec<FiringId> = fired.collect();
+    let in_all = (CALLERS * EACH) as u64;
+    let told = Told {
+        replaced: in_all,
+        settled: in_all,
+        firings: firings.iter().cloned().collect(),
+        created: JOBS.len() as u64 + in_all,
+        removed: in_all / 2,
+    };
+    assert_eq!(told.firings.len(), firings.len(), "no firing was acknowledged twice");
+    told
+}
+
+/// Asserts that the store holds what the callers were told, no more and no less.
+pub(super) async fn assert_balanced(store: &dyn Store, told: &Told) {
+    for job in JOBS {
+        let stored = read(store, job).await;
+        assert_eq!(stored.revision.0, 1 + told.replaced, "{job} counts its replacements");
+        assert_eq!(stored.document.get(), told.replaced.to_string(), "no edit of {job} was lost");
+        assert_eq!(stored.progress.settled, Some(at(told.settled as i64)), "{job} is settled to the end");
+        let rows = decisions(store, job).await;
+        let ticks: u64 = rows.iter().map(|row| row.draft.span.count).sum();
+        assert_eq!(ticks, told.settled, "each tick of {job} has one outcome");
+        assert!(rows.is_sorted_by(|newer, older| newer.id > older.id));
+        assert_eq!(stored.progress.last_firing, rows.iter().find_map(|row| row.firing.clone()));
+    }
+    let stored: Vec<_> = store.firings(&all_firings()).await.expect("firings are read");
+    let ids: BTreeSet<FiringId> = stored.iter().map(|firing| firing.id.clone()).collect();
+    assert_eq!((ids.len(), &ids), (stored.len(), &told.firings));
+    assert!(stored.iter().all(|firing| firing.state == FiringState::Launching));
+    let list = store.list(ListFrom::Skip(0), count(1000)).await.expect("jobs are listed");
+    assert_eq!(list.total, told.created - told.removed);
+    assert_eq!(list.jobs.len() as u64, list.total);
+    let behind = store.list(ListFrom::Skip(list.total - 1), count(10)).await.expect("jobs are listed");
+    assert_eq!(behind.jobs[0].id, list.jobs[list.jobs.len() - 1].id);
+}
+
+/// Edits, settlements, moves, creations and removals at once leave books that balance.
+pub async fn mixed_callers_leave_books_that_balance(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let told = mix(&[Arc::clone(&store)]).await;
+    assert_balanced(&*store, &told).await;
+}
+
+/// Batches that overlap in their jobs, some in opposite order, settle each tick once.
+pub async fn overlapping_batches_settle_each_tick_once(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let names: Vec<String> = (0..40).map(|number| format!("job-{number:02}")).collect();
+    for id in &names {
+        create(&*store, id).await;
+    }
+    let ids: Vec<_> = names.iter().map(|id| name(id)).collect();
+    let jobs = store.get(&ids).await.expect("jobs are read");
+    let callers = (0..8).map(|caller| {
+        let store = Arc::clone(&store);
+        let mut batch: Vec<_> = jobs.iter().skip(caller).map(|job| next_settlement(job, true)).collect();
+        if caller % 2 == 1 {
+            batch.reverse();
+        }
+        tokio::spawn(async move { store.settle(batch).await.expect("the store settles") })
+    });
+    let answers = join_all(callers).await.into_iter().flat_map(|done| done.expect("no caller panics"));
+    let recorded = answers.filter(|answer| *answer != Settled::Stale).count();
+    assert_eq!(recorded, names.len(), "each job's tick is settled by one of them");
+    assert_eq!(store.unfinished().await.expect("firings are read").len(), names.len());
+    for id in &names {
+        assert_eq!(decisions(&*store, id).await.len(), 1);
+    }
+}

@@ -1,0 +1,103 @@
+//! Two handles on one place, as two processes have them.
+
+use std::sync::Arc;
+
+use super::Subject;
+use super::books::{assert_balanced, mix};
+use super::sample::{
+    advance, assert_same, at, count, create, document, draft, fire, name, new_job, read, record, settle,
+    settlement,
+};
+use crate::decide::Outcome;
+use crate::firing::FiringState;
+use crate::job::Revision;
+use crate::store::{ListFrom, Retention, Settled, Store, StoreError};
+
+async fn two(subject: &dyn Subject) -> [Arc<dyn Store>; 2] {
+    [subject.open().await, subject.open().await]
+}
+
+async fn names(store: &dyn Store, from: ListFrom) -> (Vec<String>, u64) {
+    let list = store.list(from, count(2)).await.expect("jobs are listed");
+    (list.jobs.iter().map(|job| job.id.to_string()).collect(), list.total)
+}
+
+/// What one handle writes, the other reads at once: jobs, progress, firings, registers.
+pub async fn what_one_handle_writes_the_other_reads(subject: &dyn Subject) {
+    let [one, other] = two(subject).await;
+    let job = create(&*one, "nightly").await;
+    assert_same(&read(&*other, "nightly").await, &job);
+    other.replace(&job.id, Revision(1), document("2"), at(1)).await.expect("it is replaced");
+    assert_eq!(read(&*one, "nightly").await.document.get(), "2");
+    let firing = fire(&*one, "nightly", 1).await;
+    let firing = advance(&*other, &firing, FiringState::Launching, &["t1"]).await;
+    assert_eq!(one.unfinished().await.expect("firings are read"), [firing]);
+    assert_eq!(read(&*one, "nightly").await.progress.last_run, Some(at(1)));
+    one.write("brake", "on", None, None).await.expect("it is new");
+    assert_eq!(other.write("brake", "off", Some(1), None).await.expect("the version is this"), 2);
+    let conflict = one.write("brake", "on", Some(1), None).await.expect_err("the other was first");
+    assert!(matches!(conflict, StoreError::Conflict(_)), "{conflict:?}");
+    one.remove(&job.id, None).await.expect("it is removed");
+    let gone = other.replace(&job.id, Revision(2), document("3"), at(2)).await.expect_err("it is gone");
+    assert!(matches!(gone, StoreError::NotFound(_)), "{gone:?}");
+}
+
+/// A list that one handle pages through stays right while the other removes and creates.
+pub async fn a_list_stays_right_while_another_handle_edits(subject: &dyn Subject) {
+    let [one, other] = two(subject).await;
+    for id in ["a", "b", "c", "d", "e", "f"] {
+        create(&*one, id).await;
+    }
+    let pages = async |store: &Arc<dyn Store>| {
+        let mut all = Vec::new();
+        for skip in [0, 2, 4] {
+            all.extend(names(&**store, ListFrom::Skip(skip)).await.0);
+        }
+        all
+    };
+    assert_eq!(pages(&one).await, ["a", "b", "c", "d", "e", "f"]);
+    other.remove(&name("b"), None).await.expect("it is removed");
+    assert_eq!(names(&*one, ListFrom::Skip(4)).await, (vec!["f".to_owned()], 5));
+    other.create(new_job("b", 0)).await.expect("the name is free");
+    for store in [&one, &other] {
+        assert_eq!(pages(store).await, ["a", "c", "d", "e", "f", "b"]);
+    }
+    assert_eq!(names(&*one, ListFrom::After(name("f"))).await, (vec!["b".to_owned()], 6));
+}
+
+/// Ids of decisions grow whichever handle settles, and a row is folded into whoever wrote it.
+pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
+    let [one, other] = two(subject).await;
+    create(&*one, "nightly").await;
+    let mut seen = Vec::new();
+    for tick in 0..6 {
+        let store = if tick % 2 == 0 { &one } else { &other };
+        let outcome = if tick < 3 { Outcome::Missed } else { Outcome::Launched };
+        seen.extend(record(&**store, "nightly", vec![draft(outcome, tick)]).await);
+    }
+    assert_eq!(seen[0], seen[2], "equal idle outcomes are one row");
+    assert!(seen[2..].is_sorted_by(|older, newer| older < newer), "{seen:?}");
+    let late = settlement(&read(&*one, "nightly").await, vec![draft(Outcome::Idle, 7)]);
+    record(&*other, "nightly", vec![draft(Outcome::Idle, 7)]).await;
+    assert_eq!(settle(&*one, late).await, Settled::Stale);
+}
+
+/// One handle prunes what the other wrote, and outcomes are recorded as before.
+pub async fn one_handle_prunes_what_the_other_wrote(subject: &dyn Subject) {
+    let [one, other] = two(subject).await;
+    create(&*one, "nightly").await;
+    let old = record(&*one, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let retention = Retention { before: at(50), batch: 100 };
+    assert_eq!(other.prune(retention).await.expect("the store prunes"), 1);
+    let new = record(&*one, "nightly", vec![draft(Outcome::Idle, 60)]).await;
+    assert!(new[0] > old[0], "an id is never given twice");
+}
+
+/// Everything at once through two handles leaves books that balance.
+pub async fn mixed_callers_of_two_handles_leave_books_that_balance(subject: &dyn Subject) {
+    let handles = two(subject).await;
+    let told = mix(&handles).await;
+    for store in &handles {
+        assert_balanced(&**store, &told).await;
+    }
+}
