@@ -6,7 +6,7 @@ use crate::workspace::{Package, Workspace, is_test};
 
 /// What `core` must not need, by the beginning of the name.
 const NOT_IN_CORE: &[&str] =
-    &["aws-", "axum", "hyper", "reqwest", "rusqlite", "libsqlite3-sys", "tower-http"];
+    &["aws-", "axum", "hyper", "reqwest", "rusqlite", "libsqlite3-sys", "tokio-postgres", "tower-http"];
 
 /// The members that triggers and backends may need.
 const SHARED: &[&str] = &["ecs-scheduler-core", "ecs-scheduler-backend-aws"];

@@ -1,0 +1,207 @@
+//! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
+
+use ecs_scheduler_core::decide::{DecisionDraft, Step};
+use ecs_scheduler_core::{
+    DecisionId, DecisionRecord, Demand, FaultKind, Firing, FiringId, JobId, JobUid, LastRunTask, Observation,
+    Outcome, Progress, Revision, StoreError, StoredJob, TickSpan, Timestamp,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::fault::corrupt;
+
+/// Why a value of a row cannot be read.
+type Bad = Box<dyn std::error::Error + Send + Sync>;
+
+/// Writes a moment: 1677 to 2262.
+pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
+    i64::try_from(at.as_nanosecond()).map_err(|_| {
+        StoreError::fault(FaultKind::Config, format!("could not store {at}: it is not between 1678 and 2261"))
+    })
+}
+
+/// Writes a moment that may be absent.
+pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
+    at.map(nanos).transpose()
+}
+
+/// Writes a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))
+}
+
+/// Writes a number that counts from 0.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Reads a number that counts from 0.
+pub(crate) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+pub(crate) fn moment(nanos: i64) -> Result<Timestamp, Bad> {
+    Ok(Timestamp::from_nanosecond(nanos.into())?)
+}
+
+fn moment_at(row: &Row, column: &str) -> Result<Timestamp, Bad> {
+    moment(row.try_get(column)?)
+}
+
+fn maybe_moment_at(row: &Row, column: &str) -> Result<Option<Timestamp>, Bad> {
+    row.try_get::<_, Option<i64>>(column)?.map(moment).transpose()
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Bad> {
+    Ok(serde_json::from_str(text)?)
+}
+
+fn outcome_at(row: &Row, column: &str) -> Result<Outcome, Bad> {
+    Ok(row.try_get::<_, &str>(column)?.parse()?)
+}
+
+fn firing_id_at(row: &Row, column: &str) -> Result<Option<FiringId>, Bad> {
+    Ok(row.try_get::<_, Option<&str>>(column)?.map(FiringId::from_text))
+}
+
+/// The columns of [`job`], of a table called `j`; a macro, so that statements with it are constants.
+macro_rules! job_columns {
+    () => {
+        "j.id, j.uid, j.revision, j.created, j.changed, j.settled, j.last_firing, j.last_fired, j.last_run, \
+         j.last_run_tasks::text AS last_run_tasks, j.document::text AS document"
+    };
+}
+pub(crate) use job_columns;
+
+/// Reads a job.
+pub(crate) fn job(row: &Row) -> Result<StoredJob, StoreError> {
+    let read = || -> Result<StoredJob, Bad> {
+        let tasks: Option<&str> = row.try_get("last_run_tasks")?;
+        let tasks: Option<Vec<LastRunTask>> = tasks.map(from_json).transpose()?;
+        Ok(StoredJob {
+            id: JobId::new(row.try_get("id")?)?,
+            uid: JobUid::from_uuid(row.try_get("uid")?),
+            revision: Revision(unsigned(row.try_get("revision")?)),
+            document: RawValue::from_string(row.try_get("document")?)?,
+            created: moment_at(row, "created")?,
+            changed: moment_at(row, "changed")?,
+            progress: Progress {
+                settled: maybe_moment_at(row, "settled")?,
+                last_firing: firing_id_at(row, "last_firing")?,
+                last_fired: maybe_moment_at(row, "last_fired")?,
+                last_run: maybe_moment_at(row, "last_run")?,
+                last_run_tasks: tasks.unwrap_or_default(),
+            },
+        })
+    };
+    read().map_err(|error| corrupt(&format!("job \"{}\"", label(row, "id")), error))
+}
+
+/// What identifies a row in a message.
+fn label(row: &Row, column: &str) -> String {
+    row.try_get::<_, &str>(column).unwrap_or("?").to_owned()
+}
+
+/// The part of a decision that is only ever read back whole.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LedgerRef<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    demand: Option<Demand>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    busy: Option<u32>,
+    launch: u32,
+    explanation: &'a str,
+    #[serde(skip_serializing_if = "<[Step]>::is_empty")]
+    steps: &'a [Step],
+    #[serde(skip_serializing_if = "<[Observation]>::is_empty")]
+    observations: &'a [Observation],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ledger {
+    #[serde(default)]
+    demand: Option<Demand>,
+    #[serde(default)]
+    busy: Option<u32>,
+    launch: u32,
+    explanation: String,
+    #[serde(default)]
+    steps: Vec<Step>,
+    #[serde(default)]
+    observations: Vec<Observation>,
+}
+
+/// Writes the `ledger` column.
+pub(crate) fn ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
+    json(&LedgerRef {
+        demand: draft.demand,
+        busy: draft.busy,
+        launch: draft.launch,
+        explanation: &draft.explanation,
+        steps: &draft.steps,
+        observations: &draft.observations,
+    })
+}
+
+/// The columns of [`decision`].
+macro_rules! decision_columns {
+    () => {
+        "seq, job, uid, outcome, observed, first, last, count, ledger::text AS ledger, firing"
+    };
+}
+pub(crate) use decision_columns;
+
+/// Reads a decision.
+pub(crate) fn decision(row: &Row) -> Result<DecisionRecord, StoreError> {
+    let read = || -> Result<DecisionRecord, Bad> {
+        let ledger: Ledger = from_json(row.try_get("ledger")?)?;
+        Ok(DecisionRecord {
+            id: DecisionId(unsigned(row.try_get("seq")?)),
+            job: JobId::new(row.try_get("job")?)?,
+            uid: JobUid::from_uuid(row.try_get::<_, Uuid>("uid")?),
+            draft: DecisionDraft {
+                span: TickSpan {
+                    first: moment_at(row, "first")?,
+                    last: moment_at(row, "last")?,
+                    count: unsigned(row.try_get("count")?),
+                },
+                observed: moment_at(row, "observed")?,
+                outcome: outcome_at(row, "outcome")?,
+                demand: ledger.demand,
+                busy: ledger.busy,
+                launch: ledger.launch,
+                explanation: ledger.explanation,
+                steps: ledger.steps,
+                observations: ledger.observations,
+            },
+            firing: firing_id_at(row, "firing")?,
+        })
+    };
+    read().map_err(|error| {
+        let seq = row.try_get::<_, i64>("seq").unwrap_or_default();
+        corrupt(&format!("decision {seq} of job \"{}\"", label(row, "job")), error)
+    })
+}
+
+/// The columns of [`firing`].
+macro_rules! firing_columns {
+    () => {
+        "seq, firing, body::text AS body"
+    };
+}
+pub(crate) use firing_columns;
+
+/// Reads a firing.
+pub(crate) fn firing(row: &Row) -> Result<Firing, StoreError> {
+    let read = || -> Result<Firing, Bad> {
+        let firing: Firing = from_json(row.try_get("body")?)?;
+        Ok(Firing { decision: DecisionId(unsigned(row.try_get("seq")?)), ..firing })
+    };
+    read().map_err(|error| corrupt(&format!("firing \"{}\"", label(row, "firing")), error))
+}

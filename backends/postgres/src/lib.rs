@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod codec;
+mod fault;
+mod jobs;
+mod journal;
+mod layout;
+mod line;
+mod list;
+mod place;
+mod registers;
+mod settle;
+mod shared;
+mod store;
+mod tls;
+mod upkeep;
+
+pub use store::{PostgresOptions, PostgresStore};

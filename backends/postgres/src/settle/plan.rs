@@ -1,0 +1,207 @@
+//! What a batch of settlements writes, given what is stored: which are stale, which rows are new, which are folded into.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use ecs_scheduler_core::{
+    DecisionDraft, DecisionId, Firing, JobId, Outcome, Settled, Settlement, StoreError,
+};
+use uuid::Uuid;
+
+use crate::codec::{json, ledger, maybe_nanos, nanos, signed, unsigned};
+use crate::jobs::shard;
+
+#[cfg(test)]
+mod tests;
+
+/// A settlement as it is written, made by the caller so that the transaction need not.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(super) job: JobId,
+    pub(super) uid: Uuid,
+    pub(super) shard: i16,
+    pub(super) expected: Option<i64>,
+    pub(super) settled: Option<i64>,
+    pub(super) records: Vec<Record>,
+    pub(super) firing: Option<Shot>,
+}
+
+/// An outcome as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) outcome: Outcome,
+    pub(super) observed: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) count: i64,
+    pub(super) ledger: String,
+}
+
+/// A firing as it is written.
+#[derive(Debug)]
+pub(super) struct Shot {
+    pub(super) id: String,
+    pub(super) state: &'static str,
+    pub(super) tasks: i32,
+    pub(super) observed: i64,
+    pub(super) body: String,
+}
+
+impl Entry {
+    pub(crate) fn new(settlement: &Settlement) -> Result<Self, StoreError> {
+        Ok(Self {
+            job: settlement.job.clone(),
+            uid: *settlement.uid.as_uuid(),
+            shard: shard(&settlement.job),
+            expected: maybe_nanos(settlement.expected)?,
+            settled: maybe_nanos(settlement.settled)?,
+            records: settlement.records.iter().map(Record::new).collect::<Result<_, _>>()?,
+            firing: settlement.firing.as_ref().map(Shot::new).transpose()?,
+        })
+    }
+}
+
+impl Record {
+    pub(super) fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
+        Ok(Self {
+            outcome: draft.outcome,
+            observed: nanos(draft.observed)?,
+            first: nanos(draft.span.first)?,
+            last: nanos(draft.span.last)?,
+            count: signed(draft.span.count),
+            ledger: ledger(draft)?,
+        })
+    }
+}
+
+impl Shot {
+    pub(super) fn new(firing: &Firing) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: firing.id.as_str().to_owned(),
+            state: firing.state.as_str(),
+            tasks: i32::try_from(firing.tasks.len()).unwrap_or(i32::MAX),
+            observed: nanos(firing.observed)?,
+            body: json(firing)?,
+        })
+    }
+}
+
+/// What is stored of the jobs of a batch, and which of its firings are.
+#[derive(Debug)]
+pub(super) struct Slate {
+    pub(super) marks: HashMap<String, Mark>,
+    pub(super) known: HashSet<String>,
+}
+
+/// What is stored of a job, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    uid: Uuid,
+    pub(super) settled: Option<i64>,
+    /// The newest decision; 0 when there is none.
+    pub(super) head: i64,
+    /// The outcome of that decision, if the next one may fold into it.
+    pub(super) folds: Option<Outcome>,
+    pub(super) last_firing: Option<String>,
+    pub(super) last_fired: Option<i64>,
+    changed: bool,
+}
+
+impl Mark {
+    pub(super) fn new(uid: Uuid, settled: Option<i64>, head: i64, folds: Option<Outcome>) -> Self {
+        Self { uid, settled, head, folds, last_firing: None, last_fired: None, changed: false }
+    }
+}
+
+/// A new row of the journal.
+#[derive(Debug)]
+pub(super) struct Row<'e> {
+    pub(super) seq: i64,
+    pub(super) entry: &'e Entry,
+    pub(super) record: Record,
+    /// When its first decision was observed.
+    pub(super) born: i64,
+    pub(super) firing: Option<&'e Shot>,
+}
+
+/// What a batch writes.
+#[derive(Debug)]
+pub(super) struct Written<'e> {
+    /// New rows; their numbers follow each other.
+    pub(super) rows: Vec<Row<'e>>,
+    /// What is folded into rows that are stored, by their numbers.
+    pub(super) folds: BTreeMap<i64, Record>,
+    /// The jobs that were settled.
+    pub(super) marks: Vec<(String, Mark)>,
+    pub(super) answers: Vec<Settled>,
+}
+
+/// Makes a plan; new rows are numbered from `first` on.
+pub(super) fn write<'e>(slate: Slate, first: i64, entries: &[&'e Entry]) -> Written<'e> {
+    let Slate { mut marks, mut known } = slate;
+    let mut written =
+        Written { rows: Vec::new(), folds: BTreeMap::new(), marks: Vec::new(), answers: Vec::new() };
+    for entry in entries {
+        let fresh = |mark: &&mut Mark| {
+            mark.uid == entry.uid
+                && mark.settled == entry.expected
+                && entry.firing.as_ref().is_none_or(|firing| !known.contains(&firing.id))
+        };
+        let Some(mark) = marks.get_mut(entry.job.as_str()).filter(fresh) else {
+            written.answers.push(Settled::Stale);
+            continue;
+        };
+        let ids = written.record(mark, first, entry);
+        mark.settled = entry.settled;
+        mark.changed = true;
+        if let Some(firing) = &entry.firing {
+            mark.last_firing = Some(firing.id.clone());
+            mark.last_fired = Some(firing.observed);
+            known.insert(firing.id.clone());
+        }
+        written.answers.push(Settled::Recorded(ids));
+    }
+    written.marks = marks.into_iter().filter(|(_, mark)| mark.changed).collect();
+    // Whoever locks several jobs does it in the order of their names.
+    written.marks.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    written
+}
+
+impl<'e> Written<'e> {
+    fn record(&mut self, mark: &mut Mark, first: i64, entry: &'e Entry) -> Vec<DecisionId> {
+        let last = entry.records.len().saturating_sub(1);
+        let mut ids = Vec::with_capacity(entry.records.len());
+        for (place, record) in entry.records.iter().enumerate() {
+            let firing = entry.firing.as_ref().filter(|_| place == last);
+            if firing.is_none() && mark.folds == Some(record.outcome) {
+                self.fold(mark.head, first, record);
+            } else {
+                mark.head = first + signed(self.rows.len() as u64);
+                mark.folds = (firing.is_none() && record.outcome.folds()).then_some(record.outcome);
+                let born = record.observed;
+                self.rows.push(Row { seq: mark.head, entry, record: record.clone(), born, firing });
+            }
+            ids.push(DecisionId(unsigned(mark.head)));
+        }
+        ids
+    }
+
+    /// Folds a record into a row of this plan, or into a stored one.
+    fn fold(&mut self, seq: i64, first: i64, record: &Record) {
+        let ours = usize::try_from(seq - first).ok().and_then(|place| self.rows.get_mut(place));
+        if let Some(row) = ours {
+            row.record.fold(record);
+            return;
+        }
+        match self.folds.get_mut(&seq) {
+            Some(fold) => fold.fold(record),
+            None => drop(self.folds.insert(seq, record.clone())),
+        }
+    }
+}
+
+impl Record {
+    fn fold(&mut self, newer: &Self) {
+        let (first, count) = (self.first, self.count + newer.count);
+        *self = Self { first, count, ..newer.clone() };
+    }
+}

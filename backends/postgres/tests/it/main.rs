@@ -1,0 +1,7 @@
+//! The tests of the PostgreSQL store, on a real server.
+
+mod conformance;
+mod help;
+mod refusals;
+mod server;
+mod trouble;

@@ -1,0 +1,119 @@
+//! A real server, one for each test process, which ends with it.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The supervisor: it lives as long as our end of its standard input is open.
+const SCRIPT: &str = include_str!("server.sh");
+const PASSWORD: &str = "s3cr&t/";
+const ENCODED: &str = "s3cr%26t%2F";
+/// How often another port is tried: one that was free may be taken meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A server that accepts connections.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    /// The folder with `server.crt`.
+    pub(crate) folder: PathBuf,
+    /// Dropping this ends the server.
+    _supervisor: Child,
+}
+
+/// Returns the server of this process. It is started by the first test that asks for it.
+pub(crate) fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let programs = programs();
+        let mut log = String::new();
+        for _ in 0..ATTEMPTS {
+            match Server::start(&programs) {
+                Ok(server) => return server,
+                Err(said) => log = said,
+            }
+        }
+        panic!("the PostgreSQL server does not start:\n{log}");
+    })
+}
+
+/// Finds the folder of the server's programs: where Debian keeps them, or on the search path.
+fn programs() -> PathBuf {
+    let of_debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = of_debian.map(|version| version.path().join("bin")).collect();
+    let asked = Command::new("sh").args(["-c", "command -v initdb"]).output().expect("a shell starts");
+    folders.extend(Path::new(String::from_utf8_lossy(&asked.stdout).trim()).parent().map(Path::to_owned));
+    let complete = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("postgres").exists();
+    let found = folders.into_iter().find(complete);
+    found.expect("there is no PostgreSQL server; run scripts/postgres.sh, which installs one")
+}
+
+impl Server {
+    fn start(programs: &Path) -> Result<Self, String> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = free.local_addr().expect("it is bound").port();
+        drop(free);
+        let mut supervisor = unprivileged()
+            .args(["-c", SCRIPT, "server"])
+            .arg(programs)
+            .args([&port.to_string(), PASSWORD])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("a shell starts");
+        let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
+        let mut said = Vec::new();
+        while let Some(Ok(line)) = lines.next() {
+            let is_ready = line.contains("ready to accept connections");
+            said.push(line);
+            if is_ready {
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(Self { port, folder: said.remove(0).into(), _supervisor: supervisor });
+            }
+        }
+        drop(supervisor.stdin.take());
+        supervisor.wait().expect("the shell ends");
+        Err(said.join("\n"))
+    }
+
+    /// The URL of the database that initdb makes.
+    pub(crate) fn url(&self) -> String {
+        self.url_at(self.port, "scheduler", ENCODED)
+    }
+
+    /// The same as another user, or through another port.
+    pub(crate) fn url_at(&self, port: u16, user: &str, password: &str) -> String {
+        format!("postgres://{user}:{password}@127.0.0.1:{port}/postgres")
+    }
+
+    /// The URL of a schema.
+    pub(crate) fn url_of(&self, schema: &str) -> String {
+        in_schema(&self.url(), schema)
+    }
+}
+
+pub(crate) fn in_schema(url: &str, schema: &str) -> String {
+    format!("{url}?options=-c%20search_path%3D{schema}")
+}
+
+/// A schema's name that no other test has.
+pub(crate) fn fresh_schema() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("place_{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A shell of a user that the server accepts: it refuses to run as root.
+fn unprivileged() -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new("sh");
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = if users.lines().any(|line| line.starts_with("postgres:")) { "postgres" } else { "nobody" };
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={user}"), "--clear-groups", "sh"]);
+    command
+}

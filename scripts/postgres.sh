@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the PostgreSQL server that the tests start, from Debian's packages, unless there is one. Needs root to install.
+# The tests make their own cluster in a temporary folder and end it by themselves; no service is started.
+set -euo pipefail
+
+found() {
+  command -v initdb >/dev/null && command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+found && exit 0
+if ! command -v apt-get >/dev/null; then
+  echo "no initdb found: install the PostgreSQL server, 12 or newer, and put its programs into PATH" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update
+# Else the package makes a cluster and starts it.
+settings=/etc/postgresql-common/createcluster.conf
+if [ ! -e "$settings" ]; then
+  "${as_root[@]}" mkdir --parents "${settings%/*}"
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee "$settings" >/dev/null
+fi
+DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install --yes --no-install-recommends postgresql
+found
