@@ -9,9 +9,10 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
-# Everything that is built without the AWS SDK, which takes longer to compile than all the rest.
+# Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL,
+# whose tests need a server.
 WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs fake-aws \
-  trigger-cloudwatch trigger-sqs)
+  backend-postgres trigger-cloudwatch trigger-sqs)
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
@@ -26,7 +27,7 @@ run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
 test: test-rust test-doc test-examples test-api test-deploy ## Run every test
 
 .PHONY: test-fast
-test-fast: ## Run the tests of the inner loop: no AWS crate, no simulated year, no killed processes
+test-fast: ## Run the tests of the inner loop: no AWS, no PostgreSQL, no simulated year, no killed processes
 	$(CARGO) $(RUNNER) $(WITHOUT_AWS) -- --skip crash:: --skip engine::year::
 
 .PHONY: test-rust
@@ -44,8 +45,9 @@ test-examples:
 	done
 
 .PHONY: emulators
-emulators: ## Install the emulators of AWS that tests use, at pinned versions, into .tools
+emulators: ## Install what tests need: emulators of AWS, at pinned versions, into .tools, and a PostgreSQL server
 	scripts/emulators.sh
+	scripts/postgres.sh
 
 # Installs Schemathesis into .tools, at pinned versions, before the first run.
 .PHONY: test-api

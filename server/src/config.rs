@@ -112,6 +112,21 @@ pub enum StoreConfig {
         /// The database.
         file: PathBuf,
     },
+    /// In a PostgreSQL database.
+    Postgres {
+        /// Where it is, with user and password.
+        url: Secret,
+    },
+}
+
+/// A text that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 /// What starts tasks.

@@ -9,6 +9,8 @@ use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Meter};
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
+#[cfg(feature = "postgres")]
+use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{
@@ -106,6 +108,14 @@ pub async fn store(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Arc<dy
             let options = SqliteOptions { clock, ..SqliteOptions::default() };
             Arc::new(SqliteStore::open(file, options).await?)
         }
+        #[cfg(feature = "postgres")]
+        StoreConfig::Postgres { url } => {
+            Arc::new(PostgresStore::open(&url.0, PostgresOptions::default()).await?)
+        }
+        #[cfg(not(feature = "postgres"))]
+        StoreConfig::Postgres { .. } => {
+            return Err(StoreError::fault(FaultKind::Config, "this build has no PostgreSQL store"));
+        }
     })
 }
 
@@ -185,6 +195,16 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             summary: "Keeps everything in one SQLite file".to_owned(),
             active: matches!(in_use, StoreConfig::Sqlite { .. }),
             schema: options(file),
+        },
+        #[cfg(feature = "postgres")]
+        Installed {
+            kind: "postgres".to_owned(),
+            summary: "Keeps everything in a PostgreSQL database, which several schedulers may share"
+                .to_owned(),
+            active: matches!(in_use, StoreConfig::Postgres { .. }),
+            schema: options(
+                json!({ "ECSS_POSTGRES_URL": { "type": "string", "description": "The database" } }),
+            ),
         },
     ]
 }

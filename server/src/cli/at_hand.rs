@@ -7,7 +7,9 @@ use std::sync::Arc;
 use clap::Args;
 use ecs_scheduler_core::job::{FieldError, Job, JobContext, prepare_create, strip_read_only};
 use ecs_scheduler_core::schedule::Dialect;
-use ecs_scheduler_core::{DEFAULT_MAX_TASKS, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault};
+use ecs_scheduler_core::{
+    DEFAULT_MAX_TASKS, Examination, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault,
+};
 use serde_json::Value;
 
 use super::client::Client;
@@ -36,6 +38,8 @@ pub(crate) struct AtHand {
     pub(crate) jobs: Vec<Job>,
     /// The job's name or the file's, and the problems.
     pub(crate) invalid: Vec<(String, String)>,
+    /// How the store is, where the jobs were read from it.
+    pub(crate) store: Option<Examination>,
 }
 
 impl AtHand {
@@ -66,6 +70,11 @@ impl AtHand {
             let read = found
                 .add_stored(&*store, &context(&registry, config.max_tasks, Dialect::Stored, launcher))
                 .await;
+            let what = format!("store {}", store.kind());
+            found.store = Some(match store.check().await {
+                Ok(()) => Examination::fine(format!("{what}: it can be read and written")),
+                Err(error) => Examination::problem(what, fault::chain(&error)),
+            });
             store.close().await.map_err(|error| CommandError::caused("could not close the store", error))?;
             read?;
         } else {

@@ -47,7 +47,8 @@ pub(crate) async fn run(
     let launcher = builder.launcher(config).await?;
     let found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
     let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| job.task.clone()).collect();
-    let mut seen = vec![Examination::fine(format!("{} valid jobs", found.jobs.len()))];
+    let mut seen: Vec<Examination> = found.store.into_iter().collect();
+    seen.push(Examination::fine(format!("{} valid jobs", found.jobs.len())));
     seen.extend(
         found
             .invalid

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use super::setting::{
     AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, ECS_CLUSTER, ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER,
-    LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, Part, SETTINGS, SQLITE_FILE,
-    STORE, Setting,
+    LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, SETTINGS,
+    SQLITE_FILE, STORE, Setting,
 };
 use super::values::Values;
 use super::{
-    AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused, StoreConfig,
+    AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused, Secret,
+    StoreConfig,
 };
 
 impl Config {
@@ -129,13 +130,18 @@ fn store(values: &Values) -> Result<StoreConfig, String> {
     if chosen.len() > 1 {
         return Err(format!("{} each choose a store; keep one of them", chosen.join(" and ")));
     }
+    if let Some(url) = text(values, &POSTGRES_URL) {
+        return Ok(StoreConfig::Postgres { url: Secret(url) });
+    }
     match kind {
         Some("memory") => Ok(StoreConfig::Memory),
         None | Some("sqlite") => {
             let file = values.get(&SQLITE_FILE).map(|value| PathBuf::from(&value.text));
             Ok(StoreConfig::Sqlite { file: file.unwrap_or_else(|| data_dir(values).join("scheduler.db")) })
         }
-        Some(other) => Err(format!("ECSS_STORE is \"{other}\"; this build has sqlite and memory")),
+        Some(other) => Err(format!(
+            "ECSS_STORE is \"{other}\"; it knows sqlite and memory, and other stores are chosen by their own settings"
+        )),
     }
 }
 

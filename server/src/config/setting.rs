@@ -67,7 +67,8 @@ const AWS: Part = if cfg!(feature = "aws") { Part::Aws } else { Part::Absent("AW
 const S3: Part = Part::Absent("S3 store", USE_SQLITE);
 const DYNAMODB: Part = Part::Absent("DynamoDB store", USE_SQLITE);
 const ELASTICSEARCH: Part = Part::Absent("Elasticsearch store", USE_SQLITE);
-const POSTGRES: Part = Part::Absent("PostgreSQL store", USE_SQLITE);
+const POSTGRES: Part =
+    if cfg!(feature = "postgres") { Part::Store } else { Part::Absent("PostgreSQL store", USE_SQLITE) };
 const USE_SQLITE: &str = "unset it and use ECSS_SQLITE_FILE";
 
 /// A setting with an environment variable and nothing special about it.
@@ -262,6 +263,20 @@ pub const SERVER: Setting = setting(
     "The server that `ecs-scheduler jobs …` talks to; also `--server`",
 );
 
+/// The PostgreSQL database.
+pub const POSTGRES_URL: Setting = Setting {
+    secret: true,
+    ..setting(
+        "ECSS_POSTGRES_URL",
+        "postgres.url",
+        POSTGRES,
+        "URL",
+        "none",
+        "The PostgreSQL database with jobs and history: `postgres://user:password@host:5432/database?sslmode=verify-full`. \
+         Missing tables are made. See stores/postgres.md",
+    )
+};
+
 /// Every setting, in the order in which they are documented.
 pub const SETTINGS: &[Setting] = &[
     CONFIG_FILE,
@@ -320,8 +335,5 @@ pub const SETTINGS: &[Setting] = &[
             "Options of the Elasticsearch client, as the Python version's file had them",
         ))
     },
-    Setting {
-        secret: true,
-        ..setting("ECSS_POSTGRES_URL", "postgres.url", POSTGRES, "URL", "none", "The PostgreSQL database")
-    },
+    POSTGRES_URL,
 ];

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+#[cfg(feature = "postgres")]
+use super::Secret;
 use super::values::{Environment, Flags, Origin, Values};
 use super::{Config, LauncherConfig, LogLevel, StoreConfig, report, setting};
 
@@ -78,6 +80,7 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
         ("ECSS_S3_BUCKET", "S3 store"),
         ("ECSS_DYNAMODB_TABLE", "DynamoDB store"),
         ("ECSS_ELASTICSEARCH_INDEX", "Elasticsearch store"),
+        #[cfg(not(feature = "postgres"))]
         ("ECSS_POSTGRES_URL", "PostgreSQL store"),
     ] {
         let text = problem(&[(variable, "x")]);
@@ -86,6 +89,17 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
     }
     #[cfg(not(feature = "aws"))]
     assert!(problem(&[("ECSS_LAUNCHER", "ecs")]).contains("this build has no ECS launcher"));
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn the_url_of_a_database_chooses_postgresql_and_is_not_shown() {
+    let url = "postgres://me:secret@db/jobs";
+    let config = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_POSTGRES_URL", url)]).unwrap();
+    assert_eq!(config.store, StoreConfig::Postgres { url: Secret(url.to_owned()) });
+    assert!(!format!("{config:?}").contains("secret"));
+    let two = problem(&[("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
+    assert_eq!(two, "ECSS_SQLITE_FILE and ECSS_POSTGRES_URL each choose a store; keep one of them");
 }
 
 #[cfg(feature = "aws")]
