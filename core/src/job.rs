@@ -25,7 +25,8 @@ use crate::task::{TaskId, TaskSpec};
 use crate::trigger::Trigger;
 
 /// A job as a store keeps it: the document's text, who it is, and what the engine noted about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StoredJob {
     /// The job's name.
     pub id: JobId,

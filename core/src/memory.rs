@@ -4,6 +4,7 @@
 //! the other stores are compared with, so it prefers being plain to being fast.
 
 mod edits;
+mod image;
 mod ledger;
 mod shared;
 mod shelf;
@@ -24,6 +25,8 @@ use crate::store::{
     Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
     Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
 };
+
+pub use image::{Image, NamedRegister};
 
 use edits::Edits;
 use ledger::Ledger;
@@ -53,6 +56,7 @@ pub struct MemoryStore {
 struct State {
     shelf: Shelf,
     ledger: Ledger,
+    /// Sorted, so that the same operations make the same state anywhere.
     registers: BTreeMap<String, Entry>,
     edits: Edits,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome};
@@ -73,7 +74,8 @@ impl StoreError {
 }
 
 /// A job to be stored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewJob {
     /// Its name.
     pub id: JobId,
@@ -149,7 +151,8 @@ pub trait JobStore {
 }
 
 /// What one round says about one job: outcomes for a stretch of ticks, and a firing if there is one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Settlement {
     /// The job's name.
     pub job: JobId,
@@ -176,7 +179,8 @@ pub enum Settled {
 }
 
 /// A firing's next state.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Advance {
     /// The state that the store must have.
     pub from: FiringState,
@@ -289,7 +293,8 @@ pub trait Journal {
 }
 
 /// A small named record with a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Register {
     /// What it holds.
     pub value: String,
@@ -323,7 +328,8 @@ pub trait Registers {
 }
 
 /// How much history is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Retention {
     /// Decisions last observed before this moment go, each with its firing unless that is open, and registers that
     /// expired before it.

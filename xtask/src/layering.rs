@@ -9,7 +9,8 @@ const NOT_IN_CORE: &[&str] =
     &["aws-", "axum", "hyper", "reqwest", "rusqlite", "libsqlite3-sys", "tokio-postgres", "tower-http"];
 
 /// The members that triggers and backends may need.
-const SHARED: &[&str] = &["ecs-scheduler-core", "ecs-scheduler-backend-aws"];
+const SHARED: &[&str] =
+    &["ecs-scheduler-core", "ecs-scheduler-backend-aws", "ecs-scheduler-backend-segments"];
 
 /// The member that only tests may need.
 const FOR_TESTS: &str = "ecs-scheduler-fake-aws";

@@ -31,6 +31,42 @@ impl Row {
 }
 
 impl Ledger {
+    /// Takes up a history, oldest first; `newest` is the newest id ever given.
+    pub(super) fn of(history: Vec<JournalEntry>, newest: DecisionId) -> Self {
+        let mut ledger = Self { newest, ..Self::default() };
+        for JournalEntry { record, firing } in history {
+            ledger.newest = ledger.newest.max(record.id);
+            ledger.put(Row { record, firing });
+        }
+        ledger
+    }
+
+    /// Copies the rows, oldest first.
+    pub(super) fn history(&self) -> impl Iterator<Item = JournalEntry> {
+        self.rows.values().map(|row| JournalEntry { record: row.record.clone(), firing: row.firing.clone() })
+    }
+
+    pub(super) fn newest(&self) -> DecisionId {
+        self.newest
+    }
+
+    /// Counts the rows without an open firing.
+    pub(super) fn finished(&self) -> usize {
+        self.rows.len() - self.open.len()
+    }
+
+    fn put(&mut self, row: Row) {
+        let id = row.record.id;
+        if let Some(firing) = &row.firing {
+            self.firings.insert(firing.id.clone(), id);
+        }
+        if row.is_open() {
+            self.open.insert(id);
+        }
+        self.jobs.entry(row.record.job.clone()).or_default().insert(id);
+        self.rows.insert(id, row);
+    }
+
     pub(super) fn knows(&self, firing: &FiringId) -> bool {
         self.firings.contains_key(firing)
     }
@@ -79,16 +115,8 @@ impl Ledger {
         self.newest = id;
         let firing = firing.map(|firing| Firing { decision: id, ..firing });
         let of = firing.as_ref().map(|firing| firing.id.clone());
-        if let Some(of) = &of {
-            self.firings.insert(of.clone(), id);
-        }
         let record = DecisionRecord { id, job: job.clone(), uid, draft, firing: of };
-        let row = Row { record, firing };
-        if row.is_open() {
-            self.open.insert(id);
-        }
-        self.rows.insert(id, row);
-        self.jobs.entry(job.clone()).or_default().insert(id);
+        self.put(Row { record, firing });
         id
     }
 

@@ -25,6 +25,26 @@ struct Slot {
 }
 
 impl Shelf {
+    /// Takes up jobs in the order of their creation.
+    pub(super) fn of(jobs: Vec<StoredJob>) -> Self {
+        let mut shelf = Self::default();
+        for job in jobs {
+            shelf.put(job);
+        }
+        shelf
+    }
+
+    /// Walks the jobs in the order of their creation.
+    pub(super) fn all(&self) -> impl Iterator<Item = &StoredJob> {
+        self.order.iter().map(|(_, id)| &self.jobs[id].job)
+    }
+
+    fn put(&mut self, job: StoredJob) {
+        self.created += 1;
+        self.order.push((self.created, job.id.clone()));
+        self.jobs.insert(job.id.clone(), Slot { number: self.created, job });
+    }
+
     pub(super) fn get(&self, id: &JobId) -> Option<&StoredJob> {
         self.jobs.get(id).map(|slot| &slot.job)
     }
@@ -52,9 +72,7 @@ impl Shelf {
         if self.jobs.contains_key(&job.id) {
             return Err(StoreError::Exists(job.id));
         }
-        self.created += 1;
-        self.order.push((self.created, job.id.clone()));
-        self.jobs.insert(job.id.clone(), Slot { number: self.created, job });
+        self.put(job);
         Ok(())
     }
 

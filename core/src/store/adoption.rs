@@ -1,5 +1,7 @@
 //! What a store takes over from another one.
 
+use serde::{Deserialize, Serialize};
+
 use crate::decide::DecisionRecord;
 use crate::firing::Firing;
 use crate::job::StoredJob;
@@ -16,10 +18,12 @@ pub enum Adoption {
 }
 
 /// A decision as the journal keeps it, with its firing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JournalEntry {
     /// The decision.
     pub record: DecisionRecord,
     /// The firing that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firing: Option<Firing>,
 }

@@ -1,0 +1,11 @@
+//! A store on a log and documents in memory, which can fail, lose answers, and stop at any call.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod adoption;
+mod conformance;
+mod crash;
+mod place;
+mod sample;
+mod trouble;
+mod upkeep;

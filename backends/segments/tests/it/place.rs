@@ -1,0 +1,204 @@
+//! A log and documents in memory, with faults.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ecs_scheduler_backend_segments::{
+    Created, Document, DocumentVersion, Documents, Log, SegmentOptions, SegmentStore,
+};
+use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::{FaultKind, JobId, Store, StoreError};
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+
+/// What happens at one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails, and may be tried again.
+    Fail,
+    /// It has its effect, and its answer is lost.
+    Lose,
+    /// Nothing has any effect any more, this call included.
+    StopBefore,
+    /// It has its effect; nothing has any effect any more.
+    StopAfter,
+}
+
+/// Where a store is; clones are the same place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    pub(crate) objects: BTreeMap<String, Vec<u8>>,
+    documents: BTreeMap<JobId, (String, u64)>,
+    versions: u64,
+    pub(crate) reads: u64,
+    pub(crate) calls: u64,
+    plan: Option<(u64, Fault)>,
+    stopped: bool,
+}
+
+impl Place {
+    /// Lets this happen at the call with this number, from 1.
+    pub(crate) fn plan(&self, call: u64, fault: Fault) {
+        self.0.lock().plan = Some((call, fault));
+    }
+
+    /// Lets everything work from now on.
+    pub(crate) fn heal(&self) {
+        let mut inner = self.0.lock();
+        (inner.plan, inner.stopped) = (None, false);
+    }
+
+    pub(crate) fn inner(&self) -> parking_lot::MutexGuard<'_, Inner> {
+        self.0.lock()
+    }
+
+    /// Writes a document as somebody else.
+    pub(crate) fn put(&self, id: &str, text: &str) {
+        let mut inner = self.0.lock();
+        inner.versions += 1;
+        let version = inner.versions;
+        inner.documents.insert(JobId::new(id).unwrap(), (text.to_owned(), version));
+    }
+
+    /// Removes a document as somebody else.
+    pub(crate) fn take(&self, id: &str) {
+        self.0.lock().documents.remove(&JobId::new(id).unwrap());
+    }
+
+    pub(crate) fn document(&self, id: &str) -> Option<String> {
+        self.0.lock().documents.get(&JobId::new(id).unwrap()).map(|(text, _)| text.clone())
+    }
+
+    pub(crate) async fn open_with(&self, options: SegmentOptions) -> Result<SegmentStore, StoreError> {
+        SegmentStore::open("segments", "memory", Arc::new(self.clone()), Arc::new(self.clone()), options)
+            .await
+    }
+
+    /// Opens a store that takes snapshots often.
+    pub(crate) async fn try_open(&self) -> Result<SegmentStore, StoreError> {
+        let snapshot_every = NonZeroUsize::new(3).unwrap();
+        self.open_with(SegmentOptions { snapshot_every, ..SegmentOptions::default() }).await
+    }
+
+    fn call<T>(&self, effect: impl FnOnce(&mut Inner) -> T) -> Result<T, StoreError> {
+        let mut inner = self.0.lock();
+        inner.calls += 1;
+        let stopped = || StoreError::fault(FaultKind::Denied, "the place is stopped");
+        if inner.stopped {
+            return Err(stopped());
+        }
+        let fault = inner.plan.filter(|(call, _)| *call == inner.calls).map(|(_, fault)| fault);
+        let unavailable = || StoreError::fault(FaultKind::Unavailable, "the place does not answer");
+        match fault {
+            None => Ok(effect(&mut inner)),
+            Some(Fault::Fail) => Err(unavailable()),
+            Some(Fault::Lose) => {
+                effect(&mut inner);
+                Err(unavailable())
+            }
+            Some(Fault::StopBefore) => {
+                inner.stopped = true;
+                Err(stopped())
+            }
+            Some(Fault::StopAfter) => {
+                effect(&mut inner);
+                inner.stopped = true;
+                Err(stopped())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Subject for Place {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.try_open().await.expect("the store opens"))
+    }
+}
+
+#[async_trait]
+impl Log for Place {
+    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created, StoreError> {
+        tokio::task::yield_now().await;
+        self.call(|inner| {
+            if inner.objects.contains_key(name) {
+                return Created::Exists;
+            }
+            inner.objects.insert(name.to_owned(), bytes);
+            Created::New
+        })
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.call(|inner| inner.objects.get(name).cloned())
+    }
+
+    async fn names(&self, after: &str) -> Result<Vec<String>, StoreError> {
+        self.call(|inner| inner.objects.keys().filter(|name| name.as_str() > after).cloned().collect())
+    }
+
+    async fn remove(&self, names: &[String]) -> Result<(), StoreError> {
+        self.call(|inner| inner.objects.retain(|name, _| !names.contains(name)))
+    }
+}
+
+fn version(number: u64) -> DocumentVersion {
+    DocumentVersion::new(number.to_string())
+}
+
+#[async_trait]
+impl Documents for Place {
+    async fn versions(&self) -> Result<Vec<(JobId, DocumentVersion)>, StoreError> {
+        self.call(|inner| {
+            inner.documents.iter().map(|(id, (_, number))| (id.clone(), version(*number))).collect()
+        })
+    }
+
+    async fn read(&self, id: &JobId) -> Result<Option<Document>, StoreError> {
+        let found = self.call(|inner| {
+            inner.reads += 1;
+            inner.documents.get(id).cloned()
+        })?;
+        let Some((text, number)) = found else { return Ok(None) };
+        let document = RawValue::from_string(text).map_err(|error| {
+            let message = format!("the document of job \"{id}\" is no JSON; correct it");
+            StoreError::caused(FaultKind::Config, message, error)
+        })?;
+        Ok(Some((document, version(number))))
+    }
+
+    async fn write(
+        &self,
+        id: &JobId,
+        document: &RawValue,
+        expected: Option<&DocumentVersion>,
+    ) -> Result<DocumentVersion, StoreError> {
+        tokio::task::yield_now().await;
+        self.call(|inner| {
+            if inner.documents.get(id).map(|(_, number)| version(*number)).as_ref() != expected {
+                return Err(StoreError::Conflict(format!("document of job \"{id}\"")));
+            }
+            inner.versions += 1;
+            let number = inner.versions;
+            inner.documents.insert(id.clone(), (document.get().to_owned(), number));
+            Ok(version(number))
+        })?
+    }
+
+    async fn remove(&self, id: &JobId, expected: &DocumentVersion) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        self.call(|inner| {
+            let found = inner.documents.get(id).map(|(_, number)| version(*number));
+            if found.as_ref().is_some_and(|found| found != expected) {
+                return Err(StoreError::Conflict(format!("document of job \"{id}\"")));
+            }
+            inner.documents.remove(id);
+            Ok(())
+        })?
+    }
+}

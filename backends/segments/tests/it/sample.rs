@@ -1,0 +1,117 @@
+//! Jobs, outcomes and firings to store.
+
+use ecs_scheduler_core::{
+    Advance, DecisionDraft, DecisionId, Firing, FiringId, FiringQuery, FiringState, JobId, JobUid, NewJob,
+    Origin, Outcome, Revision, Settled, Settlement, Store, StoreError, StoredJob, TaskId, TaskSpec,
+    TaskState, TickSpan, Timestamp,
+};
+use serde_json::value::RawValue;
+
+pub(crate) const FIRST: &str = r#"{"taskCount": 1}"#;
+pub(crate) const SECOND: &str = r#"{"taskCount": 2}"#;
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+pub(crate) fn name(id: &str) -> JobId {
+    JobId::new(id).unwrap()
+}
+
+pub(crate) fn document(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+pub(crate) async fn create(store: &dyn Store, id: &str) -> Result<StoredJob, StoreError> {
+    let job = NewJob { id: name(id), uid: JobUid::random(), document: document(FIRST), at: at(0) };
+    store.create(job).await
+}
+
+pub(crate) async fn replace(store: &dyn Store, id: &str) -> Result<StoredJob, StoreError> {
+    store.replace(&name(id), Revision::FIRST, document(SECOND), at(1)).await
+}
+
+pub(crate) async fn get(store: &dyn Store, id: &str) -> Option<StoredJob> {
+    store.get(&[name(id)]).await.unwrap().pop()
+}
+
+pub(crate) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+    DecisionDraft {
+        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
+        observed: at(tick),
+        outcome,
+        demand: None,
+        busy: None,
+        launch: 0,
+        explanation: format!("seen at {tick}"),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    }
+}
+
+pub(crate) fn settlement(job: &StoredJob, outcome: Outcome, tick: i64) -> Settlement {
+    Settlement {
+        job: job.id.clone(),
+        uid: job.uid,
+        expected: job.progress.settled,
+        settled: Some(at(tick)),
+        records: vec![draft(outcome, tick)],
+        firing: None,
+    }
+}
+
+pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
+    Firing {
+        id: FiringId::of_tick(&job.uid, at(tick)),
+        job: job.id.clone(),
+        uid: job.uid,
+        revision: job.revision,
+        origin: Origin::Tick,
+        nominal: at(tick),
+        observed: at(tick),
+        decision: DecisionId::default(),
+        state: FiringState::Planned,
+        requested: 1,
+        task: TaskSpec {
+            definition: "worker".to_owned(),
+            overrides: Vec::new(),
+            options: Default::default(),
+        },
+        definition: "worker:7".to_owned(),
+        deadline: at(tick + 600),
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        explanation: "one is needed".to_owned(),
+        note: None,
+    }
+}
+
+/// Fires a job at a tick.
+pub(crate) async fn fire(store: &dyn Store, job: &StoredJob, tick: i64) -> Result<Firing, StoreError> {
+    let firing = firing(job, tick);
+    let settlement = Settlement { firing: Some(firing.clone()), ..settlement(job, Outcome::Pending, tick) };
+    match store.settle(vec![settlement]).await?.pop().unwrap() {
+        Settled::Recorded(_) => Ok(firing),
+        Settled::Stale => Err(StoreError::Conflict("the settlement".to_owned())),
+    }
+}
+
+/// Moves a firing on.
+pub(crate) async fn advance(
+    store: &dyn Store,
+    firing: &Firing,
+    to: FiringState,
+    tasks: &[&str],
+) -> Result<Firing, StoreError> {
+    let tasks = tasks.iter().map(|task| TaskState::pending(TaskId::new(*task), None)).collect();
+    let to = Firing { state: to, tasks, ..firing.clone() };
+    store.advance(Advance { from: firing.state, to: to.clone(), outcome: None }).await?;
+    Ok(to)
+}
+
+pub(crate) async fn firings(store: &dyn Store) -> Vec<Firing> {
+    store.firings(&FiringQuery::default()).await.unwrap()
+}

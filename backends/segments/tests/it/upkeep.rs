@@ -1,0 +1,85 @@
+//! Snapshots, and a history that does not grow without end.
+
+use std::num::NonZeroUsize;
+
+use ecs_scheduler_backend_segments::SegmentOptions;
+use ecs_scheduler_core::{
+    DecisionQuery, Journal as _, Outcome, Registers as _, Settlement, Store as _, Timestamp,
+};
+
+use crate::place::Place;
+use crate::sample::{at, create, draft, fire, get};
+
+/// Opens the store once more and lets it write, so that a snapshot of everything is taken.
+pub(crate) async fn settle_down(place: &Place) {
+    let store = place.try_open().await.unwrap();
+    store.write("one more", "", None, None).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_stays_short_however_much_is_written() {
+    let place = Place::default();
+    let store = place.try_open().await.unwrap();
+    let job = create(&store, "a").await.unwrap();
+    fire(&store, &job, 1).await.unwrap();
+    for version in 0..200 {
+        let expected = (version > 0).then_some(version);
+        store.write("brake", &version.to_string(), expected, None).await.unwrap();
+    }
+    store.close().await.unwrap();
+    settle_down(&place).await;
+    assert!(place.inner().objects.len() < 20, "{:?}", place.inner().objects.keys());
+    let store = place.try_open().await.unwrap();
+    assert_eq!(store.read("brake").await.unwrap().unwrap().version, 200);
+    assert_eq!(store.unfinished().await.unwrap().len(), 1);
+    assert!(get(&store, "a").await.unwrap().progress.last_firing.is_some());
+}
+
+#[tokio::test]
+async fn operations_that_wait_together_share_a_segment() {
+    let place = Place::default();
+    let store = place.try_open().await.unwrap();
+    let before = place.inner().calls;
+    let names: Vec<String> = (0..100).map(|number| format!("r{number}")).collect();
+    let writes = names.iter().map(|name| store.write(name, "", None, None));
+    for written in futures::future::join_all(writes).await {
+        assert_eq!(written.unwrap(), 1);
+    }
+    let calls = place.inner().calls - before;
+    assert!(calls < 10, "{calls} calls for 100 writes");
+}
+
+#[tokio::test]
+async fn a_full_history_loses_its_oldest_finished_rows_and_nothing_else() {
+    let place = Place::default();
+    let most_rows = NonZeroUsize::new(80).unwrap();
+    let options = SegmentOptions { most_rows, ..SegmentOptions::default() };
+    let store = place.open_with(options.clone()).await.unwrap();
+    let job = create(&store, "a").await.unwrap();
+    let open = fire(&store, &job, 1).await.unwrap();
+    store.write("answer", "kept", None, Some(at(5))).await.unwrap();
+    for tick in 2..300 {
+        let job = get(&store, "a").await.unwrap();
+        let outcome = if tick % 2 == 0 { Outcome::Idle } else { Outcome::Missed };
+        let records = vec![draft(outcome, tick)];
+        let settlement = Settlement {
+            job: job.id,
+            uid: job.uid,
+            expected: job.progress.settled,
+            settled: Some(at(tick)),
+            records,
+            firing: None,
+        };
+        store.settle(vec![settlement]).await.unwrap();
+    }
+    store.write("last", "", None, Some(Timestamp::MAX)).await.unwrap();
+    let rows = store.decisions(&DecisionQuery::default()).await.unwrap();
+    assert!((80..=92).contains(&rows.len()), "{} rows", rows.len());
+    assert_eq!(rows[0].draft.span.last, at(299), "the newest stay");
+    assert_eq!(store.unfinished().await.unwrap()[0].id, open.id, "so does what is open");
+    assert!(store.read("answer").await.unwrap().is_some(), "and so does what has not been pruned");
+    store.close().await.unwrap();
+    let store = place.open_with(options).await.unwrap();
+    assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap(), rows);
+}
