@@ -117,6 +117,13 @@ pub enum StoreConfig {
         /// Where it is, with user and password.
         url: Secret,
     },
+    /// In an S3 bucket.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The folder in the bucket; empty for the bucket itself.
+        prefix: String,
+    },
 }
 
 /// A text that is not shown.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::{
-    Clock, ConfigError, Launcher, Store, SystemClock, TriggerRegistry, TriggerType, fault,
+    Clock, ConfigError, Examination, Launcher, Store, StoreError, SystemClock, TriggerRegistry, TriggerType,
+    fault,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -93,6 +94,22 @@ impl ServerBuilder {
             .map_err(|error| CommandError::caused("could not open the launcher", error))
     }
 
+    /// Opens the store that is configured, to read from it; a scheduler that uses it is not disturbed.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong and the remedy, also when the scheduler that uses it lets nobody read beside it.
+    pub(crate) async fn store_to_read(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+        self.foundation.configure(&config.aws);
+        wiring::store_to_read(&config.store, Arc::clone(&self.clock), &self.foundation).await
+    }
+
+    /// Tries the store that is configured, by calls that change nothing.
+    pub(crate) async fn examine_store(&self, config: &Config) -> Vec<Examination> {
+        self.foundation.configure(&config.aws);
+        wiring::examine_store(&config.store, Arc::clone(&self.clock), &self.foundation).await
+    }
+
     /// Returns the clock.
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -169,7 +186,7 @@ impl Running {
             .await
             .map_err(failed(format!("could not listen on {}", config.listen)))?;
         let address = listener.local_addr().map_err(failed("could not learn the address".to_owned()))?;
-        let store = wiring::store(&config.store, Arc::clone(&clock))
+        let store = wiring::store(&config.store, Arc::clone(&clock), &foundation)
             .await
             .map_err(|error| CommandError::caused("could not open the store", error))?;
         let parts = Parts { registry, store: Arc::clone(&store), launcher, clock, aws: foundation.calls() };

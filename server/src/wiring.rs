@@ -11,10 +11,13 @@ use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 #[cfg(feature = "postgres")]
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "aws")]
+use ecs_scheduler_backend_s3::{self as s3, S3Options};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{
-    Clock, ConfigError, FaultKind, LaunchError, Launcher, Store, StoreError, TriggerRegistry,
+    Clock, ConfigError, Examination, FaultKind, LaunchError, Launcher, Permission, Store, StoreError,
+    TriggerRegistry,
 };
 #[cfg(feature = "aws")]
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
@@ -101,7 +104,13 @@ pub fn triggers(registry: &mut TriggerRegistry, foundation: &Foundation) -> Resu
 /// # Errors
 ///
 /// Fails with what is wrong and the remedy.
-pub async fn store(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn store(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    foundation: &Foundation,
+) -> Result<Arc<dyn Store>, StoreError> {
+    #[cfg(not(feature = "aws"))]
+    let _ = foundation;
     Ok(match config {
         StoreConfig::Memory => Arc::new(MemoryStore::default()),
         StoreConfig::Sqlite { file } => {
@@ -116,7 +125,73 @@ pub async fn store(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Arc<dy
         StoreConfig::Postgres { .. } => {
             return Err(StoreError::fault(FaultKind::Config, "this build has no PostgreSQL store"));
         }
+        #[cfg(feature = "aws")]
+        StoreConfig::S3 { bucket, prefix } => {
+            Arc::new(s3::open(&foundation.aws, S3Options::new(bucket, prefix, clock)).await?)
+        }
+        #[cfg(not(feature = "aws"))]
+        StoreConfig::S3 { .. } => return Err(no_aws()),
     })
+}
+
+/// Opens the store that is configured for a command that only reads. Where opening it would end the scheduler that uses it, what
+/// it holds at this moment is read instead.
+///
+/// # Errors
+///
+/// Fails with what is wrong and the remedy.
+pub async fn store_to_read(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    foundation: &Foundation,
+) -> Result<Arc<dyn Store>, StoreError> {
+    match config {
+        #[cfg(feature = "aws")]
+        StoreConfig::S3 { bucket, prefix } => {
+            Ok(Arc::new(s3::look(&foundation.aws, S3Options::new(bucket, prefix, clock)).await?))
+        }
+        #[cfg(not(feature = "aws"))]
+        StoreConfig::S3 { .. } => Err(no_aws()),
+        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => store(config, clock, foundation).await,
+    }
+}
+
+/// Tries the store that is configured, by calls that change nothing. A store that only one process can open is not tried: that
+/// the jobs could be read says enough.
+pub async fn examine_store(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    foundation: &Foundation,
+) -> Vec<Examination> {
+    match config {
+        #[cfg(feature = "aws")]
+        StoreConfig::S3 { bucket, prefix } => {
+            vec![s3::examine(&foundation.aws, S3Options::new(bucket, prefix, clock)).await]
+        }
+        #[cfg(not(feature = "aws"))]
+        StoreConfig::S3 { .. } => vec![Examination::problem("store: S3", no_aws().to_string())],
+        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
+            let _ = (clock, foundation);
+            Vec::new()
+        }
+    }
+}
+
+/// Lists what the store that is configured needs to be permitted.
+#[must_use]
+pub fn store_permissions(config: &StoreConfig) -> Vec<Permission> {
+    match config {
+        #[cfg(feature = "aws")]
+        StoreConfig::S3 { bucket, prefix } => s3::permissions(bucket, prefix),
+        #[cfg(not(feature = "aws"))]
+        StoreConfig::S3 { .. } => Vec::new(),
+        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => Vec::new(),
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+fn no_aws() -> StoreError {
+    StoreError::fault(FaultKind::Config, "this build has no store on AWS; use ECSS_SQLITE_FILE")
 }
 
 /// Opens the launcher that is configured.
@@ -205,6 +280,16 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             schema: options(
                 json!({ "ECSS_POSTGRES_URL": { "type": "string", "description": "The database" } }),
             ),
+        },
+        #[cfg(feature = "aws")]
+        Installed {
+            kind: "s3".to_owned(),
+            summary: "Keeps everything in an S3 bucket, for one scheduler".to_owned(),
+            active: matches!(in_use, StoreConfig::S3 { .. }),
+            schema: options(json!({
+                "ECSS_S3_BUCKET": { "type": "string", "description": "The bucket" },
+                "ECSS_S3_PREFIX": { "type": "string", "description": "The folder in the bucket" },
+            })),
         },
     ]
 }

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use ecs_scheduler_core::fault::Cause;
-use ecs_scheduler_core::{FaultKind, LaunchError, TriggerError};
+use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError};
 
 #[cfg(test)]
 mod tests;
@@ -162,6 +162,15 @@ impl Fault {
         match error.into_source() {
             Ok(cause) => self.because(cause),
             Err(error) => self.because(error.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault.cause {
+            Some(cause) => Self::caused(fault.kind, fault.message, cause),
+            None => Self::fault(fault.kind, fault.message),
         }
     }
 }

@@ -17,11 +17,27 @@ const SQS_REQUEST: f64 = 0.40 / 1_000_000.0;
 /// <https://aws.amazon.com/cloudwatch/pricing/>: 0.01 dollars a thousand metrics requested.
 const METRIC: f64 = 0.01 / 1_000.0;
 
+/// One S3 request that writes or lists, in S3 Standard.
+///
+/// # Source
+///
+/// <https://aws.amazon.com/s3/pricing/>: 0.005 dollars a thousand PUT, COPY, POST and LIST requests; DELETE is free.
+const S3_WRITE: f64 = 0.005 / 1_000.0;
+
+/// One S3 request that reads, in S3 Standard.
+///
+/// # Source
+///
+/// <https://aws.amazon.com/s3/pricing/>: 0.0004 dollars a thousand GET requests.
+const S3_READ: f64 = 0.0004 / 1_000.0;
+
 /// Returns what one unit of an operation costs: a call, or a metric for `GetMetricData`. Calls to ECS and STS are free.
 pub(crate) fn dollars(service: &str, operation: &str) -> f64 {
     match (service, operation) {
         ("SQS", _) => SQS_REQUEST,
         ("CloudWatch", "GetMetricData") => METRIC,
+        ("S3", "PutObject" | "ListObjectsV2" | "CreateBucket") => S3_WRITE,
+        ("S3", "GetObject") => S3_READ,
         _ => 0.0,
     }
 }

@@ -17,7 +17,6 @@ use super::error::CommandError;
 use super::jobs::{self, document};
 use crate::config::Config;
 use crate::server::ServerBuilder;
-use crate::wiring;
 
 /// How many jobs are read from the store at once.
 const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
@@ -27,7 +26,7 @@ const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
 pub struct AtHandArgs {
     /// Job documents; without any, the jobs of the configured store
     files: Vec<PathBuf>,
-    /// Look at the jobs of the running server at this URL; a store that a server has open cannot be read beside it
+    /// Look at the jobs of the running server at this URL; a SQLite file that a server has open cannot be read beside it
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     server: Option<String>,
 }
@@ -66,7 +65,7 @@ impl AtHand {
                 let hint = "could not open the store; --server URL asks a server that has it open";
                 CommandError::caused(hint, error)
             };
-            let store = wiring::store(&config.store, Arc::clone(builder.clock())).await.map_err(failed)?;
+            let store = builder.store_to_read(config).await.map_err(failed)?;
             let read = found
                 .add_stored(&*store, &context(&registry, config.max_tasks, Dialect::Stored, launcher))
                 .await;

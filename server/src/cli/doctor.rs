@@ -55,6 +55,7 @@ pub(crate) async fn run(
             .into_iter()
             .map(|(name, problems)| Examination::problem(format!("job {name}"), problems)),
     );
+    seen.extend(builder.examine_store(config).await);
     seen.extend(launcher.examine(&tasks).await);
     let now = builder.clock().now();
     let tick = Tick { nominal: now, observed: now };

@@ -22,9 +22,9 @@ use tower::ServiceExt as _;
 use super::client::refusal;
 use super::error::CommandError;
 use super::jobs::{document, show};
+use crate::api;
 use crate::config::{AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, StoreConfig};
 use crate::server::{Parts, ServerBuilder, assemble};
-use crate::{api, wiring};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -97,7 +97,7 @@ async fn answer(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<Value, C
     let failed = |error| CommandError::caused("could not make an empty store", error);
     let parts = Parts {
         registry: builder.registry()?,
-        store: wiring::store(&config.store, Arc::clone(builder.clock())).await.map_err(failed)?,
+        store: builder.store_to_read(&config).await.map_err(failed)?,
         launcher: Arc::new(NoLauncher),
         clock: Arc::clone(builder.clock()),
         aws: None,

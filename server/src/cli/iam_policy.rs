@@ -11,6 +11,7 @@ use super::error::CommandError;
 use super::flags::SettingFlags;
 use crate::config::Config;
 use crate::server::ServerBuilder;
+use crate::wiring;
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,8 @@ pub(crate) async fn run(
         launching.map_err(|error| CommandError::caused("could not learn what launching needs", error))?;
     let reading =
         found.jobs.iter().filter_map(|job| job.trigger.as_ref()).flat_map(|trigger| trigger.permissions());
-    let permissions = launching.into_iter().chain(reading).map(|permission| args.place(permission));
+    let storing = wiring::store_permissions(&config.store);
+    let permissions = launching.into_iter().chain(reading).chain(storing).map(|needed| args.place(needed));
     Ok(format!("{:#}\n", policy(permissions)))
 }
 

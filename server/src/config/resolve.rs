@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::setting::{
     AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, ECS_CLUSTER, ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER,
-    LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, SETTINGS,
-    SQLITE_FILE, STORE, Setting,
+    LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, S3_BUCKET,
+    S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
 };
 use super::values::Values;
 use super::{
@@ -132,6 +132,12 @@ fn store(values: &Values) -> Result<StoreConfig, String> {
     }
     if let Some(url) = text(values, &POSTGRES_URL) {
         return Ok(StoreConfig::Postgres { url: Secret(url) });
+    }
+    if let Some(bucket) = text(values, &S3_BUCKET) {
+        return Ok(StoreConfig::S3 { bucket, prefix: text(values, &S3_PREFIX).unwrap_or_default() });
+    }
+    if values.get(&S3_PREFIX).is_some() {
+        return Err("ECSS_S3_PREFIX is set, but no bucket is named; set ECSS_S3_BUCKET".to_owned());
     }
     match kind {
         Some("memory") => Ok(StoreConfig::Memory),

@@ -64,7 +64,7 @@ impl Setting {
 const NO_ECS: Part = Part::Absent("ECS launcher", "set ECSS_LAUNCHER=local to run tasks as local processes");
 const ECS: Part = if cfg!(feature = "aws") { Part::Launcher } else { NO_ECS };
 const AWS: Part = if cfg!(feature = "aws") { Part::Aws } else { Part::Absent("AWS", "unset it") };
-const S3: Part = Part::Absent("S3 store", USE_SQLITE);
+const S3: Part = if cfg!(feature = "aws") { Part::Store } else { Part::Absent("S3 store", USE_SQLITE) };
 const DYNAMODB: Part = Part::Absent("DynamoDB store", USE_SQLITE);
 const ELASTICSEARCH: Part = Part::Absent("Elasticsearch store", USE_SQLITE);
 const POSTGRES: Part =
@@ -183,6 +183,25 @@ pub const SQLITE_FILE: Setting = inherited(setting(
     "scheduler.db in ECSS_DATA_DIR",
     "The SQLite database; its folder is created when missing. A file that the Python version wrote is taken over",
 ));
+/// The bucket.
+pub const S3_BUCKET: Setting = inherited(setting(
+    "ECSS_S3_BUCKET",
+    "s3.bucket",
+    S3,
+    "BUCKET",
+    "none",
+    "The S3 bucket with the jobs, for one scheduler at a time; created when missing. What the Python version wrote there is \
+     taken over",
+));
+/// The folder in the bucket.
+pub const S3_PREFIX: Setting = inherited(setting(
+    "ECSS_S3_PREFIX",
+    "s3.prefix",
+    S3,
+    "PREFIX",
+    "none: the bucket itself",
+    "The folder in the bucket, with or without a slash at its end: a job is `<prefix>/<id>.json`",
+));
 /// Which launcher.
 pub const LAUNCHER: Setting = setting(
     "ECSS_LAUNCHER",
@@ -289,6 +308,8 @@ pub const SETTINGS: &[Setting] = &[
     LOG_FOLDER,
     STORE,
     SQLITE_FILE,
+    S3_BUCKET,
+    S3_PREFIX,
     LAUNCHER,
     LOCAL_TASK_DEFINITIONS,
     ECS_CLUSTER,
@@ -297,8 +318,6 @@ pub const SETTINGS: &[Setting] = &[
     AWS_ASSUME_ROLE,
     AWS_EXTERNAL_ID,
     SERVER,
-    inherited(setting("ECSS_S3_BUCKET", "s3.bucket", S3, "BUCKET", "none", "The bucket with the jobs")),
-    inherited(setting("ECSS_S3_PREFIX", "s3.prefix", S3, "PREFIX", "none", "The folder in the bucket")),
     inherited(setting(
         "ECSS_DYNAMODB_TABLE",
         "dynamodb.table",

@@ -77,6 +77,7 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
     for (variable, part) in [
         #[cfg(not(feature = "aws"))]
         ("ECSS_ECS_CLUSTER", "ECS launcher"),
+        #[cfg(not(feature = "aws"))]
         ("ECSS_S3_BUCKET", "S3 store"),
         ("ECSS_DYNAMODB_TABLE", "DynamoDB store"),
         ("ECSS_ELASTICSEARCH_INDEX", "Elasticsearch store"),
@@ -100,6 +101,17 @@ fn the_url_of_a_database_chooses_postgresql_and_is_not_shown() {
     assert!(!format!("{config:?}").contains("secret"));
     let two = problem(&[("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
     assert_eq!(two, "ECSS_SQLITE_FILE and ECSS_POSTGRES_URL each choose a store; keep one of them");
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_bucket_chooses_s3_and_a_prefix_alone_is_an_error() {
+    let pairs = [("ECSS_LAUNCHER", "local"), ("ECSS_S3_BUCKET", "jobs"), ("ECSS_S3_PREFIX", "prod")];
+    let s3 = |prefix: &str| StoreConfig::S3 { bucket: "jobs".to_owned(), prefix: prefix.to_owned() };
+    assert_eq!(resolve(&pairs).unwrap().store, s3("prod"));
+    assert_eq!(resolve(&pairs[..2]).unwrap().store, s3(""));
+    let text = problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_S3_PREFIX", "prod")]);
+    assert_eq!(text, "ECSS_S3_PREFIX is set, but no bucket is named; set ECSS_S3_BUCKET");
 }
 
 #[cfg(feature = "aws")]
@@ -220,7 +232,7 @@ fn the_report_hides_secrets_and_tells_origins() {
         (line("ECSS_NAME").value.as_str(), line("ECSS_NAME").origin.as_str()),
         ("ecs-scheduler", "default")
     );
-    assert!(lines.iter().all(|line| line.name != "ECSS_S3_BUCKET"));
+    assert!(lines.iter().all(|line| line.name != "ECSS_ELASTICSEARCH_INDEX"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! What all of them can do is in [`scenarios`], and runs against each. What only the fake can do is in the others: quotas,
 //! permissions, misfortunes, tasks that end, and an account of everything that really started.
 
+mod bucket;
 mod cloud;
 mod crash;
 mod doctor;

@@ -1,0 +1,80 @@
+//! The jobs' documents: one object each, as the Python version writes and reads them.
+
+use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
+use ecs_scheduler_core::{FaultKind, JobId, StoreError, async_trait};
+use serde_json::value::RawValue;
+
+use crate::bucket::{Bucket, Condition, Outcome};
+use crate::fault::conflict;
+use crate::layout::Layout;
+use crate::python::dumps;
+
+/// The documents below a prefix.
+#[derive(Debug)]
+pub(crate) struct S3Documents {
+    pub(crate) bucket: Bucket,
+    pub(crate) layout: Layout,
+}
+
+#[async_trait]
+impl Documents for S3Documents {
+    async fn versions(&self) -> Result<Vec<(JobId, DocumentVersion)>, StoreError> {
+        let listed = self.bucket.list(self.layout.documents(), "").await?;
+        let mut found = Vec::with_capacity(listed.len());
+        for (key, tag) in listed {
+            match self.layout.job(&key) {
+                Some(Ok(id)) => found.push((id, DocumentVersion::new(tag))),
+                Some(Err(name)) => {
+                    tracing::warn!(
+                        key,
+                        "left out an object: no job can be called \"{name}\"; rename or remove it"
+                    );
+                }
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    async fn read(&self, id: &JobId) -> Result<Option<Document>, StoreError> {
+        let key = self.layout.document(id);
+        let Some((bytes, tag)) = self.bucket.get(&key).await? else { return Ok(None) };
+        let document: Box<RawValue> = serde_json::from_slice(&bytes).map_err(|error| {
+            let message = format!(
+                "object \"{key}\" in bucket \"{}\" is no JSON; correct it, or remove it and create the job anew",
+                self.bucket.name
+            );
+            StoreError::caused(FaultKind::Config, message, error)
+        })?;
+        Ok(Some((document, DocumentVersion::new(tag))))
+    }
+
+    async fn write(
+        &self,
+        id: &JobId,
+        document: &RawValue,
+        expected: Option<&DocumentVersion>,
+    ) -> Result<DocumentVersion, StoreError> {
+        let key = self.layout.document(id);
+        let body = dumps(document).map_err(|error| {
+            StoreError::caused(
+                FaultKind::Config,
+                format!("could not write the document of job \"{id}\""),
+                error,
+            )
+        })?;
+        let condition = expected.map_or(Condition::Absent, |version| Condition::Tag(version.as_str()));
+        match self.bucket.put(&key, body.into_bytes(), condition).await? {
+            Outcome::Done(tag) => Ok(DocumentVersion::new(tag)),
+            Outcome::Refused => Err(conflict(&key)),
+        }
+    }
+
+    async fn remove(&self, id: &JobId, expected: &DocumentVersion) -> Result<(), StoreError> {
+        let key = self.layout.document(id);
+        match self.bucket.delete(&key, expected.as_str()).await? {
+            Outcome::Done(_) => Ok(()),
+            Outcome::Refused => Err(conflict(&key)),
+        }
+    }
+}

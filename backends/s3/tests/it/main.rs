@@ -1,0 +1,13 @@
+//! The S3 store against emulators of S3 that others wrote, and behind a proxy that fails.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod conditions;
+mod conformance;
+mod cost;
+mod emulator;
+mod faults;
+mod proxy;
+mod python;
+mod site;
+mod trouble;

@@ -1,0 +1,149 @@
+//! A proxy in front of an emulator that loses answers, throttles, and cuts connections, by a rule.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the proxy does with a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    /// Passes it on.
+    Pass,
+    /// Passes it on, and loses the answer.
+    Lose,
+    /// Passes it on, and cuts the answer off in the middle.
+    Half,
+    /// Cuts the connection before anything was passed on.
+    Cut,
+    /// Answers by itself: the status, and the code of the error.
+    Answer(u16, &'static str),
+}
+
+/// A request, as a rule sees it.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    /// Its number, from 0.
+    pub(crate) number: usize,
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a str,
+}
+
+type Rule = dyn Fn(&Seen<'_>) -> Act + Send + Sync;
+
+/// A proxy that runs as long as the runtime does.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy {
+    pub(crate) address: String,
+    faults: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(
+        upstream: &'static str,
+        rule: impl Fn(&Seen<'_>) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let faults = Arc::new(AtomicUsize::new(0));
+        let (rule, counted): (Arc<Rule>, _) = (Arc::new(rule), Arc::clone(&faults));
+        tokio::spawn(async move {
+            let requests = Arc::new(AtomicUsize::new(0));
+            while let Ok((connection, _)) = listener.accept().await {
+                let serving = serve(connection, upstream, rule.clone(), requests.clone(), counted.clone());
+                tokio::spawn(serving);
+            }
+        });
+        Self { address, faults }
+    }
+
+    /// Returns how many requests were not simply passed on.
+    pub(crate) fn faults(&self) -> usize {
+        self.faults.load(Ordering::SeqCst)
+    }
+}
+
+/// Serves one request; the client opens another connection for the next.
+async fn serve(
+    mut client: TcpStream,
+    upstream: &str,
+    rule: Arc<Rule>,
+    requests: Arc<AtomicUsize>,
+    faults: Arc<AtomicUsize>,
+) {
+    let Some((head, body)) = request(&mut client).await else { return };
+    let mut words = head.split_whitespace();
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let number = requests.fetch_add(1, Ordering::SeqCst);
+    let act = rule(&Seen { number, method, target });
+    if !matches!(act, Act::Pass) {
+        faults.fetch_add(1, Ordering::SeqCst);
+    }
+    let answer = match act {
+        Act::Cut => return,
+        Act::Answer(status, code) => {
+            let body = format!("<Error><Code>{code}</Code><Message>by the proxy</Message></Error>");
+            format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes()
+        }
+        Act::Pass | Act::Lose | Act::Half => {
+            let mut answer = forward(upstream, &head, &body).await;
+            match act {
+                Act::Lose => return,
+                Act::Half => answer.truncate(answer.len() / 2),
+                Act::Pass | Act::Cut | Act::Answer(..) => {}
+            }
+            answer
+        }
+    };
+    let _ = client.write_all(&answer).await;
+    let _ = client.shutdown().await;
+}
+
+/// Reads a request: its head with the last empty line, and its body.
+async fn request(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if client.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let mut body = bytes.split_off(end);
+    let head = String::from_utf8(bytes).unwrap();
+    let length = header(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    if header(&head, "expect").is_some() {
+        client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+    }
+    while body.len() < length {
+        if client.read_buf(&mut body).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some((head, body))
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+async fn forward(upstream: &str, head: &str, body: &[u8]) -> Vec<u8> {
+    let kept = head.trim_end().lines().filter(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("expect")
+    });
+    let head: String = kept.flat_map(|line| [line, "\r\n"]).collect();
+    let mut server = TcpStream::connect(upstream).await.unwrap();
+    server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    server.write_all(body).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = server.read_to_end(&mut answer).await;
+    answer
+}

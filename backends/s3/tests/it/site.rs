@@ -1,0 +1,101 @@
+//! A bucket of its own for each test, and the store in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use ecs_scheduler_backend_aws::{Aws, AwsSettings, Place};
+use ecs_scheduler_backend_s3::S3Options;
+use ecs_scheduler_backend_segments::SegmentStore;
+use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, Timestamp, async_trait};
+
+/// A place in S3.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) aws: Aws,
+    pub(crate) bucket: String,
+    pub(crate) prefix: &'static str,
+}
+
+impl Site {
+    /// Takes a bucket that does not exist yet, at this address.
+    pub(crate) fn at(address: &str) -> Self {
+        static BUCKETS: AtomicU32 = AtomicU32::new(0);
+        let number = BUCKETS.fetch_add(1, Ordering::SeqCst);
+        Self { aws: aws(address, "eu-central-1"), bucket: format!("jobs-{number}"), prefix: "jobs/prod" }
+    }
+
+    /// Returns the same place behind another address.
+    pub(crate) fn behind(&self, address: &str) -> Self {
+        Self { aws: aws(address, "eu-central-1"), ..self.clone() }
+    }
+
+    pub(crate) fn options(&self) -> S3Options {
+        S3Options::new(&self.bucket, self.prefix, Arc::new(SystemClock))
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<SegmentStore, StoreError> {
+        ecs_scheduler_backend_s3::open(&self.aws, self.options()).await
+    }
+
+    /// Returns a client of its own, beside the store.
+    pub(crate) async fn client(&self) -> Client {
+        let config = self.aws.config(&Place::default()).await.unwrap();
+        Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
+    }
+
+    /// Makes the bucket.
+    pub(crate) async fn create(&self) {
+        use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+        let region = BucketLocationConstraint::EuCentral1;
+        let place = CreateBucketConfiguration::builder().location_constraint(region).build();
+        let creation =
+            self.client().await.create_bucket().bucket(&self.bucket).create_bucket_configuration(place);
+        creation.send().await.unwrap();
+    }
+
+    /// Writes an object as somebody else.
+    pub(crate) async fn put(&self, key: &str, body: &str) {
+        let body = ByteStream::from(body.as_bytes().to_vec());
+        self.client().await.put_object().bucket(&self.bucket).key(key).body(body).send().await.unwrap();
+    }
+
+    /// Reads an object.
+    pub(crate) async fn get(&self, key: &str) -> Option<String> {
+        let answer = self.client().await.get_object().bucket(&self.bucket).key(key).send().await.ok()?;
+        Some(String::from_utf8(answer.body.collect().await.unwrap().to_vec()).unwrap())
+    }
+
+    /// Returns how many calls of an operation were sent.
+    pub(crate) fn calls(&self, operation: &str) -> u64 {
+        let report = self.aws.meter().report();
+        report.operations.iter().filter(|line| line.operation == operation).map(|line| line.calls).sum()
+    }
+}
+
+fn aws(address: &str, region: &str) -> Aws {
+    let mut settings = AwsSettings::new(Arc::new(SystemClock));
+    settings.endpoint = Some(format!("http://{address}"));
+    settings.region = Some(region.to_owned());
+    settings.credentials = Some(("key".to_owned(), "secret".to_owned()));
+    Aws::new(settings)
+}
+
+#[async_trait]
+impl Subject for Site {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.try_open().await.expect("the store opens"))
+    }
+}
+
+/// A job to be created.
+pub(crate) fn new_job(id: &str, document: &str) -> NewJob {
+    NewJob {
+        id: JobId::new(id).unwrap(),
+        uid: JobUid::random(),
+        document: serde_json::value::RawValue::from_string(document.to_owned()).unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+    }
+}
