@@ -24,7 +24,7 @@ def main():
         os.environ.update(
             GATEWAY_PORT=port,
             BIND_HOST="127.0.0.1",
-            SERVICES="ecs,sqs,cloudwatch,s3",
+            SERVICES="ecs,sqs,cloudwatch,s3,dynamodb",
             IOT_MTLS_ENABLED="0",
             MINISTACK_ACCOUNT_ID="123456789012",
         )

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod advance;
+mod db;
+mod directory;
+mod head;
+mod history;
+mod item;
+mod jobs;
+mod keys;
+mod lane;
+mod limits;
+mod mark;
+mod patience;
+mod permissions;
+mod plan;
+mod prune;
+mod reading;
+mod registers;
+mod row;
+mod settle;
+mod shared;
+mod store;
+mod streams;
+mod tables;
+mod takeover;
+mod words;
+mod write;
+
+pub use permissions::permissions;
+pub use store::{DynamoDbOptions, DynamoDbStore};

@@ -1,0 +1,77 @@
+//! Small named records.
+
+use ecs_scheduler_core::{FaultKind, Register, StoreError, Timestamp};
+use uuid::Uuid;
+
+use crate::db::{Committed, Db};
+use crate::item::{Reader, number, text};
+use crate::keys::{self, Key};
+use crate::write::Write;
+
+/// The most bytes of a name: one less than a sort key may have.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>: 1,024 bytes.
+const LONGEST: usize = 1_023;
+
+/// A register, and who wrote it last.
+struct Stored {
+    register: Register,
+    stamp: String,
+}
+
+fn decode(item: Reader<'_>) -> Result<Stored, StoreError> {
+    let register = Register { value: item.text("value")?.to_owned(), version: item.number("version")? };
+    Ok(Stored { register, stamp: item.text("stamp")?.to_owned() })
+}
+
+async fn stored(db: &Db, name: &str) -> Result<Option<Stored>, StoreError> {
+    let item = db.get(&format!("read register \"{name}\""), key(name)?).await?;
+    item.map(|item| decode(db.reader(&item))).transpose()
+}
+
+fn key(name: &str) -> Result<Key, StoreError> {
+    if name.len() > LONGEST {
+        let message =
+            format!("could not use register \"{name}\": a name has at most {LONGEST} bytes in DynamoDB");
+        return Err(StoreError::fault(FaultKind::Config, message));
+    }
+    Ok(Key::register(name))
+}
+
+/// Reads a register.
+pub(crate) async fn read(db: &Db, name: &str) -> Result<Option<Register>, StoreError> {
+    Ok(stored(db, name).await?.map(|stored| stored.register))
+}
+
+/// Writes a register whose version is the expected one.
+pub(crate) async fn write(
+    db: &Db,
+    name: &str,
+    value: &str,
+    expected: Option<u64>,
+    expires: Option<Timestamp>,
+) -> Result<u64, StoreError> {
+    let stamp = Uuid::new_v4().simple().to_string();
+    let version = expected.unwrap_or(0) + 1;
+    let write = match expected {
+        None => Write::create(key(name)?),
+        Some(expected) => Write::put(key(name)?).given("version", number(expected)),
+    };
+    let write =
+        write.set("value", text(value)).set("version", number(version)).set("stamp", text(stamp.as_str()));
+    let write = match expires {
+        None => write,
+        Some(at) => {
+            write.set("a", text(keys::expiring(keys::spread(name)))).set("t", number(at.as_millisecond()))
+        }
+    };
+    let what = format!("write register \"{name}\"");
+    if db.commit(&what, vec![write]).await? == Committed::Done
+        || stored(db, name).await?.is_some_and(|stored| stored.stamp == stamp)
+    {
+        return Ok(version);
+    }
+    Err(StoreError::Conflict(format!("register \"{name}\"")))
+}

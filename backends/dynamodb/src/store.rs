@@ -1,0 +1,169 @@
+//! The store itself: each call goes to the part that does it.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use ecs_scheduler_backend_aws::{Aws, Place};
+use ecs_scheduler_core::{
+    Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal,
+    ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store, StoreError,
+    StoredJob, SystemClock, Timestamp, async_trait,
+};
+use serde_json::value::RawValue;
+
+use crate::db::{Committed, Db};
+use crate::item::number;
+use crate::keys::{Key, SHARDS};
+use crate::lane::Lane;
+use crate::shared::Shared;
+use crate::write::Write;
+use crate::{advance, history, jobs, prune, registers, settle};
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct DynamoDbOptions {
+    /// The table with the jobs. Everything else is in a second one, `<table>-journal`.
+    pub table: String,
+    /// Where the tables are; the region and the account of the credentials by default.
+    pub place: Place,
+    /// Tells the moment at which a job of the Python version is taken over.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl DynamoDbOptions {
+    /// Makes options with the defaults.
+    #[must_use]
+    pub fn new(table: impl Into<String>) -> Self {
+        Self { table: table.into(), place: Place::default(), clock: Arc::new(SystemClock) }
+    }
+}
+
+/// A store in two DynamoDB tables, which any number of processes may use at once.
+pub struct DynamoDbStore {
+    shared: Arc<Shared>,
+    lane: Lane,
+}
+
+impl fmt::Debug for DynamoDbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbStore").field("table", &self.shared.db.jobs).finish_non_exhaustive()
+    }
+}
+
+impl DynamoDbStore {
+    /// Opens the tables, or creates them. Jobs that the Python version wrote are taken over as they are.
+    ///
+    /// # Errors
+    ///
+    /// Fails, with the table's name and the remedy, when a table cannot be read, is missing and may not be created, is
+    /// something else, or has a newer layout.
+    pub async fn open(aws: &Aws, options: DynamoDbOptions) -> Result<Self, StoreError> {
+        let config = aws.config(&options.place).await?;
+        // What is tried again is tried again here, with the same token and sooner than the SDK would.
+        let config = aws_sdk_dynamodb::config::Builder::from(&config)
+            .retry_config(RetryConfig::disabled())
+            .interceptor(aws.metering())
+            .build();
+        let db = Db::new(Client::from_conf(config), options.table);
+        Box::pin(db.prepare()).await?;
+        let shared = Shared::new(db, options.clock);
+        Box::pin(shared.take_over_all()).await?;
+        Ok(Self { shared: Arc::new(shared), lane: Lane::default() })
+    }
+}
+
+#[async_trait]
+impl JobStore for DynamoDbStore {
+    async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
+        jobs::create(&self.shared, job).await
+    }
+
+    async fn replace(
+        &self,
+        id: &JobId,
+        expected: Revision,
+        document: Box<RawValue>,
+        at: Timestamp,
+    ) -> Result<StoredJob, StoreError> {
+        jobs::replace(&self.shared, id, expected, document, at).await
+    }
+
+    async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
+        jobs::remove(&self.shared, id, expected).await
+    }
+
+    async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        self.shared.read(ids).await
+    }
+
+    async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
+        jobs::list(&self.shared, from, limit, |_| true).await
+    }
+}
+
+#[async_trait]
+impl Journal for DynamoDbStore {
+    async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        settle::settle(&self.shared, &self.lane, batch).await
+    }
+
+    async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
+        advance::advance(&self.shared, &self.lane, advance).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+        history::unfinished(&self.shared, 0..SHARDS).await
+    }
+
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
+        history::decisions(&self.shared, query).await
+    }
+
+    async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
+        history::firings(&self.shared, query).await
+    }
+}
+
+#[async_trait]
+impl Registers for DynamoDbStore {
+    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        registers::read(&self.shared.db, name).await
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        registers::write(&self.shared.db, name, value, expected, expires).await
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDbStore {
+    fn kind(&self) -> &'static str {
+        "dynamodb"
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let now = self.shared.clock.now().as_millisecond();
+        let pulse = Write::put(Key::keeper("pulse")).set("at", number(now));
+        let written = self.shared.db.commit("write the store's pulse", vec![pulse]).await?;
+        debug_assert_eq!(written, Committed::Done, "a write without a condition is not refused");
+        self.shared.db.try_delete().await
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
+        prune::prune(&self.shared, retention).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.shared.db.close();
+        Ok(())
+    }
+}

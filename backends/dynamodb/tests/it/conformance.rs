@@ -1,0 +1,16 @@
+//! The DynamoDB store against the suites that every store runs.
+
+use crate::emulator::Kind;
+use crate::help::Place;
+
+mod behaviour {
+    use super::{Kind, Place};
+
+    ecs_scheduler_core::store_suite!(Place::on(Kind::Ministack));
+}
+
+mod durability {
+    use super::{Kind, Place};
+
+    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Ministack));
+}

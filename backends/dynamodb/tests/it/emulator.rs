@@ -1,0 +1,72 @@
+//! Emulators of DynamoDB, each started once for all tests of this binary.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+/// What installs them.
+const INSTALL: &str = "make emulators";
+/// How long one may take to answer.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Which emulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The stricter one: it knows the tokens of transactions, and says what DynamoDB says.
+    Ministack,
+    /// The best known one. It knows no tokens, and takes requests at the same time without keeping them apart.
+    Moto,
+}
+
+/// A running emulator. It ends with this process, since its input does.
+#[derive(Debug)]
+pub(crate) struct Emulator {
+    pub(crate) url: String,
+    _process: Child,
+}
+
+static MINISTACK: OnceCell<Emulator> = OnceCell::const_new();
+static MOTO: OnceCell<Emulator> = OnceCell::const_new();
+
+impl Kind {
+    /// Returns the emulator, started by the first who asks.
+    pub(crate) async fn running(self) -> &'static Emulator {
+        match self {
+            Self::Ministack => {
+                MINISTACK.get_or_init(|| Emulator::start("ministack", "/_localstack/health")).await
+            }
+            Self::Moto => MOTO.get_or_init(|| Emulator::start("moto", "/moto-api/data.json")).await,
+        }
+    }
+}
+
+impl Emulator {
+    async fn start(name: &str, ready: &str) -> Self {
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders down");
+        let python = root.join(".tools/emulators/bin/python");
+        assert!(python.is_file(), "{} is not there; install the emulators by `{INSTALL}`", python.display());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(python)
+            .arg(root.join("scripts/emulators.py"))
+            .args([name, &port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let asked = format!("{url}{ready}");
+        let deadline = Instant::now() + DEADLINE;
+        while !http.get(&asked).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            assert!(Instant::now() < deadline, "{name} does not answer (`{INSTALL}` installs it)");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { url, _process: process }
+    }
+}

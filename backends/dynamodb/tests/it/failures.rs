@@ -1,0 +1,112 @@
+//! What is refused, and what is said then.
+
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, permissions};
+use ecs_scheduler_core::{
+    DecisionId, FaultKind, FiringState, JobStore as _, Journal as _, Outcome, Settled, Settlement,
+    Store as _, StoreError,
+};
+use serde_json::json;
+
+use crate::emulator::Kind;
+use crate::help::{Place, advance_of, aws, draft, firing, new_job, settlement};
+use crate::proxy::{Proxy, Tricks};
+
+fn message<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: FaultKind) -> String {
+    let error = result.expect_err("it is refused");
+    assert!(matches!(&error, StoreError::Fault { kind, .. } if *kind == expected), "{error:?}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_missing_table_that_may_not_be_created_is_named_with_the_permission() {
+    let place = Place::on(Kind::Ministack);
+    let proxy = Proxy::start(Kind::Ministack, Tricks { closed: true, ..Tricks::default() }, 1).await;
+    let options = DynamoDbOptions::new(place.table.as_str());
+    let said = message(DynamoDbStore::open(&aws(&proxy.url), options).await, FaultKind::Denied);
+    assert!(said.contains(&place.table) && said.contains("allow dynamodb:CreateTable"), "{said}");
+}
+
+#[tokio::test]
+async fn a_table_with_another_key_is_refused() {
+    let place = Place::on(Kind::Ministack);
+    let table = json!({
+        "KeySchema": [{"AttributeName": "id"}],
+        "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    });
+    place.create_as_recorded(&table).await;
+    let said = message(
+        place.try_open(std::sync::Arc::new(ecs_scheduler_core::SystemClock)).await,
+        FaultKind::Config,
+    );
+    assert!(said.contains("has the key [\"id\"]") && said.contains("ECSS_DYNAMODB_TABLE"), "{said}");
+}
+
+#[tokio::test]
+async fn a_table_of_a_newer_layout_is_refused() {
+    let place = Place::on(Kind::Ministack);
+    drop(place.store().await);
+    place.put_format(99).await;
+    let said = message(
+        place.try_open(std::sync::Arc::new(ecs_scheduler_core::SystemClock)).await,
+        FaultKind::Config,
+    );
+    assert!(said.contains("layout 99") && said.contains("use the newer version"), "{said}");
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_understood_is_named() {
+    let place = Place::on(Kind::Ministack);
+    let store = place.store().await;
+    let job = store.create(new_job("nightly", "{}")).await.unwrap();
+    place.spoil_mark("nightly").await;
+    let said = message(store.get(std::slice::from_ref(&job.id)).await, FaultKind::Config);
+    assert!(said.contains("job#nightly") && said.contains("\"uid\"") && said.contains("backup"), "{said}");
+}
+
+#[tokio::test]
+async fn a_firing_that_is_too_large_is_refused_and_changes_nothing() {
+    let place = Place::on(Kind::Ministack);
+    let store = place.store().await;
+    let job = store.create(new_job("nightly", "{}")).await.unwrap();
+    let mut firing = firing(&job, 1);
+    let settlement =
+        Settlement { firing: Some(firing.clone()), ..settlement(&job, vec![draft(Outcome::Pending, 1)]) };
+    let settled = store.settle(vec![settlement]).await.unwrap();
+    let [Settled::Recorded(ids)] = &settled[..] else { panic!("{settled:?}") };
+    firing.decision = DecisionId(ids[0].0);
+    let launching = advance_of(&firing, FiringState::Launching, 0);
+    store.advance(launching.clone()).await.unwrap();
+    let large = store.advance(advance_of(&launching.to, FiringState::Launched, 6_000)).await;
+    let said = message(large, FaultKind::Config);
+    assert!(said.contains("400 KB") && said.contains("number of tasks"), "{said}");
+    assert_eq!(store.unfinished().await.unwrap(), [launching.to]);
+}
+
+#[tokio::test]
+async fn a_store_that_is_throttled_all_the_time_says_so() {
+    let place = Place::on(Kind::Ministack);
+    let proxy = Proxy::start(Kind::Ministack, Tricks::default(), 1).await;
+    let options = DynamoDbOptions::new(place.table.as_str());
+    let store = DynamoDbStore::open(&aws(&proxy.url), options).await.unwrap();
+    proxy.play(Tricks { throttled: 1.0, ..Tricks::default() });
+    message(store.check().await, FaultKind::Throttled);
+    proxy.play(Tricks::default());
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_called_that_is_not_in_the_permissions() {
+    let place = Place::on(Kind::Ministack);
+    let proxy = Proxy::start(Kind::Ministack, Tricks::default(), 1).await;
+    let store =
+        DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(place.table.as_str())).await.unwrap();
+    store.create(new_job("nightly", "{}")).await.unwrap();
+    store.check().await.unwrap();
+    let permitted: Vec<String> =
+        permissions(&place.table).into_iter().map(|permission| permission.action).collect();
+    for operation in proxy.operations() {
+        // A transaction is permitted by the actions that it is made of.
+        let fine = operation == "TransactWriteItems" || permitted.contains(&format!("dynamodb:{operation}"));
+        assert!(fine, "{operation} is not among {permitted:?}");
+    }
+}

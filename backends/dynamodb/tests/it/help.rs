@@ -1,0 +1,227 @@
+//! A pair of tables for each test.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, KeySchemaElement, KeyType, ProvisionedThroughput,
+    ScalarAttributeType,
+};
+use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
+use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::{
+    Advance, Clock, DecisionDraft, DecisionId, Firing, FiringId, FiringState, JobId, JobUid, NewJob, Origin,
+    Outcome, Settlement, Store, StoreError, StoredJob, SystemClock, TaskId, TaskSpec, TaskState, TickSpan,
+    Timestamp, async_trait,
+};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::emulator::Kind;
+
+/// The region that everything is in.
+const REGION: &str = "eu-central-1";
+
+/// A pair of tables of its own.
+#[derive(Debug)]
+pub(crate) struct Place {
+    kind: Kind,
+    pub(crate) table: String,
+}
+
+impl Place {
+    pub(crate) fn on(kind: Kind) -> Self {
+        Self { kind, table: format!("jobs-{}", Uuid::new_v4().simple()) }
+    }
+
+    pub(crate) async fn try_open(&self, clock: Arc<dyn Clock>) -> Result<DynamoDbStore, StoreError> {
+        let url = &self.kind.running().await.url;
+        let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(self.table.as_str()) };
+        DynamoDbStore::open(&aws(url), options).await
+    }
+
+    pub(crate) async fn store(&self) -> DynamoDbStore {
+        self.try_open(Arc::new(SystemClock)).await.expect("the store opens")
+    }
+}
+
+/// A way to what stands for AWS at this address.
+pub(crate) fn aws(url: &str) -> Aws {
+    Aws::new(AwsSettings {
+        region: Some(REGION.to_owned()),
+        endpoint: Some(url.to_owned()),
+        credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
+        ..AwsSettings::new(Arc::new(SystemClock))
+    })
+}
+
+#[async_trait]
+impl Subject for Place {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.store().await)
+    }
+}
+
+/// A clock that stands.
+#[derive(Debug)]
+pub(crate) struct Stopped(pub(crate) Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Another program, which knows the Python version's table only.
+impl Place {
+    async fn client(&self) -> Client {
+        let url = &self.kind.running().await.url;
+        let config = aws(url).config(&Default::default()).await.unwrap();
+        Client::new(&config)
+    }
+
+    /// Creates the table as it is described in a recording.
+    pub(crate) async fn create_as_recorded(&self, table: &Value) {
+        let units = |name: &str| table["ProvisionedThroughput"][name].as_i64().unwrap();
+        let throughput = ProvisionedThroughput::builder()
+            .read_capacity_units(units("ReadCapacityUnits"))
+            .write_capacity_units(units("WriteCapacityUnits"));
+        let key = table["KeySchema"][0]["AttributeName"].as_str().unwrap();
+        let definition =
+            AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
+        let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
+        let creating = self.client().await.create_table().table_name(&self.table);
+        let creating = creating.attribute_definitions(definition.build().unwrap());
+        let creating = creating.key_schema(schema.build().unwrap());
+        creating.provisioned_throughput(throughput.build().unwrap()).send().await.unwrap();
+    }
+
+    /// Writes an item as the Python version does.
+    pub(crate) async fn put(&self, id: &str, text: &str) {
+        let put = self.client().await.put_item().table_name(&self.table);
+        let put = put.item("job-id", AttributeValue::S(id.to_owned()));
+        put.item("json-data", AttributeValue::S(text.to_owned())).send().await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, id: &str) {
+        let delete = self.client().await.delete_item().table_name(&self.table);
+        delete.key("job-id", AttributeValue::S(id.to_owned())).send().await.unwrap();
+    }
+
+    /// Makes the layout's number another one.
+    pub(crate) async fn put_format(&self, format: u64) {
+        let put = self.client().await.put_item().table_name(format!("{}-journal", self.table));
+        let put = put.item("pk", AttributeValue::S("keeper".to_owned()));
+        let put = put.item("sk", AttributeValue::S("format".to_owned()));
+        put.item("format", AttributeValue::N(format.to_string())).send().await.unwrap();
+    }
+
+    /// Takes the identity out of a job's mark.
+    pub(crate) async fn spoil_mark(&self, job: &str) {
+        let update = self.client().await.update_item().table_name(format!("{}-journal", self.table));
+        let update = update.key("pk", AttributeValue::S(format!("job#{job}")));
+        let update = update.key("sk", AttributeValue::S("mark".to_owned()));
+        update.update_expression("REMOVE uid").send().await.unwrap();
+    }
+
+    /// Reads what the Python version reads; an item with any other attribute fails the test.
+    pub(crate) async fn items(&self) -> BTreeMap<String, String> {
+        let scan = self.client().await.scan().table_name(&self.table).send().await.unwrap();
+        let pair = |mut item: HashMap<String, AttributeValue>| {
+            let mut take = |name: &str| item.remove(name).unwrap().as_s().unwrap().clone();
+            let pair = (take("job-id"), take("json-data"));
+            assert!(item.is_empty(), "{item:?}");
+            pair
+        };
+        scan.items.unwrap().into_iter().map(pair).collect()
+    }
+}
+
+/// A moment so many seconds into the tests' time.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::new(1_800_000_000 + seconds, 123_456_789).unwrap()
+}
+
+pub(crate) fn limit(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap()
+}
+
+pub(crate) fn name(id: &str) -> JobId {
+    JobId::new(id).unwrap()
+}
+
+pub(crate) fn document(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
+    NewJob { id: name(id), uid: JobUid::random(), document: document(text), at: at(0) }
+}
+
+/// An outcome of one tick.
+pub(crate) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+    DecisionDraft {
+        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
+        observed: at(tick),
+        outcome,
+        demand: None,
+        busy: None,
+        launch: 0,
+        explanation: format!("seen at {tick}"),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    }
+}
+
+/// A settlement of a job as it is stored.
+pub(crate) fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
+    Settlement {
+        job: job.id.clone(),
+        uid: job.uid,
+        expected: job.progress.settled,
+        settled: records.last().map(|record| record.span.last),
+        records,
+        firing: None,
+    }
+}
+
+pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
+    Firing {
+        id: FiringId::of_tick(&job.uid, at(tick)),
+        job: job.id.clone(),
+        uid: job.uid,
+        revision: job.revision,
+        origin: Origin::Tick,
+        nominal: at(tick),
+        observed: at(tick),
+        decision: DecisionId::default(),
+        state: FiringState::Planned,
+        requested: 1,
+        task: TaskSpec {
+            definition: "worker".to_owned(),
+            overrides: Vec::new(),
+            options: Default::default(),
+        },
+        definition: "worker:7".to_owned(),
+        deadline: at(tick + 600),
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        explanation: "one is needed".to_owned(),
+        note: None,
+    }
+}
+
+/// The move of a firing to a state in which it has so many tasks.
+pub(crate) fn advance_of(firing: &Firing, state: FiringState, tasks: usize) -> Advance {
+    let task = |number: usize| TaskState::pending(TaskId::new(format!("{}-{number}", firing.id)), None);
+    let to = Firing { state, tasks: (0..tasks).map(task).collect(), ..firing.clone() };
+    let outcome = (state == FiringState::Launched).then_some(Outcome::Launched);
+    Advance { from: firing.state, to, outcome }
+}

@@ -1,0 +1,11 @@
+//! The DynamoDB store against emulators of DynamoDB, alone and behind a proxy that plays tricks.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod conformance;
+mod emulator;
+mod failures;
+mod faults;
+mod help;
+mod proxy;
+mod python;

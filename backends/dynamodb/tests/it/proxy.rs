@@ -1,0 +1,283 @@
+//! A proxy in front of an emulator: it checks what DynamoDB would refuse, and plays tricks by a seed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ecs_scheduler_core::testing::SimRng;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::emulator::Kind;
+
+/// How often something goes wrong, each between 0 and 1.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tricks {
+    /// The call has its effect, and the connection is cut before the answer.
+    pub(crate) lost: f64,
+    /// The connection is cut before the call.
+    pub(crate) cut: f64,
+    /// The call is throttled, or half of a batch is left undone.
+    pub(crate) throttled: f64,
+    /// A transaction meets another one.
+    pub(crate) crowded: f64,
+    /// Tables may not be created.
+    pub(crate) closed: bool,
+}
+
+/// What was played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Played {
+    pub(crate) calls: u64,
+    pub(crate) lost: u64,
+    pub(crate) cut: u64,
+    pub(crate) throttled: u64,
+    pub(crate) crowded: u64,
+}
+
+/// See the module.
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    state: Arc<State>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+struct State {
+    upstream: String,
+    http: reqwest::Client,
+    /// Requests are passed on one after the other where the emulator does not keep them apart.
+    turn: Option<tokio::sync::Mutex<()>>,
+    rng: Mutex<SimRng>,
+    tricks: Mutex<Tricks>,
+    played: Mutex<Played>,
+    /// The body that each token came with.
+    tokens: Mutex<HashMap<String, Value>>,
+    complaints: Mutex<Vec<String>>,
+    operations: Mutex<BTreeSet<String>>,
+}
+
+/// One request of the SDK.
+struct Request {
+    operation: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(kind: Kind, tricks: Tricks, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            upstream: kind.running().await.url.clone(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            turn: (kind == Kind::Moto).then(tokio::sync::Mutex::default),
+            rng: Mutex::new(SimRng::new(seed)),
+            tricks: Mutex::new(tricks),
+            played: Mutex::default(),
+            tokens: Mutex::default(),
+            complaints: Mutex::default(),
+            operations: Mutex::default(),
+        });
+        let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
+        Self { url: format!("http://{address}"), state, serving }
+    }
+
+    /// Plays other tricks from now on.
+    pub(crate) fn play(&self, tricks: Tricks) {
+        *self.state.tricks.lock() = tricks;
+    }
+
+    pub(crate) fn played(&self) -> Played {
+        *self.state.played.lock()
+    }
+
+    /// Returns what was called.
+    pub(crate) fn operations(&self) -> BTreeSet<String> {
+        self.state.operations.lock().clone()
+    }
+
+    /// Asserts that nothing was sent that DynamoDB would refuse or that could be done twice.
+    pub(crate) fn assert_strict(&self) {
+        let complaints = self.state.complaints.lock();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(converse(stream, Arc::clone(&state)));
+    }
+}
+
+/// Answers the requests of one connection, until it ends or is cut.
+async fn converse(stream: TcpStream, state: Arc<State>) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = receive(&mut stream).await {
+        let Some((status, body)) = state.answer(request).await else { return };
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        if stream.write_all(head.as_bytes()).await.is_err() || stream.write_all(&body).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn receive(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok().filter(|count| *count > 0)?;
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok().filter(|count| *count > 0)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let header =
+        |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let mut body = vec![0; header("content-length")?.parse().ok()?];
+    stream.read_exact(&mut body).await.ok()?;
+    let operation = header("x-amz-target")?.rsplit('.').next()?.to_owned();
+    Some(Request { operation, headers, body })
+}
+
+/// An answer as DynamoDB words a failure.
+fn failure(code: &str, more: Value) -> (u16, Vec<u8>) {
+    let mut body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "played"});
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    (400, body.to_string().into_bytes())
+}
+
+impl State {
+    /// Answers a request; nothing when the connection is to be cut.
+    async fn answer(&self, request: Request) -> Option<(u16, Vec<u8>)> {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        self.inspect(&request.operation, &body);
+        self.operations.lock().insert(request.operation.clone());
+        let tricks = *self.tricks.lock();
+        if tricks.closed && request.operation == "CreateTable" {
+            return Some(failure("AccessDeniedException", json!({"message": "not authorized"})));
+        }
+        let chance = |probability| self.rng.lock().chance(probability);
+        self.played.lock().calls += 1;
+        if chance(tricks.cut) {
+            self.played.lock().cut += 1;
+            return None;
+        }
+        if request.operation == "TransactWriteItems" && chance(tricks.crowded) {
+            self.played.lock().crowded += 1;
+            return Some(crowded(&body));
+        }
+        if chance(tricks.throttled) {
+            self.played.lock().throttled += 1;
+            if request.operation == "BatchGetItem" {
+                return Some(self.half(request, body).await);
+            }
+            let code =
+                if chance(0.5) { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
+            return Some(failure(code, json!({})));
+        }
+        let answer = self.pass(&request.headers, request.body).await;
+        if chance(tricks.lost) {
+            self.played.lock().lost += 1;
+            return None;
+        }
+        Some(answer)
+    }
+
+    async fn pass(&self, headers: &[(String, String)], body: Vec<u8>) -> (u16, Vec<u8>) {
+        let _turn = match &self.turn {
+            None => None,
+            Some(turn) => Some(turn.lock().await),
+        };
+        let mut request = self.http.post(&self.upstream).body(body);
+        for (name, value) in headers.iter().filter(|(name, _)| name != "host" && name != "content-length") {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
+    }
+
+    /// Does half of a batch, and gives back the other half.
+    async fn half(&self, request: Request, mut body: Value) -> (u16, Vec<u8>) {
+        let mut rest = serde_json::Map::new();
+        let asked = body["RequestItems"].as_object_mut().unwrap();
+        for (table, asked) in asked.iter_mut() {
+            let keys = asked["Keys"].as_array_mut().unwrap();
+            let left = keys.split_off(keys.len().div_ceil(2));
+            if !left.is_empty() {
+                let mut left_over = asked.clone();
+                left_over["Keys"] = left.into();
+                rest.insert(table.clone(), left_over);
+            }
+        }
+        let (status, answer) = self.pass(&request.headers, body.to_string().into_bytes()).await;
+        let mut answer: Value = serde_json::from_slice(&answer).unwrap();
+        answer["UnprocessedKeys"] = rest.into();
+        (status, answer.to_string().into_bytes())
+    }
+
+    /// Checks what DynamoDB would refuse and emulators may let pass, and what would not be safe to repeat.
+    fn inspect(&self, operation: &str, body: &Value) {
+        let mut complaints = Vec::new();
+        match operation {
+            "TransactWriteItems" => {
+                let actions = body["TransactItems"].as_array().map_or(0, Vec::len);
+                if !(1..=100).contains(&actions) {
+                    complaints.push(format!("a transaction of {actions} actions"));
+                }
+                match body["ClientRequestToken"].as_str() {
+                    None => complaints.push("a transaction without a token".to_owned()),
+                    Some(token) => {
+                        let mut tokens = self.tokens.lock();
+                        if tokens.entry(token.to_owned()).or_insert_with(|| body.clone()) != body {
+                            complaints.push("one token for two transactions".to_owned());
+                        }
+                    }
+                }
+            }
+            "BatchGetItem" => {
+                let tables = body["RequestItems"].as_object().unwrap();
+                let keys: usize =
+                    tables.values().map(|asked| asked["Keys"].as_array().map_or(0, Vec::len)).sum();
+                if !(1..=100).contains(&keys) {
+                    complaints.push(format!("a batch of {keys} keys"));
+                }
+                if tables.values().any(|asked| asked["ConsistentRead"] != json!(true)) {
+                    complaints.push("a batch that may be stale".to_owned());
+                }
+            }
+            "Query" if (body.get("IndexName").is_some()) == (body["ConsistentRead"] == json!(true)) => {
+                complaints.push(format!(
+                    "a query of a table that may be stale, or of an index that may not: {body}"
+                ));
+            }
+            "Scan" if body["ConsistentRead"] != json!(true) => {
+                complaints.push("a scan that may be stale".to_owned())
+            }
+            "PutItem" => complaints.push("a write that cannot be repeated".to_owned()),
+            _ => {}
+        }
+        self.complaints.lock().extend(complaints);
+    }
+}
+
+/// Says that the last item of a transaction is part of another one.
+fn crowded(body: &Value) -> (u16, Vec<u8>) {
+    let count = body["TransactItems"].as_array().map_or(1, Vec::len);
+    let mut reasons = vec![json!({"Code": "None"}); count];
+    reasons[count - 1] =
+        json!({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"});
+    failure("TransactionCanceledException", json!({"CancellationReasons": reasons}))
+}
