@@ -12,7 +12,7 @@ RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest ru
 # Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL,
 # whose tests need a server.
 WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs fake-aws \
-  backend-postgres trigger-cloudwatch trigger-sqs)
+  backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs)
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::db::Committed;
 use crate::keys::Key;
 use crate::lane::Lane;
-use crate::mark::{Mark, crowded};
+use crate::mark::crowded;
 use crate::patience::Patience;
 use crate::row::{Row, row_of};
 use crate::shared::Shared;
@@ -69,10 +69,7 @@ pub(crate) async fn read(shared: &Shared, key: Key) -> Result<Option<Row>, Store
 
 /// Notes the tasks that a firing has started in its job, if that is still the same and no younger run is noted.
 async fn note_run(shared: &Shared, firing: &Firing) -> Result<Option<Write>, StoreError> {
-    let Some(item) = shared.db.get("read what is settled", Key::mark(&firing.job)).await? else {
-        return Ok(None);
-    };
-    let mark = Mark::read(shared.db.reader(&item))?;
+    let Some(mark) = shared.mark(&firing.job).await? else { return Ok(None) };
     let mut progress = mark.progress.clone();
     progress.note_run(firing);
     if mark.uid != firing.uid || progress == mark.progress {

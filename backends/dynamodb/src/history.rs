@@ -159,8 +159,7 @@ async fn row_key(shared: &Shared, firing: &FiringId) -> Result<Option<Key>, Stor
 
 /// Reads the decision of a job that has no row of its own yet.
 async fn tail_of(shared: &Shared, job: &JobId) -> Result<Option<DecisionRecord>, StoreError> {
-    let item = shared.db.get(WHAT, Key::mark(job)).await?;
-    let mark = item.map(|item| Mark::read(shared.db.reader(&item))).transpose()?;
+    let mark = shared.mark(job).await?;
     Ok(mark.and_then(|mark| mark.tail_record()))
 }
 

@@ -1,11 +1,11 @@
 //! Where things lie in the tables. `doc/stores/dynamodb.md` shows it all on one page.
 
-use ecs_scheduler_core::{DecisionId, FiringId, FiringState, JobId, Outcome};
+use ecs_scheduler_core::{DecisionId, FiringId, FiringState, JobId, Outcome, Shard};
 
 use crate::item::{Item, text};
 
 /// Into how many partitions of equal size everything is divided that is not found by a job's name.
-pub(crate) const SHARDS: u8 = 16;
+pub(crate) const SHARDS: u8 = Shard::COUNT;
 
 /// Into how many partitions firings of one state, and registers, are divided.
 pub(crate) const SPREAD: u8 = 4;
@@ -170,22 +170,19 @@ pub(crate) fn padded(number: u64) -> String {
     format!("{number:020}")
 }
 
-/// Returns the shard of a job: FNV-1a of its name, modulo [`SHARDS`]. The layout depends on it: never change it.
+/// Returns the shard of a job.
 pub(crate) fn shard(job: &JobId) -> u8 {
-    part(job.as_str(), SHARDS)
+    Shard::of(job).number()
 }
 
-/// Returns the part of a register.
-pub(crate) fn spread(name: &str) -> u8 {
-    part(name, SPREAD)
-}
-
+/// Returns the part of a register: FNV-1a of its name, modulo [`SPREAD`]. The layout depends on it: never change it.
+///
 /// # Source
 ///
 /// <http://www.isthe.com/chongo/tech/comp/fnv/>: offset basis and prime of 64 bits.
-fn part(name: &str, of: u8) -> u8 {
+pub(crate) fn spread(name: &str) -> u8 {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    u8::try_from(hash % u64::from(of)).expect("a remainder of less than 256 is a byte")
+    u8::try_from(hash % u64::from(SPREAD)).expect("a remainder of less than 256 is a byte")
 }

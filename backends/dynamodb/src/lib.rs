@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod adopting;
 mod advance;
 mod db;
 mod directory;
+mod examine;
 mod head;
 mod history;
 mod item;
@@ -20,6 +22,7 @@ mod registers;
 mod row;
 mod settle;
 mod shared;
+mod sharing;
 mod store;
 mod streams;
 mod tables;
@@ -27,5 +30,6 @@ mod takeover;
 mod words;
 mod write;
 
+pub use examine::examine;
 pub use permissions::permissions;
 pub use store::{DynamoDbOptions, DynamoDbStore};

@@ -114,7 +114,7 @@ impl Mark {
 
     /// Writes the mark of a new job.
     pub(crate) fn create(&self) -> Result<Write, StoreError> {
-        Ok(Write::create(Key::mark(&self.job))
+        let write = Write::create(Key::mark(&self.job))
             .set("uid", text(self.uid.to_string()))
             .set("order", number(self.order))
             .set("revision", number(self.revision))
@@ -123,7 +123,16 @@ impl Mark {
             .set("digest", text(self.digest.as_str()))
             .set("version", number(self.version))
             .set("stamp", text(self.stamp.as_str()))
-            .set("progress", json(&self.progress)?))
+            .set("progress", json(&self.noted())?);
+        match self.progress.last_run {
+            Some(_) => Ok(write.set_all(run(&self.progress)?)),
+            None => Ok(write),
+        }
+    }
+
+    /// Returns the part of the progress that settlements write.
+    fn noted(&self) -> Progress {
+        Progress { last_run: None, last_run_tasks: Vec::new(), ..self.progress.clone() }
     }
 
     /// Writes an edit: of this mark, as it was read, to this one.
@@ -138,11 +147,10 @@ impl Mark {
 
     /// Writes what a settlement changes: of this mark, as it was read, to this one.
     pub(crate) fn settle(&self, to: &Self) -> Result<Write, StoreError> {
-        let noted = Progress { last_run: None, last_run_tasks: Vec::new(), ..to.progress.clone() };
         let write = Write::update(Key::mark(&self.job))
             .set("version", number(self.version + 1))
             .set("stamp", text(to.stamp.as_str()))
-            .set("progress", json(&noted)?)
+            .set("progress", json(&to.noted())?)
             .given("uid", text(self.uid.to_string()))
             .given("version", number(self.version));
         Ok(match &to.tail {
@@ -154,17 +162,11 @@ impl Mark {
 
     /// Notes the tasks of a run.
     pub(crate) fn note_run(&self, progress: &Progress) -> Result<Write, StoreError> {
-        let run = Progress {
-            last_run: progress.last_run,
-            last_run_tasks: progress.last_run_tasks.clone(),
-            ..Progress::default()
-        };
-        let at = number(progress.last_run.unwrap_or_default().as_nanosecond());
+        let [run, at] = run(progress)?;
         Ok(Write::update(Key::mark(&self.job))
-            .set("run", json(&run)?)
-            .set("run_at", at.clone())
             .given("uid", text(self.uid.to_string()))
-            .at_most("run_at", at))
+            .at_most(at.0, at.1.clone())
+            .set_all([run, at]))
     }
 
     /// Removes the mark, if nothing was written since it was read.
@@ -198,6 +200,17 @@ impl Mark {
             ("t", number(day(tail.draft.observed))),
         ]
     }
+}
+
+/// The attributes that say what ran last.
+fn run(progress: &Progress) -> Result<[Attribute; 2], StoreError> {
+    let run = Progress {
+        last_run: progress.last_run,
+        last_run_tasks: progress.last_run_tasks.clone(),
+        ..Progress::default()
+    };
+    let at = progress.last_run.unwrap_or_default();
+    Ok([("run", json(&run)?), ("run_at", number(at.as_nanosecond()))])
 }
 
 /// Returns the beginning of a moment's day, in milliseconds.

@@ -7,6 +7,9 @@ use crate::mark::{Mark, Tail};
 use crate::row::Row;
 use crate::write::Write;
 
+#[cfg(test)]
+mod tests;
+
 /// The writes of one settlement, which count together or not at all.
 #[derive(Debug)]
 pub(crate) struct Plan {

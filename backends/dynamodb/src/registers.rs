@@ -3,9 +3,10 @@
 use ecs_scheduler_core::{FaultKind, Register, StoreError, Timestamp};
 use uuid::Uuid;
 
-use crate::db::{Committed, Db};
+use crate::db::{Committed, Db, Query};
 use crate::item::{Reader, number, text};
 use crate::keys::{self, Key};
+use crate::words::Clause;
 use crate::write::Write;
 
 /// The most bytes of a name: one less than a sort key may have.
@@ -43,6 +44,21 @@ fn key(name: &str) -> Result<Key, StoreError> {
 /// Reads a register.
 pub(crate) async fn read(db: &Db, name: &str) -> Result<Option<Register>, StoreError> {
     Ok(stored(db, name).await?.map(|stored| stored.register))
+}
+
+/// Reads the registers whose names begin so, by name.
+pub(crate) async fn beginning_with(db: &Db, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
+    let mut found = Vec::new();
+    for part in 0..keys::SPREAD {
+        let named = Clause::StartsWith("sk", text(format!("={prefix}")));
+        let query = Query::of(keys::registers(part)).only(named);
+        for item in db.all("read registers", &query).await? {
+            let name = db.reader(&item).text("sk")?.strip_prefix('=').unwrap_or_default().to_owned();
+            found.push((name, decode(db.reader(&item))?.register));
+        }
+    }
+    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
 }
 
 /// Writes a register whose version is the expected one.

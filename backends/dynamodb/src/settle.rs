@@ -7,7 +7,6 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use crate::db::Committed;
-use crate::keys::Key;
 use crate::lane::Lane;
 use crate::limits::{ACTIONS, BYTES, COMMITS};
 use crate::mark::{Mark, crowded};
@@ -71,7 +70,8 @@ impl Batch<'_> {
 
     /// Tries these once; tells whether some of them met others and must be tried again.
     async fn round(&mut self, round: usize, places: &[usize]) -> Result<bool, StoreError> {
-        let marks = self.marks(places).await?;
+        let jobs = places.iter().map(|place| &self.settlements[*place].job);
+        let marks = self.shared.marks(jobs).await?;
         let mut fresh = Vec::new();
         for place in places.iter().copied() {
             match self.judge(place, marks.get(&self.settlements[place].job)) {
@@ -99,14 +99,6 @@ impl Batch<'_> {
             }
         }
         Ok(refused)
-    }
-
-    async fn marks(&self, places: &[usize]) -> Result<HashMap<JobId, Mark>, StoreError> {
-        let db = &self.shared.db;
-        let keys = places.iter().map(|place| Key::mark(&self.settlements[*place].job));
-        let items = db.get_all("read what is settled", keys).await?;
-        let marks = items.values().map(|item| Mark::read(db.reader(item)));
-        marks.map(|mark| mark.map(|mark| (mark.job.clone(), mark))).collect()
     }
 
     /// Returns the mark of a settlement that is fresh, else its answer.

@@ -1,14 +1,16 @@
 //! What all parts of the store work with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use ecs_scheduler_core::{Clock, StoreError};
+use ecs_scheduler_core::{Clock, JobId, StoreError};
 use tokio::sync::Mutex;
 
 use crate::db::Db;
 use crate::directory::Directory;
 use crate::head::Head;
 use crate::keys::{Key, SHARDS};
+use crate::mark::Mark;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,6 +25,21 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
         Self { db, clock, directory: Directory::default(), edits: Default::default() }
+    }
+
+    /// Reads the marks of jobs, those that exist.
+    pub(crate) async fn marks(
+        &self,
+        jobs: impl Iterator<Item = &JobId>,
+    ) -> Result<HashMap<JobId, Mark>, StoreError> {
+        let items = self.db.get_all("read what is settled", jobs.map(Key::mark)).await?;
+        let marks = items.values().map(|item| Mark::read(self.db.reader(item)));
+        marks.map(|mark| mark.map(|mark| (mark.job.clone(), mark))).collect()
+    }
+
+    /// Reads the mark of a job.
+    pub(crate) async fn mark(&self, job: &JobId) -> Result<Option<Mark>, StoreError> {
+        Ok(self.marks(std::iter::once(job)).await?.remove(job))
     }
 
     /// Reads what was edited last in a shard.

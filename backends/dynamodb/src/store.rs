@@ -8,19 +8,19 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use ecs_scheduler_backend_aws::{Aws, Place};
 use ecs_scheduler_core::{
-    Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal,
-    ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store, StoreError,
-    StoredJob, SystemClock, Timestamp, async_trait,
+    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore,
+    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, SharedStore,
+    Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
 use crate::db::{Committed, Db};
 use crate::item::number;
 use crate::keys::{Key, SHARDS};
-use crate::lane::Lane;
+use crate::lane::{Lane, Lanes};
 use crate::shared::Shared;
 use crate::write::Write;
-use crate::{advance, history, jobs, prune, registers, settle};
+use crate::{adopting, advance, history, jobs, prune, registers, settle};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -43,8 +43,10 @@ impl DynamoDbOptions {
 
 /// A store in two DynamoDB tables, which any number of processes may use at once.
 pub struct DynamoDbStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Shared,
+    /// The way of whom no fence keeps out.
     lane: Lane,
+    pub(crate) lanes: Lanes,
 }
 
 impl fmt::Debug for DynamoDbStore {
@@ -61,18 +63,23 @@ impl DynamoDbStore {
     /// Fails, with the table's name and the remedy, when a table cannot be read, is missing and may not be created, is
     /// something else, or has a newer layout.
     pub async fn open(aws: &Aws, options: DynamoDbOptions) -> Result<Self, StoreError> {
-        let config = aws.config(&options.place).await?;
-        // What is tried again is tried again here, with the same token and sooner than the SDK would.
-        let config = aws_sdk_dynamodb::config::Builder::from(&config)
-            .retry_config(RetryConfig::disabled())
-            .interceptor(aws.metering())
-            .build();
-        let db = Db::new(Client::from_conf(config), options.table);
+        let db = connect(aws, &options).await?;
         Box::pin(db.prepare()).await?;
         let shared = Shared::new(db, options.clock);
         Box::pin(shared.take_over_all()).await?;
-        Ok(Self { shared: Arc::new(shared), lane: Lane::default() })
+        Ok(Self { shared, lane: Lane::default(), lanes: Lanes::default() })
     }
+}
+
+/// Makes the client; calls nothing.
+pub(crate) async fn connect(aws: &Aws, options: &DynamoDbOptions) -> Result<Db, StoreError> {
+    let config = aws.config(&options.place).await?;
+    // What is tried again is tried again here, with the same token and sooner than the SDK would.
+    let config = aws_sdk_dynamodb::config::Builder::from(&config)
+        .retry_config(RetryConfig::disabled())
+        .interceptor(aws.metering())
+        .build();
+    Ok(Db::new(Client::from_conf(config), options.table.clone()))
 }
 
 #[async_trait]
@@ -162,8 +169,16 @@ impl Store for DynamoDbStore {
         prune::prune(&self.shared, retention).await
     }
 
+    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+        adopting::adopt(&self.shared, adoption).await
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         self.shared.db.close();
         Ok(())
+    }
+
+    fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
+        Some(self)
     }
 }

@@ -40,7 +40,7 @@ impl Db {
     }
 
     /// Describes a table that is ready; none when there is none.
-    async fn describe(&self, table: Table) -> Result<Option<TableDescription>, StoreError> {
+    pub(crate) async fn describe(&self, table: Table) -> Result<Option<TableDescription>, StoreError> {
         let name = self.name(table);
         let mut patience = Patience::of(CREATION);
         loop {
@@ -103,7 +103,7 @@ impl Db {
     }
 
     /// Refuses a table that is something else.
-    fn inspect(&self, table: Table, found: &TableDescription) -> Result<(), StoreError> {
+    pub(crate) fn inspect(&self, table: Table, found: &TableDescription) -> Result<(), StoreError> {
         let name = self.name(table);
         let keys = |elements: &[KeySchemaElement]| -> Vec<String> {
             elements.iter().map(|element| element.attribute_name.clone()).collect()

@@ -6,6 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::item::{Attribute, weight};
 
+#[cfg(test)]
+mod tests;
+
 /// Something that must hold of an item.
 #[derive(Debug, Clone)]
 pub(crate) enum Clause {
@@ -13,6 +16,7 @@ pub(crate) enum Clause {
     Absent(&'static str),
     Present(&'static str),
     Below(&'static str, AttributeValue),
+    StartsWith(&'static str, AttributeValue),
     /// It is absent, or at most this.
     AtMost(&'static str, AttributeValue),
 }
@@ -22,9 +26,10 @@ impl Clause {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Absent(name) | Self::Present(name) => name.len(),
-            Self::Equals(name, value) | Self::Below(name, value) | Self::AtMost(name, value) => {
-                name.len() + weight(value)
-            }
+            Self::Equals(name, value)
+            | Self::Below(name, value)
+            | Self::StartsWith(name, value)
+            | Self::AtMost(name, value) => name.len() + weight(value),
         }
     }
 }
@@ -75,6 +80,9 @@ impl Words {
             Clause::Below(name, value) => format!("{} < {}", self.name(name), self.value(value)),
             Clause::Absent(name) => format!("attribute_not_exists({})", self.name(name)),
             Clause::Present(name) => format!("attribute_exists({})", self.name(name)),
+            Clause::StartsWith(name, value) => {
+                format!("begins_with({}, {})", self.name(name), self.value(value))
+            }
             Clause::AtMost(name, value) => {
                 let name = self.name(name);
                 format!("(attribute_not_exists({name}) OR {name} <= {})", self.value(value))

@@ -9,6 +9,12 @@ mod behaviour {
     ecs_scheduler_core::store_suite!(Place::on(Kind::Ministack));
 }
 
+mod sharing {
+    use super::{Kind, Place};
+
+    ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Ministack));
+}
+
 mod durability {
     use super::{Kind, Place};
 

@@ -1,6 +1,6 @@
 //! What is refused, and what is said then.
 
-use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, permissions};
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, examine, permissions};
 use ecs_scheduler_core::{
     DecisionId, FaultKind, FiringState, JobStore as _, Journal as _, Outcome, Settled, Settlement,
     Store as _, StoreError,
@@ -39,6 +39,24 @@ async fn a_table_with_another_key_is_refused() {
         FaultKind::Config,
     );
     assert!(said.contains("has the key [\"id\"]") && said.contains("ECSS_DYNAMODB_TABLE"), "{said}");
+}
+
+#[tokio::test]
+async fn tables_are_examined_without_being_created() {
+    let place = Place::on(Kind::Ministack);
+    let url = &Kind::Ministack.running().await.url;
+    let options = DynamoDbOptions::new(place.table.as_str());
+    for missing in [true, false] {
+        let seen = examine(&aws(url), &options).await;
+        assert!(seen.len() == 2 && seen.iter().all(|look| look.problem.is_none()), "{seen:?}");
+        assert!(seen.iter().all(|look| look.what.contains("missing") == missing), "{seen:?}");
+        if missing {
+            drop(place.store().await);
+        }
+    }
+    let other = DynamoDbOptions::new(format!("{}-journal", place.table));
+    let seen = examine(&aws(url), &other).await;
+    assert!(seen[0].problem.as_ref().is_some_and(|problem| problem.contains("has the key")), "{seen:?}");
 }
 
 #[tokio::test]
