@@ -117,6 +117,11 @@ pub enum StoreConfig {
         /// Where it is, with user and password.
         url: Secret,
     },
+    /// In two DynamoDB tables.
+    DynamoDb {
+        /// The table with the jobs.
+        table: String,
+    },
     /// In an S3 bucket.
     S3 {
         /// The bucket.

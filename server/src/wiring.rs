@@ -7,6 +7,8 @@ use std::sync::Arc;
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Meter};
 #[cfg(feature = "aws")]
+use ecs_scheduler_backend_dynamodb::{self as dynamodb, DynamoDbOptions, DynamoDbStore};
+#[cfg(feature = "aws")]
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 #[cfg(feature = "postgres")]
@@ -129,8 +131,13 @@ pub async fn store(
         StoreConfig::S3 { bucket, prefix } => {
             Arc::new(s3::open(&foundation.aws, S3Options::new(bucket, prefix, clock)).await?)
         }
+        #[cfg(feature = "aws")]
+        StoreConfig::DynamoDb { table } => {
+            let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
+            Arc::new(DynamoDbStore::open(&foundation.aws, options).await?)
+        }
         #[cfg(not(feature = "aws"))]
-        StoreConfig::S3 { .. } => return Err(no_aws()),
+        StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => return Err(no_aws()),
     })
 }
 
@@ -152,7 +159,10 @@ pub async fn store_to_read(
         }
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } => Err(no_aws()),
-        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => store(config, clock, foundation).await,
+        StoreConfig::DynamoDb { .. } => store(config, clock, foundation).await,
+        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
+            store(config, clock, foundation).await
+        }
     }
 }
 
@@ -168,8 +178,15 @@ pub async fn examine_store(
         StoreConfig::S3 { bucket, prefix } => {
             vec![s3::examine(&foundation.aws, S3Options::new(bucket, prefix, clock)).await]
         }
+        #[cfg(feature = "aws")]
+        StoreConfig::DynamoDb { table } => {
+            let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
+            dynamodb::examine(&foundation.aws, &options).await
+        }
         #[cfg(not(feature = "aws"))]
-        StoreConfig::S3 { .. } => vec![Examination::problem("store: S3", no_aws().to_string())],
+        StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => {
+            vec![Examination::problem("store: on AWS", no_aws().to_string())]
+        }
         StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
             let _ = (clock, foundation);
             Vec::new()
@@ -183,8 +200,10 @@ pub fn store_permissions(config: &StoreConfig) -> Vec<Permission> {
     match config {
         #[cfg(feature = "aws")]
         StoreConfig::S3 { bucket, prefix } => s3::permissions(bucket, prefix),
+        #[cfg(feature = "aws")]
+        StoreConfig::DynamoDb { table } => dynamodb::permissions(table),
         #[cfg(not(feature = "aws"))]
-        StoreConfig::S3 { .. } => Vec::new(),
+        StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => Vec::new(),
         StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => Vec::new(),
     }
 }
@@ -280,6 +299,15 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             schema: options(
                 json!({ "ECSS_POSTGRES_URL": { "type": "string", "description": "The database" } }),
             ),
+        },
+        #[cfg(feature = "aws")]
+        Installed {
+            kind: "dynamodb".to_owned(),
+            summary: "Keeps everything in two DynamoDB tables, for any number of schedulers".to_owned(),
+            active: matches!(in_use, StoreConfig::DynamoDb { .. }),
+            schema: options(json!({
+                "ECSS_DYNAMODB_TABLE": { "type": "string", "description": "The table with the jobs" },
+            })),
         },
         #[cfg(feature = "aws")]
         Installed {

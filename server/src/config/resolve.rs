@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::setting::{
-    AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, ECS_CLUSTER, ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER,
-    LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, S3_BUCKET,
-    S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
+    AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER, ECS_EVENTS_QUEUE,
+    ECS_TAGS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL,
+    Part, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
 };
 use super::values::Values;
 use super::{
@@ -132,6 +132,9 @@ fn store(values: &Values) -> Result<StoreConfig, String> {
     }
     if let Some(url) = text(values, &POSTGRES_URL) {
         return Ok(StoreConfig::Postgres { url: Secret(url) });
+    }
+    if let Some(table) = text(values, &DYNAMODB_TABLE) {
+        return Ok(StoreConfig::DynamoDb { table });
     }
     if let Some(bucket) = text(values, &S3_BUCKET) {
         return Ok(StoreConfig::S3 { bucket, prefix: text(values, &S3_PREFIX).unwrap_or_default() });

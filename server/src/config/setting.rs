@@ -65,7 +65,8 @@ const NO_ECS: Part = Part::Absent("ECS launcher", "set ECSS_LAUNCHER=local to ru
 const ECS: Part = if cfg!(feature = "aws") { Part::Launcher } else { NO_ECS };
 const AWS: Part = if cfg!(feature = "aws") { Part::Aws } else { Part::Absent("AWS", "unset it") };
 const S3: Part = if cfg!(feature = "aws") { Part::Store } else { Part::Absent("S3 store", USE_SQLITE) };
-const DYNAMODB: Part = Part::Absent("DynamoDB store", USE_SQLITE);
+const DYNAMODB: Part =
+    if cfg!(feature = "aws") { Part::Store } else { Part::Absent("DynamoDB store", USE_SQLITE) };
 const ELASTICSEARCH: Part = Part::Absent("Elasticsearch store", USE_SQLITE);
 const POSTGRES: Part =
     if cfg!(feature = "postgres") { Part::Store } else { Part::Absent("PostgreSQL store", USE_SQLITE) };
@@ -202,6 +203,16 @@ pub const S3_PREFIX: Setting = inherited(setting(
     "none: the bucket itself",
     "The folder in the bucket, with or without a slash at its end: a job is `<prefix>/<id>.json`",
 ));
+/// The table.
+pub const DYNAMODB_TABLE: Setting = inherited(setting(
+    "ECSS_DYNAMODB_TABLE",
+    "dynamodb.table",
+    DYNAMODB,
+    "TABLE",
+    "none",
+    "The DynamoDB table with the jobs; history is in a second one, `<table>-journal`. Both are created when missing. A table \
+     that the Python version wrote is taken over and stays readable for it",
+));
 /// Which launcher.
 pub const LAUNCHER: Setting = setting(
     "ECSS_LAUNCHER",
@@ -310,6 +321,7 @@ pub const SETTINGS: &[Setting] = &[
     SQLITE_FILE,
     S3_BUCKET,
     S3_PREFIX,
+    DYNAMODB_TABLE,
     LAUNCHER,
     LOCAL_TASK_DEFINITIONS,
     ECS_CLUSTER,
@@ -318,14 +330,6 @@ pub const SETTINGS: &[Setting] = &[
     AWS_ASSUME_ROLE,
     AWS_EXTERNAL_ID,
     SERVER,
-    inherited(setting(
-        "ECSS_DYNAMODB_TABLE",
-        "dynamodb.table",
-        DYNAMODB,
-        "TABLE",
-        "none",
-        "The table with the jobs",
-    )),
     inherited(setting(
         "ECSS_ELASTICSEARCH_INDEX",
         "elasticsearch.index",

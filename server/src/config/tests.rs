@@ -79,6 +79,7 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
         ("ECSS_ECS_CLUSTER", "ECS launcher"),
         #[cfg(not(feature = "aws"))]
         ("ECSS_S3_BUCKET", "S3 store"),
+        #[cfg(not(feature = "aws"))]
         ("ECSS_DYNAMODB_TABLE", "DynamoDB store"),
         ("ECSS_ELASTICSEARCH_INDEX", "Elasticsearch store"),
         #[cfg(not(feature = "postgres"))]
@@ -101,6 +102,15 @@ fn the_url_of_a_database_chooses_postgresql_and_is_not_shown() {
     assert!(!format!("{config:?}").contains("secret"));
     let two = problem(&[("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
     assert_eq!(two, "ECSS_SQLITE_FILE and ECSS_POSTGRES_URL each choose a store; keep one of them");
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_table_chooses_dynamodb() {
+    let pairs = [("ECSS_LAUNCHER", "local"), ("ECSS_DYNAMODB_TABLE", "jobs"), ("ECSS_S3_BUCKET", "jobs")];
+    assert_eq!(resolve(&pairs[..2]).unwrap().store, StoreConfig::DynamoDb { table: "jobs".to_owned() });
+    let two = problem(&pairs);
+    assert_eq!(two, "ECSS_S3_BUCKET and ECSS_DYNAMODB_TABLE each choose a store; keep one of them");
 }
 
 #[cfg(feature = "aws")]

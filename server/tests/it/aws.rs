@@ -13,4 +13,5 @@ mod quota;
 mod reads;
 mod scenarios;
 mod stage;
+mod tables;
 mod trouble;
