@@ -1,14 +1,19 @@
 //! The command line: one file per group of commands, each returning what it prints.
 
 pub mod at_hand;
+pub mod backup;
 pub mod client;
 pub mod doctor;
 pub mod error;
 pub mod evaluate;
+pub mod export;
 pub mod flags;
 pub mod health;
 pub mod iam_policy;
+pub mod import;
 pub mod jobs;
+pub mod migrate;
+mod progress;
 pub mod reference;
 pub mod schedule;
 mod table;
@@ -20,13 +25,17 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use ecs_scheduler_core::DEFAULT_MAX_TASKS;
 
+use self::backup::{BackupArgs, RestoreArgs};
 use self::client::Client;
 use self::doctor::DoctorArgs;
 use self::error::CommandError;
 use self::evaluate::EvaluateArgs;
+use self::export::ExportArgs;
 use self::flags::SettingFlags;
 use self::iam_policy::PolicyArgs;
+use self::import::ImportArgs;
 use self::jobs::{ClientArgs, JobsCommand};
+use self::migrate::MigrateArgs;
 use self::schedule::NextArgs;
 use crate::config::setting::SERVER;
 use crate::config::values::{self, Flags, Values};
@@ -76,6 +85,16 @@ enum Command {
     Health,
     /// Print the least IAM policy that the jobs at hand need
     IamPolicy(PolicyArgs),
+    /// Write everything that a store holds into a file: jobs, history, the brake
+    Export(ExportArgs),
+    /// Fill a store from a dump
+    Import(ImportArgs),
+    /// Move everything that a store holds into another store
+    Migrate(MigrateArgs),
+    /// Copy a SQLite store into a file, while a scheduler may be using it
+    Backup(BackupArgs),
+    /// Put a backup of a SQLite store in its place, or examine it
+    Restore(RestoreArgs),
     /// Print the OpenAPI document of the API
     Openapi,
     /// Print a completion script for a shell
@@ -163,6 +182,20 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             let (config, _) = configuration(&args.settings.0)?;
             block_on(iam_policy::run(&args, &builder, &config))?
         }
+        Command::Export(args) => {
+            block_on(export::run(&args, &builder, &gather(&args.settings.0)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Import(args) => block_on(import::run(&args, &builder, &gather(&args.settings.0)?))?,
+        Command::Migrate(args) => block_on(migrate::run(&args, &builder, &gather(&args.settings.0)?))?,
+        Command::Backup(args) => {
+            let values = gather(&args.settings.0)?;
+            block_on(backup::run(args, &values))?
+        }
+        Command::Restore(args) => {
+            let values = gather(&args.settings.0)?;
+            block_on(backup::restore(args, &values, builder.clock().as_ref()))?
+        }
         Command::Openapi => format!("{:#}\n", api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -190,8 +223,12 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
     runtime.block_on(work)
 }
 
+fn gather(flags: &Flags) -> Result<Values, Refused> {
+    Values::gather(flags, &values::environment()).map_err(Refused)
+}
+
 fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), Refused> {
-    let values = Values::gather(flags, &values::environment()).map_err(Refused)?;
+    let values = gather(flags)?;
     Ok((Config::resolve(&values)?, values.warnings))
 }
 

@@ -12,7 +12,7 @@ pub mod values;
 mod file;
 mod resolve;
 
-pub(crate) use resolve::listen as resolve_listen;
+pub(crate) use resolve::{chosen_store as resolve_store, listen as resolve_listen};
 
 use std::fmt;
 use std::net::SocketAddr;

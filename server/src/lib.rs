@@ -36,7 +36,9 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod demo;
+pub mod moving;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiState, CallStats, Limits};
 use crate::cli::error::CommandError;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
 use crate::wiring::Foundation;
 use crate::{api, cli, wiring};
@@ -113,6 +113,25 @@ impl ServerBuilder {
     /// Returns the clock.
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Opens a store, which need not be the configured one; `to_read` disturbs no scheduler that uses it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong and the remedy.
+    pub(crate) async fn store(
+        &self,
+        config: &StoreConfig,
+        to_read: bool,
+    ) -> Result<Arc<dyn Store>, CommandError> {
+        let clock = Arc::clone(&self.clock);
+        let opened = if to_read {
+            wiring::store_to_read(config, clock, &self.foundation).await
+        } else {
+            wiring::store(config, clock, &self.foundation).await
+        };
+        opened.map_err(|error| CommandError::caused("could not open the store", error))
     }
 
     /// Returns what is installed.

@@ -24,7 +24,8 @@ where
     } else {
         return fault;
     };
-    let words = format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"));
+    let words =
+        format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"));
     Fault::new(kind, format!("{attempted}; {remedy}")).because(words)
 }
 

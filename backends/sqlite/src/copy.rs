@@ -59,7 +59,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
             match backup.step(STEP).map_err(writing)? {
                 StepResult::Done => break,
                 StepResult::More => {}
-                _ => std::thread::park_timeout(PAUSE),
+                StepResult::Busy | StepResult::Locked | _ => std::thread::park_timeout(PAUSE),
             }
             let pages = backup.progress();
             let (all, left) = (pages.pagecount.max(0).unsigned_abs(), pages.remaining.max(0).unsigned_abs());

@@ -78,7 +78,12 @@ impl From<Image> for MemoryStore {
             .into_iter()
             .map(|NamedRegister { name, register, expires }| (name, Entry { register, expires }))
             .collect();
-        let state = State { shelf: Shelf::of(jobs), ledger: Ledger::of(history, newest), registers, ..State::default() };
+        let state = State {
+            shelf: Shelf::of(jobs),
+            ledger: Ledger::of(history, newest),
+            registers,
+            ..State::default()
+        };
         Self { state: Mutex::new(Some(state)) }
     }
 }

@@ -123,7 +123,7 @@ async fn answer(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<Value, C
 }
 
 /// A configuration without anything outside the process.
-fn nowhere(max_tasks: NonZeroU32) -> Config {
+pub(super) fn nowhere(max_tasks: NonZeroU32) -> Config {
     Config {
         name: "evaluate".to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),

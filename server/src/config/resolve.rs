@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use super::setting::STORE_SELECTORS;
 use super::setting::{
     AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER, ECS_EVENTS_QUEUE,
     ECS_TAGS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL,
@@ -23,7 +24,7 @@ impl Config {
     /// Fails with every problem at once: values out of bounds, settings that contradict each other, parts that this
     /// build does not contain, a choice that is missing.
     pub fn resolve(values: &Values) -> Result<Self, Refused> {
-        let mut problems = absent_parts(values);
+        let mut problems = absent_parts(values, &|_| true);
         let parts_missing = !problems.is_empty();
         let name = keep(name(values), &mut problems);
         let listen = keep(listen(values), &mut problems);
@@ -56,9 +57,9 @@ fn keep<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> 
     outcome.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn absent_parts(values: &Values) -> Vec<String> {
+fn absent_parts(values: &Values, of: &dyn Fn(&Setting) -> bool) -> Vec<String> {
     let mut problems = Vec::new();
-    for setting in SETTINGS.iter().filter(|setting| values.get(setting).is_some()) {
+    for setting in SETTINGS.iter().filter(|setting| of(setting) && values.get(setting).is_some()) {
         if let Part::Absent(part, remedy) = setting.part {
             problems.push(format!("{} is set, but this build has no {part}; {remedy}", setting.name()));
         }
@@ -115,13 +116,26 @@ fn data_dir(values: &Values) -> PathBuf {
     values.text_or_default(&DATA_DIR).into()
 }
 
+/// Gives the choice of a store its meaning, whatever else is configured.
+///
+/// # Errors
+///
+/// Fails when two are chosen, or one that this build does not contain.
+pub(crate) fn chosen_store(values: &Values) -> Result<StoreConfig, Refused> {
+    let absent = absent_parts(values, &|setting| STORE_SELECTORS.contains(&setting.key));
+    if !absent.is_empty() {
+        return Err(Refused(absent));
+    }
+    store(values).map_err(|problem| Refused(vec![problem]))
+}
+
 fn store(values: &Values) -> Result<StoreConfig, String> {
     let kind = values.get(&STORE).map(|value| value.text.as_str());
     let mut chosen: Vec<String> = kind.map(|kind| format!("ECSS_STORE={kind}")).into_iter().collect();
     if kind == Some("sqlite") {
         chosen.clear();
     }
-    for selector in ["sqlite.file", "s3.bucket", "dynamodb.table", "elasticsearch.index", "postgres.url"] {
+    for selector in STORE_SELECTORS {
         let setting = by_key(selector);
         if values.get(setting).is_some() || (selector == "sqlite.file" && kind == Some("sqlite")) {
             chosen.push(setting.name().to_owned());

@@ -175,6 +175,9 @@ pub const STORE: Setting = setting(
     "sqlite",
     "Where jobs and history are kept: `sqlite`, or `memory`, which forgets everything at the end",
 );
+/// The keys of the settings that choose a store by being set.
+pub const STORE_SELECTORS: [&str; 5] =
+    ["sqlite.file", "s3.bucket", "dynamodb.table", "elasticsearch.index", "postgres.url"];
 /// The database file.
 pub const SQLITE_FILE: Setting = inherited(setting(
     "ECSS_SQLITE_FILE",

@@ -259,3 +259,43 @@ fn the_table_has_no_name_key_or_flag_twice() {
     }
     assert_eq!(PathBuf::from(setting::DATA_DIR.default), PathBuf::from("data"));
 }
+
+#[test]
+fn every_variable_of_the_python_version_is_a_setting_and_expanded() {
+    let variables = [
+        "ECSS_ECS_CLUSTER",
+        "ECSS_NAME",
+        "ECSS_LOG_LEVEL",
+        "ECSS_LOG_FOLDER",
+        "ECSS_SQLITE_FILE",
+        "ECSS_S3_BUCKET",
+        "ECSS_S3_PREFIX",
+        "ECSS_DYNAMODB_TABLE",
+        "ECSS_ELASTICSEARCH_INDEX",
+        "ECSS_ELASTICSEARCH_HOSTS",
+        "ECSS_CONFIG_FILE",
+    ];
+    let inherited: Vec<&str> = setting::SETTINGS
+        .iter()
+        .filter(|setting| setting.python)
+        .filter_map(|setting| setting.variable)
+        .collect();
+    assert!(variables.iter().all(|variable| inherited.contains(variable)), "{inherited:?}");
+    assert_eq!(inherited.len(), variables.len());
+    for variable in variables {
+        let pairs = [(variable, "{{a}}-{STAGE}.x"), ("STAGE", "prod"), ("ECSS_LAUNCHER", "local")];
+        let values = Values::gather(&Flags::new(), &environment(&pairs));
+        let expanded = "{a}-prod.x";
+        match values {
+            Ok(values) => {
+                let lines = report::effective(&values);
+                assert!(
+                    lines.iter().any(|line| line.name == variable && line.value == expanded),
+                    "{variable}"
+                );
+            }
+            // The file is read at once.
+            Err(problems) => assert!(problems[0].contains(expanded), "{variable}: {problems:?}"),
+        }
+    }
+}

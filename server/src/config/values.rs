@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::setting::{CONFIG_FILE, SETTINGS, Setting};
+use super::setting::{CONFIG_FILE, SETTINGS, STORE, STORE_SELECTORS, Setting};
 use super::{file, format, nearest};
 
 /// Where a value came from; a later one in this list wins.
@@ -95,6 +95,30 @@ impl Values {
     #[must_use]
     pub fn get(&self, setting: &Setting) -> Option<&Value> {
         self.found.get(setting.key)
+    }
+
+    /// Returns these values with another choice of a store: with these settings in the place of those that choose one, and
+    /// without those that are about another one. What else is said of the chosen one stays.
+    #[must_use]
+    pub fn choosing_store(&self, settings: &[(&'static str, String)]) -> Self {
+        let mut values = self.clone();
+        let group = |key: &'static str| key.split_once('.').map_or(key, |(group, _)| group);
+        let chosen = settings.first().map(|(key, _)| group(key));
+        let about_another = |key: &'static str| {
+            let of_a_store = STORE_SELECTORS.iter().any(|selector| group(selector) == group(key));
+            of_a_store && chosen != Some(group(key))
+        };
+        values
+            .found
+            .retain(|key, _| *key != STORE.key && !STORE_SELECTORS.contains(key) && !about_another(key));
+        for (key, text) in settings {
+            values.found.remove(key);
+            if !text.is_empty() {
+                let origin = Origin::Flag("from or --to".to_owned());
+                values.found.insert(key, Value { text: text.clone(), origin });
+            }
+        }
+        values
     }
 
     /// Returns what was set, else the default, which must be a plain value.

@@ -14,3 +14,4 @@ mod cli;
 mod conformance;
 mod crash;
 mod harness;
+mod moving;

@@ -10,7 +10,8 @@ fn every_body_of_the_python_version_is_written_to_the_letter() {
     let bucket: serde_json::Value =
         serde_json::from_str(include_str!("../../tests/fixtures/python-bucket.json")).unwrap();
     let mut bodies = 0;
-    for object in bucket.as_object().unwrap().values().flat_map(|list| list.as_array().into_iter().flatten()) {
+    for object in bucket.as_object().unwrap().values().flat_map(|list| list.as_array().into_iter().flatten())
+    {
         let body = object["body"].as_str().unwrap();
         // Sorted otherwise, without spaces, and not only ASCII.
         let value: serde_json::Value = serde_json::from_str(body).unwrap();

@@ -83,7 +83,9 @@ async fn who_only_looks_creates_no_bucket() {
     let site = Site::at(moto());
     let seen = ecs_scheduler_backend_s3::examine(&site.aws, site.options()).await;
     assert!(seen.what.starts_with("store: bucket"), "{seen:?}");
-    assert!(seen.problem.unwrap().contains("there is no such bucket; it is created when the scheduler starts"));
+    assert!(
+        seen.problem.unwrap().contains("there is no such bucket; it is created when the scheduler starts")
+    );
     assert_eq!(site.calls("CreateBucket"), 0);
 }
 

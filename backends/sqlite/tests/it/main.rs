@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod conformance;
+mod copies;
 #[cfg(target_os = "linux")]
 mod disk;
 mod failures;

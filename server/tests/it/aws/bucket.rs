@@ -22,7 +22,10 @@ async fn jobs_and_history_in_a_bucket_outlive_the_process_and_a_second_one_makes
 
     let first = stage.start().await;
     let after = first.get("/jobs/every-second").await;
-    assert_eq!((&after["taskDefinition"], &after["schedule"]), (&before["taskDefinition"], &before["schedule"]));
+    assert_eq!(
+        (&after["taskDefinition"], &after["schedule"]),
+        (&before["taskDefinition"], &before["schedule"])
+    );
     assert_eq!(first.list("/jobs/every-second/firings", "firings").await.len(), 1);
 
     let policy = stage.command(&["iam-policy"]).await;

@@ -1,0 +1,159 @@
+//! `ecs-scheduler backup` and `restore`: copies of a SQLite store, and the way back.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ecs_scheduler_backend_sqlite::{self as sqlite, Contents};
+use ecs_scheduler_core::{Clock, StoreError};
+use serde_json::json;
+
+use super::error::CommandError;
+use super::flags::SettingFlags;
+use super::progress::Bar;
+use crate::config::StoreConfig;
+use crate::config::values::Values;
+use crate::moving::new_file::NewFile;
+use crate::moving::{Place, place};
+
+/// What to back up, and where to.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// The file to make, which must not exist. It appears when it is complete, on disk, and was found sound
+    file: PathBuf,
+    /// The store, as `sqlite:FILE`; the configured one by default. A scheduler may be using it
+    #[arg(long, value_name = "STORE")]
+    from: Option<Place>,
+    /// Print a summary as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+}
+
+/// What to restore, and where to.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// The backup
+    file: PathBuf,
+    /// Only examine the backup, from its first page to its last
+    #[arg(long)]
+    verify: bool,
+    /// The store, as `sqlite:FILE`; the configured one by default. No scheduler may be using it
+    #[arg(long, value_name = "STORE", conflicts_with = "verify")]
+    to: Option<Place>,
+    /// Give the file that is there another name, which is printed; without this, a restore where one is is refused
+    #[arg(long, conflicts_with = "verify")]
+    move_aside: bool,
+    /// Print a summary as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+}
+
+/// Makes a backup.
+///
+/// # Errors
+///
+/// Fails when the store is no SQLite file or cannot be read, when the file exists or cannot be written, and when the copy is
+/// not sound.
+pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, CommandError> {
+    let source = file_of(args.from.as_ref(), values)?;
+    let target = args.file.clone();
+    let of = source.clone();
+    let contents = blocking(move || {
+        let copy = NewFile::beside(&target)?;
+        let bar = Bar::new("copying", 0);
+        let contents = sqlite::backup(&of, copy.path(), &|done, all| bar.set(done, all)).map_err(failed)?;
+        copy.publish()?;
+        Ok(contents)
+    })
+    .await?;
+    let (from, to) = (source.display().to_string(), args.file.display().to_string());
+    Ok(if args.json {
+        format!("{:#}\n", json!({ "from": from, "to": to, "contents": summary(&contents) }))
+    } else {
+        format!("backed up {from} to {to}: {}\n", words(&contents))
+    })
+}
+
+/// Puts a backup back, or only examines it.
+///
+/// # Errors
+///
+/// Fails when the backup is not sound, when a scheduler has the store, when its file exists and is not to be moved aside,
+/// and when it cannot be written.
+pub(crate) async fn restore(
+    args: RestoreArgs,
+    values: &Values,
+    clock: &dyn Clock,
+) -> Result<String, CommandError> {
+    let backup = args.file.clone();
+    let name = backup.display().to_string();
+    if args.verify {
+        let contents = blocking(move || sqlite::examine(&backup).map_err(failed)).await?;
+        return Ok(if args.json {
+            format!("{:#}\n", json!({ "file": name, "sound": true, "contents": summary(&contents) }))
+        } else {
+            format!("{name} is sound: {}\n", words(&contents))
+        });
+    }
+    let target = file_of(args.to.as_ref(), values)?;
+    let aside = args.move_aside.then(|| {
+        let mut name = target.clone().into_os_string();
+        name.push(clock.now().strftime(".aside-%Y%m%dT%H%M%SZ").to_string());
+        PathBuf::from(name)
+    });
+    let moved = aside.clone().filter(|_| target.exists());
+    if target.exists() && aside.is_none() {
+        let remedy = "--move-aside gives it another name and keeps it";
+        return Err(CommandError::failed(format!(
+            "could not restore: {} exists; {remedy}",
+            target.display()
+        )));
+    }
+    let to = target.clone();
+    let contents = blocking(move || sqlite::restore(&backup, &to, aside.as_deref()).map_err(failed)).await?;
+    let (target, moved) = (target.display().to_string(), moved.map(|moved| moved.display().to_string()));
+    Ok(if args.json {
+        let contents = summary(&contents);
+        format!("{:#}\n", json!({ "from": name, "to": target, "movedAside": moved, "contents": contents }))
+    } else {
+        let before = moved.map(|moved| format!("what was there is {moved} now\n")).unwrap_or_default();
+        format!("{before}restored {target} from {name}: {}\n", words(&contents))
+    })
+}
+
+fn file_of(place: Option<&Place>, values: &Values) -> Result<PathBuf, CommandError> {
+    if let StoreConfig::Sqlite { file } = place::choose(place, values)? {
+        return Ok(file);
+    }
+    let remedy = "`ecs-scheduler export` makes a dump of any store";
+    Err(CommandError::failed(format!("only a SQLite store is one file that can be copied; {remedy}")))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CommandError> + Send + 'static,
+) -> Result<T, CommandError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panicked| CommandError::caused("copying panicked", panicked))?
+}
+
+fn failed(error: StoreError) -> CommandError {
+    if let StoreError::Fault { message, cause: Some(cause), .. } = error {
+        return CommandError::caused(message, cause);
+    }
+    CommandError::failed(error.to_string())
+}
+
+fn words(contents: &Contents) -> String {
+    let Contents { format, jobs, decisions, firings } = contents;
+    let format =
+        if *format == 0 { "the Python version's format".to_owned() } else { format!("format {format}") };
+    format!("{jobs} jobs, {decisions} decisions, {firings} firings, {format}")
+}
+
+fn summary(contents: &Contents) -> serde_json::Value {
+    let Contents { format, jobs, decisions, firings } = contents;
+    json!({ "format": format, "jobs": jobs, "decisions": decisions, "firings": firings })
+}

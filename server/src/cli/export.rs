@@ -1,0 +1,104 @@
+//! `ecs-scheduler export`: everything that a store holds, as a file.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::error::CommandError;
+use super::flags::SettingFlags;
+use super::print;
+use super::progress::Bar;
+use crate::config::setting::NAME;
+use crate::config::values::Values;
+use crate::moving::dump::{FORMAT, Header};
+use crate::moving::new_file::NewFile;
+use crate::moving::place::{self, Opened, Role};
+use crate::moving::transfer::read_through;
+use crate::moving::{DumpWriter, Place, Source as _, StoreReader, Tally};
+use crate::server::ServerBuilder;
+
+/// What to export, and where to.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// The store: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
+    /// `elasticsearch:INDEX@URL`; the configured one by default. No scheduler may be using it
+    #[arg(long, value_name = "STORE")]
+    from: Option<Place>,
+    /// The file to make, which must not exist; `-`, the default, is standard output
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// Print a summary as JSON; on standard error when the dump goes to standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+}
+
+/// Writes the dump.
+///
+/// # Errors
+///
+/// Fails when the store cannot be read or is changed meanwhile, and when the file exists or cannot be written.
+pub(crate) async fn run(
+    args: &ExportArgs,
+    builder: &ServerBuilder,
+    values: &Values,
+) -> Result<(), CommandError> {
+    let config = place::choose(args.from.as_ref(), values)?;
+    let to_file = args.file.as_os_str() != "-";
+    let file = if to_file { Some(NewFile::beside(&args.file)?) } else { None };
+    let opened = place::open(args.from.as_ref(), &config, Role::Source, builder).await?;
+    let header = Header {
+        format: FORMAT,
+        store: opened.store.kind().to_owned(),
+        name: values.text_or_default(&NAME).to_owned(),
+        at: builder.clock().now(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let output: Box<dyn Write + Send> = match &file {
+        None => Box::new(std::io::stdout()),
+        Some(file) => {
+            let open = OpenOptions::new().write(true).open(file.path());
+            let message = format!("could not write {}", args.file.display());
+            Box::new(open.map_err(|error| CommandError::caused(message, error))?)
+        }
+    };
+    let tally = write(&opened, &header, BufWriter::new(output)).await?;
+    let name = opened.name.clone();
+    opened.close().await?;
+    file.map(NewFile::publish).transpose()?;
+    let summary = if args.json {
+        let counts = tally.counts();
+        format!("{:#}\n", json!({ "from": name, "exported": counts, "sha256": tally.sha256() }))
+    } else {
+        format!("exported {} from {name}\n", tally.counts())
+    };
+    if to_file {
+        print(&summary);
+    } else {
+        // Nothing is left to do when standard error is closed.
+        let _ = std::io::stderr().write_all(summary.as_bytes());
+    }
+    Ok(())
+}
+
+/// Writes all items, and the trailer only when a second reading finds them unchanged.
+async fn write(opened: &Opened, header: &Header, output: impl Write) -> Result<Tally, CommandError> {
+    let mut reader = StoreReader::open(&*opened.store).await?;
+    let bar = Bar::new("exporting", reader.expected());
+    let mut writer = DumpWriter::begin(output, header)?;
+    while let Some(item) = reader.next().await? {
+        writer.add(&item)?;
+        bar.advance(1);
+    }
+    bar.restart("verifying");
+    let mut again = StoreReader::open(&*opened.store).await?;
+    let second = read_through(&mut again, &|| bar.advance(1)).await?;
+    if second.sha256() != writer.tally().sha256() {
+        return Err(crate::moving::reader::changed(&*opened.store));
+    }
+    writer.finish()
+}

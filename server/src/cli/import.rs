@@ -1,0 +1,57 @@
+//! `ecs-scheduler import`: a dump into a store, and jobs of other schedulers.
+
+pub mod foreign;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::error::CommandError;
+use super::flags::SettingFlags;
+use super::migrate::{HowArgs, into_store};
+use crate::config::values::Values;
+use crate::moving::place;
+use crate::moving::{DumpReader, Place};
+use crate::server::ServerBuilder;
+
+/// What to import, and where to.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct ImportArgs {
+    #[command(subcommand)]
+    foreign: Option<foreign::Foreign>,
+    /// The store to fill, made when it is missing: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`,
+    /// `s3:BUCKET/PREFIX` or `elasticsearch:INDEX@URL`; the configured one by default. It must be empty, or hold the
+    /// beginning of what an interrupted run of this command was to bring
+    #[arg(long, value_name = "STORE")]
+    to: Option<Place>,
+    /// The dump that `export` made; `-` reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    how: HowArgs,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+}
+
+/// Imports a dump, or jobs of another scheduler.
+///
+/// # Errors
+///
+/// Fails when the dump is not whole, when the store holds anything else or cannot be written, and when it is found to
+/// differ at the end.
+pub(crate) async fn run(
+    args: &ImportArgs,
+    builder: &ServerBuilder,
+    values: &Values,
+) -> Result<String, CommandError> {
+    if let Some(foreign) = &args.foreign {
+        return foreign::run(foreign, builder, values).await;
+    }
+    let file = args.file.as_deref().filter(|file| file.as_os_str() != "-");
+    let mut dump = DumpReader::open(file)?;
+    let to = place::choose(args.to.as_ref(), values)?;
+    let from = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
+    let (text, _) = into_store(&mut dump, &from, args.to.as_ref(), &to, &args.how, builder).await?;
+    Ok(text)
+}

@@ -1,0 +1,112 @@
+//! `ecs-scheduler migrate`: everything that a store holds, into another store.
+
+use clap::Args;
+use serde_json::json;
+
+use super::error::CommandError;
+use super::flags::SettingFlags;
+use super::progress::Bar;
+use crate::config::values::Values;
+use crate::moving::place::{self, Role};
+use crate::moving::reader::changed;
+use crate::moving::transfer::{Manner, Stage, read_through};
+use crate::moving::{Place, Source, StoreReader, Transfer, transfer};
+use crate::server::ServerBuilder;
+
+/// From where to where.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArgs {
+    /// The store to read: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
+    /// `elasticsearch:INDEX@URL`; the configured one by default. No scheduler may be using it
+    #[arg(long, value_name = "STORE")]
+    from: Option<Place>,
+    /// The store to fill, made when it is missing; the configured one by default. It must be empty, or hold the
+    /// beginning of what an interrupted run of this command was to bring
+    #[arg(long, value_name = "STORE", required_unless_present = "from")]
+    to: Option<Place>,
+    #[command(flatten)]
+    pub(super) how: HowArgs,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+}
+
+/// How to move, and how to tell of it.
+#[derive(Debug, Clone, Args)]
+pub struct HowArgs {
+    /// Compare, say what would be added, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Moves everything; the source stays as it is.
+///
+/// # Errors
+///
+/// Fails when a store cannot be opened, when the target holds anything else, when the source is changed meanwhile, and
+/// when the target is found to differ at the end.
+pub(crate) async fn run(
+    args: &MigrateArgs,
+    builder: &ServerBuilder,
+    values: &Values,
+) -> Result<String, CommandError> {
+    let from = place::choose(args.from.as_ref(), values)?;
+    let to = place::choose(args.to.as_ref(), values)?;
+    if from == to {
+        return Err(CommandError::failed("could not migrate: --from and --to name the same store"));
+    }
+    let source = place::open(args.from.as_ref(), &from, Role::Source, builder).await?;
+    let mut reader = StoreReader::open(&*source.store).await?;
+    let (text, moved) =
+        into_store(&mut reader, &source.name, args.to.as_ref(), &to, &args.how, builder).await?;
+    let mut again = StoreReader::open(&*source.store).await?;
+    if read_through(&mut again, &|| ()).await?.sha256() != moved.sha256 {
+        return Err(changed(&*source.store));
+    }
+    source.close().await?;
+    Ok(text)
+}
+
+/// Fills a store from a source; returns the summary, also as text.
+pub(super) async fn into_store(
+    source: &mut dyn Source,
+    from: &str,
+    to: Option<&Place>,
+    config: &crate::config::StoreConfig,
+    how: &HowArgs,
+    builder: &ServerBuilder,
+) -> Result<(String, Transfer), CommandError> {
+    let role = if how.dry_run { Role::Compared } else { Role::Target };
+    let target = place::open(to, config, role, builder).await?;
+    let bar = Bar::new("moving", source.expected());
+    let verifying = std::cell::Cell::new(false);
+    let progress = |stage, steps| {
+        if stage == Stage::Verifying && !verifying.replace(true) {
+            bar.restart("verifying");
+        }
+        bar.advance(steps);
+    };
+    let manner = Manner { target: &target.name, dry_run: how.dry_run, progress: &progress };
+    let moved = transfer(source, &*target.store, &manner).await?;
+    let to = target.name.clone();
+    target.close().await?;
+    drop(bar);
+    Ok((summary(from, &to, how, &moved), moved))
+}
+
+fn summary(from: &str, to: &str, how: &HowArgs, moved: &Transfer) -> String {
+    if how.json {
+        return format!("{:#}\n", json!({ "from": from, "to": to, "dryRun": how.dry_run, "moved": moved }));
+    }
+    let verb = if how.dry_run { "would move" } else { "moved" };
+    let mut text = format!("{verb} {} from {from} to {to}\n", moved.added);
+    if moved.present.items() > 0 {
+        text.push_str(&format!("{} were there already\n", moved.present));
+    }
+    if moved.verified {
+        text.push_str(&format!("{to} was read back and holds the same: SHA-256 {}\n", moved.sha256));
+    }
+    text
+}

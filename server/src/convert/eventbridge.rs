@@ -1,0 +1,240 @@
+//! EventBridge's schedules and rules, as the AWS CLI prints them.
+//!
+//! Read are `aws scheduler get-schedule` and `list-schedules`, `aws events list-rules`, `describe-rule` and
+//! `list-targets-by-rule`, one or more documents to a file. The last does not print the name of its rule: the file has it
+//! (`nightly.json`), unless there is only one rule.
+//!
+//! | EventBridge | here |
+//! |---|---|
+//! | `ScheduleExpression`, `ScheduleExpressionTimezone` | `schedule`, `timezone` |
+//! | `StartDate`, `EndDate`; for `rate(…)` else `CreationDate` | `scheduleStart`, `scheduleEnd` |
+//! | `State` | `suspended` |
+//! | `FlexibleTimeWindow` | `jitter` |
+//! | `RetryPolicy.MaximumEventAgeInSeconds` | `retry.launch.maxAge` |
+//! | the target's cluster and `EcsParameters` | `taskDefinition`, `taskCount`, `launch` |
+//! | `Input` | `overrides`, `launch.overrides` |
+//!
+//! A schedule starts its tasks whatever still runs, so its job has `overlap: allow`.
+//!
+//! # Source
+//!
+//! <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html>,
+//! <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_EcsParameters.html>,
+//! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Rule.html>,
+//! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html>,
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html>
+
+mod target;
+
+use std::collections::BTreeMap;
+
+use ecs_scheduler_core::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Converted, Draft, Fields, Remarks, job_id};
+
+const UNKNOWN: &str = "not known to this import";
+const NOT_ECS: &str = "it starts no ECS task";
+
+/// A file: its name without its ending, and its text.
+#[derive(Debug, Clone)]
+pub struct Printed {
+    /// The name.
+    pub stem: String,
+    /// What the CLI printed.
+    pub text: String,
+}
+
+/// Converts everything that is in the files.
+///
+/// # Errors
+///
+/// Fails with the place among the files of one that is not JSON.
+pub fn convert(files: &[Printed]) -> Result<Vec<Converted>, (usize, serde_json::Error)> {
+    let mut found = Found::default();
+    for (place, file) in files.iter().enumerate() {
+        for document in serde_json::Deserializer::from_str(&file.text).into_iter::<Value>() {
+            found.add(document.map_err(|error| (place, error))?, &file.stem);
+        }
+    }
+    Ok(found.jobs())
+}
+
+/// What was found in the files.
+#[derive(Debug, Default)]
+struct Found {
+    schedules: Vec<Value>,
+    /// Schedules that were listed without their targets.
+    listed: Vec<Value>,
+    rules: BTreeMap<String, Value>,
+    /// Targets by the name of their file.
+    targets: Vec<(String, Vec<Value>)>,
+    others: Vec<Converted>,
+}
+
+impl Found {
+    fn add(&mut self, mut document: Value, stem: &str) {
+        if let Value::Array(documents) = document {
+            return documents.into_iter().for_each(|document| self.add(document, stem));
+        }
+        let mut take = |name: &str| match document.get_mut(name).map(Value::take) {
+            Some(Value::Array(items)) => Some(items),
+            _ => None,
+        };
+        if let Some(listed) = take("Schedules") {
+            self.listed.extend(listed);
+        } else if let Some(rules) = take("Rules") {
+            rules.into_iter().for_each(|rule| self.add_rule(rule));
+        } else if let Some(targets) = take("Targets") {
+            self.targets.push((stem.to_owned(), targets));
+        } else if document.get("Target").is_some() {
+            self.schedules.push(document);
+        } else if document["Arn"].as_str().is_some_and(|arn| arn.contains(":rule/")) {
+            self.add_rule(document);
+        } else {
+            let text = "neither a schedule, nor rules, nor their targets";
+            self.others.push(refused(format!("document in {stem}"), "", text));
+        }
+    }
+
+    fn add_rule(&mut self, rule: Value) {
+        self.rules.insert(rule["Name"].as_str().unwrap_or_default().to_owned(), rule);
+    }
+
+    fn jobs(self) -> Vec<Converted> {
+        let Self { schedules, listed, mut rules, targets, others } = self;
+        let known: Vec<Value> = schedules.iter().map(|schedule| schedule["Arn"].clone()).collect();
+        let mut converted: Vec<Converted> = schedules.into_iter().map(schedule).collect();
+        for entry in listed.into_iter().filter(|entry| !known.contains(&entry["Arn"])) {
+            let name = entry["Name"].as_str().unwrap_or_default();
+            let group = entry["GroupName"].as_str().unwrap_or("default");
+            let text = format!(
+                "a list does not say what it starts; add `aws scheduler get-schedule --group-name {group} --name {name}`"
+            );
+            converted.push(refused(format!("schedule {group}/{name}"), "Target", &text));
+        }
+        let only = if rules.len() == 1 { rules.keys().next().cloned() } else { None };
+        for (stem, targets) in targets {
+            let name = if rules.contains_key(&stem) { Some(stem.clone()) } else { only.clone() };
+            match name.and_then(|name| Some((rules.remove(&name)?, name))) {
+                Some((rule, name)) => converted.extend(rule_jobs(&name, &rule, targets)),
+                None => converted.push(refused(
+                    format!("targets in {stem}"),
+                    "Targets",
+                    "it is not known of which rule; name the file like the rule, and add `aws events list-rules`",
+                )),
+            }
+        }
+        for (name, rule) in rules {
+            let text = if rule["ScheduleExpression"].is_string() {
+                format!(
+                    "its targets are missing; add `aws events list-targets-by-rule --rule {name}` in {name}.json"
+                )
+            } else {
+                EVENTS.to_owned()
+            };
+            converted.push(refused(format!("rule {name}"), "Targets", &text));
+        }
+        converted.extend(others);
+        converted
+    }
+}
+
+const EVENTS: &str = "it fires on events, not on a schedule";
+
+fn refused(source: String, field: &str, text: &str) -> Converted {
+    let mut remarks = Remarks::default();
+    remarks.refused(field, text);
+    Converted::of(source, Draft::default(), remarks)
+}
+
+/// Converts what `get-schedule` printed.
+fn schedule(document: Value) -> Converted {
+    let mut fields = Fields::root(document);
+    let name = fields.text("Name").unwrap_or_default();
+    let group = fields.text("GroupName").unwrap_or_else(|| "default".to_owned());
+    let (mut draft, mut remarks) = (Draft::default(), Remarks::default());
+    begin(&mut draft, &name, fields.text("Description"), fields.text("State"), &mut remarks);
+    if group != "default" {
+        draft.set("labels", json!({ "eventbridge/group": group }));
+    }
+    let expression = fields.text("ScheduleExpression").unwrap_or_default();
+    let created = fields.take("CreationDate").filter(|_| expression.trim_start().starts_with("rate("));
+    draft.set("schedule", expression);
+    draft.set_some("timezone", fields.text("ScheduleExpressionTimezone"));
+    draft.set_some("scheduleStart", fields.take("StartDate").or(created).as_ref().map(moment));
+    draft.set_some("scheduleEnd", fields.take("EndDate").as_ref().map(moment));
+    let mut window = fields.object("FlexibleTimeWindow");
+    if window.text("Mode").as_deref() == Some("FLEXIBLE") {
+        let minutes = window.count("MaximumWindowInMinutes", &mut remarks).unwrap_or(1);
+        draft.set("jitter", format!("{minutes}m"));
+    }
+    window.ignore(&["MaximumWindowInMinutes"]);
+    window.end(UNKNOWN, &mut remarks);
+    if fields.text("ActionAfterCompletion").as_deref() == Some("DELETE") {
+        remarks.lost("ActionAfterCompletion", "DELETE: the job stays when its last tick is over");
+    }
+    fields.lose("KmsKeyArn", "encrypt the store's disk, table or bucket instead", &mut remarks);
+    let starts = target::read(fields.object("Target"), &mut draft, &mut remarks);
+    fields.ignore(&["Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"]);
+    fields.end(UNKNOWN, &mut remarks);
+    finish(format!("schedule {group}/{name}"), starts, draft, remarks)
+}
+
+/// Converts a rule: each of its ECS targets gives a job.
+fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
+    if !rule["ScheduleExpression"].is_string() {
+        return vec![refused(format!("rule {name}"), "EventPattern", EVENTS)];
+    }
+    let many = targets.iter().filter(|target| target["EcsParameters"].is_object()).count() > 1;
+    let convert = |target: Value| {
+        let id = target["Id"].as_str().unwrap_or_default().to_owned();
+        let job = if many { format!("{name}-{id}") } else { name.to_owned() };
+        let (mut draft, mut remarks) = (Draft::default(), Remarks::default());
+        let mut fields = Fields::root(rule.clone());
+        begin(&mut draft, &job, fields.text("Description"), fields.text("State"), &mut remarks);
+        draft.set_some("schedule", fields.text("ScheduleExpression"));
+        fields.lose("EventPattern", "events that match it do not fire the job", &mut remarks);
+        fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy", "ManagedBy"]);
+        fields.end(UNKNOWN, &mut remarks);
+        let starts = target::read(Fields::at("Target", target), &mut draft, &mut remarks);
+        finish(format!("rule {name}, target {id}"), starts, draft, remarks)
+    };
+    targets.into_iter().map(convert).collect()
+}
+
+/// Sets what schedules and rules have in common.
+fn begin(
+    draft: &mut Draft,
+    name: &str,
+    description: Option<String>,
+    state: Option<String>,
+    remarks: &mut Remarks,
+) {
+    let id = job_id(name);
+    if id != name {
+        remarks.changed("Name", format!("a job's name cannot have all of these characters: {id}"));
+    }
+    draft.set("id", id);
+    draft.set_some("description", description);
+    draft.set("overlap", "allow");
+    if state.as_deref() == Some("DISABLED") {
+        draft.set("suspended", true);
+    }
+}
+
+fn finish(source: String, starts: bool, draft: Draft, mut remarks: Remarks) -> Converted {
+    if !starts {
+        remarks.refused("Target.Arn", NOT_ECS);
+    }
+    Converted::of(source, draft, remarks)
+}
+
+/// Reads a moment, which older versions of the CLI print as seconds since 1970.
+fn moment(value: &Value) -> Value {
+    let seconds = value.as_f64().and_then(|seconds| {
+        let span = std::time::Duration::try_from_secs_f64(seconds).ok()?;
+        Timestamp::UNIX_EPOCH.checked_add(span).ok()
+    });
+    seconds.map_or_else(|| value.clone(), |at| at.to_string().into())
+}

@@ -1,0 +1,199 @@
+//! KEDA's `ScaledJob`s.
+//!
+//! | KEDA | here |
+//! |---|---|
+//! | `pollingInterval` | `schedule`: `rate(30 seconds)` |
+//! | `maxReplicaCount` | `maxCount` |
+//! | `aws-sqs-queue`, `aws-cloudwatch`, `cron` | triggers `sqs`, `cloudwatch`, `window` |
+//! | several triggers, `multipleScalersCalculation` | `any` (max), `sum`, `all` (min) |
+//! | `scalingStrategy` `default`, `accurate` | `mode` `total`, `oneShot` |
+//! | `activeDeadlineSeconds` | `timeout` |
+//! | the containers' `env`, `args`, `resources` | `overrides` |
+//! | annotation `autoscaling.keda.sh/paused` | `suspended` |
+//!
+//! What a pod is made of (images, volumes, service accounts, secrets) belongs to the task definition, which must exist: the
+//! job names it by the `ScaledJob`'s name.
+//!
+//! # Source
+//!
+//! <https://keda.sh/docs/latest/reference/scaledjob-spec/>, <https://keda.sh/docs/latest/scalers/aws-sqs/>,
+//! <https://keda.sh/docs/latest/scalers/aws-cloudwatch/>, <https://keda.sh/docs/latest/scalers/cron/>
+
+mod pod;
+mod triggers;
+
+use ecs_scheduler_core::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Converted, Draft, Fields, Remarks, job_id};
+
+/// `pollingInterval` where none is given, in seconds.
+const POLLING: u64 = 30;
+/// `maxReplicaCount` where none is given.
+const MOST: u64 = 100;
+/// The annotation that pauses a `ScaledJob`.
+const PAUSED: &str = "autoscaling.keda.sh/paused";
+const UNKNOWN: &str = "not known to this import";
+
+/// What a conversion depends on beside the objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// The bound of every job.
+    pub max_tasks: u32,
+    /// The present moment, from which windows of time are measured.
+    pub now: Timestamp,
+}
+
+/// Converts the documents of a YAML file.
+///
+/// # Errors
+///
+/// Fails when the text is not YAML.
+pub fn convert(text: &str, circumstances: &Circumstances) -> Result<Vec<Converted>, serde_saphyr::Error> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
+    // `kubectl get -o yaml` prints a list.
+    let objects = documents.into_iter().flat_map(|mut document| {
+        let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        match document.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) if is_list => items,
+            _ => vec![document],
+        }
+    });
+    Ok(objects.filter(Value::is_object).map(|object| object_to_job(object, circumstances)).collect())
+}
+
+fn object_to_job(object: Value, circumstances: &Circumstances) -> Converted {
+    let mut root = Fields::root(object);
+    let kind = root.text("kind").unwrap_or_else(|| "object".to_owned());
+    let mut metadata = root.object("metadata");
+    let name = metadata.text("name").unwrap_or_default();
+    let namespace = metadata.text("namespace");
+    let source = match &namespace {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    };
+    let mut remarks = Remarks::default();
+    if kind != "ScaledJob" {
+        remarks.refused("kind", not_a_job(&kind));
+        return Converted::of(source, Draft::default(), remarks);
+    }
+    let mut draft = Draft::default();
+    let id = job_id(&name);
+    draft.set("id", id.as_str());
+    draft.set("taskDefinition", id.as_str());
+    if id != name {
+        remarks.changed("metadata.name", format!("a job's name cannot have all of these characters: {id}"));
+    }
+    read_metadata(metadata, namespace, &mut draft, &mut remarks);
+    read_spec(root.object("spec"), &id, circumstances, &mut draft, &mut remarks);
+    root.ignore(&["apiVersion", "status"]);
+    root.end(UNKNOWN, &mut remarks);
+    Converted::of(source, draft, remarks)
+}
+
+fn not_a_job(kind: &str) -> &'static str {
+    match kind {
+        "ScaledObject" => {
+            "it scales something that runs all the time; only a ScaledJob starts tasks that end"
+        }
+        "TriggerAuthentication" | "ClusterTriggerAuthentication" | "Secret" => {
+            "sources are read with the scheduler's own role; `ecs-scheduler iam-policy` prints what that needs"
+        }
+        _ => "only a ScaledJob gives a job",
+    }
+}
+
+fn read_metadata(mut metadata: Fields, namespace: Option<String>, draft: &mut Draft, remarks: &mut Remarks) {
+    let mut labels = match metadata.take("labels") {
+        Some(Value::Object(labels)) => labels,
+        _ => serde_json::Map::new(),
+    };
+    if let Some(namespace) = namespace {
+        labels.insert("kubernetes/namespace".to_owned(), namespace.into());
+    }
+    if !labels.is_empty() {
+        draft.set("labels", labels);
+    }
+    let mut annotations = metadata.object("annotations");
+    if annotations.flag(PAUSED) == Some(true) {
+        draft.set("suspended", true);
+    }
+    annotations.lose(
+        "autoscaling.keda.sh/paused-replicas",
+        "a suspended job starts nothing; suspend it by hand",
+        remarks,
+    );
+    annotations.ignore(&["kubectl.kubernetes.io/last-applied-configuration"]);
+    annotations.end("notes of other programs stay behind", remarks);
+    metadata.ignore(&[
+        "creationTimestamp",
+        "finalizers",
+        "generation",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "uid",
+    ]);
+    metadata.end(UNKNOWN, remarks);
+}
+
+fn read_spec(
+    mut spec: Fields,
+    id: &str,
+    circumstances: &Circumstances,
+    draft: &mut Draft,
+    remarks: &mut Remarks,
+) {
+    let seconds = spec.count("pollingInterval", remarks).filter(|seconds| *seconds > 0).unwrap_or(POLLING);
+    draft.set("schedule", format!("rate({seconds} second{})", if seconds == 1 { "" } else { "s" }));
+    let most = spec.count("maxReplicaCount", remarks).unwrap_or(MOST);
+    let bound = u64::from(circumstances.max_tasks);
+    if most > bound {
+        let text = format!("{most}, and ECSS_MAX_TASKS bounds every job at {bound}; raise it to have more");
+        remarks.changed("spec.maxReplicaCount", text);
+    }
+    draft.set("maxCount", most.clamp(1, bound));
+    if let Some(least) = spec.count("minReplicaCount", remarks).filter(|least| *least > 0) {
+        let text = format!("{least}: no task is started while the triggers ask for none");
+        remarks.lost("spec.minReplicaCount", text);
+    }
+    for name in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        spec.lose(name, "history is kept by age, of all jobs alike", remarks);
+    }
+    for name in ["rollout", "rolloutStrategy"] {
+        if let Some(strategy) = spec.take(name)
+            && strategy != json!("gradual")
+            && strategy["strategy"] != json!("gradual")
+        {
+            remarks.changed(spec.path(name), "an edit never stops running tasks here");
+        }
+    }
+    let mut strategy = spec.object("scalingStrategy");
+    let combined = strategy.text("multipleScalersCalculation");
+    let pod = pod::read(spec.object("jobTargetRef"), spec.text("envSourceContainerName"), id, draft, remarks);
+    let items = spec.list("triggers");
+    let counts_queue = items.len() == 1 && items[0]["type"] == json!("aws-sqs-queue");
+    triggers::read(items, combined.as_deref(), &pod, circumstances, draft, remarks);
+    read_strategy(strategy, counts_queue, draft, remarks);
+    spec.end(UNKNOWN, remarks);
+}
+
+fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut Draft, remarks: &mut Remarks) {
+    let field = strategy.path("strategy");
+    match strategy.text("strategy").as_deref() {
+        None | Some("default") => {}
+        Some("accurate") if counts_queue => draft.set("mode", "oneShot"),
+        Some("accurate") => {
+            remarks.changed(field, "counted as `default` is: mode oneShot needs an sqs trigger of its own");
+        }
+        Some("eager") => remarks.changed(
+            field,
+            "counted as `default` is: tasks that run are taken to work on the messages that are there; mode drain or \
+             oneShot may suit",
+        ),
+        Some(other) => {
+            remarks.changed(field, format!("{other}: counted as `default` is; see the job's field `mode`"));
+        }
+    }
+    strategy.end("counted as `default` is; see the job's field `mode`", remarks);
+}

@@ -1,0 +1,25 @@
+//! Moving everything that a store holds: into a file, out of a file, into another store.
+//!
+//! ```text
+//!   store ──StoreReader──▶ items ──▶ DumpWriter ──▶ file ──DumpReader──▶ items ──▶ transfer() ──adopt──▶ store
+//!                            └──────────────────────────────────────────────────────────▲
+//! ```
+//!
+//! An [`Item`](line::Item) is a job, an entry of the journal or a register, and has one line of text wherever it comes
+//! from. Two stores hold the same exactly when they give the same lines, so what goes into a file, what tells whether
+//! an interrupted move can go on, and what is compared at the end are one thing.
+
+pub mod dump;
+pub mod line;
+pub mod new_file;
+pub mod place;
+pub mod reader;
+pub mod tally;
+pub mod transfer;
+
+pub use dump::{DumpReader, DumpWriter};
+pub use line::Item;
+pub use place::Place;
+pub use reader::{Source, StoreReader};
+pub use tally::Tally;
+pub use transfer::{Transfer, transfer};

@@ -1,0 +1,262 @@
+//! Dumps: everything that a store holds as lines of JSON, with a header before and a trailer behind.
+//!
+//! ```text
+//! {"header":{"format":1,"store":"sqlite","name":"ecs-scheduler","at":"2027-03-01T09:00:00Z","version":"0.1.0"}}
+//! {"job":{"id":"nightly","uid":"…","revision":3,"created":"…","changed":"…","progress":{…},"document":"{…}"}}
+//! {"entry":{"decision":{"id":1,…},"firing":{…}}}
+//! {"register":{"name":"brake","value":"…"}}
+//! {"trailer":{"jobs":1,"decisions":1,"firings":1,"registers":1,"sha256":"…"}}
+//! ```
+//!
+//! The hash is over every byte before the trailer's line. Line by line, so that it can be read by other tools and written
+//! without holding it all; not a copy of one store's tables, so that it opens in any store.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, Write};
+use std::path::Path;
+
+use async_trait::async_trait;
+use ecs_scheduler_core::Timestamp;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::line::Item;
+use super::reader::Source;
+use super::tally::{Counts, Tally, hex};
+use crate::cli::error::CommandError;
+
+/// The format that is written, and the newest that is read.
+pub const FORMAT: u32 = 1;
+/// How the last line begins.
+const TRAILER: &str = r#"{"trailer":"#;
+
+/// What a dump says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// The format of the lines.
+    pub format: u32,
+    /// The kind of store that it was made of.
+    pub store: String,
+    /// The scheduler's name.
+    pub name: String,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The version of the program that made it.
+    pub version: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trailer {
+    #[serde(flatten)]
+    counts: Counts,
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Frame<H, T> {
+    Header(H),
+    Trailer(T),
+}
+
+/// Writes a dump.
+#[derive(Debug)]
+pub struct DumpWriter<W> {
+    output: W,
+    hash: Sha256,
+    tally: Tally,
+}
+
+impl<W: Write> DumpWriter<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written.
+    pub fn begin(output: W, header: &Header) -> Result<Self, CommandError> {
+        let mut writer = Self { output, hash: Sha256::new(), tally: Tally::default() };
+        writer.put(&frame(&Frame::<_, ()>::Header(header))?)?;
+        Ok(writer)
+    }
+
+    /// Writes an item.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written.
+    pub fn add(&mut self, item: &Item) -> Result<(), CommandError> {
+        let line = self.tally.add(item)?;
+        self.put(&line)
+    }
+
+    /// Returns what was written so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Writes the trailer; returns what was written before it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written.
+    pub fn finish(mut self) -> Result<Tally, CommandError> {
+        let trailer = Trailer { counts: self.tally.counts(), sha256: hex(self.hash.clone()) };
+        self.put(&frame(&Frame::<(), _>::Trailer(trailer))?)?;
+        self.output.flush().map_err(unwritable)?;
+        Ok(self.tally)
+    }
+
+    fn put(&mut self, line: &str) -> Result<(), CommandError> {
+        self.hash.update(line.as_bytes());
+        self.hash.update(b"\n");
+        writeln!(self.output, "{line}").map_err(unwritable)
+    }
+}
+
+fn frame(frame: &impl Serialize) -> Result<String, CommandError> {
+    serde_json::to_string(frame)
+        .map_err(|error| CommandError::caused("could not write the dump as JSON", error))
+}
+
+fn unwritable(error: std::io::Error) -> CommandError {
+    CommandError::caused("could not write the dump", error)
+}
+
+/// Reads a dump that was found to be whole.
+#[derive(Debug)]
+pub struct DumpReader {
+    name: String,
+    lines: BufReader<File>,
+    number: u64,
+    counts: Counts,
+}
+
+impl DumpReader {
+    /// Opens a dump, and reads it once to see that nothing is missing or changed. `None` reads standard input, which is
+    /// kept in a temporary file.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read, is no dump, is of a newer format, is cut off, or is not what was written.
+    pub fn open(path: Option<&Path>) -> Result<Self, CommandError> {
+        let name = path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+        let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
+        let file = match path {
+            Some(path) => File::open(path).map_err(unreadable)?,
+            None => spool().map_err(unreadable)?,
+        };
+        let mut reader =
+            Self { lines: BufReader::new(file), number: 0, counts: Counts::default(), name: name.clone() };
+        reader.examine()?;
+        reader.lines.rewind().map_err(unreadable)?;
+        reader.number = 0;
+        // The header.
+        reader.line()?;
+        Ok(reader)
+    }
+
+    /// Reads the whole dump.
+    fn examine(&mut self) -> Result<(), CommandError> {
+        let Some(first) = self.line()? else { return Err(self.wrong("it is empty")) };
+        self.check_header(&first)?;
+        let mut hash = Sha256::new();
+        let mut feed = |line: &str| {
+            hash.update(line.as_bytes());
+            hash.update(b"\n");
+        };
+        feed(&first);
+        loop {
+            let Some(line) = self.line()? else {
+                return Err(self.wrong("it is cut off: its trailer is missing"));
+            };
+            if line.starts_with(TRAILER) {
+                return self.compare(&line, &hex(hash));
+            }
+            self.counts.add(&self.item(&line)?);
+            feed(&line);
+        }
+    }
+
+    fn check_header(&self, line: &str) -> Result<(), CommandError> {
+        let Ok(Frame::Header(header)) = serde_json::from_str::<Frame<Header, IgnoredAny>>(line) else {
+            return Err(self.wrong("it is no dump of ECS Scheduler: `ecs-scheduler export` makes one"));
+        };
+        if header.format <= FORMAT {
+            return Ok(());
+        }
+        Err(self.wrong(&format!(
+            "it has format {}, and this version knows formats up to {FORMAT}; use the version that wrote it",
+            header.format
+        )))
+    }
+
+    fn compare(&mut self, trailer: &str, sha256: &str) -> Result<(), CommandError> {
+        let Ok(Frame::Trailer(trailer)) = serde_json::from_str::<Frame<IgnoredAny, Trailer>>(trailer) else {
+            return Err(self.wrong("its trailer cannot be read"));
+        };
+        if self.line()?.is_some() {
+            return Err(self.wrong("something stands behind its trailer"));
+        }
+        if trailer.counts != self.counts {
+            let (said, found) = (trailer.counts, self.counts);
+            return Err(self.wrong(&format!("its trailer counts {said}, and it has {found}")));
+        }
+        if trailer.sha256 != sha256 {
+            return Err(self.wrong("it was changed or damaged since it was written: its hash is another"));
+        }
+        Ok(())
+    }
+
+    /// Reads a line without its end; `None` at the end of the file.
+    fn line(&mut self) -> Result<Option<String>, CommandError> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line);
+        let read =
+            read.map_err(|error| CommandError::caused(format!("could not read {}", self.name), error))?;
+        self.number += 1;
+        if read == 0 {
+            return Ok(None);
+        }
+        match line.strip_suffix('\n') {
+            Some(whole) => Ok(Some(whole.to_owned())),
+            None => Err(self.wrong("it is cut off in the midst of a line")),
+        }
+    }
+
+    fn item(&self, line: &str) -> Result<Item, CommandError> {
+        Item::from_line(line).map_err(|error| {
+            CommandError::caused(format!("could not read line {} of {}", self.number, self.name), error)
+        })
+    }
+
+    fn wrong(&self, what: &str) -> CommandError {
+        CommandError::failed(format!("could not import {}: {what}", self.name))
+    }
+}
+
+#[async_trait]
+impl Source for DumpReader {
+    async fn next(&mut self) -> Result<Option<Item>, CommandError> {
+        let Some(line) = self.line()? else { return Ok(None) };
+        if line.starts_with(TRAILER) {
+            return Ok(None);
+        }
+        self.item(&line).map(Some)
+    }
+
+    fn expected(&self) -> u64 {
+        self.counts.items()
+    }
+}
+
+/// Puts standard input into a file without a name, so that it can be read twice.
+fn spool() -> std::io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
+    file.rewind()?;
+    Ok(file)
+}

@@ -1,0 +1,135 @@
+//! One line of text for each thing that a store holds.
+
+use ecs_scheduler_core::{
+    DecisionId, DecisionRecord, Firing, JobId, JobUid, JournalEntry, Progress, Revision, StoredJob, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::cli::error::CommandError;
+
+/// Something that a store holds.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A job with everything that is known of it.
+    Job(StoredJob),
+    /// A decision with its firing.
+    Entry(Box<JournalEntry>),
+    /// A register.
+    Register {
+        /// Its name.
+        name: String,
+        /// What it holds. Its version is each store's own.
+        value: String,
+    },
+}
+
+/// The line of an item.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Line {
+    Job(JobLine),
+    Entry(Box<EntryLine>),
+    Register(RegisterLine),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct JobLine {
+    id: JobId,
+    uid: JobUid,
+    revision: Revision,
+    created: Timestamp,
+    changed: Timestamp,
+    progress: Progress,
+    /// The text of the document as a string, so that it stays what it is to the letter and has no line breaks.
+    document: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EntryLine {
+    decision: DecisionRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    firing: Option<Firing>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RegisterLine {
+    name: String,
+    value: String,
+}
+
+impl Item {
+    /// Writes the item as a line, without its end. `number` is its place among the journal's entries, from 1: it takes
+    /// the place of the decision's id, which is each store's own.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written as JSON.
+    pub fn to_line(&self, number: u64) -> Result<String, CommandError> {
+        let line = match self.clone() {
+            Self::Job(job) => Line::Job(JobLine {
+                id: job.id,
+                uid: job.uid,
+                revision: job.revision,
+                created: job.created,
+                changed: job.changed,
+                progress: job.progress,
+                document: job.document.get().to_owned(),
+            }),
+            Self::Entry(entry) => {
+                let JournalEntry { record, firing } = *entry;
+                let id = DecisionId(number);
+                Line::Entry(Box::new(EntryLine {
+                    decision: DecisionRecord { id, ..record },
+                    firing: firing.map(|firing| Firing { decision: id, ..firing }),
+                }))
+            }
+            Self::Register { name, value } => Line::Register(RegisterLine { name, value }),
+        };
+        serde_json::to_string(&line)
+            .map_err(|error| CommandError::caused(format!("could not write {} as JSON", self.name()), error))
+    }
+
+    /// Reads an item from its line.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is not the line of an item.
+    pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
+        Ok(match serde_json::from_str(line)? {
+            Line::Job(job) => Self::Job(StoredJob {
+                id: job.id,
+                uid: job.uid,
+                revision: job.revision,
+                document: serde_json::from_str::<Box<RawValue>>(&job.document)?,
+                created: job.created,
+                changed: job.changed,
+                progress: job.progress,
+            }),
+            Line::Entry(entry) => {
+                let EntryLine { decision, firing } = *entry;
+                if decision.firing.as_ref() != firing.as_ref().map(|firing| &firing.id) {
+                    return Err(serde::de::Error::custom("the decision names another firing than is there"));
+                }
+                Self::Entry(Box::new(JournalEntry { record: decision, firing }))
+            }
+            Line::Register(RegisterLine { name, value }) => Self::Register { name, value },
+        })
+    }
+
+    /// Names the item for a person.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Job(job) => format!("job \"{}\"", job.id),
+            Self::Entry(entry) => {
+                let record = &entry.record;
+                format!("the decision about job \"{}\" at {}", record.job, record.draft.span.last)
+            }
+            Self::Register { name, .. } => format!("register \"{name}\""),
+        }
+    }
+}

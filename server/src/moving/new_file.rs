@@ -1,0 +1,89 @@
+//! Files that appear whole or not at all, and never in the place of another.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::CommandError;
+
+/// A file that is being written beside where it is to be. Dropped before it is [published](Self::publish), it goes.
+#[derive(Debug)]
+pub struct NewFile {
+    target: PathBuf,
+    temporary: PathBuf,
+}
+
+impl NewFile {
+    /// Reserves a name beside `target`, which must not exist.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `target` exists, or when its folder cannot be written.
+    pub fn beside(target: &Path) -> Result<Self, CommandError> {
+        if target.symlink_metadata().is_ok() {
+            return Err(exists(target));
+        }
+        let mut name = target.file_name().map(ToOwned::to_owned).ok_or_else(|| {
+            CommandError::failed(format!("could not write {}: it does not name a file", target.display()))
+        })?;
+        name.push(format!(".partial-{}", std::process::id()));
+        let temporary = target.with_file_name(name);
+        File::create_new(&temporary).map_err(|error| {
+            let message =
+                format!("could not make {}: check that its folder may be written", temporary.display());
+            CommandError::caused(message, error)
+        })?;
+        Ok(Self { target: target.to_owned(), temporary })
+    }
+
+    /// Returns the file to write to.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Makes what was written durable, and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name was taken meanwhile, or when the disk fails.
+    pub fn publish(self) -> Result<(), CommandError> {
+        let published = File::open(&self.temporary)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| name(&self.temporary, &self.target))
+            .and_then(|()| sync_folder(&self.target));
+        published.map_err(|error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                return exists(&self.target);
+            }
+            CommandError::caused(format!("could not write {}", self.target.display()), error)
+        })
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Published, it has its other name only; otherwise whoever dropped it has an error of their own to tell.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Gives a file its name, unless another has it: renaming would replace that one.
+fn name(temporary: &Path, target: &Path) -> io::Result<()> {
+    match fs::hard_link(temporary, target) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        // A file system without hard links: the name is taken first, by an empty file.
+        Err(_) => File::create_new(target).and_then(|_| fs::rename(temporary, target)),
+    }
+}
+
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn exists(target: &Path) -> CommandError {
+    let remedy = "name another file, or move it away";
+    CommandError::failed(format!("{} exists already, and nothing is overwritten; {remedy}", target.display()))
+}

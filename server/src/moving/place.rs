@@ -1,0 +1,159 @@
+//! Stores as the command line names them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ecs_scheduler_core::{MemoryStore, Store};
+
+use crate::cli::error::CommandError;
+use crate::config::values::Values;
+use crate::config::{Refused, StoreConfig, resolve_store};
+use crate::server::ServerBuilder;
+
+#[cfg(test)]
+mod tests;
+
+/// A store named in one word: `sqlite:FILE`, `postgres://…`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX`,
+/// `elasticsearch:INDEX@URL`. What it does not say comes from the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// As it is shown: without a password.
+    shown: String,
+    /// The settings that it stands for.
+    settings: Vec<(&'static str, String)>,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = "a store is sqlite:FILE, postgres://USER@HOST/DATABASE, dynamodb:TABLE, s3:BUCKET/PREFIX or \
+                     elasticsearch:INDEX@URL";
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        let settings = match kind {
+            "memory" => {
+                return Err("the memory store ends with the command, so nothing can be moved".to_owned());
+            }
+            "postgres" | "postgresql" => vec![("postgres.url", text.to_owned())],
+            _ if rest.is_empty() => return Err(format!("\"{text}\" names no store; {known}")),
+            "sqlite" => vec![("sqlite.file", rest.to_owned())],
+            "dynamodb" => vec![("dynamodb.table", rest.to_owned())],
+            "s3" => pair(rest, '/', "s3.bucket", "s3.prefix", true),
+            "elasticsearch" => pair(rest, '@', "elasticsearch.index", "elasticsearch.hosts", false),
+            _ => return Err(format!("\"{text}\" names no store; {known}")),
+        };
+        Ok(Self { shown: without_password(text), settings })
+    }
+}
+
+/// Splits what two settings share. A part that is missing is unset when it belongs to the other, as a prefix does.
+fn pair(
+    text: &str,
+    between: char,
+    first: &'static str,
+    second: &'static str,
+    belongs: bool,
+) -> Vec<(&'static str, String)> {
+    match text.split_once(between) {
+        Some((one, other)) => vec![(first, one.to_owned()), (second, other.to_owned())],
+        None if belongs => vec![(first, text.to_owned()), (second, String::new())],
+        None => vec![(first, text.to_owned())],
+    }
+}
+
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    match rest.split_once('@') {
+        Some((user, rest)) => {
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            format!("{scheme}://{user}@{rest}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// To be read: it must be there.
+    Source,
+    /// To be written: it is made when it is missing.
+    Target,
+    /// To be compared: it is not made.
+    Compared,
+}
+
+/// A store that is open, and what it is called in messages.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Its name.
+    pub name: String,
+}
+
+/// Finds out which store is meant: the named one, else the configured one.
+///
+/// # Errors
+///
+/// Fails when the settings contradict each other, when this build does not have the store, and for the memory store.
+pub fn choose(place: Option<&Place>, values: &Values) -> Result<StoreConfig, CommandError> {
+    let chosen = match place {
+        Some(place) => resolve_store(&values.choosing_store(&place.settings))?,
+        None => resolve_store(values)?,
+    };
+    if chosen == StoreConfig::Memory {
+        let message = "ECSS_STORE is \"memory\", and that ends with the command: name a store";
+        return Err(Refused(vec![message.to_owned()]).into());
+    }
+    Ok(chosen)
+}
+
+/// Opens a store.
+///
+/// # Errors
+///
+/// Fails when it cannot be opened, and when a source is not there.
+pub async fn open(
+    place: Option<&Place>,
+    config: &StoreConfig,
+    role: Role,
+    builder: &ServerBuilder,
+) -> Result<Opened, CommandError> {
+    let file = if let StoreConfig::Sqlite { file } = config { Some(file) } else { None };
+    let name = match (place, file) {
+        (Some(place), _) => place.to_string(),
+        (None, Some(file)) => format!("sqlite:{}", file.display()),
+        (None, None) => "the configured store".to_owned(),
+    };
+    if file.is_some_and(|file| !file.exists()) {
+        match role {
+            Role::Source => {
+                return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
+            }
+            Role::Compared => return Ok(Opened { store: Arc::new(MemoryStore::default()), name }),
+            Role::Target => {}
+        }
+    }
+    let store = builder.store(config, role == Role::Source).await?;
+    Ok(Opened { store, name })
+}
+
+impl Opened {
+    /// Closes the store.
+    ///
+    /// # Errors
+    ///
+    /// Fails when what is pending could not be written.
+    pub async fn close(self) -> Result<(), CommandError> {
+        let closed = self.store.close().await;
+        closed.map_err(|error| CommandError::caused(format!("could not close {}", self.name), error))
+    }
+}

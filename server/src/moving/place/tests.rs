@@ -1,0 +1,81 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::config::values::{Environment, Flags};
+
+fn settings(text: &str) -> Vec<(&'static str, String)> {
+    text.parse::<Place>().unwrap().settings
+}
+
+#[test]
+fn each_kind_of_store_is_named_in_one_word() {
+    let pair = |key, value: &str| (key, value.to_owned());
+    assert_eq!(settings("sqlite:/a/b.db"), [pair("sqlite.file", "/a/b.db")]);
+    assert_eq!(settings("dynamodb:jobs"), [pair("dynamodb.table", "jobs")]);
+    assert_eq!(settings("s3:b/p/q"), [pair("s3.bucket", "b"), pair("s3.prefix", "p/q")]);
+    assert_eq!(settings("s3:b"), [pair("s3.bucket", "b"), pair("s3.prefix", "")]);
+    let elastic =
+        [pair("elasticsearch.index", "i"), pair("elasticsearch.hosts", "http://u:p@h:9200,http://g")];
+    assert_eq!(settings("elasticsearch:i@http://u:p@h:9200,http://g"), elastic);
+    assert_eq!(settings("elasticsearch:i"), [pair("elasticsearch.index", "i")]);
+    assert_eq!(settings("postgres://u:p@h/d"), [pair("postgres.url", "postgres://u:p@h/d")]);
+}
+
+#[test]
+fn a_name_that_says_nothing_is_refused_with_the_known_ones() {
+    for text in ["", "jobs.db", "sqlite:", "mysql:x", "dynamodb:"] {
+        let error = text.parse::<Place>().unwrap_err();
+        assert!(error.contains("sqlite:FILE"), "{text}: {error}");
+    }
+    assert!("memory".parse::<Place>().unwrap_err().contains("ends with the command"));
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    assert_eq!("postgres://u:secret@h/d".parse::<Place>().unwrap().to_string(), "postgres://u@h/d");
+    let elastic = "elasticsearch:i@http://u:secret@h:9200".parse::<Place>().unwrap();
+    assert_eq!(elastic.to_string(), "elasticsearch:i@http://u@h:9200");
+}
+
+#[test]
+fn a_named_store_takes_the_place_of_the_configured_one() {
+    let environment = Environment::from([
+        ("ECSS_SQLITE_FILE".to_owned(), "own.db".to_owned()),
+        ("ECSS_STORE".to_owned(), "sqlite".to_owned()),
+    ]);
+    let values = Values::gather(&Flags::new(), &environment).unwrap();
+    let own = StoreConfig::Sqlite { file: PathBuf::from("own.db") };
+    assert_eq!(choose(None, &values).unwrap(), own);
+    let other = "sqlite:other.db".parse().unwrap();
+    assert_eq!(
+        choose(Some(&other), &values).unwrap(),
+        StoreConfig::Sqlite { file: PathBuf::from("other.db") }
+    );
+}
+
+#[test]
+fn what_is_configured_of_other_stores_is_left_out_and_of_the_same_one_kept() {
+    let environment = Environment::from([
+        ("ECSS_S3_BUCKET".to_owned(), "b".to_owned()),
+        ("ECSS_S3_PREFIX".to_owned(), "p".to_owned()),
+        ("ECSS_ELASTICSEARCH_HOSTS".to_owned(), "http://h".to_owned()),
+    ]);
+    let values = Values::gather(&Flags::new(), &environment).unwrap();
+    let set = |place: &str| {
+        let chosen = values.choosing_store(&settings(place));
+        let key = |setting: &&crate::config::setting::Setting| chosen.get(setting).is_some();
+        crate::config::setting::SETTINGS.iter().filter(key).map(|setting| setting.key).collect::<Vec<_>>()
+    };
+    assert_eq!(set("sqlite:x.db"), ["sqlite.file"]);
+    assert_eq!(set("s3:other"), ["s3.bucket"]);
+    let mut elastic = set("elasticsearch:i");
+    elastic.sort_unstable();
+    assert_eq!(elastic, ["elasticsearch.hosts", "elasticsearch.index"]);
+}
+
+#[test]
+fn the_memory_store_cannot_be_meant() {
+    let environment = Environment::from([("ECSS_STORE".to_owned(), "memory".to_owned())]);
+    let values = Values::gather(&Flags::new(), &environment).unwrap();
+    assert!(choose(None, &values).unwrap_err().lines()[0].contains("name a store"));
+}

@@ -1,0 +1,187 @@
+//! Reading everything that a store holds, in the order in which another store takes it over.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroUsize;
+
+use async_trait::async_trait;
+use ecs_scheduler_core::engine::BRAKE_REGISTER;
+use ecs_scheduler_core::store::MOST_ROWS;
+use ecs_scheduler_core::{
+    DecisionId, DecisionQuery, DecisionRecord, FiringId, FiringQuery, JournalEntry, ListFrom, Store,
+};
+
+use super::line::Item;
+use crate::cli::error::CommandError;
+
+/// The registers that are moved. Answers kept for idempotency keys stay behind: they live for a day only.
+const REGISTERS: [&str; 1] = [BRAKE_REGISTER];
+
+/// Gives items: jobs in the order of their creation, entries of the journal oldest first, then registers.
+#[async_trait]
+pub trait Source: Send {
+    /// Returns the next item.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read.
+    async fn next(&mut self) -> Result<Option<Item>, CommandError>;
+
+    /// Returns how many items there are in all, as far as is known.
+    fn expected(&self) -> u64;
+}
+
+/// Reads a store.
+///
+/// The journal can be read from its newest end only. So it is walked through once to note where its pages are, about
+/// 40 bytes for every thousand decisions, and the pages are read again from the oldest.
+#[derive(Debug)]
+pub struct StoreReader<'s> {
+    store: &'s dyn Store,
+    total: u64,
+    decisions: u64,
+    jobs: Jobs,
+    /// Newest first: the next page to read is the last.
+    pages: Vec<Page>,
+    registers: std::slice::Iter<'static, &'static str>,
+    ready: VecDeque<Item>,
+}
+
+/// How far the list of jobs was read.
+#[derive(Debug)]
+enum Jobs {
+    From(ListFrom),
+    Done,
+}
+
+/// Where a page of the journal is.
+#[derive(Debug)]
+struct Page {
+    /// The decision behind its newest one.
+    before: Option<DecisionId>,
+    /// Its oldest decision.
+    oldest: DecisionId,
+    /// The firing behind its newest one.
+    firing: Option<FiringId>,
+    rows: NonZeroUsize,
+}
+
+impl<'s> StoreReader<'s> {
+    /// Finds out how much there is to read.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read.
+    pub async fn open(store: &'s dyn Store) -> Result<Self, CommandError> {
+        let first = store.list(ListFrom::Skip(0), NonZeroUsize::MIN).await;
+        let total = first.map_err(|error| unreadable("the jobs", store, error))?.total;
+        let mut pages: Vec<Page> = Vec::new();
+        let mut decisions = 0;
+        let (mut before, mut firing) = (None, None);
+        loop {
+            let rows = decisions_before(store, before).await?;
+            let (Some(oldest), Some(count)) = (rows.last(), NonZeroUsize::new(rows.len())) else { break };
+            decisions += rows.len() as u64;
+            pages.push(Page { before, oldest: oldest.id, firing: firing.clone(), rows: count });
+            before = Some(oldest.id);
+            firing = rows.iter().rev().find_map(|record| record.firing.clone()).or(firing);
+        }
+        Ok(Self {
+            store,
+            total,
+            decisions,
+            jobs: Jobs::From(ListFrom::Skip(0)),
+            pages,
+            registers: REGISTERS.iter(),
+            ready: VecDeque::new(),
+        })
+    }
+
+    async fn read_jobs(&mut self) -> Result<(), CommandError> {
+        let Jobs::From(from) = &self.jobs else { return Ok(()) };
+        let list = self.store.list(from.clone(), MOST_ROWS).await;
+        let jobs = list.map_err(|error| unreadable("the jobs", self.store, error))?.jobs;
+        self.jobs = match jobs.last() {
+            Some(last) => Jobs::From(ListFrom::After(last.id.clone())),
+            None => Jobs::Done,
+        };
+        self.ready.extend(jobs.into_iter().map(Item::Job));
+        Ok(())
+    }
+
+    async fn read_page(&mut self, page: Page) -> Result<(), CommandError> {
+        let records = decisions_before(self.store, page.before).await?;
+        let same_oldest = records.last().is_some_and(|record| record.id == page.oldest);
+        if !same_oldest || records.len() != page.rows.get() {
+            return Err(changed(self.store));
+        }
+        let mut firings = HashMap::new();
+        let fired = records.iter().filter(|record| record.firing.is_some()).count();
+        if let Some(limit) = NonZeroUsize::new(fired) {
+            let query = FiringQuery { before: page.firing, limit, ..FiringQuery::default() };
+            let read = self.store.firings(&query).await;
+            let read = read.map_err(|error| unreadable("the firings", self.store, error))?;
+            firings.extend(read.into_iter().map(|firing| (firing.id.clone(), firing)));
+        }
+        for record in records.into_iter().rev() {
+            let firing = match &record.firing {
+                None => None,
+                Some(id) => Some(firings.remove(id).ok_or_else(|| changed(self.store))?),
+            };
+            self.ready.push_back(Item::Entry(Box::new(JournalEntry { record, firing })));
+        }
+        Ok(())
+    }
+
+    async fn read_register(&mut self, name: &str) -> Result<(), CommandError> {
+        let read = self.store.read(name).await;
+        let register =
+            read.map_err(|error| unreadable(&format!("register \"{name}\""), self.store, error))?;
+        self.ready
+            .extend(register.map(|register| Item::Register { name: name.to_owned(), value: register.value }));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Source for StoreReader<'_> {
+    async fn next(&mut self) -> Result<Option<Item>, CommandError> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Ok(Some(item));
+            }
+            if matches!(self.jobs, Jobs::From(_)) {
+                self.read_jobs().await?;
+            } else if let Some(page) = self.pages.pop() {
+                self.read_page(page).await?;
+            } else if let Some(name) = self.registers.next() {
+                self.read_register(name).await?;
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn expected(&self) -> u64 {
+        self.total + self.decisions
+    }
+}
+
+async fn decisions_before(
+    store: &dyn Store,
+    before: Option<DecisionId>,
+) -> Result<Vec<DecisionRecord>, CommandError> {
+    let query = DecisionQuery { before, ..DecisionQuery::default() };
+    store.decisions(&query).await.map_err(|error| unreadable("the decisions", store, error))
+}
+
+fn unreadable(what: &str, store: &dyn Store, error: ecs_scheduler_core::StoreError) -> CommandError {
+    CommandError::caused(format!("could not read {what} of the {} store", store.kind()), error)
+}
+
+/// Something else writes to the store.
+pub(crate) fn changed(store: &dyn Store) -> CommandError {
+    CommandError::failed(format!(
+        "the {} store was changed while it was read; stop every scheduler that uses it, and begin anew",
+        store.kind()
+    ))
+}

@@ -1,0 +1,95 @@
+//! How much was moved, and a hash of it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::line::Item;
+use crate::cli::error::CommandError;
+
+/// How many things of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Jobs.
+    pub jobs: u64,
+    /// Decisions.
+    pub decisions: u64,
+    /// Those of them with a firing.
+    pub firings: u64,
+    /// Registers.
+    pub registers: u64,
+}
+
+impl Counts {
+    /// Counts an item.
+    pub fn add(&mut self, item: &Item) {
+        match item {
+            Item::Job(_) => self.jobs += 1,
+            Item::Entry(entry) => {
+                self.decisions += 1;
+                self.firings += u64::from(entry.firing.is_some());
+            }
+            Item::Register { .. } => self.registers += 1,
+        }
+    }
+
+    /// Returns how many items there are: a firing is part of its decision.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.jobs + self.decisions + self.registers
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { jobs, decisions, firings, registers } = self;
+        let plural = |count: &u64| if *count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{jobs} job{}, {decisions} decision{}, {firings} firing{}, {registers} register{}",
+            plural(jobs),
+            plural(decisions),
+            plural(firings),
+            plural(registers)
+        )
+    }
+}
+
+/// Counts items and hashes their lines, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    counts: Counts,
+    hash: Sha256,
+}
+
+impl Tally {
+    /// Adds an item; returns its line.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written as JSON.
+    pub fn add(&mut self, item: &Item) -> Result<String, CommandError> {
+        self.counts.add(item);
+        let line = item.to_line(self.counts.decisions)?;
+        self.hash.update(line.as_bytes());
+        self.hash.update(b"\n");
+        Ok(line)
+    }
+
+    /// Returns how many there were.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the SHA-256 of all lines, each with a line feed behind it, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        hex(self.hash.clone())
+    }
+}
+
+/// Writes a finished hash in hexadecimal.
+pub(super) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

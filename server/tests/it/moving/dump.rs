@@ -1,0 +1,87 @@
+//! Dumps that are whole, and dumps that are not.
+
+use std::path::{Path, PathBuf};
+
+use ecs_scheduler::moving::{DumpReader, Source as _};
+use tempfile::TempDir;
+
+use super::stock::{dump, lines, store_of};
+
+/// A folder with the dump of a small store; returns its text too.
+async fn dumped() -> (TempDir, PathBuf, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.jsonl");
+    dump(&store_of(3).await, &file).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    (folder, file, text)
+}
+
+/// Asserts that a dump is refused; returns the message.
+fn refusal(file: &Path, text: impl AsRef<[u8]>) -> String {
+    std::fs::write(file, text).unwrap();
+    DumpReader::open(Some(file)).expect_err("the dump is refused").lines().join("\n")
+}
+
+#[tokio::test]
+async fn a_dump_has_every_item_of_the_store_in_its_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.jsonl");
+    let store = store_of(3).await;
+    dump(&store, &file).await;
+    let mut reader = DumpReader::open(Some(&file)).unwrap();
+    let expected = lines(&store).await;
+    // Three jobs, each with a folded row and two firings, and the brake.
+    assert_eq!((reader.expected(), expected.len()), (13, 13));
+    let (mut read, mut entries) = (Vec::new(), 0);
+    while let Some(item) = reader.next().await.unwrap() {
+        entries += u64::from(matches!(item, ecs_scheduler::moving::Item::Entry(_)));
+        read.push(item.to_line(entries).unwrap());
+    }
+    assert_eq!(read, expected);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 15, "a header and a trailer, and a line each");
+    assert!(text.contains(r#""firings":6"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_dump_that_is_cut_off_anywhere_is_refused() {
+    let (_folder, file, text) = dumped().await;
+    let ends: Vec<usize> = text.match_indices('\n').map(|(place, _)| place + 1).collect();
+    for end in &ends[..ends.len() - 1] {
+        assert!(refusal(&file, &text[..*end]).contains("cut off: its trailer is missing"));
+        assert!(refusal(&file, &text[..*end + 5]).contains("in the midst of a line"));
+    }
+    assert!(refusal(&file, "").contains("it is empty"));
+}
+
+#[tokio::test]
+async fn a_dump_that_was_changed_is_refused() {
+    let (_folder, file, text) = dumped().await;
+    assert!(refusal(&file, text.replacen("Grüße 1", "Grüsse 1", 1)).contains("its hash is another"));
+    let without_a_job: Vec<&str> =
+        text.lines().enumerate().filter(|(number, _)| *number != 1).map(|(_, line)| line).collect();
+    let message = refusal(&file, without_a_job.join("\n") + "\n");
+    assert!(message.contains("its trailer counts 3 jobs") && message.contains("it has 2 jobs"), "{message}");
+    assert!(refusal(&file, format!("{text}{{}}\n")).contains("something stands behind its trailer"));
+    let message = refusal(&file, text.replacen("{\"job\"", "{\"jib\"", 1));
+    assert!(message.contains("line 2 of"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_dump_or_of_a_newer_format_is_refused() {
+    let (_folder, file, text) = dumped().await;
+    assert!(refusal(&file, "{\"jobs\": []}\n").contains("no dump of ECS Scheduler"));
+    let newer = refusal(&file, text.replacen("\"format\":1", "\"format\":2", 1));
+    assert!(newer.contains("format 2") && newer.contains("use the version that wrote it"), "{newer}");
+    let message = DumpReader::open(Some(&file.with_extension("gone"))).unwrap_err().lines().join("\n");
+    assert!(message.contains("could not read"), "{message}");
+}
+
+#[tokio::test]
+async fn an_entry_without_the_firing_that_it_names_is_refused() {
+    let (_folder, file, text) = dumped().await;
+    let entry = text.lines().find(|line| line.contains("\"state\":\"planned\"")).unwrap();
+    let cut = entry.find(",\"firing\":{").unwrap();
+    let message = refusal(&file, text.replace(entry, &format!("{}}}}}", &entry[..cut])));
+    assert!(message.contains("names another firing than is there"), "{message}");
+}

@@ -1,0 +1,144 @@
+//! Stores with something in them.
+
+use std::fs::File;
+use std::path::Path;
+
+use ecs_scheduler::moving::dump::{FORMAT, Header};
+use ecs_scheduler::moving::{DumpWriter, Source as _, StoreReader};
+use ecs_scheduler_backend_sqlite::SqliteStore;
+use ecs_scheduler_core::decide::{Rule, Step};
+use ecs_scheduler_core::engine::BRAKE_REGISTER;
+use ecs_scheduler_core::{
+    Advance, DecisionDraft, Demand, Firing, FiringId, FiringState, JobId, JobUid, MemoryStore, NewJob,
+    Origin, Outcome, Settlement, Store, TaskId, TaskSpec, TaskState, TickSpan, Timestamp,
+};
+use serde_json::value::RawValue;
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::new(1_800_000_000 + second, 987_654_321).unwrap()
+}
+
+/// Makes a store of so many jobs, each with a history: idle outcomes, a firing that runs, one that is planned.
+pub(crate) async fn store_of(jobs: usize) -> MemoryStore {
+    let store = MemoryStore::default();
+    for number in 0..jobs {
+        // Not in the order of the names, and with a line break in the text.
+        let id = JobId::new(&format!("job-{}", number * 7919 % 10_007)).unwrap();
+        let text = format!("{{\"taskCount\": 1,\n \"description\": \"Grüße {number}\"}}");
+        let document = RawValue::from_string(text).unwrap();
+        let new = NewJob { id, uid: JobUid::random(), document, at: at(0) };
+        add(&store, new, number).await;
+    }
+    ecs_scheduler_core::Registers::write(&store, BRAKE_REGISTER, "{\"on\":false}", None, None).await.unwrap();
+    store
+}
+
+async fn add(store: &dyn Store, new: NewJob, number: usize) {
+    let job = store.create(new).await.unwrap();
+    let replaced = store.replace(&job.id, job.revision, job.document.clone(), at(1)).await.unwrap();
+    let mut settled = None;
+    for (tick, outcome) in
+        [(10, Outcome::Idle), (20, Outcome::Idle), (30, Outcome::Launched), (40, Outcome::Pending)]
+    {
+        let firing = (tick >= 30).then(|| firing(&replaced.id, replaced.uid, tick));
+        let settlement = Settlement {
+            job: job.id.clone(),
+            uid: job.uid,
+            expected: settled,
+            settled: Some(at(tick)),
+            records: vec![draft(outcome, tick)],
+            firing,
+        };
+        settled = settlement.settled;
+        store.settle(vec![settlement]).await.unwrap();
+    }
+    if number.is_multiple_of(2) {
+        let planned = firing(&job.id, job.uid, 30);
+        let launching = Firing { state: FiringState::Launching, ..planned };
+        let move_to = |from, to| Advance { from, to, outcome: None };
+        store.advance(move_to(FiringState::Planned, launching.clone())).await.unwrap();
+        let task = TaskState::pending(TaskId::new("t"), Some("host".to_owned()));
+        let launched = Firing { state: FiringState::Launched, tasks: vec![task], ..launching };
+        store.advance(move_to(FiringState::Launching, launched)).await.unwrap();
+    }
+}
+
+fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+    DecisionDraft {
+        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
+        observed: at(tick + 1),
+        outcome,
+        demand: Some(Demand::Floor),
+        busy: Some(1),
+        launch: 0,
+        explanation: "because ✓".to_owned(),
+        steps: vec![Step {
+            rule: Rule::Demand,
+            before: 0,
+            after: 1,
+            because: "a line\nand another".to_owned(),
+        }],
+        observations: Vec::new(),
+    }
+}
+
+fn firing(job: &JobId, uid: JobUid, tick: i64) -> Firing {
+    Firing {
+        id: FiringId::of_tick(&uid, at(tick)),
+        job: job.clone(),
+        uid,
+        revision: ecs_scheduler_core::Revision(2),
+        origin: Origin::Tick,
+        nominal: at(tick),
+        observed: at(tick + 1),
+        decision: Default::default(),
+        state: FiringState::Planned,
+        requested: 1,
+        task: TaskSpec {
+            definition: "worker".to_owned(),
+            overrides: Vec::new(),
+            options: Default::default(),
+        },
+        definition: "worker:7".to_owned(),
+        deadline: at(tick + 600),
+        replaces: Vec::new(),
+        timeout_secs: Some(60),
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        explanation: "one is needed".to_owned(),
+        note: None,
+    }
+}
+
+/// Reads every line of a store.
+pub(crate) async fn lines(store: &dyn Store) -> Vec<String> {
+    let mut reader = StoreReader::open(store).await.unwrap();
+    let (mut lines, mut entries) = (Vec::new(), 0);
+    while let Some(item) = reader.next().await.unwrap() {
+        entries += u64::from(matches!(item, ecs_scheduler::moving::Item::Entry(_)));
+        lines.push(item.to_line(entries).unwrap());
+    }
+    lines
+}
+
+/// Writes a dump of a store.
+pub(crate) async fn dump(store: &dyn Store, file: &Path) {
+    let header = Header {
+        format: FORMAT,
+        store: store.kind().to_owned(),
+        name: "test".to_owned(),
+        at: at(0),
+        version: "0".to_owned(),
+    };
+    let mut writer = DumpWriter::begin(File::create(file).unwrap(), &header).unwrap();
+    let mut reader = StoreReader::open(store).await.unwrap();
+    while let Some(item) = reader.next().await.unwrap() {
+        writer.add(&item).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+pub(crate) async fn sqlite(file: &Path) -> SqliteStore {
+    SqliteStore::open(file, Default::default()).await.unwrap()
+}

@@ -1,0 +1,171 @@
+//! Transfers that are interrupted, refused, and verified.
+
+use std::cell::Cell;
+
+use ecs_scheduler::cli::error::CommandError;
+use ecs_scheduler::moving::transfer::{Manner, Stage};
+use ecs_scheduler::moving::{Item, Source, StoreReader, Transfer, transfer};
+use ecs_scheduler_core::{
+    DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Outcome, Registers as _,
+    Settlement, Store, TickSpan, async_trait,
+};
+use serde_json::value::RawValue;
+
+use super::stock::{at, lines, sqlite, store_of};
+
+/// A source that breaks off.
+struct Breaking<S> {
+    inner: S,
+    left: usize,
+}
+
+#[async_trait]
+impl<S: Source> Source for Breaking<S> {
+    async fn next(&mut self) -> Result<Option<Item>, CommandError> {
+        if self.left == 0 {
+            return Err(CommandError::failed("it broke off"));
+        }
+        self.left -= 1;
+        self.inner.next().await
+    }
+
+    fn expected(&self) -> u64 {
+        self.inner.expected()
+    }
+}
+
+fn manner() -> Manner<'static> {
+    Manner { target: "the target", dry_run: false, progress: &|_, _| {} }
+}
+
+async fn move_all(from: &dyn Store, to: &dyn Store) -> Result<Transfer, CommandError> {
+    let mut reader = StoreReader::open(from).await.unwrap();
+    transfer(&mut reader, to, &manner()).await
+}
+
+/// Asserts that a transfer is refused and writes nothing; returns the message.
+async fn refusal(from: &dyn Store, to: &dyn Store) -> String {
+    let before = lines(to).await;
+    let message = move_all(from, to).await.expect_err("it is refused").lines().join("\n");
+    assert_eq!(lines(to).await, before, "nothing was written");
+    message
+}
+
+fn new_job(id: &str) -> NewJob {
+    let document = RawValue::from_string("{}".to_owned()).unwrap();
+    NewJob { id: JobId::new(id).unwrap(), uid: JobUid::random(), document, at: at(0) }
+}
+
+#[tokio::test]
+async fn everything_is_moved_to_the_letter_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (store_of(1_200).await, sqlite(&folder.path().join("jobs.db")).await);
+    let steps = Cell::new((0, 0));
+    let progress = |stage, count: u64| {
+        let (moved, verified) = steps.get();
+        steps.set(if stage == Stage::Moving { (moved + count, verified) } else { (moved, verified + count) });
+    };
+    let mut reader = StoreReader::open(&from).await.unwrap();
+    let how = Manner { progress: &progress, ..manner() };
+    let moved = transfer(&mut reader, &to, &how).await.unwrap();
+    assert_eq!(lines(&to).await, lines(&from).await);
+    assert_eq!((moved.added.jobs, moved.added.decisions, moved.added.firings), (1_200, 3_600, 2_400));
+    assert!(moved.verified && moved.present.items() == 0);
+    assert_eq!(steps.get(), (4_801, 4_801));
+    let open = (from.unfinished().await.unwrap().len(), to.unfinished().await.unwrap().len());
+    assert_eq!(open, (2_400, 2_400), "open firings are open");
+}
+
+#[tokio::test]
+async fn an_interrupted_transfer_goes_on_where_it_stopped() {
+    let from = store_of(1_100).await;
+    let expected = lines(&from).await;
+    for breaks in [999, 1_201, 3_000] {
+        let to = MemoryStore::default();
+        let inner = StoreReader::open(&from).await.unwrap();
+        let broken = transfer(&mut Breaking { inner, left: breaks }, &to, &manner()).await;
+        assert!(broken.is_err());
+        let there = lines(&to).await.len() as u64;
+        let moved = move_all(&from, &to).await.unwrap();
+        assert_eq!((moved.present.items(), moved.added.items()), (there, 4_401 - there), "after {breaks}");
+        assert!(lines(&to).await == expected, "after {breaks}");
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_complete_adds_nothing() {
+    let (from, to) = (store_of(5).await, MemoryStore::default());
+    move_all(&from, &to).await.unwrap();
+    let again = move_all(&from, &to).await.unwrap();
+    assert_eq!((again.added.items(), again.present.items()), (0, 21));
+    assert!(again.verified);
+}
+
+#[tokio::test]
+async fn a_target_that_holds_anything_else_is_refused_and_left_alone() {
+    let from = store_of(3).await;
+    let other = MemoryStore::default();
+    other.create(new_job("own")).await.unwrap();
+    let message = refusal(&from, &other).await;
+    assert!(message.contains("the target holds job \"own\" where job \"job-0\" would be"), "{message}");
+
+    let more = MemoryStore::default();
+    move_all(&from, &more).await.unwrap();
+    more.create(new_job("own")).await.unwrap();
+    let message = refusal(&from, &more).await;
+    assert!(message.contains("holds job \"own\" where"), "{message}");
+
+    let changed = MemoryStore::default();
+    move_all(&from, &changed).await.unwrap();
+    let job = changed.get(&[JobId::new("job-0").unwrap()]).await.unwrap().remove(0);
+    changed.replace(&job.id, job.revision, job.document.clone(), at(99)).await.unwrap();
+    let message = refusal(&from, &changed).await;
+    assert!(message.contains("job \"job-0\", which is not the same there"), "{message}");
+
+    let braked = MemoryStore::default();
+    braked.write("brake", "{\"on\":true}", None, None).await.unwrap();
+    let message = refusal(&from, &braked).await;
+    assert!(message.contains("register \"brake\""), "{message}");
+    let message = refusal(&MemoryStore::default(), &braked).await;
+    assert!(message.contains("which the source does not have"), "{message}");
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_added_and_writes_nothing() {
+    let (from, to) = (store_of(3).await, MemoryStore::default());
+    let mut reader = StoreReader::open(&from).await.unwrap();
+    let would = transfer(&mut reader, &to, &Manner { dry_run: true, ..manner() }).await.unwrap();
+    assert_eq!((would.added.jobs, would.added.items(), would.verified), (3, 13, false));
+    assert!(lines(&to).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_source_that_changes_while_it_is_read_is_noticed() {
+    let store = store_of(3).await;
+    let mut reader = StoreReader::open(&store).await.unwrap();
+    let job = store.get(&[JobId::new("job-0").unwrap()]).await.unwrap().remove(0);
+    let tick = at(50);
+    let record = DecisionDraft {
+        span: TickSpan { first: tick, last: tick, count: 1 },
+        observed: tick,
+        outcome: Outcome::Missed,
+        demand: None,
+        busy: None,
+        launch: 0,
+        explanation: String::new(),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    };
+    let settlement = Settlement {
+        job: job.id.clone(),
+        uid: job.uid,
+        expected: job.progress.settled,
+        settled: Some(tick),
+        records: vec![record],
+        firing: None,
+    };
+    store.settle(vec![settlement]).await.unwrap();
+    let to = MemoryStore::default();
+    let message = transfer(&mut reader, &to, &manner()).await.unwrap_err().lines().join("\n");
+    assert!(message.contains("changed while it was read; stop every scheduler that uses it"), "{message}");
+}
