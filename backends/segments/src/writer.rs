@@ -1,10 +1,11 @@
 //! The one that writes: whatever waits goes into the next segment, and is answered once that is durable.
 
+mod scribe;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use ecs_scheduler_core::{FaultKind, StoreError, fault};
+use ecs_scheduler_core::{FaultKind, StoreError};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
@@ -13,22 +14,15 @@ use uuid::Uuid;
 
 use crate::entry::{Effect, Entry};
 use crate::gate::Gate;
-use crate::log::{Created, Log};
-use crate::segment::{describe, encode, segment_name};
+use crate::log::Log;
+use crate::segment::{decode, describe, segment_name};
 use crate::state::State;
 use crate::upkeep::Upkeep;
 
+use scribe::Scribe;
+
 /// Operations that wait for the writer; further callers wait for room.
 const QUEUE: usize = 512;
-
-/// A segment of this size in bytes takes up no further operations.
-const FULL: usize = 2 << 20;
-
-/// Attempts at one segment before its operations are answered with an error.
-const ATTEMPTS: u32 = 4;
-
-/// The wait before the second attempt; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Writes an operation as JSON.
 pub(crate) fn text(entry: &Entry) -> Result<Box<RawValue>, StoreError> {
@@ -69,9 +63,9 @@ impl Writer {
     ) -> Self {
         let (queue, commands) = mpsc::channel(QUEUE);
         let next = Arc::new(AtomicU64::new(next));
-        let desk =
-            Desk { gate: Arc::clone(&gate), log, state, id, next: Arc::clone(&next), doubt: None, upkeep };
-        let task = tokio::spawn(desk.run(commands));
+        let scribe =
+            Scribe { gate: Arc::clone(&gate), log, state, id, next: Arc::clone(&next), doubt: None, upkeep };
+        let task = tokio::spawn(scribe.run(commands));
         let task = tokio::sync::Mutex::new(Some(task));
         Self { gate, queue: Mutex::new(Some(queue)), task, next, id }
     }
@@ -118,7 +112,7 @@ impl Writer {
         self.gate.pass()?;
         let name = segment_name(self.next.load(Ordering::SeqCst));
         let Some(found) = log.read(&name).await? else { return Ok(()) };
-        match crate::segment::decode(&self.gate.site, &name, &found) {
+        match decode(&self.gate.site, &name, &found) {
             // The writer was faster than this look.
             Ok(segment) if segment.writer == self.id => Ok(()),
             Ok(_) | Err(_) => Err(self.gate.lose(&describe(&self.gate.site, &name, Some(&found)))),
@@ -132,172 +126,5 @@ impl Writer {
             // It panicked, or it is done; either way nothing waits any more.
             let _ = task.await;
         }
-    }
-}
-
-/// The writer's own side.
-#[derive(Debug)]
-struct Desk {
-    gate: Arc<Gate>,
-    log: Arc<dyn Log>,
-    state: Arc<State>,
-    id: Uuid,
-    next: Arc<AtomicU64>,
-    doubt: Option<Doubt>,
-    upkeep: Upkeep,
-}
-
-/// A segment of which nobody knows whether it was written. It is tried again to the letter before anything else is: at its
-/// position there is this segment or a stranger's, never another one of ours.
-#[derive(Debug)]
-struct Doubt {
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
-}
-
-/// Why a segment was not written.
-enum Unwritten {
-    /// It surely was not.
-    Surely(StoreError),
-    /// It may have been.
-    Perhaps(StoreError),
-}
-
-impl Desk {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        while let Some(first) = commands.recv().await {
-            let mut size = first.text.get().len();
-            let mut batch = vec![first];
-            while size < FULL
-                && let Ok(command) = commands.try_recv()
-            {
-                size += command.text.get().len();
-                batch.push(command);
-            }
-            self.commit(batch).await;
-            if let Some(entry) = self.upkeep.overflow(&self.state) {
-                self.prune(entry).await;
-            }
-            self.upkeep.consider(&self.log, &self.state, self.id, self.position() - 1);
-        }
-        self.upkeep.finish().await;
-    }
-
-    fn position(&self) -> u64 {
-        self.next.load(Ordering::SeqCst)
-    }
-
-    async fn prune(&mut self, entry: Entry) {
-        let Ok(text) = text(&entry) else { return };
-        let (answer, outcome) = oneshot::channel();
-        self.commit(vec![Command { entry, text, answer }]).await;
-        match outcome.await {
-            Ok(Ok(effect)) => {
-                tracing::info!("{} rows of history went: the journal is full", effect.into_count())
-            }
-            Ok(Err(error)) => tracing::warn!("could not remove old history: {}", fault::chain(&error)),
-            Err(_) => {}
-        }
-    }
-
-    async fn commit(&mut self, batch: Vec<Command>) {
-        if let Err(error) = self.settle_doubt().await {
-            return refuse(batch, &error);
-        }
-        let mut texts = Vec::with_capacity(batch.len());
-        let mut operations = Vec::with_capacity(batch.len());
-        for Command { entry, text, answer } in batch {
-            texts.push(text);
-            operations.push((entry, answer));
-        }
-        let bytes = encode(self.id, self.position(), &texts);
-        let (error, perhaps) = match self.append(&bytes).await {
-            Ok(()) => {
-                let position = self.advance(bytes.len());
-                for (entry, answer) in operations {
-                    // Whoever does not wait any more does not want to know.
-                    let _ = answer.send(self.state.apply(position, entry).await);
-                }
-                return;
-            }
-            Err(Unwritten::Surely(error)) => (error, false),
-            Err(Unwritten::Perhaps(error)) => (error, true),
-        };
-        let mut entries = Vec::new();
-        for (entry, answer) in operations {
-            entries.push(entry);
-            let _ = answer.send(Err(copy(&error)));
-        }
-        self.doubt = perhaps.then_some(Doubt { bytes, entries });
-    }
-
-    /// Notes that the segment at the position was written; returns that position.
-    fn advance(&mut self, size: usize) -> u64 {
-        self.upkeep.count(size);
-        self.next.fetch_add(1, Ordering::SeqCst)
-    }
-
-    /// Learns what became of the segment that is in doubt, by trying it again.
-    async fn settle_doubt(&mut self) -> Result<(), StoreError> {
-        let Some(Doubt { bytes, entries }) = self.doubt.take() else { return Ok(()) };
-        match self.append(&bytes).await {
-            Ok(()) => {
-                let position = self.advance(bytes.len());
-                for entry in entries {
-                    // Its caller was told that nobody knows.
-                    let _ = self.state.apply(position, entry).await;
-                }
-                Ok(())
-            }
-            Err(Unwritten::Surely(error) | Unwritten::Perhaps(error)) => {
-                self.doubt = Some(Doubt { bytes, entries });
-                Err(error)
-            }
-        }
-    }
-
-    async fn append(&self, bytes: &[u8]) -> Result<(), Unwritten> {
-        self.gate.still_ours().map_err(Unwritten::Surely)?;
-        let name = segment_name(self.position());
-        let (mut attempt, mut pause) = (1, PAUSE);
-        loop {
-            match self.log.create(&name, bytes.to_vec()).await {
-                Ok(Created::New) => return Ok(()),
-                Ok(Created::Exists) => return self.compare(&name, bytes).await,
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
-                    tracing::warn!(name, attempt, "{}; trying again", fault::chain(&error));
-                    tokio::time::sleep(pause).await;
-                    attempt += 1;
-                    pause *= 2;
-                }
-                Err(error) if error.is_transient() || attempt > 1 => return Err(Unwritten::Perhaps(error)),
-                Err(error) => return Err(Unwritten::Surely(error)),
-            }
-        }
-    }
-
-    /// Tells whether what is at the position is this segment.
-    async fn compare(&self, name: &str, bytes: &[u8]) -> Result<(), Unwritten> {
-        let found = self.log.read(name).await.map_err(Unwritten::Perhaps)?;
-        if found.as_deref() == Some(bytes) {
-            return Ok(());
-        }
-        let by = describe(&self.gate.site, name, found.as_deref());
-        Err(Unwritten::Surely(self.gate.lose(&by)))
-    }
-}
-
-fn refuse(batch: Vec<Command>, error: &StoreError) {
-    for command in batch {
-        let _ = command.answer.send(Err(copy(error)));
-    }
-}
-
-/// Says the same to one more caller.
-fn copy(error: &StoreError) -> StoreError {
-    let kind = if let StoreError::Fault { kind, .. } = error { *kind } else { FaultKind::Bug };
-    match std::error::Error::source(error) {
-        None => StoreError::fault(kind, error.to_string()),
-        Some(cause) => StoreError::caused(kind, error.to_string(), fault::chain(cause)),
     }
 }

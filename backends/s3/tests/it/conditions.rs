@@ -32,17 +32,17 @@ async fn an_object_that_somebody_else_wrote_is_never_overwritten(site: Site) {
 
 #[tokio::test]
 async fn an_object_that_somebody_else_wrote_is_never_overwritten_on_moto() {
-    an_object_that_somebody_else_wrote_is_never_overwritten(Site::at(moto())).await;
+    an_object_that_somebody_else_wrote_is_never_overwritten(Site::at(moto().await)).await;
 }
 
 #[tokio::test]
 async fn an_object_that_somebody_else_wrote_is_never_overwritten_on_ministack() {
-    an_object_that_somebody_else_wrote_is_never_overwritten(Site::at(ministack())).await;
+    an_object_that_somebody_else_wrote_is_never_overwritten(Site::at(ministack().await)).await;
 }
 
 #[tokio::test]
 async fn more_jobs_than_a_page_of_the_list_are_all_found() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     site.create().await;
     for first in (0..1_050).step_by(50) {
         let puts = (first..first + 50).map(|number| {

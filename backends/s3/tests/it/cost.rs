@@ -2,8 +2,8 @@
 
 use ecs_scheduler_core::testing::store_suite::Subject as _;
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, DecisionId, Firing, FiringId, FiringState, JobStore as _, Journal as _, Origin,
-    Outcome, Settled, Settlement, Store, StoredJob, TaskSpec, TickSpan, Timestamp,
+    Advance, DecisionDraft, DecisionId, Firing, FiringId, FiringState, JobStore as _, Origin, Outcome,
+    Settled, Settlement, Store, StoredJob, TaskSpec, TickSpan, Timestamp,
 };
 
 use crate::emulator::moto;
@@ -82,7 +82,7 @@ async fn settle(store: &dyn Store, job: &StoredJob, outcome: Outcome, firing: Op
 
 #[tokio::test]
 async fn operations_take_as_many_requests_as_the_page_says() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     site.create().await;
     let store = site.open().await;
     let opening = requests(&site);
@@ -117,7 +117,7 @@ async fn operations_take_as_many_requests_as_the_page_says() {
 
 #[tokio::test]
 async fn a_snapshot_takes_three_requests_and_its_parts() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     site.create().await;
     let mut options = site.options();
     options.segments.snapshot_every = std::num::NonZeroUsize::new(10).unwrap();

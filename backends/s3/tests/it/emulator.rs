@@ -1,15 +1,22 @@
 //! Emulators of S3 as processes: moto for everything, ministack as a second opinion.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
 
 /// What installs them.
 const INSTALL: &str = "make emulators";
 
 /// How long one may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The time between two looks whether it does.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// An emulator, in a process group of its own. It ends when its input does, so also when the tests are killed.
 #[derive(Debug)]
@@ -19,21 +26,19 @@ struct Emulator {
 }
 
 /// Returns the address of moto, which all tests share; each uses a bucket of its own.
-pub(crate) fn moto() -> &'static str {
-    static MOTO: OnceLock<Emulator> = OnceLock::new();
-    &MOTO.get_or_init(|| start("moto")).address
+pub(crate) async fn moto() -> &'static str {
+    static MOTO: OnceCell<Emulator> = OnceCell::const_new();
+    &MOTO.get_or_init(|| start("moto")).await.address
 }
 
 /// Returns the address of ministack.
-pub(crate) fn ministack() -> &'static str {
-    static MINISTACK: OnceLock<Emulator> = OnceLock::new();
-    &MINISTACK.get_or_init(|| start("ministack")).address
+pub(crate) async fn ministack() -> &'static str {
+    static MINISTACK: OnceCell<Emulator> = OnceCell::const_new();
+    &MINISTACK.get_or_init(|| start("ministack")).await.address
 }
 
-fn start(name: &str) -> Emulator {
-    use std::os::unix::process::CommandExt as _;
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies two folders deep");
+async fn start(name: &str) -> Emulator {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let python = root.join(".tools/emulators/bin/python");
     assert!(python.is_file(), "{} is not there; install the emulators by `{INSTALL}`", python.display());
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -47,19 +52,19 @@ fn start(name: &str) -> Emulator {
         .spawn()
         .unwrap();
     let address = format!("127.0.0.1:{port}");
-    let begun = Instant::now();
-    while !answers(&address) {
-        assert!(begun.elapsed() < PATIENCE, "{name} does not answer (`{INSTALL}` installs it)");
-        std::thread::yield_now();
-    }
+    let answering = async {
+        while answers(&address).await.is_err() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let answered = tokio::time::timeout(PATIENCE, answering).await;
+    assert!(answered.is_ok(), "{name} does not answer (`{INSTALL}` installs it)");
     Emulator { address, _process: process }
 }
 
-/// Tells whether an HTTP server answers at an address.
-fn answers(address: &str) -> bool {
-    use std::io::{Read as _, Write as _};
-    let Ok(mut connection) = std::net::TcpStream::connect(address) else { return false };
-    let _ = connection.set_read_timeout(Some(Duration::from_secs(5)));
-    let asked = connection.write_all(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
-    asked.is_ok() && matches!(connection.read(&mut [0; 16]), Ok(read) if read > 0)
+/// Asks an HTTP server for anything.
+async fn answers(address: &str) -> std::io::Result<u8> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await?;
+    connection.read_u8().await
 }

@@ -27,17 +27,17 @@ struct Faulty(Site);
 #[async_trait]
 impl Subject for Faulty {
     async fn open(&self) -> Arc<dyn Store> {
-        let proxy = Proxy::start(moto(), every_fourth).await;
+        let proxy = Proxy::start(moto().await, every_fourth).await;
         Arc::new(self.0.behind(&proxy.address).try_open().await.expect("the store opens"))
     }
 }
 
-ecs_scheduler_core::store_durability_suite!(Faulty(Site::at(moto())));
+ecs_scheduler_core::store_durability_suite!(Faulty(Site::at(moto().await)));
 
 #[tokio::test]
 async fn every_kind_of_fault_at_every_kind_of_write_loses_nothing() {
-    let site = Site::at(moto());
-    let proxy = Proxy::start(moto(), every_fourth).await;
+    let site = Site::at(moto().await);
+    let proxy = Proxy::start(moto().await, every_fourth).await;
     let store = site.behind(&proxy.address).try_open().await.unwrap();
     let mut acknowledged = Vec::new();
     for number in 0..20 {
@@ -72,10 +72,11 @@ fn is_segment(seen: &Seen<'_>) -> bool {
 
 #[tokio::test]
 async fn a_segment_whose_answer_is_lost_is_acknowledged_once() {
-    let site = Site::at(moto());
-    let losing =
-        |seen: &Seen<'_>| if is_segment(seen) && seen.number % 2 == 0 { Act::Lose } else { Act::Pass };
-    let proxy = Proxy::start(moto(), losing).await;
+    let site = Site::at(moto().await);
+    let losing = |seen: &Seen<'_>| {
+        if is_segment(seen) && seen.number.is_multiple_of(2) { Act::Lose } else { Act::Pass }
+    };
+    let proxy = Proxy::start(moto().await, losing).await;
     let store = site.behind(&proxy.address).try_open().await.unwrap();
     for version in 0..10 {
         let expected = (version > 0).then_some(version);
@@ -86,13 +87,13 @@ async fn a_segment_whose_answer_is_lost_is_acknowledged_once() {
 
 #[tokio::test]
 async fn a_write_that_another_one_races_with_is_made_again() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     let racing = |seen: &Seen<'_>| {
         let race =
             seen.number % 3 == 1 && matches!(seen.method, "PUT" | "DELETE") && seen.target.contains("prod");
         if race { Act::Answer(409, "ConditionalRequestConflict") } else { Act::Pass }
     };
-    let proxy = Proxy::start(moto(), racing).await;
+    let proxy = Proxy::start(moto().await, racing).await;
     let store = site.behind(&proxy.address).try_open().await.unwrap();
     for number in 0..6 {
         let job = store.create(new_job(&format!("j{number}"), FIRST)).await.unwrap();
@@ -104,13 +105,13 @@ async fn a_write_that_another_one_races_with_is_made_again() {
 #[tokio::test]
 async fn a_bucket_that_answers_nothing_any_more_fails_writes_and_comes_back() {
     use std::sync::atomic::{AtomicBool, Ordering};
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     let down = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&down);
     let rule = move |_: &Seen<'_>| {
         if seen.load(Ordering::SeqCst) { Act::Answer(503, "SlowDown") } else { Act::Pass }
     };
-    let proxy = Proxy::start(moto(), rule).await;
+    let proxy = Proxy::start(moto().await, rule).await;
     let store = site.behind(&proxy.address).try_open().await.unwrap();
     store.write("brake", "on", None, None).await.unwrap();
     down.store(true, Ordering::SeqCst);

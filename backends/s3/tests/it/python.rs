@@ -20,7 +20,7 @@ fn recorded(prefix: &str) -> BTreeMap<String, String> {
 }
 
 async fn filled(prefix: &'static str) -> (Site, BTreeMap<String, String>) {
-    let site = Site { prefix, ..Site::at(moto()) };
+    let site = Site { prefix, ..Site::at(moto().await) };
     site.create().await;
     let objects = recorded(prefix);
     for (key, body) in &objects {
@@ -68,7 +68,7 @@ async fn a_bucket_of_the_python_version_opens_with_no_job_lost_or_changed() {
 async fn documents_that_did_not_change_are_not_read_again() {
     let (site, _) = filled("jobs/prod").await;
     stored(&site).await;
-    let other = site.behind(moto());
+    let other = site.behind(moto().await);
     stored(&other).await;
     // Its claim and that of the opening before, and those documents that were noted behind the first.
     assert!(other.calls("GetObject") <= 3, "{} reads", other.calls("GetObject"));

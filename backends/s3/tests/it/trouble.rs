@@ -18,7 +18,7 @@ fn failed(result: Result<impl std::fmt::Debug, StoreError>) -> (FaultKind, Strin
 
 #[tokio::test]
 async fn a_missing_bucket_is_created_in_the_region() {
-    for address in [moto(), ministack()] {
+    for address in [moto().await, ministack().await] {
         let site = Site::at(address);
         site.try_open().await.unwrap().close().await.unwrap();
         let location = site.client().await.get_bucket_location().bucket(&site.bucket).send().await.unwrap();
@@ -30,13 +30,13 @@ async fn a_missing_bucket_is_created_in_the_region() {
 
 #[tokio::test]
 async fn a_missing_bucket_that_may_not_be_created_names_the_permission() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     let bucket = format!("/{}", site.bucket);
     let denying = move |seen: &Seen<'_>| {
         let creation = seen.method == "PUT" && seen.target.trim_end_matches('/') == bucket;
         if creation { Act::Answer(403, "AccessDenied") } else { Act::Pass }
     };
-    let proxy = Proxy::start(moto(), denying).await;
+    let proxy = Proxy::start(moto().await, denying).await;
     let (kind, message) = failed(site.behind(&proxy.address).try_open().await);
     assert_eq!(kind, FaultKind::Denied);
     let wanted = format!(
@@ -54,14 +54,14 @@ async fn a_permission_that_is_missing_is_named() {
         ("GET", "segment-", "s3:GetObject"),
     ];
     for (method, part, action) in cases {
-        let site = Site::at(moto());
+        let site = Site::at(moto().await);
         let store = site.try_open().await.unwrap();
         store.write("brake", "on", None, None).await.unwrap();
         let denying = move |seen: &Seen<'_>| {
             let denied = seen.method == method && seen.target.contains(part);
             if denied { Act::Answer(403, "AccessDenied") } else { Act::Pass }
         };
-        let proxy = Proxy::start(moto(), denying).await;
+        let proxy = Proxy::start(moto().await, denying).await;
         let (kind, message) = failed(site.behind(&proxy.address).try_open().await);
         assert_eq!(kind, FaultKind::Denied);
         assert!(message.contains(&format!("allow {action}")), "{message}");
@@ -70,9 +70,9 @@ async fn a_permission_that_is_missing_is_named() {
 
 #[tokio::test]
 async fn a_bucket_in_another_region_is_told_by_name() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     let moved = |_: &Seen<'_>| Act::Answer(301, "PermanentRedirect");
-    let proxy = Proxy::start(moto(), moved).await;
+    let proxy = Proxy::start(moto().await, moved).await;
     let (kind, message) = failed(site.behind(&proxy.address).try_open().await);
     assert_eq!(kind, FaultKind::Config);
     assert!(message.contains("the bucket is in another region; set AWS_REGION"), "{message}");
@@ -80,7 +80,7 @@ async fn a_bucket_in_another_region_is_told_by_name() {
 
 #[tokio::test]
 async fn who_only_looks_creates_no_bucket() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     let seen = ecs_scheduler_backend_s3::examine(&site.aws, site.options()).await;
     assert!(seen.what.starts_with("store: bucket"), "{seen:?}");
     assert!(
@@ -91,7 +91,7 @@ async fn who_only_looks_creates_no_bucket() {
 
 #[tokio::test]
 async fn a_damaged_segment_is_named_by_bucket_and_key() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     site.try_open().await.unwrap().close().await.unwrap();
     site.put("jobs/prod/.ecs-scheduler/segment-0000000000000002", "{\"format\":1,").await;
     let (kind, message) = failed(site.try_open().await);
@@ -105,7 +105,7 @@ async fn a_damaged_segment_is_named_by_bucket_and_key() {
 
 #[tokio::test]
 async fn a_document_that_is_no_json_is_left_out() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     site.create().await;
     site.put("jobs/prod/bad.json", "schedule: '*'").await;
     site.put("jobs/prod/a name.json", FIRST).await;
@@ -123,7 +123,7 @@ async fn a_document_that_is_no_json_is_left_out() {
 
 #[tokio::test]
 async fn the_first_of_two_schedulers_stops_and_the_second_goes_on() {
-    for address in [moto(), ministack()] {
+    for address in [moto().await, ministack().await] {
         let site = Site::at(address);
         let first = site.try_open().await.unwrap();
         first.create(new_job("a", FIRST)).await.unwrap();
@@ -140,11 +140,11 @@ async fn the_first_of_two_schedulers_stops_and_the_second_goes_on() {
 
 #[tokio::test]
 async fn a_command_that_only_looks_disturbs_nobody_and_writes_nothing() {
-    let site = Site::at(moto());
+    let site = Site::at(moto().await);
     let store = site.try_open().await.unwrap();
     store.create(new_job("a", FIRST)).await.unwrap();
     site.put("jobs/prod/b.json", FIRST).await;
-    let other = site.behind(moto());
+    let other = site.behind(moto().await);
     let seen = ecs_scheduler_backend_s3::look(&other.aws, other.options()).await.unwrap();
     assert_eq!(seen.list(ListFrom::Skip(0), NonZeroUsize::MAX).await.unwrap().total, 2);
     assert_eq!(other.calls("PutObject"), 0);
