@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod codec;
+mod desk;
 mod fault;
 mod jobs;
 mod journal;

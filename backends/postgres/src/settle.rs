@@ -2,24 +2,26 @@
 
 mod adopt;
 mod columns;
-mod desk;
 mod plan;
 
 use std::collections::HashMap;
 
 use ecs_scheduler_core::store::Fence;
-use ecs_scheduler_core::{Outcome, Settled, StoreError};
+use ecs_scheduler_core::{Outcome, Settled, StoreError, async_trait};
 use futures::future::{join, join3, try_join_all};
 use tokio_postgres::{Error, Row, Statement};
 
 use crate::codec::signed;
+use crate::desk::Clerk;
 use crate::fault::{corrupt, fault, is_contention, is_lost};
 use crate::layout::LOCKS;
 use crate::line::{Line, Lines, Param, TRIES};
 use columns::{Folds, Inserts, Marks};
-pub(crate) use desk::Desk;
 pub(crate) use plan::Entry;
 use plan::{Mark, Slate, Written};
+
+/// At how many settlements a transaction is full: a few MiB.
+const FULL: usize = 4_000;
 
 /// What one caller settles, and the fence that must hold for it.
 #[derive(Debug)]
@@ -96,6 +98,33 @@ enum Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Server(error)
+    }
+}
+
+/// Settles.
+#[derive(Debug)]
+pub(crate) struct Settler(pub(crate) Lines);
+
+#[async_trait]
+impl Clerk for Settler {
+    type Order = Batch;
+    type Answer = Vec<Settled>;
+
+    async fn write(&self, batches: &[&Batch]) -> Result<Vec<Result<Vec<Settled>, StoreError>>, StoreError> {
+        let settled = self.0.record(batches).await?;
+        let fenced = |batch: &Batch| {
+            let register = batch.fence.as_ref().map(|fence| fence.register.clone());
+            StoreError::Fenced(register.unwrap_or_default())
+        };
+        Ok(settled
+            .into_iter()
+            .zip(batches)
+            .map(|(answer, batch)| answer.ok_or_else(|| fenced(batch)))
+            .collect())
+    }
+
+    fn size(batch: &Batch) -> (usize, usize) {
+        (batch.entries.len(), FULL)
     }
 }
 

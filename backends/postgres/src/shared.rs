@@ -43,7 +43,7 @@ impl Shards for PostgresStore {
     }
 
     async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        self.lines.advance(Some(fence), &advance).await
+        self.step(Some(fence.clone()), advance).await
     }
 }
 

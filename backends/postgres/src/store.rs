@@ -13,12 +13,14 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
+use crate::desk::Desk;
 use crate::fault::closed;
+use crate::journal::{Move, Mover};
 use crate::layout;
 use crate::line::Lines;
 use crate::list::Places;
 use crate::place::Place;
-use crate::settle::{Batch, Desk, Entry};
+use crate::settle::{Batch, Entry, Settler};
 
 /// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
 const INLINE: usize = 50;
@@ -39,7 +41,8 @@ impl Default for PostgresOptions {
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
     pub(crate) lines: Lines,
-    desk: Arc<Desk>,
+    settling: Arc<Desk<Settler>>,
+    moving: Arc<Desk<Mover>>,
     places: Places,
     pub(crate) places_of_shards: [Places; Shard::COUNT as usize],
     /// One creation after the other: others wait here and not with a connection in their hands.
@@ -67,13 +70,22 @@ impl PostgresStore {
         layout::prepare(&lines).await?;
         lines.check().await?;
         Ok(Self {
-            desk: Arc::new(Desk::new(lines.clone())),
+            settling: Desk::new(Settler(lines.clone())),
+            moving: Desk::new(Mover(lines.clone())),
             lines,
             places: Places::default(),
             places_of_shards: Default::default(),
             creating: tokio::sync::Mutex::default(),
             pruned: AtomicI64::new(0),
         })
+    }
+
+    /// Moves a firing, under a fence where one is given.
+    pub(crate) async fn step(&self, fence: Option<Fence>, advance: Advance) -> Result<(), StoreError> {
+        if self.lines.is_closed() {
+            return Err(closed(self.lines.name()));
+        }
+        self.moving.call(Move::new(fence, advance)?).await
     }
 
     /// Settles a batch, under a fence where one is given.
@@ -85,7 +97,7 @@ impl PostgresStore {
         if self.lines.is_closed() {
             return Err(closed(self.lines.name()));
         }
-        self.desk.settle(Batch { fence, entries: entries(batch).await? }).await
+        self.settling.call(Batch { fence, entries: entries(batch).await? }).await
     }
 }
 
@@ -129,7 +141,7 @@ impl Journal for PostgresStore {
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        self.lines.advance(None, &advance).await
+        self.step(None, advance).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
@@ -197,7 +209,8 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.desk.rest().await;
+        self.settling.rest().await;
+        self.moving.rest().await;
         self.lines.close();
         Ok(())
     }
