@@ -20,12 +20,14 @@
 //! hanging trigger stops the clock for all).
 
 mod agenda;
+mod commons;
 mod core;
 mod dispatch;
 mod evaluate;
 mod handle;
 mod hot;
 mod keeper;
+mod leash;
 mod ledger;
 mod options;
 mod plan;
@@ -35,8 +37,10 @@ mod settle;
 mod status;
 mod watch;
 
-pub use self::core::BRAKE_REGISTER;
+pub use commons::BRAKE_REGISTER;
+pub(crate) use commons::Commons;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
+pub(crate) use leash::Leash;
 pub use options::EngineOptions;
 pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};
 
@@ -48,7 +52,7 @@ use crate::registry::TriggerRegistry;
 use crate::store::{Store, StoreError};
 
 /// The engine's parts, as [`Engine::start`] takes them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     /// Numbers and names.
     pub options: EngineOptions,
@@ -71,13 +75,25 @@ impl Engine {
     ///
     /// Fails when the store cannot be read.
     pub async fn start(self) -> Result<EngineHandle, StoreError> {
-        let (core, backlog) = core::Core::new(self);
-        core.load_brake().await?;
+        let commons = Commons::new(&self.options, Leash::endless());
+        commons.read_brake(&*self.store).await?;
+        self.start_among(commons).await
+    }
+
+    /// Does the same as one of several engines of this process.
+    pub(crate) async fn start_among(self, commons: Arc<Commons>) -> Result<EngineHandle, StoreError> {
+        let (core, backlog) = core::Core::new(self, commons);
         recover::adopt(&core).await?;
         let (keeper, commands) = keeper::Keeper::load(Arc::clone(&core)).await?;
         core.spawn(dispatch::run(Arc::clone(&core), backlog));
         core.spawn(keeper.run());
         core.spawn(watch::run(Arc::clone(&core)));
         Ok(EngineHandle::new(core, commands))
+    }
+
+    /// Makes an engine that looks at no job: it evaluates what it is asked to, and fires nothing.
+    pub(crate) fn stand_by(self, commons: Arc<Commons>) -> EngineHandle {
+        let (core, _) = core::Core::new(self, commons);
+        EngineHandle::new(core, tokio::sync::mpsc::channel(1).0)
     }
 }

@@ -27,6 +27,7 @@ pub mod permission;
 pub mod policy;
 pub mod queue;
 pub mod registry;
+pub mod replica;
 pub mod scaling;
 pub mod schedule;
 pub mod store;

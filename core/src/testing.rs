@@ -5,6 +5,7 @@
 
 mod chaos_store;
 mod clock;
+mod gate;
 mod launcher;
 pub mod launcher_suite;
 pub mod queue_model;
@@ -15,6 +16,7 @@ pub mod trigger_suite;
 
 pub use chaos_store::{ChaosStore, StoreFaults};
 pub use clock::SimClock;
+pub use gate::{Gate, GatedLauncher, GatedStore, Passage};
 pub use launcher::{ChaosLauncher, ChaosPlan, Fate, Start};
 pub use rng::SimRng;
 pub use sim::{Audit, Life, World};

@@ -4,29 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::commons::Commons;
 use super::hot::HotJobs;
 use super::ledger::Ledger;
-use super::status::{Brake, Counters};
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::decide::Outcome;
-use crate::event::{EVENT_BUFFER, Event};
-use crate::fault;
+use crate::event::Event;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid};
 use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
 use crate::store::{Advance, FiringQuery, Store, StoreError};
-
-/// The register that holds the brake.
-pub const BRAKE_REGISTER: &str = "brake";
 
 /// What the parts of the engine share.
 pub(super) struct Core {
@@ -37,12 +34,10 @@ pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ledger: Ledger,
     pub(super) hot: HotJobs,
-    pub(super) counters: Counters,
-    pub(super) events: broadcast::Sender<Event>,
+    pub(super) commons: Arc<Commons>,
+    /// The term of the leash in which the engine was started.
+    term: u64,
     pub(super) stop: CancellationToken,
-    pub(super) evaluations: Arc<Semaphore>,
-    pub(super) dispatch: Arc<Semaphore>,
-    pub(super) launches: Semaphore,
     /// Journalled firings that wait for a place in dispatch.
     pub(super) backlog: mpsc::Sender<Firing>,
     /// Firings that some part of the engine carries, so that recovery does not take them up twice.
@@ -56,9 +51,8 @@ pub(super) struct Core {
     pub(super) nudged: Notify,
     /// Failures in a row of a job's trigger.
     pub(super) failures: Mutex<HashMap<JobUid, u32>>,
-    pub(super) brake: RwLock<Option<Brake>>,
-    pub(super) store_fault: RwLock<Option<String>>,
-    pub(super) launcher_fault: RwLock<Option<String>>,
+    /// Every job is to be compared with the store now.
+    pub(super) rescan: AtomicBool,
     pub(super) keeper: Mutex<KeeperView>,
     tracker: TaskTracker,
 }
@@ -80,14 +74,13 @@ impl fmt::Debug for Core {
 
 impl Core {
     /// Also returns the far end of the backlog.
-    pub(super) fn new(engine: Engine) -> (Arc<Self>, mpsc::Receiver<Firing>) {
+    pub(super) fn new(engine: Engine, commons: Arc<Commons>) -> (Arc<Self>, mpsc::Receiver<Firing>) {
         let Engine { options, store, launcher, registry, clock } = engine;
         let (backlog, waiting) = mpsc::channel(options.backlog);
         let core = Arc::new(Self {
             hot: HotJobs::new(options.hot_jobs),
-            evaluations: Arc::new(Semaphore::new(options.evaluations)),
-            dispatch: Arc::new(Semaphore::new(options.dispatch)),
-            launches: Semaphore::new(options.launches),
+            term: commons.leash.term(),
+            commons,
             backlog,
             options,
             store,
@@ -95,8 +88,6 @@ impl Core {
             registry,
             clock,
             ledger: Ledger::default(),
-            counters: Counters::default(),
-            events: broadcast::Sender::new(EVENT_BUFFER),
             stop: CancellationToken::new(),
             in_hand: Mutex::default(),
             watched: Mutex::default(),
@@ -105,9 +96,7 @@ impl Core {
             nudges: Mutex::default(),
             nudged: Notify::new(),
             failures: Mutex::default(),
-            brake: RwLock::default(),
-            store_fault: RwLock::default(),
-            launcher_fault: RwLock::default(),
+            rescan: AtomicBool::new(false),
             keeper: Mutex::default(),
             tracker: TaskTracker::new(),
         });
@@ -141,16 +130,24 @@ impl Core {
 
     /// Tells whoever watches. The event is only made when somebody does.
     pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.events.receiver_count() > 0 {
-            // A send fails only when the last receiver has just gone.
-            let _ = self.events.send(event());
-        }
+        self.commons.tell(event);
     }
 
-    /// Notes whether the store took a write, for the status and `readyz`.
+    /// Tells whether this process may launch now. When it may not, the engine stops.
+    pub(super) fn may_launch(&self) -> bool {
+        if !self.commons.leash.holds_since(self.term) && !self.stop.is_cancelled() {
+            tracing::warn!(
+                "the engine stops: this process was not heard of in time, and others take its jobs over"
+            );
+            self.stop.cancel();
+        }
+        !self.stop.is_cancelled()
+    }
+
+    /// Notes whether the store took a write, for the status and `readyz`. An engine whose jobs have another owner stops.
     pub(super) fn note_write<T>(&self, result: &Result<T, StoreError>) {
         match result {
-            Err(error @ StoreError::Fault { .. }) => self.note_fault(error),
+            Err(error @ StoreError::Fault { .. }) => self.commons.note_store_fault(error),
             Err(error @ StoreError::Fenced(_)) => {
                 if !self.stop.is_cancelled() {
                     tracing::warn!(%error, "the engine stops: its jobs have another owner");
@@ -158,9 +155,7 @@ impl Core {
                 self.stop.cancel();
             }
             Ok(_) | Err(StoreError::Exists(_) | StoreError::NotFound(_) | StoreError::Conflict(_)) => {
-                if self.store_fault.read().is_some() && self.store_fault.write().take().is_some() {
-                    tracing::info!("the store can be written again");
-                }
+                self.commons.note_store_works();
             }
         }
     }
@@ -168,16 +163,7 @@ impl Core {
     /// Notes that the store could not be read. A read that succeeds does not show that it can be written.
     pub(super) fn note_read<T>(&self, result: &Result<T, StoreError>) {
         if let Err(error @ StoreError::Fault { .. }) = result {
-            self.note_fault(error);
-        }
-    }
-
-    fn note_fault(&self, error: &StoreError) {
-        let text = fault::chain(error);
-        let mut noted = self.store_fault.write();
-        if noted.as_ref() != Some(&text) {
-            tracing::error!(error = %text, "the store failed; nothing is launched until it can be written again");
-            *noted = Some(text);
+            self.commons.note_store_fault(error);
         }
     }
 
@@ -197,30 +183,5 @@ impl Core {
             stored.state == to.state && stored.attempts == to.attempts && stored.tasks == to.tasks
         });
         if done { Ok(()) } else { answer }
-    }
-
-    pub(super) async fn load_brake(&self) -> Result<(), StoreError> {
-        let Some(register) = self.store.read(BRAKE_REGISTER).await? else { return Ok(()) };
-        *self.brake.write() = serde_json::from_str(&register.value).map_err(|error| {
-            let message = "could not read the brake from the store";
-            StoreError::caused(crate::FaultKind::Config, message, error)
-        })?;
-        Ok(())
-    }
-
-    /// Stops all launches, or allows them again; durable on return.
-    pub(super) async fn set_brake(&self, brake: Option<Brake>) -> Result<(), StoreError> {
-        let text = serde_json::to_string(&brake).expect("a brake is plain data");
-        loop {
-            let version = self.store.read(BRAKE_REGISTER).await?.map(|register| register.version);
-            match self.store.write(BRAKE_REGISTER, &text, version, None).await {
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error),
-                Ok(_) => break,
-            }
-        }
-        *self.brake.write() = brake.clone();
-        self.tell(|| Event::Brake { on: brake.is_some(), reason: brake.map(|brake| brake.reason) });
-        Ok(())
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(core: Arc<Core>, mut backlog: mpsc::Receiver<Firing>) {
     loop {
         let next = async {
             let firing = backlog.recv().await?;
-            let permit = Arc::clone(&core.dispatch).acquire_owned().await;
+            let permit = Arc::clone(&core.commons.dispatch).acquire_owned().await;
             Some((firing, permit.expect("the semaphore is never closed")))
         };
         let taken = tokio::select! {
@@ -137,7 +137,7 @@ impl Carrier {
             return false;
         }
         self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
-        let permit = Arc::clone(&self.core.dispatch).acquire_owned().await;
+        let permit = Arc::clone(&self.core.commons.dispatch).acquire_owned().await;
         self.permit = Some(permit.expect("the semaphore is never closed"));
         true
     }
@@ -194,7 +194,7 @@ impl Carrier {
     }
 
     fn count_report(&self, report: &crate::LaunchReport) {
-        let counters = &self.core.counters;
+        let counters = &self.core.commons.counters;
         Counters::add(&counters.tasks_started, report.started.len() as u64);
         Counters::add(&counters.tasks_refused, report.refused.len() as u64);
     }

@@ -121,7 +121,7 @@ impl Core {
     }
 
     fn held_back(&self, job: &Job, nominal: Timestamp, by: &Asker) -> Option<String> {
-        if let Some(brake) = &*self.brake.read() {
+        if let Some(brake) = self.commons.brake() {
             return Some(format!("the brake is on: {}", brake.reason));
         }
         if !matches!(by, Asker::Tick) || !job.is_suspended(nominal) {
@@ -210,8 +210,8 @@ impl Core {
     pub(super) fn note_launcher<T>(&self, answer: &Result<T, LaunchError>) {
         let text =
             answer.as_ref().err().filter(|error| error.is_transient()).map(|error| fault::chain(error));
-        if *self.launcher_fault.read() != text {
-            *self.launcher_fault.write() = text;
+        if *self.commons.launcher_fault.read() != text {
+            *self.commons.launcher_fault.write() = text;
         }
     }
 

@@ -53,6 +53,9 @@ pub enum FireError {
     /// The store did not confirm the firing. Nothing is launched before it is found in the journal.
     #[error("the store does not answer, so nothing was launched yet")]
     Store,
+    /// This replica does not look at the job, so nothing was launched.
+    #[error("another replica looks at the job, or will in a moment")]
+    Elsewhere,
     /// The engine is stopping; nothing was launched.
     #[error("the scheduler is stopping, so nothing was launched")]
     Stopping,
@@ -129,38 +132,39 @@ impl EngineHandle {
             jobs: keeper.jobs,
             invalid_jobs: keeper.invalid,
             in_rounds: keeper.in_rounds,
-            dispatching: core.options.dispatch - core.dispatch.available_permits().min(core.options.dispatch),
+            dispatching: core.options.dispatch
+                - core.commons.dispatch.available_permits().min(core.options.dispatch),
             live_tasks: core.ledger.total_live(),
             next_due: keeper.next_due,
-            brake: core.brake.read().clone(),
-            store_fault: core.store_fault.read().clone(),
-            launcher_fault: core.launcher_fault.read().clone(),
+            brake: core.commons.brake(),
+            store_fault: core.commons.store_fault.read().clone(),
+            launcher_fault: core.commons.launcher_fault.read().clone(),
         }
     }
 
     /// Returns the counts since the start of the process.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.core.counters
+        &self.core.commons.counters
     }
 
     /// Returns how many triggers are being evaluated now.
     #[must_use]
     pub fn evaluating(&self) -> usize {
         self.core.options.evaluations
-            - self.core.evaluations.available_permits().min(self.core.options.evaluations)
+            - self.core.commons.evaluations.available_permits().min(self.core.options.evaluations)
     }
 
     /// Tells how many firings by hand and by tick have been journalled since the start.
     #[must_use]
     pub fn firings(&self) -> u64 {
-        self.core.counters.firings.load(Ordering::Relaxed)
+        self.core.commons.counters.firings.load(Ordering::Relaxed)
     }
 
     /// Listens to what happens from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.core.events.subscribe()
+        self.core.commons.events.subscribe()
     }
 
     /// Stops all launches at once, durably; what was sent already goes on, and ticks are recorded as suspended.
@@ -170,7 +174,7 @@ impl EngineHandle {
     /// Fails when the store cannot be written; the brake is then not on.
     pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
         let brake = Brake { reason, since: self.core.clock.now() };
-        self.core.set_brake(Some(brake.clone())).await?;
+        self.core.commons.set_brake(&*self.core.store, Some(brake.clone())).await?;
         Ok(brake)
     }
 
@@ -180,7 +184,18 @@ impl EngineHandle {
     ///
     /// Fails when the store cannot be written; the brake is then still on.
     pub async fn release(&self) -> Result<(), StoreError> {
-        self.core.set_brake(None).await
+        self.core.commons.set_brake(&*self.core.store, None).await
+    }
+
+    /// Compares every job with the store, soon.
+    pub(crate) fn rescan(&self) {
+        self.core.rescan.store(true, Ordering::Relaxed);
+        self.core.nudged.notify_one();
+    }
+
+    /// Waits until the engine stops, by itself or because it was told to.
+    pub(crate) async fn stopping(&self) {
+        self.core.stop.cancelled().await;
     }
 
     /// Stops looking at ticks, lets calls under way end, and returns when everything has ended or the time is up.

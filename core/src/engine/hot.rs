@@ -11,11 +11,8 @@ use super::agenda::{Entry, Timing};
 use super::core::Core;
 use super::plan::Ticks;
 use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
-use crate::schedule::{Dialect, Schedule, ScheduleCache};
+use crate::schedule::{Dialect, Schedule};
 use crate::store::StoreError;
-
-/// How many distinct schedules are kept parsed while documents are read.
-const SHARED_SCHEDULES: usize = 4_096;
 
 /// A stored job, parsed.
 #[derive(Debug)]
@@ -39,13 +36,12 @@ struct Outline {
 #[derive(Debug)]
 pub(super) struct HotJobs {
     jobs: Mutex<LruCache<JobId, Arc<Loaded>>>,
-    schedules: ScheduleCache,
 }
 
 impl HotJobs {
     pub(super) fn new(capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
-        Self { jobs: Mutex::new(LruCache::new(capacity)), schedules: ScheduleCache::new(SHARED_SCHEDULES) }
+        Self { jobs: Mutex::new(LruCache::new(capacity)) }
     }
 
     pub(super) fn get(&self, id: &JobId) -> Option<Arc<Loaded>> {
@@ -94,7 +90,7 @@ impl Core {
     /// Reads when a stored job is looked at, without building it where its own schedule says so.
     fn outline(&self, stored: &StoredJob) -> Result<Outline, Vec<FieldError>> {
         if let Ok(view) = AgendaView::read(stored.document.get())
-            && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.hot.schedules)
+            && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.commons.schedules)
             && let Ok(text) = view.compact()
         {
             let timing = Timing::Text(text.into());
@@ -113,7 +109,7 @@ impl Core {
             Timing::Never => None,
             Timing::Text(text) => {
                 let view = AgendaView::read(text).ok()?;
-                view.schedule(&entry.id, &self.hot.schedules).ok()?
+                view.schedule(&entry.id, &self.commons.schedules).ok()?
             }
             Timing::Parsed(parsed) => Some(parsed.0.clone()),
         }

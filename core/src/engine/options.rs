@@ -42,6 +42,21 @@ pub struct EngineOptions {
     pub rescan: Duration,
 }
 
+impl EngineOptions {
+    /// Divides what each engine keeps for itself by the number of engines in this process. What they have in common
+    /// is not divided: calls under way, evaluations, places in dispatch.
+    pub(crate) fn divided_by(mut self, engines: usize) -> Self {
+        let share = |whole: usize| whole.div_ceil(engines.max(1));
+        self.backlog = share(self.backlog);
+        self.hot_jobs = share(self.hot_jobs);
+        // Fewer jobs in rounds: fewer rounds first, then smaller ones.
+        let jobs = share(self.rounds * self.round_size);
+        self.rounds = share(self.rounds);
+        self.round_size = jobs.div_ceil(self.rounds);
+        self
+    }
+}
+
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {

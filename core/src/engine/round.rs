@@ -76,8 +76,10 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
             together.push((due, hot));
             continue;
         }
-        let permit =
-            Arc::clone(&core.evaluations).acquire_owned().await.expect("the semaphore is never closed");
+        let permit = Arc::clone(&core.commons.evaluations)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         let (task_core, reports) = (Arc::clone(&core), reports.clone());
         core.spawn(async move {
             let considered = consider(&task_core, due, &hot).await;
@@ -139,7 +141,7 @@ async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
     let mut firing = None;
     if let Some(nominal) = plan.tick {
         let tick = Tick { nominal, observed: now };
-        core.counters.late(now.duration_since(ticks.due(nominal)));
+        core.commons.counters.late(now.duration_since(ticks.due(nominal)));
         let question = Question { job, loaded: hot, tick, by: Asker::Tick, given: Given::default() };
         let (draft, planned) = core.judge(&question).await;
         records.push(draft);

@@ -152,7 +152,7 @@ impl Core {
         let newest = records.len() - 1;
         let mut last = None;
         for (index, (draft, id)) in records.into_iter().zip(ids).enumerate() {
-            self.counters.settled(draft.outcome, draft.span.count);
+            self.commons.counters.settled(draft.outcome, draft.span.count);
             let firing = firing_id.clone().filter(|_| index == newest);
             let record = DecisionRecord { id, job: job.clone(), uid, draft, firing };
             self.tell(|| Event::Decision(Box::new(record.clone())));
@@ -164,7 +164,7 @@ impl Core {
         }
         let Some(firing) = firing else { return (progressed, None) };
         *one.hot.last_fired.lock() = Some(firing.observed);
-        Counters::add(&self.counters.firings, 1);
+        Counters::add(&self.commons.counters.firings, 1);
         (progressed, Some(Firing { decision, ..firing }))
     }
 }

@@ -169,7 +169,7 @@ impl Watch {
     fn count_ends(&self, from: &Firing, to: &Firing) {
         for (before, after) in from.tasks.iter().zip(&to.tasks) {
             if before.phase != TaskPhase::Stopped && after.phase == TaskPhase::Stopped {
-                let counters = &self.core.counters;
+                let counters = &self.core.commons.counters;
                 let counter =
                     if after.succeeded() { &counters.tasks_succeeded } else { &counters.tasks_failed };
                 Counters::add(counter, 1);

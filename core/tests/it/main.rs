@@ -6,4 +6,5 @@ mod execution;
 mod memory;
 mod queue_model;
 mod queue_rule;
+mod replicas;
 mod schedule;

@@ -31,7 +31,10 @@ impl Carrier {
             Ok(attempt) => attempt,
             Err(next) => return next,
         };
-        let answer = self.call(&attempt).await;
+        let answer = match self.call(&attempt).await {
+            Ok(answer) => answer,
+            Err(next) => return next,
+        };
         self.core.note_launcher(&answer);
         match answer {
             Ok(report) => self.reported(&attempt, report).await,
@@ -46,7 +49,7 @@ impl Carrier {
     /// Takes up an attempt whose answer is not known, while its token lives.
     async fn again(&mut self, attempt: Attempt) -> Result<Attempt, Next> {
         if self.token_lives(attempt.sent_at) {
-            if self.core.brake.read().is_some() {
+            if self.core.commons.brake().is_some() {
                 return Err(Next::Wait);
             }
             if !self.admitted(&attempt).await {
@@ -99,7 +102,7 @@ impl Carrier {
 
     /// Ends a firing that must not begin another attempt: too late, or the brake is on.
     async fn called_off(&mut self) -> Option<Next> {
-        let brake = self.core.brake.read().as_ref().map(|brake| brake.reason.clone());
+        let brake = self.core.commons.brake().map(|brake| brake.reason);
         let sent = !self.firing.attempts.is_empty();
         let (state, outcome, note) = match (brake, self.expired()) {
             (Some(reason), _) => {
@@ -132,19 +135,27 @@ impl Carrier {
         }
     }
 
-    async fn call(&self, attempt: &Attempt) -> Result<LaunchReport, LaunchError> {
+    /// Calls the launcher; not when this process may not launch any more, or was held up for so long that the token
+    /// may have been used and forgotten.
+    async fn call(&self, attempt: &Attempt) -> Result<Result<LaunchReport, LaunchError>, Next> {
         let core = &self.core;
         let request = self.request(attempt);
-        let _place = core.launches.acquire().await.expect("the semaphore is never closed");
-        Counters::add(&core.counters.launch_calls, 1);
+        let _place = core.commons.launches.acquire().await.expect("the semaphore is never closed");
+        if !core.may_launch() {
+            return Err(Next::Done);
+        }
+        if !self.token_lives(attempt.sent_at) {
+            return Err(Next::Again);
+        }
+        Counters::add(&core.commons.counters.launch_calls, 1);
         let deadline = core.options.launch_deadline;
         let answer = tokio::time::timeout(deadline, core.launcher.launch(&request)).await;
-        answer.unwrap_or_else(|_| {
+        Ok(answer.unwrap_or_else(|_| {
             Err(LaunchError::unanswered(format!(
                 "the launcher did not answer within {} s",
                 deadline.as_secs()
             )))
-        })
+        }))
     }
 
     async fn reported(&mut self, attempt: &Attempt, report: LaunchReport) -> Next {
@@ -183,9 +194,9 @@ impl Carrier {
 
     /// A call failed and surely had no effect: the same call is made again, or the firing is given up.
     async fn failed(&mut self, attempt: &Attempt, error: &LaunchError) -> Next {
-        Counters::add(&self.core.counters.launch_errors, 1);
+        Counters::add(&self.core.commons.counters.launch_errors, 1);
         self.complain(error);
-        if error.is_transient() && !self.expired() && self.core.brake.read().is_none() {
+        if error.is_transient() && !self.expired() && self.core.commons.brake().is_none() {
             return Next::Wait;
         }
         let mut to = self.firing.clone();

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -126,6 +127,9 @@ impl Keeper {
     /// Goes on with the comparison, or begins one when it is time.
     pub(super) async fn rescan(&mut self) {
         let now = self.core.clock.now();
+        if self.core.rescan.swap(false, Ordering::Relaxed) {
+            self.scan = Scan::Until(now);
+        }
         let from = match &self.scan {
             Scan::Until(moment) if now < *moment => return,
             Scan::Until(_) => {

@@ -1,0 +1,155 @@
+//! Several processes that are one scheduler: each looks at its share of the jobs, and takes over from those that fall.
+//!
+//! ```text
+//!            fleet/replica/a  ◀─beat── replica a ──engine per shard──▶ ShardView ─┐
+//!  registers fleet/replica/b  ◀─beat── replica b ──engine per shard──▶ ShardView ─┤ fence   ┌──────────┐
+//!            fleet/shard/00…15 ◀─compare-and-set── who owns what                  └────────▶│ journal  │
+//!                                                                                           └──────────┘
+//! ```
+//!
+//! The jobs are spread over sixteen [shards](crate::store::Shard). Who owns a shard is written in a register, by
+//! compare-and-set and only when it changes: the register's version is the fence that the journal checks at every
+//! write of the owner. A replica shows that it lives by writing a register of its own again and again. Another one that
+//! sees this register unchanged for [`Timing::dead_after`] by its own monotonic clock takes its shards over; a replica
+//! that could not write it for [`Timing::leash`] stops by itself before that. Clocks of two machines are never compared.
+//!
+//! Nothing of this is needed for correctness but the fence and the launch tokens: two replicas that both believe to own
+//! a shard cost money and a line in the log, never a second task.
+//!
+//! Rejected: one leader that does all the work (the others idle, and the take-over reads every job); a lease per job (a
+//! million registers); consensus among the replicas (the store has it already); expiry by wall clocks (they step).
+
+mod handle;
+mod heart;
+mod news;
+mod options;
+mod overseer;
+mod post;
+mod records;
+mod roster;
+mod scheduler;
+mod spread;
+
+pub use handle::{Owner, ReplicaHandle, ReplicaView};
+pub use options::{InvalidReplicaId, ReplicaId, ReplicaOptions, Timing};
+pub use scheduler::Scheduler;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::engine::{Commons, Engine, EngineHandle, Leash};
+use crate::job::JobUid;
+use crate::store::{Shard, SharedStore, StoreError};
+use heart::Heart;
+use post::Post;
+use roster::Roster;
+
+/// A replica's parts, as [`Replica::join`] takes them.
+#[derive(Debug)]
+pub struct Replica {
+    /// Who it is, where others reach it, and how long things take.
+    pub options: ReplicaOptions,
+    /// The parts of its engines. The engine's store must be `store`.
+    pub engine: Engine,
+    /// The store that all replicas share.
+    pub store: Arc<dyn SharedStore>,
+}
+
+impl Replica {
+    /// Shows itself to the other replicas and begins to take its share of the jobs.
+    ///
+    /// On return it has looked around once and is starting engines for what it owns; the others hand over the rest.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store cannot be read or written.
+    pub async fn join(self) -> Result<ReplicaHandle, StoreError> {
+        let crew = Arc::new(Crew::new(self));
+        crew.commons.read_brake(&*crew.store).await?;
+        let mut heart = Heart::new(&crew);
+        heart.beat(&crew).await?;
+        crew.look().await?;
+        crew.tracker.spawn(heart.run(Arc::clone(&crew)));
+        crew.tracker.spawn(heart::guard(Arc::clone(&crew)));
+        crew.tracker.spawn(overseer::run(Arc::clone(&crew)));
+        crew.tracker.spawn(news::run(Arc::clone(&crew)));
+        Ok(ReplicaHandle::new(crew))
+    }
+}
+
+/// What the parts of a replica share.
+struct Crew {
+    options: ReplicaOptions,
+    /// Tells this life of the replica from others under the same id.
+    life: String,
+    started: Timestamp,
+    store: Arc<dyn SharedStore>,
+    engine: Engine,
+    commons: Arc<Commons>,
+    /// Answers questions about jobs that no engine of this process looks at.
+    stand_by: EngineHandle,
+    /// The shards that this replica owns, or is leaving.
+    posts: Mutex<BTreeMap<Shard, Arc<Post>>>,
+    roster: Mutex<Roster>,
+    /// What keeps this replica from its work.
+    trouble: RwLock<Option<String>>,
+    beat_now: Notify,
+    look_now: Notify,
+    post_left: Notify,
+    /// It takes nothing more and leaves what it has.
+    leaving: CancellationToken,
+    ended: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl fmt::Debug for Crew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crew").field("id", &self.options.id).finish_non_exhaustive()
+    }
+}
+
+impl Crew {
+    fn new(replica: Replica) -> Self {
+        let Replica { options, engine, store } = replica;
+        let commons = Commons::new(&engine.options, Leash::lapsed());
+        let stand_by = engine.clone().stand_by(Arc::clone(&commons));
+        Self {
+            life: JobUid::random().to_string(),
+            started: engine.clock.now(),
+            options,
+            store,
+            engine,
+            commons,
+            stand_by,
+            posts: Mutex::default(),
+            roster: Mutex::default(),
+            trouble: RwLock::default(),
+            beat_now: Notify::new(),
+            look_now: Notify::new(),
+            post_left: Notify::new(),
+            leaving: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        }
+    }
+
+    /// Notes what keeps this replica from its work, or that nothing does; says so once.
+    fn note(&self, trouble: Option<String>) {
+        let mut noted = self.trouble.write();
+        if *noted == trouble {
+            return;
+        }
+        match &trouble {
+            Some(trouble) => tracing::error!(replica = %self.options.id, "{trouble}"),
+            None => tracing::info!(replica = %self.options.id, "the replica can work again"),
+        }
+        *noted = trouble;
+    }
+}

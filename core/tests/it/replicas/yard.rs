@@ -1,0 +1,207 @@
+//! A yard in which replicas come and go, and the oracle that says whether anything was lost or doubled.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::job::JobContext;
+use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaId, ReplicaOptions, Timing};
+use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::store::Shard;
+use ecs_scheduler_core::testing::{
+    ChaosLauncher, ChaosPlan, Gate, GatedLauncher, GatedStore, Passage, SimClock, World,
+};
+use ecs_scheduler_core::{
+    Clock, Engine, EngineOptions, FiringState, JobId, Launcher, MemoryStore, Outcome, SharedStore, Store,
+    StoredJob, Timestamp, TriggerRegistry,
+};
+use jiff::SignedDuration;
+use serde_json::json;
+
+/// One replica and what stands between it and the world.
+pub(crate) struct Mate {
+    pub(crate) replica: ReplicaHandle,
+    pub(crate) store: Gate,
+    pub(crate) launcher: Gate,
+}
+
+impl Mate {
+    /// Returns how many shards it looks at now.
+    pub(crate) fn owned(&self) -> usize {
+        owned(&self.replica).len()
+    }
+
+    /// Ends it as `kill -9` does: nothing of it reaches store or launcher any more.
+    pub(crate) fn kill(self) {
+        self.store.set(Passage::Frozen);
+        self.launcher.set(Passage::Frozen);
+        // Its own timers end too; nobody waits for what hangs.
+        tokio::spawn(async move { self.replica.stop(Duration::ZERO).await });
+    }
+
+    pub(crate) fn freeze(&self) {
+        self.store.set(Passage::Frozen);
+        self.launcher.set(Passage::Frozen);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.store.set(Passage::Open);
+        self.launcher.set(Passage::Open);
+    }
+}
+
+/// Returns the shards that a replica looks at.
+pub(crate) fn owned(replica: &ReplicaHandle) -> Vec<Shard> {
+    // A job of each shard tells who looks at it.
+    Shard::all().filter(|shard| replica.owner(&job_of(*shard)) == Owner::Here).collect()
+}
+
+/// Returns the name of a job of this shard.
+pub(crate) fn job_of(shard: Shard) -> JobId {
+    let mut names = (0..).map(|number| JobId::new(&format!("job-{number}")).unwrap());
+    names.find(|job| Shard::of(job) == shard).unwrap()
+}
+
+pub(crate) struct Yard {
+    pub(crate) world: World,
+    pub(crate) shared: Arc<dyn SharedStore>,
+    pub(crate) launcher: Arc<ChaosLauncher>,
+    began: Timestamp,
+}
+
+impl Yard {
+    /// Opens a yard with as many jobs, each of which fires once in five seconds, and each tick launches one task.
+    pub(crate) async fn open(jobs: usize) -> Self {
+        let began: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let clock = Arc::new(SimClock::at(began));
+        let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, 7));
+        launcher.faults(ChaosPlan {
+            delay: Duration::from_millis(200),
+            run: Duration::from_secs(20),
+            ..ChaosPlan::default()
+        });
+        let store = Arc::new(MemoryStore::default());
+        let world = World {
+            clock,
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
+            registry: Arc::new(TriggerRegistry::new()),
+            options: EngineOptions::default(),
+        };
+        for number in 0..jobs {
+            let schedule = format!("{}/5", number % 5);
+            let job = json!({
+                "taskDefinition": "work", "schedule": schedule, "overlap": "allow", "maxCount": 50,
+                "catchUp": {"policy": "all", "max": 100},
+            });
+            world.create(&format!("job-{number}"), &job).await.unwrap();
+        }
+        Self { world, shared: store, launcher, began }
+    }
+
+    pub(crate) async fn join(&self, name: &str) -> Mate {
+        self.join_as(name, name).await
+    }
+
+    /// Joins a replica that says it is reached at `address`.
+    pub(crate) async fn join_as(&self, name: &str, address: &str) -> Mate {
+        let (store_gate, launcher_gate) = (Gate::default(), Gate::default());
+        let store = Arc::new(GatedStore::new(Arc::clone(&self.shared), store_gate.clone()));
+        let launcher = Arc::new(GatedLauncher::new(Arc::clone(&self.world.launcher), launcher_gate.clone()));
+        let engine = Engine {
+            options: self.world.options.clone(),
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            launcher,
+            registry: Arc::clone(&self.world.registry),
+            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
+        };
+        let options = ReplicaOptions {
+            id: ReplicaId::new(name).unwrap(),
+            address: format!("http://{address}"),
+            timing: Timing::default(),
+        };
+        let replica = Replica { options, engine, store }.join().await.unwrap();
+        Mate { replica, store: store_gate, launcher: launcher_gate }
+    }
+
+    /// Lets this many seconds pass.
+    pub(crate) async fn pass(&self, seconds: f64) {
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+    }
+
+    /// Waits until these replicas own these numbers of shards; returns how long that took.
+    pub(crate) async fn until_owned(&self, mates: &[(&Mate, usize)]) -> Duration {
+        let began = tokio::time::Instant::now();
+        loop {
+            let now: Vec<usize> = mates.iter().map(|(mate, _)| mate.owned()).collect();
+            if mates.iter().zip(&now).all(|((_, wanted), owned)| wanted == owned) {
+                return began.elapsed();
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "after a minute they own {now:?}");
+            self.pass(0.05).await;
+        }
+    }
+
+    /// Lets firings under way end, stops what is left, and checks that nothing was lost and nothing doubled: every
+    /// tick up to now has its outcome, and each launched one task.
+    pub(crate) async fn close(self, mates: Vec<Mate>) {
+        assert_eq!(self.close_excusing(mates).await, 0, "nothing kept any tick from firing");
+    }
+
+    /// Does the same where replicas were cut off from the launcher, so that running tasks could not be counted: returns
+    /// how many ticks were recorded as that, and did not fire.
+    pub(crate) async fn close_excusing(self, mates: Vec<Mate>) -> u64 {
+        self.pass(30.0).await;
+        let until = self.world.clock.now() - SignedDuration::from_secs(20);
+        for mate in mates {
+            mate.replica.stop(Duration::from_secs(10)).await;
+        }
+        let audit = self.world.audit(&|stored| self.schedule(stored)).await.unwrap();
+        assert_eq!(self.launcher.doubled(), []);
+        let mut started = HashMap::new();
+        for start in self.launcher.starts() {
+            *started.entry(start.firing).or_insert(0) += 1;
+        }
+        let firings = self.world.firings().await;
+        let due: u64 = firings.iter().filter(|firing| firing.nominal <= until).count() as u64;
+        let mut wanted = 0;
+        for stored in self.jobs().await {
+            wanted += self.schedule(&stored).count_in(self.began, until);
+        }
+        let decisions = self.world.decisions().await;
+        let excused = decisions.iter().filter(|record| record.draft.outcome == Outcome::LiveUnknown);
+        let excused: u64 = excused
+            .filter(|record| record.draft.span.last <= until)
+            .map(|record| record.draft.span.count)
+            .sum();
+        assert_eq!(due + excused, wanted, "every tick fires: {audit:?}");
+        for firing in firings.iter().filter(|firing| firing.nominal <= until) {
+            assert_eq!(started.get(&firing.id), Some(&1), "{firing:?}");
+            assert!(matches!(firing.state, FiringState::Launched | FiringState::Finished), "{firing:?}");
+        }
+        assert!(started.values().all(|tasks| *tasks == 1));
+        excused
+    }
+
+    /// Returns the longest time by which a tick was looked at late.
+    pub(crate) async fn latest(&self) -> SignedDuration {
+        let firings = self.world.firings().await;
+        firings.iter().map(|firing| firing.observed.duration_since(firing.nominal)).max().unwrap()
+    }
+
+    async fn jobs(&self) -> Vec<StoredJob> {
+        let all = std::num::NonZeroUsize::new(10_000).unwrap();
+        self.world.store.list(ecs_scheduler_core::ListFrom::Skip(0), all).await.unwrap().jobs
+    }
+
+    fn schedule(&self, stored: &StoredJob) -> Schedule {
+        let context = JobContext {
+            registry: &self.world.registry,
+            max_tasks: NonZeroU32::new(50).unwrap(),
+            dialect: Dialect::Stored,
+            launcher: None,
+        };
+        stored.parse(&context).unwrap().ticks().unwrap().clone()
+    }
+}
