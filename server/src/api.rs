@@ -28,6 +28,7 @@ mod etag;
 mod evaluate;
 mod events;
 mod firings;
+mod forward;
 mod guard;
 mod health;
 mod home;
@@ -41,6 +42,7 @@ mod plan;
 mod preflight;
 mod preview;
 mod problem;
+mod replicas;
 mod request;
 mod respond;
 mod state;
@@ -67,6 +69,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(docs::router())
         .fallback(guard::no_route)
         .method_not_allowed_fallback(guard::no_method)
+        .layer(from_fn_with_state(App::clone(&shared), forward::to_owner))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn_with_state(App::clone(&shared), guard::admit))
         .with_state(shared)
@@ -99,6 +102,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(catalog::triggers))
         .routes(routes!(catalog::launchers))
         .routes(routes!(catalog::stores))
+        .routes(routes!(replicas::list))
         .routes(routes!(stats::aws))
         .routes(routes!(events::stream_events))
         .routes(routes!(health::alive))

@@ -20,6 +20,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use ecs_scheduler_core::replica::ReplicaId;
+
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +52,17 @@ pub struct Config {
     pub launcher: LauncherConfig,
     /// Access to AWS.
     pub aws: AwsConfig,
+    /// Who this process is among others on the same store.
+    pub replica: ReplicaConfig,
+}
+
+/// Who a process is among others on the same store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicaConfig {
+    /// Its name; a random one when absent.
+    pub id: Option<ReplicaId>,
+    /// Where the others reach its API, `http://10.0.0.7:5000`; where it listens when absent.
+    pub advertise: Option<String>,
 }
 
 /// Access to AWS, beside what the SDK finds by itself.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
+use ecs_scheduler_core::engine::{Engine, EngineOptions};
+use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Scheduler, Timing};
 use ecs_scheduler_core::{
     Clock, ConfigError, Examination, Launcher, Store, StoreError, SystemClock, TriggerRegistry, TriggerType,
     fault,
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiState, CallStats, Limits};
 use crate::cli::error::CommandError;
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, ReplicaConfig, StoreConfig};
 use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
 use crate::wiring::Foundation;
 use crate::{api, cli, wiring};
@@ -189,7 +190,7 @@ pub(crate) async fn serve(
 /// A server that answers requests and looks at jobs.
 struct Running {
     address: SocketAddr,
-    engine: EngineHandle,
+    engine: Scheduler,
     store: Arc<dyn Store>,
     closing: CancellationToken,
     http: JoinHandle<std::io::Result<()>>,
@@ -209,7 +210,7 @@ impl Running {
             .await
             .map_err(|error| CommandError::caused("could not open the store", error))?;
         let parts = Parts { registry, store: Arc::clone(&store), launcher, clock, aws: foundation.calls() };
-        let (engine, state) = assemble(parts, &config).await?;
+        let (engine, state) = assemble(parts, &config, address).await?;
         let closing = state.closing.clone();
         let serving = axum::serve(listener, api::router(state))
             .with_graceful_shutdown(closing.clone().cancelled_owned());
@@ -229,10 +230,20 @@ impl Running {
     /// Stops accepting, lets requests and launches under way end, and closes the store.
     async fn stop(self) {
         self.closing.cancel();
-        if tokio::time::timeout(DRAIN, self.http).await.is_err() {
-            tracing::warn!("some requests did not end in time and are cut off");
-        }
-        if !self.engine.stop(ENGINE).await {
+        let requests = async {
+            if tokio::time::timeout(DRAIN, self.http).await.is_err() {
+                tracing::warn!("some requests did not end in time and are cut off");
+            }
+        };
+        let stopped = match self.engine {
+            // Other replicas answer: the sooner they have the jobs, the better.
+            Scheduler::Replica(replica) => tokio::join!(requests, replica.stop(ENGINE)).1,
+            Scheduler::Alone(engine) => {
+                requests.await;
+                engine.stop(ENGINE).await
+            }
+        };
+        if !stopped {
             tracing::warn!("some launches did not end in time; they are taken up at the next start");
         }
         match tokio::time::timeout(STORE, self.store.close()).await {
@@ -253,7 +264,8 @@ pub(crate) struct Parts {
     pub(crate) aws: Option<Arc<dyn CallStats>>,
 }
 
-/// Starts an engine and puts what the API needs around it.
+/// Starts an engine, or joins the other replicas where the store can be shared, and puts what the API needs around it.
+/// `address` is where the API will listen.
 ///
 /// # Errors
 ///
@@ -261,7 +273,8 @@ pub(crate) struct Parts {
 pub(crate) async fn assemble(
     parts: Parts,
     config: &Config,
-) -> Result<(EngineHandle, ApiState), CommandError> {
+    address: SocketAddr,
+) -> Result<(Scheduler, ApiState), CommandError> {
     let Parts { registry, store, launcher, clock, aws } = parts;
     let options =
         EngineOptions { name: config.name.clone(), max_tasks: config.max_tasks, ..EngineOptions::default() };
@@ -272,8 +285,9 @@ pub(crate) async fn assemble(
         registry: Arc::clone(&registry),
         clock: Arc::clone(&clock),
     };
-    let engine =
-        engine.start().await.map_err(|error| CommandError::caused("could not start the engine", error))?;
+    let engine = begin(engine, config, address)
+        .await
+        .map_err(|error| CommandError::caused("could not start the engine", error))?;
     let state = ApiState {
         store,
         engine: engine.clone(),
@@ -287,4 +301,18 @@ pub(crate) async fn assemble(
         closing: CancellationToken::new(),
     };
     Ok((engine, state))
+}
+
+/// Starts the engine alone, or as one of several replicas. The memory store is shared by nobody: it is in this process.
+async fn begin(engine: Engine, config: &Config, address: SocketAddr) -> Result<Scheduler, StoreError> {
+    let shared = Arc::clone(&engine.store).shared().filter(|_| config.store != StoreConfig::Memory);
+    let Some(store) = shared else { return Ok(engine.start().await?.into()) };
+    let ReplicaConfig { id, advertise } = config.replica.clone();
+    let options = ReplicaOptions {
+        id: id.unwrap_or_else(ReplicaId::random),
+        address: advertise.unwrap_or_else(|| format!("http://{address}")),
+        timing: Timing::default(),
+    };
+    tracing::info!(replica = %options.id, address = options.address, "one of several replicas");
+    Ok(Replica { options, engine, store }.join().await?.into())
 }

@@ -32,7 +32,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     let engine = jobs::engine(Arc::clone(&store), Arc::new(Instant::default())).await?;
     let router = api::router(ApiState {
         store: Arc::clone(&store),
-        engine: engine.clone(),
+        engine: engine.clone().into(),
         registry: Arc::new(TriggerRegistry::new()),
         clock: Arc::new(SystemClock),
         max_tasks: DEFAULT_MAX_TASKS,

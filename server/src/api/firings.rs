@@ -114,7 +114,7 @@ fn refusal(job: &JobId, error: FireError) -> Problem {
         FireError::NotFound => Problem::no_job(job.as_str()),
         FireError::Invalid => Problem::new(Kind::Unprocessable, format!("Job {job} cannot fire: {error}.")),
         FireError::Changed => Problem::new(Kind::Contended, format!("Job {job} did not fire: {error}.")),
-        FireError::Store | FireError::Stopping => {
+        FireError::Store | FireError::Elsewhere | FireError::Stopping => {
             Problem::new(Kind::Unavailable, format!("Job {job} did not fire: {error}."))
         }
     }

@@ -27,14 +27,14 @@ pub(super) struct Alive {
 pub(super) struct Readiness {
     /// `ready` or `notReady`.
     status: &'static str,
-    /// One entry each for store, engine and launcher.
+    /// One entry each for store, engine and launcher, and for the replica where there may be several.
     checks: Vec<Check>,
 }
 
 /// One part and how it is.
 #[derive(Debug, Serialize, ToSchema)]
 struct Check {
-    /// `store`, `engine` or `launcher`.
+    /// `store`, `engine`, `launcher` or `replica`.
     name: &'static str,
     ok: bool,
     /// What is wrong and what to do, or what there is to know.
@@ -73,11 +73,14 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     };
     let status = app.parts.engine.status();
     let stopping = app.parts.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
-    let checks = vec![
+    let mut checks = vec![
         Check::of("store", store.or(status.store_fault)),
         Check::of("engine", stopping),
         Check::of("launcher", status.launcher_fault),
     ];
+    if let Some(replica) = app.parts.engine.replica() {
+        checks.push(Check::of("replica", replica.trouble()));
+    }
     let ready = checks.iter().all(|check| check.ok);
     let (code, status) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "notReady") };

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::Outcome;
 use ecs_scheduler_core::engine::{Counters, EngineStatus, LATENESS_BOUNDS_MS};
+use ecs_scheduler_core::replica::ReplicaHandle;
 
 use super::state::App;
 
@@ -40,6 +41,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     let streams = app.parts.limits.streams - app.streams.available_permits().min(app.parts.limits.streams);
     write_engine(&mut page, engine.counters(), &engine.status(), engine.evaluating())
         .and_then(|()| write_server(&mut page, &app.answered, streams))
+        .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut page, replica)))
         .expect("a string takes whatever is written to it");
     let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, media)], page.0).into_response()
@@ -91,6 +93,16 @@ fn write_engine(
         page.single(name, "gauge", help, value)?;
     }
     Ok(())
+}
+
+fn write_replica(page: &mut Page, replica: &ReplicaHandle) -> fmt::Result {
+    let replicas = replica.replicas();
+    let live = replicas.iter().filter(|view| view.live).count();
+    let owned = replicas.iter().find(|view| view.here).map_or(0, |view| view.shards.len());
+    page.single("replicas", "gauge", "Replicas that live, as this one sees them.", live)?;
+    page.single("shards", "gauge", "Shards of jobs that this replica owns, of 16.", owned)?;
+    let trouble = usize::from(replica.trouble().is_some());
+    page.single("replica_trouble", "gauge", "1 while something keeps this replica from its work.", trouble)
 }
 
 fn write_lateness(page: &mut Page, counters: &Counters) -> fmt::Result {

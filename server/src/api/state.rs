@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
-use ecs_scheduler_core::engine::EngineHandle;
 use ecs_scheduler_core::job::JobContext;
+use ecs_scheduler_core::replica::Scheduler;
 use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
 use ecs_scheduler_core::{Clock, JobUid, Revision, Store, StoredJob, Timestamp, TriggerRegistry};
 use lru::LruCache;
@@ -22,7 +22,7 @@ use super::plan::Plan;
 use super::problem::Problem;
 use super::request::Name;
 use super::stats::CallStats;
-use super::{openapi, respond};
+use super::{forward, openapi, respond};
 
 /// How many jobs' plans are kept for reading; more jobs than this are parsed when they are read.
 const PLANS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
@@ -35,7 +35,7 @@ pub struct ApiState {
     /// Where jobs and history are.
     pub store: Arc<dyn Store>,
     /// What looks at the jobs.
-    pub engine: EngineHandle,
+    pub engine: Scheduler,
     /// The installed triggers.
     pub registry: Arc<TriggerRegistry>,
     /// What time it is.
@@ -85,6 +85,8 @@ pub(super) struct Shared {
     pub(super) streams: Arc<Semaphore>,
     pub(super) answered: Requests,
     pub(super) schedules: ScheduleCache,
+    /// Passes requests on to other replicas.
+    pub(super) peers: reqwest::Client,
     plans: Mutex<LruCache<(JobUid, Revision), Arc<Plan>>>,
 }
 
@@ -100,6 +102,7 @@ impl Shared {
             streams: Arc::new(Semaphore::new(parts.limits.streams)),
             answered: Requests::default(),
             schedules: ScheduleCache::new(SCHEDULES),
+            peers: forward::client(),
             plans: Mutex::new(LruCache::new(PLANS)),
             started: parts.clock.now(),
             parts,

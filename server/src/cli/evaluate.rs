@@ -23,7 +23,7 @@ use super::client::refusal;
 use super::error::CommandError;
 use super::jobs::{document, show};
 use crate::api;
-use crate::config::{AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, StoreConfig};
+use crate::config::{AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, ReplicaConfig, StoreConfig};
 use crate::server::{Parts, ServerBuilder, assemble};
 
 /// The longest answer that is read, in bytes.
@@ -102,7 +102,7 @@ async fn answer(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<Value, C
         clock: Arc::clone(builder.clock()),
         aws: None,
     };
-    let (engine, state) = assemble(parts, &config).await?;
+    let (engine, state) = assemble(parts, &config, config.listen).await?;
     let request = Request::post("/evaluate")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
@@ -133,6 +133,7 @@ pub(super) fn nowhere(max_tasks: NonZeroU32) -> Config {
         store: StoreConfig::Memory,
         launcher: LauncherConfig::Local { definitions: PathBuf::new() },
         aws: AwsConfig::default(),
+        replica: ReplicaConfig::default(),
     }
 }
 

@@ -4,16 +4,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use ecs_scheduler_core::replica::ReplicaId;
+
 use super::setting::STORE_SELECTORS;
 use super::setting::{
-    AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER, ECS_EVENTS_QUEUE,
-    ECS_TAGS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL,
-    Part, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
+    ADVERTISE, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER,
+    ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS,
+    NAME, POSTGRES_URL, Part, REPLICA, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
 };
 use super::values::Values;
 use super::{
-    AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused, Secret,
-    StoreConfig,
+    AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused,
+    ReplicaConfig, Secret, StoreConfig,
 };
 
 impl Config {
@@ -29,6 +31,7 @@ impl Config {
         let name = keep(name(values), &mut problems);
         let listen = keep(listen(values), &mut problems);
         let max_tasks = keep(max_tasks(values), &mut problems);
+        let replica = keep(replica(values), &mut problems).unwrap_or_default();
         let level = keep(log_level(values), &mut problems);
         let store = keep(store(values), &mut problems);
         // Whoever asks for the ECS launcher has chosen; that it is not there was said already.
@@ -46,7 +49,17 @@ impl Config {
                     assume_role: text(values, &AWS_ASSUME_ROLE),
                     external_id: text(values, &AWS_EXTERNAL_ID),
                 };
-                Ok(Self { name, listen, max_tasks, data_dir: data_dir(values), log, store, launcher, aws })
+                Ok(Self {
+                    name,
+                    listen,
+                    max_tasks,
+                    data_dir: data_dir(values),
+                    log,
+                    store,
+                    launcher,
+                    aws,
+                    replica,
+                })
             }
             _ => Err(Refused(problems)),
         }
@@ -99,6 +112,19 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
         ));
     }
     Ok(address)
+}
+
+fn replica(values: &Values) -> Result<ReplicaConfig, String> {
+    let id = text(values, &REPLICA)
+        .map(|name| ReplicaId::new(&name).map_err(|error| format!("ECSS_REPLICA is \"{name}\"; {error}")));
+    let advertise = text(values, &ADVERTISE).map(|url| {
+        let host = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+        match host.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])) {
+            Some(host) => Ok(format!("http://{host}")),
+            None => Err(format!("ECSS_ADVERTISE is \"{url}\"; it must be like http://10.0.0.7:5000")),
+        }
+    });
+    Ok(ReplicaConfig { id: id.transpose()?, advertise: advertise.transpose()? })
 }
 
 fn max_tasks(values: &Values) -> Result<NonZeroU32, String> {

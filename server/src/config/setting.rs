@@ -129,6 +129,27 @@ pub const AUTH: Setting = setting(
     "`off` lets anyone who reaches the address use the API, and is what a non-loopback `ECSS_LISTEN` asks for: put a \
      proxy that authenticates in front",
 );
+/// A replica's name.
+pub const REPLICA: Setting = setting(
+    "ECSS_REPLICA",
+    "replica",
+    Part::Scheduler,
+    "NAME",
+    "a random name",
+    "What this process is called among the replicas on a shared store; each needs its own. One that keeps its name over \
+     a restart takes its shards of the jobs back at once, instead of after seconds. 1 to 64 of letters, digits, `-`, \
+     `_`, `.`",
+);
+/// A replica's address.
+pub const ADVERTISE: Setting = setting(
+    "ECSS_ADVERTISE",
+    "advertise",
+    Part::Scheduler,
+    "URL",
+    "the address of ECSS_LISTEN",
+    "Where the other replicas on a shared store reach this one, such as `http://10.0.0.7:5000`: they pass on what only \
+     the replica that looks at a job can do. Needed where `ECSS_LISTEN` is `0.0.0.0`",
+);
 /// The bound of every job.
 pub const MAX_TASKS: Setting = setting(
     "ECSS_MAX_TASKS",
@@ -316,6 +337,8 @@ pub const SETTINGS: &[Setting] = &[
     NAME,
     LISTEN,
     AUTH,
+    REPLICA,
+    ADVERTISE,
     MAX_TASKS,
     DATA_DIR,
     LOG_LEVEL,

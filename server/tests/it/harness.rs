@@ -98,7 +98,7 @@ impl Server {
         let closing = CancellationToken::new();
         let router = api::router(ApiState {
             store: Arc::clone(&store),
-            engine: engine.clone(),
+            engine: engine.clone().into(),
             registry,
             clock: Arc::clone(&clock) as _,
             max_tasks: options.max_tasks,

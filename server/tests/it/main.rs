@@ -15,3 +15,4 @@ mod conformance;
 mod crash;
 mod harness;
 mod moving;
+mod replicas;

@@ -94,7 +94,12 @@ pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -
     })
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Problem> {
+/// Reads a body as it is.
+///
+/// # Errors
+///
+/// 413 when it is too large, 400 when it cannot be read.
+pub(in crate::api) async fn read(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).map(HeaderValue::to_str);
     let announced = announced.and_then(|text| text.ok()?.parse::<usize>().ok());
     let too_large = || Problem::new(Kind::TooLarge, format!("The body has more than {MAX_BODY} bytes."));

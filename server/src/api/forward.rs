@@ -1,0 +1,151 @@
+//! Passing requests on to the replica that looks at the job.
+//!
+//! Every replica serves the whole API, and almost all of it from the store. What the job's engine has to do is passed
+//! on as it came, authorization included, and its answer is passed back. A request that was passed on once is not
+//! passed on again: two replicas that each believe in the other would let it run in circles.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ecs_scheduler_core::JobId;
+use ecs_scheduler_core::replica::{Owner, ReplicaHandle};
+
+use super::problem::{Kind, Problem};
+use super::request;
+use super::state::App;
+
+/// The header that names the replica that passed a request on.
+const HOP: HeaderName = HeaderName::from_static("ecss-forwarded-by");
+/// How long the other replica may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Makes what passes requests on.
+pub(super) fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
+    builder
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("plain HTTP needs nothing of the system")
+}
+
+/// Answers here, or passes the request on to the replica that looks at the job.
+pub(super) async fn to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
+    let owned = app.parts.engine.replica().and_then(|replica| {
+        let job = engine_call(request.method(), request.uri().path())?;
+        Some((replica.clone(), job))
+    });
+    let Some((replica, job)) = owned else { return next.run(request).await };
+    match replica.owner(&job) {
+        Owner::Here => next.run(request).await,
+        Owner::There { address, .. } if !request.headers().contains_key(&HOP) => {
+            let patience = app.parts.limits.deadline.mul_f32(0.9);
+            pass_on(&app.peers, &replica, &address, patience, request)
+                .await
+                .unwrap_or_else(IntoResponse::into_response)
+        }
+        Owner::There { .. } | Owner::Nobody => {
+            let detail = format!(
+                "Nothing was done: job {job} is being taken over by another replica. Try again in a moment."
+            );
+            Problem::new(Kind::Unavailable, detail).into_response()
+        }
+    }
+}
+
+/// Returns the job whose engine has to do what is asked.
+fn engine_call(method: &Method, path: &str) -> Option<JobId> {
+    let mut segments = path.split('/').skip(1);
+    let call = (segments.next()?, segments.next()?, segments.next()?, segments.next());
+    match call {
+        ("jobs", job, "firings" | "evaluate", None) if method == Method::POST => JobId::new(job).ok(),
+        _ => None,
+    }
+}
+
+async fn pass_on(
+    client: &reqwest::Client,
+    replica: &ReplicaHandle,
+    address: &str,
+    patience: Duration,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let body = request::read(&parts.headers, body).await?;
+    let mut headers = between_ends(&parts.headers);
+    let id = HeaderValue::from_str(replica.id().as_str()).expect("a replica's name is printable");
+    headers.insert(HOP, id);
+    let sent = client
+        .request(parts.method, format!("{}{path}", address.trim_end_matches('/')))
+        .headers(headers)
+        .body(body)
+        .timeout(patience)
+        .send()
+        .await;
+    let answer = sent.map_err(|error| silent(address, &error))?;
+    let (status, headers) = (answer.status(), between_ends(answer.headers()));
+    let body = answer.bytes().await.map_err(|error| silent(address, &error))?;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// Returns the headers that concern the two ends of a conversation, not the connections in between.
+fn between_ends(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers.clone();
+    for name in [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING] {
+        kept.remove(name);
+    }
+    kept
+}
+
+fn silent(address: &str, error: &reqwest::Error) -> Problem {
+    tracing::warn!(address, %error, "a request could not be passed on to another replica");
+    let effect =
+        if error.is_connect() { "nothing was done" } else { "whether it had an effect is not known" };
+    let detail = format!("The replica at {address}, which looks at this job, does not answer; {effect}.");
+    Problem::new(Kind::Unavailable, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_engine_has_to_do_is_passed_on() {
+        let job = |method: Method, path: &str| engine_call(&method, path).map(|job| job.to_string());
+        assert_eq!(job(Method::POST, "/jobs/a/firings").as_deref(), Some("a"));
+        assert_eq!(job(Method::POST, "/jobs/b/evaluate").as_deref(), Some("b"));
+        let others = [
+            "/jobs/a",
+            "/jobs",
+            "/jobs/a/suspend",
+            "/jobs/a/firings/x",
+            "/firings/a/firings",
+            "/evaluate",
+            "/",
+        ];
+        assert!(others.iter().all(|path| job(Method::POST, path).is_none()));
+        assert_eq!(job(Method::GET, "/jobs/a/firings"), None);
+        assert_eq!(job(Method::POST, "/jobs/a%20b/firings"), None);
+    }
+
+    #[test]
+    fn headers_of_a_connection_stay_on_it() {
+        let given =
+            [("authorization", "Bearer x"), ("host", "here"), ("connection", "close"), ("if-match", "\"1\"")];
+        let given: HeaderMap = given
+            .into_iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let mut names: Vec<_> = between_ends(&given).keys().map(|name| name.to_string()).collect();
+        names.sort();
+        assert_eq!(names, ["authorization", "if-match"]);
+    }
+}

@@ -1,0 +1,82 @@
+//! `/replicas`: who shares the work, and who owns what.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use ecs_scheduler_core::Timestamp;
+use ecs_scheduler_core::replica::ReplicaView;
+use ecs_scheduler_core::store::Shard;
+use jiff::SignedDuration;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::respond;
+use super::state::App;
+
+/// The replicas of this scheduler.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Replicas {
+    /// Whether there can be more than one: whether the store is one that several processes may write.
+    shared: bool,
+    /// Those that live, and those that fell and whose shards nobody has taken over yet, by name; empty when there can
+    /// be only one.
+    replicas: Vec<ReplicaEntry>,
+}
+
+/// One replica, as the one that was asked sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReplicaEntry {
+    /// Its name.
+    id: String,
+    /// Where the others reach it.
+    #[schema(example = "http://10.0.0.7:5000")]
+    address: String,
+    /// When it was started, by its own clock.
+    #[schema(value_type = String, format = DateTime)]
+    started: Timestamp,
+    /// The shards of jobs that it owns.
+    #[schema(value_type = Vec<u8>, example = json!([0, 1, 2]))]
+    shards: Vec<u8>,
+    /// When a new sign of life was last seen.
+    #[schema(value_type = String, format = DateTime)]
+    last_seen: Timestamp,
+    /// `live`; `leaving` while it hands its shards over; `lost` when it was not heard of in time.
+    state: &'static str,
+    /// Whether it is the one that answers.
+    here: bool,
+}
+
+impl ReplicaEntry {
+    fn of(view: ReplicaView, now: Timestamp) -> Self {
+        let silent = SignedDuration::try_from(view.silent).unwrap_or(SignedDuration::MAX);
+        let state = match (view.live, view.leaving) {
+            (false, _) => "lost",
+            (true, true) => "leaving",
+            (true, false) => "live",
+        };
+        Self {
+            id: view.id.to_string(),
+            address: view.address,
+            started: view.started,
+            shards: view.shards.into_iter().map(Shard::number).collect(),
+            last_seen: now.checked_sub(silent).unwrap_or(Timestamp::MIN),
+            state,
+            here: view.here,
+        }
+    }
+}
+
+/// Lists the replicas of this scheduler and the shards of jobs that each owns.
+#[utoipa::path(
+    get, path = "/replicas", tag = "operation", operation_id = "listReplicas",
+    responses((status = 200, description = "The replicas, by name", body = Replicas)),
+)]
+pub(super) async fn list(State(app): State<App>) -> Response {
+    let now = app.parts.clock.now();
+    let replica = app.parts.engine.replica();
+    let views = replica.map(|replica| replica.replicas()).unwrap_or_default();
+    let replicas = views.into_iter().map(|view| ReplicaEntry::of(view, now)).collect();
+    respond::json(StatusCode::OK, &Replicas { shared: replica.is_some(), replicas })
+}
