@@ -13,6 +13,11 @@ use crate::fault::fault;
 /// Pages of the log at which it is put back: 16 MiB.
 const PAGES: i32 = 4 * 1024;
 
+/// The writer rests when it has committed nothing for so long.
+const REST: Duration = Duration::from_millis(20);
+/// So many commits are waited for at most before the log is put back while the writer works: a second at the longest.
+const PATIENCE: usize = 50;
+
 /// A thread that puts the log back when it is told that it has grown.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
@@ -71,8 +76,18 @@ impl Checkpointer {
 
 fn put_back(connection: &Connection, rung: &Receiver<()>, path: &PathBuf) {
     while rung.recv().is_ok() {
+        wait_for_rest(rung);
         if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             tracing::warn!(%error, ?path, "could not put the log of the store back into it");
+        }
+    }
+}
+
+/// Waits until the writer rests: to put the log back keeps the disk busy, and in a busy moment commits wait for it.
+fn wait_for_rest(rung: &Receiver<()>) {
+    for _ in 0..PATIENCE {
+        if rung.recv_timeout(REST).is_err() {
+            return;
         }
     }
 }
