@@ -250,6 +250,11 @@ pub async fn launcher(
     }
 }
 
+/// What copies a store's file and puts it back: only SQLite's is a file.
+pub(crate) mod copies {
+    pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, examine, restore};
+}
+
 /// Lists the launchers of this build; the one in use is marked.
 #[must_use]
 pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {

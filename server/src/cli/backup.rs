@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ecs_scheduler_backend_sqlite::{self as sqlite, Contents};
 use ecs_scheduler_core::{Clock, StoreError};
 use serde_json::json;
 
@@ -14,6 +13,7 @@ use crate::config::StoreConfig;
 use crate::config::values::Values;
 use crate::moving::new_file::NewFile;
 use crate::moving::{Place, place};
+use crate::wiring::copies::{self, Contents};
 
 /// What to back up, and where to.
 #[derive(Debug, Clone, Args)]
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
     let contents = blocking(move || {
         let copy = NewFile::beside(&target)?;
         let bar = Bar::new("copying", 0);
-        let contents = sqlite::backup(&of, copy.path(), &|done, all| bar.set(done, all)).map_err(failed)?;
+        let contents = copies::backup(&of, copy.path(), &|done, all| bar.set(done, all)).map_err(failed)?;
         copy.publish()?;
         Ok(contents)
     })
@@ -91,7 +91,7 @@ pub(crate) async fn restore(
     let backup = args.file.clone();
     let name = backup.display().to_string();
     if args.verify {
-        let contents = blocking(move || sqlite::examine(&backup).map_err(failed)).await?;
+        let contents = blocking(move || copies::examine(&backup).map_err(failed)).await?;
         return Ok(if args.json {
             format!("{:#}\n", json!({ "file": name, "sound": true, "contents": summary(&contents) }))
         } else {
@@ -113,7 +113,7 @@ pub(crate) async fn restore(
         )));
     }
     let to = target.clone();
-    let contents = blocking(move || sqlite::restore(&backup, &to, aside.as_deref()).map_err(failed)).await?;
+    let contents = blocking(move || copies::restore(&backup, &to, aside.as_deref()).map_err(failed)).await?;
     let (target, moved) = (target.display().to_string(), moved.map(|moved| moved.display().to_string()));
     Ok(if args.json {
         let contents = summary(&contents);

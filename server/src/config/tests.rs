@@ -74,7 +74,7 @@ fn naming_sqlite_beside_its_file_is_one_choice() {
 
 #[test]
 fn what_this_build_lacks_is_said_with_a_remedy() {
-    for (variable, part) in [
+    let absent: &[(&str, &str)] = &[
         #[cfg(not(feature = "aws"))]
         ("ECSS_ECS_CLUSTER", "ECS launcher"),
         #[cfg(not(feature = "aws"))]
@@ -84,7 +84,8 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
         ("ECSS_ELASTICSEARCH_INDEX", "Elasticsearch store"),
         #[cfg(not(feature = "postgres"))]
         ("ECSS_POSTGRES_URL", "PostgreSQL store"),
-    ] {
+    ];
+    for (variable, part) in absent {
         let text = problem(&[(variable, "x")]);
         assert!(text.starts_with(&format!("{variable} is set, but this build has no {part}; ")), "{text}");
         assert!(text.contains("ECSS_LAUNCHER=local") || text.contains("ECSS_SQLITE_FILE"), "{text}");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use ecs_scheduler_core::{MemoryStore, Store};
+use ecs_scheduler_core::Store;
 
 use crate::cli::error::CommandError;
 use crate::config::values::Values;
@@ -138,7 +138,10 @@ pub async fn open(
             Role::Source => {
                 return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
             }
-            Role::Compared => return Ok(Opened { store: Arc::new(MemoryStore::default()), name }),
+            Role::Compared => {
+                let store = builder.store(&StoreConfig::Memory, false).await?;
+                return Ok(Opened { store, name });
+            }
             Role::Target => {}
         }
     }

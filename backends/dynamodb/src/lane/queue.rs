@@ -88,7 +88,8 @@ impl Queue {
             let weight: usize = order.writes.iter().map(Write::weight).sum();
             let fits = actions + order.writes.len() <= ACTIONS && bytes + weight <= BYTES;
             let apart = order.writes.iter().all(|write| !keys.contains(write.key()));
-            if !orders.is_empty() && !(fits && apart) {
+            let joins = orders.is_empty() || (fits && apart);
+            if !joins {
                 waiting.push_front(order);
                 break;
             }
