@@ -1,7 +1,7 @@
 //! Jobs made of what other schedulers were told, and what of it has no counterpart here.
 //!
 //! Every object that is found gives a [`Converted`]: a job document, or none, and remarks. A field that nobody asked for
-//! ends as a remark too ([`Fields::end`]), so that nothing is left out silently.
+//! ends as a remark too (`Fields::end`), so that nothing is left out silently.
 
 pub mod eventbridge;
 pub mod keda;

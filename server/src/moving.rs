@@ -5,7 +5,7 @@
 //!                            └──────────────────────────────────────────────────────────▲
 //! ```
 //!
-//! An [`Item`](line::Item) is a job, an entry of the journal or a register, and has one line of text wherever it comes
+//! An [`Item`] is a job, an entry of the journal or a register, and has one line of text wherever it comes
 //! from. Two stores hold the same exactly when they give the same lines, so what goes into a file, what tells whether
 //! an interrupted move can go on, and what is compared at the end are one thing.
 

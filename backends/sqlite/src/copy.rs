@@ -156,20 +156,20 @@ pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Con
     Ok(contents)
 }
 
-/// Gives a file, and a log that cannot be put back into it, a second name. The file keeps its first one until another takes
-/// its place, so that there is never none.
+/// Gives a file a second name, and keeps a copy of a log that cannot be put back into it. The file keeps its first name until
+/// another takes its place, so that there is never none.
 fn move_aside(target: &Path, aside: &Path) -> std::io::Result<()> {
-    if let Ok(connection) = Connection::open_with_flags(target, OpenFlags::SQLITE_OPEN_READ_WRITE) {
-        // What is damaged may refuse; then the log goes aside too.
-        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    let (log, log_aside) = (sibling(target, "-wal"), sibling(aside, "-wal"));
+    let logged = log.metadata().is_ok_and(|log| log.len() > 0);
+    if logged {
+        // Before anybody opens the file: SQLite removes the log of one that is too damaged to be read.
+        fs::copy(&log, &log_aside)?;
+        File::open(&log_aside)?.sync_all()?;
     }
-    let name_twice =
-        |from: &Path, to: &Path| fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop));
-    let log = sibling(target, "-wal");
-    if log.metadata().is_ok_and(|log| log.len() > 0) {
-        name_twice(&log, &sibling(aside, "-wal"))?;
+    if put_back(target) && logged {
+        fs::remove_file(&log_aside)?;
     }
-    name_twice(target, aside)?;
+    fs::hard_link(target, aside).or_else(|_| fs::copy(target, aside).map(drop))?;
     sync_folder(target)?;
     // Beside the new file they would be taken for its own.
     for beside in [log, sibling(target, "-shm")] {
@@ -178,6 +178,16 @@ fn move_aside(target: &Path, aside: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Tells whether all that was in the log of a file is in the file now.
+fn put_back(target: &Path) -> bool {
+    let checkpoint = |connection: Connection| {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        connection.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+    };
+    // Not busy, and nothing is left in the log; a file that has no log answers -1.
+    Connection::open_with_flags(target, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(checkpoint) == Ok((0, 0))
 }
 
 /// A log without its file would be taken for the new file's.

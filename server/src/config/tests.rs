@@ -101,7 +101,8 @@ fn the_url_of_a_database_chooses_postgresql_and_is_not_shown() {
     let config = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_POSTGRES_URL", url)]).unwrap();
     assert_eq!(config.store, StoreConfig::Postgres { url: Secret(url.to_owned()) });
     assert!(!format!("{config:?}").contains("secret"));
-    let two = problem(&[("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
+    let two =
+        problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
     assert_eq!(two, "ECSS_SQLITE_FILE and ECSS_POSTGRES_URL each choose a store; keep one of them");
 }
 

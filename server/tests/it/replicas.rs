@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_scheduler::api::{self, ApiState, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
@@ -12,6 +12,7 @@ use ecs_scheduler_core::{JobId, MemoryStore, SharedStore, Store, SystemClock};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{InstantLauncher, registry};
