@@ -94,7 +94,7 @@ async fn every_replica_knows_who_looks_at_a_job_and_who_the_others_are() {
     b.kill();
     yard.pass(6.6).await;
     let silent = a.replica.replicas().into_iter().find(|view| view.id.as_str() == "b").map(|view| view.live);
-    assert_eq!(silent.unwrap_or(false), false);
+    assert!(!silent.unwrap_or(false));
     yard.pass(3.0).await;
     assert_eq!(a.replica.owner(&job_of(job)), Owner::Here);
     assert_eq!(a.replica.replicas().len(), 1);
