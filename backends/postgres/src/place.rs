@@ -16,8 +16,9 @@ mod tests;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the server works on one statement.
 const STATEMENT: Duration = Duration::from_secs(10);
-/// How long a transaction may be left open by a process that hangs.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a transaction may be left open by a process that hangs: others wait for its locks meanwhile. More than a
+/// round trip to a server that is slow by two seconds, less than what a replica is silent before others take over.
+const IDLE: Duration = Duration::from_secs(5);
 /// After how long without a sign of life the system gives a connection up.
 const SILENCE: Duration = Duration::from_secs(15);
 

@@ -60,6 +60,7 @@ fn time_is_bounded_unless_the_url_says_otherwise() {
     assert_eq!(plain.config.get_connect_timeout(), Some(&CONNECT));
     let options = plain.config.get_options().expect("there are options");
     assert!(options.contains("statement_timeout=10000"), "{options}");
+    assert!(options.contains("idle_in_transaction_session_timeout=5000"), "{options}");
     let given = place("postgres://db/jobs?connect_timeout=9&options=-c%20statement_timeout%3D77");
     assert_eq!(given.config.get_connect_timeout().map(std::time::Duration::as_secs), Some(9));
     let options = given.config.get_options().expect("there are options");

@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::testing::store_suite::{Fragile, Subject};
@@ -13,6 +14,7 @@ use ecs_scheduler_core::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::help::{Place, connect, new_job};
 use crate::server::{fresh_schema, in_schema, server};
@@ -25,22 +27,30 @@ pub(crate) struct Proxy {
     port: tokio::sync::OnceCell<u16>,
     /// How often the server began to speak after the client had.
     turns: Arc<AtomicUsize>,
+    /// From the server's next answer on nothing is passed on any more, as if the client were frozen.
+    hangs: Arc<AtomicBool>,
 }
 
 impl Proxy {
     pub(crate) fn new() -> Self {
         let (open, _) = watch::channel((0, true));
-        Self { schema: fresh_schema(), open, port: tokio::sync::OnceCell::new(), turns: Arc::default() }
+        Self {
+            schema: fresh_schema(),
+            open,
+            port: tokio::sync::OnceCell::new(),
+            turns: Arc::default(),
+            hangs: Arc::default(),
+        }
     }
 
     async fn start(&self) -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
-        let (open, turns) = (self.open.subscribe(), Arc::clone(&self.turns));
+        let (open, turns, hangs) = (self.open.subscribe(), Arc::clone(&self.turns), Arc::clone(&self.hangs));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if open.borrow().1 {
-                    tokio::spawn(pass(client, open.clone(), Arc::clone(&turns)));
+                    tokio::spawn(pass(client, open.clone(), Arc::clone(&turns), Arc::clone(&hangs)));
                 }
             }
         });
@@ -55,7 +65,12 @@ impl Proxy {
 }
 
 /// Passes bytes on in both directions until the connection ends or is cut.
-async fn pass(mut client: TcpStream, mut open: watch::Receiver<(u64, bool)>, turns: Arc<AtomicUsize>) {
+async fn pass(
+    mut client: TcpStream,
+    mut open: watch::Receiver<(u64, bool)>,
+    turns: Arc<AtomicUsize>,
+    hangs: Arc<AtomicBool>,
+) {
     let (cuts, _) = *open.borrow_and_update();
     let mut server =
         TcpStream::connect((Ipv4Addr::LOCALHOST, server().port)).await.expect("the server is there");
@@ -71,6 +86,9 @@ async fn pass(mut client: TcpStream, mut open: watch::Receiver<(u64, bool)>, tur
             read = server.read(&mut answered) => {
                 turns.fetch_add(usize::from(std::mem::take(&mut waits)), Ordering::Relaxed);
                 let read = read.unwrap_or(0);
+                if hangs.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
                 read > 0 && client.write_all(&answered[..read]).await.is_ok()
             }
             () = async { drop(open.wait_for(|(now, _)| *now > cuts).await) } => false,
@@ -257,4 +275,33 @@ async fn callers_that_go_away_in_the_middle_leave_no_transaction_open() {
         "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND query LIKE $1";
     let left = place.beside().await.query_one(waiting, &[&format!("%{}%", place.schema)]).await;
     assert_eq!(left.expect("it answers").get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn a_process_that_freezes_in_the_middle_of_a_settlement_holds_up_others_for_five_seconds() {
+    let proxy = Proxy::new();
+    let frozen = Arc::new(proxy.store(PostgresOptions { connections: std::num::NonZeroUsize::MIN }).await);
+    let url = server().url_of(&proxy.schema);
+    let other = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
+    let (a, b) = (frozen.create(new_job("a")).await, other.create(new_job("b")).await);
+    let (a, b) = (a.expect("a job is stored"), b.expect("a job is stored"));
+    // What a connection prepares at its first settlement is prepared.
+    frozen.settle(vec![idle(&a, 1)]).await.expect("the store settles");
+    other.settle(vec![idle(&b, 1)]).await.expect("the store settles");
+    proxy.hangs.store(true, Ordering::Relaxed);
+    let hanging = tokio::spawn(async move { frozen.settle(vec![idle(&a, 2)]).await });
+    let beside = connect(&url).await;
+    let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.state = \
+                   'idle in transaction' AND l.relation = 'ecss_jobs'::regclass";
+    let began = Instant::now();
+    while beside.query_one(waiting, &[]).await.expect("it answers").get::<_, i64>(0) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(4), "it hangs in a transaction");
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    other.settle(vec![idle(&b, 2)]).await.expect("the store settles");
+    let (held_up, at_least, at_most) =
+        (began.elapsed(), Duration::from_millis(500), Duration::from_millis(8_500));
+    assert!(at_least < held_up && held_up < at_most, "{held_up:?}");
+    hanging.abort();
 }
