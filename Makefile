@@ -77,6 +77,10 @@ size: ## Print the sizes of files per crate, and what is too long
 crash: ## Kill the scheduler 200 times at random and at each step, with local tasks and on AWS, and audit what it leaves
 	ECSS_CRASH_ROUNDS=200 $(CARGO) test --package ecs-scheduler --test it crash:: -- --nocapture --test-threads 1
 
+.PHONY: crash-replicas
+crash-replicas: ## Let 54 faults befall two and three replicas on PostgreSQL, and 54 on DynamoDB, and audit them: half an hour
+	ECSS_REPLICA_FAULTS=54 $(CARGO) test --package ecs-scheduler --test it replicas::faults -- --nocapture --test-threads 1
+
 .PHONY: bench
 bench: ## Measure
 	$(CARGO) bench $(WITHOUT_AWS) --benches

@@ -4,7 +4,7 @@
 //! permissions, misfortunes, tasks that end, and an account of everything that really started.
 
 mod bucket;
-mod cloud;
+pub(crate) mod cloud;
 mod crash;
 mod doctor;
 mod emulator;
@@ -12,6 +12,6 @@ mod permissions;
 mod quota;
 mod reads;
 mod scenarios;
-mod stage;
+pub(crate) mod stage;
 mod tables;
 mod trouble;

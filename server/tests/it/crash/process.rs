@@ -155,12 +155,17 @@ impl Scheduler {
         self.child.kill().await.unwrap();
     }
 
-    /// Asks the process to stop, and returns how it ended and how long that took.
-    pub(crate) async fn terminate(mut self) -> (ExitStatus, Duration) {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = self.child.id().expect("the scheduler has not been waited for");
         let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("no process is called 0");
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Asks the process to stop, and returns how it ended and how long that took.
+    pub(crate) async fn terminate(mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         (status.expect("it ends").unwrap(), asked.elapsed())
     }

@@ -1,0 +1,84 @@
+//! Comparing what the replicas' journal says with the schedules, and with what ECS really did.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, World};
+use ecs_scheduler_core::{
+    Clock, DEFAULT_MAX_TASKS, EngineOptions, Firing, FiringState, JobContext, JobId, Store, SystemClock,
+    Timestamp, TriggerRegistry,
+};
+use ecs_scheduler_fake_aws::{Fake, Launch};
+
+/// What all of it came to.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// Each had one outcome.
+    pub(crate) ticks: u64,
+    /// Each started what it asked for, once, and knows it.
+    firings: Vec<Firing>,
+    /// When ECS started what a firing asked for.
+    started: HashMap<String, Timestamp>,
+}
+
+impl Account {
+    /// Checks that nothing was lost and nothing was done twice.
+    pub(crate) async fn audit(store: Arc<dyn Store>, fake: &Fake) -> Self {
+        let clock = Arc::new(SimClock::at(SystemClock.now()));
+        let world = World {
+            launcher: Arc::new(ChaosLauncher::new(Arc::clone(&clock) as _, 0)),
+            clock,
+            store,
+            registry: Arc::new(TriggerRegistry::new()),
+            options: EngineOptions::default(),
+        };
+        let registry = &world.registry;
+        let context =
+            JobContext { registry, max_tasks: DEFAULT_MAX_TASKS, dialect: Dialect::Stored, launcher: None };
+        let schedule = |stored: &ecs_scheduler_core::StoredJob| {
+            stored.parse(&context).unwrap().ticks().expect("each job has a schedule").clone()
+        };
+        let ticks = world.audit(&schedule).await.unwrap().ticks;
+        let firings = world.firings().await;
+        let started = compare(&firings, fake.launches());
+        Self { ticks, firings, started }
+    }
+
+    pub(crate) fn firings(&self) -> usize {
+        self.firings.len()
+    }
+
+    /// Returns after how long ECS had started something for each of these jobs on account of a tick after that moment.
+    pub(crate) fn served_after(&self, moment: Timestamp, jobs: &[JobId]) -> Duration {
+        let mut first: HashMap<&JobId, Timestamp> = HashMap::new();
+        for firing in self.firings.iter().filter(|firing| firing.nominal > moment) {
+            let started = self.started[firing.id.as_str()];
+            first.entry(&firing.job).and_modify(|first| *first = started.min(*first)).or_insert(started);
+        }
+        let last = jobs.iter().map(|job| first.get(job).unwrap_or_else(|| panic!("{job} fired no more")));
+        let last = last.max().expect("each replica has jobs");
+        last.duration_since(moment).try_into().expect("it was after that moment")
+    }
+}
+
+/// Compares firings with launches, and returns when each was started.
+fn compare(firings: &[Firing], launches: Vec<Launch>) -> HashMap<String, Timestamp> {
+    let mut real: HashMap<String, Vec<Launch>> = HashMap::new();
+    for launch in launches {
+        let tag =
+            launch.tags.iter().find(|tag| tag.key == "ecss:firing").expect("each task has its firing's tag");
+        real.entry(tag.value.clone()).or_default().push(launch);
+    }
+    let started = firings.iter().map(|firing| {
+        let started = real.remove(firing.id.as_str()).unwrap_or_default();
+        assert_eq!(firing.state, FiringState::Finished, "{firing:#?}");
+        assert_eq!((started.len(), firing.tasks.len()), (1, 1), "{firing:#?} started {started:#?}");
+        assert_eq!(firing.tasks[0].task_id.as_str(), started[0].task_arn, "{firing:#?}");
+        (firing.id.to_string(), started[0].created_at)
+    });
+    let started = started.collect();
+    assert!(real.is_empty(), "started and in no journal: {real:#?}");
+    started
+}

@@ -1,0 +1,190 @@
+//! Two replicas of one scheduler, each behind its own port: what one of them is asked, the other may have to do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler::api::{self, ApiState, Limits};
+use ecs_scheduler_core::engine::{Engine, EngineOptions};
+use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaOptions, Timing};
+use ecs_scheduler_core::store::Shard;
+use ecs_scheduler_core::{JobId, MemoryStore, SharedStore, Store, SystemClock};
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{InstantLauncher, registry};
+
+/// How long anything may take that does not happen at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Process {
+    replica: ReplicaHandle,
+    url: String,
+    closing: CancellationToken,
+}
+
+impl Process {
+    async fn start(store: &Arc<MemoryStore>, launcher: &Arc<InstantLauncher>, name: &str) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::clone(store) as Arc<dyn SharedStore>;
+        let registry = Arc::new(registry());
+        let engine = Engine {
+            options: EngineOptions { name: "test".to_owned(), ..EngineOptions::default() },
+            store: Arc::clone(store) as Arc<dyn Store>,
+            launcher: Arc::clone(launcher) as _,
+            registry: Arc::clone(&registry),
+            clock: Arc::new(SystemClock),
+        };
+        let options =
+            ReplicaOptions { id: name.parse().unwrap(), address: url.clone(), timing: Timing::default() };
+        let replica = Replica { options, engine, store: shared }.join().await.unwrap();
+        let closing = CancellationToken::new();
+        let router = api::router(ApiState {
+            store: Arc::clone(store) as Arc<dyn Store>,
+            engine: replica.clone().into(),
+            registry,
+            clock: Arc::new(SystemClock),
+            max_tasks: EngineOptions::default().max_tasks,
+            launchers: Vec::new(),
+            stores: Vec::new(),
+            aws: None,
+            limits: Limits::default(),
+            closing: closing.clone(),
+        });
+        let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
+        tokio::spawn(serving.into_future());
+        Self { replica, url, closing }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Response {
+        Client::new().post(format!("{}{path}", self.url)).json(body).send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        Client::new().get(format!("{}{path}", self.url)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Returns the name of a job that this replica looks at, as it sees it itself.
+    fn a_job(&self) -> JobId {
+        let mut names = (0..1_000).map(|number| JobId::new(&format!("job-{number}")).unwrap());
+        names.find(|job| self.replica.owner(job) == Owner::Here).unwrap()
+    }
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < PATIENCE, "{what}: not in time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn two() -> (Process, Process) {
+    let (store, launcher) = (Arc::new(MemoryStore::default()), Arc::new(InstantLauncher::default()));
+    let a = Process::start(&store, &launcher, "a").await;
+    let b = Process::start(&store, &launcher, "b").await;
+    let owned = |process: &Process| {
+        let views = process.replica.replicas();
+        views.into_iter().map(|view| view.shards.len()).collect::<Vec<_>>()
+    };
+    until("both own half and know it", async || {
+        let knows = |process: &Process| {
+            Shard::all().all(|shard| {
+                let mut names = (0..1_000).map(|number| JobId::new(&format!("job-{number}")).unwrap());
+                let job = names.find(|job| Shard::of(job) == shard).unwrap();
+                process.replica.owner(&job) != Owner::Nobody
+            })
+        };
+        owned(&a) == [8, 8] && owned(&b) == [8, 8] && knows(&a) && knows(&b)
+    })
+    .await;
+    (a, b)
+}
+
+fn document(job: &JobId) -> Value {
+    json!({"id": job, "taskDefinition": "work", "schedule": "@yearly", "overlap": "allow", "maxCount": 9})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_written_fired_and_evaluated_by_way_of_any_replica() {
+    let (a, b) = two().await;
+    let job = b.a_job();
+    assert_eq!(a.post("/jobs", &document(&job)).await.status(), StatusCode::CREATED);
+    until("the owner hears of the job", async || b.replica.status().jobs == 1).await;
+    let fired = a.post(&format!("/jobs/{job}/firings"), &json!({"tasks": 2})).await;
+    assert_eq!(fired.status(), StatusCode::CREATED);
+    assert!(fired.headers()["location"].to_str().unwrap().starts_with("/firings/"));
+    let firing: Value = fired.json().await.unwrap();
+    assert_eq!((&firing["job"], &firing["requested"]), (&json!(job), &json!(2)));
+    let evaluated = a.post(&format!("/jobs/{job}/evaluate"), &json!({})).await;
+    assert_eq!(evaluated.status(), StatusCode::OK);
+    let wrong = a.post(&format!("/jobs/{job}/firings"), &json!({"tasks": "many"})).await;
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    let huge = a.post(&format!("/jobs/{job}/firings"), &json!({"x": "y".repeat(300 * 1024)})).await;
+    assert_eq!(huge.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_request_with_a_key_fires_once_whichever_replica_is_asked() {
+    let (a, b) = two().await;
+    let job = b.a_job();
+    a.post("/jobs", &document(&job)).await;
+    until("the owner hears of the job", async || b.replica.status().jobs == 1).await;
+    let mut answers = Vec::new();
+    for process in [&a, &b, &a] {
+        let request = Client::new().post(format!("{}/jobs/{job}/firings", process.url));
+        let answer = request.header("idempotency-key", "once").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        answers.push(answer.headers()["location"].clone());
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let firings = a.get(&format!("/jobs/{job}/firings")).await;
+    assert_eq!(firings["firings"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_replicas_are_listed_with_their_shards() {
+    let (a, b) = two().await;
+    let seen = a.get("/replicas").await;
+    assert_eq!(seen["shared"], true);
+    let entries = seen["replicas"].as_array().unwrap();
+    let of = |name: &str| entries.iter().map(|entry| entry[name].clone()).collect::<Vec<_>>();
+    assert_eq!((of("id"), of("here")), (vec![json!("a"), json!("b")], vec![json!(true), json!(false)]));
+    assert_eq!((of("address"), of("state")), (vec![json!(a.url), json!(b.url)], vec![json!("live"); 2]));
+    let mut shards: Vec<u64> = of("shards")
+        .iter()
+        .flat_map(|shards| shards.as_array().unwrap().clone())
+        .map(|shard| shard.as_u64().unwrap())
+        .collect();
+    shards.sort_unstable();
+    assert_eq!(shards, (0..16).collect::<Vec<_>>());
+    let ready = b.get("/readyz").await;
+    assert!(ready["checks"].as_array().unwrap().contains(&json!({"name": "replica", "ok": true})), "{ready}");
+    let metrics = Client::new().get(format!("{}/metrics", b.url)).send().await.unwrap().text().await.unwrap();
+    assert!(
+        metrics.contains("\necs_scheduler_shards 8\n") && metrics.contains("\necs_scheduler_replicas 2\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_whose_owner_does_not_answer_or_was_passed_on_already_is_to_be_repeated_later() {
+    let (a, b) = two().await;
+    let job = b.a_job();
+    let path = format!("/jobs/{job}/firings");
+    let again =
+        Client::new().post(format!("{}{path}", a.url)).header("ecss-forwarded-by", "c").send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(again.headers().contains_key("retry-after"));
+    b.closing.cancel();
+    until("the owner's port is closed", async || Client::new().get(&b.url).send().await.is_err()).await;
+    let silent = a.post(&path, &json!({})).await;
+    assert_eq!(silent.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(silent.headers().contains_key("retry-after"));
+    let problem: Value = silent.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&b.url) && detail.contains("nothing was done"), "{detail}");
+}

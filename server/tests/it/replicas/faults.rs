@@ -1,0 +1,287 @@
+//! Real processes on a real store: fifty jobs fire every second while replicas are killed, frozen, cut off from the
+//! store and slowed down. Whatever comes of that, each tick fires once, each firing starts its task once, and the jobs
+//! of the one that was struck are fired again within ten seconds.
+//!
+//! The oracle is the fake of AWS, in the test's own process: it remembers every task that it started, and when.
+//! `make crash-replicas` does it at length.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ecs_scheduler_core::store::Shard;
+use ecs_scheduler_core::testing::SimRng;
+use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
+use jiff::SignedDuration;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::fleet::{Mate, Shelf, last, until_seen, until_shared};
+use super::proxy::Way;
+use crate::aws::cloud::{Cloud, Kind};
+use crate::aws::stage::Stage;
+
+/// Asks for another number of faults than one of each kind, and for others: `make crash-replicas` sets it.
+const FAULTS_VARIABLE: &str = "ECSS_REPLICA_FAULTS";
+const SEED_VARIABLE: &str = "ECSS_REPLICA_SEED";
+const SEED: u64 = 20_270_303;
+/// How many jobs fire every second.
+const JOBS: usize = 50;
+/// How many do on DynamoDB: the emulator, which is written in Python, does not get through more of them.
+const JOBS_ON_DYNAMODB: usize = 10;
+/// In how long the jobs of a replica that falls are fired by another.
+const TAKEN_OVER: Duration = Duration::from_secs(10);
+/// In how long they are fired while nothing falls, but the store is slow: three calls one after the other, each of which
+/// may have to wait for one before it.
+const SLOWLY: Duration = Duration::from_secs(20);
+/// By how much the store is slow, and for how long: longer than a lease.
+const SLOW: Duration = Duration::from_secs(2);
+const SLOW_FOR: Duration = Duration::from_secs(6);
+/// How far decisions are behind the clock when nothing is to be made up for.
+const PROMPT: SignedDuration = SignedDuration::from_secs(3);
+/// After how many faults the number of replicas changes between two and three.
+const BETWEEN_CHANGES: usize = 6;
+
+/// What happens to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Killed,
+    /// For longer than its lease; then it wakes.
+    Frozen,
+    /// What it sent and what it was sent arrives when others have its jobs.
+    HeldUp,
+    /// The store is slow for everybody.
+    SlowStore,
+    /// Its connections break, and it gets no others.
+    CutOff,
+    /// The store is slow for this one only.
+    SlowWay,
+}
+
+impl Fault {
+    /// In how long the jobs of the one that is struck are fired again.
+    const fn bound(self) -> Duration {
+        match self {
+            Self::Killed | Self::Frozen | Self::HeldUp | Self::CutOff => TAKEN_OVER,
+            Self::SlowStore | Self::SlowWay => SLOWLY,
+        }
+    }
+}
+
+/// One of each kind that differs most.
+const FEW: [Fault; 4] = [Fault::Killed, Fault::Frozen, Fault::HeldUp, Fault::SlowStore];
+const ALL: [Fault; 6] =
+    [Fault::Killed, Fault::Frozen, Fault::CutOff, Fault::SlowStore, Fault::HeldUp, Fault::SlowWay];
+
+/// What happened, when, and to whose jobs.
+struct Blow {
+    fault: Fault,
+    at: Timestamp,
+    jobs: Vec<JobId>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the length of a test is no setting of the product")]
+fn told(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("the variable is a number"))
+}
+
+/// Returns the last tick that a decision is about.
+fn last_tick(decision: &Value) -> Timestamp {
+    decision["nominal"].as_str().unwrap().parse().unwrap()
+}
+
+/// The stage on which all of it happens.
+struct Trial<'a> {
+    stage: &'a Stage<'a>,
+    shelf: Shelf,
+    jobs: usize,
+    mates: Vec<Mate>,
+    blows: Vec<Blow>,
+}
+
+impl Trial<'_> {
+    async fn join(&mut self, number: usize) {
+        self.mates.push(Mate::start(self.stage.cloud, &self.stage.name, &self.shelf, number).await);
+    }
+
+    /// Creates jobs that fire every second.
+    async fn create_jobs(&self) {
+        let containers = json!([{"name": "main", "image": "busybox", "memory": 64, "essential": true}]);
+        let family = self.stage.family("short");
+        let definition = json!({"family": family, "containerDefinitions": containers});
+        self.stage.cloud.ecs("RegisterTaskDefinition", definition).await;
+        let job = json!({
+            "taskDefinition": family, "schedule": "*", "launch": {"launchType": "EC2"},
+            "overlap": "allow", "maxCount": 900,
+        });
+        for number in 0..self.jobs {
+            let mut job = job.clone();
+            // Of ticks that were missed, every other job fires each, the others one for all.
+            if number.is_multiple_of(2) {
+                job["catchUp"] = json!({"policy": "all", "max": 900});
+            }
+            self.mates[number % self.mates.len()].scheduler.create(&format!("job-{number}"), &job).await;
+        }
+    }
+
+    /// Lets a fault happen to a replica until the others have its jobs, and heals it.
+    async fn strike(&mut self, victim: usize, fault: Fault) {
+        let victim = self.mates.remove(victim);
+        let shards = self.mates[0].shares().await.remove(&victim.name).unwrap_or_default();
+        let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
+        let jobs = names.filter(|job| shards.contains(&Shard::of(job))).collect();
+        self.blows.push(Blow { fault, at: SystemClock.now(), jobs });
+        let others = &self.mates;
+        let healed = match fault {
+            Fault::Killed => victim.kill_until(until_shared(others)).await.0,
+            Fault::Frozen => {
+                victim.scheduler.signal(Signal::STOP);
+                until_shared(others).await;
+                victim.scheduler.signal(Signal::CONT);
+                victim
+            }
+            Fault::HeldUp | Fault::CutOff => {
+                victim.proxy.set(if fault == Fault::CutOff { Way::Cut } else { Way::Held });
+                until_shared(others).await;
+                victim.until_ready(false).await;
+                victim.proxy.set(Way::Open);
+                victim
+            }
+            Fault::SlowStore => {
+                for mate in others.iter().chain([&victim]) {
+                    mate.proxy.set(Way::Slow(SLOW));
+                }
+                last(SLOW_FOR).await;
+                for mate in others.iter().chain([&victim]) {
+                    mate.proxy.set(Way::Open);
+                }
+                victim
+            }
+            Fault::SlowWay => {
+                victim.proxy.set(Way::Slow(SLOW));
+                last(SLOW_FOR).await;
+                victim.proxy.set(Way::Open);
+                victim
+            }
+        };
+        self.mates.push(healed);
+        until_shared(&self.mates).await;
+        for mate in &self.mates {
+            mate.until_ready(true).await;
+        }
+    }
+
+    /// Waits until everything that was missed is made up for.
+    async fn until_prompt(&self) {
+        let scheduler = &self.mates[0].scheduler;
+        let newest = format!("/decisions?limit={}", self.jobs * 4);
+        until_seen("what was missed is made up for", async || {
+            let recently = SystemClock.now() - PROMPT;
+            let newest = scheduler.list(&newest, "decisions").await;
+            let recent = newest.iter().filter(|row| last_tick(row) >= recently);
+            let jobs: BTreeSet<&str> = recent.map(|row| row["job"].as_str().unwrap()).collect();
+            jobs.len() == self.jobs
+                && scheduler.list("/firings?state=planned", "firings").await.len() <= self.jobs
+        })
+        .await;
+    }
+
+    /// Suspends every job, and waits until all that was due before has come to its end.
+    async fn quiesce(&self) {
+        let scheduler = &self.mates[0].scheduler;
+        for number in 0..self.jobs {
+            let path = format!("/jobs/job-{number}/suspend");
+            scheduler.post(&path, &json!({"reason": "end of the test"})).await;
+        }
+        let suspended = format!("/decisions?outcome=suspended&limit={}", self.jobs);
+        until_seen("a tick of each job is seen as suspended", async || {
+            scheduler.list(&suspended, "decisions").await.len() == self.jobs
+        })
+        .await;
+        for state in ["planned", "launching", "launched"] {
+            until_seen("all firings end", async || {
+                scheduler.list(&format!("/firings?state={state}&limit=1"), "firings").await.is_empty()
+            })
+            .await;
+        }
+    }
+
+    /// Strikes so often. Where there are many faults, a third replica comes and goes.
+    async fn strike_often(&mut self, count: usize, rng: &mut SimRng) {
+        let kinds: &[Fault] = if count > FEW.len() { &ALL } else { &FEW };
+        for number in 0..count {
+            if number > 0 && number.is_multiple_of(BETWEEN_CHANGES) {
+                if self.mates.len() == 2 {
+                    self.join(2 + number).await;
+                } else {
+                    let leaving = self.mates.remove(0);
+                    assert!(leaving.scheduler.terminate().await.0.success());
+                }
+                until_shared(&self.mates).await;
+            }
+            let victim = usize::try_from(rng.below(self.mates.len() as u64)).unwrap();
+            // At any moment between two beats of a replica's heart.
+            last(Duration::from_millis(rng.below(1_500))).await;
+            self.strike(victim, kinds[number % kinds.len()]).await;
+            self.until_prompt().await;
+        }
+    }
+
+    /// Waits until everything that was due is done, and checks it.
+    async fn finish(self) {
+        self.quiesce().await;
+        for mate in self.mates {
+            let (status, _) = mate.scheduler.terminate().await;
+            assert!(status.success());
+        }
+        let account = Account::audit(self.shelf.open().await, self.stage.cloud.fake()).await;
+        let mut took: Vec<(Duration, &Blow)> =
+            self.blows.iter().map(|blow| (account.served_after(blow.at, &blow.jobs), blow)).collect();
+        took.sort_by_key(|(took, _)| *took);
+        for (took, blow) in &took {
+            println!("{:?}: its {} jobs were all fired after {took:.1?}", blow.fault, blow.jobs.len());
+        }
+        println!(
+            "{} faults, {} ticks, {} firings: 0 lost, 0 doubled",
+            self.blows.len(),
+            account.ticks,
+            account.firings()
+        );
+        for (took, blow) in &took {
+            assert!(*took <= blow.fault.bound(), "{:?}: after {took:?}", blow.fault);
+        }
+    }
+}
+
+async fn endure(shelf: Shelf, jobs: usize) {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "sharing").await;
+    cloud.fake().configure(|settings| {
+        let life = &mut settings.ecs.life;
+        life.provisioning = SignedDuration::from_millis(50);
+        life.pending = SignedDuration::from_millis(50);
+        life.run = Some(SignedDuration::from_millis(400));
+    });
+    let count = told(FAULTS_VARIABLE).map_or(FEW.len(), |count| usize::try_from(count).unwrap());
+    let seed = told(SEED_VARIABLE).unwrap_or(SEED);
+    let mut trial = Trial { stage: &stage, shelf, jobs, mates: Vec::new(), blows: Vec::new() };
+    let began = Instant::now();
+    trial.join(0).await;
+    trial.join(1).await;
+    trial.create_jobs().await;
+    until_shared(&trial.mates).await;
+    trial.strike_often(count, &mut SimRng::new(seed)).await;
+    trial.finish().await;
+    println!("seed {seed}, {} s", began.elapsed().as_secs());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_befalls_replicas_on_postgresql_each_tick_fires_once() {
+    endure(Shelf::PostgreSql, JOBS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_befalls_replicas_on_dynamodb_each_tick_fires_once() {
+    endure(Shelf::dynamodb().await, JOBS_ON_DYNAMODB).await;
+}
