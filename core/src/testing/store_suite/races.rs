@@ -1,6 +1,7 @@
 //! Many callers at once.
 
 use futures::future::join_all;
+use serde_json::value::RawValue;
 
 use super::Subject;
 use super::sample::{
@@ -50,12 +51,17 @@ pub async fn one_of_many_replacements_of_a_revision_wins(subject: &dyn Subject) 
     let job = create(&*store, "contested").await;
     let results = race(|number| {
         let (store, id) = (store.clone(), job.id.clone());
-        async move { store.replace(&id, Revision(1), document(&number.to_string()), at(1)).await }
+        async move { store.replace(&id, Revision(1), numbered(number), at(1)).await }
     })
     .await;
     let winner = one_winner(&results, |error| matches!(error, StoreError::Conflict(_)));
     let stored = read(&*store, "contested").await;
-    assert_eq!((stored.revision, stored.document.get()), (Revision(2), &*winner.to_string()));
+    assert_eq!((stored.revision, stored.document.get()), (Revision(2), numbered(winner).get()));
+}
+
+/// A document of one's own; an object, as the documents of jobs are.
+fn numbered(number: usize) -> Box<RawValue> {
+    document(&format!(r#"{{"taskCount":{number}}}"#))
 }
 
 /// Of many settlements of a tick exactly one wins.
