@@ -9,10 +9,10 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
-# Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL,
-# whose tests need a server.
-WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs fake-aws \
-  backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs)
+# Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
+# Elasticsearch, whose tests need servers.
+WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs \
+  backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs)
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
@@ -45,7 +45,7 @@ test-examples:
 	done
 
 .PHONY: emulators
-emulators: ## Install what tests need: emulators of AWS, at pinned versions, into .tools, and a PostgreSQL server
+emulators: ## Install what tests need: emulators of AWS and Elasticsearch, at pinned versions, into .tools, and a PostgreSQL server
 	scripts/emulators.sh
 	scripts/postgres.sh
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the emulators of AWS that the tests compare the fake with, at pinned versions, into .tools/emulators. Needs Python 3.
+# Installs the emulators of AWS and of Elasticsearch that the tests compare the fakes with, at pinned versions, into .tools/emulators. Needs Python 3.
 # The tests start and end them by themselves.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,0 +1,115 @@
+//! Look-alikes that others wrote, as a second and a third opinion beside our own fake: `noida-db`, which says that it is
+//! Elasticsearch 8.15, and `osmem-server`, which says that it is OpenSearch 3.8.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_backend_elasticsearch::Cluster;
+use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::{Store, async_trait};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::help::options;
+
+/// What installs them.
+const INSTALL: &str = "make emulators";
+/// How long one may take to start on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// Which one.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Noida,
+    Osmem,
+}
+
+/// One as a process. It ends with the test, also when that is killed.
+struct Emulator {
+    address: String,
+    _data: TempDir,
+    _process: Child,
+}
+
+impl Emulator {
+    async fn start(kind: Kind) -> Self {
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders deep");
+        let python = root.join(".tools/emulators/bin/python");
+        assert!(python.is_file(), "{} is not there; install the emulators by `{INSTALL}`", python.display());
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        drop(free);
+        let name = match kind {
+            Kind::Noida => "noida",
+            Kind::Osmem => "osmem",
+        };
+        let data = tempfile::tempdir().unwrap();
+        let process = Command::new(python)
+            .arg(root.join("scripts/emulators.py"))
+            .args([name, &port])
+            .current_dir(data.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let address = format!("127.0.0.1:{port}");
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(&address).await.is_err() {
+            assert!(Instant::now() < deadline, "{name} did not start; `{INSTALL}` installs it");
+            sleep(Duration::from_millis(20)).await;
+        }
+        Self { address, _data: data, _process: process }
+    }
+}
+
+/// An index of its own in an emulator of its own.
+struct Place {
+    kind: Kind,
+    index: String,
+    emulator: OnceCell<Emulator>,
+}
+
+impl Place {
+    fn new(kind: Kind) -> Self {
+        Self { kind, index: format!("jobs-{}", Uuid::new_v4().simple()), emulator: OnceCell::new() }
+    }
+}
+
+#[async_trait]
+impl Subject for Place {
+    async fn open(&self) -> Arc<dyn Store> {
+        let emulator = self.emulator.get_or_init(|| Emulator::start(self.kind)).await;
+        let nodes = Cluster::nodes(&emulator.address).unwrap();
+        let options = options(Cluster { nodes, ..Cluster::default() }, &self.index);
+        Arc::new(options.open().await.expect("the store opens"))
+    }
+}
+
+mod elasticsearch_look_alike {
+    mod behaviour {
+        ecs_scheduler_core::store_suite!(super::super::Place::new(super::super::Kind::Noida));
+    }
+    mod durability {
+        ecs_scheduler_core::store_durability_suite!(super::super::Place::new(super::super::Kind::Noida));
+    }
+}
+
+mod opensearch_look_alike {
+    mod behaviour {
+        ecs_scheduler_core::store_suite!(super::super::Place::new(super::super::Kind::Osmem));
+    }
+    mod durability {
+        ecs_scheduler_core::store_durability_suite!(super::super::Place::new(super::super::Kind::Osmem));
+    }
+}

@@ -1,0 +1,12 @@
+//! The store against a strict fake of the documented API, and against look-alikes that others wrote.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod conformance;
+mod emulator;
+mod fake;
+mod faults;
+mod help;
+mod opening;
+mod python;
+mod secure;
