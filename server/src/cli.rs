@@ -42,7 +42,7 @@ use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, Refused};
 use crate::demo::{self, DemoArgs};
 use crate::server::{ServerBuilder, serve};
-use crate::{api, telemetry};
+use crate::{api, telemetry, wiring};
 
 /// Starts ECS tasks on a schedule or a condition
 #[derive(Debug, Parser)]
@@ -251,6 +251,8 @@ fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
             print(&format!("warning: {warning}\n"));
         }
     }
-    Config::resolve(&values)?;
+    let config = Config::resolve(&values)?;
+    wiring::check_store(&config.store)
+        .map_err(|error| CommandError::caused("the settings of the store are wrong", error))?;
     Ok(ExitCode::SUCCESS)
 }

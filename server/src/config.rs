@@ -9,9 +9,11 @@ pub mod report;
 pub mod setting;
 pub mod values;
 
+mod elasticsearch;
 mod file;
 mod resolve;
 
+pub use elasticsearch::ElasticsearchConfig;
 pub(crate) use resolve::{chosen_store as resolve_store, listen as resolve_listen};
 
 use std::fmt;
@@ -142,6 +144,8 @@ pub enum StoreConfig {
         /// The folder in the bucket; empty for the bucket itself.
         prefix: String,
     },
+    /// In an index of Elasticsearch or OpenSearch.
+    Elasticsearch(ElasticsearchConfig),
 }
 
 /// A text that is not shown.

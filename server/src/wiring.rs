@@ -10,6 +10,8 @@ use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Meter};
 use ecs_scheduler_backend_dynamodb::{self as dynamodb, DynamoDbOptions, DynamoDbStore};
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
+#[cfg(feature = "elasticsearch")]
+use ecs_scheduler_backend_elasticsearch::{ElasticsearchOptions, Secret, Settings};
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 #[cfg(feature = "postgres")]
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
@@ -32,6 +34,8 @@ use serde_json::json;
 #[cfg(feature = "aws")]
 use crate::api::{AwsStats, JobStats, OperationStats};
 use crate::api::{CallStats, Installed};
+#[cfg(feature = "elasticsearch")]
+use crate::config::ElasticsearchConfig;
 use crate::config::{AwsConfig, Config, LauncherConfig, StoreConfig};
 
 /// What several of the built-in plugins stand on: one access to AWS, so that one meter counts all calls.
@@ -138,6 +142,13 @@ pub async fn store(
         }
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => return Err(no_aws()),
+        #[cfg(feature = "elasticsearch")]
+        StoreConfig::Elasticsearch(config) => {
+            let options = ElasticsearchOptions { clock, ..elasticsearch(config)? };
+            Arc::new(options.open().await?)
+        }
+        #[cfg(not(feature = "elasticsearch"))]
+        StoreConfig::Elasticsearch(_) => return Err(no_elasticsearch()),
     })
 }
 
@@ -160,6 +171,13 @@ pub async fn store_to_read(
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } => Err(no_aws()),
         StoreConfig::DynamoDb { .. } => store(config, clock, foundation).await,
+        #[cfg(feature = "elasticsearch")]
+        StoreConfig::Elasticsearch(config) => {
+            let options = ElasticsearchOptions { clock, ..elasticsearch(config)? };
+            Ok(Arc::new(options.look().await?))
+        }
+        #[cfg(not(feature = "elasticsearch"))]
+        StoreConfig::Elasticsearch(_) => Err(no_elasticsearch()),
         StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
             store(config, clock, foundation).await
         }
@@ -187,6 +205,15 @@ pub async fn examine_store(
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => {
             vec![Examination::problem("store: on AWS", no_aws().to_string())]
         }
+        #[cfg(feature = "elasticsearch")]
+        StoreConfig::Elasticsearch(config) => match elasticsearch(config) {
+            Ok(options) => vec![ElasticsearchOptions { clock, ..options }.examine().await],
+            Err(error) => vec![Examination::problem("store: Elasticsearch", error.to_string())],
+        },
+        #[cfg(not(feature = "elasticsearch"))]
+        StoreConfig::Elasticsearch(_) => {
+            vec![Examination::problem("store: Elasticsearch", no_elasticsearch().to_string())]
+        }
         StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
             let _ = (clock, foundation);
             Vec::new()
@@ -204,13 +231,53 @@ pub fn store_permissions(config: &StoreConfig) -> Vec<Permission> {
         StoreConfig::DynamoDb { table } => dynamodb::permissions(table),
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => Vec::new(),
-        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => Vec::new(),
+        StoreConfig::Memory
+        | StoreConfig::Sqlite { .. }
+        | StoreConfig::Postgres { .. }
+        | StoreConfig::Elasticsearch(_) => Vec::new(),
     }
 }
 
 #[cfg(not(feature = "aws"))]
 fn no_aws() -> StoreError {
     StoreError::fault(FaultKind::Config, "this build has no store on AWS; use ECSS_SQLITE_FILE")
+}
+
+/// Looks for what is wrong in the settings of the store, without opening it.
+///
+/// # Errors
+///
+/// Fails with the setting that is wrong.
+pub fn check_store(config: &StoreConfig) -> Result<(), StoreError> {
+    match config {
+        #[cfg(feature = "elasticsearch")]
+        StoreConfig::Elasticsearch(config) => elasticsearch(config).map(drop),
+        #[cfg(not(feature = "elasticsearch"))]
+        StoreConfig::Elasticsearch(_) => Ok(()),
+        StoreConfig::Memory
+        | StoreConfig::Sqlite { .. }
+        | StoreConfig::Postgres { .. }
+        | StoreConfig::DynamoDb { .. }
+        | StoreConfig::S3 { .. } => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "elasticsearch"))]
+fn no_elasticsearch() -> StoreError {
+    StoreError::fault(FaultKind::Config, "this build has no Elasticsearch store; use ECSS_SQLITE_FILE")
+}
+
+#[cfg(feature = "elasticsearch")]
+fn elasticsearch(config: &ElasticsearchConfig) -> Result<ElasticsearchOptions, StoreError> {
+    let secret = |text: &Option<String>| text.as_deref().map(Secret::new);
+    let settings = Settings {
+        index: config.index.clone(),
+        hosts: secret(&config.hosts),
+        client: secret(&config.client),
+        api_key: secret(&config.api_key),
+        authority: config.ca_file.clone(),
+    };
+    settings.options()
 }
 
 /// Opens the launcher that is configured.
@@ -322,6 +389,18 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             schema: options(json!({
                 "ECSS_S3_BUCKET": { "type": "string", "description": "The bucket" },
                 "ECSS_S3_PREFIX": { "type": "string", "description": "The folder in the bucket" },
+            })),
+        },
+        #[cfg(feature = "elasticsearch")]
+        Installed {
+            kind: "elasticsearch".to_owned(),
+            summary: "Keeps jobs and a journal in two indices of Elasticsearch or OpenSearch".to_owned(),
+            active: matches!(in_use, StoreConfig::Elasticsearch(_)),
+            schema: options(json!({
+                "ECSS_ELASTICSEARCH_INDEX": { "type": "string", "description": "The index of jobs" },
+                "ECSS_ELASTICSEARCH_HOSTS": { "type": "string", "description": "The nodes, separated by commas" },
+                "ECSS_ELASTICSEARCH_API_KEY": { "type": "string", "description": "An API key" },
+                "ECSS_ELASTICSEARCH_CA_FILE": { "type": "string", "description": "Certificates to trust" },
             })),
         },
     ]

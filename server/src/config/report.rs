@@ -31,8 +31,24 @@ fn line(setting: &'static Setting, values: &Values) -> Option<Line> {
             Some(Line { name, value: value.to_owned(), origin: Origin::Default.to_string() })
         }
         (Some(value), _) => {
-            let text = if setting.secret { "(hidden)".to_owned() } else { value.text.clone() };
+            let text = if setting.secret { "(hidden)".to_owned() } else { without_logins(&value.text) };
             Some(Line { name, value: text, origin: value.origin.to_string() })
         }
     }
+}
+
+/// Hides user and password in each URL of a comma list.
+fn without_logins(text: &str) -> String {
+    let part = |part: &str| {
+        let (scheme, rest) =
+            part.split_once("://").map_or(("", part), |(scheme, rest)| (&part[..scheme.len() + 3], rest));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        match authority.rfind('@') {
+            Some(at) if !scheme.is_empty() || authority[..at].contains(':') => {
+                format!("{scheme}(hidden)@{}", &rest[at + 1..])
+            }
+            _ => part.to_owned(),
+        }
+    };
+    text.split(',').map(part).collect::<Vec<_>>().join(",")
 }

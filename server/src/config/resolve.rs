@@ -14,8 +14,8 @@ use super::setting::{
 };
 use super::values::Values;
 use super::{
-    AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused,
-    ReplicaConfig, Secret, StoreConfig,
+    AwsConfig, Config, ElasticsearchConfig, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
+    Refused, ReplicaConfig, Secret, StoreConfig,
 };
 
 impl Config {
@@ -181,6 +181,9 @@ fn store(values: &Values) -> Result<StoreConfig, String> {
     }
     if values.get(&S3_PREFIX).is_some() {
         return Err("ECSS_S3_PREFIX is set, but no bucket is named; set ECSS_S3_BUCKET".to_owned());
+    }
+    if let Some(elasticsearch) = ElasticsearchConfig::find(values)? {
+        return Ok(StoreConfig::Elasticsearch(elasticsearch));
     }
     match kind {
         Some("memory") => Ok(StoreConfig::Memory),

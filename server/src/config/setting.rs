@@ -67,7 +67,11 @@ const AWS: Part = if cfg!(feature = "aws") { Part::Aws } else { Part::Absent("AW
 const S3: Part = if cfg!(feature = "aws") { Part::Store } else { Part::Absent("S3 store", USE_SQLITE) };
 const DYNAMODB: Part =
     if cfg!(feature = "aws") { Part::Store } else { Part::Absent("DynamoDB store", USE_SQLITE) };
-const ELASTICSEARCH: Part = Part::Absent("Elasticsearch store", USE_SQLITE);
+const ELASTICSEARCH: Part = if cfg!(feature = "elasticsearch") {
+    Part::Store
+} else {
+    Part::Absent("Elasticsearch store", USE_SQLITE)
+};
 const POSTGRES: Part =
     if cfg!(feature = "postgres") { Part::Store } else { Part::Absent("PostgreSQL store", USE_SQLITE) };
 const USE_SQLITE: &str = "unset it and use ECSS_SQLITE_FILE";
@@ -237,6 +241,61 @@ pub const DYNAMODB_TABLE: Setting = inherited(setting(
     "The DynamoDB table with the jobs; history is in a second one, `<table>-journal`. Both are created when missing. A table \
      that the Python version wrote is taken over and stays readable for it",
 ));
+/// The index of jobs.
+pub const ELASTICSEARCH_INDEX: Setting = inherited(setting(
+    "ECSS_ELASTICSEARCH_INDEX",
+    "elasticsearch.index",
+    ELASTICSEARCH,
+    "INDEX",
+    "none",
+    "The index, or alias of one, with the jobs, in Elasticsearch 7 to 9 or OpenSearch 1 to 3; a journal is kept beside it in \
+     `<index>-journal`. Both are created when missing. An index that the Python version wrote is taken over",
+));
+/// The nodes of the cluster.
+pub const ELASTICSEARCH_HOSTS: Setting = inherited(setting(
+    "ECSS_ELASTICSEARCH_HOSTS",
+    "elasticsearch.hosts",
+    ELASTICSEARCH,
+    "URL,…",
+    "none",
+    "The nodes of the cluster, separated by commas: `host`, `host:port` or a URL, with `user:password@` where the cluster \
+     asks for it. The port is 9200 unless it is given, and 443 for `https`. The next node is asked when one does not answer",
+));
+/// An API key.
+pub const ELASTICSEARCH_API_KEY: Setting = Setting {
+    secret: true,
+    ..setting(
+        "ECSS_ELASTICSEARCH_API_KEY",
+        "elasticsearch.apiKey",
+        ELASTICSEARCH,
+        "KEY",
+        "none",
+        "An API key of Elasticsearch, encoded as Kibana shows it, or as `id:key`; for nodes whose URL has no user",
+    )
+};
+/// Whom to trust.
+pub const ELASTICSEARCH_CA_FILE: Setting = setting(
+    "ECSS_ELASTICSEARCH_CA_FILE",
+    "elasticsearch.caFile",
+    ELASTICSEARCH,
+    "FILE",
+    "none: the system's certificates",
+    "A PEM file of certificates that are trusted beside the system's, for a cluster that signs its own",
+);
+/// The client's options as the Python version had them.
+pub const ELASTICSEARCH_CLIENT: Setting = Setting {
+    variable: None,
+    secret: true,
+    ..inherited(setting(
+        "",
+        "elasticsearch.client",
+        ELASTICSEARCH,
+        "OBJECT",
+        "none",
+        "Options of the Elasticsearch client, as the Python version's file had them: hosts, logins and certificates are \
+         honoured where the settings above do not say otherwise; time-outs, retries and sniffing have no effect",
+    ))
+};
 /// Which launcher.
 pub const LAUNCHER: Setting = setting(
     "ECSS_LAUNCHER",
@@ -348,6 +407,11 @@ pub const SETTINGS: &[Setting] = &[
     S3_BUCKET,
     S3_PREFIX,
     DYNAMODB_TABLE,
+    ELASTICSEARCH_INDEX,
+    ELASTICSEARCH_HOSTS,
+    ELASTICSEARCH_API_KEY,
+    ELASTICSEARCH_CA_FILE,
+    ELASTICSEARCH_CLIENT,
     LAUNCHER,
     LOCAL_TASK_DEFINITIONS,
     ECS_CLUSTER,
@@ -356,33 +420,5 @@ pub const SETTINGS: &[Setting] = &[
     AWS_ASSUME_ROLE,
     AWS_EXTERNAL_ID,
     SERVER,
-    inherited(setting(
-        "ECSS_ELASTICSEARCH_INDEX",
-        "elasticsearch.index",
-        ELASTICSEARCH,
-        "INDEX",
-        "none",
-        "The index with the jobs",
-    )),
-    inherited(setting(
-        "ECSS_ELASTICSEARCH_HOSTS",
-        "elasticsearch.hosts",
-        ELASTICSEARCH,
-        "URL,…",
-        "none",
-        "The nodes of the cluster, separated by commas",
-    )),
-    Setting {
-        variable: None,
-        secret: true,
-        ..inherited(setting(
-            "",
-            "elasticsearch.client",
-            ELASTICSEARCH,
-            "OBJECT",
-            "none",
-            "Options of the Elasticsearch client, as the Python version's file had them",
-        ))
-    },
     POSTGRES_URL,
 ];

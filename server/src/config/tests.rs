@@ -81,6 +81,7 @@ fn what_this_build_lacks_is_said_with_a_remedy() {
         ("ECSS_S3_BUCKET", "S3 store"),
         #[cfg(not(feature = "aws"))]
         ("ECSS_DYNAMODB_TABLE", "DynamoDB store"),
+        #[cfg(not(feature = "elasticsearch"))]
         ("ECSS_ELASTICSEARCH_INDEX", "Elasticsearch store"),
         #[cfg(not(feature = "postgres"))]
         ("ECSS_POSTGRES_URL", "PostgreSQL store"),
@@ -104,6 +105,35 @@ fn the_url_of_a_database_chooses_postgresql_and_is_not_shown() {
     let two =
         problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
     assert_eq!(two, "ECSS_SQLITE_FILE and ECSS_POSTGRES_URL each choose a store; keep one of them");
+}
+
+#[cfg(feature = "elasticsearch")]
+#[test]
+fn an_index_chooses_elasticsearch() {
+    let local = ("ECSS_LAUNCHER", "local");
+    let hosts = ("ECSS_ELASTICSEARCH_HOSTS", "http://u:hush@es1, es2");
+    let config = resolve(&[local, hosts, ("ECSS_ELASTICSEARCH_INDEX", "jobs")]).unwrap();
+    let StoreConfig::Elasticsearch(chosen) = &config.store else { panic!("{:?}", config.store) };
+    assert_eq!((chosen.index.as_str(), chosen.hosts.as_deref()), ("jobs", Some(hosts.1)));
+    assert!(!format!("{config:?}").contains("hush"));
+    assert_eq!(
+        problem(&[local, hosts]),
+        "ECSS_ELASTICSEARCH_HOSTS is set, but no index is named; set ECSS_ELASTICSEARCH_INDEX, or unset it"
+    );
+    assert_eq!(
+        problem(&[local, ("ECSS_ELASTICSEARCH_INDEX", "jobs"), ("ECSS_STORE", "memory")]),
+        "ECSS_STORE=memory and ECSS_ELASTICSEARCH_INDEX each choose a store; keep one of them"
+    );
+}
+
+#[cfg(feature = "elasticsearch")]
+#[test]
+fn the_report_hides_users_and_passwords_of_nodes() {
+    let pairs = [("ECSS_ELASTICSEARCH_HOSTS", "https://u:hush@es1/x@y,u:hush@es2,http://es3:9200")];
+    let values = Values::gather(&Flags::new(), &environment(&pairs)).unwrap();
+    let lines = report::effective(&values);
+    let line = lines.iter().find(|line| line.name == "ECSS_ELASTICSEARCH_HOSTS").unwrap();
+    assert_eq!(line.value, "https://(hidden)@es1/x@y,(hidden)@es2,http://es3:9200");
 }
 
 #[cfg(feature = "aws")]
