@@ -31,7 +31,9 @@ pub(crate) async fn differences(
         }
     }
     changed.sort_unstable();
-    let mut gone: Vec<JobId> = noted.into_keys().collect();
+    // A job whose document is yet to be written is there all the same.
+    let written = noted.into_iter().filter(|(_, version)| !version.is_unwritten());
+    let mut gone: Vec<JobId> = written.map(|(id, _)| id).collect();
     gone.sort_unstable();
     let mut entries = Vec::with_capacity(changed.len() + gone.len());
     let reads = changed.into_iter().map(|id| async move {

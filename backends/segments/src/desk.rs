@@ -53,25 +53,33 @@ impl Desk {
     /// # Errors
     ///
     /// [`StoreError::Exists`] when it does, here or as a document of somebody else's.
-    pub(crate) async fn write_new(
-        &self,
-        id: &JobId,
-        document: &RawValue,
-    ) -> Result<DocumentVersion, StoreError> {
+    async fn write_new(&self, id: &JobId, document: &RawValue) -> Result<DocumentVersion, StoreError> {
         if self.state.version(id).is_some() {
             return Err(StoreError::Exists(id.clone()));
         }
-        let error = match self.documents.write(id, document, None).await {
-            Ok(version) => return Ok(version),
-            Err(error) => error,
-        };
-        match self.look(id, Some(document), None, error).await? {
-            Found::Wanted(version) => Ok(version),
-            Found::Gone => Err(changed(id)),
-            Found::Other(other) => {
+        match self.place(id, document).await? {
+            Placed::Written(version) => Ok(version),
+            Placed::Taken(other) => {
                 self.adopt(id, other).await?;
                 Err(StoreError::Exists(id.clone()))
             }
+        }
+    }
+
+    /// Writes a document where there must be none, or the same.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be written.
+    pub(crate) async fn place(&self, id: &JobId, document: &RawValue) -> Result<Placed, StoreError> {
+        let error = match self.documents.write(id, document, None).await {
+            Ok(version) => return Ok(Placed::Written(version)),
+            Err(error) => error,
+        };
+        match self.look(id, Some(document), None, error).await? {
+            Found::Wanted(version) => Ok(Placed::Written(version)),
+            Found::Gone => Err(changed(id)),
+            Found::Other(other) => Ok(Placed::Taken(other)),
         }
     }
 
@@ -169,6 +177,15 @@ impl Desk {
             usize::try_from(hasher.finish() % TURNS as u64).expect("it is less than the number of turns");
         Ok(self.turns[turn].lock().await)
     }
+}
+
+/// What came of a document that was to be new.
+#[derive(Debug)]
+pub(crate) enum Placed {
+    /// It is there.
+    Written(DocumentVersion),
+    /// Something else is there.
+    Taken(Document),
 }
 
 /// What is in the place of a document.

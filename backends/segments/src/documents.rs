@@ -15,10 +15,19 @@ use serde_json::value::RawValue;
 pub struct DocumentVersion(String);
 
 impl DocumentVersion {
-    /// Wraps what the place calls it.
+    /// Wraps what the place calls it, which is not empty.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// The version of a document that is yet to be written, which no place gives.
+    pub(crate) fn unwritten() -> Self {
+        Self(String::new())
+    }
+
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns what the place calls it.

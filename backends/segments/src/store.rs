@@ -19,7 +19,7 @@ use crate::gate::Gate;
 use crate::intake::{self, Opened};
 use crate::log::Log;
 use crate::site::Site;
-use crate::takeover::adopt;
+use crate::takeover::{adopt, complete};
 use crate::upkeep::Upkeep;
 use crate::writer::Writer;
 
@@ -85,6 +85,7 @@ impl SegmentStore {
             Upkeep::new(options.snapshot_every.get() as u64, options.most_rows.get(), segments, bytes);
         let writer = Writer::start(Arc::clone(&gate), Arc::clone(&log), Arc::clone(&state), id, next, upkeep);
         let desk = Desk::new(Arc::clone(&gate), documents, state, Arc::new(writer), options.clock);
+        complete(&desk).await?;
         let mut pending = Vec::new();
         for entry in differences(&*desk.documents, &desk.state, at).await? {
             pending.push(desk.writer.put(entry).await?);

@@ -1,9 +1,13 @@
 //! Taking over what another store held.
+//!
+//! A job's document is written after the log has the job, unlike that of a job that is created: a process that ends in between leaves
+//! jobs whose documents are yet to be written, in their order and with all that belongs to them, and the next opening writes
+//! those. Documents without a job would be taken for somebody else's, and the jobs made of them for new ones.
 
-use ecs_scheduler_core::{Adoption, JournalEntry, StoreError, StoredJob};
+use ecs_scheduler_core::{Adoption, JobStore as _, JournalEntry, StoreError, StoredJob};
 use futures::StreamExt as _;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Placed};
 use crate::documents::DocumentVersion;
 use crate::entry::Entry;
 
@@ -25,29 +29,74 @@ pub(crate) async fn adopt(desk: &Desk, adoption: Adoption) -> Result<(), StoreEr
     }
 }
 
-async fn adopt_jobs(desk: &Desk, jobs: Vec<StoredJob>) -> Result<(), StoreError> {
-    let writes = jobs.into_iter().map(|job| async move {
-        let written = desk.write_new(&job.id, &job.document).await;
-        (job, written)
-    });
-    let written: Vec<_> = futures::stream::iter(writes).buffered(AT_ONCE).collect().await;
-    let mut fine: Vec<(StoredJob, DocumentVersion)> = Vec::with_capacity(written.len());
+/// Writes the documents of jobs that were taken over by a process that ended before it had written them.
+///
+/// # Errors
+///
+/// Fails when one of them cannot be written.
+pub(crate) async fn complete(desk: &Desk) -> Result<(), StoreError> {
+    let unwritten = desk.state.versions().into_iter().filter(|(_, version)| version.is_unwritten());
+    let ids: Vec<_> = unwritten.map(|(id, _)| id).collect();
+    for ids in ids.chunks(TOGETHER) {
+        let jobs = desk.state.memory.get(ids).await?;
+        let mut written = Vec::with_capacity(jobs.len());
+        for (job, placed) in place(desk, jobs).await {
+            // What somebody else wrote there meanwhile is found by whoever compares the documents.
+            if let Placed::Written(version) = placed? {
+                written.push(Entry::Note { id: job.id, version });
+            }
+        }
+        call_all(desk, written).await?;
+    }
+    Ok(())
+}
+
+async fn adopt_jobs(desk: &Desk, mut jobs: Vec<StoredJob>) -> Result<(), StoreError> {
+    let known = jobs.iter().position(|job| desk.state.version(&job.id).is_some());
+    let refused = known.map(|at| jobs.drain(at..).next().expect("it is at that place").id);
+    while !jobs.is_empty() {
+        let rest = jobs.split_off(TOGETHER.min(jobs.len()));
+        adopt_together(desk, std::mem::replace(&mut jobs, rest)).await?;
+    }
+    refused.map_or(Ok(()), |id| Err(StoreError::Exists(id)))
+}
+
+async fn adopt_together(desk: &Desk, jobs: Vec<StoredJob>) -> Result<(), StoreError> {
+    let unwritten = jobs.iter().map(|job| (job.clone(), DocumentVersion::unwritten()));
+    desk.writer.call(Entry::AdoptJobs(unwritten.collect())).await?;
+    let mut notes = Vec::with_capacity(jobs.len());
+    let mut unplaced = Vec::new();
     let mut failure = None;
-    for (job, written) in written {
-        match (written, &failure) {
-            (Ok(version), None) => fine.push((job, version)),
-            // It is behind the one that failed, so it is not to be there.
-            (Ok(version), Some(_)) => drop(desk.documents.remove(&job.id, &version).await),
-            (Err(error), None) => failure = Some(error),
-            (Err(_), Some(_)) => {}
+    for (job, placed) in place(desk, jobs).await {
+        match (placed, &failure) {
+            (Ok(Placed::Written(version)), None) => notes.push(Entry::Note { id: job.id, version }),
+            (Ok(Placed::Written(version)), Some(_)) => {
+                // It is behind the one that failed, so it is not to be there. One that stays is taken for somebody else's.
+                drop(desk.documents.remove(&job.id, &version).await);
+                unplaced.push(Entry::Remove { id: job.id, expected: None });
+            }
+            (Ok(Placed::Taken(_)), _) => {
+                unplaced.push(Entry::Remove { id: job.id.clone(), expected: None });
+                failure.get_or_insert(StoreError::Exists(job.id));
+            }
+            (Err(error), _) => {
+                unplaced.push(Entry::Remove { id: job.id, expected: None });
+                failure.get_or_insert(error);
+            }
         }
     }
-    while !fine.is_empty() {
-        let rest = fine.split_off(TOGETHER.min(fine.len()));
-        let together = std::mem::replace(&mut fine, rest);
-        desk.writer.call(Entry::AdoptJobs(together)).await?;
-    }
+    call_all(desk, notes).await?;
+    call_all(desk, unplaced).await?;
     failure.map_or(Ok(()), Err)
+}
+
+/// Writes the documents of jobs that the log has.
+async fn place(desk: &Desk, jobs: Vec<StoredJob>) -> Vec<(StoredJob, Result<Placed, StoreError>)> {
+    let writes = jobs.into_iter().map(|job| async move {
+        let placed = desk.place(&job.id, &job.document).await;
+        (job, placed)
+    });
+    futures::stream::iter(writes).buffered(AT_ONCE).collect().await
 }
 
 async fn adopt_history(desk: &Desk, mut entries: Vec<JournalEntry>) -> Result<(), StoreError> {
@@ -55,6 +104,18 @@ async fn adopt_history(desk: &Desk, mut entries: Vec<JournalEntry>) -> Result<()
         let rest = entries.split_off(TOGETHER.min(entries.len()));
         let together = std::mem::replace(&mut entries, rest);
         desk.writer.call(Entry::AdoptHistory(together)).await?;
+    }
+    Ok(())
+}
+
+/// Writes operations together.
+async fn call_all(desk: &Desk, entries: Vec<Entry>) -> Result<(), StoreError> {
+    let mut pending = Vec::with_capacity(entries.len());
+    for entry in entries {
+        pending.push(desk.writer.put(entry).await?);
+    }
+    for pending in pending {
+        desk.writer.wait(pending).await?;
     }
     Ok(())
 }

@@ -7,5 +7,6 @@ mod conformance;
 mod crash;
 mod place;
 mod sample;
+mod takeover;
 mod trouble;
 mod upkeep;
