@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::api::{AT_ONCE, Api, Changed, Position, Target};
 
+/// How often a listing that breaks off is begun anew.
+const LISTINGS: usize = 5;
+
 /// The documents of jobs in an index.
 #[derive(Debug)]
 pub(crate) struct JobDocuments {
@@ -23,6 +26,43 @@ impl JobDocuments {
 
     fn aim(&self, verb: &str, id: &JobId) -> String {
         format!("{verb} job \"{id}\" in index \"{}\"", self.target.name)
+    }
+
+    fn listing(&self) -> String {
+        format!("list the jobs in index \"{}\"", self.target.name)
+    }
+
+    /// Lists every id, in the order of the shards; nothing when the listing broke off.
+    async fn list(&self) -> Result<Option<Vec<(String, Position)>>, StoreError> {
+        let mut found = Vec::new();
+        let mut page = self.api.scroll(&self.target, AT_ONCE, self.listing()).await?;
+        while !page.found.is_empty() {
+            found.append(&mut page.found);
+            match self.api.scroll_on(&page.scroll, self.listing()).await? {
+                Some(next) => page = next,
+                None => {
+                    self.api.scroll_off(&page.scroll, self.listing()).await;
+                    return Ok(None);
+                }
+            }
+        }
+        self.api.scroll_off(&page.scroll, self.listing()).await;
+        Ok(Some(found))
+    }
+
+    fn of_job(&self, id: &str, position: Position) -> Option<(JobId, DocumentVersion)> {
+        match JobId::new(id) {
+            Ok(id) => Some((id, version(position))),
+            Err(error) => {
+                tracing::warn!(
+                    index = self.target.name,
+                    id,
+                    %error,
+                    "a document whose id no job can have is left out and left alone"
+                );
+                None
+            }
+        }
     }
 }
 
@@ -42,33 +82,25 @@ fn changed(id: &JobId) -> StoreError {
 #[async_trait]
 impl Documents for JobDocuments {
     async fn versions(&self) -> Result<Vec<(JobId, DocumentVersion)>, StoreError> {
-        let aim = || format!("list the jobs in index \"{}\"", self.target.name);
         self.api
             .refresh(
                 &self.target,
                 format!("refresh index \"{}\" (permission: maintenance)", self.target.name),
             )
             .await?;
-        let mut versions = Vec::new();
-        let mut page = self.api.scroll(&self.target, AT_ONCE, aim()).await?;
-        while !page.found.is_empty() {
-            for (id, position) in page.found {
-                match JobId::new(&id) {
-                    Ok(id) => versions.push((id, version(position))),
-                    Err(error) => tracing::warn!(
-                        index = self.target.name,
-                        id,
-                        %error,
-                        "a document whose id no job can have is left out and left alone"
-                    ),
-                }
-            }
-            page = self.api.scroll_on(&page.scroll, aim()).await?;
+        for _ in 0..LISTINGS {
+            let Some(found) = self.list().await? else { continue };
+            let mut versions: Vec<_> =
+                found.into_iter().filter_map(|(id, position)| self.of_job(&id, position)).collect();
+            // Shards answer in any order; whoever finds jobs anew numbers them in this one.
+            versions.sort_by(|a, b| a.0.cmp(&b.0));
+            return Ok(versions);
         }
-        self.api.scroll_off(&page.scroll, aim()).await;
-        // Shards answer in any order; whoever finds jobs anew numbers them in this one.
-        versions.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(versions)
+        let message = format!(
+            "could not {}: {LISTINGS} listings broke off; look at the cluster's health",
+            self.listing()
+        );
+        Err(StoreError::fault(FaultKind::Unavailable, message))
     }
 
     async fn read(&self, id: &JobId) -> Result<Option<Document>, StoreError> {

@@ -97,6 +97,17 @@ fn remedy(status: StatusCode, said: &Said) -> (FaultKind, &'static str) {
             "the index has guessed another type for a field; reindex it without guessed fields as \
              doc/stores/elasticsearch.md says",
         ),
+        (_, "illegal_argument_exception") if said.reason.starts_with("Limit of total fields") => (
+            FaultKind::Config,
+            "the index has guessed types for more fields than it may have; reindex it without guessed fields as \
+             doc/stores/elasticsearch.md says",
+        ),
+        (StatusCode::TOO_MANY_REQUESTS, _) => {
+            (FaultKind::Throttled, "the cluster is overloaded; give it room")
+        }
+        (status, _) if status.is_server_error() => {
+            (FaultKind::Unavailable, "the cluster cannot do it now; look at its health")
+        }
         (StatusCode::PAYLOAD_TOO_LARGE, _) => {
             (FaultKind::Config, "the request is larger than the cluster takes; raise http.max_content_length")
         }

@@ -89,6 +89,28 @@ fn guesses(state: &IndexState) -> bool {
     says("dynamic") != Some(true) && says("enabled") != Some(true)
 }
 
+/// Tells whether what is written is read back to the letter: a source that is made up from fields is not, and one without
+/// some of its fields is not.
+///
+/// # Source
+///
+/// <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/mapping-source-field.html>,
+/// <https://docs.opensearch.org/latest/mappings/metadata-fields/source/>
+fn keeps_source(state: &IndexState) -> bool {
+    let made_up = |value: &Value| value == "synthetic" || value == "disabled";
+    let parts = |value: &Value| value.as_array().is_some_and(|parts| !parts.is_empty());
+    let setting = |name: &str| state.settings.get(name);
+    let source = state.mappings.get("_source");
+    let says = |field: &str| source.and_then(|source| source.get(field));
+    let loses = says("enabled") == Some(&json!(false))
+        || says("mode").is_some_and(made_up)
+        || says("includes").is_some_and(parts)
+        || says("excludes").is_some_and(parts)
+        || setting("index.mapping.source.mode").is_some_and(made_up)
+        || setting("index.derived_source.enabled").is_some_and(|value| value == "true");
+    !loses
+}
+
 /// An index behind a name.
 #[derive(Debug)]
 struct Found {
@@ -146,8 +168,10 @@ impl Found {
                 "index \"{name}\" acknowledges writes before they are on disk; set its index.translog.durability to \"request\""
             ));
         }
-        if state.mappings.get("_source").is_some_and(|source| source.get("enabled") == Some(&json!(false))) {
-            return refuse(format!("index \"{name}\" keeps no _source; reindex it into one that does"));
+        if !keeps_source(state) {
+            return refuse(format!(
+                "index \"{name}\" does not keep the _source of its documents as it was; reindex it into one that does"
+            ));
         }
         Ok(())
     }

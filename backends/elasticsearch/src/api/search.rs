@@ -2,7 +2,8 @@
 //!
 //! A search sees what was written before the last refresh, so each listing refreshes first; what was acknowledged by then is
 //! found. Scrolling is what every version from Elasticsearch 7.0 and OpenSearch 1.0 on has; points in time have another
-//! name in either and are missing in the oldest.
+//! name in either and are missing in the oldest. A scroll moves on whenever it is asked, so a page whose answer was lost is
+//! not to be had again: whoever lists begins anew.
 //!
 //! # Source
 //!
@@ -10,11 +11,12 @@
 //! <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/paginate-search-results.html>
 
 use ecs_scheduler_core::{FaultKind, StoreError};
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, Position, Target, post};
+use crate::fault::Said;
 use crate::wire::Call;
 
 /// How long a scroll lives between two of its pages.
@@ -112,11 +114,18 @@ impl Api {
         page(&call, body)
     }
 
-    /// Goes on to list them; an empty page is the last.
-    pub(crate) async fn scroll_on(&self, scroll: &str, aim: String) -> Result<Page, StoreError> {
+    /// Goes on to list them; an empty page is the last. Nothing is returned when a page may have been left out or the scroll
+    /// is not known any more, as after a node went: the listing must begin anew.
+    pub(crate) async fn scroll_on(&self, scroll: &str, aim: String) -> Result<Option<Page>, StoreError> {
         let call = post("/_search/scroll".to_owned(), &json!({ "scroll": SCROLL, "scroll_id": scroll }), aim);
-        let body = self.search(&call).await?;
-        page(&call, body)
+        let answer = self.wire.send(&call).await?;
+        let expired = answer.status == StatusCode::NOT_FOUND
+            && Said::read(&answer.body).kind == "search_context_missing_exception";
+        if answer.repeated || expired {
+            return Ok(None);
+        }
+        let body = complete(&call, self.expect(&call, &answer)?)?;
+        page(&call, body).map(Some)
     }
 
     /// Frees what a scroll holds. That it fails is of no consequence: it frees itself.
@@ -129,12 +138,12 @@ impl Api {
     }
 
     async fn search(&self, call: &Call) -> Result<Body, StoreError> {
-        let body: Body = self.ask(call).await?;
-        if body.shards.failed > 0 || body.timed_out {
-            return Err(incomplete(call, &body.shards));
-        }
-        Ok(body)
+        complete(call, self.ask(call).await?)
     }
+}
+
+fn complete(call: &Call, body: Body) -> Result<Body, StoreError> {
+    if body.shards.failed > 0 || body.timed_out { Err(incomplete(call, &body.shards)) } else { Ok(body) }
 }
 
 fn incomplete(call: &Call, shards: &Shards) -> StoreError {

@@ -36,6 +36,8 @@ fn each_refusal_says_what_was_attempted_and_what_to_do() {
         (StatusCode::UNAUTHORIZED, "", FaultKind::Denied, "ECSS_ELASTICSEARCH_API_KEY"),
         (StatusCode::PAYLOAD_TOO_LARGE, "", FaultKind::Config, "http.max_content_length"),
         (StatusCode::BAD_REQUEST, "{}", FaultKind::Bug, "refused"),
+        (StatusCode::TOO_MANY_REQUESTS, "", FaultKind::Throttled, "overloaded"),
+        (StatusCode::SERVICE_UNAVAILABLE, "", FaultKind::Unavailable, "health"),
     ] {
         let (found, message) = refusal(status, body);
         assert_eq!(found, kind, "{message}");

@@ -6,8 +6,11 @@ use ecs_scheduler_backend_elasticsearch::Cluster;
 use ecs_scheduler_backend_segments::SegmentStore;
 use ecs_scheduler_core::{FaultKind, JobStore as _, Registers as _, Revision, Store as _, StoreError};
 
-use crate::fake::{Demand, Mishap};
 use crate::help::{HASTE, PATIENCE, Place, at, document, fault, listed, name, new_job, options};
+use ecs_scheduler_fake_elasticsearch::{Demand, Mishap};
+
+/// How long a silent node is waited for.
+const SOON: Duration = Duration::from_millis(500);
 
 /// What a test does once everything is open, and what it must find then and after a restart.
 async fn change_everything(store: &SegmentStore) {
@@ -76,7 +79,7 @@ async fn the_next_node_is_asked_when_one_is_silent() {
     let mut place = Place::new().await;
     place.fake.add_node().await;
     let mut options = place.options();
-    options.patience.answer = Duration::from_millis(200);
+    options.patience.answer = SOON;
     let store = options.open().await.unwrap();
     place.fake.befall("PUT /jobs/_create", 1, Mishap::Silent);
     store.create(new_job("a", "{}")).await.unwrap();
@@ -109,6 +112,12 @@ async fn a_cluster_without_room_says_so_and_goes_on_when_there_is_some() {
     place.fake.world(|world| world.full = false);
     store.create(new_job("a", "{}")).await.unwrap();
     assert_eq!(listed(&store).await.len(), 1);
+    place.fake.world(|world| world.full = true);
+    let error = store.remove(&name("a"), None).await.unwrap_err();
+    assert!(error.is_transient(), "documents cannot even be removed: {error}");
+    assert_eq!(listed(&store).await.len(), 1);
+    place.fake.world(|world| world.full = false);
+    store.remove(&name("a"), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -181,8 +190,8 @@ async fn a_second_scheduler_stops_the_first() {
     second.write("brake", "on", None, None).await.unwrap();
 }
 
-#[tokio::test]
-async fn more_than_one_page_of_jobs_is_listed_and_the_scroll_is_freed() {
+/// A cluster with more jobs than are listed at once, written by somebody else.
+async fn with_many_jobs() -> Place {
     let place = Place::new().await;
     place.store().await.close().await.unwrap();
     place.fake.world(|world| {
@@ -190,12 +199,67 @@ async fn more_than_one_page_of_jobs_is_listed_and_the_scroll_is_freed() {
             world.index("jobs").put(&format!("job-{number:04}"), "{}", Demand::Absent);
         }
     });
-    let mut options = place.options();
-    options.patience = PATIENCE;
-    let store = options.open().await.unwrap();
+    place
+}
+
+#[tokio::test]
+async fn more_than_one_page_of_jobs_is_listed_and_the_scroll_is_freed() {
+    let place = with_many_jobs().await;
+    let store = place.store().await;
     let list =
         store.list(ecs_scheduler_core::ListFrom::Skip(2_400), 1_000.try_into().unwrap()).await.unwrap();
     assert_eq!((list.total, list.jobs.len()), (2_500, 100));
     assert_eq!(place.fake.world(|world| world.open_scrolls()), 0);
     assert_eq!(place.fake.count("POST /_search/scroll"), 3);
+}
+
+#[tokio::test]
+async fn a_page_of_jobs_whose_answer_was_lost_is_not_left_out() {
+    let forgotten = Mishap::Answer(404, "search_context_missing_exception");
+    for mishap in [Mishap::Lost, Mishap::Silent, Mishap::Broken, forgotten] {
+        let place = with_many_jobs().await;
+        place.fake.befall("POST /_search/scroll", 1, mishap);
+        let mut options = place.options();
+        options.patience.answer = if mishap == Mishap::Silent { SOON } else { PATIENCE.answer };
+        let store = options.open().await.unwrap();
+        let list = store.list(ecs_scheduler_core::ListFrom::Skip(0), 1.try_into().unwrap()).await.unwrap();
+        assert_eq!(list.total, 2_500, "{mishap:?}");
+        assert_eq!(place.fake.world(|world| world.open_scrolls()), 0, "{mishap:?}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_can_never_be_listed_whole_are_not_taken_for_removed() {
+    let place = with_many_jobs().await;
+    place.store().await.close().await.unwrap();
+    place.fake.befall(
+        "POST /_search/scroll",
+        usize::MAX,
+        Mishap::Answer(404, "search_context_missing_exception"),
+    );
+    let error = place.options().open().await.unwrap_err();
+    assert!(error.is_transient());
+    assert!(
+        fault(&error).contains("could not list the jobs in index \"jobs\": 5 listings broke off"),
+        "{error}"
+    );
+    let message = place.options().examine().await.problem.unwrap();
+    assert!(message.contains("listings broke off"), "{message}");
+}
+
+#[tokio::test]
+async fn an_old_segment_that_cannot_be_removed_does_no_harm() {
+    let place = Place::new().await;
+    let store = place.store().await;
+    place.fake.befall("POST /jobs-journal/_bulk", 1, Mishap::Item(429, "es_rejected_execution_exception"));
+    let mut version = 0;
+    while place.fake.count("POST /jobs-journal/_bulk") == 0 {
+        assert!(version < 5_000, "a snapshot is taken");
+        version = store.write("brake", "on", (version > 0).then_some(version), None).await.unwrap();
+    }
+    store.close().await.unwrap();
+    drop(store);
+    let kept = place.fake.world(|world| world.index("jobs-journal").docs().len());
+    assert!(kept < 1_100, "all others of that request were removed, and {kept} are left");
+    assert_eq!(place.store().await.read("brake").await.unwrap().unwrap().version, version);
 }

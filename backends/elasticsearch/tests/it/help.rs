@@ -12,7 +12,7 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::fake::Fake;
+use ecs_scheduler_fake_elasticsearch::Fake;
 
 /// Waits long enough for a busy machine, and pauses as good as never.
 pub(crate) const PATIENCE: Patience = Patience {

@@ -4,7 +4,6 @@
 
 mod conformance;
 mod emulator;
-mod fake;
 mod faults;
 mod help;
 mod opening;

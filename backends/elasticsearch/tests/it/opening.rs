@@ -4,8 +4,8 @@ use ecs_scheduler_backend_elasticsearch::{Cluster, Login, Secret};
 use ecs_scheduler_core::{JobStore as _, Store as _};
 use serde_json::{Value, json};
 
-use crate::fake::{Mishap, elasticsearch, opensearch};
 use crate::help::{HASTE, Place, fault, listed, new_job, options};
+use ecs_scheduler_fake_elasticsearch::{Mishap, elasticsearch, opensearch};
 
 #[tokio::test]
 async fn missing_indices_are_created_with_an_alias_each() {
@@ -126,12 +126,18 @@ async fn an_index_that_acknowledges_before_it_is_durable_is_refused() {
 }
 
 #[tokio::test]
-async fn an_index_without_source_is_refused() {
-    let place = Place::new().await;
-    let body = json!({ "mappings": { "_source": { "enabled": false } } });
-    place.fake.world(|world| world.create("jobs", &body));
-    let message = place.refusal().await;
-    assert!(message.contains("reindex"), "{message}");
+async fn an_index_that_does_not_keep_documents_as_they_were_is_refused() {
+    for body in [
+        json!({ "mappings": { "_source": { "enabled": false } } }),
+        json!({ "mappings": { "_source": { "mode": "synthetic" } } }),
+        json!({ "mappings": { "_source": { "excludes": ["labels"] } } }),
+        json!({ "settings": { "index": { "mapping": { "source": { "mode": "synthetic" } } } } }),
+    ] {
+        let place = Place::new().await;
+        assert_eq!(place.fake.world(|world| world.create("jobs", &body)).status, 200);
+        let message = place.refusal().await;
+        assert!(message.contains("_source") && message.contains("reindex"), "{body}: {message}");
+    }
 }
 
 #[tokio::test]

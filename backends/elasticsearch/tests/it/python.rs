@@ -80,7 +80,7 @@ async fn what_it_changed_meanwhile_is_seen() {
     place.store().await.close().await.unwrap();
     place.fake.world(|world| {
         let index = world.index("jobs");
-        let any = crate::fake::Demand::Nothing;
+        let any = ecs_scheduler_fake_elasticsearch::Demand::Nothing;
         index.put("new", r#"{"taskCount": 5}"#, any);
         index.put("minimal", r#"{"taskCount": 6}"#, any);
         index.delete("everything", any);
@@ -119,9 +119,34 @@ async fn a_field_whose_type_was_guessed_wrongly_says_so() {
 }
 
 #[tokio::test]
+async fn a_document_with_one_field_too_many_for_guessing_says_so() {
+    let place = python().await;
+    place.fake.world(|world| world.denied.insert("indices:admin/mapping/put"));
+    let store = place.store().await;
+    let labels: serde_json::Map<_, _> = (0..600).map(|n| (format!("label-{n}"), json!("x"))).collect();
+    let text = json!({ "taskDefinition": "x", "labels": labels }).to_string();
+    let message = fault(&store.create(new_job("wide", &text)).await.unwrap_err());
+    assert!(message.contains("more fields than it may have") && message.contains("reindex"), "{message}");
+    assert_eq!(listed(&store).await.len(), 12);
+}
+
+#[tokio::test]
+async fn a_date_that_was_guessed_refuses_the_next_text() {
+    let place = python().await;
+    place.fake.world(|world| world.denied.insert("indices:admin/mapping/put"));
+    let store = place.store().await;
+    let labelled = |day: &str| json!({ "taskDefinition": "x", "labels": { "since": day } }).to_string();
+    store.create(new_job("one", &labelled("2024-01-31"))).await.unwrap();
+    let message = fault(&store.create(new_job("two", &labelled("always"))).await.unwrap_err());
+    assert!(message.contains("[labels.since] of type [date]") && message.contains("reindex"), "{message}");
+}
+
+#[tokio::test]
 async fn a_document_whose_id_no_job_can_have_is_left_out_and_left_alone() {
     let place = python().await;
-    place.fake.world(|world| world.index("jobs").put("not a job", "{}", crate::fake::Demand::Absent));
+    place.fake.world(|world| {
+        world.index("jobs").put("not a job", "{}", ecs_scheduler_fake_elasticsearch::Demand::Absent)
+    });
     let store = place.store().await;
     assert_eq!(listed(&store).await.len(), 12);
     assert!(documents(&place).contains_key("not a job"));

@@ -6,29 +6,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::http::{Method, Uri};
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
-use super::index::{Demand, Index};
-use super::search::{Scroll, search};
+use crate::answer::Answer;
+use crate::create;
+use crate::index::{Demand, Index};
+use crate::request::{Incoming, Request};
+use crate::search::{Scroll, search};
+
+/// The most searches that go on at once: `search.max_open_scroll_context`.
+const MOST_SCROLLS: usize = 500;
 
 /// Everything that the cluster holds.
 #[derive(Debug)]
-pub(crate) struct World {
+pub struct World {
     /// What `GET /` says.
-    pub(crate) root: Value,
+    pub root: Value,
     /// The only `Authorization` that is accepted; any is when there is none.
-    pub(crate) authorization: Option<String>,
+    pub authorization: Option<String>,
     /// Actions that are not permitted: `indices:admin/create`.
-    pub(crate) denied: BTreeSet<&'static str>,
-    /// Whether disks are too full to write: <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/modules-cluster.html#disk-based-shard-allocation>.
-    pub(crate) full: bool,
+    pub denied: BTreeSet<&'static str>,
+    /// Whether disks are too full to write:
+    /// <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/modules-cluster.html#disk-based-shard-allocation>.
+    pub full: bool,
     indices: BTreeMap<String, Index>,
     aliases: BTreeMap<String, BTreeSet<String>>,
     scrolls: BTreeMap<String, Scroll>,
     scrolled: usize,
+    /// What becomes of the first item of the next bulk request.
+    pub(crate) refused_item: Option<(u16, &'static str)>,
 }
 
 impl Default for World {
@@ -43,85 +49,106 @@ impl Default for World {
             aliases: BTreeMap::new(),
             scrolls: BTreeMap::new(),
             scrolled: 0,
+            refused_item: None,
         }
     }
 }
 
 /// What `GET /` says of Elasticsearch.
-pub(crate) fn elasticsearch(version: &str) -> Value {
+#[must_use]
+pub fn elasticsearch(version: &str) -> Value {
     json!({ "name": "n1", "cluster_name": "fake", "version": { "number": version }, "tagline": "You Know, for Search" })
 }
 
 /// What `GET /` says of OpenSearch.
-pub(crate) fn opensearch(version: &str) -> Value {
+#[must_use]
+pub fn opensearch(version: &str) -> Value {
     json!({
         "name": "n1", "cluster_name": "fake", "version": { "distribution": "opensearch", "number": version },
         "tagline": "The OpenSearch Project: https://opensearch.org/",
     })
 }
 
-/// A request, taken apart.
-struct Request<'a> {
-    query: BTreeMap<String, String>,
-    body: &'a str,
-}
-
-impl Request<'_> {
-    fn json(&self) -> Result<Value, Answer> {
-        if self.body.is_empty() {
-            return Ok(json!({}));
-        }
-        serde_json::from_str(self.body)
-            .map_err(|error| Answer::refusal(400, "parsing_exception", &error.to_string()))
-    }
-
-    fn demand(&self) -> Result<Demand, Answer> {
-        let number = |name: &str| self.query.get(name).map(|text| text.parse::<u64>());
-        match (number("if_seq_no"), number("if_primary_term")) {
-            (None, None) => Ok(Demand::Nothing),
-            (Some(Ok(seq_no)), Some(Ok(primary_term))) => Ok(Demand::At { seq_no, primary_term }),
-            _ => Err(Answer::wrong("ifSeqNo is set, but primary term is not, or neither is a number")),
-        }
-    }
-}
-
 impl World {
     /// Returns the index behind a name.
-    pub(crate) fn index(&mut self, name: &str) -> &mut Index {
+    ///
+    /// # Panics
+    ///
+    /// Panics when there is none, or more than one.
+    pub fn index(&mut self, name: &str) -> &mut Index {
         self.resolve(name).expect("the index exists")
     }
 
     /// Lists the names of all indices.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
         self.indices.keys().map(String::as_str).collect()
     }
 
-    /// Creates an index, and aliases of it.
-    pub(crate) fn create(&mut self, name: &str, body: &Value) -> Answer {
-        if self.indices.contains_key(name) || self.aliases.contains_key(name) {
-            let reason = format!("index [{name}/uuid] already exists");
-            return Answer::refusal(400, "resource_already_exists_exception", &reason);
-        }
-        let mut settings = BTreeMap::new();
-        flatten("", body.get("settings").unwrap_or(&Value::Null), &mut settings);
-        let mut mappings = body.get("mappings").and_then(Value::as_object).cloned().unwrap_or_default();
-        spell_dynamic(&mut mappings);
-        self.indices.insert(name.to_owned(), Index::new(name, mappings, settings));
-        for alias in body.get("aliases").and_then(Value::as_object).into_iter().flatten() {
-            self.aliases.entry(alias.0.clone()).or_default().insert(name.to_owned());
-        }
-        Answer::ok(&json!({ "acknowledged": true, "shards_acknowledged": true, "index": name }))
+    /// Returns how many scrolls were left open.
+    #[must_use]
+    pub fn open_scrolls(&self) -> usize {
+        self.scrolls.len()
     }
 
-    pub(crate) fn serve(
-        &mut self,
-        method: &Method,
-        uri: &Uri,
-        authorization: Option<&str>,
-        body: &[u8],
-    ) -> Answer {
-        if let Some(wanted) = &self.authorization
-            && authorization != Some(wanted)
+    /// Forgets every scroll, as a node does that is restarted.
+    pub fn forget_scrolls(&mut self) {
+        self.scrolls.clear();
+    }
+
+    /// Removes an index with its aliases, as an operator may.
+    pub fn remove(&mut self, name: &str) {
+        let behind = self.index(name).name.clone();
+        self.indices.remove(&behind);
+        self.aliases.retain(|_, indices| {
+            indices.remove(&behind);
+            !indices.is_empty()
+        });
+    }
+
+    /// Points another alias at an index.
+    pub fn alias(&mut self, alias: &str, index: &str) {
+        self.aliases.entry(alias.to_owned()).or_default().insert(index.to_owned());
+    }
+
+    /// Creates an index, and aliases of it.
+    pub fn create(&mut self, name: &str, body: &Value) -> Answer {
+        self.try_create(name, body).unwrap_or_else(|refusal| refusal)
+    }
+
+    fn try_create(&mut self, name: &str, body: &Value) -> Result<Answer, Answer> {
+        create::check_name(name)?;
+        if self.indices.contains_key(name) || self.aliases.contains_key(name) {
+            let reason = format!("index [{name}/uuid] already exists");
+            return Err(Answer::refusal(400, "resource_already_exists_exception", &reason));
+        }
+        let parts = ["settings", "mappings", "aliases"];
+        if let Some((part, _)) =
+            body.as_object().into_iter().flatten().find(|(part, _)| !parts.contains(&part.as_str()))
+        {
+            let reason = format!("unknown key [{part}] for create index");
+            return Err(Answer::refusal(400, "parse_exception", &reason));
+        }
+        let (settings, mappings) = (create::settings(body)?, create::mappings(body)?);
+        let aliases = body.get("aliases").and_then(Value::as_object).cloned().unwrap_or_default();
+        for alias in aliases.keys() {
+            create::check_name(alias)?;
+            if self.indices.contains_key(alias) || alias == name {
+                let reason =
+                    format!("Invalid alias name [{alias}]: an index exists with the same name as the alias");
+                return Err(Answer::refusal(400, "invalid_alias_name_exception", &reason));
+            }
+        }
+        self.indices.insert(name.to_owned(), Index::new(name, mappings, settings));
+        for alias in aliases.keys() {
+            self.alias(alias, name);
+        }
+        Ok(Answer::ok(&json!({ "acknowledged": true, "shards_acknowledged": true, "index": name })))
+    }
+
+    pub(crate) fn serve(&mut self, incoming: &Incoming<'_>) -> Answer {
+        if let Some(wanted) = self.authorization.as_deref()
+            && incoming.authorization != Some(wanted)
         {
             return Answer::refusal(
                 401,
@@ -129,14 +156,12 @@ impl World {
                 "unable to authenticate user for REST request",
             );
         }
-        let query = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let query = query.map(|(key, value)| (key.to_owned(), decode(value))).collect();
-        let body = String::from_utf8(body.to_vec()).expect("requests are UTF-8");
-        let request = Request { query, body: &body };
-        let parts: Vec<String> = uri.path().split('/').skip(1).map(decode).collect();
+        if let Err(refusal) = incoming.check_content_type() {
+            return refusal;
+        }
+        let parts = incoming.parts();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        match self.route(method.as_str(), &parts, &request) {
+        match self.route(incoming.method, &parts, &incoming.request()) {
             Ok(answer) | Err(answer) => answer,
         }
     }
@@ -155,16 +180,9 @@ impl World {
             }
             ("PUT", [name]) => {
                 self.permit("indices:admin/create", &[], request)?;
-                Ok(self.create(name, &request.json()?))
+                self.try_create(name, &request.json()?)
             }
-            ("PUT", [name, "_mapping"]) => {
-                self.permit("indices:admin/mapping/put", &[], request)?;
-                let changes = request.json()?.as_object().cloned().unwrap_or_default();
-                let mappings = &mut self.resolve(name)?.mappings;
-                mappings.extend(changes);
-                spell_dynamic(mappings);
-                Ok(Answer::ok(&json!({ "acknowledged": true })))
-            }
+            ("PUT", [name, "_mapping"]) => self.map(name, request),
             ("POST", [name, "_refresh"]) => {
                 self.permit("indices:admin/refresh", &[], request)?;
                 self.resolve(name)?.refresh();
@@ -176,15 +194,21 @@ impl World {
                 self.permit("indices:data/read/get", &[], request)?;
                 Ok(self.resolve(name)?.get(id))
             }
-            ("PUT", [name, "_create", id]) => self.put(name, id, Demand::Absent, request),
-            ("PUT", [name, "_doc", id]) => self.put(name, id, request.demand()?, request),
+            // Creation has a condition already, and takes no other.
+            ("PUT", [name, "_create", id]) => self.put(name, id, Demand::Absent, &[], request),
+            ("PUT", [name, "_doc", id]) => {
+                self.put(name, id, request.demand()?, &["if_seq_no", "if_primary_term"], request)
+            }
             ("DELETE", [name, "_doc", id]) => {
                 self.permit("indices:data/write/delete", &["if_seq_no", "if_primary_term"], request)?;
+                if self.full {
+                    return Err(Answer::blocked(name));
+                }
                 Ok(self.resolve(name)?.delete(id, request.demand()?))
             }
             _ => {
                 let reason = format!("no handler found for uri [/{}] and method [{method}]", parts.join("/"));
-                Err(Answer::new(400, json!({ "error": reason, "status": 400 }).to_string()))
+                Err(Answer::bare(400, &reason))
             }
         }
     }
@@ -199,6 +223,15 @@ impl World {
             Some(name) => Err(Answer::wrong(&format!("request contains unrecognized parameter: [{name}]"))),
             None => Ok(()),
         }
+    }
+
+    /// Tells whether a write can demand an alias here: since Elasticsearch 7.10.
+    fn knows_require_alias(&self) -> bool {
+        let version = &self.root["version"];
+        let mut numbers =
+            version["number"].as_str().unwrap_or_default().split('.').map(|part| part.parse::<u32>().ok());
+        version["distribution"] == "opensearch"
+            || (numbers.next().flatten(), numbers.next().flatten()) >= (Some(7), Some(10))
     }
 
     fn resolve(&mut self, name: &str) -> Result<&mut Index, Answer> {
@@ -227,14 +260,29 @@ impl World {
         Ok(Answer::ok(&Value::Object(described)))
     }
 
-    fn put(&mut self, name: &str, id: &str, demand: Demand, request: &Request<'_>) -> Result<Answer, Answer> {
-        self.permit("indices:data/write/index", &["if_seq_no", "if_primary_term", "require_alias"], request)?;
+    fn map(&mut self, name: &str, request: &Request<'_>) -> Result<Answer, Answer> {
+        self.permit("indices:admin/mapping/put", &[], request)?;
         if self.full {
-            let reason = format!(
-                "index [{name}] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has \
-                 read-only-allow-delete block];"
-            );
-            return Err(Answer::refusal(429, "cluster_block_exception", &reason));
+            return Err(Answer::blocked(name));
+        }
+        let changes = request.json()?.as_object().cloned().unwrap_or_default();
+        self.resolve(name)?.mappings.extend(create::known_mappings(changes)?);
+        Ok(Answer::ok(&json!({ "acknowledged": true })))
+    }
+
+    fn put(
+        &mut self,
+        name: &str,
+        id: &str,
+        demand: Demand,
+        parameters: &[&str],
+        request: &Request<'_>,
+    ) -> Result<Answer, Answer> {
+        let mut parameters = parameters.to_vec();
+        parameters.extend(self.knows_require_alias().then_some("require_alias"));
+        self.permit("indices:data/write/index", &parameters, request)?;
+        if self.full {
+            return Err(Answer::blocked(name));
         }
         if request.query.get("require_alias").is_some_and(|value| value == "true")
             && !self.aliases.contains_key(name)
@@ -246,11 +294,14 @@ impl World {
         }
         if !self.indices.contains_key(name) && !self.aliases.contains_key(name) {
             // Whoever writes makes the index: `action.auto_create_index`.
-            self.create(name, &json!({}));
+            self.try_create(name, &json!({}))?;
         }
         Ok(self.resolve(name)?.put(id, request.body, demand))
     }
 
+    /// Removes documents. Each has an outcome of its own, and the whole is never a failure.
+    ///
+    /// Source: <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/docs-bulk.html>
     fn bulk(&mut self, name: &str, request: &Request<'_>) -> Result<Answer, Answer> {
         self.permit("indices:data/write/bulk", &[], request)?;
         if !request.body.ends_with('\n') {
@@ -263,18 +314,30 @@ impl World {
             let Some(id) = action["delete"]["_id"].as_str() else {
                 return Err(Answer::wrong("Malformed action/metadata line"));
             };
-            let answer = self.resolve(name)?.delete(id, Demand::Nothing);
-            let mut item: Value = serde_json::from_str(&answer.body).unwrap();
-            item["status"] = answer.status.as_u16().into();
+            let answer = match self.refused_item.take() {
+                Some((status, kind)) => Answer::refusal(status, kind, "as the test wants it"),
+                None if self.full => Answer::blocked(name),
+                None => {
+                    self.resolve(name).map_or_else(|refusal| refusal, |it| it.delete(id, Demand::Nothing))
+                }
+            };
+            let mut item = answer.json();
+            item["status"] = answer.status.into();
             items.push(json!({ "delete": item }));
         }
-        Ok(Answer::ok(&json!({ "took": 1, "errors": false, "items": items })))
+        let errors = items.iter().any(|item| item["delete"].get("error").is_some());
+        Ok(Answer::ok(&json!({ "took": 1, "errors": errors, "items": items })))
     }
 
     fn search(&mut self, name: &str, request: &Request<'_>) -> Result<Answer, Answer> {
         self.permit("indices:data/read/search", &["scroll", "allow_partial_search_results"], request)?;
+        let scrolling = request.query.contains_key("scroll");
+        if scrolling && self.scrolls.len() >= MOST_SCROLLS {
+            let reason = "Trying to create too many scroll contexts. Must be less than or equal to: [500].";
+            return Err(Answer::refusal(429, "too_many_scroll_contexts_exception", reason));
+        }
         let body = request.json()?;
-        let (mut answer, scroll) = search(self.resolve(name)?, &body, request.query.contains_key("scroll"))?;
+        let (mut answer, scroll) = search(self.resolve(name)?, &body, scrolling)?;
         if let Some(scroll) = scroll {
             self.scrolled += 1;
             let id = format!("scroll-{}", self.scrolled);
@@ -284,6 +347,7 @@ impl World {
         Ok(Answer::ok(&answer))
     }
 
+    /// Returns the next page. Whoever asks twice gets two pages, also when the first answer was lost.
     fn scroll_on(&mut self, request: &Request<'_>) -> Result<Answer, Answer> {
         self.permit("indices:data/read/scroll", &[], request)?;
         let body = request.json()?;
@@ -303,57 +367,7 @@ impl World {
         let ids = body["scroll_id"].as_array().cloned().unwrap_or_default();
         let freed =
             ids.iter().filter(|id| self.scrolls.remove(id.as_str().unwrap_or_default()).is_some()).count();
-        Ok(Answer::ok(&json!({ "succeeded": true, "num_freed": freed })))
-    }
-
-    /// Returns how many scrolls were left open.
-    pub(crate) fn open_scrolls(&self) -> usize {
-        self.scrolls.len()
-    }
-
-    /// Removes an index with its aliases, as an operator may.
-    pub(crate) fn remove(&mut self, name: &str) {
-        let behind = self.resolve(name).expect("the index exists").name.clone();
-        self.indices.remove(&behind);
-        self.aliases.retain(|_, indices| {
-            indices.remove(&behind);
-            !indices.is_empty()
-        });
-    }
-
-    /// Points another alias at an index.
-    pub(crate) fn alias(&mut self, alias: &str, index: &str) {
-        self.aliases.entry(alias.to_owned()).or_default().insert(index.to_owned());
-    }
-}
-
-fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8().expect("paths are UTF-8").into_owned()
-}
-
-/// Elasticsearch shows `dynamic` as a text, whatever it was given.
-fn spell_dynamic(mappings: &mut Map<String, Value>) {
-    if let Some(dynamic) = mappings.get_mut("dynamic") {
-        let text = dynamic.as_str().map_or_else(|| dynamic.to_string(), str::to_owned);
-        *dynamic = text.into();
-    }
-}
-
-/// Settings as `flat_settings` shows them: names joined by dots, values as texts.
-fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&below, value, into);
-            }
-        }
-        Value::Null => {}
-        Value::String(text) => {
-            into.insert(path.to_owned(), text.clone().into());
-        }
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-            into.insert(path.to_owned(), value.to_string().into());
-        }
+        let status = if freed > 0 { 200 } else { 404 };
+        Ok(Answer::new(status, json!({ "succeeded": true, "num_freed": freed }).to_string()))
     }
 }

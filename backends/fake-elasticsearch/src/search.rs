@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use super::index::{Doc, Index};
+use crate::answer::Answer;
+use crate::index::{Doc, Index};
 
 /// The most hits of one answer: `index.max_result_window`.
 const WINDOW: u64 = 10_000;
@@ -27,6 +27,12 @@ pub(crate) fn search(index: &Index, body: &Value, scroll: bool) -> Result<(Value
         return Err(Answer::refusal(400, "parsing_exception", &format!("Unknown key for [{}]", strange.0)));
     }
     let size = body["size"].as_u64().unwrap_or(10);
+    if scroll && size == 0 {
+        return Err(unsound("[size] cannot be [0] in a scroll context"));
+    }
+    if scroll && body["track_total_hits"] == false {
+        return Err(unsound("disabling [track_total_hits] is not allowed in a scroll context"));
+    }
     if size > WINDOW {
         return Err(Answer::wrong(
             "Result window is too large, from + size must be less than or equal to: [10000]",
@@ -35,7 +41,7 @@ pub(crate) fn search(index: &Index, body: &Value, scroll: bool) -> Result<(Value
     let numbered = body["seq_no_primary_term"] == true;
     let mut found: Vec<(Vec<Value>, Value)> = Vec::new();
     for (id, doc) in &index.searchable {
-        let fields: Value = serde_json::from_str(&doc.source).unwrap();
+        let fields: Value = serde_json::from_str(&doc.source).expect("documents were parsed when they came");
         if matches(index, &body["query"], &fields)? {
             let sort = sort_values(index, &body["sort"], doc, &fields)?;
             let mut hit = json!({ "_index": index.name, "_id": id, "_score": null, "sort": sort });
@@ -53,7 +59,7 @@ pub(crate) fn search(index: &Index, body: &Value, scroll: bool) -> Result<(Value
         sort.iter().map(|value| (value.as_u64(), value.as_str().map(str::to_owned))).collect::<Vec<_>>()
     });
     let mut hits: Vec<Value> = found.into_iter().map(|(_, hit)| hit).collect();
-    let size = usize::try_from(size).unwrap();
+    let size = usize::try_from(size).expect("it is within the window");
     let rest = hits.split_off(size.min(hits.len()));
     Ok((answer(hits), scroll.then_some(Scroll { rest, size })))
 }
@@ -74,6 +80,11 @@ fn answer(hits: Vec<Value>) -> Value {
     })
 }
 
+fn unsound(what: &str) -> Answer {
+    let reason = format!("Validation Failed: 1: {what};");
+    Answer::refusal(400, "action_request_validation_exception", &reason)
+}
+
 /// Everything, or a range of one keyword field.
 fn matches(index: &Index, query: &Value, fields: &Value) -> Result<bool, Answer> {
     let Some(query) = query.as_object() else { return Ok(true) };
@@ -81,7 +92,7 @@ fn matches(index: &Index, query: &Value, fields: &Value) -> Result<bool, Answer>
     let Some((field, bounds)) = range else {
         return Err(Answer::refusal(400, "parsing_exception", "unknown query"));
     };
-    if !index.is_keyword(field) {
+    if !index.fields.is_keyword(field) {
         let reason = format!("Field [{field}] does not support range queries");
         return Err(Answer::refusal(400, "search_phase_execution_exception", &reason));
     }
@@ -99,7 +110,7 @@ fn sort_values(index: &Index, sort: &Value, doc: &Doc, fields: &Value) -> Result
             .filter(|by| by.values().all(|order| order == "asc"))
             .and_then(|by| by.keys().next());
         match field {
-            Some(field) if index.is_keyword(field) => Ok(fields[field].clone()),
+            Some(field) if index.fields.is_keyword(field) => Ok(fields[field].clone()),
             _ => {
                 let reason = format!("No mapping found for [{by}] in order to sort on");
                 Err(Answer::refusal(400, "search_phase_execution_exception", &reason))

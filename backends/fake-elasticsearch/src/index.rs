@@ -1,24 +1,24 @@
-//! One index: documents under compare-and-set, what a search sees of them, and types of fields.
+//! One index: documents under compare-and-set, and what a search sees of them.
 //!
 //! Sources: <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/docs-index_.html>,
 //! <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/optimistic-concurrency-control.html>,
-//! <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/near-real-time.html>,
-//! <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/dynamic-field-mapping.html>
+//! <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/near-real-time.html>
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
+use crate::answer::Answer;
+use crate::fields::Fields;
 
 /// The most bytes of an id.
 const LONGEST_ID: usize = 512;
 
 /// A document.
 #[derive(Debug, Clone)]
-pub(crate) struct Doc {
+pub struct Doc {
     /// To the letter, as Elasticsearch keeps it.
-    pub(crate) source: String,
+    pub source: String,
     pub(crate) seq_no: u64,
     pub(crate) primary_term: u64,
     version: u64,
@@ -26,52 +26,62 @@ pub(crate) struct Doc {
 
 /// What a write demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Demand {
+pub enum Demand {
+    /// Nothing.
     Nothing,
+    /// That there is no such document.
     Absent,
-    At { seq_no: u64, primary_term: u64 },
+    /// That the document's last change was this one.
+    At {
+        /// The number of the change.
+        seq_no: u64,
+        /// The term of the primary that made it.
+        primary_term: u64,
+    },
 }
 
 /// An index.
 #[derive(Debug)]
-pub(crate) struct Index {
+pub struct Index {
     pub(crate) name: String,
-    pub(crate) mappings: Map<String, Value>,
-    pub(crate) settings: BTreeMap<String, Value>,
+    /// As they are described.
+    pub mappings: Map<String, Value>,
+    /// By their whole names, as texts.
+    pub settings: BTreeMap<String, Value>,
     docs: BTreeMap<String, Doc>,
     /// As they were at the last refresh.
     pub(crate) searchable: BTreeMap<String, Doc>,
     next: u64,
     primary_term: u64,
-    /// Types of fields, by their whole names.
-    types: BTreeMap<String, String>,
+    pub(crate) fields: Fields,
 }
 
 impl Index {
     pub(crate) fn new(name: &str, mappings: Map<String, Value>, settings: BTreeMap<String, Value>) -> Self {
-        let (docs, searchable) = Default::default();
-        let known = mappings.get("properties").and_then(Value::as_object).into_iter().flatten();
-        let types =
-            known.map(|(field, how)| (field.clone(), how["type"].as_str().unwrap_or("object").to_owned()));
-        let types = types.collect();
-        Self { name: name.to_owned(), mappings, settings, docs, searchable, next: 0, primary_term: 1, types }
+        Self {
+            name: name.to_owned(),
+            fields: Fields::given(&mappings),
+            mappings,
+            settings,
+            docs: BTreeMap::new(),
+            searchable: BTreeMap::new(),
+            next: 0,
+            primary_term: 1,
+        }
     }
 
-    pub(crate) fn docs(&self) -> &BTreeMap<String, Doc> {
+    /// Returns every document by its id.
+    #[must_use]
+    pub fn docs(&self) -> &BTreeMap<String, Doc> {
         &self.docs
-    }
-
-    /// Tells whether a field is one of keywords: only those are sorted and compared.
-    pub(crate) fn is_keyword(&self, field: &str) -> bool {
-        self.types.get(field).is_some_and(|kind| kind == "keyword")
     }
 
     pub(crate) fn refresh(&mut self) {
         self.searchable.clone_from(&self.docs);
     }
 
-    /// A new primary: everything written from now on has another term.
-    pub(crate) fn fail_over(&mut self) {
+    /// Begins a new primary: everything written from now on has another term.
+    pub fn fail_over(&mut self) {
         self.primary_term += 1;
     }
 
@@ -87,29 +97,46 @@ impl Index {
         Answer::new(200, format!("{},\"_source\":{}}}", head.trim_end_matches('}'), doc.source))
     }
 
-    pub(crate) fn put(&mut self, id: &str, source: &str, demand: Demand) -> Answer {
+    /// Writes a document, as any program may.
+    pub fn put(&mut self, id: &str, source: &str, demand: Demand) -> Answer {
         if id.len() > LONGEST_ID {
             let reason =
                 format!("id [{id}] is too long, must be no longer than 512 bytes but was: {}", id.len());
             return Answer::refusal(400, "action_request_validation_exception", &reason);
         }
         let Ok(Value::Object(fields)) = serde_json::from_str(source) else {
-            return Answer::refusal(400, "mapper_parsing_exception", "failed to parse");
+            return Answer::refusal(400, "document_parsing_exception", "failed to parse");
         };
         if let Err(conflict) = self.meet(id, demand) {
             return conflict;
         }
-        if let Err(reason) = self.learn("", &fields) {
-            return Answer::refusal(400, "document_parsing_exception", &reason);
+        if !self.is_blind() {
+            // A document that is refused teaches nothing.
+            let mut learnt = self.fields.clone();
+            if let Err((kind, reason)) = learnt.learn("", &fields, self.is_guessing()) {
+                return Answer::refusal(400, kind, &reason);
+            }
+            self.fields = learnt;
         }
         self.keep(id, source)
     }
 
     /// Puts a document in its place as a backup has it, whatever its fields are; their types are guessed as far as they go.
-    pub(crate) fn restore(&mut self, id: &str, source: &str) {
-        let fields: Map<String, Value> = serde_json::from_str(source).unwrap();
-        let _ = self.learn("", &fields);
+    pub fn restore(&mut self, id: &str, source: &str) {
+        let fields = serde_json::from_str(source).expect("a backup holds objects");
+        // What does not fit was written before the types were as they are.
+        let _ = self.fields.learn("", &fields, self.is_guessing());
         self.keep(id, source);
+    }
+
+    /// Tells whether fields are not looked at.
+    fn is_blind(&self) -> bool {
+        self.mappings.get("enabled") == Some(&json!(false))
+    }
+
+    /// Tells whether types of new fields are guessed.
+    fn is_guessing(&self) -> bool {
+        !matches!(self.mappings.get("dynamic"), Some(value) if value == "false" || value == false)
     }
 
     fn keep(&mut self, id: &str, source: &str) -> Answer {
@@ -121,7 +148,8 @@ impl Index {
         self.written(status, id, version, seq_no, result)
     }
 
-    pub(crate) fn delete(&mut self, id: &str, demand: Demand) -> Answer {
+    /// Removes a document, as any program may.
+    pub fn delete(&mut self, id: &str, demand: Demand) -> Answer {
         if let Err(conflict) = self.meet(id, demand) {
             return conflict;
         }
@@ -171,45 +199,5 @@ impl Index {
             ),
         };
         Err(Answer::refusal(409, "version_conflict_engine_exception", &reason))
-    }
-
-    /// Checks fields against their types, and guesses the types of new ones where that is not turned off.
-    fn learn(&mut self, path: &str, fields: &Map<String, Value>) -> Result<(), String> {
-        if self.mappings.get("enabled") == Some(&json!(false)) {
-            return Ok(());
-        }
-        let guessing =
-            !matches!(self.mappings.get("dynamic"), Some(value) if value == "false" || value == false);
-        for (name, value) in fields {
-            let field = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
-            for value in values {
-                if let Value::Object(inner) = &value {
-                    self.learn(&field, inner)?;
-                    continue;
-                }
-                let Some(guess) = guess(&value) else { continue };
-                match self.types.get(&field).map(String::as_str) {
-                    None if guessing => drop(self.types.insert(field.clone(), guess.to_owned())),
-                    Some("long") if value.as_str().is_some_and(|text| text.parse::<f64>().is_err()) => {
-                        return Err(format!(
-                            "[1:1] failed to parse field [{field}] of type [long] in document"
-                        ));
-                    }
-                    None | Some(_) => {}
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn guess(value: &Value) -> Option<&'static str> {
-    match value {
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-        Value::Bool(_) => Some("boolean"),
-        Value::Number(number) if number.is_f64() => Some("float"),
-        Value::Number(_) => Some("long"),
-        Value::String(_) => Some("text"),
     }
 }

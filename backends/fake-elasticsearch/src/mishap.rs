@@ -2,7 +2,7 @@
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mishap {
+pub enum Mishap {
     /// It is not carried out, and the connection breaks.
     Broken,
     /// It is carried out, and the connection breaks.
@@ -17,6 +17,8 @@ pub(crate) enum Mishap {
     ShardFailed,
     /// It is carried out, but the answer says that time ran out.
     TimedOut,
+    /// The first item of a bulk request is not carried out, and has this status and this type of error.
+    Item(u16, &'static str),
 }
 
 /// What is yet to happen.
