@@ -48,6 +48,17 @@ impl Server {
     }
 }
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// To read it; a scheduler that uses it goes on.
+    Read,
+    /// As to read it, but one that is missing is empty.
+    Compare,
+    /// To write to it; it is made when it is missing.
+    Write,
+}
+
 /// What is to be installed.
 #[derive(Debug)]
 pub struct ServerBuilder {
@@ -116,7 +127,7 @@ impl ServerBuilder {
         &self.clock
     }
 
-    /// Opens a store, which need not be the configured one; `to_read` disturbs no scheduler that uses it.
+    /// Opens a store, which need not be the configured one.
     ///
     /// # Errors
     ///
@@ -124,13 +135,13 @@ impl ServerBuilder {
     pub(crate) async fn store(
         &self,
         config: &StoreConfig,
-        to_read: bool,
+        opening: Opening,
     ) -> Result<Arc<dyn Store>, CommandError> {
         let clock = Arc::clone(&self.clock);
-        let opened = if to_read {
-            wiring::store_to_read(config, clock, &self.foundation).await
-        } else {
-            wiring::store(config, clock, &self.foundation).await
+        let opened = match opening {
+            Opening::Read => wiring::store_to_read(config, clock, &self.foundation).await,
+            Opening::Compare => wiring::store_to_compare(config, clock, &self.foundation).await,
+            Opening::Write => wiring::store(config, clock, &self.foundation).await,
         };
         opened.map_err(|error| CommandError::caused("could not open the store", error))
     }

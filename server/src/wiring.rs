@@ -184,6 +184,22 @@ pub async fn store_to_read(
     }
 }
 
+/// Opens a store as [`store_to_read`] does, for a comparison: one that is missing is empty.
+///
+/// # Errors
+///
+/// Fails with what is wrong and the remedy.
+pub async fn store_to_compare(
+    config: &StoreConfig,
+    clock: Arc<dyn Clock>,
+    foundation: &Foundation,
+) -> Result<Arc<dyn Store>, StoreError> {
+    match store_to_read(config, clock, foundation).await {
+        Err(StoreError::Fault { kind: FaultKind::NotFound, .. }) => Ok(Arc::new(MemoryStore::default())),
+        opened => opened,
+    }
+}
+
 /// Tries the store that is configured, by calls that change nothing. A store that only one process can open is not tried: that
 /// the jobs could be read says enough.
 pub async fn examine_store(

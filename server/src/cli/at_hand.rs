@@ -39,14 +39,16 @@ pub(crate) struct AtHand {
     pub(crate) invalid: Vec<(String, String)>,
     /// How the store is, where the jobs were read from it.
     pub(crate) store: Option<Examination>,
+    /// Why the store could not be opened, so that nothing is known of its jobs.
+    pub(crate) unopened: Option<CommandError>,
 }
 
 impl AtHand {
-    /// Reads the jobs.
+    /// Reads the jobs. A store that cannot be opened is noted: there may be something else to say.
     ///
     /// # Errors
     ///
-    /// Fails when a file, the server or the store cannot be read.
+    /// Fails when a file, the server or a store that is open cannot be read.
     pub(crate) async fn find(
         args: &AtHandArgs,
         builder: &ServerBuilder,
@@ -65,7 +67,10 @@ impl AtHand {
                 let hint = "could not open the store; --server URL asks a server that has it open";
                 CommandError::caused(hint, error)
             };
-            let store = builder.store_to_read(config).await.map_err(failed)?;
+            let store = match builder.store_to_read(config).await.map_err(failed) {
+                Ok(store) => store,
+                Err(error) => return Ok(Self { unopened: Some(error), ..found }),
+            };
             let read = found
                 .add_stored(&*store, &context(&registry, config.max_tasks, Dialect::Stored, launcher))
                 .await;

@@ -38,7 +38,7 @@ pub struct DoctorArgs {
 ///
 /// # Errors
 ///
-/// Fails when the jobs cannot be read.
+/// Fails when the jobs cannot be read, other than for a store that cannot be opened, which is a problem like others.
 pub(crate) async fn run(
     args: &DoctorArgs,
     builder: &ServerBuilder,
@@ -48,14 +48,20 @@ pub(crate) async fn run(
     let found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
     let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| job.task.clone()).collect();
     let mut seen: Vec<Examination> = found.store.into_iter().collect();
-    seen.push(Examination::fine(format!("{} valid jobs", found.jobs.len())));
+    let of_store = builder.examine_store(config).await;
+    match found.unopened {
+        None => seen.push(Examination::fine(format!("{} valid jobs", found.jobs.len()))),
+        // The store's own look says it as well, where it has one.
+        Some(_) if of_store.iter().any(|look| look.problem.is_some()) => {}
+        Some(error) => seen.push(Examination::problem("store", error.lines().join("; "))),
+    }
     seen.extend(
         found
             .invalid
             .into_iter()
             .map(|(name, problems)| Examination::problem(format!("job {name}"), problems)),
     );
-    seen.extend(builder.examine_store(config).await);
+    seen.extend(of_store);
     seen.extend(launcher.examine(&tasks).await);
     let now = builder.clock().now();
     let tick = Tick { nominal: now, observed: now };

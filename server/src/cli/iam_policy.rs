@@ -47,7 +47,10 @@ pub(crate) async fn run(
     config: &Config,
 ) -> Result<String, CommandError> {
     let launcher = builder.launcher(config).await?;
-    let found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
+    let mut found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
+    if let Some(error) = found.unopened.take() {
+        return Err(error);
+    }
     if let Some((name, problems)) = found.invalid.first() {
         return Err(CommandError::failed(format!("{name} is not a valid job: {problems}")));
     }

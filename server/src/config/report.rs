@@ -38,7 +38,7 @@ fn line(setting: &'static Setting, values: &Values) -> Option<Line> {
 }
 
 /// Hides user and password in each URL of a comma list.
-fn without_logins(text: &str) -> String {
+pub(crate) fn without_logins(text: &str) -> String {
     let part = |part: &str| {
         let (scheme, rest) =
             part.split_once("://").map_or(("", part), |(scheme, rest)| (&part[..scheme.len() + 3], rest));

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use ecs_scheduler_core::Store;
 
 use crate::cli::error::CommandError;
+use crate::config::report::without_logins;
 use crate::config::values::Values;
 use crate::config::{Refused, StoreConfig, resolve_store};
-use crate::server::ServerBuilder;
+use crate::server::{Opening, ServerBuilder};
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,13 @@ impl FromStr for Place {
             "elasticsearch" => pair(rest, '@', "elasticsearch.index", "elasticsearch.hosts", false),
             _ => return Err(format!("\"{text}\" names no store; {known}")),
         };
-        Ok(Self { shown: without_password(text), settings })
+        let shown = match (kind, rest.split_once('@')) {
+            ("elasticsearch", Some((index, hosts))) => {
+                format!("elasticsearch:{index}@{}", without_logins(hosts))
+            }
+            _ => without_password(text),
+        };
+        Ok(Self { shown, settings })
     }
 }
 
@@ -139,13 +146,18 @@ pub async fn open(
                 return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
             }
             Role::Compared => {
-                let store = builder.store(&StoreConfig::Memory, false).await?;
+                let store = builder.store(&StoreConfig::Memory, Opening::Write).await?;
                 return Ok(Opened { store, name });
             }
             Role::Target => {}
         }
     }
-    let store = builder.store(config, role == Role::Source).await?;
+    let opening = match role {
+        Role::Source => Opening::Read,
+        Role::Target => Opening::Write,
+        Role::Compared => Opening::Compare,
+    };
+    let store = builder.store(config, opening).await?;
     Ok(Opened { store, name })
 }
 

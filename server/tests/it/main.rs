@@ -13,6 +13,8 @@ mod bad_input;
 mod cli;
 mod conformance;
 mod crash;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod harness;
 mod moving;
 mod replicas;

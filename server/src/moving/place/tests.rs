@@ -33,8 +33,13 @@ fn a_name_that_says_nothing_is_refused_with_the_known_ones() {
 #[test]
 fn passwords_are_not_shown() {
     assert_eq!("postgres://u:secret@h/d".parse::<Place>().unwrap().to_string(), "postgres://u@h/d");
-    let elastic = "elasticsearch:i@http://u:secret@h:9200".parse::<Place>().unwrap();
-    assert_eq!(elastic.to_string(), "elasticsearch:i@http://u@h:9200");
+    let shown = |text: &str| text.parse::<Place>().unwrap().to_string();
+    assert_eq!(shown("elasticsearch:i@http://u:secret@h:9200"), "elasticsearch:i@http://(hidden)@h:9200");
+    assert_eq!(
+        shown("elasticsearch:i@https://u:secret@g,u:secret@h:9200,http://k/p"),
+        "elasticsearch:i@https://(hidden)@g,(hidden)@h:9200,http://k/p"
+    );
+    assert_eq!(shown("elasticsearch:i"), "elasticsearch:i");
 }
 
 #[test]
