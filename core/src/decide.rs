@@ -4,7 +4,7 @@ mod outcome;
 mod record;
 
 pub use outcome::Outcome;
-pub use record::{DecisionDraft, DecisionId, DecisionRecord, TickSpan};
+pub use record::{DecisionDraft, DecisionId, DecisionLedger, DecisionRecord, TickSpan};
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -1,12 +1,12 @@
 //! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
 
-use ecs_scheduler_core::decide::{DecisionDraft, Step};
+use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
 use ecs_scheduler_core::{
-    DecisionId, DecisionRecord, Demand, FaultKind, Firing, FiringId, JobId, JobUid, LastRunTask, Observation,
-    Outcome, Progress, Revision, StoreError, StoredJob, TickSpan, Timestamp,
+    DecisionId, DecisionRecord, FaultKind, Firing, FiringId, JobId, JobUid, LastRunTask, Outcome, Progress,
+    Revision, StoreError, StoredJob, TickSpan, Timestamp,
 };
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -106,47 +106,9 @@ fn label(row: &Row, column: &str) -> String {
     row.try_get::<_, &str>(column).unwrap_or("?").to_owned()
 }
 
-/// The part of a decision that is only ever read back whole.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LedgerRef<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    demand: Option<Demand>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    busy: Option<u32>,
-    launch: u32,
-    explanation: &'a str,
-    #[serde(skip_serializing_if = "<[Step]>::is_empty")]
-    steps: &'a [Step],
-    #[serde(skip_serializing_if = "<[Observation]>::is_empty")]
-    observations: &'a [Observation],
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ledger {
-    #[serde(default)]
-    demand: Option<Demand>,
-    #[serde(default)]
-    busy: Option<u32>,
-    launch: u32,
-    explanation: String,
-    #[serde(default)]
-    steps: Vec<Step>,
-    #[serde(default)]
-    observations: Vec<Observation>,
-}
-
 /// Writes the `ledger` column.
 pub(crate) fn ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
-    json(&LedgerRef {
-        demand: draft.demand,
-        busy: draft.busy,
-        launch: draft.launch,
-        explanation: &draft.explanation,
-        steps: &draft.steps,
-        observations: &draft.observations,
-    })
+    json(&DecisionLedger::of(draft))
 }
 
 /// The columns of [`decision`].
@@ -160,26 +122,20 @@ pub(crate) use decision_columns;
 /// Reads a decision.
 pub(crate) fn decision(row: &Row) -> Result<DecisionRecord, StoreError> {
     let read = || -> Result<DecisionRecord, Bad> {
-        let ledger: Ledger = from_json(row.try_get("ledger")?)?;
+        let ledger: DecisionLedger<'_> = from_json(row.try_get("ledger")?)?;
         Ok(DecisionRecord {
             id: DecisionId(unsigned(row.try_get("seq")?)),
             job: JobId::new(row.try_get("job")?)?,
             uid: JobUid::from_uuid(row.try_get::<_, Uuid>("uid")?),
-            draft: DecisionDraft {
-                span: TickSpan {
+            draft: ledger.into_draft(
+                TickSpan {
                     first: moment_at(row, "first")?,
                     last: moment_at(row, "last")?,
                     count: unsigned(row.try_get("count")?),
                 },
-                observed: moment_at(row, "observed")?,
-                outcome: outcome_at(row, "outcome")?,
-                demand: ledger.demand,
-                busy: ledger.busy,
-                launch: ledger.launch,
-                explanation: ledger.explanation,
-                steps: ledger.steps,
-                observations: ledger.observations,
-            },
+                moment_at(row, "observed")?,
+                outcome_at(row, "outcome")?,
+            ),
             firing: firing_id_at(row, "firing")?,
         })
     };

@@ -1,13 +1,13 @@
 //! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
 
-use ecs_scheduler_core::decide::{DecisionDraft, Step};
+use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
 use ecs_scheduler_core::{
-    DecisionId, DecisionRecord, Demand, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
-    Observation, Outcome, Progress, Revision, StoreError, StoredJob, TickSpan, Timestamp,
+    DecisionId, DecisionRecord, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
+    Outcome, Progress, Revision, StoreError, StoredJob, TickSpan, Timestamp,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -139,47 +139,9 @@ pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
     Ok((mark.no, mark.with(id, document)))
 }
 
-/// The part of a decision that is only ever read back whole.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LedgerRef<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    demand: Option<Demand>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    busy: Option<u32>,
-    launch: u32,
-    explanation: &'a str,
-    #[serde(skip_serializing_if = "<[Step]>::is_empty")]
-    steps: &'a [Step],
-    #[serde(skip_serializing_if = "<[Observation]>::is_empty")]
-    observations: &'a [Observation],
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ledger {
-    #[serde(default)]
-    demand: Option<Demand>,
-    #[serde(default)]
-    busy: Option<u32>,
-    launch: u32,
-    explanation: String,
-    #[serde(default)]
-    steps: Vec<Step>,
-    #[serde(default)]
-    observations: Vec<Observation>,
-}
-
 /// Writes the `ledger` column.
 pub(crate) fn ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
-    json(&LedgerRef {
-        demand: draft.demand,
-        busy: draft.busy,
-        launch: draft.launch,
-        explanation: &draft.explanation,
-        steps: &draft.steps,
-        observations: &draft.observations,
-    })
+    json(&DecisionLedger::of(draft))
 }
 
 /// The columns of [`decision`].
@@ -188,22 +150,16 @@ pub(crate) const DECISION: &str =
 
 /// Reads the columns of [`DECISION`].
 pub(crate) fn decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
-    let ledger: Ledger = serde_json::from_str(text(row, 8)?).map_err(|error| bad(8, error))?;
+    let ledger: DecisionLedger<'_> = serde_json::from_str(text(row, 8)?).map_err(|error| bad(8, error))?;
     Ok(DecisionRecord {
         id: DecisionId(number(row, 0)?),
         job: job_id(row, 1)?,
         uid: uid(row, 2)?,
-        draft: DecisionDraft {
-            span: TickSpan { first: moment(row, 5)?, last: moment(row, 6)?, count: number(row, 7)? },
-            observed: moment(row, 4)?,
-            outcome: text(row, 3)?.parse().map_err(|error: String| bad(3, error))?,
-            demand: ledger.demand,
-            busy: ledger.busy,
-            launch: ledger.launch,
-            explanation: ledger.explanation,
-            steps: ledger.steps,
-            observations: ledger.observations,
-        },
+        draft: ledger.into_draft(
+            TickSpan { first: moment(row, 5)?, last: moment(row, 6)?, count: number(row, 7)? },
+            moment(row, 4)?,
+            text(row, 3)?.parse().map_err(|error: String| bad(3, error))?,
+        ),
         firing: maybe_text(row, 9)?.map(FiringId::from_text),
     })
 }

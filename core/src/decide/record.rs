@@ -1,5 +1,7 @@
 //! Decisions as the journal keeps them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,53 @@ impl DecisionDraft {
             count: self.span.count + newer.span.count,
         };
         *self = Self { span, ..newer };
+    }
+}
+
+/// The part of a decision that is only ever read back whole, as a store with columns keeps it: one JSON text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionLedger<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    demand: Option<Demand>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    busy: Option<u32>,
+    launch: u32,
+    explanation: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "<[Step]>::is_empty")]
+    steps: Cow<'a, [Step]>,
+    #[serde(default, skip_serializing_if = "<[Observation]>::is_empty")]
+    observations: Cow<'a, [Observation]>,
+}
+
+impl<'a> DecisionLedger<'a> {
+    /// Borrows it from a decision.
+    #[must_use]
+    pub fn of(draft: &'a DecisionDraft) -> Self {
+        Self {
+            demand: draft.demand,
+            busy: draft.busy,
+            launch: draft.launch,
+            explanation: Cow::Borrowed(&draft.explanation),
+            steps: Cow::Borrowed(&draft.steps),
+            observations: Cow::Borrowed(&draft.observations),
+        }
+    }
+
+    /// Makes the decision again, with what the store keeps beside.
+    #[must_use]
+    pub fn into_draft(self, span: TickSpan, observed: Timestamp, outcome: Outcome) -> DecisionDraft {
+        DecisionDraft {
+            span,
+            observed,
+            outcome,
+            demand: self.demand,
+            busy: self.busy,
+            launch: self.launch,
+            explanation: self.explanation.into_owned(),
+            steps: self.steps.into_owned(),
+            observations: self.observations.into_owned(),
+        }
     }
 }
 
