@@ -5,7 +5,6 @@ mod journal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 use parking_lot::Mutex;
@@ -13,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use crate::fault::{closed, fault};
+use crate::intake::attend;
 
 /// A fixed number of reading connections.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
             let connection = Connection::open_with_flags(path, flags)?;
-            connection.busy_timeout(Duration::from_secs(5))?;
+            attend(&connection)?;
             connection.set_prepared_statement_cache_capacity(32);
             Ok(connection)
         };
