@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::core::Core;
@@ -19,6 +20,10 @@ const LOST_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long a task that was asked to stop is left alone before it is asked again.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
+/// How many ends of tasks are made durable side by side: a store that groups its writes commits them together, and one
+/// that is far away is not waited for once a task.
+const RECORDS_AT_ONCE: usize = 64;
 
 /// Follows the tasks of launched firings until the engine stops.
 pub(super) async fn run(core: Arc<Core>) {
@@ -72,9 +77,12 @@ impl Watch {
             let watched = self.core.watched.lock();
             watched.values().filter(|firing| has_news(firing, &seen)).cloned().collect()
         };
-        for firing in news {
-            self.follow(firing, &seen, now).await;
-        }
+        let moves: Vec<(Firing, Firing)> =
+            news.into_iter().filter_map(|firing| self.follow(firing, &seen, now)).collect();
+        let watch = &*self;
+        futures::stream::iter(moves)
+            .for_each_concurrent(RECORDS_AT_ONCE, async |(from, to)| watch.record(from, to).await)
+            .await;
         self.enforce_timeouts(now).await;
     }
 
@@ -84,8 +92,14 @@ impl Watch {
         tasks.filter(|task| task.phase != TaskPhase::Stopped).map(|task| task.task_id.clone()).collect()
     }
 
-    /// Takes over what was seen of a firing's tasks. A task that was asked for and not answered is missing.
-    async fn follow(&mut self, firing: Firing, seen: &HashMap<TaskId, Option<TaskState>>, now: Timestamp) {
+    /// Takes over what was seen of a firing's tasks, and returns the firing before and after, if that changes it. A task
+    /// that was asked for and not answered is missing.
+    fn follow(
+        &mut self,
+        firing: Firing,
+        seen: &HashMap<TaskId, Option<TaskState>>,
+        now: Timestamp,
+    ) -> Option<(Firing, Firing)> {
         let mut to = firing.clone();
         for task in to.tasks.iter_mut().filter(|task| task.phase != TaskPhase::Stopped) {
             match seen.get(&task.task_id) {
@@ -101,9 +115,7 @@ impl Watch {
         if ended(&to) {
             to.state = FiringState::Finished;
         }
-        if to != firing {
-            self.record(firing, to).await;
-        }
+        (to != firing).then_some((firing, to))
     }
 
     /// Counts a task as ended when the launcher has not known it for long.
@@ -138,7 +150,7 @@ impl Watch {
         }
     }
 
-    async fn record(&mut self, from: Firing, to: Firing) {
+    async fn record(&self, from: Firing, to: Firing) {
         let id = to.id.clone();
         match self.core.advance(FiringState::Launched, &to, None).await {
             Ok(()) => {
