@@ -93,14 +93,17 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
 
 /// Considers jobs side by side and settles in one batch what is known in time; the others follow one by one.
 async fn look_together(core: &Arc<Core>, jobs: Vec<(Due, Arc<Loaded>)>, reports: Reports) {
-    let mut under_way: FuturesUnordered<_> = jobs
-        .into_iter()
-        .map(|(due, hot)| {
-            let core = Arc::clone(core);
-            Box::pin(async move { consider(&core, due, &hot).await })
-        })
-        .collect();
-    let mut considered = Vec::with_capacity(under_way.len());
+    let mut considered = Vec::with_capacity(jobs.len());
+    let mut under_way = FuturesUnordered::new();
+    for (due, hot) in jobs {
+        let task_core = Arc::clone(core);
+        let mut looking = Box::pin(async move { consider(&task_core, due, &hot).await });
+        // Most need not wait for anything: they are not kept until the last one was begun.
+        match futures::future::poll_immediate(&mut looking).await {
+            Some(one) => considered.push(one),
+            None => under_way.push(looking),
+        }
+    }
     let in_time = async {
         while let Some(one) = under_way.next().await {
             considered.push(one);
