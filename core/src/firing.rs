@@ -218,7 +218,7 @@ pub struct Firing {
     /// How many tasks it is to start.
     pub requested: u32,
     /// What to start: a snapshot, so that an edit changes later ticks only.
-    pub task: TaskSpec,
+    pub task: Arc<TaskSpec>,
     /// The exact task definition to start.
     pub definition: String,
     /// After this moment no further attempt is begun.

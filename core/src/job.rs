@@ -112,7 +112,7 @@ pub struct Job {
     /// Its name.
     pub id: JobId,
     /// What to start.
-    pub task: TaskSpec,
+    pub task: Arc<TaskSpec>,
     /// When to look: the job's own schedule. A job without one has a trigger that brings its ticks.
     pub schedule: Option<Schedule>,
     /// The zone as the document names it; `UTC` when it names none.

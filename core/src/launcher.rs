@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -68,7 +69,7 @@ pub struct LaunchRequest {
     /// How many tasks; at most [`LaunchLimits::per_call`].
     pub count: NonZeroU32,
     /// What to start.
-    pub task: TaskSpec,
+    pub task: Arc<TaskSpec>,
     /// The tick's nominal moment, told to the task.
     pub scheduled_at: Timestamp,
 }

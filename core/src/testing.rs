@@ -10,6 +10,7 @@ mod launcher;
 pub mod launcher_suite;
 pub mod queue_model;
 mod rng;
+pub mod sample;
 mod sim;
 pub mod store_suite;
 pub mod trigger_suite;

@@ -1,5 +1,6 @@
 use std::num::NonZeroU32;
 
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase};
 
 use super::*;
@@ -53,11 +54,7 @@ impl Place {
             started_by: "test/job".to_owned(),
             definition: "work".to_owned(),
             count: NonZeroU32::MIN,
-            task: TaskSpec {
-                definition: "work".to_owned(),
-                overrides: Vec::new(),
-                options: serde_json::Map::new(),
-            },
+            task: sample::task("work"),
             scheduled_at: self.clock.now(),
         }
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::store::{EditMark, Shard, SharedStore};
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, Demand, Firing, FiringId, FiringState, JobId, JobStore, JobUid, Journal,
-    ListFrom, NewJob, Origin, Outcome, Settled, Settlement, StoredJob, TaskId, TaskSpec, TaskState, TickSpan,
-    Timestamp,
+    Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobStore as _, JobUid, Journal as _,
+    ListFrom, NewJob, Outcome, Settled, Settlement, StoredJob, TaskId, TaskState, Timestamp,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
@@ -176,53 +176,23 @@ async fn edits(store: &PostgresStore) -> anyhow::Result<()> {
 fn settlement(job: &StoredJob, outcome: Outcome) -> Settlement {
     let second = job.progress.settled.map_or(1_900_000_000, |settled| settled.as_second() + 60);
     let at = Timestamp::constant(second, 0);
+    let because = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
     let draft = DecisionDraft {
-        span: TickSpan { first: at, last: at, count: 1 },
-        observed: at,
-        outcome,
         demand: Some(Demand::Floor),
         busy: Some(2),
         launch: 1,
-        explanation: "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1"
-            .to_owned(),
-        steps: Vec::new(),
-        observations: Vec::new(),
+        explanation: because.to_owned(),
+        ..sample::draft(outcome, at)
     };
-    Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        expected: job.progress.settled,
-        settled: Some(at),
-        records: vec![draft],
-        firing: (outcome == Outcome::Pending).then(|| firing(job, at)),
-    }
+    let firing = (outcome == Outcome::Pending).then(|| firing(job, at));
+    Settlement { firing, ..sample::settlement(job, vec![draft]) }
 }
 
 fn firing(job: &StoredJob, at: Timestamp) -> Firing {
     Firing {
-        id: FiringId::of_tick(&job.uid, at),
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        origin: Origin::Tick,
-        nominal: at,
-        observed: at,
-        decision: Default::default(),
-        state: FiringState::Planned,
-        requested: 1,
-        task: TaskSpec {
-            definition: "import-customer-data".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
+        task: sample::task("import-customer-data"),
         definition: "arn:aws:ecs:eu-central-1:123456789012:task-definition/import-customer-data:7".to_owned(),
-        deadline: at,
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
         explanation: "2 are needed; less 1 already pending or running → 1".to_owned(),
-        note: None,
+        ..sample::firing(&job.id, job.uid, at)
     }
 }

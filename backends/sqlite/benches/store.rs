@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::decide::DecisionDraft;
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, Demand, Firing, FiringId, FiringState, JobId, JobStore, Journal, ListFrom, Origin, Outcome,
-    Settled, Settlement, StoredJob, TaskId, TaskSpec, TaskState, TickSpan, Timestamp,
+    Advance, Demand, Firing, FiringState, JobId, JobStore as _, Journal as _, ListFrom, Outcome, Settled,
+    Settlement, StoredJob, TaskId, TaskState, Timestamp,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -277,54 +278,23 @@ fn raw_write(beside: &Path, bytes: usize) -> anyhow::Result<Duration> {
 
 fn settlement(job: &StoredJob, tick: i64, outcome: Outcome) -> Settlement {
     let at = Timestamp::constant(1_900_000_000 + tick * 60, 0);
+    let because = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
     let draft = DecisionDraft {
-        span: TickSpan { first: at, last: at, count: 1 },
-        observed: at,
-        outcome,
         demand: Some(Demand::Floor),
         busy: Some(2),
         launch: 1,
-        explanation: "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1"
-            .to_owned(),
-        steps: Vec::new(),
-        observations: Vec::new(),
+        explanation: because.to_owned(),
+        ..sample::draft(outcome, at)
     };
-    let (expected, firing) = (job.progress.settled, (outcome == Outcome::Pending).then(|| firing(job, at)));
-    Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        expected,
-        settled: Some(at),
-        records: vec![draft],
-        firing,
-    }
+    let firing = (outcome == Outcome::Pending).then(|| firing(job, at));
+    Settlement { firing, ..sample::settlement(job, vec![draft]) }
 }
 
 fn firing(job: &StoredJob, at: Timestamp) -> Firing {
     Firing {
-        id: FiringId::of_tick(&job.uid, at),
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        origin: Origin::Tick,
-        nominal: at,
-        observed: at,
-        decision: Default::default(),
-        state: FiringState::Planned,
-        requested: 1,
-        task: TaskSpec {
-            definition: "import-customer-data".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
+        task: sample::task("import-customer-data"),
         definition: "arn:aws:ecs:eu-central-1:123456789012:task-definition/import-customer-data:7".to_owned(),
-        deadline: at,
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
         explanation: "2 are needed; less 1 already pending or running → 1".to_owned(),
-        note: None,
+        ..sample::firing(&job.id, job.uid, at)
     }
 }

@@ -93,7 +93,7 @@ impl StoredJob {
 fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     reader.check_names();
     reader.check_notes();
-    let task = task::read(&mut reader, id);
+    let task = Arc::new(task::read(&mut reader, id));
     let when = when::read(&mut reader, id);
     let scaling = policy::scaling(&mut reader);
     let trigger = trigger(&mut reader, &when.timezone, scaling);

@@ -46,7 +46,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, CommandError> {
     let launcher = builder.launcher(config).await?;
     let found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
-    let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| job.task.clone()).collect();
+    let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| TaskSpec::clone(&job.task)).collect();
     let mut seen: Vec<Examination> = found.store.into_iter().collect();
     let of_store = builder.examine_store(config).await;
     match found.unopened {

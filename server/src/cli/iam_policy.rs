@@ -54,7 +54,7 @@ pub(crate) async fn run(
     if let Some((name, problems)) = found.invalid.first() {
         return Err(CommandError::failed(format!("{name} is not a valid job: {problems}")));
     }
-    let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| job.task.clone()).collect();
+    let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| TaskSpec::clone(&job.task)).collect();
     let launching = launcher.permissions(&tasks).await;
     let launching =
         launching.map_err(|error| CommandError::caused("could not learn what launching needs", error))?;

@@ -11,11 +11,12 @@ use aws_sdk_dynamodb::types::{
 };
 use ecs_scheduler_backend_aws::{Aws, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
+use ecs_scheduler_core::testing::sample;
+pub(crate) use ecs_scheduler_core::testing::sample::settlement;
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{
-    Advance, Clock, DecisionDraft, DecisionId, Firing, FiringId, FiringState, JobId, JobUid, NewJob, Origin,
-    Outcome, Settlement, Store, StoreError, StoredJob, SystemClock, TaskId, TaskSpec, TaskState, TickSpan,
-    Timestamp, async_trait,
+    Advance, Clock, DecisionDraft, Firing, FiringState, JobId, JobUid, NewJob, Outcome, Store, StoreError,
+    StoredJob, SystemClock, TaskId, TaskState, Timestamp, async_trait,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -164,58 +165,11 @@ pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
 
 /// An outcome of one tick.
 pub(crate) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
-    DecisionDraft {
-        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
-        observed: at(tick),
-        outcome,
-        demand: None,
-        busy: None,
-        launch: 0,
-        explanation: format!("seen at {tick}"),
-        steps: Vec::new(),
-        observations: Vec::new(),
-    }
-}
-
-/// A settlement of a job as it is stored.
-pub(crate) fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
-    Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        expected: job.progress.settled,
-        settled: records.last().map(|record| record.span.last),
-        records,
-        firing: None,
-    }
+    sample::draft(outcome, at(tick))
 }
 
 pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
-    Firing {
-        id: FiringId::of_tick(&job.uid, at(tick)),
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        origin: Origin::Tick,
-        nominal: at(tick),
-        observed: at(tick),
-        decision: DecisionId::default(),
-        state: FiringState::Planned,
-        requested: 1,
-        task: TaskSpec {
-            definition: "worker".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
-        definition: "worker:7".to_owned(),
-        deadline: at(tick + 600),
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
-        explanation: "one is needed".to_owned(),
-        note: None,
-    }
+    sample::firing(&job.id, job.uid, at(tick))
 }
 
 /// The move of a firing to a state in which it has so many tasks.

@@ -101,7 +101,7 @@ pub(crate) fn request(key: &str, attempt: u32, count: u32, task: TaskSpec) -> La
         started_by: "test/job".to_owned(),
         definition: task.definition.clone(),
         count: NonZeroU32::new(count).expect("tests start tasks"),
-        task,
+        task: task.into(),
         scheduled_at: beginning(),
     }
 }

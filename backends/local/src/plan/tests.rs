@@ -32,7 +32,8 @@ fn request(overrides: serde_json::Value) -> LaunchRequest {
             definition: "work".to_owned(),
             overrides: serde_json::from_value(overrides).unwrap(),
             options: serde_json::from_value(json!({"cluster": "x"})).unwrap(),
-        },
+        }
+        .into(),
         scheduled_at: Timestamp::UNIX_EPOCH,
     }
 }

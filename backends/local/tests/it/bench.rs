@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     FiringId, JobId, JobUid, LaunchReport, LaunchRequest, LaunchToken, Launcher as _, TaskId, TaskPhase,
-    TaskSpec, TaskState, Timestamp,
+    TaskState, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -67,11 +68,7 @@ pub(crate) fn request(family: &str, key: &str) -> LaunchRequest {
         started_by: "test/job".to_owned(),
         definition: family.to_owned(),
         count: NonZeroU32::MIN,
-        task: TaskSpec {
-            definition: family.to_owned(),
-            overrides: Vec::new(),
-            options: serde_json::Map::new(),
-        },
+        task: sample::task(family),
         scheduled_at: "2027-03-01T09:00:00Z".parse().unwrap(),
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
@@ -36,7 +37,7 @@ fn code(number: usize) -> i32 {
 
 fn numbered(number: usize) -> ecs_scheduler_core::LaunchRequest {
     let mut request = request("work", &key(number));
-    request.task.overrides = vec![ecs_scheduler_core::Override {
+    Arc::make_mut(&mut request.task).overrides = vec![ecs_scheduler_core::Override {
         container_name: "main".to_owned(),
         environment: [("CODE".to_owned(), code(number).to_string())].into(),
         command: None,

@@ -1,5 +1,7 @@
 //! Lives of tasks.
 
+use std::sync::Arc;
+
 use ecs_scheduler_core::{Launcher as _, Override, TaskPhase};
 use serde_json::json;
 
@@ -181,7 +183,7 @@ async fn a_container_gets_its_environment_and_nothing_of_the_schedulers_but_four
     options.environment = [("PATH".to_owned(), std::env::var("PATH").unwrap())].into();
     let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
     let mut request = request("env", "a");
-    request.task.overrides = vec![Override {
+    Arc::make_mut(&mut request.task).overrides = vec![Override {
         container_name: "main".to_owned(),
         environment: [("CHANGED", "after"), ("ECS_SCHEDULER_OVERRIDE_TAG", "mine")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -239,7 +241,7 @@ async fn an_override_of_an_unknown_container_is_refused_for_good() {
     bench.define_shell("work", "true");
     let launcher = bench.open().await;
     let mut request = request("work", "a");
-    request.task.overrides = vec![Override {
+    Arc::make_mut(&mut request.task).overrides = vec![Override {
         container_name: "mian".to_owned(),
         environment: std::collections::BTreeMap::new(),
         command: None,

@@ -1,9 +1,9 @@
 //! How many requests things take: the table in `doc/stores/s3.md`.
 
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::testing::store_suite::Subject as _;
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, DecisionId, Firing, FiringId, FiringState, JobStore as _, Origin, Outcome,
-    Settled, Settlement, Store, StoredJob, TaskSpec, TickSpan, Timestamp,
+    Advance, Firing, FiringState, JobStore as _, Outcome, Settled, Settlement, Store, StoredJob, Timestamp,
 };
 
 use crate::emulator::moto;
@@ -26,56 +26,11 @@ async fn takes(site: &Site, what: impl Future) -> [u64; 3] {
     std::array::from_fn(|kind| after[kind] - before[kind])
 }
 
-fn firing(job: &StoredJob, tick: Timestamp) -> Firing {
-    Firing {
-        id: FiringId::of_tick(&job.uid, tick),
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        origin: Origin::Tick,
-        nominal: tick,
-        observed: tick,
-        decision: DecisionId::default(),
-        state: FiringState::Planned,
-        requested: 1,
-        task: TaskSpec {
-            definition: "worker".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
-        definition: "worker:7".to_owned(),
-        deadline: tick,
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
-        explanation: "one is needed".to_owned(),
-        note: None,
-    }
-}
-
 async fn settle(store: &dyn Store, job: &StoredJob, outcome: Outcome, firing: Option<Firing>) {
     let tick = Timestamp::from_second(1_800_000_000).unwrap();
-    let record = DecisionDraft {
-        span: TickSpan { first: tick, last: tick, count: 1 },
-        observed: tick,
-        outcome,
-        demand: None,
-        busy: None,
-        launch: 1,
-        explanation: "one is needed".to_owned(),
-        steps: Vec::new(),
-        observations: Vec::new(),
-    };
-    let settlement = Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        expected: job.progress.settled,
-        settled: job.progress.settled,
-        records: vec![record],
-        firing,
-    };
+    let settled = job.progress.settled;
+    let records = vec![sample::draft(outcome, tick)];
+    let settlement = Settlement { settled, firing, ..sample::settlement(job, records) };
     let settled = store.settle(vec![settlement]).await.unwrap();
     assert!(matches!(settled[0], Settled::Recorded(_)));
 }
@@ -97,7 +52,7 @@ async fn operations_take_as_many_requests_as_the_page_says() {
         [1, 0, 0],
         "a round without a launch"
     );
-    let mut planned = firing(&job, Timestamp::UNIX_EPOCH);
+    let mut planned = sample::firing(&job.id, job.uid, Timestamp::UNIX_EPOCH);
     let life = async {
         settle(&*store, &job, Outcome::Pending, Some(planned.clone())).await;
         for state in [FiringState::Launching, FiringState::Launched, FiringState::Finished] {

@@ -1,9 +1,9 @@
 //! Jobs, outcomes and firings to store.
 
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, DecisionId, Firing, FiringId, FiringQuery, FiringState, JobId, JobUid, NewJob,
-    Origin, Outcome, Revision, Settled, Settlement, Store, StoreError, StoredJob, TaskId, TaskSpec,
-    TaskState, TickSpan, Timestamp,
+    Advance, Firing, FiringQuery, FiringState, JobId, JobUid, NewJob, Outcome, Revision, Settled, Settlement,
+    Store, StoreError, StoredJob, TaskId, TaskState, Timestamp,
 };
 use serde_json::value::RawValue;
 
@@ -35,58 +35,12 @@ pub(crate) async fn get(store: &dyn Store, id: &str) -> Option<StoredJob> {
     store.get(&[name(id)]).await.unwrap().pop()
 }
 
-pub(crate) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
-    DecisionDraft {
-        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
-        observed: at(tick),
-        outcome,
-        demand: None,
-        busy: None,
-        launch: 0,
-        explanation: format!("seen at {tick}"),
-        steps: Vec::new(),
-        observations: Vec::new(),
-    }
-}
-
 pub(crate) fn settlement(job: &StoredJob, outcome: Outcome, tick: i64) -> Settlement {
-    Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        expected: job.progress.settled,
-        settled: Some(at(tick)),
-        records: vec![draft(outcome, tick)],
-        firing: None,
-    }
+    sample::settlement(job, vec![sample::draft(outcome, at(tick))])
 }
 
 pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
-    Firing {
-        id: FiringId::of_tick(&job.uid, at(tick)),
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        origin: Origin::Tick,
-        nominal: at(tick),
-        observed: at(tick),
-        decision: DecisionId::default(),
-        state: FiringState::Planned,
-        requested: 1,
-        task: TaskSpec {
-            definition: "worker".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
-        definition: "worker:7".to_owned(),
-        deadline: at(tick + 600),
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
-        explanation: "one is needed".to_owned(),
-        note: None,
-    }
+    sample::firing(&job.id, job.uid, at(tick))
 }
 
 /// Fires a job at a tick.

@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 
 use ecs_scheduler_backend_segments::SegmentOptions;
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     DecisionQuery, Journal as _, Outcome, Registers as _, Settlement, Store as _, Timestamp,
 };
 
 use crate::place::Place;
-use crate::sample::{at, create, draft, fire, get};
+use crate::sample::{at, create, fire, get};
 
 /// Opens the store once more and lets it write, so that a snapshot of everything is taken.
 pub(crate) async fn settle_down(place: &Place) {
@@ -62,7 +63,7 @@ async fn a_full_history_loses_its_oldest_finished_rows_and_nothing_else() {
     for tick in 2..300 {
         let job = get(&store, "a").await.unwrap();
         let outcome = if tick % 2 == 0 { Outcome::Idle } else { Outcome::Missed };
-        let records = vec![draft(outcome, tick)];
+        let records = vec![sample::draft(outcome, at(tick))];
         let settlement = Settlement {
             job: job.id,
             uid: job.uid,

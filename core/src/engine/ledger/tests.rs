@@ -2,9 +2,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
-use crate::firing::{FiringId, FiringState, Origin};
+use crate::firing::FiringState;
 use crate::job::JobId;
-use crate::task::{TaskPhase, TaskSpec, TaskState};
+use crate::task::{TaskPhase, TaskState};
+use crate::testing::sample;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -15,32 +16,8 @@ fn uid() -> JobUid {
 }
 
 fn firing(observed: i64, requested: u32, state: FiringState, tasks: Vec<TaskState>) -> Firing {
-    Firing {
-        id: FiringId::of_tick(&uid(), at(observed)),
-        job: JobId::new("job").unwrap(),
-        uid: uid(),
-        revision: Revision::FIRST,
-        origin: Origin::Tick,
-        nominal: at(observed),
-        observed: at(observed),
-        decision: crate::DecisionId::default(),
-        state,
-        requested,
-        task: TaskSpec {
-            definition: "work".to_owned(),
-            overrides: Vec::new(),
-            options: serde_json::Map::new(),
-        },
-        definition: "work".to_owned(),
-        deadline: at(observed + 600),
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks,
-        explanation: String::new(),
-        note: None,
-    }
+    let (job, uid) = (JobId::new("job").unwrap(), uid());
+    Firing { state, requested, tasks, ..sample::firing(&job, uid, at(observed)) }
 }
 
 fn task(name: &str, started: Option<i64>, ended: Option<(i64, i32)>) -> TaskState {

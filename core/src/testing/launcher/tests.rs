@@ -1,6 +1,6 @@
 use super::*;
 use crate::job::JobUid;
-use crate::testing::SimClock;
+use crate::testing::{SimClock, sample};
 
 fn request(key: &str, count: u32) -> LaunchRequest {
     let job = JobId::new("job").unwrap();
@@ -13,11 +13,7 @@ fn request(key: &str, count: u32) -> LaunchRequest {
         started_by: "sim/job".to_owned(),
         definition: "work".to_owned(),
         count: NonZeroU32::new(count).unwrap(),
-        task: TaskSpec {
-            definition: "work".to_owned(),
-            overrides: Vec::new(),
-            options: serde_json::Map::new(),
-        },
+        task: sample::task("work"),
         scheduled_at: Timestamp::UNIX_EPOCH,
         job,
     }

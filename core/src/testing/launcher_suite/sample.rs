@@ -7,7 +7,8 @@ use super::{Sample, Subject};
 use crate::firing::FiringId;
 use crate::job::{JobId, JobUid};
 use crate::launcher::{LaunchReport, LaunchRequest, LaunchToken, Launcher};
-use crate::task::{TaskId, TaskPhase, TaskSpec, TaskState};
+use crate::task::{TaskId, TaskPhase, TaskState};
+use crate::testing::sample;
 
 /// How long what must happen may take: an emulator or a loaded machine is slow.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -33,7 +34,7 @@ pub(super) fn request(subject: &impl Subject, sample: Sample, key: &str, count: 
         started_by: "launcher-suite/suite".to_owned(),
         definition: definition.clone(),
         count: NonZeroU32::new(count).expect("the suite starts at least one task"),
-        task: TaskSpec { definition, overrides: Vec::new(), options: serde_json::Map::new() },
+        task: sample::task(&definition),
         scheduled_at: nominal,
     }
 }

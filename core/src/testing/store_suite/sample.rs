@@ -7,12 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use super::Subject;
-use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome, Rule, Step, TickSpan};
-use crate::firing::{Firing, FiringId, FiringState, Origin};
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome, Rule, Step};
+use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, StoredJob};
 use crate::scaling::Demand;
 use crate::store::{Advance, DecisionQuery, FiringQuery, NewJob, Settled, Settlement, SharedStore, Store};
-use crate::task::{TaskId, TaskSpec, TaskState};
+use crate::task::{TaskId, TaskState};
+use crate::testing::sample;
+pub(super) use crate::testing::sample::settlement;
 
 /// A moment so many seconds into the samples' time; whole seconds and a few nanoseconds, which must not be lost.
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -54,27 +56,11 @@ pub(super) async fn read(store: &dyn Store, id: &str) -> StoredJob {
 /// An outcome of one tick.
 pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
     DecisionDraft {
-        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
-        observed: at(tick),
-        outcome,
         demand: Some(Demand::Floor),
         busy: Some(2),
-        launch: 0,
         explanation: format!("seen at {tick}"),
         steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because: "grüße ✓".to_owned() }],
-        observations: Vec::new(),
-    }
-}
-
-/// A settlement of a job as it is stored, up to its newest record's tick.
-pub(super) fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
-    Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        expected: job.progress.settled,
-        settled: records.last().map(|record| record.span.last),
-        records,
-        firing: None,
+        ..sample::draft(outcome, at(tick))
     }
 }
 
@@ -95,30 +81,10 @@ pub(super) async fn settle(store: &dyn Store, settlement: Settlement) -> Settled
 
 pub(super) fn firing(job: &StoredJob, tick: i64) -> Firing {
     Firing {
-        id: FiringId::of_tick(&job.uid, at(tick)),
-        job: job.id.clone(),
-        uid: job.uid,
         revision: job.revision,
-        origin: Origin::Tick,
-        nominal: at(tick),
         observed: at(tick + 1),
-        decision: DecisionId::default(),
-        state: FiringState::Planned,
         requested: 2,
-        task: TaskSpec {
-            definition: "worker".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
-        definition: "worker:7".to_owned(),
-        deadline: at(tick + 600),
-        replaces: Vec::new(),
-        timeout_secs: None,
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
-        explanation: "two are needed".to_owned(),
-        note: None,
+        ..sample::firing(&job.id, job.uid, at(tick))
     }
 }
 

@@ -8,9 +8,10 @@ use ecs_scheduler::moving::{DumpWriter, Source as _, StoreReader};
 use ecs_scheduler_backend_sqlite::SqliteStore;
 use ecs_scheduler_core::decide::{Rule, Step};
 use ecs_scheduler_core::engine::BRAKE_REGISTER;
+use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, Demand, Firing, FiringId, FiringState, JobId, JobUid, MemoryStore, NewJob,
-    Origin, Outcome, Settlement, Store, TaskId, TaskSpec, TaskState, TickSpan, Timestamp,
+    Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobUid, MemoryStore, NewJob, Outcome,
+    Settlement, Store, TaskId, TaskState, Timestamp,
 };
 use serde_json::value::RawValue;
 
@@ -64,50 +65,25 @@ async fn add(store: &dyn Store, new: NewJob, number: usize) {
 }
 
 fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+    let because = "a line
+and another"
+        .to_owned();
     DecisionDraft {
-        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
         observed: at(tick + 1),
-        outcome,
         demand: Some(Demand::Floor),
         busy: Some(1),
-        launch: 0,
         explanation: "because ✓".to_owned(),
-        steps: vec![Step {
-            rule: Rule::Demand,
-            before: 0,
-            after: 1,
-            because: "a line\nand another".to_owned(),
-        }],
-        observations: Vec::new(),
+        steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because }],
+        ..sample::draft(outcome, at(tick))
     }
 }
 
 fn firing(job: &JobId, uid: JobUid, tick: i64) -> Firing {
     Firing {
-        id: FiringId::of_tick(&uid, at(tick)),
-        job: job.clone(),
-        uid,
         revision: ecs_scheduler_core::Revision(2),
-        origin: Origin::Tick,
-        nominal: at(tick),
         observed: at(tick + 1),
-        decision: Default::default(),
-        state: FiringState::Planned,
-        requested: 1,
-        task: TaskSpec {
-            definition: "worker".to_owned(),
-            overrides: Vec::new(),
-            options: Default::default(),
-        },
-        definition: "worker:7".to_owned(),
-        deadline: at(tick + 600),
-        replaces: Vec::new(),
         timeout_secs: Some(60),
-        start_timeout_secs: None,
-        attempts: Vec::new(),
-        tasks: Vec::new(),
-        explanation: "one is needed".to_owned(),
-        note: None,
+        ..sample::firing(job, uid, at(tick))
     }
 }
 

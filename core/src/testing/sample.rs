@@ -1,0 +1,74 @@
+//! The plainest decision, settlement, firing and task there are: tests and benchmarks change what they are about.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::decide::{DecisionDraft, DecisionId, Outcome, TickSpan};
+use crate::firing::{Firing, FiringId, FiringState, Origin};
+use crate::job::{JobId, JobUid, Revision, StoredJob};
+use crate::store::Settlement;
+use crate::task::TaskSpec;
+
+/// A task that is run as its definition says.
+#[must_use]
+pub fn task(definition: &str) -> Arc<TaskSpec> {
+    let definition = definition.to_owned();
+    Arc::new(TaskSpec { definition, overrides: Vec::new(), options: serde_json::Map::new() })
+}
+
+/// The decision about one tick, made at the tick.
+#[must_use]
+pub fn draft(outcome: Outcome, tick: Timestamp) -> DecisionDraft {
+    DecisionDraft {
+        span: TickSpan { first: tick, last: tick, count: 1 },
+        observed: tick,
+        outcome,
+        demand: None,
+        busy: None,
+        launch: 0,
+        explanation: "as the sample says".to_owned(),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    }
+}
+
+/// A settlement of a job as it is stored, up to its newest record's tick.
+#[must_use]
+pub fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
+    Settlement {
+        job: job.id.clone(),
+        uid: job.uid,
+        expected: job.progress.settled,
+        settled: records.last().map(|record| record.span.last),
+        records,
+        firing: None,
+    }
+}
+
+/// The planned firing of one tick of a job's first revision: one task, to be sent within ten minutes.
+#[must_use]
+pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
+    Firing {
+        id: FiringId::of_tick(&uid, tick),
+        job: job.clone(),
+        uid,
+        revision: Revision::FIRST,
+        origin: Origin::Tick,
+        nominal: tick,
+        observed: tick,
+        decision: DecisionId::default(),
+        state: FiringState::Planned,
+        requested: 1,
+        task: task("worker"),
+        definition: "worker:7".to_owned(),
+        deadline: tick + SignedDuration::from_mins(10),
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        explanation: "one is needed".to_owned(),
+        note: None,
+    }
+}
