@@ -21,9 +21,6 @@ use crate::reader::Readers;
 use crate::shelf::{SMALL, Shelf};
 use crate::writer::{Desk, Entry, Page, Rank, Writer};
 
-/// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
-const INLINE: usize = 50;
-
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -164,15 +161,7 @@ impl JobStore for SqliteStore {
 #[async_trait]
 impl Journal for SqliteStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let entries = if batch.len() <= INLINE {
-            batch.into_iter().map(Entry::new).collect::<Result<Vec<_>, _>>()?
-        } else {
-            let making = tokio::task::spawn_blocking(|| {
-                batch.into_iter().map(Entry::new).collect::<Result<Vec<_>, _>>()
-            });
-            let message = "writing a batch as JSON panicked";
-            making.await.map_err(|panicked| StoreError::caused(FaultKind::Bug, message, panicked))??
-        };
+        let entries = batch.into_iter().map(Entry::new).collect::<Result<Vec<_>, _>>()?;
         self.writer.call(move |desk| desk.settle(&entries)).await
     }
 

@@ -63,10 +63,15 @@ impl Commons {
 
     /// Tells whoever watches. The event is only made when somebody does.
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.events.receiver_count() > 0 {
+        if self.is_watched() {
             // A send fails only when the last receiver has just gone.
             let _ = self.events.send(event());
         }
+    }
+
+    /// Tells whether somebody is to be told of what happens.
+    pub(super) fn is_watched(&self) -> bool {
+        self.events.receiver_count() > 0
     }
 
     /// Notes that the store can be written.

@@ -12,7 +12,7 @@ use super::keeper::{self, Reports};
 use super::plan::Ticks;
 use super::round::Due;
 use super::status::Counters;
-use crate::decide::{DecisionId, DecisionRecord};
+use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{Settled, Settlement};
@@ -32,15 +32,43 @@ impl Considered {
         let order = due.order.take();
         Self { due, hot: Arc::clone(hot), settlement: None, order }
     }
+}
 
-    /// What the keeper is told when the job's ticks are settled up to here. The next tick is found in the round, so
-    /// that the keeper need not.
-    fn progressed(&self, settled: Option<Timestamp>) -> Progressed {
-        let Ok(job) = &self.hot.job else { return Progressed::Invalid };
-        let after = settled.map_or(self.due.after, |settled| settled.max(self.due.after));
-        let due = Ticks::of(job, after).and_then(|ticks| ticks.next_due());
-        Progressed::To { settled, due }
+/// A job whose settlement is with the store, and what is needed of it when it is durable.
+struct Waiting {
+    due: Due,
+    hot: Arc<Loaded>,
+    order: Option<FireOrder>,
+    settled: Option<Timestamp>,
+    /// The outcome of each record, and of how many ticks it is.
+    outcomes: Vec<(Outcome, u64)>,
+    /// The records, where somebody is to be told of them.
+    told: Vec<DecisionDraft>,
+    firing: Option<Firing>,
+}
+
+impl Waiting {
+    fn new(
+        due: Due,
+        hot: Arc<Loaded>,
+        order: Option<FireOrder>,
+        settlement: &Settlement,
+        tell: bool,
+    ) -> Self {
+        let Settlement { records, firing, settled, .. } = settlement;
+        let told = if tell || order.is_some() { records.clone() } else { Vec::new() };
+        let outcomes = records.iter().map(|draft| (draft.outcome, draft.span.count)).collect();
+        Self { due, hot, order, settled: *settled, outcomes, told, firing: firing.clone() }
     }
+}
+
+/// Says what the keeper is told when a job's ticks are settled up to here. The next tick is found in the round, so that
+/// the keeper need not.
+fn progressed(due: &Due, hot: &Loaded, settled: Option<Timestamp>) -> Progressed {
+    let Ok(job) = &hot.job else { return Progressed::Invalid };
+    let after = settled.map_or(due.after, |settled| settled.max(due.after));
+    let due = Ticks::of(job, after).and_then(|ticks| ticks.next_due());
+    Progressed::To { settled, due }
 }
 
 /// What the keeper is to do with a job after a round.
@@ -67,17 +95,18 @@ impl Core {
         let mut batch = Vec::with_capacity(considered.len());
         let mut waiting = Vec::with_capacity(considered.len());
         let mut progress = Vec::new();
-        for mut one in considered {
-            let Some(settlement) = one.settlement.take() else {
-                progress.push((one.due.place, one.progressed(one.due.settled)));
-                keeper::answer(one.order, Err(FireError::Invalid));
+        let tell = self.commons.is_watched();
+        for Considered { due, hot, settlement, order } in considered {
+            let Some(settlement) = settlement else {
+                progress.push((due.place, progressed(&due, &hot, due.settled)));
+                keeper::answer(order, Err(FireError::Invalid));
                 continue;
             };
             if let Some(firing) = &settlement.firing {
                 self.in_hand.lock().insert(firing.id.clone());
                 self.ledger.enter(firing, firing.observed);
             }
-            waiting.push((one, settlement.clone()));
+            waiting.push(Waiting::new(due, hot, order, &settlement, tell));
             batch.push(settlement);
         }
         reports.send(progress).await;
@@ -90,8 +119,8 @@ impl Core {
             Ok(settled) => self.conclude_all(waiting, settled, reports).await,
             Err(_) => {
                 let mut progress = Vec::with_capacity(waiting.len());
-                for (one, settlement) in waiting {
-                    self.take_back(&settlement);
+                for one in waiting {
+                    self.take_back(one.firing.as_ref());
                     keeper::answer(one.order, Err(FireError::Store));
                     progress.push((one.due.place, Progressed::Retry));
                 }
@@ -101,17 +130,12 @@ impl Core {
     }
 
     /// Jobs that fire are reported when dispatch has their firings: while it has no room, their rounds are not over.
-    async fn conclude_all(
-        self: &Arc<Self>,
-        waiting: Vec<(Considered, Settlement)>,
-        settled: Vec<Settled>,
-        reports: &Reports,
-    ) {
+    async fn conclude_all(self: &Arc<Self>, waiting: Vec<Waiting>, settled: Vec<Settled>, reports: &Reports) {
         let (mut quiet, mut firing) = (Vec::new(), Vec::with_capacity(waiting.len()));
         let mut firings = Vec::with_capacity(waiting.len());
-        for ((one, settlement), settled) in waiting.into_iter().zip(settled) {
+        for (one, settled) in waiting.into_iter().zip(settled) {
             let place = one.due.place;
-            match self.conclude(one, settlement, settled) {
+            match self.conclude(one, settled) {
                 (progressed, None) => quiet.push((place, progressed)),
                 (progressed, Some(fires)) => {
                     firing.push((place, progressed));
@@ -127,44 +151,40 @@ impl Core {
     }
 
     /// Forgets an intent that is not known to be durable. Should it be after all, recovery finds it in the journal.
-    fn take_back(&self, settlement: &Settlement) {
-        if let Some(firing) = &settlement.firing {
+    fn take_back(&self, firing: Option<&Firing>) {
+        if let Some(firing) = firing {
             self.ledger.cancel(firing);
             self.in_hand.lock().remove(&firing.id);
         }
     }
 
-    fn conclude(
-        &self,
-        one: Considered,
-        settlement: Settlement,
-        settled: Settled,
-    ) -> (Progressed, Option<Firing>) {
+    fn conclude(&self, one: Waiting, settled: Settled) -> (Progressed, Option<Firing>) {
         let Settled::Recorded(ids) = settled else {
-            self.take_back(&settlement);
+            self.take_back(one.firing.as_ref());
             self.hot.forget(&one.due.id);
             keeper::answer(one.order, Err(FireError::Changed));
             return (Progressed::Reread, None);
         };
-        let progressed = one.progressed(settlement.settled);
-        let Settlement { job, uid, records, firing, .. } = settlement;
-        let firing_id = firing.as_ref().map(|firing| firing.id.clone());
-        let newest = records.len() - 1;
+        let progressed = progressed(&one.due, &one.hot, one.settled);
+        let Waiting { due, hot, order, outcomes, told, firing, .. } = one;
+        for (outcome, ticks) in outcomes {
+            self.commons.counters.settled(outcome, ticks);
+        }
+        let newest = told.len().saturating_sub(1);
         let mut last = None;
-        for (index, (draft, id)) in records.into_iter().zip(ids).enumerate() {
-            self.commons.counters.settled(draft.outcome, draft.span.count);
-            let firing = firing_id.clone().filter(|_| index == newest);
-            let record = DecisionRecord { id, job: job.clone(), uid, draft, firing };
+        for (index, (draft, id)) in told.into_iter().zip(&ids).enumerate() {
+            let firing = firing.as_ref().map(|firing| firing.id.clone()).filter(|_| index == newest);
+            let record = DecisionRecord { id: *id, job: due.id.clone(), uid: due.uid, draft, firing };
             self.tell(|| Event::Decision(Box::new(record.clone())));
             last = Some(record);
         }
-        let decision = last.as_ref().map_or(DecisionId::default(), |record| record.id);
         if let Some(record) = last {
-            keeper::answer(one.order, Ok(record));
+            keeper::answer(order, Ok(record));
         }
         let Some(firing) = firing else { return (progressed, None) };
-        *one.hot.last_fired.lock() = Some(firing.observed);
+        *hot.last_fired.lock() = Some(firing.observed);
         Counters::add(&self.commons.counters.firings, 1);
+        let decision = ids.last().copied().unwrap_or_default();
         (progressed, Some(Firing { decision, ..firing }))
     }
 }

@@ -1,7 +1,10 @@
 //! Settling: outcomes are appended or folded, and the job's mark follows.
 
 use ecs_scheduler_core::decide::DecisionDraft;
-use ecs_scheduler_core::{DecisionId, Settled, Settlement, StoreError};
+use ecs_scheduler_core::{
+    DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Outcome, Settled, Settlement, StoreError,
+    TickSpan, Timestamp,
+};
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::desk::{Desk, find};
@@ -17,21 +20,60 @@ const FOLD: &str =
 const MARK: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
      WHERE no = ?1";
 
-/// A settlement with its JSON, which the caller makes so that the writer need not.
+/// A settlement as it is written, made by the caller so that the writer need not.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    settlement: Settlement,
-    /// The `ledger` of each record.
-    ledgers: Vec<String>,
-    /// The `body` of the firing.
-    body: Option<String>,
+    job: JobId,
+    uid: JobUid,
+    expected: Option<Timestamp>,
+    settled: Option<Timestamp>,
+    records: Vec<Record>,
+    firing: Option<Shot>,
+}
+
+/// An outcome as it is written.
+#[derive(Debug)]
+struct Record {
+    outcome: Outcome,
+    observed: Timestamp,
+    span: TickSpan,
+    ledger: String,
+}
+
+/// A firing as it is written.
+#[derive(Debug)]
+struct Shot {
+    id: FiringId,
+    observed: Timestamp,
+    state: FiringState,
+    tasks: usize,
+    body: String,
 }
 
 impl Entry {
     pub(crate) fn new(settlement: Settlement) -> Result<Self, StoreError> {
-        let ledgers = settlement.records.iter().map(ledger).collect::<Result<_, _>>()?;
-        let body = settlement.firing.as_ref().map(json).transpose()?;
-        Ok(Self { settlement, ledgers, body })
+        let Settlement { job, uid, expected, settled, records, firing } = settlement;
+        let records = records.iter().map(Record::new).collect::<Result<_, _>>()?;
+        Ok(Self { job, uid, expected, settled, records, firing: firing.map(Shot::new).transpose()? })
+    }
+
+    fn is_fresh(&self, mark: &Mark) -> bool {
+        mark.uid == self.uid && mark.progress.settled == self.expected
+    }
+}
+
+impl Record {
+    fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
+        let &DecisionDraft { outcome, observed, span, .. } = draft;
+        Ok(Self { outcome, observed, span, ledger: ledger(draft)? })
+    }
+}
+
+impl Shot {
+    fn new(firing: Firing) -> Result<Self, StoreError> {
+        let body = json(&firing)?;
+        let Firing { id, observed, state, tasks, .. } = firing;
+        Ok(Self { id, observed, state, tasks: tasks.len(), body })
     }
 }
 
@@ -51,14 +93,13 @@ impl Desk {
         let mut pen = Pen::new(connection, &mut counters.seq)?;
         let mut answers = Vec::with_capacity(batch.len());
         for entry in batch {
-            let settlement = &entry.settlement;
-            let mark = find(connection, marks, &settlement.job)?;
-            let Some(mark) = mark.filter(|mark| is_fresh(mark, settlement)) else {
+            let mark = find(connection, marks, &entry.job)?;
+            let Some(mark) = mark.filter(|mark| entry.is_fresh(mark)) else {
                 answers.push(Settled::Stale);
                 continue;
             };
             // A firing whose record stands alone is found to be known when it is inserted.
-            if let Some(firing) = settlement.firing.as_ref().filter(|_| settlement.records.len() > 1)
+            if let Some(firing) = entry.firing.as_ref().filter(|_| entry.records.len() > 1)
                 && pen.known.exists([firing.id.as_str()])?
             {
                 answers.push(Settled::Stale);
@@ -75,10 +116,6 @@ impl Desk {
     }
 }
 
-fn is_fresh(mark: &Mark, settlement: &Settlement) -> bool {
-    mark.uid == settlement.uid && mark.progress.settled == settlement.expected
-}
-
 impl<'c> Pen<'c> {
     fn new(connection: &'c Connection, seq: &'c mut u64) -> Result<Self, Failure> {
         Ok(Self {
@@ -92,21 +129,21 @@ impl<'c> Pen<'c> {
 
     /// Records a settlement; nothing is written when its firing, alone, is known.
     fn record(&mut self, mark: &mut Mark, entry: &Entry) -> Result<Option<Vec<DecisionId>>, Failure> {
-        let settlement = &entry.settlement;
-        let last = settlement.records.len().saturating_sub(1);
-        let mut ids = Vec::with_capacity(settlement.records.len());
-        for (place, (draft, ledger)) in settlement.records.iter().zip(&entry.ledgers).enumerate() {
-            let fires = place == last && settlement.firing.is_some();
-            let folded = !fires && self.fold(mark, draft, ledger)?;
-            if !folded && !self.insert(mark, entry, draft, ledger, fires)? {
+        let newest = entry.records.len().saturating_sub(1);
+        let mut ids = Vec::with_capacity(entry.records.len());
+        for (place, record) in entry.records.iter().enumerate() {
+            let firing = entry.firing.as_ref().filter(|_| place == newest);
+            let folded = firing.is_none() && self.fold(mark, record)?;
+            if !folded && !self.insert(mark, entry, record, firing)? {
                 return Ok(None);
             }
             ids.push(DecisionId(mark.head));
         }
         let progress = &mut mark.progress;
-        progress.settled = settlement.settled;
-        if let Some(firing) = &settlement.firing {
-            progress.note_firing(firing);
+        progress.settled = entry.settled;
+        if let Some(firing) = &entry.firing {
+            progress.last_firing = Some(firing.id.clone());
+            progress.last_fired = Some(firing.observed);
         }
         self.mark.execute(params![
             mark.no,
@@ -120,12 +157,12 @@ impl<'c> Pen<'c> {
     }
 
     /// Folds a record into the job's newest row; tells whether that was possible.
-    fn fold(&mut self, mark: &Mark, draft: &DecisionDraft, ledger: &str) -> Result<bool, Failure> {
-        if mark.folds != Some(draft.outcome) {
+    fn fold(&mut self, mark: &Mark, record: &Record) -> Result<bool, Failure> {
+        if mark.folds != Some(record.outcome) {
             return Ok(false);
         }
-        let span = &draft.span;
-        let values = params![mark.head, nanos(draft.observed)?, nanos(span.last)?, span.count, ledger];
+        let Record { observed, span, ledger, .. } = record;
+        let values = params![mark.head, nanos(*observed)?, nanos(span.last)?, span.count, ledger];
         // The row may have been pruned.
         Ok(self.fold.execute(values)? == 1)
     }
@@ -135,35 +172,32 @@ impl<'c> Pen<'c> {
         &mut self,
         mark: &mut Mark,
         entry: &Entry,
-        draft: &DecisionDraft,
-        ledger: &str,
-        fires: bool,
+        record: &Record,
+        firing: Option<&Shot>,
     ) -> Result<bool, Failure> {
-        let settlement = &entry.settlement;
-        let firing = settlement.firing.as_ref().filter(|_| fires);
         let seq = *self.seq + 1;
         let inserted = self.insert.execute(params![
             seq,
             mark.head,
-            settlement.job.as_str(),
-            settlement.uid.as_uuid().as_bytes(),
-            draft.outcome.as_str(),
-            nanos(draft.observed)?,
-            nanos(draft.span.first)?,
-            nanos(draft.span.last)?,
-            draft.span.count,
-            ledger,
+            entry.job.as_str(),
+            entry.uid.as_uuid().as_bytes(),
+            record.outcome.as_str(),
+            nanos(record.observed)?,
+            nanos(record.span.first)?,
+            nanos(record.span.last)?,
+            record.span.count,
+            record.ledger,
             firing.map(|firing| firing.id.as_str()),
             firing.map(|firing| firing.state.as_str()),
-            firing.map(|firing| firing.tasks.len()),
-            entry.body.as_ref().filter(|_| fires),
+            firing.map(|firing| firing.tasks),
+            firing.map(|firing| &firing.body),
         ])?;
         if inserted == 0 {
             return Ok(false);
         }
         *self.seq = seq;
         mark.head = seq;
-        mark.folds = (!fires && draft.outcome.folds()).then_some(draft.outcome);
+        mark.folds = (firing.is_none() && record.outcome.folds()).then_some(record.outcome);
         Ok(true)
     }
 }
