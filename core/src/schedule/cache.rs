@@ -1,8 +1,9 @@
 //! Shares equal schedules between jobs.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::num::NonZeroUsize;
 
+use hashbrown::DefaultHashBuilder;
 use lru::LruCache;
 use parking_lot::Mutex;
 
@@ -25,7 +26,7 @@ use super::{Dialect, Schedule, ScheduleError, ScheduleSpec};
 /// ```
 #[derive(Debug)]
 pub struct ScheduleCache {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     /// Keyed by the hash of the text alone: whether it is the same text is checked on a hit.
     known: Mutex<LruCache<u64, Schedule>>,
 }
@@ -34,7 +35,7 @@ impl ScheduleCache {
     /// Creates a store for at most `capacity` schedules; 0 counts as 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
-        Self { hasher: RandomState::new(), known: Mutex::new(LruCache::new(capacity)) }
+        Self { hasher: DefaultHashBuilder::default(), known: Mutex::new(LruCache::new(capacity)) }
     }
 
     /// Returns the schedule of that text, parsed now or earlier.

@@ -11,9 +11,9 @@ pub(crate) enum Goal {
 
 /// One measured number, and what was measured beside it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Figure {
+pub(crate) struct Figure<'a> {
     /// What it tells.
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     pub(crate) value: f64,
     /// The unit of both numbers.
     pub(crate) unit: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Figure {
     pub(crate) beside: (&'static str, f64),
 }
 
-impl Figure {
+impl Figure<'_> {
     /// Prints the figure as a line of JSON. `ratio` is the value divided by what stands beside it.
     pub(crate) fn print(&self) {
         let (goal, met): (Value, Value) = match self.goal {
