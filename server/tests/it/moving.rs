@@ -3,5 +3,7 @@
 mod backup;
 mod commands;
 mod dump;
+#[cfg(all(feature = "aws", feature = "elasticsearch", feature = "postgres"))]
+mod pairs;
 mod stock;
 mod transfer;

@@ -10,6 +10,6 @@ mod fleet;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 #[path = "../../../backends/postgres/tests/it/server.rs"]
 #[expect(dead_code, reason = "the tests of the store itself use more of it")]
-mod postgres;
+pub(crate) mod postgres;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 mod proxy;
