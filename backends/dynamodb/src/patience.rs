@@ -18,14 +18,14 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// Patience for writes, which somebody waits for: 20 s. Only then is it reported that the outcome is not known.
+    /// Patience for writes: 10 s. Only then is it reported that the outcome is not known.
     pub(crate) fn for_writes() -> Self {
-        Self::of(Duration::from_secs(20))
+        Self::of(Duration::from_secs(10))
     }
 
-    /// Patience for reads: 10 s.
+    /// Patience for reads, which whoever asked can repeat at no risk: 3 s.
     pub(crate) fn for_reads() -> Self {
-        Self::of(Duration::from_secs(10))
+        Self::of(Duration::from_secs(3))
     }
 
     /// Patience that ends after so long.

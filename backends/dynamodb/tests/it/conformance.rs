@@ -12,6 +12,7 @@ mod behaviour {
 mod sharing {
     use super::{Kind, Place};
 
+    ecs_scheduler_core::store_sharing_suite!(Place::on(Kind::Ministack));
     ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Ministack));
 }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
+use ecs_scheduler_core::testing::store_suite::{Fragile, Subject};
 use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Outcome, Registers as _,
-    Retention, Revision, Settled, Store as _, StoredJob,
+    Retention, Revision, Settled, Store, StoredJob, async_trait,
 };
 use futures::future::join_all;
 
@@ -123,6 +124,42 @@ async fn nothing_is_lost_and_nothing_doubled_on(kind: Kind, jobs: usize) {
     let least = played.lost.min(played.cut).min(played.throttled).min(played.crowded);
     assert!(least >= 10, "enough went wrong: {played:?}");
 }
+
+/// Tables behind a proxy that can cut all connections.
+struct Behind {
+    place: Place,
+    proxy: tokio::sync::OnceCell<Proxy>,
+}
+
+impl Behind {
+    fn new() -> Self {
+        Self { place: Place::on(Kind::Ministack), proxy: tokio::sync::OnceCell::new() }
+    }
+
+    async fn proxy(&self) -> &Proxy {
+        self.proxy.get_or_init(|| Proxy::start(Kind::Ministack, Tricks::default(), SEED)).await
+    }
+}
+
+#[async_trait]
+impl Subject for Behind {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(open(self.proxy().await, &self.place).await)
+    }
+}
+
+#[async_trait]
+impl Fragile for Behind {
+    async fn cut(&self) {
+        self.proxy().await.cut(true);
+    }
+
+    async fn mend(&self) {
+        self.proxy().await.cut(false);
+    }
+}
+
+ecs_scheduler_core::store_fault_suite!(Behind::new());
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_known() {

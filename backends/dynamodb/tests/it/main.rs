@@ -6,6 +6,7 @@ mod conformance;
 mod emulator;
 mod failures;
 mod faults;
+mod fences;
 mod help;
 mod proxy;
 mod python;

@@ -1,6 +1,6 @@
 //! A proxy in front of an emulator: it checks what DynamoDB would refuse, and plays tricks by a seed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::emulator::Kind;
 
@@ -55,7 +56,8 @@ struct State {
     /// The body that each token came with.
     tokens: Mutex<HashMap<String, Value>>,
     complaints: Mutex<Vec<String>>,
-    operations: Mutex<BTreeSet<String>>,
+    operations: Mutex<BTreeMap<String, u64>>,
+    cut: watch::Sender<bool>,
 }
 
 /// One request of the SDK.
@@ -79,9 +81,15 @@ impl Proxy {
             tokens: Mutex::default(),
             complaints: Mutex::default(),
             operations: Mutex::default(),
+            cut: watch::Sender::new(false),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
         Self { url: format!("http://{address}"), state, serving }
+    }
+
+    /// Breaks every connection and refuses new ones, or lets them through again.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.state.cut.send_replace(cut);
     }
 
     /// Plays other tricks from now on.
@@ -94,8 +102,13 @@ impl Proxy {
     }
 
     /// Returns what was called.
-    pub(crate) fn operations(&self) -> BTreeSet<String> {
-        self.state.operations.lock().clone()
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.state.operations.lock().keys().cloned().collect()
+    }
+
+    /// Counts the calls of one operation.
+    pub(crate) fn calls(&self, operation: &str) -> u64 {
+        self.state.operations.lock().get(operation).copied().unwrap_or_default()
     }
 
     /// Asserts that nothing was sent that DynamoDB would refuse or that could be done twice.
@@ -113,7 +126,18 @@ impl Drop for Proxy {
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(converse(stream, Arc::clone(&state)));
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            let mut cut = state.cut.subscribe();
+            if *cut.borrow_and_update() {
+                return;
+            }
+            tokio::select! {
+                // A cut that is mended at once breaks what stood all the same.
+                _ = cut.changed() => {}
+                () = converse(stream, Arc::clone(&state)) => {}
+            }
+        });
     }
 }
 
@@ -164,7 +188,7 @@ impl State {
     async fn answer(&self, request: Request) -> Option<(u16, Vec<u8>)> {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         self.inspect(&request.operation, &body);
-        self.operations.lock().insert(request.operation.clone());
+        *self.operations.lock().entry(request.operation.clone()).or_default() += 1;
         let tricks = *self.tricks.lock();
         if tricks.closed && request.operation == "CreateTable" {
             return Some(failure("AccessDeniedException", json!({"message": "not authorized"})));

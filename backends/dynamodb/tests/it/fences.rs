@@ -1,0 +1,110 @@
+//! Writes under a fence, many at once.
+
+use std::sync::Arc;
+
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
+use ecs_scheduler_core::{
+    DecisionId, DecisionQuery, Fence, Firing, FiringState, JobStore as _, Journal as _, Outcome,
+    Registers as _, Settled, Settlement, Shards as _, StoreError,
+};
+use futures::future::join_all;
+
+use crate::emulator::Kind;
+use crate::help::{Place, advance_of, aws, draft, firing, new_job, settlement};
+use crate::proxy::{Proxy, Tricks};
+
+const JOBS: usize = 30;
+
+/// A store with a proxy in front, and a fence that holds.
+async fn fenced() -> (Proxy, Arc<DynamoDbStore>, Fence) {
+    let place = Place::on(Kind::Ministack);
+    let proxy = Proxy::start(Kind::Ministack, Tricks::default(), 1).await;
+    let store =
+        DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(place.table.as_str())).await.unwrap();
+    let version = store.write("shard/07", "me", None, None).await.unwrap();
+    (proxy, Arc::new(store), Fence { register: "shard/07".to_owned(), version })
+}
+
+/// Fires every job at once, each by a call of its own.
+async fn fire_all(store: &Arc<DynamoDbStore>, fence: &Fence) -> Vec<Firing> {
+    let mut jobs = Vec::new();
+    for number in 0..JOBS {
+        jobs.push(store.create(new_job(&format!("job-{number}"), "{}")).await.unwrap());
+    }
+    let fire = |job| {
+        let (store, fence) = (Arc::clone(store), fence.clone());
+        async move {
+            let mut firing = firing(&job, 1);
+            let batch = Settlement {
+                firing: Some(firing.clone()),
+                ..settlement(&job, vec![draft(Outcome::Pending, 1)])
+            };
+            let settled = store.settle_under(&fence, vec![batch]).await.unwrap();
+            let [Settled::Recorded(ids)] = &settled[..] else { panic!("nobody else settles: {settled:?}") };
+            firing.decision = DecisionId(ids[0].0);
+            firing
+        }
+    };
+    join_all(jobs.into_iter().map(fire)).await
+}
+
+#[tokio::test]
+async fn what_waits_under_a_fence_shares_transactions() {
+    let (proxy, store, fence) = fenced().await;
+    let before = proxy.calls("TransactWriteItems");
+    let firings = fire_all(&store, &fence).await;
+    let created = JOBS as u64;
+    let settled = proxy.calls("TransactWriteItems") - before - created;
+    assert!(settled < created / 2, "{settled} transactions for {JOBS} calls");
+    assert_eq!(store.unfinished().await.unwrap().len(), JOBS);
+    assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap().len(), JOBS);
+    let moves = firings
+        .iter()
+        .map(|firing| store.advance_under(&fence, advance_of(firing, FiringState::Launching, 0)));
+    assert!(join_all(moves).await.iter().all(Result::is_ok));
+    proxy.assert_strict();
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_harms_nothing_that_waits_with_it() {
+    let (_proxy, store, fence) = fenced().await;
+    let firings = fire_all(&store, &fence).await;
+    let moves = firings.iter().enumerate().map(|(number, firing)| {
+        let mut advance = advance_of(firing, FiringState::Launching, 0);
+        if number == 7 {
+            advance.to.note = Some("x".repeat(500_000));
+        }
+        if number == 8 {
+            advance.from = FiringState::Launched;
+        }
+        store.advance_under(&fence, advance)
+    });
+    for (number, moved) in join_all(moves).await.into_iter().enumerate() {
+        match number {
+            7 => assert!(moved.unwrap_err().to_string().contains("400 KB")),
+            8 => assert!(matches!(moved, Err(StoreError::Conflict(_))), "{moved:?}"),
+            _ => moved.unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_holds_up_nobody() {
+    let (_proxy, store, fence) = fenced().await;
+    let firings = fire_all(&store, &fence).await;
+    let mut moves: Vec<_> = firings
+        .iter()
+        .map(|firing| {
+            let (store, fence) = (Arc::clone(&store), fence.clone());
+            let advance = advance_of(firing, FiringState::Launching, 0);
+            tokio::spawn(async move { store.advance_under(&fence, advance).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    for gone in moves.drain(..JOBS / 2) {
+        gone.abort();
+    }
+    for moved in join_all(moves).await {
+        moved.unwrap().unwrap();
+    }
+}
