@@ -1,0 +1,178 @@
+//! The stores that replicas share: a schema of a PostgreSQL server, tables of an emulator of DynamoDB.
+
+use std::fmt;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
+use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
+use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, SharedStore, SystemClock};
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_postgres::NoTls;
+
+use crate::server::{fresh_schema, server};
+
+/// How many jobs are on their way to a store at once.
+const AT_ONCE: usize = 256;
+/// How long an emulator may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Tells how many calls were made so far; 0 where the server counts them.
+pub(crate) type Calls = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// Where jobs are.
+#[derive(Debug, Clone)]
+pub(crate) enum Shelf {
+    Postgres { url: String },
+    DynamoDb { url: String, table: String },
+}
+
+impl fmt::Display for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres { url } => f.write_str(url),
+            Self::DynamoDb { url, table } => write!(f, "{url}#{table}"),
+        }
+    }
+}
+
+impl Shelf {
+    /// Reads what a member is told.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        if text.starts_with("postgres:") {
+            return Ok(Self::Postgres { url: text.to_owned() });
+        }
+        let (url, table) = text.split_once('#').context("neither PostgreSQL nor DynamoDB")?;
+        Ok(Self::DynamoDb { url: url.to_owned(), table: table.to_owned() })
+    }
+
+    pub(crate) fn fresh_schema() -> Self {
+        Self::Postgres { url: server().url_of(&fresh_schema()) }
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Postgres { .. } => "PostgreSQL",
+            Self::DynamoDb { .. } => "DynamoDB",
+        }
+    }
+
+    /// Opens the store, with a count of the calls to it.
+    pub(crate) async fn open(&self) -> anyhow::Result<(Arc<dyn SharedStore>, Calls)> {
+        match self {
+            Self::Postgres { url } => {
+                let store = PostgresStore::open(url, PostgresOptions::default()).await?;
+                Ok((Arc::new(store), Box::new(|| 0)))
+            }
+            Self::DynamoDb { url, table } => {
+                let aws = Aws::new(AwsSettings {
+                    region: Some("eu-central-1".to_owned()),
+                    endpoint: Some(url.clone()),
+                    credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
+                    ..AwsSettings::new(Arc::new(SystemClock))
+                });
+                let store = DynamoDbStore::open(&aws, DynamoDbOptions::new(table.as_str())).await?;
+                let calls = move || aws.meter().report().operations.iter().map(|line| line.calls).sum();
+                Ok((Arc::new(store), Box::new(calls)))
+            }
+        }
+    }
+
+    /// Stores jobs, each with the schedule that is made for its number.
+    pub(crate) async fn fill(
+        &self,
+        jobs: usize,
+        schedule: impl Fn(usize) -> Value + Sync,
+    ) -> anyhow::Result<()> {
+        let (store, _) = self.open().await?;
+        self.hasten(true).await?;
+        let creations = futures::stream::iter((0..jobs).map(|number| {
+            let mut document = json!({"taskDefinition": "report", "overlap": "allow", "maxCount": 10});
+            let more = schedule(number);
+            for (name, value) in more.as_object().into_iter().flatten() {
+                document[name] = value.clone();
+            }
+            store.create(NewJob {
+                id: JobId::new(&format!("job-{number:07}")).expect("it is a job's name"),
+                uid: JobUid::random(),
+                document: to_raw_value(&document).expect("a document is JSON"),
+                at: SystemClock.now(),
+            })
+        }));
+        creations.buffer_unordered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await?;
+        self.hasten(false).await?;
+        store.close().await?;
+        Ok(())
+    }
+
+    /// Has the server not wait for its disk while jobs are made, or wait, as while it is measured.
+    async fn hasten(&self, hastens: bool) -> anyhow::Result<()> {
+        let Self::Postgres { url } = self else { return Ok(()) };
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let driving = tokio::spawn(connection);
+        let waits = if hastens { "off" } else { "on" };
+        client.execute(&format!("ALTER SYSTEM SET synchronous_commit = {waits}"), &[]).await?;
+        client.batch_execute("SELECT pg_reload_conf()").await?;
+        drop(client);
+        driving.await??;
+        Ok(())
+    }
+
+    /// Returns how many transactions the server has ended so far, where it counts them.
+    pub(crate) async fn transactions(&self) -> anyhow::Result<Option<u64>> {
+        let Self::Postgres { url } = self else { return Ok(None) };
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let driving = tokio::spawn(connection);
+        let sql =
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        let count: i64 = client.query_one(sql, &[]).await?.get(0);
+        drop(client);
+        driving.await??;
+        Ok(Some(count.unsigned_abs()))
+    }
+}
+
+/// An emulator of DynamoDB. It ends when its input does, so with this process at the latest.
+pub(crate) struct Emulator {
+    url: String,
+    tables: AtomicU64,
+    _process: Child,
+}
+
+impl Emulator {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the server is a folder")?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port().to_string();
+        let process = Command::new(root.join(".tools/emulators/bin/python"))
+            .arg(root.join("scripts/emulators.py"))
+            .args(["ministack", &port])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("no emulator; `make emulators` installs it")?;
+        let url = format!("http://127.0.0.1:{port}");
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let began = Instant::now();
+        while http.get(format!("{url}/_localstack/health")).send().await.is_err() {
+            anyhow::ensure!(began.elapsed() < PATIENCE, "the emulator does not answer");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(Self { url, tables: AtomicU64::new(0), _process: process })
+    }
+
+    pub(crate) fn fresh_table(&self) -> Shelf {
+        let table = format!("jobs-{}", self.tables.fetch_add(1, Ordering::Relaxed));
+        Shelf::DynamoDb { url: self.url.clone(), table }
+    }
+}
