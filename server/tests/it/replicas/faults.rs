@@ -223,7 +223,9 @@ impl Trial<'_> {
             let victim = usize::try_from(rng.below(self.mates.len() as u64)).unwrap();
             // At any moment between two beats of a replica's heart.
             last(Duration::from_millis(rng.below(1_500))).await;
-            self.strike(victim, kinds[number % kinds.len()]).await;
+            let fault = kinds[number % kinds.len()];
+            println!("{fault:?}, of {} replicas {}", self.mates.len(), self.mates[victim].name);
+            self.strike(victim, fault).await;
             self.until_prompt().await;
         }
     }
