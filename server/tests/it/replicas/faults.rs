@@ -29,7 +29,7 @@ const SEED: u64 = 20_270_303;
 /// How many jobs fire every second.
 const JOBS: usize = 50;
 /// How many do on DynamoDB: the emulator, which is written in Python, does not get through more of them.
-const JOBS_ON_DYNAMODB: usize = 10;
+const JOBS_ON_DYNAMODB: usize = 5;
 /// In how long the jobs of a replica that falls are fired by another.
 const TAKEN_OVER: Duration = Duration::from_secs(10);
 /// In how long they are fired while nothing falls, but the store is slow: three calls one after the other, each of which
