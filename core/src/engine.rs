@@ -27,7 +27,7 @@ mod evaluate;
 mod handle;
 mod hot;
 mod keeper;
-mod leash;
+mod lease;
 mod ledger;
 mod options;
 mod plan;
@@ -40,7 +40,7 @@ mod watch;
 pub use commons::BRAKE_REGISTER;
 pub(crate) use commons::Commons;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
-pub(crate) use leash::Leash;
+pub(crate) use lease::Lease;
 pub use options::EngineOptions;
 pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};
 
@@ -75,7 +75,7 @@ impl Engine {
     ///
     /// Fails when the store cannot be read.
     pub async fn start(self) -> Result<EngineHandle, StoreError> {
-        let commons = Commons::new(&self.options, Leash::endless());
+        let commons = Commons::new(&self.options, Lease::endless());
         commons.read_brake(&*self.store).await?;
         self.start_among(commons).await
     }

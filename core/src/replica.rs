@@ -11,7 +11,7 @@
 //! compare-and-set and only when it changes: the register's version is the fence that the journal checks at every
 //! write of the owner. A replica shows that it lives by writing a register of its own again and again. Another one that
 //! sees this register unchanged for [`Timing::dead_after`] by its own monotonic clock takes its shards over; a replica
-//! that could not write it for [`Timing::leash`] stops by itself before that. Clocks of two machines are never compared.
+//! that could not write it for [`Timing::lease`] stops by itself before that. Clocks of two machines are never compared.
 //!
 //! Nothing of this is needed for correctness but the fence and the launch tokens: two replicas that both believe to own
 //! a shard cost money and a line in the log, never a second task.
@@ -20,13 +20,13 @@
 //! million registers); consensus among the replicas (the store has it already); expiry by wall clocks (they step).
 
 mod handle;
-mod heart;
+mod heartbeat;
 mod news;
 mod options;
-mod overseer;
-mod post;
+mod owned;
+mod peers;
+mod reconcile;
 mod records;
-mod roster;
 mod scheduler;
 mod spread;
 
@@ -44,12 +44,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Commons, Engine, EngineHandle, Leash};
+use crate::engine::{Commons, Engine, EngineHandle, Lease};
 use crate::job::JobUid;
 use crate::store::{Shard, SharedStore, StoreError};
-use heart::Heart;
-use post::Post;
-use roster::Roster;
+use heartbeat::Heartbeat;
+use owned::OwnedShard;
+use peers::Peers;
 
 /// A replica's parts, as [`Replica::join`] takes them.
 #[derive(Debug)]
@@ -73,12 +73,12 @@ impl Replica {
     pub async fn join(self) -> Result<ReplicaHandle, StoreError> {
         let crew = Arc::new(Crew::new(self));
         crew.commons.read_brake(&*crew.store).await?;
-        let mut heart = Heart::new(&crew);
-        heart.beat(&crew).await?;
+        let mut heartbeat = Heartbeat::new(&crew);
+        heartbeat.beat(&crew).await?;
         crew.look().await?;
-        crew.tracker.spawn(heart.run(Arc::clone(&crew)));
-        crew.tracker.spawn(heart::guard(Arc::clone(&crew)));
-        crew.tracker.spawn(overseer::run(Arc::clone(&crew)));
+        crew.tracker.spawn(heartbeat.run(Arc::clone(&crew)));
+        crew.tracker.spawn(heartbeat::guard(Arc::clone(&crew)));
+        crew.tracker.spawn(reconcile::run(Arc::clone(&crew)));
         crew.tracker.spawn(news::run(Arc::clone(&crew)));
         Ok(ReplicaHandle::new(crew))
     }
@@ -96,13 +96,13 @@ struct Crew {
     /// Answers questions about jobs that no engine of this process looks at.
     stand_by: EngineHandle,
     /// The shards that this replica owns, or is leaving.
-    posts: Mutex<BTreeMap<Shard, Arc<Post>>>,
-    roster: Mutex<Roster>,
+    owned: Mutex<BTreeMap<Shard, Arc<OwnedShard>>>,
+    peers: Mutex<Peers>,
     /// What keeps this replica from its work.
     trouble: RwLock<Option<String>>,
     beat_now: Notify,
     look_now: Notify,
-    post_left: Notify,
+    shard_left: Notify,
     /// It takes nothing more and leaves what it has.
     leaving: CancellationToken,
     ended: CancellationToken,
@@ -118,7 +118,7 @@ impl fmt::Debug for Crew {
 impl Crew {
     fn new(replica: Replica) -> Self {
         let Replica { options, engine, store } = replica;
-        let commons = Commons::new(&engine.options, Leash::lapsed());
+        let commons = Commons::new(&engine.options, Lease::expired());
         let stand_by = engine.clone().stand_by(Arc::clone(&commons));
         Self {
             life: JobUid::random().to_string(),
@@ -128,12 +128,12 @@ impl Crew {
             engine,
             commons,
             stand_by,
-            posts: Mutex::default(),
-            roster: Mutex::default(),
+            owned: Mutex::default(),
+            peers: Mutex::default(),
             trouble: RwLock::default(),
             beat_now: Notify::new(),
             look_now: Notify::new(),
-            post_left: Notify::new(),
+            shard_left: Notify::new(),
             leaving: CancellationToken::new(),
             ended: CancellationToken::new(),
             tracker: TaskTracker::new(),

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::EngineOptions;
-use super::leash::Leash;
+use super::lease::Lease;
 use super::status::{Brake, Counters};
 use crate::event::{EVENT_BUFFER, Event};
 use crate::fault::{self, FaultKind};
@@ -33,7 +33,7 @@ pub(crate) struct Commons {
     pub(crate) store_fault: RwLock<Option<String>>,
     pub(crate) launcher_fault: RwLock<Option<String>>,
     /// Ends all launches when it does not hold.
-    pub(crate) leash: Leash,
+    pub(crate) lease: Lease,
     brake: RwLock<KnownBrake>,
 }
 
@@ -46,7 +46,7 @@ struct KnownBrake {
 }
 
 impl Commons {
-    pub(crate) fn new(options: &EngineOptions, leash: Leash) -> Arc<Self> {
+    pub(crate) fn new(options: &EngineOptions, lease: Lease) -> Arc<Self> {
         Arc::new(Self {
             evaluations: Arc::new(Semaphore::new(options.evaluations)),
             dispatch: Arc::new(Semaphore::new(options.dispatch)),
@@ -56,7 +56,7 @@ impl Commons {
             events: broadcast::Sender::new(EVENT_BUFFER),
             store_fault: RwLock::default(),
             launcher_fault: RwLock::default(),
-            leash,
+            lease,
             brake: RwLock::default(),
         })
     }

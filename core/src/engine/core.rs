@@ -35,7 +35,7 @@ pub(super) struct Core {
     pub(super) ledger: Ledger,
     pub(super) hot: HotJobs,
     pub(super) commons: Arc<Commons>,
-    /// The term of the leash in which the engine was started.
+    /// The term of the lease in which the engine was started.
     term: u64,
     pub(super) stop: CancellationToken,
     /// Journalled firings that wait for a place in dispatch.
@@ -79,7 +79,7 @@ impl Core {
         let (backlog, waiting) = mpsc::channel(options.backlog);
         let core = Arc::new(Self {
             hot: HotJobs::new(options.hot_jobs),
-            term: commons.leash.term(),
+            term: commons.lease.term(),
             commons,
             backlog,
             options,
@@ -135,7 +135,7 @@ impl Core {
 
     /// Tells whether this process may launch now. When it may not, the engine stops.
     pub(super) fn may_launch(&self) -> bool {
-        if !self.commons.leash.holds_since(self.term) && !self.stop.is_cancelled() {
+        if !self.commons.lease.holds_since(self.term) && !self.stop.is_cancelled() {
             tracing::warn!(
                 "the engine stops: this process was not heard of in time, and others take its jobs over"
             );

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::post::Leave;
+use super::owned::Leave;
 use super::{Crew, ReplicaId};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given};
@@ -76,7 +76,7 @@ impl ReplicaHandle {
         if let Some(trouble) = self.crew.trouble.read().clone() {
             return Some(trouble);
         }
-        (!self.crew.commons.leash.holds()).then(|| "no sign of life could be written in time".to_owned())
+        (!self.crew.commons.lease.holds()).then(|| "no sign of life could be written in time".to_owned())
     }
 
     /// Says who looks at a job, as of the last look at the others, at most a second ago.
@@ -86,10 +86,10 @@ impl ReplicaHandle {
         if self.engine_of(job).is_some() {
             return Owner::Here;
         }
-        let roster = self.crew.roster.lock();
-        let owner = roster.owner(shard, self.crew.options.timing.dead_after).1;
+        let peers = self.crew.peers.lock();
+        let owner = peers.owner(shard, self.crew.options.timing.dead_after).1;
         let other = owner.filter(|owner| owner.life != self.crew.life);
-        match other.and_then(|owner| roster.member(&owner.id)) {
+        match other.and_then(|owner| peers.member(&owner.id)) {
             Some(member) => Owner::There { id: member.beat.id.clone(), address: member.beat.address.clone() },
             None => Owner::Nobody,
         }
@@ -99,10 +99,10 @@ impl ReplicaHandle {
     #[must_use]
     pub fn replicas(&self) -> Vec<ReplicaView> {
         let dead_after = self.crew.options.timing.dead_after;
-        let roster = self.crew.roster.lock();
-        let views = roster.members().map(|(id, member)| {
+        let peers = self.crew.peers.lock();
+        let views = peers.members().map(|(id, member)| {
             let owns = |shard: &Shard| {
-                let holder = roster.holder(*shard);
+                let holder = peers.holder(*shard);
                 holder.is_some_and(|holder| holder.id == *id && holder.life == member.beat.life)
             };
             ReplicaView {
@@ -111,7 +111,7 @@ impl ReplicaHandle {
                 started: member.beat.started,
                 shards: Shard::all().filter(owns).collect(),
                 silent: Instant::now().saturating_duration_since(member.changed),
-                live: roster.lives(member, dead_after),
+                live: peers.lives(member, dead_after),
                 leaving: member.beat.leaving,
                 here: member.beat.life == self.crew.life,
             }
@@ -211,8 +211,8 @@ impl ReplicaHandle {
         crew.leave_all(&Leave::HandOver);
         let left = async {
             loop {
-                let more = crew.post_left.notified();
-                if crew.posts.lock().is_empty() {
+                let more = crew.shard_left.notified();
+                if crew.owned.lock().is_empty() {
                     return;
                 }
                 more.await;
@@ -226,10 +226,10 @@ impl ReplicaHandle {
     }
 
     fn engine_of(&self, job: &JobId) -> Option<EngineHandle> {
-        self.crew.posts.lock().get(&Shard::of(job))?.engine()
+        self.crew.owned.lock().get(&Shard::of(job))?.engine()
     }
 
     fn engines(&self) -> Vec<EngineHandle> {
-        self.crew.posts.lock().values().filter_map(|post| post.engine()).collect()
+        self.crew.owned.lock().values().filter_map(|owned| owned.engine()).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Crew;
-use super::post::Post;
+use super::owned::OwnedShard;
 use crate::fault::{self, FaultKind};
 use crate::store::{EditMark, EditedJobs, Shard, ShardEdits, StoreError};
 
@@ -31,17 +31,17 @@ pub(super) async fn run(crew: Arc<Crew>) {
 
 impl Crew {
     async fn hear(&self) -> Result<(), StoreError> {
-        let posts: Vec<Arc<Post>> = self.posts.lock().values().cloned().collect();
-        let marks: Vec<(Shard, EditMark)> = posts
+        let owned: Vec<Arc<OwnedShard>> = self.owned.lock().values().cloned().collect();
+        let marks: Vec<(Shard, EditMark)> = owned
             .iter()
-            .filter(|post| post.engine().is_some())
-            .map(|post| (post.shard, post.mark()))
+            .filter(|owned| owned.engine().is_some())
+            .map(|owned| (owned.shard, owned.mark()))
             .collect();
         let edits = async { if marks.is_empty() { Ok(Vec::new()) } else { self.store.edits(&marks).await } };
         let (brake, edits) = futures::join!(self.commons.read_brake(&*self.store), edits);
         for edits in edits? {
-            if let Some(post) = posts.iter().find(|post| post.shard == edits.shard) {
-                tell(post, edits);
+            if let Some(owned) = owned.iter().find(|owned| owned.shard == edits.shard) {
+                tell(owned, edits);
             }
         }
         brake
@@ -49,11 +49,11 @@ impl Crew {
 }
 
 /// Has the shard's engine look at what was edited.
-fn tell(post: &Post, edits: ShardEdits) {
-    let Some(engine) = post.engine() else { return };
+fn tell(owned: &OwnedShard, edits: ShardEdits) {
+    let Some(engine) = owned.engine() else { return };
     match edits.jobs {
         EditedJobs::These(jobs) => jobs.iter().for_each(|job| engine.nudge(job)),
         EditedJobs::Unknown => engine.rescan(),
     }
-    post.set_mark(edits.mark);
+    owned.set_mark(edits.mark);
 }

@@ -79,7 +79,7 @@ pub struct Timing {
     pub beat: Duration,
     /// For how long after the last such write that succeeded, counted from its beginning, it may launch; 5 s. More than
     /// two slow writes, less than `dead_after`.
-    pub leash: Duration,
+    pub lease: Duration,
     /// For how long another replica must not have been seen to write before its jobs are taken over; 6 s.
     pub dead_after: Duration,
     /// How often a replica looks at what the others own; 0.5 s.
@@ -97,7 +97,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             beat: Duration::from_millis(1_500),
-            leash: Duration::from_secs(5),
+            lease: Duration::from_secs(5),
             dead_after: Duration::from_secs(6),
             look: Duration::from_millis(500),
             news: Duration::from_millis(300),

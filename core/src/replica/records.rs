@@ -28,7 +28,7 @@ pub(super) struct Beat {
 
 /// Who owns a shard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Deed {
+pub(super) struct Ownership {
     /// Absent when the owner has handed it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<Holder>,

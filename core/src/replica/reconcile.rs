@@ -7,8 +7,8 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::Crew;
-use super::post::Leave;
-use super::records::{Deed, FLEET, Holder, shard_register};
+use super::owned::Leave;
+use super::records::{FLEET, Holder, Ownership, shard_register};
 use super::spread::{self, Plan, View};
 use crate::fault::{self, FaultKind};
 use crate::store::{Shard, StoreError};
@@ -34,21 +34,21 @@ type Claim = (Shard, Option<u64>);
 impl Crew {
     /// Looks once: leaves what was lost, takes what is free, hands over what is too much.
     pub(super) async fn look(self: &Arc<Self>) -> Result<(), StoreError> {
-        let manned: BTreeSet<Shard> = self.posts.lock().keys().copied().collect();
+        let before: BTreeSet<Shard> = self.owned.lock().keys().copied().collect();
         let began = Instant::now();
         let read = tokio::time::timeout(self.options.timing.patience, self.store.registers(FLEET)).await;
         let registers = read.unwrap_or_else(|_| {
             Err(StoreError::fault(FaultKind::Unavailable, "the store did not answer in time"))
         })?;
-        self.roster.lock().take_in(&registers, began, Instant::now());
-        if !self.commons.leash.holds() || self.leaving.is_cancelled() {
+        self.peers.lock().take_in(&registers, began, Instant::now());
+        if !self.commons.lease.holds() || self.leaving.is_cancelled() {
             return Ok(());
         }
-        self.reconcile(&manned);
+        self.reconcile(&before);
         let (plan, claims) = self.plan();
         for shard in &plan.hand_over {
-            let post = self.posts.lock().get(shard).cloned();
-            if post.is_some_and(|post| post.leave(Leave::HandOver)) {
+            let owned = self.owned.lock().get(shard).cloned();
+            if owned.is_some_and(|owned| owned.leave(Leave::HandOver)) {
                 tracing::info!(%shard, "handing a shard over");
             }
         }
@@ -56,24 +56,24 @@ impl Crew {
         Ok(())
     }
 
-    /// Brings what this replica does in line with what the registers say. `manned` are the shards that had a post when
+    /// Brings what this replica does in line with what the registers say. `before` are the shards that were owned when
     /// the look began: what it saw of those that have been left since is old.
-    fn reconcile(self: &Arc<Self>, manned: &BTreeSet<Shard>) {
+    fn reconcile(self: &Arc<Self>, before: &BTreeSet<Shard>) {
         for shard in Shard::all() {
             let (version, owner) = {
-                let roster = self.roster.lock();
-                let (version, owner) = roster.owner(shard, self.options.timing.dead_after);
+                let peers = self.peers.lock();
+                let (version, owner) = peers.owner(shard, self.options.timing.dead_after);
                 (version, owner.cloned())
             };
             let mine = owner == Some(self.holder());
-            let post = self.posts.lock().get(&shard).cloned();
-            match (post, version) {
+            let owned = self.owned.lock().get(&shard).cloned();
+            match (owned, version) {
                 // Owned without knowing: the answer to a claim was lost, or an engine stopped by itself.
-                (None, Some(version)) if mine && !manned.contains(&shard) => self.man(shard, version),
-                (Some(post), version)
-                    if manned.contains(&shard) && version.is_some_and(|v| v > post.version) =>
+                (None, Some(version)) if mine && !before.contains(&shard) => self.own(shard, version),
+                (Some(owned), version)
+                    if before.contains(&shard) && version.is_some_and(|v| v > owned.version) =>
                 {
-                    if post.leave(Leave::Forsaken) {
+                    if owned.leave(Leave::Forsaken) {
                         tracing::warn!(%shard, "a shard was taken over by another replica");
                     }
                 }
@@ -84,40 +84,40 @@ impl Crew {
 
     fn plan(&self) -> (Plan, Vec<Claim>) {
         let dead_after = self.options.timing.dead_after;
-        let roster = self.roster.lock();
-        let posts = self.posts.lock();
+        let peers = self.peers.lock();
+        let owned = self.owned.lock();
         let mine: Vec<Shard> =
-            posts.values().filter(|post| !post.is_going()).map(|post| post.shard).collect();
+            owned.values().filter(|owned| !owned.is_going()).map(|owned| owned.shard).collect();
         let mut view = View { me: &self.options.id, live: Default::default(), free: Vec::new(), mine };
-        for (id, member) in roster.members() {
-            if !member.beat.leaving && roster.lives(member, dead_after) {
+        for (id, member) in peers.members() {
+            if !member.beat.leaving && peers.lives(member, dead_after) {
                 view.live.insert(id.clone(), 0);
             }
         }
         for shard in Shard::all() {
-            match roster.owner(shard, dead_after).1 {
+            match peers.owner(shard, dead_after).1 {
                 Some(owner) if owner.life != self.life => {
                     view.live.entry(owner.id.clone()).and_modify(|owned| *owned += 1);
                 }
-                _ if posts.contains_key(&shard) => {}
+                _ if owned.contains_key(&shard) => {}
                 Some(_) => {}
                 None => view.free.push(shard),
             }
         }
         view.live.insert(self.options.id.clone(), view.mine.len());
         let plan = spread::plan(&view);
-        let claims = plan.take.iter().map(|shard| (*shard, roster.owner(*shard, dead_after).0)).collect();
+        let claims = plan.take.iter().map(|shard| (*shard, peers.owner(*shard, dead_after).0)).collect();
         (plan, claims)
     }
 
     /// Takes a shard over, if nobody is faster.
     async fn claim(self: &Arc<Self>, (shard, version): Claim) {
-        let deed = Deed { owner: Some(self.holder()) };
-        let text = serde_json::to_string(&deed).expect("a deed is plain data");
+        let ownership = Ownership { owner: Some(self.holder()) };
+        let text = serde_json::to_string(&ownership).expect("an ownership is plain data");
         let register = shard_register(shard);
         let write = self.store.write(&register, &text, version, None);
         match tokio::time::timeout(self.options.timing.patience, write).await {
-            Ok(Ok(version)) if self.commons.leash.holds() => self.man(shard, version),
+            Ok(Ok(version)) if self.commons.lease.holds() => self.own(shard, version),
             // Too late to be sure: the next look tells whose it is.
             Ok(Ok(_) | Err(StoreError::Conflict(_))) | Err(_) => {}
             Ok(Err(error)) => {

@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 /// Holds until a moment that is put off again and again, in terms of this process' own monotonic clock.
 ///
-/// It is asked right before every launch, so that a process that was frozen launches nothing when it wakes up. A leash
-/// that lapsed and is extended begins a new term: what was begun in the old one has ended.
+/// It is asked right before every launch, so that a process that was frozen launches nothing when it wakes up. A lease
+/// that expired and is renewed begins a new term: what was begun in the old one has ended.
 #[derive(Debug)]
-pub(crate) struct Leash {
+pub(crate) struct Lease {
     /// Absent: for ever.
     state: Option<Mutex<State>>,
-    extended: Notify,
+    renewed: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -21,19 +21,19 @@ struct State {
     term: u64,
 }
 
-impl Leash {
+impl Lease {
     /// Holds for ever: nobody else can take the jobs over.
     pub(crate) fn endless() -> Self {
-        Self { state: None, extended: Notify::new() }
+        Self { state: None, renewed: Notify::new() }
     }
 
-    /// Does not hold before it is extended for the first time.
-    pub(crate) fn lapsed() -> Self {
+    /// Does not hold before it is renewed for the first time.
+    pub(crate) fn expired() -> Self {
         let state = State { until: Instant::now(), term: 0 };
-        Self { state: Some(Mutex::new(state)), extended: Notify::new() }
+        Self { state: Some(Mutex::new(state)), renewed: Notify::new() }
     }
 
-    /// Returns the term, which counts how often it was renewed after it had lapsed.
+    /// Returns the term, which counts how often it was renewed after it had expired.
     pub(crate) fn term(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.lock().term)
     }
@@ -52,17 +52,17 @@ impl Leash {
     }
 
     /// Lets it hold until this moment at least.
-    pub(crate) fn extend(&self, to: Instant) {
+    pub(crate) fn renew(&self, to: Instant) {
         if let Some(state) = &self.state {
             let mut state = state.lock();
             state.term += u64::from(Instant::now() >= state.until);
             state.until = to.max(state.until);
         }
-        self.extended.notify_one();
+        self.renewed.notify_one();
     }
 
     /// Waits until that term has ended.
-    pub(crate) async fn lapse(&self, term: u64) {
+    pub(crate) async fn expiry(&self, term: u64) {
         let Some(state) = &self.state else { return std::future::pending().await };
         while self.holds_since(term) {
             let until = state.lock().until;
@@ -73,7 +73,7 @@ impl Leash {
     /// Waits until it holds.
     pub(crate) async fn renewal(&self) {
         while !self.holds() {
-            self.extended.notified().await;
+            self.renewed.notified().await;
         }
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Crew;
-use super::records::{Deed, shard_register};
+use super::records::{Ownership, shard_register};
 use crate::engine::{Engine, EngineHandle};
 use crate::fault;
 use crate::store::{EditMark, Fence, Shard, ShardView, Store, StoreError};
@@ -17,17 +17,17 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A shard that this replica owns, or is leaving.
 #[derive(Debug)]
-pub(super) struct Post {
+pub(super) struct OwnedShard {
     pub(super) shard: Shard,
     /// The version of the shard's register under which it is owned.
     pub(super) version: u64,
-    desk: Mutex<Desk>,
+    state: Mutex<State>,
     /// Somebody wants it left.
     go: CancellationToken,
 }
 
 #[derive(Debug, Default)]
-struct Desk {
+struct State {
     engine: Option<EngineHandle>,
     mark: EditMark,
     leave: Option<Leave>,
@@ -42,19 +42,19 @@ pub(super) enum Leave {
     Forsaken,
 }
 
-impl Post {
+impl OwnedShard {
     /// Returns the engine while the shard is looked at.
     pub(super) fn engine(&self) -> Option<EngineHandle> {
-        self.desk.lock().engine.clone()
+        self.state.lock().engine.clone()
     }
 
     /// Up to where the engine knows of edits.
     pub(super) fn mark(&self) -> EditMark {
-        self.desk.lock().mark
+        self.state.lock().mark
     }
 
     pub(super) fn set_mark(&self, mark: EditMark) {
-        self.desk.lock().mark = mark;
+        self.state.lock().mark = mark;
     }
 
     /// Tells whether it is being left.
@@ -64,13 +64,13 @@ impl Post {
 
     /// Has it left; tells whether it was not being left already.
     pub(super) fn leave(&self, why: Leave) -> bool {
-        let mut desk = self.desk.lock();
-        let first = desk.leave.is_none();
+        let mut state = self.state.lock();
+        let first = state.leave.is_none();
         // What is forsaken is not handed over any more.
         if first || why == Leave::Forsaken {
-            desk.leave = Some(why);
+            state.leave = Some(why);
         }
-        drop(desk);
+        drop(state);
         self.go.cancel();
         first
     }
@@ -78,53 +78,54 @@ impl Post {
 
 impl Crew {
     /// Begins to look at a shard that this replica owns under this version of its register.
-    pub(super) fn man(self: &Arc<Self>, shard: Shard, version: u64) {
-        let post = Arc::new(Post { shard, version, desk: Mutex::default(), go: CancellationToken::new() });
-        self.posts.lock().insert(shard, Arc::clone(&post));
+    pub(super) fn own(self: &Arc<Self>, shard: Shard, version: u64) {
+        let owned =
+            Arc::new(OwnedShard { shard, version, state: Mutex::default(), go: CancellationToken::new() });
+        self.owned.lock().insert(shard, Arc::clone(&owned));
         if self.leaving.is_cancelled() {
-            post.leave(Leave::HandOver);
+            owned.leave(Leave::HandOver);
         }
         let crew = Arc::clone(self);
         self.tracker.spawn(async move {
             tokio::select! {
                 biased;
-                () = post.go.cancelled() => {}
-                () = crew.serve(&post) => {}
+                () = owned.go.cancelled() => {}
+                () = crew.serve(&owned) => {}
             }
-            crew.clear(&post).await;
+            crew.clear(&owned).await;
         });
     }
 
     /// Leaves every shard; returns how many there were to leave.
     pub(super) fn leave_all(&self, why: &Leave) -> usize {
-        self.posts.lock().values().filter(|post| post.leave(*why)).count()
+        self.owned.lock().values().filter(|owned| owned.leave(*why)).count()
     }
 
     /// Runs the shard's engine until it stops by itself.
-    async fn serve(&self, post: &Post) {
+    async fn serve(&self, owned: &OwnedShard) {
         loop {
-            match self.start(post).await {
+            match self.start(owned).await {
                 Ok(engine) => {
-                    tracing::info!(shard = %post.shard, jobs = engine.status().jobs, "looking at a shard");
-                    post.desk.lock().engine = Some(engine.clone());
+                    tracing::info!(shard = %owned.shard, jobs = engine.status().jobs, "looking at a shard");
+                    owned.state.lock().engine = Some(engine.clone());
                     engine.stopping().await;
                     return;
                 }
                 Err(error) => {
                     let error = fault::chain(&error);
-                    tracing::error!(shard = %post.shard, error, "a shard's jobs could not be read");
+                    tracing::error!(shard = %owned.shard, error, "a shard's jobs could not be read");
                     tokio::time::sleep(RETRY).await;
                 }
             }
         }
     }
 
-    async fn start(&self, post: &Post) -> Result<EngineHandle, StoreError> {
+    async fn start(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
         // Edits from here on are told; those before are read with the jobs.
-        let told = self.store.edits(&[(post.shard, EditMark::default())]).await?;
-        post.set_mark(told.first().map(|edits| edits.mark).unwrap_or_default());
-        let fence = Fence { register: shard_register(post.shard), version: post.version };
-        let view = ShardView::new(Arc::clone(&self.store), post.shard, fence);
+        let told = self.store.edits(&[(owned.shard, EditMark::default())]).await?;
+        owned.set_mark(told.first().map(|edits| edits.mark).unwrap_or_default());
+        let fence = Fence { register: shard_register(owned.shard), version: owned.version };
+        let view = ShardView::new(Arc::clone(&self.store), owned.shard, fence);
         let engine = Engine {
             options: self.engine.options.clone().divided_by(usize::from(Shard::COUNT)),
             store: Arc::new(view) as Arc<dyn Store>,
@@ -134,28 +135,28 @@ impl Crew {
     }
 
     /// Stops the shard's engine and, to hand it over, releases its register.
-    async fn clear(&self, post: &Post) {
-        let engine = post.desk.lock().engine.take();
+    async fn clear(&self, owned: &OwnedShard) {
+        let engine = owned.state.lock().engine.take();
         if let Some(engine) = engine
             && !engine.stop(self.options.timing.farewell).await
         {
-            tracing::info!(shard = %post.shard, "calls under way are left to the next owner");
+            tracing::info!(shard = %owned.shard, "calls under way are left to the next owner");
         }
-        if post.desk.lock().leave == Some(Leave::HandOver)
-            && let Err(error) = self.release(post).await
+        if owned.state.lock().leave == Some(Leave::HandOver)
+            && let Err(error) = self.release(owned).await
         {
             let error = fault::chain(&error);
-            tracing::warn!(shard = %post.shard, error, "a shard could not be handed over; others take it over");
+            tracing::warn!(shard = %owned.shard, error, "a shard could not be handed over; others take it over");
         }
-        tracing::info!(shard = %post.shard, "left a shard");
-        self.posts.lock().remove(&post.shard);
-        self.post_left.notify_waiters();
+        tracing::info!(shard = %owned.shard, "left a shard");
+        self.owned.lock().remove(&owned.shard);
+        self.shard_left.notify_waiters();
     }
 
-    async fn release(&self, post: &Post) -> Result<(), StoreError> {
-        let free = serde_json::to_string(&Deed::default()).expect("a deed is plain data");
-        let register = shard_register(post.shard);
-        let write = self.store.write(&register, &free, Some(post.version), None);
+    async fn release(&self, owned: &OwnedShard) -> Result<(), StoreError> {
+        let free = serde_json::to_string(&Ownership::default()).expect("an ownership is plain data");
+        let register = shard_register(owned.shard);
+        let write = self.store.write(&register, &free, Some(owned.version), None);
         match tokio::time::timeout(self.options.timing.patience, write).await {
             Ok(Err(StoreError::Conflict(_))) => Ok(()), // Somebody took it over already.
             Ok(written) => written.map(drop),

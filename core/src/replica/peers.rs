@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ReplicaId;
-use super::records::{Beat, Deed, Holder, Subject};
+use super::records::{Beat, Holder, Ownership, Subject};
 use crate::store::{Register, Shard};
 
 #[cfg(test)]
@@ -14,9 +14,9 @@ mod tests;
 
 /// Everything seen so far.
 #[derive(Debug, Default)]
-pub(super) struct Roster {
+pub(super) struct Peers {
     members: BTreeMap<ReplicaId, Member>,
-    deeds: BTreeMap<Shard, (u64, Deed)>,
+    ownerships: BTreeMap<Shard, (u64, Ownership)>,
     /// When the newest look began: what was read is not older.
     looked: Option<Instant>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Member {
     pub(super) changed: Instant,
 }
 
-impl Roster {
+impl Peers {
     /// Takes in a look at the registers, which began and ended at these moments.
     ///
     /// A register counts as changed at the end of the look that saw it, and as unchanged up to the beginning of a later
@@ -38,7 +38,7 @@ impl Roster {
     pub(super) fn take_in(&mut self, registers: &[(String, Register)], began: Instant, ended: Instant) {
         self.looked = Some(began);
         let mut seen = BTreeMap::new();
-        self.deeds.clear();
+        self.ownerships.clear();
         for (name, register) in registers {
             match Subject::of(name) {
                 Some(Subject::Replica(id)) => {
@@ -51,8 +51,8 @@ impl Roster {
                 }
                 Some(Subject::Shard(shard)) => {
                     // What cannot be read has no owner: it is written anew, under a new fence.
-                    let deed = serde_json::from_str(&register.value).unwrap_or_default();
-                    self.deeds.insert(shard, (register.version, deed));
+                    let ownership = serde_json::from_str(&register.value).unwrap_or_default();
+                    self.ownerships.insert(shard, (register.version, ownership));
                 }
                 None => {}
             }
@@ -76,7 +76,7 @@ impl Roster {
 
     /// Returns the version of a shard's register, and who owns it as far as that replica lives.
     pub(super) fn owner(&self, shard: Shard, dead_after: Duration) -> (Option<u64>, Option<&Holder>) {
-        let version = self.deeds.get(&shard).map(|(version, _)| *version);
+        let version = self.ownerships.get(&shard).map(|(version, _)| *version);
         let owner = self.holder(shard).filter(|owner| {
             // A replica that began another life has given up what it owned in the one before.
             let member = self.members.get(&owner.id).filter(|member| member.beat.life == owner.life);
@@ -87,6 +87,6 @@ impl Roster {
 
     /// Returns who owns a shard, dead or alive.
     pub(super) fn holder(&self, shard: Shard) -> Option<&Holder> {
-        self.deeds.get(&shard)?.1.owner.as_ref()
+        self.ownerships.get(&shard)?.1.owner.as_ref()
     }
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::Crew;
-use super::post::Leave;
+use super::owned::Leave;
 use super::records::{Beat, replica_register};
 use crate::fault::{self, FaultKind};
 use crate::store::StoreError;
@@ -16,7 +16,7 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
 
 /// Writes this replica's register.
 #[derive(Debug)]
-pub(super) struct Heart {
+pub(super) struct Heartbeat {
     register: String,
     beats: u64,
     /// The register's version, as far as it is known.
@@ -25,7 +25,7 @@ pub(super) struct Heart {
     rival: Option<(u64, Instant)>,
 }
 
-impl Heart {
+impl Heartbeat {
     pub(super) fn new(crew: &Crew) -> Self {
         Self { register: replica_register(&crew.options.id), beats: 0, version: None, rival: None }
     }
@@ -48,7 +48,7 @@ impl Heart {
         }
     }
 
-    /// Writes one sign of life, and lengthens the leash when it is written.
+    /// Writes one sign of life, and renews the lease when it is written.
     pub(super) async fn beat(&mut self, crew: &Crew) -> Result<(), StoreError> {
         let timing = &crew.options.timing;
         loop {
@@ -62,7 +62,7 @@ impl Heart {
                 Ok(version) => {
                     self.version = Some(version);
                     self.rival = None;
-                    crew.commons.leash.extend(began + timing.leash);
+                    crew.commons.lease.renew(began + timing.lease);
                     return Ok(());
                 }
                 Err(StoreError::Conflict(_)) => self.learn(crew).await?,
@@ -121,12 +121,12 @@ impl Heart {
     }
 }
 
-/// Leaves every shard when the leash has lapsed: others are about to take them over.
+/// Leaves every shard when the lease has expired: others are about to take them over.
 pub(super) async fn guard(crew: Arc<Crew>) {
     let watch = async {
         loop {
-            let term = crew.commons.leash.term();
-            crew.commons.leash.lapse(term).await;
+            let term = crew.commons.lease.term();
+            crew.commons.lease.expiry(term).await;
             let left = crew.leave_all(&Leave::Forsaken);
             if left > 0 {
                 tracing::warn!(
@@ -134,7 +134,7 @@ pub(super) async fn guard(crew: Arc<Crew>) {
                     "this replica was not heard of in time and leaves its shards to others"
                 );
             }
-            crew.commons.leash.renewal().await;
+            crew.commons.lease.renewal().await;
             crew.look_now.notify_one();
         }
     };
