@@ -17,6 +17,8 @@ pub(super) type Place = u32;
 pub(super) enum Timing {
     /// Never: the stored document is not a valid job.
     Never,
+    /// As a schedule says that the cache holds for other jobs too.
+    Shared(Schedule),
     /// As the text of an [`AgendaView`](crate::job::AgendaView) says, which is parsed again when it is needed.
     Text(Box<str>),
     /// As a trigger says, put off by a jitter.

@@ -91,9 +91,8 @@ impl Core {
     fn outline(&self, stored: &StoredJob) -> Result<Outline, Vec<FieldError>> {
         if let Ok(view) = AgendaView::read(stored.document.get())
             && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.commons.schedules)
-            && let Ok(text) = view.compact()
+            && let Some(timing) = keep(&view, &schedule)
         {
-            let timing = Timing::Text(text.into());
             return Ok(Outline { schedule: Some(schedule), jitter: view.jitter, timing });
         }
         let job = stored.parse(&self.job_context())?;
@@ -111,6 +110,7 @@ impl Core {
                 let view = AgendaView::read(text).ok()?;
                 view.schedule(&entry.id, &self.commons.schedules).ok()?
             }
+            Timing::Shared(schedule) => Some(schedule.clone()),
             Timing::Parsed(parsed) => Some(parsed.0.clone()),
         }
     }
@@ -141,4 +141,12 @@ impl Core {
         }
         Ok(loaded)
     }
+}
+
+/// Keeps when a job is looked at in as little memory as it takes; nothing when the job must be built for that.
+fn keep(view: &AgendaView<'_>, schedule: &Schedule) -> Option<Timing> {
+    if schedule.is_shared() && view.jitter.is_none() {
+        return Some(Timing::Shared(schedule.clone()));
+    }
+    view.compact().ok().map(|text| Timing::Text(text.into()))
 }
