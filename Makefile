@@ -82,9 +82,9 @@ crash-replicas: ## Let 54 faults befall two and three replicas on PostgreSQL, an
 	ECSS_REPLICA_FAULTS=54 $(CARGO) test --package ecs-scheduler --test it replicas::faults -- --nocapture --test-threads 1
 
 .PHONY: bench
-bench: ## Measure
+bench: emulators ## Measure
 	$(CARGO) bench $(WITHOUT_AWS) --benches
-	$(CARGO) bench --package ecs-scheduler --bench aws
+	$(CARGO) bench --package ecs-scheduler --bench aws --bench replicas
 
 .PHONY: docs
 docs: ## Write the generated pages of doc/

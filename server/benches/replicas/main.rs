@@ -2,8 +2,9 @@
 //! and what they ask of the store, at rest and for each firing.
 //!
 //! `cargo bench -p ecs-scheduler --bench replicas` measures all of it, `… -- postgresql-1000` one part: `throughput`,
-//! `postgresql` and `dynamodb`, each with several numbers of jobs. Each figure is one line of JSON. The launcher costs nothing: ECS itself takes 40 calls a second
-//! unless more is agreed with AWS, which every replica keeps to. `doc/replicas.md` shows a run.
+//! `postgresql` and `dynamodb`, each with several numbers of jobs. Each figure is one line of JSON. The launcher costs
+//! nothing: ECS itself takes 40 calls a second unless more is agreed with AWS, which every replica keeps to.
+//! `doc/replicas.md` shows a run.
 
 mod fleet;
 #[path = "../engine/instant.rs"]
