@@ -38,6 +38,7 @@ pub mod cli;
 pub mod config;
 pub mod convert;
 pub mod demo;
+pub mod memory;
 pub mod moving;
 pub mod server;
 pub mod shutdown;

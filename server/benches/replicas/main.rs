@@ -39,6 +39,7 @@ const WARM_UP: Duration = Duration::from_secs(8);
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--bench")).collect();
+    ecs_scheduler::memory::use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let [role, name, shelf] = &*arguments
         && role == member::ROLE
