@@ -184,13 +184,13 @@ async fn what_is_not_there_or_not_known_is_refused() {
     site.refused("PUT /jobs", json!({ "mappings": { "static": true } }), 400, "mapper_parsing_exception")
         .await;
     site.refused("GET /jobs?pretty_please=1", Value::Null, 400, "illegal_argument_exception").await;
-    assert_eq!(site.ask("PUT /jobs", json!({ "aliases": { "work": {} } })).await.0, 200);
+    assert_eq!(site.ask("PUT /jobs", json!({ "aliases": { "current": {} } })).await.0, 200);
     site.refused("PUT /jobs", json!({}), 400, "resource_already_exists_exception").await;
     site.refused("PUT /more", json!({ "aliases": { "jobs": {} } }), 400, "invalid_alias_name_exception")
         .await;
     assert_eq!(site.ask("PATCH /jobs", json!({})).await.0, 400);
     site.fake.world(|world| world.root = elasticsearch("7.9.3"));
-    site.refused("PUT /work/_create/a?require_alias=true", json!({}), 400, "illegal_argument_exception")
+    site.refused("PUT /current/_create/a?require_alias=true", json!({}), 400, "illegal_argument_exception")
         .await;
 }
 
