@@ -78,7 +78,7 @@ impl Fake {
         Ok(Self { shared, address, place: Place::in_region(options.region), server })
     }
 
-    /// Returns the address to which all three services listen, as in `http://127.0.0.1:40001`.
+    /// Returns the address to which all four services listen, as in `http://127.0.0.1:40001`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

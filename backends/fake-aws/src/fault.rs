@@ -32,6 +32,42 @@ pub enum Mishap {
         /// How long.
         by: SignedDuration,
     },
+    /// Nothing is done: another transaction has one of the items. A write of `DynamoDB`.
+    Conflict,
+    /// Nothing is done: a table has no capacity left. A call of `DynamoDB` for items.
+    Exceeded,
+    /// Nothing is done: the same transaction is under way. `TransactWriteItems` of `DynamoDB`.
+    InProgress,
+    /// Half of a batch is done, and the other half is given back. `BatchGetItem` of `DynamoDB`.
+    Unprocessed,
+}
+
+impl Mishap {
+    /// Tells whether it can befall a call of this operation.
+    fn suits(&self, service: Service, operation: &str) -> bool {
+        let of: &[&str] = match self {
+            Self::LostAfterEffect
+            | Self::ResetBeforeEffect
+            | Self::SilentAfterEffect
+            | Self::BlackHole
+            | Self::ServerError { .. }
+            | Self::Throttled
+            | Self::Slow { .. } => return true,
+            Self::Conflict => &["TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"],
+            Self::Exceeded => &[
+                "TransactWriteItems",
+                "PutItem",
+                "UpdateItem",
+                "DeleteItem",
+                "BatchGetItem",
+                "Query",
+                "Scan",
+            ],
+            Self::InProgress => &["TransactWriteItems"],
+            Self::Unprocessed => &["BatchGetItem"],
+        };
+        service == Service::DynamoDb && of.contains(&operation)
+    }
 }
 
 const fn internal() -> u16 {
@@ -142,7 +178,8 @@ impl Faults {
         let mut mishap = None;
         for (rule, rng) in rules.iter_mut() {
             let is_meant = rule.service.is_none_or(|of| of == service)
-                && rule.operation.as_deref().is_none_or(|of| of == operation);
+                && rule.operation.as_deref().is_none_or(|of| of == operation)
+                && rule.mishap.suits(service, operation);
             if !is_meant {
                 continue;
             }

@@ -3,6 +3,7 @@
 mod clock;
 mod cloudwatch;
 mod control;
+mod dynamodb;
 mod ecs;
 mod fake;
 mod fault;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clock::MovableClock;
 pub use cloudwatch::{CloudWatchControl, CloudWatchSettings, DataStatus};
+pub use dynamodb::DynamoDbSettings;
 pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, Life, Tag};
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, Mishap};
@@ -42,6 +44,8 @@ pub enum Service {
     Sqs,
     /// `CloudWatch` metrics.
     CloudWatch,
+    /// `DynamoDB`.
+    DynamoDb,
 }
 
 impl Service {
@@ -52,6 +56,7 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Sqs => "sqs",
             Self::CloudWatch => "cloudwatch",
+            Self::DynamoDb => "dynamodb",
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 
-/// A strict fake of ECS, SQS and CloudWatch on 127.0.0.1, for tests.
+/// A strict fake of ECS, SQS, CloudWatch and DynamoDB on 127.0.0.1, for tests.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The port to listen on; 0 = a free one.

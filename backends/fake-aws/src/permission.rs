@@ -59,6 +59,9 @@ impl World {
             Service::Ecs => self.ecs_resource(call, body),
             Service::Sqs => call.place.arn("sqs", queue_name(body)),
             Service::CloudWatch => "*".to_owned(),
+            Service::DynamoDb => {
+                call.place.arn("dynamodb", &format!("table/{}", body["TableName"].as_str().unwrap_or("*")))
+            }
         };
         let mut context = BTreeMap::new();
         if call.service == Service::Ecs
@@ -151,7 +154,7 @@ fn refusal(call: &Call, need: &Need, is_denied: bool) -> Failure {
         need.resource
     );
     match call.service {
-        Service::Ecs => Failure::client("AccessDeniedException", message),
+        Service::Ecs | Service::DynamoDb => Failure::client("AccessDeniedException", message),
         Service::Sqs => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
         Service::CloudWatch => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
     }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::Service;
 use crate::clock::MovableClock;
 use crate::cloudwatch;
+use crate::dynamodb;
 use crate::fault::{Faults, Mishap};
 use crate::line::Line;
 use crate::place::Place;
@@ -24,8 +25,8 @@ use crate::sts;
 use crate::wire::{Failure, json_answer};
 use crate::world::{Call, Patience, World};
 
-/// The largest request that is read, in bytes.
-const LARGEST: usize = 4 << 20;
+/// The largest request that is read, in bytes: that of DynamoDB.
+const LARGEST: usize = 16 << 20;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -73,13 +74,15 @@ fn envelope(parts: &Parts) -> Result<Call, (Service, Failure)> {
     let found = match target.split_once('.') {
         Some(("AmazonEC2ContainerServiceV20141113", operation)) => Some((Service::Ecs, operation)),
         Some(("AmazonSQS", operation)) => Some((Service::Sqs, operation)),
+        Some(("DynamoDB_20120810", operation)) => Some((Service::DynamoDb, operation)),
         _ => {
             let prefix = "/service/GraniteServiceVersion20100801/operation/";
             parts.uri.path().strip_prefix(prefix).map(|operation| (Service::CloudWatch, operation))
         }
     };
     let Some((service, operation)) = found else {
-        let message = "neither X-Amz-Target nor the path names an operation of ECS, SQS or CloudWatch";
+        let message =
+            "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch or DynamoDB";
         return Err((Service::Ecs, Failure::client("UnknownOperationException", message)));
     };
     let unsigned =
@@ -103,12 +106,16 @@ async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> R
             answer(shared, call, bytes).await
         }
         Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect) | None => answer(shared, call, bytes).await,
+        Some(Mishap::Conflict) => Err(dynamodb::conflict(&call.operation, bytes)),
+        Some(Mishap::Exceeded) => Err(dynamodb::exceeded(&call.operation, bytes)),
+        Some(Mishap::InProgress) => Err(dynamodb::in_progress()),
+        Some(Mishap::Unprocessed) => half(shared, call, bytes).await,
     };
     if let Err(failure) = &answer {
         let mut world = shared.world.lock();
         let calls = world.oracle.of(call.service, &call.operation);
         calls.failed += 1;
-        calls.throttled += u64::from(failure.code.contains("Throttl"));
+        calls.throttled += u64::from(failure.is_throttling());
     }
     if matches!(mishap, Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect)) {
         return lose(shared, line, call, mishap.as_ref()).await;
@@ -131,8 +138,17 @@ fn server_error(service: Service, status: u16) -> Failure {
         Service::Ecs => "ServerException",
         Service::Sqs => "InternalFailure",
         Service::CloudWatch => "InternalServiceFault",
+        Service::DynamoDb => "InternalServerError",
     };
     Failure::new(status, code, "Service Unavailable. Please try again later.")
+}
+
+/// Does half of a batch.
+async fn half(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
+    let (some, others) = dynamodb::halved(bytes);
+    let mut answer = answer(shared, call, &some).await?;
+    answer["UnprocessedKeys"] = others;
+    Ok(answer)
 }
 
 async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {

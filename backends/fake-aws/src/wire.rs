@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::Service;
+use crate::{Service, dynamodb};
 
 /// An error as a service answers it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,11 @@ impl Failure {
         self
     }
 
+    /// Tells whether the caller is to call less often.
+    pub(crate) fn is_throttling(&self) -> bool {
+        self.code.contains("Throttl") || self.code == "ProvisionedThroughputExceededException"
+    }
+
     /// Returns `Sender` for the caller's faults and `Receiver` for the service's.
     pub(crate) fn side(&self) -> &'static str {
         if self.status < 500 { "Sender" } else { "Receiver" }
@@ -66,24 +71,35 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Failure> {
 
 /// Writes an answer of the JSON protocols.
 pub(crate) fn json_answer(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
-    let namespace = if service == Service::Sqs { "com.amazonaws.sqs#" } else { "" };
     let (status, document, query) = match answer {
         Ok(document) => (200, document, None),
         Err(failure) => {
             let query = failure.query_code.as_ref().map(|code| format!("{code};{}", failure.side()));
             let mut members = failure.members;
+            let namespace = namespace(service, &failure.code);
             members.insert("__type".to_owned(), json!(format!("{namespace}{}", failure.code)));
             members.insert("message".to_owned(), json!(failure.message));
             (failure.status, Value::Object(members), query)
         }
     };
-    let kind =
-        if service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" };
+    let kind = match service {
+        Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
+        Service::Ecs | Service::CloudWatch => "application/x-amz-json-1.1",
+    };
     let mut response = response(status, kind, document.to_string().into_bytes());
     if let Some(query) = query.and_then(|query| HeaderValue::from_str(&query).ok()) {
         response.headers_mut().insert("x-amzn-query-error", query);
     }
     response
+}
+
+/// Returns what precedes the name of an error.
+fn namespace(service: Service, code: &str) -> &'static str {
+    match service {
+        Service::Sqs => "com.amazonaws.sqs#",
+        Service::DynamoDb => dynamodb::namespace(code),
+        Service::Ecs | Service::CloudWatch => "",
+    }
 }
 
 /// Writes an answer of the fake's own control.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::Service;
 use crate::cloudwatch::{CloudWatchSettings, CloudWatchState};
+use crate::dynamodb::{DynamoDbSettings, DynamoDbState};
 use crate::ecs::{EcsSettings, EcsState};
 use crate::oracle::Oracle;
 use crate::permission::Permissions;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub sqs: SqsSettings,
     /// `CloudWatch`.
     pub cloudwatch: CloudWatchSettings,
+    /// `DynamoDB`.
+    pub dynamodb: DynamoDbSettings,
     /// Quotas on calls.
     pub quotas: Quotas,
     /// What callers may not do.
@@ -55,6 +58,7 @@ pub(crate) struct World {
     pub(crate) ecs: EcsState,
     pub(crate) sqs: SqsState,
     pub(crate) cloudwatch: CloudWatchState,
+    pub(crate) dynamodb: DynamoDbState,
     pub(crate) oracle: Oracle,
     levels: Levels,
 }
@@ -67,6 +71,7 @@ impl World {
             ecs: EcsState::new(),
             sqs: SqsState::new(base),
             cloudwatch: CloudWatchState::default(),
+            dynamodb: DynamoDbState::default(),
             oracle: Oracle::default(),
             levels: Levels::default(),
         }
@@ -98,6 +103,9 @@ impl World {
             Service::CloudWatch => {
                 let settings = &self.settings.cloudwatch;
                 self.cloudwatch.handle(&call.place, &call.operation, body, now.as_second(), settings)
+            }
+            Service::DynamoDb => {
+                self.dynamodb.handle(&call.place, &call.operation, body, now, &self.settings.dynamodb)
             }
         }
     }

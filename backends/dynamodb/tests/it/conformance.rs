@@ -3,21 +3,20 @@
 use crate::emulator::Kind;
 use crate::help::Place;
 
-mod behaviour {
+mod on_ministack {
     use super::{Kind, Place};
 
     ecs_scheduler_core::store_suite!(Place::on(Kind::Ministack));
-}
-
-mod sharing {
-    use super::{Kind, Place};
-
     ecs_scheduler_core::store_sharing_suite!(Place::on(Kind::Ministack));
     ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Ministack));
+    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Ministack));
 }
 
-mod durability {
+mod on_the_fake {
     use super::{Kind, Place};
 
-    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Ministack));
+    ecs_scheduler_core::store_suite!(Place::on(Kind::Fake));
+    ecs_scheduler_core::store_sharing_suite!(Place::on(Kind::Fake));
+    ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Fake));
+    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Fake));
 }

@@ -1,10 +1,12 @@
-//! Emulators of DynamoDB, each started once for all tests of this binary.
+//! What stands for DynamoDB, each started once for all tests of this binary.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -13,24 +15,28 @@ const INSTALL: &str = "make emulators";
 /// How long one may take to answer.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Which emulator.
+/// Which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The stricter one: it knows the tokens of transactions, and says what DynamoDB says.
     Ministack,
     /// The best known one. It knows no tokens, and takes requests at the same time without keeping them apart.
     Moto,
+    /// Our own: it refuses what DynamoDB refuses.
+    Fake,
 }
 
 /// A running emulator. It ends with this process, since its input does.
 #[derive(Debug)]
 pub(crate) struct Emulator {
     pub(crate) url: String,
-    _process: Child,
+    /// None where it runs in this process.
+    _process: Option<Child>,
 }
 
 static MINISTACK: OnceCell<Emulator> = OnceCell::const_new();
 static MOTO: OnceCell<Emulator> = OnceCell::const_new();
+static FAKE: OnceCell<Emulator> = OnceCell::const_new();
 
 impl Kind {
     /// Returns the emulator, started by the first who asks.
@@ -40,11 +46,26 @@ impl Kind {
                 MINISTACK.get_or_init(|| Emulator::start("ministack", "/_localstack/health")).await
             }
             Self::Moto => MOTO.get_or_init(|| Emulator::start("moto", "/moto-api/data.json")).await,
+            Self::Fake => FAKE.get_or_init(async || Emulator::fake()).await,
         }
     }
 }
 
 impl Emulator {
+    /// Starts our own on a thread that outlives each test's runtime.
+    fn fake() -> Self {
+        let (started, url) = sync_channel(1);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let fake = Fake::start(FakeOptions::default()).await.unwrap();
+                started.send(fake.url()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        Self { url: url.recv().expect("the thread sends its address or fails"), _process: None }
+    }
+
     async fn start(name: &str, ready: &str) -> Self {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders down");
@@ -67,6 +88,6 @@ impl Emulator {
             assert!(Instant::now() < deadline, "{name} does not answer (`{INSTALL}` installs it)");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self { url, _process: process }
+        Self { url, _process: Some(process) }
     }
 }

@@ -98,6 +98,7 @@ impl Rig {
         let (prefix, kind) = match service {
             Service::Ecs => ("AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1"),
             Service::Sqs | Service::CloudWatch => ("AmazonSQS", "application/x-amz-json-1.0"),
+            Service::DynamoDb => ("DynamoDB_20120810", "application/x-amz-json-1.0"),
         };
         let request = self
             .http

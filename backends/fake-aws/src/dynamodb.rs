@@ -1,0 +1,120 @@
+//! The fake DynamoDB.
+
+mod action;
+mod batch;
+mod capacity;
+mod condition;
+mod conditions;
+mod create;
+mod dictionary;
+mod failure;
+mod key;
+mod mishap;
+mod number;
+mod page;
+mod parser;
+mod path;
+mod query;
+mod reach;
+mod scan;
+mod settings;
+mod table;
+mod token;
+mod tokens;
+mod transact;
+mod update;
+mod value;
+mod write;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use self::action::{Verb, Written};
+use self::failure::missing;
+use self::table::Table;
+use self::tokens::Tokens;
+use crate::clock::later;
+use crate::place::Place;
+use crate::wire::{Failure, read};
+
+pub(crate) use failure::namespace;
+pub(crate) use mishap::{conflict, exceeded, halved, in_progress};
+
+pub use settings::DynamoDbSettings;
+
+/// A table, and what a description says of it.
+#[derive(Debug)]
+struct Open {
+    table: Table,
+    /// From when on it can be used.
+    ready: Timestamp,
+    about: Value,
+}
+
+/// Everything that DynamoDB knows.
+#[derive(Debug, Default)]
+pub(crate) struct DynamoDbState {
+    tables: BTreeMap<(Place, String), Open>,
+    tokens: Tokens,
+}
+
+/// The member that most calls have.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    table_name: String,
+}
+
+impl DynamoDbState {
+    /// Answers a call.
+    pub(crate) fn handle(
+        &mut self,
+        place: &Place,
+        operation: &str,
+        body: &Value,
+        now: Timestamp,
+        settings: &DynamoDbSettings,
+    ) -> Result<Value, Failure> {
+        match operation {
+            "CreateTable" => return self.create(place, body, now, settings),
+            "DescribeTable" => return self.describe(place, body, now),
+            "BatchGetItem" => return self.batch_get(place, body, now, settings),
+            "TransactWriteItems" => return self.transact(place, body, now, settings),
+            _ => {}
+        }
+        let verb = match operation {
+            "PutItem" => Verb::Put,
+            "UpdateItem" => Verb::Update,
+            "DeleteItem" => Verb::Delete,
+            "Query" | "Scan" => {
+                let table = self.table(place, &read::<Named>(body)?.table_name, now, settings)?;
+                let look = if operation == "Query" { query::query } else { scan::scan };
+                return look(table, body, settings);
+            }
+            _ => {
+                let message = format!("the fake has no DynamoDB operation {operation}");
+                return Err(Failure::client("UnknownOperationException", message));
+            }
+        };
+        let written: Written = read(body)?;
+        let name = written.table_name.clone();
+        write::write(self.table(place, &name, now, settings)?, verb, written, now)
+    }
+
+    /// Returns a table that can be used, with what a stale read sees of it at this moment.
+    fn table(
+        &mut self,
+        place: &Place,
+        name: &str,
+        now: Timestamp,
+        settings: &DynamoDbSettings,
+    ) -> Result<&mut Table, Failure> {
+        let open = self.tables.get_mut(&(place.clone(), name.to_owned()));
+        let open = open.filter(|open| open.ready <= now).ok_or_else(missing)?;
+        open.table.catch_up(later(now, -settings.lag));
+        Ok(&mut open.table)
+    }
+}

@@ -1,0 +1,171 @@
+//! One write: what becomes of an item, and what must hold for it.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::condition::Condition;
+use super::conditions::condition;
+use super::dictionary::{Dictionary, Names, Values};
+use super::failure::{constraint, wrong};
+use super::key::{Key, Schema};
+use super::table::Table;
+use super::update::{Update, update};
+use super::value::{Item, Sent, read_item, size_of_item};
+use crate::wire::Failure;
+
+/// What is done to an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Put,
+    Update,
+    Delete,
+    Check,
+}
+
+/// A write as it is sent, alone or in a transaction.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(crate) struct Written {
+    pub(crate) table_name: String,
+    key: Option<Sent>,
+    item: Option<Sent>,
+    update_expression: Option<String>,
+    condition_expression: Option<String>,
+    expression_attribute_names: Option<Names>,
+    expression_attribute_values: Option<Values>,
+    pub(crate) return_values: Option<String>,
+    pub(crate) return_consumed_capacity: Option<String>,
+    return_values_on_condition_check_failure: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Action {
+    verb: Verb,
+    pub(crate) key: Key,
+    /// The whole item of a put, otherwise its key.
+    item: Item,
+    pub(crate) update: Update,
+    condition: Option<Condition>,
+    shows_old: bool,
+}
+
+/// What a write does.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    Nothing,
+    Kept(Arc<Item>),
+    Removed,
+}
+
+/// Why a write is not done.
+#[derive(Debug, Clone)]
+pub(crate) enum Refusal {
+    /// Its condition does not hold; with the item that was found, if that was asked for.
+    Condition(Option<Arc<Item>>),
+    Invalid(Failure),
+}
+
+fn required<'a, T>(value: &'a Option<T>, member: &str) -> Result<&'a T, Failure> {
+    value.as_ref().ok_or_else(|| constraint("null", member, "Member must not be null").unquoted())
+}
+
+impl Failure {
+    /// Writes no quotes around a null.
+    fn unquoted(mut self) -> Self {
+        self.message = self.message.replace("'null'", "null");
+        self
+    }
+}
+
+impl Written {
+    /// Fails when it has a member that writes of this kind do not have.
+    fn fits(&self, verb: Verb) -> Result<(), Failure> {
+        for (name, is_there, of) in [
+            ("Key", self.key.is_some(), [Verb::Update, Verb::Delete, Verb::Check].as_slice()),
+            ("Item", self.item.is_some(), &[Verb::Put]),
+            ("UpdateExpression", self.update_expression.is_some(), &[Verb::Update]),
+        ] {
+            if is_there && !of.contains(&verb) {
+                let message = format!("unknown field `{name}` of a {verb:?}");
+                return Err(Failure::client("SerializationException", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Action {
+    /// Reads a write to a table of this schema.
+    pub(crate) fn read(verb: Verb, sent: Written, schema: &Schema) -> Result<Self, Failure> {
+        sent.fits(verb)?;
+        let (item, key) = if verb == Verb::Put {
+            let item = read_item(required(&sent.item, "item")?)?;
+            let key = schema.key_of(&item)?;
+            (item, key)
+        } else {
+            let item = read_item(required(&sent.key, "key")?)?;
+            let key = schema.key(&item)?;
+            (item, key)
+        };
+        let shows_old = match sent.return_values_on_condition_check_failure.as_deref() {
+            None | Some("NONE") => false,
+            Some("ALL_OLD") => true,
+            Some(other) => {
+                let allowed = "Member must satisfy enum value set: [ALL_OLD, NONE]";
+                return Err(constraint(other, "returnValuesOnConditionCheckFailure", allowed));
+            }
+        };
+        let expressions = [&sent.update_expression, &sent.condition_expression];
+        let mut words = Dictionary::read(
+            sent.expression_attribute_names,
+            sent.expression_attribute_values,
+            &expressions,
+        )?;
+        let update = sent.update_expression.map(|text| update(&text, &mut words)).transpose()?;
+        let text = sent.condition_expression.as_deref();
+        let condition = text.map(|text| condition("ConditionExpression", text, &mut words)).transpose()?;
+        words.close()?;
+        let update = update.unwrap_or_default();
+        for path in update.paths() {
+            if let Some(name) = schema.names().find(|name| *name == path.head()) {
+                return Err(wrong(format!(
+                    "Cannot update attribute {name}. This attribute is part of the key"
+                )));
+            }
+        }
+        if verb == Verb::Check && condition.is_none() {
+            return Err(constraint("null", "conditionExpression", "Member must not be null").unquoted());
+        }
+        Ok(Self { verb, key, item, update, condition, shows_old })
+    }
+
+    /// Works out what it does to a table.
+    pub(crate) fn effect(&self, table: &Table) -> Result<Effect, Refusal> {
+        let before = table.get(&self.key);
+        let nothing = Item::new();
+        let found = before.map_or(&nothing, |before| &**before);
+        if self.condition.as_ref().is_some_and(|condition| !condition.holds(found)) {
+            return Err(Refusal::Condition(before.filter(|_| self.shows_old).cloned()));
+        }
+        let (after, too_large) = match self.verb {
+            Verb::Check => return Ok(Effect::Nothing),
+            Verb::Delete => return Ok(Effect::Removed),
+            Verb::Put => (self.item.clone(), "Item size has exceeded the maximum allowed size"),
+            Verb::Update => {
+                let start = before.map_or(&self.item, |before| &**before);
+                let after = self.update.apply(start).map_err(Refusal::Invalid)?;
+                (after, "Item size to update has exceeded the maximum allowed size")
+            }
+        };
+        table.check(&after, too_large).map_err(Refusal::Invalid)?;
+        Ok(Effect::Kept(Arc::new(after)))
+    }
+
+    /// Returns how many bytes it sends or looks at, for the bounds of a transaction.
+    pub(crate) fn size(&self, table: &Table) -> usize {
+        let found = table.get(&self.key).map_or(0, |item| size_of_item(item));
+        size_of_item(&self.item).max(found)
+    }
+}

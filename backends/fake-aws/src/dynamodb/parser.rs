@@ -1,0 +1,174 @@
+//! Reading expressions: what all of them have in common.
+
+use super::dictionary::Dictionary;
+use super::failure::invalid;
+use super::path::{Path, Step};
+use super::token::{Token, tokens};
+use super::value::Attribute;
+use crate::wire::Failure;
+
+/// The most bytes of an expression.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const LONGEST: usize = 4096;
+
+/// A reader of one expression. Its failures lack the name of the expression, which the one who asked adds.
+#[derive(Debug)]
+pub(crate) struct Parser<'a> {
+    tokens: Vec<Token>,
+    at: usize,
+    words: &'a mut Dictionary,
+}
+
+/// What is wrong with an expression.
+pub(crate) type Complaint = String;
+
+/// Reads a whole expression. `kind` is its name, as in `FilterExpression`.
+pub(crate) fn parse<T>(
+    kind: &str,
+    text: &str,
+    words: &mut Dictionary,
+    read: impl FnOnce(&mut Parser<'_>) -> Result<T, Complaint>,
+) -> Result<T, Failure> {
+    let named = |complaint: Complaint| invalid(format!("Invalid {kind}: {complaint}"));
+    if text.trim().is_empty() {
+        return Err(named("The expression can not be empty;".to_owned()));
+    }
+    if text.len() > LONGEST {
+        let message = "Expression size has exceeded the maximum allowed size; expression size:";
+        return Err(named(format!("{message} {}", text.len())));
+    }
+    let tokens = tokens(text).map_err(|letter| named(format!("Syntax error; token: \"{letter}\"")))?;
+    let mut parser = Parser { tokens, at: 0, words };
+    let result = read(&mut parser).map_err(named)?;
+    if parser.at < parser.tokens.len() {
+        return Err(named(parser.syntax()));
+    }
+    Ok(result)
+}
+
+/// Reads a projection: paths with commas between them.
+pub(crate) fn projection(text: &str, words: &mut Dictionary) -> Result<Vec<Path>, Failure> {
+    parse("ProjectionExpression", text, words, |parser| {
+        let paths = parser.list(Parser::path)?;
+        apart(&paths)?;
+        Ok(paths)
+    })
+}
+
+/// Fails when one of the paths leads through another.
+pub(crate) fn apart(paths: &[Path]) -> Result<(), Complaint> {
+    let mut sorted: Vec<&Path> = paths.iter().collect();
+    sorted.sort();
+    match sorted.windows(2).find(|pair| pair[0].overlaps(pair[1])) {
+        None => Ok(()),
+        Some(pair) => Err(format!(
+            "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [{}], \
+             path two: [{}]",
+            shown(pair[0]),
+            shown(pair[1])
+        )),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    let steps = path.0.iter().map(|step| match step {
+        Step::Field(name) => name.clone(),
+        Step::Index(place) => format!("[{place}]"),
+    });
+    steps.collect::<Vec<_>>().join(", ")
+}
+
+impl Parser<'_> {
+    /// Says where the grammar was left.
+    pub(crate) fn syntax(&self) -> Complaint {
+        let token = self.tokens.get(self.at).map_or_else(|| "<EOF>".to_owned(), Token::to_string);
+        let near = &self.tokens[self.at.saturating_sub(1)..self.tokens.len().min(self.at + 2)];
+        let near: Vec<String> = near.iter().map(Token::to_string).collect();
+        format!("Syntax error; token: \"{token}\", near: \"{}\"", near.join(" "))
+    }
+
+    pub(crate) fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    pub(crate) fn step(&mut self) {
+        self.at += 1;
+    }
+
+    /// Steps over a mark if it comes next.
+    pub(crate) fn takes(&mut self, mark: &str) -> bool {
+        let comes = matches!(self.peek(), Some(Token::Mark(next)) if *next == mark);
+        self.at += usize::from(comes);
+        comes
+    }
+
+    /// Steps over a keyword if it comes next, in either case.
+    pub(crate) fn says(&mut self, keyword: &str) -> bool {
+        let comes = matches!(self.peek(), Some(Token::Word(next)) if next.eq_ignore_ascii_case(keyword));
+        self.at += usize::from(comes);
+        comes
+    }
+
+    /// Steps over the name of a function and its parenthesis if they come next; which function it is.
+    pub(crate) fn calls(&mut self) -> Option<String> {
+        let (Some(Token::Word(name)), Some(Token::Mark("("))) = (self.peek(), self.tokens.get(self.at + 1))
+        else {
+            return None;
+        };
+        let name = name.clone();
+        self.at += 2;
+        Some(name)
+    }
+
+    pub(crate) fn expect(&mut self, mark: &str) -> Result<(), Complaint> {
+        if self.takes(mark) { Ok(()) } else { Err(self.syntax()) }
+    }
+
+    /// Reads things with commas between them.
+    pub(crate) fn list<T>(
+        &mut self,
+        read: impl Fn(&mut Self) -> Result<T, Complaint>,
+    ) -> Result<Vec<T>, Complaint> {
+        let mut list = vec![read(self)?];
+        while self.takes(",") {
+            list.push(read(self)?);
+        }
+        Ok(list)
+    }
+
+    /// Reads a stand-in for a value if it comes next.
+    pub(crate) fn value(&mut self) -> Option<Result<Attribute, Complaint>> {
+        let Some(Token::Value(alias)) = self.tokens.get(self.at) else { return None };
+        self.at += 1;
+        Some(self.words.value(alias))
+    }
+
+    pub(crate) fn path(&mut self) -> Result<Path, Complaint> {
+        let mut steps = vec![Step::Field(self.field()?)];
+        loop {
+            if self.takes(".") {
+                steps.push(Step::Field(self.field()?));
+            } else if self.takes("[") {
+                let Some(Token::Figure(place)) = self.peek() else { return Err(self.syntax()) };
+                steps.push(Step::Index(*place));
+                self.step();
+                self.expect("]")?;
+            } else {
+                return Ok(Path(steps));
+            }
+        }
+    }
+
+    fn field(&mut self) -> Result<String, Complaint> {
+        let field = match self.tokens.get(self.at) {
+            Some(Token::Word(name)) => name.clone(),
+            Some(Token::Name(alias)) => self.words.name(alias)?,
+            Some(Token::Value(_) | Token::Figure(_) | Token::Mark(_)) | None => return Err(self.syntax()),
+        };
+        self.step();
+        Ok(field)
+    }
+}

@@ -1,0 +1,146 @@
+//! Paths to attributes inside an item.
+
+use std::collections::BTreeMap;
+
+use super::failure::invalid;
+use super::value::{Attribute, Item};
+use crate::wire::Failure;
+
+/// One step into a map or a list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Field(String),
+    Index(usize),
+}
+
+/// The way to an attribute: its steps, of which the first is a field of the item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Path(pub(crate) Vec<Step>);
+
+/// What is left of an item by a projection.
+#[derive(Debug, Default)]
+struct Branch {
+    whole: bool,
+    below: BTreeMap<Step, Branch>,
+}
+
+fn misled() -> Failure {
+    invalid("The document path provided in the update expression is invalid for update")
+}
+
+impl Path {
+    /// Returns the name of the attribute that the path begins with.
+    pub(crate) fn head(&self) -> &str {
+        match self.0.first() {
+            Some(Step::Field(name)) => name,
+            Some(Step::Index(_)) | None => "",
+        }
+    }
+
+    /// Tells whether one of two paths leads through the other.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(one, other)| one == other)
+    }
+
+    /// Finds what it leads to.
+    pub(crate) fn find<'a>(&self, item: &'a Item) -> Option<&'a Attribute> {
+        let mut at = item.get(self.head())?;
+        for step in &self.0[1..] {
+            at = match (step, at) {
+                (Step::Field(name), Attribute::M(members)) => members.get(name)?,
+                (Step::Index(place), Attribute::L(members)) => members.get(*place)?,
+                _ => return None,
+            };
+        }
+        Some(at)
+    }
+
+    /// Puts something at its end; all before it must be there.
+    pub(crate) fn set(&self, item: &mut Item, value: Attribute) -> Result<(), Failure> {
+        let [Step::Field(_), inner @ ..] = self.0.as_slice() else { return Err(misled()) };
+        let Some((last, way)) = inner.split_last() else {
+            item.insert(self.head().to_owned(), value);
+            return Ok(());
+        };
+        match (last, self.walk(item, way).ok_or_else(misled)?) {
+            (Step::Field(name), Attribute::M(members)) => {
+                members.insert(name.clone(), value);
+            }
+            (Step::Index(place), Attribute::L(members)) => match members.get_mut(*place) {
+                Some(member) => *member = value,
+                None => members.push(value),
+            },
+            _ => return Err(misled()),
+        }
+        Ok(())
+    }
+
+    /// Takes away what it leads to, if that is there.
+    pub(crate) fn remove(&self, item: &mut Item) -> Result<(), Failure> {
+        let [Step::Field(_), inner @ ..] = self.0.as_slice() else { return Err(misled()) };
+        let Some((last, way)) = inner.split_last() else {
+            item.remove(self.head());
+            return Ok(());
+        };
+        match (last, self.walk(item, way).ok_or_else(misled)?) {
+            (Step::Field(name), Attribute::M(members)) => {
+                members.remove(name);
+            }
+            (Step::Index(place), Attribute::L(members)) => {
+                if *place < members.len() {
+                    members.remove(*place);
+                }
+            }
+            _ => return Err(misled()),
+        }
+        Ok(())
+    }
+
+    fn walk<'a>(&self, item: &'a mut Item, way: &[Step]) -> Option<&'a mut Attribute> {
+        let mut at = item.get_mut(self.head())?;
+        for step in way {
+            at = match (step, at) {
+                (Step::Field(name), Attribute::M(members)) => members.get_mut(name)?,
+                (Step::Index(place), Attribute::L(members)) => members.get_mut(*place)?,
+                _ => return None,
+            };
+        }
+        Some(at)
+    }
+}
+
+/// Returns what paths lead to, each in its place.
+pub(crate) fn project(item: &Item, paths: &[Path]) -> Item {
+    let mut root = Branch::default();
+    for path in paths {
+        let mut at = &mut root;
+        for step in &path.0 {
+            at = at.below.entry(step.clone()).or_default();
+        }
+        at.whole = true;
+    }
+    fields(item, &root)
+}
+
+fn fields(of: &Item, branch: &Branch) -> Item {
+    let kept = branch.below.iter().filter_map(|(step, below)| match step {
+        Step::Field(name) => Some((name.clone(), prune(of.get(name)?, below)?)),
+        Step::Index(_) => None,
+    });
+    kept.collect()
+}
+
+fn prune(attribute: &Attribute, branch: &Branch) -> Option<Attribute> {
+    if branch.whole {
+        return Some(attribute.clone());
+    }
+    if let Attribute::M(members) = attribute {
+        return Some(Attribute::M(fields(members, branch))).filter(|kept| *kept != Attribute::M(Item::new()));
+    }
+    let Attribute::L(members) = attribute else { return None };
+    let kept = branch.below.iter().filter_map(|(step, below)| match step {
+        Step::Index(place) => prune(members.get(*place)?, below),
+        Step::Field(_) => None,
+    });
+    Some(Attribute::L(kept.collect())).filter(|kept| *kept != Attribute::L(Vec::new()))
+}

@@ -1,0 +1,213 @@
+//! Changes of an item.
+
+use std::collections::BTreeSet;
+
+use super::dictionary::Dictionary;
+use super::failure::invalid;
+use super::parser::{Complaint, Parser, apart, parse};
+use super::path::Path;
+use super::value::{Attribute, Item};
+use crate::wire::Failure;
+
+/// What an attribute is set to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Term {
+    Value(Attribute),
+    Path(Path),
+    /// The attribute if it is there, else the other.
+    Or(Path, Box<Term>),
+    /// One list behind another.
+    Appended(Box<Term>, Box<Term>),
+    Sum(Box<Term>, Box<Term>),
+    Difference(Box<Term>, Box<Term>),
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Update {
+    set: Vec<(Path, Term)>,
+    remove: Vec<Path>,
+    add: Vec<(Path, Attribute)>,
+    delete: Vec<(Path, Attribute)>,
+}
+
+/// Reads an update expression.
+pub(crate) fn update(text: &str, words: &mut Dictionary) -> Result<Update, Failure> {
+    parse("UpdateExpression", text, words, |parser| {
+        let mut update = Update::default();
+        let mut seen = BTreeSet::new();
+        while parser.peek().is_some() {
+            let sections = ["SET", "REMOVE", "ADD", "DELETE"];
+            let section = sections.into_iter().find(|section| parser.says(section));
+            let section = section.ok_or_else(|| parser.syntax())?;
+            if !seen.insert(section) {
+                return Err(format!(
+                    "The \"{section}\" section can only be used once in an update expression;"
+                ));
+            }
+            match section {
+                "SET" => update.set = parser.list(Parser::assignment)?,
+                "REMOVE" => update.remove = parser.list(Parser::path)?,
+                "ADD" => update.add = parser.list(|parser| parser.amount("ADD"))?,
+                _ => update.delete = parser.list(|parser| parser.amount("DELETE"))?,
+            }
+        }
+        apart(&update.paths())?;
+        Ok(update)
+    })
+}
+
+impl Parser<'_> {
+    fn assignment(&mut self) -> Result<(Path, Term), Complaint> {
+        let path = self.path()?;
+        self.expect("=")?;
+        let left = self.term()?;
+        let term = if self.takes("+") {
+            Term::Sum(Box::new(left), Box::new(self.term()?))
+        } else if self.takes("-") {
+            Term::Difference(Box::new(left), Box::new(self.term()?))
+        } else {
+            left
+        };
+        Ok((path, term))
+    }
+
+    fn term(&mut self) -> Result<Term, Complaint> {
+        if let Some(value) = self.value() {
+            return Ok(Term::Value(value?));
+        }
+        let Some(function) = self.calls() else { return Ok(Term::Path(self.path()?)) };
+        let term = match function.as_str() {
+            "if_not_exists" => {
+                let path = self.path()?;
+                self.expect(",")?;
+                Term::Or(path, Box::new(self.term()?))
+            }
+            "list_append" => {
+                let first = self.term()?;
+                self.expect(",")?;
+                Term::Appended(Box::new(first), Box::new(self.term()?))
+            }
+            _ => return Err(format!("Invalid function name; function: {function}")),
+        };
+        self.expect(")")?;
+        Ok(term)
+    }
+
+    /// Reads a path, and what is added to it or deleted from it.
+    fn amount(&mut self, section: &str) -> Result<(Path, Attribute), Complaint> {
+        let path = self.path()?;
+        let value = self.value().ok_or_else(|| self.syntax())??;
+        match &value {
+            Attribute::Ss(_) | Attribute::Ns(_) => Ok((path, value)),
+            Attribute::N(_) if section == "ADD" => Ok((path, value)),
+            other @ (Attribute::N(_)
+            | Attribute::S(_)
+            | Attribute::Bool(_)
+            | Attribute::Null
+            | Attribute::L(_)
+            | Attribute::M(_)) => Err(format!(
+                "Incorrect operand type for operator or function; operator: {section}, operand type: {}",
+                other.kind()
+            )),
+        }
+    }
+}
+
+fn odd_type() -> Failure {
+    invalid("An operand in the update expression has an incorrect data type")
+}
+
+fn unexact() -> Failure {
+    invalid("the fake cannot keep the result of this arithmetic exactly")
+}
+
+impl Term {
+    /// Works out a term over an item as it was before the update.
+    fn value(&self, item: &Item) -> Result<Attribute, Failure> {
+        let absent =
+            || invalid("The provided expression refers to an attribute that does not exist in the item");
+        match self {
+            Self::Value(value) => Ok(value.clone()),
+            Self::Path(path) => path.find(item).cloned().ok_or_else(absent),
+            Self::Or(path, other) => {
+                path.find(item).map_or_else(|| other.value(item), |value| Ok(value.clone()))
+            }
+            Self::Appended(first, second) => match (first.value(item)?, second.value(item)?) {
+                (Attribute::L(mut first), Attribute::L(second)) => {
+                    first.extend(second);
+                    Ok(Attribute::L(first))
+                }
+                _ => Err(odd_type()),
+            },
+            Self::Sum(left, right) | Self::Difference(left, right) => {
+                let (Attribute::N(left), Attribute::N(right)) = (left.value(item)?, right.value(item)?)
+                else {
+                    return Err(odd_type());
+                };
+                let right = if matches!(self, Self::Sum(..)) { right } else { right.negated() };
+                left.plus(right).map(Attribute::N).ok_or_else(unexact)
+            }
+        }
+    }
+}
+
+impl Update {
+    /// Returns the paths that are changed.
+    pub(crate) fn paths(&self) -> Vec<Path> {
+        let set = self.set.iter().map(|(path, _)| path);
+        let amounts = self.add.iter().chain(&self.delete).map(|(path, _)| path);
+        set.chain(&self.remove).chain(amounts).cloned().collect()
+    }
+
+    /// Changes an item.
+    pub(crate) fn apply(&self, before: &Item) -> Result<Item, Failure> {
+        let mut item = before.clone();
+        for (path, term) in &self.set {
+            path.set(&mut item, term.value(before)?)?;
+        }
+        for (path, amount) in &self.add {
+            path.set(&mut item, added(path.find(before), amount)?)?;
+        }
+        for (path, amount) in &self.delete {
+            match path.find(before).map(|has| without(has, amount)).transpose()? {
+                Some(Some(left)) => path.set(&mut item, left)?,
+                Some(None) => path.remove(&mut item)?,
+                None => {}
+            }
+        }
+        // Members of lists from behind, so that none changes its place before its turn.
+        let mut removed: Vec<&Path> = self.remove.iter().collect();
+        removed.sort();
+        for path in removed.into_iter().rev() {
+            path.remove(&mut item)?;
+        }
+        Ok(item)
+    }
+}
+
+/// Adds to a number or to a set.
+fn added(has: Option<&Attribute>, amount: &Attribute) -> Result<Attribute, Failure> {
+    match (has, amount) {
+        (None, amount) => Ok(amount.clone()),
+        (Some(Attribute::N(has)), Attribute::N(amount)) => {
+            has.plus(*amount).map(Attribute::N).ok_or_else(unexact)
+        }
+        (Some(Attribute::Ss(has)), Attribute::Ss(more)) => Ok(Attribute::Ss(has | more)),
+        (Some(Attribute::Ns(has)), Attribute::Ns(more)) => Ok(Attribute::Ns(has | more)),
+        _ => Err(odd_type()),
+    }
+}
+
+/// Takes members out of a set; nothing when none is left.
+fn without(has: &Attribute, less: &Attribute) -> Result<Option<Attribute>, Failure> {
+    match (has, less) {
+        (Attribute::Ss(has), Attribute::Ss(less)) => {
+            Ok(Some(has - less).filter(|left| !left.is_empty()).map(Attribute::Ss))
+        }
+        (Attribute::Ns(has), Attribute::Ns(less)) => {
+            Ok(Some(has - less).filter(|left| !left.is_empty()).map(Attribute::Ns))
+        }
+        _ => Err(odd_type()),
+    }
+}

@@ -1,0 +1,86 @@
+//! `PutItem`, `UpdateItem` and `DeleteItem`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::action::{Action, Effect, Refusal, Verb, Written};
+use super::capacity::Capacity;
+use super::failure::constraint;
+use super::path::project;
+use super::table::Table;
+use super::value::{Item, size_of_item, write_item};
+use crate::wire::Failure;
+
+/// Which attributes the answer shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    None,
+    AllOld,
+    UpdatedOld,
+    AllNew,
+    UpdatedNew,
+}
+
+impl Shown {
+    fn read(text: Option<&str>, verb: Verb) -> Result<Self, Failure> {
+        let shown = match text {
+            None | Some("NONE") => Self::None,
+            Some("ALL_OLD") => Self::AllOld,
+            Some("UPDATED_OLD") => Self::UpdatedOld,
+            Some("ALL_NEW") => Self::AllNew,
+            Some("UPDATED_NEW") => Self::UpdatedNew,
+            Some(other) => {
+                let all = "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]";
+                let message = format!("Member must satisfy enum value set: {all}");
+                return Err(constraint(other, "returnValues", &message));
+            }
+        };
+        if verb != Verb::Update && !matches!(shown, Self::None | Self::AllOld) {
+            return Err(super::failure::invalid("Return values set to invalid value"));
+        }
+        Ok(shown)
+    }
+}
+
+/// Does one write.
+pub(crate) fn write(table: &mut Table, verb: Verb, sent: Written, now: Timestamp) -> Result<Value, Failure> {
+    let shown = Shown::read(sent.return_values.as_deref(), verb)?;
+    let capacity = Capacity::read(sent.return_consumed_capacity.as_deref())?;
+    let name = sent.table_name.clone();
+    let action = Action::read(verb, sent, &table.schema)?;
+    let before = table.get(&action.key).cloned();
+    let after = match action.effect(table) {
+        Ok(Effect::Kept(after)) => Some(after),
+        Ok(Effect::Removed | Effect::Nothing) => None,
+        Err(Refusal::Invalid(failure)) => return Err(failure),
+        Err(Refusal::Condition(found)) => return Err(unmet(found)),
+    };
+    table.write(action.key, after.clone(), now);
+    let size = |item: &Option<Arc<Item>>| item.as_ref().map_or(0, |item| size_of_item(item));
+    let units = Capacity::writes(size(&before).max(size(&after)));
+    let (old, new) = (before.as_deref(), after.as_deref());
+    let paths = action.update.paths();
+    let attributes = match shown {
+        Shown::None => None,
+        Shown::AllOld => old.cloned(),
+        Shown::AllNew => new.cloned(),
+        Shown::UpdatedOld => old.map(|old| project(old, &paths)),
+        Shown::UpdatedNew => new.map(|new| project(new, &paths)),
+    };
+    let mut answer = json!({});
+    if let Some(attributes) = attributes.filter(|attributes| !attributes.is_empty()) {
+        answer["Attributes"] = write_item(&attributes);
+    }
+    Ok(capacity.add_one(answer, &name, units))
+}
+
+/// Makes the failure of a condition that does not hold.
+fn unmet(found: Option<Arc<Item>>) -> Failure {
+    let failure = Failure::client("ConditionalCheckFailedException", "The conditional request failed");
+    match found {
+        Some(item) => failure.with("Item", write_item(&item)),
+        None => failure,
+    }
+}
