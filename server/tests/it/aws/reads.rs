@@ -94,8 +94,10 @@ async fn ten_thousand_jobs_on_as_many_metrics_are_read_by_the_five_hundred() {
     let playing = stage.start().await;
     decided(&playing, 10_000).await;
     let calls = cloud.calls().await;
-    // Twenty full ones. On a machine that is too busy to bring 500 jobs along in time, a few more go half full.
+    // Twenty full ones. Whenever the machine brings no job along for a tenth of a second, what has gathered goes in a call
+    // that is not full: more of them, but each still for a hundred jobs and more. That it is twenty where nothing is held
+    // up is a test of the trigger itself.
     let readings = calls["cloudwatch:GetMetricData"].calls;
-    assert!((20..=25).contains(&readings), "{calls:#?}");
+    assert!((20..=100).contains(&readings), "{calls:#?}");
     assert!(!calls.contains_key("ecs:RunTask"), "{calls:#?}");
 }
