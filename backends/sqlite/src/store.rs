@@ -137,9 +137,7 @@ impl JobStore for SqliteStore {
             ListFrom::Skip(skip) => self.shelf.stretch(skip, limit.get()),
             ListFrom::After(id) => {
                 let missing = StoreError::NotFound(format!("job \"{id}\""));
-                let no = self.readers.place(id).await?.ok_or(missing)?;
-                let jobs = self.readers.page(no + 1, limit.get()).await?;
-                let jobs = jobs.into_iter().map(|(_, job)| job).collect();
+                let jobs = self.readers.page_after(id, limit.get()).await?.ok_or(missing)?;
                 return Ok(JobList { jobs, total: self.shelf.total() });
             }
         };

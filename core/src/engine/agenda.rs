@@ -160,6 +160,8 @@ impl Agenda {
             entry.listed = entry.due;
             order.extend(entry.due.map(|due| (due, place)));
         }
+        // The set would keep equal ones in their order while it sorts, which takes memory and is not needed.
+        order.sort_unstable();
         self.due = order.into_iter().collect();
     }
 

@@ -1,7 +1,7 @@
 //! Reading jobs and registers.
 
 use ecs_scheduler_core::{JobId, Register, StoreError, StoredJob};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Readers;
 use crate::codec::{self, mark_columns};
@@ -18,6 +18,8 @@ const PAGE: &str = concat!(
     ", j.id, j.data FROM marks m CROSS JOIN jobs j ON j.rowid = m.no \
      WHERE m.no >= ?1 AND m.broken = 0 AND m.changed IS NOT NULL ORDER BY m.no LIMIT ?2"
 );
+
+const PLACE: &str = "SELECT m.no FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0";
 
 /// A page of more jobs grows while it is read.
 const MOST_AHEAD: usize = 1_000;
@@ -38,23 +40,19 @@ impl Readers {
 
     /// Reads a page of the list from the job with this rowid, or from the first one behind it; each with its rowid.
     pub(crate) async fn page(&self, from: i64, limit: usize) -> Result<Vec<(i64, StoredJob)>, StoreError> {
-        self.call(move |connection| {
-            let mut statement = connection.prepare_cached(PAGE)?;
-            let mut jobs = Vec::with_capacity(limit.min(MOST_AHEAD));
-            for job in statement.query_map(params![from, limit], codec::job)? {
-                jobs.push(job?);
-            }
-            Ok(jobs)
-        })
-        .await
+        self.call(move |connection| page(connection, from, limit, |no, job| (no, job))).await
     }
 
-    /// Reads the rowid of a job.
-    pub(crate) async fn place(&self, id: JobId) -> Result<Option<i64>, StoreError> {
+    /// Reads the page of the list that follows a job; nothing when there is no such job.
+    pub(crate) async fn page_after(
+        &self,
+        id: JobId,
+        limit: usize,
+    ) -> Result<Option<Vec<StoredJob>>, StoreError> {
         self.call(move |connection| {
-            let sql =
-                "SELECT m.no FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0";
-            connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()
+            let place =
+                connection.prepare_cached(PLACE)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            place.map(|no: i64| page(connection, no + 1, limit, |_, job| job)).transpose()
         })
         .await
     }
@@ -68,4 +66,19 @@ impl Readers {
         })
         .await
     }
+}
+
+fn page<T>(
+    connection: &Connection,
+    from: i64,
+    limit: usize,
+    keep: impl Fn(i64, StoredJob) -> T,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(PAGE)?;
+    let mut jobs = Vec::with_capacity(limit.min(MOST_AHEAD));
+    for job in statement.query_map(params![from, limit], codec::job)? {
+        let (no, job) = job?;
+        jobs.push(keep(no, job));
+    }
+    Ok(jobs)
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
@@ -22,12 +22,15 @@ use crate::fault;
 use crate::job::{JobId, StoredJob};
 use crate::store::{JobList, ListFrom, Settlement, StoreError};
 
-/// Jobs read at once at the start.
+/// Jobs of the first page that is read at the start.
 const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
-/// Pages that wait at the start to be parsed.
-const READ_AHEAD: usize = 4;
-/// Pages parsed at once at the start.
-const PARSED_AT_ONCE: usize = 2;
+/// Bytes of documents that further pages have, about: what a page costs by itself is shared by many jobs, and memory stays
+/// bounded however long documents are.
+const PAGE_BYTES: usize = 2 << 20;
+/// The most jobs of a page at the start.
+const LARGEST_PAGE: usize = 16_000;
+/// Pages that wait at the start to be entered.
+const READ_AHEAD: usize = 3;
 /// From so many jobs on, a page is parsed on a thread of its own.
 const WORTH_A_THREAD: usize = 200;
 /// Jobs read at once between two rounds.
@@ -63,12 +66,10 @@ impl Keeper {
 
     async fn load_pages(&mut self) -> Result<(), StoreError> {
         // A page is read, the one before it parsed, and the one before that entered at the same time.
-        let (sender, mut read) = mpsc::channel(READ_AHEAD);
+        let (sender, mut pages) = mpsc::channel(READ_AHEAD);
         let reading = tokio::spawn(read_pages(Arc::clone(&self.core), sender));
-        let core = Arc::clone(&self.core);
-        let pages = stream::poll_fn(|cx| read.poll_recv(cx));
-        let mut parsed = pages.map(|page| parse(&core, page)).buffered(PARSED_AT_ONCE);
-        while let Some((total, entries)) = parsed.next().await {
+        while let Some(parsing) = pages.recv().await {
+            let (total, entries) = parsing.await;
             if self.agenda.len() == 0 {
                 self.agenda.reserve(usize::try_from(total).unwrap_or(0));
             }
@@ -261,23 +262,34 @@ impl Keeper {
     }
 }
 
-/// Reads all jobs, page by page.
-async fn read_pages(core: Arc<Core>, pages: mpsc::Sender<JobList>) -> Result<(), StoreError> {
-    let mut from = ListFrom::Skip(0);
+/// The entries of a page in its order, and how many jobs the store has in all.
+type Parsing = BoxFuture<'static, (u64, Vec<Entry>)>;
+
+/// Reads all jobs, page by page; each is parsed while the next one is read.
+async fn read_pages(core: Arc<Core>, pages: mpsc::Sender<Parsing>) -> Result<(), StoreError> {
+    let (mut from, mut limit) = (ListFrom::Skip(0), FIRST_PAGE);
     loop {
-        let page = core.store.list(from, FIRST_PAGE).await;
+        let page = core.store.list(from, limit).await;
         core.note_read(&page);
         let page = page?;
         let Some(last) = page.jobs.last() else { return Ok(()) };
         from = ListFrom::After(last.id.clone());
-        if pages.send(page).await.is_err() {
+        limit = limit_after(&page.jobs);
+        if pages.send(parse(&core, page)).await.is_err() {
             return Ok(());
         }
     }
 }
 
-/// Makes the entries of a page, in its order, and passes its total on.
-fn parse(core: &Arc<Core>, page: JobList) -> BoxFuture<'static, (u64, Vec<Entry>)> {
+/// Returns how many jobs as long as these a page has.
+fn limit_after(jobs: &[StoredJob]) -> NonZeroUsize {
+    let bytes: usize = jobs.iter().map(|job| job.document.get().len()).sum();
+    let fit = PAGE_BYTES.saturating_mul(jobs.len()) / bytes.max(1);
+    NonZeroUsize::new(fit.min(LARGEST_PAGE)).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Makes the entries of a page, and passes its total on.
+fn parse(core: &Arc<Core>, page: JobList) -> Parsing {
     let JobList { jobs, total } = page;
     let few = jobs.len() < WORTH_A_THREAD;
     let core = Arc::clone(core);
