@@ -22,6 +22,8 @@ use scan::Scan;
 
 /// How many messages may wait for the keeper; senders wait beyond that.
 const MESSAGES: usize = 4_096;
+/// Jobs in the first round when none is under way.
+const FIRST_ROUND: usize = 128;
 /// How long a job waits when the store did not answer.
 const RETRY: SignedDuration = SignedDuration::from_secs(1);
 
@@ -142,7 +144,9 @@ impl Keeper {
 
     fn start_rounds(&mut self, now: Timestamp) {
         while self.has_room() {
-            let places = self.agenda.take_due(now, self.core.options.round_size);
+            // The first round is a small one: its intents go to the store while the next ones are decided.
+            let most = (FIRST_ROUND + self.in_rounds).min(self.core.options.round_size);
+            let places = self.agenda.take_due(now, most);
             if places.is_empty() {
                 return;
             }

@@ -72,8 +72,7 @@ impl Readers {
     /// Reads every open firing, oldest first.
     pub(crate) async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
         self.call(|connection| {
-            let open: Vec<FiringState> =
-                FiringState::ALL.into_iter().filter(|state| state.is_open()).collect();
+            let open: Vec<FiringState> = open_states().collect();
             let mut firings = firings_of_states(connection, &open, i64::MAX, usize::MAX >> 1)?;
             firings.reverse();
             Ok(firings)
@@ -102,7 +101,7 @@ impl Readers {
                 if seqs.len() == limit {
                     return Ok(Candidates { seqs, more: true });
                 }
-                let open = FiringState::ALL.iter().any(|state| state.is_open() && is(row, 3, state.as_str()));
+                let open = open_states().any(|state| is(row, 3, state.as_str()));
                 if row.get::<_, i64>(1)? < before && !open {
                     seqs.push(row.get(0)?);
                 }
@@ -111,6 +110,10 @@ impl Readers {
         })
         .await
     }
+}
+
+fn open_states() -> impl Iterator<Item = FiringState> {
+    FiringState::ALL.into_iter().filter(|state| state.is_open())
 }
 
 fn is(row: &Row<'_>, column: usize, text: &str) -> bool {
@@ -162,9 +165,15 @@ fn decisions_of_outcome(
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<DecisionRecord>> {
+    let found = if outcome == Outcome::Pending {
+        // Only a firing that is open has no outcome yet.
+        let open: Vec<String> = open_states().map(|state| format!("'{}'", state.as_str())).collect();
+        format!("INDEXED BY journal_state WHERE state IN ({})", open.join(", "))
+    } else {
+        "INDEXED BY journal_outcome WHERE outcome <> 'pending'".to_owned()
+    };
     let sql = format!(
-        "SELECT {DECISION} FROM journal INDEXED BY journal_outcome WHERE outcome = ?1 AND seq < ?2 \
-         ORDER BY seq DESC LIMIT ?3"
+        "SELECT {DECISION} FROM journal {found} AND outcome = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map(params![outcome.as_str(), before, limit], codec::decision)?.collect()
