@@ -33,7 +33,11 @@ pub(crate) async fn audit(site: &Site) -> Audit {
 
 /// Checks that every tick has one outcome and that no firing is open, and returns the firings.
 pub(crate) async fn audit_journal(site: &Site) -> (Audit, Vec<Firing>) {
-    let store = open(site).await;
+    audit_store(open(site).await).await
+}
+
+/// The same, of any store.
+pub(crate) async fn audit_store(store: Arc<dyn Store>) -> (Audit, Vec<Firing>) {
     let clock = Arc::new(SimClock::at(SystemClock.now()));
     let world = World {
         launcher: Arc::new(ChaosLauncher::new(Arc::clone(&clock) as _, 0)),

@@ -4,13 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::schedule::Dialect;
-use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, World};
-use ecs_scheduler_core::{
-    Clock, DEFAULT_MAX_TASKS, EngineOptions, Firing, FiringState, JobContext, JobId, Store, SystemClock,
-    Timestamp, TriggerRegistry,
-};
+use ecs_scheduler_core::{Firing, FiringState, JobId, Store, Timestamp};
 use ecs_scheduler_fake_aws::{Fake, Launch};
+
+use crate::crash::audit::audit_store;
 
 /// What all of it came to.
 #[derive(Debug)]
@@ -26,24 +23,9 @@ pub(crate) struct Account {
 impl Account {
     /// Checks that nothing was lost and nothing was done twice.
     pub(crate) async fn audit(store: Arc<dyn Store>, fake: &Fake) -> Self {
-        let clock = Arc::new(SimClock::at(SystemClock.now()));
-        let world = World {
-            launcher: Arc::new(ChaosLauncher::new(Arc::clone(&clock) as _, 0)),
-            clock,
-            store,
-            registry: Arc::new(TriggerRegistry::new()),
-            options: EngineOptions::default(),
-        };
-        let registry = &world.registry;
-        let context =
-            JobContext { registry, max_tasks: DEFAULT_MAX_TASKS, dialect: Dialect::Stored, launcher: None };
-        let schedule = |stored: &ecs_scheduler_core::StoredJob| {
-            stored.parse(&context).unwrap().ticks().expect("each job has a schedule").clone()
-        };
-        let ticks = world.audit(&schedule).await.unwrap().ticks;
-        let firings = world.firings().await;
+        let (audit, firings) = audit_store(store).await;
         let started = compare(&firings, fake.launches());
-        Self { ticks, firings, started }
+        Self { ticks: audit.ticks, firings, started }
     }
 
     pub(crate) fn firings(&self) -> usize {
