@@ -152,8 +152,8 @@ pub async fn store(
     })
 }
 
-/// Opens the store that is configured for a command that only reads. Where opening it would end the scheduler that uses it, what
-/// it holds at this moment is read instead.
+/// Opens the store that is configured for a command that only reads; one that is missing is not made. Where opening it would end
+/// the scheduler that uses it, what it holds at this moment is read instead.
 ///
 /// # Errors
 ///
@@ -168,9 +168,13 @@ pub async fn store_to_read(
         StoreConfig::S3 { bucket, prefix } => {
             Ok(Arc::new(s3::look(&foundation.aws, S3Options::new(bucket, prefix, clock)).await?))
         }
+        #[cfg(feature = "aws")]
+        StoreConfig::DynamoDb { table } => {
+            let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
+            Ok(Arc::new(DynamoDbStore::open_existing(&foundation.aws, options).await?))
+        }
         #[cfg(not(feature = "aws"))]
-        StoreConfig::S3 { .. } => Err(no_aws()),
-        StoreConfig::DynamoDb { .. } => store(config, clock, foundation).await,
+        StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => Err(no_aws()),
         #[cfg(feature = "elasticsearch")]
         StoreConfig::Elasticsearch(config) => {
             let options = ElasticsearchOptions { clock, ..elasticsearch(config)? };
@@ -178,9 +182,13 @@ pub async fn store_to_read(
         }
         #[cfg(not(feature = "elasticsearch"))]
         StoreConfig::Elasticsearch(_) => Err(no_elasticsearch()),
-        StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
-            store(config, clock, foundation).await
+        #[cfg(feature = "postgres")]
+        StoreConfig::Postgres { url } => {
+            Ok(Arc::new(PostgresStore::open_existing(&url.0, PostgresOptions::default()).await?))
         }
+        #[cfg(not(feature = "postgres"))]
+        StoreConfig::Postgres { .. } => store(config, clock, foundation).await,
+        StoreConfig::Memory | StoreConfig::Sqlite { .. } => store(config, clock, foundation).await,
     }
 }
 

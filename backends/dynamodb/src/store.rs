@@ -8,15 +8,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use ecs_scheduler_backend_aws::{Aws, Place};
 use ecs_scheduler_core::{
-    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore,
-    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, SharedStore,
-    Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
+    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, JobId, JobList,
+    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
+    SharedStore, Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
 use crate::db::{Committed, Db};
 use crate::item::number;
-use crate::keys::{Key, SHARDS};
+use crate::keys::{Key, SHARDS, Table};
 use crate::lane::{Lane, Lanes};
 use crate::shared::Shared;
 use crate::write::Write;
@@ -64,6 +64,25 @@ impl DynamoDbStore {
     /// something else, or has a newer layout.
     pub async fn open(aws: &Aws, options: DynamoDbOptions) -> Result<Self, StoreError> {
         let db = connect(aws, &options).await?;
+        Self::prepare(db, options).await
+    }
+
+    /// Opens tables that are there already. One that only the Python version has written lacks ours beside it, which is
+    /// created.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and with [`FaultKind::NotFound`] when there is no table of that name.
+    pub async fn open_existing(aws: &Aws, options: DynamoDbOptions) -> Result<Self, StoreError> {
+        let db = connect(aws, &options).await?;
+        if db.describe(Table::Jobs).await?.is_none() {
+            let message = format!("there is no DynamoDB table \"{}\"", options.table);
+            return Err(StoreError::fault(FaultKind::NotFound, message));
+        }
+        Self::prepare(db, options).await
+    }
+
+    async fn prepare(db: Db, options: DynamoDbOptions) -> Result<Self, StoreError> {
         Box::pin(db.prepare()).await?;
         let shared = Shared::new(db, options.clock);
         Box::pin(shared.take_over_all()).await?;

@@ -17,18 +17,29 @@ const STEP: Duration = Duration::from_secs(600);
 /// The first half of the key of our advisory locks; the second is the number of what is locked.
 pub(crate) const LOCKS: i32 = 0x6563_7373;
 
-/// Makes or updates the tables, if that is needed.
+/// What becomes of a database without tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Make,
+    Refuse,
+}
+
+/// Updates the tables, if that is needed, and makes them if that is wanted.
 ///
 /// # Errors
 ///
-/// Fails when the tables are of a newer layout, when permissions are missing, or when the server is too old or of
-/// another encoding than UTF-8.
-pub(crate) async fn prepare(lines: &Lines) -> Result<(), StoreError> {
+/// Fails when the tables are of a newer layout, when permissions are missing, when the server is too old or of
+/// another encoding than UTF-8, and with [`FaultKind::NotFound`] when tables are missing that are not to be made.
+pub(crate) async fn prepare(lines: &Lines, missing: Missing) -> Result<(), StoreError> {
     let line = lines.take("open").await?;
     let client: &Client = line.client();
     let word = |error| fault("open", lines.name(), error);
     lines.within("open", examine(client, lines.name())).await??;
     let version = lines.within("open", version(client)).await?.map_err(word)?;
+    if version.is_none() && missing == Missing::Refuse {
+        let message = format!("the PostgreSQL database {} has no tables of a scheduler", lines.name());
+        return Err(StoreError::fault(FaultKind::NotFound, message));
+    }
     if version != Some(newest()) {
         refuse_newer(version.unwrap_or(0), lines.name())?;
         let making = tokio::time::timeout(STEP, make(client, lines.name()));

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::desk::Desk;
 use crate::fault::closed;
 use crate::journal::{Move, Mover};
-use crate::layout;
+use crate::layout::{self, Missing};
 use crate::line::Lines;
 use crate::list::Places;
 use crate::place::Place;
@@ -65,9 +65,22 @@ impl PostgresStore {
     /// Fails, with the database's name and the remedy, when it cannot be reached or does not admit us, when a permission
     /// is missing, or when its tables are of a newer layout.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+        Self::connect(url, &options, Missing::Make).await
+    }
+
+    /// Connects to a database that has the tables already.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and with [`FaultKind::NotFound`] when there are no tables.
+    pub async fn open_existing(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+        Self::connect(url, &options, Missing::Refuse).await
+    }
+
+    async fn connect(url: &str, options: &PostgresOptions, missing: Missing) -> Result<Self, StoreError> {
         let place = Place::parse(url)?;
         let lines = Lines::new(&place, options.connections.get())?;
-        layout::prepare(&lines).await?;
+        layout::prepare(&lines, missing).await?;
         lines.check().await?;
         Ok(Self {
             settling: Desk::new(Settler(lines.clone())),

@@ -58,11 +58,12 @@ impl Target {
         let seen: Result<Arc<dyn Store>, StoreError> = match self {
             Self::Elasticsearch(fake) => return fake.count("PUT /jobs/_create") > 150,
             Self::Postgres(schema) => {
-                let store = PostgresStore::open(&server().url_of(schema), PostgresOptions::default()).await;
+                let url = server().url_of(schema);
+                let store = PostgresStore::open_existing(&url, PostgresOptions::default()).await;
                 store.map(|store| Arc::new(store) as _)
             }
             Self::DynamoDb(cloud) => {
-                let store = DynamoDbStore::open(&aws(cloud), DynamoDbOptions::new("moved")).await;
+                let store = DynamoDbStore::open_existing(&aws(cloud), DynamoDbOptions::new("moved")).await;
                 store.map(|store| Arc::new(store) as _)
             }
             Self::S3(cloud) => {
@@ -123,6 +124,21 @@ impl Ground {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Tells how a store that is not there is refused as a source.
+    async fn missing(&self, from: &str) -> String {
+        let refused = self.run(&["export", "--from", from, "never.jsonl"]).await;
+        assert_eq!(refused.status.code(), Some(1), "{from}");
+        String::from_utf8(refused.stderr).unwrap()
+    }
+
+    /// Compares with a store that is not there, which makes none.
+    async fn rehearse(&self, from: &str, to: &str, jobs: usize) {
+        let missing = self.missing(to).await;
+        let would = self.ok(&["migrate", "--from", from, "--to", to, "--dry-run"]).await;
+        assert!(would.starts_with(&format!("would move {jobs} jobs")), "{would}");
+        assert_eq!(self.missing(to).await, missing);
+    }
+
     /// Kills a move as soon as something has arrived.
     async fn interrupt(&self, from: &str, target: &Target) {
         let to = target.word();
@@ -157,6 +173,7 @@ async fn through(targets: &[Target], jobs: usize) {
     let mut hashes = Vec::new();
     for target in targets {
         let to = target.word();
+        ground.rehearse(&from, &to, jobs).await;
         ground.interrupt(&from, target).await;
         let moved = ground.migrate(&from, &to).await;
         assert_eq!((&moved["verified"], &moved["source"]["jobs"]), (&true.into(), &jobs.into()), "{moved}");
