@@ -1,5 +1,7 @@
 //! Who may do what: denied actions, and IAM policies.
 
+mod dynamodb;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -59,9 +61,7 @@ impl World {
             Service::Ecs => self.ecs_resource(call, body),
             Service::Sqs => call.place.arn("sqs", queue_name(body)),
             Service::CloudWatch => "*".to_owned(),
-            Service::DynamoDb => {
-                call.place.arn("dynamodb", &format!("table/{}", body["TableName"].as_str().unwrap_or("*")))
-            }
+            Service::DynamoDb => return dynamodb::needs(call, body),
         };
         let mut context = BTreeMap::new();
         if call.service == Service::Ecs

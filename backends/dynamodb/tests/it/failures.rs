@@ -2,9 +2,10 @@
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, examine, permissions};
 use ecs_scheduler_core::{
-    DecisionId, FaultKind, FiringState, JobStore as _, Journal as _, Outcome, Settled, Settlement,
-    Store as _, StoreError,
+    DecisionId, DecisionQuery, FaultKind, FiringState, JobStore as _, Journal as _, Outcome, Permission,
+    Settled, Settlement, Store as _, StoreError,
 };
+use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::json;
 
 use crate::emulator::Kind;
@@ -110,6 +111,23 @@ async fn a_store_that_is_throttled_all_the_time_says_so() {
     message(store.check().await, FaultKind::Throttled);
     proxy.play(Tricks::default());
     store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_permissions_list_is_enough() {
+    let fake = Fake::start(FakeOptions::default()).await.unwrap();
+    let allow = |permission: Permission| json!({"Effect": "Allow", "Action": permission.action, "Resource": permission.resource});
+    let statements: Vec<_> = permissions("jobs").into_iter().map(allow).collect();
+    fake.configure(|settings| settings.permissions.policy = Some(json!({ "Statement": statements })));
+    let store = DynamoDbStore::open(&aws(&fake.url()), DynamoDbOptions::new("jobs")).await.unwrap();
+    let job = store.create(new_job("nightly", "{}")).await.unwrap();
+    store.settle(vec![settlement(&job, vec![draft(Outcome::Idle, 1)])]).await.unwrap();
+    assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap().len(), 1);
+    store.remove(&job.id, None).await.unwrap();
+    store.check().await.unwrap();
+    let others = DynamoDbOptions::new("others");
+    let said = message(DynamoDbStore::open(&aws(&fake.url()), others).await, FaultKind::Denied);
+    assert!(said.contains("\"others\""), "{said}");
 }
 
 #[tokio::test]

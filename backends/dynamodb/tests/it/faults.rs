@@ -9,7 +9,9 @@ use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Outcome, Registers as _,
     Retention, Revision, Settled, Store, StoredJob, async_trait,
 };
+use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
 use futures::future::join_all;
+use jiff::SignedDuration;
 
 use crate::emulator::Kind;
 use crate::help::{Place, advance_of, at, aws, document, draft, firing, limit, name, new_job, settlement};
@@ -127,17 +129,18 @@ async fn nothing_is_lost_and_nothing_doubled_on(kind: Kind, jobs: usize) {
 
 /// Tables behind a proxy that can cut all connections.
 struct Behind {
+    kind: Kind,
     place: Place,
     proxy: tokio::sync::OnceCell<Proxy>,
 }
 
 impl Behind {
-    fn new() -> Self {
-        Self { place: Place::on(Kind::Ministack), proxy: tokio::sync::OnceCell::new() }
+    fn new(kind: Kind) -> Self {
+        Self { kind, place: Place::on(kind), proxy: tokio::sync::OnceCell::new() }
     }
 
     async fn proxy(&self) -> &Proxy {
-        self.proxy.get_or_init(|| Proxy::start(Kind::Ministack, Tricks::default(), SEED)).await
+        self.proxy.get_or_init(|| Proxy::start(self.kind, Tricks::default(), SEED)).await
     }
 }
 
@@ -159,7 +162,17 @@ impl Fragile for Behind {
     }
 }
 
-ecs_scheduler_core::store_fault_suite!(Behind::new());
+mod on_ministack {
+    use super::{Behind, Kind};
+
+    ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Ministack));
+}
+
+mod on_the_fake {
+    use super::{Behind, Kind};
+
+    ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Fake));
+}
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_known() {
@@ -169,4 +182,52 @@ async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_known() {
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_not_known() {
     nothing_is_lost_and_nothing_doubled_on(Kind::Moto, 6).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_doubled_where_everything_is_refused_that_dynamodb_refuses() {
+    nothing_is_lost_and_nothing_doubled_on(Kind::Fake, 12).await;
+}
+
+/// Lets everything happen to calls that DynamoDB says may happen, and shows old states and short pages.
+fn befall(fake: &Fake) {
+    let mishaps = [
+        (Mishap::LostAfterEffect, 0.08),
+        (Mishap::ResetBeforeEffect, 0.03),
+        (Mishap::ServerError { status: 500 }, 0.03),
+        (Mishap::Throttled, 0.03),
+        (Mishap::Exceeded, 0.03),
+        (Mishap::Conflict, 0.05),
+        (Mishap::InProgress, 0.03),
+        (Mishap::Unprocessed, 0.2),
+    ];
+    for (number, (mishap, probability)) in mishaps.into_iter().enumerate() {
+        let rule = FaultRule::every(Service::DynamoDb, mishap);
+        fake.faults().add(rule.sometimes(probability, SEED + number as u64));
+    }
+    fake.configure(|settings| {
+        settings.dynamodb.lag = SignedDuration::from_millis(30);
+        settings.dynamodb.page_bytes = 2_000;
+        settings.dynamodb.batch_bytes = 4_000;
+    });
+}
+
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_doubled_whatever_befalls_calls() {
+    const JOBS: usize = 12;
+    let fake = Fake::start(FakeOptions::default()).await.unwrap();
+    let aws = aws(&fake.url());
+    let store = Arc::new(DynamoDbStore::open(&aws, DynamoDbOptions::new("jobs")).await.unwrap());
+    befall(&fake);
+    let lives = (0..JOBS).map(|number| tokio::spawn(live(Arc::clone(&store), number)));
+    for life in join_all(lives).await {
+        life.unwrap();
+    }
+    fake.faults().clear();
+    fake.configure(|settings| settings.dynamodb.lag = SignedDuration::ZERO);
+    everything_is_there_once(&store, JOBS).await;
+    let again = DynamoDbStore::open(&aws, DynamoDbOptions::new("jobs")).await.unwrap();
+    everything_is_there_once(&again, JOBS).await;
+    let played = fake.calls(Service::DynamoDb, "TransactWriteItems");
+    assert!(played.lost >= 10 && played.failed >= 10, "enough went wrong: {played:?}");
 }

@@ -44,9 +44,10 @@ struct Asked {
     expression_attribute_names: Option<Names>,
 }
 
-/// How many bytes may still be told, and what was used.
+/// How many bytes were told, and what was used.
+#[derive(Default)]
 struct Budget {
-    bytes: usize,
+    told: usize,
     used: BTreeMap<String, f64>,
 }
 
@@ -67,7 +68,7 @@ impl DynamoDbState {
         if request.request_items.values().map(|asked| asked.keys.len()).sum::<usize>() > KEYS {
             return Err(invalid("Too many items requested for the BatchGetItem call"));
         }
-        let mut budget = Budget { bytes: settings.batch_bytes, used: BTreeMap::new() };
+        let mut budget = Budget::default();
         let (mut found, mut left) = (Map::new(), Map::new());
         for (name, asked) in request.request_items {
             let (items, rest) = self.get_some(place, &name, &asked, now, settings, &mut budget)?;
@@ -116,11 +117,11 @@ impl DynamoDbState {
         for (key, sent) in keys {
             let item = table.read(&key, consistent);
             let size = item.map_or(0, |item| size_of_item(item));
-            if size > budget.bytes {
+            if budget.told > 0 && budget.told + size > settings.batch_bytes {
                 rest.push(sent.clone());
                 continue;
             }
-            budget.bytes -= size;
+            budget.told += size;
             *budget.used.entry(name.to_owned()).or_default() += Capacity::reads(size, consistent);
             items.extend(item.map(|item| match &paths {
                 Some(paths) => write_item(&project(item, paths)),

@@ -70,10 +70,13 @@ impl Number {
 
     /// Adds two numbers; none when the sum has more digits than are kept.
     pub(crate) fn plus(self, other: Self) -> Option<Self> {
+        if self.mantissa == 0 || other.mantissa == 0 {
+            return Some(if self.mantissa == 0 { other } else { self });
+        }
         let least = self.exponent.min(other.exponent);
         let scaled = |one: Self| {
             let zeros = u32::try_from(one.exponent - least).ok()?;
-            if one.mantissa == 0 { Some(0) } else { one.mantissa.checked_mul(10_i128.checked_pow(zeros)?) }
+            one.mantissa.checked_mul(10_i128.checked_pow(zeros)?)
         };
         let (mut mantissa, mut exponent) = (scaled(self)?.checked_add(scaled(other)?)?, least);
         while mantissa != 0 && mantissa % 10 == 0 {

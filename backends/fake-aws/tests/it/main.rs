@@ -4,6 +4,7 @@
 
 mod cloudwatch;
 mod control;
+mod dynamodb;
 mod events;
 mod faults;
 mod help;

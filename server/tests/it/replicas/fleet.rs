@@ -29,8 +29,14 @@ pub(crate) enum Shelf {
 }
 
 impl Shelf {
-    pub(crate) async fn dynamodb() -> Self {
-        Self::DynamoDb(Box::new(Cloud::start(Kind::Ministack).await))
+    /// DynamoDB as this one stands for it.
+    pub(crate) async fn dynamodb(kind: Kind) -> Self {
+        Self::DynamoDb(Box::new(Cloud::start(kind).await))
+    }
+
+    /// Tells whether it is an emulator, which on a busy machine is itself a slow store.
+    pub(crate) const fn is_slow(&self) -> bool {
+        matches!(self, Self::DynamoDb(cloud) if !matches!(cloud.kind, Kind::Fake))
     }
 
     fn port(&self) -> u16 {

@@ -1,0 +1,112 @@
+use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use serde_json::{Value, json};
+
+use super::key;
+use crate::help::{Rig, SIGNED};
+
+impl Rig {
+    fn once(&self, operation: &str, mishap: Mishap) {
+        self.fake.faults().add(FaultRule::once(Service::DynamoDb, operation, mishap));
+    }
+}
+
+fn transaction() -> Value {
+    let put = |sk: &str| json!({ "Put": { "TableName": "things", "Item": key("a", sk) } });
+    json!({ "TransactItems": [put("1"), put("2")], "ClientRequestToken": "t" })
+}
+
+#[tokio::test]
+async fn a_transaction_meets_another_or_itself_or_too_little_capacity() {
+    let rig = Rig::with_things().await;
+    for (mishap, reason) in [(Mishap::Conflict, "TransactionConflict"), (Mishap::Exceeded, "ThrottlingError")]
+    {
+        rig.once("TransactWriteItems", mishap);
+        let failed = rig.dynamodb("TransactWriteItems", transaction()).await;
+        failed.refused("TransactionCanceledException", &format!("[None, {reason}]"));
+        assert_eq!(failed.body["CancellationReasons"][1]["Code"], reason);
+    }
+    rig.once("TransactWriteItems", Mishap::InProgress);
+    let failed = rig.dynamodb("TransactWriteItems", transaction()).await;
+    failed.refused("TransactionInProgressException", "already in progress");
+    assert!(rig.item("a", "1").await.is_null(), "nothing of it was done");
+    rig.dynamodb("TransactWriteItems", transaction()).await.good();
+    assert!(!rig.item("a", "2").await.is_null());
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_a_transaction_is_told_again_by_its_token() {
+    let rig = Rig::with_things().await;
+    rig.once("TransactWriteItems", Mishap::LostAfterEffect);
+    let lost = rig.call(Service::DynamoDb, "TransactWriteItems", &transaction(), SIGNED).await;
+    assert!(lost.is_err(), "{lost:?}");
+    assert!(!rig.item("a", "1").await.is_null(), "it was done");
+    rig.dynamodb("DeleteItem", json!({ "TableName": "things", "Key": key("a", "1") })).await.good();
+    rig.dynamodb("TransactWriteItems", transaction()).await.good();
+    assert!(rig.item("a", "1").await.is_null(), "it was not done again");
+}
+
+#[tokio::test]
+async fn single_writes_and_reads_are_crowded_and_throttled() {
+    let rig = Rig::with_things().await;
+    rig.once("PutItem", Mishap::Conflict);
+    rig.put("a", "1", json!({})).await.refused("TransactionConflictException", "Transaction is ongoing");
+    rig.once("PutItem", Mishap::Exceeded);
+    let refused = rig.put("a", "1", json!({})).await;
+    refused.refused("ProvisionedThroughputExceededException", "provisioned throughput");
+    rig.once("PutItem", Mishap::Throttled);
+    rig.put("a", "1", json!({})).await.refused("ThrottlingException", "Rate exceeded");
+    assert!(rig.item("a", "1").await.is_null());
+    assert_eq!(rig.fake.calls(Service::DynamoDb, "PutItem").throttled, 2);
+    rig.once("PutItem", Mishap::ServerError { status: 500 });
+    let failed = rig.put("a", "1", json!({})).await;
+    assert_eq!(
+        (failed.status, failed.error()),
+        (500, "com.amazonaws.dynamodb.v20120810#InternalServerError")
+    );
+}
+
+#[tokio::test]
+async fn half_of_a_batch_is_given_back() {
+    let rig = Rig::with_things().await;
+    let keys: Vec<Value> = (0..5).map(|number| key("a", &number.to_string())).collect();
+    for number in 0..5 {
+        rig.put("a", &number.to_string(), json!({})).await.good();
+    }
+    rig.once("BatchGetItem", Mishap::Unprocessed);
+    let call = json!({ "RequestItems": { "things": { "Keys": keys, "ConsistentRead": true } } });
+    let answer = rig.dynamodb("BatchGetItem", call).await.good();
+    assert_eq!(answer["Responses"]["things"].as_array().unwrap().len(), 3);
+    let rest =
+        rig.dynamodb("BatchGetItem", json!({ "RequestItems": answer["UnprocessedKeys"] })).await.good();
+    assert_eq!(rest["Responses"]["things"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_about_one_kind_of_call_befalls_no_other() {
+    let rig = Rig::with_things().await;
+    for mishap in [Mishap::Conflict, Mishap::Exceeded, Mishap::InProgress, Mishap::Unprocessed] {
+        rig.fake.faults().add(FaultRule::every(Service::DynamoDb, mishap));
+    }
+    rig.dynamodb("DescribeTable", json!({ "TableName": "things" })).await.good();
+    rig.list(json!({})).await;
+}
+
+#[tokio::test]
+async fn each_action_of_a_transaction_must_be_permitted() {
+    let rig = Rig::with_things().await;
+    rig.fake.configure(|settings| {
+        let actions = ["dynamodb:PutItem", "dynamodb:Query", "dynamodb:TransactWriteItems"];
+        let table = "arn:aws:dynamodb:*:*:table/things";
+        let allowed = json!({ "Effect": "Allow", "Action": actions, "Resource": table });
+        settings.permissions.policy = Some(json!({ "Statement": allowed }));
+    });
+    rig.dynamodb("TransactWriteItems", transaction()).await.good();
+    let mut call = transaction();
+    call["TransactItems"][1] = json!({ "Delete": { "TableName": "things", "Key": key("a", "2") } });
+    let refused = rig.dynamodb("TransactWriteItems", call).await;
+    refused.refused("AccessDeniedException", "perform: dynamodb:DeleteItem on resource: arn:aws:dynamodb:");
+    let query = json!({
+        "IndexName": "by-age", "KeyConditionExpression": "a = :a", "ExpressionAttributeValues": { ":a": { "S": "x" } },
+    });
+    rig.query(query).await.refused("AccessDeniedException", "table/things/index/by-age");
+}
