@@ -27,6 +27,13 @@ const THROTTLING: [&str; 11] = [
     "SlowDown",
 ];
 
+/// The code by which DynamoDB refuses a single write while a transaction has the item.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html>
+const CROWDED: &str = "TransactionConflict";
+
 /// Codes by which services refuse for want of permission.
 const DENIED: [&str; 5] =
     ["AccessDenied", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized", "OptInRequired"];
@@ -233,6 +240,8 @@ fn classify(status: u16, code: &str) -> FaultKind {
         FaultKind::Denied
     } else if is_missing(plain) {
         FaultKind::NotFound
+    } else if plain == CROWDED {
+        FaultKind::Unavailable
     } else {
         match status {
             403 => FaultKind::Denied,

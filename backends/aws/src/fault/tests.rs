@@ -18,6 +18,7 @@ fn codes_say_what_kind_of_trouble_it_is() {
         (400, "AWS.SimpleQueueService.NonExistentQueue", FaultKind::NotFound),
         (404, "", FaultKind::NotFound),
         (400, "InvalidParameterException", FaultKind::Config),
+        (400, "TransactionConflictException", FaultKind::Unavailable),
         (500, "ServerException", FaultKind::Unavailable),
         (503, "", FaultKind::Unavailable),
     ] {
