@@ -208,7 +208,7 @@ fn befall(fake: &Fake) {
     fake.configure(|settings| {
         settings.dynamodb.lag = SignedDuration::from_millis(30);
         settings.dynamodb.page_bytes = 2_000;
-        settings.dynamodb.batch_bytes = 4_000;
+        settings.dynamodb.batch_bytes = 20_000;
     });
 }
 
