@@ -101,7 +101,7 @@ impl Keeper {
             self.rescan().await;
             let now = self.core.clock.now();
             self.settle_doubts(now).await;
-            self.start_rounds(now);
+            self.start_rounds(now).await;
             self.look_ahead(now);
             self.show();
             let sleep = self.sleep(now);
@@ -142,7 +142,7 @@ impl Keeper {
         self.in_rounds < self.core.options.rounds * self.core.options.round_size
     }
 
-    fn start_rounds(&mut self, now: Timestamp) {
+    async fn start_rounds(&mut self, now: Timestamp) {
         while self.has_room() {
             // The first round is a small one: its intents go to the store while the next ones are decided.
             let most = (FIRST_ROUND + self.in_rounds).min(self.core.options.round_size);
@@ -153,6 +153,8 @@ impl Keeper {
             let due: Vec<Due> = places.into_iter().filter_map(|place| self.depart(place, None)).collect();
             let work = round::look(Arc::clone(&self.core), due, self.reports.clone());
             self.core.spawn(work);
+            // Whoever is spawned last would be run first.
+            tokio::task::yield_now().await;
         }
     }
 
