@@ -41,7 +41,7 @@ test-doc:
 .PHONY: test-examples
 test-examples:
 	@for manifest in $(EXAMPLES); do \
-	  $(CARGO) test --manifest-path $$manifest --target-dir target; \
+	  $(CARGO) test --locked --manifest-path $$manifest --target-dir target || exit 1; \
 	done
 
 .PHONY: emulators
