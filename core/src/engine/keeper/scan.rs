@@ -31,10 +31,13 @@ const PAGE_BYTES: usize = 2 << 20;
 const LARGEST_PAGE: usize = 16_000;
 /// Pages that wait at the start to be entered.
 const READ_AHEAD: usize = 3;
-/// From so many jobs on, a page is parsed on a thread of its own.
-const WORTH_A_THREAD: usize = 200;
+/// From so many bytes of documents on, a page is parsed on a thread of its own: a few hundred short ones.
+const WORTH_A_THREAD: usize = 32 << 10;
 /// Jobs read at once between two rounds.
 const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+
+#[cfg(test)]
+mod tests;
 
 /// The comparison under way, or the time of the next.
 #[derive(Debug)]
@@ -281,17 +284,21 @@ async fn read_pages(core: Arc<Core>, pages: mpsc::Sender<Parsing>) -> Result<(),
     }
 }
 
+/// Returns how many bytes the documents of jobs have.
+fn length(jobs: &[StoredJob]) -> usize {
+    jobs.iter().map(|job| job.document.get().len()).sum()
+}
+
 /// Returns how many jobs as long as these a page has.
 fn limit_after(jobs: &[StoredJob]) -> NonZeroUsize {
-    let bytes: usize = jobs.iter().map(|job| job.document.get().len()).sum();
-    let fit = PAGE_BYTES.saturating_mul(jobs.len()) / bytes.max(1);
+    let fit = PAGE_BYTES.saturating_mul(jobs.len()) / length(jobs).max(1);
     NonZeroUsize::new(fit.min(LARGEST_PAGE)).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Makes the entries of a page, and passes its total on.
 fn parse(core: &Arc<Core>, page: JobList) -> Parsing {
     let JobList { jobs, total } = page;
-    let few = jobs.len() < WORTH_A_THREAD;
+    let few = length(&jobs) < WORTH_A_THREAD;
     let core = Arc::clone(core);
     let entries = move || jobs.iter().map(|stored| core.entry(stored)).collect();
     if few {
