@@ -41,7 +41,7 @@ test-doc:
 .PHONY: test-examples
 test-examples:
 	@for manifest in $(EXAMPLES); do \
-	  $(CARGO) test --locked --manifest-path $$manifest --target-dir target || exit 1; \
+	  CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) test --locked --manifest-path $$manifest --target-dir target || exit 1; \
 	done
 
 .PHONY: emulators
@@ -79,7 +79,8 @@ crash: ## Kill the scheduler 200 times at random and at each step, with local ta
 
 .PHONY: crash-replicas
 crash-replicas: ## Let 54 faults befall two and three replicas on PostgreSQL, and 54 on DynamoDB, and audit them: half an hour
-	ECSS_REPLICA_FAULTS=54 $(CARGO) test --package ecs-scheduler --test it replicas::faults -- --nocapture --test-threads 1
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 ECSS_REPLICA_FAULTS=54 \
+	  $(CARGO) test --package ecs-scheduler --test it replicas::faults -- --nocapture --test-threads 1
 
 .PHONY: bench
 bench: emulators ## Measure
