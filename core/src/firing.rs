@@ -55,7 +55,9 @@ impl FiringId {
         let hash = hash.finalize();
         let mut text = format!("{:012x}", nominal.as_millisecond().max(0));
         for byte in &hash[..10] {
-            text.push_str(&format!("{byte:02x}"));
+            text.extend(
+                [byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
+            );
         }
         Self(text.into())
     }

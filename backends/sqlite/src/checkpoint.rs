@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::fault::fault;
 
-/// Pages of the log at which it is put back: 16 MiB.
-const PAGES: i32 = 4 * 1024;
+/// Size of the log, in bytes, at which it is put back.
+const FULL: i64 = 16 << 20;
 
 /// The writer rests when it has committed nothing for so long.
 const REST: Duration = Duration::from_millis(20);
@@ -30,9 +30,9 @@ pub(crate) struct Checkpointer {
 pub(crate) struct Bell(SyncSender<()>);
 
 impl Bell {
-    /// Tells how many pages the log has.
-    pub(crate) fn ring(&self, pages: i32) {
-        if pages >= PAGES {
+    /// Tells how many bytes the log has.
+    pub(crate) fn ring(&self, bytes: i64) {
+        if bytes >= FULL {
             // A full channel means that the thread will look anyway, a closed one that it has ended.
             let _ = self.0.try_send(());
         }

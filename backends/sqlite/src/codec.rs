@@ -1,5 +1,9 @@
 //! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
 
+mod body;
+
+use std::io;
+
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
@@ -10,6 +14,8 @@ use rusqlite::types::Type;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
+
+use body::{Body, Columns};
 
 /// Writes a moment: 1677 to 2262.
 pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
@@ -25,7 +31,11 @@ pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreErr
 
 /// Writes a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value)
+    // Room for all that is usual, so that it is not moved while it grows.
+    let mut text = Vec::with_capacity(512);
+    let written = serde_json::to_writer(&mut text, value).map_err(io::Error::from);
+    written
+        .and_then(|()| String::from_utf8(text).map_err(io::Error::other))
         .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))
 }
 
@@ -164,15 +174,31 @@ pub(crate) fn decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
     })
 }
 
-/// Reads a firing: `seq`, then `body`.
-pub(crate) fn firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
-    firing_at(row, 0, 1)
+/// Writes the `body` column.
+pub(crate) fn body(firing: &Firing) -> Result<String, StoreError> {
+    json(&Body::of(firing))
 }
 
-/// Reads a firing whose `seq` and `body` are in these columns.
-pub(crate) fn firing_at(row: &Row<'_>, seq: usize, body: usize) -> rusqlite::Result<Firing> {
-    let firing: Firing = serde_json::from_str(text(row, body)?).map_err(|error| bad(body, error))?;
-    Ok(Firing { decision: DecisionId(number(row, seq)?), ..firing })
+/// The columns of [`firing`].
+pub(crate) const FIRING: &str = "state, seq, firing, job, uid, body";
+
+/// Reads the columns of [`FIRING`].
+pub(crate) fn firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
+    firing_from(row, 0)
+}
+
+/// Reads the columns of [`FIRING`], the first of which is this one.
+pub(crate) fn firing_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Firing> {
+    let columns = Columns {
+        state: state(row, first)?,
+        decision: DecisionId(number(row, first + 1)?),
+        id: FiringId::from_text(text(row, first + 2)?),
+        job: job_id(row, first + 3)?,
+        uid: uid(row, first + 4)?,
+    };
+    let body: Body<'_> =
+        serde_json::from_str(text(row, first + 5)?).map_err(|error| bad(first + 5, error))?;
+    Ok(body.into_firing(columns))
 }
 
 /// Reads the `state` column.

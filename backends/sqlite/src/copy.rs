@@ -12,8 +12,8 @@ use crate::fault::fault;
 use crate::intake;
 use crate::lock::{Lock, sibling};
 
-/// Pages that are copied between two reports: 16 MiB.
-const STEP: i32 = 4_096;
+/// How many bytes are copied between two reports.
+const STEP: i32 = 16 << 20;
 /// How long to wait when the file is locked, as it is for an instant when a scheduler starts or stops.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -52,11 +52,12 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
     // One transaction around all steps: the copy is of one moment, and no writer makes it begin anew.
     let transaction = from.unchecked_transaction().map_err(reading)?;
     intake::refuse_newer(source, version(&from).map_err(reading)?)?;
+    let page: i32 = from.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(reading)?;
     let mut to = Connection::open(into).map_err(writing)?;
     {
         let backup = Backup::new(&from, &mut to).map_err(writing)?;
         loop {
-            match backup.step(STEP).map_err(writing)? {
+            match backup.step(STEP / page).map_err(writing)? {
                 StepResult::Done => break,
                 StepResult::More => {}
                 StepResult::Busy | StepResult::Locked | _ => std::thread::park_timeout(PAUSE),

@@ -13,7 +13,7 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::codec::{json, nanos};
+use crate::codec::{self, nanos};
 use crate::fault::closed;
 use crate::intake;
 use crate::lock::Lock;
@@ -164,7 +164,7 @@ impl Journal for SqliteStore {
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        let body = json(&advance.to)?;
+        let body = codec::body(&advance.to)?;
         let calls = advance.to.attempts.last().is_some_and(|attempt| attempt.answer.is_none());
         let rank = if calls { Rank::Next } else { Rank::Later };
         self.writer.order(rank, move |desk| desk.advance(&advance, &body)).await

@@ -4,8 +4,7 @@ mod account;
 mod tally;
 mod track;
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 

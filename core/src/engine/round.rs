@@ -1,11 +1,11 @@
 //! A round: the evaluations of all jobs that are due at one moment.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::agenda::{Entry, Place};

@@ -6,7 +6,10 @@ use ecs_scheduler_core::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Readers;
-use crate::codec::{self, DECISION};
+use crate::codec::{self, DECISION, FIRING};
+
+/// The column of a walk along a [`chain`] at which its firing begins: its state, which no row without a firing has.
+const OF_CHAIN: usize = 11;
 
 /// Decisions that may be pruned.
 #[derive(Debug)]
@@ -53,10 +56,9 @@ impl Readers {
             match (&query.id, &query.job, query.state) {
                 (Some(_), ..) => firing_of_name(connection, &query, before),
                 (None, Some(job), state) => chain(connection, job, before, query.limit.get(), |row| {
-                    let wanted = state.map_or(row.get_ref(12)? != rusqlite::types::ValueRef::Null, |state| {
-                        is(row, 12, state.as_str())
-                    });
-                    if wanted { firing_of_chain(row).map(Some) } else { Ok(None) }
+                    let fired = row.get_ref(OF_CHAIN)? != rusqlite::types::ValueRef::Null;
+                    let wanted = fired && state.is_none_or(|state| is(row, OF_CHAIN, state.as_str()));
+                    if wanted { codec::firing_from(row, OF_CHAIN).map(Some) } else { Ok(None) }
                 }),
                 (None, None, Some(state)) => {
                     firings_of_states(connection, &[state], before, query.limit.get())
@@ -129,7 +131,7 @@ fn chain<T>(
     pick: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
 ) -> rusqlite::Result<Vec<T>> {
     let mut next = start(connection, job, before)?;
-    let sql = format!("SELECT {DECISION}, body, state FROM journal WHERE seq = ?1");
+    let sql = format!("SELECT {DECISION}, {FIRING} FROM journal WHERE seq = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut picked = Vec::new();
     while next > 0 && picked.len() < limit {
@@ -184,16 +186,14 @@ fn firing_of_name(
     query: &FiringQuery,
     before: i64,
 ) -> rusqlite::Result<Vec<Firing>> {
-    let sql = "SELECT seq, body FROM journal WHERE firing = ?1 AND seq < ?2 AND job = coalesce(?3, job) \
-         AND state = coalesce(?4, state)";
+    let sql = format!(
+        "SELECT {FIRING} FROM journal WHERE firing = ?1 AND seq < ?2 AND job = coalesce(?3, job) \
+         AND state = coalesce(?4, state)"
+    );
     let id = query.id.as_ref().map(|id| id.as_str());
     let job = query.job.as_ref().map(JobId::as_str);
     let values = params![id, before, job, query.state.map(FiringState::as_str)];
-    connection.prepare_cached(sql)?.query_map(values, codec::firing)?.collect()
-}
-
-fn firing_of_chain(row: &Row<'_>) -> rusqlite::Result<Firing> {
-    codec::firing_at(row, 0, 11)
+    connection.prepare_cached(&sql)?.query_map(values, codec::firing)?.collect()
 }
 
 /// Merges the newest firings of each state: the index by state has them in the order of their decisions.
@@ -214,7 +214,7 @@ fn firings_of_states(
         })
         .collect();
     let sql = format!(
-        "SELECT seq, body FROM journal WHERE seq IN (SELECT seq FROM ({}) ORDER BY seq DESC LIMIT ?2) \
+        "SELECT {FIRING} FROM journal WHERE seq IN (SELECT seq FROM ({}) ORDER BY seq DESC LIMIT ?2) \
          ORDER BY seq DESC",
         of_each.join(" UNION ALL ")
     );

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ecs_scheduler_core::{JobId, StoreError};
 use lru::LruCache;
@@ -17,8 +17,8 @@ use crate::shelf::Change;
 
 /// Marks remembered by the writer.
 const MARKS: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
-/// Pages of the log at which the writer waits for it to be put back into the file: 256 MiB.
-const LOG_LIMIT: i32 = 64 * 1024;
+/// Size of the log, in bytes, at which the writer waits for it to be put back into the file.
+const LOG_LIMIT: i64 = 256 << 20;
 
 const BY_NAME: &str = concat!(
     "SELECT ",
@@ -35,7 +35,9 @@ pub(crate) struct Desk {
     pub(super) counters: Counters,
     committed: Counters,
     checkpointer: Checkpointer,
-    log_pages: Arc<AtomicI32>,
+    log_bytes: Arc<AtomicI64>,
+    /// Bytes of a page.
+    pub(super) page: i64,
     path: PathBuf,
     /// Released when everything above is gone.
     _lock: Lock,
@@ -59,11 +61,15 @@ impl Desk {
     ) -> Result<Self, StoreError> {
         connection.set_prepared_statement_cache_capacity(64);
         let checkpointer = Checkpointer::start(&path)?;
-        let log_pages = Arc::new(AtomicI32::new(0));
-        let (noted, bell) = (Arc::clone(&log_pages), checkpointer.bell());
+        let page: i64 = connection
+            .pragma_query_value(None, "page_size", |row| row.get(0))
+            .map_err(|error| crate::fault::fault("read the size of pages of", &path, error))?;
+        let log_bytes = Arc::new(AtomicI64::new(0));
+        let (noted, bell) = (Arc::clone(&log_bytes), checkpointer.bell());
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
-            noted.store(pages, Ordering::Relaxed);
-            bell.ring(pages);
+            let bytes = i64::from(pages) * page;
+            noted.store(bytes, Ordering::Relaxed);
+            bell.ring(bytes);
             Ok(())
         };
         connection
@@ -78,7 +84,8 @@ impl Desk {
             counters,
             committed,
             checkpointer,
-            log_pages,
+            log_bytes,
+            page,
             path,
             _lock: lock,
         })
@@ -96,8 +103,8 @@ impl Desk {
     pub(super) fn commit(&mut self) -> Result<(), Failure> {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.committed = self.counters;
-        if self.log_pages.load(Ordering::Relaxed) > LOG_LIMIT {
-            self.log_pages.store(0, Ordering::Relaxed);
+        if self.log_bytes.load(Ordering::Relaxed) > LOG_LIMIT {
+            self.log_bytes.store(0, Ordering::Relaxed);
             self.put_back("RESTART");
         }
         Ok(())

@@ -8,7 +8,7 @@ use ecs_scheduler_core::{
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::desk::{Desk, find};
-use crate::codec::{Mark, json, ledger, maybe_nanos, nanos};
+use crate::codec::{Mark, body, ledger, maybe_nanos, nanos};
 use crate::fault::Failure;
 use crate::shelf::Change;
 
@@ -71,7 +71,7 @@ impl Record {
 
 impl Shot {
     fn new(firing: Firing) -> Result<Self, StoreError> {
-        let body = json(&firing)?;
+        let body = body(&firing)?;
         let Firing { id, observed, state, tasks, .. } = firing;
         Ok(Self { id, observed, state, tasks: tasks.len(), body })
     }

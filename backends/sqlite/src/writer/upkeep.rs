@@ -7,6 +7,8 @@ use super::desk::Desk;
 use crate::codec::{maybe_nanos, nanos};
 use crate::fault::Failure;
 
+/// How many pages a check writes: more than a commit does that is not a large one.
+const BALLAST: i64 = 8;
 /// A row goes only when it is old, not open, and the last of its job's history: so no younger row is cut off.
 const PRUNE: &str = "DELETE FROM journal WHERE seq = ?1 AND observed < ?2 \
      AND (state IS NULL OR state NOT IN ('planned', 'launching', 'launched')) \
@@ -55,10 +57,11 @@ impl Desk {
         Ok(removed + connection.prepare_cached(sql)?.execute(params![before, rest])?)
     }
 
-    /// Writes eight pages that mean nothing, to see that there is room, then removes those of the check before, so
+    /// Writes pages that mean nothing, to see that there is room, then removes those of the check before, so
     /// that checking does not make the file grow.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        self.connection.prepare_cached("INSERT INTO pulse(ballast) VALUES (zeroblob(32000))")?.execute([])?;
+        let sql = "INSERT INTO pulse(ballast) VALUES (zeroblob(?1))";
+        self.connection.prepare_cached(sql)?.execute([BALLAST * self.page])?;
         let newest = self.connection.last_insert_rowid();
         self.connection.prepare_cached("DELETE FROM pulse WHERE beat < ?1")?.execute([newest])?;
         Ok(())

@@ -42,7 +42,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
 async fn a_file_with_garbage_in_its_tables_is_refused() {
     let place = written().await;
     let mut bytes = std::fs::read(place.path()).unwrap();
-    bytes[4096..].fill(0x5a);
+    bytes[16 * 1024..].fill(0x5a);
     std::fs::write(place.path(), &bytes).unwrap();
     let message = place.refusal().await;
     assert!(message.contains("damaged") && message.contains("restore a backup"), "{message}");

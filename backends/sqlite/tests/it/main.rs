@@ -10,3 +10,4 @@ mod failures;
 mod files;
 mod help;
 mod python;
+mod rows;
