@@ -24,6 +24,7 @@ const SHARED_SCHEDULES: usize = 4_096;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Commons {
+    pub(crate) deciding: Semaphore,
     pub(crate) evaluations: Arc<Semaphore>,
     pub(crate) dispatch: Arc<Semaphore>,
     pub(crate) launches: Semaphore,
@@ -48,6 +49,7 @@ struct KnownBrake {
 impl Commons {
     pub(crate) fn new(options: &EngineOptions, lease: Lease) -> Arc<Self> {
         Arc::new(Self {
+            deciding: Semaphore::new(options.deciding),
             evaluations: Arc::new(Semaphore::new(options.evaluations)),
             dispatch: Arc::new(Semaphore::new(options.dispatch)),
             launches: Semaphore::new(options.launches),

@@ -1,6 +1,7 @@
 //! Numbers and names of an engine.
 
 use std::num::NonZeroU32;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::scaling::DEFAULT_MAX_TASKS;
@@ -18,6 +19,9 @@ pub struct EngineOptions {
     pub round_size: usize,
     /// How many rounds are under way at once; 8.
     pub rounds: usize,
+    /// How many of them are decided, and handed to the store, at the same moment; one less than the machine's cores, and
+    /// at least 1: what they decide is no sooner durable when they take the core of the store's writer.
+    pub deciding: usize,
     /// How many triggers are evaluated at once; 16,384: waiting for a source costs little, and a source that does not
     /// answer must not keep the others waiting.
     pub evaluations: usize,
@@ -65,6 +69,7 @@ impl Default for EngineOptions {
             max_sleep: Duration::from_secs(30),
             round_size: 1_024,
             rounds: 8,
+            deciding: available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1),
             evaluations: 16_384,
             evaluation_deadline: Duration::from_secs(30),
             dispatch: 256,

@@ -95,6 +95,7 @@ pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
 async fn look_together(core: &Arc<Core>, jobs: Vec<(Due, Arc<Loaded>)>, reports: Reports) {
     let mut considered = Vec::with_capacity(jobs.len());
     let mut under_way = FuturesUnordered::new();
+    let mut turn = Some(core.commons.deciding.acquire().await.expect("the semaphore is never closed"));
     for (due, hot) in jobs {
         let task_core = Arc::clone(core);
         let mut looking = Box::pin(async move { consider(&task_core, due, &hot).await });
@@ -104,18 +105,27 @@ async fn look_together(core: &Arc<Core>, jobs: Vec<(Due, Arc<Loaded>)>, reports:
             None => under_way.push(looking),
         }
     }
-    let in_time = async {
-        while let Some(one) = under_way.next().await {
-            considered.push(one);
+    if !under_way.is_empty() {
+        turn = None;
+        let in_time = async {
+            while let Some(one) = under_way.next().await {
+                considered.push(one);
+            }
+        };
+        // What is late is taken up below.
+        let _ = tokio::time::timeout(PATIENCE, in_time).await;
+        for late in under_way {
+            let (task_core, reports) = (Arc::clone(core), reports.clone());
+            core.spawn(async move { task_core.settle(vec![late.await], &reports).await });
         }
-    };
-    // What is late is taken up below.
-    let _ = tokio::time::timeout(PATIENCE, in_time).await;
-    for late in under_way {
-        let (task_core, reports) = (Arc::clone(core), reports.clone());
-        core.spawn(async move { task_core.settle(vec![late.await], &reports).await });
     }
-    core.settle(considered, &reports).await;
+    let mut settling = std::pin::pin!(core.settle(considered, &reports));
+    // Up to where it waits for the store: to write down what was decided is as much work as to decide it.
+    let settled = futures::future::poll_immediate(&mut settling).await;
+    drop(turn);
+    if settled.is_none() {
+        settling.await;
+    }
 }
 
 /// Reports jobs that were not looked at.

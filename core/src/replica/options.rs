@@ -80,7 +80,7 @@ pub struct Timing {
     /// For how long after the last such write that succeeded, counted from its beginning, it may launch; 5 s. More than
     /// two slow writes, less than `dead_after`.
     pub lease: Duration,
-    /// For how long another replica must not have been seen to write before its jobs are taken over; 6 s.
+    /// For how long another replica must not have been seen to write before its jobs are taken over; 5.5 s.
     pub dead_after: Duration,
     /// How often a replica looks at what the others own; 0.5 s.
     pub look: Duration,
@@ -98,7 +98,7 @@ impl Default for Timing {
         Self {
             beat: Duration::from_millis(1_500),
             lease: Duration::from_secs(5),
-            dead_after: Duration::from_secs(6),
+            dead_after: Duration::from_millis(5_500),
             look: Duration::from_millis(500),
             news: Duration::from_millis(300),
             farewell: Duration::from_secs(2),
