@@ -2,8 +2,6 @@
 
 mod body;
 
-use std::io;
-
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
@@ -33,10 +31,9 @@ pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreErr
 pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     // Room for all that is usual, so that it is not moved while it grows.
     let mut text = Vec::with_capacity(512);
-    let written = serde_json::to_writer(&mut text, value).map_err(io::Error::from);
-    written
-        .and_then(|()| String::from_utf8(text).map_err(io::Error::other))
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))
+    serde_json::to_writer(&mut text, value)
+        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))?;
+    Ok(String::from_utf8(text).expect("JSON is written as UTF-8"))
 }
 
 fn bad(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {

@@ -52,7 +52,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
     // One transaction around all steps: the copy is of one moment, and no writer makes it begin anew.
     let transaction = from.unchecked_transaction().map_err(reading)?;
     intake::refuse_newer(source, version(&from).map_err(reading)?)?;
-    let page: i32 = from.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(reading)?;
+    let page: i32 = intake::page_size(&from).map_err(reading)?;
     let mut to = Connection::open(into).map_err(writing)?;
     {
         let backup = Backup::new(&from, &mut to).map_err(writing)?;

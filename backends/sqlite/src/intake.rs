@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{FaultKind, JobId, JobUid, StoreError, Timestamp};
 use rusqlite::config::DbConfig;
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use serde::de::IgnoredAny;
 
@@ -18,7 +19,7 @@ use crate::writer::Counters;
 /// The steps from one format to the next; the file's `user_version` says how many of them it has seen.
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 /// Bytes of a page of a new file. A commit writes whole pages, each with two calls: a burst of intents is durable in five
-/// sixths of the time that it takes with SQLite's own 4 KiB, and a lone commit costs as much as before.
+/// sixths of the time that it takes with SQLite's own 4 KiB.
 const PAGE: u32 = 8 * 1024;
 /// What the identity of a job that another program wrote is derived from.
 const DERIVED_FROM: &str = "sqlite";
@@ -144,10 +145,15 @@ fn configure(connection: &Connection, max_bytes: Option<u64>) -> rusqlite::Resul
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
     if let Some(bytes) = max_bytes {
-        let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let page: u64 = page_size(connection)?;
         connection.pragma_update_and_check(None, "max_page_count", (bytes / page).max(1), |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// Returns how many bytes a page of the file has: a power of two from 512 to 65,536.
+pub(crate) fn page_size<T: FromSql>(connection: &Connection) -> rusqlite::Result<T> {
+    connection.pragma_query_value(None, "page_size", |row| row.get(0))
 }
 
 /// Sets what a connection of the store needs, whether it reads or writes.

@@ -49,7 +49,7 @@ struct KnownBrake {
 impl Commons {
     pub(crate) fn new(options: &EngineOptions, lease: Lease) -> Arc<Self> {
         Arc::new(Self {
-            deciding: Semaphore::new(options.deciding),
+            deciding: Semaphore::new(options.deciding.max(1)),
             evaluations: Arc::new(Semaphore::new(options.evaluations)),
             dispatch: Arc::new(Semaphore::new(options.dispatch)),
             launches: Semaphore::new(options.launches),

@@ -21,6 +21,9 @@ use crate::job::{Job, JobId, JobUid, Revision};
 use crate::store::Settlement;
 use crate::trigger::Tick;
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 /// How long the jobs of a round wait for each other.
 const PATIENCE: Duration = Duration::from_millis(50);
 

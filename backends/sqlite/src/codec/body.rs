@@ -19,7 +19,7 @@ pub(super) struct Columns {
     pub(super) state: FiringState,
 }
 
-/// A firing without what [`Columns`] have. It is a fifth shorter, and in a busy second every byte is written to the disk
+/// A firing without what [`Columns`] have. It is a quarter shorter, and in a busy second every byte is written to the disk
 /// before a task starts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

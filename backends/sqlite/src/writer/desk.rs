@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::checkpoint::Checkpointer;
 use crate::codec::{self, Mark, mark_columns};
 use crate::fault::Failure;
+use crate::intake::page_size;
 use crate::lock::Lock;
 use crate::shelf::Change;
 
@@ -61,8 +62,7 @@ impl Desk {
     ) -> Result<Self, StoreError> {
         connection.set_prepared_statement_cache_capacity(64);
         let checkpointer = Checkpointer::start(&path)?;
-        let page: i64 = connection
-            .pragma_query_value(None, "page_size", |row| row.get(0))
+        let page: i64 = page_size(&connection)
             .map_err(|error| crate::fault::fault("read the size of pages of", &path, error))?;
         let log_bytes = Arc::new(AtomicI64::new(0));
         let (noted, bell) = (Arc::clone(&log_bytes), checkpointer.bell());
