@@ -32,6 +32,7 @@ mod ledger;
 mod options;
 mod plan;
 mod recover;
+mod retry;
 mod round;
 mod settle;
 mod status;
@@ -42,6 +43,7 @@ pub(crate) use commons::Commons;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
 pub(crate) use lease::Lease;
 pub use options::EngineOptions;
+pub use retry::Retrying;
 pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod document;
+mod earlier;
 mod id;
 
 pub use agenda::{AgendaError, AgendaView};
@@ -9,6 +10,7 @@ pub use document::{
     FieldError, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, messages, parse_duration,
     prepare_create, prepare_patch, prepare_update, strip_read_only,
 };
+pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub use id::{InvalidJobId, JobId, JobUid, Revision};
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use crate::scaling::Scaling;
 use crate::schedule::Schedule;
 use crate::task::{TaskId, TaskSpec};
 use crate::trigger::Trigger;
+pub(crate) use earlier::Earlier;
 
 /// A job as a store keeps it: the document's text, who it is, and what the engine noted about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,18 +41,10 @@ pub struct StoredJob {
     pub document: Box<RawValue>,
     /// When this job was created.
     pub created: Timestamp,
-    /// When this version was written. Ticks up to this moment are not this version's.
+    /// When this version was written. Ticks up to this moment are those of [earlier versions](EARLIER_SCHEDULES).
     pub changed: Timestamp,
     /// What the engine noted.
     pub progress: Progress,
-}
-
-impl StoredJob {
-    /// Returns the moment after which ticks are still to be settled.
-    #[must_use]
-    pub fn settled(&self) -> Timestamp {
-        self.progress.settled.map_or(self.changed, |settled| settled.max(self.changed))
-    }
 }
 
 /// What the engine noted about a job while it settled ticks. Written by the journal only.
@@ -125,6 +120,8 @@ pub struct Job {
     pub policy: Policy,
     /// Not looked at, when there is one.
     pub suspension: Option<Suspension>,
+    /// Versions whose ticks had no outcome yet when the next one was written, oldest first.
+    pub(crate) earlier: Vec<Earlier>,
     ticks: Option<Schedule>,
 }
 
@@ -143,17 +140,20 @@ pub struct Suspension {
     pub until: Option<Timestamp>,
 }
 
+impl Suspension {
+    /// Tells whether it lasts at this moment.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
 impl Job {
     /// Returns the ticks of the job: its own schedule's, else those that its trigger brings; not before its
-    /// `scheduleStart` and not after its `scheduleEnd`.
+    /// `scheduleStart` and not after its `scheduleEnd`. Before them come those of earlier versions that had no outcome when
+    /// this one was written.
     #[must_use]
     pub fn ticks(&self) -> Option<&Schedule> {
         self.ticks.as_ref()
-    }
-
-    /// Tells whether the job is suspended at this moment.
-    #[must_use]
-    pub fn is_suspended(&self, now: Timestamp) -> bool {
-        self.suspension.as_ref().is_some_and(|suspension| suspension.until.is_none_or(|until| now < until))
     }
 }

@@ -42,7 +42,9 @@ pub use clock::{Clock, SystemClock};
 pub use decide::{
     Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
 };
-pub use engine::{Brake, Engine, EngineHandle, EngineOptions, EngineStatus, FireError, FireRequest, Given};
+pub use engine::{
+    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, FireError, FireRequest, Given, Retrying,
+};
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::FaultKind;
 pub use firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};

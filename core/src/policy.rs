@@ -66,6 +66,8 @@ impl CatchUp {
     ///
     /// The engine sleeps at most 30 s before it looks at the wall clock again.
     pub const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
+    /// For how long a tick that cannot be decided yet is tried again at least, under every policy.
+    pub const TRIED_FOR: SignedDuration = SignedDuration::from_mins(1);
 }
 
 impl Default for CatchUp {

@@ -181,6 +181,7 @@ fn settlement(job: &StoredJob, outcome: Outcome) -> Settlement {
         demand: Some(Demand::Floor),
         busy: Some(2),
         launch: 1,
+        tries: 1,
         explanation: because.to_owned(),
         ..sample::draft(outcome, at)
     };

@@ -283,6 +283,7 @@ fn settlement(job: &StoredJob, tick: i64, outcome: Outcome) -> Settlement {
         demand: Some(Demand::Floor),
         busy: Some(2),
         launch: 1,
+        tries: 1,
         explanation: because.to_owned(),
         ..sample::draft(outcome, at)
     };

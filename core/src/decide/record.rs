@@ -47,6 +47,10 @@ pub struct DecisionDraft {
     /// How many tasks were to be launched.
     #[serde(default)]
     pub launch: u32,
+    /// How often the ticks were tried: more than once when what they depend on could not be read at first, and 0 when they
+    /// were not looked at.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub tries: u32,
     /// The ledger in one line.
     pub explanation: String,
     /// The ledger.
@@ -55,6 +59,15 @@ pub struct DecisionDraft {
     /// The numbers that it rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observations: Vec<Observation>,
+}
+
+const fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_once(tries: &u32) -> bool {
+    *tries == once()
 }
 
 impl DecisionDraft {
@@ -84,6 +97,8 @@ pub struct DecisionLedger<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     busy: Option<u32>,
     launch: u32,
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    tries: u32,
     explanation: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "<[Step]>::is_empty")]
     steps: Cow<'a, [Step]>,
@@ -99,6 +114,7 @@ impl<'a> DecisionLedger<'a> {
             demand: draft.demand,
             busy: draft.busy,
             launch: draft.launch,
+            tries: draft.tries,
             explanation: Cow::Borrowed(&draft.explanation),
             steps: Cow::Borrowed(&draft.steps),
             observations: Cow::Borrowed(&draft.observations),
@@ -115,6 +131,7 @@ impl<'a> DecisionLedger<'a> {
             demand: self.demand,
             busy: self.busy,
             launch: self.launch,
+            tries: self.tries,
             explanation: self.explanation.into_owned(),
             steps: self.steps.into_owned(),
             observations: self.observations.into_owned(),

@@ -7,35 +7,20 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::Timestamp;
 
 use crate::job::{JobId, JobUid, Revision};
-use crate::schedule::Schedule;
 
 /// A job's place in the agenda; reused after the job is gone.
 pub(super) type Place = u32;
 
-/// When a job is looked at, in as little memory as it takes: there may be a million of these.
-#[derive(Debug, Clone)]
-pub(super) enum Timing {
-    /// Never: the stored document is not a valid job.
-    Never,
-    /// As a schedule says that the cache holds for other jobs too.
-    Shared(Schedule),
-    /// As the text of an [`AgendaView`](crate::job::AgendaView) says, which is parsed again when it is needed.
-    Text(Box<str>),
-    /// As a trigger says, put off by a jitter.
-    Parsed(Box<(Schedule, Option<std::time::Duration>)>),
-}
-
-/// What the keeper knows about a job without its document.
-#[derive(Debug, Clone)]
+/// What the keeper knows about a job without its document, in as little memory as it takes: there may be a million.
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: JobId,
     pub(super) uid: JobUid,
     pub(super) revision: Revision,
-    pub(super) timing: Timing,
     /// `Progress::settled`, as compare-and-set wants it.
     pub(super) settled: Option<Timestamp>,
-    /// When this version was written: ticks up to here are not this version's.
-    pub(super) changed: Timestamp,
+    /// Ticks up to here do not count: when this version was written, or an earlier one that has ticks without an outcome.
+    pub(super) since: Timestamp,
     /// Whether the job is in a round now.
     pub(super) busy: bool,
     /// Whether it was nudged while it was in a round.
@@ -51,14 +36,13 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(id: JobId, uid: JobUid, revision: Revision, changed: Timestamp) -> Self {
+    pub(super) fn new(id: JobId, uid: JobUid, revision: Revision, since: Timestamp) -> Self {
         Self {
             id,
             uid,
             revision,
-            timing: Timing::Never,
             settled: None,
-            changed,
+            since,
             busy: false,
             nudged: false,
             invalid: false,
@@ -70,7 +54,7 @@ impl Entry {
 
     /// Returns the moment after which ticks are still to be settled.
     pub(super) fn after(&self) -> Timestamp {
-        self.settled.map_or(self.changed, |settled| settled.max(self.changed))
+        self.settled.map_or(self.since, |settled| settled.max(self.since))
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::commons::Commons;
 use super::hot::HotJobs;
 use super::ledger::Ledger;
+use super::retry::Retries;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::decide::Outcome;
@@ -50,8 +51,9 @@ pub(super) struct Core {
     pub(super) task_ended: Notify,
     pub(super) nudges: Mutex<BTreeSet<JobId>>,
     pub(super) nudged: Notify,
-    /// Failures in a row of a job's trigger.
+    /// Ticks in a row that a job's trigger could not decide.
     pub(super) failures: Mutex<HashMap<JobUid, u32>>,
+    pub(super) retries: Retries,
     /// Every job is to be compared with the store now.
     pub(super) rescan: AtomicBool,
     pub(super) keeper: Mutex<KeeperView>,
@@ -97,6 +99,7 @@ impl Core {
             nudges: Mutex::default(),
             nudged: Notify::new(),
             failures: Mutex::default(),
+            retries: Retries::default(),
             rescan: AtomicBool::new(false),
             keeper: Mutex::default(),
             tracker: TaskTracker::new(),

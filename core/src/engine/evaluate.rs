@@ -17,6 +17,7 @@ use crate::job::Job;
 use crate::launcher::LaunchError;
 use crate::policy::{Mode, OnError};
 use crate::scaling::Demand;
+use crate::store::StoreError;
 use crate::task::Population;
 use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
 use queue::convergence;
@@ -29,6 +30,59 @@ pub(super) struct Question<'a> {
     /// Who asks; a firing by hand does not ask the trigger.
     pub(super) by: Asker,
     pub(super) given: Given,
+    /// How often this tick was tried before.
+    pub(super) tried: u32,
+}
+
+/// What came of a question.
+pub(super) struct Judgement {
+    pub(super) draft: DecisionDraft,
+    /// There when something is to be launched.
+    pub(super) firing: Option<Firing>,
+    /// Whether it could not be decided for a reason that passes by itself.
+    pub(super) undecided: bool,
+}
+
+/// What could not be read, and whether that passes by itself.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    why: String,
+    passes: bool,
+}
+
+impl From<TriggerError> for Unreadable {
+    fn from(error: TriggerError) -> Self {
+        Self { why: fault::chain(&error), passes: error.is_transient() }
+    }
+}
+
+impl From<LaunchError> for Unreadable {
+    fn from(error: LaunchError) -> Self {
+        Self { why: fault::chain(&error), passes: error.is_transient() }
+    }
+}
+
+impl From<StoreError> for Unreadable {
+    fn from(error: StoreError) -> Self {
+        Self { why: fault::chain(&error), passes: error.is_transient() }
+    }
+}
+
+impl From<(DecisionDraft, Option<Firing>)> for Judgement {
+    fn from((draft, firing): (DecisionDraft, Option<Firing>)) -> Self {
+        Self { draft, firing, undecided: false }
+    }
+}
+
+impl Judgement {
+    fn ended(draft: DecisionDraft, outcome: Outcome, why: String) -> Self {
+        (draft.ended(outcome, why), None).into()
+    }
+
+    /// Ends a question about something that could not be read.
+    fn unread(draft: DecisionDraft, outcome: Outcome, unreadable: Unreadable) -> Self {
+        Self { undecided: unreadable.passes, ..Self::ended(draft, outcome, unreadable.why) }
+    }
 }
 
 /// Who asks for a decision.
@@ -43,8 +97,8 @@ pub(super) enum Asker {
 }
 
 impl Core {
-    /// Decides about one tick; the firing is there when something is to be launched.
-    pub(super) async fn judge(&self, question: &Question<'_>) -> (DecisionDraft, Option<Firing>) {
+    /// Decides about one tick.
+    pub(super) async fn judge(&self, question: &Question<'_>) -> Judgement {
         let Question { job, tick, by, .. } = question;
         let span = TickSpan {
             first: tick.nominal,
@@ -52,19 +106,20 @@ impl Core {
             count: u64::from(!matches!(by, Asker::Hand { .. })),
         };
         let mut draft = blank(span, tick.observed);
+        draft.tries = question.tried + 1;
         if let Some(why) = self.held_back(job, tick.nominal, by) {
-            return (draft.ended(Outcome::Suspended, why), None);
+            return Judgement::ended(draft, Outcome::Suspended, why);
         }
         let asked = self.clock.now();
         let evaluation = match self.evaluation(question).await {
             Ok(evaluation) => evaluation,
-            Err(why) => return (draft.ended(Outcome::SourceError, why), None),
+            Err(unreadable) => return Judgement::unread(draft, Outcome::SourceError, unreadable),
         };
         draft.demand = Some(evaluation.demand);
         draft.observations = evaluation.observations;
         let (population, mut busy) = match self.running(question, evaluation.demand).await {
             Ok(running) => running,
-            Err(why) => return (draft.ended(Outcome::LiveUnknown, why), None),
+            Err(unreadable) => return Judgement::unread(draft, Outcome::LiveUnknown, unreadable),
         };
         let mut queue = None;
         if let Some(reading) = &evaluation.queue
@@ -76,7 +131,7 @@ impl Core {
                     draft.observations.extend(convergence(&facts, job, draft.observations.first()));
                     queue = Some(facts);
                 }
-                Err(why) => return (draft.ended(Outcome::LiveUnknown, why), None),
+                Err(unreadable) => return Judgement::unread(draft, Outcome::LiveUnknown, unreadable),
             }
         }
         if evaluation.demand != Demand::Idle {
@@ -102,17 +157,21 @@ impl Core {
         draft.explanation = decision.to_string();
         let firing = self.firing(question, &decision, &draft.explanation, population);
         draft.steps = decision.steps;
-        (draft, firing)
+        (draft, firing).into()
     }
 
     /// Counts what already runs, where anything is asked for.
-    async fn running(&self, question: &Question<'_>, demand: Demand) -> Result<(Population, u32), String> {
+    async fn running(
+        &self,
+        question: &Question<'_>,
+        demand: Demand,
+    ) -> Result<(Population, u32), Unreadable> {
         let given = question.given.busy;
         if demand == Demand::Idle {
             return Ok((Population::default(), given.unwrap_or(0)));
         }
         let population = match self.population(question.job).await {
-            Err(error) if given.is_none() => return Err(fault::chain(&error)),
+            Err(error) if given.is_none() => return Err(error.into()),
             known => known.unwrap_or_default(),
         };
         let known = || self.ledger.busy(&question.loaded.uid, &population, question.tick.observed);
@@ -124,14 +183,14 @@ impl Core {
         if let Some(brake) = self.commons.brake() {
             return Some(format!("the brake is on: {}", brake.reason));
         }
-        if !matches!(by, Asker::Tick) || !job.is_suspended(nominal) {
+        if !matches!(by, Asker::Tick) {
             return None;
         }
-        let reason = job.suspension.as_ref().and_then(|suspension| suspension.reason.as_deref());
+        let reason = job.suspension_of(nominal)?.reason.as_deref();
         Some(reason.map_or_else(|| "suspended".to_owned(), |reason| format!("suspended: {reason}")))
     }
 
-    async fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, String> {
+    async fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, Unreadable> {
         if let Some(given) = &question.given.evaluation {
             return Ok(given.clone());
         }
@@ -165,33 +224,48 @@ impl Core {
         &self,
         question: &Question<'_>,
         answer: Result<Evaluation, TriggerError>,
-    ) -> Result<Evaluation, String> {
+    ) -> Result<Evaluation, Unreadable> {
         let uid = question.loaded.uid;
         let counts = matches!(question.by, Asker::Tick);
         match answer {
             Ok(evaluation) => {
-                if counts {
-                    self.failures.lock().remove(&uid);
+                let failed = if counts { self.failures.lock().remove(&uid) } else { None };
+                if let Some(failed) = failed {
+                    tracing::info!(job = %question.job.id, failed, "a trigger can be evaluated again");
                 }
                 Ok(evaluation)
             }
             Err(error) => {
-                let why = fault::chain(&error);
-                let mut failures = self.failures.lock();
-                let failed = failures.get(&uid).copied().unwrap_or(0).saturating_add(1);
-                if counts {
-                    failures.insert(uid, failed);
-                    tracing::warn!(job = %question.job.id, error = %why, failed, "a trigger could not be evaluated");
-                }
+                let failed = self.failed(question, &error);
                 match question.job.policy.on_error {
                     OnError::Assume { tasks, after } if failed >= after.get() => Ok(Evaluation::tasks(
                         tasks,
-                        format!("{why}; assuming {tasks} after {failed} failures in a row"),
+                        format!(
+                            "{}; assuming {tasks} after {failed} failures in a row",
+                            fault::chain(&error)
+                        ),
                     )),
-                    OnError::Assume { .. } | OnError::Hold => Err(why),
+                    OnError::Assume { .. } | OnError::Hold => Err(error.into()),
                 }
             }
         }
+    }
+
+    /// Counts the ticks in a row that a trigger could not decide, this one included, however often it was tried. Says so
+    /// once, unless the tick is tried again, which is said too.
+    fn failed(&self, question: &Question<'_>, error: &TriggerError) -> u32 {
+        let counts = matches!(question.by, Asker::Tick) && question.tried == 0;
+        let mut failures = self.failures.lock();
+        let before = failures.get(&question.loaded.uid).copied().unwrap_or(0);
+        let failed = before.saturating_add(u32::from(counts || before == 0));
+        if counts {
+            failures.insert(question.loaded.uid, failed);
+            if before == 0 && !error.is_transient() {
+                let error = fault::chain(error);
+                tracing::warn!(job = %question.job.id, tick = %question.tick.nominal, error, "a trigger cannot be evaluated");
+            }
+        }
+        failed
     }
 
     async fn population(&self, job: &Job) -> Result<Population, LaunchError> {
@@ -282,6 +356,7 @@ pub(super) fn blank(span: TickSpan, observed: Timestamp) -> DecisionDraft {
         demand: None,
         busy: None,
         launch: 0,
+        tries: 1,
         explanation: String::new(),
         steps: Vec::new(),
         observations: Vec::new(),

@@ -12,6 +12,7 @@ use super::core::Core;
 use super::evaluate::{Asker, Question};
 use super::hot::Loaded;
 use super::keeper::Message;
+use super::retry::Retrying;
 use super::status::{Brake, Counters, EngineStatus};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
@@ -119,8 +120,14 @@ impl EngineHandle {
             last_fired: Mutex::new(stored.and_then(|stored| stored.progress.last_fired)),
         };
         let tick = Tick { nominal: now, observed: now };
-        let question = Question { job, loaded: &loaded, tick, by: Asker::Curious, given };
-        self.core.judge(&question).await.0
+        let question = Question { job, loaded: &loaded, tick, by: Asker::Curious, given, tried: 0 };
+        self.core.judge(&question).await.draft
+    }
+
+    /// Returns the tick of a job that could not be decided yet and is tried again, if there is one.
+    #[must_use]
+    pub fn retrying(&self, job: &JobUid) -> Option<Retrying> {
+        self.core.retries.get(job)
     }
 
     /// Returns a moment's view of the engine.
@@ -132,6 +139,7 @@ impl EngineHandle {
             jobs: keeper.jobs,
             invalid_jobs: keeper.invalid,
             in_rounds: keeper.in_rounds,
+            retrying: core.retries.len(),
             dispatching: core.options.dispatch
                 - core.commons.dispatch.available_permits().min(core.options.dispatch),
             live_tasks: core.ledger.total_live(),

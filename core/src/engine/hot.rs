@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::agenda::{Entry, Timing};
+use super::agenda::Entry;
 use super::core::Core;
 use super::plan::Ticks;
 use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
-use crate::schedule::{Dialect, Schedule};
+use crate::schedule::Dialect;
 use crate::store::StoreError;
 
 /// A stored job, parsed.
@@ -23,13 +23,6 @@ pub(super) struct Loaded {
     pub(super) job: Result<Job, Vec<FieldError>>,
     /// `Progress::last_fired`, as of this process' own settlements.
     pub(super) last_fired: Mutex<Option<Timestamp>>,
-}
-
-/// When a job is looked at, parsed and as the agenda keeps it.
-struct Outline {
-    schedule: Option<Schedule>,
-    jitter: Option<std::time::Duration>,
-    timing: Timing,
 }
 
 /// A bounded cache of parsed jobs; the keeper drops what was edited.
@@ -71,13 +64,8 @@ impl Core {
     pub(super) fn entry(&self, stored: &StoredJob) -> Entry {
         let mut entry = Entry::new(stored.id.clone(), stored.uid, stored.revision, stored.changed);
         entry.settled = stored.progress.settled;
-        match self.outline(stored) {
-            Ok(Outline { schedule, jitter, timing }) => {
-                let after = entry.after();
-                let ticks = |schedule| Ticks { job: stored.id.as_str(), schedule, jitter, after };
-                entry.due = schedule.as_ref().and_then(|schedule| ticks(schedule).next_due());
-                entry.timing = timing;
-            }
+        match self.next_due(stored, &mut entry) {
+            Ok(due) => entry.due = due,
             Err(problems) => {
                 let problem = problems.first().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(job = %stored.id, problem, "a stored job is not valid and is not looked at");
@@ -87,32 +75,17 @@ impl Core {
         entry
     }
 
-    /// Reads when a stored job is looked at, without building it where its own schedule says so.
-    fn outline(&self, stored: &StoredJob) -> Result<Outline, Vec<FieldError>> {
+    /// Reads when a stored job is looked at next, without building it where its own schedule says so.
+    fn next_due(&self, stored: &StoredJob, entry: &mut Entry) -> Result<Option<Timestamp>, Vec<FieldError>> {
         if let Ok(view) = AgendaView::read(stored.document.get())
             && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.commons.schedules)
-            && let Some(timing) = keep(&view, &schedule)
         {
-            return Ok(Outline { schedule: Some(schedule), jitter: view.jitter, timing });
+            let (job, jitter, after) = (stored.id.as_str(), view.jitter, entry.after());
+            return Ok(Ticks { job, schedule: &schedule, jitter, earlier: &[], after }.next_due());
         }
         let job = stored.parse(&self.job_context())?;
-        let (schedule, jitter) = (job.ticks().cloned(), job.policy.jitter);
-        let timing =
-            schedule.clone().map_or(Timing::Never, |schedule| Timing::Parsed(Box::new((schedule, jitter))));
-        Ok(Outline { schedule, jitter, timing })
-    }
-
-    /// Returns the ticks of a job in the agenda.
-    pub(super) fn schedule(&self, entry: &Entry) -> Option<Schedule> {
-        match &entry.timing {
-            Timing::Never => None,
-            Timing::Text(text) => {
-                let view = AgendaView::read(text).ok()?;
-                view.schedule(&entry.id, &self.commons.schedules).ok()?
-            }
-            Timing::Shared(schedule) => Some(schedule.clone()),
-            Timing::Parsed(parsed) => Some(parsed.0.clone()),
-        }
+        entry.since = job.counts_from(stored.changed);
+        Ok(Ticks::of(&job, entry.after()).and_then(|ticks| ticks.next_due()))
     }
 
     /// Returns the jobs, parsed; those that no longer exist are left out.
@@ -141,12 +114,4 @@ impl Core {
         }
         Ok(loaded)
     }
-}
-
-/// Keeps when a job is looked at in as little memory as it takes; nothing when the job must be built for that.
-fn keep(view: &AgendaView<'_>, schedule: &Schedule) -> Option<Timing> {
-    if schedule.is_shared() && view.jitter.is_none() {
-        return Some(Timing::Shared(schedule.clone()));
-    }
-    view.compact().ok().map(|text| Timing::Text(text.into()))
 }

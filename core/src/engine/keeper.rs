@@ -228,10 +228,10 @@ impl Keeper {
         entry.busy = false;
         let now = self.core.clock.now();
         let (reread, not_before) = match progressed {
-            Progressed::To { settled, due } => {
+            Progressed::To { settled, due, look_again } => {
                 let stuck = entry.settled == settled;
                 (entry.settled, entry.due) = (settled, due);
-                (false, stuck.then(|| later(now)))
+                (false, look_again.or_else(|| stuck.then(|| later(now))))
             }
             Progressed::Invalid => {
                 self.invalid += usize::from(!std::mem::replace(&mut entry.invalid, true));

@@ -6,15 +6,15 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::decide::{Outcome, TickSpan};
-use crate::job::Job;
+use crate::job::{Earlier, Job};
 use crate::policy::{CatchUp, CatchUpPolicy};
 use crate::schedule::{Schedule, jitter};
 
 #[cfg(test)]
 mod tests;
 
-/// How many ticks a jitter may hold back at once; a job with more of them falls back to its jitter's upper bound.
-const MAX_HELD_BACK: usize = 1_000;
+/// The lateness from which a tick that was put off may be folded into the next one.
+const LATE: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is known about a job's ticks before they are planned.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub(super) struct Ticks<'a> {
     pub(super) schedule: &'a Schedule,
     /// By how much a tick may be put off.
     pub(super) jitter: Option<std::time::Duration>,
+    /// Versions whose ticks say otherwise.
+    pub(super) earlier: &'a [Earlier],
     /// Ticks up to this one are settled.
     pub(super) after: Timestamp,
 }
@@ -43,17 +45,25 @@ pub(super) struct Plan {
 impl<'a> Ticks<'a> {
     /// The ticks of a job after the last settled one.
     pub(super) fn of(job: &'a Job, after: Timestamp) -> Option<Self> {
-        Some(Self { job: job.id.as_str(), schedule: job.ticks()?, jitter: job.policy.jitter, after })
+        let (jitter, earlier) = (job.policy.jitter, &job.earlier[..]);
+        Some(Self { job: job.id.as_str(), schedule: job.ticks()?, jitter, earlier, after })
     }
 }
 
 impl Ticks<'_> {
-    /// Returns when the tick is looked at: the tick itself, put off by its jitter.
+    /// Returns when the tick is looked at: the tick itself, put off by its jitter, but never as far as the next tick.
     pub(super) fn due(&self, nominal: Timestamp) -> Timestamp {
-        let Some(most) = self.jitter else { return nominal };
-        let offset =
-            SignedDuration::try_from(jitter(self.job, nominal, most)).unwrap_or(SignedDuration::ZERO);
+        let Some(mut most) = self.jitter_of(nominal) else { return nominal };
+        if let Some(next) = self.schedule.next_after(nominal) {
+            let gap = next.duration_since(nominal) - SignedDuration::from_millis(1);
+            most = most.min(std::time::Duration::try_from(gap).unwrap_or_default());
+        }
+        let offset = SignedDuration::try_from(jitter(self.job, nominal, most)).unwrap_or_default();
         nominal.checked_add(offset).unwrap_or(nominal)
+    }
+
+    fn jitter_of(&self, nominal: Timestamp) -> Option<std::time::Duration> {
+        Earlier::of(self.earlier, nominal).map_or(self.jitter, |version| version.jitter)
     }
 
     /// Returns when the next unsettled tick is looked at.
@@ -61,41 +71,69 @@ impl Ticks<'_> {
         self.schedule.next_after(self.after).map(|tick| self.due(tick))
     }
 
-    /// Plans the ticks that are due at `now`; nothing when none is.
-    pub(super) fn plan(&self, now: Timestamp, catch_up: CatchUp) -> Option<Plan> {
+    /// Plans the ticks that are due at `now`; nothing when none is. `tried` is a tick that could not be decided yet.
+    pub(super) fn plan(&self, now: Timestamp, catch_up: CatchUp, tried: Option<Timestamp>) -> Option<Plan> {
         let newest = self.newest_due(now)?;
         let late = now.duration_since(self.due(newest));
-        match catch_up.policy {
-            CatchUpPolicy::Latest if late <= catch_up.window.max(CatchUp::PUNCTUAL) => {
-                Some(self.looking_at(newest, now, catch_up.window))
+        let mut plan = if late > honoured_for(catch_up, tried == Some(newest)) {
+            let passed = self.span(Outcome::Missed, self.after, newest).into_iter().collect();
+            Plan { passed, tick: None, settles: newest }
+        } else {
+            match catch_up.policy {
+                CatchUpPolicy::Latest => self.looking_at(newest, now, catch_up.window),
+                CatchUpPolicy::None => self.looking_at(newest, now, SignedDuration::ZERO),
+                CatchUpPolicy::All => {
+                    let oldest = self.oldest_honoured(newest, now, catch_up);
+                    self.looking_at(oldest, now, catch_up.window)
+                }
             }
-            CatchUpPolicy::None if late <= CatchUp::PUNCTUAL => {
-                Some(self.looking_at(newest, now, SignedDuration::ZERO))
-            }
-            CatchUpPolicy::All if late <= catch_up.window.max(CatchUp::PUNCTUAL) => {
-                let oldest = self.oldest_honoured(newest, now, catch_up);
-                Some(self.looking_at(oldest, now, catch_up.window))
-            }
-            CatchUpPolicy::Latest | CatchUpPolicy::None | CatchUpPolicy::All => {
-                let passed = self.span(Outcome::Missed, self.after, newest).into_iter().collect();
-                Some(Plan { passed, tick: None, settles: newest })
-            }
+        };
+        if let Some(tried) = tried {
+            plan.passed = plan.passed.into_iter().flat_map(|passed| self.apart(passed, tried)).collect();
         }
+        Some(plan)
     }
 
+    /// Returns when a tick that could not be decided at `now` is looked at again: when it is tried next, when a later
+    /// tick becomes due, which may take its place, or when it is not honoured any more.
+    pub(super) fn next_look(
+        &self,
+        tick: Timestamp,
+        now: Timestamp,
+        catch_up: CatchUp,
+        next_try: Timestamp,
+    ) -> Timestamp {
+        let too_late =
+            self.due(tick).saturating_add(honoured_for(catch_up, true) + SignedDuration::from_millis(1));
+        let later_tick = self.schedule.next_after(tick).map(|next| self.due(next)).filter(|due| *due > now);
+        [Some(next_try), too_late.ok(), later_tick].into_iter().flatten().min().unwrap_or(next_try)
+    }
+
+    /// Sets a tick apart from the stretch that it lies in.
+    fn apart(&self, (outcome, span): (Outcome, TickSpan), tick: Timestamp) -> Vec<(Outcome, TickSpan)> {
+        if span.count == 1 || !(span.first..=span.last).contains(&tick) {
+            return vec![(outcome, span)];
+        }
+        let alone = (outcome, TickSpan { first: tick, last: tick, count: 1 });
+        let older = self.span(outcome, before(span.first), before(tick));
+        let newer = self.span(outcome, tick, span.last);
+        older.into_iter().chain([alone]).chain(newer).collect()
+    }
+
+    /// Returns the newest tick that is due. Of ticks that were put off and became due one right after the other, it is
+    /// the oldest: none of them is late.
     fn newest_due(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut candidate = self.schedule.last_in(self.after, now)?;
-        if self.jitter.is_none() {
-            return Some(candidate);
+        let newest = self.schedule.last_in(self.after, now)?;
+        if self.jitter.is_none() && self.earlier.is_empty() {
+            return Some(newest);
         }
-        for _ in 0..MAX_HELD_BACK {
-            if self.due(candidate) <= now {
-                return Some(candidate);
-            }
-            candidate = self.schedule.last_in(self.after, before(candidate))?;
+        // A tick becomes due before the next one begins, so the one before the newest is due.
+        let earlier = |tick| self.schedule.last_in(self.after, before(tick));
+        let mut due = if self.due(newest) <= now { newest } else { earlier(newest)? };
+        while let Some(tick) = earlier(due).filter(|tick| now.duration_since(self.due(*tick)) < LATE) {
+            due = tick;
         }
-        let most = SignedDuration::try_from(self.jitter.unwrap_or_default()).unwrap_or(SignedDuration::ZERO);
-        self.schedule.last_in(self.after, now.checked_sub(most).ok()?)
+        Some(due)
     }
 
     /// Returns the oldest of the newest `max` ticks inside the window.
@@ -137,6 +175,15 @@ impl Ticks<'_> {
         let last = self.schedule.last_in(after, until)?;
         let count = if first == last { 1 } else { self.schedule.count_in(after, until) };
         Some((outcome, TickSpan { first, last, count }))
+    }
+}
+
+/// Returns how late a tick may be and still be looked at.
+fn honoured_for(catch_up: CatchUp, was_tried: bool) -> SignedDuration {
+    let least = if was_tried { CatchUp::TRIED_FOR } else { CatchUp::PUNCTUAL };
+    match catch_up.policy {
+        CatchUpPolicy::None => least,
+        CatchUpPolicy::Latest | CatchUpPolicy::All => catch_up.window.max(least),
     }
 }
 

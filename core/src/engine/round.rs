@@ -10,11 +10,12 @@ use jiff::Timestamp;
 
 use super::agenda::{Entry, Place};
 use super::core::Core;
-use super::evaluate::{Asker, Question, blank};
+use super::evaluate::{Asker, Judgement, Question, blank};
 use super::handle::{FireError, FireOrder, Given};
 use super::hot::Loaded;
 use super::keeper::{self, Reports};
-use super::plan::{Plan, Ticks};
+use super::plan::Ticks;
+use super::retry::Retrying;
 use super::settle::{Considered, Progressed};
 use crate::decide::{DecisionDraft, Outcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
@@ -151,28 +152,52 @@ async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
         return by_hand(core, due, order, job, hot, now).await;
     }
     let Some(ticks) = Ticks::of(job, due.after) else { return Considered::nothing(due, hot) };
-    let Some(plan) = ticks.plan(now, job.policy.catch_up) else { return Considered::nothing(due, hot) };
+    let tried = core.retries.get(&due.uid);
+    let catch_up = job.policy.catch_up;
+    let Some(plan) = ticks.plan(now, catch_up, tried.as_ref().map(|tried| tried.tick)) else {
+        return Considered::nothing(due, hot);
+    };
+    let because =
+        if plan.tick.is_some() { "a later tick took its place" } else { "its catch-up window had passed" };
     let mut records: Vec<DecisionDraft> = Vec::with_capacity(plan.passed.len() + 1);
-    records.extend(plan.passed.iter().map(|(outcome, span)| passed_over(*outcome, *span, now)));
-    let mut firing = None;
+    records.extend(plan.passed.iter().map(|(outcome, span)| {
+        match tried.as_ref().filter(|tried| span.first == tried.tick && span.count == 1) {
+            Some(tried) => undecided(tried, *span, now, because),
+            None => passed_over(*outcome, *span, now),
+        }
+    }));
+    let mut considered = Considered::nothing(due, hot);
+    let (mut settles, mut firing) = (plan.settles, None);
     if let Some(nominal) = plan.tick {
+        let again = tried.as_ref().filter(|tried| tried.tick == nominal).map_or(0, |tried| tried.tries);
+        if again == 0 {
+            core.commons.counters.late(now.duration_since(ticks.due(nominal)));
+        }
         let tick = Tick { nominal, observed: now };
-        core.commons.counters.late(now.duration_since(ticks.due(nominal)));
-        let question = Question { job, loaded: hot, tick, by: Asker::Tick, given: Given::default() };
-        let (draft, planned) = core.judge(&question).await;
-        records.push(draft);
-        firing = planned;
+        let question =
+            Question { job, loaded: hot, tick, by: Asker::Tick, given: Given::default(), tried: again };
+        let Judgement { draft, firing: planned, undecided } = core.judge(&question).await;
+        if undecided {
+            let reason = (draft.outcome, draft.explanation);
+            let retrying = Retrying::new(&job.id, nominal, reason, tried.as_ref(), core.clock.now());
+            considered.look_again = Some(ticks.next_look(nominal, now, catch_up, retrying.next_try));
+            considered.retrying = Some(retrying);
+            let Some(passed) = plan.passed.last() else { return considered };
+            settles = passed.1.last;
+        } else {
+            records.push(draft);
+            firing = planned;
+        }
     }
-    let Plan { settles, .. } = plan;
-    let settlement = Settlement {
-        job: due.id.clone(),
-        uid: due.uid,
-        expected: due.settled,
+    considered.settlement = Some(Settlement {
+        job: considered.due.id.clone(),
+        uid: considered.due.uid,
+        expected: considered.due.settled,
         settled: Some(settles),
         records,
         firing,
-    };
-    Considered { due, hot: Arc::clone(hot), settlement: Some(settlement), order: None }
+    });
+    considered
 }
 
 async fn by_hand(
@@ -188,8 +213,8 @@ async fn by_hand(
         id: crate::FiringId::by_hand(&due.uid, now, &order.key),
         tasks: order.tasks.map(std::num::NonZeroU32::get),
     };
-    let question = Question { job, loaded: hot, tick, by, given: Given::default() };
-    let (draft, firing) = core.judge(&question).await;
+    let question = Question { job, loaded: hot, tick, by, given: Given::default(), tried: 0 };
+    let Judgement { draft, firing, .. } = core.judge(&question).await;
     let settlement = Settlement {
         job: due.id.clone(),
         uid: due.uid,
@@ -198,7 +223,7 @@ async fn by_hand(
         records: vec![draft],
         firing,
     };
-    Considered { due, hot: Arc::clone(hot), settlement: Some(settlement), order: Some(order) }
+    Considered { settlement: Some(settlement), order: Some(order), ..Considered::nothing(due, hot) }
 }
 
 /// Records ticks that are not looked at.
@@ -208,5 +233,11 @@ fn passed_over(outcome: Outcome, span: TickSpan, now: Timestamp) -> DecisionDraf
     } else {
         "folded into a later tick"
     };
-    blank(span, now).ended(outcome, why.to_owned())
+    DecisionDraft { tries: 0, ..blank(span, now) }.ended(outcome, why.to_owned())
+}
+
+/// Records a tick that was tried and could not be decided.
+fn undecided(tried: &Retrying, span: TickSpan, now: Timestamp, because: &str) -> DecisionDraft {
+    let draft = DecisionDraft { tries: tried.tries, ..blank(span, now) };
+    draft.ended(tried.outcome, tried.last_words(now, because))
 }

@@ -10,6 +10,7 @@ use super::handle::{FireError, FireOrder};
 use super::hot::Loaded;
 use super::keeper::{self, Reports};
 use super::plan::Ticks;
+use super::retry::Retrying;
 use super::round::Due;
 use super::status::Counters;
 use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
@@ -24,13 +25,17 @@ pub(super) struct Considered {
     pub(super) hot: Arc<Loaded>,
     pub(super) settlement: Option<Settlement>,
     pub(super) order: Option<FireOrder>,
+    /// The tick that could not be decided yet.
+    pub(super) retrying: Option<Retrying>,
+    /// When the job is looked at again for that.
+    pub(super) look_again: Option<Timestamp>,
 }
 
 impl Considered {
     /// Nothing was due, or nothing can be said about an invalid job.
     pub(super) fn nothing(mut due: Due, hot: &Arc<Loaded>) -> Self {
         let order = due.order.take();
-        Self { due, hot: Arc::clone(hot), settlement: None, order }
+        Self { due, hot: Arc::clone(hot), settlement: None, order, retrying: None, look_again: None }
     }
 }
 
@@ -45,30 +50,42 @@ struct Waiting {
     /// The records, where somebody is to be told of them.
     told: Vec<DecisionDraft>,
     firing: Option<Firing>,
+    retrying: Option<Retrying>,
+    look_again: Option<Timestamp>,
 }
 
 impl Waiting {
-    fn new(
-        due: Due,
-        hot: Arc<Loaded>,
-        order: Option<FireOrder>,
-        settlement: &Settlement,
-        tell: bool,
-    ) -> Self {
-        let Settlement { records, firing, settled, .. } = settlement;
-        let told = if tell || order.is_some() { records.clone() } else { Vec::new() };
-        let outcomes = records.iter().map(|draft| (draft.outcome, draft.span.count)).collect();
-        Self { due, hot, order, settled: *settled, outcomes, told, firing: firing.clone() }
+    /// Takes the settlement out, and keeps what is needed of it.
+    fn new(considered: Considered, tell: bool) -> (Self, Option<Settlement>) {
+        let Considered { due, hot, settlement, order, retrying, look_again } = considered;
+        let mut waiting = Self {
+            settled: due.settled,
+            due,
+            hot,
+            order,
+            outcomes: Vec::new(),
+            told: Vec::new(),
+            firing: None,
+            retrying,
+            look_again,
+        };
+        if let Some(Settlement { records, firing, settled, .. }) = &settlement {
+            waiting.settled = *settled;
+            waiting.outcomes = records.iter().map(|draft| (draft.outcome, draft.span.count)).collect();
+            waiting.told = if tell || waiting.order.is_some() { records.clone() } else { Vec::new() };
+            waiting.firing.clone_from(firing);
+        }
+        (waiting, settlement)
     }
-}
 
-/// Says what the keeper is told when a job's ticks are settled up to here. The next tick is found in the round, so that
-/// the keeper need not.
-fn progressed(due: &Due, hot: &Loaded, settled: Option<Timestamp>) -> Progressed {
-    let Ok(job) = &hot.job else { return Progressed::Invalid };
-    let after = settled.map_or(due.after, |settled| settled.max(due.after));
-    let due = Ticks::of(job, after).and_then(|ticks| ticks.next_due());
-    Progressed::To { settled, due }
+    /// Says what the keeper is told when the job's ticks are settled as far as this. The next tick is found in the round,
+    /// so that the keeper need not.
+    fn progressed(&self) -> Progressed {
+        let Ok(job) = &self.hot.job else { return Progressed::Invalid };
+        let after = self.settled.map_or(self.due.after, |settled| settled.max(self.due.after));
+        let due = Ticks::of(job, after).and_then(|ticks| ticks.next_due());
+        Progressed::To { settled: self.settled, due, look_again: self.look_again }
+    }
 }
 
 /// What the keeper is to do with a job after a round.
@@ -80,6 +97,8 @@ pub(super) enum Progressed {
         settled: Option<Timestamp>,
         /// When it is looked at next.
         due: Option<Timestamp>,
+        /// Not before this moment, where a tick could not be decided.
+        look_again: Option<Timestamp>,
     },
     /// Its document is not a valid job.
     Invalid,
@@ -96,17 +115,19 @@ impl Core {
         let mut waiting = Vec::with_capacity(considered.len());
         let mut progress = Vec::new();
         let tell = self.commons.is_watched();
-        for Considered { due, hot, settlement, order } in considered {
+        for considered in considered {
+            let (mut one, settlement) = Waiting::new(considered, tell);
             let Some(settlement) = settlement else {
-                progress.push((due.place, progressed(&due, &hot, due.settled)));
-                keeper::answer(order, Err(FireError::Invalid));
+                self.note_retry(&mut one);
+                progress.push((one.due.place, one.progressed()));
+                keeper::answer(one.order, Err(FireError::Invalid));
                 continue;
             };
             if let Some(firing) = &settlement.firing {
                 self.in_hand.lock().insert(firing.id.clone());
                 self.ledger.enter(firing, firing.observed);
             }
-            waiting.push(Waiting::new(due, hot, order, &settlement, tell));
+            waiting.push(one);
             batch.push(settlement);
         }
         reports.send(progress).await;
@@ -158,14 +179,24 @@ impl Core {
         }
     }
 
-    fn conclude(&self, one: Waiting, settled: Settled) -> (Progressed, Option<Firing>) {
+    /// Notes the tick that is tried again, or that none is. A firing by hand says nothing about the ticks.
+    fn note_retry(&self, one: &mut Waiting) {
+        match one.retrying.take() {
+            Some(retrying) => self.retries.begin(one.due.uid, &one.due.id, retrying),
+            None if one.order.is_some() => {}
+            None => self.retries.end(&one.due.uid, &one.due.id),
+        }
+    }
+
+    fn conclude(&self, mut one: Waiting, settled: Settled) -> (Progressed, Option<Firing>) {
         let Settled::Recorded(ids) = settled else {
             self.take_back(one.firing.as_ref());
             self.hot.forget(&one.due.id);
             keeper::answer(one.order, Err(FireError::Changed));
             return (Progressed::Reread, None);
         };
-        let progressed = progressed(&one.due, &one.hot, one.settled);
+        self.note_retry(&mut one);
+        let progressed = one.progressed();
         let Waiting { due, hot, order, outcomes, told, firing, .. } = one;
         for (outcome, ticks) in outcomes {
             self.commons.counters.settled(outcome, ticks);

@@ -30,6 +30,8 @@ pub struct EngineStatus {
     pub invalid_jobs: usize,
     /// How many jobs are in a round now.
     pub in_rounds: usize,
+    /// How many jobs have a tick that could not be decided yet and is tried again.
+    pub retrying: usize,
     /// How many firings are being launched.
     pub dispatching: usize,
     /// How many tasks are pending or running.

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
-use super::document::{Moment, format_duration, parse_duration};
+use super::document::{Moment, parse_duration};
 use super::{JobId, Suspension};
 use crate::schedule::{Dialect, Schedule, ScheduleCache, ScheduleError, ScheduleSpec, resolve_wildcards};
 
 /// When to look, straight from the text of a stored document.
 ///
-/// For loading very many jobs: trigger, task and policies stay unread until the job is due. Whatever looks odd is an
+/// For loading very many jobs: trigger, task and policies stay unread until the job is due. Anything unusual is an
 /// error, after which [`StoredJob::parse`](super::StoredJob::parse) says in full what is wrong.
 ///
 /// # Example
@@ -63,6 +63,8 @@ struct Wire<'a> {
     suspension: Option<Suspension>,
     #[serde(default)]
     trigger: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    earlier_schedules: Option<serde::de::IgnoredAny>,
 }
 
 /// A string that borrows from the text where it has no escapes.
@@ -126,7 +128,7 @@ impl<'a> AgendaView<'a> {
                 .transpose()
         };
         let jitter = wire.jitter.map(|text| parse_duration(&text.0).ok_or(AgendaError(None))).transpose()?;
-        if wire.schedule.is_none() && wire.trigger.is_none() {
+        if wire.schedule.is_none() && wire.trigger.is_none() || wire.earlier_schedules.is_some() {
             return Err(AgendaError(None));
         }
         let suspended = wire.suspended == Some(true);
@@ -139,39 +141,6 @@ impl<'a> AgendaView<'a> {
             start: moment(wire.schedule_start)?,
             end: moment(wire.schedule_end)?,
         })
-    }
-
-    /// Writes what is read here, less suspension and trigger, as a small document that [`Self::read`] reads again: what
-    /// an agenda keeps of very many jobs.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the document has no schedule of its own: the trigger brings the ticks then.
-    pub fn compact(&self) -> Result<String, AgendaError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Compact<'a> {
-            schedule: &'a [Cow<'a, str>],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            timezone: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            schedule_start: Option<Timestamp>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            schedule_end: Option<Timestamp>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            jitter: Option<String>,
-        }
-        if self.expressions.is_empty() {
-            return Err(AgendaError(None));
-        }
-        let compact = Compact {
-            schedule: &self.expressions,
-            timezone: self.timezone.as_deref(),
-            schedule_start: self.start,
-            schedule_end: self.end,
-            jitter: self.jitter.map(format_duration),
-        };
-        serde_json::to_string(&compact).map_err(|error| AgendaError(Some(error)))
     }
 
     /// Returns the job's own schedule, shared with all jobs that have the same one; none when the trigger brings the

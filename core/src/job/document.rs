@@ -36,7 +36,7 @@ pub use error::{FieldError, messages};
 pub use task::MAX_OVERRIDES;
 pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update, strip_read_only};
 
-use super::{Job, JobId, StoredJob};
+use super::{Job, JobId, StoredJob, earlier};
 use crate::launcher::Launcher;
 use crate::registry::{BuildContext, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
@@ -119,7 +119,9 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     let (schedule, timezone) = (when.schedule, when.timezone);
     let brought = || trigger.as_ref()?.schedule().map(|schedule| schedule.within(when.start, when.end));
     let ticks = schedule.clone().or_else(brought);
-    Ok(Job { id: id.clone(), task, schedule, timezone, scaling, trigger, policy, suspension, ticks })
+    let earlier = reader.earlier(id)?;
+    let ticks = earlier::all_ticks(&earlier, ticks);
+    Ok(Job { id: id.clone(), task, schedule, timezone, scaling, trigger, policy, suspension, earlier, ticks })
 }
 
 /// What became of the `trigger` field.

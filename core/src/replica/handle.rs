@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::owned::Leave;
 use super::{Crew, ReplicaId};
 use crate::decide::{DecisionDraft, DecisionRecord};
-use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given};
+use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given, Retrying};
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
@@ -150,6 +150,12 @@ impl ReplicaHandle {
         engine.evaluate(job, stored, given).await
     }
 
+    /// Returns the tick of a job that this replica could not decide yet and tries again, as [`EngineHandle::retrying`] does.
+    #[must_use]
+    pub fn retrying(&self, job: &StoredJob) -> Option<Retrying> {
+        self.engine_of(&job.id)?.retrying(&job.uid)
+    }
+
     /// Returns a moment's view of all engines of this replica: their jobs and tasks together.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
@@ -159,6 +165,7 @@ impl ReplicaHandle {
             sum.jobs += status.jobs;
             sum.invalid_jobs += status.invalid_jobs;
             sum.in_rounds += status.in_rounds;
+            sum.retrying += status.retrying;
             sum.live_tasks += status.live_tasks;
             sum.next_due = [sum.next_due, status.next_due].into_iter().flatten().min();
         }

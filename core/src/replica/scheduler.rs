@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 
 use super::ReplicaHandle;
 use crate::decide::{DecisionDraft, DecisionRecord};
-use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given};
+use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given, Retrying};
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
@@ -64,6 +64,15 @@ impl Scheduler {
     /// Decides about a job as if a tick were due now; launches and records nothing.
     pub async fn evaluate(&self, job: &Job, stored: Option<&StoredJob>, given: Given) -> DecisionDraft {
         either!(self, one => one.evaluate(job, stored, given).await)
+    }
+
+    /// Returns the tick of a job that this process could not decide yet and tries again, if there is one.
+    #[must_use]
+    pub fn retrying(&self, job: &StoredJob) -> Option<Retrying> {
+        match self {
+            Self::Alone(engine) => engine.retrying(&job.uid),
+            Self::Replica(replica) => replica.retrying(job),
+        }
     }
 
     /// Returns a moment's view of this process.

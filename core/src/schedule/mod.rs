@@ -185,11 +185,6 @@ impl Schedule {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Tells whether somebody else holds it too.
-    pub(crate) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
-    }
-
     /// Returns the time zone that local times are read in; for a union over several zones, that of its first part.
     pub fn time_zone(&self) -> &TimeZone {
         self.0.zone.time_zone()

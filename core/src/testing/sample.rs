@@ -27,6 +27,7 @@ pub fn draft(outcome: Outcome, tick: Timestamp) -> DecisionDraft {
         demand: None,
         busy: None,
         launch: 0,
+        tries: 1,
         explanation: "as the sample says".to_owned(),
         steps: Vec::new(),
         observations: Vec::new(),

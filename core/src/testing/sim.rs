@@ -12,9 +12,10 @@ use crate::clock::Clock;
 use crate::decide::{DecisionRecord, Outcome};
 use crate::engine::{Engine, EngineHandle, EngineOptions};
 use crate::firing::{Firing, FiringState};
-use crate::job::{JobId, JobUid, StoredJob};
+use crate::job::{self, JobContext, JobId, JobUid, StoredJob};
 use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Search};
 use crate::registry::{ConfigError, TriggerRegistry};
+use crate::schedule::Dialect;
 use crate::store::{DecisionQuery, FiringQuery, ListFrom, MOST_ROWS, NewJob, Store, StoreError};
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
@@ -90,6 +91,33 @@ impl World {
             at: self.clock.now(),
         };
         self.store.create(job).await
+    }
+
+    /// Replaces a job's document as an edit does, without telling any engine.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the job does not exist, or is edited by someone else at the same moment.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `id` is no job's name, or `document` no object.
+    pub async fn edit(&self, id: &str, document: &Value) -> Result<StoredJob, StoreError> {
+        let id = JobId::new(id).expect("a test names its jobs well");
+        let stored = self.store.get(std::slice::from_ref(&id)).await?.pop();
+        let stored = stored.ok_or_else(|| StoreError::NotFound(id.to_string()))?;
+        let context = JobContext {
+            registry: &self.registry,
+            max_tasks: self.options.max_tasks,
+            dialect: Dialect::Stored,
+            launcher: None,
+        };
+        let (document, now) =
+            (document.as_object().expect("a document is an object").clone(), self.clock.now());
+        let changed = job::replacement(&stored, document, &context, now).expect("a test edits now and then");
+        let Some(document) = changed else { return Ok(stored) };
+        let document = serde_json::value::to_raw_value(&document).expect("JSON is JSON");
+        self.store.replace(&id, stored.revision, document, now).await
     }
 
     /// Checks every promise against the journal, and returns what happened.

@@ -11,6 +11,7 @@ fn draft(outcome: Outcome) -> DecisionDraft {
         demand: None,
         busy: None,
         launch: 0,
+        tries: 1,
         explanation: String::new(),
         steps: Vec::new(),
         observations: Vec::new(),

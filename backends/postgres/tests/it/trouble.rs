@@ -150,6 +150,7 @@ fn idle(job: &StoredJob, tick: i64) -> Settlement {
         demand: None,
         busy: None,
         launch: 0,
+        tries: 1,
         explanation: "nothing to do".to_owned(),
         steps: Vec::new(),
         observations: Vec::new(),

@@ -69,6 +69,7 @@ fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
         demand: None,
         busy: None,
         launch: 0,
+        tries: 1,
         explanation,
         steps: Vec::new(),
         observations: Vec::new(),

@@ -4,10 +4,9 @@ use std::num::NonZeroUsize;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asker, Question};
+use super::{Asker, Question, Unreadable};
 use crate::engine::core::Core;
 use crate::engine::ledger::QueueLook;
-use crate::fault;
 use crate::firing::Firing;
 use crate::job::Job;
 use crate::queue::QueueFacts;
@@ -30,7 +29,7 @@ impl Core {
         reading: &QueueReading,
         asked: Timestamp,
         reported: &Population,
-    ) -> Result<(QueueFacts, u32), String> {
+    ) -> Result<(QueueFacts, u32), Unreadable> {
         let (job, loaded) = (question.job, question.loaded);
         let settle = signed(job.policy.settle);
         let remember = matches!(question.by, Asker::Tick);
@@ -38,7 +37,7 @@ impl Core {
             let horizon = settle + signed(reading.visibility_timeout) + LONGEST_RUN;
             let past = self.past(question, asked.saturating_sub(horizon).unwrap_or(Timestamp::MIN)).await;
             self.note_read(&past);
-            let past = past.map_err(|error| fault::chain(&error))?;
+            let past = past?;
             // Whoever asks about a job that is not stored leaves no record behind.
             if remember || !past.is_empty() {
                 self.ledger.track(&loaded.uid, &past, self.clock.now());

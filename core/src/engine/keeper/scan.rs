@@ -12,15 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::Keeper;
-use crate::decide::Outcome;
 use crate::engine::agenda::{Agenda, Entry, Place};
 use crate::engine::core::Core;
-use crate::engine::evaluate::blank;
-use crate::engine::plan::Ticks;
 use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};
-use crate::store::{JobList, ListFrom, Settlement, StoreError};
+use crate::store::{JobList, ListFrom, StoreError};
 
 /// Jobs of the first page that is read at the start.
 const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
@@ -119,7 +116,7 @@ impl Keeper {
         let mut gone: std::collections::BTreeSet<JobId> = ids.into_iter().collect();
         for stored in stored {
             gone.remove(&stored.id);
-            self.update(stored).await;
+            self.update(&stored);
         }
         for id in gone {
             if let Some(place) = self.agenda.place(&id) {
@@ -162,7 +159,7 @@ impl Keeper {
             return;
         };
         for stored in page.jobs {
-            self.update(stored).await;
+            self.update(&stored);
         }
         self.scan = Scan::At(ListFrom::After(last));
         self.core.nudged.notify_one(); // The next page comes right after the next rounds.
@@ -178,9 +175,9 @@ impl Keeper {
     }
 
     /// Brings one job up to date.
-    async fn update(&mut self, stored: StoredJob) {
+    fn update(&mut self, stored: &StoredJob) {
         let Some(place) = self.agenda.place(&stored.id) else {
-            let place = self.enter(&stored);
+            let place = self.enter(stored);
             let revision = self.agenda.get(place).map(|entry| entry.revision);
             self.core.tell(|| Event::Job { id: stored.id.clone(), revision });
             return;
@@ -197,52 +194,17 @@ impl Keeper {
         {
             return;
         }
-        if entry.uid == stored.uid && entry.revision != stored.revision {
-            let old = entry.clone();
-            if let Some(settled) = self.settle_replaced(old, &stored).await {
-                let mut stored = stored;
-                stored.progress.settled = Some(settled);
-                self.replace(place, &stored);
-                return;
-            }
-        }
-        self.replace(place, &stored);
-    }
-
-    fn replace(&mut self, place: Place, stored: &StoredJob) {
         self.remove_entry(place);
         self.core.hot.forget(&stored.id);
         self.enter(stored);
         self.core.tell(|| Event::Job { id: stored.id.clone(), revision: Some(stored.revision) });
     }
 
-    /// Records what became of ticks of the old version that were due before the edit and not looked at yet.
-    async fn settle_replaced(&self, old: Entry, stored: &StoredJob) -> Option<Timestamp> {
-        let schedule = self.core.schedule(&old)?;
-        let ticks = Ticks { job: old.id.as_str(), schedule: &schedule, jitter: None, after: old.after() };
-        let (outcome, span) = ticks.span(Outcome::Coalesced, old.after(), stored.changed)?;
-        let why = "a new version of the job was written before it was looked at".to_owned();
-        let record = blank(span, self.core.clock.now()).ended(outcome, why);
-        let settlement = Settlement {
-            job: old.id.clone(),
-            uid: old.uid,
-            expected: stored.progress.settled,
-            settled: Some(span.last),
-            records: vec![record],
-            firing: None,
-        };
-        let answer = self.core.store.settle(vec![settlement]).await;
-        self.core.note_write(&answer);
-        match answer.ok()?.pop()? {
-            crate::Settled::Recorded(_) => Some(span.last),
-            crate::Settled::Stale => None,
-        }
-    }
-
     fn remove(&mut self, place: Place) {
         if let Some(entry) = self.remove_entry(place) {
             self.core.hot.forget(&entry.id);
             self.core.failures.lock().remove(&entry.uid);
+            self.core.retries.end(&entry.uid, &entry.id);
             self.core.tell(|| Event::Job { id: entry.id.clone(), revision: None });
         }
         for order in self.orders.remove(&place).into_iter().flatten() {

@@ -23,7 +23,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn ticks<'a>(schedule: &'a Schedule, after: &str) -> Ticks<'a> {
-    Ticks { job: "job", schedule, jitter: None, after: at(after) }
+    Ticks { job: "job", schedule, jitter: None, earlier: &[], after: at(after) }
 }
 
 fn policy(policy: CatchUpPolicy, window: SignedDuration, max: u32) -> CatchUp {
@@ -35,20 +35,20 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 #[test]
 fn a_punctual_tick_is_a_range_of_one() {
     let every_minute = schedule("0 *");
-    let plan = ticks(&every_minute, "10:00:00").plan(at("10:01:00.2"), CatchUp::default()).unwrap();
+    let plan = ticks(&every_minute, "10:00:00").plan(at("10:01:00.2"), CatchUp::default(), None).unwrap();
     assert_eq!(plan, Plan { passed: vec![], tick: Some(at("10:01:00")), settles: at("10:01:00") });
 }
 
 #[test]
 fn nothing_is_planned_before_the_next_tick() {
     let every_minute = schedule("0 *");
-    assert_eq!(ticks(&every_minute, "10:00:00").plan(at("10:00:59"), CatchUp::default()), None);
+    assert_eq!(ticks(&every_minute, "10:00:00").plan(at("10:00:59"), CatchUp::default(), None), None);
 }
 
 #[test]
 fn after_an_outage_the_newest_tick_fires_and_every_other_has_an_outcome() {
     let every_minute = schedule("0 *");
-    let plan = ticks(&every_minute, "08:00:00").plan(at("10:00:30"), CatchUp::default()).unwrap();
+    let plan = ticks(&every_minute, "08:00:00").plan(at("10:00:30"), CatchUp::default(), None).unwrap();
     assert_eq!(plan.tick, Some(at("10:00:00")));
     let missed = TickSpan { first: at("08:01:00"), last: at("09:00:00"), count: 60 };
     let coalesced = TickSpan { first: at("09:01:00"), last: at("09:59:00"), count: 59 };
@@ -58,7 +58,7 @@ fn after_an_outage_the_newest_tick_fires_and_every_other_has_an_outcome() {
 #[test]
 fn a_tick_outside_the_window_is_missed() {
     let daily = schedule("0 0 3");
-    let plan = ticks(&daily, "00:00:00").plan(at("05:00:00"), CatchUp::default()).unwrap();
+    let plan = ticks(&daily, "00:00:00").plan(at("05:00:00"), CatchUp::default(), None).unwrap();
     assert_eq!(plan.tick, None);
     assert_eq!(
         plan.passed,
@@ -70,10 +70,10 @@ fn a_tick_outside_the_window_is_missed() {
 fn none_fires_a_punctual_tick_only() {
     let every_minute = schedule("0 *");
     let none = policy(CatchUpPolicy::None, HOUR, 1);
-    let plan = ticks(&every_minute, "09:58:00").plan(at("10:00:10"), none).unwrap();
+    let plan = ticks(&every_minute, "09:58:00").plan(at("10:00:10"), none, None).unwrap();
     assert_eq!((plan.tick, plan.passed.len()), (Some(at("10:00:00")), 1));
     assert_eq!(plan.passed[0].0, Outcome::Missed);
-    let late = ticks(&every_minute, "09:58:00").plan(at("10:00:45"), none).unwrap();
+    let late = ticks(&every_minute, "09:58:00").plan(at("10:00:45"), none, None).unwrap();
     assert_eq!((late.tick, late.settles), (None, at("10:00:00")));
 }
 
@@ -83,8 +83,12 @@ fn all_takes_the_oldest_of_the_newest_max_ticks_first() {
     let all = policy(CatchUpPolicy::All, HOUR, 3);
     let mut settled = at("09:50:00");
     let mut fired = Vec::new();
-    while let Some(plan) = (Ticks { job: "job", schedule: &every_minute, jitter: None, after: settled })
-        .plan(at("10:00:30"), all)
+    while let Some(plan) =
+        (Ticks { job: "job", schedule: &every_minute, jitter: None, earlier: &[], after: settled }).plan(
+            at("10:00:30"),
+            all,
+            None,
+        )
     {
         fired.extend(plan.tick);
         settled = plan.settles;
@@ -96,8 +100,8 @@ fn all_takes_the_oldest_of_the_newest_max_ticks_first() {
 fn the_cost_of_an_outage_does_not_grow_with_its_ticks() {
     let every_second = schedule("*");
     let after: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
-    let ticks = Ticks { job: "job", schedule: &every_second, jitter: None, after };
-    let plan = ticks.plan("2026-01-01T00:00:00Z".parse().unwrap(), CatchUp::default()).unwrap();
+    let ticks = Ticks { job: "job", schedule: &every_second, jitter: None, earlier: &[], after };
+    let plan = ticks.plan("2026-01-01T00:00:00Z".parse().unwrap(), CatchUp::default(), None).unwrap();
     let total: u64 = plan.passed.iter().map(|(_, span)| span.count).sum();
     assert_eq!(total + 1, 2192 * 86_400, "six years of seconds, two of them leap years");
 }
@@ -116,7 +120,7 @@ proptest! {
         let jitter = jitter.map(Duration::from_secs);
         let mut settled = start;
         let mut counted = 0;
-        while let Some(plan) = (Ticks { job: "j", schedule: &schedule, jitter, after: settled }).plan(now, policy) {
+        while let Some(plan) = (Ticks { job: "j", schedule: &schedule, jitter, earlier: &[], after: settled }).plan(now, policy, None) {
             prop_assert!(plan.settles > settled, "each plan settles something");
             for (_, span) in &plan.passed {
                 prop_assert!(span.first > settled && span.last <= plan.settles);
@@ -129,7 +133,7 @@ proptest! {
         }
         prop_assert_eq!(counted, schedule.count_in(start, settled));
         let left = schedule.next_after(settled).map(|tick| {
-            Ticks { job: "j", schedule: &schedule, jitter, after: settled }.due(tick)
+            Ticks { job: "j", schedule: &schedule, jitter, earlier: &[], after: settled }.due(tick)
         });
         prop_assert!(left.is_none_or(|due| due > now) || jitter.is_some());
     }

@@ -5,11 +5,14 @@ use serde_json::{Map, Value};
 use super::JobContext;
 use super::error::{FieldError, Place, unknown_field};
 use super::scalar::{note, text};
+use crate::job::JobId;
+use crate::job::earlier::{self, EARLIER_SCHEDULES, Earlier};
 use crate::schedule::Dialect;
 
 /// Fields that the API adds to a job when it shows it; accepted and ignored, so that what was got can be put back.
 /// `parsedSchedule` is the Python version's own.
-pub(super) const READ_ONLY: [&str; 9] = [
+pub(super) const READ_ONLY: [&str; 11] = [
+    EARLIER_SCHEDULES,
     "lastRun",
     "lastRunTasks",
     "estimatedNextRun",
@@ -18,6 +21,7 @@ pub(super) const READ_ONLY: [&str; 9] = [
     "created",
     "changed",
     "invalid",
+    "retrying",
     "parsedSchedule",
 ];
 
@@ -101,6 +105,11 @@ impl<'a> Reader<'a> {
     /// Tells whether a field is stored and is no more in the document.
     pub(super) fn was_removed(&self, name: &str) -> bool {
         !self.fields.contains_key(name) && self.existing.is_some_and(|existing| existing.contains_key(name))
+    }
+
+    /// Reads when earlier versions were looked at.
+    pub(super) fn earlier(&self, id: &JobId) -> Result<Vec<Earlier>, Vec<FieldError>> {
+        earlier::read(id, self.fields, self.cx)
     }
 
     /// Reads a field that may be absent, noting what is wrong with it.

@@ -58,6 +58,7 @@ pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
     DecisionDraft {
         demand: Some(Demand::Floor),
         busy: Some(2),
+        tries: 1,
         explanation: format!("seen at {tick}"),
         steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because: "grüße ✓".to_owned() }],
         ..sample::draft(outcome, at(tick))

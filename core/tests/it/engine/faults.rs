@@ -140,7 +140,9 @@ async fn when_running_tasks_cannot_be_counted_nothing_is_launched() {
     let stage = staged(1).await;
     *stage.launcher.population_fails.lock() = true;
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
-    stage.until("2026-01-01T10:01:00Z").await;
+    stage.until("2026-01-01T10:59:00Z").await;
+    assert_eq!(stage.outcomes("job").await, []);
+    stage.until("2026-01-01T11:00:01Z").await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::LiveUnknown, 1)]);
     assert!(stage.launcher.requests.lock().is_empty());
 }
@@ -204,6 +206,6 @@ async fn a_job_whose_tasks_cannot_be_counted_holds_up_nobody_else() {
     stage.until("2026-01-01T10:00:02Z").await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
     assert_eq!(stage.outcomes("other").await, []);
-    stage.until("2026-01-01T10:00:40Z").await;
+    stage.until("2026-01-01T11:00:40Z").await;
     assert_eq!(stage.outcomes("other").await, [(Outcome::LiveUnknown, 1)]);
 }

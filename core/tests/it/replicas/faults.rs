@@ -73,7 +73,7 @@ async fn a_replica_that_is_cut_off_from_the_launcher_keeps_its_shards() {
     assert_eq!((a.owned(), b.owned()), (8, 8));
     a.launcher.set(Passage::Open);
     yard.pass(60.0).await;
-    assert!(yard.close_excusing(vec![a, b]).await > 0, "what runs could not be counted");
+    yard.close(vec![a, b]).await;
 }
 
 #[tokio::test(start_paused = true)]

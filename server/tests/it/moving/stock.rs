@@ -72,6 +72,7 @@ and another"
         observed: at(tick + 1),
         demand: Some(Demand::Floor),
         busy: Some(1),
+        tries: 1,
         explanation: "because ✓".to_owned(),
         steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because }],
         ..sample::draft(outcome, at(tick))

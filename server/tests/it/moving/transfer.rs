@@ -152,6 +152,7 @@ async fn a_source_that_changes_while_it_is_read_is_noticed() {
         demand: None,
         busy: None,
         launch: 0,
+        tries: 1,
         explanation: String::new(),
         steps: Vec::new(),
         observations: Vec::new(),

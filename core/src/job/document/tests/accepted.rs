@@ -67,7 +67,7 @@ fn every_spelling_of_a_boolean_is_understood() {
     {
         let prepared = create(plus(json!({"suspended": spelling}))).unwrap();
         assert_eq!(prepared.document["suspended"], true);
-        assert!(prepared.job.is_suspended(now()));
+        assert!(prepared.job.suspension_of(now()).is_some());
     }
     for spelling in [json!(false), json!("false"), json!("F"), json!("0"), json!(0), json!(0.0)] {
         let prepared = create(plus(json!({"suspended": spelling}))).unwrap();

@@ -1,0 +1,132 @@
+//! Ticks that could not be decided for a passing reason: their source or the running tasks could not be read.
+//!
+//! Such a tick is not over. It is looked at again after a second, then after twice as long each time up to half a
+//! minute, until it can be decided, a later tick takes its place, or its catch-up window has passed. In the last two
+//! cases it ends as what kept it, with the number of tries.
+//!
+//! The record is kept in memory only. After a restart the tick is still unsettled and is caught up like any other.
+
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use crate::decide::Outcome;
+use crate::hash::{scale, stable};
+use crate::job::{JobId, JobUid};
+
+/// The first wait; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A tick that is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retrying {
+    /// The nominal tick.
+    pub tick: Timestamp,
+    /// How it would end now: [`Outcome::SourceError`] or [`Outcome::LiveUnknown`].
+    pub outcome: Outcome,
+    /// Why it could not be decided the last time.
+    pub reason: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it was first tried.
+    pub since: Timestamp,
+    /// When it is tried next, at the latest.
+    pub next_try: Timestamp,
+    /// How many tries in a row failed, those of earlier ticks included: what the wait depends on.
+    #[serde(skip)]
+    failures: u32,
+}
+
+impl Retrying {
+    /// Notes a try of a tick that failed. `last` is what is known of the job's last failed try.
+    pub(super) fn new(
+        job: &JobId,
+        tick: Timestamp,
+        (outcome, reason): (Outcome, String),
+        last: Option<&Self>,
+        now: Timestamp,
+    ) -> Self {
+        let failures = last.map_or(0, |last| last.failures).saturating_add(1);
+        let same = last.filter(|last| last.tick == tick);
+        let wait = SignedDuration::try_from(wait(job, tick, failures)).unwrap_or(SignedDuration::MAX);
+        Self {
+            tick,
+            outcome,
+            reason,
+            tries: same.map_or(0, |last| last.tries).saturating_add(1),
+            since: same.map_or(now, |last| last.since),
+            next_try: now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+            failures,
+        }
+    }
+
+    /// Says why the tick ends undecided.
+    pub(super) fn last_words(&self, now: Timestamp, because: &str) -> String {
+        let times = if self.tries == 1 { "once".to_owned() } else { format!("{} times", self.tries) };
+        let over = now.duration_since(self.since).as_secs();
+        format!("{}; tried {times} in {over} s, until {because}", self.reason)
+    }
+}
+
+/// Returns how long to wait after so many failures in a row: the full wait less up to a quarter of it, which differs
+/// from job to job, so that jobs that failed together do not come back together.
+fn wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(5)).min(LONGEST_WAIT);
+    let quarter = u64::try_from(doubled.as_millis() / 4).unwrap_or(u64::MAX);
+    let parts = [job.as_str().as_bytes(), &tick.as_second().to_be_bytes(), &failures.to_be_bytes()];
+    doubled - Duration::from_millis(scale(stable(&parts), quarter))
+}
+
+/// The ticks that are tried again, at most one of each job.
+#[derive(Debug, Default)]
+pub(super) struct Retries(Mutex<HashMap<JobUid, Retrying>>);
+
+impl Retries {
+    pub(super) fn get(&self, job: &JobUid) -> Option<Retrying> {
+        self.0.lock().get(job).cloned()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Notes that a tick is tried again, and says so when the job's ticks could be decided until now.
+    pub(super) fn begin(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
+        let mut known = self.0.lock();
+        if !known.contains_key(&uid) {
+            let Retrying { tick, outcome, reason, .. } = &retrying;
+            tracing::warn!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet and is tried again");
+        }
+        known.insert(uid, retrying);
+    }
+
+    /// Notes that a tick of the job was decided, or that nothing is to be decided any more.
+    pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
+        if let Some(last) = self.0.lock().remove(uid) {
+            let (tick, failed) = (last.tick, last.failures);
+            tracing::info!(%job, %tick, failed, "the ticks of a job that were tried again are decided");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_from_a_second_to_half_a_minute_and_differ_between_jobs() {
+        let tick = Timestamp::UNIX_EPOCH;
+        let job = |name: &str| JobId::new(name).unwrap();
+        let waits: Vec<u128> = (1..=8).map(|failures| wait(&job("a"), tick, failures).as_millis()).collect();
+        for (waited, full) in waits.iter().zip([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]) {
+            assert!((full * 3 / 4..=full).contains(waited), "{waited} of {full}");
+        }
+        assert_ne!(wait(&job("a"), tick, 6), wait(&job("b"), tick, 6));
+    }
+}

@@ -1,0 +1,169 @@
+//! Ticks of earlier versions of a job: an edit that finds some of them without an outcome keeps their schedules.
+//!
+//! ```text
+//!  settled          edit 1            edit 2             now
+//!     │  version 1    │    version 2    │   this version   │
+//!     ├───────────────┼─────────────────┼──────────────────┤
+//!     └ earlierSchedules[0] ┴ earlierSchedules[1] ┴ schedule ┘   the job's ticks are those of all three
+//! ```
+//!
+//! The list is part of the stored document, so that it changes with the document in one step and every store keeps it.
+//! Nobody else writes it, and the API does not show it. An edit that finds every tick settled leaves it out.
+//!
+//! Rejected: settling at the moment of the edit (the process that takes the edit need not be the one that looks at the
+//! job, which may be down); a record beside the document (two writes, and a crash between them).
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
+use crate::schedule::{Dialect, Schedule};
+
+/// The member of a stored document that holds the list.
+pub const EARLIER_SCHEDULES: &str = "earlierSchedules";
+
+/// How many earlier versions may have ticks without an outcome at the same time.
+const MOST: usize = 32;
+
+/// The fields that say when a job is looked at.
+const FIELDS: [&str; 7] =
+    ["jitter", "schedule", "scheduleEnd", "scheduleStart", "suspended", "suspension", "timezone"];
+
+/// When an earlier version was looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Earlier {
+    /// Its ticks are later than this.
+    pub(crate) from: Timestamp,
+    /// When the next version was written: its ticks are not later than this.
+    pub(crate) until: Timestamp,
+    pub(crate) jitter: Option<Duration>,
+    pub(crate) suspension: Option<Suspension>,
+    ticks: Option<Schedule>,
+}
+
+/// An element of the list, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Version {
+    from: Timestamp,
+    until: Timestamp,
+    /// The fields of the earlier document that say when the job was looked at.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl Version {
+    fn of(document: &Map<String, Value>, from: Timestamp, until: Timestamp) -> Self {
+        // A schedule of the job's own goes before the one that a trigger brings.
+        let has_schedule = document.get("schedule").is_some_and(|schedule| !schedule.is_null());
+        let names = FIELDS.into_iter().chain((!has_schedule).then_some("trigger"));
+        let fields = names.filter_map(|name| Some((name.to_owned(), document.get(name)?.clone())));
+        Self { from, until, fields: fields.collect() }
+    }
+
+    fn read(self, id: &JobId, cx: &JobContext<'_>) -> Result<Earlier, Vec<FieldError>> {
+        let Self { from, until, mut fields } = self;
+        fields.insert("taskDefinition".to_owned(), id.as_str().into());
+        let cx = JobContext { dialect: Dialect::Stored, launcher: None, ..*cx };
+        let job = Job::parse(id, &fields, &cx)?;
+        let ticks = job.ticks().map(|ticks| ticks.within(Some(after(from)), Some(until)));
+        Ok(Earlier { from, until, jitter: job.policy.jitter, suspension: job.suspension, ticks })
+    }
+}
+
+/// Reads the list of a stored document.
+pub(super) fn read(
+    id: &JobId,
+    document: &Map<String, Value>,
+    cx: &JobContext<'_>,
+) -> Result<Vec<Earlier>, Vec<FieldError>> {
+    let Some(list) = document.get(EARLIER_SCHEDULES) else { return Ok(Vec::new()) };
+    let list = Vec::<Version>::deserialize(list).map_err(|error| vec![wrong(error.to_string())])?;
+    list.into_iter().map(|version| version.read(id, cx)).collect()
+}
+
+/// Returns the ticks of the earlier versions and, behind them, of this one.
+pub(super) fn all_ticks(earlier: &[Earlier], current: Option<Schedule>) -> Option<Schedule> {
+    let Some(last) = earlier.last() else { return current };
+    let current = current.map(|ticks| ticks.within(Some(after(last.until)), None));
+    let parts: Vec<Schedule> =
+        earlier.iter().filter_map(|earlier| earlier.ticks.clone()).chain(current).collect();
+    Schedule::union(&parts)
+}
+
+impl Job {
+    /// Returns the moment after which ticks of this job count, when this version was written at `changed`.
+    #[must_use]
+    pub fn counts_from(&self, changed: Timestamp) -> Timestamp {
+        self.earlier.first().map_or(changed, |first| first.from)
+    }
+
+    /// Returns why and for how long this tick is not looked at: as this version says, or else the one that it belongs to.
+    #[must_use]
+    pub fn suspension_of(&self, tick: Timestamp) -> Option<&Suspension> {
+        let own = Earlier::of(&self.earlier, tick).and_then(|earlier| earlier.suspension.as_ref());
+        [self.suspension.as_ref(), own].into_iter().flatten().find(|suspension| suspension.holds(tick))
+    }
+}
+
+impl Earlier {
+    /// Returns the earlier version that a tick belongs to; none when it belongs to the present one.
+    pub(crate) fn of(versions: &[Self], tick: Timestamp) -> Option<&Self> {
+        versions.iter().find(|version| tick <= version.until)
+    }
+}
+
+/// Makes of a changed document the one that replaces a stored job's at the moment `at`: ticks up to then that have no
+/// outcome yet are kept. None when the change leaves everything as it is.
+///
+/// # Errors
+///
+/// Fails when too many earlier versions have ticks without an outcome, which only happens while nobody looks at them.
+pub fn replacement(
+    stored: &StoredJob,
+    mut document: Map<String, Value>,
+    cx: &JobContext<'_>,
+    at: Timestamp,
+) -> Result<Option<Map<String, Value>>, FieldError> {
+    document.remove(EARLIER_SCHEDULES);
+    let Ok(mut old) = serde_json::from_str::<Map<String, Value>>(stored.document.get()) else {
+        return Ok(Some(document));
+    };
+    let list = old.remove(EARLIER_SCHEDULES);
+    if old == document {
+        return Ok(None);
+    }
+    let cx = JobContext { dialect: Dialect::Stored, ..*cx };
+    let Ok(job) = stored.parse(&cx) else { return Ok(Some(document)) };
+    let settled = stored.progress.settled;
+    let after = settled.max(Some(job.counts_from(stored.changed))).unwrap_or(Timestamp::MIN);
+    let waits = job.ticks().and_then(|ticks| ticks.next_after(after)).is_some_and(|tick| tick <= at);
+    if !waits {
+        return Ok(Some(document));
+    }
+    let mut list: Vec<Version> = list.and_then(|list| Vec::deserialize(list).ok()).unwrap_or_default();
+    list.retain(|version| version.until > after);
+    let newest = Version::of(&old, stored.changed, at);
+    match list.last_mut().filter(|last| last.fields == newest.fields) {
+        Some(last) => last.until = at,
+        None => list.push(newest),
+    }
+    if list.len() > MOST {
+        return Err(wrong(format!(
+            "Ticks of {MOST} earlier versions have no outcome yet: try again when the scheduler has looked at them."
+        )));
+    }
+    let list = serde_json::to_value(list).expect("the list is plain data");
+    document.insert(EARLIER_SCHEDULES.to_owned(), list);
+    Ok(Some(document))
+}
+
+fn wrong(message: String) -> FieldError {
+    FieldError { pointer: format!("/{EARLIER_SCHEDULES}"), key: vec![EARLIER_SCHEDULES.to_owned()], message }
+}
+
+fn after(moment: Timestamp) -> Timestamp {
+    moment.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX)
+}

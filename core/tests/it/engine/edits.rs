@@ -1,0 +1,250 @@
+//! Edits around a tick: whoever is up or down, every tick has its outcome, and none is lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ecs_scheduler_core::job::EARLIER_SCHEDULES;
+use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
+use ecs_scheduler_core::testing::{Life, SimRng, StoreFaults};
+use ecs_scheduler_core::{Clock as _, JobId, Outcome, Revision, Timestamp};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::support::Stage;
+
+fn hourly() -> Value {
+    json!({"taskDefinition": "job", "schedule": "0 0", "overlap": "allow", "maxCount": 50})
+}
+
+fn with(mut document: Value, field: &str, value: Value) -> Value {
+    document[field] = value;
+    document
+}
+
+async fn boot(stage: &Stage) -> Life {
+    stage.world.boot(StoreFaults::default(), 0).await.unwrap()
+}
+
+fn id() -> JobId {
+    JobId::new("job").unwrap()
+}
+
+/// A scheduler falls a second before a tick, the job is edited a second and a half after it, and another one starts.
+async fn edited_while_nobody_looks(edited: &Value) -> Stage {
+    let stage = Stage::at("2026-01-01T10:30:00Z");
+    stage.world.create("job", &hourly()).await.unwrap();
+    let life = boot(&stage).await;
+    stage.until("2026-01-01T10:59:59Z").await;
+    life.crash().await;
+    stage.until("2026-01-01T11:00:01.6Z").await;
+    stage.world.edit("job", edited).await.unwrap();
+    stage.until("2026-01-01T11:00:07Z").await;
+    let life = boot(&stage).await;
+    stage.until("2026-01-01T11:00:08Z").await;
+    life.engine.stop(Duration::from_secs(5)).await;
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_and_an_edit_of_the_description_lose_no_tick() {
+    let stage = edited_while_nobody_looks(&with(hourly(), "description", json!("new"))).await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.decisions("job").await[0].draft.span.first, "2026-01-01T11:00:00Z".parse().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_and_an_edit_of_the_schedule_lose_no_tick_of_the_old_one() {
+    let stage = edited_while_nobody_looks(&with(hourly(), "schedule", json!("0 0 */12"))).await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    let life = boot(&stage).await;
+    stage.until("2026-01-01T13:00:00Z").await;
+    let ticks: Vec<Timestamp> =
+        stage.decisions("job").await.iter().map(|decision| decision.draft.span.last).collect();
+    let expected = ["2026-01-01T11:00:00Z", "2026-01-01T12:00:00Z"].map(|tick| tick.parse().unwrap());
+    assert_eq!(ticks, expected, "the old schedule up to the edit, the new one after it");
+    drop(life);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_and_a_suspension_launch_nothing_and_record_the_tick() {
+    let stage = edited_while_nobody_looks(&with(hourly(), "suspended", json!(true))).await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_in_a_suspension_is_not_fired_after_it_although_nobody_looked() {
+    let stage = Stage::at("2026-01-01T10:30:00Z");
+    stage.world.create("job", &with(hourly(), "suspended", json!(true))).await.unwrap();
+    stage.until("2026-01-01T11:10:00Z").await;
+    stage.world.edit("job", &hourly()).await.unwrap();
+    stage.until("2026-01-01T11:20:00Z").await;
+    let _life = boot(&stage).await;
+    stage.until("2026-01-01T12:00:01Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 1), (Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_of_a_trigger_survive_a_crash_and_an_edit_too() {
+    // The schedule of a stored document that was written before its trigger brought the ticks.
+    let stage = edited_while_nobody_looks(&json!({"taskDefinition": "other", "schedule": "@yearly"})).await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.firings("job").await[0].task.definition, "other", "a tick uses the newest document");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_while_a_tick_waits_for_its_jitter_moves_it_nowhere() {
+    let stage = Stage::at("2026-01-01T10:59:30Z");
+    let jittered = with(hourly(), "jitter", json!("10m"));
+    for job in ["job", "control"] {
+        stage.world.create(job, &jittered).await.unwrap();
+    }
+    let life = boot(&stage).await;
+    for minute in 0..10 {
+        stage.until(&format!("2026-01-01T11:0{minute}:01Z")).await;
+        stage
+            .world
+            .edit("job", &with(jittered.clone(), "description", json!(format!("v{minute}"))))
+            .await
+            .unwrap();
+        life.engine.nudge(&id());
+    }
+    stage.until("2026-01-01T11:10:01Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    let control = Stage::at("2026-01-01T10:59:30Z");
+    control.world.create("job", &jittered).await.unwrap();
+    let _life = boot(&control).await;
+    control.until("2026-01-01T11:10:01Z").await;
+    let moments = [&stage, &control].map(async |stage| stage.decisions("job").await[0].draft.observed);
+    let [edited, left_alone] = moments;
+    assert_eq!(edited.await, left_alone.await, "it keeps its moment");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jitter_longer_than_the_interval_launches_every_tick() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let job =
+        json!({"taskDefinition": "job", "schedule": "0", "jitter": "5m", "overlap": "allow", "maxCount": 50});
+    stage.world.create("job", &job).await.unwrap();
+    let _life = boot(&stage).await;
+    stage.until("2026-01-01T13:00:59Z").await;
+    let outcomes = stage.outcomes("job").await;
+    assert!(outcomes.len() >= 179, "{}", outcomes.len());
+    assert!(outcomes.iter().all(|outcome| *outcome == (Outcome::Launched, 1)), "{outcomes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_changes_nothing_makes_no_version() {
+    let stage = Stage::at("2026-01-01T10:59:30Z");
+    stage.world.create("job", &hourly()).await.unwrap();
+    assert_eq!(stage.world.edit("job", &hourly()).await.unwrap().revision, Revision(1));
+    stage.until("2026-01-01T11:00:30Z").await;
+    assert_eq!(stage.world.edit("job", &hourly()).await.unwrap().revision, Revision(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn earlier_schedules_are_left_out_when_their_ticks_are_settled() {
+    let stage = edited_while_nobody_looks(&with(hourly(), "description", json!("new"))).await;
+    let stored = stage.world.store.get(&[id()]).await.unwrap().remove(0);
+    assert!(stored.document.get().contains(EARLIER_SCHEDULES));
+    let stored = stage.world.edit("job", &with(hourly(), "description", json!("newer"))).await.unwrap();
+    assert!(!stored.document.get().contains(EARLIER_SCHEDULES), "{}", stored.document.get());
+}
+
+/// Kills, edits, restarts and passing faults at random moments. Returns what the ticks should be and what is recorded.
+async fn a_life_of_edits(seed: u64) -> (BTreeMap<Timestamp, u32>, BTreeMap<Timestamp, u32>, String) {
+    let stage = Stage::at("2026-01-01T00:00:30.5Z");
+    let mut rng = SimRng::new(seed);
+    let schedules = ["0", "30", "0 */2", "15 */3", "cron(*/2 * * * ? *)"];
+    let mut document = json!({"taskDefinition": "job", "schedule": "0", "overlap": "allow", "maxCount": 50});
+    stage.world.create("job", &document).await.unwrap();
+    let began = stage.world.clock.now();
+    let mut versions = vec![(began, "0".to_owned())];
+    let mut life = None;
+    let mut story = String::new();
+    for step in 0..60 {
+        let wait = SignedDuration::from_millis(i64::try_from(rng.below(40_000)).unwrap());
+        let until = stage.world.clock.now().saturating_add(wait).unwrap();
+        stage.world.clock.sleep_until(until).await;
+        story.push_str(&format!("{until} "));
+        match rng.below(7) {
+            0 | 1 => {
+                if let Some(life) = life.take() {
+                    Life::crash(life).await;
+                }
+                story.push_str("crash\n");
+            }
+            2 | 3 => {
+                if life.is_none() {
+                    life = Some(boot(&stage).await);
+                }
+                story.push_str("start\n");
+            }
+            4 => {
+                document["description"] = json!(format!("step {step}"));
+                stage.world.edit("job", &document).await.unwrap();
+                story.push_str("description\n");
+            }
+            5 => {
+                let schedule = *rng.pick(&schedules);
+                document["schedule"] = json!(schedule);
+                if rng.chance(0.3) {
+                    document["jitter"] = json!("20s");
+                } else {
+                    document.as_object_mut().unwrap().remove("jitter");
+                }
+                stage.world.edit("job", &document).await.unwrap();
+                versions.push((stage.world.clock.now(), schedule.to_owned()));
+                story.push_str(schedule);
+                story.push('\n');
+            }
+            _ => {
+                let mut fails = stage.launcher.population_fails.lock();
+                *fails = !*fails;
+                story.push_str("fault\n");
+            }
+        }
+        if let Some(life) = life.as_ref().filter(|_| rng.chance(0.8)) {
+            life.engine.nudge(&id());
+        }
+    }
+    *stage.launcher.population_fails.lock() = false;
+    let life = match life {
+        Some(life) => life,
+        None => boot(&stage).await,
+    };
+    life.engine.nudge(&id());
+    let end = stage.world.clock.now().saturating_add(SignedDuration::from_mins(20)).unwrap();
+    stage.world.clock.sleep_until(end).await;
+    assert!(life.engine.stop(Duration::from_secs(60)).await);
+    let settled = stage.world.store.get(&[id()]).await.unwrap().remove(0).progress.settled.unwrap();
+    let mut expected = BTreeMap::new();
+    for (index, (from, schedule)) in versions.iter().enumerate() {
+        let until = versions.get(index + 1).map_or(settled, |next| next.0).min(settled);
+        for tick in parse(schedule).upcoming(*from).take_while(|tick| *tick <= until) {
+            expected.insert(tick, 1);
+        }
+    }
+    let mut recorded = BTreeMap::new();
+    for decision in stage.decisions("job").await {
+        let span = decision.draft.span;
+        let inside = expected.keys().filter(|tick| (span.first..=span.last).contains(tick)).copied();
+        let inside: Vec<Timestamp> = inside.collect();
+        assert_eq!(inside.len() as u64, span.count, "seed {seed}: {span:?} {inside:?}\n{story}");
+        for tick in inside {
+            *recorded.entry(tick).or_insert(0) += 1;
+        }
+    }
+    (expected, recorded, story)
+}
+
+fn parse(schedule: &str) -> Schedule {
+    Schedule::parse(&ScheduleSpec::written(&[schedule.to_owned()])).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn kills_and_edits_and_faults_at_any_moment_leave_every_tick_one_outcome() {
+    for seed in 0..150 {
+        let (expected, recorded, story) = a_life_of_edits(seed).await;
+        assert_eq!(expected, recorded, "seed {seed}\n{story}");
+    }
+}
