@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::job::{FieldError, JobContext, Prepared, messages, prepare_patch, prepare_update};
+use ecs_scheduler_core::job::{
+    FieldError, JobContext, Prepared, messages, prepare_patch, prepare_update, replacement,
+};
 use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
@@ -133,13 +135,13 @@ pub(super) fn apply(
     job: &StoredJob,
     change: &Value,
     prepare: Prepare,
-) -> Result<Box<RawValue>, Vec<FieldError>> {
+) -> Result<Map<String, Value>, Vec<FieldError>> {
     let (cx, now) = (shared.context(Dialect::Written), shared.parts.clock.now());
-    let prepared = prepare(&job.id, &document(job), change.clone(), &cx, now)?;
-    Ok(raw(&prepared.document))
+    Ok(prepare(&job.id, &document(job), change.clone(), &cx, now)?.document)
 }
 
-/// Replaces a job's document by what `change` makes of it, again when someone else was faster.
+/// Replaces a job's document by what `change` makes of it, again when someone else was faster. A change that leaves
+/// everything as it is makes no new version.
 ///
 /// # Errors
 ///
@@ -148,7 +150,7 @@ pub(super) async fn edit(
     shared: &Shared,
     name: &Name,
     headers: &HeaderMap,
-    change: impl Fn(&StoredJob) -> Result<Box<RawValue>, Vec<FieldError>>,
+    change: impl Fn(&StoredJob) -> Result<Map<String, Value>, Vec<FieldError>>,
 ) -> Result<StoredJob, Problem> {
     for _ in 0..EDITS {
         let job = shared.job(name).await?;
@@ -156,7 +158,9 @@ pub(super) async fn edit(
         let document = change(&job).map_err(|errors| refusal(&errors))?;
         etag::ensure_unchanged(headers, &job)?;
         let now = shared.parts.clock.now();
-        match shared.parts.store.replace(&job.id, job.revision, document, now).await {
+        let changed = replacement(&job, document, &shared.context(Dialect::Stored), now);
+        let Some(document) = changed.map_err(|error| refusal(&[error]))? else { return Ok(job) };
+        match shared.parts.store.replace(&job.id, job.revision, raw(&document), now).await {
             Err(StoreError::Conflict(_)) => {}
             Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
             other => {

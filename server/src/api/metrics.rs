@@ -74,6 +74,11 @@ fn write_engine(
         ("jobs", "Jobs known.", status.jobs),
         ("invalid_jobs", "Stored documents that are not valid jobs.", status.invalid_jobs),
         ("jobs_in_rounds", "Jobs in a round.", status.in_rounds),
+        (
+            "jobs_retrying",
+            "Jobs with a tick that could not be decided yet and is tried again.",
+            status.retrying,
+        ),
         ("evaluations", "Triggers being evaluated.", evaluating),
         ("firings_dispatching", "Firings being launched.", status.dispatching),
         ("live_tasks", "Tasks pending or running.", status.live_tasks),

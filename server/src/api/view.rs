@@ -3,7 +3,8 @@
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::{Progress, StoredJob, Timestamp};
+use ecs_scheduler_core::job::EARLIER_SCHEDULES;
+use ecs_scheduler_core::{Progress, Retrying, StoredJob, Timestamp};
 
 use super::etag::Tag;
 use super::plan::Plan;
@@ -19,7 +20,7 @@ pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut 
         document.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().trim();
     if !fields.is_empty() {
         out.push(b',');
-        out.extend_from_slice(fields.as_bytes());
+        write_fields(fields, job, out);
     }
     if plan.lacks_count {
         out.extend_from_slice(b",\"taskCount\":1");
@@ -36,7 +37,22 @@ pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut 
     if let Some(moment) = plan.next(now) {
         out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", plan.print(moment)).as_bytes());
     }
+    if let Some(retrying) = shared.parts.engine.retrying(job) {
+        out.extend_from_slice(b",\"retrying\":");
+        serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
+    }
     out.push(b'}');
+}
+
+/// Copies the fields of a document, less what an edit kept of earlier versions.
+fn write_fields(fields: &str, job: &StoredJob, out: &mut Vec<u8>) {
+    if !fields.contains(EARLIER_SCHEDULES) {
+        return out.extend_from_slice(fields.as_bytes());
+    }
+    let mut document = super::job::document(job);
+    document.remove(EARLIER_SCHEDULES);
+    let text = serde_json::to_string(&document).expect("a JSON object can be written");
+    out.extend_from_slice(&text.as_bytes()[1..text.len() - 1]);
 }
 
 /// Opens an object with the name of a job and the link to it. A name needs no escapes.
@@ -53,6 +69,8 @@ pub(super) struct Shown {
     body: Bytes,
     tag: HeaderValue,
     progress: Progress,
+    /// The tick that is tried again.
+    retrying: Option<Retrying>,
     /// From when on to when the next tick that the body names is the next one.
     from: Timestamp,
     until: Option<Timestamp>,
@@ -63,12 +81,14 @@ impl Shown {
     fn new(shared: &Shared, job: &StoredJob, plan: &Plan, now: Timestamp) -> Self {
         let body = body(shared, job, now);
         let tag = Tag::of_job(job, &body).header();
-        Self { body: body.into(), tag, progress: job.progress.clone(), from: now, until: plan.next(now) }
+        let retrying = shared.parts.engine.retrying(job);
+        let (progress, until) = (job.progress.clone(), plan.next(now));
+        Self { body: body.into(), tag, progress, retrying, from: now, until }
     }
 
-    fn is_of(&self, job: &StoredJob, now: Timestamp) -> bool {
+    fn is_of(&self, shared: &Shared, job: &StoredJob, now: Timestamp) -> bool {
         let holds = now >= self.from && self.until.is_none_or(|until| now < until);
-        holds && self.progress == job.progress
+        holds && self.progress == job.progress && self.retrying == shared.parts.engine.retrying(job)
     }
 }
 
@@ -77,7 +97,7 @@ pub(super) fn job(shared: &Shared, job: &StoredJob) -> Response {
     let now = shared.parts.clock.now();
     let plan = shared.plan(job);
     let mut shown = plan.shown.lock();
-    if !shown.as_ref().is_some_and(|shown| shown.is_of(job, now)) {
+    if !shown.as_ref().is_some_and(|shown| shown.is_of(shared, job, now)) {
         *shown = Some(Shown::new(shared, job, &plan, now));
     }
     let Shown { body, tag, .. } = shown.clone().expect("it was just written");

@@ -161,7 +161,14 @@ async fn call(command: &JobsCommand, client: &Client) -> Result<(Value, Show), C
         JobsCommand::Explain { id, limit, outcome } => {
             let outcome = outcome.as_ref().map(|outcome| format!("&outcome={}", escape(outcome)));
             let query = format!("/decisions?limit={limit}{}", outcome.unwrap_or_default());
-            (client.get(&path(id, &query)).await?, show::decisions)
+            let mut answer = client.get(&path(id, &query)).await?;
+            // The history of a removed job can be read, too.
+            if let Ok(job) = client.get(&path(id, "")).await
+                && let Some(retrying) = job.get("retrying")
+            {
+                answer["retrying"] = retrying.clone();
+            }
+            (answer, show::decisions)
         }
         JobsCommand::History { id, limit } => {
             (client.get(&path(id, &format!("/firings?limit={limit}"))).await?, show::firings)

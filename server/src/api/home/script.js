@@ -59,6 +59,12 @@ async function fetchJson(path) {
 function jobStatus(job) {
   if (job.invalid) return status("not valid", "bad");
   if (job.suspended) return status("suspended", "warn");
+  if (job.retrying) {
+    const { tries, reason } = job.retrying;
+    const made = status("retrying", "warn");
+    made.title = `${reason} (tried ${tries} times)`;
+    return made;
+  }
   const last = state.outcomes.get(job.id);
   return last ? status(last, TONES[last]) : status("waiting");
 }

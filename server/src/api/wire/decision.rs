@@ -57,6 +57,9 @@ pub(in crate::api) struct EvaluationBody {
     busy: Option<u32>,
     /// How many tasks were to be launched.
     launch: u32,
+    /// How often the tick was tried; only when it could not be decided at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<u32>,
     /// The steps in one line.
     #[schema(example = "due, taskCount → 2; less 1 already pending or running → 1")]
     explanation: String,
@@ -138,6 +141,7 @@ impl From<DecisionDraft> for EvaluationBody {
             demand,
             busy: draft.busy,
             launch: draft.launch,
+            tries: Some(draft.tries).filter(|tries| *tries > 1),
             explanation: draft.explanation,
             steps: draft.steps.into_iter().map(StepView::from).collect(),
             observations: draft.observations.into_iter().map(ObservationView::from).collect(),

@@ -26,7 +26,11 @@ pub(super) fn jobs(answer: &Value) -> String {
             cell(&job["trigger"]["type"]),
             format!("{}…{}", cell(&job["taskCount"]), cell(&job["maxCount"])),
             cell(&job["lastRun"]),
-            if job["suspended"] == true { "suspended".to_owned() } else { cell(&job["estimatedNextRun"]) },
+            match (&job["suspended"], &job["retrying"]["nextTry"]) {
+                (Value::Bool(true), _) => "suspended".to_owned(),
+                (_, Value::String(moment)) => format!("retrying, next try {moment}"),
+                _ => cell(&job["estimatedNextRun"]),
+            },
         ]
     };
     table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
@@ -82,10 +86,25 @@ pub(in crate::cli) fn preview(answer: &Value) -> String {
 
 pub(super) fn decisions(answer: &Value) -> String {
     let decisions = list(answer, "decisions");
-    if decisions.is_empty() {
+    let retrying = answer.get("retrying").map(retrying);
+    if decisions.is_empty() && retrying.is_none() {
         return "no decision yet\n".to_owned();
     }
-    decisions.iter().map(decision).collect::<Vec<_>>().join("\n")
+    retrying.into_iter().chain(decisions.iter().map(decision)).collect::<Vec<_>>().join("\n")
+}
+
+/// Shows a tick that is tried again.
+fn retrying(retrying: &Value) -> String {
+    let shown = |name: &str| cell(&retrying[name]);
+    format!(
+        "{}  retrying: tried {} times since {}, next try {}\n  {}: {}\n",
+        shown("tick"),
+        shown("tries"),
+        shown("since"),
+        shown("nextTry"),
+        shown("outcome"),
+        shown("reason")
+    )
 }
 
 /// Shows one decision with its ledger.
@@ -95,6 +114,9 @@ pub(in crate::cli) fn decision(decision: &Value) -> String {
     let mut text = format!("{when}{}", cell(&decision["outcome"]));
     if let Some(ticks) = decision["ticks"].as_u64().filter(|ticks| *ticks > 1) {
         let _ = write!(text, ", {ticks} ticks since {}", cell(&decision["since"]));
+    }
+    if let Some(tries) = decision["tries"].as_u64() {
+        let _ = write!(text, ", tried {tries} times");
     }
     if let Some(launch) = decision["launch"].as_u64().filter(|launch| *launch > 0) {
         let _ = write!(text, ", {launch} to launch");
