@@ -151,6 +151,7 @@ impl State {
         let Self { shelf, ledger, .. } = self;
         let Some(job) = shelf.get_mut(&settlement.job) else { return Settled::Stale };
         let fresh = job.uid == settlement.uid
+            && job.revision == settlement.revision
             && job.progress.settled == settlement.expected
             && settlement.firing.as_ref().is_none_or(|firing| !ledger.knows(&firing.id));
         if !fresh {

@@ -151,13 +151,14 @@ pub trait JobStore {
 }
 
 /// What one round says about one job: outcomes for a stretch of ticks, and a firing if there is one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Settlement {
     /// The job's name.
     pub job: JobId,
     /// The job's identity.
     pub uid: JobUid,
+    /// The version of the job that it was decided by; the settlement is [`Settled::Stale`] when the store has another.
+    pub revision: Revision,
     /// `Progress::settled` as the engine knows it; the settlement is [`Settled::Stale`] when the store has another.
     pub expected: Option<Timestamp>,
     /// What it becomes; the same as `expected` for a firing by hand.
@@ -173,8 +174,8 @@ pub struct Settlement {
 pub enum Settled {
     /// It is durable; the ids of its records, in order. A folded record has the id of the row it was folded into.
     Recorded(Vec<DecisionId>),
-    /// The job is gone, is another one, or its ticks were settled by someone else, or a firing of this name exists
-    /// already: nothing was written.
+    /// The job is gone, is another one, has another version, or its ticks were settled by someone else, or a firing of
+    /// this name exists already: nothing was written.
     Stale,
 }
 

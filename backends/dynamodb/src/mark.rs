@@ -1,8 +1,9 @@
 //! What is known of a job beside its document: one item, three parts that are written independently of each other.
 //!
 //! An edit changes `revision`, `changed` and `digest`, and asks for the revision it has seen. A settlement changes
-//! `progress`, `head` and the tail, and asks for the `version` it has seen. Tasks that start change `run`, and ask that
-//! no younger run is noted. So an edit never makes a settlement stale, and neither waits for the other's sake.
+//! `progress` and the tail, and asks for the `version` it has seen and for the revision that it was decided by. Tasks
+//! that start change `run`, and ask that no younger run is noted. So an edit makes a settlement of the revision before
+//! it stale, and a settlement never makes an edit a conflict.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_core::decide::DecisionDraft;
@@ -152,6 +153,7 @@ impl Mark {
             .set("stamp", text(to.stamp.as_str()))
             .set("progress", json(&to.noted())?)
             .given("uid", text(self.uid.to_string()))
+            .given("revision", number(self.revision))
             .given("version", number(self.version));
         Ok(match &to.tail {
             Some(tail) => write.set("tail", json(&tail.draft)?).set_all(self.indexed(tail)),

@@ -109,10 +109,10 @@ impl Batch<'_> {
         if let Some(settled) = self.planned.get(&mark.stamp).filter(|_| self.is_of(place, &mark.stamp)) {
             return Err(settled.clone());
         }
-        if mark.progress.settled != settlement.expected || self.known.contains(&place) {
-            return Err(Settled::Stale);
-        }
-        Ok(mark)
+        let fresh = mark.revision == settlement.revision
+            && mark.progress.settled == settlement.expected
+            && !self.known.contains(&place);
+        if fresh { Ok(mark) } else { Err(Settled::Stale) }
     }
 
     fn stamp(&self, place: usize, round: usize) -> String {

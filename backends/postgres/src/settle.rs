@@ -49,7 +49,7 @@ pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock($1, 'ecss_journal'::
 const FENCES: &str =
     "SELECT name, version FROM ecss_registers WHERE name = ANY($1::text[]) ORDER BY name FOR SHARE";
 /// The newest row is to be folded into only if it was not pruned.
-const MARKS: &str = "SELECT id, uid, settled, head, \
+const MARKS: &str = "SELECT id, uid, revision, settled, head, \
     CASE WHEN EXISTS (SELECT FROM ecss_journal h WHERE h.seq = j.head) THEN folds END AS folds \
     FROM ecss_jobs j WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE";
 const KNOWN: &str = "SELECT firing FROM ecss_journal WHERE firing = ANY($1::text[])";
@@ -221,7 +221,8 @@ fn mark(row: &Row) -> Result<(String, Mark), StoreError> {
     let (name, folds): (&str, Option<&str>) = (row.get("id"), row.get("folds"));
     let folds = folds.map(str::parse::<Outcome>).transpose();
     let folds = folds.map_err(|error| corrupt(&format!("job \"{name}\""), error))?;
-    Ok((name.to_owned(), Mark::new(row.get("uid"), row.get("settled"), row.get("head"), folds)))
+    let (uid, revision) = (row.get("uid"), row.get("revision"));
+    Ok((name.to_owned(), Mark::new(uid, revision, row.get("settled"), row.get("head"), folds)))
 }
 
 /// The second round trip: writes and commits. Should a statement fail, the commit that follows it undoes everything.

@@ -5,7 +5,8 @@
 //! What an operation means must therefore never change within one format.
 
 use ecs_scheduler_core::{
-    Advance, JobId, JournalEntry, NewJob, Retention, Revision, Settled, Settlement, StoredJob, Timestamp,
+    Advance, DecisionDraft, Firing, JobId, JobUid, JournalEntry, NewJob, Retention, Revision, Settled,
+    Settlement, StoredJob, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -58,7 +59,7 @@ pub(crate) enum Entry {
         expected: Option<Revision>,
     },
     /// Ticks have their outcomes.
-    Settle(Vec<Settlement>),
+    Settle(Vec<LoggedSettlement>),
     /// A firing moves on.
     Advance(Box<Advance>),
     /// A register is written.
@@ -78,6 +79,36 @@ pub(crate) enum Entry {
     AdoptJobs(Vec<(StoredJob, DocumentVersion)>),
     /// History of another store comes.
     AdoptHistory(Vec<JournalEntry>),
+}
+
+/// A settlement as a segment says it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LoggedSettlement {
+    /// The job's name.
+    pub(crate) job: JobId,
+    uid: JobUid,
+    /// The revision that the job must have. Format 1 does not ask for one.
+    pub(crate) revision: Option<Revision>,
+    expected: Option<Timestamp>,
+    settled: Option<Timestamp>,
+    records: Vec<DecisionDraft>,
+    firing: Option<Firing>,
+}
+
+impl LoggedSettlement {
+    /// Returns the settlement as one that asks for this revision.
+    pub(crate) fn of_revision(self, revision: Revision) -> Settlement {
+        let Self { job, uid, expected, settled, records, firing, .. } = self;
+        Settlement { job, uid, revision, expected, settled, records, firing }
+    }
+}
+
+impl From<Settlement> for LoggedSettlement {
+    fn from(settlement: Settlement) -> Self {
+        let Settlement { job, uid, revision, expected, settled, records, firing } = settlement;
+        Self { job, uid, revision: Some(revision), expected, settled, records, firing }
+    }
 }
 
 /// What came of an operation.

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use crate::entry::Entry;
 use crate::site::Site;
 
-/// The newest format of segments and snapshots that this version reads, and the one that it writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The newest format of segments and snapshots that this version reads, and the one that it writes. Since 2, settlements
+/// ask for the revision that they were decided by.
+pub(crate) const FORMAT: u32 = 2;
 
 const SEGMENT: &str = "segment-";
 

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use ecs_scheduler_core::memory::Image;
-use ecs_scheduler_core::{Adoption, JobId, JobStore, Journal, MemoryStore, Registers, Store, StoreError};
+use ecs_scheduler_core::{
+    Adoption, JobId, JobStore, Journal, MemoryStore, Registers, Revision, Settlement, Store, StoreError,
+};
 use parking_lot::Mutex;
 
 use crate::documents::DocumentVersion;
-use crate::entry::{Effect, Entry};
+use crate::entry::{Effect, Entry, LoggedSettlement};
 
 /// Positions of claims that are kept in the log for ever: so many processes may begin to write while one is stopped, and it
 /// still finds the position that it would write to taken.
@@ -87,7 +89,10 @@ impl State {
                 self.notes.lock().versions.remove(&id);
                 Ok(Effect::Done)
             }
-            Entry::Settle(batch) => self.memory.settle(batch).await.map(Effect::Settled),
+            Entry::Settle(batch) => {
+                let batch = self.of_revisions(batch).await?;
+                self.memory.settle(batch).await.map(Effect::Settled)
+            }
             Entry::Advance(advance) => self.memory.advance(*advance).await.map(|()| Effect::Done),
             Entry::Register { name, value, expected, expires } => {
                 self.memory.write(&name, &value, expected, expires).await.map(Effect::Version)
@@ -105,6 +110,25 @@ impl State {
                 self.memory.adopt(Adoption::History(entries)).await.map(|()| Effect::Done)
             }
         }
+    }
+
+    /// Lets settlements that ask for no revision ask for the one that the job has.
+    async fn of_revisions(&self, batch: Vec<LoggedSettlement>) -> Result<Vec<Settlement>, StoreError> {
+        let mut settlements = Vec::with_capacity(batch.len());
+        for logged in batch {
+            let revision = match logged.revision {
+                Some(revision) => revision,
+                None => self.revision(&logged.job).await?,
+            };
+            settlements.push(logged.of_revision(revision));
+        }
+        Ok(settlements)
+    }
+
+    /// Returns the revision of a job; of a job that is missing the first.
+    async fn revision(&self, id: &JobId) -> Result<Revision, StoreError> {
+        let job = self.memory.get(std::slice::from_ref(id)).await?.pop();
+        Ok(job.map_or(Revision::FIRST, |job| job.revision))
     }
 
     fn note(&self, id: &JobId, version: DocumentVersion) {

@@ -171,7 +171,9 @@ impl Journal for SegmentStore {
         while !batch.is_empty() {
             let rest = batch.split_off(TOGETHER.min(batch.len()));
             let together = std::mem::replace(&mut batch, rest);
-            pending.push(self.desk.writer.put(Entry::Settle(together)).await?);
+            pending.push(
+                self.desk.writer.put(Entry::Settle(together.into_iter().map(Into::into).collect())).await?,
+            );
         }
         for pending in pending {
             settled.extend(self.desk.writer.wait(pending).await?.into_settled());

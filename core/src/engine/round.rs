@@ -192,6 +192,7 @@ async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
     considered.settlement = Some(Settlement {
         job: considered.due.id.clone(),
         uid: considered.due.uid,
+        revision: considered.due.revision,
         expected: considered.due.settled,
         settled: Some(settles),
         records,
@@ -218,6 +219,7 @@ async fn by_hand(
     let settlement = Settlement {
         job: due.id.clone(),
         uid: due.uid,
+        revision: due.revision,
         expected: due.settled,
         settled: due.settled,
         records: vec![draft],

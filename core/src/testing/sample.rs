@@ -40,6 +40,7 @@ pub fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
     Settlement {
         job: job.id.clone(),
         uid: job.uid,
+        revision: job.revision,
         expected: job.progress.settled,
         settled: records.last().map(|record| record.span.last),
         records,

@@ -97,6 +97,9 @@ macro_rules! store_suite {
             a_settlement_records_its_outcomes_and_the_settled_tick
             a_settlement_of_a_missing_or_recreated_job_is_stale
             a_settlement_that_expects_another_tick_is_stale_and_writes_nothing
+            a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing
+            a_settlement_of_the_version_that_an_edit_made_is_recorded
+            a_firing_by_hand_of_another_version_of_the_job_is_stale
             a_stale_settlement_does_not_hold_up_the_others
             a_batch_of_a_thousand_jobs_settles_each
             settlements_of_one_job_in_one_batch_follow_each_other
@@ -127,6 +130,7 @@ macro_rules! store_suite {
             one_of_many_creations_of_a_name_wins
             one_of_many_replacements_of_a_revision_wins
             one_of_many_settlements_of_a_tick_wins
+            after_an_edit_no_settlement_of_the_version_before_wins
             one_of_many_moves_of_a_firing_wins
             one_of_many_writes_of_a_register_wins
             mixed_callers_leave_books_that_balance
@@ -171,6 +175,7 @@ macro_rules! store_sharing_suite {
     ($subject:expr) => {
         $crate::store_behaviours!($subject;
             what_one_handle_writes_the_other_reads
+            an_edit_of_one_handle_makes_settlements_of_the_other_stale
             a_list_stays_right_while_another_handle_edits
             ids_grow_and_rows_fold_across_handles
             one_handle_prunes_what_the_other_wrote
@@ -208,6 +213,7 @@ macro_rules! shared_store_suite {
             creations_replacements_and_removals_are_told
             edits_are_told_by_shard
             what_the_journal_writes_is_no_edit
+            an_edit_makes_the_owners_settlements_of_the_version_before_stale
             no_edit_is_missed_while_many_write
             more_edits_than_can_be_told_are_unknown
             a_mark_of_another_time_is_unknown

@@ -29,6 +29,7 @@ fn settlement(mark: &Mark, outcomes: &[Outcome]) -> Settlement {
     Settlement {
         job: mark.job.clone(),
         uid: mark.uid,
+        revision: mark.revision,
         expected: None,
         settled: Some(Timestamp::UNIX_EPOCH),
         records: outcomes.iter().copied().map(draft).collect(),

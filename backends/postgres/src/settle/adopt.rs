@@ -151,6 +151,8 @@ impl Entry {
             job: entry.record.job.clone(),
             uid: *entry.record.uid.as_uuid(),
             shard: shard(&entry.record.job),
+            // Nothing is compared with what is stored.
+            revision: 0,
             expected: None,
             settled: None,
             records: vec![Record::new(&entry.record.draft)?],

@@ -19,6 +19,7 @@ pub(crate) struct Entry {
     pub(super) job: JobId,
     pub(super) uid: Uuid,
     pub(super) shard: i16,
+    pub(super) revision: i64,
     pub(super) expected: Option<i64>,
     pub(super) settled: Option<i64>,
     pub(super) records: Vec<Record>,
@@ -52,6 +53,7 @@ impl Entry {
             job: settlement.job.clone(),
             uid: *settlement.uid.as_uuid(),
             shard: shard(&settlement.job),
+            revision: signed(settlement.revision.0),
             expected: maybe_nanos(settlement.expected)?,
             settled: maybe_nanos(settlement.settled)?,
             records: settlement.records.iter().map(Record::new).collect::<Result<_, _>>()?,
@@ -96,6 +98,7 @@ pub(super) struct Slate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
     uid: Uuid,
+    revision: i64,
     pub(super) settled: Option<i64>,
     /// The newest decision; 0 when there is none.
     pub(super) head: i64,
@@ -107,8 +110,14 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    pub(super) fn new(uid: Uuid, settled: Option<i64>, head: i64, folds: Option<Outcome>) -> Self {
-        Self { uid, settled, head, folds, last_firing: None, last_fired: None, changed: false }
+    pub(super) fn new(
+        uid: Uuid,
+        revision: i64,
+        settled: Option<i64>,
+        head: i64,
+        folds: Option<Outcome>,
+    ) -> Self {
+        Self { uid, revision, settled, head, folds, last_firing: None, last_fired: None, changed: false }
     }
 }
 
@@ -143,6 +152,7 @@ pub(super) fn write<'e>(slate: Slate, first: i64, entries: &[&'e Entry]) -> Writ
     for entry in entries {
         let fresh = |mark: &&mut Mark| {
             mark.uid == entry.uid
+                && mark.revision == entry.revision
                 && mark.settled == entry.expected
                 && entry.firing.as_ref().is_none_or(|firing| !known.contains(&firing.id))
         };

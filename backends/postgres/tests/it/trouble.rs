@@ -158,6 +158,7 @@ fn idle(job: &StoredJob, tick: i64) -> Settlement {
     Settlement {
         job: job.id.clone(),
         uid: job.uid,
+        revision: job.revision,
         expected: (tick > 1).then(|| at(tick - 1)),
         settled: Some(at(tick)),
         records: vec![draft],

@@ -67,6 +67,7 @@ async fn a_full_history_loses_its_oldest_finished_rows_and_nothing_else() {
         let settlement = Settlement {
             job: job.id,
             uid: job.uid,
+            revision: job.revision,
             expected: job.progress.settled,
             settled: Some(at(tick)),
             records,

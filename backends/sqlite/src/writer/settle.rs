@@ -2,8 +2,8 @@
 
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
-    DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Outcome, Settled, Settlement, StoreError,
-    TickSpan, Timestamp,
+    DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Outcome, Revision, Settled, Settlement,
+    StoreError, TickSpan, Timestamp,
 };
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -25,6 +25,7 @@ const MARK: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_f
 pub(crate) struct Entry {
     job: JobId,
     uid: JobUid,
+    revision: Revision,
     expected: Option<Timestamp>,
     settled: Option<Timestamp>,
     records: Vec<Record>,
@@ -52,13 +53,14 @@ struct Shot {
 
 impl Entry {
     pub(crate) fn new(settlement: Settlement) -> Result<Self, StoreError> {
-        let Settlement { job, uid, expected, settled, records, firing } = settlement;
+        let Settlement { job, uid, revision, expected, settled, records, firing } = settlement;
         let records = records.iter().map(Record::new).collect::<Result<_, _>>()?;
-        Ok(Self { job, uid, expected, settled, records, firing: firing.map(Shot::new).transpose()? })
+        let firing = firing.map(Shot::new).transpose()?;
+        Ok(Self { job, uid, revision, expected, settled, records, firing })
     }
 
     fn is_fresh(&self, mark: &Mark) -> bool {
-        mark.uid == self.uid && mark.progress.settled == self.expected
+        mark.uid == self.uid && mark.revision == self.revision && mark.progress.settled == self.expected
     }
 }
 

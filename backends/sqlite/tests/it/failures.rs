@@ -74,8 +74,9 @@ fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
         steps: Vec::new(),
         observations: Vec::new(),
     };
-    let (job, uid, expected) = (job.id.clone(), job.uid, job.progress.settled);
-    Settlement { job, uid, expected, settled: Some(at), records: vec![draft], firing: None }
+    let (id, expected) = (job.id.clone(), job.progress.settled);
+    let (uid, revision, settled) = (job.uid, job.revision, Some(at));
+    Settlement { job: id, uid, revision, expected, settled, records: vec![draft], firing: None }
 }
 
 #[tokio::test]

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::Subject;
-use super::sample::{at, create, document, draft, fire, name, record, shared};
+use super::sample::{at, create, document, draft, edit, fire, firing, name, record, settlement, shared};
 use crate::decide::Outcome;
-use crate::job::{JobId, Revision};
-use crate::store::{EDITS_TOLD, EditMark, EditedJobs, Shard, ShardEdits, SharedStore};
+use crate::job::{JobId, Revision, StoredJob};
+use crate::store::{
+    EDITS_TOLD, EditMark, EditedJobs, Fence, Journal, Settled, Settlement, Shard, ShardEdits, ShardView,
+    SharedStore,
+};
 
 /// Somebody who asks for edits of all shards again and again.
 struct Listener {
@@ -100,6 +103,24 @@ pub async fn what_the_journal_writes_is_no_edit(subject: &dyn Subject) {
     record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
     fire(&*store, "nightly", 2).await;
     assert_eq!(listener.news().await, []);
+}
+
+/// An edit makes settlements by the version before it stale for the owner of the job's shard too, and moves no fence.
+pub async fn an_edit_makes_the_owners_settlements_of_the_version_before_stale(subject: &dyn Subject) {
+    let store = shared(subject).await;
+    let before = create(&*store, "nightly").await;
+    let version = store.write("owner", "a", None, None).await.expect("it is new");
+    let fence = Fence { register: "owner".to_owned(), version };
+    let owner = ShardView::new(Arc::clone(&store), Shard::of(&before.id), fence);
+    let after = edit(&*store, "nightly").await;
+    let settle = async |job: &StoredJob| {
+        let fires = settlement(job, vec![draft(Outcome::Pending, 1)]);
+        let batch = vec![Settlement { firing: Some(firing(job, 1)), ..fires }];
+        owner.settle(batch).await.expect("the fence holds")
+    };
+    assert_eq!(settle(&before).await, [Settled::Stale]);
+    assert!(store.unfinished().await.expect("firings are read").is_empty());
+    assert!(matches!(&settle(&after).await[..], [Settled::Recorded(_)]));
 }
 
 /// Whoever asks while many write misses no edit, and finds what it is told about.

@@ -9,7 +9,7 @@ use super::sample::{
 };
 use crate::decide::Outcome;
 use crate::firing::FiringState;
-use crate::job::Revision;
+use crate::job::{Revision, StoredJob};
 use crate::store::{Advance, Settled, StoreError};
 
 /// How many race.
@@ -76,6 +76,33 @@ pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
     assert_eq!(results.iter().filter(|settled| **settled != Settled::Stale).count(), 1);
     let rows = decisions(&*store, "contested").await;
     assert_eq!((rows.len(), rows[0].draft.span.count), (1, 1));
+}
+
+/// Whoever knows that a job was edited records nothing by the version before, however many edit and settle at once; one
+/// records the tick by the new version.
+pub async fn after_an_edit_no_settlement_of_the_version_before_wins(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let before = create(&*store, "contested").await;
+    let results = race(|number| {
+        let (store, before) = (store.clone(), before.clone());
+        async move {
+            let edited = store.replace(&before.id, before.revision, numbered(number), at(1)).await;
+            let records = || vec![draft(Outcome::Missed, 1)];
+            let after = StoredJob { revision: before.revision.next(), ..before.clone() };
+            let batch = vec![settlement(&before, records()), settlement(&after, records())];
+            let settled = store.settle(batch).await.expect("the store settles");
+            edited.map(|_| settled.clone()).map_err(|error| (error, settled))
+        }
+    })
+    .await;
+    let settled = results.iter().map(|result| match result {
+        Ok(settled) | Err((StoreError::Conflict(_), settled)) => settled,
+        Err((error, _)) => panic!("an edit fails: {error}"),
+    });
+    let (before, after): (Vec<_>, Vec<_>) = settled.map(|settled| (&settled[0], &settled[1])).unzip();
+    assert!(before.into_iter().all(|settled| *settled == Settled::Stale), "each was told of an edit");
+    assert_eq!(after.into_iter().filter(|settled| **settled != Settled::Stale).count(), 1);
+    assert_eq!(decisions(&*store, "contested").await.len(), 1);
 }
 
 /// Of many moves of a firing exactly one wins.

@@ -47,6 +47,13 @@ pub(super) async fn create(store: &dyn Store, id: &str) -> StoredJob {
     store.create(new_job(id, 0)).await.expect("a new job is stored")
 }
 
+/// Edits a job that must exist; returns it as it is stored then.
+pub(super) async fn edit(store: &dyn Store, id: &str) -> StoredJob {
+    let job = read(store, id).await;
+    let next = document(&format!(r#"{{"taskCount": {}}}"#, job.revision.0 + 1));
+    store.replace(&job.id, job.revision, next, at(1)).await.expect("nobody else edits it")
+}
+
 /// Reads a job that must exist.
 pub(super) async fn read(store: &dyn Store, id: &str) -> StoredJob {
     let mut jobs = store.get(&[name(id)]).await.expect("jobs are read");

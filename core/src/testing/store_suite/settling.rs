@@ -2,11 +2,11 @@
 
 use super::Subject;
 use super::sample::{
-    all_decisions, all_firings, at, create, decisions, draft, fire, firing, name, read, record, settle,
-    settlement,
+    all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, name, read,
+    record, settle, settlement,
 };
 use crate::decide::{DecisionRecord, Outcome};
-use crate::job::Progress;
+use crate::job::{Progress, StoredJob};
 use crate::store::{Settled, Settlement};
 
 /// A settlement records its outcomes and the settled tick, and answers with the ids of the rows.
@@ -57,15 +57,71 @@ pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(
     assert_eq!(read(&*store, "nightly").await.progress, stored.progress);
 }
 
+/// A settlement that was decided by another version of the job is stale and writes nothing, with a firing or without.
+pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let before = create(&*store, "nightly").await;
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let stored = edit(&*store, "nightly").await;
+    let older = StoredJob { progress: stored.progress.clone(), ..before };
+    let newer = StoredJob { revision: stored.revision.next(), ..older.clone() };
+    for other in [older, newer] {
+        let idle = settlement(&other, vec![draft(Outcome::Idle, 2)]);
+        let fires = settlement(&other, vec![draft(Outcome::Missed, 2), draft(Outcome::Pending, 3)]);
+        let fires = Settlement { firing: Some(firing(&other, 3)), ..fires };
+        for one in [idle, fires] {
+            assert_eq!(settle(&*store, one).await, Settled::Stale, "{:?} is not stored", other.revision);
+        }
+    }
+    let rows = decisions(&*store, "nightly").await;
+    assert_eq!((rows.len(), rows[0].draft.span.count), (1, 1), "nothing was appended or folded");
+    assert!(store.firings(&all_firings()).await.expect("firings are read").is_empty());
+    assert_same(&read(&*store, "nightly").await, &stored);
+}
+
+/// A settlement that was decided by the version that an edit made is recorded, and folds into the row before the edit.
+pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let first = record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    edit(&*store, "nightly").await;
+    assert_eq!(record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await, first);
+    edit(&*store, "nightly").await;
+    let fired = fire(&*store, "nightly", 3).await;
+    assert_eq!(store.unfinished().await.expect("firings are read"), [fired]);
+    assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(3)));
+}
+
+/// A firing by hand that was decided by the version before an edit is stale; by the new version it is recorded.
+pub async fn a_firing_by_hand_of_another_version_of_the_job_is_stale(subject: &dyn Subject) {
+    let store = subject.open().await;
+    let before = create(&*store, "nightly").await;
+    let after = edit(&*store, "nightly").await;
+    let by_hand = |job: &StoredJob| {
+        let mut of_no_tick = draft(Outcome::Pending, 50);
+        of_no_tick.span.count = 0;
+        let firing = Some(firing(job, 50));
+        Settlement { settled: None, firing, ..settlement(job, vec![of_no_tick]) }
+    };
+    assert_eq!(settle(&*store, by_hand(&before)).await, Settled::Stale);
+    assert!(decisions(&*store, "nightly").await.is_empty());
+    assert_eq!(read(&*store, "nightly").await.progress, Progress::default());
+    assert!(matches!(settle(&*store, by_hand(&after)).await, Settled::Recorded(_)));
+    assert_eq!(store.unfinished().await.expect("firings are read").len(), 1);
+}
+
 /// A stale settlement does not hold up the others of its batch.
 pub async fn a_stale_settlement_does_not_hold_up_the_others(subject: &dyn Subject) {
     let store = subject.open().await;
-    let (a, b, c) = (create(&*store, "a").await, create(&*store, "b").await, create(&*store, "c").await);
-    store.remove(&b.id, None).await.expect("it is removed");
-    let batch = [a, b, c].map(|job| settlement(&job, vec![draft(Outcome::Idle, 1)])).to_vec();
+    let mut batch = Vec::new();
+    for id in ["a", "b", "c", "d"] {
+        batch.push(settlement(&create(&*store, id).await, vec![draft(Outcome::Idle, 1)]));
+    }
+    edit(&*store, "a").await;
+    store.remove(&name("b"), None).await.expect("it is removed");
     let settled = store.settle(batch).await.expect("the store settles");
     assert!(
-        matches!(&settled[..], [Settled::Recorded(_), Settled::Stale, Settled::Recorded(_)]),
+        matches!(&settled[..], [Settled::Stale, Settled::Stale, Settled::Recorded(_), Settled::Recorded(_)]),
         "{settled:?}"
     );
     assert_eq!(read(&*store, "c").await.progress.settled, Some(at(1)));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Subject;
 use super::books::{assert_balanced, mix};
 use super::sample::{
-    advance, assert_same, at, count, create, document, draft, fire, name, new_job, read, record, settle,
-    settlement,
+    advance, assert_same, at, count, create, document, draft, edit, fire, name, new_job, read, record,
+    settle, settlement,
 };
 use crate::decide::Outcome;
 use crate::firing::FiringState;
@@ -40,6 +40,19 @@ pub async fn what_one_handle_writes_the_other_reads(subject: &dyn Subject) {
     one.remove(&job.id, None).await.expect("it is removed");
     let gone = other.replace(&job.id, Revision(2), document("3"), at(2)).await.expect_err("it is gone");
     assert!(matches!(gone, StoreError::NotFound(_)), "{gone:?}");
+}
+
+/// An edit of one handle makes settlements by the version before it stale for the other handle, which did not read it.
+pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject: &dyn Subject) {
+    let [one, other] = two(subject).await;
+    create(&*one, "nightly").await;
+    record(&*other, "nightly", vec![draft(Outcome::Missed, 1)]).await;
+    let before = read(&*other, "nightly").await;
+    edit(&*one, "nightly").await;
+    let late = settlement(&before, vec![draft(Outcome::Missed, 2)]);
+    assert_eq!(settle(&*other, late).await, Settled::Stale);
+    assert_eq!(read(&*one, "nightly").await.progress, before.progress);
+    record(&*other, "nightly", vec![draft(Outcome::Missed, 2)]).await;
 }
 
 /// A list that one handle pages through stays right while the other removes and creates.

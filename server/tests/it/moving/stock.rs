@@ -45,6 +45,7 @@ async fn add(store: &dyn Store, new: NewJob, number: usize) {
         let settlement = Settlement {
             job: job.id.clone(),
             uid: job.uid,
+            revision: replaced.revision,
             expected: settled,
             settled: Some(at(tick)),
             records: vec![draft(outcome, tick)],

@@ -160,6 +160,7 @@ async fn a_source_that_changes_while_it_is_read_is_noticed() {
     let settlement = Settlement {
         job: job.id.clone(),
         uid: job.uid,
+        revision: job.revision,
         expected: job.progress.settled,
         settled: Some(tick),
         records: vec![record],

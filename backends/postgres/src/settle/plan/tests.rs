@@ -16,6 +16,7 @@ fn entry(job: &str, expected: Option<i64>, records: &[(Outcome, i64)]) -> Entry 
         job: JobId::new(job).expect("the name is sound"),
         uid: UID,
         shard: 3,
+        revision: 2,
         expected,
         settled: records.last().map(|(_, tick)| *tick),
         records: records.iter().map(|(outcome, tick)| record(*outcome, *tick)).collect(),
@@ -30,7 +31,7 @@ fn firing(entry: Entry, id: &str) -> Entry {
 
 /// Plans against one stored job, `a`, whose newest row is 5 and folds idle outcomes.
 fn plan(entries: &[Entry]) -> Written<'_> {
-    let mark = Mark::new(UID, None, 5, Some(Outcome::Idle));
+    let mark = Mark::new(UID, 2, None, 5, Some(Outcome::Idle));
     let known = HashSet::from(["known".to_owned()]);
     let slate = Slate { marks: HashMap::from([("a".to_owned(), mark)]), known };
     write(slate, 100, &entries.iter().collect::<Vec<_>>())
@@ -92,14 +93,17 @@ fn the_row_of_a_firing_stands_alone() {
 #[test]
 fn what_is_stale_takes_no_number_and_changes_nothing() {
     let another = Entry { uid: Uuid::from_u128(8), ..entry("a", None, &[(Outcome::Idle, 1)]) };
+    let of_version = |revision| Entry { revision, ..entry("a", None, &[(Outcome::Missed, 1)]) };
     let entries = [
         entry("missing", None, &[(Outcome::Missed, 1)]),
         another,
+        of_version(1),
+        of_version(3),
         entry("a", Some(1), &[(Outcome::Missed, 2)]),
         firing(entry("a", None, &[(Outcome::Missed, 1), (Outcome::Pending, 2)]), "known"),
     ];
     let written = plan(&entries);
-    assert_eq!(written.answers, [Settled::Stale, Settled::Stale, Settled::Stale, Settled::Stale]);
+    assert_eq!(written.answers, [const { Settled::Stale }; 6]);
     assert!(written.rows.is_empty() && written.folds.is_empty() && written.marks.is_empty());
 }
 
