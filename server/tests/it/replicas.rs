@@ -4,6 +4,8 @@
 mod account;
 mod api;
 #[cfg(all(feature = "aws", feature = "postgres"))]
+mod edits;
+#[cfg(all(feature = "aws", feature = "postgres"))]
 mod faults;
 #[cfg(all(feature = "aws", feature = "postgres"))]
 mod fleet;

@@ -130,12 +130,19 @@ async fn a_scheduler_that_is_killed_while_ecs_loses_answers_starts_each_firing_o
 
     let began = Instant::now();
     let mut rng = SimRng::new(SEED);
-    for _ in 0..rounds() {
+    for number in 0..rounds() {
+        // Reads fail while the first ticks of this life are decided.
+        let unreadable = FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 503 });
+        cloud.fake().faults().add(unreadable.times(20));
         // One life in four is not even waited for, so that recovery is interrupted too.
         let scheduler = if rng.chance(0.25) {
             Scheduler::spawn(&stage.site)
         } else {
-            Scheduler::start(&stage.site).await
+            let scheduler = Scheduler::start(&stage.site).await;
+            let description = json!({"description": format!("edit {number}")});
+            scheduler.put("/jobs/job-0", &description).await;
+            scheduler.put("/jobs/job-1", &description).await;
+            scheduler
         };
         // Not a wait for something to happen: the point in time at which the power goes is the input of this test.
         tokio::time::sleep(Duration::from_millis(30 + rng.below(970))).await;
@@ -151,6 +158,67 @@ async fn a_scheduler_that_is_killed_while_ecs_loses_answers_starts_each_firing_o
     println!("killed {kills} times with {jobs} jobs, in {took} s: {account:?}");
     assert!(account.firings > 4 && account.lost_answers > 0 && account.throttled > 0, "{account:?}");
     assert!(account.calls > account.firings, "calls are repeated: {account:?}");
+}
+
+/// Returns the most tasks of one job that existed at one moment, as ECS tells.
+async fn most_alive(stage: &Stage<'_>) -> usize {
+    let mut changes: HashMap<String, Vec<(f64, isize)>> = HashMap::new();
+    let arns: Vec<String> = stage.cloud.fake().launches().into_iter().map(|launch| launch.task_arn).collect();
+    for some in arns.chunks(100) {
+        let call = json!({"cluster": stage.name, "tasks": some});
+        let described = stage.cloud.ecs("DescribeTasks", call).await;
+        for task in described["tasks"].as_array().unwrap() {
+            let job = task["startedBy"].as_str().unwrap().to_owned();
+            let changes = changes.entry(job).or_default();
+            changes.push((task["createdAt"].as_f64().unwrap(), 1));
+            changes.push((task["stoppedAt"].as_f64().unwrap(), -1));
+        }
+    }
+    let most = changes.into_values().map(|mut changes| {
+        // At one moment the end of a task comes before the begin of another.
+        changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let alive = changes.iter().scan(0_isize, |alive, (_, change)| {
+            *alive += change;
+            Some(*alive)
+        });
+        alive.max().unwrap_or_default().unsigned_abs()
+    });
+    most.max().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_killed_while_replaced_tasks_are_slow_to_stop_keeps_to_max_count() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "replacing").await;
+    let mut job = job(&stage).await;
+    make_short(cloud.fake());
+    cloud.fake().configure(|settings| {
+        settings.ecs.life.run = Some(SignedDuration::from_secs(6));
+        settings.ecs.life.stopping = SignedDuration::from_secs(3);
+    });
+    for (name, value) in [("overlap", json!("replace")), ("maxCount", json!(1)), ("schedule", json!("*"))] {
+        job[name] = value;
+    }
+    let store = open(&stage.site).await;
+    for number in 0..4 {
+        steps::create(&*store, &format!("job-{number}"), &job).await;
+    }
+    store.close().await.unwrap();
+    drop(store);
+    let mut rng = SimRng::new(SEED);
+    for _ in 0..4 {
+        let scheduler = Scheduler::start(&stage.site).await;
+        scheduler.post("/jobs/job-0/firings", &json!({})).await;
+        // Not a wait for something to happen: the point in time at which the power goes is the input of this test.
+        tokio::time::sleep(Duration::from_millis(500 + rng.below(2_500))).await;
+        scheduler.kill().await;
+    }
+    let scheduler = Scheduler::start(&stage.site).await;
+    scheduler.quiesce().await;
+    scheduler.terminate().await;
+    audit_journal(&stage.site).await;
+    assert!(cloud.fake().launches().len() >= 8, "tasks were replaced");
+    assert_eq!(most_alive(&stage).await, 1);
 }
 
 /// Makes the launcher of a process that plays the scheduler.

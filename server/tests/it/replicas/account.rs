@@ -46,7 +46,7 @@ impl Account {
 }
 
 /// Compares firings with launches, and returns when each was started.
-fn compare(firings: &[Firing], launches: Vec<Launch>) -> HashMap<String, Timestamp> {
+pub(super) fn compare(firings: &[Firing], launches: Vec<Launch>) -> HashMap<String, Timestamp> {
     let mut real: HashMap<String, Vec<Launch>> = HashMap::new();
     for launch in launches {
         let tag =
