@@ -36,6 +36,7 @@ mod retry;
 mod round;
 mod settle;
 mod status;
+mod stops;
 mod watch;
 
 pub use commons::BRAKE_REGISTER;

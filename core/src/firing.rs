@@ -97,7 +97,7 @@ pub enum FiringState {
     Unknown,
     /// Nothing was sent in time.
     Expired,
-    /// A person called it off before anything was sent.
+    /// A person called it off, or a later replacement took its place, before anything was sent.
     Cancelled,
 }
 
@@ -225,7 +225,11 @@ pub struct Firing {
     pub definition: String,
     /// After this moment no further attempt is begun.
     pub deadline: Timestamp,
-    /// Tasks to stop before anything is launched (`overlap: replace`).
+    /// Whether it takes the place of everything earlier of the job (`overlap: replace`): earlier firings end, and their
+    /// tasks stop, before anything is launched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
+    /// The tasks that were known then; all of them stop first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<TaskId>,
     /// How long each task may run; unbounded when absent.
@@ -252,6 +256,25 @@ impl Firing {
     #[must_use]
     pub fn started(&self) -> u32 {
         u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Tells whether it takes the place of everything earlier of the job. Of a firing that an earlier version stored, its
+    /// tasks to be stopped say so.
+    #[must_use]
+    pub fn is_replacement(&self) -> bool {
+        self.replace || !self.replaces.is_empty()
+    }
+
+    /// Returns when its newest call was first sent, or when it was decided while none was.
+    #[must_use]
+    pub fn last_sent(&self) -> Timestamp {
+        self.attempts.last().map_or(self.observed, |attempt| attempt.sent_at)
+    }
+
+    /// Returns the call whose answer is not known.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.answer.is_none())
     }
 
     /// Returns how many tasks are still to be started.

@@ -67,5 +67,5 @@ pub use store::{
     JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard, ShardEdits,
     ShardView, Shards, SharedStore, Store, StoreError,
 };
-pub use task::{Override, Population, TaskId, TaskPhase, TaskSpec, TaskState};
+pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskId, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

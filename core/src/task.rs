@@ -20,6 +20,9 @@ pub struct TaskSpec {
     /// The job's `launch` object: options that only the launcher understands.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub options: serde_json::Map<String, Value>,
+    /// The container whose exit code alone says whether a task succeeded; absent where the launcher's rule decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds_by: Option<String>,
 }
 
 /// What a job changes in one container of its task definition.
@@ -77,6 +80,48 @@ pub enum TaskPhase {
     Stopped,
 }
 
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TaskEnd {
+    /// It ended by itself, with exit code 0.
+    Succeeded,
+    /// It ended otherwise, or its exit code is missing.
+    Failed,
+    /// Somebody stopped it: neither a success nor a failure of its work, whatever its exit code is.
+    Stopped,
+}
+
+impl TaskEnd {
+    /// Returns the name used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How one container of a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerEnd {
+    /// Its name in the task definition.
+    pub name: String,
+    /// Its exit code; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+}
+
+/// Stop codes of tasks that somebody stopped.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>: `stopCode`.
+const STOPPED_BY_REQUEST: [&str; 2] = ["UserInitiated", "ServiceSchedulerInitiated"];
+
 /// What a launcher knows of one task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,15 +133,23 @@ pub struct TaskState {
     pub host_id: Option<String>,
     /// How far it has come.
     pub phase: TaskPhase,
-    /// The first failing exit code among its containers, else that of the essential container.
+    /// The first failing exit code among the containers that count, else that of the essential container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// Why the platform stopped it: ECS's `stopCode`, for example `EssentialContainerExited`.
+    /// How its containers ended, where their exit codes decide how the task ended: empty for a task that lives, that
+    /// failed to start, or whose machine was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerEnd>,
+    /// Why the platform stopped it: ECS's `stopCode`, for example `EssentialContainerExited`. `UserInitiated` says that
+    /// [`Launcher::stop`](crate::Launcher::stop) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_code: Option<String>,
     /// The reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When the launcher's answer named it. The engine notes this; a launcher leaves it absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
     /// When its first container started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -114,19 +167,50 @@ impl TaskState {
             host_id,
             phase: TaskPhase::Pending,
             exit_code: None,
+            containers: Vec::new(),
             stop_code: None,
             reason: None,
+            accepted_at: None,
             started_at: None,
             stopped_at: None,
         }
     }
 
-    /// Tells whether the task ended with exit code 0.
-    ///
-    /// A stopped task without an exit code counts as failed.
+    /// Says how the task ended; nothing while it lives.
+    #[must_use]
+    pub fn end(&self) -> Option<TaskEnd> {
+        if self.phase != TaskPhase::Stopped {
+            return None;
+        }
+        let by_request = self.stop_code.as_deref().is_some_and(|code| STOPPED_BY_REQUEST.contains(&code));
+        Some(match self.exit_code {
+            _ if by_request => TaskEnd::Stopped,
+            Some(0) => TaskEnd::Succeeded,
+            Some(_) | None => TaskEnd::Failed,
+        })
+    }
+
+    /// Tells whether the task ended by itself with exit code 0.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        self.phase == TaskPhase::Stopped && self.exit_code == Some(0)
+        self.end() == Some(TaskEnd::Succeeded)
+    }
+
+    /// Takes the exit code of this container for that of the task, where the exit codes of containers decide. A container
+    /// that the task did not have has no exit code.
+    #[must_use]
+    pub(crate) fn decided_by(mut self, container: Option<&str>) -> Self {
+        if let Some(name) = container.filter(|_| !self.containers.is_empty()) {
+            let named = self.containers.iter().find(|end| end.name == name);
+            self.exit_code = named.and_then(|end| end.exit_code);
+            if named.is_none() {
+                let why = format!("succeedsBy names container \"{name}\", which the task did not have");
+                self.reason = Some(self.reason.map_or(why.clone(), |reason| format!("{reason}; {why}")));
+            }
+        }
+        // The exit code of a single container is that of the task.
+        self.containers = if self.containers.len() > 1 { self.containers } else { Vec::new() };
+        self
     }
 }
 

@@ -30,7 +30,12 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
             return vec![Examination::problem("credentials", chain(&fault))];
         }
     }
-    let own = TaskSpec { definition: String::new(), overrides: Vec::new(), options: serde_json::Map::new() };
+    let own = TaskSpec {
+        definition: String::new(),
+        overrides: Vec::new(),
+        options: serde_json::Map::new(),
+        succeeds_by: None,
+    };
     let mut clusters = BTreeMap::new();
     let mut definitions = BTreeMap::new();
     for task in std::iter::once(&own).chain(tasks) {

@@ -2,8 +2,11 @@
 //!
 //! Order of judgement: failed to start → infrastructure lost → exit code of a container, where a missing one counts as
 //! failure → success. Only what the engine sees as exit code 0 is a success.
+//!
+//! ECS does not say which essential container ended first. The first essential one of the definition always counts; another
+//! one that ended by SIGTERM or SIGKILL, without a reason of its own, counts as stopped because the task had ended.
 
-use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
+use ecs_scheduler_core::{ContainerEnd, TaskId, TaskPhase, TaskState};
 
 use crate::view::{ContainerView, TaskView};
 
@@ -29,8 +32,10 @@ pub(crate) fn state(view: &TaskView, essential: Option<&[(String, bool)]>) -> Ta
         host_id: view.container_instance_arn.clone(),
         phase,
         exit_code: if stopped { exit_code(view, essential) } else { None },
+        containers: if stopped { containers(view) } else { Vec::new() },
+        accepted_at: None,
         stop_code: view.stop_code.clone(),
-        reason: if stopped { reason(view) } else { None },
+        reason: if stopped { reason(view, essential) } else { None },
         started_at: view.started_at,
         stopped_at: if stopped { view.stopped_at } else { None },
     }
@@ -54,22 +59,42 @@ fn exit_code(view: &TaskView, essential: Option<&[(String, bool)]>) -> Option<i3
     let counts = |container: &&ContainerView| {
         essential.is_none_or(|all| all.iter().all(|(name, essential)| *name != container.name || *essential))
     };
-    let counted = || view.containers.iter().filter(counts);
+    let counted =
+        || view.containers.iter().filter(counts).filter(|container| !was_ended(view, container, essential));
     let failing = counted().find_map(|container| container.exit_code.filter(|code| *code != 0));
     let complete = counted().next().is_some() && counted().all(|container| container.exit_code.is_some());
     let clean = complete && !LOST.contains(&stop_code);
     failing.or(clean.then_some(0))
 }
 
+/// Tells how containers ended, where that decides how the task did.
+fn containers(view: &TaskView) -> Vec<ContainerEnd> {
+    let stop_code = view.stop_code.as_deref().unwrap_or_default();
+    if stop_code == NEVER_STARTED || LOST.contains(&stop_code) {
+        return Vec::new();
+    }
+    let ends = view.containers.iter();
+    ends.map(|end| ContainerEnd { name: end.name.clone(), exit_code: end.exit_code }).collect()
+}
+
+/// Tells whether ECS stopped a container because another essential one had ended, as far as that can be told.
+fn was_ended(view: &TaskView, container: &ContainerView, essential: Option<&[(String, bool)]>) -> bool {
+    let first = essential.and_then(|all| all.iter().find(|(_, essential)| *essential));
+    view.stop_code.as_deref() == Some("EssentialContainerExited")
+        && first.is_some_and(|(name, _)| *name != container.name)
+        && matches!(container.exit_code, Some(137 | 143))
+        && container.reason.is_none()
+}
+
 /// Puts ECS's words and the usual meaning together.
-fn reason(view: &TaskView) -> Option<String> {
+fn reason(view: &TaskView, essential: Option<&[(String, bool)]>) -> Option<String> {
     let mut parts: Vec<String> = view.stopped_reason.iter().cloned().collect();
     let said = view.containers.iter().filter_map(|container| {
         let reason = container.reason.as_deref()?;
         Some(format!("container \"{}\": {reason}", container.name))
     });
     parts.extend(said);
-    if let Some(meaning) = diagnosis(view, &parts.join(" ")) {
+    if let Some(meaning) = diagnosis(view, essential, &parts.join(" ")) {
         parts.push(meaning.to_owned());
     }
     Some(parts.join("; ")).filter(|text| !text.is_empty())
@@ -111,7 +136,7 @@ const MEANINGS: [(&str, &str); 11] = [
     ),
 ];
 
-fn diagnosis(view: &TaskView, said: &str) -> Option<&'static str> {
+fn diagnosis(view: &TaskView, essential: Option<&[(String, bool)]>, said: &str) -> Option<&'static str> {
     let stop_code = view.stop_code.as_deref().unwrap_or_default();
     match stop_code {
         "SpotInterruption" => {
@@ -123,7 +148,9 @@ fn diagnosis(view: &TaskView, said: &str) -> Option<&'static str> {
     if let Some((_, meaning)) = MEANINGS.iter().find(|(words, _)| said.contains(words)) {
         return Some(meaning);
     }
-    let killed = view.containers.iter().any(|container| container.exit_code == Some(137));
+    let mut containers = view.containers.iter();
+    let killed = containers
+        .any(|container| container.exit_code == Some(137) && !was_ended(view, container, essential));
     (killed && stop_code != "UserInitiated")
         .then_some("killed (137): most often out of memory, else a program that outlived its stop time-out")
 }

@@ -74,17 +74,17 @@ fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>)
         );
         findings.push(Finding::at("/launch/network", message));
     }
-    for (index, change) in task.overrides.iter().enumerate() {
-        if definition.containers.iter().any(|(name, _)| *name == change.container_name) {
+    let changes = task.overrides.iter().enumerate();
+    let named = changes
+        .map(|(index, change)| (format!("/overrides/{index}/containerName"), &change.container_name))
+        .chain(task.succeeds_by.iter().map(|name| ("/succeedsBy".to_owned(), name)));
+    for (pointer, name) in named {
+        if definition.containers.iter().any(|(known, _)| known == name) {
             continue;
         }
         let known: Vec<_> = definition.containers.iter().map(|(name, _)| name.as_str()).collect();
-        let message = format!(
-            "The definition has no container \"{}\"; it has: {}.",
-            change.container_name,
-            known.join(", ")
-        );
-        findings.push(Finding::at(format!("/overrides/{index}/containerName"), message));
+        let message = format!("The definition has no container \"{name}\"; it has: {}.", known.join(", "));
+        findings.push(Finding::at(pointer, message));
     }
     findings
 }

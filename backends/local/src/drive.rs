@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::{TaskId, TaskPhase, Timestamp};
+use ecs_scheduler_core::{ContainerEnd, TaskId, TaskPhase, Timestamp};
 use jiff::SignedDuration;
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -256,10 +256,13 @@ impl Driver {
     fn close(&mut self) {
         let now = self.shared.now();
         let order = self.stopping.take();
+        let never = order.as_ref().is_some_and(|order| order.code == "TaskFailedToStart");
+        let containers = if never { Vec::new() } else { self.container_ends() };
         let mut last = None;
         self.shared.book.lock().update(&self.id, now, |state| {
             state.phase = TaskPhase::Stopped;
             state.exit_code = self.exit_code;
+            state.containers = containers;
             state.started_at = self.started_at;
             let at = self.stopped_at.map_or(now, |at| at.min(now));
             state.stopped_at = Some(self.started_at.map_or(at, |started| at.max(started)));
@@ -272,6 +275,18 @@ impl Driver {
         {
             tracing::warn!(task = %self.id, %error, "could not keep how a task ended");
         }
+    }
+
+    fn container_ends(&self) -> Vec<ContainerEnd> {
+        let ends = self.record.containers.iter().zip(&self.containers);
+        ends.map(|(container, progress)| {
+            let exit_code = match progress {
+                Progress::Ended(ended) => ended.code,
+                Progress::Waiting { .. } | Progress::Running(_) => None,
+            };
+            ContainerEnd { name: container.name.clone(), exit_code }
+        })
+        .collect()
     }
 
     /// Finds out what became of each container while no launcher was there.

@@ -17,6 +17,7 @@ use super::commons::Commons;
 use super::hot::HotJobs;
 use super::ledger::Ledger;
 use super::retry::Retries;
+use super::stops::Stops;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::decide::Outcome;
@@ -46,9 +47,10 @@ pub(super) struct Core {
     pub(super) in_hand: Mutex<HashSet<FiringId>>,
     /// Launched firings whose tasks are followed.
     pub(super) watched: Mutex<BTreeMap<FiringId, Firing>>,
-    /// Wakes the watch when there is something new to follow, and those who wait for tasks to end.
+    /// Wakes the watch when there is something new to follow.
     pub(super) watch_more: Notify,
-    pub(super) task_ended: Notify,
+    /// Which tasks were asked to stop.
+    pub(super) stops: Stops,
     pub(super) nudges: Mutex<BTreeSet<JobId>>,
     pub(super) nudged: Notify,
     /// Ticks in a row that a job's trigger could not decide.
@@ -95,7 +97,7 @@ impl Core {
             in_hand: Mutex::default(),
             watched: Mutex::default(),
             watch_more: Notify::new(),
-            task_ended: Notify::new(),
+            stops: Stops::default(),
             nudges: Mutex::default(),
             nudged: Notify::new(),
             failures: Mutex::default(),

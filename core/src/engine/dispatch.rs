@@ -5,12 +5,13 @@
 //! number, hence a new token, for the shortfall only.
 
 mod attempt;
+mod replace;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::core::Core;
 use super::status::Counters;
@@ -28,6 +29,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Hands a journalled firing to dispatch; waits while the backlog is full.
 pub(super) async fn enqueue(core: &Core, firing: Firing) {
+    // It is durable: firings whose place it takes may end.
+    core.ledger.enter(&firing, core.clock.now());
     // The other end is gone only when the engine stops. The journal has the firing, and the next start takes it up.
     let _ = core.backlog.send(firing).await;
 }
@@ -48,7 +51,7 @@ pub(super) async fn run(core: Arc<Core>, mut backlog: mpsc::Receiver<Firing>) {
         let Some((firing, permit)) = taken else { return };
         let task_core = Arc::clone(&core);
         core.spawn(async move {
-            Carrier { core: task_core, firing, permit: Some(permit), backoff: FIRST_BACKOFF }.carry().await;
+            Carrier::new(task_core, firing, permit).carry().await;
         });
     }
 }
@@ -58,11 +61,21 @@ struct Carrier {
     core: Arc<Core>,
     firing: Firing,
     /// A place in the dispatch queue, given back while the firing waits to be tried again.
-    permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
     backoff: Duration,
+    /// Whether the call without an answer may have had its effect.
+    doubt: bool,
+    /// Why that call last failed, when it surely had none then.
+    failure: Option<String>,
 }
 
 impl Carrier {
+    fn new(core: Arc<Core>, firing: Firing, permit: OwnedSemaphorePermit) -> Self {
+        // Of a call that an earlier run noted it is not known whether it was made.
+        let doubt = firing.unanswered().is_some();
+        Self { core, firing, permit: Some(permit), backoff: FIRST_BACKOFF, doubt, failure: None }
+    }
+
     async fn carry(mut self) {
         if self.firing.state == FiringState::Planned && !self.clear_the_way().await {
             self.let_go();
@@ -82,69 +95,39 @@ impl Carrier {
         self.let_go();
     }
 
-    /// Stops the tasks that are to be replaced and waits for their end; tells whether to launch now.
-    async fn clear_the_way(&mut self) -> bool {
-        if self.firing.replaces.is_empty() {
-            return true;
-        }
-        let reason = format!("replaced by firing {} of job {}", self.firing.id, self.firing.job);
-        let deadline = tokio::time::Instant::now() + self.core.options.replace_deadline;
-        let core = Arc::clone(&self.core);
-        loop {
-            let ended = core.task_ended.notified();
-            let live = self.core.ledger.live(&self.firing.uid);
-            let states = self.core.launcher.observe(&self.firing.replaces).await;
-            self.core.note_launcher(&states);
-            let stopped = |task: &crate::TaskId| match &states {
-                Ok(states) => states
-                    .iter()
-                    .find(|state| state.task_id == *task)
-                    .is_none_or(|state| state.phase == crate::TaskPhase::Stopped),
-                Err(_) => false,
-            };
-            let left: Vec<_> = self
-                .firing
-                .replaces
-                .iter()
-                .filter(|task| !stopped(task) || live.contains(task))
-                .cloned()
-                .collect();
-            if left.is_empty() {
-                return true;
-            }
-            if tokio::time::Instant::now() >= deadline {
-                let note = format!("{} of the tasks to be replaced did not stop in time", left.len());
-                self.end(FiringState::Refused, Outcome::LaunchFailed, note).await;
-                return false;
-            }
-            for task in &left {
-                let answer = self.core.launcher.stop(task, &reason).await;
-                self.core.note_launcher(&answer);
-            }
-            tokio::select! {
-                biased;
-                () = ended => {}
-                () = tokio::time::sleep(core.launcher.limits().observe_every) => {}
-                () = core.stop.cancelled() => return false,
-            }
-        }
-    }
-
-    /// Waits before the next attempt without a place in the queue; tells whether to go on.
+    /// Waits before the next attempt without a place in the queue; tells whether to go on. What a later replacement makes
+    /// needless does not wait, unless it must learn what became of a call.
     async fn wait(&mut self) -> bool {
         self.permit = None;
-        if !self.core.pause(self.backoff).await {
-            return false;
+        let core = Arc::clone(&self.core);
+        tokio::select! {
+            biased;
+            go_on = core.pause(self.backoff) => if !go_on {
+                return false;
+            },
+            () = core.ledger.superseded(&self.firing), if !self.doubt => {}
         }
         self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
-        let permit = Arc::clone(&self.core.commons.dispatch).acquire_owned().await;
-        self.permit = Some(permit.expect("the semaphore is never closed"));
-        true
+        self.take_place().await
+    }
+
+    /// Takes a place in the queue again; tells whether to go on.
+    async fn take_place(&mut self) -> bool {
+        if self.permit.is_none() {
+            let permit = Arc::clone(&self.core.commons.dispatch).acquire_owned().await;
+            self.permit = Some(permit.expect("the semaphore is never closed"));
+        }
+        !self.core.stop.is_cancelled()
     }
 
     /// Ends the firing without (further) tasks.
     async fn end(&mut self, state: FiringState, outcome: Outcome, note: String) {
-        tracing::warn!(job = %self.firing.job, firing = %self.firing.id, state = state.as_str(), note, "a firing ended");
+        let (job, firing) = (&self.firing.job, &self.firing.id);
+        if outcome == Outcome::Coalesced {
+            tracing::info!(%job, %firing, state = state.as_str(), note, "a firing ended");
+        } else {
+            tracing::warn!(%job, %firing, state = state.as_str(), note, "a firing ended");
+        }
         let to = Firing { state, note: Some(note), ..self.firing.clone() };
         self.advance(to, Some(outcome)).await;
     }

@@ -336,6 +336,7 @@ impl Core {
             definition: population.definition.unwrap_or_else(|| job.task.definition.clone()),
             task: job.task.clone(),
             deadline: tick.observed.checked_add(max_age).unwrap_or(Timestamp::MAX),
+            replace: decision.replace,
             replaces,
             timeout_secs: job.policy.timeout.map(|timeout| timeout.as_secs()),
             start_timeout_secs: job.policy.start_timeout.map(|timeout| timeout.as_secs()),

@@ -4,11 +4,14 @@ mod account;
 mod tally;
 mod track;
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-use crate::firing::Firing;
+use crate::firing::{Firing, FiringId};
 use crate::job::{JobUid, Revision};
 use crate::queue::{OwnTasks, QueueFacts, Sample};
 use crate::task::{Population, TaskId};
@@ -47,6 +50,15 @@ pub(super) struct QueueLook<'a> {
     pub(super) reported: &'a Population,
     /// Whether the look is remembered. What nobody acts on is not.
     pub(super) remember: bool,
+}
+
+/// What of a job was decided before a firing and has not ended.
+#[derive(Debug, Default)]
+pub(super) struct Older {
+    /// How many firings may still start tasks.
+    pub(super) firings: usize,
+    /// The tasks that are pending or running.
+    pub(super) tasks: Vec<TaskId>,
 }
 
 impl Ledger {
@@ -122,6 +134,40 @@ impl Ledger {
             track.remember(look.revision, memory, look.now);
         }
         (facts, busy)
+    }
+
+    /// Returns the later replacement that takes this firing's place, if there is one.
+    pub(super) fn superseding(&self, firing: &Firing) -> Option<FiringId> {
+        self.jobs.lock().by_job.get(&firing.uid)?.superseding(firing.decision)
+    }
+
+    /// Waits until a later replacement takes this open firing's place.
+    pub(super) async fn superseded(&self, firing: &Firing) {
+        let changed = self.changed(firing);
+        loop {
+            let change = changed.notified();
+            if self.superseding(firing).is_some() {
+                return;
+            }
+            change.await;
+        }
+    }
+
+    /// Returns what of the job was decided before this firing and has not ended.
+    pub(super) fn older(&self, firing: &Firing) -> Older {
+        let jobs = self.jobs.lock();
+        jobs.by_job.get(&firing.uid).map(|account| account.older(firing.decision)).unwrap_or_default()
+    }
+
+    /// Returns how many tasks of the job there are, or may be at any moment, beside those that this firing is still to
+    /// start.
+    pub(super) fn beside(&self, firing: &Firing) -> u32 {
+        self.jobs.lock().by_job.get(&firing.uid).map_or(0, |account| account.beside(firing))
+    }
+
+    /// Returns what wakes those who wait for a change in the account of an open firing's job.
+    pub(super) fn changed(&self, firing: &Firing) -> Arc<Notify> {
+        self.jobs.lock().by_job.entry(firing.uid).or_default().changed()
     }
 
     /// Returns the tasks of the job that have not ended, as far as the ledger knows.

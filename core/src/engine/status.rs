@@ -62,10 +62,12 @@ pub struct Counters {
     pub tasks_started: AtomicU64,
     /// Tasks asked for and refused.
     pub tasks_refused: AtomicU64,
-    /// Tasks seen to end with exit code 0.
+    /// Tasks seen to end by themselves with exit code 0.
     pub tasks_succeeded: AtomicU64,
     /// Tasks seen to end otherwise.
     pub tasks_failed: AtomicU64,
+    /// Tasks seen to end because somebody stopped them.
+    pub tasks_stopped: AtomicU64,
 }
 
 impl Default for Counters {
@@ -82,6 +84,7 @@ impl Default for Counters {
             tasks_refused: zero(),
             tasks_succeeded: zero(),
             tasks_failed: zero(),
+            tasks_stopped: zero(),
         }
     }
 }

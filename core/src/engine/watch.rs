@@ -13,13 +13,10 @@ use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::store::StoreError;
-use crate::task::{TaskId, TaskPhase, TaskState};
+use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 
 /// For how long a task may be unknown to the launcher before it counts as ended.
 const LOST_AFTER: SignedDuration = SignedDuration::from_mins(5);
-
-/// How long a task that was asked to stop is left alone before it is asked again.
-const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// How many ends of tasks are made durable side by side: a store that groups its writes commits them together, and one
 /// that is far away is not waited for once a task.
@@ -27,7 +24,7 @@ const RECORDS_AT_ONCE: usize = 64;
 
 /// Follows the tasks of launched firings until the engine stops.
 pub(super) async fn run(core: Arc<Core>) {
-    let mut watch = Watch { core: Arc::clone(&core), missing: HashMap::new(), stopping: HashMap::new() };
+    let mut watch = Watch { core: Arc::clone(&core), missing: HashMap::new() };
     loop {
         let more = core.watch_more.notified();
         let nothing = core.watched.lock().is_empty();
@@ -49,8 +46,6 @@ struct Watch {
     core: Arc<Core>,
     /// Since when a task is unknown to the launcher.
     missing: HashMap<TaskId, Timestamp>,
-    /// When a task was last asked to stop.
-    stopping: HashMap<TaskId, Timestamp>,
 }
 
 impl Watch {
@@ -105,8 +100,7 @@ impl Watch {
             match seen.get(&task.task_id) {
                 Some(Some(state)) => {
                     self.missing.remove(&task.task_id);
-                    let host_id = state.host_id.clone().or_else(|| task.host_id.take());
-                    *task = TaskState { host_id, ..state.clone() };
+                    *task = newest(task, state, firing.task.succeeds_by.as_deref());
                 }
                 Some(None) => self.miss(task, now),
                 None => {}
@@ -129,24 +123,16 @@ impl Watch {
         }
     }
 
-    /// Asks tasks that are over their time to stop, each once a minute at most.
-    async fn enforce_timeouts(&mut self, now: Timestamp) {
+    /// Asks tasks that are over their time to stop.
+    async fn enforce_timeouts(&self, now: Timestamp) {
         let overdue: Vec<(TaskId, String)> = {
             let watched = self.core.watched.lock();
             let limited =
                 watched.values().filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
             limited.flat_map(|firing| overdue(firing, now)).collect()
         };
-        self.stopping.retain(|_, asked| now.duration_since(*asked) < ASK_AGAIN_AFTER);
         for (task, reason) in overdue {
-            if self.stopping.contains_key(&task) {
-                continue;
-            }
-            let answer = self.core.launcher.stop(&task, &reason).await;
-            self.core.note_launcher(&answer);
-            if answer.is_ok() {
-                self.stopping.insert(task, now);
-            }
+            self.core.stop_task(&task, &reason).await;
         }
     }
 
@@ -162,7 +148,6 @@ impl Watch {
                 } else {
                     self.core.watched.lock().insert(id, to);
                 }
-                self.core.task_ended.notify_waiters();
             }
             // Seen again, and recorded, at the next look; by the new owner, when there is one.
             Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
@@ -180,12 +165,14 @@ impl Watch {
 
     fn count_ends(&self, from: &Firing, to: &Firing) {
         for (before, after) in from.tasks.iter().zip(&to.tasks) {
-            if before.phase != TaskPhase::Stopped && after.phase == TaskPhase::Stopped {
-                let counters = &self.core.commons.counters;
-                let counter =
-                    if after.succeeded() { &counters.tasks_succeeded } else { &counters.tasks_failed };
-                Counters::add(counter, 1);
-            }
+            let counters = &self.core.commons.counters;
+            let counter = match after.end().filter(|_| before.phase != TaskPhase::Stopped) {
+                None => continue,
+                Some(TaskEnd::Succeeded) => &counters.tasks_succeeded,
+                Some(TaskEnd::Failed) => &counters.tasks_failed,
+                Some(TaskEnd::Stopped) => &counters.tasks_stopped,
+            };
+            Counters::add(counter, 1);
         }
     }
 }
@@ -199,21 +186,27 @@ fn has_news(firing: &Firing, seen: &HashMap<TaskId, Option<TaskState>>) -> bool 
     let mut live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).peekable();
     live.peek().is_none()
         || live.any(|task| match seen.get(&task.task_id) {
-            Some(Some(state)) => state != task,
+            Some(Some(state)) => newest(task, state, firing.task.succeeds_by.as_deref()) != *task,
             Some(None) => true,
             None => false,
         })
+}
+
+/// Returns how a task stands: what was seen of it, and what only the engine knows.
+fn newest(known: &TaskState, seen: &TaskState, succeeds_by: Option<&str>) -> TaskState {
+    let host_id = seen.host_id.clone().or_else(|| known.host_id.clone());
+    TaskState { host_id, accepted_at: known.accepted_at, ..seen.clone().decided_by(succeeds_by) }
 }
 
 /// Returns the firing's tasks that are over their time, each with the reason.
 fn overdue(firing: &Firing, now: Timestamp) -> Vec<(TaskId, String)> {
     let mut over = Vec::new();
     for task in &firing.tasks {
+        // Firings that an earlier version stored do not say when their tasks were accepted.
+        let accepted = task.accepted_at.unwrap_or_else(|| firing.last_sent());
         let (since, limit, what) = match task.phase {
-            TaskPhase::Pending => (firing.observed, firing.start_timeout_secs, "startTimeout"),
-            TaskPhase::Running => {
-                (task.started_at.unwrap_or(firing.observed), firing.timeout_secs, "timeout")
-            }
+            TaskPhase::Pending => (accepted, firing.start_timeout_secs, "startTimeout"),
+            TaskPhase::Running => (task.started_at.unwrap_or(accepted), firing.timeout_secs, "timeout"),
             TaskPhase::Stopped => continue,
         };
         let Some(limit) = limit else { continue };

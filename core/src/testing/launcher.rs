@@ -21,80 +21,12 @@ use crate::launcher::{
 };
 use crate::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
 
+mod plan;
+
 #[cfg(test)]
 mod tests;
 
-/// How a launcher fails and how long its tasks last. Probabilities are between 0 and 1, durations are the longest.
-///
-/// The default has no fault and no delay; its tasks start at once and end well within a minute.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChaosPlan {
-    /// A launch fails and had no effect.
-    pub fail_before: f64,
-    /// A launch is throttled and had no effect.
-    pub throttle: f64,
-    /// A launch has its effect and its answer is lost.
-    pub lose_answer: f64,
-    /// A launch never answers: half of those before the effect, half after it.
-    pub hang: f64,
-    /// One task of a launch is refused for want of room, for now.
-    pub refuse: f64,
-    /// `population`, `observe` or `stop` fails.
-    pub fail_reads: f64,
-    /// How long a call takes at most, and when in it the effect happens.
-    pub delay: Duration,
-    /// For how long a new task is in no listing yet, at most.
-    pub lag: Duration,
-    /// For how long a task is pending, at most.
-    pub pending: Duration,
-    /// For how long a task runs, at most.
-    pub run: Duration,
-    /// A task ends with exit code 1.
-    pub exit_badly: f64,
-    /// For how long a token is remembered; afterwards it starts tasks anew.
-    pub token_life: Duration,
-    /// For how long after it was sent a call can be looked up; afterwards its tasks may have been forgotten.
-    pub search_life: Duration,
-    /// How long an engine waits between two looks at live tasks.
-    pub observe_every: Duration,
-}
-
-impl Default for ChaosPlan {
-    fn default() -> Self {
-        Self {
-            fail_before: 0.0,
-            throttle: 0.0,
-            lose_answer: 0.0,
-            hang: 0.0,
-            refuse: 0.0,
-            fail_reads: 0.0,
-            delay: Duration::ZERO,
-            lag: Duration::ZERO,
-            pending: Duration::ZERO,
-            run: Duration::from_mins(1),
-            exit_badly: 0.0,
-            token_life: Duration::from_hours(24),
-            search_life: Duration::ZERO,
-            observe_every: Duration::from_secs(1),
-        }
-    }
-}
-
-/// What becomes of every task of one definition, instead of what the seed would draw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It starts at once and ends so long after with this exit code.
-    Exits {
-        /// For how long it runs.
-        after: Duration,
-        /// Its exit code.
-        code: i32,
-    },
-    /// It runs until it is stopped; it then exits with 143.
-    Lasts,
-    /// It stops at once without having run.
-    NeverStarts,
-}
+pub use plan::{ChaosPlan, Fate};
 
 /// One task that was started: what really happened, whatever anybody was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +66,7 @@ struct Inner {
     tasks: HashMap<TaskId, SimTask>,
     by_job: HashMap<JobId, HashSet<TaskId>>,
     starts: Vec<Start>,
+    stops: Vec<(TaskId, Timestamp)>,
     calls: u64,
 }
 
@@ -145,6 +78,8 @@ struct SimTask {
     ends: Timestamp,
     code: Option<i32>,
     stop: Option<(&'static str, String)>,
+    /// How long it goes on when it is asked to stop.
+    stopping: Duration,
 }
 
 /// What chaos does to one launch.
@@ -178,6 +113,7 @@ impl ChaosLauncher {
             tasks: HashMap::new(),
             by_job: HashMap::new(),
             starts: Vec::new(),
+            stops: Vec::new(),
             calls: 0,
         };
         Self { clock, seed, inner: Mutex::new(inner) }
@@ -220,6 +156,20 @@ impl ChaosLauncher {
             }
         }
         again
+    }
+
+    /// Returns every request to stop a task that it took, in order.
+    #[must_use]
+    pub fn stops(&self) -> Vec<(TaskId, Timestamp)> {
+        self.inner.lock().stops.clone()
+    }
+
+    /// Returns from when to when each task of a job is alive, in the order of their starts.
+    #[must_use]
+    pub fn lives(&self, job: &JobId) -> Vec<(Timestamp, Timestamp)> {
+        let inner = self.inner.lock();
+        let starts = inner.starts.iter().filter(|start| start.job == *job);
+        starts.map(|start| (start.at, inner.tasks[&start.task].ends)).collect()
     }
 
     /// Returns how many calls to `launch` were made, whatever came of them.
@@ -307,28 +257,21 @@ impl Inner {
     fn task(&self, request: &LaunchRequest, now: Timestamp, rng: &mut SimRng) -> SimTask {
         let listed = later(now, drawn(rng, self.plan.lag));
         let exited = Some(("EssentialContainerExited", "essential container \"main\" exited".to_owned()));
-        match self.fates.get(&request.definition) {
-            Some(Fate::Exits { after, code }) => SimTask {
-                listed,
-                started: Some(now),
-                ends: later(now, *after),
-                code: Some(*code),
-                stop: exited,
-            },
-            Some(Fate::Lasts) => {
-                SimTask { listed, started: Some(now), ends: Timestamp::MAX, code: None, stop: None }
-            }
+        let (started, ends, code, stop) = match self.fates.get(&request.definition) {
+            Some(Fate::Exits { after, code }) => (Some(now), later(now, *after), Some(*code), exited),
+            Some(Fate::Lasts) => (Some(now), Timestamp::MAX, None, None),
             Some(Fate::NeverStarts) => {
-                let stop = Some(("TaskFailedToStart", "container \"main\" could not start".to_owned()));
-                SimTask { listed, started: None, ends: now, code: None, stop }
+                let stop = ("TaskFailedToStart", "container \"main\" could not start".to_owned());
+                (None, now, None, Some(stop))
             }
             None => {
                 let started = later(now, drawn(rng, self.plan.pending));
                 let ends = later(started, drawn(rng, self.plan.run));
                 let code = Some(i32::from(rng.chance(self.plan.exit_badly)));
-                SimTask { listed, started: Some(started), ends, code, stop: exited }
+                (Some(started), ends, code, exited)
             }
-        }
+        };
+        SimTask { listed, started, ends, code, stop, stopping: drawn(rng, self.plan.stop) }
     }
 }
 
@@ -449,11 +392,15 @@ impl Launcher for ChaosLauncher {
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.read("stop a task").await?;
         let now = self.clock.now();
-        if let Some(task) = self.inner.lock().tasks.get_mut(task)
-            && task.phase(now) != TaskPhase::Stopped
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        inner.stops.push((task.clone(), now));
+        let code = inner.plan.stopped_code;
+        if let Some(task) = inner.tasks.get_mut(task)
+            && task.ends > later(now, task.stopping)
         {
-            task.code = (task.phase(now) == TaskPhase::Running).then_some(128 + 15);
-            task.ends = now;
+            task.code = (task.phase(now) == TaskPhase::Running).then_some(code);
+            task.ends = later(now, task.stopping);
             task.stop = Some(("UserInitiated", reason.to_owned()));
         }
         Ok(())

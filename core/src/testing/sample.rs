@@ -14,7 +14,12 @@ use crate::task::TaskSpec;
 #[must_use]
 pub fn task(definition: &str) -> Arc<TaskSpec> {
     let definition = definition.to_owned();
-    Arc::new(TaskSpec { definition, overrides: Vec::new(), options: serde_json::Map::new() })
+    Arc::new(TaskSpec {
+        definition,
+        overrides: Vec::new(),
+        options: serde_json::Map::new(),
+        succeeds_by: None,
+    })
 }
 
 /// The decision about one tick, made at the tick.
@@ -65,6 +70,7 @@ pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
         task: task("worker"),
         definition: "worker:7".to_owned(),
         deadline: tick + SignedDuration::from_mins(10),
+        replace: false,
         replaces: Vec::new(),
         timeout_secs: None,
         start_timeout_secs: None,

@@ -63,8 +63,17 @@ fn write_engine(
         ("launch_errors_total", "Such calls that failed as a whole.", &counters.launch_errors),
         ("tasks_started_total", "Tasks started.", &counters.tasks_started),
         ("tasks_refused_total", "Tasks asked for and refused.", &counters.tasks_refused),
-        ("tasks_succeeded_total", "Tasks that ended with exit code 0.", &counters.tasks_succeeded),
+        (
+            "tasks_succeeded_total",
+            "Tasks that ended by themselves with exit code 0.",
+            &counters.tasks_succeeded,
+        ),
         ("tasks_failed_total", "Tasks that ended otherwise.", &counters.tasks_failed),
+        (
+            "tasks_stopped_total",
+            "Tasks that were stopped by the scheduler or an operator.",
+            &counters.tasks_stopped,
+        ),
     ];
     for (name, help, count) in counts {
         page.single(name, "counter", help, count.load(Ordering::Relaxed))?;

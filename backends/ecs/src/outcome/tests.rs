@@ -74,6 +74,44 @@ fn only_essential_containers_count_where_they_are_known() {
     assert_eq!(state(&stopped(EXITED, "exited", all()), None).exit_code, Some(137));
 }
 
+/// Judges a task with two essential containers, the first of which is `main`.
+fn pair(main: (i32, Option<&str>), otel: (i32, Option<&str>)) -> ecs_scheduler_core::TaskState {
+    let ends = vec![container("otel", Some(otel.0), otel.1), container("main", Some(main.0), main.1)];
+    let known = [("main".to_owned(), true), ("otel".to_owned(), true)];
+    state(&stopped(EXITED, "Essential container in task exited", ends), Some(&known))
+}
+
+#[test]
+fn a_sidecar_that_ecs_ends_after_the_main_container_does_not_make_the_run_a_failure() {
+    for code in [137, 143] {
+        let ended = pair((0, None), (code, None));
+        assert!(ended.succeeded(), "{ended:?}");
+        assert!(!ended.reason.unwrap().contains("out of memory"));
+    }
+}
+
+#[test]
+fn a_sidecar_that_crashes_or_runs_out_of_memory_is_a_failure() {
+    assert_eq!(pair((0, None), (1, None)).exit_code, Some(1));
+    assert_eq!(pair((143, None), (1, None)).exit_code, Some(1));
+    assert_eq!(pair((0, None), (137, Some("OutOfMemoryError: killed"))).exit_code, Some(137));
+}
+
+#[test]
+fn a_main_container_that_was_killed_is_a_failure_although_the_sidecar_ends_well() {
+    for code in [137, 143] {
+        assert_eq!(pair((code, None), (0, None)).exit_code, Some(code));
+    }
+}
+
+#[test]
+fn a_task_that_was_stopped_is_neither_a_success_nor_a_failure() {
+    for code in ["UserInitiated", "ServiceSchedulerInitiated"] {
+        let ended = state(&stopped(code, "enough", vec![container("main", Some(0), None)]), None);
+        assert_eq!(ended.end(), Some(ecs_scheduler_core::TaskEnd::Stopped));
+    }
+}
+
 #[test]
 fn usual_causes_are_told_in_words() {
     for (code, reason, detail, words) in [

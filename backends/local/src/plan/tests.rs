@@ -32,6 +32,7 @@ fn request(overrides: serde_json::Value) -> LaunchRequest {
             definition: "work".to_owned(),
             overrides: serde_json::from_value(overrides).unwrap(),
             options: serde_json::from_value(json!({"cluster": "x"})).unwrap(),
+            succeeds_by: None,
         }
         .into(),
         scheduled_at: Timestamp::UNIX_EPOCH,

@@ -32,6 +32,8 @@ pub(super) struct Body<'f> {
     task: Cow<'f, Arc<TaskSpec>>,
     definition: Cow<'f, str>,
     deadline: Timestamp,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    replace: bool,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     replaces: Cow<'f, [TaskId]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +65,7 @@ impl<'f> Body<'f> {
             task,
             definition,
             deadline,
+            replace,
             replaces,
             timeout_secs,
             start_timeout_secs,
@@ -80,6 +83,7 @@ impl<'f> Body<'f> {
             task: Cow::Borrowed(task),
             definition: Cow::Borrowed(definition),
             deadline: *deadline,
+            replace: *replace,
             replaces: Cow::Borrowed(replaces),
             timeout_secs: *timeout_secs,
             start_timeout_secs: *start_timeout_secs,
@@ -106,6 +110,7 @@ impl<'f> Body<'f> {
             task: self.task.into_owned(),
             definition: self.definition.into_owned(),
             deadline: self.deadline,
+            replace: self.replace,
             replaces: self.replaces.into_owned(),
             timeout_secs: self.timeout_secs,
             start_timeout_secs: self.start_timeout_secs,

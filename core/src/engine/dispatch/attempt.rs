@@ -22,8 +22,10 @@ pub(super) enum Next {
 impl Carrier {
     /// Makes the next call of the firing, or repeats one whose answer is not known.
     pub(super) async fn attempt(&mut self) -> Next {
-        let open = self.firing.attempts.iter().find(|attempt| attempt.answer.is_none()).cloned();
-        let next = match open {
+        if let Some(next) = self.called_off().await {
+            return next;
+        }
+        let next = match self.firing.unanswered().cloned() {
             Some(attempt) => self.again(attempt).await,
             None => self.begin().await,
         };
@@ -39,6 +41,7 @@ impl Carrier {
         match answer {
             Ok(report) => self.reported(&attempt, report).await,
             Err(error) if error.maybe_done() => {
+                self.doubt = true;
                 self.complain(&error);
                 Next::Wait
             }
@@ -57,24 +60,37 @@ impl Carrier {
             }
         }
         // Waiting for quota takes its time.
-        if self.token_lives(attempt.sent_at) { Ok(attempt) } else { Err(self.lost(&attempt).await) }
+        if self.token_lives(attempt.sent_at) {
+            return Ok(attempt);
+        }
+        if self.doubt {
+            return Err(self.lost(&attempt).await);
+        }
+        // Nothing came of it, so another one may be made.
+        Err(if self.close(&attempt).await { Next::Again } else { Next::Done })
     }
 
-    /// Waits until a quota allows the call; tells whether it may be made, which it may not when the engine stops.
+    /// Notes of a call that surely had no effect that it is not made again; tells whether that is durable.
+    async fn close(&mut self, attempt: &Attempt) -> bool {
+        let why = self.failure.take().unwrap_or_else(|| "it was not made".to_owned());
+        let mut to = self.firing.clone();
+        answered(&mut to, attempt, Answer::Failed(why));
+        self.advance(to, None).await
+    }
+
+    /// Waits until a quota allows the call, or nothing is to be launched any more; tells whether the engine still runs.
     async fn admitted(&self, attempt: &Attempt) -> bool {
         let request = self.request(attempt);
         tokio::select! {
             biased;
             () = self.core.stop.cancelled() => false,
             () = self.core.launcher.admit(&request, self.firing.deadline) => true,
+            () = self.core.ledger.superseded(&self.firing), if !self.doubt => true,
         }
     }
 
     /// Notes a new attempt durably before it is made.
     async fn begin(&mut self) -> Result<Attempt, Next> {
-        if let Some(next) = self.called_off().await {
-            return Err(next);
-        }
         let per_call = self.core.launcher.limits().per_call.get();
         let last = self.firing.attempts.last();
         let again = last.filter(|last| refused(last) > 0);
@@ -83,7 +99,8 @@ impl Carrier {
             (None, Some(last)) => (last.batch + 1, 1),
             (None, None) => (0, 1),
         };
-        let count = again.map_or(per_call, refused).min(self.firing.shortfall()).min(per_call);
+        let most = again.map_or(per_call, refused).min(self.firing.shortfall()).min(per_call);
+        let count = self.room(most).await?;
         let token =
             LaunchToken::derive(&self.core.options.name, &self.firing.uid, &self.firing.id, batch, number);
         let mut attempt =
@@ -91,34 +108,77 @@ impl Carrier {
         if !self.admitted(&attempt).await {
             return Err(Next::Done);
         }
+        // Waiting for quota takes its time.
         if let Some(next) = self.called_off().await {
             return Err(next);
         }
+        attempt.count = self.room(count).await?;
         attempt.sent_at = self.core.clock.now();
         let mut to = Firing { state: FiringState::Launching, ..self.firing.clone() };
         to.attempts.push(attempt.clone());
+        (self.doubt, self.failure) = (false, None);
         if self.advance(to, None).await { Ok(attempt) } else { Err(Next::Done) }
     }
 
-    /// Ends a firing that must not begin another attempt: too late, or the brake is on.
-    async fn called_off(&mut self) -> Option<Next> {
-        let brake = self.core.commons.brake().map(|brake| brake.reason);
-        let sent = !self.firing.attempts.is_empty();
-        let (state, outcome, note) = match (brake, self.expired()) {
-            (Some(reason), _) => {
-                (FiringState::Cancelled, Outcome::Suspended, format!("the brake is on: {reason}"))
-            }
-            (None, true) => {
-                (FiringState::Expired, Outcome::LaunchFailed, "nothing could be sent in time".to_owned())
-            }
-            (None, false) => return None,
+    /// Returns how many of so many tasks the job's cap allows now. It may have been lowered since the decision, or tasks may
+    /// have turned up that were not known then. Ends the firing where there is no room.
+    async fn room(&mut self, wanted: u32) -> Result<u32, Next> {
+        let jobs = self.core.load_jobs(std::slice::from_ref(&self.firing.job)).await;
+        let jobs = jobs.map_err(|_| Next::Wait)?;
+        let job = jobs.first().filter(|(_, loaded)| loaded.uid == self.firing.uid);
+        // A job that is gone, or not valid any more, has no cap but that of the decision.
+        let Some(scaling) = job.and_then(|(_, loaded)| loaded.job.as_ref().ok()).map(|job| job.scaling)
+        else {
+            return Ok(wanted);
         };
-        if sent {
-            self.give_up(note).await;
-        } else {
-            self.end(state, outcome, note).await;
+        let beside = self.core.ledger.beside(&self.firing);
+        let room = scaling.limit().saturating_sub(beside).min(wanted);
+        if room > 0 {
+            return Ok(room);
         }
-        Some(Next::Done)
+        let (name, limit) = (scaling.limit_name(), scaling.limit());
+        let note = format!("at most {name} {limit}, and {beside} are pending, running or being started");
+        Err(self.give_up(Outcome::Capped, note).await)
+    }
+
+    /// Says why the firing must make no further call, if so: state and outcome in case it has made none, and a note.
+    fn why_not(&self) -> Option<(FiringState, Outcome, String)> {
+        if let Some(newer) = self.core.ledger.superseding(&self.firing) {
+            return Some((
+                FiringState::Cancelled,
+                Outcome::Coalesced,
+                format!("superseded by firing {newer}"),
+            ));
+        }
+        if let Some(brake) = self.core.commons.brake() {
+            let note = format!("the brake is on: {}", brake.reason);
+            return Some((FiringState::Cancelled, Outcome::Suspended, note));
+        }
+        let note = || match &self.failure {
+            Some(failure) => format!("nothing could be sent in time: {failure}"),
+            None => "nothing could be sent in time".to_owned(),
+        };
+        self.expired().then(|| (FiringState::Expired, Outcome::LaunchFailed, note()))
+    }
+
+    /// Ends a firing that must make no further call: a later one takes its place, the brake is on, or it is too late. Not
+    /// while a call may have had its effect.
+    pub(super) async fn called_off(&mut self) -> Option<Next> {
+        if self.doubt {
+            return None;
+        }
+        let (state, outcome, note) = self.why_not()?;
+        if let Some(open) = self.firing.unanswered().cloned()
+            && !self.close(&open).await
+        {
+            return Some(Next::Done);
+        }
+        if self.firing.attempts.is_empty() {
+            self.end(state, outcome, note).await;
+            return Some(Next::Done);
+        }
+        let outcome = if outcome == Outcome::Coalesced { outcome } else { Outcome::LaunchFailed };
+        Some(self.give_up(outcome, note).await)
     }
 
     fn request(&self, attempt: &Attempt) -> LaunchRequest {
@@ -160,10 +220,13 @@ impl Carrier {
 
     async fn reported(&mut self, attempt: &Attempt, report: LaunchReport) -> Next {
         self.count_report(&report);
+        self.doubt = false;
+        let now = self.core.clock.now();
         let mut to = self.firing.clone();
         for started in &report.started {
             if !to.tasks.iter().any(|task| task.task_id == started.task_id) {
-                to.tasks.push(TaskState::pending(started.task_id.clone(), started.host_id.clone()));
+                let task = TaskState::pending(started.task_id.clone(), started.host_id.clone());
+                to.tasks.push(TaskState { accepted_at: Some(now), ..task });
             }
         }
         let permanent = !report.refused.is_empty() && report.refused.iter().all(|refusal| !refusal.retryable);
@@ -179,11 +242,14 @@ impl Carrier {
                 self.backoff = FIRST_BACKOFF;
                 return Next::Again;
             }
-            return if self.expired() { self.give_up(refusal_note(reason)).await } else { Next::Wait };
+            if !self.expired() {
+                return Next::Wait;
+            }
+            return self.give_up(Outcome::LaunchFailed, refusal_note(reason)).await;
         }
         if to.tasks.is_empty() {
             self.advance(to, None).await;
-            return self.give_up(refusal_note(reason)).await;
+            return self.give_up(Outcome::LaunchFailed, refusal_note(reason)).await;
         }
         to.state = FiringState::Launched;
         to.note = if complete { None } else { Some(refusal_note(reason)) };
@@ -192,19 +258,28 @@ impl Carrier {
         Next::Done
     }
 
-    /// A call failed and surely had no effect: the same call is made again, or the firing is given up.
+    /// A call failed and surely had no effect: the same call is made again, or the firing is given up. Where an earlier
+    /// repetition of it may have had its effect, that must be learnt first.
     async fn failed(&mut self, attempt: &Attempt, error: &LaunchError) -> Next {
         Counters::add(&self.core.commons.counters.launch_errors, 1);
         self.complain(error);
-        if error.is_transient() && !self.expired() && self.core.commons.brake().is_none() {
+        let why = fault::chain(error);
+        self.failure = Some(why.clone());
+        if error.is_transient() && (self.doubt || self.why_not().is_none()) {
             return Next::Wait;
         }
-        let mut to = self.firing.clone();
-        answered(&mut to, attempt, Answer::Failed(fault::chain(error)));
-        if !self.advance(to, None).await {
+        if self.doubt {
+            return self.lost(attempt).await;
+        }
+        if self.core.ledger.superseding(&self.firing).is_some()
+            && let Some(next) = self.called_off().await
+        {
+            return next;
+        }
+        if !self.close(attempt).await {
             return Next::Done;
         }
-        self.give_up(fault::chain(error)).await
+        self.give_up(Outcome::LaunchFailed, why).await
     }
 
     /// The answer to a call is not known and its token may be forgotten: what it started is looked up. It is never
@@ -224,7 +299,10 @@ impl Carrier {
                 let note = "a call had no answer, and it started nothing; too late to launch".to_owned();
                 let mut to = self.firing.clone();
                 answered(&mut to, attempt, Answer::Failed(note.clone()));
-                if self.advance(to, None).await { self.give_up(note).await } else { Next::Done }
+                if !self.advance(to, None).await {
+                    return Next::Done;
+                }
+                self.give_up(Outcome::LaunchFailed, note).await
             }
             Ok(Search::Unclear(why)) => self.unclear(attempt, &why).await,
             Err(error) => {
@@ -265,10 +343,11 @@ impl Carrier {
         Next::Done
     }
 
-    /// Makes no further attempt: what was started is followed, and the rest is not started.
-    async fn give_up(&mut self, note: String) -> Next {
+    /// Makes no further attempt: what was started is followed, and the rest is not started. The outcome is that of a firing
+    /// that started nothing.
+    async fn give_up(&mut self, outcome: Outcome, note: String) -> Next {
         if self.firing.tasks.is_empty() {
-            self.end(FiringState::Refused, Outcome::LaunchFailed, note).await;
+            self.end(FiringState::Refused, outcome, note).await;
         } else {
             let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
             self.advance(to, Some(Outcome::Partial)).await;

@@ -1,11 +1,15 @@
 //! One job's part of the ledger.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
+use super::Older;
 use super::track::Track;
+use crate::decide::DecisionId;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::queue::CLAIMS_AFTER;
 use crate::task::{Population, TaskId, TaskPhase, TaskState};
@@ -16,17 +20,38 @@ const REMEMBER_ENDED: SignedDuration = SignedDuration::from_mins(10);
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    /// Tasks that open firings are still to start.
-    pub(super) coming: HashMap<FiringId, u32>,
+    /// What open firings are still to start.
+    pub(super) coming: HashMap<FiringId, Coming>,
     pub(super) live: HashMap<TaskId, Live>,
     ended: VecDeque<Ended>,
+    /// The newest durable firing that takes the place of everything before it.
+    replacement: Option<(DecisionId, FiringId)>,
+    /// Wakes firings that wait for others of the job; only where one has waited.
+    changed: Option<Arc<Notify>>,
     /// What the queue rule needs beside; only of jobs that use it.
     pub(super) track: Option<Box<Track>>,
+}
+
+/// What a firing is still to start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coming {
+    tasks: u32,
+    decision: DecisionId,
+    /// Whether a call is under way that may start them.
+    sent: bool,
+}
+
+impl Coming {
+    /// Tells whether it was decided, and is durable, before this decision.
+    fn is_before(&self, decision: DecisionId) -> bool {
+        self.decision != DecisionId::default() && self.decision < decision
+    }
 }
 
 /// A task that has not ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Live {
+    decision: DecisionId,
     launched: Timestamp,
     started: Option<Timestamp>,
 }
@@ -64,11 +89,6 @@ impl End {
     }
 }
 
-/// Returns when the tasks of a firing were launched, at the latest.
-fn launched(firing: &Firing) -> Timestamp {
-    firing.attempts.last().map_or(firing.observed, |attempt| attempt.sent_at)
-}
-
 impl Account {
     pub(super) fn is_empty(&self) -> bool {
         self.coming.is_empty() && self.live.is_empty() && self.ended.is_empty() && self.track.is_none()
@@ -81,27 +101,38 @@ impl Account {
             0
         };
         if coming > 0 {
+            let sent = firing.unanswered().is_some();
+            let coming = Coming { tasks: coming, decision: firing.decision, sent };
             self.coming.insert(firing.id.clone(), coming);
         } else {
             self.coming.remove(&firing.id);
+        }
+        let newest = self.replacement.as_ref().map_or(DecisionId::default(), |(decision, _)| *decision);
+        if coming > 0 && firing.is_replacement() && firing.decision > newest {
+            self.replacement = Some((firing.decision, firing.id.clone()));
         }
         for task in &firing.tasks {
             if task.phase == TaskPhase::Stopped {
                 self.end(task, now);
             } else {
-                self.live(task, launched(firing), now);
+                self.live(task, firing, now);
             }
         }
         self.forget(now);
+        if let Some(changed) = &self.changed {
+            changed.notify_waiters();
+        }
     }
 
-    fn live(&mut self, task: &TaskState, launched: Timestamp, now: Timestamp) {
+    fn live(&mut self, task: &TaskState, firing: &Firing, now: Timestamp) {
+        let launched = firing.last_sent();
         let started = task.started_at.map(|started| started.min(now));
         if let Some(known) = self.live.get_mut(&task.task_id) {
             known.started = started;
             return;
         }
-        self.live.insert(task.task_id.clone(), Live { launched, started });
+        let live = Live { decision: firing.decision, launched, started };
+        self.live.insert(task.task_id.clone(), live);
         if let Some(track) = &mut self.track {
             track.launched(launched);
         }
@@ -125,7 +156,36 @@ impl Account {
 
     /// Returns how many tasks are still to be started.
     pub(super) fn coming(&self) -> u32 {
-        self.coming.values().copied().fold(0, u32::saturating_add)
+        sum(self.coming.values())
+    }
+
+    /// Returns the firing that takes the place of one of this decision.
+    pub(super) fn superseding(&self, decision: DecisionId) -> Option<FiringId> {
+        let (newer, id) = self.replacement.as_ref()?;
+        (*newer > decision).then(|| id.clone())
+    }
+
+    /// Returns what was decided before this decision and has not ended.
+    pub(super) fn older(&self, than: DecisionId) -> Older {
+        let firings = self.coming.values().filter(|coming| coming.is_before(than)).count();
+        let tasks = self.live.iter().filter(|(_, live)| live.decision < than);
+        Older { firings, tasks: tasks.map(|(id, _)| id.clone()).collect() }
+    }
+
+    /// Returns how many tasks there are, or may be at any moment, beside those that this firing is still to start. Of newer
+    /// firings only calls under way count: they leave room for it.
+    pub(super) fn beside(&self, firing: &Firing) -> u32 {
+        let others = self
+            .coming
+            .iter()
+            .filter(|(id, coming)| **id != firing.id && (coming.sent || coming.is_before(firing.decision)));
+        let live = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
+        live.saturating_add(sum(others.map(|(_, coming)| coming)))
+    }
+
+    /// Returns what wakes those who wait for a change.
+    pub(super) fn changed(&mut self) -> Arc<Notify> {
+        Arc::clone(self.changed.get_or_insert_default())
     }
 
     pub(super) fn busy(&mut self, reported: &Population, now: Timestamp) -> u32 {
@@ -151,7 +211,7 @@ impl Account {
         let mut lives: HashMap<&TaskId, Life> = HashMap::new();
         for firing in journalled {
             for task in &firing.tasks {
-                let launched = launched(firing);
+                let launched = firing.last_sent();
                 let end = (task.phase == TaskPhase::Stopped).then(|| End::of(task, launched, now));
                 lives.insert(&task.task_id, Life { launched, end });
             }
@@ -161,4 +221,8 @@ impl Account {
         lives.extend(self.ended.iter().map(|ended| (&ended.id, ended.life)));
         lives.into_values().collect()
     }
+}
+
+fn sum<'a>(coming: impl Iterator<Item = &'a Coming>) -> u32 {
+    coming.map(|coming| coming.tasks).fold(0, u32::saturating_add)
 }

@@ -26,7 +26,7 @@ pub(super) const READ_ONLY: [&str; 11] = [
 ];
 
 /// All fields of a job document.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "catchUp",
     "cooldown",
     "description",
@@ -44,6 +44,7 @@ const FIELDS: [&str; 24] = [
     "scheduleStart",
     "settle",
     "startTimeout",
+    "succeedsBy",
     "suspended",
     "suspension",
     "taskCount",

@@ -1,4 +1,4 @@
-//! What to start: `taskDefinition`, `overrides`, `launch`.
+//! What to start: `taskDefinition`, `overrides`, `launch`, and by which container it succeeds: `succeedsBy`.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,8 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
     let definition = definition(reader, id).unwrap_or_default();
     let overrides = overrides(reader);
     let options = options(reader);
-    let task = TaskSpec { definition, overrides, options };
+    let succeeds_by = reader.field("succeedsBy", string).map(str::to_owned);
+    let task = TaskSpec { definition, overrides, options, succeeds_by };
     if let Some(Err(error)) = reader.cx.launcher.map(|launcher| launcher.check(&task)) {
         reader.errors.push(launcher_error(&error));
     }

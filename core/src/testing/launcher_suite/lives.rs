@@ -2,7 +2,7 @@
 
 use super::sample::{clear, job, launch, live, reached, request, state};
 use super::{Sample, Subject};
-use crate::task::{TaskId, TaskPhase};
+use crate::task::{TaskEnd, TaskId, TaskPhase};
 
 /// Exit code 0 is a success.
 pub async fn a_task_that_ends_well_reports_exit_code_zero(subject: &impl Subject) {
@@ -58,6 +58,7 @@ pub async fn a_stopped_task_tells_why(subject: &impl Subject) {
     launcher.stop(&ids[0], "it took too long").await.expect("a stop succeeds");
     let state = reached(&*launcher, &ids[0], TaskPhase::Stopped).await;
     assert_eq!(state.stop_code.as_deref(), Some("UserInitiated"), "{state:?}");
+    assert_eq!(state.end(), Some(TaskEnd::Stopped), "{state:?}");
     assert!(state.reason.is_some_and(|reason| reason.contains("it took too long")));
     assert!(state.stopped_at.is_some());
     assert_eq!(live(&*launcher, &request).await, []);

@@ -92,6 +92,21 @@ async fn counts_that_are_old_launch_nothing_for_messages_that_are_done() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tasks_that_were_stopped_do_not_show_that_the_queue_is_empty() {
+    let stage = stage(&[500]);
+    *stage.launcher.run_for.lock() = None;
+    *stage.launcher.stopping.lock() = (Duration::ZERO, 0);
+    let fields = json!({"mode": "drain", "settle": "60s", "maxCount": 5, "timeout": "40s"});
+    stage.world.create("work", &job(&fields)).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+    stage.until("2027-01-01T00:01:40Z").await;
+    let launches: Vec<u32> =
+        stage.decisions("work").await.into_iter().map(|record| record.draft.launch).collect();
+    assert_eq!(launches, [5, 0, 5], "five are stopped after 40 s, and the next tick starts five");
+    life.engine.stop(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_settle_that_is_too_short_is_noticed_and_said() {
     let stage = stage(&[3, 3, 0]);
     stage.world.create("work", &job(&json!({"settle": "10s", "cooldown": "5m"}))).await.unwrap();

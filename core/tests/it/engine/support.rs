@@ -3,15 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::{SimClock, World};
 use ecs_scheduler_core::{
-    Clock, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery, FiringState, JobId,
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, MemoryStore, Outcome,
-    Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, Timestamp, TriggerRegistry,
-    async_trait,
+    Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
+    FiringState, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
+    MemoryStore, Outcome, Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState,
+    Timestamp, TriggerRegistry, async_trait,
 };
 use parking_lot::Mutex;
 
@@ -37,48 +37,74 @@ pub(crate) struct ScriptedLauncher {
     /// Whether the quota is used up for good.
     pub(crate) no_quota: Mutex<bool>,
     pub(crate) run_for: Mutex<Option<Duration>>,
+    /// How long a task goes on when it is asked to stop, and its exit code then.
+    pub(crate) stopping: Mutex<(Duration, i32)>,
+    /// For how long tasks that are started from now on are pending.
+    pub(crate) pending_for: Mutex<Duration>,
+    /// How the containers of a task that ends by itself end.
+    pub(crate) containers: Mutex<Vec<(String, Option<i32>)>>,
+    /// Every request to stop a task.
+    pub(crate) stops: Mutex<Vec<TaskId>>,
+    /// When tasks that were asked to stop end.
+    ends: Mutex<HashMap<TaskId, Timestamp>>,
+    /// The most tasks that were alive at once.
+    pub(crate) most_alive: AtomicUsize,
     next: AtomicU32,
 }
 
 impl ScriptedLauncher {
     fn start(&self, request: &LaunchRequest, count: u32) -> Vec<StartedTask> {
-        (0..count)
+        self.settle();
+        let started: Vec<StartedTask> = (0..count)
             .map(|_| {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
                 let task_id = TaskId::new(format!("task-{number}"));
-                let state = TaskState {
-                    phase: TaskPhase::Running,
-                    started_at: Some(self.clock.now()),
-                    ..TaskState::pending(task_id.clone(), None)
-                };
+                let starts = self.clock.now().saturating_add(*self.pending_for.lock()).unwrap();
+                let state =
+                    TaskState { started_at: Some(starts), ..TaskState::pending(task_id.clone(), None) };
                 self.tasks.lock().push((request.job.clone(), state));
                 StartedTask { task_id, host_id: None }
             })
-            .collect()
+            .collect();
+        self.most_alive.fetch_max(self.running(), Ordering::Relaxed);
+        started
     }
 
-    /// Ends every task that has run its time.
+    /// Starts and ends every task whose time has come.
     fn settle(&self) {
-        let Some(run_for) = *self.run_for.lock() else { return };
-        let now = self.clock.now();
-        for (_, task) in self.tasks.lock().iter_mut().filter(|(_, task)| task.phase == TaskPhase::Running) {
-            let ends = task.started_at.unwrap().saturating_add(run_for).unwrap();
-            if ends <= now {
-                end(task, 0, ends);
+        let (run_for, now) = (*self.run_for.lock(), self.clock.now());
+        let (ends, (_, code)) = (self.ends.lock(), *self.stopping.lock());
+        for (_, task) in self.tasks.lock().iter_mut().filter(|(_, task)| task.phase != TaskPhase::Stopped) {
+            let starts = task.started_at.unwrap();
+            let natural = run_for.map(|run_for| starts.saturating_add(run_for).unwrap());
+            if starts <= now {
+                task.phase = TaskPhase::Running;
+            }
+            if let Some(at) = ends.get(&task.task_id).filter(|at| **at <= now) {
+                end(task, code, *at, "UserInitiated");
+            } else if let Some(at) = natural.filter(|at| *at <= now) {
+                end(task, 0, at, "EssentialContainerExited");
+                let ends = self.containers.lock().clone().into_iter();
+                task.containers = ends.map(|(name, exit_code)| ContainerEnd { name, exit_code }).collect();
             }
         }
     }
 
+    /// Returns how many tasks are alive.
     pub(crate) fn running(&self) -> usize {
         self.settle();
-        self.tasks.lock().iter().filter(|(_, task)| task.phase == TaskPhase::Running).count()
+        self.tasks.lock().iter().filter(|(_, task)| task.phase != TaskPhase::Stopped).count()
     }
 }
 
-fn end(task: &mut TaskState, code: i32, at: Timestamp) {
+/// Ends a task; one that was still pending never ran.
+fn end(task: &mut TaskState, code: i32, at: Timestamp, stop_code: &str) {
+    let ran = task.phase == TaskPhase::Running;
     task.phase = TaskPhase::Stopped;
-    task.exit_code = Some(code);
+    task.exit_code = ran.then_some(code);
+    task.started_at = task.started_at.filter(|_| ran);
     task.stopped_at = Some(at);
+    task.stop_code = Some(stop_code.to_owned());
 }
 
 #[async_trait]
@@ -135,18 +161,19 @@ impl Launcher for ScriptedLauncher {
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
         self.settle();
         let all = self.tasks.lock();
-        Ok(all
-            .iter()
-            .filter(|(_, task)| tasks.contains(&task.task_id))
-            .map(|(_, task)| task.clone())
-            .collect())
+        let asked = all.iter().map(|(_, task)| task).filter(|task| tasks.contains(&task.task_id));
+        let told = |task: &TaskState| TaskState {
+            started_at: task.started_at.filter(|_| task.phase != TaskPhase::Pending),
+            ..task.clone()
+        };
+        Ok(asked.map(told).collect())
     }
 
     async fn stop(&self, task: &TaskId, _: &str) -> Result<(), LaunchError> {
-        let now = self.clock.now();
-        for (_, state) in self.tasks.lock().iter_mut().filter(|(_, state)| state.task_id == *task) {
-            end(state, 143, now);
-        }
+        self.stops.lock().push(task.clone());
+        let ends = self.clock.now().saturating_add(self.stopping.lock().0).unwrap();
+        self.ends.lock().entry(task.clone()).or_insert(ends);
+        self.settle();
         Ok(())
     }
 
@@ -180,6 +207,12 @@ impl Stage {
             uncounted: Mutex::default(),
             no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
+            stopping: Mutex::new((Duration::ZERO, 143)),
+            pending_for: Mutex::default(),
+            containers: Mutex::default(),
+            stops: Mutex::default(),
+            ends: Mutex::default(),
+            most_alive: AtomicUsize::new(0),
             next: AtomicU32::new(0),
         });
         let world = World {

@@ -1,6 +1,8 @@
 //! Firings as clients see them. What a task was started with stays inside: it may hold secrets.
 
-use ecs_scheduler_core::{Answer, Attempt, Firing, Origin, Refusal, TaskPhase, TaskState, Timestamp};
+use ecs_scheduler_core::{
+    Answer, Attempt, ContainerEnd, Firing, Origin, Refusal, TaskEnd, TaskPhase, TaskState, Timestamp,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,18 +107,38 @@ struct TaskView {
     host_id: Option<String>,
     /// `pending`, `running` or `stopped`.
     state: &'static str,
+    /// How it ended: `succeeded`, `failed`, or `stopped` by the scheduler or an operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_code: Option<i32>,
+    /// How its containers ended, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<ContainerEndView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// When the launcher accepted it; `startTimeout` counts from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    accepted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     stopped_at: Option<Timestamp>,
+}
+
+/// How one container of a task ended.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ContainerEndView {
+    /// Its name in the task definition.
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
 }
 
 impl From<Firing> for FiringView {
@@ -174,14 +196,30 @@ impl From<Refusal> for RefusalView {
 
 impl From<TaskState> for TaskView {
     fn from(task: TaskState) -> Self {
-        let TaskState { task_id, host_id, phase, exit_code, stop_code, reason, started_at, stopped_at } =
-            task;
-        let state = match phase {
+        let state = match task.phase {
             TaskPhase::Pending => "pending",
             TaskPhase::Running => "running",
             TaskPhase::Stopped => "stopped",
         };
-        let task_id = task_id.to_string();
-        Self { task_id, host_id, state, exit_code, stop_code, reason, started_at, stopped_at }
+        Self {
+            task_id: task.task_id.to_string(),
+            state,
+            outcome: task.end().map(TaskEnd::as_str),
+            host_id: task.host_id,
+            exit_code: task.exit_code,
+            containers: task.containers.into_iter().map(ContainerEndView::from).collect(),
+            stop_code: task.stop_code,
+            reason: task.reason,
+            accepted_at: task.accepted_at,
+            started_at: task.started_at,
+            stopped_at: task.stopped_at,
+        }
+    }
+}
+
+impl From<ContainerEnd> for ContainerEndView {
+    fn from(end: ContainerEnd) -> Self {
+        let ContainerEnd { name, exit_code } = end;
+        Self { name, exit_code }
     }
 }

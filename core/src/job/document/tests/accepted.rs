@@ -23,10 +23,11 @@ fn every_policy_reaches_the_job() {
         "mode": "total", "overlap": "replace", "settle": "90s", "cooldown": "5m", "jitter": "1500ms",
         "timeout": "1h30m", "startTimeout": "10m", "catchUp": {"policy": "all", "window": "2h", "max": 3},
         "onError": {"assume": 2, "after": 5}, "retry": {"launch": {"maxAge": "1m"}},
-        "taskCount": "5", "maxCount": 7.0, "labels": {"team": "x"}, "description": "nightly",
+        "succeedsBy": "main", "taskCount": "5", "maxCount": 7.0, "labels": {"team": "x"}, "description": "nightly",
     })))
     .unwrap()
     .job;
+    assert_eq!(job.task.succeeds_by.as_deref(), Some("main"));
     let policy = job.policy;
     assert_eq!(policy.overlap, Overlap::Replace);
     assert_eq!(policy.settle, Duration::from_secs(90));

@@ -1,0 +1,278 @@
+//! At no moment are there more than `maxCount` tasks of a job, and every tick has one outcome, whatever the overlap, however
+//! slow tasks are to stop, and whatever happens meanwhile.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::job::JobContext;
+use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, Life, SimClock, StoreFaults, World};
+use ecs_scheduler_core::{
+    Clock, EngineOptions, FireRequest, FiringState, JobId, Launcher, MemoryStore, Outcome, StoredJob,
+    Timestamp, TriggerRegistry,
+};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// How long the engines look at the job.
+const LENGTH: i64 = 600;
+/// How often a task is asked to stop within that time at most, by one engine: at once, and after 1, 3 and 7 minutes.
+const ASKED: usize = 4;
+
+/// What happens to the job.
+#[derive(Debug, Clone)]
+enum Event {
+    Fire { tasks: Option<u32> },
+    Crash { away: i64 },
+    Stop { away: i64 },
+    Lower { cap: u32 },
+}
+
+#[derive(Debug, Clone)]
+struct Story {
+    overlap: &'static str,
+    every: i64,
+    count: u32,
+    cap: u32,
+    catch_up: &'static str,
+    plan: ChaosPlan,
+    store: StoreFaults,
+    seed: u64,
+    /// By the second at which each happens.
+    events: Vec<(i64, Event)>,
+}
+
+fn seconds(choices: &'static [u64]) -> impl Strategy<Value = Duration> {
+    prop::sample::select(choices).prop_map(Duration::from_secs)
+}
+
+fn plans() -> impl Strategy<Value = ChaosPlan> {
+    let rare = || prop::sample::select(&[0.0, 0.2][..]);
+    let times = (
+        seconds(&[0, 5, 30, 75, 150, 900]),
+        seconds(&[3, 20, 90, 7_200]),
+        seconds(&[0, 40]),
+        seconds(&[1, 10]),
+        seconds(&[0, 30]),
+    );
+    (times, rare(), rare(), rare(), rare(), rare()).prop_map(
+        |(times, lose, hang, refuse, throttle, blind)| {
+            let (stop, run, pending, observe_every, lag) = times;
+            ChaosPlan {
+                lose_answer: lose,
+                hang: hang / 4.0,
+                refuse,
+                throttle,
+                fail_reads: blind,
+                delay: Duration::from_millis(200),
+                stop,
+                run,
+                pending,
+                observe_every,
+                lag,
+                ..ChaosPlan::default()
+            }
+        },
+    )
+}
+
+fn events() -> impl Strategy<Value = Vec<(i64, Event)>> {
+    let event = prop_oneof![
+        4 => prop::option::of(1_u32..15).prop_map(|tasks| Event::Fire { tasks }),
+        1 => (0_i64..90).prop_map(|away| Event::Crash { away }),
+        1 => (0_i64..90).prop_map(|away| Event::Stop { away }),
+    ];
+    prop::collection::vec((1..LENGTH, event), 0..8)
+}
+
+fn stories() -> impl Strategy<Value = Story> {
+    let job = (
+        prop::sample::select(&["replace", "replace", "topUp", "allow", "skip"][..]),
+        prop::sample::select(&[5_i64, 10, 20, 60][..]),
+        1_u32..15,
+        1_u32..14,
+        prop::sample::select(&["latest", "all", "none"][..]),
+    );
+    let store =
+        prop::sample::select(&[0.0, 0.1][..]).prop_map(|share| StoreFaults { before: share, after: share });
+    (job, plans(), store, any::<u64>(), events()).prop_map(|(job, plan, store, seed, mut events)| {
+        let (overlap, every, count, cap, catch_up) = job;
+        events.sort_by_key(|(second, _)| *second);
+        Story { overlap, every, count, cap, catch_up, plan, store, seed, events }
+    })
+}
+
+/// A story in which the cap is lowered, and in which no call may take effect after that was known.
+fn stories_of_lower_caps() -> impl Strategy<Value = Story> {
+    (stories(), 1..LENGTH, 1_u32..4).prop_map(|(story, second, cap)| {
+        let plan = ChaosPlan {
+            lose_answer: 0.0,
+            hang: 0.0,
+            throttle: 0.0,
+            fail_reads: 0.0,
+            delay: Duration::ZERO,
+            ..story.plan
+        };
+        let fires = story.events.into_iter().filter(|(_, event)| matches!(event, Event::Fire { .. }));
+        let mut events: Vec<_> = fires.chain([(second, Event::Lower { cap })]).collect();
+        events.sort_by_key(|(second, _)| *second);
+        let cap = story.cap.max(cap);
+        Story { plan, events, cap, store: StoreFaults::default(), ..story }
+    })
+}
+
+struct Scene {
+    world: World,
+    launcher: Arc<ChaosLauncher>,
+    job: JobId,
+    began: Timestamp,
+    /// From when on which cap holds.
+    caps: Vec<(Timestamp, u32)>,
+    lives: usize,
+}
+
+impl Scene {
+    async fn set(story: &Story) -> Self {
+        // Ticks are on whole seconds, and what happens to the job is half a second later.
+        let began: Timestamp = "2026-01-01T10:00:00.5Z".parse().unwrap();
+        let clock = Arc::new(SimClock::at(began));
+        let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, story.seed));
+        launcher.faults(story.plan.clone());
+        let world = World {
+            clock,
+            store: Arc::new(MemoryStore::default()),
+            launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
+            registry: Arc::new(TriggerRegistry::new()),
+            options: EngineOptions::default(),
+        };
+        world.create("job", &document(story, story.cap)).await.unwrap();
+        let caps = vec![(began, story.cap)];
+        Self { world, launcher, job: JobId::new("job").unwrap(), began, caps, lives: 0 }
+    }
+
+    async fn boot(&mut self, story: &Story) -> Life {
+        self.lives += 1;
+        let seed = story.seed.wrapping_add(self.lives as u64);
+        self.world.boot(story.store.clone(), seed).await.unwrap()
+    }
+
+    async fn until(&self, second: i64) {
+        let moment = self.began + SignedDuration::from_secs(second);
+        self.world.clock.sleep_until(moment.max(self.world.clock.now())).await;
+    }
+
+    async fn play(&mut self, story: &Story) {
+        let mut life = self.boot(story).await;
+        for (second, event) in &story.events {
+            self.until(*second).await;
+            let (Event::Crash { away } | Event::Stop { away }) = event else {
+                self.change(&life, story, event).await;
+                continue;
+            };
+            if matches!(event, Event::Crash { .. }) {
+                life.crash().await;
+            } else {
+                life.engine.stop(Duration::from_secs(30)).await;
+            }
+            self.world.clock.sleep_until(self.world.clock.now() + SignedDuration::from_secs(*away)).await;
+            life = self.boot(story).await;
+        }
+        self.until(LENGTH).await;
+        life.engine.stop(Duration::from_secs(60)).await;
+    }
+
+    async fn change(&mut self, life: &Life, story: &Story, event: &Event) {
+        match event {
+            Event::Fire { tasks } => {
+                let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), key: None };
+                // The store may not answer.
+                let _ = life.engine.fire_now(&self.job, request).await;
+            }
+            Event::Lower { cap } => {
+                self.world.edit("job", &document(story, *cap)).await.unwrap();
+                life.engine.nudge(&self.job);
+                self.caps.push((self.world.clock.now(), *cap));
+            }
+            Event::Crash { .. } | Event::Stop { .. } => {
+                unreachable!("the engine that it is about is at work")
+            }
+        }
+    }
+
+    /// Checks that no start leaves more tasks alive than the cap that holds then allows.
+    fn check_cap(&self) {
+        let lives = self.launcher.lives(&self.job);
+        for (at, _) in &lives {
+            let alive = lives.iter().filter(|(from, to)| from <= at && at < to).count();
+            let cap = self.caps.iter().rev().find(|(since, _)| since <= at).unwrap().1;
+            assert!(alive <= cap as usize, "{alive} tasks at {at}, with maxCount {cap}");
+        }
+    }
+
+    fn check_stops(&self) {
+        let stops = self.launcher.stops();
+        for (task, _) in &stops {
+            let asked = stops.iter().filter(|(other, _)| other == task).count();
+            assert!(asked <= ASKED * self.lives, "{task} was asked to stop {asked} times");
+        }
+    }
+
+    /// Checks that the recorded outcomes are as many as there were ticks, and that none is left open behind its firing.
+    async fn check_journal(&self) {
+        let stored = self.world.store.get(std::slice::from_ref(&self.job)).await.unwrap().remove(0);
+        let decisions = self.world.decisions().await;
+        let recorded: u64 = decisions.iter().map(|record| record.draft.span.count).sum();
+        let ticks = stored.progress.settled.map(|last| self.schedule(&stored).count_in(stored.created, last));
+        assert_eq!(Some(recorded), ticks.or(Some(0)), "outcomes and ticks");
+        let firings = self.world.firings().await;
+        let open = |state| matches!(state, FiringState::Planned | FiringState::Launching);
+        let pending = decisions.iter().filter(|record| record.draft.outcome == Outcome::Pending);
+        assert_eq!(pending.count(), firings.iter().filter(|firing| open(firing.state)).count());
+    }
+
+    fn schedule(&self, stored: &StoredJob) -> Schedule {
+        let context = JobContext {
+            registry: &self.world.registry,
+            max_tasks: NonZeroU32::new(50).unwrap(),
+            dialect: Dialect::Stored,
+            launcher: None,
+        };
+        stored.parse(&context).unwrap().ticks().unwrap().clone()
+    }
+}
+
+fn document(story: &Story, cap: u32) -> Value {
+    json!({
+        "taskDefinition": "work", "schedule": format!("rate({} seconds)", story.every),
+        "overlap": story.overlap, "taskCount": story.count, "maxCount": cap,
+        "catchUp": {"policy": story.catch_up},
+    })
+}
+
+/// Plays a story in virtual time and checks what is promised.
+fn tell(story: &Story) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let mut scene = Scene::set(story).await;
+        scene.play(story).await;
+        scene.check_cap();
+        scene.check_stops();
+        scene.check_journal().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_job_never_has_more_tasks_than_its_cap_and_every_tick_has_one_outcome(story in stories()) {
+        tell(&story);
+    }
+
+    #[test]
+    fn a_cap_that_is_lowered_holds_for_firings_that_wait(story in stories_of_lower_caps()) {
+        tell(&story);
+    }
+}
