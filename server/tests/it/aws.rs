@@ -8,6 +8,7 @@ pub(crate) mod cloud;
 mod crash;
 mod doctor;
 mod emulator;
+mod ends;
 mod permissions;
 mod quota;
 mod reads;
