@@ -127,7 +127,7 @@ async fn take_entries(shared: &Shared, entries: &[JournalEntry]) -> Result<(), S
         };
         rows.extend(mark.tail_record().map(|tail| Row::new(tail, None)));
         mark.stamp.clone_from(&stamp);
-        let follows = entry.firing.is_none() && record.draft.outcome.folds() && record.uid == mark.uid;
+        let follows = entry.firing.is_none() && record.draft.folds() && record.uid == mark.uid;
         mark.tail = follows.then(|| Tail { id, draft: record.draft.clone() });
         if !follows {
             rows.push(row(entry, id));

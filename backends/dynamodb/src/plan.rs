@@ -28,7 +28,7 @@ pub(crate) fn numbers(mark: &Mark, settlement: &Settlement) -> usize {
     let mut count = 0;
     for (place, draft) in settlement.records.iter().enumerate() {
         let fires = settlement.firing.is_some() && place + 1 == settlement.records.len();
-        let folds = !fires && draft.outcome.folds();
+        let folds = !fires && draft.folds();
         if !(folds && last == Some(draft.outcome)) {
             count += 1;
         }
@@ -64,7 +64,7 @@ impl Plan {
             ids.push(id);
             rows.extend(to.tail_record().map(|tail| Row::new(tail, None)));
             to.tail = None;
-            if firing.is_none() && draft.outcome.folds() {
+            if firing.is_none() && draft.folds() {
                 to.tail = Some(Tail { id, draft: draft.clone() });
             } else {
                 let (job, uid) = (settlement.job.clone(), settlement.uid);

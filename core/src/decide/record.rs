@@ -71,10 +71,17 @@ const fn is_once(tries: &u32) -> bool {
 }
 
 impl DecisionDraft {
+    /// Tells whether decisions like this one, without a firing, are kept as one row while they follow each other. A firing
+    /// by hand belongs to no tick, and so to no run of ticks.
+    #[must_use]
+    pub const fn folds(&self) -> bool {
+        self.outcome.folds() && self.span.count > 0
+    }
+
     /// Tells whether `newer`, the next decision of the same job, is kept in the same row. Neither has a firing.
     #[must_use]
     pub fn folds_with(&self, newer: &Self) -> bool {
-        self.outcome == newer.outcome && self.outcome.folds()
+        self.outcome == newer.outcome && self.folds() && newer.folds()
     }
 
     /// Makes this the row of both decisions: `newer`, beginning with this one's first tick and counting both.

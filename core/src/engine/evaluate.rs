@@ -105,8 +105,7 @@ impl Core {
             last: tick.nominal,
             count: u64::from(!matches!(by, Asker::Hand { .. })),
         };
-        let mut draft = blank(span, tick.observed);
-        draft.tries = question.tried + 1;
+        let mut draft = DecisionDraft { tries: question.tried + 1, ..blank(span, tick.observed) };
         if let Some(why) = self.held_back(job, tick.nominal, by) {
             return Judgement::ended(draft, Outcome::Suspended, why);
         }

@@ -106,6 +106,7 @@ macro_rules! store_suite {
             equal_idle_outcomes_fold_into_one_row
             different_outcomes_do_not_fold
             a_row_with_a_firing_never_folds
+            a_firing_by_hand_never_folds
             outcomes_of_a_launch_do_not_fold
             a_recreated_job_does_not_fold_into_its_namesake
             a_firing_that_exists_is_stale

@@ -182,9 +182,8 @@ async fn append(line: &Line, entries: &[Entry]) -> Result<(), Refused> {
     let ids: Vec<&str> = newest.iter().map(|row| row.entry.job.as_str()).collect();
     let uids: Vec<Uuid> = newest.iter().map(|row| row.entry.uid).collect();
     let heads: Vec<i64> = newest.iter().map(|row| row.seq).collect();
-    let folds = |row: &&Row<'_>| {
-        (row.firing.is_none() && row.record.outcome.folds()).then(|| row.record.outcome.as_str())
-    };
+    let folds =
+        |row: &&Row<'_>| row.record.folds().filter(|_| row.firing.is_none()).map(|outcome| outcome.as_str());
     let folds: Vec<Option<&str>> = newest.iter().map(folds).collect();
     client.execute(HEADS, &[&ids, &uids, &heads, &folds]).await?;
     Ok(())

@@ -182,11 +182,12 @@ impl<'e> Written<'e> {
         let mut ids = Vec::with_capacity(entry.records.len());
         for (place, record) in entry.records.iter().enumerate() {
             let firing = entry.firing.as_ref().filter(|_| place == last);
-            if firing.is_none() && mark.folds == Some(record.outcome) {
+            let folds = record.folds().filter(|_| firing.is_none());
+            if folds.is_some() && mark.folds == folds {
                 self.fold(mark.head, first, record);
             } else {
                 mark.head = first + signed(self.rows.len() as u64);
-                mark.folds = (firing.is_none() && record.outcome.folds()).then_some(record.outcome);
+                mark.folds = folds;
                 let born = record.observed;
                 self.rows.push(Row { seq: mark.head, entry, record: record.clone(), born, firing });
             }
@@ -210,6 +211,11 @@ impl<'e> Written<'e> {
 }
 
 impl Record {
+    /// Returns the outcome with which it makes a run, if it may be part of one.
+    pub(super) fn folds(&self) -> Option<Outcome> {
+        (self.outcome.folds() && self.count > 0).then_some(self.outcome)
+    }
+
     fn fold(&mut self, newer: &Self) {
         let (first, count) = (self.first, self.count + newer.count);
         *self = Self { first, count, ..newer.clone() };

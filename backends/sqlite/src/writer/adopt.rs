@@ -128,9 +128,9 @@ impl Desk {
             self.connection.prepare_cached(sql)?.execute(params![record.job.as_str(), seq])?;
             return Ok(());
         };
-        let outcome = record.draft.outcome;
         mark.head = seq;
-        mark.folds = (firing.is_none() && mark.uid == record.uid && outcome.folds()).then_some(outcome);
+        let folds = firing.is_none() && mark.uid == record.uid && record.draft.folds();
+        mark.folds = folds.then_some(record.draft.outcome);
         let sql = "UPDATE marks SET head = ?2, folds = ?3 WHERE no = ?1";
         let folds = mark.folds.map(|outcome| outcome.as_str());
         self.connection.prepare_cached(sql)?.execute(params![mark.no, seq, folds])?;

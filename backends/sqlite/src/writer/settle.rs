@@ -38,6 +38,7 @@ struct Record {
     outcome: Outcome,
     observed: Timestamp,
     span: TickSpan,
+    folds: bool,
     ledger: String,
 }
 
@@ -67,7 +68,12 @@ impl Entry {
 impl Record {
     fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
         let &DecisionDraft { outcome, observed, span, .. } = draft;
-        Ok(Self { outcome, observed, span, ledger: ledger(draft)? })
+        Ok(Self { outcome, observed, span, folds: draft.folds(), ledger: ledger(draft)? })
+    }
+
+    /// Returns the outcome with which it makes a run, if it may be part of one.
+    fn folds(&self) -> Option<Outcome> {
+        self.folds.then_some(self.outcome)
     }
 }
 
@@ -160,7 +166,7 @@ impl<'c> Pen<'c> {
 
     /// Folds a record into the job's newest row; tells whether that was possible.
     fn fold(&mut self, mark: &Mark, record: &Record) -> Result<bool, Failure> {
-        if mark.folds != Some(record.outcome) {
+        if mark.folds.is_none() || mark.folds != record.folds() {
             return Ok(false);
         }
         let Record { observed, span, ledger, .. } = record;
@@ -199,7 +205,7 @@ impl<'c> Pen<'c> {
         }
         *self.seq = seq;
         mark.head = seq;
-        mark.folds = (firing.is_none() && record.outcome.folds()).then_some(record.outcome);
+        mark.folds = record.folds().filter(|_| firing.is_none());
         Ok(true)
     }
 }

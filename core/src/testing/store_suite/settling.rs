@@ -220,6 +220,20 @@ pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
     assert_eq!([rows[2].id, rows[1].id], ids[..]);
 }
 
+/// A firing by hand that launches nothing belongs to no tick, so it is not part of a run of ticks.
+pub async fn a_firing_by_hand_never_folds(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let mut by_hand = draft(Outcome::Satisfied, 2);
+    by_hand.span.count = 0;
+    for decision in [draft(Outcome::Satisfied, 1), by_hand.clone(), by_hand, draft(Outcome::Satisfied, 3)] {
+        record(&*store, "nightly", vec![decision]).await;
+    }
+    let rows = decisions(&*store, "nightly").await;
+    let counts: Vec<_> = rows.iter().map(|row| row.draft.span.count).collect();
+    assert_eq!(counts, [1, 0, 0, 1]);
+}
+
 /// Outcomes of a launch do not fold, even without a firing.
 pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
     let store = subject.open().await;
