@@ -91,17 +91,9 @@ fn write_engine(
         ("evaluations", "Triggers being evaluated.", evaluating),
         ("firings_dispatching", "Firings being launched.", status.dispatching),
         ("live_tasks", "Tasks pending or running.", status.live_tasks),
-        ("brake", "1 while all launches are stopped.", usize::from(status.brake.is_some())),
-        (
-            "store_fault",
-            "1 while the last write to the store failed.",
-            usize::from(status.store_fault.is_some()),
-        ),
-        (
-            "launcher_fault",
-            "1 while the launcher's last answer was an error.",
-            usize::from(status.launcher_fault.is_some()),
-        ),
+        ("brake", "1 while all launches are stopped.", flag(&status.brake)),
+        ("store_fault", "1 while the last write to the store failed.", flag(&status.store_fault)),
+        ("launcher_fault", "1 while the launcher's last answer was an error.", flag(&status.launcher_fault)),
     ];
     for (name, help, value) in gauges {
         page.single(name, "gauge", help, value)?;
@@ -142,6 +134,11 @@ fn write_server(page: &mut Page, answered: &Requests, streams: usize) -> fmt::Re
     page.single("event_streams", "gauge", "Live streams that are open.", streams)?;
     page.head("ecs_scheduler_build_info", "gauge", "The version that runs.")?;
     writeln!(page.0, "ecs_scheduler_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))
+}
+
+/// 1 when something is there.
+fn flag<T>(something: &Option<T>) -> usize {
+    usize::from(something.is_some())
 }
 
 /// Milliseconds in seconds, without rounding.

@@ -155,7 +155,7 @@ impl Scene {
     async fn boot(&mut self, story: &Story) -> Life {
         self.lives += 1;
         let seed = story.seed.wrapping_add(self.lives as u64);
-        self.world.boot(story.store.clone(), seed).await.unwrap()
+        self.world.boot(story.store, seed).await.unwrap()
     }
 
     async fn until(&self, second: i64) {
