@@ -112,12 +112,12 @@ async fn settings(State(shared): State<Arc<Shared>>) -> Response<Body> {
     shared.world(|world, _| plain_json(200, &world.settings))
 }
 
-/// Merges a document into the settings, as a JSON merge patch (RFC 7396).
+/// Merges a document into the settings, as a JSON merge patch (RFC 7396), save where null is itself a setting.
 async fn configure(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let patch: Value = read(&body)?;
     shared.world(|world, _| {
         let mut whole = serde_json::to_value(&world.settings).expect("settings can be written as JSON");
-        merge(&mut whole, patch);
+        merge(&mut whole, patch, "");
         let merged: Settings =
             serde_json::from_value(whole).map_err(|error| complaint(400, error.to_string()))?;
         world.settings = merged;
@@ -166,8 +166,8 @@ const fn complaint(status: u16, message: String) -> Complaint {
     Complaint { status, message }
 }
 
-/// Applies a JSON merge patch.
-fn merge(into: &mut Value, patch: Value) {
+/// Applies a JSON merge patch to what is at a place of the settings.
+fn merge(into: &mut Value, patch: Value, place: &str) {
     let Value::Object(patch) = patch else {
         *into = patch;
         return;
@@ -177,10 +177,18 @@ fn merge(into: &mut Value, patch: Value) {
     }
     let members = into.as_object_mut().expect("it was just made an object");
     for (name, value) in patch {
-        if value.is_null() {
+        let place = format!("{place}/{name}");
+        if value.is_null() && !is_nullable(&place) {
             members.remove(&name);
         } else {
-            merge(members.entry(name).or_insert(Value::Null), value);
+            merge(members.entry(name).or_insert(Value::Null), value, &place);
         }
     }
+}
+
+/// Tells whether null at a place of the settings is a value that differs from what is there at first: a task may run without
+/// end.
+fn is_nullable(place: &str) -> bool {
+    let names: Vec<&str> = place.split('/').skip(1).collect();
+    matches!(names.as_slice(), ["ecs", "life", "run"] | ["ecs", "clusterLives" | "definitionLives", _, "run"])
 }

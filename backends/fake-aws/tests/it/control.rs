@@ -39,10 +39,37 @@ async fn settings_are_merged_over_http() {
     let set = rig.fake.settings();
     assert_eq!(set.ecs.life.run, Some(jiff::SignedDuration::from_secs(90)));
     assert_eq!(set.ecs.life.pending, jiff::SignedDuration::from_secs(1));
+    let lives = json!({ "clusterLives": { "batch": null } });
+    rig.tell("settings", json!({ "ecs": lives })).await.good();
+    assert!(rig.fake.settings().ecs.cluster_lives.is_empty(), "null takes an entry away");
+    let set = rig.fake.settings();
     let wrong = rig.tell("settings", json!({ "ecs": { "lifes": {} } })).await;
     assert_eq!(wrong.status, 400);
     assert!(wrong.body["error"].as_str().unwrap().contains("lifes"), "{}", wrong.body);
     assert_eq!(rig.fake.settings(), set);
+}
+
+#[tokio::test]
+async fn a_task_that_runs_until_it_is_stopped_is_set_over_http() {
+    let rig = Rig::new().await;
+    for (lives, back) in [
+        (json!({ "life": { "run": null } }), json!({ "life": { "run": "10s" } })),
+        (
+            json!({ "clusterLives": { "batch": { "run": null } } }),
+            json!({ "clusterLives": { "batch": null } }),
+        ),
+        (
+            json!({ "definitionLives": { "work": { "run": null, "pending": "2s" } } }),
+            json!({ "definitionLives": { "work": null } }),
+        ),
+    ] {
+        rig.tell("settings", json!({ "ecs": lives })).await.good();
+        let arn = arns(&rig.run(json!({})).await.good())[0].clone();
+        rig.pass(86_400);
+        assert_eq!(rig.describe(&arn).await["lastStatus"], "RUNNING", "{lives}");
+        rig.tell("settings", json!({ "ecs": back })).await.good();
+        rig.ecs("StopTask", json!({ "cluster": "batch", "task": arn })).await.good();
+    }
 }
 
 #[tokio::test]
