@@ -1,7 +1,8 @@
-//! The fake SQS: standard queues.
+//! The fake SQS: standard and FIFO queues.
 
 mod attributes;
 mod control;
+mod fifo;
 mod md5;
 mod messages;
 mod queue;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::attributes::Attributes;
-use self::queue::{HISTORY, Messages};
+use self::queue::{HISTORY, Messages, Sent};
 use crate::clock::later;
 use crate::place::Place;
 use crate::wire::{Failure, read};
@@ -118,12 +119,14 @@ impl SqsState {
     /// Puts an event of EventBridge into a queue, named by its name, URL or ARN; without such a queue it is lost.
     pub(crate) fn deliver(&mut self, place: &Place, queue: &str, body: &str, at: Timestamp) {
         let name = queue.rsplit(['/', ':']).next().unwrap_or(queue);
-        if let Some(queue) = self.queues.get_mut(&(place.clone(), name.to_owned())) {
+        let queue = self.queues.get_mut(&(place.clone(), name.to_owned()));
+        // A FIFO queue takes nothing without a message group.
+        if let Some(queue) = queue.filter(|queue| !queue.attributes.is_fifo()) {
             let (delay, retention) = (
                 queue.attributes.seconds("DelaySeconds"),
                 queue.attributes.seconds("MessageRetentionPeriod"),
             );
-            queue.messages.send(body.to_owned(), Value::Null, at, delay, retention);
+            queue.messages.send(Sent::of(body), at, delay, retention);
         }
     }
 
@@ -141,13 +144,8 @@ impl SqsState {
     fn create(&mut self, place: &Place, body: &Value, now: Timestamp) -> Result<Value, Failure> {
         let request: Named = read(body)?;
         let name = request.queue_name;
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if name.is_empty() || name.len() > 80 || !name.bytes().all(allowed) {
-            let message =
-                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
-            return Err(invalid(message));
-        }
-        let mut attributes = Attributes::default();
+        let is_fifo = fifo::is_fifo(&name, &request.attributes)?;
+        let mut attributes = Attributes::new(is_fifo);
         attributes.set(&request.attributes)?;
         let url = self.url_of(&place.account, &name);
         let key = (place.clone(), name);
@@ -233,6 +231,11 @@ impl Queue {
 
     fn set_attributes(&mut self, body: &Value, now: Timestamp) -> Result<Value, Failure> {
         let request: AttributesOf = read(body)?;
+        if request.attributes.contains_key(attributes::IS_FIFO) {
+            let message =
+                "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.";
+            return Err(Failure::client("InvalidAttributeValue", message).queried("InvalidAttributeValue"));
+        }
         self.attributes.set(&request.attributes)?;
         self.modified_at = now;
         Ok(json!({}))

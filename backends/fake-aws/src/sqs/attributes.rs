@@ -23,6 +23,21 @@ const NUMBERS: &[(&str, u32, u32, u32)] = &[
 const KEPT: &[&str] =
     &["Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "SqsManagedSseEnabled"];
 
+/// Attributes of FIFO queues, with what they may be and what they are at first. Whether a queue is one never changes.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>
+const FIFO: &[(&str, &[&str])] = &[
+    (IS_FIFO, &["true"]),
+    ("ContentBasedDeduplication", &["false", "true"]),
+    ("DeduplicationScope", &["queue", "messageGroup"]),
+    ("FifoThroughputLimit", &["perQueue", "perMessageGroupId"]),
+];
+
+/// The attribute of a FIFO queue.
+pub(crate) const IS_FIFO: &str = "FifoQueue";
+
 /// Attributes that a queue has of itself.
 const OWN: &[&str] = &[
     "ApproximateNumberOfMessages",
@@ -37,30 +52,54 @@ const OWN: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes(BTreeMap<String, String>);
 
-impl Default for Attributes {
-    fn default() -> Self {
-        Self(NUMBERS.iter().map(|(name, _, _, first)| ((*name).to_owned(), first.to_string())).collect())
-    }
-}
-
 impl Attributes {
+    /// Makes the attributes of a new queue.
+    pub(crate) fn new(is_fifo: bool) -> Self {
+        let numbers = NUMBERS.iter().map(|(name, _, _, first)| ((*name).to_owned(), first.to_string()));
+        let fifo =
+            FIFO.iter().filter(|_| is_fifo).map(|(name, values)| ((*name).to_owned(), values[0].to_owned()));
+        Self(numbers.chain(fifo).collect())
+    }
+
     /// Sets some of them; an unknown one or a value out of bounds changes nothing.
     pub(crate) fn set(&mut self, wanted: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let refuse = |name: &str| {
+            let message = format!("Invalid value for the parameter {name}.");
+            Err(Failure::client("InvalidAttributeValue", message).queried("InvalidAttributeValue"))
+        };
         for (name, value) in wanted {
-            if let Some((_, least, most, _)) = NUMBERS.iter().find(|(known, ..)| known == name) {
-                let within = value.parse().is_ok_and(|number: u32| (*least..=*most).contains(&number));
-                if !within {
-                    let message = format!("Invalid value for the parameter {name}.");
-                    return Err(
-                        Failure::client("InvalidAttributeValue", message).queried("InvalidAttributeValue")
-                    );
+            let number = NUMBERS.iter().find(|(known, ..)| known == name);
+            let fifo = FIFO.iter().find(|(known, _)| self.is_fifo() && known == name);
+            let is_good = match (number, fifo) {
+                (Some((_, least, most, _)), _) => {
+                    value.parse().is_ok_and(|number: u32| (*least..=*most).contains(&number))
                 }
-            } else if !KEPT.contains(&name.as_str()) {
-                return Err(unknown(name));
+                (None, Some((_, values))) => values.contains(&value.as_str()),
+                (None, None) if KEPT.contains(&name.as_str()) => true,
+                (None, None) => return Err(unknown(name)),
+            };
+            if !is_good {
+                return refuse(name);
             }
         }
-        self.0.extend(wanted.clone());
+        let mut next = self.clone();
+        next.0.extend(wanted.clone());
+        if next.is("FifoThroughputLimit", "perMessageGroupId")
+            && !next.is("DeduplicationScope", "messageGroup")
+        {
+            return refuse("FifoThroughputLimit");
+        }
+        *self = next;
         Ok(())
+    }
+
+    pub(crate) fn is_fifo(&self) -> bool {
+        self.0.contains_key(IS_FIFO)
+    }
+
+    /// Tells whether an attribute has this value.
+    pub(crate) fn is(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|has| has == value)
     }
 
     pub(crate) fn number(&self, name: &str) -> u32 {
@@ -80,7 +119,8 @@ impl Attributes {
 /// Fails when no queue has an attribute of this name.
 pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let is_number = NUMBERS.iter().any(|(known, ..)| *known == name);
-    if name == "All" || is_number || KEPT.contains(&name) || OWN.contains(&name) {
+    let is_fifo = FIFO.iter().any(|(known, _)| *known == name);
+    if name == "All" || is_number || is_fifo || KEPT.contains(&name) || OWN.contains(&name) {
         return Ok(());
     }
     Err(unknown(name))

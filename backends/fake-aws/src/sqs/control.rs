@@ -10,25 +10,35 @@ use crate::fake::Fake;
 pub struct SqsControl<'a>(pub(crate) &'a Fake);
 
 impl SqsControl<'_> {
-    /// Makes a queue and returns its URL.
+    /// Makes a queue and returns its URL; one whose name ends in `.fifo` is a FIFO queue, which knows duplicates by their
+    /// content.
     ///
     /// # Panics
     ///
     /// Panics when SQS would not accept the name.
     #[must_use]
     pub fn create_queue(&self, name: &str) -> String {
-        let answer = self.0.call(Service::Sqs, "CreateQueue", &json!({ "QueueName": name }));
+        let attributes = if name.ends_with(".fifo") {
+            json!({ "FifoQueue": "true", "ContentBasedDeduplication": "true" })
+        } else {
+            json!({})
+        };
+        let call = json!({ "QueueName": name, "Attributes": attributes });
+        let answer = self.0.call(Service::Sqs, "CreateQueue", &call);
         let answer = answer.expect("the queue has a good name");
         answer["QueueUrl"].as_str().expect("a queue has a URL").to_owned()
     }
 
-    /// Sends a message.
+    /// Sends a message; to a FIFO queue, in the group `all`.
     ///
     /// # Panics
     ///
     /// Panics when there is no such queue.
     pub fn send(&self, queue_url: &str, body: &str) {
-        let call = json!({ "QueueUrl": queue_url, "MessageBody": body });
+        let mut call = json!({ "QueueUrl": queue_url, "MessageBody": body });
+        if queue_url.ends_with(".fifo") {
+            call["MessageGroupId"] = json!("all");
+        }
         self.0.call(Service::Sqs, "SendMessage", &call).expect("the queue exists");
     }
 

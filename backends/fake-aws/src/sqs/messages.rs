@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::md5;
-use super::queue::Message;
-use super::{Queue, invalid};
+use super::queue::{Message, Sent};
+use super::{Queue, fifo, invalid};
 use crate::wire::{Failure, read};
 
 /// The longest time for which a message is hidden, in seconds.
@@ -22,6 +22,8 @@ struct Send {
     delay_seconds: Option<i64>,
     #[serde(default)]
     message_attributes: Value,
+    message_group_id: Option<String>,
+    message_deduplication_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,10 +91,21 @@ impl Queue {
             Some(seconds) => within("DelaySeconds", seconds, 0, 900)?,
         };
         let retention = self.attributes.seconds("MessageRetentionPeriod");
-        let digest = md5::hex(request.message_body.as_bytes());
-        let message =
-            self.messages.send(request.message_body, request.message_attributes, now, delay, retention);
-        Ok(json!({ "MessageId": message.id, "MD5OfMessageBody": digest }))
+        let (group, key) = (request.message_group_id, request.message_deduplication_id);
+        let (body, attributes) = (request.message_body, request.message_attributes);
+        let ordered = if self.attributes.is_fifo() {
+            Some(fifo::order(&self.attributes, group, key, request.delay_seconds, &body)?)
+        } else {
+            fifo::forbid(group.as_ref(), key.as_ref())?;
+            None
+        };
+        let digest = md5::hex(body.as_bytes());
+        let (number, message) = self.messages.send(Sent { body, attributes, ordered }, now, delay, retention);
+        let mut answer = json!({ "MessageId": message.id, "MD5OfMessageBody": digest });
+        if self.attributes.is_fifo() {
+            answer["SequenceNumber"] = json!(sequence(number));
+        }
+        Ok(answer)
     }
 
     pub(crate) fn receive(&mut self, body: &Value, now: Timestamp) -> Result<Value, Failure> {
@@ -129,6 +142,12 @@ impl Queue {
         let delivery = Delivery::parse(&request.receipt_handle)?;
         let message = self.messages.get_mut(delivery.number);
         if let Some(message) = message.filter(|message| message.receives == delivery.receive) {
+            if message.sent.ordered.is_some() && message.is_back(now) {
+                let handle = &request.receipt_handle;
+                return Err(invalid(&format!(
+                    "Value {handle} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."
+                )));
+            }
             message.delete(now);
         }
         Ok(json!({}))
@@ -213,14 +232,26 @@ fn within(name: &str, value: i64, least: i64, most: i64) -> Result<SignedDuratio
     )))
 }
 
+/// Returns the sequence number of a message in a FIFO queue.
+fn sequence(number: u64) -> String {
+    format!("{number:020}")
+}
+
 fn show(number: u64, message: &Message, request: &Receive) -> Value {
     let mut shown = json!({
         "MessageId": message.id,
         "ReceiptHandle": Delivery { number, receive: message.receives }.handle(),
-        "Body": message.body,
-        "MD5OfBody": md5::hex(message.body.as_bytes()),
+        "Body": message.sent.body,
+        "MD5OfBody": md5::hex(message.sent.body.as_bytes()),
     });
     let first = message.first_received_at.unwrap_or(message.sent_at);
+    let ordered = message.sent.ordered.iter().flat_map(|ordered| {
+        [
+            ("MessageGroupId", ordered.group.clone()),
+            ("MessageDeduplicationId", ordered.key.1.clone()),
+            ("SequenceNumber", sequence(number)),
+        ]
+    });
     let all = [
         ("SentTimestamp", message.sent_at.as_millisecond().to_string()),
         ("ApproximateReceiveCount", message.receives.to_string()),
@@ -232,6 +263,7 @@ fn show(number: u64, message: &Message, request: &Receive) -> Value {
     let is_asked = |name: &str| asked.iter().any(|one| *one == name || *one == "All");
     let attributes: Map<String, Value> = all
         .into_iter()
+        .chain(ordered)
         .filter(|(name, _)| is_asked(name))
         .map(|(name, value)| (name.to_owned(), json!(value)))
         .collect();
@@ -240,7 +272,7 @@ fn show(number: u64, message: &Message, request: &Receive) -> Value {
     }
     let wanted = &request.message_attribute_names;
     let is_wanted = |name: &str| wanted.iter().any(|one| one == name || one == "All" || one == ".*");
-    let sent = message.attributes.as_object().into_iter().flatten();
+    let sent = message.sent.attributes.as_object().into_iter().flatten();
     let kept: Map<String, Value> =
         sent.filter(|(name, _)| is_wanted(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
     if !kept.is_empty() {

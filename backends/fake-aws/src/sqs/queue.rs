@@ -1,10 +1,11 @@
 //! One queue: its messages and what became of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::fifo;
 use crate::clock::later;
 
 /// How far back counts can be told.
@@ -26,13 +27,36 @@ pub(crate) enum Phase {
     Gone,
 }
 
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) body: String,
+    /// `MessageAttributes`.
+    pub(crate) attributes: Value,
+    /// In a FIFO queue.
+    pub(crate) ordered: Option<Ordered>,
+}
+
+impl Sent {
+    /// Makes a message of a body alone.
+    pub(crate) fn of(body: &str) -> Self {
+        Self { body: body.to_owned(), attributes: Value::Null, ordered: None }
+    }
+}
+
+/// The place of a message in a FIFO queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Ordered {
+    pub(crate) group: String,
+    /// What no two messages within five minutes have in common: a deduplication id, within a group or in the whole queue.
+    pub(crate) key: (Option<String>, String),
+}
+
 /// A message and its past and planned phases, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: String,
-    pub(crate) body: String,
-    /// `MessageAttributes`, as sent.
-    pub(crate) attributes: Value,
+    pub(crate) sent: Sent,
     pub(crate) sent_at: Timestamp,
     pub(crate) first_received_at: Option<Timestamp>,
     pub(crate) receives: u32,
@@ -74,15 +98,18 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// Puts a message in; it is gone after `retention`.
+    /// Puts a message in, which is gone after `retention`, unless it repeats one of a FIFO queue. Returns the message that is
+    /// there now, with its number.
     pub(crate) fn send(
         &mut self,
-        body: String,
-        attributes: Value,
+        sent: Sent,
         now: Timestamp,
         delay: SignedDuration,
         retention: SignedDuration,
-    ) -> &Message {
+    ) -> (u64, &Message) {
+        if let Some(number) = sent.ordered.as_ref().and_then(|ordered| self.repeated(ordered, now)) {
+            return (number, &self.all[&number]);
+        }
         let mut phases = Vec::new();
         if delay.is_positive() {
             phases.push((now, Phase::Delayed));
@@ -94,12 +121,20 @@ impl Messages {
         if self.counter.is_multiple_of(TIDY_EVERY) {
             self.tidy(now);
         }
-        let message =
-            Message { id, body, attributes, sent_at: now, first_received_at: None, receives: 0, phases };
-        self.all.entry(self.counter).or_insert(message)
+        let message = Message { id, sent, sent_at: now, first_received_at: None, receives: 0, phases };
+        (self.counter, self.all.entry(self.counter).or_insert(message))
     }
 
-    /// Takes up to `most` visible messages and hides them for `timeout`.
+    /// Finds the message that an equal one must not follow yet. Messages are kept for longer than that.
+    fn repeated(&self, ordered: &Ordered, now: Timestamp) -> Option<u64> {
+        let mut newest = self.all.iter().rev().take_while(|(_, message)| fifo::repeats(message.sent_at, now));
+        let same =
+            |message: &Message| message.sent.ordered.as_ref().is_some_and(|one| one.key == ordered.key);
+        newest.find(|(_, message)| same(message)).map(|(number, _)| *number)
+    }
+
+    /// Takes up to `most` visible messages and hides them for `timeout`. Of a message group of which one is in flight, no
+    /// other is taken.
     pub(crate) fn receive(
         &mut self,
         most: usize,
@@ -107,12 +142,16 @@ impl Messages {
         timeout: SignedDuration,
         retention: SignedDuration,
     ) -> Vec<(u64, &Message)> {
+        let in_flight = self.all.values().filter(|message| message.is_in_flight(now));
+        let busy: BTreeSet<String> =
+            in_flight.filter_map(|message| Some(message.sent.ordered.as_ref()?.group.clone())).collect();
         let mut taken = Vec::new();
         for (number, message) in &mut self.all {
             if taken.len() == most {
                 break;
             }
-            if message.phase(now) != Phase::Visible {
+            let is_held = message.sent.ordered.as_ref().is_some_and(|one| busy.contains(&one.group));
+            if is_held || message.phase(now) != Phase::Visible {
                 continue;
             }
             message.receives += 1;
@@ -179,6 +218,11 @@ impl Message {
 
     pub(crate) fn is_in_flight(&self, now: Timestamp) -> bool {
         self.phase(now) == Phase::InFlight
+    }
+
+    /// Tells whether it can be received again.
+    pub(crate) fn is_back(&self, now: Timestamp) -> bool {
+        self.phase(now) == Phase::Visible
     }
 
     pub(crate) fn delete(&mut self, now: Timestamp) {

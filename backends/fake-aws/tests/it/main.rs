@@ -7,11 +7,13 @@ mod control;
 mod dynamodb;
 mod events;
 mod faults;
+mod fifo;
 mod help;
 mod lives;
 mod permissions;
 mod queues;
 mod quotas;
 mod run_task;
+
 mod tasks;
 mod tokens;

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::help::{Rig, with};
 
 /// Returns visible, in-flight and delayed messages.
-async fn counts(rig: &Rig, url: &str) -> [u32; 3] {
+pub(crate) async fn counts(rig: &Rig, url: &str) -> [u32; 3] {
     let names = ["", "NotVisible", "Delayed"].map(|tail| format!("ApproximateNumberOfMessages{tail}"));
     let answer =
         rig.sqs("GetQueueAttributes", json!({ "QueueUrl": url, "AttributeNames": names })).await.good();
     names.map(|name| answer["Attributes"][name].as_str().unwrap().parse().unwrap())
 }
 
-async fn receive(rig: &Rig, url: &str, more: Value) -> Vec<Value> {
+pub(crate) async fn receive(rig: &Rig, url: &str, more: Value) -> Vec<Value> {
     let answer = rig.sqs("ReceiveMessage", with(json!({ "QueueUrl": url }), more)).await.good();
     answer["Messages"].as_array().cloned().unwrap_or_default()
 }
