@@ -1,11 +1,16 @@
 //! The fake `CloudWatch`: metrics, not alarms.
 
+mod call;
 mod cbor;
 mod control;
 mod data;
 mod get;
+mod insights;
 mod math;
+mod page;
+mod search;
 mod settings;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -57,10 +62,13 @@ struct Metric {
     dimensions: Vec<Dimension>,
 }
 
-/// Everything that `CloudWatch` knows: samples by their second.
+/// What was measured of one metric, with its units, by second.
+type Seconds = BTreeMap<i64, Vec<(&'static str, Sample)>>;
+
+/// Everything that `CloudWatch` knows.
 #[derive(Debug, Default)]
 pub(crate) struct CloudWatchState {
-    metrics: BTreeMap<(Place, Metric), BTreeMap<i64, Vec<Sample>>>,
+    metrics: BTreeMap<(Place, Metric), Seconds>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +92,7 @@ struct Datum {
     counts: Vec<f64>,
     statistic_values: Option<Summary>,
     storage_resolution: Option<i64>,
+    unit: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,7 +141,7 @@ impl Datum {
             return Ok(vec![Sample::Summary { count, sum, least, most }]);
         }
         if let Some(value) = self.value {
-            return Ok(vec![Sample::Seen { value, times: 1.0 }]);
+            return Ok(vec![Sample::once(value)]);
         }
         let (values, counts) = (&self.values, &self.counts);
         if values.is_empty() || (!counts.is_empty() && counts.len() != values.len()) {
@@ -189,12 +198,13 @@ impl CloudWatchState {
         let mut kept = Vec::new();
         for datum in request.metric_data {
             let (samples, second) = (datum.samples()?, datum.second(now)?);
+            let unit = unit::parse(datum.unit.as_deref().unwrap_or(unit::NONE))?;
             if datum.dimensions.len() > 30 {
                 return Err(invalid("The collection Dimensions must not have a size greater than 30."));
             }
             let namespace = request.namespace.clone();
             let metric = Metric { namespace, name: datum.metric_name, dimensions: datum.dimensions };
-            kept.push((metric.ordered(), second, samples));
+            kept.push((metric.ordered(), second, samples.into_iter().map(move |sample| (unit, sample))));
         }
         for (metric, second, samples) in kept {
             let seconds = self.metrics.entry((place.clone(), metric)).or_default();
@@ -203,23 +213,36 @@ impl CloudWatchState {
         Ok(json!({}))
     }
 
-    /// Works out a statistic for each period that begins within a span of time.
-    fn series(
+    /// Works out a statistic of metrics together for each period that begins within a span of time; data with another unit
+    /// than the wanted one do not count.
+    fn series<'m>(
         &self,
         place: &Place,
-        metric: &Metric,
-        period: i64,
-        statistic: Statistic,
+        metrics: impl IntoIterator<Item = &'m Metric>,
+        unit: Option<&str>,
+        (period, statistic): (i64, Statistic),
         span: Range<i64>,
     ) -> Series {
-        let key = (place.clone(), metric.clone().ordered());
-        let Some(seconds) = self.metrics.get(&key) else { return Series::new() };
         let mut periods: BTreeMap<i64, Vec<Sample>> = BTreeMap::new();
-        for (second, samples) in seconds {
-            periods.entry(second - second.rem_euclid(period)).or_default().extend(samples);
+        for metric in metrics {
+            let key = (place.clone(), metric.clone().ordered());
+            for (second, samples) in self.metrics.get(&key).into_iter().flatten() {
+                let wanted = samples.iter().filter(|(has, _)| unit.is_none_or(|unit| unit == *has));
+                let begin = second - second.rem_euclid(period);
+                periods.entry(begin).or_default().extend(wanted.map(|(_, sample)| sample));
+            }
         }
         let within = periods.range(span);
         within.filter_map(|(begin, samples)| Some((*begin, statistic.of(samples)?))).collect()
+    }
+
+    /// Returns the metrics of a place that got data within two weeks, as searches see them.
+    fn recent(&self, place: &Place, now: i64) -> impl Iterator<Item = &Metric> {
+        let of_place = self.metrics.iter().filter(move |((at, _), _)| at == place);
+        let recent = of_place.filter(move |(_, seconds)| {
+            seconds.last_key_value().is_some_and(|(second, _)| *second >= now - OLDEST)
+        });
+        recent.map(|((_, metric), _)| metric)
     }
 
     fn list(&self, place: &Place, body: &Value) -> Result<Value, Failure> {

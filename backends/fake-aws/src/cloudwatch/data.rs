@@ -61,6 +61,11 @@ impl Statistic {
 }
 
 impl Sample {
+    /// Makes a value that was seen once.
+    pub(crate) const fn once(value: f64) -> Self {
+        Self::Seen { value, times: 1.0 }
+    }
+
     const fn count(&self) -> f64 {
         match self {
             Self::Seen { times, .. } => *times,

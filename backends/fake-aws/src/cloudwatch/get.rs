@@ -4,16 +4,17 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::data::{Series, Statistic};
-use super::math::{Scope, Term, evaluate};
-use super::settings::{CloudWatchSettings, DataStatus};
-use super::{CloudWatchState, Metric};
+use super::call::Call;
+use super::data::Statistic;
+use super::page::{fingerprint, page};
+use super::settings::CloudWatchSettings;
+use super::{CloudWatchState, Metric, insights, unit};
 use crate::place::Place;
 use crate::wire::{Failure, read};
 
@@ -22,6 +23,12 @@ const MOST_QUERIES: usize = 500;
 
 /// The most data points on a page.
 const MOST_POINTS: usize = 100_800;
+
+/// What is said when some were left out.
+const LEFT_OUT: &str = "Maximum number of allowed metrics exceeded";
+
+/// The most time series that a search or a query finds.
+const MOST_FOUND: usize = 500;
 
 const DAY: i64 = 86_400;
 
@@ -39,43 +46,25 @@ struct Get {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Query {
-    id: String,
-    metric_stat: Option<MetricStat>,
-    expression: Option<String>,
-    label: Option<String>,
-    return_data: Option<bool>,
-    period: Option<i64>,
+pub(crate) struct Query {
+    pub(crate) id: String,
+    pub(crate) metric_stat: Option<MetricStat>,
+    pub(crate) expression: Option<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) return_data: Option<bool>,
+    pub(crate) period: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct MetricStat {
-    metric: Metric,
-    period: i64,
-    stat: String,
+pub(crate) struct MetricStat {
+    pub(crate) metric: Metric,
+    pub(crate) period: i64,
+    pub(crate) stat: String,
+    pub(crate) unit: Option<String>,
 }
 
-/// The queries of a call, for those that refer to each other.
-struct Call<'a> {
-    state: &'a CloudWatchState,
-    place: &'a Place,
-    queries: &'a [Query],
-    start: i64,
-    end: i64,
-    /// Ids that are being worked out, against circles.
-    path: Vec<&'a str>,
-}
-
-/// What one query came to.
-struct Found {
-    id: String,
-    label: String,
-    status: DataStatus,
-    points: Vec<(i64, f64)>,
-}
-
-fn refuse(message: impl Into<String>) -> Failure {
+pub(crate) fn refuse(message: impl Into<String>) -> Failure {
     Failure::client("ValidationError", message).queried("ValidationError")
 }
 
@@ -94,6 +83,10 @@ impl Get {
             .contains(&self.scan_by.as_deref().unwrap_or("TimestampDescending"))
         {
             return Err(refuse("The parameter ScanBy must be TimestampDescending or TimestampAscending."));
+        }
+        let queries = self.metric_data_queries.iter().filter_map(|query| query.expression.as_deref());
+        if queries.filter(|text| insights::is_query(text)).count() > 1 {
+            return Err(refuse("A GetMetricData operation can have only one Metrics Insights query."));
         }
         let mut ids = BTreeSet::new();
         for query in &self.metric_data_queries {
@@ -118,6 +111,9 @@ impl Query {
         }
         let stat = match (&self.metric_stat, &self.expression) {
             (Some(stat), None) => stat,
+            (None, Some(text)) if insights::is_query(text) && self.period.is_none() => {
+                return Err(refuse(format!("Period must be given for the query {}.", self.id)));
+            }
             (None, Some(_)) => return Ok(()),
             _ => {
                 return Err(refuse(format!(
@@ -126,8 +122,11 @@ impl Query {
                 )));
             }
         };
+        if let Some(name) = &stat.unit {
+            unit::parse(name).map_err(|failure| refuse(failure.message))?;
+        }
         let period = stat.period;
-        if !([1, 5, 10, 20, 30].contains(&period) || (period > 0 && period % 60 == 0)) {
+        if !is_period(period) {
             return Err(refuse("Period must be 1, 5, 10, 20, 30 or a multiple of 60."));
         }
         let coarsest = [(63 * DAY, 3600), (15 * DAY, 300), (DAY / 8, 60)];
@@ -144,74 +143,8 @@ impl Query {
     }
 }
 
-impl<'a> Call<'a> {
-    /// Works a query out.
-    fn term(&self, query: &'a Query) -> Result<Term, String> {
-        if let Some(stat) = &query.metric_stat {
-            return Ok(Term::One(self.series(stat)));
-        }
-        if self.path.contains(&query.id.as_str()) {
-            return Err(format!("{} refers to itself", query.id));
-        }
-        let mut path = self.path.clone();
-        path.push(&query.id);
-        let inner = Call { path, ..*self };
-        evaluate(query.expression.as_deref().unwrap_or_default(), &inner)
-    }
-
-    fn series(&self, stat: &MetricStat) -> Series {
-        let statistic = Statistic::parse(&stat.stat).expect("the statistic was checked");
-        self.state.series(self.place, &stat.metric, stat.period, statistic, self.start..self.end)
-    }
-
-    fn find(
-        &self,
-        query: &'a Query,
-        settings: &CloudWatchSettings,
-        ascending: bool,
-    ) -> Result<Found, Failure> {
-        let wrong = |why: String| refuse(format!("Error in expression '{}': {why}", query.id));
-        let Term::One(series) = self.term(query).map_err(wrong)? else {
-            return Err(wrong("the result is not a single time series".to_owned()));
-        };
-        let status = settings.statuses.get(&query.id).copied().unwrap_or(DataStatus::Complete);
-        let mut points: Vec<(i64, f64)> = series.into_iter().collect();
-        match status {
-            DataStatus::Complete => {}
-            DataStatus::PartialData => points.truncate(points.len() / 2),
-            DataStatus::InternalError | DataStatus::Forbidden => points.clear(),
-        }
-        if !ascending {
-            points.reverse();
-        }
-        let metric = query.metric_stat.as_ref().map(|stat| stat.metric.name.clone());
-        let label = query.label.clone().or(metric).unwrap_or_else(|| query.id.clone());
-        Ok(Found { id: query.id.clone(), label, status, points })
-    }
-}
-
-impl Scope for Call<'_> {
-    fn lookup(&self, id: &str) -> Result<Term, String> {
-        let query = self.queries.iter().find(|query| query.id == id);
-        self.term(query.ok_or_else(|| format!("there is no id {id}"))?)
-    }
-
-    fn metrics(&self) -> Vec<Series> {
-        self.queries
-            .iter()
-            .filter_map(|query| query.metric_stat.as_ref())
-            .map(|stat| self.series(stat))
-            .collect()
-    }
-
-    fn periods(&self) -> Vec<i64> {
-        let metrics =
-            self.queries.iter().filter_map(|query| query.metric_stat.as_ref()).map(|stat| stat.period);
-        let own = self.queries.iter().filter_map(|query| query.period);
-        let period = metrics.chain(own).min().unwrap_or(60).max(1);
-        let first = self.start + (period - self.start.rem_euclid(period)) % period;
-        (first..self.end).step_by(usize::try_from(period).unwrap_or(60)).collect()
-    }
+pub(crate) fn is_period(period: i64) -> bool {
+    [1, 5, 10, 20, 30].contains(&period) || (period > 0 && period % 60 == 0)
 }
 
 impl CloudWatchState {
@@ -228,17 +161,25 @@ impl CloudWatchState {
         let queries = &request.metric_data_queries;
         #[expect(clippy::cast_possible_truncation, reason = "seconds of this era are far within 64 bits")]
         let end = request.end_time.ceil() as i64;
-        let call = Call { state: self, place, queries, start, end, path: Vec::new() };
+        let said = RefCell::default();
+        let most_found = settings.most_found.unwrap_or(MOST_FOUND);
+        let call =
+            Call { state: self, place, queries, start, end, now, most_found, said: &said, path: Vec::new() };
         let ascending = request.scan_by.as_deref() == Some("TimestampAscending");
         let wanted = queries.iter().filter(|query| query.return_data != Some(false));
-        let found =
-            wanted.map(|query| call.find(query, settings, ascending)).collect::<Result<Vec<_>, _>>()?;
+        let found = wanted
+            .map(|query| call.find(query, settings, ascending))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
         let size = settings
             .page_size
             .unwrap_or(MOST_POINTS)
             .min(request.max_datapoints.unwrap_or(MOST_POINTS))
             .max(1);
-        page(found, size, request.next_token.as_deref(), fingerprint(body))
+        let mut answer = page(found, size, request.next_token.as_deref(), fingerprint(body))?;
+        let said = said.take().into_iter().map(|code| json!({ "Code": code, "Value": LEFT_OUT }));
+        answer["Messages"] = said.collect();
+        Ok(answer)
     }
 }
 
@@ -255,54 +196,4 @@ fn rounded_start(start: f64, now: i64) -> i64 {
         60
     };
     start - start.rem_euclid(step)
-}
-
-/// Makes the page of an answer that a token asks for: points are counted over all queries.
-fn page(found: Vec<Found>, size: usize, token: Option<&str>, query: u64) -> Result<Value, Failure> {
-    let number = |text: &str, radix| u64::from_str_radix(text, radix).ok();
-    let from = match token {
-        None => 0,
-        Some(token) => {
-            let offset = token.split_once('.').filter(|(_, of)| number(of, 16) == Some(query));
-            let offset = offset.and_then(|(offset, _)| offset.parse::<usize>().ok());
-            offset.ok_or_else(|| {
-                Failure::client("InvalidNextToken", "The next token is invalid.").queried("InvalidNextToken")
-            })?
-        }
-    };
-    let total: usize = found.iter().map(|one| one.points.len()).sum();
-    let (to, mut before, mut results) = (from + size, 0, Vec::new());
-    for one in found {
-        let (begin, end) = (before, before + one.points.len());
-        before = end;
-        let on_page = begin.max(from)..end.min(to);
-        if on_page.is_empty() && !(begin == end && from == 0) {
-            continue;
-        }
-        let points = one.points.get(on_page.start.saturating_sub(begin)..on_page.end.saturating_sub(begin));
-        let points = points.unwrap_or_default();
-        let status = if end > to { DataStatus::PartialData } else { one.status };
-        results.push(json!({
-            "Id": one.id,
-            "Label": one.label,
-            "StatusCode": status.name(),
-            "Timestamps": points.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
-            "Values": points.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-        }));
-    }
-    let mut answer = json!({ "MetricDataResults": results, "Messages": [] });
-    if to < total {
-        answer["NextToken"] = json!(format!("{to}.{query:x}"));
-    }
-    Ok(answer)
-}
-
-fn fingerprint(body: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for (name, value) in body.as_object().into_iter().flatten() {
-        if name != "NextToken" {
-            (name, value.to_string()).hash(&mut hasher);
-        }
-    }
-    hasher.finish()
 }

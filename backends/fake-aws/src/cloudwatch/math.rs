@@ -1,4 +1,4 @@
-//! Metric math: `+ - * /`, numbers, ids, `SUM MAX MIN AVG`, `METRICS()`, `FILL`.
+//! Metric math: `+ - * /`, numbers, ids, lists, `SUM MAX MIN AVG`, `METRICS()`, `SEARCH`, `FILL`, `ANOMALY_DETECTION_BAND`.
 //!
 //! # Source
 //!
@@ -8,20 +8,38 @@ use std::collections::BTreeMap;
 
 use super::data::Series;
 
+/// How many standard deviations wide a band is on each side, unless the expression says otherwise.
+const BAND: f64 = 2.0;
+
 /// What an expression, or a part of it, is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Term {
     Scalar(f64),
     One(Series),
-    Many(Vec<Series>),
+    Many(Vec<Named>),
+}
+
+/// One of several time series.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Named {
+    pub(crate) label: String,
+    pub(crate) points: Series,
+}
+
+impl Named {
+    fn map(self, by: impl FnOnce(Series) -> Series) -> Self {
+        Self { label: self.label, points: by(self.points) }
+    }
 }
 
 /// What an expression may refer to.
 pub(crate) trait Scope {
     /// Returns what an id stands for.
     fn lookup(&self, id: &str) -> Result<Term, String>;
-    /// Returns all metrics of the call.
-    fn metrics(&self) -> Vec<Series>;
+    /// Returns the metrics of the call whose ids have this part.
+    fn metrics(&self, part: &str) -> Vec<Named>;
+    /// Returns what a search finds, with this statistic and period.
+    fn search(&self, text: &str, statistic: &str, period: f64) -> Result<Vec<Named>, String>;
     /// Returns the beginnings of all periods that were asked for.
     fn periods(&self) -> Vec<i64>;
 }
@@ -112,8 +130,11 @@ impl<'a> Reader<'a> {
     fn list(&mut self) -> Result<Term, String> {
         let mut all = Vec::new();
         loop {
-            match self.sum()? {
-                Term::One(series) => all.push(series),
+            let before = self.rest;
+            let item = self.sum()?;
+            let label = before[..before.len() - self.rest.len()].trim().to_owned();
+            match item {
+                Term::One(points) => all.push(Named { label, points }),
                 Term::Many(more) => all.extend(more),
                 Term::Scalar(_) => return Err("a list holds time series only".to_owned()),
             }
@@ -124,18 +145,34 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes a text in quotes of either kind.
+    fn text(&mut self) -> Option<&'a str> {
+        let quote = self.rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let (text, rest) = self.rest[1..].split_once(quote)?;
+        self.rest = rest.trim_start();
+        Some(text)
+    }
+
     fn function(&mut self, name: &str) -> Result<Term, String> {
-        if name == "METRICS" {
-            self.expect(')')?;
-            return Ok(Term::Many(self.scope.metrics()));
-        }
-        let argument = self.sum()?;
         let result = match name {
-            "SUM" => reduce(argument, |values| values.iter().sum()),
-            "MAX" => reduce(argument, |values| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
-            "MIN" => reduce(argument, |values| values.iter().copied().fold(f64::INFINITY, f64::min)),
-            "AVG" => reduce(argument, average),
+            "METRICS" => Ok(Term::Many(self.scope.metrics(self.text().unwrap_or_default()))),
+            "SEARCH" => self.search(),
+            "ANOMALY_DETECTION_BAND" => {
+                let Term::One(series) = self.sum()? else {
+                    return Err("a band is that of one metric".to_owned());
+                };
+                let width = if self.take(',') { self.sum()? } else { Term::Scalar(BAND) };
+                let Term::Scalar(width) = width else {
+                    return Err("the width of a band is a number".to_owned());
+                };
+                Ok(Term::Many(band(&series, width)))
+            }
+            "SUM" => reduce(self.sum()?, |values| values.iter().sum()),
+            "MAX" => reduce(self.sum()?, |values| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            "MIN" => reduce(self.sum()?, |values| values.iter().copied().fold(f64::INFINITY, f64::min)),
+            "AVG" => reduce(self.sum()?, average),
             "FILL" => {
+                let argument = self.sum()?;
                 self.expect(',')?;
                 let filler = self.sum()?;
                 fill(argument, filler, &self.scope.periods())
@@ -145,6 +182,31 @@ impl<'a> Reader<'a> {
         self.expect(')')?;
         Ok(result)
     }
+
+    fn search(&mut self) -> Result<Term, String> {
+        let text = self.text().ok_or("SEARCH takes a text first")?;
+        self.expect(',')?;
+        let statistic = self.text().ok_or("SEARCH takes a statistic as its second argument")?;
+        self.expect(',')?;
+        let Term::Scalar(period) = self.sum()? else {
+            return Err("SEARCH takes a period as its third argument".to_owned());
+        };
+        self.scope.search(text, statistic, period).map(Term::Many)
+    }
+}
+
+/// Returns the upper and the lower bound of what is expected: for each moment the mean of all, and so many standard
+/// deviations more or less.
+fn band(series: &Series, width: f64) -> Vec<Named> {
+    let values: Vec<f64> = series.values().copied().collect();
+    let mean = average(&values);
+    let squares: Vec<f64> = values.iter().map(|value| (value - mean).powi(2)).collect();
+    let away = width * average(&squares).sqrt();
+    let bound = |at: f64| Named {
+        label: "ANOMALY_DETECTION_BAND".to_owned(),
+        points: series.keys().map(|second| (*second, at)).collect(),
+    };
+    vec![bound(mean + away), bound(mean - away)]
 }
 
 fn average(values: &[f64]) -> f64 {
@@ -162,7 +224,7 @@ fn reduce(term: Term, by: impl Fn(&[f64]) -> f64) -> Result<Term, String> {
         }
         Term::Many(all) => {
             let mut columns: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-            for (at, value) in all.into_iter().flatten() {
+            for (at, value) in all.into_iter().flat_map(|one| one.points) {
                 columns.entry(at).or_default().push(value);
             }
             Ok(Term::One(columns.into_iter().map(|(at, values)| (at, by(&values))).collect()))
@@ -182,7 +244,7 @@ fn fill(term: Term, filler: Term, periods: &[i64]) -> Result<Term, String> {
     match term {
         Term::Scalar(_) => Err("FILL takes time series".to_owned()),
         Term::One(series) => Ok(Term::One(filled(series))),
-        Term::Many(all) => Ok(Term::Many(all.into_iter().map(filled).collect())),
+        Term::Many(all) => Ok(Term::Many(all.into_iter().map(|one| one.map(&filled)).collect())),
     }
 }
 
@@ -203,7 +265,8 @@ fn combine(left: Term, right: Term, by: impl Fn(f64, f64) -> f64) -> Result<Term
             Term::One(finite(both.collect()))
         }
         (Term::Many(all), Term::Scalar(b)) => {
-            Term::Many(all.into_iter().map(|series| mapped(series, &|value| by(value, b))).collect())
+            let all = all.into_iter().map(|one| one.map(|series| mapped(series, &|value| by(value, b))));
+            Term::Many(all.collect())
         }
         (Term::Many(_), _) | (_, Term::Many(_)) => {
             return Err("a list can be combined with a number only".to_owned());

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct CloudWatchSettings {
     /// Data points on a page of `GetMetricData`; absent = as many as the call allows.
     pub page_size: Option<usize>,
+    /// Time series that a search or a query finds at most; absent = 500, as in AWS.
+    pub most_found: Option<usize>,
     /// What becomes of queries, by their id.
     pub statuses: BTreeMap<String, DataStatus>,
 }

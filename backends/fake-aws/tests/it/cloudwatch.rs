@@ -4,35 +4,35 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::help::{Rig, SIGNED, beginning};
 
-fn text(text: &str) -> Cbor {
+pub(crate) fn text(text: &str) -> Cbor {
     Cbor::Text(text.to_owned())
 }
 
-fn map<const N: usize>(members: [(&str, Cbor); N]) -> Cbor {
+pub(crate) fn map<const N: usize>(members: [(&str, Cbor); N]) -> Cbor {
     Cbor::Map(members.map(|(name, value)| (text(name), value)).into())
 }
 
-fn moment(at: Timestamp) -> Cbor {
+pub(crate) fn moment(at: Timestamp) -> Cbor {
     Cbor::Tag(1, Box::new(Cbor::Float(at.as_second() as f64)))
 }
 
-fn member<'a>(document: &'a Cbor, name: &str) -> &'a Cbor {
+pub(crate) fn member<'a>(document: &'a Cbor, name: &str) -> &'a Cbor {
     let members = document.as_map().unwrap();
     members.iter().find(|(key, _)| key.as_text() == Some(name)).map_or(&Cbor::Null, |(_, value)| value)
 }
 
-fn minutes(count: i64) -> SignedDuration {
+pub(crate) fn minutes(count: i64) -> SignedDuration {
     SignedDuration::from_mins(count)
 }
 
-struct Told {
-    status: u16,
-    query_error: Option<String>,
-    body: Cbor,
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) query_error: Option<String>,
+    pub(crate) body: Cbor,
 }
 
 impl Rig {
-    async fn cloudwatch(&self, operation: &str, body: &Cbor) -> Told {
+    pub(crate) async fn cloudwatch(&self, operation: &str, body: &Cbor) -> Told {
         let mut bytes = Vec::new();
         ciborium::into_writer(body, &mut bytes).unwrap();
         let url = format!("{}/service/GraniteServiceVersion20100801/operation/{operation}", self.fake.url());
@@ -47,7 +47,7 @@ impl Rig {
         Told { status, query_error, body: ciborium::from_reader(&bytes[..]).unwrap() }
     }
 
-    async fn get(&self, queries: Vec<Cbor>, more: Vec<(&str, Cbor)>) -> Told {
+    pub(crate) async fn get(&self, queries: Vec<Cbor>, more: Vec<(&str, Cbor)>) -> Told {
         let mut members = vec![
             (text("MetricDataQueries"), Cbor::Array(queries)),
             (text("StartTime"), moment(beginning())),
@@ -69,12 +69,12 @@ fn stat(id: &str, name: &str, statistic: &str, period: i64) -> Cbor {
     map([("Id", text(id)), ("MetricStat", stat)])
 }
 
-fn expression(id: &str, expression: &str) -> Cbor {
+pub(crate) fn expression(id: &str, expression: &str) -> Cbor {
     map([("Id", text(id)), ("Expression", text(expression))])
 }
 
 /// Returns seconds since the beginning, and values, of one result.
-fn points(told: &Told, index: usize) -> Vec<(i64, f64)> {
+pub(crate) fn points(told: &Told, index: usize) -> Vec<(i64, f64)> {
     assert_eq!(told.status, 200, "{:?}", told.body);
     let result = &member(&told.body, "MetricDataResults").as_array().unwrap()[index];
     let times = member(result, "Timestamps").as_array().unwrap().iter().map(|at| {

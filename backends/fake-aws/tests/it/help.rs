@@ -76,6 +76,10 @@ impl Rig {
         Self { fake, http: reqwest::Client::new() }
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.fake.clock().now()
+    }
+
     pub(crate) fn pass(&self, seconds: i64) {
         self.fake.clock().advance(SignedDuration::from_secs(seconds));
     }

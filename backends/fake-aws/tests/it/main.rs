@@ -14,6 +14,7 @@ mod permissions;
 mod queues;
 mod quotas;
 mod run_task;
+mod series;
 
 mod tasks;
 mod tokens;

@@ -1,4 +1,4 @@
-use super::{Scope, Series, Term, evaluate};
+use super::{Named, Scope, Series, Term, evaluate};
 
 struct Two;
 
@@ -11,13 +11,22 @@ impl Scope for Two {
         }
     }
 
-    fn metrics(&self) -> Vec<Series> {
-        vec![series(&[(0, 6.0), (60, 8.0)]), series(&[(60, 2.0), (120, 0.0)])]
+    fn metrics(&self, part: &str) -> Vec<Named> {
+        let all = [named("m1", &[(0, 6.0), (60, 8.0)]), named("m2", &[(60, 2.0), (120, 0.0)])];
+        all.into_iter().filter(|one| one.label.contains(part)).collect()
+    }
+
+    fn search(&self, text: &str, statistic: &str, period: f64) -> Result<Vec<Named>, String> {
+        Ok(vec![named(&format!("{text} {statistic} {period}"), &[(0, 1.0)]), named("other", &[(0, 2.0)])])
     }
 
     fn periods(&self) -> Vec<i64> {
         vec![0, 60, 120]
     }
+}
+
+fn named(label: &str, points: &[(i64, f64)]) -> Named {
+    Named { label: label.to_owned(), points: series(points) }
 }
 
 fn series(points: &[(i64, f64)]) -> Series {
@@ -57,10 +66,49 @@ fn functions_go_across_many_series_or_along_one() {
 }
 
 #[test]
+fn several_series_keep_their_labels() {
+    let (m1, m2) = (named("m1", &[(0, 6.0), (60, 8.0)]), named("m2", &[(60, 2.0), (120, 0.0)]));
+    let half =
+        |one: &Named| named(&one.label, &one.points.iter().map(|(at, v)| (*at, v / 2.0)).collect::<Vec<_>>());
+    let searched = named("{App} \"x\" Sum 60", &[(0, 1.0)]);
+    let bound = |value| named("ANOMALY_DETECTION_BAND", &[(0, value), (60, value)]);
+    for (text, expected) in [
+        ("METRICS()", vec![m1.clone(), m2.clone()]),
+        ("METRICS('2')", vec![m2.clone()]),
+        ("[m1, m2]", vec![m1.clone(), m2.clone()]),
+        ("METRICS() / 2", vec![half(&m1), half(&m2)]),
+        ("SEARCH('{App} \"x\"', 'Sum', 60)", vec![searched, named("other", &[(0, 2.0)])]),
+        ("ANOMALY_DETECTION_BAND(m1)", vec![bound(9.0), bound(5.0)]),
+        ("ANOMALY_DETECTION_BAND(m1, 3)", vec![bound(10.0), bound(4.0)]),
+    ] {
+        assert_eq!(evaluate(text, &Two), Ok(Term::Many(expected)), "{text}");
+    }
+    assert_eq!(evaluate("SUM(SEARCH('x', 'Sum', 60))", &Two), Ok(Term::One(series(&[(0, 3.0)]))));
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
-    for text in
-        ["", "m1 +", "m1 m2", "(m1", "m9", "RATE(m1)", "FILL(m1)", "FILL(m1, m2)", "SUM(1)", "[1]", "1.2.3"]
-    {
+    for text in [
+        "",
+        "m1 +",
+        "m1 m2",
+        "(m1",
+        "m9",
+        "RATE(m1)",
+        "FILL(m1)",
+        "FILL(m1, m2)",
+        "SUM(1)",
+        "[1]",
+        "1.2.3",
+        "SEARCH('x')",
+        "SEARCH('x', 'Sum')",
+        "SEARCH(x, 'Sum', 60)",
+        "SEARCH('x', 'Sum', 60",
+        "METRICS('m1)",
+        "ANOMALY_DETECTION_BAND([m1, m2])",
+        "ANOMALY_DETECTION_BAND(m1, m2)",
+        "METRICS() + m1",
+    ] {
         assert!(evaluate(text, &Two).is_err(), "{text}");
     }
 }
