@@ -145,6 +145,11 @@ fn math(text: &str, given: &[MetricConfig]) -> Result<Series, ConfigError> {
     if metrics.is_empty() && !expression.is_alone() {
         return Err(ConfigError::at("/metrics", "must hold the metrics that `expression` names"));
     }
+    let ids: Vec<&str> = metrics.iter().map(|(id, _)| id.as_str()).collect();
+    if let Some(series) = expression.several(&ids) {
+        let message = format!("makes {series} time series, and a trigger needs one; {}", expression.remedy());
+        return Err(ConfigError::at("/expression", message));
+    }
     Ok(Series::Math { expression, metrics })
 }
 

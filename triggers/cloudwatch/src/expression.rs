@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+mod several;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,14 @@ enum Token<'a> {
     Other(&'a str),
 }
 
+impl<'a> Token<'a> {
+    fn as_str(&self) -> &'a str {
+        match self {
+            Self::Name(text) | Self::Function(text) | Self::Other(text) => text,
+        }
+    }
+}
+
 impl Expression {
     pub(crate) fn new(text: &str) -> Self {
         Self { text: text.to_owned() }
@@ -53,6 +62,15 @@ impl Expression {
     pub(crate) fn is_insights(&self) -> bool {
         let first = self.text.split_whitespace().next().unwrap_or_default();
         first.eq_ignore_ascii_case("SELECT")
+    }
+
+    /// Says what to do about several time series.
+    pub(crate) fn remedy(&self) -> &'static str {
+        if self.is_insights() {
+            "leave GROUP BY out, or end with ORDER BY … LIMIT 1"
+        } else {
+            "put SUM(…), MAX(…) around it"
+        }
     }
 
     /// Returns what it names the way metrics are named: beginning with a lower-case letter.

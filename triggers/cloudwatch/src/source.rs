@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataOutput;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
-    Dimension, MessageData, Metric as SdkMetric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
-    StandardUnit, StatusCode,
+    Dimension, Metric as SdkMetric, MetricDataQuery, MetricStat, ScanBy, StandardUnit,
 };
 use ecs_scheduler_backend_aws::{Fault, Meter};
 use ecs_scheduler_core::{FaultKind, SharedReading, Source, TriggerError, async_trait};
@@ -16,6 +14,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::answer::Pages;
 use crate::limits;
 use crate::pack::pack;
 use crate::query::{Key, Metric, Point, Query, Series};
@@ -81,7 +80,7 @@ impl Site {
             [key] => format!("could not read {} in {}", key.query.series, self.region),
             keys => format!("could not read {} metrics in {}", keys.len(), self.region),
         };
-        let mut series: HashMap<String, Answer> = HashMap::with_capacity(keys.len());
+        let mut pages = Pages::default();
         let mut token: Option<String> = None;
         for _ in 0..limits::PAGES {
             let asked = self
@@ -95,22 +94,22 @@ impl Site {
             let page = asked.send().await.map_err(|error| Fault::of(error, attempted.as_str()))?;
             self.meter.charge(OPERATION, u64::try_from(billed).unwrap_or(u64::MAX));
             token = page.next_token.clone().filter(|token| !token.is_empty());
-            gather(&mut series, page);
+            pages.add(page);
             if token.is_none() {
-                return Ok(self.answers(keys, series));
+                return Ok(self.answers(keys, pages));
             }
         }
         let message = format!("{attempted}: the answer does not end after {} pages", limits::PAGES);
         Err(Fault::new(FaultKind::Unavailable, message))
     }
 
-    fn answers(&self, keys: &[&Key], mut series: HashMap<String, Answer>) -> Answers {
+    fn answers(&self, keys: &[&Key], mut pages: Pages) -> Answers {
         if let [key] = keys {
             self.refused.lock().pop(&key.query);
         }
         let read = keys.iter().enumerate().map(|(index, key)| {
-            let answer = series.remove(&id(index)).unwrap_or_default();
-            ((*key).clone(), answer.points(&key.query.series, &self.region).map_err(Arc::new))
+            let points = pages.take(&id(index)).points(&key.query.series, &self.region);
+            ((*key).clone(), points.map_err(Arc::new))
         });
         read.collect()
     }
@@ -141,51 +140,6 @@ impl Site {
     }
 }
 
-/// What came of one query, over all pages.
-#[derive(Default)]
-struct Answer {
-    points: Vec<Point>,
-    status: Option<StatusCode>,
-    said: Vec<String>,
-}
-
-impl Answer {
-    /// Returns the datapoints, newest first, unless they are not all there are.
-    fn points(mut self, series: &Series, region: &str) -> Result<Arc<[Point]>, TriggerError> {
-        let (kind, status) = match &self.status {
-            Some(StatusCode::Complete) => {
-                self.points.sort_by_key(|point| std::cmp::Reverse(point.start));
-                return Ok(self.points.into());
-            }
-            Some(StatusCode::Forbidden) => (FaultKind::Denied, "Forbidden"),
-            Some(status) => (FaultKind::Unavailable, status.as_str()),
-            None => (FaultKind::Unavailable, "no answer"),
-        };
-        let message = format!("could not read {series} in {region}: CloudWatch said {status}");
-        let error = TriggerError::new(kind, message);
-        Err(if self.said.is_empty() { error } else { error.because(self.said.join("; ")) })
-    }
-}
-
-/// Adds a page to what was read before. The status of the last page in which a query appears is that of the whole.
-fn gather(series: &mut HashMap<String, Answer>, page: GetMetricDataOutput) {
-    let of_the_call: Vec<String> = page.messages.unwrap_or_default().iter().map(words).collect();
-    for result in page.metric_data_results.unwrap_or_default() {
-        let MetricDataResult { id, timestamps, values, status_code, messages, .. } = result;
-        let answer = series.entry(id.unwrap_or_default()).or_default();
-        let starts = timestamps.unwrap_or_default().into_iter().map(|time| time.secs());
-        let points = starts.zip(values.unwrap_or_default());
-        answer.points.extend(points.map(|(start, value)| Point { start, value }));
-        answer.status = status_code.or(answer.status.take());
-        answer.said.extend(messages.unwrap_or_default().iter().map(words));
-        answer.said.extend(of_the_call.iter().cloned());
-    }
-}
-
-fn words(message: &MessageData) -> String {
-    format!("{}: {}", message.code().unwrap_or("message"), message.value().unwrap_or_default())
-}
-
 /// Names a query within its call.
 fn id(index: usize) -> String {
     format!("q{index}")
@@ -199,8 +153,10 @@ fn queries(index: usize, Key { query, window }: &Key) -> Vec<MetricDataQuery> {
         Series::Metric(metric) => return vec![builder().id(id).metric_stat(stat(metric, window)).build()],
         Series::Math { expression, metrics } => (expression, metrics),
     };
-    let prefix = format!("{id}_");
     let ids: Vec<&str> = metrics.iter().map(|(id, _)| id.as_str()).collect();
+    // Alone in its call it keeps its names: `METRICS("x")` chooses by them.
+    let keeps = expression.is_alone() && !ids.contains(&id.as_str());
+    let prefix = if keeps { String::new() } else { format!("{id}_") };
     let named = metrics.iter().map(|(name, metric)| {
         builder().id(format!("{prefix}{name}")).metric_stat(stat(metric, window)).return_data(false).build()
     });

@@ -60,6 +60,6 @@ impl Trigger for CloudWatchTrigger {
         let points = sites::points(&self.sites, &self.plan, window, cx.tick).await?;
         self.sites.aws().meter().used(cx.job, OPERATION);
         let verdict = rule.judge(&points, window.end, *period);
-        words::conclude(rule, &verdict, query, cx.tick.observed)
+        words::conclude(rule, &verdict, query, *period, cx.tick.observed)
     }
 }

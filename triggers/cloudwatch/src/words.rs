@@ -4,6 +4,7 @@ use ecs_scheduler_core::{Demand, Evaluation, FaultKind, Observation, Timestamp, 
 
 use crate::config::Comparison;
 use crate::judge::{Amount, Rule, Verdict};
+use crate::limits;
 use crate::query::{Query, Series};
 
 impl Comparison {
@@ -26,6 +27,7 @@ pub(crate) fn conclude(
     rule: &Rule,
     verdict: &Verdict,
     query: &Query,
+    period: u32,
     at: Timestamp,
 ) -> Result<Evaluation, TriggerError> {
     let series = &query.series;
@@ -34,7 +36,7 @@ pub(crate) fn conclude(
         let message = format!("could not read {series}: CloudWatch returned a value that is no number");
         return Err(TriggerError::new(FaultKind::Unavailable, message));
     }
-    let Some(breach) = verdict.breach else { return Err(unknown(rule, verdict, series)) };
+    let Some(breach) = verdict.breach else { return Err(unknown(rule, verdict, series, period)) };
     let condition = condition(rule, verdict, name(series));
     let concluded = if breach {
         let demand = rule.amount.demand(newest);
@@ -120,11 +122,23 @@ fn share(amount: &Amount, newest: Option<f64>, demand: Demand) -> String {
 }
 
 /// Missing data that is held is an error, so that the job's `onError` says what then.
-fn unknown(rule: &Rule, verdict: &Verdict, series: &Series) -> TriggerError {
+fn unknown(rule: &Rule, verdict: &Verdict, series: &Series, period: u32) -> TriggerError {
     let remedy = "set `delay` if it arrives late, or `treatMissingData`";
     if verdict.newest.is_none() {
+        let units = units(series);
+        let unit = if units.is_empty() {
+            String::new()
+        } else {
+            format!("; data with another `unit` than {} do not count", units.join(", "))
+        };
+        let daily = if period < limits::LONGEST_PERIOD {
+            "; a metric that is published once a day needs the `period` \"1d\""
+        } else {
+            ""
+        };
         let message = format!(
-            "there is no datapoint of {series}; check its namespace, name and dimensions, {remedy} if that is normal"
+            "there is no datapoint of {series}; check its namespace, name and dimensions{unit}{daily}; {remedy} if that is \
+             normal"
         );
         return TriggerError::new(FaultKind::NotFound, message);
     }
@@ -133,4 +147,18 @@ fn unknown(rule: &Rule, verdict: &Verdict, series: &Series) -> TriggerError {
         verdict.missing, rule.periods
     );
     TriggerError::new(FaultKind::Unavailable, message)
+}
+
+/// Returns the units that the metrics are limited to.
+fn units(series: &Series) -> Vec<&str> {
+    match series {
+        Series::Metric(metric) => metric.unit.as_deref().into_iter().collect(),
+        Series::Math { metrics, .. } => {
+            let mut units: Vec<&str> =
+                metrics.iter().filter_map(|(_, metric)| metric.unit.as_deref()).collect();
+            units.sort_unstable();
+            units.dedup();
+            units
+        }
+    }
 }

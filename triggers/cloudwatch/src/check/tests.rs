@@ -75,6 +75,16 @@ fn expressions_are_taken_with_the_metrics_they_name() {
 }
 
 #[test]
+fn an_expression_that_makes_several_series_for_certain_is_refused_when_it_is_written() {
+    for expression in ["METRICS()", "[m1, m2]", "ANOMALY_DETECTION_BAND(m1 + m2)"] {
+        let error = plan(&math(json!({"expression": expression}))).unwrap_err();
+        assert_eq!(error.pointer, "/expression", "{expression}");
+        let message = "makes 2 time series, and a trigger needs one; put SUM(…), MAX(…) around it";
+        assert_eq!(error.message, message, "{expression}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_where_it_is_wrong() {
     let many: serde_json::Map<String, Value> = (0..31).map(|n| (format!("d{n}"), json!("v"))).collect();
     let steps: Vec<Value> = (0..51).map(|n| json!({"over": n, "tasks": 1})).collect();

@@ -39,7 +39,45 @@ fn what_looks_at_the_whole_call_is_alone() {
     }
 }
 
+#[test]
+fn several_series_are_counted_where_the_text_tells() {
+    let ids = ["m1", "m2", "errors"];
+    for (text, series) in [
+        ("METRICS()", 3),
+        ("RATE(METRICS()) * 60", 3),
+        ("(METRICS(\"m\"))", 2),
+        ("FILL( metrics('m') , 0 )", 2),
+        ("[m1, m2 / 2, errors]", 3),
+        ("ABS([m1, m2])", 2),
+        ("ANOMALY_DETECTION_BAND(m1, 2)", 2),
+        ("m1 + [m1, MAX([m1, m2, errors])]", 2),
+    ] {
+        assert_eq!(Expression::new(text).several(&ids), Some(series), "{text}");
+    }
+    for text in [
+        "m1 / m2",
+        "SUM(METRICS())",
+        "MAX([m1, m2]) - MIN([m1, m2])",
+        "METRICS('errors')",
+        "[m1]",
+        "SLICE(SORT(METRICS(), AVG, DESC), 0, 1)",
+        "IF(m1 > 2, [m1, m2], m1)",
+        "FIRST(RATE(METRICS()))",
+        "MAX(ANOMALY_DETECTION_BAND(m1))",
+        "SEARCH('{AWS/SQS,QueueName} [a, b]', 'Sum', 60)",
+        "SELECT SUM(a) FROM SCHEMA(\"App\", b, c) GROUP BY b, c",
+        "m1 ]",
+    ] {
+        assert_eq!(Expression::new(text).several(&ids), None, "{text}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn counting_series_never_fails(text in "[a-cA-C()\\[\\],'\" ]{0,60}") {
+        let _ = Expression::new(&text).several(&["a", "b"]);
+    }
+
     #[test]
     fn a_text_without_the_names_stays_what_it_is(text in ".{0,80}") {
         prop_assert_eq!(Expression::new(&text).renamed("q_", &[]), text);

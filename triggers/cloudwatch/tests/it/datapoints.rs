@@ -74,3 +74,20 @@ async fn data_that_are_not_there_are_an_error_unless_the_job_says_what_they_coun
     assert_eq!(error.kind(), FaultKind::Unavailable);
     assert!(error.to_string().starts_with("2 of 3 datapoints of App/Sparse Average are missing"), "{error}");
 }
+
+#[tokio::test]
+async fn a_missing_datapoint_names_the_unit_and_the_period_as_causes() {
+    let world = World::new().await;
+    world.fake.cloudwatch().put_in("Bytes", "App", "Size", &[], minutes_ago(0), 50.0);
+    let value = world.evaluate(metric("Size", &json!({"unit": "Bytes"}))).await.unwrap();
+    assert_eq!(value.observations[0].value, 50.0);
+    let daily = "; a metric that is published once a day needs the `period` \"1d\"; set `delay`";
+    let (error, _) = world.failure(metric("Size", &json!({"unit": "Kilobytes"}))).await;
+    let unit =
+        "check its namespace, name and dimensions; data with another `unit` than Kilobytes do not count";
+    assert!(error.to_string().contains(&format!("{unit}{daily}")), "{error}");
+    let (error, _) = world.failure(metric("Nothing", &json!({}))).await;
+    assert!(error.to_string().contains(&format!("name and dimensions{daily}")), "{error}");
+    let (error, _) = world.failure(metric("Nothing", &json!({"period": "24h"}))).await;
+    assert!(error.to_string().contains("name and dimensions; set `delay`"), "{error}");
+}

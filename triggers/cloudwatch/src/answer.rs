@@ -1,0 +1,165 @@
+//! The answer to one query, over all pages: one time series, or an error.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataOutput;
+use aws_sdk_cloudwatch::types::{MessageData, MetricDataResult, StatusCode};
+use ecs_scheduler_core::{FaultKind, TriggerError};
+
+use crate::query::{Point, Series};
+
+#[cfg(test)]
+mod tests;
+
+/// How many labels an error names.
+const NAMED: usize = 5;
+
+/// The answers of a call, by the id of their query.
+#[derive(Default)]
+pub(crate) struct Pages {
+    answers: HashMap<String, Answer>,
+    /// How many pages were read.
+    pages: usize,
+}
+
+/// All results with one id.
+#[derive(Default)]
+pub(crate) struct Answer {
+    parts: Vec<Part>,
+    messages: Vec<String>,
+    /// Whether CloudWatch left out some metrics of a search or query, because there were too many.
+    limited: bool,
+}
+
+/// One time series.
+struct Part {
+    label: Option<String>,
+    points: Vec<Point>,
+    status: Option<StatusCode>,
+    /// The last page on which it appeared.
+    page: usize,
+}
+
+impl Pages {
+    /// Adds a page.
+    pub(crate) fn add(&mut self, page: GetMetricDataOutput) {
+        let number = self.pages;
+        self.pages += 1;
+        let of_the_call = page.messages.unwrap_or_default();
+        for result in page.metric_data_results.unwrap_or_default() {
+            let answer = self.answers.entry(result.id.clone().unwrap_or_default()).or_default();
+            let messages = result.messages.iter().flatten().chain(&of_the_call);
+            for message in messages {
+                answer.limited |= is_limit(message);
+                answer.messages.push(text(message));
+            }
+            answer.add(result, number);
+        }
+    }
+
+    /// Takes out the answer to a query.
+    pub(crate) fn take(&mut self, id: &str) -> Answer {
+        self.answers.remove(id).unwrap_or_default()
+    }
+}
+
+impl Answer {
+    /// Adds a result: the next part of a series of an earlier page, or another series.
+    ///
+    /// CloudWatch marks a series that goes on on a later page as `PartialData` (or `InternalError`) and repeats its label
+    /// there. Two results of one page are two series, even when their labels are equal.
+    ///
+    /// # Source
+    ///
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html>
+    fn add(&mut self, result: MetricDataResult, page: usize) {
+        let MetricDataResult { label, timestamps, values, status_code, .. } = result;
+        let starts = timestamps.unwrap_or_default().into_iter().map(|time| time.secs());
+        let points = starts.zip(values.unwrap_or_default()).map(|(start, value)| Point { start, value });
+        let continued = self.parts.iter_mut().find(|part| {
+            part.page < page && part.label == label && part.status != Some(StatusCode::Complete)
+        });
+        match continued {
+            Some(part) => {
+                part.points.extend(points);
+                part.status = status_code.or(part.status.take());
+                part.page = page;
+            }
+            None => {
+                self.parts.push(Part { label, points: points.collect(), status: status_code, page });
+            }
+        }
+    }
+
+    /// Returns the datapoints of the one series, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there are several series, when CloudWatch left out metrics, or when the datapoints are not complete.
+    pub(crate) fn points(mut self, series: &Series, region: &str) -> Result<Arc<[Point]>, TriggerError> {
+        let attempted = format!("could not read {series} in {region}");
+        match series {
+            // A metric is one series by definition, however its parts are labelled.
+            Series::Metric(_) => self.join(),
+            Series::Math { expression, .. } if self.parts.len() > 1 => {
+                let message = format!(
+                    "{attempted}: the expression makes {} time series; {}",
+                    self.parts.len(),
+                    expression.remedy()
+                );
+                return Err(TriggerError::new(FaultKind::Config, message).because(self.labels()));
+            }
+            // A search that finds no metric has no result at all.
+            Series::Math { expression, .. } if self.parts.is_empty() && expression.is_alone() => {
+                return Ok(Arc::new([]));
+            }
+            Series::Math { .. } => {}
+        }
+        if self.limited {
+            let message = format!("{attempted}: CloudWatch left out some of the metrics; search for fewer");
+            return Err(TriggerError::new(FaultKind::Config, message).because(self.messages.join("; ")));
+        }
+        let Part { mut points, status, .. } = self.parts.pop().unwrap_or(Part::NONE);
+        let (kind, said) = match &status {
+            Some(StatusCode::Complete) => {
+                points.sort_by_key(|point| std::cmp::Reverse(point.start));
+                return Ok(points.into());
+            }
+            Some(StatusCode::Forbidden) => (FaultKind::Denied, "Forbidden"),
+            Some(status) => (FaultKind::Unavailable, status.as_str()),
+            None => (FaultKind::Unavailable, "no answer"),
+        };
+        let error = TriggerError::new(kind, format!("{attempted}: CloudWatch said {said}"));
+        Err(if self.messages.is_empty() { error } else { error.because(self.messages.join("; ")) })
+    }
+
+    /// Makes one series of all parts. The status of the last one is that of the whole.
+    fn join(&mut self) {
+        let parts = std::mem::take(&mut self.parts).into_iter();
+        self.parts.extend(parts.reduce(|mut whole, part| {
+            whole.points.extend(part.points);
+            whole.status = part.status.or(whole.status);
+            whole
+        }));
+    }
+
+    fn labels(&self) -> String {
+        let named = self.parts.iter().take(NAMED).map(|part| part.label.as_deref().unwrap_or("no label"));
+        let more = if self.parts.len() > NAMED { ", …" } else { "" };
+        format!("they are {}{more}", named.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Part {
+    const NONE: Self = Self { label: None, points: Vec::new(), status: None, page: 0 };
+}
+
+/// Tells whether a message says that metrics were left out: `MaxMetricsExceeded`, `MaxQueryResultsExceeded` and the like.
+fn is_limit(message: &MessageData) -> bool {
+    message.code().is_some_and(|code| code.starts_with("Max") && code.ends_with("Exceeded"))
+}
+
+fn text(message: &MessageData) -> String {
+    format!("{}: {}", message.code().unwrap_or("message"), message.value().unwrap_or_default())
+}
