@@ -15,6 +15,5 @@ mod queues;
 mod quotas;
 mod run_task;
 mod series;
-
 mod tasks;
 mod tokens;
