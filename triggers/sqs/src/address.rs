@@ -179,6 +179,16 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Tells whether a queue's URL names the host of a VPC endpoint, to which no call goes: the SDK calls the region's own.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-sending-messages-from-vpc.html>
+pub(crate) fn is_of_vpc_endpoint(url: &str) -> bool {
+    let host = url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+    host.is_some_and(|host| host.contains(".vpce."))
+}
+
 /// Reads the region off a host of AWS: `sqs.REGION.amazonaws.com`, `sqs-fips.…`, `REGION.queue.amazonaws.com`,
 /// `queue.amazonaws.com`, `sqs.REGION.api.aws` and those of VPC endpoints.
 ///

@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, SharedReading, Source, TriggerError, async_trait};
 
-use crate::address::Name;
+use crate::address::{self, Name};
 use crate::demand::Depth;
 
 /// Finds URLs by name.
@@ -71,7 +71,12 @@ impl Source for Depths {
 impl Depths {
     async fn depth(&self, url: &str) -> Result<Depth, TriggerError> {
         let name = url.rsplit('/').next().unwrap_or(url);
-        let attempted = format!("could not read the depth of queue \"{name}\" in {}", self.region);
+        let mut attempted = format!("could not read the depth of queue \"{name}\" in {}", self.region);
+        if address::is_of_vpc_endpoint(url) {
+            attempted.push_str(
+                " (the host of queueUrl is not called; to go through a VPC endpoint without private DNS, set AWS_ENDPOINT_URL_SQS)",
+            );
+        }
         let asked = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(vec![
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,

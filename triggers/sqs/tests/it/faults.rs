@@ -151,3 +151,24 @@ async fn a_place_that_does_not_answer_holds_up_no_other() {
         answer = other => assert_eq!(answer.unwrap().queue.unwrap().visible, 12),
     }
 }
+
+#[tokio::test]
+async fn a_queue_behind_a_vpc_endpoint_that_cannot_be_read_says_that_its_host_is_not_called() {
+    let world = World::new().await;
+    world.queue("orders", 3);
+    let endpoint = "https://vpce-0a1b-2c3d.sqs.eu-central-1.vpce.amazonaws.com/123456789012";
+    let at_endpoint = json!({"queueUrl": format!("{endpoint}/orders")});
+    assert_eq!(
+        world.evaluate(at_endpoint).await.unwrap().queue.unwrap().visible,
+        3,
+        "the region's own host answers"
+    );
+    let (_, told) = world.failure(json!({"queueUrl": format!("{endpoint}/missing")})).await;
+    assert!(
+        told.contains("the host of queueUrl is not called") && told.contains("AWS_ENDPOINT_URL_SQS"),
+        "{told}"
+    );
+    let public = "https://sqs.eu-central-1.amazonaws.com/123456789012/missing";
+    let (_, told) = world.failure(json!({"queueUrl": public})).await;
+    assert!(!told.contains("AWS_ENDPOINT_URL_SQS"), "{told}");
+}
