@@ -13,6 +13,7 @@ mod permissions;
 mod quota;
 mod reads;
 mod scenarios;
+mod series;
 pub(crate) mod stage;
 mod tables;
 mod trouble;
