@@ -19,6 +19,23 @@ pub enum Mode {
     Drain,
 }
 
+impl Mode {
+    /// Returns how old a queue's counts may be at most where a job does not say so (`settle`): a minute for the modes that
+    /// go by it, since the tasks of an empty queue cost more than waiting for its counts.
+    ///
+    /// # Source
+    ///
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>: the counts become
+    /// consistent a minute after producers stop sending.
+    #[must_use]
+    pub const fn default_settle(self) -> Duration {
+        match self {
+            Self::Total => Duration::from_secs(10),
+            Self::OneShot | Self::Drain => Duration::from_secs(60),
+        }
+    }
+}
+
 /// What to do when earlier tasks of the job still run (`overlap`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,8 +129,8 @@ pub struct Policy {
     pub cooldown: Option<Duration>,
     /// By how much a tick may be put off, by a stable offset of its own; none by default.
     pub jitter: Option<Duration>,
-    /// How old a queue's counts may be at most, for the modes `oneShot` and `drain`; 10 s by default. AWS documents
-    /// that SQS counts may take a minute.
+    /// How old a queue's counts may be at most, for the modes `oneShot` and `drain`; [by default](Mode::default_settle) a
+    /// minute.
     pub settle: Duration,
     /// For how long a launch is tried before it is given up; 10 m by default (`retry.launch.maxAge`).
     pub launch_max_age: Duration,
@@ -132,7 +149,7 @@ impl Default for Policy {
             on_error: OnError::default(),
             cooldown: None,
             jitter: None,
-            settle: Duration::from_secs(10),
+            settle: Mode::default().default_settle(),
             launch_max_age: Duration::from_secs(600),
             timeout: None,
             start_timeout: None,

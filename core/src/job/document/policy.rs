@@ -67,7 +67,7 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         on_error: on_error(reader),
         cooldown: length(reader, "cooldown", COOLDOWN).filter(|length| !length.is_zero()),
         jitter: length(reader, "jitter", JITTER).filter(|length| !length.is_zero()),
-        settle: length(reader, "settle", SETTLE).unwrap_or(plain.settle),
+        settle: length(reader, "settle", SETTLE).unwrap_or(mode.default_settle()),
         launch_max_age: retry(reader).unwrap_or(plain.launch_max_age),
         timeout: length(reader, "timeout", TIMEOUT),
         start_timeout: length(reader, "startTimeout", START_TIMEOUT),

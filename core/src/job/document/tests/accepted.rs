@@ -43,6 +43,17 @@ fn every_policy_reaches_the_job() {
 }
 
 #[test]
+fn a_job_that_counts_a_queue_waits_a_minute_for_its_counts_unless_it_says_otherwise() {
+    for (mode, default) in [("total", 10), ("oneShot", 60), ("drain", 60)] {
+        let body = json!({"trigger": {"type": "sqs"}, "mode": mode});
+        assert_eq!(create(plus(body.clone())).unwrap().job.policy.settle.as_secs(), default, "{mode}");
+        let mut own = body;
+        own["settle"] = "10s".into();
+        assert_eq!(create(plus(own)).unwrap().job.policy.settle.as_secs(), 10, "{mode}");
+    }
+}
+
+#[test]
 fn values_get_their_canonical_form() {
     let document = create(plus(json!({
         "taskCount": " 5 ", "maxCount": 7.0, "suspended": "True",
