@@ -78,6 +78,8 @@ pub struct QueueFacts {
     pub since_empty: Option<SinceEmpty>,
     /// How long the counts took to show what had happened, when that was longer than `settle`.
     pub slow: Option<Convergence>,
+    /// How long the counts took at most, many times, when `settle` is clearly longer than that.
+    pub quick: Option<Convergence>,
 }
 
 /// What happened since a task found the queue empty.

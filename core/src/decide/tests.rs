@@ -92,7 +92,7 @@ fn facts(visible: u64, outstanding: u64) -> QueueFacts {
         visibility_timeout: Duration::from_secs(30),
         per_task: NonZeroU32::MIN,
     };
-    QueueFacts { reading, outstanding, held: 0, unclaimed: 0, since_empty: None, slow: None }
+    QueueFacts { reading, outstanding, held: 0, unclaimed: 0, since_empty: None, slow: None, quick: None }
 }
 
 #[test]

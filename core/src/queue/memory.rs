@@ -16,6 +16,12 @@ const LONGEST_LAG: SignedDuration = SignedDuration::from_mins(15);
 /// For how long a measured convergence is remembered.
 const REMEMBER: SignedDuration = SignedDuration::from_hours(24);
 
+/// How many times counts must have converged before it counts as quick: an age that is short now may be long in a minute.
+const OFTEN: u32 = 20;
+
+/// By how much `settle` must be longer than the slowest of these before that is worth a word.
+const CLEARLY: SignedDuration = SignedDuration::from_secs(10);
+
 /// One look at a queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
@@ -29,7 +35,7 @@ pub struct Sample<'a> {
     pub settle: SignedDuration,
 }
 
-/// How long counts were seen to take to show what had happened: a lower bound of their lag.
+/// How long counts were seen to take to show what had happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Convergence {
     /// How long.
@@ -68,6 +74,18 @@ pub struct QueueMemory {
     /// The last sample, if no task of the job was at work.
     quiet: Option<Quiet>,
     convergence: Option<Convergence>,
+    drained: Option<Drained>,
+}
+
+/// How soon the counts showed that the queue was empty after the last task had ended, since a while.
+#[derive(Debug, Clone, Copy)]
+struct Drained {
+    since: Timestamp,
+    times: u32,
+    /// The longest of these times, and when it was seen last.
+    slowest: Convergence,
+    /// The end that was counted last.
+    ended: Timestamp,
 }
 
 /// The newest clean exit, and what was visible around it.
@@ -93,20 +111,29 @@ impl QueueMemory {
     pub fn note(&mut self, sample: &Sample<'_>) -> QueueFacts {
         let Sample { reading, tasks, .. } = sample;
         self.note_convergence(sample);
+        self.note_drained(sample);
+        let slow = self.convergence.filter(|known| known.took > sample.settle);
         QueueFacts {
             reading: (*reading).clone(),
             outstanding: self.outstanding(sample),
             held: held(tasks, reading),
             unclaimed: tasks.unclaimed,
             since_empty: self.since_empty(sample),
-            slow: self.convergence.filter(|known| known.took > sample.settle),
+            slow,
+            quick: self.quick(sample.settle).filter(|_| slow.is_none()),
         }
     }
 
-    /// Returns the longest that counts were seen to take to converge, within a day.
+    /// Returns the longest that counts were seen to take to converge at least, within a day.
     #[must_use]
     pub fn convergence(&self) -> Option<Convergence> {
         self.convergence
+    }
+
+    /// Returns how long counts take at most, where that was seen often and is clearly less than `settle`.
+    fn quick(&self, settle: SignedDuration) -> Option<Convergence> {
+        let often = self.drained.filter(|drained| drained.times >= OFTEN);
+        often.map(|drained| drained.slowest).filter(|slowest| slowest.took + CLEARLY <= settle)
     }
 
     /// Raises the bound, or gives it up when the counts have stayed below it for longer than they can lag.
@@ -159,6 +186,30 @@ impl QueueMemory {
         let lag = took.is_positive() && took <= LONGEST_LAG;
         if lag && self.convergence.is_none_or(|known| took >= known.took) {
             self.convergence = Some(Convergence { took, at: sample.asked });
+        }
+    }
+
+    /// Once no task of the job is at work, counts of zero show the end of the last one: they are no older than that.
+    fn note_drained(&mut self, sample: &Sample<'_>) {
+        let OwnTasks { busy, unclaimed, last_end, .. } = *sample.tasks;
+        self.drained = self.drained.filter(|drained| sample.asked.duration_since(drained.since) <= REMEMBER);
+        let is_empty = sample.reading.visible == 0 && sample.reading.in_flight == 0;
+        let Some(ended) = last_end.filter(|ended| is_empty && busy == unclaimed && sample.asked > *ended)
+        else {
+            return;
+        };
+        let took = Convergence { took: sample.asked.duration_since(ended), at: sample.asked };
+        let Some(known) = &mut self.drained else {
+            self.drained = Some(Drained { since: sample.asked, times: 1, slowest: took, ended });
+            return;
+        };
+        if known.ended == ended {
+            return;
+        }
+        known.times += 1;
+        known.ended = ended;
+        if took.took >= known.slowest.took {
+            known.slowest = took;
         }
     }
 }

@@ -70,6 +70,10 @@ impl fmt::Display for Need<'_> {
         if let Some(slow) = facts.slow {
             write!(f, " (settle is too short: counts took {} s or more to converge)", slow.took.as_secs())?;
         }
+        if let Some(quick) = facts.quick {
+            let seconds = quick.took.as_secs_f64().ceil();
+            write!(f, " (settle could be shorter: counts took {seconds} s at most to converge)")?;
+        }
         Ok(())
     }
 }

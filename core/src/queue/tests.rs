@@ -179,3 +179,59 @@ fn the_arithmetic_is_written_out() {
          not yet at work"
     );
 }
+
+/// Lets work end so many times, an hour apart at most, and the counts show it after this many seconds each.
+fn drained(memory: &mut QueueMemory, every: i64, seconds: &[i64]) -> QueueFacts {
+    let mut facts = None;
+    for (index, took) in seconds.iter().enumerate() {
+        let ended = i64::try_from(index).unwrap() * every;
+        let own = OwnTasks { last_end: Some(at(ended)), ..OwnTasks::default() };
+        for second in [ended + took - 1, ended + took, ended + took + 30] {
+            let left = u64::from(second < ended + took);
+            facts = Some(look(memory, second, &reading(0, left, 1), &own));
+        }
+    }
+    facts.unwrap()
+}
+
+#[test]
+fn counts_that_show_many_ends_of_work_soon_say_that_settle_could_be_shorter() {
+    let seconds: Vec<i64> = (0..20).map(|n| 12 + n % 5).collect();
+    let mut memory = QueueMemory::default();
+    let facts = drained(&mut memory, 300, &seconds);
+    assert_eq!(facts.quick.map(|quick| quick.took), Some(SignedDuration::from_secs(16)));
+    let text = Need::of(Mode::OneShot, &facts, 0).unwrap().to_string();
+    assert!(text.ends_with("(settle could be shorter: counts took 16 s at most to converge)"), "{text}");
+    assert_eq!(drained(&mut QueueMemory::default(), 300, &seconds[1..]).quick, None, "too few to be sure");
+}
+
+#[test]
+fn one_slow_count_among_many_keeps_settle_as_it_is() {
+    let mut seconds = vec![5; 30];
+    seconds[7] = 51;
+    assert_eq!(drained(&mut QueueMemory::default(), 300, &seconds).quick, None, "60 s are hardly more");
+    seconds[7] = 50;
+    let quick = drained(&mut QueueMemory::default(), 300, &seconds).quick;
+    assert_eq!(quick.map(|quick| quick.took), Some(SignedDuration::from_secs(50)));
+    seconds[7] = 200;
+    let facts = drained(&mut QueueMemory::default(), 300, &seconds);
+    assert!(facts.slow.is_some() && facts.quick.is_none(), "{facts:?}");
+}
+
+#[test]
+fn quick_counts_are_forgotten_after_a_day() {
+    let mut memory = QueueMemory::default();
+    assert!(drained(&mut memory, 4_000, &[5; 20]).quick.is_some());
+    let own = OwnTasks { last_end: Some(at(19 * 4_000)), ..OwnTasks::default() };
+    assert!(look(&mut memory, 86_000, &reading(0, 0, 1), &own).quick.is_some());
+    assert_eq!(look(&mut memory, 86_500, &reading(0, 0, 1), &own).quick, None);
+}
+
+#[test]
+fn an_empty_queue_tells_nothing_while_tasks_are_at_work() {
+    let mut memory = QueueMemory::default();
+    for n in 0..40 {
+        let own = OwnTasks { busy: 1, last_end: Some(at(n * 60)), ..OwnTasks::default() };
+        assert_eq!(look(&mut memory, n * 60 + 5, &reading(0, 0, 1), &own).quick, None);
+    }
+}

@@ -86,15 +86,16 @@ impl Core {
     }
 }
 
-/// Makes a number of how long the queue's counts took to converge, for a job whose `settle` is shorter.
+/// Makes a number of how long the queue's counts took to converge, for a job whose `settle` is too short for that or longer
+/// than it need be.
 pub(super) fn convergence(facts: &QueueFacts, job: &Job, of: Option<&Observation>) -> Option<Observation> {
-    let slow = facts.slow?;
+    let known = facts.slow.or(facts.quick)?;
     Some(Observation {
         name: "convergence".to_owned(),
         subject: of.map_or_else(|| job.id.to_string(), |counts| counts.subject.clone()),
-        value: slow.took.as_secs_f64(),
+        value: known.took.as_secs_f64(),
         unit: "seconds".to_owned(),
-        at: slow.at,
+        at: known.at,
     })
 }
 

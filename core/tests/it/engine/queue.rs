@@ -120,6 +120,26 @@ async fn a_settle_that_is_too_short_is_noticed_and_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn counts_that_converge_faster_than_settle_are_noticed_and_said() {
+    // One message every other minute; it is done before the next look, which shows that.
+    let counts: Vec<u32> = [1, 0, 0, 0].repeat(30);
+    let stage = stage(&counts);
+    stage.world.create("work", &job(&json!({}))).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+    stage.until("2027-01-01T00:10:10Z").await;
+    let early = stage.decisions("work").await;
+    assert!(early.iter().all(|record| record.draft.observations.is_empty()), "five times are too few");
+    stage.until("2027-01-01T00:50:40Z").await;
+    let decisions = stage.decisions("work").await;
+    let newest = &decisions.iter().rev().find(|record| record.draft.launch > 0).unwrap().draft;
+    let seen = newest.observations.last().unwrap();
+    assert_eq!((seen.name.as_str(), seen.unit.as_str()), ("convergence", "seconds"));
+    assert!(seen.value > 20.0 && seen.value < 30.0, "the look after the end came {} s later", seen.value);
+    assert!(newest.explanation.contains("(settle could be shorter: counts took"), "{}", newest.explanation);
+    life.engine.stop(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_evaluation_of_given_counts_says_what_would_come_of_it_and_remembers_nothing() {
     let stage = stage(&[0]);
     let stored = stage.world.create("work", &job(&json!({}))).await.unwrap();
