@@ -1,10 +1,13 @@
 //! The queue rule of the product beside those of others, in the model of a lagging queue: many seeds.
 //!
 //! `cargo bench -p ecs-scheduler-core --bench queue_rule -- [SEEDS]` prints one JSON line per rule, setting and
-//! scenario, then the tables of `doc/modes.md`.
+//! scenario, then the tables of `doc/modes.md`. The last one, of the reference, has one run of each: nothing in it is drawn but
+//! the age of the list of tasks.
 
 use ecs_scheduler_core::Mode;
-use ecs_scheduler_core::testing::queue_model::{Report, Rule, SCENARIOS, Setting, run, run_product, summary};
+use ecs_scheduler_core::testing::queue_model::{
+    REFERENCE, Report, Rule, SCENARIOS, Scenario, Setting, run, run_product, run_with_default_settle, summary,
+};
 use serde_json::json;
 
 /// Hours simulated of each combination when the command line names no number.
@@ -53,6 +56,27 @@ fn main() {
         .collect();
     let (_, worst, _) = summary(&shots);
     println!("\noneShot with 20 % crashes: {worst:.2} % empty runs at worst.");
+    reference();
+}
+
+/// Prints what the modes and the rules of others do in the reference, where counts are always a minute old.
+fn reference() {
+    const MINUTE: Setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
+    let own = |scenario, setting| simulate(run_product(scenario, setting, 1, 0));
+    let total = Scenario { mode: Mode::Total, ..REFERENCE };
+    let mut rows = vec![
+        ("`oneShot`, default", simulate(run_with_default_settle(REFERENCE, MINUTE, 1))),
+        ("`oneShot`, `settle` 10 s", own(REFERENCE, Setting { settle: 10, ..MINUTE })),
+        ("`total`", own(total, MINUTE)),
+    ];
+    rows.extend(Rule::ALL.map(|rule| (rule.name(), run(rule, REFERENCE, MINUTE, 1))));
+    println!("\n{}: counts always 60 s old, tasks start after 25 s.\n", REFERENCE.name);
+    println!("| rule | messages | tasks | in vain | mean wait |\n|---|---|---|---|---|");
+    for (name, report) in rows {
+        let Report { messages, launched, .. } = report;
+        let (empty, wait) = (report.empty_percent(), report.mean_wait());
+        println!("| {name} | {messages} | {launched} | {empty:.0} % | {wait:.0} s |");
+    }
 }
 
 /// One rule in one setting.

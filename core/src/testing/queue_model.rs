@@ -5,7 +5,7 @@
 //! ago. A task starts 20–60 s after it was launched, and exits after 5 s of receiving nothing. Messages arrive for
 //! [`HOUR`] seconds; then the model goes on until all are done.
 //!
-//! [`run_product`] drives the product's own engine, ledger and `decide()`; [`run`] the rules it is compared with.
+//! In [`REFERENCE`] nothing is drawn. [`run_product`] drives the product's own engine, ledger and `decide()`; [`run`] the rules it is compared with.
 
 mod product;
 mod report;
@@ -13,10 +13,10 @@ mod rules;
 mod scenario;
 mod world;
 
-pub use product::run_product;
+pub use product::{run_product, run_with_default_settle};
 pub use report::{Report, summary};
 pub use rules::{Rule, View, run};
-pub use scenario::{Arrivals, SCENARIOS, Scenario, Setting};
+pub use scenario::{Arrivals, REFERENCE, SCENARIOS, STEADY_START, Scenario, Setting};
 pub use world::QueueWorld;
 
 /// For how long messages arrive, in seconds.

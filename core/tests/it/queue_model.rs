@@ -2,7 +2,8 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_core::testing::queue_model::{
-    MOST_TASKS, Report, Rule, SCENARIOS, Scenario, Setting, run, run_product, summary,
+    MOST_TASKS, REFERENCE, Report, Rule, SCENARIOS, Scenario, Setting, run, run_product,
+    run_with_default_settle, summary,
 };
 
 /// Hours of each scenario; the benchmark `queue_rule` has more. What `oneShot` promises is exact; `drain` guesses, and
@@ -10,6 +11,9 @@ use ecs_scheduler_core::testing::queue_model::{
 fn seeds(scenario: Scenario) -> std::ops::Range<u64> {
     if scenario.mode == Mode::Drain { 1..21 } else { 1..3 }
 }
+
+/// Counts that are a minute old at most, and a job that knows it.
+const MINUTE: Setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
 
 async fn product(scenario: Scenario, setting: Setting, restarts: u32) -> Report {
     let mut total = Report::default();
@@ -54,6 +58,42 @@ async fn with_counts_that_lag_little_a_short_settle_is_as_good() {
     let (mean, worst, _) = summary(&products(setting).await);
     // 0.05 and 0.2 %, and two standard errors.
     assert!(mean <= 0.05 + 0.06 && worst <= 0.2 + 0.40, "{mean:.2} % on average, {worst:.2} % at worst");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_one_shot_job_without_settle_starts_one_task_for_each_message_though_counts_are_a_minute_old() {
+    let by_default = run_with_default_settle(REFERENCE, MINUTE, 1).await;
+    let Report { messages, unserved, launched, empty, .. } = by_default;
+    assert_eq!((messages, unserved, launched, empty), (94, 0, 94, 0));
+    assert!(by_default.mean_wait() <= 90.0, "{:.0} s", by_default.mean_wait());
+    assert_eq!(by_default, run_product(REFERENCE, MINUTE, 1, 0).await, "the default is 60 s");
+    let short = run_product(REFERENCE, Setting { settle: 10, ..MINUTE }, 1, 0).await;
+    assert!(short.empty_percent() > 30.0, "with 10 s: {:.0} %", short.empty_percent());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_others_start_tasks_for_nothing_where_a_job_without_settle_does_not() {
+    for (rule, least) in [(Rule::KedaDefault, 10.0), (Rule::KedaAccurate, 10.0), (Rule::KedaEager, 40.0)] {
+        let report = run(rule, REFERENCE, MINUTE, 1);
+        assert!(report.empty_percent() > least, "{}: {:.0} %", rule.name(), report.empty_percent());
+    }
+    let total = Scenario { mode: Mode::Total, ..REFERENCE };
+    let report = run_with_default_settle(total, MINUTE, 1).await;
+    assert!(report.empty_percent() > 10.0, "total: {:.0} %", report.empty_percent());
+    assert_eq!(
+        report,
+        run_product(total, Setting { settle: 3_600, ..MINUTE }, 1, 0).await,
+        "total goes by no settle"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_job_without_settle_starts_next_to_nothing_in_vain() {
+    for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.mode == Mode::Drain) {
+        let (by_default, minute) =
+            (run_with_default_settle(scenario, MINUTE, 1).await, run_product(scenario, MINUTE, 1, 0).await);
+        assert_eq!(by_default, minute, "{}", scenario.name);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ fn cases(mode: Mode) -> impl Strategy<Value = Case> {
         move |(per_task, arrivals, crashes, (service, max_lag, spare, period), cap, seed)| {
             let per_task = NonZeroU32::new(per_task).unwrap();
             Case {
-                scenario: Scenario { name: "drawn", mode, per_task, service, arrivals },
+                scenario: Scenario { name: "drawn", mode, per_task, service, arrivals, steady: false },
                 setting: Setting { max_lag, settle: max_lag + spare, crashes },
                 period,
                 cap,

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{HOUR, MOST_TASKS, POLL, QueueWorld, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
 use crate::clock::Clock;
@@ -17,7 +17,6 @@ use crate::engine::EngineOptions;
 use crate::job::JobId;
 use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, StartedTask};
 use crate::memory::MemoryStore;
-use crate::policy::Mode;
 use crate::registry::{BuildContext, ConfigError, TriggerRegistry, TriggerType};
 use crate::scaling::per_task;
 use crate::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
@@ -160,6 +159,21 @@ impl Launcher for ModelLauncher {
 ///
 /// Panics when the engine does not start over a store in memory.
 pub async fn run_product(scenario: Scenario, setting: Setting, seed: u64, restarts: u32) -> Report {
+    let settle = json!({"settle": format!("{}s", setting.settle)});
+    play(scenario, setting, seed, restarts, settle).await
+}
+
+/// As [`run_product`], for a job that does not say how old counts may be, and without restarts.
+///
+/// # Panics
+///
+/// As [`run_product`].
+pub async fn run_with_default_settle(scenario: Scenario, setting: Setting, seed: u64) -> Report {
+    play(scenario, setting, seed, 0, json!({})).await
+}
+
+/// Lets the product work; `fields` are some of the job.
+async fn play(scenario: Scenario, setting: Setting, seed: u64, restarts: u32, fields: Value) -> Report {
     let began: Timestamp = "2027-01-01T00:00:00Z".parse().expect("a moment is written here");
     let clock = Arc::new(SimClock::at(began));
     let shared = Arc::new(Shared {
@@ -177,11 +191,13 @@ pub async fn run_product(scenario: Scenario, setting: Setting, seed: u64, restar
         registry: Arc::new(registry),
         options: EngineOptions::default(),
     };
-    let mode = if scenario.mode == Mode::Drain { "drain" } else { "oneShot" };
-    let job = json!({
+    let mut job = json!({
         "taskDefinition": "work", "schedule": format!("rate({POLL} seconds)"), "maxCount": MOST_TASKS,
-        "trigger": {"type": "model"}, "mode": mode, "settle": format!("{}s", setting.settle),
+        "trigger": {"type": "model"}, "mode": scenario.mode,
     });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        job[name] = value.clone();
+    }
     world.create("work", &job).await.expect("the store is empty");
     let mut life = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
     for number in 1..=restarts {

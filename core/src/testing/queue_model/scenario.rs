@@ -14,6 +14,8 @@ pub enum Arrivals {
     Trickle,
     /// More and more, up to 0.8 a second at the end of the hour.
     Ramp,
+    /// Three bursts of 20 in the hour, and one every 100 s between them: 94.
+    Mixed,
 }
 
 /// One of the situations in which rules are compared.
@@ -21,7 +23,7 @@ pub enum Arrivals {
 pub struct Scenario {
     /// A short name for tables.
     pub name: &'static str,
-    /// Whether a task takes some messages and exits, or works until the queue is empty.
+    /// How demand becomes a number. With `drain` a task works until the queue is empty, else it takes some messages and exits.
     pub mode: Mode,
     /// Messages per task.
     pub per_task: NonZeroU32,
@@ -29,17 +31,28 @@ pub struct Scenario {
     pub service: f64,
     /// How messages arrive.
     pub arrivals: Arrivals,
+    /// Whether nothing is drawn: counts are always as old as they may be, a task starts after [`STEADY_START`], and each
+    /// message takes exactly as long as the others.
+    pub steady: bool,
 }
+
+/// How long a task takes to start where nothing is drawn, in seconds.
+pub const STEADY_START: u32 = 25;
+
+/// The situation to which a job's defaults must be equal: counts a minute old, tasks of 20 s, a few bursts, and single
+/// messages between them.
+pub const REFERENCE: Scenario =
+    Scenario { steady: true, ..one_shot("oneShot 20 s, bursts and single", 20.0, Arrivals::Mixed) };
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 const TEN: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
 
 const fn one_shot(name: &'static str, service: f64, arrivals: Arrivals) -> Scenario {
-    Scenario { name, mode: Mode::OneShot, per_task: ONE, service, arrivals }
+    Scenario { name, mode: Mode::OneShot, per_task: ONE, service, arrivals, steady: false }
 }
 
 const fn drain(name: &'static str, arrivals: Arrivals) -> Scenario {
-    Scenario { name, mode: Mode::Drain, per_task: TEN, service: 5.0, arrivals }
+    Scenario { name, mode: Mode::Drain, per_task: TEN, service: 5.0, arrivals, steady: false }
 }
 
 /// The eight situations.
@@ -74,6 +87,9 @@ impl Arrivals {
         match self {
             Self::Burst => 60 * u32::from(second % 1_200 == 60),
             Self::Trickle => u32::from(rng.chance(0.05)),
+            Self::Mixed => {
+                20 * u32::from(second % 1_200 == 60) + u32::from(second >= 200 && second % 100 == 0)
+            }
             Self::Ramp => u32::from(rng.chance(0.8 * f64::from(second) / f64::from(super::HOUR))),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::scenario::STEADY_START;
 use super::{HOUR, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
 use crate::policy::Mode;
 use crate::testing::SimRng;
@@ -115,7 +116,8 @@ impl QueueWorld {
     /// Launches a task and returns its number.
     pub fn launch(&mut self) -> usize {
         let rng = &mut self.working;
-        let starts = self.now + between(rng, 20, 60);
+        let starts = between(rng, 20, 60);
+        let starts = self.now + if self.scenario.steady { STEADY_START } else { starts };
         let nth = between(rng, 1, self.scenario.per_task.get());
         let (share, crash) = (unit(rng), rng.chance(self.setting.crashes));
         let task = Task {
@@ -204,7 +206,8 @@ impl QueueWorld {
         self.live = live;
         self.counts.push((count(self.visible.iter()), self.in_flight));
         if now.is_multiple_of(LAG_CHANGES) {
-            self.lag = between(&mut self.lagging, 0, self.setting.max_lag);
+            let most = self.setting.max_lag;
+            self.lag = if self.scenario.steady { most } else { between(&mut self.lagging, 0, most) };
         }
     }
 
@@ -222,7 +225,7 @@ impl QueueWorld {
                 }
                 self.messages[message].done = true;
                 task.doing = Doing::Receiving { since: now };
-                if self.scenario.mode == Mode::OneShot && task.taken == self.scenario.per_task.get() {
+                if self.scenario.mode != Mode::Drain && task.taken == self.scenario.per_task.get() {
                     task.ended = Some((now, true));
                     return;
                 }
@@ -243,7 +246,8 @@ impl QueueWorld {
         self.messages[message].taken.get_or_insert(now);
         task.taken += 1;
         let crash = task.crashes.filter(|(nth, _)| *nth == task.taken);
-        let service = -self.scenario.service * (1.0 - unit(&mut self.working)).ln();
+        let drawn = -(1.0 - unit(&mut self.working)).ln();
+        let service = self.scenario.service * if self.scenario.steady { 1.0 } else { drawn };
         // Nobody works on a message for longer than it is invisible.
         let service = service.min(f64::from(VISIBILITY_TIMEOUT - 1)) * crash.map_or(1.0, |(_, share)| share);
         let seconds = u32::try_from(Duration::from_secs_f64(service).as_secs()).unwrap_or(u32::MAX);
