@@ -1,55 +1,24 @@
 //! Why a call failed, in the product's terms.
 
+mod credentials;
+mod rules;
+
 use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use ecs_scheduler_core::fault::Cause;
+use ecs_scheduler_core::fault::{Cause, chain};
 use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError};
+
+use crate::skew::Skew;
+use credentials::Trouble;
+pub(crate) use rules::{names_refused_credentials, names_throttling};
+use rules::{Meaning, meaning};
 
 #[cfg(test)]
 mod tests;
-
-/// Codes by which services ask for fewer calls; some end in `Exception`, some do not.
-const THROTTLING: [&str; 11] = [
-    "Throttling",
-    "Throttled",
-    "TooManyRequests",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "BandwidthLimitExceeded",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceeded",
-    "EC2Throttled",
-    "LimitExceeded",
-    "SlowDown",
-];
-
-/// The code by which DynamoDB refuses a single write while a transaction has the item.
-///
-/// # Source
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html>
-const CROWDED: &str = "TransactionConflict";
-
-/// Codes by which services refuse for want of permission.
-const DENIED: [&str; 5] =
-    ["AccessDenied", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized", "OptInRequired"];
-
-/// Codes that say that the credentials themselves are no good.
-const BAD_CREDENTIALS: [&str; 9] = [
-    "ExpiredToken",
-    "InvalidClientTokenId",
-    "UnrecognizedClient",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "InvalidSignature",
-    "IncompleteSignature",
-    "MissingAuthenticationToken",
-    "RequestExpired",
-];
 
 /// Why a call to AWS failed. Its message says what was attempted and, where there is a usual one, the remedy; the code and
 /// AWS's own words are in the chain of causes.
@@ -60,15 +29,45 @@ pub struct Fault {
     code: Option<String>,
     message: String,
     maybe_done: bool,
+    of_credentials: bool,
     #[source]
     cause: Option<Cause>,
+}
+
+/// An answer of a service with an error.
+#[derive(Debug, Default)]
+struct Answer<'a> {
+    status: u16,
+    code: Option<&'a str>,
+    words: Option<&'a str>,
+    skew: Option<Skew>,
 }
 
 impl Fault {
     /// Makes a fault that no call caused.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, code: None, message: message.into(), maybe_done: false, cause: None }
+        Self {
+            kind,
+            code: None,
+            message: message.into(),
+            maybe_done: false,
+            of_credentials: false,
+            cause: None,
+        }
+    }
+
+    /// Makes a fault of a failure to load credentials, which happens before anything is sent.
+    pub(crate) fn of_credentials(error: CredentialsError, attempted: &str) -> Self {
+        let trouble = Trouble::find(&error);
+        let said = one_line(&chain(&error));
+        Self::without_credentials(trouble, attempted).because(said)
+    }
+
+    fn without_credentials(trouble: Option<Trouble>, attempted: &str) -> Self {
+        let kind = trouble.as_ref().map_or(FaultKind::Unavailable, |trouble| trouble.kind);
+        let text = trouble.map(|trouble| trouble.text).unwrap_or_default();
+        Self { of_credentials: true, ..Self::new(kind, format!("{attempted}: {text}")) }
     }
 
     /// Makes a fault of what the SDK returned. `attempted` says what was tried and on what:
@@ -80,20 +79,23 @@ impl Fault {
     {
         let attempted = attempted.into();
         if let SdkError::ServiceError(context) = &error {
-            let status = context.raw().status().as_u16();
-            let meta = context.err().meta();
-            return Self::answered(status, meta.code(), meta.message(), attempted);
+            let (raw, meta) = (context.raw(), context.err().meta());
+            let answer = Answer {
+                status: raw.status().as_u16(),
+                code: meta.code(),
+                words: meta.message(),
+                skew: raw.extension::<Skew>().copied(),
+            };
+            return Self::answered(&answer, attempted);
         }
         if let SdkError::ResponseError(context) = &error {
             let status = context.raw().status().as_u16();
             let message = format!("{attempted}: the answer (HTTP {status}) is not AWS's");
             return Self::unanswered(message).caused_by(error);
         }
-        if let Some(kind) = credentials_fault(&error) {
-            let message = format!(
-                "{attempted}: no usable credentials; check AWS_PROFILE, AWS_ACCESS_KEY_ID, or the role"
-            );
-            return Self::new(kind, message).caused_by(error);
+        if let trouble @ Some(_) = Trouble::find(&error) {
+            let said = one_line(&error.source().map(chain).unwrap_or_default());
+            return Self::without_credentials(trouble, &attempted).because(said);
         }
         if matches!(error, SdkError::ConstructionFailure(_)) {
             return Self::new(FaultKind::Config, attempted).caused_by(error);
@@ -125,6 +127,12 @@ impl Fault {
         self.code.as_deref()
     }
 
+    /// Tells whether the credentials are at fault, so that no permission or name of what was asked for is.
+    #[must_use]
+    pub fn is_of_credentials(&self) -> bool {
+        self.of_credentials
+    }
+
     /// Tells whether the call may have had its effect although it failed.
     #[must_use]
     pub fn maybe_done(&self) -> bool {
@@ -138,23 +146,25 @@ impl Fault {
         Some(cause.downcast_ref::<Words>()?.message.as_str())
     }
 
-    fn answered(status: u16, code: Option<&str>, words: Option<&str>, attempted: String) -> Self {
-        let kind = classify(status, code.unwrap_or_default());
-        let remedy = remedy(kind, code.unwrap_or_default(), words.unwrap_or_default());
-        let message = match remedy {
+    fn answered(answer: &Answer<'_>, attempted: String) -> Self {
+        let Answer { status, code, words, skew } = *answer;
+        let words = words.unwrap_or_default();
+        let means = meaning(status, code.unwrap_or_default(), words);
+        let message = match remedy(means, words, skew) {
             Some(remedy) => format!("{attempted}; {remedy}"),
             None => attempted,
         };
-        let words = Words {
+        let said = Words {
             code: code.map_or_else(|| format!("HTTP {status}"), str::to_owned),
-            message: words.unwrap_or_default().to_owned(),
+            message: words.to_owned(),
         };
         Self {
-            kind,
+            kind: means.kind(),
             code: code.map(str::to_owned),
             message,
-            maybe_done: status >= 500 && kind != FaultKind::Throttled,
-            cause: Some(Box::new(words)),
+            maybe_done: status >= 500 && means != Meaning::Throttled,
+            of_credentials: means.is_of_credentials(),
+            cause: Some(Box::new(said)),
         }
     }
 
@@ -224,61 +234,43 @@ impl fmt::Display for Words {
 
 impl std::error::Error for Words {}
 
-/// Tells whether a text names a code of throttling; also used on bodies, whose format differs by service.
-pub(crate) fn names_throttling(text: &str) -> bool {
-    THROTTLING.iter().any(|code| *code != "LimitExceeded" && text.contains(code))
-}
-
-fn classify(status: u16, code: &str) -> FaultKind {
-    // Queries spell a namespace in front: `AWS.SimpleQueueService.NonExistentQueue`.
-    let code = code.rsplit('.').next().unwrap_or(code);
-    let plain = code.strip_suffix("Exception").unwrap_or(code);
-    let named = |codes: &[&str]| codes.contains(&plain);
-    if named(&THROTTLING) || status == 429 {
-        FaultKind::Throttled
-    } else if named(&DENIED) || named(&BAD_CREDENTIALS) {
-        FaultKind::Denied
-    } else if is_missing(plain) {
-        FaultKind::NotFound
-    } else if plain == CROWDED {
-        FaultKind::Unavailable
-    } else {
-        match status {
-            403 => FaultKind::Denied,
-            404 => FaultKind::NotFound,
-            500.. => FaultKind::Unavailable,
-            _ => FaultKind::Config,
+/// Says what to do about a failure. AWS's words for a missing permission are
+/// `User: arn:… is not authorized to perform: ecs:RunTask on resource: …`.
+fn remedy(means: Meaning, words: &str, skew: Option<Skew>) -> Option<String> {
+    let clock = skew.filter(Skew::matters).map(|skew| format!("set this machine's clock, which is {skew}"));
+    let text = match means {
+        Meaning::Expired => match clock {
+            Some(clock) => format!("renew the credentials, and {clock}"),
+            None => "renew the credentials".to_owned(),
+        },
+        Meaning::Signature => match (clock, skew) {
+            (Some(clock), _) => clock,
+            (None, Some(skew)) => format!(
+                "check the secret access key, and proxies that change requests; this machine's clock is right: it is {skew}"
+            ),
+            (None, None) => "check this machine's clock and the secret access key".to_owned(),
+        },
+        Meaning::UnknownKey | Meaning::Unsigned => {
+            "check the credentials and the account they belong to".to_owned()
         }
-    }
+        Meaning::Denied => {
+            let action = words.split("to perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+            match action {
+                Some(action) if action.starts_with("sts:AssumeRole") => {
+                    format!("allow {action} in the policy of the scheduler's role and in the trust policy of that role")
+                }
+                Some(action) => format!("allow {action} in the policy of the scheduler's role"),
+                None => "allow the call in the policy of the scheduler's role".to_owned(),
+            }
+        }
+        Meaning::Throttled | Meaning::Unavailable | Meaning::Missing | Meaning::Invalid => return None,
+    };
+    Some(text)
 }
 
-fn is_missing(code: &str) -> bool {
-    code.ends_with("NotFound")
-        || code.ends_with("DoesNotExist")
-        || code.starts_with("NoSuch")
-        || code.starts_with("NonExistent")
-}
-
-fn remedy(kind: FaultKind, code: &str, words: &str) -> Option<String> {
-    let plain = code.strip_suffix("Exception").unwrap_or(code);
-    if BAD_CREDENTIALS.contains(&plain) {
-        let expired = plain == "ExpiredToken" || plain == "RequestExpired" || plain.contains("Signature");
-        let text = if expired {
-            "renew the credentials, and check this machine's clock"
-        } else {
-            "check the credentials and the account they belong to"
-        };
-        return Some(text.to_owned());
-    }
-    if kind != FaultKind::Denied {
-        return None;
-    }
-    // AWS's words: `User: arn:… is not authorized to perform: ecs:RunTask on resource: …`.
-    let action = words.split("to perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
-    Some(match action {
-        Some(action) => format!("allow {action} in the policy of the scheduler's role"),
-        None => "allow the call in the policy of the scheduler's role".to_owned(),
-    })
+/// Puts a text of several lines into one.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 fn sources<'a>(
@@ -295,17 +287,4 @@ where
     sources(error).any(|cause| {
         cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
     })
-}
-
-/// Returns the kind of a failure to load credentials, which happens before anything is sent.
-fn credentials_fault<E>(error: &SdkError<E, HttpResponse>) -> Option<FaultKind>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let cause = sources(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
-    let lasting = matches!(
-        cause,
-        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)
-    );
-    Some(if lasting { FaultKind::Config } else { FaultKind::Unavailable })
 }

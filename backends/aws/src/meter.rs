@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+    FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -15,8 +16,10 @@ use ecs_scheduler_core::{Clock, JobId, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::fault::names_throttling;
+use crate::credentials::CredentialsCache;
+use crate::fault::{names_refused_credentials, names_throttling};
 use crate::price;
+use crate::skew::Skew;
 
 #[cfg(test)]
 mod tests;
@@ -194,15 +197,17 @@ enum Sent {
     Failed,
 }
 
-/// Counts every attempt of a client by service and operation.
+/// Counts every attempt of a client by service and operation, and takes what an error tells beside its words: how far this
+/// machine's clock is off, and whether credentials are to be loaded anew.
 #[derive(Debug, Clone)]
 pub struct Metering {
     meter: Arc<Meter>,
+    credentials: CredentialsCache,
 }
 
 impl Metering {
-    pub(crate) fn new(meter: Arc<Meter>) -> Self {
-        Self { meter }
+    pub(crate) fn new(meter: Arc<Meter>, credentials: CredentialsCache) -> Self {
+        Self { meter, credentials }
     }
 }
 
@@ -223,6 +228,19 @@ impl Intercept for Metering {
         Ok(())
     }
 
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        components: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let now = components.time_source().filter(|_| !context.response().status().is_success());
+        if let Some(skew) = now.and_then(|time| Skew::of(context.response(), time.now())) {
+            context.response_mut().add_extension(skew);
+        }
+        Ok(())
+    }
+
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
@@ -235,6 +253,9 @@ impl Intercept for Metering {
         }
         let throttled = context.response().is_some_and(|response| {
             let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+            if names_refused_credentials(&body) {
+                self.credentials.clear();
+            }
             response.status().as_u16() == 429 || names_throttling(&body)
         });
         self.meter.called(metadata, if throttled { Sent::Throttled } else { Sent::Failed });

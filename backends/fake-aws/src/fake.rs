@@ -67,6 +67,7 @@ impl Fake {
         let shared = Arc::new(Shared {
             clock: MovableClock::new(options.clock, Arc::clone(&changed)),
             faults: Faults::default(),
+            region: options.region.clone(),
             world: Mutex::new(World::new(options.settings, format!("http://{address}"))),
             changed,
         });
@@ -78,7 +79,7 @@ impl Fake {
         Ok(Self { shared, address, place: Place::in_region(options.region), server })
     }
 
-    /// Returns the address to which all four services listen, as in `http://127.0.0.1:40001`.
+    /// Returns the address to which all services listen, as in `http://127.0.0.1:40001`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -155,7 +156,7 @@ impl Fake {
     ///
     /// Fails as the service would.
     pub fn call(&self, service: Service, operation: &str, body: &Value) -> Result<Value, Refused> {
-        let call = Call { place: self.place.clone(), service, operation: operation.to_owned() };
+        let call = Call { place: self.place.clone(), service, operation: operation.to_owned(), key: None };
         let answer = self.world(|world, now| world.perform(&call, body, now));
         answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
     }

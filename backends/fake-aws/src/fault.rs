@@ -27,6 +27,25 @@ pub enum Mishap {
     },
     /// Nothing is done; the caller is throttled.
     Throttled,
+    /// Nothing is done; the service answers with this error.
+    Error {
+        /// The HTTP status; 400 when nothing is said.
+        #[serde(default = "bad_request")]
+        status: u16,
+        /// The name of the error, as in `InvalidParameterException`.
+        code: String,
+        /// The service's words.
+        #[serde(default)]
+        message: String,
+        /// How far the service's clock is ahead of the fake's, as the answer's `Date` tells; no time.
+        #[serde(default)]
+        ahead: SignedDuration,
+    },
+    /// The answer is the usual one, but its `Date` is that of a clock which is ahead of the fake's by this time.
+    Skewed {
+        /// How far; negative when the clock is behind.
+        ahead: SignedDuration,
+    },
     /// The effect is done after this time, by tokio's timer; then the answer is sent.
     Slow {
         /// How long.
@@ -43,6 +62,31 @@ pub enum Mishap {
 }
 
 impl Mishap {
+    /// Makes an answer with HTTP status 400, this code and these words.
+    #[must_use]
+    pub fn error(code: &str, message: &str) -> Self {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        Self::Error { status: 400, code, message, ahead: SignedDuration::ZERO }
+    }
+
+    /// Returns how far the clock that writes the answer's `Date` is ahead of the fake's.
+    pub(crate) fn ahead(&self) -> SignedDuration {
+        match self {
+            Self::Error { ahead, .. } | Self::Skewed { ahead } => *ahead,
+            Self::LostAfterEffect
+            | Self::ResetBeforeEffect
+            | Self::SilentAfterEffect
+            | Self::BlackHole
+            | Self::ServerError { .. }
+            | Self::Throttled
+            | Self::Slow { .. }
+            | Self::Conflict
+            | Self::Exceeded
+            | Self::InProgress
+            | Self::Unprocessed => SignedDuration::ZERO,
+        }
+    }
+
     /// Tells whether it can befall a call of this operation.
     fn suits(&self, service: Service, operation: &str) -> bool {
         let of: &[&str] = match self {
@@ -52,6 +96,8 @@ impl Mishap {
             | Self::BlackHole
             | Self::ServerError { .. }
             | Self::Throttled
+            | Self::Error { .. }
+            | Self::Skewed { .. }
             | Self::Slow { .. } => return true,
             Self::Conflict => &["TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"],
             Self::Exceeded => &[
@@ -72,6 +118,10 @@ impl Mishap {
 
 const fn internal() -> u16 {
     500
+}
+
+const fn bad_request() -> u16 {
+    400
 }
 
 /// Which calls are befallen, how often.

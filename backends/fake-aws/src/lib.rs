@@ -7,6 +7,7 @@ mod dynamodb;
 mod ecs;
 mod fake;
 mod fault;
+mod imds;
 mod line;
 mod oracle;
 mod permission;
@@ -32,6 +33,7 @@ pub use permission::Permissions;
 pub use place::{ACCOUNT, Place};
 pub use quota::{Bucket, Quota, Quotas};
 pub use sqs::{SqsControl, SqsSettings};
+pub use sts::StsSettings;
 pub use world::Settings;
 
 /// The services that are faked.
@@ -46,6 +48,10 @@ pub enum Service {
     CloudWatch,
     /// `DynamoDB`.
     DynamoDb,
+    /// Security Token Service.
+    Sts,
+    /// The metadata service of an EC2 instance.
+    Imds,
 }
 
 impl Service {
@@ -57,6 +63,8 @@ impl Service {
             Self::Sqs => "sqs",
             Self::CloudWatch => "cloudwatch",
             Self::DynamoDb => "dynamodb",
+            Self::Sts => "sts",
+            Self::Imds => "imds",
         }
     }
 }

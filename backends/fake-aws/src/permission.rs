@@ -21,6 +21,8 @@ pub struct Permissions {
     /// An IAM policy document, by action, resource, and the conditions `StringEquals`, `StringLike`, `ArnEquals` and
     /// `ArnLike`; when set, only what it allows is allowed.
     pub policy: Option<Value>,
+    /// Ids of access keys that are refused, each with the code of the refusal, as in `ExpiredTokenException`.
+    pub keys: BTreeMap<String, String>,
 }
 
 /// One permission that a call needs.
@@ -34,6 +36,9 @@ impl World {
     /// Fails when the caller lacks a permission that the call needs.
     pub(crate) fn permit(&self, call: &Call, body: &Value) -> Result<(), Failure> {
         let permissions = &self.settings.permissions;
+        if let Some(code) = call.key.as_ref().and_then(|key| permissions.keys.get(key)) {
+            return Err(no_key(call, code));
+        }
         if permissions.denied.is_empty() && permissions.policy.is_none() {
             return Ok(());
         }
@@ -62,6 +67,9 @@ impl World {
             Service::Sqs => call.place.arn("sqs", queue_name(body)),
             Service::CloudWatch => "*".to_owned(),
             Service::DynamoDb => return dynamodb::needs(call, body),
+            Service::Sts if operation == "GetCallerIdentity" => return Vec::new(),
+            Service::Sts => body["RoleArn"].as_str().unwrap_or("*").to_owned(),
+            Service::Imds => return Vec::new(),
         };
         let mut context = BTreeMap::new();
         if call.service == Service::Ecs
@@ -154,10 +162,21 @@ fn refusal(call: &Call, need: &Need, is_denied: bool) -> Failure {
         need.resource
     );
     match call.service {
-        Service::Ecs | Service::DynamoDb => Failure::client("AccessDeniedException", message),
+        Service::Ecs | Service::DynamoDb | Service::Imds => Failure::client("AccessDeniedException", message),
+        Service::Sts => Failure::new(403, "AccessDenied", message),
         Service::Sqs => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
         Service::CloudWatch => Failure::new(403, "AccessDeniedException", message).queried("AccessDenied"),
     }
+}
+
+/// Refuses a call because of the key that signed it.
+fn no_key(call: &Call, code: &str) -> Failure {
+    let state = if code.starts_with("Expired") { "expired" } else { "invalid" };
+    let status = match call.service {
+        Service::Ecs | Service::DynamoDb => 400,
+        Service::Sqs | Service::CloudWatch | Service::Sts | Service::Imds => 403,
+    };
+    Failure::new(status, code, format!("The security token included in the request is {state}"))
 }
 
 /// Tells whether a policy allows something: a denial wins, an allowance is needed.

@@ -25,10 +25,8 @@ impl Place {
     /// Reads the place out of a request's signature: the region of its scope, and the account when the access key
     /// id is twelve digits. The signature itself is not checked.
     pub(crate) fn signed(headers: &HeaderMap) -> Option<Self> {
-        let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let scope = text.split_once("Credential=")?.1.split([',', ' ']).next()?;
-        let mut parts = scope.split('/');
-        let (key, region) = (parts.next()?, parts.nth(1)?);
+        let region = scope(headers)?.nth(2)?;
+        let key = access_key(headers)?;
         let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
         let account = if is_account { key } else { ACCOUNT };
         Some(Self { account: account.to_owned(), region: region.to_owned() })
@@ -43,4 +41,16 @@ impl Place {
     pub(crate) fn caller(&self) -> String {
         format!("arn:aws:iam::{}:user/fake", self.account)
     }
+}
+
+/// Returns the id of the access key that a request was signed with.
+pub(crate) fn access_key(headers: &HeaderMap) -> Option<&str> {
+    scope(headers)?.next()
+}
+
+/// Returns the parts of a signature's scope: key id, date, region, service.
+fn scope(headers: &HeaderMap) -> Option<std::str::Split<'_, char>> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let scope = text.split_once("Credential=")?.1.split([',', ' ']).next()?;
+    Some(scope.split('/'))
 }

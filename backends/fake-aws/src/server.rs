@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Response, request::Parts};
+use axum::http::{HeaderValue, Response, header::DATE, request::Parts};
 use ecs_scheduler_core::Clock as _;
 use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Service;
-use crate::clock::MovableClock;
+use crate::clock::{MovableClock, later};
 use crate::cloudwatch;
 use crate::dynamodb;
 use crate::fault::{Faults, Mishap};
+use crate::imds;
 use crate::line::Line;
-use crate::place::Place;
+use crate::place::{Place, access_key};
 use crate::sts;
 use crate::wire::{Failure, json_answer};
 use crate::world::{Call, Patience, World};
@@ -33,6 +35,8 @@ const LARGEST: usize = 16 << 20;
 pub(crate) struct Shared {
     pub(crate) clock: MovableClock,
     pub(crate) faults: Faults,
+    /// The region of the instance whose metadata is served.
+    pub(crate) region: String,
     pub(crate) world: Mutex<World>,
     /// Told whenever time was moved or a queue was written.
     pub(crate) changed: Arc<Notify>,
@@ -59,17 +63,19 @@ pub(crate) async fn serve(
         line.cut();
         return Response::new(Body::empty());
     };
-    if let Some(answer) = sts::answer(&parts, &bytes) {
-        return answer;
+    if let Some(operation) = imds::operation(&parts) {
+        let place = Place::in_region(shared.region.as_str());
+        let call = Call { place, service: Service::Imds, operation, key: None };
+        return befallen(&shared, &line, &call, &imds::request(&parts)).await;
     }
-    match envelope(&parts) {
+    match envelope(&parts, &bytes) {
         Ok(call) => befallen(&shared, &line, &call, &bytes).await,
         Err((service, failure)) => write(service, Err(failure)),
     }
 }
 
 /// Finds out which operation of which service is called, and where.
-fn envelope(parts: &Parts) -> Result<Call, (Service, Failure)> {
+fn envelope(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure)> {
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let found = match target.split_once('.') {
         Some(("AmazonEC2ContainerServiceV20141113", operation)) => Some((Service::Ecs, operation)),
@@ -77,18 +83,22 @@ fn envelope(parts: &Parts) -> Result<Call, (Service, Failure)> {
         Some(("DynamoDB_20120810", operation)) => Some((Service::DynamoDb, operation)),
         _ => {
             let prefix = "/service/GraniteServiceVersion20100801/operation/";
-            parts.uri.path().strip_prefix(prefix).map(|operation| (Service::CloudWatch, operation))
+            let of_cloudwatch = parts.uri.path().strip_prefix(prefix);
+            of_cloudwatch
+                .map(|operation| (Service::CloudWatch, operation))
+                .or_else(|| Some((Service::Sts, sts::operation(bytes)?)))
         }
     };
     let Some((service, operation)) = found else {
         let message =
-            "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch or DynamoDB";
+            "neither X-Amz-Target nor the path names an operation of ECS, SQS, CloudWatch, DynamoDB or STS";
         return Err((Service::Ecs, Failure::client("UnknownOperationException", message)));
     };
     let unsigned =
         || (service, Failure::client("MissingAuthenticationTokenException", "Missing Authentication Token"));
     let place = Place::signed(&parts.headers).ok_or_else(unsigned)?;
-    Ok(Call { place, service, operation: operation.to_owned() })
+    let key = access_key(&parts.headers).map(str::to_owned);
+    Ok(Call { place, service, operation: operation.to_owned(), key })
 }
 
 /// Answers a call unless a fault befalls it.
@@ -101,11 +111,16 @@ async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> R
         }
         Some(Mishap::ServerError { status }) => Err(server_error(call.service, *status)),
         Some(Mishap::Throttled) => Err(Failure::throttled()),
+        Some(Mishap::Error { status, code, message, .. }) => {
+            Err(Failure::new(*status, code, message.as_str()))
+        }
         Some(Mishap::Slow { by }) => {
             tokio::time::sleep(Duration::try_from(*by).unwrap_or_default()).await;
             answer(shared, call, bytes).await
         }
-        Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect) | None => answer(shared, call, bytes).await,
+        Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect | Mishap::Skewed { .. }) | None => {
+            answer(shared, call, bytes).await
+        }
         Some(Mishap::Conflict) => Err(dynamodb::conflict(&call.operation, bytes)),
         Some(Mishap::Exceeded) => Err(dynamodb::exceeded(&call.operation, bytes)),
         Some(Mishap::InProgress) => Err(dynamodb::in_progress()),
@@ -120,7 +135,14 @@ async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> R
     if matches!(mishap, Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect)) {
         return lose(shared, line, call, mishap.as_ref()).await;
     }
-    write(call.service, answer)
+    let mut response = write(call.service, answer);
+    let ahead = mishap.map(|mishap| mishap.ahead()).unwrap_or_default();
+    if !ahead.is_zero() {
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&later(shared.clock.now(), ahead));
+        let date = date.ok().and_then(|date| HeaderValue::from_str(&date).ok());
+        response.headers_mut().extend(date.map(|date| (DATE, date)));
+    }
+    response
 }
 
 /// Leaves the caller without an answer: by a reset, or for ever.
@@ -139,6 +161,7 @@ fn server_error(service: Service, status: u16) -> Failure {
         Service::Sqs => "InternalFailure",
         Service::CloudWatch => "InternalServiceFault",
         Service::DynamoDb => "InternalServerError",
+        Service::Sts | Service::Imds => "InternalFailure",
     };
     Failure::new(status, code, "Service Unavailable. Please try again later.")
 }
@@ -152,12 +175,11 @@ async fn half(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Fail
 }
 
 async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
-    let body = if call.service == Service::CloudWatch {
-        cloudwatch::read_cbor(bytes)?
-    } else {
-        let unreadable =
-            |error: serde_json::Error| Failure::client("SerializationException", error.to_string());
-        serde_json::from_slice(bytes).map_err(unreadable)?
+    let body = match call.service {
+        Service::CloudWatch => cloudwatch::read_cbor(bytes)?,
+        Service::Sts => sts::read_form(bytes),
+        Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Imds => serde_json::from_slice(bytes)
+            .map_err(|error| Failure::client("SerializationException", error.to_string()))?,
     };
     let (answer, patience) = shared.world(|world, now| {
         let answer = world.handle(call, &body, now);
@@ -198,5 +220,10 @@ async fn wait(shared: &Shared, call: &Call, body: &Value, mut patience: Patience
 }
 
 fn write(service: Service, answer: Result<Value, Failure>) -> Response<Body> {
-    if service == Service::CloudWatch { cloudwatch::answer(answer) } else { json_answer(service, answer) }
+    match service {
+        Service::CloudWatch => cloudwatch::answer(answer),
+        Service::Sts => sts::answer(answer),
+        Service::Imds => imds::answer(answer),
+        Service::Ecs | Service::Sqs | Service::DynamoDb => json_answer(service, answer),
+    }
 }

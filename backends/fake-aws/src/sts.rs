@@ -1,24 +1,131 @@
-//! STS, as far as it says who is calling: the query protocol's `GetCallerIdentity`, which needs no permission.
+//! STS: who is calling, and roles of other accounts. The query protocol.
+
+use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::Response;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use crate::clock::later;
 use crate::place::Place;
+use crate::wire::{Failure, response};
 
-/// Answers `GetCallerIdentity`; nothing when the call is another one.
-pub(crate) fn answer(parts: &Parts, body: &Bytes) -> Option<Response<Body>> {
-    let mut pairs = body.split(|byte| *byte == b'&');
-    if !pairs.any(|pair| pair == b"Action=GetCallerIdentity") {
-        return None;
+/// The namespace of requests and answers.
+const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// How the fake STS behaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct StsSettings {
+    /// The roles that may be assumed, by ARN, each with the external id that it asks for, which may be empty. Calls with
+    /// what STS hands out are made in the account of the role.
+    pub roles: BTreeMap<String, String>,
+}
+
+/// Returns the operation that a form names.
+pub(crate) fn operation(bytes: &Bytes) -> Option<&str> {
+    let mut pairs = bytes.split(|byte| *byte == b'&');
+    pairs.find_map(|pair| std::str::from_utf8(pair.strip_prefix(b"Action=")?).ok())
+}
+
+/// Reads a form.
+pub(crate) fn read_form(bytes: &Bytes) -> Value {
+    let pairs = form_urlencoded::parse(bytes);
+    pairs.map(|(name, value)| (name.into_owned(), json!(value))).collect::<Map<_, _>>().into()
+}
+
+/// Does what a call asks for.
+pub(crate) fn handle(
+    place: &Place,
+    operation: &str,
+    body: &Value,
+    now: Timestamp,
+    settings: &StsSettings,
+) -> Result<Value, Failure> {
+    let result = match operation {
+        "GetCallerIdentity" => {
+            json!({ "Arn": place.caller(), "UserId": "AIDAFAKE", "Account": place.account })
+        }
+        "AssumeRole" => assume_role(place, body, now, settings)?,
+        _ => {
+            let message = format!("Could not find operation {operation} for version 2011-06-15");
+            return Err(Failure::client("InvalidAction", message));
+        }
+    };
+    Ok(json!({ (format!("{operation}Response")): { (format!("{operation}Result")): result } }))
+}
+
+/// # Source
+///
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+fn assume_role(
+    place: &Place,
+    body: &Value,
+    now: Timestamp,
+    settings: &StsSettings,
+) -> Result<Value, Failure> {
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    let (role, session) = (text("RoleArn"), text("RoleSessionName"));
+    let invalid = |what: &str| Failure::client("ValidationError", format!("{what} is not valid"));
+    let account = role.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
+    let (account, name) = account.ok_or_else(|| invalid("roleArn"))?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if !(2..=64).contains(&session.len()) || !session.chars().all(allowed) {
+        return Err(invalid("roleSessionName"));
     }
-    let account = Place::signed(&parts.headers)?.account;
-    let body = format!(
-        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-         <Arn>arn:aws:iam::{account}:user/fake</Arn><UserId>AIDAFAKE</UserId><Account>{account}</Account>\
-         </GetCallerIdentityResult></GetCallerIdentityResponse>"
-    );
-    let response = Response::builder().header(CONTENT_TYPE, "text/xml").body(Body::from(body));
-    Some(response.expect("the parts of the answer are constants"))
+    let asked = settings.roles.get(role);
+    if asked.is_none_or(|external| !external.is_empty() && external != text("ExternalId")) {
+        let message = format!(
+            "User: {} is not authorized to perform: sts:AssumeRole on resource: {role}",
+            place.caller()
+        );
+        return Err(Failure::new(403, "AccessDenied", message));
+    }
+    let expiration = later(now, SignedDuration::from_hours(1));
+    Ok(json!({
+        "Credentials": {
+            "AccessKeyId": account,
+            "SecretAccessKey": "secret",
+            "SessionToken": "token",
+            "Expiration": expiration.to_string(),
+        },
+        "AssumedRoleUser": {
+            "AssumedRoleId": format!("AROAFAKE:{session}"),
+            "Arn": format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
+        },
+    }))
+}
+
+/// Writes an answer.
+pub(crate) fn answer(answer: Result<Value, Failure>) -> Response<Body> {
+    let (status, document) = match answer {
+        Ok(document) => (200, document),
+        Err(failure) => {
+            let error =
+                json!({ "Type": failure.side(), "Code": failure.code, "Message": failure.message });
+            (failure.status, json!({ "ErrorResponse": { "Error": error } }))
+        }
+    };
+    let mut xml = String::new();
+    elements(&mut xml, &document, &format!(" xmlns=\"{XMLNS}\""));
+    response(status, "text/xml", xml.into_bytes())
+}
+
+/// Writes the members of an object as elements; the outermost ones have these attributes.
+fn elements(xml: &mut String, value: &Value, attributes: &str) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                xml.push_str(&format!("<{name}{attributes}>"));
+                elements(xml, member, "");
+                xml.push_str(&format!("</{name}>"));
+            }
+        }
+        other => {
+            let text = other.as_str().unwrap_or_default();
+            xml.push_str(&text.replace('&', "&amp;").replace('<', "&lt;"));
+        }
+    }
 }

@@ -10,11 +10,13 @@ use crate::Service;
 use crate::cloudwatch::{CloudWatchSettings, CloudWatchState};
 use crate::dynamodb::{DynamoDbSettings, DynamoDbState};
 use crate::ecs::{EcsSettings, EcsState};
+use crate::imds;
 use crate::oracle::Oracle;
 use crate::permission::Permissions;
 use crate::place::Place;
 use crate::quota::{Bucket, Levels, Quotas};
 use crate::sqs::{SqsSettings, SqsState};
+use crate::sts::{self, StsSettings};
 use crate::wire::Failure;
 
 /// How the fake behaves, settable at any time.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub cloudwatch: CloudWatchSettings,
     /// `DynamoDB`.
     pub dynamodb: DynamoDbSettings,
+    /// STS.
+    pub sts: StsSettings,
     /// Quotas on calls.
     pub quotas: Quotas,
     /// What callers may not do.
@@ -41,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) place: Place,
     pub(crate) service: Service,
     pub(crate) operation: String,
+    /// The id of the key that signed it.
+    pub(crate) key: Option<String>,
 }
 
 /// How long a receiver is willing to wait.
@@ -107,6 +113,8 @@ impl World {
             Service::DynamoDb => {
                 self.dynamodb.handle(&call.place, &call.operation, body, now, &self.settings.dynamodb)
             }
+            Service::Sts => sts::handle(&call.place, &call.operation, body, now, &self.settings.sts),
+            Service::Imds => imds::handle(&call.place, &call.operation, body, now),
         }
     }
 

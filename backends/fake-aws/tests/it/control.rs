@@ -12,7 +12,7 @@ impl Rig {
         let request = self.http.post(format!("{}/_fake/{path}", self.fake.url())).json(&body);
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
-        Answer { status, body: response.json().await.unwrap(), query_error: None }
+        Answer { status, body: response.json().await.unwrap(), query_error: None, date: String::new() }
     }
 }
 
@@ -81,6 +81,9 @@ async fn faults_are_scripted_over_http() {
     let slow =
         json!({ "service": "cloudwatch", "mishap": { "kind": "slow", "by": "2s" }, "probability": 0.5 });
     rig.tell("faults", slow).await.good();
+    let error = json!({ "kind": "error", "status": 503, "code": "SlowDown", "message": "later", "ahead": "5m" });
+    let added = rig.tell("faults", json!({ "service": "sts", "mishap": error })).await.good();
+    assert_eq!(added[2]["mishap"]["code"], "SlowDown");
     rig.ecs("ListTasks", json!({ "cluster": "batch" })).await.is("ThrottlingException", "");
     assert_eq!(rig.look("faults").await[0]["times"], 1);
     rig.http.delete(format!("{}/_fake/faults", rig.fake.url())).send().await.unwrap();

@@ -52,6 +52,28 @@ async fn throttling_and_server_errors_happen_as_often_as_told() {
 }
 
 #[tokio::test]
+async fn any_error_is_answered_on_demand_with_the_date_of_a_wrong_clock() {
+    let rig = Rig::new().await;
+    let message = "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)";
+    let error = Mishap::error("InvalidParameterException", message);
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", error));
+    rig.try_run("a").await.unwrap().is("InvalidParameterException", message);
+
+    let ahead = SignedDuration::from_mins(-10);
+    let code = "InvalidSignatureException".to_owned();
+    let error = Mishap::Error { status: 403, code, message: String::new(), ahead };
+    rig.fake.faults().add(FaultRule::once(Service::Sqs, "GetQueueUrl", error));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "ListTasks", Mishap::Skewed { ahead }));
+    let refused = rig.sqs("GetQueueUrl", json!({ "QueueName": "orders" })).await;
+    assert_eq!((refused.status, refused.error()), (403, "com.amazonaws.sqs#InvalidSignatureException"));
+    assert_eq!(refused.date, "Wed, 31 Dec 2025 23:50:00 GMT");
+    let usual = rig.ecs("ListTasks", json!({ "cluster": "batch" })).await;
+    assert_eq!((usual.status, usual.date.as_str()), (200, "Wed, 31 Dec 2025 23:50:00 GMT"));
+    assert_eq!(rig.fake.launches().len(), 0);
+    rig.try_run("a").await.unwrap().good();
+}
+
+#[tokio::test]
 async fn the_same_seed_befalls_the_same_calls() {
     let mut runs = Vec::new();
     for _ in 0..2 {

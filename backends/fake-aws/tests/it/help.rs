@@ -38,6 +38,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
     pub(crate) query_error: Option<String>,
+    pub(crate) date: String,
 }
 
 impl Answer {
@@ -103,6 +104,7 @@ impl Rig {
             Service::Ecs => ("AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1"),
             Service::Sqs | Service::CloudWatch => ("AmazonSQS", "application/x-amz-json-1.0"),
             Service::DynamoDb => ("DynamoDB_20120810", "application/x-amz-json-1.0"),
+            Service::Sts | Service::Imds => panic!("{service:?} speaks no JSON"),
         };
         let request = self
             .http
@@ -116,7 +118,9 @@ impl Rig {
         let status = response.status().as_u16();
         let header = response.headers().get("x-amzn-query-error");
         let query_error = header.map(|value| value.to_str().unwrap().to_owned());
-        Ok(Answer { status, body: response.json().await?, query_error })
+        let date = response.headers().get("date");
+        let date = date.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        Ok(Answer { status, body: response.json().await?, query_error, date })
     }
 
     /// Starts tasks of `work` in `batch`; `more` is merged into the call.

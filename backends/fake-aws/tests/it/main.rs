@@ -9,6 +9,7 @@ mod events;
 mod faults;
 mod fifo;
 mod help;
+mod identity;
 mod lives;
 mod permissions;
 mod queues;
