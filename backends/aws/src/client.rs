@@ -5,12 +5,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{
-    ProvideCredentials as _, SharedCredentialsProvider, error::CredentialsError,
-};
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -21,6 +18,7 @@ use ecs_scheduler_core::{Clock, FaultKind};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::credentials::{self, Assumed, Chain, CredentialsCache};
 use crate::fault::Fault;
 use crate::meter::{Meter, Metering};
 
@@ -32,9 +30,6 @@ const ATTEMPTS: u32 = 3;
 
 /// What stands for the account's number in the name of a role.
 const ACCOUNT: &str = "{account}";
-
-/// The name under which this product appears in the logs of an account whose role it assumes.
-const SESSION: &str = "ecs-scheduler";
 
 /// What every AWS client of this product is built with.
 ///
@@ -135,6 +130,7 @@ struct Shared {
     configs: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
     own_account: OnceCell<String>,
     meter: Arc<Meter>,
+    credentials: CredentialsCache,
 }
 
 impl Aws {
@@ -148,6 +144,7 @@ impl Aws {
             configs: Mutex::default(),
             own_account: OnceCell::new(),
             meter,
+            credentials: CredentialsCache::default(),
             settings,
         };
         Self { shared: Arc::new(shared) }
@@ -173,8 +170,9 @@ impl Aws {
     ///
     /// # Errors
     ///
-    /// Fails with kind `Config` when no region or no credentials can be found, saying where they may come from. A failure
-    /// is not kept: the next caller tries again.
+    /// Fails with kind `Config` when no region or no credentials are configured, saying where they may come from, and with
+    /// kind `Unavailable` when their source does not answer now. A failure is not kept: the next caller tries again, from the
+    /// beginning.
     pub async fn config(&self, place: &Place) -> Result<SdkConfig, Fault> {
         let cell = Arc::clone(self.shared.configs.lock().entry(place.clone()).or_default());
         let config = cell.get_or_try_init(|| Box::pin(self.load(place))).await?;
@@ -190,55 +188,40 @@ impl Aws {
     /// Returns what counts the calls of a client: put it on the configuration of each service.
     #[must_use]
     pub fn metering(&self) -> Metering {
-        Metering::new(Arc::clone(&self.shared.meter))
+        Metering::new(Arc::clone(&self.shared.meter), self.shared.credentials.clone())
     }
 
     async fn load(&self, place: &Place) -> Result<SdkConfig, Fault> {
-        let settings = &self.shared.settings;
-        let region = place.region.clone().or_else(|| settings.region.clone());
-        let mut loader = self.loader();
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
+        let shared = &self.shared;
+        let region = place.region.clone().or_else(|| shared.settings.region.clone());
+        let http = shared.http.get_or_init(http_client).clone();
+        let (settings, cache) = (shared.settings.clone(), shared.credentials.clone());
+        let loader = move || loader(&settings, region.clone(), http.clone(), cache.clone());
+        let mut config = loader().load().await;
+        if shared.settings.credentials.is_none() {
+            config = Chain::renew(&config, &shared.credentials, loader);
         }
-        let config = loader.load().await;
-        require_region(&config)?;
-        let credentials = credentials(&config).await?;
-        let (Some(account), Some(role)) = (&place.account, self.shared.role.get()) else { return Ok(config) };
+        if config.region().is_none() {
+            return Err(no_region(&config).await);
+        }
+        let credentials = credentials::load(&config).await?;
+        let (Some(account), Some(role)) = (&place.account, shared.role.get()) else { return Ok(config) };
         if *account == self.own_account(&config, &credentials).await? {
             return Ok(config);
         }
-        let config = assume(&config, role, account).await;
-        self::credentials(&config).await?;
+        let arn = role.role.replace(ACCOUNT, account);
+        let config = Assumed::config(&config, self.sts(&config), arn, role.external_id.clone());
+        credentials::load(&config).await?;
         Ok(config)
     }
 
-    fn loader(&self) -> ConfigLoader {
-        let settings = &self.shared.settings;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(settings.timeouts.connect)
-            .operation_attempt_timeout(settings.timeouts.attempt)
-            .operation_timeout(settings.timeouts.operation)
-            .build();
-        let http = self.shared.http.get_or_init(|| {
-            let tls = Provider::Rustls(CryptoMode::Ring);
-            aws_smithy_http_client::Builder::new().tls_provider(tls).build_https()
-        });
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http.clone())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        if let Some(endpoint) = &settings.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some((id, secret)) = &settings.credentials {
-            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
-        }
-        loader
+    fn sts(&self, config: &SdkConfig) -> aws_sdk_sts::Client {
+        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(self.metering()).build();
+        aws_sdk_sts::Client::from_conf(sts)
     }
 
     async fn identity(&self, config: &SdkConfig) -> Result<GetCallerIdentityOutput, Fault> {
-        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(self.metering()).build();
-        let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
+        let answer = self.sts(config).get_caller_identity().send().await;
         answer.map_err(|error| Fault::of(error, "could not learn whose credentials are in use"))
     }
 
@@ -252,6 +235,39 @@ impl Aws {
     }
 }
 
+fn http_client() -> SharedHttpClient {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    aws_smithy_http_client::Builder::new().tls_provider(tls).build_https()
+}
+
+fn loader(
+    settings: &AwsSettings,
+    region: Option<String>,
+    http: SharedHttpClient,
+    cache: CredentialsCache,
+) -> ConfigLoader {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(settings.timeouts.connect)
+        .operation_attempt_timeout(settings.timeouts.attempt)
+        .operation_timeout(settings.timeouts.operation)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .identity_cache(cache)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some((id, secret)) = &settings.credentials {
+        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
+    }
+    loader
+}
+
 fn nobody(missing: &str) -> Fault {
     Fault::new(
         FaultKind::Bug,
@@ -259,42 +275,23 @@ fn nobody(missing: &str) -> Fault {
     )
 }
 
-fn require_region(config: &SdkConfig) -> Result<(), Fault> {
-    if config.region().is_some() {
-        return Ok(());
-    }
-    let message = "could not configure AWS: no region is known; set AWS_REGION or name a region in the job";
-    Err(Fault::new(FaultKind::Config, message))
-}
-
-async fn credentials(config: &SdkConfig) -> Result<Credentials, Fault> {
-    let missing = || {
-        Fault::new(
-            FaultKind::Config,
-            "could not find AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the \
-             task or instance a role",
-        )
+/// Says why no region is known. An instance tells its own, by the service that has the credentials too: while that one does
+/// not answer, the region is not missing.
+async fn no_region(config: &SdkConfig) -> Fault {
+    let of_instance = |credentials: &Credentials| {
+        let features = credentials.get_property::<Vec<AwsCredentialFeature>>();
+        features.is_some_and(|all| all.contains(&AwsCredentialFeature::CredentialsImds))
     };
-    let Some(provider) = config.credentials_provider() else { return Err(missing()) };
-    provider.provide_credentials().await.map_err(|error| {
-        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
-            missing().because(error)
-        } else if matches!(error, CredentialsError::InvalidConfiguration(_)) {
-            let message = "could not read AWS credentials; check the profile";
-            Fault::new(FaultKind::Config, message).because(error)
-        } else {
-            Fault::new(FaultKind::Unavailable, "could not load AWS credentials").because(error)
+    match credentials::load(config).await {
+        Err(fault) if fault.kind().is_transient() => fault,
+        Ok(credentials) if of_instance(&credentials) => {
+            let message = "could not configure AWS: the instance metadata service (IMDS) did not tell the region; set AWS_REGION";
+            Fault::new(FaultKind::Unavailable, message)
         }
-    })
-}
-
-async fn assume(config: &SdkConfig, role: &AssumeRole, account: &str) -> SdkConfig {
-    let mut provider = AssumeRoleProvider::builder(role.role.replace(ACCOUNT, account))
-        .session_name(SESSION)
-        .configure(config);
-    if let Some(id) = &role.external_id {
-        provider = provider.external_id(id);
+        Ok(_) | Err(_) => {
+            let message =
+                "could not configure AWS: no region is known; set AWS_REGION or name a region in the job";
+            Fault::new(FaultKind::Config, message)
+        }
     }
-    let provider = SharedCredentialsProvider::new(provider.build().await);
-    config.to_builder().credentials_provider(provider).build()
 }

@@ -94,7 +94,7 @@ impl Fault {
             return Self::unanswered(message).caused_by(error);
         }
         if let trouble @ Some(_) = Trouble::find(&error) {
-            let said = one_line(&error.source().map(chain).unwrap_or_default());
+            let said = one_line(&std::error::Error::source(&error).map(chain).unwrap_or_default());
             return Self::without_credentials(trouble, &attempted).because(said);
         }
         if matches!(error, SdkError::ConstructionFailure(_)) {

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod credentials;
 mod fault;
 mod limits;
 mod meter;
 mod pace;
 mod price;
 mod sites;
+mod skew;
 
 pub use aws_smithy_runtime_api::client::interceptors::Intercept;
 pub use aws_types::SdkConfig;

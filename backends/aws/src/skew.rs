@@ -31,6 +31,12 @@ impl Skew {
         Some(Self(date.secs() - i64::try_from(now).ok()?))
     }
 
+    /// Makes it of so many seconds.
+    #[cfg(test)]
+    pub(crate) fn seconds(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
     /// Tells whether the clock is wrong.
     pub(crate) fn matters(&self) -> bool {
         self.0.abs() >= WRONG

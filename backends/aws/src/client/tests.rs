@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
+use aws_config::{BehaviorVersion, Region};
 use aws_types::SdkConfig;
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{FaultKind, Timestamp};
 
-use super::{Aws, AwsSettings, Place, credentials, require_region};
+use super::{Aws, AwsSettings, Place, credentials, no_region};
 
 fn settings() -> AwsSettings {
     AwsSettings {
@@ -37,16 +38,17 @@ async fn calls_have_bounds_and_three_attempts() {
     assert_eq!(config.retry_config().unwrap().max_attempts(), 3);
 }
 
-#[test]
-fn a_missing_region_says_where_to_set_it() {
-    let fault = require_region(&SdkConfig::builder().build()).unwrap_err();
+#[tokio::test]
+async fn a_missing_region_says_where_to_set_it() {
+    let config = aws_config::defaults(BehaviorVersion::latest()).test_credentials().region(None::<Region>);
+    let fault = no_region(&config.load().await).await;
     assert_eq!(fault.kind(), FaultKind::Config);
     assert!(fault.to_string().contains("AWS_REGION"), "{fault}");
 }
 
 #[tokio::test]
 async fn missing_credentials_say_where_they_may_come_from() {
-    let fault = credentials(&SdkConfig::builder().build()).await.unwrap_err();
+    let fault = credentials::load(&SdkConfig::builder().build()).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Config);
     assert!(fault.to_string().contains("AWS_PROFILE"), "{fault}");
 }

@@ -13,6 +13,9 @@ use ecs_scheduler_core::fault::chain;
 use super::rules::{Meaning, meaning};
 use super::{Fault, remedy, sources};
 
+#[cfg(test)]
+mod tests;
+
 /// The instance metadata service is one network hop further away from a container than its answers travel at first.
 ///
 /// # Source
@@ -73,7 +76,10 @@ impl Trouble {
             CredentialsError::InvalidConfiguration(_) => {
                 lasting("the AWS credentials are not configured well; check the profile")
             }
-            _ => Self::passing("the AWS credentials could not be loaded; check AWS_PROFILE, or the role"),
+            CredentialsError::ProviderTimedOut(_)
+            | CredentialsError::ProviderError(_)
+            | CredentialsError::Unhandled(_)
+            | _ => Self::passing("the AWS credentials could not be loaded; check AWS_PROFILE, or the role"),
         }
     }
 

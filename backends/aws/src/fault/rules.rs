@@ -6,6 +6,9 @@
 
 use ecs_scheduler_core::FaultKind;
 
+#[cfg(test)]
+mod tests;
+
 /// What an answer means, and so what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {

@@ -1,0 +1,68 @@
+use std::io;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use ecs_scheduler_core::FaultKind;
+
+use crate::fault::Fault;
+
+fn fault(error: CredentialsError) -> Fault {
+    Fault::of_credentials(error, "could not configure AWS")
+}
+
+#[test]
+fn a_metadata_service_that_does_not_answer_is_asked_again_and_the_hop_limit_is_named() {
+    let silent = CredentialsError::not_loaded("could not communicate with IMDS");
+    // A profile with `credential_source = Ec2InstanceMetadata` wraps it.
+    for error in [silent, CredentialsError::provider_error(CredentialsError::not_loaded(super::SILENT))] {
+        let fault = fault(error);
+        assert_eq!(fault.kind(), FaultKind::Unavailable);
+        assert!(fault.to_string().contains("hop limit"), "{fault}");
+        assert!(!fault.to_string().contains("AWS_ACCESS_KEY_ID"), "{fault}");
+    }
+}
+
+#[test]
+fn an_instance_without_a_role_may_get_one() {
+    let fault = fault(CredentialsError::not_loaded("received 404 from IMDS"));
+    assert_eq!(fault.kind(), FaultKind::Unavailable);
+    assert!(fault.to_string().contains("instance profile"), "{fault}");
+}
+
+#[test]
+fn credentials_that_are_configured_nowhere_or_wrongly_are_a_persons_matter() {
+    let nowhere = fault(CredentialsError::not_loaded("environment variable not set"));
+    assert_eq!(nowhere.kind(), FaultKind::Config);
+    assert!(nowhere.to_string().contains("AWS_ACCESS_KEY_ID"), "{nowhere}");
+    let wrongly = fault(CredentialsError::invalid_configuration("the profile names itself as its source"));
+    assert_eq!(wrongly.kind(), FaultKind::Config);
+}
+
+#[test]
+fn a_source_of_credentials_that_fails_or_is_late_is_asked_again() {
+    let gone = io::Error::new(io::ErrorKind::NotFound, "no token file yet");
+    for error in [
+        CredentialsError::provider_error(gone),
+        CredentialsError::provider_timed_out(Duration::from_secs(5)),
+        CredentialsError::unhandled("not UTF-8"),
+    ] {
+        let fault = fault(error);
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
+        assert!(fault.is_of_credentials() && !fault.maybe_done());
+    }
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_is_named_with_what_denied_it() {
+    let denied = Fault::new(FaultKind::Denied, "could not assume role arn:role; allow sts:AssumeRole");
+    let fault = fault(CredentialsError::provider_error(denied));
+    assert_eq!(fault.kind(), FaultKind::Denied);
+    assert!(fault.to_string().contains("allow sts:AssumeRole"), "{fault}");
+}
+
+#[test]
+fn the_chain_of_sources_is_told_in_one_line() {
+    let fault = fault(CredentialsError::not_loaded("Attempted:\n  Environment: not set\n  Profile: none"));
+    let said = ecs_scheduler_core::fault::chain(&fault);
+    assert!(said.ends_with("Attempted:; Environment: not set; Profile: none"), "{said}");
+}
