@@ -42,7 +42,7 @@ impl EcsState {
         settings: &mut EcsSettings,
         oracle: &mut Oracle,
     ) -> Result<Value, Failure> {
-        match operation {
+        let mut answer = match operation {
             "RunTask" => self.run_task(place, body, now, settings, oracle),
             "ListTasks" => self.list_tasks(place, body, now, settings),
             "DescribeTasks" => self.describe_tasks(place, body),
@@ -59,6 +59,13 @@ impl EcsState {
                 "UnknownOperationException",
                 format!("the fake has no ECS operation {operation}"),
             )),
+        }?;
+        if settings.without_versions {
+            let tasks = answer.get_mut("tasks").and_then(Value::as_array_mut).into_iter().flatten();
+            for task in tasks.filter_map(Value::as_object_mut) {
+                task.remove("version");
+            }
         }
+        Ok(answer)
     }
 }

@@ -134,6 +134,9 @@ pub struct FaultRule {
     /// The operation, as in `RunTask`; absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// What the request must contain, as in a task's ARN; absent = anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containing: Option<String>,
     /// What happens.
     pub mishap: Mishap,
     /// How many matching calls go well first.
@@ -161,6 +164,7 @@ impl FaultRule {
         Self {
             service: Some(service),
             operation: None,
+            containing: None,
             mishap,
             after: 0,
             times: None,
@@ -173,6 +177,13 @@ impl FaultRule {
     #[must_use]
     pub fn once(service: Service, operation: &str, mishap: Mishap) -> Self {
         Self { operation: Some(operation.to_owned()), times: Some(1), ..Self::every(service, mishap) }
+    }
+
+    /// Lets the rule befall only requests that contain a text.
+    #[must_use]
+    pub fn containing(mut self, text: &str) -> Self {
+        self.containing = Some(text.to_owned());
+        self
     }
 
     /// Lets the rule befall this many calls.
@@ -223,12 +234,13 @@ impl Faults {
     }
 
     /// Says what befalls this call, and uses up what it takes.
-    pub(crate) fn befall(&self, service: Service, operation: &str) -> Option<Mishap> {
+    pub(crate) fn befall(&self, service: Service, operation: &str, request: &[u8]) -> Option<Mishap> {
         let mut rules = self.rules.lock();
         let mut mishap = None;
         for (rule, rng) in rules.iter_mut() {
             let is_meant = rule.service.is_none_or(|of| of == service)
                 && rule.operation.as_deref().is_none_or(|of| of == operation)
+                && rule.containing.as_deref().is_none_or(|text| contains(request, text))
                 && rule.mishap.suits(service, operation);
             if !is_meant {
                 continue;
@@ -244,4 +256,8 @@ impl Faults {
         rules.retain(|(rule, _)| rule.times != Some(0));
         mishap
     }
+}
+
+fn contains(request: &[u8], text: &str) -> bool {
+    request.windows(text.len().max(1)).any(|part| part == text.as_bytes())
 }

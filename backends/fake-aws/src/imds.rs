@@ -42,12 +42,7 @@ pub(crate) fn request(parts: &Parts) -> Bytes {
 }
 
 /// Answers a request: a text.
-pub(crate) fn handle(
-    place: &Place,
-    operation: &str,
-    body: &Value,
-    now: Timestamp,
-) -> Result<Value, Failure> {
+pub(crate) fn handle(place: &Place, operation: &str, body: &Value, now: Timestamp) -> Result<Value, Failure> {
     if operation == "GetToken" {
         let life = body["life"].as_str().and_then(|life| life.parse::<u32>().ok());
         let lasting = life.is_some_and(|life| (1..=21_600).contains(&life));

@@ -103,7 +103,7 @@ fn envelope(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure)> {
 
 /// Answers a call unless a fault befalls it.
 async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> Response<Body> {
-    let mishap = shared.faults.befall(call.service, &call.operation);
+    let mishap = shared.faults.befall(call.service, &call.operation, bytes);
     shared.world.lock().oracle.of(call.service, &call.operation).calls += 1;
     let answer = match &mishap {
         Some(Mishap::ResetBeforeEffect | Mishap::BlackHole) => {

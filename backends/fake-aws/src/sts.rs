@@ -103,8 +103,7 @@ pub(crate) fn answer(answer: Result<Value, Failure>) -> Response<Body> {
     let (status, document) = match answer {
         Ok(document) => (200, document),
         Err(failure) => {
-            let error =
-                json!({ "Type": failure.side(), "Code": failure.code, "Message": failure.message });
+            let error = json!({ "Type": failure.side(), "Code": failure.code, "Message": failure.message });
             (failure.status, json!({ "ErrorResponse": { "Error": error } }))
         }
     };

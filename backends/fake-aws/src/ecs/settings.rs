@@ -23,6 +23,8 @@ pub struct EcsSettings {
     pub list_lag: SignedDuration,
     /// Where the task-state events of a cluster (by name) go; a cluster without an entry sends none.
     pub events: BTreeMap<String, EventFeed>,
+    /// Whether answers leave out the `version` of tasks, as those of some emulators do.
+    pub without_versions: bool,
 }
 
 /// How long a task stays in each state, and how it ends.

@@ -21,6 +21,9 @@ use crate::wire::{Failure, read};
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
 const MOST_DESCRIBED: usize = 100;
 
+/// The most characters of a task's id; one longer id spoils the call for all.
+const LONGEST_ID: usize = 36;
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct List {
@@ -108,6 +111,9 @@ impl EcsState {
         if request.tasks.len() > MOST_DESCRIBED {
             return Err(Failure::parameter("Tasks cannot have more than 100 elements"));
         }
+        if request.tasks.iter().any(|named| id_of(named).len() > LONGEST_ID) {
+            return Err(Failure::parameter(format!("taskId longer than {LONGEST_ID}.")));
+        }
         let with_tags = request.include.iter().any(|what| what == "TAGS");
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for named in &request.tasks {
@@ -145,6 +151,11 @@ impl EcsState {
         let number = self.by_arn.get(&full_arn(cluster, named))?;
         (self.tasks[number].cluster == *cluster).then_some(*number)
     }
+}
+
+/// Returns the last part of a task's id or ARN.
+fn id_of(named: &str) -> &str {
+    named.rsplit('/').next().unwrap_or(named)
 }
 
 fn full_arn(cluster: &ClusterKey, named: &str) -> String {

@@ -81,7 +81,8 @@ async fn faults_are_scripted_over_http() {
     let slow =
         json!({ "service": "cloudwatch", "mishap": { "kind": "slow", "by": "2s" }, "probability": 0.5 });
     rig.tell("faults", slow).await.good();
-    let error = json!({ "kind": "error", "status": 503, "code": "SlowDown", "message": "later", "ahead": "5m" });
+    let error =
+        json!({ "kind": "error", "status": 503, "code": "SlowDown", "message": "later", "ahead": "5m" });
     let added = rig.tell("faults", json!({ "service": "sts", "mishap": error })).await.good();
     assert_eq!(added[2]["mishap"]["code"], "SlowDown");
     rig.ecs("ListTasks", json!({ "cluster": "batch" })).await.is("ThrottlingException", "");

@@ -112,6 +112,15 @@ async fn a_slow_answer_comes_after_its_time() {
 }
 
 #[tokio::test]
+async fn a_rule_befalls_only_requests_that_contain_its_text() {
+    let rig = Rig::new().await;
+    let error = Mishap::error("InvalidParameterException", "wrong");
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, error).containing("\"clientToken\":\"b\""));
+    rig.try_run("a").await.unwrap().good();
+    rig.try_run("b").await.unwrap().is("InvalidParameterException", "wrong");
+}
+
+#[tokio::test]
 async fn clearing_ends_all_misfortune() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled));

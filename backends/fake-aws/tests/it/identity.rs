@@ -7,7 +7,9 @@ use crate::help::Rig;
 
 /// Signed by a key of this id.
 fn signed(key: &str) -> String {
-    format!("AWS4-HMAC-SHA256 Credential={key}/20260101/eu-central-1/sts/aws4_request, SignedHeaders=host, Signature=0")
+    format!(
+        "AWS4-HMAC-SHA256 Credential={key}/20260101/eu-central-1/sts/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }
 
 impl Rig {

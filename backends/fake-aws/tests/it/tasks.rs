@@ -135,3 +135,21 @@ async fn tags_are_added_and_listed() {
     assert_eq!(listed["tags"], more);
     assert_eq!(rig.describe(&arn).await["tags"], more);
 }
+
+#[tokio::test]
+async fn one_name_that_is_too_long_spoils_the_call_for_all() {
+    let rig = Rig::new().await;
+    let arn = arns(&rig.run(json!({})).await.good())[0].clone();
+    let call = json!({ "cluster": "batch", "tasks": [arn, "0".repeat(37)] });
+    rig.ecs("DescribeTasks", call).await.is("InvalidParameterException", "taskId longer than 36.");
+}
+
+#[tokio::test]
+async fn versions_are_left_out_when_told() {
+    let rig = Rig::new().await;
+    rig.fake.configure(|settings| settings.ecs.without_versions = true);
+    let started = rig.run(json!({})).await.good();
+    assert!(started["tasks"][0]["version"].is_null(), "{started}");
+    let shown = rig.describe(&arns(&started)[0]).await;
+    assert!(shown["version"].is_null() && !shown["lastStatus"].is_null(), "{shown}");
+}
