@@ -14,8 +14,8 @@ use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError};
 
 use crate::skew::Skew;
 use credentials::Trouble;
-pub(crate) use rules::{names_refused_credentials, names_throttling};
 use rules::{Meaning, meaning};
+pub(crate) use rules::{names_refused_credentials, names_throttling};
 
 #[cfg(test)]
 mod tests;
@@ -257,7 +257,9 @@ fn remedy(means: Meaning, words: &str, skew: Option<Skew>) -> Option<String> {
             let action = words.split("to perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
             match action {
                 Some(action) if action.starts_with("sts:AssumeRole") => {
-                    format!("allow {action} in the policy of the scheduler's role and in the trust policy of that role")
+                    format!(
+                        "allow {action} in the policy of the scheduler's role and in the trust policy of that role"
+                    )
                 }
                 Some(action) => format!("allow {action} in the policy of the scheduler's role"),
                 None => "allow the call in the policy of the scheduler's role".to_owned(),

@@ -91,8 +91,9 @@ impl Trouble {
 /// Returns what STS answered when the SDK's chain asked it for the credentials of a role, and its words.
 fn refusal_of_sts(error: &CredentialsError) -> Option<(Meaning, String)> {
     sources(error).find_map(|cause| {
-        answered(cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>())
-            .or_else(|| answered(cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()))
+        answered(cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>()).or_else(|| {
+            answered(cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>())
+        })
     })
 }
 

@@ -1,5 +1,7 @@
 //! Calls over real sockets: what comes of answers, of none, and of connections that never stand.
 
+mod roles;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +81,15 @@ async fn a_connection_that_never_stood_surely_did_nothing() {
     assert!(!fault.maybe_done());
     assert!(fault.to_string().contains("no connection"), "{}", chain(&fault));
     assert!(chain(&fault).contains("refused"), "{}", chain(&fault));
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_resolved_and_a_handshake_that_fails_pass_by_themselves() {
+    let plain = serve(Answer::Closes).await.replace("http:", "https:");
+    for url in ["http://nowhere.invalid".to_owned(), plain] {
+        let fault = ask(&aws(url.clone())).await;
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{url}: {}", chain(&fault));
+    }
 }
 
 #[tokio::test]

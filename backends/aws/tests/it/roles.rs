@@ -1,0 +1,86 @@
+//! Roles of other accounts, and credentials that AWS does not accept any more.
+
+use std::sync::Arc;
+
+use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Fault, Place};
+use ecs_scheduler_core::{FaultKind, SystemClock};
+use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
+
+const ACCOUNT: &str = "222222222222";
+const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
+
+/// A fake, a way to it, and a place in another account, whose role exists when `allowed`.
+async fn elsewhere(allowed: bool) -> (Fake, Aws, Place) {
+    let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
+    if allowed {
+        fake.configure(|settings| settings.sts.roles = [(ROLE.to_owned(), String::new())].into());
+    }
+    let role = "arn:aws:iam::{account}:role/reader".to_owned();
+    let aws = Aws::new(AwsSettings {
+        region: Some("eu-central-1".to_owned()),
+        credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
+        endpoint: Some(fake.url()),
+        assume_role: Some(AssumeRole { role, external_id: None }),
+        ..AwsSettings::new(Arc::new(SystemClock))
+    });
+    (fake, aws, Place { region: None, account: Some(ACCOUNT.to_owned()) })
+}
+
+/// Asks who calls from a place.
+async fn account(aws: &Aws, place: &Place) -> Result<String, Fault> {
+    let config = aws.config(place).await?;
+    let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
+    let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
+    Ok(answer.map_err(|error| Fault::of(error, "could not ask"))?.account.expect("the fake names it"))
+}
+
+#[tokio::test]
+async fn a_place_in_another_account_is_reached_by_its_role() {
+    let (fake, aws, place) = elsewhere(true).await;
+    assert_eq!(account(&aws, &place).await.expect("the role exists"), ACCOUNT);
+    assert_eq!(account(&aws, &place).await.expect("the role exists"), ACCOUNT);
+    assert_eq!(fake.calls(Service::Sts, "AssumeRole").calls, 2, "one to try it, one that is kept");
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_denied_until_it_may_be() {
+    let (fake, aws, place) = elsewhere(false).await;
+    let fault = account(&aws, &place).await.expect_err("there is no such role");
+    assert_eq!(fault.kind(), FaultKind::Denied);
+    let told = fault.to_string();
+    assert!(
+        told.contains(ROLE) && told.contains("allow sts:AssumeRole") && told.contains("trust policy"),
+        "{told}"
+    );
+    fake.configure(|settings| settings.sts.roles = [(ROLE.to_owned(), String::new())].into());
+    assert_eq!(account(&aws, &place).await.expect("a failure is not kept"), ACCOUNT);
+}
+
+#[tokio::test]
+async fn sts_that_does_not_answer_is_asked_again() {
+    let (fake, aws, place) = elsewhere(true).await;
+    fake.faults().add(FaultRule::every(Service::Sts, Mishap::ServerError { status: 503 }).times(3));
+    let fault = account(&aws, &place).await.expect_err("STS is down");
+    assert!(fault.kind().is_transient(), "{fault}");
+    assert_eq!(account(&aws, &place).await.expect("STS is back"), ACCOUNT);
+}
+
+#[tokio::test]
+async fn credentials_that_aws_calls_expired_are_loaded_again_and_not_kept_until_they_expire_here() {
+    let (fake, aws, place) = elsewhere(true).await;
+    account(&aws, &place).await.expect("the role exists");
+    let config = aws.config(&place).await.expect("it is kept");
+    let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
+    let client = aws_sdk_sts::Client::from_conf(sts);
+    client.get_caller_identity().send().await.expect("the credentials are good");
+    let before = fake.calls(Service::Sts, "AssumeRole").calls;
+
+    let expired = (ACCOUNT.to_owned(), "ExpiredToken".to_owned());
+    fake.configure(|settings| settings.permissions.keys = [expired].into());
+    let error = client.get_caller_identity().send().await.expect_err("the credentials have expired");
+    let fault = Fault::of(error, "could not ask");
+    assert!(fault.kind().is_transient() && fault.to_string().contains("renew"), "{fault}");
+    fake.configure(|settings| settings.permissions.keys.clear());
+    client.get_caller_identity().send().await.expect("new credentials are good");
+    assert_eq!(fake.calls(Service::Sts, "AssumeRole").calls, before + 1);
+}
