@@ -206,7 +206,7 @@ fn journal(mut table: CreateTableFluentBuilder) -> Result<CreateTableFluentBuild
 
 /// Says what to do when a table is missing and may not be created.
 fn refused(fault: Fault, name: &str, attempted: &str) -> StoreError {
-    if fault.kind() != FaultKind::Denied {
+    if fault.kind() != FaultKind::Denied || fault.is_of_credentials() {
         return fault.into();
     }
     let message = format!(

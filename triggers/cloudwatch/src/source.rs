@@ -120,7 +120,7 @@ impl Site {
             self.refused.lock().put(Arc::clone(&key.query), ());
         }
         let error = match fault.kind() {
-            FaultKind::Denied => {
+            FaultKind::Denied if !fault.is_of_credentials() => {
                 let message = format!(
                     "could not read metrics in {}; allow cloudwatch:{OPERATION} in the policy of the scheduler's role",
                     self.region
@@ -129,7 +129,8 @@ impl Site {
                 let code = fault.code().unwrap_or("no code");
                 TriggerError::new(FaultKind::Denied, message).because(format!("{code}: {said}"))
             }
-            FaultKind::Config
+            FaultKind::Denied
+            | FaultKind::Config
             | FaultKind::NotFound
             | FaultKind::Throttled
             | FaultKind::Unavailable

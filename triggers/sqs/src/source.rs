@@ -102,6 +102,9 @@ impl Depths {
 
 /// Says what to do about a failure, where SQS's own code does not.
 fn failed(fault: Fault, attempted: &str, action: &str) -> TriggerError {
+    if fault.is_of_credentials() {
+        return fault.into();
+    }
     match fault.kind() {
         FaultKind::NotFound => {
             let message = format!("{attempted}: there is none; check its name, region and accountId");
