@@ -108,6 +108,14 @@ pub struct LaunchReport {
     pub refused: Vec<Refusal>,
 }
 
+impl LaunchReport {
+    /// Tells whether tasks were refused, and none of them can be started by the same call later.
+    #[must_use]
+    pub fn is_refused_for_good(&self) -> bool {
+        !self.refused.is_empty() && self.refused.iter().all(|refusal| !refusal.retryable)
+    }
+}
+
 /// What a launcher found of a call whose answer was lost and whose token it may have forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Search {

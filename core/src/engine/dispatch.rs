@@ -5,6 +5,7 @@
 //! number, hence a new token, for the shortfall only.
 
 mod attempt;
+mod definition;
 mod replace;
 
 use std::sync::Arc;

@@ -39,7 +39,10 @@ impl Carrier {
         };
         self.core.note_launcher(&answer);
         match answer {
-            Ok(report) => self.reported(&attempt, report).await,
+            Ok(report) => match self.redefined(&attempt, &report).await {
+                Some(next) => next,
+                None => self.reported(&attempt, report).await,
+            },
             Err(error) if error.maybe_done() => {
                 self.doubt = true;
                 self.complain(&error);
@@ -93,7 +96,8 @@ impl Carrier {
     async fn begin(&mut self) -> Result<Attempt, Next> {
         let per_call = self.core.launcher.limits().per_call.get();
         let last = self.firing.attempts.last();
-        let again = last.filter(|last| refused(last) > 0);
+        // What was refused for good is begun anew, with another definition.
+        let again = last.filter(|last| refused(last) > 0 && !is_lasting(last));
         let (batch, number) = match (again, last) {
             (Some(last), _) => (last.batch, last.number + 1),
             (None, Some(last)) => (last.batch + 1, 1),
@@ -229,7 +233,7 @@ impl Carrier {
                 to.tasks.push(TaskState { accepted_at: Some(now), ..task });
             }
         }
-        let permanent = !report.refused.is_empty() && report.refused.iter().all(|refusal| !refusal.retryable);
+        let permanent = report.is_refused_for_good();
         let reason = report.refused.first().map(words);
         let refused = !report.refused.is_empty();
         answered(&mut to, attempt, Answer::Report(report));
@@ -355,7 +359,7 @@ impl Carrier {
         Next::Done
     }
 
-    fn complain(&self, error: &LaunchError) {
+    pub(super) fn complain(&self, error: &LaunchError) {
         tracing::warn!(
             job = %self.firing.job,
             firing = %self.firing.id,
@@ -365,10 +369,14 @@ impl Carrier {
     }
 }
 
-fn answered(firing: &mut Firing, attempt: &Attempt, answer: Answer) {
+pub(super) fn answered(firing: &mut Firing, attempt: &Attempt, answer: Answer) {
     if let Some(noted) = firing.attempts.iter_mut().find(|noted| noted.token == attempt.token) {
         noted.answer = Some(answer);
     }
+}
+
+fn is_lasting(attempt: &Attempt) -> bool {
+    matches!(&attempt.answer, Some(Answer::Report(report)) if report.is_refused_for_good())
 }
 
 fn refused(attempt: &Attempt) -> u32 {

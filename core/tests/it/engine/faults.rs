@@ -57,6 +57,44 @@ async fn a_permanent_refusal_ends_the_firing_and_names_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_definition_that_was_withdrawn_is_replaced_by_the_newest_in_a_new_attempt() {
+    let stage = staged(2).await;
+    *stage.launcher.definition.lock() = Some("job:1".to_owned());
+    stage
+        .launcher
+        .script
+        .lock()
+        .extend([Script::Withdraw { newest: "job:2", known: true }, Script::LoseAnswer]);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:03Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    let asked: Vec<_> =
+        requests.iter().map(|one| (one.definition.as_str(), one.count.get(), one.attempt)).collect();
+    assert_eq!(asked, [("job:1", 2, 1), ("job:2", 2, 1), ("job:2", 2, 1)]);
+    assert_ne!(requests[0].token, requests[1].token, "the old token would be refused again");
+    assert_eq!(requests[1], requests[2], "the new definition was durable before it was sent");
+    let firing = stage.firings("job").await.remove(0);
+    assert_eq!((firing.definition.as_str(), firing.started()), ("job:2", 2));
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_newest_definition_cannot_be_learnt_the_refused_call_is_kept_open() {
+    let stage = staged(1).await;
+    *stage.launcher.definition.lock() = Some("job:1".to_owned());
+    stage.launcher.script.lock().push_back(Script::Withdraw { newest: "job:2", known: false });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:00.1Z").await;
+    *stage.launcher.population_fails.lock() = false;
+    stage.until("2026-01-01T10:00:03Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    let asked: Vec<_> = requests.iter().map(|one| one.definition.as_str()).collect();
+    assert_eq!(asked, ["job:1", "job:1", "job:2"]);
+    assert_eq!(requests[0].token, requests[1].token);
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_partial_launch_that_cannot_be_completed_is_partial() {
     let stage = staged(5).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: false });

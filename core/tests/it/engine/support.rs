@@ -18,10 +18,20 @@ use parking_lot::Mutex;
 /// What the launcher answers to the next calls of `launch`; it starts everything when nothing is scripted.
 #[derive(Debug, Clone)]
 pub(crate) enum Script {
-    Refuse { all_but: u32, retryable: bool },
-    Fail { kind: FaultKind },
+    Refuse {
+        all_but: u32,
+        retryable: bool,
+    },
+    Fail {
+        kind: FaultKind,
+    },
     LoseAnswer,
     Hang,
+    /// Refuses the definition for good; the job's family means this one from now on, which may not be learnt.
+    Withdraw {
+        newest: &'static str,
+        known: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -37,6 +47,8 @@ pub(crate) struct ScriptedLauncher {
     /// Whether the quota is used up for good.
     pub(crate) no_quota: Mutex<bool>,
     pub(crate) run_for: Mutex<Option<Duration>>,
+    /// What the family of every job means now.
+    pub(crate) definition: Mutex<Option<String>>,
     /// How long a task goes on when it is asked to stop, and its exit code then.
     pub(crate) stopping: Mutex<(Duration, i32)>,
     /// For how long tasks that are started from now on are pending.
@@ -126,9 +138,9 @@ impl Launcher for ScriptedLauncher {
             std::future::pending::<()>().await;
         }
         self.settle();
-        let tasks = self.tasks.lock();
+        let (tasks, definition) = (self.tasks.lock(), self.definition.lock().clone());
         let running = tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
-        Ok(Population { tasks: running.map(|(_, task)| task.task_id.clone()).collect(), definition: None })
+        Ok(Population { tasks: running.map(|(_, task)| task.task_id.clone()).collect(), definition })
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -137,6 +149,10 @@ impl Launcher for ScriptedLauncher {
         if let Some(Script::Fail { kind }) = script {
             return Err(LaunchError::new(kind, "could not run task"));
         }
+        if let Some(Script::Withdraw { newest, known }) = script {
+            *self.population_fails.lock() = !known;
+            *self.definition.lock() = Some(newest.to_owned());
+        }
         if let Some(Script::Hang) = script {
             std::future::pending::<()>().await;
         }
@@ -144,6 +160,7 @@ impl Launcher for ScriptedLauncher {
         let report = known.unwrap_or_else(|| {
             let (count, retryable) = match script {
                 Some(Script::Refuse { all_but, retryable }) => (all_but, retryable),
+                Some(Script::Withdraw { .. }) => (0, false),
                 _ => (request.count.get(), false),
             };
             let started = self.start(request, count);
@@ -207,6 +224,7 @@ impl Stage {
             uncounted: Mutex::default(),
             no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
+            definition: Mutex::default(),
             stopping: Mutex::new((Duration::ZERO, 143)),
             pending_for: Mutex::default(),
             containers: Mutex::default(),
