@@ -17,8 +17,12 @@ mod tests;
 const LASTING: [&str; 4] = ["MISSING", "INACTIVE", "LOCATION", "ATTRIBUTE"];
 
 /// What ECS says, in errors, when there is no room: as good as a failure of every task.
-const NO_ROOM: [&str; 3] =
-    ["Capacity is unavailable", "No Container Instances were found", "reached the limit on the number of"];
+const NO_ROOM: [&str; 4] = [
+    "Capacity is unavailable",
+    "No Container Instances were found",
+    "reached the limit on the number of",
+    "provisioning capacity limit exceeded",
+];
 
 /// What follows from the answer to a call.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::view::Progress;
+
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Entry {
-    version: i64,
+    progress: Progress,
     state: TaskState,
     /// When ECS itself was last asked.
     asked: Option<Instant>,
@@ -46,7 +48,7 @@ pub(crate) enum From {
 
 impl Book {
     /// Enters a state; an older one than is known changes nothing. Returns the newest.
-    pub(crate) fn enter(&self, version: i64, state: TaskState, from: From) -> TaskState {
+    pub(crate) fn enter(&self, progress: Progress, state: TaskState, from: From) -> TaskState {
         let now = Instant::now();
         let mut inner = self.inner.lock();
         if inner.states.len() > inner.tidied + TIDY {
@@ -55,13 +57,13 @@ impl Book {
         }
         let id = state.task_id.clone();
         let entry = inner.states.entry(id).or_insert_with(|| Entry {
-            version,
+            progress,
             state: state.clone(),
             asked: None,
             touched: now,
         });
-        if version > entry.version {
-            entry.version = version;
+        if progress.follows(entry.progress) {
+            entry.progress = progress;
             entry.state = state;
         }
         if from == From::Answer {
@@ -69,6 +71,11 @@ impl Book {
         }
         entry.touched = now;
         entry.state.clone()
+    }
+
+    /// Returns the newest known state, however old it is.
+    pub(crate) fn last(&self, task: &TaskId) -> Option<TaskState> {
+        self.inner.lock().states.get(task).map(|entry| entry.state.clone())
     }
 
     /// Returns a state that need not be asked for: an end is one for good; another one holds while events are heard, if ECS

@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::unreadable::Unreadable;
+
 /// How long a read may wait for quota before it goes in front of other reads.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -33,11 +35,18 @@ pub(crate) struct Clients {
     pacers: Pacers,
     gates: Pacers,
     regions: Mutex<HashMap<Option<String>, Arc<OnceCell<Regional>>>>,
+    pub(crate) unreadable: Unreadable,
 }
 
 impl Clients {
     pub(crate) fn new(aws: Aws, share: Share) -> Self {
-        Self { aws, pacers: Pacers::new(share), gates: Pacers::new(share), regions: Mutex::default() }
+        Self {
+            aws,
+            pacers: Pacers::new(share),
+            gates: Pacers::new(share),
+            regions: Mutex::default(),
+            unreadable: Unreadable::default(),
+        }
     }
 
     pub(crate) fn aws(&self) -> &Aws {

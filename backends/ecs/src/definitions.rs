@@ -119,8 +119,10 @@ impl Definitions {
         at: &Regional,
         name: &str,
     ) -> Result<Option<Arc<Definition>>, Fault> {
+        // ECS knows no ARN of a family.
+        let asked = if names_revision(name) { name } else { family_of(name) };
         let call = async {
-            let answer = at.client.describe_task_definition().task_definition(name).send().await;
+            let answer = at.client.describe_task_definition().task_definition(asked).send().await;
             answer.map_err(|error| Fault::of(error, format!("could not read task definition \"{name}\"")))
         };
         match clients.paced(at, READ_DEFINITION, call).await {

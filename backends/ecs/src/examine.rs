@@ -127,7 +127,7 @@ async fn launch(
 fn judge(what: String, fault: Option<Fault>, harmless: impl Fn(&Fault) -> bool) -> Examination {
     match fault {
         None => Examination::fine(what),
-        Some(fault) if fault.kind() != FaultKind::Denied && harmless(&fault) => Examination::fine(what),
+        Some(fault) if fault.kind() == FaultKind::Config && harmless(&fault) => Examination::fine(what),
         Some(fault) => Examination::problem(what, chain(&fault)),
     }
 }

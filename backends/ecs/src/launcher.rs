@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_scheduler_backend_aws::{Aws, FARGATE_CALLS, FARGATE_TASKS, Fault, Pacer, Quota, RUN_TASK};
+use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     ConfigError, Examination, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
     LaunchRequest, Launcher, Permission, Population, Search, TaskId, TaskSpec, TaskState, Timestamp,
@@ -113,11 +114,18 @@ impl EcsLauncher {
     ) -> Result<(), Fault> {
         let at = self.shared.clients.of(place.region.as_deref()).await?;
         for chunk in tasks.chunks(describe::MOST) {
-            let answer = describe::tasks(&self.shared.clients, &at, &place.cluster, chunk, false).await;
+            let answer = describe::each(&self.shared.clients, &at, &place.cluster, chunk, false).await;
             let found = match answer {
-                Ok(found) => found,
-                // No such cluster, or no such name of a task: unknown tasks are left out.
-                Err(fault) if matches!(fault.kind(), FaultKind::NotFound | FaultKind::Config) => continue,
+                // Tasks that are not known, and names that ECS refuses, are left out.
+                Ok(found) => found.tasks,
+                // There is no such cluster (any more).
+                Err(fault) if fault.kind() == FaultKind::NotFound => continue,
+                Err(fault) if fault.kind() == FaultKind::Config => {
+                    let (cluster, error) = (&place.cluster, chain(&fault));
+                    tracing::warn!(cluster, error, "ECS calls every question about tasks invalid");
+                    states.extend(chunk.iter().filter_map(|task| self.shared.book.last(task)));
+                    continue;
+                }
                 Err(fault) => return Err(fault),
             };
             for task in &found {

@@ -17,6 +17,7 @@ mod request;
 mod search;
 mod shared;
 mod sweep;
+mod unreadable;
 mod view;
 
 pub use launcher::EcsLauncher;

@@ -40,14 +40,16 @@ pub(crate) async fn search(
     now: Timestamp,
 ) -> Result<Search, Fault> {
     let owner = request::started_by(&request.started_by);
-    let mut tasks = Vec::new();
+    let (mut tasks, mut unreadable) = (Vec::new(), 0);
     for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
         let mut token = None;
         loop {
             let (page, next) =
                 list(scope.clients, scope.at, scope.cluster, Some(&owner), status.clone(), token).await?;
             if !page.is_empty() {
-                tasks.extend(describe::tasks(scope.clients, scope.at, scope.cluster, &page, true).await?);
+                let read = describe::each(scope.clients, scope.at, scope.cluster, &page, true).await?;
+                tasks.extend(read.tasks);
+                unreadable += read.unreadable.len();
             }
             token = next;
             if token.is_none() {
@@ -55,7 +57,11 @@ pub(crate) async fn search(
             }
         }
     }
-    Ok(judge(&tasks, request, sent_at, now))
+    let found = judge(&tasks, request, sent_at, now);
+    if matches!(found, Search::Nothing) && unreadable > 0 {
+        return Ok(Search::Unclear(format!("{unreadable} tasks of the job cannot be read")));
+    }
+    Ok(found)
 }
 
 /// Whose a task is.

@@ -138,7 +138,7 @@ impl Shared {
         view: &TaskView,
         from: From,
     ) -> Result<TaskState, Fault> {
-        let state = self.book.enter(view.version, self.judge(at, view).await?, from);
+        let state = self.book.enter(view.progress(), self.judge(at, view).await?, from);
         if state.phase == TaskPhase::Stopped {
             let place = Somewhere::of(&state.task_id, &self.options.cluster);
             self.copy(at, &place.cluster).ended(&state.task_id);
@@ -173,7 +173,12 @@ impl Shared {
         if !mixed {
             return Ok(outcome::state(view, None));
         }
-        let definition = self.definitions.revision(&self.clients, at, &view.task_definition_arn).await?;
+        let definition = match self.definitions.revision(&self.clients, at, &view.task_definition_arn).await {
+            Ok(definition) => definition,
+            Err(fault) if fault.kind().is_transient() => return Err(fault),
+            // Who may not read it sees all containers count.
+            Err(_) => None,
+        };
         Ok(outcome::state(view, definition.as_ref().map(|known| &known.containers[..])))
     }
 }

@@ -201,8 +201,9 @@ impl Sweeper {
     }
 
     async fn sort(&self, tasks: &[TaskId], found: &mut Found) -> Result<(), Fault> {
-        let answer = describe::tasks(&self.clients, &self.at, &self.cluster, tasks, false).await?;
-        for task in answer {
+        // What cannot be read is nobody's, and is asked for again at the next sweep.
+        let answer = describe::each(&self.clients, &self.at, &self.cluster, tasks, false).await?;
+        for task in answer.tasks {
             let id = TaskId::new(task.task_arn().unwrap_or_default());
             match task.started_by().filter(|owner| owner.starts_with(&*self.prefix)) {
                 Some(owner) => found.own.push((id, owner.into())),

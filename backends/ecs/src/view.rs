@@ -13,7 +13,7 @@ pub(crate) struct TaskView {
     pub(crate) task_definition_arn: String,
     pub(crate) container_instance_arn: Option<String>,
     pub(crate) started_by: Option<String>,
-    /// Counts the changes of the task: of two views the one with the higher number is newer.
+    /// Counts the changes of the task: of two views the one with the higher number is newer. Zero when it is not told.
     pub(crate) version: i64,
     pub(crate) last_status: String,
     pub(crate) stop_code: Option<String>,
@@ -31,6 +31,48 @@ pub(crate) struct ContainerView {
     pub(crate) name: String,
     pub(crate) exit_code: Option<i32>,
     pub(crate) reason: Option<String>,
+}
+
+/// The states of a task in the order in which it has them.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
+const STATES: [&str; 9] = [
+    "PROVISIONING",
+    "PENDING",
+    "ACTIVATING",
+    "RUNNING",
+    "DEACTIVATING",
+    "STOPPING",
+    "DEPROVISIONING",
+    "STOPPED",
+    "DELETED",
+];
+
+/// How far a task has come, as one view shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    version: i64,
+    state: Option<usize>,
+}
+
+impl Progress {
+    /// Tells whether what it belongs to takes the place of an earlier view: by the version where both tell it, else by the
+    /// state, which tasks never go back to. Emulators do not tell the version.
+    pub(crate) fn follows(self, earlier: Self) -> bool {
+        if self.version > 0 && earlier.version > 0 {
+            return self.version > earlier.version;
+        }
+        self.state >= earlier.state
+    }
+}
+
+impl TaskView {
+    pub(crate) fn progress(&self) -> Progress {
+        let state = STATES.iter().position(|state| *state == self.last_status);
+        Progress { version: self.version, state }
+    }
 }
 
 impl From<&Task> for TaskView {

@@ -3,4 +3,5 @@
 mod answers;
 mod help;
 mod looks;
+mod passing;
 mod suite;

@@ -1,0 +1,204 @@
+//! What passes by itself and what does not, when tasks are counted, started, and followed.
+
+use ecs_scheduler_core::{
+    Clock as _, FaultKind, Launcher as _, Search, SystemClock, TaskId, TaskPhase, fault::chain,
+};
+use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use futures::future::join_all;
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::help::{Rig, beginning, ids, job, register, request, task, work};
+
+const THROTTLED: &str =
+    "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)";
+
+/// Makes the next call of an operation fail.
+fn once(rig: &Rig, operation: &str, mishap: Mishap) {
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, operation, mishap));
+}
+
+/// Makes every call that names this task invalid.
+fn spoil(rig: &Rig, task: &TaskId) {
+    let error = Mishap::error("InvalidParameterException", "Identifier is wrong.");
+    let rule = FaultRule::every(Service::Ecs, error).containing(task.as_str());
+    rig.fake.faults().add(FaultRule { operation: Some("DescribeTasks".to_owned()), ..rule });
+}
+
+#[tokio::test]
+async fn whatever_passes_by_itself_is_told_as_passing_when_tasks_are_counted() {
+    let passing = [
+        Mishap::error("InvalidParameterException", THROTTLED),
+        Mishap::error("ThrottlingException", "Rate exceeded"),
+        Mishap::error("ServiceUnavailable", "later"),
+        Mishap::error("ExpiredTokenException", "The security token included in the request is expired"),
+        Mishap::error("RequestExpired", "Request has expired."),
+        Mishap::error("InvalidSignatureException", "Signature expired"),
+        Mishap::ServerError { status: 503 },
+        Mishap::BlackHole,
+        Mishap::ResetBeforeEffect,
+    ];
+    let cases = ["ListTasks", "DescribeTaskDefinition"]
+        .map(|operation| passing.iter().map(move |mishap| is_passing_when_counted(operation, mishap)));
+    join_all(cases.into_iter().flatten()).await;
+}
+
+async fn is_passing_when_counted(operation: &str, mishap: &Mishap) {
+    let rig = Rig::new().await;
+    let rule = FaultRule::every(Service::Ecs, mishap.clone());
+    rig.fake.faults().add(FaultRule { operation: Some(operation.to_owned()), ..rule });
+    let launcher = rig.launcher();
+    let spec = task("work", json!({}));
+    let error = launcher.population(&job("job"), &spec).await.unwrap_err();
+    assert!(error.is_transient(), "{operation} {mishap:?}: {}", chain(&error));
+    rig.fake.faults().clear();
+    let population = launcher.population(&job("job"), &spec).await.unwrap();
+    assert!(population.definition.is_some_and(|name| name.ends_with("work:1")), "{operation} {mishap:?}");
+}
+
+#[tokio::test]
+async fn what_a_person_must_change_is_told_as_lasting() {
+    let rig = Rig::new().await;
+    let spec = task("work", json!({}));
+    for (code, kind) in [
+        ("AccessDeniedException", FaultKind::Denied),
+        ("ClusterNotFoundException", FaultKind::NotFound),
+        ("InvalidParameterException", FaultKind::Config),
+    ] {
+        once(&rig, "ListTasks", Mishap::error(code, "no"));
+        let error = rig.launcher().population(&job("job"), &spec).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_that_looks_like_a_wrong_parameter_is_tried_again_with_the_same_token() {
+    for (code, words, kind) in [
+        ("InvalidParameterException", THROTTLED, FaultKind::Throttled),
+        ("ExpiredTokenException", "expired", FaultKind::Unavailable),
+        ("InvalidSignatureException", "Signature expired", FaultKind::Unavailable),
+        ("RequestExpired", "Request has expired.", FaultKind::Unavailable),
+        ("ServiceUnavailable", "", FaultKind::Unavailable),
+    ] {
+        let rig = Rig::new().await;
+        once(&rig, "RunTask", Mishap::error(code, words));
+        let launcher = rig.launcher();
+        let error = launcher.launch(&work("a", 2)).await.unwrap_err();
+        assert_eq!((error.kind(), error.maybe_done()), (kind, false), "{code}");
+        let report = launcher.launch(&work("a", 2)).await.unwrap();
+        assert_eq!((report.started.len(), rig.fake.launches().len()), (2, 2), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_whose_provisioning_is_at_its_limit_has_no_room_for_now() {
+    let rig = Rig::new().await;
+    once(&rig, "RunTask", Mishap::error("ClientException", "Tasks provisioning capacity limit exceeded."));
+    let report = rig.launcher().launch(&work("a", 1)).await.unwrap();
+    assert!(report.refused[0].retryable && report.refused[0].reason == "CAPACITY", "{report:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_named_with_its_skew() {
+    let rig = Rig::new().await;
+    let real = SystemClock.now();
+    // The fake tells the time ten minutes and a half after this machine's.
+    let ahead = real.duration_since(beginning()) + SignedDuration::from_secs(630);
+    let code = "InvalidSignatureException".to_owned();
+    let message = "Signature expired".to_owned();
+    once(&rig, "RunTask", Mishap::Error { status: 400, code, message, ahead });
+    let error = rig.launcher().launch(&work("a", 1)).await.unwrap_err();
+    assert!(error.to_string().contains("set this machine's clock, which is 10m"), "{error}");
+    assert!(error.to_string().contains("behind that of AWS"), "{error}");
+}
+
+#[tokio::test]
+async fn one_task_that_cannot_be_read_does_not_hide_the_others() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let mut tasks = Vec::new();
+    for number in 0..10 {
+        tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
+    }
+    spoil(&rig, &tasks[37]);
+    let seen: Vec<_> =
+        launcher.observe(&tasks).await.unwrap().into_iter().map(|state| state.task_id).collect();
+    assert_eq!(seen.len(), 99);
+    assert!(!seen.contains(&tasks[37]));
+
+    let before = rig.calls("DescribeTasks");
+    launcher.observe(&tasks).await.unwrap();
+    assert_eq!(rig.calls("DescribeTasks") - before, 2, "it is asked for alone from now on");
+    rig.fake.faults().clear();
+    assert_eq!(launcher.observe(&tasks).await.unwrap().len(), 100);
+    let before = rig.calls("DescribeTasks");
+    launcher.observe(&tasks).await.unwrap();
+    assert_eq!(rig.calls("DescribeTasks") - before, 1, "it is a task like the others again");
+}
+
+#[tokio::test]
+async fn tasks_that_were_seen_live_on_while_every_question_is_called_invalid() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let mut tasks = Vec::new();
+    for number in 0..3 {
+        tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
+    }
+    launcher.observe(&tasks).await.unwrap();
+    let error = Mishap::error("InvalidParameterException", "Invalid request.");
+    rig.fake.faults().add(FaultRule {
+        operation: Some("DescribeTasks".to_owned()),
+        ..FaultRule::every(Service::Ecs, error)
+    });
+    let before = rig.calls("DescribeTasks");
+    let states = launcher.observe(&tasks).await.unwrap();
+    assert_eq!(states.len(), 30);
+    assert!(states.iter().all(|state| state.phase != TaskPhase::Stopped));
+    assert!(rig.calls("DescribeTasks") - before <= 12, "it is not asked for each task");
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_read_proves_nothing_about_a_lost_call() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    let other = ids(&launcher.launch(&work("other", 1)).await.unwrap());
+    rig.pass(SignedDuration::from_mins(51));
+    assert_eq!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Nothing);
+    spoil(&rig, &other[0]);
+    assert!(matches!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Unclear(_)));
+}
+
+#[tokio::test]
+async fn tasks_without_versions_are_followed_to_their_end() {
+    let rig = Rig::new().await;
+    rig.fake.configure(|settings| settings.ecs.without_versions = true);
+    let launcher = rig.launcher();
+    let tasks = ids(&launcher.launch(&work("a", 1)).await.unwrap());
+    let phase = async || launcher.observe(&tasks).await.unwrap()[0].phase;
+    assert_eq!(phase().await, TaskPhase::Pending);
+    rig.pass(SignedDuration::from_secs(10));
+    assert_eq!(phase().await, TaskPhase::Running);
+    assert!(rig.fake.ecs().finish(tasks[0].as_str(), 0));
+    assert_eq!(phase().await, TaskPhase::Stopped);
+}
+
+#[tokio::test]
+async fn after_a_refused_revision_a_family_means_its_newest_active_one() {
+    let rig = Rig::new().await;
+    let second = register(&rig.fake, "work");
+    let launcher = rig.launcher();
+    let arn = "arn:aws:ecs:eu-central-1:123456789012:task-definition/work";
+    for named in ["work", arn] {
+        let population = launcher.population(&job("job"), &task(named, json!({}))).await.unwrap();
+        assert_eq!(population.definition.as_deref(), Some(second.as_str()), "{named}");
+    }
+    let withdraw = json!({"taskDefinition": "work:2"});
+    rig.fake.call(Service::Ecs, "DeregisterTaskDefinition", &withdraw).unwrap();
+    let mut old = request("a", 1, 1, task("work", json!({})));
+    old.definition = second;
+    assert!(launcher.launch(&old).await.unwrap().is_refused_for_good());
+    for named in ["work", arn] {
+        let population = launcher.population(&job("job"), &task(named, json!({}))).await.unwrap();
+        assert!(population.definition.is_some_and(|newest| newest.ends_with("/work:1")), "{named}");
+    }
+}
