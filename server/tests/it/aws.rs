@@ -9,6 +9,7 @@ mod crash;
 mod doctor;
 mod emulator;
 mod ends;
+mod passing;
 mod permissions;
 mod quota;
 mod reads;
