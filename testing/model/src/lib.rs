@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod config;
+mod job;
+mod owner;
+mod protocol;
+mod state;
+mod store;
+
+pub use check::{Search, search};
+pub use config::{CatchUp, Config, Mends, Token, Trouble};
+pub use job::{Earlier, Job, Moment, Moments, Plan, Schedule};
+pub use protocol::{Action, Answer, Protocol, property};
+pub use state::{Broken, Carrier, Editor, Engine, Firing, Late, MOMENTS, Owner, Settlement, State};

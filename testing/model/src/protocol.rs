@@ -1,0 +1,360 @@
+//! The protocol as a model: which steps are possible in a state, what each does, and what must hold.
+
+use stateright::{Model, Property};
+
+use crate::config::Config;
+use crate::job::{Job, Moment, Moments, Plan};
+use crate::state::{Broken, Carrier, Editor, Engine, Firing, Late, MOMENTS, Owner, State};
+
+/// The names of the properties.
+pub mod property {
+    /// Each tick has one outcome at most.
+    pub const OUTCOME: &str = "an outcome belongs to a tick, and no tick has two";
+    /// Each tick has one outcome at least, and its firing comes to an end.
+    pub const COMPLETE: &str = "when nothing more happens, every tick has an outcome and no firing is open";
+    /// A fault that passes ends no tick.
+    pub const GIVEN_UP: &str = "no tick is given up inside its window because its source could not be read";
+    /// One task for each firing.
+    pub const DOUBLED: &str = "no firing is launched twice";
+    /// The journal knows of each call.
+    pub const INTENT: &str = "nothing is launched without a durable intent";
+    /// An owner that others have replaced launches nothing more.
+    pub const FENCED: &str = "a fenced owner begins no launch";
+}
+
+/// Whether an answer arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It does.
+    Arrives,
+    /// It is lost; the message had its effect.
+    Lost,
+    /// It is lost; the message is still on its way.
+    Late,
+}
+
+/// A step of somebody. The table in the README names the function that takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The next moment comes.
+    Pass,
+    /// A request to edit the job (0: its schedule, 1: its description) reads the job and the clock.
+    Edit(u8),
+    /// It replaces the document.
+    Replace(u8),
+    /// A replica takes the shard over.
+    Claim(u8),
+    /// A replica takes up a shard that it still owns, or the only process starts its engine.
+    Own(u8),
+    /// An engine takes up the open firings of the journal.
+    Adopt(u8),
+    /// An engine reads the job.
+    Reread(u8),
+    /// An engine plans the ticks that are due, and decides about one.
+    Consider(u8),
+    /// The same, but the source cannot be read.
+    Fail(u8),
+    /// The store settles what was decided.
+    Settle(u8, Answer),
+    /// An attempt is noted.
+    Begin(u8, Moment),
+    /// The lease is looked at.
+    MayLaunch(u8, Moment),
+    /// The launcher is called.
+    Call(u8, Moment, Answer),
+    /// The launcher is called, and refuses for now.
+    Refuse(u8, Moment),
+    /// The launcher's answer is noted.
+    Reported(u8, Moment),
+    /// A replica's lease expires.
+    Expiry(u8),
+    /// It shows again that it lives, or is started again.
+    Renew(u8),
+    /// It leaves the shard; of the messages under way, this one is still on its way.
+    Leave(u8, Option<u8>),
+    /// A process ends; of the messages under way, this one is still on its way.
+    Crash(u8, Option<u8>),
+    /// A late message arrives.
+    Arrive,
+    /// A late message is lost.
+    Vanish,
+}
+
+/// The protocol for one job.
+#[derive(Debug, Clone)]
+pub struct Protocol {
+    /// What is covered.
+    pub config: Config,
+}
+
+impl Protocol {
+    fn replicas(&self) -> u8 {
+        if self.config.shared { 2 } else { 1 }
+    }
+
+    /// Collects the steps that are taken sooner or later, unless another one makes them impossible.
+    fn steps(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.now < self.config.horizon {
+            actions.push(Action::Pass);
+        }
+        for editor in 0..2 {
+            if matches!(state.editors[usize::from(editor)], Editor::Writes(_) | Editor::Conflicts) {
+                actions.push(Action::Replace(editor));
+            }
+        }
+        if state.late.is_some() {
+            actions.extend([Action::Arrive, Action::Vanish]);
+        }
+        for owner in 0..self.replicas() {
+            let process = &state.owners[usize::from(owner)];
+            match &process.engine {
+                Some(engine) => self.engine_steps(state, owner, engine, actions),
+                None => self.idle_steps(state, owner, process, actions),
+            }
+            if !process.lease {
+                actions.push(Action::Renew(owner));
+            }
+        }
+    }
+
+    /// Tells whether anything happens in this state by itself.
+    fn goes_on(&self, state: &State) -> bool {
+        let mut steps = Vec::new();
+        if state.now == self.config.horizon {
+            self.steps(state, &mut steps);
+        }
+        state.now < self.config.horizon || !steps.is_empty()
+    }
+
+    fn idle_steps(&self, state: &State, owner: u8, process: &Owner, actions: &mut Vec<Action>) {
+        if process.lease {
+            let free = state.holder.is_none_or(|holder| !state.owners[usize::from(holder)].lease);
+            if !self.config.shared || state.holder == Some(owner) {
+                actions.push(Action::Own(owner));
+            } else if free {
+                actions.push(Action::Claim(owner));
+            }
+        }
+    }
+
+    fn engine_steps(&self, state: &State, owner: u8, engine: &Engine, actions: &mut Vec<Action>) {
+        if !engine.in_term {
+            actions.push(Action::Leave(owner, None));
+        }
+        if (!engine.adopted || engine.doubtful) && !engine.is_fenced(&self.config) {
+            actions.push(Action::Adopt(owner));
+        }
+        let outdated = engine.known != Some(state.job);
+        if engine.adopted && outdated && engine.decided.is_none() && !engine.is_fenced(&self.config) {
+            actions.push(Action::Reread(owner));
+        }
+        if engine.plan(&self.config, state).is_some() {
+            actions.push(Action::Consider(owner));
+        }
+        if engine.decided.is_some() {
+            actions.push(Action::Settle(owner, Answer::Arrives));
+        }
+        let Some((tick, carrier)) = first_carried(engine) else { return };
+        match carrier {
+            Carrier::Holds(Firing::Planned | Firing::Refused { .. }) => {
+                actions.push(Action::Begin(owner, tick));
+            }
+            Carrier::Holds(Firing::Noted { .. }) if engine.in_term || !self.config.mends.ask_lease => {
+                actions.push(Action::MayLaunch(owner, tick));
+            }
+            Carrier::Checked { .. } => actions.push(Action::Call(owner, tick, Answer::Arrives)),
+            Carrier::Answered { .. } => actions.push(Action::Reported(owner, tick)),
+            Carrier::None | Carrier::Holds(_) => {}
+        }
+    }
+
+    /// Collects what may happen and need not.
+    fn disturbances(&self, state: &State, actions: &mut Vec<Action>) {
+        let config = &self.config;
+        let trouble = &config.trouble;
+        for (editor, allowed) in [(0, config.schedule_edit), (1, config.description_edit)] {
+            if allowed && state.editors[usize::from(editor)] == Editor::Waits {
+                actions.push(Action::Edit(editor));
+            }
+        }
+        for owner in 0..self.replicas() {
+            let process = &state.owners[usize::from(owner)];
+            if trouble.crashes && (process.lease || process.engine.is_some()) {
+                self.endings(state, process, |late| Action::Crash(owner, late), actions);
+            }
+            if config.shared && process.lease && trouble.freezes {
+                actions.push(Action::Expiry(owner));
+            }
+            let Some(engine) = &process.engine else { continue };
+            if !engine.in_term {
+                self.endings(state, process, |late| Action::Leave(owner, late), actions);
+            }
+            self.engine_disturbances(state, owner, engine, actions);
+        }
+    }
+
+    /// Collects the ways in which an engine may end: one for each message that may be on its way.
+    fn endings(
+        &self,
+        state: &State,
+        process: &Owner,
+        ending: impl Fn(Option<u8>) -> Action,
+        actions: &mut Vec<Action>,
+    ) {
+        actions.push(ending(None));
+        if self.config.trouble.late_messages && state.late.is_none() {
+            let under_way = process.engine.map_or(0, |engine| engine.under_way(&self.config).len());
+            let under_way = u8::try_from(under_way).expect("there are few");
+            actions.extend((0..under_way).map(|message| ending(Some(message))));
+        }
+    }
+
+    fn engine_disturbances(&self, state: &State, owner: u8, engine: &Engine, actions: &mut Vec<Action>) {
+        let trouble = &self.config.trouble;
+        if trouble.faults && engine.plan(&self.config, state).is_some() {
+            actions.push(Action::Fail(owner));
+        }
+        if engine.decided.is_some() {
+            if trouble.lost_answers {
+                actions.push(Action::Settle(owner, Answer::Lost));
+            }
+            if trouble.late_messages && state.late.is_none() {
+                actions.push(Action::Settle(owner, Answer::Late));
+            }
+        }
+        let Some((tick, Carrier::Checked { attempt, token })) = first_carried(engine) else { return };
+        if trouble.lost_answers {
+            actions.push(Action::Call(owner, tick, Answer::Lost));
+        }
+        if trouble.refusals && attempt == 1 && !state.is_answered(tick, token) {
+            actions.push(Action::Refuse(owner, tick));
+        }
+    }
+
+    /// Ends the engine of an owner; one of the messages under way may still arrive.
+    fn end(&self, state: &mut State, owner: u8, late: Option<u8>) {
+        let engine = state.owner_mut(owner).engine.take();
+        if let (Some(message), Some(engine)) = (late, engine) {
+            state.late = engine.under_way(&self.config).get(usize::from(message)).copied();
+        }
+    }
+
+    fn apply(&self, state: &mut State, action: Action) {
+        let config = &self.config;
+        match action {
+            Action::Pass => state.now += 1,
+            Action::Edit(editor) => state.edit(config, editor),
+            Action::Replace(editor) => state.replace(config, editor),
+            Action::Claim(owner) => state.start(owner, true),
+            Action::Own(owner) => state.start(owner, config.shared && config.mends.new_fence),
+            Action::Adopt(owner) => state.adopt(owner),
+            Action::Reread(owner) => state.reread(config, owner),
+            Action::Consider(owner) => self.decide(state, owner, false),
+            Action::Fail(owner) => self.decide(state, owner, true),
+            Action::Settle(owner, Answer::Arrives) => state.settle_decided(config, owner),
+            Action::Settle(owner, Answer::Lost) => state.settle_unanswered(config, owner, true),
+            Action::Settle(owner, Answer::Late) => state.settle_unanswered(config, owner, false),
+            Action::Begin(owner, tick) => state.begin(config, owner, tick),
+            Action::MayLaunch(owner, tick) => state.may_launch(owner, tick),
+            Action::Call(owner, tick, answer) => {
+                state.call(config, owner, tick, false, answer == Answer::Arrives);
+            }
+            Action::Refuse(owner, tick) => state.call(config, owner, tick, true, true),
+            Action::Reported(owner, tick) => state.reported(config, owner, tick),
+            Action::Arrive => state.arrive(config),
+            Action::Vanish => state.late = None,
+            Action::Expiry(owner) => {
+                let process = state.owner_mut(owner);
+                process.lease = false;
+                if let Some(engine) = &mut process.engine {
+                    engine.in_term = false;
+                }
+            }
+            Action::Renew(owner) => state.owner_mut(owner).lease = true,
+            Action::Leave(owner, late) => self.end(state, owner, late),
+            Action::Crash(owner, late) => self.crash(state, owner, late),
+        }
+    }
+
+    /// Ends a process. The store of a process that has it for itself takes nothing more from it.
+    fn crash(&self, state: &mut State, owner: u8, late: Option<u8>) {
+        if !self.config.shared && !matches!(state.late, Some(Late::Call { .. })) {
+            state.late = None;
+        }
+        self.end(state, owner, late);
+        state.owner_mut(owner).lease = false;
+        state.holder = state.holder.filter(|holder| *holder != owner);
+    }
+
+    /// Plans the ticks that are due. Where the source of the tick that is looked at cannot be read, that tick stays open
+    /// and only those before it are settled.
+    fn decide(&self, state: &mut State, owner: u8, failed: bool) {
+        let Some(engine) = state.owners[usize::from(owner)].engine else { return };
+        let Some(mut settlement) = engine.plan(&self.config, state) else { return };
+        if failed && settlement.plan.tick.is_some() && self.config.mends.retry_reads {
+            let passed = settlement.plan.passed;
+            let Some(settles) = passed.last() else { return };
+            settlement.plan = Plan { passed, tick: None, settles };
+        } else {
+            settlement.failed = failed && settlement.plan.tick.is_some();
+        }
+        if let Some(engine) = &mut state.owner_mut(owner).engine {
+            engine.decided = Some(settlement);
+        }
+    }
+}
+
+/// Dispatch carries one firing at a time, the oldest first.
+fn first_carried(engine: &Engine) -> Option<(Moment, Carrier)> {
+    let mut carriers = (1..).zip(engine.carriers);
+    carriers.find(|(_, carrier)| *carrier != Carrier::None)
+}
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let engine = Engine { adopted: true, known: Some(Job::NEW), ..Engine::STARTED };
+        let running = Owner { lease: true, engine: Some(engine) };
+        let other = Owner { engine: None, ..running };
+        vec![State {
+            now: 0,
+            job: Job::NEW,
+            open: Job::NEW.schedule.ticks().and(Moments::between(0, self.config.horizon)),
+            firings: [Firing::None; MOMENTS],
+            launches: Default::default(),
+            holder: Some(0),
+            owners: [running, other],
+            editors: [Editor::Waits; 2],
+            late: None,
+            broken: Broken::default(),
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        self.steps(state, actions);
+        self.disturbances(state, actions);
+    }
+
+    fn next_state(&self, last_state: &State, action: Action) -> Option<State> {
+        let mut state = *last_state;
+        self.apply(&mut state, action);
+        state.compact(&self.config);
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(property::OUTCOME, |_, state: &State| !state.broken.outcome),
+            Property::always(property::GIVEN_UP, |_, state: &State| !state.broken.given_up),
+            Property::always(property::DOUBLED, |_, state: &State| !state.broken.doubled),
+            Property::always(property::INTENT, |_, state: &State| !state.broken.unnoted),
+            Property::always(property::FENCED, |_, state: &State| !state.broken.fenced_launch),
+            Property::always(property::COMPLETE, |model: &Self, state: &State| {
+                let complete = state.open.is_empty() && !state.firings.iter().any(|firing| firing.is_open());
+                complete || model.goes_on(state)
+            }),
+        ]
+    }
+}

@@ -1,0 +1,138 @@
+//! What breaks without each mend. Searches are breadth first on one thread, so counterexamples are as short as possible.
+
+use ecs_scheduler_model::{Action, Answer, Config, Mends, Token, Trouble, property, search};
+
+const CRASHES: Trouble = Trouble { crashes: true, ..Trouble::NONE };
+const FREEZES: Trouble = Trouble { freezes: true, ..Trouble::NONE };
+
+/// One tick, nothing edited, and owners that keep their numbers in the counterexample.
+fn one_tick(base: Config, trouble: Trouble, mends: Mends) -> Config {
+    Config { symmetric: false, ..base.until(1).edited(false, false).with(trouble).mended(mends) }
+}
+
+/// Returns the shortest way to a state in which the property does not hold, of at most `most` steps.
+fn breaks(config: Config, property: &'static str, most: usize) -> Vec<Action> {
+    let found = search(config, 1, Some(property));
+    let actions = found.counterexamples.get(property);
+    let actions = actions.unwrap_or_else(|| panic!("\"{property}\" holds in all {} states", found.states));
+    assert!(actions.len() <= most, "{} steps: {actions:?}", actions.len());
+    actions.clone()
+}
+
+fn holds(config: Config, property: &'static str) {
+    let found = search(config, 2, Some(property));
+    let broken = found.counterexamples.get(property);
+    assert_eq!(broken, None, "after {} states", found.states);
+}
+
+#[test]
+fn a_crash_and_an_edit_lose_a_tick_when_the_edit_keeps_no_earlier_schedules() {
+    let lossy = Mends { keep_earlier_schedules: false, ..Mends::ALL };
+    let config = Config { symmetric: false, ..Config::ALONE.until(3).edited(false, true).with(CRASHES) };
+    let actions = breaks(config.mended(lossy), property::COMPLETE, 16);
+    for needed in [Action::Crash(0, None), Action::Edit(1), Action::Replace(1)] {
+        assert!(actions.contains(&needed), "{needed:?} is not in {actions:?}");
+    }
+    holds(config, property::COMPLETE);
+}
+
+#[test]
+fn a_take_over_and_an_edit_lose_a_tick_when_the_edit_keeps_no_earlier_schedules() {
+    let lossy = Mends { keep_earlier_schedules: false, ..Mends::ALL };
+    let config = Config { symmetric: false, ..Config::REPLICAS.until(3).edited(false, true).with(FREEZES) };
+    let actions = breaks(config.mended(lossy), property::COMPLETE, 18);
+    assert!(actions.contains(&Action::Claim(1)) && actions.contains(&Action::Replace(1)), "{actions:?}");
+    holds(config, property::COMPLETE);
+}
+
+#[test]
+fn a_tick_of_the_old_version_is_settled_after_the_edit_when_settlements_name_no_revision() {
+    let stale = Mends { revision_in_settle: false, ..Mends::ALL };
+    let config =
+        Config { symmetric: false, ..Config::ALONE.until(3).edited(true, false).with(Trouble::NONE) };
+    let actions = breaks(config.mended(stale), property::OUTCOME, 5);
+    assert_eq!(actions.last(), Some(&Action::Settle(0, Answer::Arrives)), "{actions:?}");
+    holds(config, property::OUTCOME);
+}
+
+#[test]
+fn a_passing_fault_ends_a_tick_when_reads_are_not_tried_again() {
+    let hasty = Mends { retry_reads: false, ..Mends::ALL };
+    let faults = Trouble { faults: true, ..Trouble::NONE };
+    let actions = breaks(one_tick(Config::ALONE, faults, hasty), property::GIVEN_UP, 3);
+    assert_eq!(actions, [Action::Pass, Action::Fail(0), Action::Settle(0, Answer::Arrives)]);
+}
+
+#[test]
+fn a_launch_is_never_made_when_an_old_owner_may_write() {
+    let open = Mends { fence: false, ..Mends::ALL };
+    let actions = breaks(one_tick(Config::REPLICAS, FREEZES, open), property::COMPLETE, 9);
+    assert!(actions.contains(&Action::Claim(1)), "{actions:?}");
+    holds(one_tick(Config::REPLICAS, FREEZES, Mends::ALL), property::COMPLETE);
+}
+
+#[test]
+fn a_call_is_made_for_an_attempt_that_an_old_owner_has_erased() {
+    let open = Mends { fence: false, ..Mends::ALL };
+    let trouble = Trouble { refusals: true, ..FREEZES };
+    breaks(one_tick(Config::REPLICAS, trouble, open), property::INTENT, 16);
+    holds(one_tick(Config::REPLICAS, trouble, Mends::ALL), property::INTENT);
+}
+
+#[test]
+fn a_firing_is_launched_twice_when_an_old_owner_may_write_and_tokens_are_random() {
+    let trouble = Trouble { refusals: true, crashes: true, ..FREEZES };
+    let random = Mends { token: Token::Noted, ..Mends::ALL };
+    let open = Mends { fence: false, ..random };
+    breaks(one_tick(Config::REPLICAS, trouble, open), property::DOUBLED, 26);
+    holds(one_tick(Config::REPLICAS, trouble, random), property::DOUBLED);
+}
+
+#[test]
+fn tokens_of_identity_prevent_doubled_launches_where_an_old_owner_may_write() {
+    let trouble = Trouble { refusals: true, crashes: true, ..FREEZES };
+    let open = Mends { fence: false, ..Mends::ALL };
+    holds(one_tick(Config::REPLICAS, trouble, open), property::DOUBLED);
+}
+
+#[test]
+fn the_gap_between_the_look_at_the_lease_and_the_call_doubles_a_launch_when_each_call_has_its_own_token() {
+    let each = Mends { token: Token::EachCall, ..Mends::ALL };
+    let actions = breaks(one_tick(Config::REPLICAS, FREEZES, each), property::DOUBLED, 11);
+    let calls = actions.iter().filter(|action| matches!(action, Action::Call(..))).count();
+    assert_eq!(calls, 2, "{actions:?}");
+    assert!(actions.contains(&Action::Expiry(0)), "{actions:?}");
+}
+
+#[test]
+fn a_fenced_owner_launches_when_it_does_not_look_at_its_lease() {
+    let careless = Mends { ask_lease: false, ..Mends::ALL };
+    let actions = breaks(one_tick(Config::REPLICAS, FREEZES, careless), property::FENCED, 7);
+    assert_eq!(actions.last(), Some(&Action::MayLaunch(0, 1)), "{actions:?}");
+}
+
+#[test]
+fn a_launch_has_no_intent_when_attempts_are_noted_after_the_call() {
+    let late = Mends { intent_first: false, ..Mends::ALL };
+    let actions = breaks(one_tick(Config::ALONE, Trouble::NONE, late), property::INTENT, 6);
+    assert_eq!(actions.last(), Some(&Action::Call(0, 1, Answer::Arrives)), "{actions:?}");
+}
+
+#[test]
+fn a_settlement_that_arrives_late_leaves_its_firing_to_nobody_unless_its_owner_looks_again() {
+    let trusting = Mends { adopt_when_moved: false, ..Mends::ALL };
+    let late = Trouble { late_messages: true, ..Trouble::NONE };
+    let actions = breaks(one_tick(Config::ALONE, late, trusting), property::COMPLETE, 6);
+    assert!(actions.contains(&Action::Arrive), "{actions:?}");
+    holds(one_tick(Config::ALONE, late, Mends::ALL), property::COMPLETE);
+}
+
+#[test]
+fn a_settlement_of_the_last_term_leaves_its_firing_to_nobody_when_the_shard_is_taken_up_under_the_old_fence()
+{
+    let same_fence = Mends { new_fence: false, ..Mends::ALL };
+    let late = Trouble { late_messages: true, ..FREEZES };
+    let actions = breaks(one_tick(Config::REPLICAS, late, same_fence), property::COMPLETE, 9);
+    assert!(actions.contains(&Action::Own(0)) && actions.contains(&Action::Arrive), "{actions:?}");
+    holds(one_tick(Config::REPLICAS, late, Mends::ALL), property::COMPLETE);
+}

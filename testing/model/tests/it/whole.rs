@@ -1,0 +1,40 @@
+//! The whole state space, in forms that are small enough for every run of the tests. `make model` runs the large ones.
+
+use ecs_scheduler_model::{CatchUp, Config, Trouble, search};
+
+/// Searches every state. `floor` keeps the model from becoming smaller unnoticed.
+fn holds(config: Config, floor: usize) {
+    let found = search(config, 2, None);
+    assert!(found.counterexamples.is_empty(), "{:#?}", found.counterexamples);
+    assert!(found.states >= floor, "only {} states; there were more than {floor}", found.states);
+}
+
+#[test]
+fn every_tick_has_one_outcome_when_replicas_crash_freeze_and_the_schedule_is_edited() {
+    holds(Config::REPLICAS.edited(true, false), 300_000);
+}
+
+#[test]
+fn every_tick_has_one_outcome_when_two_edits_meet_at_a_take_over() {
+    holds(Config::REPLICAS.until(3), 300_000);
+}
+
+#[test]
+fn every_tick_that_is_caught_up_has_one_outcome_when_all_of_them_are() {
+    holds(Config { catch_up: CatchUp::All, ..Config::REPLICAS.until(3).edited(true, false) }, 40_000);
+}
+
+#[test]
+fn nothing_is_doubled_by_messages_that_arrive_after_a_take_over() {
+    holds(Config::REPLICAS.until(3).edited(false, false).with(Trouble::ALL), 120_000);
+}
+
+#[test]
+fn every_tick_has_one_outcome_when_the_only_process_restarts_between_two_edits() {
+    holds(Config::ALONE, 200_000);
+}
+
+#[test]
+fn nothing_is_doubled_by_calls_that_arrive_after_a_restart() {
+    holds(Config::ALONE.until(3).with(Trouble::ALL), 200_000);
+}
