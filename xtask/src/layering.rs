@@ -13,7 +13,11 @@ const SHARED: &[&str] =
     &["ecs-scheduler-core", "ecs-scheduler-backend-aws", "ecs-scheduler-backend-segments"];
 
 /// The members that only tests may need.
-const FOR_TESTS: &[&str] = &["ecs-scheduler-fake-aws", "ecs-scheduler-fake-elasticsearch"];
+const FOR_TESTS: &[&str] =
+    &["ecs-scheduler-fake-aws", "ecs-scheduler-fake-elasticsearch", "ecs-scheduler-model", "stateright"];
+
+/// The folder of members that are there for tests only.
+const TESTING: &str = "testing";
 
 /// The one file that names triggers, launchers and stores by their types.
 const WIRING: &str = "server/src/wiring.rs";
@@ -39,11 +43,13 @@ fn dependencies(workspace: &Workspace, package: &Package, members: &[&str]) -> V
     let plugin = ["ecs-scheduler-trigger-", "ecs-scheduler-backend-"];
     let is_plugin = plugin.iter().any(|prefix| package.name.starts_with(prefix));
     let is_core = package.name == "ecs-scheduler-core";
+    let is_for_tests = package.folder.starts_with(workspace.root.join(TESTING));
     let wrong = |need: &&str| {
         let is_member = members.contains(need);
         (is_core && (is_member || NOT_IN_CORE.iter().any(|prefix| need.starts_with(prefix))))
             || (is_plugin && is_member && !SHARED.contains(need))
-            || FOR_TESTS.contains(need)
+            || (is_for_tests && is_member)
+            || (FOR_TESTS.contains(need) && !is_for_tests)
     };
     let needs = workspace.needs(package);
     needs.into_iter().filter(wrong).map(|need| format!("{} must not need {need}", package.name)).collect()
