@@ -10,9 +10,9 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
 # Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
-# Elasticsearch, whose tests need servers.
+# Elasticsearch, whose tests need servers, and without the model, whose tests take a while.
 WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs \
-  backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs)
+  backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs model)
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
@@ -81,6 +81,10 @@ crash: ## Kill the scheduler 200 times at random and at each step, with local ta
 crash-replicas: ## Let 54 faults befall two and three replicas on PostgreSQL, and 54 on DynamoDB, and audit them: half an hour
 	CARGO_PROFILE_DEV_OPT_LEVEL=1 ECSS_REPLICA_FAULTS=54 \
 	  $(CARGO) test --package ecs-scheduler --test it replicas::faults -- --nocapture --test-threads 1
+
+.PHONY: model
+model: ## Check the model of the protocol over its whole state space: some minutes and GB of memory
+	$(CARGO) run --release --package ecs-scheduler-model --example large
 
 .PHONY: bench
 bench: emulators ## Measure
