@@ -114,17 +114,13 @@ pub(crate) fn answer(answer: Result<Value, Failure>) -> Response<Body> {
 
 /// Writes the members of an object as elements; the outermost ones have these attributes.
 fn elements(xml: &mut String, value: &Value, attributes: &str) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                xml.push_str(&format!("<{name}{attributes}>"));
-                elements(xml, member, "");
-                xml.push_str(&format!("</{name}>"));
-            }
-        }
-        other => {
-            let text = other.as_str().unwrap_or_default();
-            xml.push_str(&text.replace('&', "&amp;").replace('<', "&lt;"));
-        }
+    let Some(members) = value.as_object() else {
+        let text = value.as_str().unwrap_or_default();
+        return xml.push_str(&text.replace('&', "&amp;").replace('<', "&lt;"));
+    };
+    for (name, member) in members {
+        xml.push_str(&format!("<{name}{attributes}>"));
+        elements(xml, member, "");
+        xml.push_str(&format!("</{name}>"));
     }
 }

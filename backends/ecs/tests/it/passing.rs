@@ -49,10 +49,10 @@ async fn is_passing_when_counted(operation: &str, mishap: &Mishap) {
     rig.fake.faults().add(FaultRule { operation: Some(operation.to_owned()), ..rule });
     let launcher = rig.launcher();
     let spec = task("work", json!({}));
-    let error = launcher.population(&job("job"), &spec).await.unwrap_err();
+    let error = launcher.population(&job("job"), &spec).await.expect_err("a fault is played");
     assert!(error.is_transient(), "{operation} {mishap:?}: {}", chain(&error));
     rig.fake.faults().clear();
-    let population = launcher.population(&job("job"), &spec).await.unwrap();
+    let population = launcher.population(&job("job"), &spec).await.expect("it passes");
     assert!(population.definition.is_some_and(|name| name.ends_with("work:1")), "{operation} {mishap:?}");
 }
 

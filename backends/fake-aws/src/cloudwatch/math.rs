@@ -244,7 +244,7 @@ fn fill(term: Term, filler: Term, periods: &[i64]) -> Result<Term, String> {
     match term {
         Term::Scalar(_) => Err("FILL takes time series".to_owned()),
         Term::One(series) => Ok(Term::One(filled(series))),
-        Term::Many(all) => Ok(Term::Many(all.into_iter().map(|one| one.map(&filled)).collect())),
+        Term::Many(all) => Ok(Term::Many(all.into_iter().map(|one| one.map(filled)).collect())),
     }
 }
 

@@ -88,7 +88,7 @@ impl Arrivals {
             Self::Burst => 60 * u32::from(second % 1_200 == 60),
             Self::Trickle => u32::from(rng.chance(0.05)),
             Self::Mixed => {
-                20 * u32::from(second % 1_200 == 60) + u32::from(second >= 200 && second % 100 == 0)
+                20 * u32::from(second % 1_200 == 60) + u32::from(second >= 200 && second.is_multiple_of(100))
             }
             Self::Ramp => u32::from(rng.chance(0.8 * f64::from(second) / f64::from(super::HOUR))),
         }
