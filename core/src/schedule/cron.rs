@@ -1,73 +1,130 @@
-//! `cron(…)`: EventBridge's six fields, or saffron's own five.
+//! `cron(…)`: a crontab line of five fields, or EventBridge's six.
 //!
-//! saffron parses and describes; nothing of its evaluation is used, since it is wrong or panics on reversed
-//! ranges, `L-nW` and `nW` (`doc/decisions/0002-own-schedule-evaluator.md`). Its public syntax tree is compiled to the same
-//! bit masks as the eight fields. No other file names saffron.
+//! | | five fields | six fields |
+//! |---|---|---|
+//! | weekdays | 0 or 7 = Sunday … 6 = Saturday | 1 = Sunday … 7 = Saturday |
+//! | both day fields restricted | either matches | refused: one of them is `?` |
+//! | a step larger than the field | names the first value alone | refused |
+//!
+//! A day field of five that begins with `*` does not restrict, as in Vixie cron: `*/2` and `MON` must both match. Beyond a
+//! crontab line, five fields take what six do: ranges that run over the end, `a/n`, `L`, `W` and `#`.
+//!
+//! # Source
+//!
+//! <https://man7.org/linux/man-pages/man5/crontab.5.html>,
+//! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
 
-use saffron::parse::{
-    CronExpr, DayOfMonthExpr, DayOfWeekExpr, English, Expr, ExprValue, Exprs, HourFormat, Last, OrsExpr,
-};
-
-use super::days::{DayRule, EVERY_DAY, LAST};
+use super::builder::PatternBuilder;
+use super::days::LAST;
 use super::error::ScheduleError;
-use super::pattern::{HourRule, Pattern};
-use super::times::Times;
-use super::years::{YearRange, Years};
+use super::fields;
+use super::item::Item;
+use super::pattern::Pattern;
 
-/// A field of `cron(…)`: its name and what it may hold.
-type Field = (&'static str, &'static str);
+/// A field of `cron(…)`: its name, what it may hold, and the field among the eight that names the same.
+#[derive(Debug)]
+struct Field {
+    name: &'static str,
+    allowed: &'static str,
+    min: u16,
+    max: u16,
+    names: &'static [&'static str],
+    place: usize,
+}
 
-const FIELDS: [Field; 6] = [
-    ("minute", "0 to 59; *, */n, a-b, a-b/n, a/n, lists"),
-    ("hour", "0 to 23; *, */n, a-b, a-b/n, a/n, lists"),
-    ("day-of-month", "1 to 31, L, LW, L-n, nW, ?; *, */n, a-b, a-b/n, a/n, lists"),
-    ("month", "1 to 12 or JAN to DEC; *, */n, a-b, a-b/n, a/n, lists"),
-    ("day-of-week", "1 (Sunday) to 7 (Saturday) or SUN to SAT, nL, n#k, ?; *, */n, a-b, a-b/n, a/n, lists"),
-    ("year", "1970 to 2199; *, */n, a-b, a-b/n, a/n, lists"),
+const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+
+const fn field(
+    name: &'static str,
+    (min, max): (u16, u16),
+    names: &'static [&'static str],
+    place: usize,
+    allowed: &'static str,
+) -> Field {
+    Field { name, allowed, min, max, names, place }
+}
+
+static CRON: [Field; 6] = [
+    field("minute", (0, 59), &[], fields::MINUTE, "0 to 59; *, */n, a-b, a-b/n, a/n, lists"),
+    field("hour", (0, 23), &[], fields::HOUR, "0 to 23; *, */n, a-b, a-b/n, a/n, lists"),
+    field(
+        "day-of-month",
+        (1, 31),
+        &[],
+        fields::DAY,
+        "1 to 31, L, LW, L-n, nW, ?; *, */n, a-b, a-b/n, a/n, lists",
+    ),
+    field("month", (1, 12), &MONTHS, fields::MONTH, "1 to 12 or JAN to DEC; *, */n, a-b, a-b/n, a/n, lists"),
+    field(
+        "day-of-week",
+        (1, 7),
+        &WEEKDAYS,
+        fields::DAY_OF_WEEK,
+        "1 (Sunday) to 7 (Saturday) or SUN to SAT, nL, n#k, ?; *, */n, a-b, a-b/n, a/n, lists",
+    ),
+    field("year", YEARS, &[], fields::YEAR, "1970 to 2199; *, */n, a-b, a-b/n, a/n, lists"),
 ];
-const HOUR: usize = 1;
+const YEARS: (u16, u16) = (1970, 2199);
+
+/// The weekdays of a crontab line, where Sunday has two numbers.
+static CRONTAB_WEEKDAY: Field = field(
+    "day-of-week",
+    (0, 7),
+    &WEEKDAYS,
+    fields::DAY_OF_WEEK,
+    "0 or 7 (Sunday) to 6 (Saturday) or SUN to SAT, nL, n#k; *, */n, a-b, a-b/n, a/n, lists",
+);
+
 const DAY_OF_MONTH: usize = 2;
 const DAY_OF_WEEK: usize = 4;
 const YEAR: usize = 5;
-const YEARS: (u16, u16) = (1970, 2199);
 const SHAPES: &str = "cron(minute hour day-of-month month day-of-week year), with ? in one of the day fields, \
                       or cron(minute hour day-of-month month day-of-week)";
+const WRONG: &str = "not an expression for this field";
 
-/// An expression in parentheses, split into words and understood by saffron.
-struct Parsed<'a> {
+/// Which of both grammars an expression follows, by the number of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grammar {
+    /// Five fields, as in a crontab.
+    Crontab,
+    /// Six fields, as in EventBridge.
+    EventBridge,
+}
+
+/// An expression whose words have been counted.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    pub(super) grammar: Grammar,
     words: Vec<&'a str>,
-    syntax: CronExpr,
-    years: Years,
 }
 
 /// Parses and compiles what stands between the parentheses.
 pub(super) fn compile(body: &str) -> Result<Pattern, ScheduleError> {
-    let Parsed { words, syntax, years } = parse(body)?;
-    let hour = words[HOUR];
-    let running = !hour.contains(',') && (hour == "*" || hour.starts_with("*/"));
-    #[expect(clippy::cast_possible_truncation, reason = "bits 1 to 12")]
-    let months = (mask_of(&syntax.months, 12) << 1) as u16;
-    Ok(Pattern {
-        times: Times { hours: mask_of(&syntax.hours, 24), minutes: mask_of(&syntax.minutes, 60), seconds: 1 },
-        days: day_rule(&syntax),
-        months,
-        years,
-        hours: if running { HourRule::Running } else { HourRule::Fixed },
-    })
+    let mut builder = PatternBuilder::new();
+    let line = parse(body, |index, _, item| builder.add(index, item))?;
+    let mut pattern = builder.finish();
+    pattern.days.either = line.either_day_matches();
+    Ok(pattern)
 }
 
-fn parse(body: &str) -> Result<Parsed<'_>, ScheduleError> {
+/// Calls back for every item with its text and its field among the eight.
+pub(super) fn parse<'a>(
+    body: &'a str,
+    mut visit: impl FnMut(usize, &'a str, Item),
+) -> Result<Line<'a>, ScheduleError> {
     let words: Vec<&str> = body.split_ascii_whitespace().collect();
-    let days = match words.len() {
-        5 => DayFields::EitherMatches,
-        6 => DayFields::OneIsAny,
+    let grammar = match words.len() {
+        5 => Grammar::Crontab,
+        6 => Grammar::EventBridge,
         found => {
             let message = format!("could not read \"cron({body})\": expected 5 or 6 fields, found {found}");
             return Err(ScheduleError::syntax(message).allowing(SHAPES));
         }
     };
     let refuse = |index: usize, why: &str| {
-        let (name, allowed) = FIELDS[index];
+        let Field { name, allowed, .. } = *grammar.field(index);
         let position = words[index].as_ptr().addr() - body.as_ptr().addr();
         let position = "cron(".len() + body[..position].chars().count();
         let message = format!(
@@ -76,163 +133,193 @@ fn parse(body: &str) -> Result<Parsed<'_>, ScheduleError> {
         );
         ScheduleError::syntax(message).in_field(name, allowed).at_position(position)
     };
-    let understood = check_day_fields(&words, days).and_then(|()| check_words(&words));
-    understood.map_err(|(index, why)| refuse(index, why))?;
-    let years = match words.get(YEAR) {
-        Some(word) => parse_years(word).ok_or_else(|| refuse(YEAR, "not a year expression"))?,
-        None => Years::EVERY,
-    };
-    let plain: Vec<&str> = words[..YEAR].iter().map(|&word| if word == "?" { "*" } else { word }).collect();
-    match plain.join(" ").parse() {
-        Ok(syntax) => Ok(Parsed { words, syntax, years }),
-        Err(_) => Err(refuse(first_wrong_field(&plain), "not an expression for this field")),
-    }
-}
-
-/// How the two day fields go together.
-#[derive(Clone, Copy, PartialEq)]
-enum DayFields {
-    /// Five fields: when both are narrowed, either matches.
-    EitherMatches,
-    /// Six fields: exactly one is `?`.
-    OneIsAny,
-}
-
-fn check_day_fields(words: &[&str], days: DayFields) -> Result<(), (usize, &'static str)> {
-    match (days, words[DAY_OF_MONTH] == "?", words[DAY_OF_WEEK] == "?") {
-        (DayFields::OneIsAny, true, true) => Err((DAY_OF_WEEK, "only one of the day fields can be ?")),
-        (DayFields::OneIsAny, false, false) => Err((DAY_OF_WEEK, "one of the day fields must be ?")),
-        (DayFields::EitherMatches, true, _) => Err((DAY_OF_MONTH, "? needs the six fields with a year")),
-        (DayFields::EitherMatches, _, true) => Err((DAY_OF_WEEK, "? needs the six fields with a year")),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses a `?` outside the day fields, and what saffron accepts without meaning it: a `*` among other values counts
-/// as the minimum there.
-fn check_words(words: &[&str]) -> Result<(), (usize, &'static str)> {
-    for (index, word) in words.iter().enumerate() {
-        if word.contains('?') && (*word != "?" || ![DAY_OF_MONTH, DAY_OF_WEEK].contains(&index)) {
-            return Err((index, "? stands alone in a day field"));
+    grammar.check_day_fields(&words).map_err(|(index, why)| refuse(index, why))?;
+    visit(fields::SECOND, "0", Item::single(0));
+    for (index, &word) in words.iter().enumerate() {
+        let items = grammar.items(index, word).map_err(|why| refuse(index, &why))?;
+        // A weekday such as `6L` is among the numbered days, which then must not be all days.
+        if index == DAY_OF_MONTH && starts_open(word) && is_numbered(words[DAY_OF_WEEK]) {
+            continue;
         }
-        let mut parts = word.split(',');
-        if word.contains(',') && parts.any(|part| part.contains('*') && !part.starts_with("*/")) {
-            return Err((index, "* cannot stand in a list"));
+        for (text, item) in items {
+            let place = grammar.field(index).place;
+            visit(if matches!(item, Item::Nth { .. }) { fields::DAY } else { place }, text, item);
+        }
+        if index == DAY_OF_WEEK && is_numbered(word) {
+            visit(fields::DAY_OF_WEEK, "*", Item::Every { step: 1 });
         }
     }
-    Ok(())
-}
-
-/// Tries each field by itself, since saffron does not say where it stopped.
-fn first_wrong_field(words: &[&str]) -> usize {
-    let wrong = |index: usize| {
-        let mut alone = ["*"; YEAR];
-        alone[index] = words[index];
-        alone.join(" ").parse::<CronExpr>().is_err()
-    };
-    (0..YEAR).find(|&index| wrong(index)).unwrap_or(DAY_OF_WEEK)
-}
-
-fn parse_years(word: &str) -> Option<Years> {
-    let (min, max) = YEARS;
-    let number =
-        |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let year = |text: &str| number(text).filter(|year| (min..=max).contains(year));
-    if word == "*" {
-        return Some(Years::EVERY);
+    if grammar == Grammar::Crontab {
+        visit(fields::YEAR, "*", Item::Every { step: 1 });
     }
-    let range = |part: &str| {
+    visit(fields::WEEK, "*", Item::Every { step: 1 });
+    Ok(Line { grammar, words })
+}
+
+/// Whether a day field begins as `*` does, so that it does not restrict.
+fn starts_open(word: &str) -> bool {
+    word.starts_with(['*', '?'])
+}
+
+/// Whether a weekday is one of a month: `6L`, `2#1`.
+fn is_numbered(word: &str) -> bool {
+    word.contains('#') || (word.len() > 1 && word.ends_with('L'))
+}
+
+impl Line<'_> {
+    /// Whether a day matches by its number or by its weekday, as in a crontab line that restricts both.
+    pub(super) fn either_day_matches(&self) -> bool {
+        let weekday = self.words[DAY_OF_WEEK];
+        self.restricts_both_days() && !starts_open(self.words[DAY_OF_MONTH]) && !starts_open(weekday)
+    }
+
+    /// Whether both day fields say something other than `*`.
+    pub(super) fn restricts_both_days(&self) -> bool {
+        let (day, weekday) = (self.words[DAY_OF_MONTH], self.words[DAY_OF_WEEK]);
+        !is_numbered(weekday) && [day, weekday].iter().all(|word| !["*", "?"].contains(word))
+    }
+
+    /// The weekday where a number stands for one.
+    pub(super) fn numbered_weekday(&self) -> Option<&str> {
+        let word = self.words[DAY_OF_WEEK];
+        let is_day = |part: &str| {
+            let days = part.split(['/', '#']).next().unwrap_or_default();
+            days.contains(|letter: char| letter.is_ascii_digit())
+        };
+        word.split(',').any(is_day).then_some(word)
+    }
+}
+
+impl Grammar {
+    fn field(self, index: usize) -> &'static Field {
+        match self {
+            Self::Crontab if index == DAY_OF_WEEK => &CRONTAB_WEEKDAY,
+            Self::Crontab | Self::EventBridge => &CRON[index],
+        }
+    }
+
+    fn check_day_fields(self, words: &[&str]) -> Result<(), (usize, &'static str)> {
+        let days = [words[DAY_OF_MONTH], words[DAY_OF_WEEK]];
+        match (self, days[0] == "?", days[1] == "?") {
+            (Self::EventBridge, true, true) => Err((DAY_OF_WEEK, "only one of the day fields can be ?")),
+            (Self::EventBridge, false, false) => Err((DAY_OF_WEEK, "one of the day fields must be ?")),
+            (Self::Crontab, true, _) => Err((DAY_OF_MONTH, "? needs the six fields with a year")),
+            (Self::Crontab, _, true) => Err((DAY_OF_WEEK, "? needs the six fields with a year")),
+            (Self::Crontab, ..) if days[0].starts_with("*/") && is_numbered(days[1]) => {
+                Err((DAY_OF_WEEK, "L and # do not go with a step in day-of-month"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The items of a word, each with its text.
+    fn items(self, index: usize, word: &str) -> Result<Vec<(&str, Item)>, String> {
+        if word.contains('?') && (word != "?" || ![DAY_OF_MONTH, DAY_OF_WEEK].contains(&index)) {
+            return Err("? stands alone in a day field".to_owned());
+        }
+        let special = match index {
+            DAY_OF_MONTH => special_day(word),
+            DAY_OF_WEEK => self.special_weekday(word),
+            _ => None,
+        };
+        if let Some(item) = special {
+            return Ok(vec![(word, item)]);
+        }
+        let item = |part| self.item(index, part).map(|item| (part, item));
+        let items: Vec<_> = word.split(',').map(item).collect::<Result<_, _>>()?;
+        let has_star = |(part, _): &(&str, Item)| *part == "*";
+        if self == Self::EventBridge && items.len() > 1 && items.iter().any(has_star) {
+            return Err("* cannot stand in a list".to_owned());
+        }
+        Ok(items)
+    }
+
+    /// Reads `*`, `*/n`, `a`, `a/n`, `a-b` and `a-b/n`.
+    fn item(self, index: usize, part: &str) -> Result<Item, String> {
+        let field = self.field(index);
         let (span, step) = part.split_once('/').map_or((part, None), |(span, step)| (span, Some(step)));
-        let (first, last) = match (span, span.split_once('-')) {
-            ("*", _) if step.is_some() => (min, max),
-            (_, Some((first, last))) => (year(first)?, year(last)?),
-            (_, None) => (year(span)?, if step.is_some() { max } else { year(span)? }),
+        let stepped = step.is_some();
+        let step = step.map_or(Some(1), number).filter(|step| *step > 0).ok_or(WRONG)?;
+        let last = self.last(index);
+        let longest = last - field.min;
+        if step > longest && self == Self::EventBridge {
+            return Err(format!("the step {step} is larger than the field"));
+        }
+        let (first, last) = match span.split_once('-') {
+            Some((first, last)) => (field.value(first)?, field.value(last)?),
+            None if ["*", "?"].contains(&span) && step == 1 => return Ok(Item::Every { step }),
+            None if span == "*" && step <= longest && ![DAY_OF_WEEK, YEAR].contains(&index) => {
+                return Ok(Item::Every { step });
+            }
+            None if span == "*" => (field.min, last),
+            None => field.value(span).map(|first| (first, if stepped { last.max(first) } else { first }))?,
         };
-        let step = step.map_or(Some(1), number).filter(|step| (1..=max - min).contains(step))?;
-        (first <= last).then_some(YearRange { first, last, step })
+        if index == YEAR && first > last {
+            return Err(WRONG.to_owned());
+        }
+        Ok(match index {
+            DAY_OF_WEEK => self.weekdays(first, last, step),
+            _ => Item::Range { first, last, step },
+        })
+    }
+
+    /// The value up to which `*/n` and `a/n` count.
+    fn last(self, index: usize) -> u16 {
+        self.field(index).max - u16::from(self == Self::Crontab && index == DAY_OF_WEEK)
+    }
+
+    /// Turns a range of weekdays into one that counts from Monday.
+    fn weekdays(self, first: u16, last: u16, step: u16) -> Item {
+        // Sunday begins and ends the week of a crontab line.
+        let last = if (first, last) == (0, 7) { 6 } else { last };
+        if first + 6 == last && step == 1 {
+            return Item::Range { first: 0, last: 6, step };
+        }
+        Item::Range { first: self.weekday(first), last: self.weekday(last), step }
+    }
+
+    /// The number of a weekday counted from Monday.
+    fn weekday(self, day: u16) -> u16 {
+        (day + 6 - self.field(DAY_OF_WEEK).min) % 7
+    }
+
+    /// Reads `L`, `nL` and `n#k`.
+    fn special_weekday(self, word: &str) -> Option<Item> {
+        let weekday = |day: &str| self.field(DAY_OF_WEEK).value(day).ok().map(|day| self.weekday(day));
+        if word == "L" {
+            return weekday("SAT").map(Item::single);
+        }
+        let (day, row) = match word.split_once('#') {
+            Some((day, row)) => (day, usize::from(number(row).filter(|row| (1..=5).contains(row))? - 1)),
+            None => (word.strip_suffix('L')?, LAST),
+        };
+        Some(Item::Nth { row, weekday: weekday(day)?.into() })
+    }
+}
+
+impl Field {
+    /// Reads a number or a name.
+    fn value(&self, text: &str) -> Result<u16, &'static str> {
+        let named = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let named = named.and_then(|index| u16::try_from(index).ok()).map(|index| self.min + index);
+        let value = named.or_else(|| number(text)).filter(|value| (self.min..=self.max).contains(value));
+        value.ok_or(WRONG)
+    }
+}
+
+/// Reads `L`, `LW`, `L-n`, `L-nW` and `nW`.
+fn special_day(word: &str) -> Option<Item> {
+    let within = |text: &str, max: u16| number(text).filter(|number| (1..=max).contains(number));
+    let (days, working) = word.strip_suffix('W').map_or((word, false), |days| (days, true));
+    let back = match days.strip_prefix('L') {
+        Some("") => 0,
+        Some(back) => within(back.strip_prefix('-')?, 30)?,
+        None if working => return Some(Item::Nearest { day: within(days, 31)? }),
+        None => return None,
     };
-    word.split(',').map(range).collect::<Option<Vec<_>>>().map(Years::of)
+    Some(if working { Item::NearestFromEnd { back } } else { Item::FromEnd { back } })
 }
 
-fn day_rule(syntax: &CronExpr) -> DayRule {
-    let mut rule = DayRule { of_month: EVERY_DAY, ..DayRule::none() };
-    let numbered = add_day_of_month(&mut rule, &syntax.doms);
-    let mut numbers = if numbered { rule.of_month } else { 0 };
-    match &syntax.dows {
-        DayOfWeekExpr::Many(expressions) => {
-            rule.weekdays = from_sunday(mask(expressions, 7));
-            rule.either = numbered;
-            return rule;
-        }
-        DayOfWeekExpr::Last(day) => rule.nth[LAST] = from_sunday(1 << u8::from(*day)),
-        DayOfWeekExpr::Nth(day, nth) => {
-            rule.nth[usize::from(u8::from(*nth)) - 1] = from_sunday(1 << u8::from(*day))
-        }
-        DayOfWeekExpr::All | _ => numbers = rule.of_month,
-    }
-    rule.of_month = numbers;
-    rule
-}
-
-/// Adds the days of the month; tells whether they narrow anything.
-fn add_day_of_month(rule: &mut DayRule, expression: &DayOfMonthExpr) -> bool {
-    rule.of_month = 0;
-    match expression {
-        DayOfMonthExpr::Last(Last::Day) => rule.from_end = 1,
-        DayOfMonthExpr::Last(Last::Weekday) => rule.nearest_from_end = 1,
-        DayOfMonthExpr::Last(Last::Offset(back)) => rule.from_end = 1 << u8::from(*back),
-        DayOfMonthExpr::Last(Last::OffsetWeekday(back)) => rule.nearest_from_end = 1 << u8::from(*back),
-        DayOfMonthExpr::ClosestWeekday(day) => rule.nearest = 2 << u8::from(*day),
-        #[expect(clippy::cast_possible_truncation, reason = "31 bits")]
-        DayOfMonthExpr::Many(expressions) => rule.of_month = (mask(expressions, 31) << 1) as u32,
-        DayOfMonthExpr::All | DayOfMonthExpr::Last(_) | _ => {
-            rule.of_month = EVERY_DAY;
-            return false;
-        }
-    }
-    true
-}
-
-fn mask_of<E: Copy + ExprValue + Into<u8>>(expression: &Expr<E>, size: u8) -> u64 {
-    match expression {
-        Expr::Many(expressions) => mask(expressions, size),
-        Expr::All | _ => (1 << size) - 1,
-    }
-}
-
-/// Values counted from 0, of a field that wraps after `size`: a range may run over its end.
-fn mask<E: Copy + ExprValue + Into<u8>>(expressions: &Exprs<E>, size: u8) -> u64 {
-    let mut mask = 0;
-    for expression in expressions {
-        let (first, last, step) = match *expression {
-            OrsExpr::One(value) => (value.into(), value.into(), 1),
-            OrsExpr::Range(first, last) => (first.into(), last.into(), 1),
-            OrsExpr::Step { start, end, step } => (start.into(), end.into(), u8::from(step)),
-            _ => continue,
-        };
-        let length = (last + size - first) % size;
-        for distance in (0..=length).step_by(step.into()) {
-            mask |= 1 << ((first + distance) % size);
-        }
-    }
-    mask
-}
-
-/// Turns weekdays counted from Sunday into weekdays counted from Monday.
-fn from_sunday(days: u64) -> u8 {
-    let days = (days & 0x7F) as u8;
-    days >> 1 | (days & 1) << 6
-}
-
-/// Says in words what stands between the parentheses, in saffron's English with a 24-hour clock.
-pub(super) fn describe(body: &str) -> Option<String> {
-    let Parsed { words, syntax, .. } = parse(body).ok()?;
-    let mut english = English::new();
-    english.hour = HourFormat::Hour24;
-    let mut text = syntax.describe(english).to_string();
-    if let Some(year) = words.get(YEAR).filter(|year| **year != "*") {
-        text.push_str(" in the years ");
-        text.push_str(year);
-    }
-    Some(text)
+fn number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::fields::{self, Item};
+use super::fields::{self, FIELDS};
+use super::item::Item;
 use super::spec::{Spelling, expand_macro};
 use super::{Dialect, cron};
 
@@ -41,17 +42,19 @@ pub(super) fn expression(text: &str, start: Option<Timestamp>) -> String {
     match Spelling::of(text) {
         Spelling::Fields(text) => eight_fields(text),
         Spelling::Macro(name) => expand_macro(name).map_or_else(|_| text.to_owned(), eight_fields),
-        Spelling::Cron(body) => cron::describe(body).unwrap_or_else(|| text.to_owned()),
+        Spelling::Cron(body) => cron_fields(text, body),
         Spelling::Rate(body) => {
             let anchor = start.map_or("1970-01-01T00:00:00Z".to_owned(), |start| start.to_string());
             let body: Vec<&str> = body.split_ascii_whitespace().collect();
             let period = match body[..] {
-                ["1", unit] => unit.strip_suffix('s').unwrap_or(unit).to_owned(),
+                ["1", unit] => unit.strip_suffix(['s', 'S']).unwrap_or(unit).to_owned(),
                 _ => body.join(" "),
-            };
+            }
+            .to_ascii_lowercase();
             format!("Every {period}, counted from {anchor}")
         }
         Spelling::At(body) => format!("Once, at {}", body.replace('T', " ")),
+        Spelling::Zoned { .. } => text.to_owned(),
     }
 }
 
@@ -60,37 +63,64 @@ type Items = [Vec<Item>; 8];
 
 fn eight_fields(text: &str) -> String {
     let mut items: Items = Default::default();
-    if fields::parse(text, Dialect::Stored, |index, item| items[index].push(item)).is_err() {
-        return text.to_owned();
+    let parsed = fields::parse(text, Dialect::Stored, |index, _, item| items[index].push(plain(index, item)));
+    if parsed.is_err() { text.to_owned() } else { in_words(&items, false) }
+}
+
+fn cron_fields(text: &str, body: &str) -> String {
+    let mut items: Items = Default::default();
+    match cron::parse(body, |index, _, item| items[index].push(plain(index, item))) {
+        Ok(line) => in_words(&items, line.either_day_matches()),
+        Err(_) => text.to_owned(),
     }
-    let mut words = time_of_day(&items);
-    words.push_str(&days(&items));
+}
+
+/// The same values said in the plainest way: `0-59` and `0/15` are steps of the whole field, and `*/45` is not, since it
+/// starts over with each hour.
+fn plain(index: usize, item: Item) -> Item {
+    let field = &FIELDS[index];
+    let (first, last, step) = match item {
+        Item::Every { step } => (field.min, field.max, step),
+        Item::Range { first, last, step } => (first, last, step),
+        other => return other,
+    };
+    let is_time = index <= fields::HOUR;
+    let is_whole = (first, last) == (field.min, field.max) && step <= field.max - field.min;
+    let is_even = !is_time || (field.max + 1) % step == 0;
+    if is_whole && is_even { Item::Every { step } } else { Item::Range { first, last, step } }
+}
+
+fn in_words(items: &Items, either_day: bool) -> String {
+    let mut words = time_of_day(items);
+    words.push_str(&days(items, either_day));
     for (index, unit, name) in DATES {
         if !is_every(&items[index]) {
             words.push_str(" in ");
-            words.push_str(&list(unit, &items[index], &name));
+            words.push_str(&list(index, unit, &items[index], &name));
         }
     }
     words
 }
 
 fn time_of_day(items: &Items) -> String {
-    let [seconds, minutes, hours, ..] = items;
-    if let Some(times) = spelled_out(seconds, minutes, hours) {
+    if let Some(times) = spelled_out(items) {
         return format!("At {}", and(&times));
     }
-    let whole_minutes = singles(seconds).is_some_and(|seconds| seconds == [0]);
-    let mut words = if whole_minutes { leading("minute", minutes) } else { leading("second", seconds) };
+    let whole_minutes = few(fields::SECOND, &items[fields::SECOND]).is_some_and(|seconds| seconds == [0]);
+    let clear = |index: usize| every_step(&items[index]).is_some();
+    let mut words = leading(items, if whole_minutes { fields::MINUTE } else { fields::SECOND });
     if !whole_minutes {
-        words.push_str(&within("minute", minutes, every_step(seconds).is_some()));
+        words.push_str(&within(items, fields::MINUTE, clear(fields::SECOND)));
     }
-    words.push_str(&within("hour", hours, every_step(minutes).is_some()));
+    words.push_str(&within(items, fields::HOUR, clear(fields::MINUTE)));
     words
 }
 
 /// The times of day one by one, where they are few.
-fn spelled_out(seconds: &[Item], minutes: &[Item], hours: &[Item]) -> Option<Vec<String>> {
-    let (seconds, minutes, hours) = (singles(seconds)?, singles(minutes)?, singles(hours)?);
+fn spelled_out(items: &Items) -> Option<Vec<String>> {
+    let [seconds, minutes, hours] =
+        [fields::SECOND, fields::MINUTE, fields::HOUR].map(|index| few(index, &items[index]));
+    let (seconds, minutes, hours) = (seconds?, minutes?, hours?);
     if seconds.len() * minutes.len() * hours.len() > MOST_TIMES {
         return None;
     }
@@ -109,81 +139,117 @@ fn spelled_out(seconds: &[Item], minutes: &[Item], hours: &[Item]) -> Option<Vec
 }
 
 /// `Every 5 minutes`, `At minutes 0 and 30`.
-fn leading(unit: &str, items: &[Item]) -> String {
-    match every_step(items) {
+fn leading(items: &Items, index: usize) -> String {
+    let unit = FIELDS[index].name;
+    match every_step(&items[index]) {
         Some(1) => format!("Every {unit}"),
         Some(step) => format!("Every {step} {unit}s"),
-        None => format!("At {}", named(unit, items)),
+        None => format!("At {}", named(index, &items[index])),
     }
 }
 
 /// ` of every 2nd hour`, ` in hours 8 to 18`; nothing when every one is meant and that is already clear.
-fn within(unit: &str, items: &[Item], clear: bool) -> String {
-    match every_step(items) {
+fn within(items: &Items, index: usize, clear: bool) -> String {
+    let unit = FIELDS[index].name;
+    match every_step(&items[index]) {
         Some(1) if clear => String::new(),
         Some(1) => format!(" of every {unit}"),
         Some(step) => format!(" of every {} {unit}", ordinal(step)),
-        None => format!(" in {}", named(unit, items)),
+        None => format!(" in {}", named(index, &items[index])),
     }
 }
 
-fn named(unit: &str, items: &[Item]) -> String {
-    let plural = if singles(items).is_some_and(|values| values.len() == 1) { "" } else { "s" };
-    format!("{unit}{plural} {}", list(unit, items, &|value| value.to_string()))
+fn named(index: usize, items: &[Item]) -> String {
+    let unit = FIELDS[index].name;
+    let plural = if few(index, items).is_some_and(|values| values.len() == 1) { "" } else { "s" };
+    format!("{unit}{plural} {}", list(index, unit, items, &|value| value.to_string()))
 }
 
-fn days(items: &Items) -> String {
+fn days(items: &Items, either: bool) -> String {
     let (weekdays, days) = (&items[fields::DAY_OF_WEEK], &items[fields::DAY]);
-    let weekday = |value: u16| WEEKDAYS[usize::from(value)].to_owned();
+    let on_weekdays = || list(fields::DAY_OF_WEEK, "weekday", weekdays, &weekday);
     match (is_every(days), is_every(weekdays)) {
-        (true, true) if has_single_time(items) => " every day".to_owned(),
-        (true, true) => String::new(),
-        (true, false) => format!(" on {}", list("weekday", weekdays, &weekday)),
+        (true, true) => every_day(items),
+        (true, false) | (false, true) if either => every_day(items),
+        (true, false) => format!(" on {}", on_weekdays()),
         (false, true) => format!(" on {}", days_of_month(days)),
-        (false, false) => {
-            format!(" on {}, if that is {}", days_of_month(days), list("weekday", weekdays, &weekday))
-        }
+        (false, false) if either => format!(" on {} and on {}", days_of_month(days), on_weekdays()),
+        (false, false) => format!(" on {}, if that is {}", days_of_month(days), on_weekdays()),
     }
+}
+
+pub(super) fn weekday(value: u16) -> String {
+    WEEKDAYS[usize::from(value)].to_owned()
+}
+
+fn every_day(items: &Items) -> String {
+    if has_single_time(items) { " every day".to_owned() } else { String::new() }
 }
 
 fn has_single_time(items: &Items) -> bool {
-    items[..3].iter().all(|items| singles(items).is_some())
-        && items[fields::WEEK..].iter().all(|i| is_every(i))
+    (fields::SECOND..=fields::HOUR).all(|index| few(index, &items[index]).is_some())
+        && items[fields::WEEK..].iter().all(|items| is_every(items))
 }
 
 fn days_of_month(items: &[Item]) -> String {
-    let (numbered, named): (Vec<Item>, Vec<Item>) =
+    let (numbered, others): (Vec<Item>, Vec<Item>) =
         items.iter().partition(|item| matches!(item, Item::Every { .. } | Item::Range { .. }));
     let mut parts: Vec<String> = Vec::new();
     if !numbered.is_empty() {
-        parts.push(list("day", &numbered, &|day| format!("day {day}")));
+        parts.push(list(fields::DAY, "day", &numbered, &|day| format!("day {day}")));
     }
-    parts.extend(named.iter().map(|item| match item {
-        Item::Nth { row, weekday } => format!("the {} {}", ROWS[*row], WEEKDAYS[*weekday]),
-        Item::Every { .. } | Item::Range { .. } | Item::LastDay => "the last day".to_owned(),
-    }));
+    parts.extend(others.into_iter().map(day_of_month));
     format!("{} of the month", and(&parts))
 }
 
-/// `1, 5 and 8 to 20 in steps of 4`, each value by its name.
-fn list(unit: &str, items: &[Item], name: &dyn Fn(u16) -> String) -> String {
-    let words = |item: &Item| match *item {
-        Item::Range { first, last, .. } if first == last => name(first),
-        Item::Range { first, last, step: 1 } => format!("{} to {}", name(first), name(last)),
-        Item::Range { first, last, step } => format!("{} to {} in steps of {step}", name(first), name(last)),
-        Item::Every { step } => format!("every {} {unit}", ordinal(step)),
-        Item::Nth { .. } | Item::LastDay => String::new(),
-    };
-    and(&items.iter().map(words).collect::<Vec<_>>())
+fn day_of_month(item: Item) -> String {
+    match item {
+        Item::Nth { row, weekday } => format!("the {} {}", ROWS[row], WEEKDAYS[weekday]),
+        Item::FromEnd { back } => from_end(back),
+        Item::Nearest { day } => format!("the working day nearest to day {day}"),
+        Item::NearestFromEnd { back: 0 } => "the last working day".to_owned(),
+        Item::NearestFromEnd { back } => format!("the working day nearest to {}", from_end(back)),
+        Item::Every { .. } | Item::Range { .. } => String::new(),
+    }
 }
 
-/// The values, if each item is a single one.
-fn singles(items: &[Item]) -> Option<Vec<u16>> {
-    let value = |item: &Item| match *item {
-        Item::Range { first, last, .. } if first == last => Some(first),
-        Item::Range { .. } | Item::Every { .. } | Item::Nth { .. } | Item::LastDay => None,
+fn from_end(back: u16) -> String {
+    match back {
+        0 => "the last day".to_owned(),
+        back => format!("the {} day before the last", ordinal(back)),
+    }
+}
+
+/// `1, 5 and 8 to 20 in steps of 4`, each value by its name.
+fn list(index: usize, unit: &str, items: &[Item], name: &dyn Fn(u16) -> String) -> String {
+    let words = |item: &Item| -> Vec<String> {
+        let values = item.values(&FIELDS[index]);
+        match *item {
+            Item::Every { step } => vec![format!("every {} {unit}", ordinal(step))],
+            Item::Range { step, .. } if step > 1 && values.clone().nth(MOST_TIMES).is_some() => {
+                let last = values.last().unwrap_or_default();
+                let first = item.values(&FIELDS[index]).next().unwrap_or_default();
+                vec![format!("{} to {} in steps of {step}", name(first), name(last))]
+            }
+            Item::Range { first, last, step: 1 } if first != last => {
+                vec![format!("{} to {}", name(first), name(last))]
+            }
+            _ => values.map(name).collect(),
+        }
     };
-    items.iter().map(value).collect()
+    and(&items.iter().flat_map(words).collect::<Vec<_>>())
+}
+
+/// The values, if they are few and no range is among them.
+fn few(index: usize, items: &[Item]) -> Option<Vec<u16>> {
+    let values = |item: &Item| match *item {
+        Item::Range { first, last, step } if first == last || step > 1 => {
+            let values: Vec<u16> = item.values(&FIELDS[index]).take(MOST_TIMES + 1).collect();
+            (values.len() <= MOST_TIMES).then_some(values)
+        }
+        _ => None,
+    };
+    items.iter().map(values).collect::<Option<Vec<_>>>().map(|values| values.concat())
 }
 
 fn every_step(items: &[Item]) -> Option<u16> {

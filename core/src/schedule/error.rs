@@ -31,6 +31,7 @@ struct Details {
     position: Option<usize>,
     allowed: Option<&'static str>,
     nearest: Option<String>,
+    hint: Option<String>,
 }
 
 impl fmt::Display for Details {
@@ -49,6 +50,7 @@ impl ScheduleError {
             position: None,
             allowed: None,
             nearest: None,
+            hint: None,
         }))
     }
 
@@ -71,6 +73,11 @@ impl ScheduleError {
 
     pub(super) fn allowing(mut self, allowed: &'static str) -> Self {
         self.0.allowed = Some(allowed);
+        self
+    }
+
+    pub(super) fn hinting(mut self, hint: Option<String>) -> Self {
+        self.0.hint = hint;
         self
     }
 
@@ -112,5 +119,16 @@ impl ScheduleError {
     /// The nearest known name, for an unknown time zone.
     pub fn nearest(&self) -> Option<&str> {
         self.0.nearest.as_deref()
+    }
+
+    /// The message, with the hint behind it.
+    pub fn explained(&self) -> String {
+        self.hint().map_or_else(|| self.to_string(), |hint| format!("{self}; {hint}"))
+    }
+
+    /// How the text was probably meant, where it looks like that of another scheduler: a sentence to put behind the
+    /// message.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
     }
 }

@@ -1,22 +1,27 @@
 //! Warns of schedules that are valid but probably not meant.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::DAY;
 use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
 use super::entry::Entry;
-use super::fields::{self, Item};
+use super::fields::{self, FIELDS};
+use super::foreign::Foreign;
+use super::item::Item;
 use super::pattern::{HourRule, Pattern};
-use super::spec::Spelling;
+use super::spec::{ScheduleSpec, Spelling};
 use super::zone::{Stretch, Zone, at};
-use super::{Dialect, Parsed, floor};
+use super::{Dialect, Parsed, Schedule, cron, floor};
 
 /// How far ahead changes of the clock are looked for: a year and a month.
 const AHEAD: i64 = 396 * DAY;
+/// How many ticks are looked at to find two that are close to each other.
+const TICKS: usize = 1_000;
 const ALL_MINUTES: u64 = (1 << 60) - 1;
 
-pub(super) fn warnings(schedule: &Parsed, from: Timestamp) -> Vec<String> {
+/// Names what is probably a mistake.
+pub(super) fn mistakes(schedule: &Parsed, from: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     let (_, last) = schedule.bounds();
     if last < floor(from) {
@@ -29,7 +34,7 @@ pub(super) fn warnings(schedule: &Parsed, from: Timestamp) -> Vec<String> {
     for (text, entry) in texts.zip(&schedule.entries) {
         match (Spelling::of(text), entry) {
             (Spelling::Fields(text), Entry::Pattern(pattern)) => of_fields(text, pattern, &mut warnings),
-            (Spelling::Cron(_), Entry::Pattern(pattern)) => of_cron(text, pattern, &mut warnings),
+            (Spelling::Cron(body), Entry::Pattern(pattern)) => of_cron(text, body, pattern, &mut warnings),
             _ => {}
         }
         if let Entry::Pattern(pattern) = entry {
@@ -37,17 +42,40 @@ pub(super) fn warnings(schedule: &Parsed, from: Timestamp) -> Vec<String> {
         }
     }
     redundant(schedule, &mut warnings);
+    warnings.extend(schedule.zone.warning());
     warnings
+}
+
+/// Says how fields work together where other schedulers differ.
+pub(super) fn notes(schedule: &Parsed) -> Vec<String> {
+    let texts = schedule.expressions.iter().map(AsRef::as_ref);
+    texts.zip(&schedule.entries).filter_map(|(text, entry)| note(text, entry)).collect()
+}
+
+fn note(text: &str, entry: &Entry) -> Option<String> {
+    match (Spelling::of(text), entry) {
+        (Spelling::Fields(_), Entry::Pattern(pattern)) => pattern
+            .days
+            .narrows_by_number_and_weekday()
+            .then(|| format!("`{text}` sets day and day_of_week: both must match, unlike in Unix cron")),
+        (Spelling::Cron(body), _) => {
+            let line = cron::parse(body, |_, _, _| {}).ok()?;
+            let together = if line.either_day_matches() {
+                "either one is enough"
+            } else if line.restricts_both_days() {
+                "one begins with `*`, so both must match"
+            } else {
+                return None;
+            };
+            Some(format!("`{text}` sets both day fields: {together}, as in Unix cron"))
+        }
+        _ => None,
+    }
 }
 
 fn of_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
     let words: Vec<&str> = fields::words(text).map(|(_, word)| word).collect();
-    if words.len() == 5 {
-        warnings.push(format!(
-            "`{text}` is read as second, minute, hour, weekday and ISO week; for Unix cron write `cron({})`",
-            text.trim()
-        ));
-    }
+    of_another_scheduler(text, &words, pattern, warnings);
     if let (true, Some(minute)) = (pattern.times.seconds == ALL_MINUTES, words.get(1)) {
         every_second(text, minute, &words, pattern, warnings);
     }
@@ -60,11 +88,34 @@ fn of_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
         let named = named.strip_prefix("At 00:00 on ").unwrap_or(&named).to_owned();
         warnings.push(format!("weekdays count from 0 = Monday here: `{weekdays}` is {named}"));
     }
-    if pattern.days.narrows_by_number_and_weekday() {
-        warnings.push(format!("`{text}` sets day and day_of_week: both must match, unlike in Unix cron"));
-    }
-    uneven_steps(text, warnings);
+    // The text has been parsed before: it cannot fail here.
+    let _ = fields::parse(text, Dialect::Stored, |index, part, item| {
+        warnings.extend(uneven_step(index, part, item, pattern));
+    });
     missing_days(pattern, warnings);
+}
+
+/// Lines that mean something else in a crontab, in Quartz or in Spring.
+fn of_another_scheduler(text: &str, words: &[&str], pattern: &Pattern, warnings: &mut Vec<String>) {
+    let mut read_as = FIELDS.iter().take(words.len()).map(|field| match field.name {
+        "day_of_week" => "weekday",
+        "week" => "ISO week",
+        name => name,
+    });
+    let last = read_as.next_back().unwrap_or_default();
+    let read_as = format!("`{text}` is read as {} and {last}", read_as.collect::<Vec<_>>().join(", "));
+    let foreign = Foreign::of(words).filter(|foreign| {
+        let expressions = [foreign.expression.clone()];
+        let parsed = ScheduleSpec::written(&expressions).parse();
+        parsed.is_ok_and(|parsed| *parsed.entries != [Entry::Pattern(pattern.clone())])
+    });
+    match foreign {
+        Some(Foreign { scheduler, expression }) => {
+            warnings.push(format!("{read_as}; for {scheduler} write `{expression}`"));
+        }
+        None if words.len() == 5 => warnings.push(read_as),
+        None => {}
+    }
 }
 
 fn every_second(text: &str, minute: &str, words: &[&str], pattern: &Pattern, warnings: &mut Vec<String>) {
@@ -85,31 +136,65 @@ fn every_second(text: &str, minute: &str, words: &[&str], pattern: &Pattern, war
     warnings.push(warning);
 }
 
-fn of_cron(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
+fn of_cron(text: &str, body: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
     if pattern.times.minutes == ALL_MINUTES && pattern.hours == HourRule::Fixed {
         warnings.push(format!("`{text}` fires 60 times in each hour that it names (did you mean minute 0?)"));
     }
-    if pattern.days.either {
-        warnings.push(format!("`{text}` sets both day fields: either one is enough, as in Unix cron"));
+    let mut of_steps = Vec::new();
+    // The text has been parsed before: it cannot fail here.
+    let Ok(line) = cron::parse(body, |index, part, item| {
+        of_steps.extend(lone_step(index, part, item).or_else(|| uneven_step(index, part, item, pattern)));
+    }) else {
+        return;
+    };
+    if let Some(word) = line.numbered_weekday().filter(|_| line.grammar == cron::Grammar::EventBridge) {
+        let named = super::describe::expression(&format!("cron(0 0 ? * {word} *)"), None);
+        let named = named.strip_prefix("At 00:00 on ").unwrap_or("every day").to_owned();
+        warnings.push(format!(
+            "weekdays count from 1 = Sunday in six fields: `{word}` is {named} (names such as MON are the same everywhere)"
+        ));
     }
+    warnings.append(&mut of_steps);
     missing_days(pattern, warnings);
 }
 
+/// The fields whose steps may not fit, with the number of their values and what they begin again with.
+const CYCLES: [(u16, &str, &str); 3] =
+    [(60, "second", "minute"), (60, "minute", "hour"), (24, "hour", "day")];
+
 /// `*/7` minutes do not divide an hour, so the last step is shorter.
-fn uneven_steps(text: &str, warnings: &mut Vec<String>) {
-    let units = [(60, "second", "minute"), (60, "minute", "hour"), (24, "hour", "day")];
-    let mut check = |index: usize, item| {
-        let (Some(&(size, unit, whole)), Item::Every { step }) = (units.get(index), item) else { return };
-        let last = size % step;
-        if last != 0 {
-            warnings.push(format!(
-                "`*/{step}` begins anew with each {whole}, so its last step is {last} {unit}{} instead of {step}",
-                if last == 1 { "" } else { "s" }
-            ));
-        }
+fn uneven_step(index: usize, part: &str, item: Item, pattern: &Pattern) -> Option<String> {
+    let (size, unit, whole) = *CYCLES.get(index)?;
+    let (first, step) = match item {
+        Item::Every { step } => (0, step),
+        Item::Range { first, last, step } if step > 1 && last + 1 == size => (first, step),
+        _ => return None,
     };
-    // The text has been parsed before: it cannot fail here.
-    let _ = fields::parse(text, Dialect::Stored, &mut check);
+    // Where no two minutes or hours follow each other, no step leads from one into the next.
+    let (next, next_size) = match index {
+        fields::SECOND => (pattern.times.minutes, 60),
+        fields::MINUTE => (pattern.times.hours, 24),
+        _ => (1, 1),
+    };
+    let follow_each_other = next & (next >> 1 | next << (next_size - 1)) != 0;
+    let gap = size - item.values(&FIELDS[index]).last()? + first;
+    (gap != step && follow_each_other).then(|| {
+        let plural = if gap == 1 { "" } else { "s" };
+        format!("`{part}` starts over with each {whole}, so its last step is {gap} {unit}{plural} instead of {step}")
+    })
+}
+
+/// A step that is larger than its range, as crontab lines may have it.
+fn lone_step(index: usize, part: &str, item: Item) -> Option<String> {
+    part.contains('/').then_some(())?;
+    let mut values = item.values(&FIELDS[index]);
+    let (only, None) = (values.next()?, values.next()) else { return None };
+    let unit = FIELDS[index].name;
+    let named = match index {
+        fields::DAY_OF_WEEK => super::describe::weekday(only),
+        _ => format!("{unit} {only}"),
+    };
+    Some(format!("`{part}` names {named} alone: the step is larger than the range"))
 }
 
 fn missing_days(pattern: &Pattern, warnings: &mut Vec<String>) {
@@ -166,6 +251,19 @@ fn skipped_time(stretch: &Stretch, local: i64, zone: &Zone) -> String {
             format!("{} {}", shifted.date(), time(shifted))
         },
     )
+}
+
+/// Two ticks that follow each other sooner than a delay, among the next ones.
+pub(super) fn sooner_than(
+    schedule: &Schedule,
+    from: Timestamp,
+    delay: SignedDuration,
+) -> Option<(Timestamp, Timestamp)> {
+    let mut before: Option<Timestamp> = None;
+    schedule.upcoming(from).take(TICKS).find_map(|tick| {
+        let previous = before.replace(tick)?;
+        (tick.duration_since(previous) < delay).then_some((previous, tick))
+    })
 }
 
 /// Expressions of a union that add no tick.

@@ -20,6 +20,7 @@
 //!
 //! Why no ready-made crate evaluates the expressions: `doc/decisions/0002-own-schedule-evaluator.md`.
 
+mod builder;
 mod cache;
 mod calendar;
 mod count;
@@ -29,6 +30,8 @@ mod describe;
 mod entry;
 mod error;
 mod fields;
+mod foreign;
+mod item;
 mod lint;
 mod pattern;
 mod rate;
@@ -49,7 +52,7 @@ pub use cache::ScheduleCache;
 use entry::Entry;
 pub use error::{ScheduleError, ScheduleErrorKind};
 pub use spec::{Dialect, ScheduleSpec, parse_cron_or};
-pub use spread::{is_wild, jitter, resolve_wildcards};
+pub use spread::{STAND_IN, is_wild, jitter, resolve_wildcards};
 use zone::Zone;
 pub use zone::{parse_time_zone, tzdb_version};
 
@@ -174,10 +177,32 @@ impl Schedule {
         words
     }
 
-    /// Names what is valid but probably not meant, as seen from an instant.
+    /// Names what is valid but probably not meant, as seen from an instant, and what other schedulers read otherwise.
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
-        let beside = self.0.beside.iter().flat_map(|schedule| schedule.warnings(from));
-        lint::warnings(&self.0, from).into_iter().chain(beside).collect()
+        let mut warnings = self.mistakes(from);
+        warnings.extend(self.notes());
+        warnings
+    }
+
+    /// Names what is valid but probably a mistake, as seen from an instant.
+    pub(crate) fn mistakes(&self, from: Timestamp) -> Vec<String> {
+        let beside = self.0.beside.iter().flat_map(|schedule| schedule.mistakes(from));
+        lint::mistakes(&self.0, from).into_iter().chain(beside).collect()
+    }
+
+    /// Says how the two day fields work together, where both are set.
+    pub fn notes(&self) -> Vec<String> {
+        let beside = self.0.beside.iter().flat_map(Self::notes);
+        lint::notes(&self.0).into_iter().chain(beside).collect()
+    }
+
+    /// Returns two ticks after an instant that follow each other sooner than a delay, if the next thousand have such.
+    pub(crate) fn ticks_within(
+        &self,
+        from: Timestamp,
+        delay: SignedDuration,
+    ) -> Option<(Timestamp, Timestamp)> {
+        lint::sooner_than(self, from, delay)
     }
 
     /// Tells whether two schedules are clones of one, or came from the same [`ScheduleCache`].

@@ -30,7 +30,8 @@ impl Rate {
         let (Some(number), Some(unit), None) = (words.next(), words.next(), words.next()) else {
             return refuse("not a number and a unit");
         };
-        let unit = match unit.strip_suffix('s').unwrap_or(unit) {
+        let unit = unit.to_ascii_lowercase();
+        let unit = match unit.strip_suffix('s').unwrap_or(&unit) {
             "second" => 1,
             "minute" => 60,
             "hour" => 3_600,

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::entry::Entry;
 use super::error::ScheduleError;
 use super::rate::{Rate, parse_at};
 use super::zone::Zone;
-use super::{Parsed, ceil, cron, fields};
+use super::{Parsed, ceil, cron, fields, foreign};
 
 /// Longest expression, in bytes. A list of all 60 seconds takes 169.
 const MAX_LENGTH: usize = 1_024;
@@ -86,11 +86,18 @@ impl<'a> ScheduleSpec<'a> {
             return Err(ScheduleError::syntax(message).at_position(MAX_LENGTH));
         }
         match Spelling::of(text) {
-            Spelling::Fields(text) => fields::compile(text, self.dialect).map(Entry::Pattern),
+            Spelling::Fields(text) => {
+                let refused = |error: ScheduleError| error.hinting(foreign::hint(text));
+                fields::compile(text, self.dialect).map(Entry::Pattern).map_err(refused)
+            }
             Spelling::Macro(name) => {
                 expand_macro(name).and_then(|text| fields::compile(text, self.dialect)).map(Entry::Pattern)
             }
-            Spelling::Cron(body) => cron::compile(body).map(Entry::Pattern),
+            Spelling::Zoned { zone, rest } => Err(zone_in_expression(text, zone, rest)),
+            Spelling::Cron(body) => {
+                let refused = |error: ScheduleError| error.hinting(foreign::hint_in_cron(body));
+                cron::compile(body).map(Entry::Pattern).map_err(refused)
+            }
             Spelling::Rate(body) => Rate::parse(body, self.start.map_or(0, ceil)).map(Entry::Rate),
             Spelling::At(body) => parse_at(body, zone.time_zone()).map(Entry::At),
         }
@@ -105,12 +112,21 @@ pub(super) enum Spelling<'a> {
     Rate(&'a str),
     At(&'a str),
     Macro(&'a str),
+    /// An expression behind `CRON_TZ=` or `TZ=`, which is refused.
+    Zoned {
+        zone: &'a str,
+        rest: &'a str,
+    },
 }
 
 impl<'a> Spelling<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         let trimmed = text.trim();
-        let inside = |name: &str| trimmed.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
+        let inside = |name: &str| {
+            let (head, tail) = trimmed.split_at_checked(name.len())?;
+            let body = tail.trim_start().strip_prefix('(')?.strip_suffix(')')?;
+            head.eq_ignore_ascii_case(name).then_some(body)
+        };
         if let Some(body) = inside("cron") {
             Self::Cron(body)
         } else if let Some(body) = inside("rate") {
@@ -119,28 +135,55 @@ impl<'a> Spelling<'a> {
             Self::At(body)
         } else if let Some(name) = trimmed.strip_prefix('@') {
             Self::Macro(name)
+        } else if let Some(zoned) = ["CRON_TZ=", "TZ="].iter().find_map(|name| trimmed.strip_prefix(name)) {
+            let (zone, rest) = zoned.split_once(char::is_whitespace).unwrap_or((zoned, ""));
+            Self::Zoned { zone, rest: rest.trim() }
         } else {
             Self::Fields(text)
         }
     }
 }
 
+fn zone_in_expression(text: &str, zone: &str, rest: &str) -> ScheduleError {
+    let rest = parse_cron_or(rest);
+    let message = format!(
+        "could not read \"{text}\": the time zone has a field of its own; write `{rest}` and set `timezone` to \"{zone}\""
+    );
+    ScheduleError::syntax(message).allowing("an expression without a time zone")
+}
+
 /// The macros and the eight fields that they stand for.
-const MACROS: [(&str, &str); 5] = [
+const MACROS: [(&str, &str); 7] = [
     ("hourly", "0 0 *"),
     ("daily", "0 0 0"),
+    ("midnight", "0 0 0"),
     ("weekly", "0 0 0 sun"),
     ("monthly", "0 0 0 * * 1"),
     ("yearly", "0 0 0 * * 1 1"),
+    ("annually", "0 0 0 * * 1 1"),
 ];
 
-/// The eight fields that a macro stands for.
+/// The eight fields that a macro stands for, in any case.
 pub(super) fn expand_macro(name: &str) -> Result<&'static str, ScheduleError> {
-    const ALLOWED: &str = "@hourly, @daily, @weekly, @monthly or @yearly";
-    let known = MACROS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+    const ALLOWED: &str = "@hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually";
+    let known = MACROS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, text)| *text);
     known.ok_or_else(|| {
-        ScheduleError::syntax(format!("unknown macro \"@{name}\", expected {ALLOWED}")).allowing(ALLOWED)
+        let message = format!("unknown macro \"@{name}\", expected {ALLOWED}");
+        let hint = every(name).map(|rate| format!("for a fixed interval write `{rate}`"));
+        ScheduleError::syntax(message).allowing(ALLOWED).hinting(hint)
     })
+}
+
+/// The `rate(…)` that means what Go's `@every 1h30m` does, less that this counts from the start of the program.
+fn every(name: &str) -> Option<String> {
+    let (every, interval) = name.split_once(char::is_whitespace)?;
+    let interval: SignedDuration = interval.trim().parse().ok()?;
+    let seconds = interval.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (length, unit) = units.into_iter().find(|(length, _)| seconds % length == 0)?;
+    let count = seconds / length;
+    let is_whole = every.eq_ignore_ascii_case("every") && interval.subsec_nanos() == 0 && count > 0;
+    is_whole.then(|| format!("rate({count} {unit}{})", if count == 1 { "" } else { "s" }))
 }
 
 /// Reads a bare string of five or six words as `cron(…)` and leaves everything else alone.

@@ -12,6 +12,9 @@ use super::fields::{FIELDS, HOUR, words};
 use super::spec::Spelling;
 use crate::hash::{scale, stable};
 
+/// The job that a schedule without one is tried on: `?` resolves by a job's name.
+pub const STAND_IN: &str = "preview";
+
 /// Tells whether an expression has a `?` that [`resolve_wildcards`] would replace.
 pub fn is_wild(expression: &str) -> bool {
     wildcards(expression).next().is_some()

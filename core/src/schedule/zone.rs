@@ -43,6 +43,37 @@ impl Stretch {
     }
 }
 
+/// Names of the database that stand for a fixed offset, and what was probably meant.
+const FIXED: [(&str, &str); 4] = [
+    ("EST", "where the clock changes in summer, `America/New_York` follows it"),
+    ("MST", "where the clock changes in summer, `America/Denver` follows it"),
+    ("HST", "`Pacific/Honolulu` is the same, and `America/Adak` follows the clock of the Aleutian Islands"),
+    ("Factory", "it means that no zone is set; write the zone, or `UTC`"),
+];
+
+/// Abbreviations that are no names of the database, and the zone whose time of winter or summer they name.
+const ABBREVIATIONS: [(&str, &str); 19] = [
+    ("AEDT", "Australia/Sydney"),
+    ("AEST", "Australia/Sydney"),
+    ("AKDT", "America/Anchorage"),
+    ("AKST", "America/Anchorage"),
+    ("BST", "Europe/London"),
+    ("CDT", "America/Chicago"),
+    ("CEST", "Europe/Berlin"),
+    ("CST", "America/Chicago"),
+    ("EDT", "America/New_York"),
+    ("EEST", "Europe/Athens"),
+    ("HKT", "Asia/Hong_Kong"),
+    ("JST", "Asia/Tokyo"),
+    ("KST", "Asia/Seoul"),
+    ("MDT", "America/Denver"),
+    ("MSK", "Europe/Moscow"),
+    ("PDT", "America/Los_Angeles"),
+    ("PST", "America/Los_Angeles"),
+    ("SGT", "Asia/Singapore"),
+    ("WEST", "Europe/Lisbon"),
+];
+
 /// A time zone with its table of changes.
 #[derive(Debug)]
 pub(super) struct Zone {
@@ -91,6 +122,12 @@ impl Zone {
     /// The name in the database; `UTC` if the zone has none.
     pub(super) fn name(&self) -> &str {
         self.zone.iana_name().unwrap_or("UTC")
+    }
+
+    /// Warns of names that look like a zone with daylight saving and stand for a fixed offset.
+    pub(super) fn warning(&self) -> Option<String> {
+        let (name, meant) = FIXED.iter().find(|(name, _)| *name == self.name())?;
+        Some(format!("`{name}` has the same offset from UTC all year; {meant}"))
     }
 
     /// The stretch of constant offset around an instant.
@@ -166,13 +203,20 @@ pub fn parse_time_zone(name: &str) -> Result<TimeZone, ScheduleError> {
         .ok_or_else(|| ScheduleError::time_zone(name, nearest_name(&DATABASE, name)))
 }
 
+/// The name that was probably meant: of places alone, since a fixed offset that is spelled alike is another offset.
 fn nearest_name(database: &TimeZoneDatabase, name: &str) -> Option<String> {
     if name.len() > 64 {
         return None;
     }
     let wanted = name.trim().to_lowercase();
+    let known = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(&wanted));
+    if let Some((_, place)) = known {
+        return Some((*place).to_owned());
+    }
+    let is_place = |name: &str| name.contains('/') && !name.starts_with("Etc/");
     database
         .available()
+        .filter(|known| is_place(known.as_str()))
         .map(|known| {
             (strsim::damerau_levenshtein(&known.as_str().to_lowercase(), &wanted), known.to_string())
         })

@@ -1,9 +1,10 @@
-//! Schedules against recordings of the Python version, brute force and saffron.
+//! Schedules against recordings of the Python version, brute force, croner and saffron.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod bounds;
 mod conformance;
 mod cron;
+mod crontab;
 mod describe;
 mod doc;
 mod lint;

@@ -25,7 +25,7 @@ impl TriggerType for Cron {
         let spec = ScheduleSpec { timezone: Some(timezone), ..ScheduleSpec::written(&expressions) };
         let schedule = Schedule::parse(&spec).map_err(|error| {
             let field = if error.kind() == ScheduleErrorKind::TimeZone { "/timezone" } else { "/expression" };
-            ConfigError::at(field, error.to_string())
+            ConfigError::at(field, error.explained())
         })?;
         Ok(Arc::new(CronTrigger { schedule, expression: config.expression }))
     }

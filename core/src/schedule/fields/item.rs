@@ -2,19 +2,7 @@
 
 use super::Field;
 use super::number::Number;
-
-/// What one expression names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::schedule) enum Item {
-    /// `*` and `*/step`.
-    Every { step: u16 },
-    /// Values, names included; a single value has equal ends.
-    Range { first: u16, last: u16, step: u16 },
-    /// The n-th weekday of the month; row 5 is the last. Weekday 0 is Monday.
-    Nth { row: usize, weekday: usize },
-    /// The last day of the month.
-    LastDay,
-}
+use crate::schedule::item::Item;
 
 impl Item {
     /// Reads what nearly every field is, `*` or a number within its bounds, at once; nothing when it is something else.
@@ -26,7 +14,7 @@ impl Item {
             return None;
         }
         let value = text.parse().ok().filter(|value| (field.min..=field.max).contains(value))?;
-        Some(Self::Range { first: value, last: value, step: 1 })
+        Some(Self::single(value))
     }
 }
 
@@ -177,7 +165,7 @@ fn day_name(text: &str) -> Option<Result<Parsed, String>> {
         return Some(Ok(Parsed { item: Item::Nth { row, weekday }, lenient: !dropped.is_empty() }));
     }
     let last = row == POSITIONS.len() - 1;
-    last.then_some(Ok(Parsed { item: Item::LastDay, lenient: !rest.is_empty() }))
+    last.then_some(Ok(Parsed { item: Item::FromEnd { back: 0 }, lenient: !rest.is_empty() }))
 }
 
 /// `mon`, `mon-fri`; what follows was dropped by the Python version.

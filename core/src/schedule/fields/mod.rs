@@ -8,14 +8,11 @@ mod number;
 
 use std::borrow::Cow;
 
-pub(super) use item::Item;
-
 use super::Dialect;
-use super::days::{DayRule, EVERY_DAY};
+use super::builder::PatternBuilder;
 use super::error::ScheduleError;
-use super::pattern::{HourRule, Pattern};
-use super::times::Times;
-use super::years::{YearRange, Years};
+use super::item::Item;
+use super::pattern::Pattern;
 
 /// One of the eight fields.
 #[derive(Debug)]
@@ -67,11 +64,11 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Calls back for every item of every field.
+/// Calls back for every item of every field, with its text.
 pub(super) fn parse(
     text: &str,
     dialect: Dialect,
-    mut visit: impl FnMut(usize, Item),
+    mut visit: impl FnMut(usize, &str, Item),
 ) -> Result<(), ScheduleError> {
     let mut given = [(0, "*"); 8];
     let mut count = 0;
@@ -92,7 +89,7 @@ pub(super) fn parse(
             ScheduleError::syntax(message).in_field(field.name, field.allowed).at_position(position())
         };
         if let Some(item) = Item::plain(word, field) {
-            visit(index, item);
+            visit(index, word, item);
             continue;
         }
         for part in expanded(word, index).split(',') {
@@ -101,7 +98,7 @@ pub(super) fn parse(
             if parsed.lenient && lenient.is_none() {
                 lenient = Some(refuse(item::unrecognized(part, field)));
             }
-            visit(index, parsed.item);
+            visit(index, part, parsed.item);
         }
     }
     if dialect == Dialect::Stored {
@@ -125,54 +122,7 @@ fn expanded(word: &str, index: usize) -> Cow<'_, str> {
 
 /// Parses and compiles an expression.
 pub(super) fn compile(text: &str, dialect: Dialect) -> Result<Pattern, ScheduleError> {
-    let mut masks = [0_u64; 8];
-    let mut day = DayRule::none();
-    let mut years = Vec::new();
-    let (mut hour_items, mut running) = (0, false);
-    parse(text, dialect, |index, item| {
-        if index == HOUR {
-            hour_items += 1;
-            running = matches!(item, Item::Every { .. });
-        }
-        match item {
-            Item::Every { step: 1 } if index == YEAR => years.push(None),
-            Item::Every { step } => {
-                let Field { min, max, .. } = FIELDS[index];
-                add(&mut masks[index], &mut years, index, YearRange { first: min, last: max, step });
-            }
-            Item::Range { first, last, step } => {
-                add(&mut masks[index], &mut years, index, YearRange { first, last, step });
-            }
-            Item::Nth { row, weekday } => day.nth[row] |= 1 << weekday,
-            Item::LastDay => day.from_end |= 1,
-        }
-    })?;
-    #[expect(clippy::cast_possible_truncation, reason = "each field's values fit its mask")]
-    {
-        day.of_month = masks[DAY] as u32;
-        day.weekdays = masks[DAY_OF_WEEK] as u8;
-    }
-    day.weeks = masks[WEEK];
-    if day.of_month == EVERY_DAY {
-        (day.nth, day.from_end) = ([0; 6], 0);
-    }
-    let every_year = years.iter().any(Option::is_none);
-    Ok(Pattern {
-        times: Times { hours: masks[HOUR], minutes: masks[MINUTE], seconds: masks[SECOND] },
-        days: day,
-        #[expect(clippy::cast_possible_truncation, reason = "bits 1 to 12")]
-        months: masks[MONTH] as u16,
-        years: if every_year { Years::EVERY } else { Years::of(years.into_iter().flatten().collect()) },
-        hours: if running && hour_items == 1 { HourRule::Running } else { HourRule::Fixed },
-    })
-}
-
-fn add(mask: &mut u64, years: &mut Vec<Option<YearRange>>, index: usize, range: YearRange) {
-    if index == YEAR {
-        years.push(Some(range));
-        return;
-    }
-    for value in (range.first..=range.last).step_by(range.step.into()) {
-        *mask |= 1 << value;
-    }
+    let mut builder = PatternBuilder::new();
+    parse(text, dialect, |index, _, item| builder.add(index, item))?;
+    Ok(builder.finish())
 }

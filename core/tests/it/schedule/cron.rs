@@ -1,4 +1,4 @@
-//! 60,000 random `cron(…)` expressions against a brute force on text, and against saffron where that is right.
+//! 60,000 random `cron(…)` expressions of six fields against a brute force on text, and against saffron where that is right.
 
 use std::collections::HashMap;
 use std::str::FromStr as _;
@@ -10,15 +10,15 @@ use jiff::{Timestamp, ToSpan};
 use super::{instant, oracle, schedule};
 
 /// A small generator that begins the same every time, so that every run sees the same expressions.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         let length = u64::try_from(of.len()).unwrap();
         &of[usize::try_from(self.below(length)).unwrap()]
     }
@@ -98,6 +98,7 @@ struct Pools {
     days: Vec<Word>,
     months: Vec<Word>,
     weekdays: Vec<Word>,
+    any: Word,
 }
 
 impl Pools {
@@ -116,6 +117,7 @@ impl Pools {
             days,
             months: words(random, 1, 12, &MONTHS, 200),
             weekdays,
+            any: star(31),
         }
     }
 }
@@ -135,8 +137,7 @@ fn brute_force(words: [&Word; 5], after: Timestamp) -> Option<Timestamp> {
         let sunday_one = date.weekday().to_sunday_one_offset();
         let weekday = weekdays.values.get(index(sunday_one)).copied();
         let weekday = weekday.unwrap_or_else(|| oracle::cron_weekday(&weekdays.text, at, sunday_one.into()));
-        let either = days.text != "*" && weekdays.text != "*";
-        months.values[index(date.month())] && if either { day || weekday } else { day && weekday }
+        months.values[index(date.month())] && day && weekday
     };
     let mut date = start.date();
     for _ in 0..HORIZON_DAYS {
@@ -167,17 +168,23 @@ fn random_expressions_agree_with_brute_force_and_with_saffron_where_it_is_right(
     let pools = Pools::new(&mut random);
     let mut outcomes: HashMap<&str, u32> = HashMap::new();
     for _ in 0..60_000 {
-        let picked = [
+        let mut picked = [
             random.pick(&pools.minutes),
             random.pick(&pools.hours),
             random.pick(&pools.days),
             random.pick(&pools.months),
             random.pick(&pools.weekdays),
         ];
+        // One of the day fields has to be `?`.
+        let free = if picked[4].text == "*" || random.below(2) == 0 { 4 } else { 2 };
+        picked[free] = &pools.any;
         let text = picked.map(|word| word.text.as_str()).join(" ");
+        let mut words = picked.map(|word| word.text.as_str());
+        words[free] = "?";
         let after =
             instant("2000-01-01T00:00:00Z") + i64::try_from(random.below(40 * 525_960)).unwrap().minutes();
-        let own = schedule(&format!("cron({text})"), "UTC").unwrap_or_else(|error| panic!("{error}"));
+        let own = schedule(&format!("cron({} *)", words.join(" ")), "UTC")
+            .unwrap_or_else(|error| panic!("{error}"));
         let got = own.next_after(after);
         let horizon = after + (i64::from(HORIZON_DAYS - 1) * 24).hours();
         let near = got.filter(|tick| *tick < horizon);

@@ -52,6 +52,12 @@ fn day_fields_that_work_together_are_named() {
         warnings("cron(0 0 13 * FRI)", "UTC"),
         ["`cron(0 0 13 * FRI)` sets both day fields: either one is enough, as in Unix cron"]
     );
+    assert_eq!(
+        warnings("cron(0 0 */2 * MON)", "UTC"),
+        [
+            "`cron(0 0 */2 * MON)` sets both day fields: one begins with `*`, so both must match, as in Unix cron"
+        ]
+    );
 }
 
 #[test]
@@ -60,20 +66,136 @@ fn habits_of_other_crons_are_pointed_out() {
         warnings("0 0 9 1-5", "UTC"),
         ["weekdays count from 0 = Monday here: `1-5` is Tuesday to Saturday"]
     );
-    let five = warnings("0 0 1 mon *", "UTC");
     assert_eq!(
-        five,
+        warnings("0 0 1 mon *", "UTC"),
+        ["`0 0 1 mon *` is read as second, minute, hour, weekday and ISO week"],
+        "no crontab has a month called mon"
+    );
+}
+
+#[test]
+fn a_bare_crontab_line_is_told_the_expression_that_fires_on_its_days() {
+    for line in ["0 9 1 1 1-5", "0 9 * * 1-5", "*/5 * * * 1", "0 9 * * 1,3"] {
+        let warnings = warnings(line, "UTC");
+        assert!(warnings[0].ends_with(&format!("; for Unix cron write `cron({line})`")), "{warnings:?}");
+    }
+    let advised = schedule("cron(0 9 * * 1-5)", "UTC").unwrap();
+    assert_eq!(advised.describe(), "At 09:00 on Monday to Friday, UTC");
+}
+
+#[test]
+fn a_line_of_quartz_or_spring_that_happens_to_parse_is_pointed_out() {
+    for (line, read_as, written) in [
+        (
+            "0 0 4 1 * *",
+            "second, minute, hour, weekday, ISO week and day",
+            "Quartz or Spring write `cron(0 4 1 * *)`",
+        ),
+        (
+            "0 0 2 */2 * *",
+            "second, minute, hour, weekday, ISO week and day",
+            "Quartz or Spring write `cron(0 2 */2 * *)`",
+        ),
+        (
+            "0 0 0 * * 1",
+            "second, minute, hour, weekday, ISO week and day",
+            "Quartz or Spring write `cron(0 0 * * 1)`",
+        ),
+    ] {
+        let expected = format!("`{line}` is read as {read_as}; for {written}");
+        assert_eq!(warnings(line, "UTC").first(), Some(&expected));
+    }
+    for same in ["0 */5 * * * *", "0 0 0 * * 13", "*/10 * * * * *", "0 0 12 * * last", "0 0 0 * * 30 1,3"] {
+        assert!(warnings(same, "UTC").is_empty(), "{same}: {:?}", warnings(same, "UTC"));
+    }
+}
+
+#[test]
+fn a_number_that_stands_for_a_weekday_in_six_fields_is_named() {
+    for (word, days) in [
+        ("2-6", "Monday to Friday"),
+        ("1", "Sunday"),
+        ("MON-6", "Monday to Friday"),
+        ("2,4", "Monday and Wednesday"),
+        ("6L", "the last Friday of the month"),
+        ("2#1", "the first Monday of the month"),
+        ("1-7", "every day"),
+    ] {
+        assert_eq!(
+            warnings(&format!("cron(0 9 ? * {word} *)"), "UTC"),
+            [format!(
+                "weekdays count from 1 = Sunday in six fields: `{word}` is {days} (names such as MON are the same everywhere)"
+            )]
+        );
+    }
+    for named in [
+        "cron(0 9 ? * MON-FRI *)",
+        "cron(0 9 ? * */2 *)",
+        "cron(0 9 ? * L *)",
+        "cron(0 9 * * 1-5)",
+        "cron(0 9 1 * ? *)",
+    ] {
+        assert!(warnings(named, "UTC").is_empty(), "{named}");
+    }
+}
+
+#[test]
+fn steps_that_do_not_fit_are_pointed_out_in_every_spelling() {
+    for (text, warning) in [
+        (
+            "cron(*/45 * * * ? *)",
+            "`*/45` starts over with each hour, so its last step is 15 minutes instead of 45",
+        ),
+        (
+            "cron(0/40 * * * ? *)",
+            "`0/40` starts over with each hour, so its last step is 20 minutes instead of 40",
+        ),
+        ("cron(*/7 * * * *)", "`*/7` starts over with each hour, so its last step is 4 minutes instead of 7"),
+        ("cron(0 */5 * * ? *)", "`*/5` starts over with each day, so its last step is 4 hours instead of 5"),
+        ("0 0/7", "`0/7` starts over with each hour, so its last step is 4 minutes instead of 7"),
+        ("0 5/7", "`5/7` starts over with each hour, so its last step is 11 minutes instead of 7"),
+        ("0 */45", "`*/45` starts over with each hour, so its last step is 15 minutes instead of 45"),
+        ("cron(0 */24 * * *)", "`*/24` names hour 0 alone: the step is larger than the range"),
+        ("cron(55 7-23/24 * * *)", "`7-23/24` names hour 7 alone: the step is larger than the range"),
+        ("cron(*/60 * * * *)", "`*/60` names minute 0 alone: the step is larger than the range"),
+        ("cron(0 0 * * */7)", "`*/7` names Sunday alone: the step is larger than the range"),
+        ("cron(10-20/15 * * * ? *)", "`10-20/15` names minute 10 alone: the step is larger than the range"),
+    ] {
+        assert_eq!(warnings(text, "UTC"), [warning], "{text}");
+    }
+    for even in [
+        "cron(*/15 * * * ? *)",
+        "cron(10/20 * * * ? *)",
+        "0 0/5",
+        "cron(0 8-18/3 * * ? *)",
+        "cron(0/45 9 * * ? *)",
+        "0 */45 9",
+    ] {
+        assert!(warnings(even, "UTC").is_empty(), "{even}: {:?}", warnings(even, "UTC"));
+    }
+}
+
+#[test]
+fn a_zone_of_one_offset_is_questioned() {
+    let told = |zone: &str| warnings("0 0 9", zone);
+    assert_eq!(
+        told("EST"),
         [
-            "`0 0 1 mon *` is read as second, minute, hour, weekday and ISO week; for Unix cron write `cron(0 0 1 mon *)`"
+            "`EST` has the same offset from UTC all year; where the clock changes in summer, `America/New_York` follows it"
         ]
     );
+    assert!(told("mst")[0].contains("America/Denver") && told("HST")[0].contains("Pacific/Honolulu"));
+    assert!(told("Factory")[0].contains("no zone is set"));
+    for meant in ["UTC", "America/New_York", "EST5EDT", "Etc/GMT+5", "Asia/Tokyo"] {
+        assert!(told(meant).is_empty(), "{meant}");
+    }
 }
 
 #[test]
 fn steps_and_days_that_do_not_fit_are_pointed_out() {
     assert_eq!(
         warnings("0 */7", "UTC"),
-        ["`*/7` begins anew with each hour, so its last step is 4 minutes instead of 7"]
+        ["`*/7` starts over with each hour, so its last step is 4 minutes instead of 7"]
     );
     assert_eq!(
         warnings("0 0 0 * * 31", "UTC"),

@@ -167,3 +167,34 @@ pub(crate) fn wrapping(word: &str, min: i64, max: i64, value: i64, names: &[&str
         }
     })
 }
+
+/// Whether a wall-clock time matches a crontab line, as Vixie cron fills and reads its bit sets.
+pub(crate) fn crontab(line: &str, at: DateTime) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let named = |index: usize, min: i64, max: i64, names: &[&str], value: i64| {
+        words[index].split(',').any(|part| crontab_part(part, (min, max), names).contains(&value))
+    };
+    let day = named(2, 1, 31, &[], at.day().into());
+    let from_sunday = i64::from(at.weekday().to_sunday_zero_offset());
+    let weekday =
+        named(4, 0, 7, &FROM_SUNDAY, from_sunday) || from_sunday == 0 && named(4, 0, 7, &FROM_SUNDAY, 7);
+    let one_is_open = words[2].starts_with('*') || words[4].starts_with('*');
+    named(0, 0, 59, &[], at.minute().into())
+        && named(1, 0, 23, &[], at.hour().into())
+        && named(3, 1, 12, &MONTHS, at.month().into())
+        && if one_is_open { day && weekday } else { day || weekday }
+}
+
+fn crontab_part(part: &str, (min, max): (i64, i64), names: &[&str]) -> Vec<i64> {
+    let read = |text: &str| match names.iter().position(|name| name.eq_ignore_ascii_case(text)) {
+        Some(index) => min + i64::try_from(index).unwrap(),
+        None => text.parse().unwrap(),
+    };
+    let (span, step) = part.split_once('/').unwrap_or((part, "1"));
+    let (first, last) = match span.split_once('-') {
+        _ if span == "*" => (min, max),
+        Some((first, last)) => (read(first), read(last)),
+        None => (read(span), read(span)),
+    };
+    (first..=last).step_by(step.parse().unwrap()).collect()
+}

@@ -26,6 +26,22 @@ impl Subject for OfWindow {
             // The window that opened on Friday reaches into Saturday, and none opens there.
             Example::new(night.clone(), "2026-11-28T00:00:00Z", Demand::Floor),
             Example::new(night, "2026-11-28T22:00:00Z", Demand::Idle),
+            // Five fields count weekdays as a crontab does, six as EventBridge does: 2026-11-27 is a Friday.
+            Example::new(
+                json!({"start": "0 22 * * 5", "duration": "8h"}),
+                "2026-11-27T23:00:00Z",
+                Demand::Floor,
+            ),
+            Example::new(
+                json!({"start": "0 22 * * 6", "duration": "1h"}),
+                "2026-11-27T22:30:00Z",
+                Demand::Idle,
+            ),
+            Example::new(
+                json!({"start": "0 22 ? * 6 *", "duration": "8h"}),
+                "2026-11-27T23:00:00Z",
+                Demand::Floor,
+            ),
             Example::new(
                 json!({"start": "@hourly", "duration": "2h"}),
                 "2026-11-23T12:34:56Z",

@@ -26,6 +26,10 @@ impl Subject for OfCron {
             Example::new(berlin.clone(), "2026-11-23T01:29:59Z", Demand::Idle),
             Example::new(berlin, "2026-11-22T01:30:00Z", Demand::Idle),
             Example::new(json!({"expression": "cron(0 12 ? * 2 *)"}), "2026-11-23T12:00:00Z", Demand::Floor),
+            // Five fields count weekdays as a crontab does: 2026-11-23 is a Monday.
+            Example::new(json!({"expression": "0 12 * * 1"}), "2026-11-23T12:00:00Z", Demand::Floor),
+            Example::new(json!({"expression": "0 12 * * 2"}), "2026-11-23T12:00:00Z", Demand::Idle),
+            Example::new(json!({"expression": "cron(0 12 * * 0,7)"}), "2026-11-22T12:00:00Z", Demand::Floor),
             Example::new(json!({"expression": "0 30 2"}), "2026-11-23T02:30:00Z", Demand::Floor),
             Example::new(json!({"expression": "rate(1 minute)"}), "2026-11-23T02:30:00Z", Demand::Floor),
             Example::new(json!({"expression": "@daily"}), "2026-11-23T02:30:00Z", Demand::Idle),

@@ -1,0 +1,72 @@
+//! Lines of other schedulers, to say how they are written here.
+
+use super::Dialect;
+use super::{cron, fields};
+
+/// A bare line as another scheduler reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Foreign {
+    /// The other scheduler.
+    pub(super) scheduler: &'static str,
+    /// The expression that means the same here.
+    pub(super) expression: String,
+}
+
+impl Foreign {
+    /// Reads a line as the scheduler does that it looks like; none when no other one takes it.
+    pub(super) fn of(words: &[&str]) -> Option<Self> {
+        let of = |scheduler, body: String| {
+            let is_valid = cron::compile(&body).is_ok();
+            is_valid.then(|| Self { scheduler, expression: format!("cron({body})") })
+        };
+        match *words {
+            [_, _, _, _, _] => of("Unix cron", words.join(" ")),
+            [_, _, day, _, weekday, _] if [day, weekday].contains(&"?") => of("EventBridge", words.join(" ")),
+            [_, _, _, _, _, _] | [_, _, _, _, _, _, _] => {
+                let scheduler = if words.contains(&"?") { "Quartz" } else { "Quartz or Spring" };
+                match in_cron(words) {
+                    Some(body) => of(scheduler, body),
+                    None => in_fields(words).map(|expression| Self { scheduler, expression }),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> String {
+        format!("this looks like a line of {}: write `{}`", self.scheduler, self.expression)
+    }
+}
+
+/// Says how to write a bare line that the eight fields refuse.
+pub(super) fn hint(text: &str) -> Option<String> {
+    let words: Vec<&str> = fields::words(text).map(|(_, word)| word).collect();
+    Foreign::of(&words).map(|foreign| foreign.hint())
+}
+
+/// Says how to write Quartz's fields, which begin with the second, between the parentheses of `cron(…)`.
+pub(super) fn hint_in_cron(body: &str) -> Option<String> {
+    let words: Vec<&str> = body.split_ascii_whitespace().collect();
+    let is_quartz = matches!(*words, [_, _, _, day, _, weekday, ..] if [day, weekday].contains(&"?"));
+    Foreign::of(&words).filter(|_| is_quartz).map(|foreign| foreign.hint())
+}
+
+/// The fields of `cron(…)` for a line of Quartz or Spring that fires at second 0. Quartz counts weekdays as EventBridge
+/// does, Spring, which needs no `?`, as crontab does.
+fn in_cron(words: &[&str]) -> Option<String> {
+    let [second, rest @ ..] = words else { return None };
+    let year = words.get(6).or(words.contains(&"?").then_some(&"*"));
+    let body = rest.iter().take(5).chain(year).copied().collect::<Vec<_>>().join(" ");
+    (second.parse() == Ok(0)).then_some(body)
+}
+
+/// The eight fields for a line of Quartz or Spring without weekdays.
+fn in_fields(words: &[&str]) -> Option<String> {
+    let any = |word: &&str| ["*", "?"].contains(word);
+    let [second, minute, hour, day, month, weekday, year @ ..] = words else { return None };
+    let day = if any(day) { "*" } else { day };
+    let year = year.first().unwrap_or(&"*");
+    let eight = [second, minute, hour, "*", "*", day, month, year].join(" ");
+    let expression = eight.trim_end_matches([' ', '*']).to_owned();
+    (any(weekday) && fields::compile(&expression, Dialect::Written).is_ok()).then_some(expression)
+}
