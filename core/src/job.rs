@@ -4,6 +4,7 @@ mod agenda;
 mod document;
 mod earlier;
 mod id;
+mod warnings;
 
 pub use agenda::{AgendaError, AgendaView};
 pub use document::{
@@ -123,6 +124,8 @@ pub struct Job {
     /// Versions whose ticks had no outcome yet when the next one was written, oldest first.
     pub(crate) earlier: Vec<Earlier>,
     ticks: Option<Schedule>,
+    /// Schedules that its trigger consults beside the ticks.
+    consulted: Vec<Schedule>,
 }
 
 /// Why and for how long a job is not looked at.

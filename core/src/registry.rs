@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::scaling::Scaling;
+use crate::schedule::Schedule;
 use crate::trigger::Trigger;
 
 #[cfg(test)]
@@ -80,13 +82,27 @@ pub struct BuildContext<'a> {
     pub timezone: &'a str,
     /// The job's bounds.
     pub scaling: Scaling,
+    consulted: Option<&'a Mutex<Vec<Schedule>>>,
 }
 
 impl<'a> BuildContext<'a> {
     /// Begins to build a job's trigger.
     #[must_use]
     pub fn new(registry: &'a TriggerRegistry, timezone: &'a str, scaling: Scaling) -> Self {
-        Self { registry, depth: 0, timezone, scaling }
+        Self { registry, depth: 0, timezone, scaling, consulted: None }
+    }
+
+    /// Collects the schedules that triggers [consult](Self::consult).
+    pub(crate) fn collecting(self, consulted: &'a Mutex<Vec<Schedule>>) -> Self {
+        Self { consulted: Some(consulted), ..self }
+    }
+
+    /// Tells the job of a schedule that the trigger consults and that is not among its
+    /// [ticks](Trigger::schedule), so that its warnings are shown when the job is written.
+    pub fn consult(&self, schedule: &Schedule) {
+        if let Some(consulted) = self.consulted {
+            consulted.lock().push(schedule.clone());
+        }
     }
 
     /// Builds a trigger contained in the one being built. Put its place in front of the error: `error.under("/of/0")`.

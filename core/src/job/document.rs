@@ -28,6 +28,7 @@ mod tests;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 pub(super) use datetime::Moment;
@@ -40,7 +41,7 @@ use super::{Job, JobId, StoredJob, earlier};
 use crate::launcher::Launcher;
 use crate::registry::{BuildContext, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
-use crate::schedule::Dialect;
+use crate::schedule::{Dialect, Schedule};
 use crate::trigger::Trigger;
 use error::{Place, whole};
 use reader::Reader;
@@ -96,7 +97,8 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     let task = Arc::new(task::read(&mut reader, id));
     let when = when::read(&mut reader, id);
     let scaling = policy::scaling(&mut reader);
-    let trigger = trigger(&mut reader, &when.timezone, scaling);
+    let consulted = Mutex::default();
+    let trigger = trigger(&mut reader, &when.timezone, scaling, &consulted);
     let has_ticks = match &trigger {
         Built::None => when.is_given,
         Built::Trigger(trigger) => when.is_given || trigger.schedule().is_some(),
@@ -121,7 +123,20 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     let ticks = schedule.clone().or_else(brought);
     let earlier = reader.earlier(id)?;
     let ticks = earlier::all_ticks(&earlier, ticks);
-    Ok(Job { id: id.clone(), task, schedule, timezone, scaling, trigger, policy, suspension, earlier, ticks })
+    let consulted = consulted.into_inner();
+    Ok(Job {
+        id: id.clone(),
+        task,
+        schedule,
+        timezone,
+        scaling,
+        trigger,
+        policy,
+        suspension,
+        earlier,
+        ticks,
+        consulted,
+    })
 }
 
 /// What became of the `trigger` field.
@@ -131,7 +146,12 @@ enum Built {
     Wrong,
 }
 
-fn trigger(reader: &mut Reader<'_>, timezone: &str, scaling: Scaling) -> Built {
+fn trigger(
+    reader: &mut Reader<'_>,
+    timezone: &str,
+    scaling: Scaling,
+    consulted: &Mutex<Vec<Schedule>>,
+) -> Built {
     const NAME: &str = "trigger";
     let Some(value) = reader.get(NAME) else { return Built::None };
     // The Python version's name for no trigger.
@@ -143,7 +163,8 @@ fn trigger(reader: &mut Reader<'_>, timezone: &str, scaling: Scaling) -> Built {
         reader.errors.push(place.error(NULL));
         return Built::Wrong;
     }
-    match reader.cx.registry.build(value, &BuildContext::new(reader.cx.registry, timezone, scaling)) {
+    let cx = BuildContext::new(reader.cx.registry, timezone, scaling).collecting(consulted);
+    match reader.cx.registry.build(value, &cx) {
         Ok(trigger) => Built::Trigger(trigger),
         Err(error) => {
             reader.errors.push(error_under(&place, &error));

@@ -88,7 +88,9 @@ async fn change(
     app.job(name).await?;
     let change = Value::Object(request::object(headers, body).await?);
     let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
-    Ok(view::reference(app, StatusCode::OK, &stored))
+    let written = stored.parse(&app.context(Dialect::Stored));
+    let warnings = written.map(|job| job.warnings(app.parts.clock.now())).unwrap_or_default();
+    Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 
 /// Removes a job. Its running tasks go on, its history stays.

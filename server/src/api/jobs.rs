@@ -88,6 +88,7 @@ async fn store(app: &App, document: Value, uid: JobUid, validate: Validate) -> R
     let prepared = prepare_create(document, &app.context(Dialect::Written), now)
         .map_err(|errors| job::refusal(&errors))?;
     validate.look(app, &prepared.job).await?;
+    let warnings = prepared.job.warnings(now);
     let new = NewJob { id: prepared.job.id.clone(), uid, document: job::raw(&prepared.document), at: now };
     let stored = match app.parts.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.
@@ -99,7 +100,7 @@ async fn store(app: &App, document: Value, uid: JobUid, validate: Validate) -> R
         other => other?,
     };
     app.parts.engine.nudge(&stored.id);
-    let mut response = view::reference(app, StatusCode::CREATED, &stored);
+    let mut response = view::reference(app, StatusCode::CREATED, &stored, &warnings);
     let place =
         HeaderValue::try_from(format!("/jobs/{}", stored.id)).expect("a job's name is a header value");
     response.headers_mut().insert(LOCATION, place);

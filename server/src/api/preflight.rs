@@ -97,5 +97,5 @@ fn blame(
 
 fn field(pointer: &str, message: String) -> FieldError {
     let key = pointer.split('/').skip(1).map(str::to_owned).collect();
-    FieldError { pointer: pointer.to_owned(), key, message }
+    FieldError { pointer: pointer.to_owned(), key, message, hint: None }
 }

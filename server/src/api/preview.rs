@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::Timestamp;
 use ecs_scheduler_core::job::prepare_create;
-use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::schedule::{Dialect, STAND_IN, Schedule};
 use serde_json::{Map, Value};
 
 use super::plan::print;
@@ -20,10 +20,9 @@ use super::{job, respond};
 const MAX_TICKS: u64 = 1_000;
 const DEFAULT_TICKS: u64 = 10;
 /// The members that a preview shares with a job.
-const OF_A_JOB: [&str; 4] = ["schedule", "timezone", "scheduleStart", "scheduleEnd"];
-const MEMBERS: [&str; 6] = ["schedule", "timezone", "scheduleStart", "scheduleEnd", "after", "count"];
-/// The job that a schedule is tried on. `?` resolves by the job's name, so previews of it show this one's values.
-const STAND_IN: &str = "preview";
+const OF_A_JOB: [&str; 6] = ["id", "schedule", "timezone", "scheduleStart", "scheduleEnd", "jitter"];
+const MEMBERS: [&str; 8] =
+    ["id", "schedule", "timezone", "scheduleStart", "scheduleEnd", "jitter", "after", "count"];
 
 /// Says when a schedule fires, without storing anything.
 #[utoipa::path(
@@ -43,7 +42,8 @@ pub(super) async fn preview(
     let count = count(&mut given)?;
     let mut document: Map<String, Value> =
         given.into_iter().filter(|(name, _)| OF_A_JOB.contains(&name.as_str())).collect();
-    document.insert("id".to_owned(), STAND_IN.into());
+    // `?` resolves by the job's name.
+    document.entry("id").or_insert_with(|| STAND_IN.into());
     // Whether a tick is left is asked at the moment from which the preview looks.
     let prepared = prepare_create(document.into(), &app.context(Dialect::Written), after)
         .map_err(|errors| job::refusal(&errors))?;
@@ -52,7 +52,8 @@ pub(super) async fn preview(
         .job
         .ticks()
         .ok_or_else(|| Problem::field("/schedule", "Missing data for required field."))?;
-    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, after, count)))
+    let warnings = prepared.job.warnings(after);
+    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, warnings, after, count)))
 }
 
 /// Lists the next ticks of a job.
@@ -75,18 +76,27 @@ pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -
         return Err(Problem::new(Kind::Unprocessable, format!("The stored job {} is not valid.", stored.id)));
     };
     let written = job::document(&stored).remove("schedule").unwrap_or(Value::Null);
-    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, after, count)))
+    let warnings = stored.parse(&app.context(Dialect::Stored)).map(|job| job.warnings(after));
+    let warnings = warnings.unwrap_or_default();
+    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, warnings, after, count)))
 }
 
 impl Preview {
-    fn of(schedule: Value, ticks: &Schedule, after: Timestamp, count: u64) -> Self {
+    fn of(
+        schedule: Value,
+        ticks: &Schedule,
+        mut warnings: Vec<String>,
+        after: Timestamp,
+        count: u64,
+    ) -> Self {
         let zone = ticks.time_zone();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
+        warnings.extend(ticks.notes());
         Self {
             schedule,
             description: ticks.describe(),
             next: ticks.upcoming(after).take(count).map(|tick| print(tick, zone)).collect(),
-            warnings: ticks.warnings(after),
+            warnings,
             tzdb: ecs_scheduler_core::schedule::tzdb_version().to_owned(),
         }
     }

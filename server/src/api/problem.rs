@@ -83,7 +83,7 @@ impl fmt::Display for WrongField {
 
 impl From<&FieldError> for WrongField {
     fn from(error: &FieldError) -> Self {
-        Self { pointer: error.pointer.clone(), message: error.message.clone() }
+        Self { pointer: error.pointer.clone(), message: error.explained() }
     }
 }
 

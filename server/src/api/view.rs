@@ -104,10 +104,20 @@ pub(super) fn job(shared: &Shared, job: &StoredJob) -> Response {
     respond::shown(body, tag)
 }
 
-/// Answers with the name and link of a job that was just written, tagged as the job's representation is.
-pub(super) fn reference(shared: &Shared, status: StatusCode, job: &StoredJob) -> Response {
+/// Answers with the name and link of a job that was just written, and with what is probably a mistake in it, tagged as the
+/// job's representation is.
+pub(super) fn reference(
+    shared: &Shared,
+    status: StatusCode,
+    job: &StoredJob,
+    warnings: &[String],
+) -> Response {
     let mut body = Vec::with_capacity(128);
     write_reference(job.id.as_str(), &mut body);
+    if !warnings.is_empty() {
+        body.extend_from_slice(b",\"warnings\":");
+        serde_json::to_writer(&mut body, warnings).expect("warnings are strings");
+    }
     body.extend_from_slice(b"}\n");
     let tag = Tag::of_job(job, &self::body(shared, job, shared.parts.clock.now()));
     respond::bytes(status, body, &tag)

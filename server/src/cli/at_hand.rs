@@ -120,7 +120,7 @@ impl AtHand {
             Ok(job) => self.jobs.push(job),
             Err(errors) => {
                 let texts: Vec<String> =
-                    errors.iter().map(|error| format!("{}: {}", error.pointer, error.message)).collect();
+                    errors.iter().map(|error| format!("{}: {}", error.pointer, error.explained())).collect();
                 self.invalid.push((name.to_owned(), texts.join("; ")));
             }
         }

@@ -1,7 +1,7 @@
 //! `ecs-scheduler schedule next`: what a schedule means, without a server.
 
 use clap::Args;
-use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
+use ecs_scheduler_core::schedule::{STAND_IN, Schedule, ScheduleSpec, resolve_wildcards};
 use ecs_scheduler_core::{Clock, Timestamp};
 use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ pub struct NextArgs {
     /// The schedule in any spelling; several are a union
     #[arg(required = true, value_name = "EXPRESSION")]
     expressions: Vec<String>,
+    /// The job whose name decides about each `?`
+    #[arg(long, value_name = "JOB", default_value = STAND_IN)]
+    id: String,
     /// The time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     timezone: String,
@@ -40,8 +43,13 @@ pub fn next(args: &NextArgs, clock: &dyn Clock) -> Result<String, CommandError> 
 }
 
 fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
-    let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&args.expressions) };
-    let schedule = Schedule::parse(&spec).map_err(|error| CommandError::failed(error.to_string()))?;
+    let resolve = |text: &String| resolve_wildcards(text, &args.id).into_owned();
+    let expressions: Vec<String> = args.expressions.iter().map(resolve).collect();
+    let spec = ScheduleSpec { timezone: Some(&args.timezone), ..ScheduleSpec::written(&expressions) };
+    let schedule = Schedule::parse(&spec).map_err(|error| {
+        let near = error.nearest().map(|name| format!(" (did you mean {name}?)"));
+        CommandError::failed(error.explained() + near.as_deref().unwrap_or_default())
+    })?;
     let after = args.after.unwrap_or_else(|| clock.now());
     let zone = schedule.time_zone().clone();
     let print = |tick: Timestamp| {
@@ -50,7 +58,7 @@ fn answer(args: &NextArgs, clock: &dyn Clock) -> Result<Value, CommandError> {
     };
     let next: Vec<String> = schedule.upcoming(after).take(args.count.into()).map(print).collect();
     Ok(json!({
-        "schedule": args.expressions,
+        "schedule": expressions,
         "description": schedule.describe(),
         "next": next,
         "warnings": schedule.warnings(after),

@@ -145,6 +145,68 @@ async fn a_preview_lists_ticks_in_the_zone_and_warns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn five_fields_fire_on_the_days_of_a_crontab_and_six_on_those_of_eventbridge() {
+    let server = Server::start().await;
+    let preview = async |schedule: &str| {
+        let asked = json!({"schedule": schedule, "after": "2027-01-01T00:00:00Z", "count": 2});
+        server.json("POST", "/schedules/preview", asked).await.json()
+    };
+    // 1 January 2027 is a Friday.
+    let five = preview("cron(0 9 * * 1-5)").await;
+    assert_eq!(five["next"], json!(["2027-01-01T09:00:00+00:00", "2027-01-04T09:00:00+00:00"]));
+    assert_eq!(five["description"], "At 09:00 on Monday to Friday, UTC");
+    assert_eq!(five["warnings"], json!([]));
+    for sunday in ["cron(0 9 * * 0)", "cron(0 9 * * 7)", "cron(0 9 ? * 1 *)"] {
+        assert_eq!(preview(sunday).await["next"][0], "2027-01-03T09:00:00+00:00", "{sunday}");
+    }
+    let six = preview("cron(0 9 ? * 2-6 *)").await;
+    assert_eq!(six["next"], five["next"]);
+    assert!(six["warnings"][0].as_str().unwrap().contains("`2-6` is Monday to Friday"), "{six}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_is_answered_with_warnings_and_only_where_there_are_some() {
+    let server = Server::start().await;
+    let plain = server.json("POST", "/jobs", daily("plain")).await.json();
+    assert_eq!(plain.get("warnings"), None);
+    let job = json!({"id": "often", "taskDefinition": "report", "schedule": "0", "jitter": "5m"});
+    let created = server.json("POST", "/jobs", &job).await;
+    assert_eq!(created.status, 201);
+    let warning = created.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.starts_with("jitter 5m is longer than the 1m from "), "{warning}");
+    let shorter = server.json("PUT", "/jobs/often", json!({"jitter": "1m"})).await.json();
+    assert_eq!(shorter.get("warnings"), None, "{shorter}");
+    let line = server.json("PATCH", "/jobs/often", json!({"schedule": "*/5 * * * 1"})).await.json();
+    let warning = line["warnings"][0].as_str().unwrap();
+    assert!(warning.ends_with("for Unix cron write `cron(*/5 * * * 1)`"), "{line}");
+    let asked = json!({"schedule": "rate(30 seconds)", "jitter": "45s"});
+    let preview = server.json("POST", "/schedules/preview", asked).await.json();
+    assert!(
+        preview["warnings"][0].as_str().unwrap().contains("jitter 45s is longer than the 30s"),
+        "{preview}"
+    );
+    let refused = server.json("POST", "/schedules/preview", json!({"schedule": "0 0 12 * * ?"})).await;
+    let refused = refused.json();
+    let recorded = r#"Invalid schedule syntax: Unrecognized expression "?" for field "day""#;
+    assert_eq!(refused["messages"]["parsedSchedule"], json!([recorded]), "the Python version's words");
+    assert!(refused["detail"].as_str().unwrap().contains("write `cron(0 12 * * ? *)`"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_resolves_question_marks_by_the_job_that_it_names() {
+    let server = Server::start().await;
+    let preview = async |asked: Value| server.json("POST", "/schedules/preview", asked).await.json();
+    let job = json!({"id": "nightly", "taskDefinition": "report", "schedule": "? ? 4"});
+    server.json("POST", "/jobs", &job).await;
+    let stored = server.get("/jobs/nightly").await.json();
+    let named = preview(json!({"schedule": "? ? 4", "id": "nightly"})).await;
+    assert_eq!(named["schedule"], stored["schedule"]);
+    assert_ne!(preview(json!({"schedule": "? ? 4"})).await["schedule"], stored["schedule"]);
+    let wrong = server.json("POST", "/schedules/preview", json!({"schedule": "0", "id": "not a name"})).await;
+    assert_eq!(wrong.status, 400);
+}
+
+#[tokio::test(start_paused = true)]
 async fn browsers_get_a_page_and_programs_get_links() {
     let server = Server::start().await;
     let page = server.call("GET", "/", &[("accept", "text/html,*/*;q=0.8")], "").await;

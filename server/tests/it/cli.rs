@@ -156,6 +156,36 @@ fn schedules_are_explained_without_a_server() {
 }
 
 #[test]
+fn question_marks_of_a_schedule_show_what_the_job_would_get() {
+    let folder = tempfile::tempdir().unwrap();
+    let next = |id: &[&str]| {
+        let arguments = [&["schedule", "next", "? ? 4", "--count", "1", "--json"][..], id].concat();
+        let answer: serde_json::Value =
+            serde_json::from_str(&out(&program(folder.path(), &arguments, &[]))).unwrap();
+        answer["schedule"][0].as_str().unwrap().to_owned()
+    };
+    let (unnamed, named) = (next(&[]), next(&["--id", "nightly"]));
+    assert!(!unnamed.contains('?') && named.ends_with(" 4"), "{unnamed}, {named}");
+    assert_ne!(unnamed, named);
+}
+
+#[test]
+fn an_import_lists_what_it_cannot_read_and_prints_json_also_when_no_job_results() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("chart.yaml"), "kind: {{ .Values.kind }}").unwrap();
+    std::fs::write(folder.path().join("web.yaml"), "kind: ScaledObject\nmetadata: {name: web}").unwrap();
+    let arguments = ["import", "keda", "--json", "missing.yaml", "chart.yaml", "web.yaml"];
+    let output = program(folder.path(), &arguments, &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let answer: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    let sources: Vec<&str> =
+        answer["objects"].as_array().unwrap().iter().map(|one| one["source"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["file missing.yaml", "file chart.yaml", "ScaledObject web"]);
+    let said = &answer["objects"][1]["remarks"][0]["text"];
+    assert!(said.as_str().unwrap().contains("helm template"), "{answer:#}");
+}
+
+#[test]
 fn a_decision_is_made_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let job = r#"{"taskDefinition": "orders", "schedule": "0 0 2", "maxCount": 10}"#;

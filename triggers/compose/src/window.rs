@@ -35,8 +35,9 @@ impl TriggerType for Window {
         let spec = ScheduleSpec { timezone: Some(timezone), ..ScheduleSpec::written(&expressions) };
         let opens = Schedule::parse(&spec).map_err(|error| {
             let field = if error.kind() == ScheduleErrorKind::TimeZone { "/timezone" } else { "/start" };
-            ConfigError::at(field, error.to_string())
+            ConfigError::at(field, error.explained())
         })?;
+        cx.consult(&opens);
         Ok(Arc::new(WindowTrigger { opens, duration, length: config.duration }))
     }
 }

@@ -14,6 +14,17 @@ pub struct FieldError {
     pub key: Vec<String>,
     /// What is wrong and what is allowed; in the Python version's words where it had any.
     pub message: String,
+    /// What was probably meant, to be put behind the message; none in the Python version's `messages`.
+    pub hint: Option<String>,
+}
+
+impl FieldError {
+    /// Returns the message with the hint behind it.
+    #[must_use]
+    pub fn explained(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
+        self.message.clone() + hint.as_deref().unwrap_or_default()
+    }
 }
 
 /// Nests messages as the Python version does: by field, then by index or inner field, each leaf a list.
@@ -26,6 +37,7 @@ pub struct FieldError {
 ///     pointer: "/overrides/0/containerName".to_owned(),
 ///     key: ["overrides", "0", "containerName"].map(str::to_owned).to_vec(),
 ///     message: "Not a valid string.".to_owned(),
+///     hint: None,
 /// };
 /// assert_eq!(
 ///     messages(&[error]).to_string(),
@@ -108,7 +120,7 @@ impl<'a> Place<'a> {
     pub(super) fn error(&self, message: impl Into<String>) -> FieldError {
         let (mut pointer, mut key) = (String::new(), Vec::new());
         self.spell(&mut pointer, &mut key);
-        FieldError { pointer, key, message: message.into() }
+        FieldError { pointer, key, message: message.into(), hint: None }
     }
 
     /// Makes an error about an object as a whole, or about something that should have been one.
@@ -131,7 +143,7 @@ impl<'a> Place<'a> {
 
 /// Makes an error about the document as a whole.
 pub(super) fn whole(message: impl Into<String>) -> FieldError {
-    FieldError { pointer: String::new(), key: vec![WHOLE.to_owned()], message: message.into() }
+    FieldError { pointer: String::new(), key: vec![WHOLE.to_owned()], message: message.into(), hint: None }
 }
 
 /// Says that a name is unknown and which known one is nearest.

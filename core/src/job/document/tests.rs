@@ -26,6 +26,7 @@ mod properties;
 mod refused;
 mod stored;
 mod updates;
+mod warnings;
 
 /// A trigger that measures nothing: `{"type": "gauge"}`; with `ticks` it brings those. As `sqs` it says that it counts
 /// a queue.

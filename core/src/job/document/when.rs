@@ -45,12 +45,11 @@ fn schedule_error(value: Option<&Value>, error: &ScheduleError) -> FieldError {
     let field = Place::field(SCHEDULE);
     let entry = field.index(error.entry());
     let place = if value.is_some_and(Value::is_array) { &entry } else { &field };
-    let message = error.to_string();
     if error.kind() == ScheduleErrorKind::Syntax {
-        let key = vec!["parsedSchedule".to_owned()];
-        return FieldError { key, ..place.error(format!("Invalid schedule syntax: {message}")) };
+        let (key, hint) = (vec!["parsedSchedule".to_owned()], error.hint().map(str::to_owned));
+        return FieldError { key, hint, ..place.error(format!("Invalid schedule syntax: {error}")) };
     }
-    place.error(message)
+    place.error(error.to_string())
 }
 
 fn date(reader: &mut Reader<'_>, name: &str) -> Option<Timestamp> {

@@ -63,6 +63,9 @@ pub(in crate::api) struct Reference {
     /// The job's name.
     id: String,
     link: Link,
+    /// What is valid and probably a mistake; absent when there is nothing.
+    #[schema(nullable = false)]
+    warnings: Option<Vec<String>>,
 }
 
 /// A link to a resource.

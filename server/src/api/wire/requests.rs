@@ -17,6 +17,9 @@ use super::job::{JobDocument, Schedule};
     reason = "only its schema is used: the body is read member by member, to name every wrong one"
 )]
 pub(in crate::api) struct PreviewRequest {
+    /// The job whose name decides about each `?`; without it they show what a job called `preview` would get.
+    #[schema(pattern = "^[0-9A-Za-z_-]+$", nullable = false)]
+    id: Option<String>,
     /// One expression, or several whose union is meant.
     #[schema(inline)]
     schedule: Schedule,
@@ -29,6 +32,9 @@ pub(in crate::api) struct PreviewRequest {
     /// No tick lies after it.
     #[schema(format = DateTime, nullable = false)]
     schedule_end: Option<String>,
+    /// The job's jitter; one that is longer than the time between two ticks is warned of.
+    #[schema(example = "30s", nullable = false)]
+    jitter: Option<String>,
     /// List ticks later than this moment; now by default.
     #[schema(format = DateTime, nullable = false)]
     after: Option<String>,

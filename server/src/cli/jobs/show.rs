@@ -37,11 +37,15 @@ pub(super) fn jobs(answer: &Value) -> String {
 }
 
 pub(super) fn created(answer: &Value) -> String {
-    format!("created {}\n", cell(&answer["id"]))
+    format!("created {}\n{}", cell(&answer["id"]), warnings(answer))
 }
 
 pub(super) fn changed(answer: &Value) -> String {
-    format!("changed {}\n", cell(&answer["id"]))
+    format!("changed {}\n{}", cell(&answer["id"]), warnings(answer))
+}
+
+fn warnings(answer: &Value) -> String {
+    list(answer, "warnings").iter().map(|warning| format!("warning: {}\n", cell(warning))).collect()
 }
 
 pub(super) fn deleted(answer: &Value) -> String {
@@ -78,10 +82,7 @@ pub(in crate::cli) fn preview(answer: &Value) -> String {
     if list(answer, "next").is_empty() {
         text.push_str("  no further tick\n");
     }
-    for warning in list(answer, "warnings") {
-        let _ = writeln!(text, "warning: {}", cell(warning));
-    }
-    text
+    text + &warnings(answer)
 }
 
 pub(super) fn decisions(answer: &Value) -> String {

@@ -1,0 +1,39 @@
+use super::*;
+
+fn warnings(document: Value) -> Vec<String> {
+    load(document).unwrap().warnings("2027-01-01T00:00:00Z".parse().unwrap())
+}
+
+#[test]
+fn a_jitter_that_is_longer_than_the_time_to_the_next_tick_is_warned_of() {
+    let of = |schedule: &str, jitter: &str| warnings(plus(json!({"schedule": schedule, "jitter": jitter})));
+    let told = of("0", "5m");
+    assert_eq!(
+        told,
+        [
+            "jitter 5m is longer than the 1m from 2027-01-01T00:01:00Z to the next tick: the delay of a tick ends at the next \
+             one at the latest"
+        ]
+    );
+    // Two minutes past eight are close to each other, the rest of the day is not.
+    assert_eq!(of("0 0,2 8", "3m").len(), 1);
+    for fits in [("0", "1m"), ("0 0 8", "1h"), ("0 0,2 8", "2m"), ("at(2028-01-01T00:00:00)", "1h")] {
+        assert_eq!(of(fits.0, fits.1), [""; 0], "{fits:?}");
+    }
+}
+
+#[test]
+fn ticks_that_a_trigger_brings_are_looked_at_too() {
+    let brought = json!({"type": "gauge", "ticks": "cron(0 9 ? * 2-6 *)"});
+    let own = warnings(plus(json!({"schedule": "0 0 8", "trigger": brought.clone()})));
+    let alone = json!({"taskDefinition": "alpha", "trigger": brought});
+    for told in [own, warnings(alone)] {
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("`2-6` is Monday to Friday"), "{told:?}");
+    }
+    assert_eq!(
+        warnings(plus(json!({"schedule": "0 30 6 mon-fri * 1-28"}))),
+        [""; 0],
+        "a note, not a mistake"
+    );
+}

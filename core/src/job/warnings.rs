@@ -1,0 +1,38 @@
+//! What is valid about a job and probably a mistake.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Job;
+use super::document::format_duration;
+use crate::schedule::Schedule;
+
+impl Job {
+    /// Names what is valid but probably a mistake, as seen from an instant: in its schedule, in those that its trigger brings
+    /// and consults, and in the jitter.
+    #[must_use]
+    pub fn warnings(&self, from: Timestamp) -> Vec<String> {
+        let brought = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
+        let schedules = self.schedule.iter().chain(brought).chain(&self.consulted);
+        let mut warnings: Vec<String> = Vec::new();
+        for warning in schedules.flat_map(|schedule| schedule.mistakes(from)) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        let jitter = self.policy.jitter.zip(self.ticks.as_ref());
+        warnings.extend(jitter.and_then(|(jitter, ticks)| jitter_warning(jitter, ticks, from)));
+        warnings
+    }
+}
+
+fn jitter_warning(jitter: Duration, ticks: &Schedule, from: Timestamp) -> Option<String> {
+    let (tick, next) = ticks.ticks_within(from, SignedDuration::try_from(jitter).ok()?)?;
+    let between = Duration::try_from(next.duration_since(tick)).ok()?;
+    Some(format!(
+        "jitter {} is longer than the {} from {tick} to the next tick: the delay of a tick ends at the next one at the latest",
+        format_duration(jitter),
+        format_duration(between)
+    ))
+}
