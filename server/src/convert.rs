@@ -33,6 +33,14 @@ pub struct Converted {
 }
 
 impl Converted {
+    /// Says of a file why nothing in it, or nothing further, could be read.
+    #[must_use]
+    pub fn unreadable(file: impl std::fmt::Display, why: impl Into<String>) -> Self {
+        let mut remarks = Remarks::default();
+        remarks.refused("", why);
+        Self::of(format!("file {file}"), Draft::default(), remarks)
+    }
+
     /// Makes one of a draft, unless something about it was refused: half of what an object says may mean the opposite.
     fn of(source: String, draft: Draft, remarks: Remarks) -> Self {
         let sound = remarks.0.iter().all(|remark| remark.kind != Kind::Refused);
@@ -163,7 +171,8 @@ pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
             Ok(_) => one.job = Some(document),
             Err(errors) => {
                 for error in errors {
-                    remarks.refused(error.pointer, error.message);
+                    let text = error.explained();
+                    remarks.refused(error.pointer, text);
                 }
             }
         }

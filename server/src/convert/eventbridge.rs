@@ -45,19 +45,22 @@ pub struct Printed {
     pub text: String,
 }
 
-/// Converts everything that is in the files.
-///
-/// # Errors
-///
-/// Fails with the place among the files of one that is not JSON.
-pub fn convert(files: &[Printed]) -> Result<Vec<Converted>, (usize, serde_json::Error)> {
+/// Converts everything that is in the files. A file that is not JSON is listed.
+#[must_use]
+pub fn convert(files: &[Printed]) -> Vec<Converted> {
     let mut found = Found::default();
-    for (place, file) in files.iter().enumerate() {
+    for file in files {
         for document in serde_json::Deserializer::from_str(&file.text).into_iter::<Value>() {
-            found.add(document.map_err(|error| (place, error))?, &file.stem);
+            match document {
+                Ok(document) => found.add(document, &file.stem),
+                Err(error) => {
+                    let why = format!("it is not JSON: {error}; print it with `--output json`");
+                    found.others.push(Converted::unreadable(&file.stem, why));
+                }
+            }
         }
     }
-    Ok(found.jobs())
+    found.jobs()
 }
 
 /// What was found in the files.
@@ -77,6 +80,12 @@ impl Found {
         if let Value::Array(documents) = document {
             return documents.into_iter().for_each(|document| self.add(document, stem));
         }
+        if document["NextToken"].is_string() {
+            let text = "the list goes on: print it whole, without `--max-items` and `--no-paginate`";
+            self.others.push(refused(format!("document in {stem}"), "NextToken", text));
+        }
+        let rule = document["Rule"].as_str().map(str::to_owned);
+        let is_rule = document["Arn"].as_str().is_some_and(|arn| arn.contains(":rule/"));
         let mut take = |name: &str| match document.get_mut(name).map(Value::take) {
             Some(Value::Array(items)) => Some(items),
             _ => None,
@@ -85,20 +94,29 @@ impl Found {
             self.listed.extend(listed);
         } else if let Some(rules) = take("Rules") {
             rules.into_iter().for_each(|rule| self.add_rule(rule));
+        } else if is_rule {
+            self.add_rule(document);
         } else if let Some(targets) = take("Targets") {
-            self.targets.push((stem.to_owned(), targets));
+            self.targets.push((rule.unwrap_or_else(|| stem.to_owned()), targets));
         } else if document.get("Target").is_some() {
             self.schedules.push(document);
-        } else if document["Arn"].as_str().is_some_and(|arn| arn.contains(":rule/")) {
-            self.add_rule(document);
         } else {
             let text = "neither a schedule, nor rules, nor their targets";
             self.others.push(refused(format!("document in {stem}"), "", text));
         }
     }
 
-    fn add_rule(&mut self, rule: Value) {
-        self.rules.insert(rule["Name"].as_str().unwrap_or_default().to_owned(), rule);
+    fn add_rule(&mut self, mut rule: Value) {
+        let name = rule["Name"].as_str().unwrap_or_default().to_owned();
+        if let Some(Value::Array(targets)) = rule.get_mut("Targets").map(Value::take) {
+            self.targets.push((name.clone(), targets));
+        }
+        let arn = rule["Arn"].clone();
+        let other = self.rules.insert(name.clone(), rule);
+        if other.is_some_and(|other| other["Arn"] != arn) {
+            let text = "two rules have this name, on two event buses: import one at a time";
+            self.others.push(refused(format!("rule {name}"), "Name", text));
+        }
     }
 
     fn jobs(self) -> Vec<Converted> {
@@ -159,13 +177,17 @@ fn schedule(document: Value) -> Converted {
         draft.set("labels", json!({ "eventbridge/group": group }));
     }
     let expression = fields.text("ScheduleExpression").unwrap_or_default();
-    let created = fields.take("CreationDate").filter(|_| expression.trim_start().starts_with("rate("));
+    let created = fields.take("CreationDate").filter(|_| is_rate(&expression));
+    let start = fields.take("StartDate").or(created);
+    if start.is_none() && is_rate(&expression) {
+        remarks.changed("ScheduleExpression", from_1970(&expression, "schedule"));
+    }
     draft.set("schedule", expression);
     draft.set_some("timezone", fields.text("ScheduleExpressionTimezone"));
-    draft.set_some("scheduleStart", fields.take("StartDate").or(created).as_ref().map(moment));
+    draft.set_some("scheduleStart", start.as_ref().map(moment));
     draft.set_some("scheduleEnd", fields.take("EndDate").as_ref().map(moment));
     let mut window = fields.object("FlexibleTimeWindow");
-    if window.text("Mode").as_deref() == Some("FLEXIBLE") {
+    if window.text("Mode").is_some_and(|mode| mode != "OFF") {
         let minutes = window.count("MaximumWindowInMinutes", &mut remarks).unwrap_or(1);
         draft.set("jitter", format!("{minutes}m"));
     }
@@ -186,6 +208,9 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
     if !rule["ScheduleExpression"].is_string() {
         return vec![refused(format!("rule {name}"), "EventPattern", EVENTS)];
     }
+    if targets.is_empty() {
+        return vec![refused(format!("rule {name}"), "Targets", "it has none")];
+    }
     let many = targets.iter().filter(|target| target["EcsParameters"].is_object()).count() > 1;
     let convert = |target: Value| {
         let id = target["Id"].as_str().unwrap_or_default().to_owned();
@@ -193,14 +218,33 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
         let (mut draft, mut remarks) = (Draft::default(), Remarks::default());
         let mut fields = Fields::root(rule.clone());
         begin(&mut draft, &job, fields.text("Description"), fields.text("State"), &mut remarks);
-        draft.set_some("schedule", fields.text("ScheduleExpression"));
+        let expression = fields.text("ScheduleExpression").unwrap_or_default();
+        if is_rate(&expression) {
+            remarks.changed("ScheduleExpression", from_1970(&expression, "rule"));
+        }
+        draft.set("schedule", expression);
         fields.lose("EventPattern", "events that match it do not fire the job", &mut remarks);
-        fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy", "ManagedBy"]);
+        fields.lose(
+            "ManagedBy",
+            "this service may change the rule, and does not know of the job",
+            &mut remarks,
+        );
+        fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy"]);
         fields.end(UNKNOWN, &mut remarks);
         let starts = target::read(Fields::at("Target", target), &mut draft, &mut remarks);
         finish(format!("rule {name}, target {id}"), starts, draft, remarks)
     };
     targets.into_iter().map(convert).collect()
+}
+
+fn is_rate(expression: &str) -> bool {
+    expression.trim_start().to_ascii_lowercase().starts_with("rate")
+}
+
+fn from_1970(rate: &str, of: &str) -> String {
+    format!(
+        "{rate} counts from 1970-01-01 here and from the {of}'s creation there: set scheduleStart to a moment at which it fired"
+    )
 }
 
 /// Sets what schedules and rules have in common.
@@ -218,8 +262,13 @@ fn begin(
     draft.set("id", id);
     draft.set_some("description", description);
     draft.set("overlap", "allow");
-    if state.as_deref() == Some("DISABLED") {
-        draft.set("suspended", true);
+    match state.as_deref() {
+        None | Some("ENABLED" | "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS") => {}
+        Some("DISABLED") => draft.set("suspended", true),
+        Some(other) => {
+            remarks.changed("State", format!("{other} is not known: the job is suspended"));
+            draft.set("suspended", true);
+        }
     }
 }
 

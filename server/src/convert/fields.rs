@@ -1,4 +1,5 @@
-//! The fields of an object, each taken once; what is left at the end was understood by nobody.
+//! The fields of an object, each taken once; what is left at the end was understood by nobody. A field of an unexpected
+//! shape stays in the object, so that it is left at the end too.
 
 use serde_json::{Map, Value};
 
@@ -38,23 +39,55 @@ impl Fields {
         self.map.remove(name).filter(|value| !value.is_null())
     }
 
+    /// Takes a field of the right shape; another one stays.
+    fn take_if(&mut self, name: &str, fits: impl FnOnce(&Value) -> bool) -> Option<Value> {
+        self.map.get(name).is_some_and(fits).then(|| self.map.remove(name)).flatten()
+    }
+
     /// Takes an object; without one, it has no fields.
     pub(super) fn object(&mut self, name: &str) -> Self {
-        let path = self.path(name);
-        Self::at(path, self.take(name).unwrap_or_default())
+        Self { path: self.path(name), map: self.map(name) }
+    }
+
+    /// Takes an object as it is.
+    pub(super) fn map(&mut self, name: &str) -> Map<String, Value> {
+        match self.take_if(name, Value::is_object) {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
     }
 
     /// Takes a list; without one, it is empty.
     pub(super) fn list(&mut self, name: &str) -> Vec<Value> {
-        match self.take(name) {
+        match self.take_if(name, Value::is_array) {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         }
     }
 
-    /// Takes a text; a number or a boolean is one too.
+    /// Takes a list of objects; anything else in it is remarked upon.
+    pub(super) fn objects(&mut self, name: &str, remarks: &mut Remarks) -> Vec<Self> {
+        let path = self.path(name);
+        let mut objects = Vec::new();
+        for (number, item) in self.list(name).into_iter().enumerate() {
+            let path = format!("{path}[{number}]");
+            if item.is_object() {
+                objects.push(Self::at(path, item));
+            } else {
+                remarks.lost(path, format!("{}: {ODD_SHAPE}", shown(&item)));
+            }
+        }
+        objects
+    }
+
+    /// Takes a text that is not empty; a number or a boolean is one too.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        text(&self.take(name)?).filter(|text| !text.is_empty())
+        self.plain(name).filter(|text| !text.is_empty())
+    }
+
+    /// Takes a text, also an empty one.
+    pub(super) fn plain(&mut self, name: &str) -> Option<String> {
+        text(&self.take_if(name, |value| text(value).is_some())?)
     }
 
     /// Takes a number, which may be written as text. What is none is remarked upon.
@@ -70,16 +103,37 @@ impl Fields {
     /// Takes a whole number that is not negative.
     pub(super) fn count(&mut self, name: &str, remarks: &mut Remarks) -> Option<u64> {
         let number = self.number(name, remarks)?;
-        let count = format!("{number:.0}").parse().ok().filter(|_| number.fract() == 0.0);
+        let count = whole(number);
         if count.is_none() {
             remarks.lost(self.path(name), format!("{number} is not a whole number of 0 or more"));
         }
         count
     }
 
-    /// Takes a boolean, which may be written as text.
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
-        Some(self.text(name)?.eq_ignore_ascii_case("true"))
+    /// Takes a whole number of at least `least`; another one is remarked upon and replaced.
+    pub(super) fn count_or(&mut self, name: &str, least: u64, default: u64, remarks: &mut Remarks) -> u64 {
+        let Some(written) = self.text(name) else { return default };
+        let count = written.trim().parse().ok().and_then(whole).filter(|count| *count >= least);
+        count.unwrap_or_else(|| {
+            let text = format!("{written} is not a whole number of {least} or more: {default} is used");
+            remarks.changed(self.path(name), text);
+            default
+        })
+    }
+
+    /// Takes a boolean, which may be written as text. What is none is remarked upon.
+    pub(super) fn flag(&mut self, name: &str, remarks: &mut Remarks) -> Option<bool> {
+        let written = self.text(name)?;
+        let flag = written.to_ascii_lowercase().parse().ok();
+        if flag.is_none() {
+            remarks.lost(self.path(name), format!("\"{written}\" is neither true nor false"));
+        }
+        flag
+    }
+
+    /// The names of the fields that are left.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.map.keys().cloned().collect()
     }
 
     /// Leaves fields out that mean nothing to a scheduler.
@@ -92,8 +146,7 @@ impl Fields {
     /// Remarks upon a field, if it is there.
     pub(super) fn lose(&mut self, name: &str, why: &str, remarks: &mut Remarks) {
         if let Some(value) = self.take(name) {
-            let shown: String = text(&value).unwrap_or_else(|| value.to_string()).chars().take(60).collect();
-            remarks.lost(self.path(name), format!("{shown}: {why}"));
+            remarks.lost(self.path(name), format!("{}: {why}", shown(&value)));
         }
     }
 
@@ -105,6 +158,18 @@ impl Fields {
             }
         }
     }
+}
+
+/// Why a value in a list is left out.
+pub(super) const ODD_SHAPE: &str = "another shape than is documented";
+
+fn whole(number: f64) -> Option<u64> {
+    format!("{number:.0}").parse().ok().filter(|_| number.fract() == 0.0)
+}
+
+/// The beginning of a value, for a remark.
+pub(super) fn shown(value: &Value) -> String {
+    text(value).unwrap_or_else(|| value.to_string()).chars().take(60).collect()
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -21,9 +21,10 @@
 
 mod pod;
 mod triggers;
+mod window;
 
 use ecs_scheduler_core::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Converted, Draft, Fields, Remarks, job_id};
 
@@ -34,6 +35,7 @@ const MOST: u64 = 100;
 /// The annotation that pauses a `ScaledJob`.
 const PAUSED: &str = "autoscaling.keda.sh/paused";
 const UNKNOWN: &str = "not known to this import";
+const NEVER_STOPPED: &str = "an edit never stops running tasks here";
 
 /// What a conversion depends on beside the objects.
 #[derive(Debug, Clone, Copy)]
@@ -44,13 +46,13 @@ pub struct Circumstances {
     pub now: Timestamp,
 }
 
-/// Converts the documents of a YAML file.
-///
-/// # Errors
-///
-/// Fails when the text is not YAML.
-pub fn convert(text: &str, circumstances: &Circumstances) -> Result<Vec<Converted>, serde_saphyr::Error> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
+/// Converts the documents of a YAML file. One that is not YAML is listed.
+#[must_use]
+pub fn convert(file: &str, text: &str, circumstances: &Circumstances) -> Vec<Converted> {
+    let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
+        Ok(documents) => documents,
+        Err(error) => return vec![Converted::unreadable(file, not_yaml(text, &error.to_string()))],
+    };
     // `kubectl get -o yaml` prints a list.
     let objects = documents.into_iter().flat_map(|mut document| {
         let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
@@ -59,7 +61,18 @@ pub fn convert(text: &str, circumstances: &Circumstances) -> Result<Vec<Converte
             _ => vec![document],
         }
     });
-    Ok(objects.filter(Value::is_object).map(|object| object_to_job(object, circumstances)).collect())
+    // Comments and separators alone make an empty document.
+    let objects = objects.filter(|object| !object.is_null());
+    objects.map(|object| object_to_job(object, circumstances)).collect()
+}
+
+fn not_yaml(text: &str, error: &str) -> String {
+    if text.contains("{{") {
+        return "it is a template that is not rendered: import what `helm template` prints".to_owned();
+    }
+    // What follows is advice to those who call the parser.
+    let error = error.split(", set DuplicateKeyPolicy").next().unwrap_or(error);
+    format!("it is not YAML: {error}")
 }
 
 fn object_to_job(object: Value, circumstances: &Circumstances) -> Converted {
@@ -104,10 +117,7 @@ fn not_a_job(kind: &str) -> &'static str {
 }
 
 fn read_metadata(mut metadata: Fields, namespace: Option<String>, draft: &mut Draft, remarks: &mut Remarks) {
-    let mut labels = match metadata.take("labels") {
-        Some(Value::Object(labels)) => labels,
-        _ => serde_json::Map::new(),
-    };
+    let mut labels = metadata.map("labels");
     if let Some(namespace) = namespace {
         labels.insert("kubernetes/namespace".to_owned(), namespace.into());
     }
@@ -115,7 +125,7 @@ fn read_metadata(mut metadata: Fields, namespace: Option<String>, draft: &mut Dr
         draft.set("labels", labels);
     }
     let mut annotations = metadata.object("annotations");
-    if annotations.flag(PAUSED) == Some(true) {
+    if annotations.flag(PAUSED, remarks) == Some(true) {
         draft.set("suspended", true);
     }
     annotations.lose(
@@ -144,9 +154,13 @@ fn read_spec(
     draft: &mut Draft,
     remarks: &mut Remarks,
 ) {
-    let seconds = spec.count("pollingInterval", remarks).filter(|seconds| *seconds > 0).unwrap_or(POLLING);
+    let seconds = spec.count_or("pollingInterval", 1, POLLING, remarks);
     draft.set("schedule", format!("rate({seconds} second{})", if seconds == 1 { "" } else { "s" }));
-    let most = spec.count("maxReplicaCount", remarks).unwrap_or(MOST);
+    let most = spec.count_or("maxReplicaCount", 0, MOST, remarks);
+    if most == 0 {
+        remarks.changed("spec.maxReplicaCount", "0: a job's maxCount is at least 1, so the job is suspended");
+        draft.set("suspended", true);
+    }
     let bound = u64::from(circumstances.max_tasks);
     if most > bound {
         let text = format!("{most}, and ECSS_MAX_TASKS bounds every job at {bound}; raise it to have more");
@@ -160,29 +174,39 @@ fn read_spec(
     for name in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
         spec.lose(name, "history is kept by age, of all jobs alike", remarks);
     }
-    for name in ["rollout", "rolloutStrategy"] {
-        if let Some(strategy) = spec.take(name)
-            && strategy != json!("gradual")
-            && strategy["strategy"] != json!("gradual")
-        {
-            remarks.changed(spec.path(name), "an edit never stops running tasks here");
+    let mut rollout = spec.object("rollout");
+    let strategies = [
+        (spec.path("rolloutStrategy"), spec.text("rolloutStrategy")),
+        (rollout.path("strategy"), rollout.text("strategy")),
+    ];
+    for (field, strategy) in strategies {
+        if let Some(strategy) = strategy.filter(|strategy| strategy != "gradual") {
+            remarks.changed(field, format!("{strategy}: {NEVER_STOPPED}"));
         }
     }
+    rollout.lose("propagationPolicy", NEVER_STOPPED, remarks);
+    rollout.end(UNKNOWN, remarks);
     let mut strategy = spec.object("scalingStrategy");
     let combined = strategy.text("multipleScalersCalculation");
     let pod = pod::read(spec.object("jobTargetRef"), spec.text("envSourceContainerName"), id, draft, remarks);
-    let items = spec.list("triggers");
-    let counts_queue = items.len() == 1 && items[0]["type"] == json!("aws-sqs-queue");
-    triggers::read(items, combined.as_deref(), &pod, circumstances, draft, remarks);
+    let items = spec.objects("triggers", remarks);
+    let counts_queue = triggers::read(items, combined.as_deref(), &pod, circumstances, draft, remarks);
     read_strategy(strategy, counts_queue, draft, remarks);
     spec.end(UNKNOWN, remarks);
 }
 
 fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut Draft, remarks: &mut Remarks) {
     let field = strategy.path("strategy");
-    match strategy.text("strategy").as_deref() {
+    let named = strategy.text("strategy");
+    match named.as_deref() {
         None | Some("default") => {}
-        Some("accurate") if counts_queue => draft.set("mode", "oneShot"),
+        Some("accurate") if counts_queue => {
+            draft.set("mode", "oneShot");
+            draft.set("settle", "60s");
+            let text = "accurate: mode oneShot counts by the scheduler's own record which messages have no task yet, and \
+                        trusts no count that is younger than `settle`";
+            remarks.changed(field, text);
+        }
         Some("accurate") => {
             remarks.changed(field, "counted as `default` is: mode oneShot needs an sqs trigger of its own");
         }
@@ -195,5 +219,15 @@ fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut Draft, re
             remarks.changed(field, format!("{other}: counted as `default` is; see the job's field `mode`"));
         }
     }
-    strategy.end("counted as `default` is; see the job's field `mode`", remarks);
+    let of_custom = "KEDA reads it with the strategy custom alone";
+    let why = if named.as_deref() == Some("custom") {
+        "the strategy is counted as `default` is"
+    } else {
+        of_custom
+    };
+    for name in ["customScalingQueueLengthDeduction", "customScalingRunningJobPercentage"] {
+        strategy.lose(name, why, remarks);
+    }
+    strategy.lose("pendingPodConditions", "a task is pending until ECS calls it RUNNING", remarks);
+    strategy.end(UNKNOWN, remarks);
 }

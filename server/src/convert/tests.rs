@@ -3,6 +3,8 @@ use super::keda::{self, Circumstances};
 use super::*;
 use crate::Server;
 
+mod documented;
+
 const KEDA: &str = include_str!("../../tests/fixtures/convert/keda.yaml");
 const SCHEDULES: &str = include_str!("../../tests/fixtures/convert/schedules.json");
 const RULES: &str = include_str!("../../tests/fixtures/convert/rules.json");
@@ -20,12 +22,12 @@ fn checked(mut converted: Vec<Converted>) -> Vec<Converted> {
 }
 
 fn from_keda(text: &str) -> Vec<Converted> {
-    checked(keda::convert(text, &Circumstances { max_tasks: 50, now: now() }).unwrap())
+    checked(keda::convert("file.yaml", text, &Circumstances { max_tasks: 50, now: now() }))
 }
 
 fn from_eventbridge(files: &[(&str, &str)]) -> Vec<Converted> {
     let file = |(stem, text): &(&str, &str)| Printed { stem: (*stem).to_owned(), text: (*text).to_owned() };
-    checked(eventbridge::convert(&files.iter().map(file).collect::<Vec<_>>()).unwrap())
+    checked(eventbridge::convert(&files.iter().map(file).collect::<Vec<_>>()))
 }
 
 /// Lays everything out for a snapshot.
@@ -95,10 +97,229 @@ fn lists_of_kubectl_are_opened() {
 }
 
 #[test]
-fn what_is_not_yaml_or_json_is_an_error() {
-    assert!(keda::convert("a: [", &Circumstances { max_tasks: 50, now: now() }).is_err());
-    let file = Printed { stem: "a".to_owned(), text: "{} {".to_owned() };
-    assert_eq!(eventbridge::convert(&[file]).unwrap_err().0, 0);
+fn a_file_that_is_not_yaml_or_json_is_listed_and_does_not_stop_the_others() {
+    assert!(remark(&from_keda("a: [")[0], "").starts_with("it is not YAML: "));
+    assert!(remark(&from_keda("image: {{ .Values.image }}")[0], "").contains("helm template"));
+    let rule = r#"{"Name": "r", "Arn": "arn:aws:events:eu-west-1:1:rule/r", "ScheduleExpression": "cron(0 9 * * ? *)",
+        "Targets": [{"Id": "1", "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c",
+            "EcsParameters": {"TaskDefinitionArn": "t"}}]}"#;
+    let both = from_eventbridge(&[("broken", "{} {"), ("rule", rule)]);
+    assert_eq!(both[0].job.as_ref().unwrap()["id"], "r");
+    let broken = both.iter().find(|one| one.source == "file broken").unwrap();
+    assert!(remark(broken, "").starts_with("it is not JSON: "));
+}
+
+/// The text about a field.
+fn remark<'a>(converted: &'a Converted, field: &str) -> &'a str {
+    let found = converted.remarks.iter().find(|remark| remark.field == field);
+    &found.unwrap_or_else(|| panic!("nothing about {field:?}: {converted:#?}")).text
+}
+
+/// A `ScaledJob` with these triggers.
+fn scaled_job(triggers: &Value) -> Converted {
+    let object = serde_json::json!({
+        "kind": "ScaledJob", "metadata": {"name": "a"},
+        "spec": {"maxReplicaCount": 20, "triggers": triggers},
+    });
+    from_keda(&object.to_string()).remove(0)
+}
+
+fn window(start: &str, end: &str, timezone: &str, replicas: &str) -> Value {
+    serde_json::json!({"type": "cron", "metadata":
+        {"timezone": timezone, "start": start, "end": end, "desiredReplicas": replicas}})
+}
+
+const REPLICAS: &str = "spec.triggers[0].metadata.desiredReplicas";
+const END: &str = "spec.triggers[0].metadata.end";
+
+#[test]
+fn a_window_of_no_replicas_starts_nothing() {
+    let none = window("0 22 * * *", "0 23 * * *", "UTC", "0");
+    let alone = scaled_job(&Value::from(vec![none.clone()]));
+    assert_eq!(alone.job, None);
+    assert!(remark(&alone, REPLICAS).contains("asks for no tasks"), "{alone:#?}");
+    let day = window("0 8 * * *", "0 18 * * *", "UTC", "3");
+    let beside = scaled_job(&Value::from(vec![none, day]));
+    assert!(remark(&beside, REPLICAS).contains("left out"), "{beside:#?}");
+    let job = beside.job.unwrap();
+    assert_eq!((&job["trigger"]["start"], &job["taskCount"]), (&"0 8 * * *".into(), &3.into()));
+}
+
+#[test]
+fn the_largest_of_several_windows_is_the_floor_and_the_remark_names_it() {
+    let (day, night) =
+        (window("0 8 * * *", "0 18 * * *", "UTC", "10"), window("0 22 * * *", "0 23 * * *", "UTC", "5"));
+    for triggers in [[day.clone(), night.clone()], [night, day]] {
+        let converted = scaled_job(&Value::from(triggers.to_vec()));
+        assert_eq!(converted.job.as_ref().unwrap()["taskCount"], 10);
+        let texts: Vec<&str> = converted.remarks.iter().map(|remark| &*remark.text).collect();
+        assert!(
+            texts.iter().any(|text| text.starts_with("5: a job has one taskCount") && text.contains("10")),
+            "{texts:?}"
+        );
+    }
+    let many = scaled_job(&Value::from(vec![window("0 8 * * *", "0 18 * * *", "UTC", "90")]));
+    assert_eq!(many.job.as_ref().unwrap()["taskCount"], 50);
+    assert!(remark(&many, REPLICAS).contains("ECSS_MAX_TASKS"), "{many:#?}");
+}
+
+#[test]
+fn where_a_window_differs_from_kedas_a_remark_says_when() {
+    let of =
+        |start: &str, end: &str, zone: &str| scaled_job(&Value::from(vec![window(start, end, zone, "1")]));
+    let berlin = of("0 22 * * *", "0 6 * * *", "Europe/Berlin");
+    assert_eq!(berlin.job.as_ref().unwrap()["trigger"]["duration"], "8h");
+    assert!(remark(&berlin, END).contains("on 2026-10-25 and 2027-03-28"), "{berlin:#?}");
+    let weekdays = of("0 8 * * MON-FRI", "0 18 * * *", "UTC");
+    assert_eq!(weekdays.job.as_ref().unwrap()["trigger"]["duration"], "10h");
+    assert!(
+        remark(&weekdays, END).contains("KEDA is inside from 2026-10-02 18:00 to 2026-10-03 18:00"),
+        "{weekdays:#?}"
+    );
+    let same = of("0 6 * * *", "0 6 * * *", "UTC");
+    assert!(same.job.is_none() && remark(&same, "spec.triggers[0].metadata.start").contains("KEDA refuses"));
+    let plain = of("0 8 * * 1-5", "0 18 * * 1-5", "Europe/Berlin");
+    assert!(plain.remarks.iter().all(|remark| remark.field != END), "{plain:#?}");
+}
+
+#[test]
+fn crontab_lines_of_keda_keep_what_its_parser_makes_of_them() {
+    let start = |start: &str, end: &str| {
+        let converted = scaled_job(&Value::from(vec![window(start, end, "UTC", "1")]));
+        converted.job.map(|job| job["trigger"]["start"].as_str().unwrap().to_owned()).ok_or(converted.remarks)
+    };
+    assert_eq!(start("0 8 ? * MON", "0 9 ? * MON").unwrap(), "0 8 * * MON");
+    assert_eq!(start("0 8 */2 * 1", "0 9 */2 * 1").unwrap(), "0 8 1-31/2 * MON");
+    assert_eq!(start("0 8 1 * */2", "0 9 1 * */2").unwrap(), "0 8 1 * SUN-SAT/2");
+    assert_eq!(start("0 */24 * * *", "30 */24 * * *").unwrap(), "0 */24 * * *");
+    let six = start("0 0 8 * * *", "0 0 9 * * *").unwrap_err();
+    assert!(six.iter().any(|remark| remark.text.contains("five fields")), "{six:#?}");
+    let unset: Value =
+        serde_json::json!([{"type": "cron", "metadata": {"start": "0 8 * * *", "end": "0 9 * * *"}}]);
+    let unset = scaled_job(&unset);
+    assert!(remark(&unset, "spec.triggers[0].metadata.timezone").contains("UTC is used"));
+    assert!(remark(&unset, REPLICAS).contains("1 is used"));
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn an_expression_beside_a_metric_wins_as_in_keda() {
+    let trigger = serde_json::json!([{"type": "aws-cloudwatch", "metadata": {
+        "namespace": "AWS/SQS", "metricName": "ApproximateNumberOfMessagesVisible", "dimensionName": "QueueName",
+        "dimensionValue": "keda", "metricUnit": "Count", "metricStat": "Average",
+        "expression": "SELECT MAX(\"ApproximateNumberOfMessagesVisible\") FROM \"AWS/SQS\" WHERE QueueName = 'keda'",
+        "targetMetricValue": "2.1", "minMetricValue": "0", "awsRegion": "eu-west-1"}}]);
+    let converted = scaled_job(&trigger);
+    let trigger = &converted.job.as_ref().unwrap_or_else(|| panic!("{converted:#?}"))["trigger"];
+    assert!(trigger["expression"].as_str().unwrap().starts_with("SELECT MAX"));
+    for (ours, theirs) in [
+        ("namespace", "namespace"),
+        ("metricName", "metricName"),
+        ("unit", "metricUnit"),
+        ("stat", "metricStat"),
+    ] {
+        assert_eq!(trigger.get(ours), None);
+        let field = format!("spec.triggers[0].metadata.{theirs}");
+        assert!(remark(&converted, &field).contains("expression is used alone"));
+    }
+}
+
+#[test]
+fn variables_of_kubernetes_are_expanded_and_what_stays_is_listed() {
+    let object = serde_json::json!({
+        "kind": "ScaledJob", "metadata": {"name": "a"},
+        "spec": {
+            "jobTargetRef": {"activeDeadlineSeconds": 900, "template": {"spec": {"activeDeadlineSeconds": 600, "containers": [{
+                "name": "w", "image": "x",
+                "args": ["--queue=$(QUEUE)", "$$(QUEUE)", "$(SECRET)", "costs $5"],
+                "env": [
+                    {"name": "QUEUE", "value": "q1"},
+                    {"name": "FULL", "value": "$(QUEUE)/x"},
+                    {"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                ],
+            }]}}},
+            "triggers": [window("0 8 * * *", "0 9 * * *", "UTC", "1")],
+        },
+    });
+    let converted = from_keda(&object.to_string()).remove(0);
+    let job = converted.job.as_ref().unwrap();
+    let expected = serde_json::json!(["--queue=q1", "$(QUEUE)", "$(SECRET)", "costs $5"]);
+    assert_eq!(job["overrides"][0]["command"], expected);
+    assert_eq!(job["overrides"][0]["environment"]["FULL"], "q1/x");
+    assert_eq!(job["timeout"], "600s", "the shorter of both deadlines");
+    let args = "spec.jobTargetRef.template.spec.containers[0].args";
+    assert!(remark(&converted, args).starts_with("$(SECRET) stays as it is"), "{converted:#?}");
+}
+
+/// A schedule whose parameters for ECS have these fields in addition.
+fn schedule_with(parameters: &str, policy: &str) -> Converted {
+    let text = format!(
+        r#"{{"Name": "s", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {{
+            "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c", "RetryPolicy": {policy},
+            "EcsParameters": {{"TaskDefinitionArn": "t", {parameters}}}}}}}"#
+    );
+    from_eventbridge(&[("s", &text)]).remove(0)
+}
+
+#[test]
+fn tags_are_kept_in_both_shapes_and_their_case() {
+    let tags = |text: &str| {
+        let converted = schedule_with(&format!(r#""Tags": {text}"#), "{}");
+        (converted.job.as_ref().unwrap()["launch"]["tags"].clone(), converted)
+    };
+    let media = serde_json::json!({"team": "media", "Env": "prod"});
+    assert_eq!(tags(r#"[{"team": "media", "Env": "prod"}]"#).0, media);
+    assert_eq!(tags(r#"[{"team": "media"}, {"Env": "prod"}]"#).0, media);
+    assert_eq!(tags(r#"[{"Key": "team", "Value": "media"}, {"key": "Env", "value": "prod"}]"#).0, media);
+    assert_eq!(tags(r#"[{"empty": ""}]"#).0, serde_json::json!({"empty": ""}));
+    let (some, odd) = tags(r#"[{"team": "media", "Env": ["prod"]}, "loose"]"#);
+    assert_eq!(some, serde_json::json!({"team": "media"}));
+    assert!(remark(&odd, "Target.EcsParameters.tags[0].Env").contains("another shape"));
+    assert!(remark(&odd, "Target.EcsParameters.tags[1]").starts_with("loose"));
+}
+
+#[test]
+fn retries_that_eventbridge_does_not_make_are_not_made_here() {
+    let policy = r#"{"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 0}"#;
+    let none = schedule_with(r#""TaskCount": 1"#, policy);
+    assert_eq!(none.job.as_ref().unwrap()["retry"]["launch"]["maxAge"], "1s");
+    assert!(remark(&none, "Target.RetryPolicy.MaximumRetryAttempts").contains("one second"));
+    let unset = schedule_with(r#""TaskCount": 1"#, "{}");
+    assert_eq!(unset.job.as_ref().unwrap().get("retry"), None);
+    assert!(remark(&unset, "Target.RetryPolicy.MaximumEventAgeInSeconds").contains("24 hours"));
+}
+
+#[test]
+fn a_rule_at_a_rate_says_that_it_counts_from_another_moment() {
+    let rule = |expression: &str| {
+        let text = format!(
+            r#"{{"Name": "r", "Arn": "arn:aws:events:us-east-1:123456789012:rule/r", "State": "ENABLED",
+                "ScheduleExpression": "{expression}", "Targets": [{{"Id": "1",
+                "Arn": "arn:aws:ecs:us-east-1:123456789012:cluster/c", "EcsParameters": {{"TaskDefinitionArn": "t"}}}}]}}"#
+        );
+        from_eventbridge(&[("r", &text)]).remove(0)
+    };
+    assert!(remark(&rule("rate(1 day)"), "ScheduleExpression").contains("set scheduleStart"));
+    assert!(rule("cron(0 9 * * ? *)").remarks.iter().all(|remark| remark.field != "ScheduleExpression"));
+}
+
+#[test]
+fn lists_that_go_on_and_rules_of_one_name_are_listed() {
+    let page = r#"{"Rules": [], "NextToken": "more"}"#;
+    assert!(remark(&from_eventbridge(&[("rules", page)])[0], "NextToken").contains("goes on"));
+    let rule = |bus: &str| {
+        format!(
+            r#"{{"Name": "r", "Arn": "arn:aws:events:us-east-1:1:rule/{bus}/r", "ScheduleExpression": "rate(1 day)"}}"#
+        )
+    };
+    let twice = from_eventbridge(&[("one", &rule("a")), ("two", &rule("b"))]);
+    assert!(twice.iter().any(|one| one.remarks.iter().any(|remark| remark.text.contains("two event buses"))));
+    let apart = r#"{"Rule": "r", "Targets": [{"Id": "1", "Arn": "arn:aws:ecs:us-east-1:1:cluster/c",
+        "EcsParameters": {"TaskDefinitionArn": "t"}}]}"#;
+    let joined = from_eventbridge(&[("one", &rule("a")), ("as-put-targets-takes-it", apart)]);
+    assert_eq!(joined[0].job.as_ref().unwrap()["id"], "r");
+    let no_target = r#"{"Name": "r", "Arn": "arn:aws:events:us-east-1:1:rule/r", "ScheduleExpression": "rate(1 day)", "Targets": []}"#;
+    assert_eq!(remark(&from_eventbridge(&[("r", no_target)])[0], "Targets"), "it has none");
 }
 
 #[test]

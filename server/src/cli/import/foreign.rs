@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -51,14 +51,14 @@ pub struct ForeignArgs {
 ///
 /// # Errors
 ///
-/// Fails when a file cannot be read, when nothing in them gives a job, and when the server refuses one.
+/// Fails when nothing in the files gives a job, and when the server refuses one.
 pub(crate) async fn run(
     foreign: &Foreign,
     builder: &ServerBuilder,
     values: &Values,
 ) -> Result<String, CommandError> {
     let (Foreign::Keda(args) | Foreign::Eventbridge(args)) = foreign;
-    let mut converted = convert(foreign, args, builder)?;
+    let mut converted = convert(foreign, args, builder);
     let launcher = builder.launcher(&on_ecs(args.max_tasks)).await.ok();
     let registry = builder.registry()?;
     let checks = Checks {
@@ -69,7 +69,11 @@ pub(crate) async fn run(
     };
     check(&mut converted, &checks);
     if converted.iter().all(|one| one.job.is_none()) {
-        tell(&remarks(&converted));
+        if args.json {
+            super::super::print(&format!("{:#}\n", json!({ "objects": converted })));
+        } else {
+            tell(&remarks(&converted));
+        }
         return Err(CommandError::failed("nothing in these files gives a job"));
     }
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
@@ -84,39 +88,34 @@ pub(crate) async fn run(
     }
 }
 
-fn convert(
-    foreign: &Foreign,
-    args: &ForeignArgs,
-    builder: &ServerBuilder,
-) -> Result<Vec<Converted>, CommandError> {
-    let read = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file);
-        text.map_err(|error| CommandError::caused(format!("could not read \"{}\"", file.display()), error))
-    };
-    let texts = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let wrong = |file: &Path, format: &str, error: Box<dyn std::error::Error + Send + Sync>| {
-        CommandError::caused(format!("could not read \"{}\" as {format}", file.display()), error)
-    };
-    match foreign {
+/// Converts the files that can be read; the others are listed.
+fn convert(foreign: &Foreign, args: &ForeignArgs, builder: &ServerBuilder) -> Vec<Converted> {
+    let (mut converted, mut texts) = (Vec::new(), Vec::new());
+    for file in &args.files {
+        match std::fs::read_to_string(file) {
+            Ok(text) => texts.push((file, text)),
+            Err(error) => converted.push(Converted::unreadable(file.display(), error.to_string())),
+        }
+    }
+    converted.extend(match foreign {
         Foreign::Keda(_) => {
             let circumstances =
                 keda::Circumstances { max_tasks: args.max_tasks.get(), now: builder.clock().now() };
-            let mut converted = Vec::new();
-            for (file, text) in args.files.iter().zip(&texts) {
-                let objects = keda::convert(text, &circumstances);
-                converted.extend(objects.map_err(|error| wrong(file, "YAML", error.into()))?);
-            }
-            Ok(converted)
+            let objects = |(file, text): &(&PathBuf, String)| {
+                keda::convert(&file.display().to_string(), text, &circumstances)
+            };
+            texts.iter().flat_map(objects).collect::<Vec<_>>()
         }
         Foreign::Eventbridge(_) => {
             let stem = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let printed = args.files.iter().zip(texts);
-            let printed: Vec<_> =
-                printed.map(|(file, text)| eventbridge::Printed { stem: stem(file), text }).collect();
+            let printed: Vec<_> = texts
+                .into_iter()
+                .map(|(file, text)| eventbridge::Printed { stem: stem(file), text })
+                .collect();
             eventbridge::convert(&printed)
-                .map_err(|(place, error)| wrong(&args.files[place], "JSON", error.into()))
         }
-    }
+    });
+    converted
 }
 
 /// A configuration by which the ECS launcher checks `launch`, without asking AWS.

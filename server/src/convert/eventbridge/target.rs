@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::fields::{ODD_SHAPE, shown};
 use super::super::{Draft, Fields, Remarks};
 use super::UNKNOWN;
 
@@ -9,6 +10,8 @@ use super::UNKNOWN;
 const UNIVERSAL: &str = ":aws-sdk:ecs:runTask";
 /// The bounds of `retry.launch.maxAge`, in seconds.
 const MAX_AGE: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// What a target adds to each launch by itself.
+const OWN: &str = "every launch has its own; tasks are known by `startedBy` and the tag ecss:job";
 
 /// What a job's `launch` takes as RunTask does.
 const AS_IT_IS: [&str; 8] = [
@@ -30,7 +33,7 @@ pub(super) fn read(mut target: Fields, draft: &mut Draft, remarks: &mut Remarks)
     let mut request = if arn.ends_with(UNIVERSAL) {
         let request = parse(input.as_deref(), remarks);
         Fields::at("Target.Input", camel(request))
-    } else if let Some(parameters) = parameters {
+    } else if let Some(parameters @ Value::Object(_)) = parameters {
         let mut parameters = camel(parameters);
         parameters["cluster"] = arn.into();
         parameters["overrides"] = parse(input.as_deref(), remarks);
@@ -59,31 +62,54 @@ pub(super) fn read(mut target: Fields, draft: &mut Draft, remarks: &mut Remarks)
 fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
     let Some(input) = input else { return Value::Null };
     if input.contains("<aws.scheduler.") {
-        let text = "its placeholders stay as they are; a task finds its tick in ECSS_SCHEDULED_AT, its firing in ECSS_FIRING_ID";
-        remarks.changed("Target.Input", text);
+        let text = "its placeholders stay as they are: let the task read its tick in ECSS_SCHEDULED_AT, its firing in ECSS_FIRING_ID";
+        remarks.needed("Target.Input", text);
     }
-    serde_json::from_str(input).unwrap_or_else(|error| {
-        remarks.lost("Target.Input", format!("it is not JSON: {error}"));
-        Value::Null
-    })
+    let lost = match serde_json::from_str(input) {
+        Ok(request @ Value::Object(_)) => return request,
+        Ok(other) => format!("{}: {ODD_SHAPE}", shown(&other)),
+        Err(error) => format!("it is not JSON: {error}"),
+    };
+    remarks.lost("Target.Input", lost);
+    Value::Null
 }
 
 fn policies(target: &mut Fields, draft: &mut Draft, remarks: &mut Remarks) {
     target.lose("DeadLetterConfig", "a launch that fails is in the job's history, with the reason", remarks);
     let mut retry = target.object("RetryPolicy");
-    if let Some(age) = retry.count("MaximumEventAgeInSeconds", remarks) {
-        let age = age.clamp(*MAX_AGE.start(), *MAX_AGE.end());
-        draft.set("retry", json!({ "launch": { "maxAge": format!("{age}s") } }));
+    let mut age = retry.count("MaximumEventAgeInSeconds", remarks);
+    match retry.count("MaximumRetryAttempts", remarks) {
+        Some(0) => {
+            let text =
+                "0: a launch is tried for the shortest time that retry.launch.maxAge can be, one second";
+            remarks.changed(retry.path("MaximumRetryAttempts"), text);
+            age = Some(*MAX_AGE.start());
+        }
+        Some(attempts) => {
+            let text = format!("{attempts}: attempts are not counted; retry.launch.maxAge ends them");
+            remarks.changed(retry.path("MaximumRetryAttempts"), text);
+        }
+        None => {}
     }
-    if let Some(attempts) = retry.count("MaximumRetryAttempts", remarks) {
-        let text = format!("{attempts}: attempts are not counted; retry.launch.maxAge ends them");
-        remarks.changed("Target.RetryPolicy.MaximumRetryAttempts", text);
+    match age {
+        Some(age) => {
+            let bounded = age.clamp(*MAX_AGE.start(), *MAX_AGE.end());
+            if bounded != age {
+                remarks.changed(retry.path("MaximumEventAgeInSeconds"), format!("{age}: {bounded} is used"));
+            }
+            draft.set("retry", json!({ "launch": { "maxAge": format!("{bounded}s") } }));
+        }
+        None => {
+            let text =
+                "none: EventBridge tries for 24 hours, the job for the 10 minutes of retry.launch.maxAge";
+            remarks.changed(retry.path("MaximumEventAgeInSeconds"), text);
+        }
     }
     retry.end(UNKNOWN, remarks);
 }
 
 /// Makes keys begin with a small letter, as ECS and the job's document write them; `Input` of a universal target and
-/// `EcsParameters` have them otherwise.
+/// `EcsParameters` have them otherwise. Keys of tags are names, and stay.
 fn camel(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -96,7 +122,11 @@ fn camel(value: Value) -> Value {
                     .chain(chars)
                     .collect::<String>()
             };
-            map.into_iter().map(|(key, value)| (small(key), camel(value))).collect()
+            let lower = |(key, value): (String, Value)| {
+                let value = if key.eq_ignore_ascii_case("tags") { value } else { camel(value) };
+                (small(key), value)
+            };
+            map.into_iter().map(lower).collect()
         }
         Value::Array(items) => items.into_iter().map(camel).collect(),
         plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
@@ -113,16 +143,16 @@ fn without_arn(definition: &str) -> String {
 
 /// Reads what RunTask calls `overrides`; returns what is changed for the task as a whole.
 fn overrides(mut task: Fields, draft: &mut Draft, remarks: &mut Remarks) -> Map<String, Value> {
-    let path = task.path("containerOverrides");
     let mut changes = Vec::new();
-    for (number, container) in task.list("containerOverrides").into_iter().enumerate() {
-        let mut container = Fields::at(format!("{path}[{number}]"), container);
+    for mut container in task.objects("containerOverrides", remarks) {
         let mut change = Map::new();
         change.insert("containerName".to_owned(), container.text("name").unwrap_or_default().into());
-        let pair =
-            |mut variable: Value| Some((variable["name"].as_str()?.to_owned(), variable["value"].take()));
-        let environment: Map<String, Value> =
-            container.list("environment").into_iter().filter_map(pair).collect();
+        let mut environment = Map::new();
+        for mut variable in container.objects("environment", remarks) {
+            let name = variable.text("name").unwrap_or_default();
+            environment.insert(name, variable.text("value").unwrap_or_default().into());
+            variable.end(UNKNOWN, remarks);
+        }
         if !environment.is_empty() {
             change.insert("environment".to_owned(), environment.into());
         }
@@ -165,6 +195,14 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut Draf
     }
     launch
         .extend(request.take("enableECSManagedTags").map(|value| ("enableEcsManagedTags".to_owned(), value)));
+    let volumes: Vec<Value> = request
+        .objects("volumeConfigurations", remarks)
+        .into_iter()
+        .map(|volume| one_volume(volume, remarks))
+        .collect();
+    if !volumes.is_empty() {
+        launch.insert("volumeConfigurations".to_owned(), volumes.into());
+    }
     let mut configuration = request.object("networkConfiguration");
     let mut vpc = configuration.object("awsvpcConfiguration");
     let subnets = vpc.list("subnets");
@@ -175,17 +213,58 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut Draf
     }
     vpc.end(UNKNOWN, remarks);
     configuration.end(UNKNOWN, remarks);
-    let tags = tags(request.list("tags"));
+    let mut tags = Map::new();
+    for tag in request.objects("tags", remarks) {
+        tags.extend(one_tag(tag, remarks));
+    }
     if !tags.is_empty() {
         launch.insert("tags".to_owned(), tags.into());
     }
-    request.lose("referenceId", "tasks carry the job's name in `startedBy` and in the tag ecss:job", remarks);
-    request.ignore(&["clientToken", "startedBy"]);
+    for name in ["referenceId", "clientToken", "startedBy"] {
+        request.lose(name, OWN, remarks);
+    }
     request.end(UNKNOWN, remarks);
     draft.set("launch", launch);
 }
 
-fn tags(items: Vec<Value>) -> Map<String, Value> {
-    let pair = |mut tag: Value| Some((tag["key"].as_str()?.to_owned(), tag["value"].take()));
-    items.into_iter().filter_map(pair).collect()
+/// Reads `{"Key": "team", "Value": "media"}`, as rules and RunTask have it, or `{"team": "media"}`, as schedules do.
+fn one_tag(mut tag: Fields, remarks: &mut Remarks) -> Map<String, Value> {
+    let names = tag.names();
+    let of = |wanted: &str| names.iter().find(|name| name.eq_ignore_ascii_case(wanted));
+    let pairs: Vec<(String, Value)> = match (names.len(), of("key"), of("value")) {
+        (2, Some(key), Some(value)) => {
+            let name = tag.plain(key).unwrap_or_default();
+            vec![(name, tag.plain(value).unwrap_or_default().into())]
+        }
+        (1, Some(key), None) => vec![(tag.plain(key).unwrap_or_default(), "".into())],
+        _ => names.iter().filter_map(|name| Some((name.clone(), tag.plain(name)?.into()))).collect(),
+    };
+    tag.end(ODD_SHAPE, remarks);
+    pairs.into_iter().collect()
+}
+
+/// Reads a volume, whose names are partly ECS's own and partly the job's.
+fn one_volume(mut volume: Fields, remarks: &mut Remarks) -> Value {
+    let name = volume.text("name");
+    let mut ebs = volume.object("managedEBSVolume");
+    let mut made = Map::new();
+    for name in [
+        "roleArn",
+        "encrypted",
+        "kmsKeyId",
+        "volumeType",
+        "sizeInGiB",
+        "snapshotId",
+        "iops",
+        "throughput",
+        "filesystemType",
+    ] {
+        made.extend(ebs.take(name).map(|value| (name.to_owned(), value)));
+    }
+    let mut end = ebs.object("terminationPolicy");
+    made.extend(end.take("deleteOnTermination").map(|value| ("deleteOnTermination".to_owned(), value)));
+    for rest in [end, ebs, volume] {
+        rest.end(UNKNOWN, remarks);
+    }
+    json!({ "name": name, "managedEbsVolume": made })
 }

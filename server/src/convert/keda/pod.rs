@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Draft, Fields, Remarks};
 
+/// `backoffLimit` where none is given.
+const RETRIES: u64 = 6;
 const OF_THE_DEFINITION: &str = "belongs to the task definition or the cluster";
 
 /// What triggers need to know of the pod.
@@ -23,9 +25,6 @@ pub(super) fn read(
     draft: &mut Draft,
     remarks: &mut Remarks,
 ) -> Pod {
-    if let Some(seconds) = target.count("activeDeadlineSeconds", remarks).filter(|seconds| *seconds > 0) {
-        draft.set("timeout", format!("{seconds}s"));
-    }
     for name in ["parallelism", "completions"] {
         if let Some(count) = target.count(name, remarks).filter(|count| *count > 1) {
             let text =
@@ -33,18 +32,22 @@ pub(super) fn read(
             remarks.lost(target.path(name), text);
         }
     }
-    if let Some(retries) = target.count("backoffLimit", remarks).filter(|retries| *retries > 0) {
+    let retries = target.count_or("backoffLimit", 0, RETRIES, remarks);
+    if retries > 0 {
         let text =
             format!("{retries}: a task that fails is not started again for its own sake; its messages are");
         remarks.lost(target.path("backoffLimit"), text);
     }
-    target.ignore(&["ttlSecondsAfterFinished"]);
+    let mut deadlines = vec![target.count("activeDeadlineSeconds", remarks)];
+    target.lose("ttlSecondsAfterFinished", "history is kept by age, of all jobs alike", remarks);
     let mut template = target.object("template");
     let mut spec = template.object("spec");
-    let path = spec.path("containers");
+    deadlines.push(spec.count("activeDeadlineSeconds", remarks));
+    if let Some(seconds) = deadlines.into_iter().flatten().filter(|seconds| *seconds > 0).min() {
+        draft.set("timeout", format!("{seconds}s"));
+    }
     let (mut overrides, mut pod, mut images) = (Vec::new(), Pod::default(), Vec::new());
-    for (number, container) in spec.list("containers").into_iter().enumerate() {
-        let mut container = Fields::at(format!("{path}[{number}]"), container);
+    for (number, mut container) in spec.objects("containers", remarks).into_iter().enumerate() {
         let name = container.text("name").unwrap_or_default();
         images.push(format!("container \"{name}\" ({})", container.text("image").unwrap_or_default()));
         let environment = environment(&mut container, remarks);
@@ -53,16 +56,20 @@ pub(super) fn read(
         }
         overrides.extend(container_override(container, &name, environment, remarks));
     }
-    remarks.needed(
-        "spec.jobTargetRef.template",
-        format!("register task definition \"{id}\" with {}, and what else the pod has", images.join(", ")),
-    );
+    let text = if images.is_empty() {
+        format!("register task definition \"{id}\"; the pod is not in this file")
+    } else {
+        format!("register task definition \"{id}\" with {}, and what else the pod has", images.join(", "))
+    };
+    remarks.needed("spec.jobTargetRef.template", text);
     if !overrides.is_empty() {
         draft.set("overrides", overrides);
     }
-    spec.ignore(&["restartPolicy"]);
+    if let Some(policy) = spec.text("restartPolicy").filter(|policy| policy != "Never") {
+        remarks
+            .lost(spec.path("restartPolicy"), format!("{policy}: a container that fails is not restarted"));
+    }
     spec.end(OF_THE_DEFINITION, remarks);
-    template.ignore(&["metadata"]);
     template.end(OF_THE_DEFINITION, remarks);
     target.end("has no counterpart", remarks);
     pod
@@ -70,16 +77,16 @@ pub(super) fn read(
 
 /// Takes the variables with plain values.
 fn environment(container: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String, String> {
-    let path = container.path("env");
     let mut plain = BTreeMap::new();
-    for (number, variable) in container.list("env").into_iter().enumerate() {
-        let mut variable = Fields::at(format!("{path}[{number}]"), variable);
+    for mut variable in container.objects("env", remarks) {
         let name = variable.text("name").unwrap_or_default();
         if variable.take("valueFrom").is_some() {
             let text = format!("{name}: give it to the task definition, as a secret or from a file");
             remarks.needed(variable.path("valueFrom"), text);
         } else {
-            plain.insert(name, variable.text("value").unwrap_or_default());
+            let value = variable.text("value").unwrap_or_default();
+            let value = expand(&value, &plain, &variable.path("value"), remarks);
+            plain.insert(name, value);
         }
         variable.end("has no counterpart", remarks);
     }
@@ -95,12 +102,20 @@ fn container_override(
     remarks: &mut Remarks,
 ) -> Option<Value> {
     let mut change = Map::new();
-    if !environment.is_empty() {
-        change.insert("environment".to_owned(), json!(environment));
-    }
-    let arguments = container.list("args");
+    let path = container.path("args");
+    let arguments: Vec<Value> = container
+        .list("args")
+        .into_iter()
+        .map(|argument| match argument.as_str() {
+            Some(text) => expand(text, &environment, &path, remarks).into(),
+            None => argument,
+        })
+        .collect();
     if !arguments.is_empty() {
         change.insert("command".to_owned(), arguments.into());
+    }
+    if !environment.is_empty() {
+        change.insert("environment".to_owned(), json!(environment));
     }
     container.lose("command", "an entry point belongs to the task definition", remarks);
     let mut resources = container.object("resources");
@@ -119,6 +134,41 @@ fn container_override(
     }
     change.insert("containerName".to_owned(), name.into());
     Some(change.into())
+}
+
+/// Replaces `$(NAME)` by the variable's plain value, as Kubernetes does before a container starts and ECS never does;
+/// `$$` stands for `$`.
+///
+/// # Source
+///
+/// <https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/>
+fn expand(text: &str, plain: &BTreeMap<String, String>, field: &str, remarks: &mut Remarks) -> String {
+    let (mut expanded, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        let reference = after.strip_prefix('(').and_then(|inside| inside.split_once(')'));
+        rest = match (after.strip_prefix('$'), reference) {
+            (Some(behind), _) => {
+                expanded.push('$');
+                behind
+            }
+            (None, Some((name, behind))) => {
+                if let Some(value) = plain.get(name) {
+                    expanded.push_str(value);
+                } else {
+                    let reason = "it has no plain value above, and ECS does not replace it";
+                    remarks.changed(field, format!("$({name}) stays as it is: {reason}"));
+                    expanded.push_str(&format!("$({name})"));
+                }
+                behind
+            }
+            (None, None) => {
+                expanded.push('$');
+                after
+            }
+        };
+    }
+    expanded + rest
 }
 
 /// What a quantity of memory is multiplied with to have MiB.

@@ -1,0 +1,257 @@
+//! KEDA's trigger `cron`: a window of time during which `desiredReplicas` run.
+
+use std::collections::HashSet;
+
+use ecs_scheduler_core::Timestamp;
+use ecs_scheduler_core::job::format_duration;
+use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec, parse_cron_or};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Span};
+use serde_json::{Value, json};
+
+use super::super::{Draft, Fields, Remarks};
+use super::{Circumstances, UNKNOWN};
+
+/// How far ahead windows are compared: a year.
+const AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// How many windows are compared at most.
+const WINDOWS: usize = 10_000;
+
+/// The `desiredReplicas` of a window, and where they are written.
+pub(super) type Replicas = (String, u64);
+
+/// Reads a window; none where it asks for no tasks.
+pub(super) fn read(
+    mut metadata: Fields,
+    combined: Option<&str>,
+    circumstances: &Circumstances,
+    replicas: &mut Vec<Replicas>,
+    remarks: &mut Remarks,
+) -> Option<Value> {
+    let field = metadata.path("start");
+    let timezone = metadata.text("timezone").unwrap_or_else(|| {
+        remarks.changed(metadata.path("timezone"), "none, which KEDA refuses: UTC is used");
+        "UTC".to_owned()
+    });
+    let (start, end) = (metadata.text("start"), metadata.text("end"));
+    let desired = desired(&mut metadata, remarks);
+    let place = metadata.path("desiredReplicas");
+    metadata.end(UNKNOWN, remarks);
+    let (Some(start), Some(end)) = (start, end) else {
+        remarks.refused(field, "start and end are both needed");
+        return None;
+    };
+    if desired == 0 {
+        let none = "0: this window asks for no tasks, so it is left out";
+        match combined {
+            Some(how @ ("min" | "avg")) => {
+                remarks.lost(place, format!("{none}; with {how}, KEDA starts fewer tasks or none during it"));
+            }
+            _ => remarks.lost(place, none),
+        }
+        return None;
+    }
+    replicas.push((place, desired));
+    match Window::of(&start, &end, &timezone, circumstances.now) {
+        Ok(window) => {
+            for difference in window.differences {
+                remarks.changed(metadata_end(&field), difference);
+            }
+            Some(
+                json!({ "type": "window", "start": window.start, "duration": window.length, "timezone": timezone }),
+            )
+        }
+        Err(why) => {
+            remarks.refused(field, why);
+            None
+        }
+    }
+}
+
+/// The path of `end` beside that of `start`.
+fn metadata_end(start: &str) -> String {
+    start.strip_suffix("start").map_or_else(|| start.to_owned(), |metadata| format!("{metadata}end"))
+}
+
+fn desired(metadata: &mut Fields, remarks: &mut Remarks) -> u64 {
+    const NAME: &str = "desiredReplicas";
+    if !metadata.names().iter().any(|name| name == NAME) {
+        remarks.changed(metadata.path(NAME), "none, which KEDA refuses: 1 is used");
+    }
+    metadata.count_or(NAME, 0, 1, remarks)
+}
+
+/// Makes the largest number the job's floor, since a job has one floor for all its windows.
+pub(super) fn set_task_count(
+    replicas: &[Replicas],
+    beside_others: bool,
+    circumstances: &Circumstances,
+    draft: &mut Draft,
+    remarks: &mut Remarks,
+) {
+    let Some(largest) = replicas.iter().map(|(_, desired)| *desired).max() else { return };
+    let bounded = largest.min(u64::from(circumstances.max_tasks));
+    draft.set("taskCount", bounded);
+    for (place, desired) in replicas {
+        let mut text = match (*desired == largest, bounded == largest) {
+            (false, _) => {
+                format!("{desired}: a job has one taskCount, the largest of its windows: {bounded}")
+            }
+            (true, false) => {
+                format!("{desired}, and ECSS_MAX_TASKS bounds every job at {bounded}; raise it to have more")
+            }
+            (true, true) => desired.to_string(),
+        };
+        let also_outside = beside_others && bounded > 1;
+        if also_outside {
+            text.push_str(&format!(
+                "; every trigger of the job that asks for tasks asks for {bounded} at least, also outside the window"
+            ));
+        }
+        if also_outside || *desired != bounded {
+            remarks.changed(place, text);
+        }
+    }
+}
+
+/// A window as a job's trigger has it.
+#[derive(Debug)]
+struct Window {
+    start: String,
+    length: String,
+    /// When KEDA is inside and the job's trigger is not, or the other way round.
+    differences: Vec<String>,
+}
+
+impl Window {
+    fn of(start: &str, end: &str, timezone: &str, now: Timestamp) -> Result<Self, String> {
+        if start == end {
+            return Err(format!("\"{start}\" is start and end, which KEDA refuses too"));
+        }
+        let (first, last) = (crontab(start)?, crontab(end)?);
+        let (opens, closes) = (parse(&first, timezone)?, parse(&last, timezone)?);
+        let until = now + AHEAD;
+        let ahead =
+            |schedule: &Schedule| schedule.upcoming(now).take_while(move |tick| *tick < until).take(WINDOWS);
+        let spans: Vec<(Timestamp, Timestamp)> =
+            ahead(&opens).filter_map(|open| Some((open, closes.next_after(open)?))).collect();
+        let length = length(&spans, &opens, until).map_err(|uneven| {
+            if uneven {
+                format!(
+                    "from \"{start}\" to \"{end}\" is not always equally long; write one window per length"
+                )
+            } else {
+                format!("the window from \"{start}\" to \"{end}\" never opens again")
+            }
+        })?;
+        let text = format_duration(std::time::Duration::try_from(length).unwrap_or_default());
+        let mut differences = Vec::new();
+        let zone = opens.time_zone();
+        let off: Vec<Date> = spans
+            .iter()
+            .filter(|(open, close)| *open + length != *close)
+            .map(|(_, close)| close.to_zoned(zone.clone()).date())
+            .collect();
+        if let Some(nights) = listed(&off) {
+            differences.push(format!(
+                "\"{end}\" becomes {text} of elapsed time: when the clock changes, on {nights}, the window closes at another hour"
+            ));
+        }
+        let ends: Vec<Timestamp> = ahead(&closes).collect();
+        let in_a_row =
+            ends.windows(2).find(|pair| opens.next_after(pair[0]).is_none_or(|open| open > pair[1]));
+        if let Some(&[from, to]) = in_a_row {
+            let local = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+            differences.push(format!(
+                "two ends follow each other, so that KEDA is inside from {} to {} and so on; here the window is closed then",
+                local(from),
+                local(to)
+            ));
+        }
+        Ok(Self { start: first, length: text, differences })
+    }
+}
+
+/// How long windows are open by the wall clock; else whether they differ in that. Changes of the clock are left out.
+fn length(
+    spans: &[(Timestamp, Timestamp)],
+    opens: &Schedule,
+    until: Timestamp,
+) -> Result<SignedDuration, bool> {
+    let zone = opens.time_zone();
+    let Some((first, _)) = spans.first() else { return Err(false) };
+    let day = Span::new().hours(24);
+    let changes: Vec<Timestamp> =
+        zone.following(*first).map(|change| change.timestamp()).take_while(|at| *at < until).collect();
+    let is_plain = |(open, close): &&(Timestamp, Timestamp)| {
+        !changes.iter().any(|at| *open - day < *at && *at < *close + day)
+    };
+    let wall = |at: Timestamp| zone.to_datetime(at);
+    let measure = |(open, close): &(Timestamp, Timestamp)| wall(*close).duration_since(wall(*open));
+    let mut lengths: HashSet<SignedDuration> = spans.iter().filter(is_plain).map(measure).collect();
+    if lengths.is_empty() {
+        lengths = spans.iter().map(measure).collect();
+    }
+    match (lengths.len(), lengths.into_iter().next()) {
+        (1, Some(length)) => Ok(length),
+        (_, one) => Err(one.is_some()),
+    }
+}
+
+/// The first two dates.
+fn listed(dates: &[Date]) -> Option<String> {
+    match dates {
+        [] => None,
+        [only] => Some(only.to_string()),
+        [one, other] => Some(format!("{one} and {other}")),
+        [one, other, ..] => Some(format!("{one}, {other} and so on")),
+    }
+}
+
+fn parse(text: &str, timezone: &str) -> Result<Schedule, String> {
+    let expressions = [parse_cron_or(text).into_owned()];
+    let spec = ScheduleSpec { timezone: Some(timezone), ..ScheduleSpec::written(&expressions) };
+    Schedule::parse(&spec).map_err(|error| format!("\"{text}\": {}", error.explained()))
+}
+
+/// Rewrites what KEDA's parser of crontab lines reads otherwise: `?` is `*` there, and a step restricts a day field.
+/// Weekdays are named, so that they mean the same in every dialect.
+///
+/// # Source
+///
+/// <https://pkg.go.dev/github.com/robfig/cron/v3#hdr-CRON_Expression_Format>
+fn crontab(text: &str) -> Result<String, String> {
+    let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    if text.starts_with('@') {
+        return Ok(text.to_owned());
+    }
+    let [.., day, _, weekday] = words.as_mut_slice() else {
+        return Err(format!("\"{text}\": KEDA's cron has five fields"));
+    };
+    for field in [&mut *day, &mut *weekday] {
+        if field == "?" {
+            "*".clone_into(field);
+        }
+    }
+    if day != "*" && weekday != "*" {
+        *day = day.replace("*/", "1-31/");
+        *weekday = weekday.replace("*/", "0-6/");
+    }
+    *weekday = weekday.split(',').map(named_weekdays).collect::<Vec<_>>().join(",");
+    if words.len() != 5 {
+        return Err(format!("\"{text}\": KEDA's cron has five fields"));
+    }
+    Ok(words.join(" "))
+}
+
+/// Names the weekdays of an item, which count from 0 = Sunday.
+fn named_weekdays(item: &str) -> String {
+    const NAMES: [&str; 8] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+    let name = |day: &str| {
+        let name = day.parse::<usize>().ok().and_then(|number| NAMES.get(number).copied());
+        name.unwrap_or(day).to_owned()
+    };
+    let (days, step) = item.split_once('/').map_or((item, None), |(days, step)| (days, Some(step)));
+    let days = days.split('-').map(name).collect::<Vec<_>>().join("-");
+    step.map_or(days.clone(), |step| format!("{days}/{step}"))
+}
