@@ -43,7 +43,8 @@ use crate::registry::{BuildContext, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
 use crate::schedule::{Dialect, Schedule};
 use crate::trigger::Trigger;
-use error::{Place, whole};
+pub(super) use error::Place;
+use error::whole;
 use reader::Reader;
 use scalar::{MISSING, NULL};
 

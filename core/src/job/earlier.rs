@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::document::Place;
 use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
 use crate::schedule::{Dialect, Schedule};
 
@@ -161,7 +162,7 @@ pub fn replacement(
 }
 
 fn wrong(message: String) -> FieldError {
-    FieldError { pointer: format!("/{EARLIER_SCHEDULES}"), key: vec![EARLIER_SCHEDULES.to_owned()], message }
+    Place::field(EARLIER_SCHEDULES).error(message)
 }
 
 fn after(moment: Timestamp) -> Timestamp {

@@ -82,11 +82,13 @@ fn plain(index: usize, item: Item) -> Item {
     let (first, last, step) = match item {
         Item::Every { step } => (field.min, field.max, step),
         Item::Range { first, last, step } => (first, last, step),
-        other => return other,
+        Item::Nth { .. } | Item::FromEnd { .. } | Item::Nearest { .. } | Item::NearestFromEnd { .. } => {
+            return item;
+        }
     };
     let is_time = index <= fields::HOUR;
     let is_whole = (first, last) == (field.min, field.max) && step <= field.max - field.min;
-    let is_even = !is_time || (field.max + 1) % step == 0;
+    let is_even = !is_time || (field.max + 1).is_multiple_of(step);
     if is_whole && is_even { Item::Every { step } } else { Item::Range { first, last, step } }
 }
 
@@ -234,7 +236,11 @@ fn list(index: usize, unit: &str, items: &[Item], name: &dyn Fn(u16) -> String) 
             Item::Range { first, last, step: 1 } if first != last => {
                 vec![format!("{} to {}", name(first), name(last))]
             }
-            _ => values.map(name).collect(),
+            Item::Range { .. }
+            | Item::Nth { .. }
+            | Item::FromEnd { .. }
+            | Item::Nearest { .. }
+            | Item::NearestFromEnd { .. } => values.map(name).collect(),
         }
     };
     and(&items.iter().flat_map(words).collect::<Vec<_>>())
@@ -247,7 +253,12 @@ fn few(index: usize, items: &[Item]) -> Option<Vec<u16>> {
             let values: Vec<u16> = item.values(&FIELDS[index]).take(MOST_TIMES + 1).collect();
             (values.len() <= MOST_TIMES).then_some(values)
         }
-        _ => None,
+        Item::Every { .. }
+        | Item::Range { .. }
+        | Item::Nth { .. }
+        | Item::FromEnd { .. }
+        | Item::Nearest { .. }
+        | Item::NearestFromEnd { .. } => None,
     };
     items.iter().map(values).collect::<Option<Vec<_>>>().map(|values| values.concat())
 }

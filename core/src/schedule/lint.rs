@@ -168,7 +168,11 @@ fn uneven_step(index: usize, part: &str, item: Item, pattern: &Pattern) -> Optio
     let (first, step) = match item {
         Item::Every { step } => (0, step),
         Item::Range { first, last, step } if step > 1 && last + 1 == size => (first, step),
-        _ => return None,
+        Item::Range { .. }
+        | Item::Nth { .. }
+        | Item::FromEnd { .. }
+        | Item::Nearest { .. }
+        | Item::NearestFromEnd { .. } => return None,
     };
     // Where no two minutes or hours follow each other, no step leads from one into the next.
     let (next, next_size) = match index {

@@ -83,7 +83,7 @@ fn insert(tree: &mut Map<String, Value>, key: &[String], message: &str) {
 
 /// A place in the document, as a list that costs nothing until something is wrong.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(in crate::job) struct Place<'a> {
     parent: Option<&'a Place<'a>>,
     segment: Segment<'a>,
 }
@@ -104,7 +104,7 @@ impl fmt::Display for Segment<'_> {
 }
 
 impl<'a> Place<'a> {
-    pub(super) const fn field(name: &'a str) -> Self {
+    pub(in crate::job) const fn field(name: &'a str) -> Self {
         Self { parent: None, segment: Segment::Key(name) }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Place<'a> {
     }
 
     /// Makes an error about the value at this place.
-    pub(super) fn error(&self, message: impl Into<String>) -> FieldError {
+    pub(in crate::job) fn error(&self, message: impl Into<String>) -> FieldError {
         let (mut pointer, mut key) = (String::new(), Vec::new());
         self.spell(&mut pointer, &mut key);
         FieldError { pointer, key, message: message.into(), hint: None }
