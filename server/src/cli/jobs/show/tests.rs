@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{decision, decisions, fired, firings, jobs, preview};
+use super::{changed, created, decision, decisions, fired, firings, jobs, preview};
 
 #[test]
 fn jobs_are_a_table() {
@@ -77,4 +77,16 @@ fn a_firing_by_hand_is_told_with_its_name() {
     let answer =
         json!({"id": "0193f0", "job": "nightly", "requested": 2, "explanation": "fired by hand → 2"});
     assert_eq!(fired(&answer), "fired nightly: 2 tasks (fired by hand → 2); firing 0193f0\n");
+}
+
+#[test]
+fn what_was_written_is_told_with_its_warnings() {
+    let plain = json!({"id": "mine"});
+    assert_eq!(
+        (created(&plain), changed(&plain)),
+        ("created mine\n".to_owned(), "changed mine\n".to_owned())
+    );
+    let odd = json!({"id": "mine", "warnings": ["one", "two"]});
+    assert_eq!(created(&odd), "created mine\nwarning: one\nwarning: two\n");
+    assert_eq!(changed(&odd), "changed mine\nwarning: one\nwarning: two\n");
 }
