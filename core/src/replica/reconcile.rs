@@ -44,7 +44,7 @@ impl Crew {
         if !self.commons.lease.holds() || self.leaving.is_cancelled() {
             return Ok(());
         }
-        self.reconcile(&before);
+        let again = self.reconcile(&before);
         let (plan, claims) = self.plan();
         for shard in &plan.hand_over {
             let owned = self.owned.lock().get(shard).cloned();
@@ -52,13 +52,15 @@ impl Crew {
                 tracing::info!(%shard, "handing a shard over");
             }
         }
-        join_all(claims.into_iter().map(|claim| self.claim(claim))).await;
+        join_all(claims.into_iter().chain(again).map(|claim| self.claim(claim))).await;
         Ok(())
     }
 
     /// Brings what this replica does in line with what the registers say. `before` are the shards that were owned when
-    /// the look began: what it saw of those that have been left since is old.
-    fn reconcile(self: &Arc<Self>, before: &BTreeSet<Shard>) {
+    /// the look began: what it saw of those that have been left since is old. Returns shards to claim once more: under the
+    /// version that the register has, writes of an engine that has stopped may still be under way.
+    fn reconcile(self: &Arc<Self>, before: &BTreeSet<Shard>) -> Vec<Claim> {
+        let mut again = Vec::new();
         for shard in Shard::all() {
             let (version, owner) = {
                 let peers = self.peers.lock();
@@ -69,7 +71,7 @@ impl Crew {
             let owned = self.owned.lock().get(&shard).cloned();
             match (owned, version) {
                 // Owned without knowing: the answer to a claim was lost, or an engine stopped by itself.
-                (None, Some(version)) if mine && !before.contains(&shard) => self.own(shard, version),
+                (None, Some(_)) if mine && !before.contains(&shard) => again.push((shard, version)),
                 (Some(owned), version)
                     if before.contains(&shard) && version.is_some_and(|v| v > owned.version) =>
                 {
@@ -80,6 +82,7 @@ impl Crew {
                 (Some(_) | None, _) => {}
             }
         }
+        again
     }
 
     fn plan(&self) -> (Plan, Vec<Claim>) {

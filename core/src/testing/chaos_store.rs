@@ -1,6 +1,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -26,6 +27,9 @@ pub struct StoreFaults {
     pub after: f64,
 }
 
+/// How long after its failure a late settlement has its effect.
+const LATE: Duration = Duration::from_millis(500);
+
 /// A store in front of another one that fails by a seed, and that can die at any write.
 ///
 /// A dead store never answers again, like a process that was killed: what waits for it waits for ever.
@@ -38,6 +42,8 @@ pub struct ChaosStore {
     writes: AtomicU64,
     /// The write at which it dies, and whether the write still has its effect.
     dies_at: Option<(u64, bool)>,
+    /// How many settlements still fail and have their effect half a second later.
+    late: AtomicU64,
     /// What takes its process along when it dies.
     last_act: Option<fn()>,
 }
@@ -53,6 +59,7 @@ impl ChaosStore {
             dead: AtomicBool::new(false),
             writes: AtomicU64::new(0),
             dies_at: None,
+            late: AtomicU64::new(0),
             last_act: None,
         }
     }
@@ -61,6 +68,13 @@ impl ChaosStore {
     #[must_use]
     pub fn dying_at(mut self, write: u64, after_effect: bool) -> Self {
         self.dies_at = Some((write, after_effect));
+        self
+    }
+
+    /// Lets the first settlements fail and have their effect half a second later, like a commit whose answer was given up.
+    #[must_use]
+    pub fn settling_late(self, settlements: u64) -> Self {
+        self.late.store(settlements, Ordering::SeqCst);
         self
     }
 
@@ -167,6 +181,16 @@ impl JobStore for ChaosStore {
 #[async_trait]
 impl Journal for ChaosStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        let one_less = |left: u64| left.checked_sub(1);
+        if self.late.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            let inner = Arc::clone(&self.inner);
+            tokio::spawn(async move {
+                tokio::time::sleep(LATE).await;
+                // Its sender has given it up.
+                let _ = inner.settle(batch).await;
+            });
+            return Err(StoreError::fault(FaultKind::Unavailable, "could not settle in time"));
+        }
         self.write("settle", self.inner.settle(batch)).await
     }
 

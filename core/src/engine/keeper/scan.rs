@@ -194,6 +194,10 @@ impl Keeper {
         {
             return;
         }
+        if entry.uid == stored.uid && entry.settled != stored.progress.settled {
+            // A settlement that seemed to fail had its effect after all: nobody carries its intent.
+            self.doubtful.get_or_insert(self.core.clock.now());
+        }
         self.remove_entry(place);
         self.core.hot.forget(&stored.id);
         self.enter(stored);

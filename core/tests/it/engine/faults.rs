@@ -174,6 +174,16 @@ async fn waiting_for_quota_notes_no_attempt_and_ends_with_the_engine() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_intent_that_becomes_durable_after_its_settlement_was_given_up_is_launched() {
+    let stage = staged(1).await;
+    let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0).settling_late(1);
+    let _life = stage.world.boot_with(store).await.unwrap();
+    stage.until("2026-01-01T10:00:10Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_running_tasks_cannot_be_counted_nothing_is_launched() {
     let stage = staged(1).await;
     *stage.launcher.population_fails.lock() = true;

@@ -110,6 +110,30 @@ async fn an_outage_of_the_store_stops_all_and_all_go_on_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replica_that_lost_its_lease_owns_its_shards_under_a_new_fence() {
+    let yard = Yard::open(40).await;
+    let a = yard.join("a").await;
+    yard.until_owned(&[(&a, 16)]).await;
+    let fences = async || -> Vec<u64> {
+        let registers = yard.shared.registers("fleet/shard/").await.unwrap();
+        registers.into_iter().map(|(_, register)| register.version).collect()
+    };
+    let before = fences().await;
+    a.store.set(Passage::Cut(SECOND / 10));
+    yard.pass(20.0).await;
+    assert_eq!(a.owned(), 0);
+    a.store.set(Passage::Open);
+    yard.until_owned(&[(&a, 16)]).await;
+    let after = fences().await;
+    assert!(
+        before.len() == 16 && before.iter().zip(&after).all(|(old, new)| old < new),
+        "{before:?} {after:?}"
+    );
+    yard.pass(20.0).await;
+    yard.close(vec![a]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replica_that_is_killed_while_it_hands_over_loses_nothing() {
     for moment in [0.0, 0.05, 0.1, 0.3, 0.7] {
         let (yard, a, b) = two(80).await;
