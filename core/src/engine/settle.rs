@@ -124,7 +124,12 @@ impl Core {
                 continue;
             };
             if let Some(firing) = &settlement.firing {
-                self.in_hand.lock().insert(firing.id.clone());
+                if !self.in_hand.lock().insert(firing.id.clone()) {
+                    // An earlier settlement of the tick is durable though its answer was lost, and recovery has taken up
+                    // the firing: what the ledger knows of it stays.
+                    progress.push((one.due.place, self.outdated(&one.due, one.order)));
+                    continue;
+                }
                 self.ledger.enter(firing, firing.observed);
             }
             waiting.push(one);
@@ -188,12 +193,17 @@ impl Core {
         }
     }
 
+    /// The job or its progress is not what it was decided by.
+    fn outdated(&self, due: &Due, order: Option<FireOrder>) -> Progressed {
+        self.hot.forget(&due.id);
+        keeper::answer(order, Err(FireError::Changed));
+        Progressed::Reread
+    }
+
     fn conclude(&self, mut one: Waiting, settled: Settled) -> (Progressed, Option<Firing>) {
         let Settled::Recorded(ids) = settled else {
             self.take_back(one.firing.as_ref());
-            self.hot.forget(&one.due.id);
-            keeper::answer(one.order, Err(FireError::Changed));
-            return (Progressed::Reread, None);
+            return (self.outdated(&one.due, one.order), None);
         };
         self.note_retry(&mut one);
         let progressed = one.progressed();

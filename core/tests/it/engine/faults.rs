@@ -1,5 +1,6 @@
 //! Everything that goes wrong between the decision and the task, and crashes in between.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
@@ -241,6 +242,23 @@ async fn lost_answers_of_the_store_neither_lose_nor_double_a_launch() {
         assert_eq!(stage.launcher.tasks.lock().len(), 12, "seed {seed}");
         assert_eq!(stage.states("job").await, [FiringState::Finished], "seed {seed}");
         assert_eq!(life.engine.status().live_tasks, 0, "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firing_whose_settlement_had_no_answer_counts_while_its_tick_is_settled_again() {
+    for seed in 0..20 {
+        let stage = Stage::at("2026-01-01T09:59:58Z");
+        let job = json!({
+            "taskDefinition": "job", "schedule": "*/5", "overlap": "replace", "taskCount": 2, "maxCount": 2,
+        });
+        stage.world.create("job", &job).await.unwrap();
+        *stage.launcher.run_for.lock() = None;
+        // Its repetition starts the tasks, long after the next ticks.
+        stage.launcher.script.lock().push_back(Script::Hang);
+        let _life = stage.world.boot(StoreFaults { before: 0.0, after: 0.3 }, seed).await.unwrap();
+        stage.until("2026-01-01T10:01:00Z").await;
+        assert_eq!(stage.launcher.most_alive.load(Ordering::Relaxed), 2, "seed {seed}");
     }
 }
 
