@@ -160,9 +160,9 @@ impl Ledger {
     }
 
     /// Returns how many tasks of the job there are, or may be at any moment, beside those that this firing is still to
-    /// start.
-    pub(super) fn beside(&self, firing: &Firing) -> u32 {
-        self.jobs.lock().by_job.get(&firing.uid).map_or(0, |account| account.beside(firing))
+    /// start. Where they are fewer than the limit, those count for every other firing from the same moment.
+    pub(super) fn claim(&self, firing: &Firing, limit: u32) -> u32 {
+        self.jobs.lock().by_job.get_mut(&firing.uid).map_or(0, |account| account.claim(firing, limit))
     }
 
     /// Returns what wakes those who wait for a change in the account of an open firing's job.

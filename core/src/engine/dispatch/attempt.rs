@@ -135,7 +135,7 @@ impl Carrier {
         else {
             return Ok(wanted);
         };
-        let beside = self.core.ledger.beside(&self.firing);
+        let beside = self.core.ledger.claim(&self.firing, scaling.limit());
         let room = scaling.limit().saturating_sub(beside).min(wanted);
         if room > 0 {
             return Ok(room);

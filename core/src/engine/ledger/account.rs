@@ -37,7 +37,7 @@ pub(super) struct Account {
 pub(super) struct Coming {
     tasks: u32,
     decision: DecisionId,
-    /// Whether a call is under way that may start them.
+    /// Whether a call is under way that may start them, or is about to be made.
     sent: bool,
 }
 
@@ -173,14 +173,21 @@ impl Account {
     }
 
     /// Returns how many tasks there are, or may be at any moment, beside those that this firing is still to start. Of newer
-    /// firings only calls under way count: they leave room for it.
-    pub(super) fn beside(&self, firing: &Firing) -> u32 {
+    /// firings only calls under way count: they leave room for it. Where there is room below the limit, the firing's own
+    /// call counts as under way from now on: it is noted first, and meanwhile an older firing may turn up.
+    pub(super) fn claim(&mut self, firing: &Firing, limit: u32) -> u32 {
         let others = self
             .coming
             .iter()
             .filter(|(id, coming)| **id != firing.id && (coming.sent || coming.is_before(firing.decision)));
         let live = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
-        live.saturating_add(sum(others.map(|(_, coming)| coming)))
+        let beside = live.saturating_add(sum(others.map(|(_, coming)| coming)));
+        if beside < limit
+            && let Some(own) = self.coming.get_mut(&firing.id)
+        {
+            own.sent = true;
+        }
+        beside
     }
 
     /// Returns what wakes those who wait for a change.

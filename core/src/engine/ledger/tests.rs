@@ -2,6 +2,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
+use crate::decide::DecisionId;
 use crate::firing::FiringState;
 use crate::job::JobId;
 use crate::task::{TaskPhase, TaskState};
@@ -132,4 +133,19 @@ fn a_job_at_which_nobody_looks_any_more_is_forgotten() {
     let other = JobUid::derived("ledger", &JobId::new("other").unwrap());
     ledger.track(&other, &[], at(3 * 86_400));
     assert!(ledger.tracks(&other) && !ledger.tracks(&uid()));
+}
+
+#[test]
+fn a_firing_that_is_about_to_launch_counts_for_an_older_one_that_turns_up() {
+    let ledger = Ledger::default();
+    let decided = |observed: i64, decision| Firing {
+        decision: DecisionId(decision),
+        ..firing(observed, 3, FiringState::Planned, Vec::new())
+    };
+    let (older, newer) = (decided(0, 1), decided(5, 2));
+    ledger.enter(&newer, at(5));
+    assert_eq!(ledger.claim(&newer, 4), 0);
+    ledger.enter(&older, at(6));
+    assert_eq!(ledger.claim(&older, 4), 3, "the newer one has the room");
+    assert_eq!(ledger.claim(&newer, 4), 3, "the older one was decided first");
 }
