@@ -128,7 +128,7 @@ struct Scene {
     launcher: Arc<ChaosLauncher>,
     job: JobId,
     began: Timestamp,
-    /// From when on which cap holds.
+    /// After which moment which cap holds.
     caps: Vec<(Timestamp, u32)>,
     lives: usize,
 }
@@ -148,7 +148,7 @@ impl Scene {
             options: EngineOptions::default(),
         };
         world.create("job", &document(story, story.cap)).await.unwrap();
-        let caps = vec![(began, story.cap)];
+        let caps = vec![(Timestamp::MIN, story.cap)];
         Self { world, launcher, job: JobId::new("job").unwrap(), began, caps, lives: 0 }
     }
 
@@ -201,12 +201,13 @@ impl Scene {
         }
     }
 
-    /// Checks that no start leaves more tasks alive than the cap that holds then allows.
+    /// Checks that no start leaves more tasks alive than the cap that holds then allows. A start at the very moment at which
+    /// the cap is lowered may have been before it.
     fn check_cap(&self) {
         let lives = self.launcher.lives(&self.job);
         for (at, _) in &lives {
             let alive = lives.iter().filter(|(from, to)| from <= at && at < to).count();
-            let cap = self.caps.iter().rev().find(|(since, _)| since <= at).unwrap().1;
+            let cap = self.caps.iter().rev().find(|(since, _)| since < at).unwrap().1;
             assert!(alive <= cap as usize, "{alive} tasks at {at}, with maxCount {cap}");
         }
     }
