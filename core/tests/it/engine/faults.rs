@@ -1,5 +1,6 @@
 //! Everything that goes wrong between the decision and the task, and crashes in between.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
