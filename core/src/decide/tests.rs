@@ -128,6 +128,38 @@ fn without_a_queue_every_mode_counts_as_total_does() {
     assert_eq!(decide(&by_hand).launch, 3);
 }
 
+#[test]
+fn a_bound_that_is_just_met_leaves_no_step() {
+    let budget = decide(&DecisionInput { budget: Some(5), ..input(tasks(5), 1, None, 0) });
+    assert_eq!((budget.launch, budget.steps.len()), (5, 1), "{budget}");
+    let short = decide(&DecisionInput { budget: Some(4), ..input(tasks(5), 1, None, 0) });
+    assert_eq!((short.launch, short.steps.len()), (4, 2), "{short}");
+    let allow =
+        |busy| decide(&DecisionInput { overlap: Overlap::Allow, ..input(tasks(5), 1, Some(10), busy) });
+    assert_eq!((allow(5).launch, allow(5).steps.len()), (5, 1), "{}", allow(5));
+    assert_eq!((allow(6).launch, allow(6).steps.len()), (4, 2), "{}", allow(6));
+    let cap = decide(&input(tasks(5), 1, Some(5), 0));
+    assert_eq!((cap.launch, cap.steps.len()), (5, 1), "{cap}");
+    let floor = decide(&input(tasks(5), 5, None, 0));
+    assert_eq!((floor.launch, floor.steps.len()), (5, 1), "{floor}");
+}
+
+#[test]
+fn rules_have_the_names_that_the_api_shows() {
+    let rules = [
+        Rule::Demand,
+        Rule::Floor,
+        Rule::Cap,
+        Rule::Mode,
+        Rule::Overlap,
+        Rule::Cooldown,
+        Rule::Budget,
+        Rule::Need,
+    ];
+    let names = ["demand", "floor", "cap", "mode", "overlap", "cooldown", "budget", "need"];
+    assert_eq!(rules.map(Rule::as_str), names);
+}
+
 fn overlaps() -> impl Strategy<Value = Overlap> {
     prop_oneof![Just(Overlap::TopUp), Just(Overlap::Skip), Just(Overlap::Allow), Just(Overlap::Replace)]
 }

@@ -106,6 +106,68 @@ fn the_cost_of_an_outage_does_not_grow_with_its_ticks() {
     assert_eq!(total + 1, 2192 * 86_400, "six years of seconds, two of them leap years");
 }
 
+#[test]
+fn a_tick_is_looked_at_up_to_the_very_end_of_its_window_and_not_after_it() {
+    let daily = schedule("0 0 3");
+    let minute = SignedDuration::from_mins(1);
+    for (kind, window, tried, last) in [
+        (CatchUpPolicy::Latest, HOUR, None, "04:00:00"),
+        (CatchUpPolicy::All, HOUR, None, "04:00:00"),
+        (CatchUpPolicy::None, HOUR, None, "03:00:30"),
+        (CatchUpPolicy::None, HOUR, Some(at("03:00:00")), "03:01:00"),
+        (CatchUpPolicy::Latest, SignedDuration::ZERO, None, "03:00:30"),
+        (CatchUpPolicy::Latest, SignedDuration::ZERO, Some(at("03:00:00")), "03:01:00"),
+        (CatchUpPolicy::All, minute + minute, Some(at("03:00:00")), "03:02:00"),
+    ] {
+        let policy = policy(kind, window, 1);
+        let plan = |now: Timestamp| ticks(&daily, "00:00:00").plan(now, policy, tried).unwrap();
+        let after = at(last).checked_add(SignedDuration::from_nanos(1)).unwrap();
+        assert_eq!(plan(at(last)).tick, Some(at("03:00:00")), "{kind:?} {window:?} {tried:?}");
+        assert_eq!(plan(after).tick, None, "{kind:?} {window:?} {tried:?}");
+        assert_eq!(plan(after).passed.len(), 1);
+    }
+}
+
+#[test]
+fn a_tick_at_the_very_edge_of_the_window_is_coalesced_and_one_before_it_is_missed() {
+    let every_minute = schedule("0 *");
+    let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), CatchUp::default(), None).unwrap();
+    let missed = TickSpan { first: at("08:58:00"), last: at("08:59:00"), count: 2 };
+    let coalesced = TickSpan { first: at("09:00:00"), last: at("09:59:00"), count: 60 };
+    assert_eq!(plan.passed, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
+    let all = policy(CatchUpPolicy::All, HOUR, 100);
+    let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), all, None).unwrap();
+    assert_eq!((plan.tick, plan.passed), (Some(at("09:00:00")), vec![(Outcome::Missed, missed)]));
+}
+
+#[test]
+fn a_tick_that_was_tried_is_told_apart_from_those_around_it() {
+    let every_minute = schedule("0 *");
+    let tried = Some(at("09:58:00"));
+    let plan = ticks(&every_minute, "09:56:00").plan(at("10:00:00"), CatchUp::default(), tried).unwrap();
+    let spans: Vec<_> = plan.passed.iter().map(|(_, span)| (span.first, span.last, span.count)).collect();
+    let one = |tick: &str| (at(tick), at(tick), 1);
+    assert_eq!(spans, [one("09:57:00"), one("09:58:00"), one("09:59:00")]);
+}
+
+#[test]
+fn an_undecided_tick_is_looked_at_again_at_the_next_try_the_next_tick_or_the_end_of_its_window() {
+    let every_minute = schedule("0 *");
+    let ticks = ticks(&every_minute, "09:59:00");
+    let next = |now: &str, window, next_try: &str| {
+        let catch_up = policy(CatchUpPolicy::Latest, window, 1);
+        ticks.next_look(at("10:00:00"), at(now), catch_up, at(next_try))
+    };
+    assert_eq!(next("10:00:05", HOUR, "10:00:09"), at("10:00:09"));
+    assert_eq!(next("10:00:50", HOUR, "10:01:05"), at("10:01:00"));
+    assert_eq!(next("10:01:50", HOUR, "10:02:05"), at("10:02:05"), "the later tick is due already");
+    assert_eq!(next("10:00:58", SignedDuration::ZERO, "10:01:20"), at("10:01:00"));
+    let daily = schedule("0 0 10");
+    let ticks = Ticks { schedule: &daily, ..ticks };
+    let none = policy(CatchUpPolicy::None, HOUR, 1);
+    assert_eq!(ticks.next_look(at("10:00:00"), at("10:00:50"), none, at("10:01:20")), at("10:01:00.001"));
+}
+
 proptest! {
     #[test]
     fn every_tick_of_a_range_has_exactly_one_outcome(
