@@ -1,13 +1,15 @@
 //! Searching the state space of a configuration.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stateright::report::{ReportData, ReportDiscovery, Reporter};
-use stateright::{Checker as _, HasDiscoveries, Model as _};
+use stateright::{Checker as _, HasDiscoveries, Model as _, Path};
 
 use crate::config::Config;
 use crate::protocol::{Action, Protocol};
+use crate::state::State;
 
 /// What a search has found.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ impl Reporter<Protocol> for Search {
 
 /// Searches all states, breadth first, for a counterexample: to this property, or else to any.
 ///
-/// Without a counterexample every state has been seen. On one thread a counterexample is as short as possible.
+/// Without a counterexample every state has been seen.
 #[must_use]
 pub fn search(config: Config, threads: usize, property: Option<&'static str>) -> Search {
     let finish = property.map_or(HasDiscoveries::AnyFailures, |name| HasDiscoveries::AnyOf([name].into()));
@@ -54,4 +56,24 @@ pub fn search(config: Config, threads: usize, property: Option<&'static str>) ->
     let mut search = Search::default();
     let _checker = checker.spawn_bfs().join_and_report(&mut search);
     search
+}
+
+/// Returns the shortest way to a state in which the property does not hold; none when it holds everywhere.
+///
+/// The checker itself looks at a block of states before it stops, and keeps the last counterexample of the block.
+#[must_use]
+pub fn shortest(config: Config, property: &'static str) -> Option<Vec<Action>> {
+    let model = Protocol { config };
+    let named = model.properties().into_iter().find(|known| known.name == property)?;
+    let found = Arc::new(OnceLock::new());
+    let (first, judge) = (Arc::clone(&found), model.clone());
+    let visit = move |path: Path<State, Action>| {
+        if first.get().is_none() && !(named.condition)(&judge, path.last_state()) {
+            // One thread visits the states in the order of their distance.
+            let _ = first.set(path.into_actions());
+        }
+    };
+    let finish = HasDiscoveries::AnyOf([property].into());
+    let _checker = model.checker().threads(1).finish_when(finish).visitor(visit).spawn_bfs().join();
+    found.get().cloned()
 }

@@ -8,7 +8,7 @@ mod protocol;
 mod state;
 mod store;
 
-pub use check::{Search, search};
+pub use check::{Search, search, shortest};
 pub use config::{CatchUp, Config, Mends, Token, Trouble};
 pub use job::{Earlier, Job, Moment, Moments, Plan, Schedule};
 pub use protocol::{Action, Answer, Protocol, property};

@@ -1,6 +1,6 @@
 //! What breaks without each mend. Searches are breadth first on one thread, so counterexamples are as short as possible.
 
-use ecs_scheduler_model::{Action, Answer, Config, Mends, Token, Trouble, property, search};
+use ecs_scheduler_model::{Action, Answer, Config, Mends, Token, Trouble, property, search, shortest};
 
 const CRASHES: Trouble = Trouble { crashes: true, ..Trouble::NONE };
 const FREEZES: Trouble = Trouble { freezes: true, ..Trouble::NONE };
@@ -12,11 +12,10 @@ fn one_tick(base: Config, trouble: Trouble, mends: Mends) -> Config {
 
 /// Returns the shortest way to a state in which the property does not hold, of at most `most` steps.
 fn breaks(config: Config, property: &'static str, most: usize) -> Vec<Action> {
-    let found = search(config, 1, Some(property));
-    let actions = found.counterexamples.get(property);
-    let actions = actions.unwrap_or_else(|| panic!("\"{property}\" holds in all {} states", found.states));
+    let actions = shortest(config, property);
+    let actions = actions.unwrap_or_else(|| panic!("\"{property}\" holds in every state"));
     assert!(actions.len() <= most, "{} steps: {actions:?}", actions.len());
-    actions.clone()
+    actions
 }
 
 fn holds(config: Config, property: &'static str) {

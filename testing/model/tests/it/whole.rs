@@ -26,7 +26,7 @@ fn every_tick_that_is_caught_up_has_one_outcome_when_all_of_them_are() {
 
 #[test]
 fn nothing_is_doubled_by_messages_that_arrive_after_a_take_over() {
-    holds(Config::REPLICAS.until(3).edited(false, false).with(Trouble::ALL), 120_000);
+    holds(Config::REPLICAS.until(3).edited(false, false).with(Trouble::ALL), 45_000);
 }
 
 #[test]
@@ -36,5 +36,5 @@ fn every_tick_has_one_outcome_when_the_only_process_restarts_between_two_edits()
 
 #[test]
 fn nothing_is_doubled_by_calls_that_arrive_after_a_restart() {
-    holds(Config::ALONE.until(3).with(Trouble::ALL), 200_000);
+    holds(Config::ALONE.until(3).with(Trouble::ALL), 150_000);
 }
