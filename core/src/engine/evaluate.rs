@@ -34,7 +34,7 @@ pub(super) struct Question<'a> {
     pub(super) tried: u32,
 }
 
-/// What came of a question.
+/// The answer to a question.
 pub(super) struct Judgement {
     pub(super) draft: DecisionDraft,
     /// There when something is to be launched.
@@ -43,7 +43,7 @@ pub(super) struct Judgement {
     pub(super) undecided: bool,
 }
 
-/// What could not be read, and whether that passes by itself.
+/// Says why a source or the running tasks could not be read, and whether that passes by itself.
 #[derive(Debug)]
 pub(super) struct Unreadable {
     why: String,
