@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The name under which this product appears in the logs of an account whose role it assumes.
 const SESSION: &str = "ecs-scheduler";
 
-/// What is kept of credentials, by all clients. Cloning is cheap and shares everything.
+/// The credentials that all clients share. A clone shares them too.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialsCache(Arc<Cache>);
 

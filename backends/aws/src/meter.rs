@@ -198,7 +198,7 @@ enum Sent {
 }
 
 /// Counts every attempt of a client by service and operation, and takes what an error tells beside its words: how far this
-/// machine's clock is off, and whether credentials are to be loaded anew.
+/// machine's clock is off, and whether credentials are to be loaded again.
 #[derive(Debug, Clone)]
 pub struct Metering {
     meter: Arc<Meter>,

@@ -17,7 +17,7 @@ pub(crate) const MOST: usize = 100;
 /// After so many names that ECS refuses, and none that it accepts, it is not the names that are wrong.
 const REFUSALS: usize = 5;
 
-/// What was read of tasks.
+/// The tasks that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Described {
     /// Those that ECS knows.

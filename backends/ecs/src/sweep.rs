@@ -201,7 +201,7 @@ impl Sweeper {
     }
 
     async fn sort(&self, tasks: &[TaskId], found: &mut Found) -> Result<(), Fault> {
-        // What cannot be read is nobody's, and is asked for again at the next sweep.
+        // A task that cannot be read belongs to no job yet. The next sweep asks for it again.
         let answer = describe::each(&self.clients, &self.at, &self.cluster, tasks, false).await?;
         for task in answer.tasks {
             let id = TaskId::new(task.task_arn().unwrap_or_default());

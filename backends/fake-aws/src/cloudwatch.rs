@@ -62,7 +62,7 @@ struct Metric {
     dimensions: Vec<Dimension>,
 }
 
-/// What was measured of one metric, with its units, by second.
+/// The values of one metric, with their units, by second.
 type Seconds = BTreeMap<i64, Vec<(&'static str, Sample)>>;
 
 /// Everything that `CloudWatch` knows.

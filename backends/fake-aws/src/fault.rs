@@ -71,20 +71,8 @@ impl Mishap {
 
     /// Returns how far the clock that writes the answer's `Date` is ahead of the fake's.
     pub(crate) fn ahead(&self) -> SignedDuration {
-        match self {
-            Self::Error { ahead, .. } | Self::Skewed { ahead } => *ahead,
-            Self::LostAfterEffect
-            | Self::ResetBeforeEffect
-            | Self::SilentAfterEffect
-            | Self::BlackHole
-            | Self::ServerError { .. }
-            | Self::Throttled
-            | Self::Slow { .. }
-            | Self::Conflict
-            | Self::Exceeded
-            | Self::InProgress
-            | Self::Unprocessed => SignedDuration::ZERO,
-        }
+        let (Self::Error { ahead, .. } | Self::Skewed { ahead }) = self else { return SignedDuration::ZERO };
+        *ahead
     }
 
     /// Tells whether it can befall a call of this operation.
@@ -134,7 +122,7 @@ pub struct FaultRule {
     /// The operation, as in `RunTask`; absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// What the request must contain, as in a task's ARN; absent = anything.
+    /// A text that the request must contain, such as a task's ARN; absent = any request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containing: Option<String>,
     /// What happens.

@@ -12,7 +12,7 @@ use crate::wire::{Failure, response};
 
 /// The role of the instance.
 const ROLE: &str = "fake";
-/// What follows the path of the role in the path of its credentials.
+/// The part of the path of a role's credentials that follows the path of the role.
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 /// The session token that every other request must name.
 const TOKEN: &str = "fake-token";

@@ -11,7 +11,7 @@ use crate::job::{JobId, JobUid, Revision};
 /// A job's place in the agenda; reused after the job is gone.
 pub(super) type Place = u32;
 
-/// What the keeper knows about a job without its document, in as little memory as it takes: there may be a million.
+/// The keeper's record of a job, without its document. It is small, because there may be a million.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: JobId,

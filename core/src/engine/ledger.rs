@@ -52,7 +52,7 @@ pub(super) struct QueueLook<'a> {
     pub(super) remember: bool,
 }
 
-/// What of a job was decided before a firing and has not ended.
+/// Tasks and firings of a job that were decided before a firing and have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Older {
     /// How many firings may still start tasks.

@@ -1,4 +1,4 @@
-//! Asking tasks to stop: once, and again only while nothing comes of it, whoever wants them stopped.
+//! Asking tasks to stop: once, and again with a longer wait each time as long as they go on.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is valid about a job and probably a mistake.
+//! Warnings: parts of a job that are valid and probably a mistake.
 
 use std::time::Duration;
 

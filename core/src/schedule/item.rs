@@ -2,7 +2,7 @@
 
 use super::fields::Field;
 
-/// What one expression names. Weekdays count from 0 = Monday.
+/// The values that one expression names. Weekdays count from 0 = Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     /// `*` and `*/step`.

@@ -70,7 +70,7 @@ fn not_yaml(text: &str, error: &str) -> String {
     if text.contains("{{") {
         return "it is a template that is not rendered: import what `helm template` prints".to_owned();
     }
-    // What follows is advice to those who call the parser.
+    // The rest is advice to callers of the parser.
     let error = error.split(", set DuplicateKeyPolicy").next().unwrap_or(error);
     format!("it is not YAML: {error}")
 }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::protocol::{Action, Protocol};
 use crate::state::State;
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub struct Search {
     /// How many different states there are, or were seen up to the first counterexample.

@@ -1,8 +1,8 @@
-//! What one run of the model covers, and which mends it has.
+//! The scope of one run of the model, and the mends that it has.
 
 use crate::job::Moment;
 
-/// What one run of the model covers.
+/// The scope of one run of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     /// Two replicas share the store; otherwise one process has it for itself and restarts.
@@ -11,7 +11,7 @@ pub struct Config {
     pub horizon: Moment,
     /// For how many moments a tick is honoured: `catchUp.window`.
     pub window: Moment,
-    /// What happens to several unsettled ticks: `catchUp.policy`.
+    /// The policy for several unsettled ticks: `catchUp.policy`.
     pub catch_up: CatchUp,
     /// The schedule is edited once.
     pub schedule_edit: bool,
@@ -19,13 +19,13 @@ pub struct Config {
     pub description_edit: bool,
     /// States that differ only in which of two owners is which count as one.
     pub symmetric: bool,
-    /// What may go wrong.
+    /// The faults that may happen.
     pub trouble: Trouble,
     /// Which mends are in place.
     pub mends: Mends,
 }
 
-/// What happens to several unsettled ticks.
+/// The policy for several unsettled ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatchUp {
     /// The newest one fires.
@@ -34,7 +34,7 @@ pub enum CatchUp {
     All,
 }
 
-/// What may go wrong, each any number of times.
+/// The faults that may happen, each any number of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Trouble {
     /// A process ends without a word.
@@ -96,7 +96,7 @@ impl Trouble {
         refusals: false,
     };
 
-    /// What the protocol is made for: everything but messages that arrive after their sender has given them up, and
+    /// The usual faults: all but messages that arrive after their sender has given them up, and
     /// refusals.
     pub const USUAL: Self =
         Self { crashes: true, freezes: true, lost_answers: true, faults: true, ..Self::NONE };

@@ -108,7 +108,7 @@ pub struct Job {
     pub earlier: [Option<Earlier>; 2],
 }
 
-/// What is to be done about the ticks that are due.
+/// The plan for the ticks that are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Plan {
     /// Those that end without being looked at.

@@ -1,4 +1,4 @@
-//! What an owner does, step by step.
+//! The steps of an owner.
 
 use crate::config::{Config, Token};
 use crate::job::{Moment, Moments, Plan};
@@ -237,7 +237,7 @@ impl State {
         self.moved(owner, tick, done, next);
     }
 
-    /// What a carrier does after the store's answer to a firing's next state.
+    /// Moves a carrier on after the store's answer to a firing's next state.
     fn moved(&mut self, owner: u8, tick: Moment, answer: Advanced, next: Carrier) {
         match answer {
             Advanced::Done => self.carry(owner, tick, next),

@@ -83,7 +83,7 @@ pub enum Action {
 /// The protocol for one job.
 #[derive(Debug, Clone)]
 pub struct Protocol {
-    /// What is covered.
+    /// The scope.
     pub config: Config,
 }
 

@@ -50,7 +50,7 @@ impl Firing {
     }
 }
 
-/// What dispatch does with a firing.
+/// The step of dispatch for a firing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Carrier {
     /// Nothing: it does not have it.
@@ -76,7 +76,7 @@ pub enum Carrier {
     },
 }
 
-/// What a round says about the job.
+/// The conclusion of a round about the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Settlement {
     /// Up to where ticks must be settled in the store.
@@ -102,7 +102,7 @@ pub struct Engine {
     pub doubtful: bool,
     /// The job, as it was read last.
     pub known: Option<Job>,
-    /// What was decided; the settlement is under way.
+    /// The decision; its settlement is under way.
     pub decided: Option<Settlement>,
     /// Firings in its hands.
     pub carriers: PerMoment<Carrier>,
@@ -160,7 +160,7 @@ pub enum Late {
     },
 }
 
-/// What the launcher knows of one firing.
+/// The launcher's record of one firing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Launches {
     /// The tokens that were answered, one bit each.
@@ -171,7 +171,7 @@ pub(crate) struct Launches {
     pub(crate) made_up: u8,
 }
 
-/// What has gone wrong for good. Each is noted by the step that does it.
+/// The properties that are broken. The step that breaks one notes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Broken {
     /// A tick got a second outcome, or something got one that is no tick of the job.
@@ -206,7 +206,7 @@ pub struct State {
     pub editors: [Editor; 2],
     /// A message on its way.
     pub late: Option<Late>,
-    /// What has gone wrong for good.
+    /// The properties that are broken.
     pub broken: Broken,
 }
 

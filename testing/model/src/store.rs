@@ -1,10 +1,10 @@
-//! What the store and the launcher do, each in one step.
+//! The store and the launcher. Each acts in one step.
 
 use crate::config::Config;
 use crate::job::{Job, Moment, Moments, Schedule};
 use crate::state::{Editor, Firing, Late, Settlement, State};
 
-/// What became of a settlement.
+/// The answer to a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
     /// It is durable.
@@ -15,7 +15,7 @@ pub(crate) enum Settled {
     Fenced,
 }
 
-/// What became of a firing's next state.
+/// The answer to a firing's next state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Advanced {
     /// It is durable.

@@ -1,4 +1,4 @@
-//! What keeps credentials from being loaded, and what to do about it.
+//! Reasons why credentials are not loaded, each with its remedy.
 
 use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
@@ -25,17 +25,17 @@ mod tests;
 const NO_METADATA: &str = "the instance metadata service (IMDS) gave no credentials; in a container on EC2, set the hop limit \
                            of the instance to 2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2";
 
-/// What the SDK says, without a type of its own, when the metadata service does not answer, or has no role to tell of.
+/// The SDK's words, which have no type of their own, when the metadata service does not answer or names no role.
 const SILENT: &str = "could not communicate with IMDS";
 const WITHOUT_ROLE: &str = "received 404 from IMDS";
 
-/// What the SDK says, without a public type, when credentials are not loaded in time.
+/// The SDK's words, which have no public type, when credentials are not loaded in time.
 const TIMED_OUT: &str = "identity resolver timed out";
 
-/// What keeps credentials from being loaded.
+/// A reason why credentials are not loaded.
 pub(super) struct Trouble {
     pub(super) kind: FaultKind,
-    /// What is the matter, and the remedy.
+    /// The reason and the remedy.
     pub(super) text: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the codes and the words of AWS's services mean, as one table for all services.
+//! The meaning of error codes and texts, as one table for all services of AWS.
 //!
 //! The code decides. Where it only says that a request is invalid, the words may tell of the failure of another service that
 //! the first one asked: ECS wraps a throttled call to EC2 into an `InvalidParameterException`. Only words that tell of
@@ -9,7 +9,7 @@ use ecs_scheduler_core::FaultKind;
 #[cfg(test)]
 mod tests;
 
-/// What an answer means, and so what can be done about it.
+/// The meaning of an answer, from which follows whether to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The service asks for fewer calls.
@@ -48,7 +48,7 @@ impl Meaning {
         matches!(self, Self::Expired | Self::UnknownKey | Self::Signature | Self::Unsigned)
     }
 
-    /// Tells whether credentials that are loaded anew may be accepted.
+    /// Tells whether credentials that are loaded again may be accepted.
     const fn asks_for_new_credentials(self) -> bool {
         matches!(self, Self::Expired | Self::UnknownKey)
     }
@@ -150,7 +150,7 @@ pub(crate) fn names_throttling(text: &str) -> bool {
     names(text, |(code, meaning)| *meaning == Meaning::Throttled && *code != "LimitExceeded")
 }
 
-/// Tells whether a text names a code after which credentials are to be loaded anew.
+/// Tells whether a text names a code after which credentials are to be loaded again.
 pub(crate) fn names_refused_credentials(text: &str) -> bool {
     names(text, |(_, meaning)| meaning.asks_for_new_credentials())
 }

@@ -1,4 +1,4 @@
-//! What passes by itself and what does not, when tasks are counted, started, and followed.
+//! Faults that pass by themselves, and faults that do not, when tasks are counted, started and followed.
 
 use ecs_scheduler_core::{
     Clock as _, FaultKind, Launcher as _, Search, SystemClock, TaskId, TaskPhase, fault::chain,

@@ -1,4 +1,4 @@
-//! What the queries of one call come to, and how they refer to each other.
+//! The queries of one call: how they refer to each other, and their results.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ pub(crate) struct Call<'a> {
     pub(crate) end: i64,
     pub(crate) now: i64,
     pub(crate) most_found: usize,
-    /// What is said of the whole call.
+    /// The messages about the whole call.
     pub(crate) said: &'a RefCell<BTreeSet<&'static str>>,
     /// Ids that are being worked out, against circles.
     pub(crate) path: Vec<&'a str>,

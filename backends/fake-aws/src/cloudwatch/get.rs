@@ -24,7 +24,7 @@ const MOST_QUERIES: usize = 500;
 /// The most data points on a page.
 const MOST_POINTS: usize = 100_800;
 
-/// What is said when some were left out.
+/// The message when some were left out.
 const LEFT_OUT: &str = "Maximum number of allowed metrics exceeded";
 
 /// The most time series that a search or a query finds.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::Metric;
 
-/// What a metric must be like to be found.
+/// The conditions that a metric must meet to be found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Search {
     /// A namespace, and the names of all dimensions.

@@ -1,4 +1,4 @@
-//! What is different about FIFO queues: names, message groups, duplicates.
+//! FIFO queues: names, message groups, duplicates.
 //!
 //! # Source
 //!

@@ -27,7 +27,7 @@ pub(crate) enum Phase {
     Gone,
 }
 
-/// What is sent.
+/// A message that is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) body: String,
@@ -48,7 +48,7 @@ impl Sent {
 #[derive(Debug, Clone)]
 pub(crate) struct Ordered {
     pub(crate) group: String,
-    /// What no two messages within five minutes have in common: a deduplication id, within a group or in the whole queue.
+    /// The deduplication id, within a group or in the whole queue: no two messages within five minutes have the same.
     pub(crate) key: (Option<String>, String),
 }
 

@@ -96,7 +96,7 @@ impl Carrier {
     async fn begin(&mut self) -> Result<Attempt, Next> {
         let per_call = self.core.launcher.limits().per_call.get();
         let last = self.firing.attempts.last();
-        // What was refused for good is begun anew, with another definition.
+        // A firing that was refused for good starts again with another definition.
         let again = last.filter(|last| refused(last) > 0 && !is_lasting(last));
         let (batch, number) = match (again, last) {
             (Some(last), _) => (last.batch, last.number + 1),

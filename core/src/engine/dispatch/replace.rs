@@ -11,7 +11,7 @@ use crate::decide::Outcome;
 use crate::firing::FiringState;
 use crate::task::{TaskId, TaskPhase};
 
-/// What a replacement still waits for.
+/// The reasons why a replacement still waits.
 struct Left {
     firings: usize,
     tasks: Vec<TaskId>,

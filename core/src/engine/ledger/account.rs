@@ -20,7 +20,7 @@ const REMEMBER_ENDED: SignedDuration = SignedDuration::from_mins(10);
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    /// What open firings are still to start.
+    /// The tasks that open firings are still to start.
     pub(super) coming: HashMap<FiringId, Coming>,
     pub(super) live: HashMap<TaskId, Live>,
     ended: VecDeque<Ended>,
@@ -32,7 +32,7 @@ pub(super) struct Account {
     pub(super) track: Option<Box<Track>>,
 }
 
-/// What a firing is still to start.
+/// The tasks that a firing is still to start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coming {
     tasks: u32,

@@ -14,7 +14,7 @@ pub struct FieldError {
     pub key: Vec<String>,
     /// What is wrong and what is allowed; in the Python version's words where it had any.
     pub message: String,
-    /// What was probably meant, to be put behind the message; none in the Python version's `messages`.
+    /// The probable meaning, which follows the message; the Python version's `messages` have none.
     pub hint: Option<String>,
 }
 

@@ -64,7 +64,7 @@ impl Default for ChaosPlan {
     }
 }
 
-/// What becomes of every task of one definition, instead of what the seed would draw.
+/// The course of every task of one definition, in place of the one that the seed draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It starts at once and ends so long after with this exit code.

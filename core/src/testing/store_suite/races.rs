@@ -78,8 +78,8 @@ pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
     assert_eq!((rows.len(), rows[0].draft.span.count), (1, 1));
 }
 
-/// Whoever knows that a job was edited records nothing by the version before, however many edit and settle at once; one
-/// records the tick by the new version.
+/// After an edit no caller records a tick by the version before, however many edit and settle at once; one caller
+/// records it by the new version.
 pub async fn after_an_edit_no_settlement_of_the_version_before_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     let before = create(&*store, "contested").await;

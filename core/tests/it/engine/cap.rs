@@ -21,7 +21,7 @@ const LENGTH: i64 = 600;
 /// How often a task is asked to stop within that time at most, by one engine: at once, and after 1, 3 and 7 minutes.
 const ASKED: usize = 4;
 
-/// What happens to the job.
+/// An event in the life of the job.
 #[derive(Debug, Clone)]
 enum Event {
     Fire { tasks: Option<u32> },

@@ -1,4 +1,4 @@
-//! Edits around a tick: whoever is up or down, every tick has its outcome, and none is lost.
+//! Edits around a tick: every tick has its outcome and none is lost, also while the scheduler is down.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -47,7 +47,7 @@ pub(crate) struct ScriptedLauncher {
     /// Whether the quota is used up for good.
     pub(crate) no_quota: Mutex<bool>,
     pub(crate) run_for: Mutex<Option<Duration>>,
-    /// What the family of every job means now.
+    /// The definition that the family of every job stands for now.
     pub(crate) definition: Mutex<Option<String>>,
     /// How long a task goes on when it is asked to stop, and its exit code then.
     pub(crate) stopping: Mutex<(Duration, i32)>,

@@ -63,7 +63,7 @@ pub(in crate::api) struct Reference {
     /// The job's name.
     id: String,
     link: Link,
-    /// What is valid and probably a mistake; absent when there is nothing.
+    /// Parts that are valid and probably a mistake; absent when there are none.
     #[schema(nullable = false)]
     warnings: Option<Vec<String>>,
 }

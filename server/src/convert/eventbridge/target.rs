@@ -10,7 +10,7 @@ use super::UNKNOWN;
 const UNIVERSAL: &str = ":aws-sdk:ecs:runTask";
 /// The bounds of `retry.launch.maxAge`, in seconds.
 const MAX_AGE: std::ops::RangeInclusive<u64> = 1..=86_400;
-/// What a target adds to each launch by itself.
+/// The parameters that a target adds to each launch.
 const OWN: &str = "every launch has its own; tasks are known by `startedBy` and the tag ecss:job";
 
 /// What a job's `launch` takes as RunTask does.

@@ -28,7 +28,7 @@ const BLIND: SignedDuration = SignedDuration::from_millis(-200);
 const SEES: SignedDuration = SignedDuration::from_millis(1_500);
 const EDITED: SignedDuration = SignedDuration::from_millis(1_600);
 
-/// What becomes of the jobs' owner.
+/// The fate of the jobs' owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fall {
     /// One of two replicas falls; the other takes the edits.

@@ -1,4 +1,4 @@
-//! What breaks without each mend. Searches are breadth first on one thread, so counterexamples are as short as possible.
+//! Properties that break without each mend. Searches are breadth first on one thread, so counterexamples are shortest.
 
 use ecs_scheduler_model::{Action, Answer, Config, Mends, Token, Trouble, property, search, shortest};
 
