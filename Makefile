@@ -13,6 +13,8 @@ RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest ru
 # Elasticsearch, whose tests need servers, and without the model, whose tests take a while.
 WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs \
   backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs model)
+# The program as the tests build it, so that nothing is built a second time to look at its pages and its API.
+PROGRAM := target/debug/ecs-scheduler
 EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
@@ -36,7 +38,7 @@ test-rust: emulators
 
 .PHONY: test-doc
 test-doc:
-	$(CARGO) test --workspace --doc
+	$(CARGO) test --workspace --all-features --doc
 
 .PHONY: test-examples
 test-examples:
@@ -51,8 +53,8 @@ emulators: ## Install what tests need: emulators of AWS and Elasticsearch, at pi
 
 # Installs Schemathesis into .tools, at pinned versions, before the first run.
 .PHONY: test-api
-test-api:
-	scripts/schemathesis.sh
+test-api: program
+	scripts/schemathesis.sh $(PROGRAM)
 
 # Installs a linter and two parsers into .tools, at pinned versions, before the first run.
 .PHONY: test-deploy
@@ -91,17 +93,19 @@ bench: emulators ## Measure
 	$(CARGO) bench $(WITHOUT_AWS) --benches
 	$(CARGO) bench --package ecs-scheduler --bench aws --bench replicas
 
+.PHONY: program
+program:
+	@$(CARGO) build --quiet --workspace --all-features --tests
+
 .PHONY: docs
-docs: ## Write the generated pages of doc/
-	$(CARGO) build --package ecs-scheduler
-	target/debug/ecs-scheduler reference configuration > doc/configuration.md
-	target/debug/ecs-scheduler reference cli > doc/cli.md
+docs: program ## Write the generated pages of doc/
+	$(PROGRAM) reference configuration > doc/configuration.md
+	$(PROGRAM) reference cli > doc/cli.md
 
 .PHONY: drift
-drift: ## Check that the generated pages of doc/ are up to date (`make docs` writes them)
-	@$(CARGO) build --quiet --package ecs-scheduler
+drift: program ## Check that the generated pages of doc/ are up to date (`make docs` writes them)
 	@for page in configuration cli; do \
-	  diff -u doc/$$page.md <(target/debug/ecs-scheduler reference $$page) \
+	  diff -u doc/$$page.md <($(PROGRAM) reference $$page) \
 	    || { echo "doc/$$page.md is not what the code says; run make docs"; exit 1; }; \
 	done
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lets Schemathesis look for answers that the OpenAPI document does not promise.
 #
-# usage: scripts/schemathesis.sh [path of the binary]      (default: builds target/debug/ecs-scheduler)
+# usage: scripts/schemathesis.sh PATH_OF_THE_BINARY      (`make test-api` builds it)
 #
 # The server runs on a free port of 127.0.0.1 with a store in memory and a task definition that does nothing.
 # EXAMPLES (50) bounds the cases per operation; SEED (1) makes a run repeatable.
@@ -9,8 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
-binary=$(realpath -m "${1:-target/debug/ecs-scheduler}")
-[ $# -gt 0 ] || cargo build --quiet -p ecs-scheduler
+binary=$(realpath "$1")
 
 venv=$root/.tools/venv
 if ! cmp -s scripts/schemathesis.txt "$venv/installed.txt"; then

@@ -1,11 +1,12 @@
 //! One replica as a process: what the server starts, without its API.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use ecs_scheduler_core::replica::{Replica, ReplicaHandle, ReplicaOptions, Timing};
 use ecs_scheduler_core::{Engine, EngineOptions, SystemClock, TriggerRegistry};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::sync::mpsc;
 
 use crate::instant::Instant;
 use crate::shelf::Shelf;
@@ -30,15 +31,22 @@ pub(crate) async fn serve(name: &str, shelf: &Shelf) -> anyhow::Result<()> {
         timing: Timing::default(),
     };
     let replica = Replica { options, engine, store: Arc::clone(&store) }.join().await?;
-    let mut asked = BufReader::new(tokio::io::stdin()).lines();
-    let mut answers = tokio::io::stdout();
-    while asked.next_line().await?.is_some() {
-        let answer = format!("{} {} {}\n", shards(&replica), launcher.take_late().len(), calls());
-        answers.write_all(answer.as_bytes()).await?;
-        answers.flush().await?;
+    let mut asked = questions();
+    while asked.recv().await.is_some() {
+        let answer = (shards(&replica), launcher.take_late().len(), calls());
+        writeln!(std::io::stdout(), "{} {} {}", answer.0, answer.1, answer.2)?;
     }
     replica.stop(Timing::default().farewell * 2).await;
     store.close().await.context("the store closes")
+}
+
+/// Reads lines from the standard input in a thread of its own, which a read that never ends does not keep from ending.
+fn questions() -> mpsc::UnboundedReceiver<String> {
+    let (send, receive) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+    });
+    receive
 }
 
 fn shards(replica: &ReplicaHandle) -> usize {

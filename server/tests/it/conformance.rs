@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use regex::Regex;
+use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
