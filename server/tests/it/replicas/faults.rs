@@ -11,6 +11,8 @@ use std::time::Duration;
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::testing::SimRng;
 use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
+use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use futures::future::join;
 use jiff::SignedDuration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -42,6 +44,11 @@ const SLOW: Duration = Duration::from_secs(2);
 const SLOW_FOR: Duration = Duration::from_secs(6);
 /// How far decisions are behind the clock when nothing is to be made up for.
 const PROMPT: SignedDuration = SignedDuration::from_secs(3);
+/// How many reads of ECS fail with each fault: some jobs see it once, some several times, and none for as long as a replica
+/// may take to return.
+const FAILED_READS: u64 = 6;
+/// How many jobs are edited with each fault.
+const EDITED: usize = 3;
 /// After how many faults the number of replicas changes between two and three.
 const BETWEEN_CHANGES: usize = 6;
 
@@ -129,25 +136,38 @@ impl Trial<'_> {
         }
     }
 
-    /// Lets a fault happen to a replica until the others have its jobs, and heals it.
-    async fn strike(&mut self, victim: usize, fault: Fault) {
+    /// Edits jobs without moving their ticks, through a replica that may not own them, and while nobody may own them.
+    async fn edit_some(&self, first: usize) {
+        let jobs: Vec<String> =
+            (first..first + EDITED).map(|number| format!("job-{}", number % self.jobs)).collect();
+        let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
+        self.mates[0].scheduler.edit_without_moving(&jobs, self.blows.len()).await;
+    }
+
+    /// Lets a fault happen to a replica until the others have its jobs, and heals it. Meanwhile reads of ECS fail, and
+    /// jobs are edited.
+    async fn strike(&mut self, victim: usize, fault: Fault, rng: &mut SimRng) {
         let victim = self.mates.remove(victim);
         let shards = self.mates[0].shares().await.remove(&victim.name).unwrap_or_default();
         let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
         let jobs = names.filter(|job| shards.contains(&Shard::of(job))).collect();
         self.blows.push(Blow { fault, at: SystemClock.now(), jobs });
+        let unreadable = FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 503 });
+        self.stage.cloud.fake().faults().add(unreadable.times(1 + rng.below(FAILED_READS)));
         let others = &self.mates;
+        let edited = usize::try_from(rng.below(self.jobs as u64)).unwrap();
+        let taken_over = async || join(until_shared(others), self.edit_some(edited)).await;
         let healed = match fault {
-            Fault::Killed => victim.kill_until(until_shared(others)).await.0,
+            Fault::Killed => victim.kill_until(taken_over()).await.0,
             Fault::Frozen => {
                 victim.scheduler.signal(Signal::STOP);
-                until_shared(others).await;
+                taken_over().await;
                 victim.scheduler.signal(Signal::CONT);
                 victim
             }
             Fault::HeldUp | Fault::CutOff => {
                 victim.proxy.set(if fault == Fault::CutOff { Way::Cut } else { Way::Held });
-                until_shared(others).await;
+                taken_over().await;
                 victim.until_ready(false).await;
                 victim.proxy.set(Way::Open);
                 victim
@@ -229,7 +249,7 @@ impl Trial<'_> {
             last(Duration::from_millis(rng.below(1_500))).await;
             let fault = kinds[number % kinds.len()];
             println!("{fault:?}, of {} replicas {}", self.mates.len(), self.mates[victim].name);
-            self.strike(victim, fault).await;
+            self.strike(victim, fault, rng).await;
             self.until_prompt().await;
         }
     }
