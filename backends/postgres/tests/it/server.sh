@@ -6,7 +6,7 @@ folder=$(mktemp -d)
 echo "$folder"
 echo "$3" >"$folder/password"
 "$1/initdb" --pgdata="$folder/data" --username=scheduler --pwfile="$folder/password" --auth=scram-sha-256 \
-  --encoding=UTF8 --locale=C >"$folder/initdb.log" 2>&1 || { cat "$folder/initdb.log"; rm -rf "$folder"; exit 1; }
+  --encoding=UTF8 --locale=C --no-sync >"$folder/initdb.log" 2>&1 || { cat "$folder/initdb.log"; rm -rf "$folder"; exit 1; }
 openssl req -new -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
   -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
   -keyout "$folder/data/server.key" -out "$folder/server.crt" 2>"$folder/openssl.log"
