@@ -7,6 +7,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
+# Two threads for each core, of which a test takes two unless it mostly waits: .config/nextest.toml.
+export NEXTEST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
 # Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
