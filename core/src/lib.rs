@@ -34,6 +34,7 @@ pub mod store;
 pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod trigger;
 
 pub use async_trait::async_trait;

@@ -12,6 +12,7 @@
 //!
 //! `serde` derives were not used: they stop at the first error, and the Python version's clients know its messages.
 
+mod characters;
 mod datetime;
 mod duration;
 mod error;
@@ -95,6 +96,7 @@ impl StoredJob {
 fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     reader.check_names();
     reader.check_notes();
+    reader.check_characters();
     let task = Arc::new(task::read(&mut reader, id));
     let when = when::read(&mut reader, id);
     let scaling = policy::scaling(&mut reader);

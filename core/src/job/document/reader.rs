@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::JobContext;
+use super::characters;
 use super::error::{FieldError, Place, unknown_field};
 use super::scalar::{note, text};
 use crate::job::JobId;
@@ -149,6 +150,18 @@ impl<'a> Reader<'a> {
             let message =
                 if NOT_YET.contains(&name) { UNSUPPORTED.to_owned() } else { unknown_field(name, &FIELDS) };
             self.errors.push(Place::field(name).error(message));
+        }
+    }
+
+    /// Refuses control characters and marks of direction in what is written now.
+    pub(super) fn check_characters(&mut self) {
+        const OVERRIDES: &str = "overrides";
+        for (name, value) in self.fields {
+            if !FIELDS.contains(&name.as_str()) || !self.is_strict(name) {
+                continue;
+            }
+            let check = if name == OVERRIDES { characters::check_overrides } else { characters::check };
+            check(value, &Place::field(name), &mut self.errors);
         }
     }
 
