@@ -53,7 +53,7 @@ emulators: ## Install what tests need: emulators of AWS and Elasticsearch, at pi
 	scripts/emulators.sh
 	scripts/postgres.sh
 
-# Installs Schemathesis into .tools, at pinned versions, before the first run.
+# Installs Schemathesis, a validator and two generators of clients into .tools, at pinned versions, before the first run.
 .PHONY: test-api
 test-api: program
 	scripts/schemathesis.sh $(PROGRAM)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lets Schemathesis look for answers that the OpenAPI document does not promise.
+# Lets Schemathesis look for answers that the OpenAPI document does not promise, and clients that are made of it work.
 #
 # usage: scripts/schemathesis.sh PATH_OF_THE_BINARY      (`make test-api` builds it)
 #
@@ -31,9 +31,16 @@ cat > "$work/definitions/nightly-report.json" <<'JSON'
 {"family": "nightly-report", "containerDefinitions": [{"name": "main", "command": ["true"], "essential": true}]}
 JSON
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export ECSS_LISTEN="127.0.0.1:$port"
 ECSS_STORE=memory ECSS_LAUNCHER=local ECSS_LOCAL_TASK_DEFINITIONS="$work/definitions" ECSS_DATA_DIR="$work/data" \
-  ECSS_LISTEN="127.0.0.1:$port" "$binary" serve > "$work/server.log" 2>&1 &
+  "$binary" serve > "$work/server.log" 2>&1 &
 server=$!
+
+for _ in $(seq 200); do
+  "$binary" health > /dev/null 2>&1 && break
+  sleep 0.1
+done
+scripts/clients.sh "http://127.0.0.1:$port" || { tail -n 20 "$work/server.log"; exit 1; }
 
 # It keeps what it found for the next run, so it works in a folder that is thrown away.
 cd "$work"
