@@ -1,7 +1,7 @@
 //! The REST API: one file per resource, wire types apart from domain types.
 //!
 //! ```text
-//! request ──▶ guard (id, bounds, time limit, conditions) ──▶ panic guard ──▶ resource ──▶ store, engine
+//! connection ──▶ guard (id, origin, parameters, bounds, conditions) ──▶ panic guard ──▶ resource ──▶ store, engine
 //!                              ▲                                              │
 //!                              └──────── JSON with an entity tag, or a problem document ◀───┘
 //! ```
@@ -24,6 +24,7 @@ mod brake;
 mod catalog;
 mod decisions;
 mod docs;
+mod entries;
 mod etag;
 mod evaluate;
 mod events;
@@ -37,6 +38,7 @@ mod job;
 mod jobs;
 mod metrics;
 mod openapi;
+mod origin;
 mod page;
 mod plan;
 mod preflight;
@@ -45,6 +47,7 @@ mod problem;
 mod replicas;
 mod request;
 mod respond;
+mod serve;
 mod state;
 mod stats;
 mod suspend;
@@ -52,6 +55,7 @@ mod view;
 mod wire;
 
 pub use catalog::Installed;
+pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiState, Limits};
 pub use stats::{AwsStats, CallStats, JobStats, OperationStats};
 

@@ -30,6 +30,9 @@ mod tests;
 /// The highest value of `ECSS_MAX_TASKS`.
 pub const MAX_TASKS_LIMIT: u32 = 10_000;
 
+/// The value of `ECSS_ALLOWED_HOSTS` that lets every name in.
+pub const ANY_HOST: &str = "*";
+
 /// The most characters of a scheduler's name.
 ///
 /// Tasks are started by `<name>/<job id>`, for which ECS has 128 characters.
@@ -42,6 +45,8 @@ pub struct Config {
     pub name: String,
     /// Where the API listens.
     pub listen: SocketAddr,
+    /// The names of the host that clients may use, beside IP addresses and `localhost`.
+    pub allowed_hosts: Vec<String>,
     /// The bound of every job.
     pub max_tasks: NonZeroU32,
     /// The folder of everything that is kept.

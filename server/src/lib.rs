@@ -38,6 +38,8 @@ pub mod cli;
 pub mod config;
 pub mod convert;
 pub mod demo;
+pub mod descriptors;
+mod json;
 pub mod memory;
 pub mod moving;
 pub mod server;

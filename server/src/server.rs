@@ -14,12 +14,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApiState, CallStats, Limits};
+use crate::api::{ApiState, CallStats, ConnectionLimits, Limits};
 use crate::cli::error::CommandError;
 use crate::config::{Config, ReplicaConfig, StoreConfig};
 use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
 use crate::wiring::Foundation;
-use crate::{api, cli, memory, wiring};
+use crate::{api, cli, descriptors, memory, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const INSISTED: u8 = 130;
@@ -205,7 +205,7 @@ struct Running {
     engine: Scheduler,
     store: Arc<dyn Store>,
     closing: CancellationToken,
-    http: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
 }
 
 impl Running {
@@ -224,9 +224,8 @@ impl Running {
         let parts = Parts { registry, store: Arc::clone(&store), launcher, clock, aws: foundation.calls() };
         let (engine, state) = assemble(parts, &config, address).await?;
         let closing = state.closing.clone();
-        let serving = axum::serve(listener, api::router(state))
-            .with_graceful_shutdown(closing.clone().cancelled_owned());
-        let http = tokio::spawn(serving.into_future());
+        let limits = ConnectionLimits::within(descriptors::raise());
+        let http = tokio::spawn(api::serve(listener, api::router(state), limits, closing.clone()));
         let jobs = engine.status().jobs;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(
@@ -309,10 +308,18 @@ pub(crate) async fn assemble(
         launchers: wiring::launchers(&config.launcher),
         stores: wiring::stores(&config.store),
         aws,
+        hosts: hosts(config),
         limits: Limits::default(),
         closing: CancellationToken::new(),
     };
     Ok((engine, state))
+}
+
+/// Returns the names by which this server is reached: those that are configured, and the one that other replicas use.
+fn hosts(config: &Config) -> Vec<String> {
+    let advertised = config.replica.advertise.as_deref().and_then(|url| url.strip_prefix("http://"));
+    let advertised = advertised.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host).to_owned());
+    config.allowed_hosts.iter().cloned().chain(advertised).collect()
 }
 
 /// Starts the engine alone, or as one of several replicas. The memory store is shared by nobody: it is in this process.

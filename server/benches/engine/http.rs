@@ -39,6 +39,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
         launchers: Vec::new(),
         stores: Vec::new(),
         aws: None,
+        hosts: Vec::new(),
         limits: Limits::default(),
         closing: CancellationToken::new(),
     });
@@ -122,7 +123,7 @@ impl Connection {
 
     /// Reads a job, and returns where in the buffer the answer's body is.
     async fn get(&mut self, number: usize) -> anyhow::Result<std::ops::Range<usize>> {
-        let request = format!("GET /jobs/job-{number:07} HTTP/1.1\r\nhost: bench\r\n\r\n");
+        let request = format!("GET /jobs/job-{number:07} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         self.stream.write_all(request.as_bytes()).await?;
         self.buffer.clear();
         loop {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use ecs_scheduler_core::text;
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -44,7 +45,10 @@ pub(super) async fn pull(
         Some(Value::String(text)) if text.chars().nth(MAX_REASON).is_some() => {
             return wrong("Longer than maximum length 1024.");
         }
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => match text::refusal(text) {
+            Some(refusal) => return wrong(&refusal),
+            None => text.clone(),
+        },
         Some(_) => return wrong("Not a valid string."),
     };
     let brake = app.parts.engine.brake(reason).await?;

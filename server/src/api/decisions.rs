@@ -1,13 +1,12 @@
 //! `/decisions` and `/jobs/{id}/decisions`: how ticks ended, newest first.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use ecs_scheduler_core::{DecisionId, DecisionQuery, JobId, Outcome};
 
+use super::entries::Entries;
 use super::problem::Problem;
 use super::request::{Name, Query};
-use super::respond;
 use super::state::{App, Shared};
 use super::wire::{DecisionPage, DecisionView};
 
@@ -49,17 +48,30 @@ async fn list(
 ) -> Result<Response, Problem> {
     let outcome: Option<Outcome> = query.choice("outcome");
     let before = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
-    let limit = query.limit();
+    let limit = query.limit().get();
     let given = query.finish()?;
-    let known = job.clone();
-    let records = shared.parts.store.decisions(&DecisionQuery { job, outcome, before, limit }).await?;
-    if records.is_empty() {
-        ensure_job(shared, known).await?;
+    let mut entries = Entries::begin(shared, "decisions").await?;
+    let mut last = None;
+    while let Some(size) = entries.room(limit) {
+        let before = last.or(before);
+        let asked = DecisionQuery { job: job.clone(), outcome, before, limit: size };
+        let records = shared.parts.store.decisions(&asked).await?;
+        let ends = records.len() < size.get();
+        let fits = records.into_iter().all(|record| {
+            let id = record.id;
+            let fits = entries.add(&DecisionView::from(record));
+            last = if fits { Some(id) } else { last };
+            fits
+        });
+        if ends || !fits {
+            break;
+        }
     }
-    let last = records.last().filter(|_| records.len() == limit.get());
-    let next = last.map(|record| given.next_link(path, &record.id.0.to_string()));
-    let decisions = records.into_iter().map(DecisionView::from).collect();
-    Ok(respond::json(StatusCode::OK, &DecisionPage { decisions, next }))
+    if last.is_none() {
+        ensure_job(shared, job).await?;
+    }
+    let next = last.filter(|_| entries.may_go_on(limit)).map(|id| given.next_link(path, &id.0.to_string()));
+    Ok(entries.finish(&[("next", next)]))
 }
 
 /// Tells an empty history from that of a job that never was.

@@ -12,6 +12,7 @@ use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, Stor
 use serde_json::Value;
 
 use super::decisions;
+use super::entries::Entries;
 use super::idempotency::{self, Claim, Guard};
 use super::problem::{Kind, Problem};
 use super::request::{self, Name, Query};
@@ -134,15 +135,30 @@ async fn list(
 ) -> Result<Response, Problem> {
     let state: Option<FiringState> = query.choice("state");
     let before = query.text("after").map(FiringId::from_text);
-    let limit = query.limit();
+    let limit = query.limit().get();
     let given = query.finish()?;
-    let known = job.clone();
-    let firings = shared.parts.store.firings(&FiringQuery { id: None, job, state, before, limit }).await?;
-    if firings.is_empty() {
-        decisions::ensure_job(shared, known).await?;
+    let mut entries = Entries::begin(shared, "firings").await?;
+    let mut last = None;
+    while let Some(size) = entries.room(limit) {
+        let before = last.clone().or_else(|| before.clone());
+        let asked = FiringQuery { id: None, job: job.clone(), state, before, limit: size };
+        let firings = shared.parts.store.firings(&asked).await?;
+        let ends = firings.len() < size.get();
+        let fits = firings.into_iter().all(|firing| {
+            let id = firing.id.clone();
+            let fits = entries.add(&FiringView::from(firing));
+            if fits {
+                last = Some(id);
+            }
+            fits
+        });
+        if ends || !fits {
+            break;
+        }
     }
-    let last = firings.last().filter(|_| firings.len() == limit.get());
-    let next = last.map(|firing| given.next_link(path, firing.id.as_str()));
-    let firings = firings.into_iter().map(FiringView::from).collect();
-    Ok(respond::json(StatusCode::OK, &FiringPage { firings, next }))
+    if last.is_none() {
+        decisions::ensure_job(shared, job).await?;
+    }
+    let next = last.filter(|_| entries.may_go_on(limit)).map(|id| given.next_link(path, id.as_str()));
+    Ok(entries.finish(&[("next", next)]))
 }

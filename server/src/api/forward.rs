@@ -1,19 +1,21 @@
 //! Passing requests on to the replica that looks at the job.
 //!
 //! Every replica serves the whole API, and almost all of it from the store. What the job's engine has to do is passed
-//! on as it came, authorization included, and its answer is passed back. A request that was passed on once is not
+//! on as it came, authorization included, and its answer is passed back. Headers of the connection stay on it, and cookies are
+//! not passed on: nothing here has a use for them, and the address comes from the store. A request that was passed on once is not
 //! passed on again: two replicas that each believe in the other would let it run in circles.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::JobId;
 use ecs_scheduler_core::replica::{Owner, ReplicaHandle};
+use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
 use super::request;
@@ -62,7 +64,9 @@ fn engine_call(method: &Method, path: &str) -> Option<JobId> {
     let mut segments = path.split('/').skip(1);
     let call = (segments.next()?, segments.next()?, segments.next()?, segments.next());
     match call {
-        ("jobs", job, "firings" | "evaluate", None) if method == Method::POST => JobId::new(job).ok(),
+        ("jobs", job, "firings" | "evaluate", None) if method == Method::POST => {
+            JobId::new(&percent_decode_str(job).decode_utf8().ok()?).ok()
+        }
         _ => None,
     }
 }
@@ -96,10 +100,34 @@ async fn pass_on(
     Ok(response)
 }
 
+/// Headers that are not passed on: those of one connection (RFC 9110, section 7.6.1), those that were looked at here, and cookies.
+const KEPT_BACK: [&str; 18] = [
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Returns the headers that concern the two ends of a conversation, not the connections in between.
 fn between_ends(headers: &HeaderMap) -> HeaderMap {
+    let named = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    let named = named.flat_map(|value| value.split(',')).map(str::trim);
     let mut kept = headers.clone();
-    for name in [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING] {
+    for name in named.chain(KEPT_BACK) {
         kept.remove(name);
     }
     kept
@@ -134,12 +162,23 @@ mod tests {
         assert!(others.iter().all(|path| job(Method::POST, path).is_none()));
         assert_eq!(job(Method::GET, "/jobs/a/firings"), None);
         assert_eq!(job(Method::POST, "/jobs/a%20b/firings"), None);
+        assert_eq!(job(Method::POST, "/jobs/%6a1/firings").as_deref(), Some("j1"));
+        assert_eq!(job(Method::POST, "/jobs/%ff/firings"), None);
     }
 
     #[test]
     fn headers_of_a_connection_stay_on_it() {
-        let given =
-            [("authorization", "Bearer x"), ("host", "here"), ("connection", "close"), ("if-match", "\"1\"")];
+        let given = [
+            ("authorization", "Bearer x"),
+            ("host", "here"),
+            ("connection", "x-hop, close"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("cookie", "session=1"),
+            ("origin", "http://here"),
+            ("if-match", "\"1\""),
+        ];
         let given: HeaderMap = given
             .into_iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))

@@ -1,19 +1,26 @@
-//! What every request passes: its id, a bound on how many are under way and for how long, conditional answers, and
-//! the answers to `OPTIONS` and to methods that a resource does not have.
+//! What every request passes: its id, where it comes from, its parameters, its body, a bound on how many are under way and for
+//! how long, conditional answers, and the answers to `OPTIONS` and to methods that a resource does not have.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use axum::http::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::etag;
+use super::origin;
 use super::problem::{Kind, Problem, finish};
+use super::request::{Query, Whole};
+use super::respond;
 use super::state::{App, Shared};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,27 +43,72 @@ pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) 
         response = unless_known(&headers, response);
     }
     finish(&mut response, wants_problem);
+    origin::protect(response.headers_mut());
     response.headers_mut().insert(REQUEST_ID, id);
     app.answered.note(response.status());
     response
 }
 
 async fn answer(shared: &Shared, request: Request, next: Next) -> Response {
-    let later = |detail: &str| Problem::new(Kind::Unavailable, detail).into_response();
-    let Ok(_permit) = shared.requests.try_acquire() else {
-        return later("As many requests are under way as one server takes on.");
+    let deadline = Instant::now() + shared.parts.limits.deadline;
+    let (parts, body) = request.into_parts();
+    if let Err(problem) = let_in(shared, &parts) {
+        return leaving(body.is_end_stream(), problem.into_response());
+    }
+    // A place is taken only when the body is there, so that slow clients take none.
+    let body = match timeout_at(deadline, Whole::read(&parts.headers, body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(problem)) => return leaving(false, problem.into_response()),
+        Err(_) => {
+            let detail = "The body did not arrive in time; nothing was done.";
+            return leaving(false, Problem::new(Kind::Slow, detail).into_response());
+        }
     };
-    let deadline = shared.parts.limits.deadline;
-    match tokio::time::timeout(deadline, next.run(request)).await {
+    let later = |detail: &str| Problem::new(Kind::Unavailable, detail).into_response();
+    let Ok(place) = place(shared, parts.uri.path()) else {
+        return leaving(body.is_read, later("As many requests are under way as one server takes on."));
+    };
+    let request = Request::from_parts(parts, body.bytes.into());
+    let response = match timeout_at(deadline, next.run(request)).await {
         Ok(response) => {
             tracing::debug!(status = response.status().as_u16(), "answered");
             response
         }
         Err(_) => {
-            tracing::warn!(seconds = deadline.as_secs_f64(), "took too long");
+            tracing::warn!(seconds = shared.parts.limits.deadline.as_secs_f64(), "took too long");
             later("The request took too long and was given up; whether it had an effect is not known.")
         }
+    };
+    let response = leaving(body.is_read, response);
+    // A stream has a bound of its own, and no end.
+    let ends = response.body().size_hint().exact().is_some();
+    if ends { respond::holding(response, place) } else { response }
+}
+
+/// Checks what is wrong whatever the resource does.
+fn let_in(shared: &Shared, parts: &Parts) -> Result<(), Problem> {
+    origin::check(parts, &shared.parts.hosts)?;
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    let known = path.and_then(|path| shared.parameters(&parts.method, path));
+    known.map_or(Ok(()), |known| Query::of(parts.uri.query().unwrap_or_default()).ensure_known(known))
+}
+
+/// Takes a place among the requests under way. What tells whether the server is well shares none with the rest.
+fn place(shared: &Shared, path: &str) -> Result<Option<OwnedSemaphorePermit>, tokio::sync::TryAcquireError> {
+    let places: &Arc<Semaphore> = match path {
+        "/healthz" => return Ok(None),
+        "/readyz" | "/metrics" => &shared.probes,
+        _ => &shared.requests,
+    };
+    Arc::clone(places).try_acquire_owned().map(Some)
+}
+
+/// Announces the end of the connection where the rest of a body would be taken for the next request.
+fn leaving(is_read: bool, mut response: Response) -> Response {
+    if !is_read {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// Answers a path that leads nowhere.

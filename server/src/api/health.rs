@@ -9,6 +9,7 @@ use ecs_scheduler_core::fault;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request::Query;
 use super::respond;
 use super::state::App;
 
@@ -21,14 +22,17 @@ pub(super) struct Alive {
     status: &'static str,
 }
 
-/// Whether everything that is needed can be reached.
+/// Whether this scheduler can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Readiness {
-    /// `ready` or `notReady`.
+    /// `ready` or `notReady`: whether all `checks` are fine.
     status: &'static str,
-    /// One entry each for store, engine and launcher, and for the replica where there may be several.
+    /// One entry each for store and engine, and for the replica where there may be several.
     checks: Vec<Check>,
+    /// What tasks need beside the scheduler, and every replica alike: `launcher`. Only what is not fine, unless `verbose` is given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<Check>,
 }
 
 /// One part and how it is.
@@ -57,15 +61,16 @@ pub(super) async fn alive() -> Response {
     respond::json(StatusCode::OK, &Alive { status: "ok" })
 }
 
-/// Tells whether store, engine and launcher can be reached.
+/// Tells whether store and engine work, and what is wrong beside them.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readyz",
+    params(("verbose" = Option<String>, Query, description = "Also lists the dependencies that are fine; its value does not matter")),
     responses(
-        (status = 200, description = "They can", body = Readiness),
-        (status = 503, description = "One of them cannot; `checks` says which and why", body = Readiness),
+        (status = 200, description = "They work; `dependencies` says what tasks lack", body = Readiness),
+        (status = 503, description = "One of them does not; `checks` says which and why", body = Readiness),
     ),
 )]
-pub(super) async fn ready(State(app): State<App>) -> Response {
+pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
     let store = match tokio::time::timeout(PATIENCE, app.parts.store.check()).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(fault::chain(&error)),
@@ -73,18 +78,18 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     };
     let status = app.parts.engine.status();
     let stopping = app.parts.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
-    let mut checks = vec![
-        Check::of("store", store.or(status.store_fault)),
-        Check::of("engine", stopping),
-        Check::of("launcher", status.launcher_fault),
-    ];
+    let mut checks = vec![Check::of("store", store.or(status.store_fault)), Check::of("engine", stopping)];
     if let Some(replica) = app.parts.engine.replica() {
         checks.push(Check::of("replica", replica.trouble()));
+    }
+    let mut dependencies = vec![Check::of("launcher", status.launcher_fault)];
+    if query.text("verbose").is_none() {
+        dependencies.retain(|check| !check.ok);
     }
     let ready = checks.iter().all(|check| check.ok);
     let (code, status) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "notReady") };
-    let mut response = respond::json(code, &Readiness { status, checks });
+    let mut response = respond::json(code, &Readiness { status, checks, dependencies });
     if !ready {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }

@@ -4,11 +4,14 @@
 //! whose owner died is taken over after the time limit of a request; what it began is recognised by the identity that
 //! the claim was given.
 
+use std::collections::VecDeque;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::{JobUid, StoreError, Timestamp};
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -20,6 +23,8 @@ const HEADER: &str = "idempotency-key";
 const REPLAYED: &str = "idempotent-replayed";
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 const MAX_KEY: usize = 255;
+/// The most keys that one process remembers: more than one a second.
+const MAX_KEYS: usize = 100_000;
 /// Answers are small; a larger one would not be ours.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -104,10 +109,33 @@ pub(super) async fn claim(
     }
     let until = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
     let entry = Entry { request, uid, begun: now, until, answer: None };
+    if expected.is_none() && !shared.keys.take(now, until) {
+        let detail = "Too many idempotency keys were used within 24 hours; nothing was done.";
+        return Err(Problem::new(Kind::Unavailable, detail));
+    }
     match entry.write(shared, &register, expected).await {
         Ok(version) => Ok(Claim::Mine(Guard { register, version, entry })),
         Err(StoreError::Conflict(_)) => Err(pending()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// When each key that was used here is forgotten, so that no client can fill the store with them.
+#[derive(Debug, Default)]
+pub(super) struct Keys(Mutex<VecDeque<Timestamp>>);
+
+impl Keys {
+    /// Counts a new key, if there may be one more.
+    fn take(&self, now: Timestamp, until: Timestamp) -> bool {
+        let mut ends = self.0.lock();
+        while ends.front().is_some_and(|end| *end <= now) {
+            ends.pop_front();
+        }
+        let fits = ends.len() < MAX_KEYS;
+        if fits {
+            ends.push_back(until);
+        }
+        fits
     }
 }
 
@@ -184,5 +212,21 @@ impl Answer {
         }
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_keys_are_taken_than_the_bound_until_the_oldest_are_forgotten() {
+        let (keys, now) = (Keys::default(), Timestamp::UNIX_EPOCH);
+        let until = now.checked_add(KEPT).unwrap();
+        assert!((0..MAX_KEYS).all(|_| keys.take(now, until)));
+        assert!(!keys.take(now, until));
+        assert!(!keys.take(until.checked_sub(SignedDuration::from_secs(1)).unwrap(), Timestamp::MAX));
+        assert!(keys.take(until, Timestamp::MAX));
+        assert_eq!(keys.0.lock().len(), 1);
     }
 }

@@ -1,7 +1,5 @@
 //! `/jobs`: the list, and new jobs.
 
-use std::num::NonZeroUsize;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::LOCATION;
@@ -12,7 +10,7 @@ use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::{JobUid, ListFrom, NewJob, StoreError};
 use serde_json::Value;
 
-use super::etag::Tag;
+use super::entries::Entries;
 use super::idempotency::{self, Claim, Guard};
 use super::page::Page;
 use super::preflight::Validate;
@@ -20,39 +18,39 @@ use super::problem::Problem;
 use super::request::{self, Query};
 use super::state::App;
 use super::wire::{JobDocument, JobPage, Reference};
-use super::{job, respond, view};
+use super::{job, view};
 
 /// Lists jobs in the order of their creation.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", operation_id = "listJobs",
     params(
         ("skip" = Option<u64>, Query, description = "How many to leave out", minimum = 0),
-        ("count" = Option<u64>, Query, description = "How many to return, 10 by default; 10,000 at most come at once, with a link to the rest", minimum = 1),
+        ("count" = Option<u64>, Query, description = "How many to return, 10 by default; 10,000 and 4 MiB at most come at once, with a link to the rest", minimum = 1),
     ),
     responses((status = 200, description = "A page of jobs, with links to its neighbours", body = JobPage)),
 )]
 pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
     let page = Page::of(query)?;
-    let limit = NonZeroUsize::new(page.size()).unwrap_or(NonZeroUsize::MIN);
-    let list = app.parts.store.list(ListFrom::Skip(page.skip), limit).await?;
     let now = app.parts.clock.now();
-    let mut body = Vec::with_capacity(64 + list.jobs.len() * 512);
-    body.extend_from_slice(b"{\"jobs\":[");
-    for (index, job) in list.jobs.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
+    let mut entries = Entries::begin(&app, "jobs").await?;
+    let mut from = ListFrom::Skip(page.skip);
+    let mut total = None;
+    while let Some(limit) = entries.room(page.size()) {
+        let list = match app.parts.store.list(from, limit).await {
+            // The last one was removed meanwhile: the page ends with it.
+            Err(StoreError::NotFound(_)) => break,
+            list => list?,
+        };
+        total.get_or_insert(list.total);
+        let fits = list.jobs.iter().all(|job| entries.write(|body| view::write(&app, job, now, body)));
+        match list.jobs.last() {
+            Some(last) if fits && list.jobs.len() == limit.get() => from = ListFrom::After(last.id.clone()),
+            _ => break,
         }
-        view::write(&app, job, now, &mut body);
     }
-    body.push(b']');
-    for (rel, link) in [("prev", page.prev(list.total)), ("next", page.next(list.total))] {
-        if let Some(link) = link {
-            body.extend_from_slice(format!(",\"{rel}\":\"{link}\"").as_bytes());
-        }
-    }
-    body.extend_from_slice(b"}\n");
-    let tag = Tag::of_body(&body);
-    Ok(respond::bytes(StatusCode::OK, body, &tag))
+    let total = total.unwrap_or(0);
+    let next = page.next(entries.count(), total);
+    Ok(entries.finish(&[("prev", page.prev(total)), ("next", next)]))
 }
 
 /// Creates a job.

@@ -13,6 +13,7 @@ use super::problem::{Kind, ProblemDocument};
 use super::request::MAX_BODY;
 use super::wire;
 
+mod tidy;
 mod triggers;
 
 /// The tags, in the order in which they are shown.
@@ -56,9 +57,11 @@ pub(super) fn complete(derived: &OpenApi, registry: &TriggerRegistry, max_tasks:
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
             if let Some(operation) = operation.as_object_mut() {
                 add_problems(path, operation);
+                tidy::operation(operation);
             }
         }
     }
+    tidy::schemas(&mut document);
     document
 }
 
@@ -85,6 +88,21 @@ pub(super) fn methods(document: &Value) -> HashMap<String, HeaderValue> {
     allow.collect()
 }
 
+/// Returns the names of the parameters in the query of every operation: `GET /jobs`.
+pub(super) fn parameters(document: &Value) -> HashMap<String, Vec<String>> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let operations = paths.flat_map(|(path, item)| {
+        let operations = item.as_object().into_iter().flatten();
+        operations.map(move |(method, operation)| (format!("{} {path}", method.to_uppercase()), operation))
+    });
+    let named = operations.map(|(call, operation)| {
+        let all = operation["parameters"].as_array().into_iter().flatten();
+        let query = all.filter(|parameter| parameter["in"] == "query");
+        (call, query.filter_map(|parameter| Some(parameter["name"].as_str()?.to_owned())).collect())
+    });
+    named.collect()
+}
+
 /// Adds the answers that every operation of a kind can give.
 fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     let named = |place: &str| {
@@ -95,18 +113,16 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
         let parameters = operation.get("parameters").and_then(Value::as_array);
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
     };
-    let mut kinds = vec![Kind::Fault, Kind::Unavailable];
+    // Any operation is refused under a foreign name, from another site, and with unknown parameters.
+    let mut kinds = vec![Kind::Fault, Kind::Unavailable, Kind::Invalid, Kind::ForeignHost, Kind::ForeignSite];
     if operation.contains_key("requestBody") {
-        kinds.extend([Kind::Invalid, Kind::TooLarge, Kind::MediaType]);
-    }
-    if named("query") {
-        kinds.push(Kind::Invalid);
+        kinds.extend([Kind::TooLarge, Kind::MediaType, Kind::Slow]);
     }
     if named("path") {
         kinds.push(Kind::NotFound);
     }
     if header("If-Match") {
-        kinds.extend([Kind::Stale, Kind::Contended, Kind::Invalid]);
+        kinds.extend([Kind::Stale, Kind::Contended]);
     }
     if header("Idempotency-Key") {
         kinds.extend([Kind::KeyReused, Kind::KeyPending]);

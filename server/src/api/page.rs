@@ -49,10 +49,10 @@ impl Page {
         Some(self.link(end.saturating_sub(self.count)))
     }
 
-    /// Links to the page behind, if there is one.
-    pub(super) fn next(&self, total: u64) -> Option<String> {
-        let skip = self.skip + self.count.min(MAX_COUNT);
-        (skip < total).then(|| self.link(skip))
+    /// Links to the page behind, if there is one; `shown` entries are on this one.
+    pub(super) fn next(&self, shown: usize, total: u64) -> Option<String> {
+        let skip = self.skip.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
+        (shown > 0 && skip < total).then(|| self.link(skip))
     }
 
     fn link(&self, skip: u64) -> String {

@@ -3,7 +3,9 @@
 mod body;
 mod query;
 
-pub(super) use body::{MAX_BODY, ensure_json, ensure_known, member, object, optional_object, read};
+pub(super) use body::{
+    MAX_BODY, Whole, ensure_json, ensure_known, member, nothing, object, optional_object, read,
+};
 pub(super) use query::Query;
 
 use std::convert::Infallible;

@@ -1,9 +1,13 @@
 //! Answers in JSON: compact, with a final newline and a strong entity tag.
 
-use axum::body::{Body, Bytes};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 
 use super::etag::Tag;
@@ -37,4 +41,34 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_writer(&mut body, value).expect("wire types have string keys and finite numbers");
     body.push(b'\n');
     body
+}
+
+/// Holds something until the body is sent.
+pub(super) fn holding<T: Send + Unpin + 'static>(response: Response, held: T) -> Response {
+    response.map(|inner| Body::new(Holding { inner, _held: held }))
+}
+
+struct Holding<T> {
+    inner: Body,
+    _held: T,
+}
+
+impl<T: Unpin> HttpBody for Holding<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }

@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Method};
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::Scheduler;
 use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Installed;
+use super::idempotency::Keys;
 use super::metrics::Requests;
 use super::plan::Plan;
 use super::problem::Problem;
@@ -26,6 +27,8 @@ use super::{forward, openapi, respond};
 
 /// How many jobs' plans are kept for reading; more jobs than this are parsed when they are read.
 const PLANS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
+/// How many requests for `/readyz` and `/metrics` are answered at once.
+const PROBES: usize = 32;
 /// How many distinct schedules are shared between those plans.
 const SCHEDULES: usize = 16_384;
 
@@ -48,6 +51,8 @@ pub struct ApiState {
     pub stores: Vec<Installed>,
     /// What was asked of AWS, where that is counted.
     pub aws: Option<Arc<dyn CallStats>>,
+    /// The names under which clients reach this server, beside IP addresses and `localhost`; [`ANY_HOST`](crate::config::ANY_HOST) for all.
+    pub hosts: Vec<String>,
     /// What one server takes on.
     pub limits: Limits,
     /// Ends the live streams, so that a server can shut down.
@@ -57,8 +62,10 @@ pub struct ApiState {
 /// What one server takes on before it asks clients to come back later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests under way at once; 256.
+    /// Requests under way at once, until their answers are sent; 256.
     pub requests: usize,
+    /// Large pages being made or sent at once; 8. Further ones wait.
+    pub pages: usize,
     /// Live streams open at once; 64.
     pub streams: usize,
     /// How long one request may take; 10 s.
@@ -67,7 +74,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 256, streams: 64, deadline: Duration::from_secs(10) }
+        Self { requests: 256, pages: 8, streams: 64, deadline: Duration::from_secs(10) }
     }
 }
 
@@ -81,12 +88,18 @@ pub(super) struct Shared {
     pub(super) openapi: Vec<u8>,
     /// `Allow` of every documented resource, by its path.
     allow: HashMap<String, HeaderValue>,
-    pub(super) requests: Semaphore,
+    /// The parameters of every documented operation, by method and path.
+    parameters: HashMap<String, Vec<String>>,
+    pub(super) requests: Arc<Semaphore>,
+    /// Places of those who ask how the server is.
+    pub(super) probes: Arc<Semaphore>,
+    pub(super) pages: Arc<Semaphore>,
     pub(super) streams: Arc<Semaphore>,
     pub(super) answered: Requests,
     pub(super) schedules: ScheduleCache,
     /// Passes requests on to other replicas.
     pub(super) peers: reqwest::Client,
+    pub(super) keys: Keys,
     plans: Mutex<LruCache<(JobUid, Revision), Arc<Plan>>>,
 }
 
@@ -98,11 +111,15 @@ impl Shared {
         Arc::new(Self {
             openapi: respond::encode(openapi),
             allow: openapi::methods(openapi),
-            requests: Semaphore::new(parts.limits.requests),
+            parameters: openapi::parameters(openapi),
+            requests: Arc::new(Semaphore::new(parts.limits.requests)),
+            probes: Arc::new(Semaphore::new(PROBES)),
+            pages: Arc::new(Semaphore::new(parts.limits.pages)),
             streams: Arc::new(Semaphore::new(parts.limits.streams)),
             answered: Requests::default(),
             schedules: ScheduleCache::new(SCHEDULES),
             peers: forward::client(),
+            keys: Keys::default(),
             plans: Mutex::new(LruCache::new(PLANS)),
             started: parts.clock.now(),
             parts,
@@ -112,6 +129,17 @@ impl Shared {
     /// Returns the methods of a resource; what is not documented can only be read.
     pub(super) fn allow(&self, path: &str) -> HeaderValue {
         self.allow.get(path).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
+    }
+
+    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where the viewer of the
+    /// document has its own, or where there is no such operation.
+    pub(super) fn parameters(&self, method: &Method, path: &str) -> Option<&[String]> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        match self.parameters.get(&format!("{method} {path}")) {
+            Some(known) => Some(known.as_slice()),
+            None if self.allow.contains_key(path) || path.starts_with("/docs") => None,
+            None => Some(&[]),
+        }
     }
 
     /// What a document is checked against: strictly for one that a client wrote, leniently for one from the store.

@@ -59,7 +59,9 @@ pub(super) async fn resume(
     State(app): State<App>,
     name: Name,
     headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, Problem> {
+    request::nothing(&headers, body).await?;
     let change = json!({"suspended": false});
     let stored =
         job::edit(&app, &name, &headers, |job| job::apply(&app, job, &change, prepare_update)).await?;

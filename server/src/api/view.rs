@@ -11,6 +11,9 @@ use super::plan::Plan;
 use super::respond;
 use super::state::Shared;
 
+/// The most bytes of an answer that is kept, so that the answers of all jobs take 64 MiB at most.
+const MAX_KEPT: usize = 4_096;
+
 /// Writes a job without parsing its document: the text is copied between the braces.
 pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut Vec<u8>) {
     let plan = shared.plan(job);
@@ -96,12 +99,13 @@ impl Shown {
 pub(super) fn job(shared: &Shared, job: &StoredJob) -> Response {
     let now = shared.parts.clock.now();
     let plan = shared.plan(job);
-    let mut shown = plan.shown.lock();
-    if !shown.as_ref().is_some_and(|shown| shown.is_of(shared, job, now)) {
-        *shown = Some(Shown::new(shared, job, &plan, now));
+    let mut kept = plan.shown.lock();
+    if let Some(shown) = kept.as_ref().filter(|shown| shown.is_of(shared, job, now)) {
+        return respond::shown(shown.body.clone(), shown.tag.clone());
     }
-    let Shown { body, tag, .. } = shown.clone().expect("it was just written");
-    respond::shown(body, tag)
+    let shown = Shown::new(shared, job, &plan, now);
+    *kept = Some(shown.clone()).filter(|shown| shown.body.len() <= MAX_KEPT);
+    respond::shown(shown.body, shown.tag)
 }
 
 /// Answers with the name and link of a job that was just written, and with what is probably a mistake in it, tagged as the

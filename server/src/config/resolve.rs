@@ -8,14 +8,14 @@ use ecs_scheduler_core::replica::ReplicaId;
 
 use super::setting::STORE_SELECTORS;
 use super::setting::{
-    ADVERTISE, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER,
+    ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER,
     ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS,
     NAME, POSTGRES_URL, Part, REPLICA, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
 };
 use super::values::Values;
 use super::{
-    AwsConfig, Config, ElasticsearchConfig, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
-    Refused, ReplicaConfig, Secret, StoreConfig,
+    ANY_HOST, AwsConfig, Config, ElasticsearchConfig, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT,
+    NAME_LIMIT, Refused, ReplicaConfig, Secret, StoreConfig,
 };
 
 impl Config {
@@ -30,6 +30,7 @@ impl Config {
         let parts_missing = !problems.is_empty();
         let name = keep(name(values), &mut problems);
         let listen = keep(listen(values), &mut problems);
+        let allowed_hosts = keep(allowed_hosts(values), &mut problems).unwrap_or_default();
         let max_tasks = keep(max_tasks(values), &mut problems);
         let replica = keep(replica(values), &mut problems).unwrap_or_default();
         let level = keep(log_level(values), &mut problems);
@@ -52,6 +53,7 @@ impl Config {
                 Ok(Self {
                     name,
                     listen,
+                    allowed_hosts,
                     max_tasks,
                     data_dir: data_dir(values),
                     log,
@@ -112,6 +114,22 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
         ));
     }
     Ok(address)
+}
+
+fn allowed_hosts(values: &Values) -> Result<Vec<String>, String> {
+    let text = text(values, &ALLOWED_HOSTS).unwrap_or_default();
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let wrong = |byte: u8| !(byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    names
+        .map(|name| match name {
+            ANY_HOST => Ok(name.to_owned()),
+            _ if name.bytes().any(wrong) => Err(format!(
+                "ECSS_ALLOWED_HOSTS has \"{name}\"; it must have names of hosts without scheme and port, separated by commas: \
+                 scheduler.internal"
+            )),
+            _ => Ok(name.to_ascii_lowercase()),
+        })
+        .collect()
 }
 
 fn replica(values: &Values) -> Result<ReplicaConfig, String> {

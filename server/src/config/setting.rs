@@ -133,6 +133,17 @@ pub const AUTH: Setting = setting(
     "`off` lets anyone who reaches the address use the API, and is what a non-loopback `ECSS_LISTEN` asks for: put a \
      proxy that authenticates in front",
 );
+/// The names of the host.
+pub const ALLOWED_HOSTS: Setting = setting(
+    "ECSS_ALLOWED_HOSTS",
+    "allowedHosts",
+    Part::Scheduler,
+    "NAME,…",
+    "none: IP addresses, `localhost` and the host of ECSS_ADVERTISE",
+    "The host names under which clients and browsers reach this server, separated by commas, such as `scheduler.internal`. A \
+     request that names another host is refused, because a web page can point a name of its own at this server. `*` lets every \
+     name in, for a proxy that checks it. IP addresses and `localhost` are always let in",
+);
 /// A replica's name.
 pub const REPLICA: Setting = setting(
     "ECSS_REPLICA",
@@ -396,6 +407,7 @@ pub const SETTINGS: &[Setting] = &[
     NAME,
     LISTEN,
     AUTH,
+    ALLOWED_HOSTS,
     REPLICA,
     ADVERTISE,
     MAX_TASKS,

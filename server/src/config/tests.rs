@@ -52,6 +52,18 @@ fn values_are_expanded() {
 }
 
 #[test]
+fn allowed_hosts_are_names_without_scheme_and_port() {
+    let hosts =
+        |text| resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_ALLOWED_HOSTS", text)]).unwrap().allowed_hosts;
+    assert_eq!(hosts(" Scheduler.Internal, jobs ,"), ["scheduler.internal", "jobs"]);
+    assert_eq!(hosts("*"), ["*"]);
+    for wrong in ["http://a", "a:5000", "a b", "*.example"] {
+        let problem = problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_ALLOWED_HOSTS", wrong)]);
+        assert!(problem.contains(wrong) && problem.contains("scheduler.internal"), "{problem}");
+    }
+}
+
+#[test]
 fn two_stores_are_refused_by_both_names() {
     assert_eq!(
         problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "memory"), ("ECSS_SQLITE_FILE", "x.db")]),

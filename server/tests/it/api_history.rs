@@ -127,7 +127,11 @@ async fn an_evaluation_decides_and_launches_nothing() {
 #[tokio::test(start_paused = true)]
 async fn events_are_numbered_named_and_end_with_the_server() {
     let server = Server::start().await;
-    let request = Request::get("/events").header("last-event-id", "7").body(Body::empty()).unwrap();
+    let request = Request::get("/events")
+        .header("host", "localhost")
+        .header("last-event-id", "7")
+        .body(Body::empty())
+        .unwrap();
     let response = server.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let reader = tokio::spawn(response.into_body().collect());
@@ -159,6 +163,37 @@ async fn health_and_metrics_tell_what_happened() {
     let stopping = server.get("/readyz").await;
     assert_eq!((stopping.status.as_u16(), stopping.header("retry-after")), (503, "5"));
     assert_eq!(stopping.json()["checks"][1]["ok"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_lasts_while_aws_cannot_be_reached_and_names_the_trouble_beside() {
+    let server = with_job(every_second()).await;
+    seconds(2).await;
+    let ready = server.get("/readyz").await.json();
+    assert_eq!(ready.get("dependencies"), None, "{ready}");
+    let verbose = server.get("/readyz?verbose").await.json();
+    assert!(
+        verbose["dependencies"].as_array().unwrap().contains(&json!({"name": "launcher", "ok": true})),
+        "{verbose}"
+    );
+    server.launcher.break_down();
+    seconds(4).await;
+    for path in ["/readyz", "/readyz?verbose"] {
+        let ready = server.get(path).await;
+        assert_eq!(
+            (ready.status.as_u16(), &ready.json()["status"]),
+            (200, &json!("ready")),
+            "{}",
+            ready.text()
+        );
+        let launcher = ready.json()["dependencies"][0].clone();
+        assert_eq!((&launcher["name"], &launcher["ok"]), (&json!("launcher"), &json!(false)));
+        assert!(launcher["detail"].as_str().unwrap().contains("could not reach ECS"), "{launcher}");
+    }
+    let metrics = server.get("/metrics").await.text();
+    assert!(metrics.contains("ecs_scheduler_launcher_fault 1\n"), "{metrics}");
+    server.store.close().await.unwrap();
+    assert_eq!(server.get("/readyz").await.status, 503);
 }
 
 #[tokio::test(start_paused = true)]

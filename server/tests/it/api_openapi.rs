@@ -99,3 +99,72 @@ async fn every_kind_of_problem_has_its_page() {
         assert_eq!(page.json(), *kind);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_parameter_is_refused_on_every_route_with_the_nearest_name() {
+    let server = Server::start().await;
+    let undocumented = ["get /spec", "get /ui/style.css", "get /ui/script.js"].map(str::to_owned);
+    let document = document();
+    for call in operations(&document).map(|(call, _)| call).chain(undocumented) {
+        let (method, path) = call.split_once(' ').unwrap();
+        let path = path.replace("{id}", "none").replace("{kind}", "stale");
+        let headers = [("content-type", "application/json")];
+        let reply =
+            server.call(&method.to_uppercase(), &format!("{path}?suspended=true"), &headers, "").await;
+        assert_eq!(reply.status, 400, "{call}: {}", reply.text());
+        assert_eq!(reply.json()["errors"][0]["pointer"], "?suspended", "{call}");
+        assert_eq!(reply.json()["messages"]["suspended"].as_array().unwrap().len(), 1, "{call}");
+    }
+    for (path, near) in [
+        ("/jobs?cuont=5", "did you mean \"count\"?"),
+        ("/decisions?outcomes=idle", "did you mean \"outcome\"?"),
+        ("/firings?State=failed", "Known are state, after, limit."),
+        ("/readyz?verbos", "did you mean \"verbose\"?"),
+    ] {
+        let reply = server.get(path).await;
+        assert!(
+            reply.status == 400 && reply.json()["detail"].as_str().unwrap().contains(near),
+            "{}",
+            reply.text()
+        );
+    }
+    assert_eq!(server.call("HEAD", "/jobs?count=1", &[], "").await.status, 200);
+    assert_eq!(server.get("/jobs?").await.status, 200);
+    assert_eq!(server.get("/nowhere?x=1").await.status, 404);
+}
+
+#[test]
+fn no_schema_has_what_generators_of_clients_refuse() {
+    let document = document();
+    let mut wrong = Vec::new();
+    look(&document, String::new(), &mut wrong);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for (call, operation) in operations(&document) {
+        let contents = operation.get("requestBody").and_then(|body| body["content"].as_object());
+        for content in contents.into_iter().flat_map(Map::values) {
+            assert!(content["schema"]["oneOf"].is_null(), "{call}: a body is left out, not null");
+        }
+    }
+    let outcomes = document.pointer("/paths/~1decisions/get/parameters/0/schema/enum").unwrap();
+    assert!(outcomes.as_array().unwrap().contains(&"launched".into()), "{outcomes}");
+    let states = document.pointer("/paths/~1firings/get/parameters/0/schema/enum").unwrap();
+    assert!(states.as_array().unwrap().contains(&"finished".into()), "{states}");
+}
+
+fn look(value: &Value, place: String, wrong: &mut Vec<String>) {
+    let is_array = value["type"] == "array"
+        || value["type"].as_array().is_some_and(|kinds| kinds.contains(&"array".into()));
+    if is_array && !value["items"].is_object() {
+        wrong.push(format!("{place}: an array without items"));
+    }
+    if value.as_object().is_some_and(|fields| fields.get("default").is_some_and(Value::is_null)) {
+        wrong.push(format!("{place}: a default of null"));
+    }
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, inner)| look(inner, format!("{place}/{name}"), wrong))
+        }
+        Value::Array(items) => items.iter().for_each(|inner| look(inner, place.clone(), wrong)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

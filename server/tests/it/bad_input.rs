@@ -268,3 +268,90 @@ async fn names_and_queries_that_are_no_text_are_client_errors() {
         assert!(reply.json()["errors"][0]["pointer"].as_str().unwrap().starts_with('?'), "{path}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_there_twice_is_refused_wherever_json_is_sent() {
+    let server = Server::start().await;
+    server.json("POST", "/jobs", json!({"taskDefinition": "kept", "schedule": "0 0 0"})).await;
+    for (method, path, body) in [
+        ("POST", "/jobs", r#"{"id": "a", "id": "b", "taskDefinition": "x", "schedule": "0"}"#),
+        ("POST", "/jobs", r#"{"id": "a", "i\u0064": "b", "taskDefinition": "x", "schedule": "0"}"#),
+        ("POST", "/jobs", r#"{"taskDefinition": "x", "schedule": "0", "labels": {"a": "1", "a": "2"}}"#),
+        ("PUT", "/jobs/kept", r#"{"taskCount": 1, "taskCount": 2}"#),
+        ("PATCH", "/jobs/kept", r#"{"taskCount": 1, "taskCount": 2}"#),
+        ("POST", "/jobs/kept/firings", r#"{"tasks": 1, "tasks": 2}"#),
+        ("POST", "/brake", r#"{"reason": "a", "reason": "b"}"#),
+        ("POST", "/schedules/preview", r#"{"schedule": "0", "schedule": "1"}"#),
+        ("POST", "/evaluate", r#"{"job": {"id": "a", "id": "b", "taskDefinition": "x", "schedule": "0"}}"#),
+    ] {
+        let reply = server.json(method, path, body).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.json()["type"].as_str()),
+            (400, Some("/problems/syntax")),
+            "{body}"
+        );
+        assert!(reply.text().contains("is there twice"), "{}", reply.text());
+    }
+    assert_eq!(server.get("/jobs").await.json()["jobs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn characters_that_change_how_a_terminal_shows_text_are_refused() {
+    let server = Server::start().await;
+    server.json("POST", "/jobs", json!({"taskDefinition": "kept", "schedule": "0 0 0"})).await;
+    let hidden = [
+        "\u{0}",
+        "\u{1b}[31m",
+        "\r",
+        "\u{7f}",
+        "\u{85}",
+        "\u{9b}",
+        "\u{202e}",
+        "\u{2067}",
+        "\u{200f}",
+        "\u{ffff}",
+    ];
+    for hidden in hidden {
+        let text = format!("a{hidden}b");
+        for (field, pointer, value) in [
+            ("description", "/description", json!(text)),
+            ("labels", "/labels/team", json!({"team": text})),
+            ("launch", "/launch/cluster", json!({"cluster": text})),
+            ("overrides", "/overrides/0/containerName", json!([{"containerName": text}])),
+            ("suspension", "/suspension/reason", json!({"reason": text})),
+        ] {
+            let mut document = valid();
+            document[field] = value.clone();
+            document["suspended"] = json!(true);
+            for reply in [
+                server.json("POST", "/jobs", &document).await,
+                server.json("PUT", "/jobs/kept", json!({field: value, "suspended": true})).await,
+            ] {
+                assert_eq!(reply.status, 400, "{field} {hidden:?}: {}", reply.text());
+                assert_eq!(reply.json()["errors"][0]["pointer"], pointer, "{}", reply.text());
+            }
+        }
+        let named = json!({"taskDefinition": "x", "schedule": "0", "labels": {text.clone(): "x"}});
+        assert_eq!(server.json("POST", "/jobs", named).await.status, 400);
+        for (path, body) in [
+            ("/brake", json!({"reason": text})),
+            ("/jobs/kept/suspend", json!({"reason": text})),
+            ("/jobs/kept/suspend", json!({"actor": text})),
+        ] {
+            let reply = server.json("POST", path, body).await;
+            assert_eq!(reply.status, 400, "{path} {hidden:?}");
+            assert!(
+                reply.json()["errors"][0]["message"].as_str().unwrap().contains("U+"),
+                "{}",
+                reply.text()
+            );
+        }
+    }
+    let mut passed_on = valid();
+    passed_on["description"] = json!("two lines\nand a\ttab, ü, 日本, עברית");
+    passed_on["overrides"] = json!([{"containerName": "c", "command": ["printf", "\u{1b}[31m"], "environment": {"A": "\u{202e}"}}]);
+    let reply = server.json("POST", "/jobs", &passed_on).await;
+    assert_eq!(reply.status, 201, "a container may be given what its command needs: {}", reply.text());
+    passed_on["overrides"][0]["command"][1] = json!("a\u{0}");
+    assert_refused(&server.json("POST", "/jobs", &passed_on).await, "overrides", "NUL");
+}

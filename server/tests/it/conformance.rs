@@ -15,7 +15,7 @@ use crate::harness::{Reply, Server};
 const CASES: &[u8] = include_bytes!("../fixtures/rest.jsonl.gz");
 
 /// Differences that are meant and that the recording does not mark: scenario, what differs, why.
-const MEANT: [(&str, &str); 20] = [
+const MEANT: [(&str, &str); 22] = [
     ("content-type", "media types are case-insensitive, so that there is one more job (R-CTCASE)"),
     ("schedule-invalid", "`@daily` is one of five spellings"),
     ("schedule-type-list", "a list of schedules is their union"),
@@ -31,7 +31,12 @@ const MEANT: [(&str, &str); 20] = [
     ("schedule-lenient", "names with something behind them are refused when written"),
     ("put-null", "null removes a field"),
     ("overrides-put", "what follows from null removing a field"),
-    ("pagination-odd", "a page before this one is always linked (R-PAGEPREV), also for `skip=%2B3`"),
+    ("home", "unknown parameters are refused"),
+    ("create-json-oddities", "a member that is there twice is refused"),
+    (
+        "pagination-odd",
+        "a page before this one is always linked (R-PAGEPREV), also for `skip=%2B3`; unknown parameters are refused",
+    ),
     ("restart-sqlite", "a job without a task definition is shown the one it uses: its id"),
     ("restart-sqlite-naive", "a moment without an offset is UTC"),
     ("datetimes-naive-dst-gap", "a moment without an offset is UTC, so that it is in no gap"),

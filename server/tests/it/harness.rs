@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ecs_scheduler::api::{self, ApiState, Installed, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::testing::SimClock;
@@ -105,6 +105,7 @@ impl Server {
             launchers: vec![installed("instant")],
             stores: vec![installed("memory")],
             aws: None,
+            hosts: vec!["scheduler.test".to_owned()],
             limits,
             closing: closing.clone(),
         });
@@ -117,8 +118,14 @@ impl Server {
         Self::at(self.store, Limits::default(), self.clock, registry()).await
     }
 
+    /// Sends a request, to `localhost` unless it names a host.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Reply {
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
+        self.send_as_it_is(request).await
+    }
+
     /// Sends a request as it is.
-    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn send_as_it_is(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();

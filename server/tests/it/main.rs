@@ -6,12 +6,14 @@ mod api;
 mod api_history;
 mod api_limits;
 mod api_openapi;
+mod api_origin;
 mod api_resilience;
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_input;
 mod cli;
 mod conformance;
+mod connections;
 mod crash;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;

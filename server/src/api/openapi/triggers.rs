@@ -14,7 +14,8 @@ pub(super) fn schemas(registry: &TriggerRegistry) -> Map<String, Value> {
         adopt(&mut schema, kind, &mut schemas);
         if let Some(object) = schema.as_object_mut() {
             object.remove("$schema");
-            object.insert("title".to_owned(), kind.into());
+            // A client that is made from the document names a type by it: `any` alone would hide a type of the language.
+            object.insert("title".to_owned(), format!("{kind} trigger").into());
             object.insert("description".to_owned(), factory.summary().into());
             object.insert("type".to_owned(), "object".into());
             let properties = object.entry("properties").or_insert_with(|| json!({}));
@@ -34,7 +35,7 @@ pub(super) fn schemas(registry: &TriggerRegistry) -> Map<String, Value> {
 fn noop() -> Value {
     json!({
         "type": "object",
-        "title": "noop",
+        "title": "noop trigger",
         "description": "No condition: the same as leaving `trigger` out.",
         "properties": {"type": {"type": "string", "const": "noop"}},
         "required": ["type"],

@@ -23,6 +23,14 @@ pub(in crate::api) enum Kind {
     TooLarge,
     /// The body is announced as something else than JSON.
     MediaType,
+    /// The body did not arrive in time.
+    Slow,
+    /// There is not exactly one host, or it is none.
+    Host,
+    /// The host that is named is not this server.
+    ForeignHost,
+    /// A page of another site sends the request.
+    ForeignSite,
     /// An idempotency key was used for another request before.
     KeyReused,
     /// The first request with the same idempotency key is not answered yet.
@@ -40,7 +48,7 @@ type Row = (&'static str, u16, &'static str);
 
 impl Kind {
     /// Every kind.
-    pub(in crate::api) const ALL: [Self; 14] = [
+    pub(in crate::api) const ALL: [Self; 18] = [
         Self::Invalid,
         Self::Syntax,
         Self::NotFound,
@@ -50,6 +58,10 @@ impl Kind {
         Self::Stale,
         Self::TooLarge,
         Self::MediaType,
+        Self::Slow,
+        Self::Host,
+        Self::ForeignHost,
+        Self::ForeignSite,
         Self::KeyReused,
         Self::KeyPending,
         Self::Unprocessable,
@@ -68,6 +80,10 @@ impl Kind {
             Self::Stale => ("stale", 412, "Precondition failed"),
             Self::TooLarge => ("too-large", 413, "Body too large"),
             Self::MediaType => ("media-type", 415, "Media type not supported"),
+            Self::Slow => ("slow", 408, "Body did not arrive in time"),
+            Self::Host => ("host", 400, "Host header is missing or wrong"),
+            Self::ForeignHost => ("foreign-host", 421, "Host name is not allowed"),
+            Self::ForeignSite => ("foreign-site", 403, "Request comes from another site"),
             Self::KeyReused => ("key-reused", 422, "Idempotency key was used for another request"),
             Self::KeyPending => ("key-pending", 409, "The first request with this key is not answered yet"),
             Self::Unprocessable => ("unprocessable", 422, "Stored job is not valid"),
@@ -105,6 +121,14 @@ impl Kind {
             }
             Self::TooLarge => "A body may have 262144 bytes at most.",
             Self::MediaType => "Send the body with `Content-Type: application/json`.",
+            Self::Slow => "Send the whole body within ten seconds. Nothing was changed.",
+            Self::Host => "Send one `Host` header with the host and port of the server. Nothing was changed.",
+            Self::ForeignHost => {
+                "Use an IP address, `localhost`, or a name that is in `ECSS_ALLOWED_HOSTS`. Nothing was changed."
+            }
+            Self::ForeignSite => {
+                "Use the API from a program, or from a page of this server. Nothing was changed."
+            }
             Self::KeyReused => "Use a fresh key for each new request; keys are remembered for 24 hours.",
             Self::KeyPending => {
                 "Wait for `Retry-After` seconds and repeat the same request with the same key."
@@ -134,6 +158,10 @@ impl Kind {
             | Self::Stale
             | Self::TooLarge
             | Self::MediaType
+            | Self::Slow
+            | Self::Host
+            | Self::ForeignHost
+            | Self::ForeignSite
             | Self::KeyReused
             | Self::Unprocessable
             | Self::Fault => None,

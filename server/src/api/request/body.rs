@@ -1,15 +1,61 @@
 //! JSON bodies: media type, size, syntax, in the order in which the Python version checked.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, header};
-use http_body_util::LengthLimitError;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::api::problem::{Kind, Problem, WrongField};
+use crate::json;
 
 /// The largest body that is read, in bytes.
 pub(in crate::api) const MAX_BODY: usize = 256 * 1024;
+
+/// A body as far as it was read.
+#[derive(Debug)]
+pub(in crate::api) struct Whole {
+    /// All of it, or more than a body may have.
+    pub(in crate::api) bytes: Bytes,
+    /// Whether nothing of it is left.
+    pub(in crate::api) is_read: bool,
+}
+
+impl Whole {
+    /// Reads a body, unless it has more bytes than one may have: the operation refuses that, if it takes a body at all.
+    ///
+    /// # Errors
+    ///
+    /// 400 when it breaks off.
+    pub(in crate::api) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Self, Problem> {
+        let announced = announced(headers).unwrap_or(0);
+        if announced > MAX_BODY {
+            return Ok(Self { bytes: Bytes::new(), is_read: false });
+        }
+        if body.is_end_stream() {
+            return Ok(Self { bytes: Bytes::new(), is_read: true });
+        }
+        let mut bytes = Vec::with_capacity(announced);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| unreadable(&error))?;
+            if let Some(data) = frame.data_ref() {
+                bytes.extend_from_slice(data);
+            }
+            if bytes.len() > MAX_BODY {
+                return Ok(Self { bytes: bytes.into(), is_read: false });
+            }
+        }
+        Ok(Self { bytes: bytes.into(), is_read: true })
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(Kind::Syntax, format!("The body could not be read: {error}."))
+}
 
 /// Reads a JSON object.
 ///
@@ -39,16 +85,32 @@ pub(in crate::api) async fn optional_object(
     parse(&bytes)
 }
 
-/// Checks that the body is announced as JSON: `application/json` or `application/*+json`, in any case.
+/// Checks that an operation without parameters in its body is given none: an empty body, or an empty JSON object.
+///
+/// # Errors
+///
+/// As [`optional_object`], and 400 for an object with members.
+pub(in crate::api) async fn nothing(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
+    ensure_known(&optional_object(headers, body).await?, &[])
+}
+
+/// Checks that the body is announced as JSON, `application/json` or `application/*+json` in any case, as it is and in UTF-8.
 ///
 /// # Errors
 ///
 /// 415 otherwise.
 pub(in crate::api) fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.into_iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::new(
+            Kind::MediaType,
+            "Content-Encoding is not supported; send the body as it is.",
+        ));
+    }
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if media == "application/json" || (media.starts_with("application/") && media.ends_with("+json")) {
-        return Ok(());
+        return ensure_utf8(given);
     }
     let detail = if media.starts_with("application/json") {
         "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
@@ -56,6 +118,19 @@ pub(in crate::api) fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
         "Header Content-Type: application/json required to send a request body."
     };
     Err(Problem::new(Kind::MediaType, detail))
+}
+
+fn ensure_utf8(content_type: &str) -> Result<(), Problem> {
+    let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let fine = |charset: &str| {
+        let charset = charset.trim().trim_matches('"');
+        ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+    };
+    if charsets.all(|(_, charset)| fine(charset)) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::MediaType, "The charset of JSON is UTF-8; leave `charset` out."))
 }
 
 /// Refuses members that the operation does not know.
@@ -68,7 +143,12 @@ pub(in crate::api) fn ensure_known(object: &Map<String, Value>, known: &[&str]) 
     if unknown.is_empty() {
         return Ok(());
     }
-    let message = format!("Unknown field. Known are {}.", known.join(", "));
+    let known = if known.is_empty() {
+        "None are known here".to_owned()
+    } else {
+        format!("Known are {}", known.join(", "))
+    };
+    let message = format!("Unknown field. {known}.");
     let messages = unknown.iter().map(|name| ((*name).clone(), Value::from(vec![message.clone()])));
     let errors = unknown.iter().map(|name| WrongField {
         pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
@@ -100,25 +180,19 @@ pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -
 ///
 /// 413 when it is too large, 400 when it cannot be read.
 pub(in crate::api) async fn read(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Problem> {
-    let announced = headers.get(header::CONTENT_LENGTH).map(HeaderValue::to_str);
-    let announced = announced.and_then(|text| text.ok()?.parse::<usize>().ok());
     let too_large = || Problem::new(Kind::TooLarge, format!("The body has more than {MAX_BODY} bytes."));
-    if announced.is_some_and(|length| length > MAX_BODY) {
+    if announced(headers).is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
     axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
         let error = error.into_inner();
-        if error.is::<LengthLimitError>() {
-            too_large()
-        } else {
-            Problem::new(Kind::Syntax, format!("The body could not be read: {error}."))
-        }
+        if error.is::<LengthLimitError>() { too_large() } else { unreadable(&error) }
     })
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let value: Value = serde_json::from_slice(text)
+    let value = json::parse(text)
         .map_err(|error| Problem::new(Kind::Syntax, format!("The body is not valid JSON: {error}.")))?;
     match value {
         Value::Object(object) => Ok(object),

@@ -1,6 +1,6 @@
-//! Parameters of the query, read as the Python version read them: the first of a name counts, unknown ones are
-//! ignored, and every wrong one is reported.
+//! Parameters of the query: the first of a name counts, as in the Python version, and every wrong or unknown one is reported.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::api::problem::{Problem, WrongField};
+use crate::config::nearest;
 
 /// The most entries of one page of history, and how many there are when none is asked for.
 const MAX_LIMIT: u64 = 1_000;
@@ -89,6 +90,25 @@ impl Query {
     pub(in crate::api) fn choice<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<T> {
         let parsed = self.text(name)?.parse();
         parsed.map_err(|message| self.refuse(name, message)).ok()
+    }
+
+    /// Refuses parameters that are not among these.
+    ///
+    /// # Errors
+    ///
+    /// 400 with each of them and the nearest known one.
+    pub(in crate::api) fn ensure_known(mut self, known: &[String]) -> Result<(), Problem> {
+        let names: BTreeSet<String> = self.pairs.iter().map(|(name, _)| name.clone()).collect();
+        for name in names.iter().filter(|name| !known.contains(name)) {
+            let meant = nearest(&name.to_lowercase(), known.iter().map(String::as_str));
+            let rest = if known.is_empty() {
+                "None are known here".to_owned()
+            } else {
+                format!("Known are {}", known.join(", "))
+            };
+            self.refuse(name, format!("Unknown parameter{meant}. {rest}."));
+        }
+        self.finish().map(drop)
     }
 
     /// Notes that a parameter is wrong.

@@ -113,10 +113,10 @@ pub(in crate::api) fn schemas(max_tasks: u32) -> Map<String, Value> {
         "JobDocument".to_owned(),
         json!({
             "type": "object",
-            "description": "A job that a client writes. Read-only fields are accepted and ignored.",
+            "description": "A job that a client writes, with `taskDefinition`, `id`, or both. Read-only fields are accepted \
+                            and ignored.",
             "properties": written,
             "additionalProperties": false,
-            "anyOf": [{"required": ["taskDefinition"]}, {"required": ["id"]}],
             "example": {"taskDefinition": "nightly-report", "schedule": "0 30 2", "timezone": "Europe/Berlin"},
         }),
     );

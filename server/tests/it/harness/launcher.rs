@@ -18,6 +18,8 @@ pub(crate) struct InstantLauncher(Mutex<World>);
 
 #[derive(Debug, Default)]
 struct World {
+    /// Whether nothing can be reached.
+    is_down: bool,
     reports: HashMap<LaunchToken, LaunchReport>,
     tasks: Vec<(JobId, TaskState)>,
 }
@@ -26,6 +28,11 @@ impl InstantLauncher {
     /// Returns how many tasks were ever started.
     pub(crate) fn started(&self) -> usize {
         self.0.lock().tasks.len()
+    }
+
+    /// Lets nothing be reached from now on.
+    pub(crate) fn break_down(&self) {
+        self.0.lock().is_down = true;
     }
 }
 
@@ -42,6 +49,9 @@ impl Launcher for InstantLauncher {
 
     async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
         let world = self.0.lock();
+        if world.is_down {
+            return Err(LaunchError::new(FaultKind::Unavailable, "could not reach ECS"));
+        }
         let live = world.tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
         Ok(Population { tasks: live.map(|(_, task)| task.task_id.clone()).collect(), definition: None })
     }

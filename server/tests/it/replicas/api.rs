@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler::api::{self, ApiState, Limits};
+use ecs_scheduler::api::{self, ApiState, ConnectionLimits, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
 use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaOptions, Timing};
 use ecs_scheduler_core::store::Shard;
@@ -52,11 +52,11 @@ impl Process {
             launchers: Vec::new(),
             stores: Vec::new(),
             aws: None,
+            hosts: Vec::new(),
             limits: Limits::default(),
             closing: closing.clone(),
         });
-        let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
-        tokio::spawn(serving.into_future());
+        tokio::spawn(api::serve(listener, router, ConnectionLimits::within(1_024), closing.clone()));
         Self { replica, url, closing }
     }
 

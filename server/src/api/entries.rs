@@ -1,0 +1,106 @@
+//! Pages of lists, written entry by entry. A page ends at 4 MiB, whatever count was asked for, and `next` leads on from there.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::etag::Tag;
+use super::problem::{Kind, Problem};
+use super::respond;
+use super::state::Shared;
+
+/// The most bytes of a page, unless one entry alone has more.
+const MAX_PAGE: usize = 4 * 1024 * 1024;
+/// How many entries are read first. How large they are says how many to read next, so that little more than a page is read.
+const FIRST: usize = 16;
+/// The most bytes of a page that is of no account: it takes no place while it is sent.
+const SMALL: usize = 64 * 1024;
+
+/// A page that is being written.
+pub(super) struct Entries {
+    body: Vec<u8>,
+    count: usize,
+    /// Whether entries were left out because the page was full.
+    is_cut: bool,
+    place: OwnedSemaphorePermit,
+}
+
+impl Entries {
+    /// Begins a page whose entries are the member `name`, when there is a place for one.
+    ///
+    /// # Errors
+    ///
+    /// 503 when the server ends.
+    pub(super) async fn begin(shared: &Shared, name: &str) -> Result<Self, Problem> {
+        let place = Arc::clone(&shared.pages).acquire_owned().await;
+        let place = place.map_err(|_| Problem::new(Kind::Unavailable, "The scheduler is stopping."))?;
+        Ok(Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, place })
+    }
+
+    /// Returns how many entries to read next; nothing when the page is full or has `limit` entries.
+    pub(super) fn room(&self, limit: usize) -> Option<NonZeroUsize> {
+        let left = limit.saturating_sub(self.count);
+        if self.is_cut || left == 0 {
+            return None;
+        }
+        let fitting = match self.count {
+            0 => FIRST,
+            count => MAX_PAGE.saturating_sub(self.body.len()) / self.body.len().div_ceil(count),
+        };
+        NonZeroUsize::new(fitting.clamp(1, left))
+    }
+
+    /// Adds an entry, and tells whether there was room for it.
+    pub(super) fn add(&mut self, entry: &impl Serialize) -> bool {
+        self.write(|body| {
+            serde_json::to_writer(body, entry).expect("wire types have string keys and finite numbers")
+        })
+    }
+
+    /// Adds an entry that `write` writes, and tells whether there was room for it.
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let before = self.body.len();
+        if self.count > 0 {
+            self.body.push(b',');
+        }
+        write(&mut self.body);
+        if self.count > 0 && self.body.len() > MAX_PAGE {
+            self.body.truncate(before);
+            self.is_cut = true;
+            return false;
+        }
+        self.count += 1;
+        true
+    }
+
+    /// Returns how many entries there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Tells whether more entries may follow on the next page.
+    pub(super) fn may_go_on(&self, limit: usize) -> bool {
+        self.is_cut || self.count >= limit
+    }
+
+    /// Ends the page with these links. A large page keeps its place until it is sent.
+    pub(super) fn finish(self, links: &[(&str, Option<String>)]) -> Response {
+        let Self { mut body, place, .. } = self;
+        body.push(b']');
+        for (name, link) in links {
+            if let Some(link) = link {
+                body.extend_from_slice(format!(",\"{name}\":\"{link}\"").as_bytes());
+            }
+        }
+        body.extend_from_slice(b"}\n");
+        body.shrink_to_fit();
+        let is_small = body.len() <= SMALL;
+        let tag = Tag::of_body(&body);
+        let response = respond::bytes(StatusCode::OK, body, &tag);
+        if is_small { response } else { respond::holding(response, place) }
+    }
+}

@@ -1,0 +1,156 @@
+//! Connections: how many, and for how long each may keep the server waiting.
+//!
+//! ```text
+//!  accept ──▶ head (10 s) ──▶ body (10 s without progress) ──▶ handler ──▶ answer (10 s without progress) ──▶ idle (75 s)
+//!               ▲                                                                                               │
+//!               └───────────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A client that keeps the server waiting longer is disconnected. When as many connections are open as there may be, a new
+//! one takes the place of the one that has waited longest for its client, so that a probe or an operator always gets in.
+//!
+//! `axum::serve` was not kept: it has no such limits. hyper's own time limit of the head counts idle time as well, so that one
+//! number would have to serve for both.
+
+mod io;
+mod watch;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use io::{Answer, Asked, Watched};
+use watch::{Entry, Open};
+
+/// The largest head of a request, and how much of an answer waits for a client beside the body itself.
+const BUFFER: usize = 64 * 1024;
+/// How often overdue connections are looked for at least.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long to wait when the system has no descriptor for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The most connections of one server.
+const MOST: u64 = 512;
+
+/// What connections may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Open at once; 512, or half of the descriptors that the process may have.
+    pub connections: usize,
+    /// From the first byte of a request, or from the start of a connection, to the end of the head; 10 s.
+    pub head: Duration,
+    /// Without a byte of a body or without one taken of an answer; 10 s.
+    pub stalled: Duration,
+    /// Between two requests; 75 s, which is longer than load balancers keep a connection.
+    pub idle: Duration,
+}
+
+impl ConnectionLimits {
+    /// Returns the limits of a process that may have so many descriptors. The other half is for the store and the launcher.
+    #[must_use]
+    pub fn within(descriptors: u64) -> Self {
+        let connections = usize::try_from((descriptors / 2).clamp(1, MOST)).unwrap_or(usize::MAX);
+        Self {
+            connections,
+            head: Duration::from_secs(10),
+            stalled: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+        }
+    }
+
+    /// How often to look for overdue connections, so that none lasts much longer than it may.
+    fn sweep(&self) -> Duration {
+        let shortest = self.head.min(self.stalled).min(self.idle);
+        (shortest / 4).clamp(Duration::from_millis(10), SWEEP)
+    }
+}
+
+/// Serves until `closing`, then lets requests under way end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    closing: CancellationToken,
+) {
+    let open = Arc::new(Open::new(limits));
+    let connections = TaskTracker::new();
+    let mut sweep = tokio::time::interval(limits.sweep());
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => break,
+            _ = sweep.tick() => open.close_overdue(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    if let Some(entry) = open.enter() {
+                        connections.spawn(connection(stream, router.clone(), entry, closing.clone()));
+                    }
+                }
+                Err(error) => refused(&error).await,
+            },
+        }
+    }
+    drop(listener);
+    connections.close();
+    let sweeping = async {
+        loop {
+            sweep.tick().await;
+            open.close_overdue();
+        }
+    };
+    tokio::select! {
+        () = connections.wait() => {}
+        () = sweeping => {}
+    }
+}
+
+async fn refused(error: &std::io::Error) {
+    // The client of such a connection left before it was accepted.
+    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::error!(%error, "could not accept a connection");
+    tokio::time::sleep(PAUSE).await;
+}
+
+async fn connection(stream: TcpStream, router: Router, entry: Entry, closing: CancellationToken) {
+    let watch = Arc::clone(entry.watch());
+    // An answer is written in few large pieces, so there is nothing to collect.
+    let _ = stream.set_nodelay(true);
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        watch.working();
+        let request: Request = request.map(|body| Body::new(Asked::new(body, Arc::clone(&watch))));
+        let (router, watch) = (router.clone(), Arc::clone(&watch));
+        async move { router.oneshot(request).await.map(|response| response.map(|body| Answer::new(body, watch))) }
+    });
+    let serving = http1::Builder::new()
+        .max_buf_size(BUFFER)
+        .header_read_timeout(None)
+        .serve_connection(stream, service);
+    let mut serving = std::pin::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = watch.closed() => Ok(()),
+        () = closing.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = serving => ended,
+                () = watch.closed() => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}

@@ -1,0 +1,23 @@
+//! How many files and connections this process may have open.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// As many as are asked for. More would slow down programs of the local launcher that close every descriptor they may have.
+const WANTED: u64 = 8_192;
+
+/// Raises the soft limit as far as it is useful and allowed, and returns how many descriptors the process may have.
+pub fn raise() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let current = current.unwrap_or(WANTED);
+    let wanted = maximum.unwrap_or(WANTED).min(WANTED);
+    if current >= wanted {
+        return current;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
+        Ok(()) => wanted,
+        Err(error) => {
+            tracing::warn!(%error, current, "could not raise the limit of open files");
+            current
+        }
+    }
+}

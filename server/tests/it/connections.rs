@@ -1,0 +1,249 @@
+//! Clients that send half a request, a body by the byte, or read no answer: on loopback, few of them, for seconds at most.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler::api::{self, ConnectionLimits, Limits};
+use ecs_scheduler_core::{Clock as _, Event, JobId, JobUid, MemoryStore, NewJob};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::harness::Server;
+
+/// How long anything may take that happens at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A limit that ends within the test.
+const SHORT: Duration = Duration::from_millis(200);
+/// A limit that does not.
+const LONG: Duration = Duration::from_secs(60);
+
+const LIMITS: ConnectionLimits = ConnectionLimits { connections: 256, head: LONG, stalled: LONG, idle: LONG };
+
+struct Listening {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Listening {
+    async fn start(limits: ConnectionLimits, requests: Limits) -> Self {
+        let server = Server::over(Arc::new(MemoryStore::default()), requests).await;
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(api::serve(listener, server.router.clone(), limits, server.closing.clone()));
+        Self { server, address }
+    }
+
+    /// Opens a connection and sends these bytes.
+    async fn send(&self, bytes: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn each(&self, count: usize, bytes: &str) -> Vec<TcpStream> {
+        let mut streams = Vec::new();
+        for _ in 0..count {
+            streams.push(self.send(bytes).await);
+        }
+        streams
+    }
+
+    /// Asks on a connection of its own, and returns the status.
+    async fn status(&self, path: &str) -> u16 {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = timeout(PATIENCE, rest(self.send(&request).await)).await.unwrap();
+        answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// Reads until the server closes the connection.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ = stream.read_to_end(&mut bytes).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Waits until the server has closed each of these.
+async fn closed(streams: Vec<TcpStream>) -> Vec<String> {
+    let ends = futures::future::join_all(streams.into_iter().map(rest));
+    timeout(PATIENCE, ends).await.expect("the server closes them")
+}
+
+/// Reads one answer with a length, and returns it.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.ends_with("\r\n\r\n") {
+        timeout(PATIENCE, stream.read_exact(&mut byte)).await.unwrap().unwrap();
+        text.push(char::from(byte[0]));
+    }
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    timeout(PATIENCE, stream.read_exact(&mut body)).await.unwrap().unwrap();
+    text + &String::from_utf8(body).unwrap()
+}
+
+/// Returns how many MiB this process has in memory.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_sent_requests_keep_neither_others_nor_jobs_waiting() {
+    let limits = ConnectionLimits { connections: 64, ..LIMITS };
+    let listening = Listening::start(limits, Limits::default()).await;
+    let job = json!({"taskDefinition": "work", "schedule": "*", "overlap": "allow", "maxCount": 50});
+    assert_eq!(listening.server.json("POST", "/jobs", job).await.status, 201);
+    let mut events = listening.server.engine.subscribe();
+    let half = listening.each(300, "GET /jobs HTTP/1.1\r\nHost: localhost\r\nX: ").await;
+    for path in ["/healthz", "/readyz", "/metrics", "/jobs"] {
+        assert_eq!(listening.status(path).await, 200, "{path}");
+    }
+    timeout(PATIENCE, async { while !matches!(events.recv().await, Ok(Event::Firing(_))) {} })
+        .await
+        .expect("the job fires meanwhile");
+    assert!(resident() < 200, "{} MiB", resident());
+    drop(half);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_half_sent_is_closed_in_time_also_on_a_connection_that_was_used() {
+    let limits = ConnectionLimits { head: SHORT, ..LIMITS };
+    let listening = Listening::start(limits, Limits::default()).await;
+    let mut streams = vec![listening.send("").await, listening.send("GET /jobs HT").await];
+    let mut used = listening.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer(&mut used).await.starts_with("HTTP/1.1 200"));
+    used.write_all(b"GET /jo").await.unwrap();
+    streams.push(used);
+    assert!(closed(streams).await.iter().all(String::is_empty));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_is_closed_in_time_and_not_earlier() {
+    let limits = ConnectionLimits { idle: SHORT, ..LIMITS };
+    let listening = Listening::start(limits, Limits::default()).await;
+    let mut stream = listening.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let begun = tokio::time::Instant::now();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+    closed(vec![stream]).await;
+    assert!(begun.elapsed() >= SHORT, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_bodies_take_no_place_of_other_requests() {
+    let requests = Limits { requests: 4, ..Limits::default() };
+    let listening = Listening::start(LIMITS, requests).await;
+    let head = "POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let slow = listening.each(100, head).await;
+    for path in ["/healthz", "/readyz", "/metrics", "/jobs"] {
+        assert_eq!(listening.status(path).await, 200, "{path}");
+    }
+    assert!(resident() < 200, "{} MiB", resident());
+    drop(slow);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_without_progress_is_given_up() {
+    let limits = ConnectionLimits { stalled: SHORT, ..LIMITS };
+    let listening = Listening::start(limits, Limits::default()).await;
+    let head = "POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    closed(listening.each(3, head).await).await;
+    let requests = Limits { deadline: SHORT, ..Limits::default() };
+    let listening = Listening::start(LIMITS, requests).await;
+    let answers = closed(listening.each(1, head).await).await;
+    assert!(
+        answers[0].starts_with("HTTP/1.1 408") && answers[0].contains("connection: close"),
+        "{answers:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_not_read_take_little_memory_and_end() {
+    let limits = ConnectionLimits { stalled: SHORT, ..LIMITS };
+    let listening = Listening::start(limits, Limits { pages: 4, ..Limits::default() }).await;
+    let document =
+        json!({"taskDefinition": "work", "schedule": "@yearly", "description": "x".repeat(110_000)});
+    for number in 0..50 {
+        let job = NewJob {
+            id: JobId::new(&format!("job-{number}")).unwrap(),
+            uid: JobUid::random(),
+            document: serde_json::value::to_raw_value(&document).unwrap(),
+            at: listening.server.clock.now(),
+        };
+        listening.server.store.create(job).await.unwrap();
+    }
+    let mut shown = 0;
+    let mut next = Some("/jobs?count=10000".to_owned());
+    while let Some(path) = next {
+        let page = listening.server.get(&path).await;
+        assert!(page.body.len() <= 4 * 1024 * 1024, "{} bytes", page.body.len());
+        shown += page.json()["jobs"].as_array().unwrap().len();
+        next = page.json()["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(shown, 50, "the links lead to every job");
+    let before = resident();
+    let unread = listening.each(12, "GET /jobs?count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    for path in ["/healthz", "/readyz", "/metrics", "/jobs/job-7"] {
+        assert_eq!(listening.status(path).await, 200, "{path}");
+    }
+    assert!(resident().saturating_sub(before) < 100, "{} MiB, before {before}", resident());
+    // Four at a time are given up; the rest is answered in its turn.
+    timeout(PATIENCE, async { while listening.status("/jobs?count=1").await != 200 {} })
+        .await
+        .expect("places become free");
+    drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_closes_the_connection_only_where_a_large_body_is_unread_and_says_so() {
+    let listening = Listening::start(LIMITS, Limits::default()).await;
+    let head = |path: &str, length: usize| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    for (path, status) in [("/nowhere", 404), ("/jobs/none/firings", 404), ("/healthz", 405), ("/jobs", 415)]
+    {
+        let mut stream = listening.send(&head(path, 4)).await;
+        // Head and body in two segments, as many clients send them.
+        tokio::task::yield_now().await;
+        stream.write_all(b"{} \n").await.unwrap();
+        let first = answer(&mut stream).await;
+        assert!(first.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {first}");
+        assert!(!first.contains("connection: close"), "{first}");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"), "{path}");
+        let mut stream = listening.send(&head(path, 300_000)).await;
+        let refused = answer(&mut stream).await;
+        assert!(refused.contains("\r\nconnection: close\r\n"), "{path}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_under_way_end_when_the_server_does_and_idle_connections_do_not_hold_it() {
+    let server = Server::start().await;
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(api::serve(listener, server.router.clone(), LIMITS, server.closing.clone()));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200"));
+    server.closing.cancel();
+    timeout(PATIENCE, serving).await.expect("it ends").unwrap();
+    server.store.close().await.unwrap();
+}
+
+#[test]
+fn connections_take_half_of_the_descriptors_at_most() {
+    let connections = |descriptors| ConnectionLimits::within(descriptors).connections;
+    assert_eq!(
+        (connections(65_536), connections(1_024), connections(256), connections(1)),
+        (512, 512, 128, 1)
+    );
+}
