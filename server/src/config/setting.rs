@@ -139,10 +139,10 @@ pub const ALLOWED_HOSTS: Setting = setting(
     "allowedHosts",
     Part::Scheduler,
     "NAME,…",
-    "none: IP addresses, `localhost` and the host of ECSS_ADVERTISE",
+    "none: IP addresses and localhost",
     "The host names under which clients and browsers reach this server, separated by commas, such as `scheduler.internal`. A \
      request that names another host is refused, because a web page can point a name of its own at this server. `*` lets every \
-     name in, for a proxy that checks it. IP addresses and `localhost` are always let in",
+     name in, for a proxy that checks it. IP addresses, `localhost` and the host of `ECSS_ADVERTISE` are always let in",
 );
 /// A replica's name.
 pub const REPLICA: Setting = setting(
