@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 
 use crate::firing::{Firing, FiringId};
 use crate::policy::Policy;
+use crate::registry::Told;
 use crate::scaling::Scaling;
 use crate::schedule::Schedule;
 use crate::task::{TaskId, TaskSpec};
@@ -124,8 +125,8 @@ pub struct Job {
     /// Versions whose ticks had no outcome yet when the next one was written, oldest first.
     pub(crate) earlier: Vec<Earlier>,
     ticks: Option<Schedule>,
-    /// Schedules that its trigger consults beside the ticks.
-    consulted: Vec<Schedule>,
+    /// What its triggers told when they were built.
+    told: Told,
 }
 
 /// Why and for how long a job is not looked at.

@@ -288,6 +288,15 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
         Err(ConfigError::at("/launch", "The launcher in use takes no options."))
     }
 
+    /// Names everything that the other side would refuse at a launch, in a job that is written now. Reads nothing outside.
+    ///
+    /// Asked about a job that passed [`check`](Self::check), and not about stored ones: a rule that is new here must not stop a
+    /// job that is at work. Pointers are those of `check`.
+    fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+        let _ = task;
+        Vec::new()
+    }
+
     /// Returns the JSON schema of the `launch` object, if the launcher takes one.
     fn options_schema(&self) -> Option<Value> {
         None

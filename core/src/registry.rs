@@ -73,6 +73,15 @@ pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T,
     })
 }
 
+/// What triggers tell their job while they are built.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// Schedules that are not among its ticks.
+    pub(crate) consulted: Vec<Schedule>,
+    /// What is probably a mistake in a mode that counts a queue.
+    pub(crate) against_queue_modes: Vec<String>,
+}
+
 /// What a trigger may know about its job while it is built, and how it builds triggers inside itself.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildContext<'a> {
@@ -82,26 +91,34 @@ pub struct BuildContext<'a> {
     pub timezone: &'a str,
     /// The job's bounds.
     pub scaling: Scaling,
-    consulted: Option<&'a Mutex<Vec<Schedule>>>,
+    told: Option<&'a Mutex<Told>>,
 }
 
 impl<'a> BuildContext<'a> {
     /// Begins to build a job's trigger.
     #[must_use]
     pub fn new(registry: &'a TriggerRegistry, timezone: &'a str, scaling: Scaling) -> Self {
-        Self { registry, depth: 0, timezone, scaling, consulted: None }
+        Self { registry, depth: 0, timezone, scaling, told: None }
     }
 
-    /// Collects the schedules that triggers [consult](Self::consult).
-    pub(crate) fn collecting(self, consulted: &'a Mutex<Vec<Schedule>>) -> Self {
-        Self { consulted: Some(consulted), ..self }
+    /// Collects what triggers tell.
+    pub(crate) fn collecting(self, told: &'a Mutex<Told>) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// Tells the job of a schedule that the trigger consults and that is not among its
     /// [ticks](Trigger::schedule), so that its warnings are shown when the job is written.
     pub fn consult(&self, schedule: &Schedule) {
-        if let Some(consulted) = self.consulted {
-            consulted.lock().push(schedule.clone());
+        if let Some(told) = self.told {
+            told.lock().consulted.push(schedule.clone());
+        }
+    }
+
+    /// Tells the job why the modes `oneShot` and `drain` are probably a mistake with this trigger: a warning where the job has
+    /// one of them.
+    pub fn warn_against_queue_modes(&self, why: impl Into<String>) {
+        if let Some(told) = self.told {
+            told.lock().against_queue_modes.push(why.into());
         }
     }
 

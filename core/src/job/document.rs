@@ -40,9 +40,9 @@ pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_u
 
 use super::{Job, JobId, StoredJob, earlier};
 use crate::launcher::Launcher;
-use crate::registry::{BuildContext, ConfigError, TriggerRegistry};
+use crate::registry::{BuildContext, ConfigError, Told, TriggerRegistry};
 use crate::scaling::Scaling;
-use crate::schedule::{Dialect, Schedule};
+use crate::schedule::Dialect;
 use crate::trigger::Trigger;
 pub(super) use error::Place;
 use error::whole;
@@ -100,8 +100,8 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     let task = Arc::new(task::read(&mut reader, id));
     let when = when::read(&mut reader, id);
     let scaling = policy::scaling(&mut reader);
-    let consulted = Mutex::default();
-    let trigger = trigger(&mut reader, &when.timezone, scaling, &consulted);
+    let told = Mutex::default();
+    let trigger = trigger(&mut reader, &when.timezone, scaling, &told);
     let has_ticks = match &trigger {
         Built::None => when.is_given,
         Built::Trigger(trigger) => when.is_given || trigger.schedule().is_some(),
@@ -126,7 +126,7 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     let ticks = schedule.clone().or_else(brought);
     let earlier = reader.earlier(id)?;
     let ticks = earlier::all_ticks(&earlier, ticks);
-    let consulted = consulted.into_inner();
+    let told = told.into_inner();
     Ok(Job {
         id: id.clone(),
         task,
@@ -138,7 +138,7 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         suspension,
         earlier,
         ticks,
-        consulted,
+        told,
     })
 }
 
@@ -149,12 +149,7 @@ enum Built {
     Wrong,
 }
 
-fn trigger(
-    reader: &mut Reader<'_>,
-    timezone: &str,
-    scaling: Scaling,
-    consulted: &Mutex<Vec<Schedule>>,
-) -> Built {
+fn trigger(reader: &mut Reader<'_>, timezone: &str, scaling: Scaling, told: &Mutex<Told>) -> Built {
     const NAME: &str = "trigger";
     let Some(value) = reader.get(NAME) else { return Built::None };
     // The Python version's name for no trigger.
@@ -166,7 +161,7 @@ fn trigger(
         reader.errors.push(place.error(NULL));
         return Built::Wrong;
     }
-    let cx = BuildContext::new(reader.cx.registry, timezone, scaling).collecting(consulted);
+    let cx = BuildContext::new(reader.cx.registry, timezone, scaling).collecting(told);
     match reader.cx.registry.build(value, &cx) {
         Ok(trigger) => Built::Trigger(trigger),
         Err(error) => {

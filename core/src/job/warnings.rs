@@ -6,15 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Job;
 use super::document::format_duration;
+use crate::policy::Mode;
 use crate::schedule::Schedule;
 
 impl Job {
     /// Names what is valid but probably a mistake, as seen from an instant: in its schedule, in those that its trigger brings
-    /// and consults, and in the jitter.
+    /// and consults, in the jitter, and in the mode.
     #[must_use]
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
         let brought = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
-        let schedules = self.schedule.iter().chain(brought).chain(&self.consulted);
+        let schedules = self.schedule.iter().chain(brought).chain(&self.told.consulted);
         let mut warnings: Vec<String> = Vec::new();
         for warning in schedules.flat_map(|schedule| schedule.mistakes(from)) {
             if !warnings.contains(&warning) {
@@ -23,6 +24,9 @@ impl Job {
         }
         let jitter = self.policy.jitter.zip(self.ticks.as_ref());
         warnings.extend(jitter.and_then(|(jitter, ticks)| jitter_warning(jitter, ticks, from)));
+        if self.policy.mode != Mode::Total {
+            warnings.extend(self.told.against_queue_modes.iter().cloned());
+        }
         warnings
     }
 }

@@ -24,6 +24,10 @@ pub const MAX_OVERRIDES: usize = 8_192;
 pub(super) const WRONG_NAME: &str =
     "task definition names must contain only alphanumeric, underscore, and hyphen";
 
+/// What is said about an ARN of something else.
+pub(super) const WRONG_ARN: &str = "Must be the ARN of a task definition, such as \
+     arn:aws:ecs:eu-central-1:123456789012:task-definition/report:3; without a revision it means the family's newest.";
+
 /// Fields of one override, those that are handed to the launcher as they are last.
 const FIELDS: [&str; 8] = [
     "containerName",
@@ -43,8 +47,14 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
     let options = options(reader);
     let succeeds_by = reader.field("succeedsBy", string).map(str::to_owned);
     let task = TaskSpec { definition, overrides, options, succeeds_by };
-    if let Some(Err(error)) = reader.cx.launcher.map(|launcher| launcher.check(&task)) {
-        reader.errors.push(launcher_error(&error));
+    if let Some(launcher) = reader.cx.launcher {
+        let is_written = reader.is_strict("launch") || reader.is_strict("overrides");
+        let wrong = match launcher.check(&task) {
+            Err(error) => vec![error],
+            Ok(()) if is_written => launcher.refusals(&task),
+            Ok(()) => Vec::new(),
+        };
+        reader.errors.extend(wrong.iter().map(launcher_error));
     }
     task
 }
@@ -71,15 +81,15 @@ fn definition(reader: &mut Reader<'_>, id: &JobId) -> Option<String> {
     let place = Place::field(NAME);
     let text = note(string(value, &place), &mut reader.errors)?;
     if !is_definition(text) {
-        reader.errors.push(place.error(WRONG_NAME));
+        reader.errors.push(place.error(if text.starts_with("arn:") { WRONG_ARN } else { WRONG_NAME }));
         return None;
     }
     Some(text.to_owned())
 }
 
-/// Tells whether a text is a family, `family:revision`, or the ARN of a task definition.
-fn is_definition(text: &str) -> bool {
-    let Some(arn) = text.strip_prefix("arn:") else { return is_family_revision(text, false) };
+/// Tells whether a text is a family, `family:revision`, or the ARN of one of them.
+pub(super) fn is_definition(text: &str) -> bool {
+    let Some(arn) = text.strip_prefix("arn:") else { return is_family_revision(text) };
     let mut parts = arn.splitn(5, ':');
     let named = |part: Option<&str>| {
         part.is_some_and(|part| {
@@ -90,15 +100,12 @@ fn is_definition(text: &str) -> bool {
         && parts.next() == Some("ecs")
         && named(parts.next())
         && named(parts.next())
-        && parts
-            .next()
-            .and_then(|rest| rest.strip_prefix("task-definition/"))
-            .is_some_and(|name| is_family_revision(name, true))
+        && parts.next().and_then(|rest| rest.strip_prefix("task-definition/")).is_some_and(is_family_revision)
 }
 
-fn is_family_revision(text: &str, needs_revision: bool) -> bool {
+fn is_family_revision(text: &str) -> bool {
     match text.split_once(':') {
-        None => !needs_revision && JobId::new(text).is_ok(),
+        None => JobId::new(text).is_ok(),
         Some((family, revision)) => {
             JobId::new(family).is_ok()
                 && revision.parse::<u32>().is_ok_and(|n| n > 0)

@@ -123,6 +123,12 @@ impl Launcher for Picky {
             None => Ok(()),
         }
     }
+
+    fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+        let is_late = task.options.get("cluster").is_some_and(|cluster| cluster == "unreachable");
+        let refusal = ConfigError::at("/launch/cluster", "It would be refused.");
+        if is_late { vec![refusal.clone(), refusal] } else { Vec::new() }
+    }
 }
 
 /// A launcher that takes no options.

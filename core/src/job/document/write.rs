@@ -6,9 +6,12 @@ use serde_json::{Map, Value};
 use super::error::{FieldError, Place, whole};
 use super::reader::{READ_ONLY, Reader};
 use super::scalar::{MISSING, NOT_A_STRING, NULL};
-use super::task::WRONG_NAME;
+use super::task::{WRONG_NAME, is_definition};
 use super::{JobContext, read, when};
 use crate::job::{Job, JobId};
+
+/// What is said where a job's name would have to be that of its task definition.
+const NO_ID: &str = "Give an id as well: the name of a job cannot be made of a revision or an ARN.";
 
 /// The most bytes of JSON that a document may have.
 pub const MAX_DOCUMENT: usize = 131_072;
@@ -211,7 +214,10 @@ fn id_of(value: &Value, field: &str) -> Result<JobId, FieldError> {
         Value::String(name) if name.len() > JobId::MAX => {
             Err(place.error(format!("Longer than maximum length {}.", JobId::MAX)))
         }
-        Value::String(name) => JobId::new(name).map_err(|_| place.error(WRONG_NAME)),
+        Value::String(name) => JobId::new(name).map_err(|_| {
+            let is_precise = field != "id" && is_definition(name);
+            place.error(if is_precise { NO_ID } else { WRONG_NAME })
+        }),
         Value::Null => Err(place.error(NULL)),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             Err(place.error(NOT_A_STRING))

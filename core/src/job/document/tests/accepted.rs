@@ -97,7 +97,11 @@ fn a_job_without_a_task_definition_starts_the_one_of_its_name() {
 
 #[test]
 fn a_revision_or_an_arn_needs_a_name_of_its_own() {
-    for definition in ["fam:3", "arn:aws:ecs:eu-west-1:123456789012:task-definition/fam:3"] {
+    for definition in [
+        "fam:3",
+        "arn:aws:ecs:eu-west-1:123456789012:task-definition/fam:3",
+        "arn:aws:ecs:eu-west-1:123456789012:task-definition/fam",
+    ] {
         let job = create(plus(json!({"id": "x", "taskDefinition": definition}))).unwrap().job;
         assert_eq!((job.id.as_str(), job.task.definition.as_str()), ("x", definition));
     }
@@ -157,6 +161,28 @@ fn what_the_launcher_refuses_is_named_by_its_place_in_the_document() {
     let [error] = &errors[..] else { panic!("{errors:?}") };
     assert_eq!(error.pointer, "/launch/subnets/0");
     assert_eq!(messages(&errors), json!({"launch": {"subnets": {"0": ["Unknown option."]}}}));
+}
+
+#[test]
+fn what_would_be_refused_at_a_launch_is_refused_when_it_is_written_and_not_when_it_is_stored() {
+    let registry = registry();
+    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
+    let late = plus(json!({"launch": {"cluster": "unreachable"}}));
+    let pointers =
+        |errors: Vec<FieldError>| errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>();
+    let errors = prepare_create(late.clone(), &cx, now()).unwrap_err();
+    assert_eq!(pointers(errors), ["/launch/cluster", "/launch/cluster"]);
+
+    let mut stored = object(late);
+    stored.remove("id");
+    let described = prepare_patch(&id("alpha"), &stored, json!({"description": "other"}), &cx, now());
+    let stored = described.unwrap().document;
+    let changed = prepare_patch(&id("alpha"), &stored, json!({"launch": {"group": null}}), &cx, now());
+    assert!(changed.is_ok(), "a launch that stays as it is was stored: {changed:?}");
+    let changed = prepare_patch(&id("alpha"), &stored, json!({"overrides": []}), &cx, now());
+    assert_eq!(pointers(changed.unwrap_err()), ["/launch/cluster", "/launch/cluster"]);
+    let cx = JobContext { dialect: Dialect::Stored, ..cx };
+    assert!(Job::parse(&id("alpha"), &stored, &cx).is_ok());
 }
 
 #[test]

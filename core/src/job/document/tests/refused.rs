@@ -55,7 +55,10 @@ fn names_are_refused_once_and_where_they_were_written() {
         (plus(json!({"taskDefinition": "fam:3"})), json!({"taskDefinition": [NAME]})),
         (plus(json!({"id": "x", "taskDefinition": "fam:0"})), json!({"taskDefinition": [NAME]})),
         (plus(json!({"id": "x", "taskDefinition": "fam:+1"})), json!({"taskDefinition": [NAME]})),
-        (plus(json!({"id": "x", "taskDefinition": "arn:aws:ecs:x"})), json!({"taskDefinition": [NAME]})),
+        (
+            plus(json!({"id": "x", "taskDefinition": "arn:aws:ecs:x"})),
+            json!({"taskDefinition": [task::WRONG_ARN]}),
+        ),
         (plus(json!({"id": long})), json!({"id": ["Longer than maximum length 255."]})),
     ]);
 }
