@@ -12,6 +12,7 @@ mod placing;
 mod run_task;
 mod settings;
 mod show;
+mod sizes;
 mod tags;
 mod tasks;
 mod token;
@@ -29,7 +30,7 @@ pub(crate) use show::seconds;
 
 pub use control::EcsControl;
 pub use model::Tag;
-pub use settings::{Capacity, EcsSettings, EventFeed, Life};
+pub use settings::{Capacity, EcsSettings, EventFeed, EventForm, Life};
 
 impl EcsState {
     /// Answers a call.

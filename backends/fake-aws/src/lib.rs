@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use clock::MovableClock;
 pub use cloudwatch::{CloudWatchControl, CloudWatchSettings, DataStatus};
 pub use dynamodb::DynamoDbSettings;
-pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, Life, Tag};
+pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Life, Tag};
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, Mishap};
 pub use oracle::{Calls, Launch};

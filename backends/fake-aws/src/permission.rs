@@ -79,6 +79,9 @@ impl World {
             context.insert("ecs:cluster", key.arn());
         }
         let mut needs = vec![Need { action, resource, context }];
+        if call.service == Service::Sqs && operation == "ReceiveMessage" {
+            needs.extend(self.sqs.key_of(&call.place, queue_name(body)).and_then(|key| decrypt(call, key)));
+        }
         if call.operation == "RunTask" {
             needs.extend(self.run_task_needs(call, body));
         }
@@ -125,12 +128,22 @@ impl World {
         let definition = self.ecs.definition(&call.place, body["taskDefinition"].as_str().unwrap_or(""));
         let document = definition.map_or(&Value::Null, |one| &one.document);
         let mut needs = Vec::new();
-        for name in ["taskRoleArn", "executionRoleArn"] {
+        let roles = ["taskRoleArn", "executionRoleArn"].map(|name| {
             let role = body["overrides"][name].as_str().or_else(|| document[name].as_str());
-            if let Some(role) = role {
-                let context = BTreeMap::from([("iam:PassedToService", "ecs-tasks.amazonaws.com".to_owned())]);
-                needs.push(Need { action: "iam:PassRole".to_owned(), resource: role.to_owned(), context });
-            }
+            (role, "ecs-tasks.amazonaws.com")
+        });
+        let volumes = body["volumeConfigurations"].as_array().into_iter().flatten();
+        let volumes = volumes.map(|one| (one["managedEBSVolume"]["roleArn"].as_str(), "ecs.amazonaws.com"));
+        for (role, service) in roles.into_iter().chain(volumes) {
+            let Some(role) = role else { continue };
+            // A bare name is that of a role of the caller's account.
+            let resource = if role.starts_with("arn:") {
+                role.to_owned()
+            } else {
+                format!("arn:aws:iam::{}:role/{role}", call.place.account)
+            };
+            let context = BTreeMap::from([("iam:PassedToService", service.to_owned())]);
+            needs.push(Need { action: "iam:PassRole".to_owned(), resource, context });
         }
         if body["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
             let key = cluster_key(&call.place, body["cluster"].as_str());
@@ -144,6 +157,24 @@ impl World {
         }
         needs
     }
+}
+
+/// Whoever receives messages must be allowed to use the key that encrypts them; SQS's own key is everybody's.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html>
+fn decrypt(call: &Call, key: &str) -> Option<Need> {
+    let (resource, context) = match key.rsplit(':').next().unwrap_or(key) {
+        "alias/aws/sqs" => return None,
+        alias if alias.starts_with("alias/") => {
+            let context = BTreeMap::from([("kms:ResourceAliases", alias.to_owned())]);
+            (call.place.arn("kms", "key/00000000-0000-0000-0000-000000000000"), context)
+        }
+        id if id.starts_with("key/") => (key.to_owned(), BTreeMap::new()),
+        id => (call.place.arn("kms", &format!("key/{id}")), BTreeMap::new()),
+    };
+    Some(Need { action: "kms:Decrypt".to_owned(), resource, context })
 }
 
 /// Returns the queue's name from its URL or from the call.
@@ -202,7 +233,8 @@ fn covers(statement: &Value, need: &Need) -> bool {
 /// Tells whether a condition holds; one that the fake does not know never does.
 fn holds(operator: &str, keys: &Value, need: &Need) -> bool {
     let exact = match operator {
-        "StringEquals" => true,
+        // The keys that the fake knows have one value each.
+        "StringEquals" | "ForAnyValue:StringEquals" => true,
         "StringLike" | "ArnEquals" | "ArnLike" => false,
         _ => return false,
     };

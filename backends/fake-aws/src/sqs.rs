@@ -178,6 +178,12 @@ impl SqsState {
         Ok(json!({ "QueueUrl": self.url_of(&key.0.account, &key.1) }))
     }
 
+    /// Returns the key that encrypts a queue of this name, if one is set.
+    pub(crate) fn key_of(&self, place: &Place, name: &str) -> Option<&str> {
+        let queue = self.queues.get(&(place.clone(), name.to_owned()))?;
+        queue.attributes.all().get("KmsMasterKeyId").map(String::as_str)
+    }
+
     fn url_of(&self, account: &str, name: &str) -> String {
         format!("{}/{account}/{name}", self.base)
     }

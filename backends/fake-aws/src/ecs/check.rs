@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::model::Definition;
 use super::placing::Target;
 use super::run_task::RunTask;
-use super::{tags, token};
+use super::{sizes, tags, token};
 use crate::wire::Failure;
 
 /// The longest `overrides`, in characters of JSON.
@@ -85,9 +85,10 @@ fn sizes(request: &RunTask) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fails on a call that does not fit its task definition.
+/// Fails on a call that does not fit its task definition, or where its tasks are to run.
 pub(crate) fn against(request: &RunTask, definition: &Definition, target: &Target) -> Result<(), Failure> {
-    if target.launch_type == "FARGATE" {
+    let on_fargate = target.launch_type == "FARGATE";
+    if on_fargate {
         if !definition.supports("FARGATE") {
             return Err(Failure::parameter("Task definition does not support launch_type FARGATE."));
         }
@@ -96,8 +97,27 @@ pub(crate) fn against(request: &RunTask, definition: &Definition, target: &Targe
                 "Placement constraints and strategies are not supported on Fargate.",
             ));
         }
+    } else {
+        if request.platform_version.is_some() {
+            return Err(Failure::parameter("The platform version must be null when not on Fargate."));
+        }
+        let overrides = request.overrides.as_ref();
+        if overrides.is_some_and(|overrides| overrides["ephemeralStorage"].is_object()) {
+            return Err(Failure::parameter("Ephemeral storage is only supported on Fargate."));
+        }
     }
-    network(request.network_configuration.as_ref(), definition)?;
+    network(request.network_configuration.as_ref(), definition, on_fargate)?;
+    if request.enable_execute_command && !has_task_role(request, definition) {
+        let message = "The task can't be started because a valid taskRoleArn is not being used. Specify a valid task role \
+                       in your task definition and try again.";
+        return Err(Failure::parameter(message));
+    }
+    volumes(request, definition)?;
+    sizes::check(request, definition, on_fargate)
+}
+
+/// Fails on changes in containers that the definition does not have.
+pub(crate) fn containers(request: &RunTask, definition: &Definition) -> Result<(), Failure> {
     let overrides =
         request.overrides.as_ref().and_then(|overrides| overrides["containerOverrides"].as_array());
     for one in overrides.into_iter().flatten() {
@@ -111,7 +131,25 @@ pub(crate) fn against(request: &RunTask, definition: &Definition, target: &Targe
     Ok(())
 }
 
-fn network(configuration: Option<&Value>, definition: &Definition) -> Result<(), Failure> {
+fn has_task_role(request: &RunTask, definition: &Definition) -> bool {
+    let overridden = request.overrides.as_ref().map(|overrides| &overrides["taskRoleArn"]);
+    overridden.is_some_and(Value::is_string) || definition.document["taskRoleArn"].is_string()
+}
+
+/// Fails on volumes that only one of call and definition names.
+fn volumes(request: &RunTask, definition: &Definition) -> Result<(), Failure> {
+    let given: Vec<_> = request.volume_configurations.iter().map(|one| &one["name"]).collect();
+    let all = definition.document["volumes"].as_array().into_iter().flatten();
+    let open: Vec<_> = all.filter(|one| one["configuredAtLaunch"] == true).map(|one| &one["name"]).collect();
+    if given.iter().any(|name| !open.contains(name)) || open.iter().any(|name| !given.contains(name)) {
+        let message =
+            "Volume configurations must match the volumes with configuredAtLaunch of the task definition.";
+        return Err(Failure::parameter(message));
+    }
+    Ok(())
+}
+
+fn network(configuration: Option<&Value>, definition: &Definition, on_fargate: bool) -> Result<(), Failure> {
     let needed = definition.network_mode() == "awsvpc";
     let given = configuration.map(|one| &one["awsvpcConfiguration"]).filter(|one| one.is_object());
     let vpc = match (needed, given) {
@@ -127,15 +165,33 @@ fn network(configuration: Option<&Value>, definition: &Definition) -> Result<(),
         }
         (true, Some(vpc)) => vpc,
     };
-    let count = |name: &str| vpc[name].as_array().map_or(0, Vec::len);
-    if count("subnets") == 0 {
+    let names = |name: &str| vpc[name].as_array().map_or(&[][..], Vec::as_slice);
+    if names("subnets").is_empty() {
         return Err(Failure::parameter("subnets can not be empty."));
     }
-    if count("subnets") > 16 {
+    if names("subnets").len() > 16 {
         return Err(Failure::parameter("subnets can have at most 16 items."));
     }
-    if count("securityGroups") > 5 {
+    if names("securityGroups").len() > 5 {
         return Err(Failure::parameter("securityGroups can have at most 5 items."));
     }
+    for (field, prefix, what) in
+        [("subnets", "subnet-", "InvalidSubnetID"), ("securityGroups", "sg-", "InvalidGroupId")]
+    {
+        if let Some(name) = names(field).iter().find(|name| !is_id(name, prefix)) {
+            let message =
+                format!("Invalid id: {name} (expecting \"{prefix}...\") (ErrorCode: {what}.Malformed)");
+            return Err(Failure::parameter(message));
+        }
+    }
+    if vpc["assignPublicIp"] == "ENABLED" && !on_fargate {
+        return Err(Failure::parameter("Assign public IP is not supported for this launch type."));
+    }
     Ok(())
+}
+
+/// Tells whether a name is an id of EC2: a prefix, and 8 or 17 hexadecimal digits.
+fn is_id(name: &Value, prefix: &str) -> bool {
+    let digits = name.as_str().and_then(|name| name.strip_prefix(prefix)).unwrap_or_default();
+    matches!(digits.len(), 8 | 17) && digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -141,6 +141,12 @@ impl EcsState {
     pub(crate) fn describe_definition(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
         let request: Named = read(body)?;
         let unknown = || Failure::client("ClientException", "Unable to describe task definition.");
+        // Other than `RunTask`, it knows no ARN of a family.
+        if request.task_definition.starts_with("arn:")
+            && !request.task_definition.rsplit('/').next().is_some_and(|name| name.contains(':'))
+        {
+            return Err(unknown());
+        }
         let found = self.definition(place, &request.task_definition).ok_or_else(unknown)?;
         let mut answer = json!({ "taskDefinition": found.document });
         if request.include.iter().any(|what| what == "TAGS") {

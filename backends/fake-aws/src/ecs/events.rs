@@ -5,13 +5,32 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::model::{EcsState, Posted};
-use super::settings::EcsSettings;
+use super::settings::{EcsSettings, EventForm};
 use super::show::{Dates, show};
 use crate::clock::later;
 use crate::rng::Rng;
+
+/// Makes the message of an event.
+fn body_of(form: EventForm, event: &Value) -> String {
+    let detail = &event["detail"];
+    match form {
+        EventForm::Whole => event.to_string(),
+        EventForm::Notification => json!({
+            "Type": "Notification",
+            "MessageId": uuid::Uuid::new_v4(),
+            "TopicArn": "arn:aws:sns:eu-central-1:123456789012:events",
+            "Message": event.to_string(),
+            "Timestamp": event["time"],
+        })
+        .to_string(),
+        EventForm::Transformed => {
+            json!({ "task": detail["taskArn"], "status": detail["lastStatus"] }).to_string()
+        }
+    }
+}
 
 impl EcsState {
     /// Posts an event for each of these tasks, as it is now.
@@ -33,6 +52,7 @@ impl EcsState {
                 "resources": [task.arn],
                 "detail": detail,
             });
+            let body = body_of(feed.form, &body);
             let rng = self.feeds.entry(task.cluster.name.clone()).or_insert_with(|| Rng::new(feed.seed));
             if rng.chance(feed.losses) {
                 continue;
@@ -41,8 +61,7 @@ impl EcsState {
             let lateness = [(); 2].map(|()| feed.jitter.mul_f64(rng.unit()));
             for late in &lateness[..copies] {
                 let due = later(at, feed.delay.saturating_add(*late));
-                let posted =
-                    Posted { place: place.clone(), queue: feed.queue.clone(), body: body.to_string() };
+                let posted = Posted { place: place.clone(), queue: feed.queue.clone(), body: body.clone() };
                 let key = (due, self.number());
                 self.post.insert(key, posted);
             }

@@ -47,8 +47,15 @@ pub(crate) fn spread(
             "A capacity provider strategy cannot mix Fargate with Auto Scaling group capacity providers.";
         return Err(Failure::parameter(message));
     }
-    if strategy.iter().all(|item| item.weight == 0 && item.base == 0) && strategy.len() > 1 {
+    if strategy.iter().all(|item| item.weight == 0) && strategy.len() > 1 {
         return Err(Failure::parameter("At least one capacity provider must have a weight greater than 0."));
+    }
+    if strategy.iter().filter(|item| item.base > 0).count() > 1 {
+        return Err(Failure::parameter("Only one capacity provider in a strategy can have a base defined."));
+    }
+    if strategy.iter().any(|item| item.weight > 1_000 || item.base > 100_000) {
+        let message = "The weight of a capacity provider is at most 1000, its base at most 100000.";
+        return Err(Failure::parameter(message));
     }
     let mut held: Vec<usize> = strategy.iter().map(|item| live(&item.capacity_provider)).collect();
     let mut targets = Vec::new();

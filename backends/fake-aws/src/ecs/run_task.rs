@@ -36,6 +36,11 @@ pub(crate) struct RunTask {
     pub(crate) placement_constraints: Vec<Value>,
     #[serde(default)]
     pub(crate) placement_strategy: Vec<Value>,
+    pub(crate) platform_version: Option<String>,
+    #[serde(default)]
+    pub(crate) enable_execute_command: bool,
+    #[serde(default)]
+    pub(crate) volume_configurations: Vec<Value>,
 }
 
 /// What stays the same for all tasks of one call.
@@ -90,6 +95,8 @@ impl EcsState {
         }
         let targets = self.targets(request, key, cluster)?;
         check::against(request, &definition, &targets[0])?;
+        subnets(request, settings)?;
+        check::containers(request, &definition)?;
         if targets[0].launch_type == "EC2" && settings.without_instances.contains(&key.name) {
             return Err(Failure::parameter("No Container Instances were found in your cluster."));
         }
@@ -165,6 +172,21 @@ impl EcsState {
         let plan = self.tasks[&task].plan;
         let number = self.number();
         self.agenda.insert((at, number), Planned { task, plan, step });
+    }
+}
+
+/// Fails on subnets that are not there, where the settings name those that are. ECS asks EC2 for them before it looks at what
+/// is changed in containers.
+fn subnets(request: &RunTask, settings: &EcsSettings) -> Result<(), Failure> {
+    let Some(known) = &settings.subnets else { return Ok(()) };
+    let network = request.network_configuration.as_ref().map(|one| &one["awsvpcConfiguration"]["subnets"]);
+    let mut named = network.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    match named.find(|subnet| !known.iter().any(|one| one == subnet)) {
+        None => Ok(()),
+        Some(subnet) => Err(Failure::parameter(format!(
+            "Error retrieving subnet information for [{subnet}]: The subnet ID '{subnet}' does not exist (ErrorCode: \
+             InvalidSubnetID.NotFound)"
+        ))),
     }
 }
 

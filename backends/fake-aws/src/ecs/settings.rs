@@ -19,6 +19,8 @@ pub struct EcsSettings {
     pub capacity: BTreeMap<String, Vec<Capacity>>,
     /// Clusters (by name) that have no container instance, so that EC2 tasks are refused outright.
     pub without_instances: Vec<String>,
+    /// The subnets that there are; absent = all that have the form of an id.
+    pub subnets: Option<Vec<String>>,
     /// How long a new task is missing in `ListTasks`.
     pub list_lag: SignedDuration,
     /// Where the task-state events of a cluster (by name) go; a cluster without an entry sends none.
@@ -100,4 +102,19 @@ pub struct EventFeed {
     pub jitter: SignedDuration,
     /// Where the misfortunes begin.
     pub seed: u64,
+    /// What the rule, or a topic behind it, makes of an event.
+    pub form: EventForm,
+}
+
+/// What arrives of an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EventForm {
+    /// The event.
+    #[default]
+    Whole,
+    /// The event in the envelope of an SNS topic.
+    Notification,
+    /// What an input transformer leaves: the task and its status.
+    Transformed,
 }

@@ -10,6 +10,15 @@ use crate::wire::{Failure, read};
 /// The most tags on a resource.
 const MOST: usize = 50;
 
+/// Tells whether keys and values may have a character.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html>
+fn is_allowed(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
@@ -33,6 +42,10 @@ pub(crate) fn check(tags: &[Tag]) -> Result<(), Failure> {
         }
         if tag.key.to_ascii_lowercase().starts_with("aws:") {
             return Err(Failure::parameter("Tag keys cannot start with aws:"));
+        }
+        if !tag.key.chars().chain(tag.value.chars()).all(is_allowed) {
+            let message = "Tags can only contain letters, numbers, spaces and the characters _ . : / = + - @";
+            return Err(Failure::parameter(message));
         }
         if tags[..index].iter().any(|other| other.key == tag.key) {
             return Err(Failure::parameter("Duplicate tag keys found"));

@@ -143,7 +143,7 @@ impl Rig {
 
 /// A complete call, with more merged into it.
 pub(crate) fn run_task(more: Value) -> Value {
-    let network = json!({ "awsvpcConfiguration": { "subnets": ["subnet-1"] } });
+    let network = json!({ "awsvpcConfiguration": { "subnets": ["subnet-0123456789abcdef0"] } });
     let call = json!({
         "cluster": "batch", "taskDefinition": "work", "launchType": "FARGATE", "networkConfiguration": network,
     });

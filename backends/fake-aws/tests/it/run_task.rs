@@ -1,7 +1,7 @@
 use ecs_scheduler_fake_aws::Service;
 use serde_json::{Value, json};
 
-use crate::help::{Rig, SIGNED, arns, run_task};
+use crate::help::{Rig, SIGNED, arns, run_task, with};
 
 #[tokio::test]
 async fn a_started_task_has_what_the_call_said() {
@@ -29,7 +29,7 @@ async fn a_started_task_has_what_the_call_said() {
 async fn wrong_parameters_are_refused() {
     let rig = Rig::new().await;
     let item = |name: &str| json!({ "capacityProvider": name, "weight": 1 });
-    let vpc = |subnets: usize, groups: usize| json!({ "awsvpcConfiguration": { "subnets": vec!["s"; subnets], "securityGroups": vec!["g"; groups] } });
+    let vpc = |subnets: usize, groups: usize| json!({ "awsvpcConfiguration": { "subnets": vec!["subnet-0a1b2c3d"; subnets], "securityGroups": vec!["sg-0a1b2c3d"; groups] } });
     let tags: Vec<Value> = (0..51).map(|n| json!({ "key": n.to_string(), "value": "" })).collect();
     let long = json!({ "containerOverrides": [{ "name": "main", "command": ["x".repeat(8192)] }] });
     for (more, part) in [
@@ -75,6 +75,88 @@ async fn wrong_parameters_are_refused() {
         answer.is("InvalidParameterException", part);
     }
     assert_eq!(rig.fake.launches().len(), 0);
+}
+
+#[tokio::test]
+async fn what_ecs_refuses_late_is_refused_with_the_code_of_ecs() {
+    let rig = Rig::new().await;
+    let vpc =
+        |more: Value| json!({ "awsvpcConfiguration": with(json!({ "subnets": ["subnet-0a1b2c3d"] }), more) });
+    let item = |name: &str, weight: u32, base: u32| json!({ "capacityProvider": name, "weight": weight, "base": base });
+    let strategy = |items: Value| json!({ "launchType": null, "capacityProviderStrategy": items });
+    let container = |more: Value| json!({ "overrides": { "containerOverrides": [with(json!({ "name": "main" }), more)] } });
+    let task = |more: Value| json!({ "overrides": more });
+    for (more, code, part) in [
+        (
+            json!({ "tags": [{ "key": "note", "value": "nightly; a,b (c) [d]" }] }),
+            "InvalidParameter",
+            "Tags can only",
+        ),
+        (
+            strategy(json!([item("FARGATE", 0, 0), item("FARGATE_SPOT", 0, 0)])),
+            "InvalidParameter",
+            "weight greater",
+        ),
+        (
+            strategy(json!([item("FARGATE", 0, 5), item("FARGATE_SPOT", 0, 0)])),
+            "InvalidParameter",
+            "weight greater",
+        ),
+        (strategy(json!([item("FARGATE", 1, 5), item("FARGATE_SPOT", 1, 1)])), "InvalidParameter", "a base"),
+        (strategy(json!([item("FARGATE", 1_001, 0)])), "InvalidParameter", "1000"),
+        (json!({ "launchType": "EC2", "platformVersion": "LATEST" }), "InvalidParameter", "platform version"),
+        (
+            json!({ "launchType": "EC2", "networkConfiguration": vpc(json!({ "assignPublicIp": "ENABLED" })) }),
+            "InvalidParameter",
+            "public IP",
+        ),
+        (
+            json!({ "networkConfiguration": vpc(json!({ "subnets": ["birdzview"] })) }),
+            "InvalidParameter",
+            "birdzview",
+        ),
+        (
+            json!({ "networkConfiguration": vpc(json!({ "securityGroups": ["sg-0a1b2c3d "] })) }),
+            "InvalidParameter",
+            "InvalidGroupId",
+        ),
+        (
+            json!({ "placementStrategy": [{ "type": "random" }] }),
+            "InvalidParameter",
+            "not supported on Fargate",
+        ),
+        (json!({ "enableExecuteCommand": true }), "InvalidParameter", "taskRoleArn"),
+        (
+            json!({ "volumeConfigurations": [{ "name": "scratch" }] }),
+            "InvalidParameter",
+            "configuredAtLaunch",
+        ),
+        (
+            json!({ "launchType": "EC2", "overrides": { "ephemeralStorage": { "sizeInGiB": 30 } } }),
+            "InvalidParameter",
+            "Ephemeral storage",
+        ),
+        (task(json!({ "cpu": "abc" })), "Client", "cpu"),
+        (task(json!({ "memory": "8192" })), "Client", "No Fargate configuration"),
+        (task(json!({ "cpu": "300" })), "Client", "No Fargate configuration"),
+        (container(json!({ "memory": 4096 })), "Client", "memory"),
+        (container(json!({ "memoryReservation": 4096 })), "Client", "memory"),
+        (container(json!({ "cpu": 1024 })), "Client", "cpu"),
+    ] {
+        rig.run(more.clone()).await.is(&format!("{code}Exception"), part);
+    }
+    assert_eq!(rig.fake.launches().len(), 0);
+    for fine in [
+        task(
+            json!({ "cpu": "0.5 vCPU", "memory": "1 GB", "taskRoleArn": "arn:aws:iam::123456789012:role/work" }),
+        ),
+        container(json!({ "memory": 512, "cpu": 256 })),
+        json!({ "taskDefinition": "arn:aws:ecs:eu-central-1:123456789012:task-definition/work" }),
+    ] {
+        rig.run(fine).await.good();
+    }
+    rig.fake.configure(|settings| settings.ecs.subnets = Some(vec!["subnet-0a1b2c3d".to_owned()]));
+    rig.run(json!({})).await.is("InvalidParameterException", "does not exist");
 }
 
 #[tokio::test]
