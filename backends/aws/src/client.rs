@@ -28,6 +28,10 @@ mod tests;
 /// Attempts at a call that may be repeated, the first included.
 const ATTEMPTS: u32 = 3;
 
+/// How long a connection without a call is kept. Firewalls forget connections without a word, many after 60 s; a call on one that
+/// is forgotten waits for its timeout.
+const IDLE: Duration = Duration::from_secs(50);
+
 /// What stands for the account's number in the name of a role.
 const ACCOUNT: &str = "{account}";
 
@@ -127,6 +131,7 @@ struct Shared {
     settings: AwsSettings,
     http: OnceLock<SharedHttpClient>,
     role: OnceLock<AssumeRole>,
+    region: OnceLock<String>,
     configs: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
     own_account: OnceCell<String>,
     meter: Arc<Meter>,
@@ -141,6 +146,7 @@ impl Aws {
         let shared = Shared {
             http: OnceLock::new(),
             role: settings.assume_role.clone().map_or_else(OnceLock::new, OnceLock::from),
+            region: settings.region.clone().map_or_else(OnceLock::new, OnceLock::from),
             configs: Mutex::default(),
             own_account: OnceCell::new(),
             meter,
@@ -154,6 +160,25 @@ impl Aws {
     /// may have come with the settings, stays.
     pub fn assume(&self, role: AssumeRole) {
         self.shared.role.get_or_init(|| role);
+    }
+
+    /// Says which region is the default one, for a program that learns it after it made this. The first one, which may have come
+    /// with the settings, stays.
+    pub fn default_to(&self, region: &str) {
+        self.shared.region.get_or_init(|| region.to_owned());
+    }
+
+    /// Returns the default region, if it can be learnt.
+    pub async fn region(&self) -> Option<String> {
+        let config = self.config(&Place::default()).await.ok()?;
+        config.region().map(ToString::to_string)
+    }
+
+    /// Returns the ARN of the role by which a place is reached, if its account is named and there is such a role.
+    #[must_use]
+    pub fn role_for(&self, place: &Place) -> Option<String> {
+        let account = place.account.as_ref()?;
+        Some(self.shared.role.get()?.role.replace(ACCOUNT, account))
     }
 
     /// Asks AWS who the default credentials belong to: the caller's ARN.
@@ -193,7 +218,7 @@ impl Aws {
 
     async fn load(&self, place: &Place) -> Result<SdkConfig, Fault> {
         let shared = &self.shared;
-        let region = place.region.clone().or_else(|| shared.settings.region.clone());
+        let region = place.region.clone().or_else(|| shared.region.get().cloned());
         let http = shared.http.get_or_init(http_client).clone();
         let (settings, cache) = (shared.settings.clone(), shared.credentials.clone());
         let loader = move || loader(&settings, region.clone(), http.clone(), cache.clone());
@@ -237,7 +262,7 @@ impl Aws {
 
 fn http_client() -> SharedHttpClient {
     let tls = Provider::Rustls(CryptoMode::Ring);
-    aws_smithy_http_client::Builder::new().tls_provider(tls).build_https()
+    aws_smithy_http_client::Builder::new().tls_provider(tls).pool_idle_timeout(IDLE).build_https()
 }
 
 fn loader(

@@ -21,6 +21,8 @@ use crate::tls;
 
 /// The longest pause between rounds, as a multiple of the first.
 const LONGEST_PAUSE: u32 = 32;
+/// How long a connection without a request is kept: firewalls forget connections without a word, many after 60 s.
+const IDLE: Duration = Duration::from_secs(50);
 
 /// A request to the cluster.
 #[derive(Debug, Clone)]
@@ -93,8 +95,9 @@ impl Wire {
         tcp.set_connect_timeout(Some(patience.connect));
         let secure = nodes.iter().any(|(node, _)| node.is_secure());
         let connector = tls::connector(tcp, secure, cluster.authority.as_deref())?;
+        let mut builder = Client::builder(TokioExecutor::new());
         let client =
-            Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build::<_, String>(connector);
+            builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build::<_, String>(connector);
         Ok(Self { client, nodes, current: AtomicUsize::new(0), patience })
     }
 

@@ -25,11 +25,14 @@ use super::state::App;
 const HOP: HeaderName = HeaderName::from_static("ecss-forwarded-by");
 /// How long the other replica may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long a connection without a request is kept: firewalls forget connections without a word, many after 60 s.
+const IDLE: Duration = Duration::from_secs(50);
 
 /// Makes what passes requests on.
 pub(super) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
     builder
+        .pool_idle_timeout(IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("plain HTTP needs nothing of the system")

@@ -1,5 +1,6 @@
 //! Calls over real sockets: what comes of answers, of none, and of connections that never stand.
 
+mod idle;
 mod roles;
 
 use std::sync::Arc;
