@@ -72,7 +72,7 @@ pub struct CloudWatchConfig {
     pub steps: Vec<StepConfig>,
     /// The region of the metric. Default: the scheduler's own.
     #[serde(default)]
-    #[schemars(regex(pattern = "^[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}$"))]
+    #[schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: Option<String>,
     /// The account that owns the metric, twelve digits, where it is not the scheduler's own.
     #[serde(default)]

@@ -51,7 +51,10 @@ struct CloudWatchTrigger {
 impl Trigger for CloudWatchTrigger {
     /// CloudWatch has no finer permission: `GetMetricData` is allowed for all metrics or for none.
     fn permissions(&self) -> Vec<Permission> {
-        vec![Permission::new(format!("cloudwatch:{OPERATION}"), "*")]
+        let read = Permission::new(format!("cloudwatch:{OPERATION}"), "*");
+        let role = self.sites.aws().role_for(&self.plan.place);
+        let assume = role.map(|role| Permission::new("sts:AssumeRole", role));
+        std::iter::once(read).chain(assume).collect()
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {

@@ -1,6 +1,6 @@
 //! Where a queue is: what its name or its URL says.
 
-use ecs_scheduler_backend_aws::Place;
+use ecs_scheduler_backend_aws::{Place, partition};
 use ecs_scheduler_core::{ConfigError, Permission};
 
 use crate::SqsConfig;
@@ -102,7 +102,7 @@ impl Address {
             Given::Url(url) => Parts::of(url).and_then(|parts| parts.account),
             Given::Name(_) => None,
         };
-        let partition = partition(region.as_deref());
+        let partition = region.as_deref().map_or("aws", partition);
         let region = region.as_deref().unwrap_or("*");
         let account = account.as_deref().or(named).unwrap_or("*");
         let queue = format!("arn:{partition}:sqs:{region}:{account}:{}", self.name);
@@ -111,19 +111,6 @@ impl Address {
             Given::Name(_) => vec![read, Permission::new("sqs:GetQueueUrl", queue)],
             Given::Url(_) => vec![read],
         }
-    }
-}
-
-/// Names the partition that a region belongs to.
-///
-/// # Source
-///
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-fn partition(region: Option<&str>) -> &'static str {
-    match region {
-        Some(region) if region.starts_with("cn-") => "aws-cn",
-        Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
-        Some(_) | None => "aws",
     }
 }
 
@@ -196,7 +183,7 @@ pub(crate) fn is_of_vpc_endpoint(url: &str) -> bool {
 ///
 /// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
 fn region_of(host: &str) -> Option<&str> {
-    let of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    let of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
     let labels = of_aws.iter().find_map(|end| host.strip_suffix(end))?;
     if labels == "queue" {
         return Some("us-east-1");

@@ -32,7 +32,7 @@ pub struct SqsConfig {
     pub activation: u64,
     /// The region of a queue that is given by name. Default: the scheduler's own.
     #[serde(deserialize_with = "text")]
-    #[schemars(with = "String", regex(pattern = "^[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}$"))]
+    #[schemars(with = "String", regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: Option<String>,
     /// The account that owns the queue, twelve digits, where it is not the scheduler's own.
     #[serde(deserialize_with = "text")]

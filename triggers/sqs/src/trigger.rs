@@ -32,8 +32,15 @@ impl TriggerType for Sqs {
     const SUMMARY: &'static str = "fires when an SQS queue holds messages, with as many tasks as they need";
     type Config = SqsConfig;
 
-    fn build(&self, config: SqsConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+    fn build(&self, config: SqsConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
         let queue = Address::of(&config)?;
+        if queue.name.ends_with(".fifo") {
+            cx.warn_against_queue_modes(format!(
+                "queue \"{}\" is a FIFO queue: only one task at a time finds messages of a message group, so oneShot and drain \
+                 may start tasks that find nothing; set maxCount to the number of groups that may be worked on at once",
+                queue.name
+            ));
+        }
         Ok(Arc::new(SqsTrigger { queue, rule: Rule::of(&config), sites: Arc::clone(&self.sites) }))
     }
 }
@@ -52,7 +59,9 @@ impl Trigger for SqsTrigger {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        self.queue.permissions()
+        let role = self.sites.aws().role_for(&self.queue.place);
+        let assume = role.map(|role| Permission::new("sts:AssumeRole", role));
+        self.queue.permissions().into_iter().chain(assume).collect()
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {

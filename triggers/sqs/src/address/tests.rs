@@ -92,4 +92,10 @@ fn only_this_queue_must_be_permitted() {
     let by_url =
         of(|c| c.queue_url = text("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/orders")).unwrap();
     assert_eq!(lines(by_url), ["sqs:GetQueueAttributes arn:aws-cn:sqs:cn-north-1:123456789012:orders"]);
+    let sovereign =
+        of(|c| c.queue_url = text("https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/orders")).unwrap();
+    assert_eq!(
+        lines(sovereign),
+        ["sqs:GetQueueAttributes arn:aws-eusc:sqs:eusc-de-east-1:123456789012:orders"]
+    );
 }
