@@ -78,13 +78,12 @@ impl Book {
         self.inner.lock().states.get(task).map(|entry| entry.state.clone())
     }
 
-    /// Returns a state that need not be asked for: an end is one for good; another one holds while events are heard, if ECS
-    /// was asked within `fresh`, in case an event was lost.
-    pub(crate) fn known(&self, task: &TaskId, hearing: bool, fresh: Duration) -> Option<TaskState> {
+    /// Returns a state that need not be asked for: an end is one for good; another one holds if ECS was asked within `fresh`.
+    pub(crate) fn known(&self, task: &TaskId, fresh: Duration) -> Option<TaskState> {
         let mut inner = self.inner.lock();
         let entry = inner.states.get_mut(task)?;
         entry.touched = Instant::now();
-        let holds = hearing && entry.asked.is_some_and(|at| at.elapsed() < fresh);
+        let holds = entry.asked.is_some_and(|at| at.elapsed() < fresh);
         (entry.state.phase == TaskPhase::Stopped || holds).then(|| entry.state.clone())
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ecs::types::TaskDefinition;
+use aws_sdk_ecs::types::{ContainerDefinition, TaskDefinition};
 use ecs_scheduler_backend_aws::{Fault, READ_DEFINITION};
 use ecs_scheduler_core::FaultKind;
 use lru::LruCache;
@@ -14,6 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use crate::clients::{Clients, Regional};
+use crate::sizes::{self, Need, Size};
 
 /// How long an answer about a family holds.
 const FRESH: Duration = Duration::from_mins(1);
@@ -22,7 +23,7 @@ const FRESH: Duration = Duration::from_mins(1);
 const REVISIONS: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 
 /// What is known of one revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Definition {
     /// Its ARN, which names the revision.
     pub(crate) arn: String,
@@ -35,6 +36,11 @@ pub(crate) struct Definition {
     pub(crate) containers: Vec<(String, bool)>,
     pub(crate) task_role: Option<String>,
     pub(crate) execution_role: Option<String>,
+    pub(crate) size: Size,
+    /// What the containers reserve.
+    pub(crate) needs: Vec<Need>,
+    /// Names of the volumes that are to be configured at launch.
+    pub(crate) volumes: Vec<String>,
 }
 
 impl Definition {
@@ -50,7 +56,28 @@ impl Definition {
                 .collect(),
             task_role: known.task_role_arn().map(str::to_owned),
             execution_role: known.execution_role_arn().map(str::to_owned),
+            size: Size {
+                cpu: known.cpu().and_then(sizes::cpu),
+                memory: known.memory().and_then(sizes::memory),
+            },
+            needs: known.container_definitions().iter().map(need).collect(),
+            volumes: known
+                .volumes()
+                .iter()
+                .filter(|volume| volume.configured_at_launch() == Some(true))
+                .map(|volume| volume.name().unwrap_or_default().to_owned())
+                .collect(),
         }
+    }
+}
+
+fn need(container: &ContainerDefinition) -> Need {
+    Need {
+        name: container.name().unwrap_or_default().to_owned(),
+        // No CPU units of its own.
+        cpu: Some(container.cpu()).filter(|cpu| *cpu > 0),
+        memory: container.memory(),
+        memory_reservation: container.memory_reservation(),
     }
 }
 
@@ -132,6 +159,10 @@ impl Definitions {
                     return Ok(None);
                 };
                 self.revisions.lock().put(definition.arn.clone(), Arc::clone(&definition));
+                // An ARN without a revision names a region and an account too.
+                if asked != name && !definition.arn.starts_with(&format!("{name}:")) {
+                    return Ok(None);
+                }
                 Ok(Some(definition))
             }
             // ECS's way to say that there is none.

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, QueueAttributeName};
 use ecs_scheduler_backend_aws::{Fault, Place};
 use ecs_scheduler_core::fault::chain;
-use parking_lot::Mutex;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::Shared;
 use crate::view::TaskView;
@@ -25,29 +23,26 @@ const WAIT: Duration = Duration::from_secs(20);
 const BATCH: i32 = 10;
 /// The wait after a failed receive.
 const AFTER_FAULT: Duration = Duration::from_secs(10);
-/// Without a good receive for so long, events do not count as heard.
-const DEAF: Duration = Duration::from_secs(60);
-
 /// The detail type of the events that are wanted.
 const STATE_CHANGE: &str = "ECS Task State Change";
+
+/// What to do about other messages.
+const REMEDY: &str = "let the EventBridge rule send the whole event, without an input transformer, and only \
+                      \"ECS Task State Change\"";
+
+/// Characters of a message's own that are shown.
+const SHOWN: usize = 200;
 
 /// Listens to the queue until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
     task: JoinHandle<()>,
-    heard: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Listener {
     pub(crate) fn start(shared: Arc<Shared>, queue: String) -> Self {
-        let heard = Arc::new(Mutex::new(None));
-        let ear = Ear { shared, queue, heard: Arc::clone(&heard) };
-        Self { task: tokio::spawn(async move { ear.listen().await }), heard }
-    }
-
-    /// Tells whether events are being heard.
-    pub(crate) fn hears(&self) -> bool {
-        self.heard.lock().is_some_and(|at| at.elapsed() < DEAF)
+        let ear = Ear { shared, queue };
+        Self { task: tokio::spawn(async move { ear.listen().await }) }
     }
 }
 
@@ -57,20 +52,62 @@ impl Drop for Listener {
     }
 }
 
-/// Looks into the queue without taking anything out of it.
-pub(crate) async fn peek(shared: &Shared, queue: &str) -> Result<(), Fault> {
+/// Looks into the queue without taking anything out of it, and says what is wrong: messages that are not understood, or that
+/// nothing may send events to it.
+pub(crate) async fn look(shared: &Shared, queue: &str) -> Result<Option<String>, Fault> {
     let client = client(shared).await?;
     let url = url(&client, queue).await?;
-    let receive = client.receive_message().queue_url(&url).max_number_of_messages(1).visibility_timeout(0);
-    receive.wait_time_seconds(0).send().await.map_err(|error| fault(error, "receive", queue))?;
-    Ok(())
+    let receive =
+        client.receive_message().queue_url(&url).max_number_of_messages(BATCH).visibility_timeout(0);
+    let answer = receive.wait_time_seconds(0).send().await;
+    let answer = answer.map_err(|error| fault(error, "receive", queue))?;
+    for message in answer.messages() {
+        if let Err(shape) = read(message.body().unwrap_or_default()) {
+            return Ok(Some(format!("a message is no task state change but {shape}; {REMEDY}")));
+        }
+    }
+    let name = QueueAttributeName::Policy;
+    let attributes = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
+    // The scheduler itself needs no permission to read the policy.
+    let Ok(attributes) = attributes else { return Ok(None) };
+    let policy = attributes.attributes().and_then(|all| all.get(&name)).map_or("", String::as_str);
+    if answer.messages().is_empty() && !lets_events_in(policy) {
+        let text = "no event is there, and the queue's policy lets neither EventBridge nor SNS send any: add a rule for \
+                    \"ECS Task State Change\" and the policy that lets it send (deploy/terraform has both)";
+        return Ok(Some(text.to_owned()));
+    }
+    Ok(None)
+}
+
+/// Tells whether the policy of a queue allows EventBridge or SNS something, or everybody.
+fn lets_events_in(policy: &str) -> bool {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let statements = match &policy["Statement"] {
+        Value::Array(all) => all.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    statements.iter().any(|statement| {
+        let to = statement["Principal"].to_string();
+        let names = |who: &str| to.contains(who);
+        statement["Effect"] == "Allow"
+            && (names("events.amazonaws.com") || names("sns.amazonaws.com") || names("\"*\""))
+    })
+}
+
+/// Returns the key that encrypts the queue, by its id, alias or ARN; nothing when SQS's own keys do, or none.
+pub(crate) async fn key(shared: &Shared, queue: &str) -> Result<Option<String>, Fault> {
+    let client = client(shared).await?;
+    let url = url(&client, queue).await?;
+    let name = QueueAttributeName::KmsMasterKeyId;
+    let answer = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
+    let answer = answer.map_err(|error| fault(error, "examine", queue))?;
+    Ok(answer.attributes.and_then(|mut all| all.remove(&name)))
 }
 
 struct Ear {
     shared: Arc<Shared>,
     /// The queue's name or URL.
     queue: String,
-    heard: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Ear {
@@ -93,15 +130,30 @@ impl Ear {
             let receive = client.receive_message().queue_url(&url).max_number_of_messages(BATCH);
             let answer = receive.wait_time_seconds(i32::try_from(WAIT.as_secs()).unwrap_or(0)).send().await;
             let answer = answer.map_err(|error| fault(error, "receive", &self.queue))?;
-            *self.heard.lock() = Some(Instant::now());
+            self.shared.hearing.received();
             let messages = answer.messages();
             if messages.is_empty() {
                 continue;
             }
-            for view in messages.iter().filter_map(|message| parse(message.body()?)) {
-                self.shared.hear(&view).await;
+            for message in messages {
+                match read(message.body().unwrap_or_default()) {
+                    Ok(view) => self.shared.hear(&view).await,
+                    Err(shape) => self.report(&shape),
+                }
             }
             self.delete(&client, &url, messages).await?;
+        }
+    }
+
+    /// Says once of each shape that it is not understood.
+    fn report(&self, shape: &str) {
+        if self.shared.hearing.is_new(shape) {
+            let queue = &self.queue;
+            tracing::warn!(
+                queue,
+                shape,
+                "a message is no task state change and was deleted; {REMEDY}; this shape is not reported again"
+            );
         }
     }
 
@@ -146,18 +198,35 @@ where
     Fault::of(error, format!("could not {what} task events of queue \"{queue}\""))
 }
 
-/// Reads an event; nothing when it is of another kind.
-fn parse(body: &str) -> Option<TaskView> {
-    #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "detail-type")]
-        kind: String,
-        detail: serde_json::Value,
+/// Reads an event, as EventBridge sends it or in the envelope of SNS; fails with the shape of what it is instead.
+fn read(body: &str) -> Result<TaskView, String> {
+    let Ok(mut event) = serde_json::from_str::<Value>(body) else {
+        return Err("text that is not JSON".to_owned());
+    };
+    if event["Type"] == "Notification"
+        && let Some(text) = event["Message"].as_str()
+    {
+        let inner = serde_json::from_str(text);
+        event = inner.map_err(|_| "a notification of SNS whose message is not JSON".to_owned())?;
     }
-    let event: Event = serde_json::from_str(body).ok()?;
-    if event.kind != STATE_CHANGE {
-        return None;
+    let Some(kind) = event["detail-type"].as_str() else { return Err(shape(&event)) };
+    if kind != STATE_CHANGE {
+        return Err(format!("an event of type {:?}", kind.chars().take(SHOWN).collect::<String>()));
     }
-    let view: TaskView = serde_json::from_value(event.detail).ok()?;
-    (!view.task_arn.is_empty()).then_some(view)
+    let detail = event["detail"].take();
+    // An end without its containers would have no exit code.
+    if detail["taskArn"].as_str().is_none_or(str::is_empty)
+        || !detail["lastStatus"].is_string()
+        || !detail["containers"].is_array()
+    {
+        return Err(format!("a state change of which parts are missing: {}", shape(&detail)));
+    }
+    serde_json::from_value(detail).map_err(|error| format!("a state change that cannot be read: {error}"))
+}
+
+/// Describes a JSON value by the names of its fields.
+fn shape(value: &Value) -> String {
+    let Some(fields) = value.as_object() else { return "JSON that is not an object".to_owned() };
+    let names: Vec<_> = fields.keys().map(String::as_str).collect();
+    format!("an object with the fields {:?}", names.join(", ").chars().take(SHOWN).collect::<String>())
 }

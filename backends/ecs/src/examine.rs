@@ -43,7 +43,9 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
         let Ok(options) = shared.read(task) else { continue };
         let cluster = (options.region.clone(), shared.cluster(&options).to_owned());
         if !task.definition.is_empty() {
-            definitions.insert((cluster.clone(), task.definition.clone()), options);
+            // Launches that differ may be refused for different reasons.
+            let told = serde_json::to_string(&task.options).unwrap_or_default();
+            definitions.insert((cluster.clone(), task.definition.clone(), told), options);
         }
         clusters.insert(cluster, ());
     }
@@ -53,15 +55,16 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
             Err(fault) => seen.push(Examination::problem(format!("cluster \"{cluster}\""), chain(&fault))),
         }
     }
-    for (((region, cluster), definition), options) in definitions {
+    for (((region, cluster), definition, _), options) in definitions {
         if let Ok(at) = shared.clients.of(region.as_deref()).await {
             seen.push(launch(shared, &at, &cluster, &definition, &options).await);
         }
     }
     if let Some(queue) = &shared.options.events_queue {
         let what = format!("task events of queue \"{queue}\"");
-        seen.push(match events::peek(shared, queue).await {
-            Ok(()) => Examination::fine(what),
+        seen.push(match events::look(shared, queue).await {
+            Ok(None) => Examination::fine(what),
+            Ok(Some(problem)) => Examination::problem(what, problem),
             Err(fault) => Examination::problem(what, chain(&fault)),
         });
     }
@@ -100,16 +103,18 @@ async fn launch(
         .container_overrides(ContainerOverride::builder().name(NO_CONTAINER).build())
         .build();
     let call = async {
-        let call = at.launching.run_task().cluster(cluster).task_definition(definition).count(1);
+        let call = request::placed(options, 1, cluster).task_definition(definition).count(1);
         let call = call.started_by(shared.owner("doctor")).overrides(impossible);
-        let call = call.set_network_configuration(options.network.as_ref().map(request::network));
         let call = call.set_tags(
             shared.options.tags.then(|| vec![Tag::builder().key(request::JOB_TAG).value("doctor").build()]),
         );
-        call.send().await.map_err(|error| Fault::of(error, format!("could not start {definition}")))
+        call.send_with(&at.launching)
+            .await
+            .map_err(|error| Fault::of(error, format!("could not start {definition}")))
     };
     match shared.clients.paced(at, RUN_TASK, call).await {
-        Err(fault) => judge(what, Some(fault), |fault| fault.code() == Some("InvalidParameterException")),
+        // Only what is said about the container shows that all else was accepted.
+        Err(fault) => judge(what, Some(fault), |fault| chain(fault).contains(NO_CONTAINER)),
         Ok(answer) => {
             for task in answer.tasks() {
                 let stop = at.client.stop_task().cluster(cluster).set_task(task.task_arn.clone());

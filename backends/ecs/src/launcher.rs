@@ -78,13 +78,12 @@ impl EcsLauncher {
         schemars::schema_for!(LaunchOptions).to_value()
     }
 
-    /// Begins to listen to events, if there are any, and tells whether they are heard.
-    fn hears(&self) -> bool {
-        let Some(queue) = &self.shared.options.events_queue else { return false };
-        let mut listener = self.listener.lock();
-        let started =
-            listener.get_or_insert_with(|| Listener::start(Arc::clone(&self.shared), queue.clone()));
-        started.hears()
+    /// Begins to listen to events, if there are any, and tells for how long an answer about a live task holds: as long as events
+    /// are heard, ECS is asked in case one of them was lost.
+    fn fresh(&self) -> Duration {
+        let Some(queue) = &self.shared.options.events_queue else { return Duration::ZERO };
+        self.listener.lock().get_or_insert_with(|| Listener::start(Arc::clone(&self.shared), queue.clone()));
+        if self.shared.hearing.hears(queue) { self.shared.options.reconcile_every } else { LOOK_EVERY }
     }
 
     /// Returns the pacers of the buckets that a call takes from, each with its cost.
@@ -185,6 +184,7 @@ impl Launcher for EcsLauncher {
         let cluster = shared.cluster(&options);
         let call = request::run_task(request, &options, &shared.options.cluster, shared.options.tags);
         self.pass(&at, &options, request).await;
+        let began = Instant::now();
         shared.clients.aws().meter().used(&request.job, "RunTask");
         let report = match call.send_with(&at.launching).await {
             Ok(output) => answer::of_output(&output),
@@ -203,17 +203,20 @@ impl Launcher for EcsLauncher {
                 Outcome::Failed(error) => return Err(error),
             },
         };
+        if !report.started.is_empty() {
+            shared.hearing.expect(began);
+        }
         let started = report.started.iter().map(|task| task.task_id.clone());
         shared.copy(&at, cluster).started(&request::started_by(&request.started_by), started);
         Ok(report)
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        let (hearing, fresh) = (self.hears(), self.shared.options.reconcile_every);
+        let fresh = self.fresh();
         let mut states = Vec::with_capacity(tasks.len());
         let mut ask: BTreeMap<Somewhere, Vec<TaskId>> = BTreeMap::new();
         for task in tasks {
-            match self.shared.book.known(task, hearing, fresh) {
+            match self.shared.book.known(task, fresh) {
                 Some(state) => states.push(state),
                 None => {
                     let place = Somewhere::of(task, &self.shared.options.cluster);
@@ -231,12 +234,16 @@ impl Launcher for EcsLauncher {
         let place = Somewhere::of(task, &self.shared.options.cluster);
         let at = self.shared.clients.of(place.region.as_deref()).await?;
         let reason: String = reason.chars().take(STOP_REASON).collect();
+        let began = Instant::now();
         let call = async {
             let call = at.client.stop_task().cluster(&place.cluster).task(task.as_str()).reason(reason);
             call.send().await.map_err(|error| Fault::of(error, format!("could not stop task {task}")))
         };
         match self.shared.clients.paced(&at, RUN_TASK, call).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.shared.hearing.expect(began);
+                Ok(())
+            }
             // There is no such task (any more), or no such cluster.
             Err(fault) if matches!(fault.kind(), FaultKind::NotFound | FaultKind::Config) => Ok(()),
             Err(fault) => Err(fault.into()),
@@ -245,6 +252,11 @@ impl Launcher for EcsLauncher {
 
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         LaunchOptions::of(task, self.shared.options.own_tags()).map(drop)
+    }
+
+    fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+        // What cannot be read is named by the check.
+        self.shared.read(task).map(|options| options.refusals(task)).unwrap_or_default()
     }
 
     fn options_schema(&self) -> Option<Value> {

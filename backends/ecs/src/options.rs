@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 mod bounds;
 mod container;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -272,6 +273,12 @@ impl LaunchOptions {
         bounds::check(&options, own_tags).map_err(|error| error.under("/launch"))?;
         bounds::check_overrides(task, &options)?;
         Ok(options)
+    }
+
+    /// Names everything that ECS would refuse at a launch of these options, with JSON pointers into the job's document.
+    #[must_use]
+    pub fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+        refusals::of(task, self)
     }
 
     /// Returns where the tasks of an attempt run: the first attempt as the job says, the next ones by its fallbacks, in

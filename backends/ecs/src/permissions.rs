@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{LaunchError, Permission, TaskSpec};
 
+use crate::events;
+use crate::options::PropagateTags;
 use crate::place::cluster_name;
 use crate::shared::Shared;
 
@@ -26,7 +29,9 @@ pub(crate) async fn of(shared: &Shared, tasks: &[TaskSpec]) -> Result<Vec<Permis
         all.insert(in_cluster(Permission::new("ecs:ListTasks", "*")));
         all.insert(in_cluster(Permission::new("ecs:DescribeTasks", own_tasks.as_str())));
         all.insert(in_cluster(Permission::new("ecs:StopTask", own_tasks.as_str())));
-        if shared.options.tags || !options.tags.is_empty() {
+        let is_tagged = options.propagate_tags == Some(PropagateTags::TaskDefinition)
+            || options.enable_ecs_managed_tags == Some(true);
+        if shared.options.tags || !options.tags.is_empty() || is_tagged {
             let tag = Permission::new("ecs:TagResource", own_tasks);
             all.insert(tag.given("StringEquals", "ecs:CreateAction", "RunTask"));
         }
@@ -34,25 +39,60 @@ pub(crate) async fn of(shared: &Shared, tasks: &[TaskSpec]) -> Result<Vec<Permis
             let pass = Permission::new("iam:PassRole", role);
             all.insert(pass.given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"));
         }
+        for volume in &options.volume_configurations {
+            let pass = Permission::new("iam:PassRole", volume.managed_ebs_volume.role_arn.as_str());
+            all.insert(pass.given("StringEquals", "iam:PassedToService", "ecs.amazonaws.com"));
+        }
     }
     if let Some(queue) = &shared.options.events_queue {
         let name = queue.rsplit('/').next().unwrap_or(queue);
-        let queue = format!("arn:aws:sqs:*:*:{name}");
+        let arn = format!("arn:aws:sqs:*:*:{name}");
         for action in ["sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:DeleteMessage"] {
-            all.insert(Permission::new(action, queue.as_str()));
+            all.insert(Permission::new(action, arn.as_str()));
         }
+        all.extend(decrypting(shared, queue).await);
     }
     Ok(all.into_iter().collect())
 }
 
-/// Returns the roles that a task runs with.
+/// Returns what it takes to read messages that a customer's key encrypts. Amazon's own key needs no permission.
+async fn decrypting(shared: &Shared, queue: &str) -> Option<Permission> {
+    let key = match events::key(shared, queue).await {
+        Ok(key) => key?,
+        Err(fault) => {
+            let error = chain(&fault);
+            tracing::warn!(queue, error, "it cannot be told whether the queue needs kms:Decrypt");
+            return None;
+        }
+    };
+    let (before, name) = match key.rsplit_once(':') {
+        Some((before, name)) => (before, name),
+        None if key.starts_with("alias/") => ("arn:aws:kms:*:*", key.as_str()),
+        None => return Some(Permission::new("kms:Decrypt", format!("arn:aws:kms:*:*:key/{key}"))),
+    };
+    match name {
+        "alias/aws/sqs" => None,
+        alias if alias.starts_with("alias/") => {
+            let decrypt = Permission::new("kms:Decrypt", format!("{before}:key/*"));
+            Some(decrypt.given("ForAnyValue:StringEquals", "kms:ResourceAliases", alias))
+        }
+        _ => Some(Permission::new("kms:Decrypt", key)),
+    }
+}
+
+/// Returns the roles that a task runs with, as ARNs. ECS takes the bare name of a role of the definition's account too.
 async fn roles(shared: &Shared, task: &TaskSpec) -> Result<BTreeSet<String>, LaunchError> {
     let options = shared.read(task)?;
     let at = shared.clients.of(options.region.as_deref()).await?;
     let known = shared.definitions.find(&shared.clients, &at, &task.definition).await?;
+    let account = known.as_ref().and_then(|known| known.arn.split(':').nth(4)).unwrap_or("*");
     let (task_role, execution_role) =
-        known.map_or((None, None), |known| (known.task_role.clone(), known.execution_role.clone()));
+        known.as_ref().map_or((None, None), |known| (known.task_role.clone(), known.execution_role.clone()));
     let changed = options.overrides;
-    let roles = [task_role, execution_role, changed.task_role_arn, changed.execution_role_arn];
-    Ok(roles.into_iter().flatten().filter(|role| role.starts_with("arn:")).collect())
+    // A role of the definition is not passed where the job names another one.
+    let roles = [changed.task_role_arn.or(task_role), changed.execution_role_arn.or(execution_role)];
+    let arn = |role: String| {
+        if role.starts_with("arn:") { role } else { format!("arn:aws:iam::{account}:role/{role}") }
+    };
+    Ok(roles.into_iter().flatten().filter(|role| !role.is_empty()).map(arn).collect())
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use aws_sdk_ecs::types::DesiredStatus;
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::fault::chain;
-use ecs_scheduler_core::{FaultKind, Finding, LaunchError, TaskSpec};
+use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 
 use crate::clients::{Clients, Regional};
 use crate::definitions::{Definition, Definitions};
-use crate::options::LaunchOptions;
+use crate::options::{ContainerResources, LaunchOptions};
+use crate::sizes::{self, Size};
 use crate::sweep::list;
 
 #[cfg(test)]
@@ -24,7 +25,8 @@ pub(crate) async fn look(
     task: &TaskSpec,
     options: &LaunchOptions,
 ) -> Result<Vec<Finding>, LaunchError> {
-    let mut findings = Vec::new();
+    let late = options.refusals(task).into_iter();
+    let mut findings: Vec<_> = late.map(|error| Finding::at(error.pointer, error.message)).collect();
     match definitions.find(clients, at, &task.definition).await {
         Ok(Some(definition)) => findings.extend(judge(task, options, &definition)),
         Ok(None) => findings.push(Finding::at(
@@ -63,6 +65,8 @@ fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>)
     }
     let awsvpc = definition.network_mode.as_deref() == Some("awsvpc");
     findings.extend(fargate(options, definition, awsvpc));
+    findings.extend(sizes_that_do_not_fit(task, options, definition));
+    findings.extend(volumes(options, definition));
     if awsvpc && options.network.is_none() {
         let message = "The definition's network mode is awsvpc: give launch.network with subnets.";
         findings.push(Finding::at("/launch/network", message));
@@ -73,6 +77,11 @@ fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>)
             "The definition's network mode is {mode}, which takes no network: remove launch.network."
         );
         findings.push(Finding::at("/launch/network", message));
+    }
+    let has_role = options.overrides.task_role_arn.is_some() || definition.task_role.is_some();
+    if options.enable_execute_command == Some(true) && !has_role {
+        let message = "A shell needs a task role: give the definition a taskRoleArn, or launch.overrides, or remove this.";
+        findings.push(Finding::at("/launch/enableExecuteCommand", message));
     }
     let changes = task.overrides.iter().enumerate();
     let named = changes
@@ -90,14 +99,16 @@ fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>)
 }
 
 fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Vec<Finding> {
-    let first =
-        if options.launch_type.is_some() { "/launch/launchType" } else { "/launch/capacityProviderStrategy" };
-    let fallbacks =
-        (0..options.capacity_fallback.len()).map(|index| format!("/launch/capacityFallback/{index}"));
-    let places = std::iter::once(first.to_owned()).chain(fallbacks);
-    let on_fargate = places.zip(1..).filter(|(_, attempt)| options.capacity(*attempt).fargate().is_some());
     let mut findings = Vec::new();
-    for (place, _) in on_fargate {
+    for (place, capacity) in options.capacities() {
+        if capacity.fargate().is_none() {
+            continue;
+        }
+        let place = match place.as_str() {
+            "" if capacity.launch_type.is_some() => "/launch/launchType".to_owned(),
+            "" => "/launch/capacityProviderStrategy".to_owned(),
+            fallback => format!("/launch{fallback}"),
+        };
         if !definition.compatibilities.iter().any(|one| one == "FARGATE") {
             let message = "The definition is not made for Fargate: register it with requiresCompatibilities FARGATE, cpu and memory.";
             findings.push(Finding::at(place.as_str(), message));
@@ -107,4 +118,60 @@ fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Ve
         }
     }
     findings
+}
+
+/// Looks at the sizes that the job and its definition make together; what the job says alone was looked at before.
+fn sizes_that_do_not_fit(
+    task: &TaskSpec,
+    options: &LaunchOptions,
+    definition: &Definition,
+) -> Option<Finding> {
+    let own = options.size();
+    let size = Size { cpu: own.cpu.or(definition.size.cpu), memory: own.memory.or(definition.size.memory) };
+    if own != Size::default()
+        && options.may_run_on_fargate()
+        && sizes::not_on_fargate(own).is_none()
+        && let Some((field, message)) = sizes::not_on_fargate(size)
+    {
+        let field = if own.memory.is_none() { "cpu" } else { field };
+        return Some(Finding::at(format!("/launch/overrides/{field}"), message));
+    }
+    let mut needs = definition.needs.clone();
+    for change in &task.overrides {
+        let Some(need) = needs.iter_mut().find(|need| need.name == change.container_name) else { continue };
+        let changed = ContainerResources::of(change).unwrap_or_default();
+        need.cpu = changed.cpu.or(need.cpu);
+        need.memory = changed.memory.or(need.memory);
+        need.memory_reservation = changed.memory_reservation.or(need.memory_reservation);
+    }
+    if needs == definition.needs && own == Size::default() {
+        return None;
+    }
+    let misfit = sizes::misfit(size, &needs)?;
+    let sets = |change: &Override| change.resources.contains_key(misfit.field);
+    let is_meant = |change: &Override| {
+        misfit.container.is_none_or(|index| needs[index].name == change.container_name) && sets(change)
+    };
+    let pointer = match task.overrides.iter().position(is_meant) {
+        Some(index) => format!("/overrides/{index}/{}", misfit.field),
+        None if misfit.field == "cpu" => "/launch/overrides/cpu".to_owned(),
+        None => "/launch/overrides/memory".to_owned(),
+    };
+    Some(Finding::at(pointer, misfit.message))
+}
+
+/// Looks for volumes that only one of job and definition names.
+fn volumes(options: &LaunchOptions, definition: &Definition) -> Vec<Finding> {
+    let given: Vec<_> = options.volume_configurations.iter().map(|volume| &volume.name).collect();
+    let unknown = given.iter().enumerate().filter(|(_, name)| !definition.volumes.contains(name));
+    let unknown = unknown.map(|(index, name)| {
+        let message = format!("The definition has no volume \"{name}\" with configuredAtLaunch.");
+        Finding::at(format!("/launch/volumeConfigurations/{index}/name"), message)
+    });
+    let missing = definition.volumes.iter().filter(|name| !given.contains(name)).map(|name| {
+        let message =
+            format!("The definition's volume \"{name}\" is configured at launch: give it an entry.");
+        Finding::at("/launch/volumeConfigurations", message)
+    });
+    unknown.chain(missing).collect()
 }

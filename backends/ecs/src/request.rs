@@ -65,7 +65,18 @@ pub(crate) fn run_task(
     cluster: &str,
     tagged: bool,
 ) -> RunTaskInputBuilder {
-    let capacity = options.capacity(request.attempt);
+    placed(options, request.attempt, cluster)
+        .task_definition(&request.definition)
+        .count(number(request.count.get()))
+        .client_token(request.token.as_str())
+        .started_by(started_by(&request.started_by))
+        .set_tags(some(tags(request, options, tagged)))
+        .set_overrides(overrides(request, &options.overrides))
+}
+
+/// Begins a call: all that does not depend on what is launched. `cluster` is the default one.
+pub(crate) fn placed(options: &LaunchOptions, attempt: u32, cluster: &str) -> RunTaskInputBuilder {
+    let capacity = options.capacity(attempt);
     let items = capacity.capacity_provider_strategy.iter().map(|item| {
         CapacityProviderStrategyItem::builder()
             .capacity_provider(&item.capacity_provider)
@@ -94,10 +105,6 @@ pub(crate) fn run_task(
     });
     RunTaskInputBuilder::default()
         .cluster(options.cluster.as_deref().unwrap_or(cluster))
-        .task_definition(&request.definition)
-        .count(number(request.count.get()))
-        .client_token(request.token.as_str())
-        .started_by(started_by(&request.started_by))
         .set_launch_type(capacity.launch_type.map(|kind| kind.as_str().into()))
         .set_capacity_provider_strategy(some(items.collect()))
         .set_network_configuration(options.network.as_ref().map(network))
@@ -105,7 +112,6 @@ pub(crate) fn run_task(
         .set_placement_constraints(some(placing.collect()))
         .set_placement_strategy(some(strategy.collect()))
         .set_group(options.group.clone())
-        .set_tags(some(tags(request, options, tagged)))
         .set_propagate_tags(options.propagate_tags.map(|tags| match tags {
             PropagateTags::TaskDefinition => "TASK_DEFINITION".into(),
             PropagateTags::None => "NONE".into(),
@@ -113,7 +119,6 @@ pub(crate) fn run_task(
         .set_enable_ecs_managed_tags(options.enable_ecs_managed_tags)
         .set_enable_execute_command(options.enable_execute_command)
         .set_volume_configurations(some(options.volume_configurations.iter().map(volume).collect()))
-        .set_overrides(overrides(request, &options.overrides))
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -124,7 +129,7 @@ fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-pub(crate) fn network(network: &Network) -> NetworkConfiguration {
+fn network(network: &Network) -> NetworkConfiguration {
     let public = if network.assign_public_ip { AssignPublicIp::Enabled } else { AssignPublicIp::Disabled };
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets(Some(network.subnets.clone()))

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::book::{Book, From};
 use crate::clients::{Clients, Regional};
 use crate::definitions::Definitions;
+use crate::hearing::Hearing;
 use crate::options::LaunchOptions;
 use crate::outcome;
 use crate::place::{Somewhere, cluster_name};
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Arc<Clients>,
     pub(crate) definitions: Definitions,
     pub(crate) book: Book,
+    pub(crate) hearing: Hearing,
     /// Copies by region (named) and cluster (by name).
     copies: Mutex<HashMap<Somewhere, Arc<ClusterCopy>>>,
     prefix: Arc<str>,
@@ -91,6 +93,7 @@ impl Shared {
             clients: Arc::new(Clients::new(aws, options.share)),
             definitions: Definitions::default(),
             book: Book::default(),
+            hearing: Hearing::default(),
             copies: Mutex::default(),
             prefix: format!("{}/", options.name).into(),
             options,
@@ -151,6 +154,7 @@ impl Shared {
         if !view.started_by.as_deref().is_some_and(|owner| owner.starts_with(&*self.prefix)) {
             return;
         }
+        self.hearing.event();
         let place = Somewhere::of(&TaskId::new(view.task_arn.as_str()), &self.options.cluster);
         let heard = async {
             let at = self.clients.of(place.region.as_deref()).await?;

@@ -29,12 +29,12 @@ async fn a_live_task_is_asked_for_again_without_events_and_after_a_while() {
     let book = Book::default();
     let task = TaskId::new("a");
     book.enter(version(1), at(TaskPhase::Running), From::Event);
-    assert_eq!(book.known(&task, true, FRESH), None, "ECS was never asked");
+    assert_eq!(book.known(&task, FRESH), None, "ECS was never asked");
     book.enter(version(1), at(TaskPhase::Running), From::Answer);
-    assert!(book.known(&task, true, FRESH).is_some());
-    assert_eq!(book.known(&task, false, FRESH), None, "no events are heard");
+    assert!(book.known(&task, FRESH).is_some());
+    assert_eq!(book.known(&task, Duration::ZERO), None, "no events are heard");
     tokio::time::advance(FRESH).await;
-    assert_eq!(book.known(&task, true, FRESH), None);
+    assert_eq!(book.known(&task, FRESH), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,7 +42,7 @@ async fn an_end_is_known_for_good() {
     let book = Book::default();
     book.enter(version(5), at(TaskPhase::Stopped), From::Event);
     tokio::time::advance(FRESH * 10).await;
-    assert!(book.known(&TaskId::new("a"), false, FRESH).is_some());
+    assert!(book.known(&TaskId::new("a"), Duration::ZERO).is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,7 +82,7 @@ fn placement(options: &LaunchOptions) -> Result<(), ConfigError> {
 fn tags(options: &LaunchOptions, own: usize) -> Result<(), ConfigError> {
     at_most(options.tags.len(), TAGS - own, "/tags")?;
     for (key, value) in &options.tags {
-        let place = || format!("/tags/{}", key.replace('~', "~0").replace('/', "~1"));
+        let place = || tag_place(key);
         let length = key.chars().count();
         if !(1..=128).contains(&length) || value.chars().count() > 256 {
             return Err(ConfigError::at(
@@ -95,6 +95,11 @@ fn tags(options: &LaunchOptions, own: usize) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Returns the pointer to a tag, which begins at the launch object.
+pub(super) fn tag_place(key: &str) -> String {
+    format!("/tags/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Checks the job's overrides, with what the scheduler adds. Pointers begin at the document.

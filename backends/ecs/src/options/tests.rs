@@ -18,7 +18,7 @@ fn the_whole_surface_is_read() {
     let launch = json!({
         "region": "us-east-1", "cluster": "batch", "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
         "capacityFallback": [{"launchType": "FARGATE"}],
-        "network": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": true},
+        "network": {"subnets": ["subnet-0a1b2c3d"], "securityGroups": ["sg-0a1b2c3d"], "assignPublicIp": true},
         "platformVersion": "1.4.0", "placementConstraints": [{"type": "memberOf", "expression": "attribute:a == b"}],
         "placementStrategy": [{"type": "spread", "field": "instanceId"}], "group": "nightly", "tags": {"team": "data"},
         "propagateTags": "TASK_DEFINITION", "enableEcsManagedTags": true, "enableExecuteCommand": true,

@@ -72,7 +72,7 @@ async fn what_has_no_room_here_is_tried_elsewhere() {
         settings.ecs.capacity.insert("batch".to_owned(), vec![full]);
     });
     let launch = json!({
-        "launchType": "FARGATE", "network": {"subnets": ["subnet-1"]}, "capacityFallback": [{"launchType": "EC2"}],
+        "launchType": "FARGATE", "network": {"subnets": ["subnet-0a1b2c3d"]}, "capacityFallback": [{"launchType": "EC2"}],
     });
     let launcher = rig.launcher();
     let first = launcher.launch(&request("a", 1, 3, task("vpc", launch.clone()))).await.unwrap();

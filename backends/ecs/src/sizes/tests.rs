@@ -1,0 +1,57 @@
+use super::{Need, Size, cpu, memory, misfit, not_on_fargate};
+
+fn size(cpu: u32, memory: u32) -> Size {
+    Size { cpu: Some(cpu), memory: Some(memory) }
+}
+
+#[test]
+fn cpu_and_memory_are_read_as_ecs_writes_them() {
+    assert_eq!(
+        ["512", ".5 vCPU", "1vcpu", "0.25 vCPU"].map(cpu),
+        [Some(512), Some(512), Some(1_024), Some(256)]
+    );
+    assert_eq!(["1024", "1 GB", "0.5GB"].map(memory), [Some(1_024), Some(1_024), Some(512)]);
+    for wrong in ["", "abc", "256 ", "-1", "0", "1.5", "1e3", "vCPU", ".0001 vCPU", "1 GB", "99999999999"] {
+        assert_eq!(cpu(wrong), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn fargate_has_the_sizes_of_its_table_and_no_others() {
+    for (cpu, memory) in
+        [(256, 512), (256, 2_048), (512, 4_096), (4_096, 30_720), (8_192, 20_480), (16_384, 122_880)]
+    {
+        assert_eq!(not_on_fargate(size(cpu, memory)), None, "{cpu} {memory}");
+    }
+    for (cpu, memory, field) in [
+        (256, 8_192, "memory"),
+        (256, 1_536, "memory"),
+        (512, 512, "memory"),
+        (8_192, 17_408, "memory"),
+        (300, 512, "cpu"),
+        (32_768, 65_536, "cpu"),
+    ] {
+        assert_eq!(not_on_fargate(size(cpu, memory)).unwrap().0, field, "{cpu} {memory}");
+    }
+    assert_eq!(not_on_fargate(Size { cpu: Some(256), memory: None }), None);
+    assert_eq!(not_on_fargate(Size { cpu: None, memory: Some(600) }).unwrap().0, "memory");
+    assert_eq!(not_on_fargate(Size::default()), None);
+}
+
+#[test]
+fn a_container_fits_its_task_alone_and_together_with_the_others() {
+    let need = |name: &str, cpu: i32, memory: i32| Need {
+        name: name.to_owned(),
+        cpu: Some(cpu),
+        memory: Some(memory),
+        memory_reservation: None,
+    };
+    assert_eq!(misfit(size(256, 512), &[need("a", 128, 256), need("b", 128, 256)]), None);
+    let found = misfit(size(256, 512), &[need("a", 1, 1), need("b", 1, 4_096)]).unwrap();
+    assert_eq!((found.container, found.field), (Some(1), "memory"));
+    let found = misfit(size(256, 512), &[need("a", 200, 256), need("b", 200, 256)]).unwrap();
+    assert_eq!((found.container, found.field), (None, "cpu"));
+    assert_eq!(misfit(Size::default(), &[need("a", 9_999, 9_999)]), None);
+    let reserving = Need { memory_reservation: Some(100), ..need("a", 1, 500) };
+    assert_eq!(misfit(size(256, 512), &[reserving, need("b", 1, 400)]), None);
+}

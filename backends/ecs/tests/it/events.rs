@@ -1,0 +1,113 @@
+//! What a scheduler does with a queue of events, and what it does when they do not come.
+
+use std::time::Duration;
+
+use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
+use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase};
+use ecs_scheduler_fake_aws::{EventFeed, EventForm, Service};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::help::{Rig, aws, ids, work};
+
+/// Makes a queue of events, which a feed fills if there is one, and a launcher that listens to it.
+fn listening(rig: &Rig, form: Option<EventForm>) -> EcsLauncher {
+    rig.fake.call(Service::Sqs, "CreateQueue", &json!({"QueueName": "events"})).unwrap();
+    rig.fake.configure(|settings| {
+        let feed = form.map(|form| EventFeed { queue: "events".to_owned(), form, ..EventFeed::default() });
+        settings.ecs.events.extend(feed.map(|feed| ("batch".to_owned(), feed)));
+    });
+    let mut options = EcsOptions::new("batch", "test", rig.clock.clone());
+    options.events_queue = Some("events".to_owned());
+    EcsLauncher::new(aws(&rig.fake.url(), rig.clock.clone()), options)
+}
+
+/// Lets the fake and the listener work until this many batches of messages were deleted.
+async fn deleted(rig: &Rig, batches: u64) {
+    while rig.fake.calls(Service::Sqs, "DeleteMessageBatch").calls < batches {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lets time pass for the launcher.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+async fn phase(launcher: &EcsLauncher, task: &TaskId) -> TaskPhase {
+    launcher.observe(std::slice::from_ref(task)).await.unwrap()[0].phase
+}
+
+#[tokio::test]
+async fn events_in_the_envelope_of_sns_tell_of_an_end_without_a_call() {
+    let rig = Rig::new().await;
+    let launcher = listening(&rig, Some(EventForm::Notification));
+    let task = ids(&launcher.launch(&work("a", 1)).await.unwrap()).remove(0);
+    assert_eq!(phase(&launcher, &task).await, TaskPhase::Pending);
+    deleted(&rig, 1).await;
+    let asked = rig.calls("DescribeTasks");
+    rig.pass(SignedDuration::from_secs(10));
+    assert!(rig.fake.ecs().finish(task.as_str(), 0));
+    while phase(&launcher, &task).await != TaskPhase::Stopped {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.calls("DescribeTasks"), asked);
+}
+
+#[tokio::test]
+async fn without_events_the_end_of_a_task_is_seen_as_soon_as_without_a_queue() {
+    for form in [None, Some(EventForm::Transformed)] {
+        let rig = Rig::new().await;
+        let launcher = listening(&rig, form);
+        let task = ids(&launcher.launch(&work("a", 1)).await.unwrap()).remove(0);
+        assert_eq!(phase(&launcher, &task).await, TaskPhase::Pending);
+        if form.is_some() {
+            deleted(&rig, 1).await;
+        }
+        rig.pass(SignedDuration::from_secs(10));
+        assert!(rig.fake.ecs().finish(task.as_str(), 0));
+        pass(10).await;
+        assert_eq!(phase(&launcher, &task).await, TaskPhase::Stopped, "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn events_that_stop_coming_are_missed_within_20_s_of_a_launch() {
+    let rig = Rig::new().await;
+    let launcher = listening(&rig, Some(EventForm::Whole));
+    let first = ids(&launcher.launch(&work("a", 1)).await.unwrap()).remove(0);
+    phase(&launcher, &first).await;
+    deleted(&rig, 1).await;
+    rig.fake.configure(|settings| settings.ecs.events.clear());
+    pass(1).await;
+    let second = ids(&launcher.launch(&work("b", 1)).await.unwrap()).remove(0);
+    phase(&launcher, &second).await;
+    rig.pass(SignedDuration::from_secs(10));
+    assert!(rig.fake.ecs().finish(second.as_str(), 0));
+    pass(20).await;
+    assert_eq!(phase(&launcher, &second).await, TaskPhase::Stopped);
+}
+
+#[tokio::test]
+async fn doctor_says_that_a_queue_gets_no_events_or_others() {
+    let rig = Rig::new().await;
+    let launcher = listening(&rig, Some(EventForm::Transformed));
+    let problem = async || {
+        let seen = launcher.examine(&[]).await;
+        let look = seen.into_iter().find(|look| look.what.contains("task events")).expect("it was looked at");
+        look.problem
+    };
+    let none = problem().await.expect("nothing may send");
+    assert!(none.contains("policy"), "{none}");
+    let url = rig.fake.call(Service::Sqs, "GetQueueUrl", &json!({"QueueName": "events"})).unwrap();
+    let statement = json!({"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let call = json!({"QueueUrl": url["QueueUrl"], "Attributes": {"Policy": policy}});
+    rig.fake.call(Service::Sqs, "SetQueueAttributes", &call).unwrap();
+    assert_eq!(problem().await, None);
+    launcher.launch(&work("a", 1)).await.unwrap();
+    let others = problem().await.expect("the message is not understood");
+    assert!(others.contains("input transformer"), "{others}");
+}
