@@ -95,6 +95,11 @@ impl ServerBuilder {
         cli::run(self)
     }
 
+    /// Returns what the built-in plugins stand on.
+    pub(crate) fn foundation(&self) -> &Foundation {
+        &self.foundation
+    }
+
     /// Opens the launcher that is configured.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "aws")]
-use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Meter};
+use ecs_scheduler_backend_aws::{self as aws, AssumeRole, Aws, AwsSettings, Meter};
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_dynamodb::{self as dynamodb, DynamoDbOptions, DynamoDbStore};
 #[cfg(feature = "aws")]
@@ -60,6 +60,16 @@ impl Foundation {
         }
     }
 
+    /// Says which region is the default one.
+    pub fn default_to(&self, region: &str) {
+        self.aws.default_to(region);
+    }
+
+    /// Returns the default region, if it can be learnt.
+    pub async fn region(&self) -> Option<String> {
+        self.aws.region().await
+    }
+
     /// Returns what counts the calls.
     #[must_use]
     pub fn calls(&self) -> Option<Arc<dyn CallStats>> {
@@ -77,6 +87,14 @@ impl Foundation {
 
     /// Takes over nothing.
     pub fn configure(&self, _: &AwsConfig) {}
+
+    /// Takes over nothing.
+    pub fn default_to(&self, _: &str) {}
+
+    /// Returns nothing: there is no region.
+    pub fn region(&self) -> impl Future<Output = Option<String>> {
+        std::future::ready(None)
+    }
 
     /// Returns nothing: no calls are made.
     #[must_use]
@@ -243,6 +261,20 @@ pub async fn examine_store(
             Vec::new()
         }
     }
+}
+
+/// Names the partition of AWS that a region belongs to, as ARNs spell it.
+#[cfg(feature = "aws")]
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    aws::partition(region)
+}
+
+/// Names the partition of AWS that ARNs are of where this build knows no other.
+#[cfg(not(feature = "aws"))]
+#[must_use]
+pub fn partition(_: &str) -> &'static str {
+    "aws"
 }
 
 /// Lists what the store that is configured needs to be permitted.

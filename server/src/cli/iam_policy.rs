@@ -24,7 +24,7 @@ pub struct PolicyArgs {
     /// The account's number, in place of `*` in the ARNs
     #[arg(long, value_name = "NUMBER", value_parser = account)]
     account: Option<String>,
-    /// The region, in place of `*` in the ARNs
+    /// The region, in place of `*` in the ARNs, and of what is read for the policy
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
     #[command(flatten)]
@@ -46,6 +46,9 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     config: &Config,
 ) -> Result<String, CommandError> {
+    if let Some(region) = &args.region {
+        builder.foundation().default_to(region);
+    }
     let launcher = builder.launcher(config).await?;
     let mut found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
     if let Some(error) = found.unopened.take() {
@@ -61,24 +64,40 @@ pub(crate) async fn run(
     let reading =
         found.jobs.iter().filter_map(|job| job.trigger.as_ref()).flat_map(|trigger| trigger.permissions());
     let storing = wiring::store_permissions(&config.store);
-    let permissions = launching.into_iter().chain(reading).chain(storing).map(|needed| args.place(needed));
+    let home = match &args.region {
+        Some(region) => Some(region.clone()),
+        None => builder.foundation().region().await,
+    };
+    let permissions = launching.into_iter().chain(reading).chain(storing);
+    let permissions = permissions.map(|needed| args.place(needed, home.as_deref()));
     Ok(format!("{:#}\n", policy(permissions)))
 }
 
 impl PolicyArgs {
-    /// Puts the region and the account where an ARN leaves them open.
-    fn place(&self, mut permission: Permission) -> Permission {
-        let mut parts: Vec<&str> = permission.resource.splitn(6, ':').collect();
-        if let [_, _, _, region, account, _] = parts.as_mut_slice() {
-            if let Some(given) = self.region.as_deref().filter(|_| *region == "*") {
-                *region = given;
-            }
-            if let Some(given) = self.account.as_deref().filter(|_| *account == "*") {
-                *account = given;
-            }
-            permission.resource = parts.join(":");
+    /// Puts the region and the account where an ARN leaves them open, also in conditions, and the partition of its region, or
+    /// of the home region where it names none.
+    fn place(&self, mut permission: Permission, home: Option<&str>) -> Permission {
+        permission.resource = self.place_arn(&permission.resource, home);
+        for value in permission.conditions.values_mut().flat_map(BTreeMap::values_mut) {
+            *value = self.place_arn(value, home);
         }
         permission
+    }
+
+    fn place_arn(&self, arn: &str, home: Option<&str>) -> String {
+        let mut parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, partition, _, region, account, _] = parts.as_mut_slice() else { return arn.to_owned() };
+        if let Some(given) = self.region.as_deref().filter(|_| *region == "*") {
+            *region = given;
+        }
+        if let Some(given) = self.account.as_deref().filter(|_| *account == "*") {
+            *account = given;
+        }
+        let known = Some(*region).filter(|region| !matches!(*region, "*" | "")).or(home);
+        if let Some(known) = known.filter(|_| *partition == "aws") {
+            *partition = wiring::partition(known);
+        }
+        parts.join(":")
     }
 }
 

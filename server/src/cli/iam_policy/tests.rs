@@ -40,9 +40,39 @@ fn a_condition_keeps_a_statement_apart() {
 #[test]
 fn region_and_account_are_put_only_where_an_arn_leaves_them_open() {
     let args = args(Some("123456789012"), Some("eu-west-1"));
-    let placed = |resource: &str| args.place(Permission::new("a", resource)).resource;
+    let placed = |resource: &str| args.place(Permission::new("a", resource), Some("eu-west-1")).resource;
     assert_eq!(placed("arn:aws:sqs:*:*:orders"), "arn:aws:sqs:eu-west-1:123456789012:orders");
     assert_eq!(placed("arn:aws:sqs:us-east-1:*:a:b"), "arn:aws:sqs:us-east-1:123456789012:a:b");
     assert_eq!(placed("arn:aws:iam::*:role/x"), "arn:aws:iam::123456789012:role/x");
     assert_eq!(placed("*"), "*");
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn the_partition_follows_the_region_in_every_arn_also_in_conditions() {
+    for (region, partition) in [
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-west-1", "aws"),
+    ] {
+        let args = args(Some("123456789012"), Some(region));
+        let run = Permission::new("ecs:RunTask", "arn:aws:ecs:*:*:task-definition/x:*")
+            .given("ArnLike", "ecs:cluster", "arn:aws:ecs:*:*:cluster/batch")
+            .given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com");
+        let run = args.place(run, Some(region));
+        assert_eq!(run.resource, format!("arn:{partition}:ecs:{region}:123456789012:task-definition/x:*"));
+        assert_eq!(
+            run.conditions["ArnLike"]["ecs:cluster"],
+            format!("arn:{partition}:ecs:{region}:123456789012:cluster/batch")
+        );
+        assert_eq!(run.conditions["StringEquals"]["iam:PassedToService"], "ecs-tasks.amazonaws.com");
+        let bucket = args.place(Permission::new("s3:GetObject", "arn:aws:s3:::bucket/*"), Some(region));
+        assert_eq!(bucket.resource, format!("arn:{partition}:s3:::bucket/*"));
+    }
+    let open = args(None, None);
+    let placed = |resource: &str| open.place(Permission::new("a", resource), Some("cn-north-1")).resource;
+    assert_eq!(placed("arn:aws:sqs:*:*:orders"), "arn:aws-cn:sqs:*:*:orders");
+    assert_eq!(placed("arn:aws-us-gov:iam::1:role/x"), "arn:aws-us-gov:iam::1:role/x");
 }

@@ -80,6 +80,107 @@ async fn doctor_finds_each_problem_of_a_job_and_no_other() {
 }
 
 #[tokio::test]
+async fn doctor_takes_no_refusal_of_a_subnet_for_a_permission() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "astray").await;
+    let mut astray = stage.job(&json!({}));
+    astray["launch"]["network"]["subnets"] = json!(["subnet-0123456789abcdef9"]);
+    let jobs = [("well", stage.job(&json!({}))), ("astray", astray)];
+    let (healthy, seen) = examine(&stage, &jobs).await;
+    assert!(healthy, "all subnets are there: {seen:#?}");
+    let there = vec![stage.subnet.clone()];
+    cloud.fake().configure(|settings| settings.ecs.subnets = Some(there));
+    let (healthy, seen) = examine(&stage, &jobs).await;
+    let found = problems(&seen, "");
+    assert!(!healthy && found.len() == 1, "{found:#?}");
+    assert!(found[0]["what"].as_str().unwrap().starts_with("ecs:RunTask"), "{found:#?}");
+    assert!(found[0]["problem"].as_str().unwrap().contains("subnet-0123456789abcdef9"), "{found:#?}");
+}
+
+/// Jobs that ECS would refuse at each launch, with the place that is wrong.
+fn refused_late(stage: &Stage<'_>) -> Vec<(Value, &'static str)> {
+    let launch = |more: Value| {
+        let mut job = stage.job(&json!({}));
+        job["schedule"] = "@yearly".into();
+        for (name, value) in more.as_object().unwrap() {
+            job["launch"][name] = value.clone();
+        }
+        job["launch"].as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        job
+    };
+    let provider = |name: &str, weight: u32| json!({"capacityProvider": name, "weight": weight});
+    let strategy = |items: Value| launch(json!({"launchType": null, "capacityProviderStrategy": items}));
+    let spread = json!([{"type": "spread", "field": "instanceId"}]);
+    let mut bigger = launch(json!({"overrides": {"cpu": "256", "memory": "512"}}));
+    bigger["overrides"] = json!([{"containerName": "main", "memory": 4096}]);
+    vec![
+        (launch(json!({"tags": {"note": "nightly; a,b (c) [d]"}})), "/launch/tags/note"),
+        (
+            strategy(json!([provider("FARGATE", 0), provider("FARGATE_SPOT", 0)])),
+            "/launch/capacityProviderStrategy",
+        ),
+        (
+            strategy(json!([provider("FARGATE", 1), provider("my-asg", 1)])),
+            "/launch/capacityProviderStrategy",
+        ),
+        (launch(json!({"launchType": "EC2", "platformVersion": "LATEST"})), "/launch/platformVersion"),
+        (launch(json!({"placementStrategy": spread})), "/launch/placementStrategy"),
+        (
+            launch(
+                json!({"launchType": "EC2", "placementStrategy": spread, "capacityFallback": [{"launchType": "FARGATE"}]}),
+            ),
+            "/launch/placementStrategy",
+        ),
+        (
+            launch(
+                json!({"launchType": "EC2", "network": {"subnets": [stage.subnet], "assignPublicIp": true}}),
+            ),
+            "/launch/network/assignPublicIp",
+        ),
+        (launch(json!({"overrides": {"cpu": "256", "memory": "8192"}})), "/launch/overrides/memory"),
+        (launch(json!({"overrides": {"cpu": "abc"}})), "/launch/overrides/cpu"),
+        (bigger, "/overrides/0/memory"),
+        (launch(json!({"network": {"subnets": ["birdzview"]}})), "/launch/network/subnets/0"),
+    ]
+}
+
+#[tokio::test]
+async fn a_job_that_ecs_would_refuse_is_refused_when_it_is_written_and_names_the_place() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let stage = Stage::set(&cloud, "late").await;
+    let playing = stage.start().await;
+    for (number, (mut job, pointer)) in refused_late(&stage).into_iter().enumerate() {
+        job["id"] = format!("late-{number}").into();
+        let (status, answer) = playing.offer("/jobs", &job).await;
+        assert_eq!(status, 400, "{job} {answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["errors"][0]["pointer"], pointer, "{job} {answer}");
+    }
+    let fifo = json!({"type": "sqs", "queueName": "orders.fifo", "messagesPerTask": 1});
+    let guarded =
+        json!({"type": "all", "of": [fifo, {"type": "window", "start": "0 8 * * *", "duration": "8h"}]});
+    for (id, trigger, mode, warned) in [
+        ("groups", &fifo, "oneShot", true),
+        ("guarded", &guarded, "drain", true),
+        ("total", &fifo, "total", false),
+    ] {
+        let job = json!({"id": id, "schedule": "@yearly", "trigger": trigger, "mode": mode});
+        let (status, answer) = playing.offer("/jobs", &stage.job(&job)).await;
+        assert_eq!(status, 201, "{answer}");
+        assert_eq!(answer.contains("FIFO queue"), warned, "{answer}");
+    }
+    let mut shell = stage.job(&json!({"id": "shell", "schedule": "@yearly"}));
+    shell["launch"]["enableExecuteCommand"] = true.into();
+    let (status, answer) = playing.offer("/jobs?validate=aws", &shell).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.contains("/launch/enableExecuteCommand"), "{answer}");
+    let arn = format!("arn:aws:ecs:eu-central-1:123456789012:task-definition/{}", stage.family("work"));
+    let family = stage.job(&json!({"id": "family", "schedule": "@yearly", "taskDefinition": arn}));
+    let (status, answer) = playing.offer("/jobs?validate=aws", &family).await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+#[tokio::test]
 async fn doctor_finds_each_permission_that_is_missing() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "denied").await;

@@ -1,9 +1,15 @@
 //! The policy that the program prints: enough for the jobs at hand, and nothing in it is too much.
 
+use std::collections::BTreeSet;
 use std::iter;
+use std::sync::Arc;
 
-use ecs_scheduler_core::{Clock, SystemClock};
+use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_ecs::EcsLauncher;
+use ecs_scheduler_core::{Clock, SystemClock, TriggerRegistry};
 use ecs_scheduler_fake_aws::EventFeed;
+use ecs_scheduler_trigger_cloudwatch::CloudWatch;
+use ecs_scheduler_trigger_sqs::Sqs;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -11,8 +17,8 @@ use super::cloud::{Cloud, Kind, REGION};
 use super::stage::{Playing, Stage};
 use crate::crash::site::until;
 
-/// Sets a stage on which each permission is needed: a queue and a metric are read, tasks have roles and tags, one runs
-/// already, tasks are replaced, and events arrive in a queue.
+/// Sets a stage on which each permission is needed: a queue and a metric are read, tasks have roles, tags and volumes, one runs
+/// already, tasks are replaced, and events arrive in a queue that is encrypted.
 async fn set(cloud: &Cloud) -> Stage<'_> {
     let mut stage = Stage::set(cloud, "least").await;
     let definition = json!({
@@ -22,13 +28,21 @@ async fn set(cloud: &Cloud) -> Stage<'_> {
         "cpu": "256",
         "memory": "512",
         "taskRoleArn": "arn:aws:iam::123456789012:role/work",
-        "executionRoleArn": "arn:aws:iam::123456789012:role/pull",
+        "executionRoleArn": "pull",
         "containerDefinitions": [{"name": "main", "image": "busybox", "essential": true}],
+    });
+    cloud.ecs("RegisterTaskDefinition", definition).await;
+    let container = json!({"name": "main", "image": "busybox", "memory": 64});
+    let definition = json!({
+        "family": stage.family("disk"), "networkMode": "bridge", "containerDefinitions": [container],
+        "volumes": [{"name": "scratch", "configuredAtLaunch": true}],
     });
     cloud.ecs("RegisterTaskDefinition", definition).await;
     let queue = stage.queue("orders").await;
     stage.send(&queue, 1).await;
     let events = stage.queue("events").await;
+    let key = json!({"QueueUrl": events, "Attributes": {"KmsMasterKeyId": "alias/events"}});
+    cloud.sqs("SetQueueAttributes", key).await;
     cloud.fake().configure(|settings| {
         let feed = EventFeed { queue: events, ..EventFeed::default() };
         settings.ecs.events.insert("least".to_owned(), feed);
@@ -46,7 +60,11 @@ async fn set(cloud: &Cloud) -> Stage<'_> {
 fn jobs(stage: &Stage<'_>) -> Vec<(&'static str, Value)> {
     let queue = json!({"type": "sqs", "queueName": stage.family("orders")});
     let metric = json!({"type": "cloudwatch", "namespace": "Shop", "metricName": "Backlog", "threshold": 1});
+    let ebs = json!({"roleArn": "arn:aws:iam::123456789012:role/ebs", "sizeInGiB": 20});
+    let volume =
+        json!({"launchType": "EC2", "volumeConfigurations": [{"name": "scratch", "managedEbsVolume": ebs}]});
     vec![
+        ("with-disk", stage.job(&json!({"taskDefinition": stage.family("disk"), "launch": volume}))),
         ("by-queue", stage.job(&json!({"trigger": queue, "taskCount": 2}))),
         ("by-metric", stage.job(&json!({"trigger": metric}))),
         ("replaced", stage.job(&json!({"overlap": "replace", "schedule": "*/2"}))),
@@ -54,7 +72,7 @@ fn jobs(stage: &Stage<'_>) -> Vec<(&'static str, Value)> {
 }
 
 /// Prints the policy for the jobs in files.
-async fn printed(stage: &Stage<'_>) -> Value {
+async fn printed(stage: &Stage<'_>, region: &str) -> Value {
     let files: Vec<String> = jobs(stage)
         .into_iter()
         .map(|(id, mut job)| {
@@ -64,7 +82,7 @@ async fn printed(stage: &Stage<'_>) -> Value {
             file.to_str().unwrap().to_owned()
         })
         .collect();
-    let arguments = ["iam-policy", "--account", "123456789012", "--region", REGION];
+    let arguments = ["iam-policy", "--account", "123456789012", "--region", region];
     let arguments: Vec<&str> = arguments.into_iter().chain(files.iter().map(String::as_str)).collect();
     let output = stage.command(&arguments).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -107,7 +125,7 @@ fn narrower(policy: &Value) -> Vec<(String, Value)> {
 async fn the_printed_policy_suffices() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = set(&cloud).await;
-    let policy = printed(&stage).await;
+    let policy = printed(&stage, REGION).await;
     let playing = begin(&stage, &policy).await;
     playing.decision("by-queue", "satisfied").await;
     playing.decision("by-metric", "satisfied").await;
@@ -120,9 +138,9 @@ async fn the_printed_policy_suffices() {
 #[tokio::test]
 async fn whatever_is_taken_from_the_printed_policy_something_fails() {
     let cloud = Cloud::start(Kind::Fake).await;
-    let policy = printed(&set(&cloud).await).await;
+    let policy = printed(&set(&cloud).await, REGION).await;
     let narrower = narrower(&policy);
-    assert_eq!(narrower.len(), 12, "{policy:#}");
+    assert_eq!(narrower.len(), 14, "{policy:#}");
     join_all(narrower.iter().map(async |(action, policy)| {
         let cloud = Cloud::start(Kind::Fake).await;
         let stage = set(&cloud).await;
@@ -130,4 +148,135 @@ async fn whatever_is_taken_from_the_printed_policy_something_fails() {
         until(&format!("something fails without {action}"), async || !failed(&stage).await.is_empty()).await;
     }))
     .await;
+}
+
+/// Lists the fields of a schema that hold text, by path.
+fn texts(schema: &Value, at: &Value, path: &str, found: &mut BTreeSet<String>) {
+    if let Some(name) = at["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
+        return texts(schema, &schema["$defs"][name], path, found);
+    }
+    for (name, property) in at["properties"].as_object().into_iter().flatten() {
+        texts(schema, property, &format!("{path}.{name}"), found);
+    }
+    for word in ["items", "additionalProperties"] {
+        if at[word].is_object() {
+            texts(schema, &at[word], path, found);
+        }
+    }
+    for choice in at["anyOf"].as_array().into_iter().flatten() {
+        texts(schema, choice, path, found);
+    }
+    let is_text = at["type"] == "string" || many(&at["type"]).any(|kind| kind == "string");
+    if is_text && at["enum"].is_null() {
+        found.insert(path.to_owned());
+    }
+}
+
+fn many(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Fields that name what the scheduler must be permitted to use, with what the policy says for the job below. The `region` of a
+/// metric stands in no ARN.
+const IN_POLICY: [(&str, &str); 12] = [
+    ("launch.region", "arn:aws:ecs:eu-central-1:*:task-definition/all-work:*"),
+    ("launch.cluster", "arn:aws:ecs:eu-central-1:*:cluster/elsewhere"),
+    ("launch.tags", "ecs:TagResource"),
+    ("launch.overrides.taskRoleArn", "arn:aws:iam::123456789012:role/path/task"),
+    ("launch.overrides.executionRoleArn", "arn:aws:iam::123456789012:role/bare"),
+    ("launch.volumeConfigurations.managedEbsVolume.roleArn", "arn:aws:iam::123456789012:role/ebs"),
+    ("sqs.queueName", "arn:aws:sqs:eu-west-1:210987654321:named"),
+    ("sqs.region", "arn:aws:sqs:eu-west-1:210987654321:named"),
+    ("sqs.accountId", "arn:aws:iam::210987654321:role/read"),
+    ("sqs.queueUrl", "arn:aws:sqs:us-east-1:123456789012:addressed"),
+    ("cloudwatch.accountId", "arn:aws:iam::321098765432:role/read"),
+    ("cloudwatch.region", "cloudwatch:GetMetricData"),
+];
+
+/// Fields that name nothing which the scheduler itself must be permitted to use: a place in the cluster or its network, what the
+/// roles above use, what is counted, words.
+const NOT_IN_POLICY: [&str; 29] = [
+    "launch.capacityProviderStrategy.capacityProvider",
+    "launch.capacityFallback.capacityProviderStrategy.capacityProvider",
+    "launch.network.subnets",
+    "launch.network.securityGroups",
+    "launch.platformVersion",
+    "launch.placementConstraints.expression",
+    "launch.placementStrategy.field",
+    "launch.group",
+    "launch.volumeConfigurations.name",
+    "launch.volumeConfigurations.managedEbsVolume.kmsKeyId",
+    "launch.volumeConfigurations.managedEbsVolume.volumeType",
+    "launch.volumeConfigurations.managedEbsVolume.snapshotId",
+    "launch.volumeConfigurations.managedEbsVolume.filesystemType",
+    "launch.overrides.cpu",
+    "launch.overrides.memory",
+    "cloudwatch.namespace",
+    "cloudwatch.metricName",
+    "cloudwatch.dimensions",
+    "cloudwatch.stat",
+    "cloudwatch.unit",
+    "cloudwatch.expression",
+    "cloudwatch.metrics.id",
+    "cloudwatch.metrics.namespace",
+    "cloudwatch.metrics.metricName",
+    "cloudwatch.metrics.dimensions",
+    "cloudwatch.metrics.stat",
+    "cloudwatch.metrics.unit",
+    "cloudwatch.period",
+    "cloudwatch.delay",
+];
+
+#[tokio::test]
+async fn every_field_that_names_a_resource_is_in_the_policy_and_no_field_is_forgotten() {
+    let mut fields = BTreeSet::new();
+    let launch = EcsLauncher::schema();
+    texts(&launch, &launch, "launch", &mut fields);
+    let aws = Aws::new(AwsSettings::new(Arc::new(SystemClock)));
+    let mut registry = TriggerRegistry::default();
+    registry.add(Sqs::new(aws.clone())).unwrap();
+    registry.add(CloudWatch::new(aws)).unwrap();
+    for kind in registry.kinds() {
+        let schema = kind.schema();
+        texts(&schema, &schema, kind.kind(), &mut fields);
+    }
+    let known = IN_POLICY.iter().map(|(field, _)| *field).chain(NOT_IN_POLICY);
+    let known: BTreeSet<String> = known.map(str::to_owned).collect();
+    assert_eq!(fields, known, "each field is either in the policy, or named here as one that need not be");
+
+    let cloud = Cloud::start(Kind::Fake).await;
+    let mut stage = Stage::set(&cloud, "all").await;
+    stage.site.environment.push(("ECSS_AWS_ASSUME_ROLE", "arn:aws:iam::{{account}}:role/read".to_owned()));
+    let triggers = json!([
+        {"type": "sqs", "queueName": "named", "region": "eu-west-1", "accountId": "210987654321"},
+        {"type": "sqs", "queueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/addressed"},
+        {"type": "cloudwatch", "namespace": "Shop", "metricName": "Backlog", "threshold": 1, "region": "eu-west-1",
+         "accountId": "321098765432"},
+    ]);
+    let mut job = stage.job(&json!({"id": "all", "trigger": {"type": "any", "of": triggers}}));
+    job["launch"]["region"] = "eu-central-1".into();
+    job["launch"]["cluster"] = "elsewhere".into();
+    job["launch"]["tags"] = json!({"team": "data"});
+    job["launch"]["overrides"] =
+        json!({"taskRoleArn": "arn:aws:iam::123456789012:role/path/task", "executionRoleArn": "bare"});
+    let ebs = json!({"roleArn": "arn:aws:iam::123456789012:role/ebs", "sizeInGiB": 20});
+    job["launch"]["volumeConfigurations"] = json!([{"name": "scratch", "managedEbsVolume": ebs}]);
+    let file = stage.site.path("all").with_extension("json");
+    std::fs::write(&file, job.to_string()).unwrap();
+    let output = stage.command(&["iam-policy", file.to_str().unwrap()]).await;
+    let policy = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (field, expected) in IN_POLICY {
+        assert!(policy.contains(&format!("\"{expected}\"")), "{field}: {expected} is not in {policy}");
+    }
+}
+
+#[tokio::test]
+async fn the_region_of_the_command_line_is_enough_and_gives_every_arn_its_partition() {
+    let cloud = Cloud::start(Kind::Fake).await;
+    let mut stage = set(&cloud).await;
+    stage.site.environment.retain(|(name, _)| *name != "AWS_REGION");
+    let policy = printed(&stage, "us-gov-west-1").await.to_string();
+    assert!(policy.contains("arn:aws-us-gov:ecs:us-gov-west-1:123456789012:cluster/least"), "{policy}");
+    assert!(!policy.contains("arn:aws:"), "{policy}");
 }
