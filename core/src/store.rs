@@ -253,9 +253,9 @@ impl Default for FiringQuery {
 pub trait Journal {
     /// Records outcomes, firings and settled ticks; each settlement atomically, all of them durable on return.
     ///
-    /// A record that launches nothing is folded into the job's newest row when both have the same outcome, are
-    /// idle in the sense of [`Outcome::folds`], and neither has a firing: the row's last tick, count, explanation,
-    /// steps and observations become the new record's, its first tick and id stay.
+    /// A record that launches nothing is folded into the job's newest row when both have the same outcome and the same
+    /// explanation, are idle in the sense of [`Outcome::folds`], and neither has a firing: the row's last tick, count,
+    /// steps and observations become the new record's, its first tick, explanation and id stay.
     ///
     /// # Errors
     ///

@@ -24,15 +24,14 @@ pub(crate) struct Plan {
 
 /// Returns how many new numbers a settlement needs.
 pub(crate) fn numbers(mark: &Mark, settlement: &Settlement) -> usize {
-    let mut last = mark.tail.as_ref().map(|tail| tail.draft.outcome);
+    let mut last = mark.tail.as_ref().map(|tail| &tail.draft);
     let mut count = 0;
     for (place, draft) in settlement.records.iter().enumerate() {
         let fires = settlement.firing.is_some() && place + 1 == settlement.records.len();
-        let folds = !fires && draft.folds();
-        if !(folds && last == Some(draft.outcome)) {
+        if fires || !last.is_some_and(|last| last.folds_with(draft)) {
             count += 1;
         }
-        last = folds.then_some(draft.outcome);
+        last = (!fires && draft.folds()).then_some(draft);
     }
     count
 }

@@ -48,9 +48,9 @@ pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock($1, 'ecss_journal'::
 /// The registers that fences name stay as they are until the transaction is over.
 const FENCES: &str =
     "SELECT name, version FROM ecss_registers WHERE name = ANY($1::text[]) ORDER BY name FOR SHARE";
-/// The newest row is to be folded into only if it was not pruned.
-const MARKS: &str = "SELECT id, uid, revision, settled, head, \
-    CASE WHEN EXISTS (SELECT FROM ecss_journal h WHERE h.seq = j.head) THEN folds END AS folds \
+/// The newest row is to be folded into only if it was not pruned: then it has an explanation.
+const MARKS: &str = "SELECT id, uid, revision, settled, head, folds, \
+    (SELECT h.ledger->>'explanation' FROM ecss_journal h WHERE h.seq = j.head) AS explanation \
     FROM ecss_jobs j WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE";
 const KNOWN: &str = "SELECT firing FROM ecss_journal WHERE firing = ANY($1::text[])";
 const NUMBERS: &str = "SELECT setval('ecss_journal_seq', nextval('ecss_journal_seq') + $1 - 1) - $1 + 1";
@@ -219,10 +219,13 @@ async fn look(line: &Line, pen: &Pen, batches: &[&Batch]) -> Result<Seen, Troubl
 
 fn mark(row: &Row) -> Result<(String, Mark), StoreError> {
     let (name, folds): (&str, Option<&str>) = (row.get("id"), row.get("folds"));
-    let folds = folds.map(str::parse::<Outcome>).transpose();
+    let explanation: Option<String> = row.get("explanation");
+    let folds = folds.filter(|_| explanation.is_some()).map(str::parse::<Outcome>).transpose();
     let folds = folds.map_err(|error| corrupt(&format!("job \"{name}\""), error))?;
     let (uid, revision) = (row.get("uid"), row.get("revision"));
-    Ok((name.to_owned(), Mark::new(uid, revision, row.get("settled"), row.get("head"), folds)))
+    let mut mark = Mark::new(uid, revision, row.get("settled"), row.get("head"), folds);
+    mark.explanation = explanation.unwrap_or_default();
+    Ok((name.to_owned(), mark))
 }
 
 /// The second round trip: writes and commits. Should a statement fail, the commit that follows it undoes everything.

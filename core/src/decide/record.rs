@@ -78,10 +78,12 @@ impl DecisionDraft {
         self.outcome.folds() && self.span.count > 0
     }
 
-    /// Tells whether `newer`, the next decision of the same job, is kept in the same row. Neither has a firing.
+    /// Tells whether `newer`, the next decision of the same job, is kept in the same row: it says the same. Neither has a
+    /// firing.
     #[must_use]
     pub fn folds_with(&self, newer: &Self) -> bool {
-        self.outcome == newer.outcome && self.folds() && newer.folds()
+        let same = self.outcome == newer.outcome && self.explanation == newer.explanation;
+        same && self.folds() && newer.folds()
     }
 
     /// Makes this the row of both decisions: `newer`, beginning with this one's first tick and counting both.

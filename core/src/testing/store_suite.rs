@@ -105,6 +105,8 @@ macro_rules! store_suite {
             settlements_of_one_job_in_one_batch_follow_each_other
             equal_idle_outcomes_fold_into_one_row
             different_outcomes_do_not_fold
+            outcomes_with_different_explanations_do_not_fold
+            a_settlement_can_take_the_settled_tick_back
             a_row_with_a_firing_never_folds
             a_firing_by_hand_never_folds
             outcomes_of_a_launch_do_not_fold

@@ -34,6 +34,7 @@ pub(super) struct Record {
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) count: i64,
+    pub(super) explanation: String,
     pub(super) ledger: String,
 }
 
@@ -70,6 +71,7 @@ impl Record {
             first: nanos(draft.span.first)?,
             last: nanos(draft.span.last)?,
             count: signed(draft.span.count),
+            explanation: draft.explanation.clone(),
             ledger: ledger(draft)?,
         })
     }
@@ -104,6 +106,8 @@ pub(super) struct Mark {
     pub(super) head: i64,
     /// The outcome of that decision, if the next one may fold into it.
     pub(super) folds: Option<Outcome>,
+    /// The explanation of that decision.
+    pub(super) explanation: String,
     pub(super) last_firing: Option<String>,
     pub(super) last_fired: Option<i64>,
     changed: bool,
@@ -117,7 +121,18 @@ impl Mark {
         head: i64,
         folds: Option<Outcome>,
     ) -> Self {
-        Self { uid, revision, settled, head, folds, last_firing: None, last_fired: None, changed: false }
+        let explanation = String::new();
+        Self {
+            uid,
+            revision,
+            settled,
+            head,
+            folds,
+            explanation,
+            last_firing: None,
+            last_fired: None,
+            changed: false,
+        }
     }
 }
 
@@ -183,11 +198,12 @@ impl<'e> Written<'e> {
         for (place, record) in entry.records.iter().enumerate() {
             let firing = entry.firing.as_ref().filter(|_| place == last);
             let folds = record.folds().filter(|_| firing.is_none());
-            if folds.is_some() && mark.folds == folds {
+            if folds.is_some() && mark.folds == folds && mark.explanation == record.explanation {
                 self.fold(mark.head, first, record);
             } else {
                 mark.head = first + signed(self.rows.len() as u64);
                 mark.folds = folds;
+                mark.explanation.clone_from(&record.explanation);
                 let born = record.observed;
                 self.rows.push(Row { seq: mark.head, entry, record: record.clone(), born, firing });
             }

@@ -15,8 +15,8 @@ use crate::shelf::Change;
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
      firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
      ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
-const FOLD: &str =
-    "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1";
+const FOLD: &str = "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1 \
+     AND json_extract(ledger, '$.explanation') = json_extract(?5, '$.explanation')";
 const MARK: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
      WHERE no = ?1";
 
@@ -171,7 +171,7 @@ impl<'c> Pen<'c> {
         }
         let Record { observed, span, ledger, .. } = record;
         let values = params![mark.head, nanos(*observed)?, nanos(span.last)?, span.count, ledger];
-        // The row may have been pruned.
+        // The row may have been pruned, or have another explanation.
         Ok(self.fold.execute(values)? == 1)
     }
 

@@ -60,13 +60,13 @@ pub(super) async fn read(store: &dyn Store, id: &str) -> StoredJob {
     jobs.pop().expect("the job exists")
 }
 
-/// An outcome of one tick.
+/// An outcome of one tick; its explanation is that of all with this outcome.
 pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
     DecisionDraft {
         demand: Some(Demand::Floor),
         busy: Some(2),
         tries: 1,
-        explanation: format!("seen at {tick}"),
+        explanation: format!("ended as {outcome}"),
         steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because: "grüße ✓".to_owned() }],
         ..sample::draft(outcome, at(tick))
     }

@@ -5,7 +5,7 @@ use super::sample::{
     all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, name, read,
     record, settle, settlement,
 };
-use crate::decide::{DecisionRecord, Outcome};
+use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
 use crate::job::{Progress, StoredJob};
 use crate::store::{Settled, Settlement};
 
@@ -200,6 +200,49 @@ pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
     let outcomes: Vec<_> = decisions(&*store, "nightly").await.iter().map(|row| row.draft.outcome).collect();
     assert_eq!(outcomes, [Outcome::Idle, Outcome::Cooldown, Outcome::Idle]);
     assert_eq!(decisions(&*store, "other").await.len(), 1, "another job's rows are not between its own");
+}
+
+/// Equal outcomes with different explanations do not fold: each row says why its own ticks ended so.
+pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let because =
+        |why: &str, tick| DecisionDraft { explanation: why.to_owned(), ..draft(Outcome::SourceError, tick) };
+    record(&*store, "nightly", vec![because("no datapoint", 1), because("no datapoint", 2)]).await;
+    record(&*store, "nightly", vec![because("connection \"refused\"", 3)]).await;
+    record(&*store, "nightly", vec![because("connection \"refused\"", 4), because("no datapoint", 5)]).await;
+    let rows = decisions(&*store, "nightly").await;
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.draft.explanation.as_str(), row.draft.span.first, row.draft.span.count))
+        .collect();
+    let expected =
+        [("no datapoint", at(5), 1), ("connection \"refused\"", at(3), 2), ("no datapoint", at(1), 2)];
+    assert_eq!(seen, expected);
+}
+
+/// A settlement may take the settled tick back, and what is settled from there on is recorded.
+pub async fn a_settlement_can_take_the_settled_tick_back(subject: &dyn Subject) {
+    let store = subject.open().await;
+    create(&*store, "nightly").await;
+    let ahead = fire(&*store, "nightly", 900).await;
+    let mut of_no_tick = draft(Outcome::Missed, 5);
+    of_no_tick.span.count = 0;
+    let back =
+        Settlement { settled: Some(at(5)), ..settlement(&read(&*store, "nightly").await, vec![of_no_tick]) };
+    assert!(matches!(settle(&*store, back).await, Settled::Recorded(_)));
+    assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(5)));
+    record(&*store, "nightly", vec![draft(Outcome::Idle, 6)]).await;
+    let again = Settlement {
+        firing: Some(ahead),
+        ..settlement(&read(&*store, "nightly").await, vec![draft(Outcome::Pending, 900)])
+    };
+    assert_eq!(
+        settle(&*store, again).await,
+        Settled::Stale,
+        "a tick that was launched is not launched again"
+    );
+    assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(6)));
 }
 
 /// A row with a firing never folds, whatever its outcome becomes.

@@ -8,7 +8,15 @@ use super::{Entry, Mark, Record, Shot, Slate, Written, write};
 const UID: Uuid = Uuid::from_u128(7);
 
 fn record(outcome: Outcome, tick: i64) -> Record {
-    Record { outcome, observed: tick, first: tick, last: tick, count: 1, ledger: tick.to_string() }
+    Record {
+        outcome,
+        observed: tick,
+        first: tick,
+        last: tick,
+        count: 1,
+        explanation: String::new(),
+        ledger: tick.to_string(),
+    }
 }
 
 fn entry(job: &str, expected: Option<i64>, records: &[(Outcome, i64)]) -> Entry {
