@@ -20,10 +20,12 @@
 //! hanging trigger stops the clock for all).
 
 mod agenda;
+mod clock_check;
 mod commons;
 mod core;
 mod dispatch;
 mod evaluate;
+mod faults;
 mod handle;
 mod hot;
 mod keeper;
@@ -39,8 +41,10 @@ mod status;
 mod stops;
 mod watch;
 
+pub use clock_check::is_ahead;
 pub use commons::BRAKE_REGISTER;
 pub(crate) use commons::Commons;
+pub use faults::Failing;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
 pub(crate) use lease::Lease;
 pub use options::EngineOptions;

@@ -277,6 +277,18 @@ impl Firing {
         self.attempts.iter().find(|attempt| attempt.answer.is_none())
     }
 
+    /// Returns why it ended as it did or, while it is being launched, why its newest answer started fewer tasks than asked for.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        if self.note.is_some() || self.state != FiringState::Launching {
+            return self.note.clone();
+        }
+        match self.attempts.iter().rev().find_map(|attempt| attempt.answer.as_ref())? {
+            Answer::Report(report) => report.refused.first().map(|refusal| format!("refused: {refusal}")),
+            Answer::Failed(why) | Answer::Lost(why) => Some(why.clone()),
+        }
+    }
+
     /// Returns how many tasks are still to be started.
     #[must_use]
     pub fn shortfall(&self) -> u32 {

@@ -98,6 +98,14 @@ pub struct Refusal {
     pub retryable: bool,
 }
 
+/// Says why: the launcher's reason, and its details where it gave any.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+    }
+}
+
 /// What came of a launch call. Partial success is a report, not an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -44,7 +44,8 @@ pub use decide::{
     Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
 };
 pub use engine::{
-    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, FireError, FireRequest, Given, Retrying,
+    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, Failing, FireError, FireRequest, Given,
+    Retrying,
 };
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::FaultKind;

@@ -81,6 +81,22 @@ impl Outcome {
         )
     }
 
+    /// Tells whether a tick with this outcome was looked at and decided. A launch may still be under way.
+    #[must_use]
+    pub const fn is_decided(self) -> bool {
+        !matches!(
+            self,
+            Self::Suspended
+                | Self::Coalesced
+                | Self::Missed
+                | Self::SourceError
+                | Self::LiveUnknown
+                | Self::LaunchFailed
+                | Self::Denied
+                | Self::Unknown
+        )
+    }
+
     /// Returns the name used in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

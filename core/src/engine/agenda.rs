@@ -149,6 +149,14 @@ impl Agenda {
         self.due = order.into_iter().collect();
     }
 
+    /// Puts every job that is in no round in the order of its `due` again.
+    pub(super) fn list_again(&mut self) {
+        let busy: Vec<Place> =
+            self.entries_mut().filter(|(_, entry)| entry.busy).map(|(place, _)| place).collect();
+        self.list_all();
+        busy.into_iter().for_each(|place| self.list(place, None));
+    }
+
     /// Sets where in the order the job stands.
     pub(super) fn list(&mut self, place: Place, moment: Option<Timestamp>) {
         let Some(entry) = self.entries.get_mut(place as usize).and_then(Option::as_mut) else { return };

@@ -4,11 +4,14 @@
 //! what bounds them is here; and what is told about them survives the engine that did it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::EngineOptions;
+use super::clock_check::ClockCheck;
+use super::faults::Faults;
 use super::lease::Lease;
 use super::status::{Brake, Counters};
 use crate::event::{EVENT_BUFFER, Event};
@@ -33,6 +36,11 @@ pub(crate) struct Commons {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) store_fault: RwLock<Option<String>>,
     pub(crate) launcher_fault: RwLock<Option<String>>,
+    /// What cannot be read or launched.
+    pub(crate) faults: Faults,
+    pub(crate) clock: ClockCheck,
+    /// How many engines were made; each has its number.
+    pub(crate) engines: AtomicU64,
     /// Ends all launches when it does not hold.
     pub(crate) lease: Lease,
     brake: RwLock<KnownBrake>,
@@ -58,6 +66,9 @@ impl Commons {
             events: broadcast::Sender::new(EVENT_BUFFER),
             store_fault: RwLock::default(),
             launcher_fault: RwLock::default(),
+            faults: Faults::default(),
+            clock: ClockCheck::default(),
+            engines: AtomicU64::default(),
             lease,
             brake: RwLock::default(),
         })

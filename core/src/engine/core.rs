@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
@@ -56,6 +56,12 @@ pub(super) struct Core {
     /// Ticks in a row that a job's trigger could not decide.
     pub(super) failures: Mutex<HashMap<JobUid, u32>>,
     pub(super) retries: Retries,
+    /// The number of this engine among those of the process.
+    pub(super) number: u64,
+    /// Firings whose tick came again: it was launched while the clock was ahead, and is not launched again.
+    pub(super) launched: Mutex<HashMap<JobUid, FiringId>>,
+    /// Jobs that were resumed: if their ticks are settled in the future, they count again from now on.
+    pub(super) resumed: Mutex<BTreeSet<JobId>>,
     /// Every job is to be compared with the store now.
     pub(super) rescan: AtomicBool,
     pub(super) keeper: Mutex<KeeperView>,
@@ -69,11 +75,19 @@ pub(super) struct KeeperView {
     pub(super) invalid: usize,
     pub(super) in_rounds: usize,
     pub(super) next_due: Option<Timestamp>,
+    /// Jobs whose ticks are settled in the future.
+    pub(super) ahead: usize,
 }
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("name", &self.options.name).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.commons.faults.leave(self.number);
     }
 }
 
@@ -85,6 +99,7 @@ impl Core {
         let core = Arc::new(Self {
             hot: HotJobs::new(options.hot_jobs),
             term: commons.lease.term(),
+            number: commons.engines.fetch_add(1, Ordering::Relaxed),
             commons,
             backlog,
             options,
@@ -102,6 +117,8 @@ impl Core {
             nudged: Notify::new(),
             failures: Mutex::default(),
             retries: Retries::default(),
+            launched: Mutex::default(),
+            resumed: Mutex::default(),
             rescan: AtomicBool::new(false),
             keeper: Mutex::default(),
             tracker: TaskTracker::new(),

@@ -13,13 +13,15 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
+use super::clock_check::is_ahead;
 use super::core::Core;
 use super::status::Counters;
 use crate::decide::Outcome;
 use crate::event::Event;
 use crate::fault;
-use crate::firing::{Firing, FiringState};
+use crate::firing::{Firing, FiringState, Origin};
 use crate::store::StoreError;
 use attempt::Next;
 
@@ -68,13 +70,26 @@ struct Carrier {
     doubt: bool,
     /// Why that call last failed, when it surely had none then.
     failure: Option<String>,
+    /// What the log heard last of failed calls.
+    complained: Option<String>,
+    /// When it was taken up. The wall clock may have been ahead when the deadline was set.
+    begun: Instant,
 }
 
 impl Carrier {
     fn new(core: Arc<Core>, firing: Firing, permit: OwnedSemaphorePermit) -> Self {
         // Of a call that an earlier run noted it is not known whether it was made.
         let doubt = firing.unanswered().is_some();
-        Self { core, firing, permit: Some(permit), backoff: FIRST_BACKOFF, doubt, failure: None }
+        Self {
+            core,
+            firing,
+            permit: Some(permit),
+            backoff: FIRST_BACKOFF,
+            doubt,
+            failure: None,
+            complained: None,
+            begun: Instant::now(),
+        }
     }
 
     async fn carry(mut self) {
@@ -140,6 +155,7 @@ impl Carrier {
             match self.core.advance(self.firing.state, &to, outcome).await {
                 Ok(()) => {
                     self.firing = to;
+                    self.note_outcome(outcome);
                     self.core.ledger.enter(&self.firing, self.core.clock.now());
                     self.core.tell(|| Event::Firing(Box::new(self.firing.clone())));
                     return true;
@@ -159,6 +175,22 @@ impl Carrier {
         }
     }
 
+    /// Counts the tick of the firing when its outcome is final, and notes whether launches of the job fail.
+    fn note_outcome(&self, outcome: Option<Outcome>) {
+        let Some(outcome) = outcome else { return };
+        let (core, firing) = (&self.core, &self.firing);
+        let of_tick = firing.origin == Origin::Tick;
+        if of_tick {
+            core.commons.counters.settled(outcome, 1);
+        }
+        if matches!(outcome, Outcome::Launched | Outcome::Partial) {
+            core.commons.faults.decided(&firing.uid, true);
+        } else if of_tick && matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown) {
+            let why = firing.note.as_deref().unwrap_or_default();
+            core.commons.faults.failed(core.number, firing.uid, outcome, why, core.clock.now(), 1);
+        }
+    }
+
     /// Hands the firing on to the watch, or forgets it.
     fn let_go(self) {
         let Self { core, firing, .. } = self;
@@ -174,7 +206,9 @@ impl Carrier {
     }
 
     fn expired(&self) -> bool {
-        self.core.clock.now() > self.firing.deadline
+        let max_age = self.firing.deadline.duration_since(self.firing.observed);
+        let carried = SignedDuration::try_from(self.begun.elapsed()).unwrap_or(SignedDuration::MAX);
+        self.core.clock.now() > self.firing.deadline || carried > max_age
     }
 
     fn count_report(&self, report: &crate::LaunchReport) {
@@ -186,6 +220,8 @@ impl Carrier {
     fn token_lives(&self, sent_at: jiff::Timestamp) -> bool {
         let life =
             SignedDuration::try_from(self.core.launcher.limits().token_life).unwrap_or(SignedDuration::MAX);
-        self.core.clock.now().duration_since(sent_at) <= life
+        let now = self.core.clock.now();
+        // How old a token is cannot be told when it was made while the clock was ahead.
+        now.duration_since(sent_at) <= life && !is_ahead(sent_at, now)
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock_check::is_ahead;
 use super::core::Core;
+use super::faults::{Asked, Failure};
 use super::handle::Given;
 use super::hot::Loaded;
-use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, TickSpan, decide};
+use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, Rule, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::Job;
@@ -147,6 +149,7 @@ impl Core {
             cooldown: self.cooling(question),
             budget: None,
         });
+        let decision = self.worded(decision, question, &population);
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, by) {
             // Whoever only asks is told what would come of it.
@@ -159,6 +162,22 @@ impl Core {
         (draft, firing).into()
     }
 
+    /// Names the tasks that are counted, and the end of a cooldown. Such words stay the same from tick to tick, so that equal
+    /// decisions share a row.
+    fn worded(&self, mut decision: Decision, question: &Question<'_>, population: &Population) -> Decision {
+        let tasks = self.ledger.named(&question.loaded.uid, population);
+        let left = self.cooling(question).and_then(|left| SignedDuration::try_from(left).ok());
+        let until = left.and_then(|left| question.tick.observed.checked_add(left).ok());
+        for step in &mut decision.steps {
+            if step.rule == Rule::Overlap && !tasks.is_empty() {
+                step.because.push_str(&format!(" ({tasks})"));
+            } else if let (Rule::Cooldown, Some(until)) = (step.rule, until) {
+                step.because = format!("cooling down until {until:.0}");
+            }
+        }
+        decision
+    }
+
     /// Counts what already runs, where anything is asked for.
     async fn running(
         &self,
@@ -169,7 +188,9 @@ impl Core {
         if demand == Demand::Idle {
             return Ok((Population::default(), given.unwrap_or(0)));
         }
-        let population = match self.population(question.job).await {
+        let population = self.population(question.job).await;
+        self.note_unread(question, Asked::Tasks, population.as_ref().err());
+        let population = match population {
             Err(error) if given.is_none() => return Err(error.into()),
             known => known.unwrap_or_default(),
         };
@@ -218,6 +239,21 @@ impl Core {
         self.or_assume(question, answer)
     }
 
+    /// Notes whether something could be read for a tick.
+    fn note_unread<E>(&self, question: &Question<'_>, asked: Asked, error: Option<&E>)
+    where
+        E: std::error::Error + 'static,
+    {
+        if !matches!(question.by, Asker::Tick) {
+            return;
+        }
+        let (faults, uid) = (&self.commons.faults, question.loaded.uid);
+        let Some(error) = error else { return faults.read(uid, asked) };
+        let (job, tick) = (&question.job.id, question.tick.nominal);
+        let failure = Failure { job, tick, source: &error.to_string(), error: &fault::chain(error) };
+        faults.unread(self.number, uid, asked, failure);
+    }
+
     /// Follows the job's `onError`.
     fn or_assume(
         &self,
@@ -226,16 +262,16 @@ impl Core {
     ) -> Result<Evaluation, Unreadable> {
         let uid = question.loaded.uid;
         let counts = matches!(question.by, Asker::Tick);
+        self.note_unread(question, Asked::Trigger, answer.as_ref().err());
         match answer {
             Ok(evaluation) => {
-                let failed = if counts { self.failures.lock().remove(&uid) } else { None };
-                if let Some(failed) = failed {
-                    tracing::info!(job = %question.job.id, failed, "a trigger can be evaluated again");
+                if counts {
+                    self.failures.lock().remove(&uid);
                 }
                 Ok(evaluation)
             }
             Err(error) => {
-                let failed = self.failed(question, &error);
+                let failed = self.failed(question);
                 match question.job.policy.on_error {
                     OnError::Assume { tasks, after } if failed >= after.get() => Ok(Evaluation::tasks(
                         tasks,
@@ -250,19 +286,14 @@ impl Core {
         }
     }
 
-    /// Counts the ticks in a row that a trigger could not decide, this one included, however often it was tried. Says so
-    /// once, unless the tick is tried again, which is said too.
-    fn failed(&self, question: &Question<'_>, error: &TriggerError) -> u32 {
+    /// Counts the ticks in a row that a trigger could not decide, this one included, however often it was tried.
+    fn failed(&self, question: &Question<'_>) -> u32 {
         let counts = matches!(question.by, Asker::Tick) && question.tried == 0;
         let mut failures = self.failures.lock();
         let before = failures.get(&question.loaded.uid).copied().unwrap_or(0);
         let failed = before.saturating_add(u32::from(counts || before == 0));
         if counts {
             failures.insert(question.loaded.uid, failed);
-            if before == 0 && !error.is_transient() {
-                let error = fault::chain(error);
-                tracing::warn!(job = %question.job.id, tick = %question.tick.nominal, error, "a trigger cannot be evaluated");
-            }
         }
         failed
     }
@@ -290,7 +321,9 @@ impl Core {
 
     fn cooling(&self, question: &Question<'_>) -> Option<Duration> {
         let cooldown = SignedDuration::try_from(question.job.policy.cooldown?).ok()?;
-        let last = (*question.loaded.last_fired.lock())?;
+        // A firing of a time when the clock was ahead says nothing about how long ago it was.
+        let last =
+            (*question.loaded.last_fired.lock()).filter(|last| !is_ahead(*last, question.tick.observed))?;
         let left = cooldown - question.tick.observed.duration_since(last);
         Duration::try_from(left).ok().filter(|left| !left.is_zero())
     }

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::core::Core;
 use super::evaluate::{Asker, Question};
+use super::faults::Failing;
 use super::hot::Loaded;
 use super::keeper::Message;
 use super::retry::Retrying;
@@ -130,12 +131,25 @@ impl EngineHandle {
         self.core.retries.get(job)
     }
 
+    /// Returns how the newest ticks of a job fail, if they do and are not tried again.
+    #[must_use]
+    pub fn failing(&self, job: &JobUid) -> Option<Failing> {
+        self.core.commons.faults.get(job)
+    }
+
+    /// Lets the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
+    pub fn resume(&self, id: &JobId) {
+        self.core.resumed.lock().insert(id.clone());
+        self.core.nudged.notify_one();
+    }
+
     /// Returns a moment's view of the engine.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
         let core = &self.core;
-        let keeper = *core.keeper.lock();
-        EngineStatus {
+        let (keeper, faults, clock) = (*core.keeper.lock(), &core.commons.faults, &core.commons.clock);
+        let launcher_fault = core.commons.launcher_fault.read().clone();
+        let status = EngineStatus {
             jobs: keeper.jobs,
             invalid_jobs: keeper.invalid,
             in_rounds: keeper.in_rounds,
@@ -146,8 +160,14 @@ impl EngineHandle {
             next_due: keeper.next_due,
             brake: core.commons.brake(),
             store_fault: core.commons.store_fault.read().clone(),
-            launcher_fault: core.commons.launcher_fault.read().clone(),
-        }
+            launcher_fault: launcher_fault.or_else(|| faults.of_launcher()),
+            source_fault: faults.of_sources(),
+            failing: faults.failing(),
+            clock_fault: None,
+            clock_steps: clock.steps(),
+            jobs_ahead: 0,
+        };
+        status.with_ahead(clock.fault(), keeper.ahead)
     }
 
     /// Returns the counts since the start of the process.

@@ -8,6 +8,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::agenda::Entry;
+use super::clock_check::is_ahead;
 use super::core::Core;
 use super::plan::Ticks;
 use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
@@ -64,6 +65,7 @@ impl Core {
     pub(super) fn entry(&self, stored: &StoredJob) -> Entry {
         let mut entry = Entry::new(stored.id.clone(), stored.uid, stored.revision, stored.changed);
         entry.settled = stored.progress.settled;
+        entry.since = self.counts_since(entry.settled, stored.changed);
         match self.next_due(stored, &mut entry) {
             Ok(due) => entry.due = due,
             Err(problems) => {
@@ -75,6 +77,13 @@ impl Core {
         entry
     }
 
+    /// Returns from when on ticks of a version count. A version that was written while the clock was ahead counts from where
+    /// ticks are settled.
+    fn counts_since(&self, settled: Option<Timestamp>, since: Timestamp) -> Timestamp {
+        let now = self.clock.now();
+        settled.filter(|settled| is_ahead(since, now) && !is_ahead(*settled, now)).unwrap_or(since)
+    }
+
     /// Reads when a stored job is looked at next, without building it where its own schedule says so.
     fn next_due(&self, stored: &StoredJob, entry: &mut Entry) -> Result<Option<Timestamp>, Vec<FieldError>> {
         if let Ok(view) = AgendaView::read(stored.document.get())
@@ -84,7 +93,7 @@ impl Core {
             return Ok(Ticks { job, schedule: &schedule, jitter, earlier: &[], after }.next_due());
         }
         let job = stored.parse(&self.job_context())?;
-        entry.since = job.counts_from(stored.changed);
+        entry.since = self.counts_since(entry.settled, job.counts_from(stored.changed));
         Ok(Ticks::of(&job, entry.after()).and_then(|ticks| ticks.next_due()))
     }
 

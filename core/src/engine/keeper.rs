@@ -1,8 +1,9 @@
 //! The one task that owns the agenda: it starts rounds, takes nudges and orders, and sleeps until the next tick.
 
+mod ahead;
 mod scan;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,11 @@ pub(super) struct Keeper {
     looked_ahead: Timestamp,
     /// A settlement failed, so the journal may hold an intent that nobody carries: look again at this moment.
     doubtful: Option<Timestamp>,
+    /// Jobs whose ticks are settled in the future, and how many the log has heard of.
+    ahead: BTreeSet<Place>,
+    ahead_told: usize,
+    /// How many steps of the clock are known.
+    steps: u64,
     scan: Scan,
 }
 
@@ -88,8 +94,13 @@ impl Keeper {
             invalid: 0,
             looked_ahead: Timestamp::MIN,
             doubtful: None,
+            ahead: BTreeSet::new(),
+            ahead_told: 0,
+            steps: 0,
         };
+        keeper.steps = keeper.core.commons.clock.look(now);
         keeper.load_all().await?;
+        keeper.find_ahead(now);
         keeper.show();
         Ok((keeper, sender))
     }
@@ -100,6 +111,7 @@ impl Keeper {
             self.take_nudges().await;
             self.rescan().await;
             let now = self.core.clock.now();
+            self.follow_clock(now).await;
             self.settle_doubts(now).await;
             self.start_rounds(now).await;
             self.look_ahead(now);
@@ -134,8 +146,8 @@ impl Keeper {
         let most = self.core.options.max_sleep;
         let tick = if self.has_room() { self.agenda.next_due() } else { None };
         let next = [tick, self.doubtful].into_iter().flatten().min();
-        let until_due = next.map(|due| due.duration_since(now));
-        until_due.map_or(most, |until| Duration::try_from(until).unwrap_or(Duration::ZERO).min(most))
+        let until_due = next.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
+        [until_due, self.until_settled_back()].into_iter().flatten().fold(most, Duration::min)
     }
 
     fn has_room(&self) -> bool {
@@ -249,6 +261,7 @@ impl Keeper {
             let id = entry.id.clone();
             self.reread(&[id]).await;
         }
+        self.note_ahead(place, now);
         self.replan(place, not_before, now);
         self.next_order(place).await;
     }
@@ -287,6 +300,7 @@ impl Keeper {
             invalid: self.invalid,
             in_rounds: self.in_rounds,
             next_due: self.agenda.next_due(),
+            ahead: self.ahead.len(),
         };
     }
 }

@@ -176,6 +176,22 @@ impl Ledger {
         jobs.by_job.get(uid).map(|account| account.live.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// Names the tasks of the job that are pending, running or coming, and since when; a few of them.
+    pub(super) fn named(&self, uid: &JobUid, reported: &Population) -> String {
+        let jobs = self.jobs.lock();
+        match jobs.by_job.get(uid) {
+            None => Account::default().named(reported),
+            Some(account) => account.named(reported),
+        }
+    }
+
+    /// Drops what is remembered of every queue; it is built anew from the journal.
+    pub(super) fn forget_queues(&self) {
+        let mut jobs = self.jobs.lock();
+        jobs.by_job.values_mut().for_each(|account| account.track = None);
+        jobs.by_job.retain(|_, account| !account.is_empty());
+    }
+
     /// Returns how many tasks are pending or running, over all jobs.
     pub(super) fn total_live(&self) -> usize {
         self.jobs.lock().by_job.values().map(|account| account.live.len()).sum()

@@ -67,10 +67,9 @@ impl Retrying {
     }
 
     /// Says why the tick ends undecided.
-    pub(super) fn last_words(&self, now: Timestamp, because: &str) -> String {
-        let times = if self.tries == 1 { "once".to_owned() } else { format!("{} times", self.tries) };
-        let over = now.duration_since(self.since).as_secs();
-        format!("{}; tried {times} in {over} s, until {because}", self.reason)
+    pub(super) fn last_words(&self, because: &str) -> String {
+        // How often is a number of its own in the record: ticks that end like this share a row.
+        format!("{}; tried until {because}", self.reason)
     }
 }
 
@@ -96,21 +95,18 @@ impl Retries {
         self.0.lock().len()
     }
 
-    /// Notes that a tick is tried again, and says so when the job's ticks could be decided until now.
+    /// Notes that a tick is tried again.
     pub(super) fn begin(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
-        let mut known = self.0.lock();
-        if !known.contains_key(&uid) {
-            let Retrying { tick, outcome, reason, .. } = &retrying;
-            tracing::warn!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet and is tried again");
-        }
-        known.insert(uid, retrying);
+        let Retrying { tick, outcome, reason, .. } = &retrying;
+        tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet and is tried again");
+        self.0.lock().insert(uid, retrying);
     }
 
     /// Notes that a tick of the job was decided, or that nothing is to be decided any more.
     pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
         if let Some(last) = self.0.lock().remove(uid) {
             let (tick, failed) = (last.tick, last.failures);
-            tracing::info!(%job, %tick, failed, "the ticks of a job that were tried again are decided");
+            tracing::debug!(%job, %tick, failed, "the ticks of a job that were tried again are decided");
         }
     }
 }

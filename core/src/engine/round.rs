@@ -176,7 +176,8 @@ async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
         let tick = Tick { nominal, observed: now };
         let question =
             Question { job, loaded: hot, tick, by: Asker::Tick, given: Given::default(), tried: again };
-        let Judgement { draft, firing: planned, undecided } = core.judge(&question).await;
+        let Judgement { draft, firing: planned, undecided } =
+            core.unless_launched(core.judge(&question).await, &considered.due.uid);
         if undecided {
             let reason = (draft.outcome, draft.explanation);
             let retrying = Retrying::new(&job.id, nominal, reason, tried.as_ref(), core.clock.now());
@@ -199,6 +200,22 @@ async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
         firing,
     });
     considered
+}
+
+impl Core {
+    /// Launches nothing for a tick that was launched while the clock was ahead.
+    fn unless_launched(&self, judgement: Judgement, uid: &JobUid) -> Judgement {
+        let Some(firing) = &judgement.firing else { return judgement };
+        if self.launched.lock().remove(uid).is_none_or(|known| known != firing.id) {
+            return judgement;
+        }
+        let why = format!(
+            "the tick was launched as firing {} when the clock was ahead, and is not launched again",
+            firing.id
+        );
+        let draft = DecisionDraft { launch: 0, steps: Vec::new(), ..judgement.draft };
+        (draft.ended(Outcome::Coalesced, why), None).into()
+    }
 }
 
 async fn by_hand(
@@ -241,5 +258,5 @@ fn passed_over(outcome: Outcome, span: TickSpan, now: Timestamp) -> DecisionDraf
 /// Records a tick that was tried and could not be decided.
 fn undecided(tried: &Retrying, span: TickSpan, now: Timestamp, because: &str) -> DecisionDraft {
     let draft = DecisionDraft { tries: tried.tries, ..blank(span, now) };
-    draft.ended(tried.outcome, tried.last_words(now, because))
+    draft.ended(tried.outcome, tried.last_words(because))
 }

@@ -16,7 +16,7 @@ use super::status::Counters;
 use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
 use crate::event::Event;
 use crate::firing::Firing;
-use crate::store::{Settled, Settlement};
+use crate::store::{FiringQuery, Settled, Settlement};
 
 /// What a round concluded about one job.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ struct Waiting {
     settled: Option<Timestamp>,
     /// The outcome of each record, and of how many ticks it is.
     outcomes: Vec<(Outcome, u64)>,
+    /// Why the newest tick failed, when it did.
+    failed: Option<String>,
     /// The records, where somebody is to be told of them.
     told: Vec<DecisionDraft>,
     firing: Option<Firing>,
@@ -64,6 +66,7 @@ impl Waiting {
             hot,
             order,
             outcomes: Vec::new(),
+            failed: None,
             told: Vec::new(),
             firing: None,
             retrying,
@@ -72,6 +75,8 @@ impl Waiting {
         if let Some(Settlement { records, firing, settled, .. }) = &settlement {
             waiting.settled = *settled;
             waiting.outcomes = records.iter().map(|draft| (draft.outcome, draft.span.count)).collect();
+            waiting.failed =
+                records.last().filter(|draft| fails(draft)).map(|draft| draft.explanation.clone());
             waiting.told = if tell || waiting.order.is_some() { records.clone() } else { Vec::new() };
             waiting.firing.clone_from(firing);
         }
@@ -126,7 +131,8 @@ impl Core {
             if let Some(firing) = &settlement.firing {
                 if !self.in_hand.lock().insert(firing.id.clone()) {
                     // An earlier settlement of the tick is durable though its answer was lost, and recovery has taken up
-                    // the firing: what the ledger knows of it stays.
+                    // the firing: what the ledger knows of it stays. Or the tick was launched while the clock was ahead.
+                    self.launched.lock().insert(firing.uid, firing.id.clone());
                     progress.push((one.due.place, self.outdated(&one.due, one.order)));
                     continue;
                 }
@@ -161,6 +167,9 @@ impl Core {
         let mut firings = Vec::with_capacity(waiting.len());
         for (one, settled) in waiting.into_iter().zip(settled) {
             let place = one.due.place;
+            if let (Some(firing), Settled::Stale) = (&one.firing, &settled) {
+                self.find_launched(firing).await;
+            }
             match self.conclude(one, settled) {
                 (progressed, None) => quiet.push((place, progressed)),
                 (progressed, Some(fires)) => {
@@ -174,6 +183,16 @@ impl Core {
             dispatch::enqueue(self, fires).await;
         }
         reports.send(firing).await;
+    }
+
+    /// Notes whether the tick of a firing that was not recorded was launched before, while the clock was ahead.
+    async fn find_launched(&self, firing: &Firing) {
+        let query = FiringQuery { id: Some(firing.id.clone()), ..FiringQuery::default() };
+        let known = self.store.firings(&query).await;
+        self.note_read(&known);
+        if known.is_ok_and(|known| !known.is_empty()) {
+            self.launched.lock().insert(firing.uid, firing.id.clone());
+        }
     }
 
     /// Forgets an intent that is not known to be durable. Should it be after all, recovery finds it in the journal.
@@ -193,6 +212,21 @@ impl Core {
         }
     }
 
+    /// Counts ticks whose outcome is final, and notes whether the newest one failed.
+    fn note_outcomes(&self, due: &Due, outcomes: &[(Outcome, u64)], failed: Option<String>) {
+        for (outcome, ticks) in outcomes.iter().filter(|(outcome, _)| *outcome != Outcome::Pending) {
+            self.commons.counters.settled(*outcome, *ticks);
+        }
+        let faults = &self.commons.faults;
+        match (outcomes.last(), failed) {
+            (Some((outcome, ticks @ 1..)), Some(why)) => {
+                faults.failed(self.number, due.uid, *outcome, &why, self.clock.now(), *ticks);
+            }
+            (Some((outcome, 1..)), None) if outcome.is_decided() => faults.decided(&due.uid, false),
+            _ => {}
+        }
+    }
+
     /// The job or its progress is not what it was decided by.
     fn outdated(&self, due: &Due, order: Option<FireOrder>) -> Progressed {
         self.hot.forget(&due.id);
@@ -207,10 +241,8 @@ impl Core {
         };
         self.note_retry(&mut one);
         let progressed = one.progressed();
-        let Waiting { due, hot, order, outcomes, told, firing, .. } = one;
-        for (outcome, ticks) in outcomes {
-            self.commons.counters.settled(outcome, ticks);
-        }
+        let Waiting { due, hot, order, outcomes, failed, told, firing, .. } = one;
+        self.note_outcomes(&due, &outcomes, failed);
         let newest = told.len().saturating_sub(1);
         let mut last = None;
         for (index, (draft, id)) in told.into_iter().zip(&ids).enumerate() {
@@ -228,4 +260,9 @@ impl Core {
         let decision = ids.last().copied().unwrap_or_default();
         (progressed, Some(Firing { decision, ..firing }))
     }
+}
+
+/// Tells whether a tick ended because something could not be read.
+fn fails(draft: &DecisionDraft) -> bool {
+    matches!(draft.outcome, Outcome::SourceError | Outcome::LiveUnknown)
 }

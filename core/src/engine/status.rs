@@ -42,8 +42,39 @@ pub struct EngineStatus {
     pub brake: Option<Brake>,
     /// What is wrong with the store, when the last write failed.
     pub store_fault: Option<String>,
-    /// What is wrong with the launcher, when its last answer was an error.
+    /// Why tasks cannot be launched or counted: the launcher does not answer, or it refuses what jobs ask for.
     pub launcher_fault: Option<String>,
+    /// Which source cannot be read, for how many jobs.
+    pub source_fault: Option<String>,
+    /// How many jobs' newest ticks could not be read, counted or launched.
+    pub failing: usize,
+    /// How the clock was moved a short while ago, or that ticks are settled in its future.
+    pub clock_fault: Option<String>,
+    /// How many steps of the clock, of more than a minute, there were since the start of the process.
+    pub clock_steps: u64,
+    /// How many jobs have ticks that are settled in the future, and so are not looked at.
+    pub jobs_ahead: usize,
+}
+
+impl EngineStatus {
+    /// Returns what jobs need beside store and engine, each with what is wrong with it: readiness shows it, and does not depend
+    /// on it, because the API and the brake work without.
+    #[must_use]
+    pub fn dependencies(&self) -> [(&'static str, Option<String>); 3] {
+        [
+            ("launcher", self.launcher_fault.clone()),
+            ("sources", self.source_fault.clone()),
+            ("clock", self.clock_fault.clone()),
+        ]
+    }
+
+    /// Takes in the number of jobs whose ticks are settled in the future.
+    pub(crate) fn with_ahead(mut self, step: Option<String>, jobs: usize) -> Self {
+        let ahead = || format!("ticks are settled in the future, because the clock was ahead (jobs: {jobs})");
+        self.jobs_ahead = jobs;
+        self.clock_fault = step.or_else(|| (jobs > 0).then(ahead));
+        self
+    }
 }
 
 /// Counts since the start of the process.
@@ -90,8 +121,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Returns how many ticks got this outcome when they were settled. What comes of a firing later is counted by
-    /// task.
+    /// Returns how many ticks ended with this outcome. A tick is counted when its outcome is final, so none is `pending`.
     #[must_use]
     pub fn ticks(&self, outcome: Outcome) -> u64 {
         self.outcomes[outcome as usize].load(Ordering::Relaxed)

@@ -146,7 +146,11 @@ pub fn replacement(
     }
     let mut list: Vec<Version> = list.and_then(|list| Vec::deserialize(list).ok()).unwrap_or_default();
     list.retain(|version| version.until > after);
-    let newest = Version::of(&old, stored.changed, at);
+    // Versions that were written while the clock was ahead end now.
+    for version in &mut list {
+        (version.from, version.until) = (version.from.min(at), version.until.min(at));
+    }
+    let newest = Version::of(&old, stored.changed.min(at), at);
     match list.last_mut().filter(|last| last.fields == newest.fields) {
         Some(last) => last.until = at,
         None => list.push(newest),

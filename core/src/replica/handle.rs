@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use super::owned::Leave;
 use super::{Crew, ReplicaId};
 use crate::decide::{DecisionDraft, DecisionRecord};
-use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given, Retrying};
+use crate::engine::{
+    Brake, Counters, EngineHandle, EngineStatus, Failing, FireError, FireRequest, Given, Retrying,
+};
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
@@ -156,10 +158,24 @@ impl ReplicaHandle {
         self.engine_of(&job.id)?.retrying(&job.uid)
     }
 
+    /// Returns how the newest ticks of a job that this replica looks at fail, as [`EngineHandle::failing`] does.
+    #[must_use]
+    pub fn failing(&self, job: &StoredJob) -> Option<Failing> {
+        self.engine_of(&job.id)?.failing(&job.uid)
+    }
+
+    /// Does what [`EngineHandle::resume`] does, where this replica looks at the job.
+    pub fn resume(&self, id: &JobId) {
+        if let Some(engine) = self.engine_of(id) {
+            engine.resume(id);
+        }
+    }
+
     /// Returns a moment's view of all engines of this replica: their jobs and tasks together.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
         let mut sum = self.crew.stand_by.status();
+        let (step, mut ahead) = (sum.clock_fault.take(), 0);
         for engine in self.engines() {
             let status = engine.status();
             sum.jobs += status.jobs;
@@ -167,9 +183,10 @@ impl ReplicaHandle {
             sum.in_rounds += status.in_rounds;
             sum.retrying += status.retrying;
             sum.live_tasks += status.live_tasks;
+            ahead += status.jobs_ahead;
             sum.next_due = [sum.next_due, status.next_due].into_iter().flatten().min();
         }
-        sum
+        sum.with_ahead(step, ahead)
     }
 
     /// Returns the counts of all engines since the start of the process.

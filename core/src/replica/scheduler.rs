@@ -6,7 +6,9 @@ use tokio::sync::broadcast;
 
 use super::ReplicaHandle;
 use crate::decide::{DecisionDraft, DecisionRecord};
-use crate::engine::{Brake, Counters, EngineHandle, EngineStatus, FireError, FireRequest, Given, Retrying};
+use crate::engine::{
+    Brake, Counters, EngineHandle, EngineStatus, Failing, FireError, FireRequest, Given, Retrying,
+};
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
@@ -73,6 +75,20 @@ impl Scheduler {
             Self::Alone(engine) => engine.retrying(&job.uid),
             Self::Replica(replica) => replica.retrying(job),
         }
+    }
+
+    /// Returns how the newest ticks of a job fail, as far as this process looks at it.
+    #[must_use]
+    pub fn failing(&self, job: &StoredJob) -> Option<Failing> {
+        match self {
+            Self::Alone(engine) => engine.failing(&job.uid),
+            Self::Replica(replica) => replica.failing(job),
+        }
+    }
+
+    /// Lets the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
+    pub fn resume(&self, id: &JobId) {
+        either!(self, one => one.resume(id));
     }
 
     /// Returns a moment's view of this process.

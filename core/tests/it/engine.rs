@@ -1,8 +1,10 @@
 //! The engine in virtual time.
 
 mod cap;
+mod clock;
 mod edits;
 mod ends;
+mod failing;
 mod faults;
 mod loop_;
 mod queue;

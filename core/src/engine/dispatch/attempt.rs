@@ -45,7 +45,7 @@ impl Carrier {
             },
             Err(error) if error.maybe_done() => {
                 self.doubt = true;
-                self.complain(&error);
+                self.complain(&fault::chain(&error));
                 Next::Wait
             }
             Err(error) => self.failed(&attempt, &error).await,
@@ -234,10 +234,13 @@ impl Carrier {
             }
         }
         let permanent = report.is_refused_for_good();
-        let reason = report.refused.first().map(words);
+        let reason = report.refused.first().map(ToString::to_string);
         let refused = !report.refused.is_empty();
         answered(&mut to, attempt, Answer::Report(report));
         let complete = to.shortfall() == 0;
+        if refused && !permanent {
+            self.complain(&refusal_note(reason.clone()));
+        }
         if !complete && !permanent {
             if !self.advance(to, None).await {
                 return Next::Done;
@@ -266,13 +269,14 @@ impl Carrier {
     /// repetition of it may have had its effect, that must be learnt first.
     async fn failed(&mut self, attempt: &Attempt, error: &LaunchError) -> Next {
         Counters::add(&self.core.commons.counters.launch_errors, 1);
-        self.complain(error);
         let why = fault::chain(error);
         self.failure = Some(why.clone());
         if error.is_transient() && (self.doubt || self.why_not().is_none()) {
+            self.complain(&why);
             return Next::Wait;
         }
         if self.doubt {
+            self.complain(&why);
             return self.lost(attempt).await;
         }
         if self.core.ledger.superseding(&self.firing).is_some()
@@ -310,7 +314,7 @@ impl Carrier {
             }
             Ok(Search::Unclear(why)) => self.unclear(attempt, &why).await,
             Err(error) => {
-                self.complain(&error);
+                self.complain(&fault::chain(&error));
                 Next::Wait
             }
         }
@@ -353,19 +357,21 @@ impl Carrier {
         if self.firing.tasks.is_empty() {
             self.end(FiringState::Refused, outcome, note).await;
         } else {
+            tracing::warn!(job = %self.firing.job, firing = %self.firing.id, note, "a firing started fewer tasks than asked for");
             let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
             self.advance(to, Some(Outcome::Partial)).await;
         }
         Next::Done
     }
 
-    pub(super) fn complain(&self, error: &LaunchError) {
-        tracing::warn!(
-            job = %self.firing.job,
-            firing = %self.firing.id,
-            error = %fault::chain(error),
-            "a launch failed"
-        );
+    /// Says why a call failed that is to be repeated; once as long as the reason is the same. The end of a firing is said
+    /// where it ends.
+    pub(super) fn complain(&mut self, error: &str) {
+        if self.complained.as_deref() == Some(error) {
+            return;
+        }
+        self.complained = Some(error.to_owned());
+        tracing::warn!(job = %self.firing.job, firing = %self.firing.id, error, "a launch failed; it is repeated");
     }
 }
 
@@ -385,14 +391,6 @@ fn refused(attempt: &Attempt) -> u32 {
             attempt.count.saturating_sub(u32::try_from(report.started.len()).unwrap_or(u32::MAX))
         }
         Some(Answer::Failed(_) | Answer::Lost(_)) | None => 0,
-    }
-}
-
-/// Says why a task was refused: the launcher's reason, and its details where it gave any.
-fn words(refusal: &Refusal) -> String {
-    match &refusal.detail {
-        Some(detail) => format!("{}: {detail}", refusal.reason),
-        None => refusal.reason.clone(),
     }
 }
 

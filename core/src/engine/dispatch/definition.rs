@@ -33,7 +33,7 @@ impl Carrier {
             }
             // The same call is refused again, and the question asked again.
             Err(error) if error.is_transient() => {
-                self.complain(&error);
+                self.complain(&fault::chain(&error));
                 self.failure = Some(fault::chain(&error));
                 Some(Next::Wait)
             }

@@ -194,6 +194,9 @@ impl Keeper {
         {
             return;
         }
+        if entry.uid != stored.uid || entry.revision != stored.revision {
+            self.core.commons.faults.forget(&entry.uid);
+        }
         if entry.uid == stored.uid && entry.settled != stored.progress.settled {
             // A settlement that seemed to fail had its effect after all: nobody carries its intent.
             self.doubtful.get_or_insert(self.core.clock.now());
@@ -209,6 +212,8 @@ impl Keeper {
             self.core.hot.forget(&entry.id);
             self.core.failures.lock().remove(&entry.uid);
             self.core.retries.end(&entry.uid, &entry.id);
+            self.core.commons.faults.forget(&entry.uid);
+            self.core.launched.lock().remove(&entry.uid);
             self.core.tell(|| Event::Job { id: entry.id.clone(), revision: None });
         }
         for order in self.orders.remove(&place).into_iter().flatten() {
@@ -217,8 +222,9 @@ impl Keeper {
         }
     }
 
-    fn remove_entry(&mut self, place: Place) -> Option<Entry> {
+    pub(super) fn remove_entry(&mut self, place: Place) -> Option<Entry> {
         let entry = self.agenda.remove(place)?;
+        self.ahead.remove(&place);
         self.invalid -= usize::from(entry.invalid);
         Some(entry)
     }
@@ -227,7 +233,9 @@ impl Keeper {
     fn enter(&mut self, stored: &StoredJob) -> Place {
         let entry = self.core.entry(stored);
         self.invalid += usize::from(entry.invalid);
-        self.agenda.insert(entry)
+        let place = self.agenda.insert(entry);
+        self.note_ahead(place, self.core.clock.now());
+        place
     }
 }
 

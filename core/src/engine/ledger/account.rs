@@ -16,6 +16,8 @@ use crate::task::{Population, TaskId, TaskPhase, TaskState};
 
 /// For how long an ended task is remembered, so that a launcher's late listing does not revive it.
 const REMEMBER_ENDED: SignedDuration = SignedDuration::from_mins(10);
+/// How many tasks are named at most.
+const NAMED: usize = 3;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -197,13 +199,36 @@ impl Account {
 
     pub(super) fn busy(&mut self, reported: &Population, now: Timestamp) -> u32 {
         self.forget(now);
-        let ended: HashSet<&TaskId> = self.ended.iter().map(|ended| &ended.id).collect();
-        let strangers = reported
-            .tasks
-            .iter()
-            .filter(|task| !self.live.contains_key(*task) && !ended.contains(task))
-            .count();
+        let strangers = self.strangers(reported).count();
         u32::try_from(self.live.len() + strangers).unwrap_or(u32::MAX).saturating_add(self.coming())
+    }
+
+    /// Returns the tasks that the launcher reports and the ledger does not know.
+    fn strangers<'a>(&'a self, reported: &'a Population) -> impl Iterator<Item = &'a TaskId> {
+        let ended: HashSet<&TaskId> = self.ended.iter().map(|ended| &ended.id).collect();
+        let known = move |task: &&TaskId| self.live.contains_key(*task) || ended.contains(task);
+        reported.tasks.iter().filter(move |task| !known(task))
+    }
+
+    /// Names what is busy, oldest first.
+    pub(super) fn named(&self, reported: &Population) -> String {
+        let mut live: Vec<_> = self.live.iter().collect();
+        live.sort_by_key(|(id, live)| (live.launched, *id));
+        let own = live.into_iter().map(|(id, live)| match live.started {
+            Some(started) => format!("task {} running since {started:.0}", short(id)),
+            None => format!("task {} pending since {:.0}", short(id), live.launched),
+        });
+        let strangers = self.strangers(reported).map(|id| format!("task {}", short(id)));
+        let all: Vec<String> = own.chain(strangers).collect();
+        let mut named = all[..all.len().min(NAMED)].to_vec();
+        if all.len() > NAMED {
+            named.push(format!("{} more", all.len() - NAMED));
+        }
+        let coming = self.coming();
+        if coming > 0 {
+            named.push(format!("{coming} being started"));
+        }
+        named.join(", ")
     }
 
     /// Returns how many tasks cannot have taken a message yet.
@@ -228,6 +253,11 @@ impl Account {
         lives.extend(self.ended.iter().map(|ended| (&ended.id, ended.life)));
         lives.into_values().collect()
     }
+}
+
+/// Returns the end of a task's name; that of an ARN tells tasks apart.
+fn short(id: &TaskId) -> &str {
+    id.as_str().rsplit('/').next().unwrap_or_default()
 }
 
 fn sum<'a>(coming: impl Iterator<Item = &'a Coming>) -> u32 {

@@ -16,13 +16,13 @@ use super::support::Stage;
 
 /// A source that fails as long as it is told to.
 #[derive(Debug, Default, Clone)]
-struct Flaky {
+pub(super) struct Flaky {
     fault: Arc<Mutex<Option<FaultKind>>>,
     asked: Arc<AtomicU32>,
 }
 
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
-struct NoConfig {}
+pub(super) struct NoConfig {}
 
 impl TriggerType for Flaky {
     const KIND: &'static str = "flaky";
@@ -46,15 +46,15 @@ impl Trigger for Flaky {
 }
 
 impl Flaky {
-    fn fails(&self, kind: FaultKind) {
+    pub(super) fn fails(&self, kind: FaultKind) {
         *self.fault.lock() = Some(kind);
     }
 
-    fn works(&self) {
+    pub(super) fn works(&self) {
         *self.fault.lock() = None;
     }
 
-    fn stage(&self, now: &str) -> Stage {
+    pub(super) fn stage(&self, now: &str) -> Stage {
         let mut registry = TriggerRegistry::new();
         registry.add(self.clone()).unwrap();
         Stage::with(now, registry)

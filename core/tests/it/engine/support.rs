@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::{SimClock, World};
@@ -14,6 +14,54 @@ use ecs_scheduler_core::{
     Timestamp, TriggerRegistry, async_trait,
 };
 use parking_lot::Mutex;
+
+/// Keeps what is logged at `INFO` and above, one line an event: level, message and fields.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    /// Listens on this thread until the guard is dropped.
+    pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let guard = tracing::subscriber::set_default(log.clone());
+        (log, guard)
+    }
+
+    /// Returns the lines that contain a text.
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
+        self.0.lock().iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!(" {field}={value:?}"));
+            }
+        }
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().push(line.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
 
 /// What the launcher answers to the next calls of `launch`; it starts everything when nothing is scripted.
 #[derive(Debug, Clone)]
@@ -42,6 +90,7 @@ pub(crate) struct ScriptedLauncher {
     reports: Mutex<HashMap<LaunchToken, LaunchReport>>,
     pub(crate) tasks: Mutex<Vec<(JobId, TaskState)>>,
     pub(crate) population_fails: Mutex<bool>,
+    pub(crate) population_kind: Mutex<FaultKind>,
     /// The job whose tasks are never counted: the question stays open.
     pub(crate) uncounted: Mutex<Option<JobId>>,
     /// Whether the quota is used up for good.
@@ -55,6 +104,8 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) pending_for: Mutex<Duration>,
     /// How the containers of a task that ends by itself end.
     pub(crate) containers: Mutex<Vec<(String, Option<i32>)>>,
+    /// Whether it knows no task for the moment.
+    pub(crate) hidden: AtomicBool,
     /// Every request to stop a task.
     pub(crate) stops: Mutex<Vec<TaskId>>,
     /// When tasks that were asked to stop end.
@@ -132,7 +183,7 @@ impl Launcher for ScriptedLauncher {
 
     async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
         if *self.population_fails.lock() {
-            return Err(LaunchError::new(FaultKind::Unavailable, "could not list tasks"));
+            return Err(LaunchError::new(*self.population_kind.lock(), "could not list tasks"));
         }
         if self.uncounted.lock().as_ref() == Some(job) {
             std::future::pending::<()>().await;
@@ -177,6 +228,9 @@ impl Launcher for ScriptedLauncher {
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
         self.settle();
+        if self.hidden.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
         let all = self.tasks.lock();
         let asked = all.iter().map(|(_, task)| task).filter(|task| tasks.contains(&task.task_id));
         let told = |task: &TaskState| TaskState {
@@ -221,6 +275,7 @@ impl Stage {
             reports: Mutex::default(),
             tasks: Mutex::default(),
             population_fails: Mutex::new(false),
+            population_kind: Mutex::new(FaultKind::Unavailable),
             uncounted: Mutex::default(),
             no_quota: Mutex::new(false),
             run_for: Mutex::new(Some(Duration::from_secs(5))),
@@ -228,6 +283,7 @@ impl Stage {
             stopping: Mutex::new((Duration::ZERO, 143)),
             pending_for: Mutex::default(),
             containers: Mutex::default(),
+            hidden: AtomicBool::new(false),
             stops: Mutex::default(),
             ends: Mutex::default(),
             most_alive: AtomicUsize::new(0),

@@ -1,0 +1,199 @@
+//! Faults that stay: where they show, and how often the log says so.
+
+use ecs_scheduler_core::testing::StoreFaults;
+use ecs_scheduler_core::{FaultKind, Outcome};
+use serde_json::{Value, json};
+
+use super::retry::Flaky;
+use super::support::{Log, Script, Stage};
+
+fn every_minute() -> Value {
+    json!({"taskDefinition": "job", "schedule": "0 *"})
+}
+
+fn triggered() -> Value {
+    json!({"taskDefinition": "job", "schedule": "0 *", "trigger": {"type": "flaky"}})
+}
+
+fn deny(stage: &Stage, times: usize) {
+    let denied = std::iter::repeat_n(Script::Fail { kind: FaultKind::Denied }, times);
+    stage.launcher.script.lock().extend(denied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succeeds() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let stored = stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 2);
+    stage.until("2026-01-01T10:02:30Z").await;
+    let failing = life.engine.failing(&stored.uid).unwrap();
+    assert_eq!((failing.outcome, failing.ticks), (Outcome::LaunchFailed, 2));
+    assert_eq!(failing.reason, "could not run task");
+    let status = life.engine.status();
+    assert_eq!(
+        status.launcher_fault.as_deref(),
+        Some("could not run task (1 job, since 2026-01-01T10:01:00Z)")
+    );
+    assert_eq!(status.failing, 1);
+    let wrong: Vec<_> = status.dependencies().into_iter().filter(|(_, fault)| fault.is_some()).collect();
+    assert!(wrong.len() == 1 && wrong[0].0 == "launcher", "{wrong:?}");
+    stage.until("2026-01-01T10:03:30Z").await;
+    let status = life.engine.status();
+    assert_eq!((life.engine.failing(&stored.uid), status.launcher_fault, status.failing), (None, None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_are_counted_when_their_outcome_is_final() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 2);
+    stage
+        .launcher
+        .script
+        .lock()
+        .extend(std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 4));
+    stage.until("2026-01-01T10:03:00.5Z").await;
+    let counted = |outcome| life.engine.counters().ticks(outcome);
+    assert_eq!(counted(Outcome::LaunchFailed), 2);
+    assert_eq!(counted(Outcome::Launched) + counted(Outcome::Pending), 0, "the third one is under way");
+    stage.until("2026-01-01T10:04:30Z").await;
+    assert_eq!(
+        (counted(Outcome::Launched), counted(Outcome::LaunchFailed), counted(Outcome::Pending)),
+        (2, 2, 0)
+    );
+    life.engine.fire_now(&ecs_scheduler_core::JobId::new("job").unwrap(), Default::default()).await.unwrap();
+    stage.until("2026-01-01T10:04:40Z").await;
+    assert_eq!(counted(Outcome::Launched), 2, "a firing by hand belongs to no tick");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_many_jobs_read_is_logged_once_when_it_fails_and_once_when_it_can_be_read() {
+    for kind in [FaultKind::NotFound, FaultKind::Unavailable] {
+        let (log, _guard) = Log::listen();
+        let flaky = Flaky::default();
+        let stage = flaky.stage("2026-01-01T10:00:30Z");
+        for number in 0..30 {
+            stage.world.create(&format!("job-{number}"), &triggered()).await.unwrap();
+        }
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        flaky.fails(kind);
+        stage.until("2026-01-01T10:03:30Z").await;
+        let begun = log.with("could not read the source");
+        assert_eq!(begun.len(), 1, "{kind:?}: {begun:#?}");
+        assert!(begun[0].starts_with("WARN") && begun[0].contains("tick=2026-01-01T10:01:00Z"), "{begun:?}");
+        let fault = life.engine.status().source_fault.unwrap();
+        assert!(fault.starts_with("could not read the source (30 jobs, since "), "{fault}");
+        flaky.works();
+        stage.until("2026-01-01T10:05:30Z").await;
+        let lines = log.with("could not read the source");
+        assert_eq!(lines.len(), 2, "{kind:?}: {lines:#?}");
+        assert!(lines[1].starts_with("INFO") && lines[1].contains("jobs=30"), "{lines:?}");
+        assert_eq!((life.engine.status().source_fault, life.engine.status().failing), (None, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_shows_at_the_job_and_a_decided_tick_ends_that() {
+    let flaky = Flaky::default();
+    let stage = flaky.stage("2026-01-01T10:00:30Z");
+    let stored = stage.world.create("job", &triggered()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    flaky.fails(FaultKind::Denied);
+    stage.until("2026-01-01T10:03:30Z").await;
+    let failing = life.engine.failing(&stored.uid).unwrap();
+    assert_eq!((failing.outcome, failing.ticks), (Outcome::SourceError, 3));
+    flaky.works();
+    stage.until("2026-01-01T10:04:30Z").await;
+    assert_eq!(life.engine.failing(&stored.uid), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edited_or_removed_job_does_not_fail_any_more() {
+    let flaky = Flaky::default();
+    let stage = flaky.stage("2026-01-01T10:00:30Z");
+    flaky.fails(FaultKind::Denied);
+    for job in ["edited", "removed"] {
+        stage.world.create(job, &triggered()).await.unwrap();
+    }
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:01:30Z").await;
+    assert_eq!(life.engine.status().failing, 2);
+    let id = |job: &str| ecs_scheduler_core::JobId::new(job).unwrap();
+    stage.world.edit("edited", &every_minute()).await.unwrap();
+    stage.world.store.remove(&id("removed"), None).await.unwrap();
+    life.engine.nudge(&id("edited"));
+    life.engine.nudge(&id("removed"));
+    stage.until("2026-01-01T10:01:40Z").await;
+    assert_eq!((life.engine.status().failing, life.engine.status().source_fault), (0, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_is_lost_because_tasks_cannot_be_counted_is_logged() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    *stage.launcher.population_kind.lock() = FaultKind::Denied;
+    *stage.launcher.population_fails.lock() = true;
+    stage.until("2026-01-01T10:03:30Z").await;
+    assert_eq!(stage.outcomes("job").await, [(Outcome::LiveUnknown, 3)]);
+    let lines = log.with("running tasks cannot be counted");
+    assert!(
+        lines.len() == 1 && lines[0].contains("job=job") && lines[0].contains("could not list tasks"),
+        "{lines:?}"
+    );
+    assert!(life.engine.status().launcher_fault.unwrap().starts_with("could not list tasks (1 job"));
+    *stage.launcher.population_fails.lock() = false;
+    stage.until("2026-01-01T10:04:30Z").await;
+    assert_eq!(log.with("running tasks can be counted again").len(), 1);
+    assert_eq!(life.engine.status().launcher_fault, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_firing_is_logged_once_and_a_repeated_refusal_once_for_each_reason() {
+    let (log, _guard) = Log::listen();
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &every_minute()).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 1);
+    stage.until("2026-01-01T10:01:30Z").await;
+    assert_eq!(log.with("could not run task").len(), 1, "{log:?}");
+    stage
+        .launcher
+        .script
+        .lock()
+        .extend(std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 5));
+    stage.until("2026-01-01T10:02:30Z").await;
+    let refused = log.with("refused: RESOURCE:MEMORY");
+    assert!(refused.len() == 1 && refused[0].contains("it is repeated"), "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_names_the_tasks_that_it_counts_and_since_when_they_run() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    *stage.launcher.run_for.lock() = None;
+    let mut job = every_minute();
+    job["overlap"] = json!("skip");
+    stage.world.create("skips", &job).await.unwrap();
+    job = every_minute();
+    job["taskCount"] = json!(5);
+    stage.world.create("tops-up", &job).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:03:30Z").await;
+    let skipped = stage.decisions("skips").await.remove(1).draft;
+    assert_eq!(
+        (skipped.outcome, skipped.span.count),
+        (Outcome::SkippedOverlap, 2),
+        "the same tasks share a row"
+    );
+    let named = skipped.explanation.contains("skipped, 1 still pending or running (task task-");
+    assert!(
+        named && skipped.explanation.contains(" running since 2026-01-01T10:01:00Z)"),
+        "{}",
+        skipped.explanation
+    );
+    let satisfied = stage.decisions("tops-up").await.remove(1).draft.explanation;
+    assert!(satisfied.contains(", 2 more) → 0"), "{satisfied}");
+}
