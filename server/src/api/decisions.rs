@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use ecs_scheduler_core::{DecisionId, DecisionQuery, JobId, Outcome};
+use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, Outcome, StoreError};
 
 use super::entries::Entries;
+use super::firings;
 use super::problem::Problem;
 use super::request::{Name, Query};
 use super::state::{App, Shared};
@@ -57,12 +58,15 @@ async fn list(
         let asked = DecisionQuery { job: job.clone(), outcome, before, limit: size };
         let records = shared.parts.store.decisions(&asked).await?;
         let ends = records.len() < size.get();
-        let fits = records.into_iter().all(|record| {
+        let mut fits = true;
+        for record in records {
             let id = record.id;
-            let fits = entries.add(&DecisionView::from(record));
-            last = if fits { Some(id) } else { last };
-            fits
-        });
+            fits = entries.add(&noted(shared, record).await?);
+            if !fits {
+                break;
+            }
+            last = Some(id);
+        }
         if ends || !fits {
             break;
         }
@@ -72,6 +76,18 @@ async fn list(
     }
     let next = last.filter(|_| entries.may_go_on(limit)).map(|id| given.next_link(path, &id.0.to_string()));
     Ok(entries.finish(&[("next", next)]))
+}
+
+/// Shows a decision with the reason why its firing did not simply launch.
+async fn noted(shared: &Shared, record: DecisionRecord) -> Result<DecisionView, StoreError> {
+    let launched = matches!(record.draft.outcome, Outcome::Launched);
+    let firing = match record.firing.as_ref().filter(|_| !launched) {
+        Some(id) => firings::find(shared, id).await?,
+        None => None,
+    };
+    let mut view = DecisionView::from(record);
+    view.note = firing.and_then(|firing| firing.reason());
+    Ok(view)
 }
 
 /// Tells an empty history from that of a job that never was.

@@ -121,7 +121,7 @@ fn refusal(job: &JobId, error: FireError) -> Problem {
     }
 }
 
-async fn find(shared: &Shared, id: &FiringId) -> Result<Option<Firing>, StoreError> {
+pub(super) async fn find(shared: &Shared, id: &FiringId) -> Result<Option<Firing>, StoreError> {
     let query =
         FiringQuery { id: Some(id.clone()), job: None, state: None, before: None, limit: NonZeroUsize::MIN };
     Ok(shared.parts.store.firings(&query).await?.into_iter().next())

@@ -67,7 +67,7 @@ fn engine_call(method: &Method, path: &str) -> Option<JobId> {
     let mut segments = path.split('/').skip(1);
     let call = (segments.next()?, segments.next()?, segments.next()?, segments.next());
     match call {
-        ("jobs", job, "firings" | "evaluate", None) if method == Method::POST => {
+        ("jobs", job, "firings" | "evaluate" | "resume", None) if method == Method::POST => {
             JobId::new(&percent_decode_str(job).decode_utf8().ok()?).ok()
         }
         _ => None,
@@ -153,6 +153,7 @@ mod tests {
         let job = |method: Method, path: &str| engine_call(&method, path).map(|job| job.to_string());
         assert_eq!(job(Method::POST, "/jobs/a/firings").as_deref(), Some("a"));
         assert_eq!(job(Method::POST, "/jobs/b/evaluate").as_deref(), Some("b"));
+        assert_eq!(job(Method::POST, "/jobs/c/resume").as_deref(), Some("c"));
         let others = [
             "/jobs/a",
             "/jobs",

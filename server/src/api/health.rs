@@ -30,7 +30,7 @@ pub(super) struct Readiness {
     status: &'static str,
     /// One entry each for store and engine, and for the replica where there may be several.
     checks: Vec<Check>,
-    /// What tasks need beside the scheduler, and every replica alike: `launcher`. Only what is not fine, unless `verbose` is given.
+    /// What tasks need beside the scheduler, and every replica alike: `launcher`, `sources` and `clock`. Only what is not fine, unless `verbose` is given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Check>,
 }
@@ -77,12 +77,13 @@ pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
         Err(_) => Some(format!("did not answer within {} s", PATIENCE.as_secs())),
     };
     let status = app.parts.engine.status();
+    let mut dependencies: Vec<Check> =
+        status.dependencies().into_iter().map(|(name, fault)| Check::of(name, fault)).collect();
     let stopping = app.parts.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
     let mut checks = vec![Check::of("store", store.or(status.store_fault)), Check::of("engine", stopping)];
     if let Some(replica) = app.parts.engine.replica() {
         checks.push(Check::of("replica", replica.trouble()));
     }
-    let mut dependencies = vec![Check::of("launcher", status.launcher_fault)];
     if query.text("verbose").is_none() {
         dependencies.retain(|check| !check.ok);
     }

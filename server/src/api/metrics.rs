@@ -53,8 +53,12 @@ fn write_engine(
     status: &EngineStatus,
     evaluating: usize,
 ) -> fmt::Result {
-    page.head("ecs_scheduler_ticks_total", "counter", "Ticks by how they ended when they were settled.")?;
-    for outcome in Outcome::ALL {
+    page.head(
+        "ecs_scheduler_ticks_total",
+        "counter",
+        "Ticks by how they ended, counted when that is final.",
+    )?;
+    for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Pending) {
         writeln!(page.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
     }
     let counts = [
@@ -78,6 +82,8 @@ fn write_engine(
     for (name, help, count) in counts {
         page.single(name, "counter", help, count.load(Ordering::Relaxed))?;
     }
+    let help = "Times that the clock was moved by more than a minute.";
+    page.single("clock_steps_total", "counter", help, status.clock_steps)?;
     write_lateness(page, counters)?;
     let gauges = [
         ("jobs", "Jobs known.", status.jobs),
@@ -93,7 +99,19 @@ fn write_engine(
         ("live_tasks", "Tasks pending or running.", status.live_tasks),
         ("brake", "1 while all launches are stopped.", flag(&status.brake)),
         ("store_fault", "1 while the last write to the store failed.", flag(&status.store_fault)),
-        ("launcher_fault", "1 while the launcher's last answer was an error.", flag(&status.launcher_fault)),
+        ("launcher_fault", "1 while tasks cannot be counted or launched.", flag(&status.launcher_fault)),
+        ("source_fault", "1 while a source cannot be read.", flag(&status.source_fault)),
+        ("jobs_failing", "Jobs whose newest ticks could not be read, counted or launched.", status.failing),
+        (
+            "clock_fault",
+            "1 while ticks are settled in the future, and for ten minutes after the clock was moved.",
+            flag(&status.clock_fault),
+        ),
+        (
+            "jobs_settled_ahead",
+            "Jobs whose ticks are settled in the future, because the clock was ahead.",
+            status.jobs_ahead,
+        ),
     ];
     for (name, help, value) in gauges {
         page.single(name, "gauge", help, value)?;

@@ -47,6 +47,8 @@ pub(super) async fn suspend(
 }
 
 /// Looks at a job again, from its next tick on: what passed meanwhile is not fired.
+///
+/// Ticks that are settled in the future, because the clock was ahead, count again.
 #[utoipa::path(
     post, path = "/jobs/{id}/resume", tag = "jobs", operation_id = "resumeJob",
     params(
@@ -65,6 +67,7 @@ pub(super) async fn resume(
     let change = json!({"suspended": false});
     let stored =
         job::edit(&app, &name, &headers, |job| job::apply(&app, job, &change, prepare_update)).await?;
+    app.parts.engine.resume(&stored.id);
     Ok(view::job(&app, &stored))
 }
 

@@ -3,8 +3,9 @@
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use ecs_scheduler_core::engine::is_ahead;
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
-use ecs_scheduler_core::{Progress, Retrying, StoredJob, Timestamp};
+use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
 
 use super::etag::Tag;
 use super::plan::Plan;
@@ -37,14 +38,46 @@ pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut 
         out.extend_from_slice(b",\"lastRunTasks\":");
         serde_json::to_writer(&mut *out, &job.progress.last_run_tasks).expect("task names are strings");
     }
-    if let Some(moment) = plan.next(now) {
+    if let Some(moment) = settled_ahead(job, now) {
+        out.extend_from_slice(format!(",\"settledUntil\":\"{}\"", plan.print(moment)).as_bytes());
+    }
+    if let Some(moment) = next(plan.as_ref(), job, now) {
         out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", plan.print(moment)).as_bytes());
     }
-    if let Some(retrying) = shared.parts.engine.retrying(job) {
+    let Trouble { retrying, failing } = Trouble::of(shared, job);
+    if let Some(retrying) = retrying {
         out.extend_from_slice(b",\"retrying\":");
         serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
     }
+    if let Some(failing) = failing {
+        out.extend_from_slice(b",\"failing\":");
+        serde_json::to_writer(&mut *out, &failing).expect("moments, numbers and strings");
+    }
     out.push(b'}');
+}
+
+/// What keeps a job from its work: a tick that is tried again, or ticks that failed.
+#[derive(Debug, Clone, PartialEq)]
+struct Trouble {
+    retrying: Option<Retrying>,
+    failing: Option<Failing>,
+}
+
+impl Trouble {
+    fn of(shared: &Shared, job: &StoredJob) -> Self {
+        let engine = &shared.parts.engine;
+        Self { retrying: engine.retrying(job), failing: engine.failing(job) }
+    }
+}
+
+/// Returns up to when ticks are settled, where that is in the future.
+fn settled_ahead(job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
+    job.progress.settled.filter(|settled| is_ahead(*settled, now))
+}
+
+/// Returns the next tick that is not settled.
+fn next(plan: &Plan, job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
+    plan.next(job.progress.settled.map_or(now, |settled| settled.max(now)))
 }
 
 /// Copies the fields of a document, less what an edit kept of earlier versions.
@@ -72,8 +105,9 @@ pub(super) struct Shown {
     body: Bytes,
     tag: HeaderValue,
     progress: Progress,
-    /// The tick that is tried again.
-    retrying: Option<Retrying>,
+    trouble: Trouble,
+    /// Whether ticks were settled in the future.
+    ahead: bool,
     /// From when on to when the next tick that the body names is the next one.
     from: Timestamp,
     until: Option<Timestamp>,
@@ -84,14 +118,16 @@ impl Shown {
     fn new(shared: &Shared, job: &StoredJob, plan: &Plan, now: Timestamp) -> Self {
         let body = body(shared, job, now);
         let tag = Tag::of_job(job, &body).header();
-        let retrying = shared.parts.engine.retrying(job);
-        let (progress, until) = (job.progress.clone(), plan.next(now));
-        Self { body: body.into(), tag, progress, retrying, from: now, until }
+        let trouble = Trouble::of(shared, job);
+        let (progress, until) = (job.progress.clone(), next(plan, job, now));
+        let ahead = settled_ahead(job, now).is_some();
+        Self { body: body.into(), tag, progress, trouble, ahead, from: now, until }
     }
 
     fn is_of(&self, shared: &Shared, job: &StoredJob, now: Timestamp) -> bool {
         let holds = now >= self.from && self.until.is_none_or(|until| now < until);
-        holds && self.progress == job.progress && self.retrying == shared.parts.engine.retrying(job)
+        let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
+        holds && same && self.trouble == Trouble::of(shared, job)
     }
 }
 

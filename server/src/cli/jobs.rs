@@ -163,10 +163,12 @@ async fn call(command: &JobsCommand, client: &Client) -> Result<(Value, Show), C
             let query = format!("/decisions?limit={limit}{}", outcome.unwrap_or_default());
             let mut answer = client.get(&path(id, &query)).await?;
             // The history of a removed job can be read, too.
-            if let Ok(job) = client.get(&path(id, "")).await
-                && let Some(retrying) = job.get("retrying")
-            {
-                answer["retrying"] = retrying.clone();
+            if let Ok(job) = client.get(&path(id, "")).await {
+                for name in ["retrying", "failing", "settledUntil"] {
+                    if let Some(trouble) = job.get(name) {
+                        answer[name] = trouble.clone();
+                    }
+                }
             }
             (answer, show::decisions)
         }

@@ -8,6 +8,7 @@ mod api_limits;
 mod api_openapi;
 mod api_origin;
 mod api_resilience;
+mod api_trouble;
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_input;

@@ -65,6 +65,12 @@ function jobStatus(job) {
     made.title = `${reason} (tried ${tries} times)`;
     return made;
   }
+  if (job.failing) {
+    const { outcome, reason, since, ticks } = job.failing;
+    const made = status(outcome, TONES[outcome]);
+    made.title = `${reason} (${ticks} ticks since ${since})`;
+    return made;
+  }
   const last = state.outcomes.get(job.id);
   return last ? status(last, TONES[last]) : status("waiting");
 }
@@ -93,6 +99,7 @@ function showJobs() {
     .sort((one, other) => Date.parse(one[0]) - Date.parse(other[0]))[0];
   byId("next-tick").textContent = next ? distance(next[0]) : "–";
   byId("next-small").textContent = next ? next[1] : "nothing is due";
+  showAttention();
 }
 
 function empty(columns, text) {
@@ -108,7 +115,8 @@ function showDecisions() {
     cell(row, element("b", decision.job));
     const shown = cell(row, status(decision.outcome, TONES[decision.outcome]));
     if (decision.ticks > 1) shown.append(element("div", `${decision.ticks} ticks`, "small"));
-    cell(row, decision.explanation);
+    const why = cell(row, decision.explanation);
+    if (decision.note) why.append(element("div", decision.note, "small"));
     return row;
   });
   byId("decisions").replaceChildren(...(rows.length ? rows : [empty(4, "No tick has come yet.")]));
@@ -118,9 +126,17 @@ function showDecisions() {
     return mark;
   });
   byId("strip").replaceChildren(...marks);
-  const wrong = state.decisions.filter((decision) => ATTENTION.has(decision.outcome)).length;
-  byId("attention").textContent = String(wrong);
-  byId("attention-small").textContent = `of ${state.decisions.length} decisions shown`;
+  showAttention();
+}
+
+// The row of a job that fails for long is not among the newest decisions.
+function showAttention() {
+  const wrong = state.decisions.filter((decision) => ATTENTION.has(decision.outcome));
+  const known = new Set(wrong.map((decision) => decision.job));
+  const failing = state.jobs.filter((job) => job.failing && !known.has(job.id)).length;
+  byId("attention").textContent = String(wrong.length + failing);
+  const jobs = failing ? `, and ${failing} jobs that fail for longer` : "";
+  byId("attention-small").textContent = `of ${state.decisions.length} decisions shown${jobs}`;
 }
 
 function showFirings() {

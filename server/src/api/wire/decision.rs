@@ -25,6 +25,9 @@ pub(in crate::api) struct DecisionView {
     /// The firing that came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     firing: Option<String>,
+    /// Why the firing started fewer tasks than asked for, in the launcher's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::api) note: Option<String>,
 }
 
 /// What would be decided now. Nothing was launched and nothing was recorded.
@@ -116,6 +119,7 @@ impl From<DecisionRecord> for DecisionView {
             since: record.draft.span.first,
             ticks: record.draft.span.count,
             firing: record.firing.map(|id| id.to_string()),
+            note: None,
             body: record.draft.into(),
         }
     }

@@ -47,7 +47,7 @@ pub(in crate::api) struct FiringView {
     tasks: Vec<TaskView>,
     /// The decision's steps in one line.
     explanation: String,
-    /// Why it ended as it did, when it did not simply launch.
+    /// Why it ended as it did, when it did not simply launch; while it is launched, why the newest call started too few.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -143,6 +143,7 @@ struct ContainerEndView {
 
 impl From<Firing> for FiringView {
     fn from(firing: Firing) -> Self {
+        let note = firing.reason();
         Self {
             id: firing.id.to_string(),
             job: firing.job.to_string(),
@@ -160,7 +161,7 @@ impl From<Firing> for FiringView {
             attempts: firing.attempts.into_iter().map(AttemptView::from).collect(),
             tasks: firing.tasks.into_iter().map(TaskView::from).collect(),
             explanation: firing.explanation,
-            note: firing.note,
+            note,
         }
     }
 }

@@ -29,6 +29,13 @@ pub(super) fn jobs(answer: &Value) -> String {
             match (&job["suspended"], &job["retrying"]["nextTry"]) {
                 (Value::Bool(true), _) => "suspended".to_owned(),
                 (_, Value::String(moment)) => format!("retrying, next try {moment}"),
+                _ if job["failing"].is_object() => {
+                    format!(
+                        "{}, failing: {}",
+                        cell(&job["estimatedNextRun"]),
+                        cell(&job["failing"]["outcome"])
+                    )
+                }
                 _ => cell(&job["estimatedNextRun"]),
             },
         ]
@@ -87,11 +94,38 @@ pub(in crate::cli) fn preview(answer: &Value) -> String {
 
 pub(super) fn decisions(answer: &Value) -> String {
     let decisions = list(answer, "decisions");
-    let retrying = answer.get("retrying").map(retrying);
-    if decisions.is_empty() && retrying.is_none() {
+    let shown = [
+        answer.get("settledUntil").map(settled_until),
+        answer.get("retrying").map(retrying),
+        answer.get("failing").map(failing),
+    ];
+    let mut parts: Vec<String> = shown.into_iter().flatten().collect();
+    parts.extend(decisions.iter().map(decision));
+    if parts.is_empty() {
         return "no decision yet\n".to_owned();
     }
-    retrying.into_iter().chain(decisions.iter().map(decision)).collect::<Vec<_>>().join("\n")
+    parts.join("\n")
+}
+
+/// Shows that ticks are settled in the future.
+fn settled_until(moment: &Value) -> String {
+    format!(
+        "ticks up to {} have an outcome, because the clock was ahead; they count again when it has run evenly for a minute, \
+         or at once by `ecs-scheduler jobs resume`\n",
+        cell(moment)
+    )
+}
+
+/// Shows how the newest ticks of a job fail.
+fn failing(failing: &Value) -> String {
+    let shown = |name: &str| cell(&failing[name]);
+    format!(
+        "failing: {} at {} ticks in a row since {}\n  reason: {}\n",
+        shown("outcome"),
+        shown("ticks"),
+        shown("since"),
+        shown("reason")
+    )
 }
 
 /// Shows a tick that is tried again.
@@ -123,6 +157,9 @@ pub(in crate::cli) fn decision(decision: &Value) -> String {
         let _ = write!(text, ", {launch} to launch");
     }
     let _ = writeln!(text, "\n  {}", cell(&decision["explanation"]));
+    if decision["note"].is_string() {
+        let _ = writeln!(text, "  reason: {}", cell(&decision["note"]));
+    }
     let steps = list(decision, "steps");
     if !steps.is_empty() {
         let row = |step: &Value| {
@@ -154,9 +191,17 @@ pub(super) fn firings(answer: &Value) -> String {
             format!("{} of {}", cell(&firing["started"]), cell(&firing["requested"])),
             tally(&ends),
             cell(&firing["id"]),
+            reason(firing),
         ]
     };
-    table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING"], firings.iter().map(row))
+    table(&["TICK", "STATE", "STARTED", "TASKS", "FIRING", "REASON"], firings.iter().map(row))
+}
+
+/// Says why a firing or the first of its tasks that did not succeed ended as it did.
+fn reason(firing: &Value) -> String {
+    let mut ended = list(firing, "tasks").iter().filter(|task| task["outcome"] != "succeeded");
+    let of_task = || ended.find_map(|task| task["reason"].as_str()).map(str::to_owned);
+    firing["note"].as_str().map(str::to_owned).or_else(of_task).unwrap_or_default()
 }
 
 fn end_of(task: &Value) -> String {

@@ -46,10 +46,18 @@ fn firings_count_how_their_tasks_ended() {
         "id": "0193f0", "nominal": "2027-01-01T02:00:00Z", "state": "finished", "requested": 3, "started": 3,
         "tasks": [{"state": "stopped", "exitCode": 0}, {"state": "stopped", "exitCode": 1},
                   {"state": "stopped", "exitCode": 0}],
+    }, {
+        "id": "0193f1", "nominal": "2027-01-01T03:00:00Z", "state": "refused", "requested": 1, "started": 0,
+        "note": "could not run task: denied; allow ecs:RunTask",
+    }, {
+        "id": "0193f2", "nominal": "2027-01-01T04:00:00Z", "state": "finished", "requested": 1, "started": 1,
+        "tasks": [{"state": "stopped", "outcome": "failed", "exitCode": 137, "reason": "killed (137)"}],
     }]});
     assert_snapshot!(firings(&answer), @r"
-    TICK                  STATE     STARTED  TASKS               FIRING
+    TICK                  STATE     STARTED  TASKS               FIRING  REASON
     2027-01-01T02:00:00Z  finished  3 of 3   2 × exit 0, exit 1  0193f0
+    2027-01-01T03:00:00Z  refused   0 of 1                       0193f1  could not run task: denied; allow ecs:RunTask
+    2027-01-01T04:00:00Z  finished  1 of 1   exit 137            0193f2  killed (137)
     ");
 }
 
@@ -89,4 +97,32 @@ fn what_was_written_is_told_with_its_warnings() {
     let odd = json!({"id": "mine", "warnings": ["one", "two"]});
     assert_eq!(created(&odd), "created mine\nwarning: one\nwarning: two\n");
     assert_eq!(changed(&odd), "changed mine\nwarning: one\nwarning: two\n");
+}
+
+#[test]
+fn a_launch_that_failed_says_why_in_explain() {
+    let answer = json!({
+        "failing": {"outcome": "launch_failed", "reason": "denied; allow ecs:RunTask", "ticks": 7,
+            "since": "2027-01-01T01:00:00Z"},
+        "decisions": [{"nominal": "2027-01-01T02:00:00Z", "outcome": "launch_failed", "launch": 1, "ticks": 1,
+            "explanation": "due, taskCount → 1", "note": "denied; allow ecs:RunTask"}],
+    });
+    assert_snapshot!(decisions(&answer), @r"
+    failing: launch_failed at 7 ticks in a row since 2027-01-01T01:00:00Z
+      reason: denied; allow ecs:RunTask
+
+    2027-01-01T02:00:00Z  launch_failed, 1 to launch
+      due, taskCount → 1
+      reason: denied; allow ecs:RunTask
+    ");
+}
+
+#[test]
+fn ticks_that_are_settled_in_the_future_are_explained() {
+    let shown = decisions(&json!({"settledUntil": "2036-01-01T01:00:00Z", "decisions": []}));
+    assert!(
+        shown.starts_with("ticks up to 2036-01-01T01:00:00Z have an outcome, because the clock was ahead"),
+        "{shown}"
+    );
+    assert!(shown.contains("`ecs-scheduler jobs resume`"), "{shown}");
 }
