@@ -27,6 +27,7 @@ mod dispatch;
 mod evaluate;
 mod faults;
 mod handle;
+mod history;
 mod hot;
 mod keeper;
 mod lease;
@@ -46,6 +47,7 @@ pub use commons::BRAKE_REGISTER;
 pub(crate) use commons::Commons;
 pub use faults::Failing;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
+pub(crate) use history::Sweeper;
 pub(crate) use lease::Lease;
 pub use options::EngineOptions;
 pub use retry::Retrying;
@@ -84,7 +86,12 @@ impl Engine {
     pub async fn start(self) -> Result<EngineHandle, StoreError> {
         let commons = Commons::new(&self.options, Lease::endless());
         commons.read_brake(&*self.store).await?;
-        self.start_among(commons).await
+        let (store, clock, options) =
+            (Arc::clone(&self.store), Arc::clone(&self.clock), self.options.clone());
+        let engine = self.start_among(Arc::clone(&commons)).await?;
+        let sweeper = Sweeper::new(store, clock, commons, &options, engine.stop_token());
+        engine.accompany(sweeper.run(|| true));
+        Ok(engine)
     }
 
     /// Does the same as one of several engines of this process.

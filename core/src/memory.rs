@@ -212,16 +212,16 @@ impl Store for MemoryStore {
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         let mut state = self.open()?;
-        let removed = state.ledger.prune(retention);
-        let expired: Vec<String> = state
-            .registers
+        let State { shelf, ledger, registers, .. } = &mut *state;
+        let removed = ledger.prune(retention, |job| shelf.get(job).is_some());
+        let expired: Vec<String> = registers
             .iter()
-            .filter(|(_, entry)| entry.expires.is_some_and(|at| at < retention.before))
+            .filter(|(_, entry)| entry.expires.is_some_and(|at| at < retention.now))
             .map(|(name, _)| name.clone())
             .take(retention.batch - removed)
             .collect();
         for name in &expired {
-            state.registers.remove(name);
+            registers.remove(name);
         }
         Ok(removed + expired.len())
     }

@@ -44,9 +44,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Commons, Engine, EngineHandle, Lease};
+use crate::engine::{Commons, Engine, EngineHandle, Lease, Sweeper};
 use crate::job::JobUid;
-use crate::store::{Shard, SharedStore, StoreError};
+use crate::store::{Shard, SharedStore, Store, StoreError};
 use heartbeat::Heartbeat;
 use owned::OwnedShard;
 use peers::Peers;
@@ -80,6 +80,7 @@ impl Replica {
         crew.tracker.spawn(heartbeat::guard(Arc::clone(&crew)));
         crew.tracker.spawn(reconcile::run(Arc::clone(&crew)));
         crew.tracker.spawn(news::run(Arc::clone(&crew)));
+        crew.tracker.spawn(crew.sweeper().run(crew.sweeps()));
         Ok(ReplicaHandle::new(crew))
     }
 }
@@ -138,6 +139,17 @@ impl Crew {
             ended: CancellationToken::new(),
             tracker: TaskTracker::new(),
         }
+    }
+
+    fn sweeper(&self) -> Sweeper {
+        let (store, clock) = (Arc::clone(&self.store) as Arc<dyn Store>, Arc::clone(&self.engine.clock));
+        Sweeper::new(store, clock, Arc::clone(&self.commons), &self.engine.options, self.ended.clone())
+    }
+
+    /// Tells whether this replica is the one that removes old history: the owner of the first shard.
+    fn sweeps(self: &Arc<Self>) -> impl Fn() -> bool + Send + use<> {
+        let crew = Arc::clone(self);
+        move || Shard::all().next().is_some_and(|first| crew.owned.lock().contains_key(&first))
     }
 
     /// Notes what keeps this replica from its work, or that nothing does; says so once.

@@ -329,14 +329,25 @@ pub trait Registers {
 }
 
 /// How much history is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Decisions last observed before this moment go, each with its firing unless that is open, and registers that
-    /// expired before it.
+    /// Decisions last observed before this moment go, each with its firing unless that is open.
     pub before: Timestamp,
+    /// The newest so many decisions of a job stay, whatever their age. Of a job that was removed none stays.
+    pub keep: usize,
+    /// The present moment: registers that expired before it go. A decision of after it was made while the clock was wrong,
+    /// and says nothing about the age of those behind it.
+    pub now: Timestamp,
     /// At most so many rows are removed by one call, so that writers do not wait long.
     pub batch: usize,
+}
+
+impl Retention {
+    /// Tells whether a decision of this moment is young, and so are all that were settled after it.
+    #[must_use]
+    pub fn ends_at(&self, moment: Timestamp) -> bool {
+        (self.before..=self.now).contains(&moment)
+    }
 }
 
 /// A store: jobs, journal, registers, and its own care.
@@ -352,8 +363,8 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// Fails with what is wrong and the remedy; `readyz` shows it.
     async fn check(&self) -> Result<(), StoreError>;
 
-    /// Removes finished history and expired registers, and returns how many rows went. A store may rely on decisions
-    /// having been observed in the order in which they were settled.
+    /// Removes old finished history and expired registers, and returns how many rows went; 0 when there is nothing more
+    /// to remove. A store may rely on decisions having been observed in the order in which they were settled.
     ///
     /// # Errors
     ///

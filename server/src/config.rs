@@ -29,6 +29,8 @@ mod tests;
 
 /// The highest value of `ECSS_MAX_TASKS`.
 pub const MAX_TASKS_LIMIT: u32 = 10_000;
+/// The highest value of `ECSS_HISTORY_DAYS`: a hundred years.
+pub const HISTORY_DAYS_LIMIT: u32 = 36_500;
 
 /// The value of `ECSS_ALLOWED_HOSTS` that lets every name in.
 pub const ANY_HOST: &str = "*";
@@ -49,6 +51,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// The bound of every job.
     pub max_tasks: NonZeroU32,
+    /// For how many days history is kept.
+    pub history_days: NonZeroU32,
     /// The folder of everything that is kept.
     pub data_dir: PathBuf,
     /// What is logged, and where to.

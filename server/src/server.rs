@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Scheduler, Timing};
@@ -23,6 +24,8 @@ use crate::{api, cli, descriptors, memory, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const INSISTED: u8 = 130;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The scheduler: what a `main.rs` is made of.
 ///
@@ -292,8 +295,12 @@ pub(crate) async fn assemble(
     address: SocketAddr,
 ) -> Result<(Scheduler, ApiState), CommandError> {
     let Parts { registry, store, launcher, clock, aws } = parts;
-    let options =
-        EngineOptions { name: config.name.clone(), max_tasks: config.max_tasks, ..EngineOptions::default() };
+    let options = EngineOptions {
+        name: config.name.clone(),
+        max_tasks: config.max_tasks,
+        history_age: DAY * config.history_days.get(),
+        ..EngineOptions::default()
+    };
     let engine = Engine {
         options,
         store: Arc::clone(&store),

@@ -11,6 +11,7 @@ use crate::directory::Directory;
 use crate::head::Head;
 use crate::keys::{Key, SHARDS};
 use crate::mark::Mark;
+use crate::prune::Sweep;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,11 +21,19 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     /// Edits of one shard follow each other, so that those of this process do not get in each other's way.
     pub(crate) edits: [Mutex<()>; SHARDS as usize],
+    /// The search for old history that is under way.
+    pub(crate) sweep: Mutex<Sweep>,
 }
 
 impl Shared {
     pub(crate) fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock, directory: Directory::default(), edits: Default::default() }
+        Self {
+            db,
+            clock,
+            directory: Directory::default(),
+            edits: Default::default(),
+            sweep: Mutex::default(),
+        }
     }
 
     /// Reads the marks of jobs, those that exist.

@@ -23,6 +23,12 @@ pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
     })
 }
 
+/// Writes a moment to compare with: in the place of one that cannot be stored the nearest that can.
+pub(crate) fn instant(at: Timestamp) -> i64 {
+    let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
+    i64::try_from(at.as_nanosecond()).unwrap_or(bound)
+}
+
 /// Writes a moment that may be absent.
 pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
     at.map(nanos).transpose()

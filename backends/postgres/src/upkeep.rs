@@ -1,35 +1,43 @@
 //! Pruning, and the check.
 
 use ecs_scheduler_core::{Retention, StoreError};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::Error;
 
-use crate::codec::nanos;
+use crate::codec::instant;
 use crate::fault::{fault, is_contention, is_lost};
 use crate::layout::{LOCKS, refuse_newer};
 use crate::line::{Line, Lines, TRIES};
 use crate::settle::LOCK;
 
 /// How many rows of the journal one statement looks at.
-const STRETCH: i64 = 5_000;
+const STRETCH: i64 = 2_000;
 
-/// Looks at a stretch of the journal and removes what may go: what was last observed before `$3`, and is not open.
-/// A row that was born later ends the search: those behind it were born later still.
-const PRUNE: &str = "\
-WITH looked AS MATERIALIZED (SELECT seq, born FROM ecss_journal WHERE seq > $1 ORDER BY seq LIMIT $2), \
-doomed AS MATERIALIZED (SELECT j.seq FROM looked l JOIN ecss_journal j ON j.seq = l.seq WHERE l.born < $3 \
-AND j.observed < $3 AND coalesce(j.state NOT IN ('planned', 'launching', 'launched'), true) ORDER BY j.seq LIMIT $4 \
-FOR UPDATE OF j), \
-gone AS (DELETE FROM ecss_journal j USING doomed d WHERE j.seq = d.seq) \
-SELECT (SELECT count(*) FROM doomed), (SELECT max(seq) FROM doomed), (SELECT max(seq) FROM looked), \
-coalesce((SELECT count(*) = $2 AND bool_and(born < $3) FROM looked), false)";
+/// Looks at a stretch of the journal for what may go: what was last observed before `$3`, is not open, and is not one of the
+/// newest `$4` of a job that exists. A row that was born later, but not after `$5`, ends the search: those behind it were born
+/// later still.
+const LOOK: &str = "\
+WITH looked AS MATERIALIZED \
+(SELECT seq, job, born, observed, state FROM ecss_journal WHERE seq > $1 ORDER BY seq LIMIT $2), \
+old AS MATERIALIZED (SELECT seq, job FROM looked \
+WHERE observed < $3 AND coalesce(state NOT IN ('planned', 'launching', 'launched'), true)), \
+oldest AS MATERIALIZED (SELECT o.job, CASE WHEN $4 = 0 OR NOT EXISTS (SELECT 1 FROM ecss_jobs b WHERE b.id = o.job) \
+THEN 9223372036854775807 ELSE coalesce((SELECT k.seq FROM ecss_journal k WHERE k.job = o.job ORDER BY k.seq DESC \
+OFFSET greatest($4 - 1, 0) LIMIT 1), 0) END AS kept FROM (SELECT DISTINCT job FROM old) o) \
+SELECT coalesce((SELECT array_agg(o.seq ORDER BY o.seq) FROM old o JOIN oldest f ON f.job = o.job WHERE o.seq < f.kept), \
+'{}'), (SELECT max(seq) FROM looked), \
+coalesce((SELECT count(*) = $2 AND NOT bool_or(born BETWEEN $3 AND $5) FROM looked), false)";
+/// Removes what was found, unless it was changed since: folded into, most likely.
+const PRUNE: &str = "DELETE FROM ecss_journal WHERE seq = ANY($1) AND observed < $2 \
+AND coalesce(state NOT IN ('planned', 'launching', 'launched'), true)";
 const FORGET: &str = "DELETE FROM ecss_registers WHERE name IN \
     (SELECT name FROM ecss_registers WHERE expires < $1 LIMIT $2 FOR UPDATE) AND expires < $1 RETURNING 1";
 const CHECK: &str = "UPDATE ecss_layout SET beat = beat + 1 RETURNING version";
 
-/// What came of looking at a stretch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What was found in a stretch.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Stretch {
-    removed: usize,
+    /// What may go, ascending.
+    old: Vec<i64>,
     /// Where to look next; absent when there is nothing old behind it.
     next: Option<i64>,
 }
@@ -38,28 +46,41 @@ impl Lines {
     /// Removes at most a batch of history from behind `cursor`, and expired registers; returns how many rows went and
     /// where to begin the next time.
     pub(crate) async fn prune(&self, cursor: i64, retention: Retention) -> Result<(usize, i64), StoreError> {
-        let before = nanos(retention.before)?;
         let (mut removed, mut next) = (0, Some(cursor));
         while let Some(cursor) = next.filter(|_| removed < retention.batch) {
-            let stretch = self.stretch(cursor, before, retention.batch - removed).await?;
-            removed += stretch.removed;
+            let stretch = self.stretch(cursor, &retention, retention.batch - removed).await?;
+            if !stretch.old.is_empty() {
+                removed += self.delete(&stretch.old, instant(retention.before)).await?;
+            }
             next = stretch.next;
         }
         let rest = i64::try_from(retention.batch - removed).unwrap_or(i64::MAX);
-        let forgotten = self.write("write to", FORGET, &[&before, &rest]).await?;
+        let forgotten = self.write("write to", FORGET, &[&instant(retention.now), &rest]).await?;
         Ok((removed + forgotten.len(), next.unwrap_or(0)))
     }
 
-    async fn stretch(&self, cursor: i64, before: i64, room: usize) -> Result<Stretch, StoreError> {
-        let room = i64::try_from(room).unwrap_or(i64::MAX);
+    /// Looks at what is behind `cursor`, without a lock.
+    async fn stretch(&self, cursor: i64, retention: &Retention, room: usize) -> Result<Stretch, StoreError> {
+        let keep = i64::try_from(retention.keep).unwrap_or(i64::MAX);
+        let (before, now) = (instant(retention.before), instant(retention.now));
+        let rows = self.read("read from", LOOK, &[&cursor, &STRETCH, &before, &keep, &now]).await?;
+        let row = rows.first().ok_or_else(|| crate::fault::corrupt("old history", "no answer"))?;
+        let (mut old, last, more): (Vec<i64>, Option<i64>, bool) = (row.get(0), row.get(1), row.get(2));
+        let cut = old.len() > room;
+        old.truncate(room);
+        let next = if cut { old.last().copied() } else { last.filter(|_| more) };
+        Ok(Stretch { old, next })
+    }
+
+    async fn delete(&self, old: &[i64], before: i64) -> Result<usize, StoreError> {
         let mut left = TRIES;
         loop {
             left -= 1;
             let line = self.take("write to").await?;
-            let error = match self.within("write to", look(&line, cursor, before, room)).await? {
-                Ok(row) => {
+            let error = match self.within("write to", delete(&line, old, before)).await? {
+                Ok(removed) => {
                     line.done();
-                    return Ok(Stretch::of(&row, room));
+                    return Ok(usize::try_from(removed).unwrap_or(usize::MAX));
                 }
                 Err(error) => error,
             };
@@ -81,23 +102,13 @@ impl Lines {
     }
 }
 
-impl Stretch {
-    fn of(row: &Row, room: i64) -> Self {
-        let (doomed, last_doomed, last): (i64, Option<i64>, Option<i64>) =
-            (row.get(0), row.get(1), row.get(2));
-        let more: bool = row.get(3);
-        let next = if doomed == room { last_doomed } else { last.filter(|_| more) };
-        Self { removed: usize::try_from(doomed).unwrap_or(0), next }
-    }
-}
-
-/// Prunes under the lock of the journal, so that no settlement folds into a row that goes.
-async fn look(line: &Line, cursor: i64, before: i64, room: i64) -> Result<Row, Error> {
+/// Removes rows under the lock of the journal, so that no settlement folds into a row that goes.
+async fn delete(line: &Line, old: &[i64], before: i64) -> Result<u64, Error> {
     let client = line.client();
     let (lock, prune) = (client.prepare_cached(LOCK).await?, client.prepare_cached(PRUNE).await?);
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     client.query(&lock, &[&LOCKS]).await?;
-    let row = client.query_one(&prune, &[&cursor, &STRETCH, &before, &room]).await?;
+    let removed = client.execute(&prune, &[&old, &before]).await?;
     client.batch_execute("COMMIT").await?;
-    Ok(row)
+    Ok(removed)
 }

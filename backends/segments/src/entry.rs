@@ -75,7 +75,7 @@ pub(crate) enum Entry {
         expires: Option<Timestamp>,
     },
     /// Old history goes.
-    Prune(Retention),
+    Prune(LoggedRetention),
     /// Jobs of another store come, each with the version of its document.
     AdoptJobs(Vec<(StoredJob, DocumentVersion)>),
     /// History of another store comes.
@@ -109,6 +109,33 @@ impl From<Settlement> for LoggedSettlement {
     fn from(settlement: Settlement) -> Self {
         let Settlement { job, uid, revision, expected, settled, records, firing } = settlement;
         Self { job, uid, revision: Some(revision), expected, settled, records, firing }
+    }
+}
+
+/// A retention as a segment says it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LoggedRetention {
+    before: Timestamp,
+    /// Formats before 3 have none.
+    #[serde(default)]
+    keep: usize,
+    /// Formats before 3 do not say it: registers went by the moment that decisions went by.
+    now: Option<Timestamp>,
+    batch: usize,
+}
+
+impl From<Retention> for LoggedRetention {
+    fn from(retention: Retention) -> Self {
+        let Retention { before, keep, now, batch } = retention;
+        Self { before, keep, now: Some(now), batch }
+    }
+}
+
+impl From<LoggedRetention> for Retention {
+    fn from(logged: LoggedRetention) -> Self {
+        let LoggedRetention { before, keep, now, batch } = logged;
+        Self { before, keep, now: now.unwrap_or(before), batch }
     }
 }
 

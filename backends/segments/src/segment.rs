@@ -9,8 +9,8 @@ use crate::entry::Entry;
 use crate::site::Site;
 
 /// The newest format of segments and snapshots that this version reads, and the one that it writes. Since 2, settlements
-/// ask for the revision that they were decided by.
-pub(crate) const FORMAT: u32 = 2;
+/// ask for the revision that they were decided by; since 3, pruning leaves the newest decisions of each job.
+pub(crate) const FORMAT: u32 = 3;
 
 const SEGMENT: &str = "segment-";
 

@@ -97,7 +97,7 @@ impl State {
             Entry::Register { name, value, expected, expires } => {
                 self.memory.write(&name, &value, expected, expires).await.map(Effect::Version)
             }
-            Entry::Prune(retention) => self.memory.prune(retention).await.map(Effect::Pruned),
+            Entry::Prune(retention) => self.memory.prune(retention.into()).await.map(Effect::Pruned),
             Entry::AdoptJobs(jobs) => {
                 for (job, version) in jobs {
                     let id = job.id.clone();

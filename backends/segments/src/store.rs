@@ -229,7 +229,10 @@ impl Store for SegmentStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        Ok(self.desk.writer.call(Entry::Prune(retention)).await?.into_count())
+        if !self.memory()?.has_old(retention)? {
+            return Ok(0);
+        }
+        Ok(self.desk.writer.call(Entry::Prune(retention.into())).await?.into_count())
     }
 
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {

@@ -50,7 +50,8 @@ impl Upkeep {
         let finished = state.memory.finished().ok()?;
         let excess = finished.checked_sub(self.most_rows).filter(|excess| *excess > self.most_rows / 8)?;
         // So many rows are finished, so no register is reached.
-        Some(Entry::Prune(Retention { before: Timestamp::MAX, batch: excess }))
+        let all = Retention { before: Timestamp::MAX, keep: 0, now: Timestamp::MAX, batch: excess };
+        Some(Entry::Prune(all.into()))
     }
 
     /// Begins a snapshot at this position if it is time for one and none is being written.

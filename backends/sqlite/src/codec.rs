@@ -15,11 +15,20 @@ use uuid::Uuid;
 
 use body::{Body, Columns};
 
+/// A day, as moments are written.
+pub(crate) const DAY: i64 = 24 * 3_600 * 1_000_000_000;
+
 /// Writes a moment: 1677 to 2262.
 pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
     i64::try_from(at.as_nanosecond()).map_err(|_| {
         StoreError::fault(FaultKind::Config, format!("could not store {at}: it is not between 1678 and 2261"))
     })
+}
+
+/// Writes a moment to compare with: in the place of one that cannot be stored the nearest that can.
+pub(crate) fn instant(at: Timestamp) -> i64 {
+    let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
+    i64::try_from(at.as_nanosecond()).unwrap_or(bound)
 }
 
 /// Writes a moment that may be absent.

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::fault::{closed, fault};
 use crate::intake::attend;
+pub(crate) use journal::Candidates;
 
 /// A fixed number of reading connections.
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::codec::{self, nanos};
+use crate::codec;
 use crate::fault::closed;
 use crate::intake;
 use crate::lock::Lock;
-use crate::reader::Readers;
+use crate::reader::{Candidates, Readers};
 use crate::shelf::{SMALL, Shelf};
 use crate::writer::{Desk, Entry, Page, Rank, Writer};
 
@@ -212,11 +212,18 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        let cursor = self.pruned.load(Ordering::Relaxed);
-        let found = self.readers.candidates(cursor, nanos(retention.before)?, retention.batch).await?;
-        let next = if found.more { found.seqs.last().copied().unwrap_or(0) } else { 0 };
-        self.pruned.store(next, Ordering::Relaxed);
-        self.writer.call(move |desk| desk.prune(&found.seqs, retention)).await
+        loop {
+            let cursor = self.pruned.load(Ordering::Relaxed);
+            let Candidates { seqs, next } = self.readers.candidates(cursor, retention).await?;
+            self.pruned.store(next.unwrap_or(0), Ordering::Relaxed);
+            if seqs.is_empty() && next.is_some() {
+                continue;
+            }
+            let removed = self.writer.call(move |desk| desk.prune(&seqs, retention)).await?;
+            if removed > 0 || next.is_none() {
+                return Ok(removed);
+            }
+        }
     }
 
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::evaluate::{Asker, Question};
@@ -119,6 +120,7 @@ impl EngineHandle {
             revision: stored.map_or(Revision::FIRST, |stored| stored.revision),
             job: Ok(job.clone()),
             last_fired: Mutex::new(stored.and_then(|stored| stored.progress.last_fired)),
+            last_row: Mutex::default(),
         };
         let tick = Tick { nominal: now, observed: now };
         let question = Question { job, loaded: &loaded, tick, by: Asker::Curious, given, tried: 0 };
@@ -219,6 +221,16 @@ impl EngineHandle {
     pub(crate) fn rescan(&self) {
         self.core.rescan.store(true, Ordering::Relaxed);
         self.core.nudged.notify_one();
+    }
+
+    /// Returns what is cancelled when the engine stops.
+    pub(super) fn stop_token(&self) -> CancellationToken {
+        self.core.stop.clone()
+    }
+
+    /// Runs something that [`Self::stop`] waits for.
+    pub(super) fn accompany(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.core.spawn(work);
     }
 
     /// Waits until the engine stops, by itself or because it was told to.

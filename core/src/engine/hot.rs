@@ -11,6 +11,7 @@ use super::agenda::Entry;
 use super::clock_check::is_ahead;
 use super::core::Core;
 use super::plan::Ticks;
+use crate::decide::DecisionId;
 use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
 use crate::schedule::Dialect;
 use crate::store::StoreError;
@@ -24,6 +25,16 @@ pub(super) struct Loaded {
     pub(super) job: Result<Job, Vec<FieldError>>,
     /// `Progress::last_fired`, as of this process' own settlements.
     pub(super) last_fired: Mutex<Option<Timestamp>>,
+    /// The newest row of its history, as of this process' own settlements; the default while there was none.
+    pub(super) last_row: Mutex<DecisionId>,
+}
+
+impl Loaded {
+    /// Counts the rows of a settlement that are new; the others were folded into the one before.
+    pub(super) fn count_rows(&self, ids: &[DecisionId]) -> u64 {
+        let mut last = self.last_row.lock();
+        ids.iter().filter(|id| std::mem::replace(&mut *last, **id) != **id).count() as u64
+    }
 }
 
 /// A bounded cache of parsed jobs; the keeper drops what was edited.
@@ -116,6 +127,7 @@ impl Core {
                     revision: stored.revision,
                     job: stored.parse(&self.job_context()),
                     last_fired: Mutex::new(stored.progress.last_fired),
+                    last_row: Mutex::default(),
                 });
                 self.hot.jobs.lock().put(stored.id.clone(), Arc::clone(&hot));
                 loaded.push((stored.id, hot));

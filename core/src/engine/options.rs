@@ -44,6 +44,10 @@ pub struct EngineOptions {
     pub look_ahead: Duration,
     /// How often every job is compared with the store, in case a nudge was lost; 10 m.
     pub rescan: Duration,
+    /// `ECSS_HISTORY_DAYS`: decisions that were last observed longer ago than this are removed; 30 days.
+    pub history_age: Duration,
+    /// The newest decisions of each job that stay, however old they are; 100.
+    pub history_keep: usize,
 }
 
 impl EngineOptions {
@@ -80,6 +84,8 @@ impl Default for EngineOptions {
             hot_jobs: 16_384,
             look_ahead: Duration::from_secs(31),
             rescan: Duration::from_secs(600),
+            history_age: Duration::from_secs(30 * 24 * 3_600),
+            history_keep: 100,
         }
     }
 }

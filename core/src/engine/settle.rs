@@ -243,6 +243,7 @@ impl Core {
         let progressed = one.progressed();
         let Waiting { due, hot, order, outcomes, failed, told, firing, .. } = one;
         self.note_outcomes(&due, &outcomes, failed);
+        Counters::add(&self.commons.counters.rows_written, hot.count_rows(&ids));
         let newest = told.len().saturating_sub(1);
         let mut last = None;
         for (index, (draft, id)) in told.into_iter().zip(&ids).enumerate() {

@@ -85,6 +85,10 @@ pub struct Counters {
     lateness_sum_ms: AtomicU64,
     /// Firings journalled.
     pub firings: AtomicU64,
+    /// Rows of history written: decisions that were not folded into the one before.
+    pub rows_written: AtomicU64,
+    /// Rows of old history, and expired registers, that were removed.
+    pub rows_pruned: AtomicU64,
     /// Calls made to the launcher to start tasks.
     pub launch_calls: AtomicU64,
     /// Such calls that failed as a whole.
@@ -109,6 +113,8 @@ impl Default for Counters {
             lateness: std::array::from_fn(|_| zero()),
             lateness_sum_ms: zero(),
             firings: zero(),
+            rows_written: zero(),
+            rows_pruned: zero(),
             launch_calls: zero(),
             launch_errors: zero(),
             tasks_started: zero(),

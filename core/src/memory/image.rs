@@ -10,7 +10,7 @@ use super::shelf::Shelf;
 use super::{Entry, MemoryStore, State};
 use crate::decide::DecisionId;
 use crate::job::StoredJob;
-use crate::store::{JournalEntry, Register, StoreError};
+use crate::store::{JournalEntry, Register, Retention, StoreError};
 
 use jiff::Timestamp;
 
@@ -68,6 +68,18 @@ impl MemoryStore {
     /// Fails when the store is closed.
     pub fn finished(&self) -> Result<usize, StoreError> {
         Ok(self.open()?.ledger.finished())
+    }
+
+    /// Tells whether pruning would remove anything.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store is closed.
+    pub fn has_old(&self, retention: Retention) -> Result<bool, StoreError> {
+        let state = self.open()?;
+        let expired = |entry: &Entry| entry.expires.is_some_and(|at| at < retention.now);
+        Ok(state.registers.values().any(expired)
+            || !state.ledger.old(retention, |job| state.shelf.get(job).is_some()).is_empty())
     }
 }
 

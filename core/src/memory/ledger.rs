@@ -194,10 +194,9 @@ impl Ledger {
         }
     }
 
-    pub(super) fn prune(&mut self, retention: Retention) -> usize {
-        let old = |row: &Row| row.record.draft.observed < retention.before && !row.is_open();
-        let ids: Vec<DecisionId> =
-            self.rows.iter().filter(|(_, row)| old(row)).map(|(id, _)| *id).take(retention.batch).collect();
+    /// Removes old rows, those settled first before others; `lives` tells which jobs still exist.
+    pub(super) fn prune(&mut self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> usize {
+        let ids = self.old(retention, lives);
         for id in &ids {
             let row = self.rows.remove(id).expect("it was just seen");
             if let Some(firing) = &row.record.firing {
@@ -210,5 +209,26 @@ impl Ledger {
             }
         }
         ids.len()
+    }
+
+    /// Finds the rows that may go, oldest first.
+    pub(super) fn old(&self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
+        let Retention { before, keep, batch, .. } = retention;
+        // The first row was settled after the first of its ticks, and all others after the first row.
+        let young = |row: &Row| retention.ends_at(row.record.draft.span.first);
+        if self.rows.values().next().is_none_or(young) {
+            return Vec::new();
+        }
+        let mut ids = Vec::new();
+        for (job, rows) in &self.jobs {
+            let keep = if lives(job) { keep } else { 0 };
+            let above = rows.iter().take(rows.len().saturating_sub(keep)).map(|id| (id, &self.rows[id]));
+            let looked = above.take_while(|(_, row)| !retention.ends_at(row.record.draft.observed));
+            let old = looked.filter(|(_, row)| row.record.draft.observed < before && !row.is_open());
+            ids.extend(old.map(|(id, _)| *id).take(batch));
+        }
+        ids.sort_unstable();
+        ids.truncate(batch);
+        ids
     }
 }

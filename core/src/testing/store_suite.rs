@@ -140,6 +140,8 @@ macro_rules! store_suite {
             overlapping_batches_settle_each_tick_once
             pruning_removes_old_history_and_keeps_what_is_open
             pruning_removes_at_most_a_batch
+            pruning_goes_on_behind_decisions_of_the_future
+            pruning_keeps_the_newest_decisions_of_each_job
             pruning_removes_expired_registers
             after_pruning_outcomes_are_recorded_as_before
             what_is_adopted_is_as_it_was

@@ -6,6 +6,7 @@ mod edits;
 mod ends;
 mod failing;
 mod faults;
+mod history;
 mod loop_;
 mod queue;
 mod replace;

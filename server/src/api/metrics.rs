@@ -63,6 +63,16 @@ fn write_engine(
     }
     let counts = [
         ("firings_total", "Firings journalled.", &counters.firings),
+        (
+            "history_rows_written_total",
+            "Rows of history written; a decision that is folded into the one before is none.",
+            &counters.rows_written,
+        ),
+        (
+            "history_rows_pruned_total",
+            "Rows of old history and expired registers that were removed.",
+            &counters.rows_pruned,
+        ),
         ("launch_calls_total", "Calls made to the launcher to start tasks.", &counters.launch_calls),
         ("launch_errors_total", "Such calls that failed as a whole.", &counters.launch_errors),
         ("tasks_started_total", "Tasks started.", &counters.tasks_started),

@@ -130,6 +130,7 @@ pub(super) fn nowhere(max_tasks: NonZeroU32) -> Config {
         listen: ([127, 0, 0, 1], 0).into(),
         allowed_hosts: Vec::new(),
         max_tasks,
+        history_days: NonZeroU32::MIN,
         data_dir: PathBuf::new(),
         log: LogConfig { level: LogLevel::Error, folder: None },
         store: StoreConfig::Memory,

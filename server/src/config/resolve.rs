@@ -9,13 +9,14 @@ use ecs_scheduler_core::replica::ReplicaId;
 use super::setting::STORE_SELECTORS;
 use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER,
-    ECS_EVENTS_QUEUE, ECS_TAGS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER, LOG_LEVEL, MAX_TASKS,
-    NAME, POSTGRES_URL, Part, REPLICA, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE, STORE, Setting,
+    ECS_EVENTS_QUEUE, ECS_TAGS, HISTORY_DAYS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER,
+    LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, REPLICA, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE,
+    STORE, Setting,
 };
 use super::values::Values;
 use super::{
-    ANY_HOST, AwsConfig, Config, ElasticsearchConfig, LauncherConfig, LogConfig, LogLevel, MAX_TASKS_LIMIT,
-    NAME_LIMIT, Refused, ReplicaConfig, Secret, StoreConfig,
+    ANY_HOST, AwsConfig, Config, ElasticsearchConfig, HISTORY_DAYS_LIMIT, LauncherConfig, LogConfig, LogLevel,
+    MAX_TASKS_LIMIT, NAME_LIMIT, Refused, ReplicaConfig, Secret, StoreConfig,
 };
 
 impl Config {
@@ -32,6 +33,7 @@ impl Config {
         let listen = keep(listen(values), &mut problems);
         let allowed_hosts = keep(allowed_hosts(values), &mut problems).unwrap_or_default();
         let max_tasks = keep(max_tasks(values), &mut problems);
+        let history_days = keep(history_days(values), &mut problems);
         let replica = keep(replica(values), &mut problems).unwrap_or_default();
         let level = keep(log_level(values), &mut problems);
         let store = keep(store(values), &mut problems);
@@ -41,10 +43,16 @@ impl Config {
         } else {
             keep(launcher(values), &mut problems)
         };
-        match (name, listen, max_tasks, level, store, launcher) {
-            (Some(name), Some(listen), Some(max_tasks), Some(level), Some(store), Some(launcher))
-                if problems.is_empty() =>
-            {
+        match (name, listen, max_tasks, history_days, level, store, launcher) {
+            (
+                Some(name),
+                Some(listen),
+                Some(max_tasks),
+                Some(history_days),
+                Some(level),
+                Some(store),
+                Some(launcher),
+            ) if problems.is_empty() => {
                 let log = LogConfig { level, folder: values.get(&LOG_FOLDER).map(|v| v.text.clone().into()) };
                 let aws = AwsConfig {
                     assume_role: text(values, &AWS_ASSUME_ROLE),
@@ -55,6 +63,7 @@ impl Config {
                     listen,
                     allowed_hosts,
                     max_tasks,
+                    history_days,
                     data_dir: data_dir(values),
                     log,
                     store,
@@ -149,6 +158,13 @@ fn max_tasks(values: &Values) -> Result<NonZeroU32, String> {
     let text = values.text_or_default(&MAX_TASKS);
     text.parse::<NonZeroU32>().ok().filter(|count| count.get() <= MAX_TASKS_LIMIT).ok_or_else(|| {
         format!("ECSS_MAX_TASKS is \"{text}\"; it must be a whole number from 1 to {MAX_TASKS_LIMIT}")
+    })
+}
+
+fn history_days(values: &Values) -> Result<NonZeroU32, String> {
+    let text = values.text_or_default(&HISTORY_DAYS);
+    text.parse::<NonZeroU32>().ok().filter(|days| days.get() <= HISTORY_DAYS_LIMIT).ok_or_else(|| {
+        format!("ECSS_HISTORY_DAYS is \"{text}\"; it must be a whole number from 1 to {HISTORY_DAYS_LIMIT}")
     })
 }
 

@@ -174,6 +174,16 @@ pub const MAX_TASKS: Setting = setting(
     "50",
     "The most tasks that one job may have at any moment, also a job without `maxCount`; 1 to 10000",
 );
+/// How long history is kept.
+pub const HISTORY_DAYS: Setting = setting(
+    "ECSS_HISTORY_DAYS",
+    "historyDays",
+    Part::Scheduler,
+    "DAYS",
+    "30",
+    "How many days decisions and firings are kept; 1 to 36500. The newest 100 decisions of a job stay however old they are, and \
+     so does a firing that is not finished",
+);
 /// The folder of everything that is kept.
 pub const DATA_DIR: Setting = setting(
     "ECSS_DATA_DIR",
@@ -411,6 +421,7 @@ pub const SETTINGS: &[Setting] = &[
     REPLICA,
     ADVERTISE,
     MAX_TASKS,
+    HISTORY_DAYS,
     DATA_DIR,
     LOG_LEVEL,
     LOG_FOLDER,

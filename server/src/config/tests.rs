@@ -25,7 +25,7 @@ fn only_the_launcher_must_be_chosen() {
     let config = resolve(&[("ECSS_LAUNCHER", "local")]).unwrap();
     assert_eq!(config.name, "ecs-scheduler");
     assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
-    assert_eq!(config.max_tasks.get(), 50);
+    assert_eq!((config.max_tasks.get(), config.history_days.get()), (50, 30));
     assert_eq!(config.log.level, LogLevel::Info);
     assert_eq!(config.store, StoreConfig::Sqlite { file: "data/scheduler.db".into() });
     assert_eq!(config.launcher, LauncherConfig::Local { definitions: "data/task-definitions".into() });
@@ -211,6 +211,7 @@ fn every_problem_is_reported_at_once() {
     let problems = resolve(&[
         ("ECSS_NAME", "a b"),
         ("ECSS_MAX_TASKS", "0"),
+        ("ECSS_HISTORY_DAYS", "0"),
         ("ECSS_LOG_LEVEL", "loud"),
         ("ECSS_STORE", "tape"),
         ("ECSS_LAUNCHER", "cannon"),
@@ -219,6 +220,7 @@ fn every_problem_is_reported_at_once() {
     let starts = [
         "ECSS_NAME is \"a b\"",
         "ECSS_MAX_TASKS is \"0\"",
+        "ECSS_HISTORY_DAYS is \"0\"",
         "ECSS_LOG_LEVEL: \"loud\"",
         "ECSS_STORE is",
         "ECSS_LAUNCHER is",

@@ -114,7 +114,8 @@ async fn nothing_is_lost_and_nothing_doubled_on(kind: Kind, jobs: usize) {
     proxy.play(ALL);
     let mut pruned = 0;
     loop {
-        match again.prune(Retention { before: at(1_000), batch: 25 }).await.unwrap() {
+        match again.prune(Retention { before: at(1_000), keep: 0, now: at(1_000), batch: 25 }).await.unwrap()
+        {
             0 => break,
             count => pruned += count,
         }

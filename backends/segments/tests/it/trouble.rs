@@ -101,7 +101,7 @@ async fn a_newer_format_is_refused_with_the_remedy_and_left_as_it_is() {
     let (kind, message) = fault(place.try_open().await);
     assert_eq!(kind, FaultKind::Config);
     assert!(
-        message.contains("has format 3, and this version knows formats up to 2; use the newer version"),
+        message.contains("has format 4, and this version knows formats up to 3; use the newer version"),
         "{message}"
     );
     assert_eq!(place.inner().objects, before);

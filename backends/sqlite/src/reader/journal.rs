@@ -1,7 +1,9 @@
 //! Reading the journal. A job's own history is a chain: each row names the one before it.
 
+use std::collections::{HashMap, HashSet};
+
 use ecs_scheduler_core::{
-    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, Outcome, StoreError,
+    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, Outcome, Retention, StoreError,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -11,13 +13,18 @@ use crate::codec::{self, DECISION, FIRING};
 /// The column of a walk along a [`chain`] at which its firing begins: its state, which no row without a firing has.
 const OF_CHAIN: usize = 11;
 
+/// Rows that one search for old decisions looks at, so that it does not keep a reader for long.
+const LOOKED: usize = 2_000;
+/// Jobs whose newest decisions one search counts.
+const COUNTED: usize = 200;
+
 /// Decisions that may be pruned.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Candidates {
     /// Their ids, ascending.
     pub(crate) seqs: Vec<u64>,
-    /// Whether older ones than asked for are left.
-    pub(crate) more: bool,
+    /// Where to go on, when there may be more.
+    pub(crate) next: Option<u64>,
 }
 
 impl Readers {
@@ -82,36 +89,71 @@ impl Readers {
         .await
     }
 
-    /// Looks for decisions behind `cursor` that were last observed before a moment.
+    /// Looks at a stretch of decisions behind `cursor` for those that may go: old ones, none of which cuts off a younger one of
+    /// its job, nor is one of its job's newest.
     ///
     /// A row that was born after that moment ends the search: those behind it were born later still.
     pub(crate) async fn candidates(
         &self,
         cursor: u64,
-        before: i64,
-        limit: usize,
+        retention: Retention,
     ) -> Result<Candidates, StoreError> {
-        self.call(move |connection| {
-            let sql = "SELECT seq, observed, born, state FROM journal WHERE seq > ?1 ORDER BY seq";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query([cursor])?;
-            let mut seqs = Vec::new();
-            while let Some(row) = rows.next()? {
-                if row.get::<_, i64>(2)? >= before {
-                    break;
-                }
-                if seqs.len() == limit {
-                    return Ok(Candidates { seqs, more: true });
-                }
-                let open = open_states().any(|state| is(row, 3, state.as_str()));
-                if row.get::<_, i64>(1)? < before && !open {
-                    seqs.push(row.get(0)?);
-                }
-            }
-            Ok(Candidates { seqs, more: false })
-        })
-        .await
+        self.call(move |connection| candidates(connection, cursor, retention)).await
     }
+}
+
+fn candidates(connection: &Connection, cursor: u64, retention: Retention) -> rusqlite::Result<Candidates> {
+    let (before, now) = (codec::instant(retention.before), codec::instant(retention.now));
+    let sql =
+        "SELECT seq, observed, born, state, job, prev FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut exists = connection.prepare_cached("SELECT 1 FROM journal WHERE seq = ?1")?;
+    let mut rows = statement.query(params![cursor, LOOKED])?;
+    let (mut found, mut going, mut kept) = (Candidates::default(), HashSet::new(), HashMap::new());
+    let (mut looked, mut last) = (0, cursor);
+    while let Some(row) = rows.next()? {
+        if (before..=now).contains(&row.get::<_, i64>(2)?) {
+            return Ok(found);
+        }
+        if found.seqs.len() == retention.batch || kept.len() == COUNTED {
+            found.next = Some(last);
+            return Ok(found);
+        }
+        looked += 1;
+        last = row.get(0)?;
+        let open = open_states().any(|state| is(row, 3, state.as_str()));
+        let (observed, prev): (i64, u64) = (row.get(1)?, row.get(5)?);
+        // One that a wrong clock made would hold on to those behind it.
+        let old = observed < before || observed > now.saturating_add(codec::DAY);
+        if open || !old || (!going.contains(&prev) && exists.exists([prev])?) {
+            continue;
+        }
+        let job: String = row.get(4)?;
+        let oldest = match kept.get(&job) {
+            Some(oldest) => *oldest,
+            None => *kept.entry(job.clone()).or_insert(oldest_kept(connection, &job, retention.keep)?),
+        };
+        if last < oldest {
+            going.insert(last);
+            found.seqs.push(last);
+        }
+    }
+    found.next = (looked == LOOKED).then_some(last);
+    Ok(found)
+}
+
+/// Returns the oldest of the newest `keep` decisions of a job; of a job that was removed none is kept.
+fn oldest_kept(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<u64> {
+    let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1";
+    let head: Option<u64> = connection.prepare_cached(sql)?.query_row([job], |row| row.get(0)).optional()?;
+    let Some(mut seq) = head.filter(|_| keep > 0) else { return Ok(u64::MAX) };
+    let mut step = connection.prepare_cached("SELECT prev FROM journal WHERE seq = ?1")?;
+    for _ in 1..keep {
+        // Fewer than that are left.
+        let Some(prev) = step.query_row([seq], |row| row.get(0)).optional()? else { return Ok(0) };
+        seq = prev;
+    }
+    Ok(seq)
 }
 
 fn open_states() -> impl Iterator<Item = FiringState> {

@@ -4,13 +4,13 @@ use ecs_scheduler_core::{Retention, StoreError, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
-use crate::codec::{maybe_nanos, nanos};
+use crate::codec::{DAY, instant, maybe_nanos};
 use crate::fault::Failure;
 
 /// How many pages a check writes: more than a commit does that is not a large one.
 const BALLAST: i64 = 8;
 /// A row goes only when it is old, not open, and the last of its job's history: so no younger row is cut off.
-const PRUNE: &str = "DELETE FROM journal WHERE seq = ?1 AND observed < ?2 \
+const PRUNE: &str = "DELETE FROM journal WHERE seq = ?1 AND (observed < ?2 OR observed > ?3) \
      AND (state IS NULL OR state NOT IN ('planned', 'launching', 'launched')) \
      AND NOT EXISTS (SELECT 1 FROM journal older WHERE older.seq = journal.prev)";
 
@@ -37,13 +37,13 @@ impl Desk {
 
     /// Removes those of the decisions, ascending, that may go, and expired registers.
     pub(crate) fn prune(&mut self, candidates: &[u64], retention: Retention) -> Result<usize, Failure> {
-        let before = nanos(retention.before).map_err(Failure::Refused)?;
+        let (before, now) = (instant(retention.before), instant(retention.now));
         let connection = &self.connection;
         let mut removed = 0;
         {
             let mut prune = connection.prepare_cached(PRUNE)?;
             for seq in candidates {
-                removed += prune.execute(params![seq, before])?;
+                removed += prune.execute(params![seq, before, now.saturating_add(DAY)])?;
             }
         }
         if let Some(newest) = candidates.last().filter(|_| removed > 0) {
@@ -54,7 +54,7 @@ impl Desk {
         let sql =
             "DELETE FROM registers WHERE name IN (SELECT name FROM registers WHERE expires < ?1 LIMIT ?2)";
         let rest = retention.batch.saturating_sub(removed);
-        Ok(removed + connection.prepare_cached(sql)?.execute(params![before, rest])?)
+        Ok(removed + connection.prepare_cached(sql)?.execute(params![now, rest])?)
     }
 
     /// Writes pages that mean nothing, to see that there is room, then removes those of the check before, so

@@ -9,5 +9,6 @@ mod disk;
 mod failures;
 mod files;
 mod help;
+mod months;
 mod python;
 mod rows;

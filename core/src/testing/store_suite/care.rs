@@ -11,7 +11,12 @@ use crate::job::Revision;
 use crate::store::{Advance, ListFrom, Retention, Store, StoreError};
 
 async fn prune(store: &dyn Store, before: i64, batch: usize) -> usize {
-    store.prune(Retention { before: at(before), batch }).await.expect("the store prunes")
+    store.prune(by_age(before, batch)).await.expect("the store prunes")
+}
+
+/// Everything goes that was there before a moment, which is the present one.
+pub(super) fn by_age(before: i64, batch: usize) -> Retention {
+    Retention { before: at(before), keep: 0, now: at(before), batch }
 }
 
 /// Pruning removes old history, and keeps what is young or belongs to an open firing.
@@ -59,13 +64,57 @@ pub async fn pruning_removes_at_most_a_batch(subject: &dyn Subject) {
     assert!(store.decisions(&all_decisions()).await.expect("decisions are read").is_empty());
 }
 
+/// Pruning keeps the newest decisions of a job however old they are, and none of a job that was removed.
+pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subject) {
+    let store = subject.open().await;
+    for job in ["often", "seldom", "gone"] {
+        create(&*store, job).await;
+    }
+    for tick in 0..8 {
+        record(&*store, "often", vec![draft(Outcome::Launched, tick)]).await;
+    }
+    for job in ["seldom", "gone"] {
+        record(&*store, job, vec![draft(Outcome::Launched, 1)]).await;
+        record(&*store, job, vec![draft(Outcome::Capped, 2)]).await;
+    }
+    store.remove(&name("gone"), None).await.expect("it is removed");
+    let retention = Retention { keep: 3, ..by_age(1000, 4) };
+    let mut removed = Vec::new();
+    while removed.last() != Some(&0) {
+        removed.push(store.prune(retention).await.expect("the store prunes"));
+    }
+    assert_eq!(removed.iter().sum::<usize>(), 5 + 2, "{removed:?}");
+    let mut kept = Vec::new();
+    for job in ["often", "seldom", "gone"] {
+        kept.push(decisions(&*store, job).await.iter().map(|row| row.draft.span.last).collect::<Vec<_>>());
+    }
+    assert_eq!(kept, [vec![at(7), at(6), at(5)], vec![at(2), at(1)], vec![]]);
+    record(&*store, "often", vec![draft(Outcome::Launched, 9)]).await;
+    assert_eq!(store.prune(retention).await.expect("the store prunes"), 1, "a newer one takes its place");
+}
+
+/// Decisions made while the clock was ahead do not keep those that were made after them.
+pub async fn pruning_goes_on_behind_decisions_of_the_future(subject: &dyn Subject) {
+    let store = subject.open().await;
+    for job in ["ahead", "later"] {
+        create(&*store, job).await;
+    }
+    record(&*store, "ahead", vec![draft(Outcome::Launched, 1_000_000)]).await;
+    record(&*store, "later", vec![draft(Outcome::Launched, 1)]).await;
+    record(&*store, "later", vec![draft(Outcome::Launched, 90)]).await;
+    let retention = Retention { now: at(100), keep: 1, ..by_age(50, 1000) };
+    assert_eq!(store.prune(retention).await.expect("the store prunes"), 1);
+    assert_eq!(decisions(&*store, "later").await.len(), 1);
+}
+
 /// Pruning removes registers that expired, and keeps those that last or have not yet.
 pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
     let store = subject.open().await;
     for (name, expires) in [("forever", None), ("past", Some(at(10))), ("future", Some(at(90)))] {
         store.write(name, "value", None, expires).await.expect("it is new");
     }
-    assert_eq!(prune(&*store, 50, 1000).await, 1);
+    let long_ago = Retention { before: at(-1_000_000), ..by_age(50, 1000) };
+    assert_eq!(store.prune(long_ago).await.expect("the store prunes"), 1, "history may be kept for longer");
     assert_eq!(store.read("past").await.expect("it is read"), None);
     for name in ["forever", "future"] {
         assert!(store.read(name).await.expect("it is read").is_some(), "{name}");
@@ -120,7 +169,7 @@ pub async fn a_closed_store_refuses_every_call(subject: &dyn Subject) {
         store.read("brake").await.map(drop),
         store.write("brake", "on", None, None).await.map(drop),
         store.check().await,
-        store.prune(Retention { before: at(1), batch: 1 }).await.map(drop),
+        store.prune(by_age(1, 1)).await.map(drop),
     ];
     for (place, result) in results.iter().enumerate() {
         assert!(matches!(result, Err(StoreError::Fault { .. })), "call {place}: {result:?}");

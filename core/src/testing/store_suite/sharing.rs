@@ -11,7 +11,7 @@ use super::sample::{
 use crate::decide::Outcome;
 use crate::firing::FiringState;
 use crate::job::Revision;
-use crate::store::{ListFrom, Retention, Settled, Store, StoreError};
+use crate::store::{ListFrom, Settled, Store, StoreError};
 
 async fn two(subject: &dyn Subject) -> [Arc<dyn Store>; 2] {
     [subject.open().await, subject.open().await]
@@ -100,7 +100,7 @@ pub async fn one_handle_prunes_what_the_other_wrote(subject: &dyn Subject) {
     let [one, other] = two(subject).await;
     create(&*one, "nightly").await;
     let old = record(&*one, "nightly", vec![draft(Outcome::Idle, 1)]).await;
-    let retention = Retention { before: at(50), batch: 100 };
+    let retention = super::care::by_age(50, 100);
     assert_eq!(other.prune(retention).await.expect("the store prunes"), 1);
     let new = record(&*one, "nightly", vec![draft(Outcome::Idle, 60)]).await;
     assert!(new[0] > old[0], "an id is never given twice");

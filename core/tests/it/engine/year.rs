@@ -92,6 +92,7 @@ impl Year {
                 max_sleep: Duration::from_hours(1),
                 look_ahead: Duration::from_hours(2),
                 rescan: Duration::from_hours(240),
+                history_age: Duration::MAX,
                 ..EngineOptions::default()
             },
         };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecs_scheduler_core::Clock as _;
 use ecs_scheduler_core::replica::Owner;
 use ecs_scheduler_core::store::Shard;
 use jiff::SignedDuration;
@@ -54,6 +55,23 @@ async fn shares_do_not_move_while_nobody_comes_or_goes() {
     let registers = yard.shared.registers("fleet/shard/").await.unwrap();
     assert!(registers.iter().all(|(_, register)| register.version <= 5), "{registers:?}");
     yard.close(mates.into()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_history_goes_whichever_replica_is_left() {
+    let yard = Yard::open(0).await;
+    let mut before = None;
+    for name in ["a", "b"] {
+        let mate = yard.join(name).await;
+        if let Some(before) = before.replace(mate) {
+            before.replica.stop(10 * SECOND).await;
+        }
+        let now = yard.world.clock.now();
+        yard.shared.write("answer", "201", None, Some(now)).await.unwrap();
+        yard.pass(70.0).await;
+        assert!(yard.shared.read("answer").await.unwrap().is_none(), "{name}");
+    }
+    yard.close(before.into_iter().collect()).await;
 }
 
 #[tokio::test(start_paused = true)]

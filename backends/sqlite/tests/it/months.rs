@@ -1,0 +1,91 @@
+//! Months in virtual time: the file stops growing when history is as old as it may become.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, StoreFaults, World, sample};
+use ecs_scheduler_core::{
+    Clock, DecisionQuery, EngineOptions, FiringQuery, FiringState, JobStore as _, Journal as _, Launcher,
+    Outcome, Registers as _, Settlement, Store, StoredJob, TriggerRegistry,
+};
+use jiff::SignedDuration;
+
+use crate::help::{Place, name, new_job};
+
+/// Launches of a job on a day.
+const LAUNCHES: i64 = 30;
+const JOBS: usize = 5;
+
+/// Records a day of a job: launches that ended, about 1 KB each.
+fn day(job: &StoredJob, began: ecs_scheduler_core::Timestamp) -> Vec<Settlement> {
+    let mut expected = job.progress.settled;
+    let mut settlements = Vec::new();
+    for number in 0..LAUNCHES {
+        let tick = began + SignedDuration::from_mins(number);
+        let firing = ecs_scheduler_core::Firing {
+            state: FiringState::Finished,
+            explanation: "x".repeat(500),
+            ..sample::firing(&job.id, job.uid, tick)
+        };
+        let records = vec![sample::draft(Outcome::Launched, tick)];
+        let settlement = Settlement { firing: Some(firing), expected, ..sample::settlement(job, records) };
+        expected = settlement.settled;
+        settlements.push(settlement);
+    }
+    settlements
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_grows_for_a_month_and_then_no_more() {
+    let place = Place::new();
+    let store = Arc::new(place.store().await);
+    let clock = Arc::new(SimClock::at("2026-01-01T00:00:00Z".parse().unwrap()));
+    let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, 1));
+    let hour = Duration::from_hours(1);
+    let world = World {
+        clock,
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        launcher: launcher as Arc<dyn Launcher>,
+        registry: Arc::new(TriggerRegistry::new()),
+        options: EngineOptions { max_sleep: hour, rescan: 1_000 * hour, ..EngineOptions::default() },
+    };
+    let ids: Vec<_> = (0..JOBS).map(|number| name(&format!("job-{number}"))).collect();
+    for id in &ids {
+        let job = r#"{"taskDefinition": "work", "schedule": "0 0 0", "suspended": true}"#;
+        store.create(new_job(id.as_str(), job)).await.unwrap();
+    }
+    let life = world.boot(StoreFaults::default(), 0).await.unwrap();
+    let size = || std::fs::metadata(place.path()).unwrap().len();
+    let mut sizes = Vec::new();
+    for number in 0..150 {
+        let now = world.clock.now();
+        let mut batch = Vec::new();
+        for job in store.get(&ids).await.unwrap() {
+            batch.extend(day(&job, now));
+        }
+        store.settle(batch).await.unwrap();
+        for key in 0..20 {
+            let ends = now + SignedDuration::from_hours(24);
+            store.write(&format!("answer-{number}-{key}"), &"x".repeat(500), None, Some(ends)).await.unwrap();
+        }
+        world.clock.sleep_until(now + SignedDuration::from_hours(24)).await;
+        place.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        sizes.push(size());
+    }
+    let (month, end) = (sizes[32], sizes[149]);
+    assert!(month > 4 * sizes[5], "it grew at first: {sizes:?}");
+    assert!(end < month + month / 10, "it grew by what was removed: {sizes:?}");
+    let all = usize::try_from(LAUNCHES).unwrap() * JOBS;
+    let kept = count(&place, "journal");
+    assert!((all * 30..all * 34).contains(&kept), "{kept}");
+    assert!(count(&place, "registers") < 100, "answers go after a day");
+    let oldest = DecisionQuery { job: Some(ids[0].clone()), ..DecisionQuery::default() };
+    assert!(store.decisions(&oldest).await.unwrap().len() >= 100);
+    assert!(!store.firings(&FiringQuery::default()).await.unwrap().is_empty());
+    life.engine.stop(Duration::from_secs(5)).await;
+    store.close().await.unwrap();
+}
+
+fn count(place: &Place, table: &str) -> usize {
+    place.connection().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}

@@ -1,0 +1,90 @@
+//! How long history is kept.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ecs_scheduler_core::Clock as _;
+use ecs_scheduler_core::testing::StoreFaults;
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::support::Stage;
+
+/// A stage whose engine sleeps long, so that months pass quickly.
+fn stage() -> Stage {
+    let mut stage = Stage::at("2026-01-01T00:00:00Z");
+    let options = &mut stage.world.options;
+    options.max_sleep = Duration::from_hours(1);
+    options.look_ahead = Duration::from_hours(2);
+    options.rescan = Duration::from_hours(240);
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_of_more_than_thirty_days_goes_and_the_newest_hundred_decisions_of_a_job_stay() {
+    let stage = stage();
+    stage.world.create("hourly", &json!({"taskDefinition": "job", "schedule": "0 0"})).await.unwrap();
+    stage.world.create("daily", &json!({"taskDefinition": "job", "schedule": "0 0 0"})).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-02-10T00:30:00Z").await;
+    let kept = stage.world.decisions().await.len();
+    let daily = stage.decisions("daily").await.len();
+    assert_eq!(daily, 40, "fewer than a hundred, of 40 days");
+    let hourly = kept - daily;
+    assert!((30 * 24..=30 * 24 + 2).contains(&hourly), "one an hour, for 30 days: {hourly}");
+    assert_eq!(stage.world.firings().await.len(), kept, "each with its firing");
+    let counters = life.engine.counters();
+    let (written, pruned) =
+        (counters.rows_written.load(Ordering::Relaxed), counters.rows_pruned.load(Ordering::Relaxed));
+    assert_eq!((written, written - pruned), (25 * 40, kept as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_answer_is_forgotten_within_an_hour_of_its_end() {
+    let stage = stage();
+    let store = &stage.world.store;
+    let ends = stage.world.clock.now() + SignedDuration::from_hours(24);
+    store.write("answer", "201", None, Some(ends)).await.unwrap();
+    store.write("lasting", "value", None, None).await.unwrap();
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T23:59:00Z").await;
+    assert!(store.read("answer").await.unwrap().is_some());
+    stage.until("2026-01-02T01:02:00Z").await;
+    assert!(store.read("answer").await.unwrap().is_none());
+    assert!(store.read("lasting").await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_for_a_while_removes_no_history() {
+    let mut stage = stage();
+    stage.world.options.history_keep = 0;
+    stage.world.create("job", &json!({"taskDefinition": "job", "schedule": "0 0"})).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-11T00:30:00Z").await;
+    let before = stage.decisions("job").await.len();
+    assert_eq!(before, 240);
+    life.engine.stop(Duration::from_secs(5)).await;
+    // So that nothing but history looks at the clock.
+    stage.world.store.remove(&"job".parse().unwrap(), None).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let (decade, minutes) = (SignedDuration::from_hours(24 * 3_650), Duration::from_mins(90));
+    stage.world.clock.step(decade);
+    tokio::time::sleep(minutes / 2).await;
+    stage.world.clock.step(-decade);
+    tokio::time::sleep(minutes).await;
+    assert_eq!(stage.decisions("job").await.len(), before);
+    life.engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_remove_history_for_a_while_does_so_later() {
+    let mut stage = stage();
+    stage.world.options.history_age = Duration::from_hours(24);
+    stage.world.options.history_keep = 0;
+    stage.world.create("job", &json!({"taskDefinition": "job", "schedule": "0 0"})).await.unwrap();
+    let life = stage.world.boot(StoreFaults { before: 0.3, after: 0.3 }, 3).await.unwrap();
+    stage.until("2026-01-08T00:30:00Z").await;
+    let kept = stage.decisions("job").await.len();
+    assert!((20..40).contains(&kept), "{kept}");
+    life.engine.stop(Duration::from_secs(5)).await;
+}
