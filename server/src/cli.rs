@@ -42,6 +42,7 @@ use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, Refused};
 use crate::demo::{self, DemoArgs};
 use crate::server::{ServerBuilder, serve};
+use crate::shutdown::outlive_size_limits;
 use crate::{api, telemetry, wiring};
 
 /// Starts ECS tasks on a schedule or a condition
@@ -220,7 +221,10 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
         .enable_all()
         .build()
         .map_err(|error| CommandError::caused("could not start the runtime", error))?;
-    runtime.block_on(work)
+    runtime.block_on(async {
+        outlive_size_limits().map_err(|error| CommandError::caused("could not listen for signals", error))?;
+        work.await
+    })
 }
 
 fn gather(flags: &Flags) -> Result<Values, Refused> {

@@ -1,6 +1,8 @@
 //! `ecs-scheduler demo`: everything real but the cluster. Tasks are processes of this machine.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,7 +61,7 @@ fn write_definitions(folder: &Path) -> Result<(), CommandError> {
     let failed = |error| {
         CommandError::caused(format!("could not write task definitions to \"{}\"", folder.display()), error)
     };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     for (family, script) in DEFINITIONS {
         let file = folder.join(format!("{family}.json"));
         if !file.exists() {

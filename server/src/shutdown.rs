@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// The signal of a file that may not grow further; the same number on every Linux.
+const SIGXFSZ: i32 = 25;
+
 /// How long a server may take to stop, in all. Each step of the way has its share.
 pub const WITHIN: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end.
@@ -13,6 +16,18 @@ pub const DRAIN: Duration = Duration::from_secs(3);
 pub const ENGINE: Duration = Duration::from_secs(5);
 /// How long the store may take to write what is pending.
 pub const STORE: Duration = Duration::from_secs(2);
+
+/// Makes a write beyond the limit of a file's size an error, like that of a full disk, instead of the end of the process.
+///
+/// A handler, and the signal is not ignored, because what is ignored here is ignored by the tasks of the local launcher too. It stays
+/// for as long as the process lives.
+///
+/// # Errors
+///
+/// Fails when the system refuses.
+pub fn outlive_size_limits() -> io::Result<()> {
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
+}
 
 /// The signals that end a process in good order: `SIGTERM` and `SIGINT`.
 #[derive(Debug)]

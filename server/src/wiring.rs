@@ -2,6 +2,8 @@
 //!
 //! To add a trigger: one dependency in `Cargo.toml`, one line in [`triggers`].
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 #[cfg(feature = "aws")]
@@ -362,7 +364,7 @@ pub async fn launcher(
             Err(LaunchError::new(FaultKind::Config, "this build has no ECS launcher"))
         }
         LauncherConfig::Local { definitions } => {
-            std::fs::create_dir_all(definitions).map_err(|error| {
+            DirBuilder::new().recursive(true).mode(0o700).create(definitions).map_err(|error| {
                 let message = format!("could not make the folder \"{}\"", definitions.display());
                 LaunchError::new(FaultKind::Config, message).because(error)
             })?;

@@ -1,6 +1,7 @@
 //! Copies of a store's file: made while a scheduler writes to it, examined, and put back.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::fault::fault;
 use crate::intake;
-use crate::lock::{Lock, sibling};
+use crate::lock::{Lock, make_file, resolve, sibling};
 
 /// How many bytes are copied between two reports.
 const STEP: i32 = 16 << 20;
@@ -53,6 +54,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
     let transaction = from.unchecked_transaction().map_err(reading)?;
     intake::refuse_newer(source, version(&from).map_err(reading)?)?;
     let page: i32 = intake::page_size(&from).map_err(reading)?;
+    make_file(into)?;
     let mut to = Connection::open(into).map_err(writing)?;
     {
         let backup = Backup::new(&from, &mut to).map_err(writing)?;
@@ -130,6 +132,7 @@ pub fn examine(path: &Path) -> Result<Contents, StoreError> {
 pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Contents, StoreError> {
     let contents = examine(backup)?;
     intake::make_folder(target)?;
+    let target = &resolve(target)?;
     let _lock = Lock::acquire(target)?;
     let occupied = target.symlink_metadata().is_ok();
     match aside {
@@ -145,8 +148,7 @@ pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Con
     }
     let fresh = sibling(target, ".restoring");
     let failed = |error| unwritable(&fresh, error);
-    fs::copy(backup, &fresh).map_err(failed)?;
-    File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
+    copy_privately(backup, &fresh).map_err(failed)?;
     if let Some(aside) = aside.filter(|_| occupied) {
         move_aside(target, aside).map_err(|error| unwritable(aside, error))?;
     }
@@ -155,6 +157,16 @@ pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Con
         .and_then(|()| sync_folder(target))
         .map_err(|error| unwritable(target, error))?;
     Ok(contents)
+}
+
+/// Copies a file, for the scheduler's user alone, in the place of what an interrupted attempt may have left.
+fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        fs::remove_file(to)?;
+    }
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    std::io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }
 
 /// Gives a file a second name, and keeps a copy of a log that cannot be put back into it. The file keeps its first name until

@@ -39,8 +39,21 @@ impl Failure {
 
 /// Words an error of SQLite: what was attempted, on which file, and the remedy where one is known.
 pub(crate) fn fault(attempted: &str, path: &Path, error: rusqlite::Error) -> StoreError {
-    let (kind, remedy) = remedy(error.sqlite_error_code());
+    let (kind, remedy) =
+        if is_refused_write(&error) { REFUSED_WRITE } else { remedy(error.sqlite_error_code()) };
     StoreError::caused(kind, format!("could not {attempted} the store {path:?}{remedy}"), error)
+}
+
+/// What a write beyond the limit of a file's size is, too: SQLite does not tell it from a disk that fails.
+const REFUSED_WRITE: (FaultKind, &str) = (
+    FaultKind::Unavailable,
+    ": it could not be written; raise the limit of a file's size (ulimit -f, LimitFSIZE) if there is one, or look at the \
+     system's log for a disk that fails",
+);
+
+fn is_refused_write(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(rusqlite::ffi::SQLITE_IOERR_WRITE | rusqlite::ffi::SQLITE_IOERR_TRUNCATE))
 }
 
 fn remedy(code: Option<ErrorCode>) -> (FaultKind, &'static str) {

@@ -1,7 +1,8 @@
 //! Opening a file: whether it is one of ours and sound, what it lacks, and what others wrote into it.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::Read;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -62,14 +63,14 @@ pub(crate) fn open(path: &Path, at: Timestamp, max_bytes: Option<u64>) -> Result
     Ok(Opened { connection, counters, order })
 }
 
-/// Makes the folder that the file at `path` is in.
+/// Makes the folder that the file at `path` is in, for the scheduler's user alone.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be made.
 pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(folder).map_err(|error| {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
         let message =
             format!("could not make the folder {folder:?} of the store: check that it may be written");
         StoreError::caused(FaultKind::Unavailable, message, error)

@@ -18,6 +18,7 @@ mod copy;
 mod fault;
 mod intake;
 mod lock;
+mod presence;
 mod reader;
 mod shelf;
 mod store;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::codec;
 use crate::fault::closed;
 use crate::intake;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::reader::{Candidates, Readers};
 use crate::shelf::{SMALL, Shelf};
 use crate::writer::{Desk, Entry, Page, Rank, Writer};
@@ -71,14 +71,16 @@ impl SqliteStore {
     /// newer format, or when it cannot be read or written.
     pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(path, &options));
+        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&path, &options));
         opening
             .await
             .map_err(|panicked| StoreError::caused(FaultKind::Bug, "opening the store panicked", panicked))?
     }
 
-    fn open_blocking(path: PathBuf, options: &SqliteOptions) -> Result<Self, StoreError> {
-        intake::make_folder(&path)?;
+    fn open_blocking(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
+        intake::make_folder(path)?;
+        let path = lock::resolve(path)?;
+        lock::make_file(&path)?;
         let lock = Lock::acquire(&path)?;
         let opened = intake::open(&path, options.clock.now(), options.max_bytes)?;
         let readers = Readers::open(&path, options.readers.get())?;

@@ -1,10 +1,14 @@
 //! Files that appear whole or not at all, and never in the place of another.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::CommandError;
+
+#[cfg(test)]
+mod tests;
 
 /// A file that is being written beside where it is to be. Dropped before it is [published](Self::publish), it goes.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ impl NewFile {
         })?;
         name.push(format!(".partial-{}", std::process::id()));
         let temporary = target.with_file_name(name);
-        File::create_new(&temporary).map_err(|error| {
+        private().open(&temporary).map_err(|error| {
             let message =
                 format!("could not make {}: check that its folder may be written", temporary.display());
             CommandError::caused(message, error)
@@ -74,8 +78,15 @@ fn name(temporary: &Path, target: &Path) -> io::Result<()> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
         // A file system without hard links: the name is taken first, by an empty file.
-        Err(_) => File::create_new(target).and_then(|_| fs::rename(temporary, target)),
+        Err(_) => private().open(target).and_then(|_| fs::rename(temporary, target)),
     }
+}
+
+/// Makes a new file for this user alone: jobs may hold secrets.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
 }
 
 fn sync_folder(file: &Path) -> io::Result<()> {

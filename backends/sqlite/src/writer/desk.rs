@@ -14,6 +14,7 @@ use crate::codec::{self, Mark, mark_columns};
 use crate::fault::Failure;
 use crate::intake::page_size;
 use crate::lock::Lock;
+use crate::presence::Presence;
 use crate::shelf::Change;
 
 /// Marks remembered by the writer.
@@ -40,6 +41,7 @@ pub(crate) struct Desk {
     /// Bytes of a page.
     pub(super) page: i64,
     path: PathBuf,
+    presence: Presence,
     /// Released when everything above is gone.
     _lock: Lock,
 }
@@ -61,7 +63,8 @@ impl Desk {
         lock: Lock,
     ) -> Result<Self, StoreError> {
         connection.set_prepared_statement_cache_capacity(64);
-        let checkpointer = Checkpointer::start(&path)?;
+        let presence = Presence::note(&path);
+        let checkpointer = Checkpointer::start(&path, presence.clone())?;
         let page: i64 = page_size(&connection)
             .map_err(|error| crate::fault::fault("read the size of pages of", &path, error))?;
         let log_bytes = Arc::new(AtomicI64::new(0));
@@ -87,6 +90,7 @@ impl Desk {
             log_bytes,
             page,
             path,
+            presence,
             _lock: lock,
         })
     }
@@ -96,6 +100,7 @@ impl Desk {
     }
 
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
+        self.presence.check()?;
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }

@@ -1,6 +1,10 @@
-//! Files that are damaged, newer, taken, or rebuilt by another program.
+//! Files that are damaged, newer, taken, moved away, or rebuilt by another program, and who may read them.
 
-use ecs_scheduler_core::{JobStore, ListFrom, Store};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore, backup, restore};
+use ecs_scheduler_core::{FaultKind, JobStore, ListFrom, Store, StoreError};
 
 use crate::help::{Place, name, new_job};
 
@@ -70,6 +74,104 @@ async fn a_second_scheduler_is_refused_while_the_first_has_the_file() {
     store.close().await.unwrap();
     place.store().await.check().await.unwrap();
     place.store().await.check().await.unwrap();
+}
+
+/// Asserts that a scheduler that opens the file by another name is refused; returns the message.
+async fn refused_at(path: &Path) -> String {
+    let opened = SqliteStore::open(path, SqliteOptions::default()).await;
+    let message = opened.expect_err("another scheduler has the file").to_string();
+    assert!(message.contains("in use by another scheduler"), "{message}");
+    message
+}
+
+#[tokio::test]
+async fn a_second_scheduler_is_refused_that_opens_the_file_through_a_link() {
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let [symbolic, of_folder, hard] =
+        ["symbolic.db", "folder", "hard.db"].map(|name| folder.path().join(name));
+    let store = place.store().await;
+    std::os::unix::fs::symlink(place.path(), &symbolic).unwrap();
+    std::os::unix::fs::symlink(place.path().parent().unwrap(), &of_folder).unwrap();
+    std::fs::hard_link(place.path(), &hard).unwrap();
+    let holder = format!("(process {})", std::process::id());
+    for path in [symbolic.clone(), of_folder.join("jobs.db")] {
+        let message = refused_at(&path).await;
+        assert!(message.contains(&holder), "{message}");
+    }
+    let message = refused_at(&hard).await;
+    assert!(message.contains("by another name of the file"), "{message}");
+    store.create(new_job("a", "{}")).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let through = SqliteStore::open(&symbolic, SqliteOptions::default()).await.unwrap();
+    assert_eq!(through.get(&[name("a")]).await.unwrap().len(), 1);
+    place.refusal().await;
+}
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_is_refused() {
+    let place = Place::new();
+    std::os::unix::fs::symlink(place.path().with_file_name("missing"), place.path()).unwrap();
+    let message = place.refusal().await;
+    assert!(message.contains("a link that leads nowhere"), "{message}");
+}
+
+/// Asserts that a store writes nothing because a file of it is not where it was.
+async fn assert_lost(store: &SqliteStore, file: &str, what: &str) {
+    let created = store.create(new_job("late", "{}")).await.map(drop);
+    for refused in [store.check().await, created] {
+        let error = refused.expect_err("the store writes nothing");
+        assert!(matches!(error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(
+            message.contains(file) && message.contains(what) && message.contains("move it back"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_file_is_deleted_moved_or_replaced_writes_nothing_until_it_is_back() {
+    let place = Place::new();
+    let store = place.store().await;
+    store.create(new_job("a", "{}")).await.unwrap();
+    for file in ["jobs.db", "jobs.db-wal", "jobs.db-shm"] {
+        let (path, away) = (place.path().with_file_name(file), place.path().with_file_name("away"));
+        std::fs::rename(&path, &away).unwrap();
+        assert_lost(&store, file, "deleted or moved away").await;
+        std::fs::copy(&away, &path).unwrap();
+        assert_lost(&store, file, "replaced").await;
+        std::fs::rename(&away, &path).unwrap();
+        store.check().await.unwrap();
+    }
+    store.create(new_job("b", "{}")).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    assert_eq!(place.store().await.get(&[name("a"), name("b")]).await.unwrap().len(), 2);
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_a_store_or_a_copy_of_it() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("data/inner/jobs.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
+    store.create(new_job("a", "{}")).await.unwrap();
+    for folder in ["data", "data/inner"] {
+        assert_eq!(mode(&root.path().join(folder)), 0o700, "{folder}");
+    }
+    for file in ["jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db.lock"] {
+        assert_eq!(mode(&path.with_file_name(file)), 0o600, "{file}");
+    }
+    let [copy, restored] = ["copy.db", "other/restored.db"].map(|name| root.path().join(name));
+    backup(&path, &copy, &|_, _| {}).unwrap();
+    assert_eq!(mode(&copy), 0o600);
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o644)).unwrap();
+    restore(&copy, &restored, None).unwrap();
+    assert_eq!((mode(&restored), mode(restored.parent().unwrap())), (0o600, 0o700));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! A disk that takes no more: the scheduler says so, launches nothing, and goes on when there is room.
+//! A disk that takes no more, and a file that goes away: the scheduler says so, launches nothing, and goes on when there is room or
+//! the file is back.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -40,4 +41,35 @@ async fn a_scheduler_on_a_full_disk_answers_and_launches_only_what_it_has_journa
     scheduler.terminate().await;
     let audit = audit(&site).await;
     assert!(audit.firings > 0, "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_scheduler_whose_file_is_moved_away_launches_nothing_and_goes_on_when_it_is_back() {
+    let site = Site::new();
+    site.define("work", "");
+    let scheduler = Scheduler::start(&site).await;
+    scheduler.create("a", &json!({"taskDefinition": "work", "schedule": "*"})).await;
+    site.wait_for_starts(1).await;
+    let (file, away) = (site.path("data/scheduler.db"), site.path("away.db"));
+    std::fs::rename(&file, &away).unwrap();
+    let said = async || {
+        let log = std::fs::read_to_string(site.path("log")).unwrap_or_default();
+        log.contains("deleted or moved away while it was open")
+    };
+    until("the log says so", said).await;
+    let answer =
+        scheduler.offer("/jobs", &json!({"id": "b", "taskDefinition": "work", "schedule": "*"})).await;
+    assert_eq!(answer.0, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.1);
+    assert_eq!(scheduler.status("/readyz").await, Some(StatusCode::SERVICE_UNAVAILABLE));
+    let began = site.starts().len();
+    let late = async || scheduler.text("/metrics").await.contains("ecs_scheduler_store_fault 1");
+    until("a tick met the fault", late).await;
+    assert!(site.starts().len() <= began + 1, "only what was under way began");
+    std::fs::rename(&away, &file).unwrap();
+    let ready = async || scheduler.status("/readyz").await == Some(StatusCode::OK);
+    until("the file is back", ready).await;
+    site.wait_for_starts(began + 2).await;
+    scheduler.quiesce().await;
+    scheduler.terminate().await;
+    audit(&site).await;
 }
