@@ -33,6 +33,9 @@ const ATTEMPTS: u32 = 4;
 /// The wait before the second attempt; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The status of an answer of a server that does not know what a header asks for.
+pub(crate) const NOT_IMPLEMENTED: u16 = 501;
+
 /// A bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
@@ -117,7 +120,8 @@ impl Bucket {
         }
     }
 
-    /// Removes an object if it has this entity tag; one that is gone already counts as removed.
+    /// Removes an object if it has this entity tag; one that is gone already counts as removed. A server that knows no conditional
+    /// removal is asked for the tag first.
     pub(crate) async fn delete(&self, key: &str, tag: &str) -> Result<Outcome, Fault> {
         let attempted = format!("could not remove \"{key}\" in bucket \"{}\"", self.name);
         let mut attempts = Attempts::default();
@@ -129,8 +133,20 @@ impl Bucket {
                 Err(error) if condition_failed(&error) => return Ok(Outcome::Refused),
                 Err(error) if is_race(&error) && attempts.are_left() => attempts.pause().await,
                 Err(error) if is_race(&error) => return Err(racing(&attempted)),
+                Err(error) if is_status(&error, NOT_IMPLEMENTED) => {
+                    return self.look_and_delete(key, tag).await;
+                }
                 Err(error) => return Err(fault(error, &attempted, "s3:DeleteObject")),
             }
+        }
+    }
+
+    /// Removes an object that has this entity tag when it is read.
+    async fn look_and_delete(&self, key: &str, tag: &str) -> Result<Outcome, Fault> {
+        match self.get(key).await? {
+            None => Ok(Outcome::Done(String::new())),
+            Some((_, found)) if found != tag => Ok(Outcome::Refused),
+            Some(_) => self.delete_all(&[key.to_owned()]).await.map(|()| Outcome::Done(String::new())),
         }
     }
 

@@ -5,17 +5,24 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 
+use crate::bucket::NOT_IMPLEMENTED;
+
+/// What a server must know that is not AWS's.
+pub(crate) const CONDITIONS: &str = "the store needs conditional writes (If-None-Match and If-Match of PutObject): use a server that has them, or another store";
+
 /// Makes a fault of what the SDK returned.
 pub(crate) fn fault<E>(error: SdkError<E, HttpResponse>, attempted: &str, action: &str) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let moved = is_status(&error, 301);
+    let (moved, unknown) = (is_status(&error, 301), is_status(&error, NOT_IMPLEMENTED));
     let region = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region"));
     let region = region.map_or_else(|| "its region".to_owned(), str::to_owned);
     let fault = Fault::of(error, attempted);
     let (kind, remedy) = if moved {
         (FaultKind::Config, format!("the bucket is in another region; set AWS_REGION to {region}"))
+    } else if unknown {
+        (FaultKind::Config, format!("the server does not know what it is asked for; {CONDITIONS}"))
     } else if fault.code() == Some("NoSuchBucket") {
         (FaultKind::NotFound, "there is no such bucket; it is created when the scheduler starts".to_owned())
     } else if fault.code() == Some("AccessDenied") {

@@ -5,6 +5,7 @@ mod documents;
 mod fault;
 mod layout;
 mod log;
+mod probe;
 mod python;
 mod store;
 

@@ -12,6 +12,7 @@ use crate::bucket::Bucket;
 use crate::documents::S3Documents;
 use crate::layout::Layout;
 use crate::log::S3Log;
+use crate::probe::probe;
 
 /// The kind of the store, for lists and logs.
 const KIND: &str = "s3";
@@ -54,6 +55,9 @@ pub async fn open(aws: &Aws, options: S3Options) -> Result<SegmentStore, StoreEr
     if parts.log.bucket.ensure().await? {
         tracing::info!(bucket = options.bucket, "created the bucket");
     }
+    if parts.foreign {
+        probe(&parts.log.bucket, &parts.log.folder).await?;
+    }
     let place = options.place();
     SegmentStore::open(KIND, place, Arc::new(parts.log), Arc::new(parts.documents), options.segments).await
 }
@@ -80,22 +84,24 @@ pub async fn examine(aws: &Aws, options: S3Options) -> Examination {
 struct Parts {
     log: S3Log,
     documents: S3Documents,
+    /// Whether an emulator or another product than AWS's may be behind it.
+    foreign: bool,
 }
 
 impl Parts {
     async fn new(aws: &Aws, options: &S3Options) -> Result<Self, Fault> {
         let config = aws.config(&Place::default()).await?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        // Who configures an endpoint has an emulator or another product behind it, whose names do not resolve by bucket.
-        let by_path = config.endpoint_url().is_some() || own_endpoint(&config);
+        let foreign = config.endpoint_url().is_some() || own_endpoint(&config);
         let s3 = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(by_path)
+            // Names of buckets do not resolve there.
+            .force_path_style(foreign)
             .interceptor(aws.metering())
             .build();
         let bucket = Bucket { client: Client::from_conf(s3), name: options.bucket.clone(), region };
         let layout = Layout::new(&options.prefix);
         let log = S3Log { bucket: bucket.clone(), folder: layout.log() };
-        Ok(Self { log, documents: S3Documents { bucket, layout } })
+        Ok(Self { log, documents: S3Documents { bucket, layout }, foreign })
     }
 }
 

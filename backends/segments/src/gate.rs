@@ -33,7 +33,7 @@ impl Gate {
         match &*self.shut.lock() {
             None => Ok(()),
             Some(Shut::Closed) => Err(self.site.closed()),
-            Some(Shut::Taken(message)) => Err(StoreError::fault(FaultKind::Config, message.clone())),
+            Some(Shut::Taken(message)) => Err(taken(message)),
         }
     }
 
@@ -45,7 +45,7 @@ impl Gate {
     pub(crate) fn still_ours(&self) -> Result<(), StoreError> {
         match &*self.shut.lock() {
             None | Some(Shut::Closed) => Ok(()),
-            Some(Shut::Taken(message)) => Err(StoreError::fault(FaultKind::Config, message.clone())),
+            Some(Shut::Taken(message)) => Err(taken(message)),
         }
     }
 
@@ -62,6 +62,11 @@ impl Gate {
             tracing::error!("{message}");
             *shut = Some(Shut::Taken(message.clone()));
         }
-        StoreError::fault(FaultKind::Config, message)
+        taken(&message)
     }
+}
+
+/// Another process may answer the same call, so this is not for good.
+fn taken(message: &str) -> StoreError {
+    StoreError::fault(FaultKind::Unavailable, message)
 }

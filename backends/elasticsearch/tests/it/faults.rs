@@ -184,7 +184,7 @@ async fn a_second_scheduler_stops_the_first() {
     first.create(new_job("a", "{}")).await.unwrap();
     let second = place.store().await;
     let error = first.write("brake", "on", None, None).await.unwrap_err();
-    assert!(matches!(error, StoreError::Fault { kind: FaultKind::Config, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
     let message = fault(&error);
     assert!(message.contains("another process writes to index \"jobs\""), "{message}");
     second.write("brake", "on", None, None).await.unwrap();

@@ -1,9 +1,10 @@
 //! Conditional writes, pages, and many objects, on both emulators.
 
-use ecs_scheduler_core::{JobStore as _, ListFrom, Revision, Store as _, StoreError};
+use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Revision, Store as _, StoreError};
 use std::num::NonZeroUsize;
 
 use crate::emulator::{ministack, moto};
+use crate::proxy::{Act, Proxy, Seen};
 use crate::site::{Site, new_job};
 
 const FIRST: &str = r#"{"taskCount": 1}"#;
@@ -58,4 +59,73 @@ async fn more_jobs_than_a_page_of_the_list_are_all_found() {
     assert_eq!((list.total, list.jobs[1_049].id.as_str()), (1_050, "j1049"));
     store.close().await.unwrap();
     assert!(site.calls("ListObjectsV2") >= 4, "there were two pages");
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_conditions_is_refused_before_anything_is_written_to_the_log() {
+    for opened_before in [false, true] {
+        let site = Site::at(moto().await);
+        if opened_before {
+            site.try_open().await.unwrap().close().await.unwrap();
+        }
+        let proxy = Proxy::start(moto().await, |_| Act::Strip).await;
+        let error = site.behind(&proxy.address).try_open().await.unwrap_err();
+        let StoreError::Fault { kind: FaultKind::Config, message, .. } = error else { panic!("{error:?}") };
+        assert!(message.contains("ignores the condition If-None-Match"), "{message}");
+        assert!(message.contains("use a server that has them"), "{message}");
+        let segments = u8::from(opened_before);
+        let written = site.get(&format!("jobs/prod/.ecs-scheduler/segment-{:016}", segments + 1)).await;
+        assert!(written.is_none(), "{written:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_if_match_alone_is_refused() {
+    let site = Site::at(moto().await);
+    site.try_open().await.unwrap().close().await.unwrap();
+    // The second write of the probe is the one with an entity tag.
+    let probes = std::sync::atomic::AtomicUsize::new(0);
+    let rule = move |seen: &Seen<'_>| {
+        let probe = seen.conditional && seen.target.contains("/probe");
+        let second = probe && probes.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
+        if second { Act::Strip } else { Act::Pass }
+    };
+    let proxy = Proxy::start(moto().await, rule).await;
+    let message = site.behind(&proxy.address).try_open().await.unwrap_err().to_string();
+    assert!(message.contains("ignores the condition If-Match "), "{message}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_implement_conditional_writes_is_refused_with_the_remedy() {
+    let site = Site::at(moto().await);
+    let rule = |seen: &Seen<'_>| match seen.method {
+        "PUT" if seen.conditional => Act::Answer(501, "NotImplemented"),
+        _ => Act::Pass,
+    };
+    let proxy = Proxy::start(moto().await, rule).await;
+    let error = site.behind(&proxy.address).try_open().await.unwrap_err();
+    let StoreError::Fault { kind: FaultKind::Config, message, .. } = error else { panic!("{error:?}") };
+    assert!(message.contains("conditional writes"), "{message}");
+}
+
+#[tokio::test]
+async fn a_job_is_removed_where_the_server_does_not_implement_conditional_removals() {
+    let site = Site::at(moto().await);
+    let rule = |seen: &Seen<'_>| match seen.method {
+        "DELETE" if seen.conditional => Act::Answer(501, "NotImplemented"),
+        _ => Act::Pass,
+    };
+    let proxy = Proxy::start(moto().await, rule).await;
+    let store = site.behind(&proxy.address).try_open().await.unwrap();
+    let [job, other] = ["a", "b"].map(|id| new_job(id, FIRST));
+    let (job, other) = (store.create(job).await.unwrap(), store.create(other).await.unwrap());
+    store.remove(&job.id, Some(job.revision)).await.unwrap();
+    assert_eq!(site.get("jobs/prod/a.json").await, None);
+    site.put("jobs/prod/b.json", OTHER).await;
+    let answer = store.remove(&other.id, Some(other.revision)).await;
+    assert!(matches!(answer, Err(StoreError::Conflict(_))), "somebody else changed it: {answer:?}");
+    assert_eq!(site.get("jobs/prod/b.json").await.unwrap(), OTHER);
+    store.close().await.unwrap();
+    let list = site.try_open().await.unwrap().list(ListFrom::Skip(0), NonZeroUsize::MAX).await.unwrap();
+    assert_eq!((list.total, list.jobs[0].id.as_str()), (1, "b"));
 }

@@ -41,7 +41,11 @@ async fn operations_take_as_many_requests_as_the_page_says() {
     site.create().await;
     let store = site.open().await;
     let opening = requests(&site);
-    assert_eq!(opening, [4, 0, 0], "an empty bucket: three lists and a claim");
+    assert_eq!(
+        opening,
+        [7, 0, 0],
+        "an empty bucket: three lists, a claim, and three writes to learn of conditions"
+    );
     assert_eq!(takes(&site, store.check()).await, [0, 1, 0], "a look whether all is well");
     let job = store.create(new_job("a", FIRST)).await.unwrap();
     assert_eq!(takes(&site, store.create(new_job("b", FIRST))).await, [2, 0, 0], "a creation");

@@ -15,11 +15,16 @@ pub(crate) enum Act {
     Lose,
     /// Passes it on, and cuts the answer off in the middle.
     Half,
+    /// Passes it on without its conditions, as a server that does not know them.
+    Strip,
     /// Cuts the connection before anything was passed on.
     Cut,
     /// Answers by itself: the status, and the code of the error.
     Answer(u16, &'static str),
 }
+
+/// The headers that make a request conditional.
+const CONDITIONS: [&str; 2] = ["if-match", "if-none-match"];
 
 /// A request, as a rule sees it.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) number: usize,
     pub(crate) method: &'a str,
     pub(crate) target: &'a str,
+    /// Whether it depends on a condition.
+    pub(crate) conditional: bool,
 }
 
 type Rule = dyn Fn(&Seen<'_>) -> Act + Send + Sync;
@@ -76,7 +83,8 @@ async fn serve(
     let mut words = head.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let number = requests.fetch_add(1, Ordering::SeqCst);
-    let act = rule(&Seen { number, method, target });
+    let conditional = CONDITIONS.iter().any(|name| header(&head, name).is_some());
+    let act = rule(&Seen { number, method, target, conditional });
     if !matches!(act, Act::Pass) {
         faults.fetch_add(1, Ordering::SeqCst);
     }
@@ -90,12 +98,13 @@ async fn serve(
             )
             .into_bytes()
         }
-        Act::Pass | Act::Lose | Act::Half => {
-            let mut answer = forward(upstream, &head, &body).await;
+        Act::Pass | Act::Lose | Act::Half | Act::Strip => {
+            let without: &[&str] = if matches!(act, Act::Strip) { &CONDITIONS } else { &[] };
+            let mut answer = forward(upstream, &head, &body, without).await;
             match act {
                 Act::Lose => return,
                 Act::Half => answer.truncate(answer.len() / 2),
-                Act::Pass | Act::Cut | Act::Answer(..) => {}
+                Act::Pass | Act::Strip | Act::Cut | Act::Answer(..) => {}
             }
             answer
         }
@@ -134,10 +143,10 @@ fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-async fn forward(upstream: &str, head: &str, body: &[u8]) -> Vec<u8> {
+async fn forward(upstream: &str, head: &str, body: &[u8], without: &[&str]) -> Vec<u8> {
     let kept = head.trim_end().lines().filter(|line| {
         let name = line.split(':').next().unwrap_or_default();
-        !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("expect")
+        !["connection", "expect"].iter().chain(without).any(|left_out| name.eq_ignore_ascii_case(left_out))
     });
     let head: String = kept.flat_map(|line| [line, "\r\n"]).collect();
     let mut server = TcpStream::connect(upstream).await.unwrap();

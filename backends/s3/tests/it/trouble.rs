@@ -129,7 +129,7 @@ async fn the_first_of_two_schedulers_stops_and_the_second_goes_on() {
         first.create(new_job("a", FIRST)).await.unwrap();
         let second = site.try_open().await.unwrap();
         let (kind, message) = failed(first.write("brake", "on", None, None).await);
-        assert_eq!(kind, FaultKind::Config);
+        assert_eq!(kind, FaultKind::Unavailable);
         let wanted = format!("another process writes to bucket \"{}\" below \"jobs/prod/", site.bucket);
         assert!(message.starts_with(&wanted), "{message}");
         assert_eq!(failed(first.check().await).1, message);

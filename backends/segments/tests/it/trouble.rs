@@ -20,7 +20,7 @@ async fn the_first_of_two_processes_stops_with_its_next_write_and_the_second_goe
     let job = create(&first, "a").await.unwrap();
     let second = place.try_open().await.unwrap();
     let (kind, message) = fault(fire(&first, &job, 10).await);
-    assert_eq!(kind, FaultKind::Config);
+    assert_eq!(kind, FaultKind::Unavailable, "the API answers 503");
     assert!(message.starts_with("another process writes to memory (process "), "{message}");
     assert!(message.contains("only one may"), "{message}");
     assert_eq!(fault(first.read("brake").await).1, message, "it answers nothing any more");
