@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Installs the PostgreSQL server that the tests start, from Debian's packages, unless there is one. Needs root to install.
-# The tests make their own cluster in a temporary folder and end it by themselves; no service is started.
+# Installs the PostgreSQL server and the PgBouncer that the tests start, from Debian's packages, unless they are there. Needs root to
+# install. The tests make their own cluster in a temporary folder and end it by themselves; no service is started.
 set -euo pipefail
 
 found() {
-  command -v initdb >/dev/null && command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+  { command -v initdb && command -v postgres || compgen -G '/usr/lib/postgresql/*/bin/initdb'; } >/dev/null &&
+    { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } >/dev/null
 }
 
 found && exit 0
 if ! command -v apt-get >/dev/null; then
-  echo "no initdb found: install the PostgreSQL server, 12 or newer, and put its programs into PATH" >&2
+  echo "install the PostgreSQL server, 12 or newer, and PgBouncer, and put initdb, postgres and pgbouncer into PATH" >&2
   exit 1
 fi
 as_root=()
@@ -23,5 +24,6 @@ if [ ! -e "$settings" ]; then
   "${as_root[@]}" mkdir --parents "${settings%/*}"
   echo 'create_main_cluster = false' | "${as_root[@]}" tee "$settings" >/dev/null
 fi
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install --yes --no-install-recommends postgresql
+# In run level 1 no package starts its service.
+"${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql pgbouncer
 found

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use deadpool_postgres::{PoolError, TimeoutType};
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio_postgres::error::SqlState;
 
@@ -48,7 +48,9 @@ pub(crate) fn fault(attempted: &str, place: &str, error: tokio_postgres::Error) 
 pub(crate) fn unreachable(attempted: &str, place: &str, error: PoolError) -> StoreError {
     let message = |remedy| format!("could not {attempted} the PostgreSQL database {place}{remedy}");
     match error {
-        PoolError::Backend(error) => fault(attempted, place, error),
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            fault(attempted, place, error)
+        }
         PoolError::Timeout(TimeoutType::Wait) => StoreError::fault(
             FaultKind::Unavailable,
             message(
@@ -57,7 +59,7 @@ pub(crate) fn unreachable(attempted: &str, place: &str, error: PoolError) -> Sto
         ),
         PoolError::Timeout(_) => late(attempted, place),
         PoolError::Closed => closed(place),
-        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_)) => {
             StoreError::caused(FaultKind::Bug, message(""), error)
         }
     }
@@ -151,6 +153,21 @@ const REMEDIES: &[(&str, FaultKind, &str)] = &[
         "53300",
         FaultKind::Unavailable,
         ": it has no connection left; raise max_connections, or run fewer replicas",
+    ),
+    (
+        "55P02",
+        FaultKind::Config,
+        ": a setting in the options of ECSS_POSTGRES_URL is the server's own; leave it out there",
+    ),
+    (
+        "42704",
+        FaultKind::Config,
+        ": a setting or a name in ECSS_POSTGRES_URL is not known to the server; correct it",
+    ),
+    (
+        "22023",
+        FaultKind::Config,
+        ": a setting in the options of ECSS_POSTGRES_URL has a wrong value; correct it",
     ),
     ("53100", FaultKind::Unavailable, ": its disk is full; make room"),
     ("53", FaultKind::Unavailable, ": it has too little memory, disk or connections"),

@@ -10,6 +10,7 @@ mod line;
 mod list;
 mod place;
 mod registers;
+mod session;
 mod settle;
 mod shared;
 mod store;

@@ -1,8 +1,11 @@
 //! Connections: had from a pool, bounded in time, given back when they are sound and dropped when they are not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
@@ -41,7 +44,13 @@ impl Lines {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(place.config.clone(), tls::connector(place)?, config);
         let timeouts = Timeouts { wait: Some(WAIT), create: Some(CREATE), recycle: Some(CREATE) };
-        let pool = Pool::builder(manager).max_size(most).timeouts(timeouts).runtime(Runtime::Tokio1).build();
+        let settings: Arc<str> = settings(&place.settings).into();
+        let tell = Hook::async_fn(move |client, _| {
+            let settings = Arc::clone(&settings);
+            Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+        });
+        let builder = Pool::builder(manager).max_size(most).timeouts(timeouts).runtime(Runtime::Tokio1);
+        let pool = builder.post_create(tell).build();
         let pool = pool.map_err(|error| {
             StoreError::caused(FaultKind::Bug, "could not make the pool of connections", error)
         })?;
@@ -51,6 +60,11 @@ impl Lines {
     /// What the database is called in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Tells whether there is at most one connection.
+    pub(crate) fn is_single(&self) -> bool {
+        self.pool.status().max_size < 2
     }
 
     /// Closes all connections; those in use when they come back.
@@ -134,6 +148,15 @@ impl Lines {
     ) -> Result<T, StoreError> {
         tokio::time::timeout(PATIENCE, answer).await.map_err(|_| late(attempted, &self.name))
     }
+}
+
+/// Writes the statement that tells a new session its settings.
+fn settings(settings: &[(String, String)]) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let each = settings
+        .iter()
+        .map(|(name, value)| format!("set_config({}, {}, false)", quoted(name), quoted(value)));
+    format!("SELECT {}", each.collect::<Vec<_>>().join(", "))
 }
 
 /// A connection in use. It goes back to the pool only when it is known to be sound: whoever is cancelled in the middle

@@ -44,6 +44,8 @@ pub(crate) struct Place {
     pub(crate) trust: Trust,
     /// The authorities, instead of the system's.
     pub(crate) roots: Option<PathBuf>,
+    /// What every session is told after it has begun, by name. Not with the beginning: a pool between us refuses that.
+    pub(crate) settings: Vec<(String, String)>,
     /// For messages: `"scheduler" at db.example.com:5432`.
     pub(crate) name: String,
 }
@@ -66,11 +68,12 @@ impl Place {
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut kept: Vec<&str> = Vec::new();
-        let (mut mode, mut roots) = (None, None);
+        let (mut mode, mut roots, mut options) = (None, None, String::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value),
                 Some(("sslrootcert", value)) => roots = Some(decode(value)?.into()),
+                Some(("options", value)) => options = decode(value)?,
                 _ => kept.push(pair),
             }
         }
@@ -83,7 +86,8 @@ impl Place {
         let trust = protect(&mut config, mode, roots.is_some())?;
         let name = name(&config)?;
         bound(&mut config);
-        Ok(Self { config, trust, roots, name })
+        let settings = settings(&mut config, &options);
+        Ok(Self { config, trust, roots, settings, name })
     }
 }
 
@@ -93,7 +97,7 @@ fn wrong(remedy: &str) -> StoreError {
 
 fn decode(value: &str) -> Result<String, StoreError> {
     let decoded = percent_decode_str(value).decode_utf8();
-    decoded.map(Into::into).map_err(|_| wrong("the value of sslrootcert is not UTF-8"))
+    decoded.map(Into::into).map_err(|_| wrong("the value of a parameter is not UTF-8"))
 }
 
 fn protect(config: &mut Config, mode: Option<&str>, has_roots: bool) -> Result<Trust, StoreError> {
@@ -148,10 +152,52 @@ fn bound(config: &mut Config) {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     config.keepalives_idle(SILENCE).keepalives_interval(SILENCE / 3).keepalives_retries(3);
-    let given = config.get_options().unwrap_or_default().to_owned();
-    let ours = [("statement_timeout", STATEMENT), ("idle_in_transaction_session_timeout", IDLE)];
-    let missing = ours.iter().filter(|(name, _)| !given.contains(name));
-    let options = missing
-        .fold(given.clone(), |options, (name, most)| format!("{options} -c {name}={}", most.as_millis()));
-    config.options(options.trim());
+}
+
+/// Takes the settings of the session out of the URL's `options`, and adds ours.
+fn settings(config: &mut Config, options: &str) -> Vec<(String, String)> {
+    let (mut settings, unknown) = match parse(options) {
+        Some(settings) => (settings, ""),
+        None => (Vec::new(), options),
+    };
+    if !unknown.is_empty() {
+        config.options(unknown);
+    }
+    for (name, most) in [("statement_timeout", STATEMENT), ("idle_in_transaction_session_timeout", IDLE)] {
+        if !unknown.contains(name) && settings.iter().all(|(given, _)| given != name) {
+            settings.push((name.to_owned(), most.as_millis().to_string()));
+        }
+    }
+    // Locks and compare-and-set are made for it; stricter ones would have transactions undone for nothing.
+    settings.push(("default_transaction_isolation".to_owned(), "read committed".to_owned()));
+    settings
+}
+
+/// Reads `options` as the server does: words, with blanks as `\ `, each `-c name=value`, `-cname=value` or `--name=value`. There may
+/// be others, which only the beginning of a session can set: then there is no answer.
+fn parse(options: &str) -> Option<Vec<(String, String)>> {
+    let (mut words, mut word, mut escaped) = (Vec::new(), String::new(), false);
+    for letter in options.chars() {
+        match letter {
+            '\\' if !escaped => escaped = true,
+            blank if blank.is_ascii_whitespace() && !escaped => words.extend(Some(std::mem::take(&mut word))),
+            letter => {
+                word.push(letter);
+                escaped = false;
+            }
+        }
+    }
+    words.push(word);
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    let mut settings = Vec::new();
+    while let Some(word) = words.next() {
+        let setting = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
+            (Some(setting), _) | (None, Some(setting)) if !setting.is_empty() => setting.to_owned(),
+            (None, Some(_)) => words.next()?,
+            (Some(_), _) | (None, None) => return None,
+        };
+        let (name, value) = setting.split_once('=')?;
+        settings.push((name.replace('-', "_"), value.to_owned()));
+    }
+    Some(settings)
 }

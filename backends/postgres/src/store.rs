@@ -20,6 +20,7 @@ use crate::layout::{self, Missing};
 use crate::line::Lines;
 use crate::list::Places;
 use crate::place::Place;
+use crate::session;
 use crate::settle::{Batch, Entry, Settler};
 
 /// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
@@ -80,6 +81,7 @@ impl PostgresStore {
     async fn connect(url: &str, options: &PostgresOptions, missing: Missing) -> Result<Self, StoreError> {
         let place = Place::parse(url)?;
         let lines = Lines::new(&place, options.connections.get())?;
+        session::probe(&lines).await?;
         layout::prepare(&lines, missing).await?;
         lines.check().await?;
         Ok(Self {

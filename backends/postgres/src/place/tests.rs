@@ -58,13 +58,36 @@ fn what_is_not_a_url_is_refused_without_repeating_it() {
 fn time_is_bounded_unless_the_url_says_otherwise() {
     let plain = place("postgres://db/jobs");
     assert_eq!(plain.config.get_connect_timeout(), Some(&CONNECT));
-    let options = plain.config.get_options().expect("there are options");
-    assert!(options.contains("statement_timeout=10000"), "{options}");
-    assert!(options.contains("idle_in_transaction_session_timeout=5000"), "{options}");
+    assert_eq!(plain.config.get_options(), None, "a pool between us refuses them");
+    let ours = [("statement_timeout", "10000"), ("idle_in_transaction_session_timeout", "5000")];
+    let pinned = ("default_transaction_isolation", "read committed");
+    assert_eq!(settings(&plain), [ours[0], ours[1], pinned]);
     let given = place("postgres://db/jobs?connect_timeout=9&options=-c%20statement_timeout%3D77");
     assert_eq!(given.config.get_connect_timeout().map(std::time::Duration::as_secs), Some(9));
-    let options = given.config.get_options().expect("there are options");
-    assert!(options.starts_with("-c statement_timeout=77 -c idle_in"), "{options}");
+    assert_eq!(settings(&given), [("statement_timeout", "77"), ours[1], pinned]);
+}
+
+fn settings(place: &Place) -> Vec<(&str, &str)> {
+    place.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[test]
+fn options_are_read_as_the_server_reads_them() {
+    for (options, given) in [
+        ("-c%20search_path%3Da%2Cb", Some(("search_path", "a,b"))),
+        ("-csearch_path%3D%22A%5C%20b%22", Some(("search_path", "\"A b\""))),
+        ("--work-mem%3D8-MB", Some(("work_mem", "8-MB"))),
+        ("%20%20-c%20a.b%3D%5C%5C%20", Some(("a.b", "\\"))),
+        ("-c%20nothing", None),
+        ("-e%20-c%20search_path%3Da", None),
+    ] {
+        let place = place(&format!("postgres://db/jobs?options={options}"));
+        let first = settings(&place)[0];
+        match given {
+            Some(given) => assert_eq!((first, place.config.get_options()), (given, None), "{options}"),
+            None => assert!(place.config.get_options().is_some(), "{options}: as the URL has it"),
+        }
+    }
 }
 
 #[test]

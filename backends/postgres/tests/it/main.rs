@@ -2,6 +2,7 @@
 
 mod conformance;
 mod help;
+mod pooled;
 mod refusals;
 mod server;
 mod trouble;

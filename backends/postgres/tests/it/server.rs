@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The supervisor: it lives as long as our end of its standard input is open.
 const SCRIPT: &str = include_str!("server.sh");
-const PASSWORD: &str = "s3cr&t/";
+pub(crate) const PASSWORD: &str = "s3cr&t/";
 const ENCODED: &str = "s3cr%26t%2F";
 /// How often another port is tried: one that was free may be taken meanwhile.
 const ATTEMPTS: usize = 5;
@@ -107,7 +107,7 @@ pub(crate) fn fresh_schema() -> String {
 }
 
 /// A shell of a user that the server accepts: it refuses to run as root.
-fn unprivileged() -> Command {
+pub(crate) fn unprivileged() -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new("sh");
     }

@@ -1,0 +1,116 @@
+//! A real PgBouncer between the store and the server.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Stdio};
+
+use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
+use ecs_scheduler_core::{FaultKind, JobId, JobStore, Registers as _, Store, StoreError};
+use tempfile::TempDir;
+
+use crate::help::{Place, message, new_job};
+use crate::server::{PASSWORD, server, unprivileged};
+
+/// Runs the pool for as long as our end of its standard input is open.
+const SCRIPT: &str = r#"pool=$(command -v pgbouncer || echo /usr/sbin/pgbouncer)
+"$pool" "$1" 2>&1 & read -r _; kill "$!"; wait"#;
+
+/// A pool in front of the server of this process.
+struct Pool {
+    port: u16,
+    _folder: TempDir,
+    /// Dropping this ends the pool.
+    _supervisor: Child,
+}
+
+impl Pool {
+    /// Starts one with these settings and otherwise as it comes.
+    fn start(settings: &str) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = free.local_addr().expect("it is bound").port();
+        drop(free);
+        let folder = tempfile::tempdir().expect("a folder is made");
+        let config = folder.path().join("pool.ini");
+        let database = format!("host=127.0.0.1 port={} user=scheduler password='{PASSWORD}'", server().port);
+        let text = format!(
+            "[databases]\npostgres = {database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             auth_type = any\nunix_socket_dir =\n{settings}\n"
+        );
+        std::fs::write(&config, text).expect("it is written");
+        let readable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), readable).expect("others may read it");
+        let mut supervisor = unprivileged()
+            .args(["-c", SCRIPT, "pool"])
+            .arg(&config)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+        let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
+        let mut said = String::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains("process up") {
+                std::thread::spawn(move || lines.for_each(drop));
+                return Self { port, _folder: folder, _supervisor: supervisor };
+            }
+        }
+        panic!("PgBouncer does not start; run scripts/postgres.sh, which installs one:\n{said}");
+    }
+
+    async fn open(&self, place: &Place, more: &str) -> Result<PostgresStore, StoreError> {
+        let url = place.url().replace(&format!(":{}/", server().port), &format!(":{}/", self.port));
+        PostgresStore::open(&format!("{url}{more}"), PostgresOptions::default()).await
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_keeps_sessions_works_as_it_comes() {
+    let (pool, place) = (Pool::start("pool_mode = session"), Place::new());
+    let store = pool.open(&place, "%20-c%20statement_timeout%3D200").await.expect("the store opens");
+    store.create(new_job("held")).await.expect("a job is stored");
+    store.check().await.expect("it can be written");
+    let beside = place.beside().await;
+    let lock = "BEGIN; SELECT FROM ecss_jobs WHERE id = 'held' FOR UPDATE";
+    beside.batch_execute(lock).await.expect("it is locked, in the schema that the options name");
+    let id = JobId::new("held").expect("the name is sound");
+    let error = store.remove(&id, None).await.expect_err("it is locked");
+    assert!(error.to_string().contains("took too long"), "the settings of the session hold: {error:?}");
+    beside.batch_execute("ROLLBACK").await.expect("it is free");
+    store.remove(&id, None).await.expect("it is free");
+}
+
+#[tokio::test]
+async fn a_pool_that_gives_each_transaction_another_session_is_refused_at_the_start() {
+    for more in ["", "default_pool_size = 2", "server_round_robin = 1"] {
+        let pool = Pool::start(&format!("pool_mode = transaction\n{more}"));
+        let opened = pool.open(&Place::new(), "").await;
+        assert!(
+            matches!(opened, Err(StoreError::Fault { kind: FaultKind::Config, .. })),
+            "{more}: {opened:?}"
+        );
+        let message = message(opened);
+        assert!(message.contains("each transaction another session"), "{more}: {message}");
+        assert!(message.contains("pool_mode = session"), "{more}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn transactions_are_read_committed_whatever_the_database_has_by_default() {
+    let place = Place::new();
+    drop(place.store().await);
+    place
+        .change(
+            "CREATE FUNCTION strict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF current_setting('transaction_isolation') <> 'read committed' THEN RAISE 'it is not'; END IF; \
+             RETURN NEW; END $$; \
+             CREATE TRIGGER strict BEFORE INSERT ON ecss_registers FOR EACH ROW EXECUTE FUNCTION strict()",
+        )
+        .await;
+    let url = format!("{}%20-c%20default_transaction_isolation%3Dserializable", place.url());
+    let store = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
+    store.write("register", "0", None, None).await.expect("the transaction is read committed");
+}
