@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the emulators of AWS and of Elasticsearch that the tests compare the fakes with, at pinned versions, into .tools/emulators. Needs Python 3.
+# Installs the emulators of AWS and of Elasticsearch that the tests compare the fakes with, at pinned versions, into .tools. Needs Python 3, and
+# npm on an x86-64 machine: one of them is a program that is published there.
 # The tests start and end them by themselves.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,4 +10,16 @@ if ! cmp -s scripts/emulators.txt "$venv/installed.txt"; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/emulators.txt
   cp scripts/emulators.txt "$venv/installed.txt"
+fi
+
+dynoxide=.tools/dynoxide
+read -r version sum <scripts/dynoxide.txt
+if [ "$("$dynoxide/dynoxide" --version 2>/dev/null)" != "dynoxide $version" ]; then
+  mkdir -p "$dynoxide"
+  # npm compares the package with what its registry says, the sum with what was looked at.
+  npm pack --silent "@dynoxide/linux-x64@$version" --pack-destination "$dynoxide" >/dev/null
+  package="$dynoxide/dynoxide-linux-x64-$version.tgz"
+  echo "$sum  $package" | sha256sum --check --quiet
+  tar --extract --file "$package" --directory "$dynoxide" --strip-components=1
+  rm "$package"
 fi

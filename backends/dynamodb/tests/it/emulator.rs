@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Ministack,
     /// The best known one. It knows no tokens, and takes requests at the same time without keeping them apart.
     Moto,
+    /// Written in Rust by others: it compares its answers with those that AWS gave.
+    Dynoxide,
     /// Our own: it refuses what DynamoDB refuses.
     Fake,
 }
@@ -36,6 +38,7 @@ pub(crate) struct Emulator {
 
 static MINISTACK: OnceCell<Emulator> = OnceCell::const_new();
 static MOTO: OnceCell<Emulator> = OnceCell::const_new();
+static DYNOXIDE: OnceCell<Emulator> = OnceCell::const_new();
 static FAKE: OnceCell<Emulator> = OnceCell::const_new();
 
 impl Kind {
@@ -46,6 +49,7 @@ impl Kind {
                 MINISTACK.get_or_init(|| Emulator::start("ministack", "/_localstack/health")).await
             }
             Self::Moto => MOTO.get_or_init(|| Emulator::start("moto", "/moto-api/data.json")).await,
+            Self::Dynoxide => DYNOXIDE.get_or_init(|| Emulator::start("dynoxide", "/")).await,
             Self::Fake => FAKE.get_or_init(async || Emulator::fake()).await,
         }
     }
@@ -72,7 +76,7 @@ impl Emulator {
         let python = root.join(".tools/emulators/bin/python");
         assert!(python.is_file(), "{} is not there; install the emulators by `{INSTALL}`", python.display());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(python)
+        let mut process = Command::new(python)
             .arg(root.join("scripts/emulators.py"))
             .args([name, &port.to_string()])
             .stdin(Stdio::piped())
@@ -85,6 +89,8 @@ impl Emulator {
         let asked = format!("{url}{ready}");
         let deadline = Instant::now() + DEADLINE;
         while !http.get(&asked).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            let ended = process.try_wait().unwrap();
+            assert!(ended.is_none(), "{name} ended: {ended:?}; install the emulators by `{INSTALL}`");
             assert!(Instant::now() < deadline, "{name} does not answer (`{INSTALL}` installs it)");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -169,6 +169,12 @@ mod on_ministack {
     ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Ministack));
 }
 
+mod on_dynoxide {
+    use super::{Behind, Kind};
+
+    ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Dynoxide));
+}
+
 mod on_the_fake {
     use super::{Behind, Kind};
 
@@ -178,6 +184,11 @@ mod on_the_fake {
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_known() {
     nothing_is_lost_and_nothing_doubled_on(Kind::Ministack, 12).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_and_nothing_doubled_on_an_emulator_that_was_compared_with_aws() {
+    nothing_is_lost_and_nothing_doubled_on(Kind::Dynoxide, 12).await;
 }
 
 #[tokio::test]
