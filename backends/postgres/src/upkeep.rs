@@ -20,9 +20,9 @@ WITH looked AS MATERIALIZED \
 (SELECT seq, job, born, observed, state FROM ecss_journal WHERE seq > $1 ORDER BY seq LIMIT $2), \
 old AS MATERIALIZED (SELECT seq, job FROM looked \
 WHERE observed < $3 AND coalesce(state NOT IN ('planned', 'launching', 'launched'), true)), \
-oldest AS MATERIALIZED (SELECT o.job, CASE WHEN $4 = 0 OR NOT EXISTS (SELECT 1 FROM ecss_jobs b WHERE b.id = o.job) \
+oldest AS MATERIALIZED (SELECT o.job, CASE WHEN $4::bigint = 0 OR NOT EXISTS (SELECT 1 FROM ecss_jobs b WHERE b.id = o.job) \
 THEN 9223372036854775807 ELSE coalesce((SELECT k.seq FROM ecss_journal k WHERE k.job = o.job ORDER BY k.seq DESC \
-OFFSET greatest($4 - 1, 0) LIMIT 1), 0) END AS kept FROM (SELECT DISTINCT job FROM old) o) \
+OFFSET greatest($4::bigint - 1, 0) LIMIT 1), 0) END AS kept FROM (SELECT DISTINCT job FROM old) o) \
 SELECT coalesce((SELECT array_agg(o.seq ORDER BY o.seq) FROM old o JOIN oldest f ON f.job = o.job WHERE o.seq < f.kept), \
 '{}'), (SELECT max(seq) FROM looked), \
 coalesce((SELECT count(*) = $2 AND NOT bool_or(born BETWEEN $3 AND $5) FROM looked), false)";

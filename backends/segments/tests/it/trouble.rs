@@ -95,7 +95,7 @@ async fn a_segment_under_another_name_is_refused() {
 #[tokio::test]
 async fn a_newer_format_is_refused_with_the_remedy_and_left_as_it_is() {
     let place = written().await;
-    let text = br#"{"format":3,"somethingNew":true}"#.to_vec();
+    let text = br#"{"format":4,"somethingNew":true}"#.to_vec();
     place.inner().objects.insert("segment-0000000000000003".to_owned(), text);
     let before = place.inner().objects.clone();
     let (kind, message) = fault(place.try_open().await);
