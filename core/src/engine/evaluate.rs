@@ -94,7 +94,7 @@ pub(super) enum Asker {
     Tick,
     /// A person or program, who names the firing and may say how many tasks.
     Hand { id: FiringId, tasks: Option<u32> },
-    /// Somebody who only wants to know; nothing is launched.
+    /// Somebody who wants to know how a tick would end; nothing is launched.
     Curious,
 }
 
@@ -203,7 +203,7 @@ impl Core {
         if let Some(brake) = self.commons.brake() {
             return Some(format!("the brake is on: {}", brake.reason));
         }
-        if !matches!(by, Asker::Tick) {
+        if matches!(by, Asker::Hand { .. }) {
             return None;
         }
         let reason = job.suspension_of(nominal)?.reason.as_deref();
@@ -286,13 +286,14 @@ impl Core {
         }
     }
 
-    /// Counts the ticks in a row that a trigger could not decide, this one included, however often it was tried.
+    /// Counts the ticks in a row that a trigger could not decide, this one included, however often it was tried. An
+    /// evaluation gets the count of the tick that it stands for, and leaves none.
     fn failed(&self, question: &Question<'_>) -> u32 {
-        let counts = matches!(question.by, Asker::Tick) && question.tried == 0;
+        let first = question.tried == 0;
         let mut failures = self.failures.lock();
         let before = failures.get(&question.loaded.uid).copied().unwrap_or(0);
-        let failed = before.saturating_add(u32::from(counts || before == 0));
-        if counts {
+        let failed = before.saturating_add(u32::from(first || before == 0));
+        if first && matches!(question.by, Asker::Tick) {
             failures.insert(question.loaded.uid, failed);
         }
         failed

@@ -125,6 +125,27 @@ async fn an_evaluation_decides_and_launches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_evaluation_of_a_suspended_job_says_that_it_is_suspended() {
+    let server = with_job(json!({"taskDefinition": "report", "schedule": "0 0 0"})).await;
+    server.json("POST", "/jobs/report/suspend", json!({"reason": "lunch"})).await;
+    let stored = server.call("POST", "/jobs/report/evaluate", &[], "").await.json();
+    let held = (&stored["outcome"], &stored["launch"], &stored["explanation"]);
+    assert_eq!(held, (&json!("suspended"), &json!(0), &json!("suspended: lunch")));
+    let draft = json!({"job": {"taskDefinition": "new", "schedule": "0 0 0", "suspended": true}});
+    assert_eq!(server.json("POST", "/evaluate", draft).await.json()["outcome"], "suspended");
+    server.call("POST", "/jobs/report/resume", &[], "").await;
+    let resumed = server.call("POST", "/jobs/report/evaluate", &[], "").await.json();
+    assert_eq!(resumed["outcome"], "launched");
+    let fired = server.json("POST", "/jobs/report/suspend", json!({})).await;
+    assert_eq!(fired.status, 200);
+    assert_eq!(
+        server.call("POST", "/jobs/report/firings", &[], "").await.status,
+        201,
+        "firing by hand minds the brake only"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_are_numbered_named_and_end_with_the_server() {
     let server = Server::start().await;
     let request = Request::get("/events")

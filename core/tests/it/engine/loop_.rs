@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecs_scheduler_core::job::JobContext;
+use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, Evaluation, FireError, FireRequest, FiringState, JobId, Outcome,
-    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+    BuildContext, ConfigError, EvalContext, Evaluation, FireError, FireRequest, FiringState, Given, JobId,
+    Outcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use serde_json::json;
 
@@ -279,4 +281,32 @@ async fn a_trigger_that_keeps_failing_can_be_assumed_to_want_tasks() {
     stage.until("2026-01-01T10:03:30Z").await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::SourceError, 2), (Outcome::Launched, 1)]);
     assert_eq!(stage.firings("job").await[0].requested, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
+    let mut registry = TriggerRegistry::new();
+    registry.add(BadType).unwrap();
+    let stage = Stage::with("2026-01-01T10:00:30Z", registry);
+    let mut job = every_minute();
+    job["trigger"] = json!({"type": "bad", "how": "fail"});
+    job["onError"] = json!({"assume": 2, "after": 3});
+    let stored = stage.world.create("job", &job).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let context = JobContext {
+        registry: &stage.world.registry,
+        max_tasks: NonZeroU32::new(50).unwrap(),
+        dialect: Dialect::Stored,
+        launcher: None,
+    };
+    let parsed = stored.parse(&context).unwrap();
+    let ask = async || {
+        let draft = life.engine.evaluate(&parsed, Some(&stored), Given::default()).await;
+        (draft.outcome, draft.launch)
+    };
+    stage.until("2026-01-01T10:01:30Z").await;
+    assert_eq!(ask().await, (Outcome::SourceError, 0), "the second failure in a row");
+    assert_eq!(ask().await, (Outcome::SourceError, 0), "an evaluation counts for itself only");
+    stage.until("2026-01-01T10:02:30Z").await;
+    assert_eq!(ask().await, (Outcome::Launched, 2), "the third");
 }
