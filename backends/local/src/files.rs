@@ -80,6 +80,17 @@ impl DataDir {
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.root.join("lock"))
     }
 
+    /// Writes which process has the lock into its file.
+    pub(crate) fn name_holder(&self, mut lock: &File) -> io::Result<()> {
+        lock.set_len(0)?;
+        writeln!(lock, "{}", std::process::id())
+    }
+
+    /// Returns the process that has the lock, if it said so.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        std::fs::read_to_string(self.root.join("lock")).ok()?.trim().parse().ok()
+    }
+
     pub(crate) fn task(&self, name: &str) -> TaskDir {
         TaskDir { path: self.root.join("tasks").join(name) }
     }

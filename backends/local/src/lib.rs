@@ -163,13 +163,25 @@ async fn lock(data: &DataDir) -> Result<File, LaunchError> {
     let root = data.root().display();
     let file =
         data.lock_file().map_err(|error| config(format!("could not open the lock of {root}: {error}")))?;
-    let until = tokio::time::Instant::now() + LOCK_WAIT;
+    let started = tokio::time::Instant::now();
+    let mut told = false;
     while file.try_lock().is_err() {
-        if tokio::time::Instant::now() >= until {
-            return Err(config(format!("could not own data folder {root}: another scheduler uses it")));
+        let holder = data.holder().map(|process| format!(" (process {process})")).unwrap_or_default();
+        if started.elapsed() >= LOCK_WAIT {
+            return Err(config(format!(
+                "could not own data folder {root}: another scheduler{holder} uses it; stop it, or set another ECSS_DATA_DIR"
+            )));
+        }
+        if !std::mem::replace(&mut told, true) {
+            let seconds = LOCK_WAIT.as_secs();
+            tracing::warn!(
+                "data folder {root} is in use by another scheduler{holder}; waiting up to {seconds} s for its end"
+            );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    data.name_holder(&file)
+        .map_err(|error| config(format!("could not write the lock of {root}: {error}")))?;
     Ok(file)
 }
 

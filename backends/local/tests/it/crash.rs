@@ -203,7 +203,8 @@ async fn one_launcher_at_a_time_owns_a_folder() {
     let mut scheduler = Scheduler::start(bench.root.path());
     scheduler.says("open").await;
     let error = LocalLauncher::open(bench.options()).await.unwrap_err();
-    assert!(error.to_string().ends_with("another scheduler uses it"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("another scheduler (process ") && text.contains("uses it; stop it"), "{text}");
     scheduler.kill().await;
     LocalLauncher::open(bench.options()).await.unwrap();
 }
