@@ -101,7 +101,9 @@ impl Found {
         } else if document.get("Target").is_some() {
             self.schedules.push(document);
         } else {
-            let text = "neither a schedule, nor rules, nor their targets";
+            let template =
+                ["AWSTemplateFormatVersion", "Resources"].iter().any(|name| document.get(name).is_some());
+            let text = if template { TEMPLATE } else { "neither a schedule, nor rules, nor their targets" };
             self.others.push(refused(format!("document in {stem}"), "", text));
         }
     }
@@ -158,6 +160,8 @@ impl Found {
     }
 }
 
+const TEMPLATE: &str = "a template of CloudFormation: import what `aws scheduler get-schedule`, `aws events list-rules` and \
+                        `aws events list-targets-by-rule` print of what was made of it";
 const EVENTS: &str = "it fires on events, not on a schedule";
 
 fn refused(source: String, field: &str, text: &str) -> Converted {

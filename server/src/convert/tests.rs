@@ -109,6 +109,31 @@ fn a_file_that_is_not_yaml_or_json_is_listed_and_does_not_stop_the_others() {
     assert!(remark(broken, "").starts_with("it is not JSON: "));
 }
 
+#[test]
+fn a_template_of_cloudformation_says_what_to_import_instead() {
+    let template = r#"{"Resources": {"Nightly": {"Type": "AWS::Scheduler::Schedule"}}}"#;
+    assert!(
+        remark(&from_eventbridge(&[("stack", template)])[0], "").contains("`aws scheduler get-schedule`")
+    );
+    assert!(remark(&from_eventbridge(&[("other", "{\"x\": 1}")])[0], "").starts_with("neither a schedule"));
+}
+
+#[test]
+fn latest_is_no_revision_and_means_the_newest_one() {
+    for definition in ["report:latest", "arn:aws:ecs:eu-west-1:123456789012:task-definition/report:latest"] {
+        let text = format!(
+            r#"{{"Name": "s", "ScheduleExpression": "cron(0 9 * * ? *)", "Target": {{
+                "Arn": "arn:aws:ecs:eu-west-1:123456789012:cluster/c",
+                "EcsParameters": {{"TaskDefinitionArn": "{definition}"}}}}}}"#
+        );
+        let converted = from_eventbridge(&[("s", &text)]).remove(0);
+        assert_eq!(converted.job.as_ref().unwrap()["taskDefinition"], "report");
+        assert!(
+            remark(&converted, "Target.EcsParameters.taskDefinition").starts_with("`latest` is no revision")
+        );
+    }
+}
+
 /// The text about a field.
 fn remark<'a>(converted: &'a Converted, field: &str) -> &'a str {
     let found = converted.remarks.iter().find(|remark| remark.field == field);

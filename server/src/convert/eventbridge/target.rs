@@ -51,7 +51,13 @@ pub(super) fn read(mut target: Fields, draft: &mut Draft, remarks: &mut Remarks)
     target.ignore(&["Id"]);
     target.end(UNKNOWN, remarks);
     let definition = request.text("taskDefinitionArn").or_else(|| request.text("taskDefinition"));
-    draft.set("taskDefinition", definition.map(|arn| without_arn(&arn)).unwrap_or_default());
+    let definition = definition.map(|arn| without_arn(&arn)).unwrap_or_default();
+    let family = definition.strip_suffix(":latest");
+    if family.is_some() {
+        let text = "`latest` is no revision of ECS: it is left out, which means the newest active one";
+        remarks.changed(request.path("taskDefinition"), text);
+    }
+    draft.set("taskDefinition", family.unwrap_or(&definition));
     let count = request.count("taskCount", remarks).or_else(|| request.count("count", remarks));
     draft.set("taskCount", count.unwrap_or(1));
     let of_the_task = overrides(request.object("overrides"), draft, remarks);
@@ -136,7 +142,7 @@ fn camel(value: Value) -> Value {
 /// An ARN without a revision means the newest one, as the family's name does.
 fn without_arn(definition: &str) -> String {
     match definition.rsplit_once(":task-definition/") {
-        Some((_, family)) if !family.contains(':') => family.to_owned(),
+        Some((_, family)) if !family.contains(':') || family.ends_with(":latest") => family.to_owned(),
         _ => definition.to_owned(),
     }
 }
