@@ -1,15 +1,18 @@
-//! A trigger that fires while files wait in a folder.
+//! A trigger that fires while files wait in a folder, and one that reads the backlog of a queue of one's own.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, Evaluation, FaultKind, Observation, Trigger, TriggerError,
-    TriggerType, async_trait, per_task,
+    Batcher, BuildContext, ConfigError, EvalContext, Evaluation, FaultKind, Observation, SharedReading,
+    Source, Trigger, TriggerError, TriggerType, async_trait, per_task,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 
 /// Fires while files wait in a folder.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -87,4 +90,114 @@ fn unreadable(path: &Path, error: std::io::Error) -> TriggerError {
         _ => FaultKind::Unavailable,
     };
     TriggerError::new(kind, format!("could not list folder \"{}\"", path.display())).because(error)
+}
+
+/// Fires while a queue of the broker holds messages.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BacklogConfig {
+    /// The queue's name.
+    pub queue: String,
+    /// How many messages one task takes. Default: 1.
+    #[serde(default = "one")]
+    pub value_per_task: NonZeroU32,
+}
+
+fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+/// The kind `backlog`. All its triggers read through one batcher.
+#[derive(Debug)]
+pub struct Backlog {
+    depths: Batcher<Broker>,
+}
+
+impl Backlog {
+    /// Makes the kind for a broker. Nothing is read before the first evaluation.
+    #[must_use]
+    pub fn new(broker: Broker) -> Self {
+        Self { depths: Batcher::new(broker) }
+    }
+}
+
+impl TriggerType for Backlog {
+    const KIND: &'static str = "backlog";
+    const SUMMARY: &'static str = "fires while a queue of the broker holds messages";
+    type Config = BacklogConfig;
+
+    fn build(&self, config: BacklogConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
+        if config.queue.is_empty() || config.queue.contains(char::is_whitespace) {
+            return Err(ConfigError::at("/queue", "must be a name without blanks"));
+        }
+        Ok(Arc::new(BacklogTrigger { config, depths: self.depths.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct BacklogTrigger {
+    config: BacklogConfig,
+    depths: Batcher<Broker>,
+}
+
+#[async_trait]
+impl Trigger for BacklogTrigger {
+    async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
+        let BacklogConfig { queue, value_per_task } = &self.config;
+        let depth = self.depths.read_for(cx.tick, queue.clone()).await?;
+        let because = format!("{depth} messages ÷ {value_per_task} per task, rounded up");
+        Ok(Evaluation::tasks(per_task(depth, *value_per_task), because))
+    }
+}
+
+/// A broker that is asked by a line, `TOKEN orders mails`, and answers by one, `12 0`; `-` is a queue that it does not have.
+pub struct Broker {
+    address: String,
+    token: String,
+}
+
+impl Broker {
+    /// Names the broker. What jobs must not hold comes from the program.
+    #[must_use]
+    pub fn new(address: String, token: String) -> Self {
+        Self { address, token }
+    }
+
+    async fn ask(&self, queues: &[String]) -> std::io::Result<Vec<Option<u64>>> {
+        let mut broker = BufReader::new(TcpStream::connect(&self.address).await?);
+        broker.write_all(format!("{} {}\n", self.token, queues.join(" ")).as_bytes()).await?;
+        let mut answer = String::new();
+        broker.read_line(&mut answer).await?;
+        let depths: Vec<_> = answer.split_whitespace().map(|depth| depth.parse().ok()).collect();
+        if depths.len() == queues.len() {
+            Ok(depths)
+        } else {
+            Err(std::io::Error::other(format!("it answered {answer:?}")))
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Broker {
+    type Key = String;
+    type Reading = u64;
+    const MAX_KEYS: usize = 100;
+
+    async fn read(&self, queues: &[String]) -> HashMap<String, SharedReading<u64>> {
+        let answer = self.ask(queues).await.map_err(|error| Arc::new(silent(&self.address, error)));
+        let depth = |(place, queue): (usize, &String)| {
+            let depths = answer.as_ref().map_err(Arc::clone)?;
+            depths[place].ok_or_else(|| Arc::new(missing(queue)))
+        };
+        queues.iter().enumerate().map(|at| (at.1.clone(), depth(at))).collect()
+    }
+}
+
+fn silent(address: &str, error: std::io::Error) -> TriggerError {
+    let message = format!("could not ask the broker at {address}; check that it runs, and BROKER_TOKEN");
+    TriggerError::new(FaultKind::Unavailable, message).because(error)
+}
+
+fn missing(queue: &str) -> TriggerError {
+    TriggerError::new(FaultKind::NotFound, format!("the broker has no queue \"{queue}\"; check its name"))
 }

@@ -1,10 +1,12 @@
-//! ECS Scheduler with the `folder` trigger beside the built-in ones.
+//! ECS Scheduler with the triggers `folder` and `backlog` beside the built-in ones.
 
 use std::process::ExitCode;
 
-use ecs_scheduler_core::ConfigError;
-use folder_scheduler::Folder;
+use ecs_scheduler::{ConfigError, Server};
+use folder_scheduler::{Backlog, Broker, Folder};
 
 fn main() -> Result<ExitCode, ConfigError> {
-    Ok(ecs_scheduler::Server::builder().standard()?.trigger(Folder).run())
+    let setting = |name| std::env::var(name).unwrap_or_default();
+    let broker = Broker::new(setting("BROKER_ADDRESS"), setting("BROKER_TOKEN"));
+    Ok(Server::builder().standard()?.trigger(Folder).trigger(Backlog::new(broker)).run())
 }

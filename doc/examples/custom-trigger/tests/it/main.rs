@@ -1,13 +1,16 @@
-//! The `folder` trigger against the suite for triggers, and what is its own.
+//! Both triggers against the suite for triggers, what is their own, and the page that shows them.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
 use ecs_scheduler_core::{
     BuildContext, Demand, EvalContext, Evaluation, FaultKind, JobId, Scaling, Tick, Timestamp, TriggerError,
     TriggerRegistry,
 };
-use folder_scheduler::Folder;
+use folder_scheduler::{Backlog, Broker, Folder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -62,12 +65,73 @@ impl Subject for Inbox {
     }
 }
 
-ecs_scheduler_core::trigger_suite!(Inbox::new());
+mod folder {
+    use super::Inbox;
 
-async fn evaluate(mut spec: Value) -> Result<Evaluation, TriggerError> {
+    ecs_scheduler_core::trigger_suite!(Inbox::new());
+}
+
+/// A broker with one queue that holds messages and one that holds none, on a port of its own.
+struct Queues(String);
+
+impl Queues {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                // The other side may be gone already.
+                let _ = connection.and_then(answer);
+            }
+        });
+        Self(address)
+    }
+}
+
+fn answer(mut connection: TcpStream) -> std::io::Result<()> {
+    let mut line = String::new();
+    BufReader::new(&connection).read_line(&mut line)?;
+    let Some(queues) = line.trim().strip_prefix("secret ") else { return Ok(()) };
+    let depth = |queue| match queue {
+        "orders" => "12 ",
+        "mails" => "0 ",
+        _ => "- ",
+    };
+    writeln!(connection, "{}", queues.split(' ').map(depth).collect::<String>())
+}
+
+impl Subject for Queues {
+    fn kind(&self) -> &'static str {
+        "backlog"
+    }
+
+    fn install(&self, registry: &mut TriggerRegistry) {
+        registry.add(Backlog::new(Broker::new(self.0.clone(), "secret".to_owned()))).unwrap();
+    }
+
+    fn examples(&self) -> Vec<Example> {
+        let three = Demand::Tasks(NonZeroU32::new(3).unwrap());
+        vec![
+            Example::new(json!({"queue": "orders", "valuePerTask": 5}), NOW, three),
+            Example::new(json!({"queue": "mails"}), NOW, Demand::Idle),
+        ]
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
+        vec![Wrong { config: json!({"queue": "two words"}), pointer: "/queue" }]
+    }
+}
+
+mod backlog {
+    use super::Queues;
+
+    ecs_scheduler_core::trigger_suite!(Queues::open());
+}
+
+async fn evaluate(subject: &dyn Subject, mut spec: Value) -> Result<Evaluation, TriggerError> {
     let mut registry = TriggerRegistry::new();
-    registry.add(Folder).unwrap();
-    spec["type"] = json!("folder");
+    subject.install(&mut registry);
+    spec["type"] = json!(subject.kind());
     let trigger = registry.build(&spec, &BuildContext::new(&registry, "UTC", Scaling::default())).unwrap();
     let now: Timestamp = NOW.parse().unwrap();
     let job = JobId::new("import").unwrap();
@@ -79,14 +143,45 @@ async fn evaluate(mut spec: Value) -> Result<Evaluation, TriggerError> {
 #[tokio::test]
 async fn it_says_what_it_counted() {
     let inbox = Inbox::new();
-    let evaluation = evaluate(inbox.config(json!({"suffix": ".csv", "valuePerTask": 5}))).await.unwrap();
+    let config = inbox.config(json!({"suffix": ".csv", "valuePerTask": 5}));
+    let evaluation = evaluate(&inbox, config).await.unwrap();
     assert_eq!(evaluation.because, "1 files ÷ 5 per task, rounded up");
     assert_eq!(evaluation.observations[0].value, 1.0);
 }
 
 #[tokio::test]
 async fn a_folder_that_is_missing_is_an_error_and_not_empty() {
-    let error = evaluate(json!({"path": "/nowhere/at/all"})).await.unwrap_err();
+    let error = evaluate(&Inbox::new(), json!({"path": "/nowhere/at/all"})).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::NotFound);
     assert_eq!(error.to_string(), "could not list folder \"/nowhere/at/all\"");
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_answer_and_a_queue_that_it_does_not_have_are_errors() {
+    let unknown = evaluate(&Queues::open(), json!({"queue": "order"})).await.unwrap_err();
+    assert_eq!((unknown.kind(), unknown.is_transient()), (FaultKind::NotFound, false));
+    let nobody = Queues("127.0.0.1:1".to_owned());
+    let silent = evaluate(&nobody, json!({"queue": "orders"})).await.unwrap_err();
+    assert_eq!((silent.kind(), silent.is_transient()), (FaultKind::Unavailable, true));
+}
+
+/// The text of a fragment without what differs by its place: indentation, and lines that say nothing.
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn every_fragment_of_the_page_is_a_piece_of_these_files() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap();
+    let files = [read("src/lib.rs"), read("src/main.rs"), read("tests/it/main.rs")];
+    let page = read("../../custom-triggers.md");
+    let fragments: Vec<&str> =
+        page.split("```rust,ignore\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(fragments.len() >= 8, "the page has {} fragments", fragments.len());
+    for fragment in fragments {
+        let wanted = lines(fragment);
+        let found = |file: &String| lines(file).windows(wanted.len()).any(|piece| piece == wanted);
+        assert!(files.iter().any(found), "this is in none of the files:\n{fragment}");
+    }
 }
