@@ -34,9 +34,10 @@ function cell(row, content, className) {
 function distance(moment) {
   const seconds = Math.round((Date.parse(moment) - Date.now()) / 1000);
   const ahead = Math.abs(seconds);
+  if (ahead < 1) return "now";
   const [size, unit] = ahead < 90 ? [1, "s"] : ahead < 5400 ? [60, "min"] : ahead < 172800 ? [3600, "h"] : [86400, "d"];
   const number = `${Math.round(ahead / size)} ${unit}`;
-  return seconds >= 0 ? `in ${number}` : `${number} ago`;
+  return seconds > 0 ? `in ${number}` : `${number} ago`;
 }
 
 function time(moment) {
@@ -109,7 +110,9 @@ function empty(columns, text) {
 }
 
 function showDecisions() {
-  const rows = state.decisions.slice(0, SHOWN).map((decision) => {
+  // A run of equal ticks keeps its place in the list and changes its moment.
+  const newest = [...state.decisions].sort((one, other) => Date.parse(other.observed) - Date.parse(one.observed));
+  const rows = newest.slice(0, SHOWN).map((decision) => {
     const row = document.createElement("tr");
     cell(row, time(decision.observed), "when");
     cell(row, element("b", decision.job));
