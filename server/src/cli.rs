@@ -11,8 +11,11 @@ pub mod flags;
 pub mod health;
 pub mod iam_policy;
 pub mod import;
+pub mod input;
 pub mod jobs;
 pub mod migrate;
+pub mod operate;
+pub mod printable;
 mod progress;
 pub mod reference;
 pub mod schedule;
@@ -23,10 +26,9 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use ecs_scheduler_core::DEFAULT_MAX_TASKS;
+use ecs_scheduler_core::{DEFAULT_MAX_TASKS, fault};
 
 use self::backup::{BackupArgs, RestoreArgs};
-use self::client::Client;
 use self::doctor::DoctorArgs;
 use self::error::CommandError;
 use self::evaluate::EvaluateArgs;
@@ -34,10 +36,10 @@ use self::export::ExportArgs;
 use self::flags::SettingFlags;
 use self::iam_policy::PolicyArgs;
 use self::import::ImportArgs;
-use self::jobs::{ClientArgs, JobsCommand};
 use self::migrate::MigrateArgs;
+use self::operate::ServerCommand;
+use self::printable::{json_text, printable_lines};
 use self::schedule::NextArgs;
-use crate::config::setting::SERVER;
 use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, Refused};
 use crate::demo::{self, DemoArgs};
@@ -61,19 +63,14 @@ enum Command {
     Serve(SettingFlags),
     /// Serve with local tasks and four example jobs, to try things out
     Demo(DemoArgs),
-    /// Work with the jobs of a running server
-    Jobs {
-        #[command(flatten)]
-        client: ClientArgs,
-        #[command(subcommand)]
-        command: JobsCommand,
-    },
+    #[command(flatten)]
+    Server(ServerCommand),
     /// Look at a schedule, without a server
     Schedule {
         #[command(subcommand)]
         command: ScheduleCommand,
     },
-    /// Decide about a job document under given circumstances, without a server and without launching
+    /// Dry-run the decision about job documents offline, with the settings at hand
     Evaluate(EvaluateArgs),
     /// Look at the configuration
     Config {
@@ -146,8 +143,7 @@ pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             for line in error.lines() {
-                // Nothing is left to do when standard error is closed.
-                let _ = writeln!(std::io::stderr(), "error: {line}");
+                tell(&format!("error: {line}\n"));
             }
             error.exit_code()
         }
@@ -165,11 +161,14 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             return block_on(serve(builder, config, async |_| Ok(())));
         }
         Command::Demo(args) => return block_on(demo::run(builder, args)),
-        Command::Jobs { client, command } => block_on(client_command(&client, &command))?,
+        Command::Server(command) => block_on(operate::run(&command))?,
         Command::Schedule { command: ScheduleCommand::Next(args) } => {
             schedule::next(&args, builder.clock().as_ref())?
         }
-        Command::Evaluate(args) => block_on(evaluate::run(&args, &builder))?,
+        Command::Evaluate(args) => {
+            let config = config::resolve_offline(&gather(&args.settings.0)?)?;
+            block_on(evaluate::run(&args, &builder, &config))?
+        }
         Command::Config { command: ConfigCommand::Check(args) } => return check(&args),
         Command::Doctor(args) => {
             let (config, _) = configuration(&args.settings.0)?;
@@ -197,7 +196,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             let values = gather(&args.settings.0)?;
             block_on(backup::restore(args, &values, builder.clock().as_ref()))?
         }
-        Command::Openapi => format!("{:#}\n", api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
+        Command::Openapi => json_text(&api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ecs-scheduler", &mut script);
@@ -213,7 +212,12 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
 
 /// Prints a result. A reader that went away, as `head` does, is no failure.
 pub(crate) fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(printable_lines(text).as_bytes());
+}
+
+/// Prints for people, beside the result. Nothing is left to do when standard error is closed.
+pub(crate) fn tell(text: &str) {
+    let _ = std::io::stderr().write_all(printable_lines(text).as_bytes());
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
@@ -233,13 +237,9 @@ fn gather(flags: &Flags) -> Result<Values, Refused> {
 
 fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), Refused> {
     let values = gather(flags)?;
-    Ok((Config::resolve(&values)?, values.warnings))
-}
-
-async fn client_command(args: &ClientArgs, command: &JobsCommand) -> Result<String, CommandError> {
-    let values = Values::gather(&Flags::new(), &values::environment()).map_err(Refused)?;
-    let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
-    jobs::run(command, &Client::new(server)?, args.json).await
+    let config = Config::resolve(&values)?;
+    check_store(&config)?;
+    Ok((config, values.warnings))
 }
 
 /// Prints the effective configuration, also when it is refused.
@@ -247,7 +247,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
     let values = Values::gather(&args.settings.0, &values::environment()).map_err(Refused)?;
     let lines = config::report::effective(&values);
     if args.json {
-        print(&format!("{:#}\n", serde_json::json!({ "settings": lines, "warnings": values.warnings })));
+        print(&json_text(&serde_json::json!({ "settings": lines, "warnings": values.warnings })));
     } else {
         let row = |line: config::report::Line| vec![line.name.to_owned(), line.value, line.origin];
         print(&table::table(&["SETTING", "VALUE", "FROM"], lines.into_iter().map(row)));
@@ -255,8 +255,11 @@ fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
             print(&format!("warning: {warning}\n"));
         }
     }
-    let config = Config::resolve(&values)?;
-    wiring::check_store(&config.store)
-        .map_err(|error| CommandError::caused("the settings of the store are wrong", error))?;
+    check_store(&Config::resolve(&values)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Looks for what only the store itself knows to be wrong with its settings.
+fn check_store(config: &Config) -> Result<(), Refused> {
+    wiring::check_store(&config.store).map_err(|error| Refused(vec![fault::chain(&error)]))
 }

@@ -14,7 +14,9 @@ mod file;
 mod resolve;
 
 pub use elasticsearch::ElasticsearchConfig;
-pub(crate) use resolve::{chosen_store as resolve_store, listen as resolve_listen};
+pub(crate) use resolve::{
+    chosen_store as resolve_store, listen as resolve_listen, offline as resolve_offline,
+};
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,18 +1,24 @@
 //! The log: text on a terminal, JSON elsewhere, and a file where one is configured.
 
 mod rotate;
+#[cfg(test)]
+mod tests;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Mutex;
 
 use tracing::Level;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
 use self::rotate::RotatingFile;
+use crate::cli::printable::printable;
 use crate::config::{LogConfig, LogLevel};
 
 /// The size at which `app.log` is rotated: 5 MiB, as in the Python version.
@@ -42,13 +48,36 @@ pub enum LogError {
 /// Fails when the folder cannot be written, or when this process logs already.
 pub fn init(config: &LogConfig) -> Result<(), LogError> {
     let terminal = std::io::stderr().is_terminal();
-    let console = fmt::layer().with_writer(std::io::stderr);
-    let console: Box<dyn Layer<Registry> + Send + Sync> =
-        if terminal { console.with_target(false).boxed() } else { console.json().boxed() };
+    let console: Box<dyn Layer<Registry> + Send + Sync> = if terminal {
+        text_layer(std::io::stderr).boxed()
+    } else {
+        fmt::layer().json().with_writer(std::io::stderr).boxed()
+    };
     let file = config.folder.as_deref().map(file_layer).transpose()?;
     let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = std::iter::once(console).chain(file).collect();
     let registry = tracing_subscriber::registry().with(layers.with_filter(targets(config.level)));
     registry.try_init().map_err(|_| LogError::Twice)
+}
+
+/// Makes the layer of the log as people read it: a line for each event, in which nothing from outside acts on the terminal.
+fn text_layer<W>(writer: W) -> impl Layer<Registry>
+where
+    W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
+    fmt::layer()
+        .with_target(false)
+        .fmt_fields(fmt::format::debug_fn(write_field).delimited(" "))
+        .with_writer(writer)
+}
+
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", printable(&value)),
+        // What libraries with another log say about where they say it.
+        name if name.starts_with("log.") => Ok(()),
+        name => write!(writer, "{name}={}", printable(&value)),
+    }
 }
 
 fn file_layer(folder: &Path) -> Result<Box<dyn Layer<Registry> + Send + Sync>, LogError> {

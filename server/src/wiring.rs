@@ -312,9 +312,12 @@ pub fn check_store(config: &StoreConfig) -> Result<(), StoreError> {
         StoreConfig::Elasticsearch(config) => elasticsearch(config).map(drop),
         #[cfg(not(feature = "elasticsearch"))]
         StoreConfig::Elasticsearch(_) => Ok(()),
+        #[cfg(feature = "postgres")]
+        StoreConfig::Postgres { url } => ecs_scheduler_backend_postgres::check_url(&url.0),
+        #[cfg(not(feature = "postgres"))]
+        StoreConfig::Postgres { .. } => Ok(()),
         StoreConfig::Memory
         | StoreConfig::Sqlite { .. }
-        | StoreConfig::Postgres { .. }
         | StoreConfig::DynamoDb { .. }
         | StoreConfig::S3 { .. } => Ok(()),
     }

@@ -17,4 +17,5 @@ mod store;
 mod tls;
 mod upkeep;
 
+pub use place::check_url;
 pub use store::{PostgresOptions, PostgresStore};

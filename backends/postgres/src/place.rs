@@ -91,6 +91,15 @@ impl Place {
     }
 }
 
+/// Looks for what is wrong with a URL, without connecting.
+///
+/// # Errors
+///
+/// Fails when it is none, or has a parameter that is not known. The message does not repeat it: it has a password.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    Place::parse(url).map(drop)
+}
+
 fn wrong(remedy: &str) -> StoreError {
     StoreError::fault(FaultKind::Config, format!("could not read ECSS_POSTGRES_URL: {remedy}"))
 }

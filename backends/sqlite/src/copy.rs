@@ -137,7 +137,9 @@ pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Con
     let occupied = target.symlink_metadata().is_ok();
     match aside {
         None if occupied => {
-            let message = format!("could not restore: {target:?} exists, and nothing is overwritten");
+            let message = format!(
+                "could not restore: {target:?} exists, and nothing is overwritten; --move-aside keeps it under another name"
+            );
             return Err(StoreError::fault(FaultKind::Config, message));
         }
         Some(aside) if aside.symlink_metadata().is_ok() => {

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::error::CommandError;
-use super::jobs::{self, document};
+use super::input::documents;
+use super::jobs;
 use crate::config::Config;
 use crate::server::ServerBuilder;
 
@@ -24,7 +25,7 @@ const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
 /// Which jobs to look at.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AtHandArgs {
-    /// Job documents; without any, the jobs of the configured store
+    /// Job documents, or arrays of them as `import keda` prints them; without any, the jobs of the configured store
     files: Vec<PathBuf>,
     /// Look at the jobs of the running server at this URL; a SQLite file that a server has open cannot be read beside it
     #[arg(long, value_name = "URL", conflicts_with = "files")]
@@ -83,10 +84,11 @@ impl AtHand {
             read?;
         } else {
             let cx = context(&registry, config.max_tasks.max(DEFAULT_MAX_TASKS), Dialect::Written, launcher);
+            let now = builder.clock().now();
             for file in &args.files {
-                let now = builder.clock().now();
-                let prepared = prepare_create(document(file)?, &cx, now);
-                found.add(&file.display().to_string(), prepared.map(|prepared| prepared.job));
+                for (name, document) in documents(file)?.items {
+                    found.add(&name, prepare_create(document, &cx, now).map(|prepared| prepared.job));
+                }
             }
         }
         Ok(found)

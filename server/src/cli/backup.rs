@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::flags::SettingFlags;
+use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::StoreConfig;
 use crate::config::values::Values;
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
     .await?;
     let (from, to) = (source.display().to_string(), args.file.display().to_string());
     Ok(if args.json {
-        format!("{:#}\n", json!({ "from": from, "to": to, "contents": summary(&contents) }))
+        json_text(&json!({ "from": from, "to": to, "contents": summary(&contents) }))
     } else {
         format!("backed up {from} to {to}: {}\n", words(&contents))
     })
@@ -93,7 +94,7 @@ pub(crate) async fn restore(
     if args.verify {
         let contents = blocking(move || copies::examine(&backup).map_err(failed)).await?;
         return Ok(if args.json {
-            format!("{:#}\n", json!({ "file": name, "sound": true, "contents": summary(&contents) }))
+            json_text(&json!({ "file": name, "sound": true, "contents": summary(&contents) }))
         } else {
             format!("{name} is sound: {}\n", words(&contents))
         });
@@ -105,19 +106,12 @@ pub(crate) async fn restore(
         PathBuf::from(name)
     });
     let moved = aside.clone().filter(|_| target.exists());
-    if target.exists() && aside.is_none() {
-        let remedy = "--move-aside gives it another name and keeps it";
-        return Err(CommandError::failed(format!(
-            "could not restore: {} exists; {remedy}",
-            target.display()
-        )));
-    }
     let to = target.clone();
     let contents = blocking(move || copies::restore(&backup, &to, aside.as_deref()).map_err(failed)).await?;
     let (target, moved) = (target.display().to_string(), moved.map(|moved| moved.display().to_string()));
     Ok(if args.json {
         let contents = summary(&contents);
-        format!("{:#}\n", json!({ "from": name, "to": target, "movedAside": moved, "contents": contents }))
+        json_text(&json!({ "from": name, "to": target, "movedAside": moved, "contents": contents }))
     } else {
         let before = moved.map(|moved| format!("what was there is {moved} now\n")).unwrap_or_default();
         format!("{before}restored {target} from {name}: {}\n", words(&contents))

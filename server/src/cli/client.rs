@@ -6,6 +6,7 @@ use reqwest::{Method, Response, StatusCode, header};
 use serde_json::Value;
 
 use super::error::CommandError;
+use super::printable::printable;
 use super::table::cell;
 
 #[cfg(test)]
@@ -104,7 +105,7 @@ pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &st
     let names: &[&str] = if fields.is_empty() { &["detail", "message", "title"] } else { &["title"] };
     let said = names.iter().find_map(|name| body[*name].as_str());
     let said = said.unwrap_or_else(|| text.lines().next().unwrap_or_default());
-    let mut message = format!("{attempt}: {} {said}", status.as_u16());
+    let mut message = format!("{attempt}: {} {}", status.as_u16(), printable(said));
     for field in fields {
         message.push_str(&format!("\n  {}: {}", cell(&field["pointer"]), cell(&field["message"])));
     }

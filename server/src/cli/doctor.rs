@@ -13,6 +13,7 @@ use serde_json::json;
 use super::at_hand::{AtHand, AtHandArgs};
 use super::error::CommandError;
 use super::flags::SettingFlags;
+use super::printable::json_text;
 use super::{print, table};
 use crate::config::Config;
 use crate::server::ServerBuilder;
@@ -124,5 +125,5 @@ fn as_table(seen: &[Examination]) -> String {
 
 fn as_json(seen: &[Examination]) -> String {
     let look = |look: &Examination| json!({ "what": look.what, "ok": look.problem.is_none(), "problem": look.problem });
-    format!("{:#}\n", json!({ "examinations": seen.iter().map(look).collect::<Vec<_>>() }))
+    json_text(&json!({ "examinations": seen.iter().map(look).collect::<Vec<_>>() }))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use ecs_scheduler_core::fault;
 
+use super::printable::printable_lines;
 use crate::config::Refused;
 
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
@@ -13,7 +14,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (2, "the command line was wrong"),
     (3, "the configuration was refused"),
     (4, "the server could not be reached"),
-    (5, "the server refused the request"),
+    (5, "the server refused the request, or `jobs fire` launched nothing"),
     (130, "a second signal ended the server before it had stopped"),
 ];
 
@@ -32,10 +33,10 @@ pub enum CommandError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refused the request.
+    /// The server refused the request, or launched nothing.
     #[error("{message}")]
     Refused {
-        /// What was attempted, the status and the server's words.
+        /// What was attempted, and the server's words.
         message: String,
     },
     /// Anything else.
@@ -65,13 +66,23 @@ impl CommandError {
         Self::Failed { message: message.into(), cause: Some(cause.into()) }
     }
 
-    /// Returns the error as it is printed: a line for each problem of a configuration, else one text.
+    /// Returns the error as it is printed: a text for each problem of a configuration, else one text. Further lines of a
+    /// text are indented, so that none looks like a message of its own.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        match self {
+        let texts = match self {
             Self::Config(Refused(problems)) => problems.clone(),
             Self::Unreachable { .. } | Self::Refused { .. } | Self::Failed { .. } => vec![fault::chain(self)],
-        }
+        };
+        let indented = |line: &str| if line.starts_with(' ') { line.to_owned() } else { format!("  {line}") };
+        let safe = |text: String| {
+            let text = text.trim_end().to_owned();
+            let (first, further) = text.split_once('\n').unwrap_or((&text, ""));
+            let further = further.lines().map(indented);
+            let lines: Vec<String> = std::iter::once(first.to_owned()).chain(further).collect();
+            printable_lines(&lines.join("\n")).into_owned()
+        };
+        texts.into_iter().map(safe).collect()
     }
 
     /// Returns the code that the process ends with.

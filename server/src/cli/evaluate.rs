@@ -1,18 +1,20 @@
 //! `ecs-scheduler evaluate`: a decision about a job document, made by the API of this process.
 //!
-//! The same handler answers as for `POST /evaluate`, over an empty store and without a launcher, so that the text is
-//! the same to the letter and there is no second way to decide.
+//! The same handler answers as for `POST /evaluate`, over an empty store, so that the text is the same to the letter and
+//! there is no second way to decide. The launcher of the settings at hand checks the job and starts nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use clap::Args;
+use ecs_scheduler_core::replica::Scheduler;
 use ecs_scheduler_core::{
-    FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Population, TaskId,
-    TaskSpec, TaskState,
+    ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
+    Population, TaskId, TaskSpec, TaskState,
 };
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU32;
@@ -21,30 +23,33 @@ use tower::ServiceExt as _;
 
 use super::client::refusal;
 use super::error::CommandError;
-use super::jobs::{document, show};
-use crate::api;
-use crate::config::{AwsConfig, Config, LauncherConfig, LogConfig, LogLevel, ReplicaConfig, StoreConfig};
+use super::flags::SettingFlags;
+use super::input::{Documents, documents};
+use super::jobs::show;
+use super::print;
+use super::printable::printable;
+use crate::api::{self, ApiState};
+use crate::config::{Config, LauncherConfig};
 use crate::server::{Parts, ServerBuilder, assemble};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// A job document, and what to assume.
+/// Job documents, and what to assume.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
-    /// The job's document; `-` reads standard input
+    /// The job's document, or an array of documents as `import keda` prints it; `-` reads standard input
     file: PathBuf,
     /// What to assume instead of reading it, once or more, or separated by commas: `visible=40,inFlight=8`, the
     /// messages of the queue; `demand=12`, how many tasks the trigger asks for; `busy=4`, how many tasks are pending
     /// or running (without it: none)
     #[arg(long, value_name = "NAME=COUNT", value_delimiter = ',', value_parser = assumption)]
     given: Vec<Assumption>,
-    /// The bound of every job, as `ECSS_MAX_TASKS` sets it for a server
-    #[arg(long, value_name = "COUNT", default_value = "50")]
-    max_tasks: NonZeroU32,
-    /// Print the answer as JSON
+    /// Print the answer as JSON; an array when the file is one
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
 }
 
 /// A number of which the API takes the word.
@@ -81,68 +86,88 @@ fn given(assumptions: &[Assumption]) -> Value {
     given.into()
 }
 
-/// Decides, and returns the decision as people or programs read it.
+/// Decides, and returns the decisions as people or programs read them.
 ///
 /// # Errors
 ///
-/// Fails when the document cannot be read or is not a valid job.
-pub async fn run(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<String, CommandError> {
-    let answer = answer(args, builder).await?;
-    Ok(if args.json { show::json(&answer) } else { show::decision(&answer) })
+/// Fails when the file cannot be read or a document in it is not a valid job; the decisions about the others are printed.
+pub(crate) async fn run(
+    args: &EvaluateArgs,
+    builder: &ServerBuilder,
+    config: &Config,
+) -> Result<String, CommandError> {
+    let Documents { items, many } = documents(&args.file)?;
+    let (engine, state) = begin(builder, config).await?;
+    let router = api::router(state);
+    let (mut answers, mut text, mut refused) = (Vec::new(), String::new(), Vec::new());
+    for (name, document) in items {
+        let body = json!({ "job": document, "given": given(&args.given) });
+        match answer(&router, &name, &body).await {
+            Ok(answer) => {
+                let heading = if many { format!("{}\n", printable(&name)) } else { String::new() };
+                text.push_str(&format!("{heading}{}", show::decision(&answer)));
+                answers.push(answer);
+            }
+            Err(error) => refused.extend(error.lines()),
+        }
+    }
+    engine.stop(Duration::from_secs(1)).await;
+    let text = match (args.json, many) {
+        (false, _) => text,
+        (true, true) => show::json(&answers.into()),
+        (true, false) => answers.first().map(show::json).unwrap_or_default(),
+    };
+    if refused.is_empty() {
+        return Ok(text);
+    }
+    print(&text);
+    Err(CommandError::failed(refused.join("\n")))
 }
 
-async fn answer(args: &EvaluateArgs, builder: &ServerBuilder) -> Result<Value, CommandError> {
-    let body = json!({ "job": document(&args.file)?, "given": given(&args.given) });
-    let config = nowhere(args.max_tasks);
+/// Starts an engine over an empty store.
+async fn begin(builder: &ServerBuilder, config: &Config) -> Result<(Scheduler, ApiState), CommandError> {
     let failed = |error| CommandError::caused("could not make an empty store", error);
+    let checks = match config.launcher {
+        LauncherConfig::Ecs { .. } => Some(builder.launcher(config).await?),
+        // Opening it would take its folder from the scheduler that uses it, and it has no options to check.
+        LauncherConfig::Local { .. } => None,
+    };
     let parts = Parts {
         registry: builder.registry()?,
-        store: builder.store_to_read(&config).await.map_err(failed)?,
-        launcher: Arc::new(NoLauncher),
+        store: builder.store_to_read(config).await.map_err(failed)?,
+        launcher: Arc::new(NoLauncher { checks }),
         clock: Arc::clone(builder.clock()),
         aws: None,
     };
-    let (engine, state) = assemble(parts, &config, config.listen).await?;
+    assemble(parts, config, config.listen).await
+}
+
+async fn answer(router: &Router, name: &str, body: &Value) -> Result<Value, CommandError> {
     let request = Request::post("/evaluate")
         .header(header::HOST, "127.0.0.1")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .expect("the parts of the request are constants");
-    let Ok(response) = api::router(state).oneshot(request).await;
+    let Ok(response) = router.clone().oneshot(request).await;
     let status = response.status();
     let bytes = to_bytes(response.into_body(), MAX_ANSWER)
         .await
         .map_err(|error| CommandError::caused("could not read the decision", error))?;
-    engine.stop(Duration::from_secs(1)).await;
     let answer: Value = serde_json::from_slice(&bytes)
         .map_err(|error| CommandError::caused("could not read the decision", error))?;
     if status.is_success() {
         return Ok(answer);
     }
-    let attempt = format!("could not evaluate \"{}\"", args.file.display());
+    let attempt = format!("could not evaluate \"{name}\"");
     Err(CommandError::failed(refusal(&attempt, status, &answer, "")))
-}
-
-/// A configuration without anything outside the process.
-pub(super) fn nowhere(max_tasks: NonZeroU32) -> Config {
-    Config {
-        name: "evaluate".to_owned(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        allowed_hosts: Vec::new(),
-        max_tasks,
-        history_days: NonZeroU32::MIN,
-        data_dir: PathBuf::new(),
-        log: LogConfig { level: LogLevel::Error, folder: None },
-        store: StoreConfig::Memory,
-        launcher: LauncherConfig::Local { definitions: PathBuf::new() },
-        aws: AwsConfig::default(),
-        replica: ReplicaConfig::default(),
-    }
 }
 
 /// Stands where a launcher would. The population is always given, so nothing asks it.
 #[derive(Debug)]
-struct NoLauncher;
+struct NoLauncher {
+    /// The configured launcher, which checks jobs; without one, `launch` is taken as it is.
+    checks: Option<Arc<dyn Launcher>>,
+}
 
 impl NoLauncher {
     fn refuse<T>() -> Result<T, LaunchError> {
@@ -159,6 +184,10 @@ impl Launcher for NoLauncher {
             observe_every: Duration::from_secs(60),
             token_life: Duration::from_secs(60),
         }
+    }
+
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        self.checks.as_ref().map_or(Ok(()), |launcher| launcher.check(task))
     }
 
     async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::print;
+use super::printable::json_text;
 use super::progress::Bar;
+use super::{print, tell};
 use crate::config::setting::NAME;
 use crate::config::values::Values;
 use crate::moving::dump::{FORMAT, Header};
@@ -72,15 +73,14 @@ pub(crate) async fn run(
     file.map(NewFile::publish).transpose()?;
     let summary = if args.json {
         let counts = tally.counts();
-        format!("{:#}\n", json!({ "from": name, "exported": counts, "sha256": tally.sha256() }))
+        json_text(&json!({ "from": name, "exported": counts, "sha256": tally.sha256() }))
     } else {
         format!("exported {} from {name}\n", tally.counts())
     };
     if to_file {
         print(&summary);
     } else {
-        // Nothing is left to do when standard error is closed.
-        let _ = std::io::stderr().write_all(summary.as_bytes());
+        tell(&summary);
     }
     Ok(())
 }

@@ -1,27 +1,19 @@
 //! `ecs-scheduler jobs …`: what a person does with jobs on a running server.
 
+pub(super) mod create;
+mod fire;
 pub(super) mod show;
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
+use self::fire::FireArgs;
 use super::client::Client;
 use super::error::CommandError;
-
-/// Where the server is and how to print.
-#[derive(Debug, Clone, Args)]
-pub struct ClientArgs {
-    /// The server's URL; else `ECSS_SERVER`, else `http://127.0.0.1:5000`
-    #[arg(long, value_name = "URL", global = true)]
-    pub server: Option<String>,
-    /// Print the server's JSON instead of a table
-    #[arg(long, global = true)]
-    pub json: bool,
-}
+use super::input::document;
 
 /// What to do with jobs.
 #[derive(Debug, Clone, Subcommand)]
@@ -33,10 +25,13 @@ pub enum JobsCommand {
         /// The job
         id: String,
     },
-    /// Create a job from a JSON document
+    /// Create a job from a JSON document, or all jobs of an array of documents
     Create {
-        /// The document; `-` reads standard input
+        /// The document, or an array as `import keda` prints it; `-` reads standard input
         file: PathBuf,
+        /// Also look at what each job names on AWS before it is written: its task definition, the sources of its trigger
+        #[arg(long, value_name = "WHAT", value_parser = ["aws"])]
+        validate: Option<String>,
     },
     /// Change fields of a job: what the document names is replaced, null removes, the rest stays
     Edit {
@@ -50,14 +45,8 @@ pub enum JobsCommand {
         /// The job
         id: String,
     },
-    /// Fire a job now; its schedule is not touched
-    Fire {
-        /// The job
-        id: String,
-        /// Repeats of a request with the same key fire once
-        #[arg(long, value_name = "KEY")]
-        idempotency_key: Option<String>,
-    },
+    /// Fire a job now; its schedule is not touched. The exit code is 5 when nothing was launched
+    Fire(FireArgs),
     /// Stop looking at a job
     Suspend {
         /// The job
@@ -107,41 +96,24 @@ pub enum JobsCommand {
 ///
 /// # Errors
 ///
-/// Fails when the server cannot be reached or refuses, or when a document cannot be read.
-pub async fn run(command: &JobsCommand, client: &Client, json: bool) -> Result<String, CommandError> {
-    let (answer, people) = call(command, client).await?;
-    Ok(if json { show::json(&answer) } else { people(&answer) })
-}
-
-/// How an answer is shown to people.
-type Show = fn(&Value) -> String;
-
-async fn call(command: &JobsCommand, client: &Client) -> Result<(Value, Show), CommandError> {
-    Ok(match command {
+/// Fails when the server cannot be reached or refuses, when a document cannot be read, or when nothing was launched.
+pub async fn run(command: &JobsCommand, client: &Client, as_json: bool) -> Result<String, CommandError> {
+    let (answer, people): (Value, Show) = match command {
         JobsCommand::List => (list(client).await?, show::jobs),
         JobsCommand::Get { id } => (client.get(&path(id, "")).await?, show::json),
-        JobsCommand::Create { file } => {
-            let answer = client.send(Method::POST, "/jobs", Some(&document(file)?), &[]).await?;
-            (answer.body, show::created)
+        JobsCommand::Create { file, validate } => {
+            return create::run(file, validate.as_deref(), client, as_json).await;
         }
         JobsCommand::Edit { id, file } => {
             let change = document(file)?;
             let etag = client.send(Method::GET, &path(id, ""), None, &[]).await?.etag;
             let seen: Vec<_> = etag.iter().map(|etag| (header::IF_MATCH, etag.as_str())).collect();
-            let answer = client.send(Method::PUT, &path(id, ""), Some(&change), &seen).await?;
-            (answer.body, show::changed)
+            (client.send(Method::PUT, &path(id, ""), Some(&change), &seen).await?.body, show::changed)
         }
         JobsCommand::Delete { id } => {
             (client.send(Method::DELETE, &path(id, ""), None, &[]).await?.body, show::deleted)
         }
-        JobsCommand::Fire { id, idempotency_key } => {
-            let name = header::HeaderName::from_static("idempotency-key");
-            let key: Vec<_> = idempotency_key.iter().map(|key| (name.clone(), key.as_str())).collect();
-            (
-                client.send(Method::POST, &path(id, "/firings"), Some(&json!({})), &key).await?.body,
-                show::fired,
-            )
-        }
+        JobsCommand::Fire(args) => return fire::run(args, client, as_json).await,
         JobsCommand::Suspend { id, reason, until } => {
             let mut body = json!({});
             for (name, value) in [("reason", reason), ("until", until)] {
@@ -175,8 +147,12 @@ async fn call(command: &JobsCommand, client: &Client) -> Result<(Value, Show), C
         JobsCommand::History { id, limit } => {
             (client.get(&path(id, &format!("/firings?limit={limit}"))).await?, show::firings)
         }
-    })
+    };
+    Ok(if as_json { show::json(&answer) } else { people(&answer) })
 }
+
+/// How an answer is shown to people.
+type Show = fn(&Value) -> String;
 
 /// Reads every page of the list.
 pub(super) async fn list(client: &Client) -> Result<Value, CommandError> {
@@ -197,7 +173,7 @@ fn path(id: &str, rest: &str) -> String {
 }
 
 /// Escapes everything that may mean something in a URL; a job's id never needs it, a typing error may.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
@@ -205,21 +181,4 @@ fn escape(text: &str) -> String {
         }
         escaped
     })
-}
-
-/// Reads a JSON document from a file or standard input.
-///
-/// # Errors
-///
-/// Fails when it cannot be read or is not JSON.
-pub(super) fn document(file: &PathBuf) -> Result<Value, CommandError> {
-    let (text, name) = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        (std::io::stdin().read_to_string(&mut text).map(|_| text), "standard input".to_owned())
-    } else {
-        (std::fs::read_to_string(file), format!("\"{}\"", file.display()))
-    };
-    let text = text.map_err(|error| CommandError::caused(format!("could not read {name}"), error))?;
-    serde_json::from_str(&text)
-        .map_err(|error| CommandError::caused(format!("could not read {name} as JSON"), error))
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::flags::SettingFlags;
+use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::values::Values;
 use crate::moving::place::{self, Role};
@@ -98,7 +99,7 @@ pub(super) async fn into_store(
 
 fn summary(from: &str, to: &str, how: &HowArgs, moved: &Transfer) -> String {
     if how.json {
-        return format!("{:#}\n", json!({ "from": from, "to": to, "dryRun": how.dry_run, "moved": moved }));
+        return json_text(&json!({ "from": from, "to": to, "dryRun": how.dry_run, "moved": moved }));
     }
     let verb = if how.dry_run { "would move" } else { "moved" };
     let mut text = format!("{verb} {} from {from} to {to}\n", moved.added);

@@ -25,6 +25,9 @@ file. An empty value counts as not set.
     level: debug
   ```
 
+A variable that begins with `ECSS_` and is no setting is a warning, which `config check` and the log of `serve` show with the
+nearest name: other programs may use such names.
+
 `ecs-scheduler config check` takes the same flags, environment and file, shows what holds and where each value came from,
 hides secrets, and says everything that is wrong at once.
 ";
@@ -47,6 +50,9 @@ const SECTIONS: [Section; 7] = [
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     for (title, belongs) in SECTIONS {
+        if !SETTINGS.iter().any(|setting| belongs(setting.part)) {
+            continue;
+        }
         let _ = write!(page, "\n## {title}\n");
         if title == "Store" {
             page.push_str(STORE);

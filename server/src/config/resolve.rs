@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ecs_scheduler_core::replica::ReplicaId;
@@ -75,6 +76,26 @@ impl Config {
             _ => Err(Refused(problems)),
         }
     }
+}
+
+/// Gives those settings their meaning that a job is checked and decided by, for a command without a server: what is about
+/// ports, logs and stores is left out. Where no launcher is chosen, it is that of ECS.
+///
+/// # Errors
+///
+/// Fails with every problem of these settings.
+pub(crate) fn offline(values: &Values) -> Result<Config, Refused> {
+    let of_a_server = [LISTEN.key, AUTH.key, REPLICA.key, ADVERTISE.key];
+    let mut values = values.keeping(|setting| {
+        !matches!(setting.part, Part::Log | Part::Store) && !of_a_server.contains(&setting.key)
+    });
+    values.set(&STORE, "memory");
+    if [&LAUNCHER, &ECS_CLUSTER].iter().all(|setting| values.get(setting).is_none()) {
+        let (setting, text) =
+            if cfg!(feature = "aws") { (&ECS_CLUSTER, "default") } else { (&LAUNCHER, "local") };
+        values.set(setting, text);
+    }
+    Config::resolve(&values)
 }
 
 fn keep<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
@@ -208,9 +229,11 @@ fn store(values: &Values) -> Result<StoreConfig, String> {
         return Ok(StoreConfig::Postgres { url: Secret(url) });
     }
     if let Some(table) = text(values, &DYNAMODB_TABLE) {
+        ensure_name(&DYNAMODB_TABLE, &table, TABLE)?;
         return Ok(StoreConfig::DynamoDb { table });
     }
     if let Some(bucket) = text(values, &S3_BUCKET) {
+        ensure_name(&S3_BUCKET, &bucket, BUCKET)?;
         return Ok(StoreConfig::S3 { bucket, prefix: text(values, &S3_PREFIX).unwrap_or_default() });
     }
     if values.get(&S3_PREFIX).is_some() {
@@ -229,6 +252,29 @@ fn store(values: &Values) -> Result<StoreConfig, String> {
             "ECSS_STORE is \"{other}\"; it knows sqlite and memory, and other stores are chosen by their own settings"
         )),
     }
+}
+
+/// How long the name of a DynamoDB table may be, so that `-journal` can stand behind it.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+const TABLE: RangeInclusive<usize> = 3..=247;
+/// How long the name of a bucket may be. New ones on AWS have 63 characters at most and no capital letters; old ones, and
+/// those of other servers, may have both.
+const BUCKET: RangeInclusive<usize> = 3..=255;
+
+/// Refuses a name that no server takes. One that is an ARN is left to AWS.
+fn ensure_name(setting: &Setting, name: &str, length: RangeInclusive<usize>) -> Result<(), String> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.starts_with("arn:") || (length.contains(&name.len()) && name.bytes().all(fine)) {
+        return Ok(());
+    }
+    let (least, most) = (length.start(), length.end());
+    Err(format!(
+        "{} is \"{name}\"; it must be {least} to {most} of letters, digits, \"-\", \"_\", \".\"",
+        setting.name()
+    ))
 }
 
 fn launcher(values: &Values) -> Result<LauncherConfig, String> {

@@ -127,6 +127,21 @@ impl Values {
         self.get(setting).map_or(setting.default, |value| &value.text)
     }
 
+    /// Returns those of these values whose setting fits.
+    #[must_use]
+    pub(super) fn keeping(&self, fits: impl Fn(&Setting) -> bool) -> Self {
+        let mut values = self.clone();
+        for setting in SETTINGS.iter().filter(|setting| !fits(setting)) {
+            values.found.remove(setting.key);
+        }
+        values
+    }
+
+    /// Sets a value as if it were the default.
+    pub(super) fn set(&mut self, setting: &Setting, text: &str) {
+        self.put(setting, Value { text: text.to_owned(), origin: Origin::Default });
+    }
+
     fn add_file(&mut self, path: &Path, entries: Vec<(&'static Setting, String)>) {
         for (setting, text) in entries {
             if !self.found.contains_key(setting.key) {

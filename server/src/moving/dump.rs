@@ -12,7 +12,7 @@
 //! without holding it all; not a copy of one store's tables, so that it opens in any store.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Seek as _, Write};
+use std::io::{BufRead as _, BufReader, Read, Seek as _, Write};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -25,6 +25,7 @@ use super::line::Item;
 use super::reader::Source;
 use super::tally::{Counts, Tally, hex};
 use crate::cli::error::CommandError;
+use crate::cli::input;
 
 /// The format that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
@@ -137,7 +138,7 @@ pub struct DumpReader {
 
 impl DumpReader {
     /// Opens a dump, and reads it once to see that nothing is missing or changed. `None` reads standard input, which is
-    /// kept in a temporary file.
+    /// kept in a temporary file, as a pipe is.
     ///
     /// # Errors
     ///
@@ -146,8 +147,9 @@ impl DumpReader {
         let name = path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
         let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
         let file = match path {
-            Some(path) => File::open(path).map_err(unreadable)?,
-            None => spool().map_err(unreadable)?,
+            Some(path) if path.is_file() => File::open(path).map_err(unreadable)?,
+            Some(path) => spool(&name, input::source(path).map_err(unreadable)?)?,
+            None => spool(&name, std::io::stdin().lock())?,
         };
         let mut reader =
             Self { lines: BufReader::new(file), number: 0, counts: Counts::default(), name: name.clone() };
@@ -162,7 +164,7 @@ impl DumpReader {
     /// Reads the whole dump.
     fn examine(&mut self) -> Result<(), CommandError> {
         let Some(first) = self.line()? else { return Err(self.wrong("it is empty")) };
-        self.check_header(&first)?;
+        check_header(&self.name, &first)?;
         let mut hash = Sha256::new();
         let mut feed = |line: &str| {
             hash.update(line.as_bytes());
@@ -179,19 +181,6 @@ impl DumpReader {
             self.counts.add(&self.item(&line)?);
             feed(&line);
         }
-    }
-
-    fn check_header(&self, line: &str) -> Result<(), CommandError> {
-        let Ok(Frame::Header(header)) = serde_json::from_str::<Frame<Header, IgnoredAny>>(line) else {
-            return Err(self.wrong("it is no dump of ECS Scheduler: `ecs-scheduler export` makes one"));
-        };
-        if header.format <= FORMAT {
-            return Ok(());
-        }
-        Err(self.wrong(&format!(
-            "it has format {}, and this version knows formats up to {FORMAT}; use the version that wrote it",
-            header.format
-        )))
     }
 
     fn compare(&mut self, trailer: &str, sha256: &str) -> Result<(), CommandError> {
@@ -214,10 +203,13 @@ impl DumpReader {
     /// Reads a line without its end; `None` at the end of the file.
     fn line(&mut self) -> Result<Option<String>, CommandError> {
         let mut line = String::new();
-        let read = self.lines.read_line(&mut line);
+        let read = self.lines.by_ref().take(input::MOST).read_line(&mut line);
         let read =
             read.map_err(|error| CommandError::caused(format!("could not read {}", self.name), error))?;
         self.number += 1;
+        if line.len() as u64 == input::MOST {
+            return Err(self.wrong(&format!("line {}: {}", self.number, input::too_long())));
+        }
         if read == 0 {
             return Ok(None);
         }
@@ -234,8 +226,26 @@ impl DumpReader {
     }
 
     fn wrong(&self, what: &str) -> CommandError {
-        CommandError::failed(format!("could not import {}: {what}", self.name))
+        wrong(&self.name, what)
     }
+}
+
+fn wrong(name: &str, what: &str) -> CommandError {
+    CommandError::failed(format!("could not import {name}: {what}"))
+}
+
+fn check_header(name: &str, line: &str) -> Result<(), CommandError> {
+    let Ok(Frame::Header(header)) = serde_json::from_str::<Frame<Header, IgnoredAny>>(line) else {
+        return Err(wrong(name, "it is no dump of ECS Scheduler: `ecs-scheduler export` makes one"));
+    };
+    if header.format <= FORMAT {
+        return Ok(());
+    }
+    let text = format!(
+        "it has format {}, and this version knows formats up to {FORMAT}; use the version that wrote it",
+        header.format
+    );
+    Err(wrong(name, &text))
 }
 
 #[async_trait]
@@ -253,10 +263,22 @@ impl Source for DumpReader {
     }
 }
 
-/// Puts standard input into a file without a name, so that it can be read twice.
-fn spool() -> std::io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
-    file.rewind()?;
-    Ok(file)
+/// Puts what can be read once into a file without a name, so that it can be read twice. What does not begin as a dump may
+/// have no end, and is refused before that.
+fn spool(name: &str, source: impl Read) -> Result<File, CommandError> {
+    let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
+    let (mut source, mut first) = (BufReader::new(source), Vec::new());
+    source.by_ref().take(input::MOST).read_until(b'\n', &mut first).map_err(unreadable)?;
+    if first.is_empty() {
+        return Err(wrong(name, "it is empty"));
+    }
+    check_header(name, &String::from_utf8_lossy(&first))?;
+    let mut copy = || {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&first)?;
+        std::io::copy(&mut source, &mut file)?;
+        file.rewind()?;
+        Ok(file)
+    };
+    copy().map_err(unreadable)
 }

@@ -48,9 +48,12 @@ impl Demo {
         Self { process, server: format!("http://{address}"), folder }
     }
 
+    fn run(&self, arguments: &[&str]) -> Output {
+        program(self.folder.path(), arguments, &[("ECSS_SERVER", &self.server)])
+    }
+
     fn jobs(&self, arguments: &[&str]) -> Output {
-        let arguments = [&["jobs"], arguments].concat();
-        program(self.folder.path(), &arguments, &[("ECSS_SERVER", &self.server)])
+        self.run(&[&["jobs"], arguments].concat())
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -83,7 +86,7 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     }
 
     let fired = demo.jobs(&["fire", "disk-report", "--idempotency-key", "once"]);
-    assert!(out(&fired).starts_with("fired disk-report: 1 task ("), "{}{}", out(&fired), err(&fired));
+    assert!(out(&fired).starts_with("fired disk-report: 1 task "), "{}{}", out(&fired), err(&fired));
     assert_eq!(out(&demo.jobs(&["fire", "disk-report", "--idempotency-key", "once"])), out(&fired));
     let ended = (0..2_000).map(|_| demo.json(&["history", "disk-report"])).find(|history| {
         history["firings"].as_array().unwrap().iter().any(|firing| firing["state"] == "finished")
@@ -108,10 +111,101 @@ fn the_demo_fires_real_processes_and_the_commands_work_on_it() {
     assert_eq!(out(&demo.jobs(&["edit", "mine", "job.json"])), "changed mine\n");
     let next = out(&demo.jobs(&["next", "mine", "--count", "1"]));
     assert!(next.contains("T03:00:00+0"), "{next}");
+    assert_eq!(demo.jobs(&["create", "job.json", "--validate", "azure"]).status.code(), Some(2));
     assert_eq!(out(&demo.jobs(&["delete", "mine"])), "deleted mine\n");
     assert_eq!(demo.jobs(&["get", "mine"]).status.code(), Some(5));
 
     assert_eq!(demo.stop(), Some(0));
+}
+
+#[test]
+fn a_job_that_launched_nothing_when_fired_ends_with_code_5_and_the_reason() {
+    let demo = Demo::start();
+    let on = demo.run(&["brake", "on", "--reason", "runaway queue"]);
+    assert!(out(&on).starts_with("the brake is on since "), "{}", err(&on));
+    let held = demo.jobs(&["fire", "disk-report"]);
+    assert_eq!(
+        (held.status.code(), err(&held).as_str(), out(&held).as_str()),
+        (
+            Some(5),
+            "error: job disk-report launched nothing: the brake is on: runaway queue (outcome suspended)\n",
+            ""
+        )
+    );
+    let held = demo.jobs(&["fire", "disk-report", "--json"]);
+    let answer: Value = serde_json::from_str(&out(&held)).unwrap();
+    assert_eq!((held.status.code(), &answer["outcome"]), (Some(5), &"suspended".into()));
+    assert_eq!(out(&demo.run(&["brake", "off"])), "the brake is off\n");
+
+    // The definition goes after the job was written.
+    let definition = demo.folder.path().join("data/task-definitions/disk-report.json");
+    std::fs::remove_file(definition).unwrap();
+    let missing = demo.jobs(&["fire", "disk-report", "--wait"]);
+    assert_eq!(missing.status.code(), Some(5), "{}{}", out(&missing), err(&missing));
+    assert!(err(&missing).starts_with("error: job disk-report launched nothing: "), "{}", err(&missing));
+    let started = demo.jobs(&["fire", "heartbeat", "--wait"]);
+    assert!(
+        out(&started).starts_with("fired heartbeat: 1 task started ("),
+        "{}{}",
+        out(&started),
+        err(&started)
+    );
+
+    assert!(out(&demo.run(&["decisions"])).contains("disk-report"));
+    assert!(out(&demo.run(&["stats"])).starts_with("no call to AWS since "));
+    assert!(out(&demo.run(&["replicas"])).starts_with("one scheduler: "));
+}
+
+#[test]
+fn jobs_that_an_import_printed_can_be_examined_evaluated_and_created() {
+    let demo = Demo::start();
+    let folder = demo.folder.path();
+    let scaled = |name: &str| {
+        format!(
+            "kind: ScaledJob\nmetadata: {{name: {name}}}\nspec: {{triggers: [{{type: cron, metadata: {{timezone: UTC, \
+             start: 0 8 * * *, end: 0 18 * * *, desiredReplicas: '1'}}}}]}}\n"
+        )
+    };
+    std::fs::write(folder.join("keda.yaml"), format!("{}---\n{}", scaled("early"), scaled("late"))).unwrap();
+    let imported = program(folder, &["import", "keda", "keda.yaml"], &[]);
+    std::fs::write(folder.join("jobs.json"), out(&imported)).unwrap();
+
+    let evaluated = program(folder, &["evaluate", "jobs.json", "--given", "demand=3", "--json"], &[]);
+    let answers: Value = serde_json::from_str(&out(&evaluated)).unwrap();
+    let launches: Vec<&Value> = answers.as_array().unwrap().iter().map(|answer| &answer["launch"]).collect();
+    assert_eq!(launches, [3, 3]);
+    let shown = out(&program(folder, &["evaluate", "jobs.json", "--given", "demand=3"], &[]));
+    assert!(shown.contains("jobs.json early\n") && shown.contains("jobs.json late\n"), "{shown}");
+
+    let local = [("ECSS_LAUNCHER", "local"), ("ECSS_DATA_DIR", "elsewhere")];
+    let examined = out(&program(folder, &["doctor", "jobs.json"], &local));
+    assert!(examined.contains("2 valid jobs"), "{examined}");
+    assert!(examined.contains("job early") && examined.contains("job late"), "{examined}");
+
+    assert_eq!(out(&demo.jobs(&["create", "jobs.json"])), "created early\ncreated late\n");
+    std::fs::write(folder.join("more.json"), out(&imported).replace("\"late\"", "\"later\"")).unwrap();
+    let again = demo.jobs(&["create", "more.json"]);
+    assert_eq!(
+        (again.status.code(), out(&again).as_str(), err(&again).as_str()),
+        (Some(5), "created later\n", "error: more.json early: POST /jobs: 409 Job early already exists.\n"),
+        "one that is refused does not stop the others"
+    );
+}
+
+#[test]
+fn text_of_an_imported_file_does_not_act_on_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "kind: ScaledJob\nmetadata: {name: \"\\e]0;title\\a\\r\\nok\\u202e\"}\nspec: {sneaky\\e: 1}\n";
+    std::fs::write(folder.path().join("keda.yaml"), file).unwrap();
+    let table = program(folder.path(), &["import", "keda", "keda.yaml"], &[]);
+    let json = program(folder.path(), &["import", "keda", "--json", "keda.yaml"], &[]);
+    for text in [err(&table), out(&json), err(&json)] {
+        let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(acts), "{text:?}");
+    }
+    assert!(err(&table).contains(r"ScaledJob \u{1b}]0;title\u{7}\u{d}\u{a}ok\u{202e}"), "{}", err(&table));
+    let answer: Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!(answer["objects"][0]["source"], "ScaledJob \u{1b}]0;title\u{7}\r\nok\u{202e}");
 }
 
 #[test]
@@ -144,6 +238,31 @@ fn config_check_shows_what_holds_and_where_it_came_from() {
     let output = program(folder.path(), &["config", "check", "--listen", "127.0.0.1:81"], &environment);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_snapshot!(out(&output));
+}
+
+#[cfg(all(feature = "aws", feature = "postgres"))]
+#[test]
+fn names_and_urls_that_no_store_has_are_refused_by_config_check_and_serve_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = [
+        ("ECSS_POSTGRES_URL", "postgress://db/jobs"),
+        ("ECSS_POSTGRES_URL", "postgres://db:port/jobs"),
+        ("ECSS_DYNAMODB_TABLE", "my jobs"),
+        ("ECSS_S3_BUCKET", "s3://jobs"),
+    ];
+    for (name, value) in wrong {
+        let environment = [("ECSS_LAUNCHER", "local"), (name, value)];
+        let messages: Vec<String> = [&["config", "check"][..], &["serve"]]
+            .iter()
+            .map(|arguments| {
+                let output = program(folder.path(), arguments, &environment);
+                assert_eq!(output.status.code(), Some(3), "{name}={value}: {}", err(&output));
+                err(&output)
+            })
+            .collect();
+        assert!(messages[0].contains(name) && messages[0] == messages[1], "{messages:?}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
 }
 
 #[test]
@@ -199,6 +318,36 @@ fn a_decision_is_made_without_a_server() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(err(&refused).contains("maxCount: Must be between 1 and 5."), "{}", err(&refused));
     assert_eq!(decide(&["--given", "weather=3"]).status.code(), Some(2));
+    let at_hand = program(folder.path(), &["evaluate", "job.json"], &[("ECSS_MAX_TASKS", "5")]);
+    assert!(err(&at_hand).contains("maxCount: Must be between 1 and 5."), "{}", err(&at_hand));
+    let suspended = r#"{"taskDefinition": "orders", "schedule": "0 0 2", "suspended": true}"#;
+    std::fs::write(folder.path().join("job.json"), suspended).unwrap();
+    assert!(out(&decide(&["--given", "demand=12"])).contains("  suspended\n"));
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_job_with_launch_options_is_checked_and_decided_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = |subnets: &str| {
+        let job = format!(
+            r#"{{"taskDefinition": "resize", "schedule": "rate(30 seconds)", "maxCount": 10,
+                "launch": {{"launchType": "FARGATE", "network": {{"subnets": {subnets}}}}}}}"#
+        );
+        std::fs::write(folder.path().join("job.json"), job).unwrap();
+    };
+    let decide = |environment: &[(&str, &str)]| {
+        program(folder.path(), &["evaluate", "job.json", "--given", "demand=12"], environment)
+    };
+    job(r#"["subnet-0123456789abcdef0"]"#);
+    for settings in [&[][..], &[("ECSS_ECS_CLUSTER", "main")], &[("ECSS_LAUNCHER", "local")]] {
+        let output = decide(settings);
+        assert!(out(&output).contains("launched, 10 to launch"), "{settings:?}: {}", err(&output));
+    }
+    job("[]");
+    let refused = decide(&[("ECSS_ECS_CLUSTER", "main")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("/job/launch/network/subnets"), "{}", err(&refused));
 }
 
 #[cfg(feature = "aws")]

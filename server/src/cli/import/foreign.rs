@@ -1,20 +1,21 @@
 //! `ecs-scheduler import keda` and `import eventbridge`: jobs made of what other schedulers were told.
 
-use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::client::Client;
 use super::super::error::CommandError;
-use super::super::evaluate::nowhere;
+use super::super::input;
+use super::super::jobs::{create, show};
+use super::super::printable::json_text;
 use super::super::table::table;
+use super::super::{print, tell};
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
-use crate::config::{Config, LauncherConfig};
+use crate::config::{Config, LauncherConfig, resolve_offline};
 use crate::convert::{Checks, Converted, Kind, check, eventbridge, keda};
 use crate::server::ServerBuilder;
 
@@ -39,9 +40,9 @@ pub struct ForeignArgs {
     /// The server's URL; else `ECSS_SERVER`, else `http://127.0.0.1:5000`
     #[arg(long, value_name = "URL", requires = "apply")]
     server: Option<String>,
-    /// The bound of every job, as `ECSS_MAX_TASKS` sets it for a server
-    #[arg(long, value_name = "COUNT", default_value = "50")]
-    max_tasks: NonZeroU32,
+    /// The bound of every job; else `ECSS_MAX_TASKS`, else 50
+    #[arg(long, value_name = "COUNT")]
+    max_tasks: Option<NonZeroU32>,
     /// Print each object with its job and what does not map, as JSON
     #[arg(long)]
     json: bool,
@@ -58,41 +59,53 @@ pub(crate) async fn run(
     values: &Values,
 ) -> Result<String, CommandError> {
     let (Foreign::Keda(args) | Foreign::Eventbridge(args)) = foreign;
-    let mut converted = convert(foreign, args, builder);
-    let launcher = builder.launcher(&on_ecs(args.max_tasks)).await.ok();
+    let config = on_ecs(resolve_offline(values)?);
+    let max_tasks = args.max_tasks.unwrap_or(config.max_tasks);
+    let mut converted = convert(foreign, args, max_tasks, builder);
+    let launcher = builder.launcher(&config).await.ok();
     let registry = builder.registry()?;
-    let checks = Checks {
-        registry: &registry,
-        max_tasks: args.max_tasks,
-        launcher: launcher.as_deref(),
-        now: builder.clock().now(),
-    };
+    let checks =
+        Checks { registry: &registry, max_tasks, launcher: launcher.as_deref(), now: builder.clock().now() };
     check(&mut converted, &checks);
     if converted.iter().all(|one| one.job.is_none()) {
         if args.json {
-            super::super::print(&format!("{:#}\n", json!({ "objects": converted })));
+            print(&json_text(&json!({ "objects": converted })));
         } else {
             tell(&remarks(&converted));
         }
         return Err(CommandError::failed("nothing in these files gives a job"));
     }
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
-    let created = if args.apply { Some(create(&converted, &Client::new(server)?).await) } else { None };
+    let jobs: Vec<(String, Value)> = converted.iter().filter_map(named).collect();
+    let created = if args.apply { Some(create::all(&jobs, None, &Client::new(server)?).await) } else { None };
     if !args.json {
         tell(&remarks(&converted));
     }
     match created {
-        None if args.json => Ok(format!("{:#}\n", json!({ "objects": converted }))),
-        None => Ok(format!("{:#}\n", Value::from_iter(converted.into_iter().filter_map(|one| one.job)))),
-        Some(created) => applied(&created, &converted, args.json),
+        None if args.json => Ok(json_text(&json!({ "objects": converted }))),
+        None => Ok(json_text(&Value::from_iter(jobs.into_iter().map(|(_, job)| job)))),
+        Some(created) if args.json => {
+            let made = created.answers.iter().map(|answer| answer["id"].clone());
+            let answer = json!({ "created": made.collect::<Vec<_>>(), "objects": converted });
+            created.printed(json_text(&answer))
+        }
+        Some(created) => {
+            let text = created.answers.iter().map(show::created).collect();
+            created.printed(text)
+        }
     }
 }
 
 /// Converts the files that can be read; the others are listed.
-fn convert(foreign: &Foreign, args: &ForeignArgs, builder: &ServerBuilder) -> Vec<Converted> {
+fn convert(
+    foreign: &Foreign,
+    args: &ForeignArgs,
+    max_tasks: NonZeroU32,
+    builder: &ServerBuilder,
+) -> Vec<Converted> {
     let (mut converted, mut texts) = (Vec::new(), Vec::new());
     for file in &args.files {
-        match std::fs::read_to_string(file) {
+        match input::text(file) {
             Ok(text) => texts.push((file, text)),
             Err(error) => converted.push(Converted::unreadable(file.display(), error.to_string())),
         }
@@ -100,7 +113,7 @@ fn convert(foreign: &Foreign, args: &ForeignArgs, builder: &ServerBuilder) -> Ve
     converted.extend(match foreign {
         Foreign::Keda(_) => {
             let circumstances =
-                keda::Circumstances { max_tasks: args.max_tasks.get(), now: builder.clock().now() };
+                keda::Circumstances { max_tasks: max_tasks.get(), now: builder.clock().now() };
             let objects = |(file, text): &(&PathBuf, String)| {
                 keda::convert(&file.display().to_string(), text, &circumstances)
             };
@@ -118,40 +131,20 @@ fn convert(foreign: &Foreign, args: &ForeignArgs, builder: &ServerBuilder) -> Ve
     converted
 }
 
-/// A configuration by which the ECS launcher checks `launch`, without asking AWS.
-fn on_ecs(max_tasks: NonZeroU32) -> Config {
-    let launcher = LauncherConfig::Ecs { cluster: "default".to_owned(), tags: true, events_queue: None };
-    Config { launcher, ..nowhere(max_tasks) }
-}
-
-/// Creates the jobs; each with what the server said, where it refused.
-async fn create(converted: &[Converted], client: &Client) -> Vec<(String, Option<CommandError>)> {
-    let mut created = Vec::new();
-    for job in converted.iter().filter_map(|one| one.job.as_ref()) {
-        let name = job["id"].as_str().unwrap_or_default().to_owned();
-        created.push((name, client.send(Method::POST, "/jobs", Some(job), &[]).await.err()));
-    }
-    created
-}
-
-fn applied(
-    created: &[(String, Option<CommandError>)],
-    converted: &[Converted],
-    as_json: bool,
-) -> Result<String, CommandError> {
-    let refused: Vec<String> =
-        created.iter().filter_map(|(_, error)| error.as_ref()).flat_map(CommandError::lines).collect();
-    let made = created.iter().filter(|(_, error)| error.is_none()).map(|(name, _)| name);
-    let text = if as_json {
-        format!("{:#}\n", json!({ "created": made.collect::<Vec<_>>(), "objects": converted }))
-    } else {
-        made.map(|name| format!("created {name}\n")).collect()
+/// Makes the ECS launcher check `launch`, whichever starts tasks here: what is imported was on ECS or is to be.
+fn on_ecs(config: Config) -> Config {
+    let launcher = match config.launcher {
+        ecs @ LauncherConfig::Ecs { .. } => ecs,
+        LauncherConfig::Local { .. } => {
+            LauncherConfig::Ecs { cluster: "default".to_owned(), tags: true, events_queue: None }
+        }
     };
-    if refused.is_empty() {
-        return Ok(text);
-    }
-    super::super::print(&text);
-    Err(CommandError::Refused { message: refused.join("\n") })
+    Config { launcher, ..config }
+}
+
+fn named(one: &Converted) -> Option<(String, Value)> {
+    let job = one.job.clone()?;
+    Some((one.source.clone(), job))
 }
 
 fn remarks(converted: &[Converted]) -> String {
@@ -176,10 +169,4 @@ fn remarks(converted: &[Converted]) -> String {
         count(Kind::Changed),
         count(Kind::ToDo)
     )
-}
-
-/// Prints for people, beside the result.
-fn tell(text: &str) {
-    // Nothing is left to do when standard error is closed.
-    let _ = std::io::stderr().write_all(text.as_bytes());
 }

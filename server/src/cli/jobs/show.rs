@@ -4,15 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+pub(in crate::cli) use crate::cli::printable::json_text as json;
+use crate::cli::printable::printable;
 use crate::cli::table::{cell, table};
 
 #[cfg(test)]
 mod tests;
-
-/// Prints JSON as it came, with indentation.
-pub(in crate::cli) fn json(answer: &Value) -> String {
-    format!("{answer:#}\n")
-}
 
 pub(super) fn jobs(answer: &Value) -> String {
     let jobs = list(answer, "jobs");
@@ -43,7 +40,7 @@ pub(super) fn jobs(answer: &Value) -> String {
     table(&["JOB", "SCHEDULE", "TRIGGER", "TASKS", "LAST RUN", "NEXT RUN"], jobs.iter().map(row))
 }
 
-pub(super) fn created(answer: &Value) -> String {
+pub(in crate::cli) fn created(answer: &Value) -> String {
     format!("created {}\n{}", cell(&answer["id"]), warnings(answer))
 }
 
@@ -65,16 +62,6 @@ pub(super) fn suspended(answer: &Value) -> String {
 
 pub(super) fn resumed(answer: &Value) -> String {
     format!("resumed {}\n", cell(&answer["id"]))
-}
-
-pub(super) fn fired(answer: &Value) -> String {
-    let tasks = match answer["requested"].as_u64() {
-        Some(1) => "1 task".to_owned(),
-        Some(count) => format!("{count} tasks"),
-        None => "tasks".to_owned(),
-    };
-    let name = cell(&answer["id"]);
-    format!("fired {}: {tasks} ({}); firing {name}\n", cell(&answer["job"]), cell(&answer["explanation"]))
 }
 
 /// Shows a preview of a schedule: what it means, its ticks, what is odd about it.
@@ -173,7 +160,10 @@ pub(in crate::cli) fn decision(decision: &Value) -> String {
     }
     for seen in list(decision, "observations") {
         let place = format!("{} of {}", cell(&seen["name"]), cell(&seen["subject"]));
-        let _ = writeln!(text, "  saw {place}: {} {}", cell(&seen["value"]), cell(&seen["unit"]));
+        // CloudWatch calls the unit of a plain number so.
+        let unit = seen["unit"].as_str().filter(|unit| !unit.eq_ignore_ascii_case("none"));
+        let unit = unit.map(|unit| format!(" {}", printable(unit))).unwrap_or_default();
+        let _ = writeln!(text, "  saw {place}: {}{unit}", cell(&seen["value"]));
     }
     text
 }

@@ -1,8 +1,11 @@
 //! Dumps that are whole, and dumps that are not.
 
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use ecs_scheduler::moving::{DumpReader, Source as _};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use super::stock::{dump, lines, store_of};
@@ -75,6 +78,30 @@ async fn a_file_that_is_no_dump_or_of_a_newer_format_is_refused() {
     assert!(newer.contains("format 2") && newer.contains("use the version that wrote it"), "{newer}");
     let message = DumpReader::open(Some(&file.with_extension("gone"))).unwrap_err().lines().join("\n");
     assert!(message.contains("could not read"), "{message}");
+}
+
+#[tokio::test]
+async fn a_dump_can_come_through_a_pipe_and_what_has_no_end_is_refused() {
+    let (folder, file, text) = dumped().await;
+    let pipe = folder.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let nobody = DumpReader::open(Some(&pipe)).unwrap_err().lines().join("\n");
+    assert!(nobody.contains("a pipe into which nothing is written"), "{nobody}");
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let written = text.clone();
+    let writer = std::thread::spawn(move || writer.write_all(written.as_bytes()));
+    let piped = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+    assert_eq!(DumpReader::open(Some(&piped)).unwrap().expected(), 13);
+    writer.join().unwrap().unwrap();
+    let endless = DumpReader::open(Some(Path::new("/dev/zero"))).unwrap_err().lines().join("\n");
+    assert!(endless.contains("no dump of ECS Scheduler"), "{endless}");
+    let header = text.lines().next().unwrap();
+    std::fs::write(&file, format!("{header}\n")).unwrap();
+    let long = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    // A hole, which takes no room on disk.
+    long.set_len(65 << 20).unwrap();
+    let long = DumpReader::open(Some(&file)).unwrap_err().lines().join("\n");
+    assert!(long.contains("line 2: it is longer than 64 MiB"), "{long}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{changed, created, decision, decisions, fired, firings, jobs, preview};
+use super::{changed, created, decision, decisions, firings, jobs, preview};
 
 #[test]
 fn jobs_are_a_table() {
@@ -28,7 +28,10 @@ fn a_decision_shows_its_ledger_and_what_was_seen() {
             {"rule": "demand", "before": 0, "after": 12, "because": "1150 messages ÷ 100 per task"},
             {"rule": "cap", "before": 12, "after": 10, "because": "at most maxCount 10"},
         ],
-        "observations": [{"name": "depth", "subject": "orders", "value": 1150.0, "unit": "messages"}],
+        "observations": [
+            {"name": "depth", "subject": "orders", "value": 1150.0, "unit": "messages"},
+            {"name": "Backlog", "subject": "Shop", "value": 820.5, "unit": "none"},
+        ],
     }]});
     assert_snapshot!(decisions(&answer), @r"
     2027-01-01T02:00:00Z  launched, 6 to launch
@@ -36,7 +39,8 @@ fn a_decision_shows_its_ledger_and_what_was_seen() {
       RULE    TASKS    BECAUSE
       demand  0 → 12   1150 messages ÷ 100 per task
       cap     12 → 10  at most maxCount 10
-      saw depth of orders: 1150.0 messages
+      saw depth of orders: 1150 messages
+      saw Backlog of Shop: 820.5
     ");
 }
 
@@ -78,13 +82,6 @@ fn a_run_of_equal_ticks_says_since_when() {
         decision(&answer),
         "2027-01-01T02:00:00Z  idle, 61 ticks since 2027-01-01T01:00:00Z\n  the window is closed → 0\n"
     );
-}
-
-#[test]
-fn a_firing_by_hand_is_told_with_its_name() {
-    let answer =
-        json!({"id": "0193f0", "job": "nightly", "requested": 2, "explanation": "fired by hand → 2"});
-    assert_eq!(fired(&answer), "fired nightly: 2 tasks (fired by hand → 2); firing 0193f0\n");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! `ecs-scheduler jobs create`: one job, or all jobs of an array.
+
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::show;
+use crate::cli::client::Client;
+use crate::cli::error::CommandError;
+use crate::cli::input::{Documents, documents};
+use crate::cli::print;
+
+/// What a server answered to several documents.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Created {
+    /// Its answers, in the order of the documents that it took.
+    pub(in crate::cli) answers: Vec<Value>,
+    /// Why it took the others not.
+    refused: Vec<String>,
+    /// Why it was not asked about the rest.
+    unreachable: Option<CommandError>,
+}
+
+impl Created {
+    /// Returns what is printed about the jobs that were created; when there are others, prints it and fails.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason for each of the others.
+    pub(in crate::cli) fn printed(self, text: String) -> Result<String, CommandError> {
+        if self.unreachable.is_none() && self.refused.is_empty() {
+            return Ok(text);
+        }
+        print(&text);
+        Err(self.unreachable.unwrap_or_else(|| CommandError::Refused { message: self.refused.join("\n") }))
+    }
+}
+
+/// Creates the jobs of a file.
+///
+/// # Errors
+///
+/// Fails when the file cannot be read, and when the server cannot be reached or refuses a job.
+pub(super) async fn run(
+    file: &Path,
+    validate: Option<&str>,
+    client: &Client,
+    as_json: bool,
+) -> Result<String, CommandError> {
+    let Documents { mut items, many } = documents(file)?;
+    if !many {
+        // The server's words say enough about the only one.
+        items.iter_mut().for_each(|(name, _)| name.clear());
+    }
+    let created = all(&items, validate, client).await;
+    let text = match (as_json, many) {
+        (false, _) => created.answers.iter().map(show::created).collect(),
+        (true, true) => show::json(&created.answers.clone().into()),
+        (true, false) => created.answers.first().map(show::json).unwrap_or_default(),
+    };
+    created.printed(text)
+}
+
+/// Creates jobs one after the other, each with what to call it. One that is refused does not stop the others.
+pub(in crate::cli) async fn all(
+    jobs: &[(String, Value)],
+    validate: Option<&str>,
+    client: &Client,
+) -> Created {
+    let path = validate.map_or_else(|| "/jobs".to_owned(), |how| format!("/jobs?validate={how}"));
+    let mut created = Created::default();
+    for (name, job) in jobs {
+        match client.send(Method::POST, &path, Some(job), &[]).await {
+            Ok(answer) => created.answers.push(answer.body),
+            Err(error @ CommandError::Unreachable { .. }) => {
+                created.unreachable = Some(error);
+                break;
+            }
+            Err(error) if name.is_empty() => created.refused.extend(error.lines()),
+            Err(error) => created.refused.push(format!("{name}: {}", error.lines().join("\n"))),
+        }
+    }
+    created
+}

@@ -1,0 +1,178 @@
+//! The commands that talk to a running server: its jobs, and the server as a whole.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::error::CommandError;
+use super::jobs::{self, JobsCommand, escape, show};
+use super::table::{cell, table};
+use crate::config::Refused;
+use crate::config::setting::SERVER;
+use crate::config::values::{self, Flags, Values};
+
+#[cfg(test)]
+mod tests;
+
+/// Where the server is and how to print.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClientArgs {
+    /// The server's URL; else `ECSS_SERVER`, else `http://127.0.0.1:5000`
+    #[arg(long, value_name = "URL", global = true)]
+    server: Option<String>,
+    /// Print the server's JSON instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// What to do on a running server.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Work with the jobs of a running server
+    Jobs {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
+    /// Show the brake, pull it or release it: while it is on, nothing is launched
+    Brake {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(subcommand)]
+        command: Option<BrakeCommand>,
+    },
+    /// List the newest decisions about all jobs
+    Decisions {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// How many decisions
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only decisions with this outcome
+        #[arg(long)]
+        outcome: Option<String>,
+    },
+    /// Show how often the server called AWS, and what that costs a month
+    Stats(ClientArgs),
+    /// List the replicas of the scheduler and the shards of jobs that each owns
+    Replicas(ClientArgs),
+}
+
+/// What to do with the brake.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum BrakeCommand {
+    /// Stop all launches at once; running tasks go on
+    On {
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Allow launches again; missed ticks are not run
+    Off,
+}
+
+/// Carries out a command and returns what it prints.
+///
+/// # Errors
+///
+/// Fails when the configuration is refused, and when the server cannot be reached or refuses.
+pub(super) async fn run(command: &ServerCommand) -> Result<String, CommandError> {
+    let (ServerCommand::Jobs { client: args, .. }
+    | ServerCommand::Brake { client: args, .. }
+    | ServerCommand::Decisions { client: args, .. }
+    | ServerCommand::Stats(args)
+    | ServerCommand::Replicas(args)) = command;
+    let values = Values::gather(&Flags::new(), &values::environment()).map_err(Refused)?;
+    let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
+    let client = &Client::new(server)?;
+    let (answer, people): (Value, fn(&Value) -> String) = match command {
+        ServerCommand::Jobs { command, .. } => return jobs::run(command, client, args.json).await,
+        ServerCommand::Brake { command, .. } => (change_brake(command.as_ref(), client).await?, brake),
+        ServerCommand::Decisions { limit, outcome, .. } => {
+            let outcome = outcome.as_ref().map(|outcome| format!("&outcome={}", escape(outcome)));
+            let place = format!("/decisions?limit={limit}{}", outcome.unwrap_or_default());
+            (client.get(&place).await?, decisions)
+        }
+        ServerCommand::Stats(_) => (client.get("/stats/aws").await?, stats),
+        ServerCommand::Replicas(_) => (client.get("/replicas").await?, replicas),
+    };
+    Ok(if args.json { show::json(&answer) } else { people(&answer) })
+}
+
+async fn change_brake(command: Option<&BrakeCommand>, client: &Client) -> Result<Value, CommandError> {
+    match command {
+        None => client.get("/brake").await,
+        Some(BrakeCommand::On { reason }) => {
+            let body = json!({ "reason": reason });
+            Ok(client.send(Method::POST, "/brake", Some(&body), &[]).await?.body)
+        }
+        Some(BrakeCommand::Off) => Ok(client.send(Method::DELETE, "/brake", None, &[]).await?.body),
+    }
+}
+
+fn brake(answer: &Value) -> String {
+    if answer["on"] != true {
+        return "the brake is off\n".to_owned();
+    }
+    format!("the brake is on since {}: {}\n", cell(&answer["since"]), cell(&answer["reason"]))
+}
+
+fn decisions(answer: &Value) -> String {
+    let decisions = list(answer, "decisions");
+    if decisions.is_empty() {
+        return "no decision yet\n".to_owned();
+    }
+    let row = |decision: &Value| {
+        let names = ["nominal", "job", "outcome", "ticks", "launch", "explanation"];
+        names.iter().map(|name| cell(&decision[*name])).collect()
+    };
+    table(&["TICK", "JOB", "OUTCOME", "TICKS", "TASKS", "WHY"], decisions.iter().map(row))
+}
+
+fn stats(answer: &Value) -> String {
+    let (operations, jobs) = (list(answer, "operations"), list(answer, "jobs"));
+    let since = cell(&answer["since"]);
+    if operations.is_empty() {
+        return format!("no call to AWS since {since}\n");
+    }
+    let cost = |line: &Value| format!("{:.2}", line["dollarsPerMonth"].as_f64().unwrap_or(0.0));
+    let row = |names: &[&str], line: &Value| {
+        names.iter().map(|name| cell(&line[*name])).chain([cost(line)]).collect::<Vec<_>>()
+    };
+    let mut text = format!("calls to AWS since {since}; costs by list prices, in US dollars\n");
+    let of_operation = |line: &Value| row(&["service", "operation", "calls", "throttles", "failures"], line);
+    let header = ["SERVICE", "OPERATION", "CALLS", "THROTTLED", "FAILED", "$ A MONTH"];
+    text.push_str(&table(&header, operations.iter().map(of_operation)));
+    if !jobs.is_empty() {
+        let of_job = |line: &Value| row(&["job", "operation", "reads"], line);
+        text.push('\n');
+        text.push_str(&table(&["JOB", "OPERATION", "READS", "$ A MONTH"], jobs.iter().map(of_job)));
+    }
+    text
+}
+
+fn replicas(answer: &Value) -> String {
+    if answer["shared"] != true {
+        return "one scheduler: its store cannot be shared by several\n".to_owned();
+    }
+    let row = |replica: &Value| {
+        let shards: Vec<String> = list(replica, "shards").iter().map(cell).collect();
+        let state = cell(&replica["state"]);
+        vec![
+            cell(&replica["id"]),
+            cell(&replica["address"]),
+            if replica["here"] == true { format!("{state}, answered") } else { state },
+            if shards.is_empty() { "–".to_owned() } else { shards.join(" ") },
+            cell(&replica["started"]),
+            cell(&replica["lastSeen"]),
+        ]
+    };
+    let header = ["REPLICA", "ADDRESS", "STATE", "SHARDS", "STARTED", "LAST SEEN"];
+    table(&header, list(answer, "replicas").iter().map(row))
+}
+
+fn list<'v>(answer: &'v Value, name: &str) -> &'v [Value] {
+    answer[name].as_array().map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,63 @@
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::{brake, decisions, replicas, stats};
+
+#[test]
+fn the_brake_says_since_when_and_why() {
+    assert_eq!(brake(&json!({"on": false})), "the brake is off\n");
+    let on = json!({"on": true, "reason": "runaway\nqueue", "since": "2027-01-01T02:00:00Z"});
+    assert_eq!(brake(&on), "the brake is on since 2027-01-01T02:00:00Z: runaway\\u{a}queue\n");
+}
+
+#[test]
+fn decisions_about_all_jobs_are_a_table() {
+    let answer = json!({"decisions": [
+        {"nominal": "2027-01-01T02:00:00Z", "job": "nightly", "outcome": "launched", "ticks": 1, "launch": 2,
+         "explanation": "due, taskCount → 2"},
+        {"nominal": "2027-01-01T01:59:30Z", "job": "orders", "outcome": "idle", "ticks": 61, "launch": 0,
+         "explanation": "no message → 0"},
+    ]});
+    assert_snapshot!(decisions(&answer), @r"
+    TICK                  JOB      OUTCOME   TICKS  TASKS  WHY
+    2027-01-01T02:00:00Z  nightly  launched  1      2      due, taskCount → 2
+    2027-01-01T01:59:30Z  orders   idle      61     0      no message → 0
+    ");
+    assert_eq!(decisions(&json!({"decisions": []})), "no decision yet\n");
+}
+
+#[test]
+fn calls_to_aws_are_shown_with_their_costs() {
+    let answer = json!({
+        "since": "2027-01-01T00:00:00Z",
+        "operations": [{"service": "SQS", "operation": "GetQueueAttributes", "calls": 2880, "throttles": 0,
+                        "failures": 1, "dollarsPerMonth": 0.0346}],
+        "jobs": [{"job": "orders", "operation": "GetQueueAttributes", "reads": 2880, "dollarsPerMonth": 0.0346}],
+    });
+    assert_snapshot!(stats(&answer), @r"
+    calls to AWS since 2027-01-01T00:00:00Z; costs by list prices, in US dollars
+    SERVICE  OPERATION           CALLS  THROTTLED  FAILED  $ A MONTH
+    SQS      GetQueueAttributes  2880   0          1       0.03
+
+    JOB     OPERATION           READS  $ A MONTH
+    orders  GetQueueAttributes  2880   0.03
+    ");
+    let none = json!({"since": "2027-01-01T00:00:00Z", "operations": [], "jobs": []});
+    assert_eq!(stats(&none), "no call to AWS since 2027-01-01T00:00:00Z\n");
+}
+
+#[test]
+fn replicas_are_shown_with_their_shards() {
+    let answer = json!({"shared": true, "replicas": [
+        {"id": "a", "address": "http://10.0.0.7:5000", "state": "live", "shards": [0, 1, 2], "here": true,
+         "started": "2027-01-01T00:00:00Z", "lastSeen": "2027-01-01T02:00:00Z"},
+        {"id": "b", "address": "http://10.0.0.8:5000", "state": "lost", "shards": [], "here": false,
+         "started": "2027-01-01T00:00:00Z", "lastSeen": "2027-01-01T01:00:00Z"},
+    ]});
+    assert_snapshot!(replicas(&answer), @r"
+    REPLICA  ADDRESS               STATE           SHARDS  STARTED               LAST SEEN
+    a        http://10.0.0.7:5000  live, answered  0 1 2   2027-01-01T00:00:00Z  2027-01-01T02:00:00Z
+    b        http://10.0.0.8:5000  lost            –       2027-01-01T00:00:00Z  2027-01-01T01:00:00Z
+    ");
+    assert!(replicas(&json!({"shared": false, "replicas": []})).starts_with("one scheduler"));
+}

@@ -1,0 +1,65 @@
+//! Text from outside as a terminal may show it.
+//!
+//! A job's description, a queue's name or a file may hold escape sequences that move the cursor, hide a line or change the
+//! title of a window, and marks that turn the direction of writing round. Each such character is shown as `\u{1b}`.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use ecs_scheduler_core::text::is_unprintable;
+use serde_json::Value;
+
+#[cfg(test)]
+mod tests;
+
+/// Tells whether a terminal would do something with a character instead of showing it.
+fn acts(character: char) -> bool {
+    matches!(character, '\n' | '\t') || is_unprintable(character)
+}
+
+/// Returns a text from outside for a line: every character that acts is escaped, ends of lines too.
+#[must_use]
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, &[])
+}
+
+/// Returns a whole text as it is printed: ends of lines and tabs are kept.
+#[must_use]
+pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, &['\n', '\t'])
+}
+
+/// Returns JSON with indentation. Characters that act are escaped as JSON escapes them, so it remains the same document.
+#[must_use]
+pub(crate) fn json_text(value: &Value) -> String {
+    let mut text = String::new();
+    for character in format!("{value:#}\n").chars() {
+        match character {
+            '\n' => text.push('\n'),
+            // In JSON they stand within texts only.
+            _ if acts(character) => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(text, "\\u{unit:04x}");
+                }
+            }
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+fn escaped<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
+    let acts = |character: char| acts(character) && !kept.contains(&character);
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if acts(character) {
+            safe.extend(character.escape_unicode());
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
