@@ -63,6 +63,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// What starts tasks.
     pub launcher: LauncherConfig,
+    /// Whether every container of a task is told of its firing, and not only those that a job overrides.
+    pub task_variables: bool,
     /// Access to AWS.
     pub aws: AwsConfig,
     /// Who this process is among others on the same store.

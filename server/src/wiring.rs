@@ -356,6 +356,7 @@ pub async fn launcher(
         LauncherConfig::Ecs { cluster, tags, events_queue } => {
             let options = EcsOptions {
                 tags: *tags,
+                variables: config.task_variables,
                 events_queue: events_queue.clone(),
                 ..EcsOptions::new(cluster, &config.name, clock)
             };

@@ -84,16 +84,24 @@ fn need(container: &ContainerDefinition) -> Need {
 /// The answer about one family, and who is asking for it: one at a time.
 type Entry = Arc<AsyncMutex<Option<(Instant, Option<Arc<Definition>>)>>>;
 
+/// A name in a region: of the scheduler's own where there is none.
+type Name = (Option<String>, String);
+
 /// What is known of definitions; a family is read once a minute at most, whoever asks.
 #[derive(Debug)]
 pub(crate) struct Definitions {
-    named: Mutex<HashMap<(Option<String>, String), Entry>>,
+    named: Mutex<HashMap<Name, Entry>>,
+    started: Mutex<LruCache<Name, Entry>>,
     revisions: Mutex<LruCache<String, Arc<Definition>>>,
 }
 
 impl Default for Definitions {
     fn default() -> Self {
-        Self { named: Mutex::default(), revisions: Mutex::new(LruCache::new(REVISIONS)) }
+        Self {
+            named: Mutex::default(),
+            started: Mutex::new(LruCache::new(REVISIONS)),
+            revisions: Mutex::new(LruCache::new(REVISIONS)),
+        }
     }
 }
 
@@ -138,6 +146,43 @@ impl Definitions {
             return Ok(Some(Arc::clone(known)));
         }
         self.read(clients, at, arn).await
+    }
+
+    /// Returns what a call starts: a revision is read once, since its containers never change. Nothing where there is none, and
+    /// where it may not be read, which is looked at again after a while.
+    pub(crate) async fn started(
+        &self,
+        clients: &Clients,
+        at: &Regional,
+        name: &str,
+    ) -> Result<Option<Arc<Definition>>, Fault> {
+        let entry = {
+            let key = (at.place.region.clone(), name.to_owned());
+            Arc::clone(self.started.lock().get_or_insert(key, Entry::default))
+        };
+        let mut known = entry.lock().await;
+        if let Some((read, definition)) = &*known
+            && (read.elapsed() < FRESH || (definition.is_some() && names_revision(name)))
+        {
+            return Ok(definition.clone());
+        }
+        let definition = match self.revision(clients, at, name).await {
+            Err(fault) if fault.kind().is_transient() => return Err(fault),
+            Err(fault) => {
+                if known.is_none() {
+                    let error = ecs_scheduler_core::fault::chain(&fault);
+                    tracing::warn!(
+                        definition = name,
+                        error,
+                        "containers that a job does not override are not told of their firing"
+                    );
+                }
+                None
+            }
+            Ok(definition) => definition,
+        };
+        *known = Some((Instant::now(), definition.clone()));
+        Ok(definition)
     }
 
     async fn read(

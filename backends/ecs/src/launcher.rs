@@ -182,7 +182,10 @@ impl Launcher for EcsLauncher {
         let options = shared.read(&request.task)?;
         let at = shared.clients.of(options.region.as_deref()).await?;
         let cluster = shared.cluster(&options);
-        let call = request::run_task(request, &options, &shared.options.cluster, shared.options.tags);
+        let containers = shared.containers_of(&at, &request.definition).await?;
+        let beside = request::beside(&request.task, &options, &containers);
+        let (own_cluster, tagged) = (&shared.options.cluster, shared.options.tags);
+        let call = request::run_task(request, &options, own_cluster, tagged, &beside);
         self.pass(&at, &options, request).await;
         let began = Instant::now();
         shared.clients.aws().meter().used(&request.job, "RunTask");
@@ -271,7 +274,14 @@ impl Launcher for EcsLauncher {
         };
         let at = shared.clients.of(options.region.as_deref()).await?;
         let cluster = shared.cluster(&options);
-        preflight::look(&shared.clients, &shared.definitions, &at, cluster, task, &options).await
+        let mut found =
+            preflight::look(&shared.clients, &shared.definitions, &at, cluster, task, &options).await?;
+        if shared.options.variables
+            && let Ok(Some(known)) = shared.definitions.find(&shared.clients, &at, &task.definition).await
+        {
+            found.extend(preflight::too_long(task, &options, &known.containers));
+        }
+        Ok(found)
     }
 
     async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {

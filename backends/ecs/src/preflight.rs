@@ -5,11 +5,13 @@ use std::sync::Arc;
 use aws_sdk_ecs::types::DesiredStatus;
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::fault::chain;
+use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 
 use crate::clients::{Clients, Regional};
 use crate::definitions::{Definition, Definitions};
 use crate::options::{ContainerResources, LaunchOptions};
+use crate::request;
 use crate::sizes::{self, Size};
 use crate::sweep::list;
 
@@ -96,6 +98,24 @@ fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>)
         findings.push(Finding::at(pointer, message));
     }
     findings
+}
+
+/// Tells whether there is no room in the overrides to tell the definition's other containers of the firing.
+pub(crate) fn too_long(
+    task: &TaskSpec,
+    options: &LaunchOptions,
+    containers: &[(String, bool)],
+) -> Option<Finding> {
+    let all = request::not_overridden(task, containers);
+    let length = request::overrides_length(task, options, &all);
+    (length > MAX_OVERRIDES).then(|| {
+        let message = format!(
+            "With ECSS_FIRING_ID and ECSS_SCHEDULED_AT for every container the overrides are {length} characters of JSON; ECS \
+             takes at most {MAX_OVERRIDES}: shorten them, or set ECSS_TASK_VARIABLES=off. Until then only the containers that \
+             the job overrides get these variables."
+        );
+        Finding::at("/overrides", message)
+    })
 }
 
 fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Vec<Finding> {

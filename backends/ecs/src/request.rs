@@ -9,6 +9,7 @@ use aws_sdk_ecs::types::{
     PlacementStrategy, ResourceRequirement as SdkRequirement, Tag, TaskManagedEbsVolumeConfiguration,
     TaskManagedEbsVolumeTerminationPolicy, TaskOverride, TaskVolumeConfiguration,
 };
+use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{LaunchRequest, Override, TaskSpec, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -64,6 +65,7 @@ pub(crate) fn run_task(
     options: &LaunchOptions,
     cluster: &str,
     tagged: bool,
+    beside: &[&str],
 ) -> RunTaskInputBuilder {
     placed(options, request.attempt, cluster)
         .task_definition(&request.definition)
@@ -71,7 +73,7 @@ pub(crate) fn run_task(
         .client_token(request.token.as_str())
         .started_by(started_by(&request.started_by))
         .set_tags(some(tags(request, options, tagged)))
-        .set_overrides(overrides(request, &options.overrides))
+        .set_overrides(overrides(request, &options.overrides, beside))
 }
 
 /// Begins a call: all that does not depend on what is launched. `cluster` is the default one.
@@ -178,7 +180,7 @@ fn volume(volume: &Volume) -> TaskVolumeConfiguration {
         .expect("the volume is named")
 }
 
-/// What is told to every container that the job overrides.
+/// What is told to the containers of a task.
 struct Told<'a> {
     job: &'a str,
     firing: &'a str,
@@ -186,12 +188,16 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Returns the container's variables: the user's in order, those of the scheduler in place of equal names or last.
+    /// Returns what every container is told.
+    fn firing(&self) -> [(&'static str, &str); 2] {
+        [(FIRING_ID, self.firing), (SCHEDULED_AT, self.scheduled_at)]
+    }
+
+    /// Returns the variables of a container that the job overrides: the user's in order, those of the scheduler in place of
+    /// equal names or last.
     fn environment(&self, user: &BTreeMap<String, String>) -> Vec<(String, String)> {
         let mut all: Vec<_> = user.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        for (name, value) in
-            [(OVERRIDE_TAG, self.job), (FIRING_ID, self.firing), (SCHEDULED_AT, self.scheduled_at)]
-        {
+        for (name, value) in std::iter::once((OVERRIDE_TAG, self.job)).chain(self.firing()) {
             match all.iter_mut().find(|(known, _)| known == name) {
                 Some((_, old)) => value.clone_into(old),
                 None => all.push((name.to_owned(), value.to_owned())),
@@ -201,15 +207,33 @@ impl Told<'_> {
     }
 }
 
+/// Names the containers of a definition that the job does not override, and that are told of the firing too. There are none
+/// where ECS would refuse the overrides for their length: the job's own come first.
+pub(crate) fn beside<'a>(
+    task: &TaskSpec,
+    options: &LaunchOptions,
+    definition: &'a [(String, bool)],
+) -> Vec<&'a str> {
+    let all = not_overridden(task, definition);
+    if overrides_length(task, options, &all) > MAX_OVERRIDES { Vec::new() } else { all }
+}
+
+/// Names the containers of a definition that the job does not override.
+pub(crate) fn not_overridden<'a>(task: &TaskSpec, definition: &'a [(String, bool)]) -> Vec<&'a str> {
+    let names = definition.iter().map(|(name, _)| name.as_str());
+    names.filter(|name| task.overrides.iter().all(|change| change.container_name != *name)).collect()
+}
+
 /// Returns what is changed in the task, or nothing: an empty object is another request to ECS.
-fn overrides(request: &LaunchRequest, task: &TaskOverrides) -> Option<TaskOverride> {
-    if request.task.overrides.is_empty() && *task == TaskOverrides::default() {
+fn overrides(request: &LaunchRequest, task: &TaskOverrides, beside: &[&str]) -> Option<TaskOverride> {
+    if request.task.overrides.is_empty() && beside.is_empty() && *task == TaskOverrides::default() {
         return None;
     }
     let scheduled_at = request.scheduled_at.to_string();
     let told =
         Told { job: request.job.as_str(), firing: request.firing.as_str(), scheduled_at: &scheduled_at };
-    let containers = request.task.overrides.iter().map(|change| container(change, &told));
+    let changed = request.task.overrides.iter().map(|change| container(change, &told));
+    let containers = changed.chain(beside.iter().map(|name| told_container(name, &told)));
     let storage =
         task.ephemeral_storage.map(|gib| EphemeralStorage::builder().size_in_gib(number(gib)).build());
     Some(
@@ -224,10 +248,20 @@ fn overrides(request: &LaunchRequest, task: &TaskOverrides) -> Option<TaskOverri
     )
 }
 
+fn variable(name: impl Into<String>, value: impl Into<String>) -> KeyValuePair {
+    KeyValuePair::builder().name(name).value(value).build()
+}
+
+/// Tells a container of the firing that the job does not override.
+fn told_container(name: &str, told: &Told<'_>) -> ContainerOverride {
+    let variables = told.firing().map(|(name, value)| variable(name, value));
+    ContainerOverride::builder().name(name).set_environment(Some(variables.into())).build()
+}
+
 fn container(change: &Override, told: &Told<'_>) -> ContainerOverride {
     let resources = ContainerResources::of(change).unwrap_or_default();
     let variables = told.environment(&change.environment).into_iter();
-    let variables = variables.map(|(name, value)| KeyValuePair::builder().name(name).value(value).build());
+    let variables = variables.map(|(name, value)| variable(name, value));
     let files = resources.environment_files.into_iter().map(|file| {
         SdkFile::builder()
             .r#type(file.kind.as_str().into())
@@ -254,15 +288,16 @@ fn container(change: &Override, told: &Told<'_>) -> ContainerOverride {
         .build()
 }
 
-/// Returns how many characters of JSON the overrides of a job have at most, with what is added at a firing.
-pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions) -> usize {
+/// Returns how many characters of JSON the overrides of a job have at most, with what is added at a firing to them and to the
+/// containers beside them.
+pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions, beside: &[&str]) -> usize {
     // A firing's name has 32 digits; a job's is the longest that its `startedBy` can hold.
     let told =
         Told { job: &"j".repeat(64), firing: &"f".repeat(32), scheduled_at: &Timestamp::MAX.to_string() };
-    let containers = task.overrides.iter().map(|change| {
+    let pair = |name: &str, value: &str| json!({"name": name, "value": value});
+    let changed = task.overrides.iter().map(|change| {
         let variables = told.environment(&change.environment);
-        let variables: Vec<_> =
-            variables.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let variables: Vec<_> = variables.iter().map(|(name, value)| pair(name, value)).collect();
         let mut object = json!({"name": change.container_name, "environment": variables});
         if let Some(command) = &change.command {
             object["command"] = json!(command);
@@ -272,7 +307,11 @@ pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions) -> usiz
         }
         object
     });
-    let containers: Vec<Value> = containers.collect();
+    let others = beside.iter().map(|container| {
+        let variables = told.firing().map(|(name, value)| pair(name, value));
+        json!({"name": container, "environment": variables})
+    });
+    let containers: Vec<Value> = changed.chain(others).collect();
     let whole = &options.overrides;
     if containers.is_empty() && *whole == TaskOverrides::default() {
         return 0;

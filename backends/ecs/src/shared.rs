@@ -29,6 +29,8 @@ pub struct EcsOptions {
     pub name: String,
     /// Whether tasks get the tags `ecss:job` and `ecss:firing`, which needs `ecs:TagResource`; true.
     pub tags: bool,
+    /// Whether every container is told of its firing, and not only those that a job overrides; true.
+    pub variables: bool,
     /// The SQS queue that "ECS Task State Change" events go to, by name or URL: `ECSS_ECS_EVENTS_QUEUE`. The scheduler's own:
     /// every message is deleted.
     pub events_queue: Option<String>,
@@ -48,6 +50,7 @@ impl EcsOptions {
             cluster: cluster.into(),
             name: name.into(),
             tags: true,
+            variables: true,
             events_queue: None,
             reconcile_every: Duration::from_mins(5),
             share: Share::default(),
@@ -67,6 +70,7 @@ impl fmt::Debug for EcsOptions {
             .field("cluster", &self.cluster)
             .field("name", &self.name)
             .field("tags", &self.tags)
+            .field("variables", &self.variables)
             .field("events_queue", &self.events_queue)
             .field("reconcile_every", &self.reconcile_every)
             .field("share", &self.share)
@@ -106,6 +110,23 @@ impl Shared {
             LaunchError::new(ecs_scheduler_core::FaultKind::Config, "could not read the job's launch options")
                 .because(error)
         })
+    }
+
+    /// Returns the containers of what a call starts, which are all told of the firing. There are none where that is switched
+    /// off, and where this scheduler may not read definitions. They are of a revision, so that a repeated call is the same call.
+    pub(crate) async fn containers_of(
+        &self,
+        at: &Regional,
+        definition: &str,
+    ) -> Result<Vec<(String, bool)>, LaunchError> {
+        if !self.options.variables {
+            return Ok(Vec::new());
+        }
+        let known = self.definitions.started(&self.clients, at, definition).await.map_err(|fault| {
+            let message = format!("could not learn the containers of \"{definition}\"; nothing was started");
+            LaunchError::new(fault.kind(), message).because(fault)
+        })?;
+        Ok(known.map(|known| known.containers.clone()).unwrap_or_default())
     }
 
     /// Returns the cluster of a job.

@@ -12,7 +12,7 @@ use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER,
     ECS_EVENTS_QUEUE, ECS_TAGS, HISTORY_DAYS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER,
     LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, REPLICA, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE,
-    STORE, Setting,
+    STORE, Setting, TASK_VARIABLES,
 };
 use super::values::Values;
 use super::{
@@ -37,6 +37,7 @@ impl Config {
         let history_days = keep(history_days(values), &mut problems);
         let replica = keep(replica(values), &mut problems).unwrap_or_default();
         let level = keep(log_level(values), &mut problems);
+        let task_variables = keep(on_or_off(values, &TASK_VARIABLES), &mut problems).unwrap_or_default();
         let store = keep(store(values), &mut problems);
         // Whoever asks for the ECS launcher has chosen; that it is not there was said already.
         let launcher = if parts_missing && values.get(&LAUNCHER).is_none() {
@@ -69,6 +70,7 @@ impl Config {
                     log,
                     store,
                     launcher,
+                    task_variables,
                     aws,
                     replica,
                 })
@@ -289,7 +291,7 @@ fn launcher(values: &Values) -> Result<LauncherConfig, String> {
                                                           set ECSS_LAUNCHER=local to run tasks as local processes"
             .to_owned()),
         (Some("ecs") | None, Some(cluster)) => {
-            Ok(LauncherConfig::Ecs { cluster, tags: tags(values)?, events_queue: text(values, &ECS_EVENTS_QUEUE) })
+            Ok(LauncherConfig::Ecs { cluster, tags: on_or_off(values, &ECS_TAGS)?, events_queue: text(values, &ECS_EVENTS_QUEUE) })
         }
         (Some("ecs"), None) => {
             Err("ECSS_LAUNCHER is \"ecs\", but no cluster is named; set ECSS_ECS_CLUSTER".to_owned())
@@ -312,11 +314,11 @@ fn nothing_chosen() -> String {
     )
 }
 
-fn tags(values: &Values) -> Result<bool, String> {
-    match values.text_or_default(&ECS_TAGS) {
+fn on_or_off(values: &Values, setting: &Setting) -> Result<bool, String> {
+    match values.text_or_default(setting) {
         "on" => Ok(true),
         "off" => Ok(false),
-        other => Err(format!("ECSS_ECS_TAGS is \"{other}\"; it must be on or off")),
+        other => Err(format!("{} is \"{other}\"; it must be on or off", setting.name())),
     }
 }
 

@@ -327,6 +327,16 @@ pub const LAUNCHER: Setting = setting(
     "What starts tasks. `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as processes \
      of this machine",
 );
+/// Whether tasks are told of their firing.
+pub const TASK_VARIABLES: Setting = setting(
+    "ECSS_TASK_VARIABLES",
+    "taskVariables",
+    Part::Launcher,
+    "on|off",
+    "on",
+    "Whether every container of a task gets ECSS_FIRING_ID and ECSS_SCHEDULED_AT. With `off`, only the containers that a \
+     job's `overrides` name get them",
+);
 /// The local launcher's definitions.
 pub const LOCAL_TASK_DEFINITIONS: Setting = setting(
     "ECSS_LOCAL_TASK_DEFINITIONS",
@@ -436,6 +446,7 @@ pub const SETTINGS: &[Setting] = &[
     ELASTICSEARCH_CA_FILE,
     ELASTICSEARCH_CLIENT,
     LAUNCHER,
+    TASK_VARIABLES,
     LOCAL_TASK_DEFINITIONS,
     ECS_CLUSTER,
     ECS_TAGS,

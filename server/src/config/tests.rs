@@ -185,6 +185,15 @@ fn a_cluster_implies_the_ecs_launcher() {
     );
 }
 
+#[test]
+fn tasks_are_told_of_their_firing_unless_it_is_switched_off() {
+    let local = ("ECSS_LAUNCHER", "local");
+    assert!(resolve(&[local]).unwrap().task_variables);
+    assert!(!resolve(&[local, ("ECSS_TASK_VARIABLES", "off")]).unwrap().task_variables);
+    let wrong = problem(&[local, ("ECSS_TASK_VARIABLES", "none")]);
+    assert_eq!(wrong, "ECSS_TASK_VARIABLES is \"none\"; it must be on or off");
+}
+
 #[cfg(feature = "aws")]
 #[test]
 fn the_role_for_other_accounts_keeps_its_place_for_the_number() {

@@ -107,7 +107,7 @@ pub(super) fn check_overrides(task: &TaskSpec, options: &LaunchOptions) -> Resul
     for (index, change) in task.overrides.iter().enumerate() {
         ContainerResources::of(change).map_err(|error| error.under(&format!("/overrides/{index}")))?;
     }
-    let length = request::overrides_length(task, options);
+    let length = request::overrides_length(task, options, &[]);
     if length > MAX_OVERRIDES {
         let message = format!(
             "The overrides are {length} characters of JSON with what the scheduler adds; ECS takes at most {MAX_OVERRIDES}. \

@@ -30,7 +30,7 @@ fn request(launch: Value, overrides: Value) -> LaunchRequest {
 
 fn call(request: &LaunchRequest, tagged: bool) -> RunTaskInput {
     let options = LaunchOptions::of(&request.task, 2).unwrap();
-    run_task(request, &options, "default-cluster", tagged).build().unwrap()
+    run_task(request, &options, "default-cluster", tagged, &[]).build().unwrap()
 }
 
 #[test]

@@ -51,6 +51,13 @@ impl Rig {
         launcher(&self.fake.url(), "test", Arc::clone(&self.clock) as Arc<dyn Clock>)
     }
 
+    /// A launcher that tells only overridden containers of their firing.
+    pub(crate) fn quiet_launcher(&self) -> EcsLauncher {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let options = EcsOptions { variables: false, ..EcsOptions::new("batch", "test", Arc::clone(&clock)) };
+        EcsLauncher::new(aws(&self.fake.url(), clock), options)
+    }
+
     pub(crate) fn calls(&self, operation: &str) -> u64 {
         self.fake.calls(Service::Ecs, operation).calls
     }

@@ -6,3 +6,4 @@ mod help;
 mod looks;
 mod passing;
 mod suite;
+mod told;

@@ -19,6 +19,14 @@ pub(super) async fn scheduled(stage: &Stage<'_>) {
     told.sort_by_key(ToString::to_string);
     real.sort_by_key(ToString::to_string);
     assert_eq!(told, real);
+    for task in &tasks {
+        let container = &task["overrides"]["containerOverrides"][0];
+        assert_eq!(container["name"], "main", "{task}");
+        assert_eq!(named(&container["environment"], "name", "ECSS_FIRING_ID"), firing["id"], "{task}");
+        let at = named(&container["environment"], "name", "ECSS_SCHEDULED_AT");
+        let at: jiff::Timestamp = at.as_str().unwrap().parse().unwrap();
+        assert_eq!(json!(at), firing["nominal"], "{task}");
+    }
     assert!(tasks.iter().all(|task| task["startedBy"] == stage.started_by("nightly").as_str()), "{tasks:#?}");
 }
 

@@ -1,0 +1,158 @@
+//! What the containers of a task are told of their firing.
+
+use ecs_scheduler_core::{LaunchRequest, Launcher as _, TaskSpec};
+use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use serde_json::{Value, json};
+
+use crate::help::{Rig, register, request, task, work};
+
+/// Registers the definition `pair`, with the containers `main` and `side`.
+fn pair(rig: &Rig) -> String {
+    let container = |name: &str| json!({"name": name, "image": "busybox", "memory": 64});
+    let containers = [container("main"), container("side")];
+    let definition = json!({"family": "pair", "networkMode": "bridge", "containerDefinitions": containers});
+    rig.fake.ecs().register(&definition).unwrap()
+}
+
+fn overriding(definition: &str, overrides: Value) -> TaskSpec {
+    TaskSpec { overrides: serde_json::from_value(overrides).unwrap(), ..task(definition, json!({})) }
+}
+
+/// Names the variables that each container of the newest task was given.
+fn told(rig: &Rig) -> Vec<(String, Vec<String>)> {
+    let launch = rig.fake.launches().pop().unwrap();
+    let containers = launch.overrides["containerOverrides"].as_array().cloned().unwrap_or_default();
+    let one = |container: &Value| {
+        let variables = container["environment"].as_array().cloned().unwrap_or_default();
+        let names = variables.iter().map(|variable| variable["name"].as_str().unwrap().to_owned());
+        (container["name"].as_str().unwrap().to_owned(), names.collect())
+    };
+    containers.iter().map(one).collect()
+}
+
+fn of(container: &str, variables: &[&str]) -> (String, Vec<String>) {
+    (container.to_owned(), variables.iter().map(|name| (*name).to_owned()).collect())
+}
+
+const FIRING: [&str; 2] = ["ECSS_FIRING_ID", "ECSS_SCHEDULED_AT"];
+
+#[tokio::test]
+async fn a_task_of_a_job_without_overrides_knows_its_firing_in_every_container() {
+    let rig = Rig::new().await;
+    let definition = pair(&rig);
+    let launcher = rig.launcher();
+    for name in ["pair", "pair:1", &definition] {
+        let request = request(name, 1, 1, task(name, json!({})));
+        launcher.launch(&request).await.unwrap();
+        assert_eq!(told(&rig), [of("main", &FIRING), of("side", &FIRING)], "{name}");
+        let launch = rig.fake.launches().pop().unwrap();
+        let first = &launch.overrides["containerOverrides"][1]["environment"];
+        assert_eq!(first[0]["value"], request.firing.as_str());
+        assert_eq!(first[1]["value"], "2026-01-01T00:00:00Z");
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_the_job_does_not_override_is_told_beside_those_that_it_does() {
+    let rig = Rig::new().await;
+    pair(&rig);
+    let spec = overriding("pair", json!([{"containerName": "side", "environment": {"ZONE": "a"}}]));
+    rig.launcher().launch(&request("a", 1, 1, spec)).await.unwrap();
+    let side = ["ZONE", "ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]];
+    assert_eq!(told(&rig), [of("side", &side), of("main", &FIRING)]);
+}
+
+#[tokio::test]
+async fn with_the_variables_switched_off_only_overridden_containers_are_told() {
+    let rig = Rig::new().await;
+    pair(&rig);
+    let launcher = rig.quiet_launcher();
+    launcher.launch(&request("a", 1, 1, task("pair:1", json!({})))).await.unwrap();
+    assert_eq!(told(&rig), []);
+    let spec = overriding("pair:1", json!([{"containerName": "side", "environment": {}}]));
+    launcher.launch(&request("b", 1, 1, spec)).await.unwrap();
+    assert_eq!(told(&rig), [of("side", &["ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]])]);
+    assert_eq!(rig.calls("DescribeTaskDefinition"), 0);
+}
+
+#[tokio::test]
+async fn the_containers_of_a_revision_are_read_once() {
+    let rig = Rig::new().await;
+    let launcher = rig.launcher();
+    for key in ["a", "b", "c"] {
+        launcher.launch(&request(key, 1, 1, task("work:1", json!({})))).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(120)).await;
+        tokio::time::resume();
+    }
+    assert_eq!(rig.calls("DescribeTaskDefinition"), 1);
+    assert_eq!(told(&rig), [of("main", &FIRING)]);
+}
+
+#[tokio::test]
+async fn a_scheduler_that_may_not_read_definitions_still_starts_an_exact_revision() {
+    let rig = Rig::new().await;
+    rig.fake.configure(|settings| {
+        settings.permissions.denied = ["ecs:DescribeTaskDefinition".to_owned()].into();
+    });
+    let launcher = rig.launcher();
+    for key in ["a", "b"] {
+        let report = launcher.launch(&request(key, 1, 1, task("work:1", json!({})))).await.unwrap();
+        assert_eq!(report.started.len(), 1);
+        assert_eq!(told(&rig), []);
+    }
+    assert_eq!(rig.calls("DescribeTaskDefinition"), 1, "it is not asked again at once");
+}
+
+#[tokio::test]
+async fn while_definitions_cannot_be_read_nothing_is_started_and_the_launch_is_tried_again() {
+    let rig = Rig::new().await;
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::ServerError { status: 503 }));
+    let launcher = rig.launcher();
+    let error = launcher.launch(&work("a", 1)).await.unwrap_err();
+    assert!(error.is_transient() && !error.maybe_done(), "{error}");
+    assert_eq!(rig.calls("RunTask"), 0);
+    rig.fake.faults().clear();
+    launcher.launch(&work("a", 1)).await.unwrap();
+    assert_eq!(told(&rig), [of("main", &FIRING)]);
+}
+
+/// A request whose overrides have room for themselves, and not for what another container is told.
+fn full() -> LaunchRequest {
+    let environment = json!({"TEXT": "x".repeat(7_700)});
+    let overrides = json!([{"containerName": "main", "environment": environment}]);
+    request("full", 1, 1, overriding("pair", overrides))
+}
+
+#[tokio::test]
+async fn overrides_that_leave_no_room_are_launched_as_they_are_and_validation_says_so() {
+    let rig = Rig::new().await;
+    pair(&rig);
+    let launcher = rig.launcher();
+    launcher.check(&full().task).unwrap();
+    launcher.launch(&full()).await.unwrap();
+    let main = ["TEXT", "ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]];
+    assert_eq!(told(&rig), [of("main", &main)]);
+
+    let findings = launcher.preflight(&full().task).await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].pointer, "/overrides");
+    assert!(findings[0].message.contains("ECS takes at most 8192"), "{findings:?}");
+    assert!(rig.quiet_launcher().preflight(&full().task).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_is_repeated_with_the_containers_of_its_own_revision() {
+    let rig = Rig::new().await;
+    let old = pair(&rig);
+    let launcher = rig.launcher();
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::LostAfterEffect));
+    let request = request("a", 1, 1, TaskSpec { definition: "pair".to_owned(), ..task(&old, json!({})) });
+    let request = LaunchRequest { definition: old, ..request };
+    launcher.launch(&request).await.unwrap_err();
+    register(&rig.fake, "pair");
+    // Another scheduler takes over, and knows nothing of the first call.
+    assert_eq!(rig.launcher().launch(&request).await.unwrap().started.len(), 1);
+    assert_eq!(rig.fake.launches().len(), 1);
+    assert_eq!(told(&rig), [of("main", &FIRING), of("side", &FIRING)]);
+}
