@@ -296,13 +296,18 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
         Err(ConfigError::at("/launch", "The launcher in use takes no options."))
     }
 
-    /// Names everything that the other side would refuse at a launch, in a job that is written now. Reads nothing outside.
+    /// Looks at what a job starts when that is written, by what the launcher has at hand. Reads nothing outside. Returns
+    /// warnings.
     ///
     /// Asked about a job that passed [`check`](Self::check), and not about stored ones: a rule that is new here must not stop a
-    /// job that is at work. Pointers are those of `check`.
-    fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+    /// job that is at work, and what is at hand may change. Pointers are those of `check`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with everything for which launches would be refused.
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         let _ = task;
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// Returns the JSON schema of the `launch` object, if the launcher takes one.

@@ -373,7 +373,11 @@ pub async fn launcher(
                 LaunchError::new(FaultKind::Config, message).because(error)
             })?;
             let data = config.data_dir.join("local");
-            let options = LocalOptions { clock, ..LocalOptions::new(definitions, data) };
+            let options = LocalOptions {
+                clock,
+                variables: config.task_variables,
+                ..LocalOptions::new(definitions, data)
+            };
             Ok(Arc::new(LocalLauncher::open(options).await?))
         }
     }
@@ -391,7 +395,7 @@ pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {
         kind: "local".to_owned(),
         summary: "Runs the commands of task definitions as processes of this machine".to_owned(),
         active: matches!(in_use, LauncherConfig::Local { .. }),
-        schema: json!({ "type": "object", "additionalProperties": false }),
+        schema: json!({ "type": "object", "description": "Ignored: it is for the ECS launcher" }),
     };
     #[cfg(feature = "aws")]
     let ecs = Some(Installed {

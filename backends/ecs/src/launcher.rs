@@ -257,9 +257,10 @@ impl Launcher for EcsLauncher {
         LaunchOptions::of(task, self.shared.options.own_tags()).map(drop)
     }
 
-    fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         // What cannot be read is named by the check.
-        self.shared.read(task).map(|options| options.refusals(task)).unwrap_or_default()
+        let refusals = self.shared.read(task).map(|options| options.refusals(task)).unwrap_or_default();
+        if refusals.is_empty() { Ok(Vec::new()) } else { Err(refusals) }
     }
 
     fn options_schema(&self) -> Option<Value> {

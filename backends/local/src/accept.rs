@@ -144,9 +144,9 @@ fn planned(shared: &Shared, request: &LaunchRequest) -> Result<(String, Vec<Plan
     };
     let definition =
         shared.folder.lock().find(&request.definition).map_err(|detail| permanent("MISSING", detail))?;
-    let containers = plan(&definition, request, &shared.options.environment, &shared.definitions_folder)
+    let containers = plan(&definition, request, &shared.options, &shared.definitions_folder)
         .map_err(|detail| permanent("InvalidParameterException", detail))?;
-    for what in unsupported(request) {
+    for what in unsupported(&request.task) {
         if shared.told.lock().insert(format!("{} {what}", request.job)) {
             tracing::warn!(job = %request.job, field = what, "the local launcher cannot honour this; it is ignored");
         }

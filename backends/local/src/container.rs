@@ -1,10 +1,14 @@
 //! One container's process: its start, and how its end is learnt.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use ecs_scheduler_core::Timestamp;
 use tokio::process::Child;
 
-use crate::drive::LOOK_EVERY;
+use crate::LocalOptions;
 use crate::files::{Moment, TaskDir};
+use crate::output;
 use crate::plan::PlannedContainer;
 use crate::wrapper::{self, Paths};
 
@@ -13,6 +17,13 @@ mod tests;
 
 /// The shell's own code for "somebody else has, or took, the marker".
 const NO_MARKER: i32 = 75;
+
+/// How often a shell is looked at that this launcher did not start itself.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long the rest of a container's output is waited for. It comes at once, unless something still holds the pipe that could
+/// not be killed.
+const DRAINED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How far a container has come.
 #[derive(Debug, Clone)]
@@ -36,6 +47,13 @@ impl Progress {
     }
 }
 
+/// What was started for a container: its shell, and what writes its log.
+#[derive(Debug)]
+pub(crate) struct Started {
+    shell: Child,
+    output: Child,
+}
+
 /// A container's shell: leader of its process group.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
@@ -52,7 +70,8 @@ impl Running {
         container: &PlannedContainer,
         dir: &TaskDir,
         marker: u32,
-    ) -> Result<(Self, Option<Child>), String> {
+        options: &LocalOptions,
+    ) -> Result<(Self, Started), String> {
         let folder = match &container.working_directory {
             Some(folder) if !folder.is_dir() => {
                 return Err(format!("working directory \"{}\" is not a folder", folder.display()));
@@ -68,10 +87,11 @@ impl Running {
             marker: dir.marker(&container.name, marker),
             flag: dir.stop_flag(),
         };
-        let child = wrapper::spawn(container, &program, &paths, &folder)
-            .map_err(|error| format!("/bin/sh could not be started: {error}"))?;
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
-        Ok((Self { pid }, Some(child)))
+        let failed = |error| format!("/bin/sh could not be started: {error}");
+        let (output, writer) = output::keep(&paths.prefix, options).map_err(failed)?;
+        let shell = wrapper::spawn(container, &program, &paths, &folder, writer).map_err(failed)?;
+        let pid = shell.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+        Ok((Self { pid }, Started { shell, output }))
     }
 }
 
@@ -105,18 +125,25 @@ impl Ended {
     }
 }
 
-/// Waits until a container's shell is gone, and tells how it ended.
+/// Waits until a container's shell is gone, ends what it left behind, and tells how it ended.
 ///
-/// `child` is absent for a shell that an earlier scheduler started: it is looked at from time to time then.
-pub(crate) async fn ended_of(child: Option<Child>, pid: i32, dir: &TaskDir, container: &str) -> Ended {
+/// `started` is absent for a shell that an earlier scheduler started: it is looked at from time to time then.
+pub(crate) async fn ended_of(started: Option<Started>, pid: i32, dir: &TaskDir, container: &str) -> Ended {
     let prefix = dir.prefix(container);
-    let watched = child.is_some();
-    let own = match child {
-        Some(mut child) => child.wait().await.ok().and_then(wrapper::code_of),
+    let watched = started.is_some();
+    let own = match started {
+        Some(Started { mut shell, mut output }) => {
+            let own = shell.wait().await.ok().and_then(wrapper::code_of);
+            kill_rest(prefix).await;
+            // What is not over by then goes on by itself.
+            let _ = tokio::time::timeout(DRAINED_WITHIN, output.wait()).await;
+            own
+        }
         None => {
             while wrapper::is_alive(pid, &prefix) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
+            kill_rest(prefix).await;
             None
         }
     };
@@ -126,9 +153,14 @@ pub(crate) async fn ended_of(child: Option<Child>, pid: i32, dir: &TaskDir, cont
             Ended { code: Some(code), at, refused: false }
         }
         None => {
-            wrapper::kill_rest(pid, &prefix);
             let killed_by_us = || dir.read_stop().map(|_| 128 + 9);
             Ended { code: own.or_else(killed_by_us), at: None, refused: own == Some(NO_MARKER) }
         }
+    }
+}
+
+async fn kill_rest(prefix: PathBuf) {
+    if let Err(error) = tokio::task::spawn_blocking(move || wrapper::kill_rest(&prefix)).await {
+        tracing::debug!(%error, "could not look for what a container left behind");
     }
 }

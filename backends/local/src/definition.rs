@@ -1,6 +1,6 @@
 //! A task definition in ECS's own JSON, as far as a local process can honour it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,20 @@ mod tests;
 
 /// How long a container may take to end after SIGTERM when its definition does not say, in seconds.
 pub const DEFAULT_STOP_TIMEOUT_SECS: u64 = 30;
+
+/// The longest time between SIGTERM and SIGKILL, in seconds.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>: `stopTimeout` is at most 120.
+pub const MAX_STOP_TIMEOUT_SECS: u64 = 120;
+
+/// The most containers of a task definition.
+///
+/// # Source
+///
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+const MAX_CONTAINERS: usize = 10;
 
 /// The most characters of a family's or a container's name; container names become file names.
 const MAX_NAME: usize = 200;
@@ -83,7 +97,7 @@ pub struct Container {
     pub name: String,
     /// What stands before the command.
     pub entry_point: Vec<String>,
-    /// The command, which a job may replace.
+    /// The command, which a job may replace; without an entry point too, a job must give it.
     pub command: Vec<String>,
     /// Its own variables.
     pub environment: BTreeMap<String, String>,
@@ -139,9 +153,16 @@ struct WireContainer {
     essential: Option<bool>,
     working_directory: Option<PathBuf>,
     stop_timeout: Option<u64>,
-    depends_on: Option<Vec<Dependency>>,
+    depends_on: Option<Vec<WireDependency>>,
     #[serde(flatten)]
     other: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDependency {
+    container_name: String,
+    condition: String,
 }
 
 #[derive(Deserialize)]
@@ -222,9 +243,6 @@ fn checked(wire: WireContainer) -> Result<Container, FieldProblem> {
     check_name(&wire.name).map_err(|message| ("name".to_owned(), message))?;
     let entry_point = wire.entry_point.unwrap_or_default();
     let command = wire.command.unwrap_or_default();
-    if entry_point.is_empty() && command.is_empty() {
-        return Err(at("command", "is missing, and a local process has no image to take it from"));
-    }
     if entry_point.iter().chain(&command).any(|word| word.contains('\0')) {
         return Err(at("command", "holds a NUL character"));
     }
@@ -234,6 +252,17 @@ fn checked(wire: WireContainer) -> Result<Container, FieldProblem> {
         check_variable(&name, &value).map_err(|message| (format!("environment[{index}]"), message))?;
         environment.insert(name, value);
     }
+    let stop_timeout_secs = wire.stop_timeout.unwrap_or(DEFAULT_STOP_TIMEOUT_SECS);
+    if stop_timeout_secs > MAX_STOP_TIMEOUT_SECS {
+        let message = format!("is {stop_timeout_secs}; it must be at most {MAX_STOP_TIMEOUT_SECS} seconds");
+        return Err(at("stopTimeout", &message));
+    }
+    let mut depends_on = Vec::new();
+    for (index, dependency) in wire.depends_on.unwrap_or_default().into_iter().enumerate() {
+        let condition = condition(&dependency.condition)
+            .map_err(|message| (format!("dependsOn[{index}].condition"), message))?;
+        depends_on.push(Dependency { container_name: dependency.container_name, condition });
+    }
     Ok(Container {
         name: wire.name,
         entry_point,
@@ -241,9 +270,23 @@ fn checked(wire: WireContainer) -> Result<Container, FieldProblem> {
         environment,
         essential: wire.essential.unwrap_or(true),
         working_directory: wire.working_directory,
-        stop_timeout_secs: wire.stop_timeout.unwrap_or(DEFAULT_STOP_TIMEOUT_SECS),
-        depends_on: wire.depends_on.unwrap_or_default(),
+        stop_timeout_secs,
+        depends_on,
     })
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    match text {
+        "START" => Ok(Condition::Start),
+        "COMPLETE" => Ok(Condition::Complete),
+        "SUCCESS" => Ok(Condition::Success),
+        "HEALTHY" => {
+            Err("HEALTHY cannot be had: the local launcher runs no health checks; use START, or COMPLETE or \
+                          SUCCESS of a container that ends"
+                .to_owned())
+        }
+        other => Err(format!("\"{other}\" is not a condition; use START, COMPLETE or SUCCESS")),
+    }
 }
 
 /// Checks one environment variable.
@@ -267,6 +310,10 @@ fn check_together(containers: &[Container]) -> Result<(), FieldProblem> {
     if containers.is_empty() {
         return Err((String::new(), "must hold at least one container".to_owned()));
     }
+    if containers.len() > MAX_CONTAINERS {
+        let message = format!("holds {} containers; it must hold at most {MAX_CONTAINERS}", containers.len());
+        return Err((String::new(), message));
+    }
     if !containers.iter().any(|container| container.essential) {
         return Err((String::new(), "at least one container must be essential".to_owned()));
     }
@@ -289,27 +336,22 @@ fn check_together(containers: &[Container]) -> Result<(), FieldProblem> {
     check_order(containers)
 }
 
-/// Takes away containers that depend on nothing left, until none is left; what remains depends on itself.
+/// Starts containers whose dependencies have started, until none is left; what remains depends on itself.
 fn check_order(containers: &[Container]) -> Result<(), FieldProblem> {
+    let mut started = HashSet::new();
     let mut left: Vec<usize> = (0..containers.len()).collect();
-    loop {
-        let waits = |index: &usize| {
-            let depends = |other: &usize| {
-                let name = &containers[*other].name;
-                containers[*index].depends_on.iter().any(|dependency| dependency.container_name == *name)
-            };
-            left.iter().any(depends)
-        };
-        let still: Vec<usize> = left.iter().copied().filter(|index| waits(index)).collect();
-        match (still.first(), still.len() == left.len()) {
-            (None, _) => return Ok(()),
-            (Some(first), true) => {
-                return Err((
-                    format!("[{first}].dependsOn"),
-                    "containers wait for each other in a circle".to_owned(),
-                ));
-            }
-            (Some(_), false) => left = still,
+    while let Some(first) = left.first().copied() {
+        let before = left.len();
+        left.retain(|index| {
+            let container = &containers[*index];
+            let mut depends_on = container.depends_on.iter();
+            let starts = depends_on.all(|dependency| started.contains(dependency.container_name.as_str()));
+            !(starts && started.insert(container.name.as_str()))
+        });
+        if left.len() == before {
+            let message = "containers wait for each other in a circle".to_owned();
+            return Err((format!("[{first}].dependsOn"), message));
         }
     }
+    Ok(())
 }

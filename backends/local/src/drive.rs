@@ -12,13 +12,10 @@ use tokio::time::Instant;
 
 use crate::Shared;
 use crate::container::{Ended, Progress, Running, ended_of};
-use crate::definition::Condition;
+use crate::definition::{Condition, MAX_STOP_TIMEOUT_SECS};
 use crate::files::{LaunchRecord, Moment, StopOrder, TaskDir, Trace};
 use crate::plan::PlannedContainer;
 use crate::wrapper;
-
-/// How often logs are measured, and processes looked at that this launcher did not start itself.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long after its acceptance a task may still be started, when the scheduler was away in between.
 const START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
@@ -82,8 +79,6 @@ impl Driver {
 
     /// Follows the task to its end.
     pub(crate) async fn follow(mut self) {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.start_what_may();
             if !self.containers.iter().any(|progress| progress.is_open(self.stopping.is_some())) {
@@ -103,21 +98,22 @@ impl Driver {
                     }
                 }
                 () = sleep_until(kill_at), if kill_at.is_some() => self.kill_overdue(),
-                _ = look.tick() => self.bound_logs(),
             }
         }
-        self.bound_logs();
         self.close();
     }
 
-    /// Starts every container whose dependencies are met.
+    /// Starts every container whose dependencies are met, until none is met by one that was just started.
     fn start_what_may(&mut self) {
-        for index in 0..self.containers.len() {
-            let Progress::Waiting { marker } = self.containers[index] else { continue };
-            if self.stopping.is_some() || !self.is_due(index) {
-                continue;
+        let mut more = true;
+        while std::mem::take(&mut more) {
+            for index in 0..self.containers.len() {
+                let Progress::Waiting { marker } = self.containers[index] else { continue };
+                if self.stopping.is_none() && self.is_due(index) {
+                    self.start(index, marker);
+                    more = true;
+                }
             }
-            self.start(index, marker);
         }
     }
 
@@ -152,10 +148,10 @@ impl Driver {
     fn start(&mut self, index: usize, marker: u32) {
         let record = self.record.clone();
         let container = &record.containers[index];
-        match Running::start(container, &self.dir, marker) {
-            Ok((running, child)) => {
+        match Running::start(container, &self.dir, marker, &self.shared.options) {
+            Ok((running, started)) => {
                 let (dir, name, pid) = (self.dir.clone(), container.name.clone(), running.pid);
-                self.ends.spawn(async move { (index, ended_of(child, pid, &dir, &name).await) });
+                self.ends.spawn(async move { (index, ended_of(Some(started), pid, &dir, &name).await) });
                 self.containers[index] = Progress::Running(running);
                 self.note_running(None);
             }
@@ -181,7 +177,6 @@ impl Driver {
         let container = &record.containers[index];
         self.kill_at[index] = None;
         self.stopped_at = ended.at.or(self.stopped_at);
-        let failed = ended.code != Some(0);
         let words = ended.in_words();
         let refused = ended.refused;
         let code = ended.code;
@@ -192,16 +187,10 @@ impl Driver {
             self.end_with("TaskFailedToStart", &reason);
             return;
         }
-        match &self.stopping {
-            // A container that failed by itself is told before the essential one that ended well behind it.
-            None if failed && self.exit_code.is_none() => self.exit_code = code,
-            None if container.essential && self.exit_code.is_none() => self.exit_code = code,
-            Some(order)
-                if order.code == "UserInitiated" && container.essential && self.exit_code.is_none() =>
-            {
-                self.exit_code = code;
-            }
-            None | Some(_) => {}
+        // What is stopped because an essential container ended does not count.
+        let counts = self.stopping.as_ref().is_none_or(|order| order.code == "UserInitiated");
+        if counts && container.essential && self.exit_code.is_none() {
+            self.exit_code = code;
         }
         if container.essential && self.stopping.is_none() {
             let reason = format!("essential container \"{}\" {words}", container.name);
@@ -228,7 +217,9 @@ impl Driver {
         for (index, container) in self.record.containers.iter().enumerate() {
             if let Progress::Running(running) = &self.containers[index] {
                 wrapper::signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);
-                self.kill_at[index] = Some(Instant::now() + Duration::from_secs(container.stop_timeout_secs));
+                // A launch of an earlier version may say more.
+                let patience = container.stop_timeout_secs.min(MAX_STOP_TIMEOUT_SECS);
+                self.kill_at[index] = Some(Instant::now() + Duration::from_secs(patience));
             }
         }
     }
@@ -241,14 +232,6 @@ impl Driver {
                 if let Progress::Running(running) = &self.containers[index] {
                     wrapper::signal(running.pid, &self.dir.prefix(&container.name), Signal::KILL);
                 }
-            }
-        }
-    }
-
-    fn bound_logs(&self) {
-        for container in &self.record.containers {
-            if let Err(error) = self.dir.bound_log(&container.name, self.shared.options.log_cap) {
-                tracing::warn!(task = %self.id, container = container.name, %error, "could not bound a log");
             }
         }
     }

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use ecs_scheduler_core::{FiringId, JobId, Refusal, TaskState, Timestamp};
 use serde::de::DeserializeOwned;
@@ -123,12 +124,59 @@ impl DataDir {
         Ok(records)
     }
 
+    /// Keeps all logs together within `cap` bytes: the oldest go, but for those that are being written.
+    pub(crate) fn bound_logs(&self, cap: u64) -> io::Result<()> {
+        let mut logs = logs(self)?;
+        let mut total: u64 = logs.iter().map(|log| log.bytes).sum();
+        logs.retain(|log| !log.in_use);
+        logs.sort_by_key(|log| log.modified);
+        for log in logs {
+            if total <= cap {
+                break;
+            }
+            gone(fs::remove_file(&log.path))?;
+            total -= log.bytes;
+        }
+        Ok(())
+    }
+
     /// Returns the names of all task folders.
     pub(crate) fn task_names(&self) -> io::Result<Vec<String>> {
         fs::read_dir(self.root.join("tasks"))?
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect()
     }
+}
+
+/// A file of output.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    bytes: u64,
+    modified: SystemTime,
+    /// Whether a container of a running task writes it.
+    in_use: bool,
+}
+
+/// Lists the logs of all tasks.
+fn logs(data: &DataDir) -> io::Result<Vec<Log>> {
+    let mut found = Vec::new();
+    for name in data.task_names()? {
+        let dir = data.task(&name);
+        let ended = dir.path.join("state.json").exists();
+        // A folder, or a file, that goes meanwhile has no logs.
+        for entry in fs::read_dir(&dir.path).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            let is_log = |end: &str| name.to_str().is_some_and(|name| name.ends_with(end));
+            let (newest, earlier) = (is_log(".log"), is_log(".log.1"));
+            if let Some(meta) = entry.metadata().ok().filter(|meta| meta.is_file() && (newest || earlier)) {
+                let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                found.push(Log { path, bytes: meta.len(), modified, in_use: newest && !ended });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// One task's folder.
@@ -215,12 +263,9 @@ impl TaskDir {
             return Ok(match text.trim_end().parse::<i32>() {
                 Err(_) if text.is_empty() => Trace::Starting,
                 Ok(pid) if crate::wrapper::is_alive(pid, &prefix) => Trace::Alive { pid },
-                Ok(pid) => {
-                    let code = self.exit_code(container);
-                    if code.is_none() {
-                        crate::wrapper::kill_rest(pid, &prefix);
-                    }
-                    Trace::Ended { code }
+                Ok(_) => {
+                    crate::wrapper::kill_rest(&prefix);
+                    Trace::Ended { code: self.exit_code(container) }
                 }
                 Err(_) => Trace::Ended { code: self.exit_code(container) },
             });
@@ -242,18 +287,6 @@ impl TaskDir {
 
     pub(crate) fn write_stop(&self, order: &StopOrder) -> io::Result<()> {
         replace(&self.path.join("stop.json"), order, false)
-    }
-
-    /// Keeps a log within bounds: beyond `cap` bytes it becomes `<container>.log.1` and starts again empty.
-    ///
-    /// The process appends, so it goes on at the new beginning.
-    pub(crate) fn bound_log(&self, container: &str, cap: u64) -> io::Result<()> {
-        let log = self.log(container);
-        if !fs::metadata(&log).is_ok_and(|meta| meta.len() > cap) {
-            return Ok(());
-        }
-        fs::copy(&log, self.path.join(format!("{container}.log.1")))?;
-        OpenOptions::new().write(true).open(&log)?.set_len(0)
     }
 }
 

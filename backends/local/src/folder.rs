@@ -1,7 +1,8 @@
 //! The folder of task definitions: read once, and again when a file in it changes.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,6 +14,9 @@ mod tests;
 
 /// How long the folder is taken as unchanged after a look at it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The most bytes of a file: ECS takes definitions of 64 KiB.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// What one file looked like when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +44,8 @@ impl Definitions {
         let stamps = stamps(folder)?;
         let mut this = Self { folder: folder.to_owned(), stamps, ..Self::default() };
         for file in this.stamps.keys() {
-            let read = fs::read_to_string(file)
-                .map_err(|error| DefinitionProblem {
-                    file: file.clone(),
-                    field: String::new(),
-                    message: format!("could not be read: {error}"),
-                })
-                .and_then(|text| parse(file, &text));
+            let whole = |message| DefinitionProblem { file: file.clone(), field: String::new(), message };
+            let read = text_of(file).map_err(whole).and_then(|text| parse(file, &text));
             let definition = match read {
                 Ok(definition) => definition,
                 Err(problem) => {
@@ -110,6 +109,19 @@ impl Definitions {
             text.push_str(&format!("; not usable: {problem}"));
         }
         text
+    }
+}
+
+fn text_of(file: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(file).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+    match read {
+        // A character that is cut in two would hide that the file is too long.
+        Ok(_) | Err(_) if fs::metadata(file).is_ok_and(|meta| meta.len() > MAX_FILE) => {
+            Err(format!("is longer than {MAX_FILE} bytes, which no task definition is"))
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(format!("could not be read: {error}")),
     }
 }
 

@@ -20,6 +20,7 @@ mod drive;
 mod files;
 mod folder;
 mod options;
+mod output;
 mod plan;
 mod wrapper;
 
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_scheduler_core::{
-    FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Population, TaskId,
+    ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Population, TaskId,
     TaskSpec, TaskState, Timestamp,
 };
 use jiff::SignedDuration;
@@ -56,8 +57,8 @@ const PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 /// How long a token is remembered after its first use.
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often ended tasks and old tokens are looked through.
-const TIDY_EVERY: Duration = Duration::from_mins(1);
+/// How often ended tasks, old tokens and logs are looked through.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// How long an opening launcher waits for one that is just closing in the same folder.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -185,11 +186,14 @@ async fn lock(data: &DataDir) -> Result<File, LaunchError> {
     Ok(file)
 }
 
-async fn tidy(shared: &Shared) {
+async fn tidy(shared: &Arc<Shared>) {
     let mut tick = tokio::time::interval(TIDY_EVERY);
     loop {
         tick.tick().await;
-        tidy_once(shared);
+        let shared = shared.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || tidy_once(&shared)).await {
+            tracing::warn!(%error, "could not look through the files of tasks");
+        }
     }
 }
 
@@ -201,7 +205,8 @@ fn tidy_once(shared: &Shared) {
     let tokens = shared.book.lock().prune_tokens(now, TOKEN_LIFE);
     let folders = names.iter().map(|name| shared.data.task(name).remove());
     let records = tokens.iter().map(|token| shared.data.remove_launch(token));
-    for error in folders.chain(records).filter_map(Result::err) {
+    let logs = std::iter::once_with(|| shared.data.bound_logs(shared.options.logs_cap));
+    for error in folders.chain(records).chain(logs).filter_map(Result::err) {
         tracing::warn!(%error, "could not remove files of an ended task");
     }
 }
@@ -228,6 +233,16 @@ impl Launcher for LocalLauncher {
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
         Ok(self.shared.book.lock().observe(tasks))
+    }
+
+    /// Takes every `launch` object: one document serves this launcher and that of ECS.
+    fn check(&self, _: &TaskSpec) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
+        let definition = self.shared.folder.lock().find(&task.definition);
+        plan::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {

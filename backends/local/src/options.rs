@@ -21,14 +21,18 @@ pub struct LocalOptions {
     pub cluster: String,
     /// Tasks that may be pending or running at once, over all jobs. Default 200.
     pub max_tasks: usize,
-    /// Bytes of a container's log before it starts afresh; the part before is kept once. Default 10 MiB.
+    /// Bytes of a container's log at most; the part before is kept once. Default 10 MiB.
     pub log_cap: u64,
+    /// Bytes of all logs together: the oldest parts beyond it go. What runs keeps its newest part. Default 1 GiB.
+    pub logs_cap: u64,
     /// Ended tasks whose files are kept at least, the newest first out. Default 1,000.
     pub keep_ended: usize,
     /// How long an ended task's files are kept at most. Default 24 h.
     pub keep_for: Duration,
     /// What every container's environment begins with. Default: `PATH`, `HOME`, `LANG` and `TZ` of this process.
     pub environment: BTreeMap<String, String>,
+    /// Whether every container is told of its firing, and not only those that a job overrides. Default true.
+    pub variables: bool,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -51,9 +55,11 @@ impl LocalOptions {
             cluster: "default".to_owned(),
             max_tasks: 200,
             log_cap: 10 * 1024 * 1024,
+            logs_cap: 1024 * 1024 * 1024,
             keep_ended: 1_000,
             keep_for: Duration::from_hours(24),
             environment: std::env::vars_os().filter_map(known).collect(),
+            variables: true,
             clock: Arc::new(SystemClock),
         }
     }

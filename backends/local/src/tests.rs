@@ -64,7 +64,8 @@ impl Place {
         let request = self.request();
         let data = DataDir::open(&self.root.path().join("data")).unwrap();
         let definition = Definitions::read(self.root.path()).unwrap().find("work").unwrap();
-        let environment = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+        let mut options = LocalOptions::new(self.root.path(), self.root.path().join("data"));
+        options.environment = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
         data.write_launch(&files::LaunchRecord {
             token: request.token.as_str().to_owned(),
             job: request.job.clone(),
@@ -75,7 +76,7 @@ impl Place {
             boot,
             tasks: vec!["0123".to_owned()],
             refused: Vec::new(),
-            containers: plan::plan(&definition, &request, &environment, self.root.path()).unwrap(),
+            containers: plan::plan(&definition, &request, &options, self.root.path()).unwrap(),
         })
         .unwrap();
         TaskId::new("arn:aws:ecs:local:000000000000:task/default/0123")

@@ -31,11 +31,14 @@ trap : HUP INT QUIT TERM
   [ -e "$2" ] && exit 143
   shift 2
   exec "$@"
-) >> "$0.log" 2>&1
+) 2>&1
 set -- "$?"
 echo "$1" > "$0.exit" && kill -KILL 0
 exit "$1"
 "#;
+
+/// The variable by which the processes of a container are known, in whatever process group they are.
+const CONTAINER: &str = "ECSS_LOCAL_CONTAINER";
 
 /// The files that a container's shell is told of.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ pub(crate) struct Paths {
     pub(crate) flag: PathBuf,
 }
 
-/// Starts the shell for one container.
+/// Starts the shell for one container, whose output goes to `output`.
 ///
 /// `program` is the resolved path of the command, `folder` where it starts.
 pub(crate) fn spawn(
@@ -56,6 +59,7 @@ pub(crate) fn spawn(
     program: &Path,
     paths: &Paths,
     folder: &Path,
+    output: io::PipeWriter,
 ) -> io::Result<Child> {
     Command::new("/bin/sh")
         .args(["-c", SCRIPT])
@@ -63,9 +67,10 @@ pub(crate) fn spawn(
         .args(&container.argv[1..])
         .env_clear()
         .envs(&container.environment)
+        .env(CONTAINER, &paths.prefix)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(output)
         .stderr(Stdio::null())
         .process_group(0)
         .kill_on_drop(false)
@@ -123,42 +128,54 @@ pub(crate) fn signal(pid: i32, prefix: &Path, signal: Signal) {
     }
 }
 
-/// Kills what is left of a container whose shell ended without killing it: the shell itself was killed.
+/// Kills what is left of a container: what left its process group, and all of it when its shell was killed.
 ///
-/// The number may be a stranger's by now, so a group is killed only if one of its processes is known to be the
-/// container's: it writes the container's log, or has not become the command yet. Without `/proc` nobody can tell, and
-/// nothing is killed.
-pub(crate) fn kill_rest(pid: i32, prefix: &Path) {
-    let Ok(processes) = fs::read_dir("/proc") else { return };
-    let member = |name: &str| group_of(name) == Some(pid) && is_of(name, prefix);
-    let left = processes.flatten().any(|process| process.file_name().to_str().is_some_and(member));
-    if left
-        && let Some(group) = Pid::from_raw(pid)
-        && let Err(error) = rustix::process::kill_process_group(group, Signal::KILL)
-    {
-        tracing::warn!(pid, %error, "could not kill what the shell of a container left behind");
+/// Its processes are known by a variable of their environment, which they inherit. A process that clears it, and one of another
+/// user, is not found; without `/proc` none is.
+#[cfg(target_os = "linux")]
+pub(crate) fn kill_rest(prefix: &Path) {
+    let mut killed = std::collections::HashSet::new();
+    loop {
+        let Ok(processes) = fs::read_dir("/proc") else { return };
+        let names = processes.flatten().filter_map(|process| process.file_name().to_str()?.parse().ok());
+        let found: Vec<i32> = names.filter(|pid| !killed.contains(pid) && is_of(*pid, prefix)).collect();
+        if found.is_empty() {
+            return;
+        }
+        // One that was just killed may have started others before.
+        for pid in found {
+            kill(pid, prefix);
+            killed.insert(pid);
+        }
     }
 }
 
-/// Reads the process group from `/proc/<pid>/stat`: the third word behind the program's name in parentheses.
-fn group_of(process: &str) -> Option<i32> {
-    process.parse::<u32>().ok()?;
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+/// Kills nothing: where there is no `/proc`, nobody can tell whose a process is.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn kill_rest(_: &Path) {}
+
+/// Kills a process by a handle, so that a number that was used again is no other process.
+#[cfg(target_os = "linux")]
+fn kill(pid: i32, prefix: &Path) {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    let handle = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    if let Some(handle) = handle.filter(|_| is_of(pid, prefix))
+        && let Err(error) = pidfd_send_signal(&handle, Signal::KILL)
+    {
+        tracing::debug!(pid, %error, "could not kill what a container left behind");
+    }
 }
 
-fn is_of(process: &str, prefix: &Path) -> bool {
-    let mut log = prefix.as_os_str().to_owned();
-    log.push(".log");
-    let log = PathBuf::from(log);
-    let writes =
-        |fd: u8| fs::metadata(format!("/proc/{process}/fd/{fd}")).is_ok_and(|open| is_same(&open, &log));
-    [1, 2].into_iter().any(writes) || process.parse().is_ok_and(|pid| is_alive(pid, prefix))
-}
-
-fn is_same(open: &fs::Metadata, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (open.dev(), open.ino()))
+#[cfg(target_os = "linux")]
+fn is_of(pid: i32, prefix: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+    let value = |variable: &[u8]| {
+        variable.strip_prefix(CONTAINER.as_bytes()).is_some_and(|rest| {
+            rest.strip_prefix(b"=").is_some_and(|value| value == prefix.as_os_str().as_bytes())
+        })
+    };
+    environment.split(|byte| *byte == 0).any(value)
 }
 
 /// Reads a shell's own end, for when it could not write the command's: 128 and the signal's number after a signal.

@@ -290,6 +290,10 @@ impl Launcher for GatedLauncher {
         self.inner.check(task)
     }
 
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
+        self.inner.review(task)
+    }
+
     async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.inner.admit(request, deadline).await;
     }

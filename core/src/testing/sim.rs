@@ -317,6 +317,10 @@ impl Launcher for MortalLauncher {
         self.inner.check(task)
     }
 
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
+        self.inner.review(task)
+    }
+
     async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.alive().await;
         self.inner.admit(request, deadline).await;

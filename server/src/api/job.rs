@@ -89,7 +89,7 @@ async fn change(
     let change = Value::Object(request::object(headers, body).await?);
     let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
     let written = stored.parse(&app.context(Dialect::Stored));
-    let warnings = written.map(|job| job.warnings(app.parts.clock.now())).unwrap_or_default();
+    let warnings = written.map(|job| app.warnings(&job, app.parts.clock.now())).unwrap_or_default();
     Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 

@@ -86,7 +86,7 @@ async fn store(app: &App, document: Value, uid: JobUid, validate: Validate) -> R
     let prepared = prepare_create(document, &app.context(Dialect::Written), now)
         .map_err(|errors| job::refusal(&errors))?;
     validate.look(app, &prepared.job).await?;
-    let warnings = prepared.job.warnings(now);
+    let warnings = app.warnings(&prepared.job, now);
     let new = NewJob { id: prepared.job.id.clone(), uid, document: job::raw(&prepared.document), at: now };
     let stored = match app.parts.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, Method};
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::Scheduler;
 use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
-use ecs_scheduler_core::{Clock, JobUid, Revision, Store, StoredJob, Timestamp, TriggerRegistry};
+use ecs_scheduler_core::{Clock, Job, JobUid, Revision, Store, StoredJob, Timestamp, TriggerRegistry};
 use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -150,6 +150,13 @@ impl Shared {
             dialect,
             launcher: Some(self.parts.engine.launcher()),
         }
+    }
+
+    /// Returns what is worth a warning in a job that was written.
+    pub(super) fn warnings(&self, job: &Job, now: Timestamp) -> Vec<String> {
+        let mut warnings = job.warnings(now);
+        warnings.extend(self.parts.engine.launcher().review(&job.task).unwrap_or_default());
+        warnings
     }
 
     /// Reads a job.

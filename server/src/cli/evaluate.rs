@@ -190,6 +190,10 @@ impl Launcher for NoLauncher {
         self.checks.as_ref().map_or(Ok(()), |launcher| launcher.check(task))
     }
 
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
+        self.checks.as_ref().map_or(Ok(Vec::new()), |launcher| launcher.review(task))
+    }
+
     async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
         Self::refuse()
     }

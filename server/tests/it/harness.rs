@@ -12,7 +12,7 @@ use ecs_scheduler::api::{self, ApiState, Installed, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, Evaluation, MemoryStore, Store, Trigger, TriggerError,
+    BuildContext, ConfigError, EvalContext, Evaluation, Launcher, MemoryStore, Store, Trigger, TriggerError,
     TriggerRegistry, TriggerType, async_trait,
 };
 use http_body_util::BodyExt;
@@ -78,19 +78,38 @@ impl Server {
         Self::at(Arc::new(MemoryStore::default()), Limits::default(), clock, registry).await
     }
 
+    /// Starts with an empty store and another launcher.
+    pub(crate) async fn on(launcher: Arc<dyn Launcher>) -> Self {
+        let clock = Arc::new(SimClock::at(BEGIN.parse().unwrap()));
+        let (store, unused) = (Arc::new(MemoryStore::default()), Arc::default());
+        Self::assembled(store, Limits::default(), clock, registry(), unused, launcher).await
+    }
+
     async fn at(
         store: Arc<dyn Store>,
         limits: Limits,
         clock: Arc<SimClock>,
         registry: TriggerRegistry,
     ) -> Self {
-        let launcher = Arc::new(InstantLauncher::default());
+        let instant = Arc::<InstantLauncher>::default();
+        let launcher = Arc::clone(&instant) as _;
+        Self::assembled(store, limits, clock, registry, instant, launcher).await
+    }
+
+    async fn assembled(
+        store: Arc<dyn Store>,
+        limits: Limits,
+        clock: Arc<SimClock>,
+        registry: TriggerRegistry,
+        instant: Arc<InstantLauncher>,
+        launcher: Arc<dyn Launcher>,
+    ) -> Self {
         let registry = Arc::new(registry);
         let options = EngineOptions { name: "test".to_owned(), ..EngineOptions::default() };
         let engine = Engine {
             options: options.clone(),
             store: Arc::clone(&store),
-            launcher: Arc::clone(&launcher) as _,
+            launcher,
             registry: Arc::clone(&registry),
             clock: Arc::clone(&clock) as _,
         };
@@ -109,7 +128,7 @@ impl Server {
             limits,
             closing: closing.clone(),
         });
-        Self { router, engine, store, launcher, clock, closing }
+        Self { router, engine, store, launcher: instant, clock, closing }
     }
 
     /// Stops the engine and starts anew over the same store.

@@ -19,5 +19,6 @@ mod crash;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
 mod harness;
+mod local;
 mod moving;
 mod replicas;

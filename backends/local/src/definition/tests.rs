@@ -65,7 +65,6 @@ fn a_problem_names_file_and_field() {
     let cases = [
         (json!({"containerDefinitions": []}), "work.json: missing field `family`"),
         (with_containers(&json!([])), "work.json: containerDefinitions: must hold at least one container"),
-        (container(json!({"command": []})), "work.json: containerDefinitions[0].command: is missing"),
         (
             container(json!({"command": "true"})),
             "work.json: containerDefinitions[0].command: invalid type: string",
@@ -85,7 +84,15 @@ fn a_problem_names_file_and_field() {
         ),
         (
             container(json!({"dependsOn": [{"containerName": "main", "condition": "HEALTHY"}]})),
-            "work.json: containerDefinitions[0].dependsOn[0].condition: unknown variant `HEALTHY`",
+            "work.json: containerDefinitions[0].dependsOn[0].condition: HEALTHY cannot be had: the local launcher runs no health checks",
+        ),
+        (
+            container(json!({"dependsOn": [{"containerName": "main", "condition": "READY"}]})),
+            "work.json: containerDefinitions[0].dependsOn[0].condition: \"READY\" is not a condition; use START",
+        ),
+        (
+            container(json!({"stopTimeout": 121})),
+            "work.json: containerDefinitions[0].stopTimeout: is 121; it must be at most 120 seconds",
         ),
         (
             side(json!([{"containerName": "side", "condition": "START"}])),
@@ -102,4 +109,34 @@ fn a_problem_names_file_and_field() {
     }
     let broken = parse(Path::new("work.json"), "{").unwrap_err();
     assert!(broken.to_string().starts_with("work.json: is not valid JSON: "), "{broken}");
+}
+
+#[test]
+fn a_definition_whose_image_has_the_command_is_read() {
+    let containers = json!([{"name": "main", "image": "busybox"}, {"name": "side", "command": []}]);
+    let definition = read(&with_containers(&containers)).unwrap();
+    let commands: Vec<_> = definition.containers.iter().map(|one| one.command.len()).collect();
+    assert_eq!(commands, [0, 0]);
+}
+
+#[test]
+fn a_definition_has_at_most_ten_containers_as_on_ecs() {
+    let chained = |count: usize| -> Vec<Value> {
+        let one = |number: usize| {
+            let before = json!([{"containerName": format!("c{}", number + 1), "condition": "START"}]);
+            let depends_on = if number + 1 < count { before } else { json!([]) };
+            json!({"name": format!("c{number}"), "command": ["true"], "dependsOn": depends_on})
+        };
+        (0..count).map(one).collect()
+    };
+    assert_eq!(read(&with_containers(&json!(chained(10)))).unwrap().containers.len(), 10);
+    let problem = read(&with_containers(&json!(chained(3_000)))).unwrap_err().to_string();
+    assert_eq!(problem, "work.json: containerDefinitions: holds 3000 containers; it must hold at most 10");
+}
+
+#[test]
+fn the_longest_stop_timeout_is_that_of_ecs() {
+    let with = |secs: u64| read(&with_containers(&json!([{"name": "main", "stopTimeout": secs}])));
+    assert_eq!(with(120).unwrap().containers[0].stop_timeout_secs, 120);
+    assert!(with(u64::MAX).unwrap_err().message.contains("at most 120 seconds"));
 }

@@ -53,18 +53,52 @@ fn without_its_folder_a_container_cannot_be_started() {
 }
 
 #[test]
-fn a_log_beyond_its_bound_starts_afresh_and_keeps_the_part_before() {
+fn of_all_logs_together_the_oldest_go_and_what_is_being_written_stays() {
     let (_root, dir) = task();
-    let mut writer = OpenOptions::new().create(true).append(true).open(dir.log("main")).unwrap();
-    writer.write_all(b"0123456789").unwrap();
-    dir.bound_log("main", 10).unwrap();
-    assert_eq!(fs::read(dir.log("main")).unwrap(), b"0123456789");
-    writer.write_all(b"x").unwrap();
-    dir.bound_log("main", 10).unwrap();
-    writer.write_all(b"after").unwrap();
-    assert_eq!(fs::read(dir.log("main")).unwrap(), b"after");
-    assert_eq!(fs::read(dir.path.join("main.log.1")).unwrap(), b"0123456789x");
-    dir.bound_log("silent", 10).unwrap();
+    let data = DataDir { root: dir.path.parent().unwrap().parent().unwrap().to_owned() };
+    let age = |path: &Path, seconds: u64| {
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 - seconds);
+        File::options().append(true).open(path).unwrap().set_modified(at).unwrap();
+    };
+    let mut files = Vec::new();
+    for (name, seconds) in [("old", 300), ("new", 100), ("runs", 200)] {
+        let dir = data.task(name);
+        make_dir(&dir.path).unwrap();
+        for (file, older) in [("main.log", 0), ("main.log.1", 50)] {
+            let path = dir.path.join(file);
+            fs::write(&path, [0; 100]).unwrap();
+            age(&path, seconds + older);
+            files.push(path);
+        }
+        if name != "runs" {
+            fs::write(dir.path.join("state.json"), "{}").unwrap();
+        }
+    }
+    let left = |cap: u64| {
+        data.bound_logs(cap).unwrap();
+        let there = files.iter().filter(|path| path.exists());
+        there
+            .map(|path| path.strip_prefix(data.root().join("tasks")).unwrap().display().to_string())
+            .collect()
+    };
+    let all = [
+        "old/main.log",
+        "old/main.log.1",
+        "new/main.log",
+        "new/main.log.1",
+        "runs/main.log",
+        "runs/main.log.1",
+    ];
+    let expected: [(u64, &[&str]); 4] = [
+        (600, &all),
+        (499, &["new/main.log", "new/main.log.1", "runs/main.log", "runs/main.log.1"]),
+        (300, &["new/main.log", "new/main.log.1", "runs/main.log"]),
+        (0, &["runs/main.log"]),
+    ];
+    for (cap, expected) in expected {
+        let there: Vec<String> = left(cap);
+        assert_eq!(there, expected, "{cap}");
+    }
 }
 
 #[test]

@@ -67,3 +67,19 @@ async fn a_changed_file_is_read_again_and_an_unknown_name_looks_at_once() {
     tokio::time::advance(LOOK_EVERY).await;
     assert!(watched.find("fresh").is_err());
 }
+
+#[test]
+fn a_file_of_more_than_a_mebibyte_is_a_problem_and_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.json", "good", 1);
+    let huge = format!("{{\"family\": \"huge\"{}", " ".repeat(MAX_FILE.try_into().unwrap()));
+    fs::write(folder.path().join("huge.json"), huge).unwrap();
+    fs::write(folder.path().join("cut.json"), "ä".repeat(MAX_FILE.try_into().unwrap())).unwrap();
+    let definitions = Definitions::read(folder.path()).unwrap();
+    assert_eq!(definitions.all().count(), 1);
+    let problems: Vec<String> = definitions.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 2);
+    for problem in problems {
+        assert!(problem.ends_with("is longer than 1048576 bytes, which no task definition is"), "{problem}");
+    }
+}

@@ -40,7 +40,11 @@ fn request(overrides: serde_json::Value) -> LaunchRequest {
 }
 
 fn planned(overrides: serde_json::Value) -> Result<Vec<PlannedContainer>, String> {
-    plan(&definition(), &request(overrides), &BTreeMap::new(), Path::new("/defs"))
+    plan(&definition(), &request(overrides), &options(), Path::new("/defs"))
+}
+
+fn options() -> LocalOptions {
+    LocalOptions { environment: BTreeMap::new(), ..LocalOptions::new("/defs", "/data") }
 }
 
 #[test]
@@ -67,6 +71,8 @@ fn an_override_of_an_unknown_container_is_an_invalid_parameter() {
          its containers are main, side"
     );
     let reason = planned(json!([{"containerName": "side", "command": []}])).unwrap_err();
+    assert!(reason.starts_with("container \"side\" has no command"), "{reason}");
+    let reason = planned(json!([{"containerName": "side", "command": [""]}])).unwrap_err();
     assert!(reason.contains("command of container \"side\" is empty"), "{reason}");
     let reason = planned(json!([{"containerName": "side", "environment": {"1": ""}}])).unwrap_err();
     assert!(reason.contains("\"1\" cannot be given to a local process"), "{reason}");
@@ -75,5 +81,18 @@ fn an_override_of_an_unknown_container_is_an_invalid_parameter() {
 #[test]
 fn what_a_local_process_cannot_have_is_named() {
     let request = request(json!([{"containerName": "main", "cpu": 512}]));
-    assert_eq!(unsupported(&request), ["overrides of main: cpu", "launch: cluster"]);
+    assert_eq!(unsupported(&request.task), ["overrides of main: cpu", "launch: cluster"]);
+}
+
+#[test]
+fn containers_that_a_job_does_not_override_are_told_of_the_firing_unless_it_is_switched_off() {
+    let overrides = || request(json!([{"containerName": "main"}]));
+    for on in [true, false] {
+        let options = LocalOptions { variables: on, ..options() };
+        let containers = plan(&definition(), &overrides(), &options, Path::new("/defs")).unwrap();
+        for name in ["ECSS_FIRING_ID", "ECSS_SCHEDULED_AT"] {
+            let told = containers.iter().map(|container| container.environment.contains_key(name));
+            assert_eq!(told.collect::<Vec<_>>(), [true, on], "{name}");
+        }
+    }
 }

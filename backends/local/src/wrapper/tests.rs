@@ -22,17 +22,28 @@ fn paths(folder: &Path) -> Paths {
     }
 }
 
-async fn run(folder: &Path, argv: &[&str]) -> ExitStatus {
+/// Waits for what must happen.
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(30), what).await.unwrap()
+}
+
+/// Runs a container to its end, and returns how its shell ended and what it wrote.
+async fn run(folder: &Path, argv: &[&str]) -> (ExitStatus, String) {
     let container = container(argv);
     let program = resolve(&container, folder).unwrap();
-    spawn(&container, &program, &paths(folder), folder).unwrap().wait().await.unwrap()
+    let (output, writer) = io::pipe().unwrap();
+    let mut shell = spawn(&container, &program, &paths(folder), folder, writer).unwrap();
+    let status = in_time(shell.wait()).await.unwrap();
+    kill_rest(&paths(folder).prefix);
+    let reading = tokio::task::spawn_blocking(|| io::read_to_string(output));
+    (status, in_time(reading).await.unwrap().unwrap())
 }
 
 #[tokio::test]
 async fn a_taken_marker_keeps_the_command_from_starting() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("main.started.0"), "claimed\n").unwrap();
-    assert_eq!(run(folder.path(), &["touch", "ran"]).await.code(), Some(75));
+    assert_eq!(run(folder.path(), &["touch", "ran"]).await.0.code(), Some(75));
     assert!(!folder.path().join("ran").exists());
     assert!(!folder.path().join("main.exit").exists());
 }
@@ -50,31 +61,47 @@ async fn a_raised_flag_keeps_the_command_from_starting_as_sigterm_would() {
 async fn a_code_that_cannot_be_written_is_the_shells_own() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("main.exit")).unwrap();
-    assert_eq!(run(folder.path(), &["sh", "-c", "exit 9"]).await.code(), Some(9));
+    assert_eq!(run(folder.path(), &["sh", "-c", "exit 9"]).await.0.code(), Some(9));
 }
 
 #[tokio::test]
-async fn what_the_command_leaves_behind_is_killed() {
+async fn what_the_command_leaves_behind_is_killed_in_whatever_group_and_session_it_is() {
+    let lines = [
+        "sleep 100 & echo $! > pid",
+        "setsid sh -c 'echo $$ > pid; exec sleep 100' &",
+        "(cd /; setsid sh -c 'echo $$ > \"$OLDPWD/pid\"; exec sleep 100' < /dev/null > /dev/null 2>&1 &)",
+    ];
+    for line in lines {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{line} until [ -s pid ]; do :; done; cat pid");
+        let line = line.replace("pid until", "pid; until").replace("&) until", "&); until");
+        let (_, pid) = run(folder.path(), &["sh", "-c", &line]).await;
+        let stat = format!("/proc/{}/stat", pid.trim());
+        in_time(async {
+            while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn processes_of_another_container_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &["sh", "-c", "sleep 100 & echo $!"]).await;
-    let left: i32 = fs::read_to_string(folder.path().join("main.log")).unwrap().trim().parse().unwrap();
-    let gone = || match fs::read_to_string(format!("/proc/{left}/stat")) {
-        Ok(stat) => stat.contains(") Z "),
-        Err(_) => true,
-    };
-    let waiting = async {
-        while !gone() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(30), waiting).await.unwrap();
+    let mut other =
+        Command::new("sleep").arg("100").env(CONTAINER, folder.path().join("main-2")).spawn().unwrap();
+    kill_rest(&folder.path().join("main"));
+    assert_eq!(other.try_wait().unwrap(), None);
+    kill_rest(&folder.path().join("main-2"));
+    assert_eq!(code_of(in_time(other.wait()).await.unwrap()), Some(137));
 }
 
 #[tokio::test]
 async fn words_of_a_command_are_passed_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &["printf", "%s|", "a b", "", "$HOME", "`id`", "ä\n", "-n"]).await;
-    assert_eq!(fs::read_to_string(folder.path().join("main.log")).unwrap(), "a b||$HOME|`id`|ä\n|-n|");
+    let (_, text) = run(folder.path(), &["printf", "%s|", "a b", "", "$HOME", "`id`", "ä\n", "-n"]).await;
+    assert_eq!(text, "a b||$HOME|`id`|ä\n|-n|");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::{Launcher as _, Override, TaskPhase};
+use ecs_scheduler_core::{Launcher as _, Override, TaskEnd, TaskPhase};
 use serde_json::json;
 
 use crate::bench::{Bench, ended, log, only_task, request, state, until};
@@ -106,6 +106,102 @@ async fn a_stop_sends_sigterm_and_keeps_the_commands_own_exit_code() {
 }
 
 #[tokio::test]
+async fn a_task_that_was_stopped_and_ends_well_counts_as_stopped() {
+    let bench = Bench::new();
+    bench.define_shell("polite", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done");
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("polite", "a")).await.unwrap());
+    until(async || (log(&launcher, &id, "main") == "ready\n").then_some(())).await;
+    launcher.stop(&id, "replaced").await.unwrap();
+    let state = ended(&launcher, &id).await;
+    assert_eq!((state.exit_code, state.end()), (Some(0), Some(TaskEnd::Stopped)));
+    drop(launcher);
+    let launcher = bench.open().await;
+    assert_eq!(ended(&launcher, &id).await.end(), Some(TaskEnd::Stopped), "a restart takes it up as it was");
+}
+
+#[tokio::test]
+async fn a_container_that_is_not_essential_does_not_make_its_task_a_failure() {
+    let bench = Bench::new();
+    let pair = |family: &str, main: &str| {
+        json!({
+            "family": family,
+            "containerDefinitions": [
+                {"name": "main", "command": ["sh", "-c", main],
+                 "dependsOn": [{"containerName": "side", "condition": "COMPLETE"}]},
+                {"name": "side", "essential": false, "command": ["sh", "-c", "exit 3"]},
+            ],
+        })
+    };
+    bench.define(&pair("good", "exit 0"));
+    bench.define(&pair("bad", "exit 4"));
+    let launcher = bench.open().await;
+    for (family, code, end) in [("good", 0, TaskEnd::Succeeded), ("bad", 4, TaskEnd::Failed)] {
+        let id = only_task(&launcher.launch(&request(family, family)).await.unwrap());
+        let state = ended(&launcher, &id).await;
+        assert_eq!((state.exit_code, state.end()), (Some(code), Some(end)), "{family}");
+        let ends: Vec<_> = state.containers.iter().map(|end| (&*end.name, end.exit_code)).collect();
+        assert_eq!(ends, [("main", Some(code)), ("side", Some(3))], "what each did is told all the same");
+    }
+}
+
+#[tokio::test]
+async fn a_job_gives_the_command_that_its_definition_leaves_to_the_image() {
+    let bench = Bench::new();
+    bench.define(&json!({"family": "work", "containerDefinitions": [{"name": "main", "image": "busybox"}]}));
+    let launcher = bench.open().await;
+    assert_eq!(launcher.check(), []);
+    let mut request = request("work", "a");
+    let refused = launcher.launch(&request).await.unwrap().refused;
+    assert_eq!((refused[0].reason.as_str(), refused[0].retryable), ("InvalidParameterException", false));
+    let detail = refused[0].detail.clone().unwrap();
+    assert!(detail.starts_with("container \"main\" has no command"), "{detail}");
+    let task = Arc::make_mut(&mut request.task);
+    task.overrides =
+        serde_json::from_value(json!([{"containerName": "main", "command": ["sh", "-c", "exit 5"]}]))
+            .unwrap();
+    task.options = json!({"launchType": "FARGATE"}).as_object().unwrap().clone();
+    let id = only_task(&launcher.launch(&request).await.unwrap());
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(5));
+}
+
+#[tokio::test]
+async fn a_task_that_writes_much_keeps_a_bounded_log_of_its_newest_output() {
+    let bench = Bench::new();
+    bench.define_shell("loud", "head -c 30000000 /dev/zero; echo over");
+    let mut options = bench.options();
+    options.log_cap = 1_000_000;
+    let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
+    let id = only_task(&launcher.launch(&request("loud", "a")).await.unwrap());
+    let path = launcher.log_path(&id, "main").unwrap();
+    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let mut most = 0;
+    until(async || {
+        most = most.max(size(&path)).max(size(&path.with_extension("log.1")));
+        (state(&launcher, &id).await.phase == TaskPhase::Stopped).then_some(())
+    })
+    .await;
+    assert!(most <= 1_000_000, "{most} bytes while it was written");
+    assert!(std::fs::read(&path).unwrap().ends_with(b"over\n"));
+}
+
+#[tokio::test]
+async fn a_daemon_ends_with_the_task_that_left_it_behind() {
+    let bench = Bench::new();
+    let pid = bench.root.path().join("pid");
+    let line = format!(
+        "(setsid sh -c 'echo $$ > {pid}; exec sleep 600' < /dev/null > /dev/null 2>&1 &); until [ -s {pid} ]; do :; done",
+        pid = pid.display()
+    );
+    bench.define_shell("leaves", &line);
+    let launcher = bench.open().await;
+    let id = only_task(&launcher.launch(&request("leaves", "a")).await.unwrap());
+    assert_eq!(ended(&launcher, &id).await.exit_code, Some(0));
+    let pid = std::fs::read_to_string(pid).unwrap();
+    until(async || (!lives(pid.trim())).then_some(())).await;
+}
+
+#[tokio::test]
 async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
     let bench = Bench::new();
     bench.define(&json!({
@@ -198,12 +294,15 @@ async fn a_container_gets_its_environment_and_nothing_of_the_schedulers_but_four
         text.lines().filter(|line| !line.starts_with("PATH=") && !line.starts_with("PWD=")).collect();
     lines.sort_unstable();
     let firing = format!("ECSS_FIRING_ID={}", request.firing);
+    let prefix = launcher.log_path(&id, "main").unwrap().with_extension("");
+    let container = format!("ECSS_LOCAL_CONTAINER={}", prefix.display());
     assert_eq!(
         lines,
         [
             "CHANGED=after",
             &firing,
             "ECSS_JOB_ID=job",
+            &container,
             "ECSS_SCHEDULED_AT=2027-03-01T09:00:00Z",
             "ECS_SCHEDULER_OVERRIDE_TAG=job",
             "KEPT=a b"

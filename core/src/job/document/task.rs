@@ -48,10 +48,10 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
     let succeeds_by = reader.field("succeedsBy", string).map(str::to_owned);
     let task = TaskSpec { definition, overrides, options, succeeds_by };
     if let Some(launcher) = reader.cx.launcher {
-        let is_written = reader.is_strict("launch") || reader.is_strict("overrides");
+        let is_written = ["launch", "overrides", "taskDefinition"].iter().any(|name| reader.is_strict(name));
         let wrong = match launcher.check(&task) {
             Err(error) => vec![error],
-            Ok(()) if is_written => launcher.refusals(&task),
+            Ok(()) if is_written => launcher.review(&task).err().unwrap_or_default(),
             Ok(()) => Vec::new(),
         };
         reader.errors.extend(wrong.iter().map(launcher_error));

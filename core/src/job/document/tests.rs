@@ -124,10 +124,10 @@ impl Launcher for Picky {
         }
     }
 
-    fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         let is_late = task.options.get("cluster").is_some_and(|cluster| cluster == "unreachable");
         let refusal = ConfigError::at("/launch/cluster", "It would be refused.");
-        if is_late { vec![refusal.clone(), refusal] } else { Vec::new() }
+        if is_late { Err(vec![refusal.clone(), refusal]) } else { Ok(Vec::new()) }
     }
 }
 
