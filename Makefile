@@ -90,6 +90,19 @@ crash-replicas: ## Let 54 faults befall two and three replicas on PostgreSQL, an
 model: ## Check the model of the protocol over its whole state space: some minutes and GB of memory
 	$(CARGO) run --release --package ecs-scheduler-model --example large
 
+MUTANTS := .tools/mutants-27.1.0/bin/cargo-mutants
+MUTATE ?= $(addprefix core/src/,decide.rs decide/*.rs queue/*.rs firing.rs engine/plan.rs engine/dispatch.rs engine/dispatch/*.rs \
+  schedule/**/*.rs)
+
+# Installs cargo-mutants (MIT) before the first run. Needs cargo-nextest and takes hours, so it is no part of `make check`.
+.PHONY: mutants
+mutants: $(MUTANTS) ## Change the rules of the core in one place at a time, and list the changes that no test notices: hours
+	CARGO_TARGET_DIR=$(CURDIR)/target/mutants $(MUTANTS) mutants $(foreach glob,$(MUTATE),-f '$(glob)') $(ARGS)
+
+$(MUTANTS):
+	CARGO_TARGET_DIR=$(CURDIR)/target/mutants \
+	  $(CARGO) install --locked cargo-mutants --version $(patsubst .tools/mutants-%/bin/,%,$(dir $@)) --root $(dir $(@D))
+
 .PHONY: bench
 bench: emulators ## Measure
 	$(CARGO) bench $(WITHOUT_AWS) --benches
