@@ -123,6 +123,14 @@ fn the_floor_holds_in_the_queue_modes_while_nothing_is_busy() {
 }
 
 #[test]
+fn the_floor_launches_nothing_where_a_queue_mode_needs_nothing() {
+    let facts = facts(2, 0);
+    let decision =
+        decide(&DecisionInput { mode: Mode::OneShot, queue: Some(&facts), ..input(tasks(2), 5, None, 0) });
+    assert_eq!((decision.launch, decision.outcome), (0, Outcome::Satisfied));
+}
+
+#[test]
 fn without_a_queue_every_mode_counts_as_total_does() {
     let by_hand = DecisionInput { mode: Mode::Drain, ..input(tasks(5), 1, None, 2) };
     assert_eq!(decide(&by_hand).launch, 3);

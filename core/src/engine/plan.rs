@@ -151,13 +151,10 @@ impl Ticks<'_> {
 
     /// Looks at `tick`; older ones are coalesced into it if they are inside the window, else missed.
     fn looking_at(&self, tick: Timestamp, now: Timestamp, window: SignedDuration) -> Plan {
-        let mut passed = Vec::new();
         let older = before(tick);
-        if self.schedule.next_after(self.after).is_some_and(|first| first < tick) {
-            let cut = before(window_opens(now, window)).clamp(self.after, older);
-            passed.extend(self.span(Outcome::Missed, self.after, cut));
-            passed.extend(self.span(Outcome::Coalesced, cut, older));
-        }
+        let cut = before(window_opens(now, window)).clamp(self.after, older);
+        let spans = [self.span(Outcome::Missed, self.after, cut), self.span(Outcome::Coalesced, cut, older)];
+        let passed = spans.into_iter().flatten().collect();
         Plan { passed, tick: Some(tick), settles: tick }
     }
 

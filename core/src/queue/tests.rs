@@ -97,6 +97,17 @@ fn a_purged_queue_is_counted_anew_after_twice_the_lag() {
 }
 
 #[test]
+fn a_queue_that_is_worked_off_without_a_pause_keeps_every_message_that_is_left() {
+    let mut memory = QueueMemory::default();
+    for done in 0..10 {
+        let own =
+            OwnTasks { completed: done, completed_before: done.saturating_sub(2), ..OwnTasks::default() };
+        let second = 30 * i64::try_from(done).unwrap();
+        assert_eq!(look(&mut memory, second, &reading(10 - done, 0, 1), &own).outstanding, 10 - done);
+    }
+}
+
+#[test]
 fn an_exit_on_empty_makes_drain_count_growth_only_until_the_counts_are_new() {
     let mut memory = QueueMemory::default();
     let emptied = |launched_since| OwnTasks {
@@ -116,6 +127,14 @@ fn an_exit_on_empty_makes_drain_count_growth_only_until_the_counts_are_new() {
 }
 
 #[test]
+fn an_exit_in_the_moment_of_the_counts_says_nothing_about_them() {
+    let mut memory = QueueMemory::default();
+    let emptied = OwnTasks { completed: 1, emptied: Some(at(30)), ..OwnTasks::default() };
+    let facts = look(&mut memory, 30, &reading(20, 0, 10), &emptied);
+    assert_eq!((facts.since_empty, need(Mode::Drain, &facts, 0)), (None, 2));
+}
+
+#[test]
 fn an_old_count_after_a_new_one_is_no_growth() {
     let mut memory = QueueMemory::default();
     look(&mut memory, 0, &reading(60, 0, 10), &OwnTasks { busy: 6, ..OwnTasks::default() });
@@ -125,6 +144,16 @@ fn an_old_count_after_a_new_one_is_no_growth() {
     assert_eq!(need(Mode::Drain, &facts, 0), 0, "it may be the queue as it was 60 s ago");
     let facts = look(&mut memory, 70, &reading(75, 0, 10), &emptied);
     assert_eq!((facts.since_empty.unwrap().growth, need(Mode::Drain, &facts, 0)), (15, 2));
+}
+
+#[test]
+fn growth_counts_from_the_fewest_messages_since_the_exit() {
+    let mut memory = QueueMemory::default();
+    let emptied = OwnTasks { completed: 1, emptied: Some(at(10)), ..OwnTasks::default() };
+    let growth = [(30, 80), (40, 50), (50, 90)].map(|(second, visible)| {
+        look(&mut memory, second, &reading(visible, 0, 10), &emptied).since_empty.unwrap().growth
+    });
+    assert_eq!(growth, [0, 0, 40]);
 }
 
 #[test]
@@ -149,6 +178,44 @@ fn counts_that_fall_while_nothing_runs_tell_how_old_they_were() {
     assert_eq!(facts.slow, Some(known), "80 s are more than settle");
     let text = Need::of(Mode::OneShot, &facts, 0).unwrap().to_string();
     assert!(text.ends_with("(settle is too short: counts took 80 s or more to converge)"), "{text}");
+}
+
+#[test]
+fn counts_that_converge_just_within_settle_do_not_question_it() {
+    let mut memory = QueueMemory::default();
+    let ended = OwnTasks { last_end: Some(at(0)), ..OwnTasks::default() };
+    for (second, left) in [(60, 4), (90, 0)] {
+        assert_eq!(look(&mut memory, second, &reading(left, 0, 1), &ended).slow, None);
+    }
+    assert_eq!(memory.convergence().map(|known| known.took), Some(SignedDuration::from_secs(60)));
+}
+
+#[test]
+fn slow_counts_are_remembered_for_a_day_from_the_last_time() {
+    let mut memory = QueueMemory::default();
+    for end in [0, 100] {
+        let ended = OwnTasks { last_end: Some(at(end)), ..OwnTasks::default() };
+        look(&mut memory, end + 30, &reading(9, 0, 1), &ended);
+        look(&mut memory, end + 60, &reading(5, 0, 1), &ended);
+    }
+    let took = SignedDuration::from_secs(30);
+    assert_eq!(memory.convergence(), Some(Convergence { took, at: at(160) }));
+    let ended = OwnTasks { last_end: Some(at(100)), ..OwnTasks::default() };
+    look(&mut memory, 160 + 86_400, &reading(5, 0, 1), &ended);
+    assert!(memory.convergence().is_some());
+    look(&mut memory, 161 + 86_400, &reading(5, 0, 1), &ended);
+    assert_eq!(memory.convergence(), None);
+}
+
+#[test]
+fn counts_that_fall_later_than_a_quarter_of_an_hour_after_the_end_do_not_lag() {
+    let ended = OwnTasks { last_end: Some(at(0)), ..OwnTasks::default() };
+    for (second, took) in [(900, Some(SignedDuration::from_mins(15))), (901, None)] {
+        let mut memory = QueueMemory::default();
+        look(&mut memory, second, &reading(5, 0, 1), &ended);
+        look(&mut memory, 930, &reading(0, 0, 1), &ended);
+        assert_eq!(memory.convergence().map(|known| known.took), took);
+    }
 }
 
 #[test]
@@ -178,6 +245,11 @@ fn the_arithmetic_is_written_out() {
         "drain: 40 visible and 17 in flight ÷ 1 per task, less 12 pending or running, at most 40 visible ÷ 1 less 0 \
          not yet at work"
     );
+    let facts = look(&mut memory, 30, &reading(40, 17, 1), &OwnTasks { failed_lately: 0, ..tasks });
+    assert_eq!(
+        Need::of(Mode::OneShot, &facts, 12).unwrap().to_string(),
+        "oneShot: 57 known to be left ÷ 1 per task, less 12 pending or running, at most 40 visible ÷ 1"
+    );
 }
 
 /// Lets work end so many times, an hour apart at most, and the counts show it after this many seconds each.
@@ -199,7 +271,8 @@ fn counts_that_show_many_ends_of_work_soon_say_that_settle_could_be_shorter() {
     let seconds: Vec<i64> = (0..20).map(|n| 12 + n % 5).collect();
     let mut memory = QueueMemory::default();
     let facts = drained(&mut memory, 300, &seconds);
-    assert_eq!(facts.quick.map(|quick| quick.took), Some(SignedDuration::from_secs(16)));
+    let slowest = Convergence { took: SignedDuration::from_secs(16), at: at(19 * 300 + 16) };
+    assert_eq!(facts.quick, Some(slowest), "the last time that they took so long");
     let text = Need::of(Mode::OneShot, &facts, 0).unwrap().to_string();
     assert!(text.ends_with("(settle could be shorter: counts took 16 s at most to converge)"), "{text}");
     assert_eq!(drained(&mut QueueMemory::default(), 300, &seconds[1..]).quick, None, "too few to be sure");
@@ -223,8 +296,21 @@ fn quick_counts_are_forgotten_after_a_day() {
     let mut memory = QueueMemory::default();
     assert!(drained(&mut memory, 4_000, &[5; 20]).quick.is_some());
     let own = OwnTasks { last_end: Some(at(19 * 4_000)), ..OwnTasks::default() };
-    assert!(look(&mut memory, 86_000, &reading(0, 0, 1), &own).quick.is_some());
-    assert_eq!(look(&mut memory, 86_500, &reading(0, 0, 1), &own).quick, None);
+    assert!(look(&mut memory, 86_405, &reading(0, 0, 1), &own).quick.is_some());
+    assert_eq!(look(&mut memory, 86_406, &reading(0, 0, 1), &own).quick, None);
+}
+
+#[test]
+fn a_count_of_the_moment_in_which_work_ended_does_not_show_that_end() {
+    let mut memory = QueueMemory::default();
+    let mut quick = None;
+    for n in 0..20 {
+        let own = OwnTasks { last_end: Some(at(n * 300)), ..OwnTasks::default() };
+        for after in [0, 20] {
+            quick = look(&mut memory, n * 300 + after, &reading(0, 0, 1), &own).quick;
+        }
+    }
+    assert_eq!(quick.map(|quick| quick.took), Some(SignedDuration::from_secs(20)));
 }
 
 #[test]

@@ -144,10 +144,53 @@ fn a_tick_at_the_very_edge_of_the_window_is_coalesced_and_one_before_it_is_misse
 fn a_tick_that_was_tried_is_told_apart_from_those_around_it() {
     let every_minute = schedule("0 *");
     let tried = Some(at("09:58:00"));
-    let plan = ticks(&every_minute, "09:56:00").plan(at("10:00:00"), CatchUp::default(), tried).unwrap();
+    let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), CatchUp::default(), tried).unwrap();
     let spans: Vec<_> = plan.passed.iter().map(|(_, span)| (span.first, span.last, span.count)).collect();
     let one = |tick: &str| (at(tick), at(tick), 1);
-    assert_eq!(spans, [one("09:57:00"), one("09:58:00"), one("09:59:00")]);
+    let (missed, older) = ((at("08:58:00"), at("08:59:00"), 2), (at("09:00:00"), at("09:57:00"), 58));
+    assert_eq!(spans, [missed, older, one("09:58:00"), one("09:59:00")]);
+}
+
+#[test]
+fn jitter_puts_a_tick_off_but_never_as_far_as_the_next_one() {
+    let every_second = schedule("*");
+    let jitter = Some(Duration::from_secs(60));
+    let ticks = Ticks { jitter, ..ticks(&every_second, "00:00:00") };
+    let offsets =
+        every_second.upcoming(at("00:00:00")).take(10_000).map(|tick| ticks.due(tick).duration_since(tick));
+    let (least, most) = offsets
+        .fold((HOUR, SignedDuration::ZERO), |(least, most), offset| (least.min(offset), most.max(offset)));
+    assert!(!least.is_negative() && least < SignedDuration::from_millis(10), "{least:?}");
+    assert!(most > SignedDuration::from_millis(990) && most < SignedDuration::from_secs(1), "{most:?}");
+}
+
+/// A tick that was put off is looked at when it is due. The next one, due right after it, does not take its place unless it
+/// is a second late by then.
+#[test]
+fn of_two_ticks_that_were_put_off_the_older_is_looked_at_first_while_it_is_not_late() {
+    let every_second = schedule("*");
+    let jitter = Some(Duration::from_secs(60));
+    let (millisecond, second) = (SignedDuration::from_millis(1), SignedDuration::from_secs(1));
+    let mut both = 0;
+    for older in every_second.upcoming(at("00:00:00")).take(100) {
+        let after = older.checked_sub(second).unwrap();
+        let ticks = Ticks { job: "job", schedule: &every_second, jitter, earlier: &[], after };
+        let newer = older.checked_add(second).unwrap();
+        let (due, next_due) = (ticks.due(older), ticks.due(newer));
+        let plan = |now| ticks.plan(now, CatchUp::default(), None);
+        assert_eq!(plan(due.checked_sub(millisecond).unwrap()), None, "it is not due yet");
+        let late = due.checked_add(second).unwrap();
+        for now in [due, next_due, late] {
+            let is_late = now >= late && now >= next_due;
+            both += u32::from(!is_late && now >= next_due);
+            let plan = plan(now).unwrap();
+            assert_eq!(
+                (plan.tick, plan.passed.len()),
+                (Some(if is_late { newer } else { older }), usize::from(is_late))
+            );
+        }
+    }
+    assert!(both > 10, "{both} times both were due");
 }
 
 #[test]
@@ -161,6 +204,7 @@ fn an_undecided_tick_is_looked_at_again_at_the_next_try_the_next_tick_or_the_end
     assert_eq!(next("10:00:05", HOUR, "10:00:09"), at("10:00:09"));
     assert_eq!(next("10:00:50", HOUR, "10:01:05"), at("10:01:00"));
     assert_eq!(next("10:01:50", HOUR, "10:02:05"), at("10:02:05"), "the later tick is due already");
+    assert_eq!(next("10:01:00", HOUR, "10:01:09"), at("10:01:09"), "the later tick is due now");
     assert_eq!(next("10:00:58", SignedDuration::ZERO, "10:01:20"), at("10:01:00"));
     let daily = schedule("0 0 10");
     let ticks = Ticks { schedule: &daily, ..ticks };
