@@ -168,6 +168,62 @@ fn rules_have_the_names_that_the_api_shows() {
     assert_eq!(rules.map(Rule::as_str), names);
 }
 
+#[test]
+fn outcomes_have_the_names_that_the_api_shows_and_takes() {
+    for outcome in Outcome::ALL {
+        let name = serde_json::to_value(outcome).unwrap();
+        assert_eq!(name, outcome.as_str());
+        assert_eq!((outcome.to_string().as_str(), outcome.as_str().parse()), (outcome.as_str(), Ok(outcome)));
+    }
+    let error = "lost".parse::<Outcome>().unwrap_err();
+    assert!(error.starts_with("unknown outcome \"lost\"; one of pending, launched, "), "{error}");
+}
+
+fn draft(outcome: Outcome, first: i64, last: i64, count: u64) -> DecisionDraft {
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    DecisionDraft {
+        span: TickSpan { first: at(first), last: at(last), count },
+        observed: at(last),
+        outcome,
+        demand: None,
+        busy: None,
+        launch: 0,
+        tries: 1,
+        explanation: format!("explained at {last}"),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    }
+}
+
+#[test]
+fn equal_outcomes_that_follow_each_other_share_a_row_with_all_their_ticks() {
+    let (mut row, newer) = (draft(Outcome::Idle, 60, 120, 2), draft(Outcome::Idle, 180, 300, 3));
+    assert!(row.folds_with(&newer));
+    row.fold(newer);
+    assert_eq!(row, DecisionDraft { observed: row.observed, ..draft(Outcome::Idle, 60, 300, 5) });
+}
+
+#[test]
+fn a_launch_a_firing_by_hand_and_another_outcome_have_rows_of_their_own() {
+    let idle = draft(Outcome::Idle, 60, 60, 1);
+    let launched = draft(Outcome::Launched, 120, 120, 1);
+    let by_hand = draft(Outcome::Idle, 120, 120, 0);
+    assert!(idle.folds() && !launched.folds() && !by_hand.folds());
+    assert!(!idle.folds_with(&draft(Outcome::Missed, 120, 120, 1)));
+    assert!(!launched.folds_with(&launched) && !idle.folds_with(&by_hand) && !by_hand.folds_with(&idle));
+}
+
+#[test]
+fn a_decision_that_was_tried_once_does_not_say_so() {
+    let tries = |tries| {
+        let value = serde_json::to_value(DecisionDraft { tries, ..draft(Outcome::Idle, 60, 60, 1) }).unwrap();
+        let read: DecisionDraft = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(read.tries, tries);
+        value.get("tries").cloned()
+    };
+    assert_eq!((tries(1), tries(0), tries(3)), (None, Some(0.into()), Some(3.into())));
+}
+
 fn overlaps() -> impl Strategy<Value = Overlap> {
     prop_oneof![Just(Overlap::TopUp), Just(Overlap::Skip), Just(Overlap::Allow), Just(Overlap::Replace)]
 }

@@ -199,9 +199,6 @@ impl Carrier {
             core.watch_more.notify_one();
             return;
         }
-        if !firing.state.is_open() {
-            core.ledger.enter(&firing, core.clock.now());
-        }
         core.in_hand.lock().remove(&firing.id);
     }
 

@@ -177,6 +177,7 @@ fn of_two_ticks_that_were_put_off_the_older_is_looked_at_first_while_it_is_not_l
         let ticks = Ticks { job: "job", schedule: &every_second, jitter, earlier: &[], after };
         let newer = older.checked_add(second).unwrap();
         let (due, next_due) = (ticks.due(older), ticks.due(newer));
+        assert_eq!(ticks.next_due(), Some(due));
         let plan = |now| ticks.plan(now, CatchUp::default(), None);
         assert_eq!(plan(due.checked_sub(millisecond).unwrap()), None, "it is not due yet");
         let late = due.checked_add(second).unwrap();

@@ -1,7 +1,7 @@
 //! Everything that goes wrong between the decision and the task, and crashes in between.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
@@ -34,13 +34,17 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
 async fn what_was_refused_gets_a_new_token_for_the_shortfall_only() {
     let stage = staged(5).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: true });
-    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:02Z").await;
     let requests = stage.launcher.requests.lock().clone();
     assert_eq!(requests.iter().map(|request| request.count.get()).collect::<Vec<_>>(), [5, 3]);
     assert_ne!(requests[0].token, requests[1].token);
     let firing = stage.firings("job").await.remove(0);
     assert_eq!((firing.started(), firing.attempts[1].number), (5, 2));
+    let counters = life.engine.counters();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!((count(&counters.tasks_started), count(&counters.tasks_refused)), (5, 3));
+    assert_eq!((count(&counters.launch_calls), count(&counters.launch_errors)), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,6 +214,34 @@ async fn a_store_that_cannot_be_written_launches_nothing_and_recovers_by_itself(
     stage.until("2026-01-01T10:02:00Z").await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
     assert_eq!(life.engine.status().store_fault, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firing_whose_store_does_not_answer_asks_it_less_and_less_often() {
+    let stage = staged(1).await;
+    let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0);
+    let life = stage.world.boot_with(store.dying_at(2, false)).await.unwrap();
+    stage.until("2026-01-01T10:00:01Z").await;
+    life.crash().await;
+    assert_eq!(stage.states("job").await, [FiringState::Planned]);
+    let life = stage.world.boot(StoreFaults { before: 1.0, after: 0.0 }, 0).await.unwrap();
+    stage.until("2026-01-01T10:05:00Z").await;
+    let writes = life.store.writes();
+    assert!((10..30).contains(&writes), "{writes} writes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firing_that_is_tried_again_waits_for_its_place_in_the_queue() {
+    let mut stage = staged(1).await;
+    stage.world.options.dispatch = 1;
+    stage.world.create("other", &json!({"taskDefinition": "other", "schedule": "2 0 *"})).await.unwrap();
+    let failing = std::iter::repeat_n(Script::Fail { kind: FaultKind::Throttled }, 4);
+    stage.launcher.script.lock().extend(failing.chain([Script::Hang]));
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:06Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    let asked: Vec<_> = requests.iter().map(|request| request.job.as_str()).collect();
+    assert_eq!(asked, ["job", "job", "job", "job", "other"], "the other job's call has the only place");
 }
 
 /// Kills the engine at each of its writes, before and after the write has its effect.
