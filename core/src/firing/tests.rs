@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::sample;
 
 #[test]
 fn states_have_the_names_that_the_api_shows_and_takes() {
@@ -26,6 +27,21 @@ fn a_firing_moves_forward_only_and_not_at_all_once_it_has_ended() {
         assert!(next(ended).is_empty() && !ended.is_open(), "{ended:?}");
     }
     assert!([Planned, Launching, Launched].into_iter().all(FiringState::is_open) && !Unknown.is_open());
+}
+
+#[test]
+fn the_newest_call_tells_when_a_firing_was_sent_and_the_decision_while_there_is_none() {
+    let job = JobId::new("job").unwrap();
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let uid = JobUid::derived("test", &job);
+    let mut firing = sample::firing(&job, uid, at(100));
+    assert_eq!(firing.last_sent(), firing.observed);
+    for (number, second) in [(1, 105), (2, 160)] {
+        let token = LaunchToken::derive("test", &uid, &firing.id, 0, number);
+        let attempt = Attempt { batch: 0, number, count: 1, token, sent_at: at(second), answer: None };
+        firing.attempts.push(attempt);
+        assert_eq!(firing.last_sent(), at(second));
+    }
 }
 
 #[test]

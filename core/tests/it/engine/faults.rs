@@ -101,6 +101,33 @@ async fn while_the_newest_definition_cannot_be_learnt_the_refused_call_is_kept_o
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_the_newest_definition_may_not_be_learnt_the_refusal_stands() {
+    let stage = staged(1).await;
+    *stage.launcher.definition.lock() = Some("job:1".to_owned());
+    *stage.launcher.population_kind.lock() = FaultKind::Denied;
+    stage.launcher.script.lock().push_back(Script::Withdraw { newest: "job:2", known: false });
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:03Z").await;
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+    assert_eq!(stage.outcomes("job").await, [(Outcome::LaunchFailed, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_waits_for_capacity_keeps_its_definition() {
+    let stage = staged(1).await;
+    *stage.launcher.definition.lock() = Some("job:1".to_owned());
+    let no_room = std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 3);
+    stage.launcher.script.lock().extend(no_room);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:00.1Z").await;
+    *stage.launcher.definition.lock() = Some("job:2".to_owned());
+    stage.until("2026-01-01T10:00:30Z").await;
+    let requests = stage.launcher.requests.lock().clone();
+    assert!(requests.iter().all(|request| request.definition == "job:1"), "{requests:#?}");
+    assert_eq!((requests.len(), stage.outcomes("job").await), (4, vec![(Outcome::Launched, 1)]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_partial_launch_that_cannot_be_completed_is_partial() {
     let stage = staged(5).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: false });

@@ -134,6 +134,19 @@ async fn a_replacement_waits_for_the_answer_to_a_call_that_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replacement_waits_for_tasks_that_the_scheduler_has_no_record_of() {
+    let stage = staged(30, &json!({})).await;
+    stage.launcher.start_unrecorded("job", "stranger");
+    let life = boot(&stage).await;
+    fire(&life, None).await;
+    stage.until("2026-01-01T10:00:50Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Planned]);
+    stage.until("2026-01-01T10:01:10Z").await;
+    assert_eq!(stage.states("job").await, [FiringState::Launched]);
+    assert_eq!((most_alive(&stage), stops(&stage, "stranger")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_firing_that_waits_for_capacity_ends_when_it_is_replaced() {
     let stage = staged(10, &json!({})).await;
     let no_room = std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 8);
