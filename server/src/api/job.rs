@@ -13,8 +13,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::etag;
+use super::preflight::Validate;
 use super::problem::{Kind, Problem, WrongField};
-use super::request::{self, Name};
+use super::request::{self, Name, Query};
 use super::state::{App, Shared};
 use super::wire::{JobChange, JobView, Reference, Removed};
 use super::{respond, view};
@@ -41,6 +42,7 @@ pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response,
     put, path = "/jobs/{id}", tag = "jobs", operation_id = "updateJob",
     params(
         ("id" = String, Path, description = "The job's name"),
+        ("validate" = Option<String>, Query, description = "`aws` also looks at what the changed job names before it is written: its task definition, the sources of its trigger", pattern = "^aws$"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
     ),
     request_body(content = JobChange, content_type = "application/json"),
@@ -49,10 +51,11 @@ pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response,
 pub(super) async fn update(
     State(app): State<App>,
     name: Name,
+    query: Query,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, &headers, body, prepare_update).await
+    change(&app, &name, Validate::of(query)?, &headers, body, prepare_update).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -60,6 +63,7 @@ pub(super) async fn update(
     patch, path = "/jobs/{id}", tag = "jobs", operation_id = "patchJob",
     params(
         ("id" = String, Path, description = "The job's name"),
+        ("validate" = Option<String>, Query, description = "`aws` also looks at what the changed job names before it is written: its task definition, the sources of its trigger", pattern = "^aws$"),
         ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
     ),
     request_body(content(
@@ -71,22 +75,29 @@ pub(super) async fn update(
 pub(super) async fn patch(
     State(app): State<App>,
     name: Name,
+    query: Query,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, &headers, body, prepare_patch).await
+    change(&app, &name, Validate::of(query)?, &headers, body, prepare_patch).await
 }
 
 async fn change(
-    app: &Shared,
+    app: &App,
     name: &Name,
+    validate: Validate,
     headers: &HeaderMap,
     body: Body,
     prepare: Prepare,
 ) -> Result<Response, Problem> {
     request::ensure_json(headers)?;
-    app.job(name).await?;
+    let job = app.job(name).await?;
     let change = Value::Object(request::object(headers, body).await?);
+    if validate == Validate::World {
+        let (cx, now) = (app.context(Dialect::Written), app.parts.clock.now());
+        let prepared = prepare(&job.id, &document(&job), change.clone(), &cx, now);
+        validate.look(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
+    }
     let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
     let written = stored.parse(&app.context(Dialect::Stored));
     let warnings = written.map(|job| app.warnings(&job, app.parts.clock.now())).unwrap_or_default();

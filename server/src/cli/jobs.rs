@@ -39,6 +39,9 @@ pub enum JobsCommand {
         id: String,
         /// The document with the changed fields; `-` reads standard input
         file: PathBuf,
+        /// Also look at what the changed job names on AWS before it is written
+        #[arg(long, value_name = "WHAT", value_parser = ["aws"])]
+        validate: Option<String>,
     },
     /// Delete a job; its running tasks go on
     Delete {
@@ -104,11 +107,12 @@ pub async fn run(command: &JobsCommand, client: &Client, as_json: bool) -> Resul
         JobsCommand::Create { file, validate } => {
             return create::run(file, validate.as_deref(), client, as_json).await;
         }
-        JobsCommand::Edit { id, file } => {
+        JobsCommand::Edit { id, file, validate } => {
             let change = document(file)?;
+            let query = validate.as_ref().map(|how| format!("?validate={how}")).unwrap_or_default();
             let etag = client.send(Method::GET, &path(id, ""), None, &[]).await?.etag;
             let seen: Vec<_> = etag.iter().map(|etag| (header::IF_MATCH, etag.as_str())).collect();
-            (client.send(Method::PUT, &path(id, ""), Some(&change), &seen).await?.body, show::changed)
+            (client.send(Method::PUT, &path(id, &query), Some(&change), &seen).await?.body, show::changed)
         }
         JobsCommand::Delete { id } => {
             (client.send(Method::DELETE, &path(id, ""), None, &[]).await?.body, show::deleted)

@@ -1,5 +1,6 @@
 //! `doctor`, and the look before a job is written, on a cluster with planted problems: they find each, and nothing else.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Kind};
@@ -227,4 +228,10 @@ async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_
     let well = stage.job(&json!({"id": "well", "schedule": "@yearly"}));
     let (status, answer) = playing.offer("/jobs?validate=aws", &well).await;
     assert_eq!(status, 201, "{answer}");
+    let ill = json!({"overrides": [{"containerName": "mian"}]});
+    for method in [Method::PUT, Method::PATCH] {
+        let (status, answer) = playing.send(method, "/jobs/well?validate=aws", &ill).await;
+        assert_eq!(status, 400, "an edit, too: {answer}");
+        assert!(answer.contains("/overrides/0/containerName"), "{answer}");
+    }
 }

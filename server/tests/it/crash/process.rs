@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -98,7 +98,13 @@ impl Scheduler {
 
     /// Sends a request, and returns the status and the body of the answer.
     pub(crate) async fn offer(&self, path: &str, body: &Value) -> (StatusCode, String) {
-        let answer = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
+        self.send(Method::POST, path, body).await
+    }
+
+    /// The same by another method.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> (StatusCode, String) {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let answer = request.json(body).send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
 
@@ -110,9 +116,8 @@ impl Scheduler {
 
     /// Edits a resource, which must succeed.
     pub(crate) async fn put(&self, path: &str, body: &Value) {
-        let answer = self.http.put(format!("{}{path}", self.url)).json(body).send().await.unwrap();
-        let status = answer.status();
-        assert!(status.is_success(), "{path}: {status}: {}", answer.text().await.unwrap());
+        let (status, answer) = self.send(Method::PUT, path, body).await;
+        assert!(status.is_success(), "{path}: {status}: {answer}");
     }
 
     /// Edits jobs in every way that moves no tick: the description, the schedule in other words, nothing at all.
