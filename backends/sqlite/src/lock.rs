@@ -44,7 +44,10 @@ impl Lock {
     }
 }
 
-/// Locks the file itself, if it is there.
+/// The answer of NFS to such a lock: there it would be one of the locks that SQLite sets itself.
+const BAD_DESCRIPTOR: i32 = 9;
+
+/// Locks the file itself, if it is there. On NFS only the lock beside it can be had.
 fn lock_itself(path: &Path) -> Result<Option<File>, StoreError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -54,8 +57,13 @@ fn lock_itself(path: &Path) -> Result<Option<File>, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(taken(path, ", by another name of the file")),
+        Err(TryLockError::Error(error)) if has_no_lock(&error) => Ok(None),
         Err(TryLockError::Error(error)) => Err(unreadable(path, error)),
     }
+}
+
+fn has_no_lock(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(BAD_DESCRIPTOR) || error.kind() == ErrorKind::Unsupported
 }
 
 /// Follows symbolic links, so that one file has one name.

@@ -110,7 +110,7 @@ fn candidates(connection: &Connection, cursor: u64, retention: Retention) -> rus
     let mut exists = connection.prepare_cached("SELECT 1 FROM journal WHERE seq = ?1")?;
     let mut rows = statement.query(params![cursor, LOOKED])?;
     let (mut found, mut going, mut kept) = (Candidates::default(), HashSet::new(), HashMap::new());
-    let (mut looked, mut last) = (0, cursor);
+    let (mut looked, mut last, mut newest_old) = (0, cursor, None);
     while let Some(row) = rows.next()? {
         if (before..=now).contains(&row.get::<_, i64>(2)?) {
             return Ok(found);
@@ -123,8 +123,14 @@ fn candidates(connection: &Connection, cursor: u64, retention: Retention) -> rus
         last = row.get(0)?;
         let open = open_states().any(|state| is(row, 3, state.as_str()));
         let (observed, prev): (i64, u64) = (row.get(1)?, row.get(5)?);
-        // One that a wrong clock made would hold on to those behind it.
-        let old = observed < before || observed > now.saturating_add(codec::DAY);
+        // A decision of the future was made by a wrong clock if one that was made after it is old; else this clock may be wrong.
+        let old = observed < before
+            || (observed > now.saturating_add(codec::DAY) && {
+                if newest_old.is_none() {
+                    newest_old = Some(newest_before(connection, before)?);
+                }
+                newest_old.is_some_and(|newest| last < newest)
+            });
         if open || !old || (!going.contains(&prev) && exists.exists([prev])?) {
             continue;
         }
@@ -140,6 +146,12 @@ fn candidates(connection: &Connection, cursor: u64, retention: Retention) -> rus
     }
     found.next = (looked == LOOKED).then_some(last);
     Ok(found)
+}
+
+/// Returns the newest decision that was made before a moment; 0 when there is none.
+fn newest_before(connection: &Connection, before: i64) -> rusqlite::Result<u64> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM journal WHERE born < ?1";
+    connection.prepare_cached(sql)?.query_row([before], |row| row.get(0))
 }
 
 /// Returns the oldest of the newest `keep` decisions of a job; of a job that was removed none is kept.
