@@ -28,6 +28,7 @@ pub(crate) struct ClockCheck(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
+    first: Option<Instant>,
     last: Option<(Timestamp, Instant)>,
     newest: Option<Step>,
     steps: u64,
@@ -45,6 +46,7 @@ impl ClockCheck {
     pub(crate) fn look(&self, now: Timestamp) -> u64 {
         let at = Instant::now();
         let mut seen = self.0.lock();
+        seen.first.get_or_insert(at);
         let Some((last, looked)) = seen.last.replace((now, at)) else { return seen.steps };
         let passed = SignedDuration::try_from(at.saturating_duration_since(looked));
         let by = now.duration_since(last) - passed.unwrap_or(SignedDuration::MAX);
@@ -66,6 +68,13 @@ impl ClockCheck {
     pub(crate) fn uneven_for(&self) -> Duration {
         let newest = self.0.lock().newest;
         newest.map_or(Duration::ZERO, |step| EVEN_FOR.saturating_sub(step.at.elapsed()))
+    }
+
+    /// The same for ticks that are settled in the future, where the time before the first look is uneven, too.
+    pub(crate) fn doubted_for(&self) -> Duration {
+        let seen = self.0.lock();
+        let since = seen.newest.map(|step| step.at).or(seen.first);
+        since.map_or(EVEN_FOR, |at| EVEN_FOR.saturating_sub(at.elapsed()))
     }
 
     /// Says which step there was a short while ago.

@@ -102,11 +102,8 @@ impl Core {
     /// Decides about one tick.
     pub(super) async fn judge(&self, question: &Question<'_>) -> Judgement {
         let Question { job, tick, by, .. } = question;
-        let span = TickSpan {
-            first: tick.nominal,
-            last: tick.nominal,
-            count: u64::from(!matches!(by, Asker::Hand { .. })),
-        };
+        let count = u64::from(!matches!(by, Asker::Hand { .. }));
+        let span = TickSpan { first: tick.nominal, last: tick.nominal, count };
         let mut draft = DecisionDraft { tries: question.tried + 1, ..blank(span, tick.observed) };
         if let Some(why) = self.held_back(job, tick.nominal, by) {
             return Judgement::ended(draft, Outcome::Suspended, why);
@@ -152,7 +149,7 @@ impl Core {
         let decision = self.worded(decision, question, &population);
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, by) {
-            // Whoever only asks is told what would come of it.
+            // A question that launches nothing is answered with the outcome of a launch.
             (Outcome::Pending, Asker::Curious) => Outcome::Launched,
             (outcome, _) => outcome,
         };

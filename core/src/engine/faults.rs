@@ -22,7 +22,7 @@ pub struct Failing {
     pub outcome: Outcome,
     /// Why.
     pub reason: String,
-    /// The first tick in a row that ended like this.
+    /// When the first tick in a row ended like this.
     pub since: Timestamp,
     /// How many ticks in a row did, as far as this process has seen.
     pub ticks: u64,
@@ -143,8 +143,13 @@ impl Faults {
 
     /// Forgets a job that is gone or was edited.
     pub(crate) fn forget(&self, uid: &JobUid) {
+        self.0.lock().jobs.remove(uid);
+        self.forget_reads(uid);
+    }
+
+    /// Forgets what a job cannot read, where no tick will show that it can.
+    pub(crate) fn forget_reads(&self, uid: &JobUid) {
         let mut known = self.0.lock();
-        known.jobs.remove(uid);
         for asked in [Asked::Trigger, Asked::Tasks] {
             if let Some((_, source)) = known.unread.remove(&(*uid, asked)) {
                 known.leave(asked, &source, false);

@@ -243,6 +243,9 @@ impl Keeper {
             Progressed::To { settled, due, look_again } => {
                 let stuck = entry.settled == settled;
                 (entry.settled, entry.due) = (settled, due);
+                if due.is_none() {
+                    self.core.commons.faults.forget_reads(&entry.uid);
+                }
                 (false, look_again.or_else(|| stuck.then(|| later(now))))
             }
             Progressed::Invalid => {

@@ -94,7 +94,9 @@ impl Ledger {
 
     /// Tells whether the job's launches and exits are recorded for the queue rule.
     pub(super) fn tracks(&self, uid: &JobUid) -> bool {
-        self.jobs.lock().by_job.get(uid).is_some_and(|account| account.track.is_some())
+        let jobs = self.jobs.lock();
+        let track = jobs.by_job.get(uid).and_then(|account| account.track.as_ref());
+        track.is_some_and(|track| !track.is_outdated())
     }
 
     /// Begins to record the job's launches and exits, with what the journal knows of them.
@@ -108,7 +110,7 @@ impl Ledger {
             jobs.by_job.retain(|_, account| !account.is_empty());
         }
         let account = jobs.by_job.entry(*uid).or_default();
-        if account.track.is_none() {
+        if account.track.as_ref().is_none_or(|track| track.is_outdated()) {
             let past = account.past(journalled, now);
             account.track = Some(Box::new(Track::new(past, now)));
         }
@@ -185,11 +187,13 @@ impl Ledger {
         }
     }
 
-    /// Drops what is remembered of every queue; it is built anew from the journal.
+    /// Lets the memory of every queue be built again from the journal, when its job is next asked about.
     pub(super) fn forget_queues(&self) {
         let mut jobs = self.jobs.lock();
-        jobs.by_job.values_mut().for_each(|account| account.track = None);
-        jobs.by_job.retain(|_, account| !account.is_empty());
+        jobs.by_job
+            .values_mut()
+            .filter_map(|account| account.track.as_mut())
+            .for_each(|track| track.outdate());
     }
 
     /// Returns how many tasks are pending or running, over all jobs.

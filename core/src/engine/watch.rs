@@ -79,7 +79,7 @@ impl Watch {
         futures::stream::iter(moves)
             .for_each_concurrent(RECORDS_AT_ONCE, async |(from, to)| watch.record(from, to).await)
             .await;
-        self.enforce_timeouts(now).await;
+        self.enforce_timeouts().await;
     }
 
     fn live(&self) -> Vec<TaskId> {
@@ -125,7 +125,9 @@ impl Watch {
     }
 
     /// Asks tasks that are over their time to stop.
-    async fn enforce_timeouts(&self, now: Timestamp) {
+    async fn enforce_timeouts(&self) {
+        // Ends take time to be recorded: an older moment would look like a step of the clock.
+        let now = self.core.clock.now();
         // How long a task has run is not known while the clock may be ahead.
         self.core.commons.clock.look(now);
         if !self.core.commons.clock.uneven_for().is_zero() {

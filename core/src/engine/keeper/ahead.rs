@@ -30,7 +30,7 @@ impl Keeper {
         let resumed: Vec<JobId> = std::mem::take(&mut *self.core.resumed.lock()).into_iter().collect();
         let resumed: Vec<Place> = resumed.iter().filter_map(|id| self.agenda.place(id)).collect();
         self.settle_back(resumed, now).await;
-        if !self.ahead.is_empty() && self.core.commons.clock.uneven_for().is_zero() {
+        if !self.ahead.is_empty() && self.core.commons.clock.doubted_for().is_zero() {
             self.settle_back(self.ahead.iter().copied().collect(), now).await;
         }
         self.tell_ahead();
@@ -64,7 +64,7 @@ impl Keeper {
     /// Returns how long to wait before the jobs are put right; nothing when there is none.
     pub(super) fn until_settled_back(&self) -> Option<Duration> {
         let retry = RETRY.unsigned_abs();
-        (!self.ahead.is_empty()).then(|| self.core.commons.clock.uneven_for().max(retry))
+        (!self.ahead.is_empty()).then(|| self.core.commons.clock.doubted_for().max(retry))
     }
 
     /// Lets the ticks of these jobs count again from now on.

@@ -22,9 +22,19 @@ pub(super) struct Track {
     emptied: Option<Timestamp>,
     last_end: Option<Timestamp>,
     looked: Timestamp,
+    /// Whether it rests on moments of a clock that was moved since.
+    outdated: bool,
 }
 
 impl Track {
+    pub(super) fn outdate(&mut self) {
+        self.outdated = true;
+    }
+
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
     pub(super) fn new(past: Vec<Life>, now: Timestamp) -> Self {
         let mut track = Self {
             memory: None,
@@ -34,6 +44,7 @@ impl Track {
             emptied: None,
             last_end: None,
             looked: now,
+            outdated: false,
         };
         for life in past {
             track.launched(life.launched);
