@@ -12,7 +12,7 @@ use crate::schedule::Dialect;
 
 /// Fields that the API adds to a job when it shows it; accepted and ignored, so that what was got can be put back.
 /// `parsedSchedule` is the Python version's own.
-pub(super) const READ_ONLY: [&str; 11] = [
+pub(super) const READ_ONLY: [&str; 13] = [
     EARLIER_SCHEDULES,
     "lastRun",
     "lastRunTasks",
@@ -23,6 +23,8 @@ pub(super) const READ_ONLY: [&str; 11] = [
     "changed",
     "invalid",
     "retrying",
+    "failing",
+    "settledUntil",
     "parsedSchedule",
 ];
 
