@@ -82,10 +82,8 @@ pub(crate) async fn look(shared: &Shared, queue: &str) -> Result<Option<String>,
 /// Tells whether the policy of a queue allows EventBridge or SNS something, or everybody.
 fn lets_events_in(policy: &str) -> bool {
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let statements = match &policy["Statement"] {
-        Value::Array(all) => all.as_slice(),
-        one => std::slice::from_ref(one),
-    };
+    let statement = &policy["Statement"];
+    let statements = statement.as_array().map_or(std::slice::from_ref(statement), Vec::as_slice);
     statements.iter().any(|statement| {
         let to = statement["Principal"].to_string();
         let names = |who: &str| to.contains(who);

@@ -57,7 +57,7 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
     }
     for (((region, cluster), definition, _), options) in definitions {
         if let Ok(at) = shared.clients.of(region.as_deref()).await {
-            seen.push(launch(shared, &at, &cluster, &definition, &options).await);
+            seen.push(Box::pin(launch(shared, &at, &cluster, &definition, &options)).await);
         }
     }
     if let Some(queue) = &shared.options.events_queue {
@@ -112,7 +112,7 @@ async fn launch(
             .await
             .map_err(|error| Fault::of(error, format!("could not start {definition}")))
     };
-    match shared.clients.paced(at, RUN_TASK, call).await {
+    match Box::pin(shared.clients.paced(at, RUN_TASK, call)).await {
         // Only what is said about the container shows that all else was accepted.
         Err(fault) => judge(what, Some(fault), |fault| chain(fault).contains(NO_CONTAINER)),
         Ok(answer) => {

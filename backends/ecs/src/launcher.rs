@@ -42,6 +42,10 @@ const PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
 const TOKEN_LIFE: Duration = Duration::from_mins(50);
 
+/// How long the containers of a definition may take to be read before a launch: less than a call may take in all, so that a
+/// slow answer does not count as a launch whose answer is not known.
+const LEARN_WITHIN: Duration = Duration::from_secs(8);
+
 /// How often live tasks are looked at: by calls, and where events make a look free.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY_HEARING: Duration = Duration::from_secs(2);
@@ -182,7 +186,13 @@ impl Launcher for EcsLauncher {
         let options = shared.read(&request.task)?;
         let at = shared.clients.of(options.region.as_deref()).await?;
         let cluster = shared.cluster(&options);
-        let containers = shared.containers_of(&at, &request.definition).await?;
+        let learnt = tokio::time::timeout(LEARN_WITHIN, shared.containers_of(&at, &request.definition)).await;
+        let containers = learnt.unwrap_or_else(|_| {
+            let definition = &request.definition;
+            let message =
+                format!("could not learn the containers of \"{definition}\" in time; nothing was started");
+            Err(LaunchError::new(FaultKind::Unavailable, message))
+        })?;
         let beside = request::beside(&request.task, &options, &containers);
         let (own_cluster, tagged) = (&shared.options.cluster, shared.options.tags);
         let call = request::run_task(request, &options, own_cluster, tagged, &beside);
@@ -206,7 +216,8 @@ impl Launcher for EcsLauncher {
                 Outcome::Failed(error) => return Err(error),
             },
         };
-        if !report.started.is_empty() {
+        // A repeated call may name tasks whose events came before.
+        if report.started.iter().any(|task| shared.book.last(&task.task_id).is_none()) {
             shared.hearing.expect(began);
         }
         let started = report.started.iter().map(|task| task.task_id.clone());
@@ -243,8 +254,10 @@ impl Launcher for EcsLauncher {
             call.send().await.map_err(|error| Fault::of(error, format!("could not stop task {task}")))
         };
         match self.shared.clients.paced(&at, RUN_TASK, call).await {
-            Ok(_) => {
-                self.shared.hearing.expect(began);
+            Ok(answer) => {
+                if answer.task().is_some_and(|task| task.last_status() != Some("STOPPED")) {
+                    self.shared.hearing.expect(began);
+                }
                 Ok(())
             }
             // There is no such task (any more), or no such cluster.

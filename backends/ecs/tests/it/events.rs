@@ -12,7 +12,7 @@ use crate::help::{Rig, aws, ids, work};
 
 /// Makes a queue of events, which a feed fills if there is one, and a launcher that listens to it.
 fn listening(rig: &Rig, form: Option<EventForm>) -> EcsLauncher {
-    rig.fake.call(Service::Sqs, "CreateQueue", &json!({"QueueName": "events"})).unwrap();
+    rig.fake.call(Service::Sqs, "CreateQueue", &json!({"QueueName": "events"})).expect("it is made");
     rig.fake.configure(|settings| {
         let feed = form.map(|form| EventFeed { queue: "events".to_owned(), form, ..EventFeed::default() });
         settings.ecs.events.extend(feed.map(|feed| ("batch".to_owned(), feed)));
@@ -37,7 +37,7 @@ async fn pass(seconds: u64) {
 }
 
 async fn phase(launcher: &EcsLauncher, task: &TaskId) -> TaskPhase {
-    launcher.observe(std::slice::from_ref(task)).await.unwrap()[0].phase
+    launcher.observe(std::slice::from_ref(task)).await.expect("it answers")[0].phase
 }
 
 #[tokio::test]

@@ -11,21 +11,25 @@ fn pair(rig: &Rig) -> String {
     let container = |name: &str| json!({"name": name, "image": "busybox", "memory": 64});
     let containers = [container("main"), container("side")];
     let definition = json!({"family": "pair", "networkMode": "bridge", "containerDefinitions": containers});
-    rig.fake.ecs().register(&definition).unwrap()
+    rig.fake.ecs().register(&definition).expect("the definition is complete")
 }
 
 fn overriding(definition: &str, overrides: Value) -> TaskSpec {
-    TaskSpec { overrides: serde_json::from_value(overrides).unwrap(), ..task(definition, json!({})) }
+    TaskSpec {
+        overrides: serde_json::from_value(overrides).expect("they are overrides"),
+        ..task(definition, json!({}))
+    }
 }
 
 /// Names the variables that each container of the newest task was given.
 fn told(rig: &Rig) -> Vec<(String, Vec<String>)> {
-    let launch = rig.fake.launches().pop().unwrap();
+    let launch = rig.fake.launches().pop().expect("one was started");
     let containers = launch.overrides["containerOverrides"].as_array().cloned().unwrap_or_default();
     let one = |container: &Value| {
         let variables = container["environment"].as_array().cloned().unwrap_or_default();
-        let names = variables.iter().map(|variable| variable["name"].as_str().unwrap().to_owned());
-        (container["name"].as_str().unwrap().to_owned(), names.collect())
+        let names =
+            variables.iter().map(|variable| variable["name"].as_str().expect("it has a name").to_owned());
+        (container["name"].as_str().expect("it has a name").to_owned(), names.collect())
     };
     containers.iter().map(one).collect()
 }
