@@ -46,14 +46,16 @@ pub(crate) async fn prune(shared: &Shared, retention: Retention) -> Result<usize
     shared.db.ensure_open()?;
     let mut sweep = shared.sweep.lock().await;
     let mut removed = 0;
-    if sweep.rest.is_none_or(|rest| rest <= retention.now) {
+    // A longer rest was begun by a clock that was ahead.
+    let most = retention.now.saturating_add(DAY).unwrap_or(Timestamp::MAX);
+    if sweep.rest.is_none_or(|rest| rest <= retention.now || rest > most) {
         while sweep.shard < SHARDS {
             let Some(left) = retention.batch.checked_sub(removed).filter(|left| *left > 0) else {
                 return Ok(removed);
             };
             removed += sweep.step(shared, retention, left).await?;
         }
-        let rest = (sweep.stayed > MANY).then(|| retention.now.saturating_add(DAY).unwrap_or(Timestamp::MAX));
+        let rest = (sweep.stayed > MANY).then_some(most);
         *sweep = Sweep { rest, ..Sweep::default() };
     }
     forget(shared, retention, removed).await

@@ -54,7 +54,10 @@ pub(crate) async fn beginning_with(db: &Db, prefix: &str) -> Result<Vec<(String,
         let query = Query::of(keys::registers(part)).only(named);
         for item in db.all("read registers", &query).await? {
             let name = db.reader(&item).text("sk")?.strip_prefix('=').unwrap_or_default().to_owned();
-            found.push((name, decode(db.reader(&item))?.register));
+            // DynamoDB minds case in `begins_with`, as not every server of its API does.
+            if name.starts_with(prefix) {
+                found.push((name, decode(db.reader(&item))?.register));
+            }
         }
     }
     found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
