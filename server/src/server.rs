@@ -330,7 +330,8 @@ pub(crate) async fn assemble(
 /// Returns the names by which this server is reached: those that are configured, and the one that other replicas use.
 fn hosts(config: &Config) -> Vec<String> {
     let advertised = config.replica.advertise.as_deref().and_then(|url| url.strip_prefix("http://"));
-    let advertised = advertised.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host).to_owned());
+    let advertised = advertised.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
+    let advertised = advertised.map(|host| host.trim_end_matches('.').to_owned());
     config.allowed_hosts.iter().cloned().chain(advertised).collect()
 }
 

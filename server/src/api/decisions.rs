@@ -51,9 +51,9 @@ async fn list(
     let before = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
     let limit = query.limit().get();
     let given = query.finish()?;
-    let mut entries = Entries::begin(shared, "decisions").await?;
+    let mut entries = Entries::begin(shared, "decisions");
     let mut last = None;
-    while let Some(size) = entries.room(limit) {
+    while let Some(size) = entries.room(limit).await? {
         let before = last.or(before);
         let asked = DecisionQuery { job: job.clone(), outcome, before, limit: size };
         let records = shared.parts.store.decisions(&asked).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::etag::Tag;
 use super::problem::{Kind, Problem};
@@ -26,32 +26,42 @@ pub(super) struct Entries {
     count: usize,
     /// Whether entries were left out because the page was full.
     is_cut: bool,
-    place: OwnedSemaphorePermit,
+    pages: Arc<Semaphore>,
+    /// Taken at once where one is free, else when the page is no longer small.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Entries {
-    /// Begins a page whose entries are the member `name`, when there is a place for one.
+    /// Begins a page whose entries are the member `name`.
+    pub(super) fn begin(shared: &Shared, name: &str) -> Self {
+        let pages = Arc::clone(&shared.pages);
+        let place = Arc::clone(&pages).try_acquire_owned().ok();
+        Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, pages, place }
+    }
+
+    /// Returns how many entries to read next; nothing when the page is full or has `limit` entries. A page that is no longer
+    /// small waits for its place.
     ///
     /// # Errors
     ///
     /// 503 when the server ends.
-    pub(super) async fn begin(shared: &Shared, name: &str) -> Result<Self, Problem> {
-        let place = Arc::clone(&shared.pages).acquire_owned().await;
-        let place = place.map_err(|_| Problem::new(Kind::Unavailable, "The scheduler is stopping."))?;
-        Ok(Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, place })
-    }
-
-    /// Returns how many entries to read next; nothing when the page is full or has `limit` entries.
-    pub(super) fn room(&self, limit: usize) -> Option<NonZeroUsize> {
+    pub(super) async fn room(&mut self, limit: usize) -> Result<Option<NonZeroUsize>, Problem> {
         let left = limit.saturating_sub(self.count);
         if self.is_cut || left == 0 {
-            return None;
+            return Ok(None);
+        }
+        if self.place.is_none() && self.body.len() > SMALL {
+            let place = Arc::clone(&self.pages).acquire_owned().await;
+            self.place =
+                Some(place.map_err(|_| Problem::new(Kind::Unavailable, "The scheduler is stopping."))?);
         }
         let fitting = match self.count {
+            // Little is held while it may have to wait.
+            _ if self.place.is_none() => 1,
             0 => FIRST,
             count => MAX_PAGE.saturating_sub(self.body.len()) / self.body.len().div_ceil(count),
         };
-        NonZeroUsize::new(fitting.clamp(1, left))
+        Ok(NonZeroUsize::new(fitting.clamp(1, left)))
     }
 
     /// Adds an entry, and tells whether there was room for it.
@@ -101,6 +111,9 @@ impl Entries {
         let is_small = body.len() <= SMALL;
         let tag = Tag::of_body(&body);
         let response = respond::bytes(StatusCode::OK, body, &tag);
-        if is_small { response } else { respond::holding(response, place) }
+        match place {
+            Some(place) if !is_small => respond::holding(response, place),
+            _ => response,
+        }
     }
 }

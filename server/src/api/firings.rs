@@ -137,9 +137,9 @@ async fn list(
     let before = query.text("after").map(FiringId::from_text);
     let limit = query.limit().get();
     let given = query.finish()?;
-    let mut entries = Entries::begin(shared, "firings").await?;
+    let mut entries = Entries::begin(shared, "firings");
     let mut last = None;
-    while let Some(size) = entries.room(limit) {
+    while let Some(size) = entries.room(limit).await? {
         let before = last.clone().or_else(|| before.clone());
         let asked = FiringQuery { id: None, job: job.clone(), state, before, limit: size };
         let firings = shared.parts.store.firings(&asked).await?;

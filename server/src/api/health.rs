@@ -38,7 +38,7 @@ pub(super) struct Readiness {
 /// One part and how it is.
 #[derive(Debug, Serialize, ToSchema)]
 struct Check {
-    /// `store`, `engine`, `launcher` or `replica`.
+    /// Of a check: `store`, `engine` or `replica`. Of a dependency: `launcher`, `sources` or `clock`.
     name: &'static str,
     ok: bool,
     /// What is wrong and what to do, or what there is to know.

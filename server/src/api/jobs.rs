@@ -32,10 +32,10 @@ use super::{job, view};
 pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
     let page = Page::of(query)?;
     let now = app.parts.clock.now();
-    let mut entries = Entries::begin(&app, "jobs").await?;
+    let mut entries = Entries::begin(&app, "jobs");
     let mut from = ListFrom::Skip(page.skip);
     let mut total = None;
-    while let Some(limit) = entries.room(page.size()) {
+    while let Some(limit) = entries.room(page.size()).await? {
         let list = match app.parts.store.list(from, limit).await {
             // The last one was removed meanwhile: the page ends with it.
             Err(StoreError::NotFound(_)) => break,

@@ -39,7 +39,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     let engine = &app.parts.engine;
     let mut page = Page(String::with_capacity(8 * 1024));
     let streams = app.parts.limits.streams - app.streams.available_permits().min(app.parts.limits.streams);
-    write_engine(&mut page, engine.counters(), &engine.status(), engine.evaluating())
+    let status = engine.status();
+    write_counts(&mut page, engine.counters(), &status)
+        .and_then(|()| write_state(&mut page, &status, engine.evaluating()))
         .and_then(|()| write_server(&mut page, &app.answered, streams))
         .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut page, replica)))
         .expect("a string takes whatever is written to it");
@@ -47,12 +49,8 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, media)], page.0).into_response()
 }
 
-fn write_engine(
-    page: &mut Page,
-    counters: &Counters,
-    status: &EngineStatus,
-    evaluating: usize,
-) -> fmt::Result {
+/// Writes all that the engine has counted.
+fn write_counts(page: &mut Page, counters: &Counters, status: &EngineStatus) -> fmt::Result {
     page.head(
         "ecs_scheduler_ticks_total",
         "counter",
@@ -94,7 +92,11 @@ fn write_engine(
     }
     let help = "Times that the clock was moved by more than a minute.";
     page.single("clock_steps_total", "counter", help, status.clock_steps)?;
-    write_lateness(page, counters)?;
+    write_lateness(page, counters)
+}
+
+/// Writes how the engine is now.
+fn write_state(page: &mut Page, status: &EngineStatus, evaluating: usize) -> fmt::Result {
     let gauges = [
         ("jobs", "Jobs known.", status.jobs),
         ("invalid_jobs", "Stored documents that are not valid jobs.", status.invalid_jobs),

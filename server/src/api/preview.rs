@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::Timestamp;
-use ecs_scheduler_core::job::prepare_create;
+use ecs_scheduler_core::job::{JobContext, prepare_create};
 use ecs_scheduler_core::schedule::{Dialect, STAND_IN, Schedule};
 use serde_json::{Map, Value};
 
@@ -45,8 +45,8 @@ pub(super) async fn preview(
     // `?` resolves by the job's name.
     document.entry("id").or_insert_with(|| STAND_IN.into());
     // Whether a tick is left is asked at the moment from which the preview looks.
-    let prepared = prepare_create(document.into(), &app.context(Dialect::Written), after)
-        .map_err(|errors| job::refusal(&errors))?;
+    let cx = JobContext { launcher: None, ..app.context(Dialect::Written) };
+    let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| job::refusal(&errors))?;
     let written = prepared.document.get("schedule").cloned().unwrap_or(Value::Null);
     let ticks = prepared
         .job

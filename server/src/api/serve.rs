@@ -76,6 +76,10 @@ impl ConnectionLimits {
     }
 }
 
+/// The bytes that the system holds for a client. It says that there is room again when a third is free: with a buffer that grows
+/// to 4 MiB, a slow client would seem to take nothing for longer than it may.
+const SEND_BUFFER: usize = 128 * 1024;
+
 /// Serves until `closing`, then lets requests under way end.
 pub async fn serve(
     listener: TcpListener,
@@ -127,6 +131,7 @@ async fn connection(stream: TcpStream, router: Router, entry: Entry, closing: Ca
     let watch = Arc::clone(entry.watch());
     // An answer is written in few large pieces, so there is nothing to collect.
     let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
     let service = service_fn(|request: hyper::Request<Incoming>| {
         watch.working();

@@ -16,8 +16,8 @@ use super::setting::{
 };
 use super::values::Values;
 use super::{
-    ANY_HOST, AwsConfig, Config, ElasticsearchConfig, HISTORY_DAYS_LIMIT, LauncherConfig, LogConfig, LogLevel,
-    MAX_TASKS_LIMIT, NAME_LIMIT, Refused, ReplicaConfig, Secret, StoreConfig,
+    ANY_HOST, AwsConfig, Config, ElasticsearchConfig, HISTORY_DAYS_LIMIT, LauncherConfig, LogConfig,
+    LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused, ReplicaConfig, Secret, StoreConfig,
 };
 
 impl Config {
@@ -159,7 +159,7 @@ fn allowed_hosts(values: &Values) -> Result<Vec<String>, String> {
                 "ECSS_ALLOWED_HOSTS has \"{name}\"; it must have names of hosts without scheme and port, separated by commas: \
                  scheduler.internal"
             )),
-            _ => Ok(name.to_ascii_lowercase()),
+            _ => Ok(name.trim_end_matches('.').to_ascii_lowercase()),
         })
         .collect()
 }

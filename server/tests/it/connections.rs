@@ -8,7 +8,7 @@ use ecs_scheduler::api::{self, ConnectionLimits, Limits};
 use ecs_scheduler_core::{Clock as _, Event, JobId, JobUid, MemoryStore, NewJob};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::harness::Server;
@@ -41,6 +41,21 @@ impl Listening {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes.as_bytes()).await.unwrap();
         stream
+    }
+
+    /// Stores fifty jobs, which fill more than one page.
+    async fn create_large_jobs(&self) {
+        let document =
+            json!({"taskDefinition": "work", "schedule": "@yearly", "description": "x".repeat(110_000)});
+        for number in 0..50 {
+            let job = NewJob {
+                id: JobId::new(&format!("job-{number}")).unwrap(),
+                uid: JobUid::random(),
+                document: serde_json::value::to_raw_value(&document).unwrap(),
+                at: self.server.clock.now(),
+            };
+            self.server.store.create(job).await.unwrap();
+        }
     }
 
     async fn each(&self, count: usize, bytes: &str) -> Vec<TcpStream> {
@@ -167,17 +182,7 @@ async fn a_body_without_progress_is_given_up() {
 async fn answers_that_are_not_read_take_little_memory_and_end() {
     let limits = ConnectionLimits { stalled: SHORT, ..LIMITS };
     let listening = Listening::start(limits, Limits { pages: 4, ..Limits::default() }).await;
-    let document =
-        json!({"taskDefinition": "work", "schedule": "@yearly", "description": "x".repeat(110_000)});
-    for number in 0..50 {
-        let job = NewJob {
-            id: JobId::new(&format!("job-{number}")).unwrap(),
-            uid: JobUid::random(),
-            document: serde_json::value::to_raw_value(&document).unwrap(),
-            at: listening.server.clock.now(),
-        };
-        listening.server.store.create(job).await.unwrap();
-    }
+    listening.create_large_jobs().await;
     let mut shown = 0;
     let mut next = Some("/jobs?count=10000".to_owned());
     while let Some(path) = next {
@@ -198,6 +203,43 @@ async fn answers_that_are_not_read_take_little_memory_and_end() {
         .await
         .expect("places become free");
     drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_answers_that_are_not_read_keep_no_small_list_waiting() {
+    let listening = Listening::start(LIMITS, Limits { pages: 2, ..Limits::default() }).await;
+    listening.create_large_jobs().await;
+    let mut unread = listening.each(2, "GET /jobs?count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    for stream in &mut unread {
+        timeout(PATIENCE, stream.read_exact(&mut [0])).await.unwrap().expect("its answer has begun");
+    }
+    for path in ["/jobs?count=1", "/decisions?limit=1", "/firings?limit=1"] {
+        assert_eq!(listening.status(path).await, 200, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_slowly_and_steadily_gets_its_whole_answer() {
+    let limits = ConnectionLimits { stalled: SHORT * 2, ..LIMITS };
+    let listening = Listening::start(limits, Limits::default()).await;
+    listening.create_large_jobs().await;
+    let path = "/jobs?count=30";
+    let whole = listening.server.get(path).await.body.len();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut stream = socket.connect(listening.address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut read, mut piece, mut pace) = (0, vec![0; 32 * 1024], tokio::time::interval(SHORT / 8));
+    loop {
+        pace.tick().await;
+        match stream.read(&mut piece).await {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) => panic!("after {read} of {whole} bytes: {error}"),
+        }
+    }
+    assert!(read > whole, "{read} of {whole} bytes and a head");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
