@@ -48,7 +48,7 @@ pub enum JobsCommand {
         /// The job
         id: String,
     },
-    /// Fire a job now; its schedule is not touched. The exit code is 5 when nothing was launched
+    /// Fire a job now; its schedule is not touched. The exit code is 5 when it is known that nothing was launched: see `--wait`
     Fire(FireArgs),
     /// Stop looking at a job
     Suspend {

@@ -18,6 +18,9 @@ mod tests;
 /// How long to wait between two looks at a firing.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How many looks in a row may fail: a restart or a take-over lasts some seconds.
+const MISSES: u32 = 60;
+
 /// Which job, and how to fire it.
 #[derive(Debug, Clone, Args)]
 pub struct FireArgs {
@@ -41,9 +44,14 @@ pub(super) async fn run(args: &FireArgs, client: &Client, as_json: bool) -> Resu
     let key: Vec<_> = args.idempotency_key.iter().map(|key| (name.clone(), key.as_str())).collect();
     let place = path(&args.id, "/firings");
     let mut answer = client.send(Method::POST, &place, Some(&json!({})), &key).await?.body;
+    let mut misses = 0;
     while args.wait && is_open(&answer) {
         tokio::time::sleep(LOOK_EVERY).await;
-        answer = look(&answer, client).await?;
+        match look(&answer, client).await {
+            Ok(newer) => (answer, misses) = (newer, 0),
+            Err(_) if misses < MISSES => misses += 1,
+            Err(error) => return Err(error),
+        }
     }
     match verdict(&answer) {
         Ok(text) => Ok(if as_json { show::json(&answer) } else { text }),
@@ -63,12 +71,12 @@ fn is_open(answer: &Value) -> bool {
 
 async fn look(firing: &Value, client: &Client) -> Result<Value, CommandError> {
     let id = cell(&firing["id"]);
-    match client.get(&format!("/firings/{id}")).await {
-        Err(CommandError::Refused { message }) => Err(CommandError::failed(format!(
-            "could not learn what became of firing {id}, which may have started tasks: {message}"
-        ))),
-        answer => answer,
-    }
+    client.get(&format!("/firings/{id}")).await.map_err(|error| {
+        let why = error.lines().join("\n");
+        let message =
+            format!("could not learn what became of firing {id}, which may have started tasks: {why}");
+        CommandError::failed(message)
+    })
 }
 
 /// Says what came of it: a decision not to launch, or a firing as far as it has come.
