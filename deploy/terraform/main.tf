@@ -1,5 +1,7 @@
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 locals {
   data_folder = "/var/lib/ecs-scheduler"
   user        = 10001
@@ -67,7 +69,7 @@ resource "aws_iam_role" "execution" {
 
 resource "aws_iam_role_policy_attachment" "execution" {
   role       = aws_iam_role.execution.name
-  policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 }
 
 # --- who reaches it --------------------------------------------------------------------------------------------------
@@ -228,6 +230,7 @@ resource "aws_ecs_task_definition" "scheduler" {
       { name = "ECSS_ECS_CLUSTER", value = var.cluster_arn },
       { name = "ECSS_ECS_EVENTS_QUEUE", value = aws_sqs_queue.events.id },
       { name = "ECSS_SQLITE_FILE", value = "${local.data_folder}/scheduler.db" },
+      { name = "ECSS_ALLOWED_HOSTS", value = join(",", var.allowed_hosts) },
     ]
 
     mountPoints = [{ sourceVolume = "data", containerPath = local.data_folder }]

@@ -30,6 +30,12 @@ variable "client_security_group_ids" {
   default     = []
 }
 
+variable "allowed_hosts" {
+  description = "Names by which clients, proxies and Prometheus reach the scheduler, beside its IP address."
+  type        = list(string)
+  default     = []
+}
+
 variable "policy_json" {
   description = "What the scheduler may do, as `ecs-scheduler iam-policy` prints it for your jobs."
   type        = string
