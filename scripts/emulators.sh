@@ -15,6 +15,7 @@ fi
 dynoxide=.tools/dynoxide
 read -r version sum <scripts/dynoxide.txt
 if [ "$("$dynoxide/dynoxide" --version 2>/dev/null)" != "dynoxide $version" ]; then
+  command -v npm >/dev/null || { echo "emulators.sh: npm is needed for dynoxide; install Node.js 20 or later" >&2; exit 1; }
   mkdir -p "$dynoxide"
   # npm compares the package with what its registry says, the sum with what was looked at.
   npm pack --silent "@dynoxide/linux-x64@$version" --pack-destination "$dynoxide" >/dev/null
