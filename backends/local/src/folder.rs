@@ -99,12 +99,14 @@ impl Definitions {
     }
 
     fn missing(&self, name: &str) -> String {
-        let mut known: Vec<String> = self.by_name.values().map(|definition| definition.name()).collect();
-        if known.is_empty() {
-            known.push("none".to_owned());
-        }
+        let known: Vec<String> = self.by_name.values().map(|definition| definition.name()).collect();
         let folder = self.folder.display();
-        let mut text = format!("no task definition \"{name}\" in {folder}; known are {}", known.join(", "));
+        let known = if known.is_empty() {
+            "it has none".to_owned()
+        } else {
+            format!("known are {}", known.join(", "))
+        };
+        let mut text = format!("no task definition \"{name}\" in {folder}; {known}");
         for problem in &self.problems {
             text.push_str(&format!("; not usable: {problem}"));
         }

@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_scheduler_core::{
-    ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Population, TaskId,
-    TaskSpec, TaskState, Timestamp,
+    ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
+    Population, TaskId, TaskSpec, TaskState, Timestamp,
 };
 use jiff::SignedDuration;
 use parking_lot::Mutex;

@@ -52,8 +52,8 @@ async fn keeps_sessions(one: &Line, other: &Line) -> Result<bool, Error> {
 /// Asks for the number of the server's process, by a statement that is not prepared.
 async fn process(line: &Line) -> Result<Option<String>, Error> {
     let messages = line.client().simple_query("SELECT pg_backend_pid()").await?;
-    Ok(messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
+    Ok(messages.iter().find_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        row.get(0).map(str::to_owned)
     }))
 }

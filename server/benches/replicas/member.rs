@@ -41,10 +41,10 @@ pub(crate) async fn serve(name: &str, shelf: &Shelf) -> anyhow::Result<()> {
 }
 
 /// Reads lines from the standard input in a thread of its own, which a read that never ends does not keep from ending.
-fn questions() -> mpsc::UnboundedReceiver<String> {
-    let (send, receive) = mpsc::unbounded_channel();
+fn questions() -> mpsc::Receiver<String> {
+    let (send, receive) = mpsc::channel(1);
     std::thread::spawn(move || {
-        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| send.blocking_send(line))
     });
     receive
 }

@@ -26,8 +26,8 @@ pub(crate) fn check(request: &RunTask, definition: &Definition, on_fargate: bool
     }
     let (mut cpus, mut reserved) = (0, 0);
     for container in definition.document["containerDefinitions"].as_array().into_iter().flatten() {
-        let changed = overrides["containerOverrides"].as_array().into_iter().flatten();
-        let changed = changed.filter(|one| one["name"] == container["name"]).last().unwrap_or(&none);
+        let mut changed = overrides["containerOverrides"].as_array().into_iter().flatten();
+        let changed = changed.rfind(|one| one["name"] == container["name"]).unwrap_or(&none);
         let amount = |name: &str| changed[name].as_u64().or_else(|| container[name].as_u64());
         let hard = amount("memory");
         if memory.zip(hard).is_some_and(|(memory, hard)| hard > u64::from(memory)) {

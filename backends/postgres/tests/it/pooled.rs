@@ -49,13 +49,14 @@ impl Pool {
             .spawn()
             .expect("a shell starts");
         let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
+        let pool = Self { port, _folder: folder, _supervisor: supervisor };
         let mut said = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
             said.push_str(&line);
             said.push('\n');
             if line.contains("process up") {
                 std::thread::spawn(move || lines.for_each(drop));
-                return Self { port, _folder: folder, _supervisor: supervisor };
+                return pool;
             }
         }
         panic!("PgBouncer does not start; run scripts/postgres.sh, which installs one:\n{said}");
