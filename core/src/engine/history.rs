@@ -36,6 +36,8 @@ pub(crate) struct Sweeper {
     stop: CancellationToken,
     age: Duration,
     keep: usize,
+    /// The moments by both clocks at which it was made.
+    since: (Timestamp, Instant),
 }
 
 impl Sweeper {
@@ -46,19 +48,20 @@ impl Sweeper {
         options: &EngineOptions,
         stop: CancellationToken,
     ) -> Self {
-        Self { store, clock, commons, stop, age: options.history_age, keep: options.history_keep }
+        let since = (clock.now(), Instant::now());
+        Self { store, clock, commons, stop, age: options.history_age, keep: options.history_keep, since }
     }
 
     /// Sweeps again and again, whenever it is this process that is to do it, until it is stopped.
     pub(crate) async fn run(self, ours: impl Fn() -> bool + Send) {
-        let mut wait = FIRST;
+        let (mut wait, mut since) = (FIRST, self.since);
         loop {
-            let (wall, passed) = (self.clock.now(), Instant::now());
             if !self.pause(wait).await {
                 return;
             }
             wait = EVERY;
             let now = self.clock.now();
+            let (wall, passed) = std::mem::replace(&mut since, (now, Instant::now()));
             let moved = now.duration_since(wall).saturating_sub(signed(passed.elapsed()));
             if moved.abs() > TOLERANCE {
                 tracing::warn!(
