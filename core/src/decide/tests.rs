@@ -189,7 +189,7 @@ fn draft(outcome: Outcome, first: i64, last: i64, count: u64) -> DecisionDraft {
         busy: None,
         launch: 0,
         tries: 1,
-        explanation: format!("explained at {last}"),
+        explanation: "explained".to_owned(),
         steps: Vec::new(),
         observations: Vec::new(),
     }
@@ -210,6 +210,9 @@ fn a_launch_a_firing_by_hand_and_another_outcome_have_rows_of_their_own() {
     let by_hand = draft(Outcome::Idle, 120, 120, 0);
     assert!(idle.folds() && !launched.folds() && !by_hand.folds());
     assert!(!idle.folds_with(&draft(Outcome::Missed, 120, 120, 1)));
+    let other =
+        DecisionDraft { explanation: "for another reason".to_owned(), ..draft(Outcome::Idle, 120, 120, 1) };
+    assert!(!idle.folds_with(&other));
     assert!(!launched.folds_with(&launched) && !idle.folds_with(&by_hand) && !by_hand.folds_with(&idle));
 }
 

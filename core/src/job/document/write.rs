@@ -11,7 +11,8 @@ use super::{JobContext, read, when};
 use crate::job::{Job, JobId};
 
 /// What is said where a job's name would have to be that of its task definition.
-const NO_ID: &str = "Give an id as well: the name of a job cannot be made of a revision or an ARN.";
+pub(super) const NO_ID: &str =
+    "Give an id as well: the name of a job cannot be made of a revision or an ARN.";
 
 /// The most bytes of JSON that a document may have.
 pub const MAX_DOCUMENT: usize = 131_072;

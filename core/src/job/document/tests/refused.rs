@@ -52,7 +52,7 @@ fn names_are_refused_once_and_where_they_were_written() {
             plus(json!({"id": "c d", "taskDefinition": "a b"})),
             json!({"id": [NAME], "taskDefinition": [NAME]}),
         ),
-        (plus(json!({"taskDefinition": "fam:3"})), json!({"taskDefinition": [NAME]})),
+        (plus(json!({"taskDefinition": "fam:3"})), json!({"taskDefinition": [write::NO_ID]})),
         (plus(json!({"id": "x", "taskDefinition": "fam:0"})), json!({"taskDefinition": [NAME]})),
         (plus(json!({"id": "x", "taskDefinition": "fam:+1"})), json!({"taskDefinition": [NAME]})),
         (
