@@ -125,7 +125,7 @@ pub struct Job {
     /// Versions whose ticks had no outcome yet when the next one was written, oldest first.
     pub(crate) earlier: Vec<Earlier>,
     ticks: Option<Schedule>,
-    /// What its triggers told when they were built.
+    /// The remarks of its triggers when they were built.
     told: Told,
 }
 

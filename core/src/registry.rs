@@ -73,12 +73,12 @@ pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T,
     })
 }
 
-/// What triggers tell their job while they are built.
+/// The remarks of triggers to their job while they are built.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
     /// Schedules that are not among its ticks.
     pub(crate) consulted: Vec<Schedule>,
-    /// What is probably a mistake in a mode that counts a queue.
+    /// A probable mistake in a mode that counts a queue.
     pub(crate) against_queue_modes: Vec<String>,
 }
 

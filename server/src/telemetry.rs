@@ -74,7 +74,7 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Deb
     let value = format!("{value:?}");
     match field.name() {
         "message" => write!(writer, "{}", printable(&value)),
-        // What libraries with another log say about where they say it.
+        // The places that libraries with another log name.
         name if name.starts_with("log.") => Ok(()),
         name => write!(writer, "{name}={}", printable(&value)),
     }

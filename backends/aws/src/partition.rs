@@ -1,6 +1,6 @@
 //! Partitions: the parts of AWS that share nothing, each with ARNs of its own.
 
-/// What the regions of each partition but the first begin with.
+/// How the regions of each partition but the first begin.
 ///
 /// # Source
 ///

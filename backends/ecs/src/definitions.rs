@@ -37,7 +37,7 @@ pub(crate) struct Definition {
     pub(crate) task_role: Option<String>,
     pub(crate) execution_role: Option<String>,
     pub(crate) size: Size,
-    /// What the containers reserve.
+    /// The sum of what the containers reserve.
     pub(crate) needs: Vec<Need>,
     /// Names of the volumes that are to be configured at launch.
     pub(crate) volumes: Vec<String>,

@@ -26,7 +26,7 @@ const AFTER_FAULT: Duration = Duration::from_secs(10);
 /// The detail type of the events that are wanted.
 const STATE_CHANGE: &str = "ECS Task State Change";
 
-/// What to do about other messages.
+/// The advice about other messages.
 const REMEDY: &str = "let the EventBridge rule send the whole event, without an input transformer, and only \
                       \"ECS Task State Change\"";
 

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How many shapes of messages are remembered as reported.
 const SHAPES: usize = 64;
 
-/// What is known of the coming of events.
+/// Knowledge of whether events come.
 #[derive(Debug, Default)]
 pub(crate) struct Hearing(Mutex<State>);
 

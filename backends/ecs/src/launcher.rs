@@ -271,7 +271,7 @@ impl Launcher for EcsLauncher {
     }
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
-        // What cannot be read is named by the check.
+        // The check names options that cannot be read.
         let refusals = self.shared.read(task).map(|options| options.refusals(task)).unwrap_or_default();
         if refusals.is_empty() { Ok(Vec::new()) } else { Err(refusals) }
     }

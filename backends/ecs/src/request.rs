@@ -180,7 +180,7 @@ fn volume(volume: &Volume) -> TaskVolumeConfiguration {
         .expect("the volume is named")
 }
 
-/// What is told to the containers of a task.
+/// The variables that tell the containers of a task of their firing.
 struct Told<'a> {
     job: &'a str,
     firing: &'a str,

@@ -17,7 +17,7 @@ pub(crate) struct Size {
     pub(crate) memory: Option<u32>,
 }
 
-/// What one container reserves, as far as it is given: CPU units and MiB.
+/// The reservation of one container, as far as it is given: CPU units and MiB.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Need {
     pub(crate) name: String,

@@ -159,7 +159,7 @@ impl World {
     }
 }
 
-/// Whoever receives messages must be allowed to use the key that encrypts them; SQS's own key is everybody's.
+/// A receiver of messages must be allowed to use the key that encrypts them; anybody may use SQS's own key.
 ///
 /// # Source
 ///

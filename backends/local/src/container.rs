@@ -47,7 +47,7 @@ impl Progress {
     }
 }
 
-/// What was started for a container: its shell, and what writes its log.
+/// The processes of a container: its shell, and the one that writes its log.
 #[derive(Debug)]
 pub(crate) struct Started {
     shell: Child,
@@ -135,7 +135,7 @@ pub(crate) async fn ended_of(started: Option<Started>, pid: i32, dir: &TaskDir, 
         Some(Started { mut shell, mut output }) => {
             let own = shell.wait().await.ok().and_then(wrapper::code_of);
             kill_rest(prefix).await;
-            // What is not over by then goes on by itself.
+            // A process that is not over by then goes on by itself.
             let _ = tokio::time::timeout(DRAINED_WITHIN, output.wait()).await;
             own
         }

@@ -44,7 +44,7 @@ pub(crate) struct Place {
     pub(crate) trust: Trust,
     /// The authorities, instead of the system's.
     pub(crate) roots: Option<PathBuf>,
-    /// What every session is told after it has begun, by name. Not with the beginning: a pool between us refuses that.
+    /// The settings that every session is told after it has begun, by name. Not with the beginning: a pool between us refuses that.
     pub(crate) settings: Vec<(String, String)>,
     /// For messages: `"scheduler" at db.example.com:5432`.
     pub(crate) name: String,

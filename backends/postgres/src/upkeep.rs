@@ -33,10 +33,10 @@ const FORGET: &str = "DELETE FROM ecss_registers WHERE name IN \
     (SELECT name FROM ecss_registers WHERE expires < $1 LIMIT $2 FOR UPDATE) AND expires < $1 RETURNING 1";
 const CHECK: &str = "UPDATE ecss_layout SET beat = beat + 1 RETURNING version";
 
-/// What was found in a stretch.
+/// The rows that were found in a stretch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stretch {
-    /// What may go, ascending.
+    /// The rows that may go, ascending.
     old: Vec<i64>,
     /// Where to look next; absent when there is nothing old behind it.
     next: Option<i64>,

@@ -7,7 +7,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 
 use crate::bucket::NOT_IMPLEMENTED;
 
-/// What a server must know that is not AWS's.
+/// Features that a server must have that is not AWS's.
 pub(crate) const CONDITIONS: &str = "the store needs conditional writes (If-None-Match and If-Match of PutObject): use a server that has them, or another store";
 
 /// Makes a fault of what the SDK returned.

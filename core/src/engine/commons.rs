@@ -36,7 +36,7 @@ pub(crate) struct Commons {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) store_fault: RwLock<Option<String>>,
     pub(crate) launcher_fault: RwLock<Option<String>>,
-    /// What cannot be read or launched.
+    /// Sources that cannot be read, and launches that fail.
     pub(crate) faults: Faults,
     pub(crate) clock: ClockCheck,
     /// How many engines were made; each has its number.

@@ -70,7 +70,7 @@ struct Carrier {
     doubt: bool,
     /// Why that call last failed, when it surely had none then.
     failure: Option<String>,
-    /// What the log heard last of failed calls.
+    /// The last reason of failed calls that was logged.
     complained: Option<String>,
     /// When it was taken up. The wall clock may have been ahead when the deadline was set.
     begun: Instant,

@@ -28,7 +28,7 @@ pub struct Failing {
     pub ticks: u64,
 }
 
-/// What is asked on behalf of a job.
+/// A question that is asked on behalf of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Asked {
     /// Its trigger.
@@ -42,7 +42,7 @@ pub(crate) enum Asked {
 pub(crate) struct Failure<'a> {
     pub(crate) job: &'a JobId,
     pub(crate) tick: Timestamp,
-    /// What was attempted on what, the same for every job that shares it.
+    /// The attempt and its object, the same for every job that shares it.
     pub(crate) source: &'a str,
     /// The same with its causes.
     pub(crate) error: &'a str,
@@ -56,7 +56,7 @@ pub(crate) struct Faults(Mutex<Known>);
 struct Known {
     /// The failing ticks of jobs, and the engine that looks at each.
     jobs: HashMap<JobUid, (u64, Failing)>,
-    /// What each job cannot read.
+    /// The sources that each job cannot read.
     unread: HashMap<(JobUid, Asked), (u64, String)>,
     sources: HashMap<(Asked, String), Source>,
 }

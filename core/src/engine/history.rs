@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How much the wall clock may differ from the time that passed.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What removes old history.
+/// The task that removes old history.
 #[derive(Debug, Clone)]
 pub(crate) struct Sweeper {
     store: Arc<dyn Store>,

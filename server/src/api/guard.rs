@@ -1,4 +1,4 @@
-//! What every request passes: its id, where it comes from, its parameters, its body, a bound on how many are under way and for
+//! The checks that every request passes: its id, where it comes from, its parameters, its body, a bound on how many are under way and for
 //! how long, conditional answers, and the answers to `OPTIONS` and to methods that a resource does not have.
 
 use std::any::Any;
@@ -96,7 +96,7 @@ fn let_in(shared: &Shared, parts: &Parts) -> Result<(), Problem> {
     known.map_or(Ok(()), |known| Query::of(parts.uri.query().unwrap_or_default()).ensure_known(known))
 }
 
-/// Takes a place among the requests under way. What tells whether the server is well shares none with the rest.
+/// Takes a place among the requests under way. Health, readiness and metrics share none with the rest.
 fn place(shared: &Shared, path: &str) -> Result<Option<OwnedSemaphorePermit>, tokio::sync::TryAcquireError> {
     let places: &Arc<Semaphore> = match path {
         "/healthz" => return Ok(None),

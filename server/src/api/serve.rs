@@ -43,7 +43,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The most connections of one server.
 const MOST: u64 = 512;
 
-/// What connections may cost.
+/// The limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Open at once; 512, or half of the descriptors that the process may have.

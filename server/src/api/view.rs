@@ -56,7 +56,7 @@ pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut 
     out.push(b'}');
 }
 
-/// What keeps a job from its work: a tick that is tried again, or ticks that failed.
+/// The trouble that keeps a job from its work: a tick that is tried again, or ticks that failed.
 #[derive(Debug, Clone, PartialEq)]
 struct Trouble {
     retrying: Option<Retrying>,

@@ -26,7 +26,7 @@ pub(crate) struct ClientArgs {
     json: bool,
 }
 
-/// What to do on a running server.
+/// Commands for a running server.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ServerCommand {
     /// Work with the jobs of a running server
@@ -60,7 +60,7 @@ pub(crate) enum ServerCommand {
     Replicas(ClientArgs),
 }
 
-/// What to do with the brake.
+/// The position of the brake.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum BrakeCommand {
     /// Stop all launches at once; running tasks go on

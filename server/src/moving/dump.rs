@@ -263,7 +263,7 @@ impl Source for DumpReader {
     }
 }
 
-/// Puts what can be read once into a file without a name, so that it can be read twice. What does not begin as a dump may
+/// Puts what can be read once into a file without a name, so that it can be read twice. A file that does not begin as a dump may
 /// have no end, and is refused before that.
 fn spool(name: &str, source: impl Read) -> Result<File, CommandError> {
     let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);

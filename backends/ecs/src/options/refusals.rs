@@ -1,4 +1,4 @@
-//! What ECS would refuse at a launch, although it can be read.
+//! Options that can be read, and that ECS would refuse at a launch.
 //!
 //! # Source
 //!
@@ -14,7 +14,7 @@ use crate::sizes::{self, Need, Size};
 #[cfg(test)]
 mod tests;
 
-/// What resources a container may require.
+/// The kinds of resources that a container may require.
 const REQUIREMENTS: [&str; 3] = ["GPU", "InferenceAccelerator", "NeuronDevice"];
 
 /// File systems of volumes.

@@ -1,4 +1,4 @@
-//! What a scheduler does with a queue of events, and what it does when they do not come.
+//! A scheduler with a queue of events, and one whose events do not come.
 
 use std::time::Duration;
 

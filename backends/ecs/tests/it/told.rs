@@ -1,4 +1,4 @@
-//! What the containers of a task are told of their firing.
+//! The variables that tell the containers of a task of their firing.
 
 use ecs_scheduler_core::{LaunchRequest, Launcher as _, TaskSpec};
 use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};

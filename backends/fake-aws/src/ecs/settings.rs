@@ -102,11 +102,11 @@ pub struct EventFeed {
     pub jitter: SignedDuration,
     /// Where the misfortunes begin.
     pub seed: u64,
-    /// What the rule, or a topic behind it, makes of an event.
+    /// The form in which the rule, or a topic behind it, sends an event.
     pub form: EventForm,
 }
 
-/// What arrives of an event.
+/// The form in which an event arrives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EventForm {
@@ -115,6 +115,6 @@ pub enum EventForm {
     Whole,
     /// The event in the envelope of an SNS topic.
     Notification,
-    /// What an input transformer leaves: the task and its status.
+    /// The output of an input transformer: the task and its status.
     Transformed,
 }

@@ -24,7 +24,7 @@ pub const MAX_OVERRIDES: usize = 8_192;
 pub(super) const WRONG_NAME: &str =
     "task definition names must contain only alphanumeric, underscore, and hyphen";
 
-/// What is said about an ARN of something else.
+/// The message about an ARN of something else.
 pub(super) const WRONG_ARN: &str = "Must be the ARN of a task definition, such as \
      arn:aws:ecs:eu-central-1:123456789012:task-definition/report:3; without a revision it means the family's newest.";
 

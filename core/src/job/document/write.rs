@@ -10,7 +10,7 @@ use super::task::{WRONG_NAME, is_definition};
 use super::{JobContext, read, when};
 use crate::job::{Job, JobId};
 
-/// What is said where a job's name would have to be that of its task definition.
+/// The message where a job's name would have to be that of its task definition.
 pub(super) const NO_ID: &str =
     "Give an id as well: the name of a job cannot be made of a revision or an ARN.";
 

@@ -157,7 +157,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Names the broker. What jobs must not hold comes from the program.
+    /// Names the broker. Secrets, which jobs must not hold, come from the program.
     #[must_use]
     pub fn new(address: String, token: String) -> Self {
         Self { address, token }

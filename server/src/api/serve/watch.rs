@@ -99,7 +99,7 @@ impl Drop for Entry {
     }
 }
 
-/// What a connection waits for its client to do.
+/// The step of its client that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// To send the rest of a head.
@@ -112,7 +112,7 @@ pub(super) enum Wait {
     Idle,
 }
 
-/// What a connection waits for, and since when.
+/// The step that a connection waits for, and since when.
 #[derive(Debug)]
 pub(super) struct Watch {
     state: Mutex<State>,
@@ -121,7 +121,7 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct State {
-    /// What is awaited of the client; nothing while a handler is at work.
+    /// The awaited step of the client; none while a handler is at work.
     reading: Option<(Instant, Wait)>,
     /// Since when the client has taken nothing of what was written.
     unread: Option<Instant>,

@@ -11,7 +11,7 @@ use crate::cli::error::CommandError;
 use crate::cli::input::{Documents, documents};
 use crate::cli::print;
 
-/// What a server answered to several documents.
+/// The answers of a server to several documents.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Created {
     /// Its answers, in the order of the documents that it took.
