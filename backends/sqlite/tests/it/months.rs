@@ -52,7 +52,7 @@ async fn the_file_grows_for_a_month_and_then_no_more() {
     };
     let ids: Vec<_> = (0..JOBS).map(|number| name(&format!("job-{number}"))).collect();
     for id in &ids {
-        let job = r#"{"taskDefinition": "work", "schedule": "0 0 0", "suspended": true}"#;
+        let job = r#"{"taskDefinition": "work", "schedule": "@yearly", "suspended": true}"#;
         store.create(new_job(id.as_str(), job)).await.unwrap();
     }
     let life = world.boot(StoreFaults::default(), 0).await.unwrap();
