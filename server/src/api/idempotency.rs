@@ -169,9 +169,10 @@ impl Guard {
         outcome: Result<Response, Problem>,
     ) -> Result<Response, Problem> {
         let (parts, body) = outcome.into_response().into_parts();
-        let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let Self { register, version, mut entry } = self;
-        if parts.status.is_server_error() {
+        // Only a refusal is so long; a repetition gets it again.
+        if parts.status.is_server_error() || body.len() > MAX_ANSWER {
             entry.begun = Timestamp::MIN;
         } else {
             entry.answer = Some(Answer::of(parts.status, &parts.headers, &body));
