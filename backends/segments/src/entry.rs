@@ -2,7 +2,7 @@
 //!
 //! An operation is written as it was asked for, before it is known what comes of it: one that turns out to be stale or a
 //! conflict does nothing, now and at every later reading. So nothing is ever taken back, and readers see what is durable only.
-//! What an operation means must therefore never change within one format. Only how outcomes fold into rows may: rows get
+//! The meaning of an operation must therefore never change within one format. Only how outcomes fold into rows may: rows get
 //! their numbers when they are read, and no operation names one.
 
 use ecs_scheduler_core::{

@@ -44,7 +44,7 @@ pub(crate) fn fault(attempted: &str, path: &Path, error: rusqlite::Error) -> Sto
     StoreError::caused(kind, format!("could not {attempted} the store {path:?}{remedy}"), error)
 }
 
-/// What a write beyond the limit of a file's size is, too: SQLite does not tell it from a disk that fails.
+/// A write beyond the limit of a file's size counts as such, too: SQLite does not tell it from a disk that fails.
 const REFUSED_WRITE: (FaultKind, &str) = (
     FaultKind::Unavailable,
     ": it could not be written; raise the limit of a file's size (ulimit -f, LimitFSIZE) if there is one, or look at the \

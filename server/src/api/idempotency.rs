@@ -25,7 +25,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 const MAX_KEY: usize = 255;
 /// The most keys that one process remembers: more than one a second.
 const MAX_KEYS: usize = 100_000;
-/// Answers are small; a larger one would not be ours.
+/// The most bytes of an answer that is kept. A longer one is a refusal, which a repetition gets again.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// What a key's register holds.
@@ -171,7 +171,6 @@ impl Guard {
         let (parts, body) = outcome.into_response().into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
         let Self { register, version, mut entry } = self;
-        // Only a refusal is so long; a repetition gets it again.
         if parts.status.is_server_error() || body.len() > MAX_ANSWER {
             entry.begun = Timestamp::MIN;
         } else {
