@@ -108,6 +108,23 @@ async fn a_repeated_creation_has_the_same_answer_and_makes_one_job() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_longer_than_64_kib_under_an_idempotency_key_has_its_whole_body_each_time() {
+    let server = Server::start().await;
+    let mut document = daily("report");
+    for number in 0..2_000 {
+        document[format!("unknown-{number}")] = 1.into();
+    }
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k1")];
+    for attempt in ["first", "second"] {
+        let refusal = server.call("POST", "/jobs", &headers, document.to_string()).await;
+        assert_eq!(refusal.status, 400, "{attempt}");
+        assert!(refusal.body.len() > 64 * 1024, "{attempt}: {} bytes", refusal.body.len());
+        let errors = refusal.json()["errors"].as_array().unwrap().len();
+        assert_eq!((errors, refusal.header("idempotent-replayed")), (2_000, ""), "{attempt}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspension_has_a_reason_an_end_and_no_next_run() {
     let server = Server::start().await;
     server.json("POST", "/jobs", daily("report")).await;
