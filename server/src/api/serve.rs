@@ -6,6 +6,9 @@
 //!               └───────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! An answer as a whole has 30 s and one second for each 8 KiB, so that a client that reads steadily but slowly holds neither
+//! its place among the requests nor its page for long. A stream of events has no length and no such limit.
+//!
 //! A client that keeps the server waiting longer is disconnected. When as many connections are open as there may be, a new
 //! one takes the place of the one that has waited longest for its client, so that a probe or an operator always gets in.
 //!
@@ -52,6 +55,10 @@ pub struct ConnectionLimits {
     pub head: Duration,
     /// Without a byte of a body or without one taken of an answer; 10 s.
     pub stalled: Duration,
+    /// For an answer of known length as a whole, beside the time that its length takes at `answer_rate`; 30 s.
+    pub answer: Duration,
+    /// Bytes a second at which a client must at least take an answer; 8 KiB, so that 4 MiB, the longest page, may take nine minutes.
+    pub answer_rate: u64,
     /// Between two requests; 75 s, which is longer than load balancers keep a connection.
     pub idle: Duration,
 }
@@ -65,13 +72,20 @@ impl ConnectionLimits {
             connections,
             head: Duration::from_secs(10),
             stalled: Duration::from_secs(10),
+            answer: Duration::from_secs(30),
+            answer_rate: 8 * 1024,
             idle: Duration::from_secs(75),
         }
     }
 
+    /// Returns how long an answer of this many bytes may take as a whole.
+    fn answer_time(&self, length: u64) -> Duration {
+        self.answer.saturating_add(Duration::from_secs(length / self.answer_rate.max(1)))
+    }
+
     /// How often to look for overdue connections, so that none lasts much longer than it may.
     fn sweep(&self) -> Duration {
-        let shortest = self.head.min(self.stalled).min(self.idle);
+        let shortest = self.head.min(self.stalled).min(self.answer).min(self.idle);
         (shortest / 4).clamp(Duration::from_millis(10), SWEEP)
     }
 }
@@ -134,7 +148,7 @@ async fn connection(stream: TcpStream, router: Router, entry: Entry, closing: Ca
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        watch.working();
+        watch.asked();
         let request: Request = request.map(|body| Body::new(Asked::new(body, Arc::clone(&watch))));
         let (router, watch) = (router.clone(), Arc::clone(&watch));
         async move { router.oneshot(request).await.map(|response| response.map(|body| Answer::new(body, watch))) }

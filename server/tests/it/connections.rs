@@ -20,7 +20,14 @@ const SHORT: Duration = Duration::from_millis(200);
 /// A limit that does not.
 const LONG: Duration = Duration::from_secs(60);
 
-const LIMITS: ConnectionLimits = ConnectionLimits { connections: 256, head: LONG, stalled: LONG, idle: LONG };
+const LIMITS: ConnectionLimits = ConnectionLimits {
+    connections: 256,
+    head: LONG,
+    stalled: LONG,
+    answer: LONG,
+    answer_rate: 8 * 1024,
+    idle: LONG,
+};
 
 struct Listening {
     server: Server,
@@ -41,6 +48,13 @@ impl Listening {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes.as_bytes()).await.unwrap();
         stream
+    }
+
+    /// Opens a connection whose system holds little for its client.
+    async fn connect_with_small_buffer(&self) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 
     /// Stores fifty jobs, which fill more than one page.
@@ -225,9 +239,7 @@ async fn a_client_that_reads_slowly_and_steadily_gets_its_whole_answer() {
     listening.create_large_jobs().await;
     let path = "/jobs?count=30";
     let whole = listening.server.get(path).await.body.len();
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(64 * 1024).unwrap();
-    let mut stream = socket.connect(listening.address).await.unwrap();
+    let mut stream = listening.connect_with_small_buffer().await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let (mut read, mut piece, mut pace) = (0, vec![0; 32 * 1024], tokio::time::interval(SHORT / 8));
@@ -240,6 +252,34 @@ async fn a_client_that_reads_slowly_and_steadily_gets_its_whole_answer() {
         }
     }
     assert!(read > whole, "{read} of {whole} bytes and a head");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_steadily_but_too_slowly_is_closed_and_a_stream_of_events_is_not() {
+    let limits = ConnectionLimits { answer: SHORT, answer_rate: u64::MAX, ..LIMITS };
+    let listening = Listening::start(limits, Limits::default()).await;
+    listening.create_large_jobs().await;
+    let mut events = listening.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let path = "/jobs?count=30";
+    let whole = listening.server.get(path).await.body.len();
+    let mut stream = listening.connect_with_small_buffer().await;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    let (mut read, mut piece, mut pace) = (0, vec![0; 16 * 1024], tokio::time::interval(SHORT / 8));
+    loop {
+        pace.tick().await;
+        match timeout(PATIENCE, stream.read(&mut piece)).await.expect("the server closes it") {
+            Ok(0) | Err(_) => break,
+            Ok(more) => read += more,
+        }
+    }
+    assert!(read < whole, "{read} of {whole} bytes");
+    listening.server.engine.brake("still read".to_owned()).await.unwrap();
+    let mut text = String::new();
+    while !text.contains("still read") {
+        let read = timeout(PATIENCE, events.read(&mut piece)).await.unwrap().unwrap();
+        assert!(read > 0, "the stream ended: {text}");
+        text += &String::from_utf8_lossy(&piece[..read]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

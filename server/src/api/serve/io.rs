@@ -126,6 +126,10 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn new(inner: Body, watch: Arc<Watch>) -> Self {
+        // A body without a known length is a stream of events, which has no end.
+        if let Some(length) = inner.size_hint().exact() {
+            watch.answers(length);
+        }
         Self { inner, rest: Bytes::new(), watch }
     }
 }

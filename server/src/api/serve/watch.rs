@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::ConnectionLimits;
 
+#[cfg(test)]
+mod tests;
+
 /// The connections that are open.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -43,7 +46,7 @@ impl Open {
             }
         }
         table.last += 1;
-        let (id, watch) = (table.last, Arc::new(Watch::new()));
+        let (id, watch) = (table.last, Arc::new(Watch::new(self.limits)));
         table.watches.insert(id, Arc::clone(&watch));
         drop(table);
         Some(Entry { id, watch, open: Arc::clone(self) })
@@ -54,7 +57,9 @@ impl Open {
         let mut table = self.table.lock();
         let now = Instant::now();
         for watch in table.watches.values() {
-            if watch.waits().is_some_and(|(since, what)| now.duration_since(since) >= self.limit(what)) {
+            let waited =
+                watch.waits().is_some_and(|(since, what)| now.duration_since(since) >= self.limit(what));
+            if waited || watch.is_slow_reader(now) {
                 watch.close.cancel();
             }
         }
@@ -115,6 +120,7 @@ pub(super) enum Wait {
 /// The step that a connection waits for, and since when.
 #[derive(Debug)]
 pub(super) struct Watch {
+    limits: ConnectionLimits,
     state: Mutex<State>,
     close: CancellationToken,
 }
@@ -125,18 +131,29 @@ struct State {
     reading: Option<(Instant, Wait)>,
     /// Since when the client has taken nothing of what was written.
     unread: Option<Instant>,
+    /// When the client must have taken the newest answer as a whole.
+    answer_until: Option<Instant>,
 }
 
 impl Watch {
-    fn new() -> Self {
+    fn new(limits: ConnectionLimits) -> Self {
         let reading = Some((Instant::now(), Wait::Head));
-        Self { state: Mutex::new(State { reading, unread: None }), close: CancellationToken::new() }
+        let state = Mutex::new(State { reading, unread: None, answer_until: None });
+        Self { limits, state, close: CancellationToken::new() }
     }
 
     /// Returns since when the connection has waited for its client, and for what.
     fn waits(&self) -> Option<(Instant, Wait)> {
         let state = self.state.lock();
         state.unread.map(|since| (since, Wait::Answer)).or(state.reading)
+    }
+
+    /// Tells whether the client takes its answer more slowly than it may. The end of an answer waits for the client after the
+    /// answer itself was written.
+    fn is_slow_reader(&self, now: Instant) -> bool {
+        let state = self.state.lock();
+        let is_sending = state.reading.is_none() || state.unread.is_some();
+        is_sending && state.answer_until.is_some_and(|until| now >= until)
     }
 
     /// Waits until the connection has to be closed.
@@ -150,6 +167,18 @@ impl Watch {
         if let Some((_, Wait::Idle)) = state.reading {
             state.reading = Some((Instant::now(), Wait::Head));
         }
+    }
+
+    /// Notes that a request came.
+    pub(super) fn asked(&self) {
+        let mut state = self.state.lock();
+        state.reading = None;
+        state.answer_until = None;
+    }
+
+    /// Notes that an answer of this many bytes begins.
+    pub(super) fn answers(&self, length: u64) {
+        self.state.lock().answer_until = Instant::now().checked_add(self.limits.answer_time(length));
     }
 
     /// Notes that a request is being answered, or goes on to be after more of its body came.
