@@ -8,6 +8,7 @@
 //! writes and calls in turn. `make crash` does both at length.
 
 pub(crate) mod audit;
+mod descriptors;
 mod full;
 pub(crate) mod process;
 pub(crate) mod site;

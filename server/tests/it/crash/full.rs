@@ -52,10 +52,7 @@ async fn a_scheduler_whose_file_is_moved_away_launches_nothing_and_goes_on_when_
     site.wait_for_starts(1).await;
     let (file, away) = (site.path("data/scheduler.db"), site.path("away.db"));
     std::fs::rename(&file, &away).unwrap();
-    let said = async || {
-        let log = std::fs::read_to_string(site.path("log")).unwrap_or_default();
-        log.contains("deleted or moved away while it was open")
-    };
+    let said = async || site.log().contains("deleted or moved away while it was open");
     until("the log says so", said).await;
     let answer =
         scheduler.offer("/jobs", &json!({"id": "b", "taskDefinition": "work", "schedule": "*"})).await;

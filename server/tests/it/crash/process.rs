@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
@@ -45,10 +46,20 @@ impl Scheduler {
 
     /// Starts the program with files bounded to this size, as on a disk that is nearly full: a write beyond it fails.
     pub(crate) async fn start_bounded(site: &Site, kibibytes: u32) -> Self {
-        let mut command = Command::new("sh");
         // `ulimit -f` counts 512 bytes.
-        let script = format!("ulimit -f {}; exec \"$0\"", kibibytes * 2);
-        command.args(["-c", &script, PROGRAM]);
+        Self::start_under(site, &format!("ulimit -f {}", kibibytes * 2)).await
+    }
+
+    /// Starts the program with at most this many file descriptors.
+    pub(crate) async fn start_with_descriptors(site: &Site, count: usize) -> Self {
+        // Without `-H` or `-S` it sets the hard limit as well, up to which the program raises its own.
+        Self::start_under(site, &format!("ulimit -n {count}")).await
+    }
+
+    /// Starts the program after a command of the shell that sets limits.
+    async fn start_under(site: &Site, limits: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limits}; exec \"$0\""), PROGRAM]);
         let this = Self::spawn_by(site, command);
         this.answers(site).await;
         this
@@ -77,7 +88,7 @@ impl Scheduler {
             }
         };
         let wait = tokio::time::timeout(DEADLINE, alive).await;
-        assert!(wait.is_ok(), "{}", std::fs::read_to_string(site.path("log")).unwrap_or_default());
+        assert!(wait.is_ok(), "{}", site.log());
     }
 
     /// Returns the status of an answer, if there is one.
@@ -183,6 +194,19 @@ impl Scheduler {
         let pid = self.child.id().expect("the scheduler has not been waited for");
         let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("no process is called 0");
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Opens connections that send nothing.
+    pub(crate) async fn connect_idle(&self, count: usize) -> Vec<TcpStream> {
+        let address = self.url.trim_start_matches("http://");
+        let connections = (0..count).map(|_| TcpStream::connect(address));
+        futures::future::try_join_all(connections).await.unwrap()
+    }
+
+    /// Returns how many file descriptors the process has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let pid = self.child.id().expect("the scheduler has not been waited for");
+        std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
     }
 
     /// Asks the process to stop, and returns how it ended and how long that took.

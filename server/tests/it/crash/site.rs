@@ -82,6 +82,11 @@ impl Site {
         starts
     }
 
+    /// Returns what every process has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
     /// Waits until so many tasks have started.
     pub(crate) async fn wait_for_starts(&self, count: usize) {
         until("tasks start", async || self.starts().values().sum::<usize>() >= count).await;
