@@ -71,7 +71,7 @@ impl Hearing {
             if !std::mem::replace(&mut state.reported, true) {
                 tracing::warn!(
                     queue,
-                    "no task event came within {} s of a launch or a stop; asking ECS instead: check the EventBridge rule and the queue's policy",
+                    "no task event came within {} s of a launch or a stop; asking ECS instead: check the EventBridge rule and the queue's policy, and that no other replica reads this queue",
                     PATIENCE.as_secs()
                 );
             }

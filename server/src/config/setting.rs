@@ -373,7 +373,7 @@ pub const ECS_EVENTS_QUEUE: Setting = setting(
     "QUEUE",
     "none: tasks are described every few seconds",
     "The SQS queue, by name or URL, to which an EventBridge rule sends `ECS Task State Change` events. Only this \
-     scheduler may read it",
+     process may read it: each replica needs its own",
 );
 /// The role for other accounts.
 pub const AWS_ASSUME_ROLE: Setting = setting(
