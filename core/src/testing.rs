@@ -5,6 +5,7 @@
 
 mod chaos_store;
 mod clock;
+pub mod format_fixture;
 mod gate;
 mod launcher;
 pub mod launcher_suite;

@@ -3,6 +3,7 @@
 
 mod engine;
 mod execution;
+mod formats;
 mod memory;
 mod queue_model;
 mod queue_rule;

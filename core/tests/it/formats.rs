@@ -1,0 +1,80 @@
+//! Formats that the core writes: the JSON of jobs, decisions and firings, and the content of registers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Timing};
+use ecs_scheduler_core::testing::format_fixture::{assert_pinned, read_content, write_content};
+use ecs_scheduler_core::testing::{ChaosLauncher, SimClock};
+use ecs_scheduler_core::{
+    Clock, Engine, EngineOptions, Launcher, MemoryStore, Registers as _, SharedStore as _, Store, Timestamp,
+    TriggerRegistry,
+};
+use serde_json::{Value, json};
+
+const BEGIN: &str = "2027-01-15T08:00:00Z";
+
+#[tokio::test]
+async fn jobs_decisions_and_firings_keep_their_json() {
+    let store = MemoryStore::default();
+    write_content(&store).await;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1/content.jsonl");
+    assert_pinned(&file, &read_content(&store).await);
+}
+
+/// An engine that has nothing to do.
+fn engine(store: &Arc<MemoryStore>) -> Engine {
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::at(BEGIN.parse::<Timestamp>().unwrap()));
+    Engine {
+        options: EngineOptions::default(),
+        store: Arc::clone(store) as Arc<dyn Store>,
+        launcher: Arc::new(ChaosLauncher::new(Arc::clone(&clock), 1)) as Arc<dyn Launcher>,
+        registry: Arc::new(TriggerRegistry::new()),
+        clock,
+    }
+}
+
+async fn register(store: &MemoryStore, name: &str) -> Value {
+    let register = store.read(name).await.unwrap().unwrap();
+    serde_json::from_str(&register.value).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_register_of_the_brake_keeps_its_json() {
+    let store = Arc::new(MemoryStore::default());
+    let engine = engine(&store).start().await.unwrap();
+    engine.brake("incident".to_owned()).await.unwrap();
+    assert_eq!(register(&store, "brake").await, json!({ "reason": "incident", "since": BEGIN }));
+    engine.release().await.unwrap();
+    assert_eq!(register(&store, "brake").await, Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registers_of_replicas_keep_their_names_and_json() {
+    let store = Arc::new(MemoryStore::default());
+    let options = ReplicaOptions {
+        id: ReplicaId::new("a").unwrap(),
+        address: "http://10.0.0.1:5000".to_owned(),
+        timing: Timing::default(),
+    };
+    let replica = Replica { options, engine: engine(&store), store: Arc::clone(&store) as _ };
+    let replica = replica.join().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    let registers = store.registers("fleet/").await.unwrap();
+    let names: Vec<String> = registers.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        (names.len(), names[0].as_str(), names[8].as_str()),
+        (17, "fleet/replica/a", "fleet/shard/07")
+    );
+    let beat = register(&store, "fleet/replica/a").await;
+    let (life, number) = (beat["life"].as_str().unwrap(), beat["beat"].as_u64().unwrap());
+    let expected = json!({
+        "id": "a", "life": life, "address": "http://10.0.0.1:5000", "started": BEGIN, "beat": number,
+    });
+    assert_eq!(beat, expected);
+    let owner = register(&store, "fleet/shard/07").await;
+    assert_eq!(owner, json!({ "owner": { "id": "a", "life": life } }));
+    replica.stop(std::time::Duration::from_secs(10)).await;
+    assert_eq!(register(&store, "fleet/replica/a").await["leaving"], true);
+    assert_eq!(register(&store, "fleet/shard/07").await, json!({}));
+}
