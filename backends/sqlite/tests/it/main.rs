@@ -8,6 +8,7 @@ mod copies;
 mod disk;
 mod failures;
 mod files;
+mod formats;
 mod help;
 mod months;
 mod python;
