@@ -8,7 +8,7 @@ use crate::sample::{SECOND, advance, at, fire, firings, get};
 
 /// A log of format 1, whose settlements name no revision: of a job, an edit of it, and two settlements that were decided
 /// before the edit and written behind it, the second with a firing.
-const FORMAT_1: &str = include_str!("../fixtures/format-1.jsonl");
+const FORMAT_1: &str = include_str!("../fixtures/format-1/log.jsonl");
 
 fn recorded() -> Place {
     let place = Place::default();

@@ -5,6 +5,7 @@
 mod adoption;
 mod conformance;
 mod crash;
+mod fixtures;
 mod formats;
 mod place;
 mod sample;

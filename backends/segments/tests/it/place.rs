@@ -65,6 +65,20 @@ impl Place {
         inner.documents.insert(JobId::new(id).unwrap(), (text.to_owned(), version));
     }
 
+    /// Returns each document with its name and its version.
+    pub(crate) fn documents(&self) -> Vec<(JobId, String, u64)> {
+        let inner = self.0.lock();
+        let documents = inner.documents.iter();
+        documents.map(|(id, (text, version))| (id.clone(), text.clone(), *version)).collect()
+    }
+
+    /// Puts a document back that had this version.
+    pub(crate) fn restore(&self, id: &str, text: &str, version: u64) {
+        let mut inner = self.0.lock();
+        inner.versions = inner.versions.max(version);
+        inner.documents.insert(JobId::new(id).unwrap(), (text.to_owned(), version));
+    }
+
     /// Removes a document as somebody else.
     pub(crate) fn take(&self, id: &str) {
         self.0.lock().documents.remove(&JobId::new(id).unwrap());
