@@ -7,6 +7,7 @@ mod emulator;
 mod failures;
 mod faults;
 mod fences;
+mod formats;
 mod help;
 mod proxy;
 mod python;
