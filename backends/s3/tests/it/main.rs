@@ -7,6 +7,7 @@ mod conformance;
 mod cost;
 mod emulator;
 mod faults;
+mod formats;
 mod proxy;
 mod python;
 mod site;
