@@ -5,6 +5,7 @@
 mod conformance;
 mod emulator;
 mod faults;
+mod formats;
 mod help;
 mod opening;
 mod python;
