@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::unreadable::Unreadable;
+use crate::refused_names::Unreadable;
 
 /// How long a read may wait for quota before it goes in front of other reads.
 const READ_PATIENCE: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::Shared;
-use crate::view::TaskView;
+use crate::task_snapshot::TaskView;
 
 #[cfg(test)]
 mod tests;

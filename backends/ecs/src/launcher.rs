@@ -16,16 +16,16 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::answer::{self, Outcome};
-use crate::book::From;
 use crate::clients::Regional;
+use crate::context::{EcsOptions, Shared};
 use crate::definitions::names_revision;
 use crate::events::Listener;
 use crate::options::{Fargate, LaunchOptions};
-use crate::place::Somewhere;
-use crate::shared::{EcsOptions, Shared};
-use crate::view::TaskView;
-use crate::{describe, examine, permissions, preflight, request, search};
+use crate::run_task_response::{self, Outcome};
+use crate::task_location::Somewhere;
+use crate::task_snapshot::TaskView;
+use crate::task_state_cache::From;
+use crate::{describe, diagnose, lost_launch, permissions, preflight, request};
 
 /// Tasks that one call may start.
 ///
@@ -200,8 +200,8 @@ impl Launcher for EcsLauncher {
         let began = Instant::now();
         shared.clients.aws().meter().used(&request.job, "RunTask");
         let report = match call.send_with(&at.launching).await {
-            Ok(output) => answer::of_output(&output),
-            Err(error) => match answer::of_error(error, request) {
+            Ok(output) => run_task_response::of_output(&output),
+            Err(error) => match run_task_response::of_error(error, request) {
                 Outcome::Report(report) => report,
                 Outcome::Inactive(report) => {
                     shared.definitions.forget(&at, &request.definition);
@@ -299,7 +299,7 @@ impl Launcher for EcsLauncher {
     }
 
     async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
-        Box::pin(examine::all(&self.shared, tasks)).await
+        Box::pin(diagnose::all(&self.shared, tasks)).await
     }
 
     async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
@@ -317,9 +317,10 @@ impl Launcher for EcsLauncher {
         let shared = &self.shared;
         let options = shared.read(&request.task)?;
         let at = shared.clients.of(options.region.as_deref()).await?;
-        let scope = search::Scope { clients: &shared.clients, at: &at, cluster: shared.cluster(&options) };
+        let scope =
+            lost_launch::Scope { clients: &shared.clients, at: &at, cluster: shared.cluster(&options) };
         // Found tasks may have stopped already, so they do not enter the copy: the engine's ledger counts them.
-        Ok(search::search(&scope, request, sent_at, shared.options.clock.now()).await?)
+        Ok(lost_launch::search(&scope, request, sent_at, shared.options.clock.now()).await?)
     }
 
     async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {

@@ -1,29 +1,29 @@
 #![doc = include_str!("../README.md")]
 
-mod answer;
-mod book;
 mod clients;
+mod cluster_poller;
+mod context;
 mod definitions;
 mod describe;
+mod diagnose;
+mod event_health;
 mod events;
-mod examine;
-mod hearing;
 mod launcher;
+mod lost_launch;
 pub mod options;
-mod outcome;
 mod permissions;
-mod place;
 mod preflight;
+mod refused_names;
 mod request;
-mod search;
-mod shared;
+mod run_task_response;
 mod sizes;
-mod sweep;
-mod unreadable;
-mod view;
+mod task_exit;
+mod task_location;
+mod task_snapshot;
+mod task_state_cache;
 
+pub use context::EcsOptions;
 pub use launcher::EcsLauncher;
 pub use options::LaunchOptions;
-pub use shared::EcsOptions;
 
-use shared::Shared;
+use context::Shared;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{LaunchError, Permission, TaskSpec};
 
+use crate::context::Shared;
 use crate::events;
 use crate::options::PropagateTags;
-use crate::place::cluster_name;
-use crate::shared::Shared;
+use crate::task_location::cluster_name;
 
 /// Lists the permissions. The roles of tasks are read from their definitions.
 pub(crate) async fn of(shared: &Shared, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {

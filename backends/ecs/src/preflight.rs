@@ -9,11 +9,11 @@ use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 
 use crate::clients::{Clients, Regional};
+use crate::cluster_poller::list;
 use crate::definitions::{Definition, Definitions};
 use crate::options::{ContainerResources, LaunchOptions};
 use crate::request;
 use crate::sizes::{self, Size};
-use crate::sweep::list;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! The launcher against a strict fake of ECS, over HTTP.
 
-mod answers;
+mod call_counts;
 mod events;
+mod faults;
+mod firing_variables;
 mod help;
-mod looks;
-mod passing;
+mod launches;
 mod suite;
-mod told;

@@ -6,10 +6,10 @@ use ecs_scheduler_core::{LaunchRequest, Search, StartedTask, TaskId, Timestamp};
 use jiff::SignedDuration;
 
 use crate::clients::{Clients, Regional};
+use crate::cluster_poller::list;
 use crate::describe;
 use crate::request::{self, FIRING_ID, FIRING_TAG};
-use crate::sweep::list;
-use crate::view::TaskView;
+use crate::task_snapshot::TaskView;
 
 #[cfg(test)]
 mod tests;

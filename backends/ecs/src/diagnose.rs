@@ -8,11 +8,11 @@ use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{Examination, FaultKind, TaskId, TaskSpec};
 
 use crate::clients::Regional;
+use crate::context::Shared;
 use crate::events;
 use crate::options::LaunchOptions;
 use crate::request;
-use crate::shared::Shared;
-use crate::{describe, sweep};
+use crate::{cluster_poller, describe};
 
 /// A task that no cluster has: it is asked about, and asked to stop.
 const NO_TASK: &str = "00000000000000000000000000000000";
@@ -75,7 +75,7 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
 async fn in_cluster(shared: &Shared, at: &Regional, cluster: &str) -> Vec<Examination> {
     let on = |action: &str| format!("{action} on cluster \"{cluster}\"");
     let clients = &shared.clients;
-    let listed = sweep::list(clients, at, cluster, None, DesiredStatus::Running, None).await;
+    let listed = cluster_poller::list(clients, at, cluster, None, DesiredStatus::Running, None).await;
     let nobody = [TaskId::new(NO_TASK)];
     let described = describe::tasks(clients, at, cluster, &nobody, false).await;
     let stop = async {

@@ -8,7 +8,7 @@
 
 use ecs_scheduler_core::{ContainerEnd, TaskId, TaskPhase, TaskState};
 
-use crate::view::{ContainerView, TaskView};
+use crate::task_snapshot::{ContainerView, TaskView};
 
 #[cfg(test)]
 mod tests;

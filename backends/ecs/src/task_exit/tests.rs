@@ -1,7 +1,7 @@
 use ecs_scheduler_core::TaskPhase;
 
 use super::state;
-use crate::view::{ContainerView, TaskView};
+use crate::task_snapshot::{ContainerView, TaskView};
 
 fn container(name: &str, exit_code: Option<i32>, reason: Option<&str>) -> ContainerView {
     ContainerView { name: name.to_owned(), exit_code, reason: reason.map(str::to_owned) }

@@ -9,16 +9,16 @@ use ecs_scheduler_backend_aws::{Aws, Fault, Share};
 use ecs_scheduler_core::{Clock, LaunchError, TaskId, TaskPhase, TaskSpec, TaskState};
 use parking_lot::Mutex;
 
-use crate::book::{Book, From};
 use crate::clients::{Clients, Regional};
+use crate::cluster_poller::{ClusterCopy, Sweeper};
 use crate::definitions::Definitions;
-use crate::hearing::Hearing;
+use crate::event_health::Hearing;
 use crate::options::LaunchOptions;
-use crate::outcome;
-use crate::place::{Somewhere, cluster_name};
 use crate::request::{OWN_TAGS, started_by};
-use crate::sweep::{ClusterCopy, Sweeper};
-use crate::view::TaskView;
+use crate::task_exit;
+use crate::task_location::{Somewhere, cluster_name};
+use crate::task_snapshot::TaskView;
+use crate::task_state_cache::{Book, From};
 
 /// What an [`EcsLauncher`](crate::EcsLauncher) is set up with.
 #[derive(Clone)]
@@ -196,7 +196,7 @@ impl Shared {
             && view.containers.len() > 1
             && view.containers.iter().any(|container| container.exit_code != Some(0));
         if !mixed {
-            return Ok(outcome::state(view, None));
+            return Ok(task_exit::state(view, None));
         }
         let definition = match self.definitions.revision(&self.clients, at, &view.task_definition_arn).await {
             Ok(definition) => definition,
@@ -204,6 +204,6 @@ impl Shared {
             // Who may not read it sees all containers count.
             Err(_) => None,
         };
-        Ok(outcome::state(view, definition.as_ref().map(|known| &known.containers[..])))
+        Ok(task_exit::state(view, definition.as_ref().map(|known| &known.containers[..])))
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
 
 use super::{Book, From};
-use crate::view::{Progress, TaskView};
+use crate::task_snapshot::{Progress, TaskView};
 
 const FRESH: Duration = Duration::from_mins(5);
 

@@ -7,7 +7,7 @@ use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::view::Progress;
+use crate::task_snapshot::Progress;
 
 #[cfg(test)]
 mod tests;
