@@ -1,4 +1,4 @@
-//! ECS clients by region, and the pace of their calls.
+//! ECS clients by region, and the rate limits of their calls.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,40 +12,40 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::refused_names::Unreadable;
+use crate::refused_names::RefusedNames;
 
-/// How long a read may wait for quota before it goes in front of other reads.
-const READ_PATIENCE: Duration = Duration::from_secs(10);
+/// Time for which a read waits for quota before it goes ahead of other reads.
+const READ_QUOTA_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The clients of one region.
 #[derive(Debug, Clone)]
-pub(crate) struct Regional {
-    /// The region, named.
-    pub(crate) place: Place,
-    /// For calls that may be repeated by the SDK.
+pub(crate) struct RegionClients {
+    /// The scope of the clients, with the region named.
+    pub(crate) scope: Place,
+    /// The client for calls that the SDK may repeat.
     pub(crate) client: Client,
-    /// For RunTask, which nobody repeats but dispatch.
-    pub(crate) launching: Client,
+    /// The client for RunTask, which only the engine's dispatch repeats.
+    pub(crate) launch_client: Client,
 }
 
-/// The clients of all regions, each made when it is first asked for.
+/// The clients of all regions. Each is built on first use.
 #[derive(Debug)]
 pub(crate) struct Clients {
     aws: Aws,
-    pacers: Pacers,
-    gates: Pacers,
-    regions: Mutex<HashMap<Option<String>, Arc<OnceCell<Regional>>>>,
-    pub(crate) unreadable: Unreadable,
+    rate_limiters: Pacers,
+    send_limiters: Pacers,
+    regions: Mutex<HashMap<Option<String>, Arc<OnceCell<RegionClients>>>>,
+    pub(crate) refused_names: RefusedNames,
 }
 
 impl Clients {
     pub(crate) fn new(aws: Aws, share: Share) -> Self {
         Self {
             aws,
-            pacers: Pacers::new(share),
-            gates: Pacers::new(share),
+            rate_limiters: Pacers::new(share),
+            send_limiters: Pacers::new(share),
             regions: Mutex::default(),
-            unreadable: Unreadable::default(),
+            refused_names: RefusedNames::default(),
         }
     }
 
@@ -54,42 +54,43 @@ impl Clients {
     }
 
     /// Returns the clients of a region; without one, of the default region.
-    pub(crate) async fn of(&self, region: Option<&str>) -> Result<Regional, Fault> {
+    pub(crate) async fn client_for(&self, region: Option<&str>) -> Result<RegionClients, Fault> {
         let cell = Arc::clone(self.regions.lock().entry(region.map(str::to_owned)).or_default());
-        cell.get_or_try_init(|| self.make(region)).await.cloned()
+        cell.get_or_try_init(|| self.build(region)).await.cloned()
     }
 
-    async fn make(&self, region: Option<&str>) -> Result<Regional, Fault> {
+    async fn build(&self, region: Option<&str>) -> Result<RegionClients, Fault> {
         let place = Place { region: region.map(str::to_owned), account: None };
         let config = self.aws.config(&place).await?;
         let builder = || aws_sdk_ecs::config::Builder::from(&config).interceptor(self.aws.metering());
         let named = config.region().map(|region| region.as_ref().to_owned());
-        Ok(Regional {
-            place: Place { region: named, account: None },
+        Ok(RegionClients {
+            scope: Place { region: named, account: None },
             client: Client::from_conf(builder().build()),
-            launching: Client::from_conf(builder().retry_config(RetryConfig::disabled()).build()),
+            launch_client: Client::from_conf(builder().retry_config(RetryConfig::disabled()).build()),
         })
     }
 
-    /// Returns the pacer of a quota in a region.
-    pub(crate) fn pacer(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
-        self.pacers.get(place, quota)
+    /// Returns the rate limiter of a quota in a region.
+    pub(crate) fn rate_limiter(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
+        self.rate_limiters.get(place, quota)
     }
 
-    /// Returns what a call passes right before it is sent: as the pacer, but it learns nothing.
-    pub(crate) fn gate(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
-        self.gates.get(place, quota)
+    /// Returns the limiter that a call passes right before it is sent. It has the same rate as
+    /// [`Self::rate_limiter`], but it learns nothing from throttling.
+    pub(crate) fn send_limiter(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
+        self.send_limiters.get(place, quota)
     }
 
-    /// Waits for quota of a call that reads, or stops; what came of the call is learnt from.
-    pub(crate) async fn paced<T>(
+    /// Waits for quota, then makes a call that reads or stops. A throttled call lowers the rate.
+    pub(crate) async fn call_paced<T>(
         &self,
-        at: &Regional,
+        at: &RegionClients,
         quota: Quota,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let pacer = self.pacer(&at.place, quota);
-        pacer.admit(Instant::now() + READ_PATIENCE, 1).await;
+        let pacer = self.rate_limiter(&at.scope, quota);
+        pacer.admit(Instant::now() + READ_QUOTA_DEADLINE, 1).await;
         let answer = call.await;
         if let Err(fault) = &answer
             && fault.kind() == FaultKind::Throttled

@@ -1,7 +1,7 @@
-//! Which tasks of which job run: one sweep of a cluster answers for all jobs.
+//! The cluster poller: one listing of a cluster tells which tasks of which job run, for all jobs.
 //!
-//! The engine's ledger knows what it launched; a sweep adds what it cannot know, such as tasks of an earlier data folder.
-//! Why not one `ListTasks` per job is told in `doc/decisions/0008-population-by-sweep.md`.
+//! The engine knows the tasks that it launched. A poll adds the tasks that the engine cannot know, such as those of
+//! an earlier data folder. `doc/decisions/0008-population-by-sweep.md` says why there is not one `ListTasks` per job.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,36 +14,36 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use crate::clients::{Clients, Regional};
+use crate::clients::{Clients, RegionClients};
 use crate::describe;
 
 #[cfg(test)]
 mod tests;
 
-/// How long a task that was just started may be missing in a listing: listings lag.
-const LAG: Duration = Duration::from_mins(1);
+/// Time for which a listing may lack a task that was just started.
+const LIST_LAG: Duration = Duration::from_mins(1);
 
-/// The copy of what runs in one cluster under this scheduler's name.
+/// A cache of the tasks that run in one cluster under this scheduler's name.
 #[derive(Debug, Default)]
-pub(crate) struct ClusterCopy {
-    sweeping: AsyncMutex<()>,
-    known: Mutex<Known>,
+pub(crate) struct TaskListCache {
+    poll_lock: AsyncMutex<()>,
+    known: Mutex<TaskList>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    swept: Option<Instant>,
-    /// The newest sweep that failed: when, and how.
+struct TaskList {
+    polled_at: Option<Instant>,
+    /// The newest poll that failed: its time, kind and message.
     failed: Option<(Instant, FaultKind, String)>,
-    /// Whose a task is (its `startedBy`), and since when it is known.
+    /// The owner of each task (its `startedBy`), and since when the task is known.
     tasks: HashMap<TaskId, (Arc<str>, Instant)>,
     by_owner: HashMap<Arc<str>, HashSet<TaskId>>,
-    /// Tasks of others, so that they are looked at once.
+    /// Tasks of other owners, so that they are described once.
     foreign: HashSet<TaskId>,
     ended: HashMap<TaskId, Instant>,
 }
 
-impl Known {
+impl TaskList {
     fn add(&mut self, task: TaskId, owner: &Arc<str>, since: Instant) {
         if self.ended.contains_key(&task) {
             return;
@@ -63,9 +63,9 @@ impl Known {
     }
 }
 
-impl ClusterCopy {
-    /// Notes tasks that were just started.
-    pub(crate) fn started(&self, owner: &str, tasks: impl Iterator<Item = TaskId>) {
+impl TaskListCache {
+    /// Records tasks that were just started.
+    pub(crate) fn record_started(&self, owner: &str, tasks: impl Iterator<Item = TaskId>) {
         let owner: Arc<str> = owner.into();
         let now = Instant::now();
         let mut known = self.known.lock();
@@ -74,8 +74,8 @@ impl ClusterCopy {
         }
     }
 
-    /// Notes that a task has ended: it leaves the copy, and no late listing revives it.
-    pub(crate) fn ended(&self, task: &TaskId) {
+    /// Records that a task has ended: it leaves the cache, and no late listing brings it back.
+    pub(crate) fn record_stopped(&self, task: &TaskId) {
         let mut known = self.known.lock();
         known.remove(task);
         known.ended.insert(task.clone(), Instant::now());
@@ -86,7 +86,7 @@ impl ClusterCopy {
     }
 
     fn age(&self) -> Option<Duration> {
-        self.known.lock().swept.map(|at| at.elapsed())
+        self.known.lock().polled_at.map(|at| at.elapsed())
     }
 
     fn failure_since(&self, asked: Instant) -> Option<LaunchError> {
@@ -95,12 +95,14 @@ impl ClusterCopy {
         (*at >= asked).then(|| LaunchError::new(*kind, message.clone()))
     }
 
-    /// Takes over what a sweep that began then has found: `listed` with the owners of those not known before.
-    fn replace(&self, began: Instant, every: Duration, listed: HashSet<TaskId>, found: Found) {
+    /// Takes over the result of a poll that began at `began`: the tasks listed, and the owners of new ones.
+    fn replace(&self, began: Instant, every: Duration, listed: HashSet<TaskId>, found: NewTasks) {
         let mut known = self.known.lock();
         known.ended.retain(|_, at| at.elapsed() < every * 2);
-        let gone =
-            known.tasks.iter().filter(|(task, (_, since))| !listed.contains(*task) && *since + LAG < began);
+        let gone = known
+            .tasks
+            .iter()
+            .filter(|(task, (_, since))| !listed.contains(*task) && *since + LIST_LAG < began);
         let gone: Vec<_> = gone.map(|(task, _)| task.clone()).collect();
         for task in gone {
             known.remove(&task);
@@ -110,99 +112,100 @@ impl ClusterCopy {
         }
         known.foreign.retain(|task| listed.contains(task));
         known.foreign.extend(found.foreign);
-        known.swept = Some(Instant::now());
+        known.polled_at = Some(Instant::now());
         known.failed = None;
     }
 }
 
 /// Tasks that were not known before.
 #[derive(Debug, Default)]
-struct Found {
+struct NewTasks {
     own: Vec<(TaskId, Arc<str>)>,
     foreign: Vec<TaskId>,
 }
 
-/// What a sweep needs; it goes on when who asked for it does not wait any more.
+/// Lists the tasks of one cluster. The poll goes on when its caller stops waiting.
 #[derive(Debug, Clone)]
-pub(crate) struct Sweeper {
+pub(crate) struct ClusterPoller {
     pub(crate) clients: Arc<Clients>,
-    pub(crate) at: Regional,
+    pub(crate) at: RegionClients,
     pub(crate) cluster: String,
-    pub(crate) copy: Arc<ClusterCopy>,
-    /// What the `startedBy` of own tasks begins with.
+    pub(crate) task_list: Arc<TaskListCache>,
+    /// The prefix of the `startedBy` of own tasks.
     pub(crate) prefix: Arc<str>,
-    /// How old a copy may be before it is renewed behind, and twice that before it is waited for.
+    /// The age at which the cache is renewed in the background. At twice this age, callers wait for the renewal.
     pub(crate) every: Duration,
 }
 
-impl Sweeper {
-    /// Returns the tasks of one owner, from a copy that is fresh enough.
+impl ClusterPoller {
+    /// Returns the tasks of one owner, from a cache that is fresh enough.
     pub(crate) async fn tasks_of(self, owner: &str) -> Result<Vec<TaskId>, LaunchError> {
-        let copy = Arc::clone(&self.copy);
-        match copy.age() {
+        let list = Arc::clone(&self.task_list);
+        match list.age() {
             Some(age) if age < self.every => {}
             Some(age) if age < self.every * 2 => {
-                if copy.sweeping.try_lock().is_ok() {
-                    // A failure is noted in the copy, whose age then makes the next one wait for it.
-                    drop(tokio::spawn(self.when_due()));
+                if list.poll_lock.try_lock().is_ok() {
+                    // A failure is recorded in the cache. Its age then makes the next caller wait.
+                    drop(tokio::spawn(self.poll_if_due()));
                 }
             }
-            Some(_) | None => tokio::spawn(self.when_due()).await.map_err(|error| {
-                LaunchError::new(FaultKind::Bug, "could not sweep the cluster: the sweep broke off")
+            Some(_) | None => tokio::spawn(self.poll_if_due()).await.map_err(|error| {
+                LaunchError::new(FaultKind::Bug, "could not poll the cluster: the poll was aborted")
                     .because(error)
             })??,
         }
-        Ok(copy.tasks_of(owner))
+        Ok(list.tasks_of(owner))
     }
 
-    async fn when_due(self) -> Result<(), LaunchError> {
+    async fn poll_if_due(self) -> Result<(), LaunchError> {
         let asked = Instant::now();
-        let _turn = self.copy.sweeping.lock().await;
-        if self.copy.age().is_some_and(|age| age < self.every) {
+        let _guard = self.task_list.poll_lock.lock().await;
+        if self.task_list.age().is_some_and(|age| age < self.every) {
             return Ok(());
         }
-        if let Some(error) = self.copy.failure_since(asked) {
+        if let Some(error) = self.task_list.failure_since(asked) {
             return Err(error);
         }
-        let answer = self.sweep().await;
+        let answer = self.poll_cluster().await;
         answer.map_err(|fault| {
             let text = ecs_scheduler_core::fault::chain(&fault);
-            tracing::warn!(cluster = self.cluster, error = text, "a cluster could not be swept");
-            self.copy.known.lock().failed = Some((Instant::now(), fault.kind(), text));
+            tracing::warn!(cluster = self.cluster, error = text, "could not poll a cluster");
+            self.task_list.known.lock().failed = Some((Instant::now(), fault.kind(), text));
             LaunchError::from(fault)
         })
     }
 
-    async fn sweep(&self) -> Result<(), Fault> {
+    async fn poll_cluster(&self) -> Result<(), Fault> {
         let began = Instant::now();
-        let (mut listed, mut unknown, mut found) = (HashSet::new(), Vec::new(), Found::default());
+        let (mut listed, mut unknown, mut found) = (HashSet::new(), Vec::new(), NewTasks::default());
         let mut token = None;
         loop {
             let (tasks, next) =
-                list(&self.clients, &self.at, &self.cluster, None, DesiredStatus::Running, token).await?;
+                list_tasks(&self.clients, &self.at, &self.cluster, None, DesiredStatus::Running, token)
+                    .await?;
             {
-                let known = self.copy.known.lock();
+                let known = self.task_list.known.lock();
                 let new = |task: &&TaskId| !known.tasks.contains_key(*task) && !known.foreign.contains(*task);
                 unknown.extend(tasks.iter().filter(new).cloned());
             }
             listed.extend(tasks);
-            while unknown.len() >= describe::MOST || (next.is_none() && !unknown.is_empty()) {
-                let chunk: Vec<_> = unknown.drain(..unknown.len().min(describe::MOST)).collect();
-                self.sort(&chunk, &mut found).await?;
+            while unknown.len() >= describe::MAX_TASKS || (next.is_none() && !unknown.is_empty()) {
+                let chunk: Vec<_> = unknown.drain(..unknown.len().min(describe::MAX_TASKS)).collect();
+                self.assign_owners(&chunk, &mut found).await?;
             }
             token = next;
             if token.is_none() {
                 break;
             }
         }
-        tracing::debug!(cluster = self.cluster, tasks = listed.len(), "swept a cluster");
-        self.copy.replace(began, self.every, listed, found);
+        tracing::debug!(cluster = self.cluster, tasks = listed.len(), "polled a cluster");
+        self.task_list.replace(began, self.every, listed, found);
         Ok(())
     }
 
-    async fn sort(&self, tasks: &[TaskId], found: &mut Found) -> Result<(), Fault> {
-        // A task that cannot be read belongs to no job yet. The next sweep asks for it again.
-        let answer = describe::each(&self.clients, &self.at, &self.cluster, tasks, false).await?;
+    async fn assign_owners(&self, tasks: &[TaskId], found: &mut NewTasks) -> Result<(), Fault> {
+        // A task that cannot be read belongs to no job yet. The next poll reads it again.
+        let answer = describe::read_tasks(&self.clients, &self.at, &self.cluster, tasks, false).await?;
         for task in answer.tasks {
             let id = TaskId::new(task.task_arn().unwrap_or_default());
             match task.started_by().filter(|owner| owner.starts_with(&*self.prefix)) {
@@ -215,9 +218,9 @@ impl Sweeper {
 }
 
 /// Reads one page of a listing: up to 100 tasks, and the token of the next page.
-pub(crate) async fn list(
+pub(crate) async fn list_tasks(
     clients: &Clients,
-    at: &Regional,
+    at: &RegionClients,
     cluster: &str,
     started_by: Option<&str>,
     status: DesiredStatus,
@@ -228,7 +231,7 @@ pub(crate) async fn list(
         let answer = call.set_started_by(started_by.map(str::to_owned)).send().await;
         answer.map_err(|error| Fault::of(error, format!("could not list the tasks of cluster \"{cluster}\"")))
     };
-    let answer = clients.paced(at, READ_CLUSTER, call).await?;
+    let answer = clients.call_paced(at, READ_CLUSTER, call).await?;
     let tasks = answer.task_arns().iter().map(|arn| TaskId::new(arn.as_str())).collect();
     Ok((tasks, answer.next_token))
 }

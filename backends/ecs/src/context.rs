@@ -1,4 +1,4 @@
-//! What the launcher and its listener share.
+//! The state that the launcher and its event listener share.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,18 +9,18 @@ use ecs_scheduler_backend_aws::{Aws, Fault, Share};
 use ecs_scheduler_core::{Clock, LaunchError, TaskId, TaskPhase, TaskSpec, TaskState};
 use parking_lot::Mutex;
 
-use crate::clients::{Clients, Regional};
-use crate::cluster_poller::{ClusterCopy, Sweeper};
+use crate::clients::{Clients, RegionClients};
+use crate::cluster_poller::{ClusterPoller, TaskListCache};
 use crate::definitions::Definitions;
-use crate::event_health::Hearing;
+use crate::event_health::EventHealth;
 use crate::options::LaunchOptions;
 use crate::request::{OWN_TAGS, started_by};
 use crate::task_exit;
-use crate::task_location::{Somewhere, cluster_name};
-use crate::task_snapshot::TaskView;
-use crate::task_state_cache::{Book, From};
+use crate::task_location::{TaskLocation, cluster_name};
+use crate::task_snapshot::TaskSnapshot;
+use crate::task_state_cache::{StateSource, TaskStateCache};
 
-/// What an [`EcsLauncher`](crate::EcsLauncher) is set up with.
+/// The settings of an [`EcsLauncher`](crate::EcsLauncher).
 #[derive(Clone)]
 pub struct EcsOptions {
     /// The cluster of jobs that name none, by name or ARN: `ECSS_ECS_CLUSTER`.
@@ -29,16 +29,16 @@ pub struct EcsOptions {
     pub name: String,
     /// Whether tasks get the tags `ecss:job` and `ecss:firing`, which needs `ecs:TagResource`; true.
     pub tags: bool,
-    /// Whether every container is told of its firing, and not only those that a job overrides; true.
+    /// Whether every container gets the variables of its firing, and not only those that a job overrides; true.
     pub variables: bool,
     /// The SQS queue that "ECS Task State Change" events go to, by name or URL: `ECSS_ECS_EVENTS_QUEUE`. The scheduler's own:
     /// every message is deleted.
     pub events_queue: Option<String>,
-    /// How often a cluster is swept, and how often a task is asked for although its events are heard; 5 m.
+    /// Interval at which a cluster is listed, and at which ECS is asked about a task although events arrive; 5 m.
     pub reconcile_every: Duration,
-    /// How much of AWS's quotas is used.
+    /// The share of AWS's quotas that is used.
     pub share: Share,
-    /// What time it is.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -78,54 +78,57 @@ impl fmt::Debug for EcsOptions {
     }
 }
 
-/// What the launcher and its listener share.
+/// The state that the launcher and its event listener share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct LauncherContext {
     pub(crate) options: EcsOptions,
     pub(crate) clients: Arc<Clients>,
     pub(crate) definitions: Definitions,
-    pub(crate) book: Book,
-    pub(crate) hearing: Hearing,
-    /// Copies by region (named) and cluster (by name).
-    copies: Mutex<HashMap<Somewhere, Arc<ClusterCopy>>>,
+    pub(crate) task_states: TaskStateCache,
+    pub(crate) event_health: EventHealth,
+    /// Cached task lists by region (named) and cluster (by name).
+    task_lists: Mutex<HashMap<TaskLocation, Arc<TaskListCache>>>,
     prefix: Arc<str>,
 }
 
-impl Shared {
+impl LauncherContext {
     pub(crate) fn new(aws: Aws, options: EcsOptions) -> Self {
         Self {
             clients: Arc::new(Clients::new(aws, options.share)),
             definitions: Definitions::default(),
-            book: Book::default(),
-            hearing: Hearing::default(),
-            copies: Mutex::default(),
+            task_states: TaskStateCache::default(),
+            event_health: EventHealth::default(),
+            task_lists: Mutex::default(),
             prefix: format!("{}/", options.name).into(),
             options,
         }
     }
 
-    /// Reads a job's options.
-    pub(crate) fn read(&self, task: &TaskSpec) -> Result<LaunchOptions, LaunchError> {
-        LaunchOptions::of(task, self.options.own_tags()).map_err(|error| {
+    /// Parses and checks a job's options.
+    pub(crate) fn parse_options(&self, task: &TaskSpec) -> Result<LaunchOptions, LaunchError> {
+        LaunchOptions::from_task(task, self.options.own_tags()).map_err(|error| {
             LaunchError::new(ecs_scheduler_core::FaultKind::Config, "could not read the job's launch options")
                 .because(error)
         })
     }
 
-    /// Returns the containers of what a call starts, which are all told of the firing. There are none where that is switched
-    /// off, and where this scheduler may not read definitions. They are of a revision, so that a repeated call is the same call.
-    pub(crate) async fn containers_of(
+    /// Returns the containers of a definition that is to be launched; each gets the variables of the firing. Returns
+    /// none if the variables are switched off, or if this scheduler may not read definitions. They belong to one
+    /// revision, so that a repeated call is the same call.
+    pub(crate) async fn containers_for_launch(
         &self,
-        at: &Regional,
+        at: &RegionClients,
         definition: &str,
     ) -> Result<Vec<(String, bool)>, LaunchError> {
         if !self.options.variables {
             return Ok(Vec::new());
         }
-        let known = self.definitions.started(&self.clients, at, definition).await.map_err(|fault| {
-            let message = format!("could not learn the containers of \"{definition}\"; nothing was started");
-            LaunchError::new(fault.kind(), message).because(fault)
-        })?;
+        let known =
+            self.definitions.find_for_launch(&self.clients, at, definition).await.map_err(|fault| {
+                let message =
+                    format!("could not read the containers of \"{definition}\"; nothing was started");
+                LaunchError::new(fault.kind(), message).because(fault)
+            })?;
         Ok(known.map(|known| known.containers.clone()).unwrap_or_default())
     }
 
@@ -139,15 +142,15 @@ impl Shared {
         started_by(&format!("{}{job}", self.prefix))
     }
 
-    pub(crate) fn copy(&self, at: &Regional, cluster: &str) -> Arc<ClusterCopy> {
-        let key = Somewhere { region: at.place.region.clone(), cluster: cluster_name(cluster).to_owned() };
-        Arc::clone(self.copies.lock().entry(key).or_default())
+    pub(crate) fn task_list(&self, at: &RegionClients, cluster: &str) -> Arc<TaskListCache> {
+        let key = TaskLocation { region: at.scope.region.clone(), cluster: cluster_name(cluster).to_owned() };
+        Arc::clone(self.task_lists.lock().entry(key).or_default())
     }
 
-    pub(crate) fn sweeper(&self, at: Regional, cluster: &str) -> Sweeper {
-        Sweeper {
+    pub(crate) fn cluster_poller(&self, at: RegionClients, cluster: &str) -> ClusterPoller {
+        ClusterPoller {
             clients: Arc::clone(&self.clients),
-            copy: self.copy(&at, cluster),
+            task_list: self.task_list(&at, cluster),
             at,
             cluster: cluster.to_owned(),
             prefix: Arc::clone(&self.prefix),
@@ -155,55 +158,60 @@ impl Shared {
         }
     }
 
-    /// Takes in how a task stands; returns the newest that is known of it.
-    pub(crate) async fn take_in(
+    /// Records the state of a task and returns its newest known state.
+    pub(crate) async fn record_state(
         &self,
-        at: &Regional,
-        view: &TaskView,
-        from: From,
+        at: &RegionClients,
+        snapshot: &TaskSnapshot,
+        source: StateSource,
     ) -> Result<TaskState, Fault> {
-        let state = self.book.enter(view.progress(), self.judge(at, view).await?, from);
+        let state =
+            self.task_states.update(snapshot.progress(), self.resolve_state(at, snapshot).await?, source);
         if state.phase == TaskPhase::Stopped {
-            let place = Somewhere::of(&state.task_id, &self.options.cluster);
-            self.copy(at, &place.cluster).ended(&state.task_id);
+            let location = TaskLocation::from_task_id(&state.task_id, &self.options.cluster);
+            self.task_list(at, &location.cluster).record_stopped(&state.task_id);
         }
         Ok(state)
     }
 
-    /// Takes in an event, unless it is of another's task. What cannot be judged now is asked for at the next look.
-    pub(crate) async fn hear(&self, view: &TaskView) {
-        if !view.started_by.as_deref().is_some_and(|owner| owner.starts_with(&*self.prefix)) {
+    /// Records an event, unless it is about a task of another scheduler. If the event cannot be resolved now, the
+    /// next poll asks ECS.
+    pub(crate) async fn record_event(&self, snapshot: &TaskSnapshot) {
+        if !snapshot.started_by.as_deref().is_some_and(|owner| owner.starts_with(&*self.prefix)) {
             return;
         }
-        self.hearing.event();
-        let place = Somewhere::of(&TaskId::new(view.task_arn.as_str()), &self.options.cluster);
-        let heard = async {
-            let at = self.clients.of(place.region.as_deref()).await?;
-            self.take_in(&at, view, From::Event).await
+        self.event_health.record_event();
+        let location =
+            TaskLocation::from_task_id(&TaskId::new(snapshot.task_arn.as_str()), &self.options.cluster);
+        let recorded = async {
+            let at = self.clients.client_for(location.region.as_deref()).await?;
+            self.record_state(&at, snapshot, StateSource::Event).await
         };
-        if let Err(fault) = heard.await {
+        if let Err(fault) = recorded.await {
             tracing::warn!(
-                task = view.task_arn,
+                task = snapshot.task_arn,
                 error = ecs_scheduler_core::fault::chain(&fault),
-                "an event could not be judged"
+                "could not process a task event"
             );
         }
     }
 
-    /// Judges a view; where several containers ended differently, the definition says which of them count.
-    async fn judge(&self, at: &Regional, view: &TaskView) -> Result<TaskState, Fault> {
-        let mixed = view.last_status == "STOPPED"
-            && view.containers.len() > 1
-            && view.containers.iter().any(|container| container.exit_code != Some(0));
+    /// Resolves the state of a task. If several containers ended differently, the definition says which of them
+    /// count.
+    async fn resolve_state(&self, at: &RegionClients, snapshot: &TaskSnapshot) -> Result<TaskState, Fault> {
+        let mixed = snapshot.last_status == "STOPPED"
+            && snapshot.containers.len() > 1
+            && snapshot.containers.iter().any(|container| container.exit_code != Some(0));
         if !mixed {
-            return Ok(task_exit::state(view, None));
+            return Ok(task_exit::task_state(snapshot, None));
         }
-        let definition = match self.definitions.revision(&self.clients, at, &view.task_definition_arn).await {
-            Ok(definition) => definition,
-            Err(fault) if fault.kind().is_transient() => return Err(fault),
-            // Who may not read it sees all containers count.
-            Err(_) => None,
-        };
-        Ok(task_exit::state(view, definition.as_ref().map(|known| &known.containers[..])))
+        let definition =
+            match self.definitions.revision(&self.clients, at, &snapshot.task_definition_arn).await {
+                Ok(definition) => definition,
+                Err(fault) if fault.kind().is_transient() => return Err(fault),
+                // Without permission to read the definition, all containers count.
+                Err(_) => None,
+            };
+        Ok(task_exit::task_state(snapshot, definition.as_ref().map(|known| &known.containers[..])))
     }
 }

@@ -1,4 +1,4 @@
-//! Task definitions: which revision a family means now, and what a revision contains.
+//! A cache of task definitions: the revision that a family means now, and the content of each revision.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -13,16 +13,16 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use crate::clients::{Clients, Regional};
-use crate::sizes::{self, Need, Size};
+use crate::clients::{Clients, RegionClients};
+use crate::sizes::{self, Reservation, Size};
 
-/// How long an answer about a family holds.
-const FRESH: Duration = Duration::from_mins(1);
+/// Time for which the answer about a family is used.
+const TTL: Duration = Duration::from_mins(1);
 
-/// How many revisions are kept; they never change.
-const REVISIONS: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
+/// Number of cached revisions; they never change.
+const MAX_REVISIONS: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 
-/// What is known of one revision.
+/// The known content of one revision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Definition {
     /// Its ARN, which names the revision.
@@ -30,21 +30,21 @@ pub(crate) struct Definition {
     pub(crate) active: bool,
     /// `awsvpc`, `bridge`, …
     pub(crate) network_mode: Option<String>,
-    /// `FARGATE`, `EC2`, …: what it was checked for.
+    /// `FARGATE`, `EC2`, …: the launch types that ECS checked it for.
     pub(crate) compatibilities: Vec<String>,
     /// Names of containers, and whether the task ends with them.
     pub(crate) containers: Vec<(String, bool)>,
     pub(crate) task_role: Option<String>,
     pub(crate) execution_role: Option<String>,
     pub(crate) size: Size,
-    /// The sum of what the containers reserve.
-    pub(crate) needs: Vec<Need>,
-    /// Names of the volumes that are to be configured at launch.
+    /// The reservation of each container.
+    pub(crate) reservations: Vec<Reservation>,
+    /// Names of the volumes that are configured at launch.
     pub(crate) volumes: Vec<String>,
 }
 
 impl Definition {
-    fn of(known: &TaskDefinition) -> Self {
+    fn from_sdk(known: &TaskDefinition) -> Self {
         let containers = known.container_definitions().iter();
         Self {
             arn: known.task_definition_arn().unwrap_or_default().to_owned(),
@@ -60,7 +60,7 @@ impl Definition {
                 cpu: known.cpu().and_then(sizes::cpu),
                 memory: known.memory().and_then(sizes::memory),
             },
-            needs: known.container_definitions().iter().map(need).collect(),
+            reservations: known.container_definitions().iter().map(reservation).collect(),
             volumes: known
                 .volumes()
                 .iter()
@@ -71,98 +71,101 @@ impl Definition {
     }
 }
 
-fn need(container: &ContainerDefinition) -> Need {
-    Need {
+fn reservation(container: &ContainerDefinition) -> Reservation {
+    Reservation {
         name: container.name().unwrap_or_default().to_owned(),
-        // No CPU units of its own.
+        // Zero means no CPU units of its own.
         cpu: Some(container.cpu()).filter(|cpu| *cpu > 0),
         memory: container.memory(),
         memory_reservation: container.memory_reservation(),
     }
 }
 
-/// The answer about one family, and who is asking for it: one at a time.
-type Entry = Arc<AsyncMutex<Option<(Instant, Option<Arc<Definition>>)>>>;
+/// The cached answer about one name. Its lock makes callers ask one at a time.
+type DefinitionSlot = Arc<AsyncMutex<Option<(Instant, Option<Arc<Definition>>)>>>;
 
-/// A name in a region: of the scheduler's own where there is none.
-type Name = (Option<String>, String);
+/// A name in a region; without a region, in the scheduler's own.
+type DefinitionKey = (Option<String>, String);
 
-/// What is known of definitions; a family is read once a minute at most, whoever asks.
+/// A cache of definitions. A family is read at most once a minute, for all callers together.
 #[derive(Debug)]
 pub(crate) struct Definitions {
-    named: Mutex<HashMap<Name, Entry>>,
-    started: Mutex<LruCache<Name, Entry>>,
+    by_name: Mutex<HashMap<DefinitionKey, DefinitionSlot>>,
+    launched: Mutex<LruCache<DefinitionKey, DefinitionSlot>>,
     revisions: Mutex<LruCache<String, Arc<Definition>>>,
 }
 
 impl Default for Definitions {
     fn default() -> Self {
         Self {
-            named: Mutex::default(),
-            started: Mutex::new(LruCache::new(REVISIONS)),
-            revisions: Mutex::new(LruCache::new(REVISIONS)),
+            by_name: Mutex::default(),
+            launched: Mutex::new(LruCache::new(MAX_REVISIONS)),
+            revisions: Mutex::new(LruCache::new(MAX_REVISIONS)),
         }
     }
 }
 
 impl Definitions {
-    /// Returns what a family, `family:revision` or ARN means now, or nothing when there is none.
+    /// Returns the current meaning of a family, `family:revision` or ARN, or nothing if there is none.
     pub(crate) async fn find(
         &self,
         clients: &Clients,
-        at: &Regional,
+        at: &RegionClients,
         name: &str,
     ) -> Result<Option<Arc<Definition>>, Fault> {
         let entry = {
-            let key = (at.place.region.clone(), name.to_owned());
-            Arc::clone(self.named.lock().entry(key).or_default())
+            let key = (at.scope.region.clone(), name.to_owned());
+            Arc::clone(self.by_name.lock().entry(key).or_default())
         };
         let mut known = entry.lock().await;
         if let Some((read, definition)) = &*known
-            && read.elapsed() < FRESH
+            && read.elapsed() < TTL
         {
             return Ok(definition.clone());
         }
-        let definition = self.read(clients, at, name).await?;
+        let definition = self.fetch(clients, at, name).await?;
         *known = Some((Instant::now(), definition.clone()));
         Ok(definition)
     }
 
-    /// Forgets what a name means: ECS says that the revision is inactive. `arn` may be of any revision of the family.
-    pub(crate) fn forget(&self, at: &Regional, arn: &str) {
+    /// Drops the cached meaning of a name, because ECS says that the revision is inactive. `arn` may name any
+    /// revision of the family.
+    pub(crate) fn invalidate(&self, at: &RegionClients, arn: &str) {
         let family = family_of(arn);
-        self.named.lock().retain(|(region, name), _| *region != at.place.region || family_of(name) != family);
+        self.by_name
+            .lock()
+            .retain(|(region, name), _| *region != at.scope.region || family_of(name) != family);
         self.revisions.lock().pop(arn);
     }
 
-    /// Returns a revision by its ARN; it never changes but for its state.
+    /// Returns a revision by its ARN. Only its status ever changes.
     pub(crate) async fn revision(
         &self,
         clients: &Clients,
-        at: &Regional,
+        at: &RegionClients,
         arn: &str,
     ) -> Result<Option<Arc<Definition>>, Fault> {
         if let Some(known) = self.revisions.lock().get(arn) {
             return Ok(Some(Arc::clone(known)));
         }
-        self.read(clients, at, arn).await
+        self.fetch(clients, at, arn).await
     }
 
-    /// Returns what a call starts: a revision is read once, since its containers never change. Nothing where there is none, and
-    /// where it may not be read, which is looked at again after a while.
-    pub(crate) async fn started(
+    /// Returns the definition that a call starts. A revision is read once, since its containers never change. Returns
+    /// nothing if there is none, or if it may not be read; both are checked again after a while.
+    pub(crate) async fn find_for_launch(
         &self,
         clients: &Clients,
-        at: &Regional,
+        at: &RegionClients,
         name: &str,
     ) -> Result<Option<Arc<Definition>>, Fault> {
         let entry = {
-            let key = (at.place.region.clone(), name.to_owned());
-            Arc::clone(self.started.lock().get_or_insert(key, Entry::default))
+            let key = (at.scope.region.clone(), name.to_owned());
+            Arc::clone(self.launched.lock().get_or_insert(key, DefinitionSlot::default))
         };
         let mut known = entry.lock().await;
         if let Some((read, definition)) = &*known
-            && (read.elapsed() < FRESH || (definition.is_some() && names_revision(name)))
+            && (read.elapsed() < TTL || (definition.is_some() && names_revision(name)))
         {
             return Ok(definition.clone());
         }
@@ -174,7 +177,7 @@ impl Definitions {
                     tracing::warn!(
                         definition = name,
                         error,
-                        "containers that a job does not override are not told of their firing"
+                        "containers that the job does not override get no firing variables"
                     );
                 }
                 None
@@ -185,21 +188,22 @@ impl Definitions {
         Ok(definition)
     }
 
-    async fn read(
+    async fn fetch(
         &self,
         clients: &Clients,
-        at: &Regional,
+        at: &RegionClients,
         name: &str,
     ) -> Result<Option<Arc<Definition>>, Fault> {
-        // ECS knows no ARN of a family.
+        // ECS accepts no ARN of a family.
         let asked = if names_revision(name) { name } else { family_of(name) };
         let call = async {
             let answer = at.client.describe_task_definition().task_definition(asked).send().await;
             answer.map_err(|error| Fault::of(error, format!("could not read task definition \"{name}\"")))
         };
-        match clients.paced(at, READ_DEFINITION, call).await {
+        match clients.call_paced(at, READ_DEFINITION, call).await {
             Ok(answer) => {
-                let Some(definition) = answer.task_definition().map(|known| Arc::new(Definition::of(known)))
+                let Some(definition) =
+                    answer.task_definition().map(|known| Arc::new(Definition::from_sdk(known)))
                 else {
                     return Ok(None);
                 };
@@ -210,7 +214,7 @@ impl Definitions {
                 }
                 Ok(Some(definition))
             }
-            // ECS's way to say that there is none.
+            // ECS answers in this way if there is no such definition.
             Err(fault) if fault.kind() == FaultKind::Config || fault.kind() == FaultKind::NotFound => {
                 Ok(None)
             }
@@ -219,7 +223,7 @@ impl Definitions {
     }
 }
 
-/// Tells whether a definition's name says which revision: `family:revision` or an ARN.
+/// Tells whether a name includes the revision: `family:revision` or an ARN.
 pub(crate) fn names_revision(name: &str) -> bool {
     name.rsplit('/').next().unwrap_or(name).contains(':')
 }

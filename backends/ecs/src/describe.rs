@@ -1,59 +1,59 @@
-//! Reading tasks, a hundred at a time.
+//! Reading the states of tasks, up to a hundred per call.
 
 use aws_sdk_ecs::types::{Task, TaskField};
 use ecs_scheduler_backend_aws::{Fault, READ_CLUSTER};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{FaultKind, TaskId};
 
-use crate::clients::{Clients, Regional};
+use crate::clients::{Clients, RegionClients};
 
-/// Tasks that one call may name.
+/// Maximum number of tasks that one call may name.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
-pub(crate) const MOST: usize = 100;
+pub(crate) const MAX_TASKS: usize = 100;
 
-/// After so many names that ECS refuses, and none that it accepts, it is not the names that are wrong.
-const REFUSALS: usize = 5;
+/// Number of refused names, with none accepted, after which the cause is not the names.
+const MAX_REFUSALS: usize = 5;
 
 /// The tasks that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Described {
-    /// Those that ECS knows.
+    /// Tasks that ECS knows.
     pub(crate) tasks: Vec<Task>,
-    /// Those whose names ECS refuses.
+    /// Tasks whose names ECS refuses.
     pub(crate) unreadable: Vec<TaskId>,
 }
 
-/// Reads tasks of a cluster, at most [`MOST`]. ECS refuses a whole call because of one name, so a call that it calls invalid
-/// is halved until the name is alone.
-pub(crate) async fn each(
+/// Reads tasks of a cluster, at most [`MAX_TASKS`]. ECS refuses a whole call because of one name, so an invalid call
+/// is split in halves until the name is alone.
+pub(crate) async fn read_tasks(
     clients: &Clients,
-    at: &Regional,
+    at: &RegionClients,
     cluster: &str,
     names: &[TaskId],
     with_tags: bool,
 ) -> Result<Described, Fault> {
     let mut described = Described::default();
-    let mut calls = clients.unreadable.calls(names);
+    let mut calls = clients.refused_names.split_calls(names);
     let mut answered = false;
     while let Some(call) = calls.pop() {
-        match tasks(clients, at, cluster, &call, with_tags).await {
+        match read_once(clients, at, cluster, &call, with_tags).await {
             Ok(found) => {
                 answered = true;
-                clients.unreadable.forget(&call);
+                clients.refused_names.remove(&call);
                 described.tasks.extend(found);
             }
             Err(fault) if fault.kind() != FaultKind::Config => return Err(fault),
             Err(fault) if call.len() == 1 => {
                 let task = &call[0];
-                if clients.unreadable.note(task) {
+                if clients.refused_names.insert(task) {
                     let error = chain(&fault);
-                    tracing::warn!(%task, cluster, error, "a task cannot be read; others are read without it");
+                    tracing::warn!(%task, cluster, error, "could not read a task; reading the others without it");
                 }
                 described.unreadable.push(task.clone());
-                if described.unreadable.len() == REFUSALS && !answered {
+                if described.unreadable.len() == MAX_REFUSALS && !answered {
                     return Err(fault);
                 }
             }
@@ -66,10 +66,10 @@ pub(crate) async fn each(
     Ok(described)
 }
 
-/// Reads tasks of a cluster, at most [`MOST`], in one call; those that ECS does not know any more are left out.
-pub(crate) async fn tasks(
+/// Reads tasks of a cluster, at most [`MAX_TASKS`], in one call. Tasks that ECS does not know any more are left out.
+pub(crate) async fn read_once(
     clients: &Clients,
-    at: &Regional,
+    at: &RegionClients,
     cluster: &str,
     tasks: &[TaskId],
     with_tags: bool,
@@ -85,6 +85,6 @@ pub(crate) async fn tasks(
             Fault::of(error, format!("could not read {} tasks of cluster \"{cluster}\"", tasks.len()))
         })
     };
-    let answer = clients.paced(at, READ_CLUSTER, call).await?;
+    let answer = clients.call_paced(at, READ_CLUSTER, call).await?;
     Ok(answer.tasks.unwrap_or_default())
 }

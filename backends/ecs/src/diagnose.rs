@@ -1,4 +1,4 @@
-//! Trying what launching needs, by calls that change nothing, for `ecs-scheduler doctor`.
+//! Checks for `ecs-scheduler doctor`: calls that launching needs, made so that they change nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,22 @@ use ecs_scheduler_backend_aws::{Fault, READ_CLUSTER, RUN_TASK};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{Examination, FaultKind, TaskId, TaskSpec};
 
-use crate::clients::Regional;
-use crate::context::Shared;
+use crate::clients::RegionClients;
+use crate::context::LauncherContext;
 use crate::events;
 use crate::options::LaunchOptions;
 use crate::request;
 use crate::{cluster_poller, describe};
 
-/// A task that no cluster has: it is asked about, and asked to stop.
+/// The id of a task that no cluster has, to describe and to stop.
 const NO_TASK: &str = "00000000000000000000000000000000";
 
-/// A container that no definition has. ECS refuses to override it after it has checked who asks, so that nothing starts.
+/// The name of a container that no definition has. ECS refuses to override it after the permission check, so that
+/// nothing starts.
 const NO_CONTAINER: &str = "ecs-scheduler-doctor-no-such-container";
 
-/// Tries credentials, clusters, definitions and the queue of events.
-pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination> {
+/// Checks credentials, clusters, definitions and the event queue.
+pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> Vec<Examination> {
     let mut seen = Vec::new();
     match shared.clients.aws().caller().await {
         Ok(arn) => seen.push(Examination::fine(format!("credentials of {arn}"))),
@@ -39,30 +40,30 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
     let mut clusters = BTreeMap::new();
     let mut definitions = BTreeMap::new();
     for task in std::iter::once(&own).chain(tasks) {
-        // What is wrong with the options of a job is said about the job.
-        let Ok(options) = shared.read(task) else { continue };
+        // Invalid options of a job are reported by the job's own check.
+        let Ok(options) = shared.parse_options(task) else { continue };
         let cluster = (options.region.clone(), shared.cluster(&options).to_owned());
         if !task.definition.is_empty() {
-            // Launches that differ may be refused for different reasons.
-            let told = serde_json::to_string(&task.options).unwrap_or_default();
-            definitions.insert((cluster.clone(), task.definition.clone(), told), options);
+            // Launches with different options may be refused for different reasons.
+            let options_json = serde_json::to_string(&task.options).unwrap_or_default();
+            definitions.insert((cluster.clone(), task.definition.clone(), options_json), options);
         }
         clusters.insert(cluster, ());
     }
     for (region, cluster) in clusters.into_keys() {
-        match shared.clients.of(region.as_deref()).await {
-            Ok(at) => seen.extend(in_cluster(shared, &at, &cluster).await),
+        match shared.clients.client_for(region.as_deref()).await {
+            Ok(at) => seen.extend(check_cluster(shared, &at, &cluster).await),
             Err(fault) => seen.push(Examination::problem(format!("cluster \"{cluster}\""), chain(&fault))),
         }
     }
     for (((region, cluster), definition, _), options) in definitions {
-        if let Ok(at) = shared.clients.of(region.as_deref()).await {
-            seen.push(Box::pin(launch(shared, &at, &cluster, &definition, &options)).await);
+        if let Ok(at) = shared.clients.client_for(region.as_deref()).await {
+            seen.push(Box::pin(check_launch(shared, &at, &cluster, &definition, &options)).await);
         }
     }
     if let Some(queue) = &shared.options.events_queue {
         let what = format!("task events of queue \"{queue}\"");
-        seen.push(match events::look(shared, queue).await {
+        seen.push(match events::diagnose_queue(shared, queue).await {
             Ok(None) => Examination::fine(what),
             Ok(Some(problem)) => Examination::problem(what, problem),
             Err(fault) => Examination::problem(what, chain(&fault)),
@@ -71,29 +72,31 @@ pub(crate) async fn all(shared: &Shared, tasks: &[TaskSpec]) -> Vec<Examination>
     seen
 }
 
-/// Lists, describes and stops: a task that does not exist is enough to learn whether it is permitted.
-async fn in_cluster(shared: &Shared, at: &Regional, cluster: &str) -> Vec<Examination> {
+/// Checks listing, describing and stopping. A task that does not exist is enough to test the permission.
+async fn check_cluster(shared: &LauncherContext, at: &RegionClients, cluster: &str) -> Vec<Examination> {
     let on = |action: &str| format!("{action} on cluster \"{cluster}\"");
     let clients = &shared.clients;
-    let listed = cluster_poller::list(clients, at, cluster, None, DesiredStatus::Running, None).await;
+    let listed = cluster_poller::list_tasks(clients, at, cluster, None, DesiredStatus::Running, None).await;
     let nobody = [TaskId::new(NO_TASK)];
-    let described = describe::tasks(clients, at, cluster, &nobody, false).await;
+    let described = describe::read_once(clients, at, cluster, &nobody, false).await;
     let stop = async {
         let call = at.client.stop_task().cluster(cluster).task(NO_TASK).reason("ecs-scheduler doctor");
         call.send().await.map_err(|error| Fault::of(error, "could not stop a task that does not exist"))
     };
-    let stopped = clients.paced(at, READ_CLUSTER, stop).await;
+    let stopped = clients.call_paced(at, READ_CLUSTER, stop).await;
     vec![
-        judge(on("ecs:ListTasks"), listed.err(), |_| false),
-        judge(on("ecs:DescribeTasks"), described.err(), |_| false),
-        judge(on("ecs:StopTask"), stopped.err(), |fault| fault.code() == Some("InvalidParameterException")),
+        check_result(on("ecs:ListTasks"), listed.err(), |_| false),
+        check_result(on("ecs:DescribeTasks"), described.err(), |_| false),
+        check_result(on("ecs:StopTask"), stopped.err(), |fault| {
+            fault.code() == Some("InvalidParameterException")
+        }),
     ]
 }
 
-/// Asks for a task that cannot be started.
-async fn launch(
-    shared: &Shared,
-    at: &Regional,
+/// Checks RunTask with a call that cannot start a task.
+async fn check_launch(
+    shared: &LauncherContext,
+    at: &RegionClients,
     cluster: &str,
     definition: &str,
     options: &LaunchOptions,
@@ -103,33 +106,32 @@ async fn launch(
         .container_overrides(ContainerOverride::builder().name(NO_CONTAINER).build())
         .build();
     let call = async {
-        let call = request::placed(options, 1, cluster).task_definition(definition).count(1);
+        let call = request::build_placement(options, 1, cluster).task_definition(definition).count(1);
         let call = call.started_by(shared.owner("doctor")).overrides(impossible);
         let call = call.set_tags(
             shared.options.tags.then(|| vec![Tag::builder().key(request::JOB_TAG).value("doctor").build()]),
         );
-        call.send_with(&at.launching)
+        call.send_with(&at.launch_client)
             .await
             .map_err(|error| Fault::of(error, format!("could not start {definition}")))
     };
-    match Box::pin(shared.clients.paced(at, RUN_TASK, call)).await {
-        // Only what is said about the container shows that all else was accepted.
-        Err(fault) => judge(what, Some(fault), |fault| chain(fault).contains(NO_CONTAINER)),
+    match Box::pin(shared.clients.call_paced(at, RUN_TASK, call)).await {
+        // Only an error about the container shows that ECS accepted everything else.
+        Err(fault) => check_result(what, Some(fault), |fault| chain(fault).contains(NO_CONTAINER)),
         Ok(answer) => {
             for task in answer.tasks() {
                 let stop = at.client.stop_task().cluster(cluster).set_task(task.task_arn.clone());
-                // It is reported in any case.
+                // The task is reported even if it cannot be stopped.
                 let _ = stop.reason("ecs-scheduler doctor").send().await;
             }
-            let text =
-                "a call that names a container that does not exist was accepted; what it started was stopped";
+            let text = "ECS accepted a call that names an unknown container; the started tasks were stopped";
             Examination::problem(what, text)
         }
     }
 }
 
-/// A refusal that comes after the check of the permission shows that the permission is there.
-fn judge(what: String, fault: Option<Fault>, harmless: impl Fn(&Fault) -> bool) -> Examination {
+/// Turns a fault into a check result. A refusal after the permission check shows that the permission is there.
+fn check_result(what: String, fault: Option<Fault>, harmless: impl Fn(&Fault) -> bool) -> Examination {
     match fault {
         None => Examination::fine(what),
         Some(fault) if fault.kind() == FaultKind::Config && harmless(&fault) => Examination::fine(what),

@@ -1,4 +1,4 @@
-//! "ECS Task State Change" events from an SQS queue: ends are learnt at once, and without a call per look.
+//! "ECS Task State Change" events from an SQS queue: the end of a task is known at once, and without polling ECS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,59 +11,59 @@ use ecs_scheduler_core::fault::chain;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::Shared;
-use crate::task_snapshot::TaskView;
+use crate::LauncherContext;
+use crate::task_snapshot::TaskSnapshot;
 
 #[cfg(test)]
 mod tests;
 
-/// How long a receive waits for messages: the longest that SQS allows.
-const WAIT: Duration = Duration::from_secs(20);
-/// Messages of one receive: the most that SQS gives.
-const BATCH: i32 = 10;
-/// The wait after a failed receive.
-const AFTER_FAULT: Duration = Duration::from_secs(10);
-/// The detail type of the events that are wanted.
+/// Wait of a long poll: the maximum of SQS.
+const RECEIVE_WAIT: Duration = Duration::from_secs(20);
+/// Messages of one receive: the maximum of SQS.
+const MAX_BATCH: i32 = 10;
+/// Wait after a failed receive.
+const RETRY_BACKOFF: Duration = Duration::from_secs(10);
+/// The detail type of task events.
 const STATE_CHANGE: &str = "ECS Task State Change";
 
-/// The advice about other messages.
+/// The remedy for messages of another kind.
 const REMEDY: &str = "let the EventBridge rule send the whole event, without an input transformer, and only \
                       \"ECS Task State Change\"";
 
-/// Characters of a message's own that are shown.
-const SHOWN: usize = 200;
+/// Maximum number of characters of a message that a report shows.
+const MAX_SHOWN_CHARS: usize = 200;
 
-/// Listens to the queue until it is dropped.
+/// Receives events until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct EventListener {
     task: JoinHandle<()>,
 }
 
-impl Listener {
-    pub(crate) fn start(shared: Arc<Shared>, queue: String) -> Self {
-        let ear = Ear { shared, queue };
-        Self { task: tokio::spawn(async move { ear.listen().await }) }
+impl EventListener {
+    pub(crate) fn start(shared: Arc<LauncherContext>, queue: String) -> Self {
+        let receiver = EventReceiver { shared, queue };
+        Self { task: tokio::spawn(async move { receiver.run().await }) }
     }
 }
 
-impl Drop for Listener {
+impl Drop for EventListener {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Looks into the queue without taking anything out of it, and says what is wrong: messages that are not understood, or that
-/// nothing may send events to it.
-pub(crate) async fn look(shared: &Shared, queue: &str) -> Result<Option<String>, Fault> {
+/// Checks the queue without taking a message out of it, and returns the problem: a message of another kind, or a
+/// policy that lets nobody send events.
+pub(crate) async fn diagnose_queue(shared: &LauncherContext, queue: &str) -> Result<Option<String>, Fault> {
     let client = client(shared).await?;
     let url = url(&client, queue).await?;
     let receive =
-        client.receive_message().queue_url(&url).max_number_of_messages(BATCH).visibility_timeout(0);
+        client.receive_message().queue_url(&url).max_number_of_messages(MAX_BATCH).visibility_timeout(0);
     let answer = receive.wait_time_seconds(0).send().await;
     let answer = answer.map_err(|error| fault(error, "receive", queue))?;
     for message in answer.messages() {
-        if let Err(shape) = read(message.body().unwrap_or_default()) {
-            return Ok(Some(format!("a message is no task state change but {shape}; {REMEDY}")));
+        if let Err(shape) = parse_event(message.body().unwrap_or_default()) {
+            return Ok(Some(format!("a message is not a task state change but {shape}; {REMEDY}")));
         }
     }
     let name = QueueAttributeName::Policy;
@@ -71,7 +71,7 @@ pub(crate) async fn look(shared: &Shared, queue: &str) -> Result<Option<String>,
     // The scheduler itself needs no permission to read the policy.
     let Ok(attributes) = attributes else { return Ok(None) };
     let policy = attributes.attributes().and_then(|all| all.get(&name)).map_or("", String::as_str);
-    if answer.messages().is_empty() && !lets_events_in(policy) {
+    if answer.messages().is_empty() && !allows_event_delivery(policy) {
         let text = "no event is there, and the queue's policy lets neither EventBridge nor SNS send any: add a rule for \
                     \"ECS Task State Change\" and the policy that lets it send (deploy/terraform has both)";
         return Ok(Some(text.to_owned()));
@@ -79,8 +79,8 @@ pub(crate) async fn look(shared: &Shared, queue: &str) -> Result<Option<String>,
     Ok(None)
 }
 
-/// Tells whether the policy of a queue allows EventBridge or SNS something, or everybody.
-fn lets_events_in(policy: &str) -> bool {
+/// Tells whether the policy of a queue allows an action to EventBridge, to SNS, or to everybody.
+fn allows_event_delivery(policy: &str) -> bool {
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
     let statement = &policy["Statement"];
     let statements = statement.as_array().map_or(std::slice::from_ref(statement), Vec::as_slice);
@@ -92,8 +92,9 @@ fn lets_events_in(policy: &str) -> bool {
     })
 }
 
-/// Returns the key that encrypts the queue, by its id, alias or ARN; nothing when SQS's own keys do, or none.
-pub(crate) async fn key(shared: &Shared, queue: &str) -> Result<Option<String>, Fault> {
+/// Returns the key that encrypts the queue, by its id, alias or ARN. Returns nothing if SQS encrypts it with its own
+/// keys, or if it is not encrypted.
+pub(crate) async fn encryption_key(shared: &LauncherContext, queue: &str) -> Result<Option<String>, Fault> {
     let client = client(shared).await?;
     let url = url(&client, queue).await?;
     let name = QueueAttributeName::KmsMasterKeyId;
@@ -102,60 +103,61 @@ pub(crate) async fn key(shared: &Shared, queue: &str) -> Result<Option<String>, 
     Ok(answer.attributes.and_then(|mut all| all.remove(&name)))
 }
 
-struct Ear {
-    shared: Arc<Shared>,
+struct EventReceiver {
+    shared: Arc<LauncherContext>,
     /// The queue's name or URL.
     queue: String,
 }
 
-impl Ear {
-    async fn listen(&self) {
+impl EventReceiver {
+    async fn run(&self) {
         loop {
-            let Err(fault) = self.until_fault().await;
+            let Err(fault) = self.receive_until_fault().await;
             tracing::warn!(
                 queue = self.queue,
                 error = chain(&fault),
-                "task events cannot be received; asking ECS instead"
+                "could not receive task events; polling ECS instead"
             );
-            tokio::time::sleep(AFTER_FAULT).await;
+            tokio::time::sleep(RETRY_BACKOFF).await;
         }
     }
 
-    async fn until_fault(&self) -> Result<std::convert::Infallible, Fault> {
+    async fn receive_until_fault(&self) -> Result<std::convert::Infallible, Fault> {
         let client = client(&self.shared).await?;
         let url = url(&client, &self.queue).await?;
         loop {
-            let receive = client.receive_message().queue_url(&url).max_number_of_messages(BATCH);
-            let answer = receive.wait_time_seconds(i32::try_from(WAIT.as_secs()).unwrap_or(0)).send().await;
+            let receive = client.receive_message().queue_url(&url).max_number_of_messages(MAX_BATCH);
+            let answer =
+                receive.wait_time_seconds(i32::try_from(RECEIVE_WAIT.as_secs()).unwrap_or(0)).send().await;
             let answer = answer.map_err(|error| fault(error, "receive", &self.queue))?;
-            self.shared.hearing.received();
+            self.shared.event_health.record_receive();
             let messages = answer.messages();
             if messages.is_empty() {
                 continue;
             }
             for message in messages {
-                match read(message.body().unwrap_or_default()) {
-                    Ok(view) => self.shared.hear(&view).await,
-                    Err(shape) => self.report(&shape),
+                match parse_event(message.body().unwrap_or_default()) {
+                    Ok(snapshot) => self.shared.record_event(&snapshot).await,
+                    Err(shape) => self.warn_unknown_shape(&shape),
                 }
             }
             self.delete(&client, &url, messages).await?;
         }
     }
 
-    /// Says once of each shape that it is not understood.
-    fn report(&self, shape: &str) {
-        if self.shared.hearing.is_new(shape) {
+    /// Warns about a message of another kind, once for each shape.
+    fn warn_unknown_shape(&self, shape: &str) {
+        if self.shared.event_health.is_new_shape(shape) {
             let queue = &self.queue;
             tracing::warn!(
                 queue,
                 shape,
-                "a message is no task state change and was deleted; {REMEDY}; this shape is not reported again"
+                "deleted a message that is not a task state change; {REMEDY}; this shape is not reported again"
             );
         }
     }
 
-    /// Deletes what was applied, and what is of no use to anybody: the queue is this scheduler's own.
+    /// Deletes all received messages: no other program uses this queue.
     async fn delete(&self, client: &Client, url: &str, messages: &[Message]) -> Result<(), Fault> {
         let entries = messages.iter().enumerate().map(|(index, message)| {
             DeleteMessageBatchRequestEntry::builder()
@@ -171,12 +173,14 @@ impl Ear {
     }
 }
 
-async fn client(shared: &Shared) -> Result<Client, Fault> {
+async fn client(shared: &LauncherContext) -> Result<Client, Fault> {
     let aws = shared.clients.aws();
     let config = aws.config(&Place::default()).await?;
     // A receive that waits for messages takes longer than any other call.
-    let timeouts =
-        TimeoutConfig::builder().operation_attempt_timeout(WAIT * 2).operation_timeout(WAIT * 3).build();
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(RECEIVE_WAIT * 2)
+        .operation_timeout(RECEIVE_WAIT * 3)
+        .build();
     let builder = aws_sdk_sqs::config::Builder::from(&config).interceptor(aws.metering());
     Ok(Client::from_conf(builder.timeout_config(timeouts).build()))
 }
@@ -196,8 +200,9 @@ where
     Fault::of(error, format!("could not {what} task events of queue \"{queue}\""))
 }
 
-/// Reads an event, as EventBridge sends it or in the envelope of SNS; fails with the shape of what it is instead.
-fn read(body: &str) -> Result<TaskView, String> {
+/// Parses an event, as EventBridge sends it or in the envelope of SNS. Fails with a description of the message's
+/// shape.
+fn parse_event(body: &str) -> Result<TaskSnapshot, String> {
     let Ok(mut event) = serde_json::from_str::<Value>(body) else {
         return Err("text that is not JSON".to_owned());
     };
@@ -209,7 +214,7 @@ fn read(body: &str) -> Result<TaskView, String> {
     }
     let Some(kind) = event["detail-type"].as_str() else { return Err(shape(&event)) };
     if kind != STATE_CHANGE {
-        return Err(format!("an event of type {:?}", kind.chars().take(SHOWN).collect::<String>()));
+        return Err(format!("an event of type {:?}", kind.chars().take(MAX_SHOWN_CHARS).collect::<String>()));
     }
     let detail = event["detail"].take();
     // An end without its containers would have no exit code.
@@ -217,14 +222,17 @@ fn read(body: &str) -> Result<TaskView, String> {
         || !detail["lastStatus"].is_string()
         || !detail["containers"].is_array()
     {
-        return Err(format!("a state change of which parts are missing: {}", shape(&detail)));
+        return Err(format!("a state change with missing fields: {}", shape(&detail)));
     }
-    serde_json::from_value(detail).map_err(|error| format!("a state change that cannot be read: {error}"))
+    serde_json::from_value(detail).map_err(|error| format!("a state change that is not valid: {error}"))
 }
 
 /// Describes a JSON value by the names of its fields.
 fn shape(value: &Value) -> String {
     let Some(fields) = value.as_object() else { return "JSON that is not an object".to_owned() };
     let names: Vec<_> = fields.keys().map(String::as_str).collect();
-    format!("an object with the fields {:?}", names.join(", ").chars().take(SHOWN).collect::<String>())
+    format!(
+        "an object with the fields {:?}",
+        names.join(", ").chars().take(MAX_SHOWN_CHARS).collect::<String>()
+    )
 }

@@ -26,4 +26,4 @@ pub use context::EcsOptions;
 pub use launcher::EcsLauncher;
 pub use options::LaunchOptions;
 
-use context::Shared;
+use context::LauncherContext;

@@ -1,4 +1,4 @@
-//! The `launch` object of a job: everything of RunTask that is not the scheduler's own.
+//! The `launch` object of a job: all fields of RunTask that the scheduler does not set itself.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ mod tests;
 
 pub use container::{ContainerResources, EnvironmentFile, ResourceRequirement};
 
-/// Options of a launch on ECS: the `launch` object of a job. What is absent is left to ECS.
+/// Options of a launch on ECS: the `launch` object of a job. Absent options are left to ECS.
 ///
 /// # Source
 ///
@@ -31,8 +31,8 @@ pub struct LaunchOptions {
     /// Which capacity providers tasks run on, at most 20. Excludes `launchType`.
     #[schemars(length(max = 20))]
     pub capacity_provider_strategy: Vec<ProviderShare>,
-    /// What to try for tasks that were refused for want of capacity: the first entry at the second attempt, and so on;
-    /// after the last one it begins anew with `launchType` or `capacityProviderStrategy`. At most 10.
+    /// Capacity for tasks that were refused for lack of capacity: the first entry at the second attempt, and so on.
+    /// After the last entry it starts over with `launchType` or `capacityProviderStrategy`. At most 10.
     #[schemars(length(max = 10))]
     pub capacity_fallback: Vec<Capacity>,
     /// The network of tasks in mode `awsvpc`; Fargate needs one.
@@ -59,7 +59,7 @@ pub struct LaunchOptions {
     /// EBS volumes that are made for the task: at most one.
     #[schemars(length(max = 1))]
     pub volume_configurations: Vec<Volume>,
-    /// What is changed for the task as a whole.
+    /// Overrides of the task as a whole.
     pub overrides: TaskOverrides,
 }
 
@@ -78,7 +78,7 @@ pub enum LaunchType {
 }
 
 impl LaunchType {
-    /// Returns ECS's word.
+    /// Returns the name that ECS uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -125,7 +125,8 @@ pub(crate) enum Fargate {
 }
 
 impl Capacity {
-    /// Tells whether tasks run on Fargate, as far as the job says: a cluster's default strategy is not known here.
+    /// Returns the Fargate quota that tasks use, as far as the job says: the cluster's default strategy is not known
+    /// here.
     pub(crate) fn fargate(&self) -> Option<Fargate> {
         let named =
             |name: &str| self.capacity_provider_strategy.iter().any(|item| item.capacity_provider == name);
@@ -215,11 +216,11 @@ pub enum PropagateTags {
 pub struct Volume {
     /// The volume's name in the task definition, which says `configuredAtLaunch`.
     pub name: String,
-    /// What kind of volume.
+    /// The kind of volume.
     pub managed_ebs_volume: ManagedEbsVolume,
 }
 
-/// What kind of EBS volume is made.
+/// The kind of EBS volume that is made.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ManagedEbsVolume {
@@ -245,7 +246,7 @@ pub struct ManagedEbsVolume {
     pub delete_on_termination: Option<bool>,
 }
 
-/// What is changed for the task as a whole.
+/// Overrides of the task as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TaskOverrides {
@@ -263,30 +264,32 @@ pub struct TaskOverrides {
 }
 
 impl LaunchOptions {
-    /// Reads and checks the options of a job, and bounds on its overrides. `own_tags` is how many the scheduler adds.
+    /// Parses and checks the options of a job, and the size of its overrides. `own_tags` is the number of tags that
+    /// the scheduler adds.
     ///
     /// # Errors
     ///
     /// Fails with a JSON pointer into the job's document.
-    pub fn of(task: &TaskSpec, own_tags: usize) -> Result<Self, ConfigError> {
+    pub fn from_task(task: &TaskSpec, own_tags: usize) -> Result<Self, ConfigError> {
         let options: Self = read_config(task.options.clone()).map_err(|error| error.under("/launch"))?;
         bounds::check(&options, own_tags).map_err(|error| error.under("/launch"))?;
         bounds::check_overrides(task, &options)?;
         Ok(options)
     }
 
-    /// Names everything that ECS would refuse at a launch of these options, with JSON pointers into the job's document.
+    /// Returns everything that ECS would refuse at a launch with these options, with JSON pointers into the job's
+    /// document.
     #[must_use]
     pub fn refusals(&self, task: &TaskSpec) -> Vec<ConfigError> {
-        refusals::of(task, self)
+        refusals::find_refusals(task, self)
     }
 
-    /// Returns where the tasks of an attempt run: the first attempt as the job says, the next ones by its fallbacks, in
-    /// turn. It depends on the number alone, so that a repeated call is the same call.
+    /// Returns the capacity of an attempt: the first attempt uses the job's own, the next ones its fallbacks in index.
+    /// It depends on the number alone, so that a repeated call is the same call.
     #[must_use]
     pub fn capacity(&self, attempt: u32) -> Capacity {
-        let turn = attempt.saturating_sub(1) as usize % (self.capacity_fallback.len() + 1);
-        match turn.checked_sub(1) {
+        let index = attempt.saturating_sub(1) as usize % (self.capacity_fallback.len() + 1);
+        match index.checked_sub(1) {
             Some(fallback) => self.capacity_fallback[fallback].clone(),
             None => Capacity {
                 launch_type: self.launch_type,

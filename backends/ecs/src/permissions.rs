@@ -1,20 +1,23 @@
-//! What a role must permit for these tasks, and nothing more.
+//! The minimal permissions that a role needs for the jobs.
 
 use std::collections::BTreeSet;
 
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{LaunchError, Permission, TaskSpec};
 
-use crate::context::Shared;
+use crate::context::LauncherContext;
 use crate::events;
 use crate::options::PropagateTags;
 use crate::task_location::cluster_name;
 
-/// Lists the permissions. The roles of tasks are read from their definitions.
-pub(crate) async fn of(shared: &Shared, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
+/// Returns the permissions. The roles of tasks are read from their definitions.
+pub(crate) async fn required(
+    shared: &LauncherContext,
+    tasks: &[TaskSpec],
+) -> Result<Vec<Permission>, LaunchError> {
     let mut all = BTreeSet::from([Permission::new("ecs:DescribeTaskDefinition", "*")]);
     for task in tasks {
-        let options = shared.read(task)?;
+        let options = shared.parse_options(task)?;
         let region = options.region.as_deref().unwrap_or("*");
         let cluster = cluster_name(shared.cluster(&options));
         let arn = |what: &str| format!("arn:aws:ecs:{region}:*:{what}");
@@ -35,7 +38,7 @@ pub(crate) async fn of(shared: &Shared, tasks: &[TaskSpec]) -> Result<Vec<Permis
             let tag = Permission::new("ecs:TagResource", own_tasks);
             all.insert(tag.given("StringEquals", "ecs:CreateAction", "RunTask"));
         }
-        for role in roles(shared, task).await? {
+        for role in passed_roles(shared, task).await? {
             let pass = Permission::new("iam:PassRole", role);
             all.insert(pass.given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"));
         }
@@ -50,18 +53,18 @@ pub(crate) async fn of(shared: &Shared, tasks: &[TaskSpec]) -> Result<Vec<Permis
         for action in ["sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:DeleteMessage"] {
             all.insert(Permission::new(action, arn.as_str()));
         }
-        all.extend(decrypting(shared, queue).await);
+        all.extend(decrypt_permission(shared, queue).await);
     }
     Ok(all.into_iter().collect())
 }
 
-/// Returns what it takes to read messages that a customer's key encrypts. Amazon's own key needs no permission.
-async fn decrypting(shared: &Shared, queue: &str) -> Option<Permission> {
-    let key = match events::key(shared, queue).await {
+/// Returns the permission to decrypt messages that a customer's key encrypts. Amazon's own key needs none.
+async fn decrypt_permission(shared: &LauncherContext, queue: &str) -> Option<Permission> {
+    let key = match events::encryption_key(shared, queue).await {
         Ok(key) => key?,
         Err(fault) => {
             let error = chain(&fault);
-            tracing::warn!(queue, error, "it cannot be told whether the queue needs kms:Decrypt");
+            tracing::warn!(queue, error, "could not determine whether the queue needs kms:Decrypt");
             return None;
         }
     };
@@ -80,16 +83,17 @@ async fn decrypting(shared: &Shared, queue: &str) -> Option<Permission> {
     }
 }
 
-/// Returns the roles that a task runs with, as ARNs. ECS takes the bare name of a role of the definition's account too.
-async fn roles(shared: &Shared, task: &TaskSpec) -> Result<BTreeSet<String>, LaunchError> {
-    let options = shared.read(task)?;
-    let at = shared.clients.of(options.region.as_deref()).await?;
+/// Returns the ARNs of the roles that a task runs with. ECS also accepts the bare name of a role in the definition's
+/// account.
+async fn passed_roles(shared: &LauncherContext, task: &TaskSpec) -> Result<BTreeSet<String>, LaunchError> {
+    let options = shared.parse_options(task)?;
+    let at = shared.clients.client_for(options.region.as_deref()).await?;
     let known = shared.definitions.find(&shared.clients, &at, &task.definition).await?;
     let account = known.as_ref().and_then(|known| known.arn.split(':').nth(4)).unwrap_or("*");
     let (task_role, execution_role) =
         known.as_ref().map_or((None, None), |known| (known.task_role.clone(), known.execution_role.clone()));
     let changed = options.overrides;
-    // A role of the definition is not passed where the job names another one.
+    // A role of the definition is not passed if the job names another one.
     let roles = [changed.task_role_arn.or(task_role), changed.execution_role_arn.or(execution_role)];
     let arn = |role: String| {
         if role.starts_with("arn:") { role } else { format!("arn:aws:iam::{account}:role/{role}") }

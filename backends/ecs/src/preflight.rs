@@ -1,4 +1,5 @@
-//! What would keep a job's tasks from starting, found by asking ECS before they are due.
+//! Preflight checks: problems that would keep a job's tasks from starting, found by read-only calls before the tasks
+//! are due.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 
-use crate::clients::{Clients, Regional};
-use crate::cluster_poller::list;
+use crate::clients::{Clients, RegionClients};
+use crate::cluster_poller::list_tasks;
 use crate::definitions::{Definition, Definitions};
 use crate::options::{ContainerResources, LaunchOptions};
 use crate::request;
@@ -18,11 +19,11 @@ use crate::sizes::{self, Size};
 #[cfg(test)]
 mod tests;
 
-/// Looks at definition, cluster and permissions.
-pub(crate) async fn look(
+/// Checks the definition, the cluster and the permissions.
+pub(crate) async fn check_task(
     clients: &Clients,
     definitions: &Definitions,
-    at: &Regional,
+    at: &RegionClients,
     cluster: &str,
     task: &TaskSpec,
     options: &LaunchOptions,
@@ -30,26 +31,26 @@ pub(crate) async fn look(
     let late = options.refusals(task).into_iter();
     let mut findings: Vec<_> = late.map(|error| Finding::at(error.pointer, error.message)).collect();
     match definitions.find(clients, at, &task.definition).await {
-        Ok(Some(definition)) => findings.extend(judge(task, options, &definition)),
+        Ok(Some(definition)) => findings.extend(compare_with_definition(task, options, &definition)),
         Ok(None) => findings.push(Finding::at(
             "/taskDefinition",
             format!(
                 "There is no task definition \"{}\" in region {}: register it, or correct the name or launch.region.",
                 task.definition,
-                at.place.region.as_deref().unwrap_or("of the scheduler"),
+                at.scope.region.as_deref().unwrap_or("of the scheduler"),
             ),
         )),
-        Err(fault) => findings.push(permitted(fault, "/taskDefinition")?),
+        Err(fault) => findings.push(finding_from_fault(fault, "/taskDefinition")?),
     }
-    match list(clients, at, cluster, None, DesiredStatus::Running, None).await {
+    match list_tasks(clients, at, cluster, None, DesiredStatus::Running, None).await {
         Ok(_) => {}
-        Err(fault) => findings.push(permitted(fault, "/launch/cluster")?),
+        Err(fault) => findings.push(finding_from_fault(fault, "/launch/cluster")?),
     }
     Ok(findings)
 }
 
-/// Turns a fault that a person can cure into a finding.
-fn permitted(fault: Fault, pointer: &str) -> Result<Finding, LaunchError> {
+/// Turns a fault that a person can fix into a finding.
+fn finding_from_fault(fault: Fault, pointer: &str) -> Result<Finding, LaunchError> {
     match fault.kind() {
         FaultKind::Denied | FaultKind::NotFound | FaultKind::Config => {
             Ok(Finding::at(pointer, chain(&fault)))
@@ -59,7 +60,11 @@ fn permitted(fault: Fault, pointer: &str) -> Result<Finding, LaunchError> {
 }
 
 /// Compares a job with its definition.
-fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>) -> Vec<Finding> {
+fn compare_with_definition(
+    task: &TaskSpec,
+    options: &LaunchOptions,
+    definition: &Arc<Definition>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !definition.active {
         let message = format!("{} is not ACTIVE: register a new revision, or name another.", definition.arn);
@@ -100,8 +105,8 @@ fn judge(task: &TaskSpec, options: &LaunchOptions, definition: &Arc<Definition>)
     findings
 }
 
-/// Tells whether there is no room in the overrides to tell the definition's other containers of the firing.
-pub(crate) fn too_long(
+/// Returns a finding if the overrides have no room for the firing's variables in the definition's other containers.
+pub(crate) fn check_overrides_length(
     task: &TaskSpec,
     options: &LaunchOptions,
     containers: &[(String, bool)],
@@ -140,7 +145,7 @@ fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Ve
     findings
 }
 
-/// Looks at the sizes that the job and its definition make together; what the job says alone was looked at before.
+/// Checks the sizes that the job and its definition make together. The job's own sizes were checked before.
 fn sizes_that_do_not_fit(
     task: &TaskSpec,
     options: &LaunchOptions,
@@ -156,15 +161,15 @@ fn sizes_that_do_not_fit(
         let field = if own.memory.is_none() { "cpu" } else { field };
         return Some(Finding::at(format!("/launch/overrides/{field}"), message));
     }
-    let mut needs = definition.needs.clone();
+    let mut needs = definition.reservations.clone();
     for change in &task.overrides {
         let Some(need) = needs.iter_mut().find(|need| need.name == change.container_name) else { continue };
-        let changed = ContainerResources::of(change).unwrap_or_default();
+        let changed = ContainerResources::from_override(change).unwrap_or_default();
         need.cpu = changed.cpu.or(need.cpu);
         need.memory = changed.memory.or(need.memory);
         need.memory_reservation = changed.memory_reservation.or(need.memory_reservation);
     }
-    if needs == definition.needs && own == Size::default() {
+    if needs == definition.reservations && own == Size::default() {
         return None;
     }
     let misfit = sizes::misfit(size, &needs)?;
@@ -180,7 +185,7 @@ fn sizes_that_do_not_fit(
     Some(Finding::at(pointer, misfit.message))
 }
 
-/// Looks for volumes that only one of job and definition names.
+/// Finds volumes that only the job or only the definition names.
 fn volumes(options: &LaunchOptions, definition: &Definition) -> Vec<Finding> {
     let given: Vec<_> = options.volume_configurations.iter().map(|volume| &volume.name).collect();
     let unknown = given.iter().enumerate().filter(|(_, name)| !definition.volumes.contains(name));

@@ -1,4 +1,4 @@
-//! Tasks whose names ECS refuses.
+//! A cache of the task names that ECS refuses.
 
 use std::num::NonZeroUsize;
 
@@ -6,37 +6,37 @@ use ecs_scheduler_core::TaskId;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-/// How many refused names are remembered.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
+/// Maximum number of cached names.
+const MAX_NAMES: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 
-/// The tasks whose names ECS has refused. They are asked for alone, so that they spoil no call for others.
+/// The tasks whose names ECS refused. Each is read in a call of its own, so that it does not spoil a call for others.
 #[derive(Debug)]
-pub(crate) struct Unreadable(Mutex<LruCache<TaskId, ()>>);
+pub(crate) struct RefusedNames(Mutex<LruCache<TaskId, ()>>);
 
-impl Default for Unreadable {
+impl Default for RefusedNames {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Mutex::new(LruCache::new(MAX_NAMES)))
     }
 }
 
-impl Unreadable {
-    /// Divides tasks into calls: one for those that nothing is known against, and one for each of the others.
-    pub(crate) fn calls(&self, tasks: &[TaskId]) -> Vec<Vec<TaskId>> {
+impl RefusedNames {
+    /// Splits tasks into calls: one for all tasks that were not refused, and one for each of the others.
+    pub(crate) fn split_calls(&self, tasks: &[TaskId]) -> Vec<Vec<TaskId>> {
         let known = self.0.lock();
         let (alone, together): (Vec<_>, Vec<_>) =
             tasks.iter().cloned().partition(|task| known.contains(task));
-        // The last call is made first.
+        // The caller makes the last call first.
         let mut calls: Vec<_> = alone.into_iter().map(|task| vec![task]).collect();
         calls.extend(Some(together).filter(|together| !together.is_empty()));
         calls
     }
 
-    /// Notes that a name is refused; tells whether that is news.
-    pub(crate) fn note(&self, task: &TaskId) -> bool {
+    /// Adds a refused name. Returns whether it is new.
+    pub(crate) fn insert(&self, task: &TaskId) -> bool {
         self.0.lock().put(task.clone(), ()).is_none()
     }
 
-    pub(crate) fn forget(&self, tasks: &[TaskId]) {
+    pub(crate) fn remove(&self, tasks: &[TaskId]) {
         let mut known = self.0.lock();
         for task in tasks {
             known.pop(task);

@@ -1,4 +1,4 @@
-//! From a launch request to the RunTask call: the same request makes the same bytes, in any process.
+//! Building the RunTask call of a launch request: the same request makes the same bytes, in any process.
 
 use std::collections::BTreeMap;
 
@@ -26,64 +26,67 @@ mod tests;
 const OVERRIDE_TAG: &str = "ECS_SCHEDULER_OVERRIDE_TAG";
 /// The variable that names the firing.
 pub(crate) const FIRING_ID: &str = "ECSS_FIRING_ID";
-/// The variable that tells the nominal moment.
+/// The variable with the nominal moment.
 const SCHEDULED_AT: &str = "ECSS_SCHEDULED_AT";
 /// The tag that names the job.
 pub(crate) const JOB_TAG: &str = "ecss:job";
 /// The tag that names the firing.
 pub(crate) const FIRING_TAG: &str = "ecss:firing";
-/// How many tags are added.
+/// Number of tags that the scheduler adds.
 pub(crate) const OWN_TAGS: usize = 2;
 
-/// The most characters of `startedBy`.
+/// Maximum length of `startedBy` in characters.
 ///
 /// # Source
 ///
-/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>: 128 letters, digits, hyphens, slashes and
-/// underscores.
-const STARTED_BY: usize = 128;
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>: 128 letters, digits, hyphens,
+/// slashes and underscores.
+const MAX_STARTED_BY: usize = 128;
 
-/// Hexadecimal digits of the hash at the end of a `startedBy` that had to be changed.
-const HASH: usize = 16;
+/// Hexadecimal digits of the hash that ends a changed `startedBy`.
+const HASH_DIGITS: usize = 16;
 
-/// Returns what ECS takes as `startedBy` for this text: itself, or what is left of it with a hash of the whole.
+/// Returns the `startedBy` for a text: the text itself, or its permitted characters with a hash of the whole.
 pub(crate) fn started_by(text: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/');
-    if text.len() <= STARTED_BY && text.chars().all(allowed) {
+    if text.len() <= MAX_STARTED_BY && text.chars().all(allowed) {
         return text.to_owned();
     }
-    let plain: String =
-        text.chars().map(|c| if allowed(c) { c } else { '-' }).take(STARTED_BY - HASH - 1).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| if allowed(c) { c } else { '-' })
+        .take(MAX_STARTED_BY - HASH_DIGITS - 1)
+        .collect();
     let hash = Sha256::digest(text.as_bytes());
-    let hash: String = hash.iter().take(HASH / 2).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = hash.iter().take(HASH_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
     format!("{plain}-{hash}")
 }
 
-/// Makes the call. `cluster` is the default one; `tagged` says whether the scheduler adds its own tags.
-pub(crate) fn run_task(
+/// Builds the call. `cluster` is the default cluster; `tagged` says whether the scheduler adds its own tags.
+pub(crate) fn build_run_task(
     request: &LaunchRequest,
     options: &LaunchOptions,
     cluster: &str,
     tagged: bool,
-    beside: &[&str],
+    others: &[&str],
 ) -> RunTaskInputBuilder {
-    placed(options, request.attempt, cluster)
+    build_placement(options, request.attempt, cluster)
         .task_definition(&request.definition)
-        .count(number(request.count.get()))
+        .count(to_i32(request.count.get()))
         .client_token(request.token.as_str())
         .started_by(started_by(&request.started_by))
-        .set_tags(some(tags(request, options, tagged)))
-        .set_overrides(overrides(request, &options.overrides, beside))
+        .set_tags(non_empty(tags(request, options, tagged)))
+        .set_overrides(overrides(request, &options.overrides, others))
 }
 
-/// Begins a call: all that does not depend on what is launched. `cluster` is the default one.
-pub(crate) fn placed(options: &LaunchOptions, attempt: u32, cluster: &str) -> RunTaskInputBuilder {
+/// Builds the part of a call that does not depend on the launched tasks. `cluster` is the default cluster.
+pub(crate) fn build_placement(options: &LaunchOptions, attempt: u32, cluster: &str) -> RunTaskInputBuilder {
     let capacity = options.capacity(attempt);
     let items = capacity.capacity_provider_strategy.iter().map(|item| {
         CapacityProviderStrategyItem::builder()
             .capacity_provider(&item.capacity_provider)
-            .weight(number(item.weight))
-            .base(number(item.base))
+            .weight(to_i32(item.weight))
+            .base(to_i32(item.base))
             .build()
             .expect("the provider is named")
     });
@@ -108,11 +111,11 @@ pub(crate) fn placed(options: &LaunchOptions, attempt: u32, cluster: &str) -> Ru
     RunTaskInputBuilder::default()
         .cluster(options.cluster.as_deref().unwrap_or(cluster))
         .set_launch_type(capacity.launch_type.map(|kind| kind.as_str().into()))
-        .set_capacity_provider_strategy(some(items.collect()))
+        .set_capacity_provider_strategy(non_empty(items.collect()))
         .set_network_configuration(options.network.as_ref().map(network))
         .set_platform_version(options.platform_version.clone())
-        .set_placement_constraints(some(placing.collect()))
-        .set_placement_strategy(some(strategy.collect()))
+        .set_placement_constraints(non_empty(placing.collect()))
+        .set_placement_strategy(non_empty(strategy.collect()))
         .set_group(options.group.clone())
         .set_propagate_tags(options.propagate_tags.map(|tags| match tags {
             PropagateTags::TaskDefinition => "TASK_DEFINITION".into(),
@@ -120,14 +123,14 @@ pub(crate) fn placed(options: &LaunchOptions, attempt: u32, cluster: &str) -> Ru
         }))
         .set_enable_ecs_managed_tags(options.enable_ecs_managed_tags)
         .set_enable_execute_command(options.enable_execute_command)
-        .set_volume_configurations(some(options.volume_configurations.iter().map(volume).collect()))
+        .set_volume_configurations(non_empty(options.volume_configurations.iter().map(volume).collect()))
 }
 
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
-fn number(count: u32) -> i32 {
+fn to_i32(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
@@ -135,7 +138,7 @@ fn network(network: &Network) -> NetworkConfiguration {
     let public = if network.assign_public_ip { AssignPublicIp::Enabled } else { AssignPublicIp::Disabled };
     let vpc = AwsVpcConfiguration::builder()
         .set_subnets(Some(network.subnets.clone()))
-        .set_security_groups(some(network.security_groups.clone()))
+        .set_security_groups(non_empty(network.security_groups.clone()))
         .assign_public_ip(public)
         .build()
         .expect("subnets are there");
@@ -165,10 +168,10 @@ fn volume(volume: &Volume) -> TaskVolumeConfiguration {
         .set_encrypted(ebs.encrypted)
         .set_kms_key_id(ebs.kms_key_id.clone())
         .set_volume_type(ebs.volume_type.clone())
-        .set_size_in_gib(ebs.size_in_gi_b.map(number))
+        .set_size_in_gib(ebs.size_in_gi_b.map(to_i32))
         .set_snapshot_id(ebs.snapshot_id.clone())
-        .set_iops(ebs.iops.map(number))
-        .set_throughput(ebs.throughput.map(number))
+        .set_iops(ebs.iops.map(to_i32))
+        .set_throughput(ebs.throughput.map(to_i32))
         .set_filesystem_type(ebs.filesystem_type.as_deref().map(Into::into))
         .set_termination_policy(end)
         .build()
@@ -180,21 +183,21 @@ fn volume(volume: &Volume) -> TaskVolumeConfiguration {
         .expect("the volume is named")
 }
 
-/// The variables that tell the containers of a task of their firing.
-struct Told<'a> {
+/// The variables that name the firing to a task's containers.
+struct FiringVariables<'a> {
     job: &'a str,
     firing: &'a str,
     scheduled_at: &'a str,
 }
 
-impl Told<'_> {
-    /// Returns what every container is told.
+impl FiringVariables<'_> {
+    /// Returns the variables that every container gets.
     fn firing(&self) -> [(&'static str, &str); 2] {
         [(FIRING_ID, self.firing), (SCHEDULED_AT, self.scheduled_at)]
     }
 
-    /// Returns the variables of a container that the job overrides: the user's in order, those of the scheduler in place of
-    /// equal names or last.
+    /// Returns the variables of a container that the job overrides: the user's in order, then the scheduler's, which
+    /// replace equal names.
     fn environment(&self, user: &BTreeMap<String, String>) -> Vec<(String, String)> {
         let mut all: Vec<_> = user.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         for (name, value) in std::iter::once((OVERRIDE_TAG, self.job)).chain(self.firing()) {
@@ -207,9 +210,9 @@ impl Told<'_> {
     }
 }
 
-/// Names the containers of a definition that the job does not override, and that are told of the firing too. There are none
-/// where ECS would refuse the overrides for their length: the job's own come first.
-pub(crate) fn beside<'a>(
+/// Returns the containers that the job does not override, and that also get the firing's variables. Returns none if
+/// ECS would refuse the overrides for their length: the job's own overrides come first.
+pub(crate) fn other_containers<'a>(
     task: &TaskSpec,
     options: &LaunchOptions,
     definition: &'a [(String, bool)],
@@ -218,27 +221,30 @@ pub(crate) fn beside<'a>(
     if overrides_length(task, options, &all) > MAX_OVERRIDES { Vec::new() } else { all }
 }
 
-/// Names the containers of a definition that the job does not override.
+/// Returns the containers of a definition that the job does not override.
 pub(crate) fn not_overridden<'a>(task: &TaskSpec, definition: &'a [(String, bool)]) -> Vec<&'a str> {
     let names = definition.iter().map(|(name, _)| name.as_str());
     names.filter(|name| task.overrides.iter().all(|change| change.container_name != *name)).collect()
 }
 
-/// Returns what is changed in the task, or nothing: an empty object is another request to ECS.
-fn overrides(request: &LaunchRequest, task: &TaskOverrides, beside: &[&str]) -> Option<TaskOverride> {
-    if request.task.overrides.is_empty() && beside.is_empty() && *task == TaskOverrides::default() {
+/// Returns the task's overrides, or nothing if there are none: an empty object would be another request to ECS.
+fn overrides(request: &LaunchRequest, task: &TaskOverrides, others: &[&str]) -> Option<TaskOverride> {
+    if request.task.overrides.is_empty() && others.is_empty() && *task == TaskOverrides::default() {
         return None;
     }
     let scheduled_at = request.scheduled_at.to_string();
-    let told =
-        Told { job: request.job.as_str(), firing: request.firing.as_str(), scheduled_at: &scheduled_at };
-    let changed = request.task.overrides.iter().map(|change| container(change, &told));
-    let containers = changed.chain(beside.iter().map(|name| told_container(name, &told)));
+    let variables = FiringVariables {
+        job: request.job.as_str(),
+        firing: request.firing.as_str(),
+        scheduled_at: &scheduled_at,
+    };
+    let changed = request.task.overrides.iter().map(|change| container_override(change, &variables));
+    let containers = changed.chain(others.iter().map(|name| added_override(name, &variables)));
     let storage =
-        task.ephemeral_storage.map(|gib| EphemeralStorage::builder().size_in_gib(number(gib)).build());
+        task.ephemeral_storage.map(|gib| EphemeralStorage::builder().size_in_gib(to_i32(gib)).build());
     Some(
         TaskOverride::builder()
-            .set_container_overrides(some(containers.collect()))
+            .set_container_overrides(non_empty(containers.collect()))
             .set_cpu(task.cpu.clone())
             .set_memory(task.memory.clone())
             .set_task_role_arn(task.task_role_arn.clone())
@@ -252,15 +258,15 @@ fn variable(name: impl Into<String>, value: impl Into<String>) -> KeyValuePair {
     KeyValuePair::builder().name(name).value(value).build()
 }
 
-/// Tells a container of the firing that the job does not override.
-fn told_container(name: &str, told: &Told<'_>) -> ContainerOverride {
-    let variables = told.firing().map(|(name, value)| variable(name, value));
+/// Builds the override of a container that gets only the firing's variables.
+fn added_override(name: &str, variables: &FiringVariables<'_>) -> ContainerOverride {
+    let variables = variables.firing().map(|(name, value)| variable(name, value));
     ContainerOverride::builder().name(name).set_environment(Some(variables.into())).build()
 }
 
-fn container(change: &Override, told: &Told<'_>) -> ContainerOverride {
-    let resources = ContainerResources::of(change).unwrap_or_default();
-    let variables = told.environment(&change.environment).into_iter();
+fn container_override(change: &Override, variables: &FiringVariables<'_>) -> ContainerOverride {
+    let resources = ContainerResources::from_override(change).unwrap_or_default();
+    let variables = variables.environment(&change.environment).into_iter();
     let variables = variables.map(|(name, value)| variable(name, value));
     let files = resources.environment_files.into_iter().map(|file| {
         SdkFile::builder()
@@ -278,25 +284,28 @@ fn container(change: &Override, told: &Told<'_>) -> ContainerOverride {
     });
     ContainerOverride::builder()
         .name(&change.container_name)
-        .set_environment(some(variables.collect()))
+        .set_environment(non_empty(variables.collect()))
         .set_command(change.command.clone())
-        .set_environment_files(some(files.collect()))
-        .set_resource_requirements(some(needs.collect()))
+        .set_environment_files(non_empty(files.collect()))
+        .set_resource_requirements(non_empty(needs.collect()))
         .set_cpu(resources.cpu)
         .set_memory(resources.memory)
         .set_memory_reservation(resources.memory_reservation)
         .build()
 }
 
-/// Returns how many characters of JSON the overrides of a job have at most, with what is added at a firing to them and to the
-/// containers beside them.
-pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions, beside: &[&str]) -> usize {
-    // A firing's name has 32 digits; a job's is the longest that its `startedBy` can hold.
-    let told =
-        Told { job: &"j".repeat(64), firing: &"f".repeat(32), scheduled_at: &Timestamp::MAX.to_string() };
+/// Returns the maximum length of a job's overrides, in characters of JSON, with the firing's variables for them and
+/// for the other containers.
+pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions, others: &[&str]) -> usize {
+    // A firing's id has 32 digits; the longest job name fits its `startedBy`.
+    let variables = FiringVariables {
+        job: &"j".repeat(64),
+        firing: &"f".repeat(32),
+        scheduled_at: &Timestamp::MAX.to_string(),
+    };
     let pair = |name: &str, value: &str| json!({"name": name, "value": value});
     let changed = task.overrides.iter().map(|change| {
-        let variables = told.environment(&change.environment);
+        let variables = variables.environment(&change.environment);
         let variables: Vec<_> = variables.iter().map(|(name, value)| pair(name, value)).collect();
         let mut object = json!({"name": change.container_name, "environment": variables});
         if let Some(command) = &change.command {
@@ -307,8 +316,8 @@ pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions, beside:
         }
         object
     });
-    let others = beside.iter().map(|container| {
-        let variables = told.firing().map(|(name, value)| pair(name, value));
+    let others = others.iter().map(|container| {
+        let variables = variables.firing().map(|(name, value)| pair(name, value));
         json!({"name": container, "environment": variables})
     });
     let containers: Vec<Value> = changed.chain(others).collect();

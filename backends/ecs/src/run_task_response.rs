@@ -1,4 +1,4 @@
-//! What ECS's answer to RunTask means.
+//! Interpreting the response to RunTask.
 
 use aws_sdk_ecs::config::http::HttpResponse;
 use aws_sdk_ecs::error::SdkError;
@@ -9,36 +9,36 @@ use ecs_scheduler_core::{FaultKind, LaunchError, LaunchReport, LaunchRequest, Re
 #[cfg(test)]
 mod tests;
 
-/// Reasons in `failures[]` that waiting does not cure.
+/// Reasons in `failures[]` that waiting does not fix.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>
-const LASTING: [&str; 4] = ["MISSING", "INACTIVE", "LOCATION", "ATTRIBUTE"];
+const PERMANENT_REASONS: [&str; 4] = ["MISSING", "INACTIVE", "LOCATION", "ATTRIBUTE"];
 
-/// What ECS says, in errors, when there is no room: as good as a failure of every task.
-const NO_ROOM: [&str; 4] = [
+/// Error texts of ECS that mean a lack of capacity. They count as a refusal of every task.
+const NO_CAPACITY: [&str; 4] = [
     "Capacity is unavailable",
     "No Container Instances were found",
     "reached the limit on the number of",
     "provisioning capacity limit exceeded",
 ];
 
-/// What follows from the answer to a call.
+/// The result of a RunTask call.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The call is answered.
+pub(crate) enum RunTaskResult {
+    /// ECS answered for each task.
     Report(LaunchReport),
     /// ECS asks for fewer calls; nothing was started.
     Throttled(LaunchError),
     /// ECS says that the definition cannot be used (any more).
     Inactive(LaunchReport),
-    /// It failed otherwise.
+    /// The call failed for another reason.
     Failed(LaunchError),
 }
 
-/// Reads an answer with tasks and failures.
-pub(crate) fn of_output(output: &RunTaskOutput) -> LaunchReport {
+/// Converts a response with tasks and failures.
+pub(crate) fn report_from_output(output: &RunTaskOutput) -> LaunchReport {
     let started = output.tasks().iter().filter_map(|task| {
         Some(StartedTask {
             task_id: TaskId::new(task.task_arn()?),
@@ -57,16 +57,19 @@ pub(crate) fn of_output(output: &RunTaskOutput) -> LaunchReport {
     LaunchReport { started: started.collect(), refused: refused.collect() }
 }
 
-/// Reads an error.
-pub(crate) fn of_error(error: SdkError<RunTaskError, HttpResponse>, request: &LaunchRequest) -> Outcome {
+/// Classifies an error.
+pub(crate) fn classify_error(
+    error: SdkError<RunTaskError, HttpResponse>,
+    request: &LaunchRequest,
+) -> RunTaskResult {
     if let Some(RunTaskError::ConflictException(conflict)) = error.as_service_error() {
-        // The token started these, whatever the parameters were.
+        // The token started these tasks, even though the parameters differ.
         let started = conflict.resource_ids().iter();
         let started: Vec<_> =
             started.map(|arn| StartedTask { task_id: TaskId::new(arn.as_str()), host_id: None }).collect();
         if !started.is_empty() {
-            tracing::warn!(job = %request.job, firing = %request.firing, tasks = started.len(), "adopted the tasks of a token that was used with other parameters");
-            return Outcome::Report(LaunchReport { started, refused: Vec::new() });
+            tracing::warn!(job = %request.job, firing = %request.firing, tasks = started.len(), "clientToken already used with different parameters; adopting its tasks");
+            return RunTaskResult::Report(LaunchReport { started, refused: Vec::new() });
         }
     }
     let attempted =
@@ -74,10 +77,10 @@ pub(crate) fn of_error(error: SdkError<RunTaskError, HttpResponse>, request: &La
     let fault = Fault::of(error, attempted);
     let words = fault.words().unwrap_or_default().to_owned();
     if fault.kind() == FaultKind::Throttled {
-        return Outcome::Throttled(fault.into());
+        return RunTaskResult::Throttled(fault.into());
     }
-    if fault.kind() == FaultKind::Config && NO_ROOM.iter().any(|text| words.contains(text)) {
-        return Outcome::Report(refuse(request, "CAPACITY", words, true));
+    if fault.kind() == FaultKind::Config && NO_CAPACITY.iter().any(|text| words.contains(text)) {
+        return RunTaskResult::Report(refuse_all(request, "CAPACITY", words, true));
     }
     let lower = words.to_lowercase();
     if fault.kind() == FaultKind::Config
@@ -86,19 +89,19 @@ pub(crate) fn of_error(error: SdkError<RunTaskError, HttpResponse>, request: &La
         let reason = if lower.contains("inactive") { "INACTIVE" } else { "MISSING" };
         let detail = format!("task definition \"{}\": {words}", request.definition);
         if lower.contains("inactive") || lower.contains("not found") || lower.contains("unable to describe") {
-            return Outcome::Inactive(refuse(request, reason, detail, false));
+            return RunTaskResult::Inactive(refuse_all(request, reason, detail, false));
         }
     }
-    Outcome::Failed(fault.into())
+    RunTaskResult::Failed(fault.into())
 }
 
-fn refuse(request: &LaunchRequest, reason: &str, detail: String, retryable: bool) -> LaunchReport {
+fn refuse_all(request: &LaunchRequest, reason: &str, detail: String, retryable: bool) -> LaunchReport {
     let refusal = Refusal { reason: reason.to_owned(), detail: Some(detail), retryable };
     LaunchReport { started: Vec::new(), refused: vec![refusal; request.count.get() as usize] }
 }
 
-/// Tells whether a reason in `failures[]` may pass: room and agents come back, definitions and attributes do not. What
-/// is not known is tried again, since the firing's age bounds it.
+/// Tells whether a reason in `failures[]` may pass by itself: capacity and agents come back, definitions and
+/// attributes do not. An unknown reason is retried; the firing's maximum age bounds the retries.
 fn is_retryable(reason: &str) -> bool {
-    !LASTING.iter().any(|lasting| reason.starts_with(lasting))
+    !PERMANENT_REASONS.iter().any(|lasting| reason.starts_with(lasting))
 }

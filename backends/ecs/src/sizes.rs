@@ -1,4 +1,4 @@
-//! Sizes of tasks: which ones there are, and whether containers fit into them.
+//! Task sizes: which ones exist, and whether containers fit into them.
 //!
 //! # Source
 //!
@@ -19,17 +19,17 @@ pub(crate) struct Size {
 
 /// The reservation of one container, as far as it is given: CPU units and MiB.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Need {
+pub(crate) struct Reservation {
     pub(crate) name: String,
     pub(crate) cpu: Option<i32>,
     pub(crate) memory: Option<i32>,
     pub(crate) memory_reservation: Option<i32>,
 }
 
-/// Containers that do not fit into their task.
+/// A container, or all of them, that do not fit into their task.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
-    /// The container's place in the list; absent when only all of them together are too big.
+    /// The container's index in the list; absent if only all of them together are too big.
     pub(crate) container: Option<usize>,
     /// `cpu`, `memory` or `memoryReservation`.
     pub(crate) field: &'static str,
@@ -58,8 +58,8 @@ fn amount(text: &str, unit: &str) -> Option<u32> {
     whole.filter(|whole| *whole > 0 && amount.fract() == 0.0)
 }
 
-/// The memory that Fargate has for a number of CPU units: from, to, and in what steps, in MiB. The smallest size has no even
-/// steps.
+/// The memory that Fargate offers for a number of CPU units: from, to, and step, in MiB. The smallest size has no
+/// even steps.
 const FARGATE: [(u32, u32, u32, u32); 7] = [
     (256, 512, 2_048, 512),
     (512, 1_024, 4_096, 1_024),
@@ -70,7 +70,7 @@ const FARGATE: [(u32, u32, u32, u32); 7] = [
     (16_384, 32_768, 122_880, 8_192),
 ];
 
-/// Says why Fargate has no task of this size; nothing when it has one, or when too little is given to tell.
+/// Returns why Fargate has no task of this size. Returns nothing if it has one, or if too little is given.
 pub(crate) fn not_on_fargate(size: Size) -> Option<(&'static str, String)> {
     let Some(cpu) = size.cpu else {
         let memory = size.memory?;
@@ -99,32 +99,32 @@ fn has((cpu, from, to, step): &(u32, u32, u32, u32), memory: u32) -> bool {
     (*from..=*to).contains(&memory) && memory.is_multiple_of(*step) && !(*cpu == 256 && memory == 1_536)
 }
 
-/// One amount of a container.
-type Of = fn(&Need) -> Option<i32>;
+/// Reads one amount of a container.
+type Amount = fn(&Reservation) -> Option<i32>;
 
-/// Finds containers that do not fit into their task, one by one or all together.
-pub(crate) fn misfit(task: Size, needs: &[Need]) -> Option<Misfit> {
+/// Finds a container that does not fit into its task, alone or together with the others.
+pub(crate) fn misfit(task: Size, reservations: &[Reservation]) -> Option<Misfit> {
     let memory = task.memory.map(i64::from);
     let cpu = task.cpu.map(i64::from);
-    let fields: [(&'static str, Option<i64>, Of); 3] = [
-        ("memory", memory, |need| need.memory),
-        ("memoryReservation", memory, |need| need.memory_reservation),
-        ("cpu", cpu, |need| need.cpu),
+    let fields: [(&'static str, Option<i64>, Amount); 3] = [
+        ("memory", memory, |reservation| reservation.memory),
+        ("memoryReservation", memory, |reservation| reservation.memory_reservation),
+        ("cpu", cpu, |reservation| reservation.cpu),
     ];
     for (field, most, of) in fields {
         let Some(most) = most else { continue };
-        for (index, need) in needs.iter().enumerate() {
-            let Some(amount) = of(need).filter(|amount| i64::from(*amount) > most) else { continue };
+        for (index, reservation) in reservations.iter().enumerate() {
+            let Some(amount) = of(reservation).filter(|amount| i64::from(*amount) > most) else { continue };
             let message = format!(
                 "Container \"{}\" has a {field} of {amount}, and its task has {most}: lower this, or raise the task's in launch.overrides.",
-                need.name
+                reservation.name
             );
             return Some(Misfit { container: Some(index), field, message });
         }
     }
-    let total = |of: Of| needs.iter().filter_map(of).map(i64::from).sum::<i64>();
-    let reserved = total(|need| need.memory_reservation.or(need.memory));
-    let totals = [("memory", memory, reserved), ("cpu", cpu, total(|need| need.cpu))];
+    let total = |of: Amount| reservations.iter().filter_map(of).map(i64::from).sum::<i64>();
+    let reserved = total(|reservation| reservation.memory_reservation.or(reservation.memory));
+    let totals = [("memory", memory, reserved), ("cpu", cpu, total(|reservation| reservation.cpu))];
     let (field, most, amount) =
         totals.into_iter().find(|(_, most, amount)| most.is_some_and(|most| *amount > most))?;
     let message = format!(

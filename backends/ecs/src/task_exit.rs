@@ -1,107 +1,117 @@
-//! How a task stands, and how it ended.
+//! The state of a task, and its exit.
 //!
-//! Order of judgement: failed to start → infrastructure lost → exit code of a container, where a missing one counts as
-//! failure → success. Only what the engine sees as exit code 0 is a success.
+//! Order of evaluation: failed to start → infrastructure lost → exit code of a container, where a missing one counts
+//! as failure → success. Only exit code 0 counts as success for the engine.
 //!
-//! ECS does not say which essential container ended first. The first essential one of the definition always counts; another
-//! one that ended by SIGTERM or SIGKILL, without a reason of its own, counts as stopped because the task had ended.
+//! ECS does not say which essential container ended first. The first essential container of the definition always
+//! counts. Another one that ended by SIGTERM or SIGKILL, without a reason of its own, counts as stopped because the
+//! task had ended.
 
 use ecs_scheduler_core::{ContainerEnd, TaskId, TaskPhase, TaskState};
 
-use crate::task_snapshot::{ContainerView, TaskView};
+use crate::task_snapshot::{ContainerSnapshot, TaskSnapshot};
 
 #[cfg(test)]
 mod tests;
 
 /// Stop codes of tasks whose programs never ran.
-const NEVER_STARTED: &str = "TaskFailedToStart";
+const FAILED_TO_START: &str = "TaskFailedToStart";
 
-/// Stop codes that blame the platform, whatever the programs made of the signal.
+/// Stop codes that mean lost infrastructure, even if the programs handled the signal.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>
-const LOST: [&str; 3] = ["SpotInterruption", "TerminationNotice", "InfrastructureHealth"];
+const INFRASTRUCTURE_LOSS: [&str; 3] = ["SpotInterruption", "TerminationNotice", "InfrastructureHealth"];
 
-/// Tells how a task stands. `essential` names the containers that count; all of them do when it is not known.
-pub(crate) fn state(view: &TaskView, essential: Option<&[(String, bool)]>) -> TaskState {
-    let phase = phase(view);
+/// Returns the state of a task. `essential` names the containers that count; all of them count if it is not known.
+pub(crate) fn task_state(snapshot: &TaskSnapshot, essential: Option<&[(String, bool)]>) -> TaskState {
+    let phase = phase(snapshot);
     let stopped = phase == TaskPhase::Stopped;
     TaskState {
-        task_id: TaskId::new(view.task_arn.as_str()),
-        host_id: view.container_instance_arn.clone(),
+        task_id: TaskId::new(snapshot.task_arn.as_str()),
+        host_id: snapshot.container_instance_arn.clone(),
         phase,
-        exit_code: if stopped { exit_code(view, essential) } else { None },
-        containers: if stopped { containers(view) } else { Vec::new() },
+        exit_code: if stopped { exit_code(snapshot, essential) } else { None },
+        containers: if stopped { container_ends(snapshot) } else { Vec::new() },
         accepted_at: None,
-        stop_code: view.stop_code.clone(),
-        reason: if stopped { reason(view, essential) } else { None },
-        started_at: view.started_at,
-        stopped_at: if stopped { view.stopped_at } else { None },
+        stop_code: snapshot.stop_code.clone(),
+        reason: if stopped { reason(snapshot, essential) } else { None },
+        started_at: snapshot.started_at,
+        stopped_at: if stopped { snapshot.stopped_at } else { None },
     }
 }
 
-fn phase(view: &TaskView) -> TaskPhase {
-    match view.last_status.as_str() {
+fn phase(snapshot: &TaskSnapshot) -> TaskPhase {
+    match snapshot.last_status.as_str() {
         "STOPPED" | "DELETED" => TaskPhase::Stopped,
         "PROVISIONING" | "PENDING" | "ACTIVATING" => TaskPhase::Pending,
-        // On its way to the end: running until it is there, unless it never ran.
-        _ if view.started_at.is_some() || view.last_status == "RUNNING" => TaskPhase::Running,
+        // A task that is stopping counts as running until it has stopped, unless it never ran.
+        _ if snapshot.started_at.is_some() || snapshot.last_status == "RUNNING" => TaskPhase::Running,
         _ => TaskPhase::Pending,
     }
 }
 
-fn exit_code(view: &TaskView, essential: Option<&[(String, bool)]>) -> Option<i32> {
-    let stop_code = view.stop_code.as_deref().unwrap_or_default();
-    if stop_code == NEVER_STARTED {
+fn exit_code(snapshot: &TaskSnapshot, essential: Option<&[(String, bool)]>) -> Option<i32> {
+    let stop_code = snapshot.stop_code.as_deref().unwrap_or_default();
+    if stop_code == FAILED_TO_START {
         return None;
     }
-    let counts = |container: &&ContainerView| {
+    let is_counted = |container: &&ContainerSnapshot| {
         essential.is_none_or(|all| all.iter().all(|(name, essential)| *name != container.name || *essential))
     };
-    let counted =
-        || view.containers.iter().filter(counts).filter(|container| !was_ended(view, container, essential));
+    let counted = || {
+        snapshot
+            .containers
+            .iter()
+            .filter(is_counted)
+            .filter(|container| !was_stopped_by_ecs(snapshot, container, essential))
+    };
     let failing = counted().find_map(|container| container.exit_code.filter(|code| *code != 0));
     let complete = counted().next().is_some() && counted().all(|container| container.exit_code.is_some());
-    let clean = complete && !LOST.contains(&stop_code);
-    failing.or(clean.then_some(0))
+    let succeeded = complete && !INFRASTRUCTURE_LOSS.contains(&stop_code);
+    failing.or(succeeded.then_some(0))
 }
 
-/// Tells how containers ended, where that decides how the task did.
-fn containers(view: &TaskView) -> Vec<ContainerEnd> {
-    let stop_code = view.stop_code.as_deref().unwrap_or_default();
-    if stop_code == NEVER_STARTED || LOST.contains(&stop_code) {
+/// Returns how containers ended, if that decides the task's result.
+fn container_ends(snapshot: &TaskSnapshot) -> Vec<ContainerEnd> {
+    let stop_code = snapshot.stop_code.as_deref().unwrap_or_default();
+    if stop_code == FAILED_TO_START || INFRASTRUCTURE_LOSS.contains(&stop_code) {
         return Vec::new();
     }
-    let ends = view.containers.iter();
+    let ends = snapshot.containers.iter();
     ends.map(|end| ContainerEnd { name: end.name.clone(), exit_code: end.exit_code }).collect()
 }
 
-/// Tells whether ECS stopped a container because another essential one had ended, as far as that can be told.
-fn was_ended(view: &TaskView, container: &ContainerView, essential: Option<&[(String, bool)]>) -> bool {
+/// Tells whether ECS stopped a container because another essential one had ended, as far as the snapshot shows.
+fn was_stopped_by_ecs(
+    snapshot: &TaskSnapshot,
+    container: &ContainerSnapshot,
+    essential: Option<&[(String, bool)]>,
+) -> bool {
     let first = essential.and_then(|all| all.iter().find(|(_, essential)| *essential));
-    view.stop_code.as_deref() == Some("EssentialContainerExited")
+    snapshot.stop_code.as_deref() == Some("EssentialContainerExited")
         && first.is_some_and(|(name, _)| *name != container.name)
         && matches!(container.exit_code, Some(137 | 143))
         && container.reason.is_none()
 }
 
-/// Puts ECS's words and the usual meaning together.
-fn reason(view: &TaskView, essential: Option<&[(String, bool)]>) -> Option<String> {
-    let mut parts: Vec<String> = view.stopped_reason.iter().cloned().collect();
-    let said = view.containers.iter().filter_map(|container| {
+/// Joins ECS's own reason and the usual explanation.
+fn reason(snapshot: &TaskSnapshot, essential: Option<&[(String, bool)]>) -> Option<String> {
+    let mut parts: Vec<String> = snapshot.stopped_reason.iter().cloned().collect();
+    let said = snapshot.containers.iter().filter_map(|container| {
         let reason = container.reason.as_deref()?;
         Some(format!("container \"{}\": {reason}", container.name))
     });
     parts.extend(said);
-    if let Some(meaning) = diagnosis(view, essential, &parts.join(" ")) {
+    if let Some(meaning) = explain(snapshot, essential, &parts.join(" ")) {
         parts.push(meaning.to_owned());
     }
     Some(parts.join("; ")).filter(|text| !text.is_empty())
 }
 
-/// What usual words mean and what to do, most telling first.
-const MEANINGS: [(&str, &str); 11] = [
+/// Explanations and remedies of common error texts, most specific first.
+const EXPLANATIONS: [(&str, &str); 11] = [
     (
         "CannotPullContainer",
         "the image could not be pulled: check its name and tag, the execution role, and the way to the registry (public IP, NAT or endpoints)",
@@ -128,29 +138,34 @@ const MEANINGS: [(&str, &str); 11] = [
     ("CannotStartContainer", "a container could not start: check its command and entry point"),
     (
         "CannotCreateContainer",
-        "a container could not be made: check volumes, links and the disk of the instance",
+        "a container could not be created: check volumes, links and the disk of the instance",
     ),
     (
         "ResourceInitializationError",
-        "the task's surroundings could not be set up: check network, roles, secrets and log group",
+        "the task's environment could not be set up: check network, roles, secrets and log group",
     ),
 ];
 
-fn diagnosis(view: &TaskView, essential: Option<&[(String, bool)]>, said: &str) -> Option<&'static str> {
-    let stop_code = view.stop_code.as_deref().unwrap_or_default();
+fn explain(
+    snapshot: &TaskSnapshot,
+    essential: Option<&[(String, bool)]>,
+    said: &str,
+) -> Option<&'static str> {
+    let stop_code = snapshot.stop_code.as_deref().unwrap_or_default();
     match stop_code {
         "SpotInterruption" => {
-            return Some("Fargate Spot or the Spot instance was taken back: the work must be done again");
+            return Some("Fargate Spot or the Spot instance was interrupted: run the work again");
         }
-        "TerminationNotice" | "InfrastructureHealth" => return Some("the machine under the task went away"),
+        "TerminationNotice" | "InfrastructureHealth" => return Some("the host of the task was lost"),
         _ => {}
     }
-    if let Some((_, meaning)) = MEANINGS.iter().find(|(words, _)| said.contains(words)) {
+    if let Some((_, meaning)) = EXPLANATIONS.iter().find(|(words, _)| said.contains(words)) {
         return Some(meaning);
     }
-    let mut containers = view.containers.iter();
-    let killed = containers
-        .any(|container| container.exit_code == Some(137) && !was_ended(view, container, essential));
+    let mut containers = snapshot.containers.iter();
+    let killed = containers.any(|container| {
+        container.exit_code == Some(137) && !was_stopped_by_ecs(snapshot, container, essential)
+    });
     (killed && stop_code != "UserInitiated")
-        .then_some("killed (137): most often out of memory, else a program that outlived its stop time-out")
+        .then_some("killed (137): usually out of memory, or a program that ran past its stop timeout")
 }

@@ -1,4 +1,4 @@
-//! Where a task is: read from its ARN, so that nothing need be remembered.
+//! The region and cluster of a task, read from its ARN, so that nothing need be stored.
 
 use ecs_scheduler_core::TaskId;
 
@@ -7,17 +7,17 @@ mod tests;
 
 /// A region and a cluster in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Somewhere {
+pub(crate) struct TaskLocation {
     /// The region; the default one when absent.
     pub(crate) region: Option<String>,
     /// The cluster, by name or ARN.
     pub(crate) cluster: String,
 }
 
-impl Somewhere {
-    /// Reads the place of a task: `arn:aws:ecs:<region>:<account>:task/<cluster>/<id>`. Tasks with ARNs of the old format,
-    /// and what is no ARN, are looked for in the default cluster.
-    pub(crate) fn of(task: &TaskId, default: &str) -> Self {
+impl TaskLocation {
+    /// Reads the location of a task: `arn:aws:ecs:<region>:<account>:task/<cluster>/<id>`. Tasks with ARNs of the old
+    /// format, and ids that are no ARNs, count as tasks of the default cluster.
+    pub(crate) fn from_task_id(task: &TaskId, default: &str) -> Self {
         let mut parts = task.as_str().splitn(6, ':');
         let region = parts.nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
         let cluster = parts.nth(1).and_then(|rest| rest.strip_prefix("task/")?.split_once('/'));

@@ -1,19 +1,19 @@
-//! A task as ECS shows it, in an answer or in an event: one form for both.
+//! A snapshot of a task as ECS shows it. Responses and events use the same form.
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::Task;
 use ecs_scheduler_core::Timestamp;
 use serde::Deserialize;
 
-/// What is read of a task.
+/// The fields of a task that the launcher reads.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct TaskView {
+pub(crate) struct TaskSnapshot {
     pub(crate) task_arn: String,
     pub(crate) task_definition_arn: String,
     pub(crate) container_instance_arn: Option<String>,
     pub(crate) started_by: Option<String>,
-    /// Counts the changes of the task: of two views the one with the higher number is newer. Zero when it is not told.
+    /// Version of the task: the snapshot with the higher number is newer. Zero if ECS does not give it.
     pub(crate) version: i64,
     pub(crate) last_status: String,
     pub(crate) stop_code: Option<String>,
@@ -21,24 +21,24 @@ pub(crate) struct TaskView {
     pub(crate) created_at: Option<Timestamp>,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) stopped_at: Option<Timestamp>,
-    pub(crate) containers: Vec<ContainerView>,
+    pub(crate) containers: Vec<ContainerSnapshot>,
 }
 
-/// What is read of a container.
+/// The fields of a container that the launcher reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct ContainerView {
+pub(crate) struct ContainerSnapshot {
     pub(crate) name: String,
     pub(crate) exit_code: Option<i32>,
     pub(crate) reason: Option<String>,
 }
 
-/// The states of a task in the order in which it has them.
+/// The statuses of a task in the order of its life.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
-const STATES: [&str; 9] = [
+const STATUS_ORDER: [&str; 9] = [
     "PROVISIONING",
     "PENDING",
     "ACTIVATING",
@@ -50,7 +50,7 @@ const STATES: [&str; 9] = [
     "DELETED",
 ];
 
-/// How far a task has come, as one view shows it.
+/// The progress of a task in its life, as one snapshot shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
     version: i64,
@@ -58,9 +58,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Tells whether what it belongs to takes the place of an earlier view: by the version where both tell it, else by the
-    /// state, which tasks never go back to. Emulators do not tell the version.
-    pub(crate) fn follows(self, earlier: Self) -> bool {
+    /// Tells whether this snapshot replaces an earlier one: by the version if both have it, else by the status, which
+    /// never goes back. Emulators give no version.
+    pub(crate) fn supersedes(self, earlier: Self) -> bool {
         if self.version > 0 && earlier.version > 0 {
             return self.version > earlier.version;
         }
@@ -68,17 +68,17 @@ impl Progress {
     }
 }
 
-impl TaskView {
+impl TaskSnapshot {
     pub(crate) fn progress(&self) -> Progress {
-        let state = STATES.iter().position(|state| *state == self.last_status);
+        let state = STATUS_ORDER.iter().position(|state| *state == self.last_status);
         Progress { version: self.version, state }
     }
 }
 
-impl From<&Task> for TaskView {
+impl From<&Task> for TaskSnapshot {
     fn from(task: &Task) -> Self {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let containers = task.containers().iter().map(|container| ContainerView {
+        let containers = task.containers().iter().map(|container| ContainerSnapshot {
             name: text(container.name()),
             exit_code: container.exit_code(),
             reason: container.reason().map(str::to_owned),
@@ -92,15 +92,15 @@ impl From<&Task> for TaskView {
             last_status: text(task.last_status()),
             stop_code: task.stop_code().map(|code| code.as_str().to_owned()),
             stopped_reason: task.stopped_reason().map(str::to_owned),
-            created_at: task.created_at().and_then(moment),
-            started_at: task.started_at().and_then(moment),
-            stopped_at: task.stopped_at().and_then(moment),
+            created_at: task.created_at().and_then(to_timestamp),
+            started_at: task.started_at().and_then(to_timestamp),
+            stopped_at: task.stopped_at().and_then(to_timestamp),
             containers: containers.collect(),
         }
     }
 }
 
-/// Reads the SDK's time; what is no moment of the calendar is absent.
-fn moment(at: &DateTime) -> Option<Timestamp> {
+/// Converts the SDK's time. A time outside the calendar is absent.
+fn to_timestamp(at: &DateTime) -> Option<Timestamp> {
     Timestamp::from_nanosecond(at.as_nanos()).ok()
 }

@@ -1,4 +1,4 @@
-//! How tasks stand, as far as answers and events have told.
+//! A cache of task states, filled by responses and events.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,78 +12,81 @@ use crate::task_snapshot::Progress;
 #[cfg(test)]
 mod tests;
 
-/// How long a state is kept that nobody asks for.
-const FORGET: Duration = Duration::from_hours(1);
+/// Time after which an unused state is evicted.
+const ENTRY_TTL: Duration = Duration::from_hours(1);
 
-/// With so many more states than after the last tidying, it is tidied again.
-const TIDY: usize = 4_096;
+/// Number of new states after which unused ones are evicted.
+const EVICTION_STEP: usize = 4_096;
 
 /// The newest known state of each task.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct TaskStateCache {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    states: HashMap<TaskId, Entry>,
-    tidied: usize,
+    states: HashMap<TaskId, CachedState>,
+    len_after_eviction: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CachedState {
     progress: Progress,
     state: TaskState,
-    /// When ECS itself was last asked.
-    asked: Option<Instant>,
-    touched: Instant,
+    /// The time of the newest response about the task.
+    confirmed_at: Option<Instant>,
+    used_at: Instant,
 }
 
-/// Where a state comes from.
+/// The source of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
-    Answer,
+pub(crate) enum StateSource {
+    /// A response of ECS.
+    Response,
+    /// An event from the queue.
     Event,
 }
 
-impl Book {
-    /// Enters a state; an older one than is known changes nothing. Returns the newest.
-    pub(crate) fn enter(&self, progress: Progress, state: TaskState, from: From) -> TaskState {
+impl TaskStateCache {
+    /// Adds a state and returns the newest one. A state older than the cached one changes nothing.
+    pub(crate) fn update(&self, progress: Progress, state: TaskState, source: StateSource) -> TaskState {
         let now = Instant::now();
         let mut inner = self.inner.lock();
-        if inner.states.len() > inner.tidied + TIDY {
-            inner.states.retain(|_, entry| entry.touched.elapsed() < FORGET);
-            inner.tidied = inner.states.len();
+        if inner.states.len() > inner.len_after_eviction + EVICTION_STEP {
+            inner.states.retain(|_, entry| entry.used_at.elapsed() < ENTRY_TTL);
+            inner.len_after_eviction = inner.states.len();
         }
         let id = state.task_id.clone();
-        let entry = inner.states.entry(id).or_insert_with(|| Entry {
+        let entry = inner.states.entry(id).or_insert_with(|| CachedState {
             progress,
             state: state.clone(),
-            asked: None,
-            touched: now,
+            confirmed_at: None,
+            used_at: now,
         });
-        if progress.follows(entry.progress) {
+        if progress.supersedes(entry.progress) {
             entry.progress = progress;
             entry.state = state;
         }
-        if from == From::Answer {
-            entry.asked = Some(now);
+        if source == StateSource::Response {
+            entry.confirmed_at = Some(now);
         }
-        entry.touched = now;
+        entry.used_at = now;
         entry.state.clone()
     }
 
-    /// Returns the newest known state, however old it is.
-    pub(crate) fn last(&self, task: &TaskId) -> Option<TaskState> {
+    /// Returns the newest known state, at any age.
+    pub(crate) fn latest(&self, task: &TaskId) -> Option<TaskState> {
         self.inner.lock().states.get(task).map(|entry| entry.state.clone())
     }
 
-    /// Returns a state that need not be asked for: an end is one for good; another one holds if ECS was asked within `fresh`.
-    pub(crate) fn known(&self, task: &TaskId, fresh: Duration) -> Option<TaskState> {
+    /// Returns a state that need not be polled: a stopped task never changes; another state is fresh if ECS was asked
+    /// within `fresh`.
+    pub(crate) fn get_fresh(&self, task: &TaskId, fresh: Duration) -> Option<TaskState> {
         let mut inner = self.inner.lock();
         let entry = inner.states.get_mut(task)?;
-        entry.touched = Instant::now();
-        let holds = entry.asked.is_some_and(|at| at.elapsed() < fresh);
+        entry.used_at = Instant::now();
+        let holds = entry.confirmed_at.is_some_and(|at| at.elapsed() < fresh);
         (entry.state.phase == TaskPhase::Stopped || holds).then(|| entry.state.clone())
     }
 }

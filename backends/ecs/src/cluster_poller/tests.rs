@@ -4,7 +4,7 @@ use std::time::Duration;
 use ecs_scheduler_core::TaskId;
 use tokio::time::Instant;
 
-use super::{ClusterCopy, Found, LAG};
+use super::{LIST_LAG, NewTasks, TaskListCache};
 
 const EVERY: Duration = Duration::from_mins(5);
 
@@ -12,42 +12,42 @@ fn ids(names: &[&str]) -> HashSet<TaskId> {
     names.iter().map(|name| TaskId::new(*name)).collect()
 }
 
-fn found(names: &[&str]) -> Found {
+fn found(names: &[&str]) -> NewTasks {
     let own = names.iter().map(|name| (TaskId::new(*name), "test/job".into())).collect();
-    Found { own, foreign: Vec::new() }
+    NewTasks { own, foreign: Vec::new() }
 }
 
-fn live(copy: &ClusterCopy) -> HashSet<TaskId> {
-    copy.tasks_of("test/job").into_iter().collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_task_that_is_not_listed_any_more_leaves_and_a_new_one_stays_while_listings_lag() {
-    let copy = ClusterCopy::default();
-    copy.replace(Instant::now(), EVERY, ids(&["a", "b"]), found(&["a", "b"]));
-    tokio::time::advance(LAG * 3).await;
-    copy.started("test/job", [TaskId::new("new")].into_iter());
-    copy.replace(Instant::now(), EVERY, ids(&["b"]), Found::default());
-    assert_eq!(live(&copy), ids(&["b", "new"]));
-    tokio::time::advance(LAG * 2).await;
-    copy.replace(Instant::now(), EVERY, ids(&["b"]), Found::default());
-    assert_eq!(live(&copy), ids(&["b"]));
+fn live(list: &TaskListCache) -> HashSet<TaskId> {
+    list.tasks_of("test/job").into_iter().collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ended_task_leaves_at_once_and_a_late_listing_does_not_revive_it() {
-    let copy = ClusterCopy::default();
-    copy.replace(Instant::now(), EVERY, ids(&["a"]), found(&["a"]));
-    copy.ended(&TaskId::new("a"));
-    assert_eq!(live(&copy), ids(&[]));
-    copy.replace(Instant::now(), EVERY, ids(&["a"]), found(&["a"]));
-    assert_eq!(live(&copy), ids(&[]));
+async fn unlisted_task_leaves_and_new_task_stays_while_listings_lag() {
+    let list = TaskListCache::default();
+    list.replace(Instant::now(), EVERY, ids(&["a", "b"]), found(&["a", "b"]));
+    tokio::time::advance(LIST_LAG * 3).await;
+    list.record_started("test/job", [TaskId::new("new")].into_iter());
+    list.replace(Instant::now(), EVERY, ids(&["b"]), NewTasks::default());
+    assert_eq!(live(&list), ids(&["b", "new"]));
+    tokio::time::advance(LIST_LAG * 2).await;
+    list.replace(Instant::now(), EVERY, ids(&["b"]), NewTasks::default());
+    assert_eq!(live(&list), ids(&["b"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_tasks_of_a_job_are_its_own() {
-    let copy = ClusterCopy::default();
-    copy.started("test/job", [TaskId::new("a")].into_iter());
-    copy.started("test/job-2", [TaskId::new("b")].into_iter());
-    assert_eq!(live(&copy), ids(&["a"]));
+async fn ended_task_leaves_at_once_and_late_listing_does_not_restore_it() {
+    let list = TaskListCache::default();
+    list.replace(Instant::now(), EVERY, ids(&["a"]), found(&["a"]));
+    list.record_stopped(&TaskId::new("a"));
+    assert_eq!(live(&list), ids(&[]));
+    list.replace(Instant::now(), EVERY, ids(&["a"]), found(&["a"]));
+    assert_eq!(live(&list), ids(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_are_listed_for_their_own_job_only() {
+    let list = TaskListCache::default();
+    list.record_started("test/job", [TaskId::new("a")].into_iter());
+    list.record_started("test/job-2", [TaskId::new("b")].into_iter());
+    assert_eq!(live(&list), ids(&["a"]));
 }

@@ -2,52 +2,52 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::Hearing;
+use super::EventHealth;
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_can_be_read_is_not_heard_until_an_event_has_come() {
-    let hearing = Hearing::default();
-    hearing.received();
-    assert!(!hearing.hears("events"));
-    hearing.event();
-    assert!(hearing.hears("events"));
+async fn readable_queue_is_not_receiving_until_an_event_arrives() {
+    let health = EventHealth::default();
+    health.record_receive();
+    assert!(!health.is_receiving("events"));
+    health.record_event();
+    assert!(health.is_receiving("events"));
     advance(Duration::from_secs(60)).await;
-    assert!(!hearing.hears("events"), "the queue was not read for a minute");
-    hearing.received();
-    assert!(hearing.hears("events"));
+    assert!(!health.is_receiving("events"), "the queue was not read for a minute");
+    health.record_receive();
+    assert!(health.is_receiving("events"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_launch_that_no_event_follows_within_20_s_ends_the_hearing_until_the_next_event() {
-    let hearing = Hearing::default();
-    hearing.received();
-    hearing.event();
+async fn launch_without_event_within_20_s_stops_receiving_until_next_event() {
+    let health = EventHealth::default();
+    health.record_receive();
+    health.record_event();
     advance(Duration::from_secs(1)).await;
-    hearing.expect(Instant::now());
+    health.expect_event(Instant::now());
     advance(Duration::from_secs(15)).await;
-    hearing.expect(Instant::now());
-    assert!(hearing.hears("events"));
+    health.expect_event(Instant::now());
+    assert!(health.is_receiving("events"));
     advance(Duration::from_secs(5)).await;
-    hearing.received();
-    assert!(!hearing.hears("events"), "the first launch counts");
-    hearing.event();
-    assert!(hearing.hears("events"));
+    health.record_receive();
+    assert!(!health.is_receiving("events"), "the first launch counts");
+    health.record_event();
+    assert!(health.is_receiving("events"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_comes_before_the_answer_of_its_call_counts() {
-    let hearing = Hearing::default();
-    hearing.received();
+async fn event_before_response_of_its_call_counts() {
+    let health = EventHealth::default();
+    health.record_receive();
     let began = Instant::now();
-    hearing.event();
-    hearing.expect(began);
+    health.record_event();
+    health.expect_event(began);
     advance(Duration::from_secs(30)).await;
-    assert!(hearing.hears("events"));
+    assert!(health.is_receiving("events"));
 }
 
 #[test]
-fn each_shape_is_news_once_and_so_many_are_remembered() {
-    let hearing = Hearing::default();
-    assert!(hearing.is_new("a") && !hearing.is_new("a") && hearing.is_new("b"));
-    assert_eq!((0..100).filter(|number| hearing.is_new(&number.to_string())).count(), 62);
+fn each_message_shape_is_new_once_up_to_the_limit() {
+    let health = EventHealth::default();
+    assert!(health.is_new_shape("a") && !health.is_new_shape("a") && health.is_new_shape("b"));
+    assert_eq!((0..100).filter(|number| health.is_new_shape(&number.to_string())).count(), 62);
 }

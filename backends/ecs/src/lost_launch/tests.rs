@@ -5,7 +5,7 @@ use aws_sdk_ecs::types::{ContainerOverride, KeyValuePair, Tag, Task, TaskOverrid
 use ecs_scheduler_core::{FiringId, JobId, JobUid, LaunchRequest, LaunchToken, Search, TaskId, Timestamp};
 use jiff::SignedDuration;
 
-use super::judge;
+use super::classify_tasks;
 
 const SENT: &str = "2027-03-01T09:00:00Z";
 
@@ -37,15 +37,15 @@ fn task(arn: &str, created_minutes: i64) -> aws_sdk_ecs::types::builders::TaskBu
     Task::builder().task_arn(arn).created_at(DateTime::from_secs(after(created_minutes).as_second()))
 }
 
-fn told(firing: &str) -> TaskOverride {
+fn firing_override(firing: &str) -> TaskOverride {
     let variable = KeyValuePair::builder().name("ECSS_FIRING_ID").value(firing).build();
     TaskOverride::builder()
         .container_overrides(ContainerOverride::builder().environment(variable).build())
         .build()
 }
 
-fn judged(tasks: &[Task], minutes: i64) -> Search {
-    judge(tasks, &request(), sent(), after(minutes))
+fn classified(tasks: &[Task], minutes: i64) -> Search {
+    classify_tasks(tasks, &request(), sent(), after(minutes))
 }
 
 fn names(search: Search) -> Vec<TaskId> {
@@ -59,24 +59,24 @@ fn names(search: Search) -> Vec<TaskId> {
 fn tasks_of_the_firing_are_found_by_tag_or_variable() {
     let tag = |value: &str| Tag::builder().key("ecss:firing").value(value).build();
     let tasks = [
-        task("b", 0).overrides(told("mine")).build(),
+        task("b", 0).overrides(firing_override("mine")).build(),
         task("a", 0).tags(tag("mine")).build(),
         task("other", 0).tags(tag("other")).build(),
-        task("third", 0).overrides(told("third")).build(),
+        task("third", 0).overrides(firing_override("third")).build(),
         task("a", 0).tags(tag("mine")).build(),
     ];
-    assert_eq!(names(judged(&tasks, 51)), [TaskId::new("a"), TaskId::new("b")]);
-    assert_eq!(names(judged(&tasks, 600)).len(), 2, "what is found is found, however late");
+    assert_eq!(names(classified(&tasks, 51)), [TaskId::new("a"), TaskId::new("b")]);
+    assert_eq!(names(classified(&tasks, 600)).len(), 2, "what is found is found, however late");
 }
 
 #[test]
-fn absence_proves_nothing_started_for_less_than_an_hour() {
-    assert_eq!(judged(&[], 58), Search::Nothing);
-    assert!(matches!(judged(&[], 59), Search::Unclear(_)));
+fn absent_tasks_prove_no_launch_for_less_than_an_hour() {
+    assert_eq!(classified(&[], 58), Search::Nothing);
+    assert!(matches!(classified(&[], 59), Search::Unclear(_)));
 }
 
 #[test]
-fn an_unmarked_task_counts_unless_it_is_older_than_the_call() {
-    assert_eq!(judged(&[task("old", -5).build()], 51), Search::Nothing);
-    assert!(matches!(judged(&[task("new", 0).build()], 51), Search::Unclear(_)));
+fn unmarked_task_counts_unless_older_than_the_call() {
+    assert_eq!(classified(&[task("old", -5).build()], 51), Search::Nothing);
+    assert!(matches!(classified(&[task("new", 0).build()], 51), Search::Unclear(_)));
 }

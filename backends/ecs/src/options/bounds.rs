@@ -1,4 +1,4 @@
-//! Bounds of RunTask, so that a job is refused when it is written and not when it fires.
+//! Bounds of RunTask, so that a job is refused when it is written, not when it fires.
 
 use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{ConfigError, TaskSpec};
@@ -6,10 +6,10 @@ use ecs_scheduler_core::{ConfigError, TaskSpec};
 use super::{Capacity, ConstraintKind, ContainerResources, LaunchOptions, ProviderShare, StrategyKind};
 use crate::request;
 
-/// Tags that a task may have.
+/// Maximum number of tags of a task.
 const TAGS: usize = 50;
 
-/// Checks one launch object. Pointers begin at it.
+/// Checks one launch object. Pointers begin at the launch object.
 pub(super) fn check(options: &LaunchOptions, own_tags: usize) -> Result<(), ConfigError> {
     let primary = Capacity {
         launch_type: options.launch_type,
@@ -97,15 +97,16 @@ fn tags(options: &LaunchOptions, own: usize) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Returns the pointer to a tag, which begins at the launch object.
+/// Returns the pointer to a tag. It begins at the launch object.
 pub(super) fn tag_place(key: &str) -> String {
     format!("/tags/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Checks the job's overrides, with what the scheduler adds. Pointers begin at the document.
+/// Checks the job's overrides together with those that the scheduler adds. Pointers begin at the document.
 pub(super) fn check_overrides(task: &TaskSpec, options: &LaunchOptions) -> Result<(), ConfigError> {
     for (index, change) in task.overrides.iter().enumerate() {
-        ContainerResources::of(change).map_err(|error| error.under(&format!("/overrides/{index}")))?;
+        ContainerResources::from_override(change)
+            .map_err(|error| error.under(&format!("/overrides/{index}")))?;
     }
     let length = request::overrides_length(task, options, &[]);
     if length > MAX_OVERRIDES {

@@ -1,9 +1,9 @@
-//! What a job changes in one container beside environment and command.
+//! Overrides of one container, other than environment and command.
 
 use ecs_scheduler_core::{ConfigError, Override, read_config};
 use serde::{Deserialize, Serialize};
 
-/// What a job changes in one container beside environment and command.
+/// Overrides of one container, other than environment and command.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ContainerResources {
@@ -19,7 +19,7 @@ pub struct ContainerResources {
     /// Files with environment variables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub environment_files: Vec<EnvironmentFile>,
-    /// GPUs and the like.
+    /// GPUs and other devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource_requirements: Vec<ResourceRequirement>,
 }
@@ -42,17 +42,17 @@ pub struct ResourceRequirement {
     /// `GPU`, `InferenceAccelerator` or `NeuronDevice`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How many, or which.
+    /// The number of devices, or the device's name.
     pub value: String,
 }
 
 impl ContainerResources {
-    /// Reads them from an override.
+    /// Parses the resources of an override.
     ///
     /// # Errors
     ///
-    /// Fails with a pointer from where the override begins.
-    pub fn of(change: &Override) -> Result<Self, ConfigError> {
+    /// Fails with a pointer that begins at the override.
+    pub fn from_override(change: &Override) -> Result<Self, ConfigError> {
         read_config(change.resources.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! Options that can be read, and that ECS would refuse at a launch.
+//! Options that parse, but that ECS would refuse at a launch.
 //!
 //! # Source
 //!
@@ -9,7 +9,7 @@
 use ecs_scheduler_core::{ConfigError, TaskSpec};
 
 use super::{Capacity, ContainerResources, LaunchOptions, LaunchType, StrategyKind};
-use crate::sizes::{self, Need, Size};
+use crate::sizes::{self, Reservation, Size};
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +20,8 @@ const REQUIREMENTS: [&str; 3] = ["GPU", "InferenceAccelerator", "NeuronDevice"];
 /// File systems of volumes.
 const FILE_SYSTEMS: [&str; 4] = ["ext3", "ext4", "xfs", "ntfs"];
 
-/// Names everything of a job that ECS would refuse. Pointers begin at the document.
-pub(super) fn of(task: &TaskSpec, options: &LaunchOptions) -> Vec<ConfigError> {
+/// Returns everything of a job that ECS would refuse. Pointers begin at the document.
+pub(super) fn find_refusals(task: &TaskSpec, options: &LaunchOptions) -> Vec<ConfigError> {
     let mut found = Vec::new();
     strategies(options, &mut found);
     places(options, &mut found);
@@ -37,7 +37,7 @@ pub(super) fn of(task: &TaskSpec, options: &LaunchOptions) -> Vec<ConfigError> {
 }
 
 impl LaunchOptions {
-    /// Returns all places where tasks may run, each with its pointer into `launch`: the job's own, then the fallbacks.
+    /// Returns all capacities, each with its pointer into `launch`: the job's own, then the fallbacks.
     pub(crate) fn capacities(&self) -> impl Iterator<Item = (String, Capacity)> + '_ {
         let fallbacks = (0..self.capacity_fallback.len()).map(|index| format!("/capacityFallback/{index}"));
         std::iter::once(String::new())
@@ -76,7 +76,8 @@ fn strategies(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
-/// Checks what only some places take. Each attempt sends the whole of `launch`, so every place must take it.
+/// Checks options that only some launch types accept. Each attempt sends the whole of `launch`, so every capacity
+/// must accept it.
 fn places(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let mut refuse = |pointer: &str, message: String| {
         if !found.iter().any(|known| known.pointer == pointer) {
@@ -174,7 +175,7 @@ fn tags(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
-/// Tells whether tags may have a character: a letter, a digit, a blank, or one of a few signs, of any script.
+/// Tells whether a character is allowed in tags: a letter, digit or blank of any script, or one of a few signs.
 fn is_of_tags(c: char) -> bool {
     c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
 }
@@ -209,7 +210,7 @@ fn roles(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     }
 }
 
-/// Checks that the cluster is one, and that ARNs are of the region that the job names.
+/// Checks the cluster's name, and that ARNs are of the region that the job names.
 fn regions(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let cluster = options.cluster.as_deref().unwrap_or("default");
     let name = match cluster.strip_prefix("arn:") {
@@ -232,7 +233,7 @@ fn regions(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError
     }
 }
 
-/// Checks the sizes of task and containers, and what containers require.
+/// Checks the sizes of task and containers, and the devices that containers require.
 fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let (changed, size) = (&options.overrides, options.size());
     for (field, given, is_read, like) in [
@@ -248,9 +249,9 @@ fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigEr
     {
         found.push(ConfigError::at(format!("/launch/overrides/{field}"), message));
     }
-    let mut needs = Vec::new();
+    let mut reservations = Vec::new();
     for (index, change) in task.overrides.iter().enumerate() {
-        let resources = ContainerResources::of(change).unwrap_or_default();
+        let resources = ContainerResources::from_override(change).unwrap_or_default();
         let place = |rest: &str| format!("/overrides/{index}/{rest}");
         if let (Some(memory), Some(reserved)) = (resources.memory, resources.memory_reservation)
             && reserved > memory
@@ -258,8 +259,8 @@ fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigEr
             let message = format!("Must be at most the container's memory of {memory}.");
             found.push(ConfigError::at(place("memoryReservation"), message));
         }
-        for (number, need) in resources.resource_requirements.iter().enumerate() {
-            if !REQUIREMENTS.contains(&need.kind.as_str()) {
+        for (number, reservation) in resources.resource_requirements.iter().enumerate() {
+            if !REQUIREMENTS.contains(&reservation.kind.as_str()) {
                 let message = format!("Must be one of {}.", REQUIREMENTS.join(", "));
                 found.push(ConfigError::at(place(&format!("resourceRequirements/{number}/type")), message));
             }
@@ -272,9 +273,14 @@ fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigEr
         }
         let (cpu, memory, memory_reservation) =
             (resources.cpu, resources.memory, resources.memory_reservation);
-        needs.push(Need { name: change.container_name.clone(), cpu, memory, memory_reservation });
+        reservations.push(Reservation {
+            name: change.container_name.clone(),
+            cpu,
+            memory,
+            memory_reservation,
+        });
     }
-    if let Some(misfit) = sizes::misfit(size, &needs) {
+    if let Some(misfit) = sizes::misfit(size, &reservations) {
         let place = match misfit.container {
             Some(index) => format!("/overrides/{index}/{}", misfit.field),
             None => format!("/launch/overrides/{}", misfit.field),

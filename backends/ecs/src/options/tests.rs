@@ -8,13 +8,13 @@ fn task(launch: Value, overrides: Value) -> TaskSpec {
     serde_json::from_value(task).unwrap()
 }
 
-fn wrong(launch: Value) -> (String, String) {
-    let error = LaunchOptions::of(&task(launch, json!([])), 2).unwrap_err();
+fn parse_error(launch: Value) -> (String, String) {
+    let error = LaunchOptions::from_task(&task(launch, json!([])), 2).unwrap_err();
     (error.pointer, error.message)
 }
 
 #[test]
-fn the_whole_surface_is_read() {
+fn all_options_are_parsed() {
     let launch = json!({
         "region": "us-east-1", "cluster": "batch", "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
         "capacityFallback": [{"launchType": "FARGATE"}],
@@ -25,14 +25,14 @@ fn the_whole_surface_is_read() {
         "volumeConfigurations": [{"name": "scratch", "managedEbsVolume": {"roleArn": "arn:aws:iam::1:role/ebs", "sizeInGiB": 20}}],
         "overrides": {"cpu": "512", "memory": "1024", "taskRoleArn": "arn:a", "executionRoleArn": "arn:b", "ephemeralStorage": 30},
     });
-    let options = LaunchOptions::of(&task(launch, json!([])), 2).unwrap();
+    let options = LaunchOptions::from_task(&task(launch, json!([])), 2).unwrap();
     assert_eq!(options.volume_configurations[0].managed_ebs_volume.size_in_gi_b, Some(20));
     assert_eq!(options.capacity(1).capacity_provider_strategy[0].capacity_provider, "FARGATE_SPOT");
     assert_eq!(options.overrides.ephemeral_storage, Some(30));
 }
 
 #[test]
-fn what_is_wrong_is_named_by_its_place() {
+fn errors_name_the_field() {
     let many = |n: usize| vec!["x"; n];
     for (launch, pointer) in [
         (json!({"clustr": "x"}), "/launch/clustr"),
@@ -65,30 +65,30 @@ fn what_is_wrong_is_named_by_its_place() {
         (json!({"tags": {"ecss:job": "mine"}}), "/launch/tags/ecss:job"),
         (json!({"overrides": {"ephemeralStorage": 20}}), "/launch/overrides/ephemeralStorage"),
     ] {
-        assert_eq!(wrong(launch.clone()).0, pointer, "{launch}");
+        assert_eq!(parse_error(launch.clone()).0, pointer, "{launch}");
     }
 }
 
 #[test]
-fn tags_leave_room_for_the_schedulers_own() {
+fn tags_leave_room_for_the_schedulers_tags() {
     let tags: serde_json::Map<_, _> = (0..49).map(|n| (format!("t{n}"), json!("x"))).collect();
     let task = task(json!({"tags": tags}), json!([]));
-    assert_eq!(LaunchOptions::of(&task, 2).unwrap_err().pointer, "/launch/tags");
-    assert!(LaunchOptions::of(&task, 0).is_ok());
+    assert_eq!(LaunchOptions::from_task(&task, 2).unwrap_err().pointer, "/launch/tags");
+    assert!(LaunchOptions::from_task(&task, 0).is_ok());
 }
 
 #[test]
-fn resources_of_a_container_are_checked_too() {
+fn container_resources_are_checked() {
     let overrides = json!([{"containerName": "main", "resourceRequirements": [{"type": "GPU"}]}]);
-    let error = LaunchOptions::of(&task(json!({}), overrides), 2).unwrap_err();
+    let error = LaunchOptions::from_task(&task(json!({}), overrides), 2).unwrap_err();
     assert_eq!(error.pointer, "/overrides/0/resourceRequirements/0");
 }
 
 #[test]
-fn overrides_that_ecs_would_refuse_are_refused_when_written() {
+fn overrides_too_long_for_ecs_are_refused() {
     let of = |length: usize| {
         let overrides = json!([{"containerName": "main", "environment": {"A": "x".repeat(length)}}]);
-        LaunchOptions::of(&task(json!({}), overrides), 2)
+        LaunchOptions::from_task(&task(json!({}), overrides), 2)
     };
     assert!(of(7_500).is_ok());
     let error = of(8_150).unwrap_err();
@@ -97,12 +97,12 @@ fn overrides_that_ecs_would_refuse_are_refused_when_written() {
 }
 
 #[test]
-fn each_attempt_has_its_capacity_and_the_same_one_each_time() {
+fn each_attempt_always_has_the_same_capacity() {
     let launch = json!({
         "launchType": "FARGATE",
         "capacityFallback": [{"capacityProviderStrategy": [{"capacityProvider": "spot"}]}, {"launchType": "EC2"}],
     });
-    let options = LaunchOptions::of(&task(launch, json!([])), 2).unwrap();
+    let options = LaunchOptions::from_task(&task(launch, json!([])), 2).unwrap();
     let kinds = (1..=4).map(|attempt| options.capacity(attempt).launch_type).collect::<Vec<_>>();
     assert_eq!(kinds, [Some(LaunchType::Fargate), None, Some(LaunchType::Ec2), Some(LaunchType::Fargate)]);
     assert_eq!(options.capacity(2).capacity_provider_strategy[0].capacity_provider, "spot");

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::judge;
+use super::compare_with_definition;
 use crate::definitions::Definition;
 use crate::options::LaunchOptions;
-use crate::sizes::{Need, Size};
+use crate::sizes::{Reservation, Size};
 
 fn definition(network_mode: &str, compatibilities: &[&str]) -> Arc<Definition> {
     Arc::new(Definition {
@@ -21,12 +21,12 @@ fn definition(network_mode: &str, compatibilities: &[&str]) -> Arc<Definition> {
 fn pointers(launch: Value, overrides: Value, definition: &Arc<Definition>) -> Vec<String> {
     let task = json!({"definition": "work", "options": launch, "overrides": overrides});
     let task = serde_json::from_value(task).unwrap();
-    let options = LaunchOptions::of(&task, 2).unwrap();
-    judge(&task, &options, definition).into_iter().map(|finding| finding.pointer).collect()
+    let options = LaunchOptions::from_task(&task, 2).unwrap();
+    compare_with_definition(&task, &options, definition).into_iter().map(|finding| finding.pointer).collect()
 }
 
 #[test]
-fn a_job_that_fits_its_definition_has_no_findings() {
+fn matching_job_has_no_findings() {
     let fargate = definition("awsvpc", &["EC2", "FARGATE"]);
     let launch = json!({"launchType": "FARGATE", "network": {"subnets": ["subnet-0a1b2c3d"]}});
     let overrides = json!([{"containerName": "main", "environment": {}}]);
@@ -43,7 +43,7 @@ fn fargate_needs_a_definition_made_for_it_and_a_network() {
 }
 
 #[test]
-fn fallbacks_are_looked_at_too() {
+fn fallbacks_are_checked() {
     let launch = json!({"launchType": "EC2", "capacityFallback": [{"capacityProviderStrategy": [{"capacityProvider": "FARGATE"}]}]});
     let found = pointers(launch, json!([]), &definition("bridge", &["EC2"]));
     assert_eq!(found, ["/launch/capacityFallback/0", "/launch/capacityFallback/0"]);
@@ -56,7 +56,7 @@ fn a_network_is_refused_where_the_definition_takes_none() {
 }
 
 #[test]
-fn an_unknown_container_is_named_with_those_that_are_there() {
+fn unknown_container_is_named_with_known_ones() {
     let overrides = json!([{"containerName": "web", "environment": {}}]);
     assert_eq!(
         pointers(json!({}), overrides, &definition("bridge", &["EC2"])),
@@ -85,10 +85,11 @@ fn a_shell_needs_a_task_role() {
 
 #[test]
 fn sizes_of_job_and_definition_must_fit_together() {
-    let need = Need { name: "main".to_owned(), cpu: None, memory: Some(512), memory_reservation: None };
+    let need =
+        Reservation { name: "main".to_owned(), cpu: None, memory: Some(512), memory_reservation: None };
     let known = Arc::new(Definition {
         size: Size { cpu: Some(256), memory: Some(512) },
-        needs: vec![need],
+        reservations: vec![need],
         ..(*definition("awsvpc", &["EC2", "FARGATE"])).clone()
     });
     let fargate = |overrides: Value| json!({"launchType": "FARGATE", "network": {"subnets": ["subnet-0a1b2c3d"]}, "overrides": overrides});

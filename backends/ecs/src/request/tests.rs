@@ -5,7 +5,7 @@ use aws_sdk_ecs::operation::run_task::RunTaskInput;
 use ecs_scheduler_core::{FiringId, JobId, JobUid, LaunchRequest, LaunchToken};
 use serde_json::{Value, json};
 
-use super::{run_task, started_by};
+use super::{build_run_task, started_by};
 use crate::options::LaunchOptions;
 
 fn request(launch: Value, overrides: Value) -> LaunchRequest {
@@ -29,12 +29,12 @@ fn request(launch: Value, overrides: Value) -> LaunchRequest {
 }
 
 fn call(request: &LaunchRequest, tagged: bool) -> RunTaskInput {
-    let options = LaunchOptions::of(&request.task, 2).unwrap();
-    run_task(request, &options, "default-cluster", tagged, &[]).build().unwrap()
+    let options = LaunchOptions::from_task(&request.task, 2).unwrap();
+    build_run_task(request, &options, "default-cluster", tagged, &[]).build().unwrap()
 }
 
 #[test]
-fn a_plain_job_says_nothing_but_what_it_must() {
+fn minimal_job_sends_required_fields_only() {
     let request = request(json!({}), json!([]));
     let call = call(&request, false);
     let expected = RunTaskInput::builder()
@@ -60,7 +60,7 @@ fn the_same_request_makes_the_same_call() {
 }
 
 #[test]
-fn overridden_containers_are_told_of_the_job_and_the_firing() {
+fn overridden_containers_get_job_and_firing_variables() {
     let overrides = json!([
         {"containerName": "main", "environment": {"ECS_SCHEDULER_OVERRIDE_TAG": "mine", "ZONE": "a"}, "command": ["run"], "cpu": 5},
         {"containerName": "side", "environment": {}},
@@ -84,7 +84,7 @@ fn overridden_containers_are_told_of_the_job_and_the_firing() {
 }
 
 #[test]
-fn tags_come_after_the_users_and_can_be_left_out() {
+fn own_tags_follow_user_tags_and_can_be_disabled() {
     let request = request(json!({"tags": {"team": "data"}}), json!([]));
     let keys = |call: &RunTaskInput| -> Vec<String> {
         call.tags().iter().map(|tag| format!("{}={}", tag.key().unwrap(), tag.value().unwrap())).collect()
@@ -94,7 +94,7 @@ fn tags_come_after_the_users_and_can_be_left_out() {
 }
 
 #[test]
-fn a_later_attempt_asks_for_other_capacity() {
+fn later_attempt_requests_fallback_capacity() {
     let launch = json!({"launchType": "FARGATE", "capacityFallback": [{"launchType": "EC2"}]});
     let mut request = request(launch, json!([]));
     assert_eq!(call(&request, true).launch_type().unwrap().as_str(), "FARGATE");
@@ -103,14 +103,14 @@ fn a_later_attempt_asks_for_other_capacity() {
 }
 
 #[test]
-fn a_name_that_ecs_takes_is_left_as_it_is() {
+fn valid_started_by_is_unchanged() {
     assert_eq!(started_by("ecs-scheduler/nightly_1"), "ecs-scheduler/nightly_1");
     let longest = "x".repeat(128);
     assert_eq!(started_by(&longest), longest);
 }
 
 #[test]
-fn other_names_are_shortened_and_stay_apart() {
+fn invalid_started_by_is_shortened_and_stays_unique() {
     let names = ["a b/job", "a-b/job", "a.b/job"].map(str::to_owned).into_iter();
     let long = (0..20).map(|n| format!("{}/{n}", "x".repeat(200)));
     let all: Vec<_> = names.chain(long).collect();

@@ -1,10 +1,10 @@
 use aws_sdk_ecs::operation::run_task::RunTaskOutput;
 use aws_sdk_ecs::types::{Failure, Task};
 
-use super::{is_retryable, of_output};
+use super::{is_retryable, report_from_output};
 
 #[test]
-fn room_and_agents_come_back_and_definitions_do_not() {
+fn capacity_and_agent_refusals_are_retryable() {
     for reason in
         ["RESOURCE:MEMORY", "RESOURCE:CPU", "RESOURCE:ENI", "AGENT", "Capacity is unavailable at this time"]
     {
@@ -22,12 +22,12 @@ fn partial_success_is_a_report() {
         .failures(Failure::builder().reason("RESOURCE:MEMORY").arn("arn:host2").detail("small").build())
         .failures(Failure::builder().reason("ATTRIBUTE").build())
         .build();
-    let report = of_output(&output);
+    let report = report_from_output(&output);
     assert_eq!(report.started[0].host_id.as_deref(), Some("arn:host"));
-    let told: Vec<_> = report
+    let reported: Vec<_> = report
         .refused
         .iter()
         .map(|refusal| (refusal.reason.as_str(), refusal.detail.as_deref(), refusal.retryable))
         .collect();
-    assert_eq!(told, [("RESOURCE:MEMORY", Some("small; arn:host2"), true), ("ATTRIBUTE", None, false)]);
+    assert_eq!(reported, [("RESOURCE:MEMORY", Some("small; arn:host2"), true), ("ATTRIBUTE", None, false)]);
 }

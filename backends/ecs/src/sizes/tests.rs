@@ -1,11 +1,11 @@
-use super::{Need, Size, cpu, memory, misfit, not_on_fargate};
+use super::{Reservation, Size, cpu, memory, misfit, not_on_fargate};
 
 fn size(cpu: u32, memory: u32) -> Size {
     Size { cpu: Some(cpu), memory: Some(memory) }
 }
 
 #[test]
-fn cpu_and_memory_are_read_as_ecs_writes_them() {
+fn cpu_and_memory_are_parsed_as_ecs_writes_them() {
     assert_eq!(
         ["512", ".5 vCPU", "1vcpu", "0.25 vCPU"].map(cpu),
         [Some(512), Some(512), Some(1_024), Some(256)]
@@ -17,7 +17,7 @@ fn cpu_and_memory_are_read_as_ecs_writes_them() {
 }
 
 #[test]
-fn fargate_has_the_sizes_of_its_table_and_no_others() {
+fn fargate_accepts_exactly_the_sizes_of_its_table() {
     for (cpu, memory) in
         [(256, 512), (256, 2_048), (512, 4_096), (4_096, 30_720), (8_192, 20_480), (16_384, 122_880)]
     {
@@ -39,8 +39,8 @@ fn fargate_has_the_sizes_of_its_table_and_no_others() {
 }
 
 #[test]
-fn a_container_fits_its_task_alone_and_together_with_the_others() {
-    let need = |name: &str, cpu: i32, memory: i32| Need {
+fn containers_must_fit_alone_and_together() {
+    let need = |name: &str, cpu: i32, memory: i32| Reservation {
         name: name.to_owned(),
         cpu: Some(cpu),
         memory: Some(memory),
@@ -52,6 +52,6 @@ fn a_container_fits_its_task_alone_and_together_with_the_others() {
     let found = misfit(size(256, 512), &[need("a", 200, 256), need("b", 200, 256)]).unwrap();
     assert_eq!((found.container, found.field), (None, "cpu"));
     assert_eq!(misfit(Size::default(), &[need("a", 9_999, 9_999)]), None);
-    let reserving = Need { memory_reservation: Some(100), ..need("a", 1, 500) };
+    let reserving = Reservation { memory_reservation: Some(100), ..need("a", 1, 500) };
     assert_eq!(misfit(size(256, 512), &[reserving, need("b", 1, 400)]), None);
 }

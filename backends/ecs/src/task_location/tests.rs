@@ -1,16 +1,16 @@
 use ecs_scheduler_core::TaskId;
 
-use super::{Somewhere, cluster_name};
+use super::{TaskLocation, cluster_name};
 
-fn somewhere(task: &str) -> (Option<String>, String) {
-    let place = Somewhere::of(&TaskId::new(task), "default");
+fn location(task: &str) -> (Option<String>, String) {
+    let place = TaskLocation::from_task_id(&TaskId::new(task), "default");
     (place.region, place.cluster)
 }
 
 #[test]
-fn an_arn_says_where_its_task_is() {
+fn arn_gives_the_task_location() {
     let region = Some("eu-central-1".to_owned());
-    let of = |arn| somewhere(arn);
+    let of = |arn| location(arn);
     assert_eq!(
         of("arn:aws:ecs:eu-central-1:123456789012:task/batch/0123"),
         (region.clone(), "batch".to_owned())
@@ -20,7 +20,7 @@ fn an_arn_says_where_its_task_is() {
 }
 
 #[test]
-fn a_cluster_has_the_same_name_however_it_is_given() {
+fn cluster_arn_and_name_give_the_same_name() {
     assert_eq!(cluster_name("batch"), "batch");
     assert_eq!(cluster_name("arn:aws:ecs:eu-central-1:123456789012:cluster/batch"), "batch");
 }

@@ -1,4 +1,4 @@
-//! How few calls it takes to know what runs and how it stands.
+//! The number of calls that counting and observing tasks takes.
 
 use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase, fault::chain};
 use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::help::{Rig, ids, job, register, request, task, work};
 
 #[tokio::test]
-async fn one_sweep_over_all_pages_counts_the_tasks_of_every_job() {
+async fn one_poll_counts_the_tasks_of_every_job() {
     let rig = Rig::new().await;
     let earlier = rig.launcher();
     for number in 0..12 {
@@ -27,7 +27,7 @@ async fn one_sweep_over_all_pages_counts_the_tasks_of_every_job() {
 }
 
 #[tokio::test]
-async fn a_sweep_that_fails_is_an_error_that_names_the_cluster() {
+async fn failed_poll_error_names_the_cluster() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::ServerError { status: 503 }));
     let launcher = rig.launcher();
@@ -39,7 +39,7 @@ async fn a_sweep_that_fails_is_an_error_that_names_the_cluster() {
 }
 
 #[tokio::test]
-async fn a_family_is_read_once_for_all_jobs_and_again_when_its_revision_is_inactive() {
+async fn family_is_read_once_and_again_after_its_revision_is_inactive() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let spec = task("work", json!({}));
@@ -60,7 +60,7 @@ async fn a_family_is_read_once_for_all_jobs_and_again_when_its_revision_is_inact
 }
 
 #[tokio::test]
-async fn a_hundred_tasks_are_looked_at_in_one_call() {
+async fn hundred_tasks_are_described_in_one_call() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let mut tasks = Vec::new();
@@ -72,7 +72,7 @@ async fn a_hundred_tasks_are_looked_at_in_one_call() {
 }
 
 #[tokio::test]
-async fn an_ended_task_leaves_the_population_at_once_and_is_not_asked_for_again() {
+async fn ended_task_leaves_population_and_is_not_polled_again() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let tasks = ids(&launcher.launch(&work("a", 2)).await.unwrap());
@@ -89,7 +89,7 @@ async fn an_ended_task_leaves_the_population_at_once_and_is_not_asked_for_again(
 }
 
 #[tokio::test]
-async fn stopping_what_is_unknown_is_fine() {
+async fn stopping_an_unknown_task_succeeds() {
     let rig = Rig::new().await;
     let unknown =
         TaskId::new("arn:aws:ecs:eu-central-1:123456789012:task/batch/0123456789abcdef0123456789abcdef");
@@ -97,7 +97,7 @@ async fn stopping_what_is_unknown_is_fine() {
 }
 
 #[tokio::test]
-async fn what_would_keep_tasks_from_starting_is_found_before() {
+async fn preflight_finds_missing_definition_and_cluster() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     assert_eq!(launcher.preflight(&task("work", json!({}))).await.unwrap(), []);

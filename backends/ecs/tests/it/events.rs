@@ -1,4 +1,4 @@
-//! A scheduler with a queue of events, and one whose events do not come.
+//! A scheduler with an event queue, and one whose events do not arrive.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::help::{Rig, aws, ids, work};
 
-/// Makes a queue of events, which a feed fills if there is one, and a launcher that listens to it.
+/// Makes an event queue, a feed that fills it if `form` is given, and a launcher that listens to it.
 fn listening(rig: &Rig, form: Option<EventForm>) -> EcsLauncher {
     rig.fake.call(Service::Sqs, "CreateQueue", &json!({"QueueName": "events"})).expect("it is made");
     rig.fake.configure(|settings| {
@@ -22,7 +22,7 @@ fn listening(rig: &Rig, form: Option<EventForm>) -> EcsLauncher {
     EcsLauncher::new(aws(&rig.fake.url(), rig.clock.clone()), options)
 }
 
-/// Lets the fake and the listener work until this many batches of messages were deleted.
+/// Runs the fake and the listener until this many batches of messages are deleted.
 async fn deleted(rig: &Rig, batches: u64) {
     while rig.fake.calls(Service::Sqs, "DeleteMessageBatch").calls < batches {
         tokio::task::yield_now().await;
@@ -41,7 +41,7 @@ async fn phase(launcher: &EcsLauncher, task: &TaskId) -> TaskPhase {
 }
 
 #[tokio::test]
-async fn events_in_the_envelope_of_sns_tell_of_an_end_without_a_call() {
+async fn sns_events_report_task_end_without_a_call() {
     let rig = Rig::new().await;
     let launcher = listening(&rig, Some(EventForm::Notification));
     let task = ids(&launcher.launch(&work("a", 1)).await.unwrap()).remove(0);
@@ -57,7 +57,7 @@ async fn events_in_the_envelope_of_sns_tell_of_an_end_without_a_call() {
 }
 
 #[tokio::test]
-async fn without_events_the_end_of_a_task_is_seen_as_soon_as_without_a_queue() {
+async fn task_end_is_polled_while_no_events_arrive() {
     for form in [None, Some(EventForm::Transformed)] {
         let rig = Rig::new().await;
         let launcher = listening(&rig, form);
@@ -74,7 +74,7 @@ async fn without_events_the_end_of_a_task_is_seen_as_soon_as_without_a_queue() {
 }
 
 #[tokio::test]
-async fn events_that_stop_coming_are_missed_within_20_s_of_a_launch() {
+async fn missing_events_are_noticed_within_20_s_of_a_launch() {
     let rig = Rig::new().await;
     let launcher = listening(&rig, Some(EventForm::Whole));
     let first = ids(&launcher.launch(&work("a", 1)).await.unwrap()).remove(0);
@@ -91,7 +91,7 @@ async fn events_that_stop_coming_are_missed_within_20_s_of_a_launch() {
 }
 
 #[tokio::test]
-async fn doctor_says_that_a_queue_gets_no_events_or_others() {
+async fn doctor_reports_queue_without_events_or_with_others() {
     let rig = Rig::new().await;
     let launcher = listening(&rig, Some(EventForm::Transformed));
     let problem = async || {

@@ -1,4 +1,4 @@
-//! Faults that pass by themselves, and faults that do not, when tasks are counted, started and followed.
+//! Passing and lasting faults while tasks are counted, started and followed.
 
 use ecs_scheduler_core::{
     Clock as _, FaultKind, Launcher as _, Search, SystemClock, TaskId, TaskPhase, fault::chain,
@@ -14,19 +14,19 @@ const THROTTLED: &str =
     "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)";
 
 /// Makes the next call of an operation fail.
-fn once(rig: &Rig, operation: &str, mishap: Mishap) {
+fn fail_next(rig: &Rig, operation: &str, mishap: Mishap) {
     rig.fake.faults().add(FaultRule::once(Service::Ecs, operation, mishap));
 }
 
 /// Makes every call that names this task invalid.
-fn spoil(rig: &Rig, task: &TaskId) {
+fn reject_task(rig: &Rig, task: &TaskId) {
     let error = Mishap::error("InvalidParameterException", "Identifier is wrong.");
     let rule = FaultRule::every(Service::Ecs, error).containing(task.as_str());
     rig.fake.faults().add(FaultRule { operation: Some("DescribeTasks".to_owned()), ..rule });
 }
 
 #[tokio::test]
-async fn whatever_passes_by_itself_is_told_as_passing_when_tasks_are_counted() {
+async fn passing_faults_are_transient_when_tasks_are_counted() {
     let passing = [
         Mishap::error("InvalidParameterException", THROTTLED),
         Mishap::error("ThrottlingException", "Rate exceeded"),
@@ -39,11 +39,11 @@ async fn whatever_passes_by_itself_is_told_as_passing_when_tasks_are_counted() {
         Mishap::ResetBeforeEffect,
     ];
     let cases = ["ListTasks", "DescribeTaskDefinition"]
-        .map(|operation| passing.iter().map(move |mishap| is_passing_when_counted(operation, mishap)));
+        .map(|operation| passing.iter().map(move |mishap| assert_transient_when_counted(operation, mishap)));
     join_all(cases.into_iter().flatten()).await;
 }
 
-async fn is_passing_when_counted(operation: &str, mishap: &Mishap) {
+async fn assert_transient_when_counted(operation: &str, mishap: &Mishap) {
     let rig = Rig::new().await;
     let rule = FaultRule::every(Service::Ecs, mishap.clone());
     rig.fake.faults().add(FaultRule { operation: Some(operation.to_owned()), ..rule });
@@ -57,7 +57,7 @@ async fn is_passing_when_counted(operation: &str, mishap: &Mishap) {
 }
 
 #[tokio::test]
-async fn what_a_person_must_change_is_told_as_lasting() {
+async fn lasting_faults_are_not_transient() {
     let rig = Rig::new().await;
     let spec = task("work", json!({}));
     for (code, kind) in [
@@ -65,14 +65,14 @@ async fn what_a_person_must_change_is_told_as_lasting() {
         ("ClusterNotFoundException", FaultKind::NotFound),
         ("InvalidParameterException", FaultKind::Config),
     ] {
-        once(&rig, "ListTasks", Mishap::error(code, "no"));
+        fail_next(&rig, "ListTasks", Mishap::error(code, "no"));
         let error = rig.launcher().population(&job("job"), &spec).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{code}");
     }
 }
 
 #[tokio::test]
-async fn a_throttle_that_looks_like_a_wrong_parameter_is_tried_again_with_the_same_token() {
+async fn throttle_reported_as_invalid_parameter_is_retried_with_same_token() {
     for (code, words, kind) in [
         ("InvalidParameterException", THROTTLED, FaultKind::Throttled),
         ("ExpiredTokenException", "expired", FaultKind::Unavailable),
@@ -81,7 +81,7 @@ async fn a_throttle_that_looks_like_a_wrong_parameter_is_tried_again_with_the_sa
         ("ServiceUnavailable", "", FaultKind::Unavailable),
     ] {
         let rig = Rig::new().await;
-        once(&rig, "RunTask", Mishap::error(code, words));
+        fail_next(&rig, "RunTask", Mishap::error(code, words));
         let launcher = rig.launcher();
         let error = launcher.launch(&work("a", 2)).await.unwrap_err();
         assert_eq!((error.kind(), error.maybe_done()), (kind, false), "{code}");
@@ -91,36 +91,40 @@ async fn a_throttle_that_looks_like_a_wrong_parameter_is_tried_again_with_the_sa
 }
 
 #[tokio::test]
-async fn a_cluster_whose_provisioning_is_at_its_limit_has_no_room_for_now() {
+async fn provisioning_limit_is_a_retryable_refusal() {
     let rig = Rig::new().await;
-    once(&rig, "RunTask", Mishap::error("ClientException", "Tasks provisioning capacity limit exceeded."));
+    fail_next(
+        &rig,
+        "RunTask",
+        Mishap::error("ClientException", "Tasks provisioning capacity limit exceeded."),
+    );
     let report = rig.launcher().launch(&work("a", 1)).await.unwrap();
     assert!(report.refused[0].retryable && report.refused[0].reason == "CAPACITY", "{report:?}");
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_is_named_with_its_skew() {
+async fn wrong_clock_error_names_the_skew() {
     let rig = Rig::new().await;
     let real = SystemClock.now();
-    // The fake tells the time ten minutes and a half after this machine's.
+    // The fake's clock is ten and a half minutes ahead of this machine's.
     let ahead = real.duration_since(beginning()) + SignedDuration::from_secs(630);
     let code = "InvalidSignatureException".to_owned();
     let message = "Signature expired".to_owned();
-    once(&rig, "RunTask", Mishap::Error { status: 400, code, message, ahead });
+    fail_next(&rig, "RunTask", Mishap::Error { status: 400, code, message, ahead });
     let error = rig.launcher().launch(&work("a", 1)).await.unwrap_err();
     assert!(error.to_string().contains("set this machine's clock, which is 10m"), "{error}");
     assert!(error.to_string().contains("behind that of AWS"), "{error}");
 }
 
 #[tokio::test]
-async fn one_task_that_cannot_be_read_does_not_hide_the_others() {
+async fn unreadable_task_does_not_hide_others() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let mut tasks = Vec::new();
     for number in 0..10 {
         tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
     }
-    spoil(&rig, &tasks[37]);
+    reject_task(&rig, &tasks[37]);
     let seen: Vec<_> =
         launcher.observe(&tasks).await.unwrap().into_iter().map(|state| state.task_id).collect();
     assert_eq!(seen.len(), 99);
@@ -137,7 +141,7 @@ async fn one_task_that_cannot_be_read_does_not_hide_the_others() {
 }
 
 #[tokio::test]
-async fn tasks_that_were_seen_live_on_while_every_question_is_called_invalid() {
+async fn known_tasks_stay_running_while_every_describe_call_is_invalid() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let mut tasks = Vec::new();
@@ -158,13 +162,13 @@ async fn tasks_that_were_seen_live_on_while_every_question_is_called_invalid() {
 }
 
 #[tokio::test]
-async fn a_task_that_cannot_be_read_proves_nothing_about_a_lost_call() {
+async fn unreadable_task_leaves_lost_call_unclear() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let other = ids(&launcher.launch(&work("other", 1)).await.unwrap());
     rig.pass(SignedDuration::from_mins(51));
     assert_eq!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Nothing);
-    spoil(&rig, &other[0]);
+    reject_task(&rig, &other[0]);
     assert!(matches!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Unclear(_)));
 }
 
@@ -183,7 +187,7 @@ async fn tasks_without_versions_are_followed_to_their_end() {
 }
 
 #[tokio::test]
-async fn after_a_refused_revision_a_family_means_its_newest_active_one() {
+async fn family_means_newest_active_revision_after_a_refusal() {
     let rig = Rig::new().await;
     let second = register(&rig.fake, "work");
     let launcher = rig.launcher();

@@ -1,4 +1,4 @@
-//! The variables that tell the containers of a task of their firing.
+//! The variables that name the firing to a task's containers.
 
 use ecs_scheduler_core::{LaunchRequest, Launcher as _, TaskSpec};
 use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
@@ -21,8 +21,8 @@ fn overriding(definition: &str, overrides: Value) -> TaskSpec {
     }
 }
 
-/// Names the variables that each container of the newest task was given.
-fn told(rig: &Rig) -> Vec<(String, Vec<String>)> {
+/// Returns the names of the variables that each container of the newest task has.
+fn container_variables(rig: &Rig) -> Vec<(String, Vec<String>)> {
     let launch = rig.fake.launches().pop().expect("one was started");
     let containers = launch.overrides["containerOverrides"].as_array().cloned().unwrap_or_default();
     let one = |container: &Value| {
@@ -34,21 +34,25 @@ fn told(rig: &Rig) -> Vec<(String, Vec<String>)> {
     containers.iter().map(one).collect()
 }
 
-fn of(container: &str, variables: &[&str]) -> (String, Vec<String>) {
+fn container_with(container: &str, variables: &[&str]) -> (String, Vec<String>) {
     (container.to_owned(), variables.iter().map(|name| (*name).to_owned()).collect())
 }
 
 const FIRING: [&str; 2] = ["ECSS_FIRING_ID", "ECSS_SCHEDULED_AT"];
 
 #[tokio::test]
-async fn a_task_of_a_job_without_overrides_knows_its_firing_in_every_container() {
+async fn every_container_gets_firing_variables_without_overrides() {
     let rig = Rig::new().await;
     let definition = pair(&rig);
     let launcher = rig.launcher();
     for name in ["pair", "pair:1", &definition] {
         let request = request(name, 1, 1, task(name, json!({})));
         launcher.launch(&request).await.unwrap();
-        assert_eq!(told(&rig), [of("main", &FIRING), of("side", &FIRING)], "{name}");
+        assert_eq!(
+            container_variables(&rig),
+            [container_with("main", &FIRING), container_with("side", &FIRING)],
+            "{name}"
+        );
         let launch = rig.fake.launches().pop().unwrap();
         let first = &launch.overrides["containerOverrides"][1]["environment"];
         assert_eq!(first[0]["value"], request.firing.as_str());
@@ -57,25 +61,28 @@ async fn a_task_of_a_job_without_overrides_knows_its_firing_in_every_container()
 }
 
 #[tokio::test]
-async fn a_container_that_the_job_does_not_override_is_told_beside_those_that_it_does() {
+async fn containers_without_override_get_firing_variables_too() {
     let rig = Rig::new().await;
     pair(&rig);
     let spec = overriding("pair", json!([{"containerName": "side", "environment": {"ZONE": "a"}}]));
     rig.launcher().launch(&request("a", 1, 1, spec)).await.unwrap();
     let side = ["ZONE", "ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]];
-    assert_eq!(told(&rig), [of("side", &side), of("main", &FIRING)]);
+    assert_eq!(container_variables(&rig), [container_with("side", &side), container_with("main", &FIRING)]);
 }
 
 #[tokio::test]
-async fn with_the_variables_switched_off_only_overridden_containers_are_told() {
+async fn disabled_variables_reach_overridden_containers_only() {
     let rig = Rig::new().await;
     pair(&rig);
     let launcher = rig.quiet_launcher();
     launcher.launch(&request("a", 1, 1, task("pair:1", json!({})))).await.unwrap();
-    assert_eq!(told(&rig), []);
+    assert_eq!(container_variables(&rig), []);
     let spec = overriding("pair:1", json!([{"containerName": "side", "environment": {}}]));
     launcher.launch(&request("b", 1, 1, spec)).await.unwrap();
-    assert_eq!(told(&rig), [of("side", &["ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]])]);
+    assert_eq!(
+        container_variables(&rig),
+        [container_with("side", &["ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]])]
+    );
     assert_eq!(rig.calls("DescribeTaskDefinition"), 0);
 }
 
@@ -90,11 +97,11 @@ async fn the_containers_of_a_revision_are_read_once() {
         tokio::time::resume();
     }
     assert_eq!(rig.calls("DescribeTaskDefinition"), 1);
-    assert_eq!(told(&rig), [of("main", &FIRING)]);
+    assert_eq!(container_variables(&rig), [container_with("main", &FIRING)]);
 }
 
 #[tokio::test]
-async fn a_scheduler_that_may_not_read_definitions_still_starts_an_exact_revision() {
+async fn exact_revision_starts_without_permission_to_read_definitions() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| {
         settings.permissions.denied = ["ecs:DescribeTaskDefinition".to_owned()].into();
@@ -103,13 +110,13 @@ async fn a_scheduler_that_may_not_read_definitions_still_starts_an_exact_revisio
     for key in ["a", "b"] {
         let report = launcher.launch(&request(key, 1, 1, task("work:1", json!({})))).await.unwrap();
         assert_eq!(report.started.len(), 1);
-        assert_eq!(told(&rig), []);
+        assert_eq!(container_variables(&rig), []);
     }
     assert_eq!(rig.calls("DescribeTaskDefinition"), 1, "it is not asked again at once");
 }
 
 #[tokio::test]
-async fn while_definitions_cannot_be_read_nothing_is_started_and_the_launch_is_tried_again() {
+async fn launch_is_retried_while_definitions_are_unavailable() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::ServerError { status: 503 }));
     let launcher = rig.launcher();
@@ -118,10 +125,10 @@ async fn while_definitions_cannot_be_read_nothing_is_started_and_the_launch_is_t
     assert_eq!(rig.calls("RunTask"), 0);
     rig.fake.faults().clear();
     launcher.launch(&work("a", 1)).await.unwrap();
-    assert_eq!(told(&rig), [of("main", &FIRING)]);
+    assert_eq!(container_variables(&rig), [container_with("main", &FIRING)]);
 }
 
-/// A request whose overrides have room for themselves, and not for what another container is told.
+/// A request whose overrides leave no room for the variables of another container.
 fn full() -> LaunchRequest {
     let environment = json!({"TEXT": "x".repeat(7_700)});
     let overrides = json!([{"containerName": "main", "environment": environment}]);
@@ -129,14 +136,14 @@ fn full() -> LaunchRequest {
 }
 
 #[tokio::test]
-async fn overrides_that_leave_no_room_are_launched_as_they_are_and_validation_says_so() {
+async fn overrides_without_room_are_launched_unchanged_and_reported() {
     let rig = Rig::new().await;
     pair(&rig);
     let launcher = rig.launcher();
     launcher.check(&full().task).unwrap();
     launcher.launch(&full()).await.unwrap();
     let main = ["TEXT", "ECS_SCHEDULER_OVERRIDE_TAG", FIRING[0], FIRING[1]];
-    assert_eq!(told(&rig), [of("main", &main)]);
+    assert_eq!(container_variables(&rig), [container_with("main", &main)]);
 
     let findings = launcher.preflight(&full().task).await.unwrap();
     assert_eq!(findings.len(), 1, "{findings:?}");
@@ -146,7 +153,7 @@ async fn overrides_that_leave_no_room_are_launched_as_they_are_and_validation_sa
 }
 
 #[tokio::test]
-async fn a_call_is_repeated_with_the_containers_of_its_own_revision() {
+async fn repeated_call_uses_containers_of_its_own_revision() {
     let rig = Rig::new().await;
     let old = pair(&rig);
     let launcher = rig.launcher();
@@ -155,8 +162,8 @@ async fn a_call_is_repeated_with_the_containers_of_its_own_revision() {
     let request = LaunchRequest { definition: old, ..request };
     launcher.launch(&request).await.unwrap_err();
     register(&rig.fake, "pair");
-    // Another scheduler takes over, and knows nothing of the first call.
+    // Another scheduler takes over and does not know of the first call.
     assert_eq!(rig.launcher().launch(&request).await.unwrap().started.len(), 1);
     assert_eq!(rig.fake.launches().len(), 1);
-    assert_eq!(told(&rig), [of("main", &FIRING), of("side", &FIRING)]);
+    assert_eq!(container_variables(&rig), [container_with("main", &FIRING), container_with("side", &FIRING)]);
 }

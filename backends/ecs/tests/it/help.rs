@@ -51,7 +51,7 @@ impl Rig {
         launcher(&self.fake.url(), "test", Arc::clone(&self.clock) as Arc<dyn Clock>)
     }
 
-    /// A launcher that tells only overridden containers of their firing.
+    /// A launcher that adds firing variables to overridden containers only.
     pub(crate) fn quiet_launcher(&self) -> EcsLauncher {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let options = EcsOptions { variables: false, ..EcsOptions::new("batch", "test", Arc::clone(&clock)) };

@@ -1,4 +1,4 @@
-//! Answers that are lost, refused or late: what is started, and what is known of it.
+//! RunTask calls whose responses are lost, refused or late: the started tasks, and what is known of them.
 
 use ecs_scheduler_core::{FaultKind, Launcher as _, Search, TaskId};
 use ecs_scheduler_fake_aws::{Capacity, FaultRule, Mishap, Service};
@@ -7,12 +7,12 @@ use serde_json::json;
 
 use crate::help::{Rig, beginning, ids, request, task, work};
 
-fn once(rig: &Rig, mishap: Mishap) {
+fn fail_next(rig: &Rig, mishap: Mishap) {
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
 }
 
 #[tokio::test]
-async fn nothing_is_called_before_something_is_asked() {
+async fn no_call_is_made_before_first_use() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     assert!(launcher.check(&work("a", 1).task).is_ok());
@@ -22,10 +22,10 @@ async fn nothing_is_called_before_something_is_asked() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_unknown_and_its_repetition_starts_nothing_more() {
+async fn repeat_after_lost_response_starts_no_more_tasks() {
     for mishap in [Mishap::LostAfterEffect, Mishap::ResetBeforeEffect, Mishap::ServerError { status: 500 }] {
         let rig = Rig::new().await;
-        once(&rig, mishap.clone());
+        fail_next(&rig, mishap.clone());
         let launcher = rig.launcher();
         let error = launcher.launch(&work("a", 3)).await.unwrap_err();
         assert!(error.maybe_done() && error.is_transient(), "{mishap:?}: {error}");
@@ -36,9 +36,9 @@ async fn a_lost_answer_is_unknown_and_its_repetition_starts_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_throttled_call_surely_did_nothing() {
+async fn throttled_call_had_no_effect() {
     let rig = Rig::new().await;
-    once(&rig, Mishap::Throttled);
+    fail_next(&rig, Mishap::Throttled);
     let error = rig.launcher().launch(&work("a", 1)).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Throttled);
     assert!(!error.maybe_done());
@@ -46,7 +46,7 @@ async fn a_throttled_call_surely_did_nothing() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_a_token_are_adopted_although_the_parameters_changed() {
+async fn tasks_of_a_token_are_adopted_with_changed_parameters() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     let first = ids(&launcher.launch(&work("a", 2)).await.unwrap());
@@ -60,7 +60,7 @@ async fn the_tasks_of_a_token_are_adopted_although_the_parameters_changed() {
 }
 
 #[tokio::test]
-async fn what_has_no_room_here_is_tried_elsewhere() {
+async fn refused_tasks_use_fallback_capacity() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| {
         let full = Capacity {
@@ -84,7 +84,7 @@ async fn what_has_no_room_here_is_tried_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_instances_is_want_of_room_and_not_a_mistake() {
+async fn cluster_without_instances_is_a_retryable_refusal() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.ecs.without_instances.push("batch".to_owned()));
     let report = rig.launcher().launch(&work("a", 2)).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_cluster_without_instances_is_want_of_room_and_not_a_mistake() {
 }
 
 #[tokio::test]
-async fn an_unknown_cluster_is_nobodys_to_retry() {
+async fn unknown_cluster_is_not_retried() {
     let rig = Rig::new().await;
     let elsewhere = request("a", 1, 1, task("work", json!({"cluster": "nowhere"})));
     let error = rig.launcher().launch(&elsewhere).await.unwrap_err();
@@ -109,11 +109,11 @@ fn found(search: Search) -> Vec<TaskId> {
 }
 
 #[tokio::test]
-async fn a_call_whose_token_is_forgotten_is_looked_up() {
+async fn launch_with_expired_token_is_found_by_search() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     launcher.launch(&work("other", 2)).await.unwrap();
-    once(&rig, Mishap::LostAfterEffect);
+    fail_next(&rig, Mishap::LostAfterEffect);
     launcher.launch(&work("a", 3)).await.unwrap_err();
     let mut started: Vec<_> =
         rig.fake.launches()[2..].iter().map(|launch| TaskId::new(launch.task_arn.as_str())).collect();
@@ -127,11 +127,11 @@ async fn a_call_whose_token_is_forgotten_is_looked_up() {
 }
 
 #[tokio::test]
-async fn absence_proves_that_nothing_was_started_for_less_than_an_hour() {
+async fn absence_proves_no_launch_for_less_than_an_hour() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     launcher.launch(&work("other", 2)).await.unwrap();
-    once(&rig, Mishap::ResetBeforeEffect);
+    fail_next(&rig, Mishap::ResetBeforeEffect);
     launcher.launch(&work("a", 1)).await.unwrap_err();
     rig.pass(SignedDuration::from_mins(51));
     assert_eq!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Nothing);
@@ -140,7 +140,7 @@ async fn absence_proves_that_nothing_was_started_for_less_than_an_hour() {
 }
 
 #[tokio::test]
-async fn a_search_that_cannot_be_made_is_an_error_and_no_answer() {
+async fn failed_search_is_an_error() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled));
     let error = rig.launcher().search(&work("a", 1), beginning()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What every launcher must do.
+//! The conformance suite of launchers.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::options::LaunchOptions;
 fn refused(launch: &Value, overrides: &Value) -> Vec<String> {
     let task = json!({"definition": "work", "options": launch, "overrides": overrides});
     let task: TaskSpec = serde_json::from_value(task).unwrap();
-    let options = LaunchOptions::of(&task, 2).unwrap();
+    let options = LaunchOptions::from_task(&task, 2).unwrap();
     options.refusals(&task).into_iter().map(|error| error.pointer).collect()
 }
 
@@ -19,7 +19,7 @@ fn share(provider: &str, weight: u32) -> Value {
 }
 
 #[test]
-fn tags_are_refused_for_characters_that_ecs_does_not_take() {
+fn tags_with_invalid_characters_are_refused() {
     let tag = |key: &str, value: &str| pointers(&json!({"tags": {key: value}}));
     for (key, value) in
         [("team", "data & more"), ("note", "nightly; a,b (c) [d]"), ("a\tb", "x"), ("a", "b\n"), ("क्ष", "x")]
@@ -34,7 +34,7 @@ fn tags_are_refused_for_characters_that_ecs_does_not_take() {
 }
 
 #[test]
-fn a_strategy_is_refused_whose_weights_are_all_0_or_whose_kinds_are_mixed() {
+fn strategy_with_zero_weights_or_mixed_kinds_is_refused() {
     const PLACE: &str = "/launch/capacityProviderStrategy";
     let strategy = |items: Value| pointers(&json!({"capacityProviderStrategy": items}));
     assert_eq!(strategy(json!([share("FARGATE", 0), share("FARGATE_SPOT", 0)])), [PLACE]);
@@ -48,7 +48,7 @@ fn a_strategy_is_refused_whose_weights_are_all_0_or_whose_kinds_are_mixed() {
 }
 
 #[test]
-fn what_only_fargate_has_is_refused_elsewhere_also_in_a_fallback() {
+fn fargate_options_are_refused_on_other_capacity_and_fallbacks() {
     let network = json!({"subnets": ["subnet-0a1b2c3d"], "assignPublicIp": true});
     for (launch, pointer) in [
         (json!({"launchType": "EC2", "platformVersion": "LATEST"}), "/launch/platformVersion"),
@@ -84,7 +84,7 @@ fn what_only_fargate_has_is_refused_elsewhere_also_in_a_fallback() {
 }
 
 #[test]
-fn placement_is_refused_on_fargate_also_in_a_fallback() {
+fn placement_is_refused_on_fargate_and_fargate_fallbacks() {
     let spread = json!([{"type": "spread", "field": "instanceId"}]);
     let apart = json!([{"type": "distinctInstance"}]);
     let both = json!({"launchType": "FARGATE", "placementStrategy": spread, "placementConstraints": apart});
@@ -123,7 +123,7 @@ fn subnets_and_security_groups_must_be_ids() {
 }
 
 #[test]
-fn sizes_that_there_are_not_are_refused() {
+fn unknown_sizes_are_refused() {
     for (launch, pointer) in [
         (json!({"overrides": {"cpu": "abc"}}), "/launch/overrides/cpu"),
         (json!({"overrides": {"memory": "2 TB"}}), "/launch/overrides/memory"),
@@ -148,7 +148,7 @@ fn sizes_that_there_are_not_are_refused() {
 }
 
 #[test]
-fn containers_are_refused_that_are_bigger_than_their_task() {
+fn containers_bigger_than_their_task_are_refused() {
     let launch = json!({"overrides": {"cpu": "256", "memory": "512"}});
     for (change, pointer) in [
         (json!({"memory": 4096}), "/overrides/0/memory"),
@@ -184,7 +184,7 @@ fn a_volume_needs_a_size_a_role_and_a_known_file_system() {
 }
 
 #[test]
-fn a_cluster_must_be_one_and_arns_must_be_of_the_region_that_is_named() {
+fn cluster_must_be_valid_and_arns_must_match_the_region() {
     let arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/batch";
     let none: [&str; 0] = [];
     for fine in [
@@ -206,6 +206,6 @@ fn a_cluster_must_be_one_and_arns_must_be_of_the_region_that_is_named() {
         "definition": "arn:aws:ecs:eu-west-1:123456789012:task-definition/work", "options": {"region": "us-east-1"}, "overrides": [],
     });
     let task: TaskSpec = serde_json::from_value(task).unwrap();
-    let refusals = LaunchOptions::of(&task, 2).unwrap().refusals(&task);
+    let refusals = LaunchOptions::from_task(&task, 2).unwrap().refusals(&task);
     assert_eq!(refusals[0].pointer, "/taskDefinition");
 }
