@@ -1,7 +1,7 @@
 //! Calls over real sockets: what comes of answers, of none, and of connections that never stand.
 
-mod idle;
-mod roles;
+mod assumed_roles;
+mod idle_connections;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::client::Place;
+use crate::context::Place;
 use crate::limits::{Quota, Share};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Pacer, Pacers};
-use crate::client::Place;
+use crate::context::Place;
 use crate::limits::{FARGATE_TASKS, Quota, READ_CLUSTER, RUN_TASK, Share};
 
 const WHOLE: Share = Share { burst: 1.0, rate: 1.0 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use parking_lot::Mutex;
 
-use crate::client::{Aws, Place};
+use crate::context::{Aws, Place};
 use crate::fault::Fault;
 
 /// One `T` for each region and account, made when it is first asked for, so that a place that does not answer holds up no
