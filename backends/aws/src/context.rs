@@ -1,4 +1,4 @@
-//! How the clients of AWS services are configured: lazily, once per place.
+//! The configuration of AWS clients, loaded on first use and cached for each scope.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,26 +18,26 @@ use ecs_scheduler_core::{Clock, FaultKind};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::credentials::{self, Assumed, Chain, CredentialsCache};
+use crate::credentials::{self, AssumedRole, CredentialsCache, ReloadingChain};
 use crate::fault::Fault;
 use crate::meter::{Meter, Metering};
 
 #[cfg(test)]
 mod tests;
 
-/// Attempts at a call that may be repeated, the first included.
-const ATTEMPTS: u32 = 3;
+/// Maximum number of attempts of a call that may be repeated.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// How long a connection without a call is kept. Firewalls forget connections without a word, many after 60 s; a call on one that
-/// is forgotten waits for its timeout.
-const IDLE: Duration = Duration::from_secs(50);
+/// Time after which an idle connection is closed. Firewalls drop idle connections silently, many after 60 s; a call
+/// on a dropped connection waits for its timeout.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// What stands for the account's number in the name of a role.
-const ACCOUNT: &str = "{account}";
+/// Placeholder for the account's number in the ARN of a role.
+const ACCOUNT_PLACEHOLDER: &str = "{account}";
 
-/// What every AWS client of this product is built with.
+/// Settings of all AWS clients of this product.
 ///
-/// Nothing is read and nothing is called until a client is asked for.
+/// Nothing is read and no call is made until a client is requested.
 #[derive(Clone)]
 pub struct AwsSettings {
     /// The default region; the SDK's own chain (`AWS_REGION`, profile, instance) when absent.
@@ -46,11 +46,11 @@ pub struct AwsSettings {
     pub endpoint: Option<String>,
     /// A key's id and its secret; the SDK's chain when absent.
     pub credentials: Option<(String, String)>,
-    /// The role for places whose account is named and is not the credentials' own.
+    /// The role for scopes whose account is named and is not the account of the credentials.
     pub assume_role: Option<AssumeRole>,
-    /// How long calls may take.
+    /// Timeouts of calls.
     pub timeouts: Timeouts,
-    /// Tells since when calls are counted.
+    /// The clock that counts the time of the usage report.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -90,10 +90,10 @@ pub struct AssumeRole {
     pub external_id: Option<String>,
 }
 
-/// How long a call to AWS may take. The SDK itself has no bound but that of the connection.
+/// Timeouts of a call to AWS. The SDK itself bounds only the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until a connection stands; 3 s.
+    /// Until the connection is established; 3 s.
     pub connect: Duration,
     /// One attempt; 5 s.
     pub attempt: Duration,
@@ -111,7 +111,7 @@ impl Default for Timeouts {
     }
 }
 
-/// The region and the account in which something is; absent means the default ones.
+/// A region and an account; the default ones if absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// For example `eu-central-1`.
@@ -120,122 +120,121 @@ pub struct Place {
     pub account: Option<String>,
 }
 
-/// The way to AWS that all parts share. Cloning is cheap and shares everything.
+/// The AWS configuration and usage counts that all parts share. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Aws {
-    shared: Arc<Shared>,
+    inner: Arc<ContextInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ContextInner {
     settings: AwsSettings,
     http: OnceLock<SharedHttpClient>,
     role: OnceLock<AssumeRole>,
     region: OnceLock<String>,
-    configs: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
+    config_cache: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
     own_account: OnceCell<String>,
     meter: Arc<Meter>,
     credentials: CredentialsCache,
 }
 
 impl Aws {
-    /// Makes the way to AWS; reads and calls nothing.
+    /// Makes a context. Reads nothing and makes no call.
     #[must_use]
     pub fn new(settings: AwsSettings) -> Self {
         let meter = Arc::new(Meter::new(Arc::clone(&settings.clock)));
-        let shared = Shared {
+        let inner = ContextInner {
             http: OnceLock::new(),
             role: settings.assume_role.clone().map_or_else(OnceLock::new, OnceLock::from),
             region: settings.region.clone().map_or_else(OnceLock::new, OnceLock::from),
-            configs: Mutex::default(),
+            config_cache: Mutex::default(),
             own_account: OnceCell::new(),
             meter,
             credentials: CredentialsCache::default(),
             settings,
         };
-        Self { shared: Arc::new(shared) }
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Says which role to assume in other accounts, for a program that learns it after it made this. The first one, which
-    /// may have come with the settings, stays.
+    /// Sets the role to assume in other accounts, for a program that learns it late. The first role stays; it may
+    /// have come with the settings.
     pub fn assume(&self, role: AssumeRole) {
-        self.shared.role.get_or_init(|| role);
+        self.inner.role.get_or_init(|| role);
     }
 
-    /// Says which region is the default one, for a program that learns it after it made this. The first one, which may have come
-    /// with the settings, stays.
+    /// Sets the default region, for a program that learns it late. The first region stays; it may have come with the
+    /// settings.
     pub fn default_to(&self, region: &str) {
-        self.shared.region.get_or_init(|| region.to_owned());
+        self.inner.region.get_or_init(|| region.to_owned());
     }
 
-    /// Returns the default region, if it can be learnt.
+    /// Returns the default region, if it is known.
     pub async fn region(&self) -> Option<String> {
         let config = self.config(&Place::default()).await.ok()?;
         config.region().map(ToString::to_string)
     }
 
-    /// Returns the ARN of the role by which a place is reached, if its account is named and there is such a role.
+    /// Returns the ARN of the role for a scope, if its account is named and a role is set.
     #[must_use]
     pub fn role_for(&self, place: &Place) -> Option<String> {
         let account = place.account.as_ref()?;
-        Some(self.shared.role.get()?.role.replace(ACCOUNT, account))
+        Some(self.inner.role.get()?.role.replace(ACCOUNT_PLACEHOLDER, account))
     }
 
-    /// Asks AWS who the default credentials belong to: the caller's ARN.
+    /// Returns the ARN of the default credentials' owner, by asking AWS.
     ///
     /// # Errors
     ///
-    /// Fails when there are no credentials, or when AWS does not accept them.
+    /// Fails if there are no credentials, or if AWS does not accept them.
     pub async fn caller(&self) -> Result<String, Fault> {
         let config = self.config(&Place::default()).await?;
-        self.identity(&config).await?.arn.ok_or_else(|| nobody("arn"))
+        self.identity(&config).await?.arn.ok_or_else(|| missing_identity("arn"))
     }
 
-    /// Returns the SDK's configuration for a place, loaded once and kept.
+    /// Returns the SDK's configuration for a scope, loaded once and cached.
     ///
     /// # Errors
     ///
-    /// Fails with kind `Config` when no region or no credentials are configured, saying where they may come from, and with
-    /// kind `Unavailable` when their source does not answer now. A failure is not kept: the next caller tries again, from the
-    /// beginning.
+    /// Fails with kind `Config` if no region or no credentials are configured, and names the settings. Fails with
+    /// kind `Unavailable` if their source does not answer now. Failures are not cached: the next caller loads again.
     pub async fn config(&self, place: &Place) -> Result<SdkConfig, Fault> {
-        let cell = Arc::clone(self.shared.configs.lock().entry(place.clone()).or_default());
+        let cell = Arc::clone(self.inner.config_cache.lock().entry(place.clone()).or_default());
         let config = cell.get_or_try_init(|| Box::pin(self.load(place))).await?;
         Ok(config.clone())
     }
 
-    /// Returns the counts of calls.
+    /// Returns the usage counts.
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {
-        &self.shared.meter
+        &self.inner.meter
     }
 
-    /// Returns what counts the calls of a client: put it on the configuration of each service.
+    /// Returns the interceptor that counts a client's calls. Add it to the configuration of each service.
     #[must_use]
     pub fn metering(&self) -> Metering {
-        Metering::new(Arc::clone(&self.shared.meter), self.shared.credentials.clone())
+        Metering::new(Arc::clone(&self.inner.meter), self.inner.credentials.clone())
     }
 
     async fn load(&self, place: &Place) -> Result<SdkConfig, Fault> {
-        let shared = &self.shared;
-        let region = place.region.clone().or_else(|| shared.region.get().cloned());
-        let http = shared.http.get_or_init(http_client).clone();
-        let (settings, cache) = (shared.settings.clone(), shared.credentials.clone());
+        let inner = &self.inner;
+        let region = place.region.clone().or_else(|| inner.region.get().cloned());
+        let http = inner.http.get_or_init(http_client).clone();
+        let (settings, cache) = (inner.settings.clone(), inner.credentials.clone());
         let loader = move || loader(&settings, region.clone(), http.clone(), cache.clone());
         let mut config = loader().load().await;
-        if shared.settings.credentials.is_none() {
-            config = Chain::renew(&config, &shared.credentials, loader);
+        if inner.settings.credentials.is_none() {
+            config = ReloadingChain::wrap(&config, &inner.credentials, loader);
         }
         if config.region().is_none() {
-            return Err(no_region(&config).await);
+            return Err(missing_region(&config).await);
         }
         let credentials = credentials::load(&config).await?;
-        let (Some(account), Some(role)) = (&place.account, shared.role.get()) else { return Ok(config) };
+        let (Some(account), Some(role)) = (&place.account, inner.role.get()) else { return Ok(config) };
         if *account == self.own_account(&config, &credentials).await? {
             return Ok(config);
         }
-        let arn = role.role.replace(ACCOUNT, account);
-        let config = Assumed::config(&config, self.sts(&config), arn, role.external_id.clone());
+        let arn = role.role.replace(ACCOUNT_PLACEHOLDER, account);
+        let config = AssumedRole::config(&config, self.sts(&config), arn, role.external_id.clone());
         credentials::load(&config).await?;
         Ok(config)
     }
@@ -247,22 +246,23 @@ impl Aws {
 
     async fn identity(&self, config: &SdkConfig) -> Result<GetCallerIdentityOutput, Fault> {
         let answer = self.sts(config).get_caller_identity().send().await;
-        answer.map_err(|error| Fault::of(error, "could not learn whose credentials are in use"))
+        answer.map_err(|error| Fault::of(error, "could not identify the caller"))
     }
 
-    /// Returns the account of the credentials in use: they may name it, else STS is asked, once.
+    /// Returns the account of the credentials. If they do not name it, STS is asked once.
     async fn own_account(&self, config: &SdkConfig, credentials: &Credentials) -> Result<String, Fault> {
         if let Some(account) = credentials.account_id() {
             return Ok(account.as_str().to_owned());
         }
-        let ask = || async { self.identity(config).await?.account.ok_or_else(|| nobody("account")) };
-        self.shared.own_account.get_or_try_init(ask).await.cloned()
+        let ask =
+            || async { self.identity(config).await?.account.ok_or_else(|| missing_identity("account")) };
+        self.inner.own_account.get_or_try_init(ask).await.cloned()
     }
 }
 
 fn http_client() -> SharedHttpClient {
     let tls = Provider::Rustls(CryptoMode::Ring);
-    aws_smithy_http_client::Builder::new().tls_provider(tls).pool_idle_timeout(IDLE).build_https()
+    aws_smithy_http_client::Builder::new().tls_provider(tls).pool_idle_timeout(IDLE_TIMEOUT).build_https()
 }
 
 fn loader(
@@ -280,7 +280,7 @@ fn loader(
         .http_client(http)
         .identity_cache(cache)
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS));
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
     }
@@ -293,16 +293,13 @@ fn loader(
     loader
 }
 
-fn nobody(missing: &str) -> Fault {
-    Fault::new(
-        FaultKind::Bug,
-        format!("could not learn whose credentials are in use: AWS named no {missing}"),
-    )
+fn missing_identity(missing: &str) -> Fault {
+    Fault::new(FaultKind::Bug, format!("could not identify the caller: AWS returned no {missing}"))
 }
 
-/// Says why no region is known. An instance tells its own, by the service that has the credentials too: while that one does
-/// not answer, the region is not missing.
-async fn no_region(config: &SdkConfig) -> Fault {
+/// Returns why no region is known. An instance gets its region from the same service as its credentials; while that
+/// service does not answer, the region is not missing.
+async fn missing_region(config: &SdkConfig) -> Fault {
     let of_instance = |credentials: &Credentials| {
         let features = credentials.get_property::<Vec<AwsCredentialFeature>>();
         features.is_some_and(|all| all.contains(&AwsCredentialFeature::CredentialsImds))
@@ -310,7 +307,7 @@ async fn no_region(config: &SdkConfig) -> Fault {
     match credentials::load(config).await {
         Err(fault) if fault.kind().is_transient() => fault,
         Ok(credentials) if of_instance(&credentials) => {
-            let message = "could not configure AWS: the instance metadata service (IMDS) did not tell the region; set AWS_REGION";
+            let message = "could not configure AWS: the instance metadata service (IMDS) did not return the region; set AWS_REGION";
             Fault::new(FaultKind::Unavailable, message)
         }
         Ok(_) | Err(_) => {

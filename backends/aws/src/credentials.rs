@@ -1,8 +1,8 @@
-//! Credentials: where they come from, and for how long they are kept.
+//! Credentials: their sources, and the cache.
 //!
-//! The SDK keeps credentials until they expire by this machine's clock, and reads the file of a profile once. AWS may refuse
-//! them earlier: a program has replaced those in the file, somebody has deleted the key, or the clock is slow. So an answer
-//! that refuses credentials empties the cache, and the next call loads them from their source.
+//! The SDK caches credentials until they expire by this machine's clock, and reads a profile's file once. AWS may
+//! refuse them earlier: a program has replaced those in the file, somebody has deleted the key, or the clock is slow.
+//! So a response that refuses credentials clears the cache, and the next call loads them from their source.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,38 +26,38 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::fault::Fault;
 
-/// How long credentials may take to load. A process that a profile names may never end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for loading credentials. A process that a profile names may never end.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The name under which this product appears in the logs of an account whose role it assumes.
-const SESSION: &str = "ecs-scheduler";
+/// The session name in the audit log of an account whose role is assumed.
+const SESSION_NAME: &str = "ecs-scheduler";
 
-/// The credentials that all clients share. A clone shares them too.
+/// The cached credentials that all clients share. A clone shares them too.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialsCache(Arc<Cache>);
 
 #[derive(Debug)]
 struct Cache {
-    kept: Mutex<SharedIdentityCache>,
-    cleared: AtomicU64,
+    identities: Mutex<SharedIdentityCache>,
+    generation: AtomicU64,
 }
 
 impl Default for CredentialsCache {
     fn default() -> Self {
-        let kept = Mutex::new(IdentityCache::lazy().build());
-        Self(Arc::new(Cache { kept, cleared: AtomicU64::new(0) }))
+        let identities = Mutex::new(IdentityCache::lazy().build());
+        Self(Arc::new(Cache { identities, generation: AtomicU64::new(0) }))
     }
 }
 
 impl CredentialsCache {
-    /// Forgets all credentials, so that the next call loads them.
+    /// Clears the cache, so that the next call loads the credentials.
     pub(crate) fn clear(&self) {
-        *self.0.kept.lock() = IdentityCache::lazy().build();
-        self.0.cleared.fetch_add(1, Ordering::Relaxed);
+        *self.0.identities.lock() = IdentityCache::lazy().build();
+        self.0.generation.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn cleared(&self) -> u64 {
-        self.0.cleared.load(Ordering::Relaxed)
+    fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Relaxed)
     }
 }
 
@@ -68,36 +68,38 @@ impl ResolveCachedIdentity for CredentialsCache {
         components: &'a RuntimeComponents,
         bag: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        let kept = self.0.kept.lock().clone();
-        IdentityFuture::new(async move { kept.resolve_cached_identity(resolver, components, bag).await })
+        let identities = self.0.identities.lock().clone();
+        IdentityFuture::new(
+            async move { identities.resolve_cached_identity(resolver, components, bag).await },
+        )
     }
 }
 
-/// The SDK's own chain of sources, made again after the cache was cleared.
-pub(crate) struct Chain<L> {
+/// The SDK's own chain of sources, rebuilt after the cache was cleared.
+pub(crate) struct ReloadingChain<L> {
     cache: CredentialsCache,
     load: L,
-    /// The chain, and how often the cache had been cleared when it was made.
+    /// The chain, and the generation of the cache when it was built.
     made: AsyncMutex<(u64, SharedCredentialsProvider)>,
 }
 
-impl<L: Fn() -> ConfigLoader + Send + Sync + 'static> Chain<L> {
-    /// Takes over the chain of a configuration; `load` makes it again.
-    pub(crate) fn renew(config: &SdkConfig, cache: &CredentialsCache, load: L) -> SdkConfig {
+impl<L: Fn() -> ConfigLoader + Send + Sync + 'static> ReloadingChain<L> {
+    /// Wraps the chain of a configuration. `load` rebuilds it.
+    pub(crate) fn wrap(config: &SdkConfig, cache: &CredentialsCache, load: L) -> SdkConfig {
         let Some(provider) = config.credentials_provider() else { return config.clone() };
-        let made = AsyncMutex::new((cache.cleared(), provider));
+        let made = AsyncMutex::new((cache.generation(), provider));
         let chain = Self { cache: cache.clone(), load, made };
         config.to_builder().credentials_provider(SharedCredentialsProvider::new(chain)).build()
     }
 
-    async fn provide(&self) -> Result {
+    async fn load_credentials(&self) -> Result {
         let provider = {
             let mut made = self.made.lock().await;
-            let cleared = self.cache.cleared();
-            if made.0 != cleared {
+            let generation = self.cache.generation();
+            if made.0 != generation {
                 let config = Box::pin((self.load)().load()).await;
                 let provider = config.credentials_provider();
-                *made = (cleared, provider.ok_or_else(CredentialsError::not_loaded_no_source)?);
+                *made = (generation, provider.ok_or_else(CredentialsError::not_loaded_no_source)?);
             }
             made.1.clone()
         };
@@ -105,31 +107,31 @@ impl<L: Fn() -> ConfigLoader + Send + Sync + 'static> Chain<L> {
     }
 }
 
-impl<L> fmt::Debug for Chain<L> {
+impl<L> fmt::Debug for ReloadingChain<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").finish_non_exhaustive()
+        f.debug_struct("ReloadingChain").finish_non_exhaustive()
     }
 }
 
-impl<L: Fn() -> ConfigLoader + Send + Sync + 'static> ProvideCredentials for Chain<L> {
+impl<L: Fn() -> ConfigLoader + Send + Sync + 'static> ProvideCredentials for ReloadingChain<L> {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.provide())
+        future::ProvideCredentials::new(self.load_credentials())
     }
 }
 
 /// The credentials of a role in another account.
 #[derive(Debug)]
-pub(crate) struct Assumed {
+pub(crate) struct AssumedRole {
     sts: aws_sdk_sts::Client,
     role: String,
     external_id: Option<String>,
 }
 
-impl Assumed {
-    /// Makes the configuration of a role, by its ARN, that `sts` is asked for.
+impl AssumedRole {
+    /// Returns a configuration that uses a role, given by its ARN. `sts` provides its credentials.
     pub(crate) fn config(
         config: &SdkConfig,
         sts: aws_sdk_sts::Client,
@@ -140,8 +142,8 @@ impl Assumed {
         config.to_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build()
     }
 
-    async fn provide(&self) -> Result {
-        let call = self.sts.assume_role().role_arn(&self.role).role_session_name(SESSION);
+    async fn load_credentials(&self) -> Result {
+        let call = self.sts.assume_role().role_arn(&self.role).role_session_name(SESSION_NAME);
         let answer = call.set_external_id(self.external_id.clone()).send().await.map_err(|error| {
             CredentialsError::provider_error(Fault::of(error, format!("could not assume role {}", self.role)))
         })?;
@@ -153,12 +155,12 @@ impl Assumed {
     }
 }
 
-impl ProvideCredentials for Assumed {
+impl ProvideCredentials for AssumedRole {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.provide())
+        future::ProvideCredentials::new(self.load_credentials())
     }
 }
 
@@ -169,12 +171,12 @@ pub(crate) async fn load(config: &SdkConfig) -> std::result::Result<Credentials,
         let provider = config.credentials_provider();
         provider.ok_or_else(CredentialsError::not_loaded_no_source)?.provide_credentials().await
     };
-    match tokio::time::timeout(PATIENCE, loaded).await {
-        Ok(loaded) => loaded.map_err(|error| Fault::of_credentials(error, attempted)),
+    match tokio::time::timeout(LOAD_TIMEOUT, loaded).await {
+        Ok(loaded) => loaded.map_err(|error| Fault::from_credentials_error(error, attempted)),
         Err(_) => {
             let message = format!(
                 "{attempted}: the AWS credentials were not loaded within {} s; check AWS_PROFILE, and the program it names",
-                PATIENCE.as_secs()
+                LOAD_TIMEOUT.as_secs()
             );
             Err(Fault::new(FaultKind::Unavailable, message))
         }

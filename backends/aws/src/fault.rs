@@ -1,4 +1,4 @@
-//! Why a call failed, in the product's terms.
+//! Failures of AWS calls, in the product's terms.
 
 mod credentials;
 mod rules;
@@ -13,15 +13,15 @@ use ecs_scheduler_core::fault::{Cause, chain};
 use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError};
 
 use crate::skew::Skew;
-use credentials::Trouble;
-use rules::{Meaning, meaning};
+use credentials::CredentialsProblem;
+use rules::{Meaning, classify};
 pub(crate) use rules::{names_refused_credentials, names_throttling};
 
 #[cfg(test)]
 mod tests;
 
-/// Why a call to AWS failed. Its message says what was attempted and, where there is a usual one, the remedy; the code and
-/// AWS's own words are in the chain of causes.
+/// A failed call to AWS. Its message says what was attempted and, if there is a usual one, the remedy. The code and
+/// the message of AWS are in the chain of sources.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
@@ -29,17 +29,17 @@ pub struct Fault {
     code: Option<String>,
     message: String,
     maybe_done: bool,
-    of_credentials: bool,
+    is_credentials: bool,
     #[source]
     cause: Option<Cause>,
 }
 
-/// An answer of a service with an error.
+/// An error response of a service.
 #[derive(Debug, Default)]
-struct Answer<'a> {
+struct ErrorResponse<'a> {
     status: u16,
     code: Option<&'a str>,
-    words: Option<&'a str>,
+    service_message: Option<&'a str>,
     skew: Option<Skew>,
 }
 
@@ -52,26 +52,26 @@ impl Fault {
             code: None,
             message: message.into(),
             maybe_done: false,
-            of_credentials: false,
+            is_credentials: false,
             cause: None,
         }
     }
 
-    /// Makes a fault of a failure to load credentials, which happens before anything is sent.
-    pub(crate) fn of_credentials(error: CredentialsError, attempted: &str) -> Self {
-        let trouble = Trouble::find(&error);
+    /// Makes a fault from a failure to load credentials, which happens before anything is sent.
+    pub(crate) fn from_credentials_error(error: CredentialsError, attempted: &str) -> Self {
+        let problem = CredentialsProblem::find(&error);
         let said = one_line(&chain(&error));
-        Self::without_credentials(trouble, attempted).because(said)
+        Self::without_credentials(problem, attempted).because(said)
     }
 
-    fn without_credentials(trouble: Option<Trouble>, attempted: &str) -> Self {
-        let kind = trouble.as_ref().map_or(FaultKind::Unavailable, |trouble| trouble.kind);
-        let text = trouble.map(|trouble| trouble.text).unwrap_or_default();
-        Self { of_credentials: true, ..Self::new(kind, format!("{attempted}: {text}")) }
+    fn without_credentials(problem: Option<CredentialsProblem>, attempted: &str) -> Self {
+        let kind = problem.as_ref().map_or(FaultKind::Unavailable, |problem| problem.kind);
+        let text = problem.map(|problem| problem.text).unwrap_or_default();
+        Self { is_credentials: true, ..Self::new(kind, format!("{attempted}: {text}")) }
     }
 
-    /// Makes a fault of what the SDK returned. `attempted` says what was tried and on what:
-    /// `could not read the depth of queue "orders"`.
+    /// Makes a fault from an error of the SDK. `attempted` says what was tried and on what object: `could not read
+    /// the depth of queue "orders"`.
     #[must_use]
     pub fn of<E>(error: SdkError<E, HttpResponse>, attempted: impl Into<String>) -> Self
     where
@@ -80,22 +80,22 @@ impl Fault {
         let attempted = attempted.into();
         if let SdkError::ServiceError(context) = &error {
             let (raw, meta) = (context.raw(), context.err().meta());
-            let answer = Answer {
+            let answer = ErrorResponse {
                 status: raw.status().as_u16(),
                 code: meta.code(),
-                words: meta.message(),
+                service_message: meta.message(),
                 skew: raw.extension::<Skew>().copied(),
             };
-            return Self::answered(&answer, attempted);
+            return Self::from_response(&answer, attempted);
         }
         if let SdkError::ResponseError(context) = &error {
             let status = context.raw().status().as_u16();
-            let message = format!("{attempted}: the answer (HTTP {status}) is not AWS's");
+            let message = format!("{attempted}: the response (HTTP {status}) is not from AWS");
             return Self::unanswered(message).caused_by(error);
         }
-        if let trouble @ Some(_) = Trouble::find(&error) {
+        if let problem @ Some(_) = CredentialsProblem::find(&error) {
             let said = one_line(&std::error::Error::source(&error).map(chain).unwrap_or_default());
-            return Self::without_credentials(trouble, &attempted).because(said);
+            return Self::without_credentials(problem, &attempted).because(said);
         }
         if matches!(error, SdkError::ConstructionFailure(_)) {
             return Self::new(FaultKind::Config, attempted).caused_by(error);
@@ -108,14 +108,14 @@ impl Fault {
         Self::unanswered(attempted).caused_by(error)
     }
 
-    /// Adds the cause, which stays out of `Display`.
+    /// Sets the source of the error, which stays out of `Display`.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// Returns what kind of trouble it is.
+    /// Returns the kind of fault.
     #[must_use]
     pub fn kind(&self) -> FaultKind {
         self.kind
@@ -127,10 +127,10 @@ impl Fault {
         self.code.as_deref()
     }
 
-    /// Tells whether the credentials are at fault, so that no permission or name of what was asked for is.
+    /// Tells whether the credentials are at fault, and not a permission or a name in the request.
     #[must_use]
     pub fn is_of_credentials(&self) -> bool {
-        self.of_credentials
+        self.is_credentials
     }
 
     /// Tells whether the call may have had its effect although it failed.
@@ -139,31 +139,31 @@ impl Fault {
         self.maybe_done
     }
 
-    /// Returns AWS's own words, where it said any.
+    /// Returns the message of AWS, if there is one.
     #[must_use]
     pub fn words(&self) -> Option<&str> {
         let cause = self.cause.as_deref()?;
-        Some(cause.downcast_ref::<Words>()?.message.as_str())
+        Some(cause.downcast_ref::<ServiceMessage>()?.message.as_str())
     }
 
-    fn answered(answer: &Answer<'_>, attempted: String) -> Self {
-        let Answer { status, code, words, skew } = *answer;
-        let words = words.unwrap_or_default();
-        let means = meaning(status, code.unwrap_or_default(), words);
-        let message = match remedy(means, words, skew) {
+    fn from_response(answer: &ErrorResponse<'_>, attempted: String) -> Self {
+        let ErrorResponse { status, code, service_message, skew } = *answer;
+        let service_message = service_message.unwrap_or_default();
+        let meaning = classify(status, code.unwrap_or_default(), service_message);
+        let message = match remedy(meaning, service_message, skew) {
             Some(remedy) => format!("{attempted}; {remedy}"),
             None => attempted,
         };
-        let said = Words {
+        let said = ServiceMessage {
             code: code.map_or_else(|| format!("HTTP {status}"), str::to_owned),
-            message: words.to_owned(),
+            message: service_message.to_owned(),
         };
         Self {
-            kind: means.kind(),
+            kind: meaning.kind(),
             code: code.map(str::to_owned),
             message,
-            maybe_done: status >= 500 && means != Meaning::Throttled,
-            of_credentials: means.is_of_credentials(),
+            maybe_done: status >= 500 && meaning != Meaning::Throttled,
+            is_credentials: meaning.is_of_credentials(),
             cause: Some(Box::new(said)),
         }
     }
@@ -216,14 +216,14 @@ impl From<Fault> for LaunchError {
     }
 }
 
-/// What the service said.
+/// The code and message of a service.
 #[derive(Debug)]
-struct Words {
+struct ServiceMessage {
     code: String,
     message: String,
 }
 
-impl fmt::Display for Words {
+impl fmt::Display for ServiceMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.message.as_str() {
             "" => f.write_str(&self.code),
@@ -232,13 +232,14 @@ impl fmt::Display for Words {
     }
 }
 
-impl std::error::Error for Words {}
+impl std::error::Error for ServiceMessage {}
 
-/// Says what to do about a failure. AWS's words for a missing permission are
-/// `User: arn:… is not authorized to perform: ecs:RunTask on resource: …`.
-fn remedy(means: Meaning, words: &str, skew: Option<Skew>) -> Option<String> {
-    let clock = skew.filter(Skew::matters).map(|skew| format!("set this machine's clock, which is {skew}"));
-    let text = match means {
+/// Returns the remedy of a failure. The message of AWS about a missing permission is `User: arn:… is not authorized
+/// to perform: ecs:RunTask on resource: …`.
+fn remedy(meaning: Meaning, service_message: &str, skew: Option<Skew>) -> Option<String> {
+    let clock =
+        skew.filter(Skew::is_significant).map(|skew| format!("set this machine's clock, which is {skew}"));
+    let text = match meaning {
         Meaning::Expired => match clock {
             Some(clock) => format!("renew the credentials, and {clock}"),
             None => "renew the credentials".to_owned(),
@@ -254,7 +255,8 @@ fn remedy(means: Meaning, words: &str, skew: Option<Skew>) -> Option<String> {
             "check the credentials and the account they belong to".to_owned()
         }
         Meaning::Denied => {
-            let action = words.split("to perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+            let action =
+                service_message.split("to perform: ").nth(1).and_then(|rest| rest.split_whitespace().next());
             match action {
                 Some(action) if action.starts_with("sts:AssumeRole") => {
                     format!(
@@ -270,7 +272,7 @@ fn remedy(means: Meaning, words: &str, skew: Option<Skew>) -> Option<String> {
     Some(text)
 }
 
-/// Puts a text of several lines into one.
+/// Joins the lines of a text.
 fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
@@ -281,7 +283,7 @@ fn sources<'a>(
     std::iter::successors(Some(error), |error| error.source())
 }
 
-/// Tells whether no connection ever stood, so that nothing can have been sent.
+/// Tells whether no connection was ever established, so that nothing can have been sent.
 fn never_connected<E>(error: &SdkError<E, HttpResponse>) -> bool
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -1,26 +1,26 @@
-//! What AWS allows: published quotas, each with its source.
+//! Published quotas of AWS, each with its source.
 //!
-//! A bucket holds `burst` tokens at most and gains `per_second`; a call takes one. Accounts may have other quotas;
-//! [`Share`] and what the pacer learns from throttling adapt to them.
+//! A bucket holds at most `burst` tokens and gains `per_second`; a call takes one. Accounts may have other quotas;
+//! [`Share`] and the rate limiter's reaction to throttling adapt to them.
 
 /// A token bucket as AWS publishes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quota {
     /// A short name for logs.
     pub name: &'static str,
-    /// The most tokens that it holds.
+    /// The maximum number of tokens.
     pub burst: f64,
     /// The tokens that it gains in a second.
     pub per_second: f64,
 }
 
-/// How much of a quota is used: other programs in the account use it too, and clocks and networks jitter.
+/// The share of a quota that is used: other programs in the account use it too, and clocks and networks jitter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
-    /// Of the burst; 0.8: AWS's bucket is full when the first call of a burst arrives, so calls that get there faster than
-    /// the first one did need some room. Over a long burst this costs half a second.
+    /// The share of the burst; 0.8. AWS's bucket is full when the first call of a burst arrives, so calls that arrive
+    /// faster than the first one need some room. Over a long burst this costs half a second.
     pub burst: f64,
-    /// Of the rate; 0.99.
+    /// The share of the rate; 0.99.
     pub rate: f64,
 }
 
@@ -30,14 +30,14 @@ impl Default for Share {
     }
 }
 
-/// Calls that change what runs in a cluster: RunTask, StopTask.
+/// Calls that change a cluster's tasks: RunTask, StopTask.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
 pub const RUN_TASK: Quota = Quota { name: "ecs-run-task", burst: 100.0, per_second: 40.0 };
 
-/// Calls that read what runs in a cluster: ListTasks, DescribeTasks.
+/// Calls that read a cluster's tasks: ListTasks, DescribeTasks.
 ///
 /// # Source
 ///

@@ -1,4 +1,4 @@
-//! Calls made, throttled and failed, and what they cost.
+//! Counts of calls, throttles and failures, and an estimate of their cost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,39 +24,39 @@ use crate::skew::Skew;
 #[cfg(test)]
 mod tests;
 
-/// Seconds of the month that estimates are made for: 30 days.
-const MONTH: f64 = 30.0 * 86_400.0;
+/// Seconds of the month that estimates use: 30 days.
+const SECONDS_PER_MONTH: f64 = 30.0 * 86_400.0;
 
-/// The shortest time that an estimate is made from, in seconds; less would multiply the first call by a month.
-const SHORTEST: f64 = 60.0;
+/// Minimum time that an estimate is based on, in seconds. A shorter time would multiply the first call by a month.
+const MIN_ELAPSED: f64 = 60.0;
 
-/// Calls made, throttled and failed, and what they cost, since it was made.
+/// Counts calls, throttles and failures since it was made, and estimates their cost.
 #[derive(Debug)]
 pub struct Meter {
     clock: Arc<dyn Clock>,
     since: Timestamp,
-    tallies: Mutex<Tallies>,
+    usage: Mutex<UsageCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Tallies {
-    operations: BTreeMap<(String, String), Tally>,
+struct UsageCounts {
+    operations: BTreeMap<(String, String), CallCounts>,
     units: BTreeMap<&'static str, u64>,
     jobs: BTreeMap<JobId, BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Tally {
+struct CallCounts {
     calls: u64,
     throttles: u64,
     failures: u64,
 }
 
-/// What a [`Meter`] counted.
+/// The report of a [`Meter`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MeterReport {
-    /// Since when.
+    /// The start of counting.
     pub since: Timestamp,
     /// By service and operation, in alphabetical order.
     pub operations: Vec<OperationUse>,
@@ -78,11 +78,11 @@ pub struct OperationUse {
     pub throttles: u64,
     /// Attempts that failed otherwise.
     pub failures: u64,
-    /// What a month costs at the rate so far.
+    /// Cost of a month at the rate so far.
     pub dollars_per_month: f64,
 }
 
-/// What one job's evaluations and launches used.
+/// Usage of one job's evaluations and launches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobUse {
@@ -90,80 +90,85 @@ pub struct JobUse {
     pub job: JobId,
     /// `GetQueueAttributes`.
     pub operation: String,
-    /// How many readings it used; one call may have served several jobs.
+    /// Number of readings that the job used; one call may have served several jobs.
     pub reads: u64,
-    /// Its part of what a month costs at the rate so far: the operation's cost by share of its readings.
+    /// The job's part of a month's cost at the rate so far: the operation's cost, by share of readings.
     pub dollars_per_month: f64,
 }
 
 impl Meter {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { since: clock.now(), clock, tallies: Mutex::default() }
+        Self { since: clock.now(), clock, usage: Mutex::default() }
     }
 
-    /// Notes units that are billed instead of calls: the metrics of a `GetMetricData` call.
+    /// Records units that are billed instead of calls: the metrics of a `GetMetricData` call.
     pub fn charge(&self, operation: &'static str, units: u64) {
-        *self.tallies.lock().units.entry(operation).or_default() += units;
+        *self.usage.lock().units.entry(operation).or_default() += units;
     }
 
-    /// Notes that a job used a reading of that operation.
+    /// Records that a job used a reading of this operation.
     pub fn used(&self, job: &JobId, operation: &'static str) {
-        let mut tallies = self.tallies.lock();
-        if let Some(uses) = tallies.jobs.get_mut(job) {
+        let mut usage = self.usage.lock();
+        if let Some(uses) = usage.jobs.get_mut(job) {
             *uses.entry(operation).or_default() += 1;
             return;
         }
-        tallies.jobs.insert(job.clone(), BTreeMap::from([(operation, 1)]));
+        usage.jobs.insert(job.clone(), BTreeMap::from([(operation, 1)]));
     }
 
-    /// Returns what was counted so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn report(&self) -> MeterReport {
-        let elapsed = self.clock.now().duration_since(self.since).as_secs_f64().max(SHORTEST);
-        let tallies = self.tallies.lock();
+        let elapsed = self.clock.now().duration_since(self.since).as_secs_f64().max(MIN_ELAPSED);
+        let usage = self.usage.lock();
         let operations: Vec<_> =
-            tallies.operations.iter().map(|(name, tally)| used(name, *tally, &tallies)).collect();
-        let operations = operations
-            .into_iter()
-            .map(|(use_, dollars)| OperationUse { dollars_per_month: dollars / elapsed * MONTH, ..use_ });
+            usage.operations.iter().map(|(name, counts)| operation_use(name, *counts, &usage)).collect();
+        let operations = operations.into_iter().map(|(entry, dollars)| OperationUse {
+            dollars_per_month: dollars / elapsed * SECONDS_PER_MONTH,
+            ..entry
+        });
         let operations: Vec<_> = operations.collect();
-        let jobs = tallies.shares(&operations);
+        let jobs = usage.cost_by_job(&operations);
         MeterReport { since: self.since, operations, jobs }
     }
 
-    fn called(&self, metadata: &Metadata, outcome: Sent) {
-        let mut tallies = self.tallies.lock();
+    fn record_call(&self, metadata: &Metadata, outcome: CallEvent) {
+        let mut usage = self.usage.lock();
         let name = (metadata.service().to_owned(), metadata.name().to_owned());
-        let tally = tallies.operations.entry(name).or_default();
+        let counts = usage.operations.entry(name).or_default();
         match outcome {
-            Sent::Call => tally.calls += 1,
-            Sent::Throttled => tally.throttles += 1,
-            Sent::Failed => tally.failures += 1,
+            CallEvent::Call => counts.calls += 1,
+            CallEvent::Throttled => counts.throttles += 1,
+            CallEvent::Failed => counts.failures += 1,
         }
     }
 }
 
-/// Returns an operation's use without its monthly cost, and what it cost so far.
-fn used((service, operation): &(String, String), tally: Tally, tallies: &Tallies) -> (OperationUse, f64) {
-    let billed = if price::by_unit(operation) {
-        tallies.units.get(operation.as_str()).copied().unwrap_or_default()
+/// Returns an operation's use without its monthly cost, and its cost so far.
+fn operation_use(
+    (service, operation): &(String, String),
+    counts: CallCounts,
+    usage: &UsageCounts,
+) -> (OperationUse, f64) {
+    let billed = if price::is_billed_by_unit(operation) {
+        usage.units.get(operation.as_str()).copied().unwrap_or_default()
     } else {
-        tally.calls
+        counts.calls
     };
-    let use_ = OperationUse {
+    let entry = OperationUse {
         service: service.clone(),
         operation: operation.clone(),
-        calls: tally.calls,
-        throttles: tally.throttles,
-        failures: tally.failures,
+        calls: counts.calls,
+        throttles: counts.throttles,
+        failures: counts.failures,
         dollars_per_month: 0.0,
     };
-    (use_, float(billed) * price::dollars(service, operation))
+    (entry, to_f64(billed) * price::unit_price(service, operation))
 }
 
-impl Tallies {
-    /// Divides what each operation costs among the jobs, by their readings.
-    fn shares(&self, operations: &[OperationUse]) -> Vec<JobUse> {
+impl UsageCounts {
+    /// Divides the cost of each operation among the jobs, by their readings.
+    fn cost_by_job(&self, operations: &[OperationUse]) -> Vec<JobUse> {
         let mut readings: BTreeMap<&str, u64> = BTreeMap::new();
         for (operation, reads) in self.jobs.values().flatten() {
             *readings.entry(operation).or_default() += reads;
@@ -172,14 +177,14 @@ impl Tallies {
             operations.iter().filter(|all| all.operation == operation).map(|all| all.dollars_per_month).sum()
         };
         let costs: BTreeMap<&str, f64> =
-            readings.iter().map(|(name, reads)| (*name, cost(name) / float((*reads).max(1)))).collect();
+            readings.iter().map(|(name, reads)| (*name, cost(name) / to_f64((*reads).max(1)))).collect();
         let mut jobs = Vec::new();
         for (job, uses) in &self.jobs {
             jobs.extend(uses.iter().map(|(operation, reads)| JobUse {
                 job: job.clone(),
                 operation: (*operation).to_owned(),
                 reads: *reads,
-                dollars_per_month: costs[operation] * float(*reads),
+                dollars_per_month: costs[operation] * to_f64(*reads),
             }));
         }
         jobs
@@ -187,18 +192,18 @@ impl Tallies {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
-fn float(count: u64) -> f64 {
+fn to_f64(count: u64) -> f64 {
     count as f64
 }
 
-enum Sent {
+enum CallEvent {
     Call,
     Throttled,
     Failed,
 }
 
-/// Counts every attempt of a client by service and operation, and takes what an error tells beside its words: how far this
-/// machine's clock is off, and whether credentials are to be loaded again.
+/// Counts every attempt of a client by service and operation. An error response also gives this machine's clock skew,
+/// and clears refused credentials.
 #[derive(Debug, Clone)]
 pub struct Metering {
     meter: Arc<Meter>,
@@ -223,7 +228,7 @@ impl Intercept for Metering {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(metadata) = cfg.load::<Metadata>() {
-            self.meter.called(metadata, Sent::Call);
+            self.meter.record_call(metadata, CallEvent::Call);
         }
         Ok(())
     }
@@ -235,7 +240,7 @@ impl Intercept for Metering {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let now = components.time_source().filter(|_| !context.response().status().is_success());
-        if let Some(skew) = now.and_then(|time| Skew::of(context.response(), time.now())) {
+        if let Some(skew) = now.and_then(|time| Skew::measure(context.response(), time.now())) {
             context.response_mut().add_extension(skew);
         }
         Ok(())
@@ -258,7 +263,7 @@ impl Intercept for Metering {
             }
             response.status().as_u16() == 429 || names_throttling(&body)
         });
-        self.meter.called(metadata, if throttled { Sent::Throttled } else { Sent::Failed });
+        self.meter.record_call(metadata, if throttled { CallEvent::Throttled } else { CallEvent::Failed });
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
-//! Waiting for quota instead of being throttled.
+//! Rate limiting: waiting for quota instead of being throttled.
 //!
-//! Each account, region and bucket of AWS has a [`Pacer`]: a token bucket a little below AWS's own. Who wants to call
-//! waits until there are tokens; the earliest deadline goes first, then the earliest arrival. A throttled call shows that
-//! the bucket is smaller or shared with others: the rate falls by a part, and rises again slowly.
+//! Each account, region and quota of AWS has a [`Pacer`]: a token bucket a little below AWS's own. A caller waits
+//! until there are tokens; the earliest deadline goes first, then the earliest arrival. A throttled call shows that
+//! the bucket is smaller or shared with others: the rate falls by a part, and recovers slowly.
 //!
 //! A semaphore that a task refills was rejected: it serves in order of arrival, knows no fractions, and ticks while
 //! nobody waits.
@@ -21,14 +21,14 @@ use crate::limits::{Quota, Share};
 #[cfg(test)]
 mod tests;
 
-/// What a throttled call leaves of the rate.
-const FALL: f64 = 0.9;
-/// What is left of the rate at least.
-const FLOOR: f64 = 0.1;
-/// What the rate gains each second without a throttled call, as a part of the quota.
-const RISE: f64 = 0.01;
-/// Throttled calls that come this soon after another say nothing new: they were under way together.
-const ONE_EVENT: Duration = Duration::from_secs(1);
+/// Factor of the rate after a throttled call.
+const THROTTLE_FACTOR: f64 = 0.9;
+/// Minimum factor of the rate.
+const MIN_FACTOR: f64 = 0.1;
+/// Recovery of the factor per second without a throttled call.
+const RECOVERY_PER_SECOND: f64 = 0.01;
+/// Time within which further throttled calls count as the same event: they were in flight together.
+const THROTTLE_WINDOW: Duration = Duration::from_secs(1);
 
 /// A token bucket with a queue in order of deadlines.
 #[derive(Debug)]
@@ -42,20 +42,20 @@ pub struct Pacer {
 #[derive(Debug)]
 struct Bucket {
     tokens: f64,
-    /// When `tokens` and `factor` were right.
+    /// The time of `tokens` and `factor`.
     at: Instant,
-    /// The part of the rate that is used: 1 until something is throttled.
+    /// The part of the rate that is used: 1 until a call is throttled.
     factor: f64,
     throttled: Option<Instant>,
     arrivals: u64,
-    waiting: BTreeMap<Turn, Arc<Notify>>,
+    waiting: BTreeMap<QueuePosition, Arc<Notify>>,
 }
 
-/// A place in the queue.
-type Turn = (Instant, u64);
+/// A position in the queue.
+type QueuePosition = (Instant, u64);
 
 impl Pacer {
-    /// Makes a full bucket of a quota's share.
+    /// Makes a full bucket with a share of a quota.
     #[must_use]
     pub fn new(quota: Quota, share: Share) -> Self {
         let burst = (quota.burst * share.burst).max(1.0);
@@ -70,20 +70,20 @@ impl Pacer {
         Self { name: quota.name, burst, rate: quota.per_second * share.rate, inner: Mutex::new(bucket) }
     }
 
-    /// Waits until `cost` tokens may be used, and takes them. The earliest deadline goes first; a deadline that has
-    /// passed only goes before the others.
+    /// Waits until `cost` tokens are available, and takes them. The earliest deadline goes first; a deadline that has
+    /// passed only goes ahead of the others.
     ///
-    /// Cancel safe: who stops waiting takes nothing and holds up nobody. A cost above the burst is taken as the burst.
+    /// Cancel safe: a cancelled caller takes nothing and delays nobody. A cost above the burst counts as the burst.
     pub async fn admit(&self, deadline: Instant, cost: u32) {
         let cost = f64::from(cost).min(self.burst);
-        let place = self.enter(deadline);
+        let guard = self.enqueue(deadline);
         loop {
-            match self.try_take(place.turn, cost) {
-                Attempt::Taken => return,
-                Attempt::Behind => place.called.notified().await,
-                Attempt::Early(wait) => {
+            match self.try_acquire(guard.position, cost) {
+                AcquireResult::Acquired => return,
+                AcquireResult::Queued => guard.notify.notified().await,
+                AcquireResult::NotYet(wait) => {
                     tokio::select! {
-                        () = place.called.notified() => {}
+                        () = guard.notify.notified() => {}
                         () = tokio::time::sleep(wait) => {}
                     }
                 }
@@ -91,17 +91,17 @@ impl Pacer {
         }
     }
 
-    /// Learns that a call was throttled although tokens were there.
+    /// Lowers the rate after a call was throttled although tokens were available.
     pub fn throttled(&self) {
         let now = Instant::now();
         let mut bucket = self.inner.lock();
         bucket.refill(now, self.burst, self.rate);
         bucket.tokens = bucket.tokens.min(0.0);
-        if bucket.throttled.is_some_and(|last| now.duration_since(last) < ONE_EVENT) {
+        if bucket.throttled.is_some_and(|last| now.duration_since(last) < THROTTLE_WINDOW) {
             return;
         }
         bucket.throttled = Some(now);
-        bucket.factor = (bucket.factor * FALL).max(FLOOR);
+        bucket.factor = (bucket.factor * THROTTLE_FACTOR).max(MIN_FACTOR);
         tracing::warn!(
             bucket = self.name,
             per_second = self.rate * bucket.factor,
@@ -109,7 +109,7 @@ impl Pacer {
         );
     }
 
-    /// Returns the tokens a second that are used now.
+    /// Returns the current rate in tokens per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         let mut bucket = self.inner.lock();
@@ -117,65 +117,65 @@ impl Pacer {
         self.rate * bucket.factor
     }
 
-    fn enter(&self, deadline: Instant) -> InQueue<'_> {
+    fn enqueue(&self, deadline: Instant) -> QueueGuard<'_> {
         let mut bucket = self.inner.lock();
         bucket.arrivals += 1;
-        let turn = (deadline, bucket.arrivals);
-        let called = Arc::new(Notify::new());
-        bucket.waiting.insert(turn, Arc::clone(&called));
-        InQueue { pacer: self, turn, called }
+        let position = (deadline, bucket.arrivals);
+        let notify = Arc::new(Notify::new());
+        bucket.waiting.insert(position, Arc::clone(&notify));
+        QueueGuard { pacer: self, position, notify }
     }
 
-    fn try_take(&self, turn: Turn, cost: f64) -> Attempt {
+    fn try_acquire(&self, position: QueuePosition, cost: f64) -> AcquireResult {
         let mut bucket = self.inner.lock();
-        if bucket.waiting.first_key_value().is_some_and(|(first, _)| *first != turn) {
-            return Attempt::Behind;
+        if bucket.waiting.first_key_value().is_some_and(|(first, _)| *first != position) {
+            return AcquireResult::Queued;
         }
         bucket.refill(Instant::now(), self.burst, self.rate);
         let short = cost - bucket.tokens;
         if short <= 1e-9 {
             bucket.tokens -= cost;
-            return Attempt::Taken;
+            return AcquireResult::Acquired;
         }
         let wait = short / (self.rate * bucket.factor);
-        Attempt::Early(Duration::from_secs_f64(wait).max(Duration::from_millis(1)))
+        AcquireResult::NotYet(Duration::from_secs_f64(wait).max(Duration::from_millis(1)))
     }
 }
 
 impl Bucket {
-    /// Adds what was gained since the last look.
+    /// Adds the tokens gained since the previous refill.
     fn refill(&mut self, now: Instant, burst: f64, rate: f64) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         self.tokens = (self.tokens + elapsed * rate * self.factor).min(burst);
-        self.factor = (self.factor + elapsed * RISE).min(1.0);
+        self.factor = (self.factor + elapsed * RECOVERY_PER_SECOND).min(1.0);
     }
 }
 
-enum Attempt {
-    Taken,
-    Behind,
-    Early(Duration),
+enum AcquireResult {
+    Acquired,
+    Queued,
+    NotYet(Duration),
 }
 
-/// A place in the queue that is given up however the wait ends.
-struct InQueue<'a> {
+/// A position in the queue. Dropping the guard removes it.
+struct QueueGuard<'a> {
     pacer: &'a Pacer,
-    turn: Turn,
-    called: Arc<Notify>,
+    position: QueuePosition,
+    notify: Arc<Notify>,
 }
 
-impl Drop for InQueue<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
         let mut bucket = self.pacer.inner.lock();
-        bucket.waiting.remove(&self.turn);
+        bucket.waiting.remove(&self.position);
         if let Some((_, next)) = bucket.waiting.first_key_value() {
             next.notify_one();
         }
     }
 }
 
-/// The pacers of all places, made when they are first asked for.
+/// The rate limiters of all scopes. Each is made on first use.
 #[derive(Debug, Default)]
 pub struct Pacers {
     share: Share,
@@ -183,13 +183,13 @@ pub struct Pacers {
 }
 
 impl Pacers {
-    /// Makes pacers that use this share of each quota.
+    /// Makes rate limiters that use this share of each quota.
     #[must_use]
     pub fn new(share: Share) -> Self {
         Self { share, all: Mutex::default() }
     }
 
-    /// Returns the pacer of a quota in a place.
+    /// Returns the rate limiter of a quota in a scope.
     #[must_use]
     pub fn get(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
         let mut all = self.all.lock();

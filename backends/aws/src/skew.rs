@@ -1,4 +1,4 @@
-//! How far this machine's clock is off, as the `Date` of AWS's answers tells.
+//! The skew of this machine's clock, measured by the `Date` of AWS's responses.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,17 +11,17 @@ use jiff::SignedDuration;
 #[cfg(test)]
 mod tests;
 
-/// From how many seconds on the clock is worth a word. AWS accepts five minutes; a clock that is off by more than a round
-/// trip and the whole seconds of `Date` is not set by NTP.
-const WRONG: i64 = 30;
+/// Minimum skew that is reported, in seconds. AWS accepts five minutes. A clock that is off by more than a round trip
+/// and the whole seconds of `Date` is not set by NTP.
+const MIN_REPORTED_SECONDS: i64 = 30;
 
-/// By how many seconds AWS's clock is ahead of this machine's.
+/// The seconds by which AWS's clock is ahead of this machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Skew(i64);
 
 impl Skew {
-    /// Measures it; nothing when the answer does not tell the time, or a cache gave it.
-    pub(crate) fn of(response: &HttpResponse, now: SystemTime) -> Option<Self> {
+    /// Measures the skew. Returns nothing if the response has no date, or comes from a cache.
+    pub(crate) fn measure(response: &HttpResponse, now: SystemTime) -> Option<Self> {
         let headers = response.headers();
         if headers.get("age").is_some() {
             return None;
@@ -31,15 +31,15 @@ impl Skew {
         Some(Self(date.secs() - i64::try_from(now).ok()?))
     }
 
-    /// Makes it of so many seconds.
+    /// Makes a skew of this many seconds.
     #[cfg(test)]
     pub(crate) fn seconds(seconds: i64) -> Self {
         Self(seconds)
     }
 
-    /// Tells whether the clock is wrong.
-    pub(crate) fn matters(&self) -> bool {
-        self.0.abs() >= WRONG
+    /// Tells whether the skew is large enough to report.
+    pub(crate) fn is_significant(&self) -> bool {
+        self.0.abs() >= MIN_REPORTED_SECONDS
     }
 }
 

@@ -5,7 +5,7 @@ use aws_types::SdkConfig;
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{FaultKind, Timestamp};
 
-use super::{Aws, AwsSettings, Place, credentials, no_region};
+use super::{Aws, AwsSettings, Place, credentials, missing_region};
 
 fn settings() -> AwsSettings {
     AwsSettings {
@@ -16,20 +16,20 @@ fn settings() -> AwsSettings {
 }
 
 #[tokio::test]
-async fn a_place_may_name_another_region_and_keeps_its_configuration() {
+async fn config_is_cached_for_each_scope() {
     let aws = Aws::new(settings());
     let here = aws.config(&Place::default()).await.unwrap();
     assert_eq!(here.region().unwrap().as_ref(), "eu-central-1");
     let place = Place { region: Some("us-east-1".to_owned()), account: None };
     let there = aws.config(&place).await.unwrap();
     assert_eq!(there.region().unwrap().as_ref(), "us-east-1");
-    assert_eq!(aws.shared.configs.lock().len(), 2);
+    assert_eq!(aws.inner.config_cache.lock().len(), 2);
     aws.config(&place).await.unwrap();
-    assert_eq!(aws.shared.configs.lock().len(), 2);
+    assert_eq!(aws.inner.config_cache.lock().len(), 2);
 }
 
 #[tokio::test]
-async fn calls_have_bounds_and_three_attempts() {
+async fn calls_have_timeouts_and_three_attempts() {
     let config = Aws::new(settings()).config(&Place::default()).await.unwrap();
     let timeouts = config.timeout_config().unwrap();
     assert_eq!(timeouts.connect_timeout().unwrap().as_secs(), 3);
@@ -39,22 +39,22 @@ async fn calls_have_bounds_and_three_attempts() {
 }
 
 #[tokio::test]
-async fn a_missing_region_says_where_to_set_it() {
+async fn missing_region_error_names_the_setting() {
     let config = aws_config::defaults(BehaviorVersion::latest()).test_credentials().region(None::<Region>);
-    let fault = no_region(&config.load().await).await;
+    let fault = missing_region(&config.load().await).await;
     assert_eq!(fault.kind(), FaultKind::Config);
     assert!(fault.to_string().contains("AWS_REGION"), "{fault}");
 }
 
 #[tokio::test]
-async fn missing_credentials_say_where_they_may_come_from() {
+async fn missing_credentials_error_names_the_sources() {
     let fault = credentials::load(&SdkConfig::builder().build()).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Config);
     assert!(fault.to_string().contains("AWS_PROFILE"), "{fault}");
 }
 
 #[test]
-fn the_secret_is_not_printed() {
+fn secret_is_not_printed() {
     let text = format!("{:?}", settings());
     assert!(text.contains("AKID") && !text.contains("very-secret"), "{text}");
 }

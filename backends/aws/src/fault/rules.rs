@@ -1,22 +1,22 @@
-//! The meaning of error codes and texts, as one table for all services of AWS.
+//! The meaning of error codes and messages: one table for all AWS services.
 //!
-//! The code decides. Where it only says that a request is invalid, the words may tell of the failure of another service that
-//! the first one asked: ECS wraps a throttled call to EC2 into an `InvalidParameterException`. Only words that tell of
-//! something passing count; everything else stays invalid.
+//! The code decides. If it only says that a request is invalid, the message may describe the failure of another
+//! service that the first one called: ECS wraps a throttled call to EC2 into an `InvalidParameterException`. Only
+//! messages about a passing failure count; all others stay invalid.
 
 use ecs_scheduler_core::FaultKind;
 
 #[cfg(test)]
 mod tests;
 
-/// The meaning of an answer, from which follows whether to try again.
+/// The meaning of an error response. It decides whether to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The service asks for fewer calls.
     Throttled,
-    /// The service, or one that it asked, cannot do it now.
+    /// The service, or one that it called, is unavailable now.
     Unavailable,
-    /// The credentials were good once.
+    /// The credentials have expired.
     Expired,
     /// The service does not know the key: it is wrong, was replaced, or is too new.
     UnknownKey,
@@ -28,7 +28,7 @@ pub(crate) enum Meaning {
     Denied,
     /// The thing named does not exist.
     Missing,
-    /// The request is wrong.
+    /// The request is invalid.
     Invalid,
 }
 
@@ -43,28 +43,28 @@ impl Meaning {
         }
     }
 
-    /// Tells whether it is the credentials that are at fault, and not what was asked for.
+    /// Tells whether the credentials are at fault, and not the request.
     pub(crate) const fn is_of_credentials(self) -> bool {
         matches!(self, Self::Expired | Self::UnknownKey | Self::Signature | Self::Unsigned)
     }
 
-    /// Tells whether credentials that are loaded again may be accepted.
+    /// Tells whether reloaded credentials may be accepted.
     const fn asks_for_new_credentials(self) -> bool {
         matches!(self, Self::Expired | Self::UnknownKey)
     }
 }
 
-/// Codes, without namespace and without `Exception` at the end.
+/// Codes, without namespace and without the suffix `Exception`.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>,
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html> (which says to repeat a call that
-/// ended with `UnrecognizedClientException`),
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html> (which says to repeat a
+/// call that ended with `UnrecognizedClientException`),
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
-const CODES: &[(&str, Meaning)] = &[
+const CODE_MEANINGS: &[(&str, Meaning)] = &[
     ("Throttling", Meaning::Throttled),
     ("Throttled", Meaning::Throttled),
     ("TooManyRequests", Meaning::Throttled),
@@ -110,10 +110,10 @@ const CODES: &[(&str, Meaning)] = &[
     ("OptInRequired", Meaning::Denied),
 ];
 
-/// Words in an answer that calls a request invalid, and is not right: it passes by itself.
+/// Messages of responses that wrongly call a request invalid: the failure passes by itself.
 ///
-/// The recorded answers that each line is for are in the tests of this module.
-const WORDS: &[(&str, Meaning)] = &[
+/// The tests of this module have the recorded responses for each line.
+const TEXT_MEANINGS: &[(&str, Meaning)] = &[
     ("Rate exceeded", Meaning::Throttled),
     ("Request limit exceeded", Meaning::Throttled),
     ("An internal error has occurred", Meaning::Unavailable),
@@ -126,63 +126,65 @@ const WORDS: &[(&str, Meaning)] = &[
     ("Signature not yet current", Meaning::Signature),
 ];
 
-/// Says what an answer with an error means.
-pub(crate) fn meaning(status: u16, code: &str, words: &str) -> Meaning {
-    let code = plain(code);
-    if let Some(meaning) = of_code(code) {
+/// Returns the meaning of an error response.
+pub(crate) fn classify(status: u16, code: &str, message: &str) -> Meaning {
+    let code = strip_code(code);
+    if let Some(meaning) = meaning_of_code(code) {
         return meaning;
     }
-    if is_missing(code) {
+    if is_not_found(code) {
         return Meaning::Missing;
     }
     match status {
         429 => Meaning::Throttled,
         408 | 500.. => Meaning::Unavailable,
-        403 => of_words(words).unwrap_or(Meaning::Denied),
+        403 => meaning_of_text(message).unwrap_or(Meaning::Denied),
         404 => Meaning::Missing,
-        _ => of_words(words).unwrap_or(Meaning::Invalid),
+        _ => meaning_of_text(message).unwrap_or(Meaning::Invalid),
     }
 }
 
-/// Tells whether a text names a code of throttling; also used on bodies, whose format differs by service.
+/// Tells whether a text names a throttling code. Also used on bodies, whose format differs by service.
 pub(crate) fn names_throttling(text: &str) -> bool {
-    // `LimitExceeded` is also the end of names of limits that have nothing to do with rates.
-    names(text, |(code, meaning)| *meaning == Meaning::Throttled && *code != "LimitExceeded")
+    // `LimitExceeded` is also the suffix of limits that are no rate limits.
+    matches_code(text, |(code, meaning)| *meaning == Meaning::Throttled && *code != "LimitExceeded")
 }
 
-/// Tells whether a text names a code after which credentials are to be loaded again.
+/// Tells whether a text names a code after which credentials must be reloaded.
 pub(crate) fn names_refused_credentials(text: &str) -> bool {
-    names(text, |(_, meaning)| meaning.asks_for_new_credentials())
+    matches_code(text, |(_, meaning)| meaning.asks_for_new_credentials())
 }
 
-fn names(text: &str, which: impl Fn(&(&str, Meaning)) -> bool) -> bool {
-    CODES.iter().any(|line| which(line) && text.contains(line.0))
+fn matches_code(text: &str, which: impl Fn(&(&str, Meaning)) -> bool) -> bool {
+    CODE_MEANINGS.iter().any(|line| which(line) && text.contains(line.0))
 }
 
-/// Cuts off the namespace that queries spell in front (`AWS.SimpleQueueService.NonExistentQueue`), and `Exception`.
-fn plain(code: &str) -> &str {
+/// Strips the namespace of query APIs (`AWS.SimpleQueueService.NonExistentQueue`) and the suffix `Exception`.
+fn strip_code(code: &str) -> &str {
     let code = code.rsplit('.').next().unwrap_or(code);
     code.strip_suffix("Exception").unwrap_or(code)
 }
 
-fn of_code(plain: &str) -> Option<Meaning> {
-    CODES.iter().find(|(code, _)| *code == plain).map(|(_, meaning)| *meaning)
+fn meaning_of_code(code: &str) -> Option<Meaning> {
+    CODE_MEANINGS.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
-fn of_words(words: &str) -> Option<Meaning> {
-    let wrapped = wrapped_code(words).and_then(|code| of_code(plain(code)));
+fn meaning_of_text(message: &str) -> Option<Meaning> {
+    let wrapped = wrapped_code(message).and_then(|code| meaning_of_code(strip_code(code)));
     let wrapped = wrapped.filter(|meaning| matches!(meaning, Meaning::Throttled | Meaning::Unavailable));
-    wrapped.or_else(|| WORDS.iter().find(|(text, _)| words.contains(text)).map(|(_, meaning)| *meaning))
+    wrapped.or_else(|| {
+        TEXT_MEANINGS.iter().find(|(text, _)| message.contains(text)).map(|(_, meaning)| *meaning)
+    })
 }
 
-/// Returns the code of the failure that is wrapped in another: `… (ErrorCode: Throttling)`, or as Java spells it,
-/// `… (Service: AmazonEC2; Status Code: 503; Error Code: RequestLimitExceeded; …)`.
-fn wrapped_code(words: &str) -> Option<&str> {
-    let (_, rest) = words.split_once("ErrorCode: ").or_else(|| words.split_once("Error Code: "))?;
+/// Returns the code of a wrapped failure: `… (ErrorCode: Throttling)`, or as Java writes it, `… (Service: AmazonEC2;
+/// Status Code: 503; Error Code: RequestLimitExceeded; …)`.
+fn wrapped_code(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("ErrorCode: ").or_else(|| message.split_once("Error Code: "))?;
     rest.split([')', ';', ' ', ',']).next()
 }
 
-fn is_missing(code: &str) -> bool {
+fn is_not_found(code: &str) -> bool {
     code.ends_with("NotFound")
         || code.ends_with("DoesNotExist")
         || code.starts_with("NoSuch")

@@ -5,7 +5,7 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{Clock, JobId, Timestamp};
 
-use super::{Meter, Sent};
+use super::{CallEvent, Meter};
 
 fn meter() -> (Arc<SimClock>, Meter) {
     let clock = Arc::new(SimClock::at(Timestamp::UNIX_EPOCH));
@@ -14,12 +14,12 @@ fn meter() -> (Arc<SimClock>, Meter) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_month_is_estimated_from_what_was_billed_so_far() {
+async fn monthly_cost_is_estimated_from_billed_units() {
     let (_clock, meter) = meter();
     for _ in 0..10 {
-        meter.called(&Metadata::new("GetQueueAttributes", "SQS"), Sent::Call);
+        meter.record_call(&Metadata::new("GetQueueAttributes", "SQS"), CallEvent::Call);
     }
-    meter.called(&Metadata::new("GetMetricData", "CloudWatch"), Sent::Call);
+    meter.record_call(&Metadata::new("GetMetricData", "CloudWatch"), CallEvent::Call);
     meter.charge("GetMetricData", 500);
     tokio::time::advance(Duration::from_secs(3600)).await;
     let report = meter.report();
@@ -36,9 +36,9 @@ async fn a_month_is_estimated_from_what_was_billed_so_far() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_share_the_cost_of_a_call_by_their_readings() {
+async fn jobs_share_cost_by_their_readings() {
     let (_clock, meter) = meter();
-    meter.called(&Metadata::new("GetQueueAttributes", "SQS"), Sent::Call);
+    meter.record_call(&Metadata::new("GetQueueAttributes", "SQS"), CallEvent::Call);
     let (one, two) = (JobId::new("one").unwrap(), JobId::new("two").unwrap());
     for _ in 0..3 {
         meter.used(&one, "GetQueueAttributes");
@@ -53,11 +53,11 @@ async fn jobs_share_the_cost_of_a_call_by_their_readings() {
 }
 
 #[test]
-fn throttled_and_failed_attempts_are_told_apart() {
+fn throttled_and_failed_attempts_are_counted_separately() {
     let (_clock, meter) = meter();
     let run = Metadata::new("RunTask", "ECS");
-    for sent in [Sent::Call, Sent::Throttled, Sent::Call, Sent::Failed, Sent::Call] {
-        meter.called(&run, sent);
+    for sent in [CallEvent::Call, CallEvent::Throttled, CallEvent::Call, CallEvent::Failed, CallEvent::Call] {
+        meter.record_call(&run, sent);
     }
     let report = meter.report();
     let all = &report.operations[0];

@@ -19,7 +19,7 @@ fn seconds_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// AWS's own bucket, which throttles.
+/// The token bucket of AWS, which throttles.
 struct Server {
     tokens: f64,
     at: Instant,
@@ -42,7 +42,7 @@ impl Server {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_launches_take_what_the_quota_allows_and_are_not_throttled() {
+async fn ten_thousand_launches_use_the_quota_and_are_not_throttled() {
     let pacer = Pacer::new(RUN_TASK, Share::default());
     let start = Instant::now();
     let server = Mutex::new(Server { tokens: RUN_TASK.burst, at: start, throttled: 0 });
@@ -50,7 +50,7 @@ async fn ten_thousand_launches_take_what_the_quota_allows_and_are_not_throttled(
         let (pacer, server) = (&pacer, &server);
         async move {
             pacer.admit(start + Duration::from_secs(600), 1).await;
-            // Answers and requests take their time, each another one.
+            // Requests and responses take different times.
             tokio::time::sleep(Duration::from_millis(u64::from(n * 7919 % 40))).await;
             if !server.lock().call(RUN_TASK) {
                 pacer.throttled();
@@ -65,7 +65,7 @@ async fn ten_thousand_launches_take_what_the_quota_allows_and_are_not_throttled(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_earliest_deadline_goes_first_then_the_earliest_arrival() {
+async fn earliest_deadline_goes_first_then_earliest_arrival() {
     let pacer = Pacer::new(Quota { name: "test", burst: 1.0, per_second: 1.0 }, WHOLE);
     pacer.admit(later(1), 1).await;
     let order = Mutex::new(Vec::new());
@@ -82,7 +82,7 @@ async fn the_earliest_deadline_goes_first_then_the_earliest_arrival() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_stops_waiting_takes_nothing_and_holds_up_nobody() {
+async fn cancelled_caller_takes_nothing_and_delays_nobody() {
     let pacer = Arc::new(Pacer::new(Quota { name: "test", burst: 1.0, per_second: 1.0 }, WHOLE));
     pacer.admit(later(1), 1).await;
     let start = Instant::now();
@@ -114,7 +114,7 @@ async fn a_call_may_cost_several_tokens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_slows_down_once_per_event_and_wears_off() {
+async fn throttling_lowers_the_rate_once_per_event_and_recovers() {
     let pacer = Pacer::new(RUN_TASK, WHOLE);
     for _ in 0..50 {
         pacer.throttled();
@@ -127,7 +127,7 @@ async fn throttling_slows_down_once_per_event_and_wears_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_smaller_quota_than_published_is_found_and_most_calls_get_through() {
+async fn smaller_quota_is_learnt_and_most_calls_succeed() {
     let smaller = Quota { name: "test", burst: 10.0, per_second: 10.0 };
     let pacer = Pacer::new(RUN_TASK, Share::default());
     let start = Instant::now();
@@ -148,7 +148,7 @@ async fn a_smaller_quota_than_published_is_found_and_most_calls_get_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn places_and_buckets_are_paced_each_by_itself() {
+async fn scopes_and_quotas_have_separate_limiters() {
     let pacers = Pacers::new(WHOLE);
     let here = Place::default();
     let there = Place { region: Some("us-east-1".to_owned()), account: None };

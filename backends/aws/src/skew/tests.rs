@@ -20,20 +20,24 @@ fn answer(headers: &[(&'static str, &'static str)]) -> HttpResponse {
 }
 
 #[test]
-fn the_date_of_an_answer_tells_how_far_the_clock_is_off() {
+fn response_date_gives_the_clock_skew() {
     let dated = answer(&[("date", "Thu, 01 Jan 2026 00:00:00 GMT")]);
-    let skew = |now: SystemTime| Skew::of(&dated, now).unwrap();
+    let skew = |now: SystemTime| Skew::measure(&dated, now).unwrap();
     let behind = skew(new_year() - Duration::from_secs(605));
     assert_eq!(behind.to_string(), "10m 5s behind that of AWS");
     let ahead = skew(new_year() + Duration::from_secs(3_600));
     assert_eq!(ahead.to_string(), "1h ahead of that of AWS");
-    assert!(behind.matters() && ahead.matters() && !skew(new_year() + Duration::from_secs(3)).matters());
+    assert!(
+        behind.is_significant()
+            && ahead.is_significant()
+            && !skew(new_year() + Duration::from_secs(3)).is_significant()
+    );
 }
 
 #[test]
-fn an_answer_without_a_date_or_from_a_cache_tells_nothing() {
-    assert_eq!(Skew::of(&answer(&[]), new_year()), None);
-    assert_eq!(Skew::of(&answer(&[("date", "yesterday")]), new_year()), None);
+fn response_without_date_or_from_cache_gives_no_skew() {
+    assert_eq!(Skew::measure(&answer(&[]), new_year()), None);
+    assert_eq!(Skew::measure(&answer(&[("date", "yesterday")]), new_year()), None);
     let cached = answer(&[("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("age", "600")]);
-    assert_eq!(Skew::of(&cached, new_year()), None);
+    assert_eq!(Skew::measure(&cached, new_year()), None);
 }

@@ -9,7 +9,7 @@ use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
 const ACCOUNT: &str = "222222222222";
 const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
 
-/// A fake, a way to it, and a place in another account, whose role exists when `allowed`.
+/// Returns a fake, a context, and a scope in another account, whose role exists if `allowed`.
 async fn elsewhere(allowed: bool) -> (Fake, Aws, Place) {
     let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
     if allowed {
@@ -26,7 +26,7 @@ async fn elsewhere(allowed: bool) -> (Fake, Aws, Place) {
     (fake, aws, Place { region: None, account: Some(ACCOUNT.to_owned()) })
 }
 
-/// Asks who calls from a place.
+/// Returns the account of the caller in a scope.
 async fn account(aws: &Aws, place: &Place) -> Result<String, Fault> {
     let config = aws.config(place).await?;
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
@@ -35,7 +35,7 @@ async fn account(aws: &Aws, place: &Place) -> Result<String, Fault> {
 }
 
 #[tokio::test]
-async fn a_place_in_another_account_is_reached_by_its_role() {
+async fn scope_in_another_account_uses_its_role() {
     let (fake, aws, place) = elsewhere(true).await;
     assert_eq!(account(&aws, &place).await.expect("the role exists"), ACCOUNT);
     assert_eq!(account(&aws, &place).await.expect("the role exists"), ACCOUNT);
@@ -43,21 +43,23 @@ async fn a_place_in_another_account_is_reached_by_its_role() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_is_denied_until_it_may_be() {
+async fn denied_role_works_once_allowed() {
     let (fake, aws, place) = elsewhere(false).await;
     let fault = account(&aws, &place).await.expect_err("there is no such role");
     assert_eq!(fault.kind(), FaultKind::Denied);
-    let told = fault.to_string();
+    let message = fault.to_string();
     assert!(
-        told.contains(ROLE) && told.contains("allow sts:AssumeRole") && told.contains("trust policy"),
-        "{told}"
+        message.contains(ROLE)
+            && message.contains("allow sts:AssumeRole")
+            && message.contains("trust policy"),
+        "{message}"
     );
     fake.configure(|settings| settings.sts.roles = [(ROLE.to_owned(), String::new())].into());
     assert_eq!(account(&aws, &place).await.expect("a failure is not kept"), ACCOUNT);
 }
 
 #[tokio::test]
-async fn sts_that_does_not_answer_is_asked_again() {
+async fn unavailable_sts_is_retried() {
     let (fake, aws, place) = elsewhere(true).await;
     fake.faults().add(FaultRule::every(Service::Sts, Mishap::ServerError { status: 503 }).times(3));
     let fault = account(&aws, &place).await.expect_err("STS is down");
@@ -66,7 +68,7 @@ async fn sts_that_does_not_answer_is_asked_again() {
 }
 
 #[tokio::test]
-async fn credentials_that_aws_calls_expired_are_loaded_again_and_not_kept_until_they_expire_here() {
+async fn credentials_that_aws_calls_expired_are_reloaded() {
     let (fake, aws, place) = elsewhere(true).await;
     account(&aws, &place).await.expect("the role exists");
     let config = aws.config(&place).await.expect("it is kept");

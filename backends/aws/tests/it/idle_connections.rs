@@ -1,4 +1,4 @@
-//! Connections that nobody uses.
+//! Idle connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Passes connections on to a fake, and counts them.
+/// Starts a proxy in front of a fake that counts connections.
 async fn counted(fake: &Fake) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -31,7 +31,7 @@ async fn counted(fake: &Fake) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_idle_for_a_minute_is_not_used_again() {
+async fn idle_connection_is_not_reused_after_a_minute() {
     let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
     let (url, connections) = counted(&fake).await;
     let aws = Aws::new(AwsSettings {

@@ -1,4 +1,4 @@
-//! Calls over real sockets: what comes of answers, of none, and of connections that never stand.
+//! Calls over real sockets: responses, lost responses, and connections that are never established.
 
 mod assumed_roles;
 mod idle_connections;
@@ -11,14 +11,14 @@ use ecs_scheduler_core::{FaultKind, SystemClock, fault::chain};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// What a server does with a request.
+/// The behaviour of a server on a request.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// Answers with this status and error code.
+    /// Responds with this status and error code.
     Error(u16, &'static str),
     /// Reads the request and closes the connection.
     Closes,
-    /// Reads the request and says nothing.
+    /// Reads the request and never responds.
     Silent,
 }
 
@@ -73,7 +73,7 @@ async fn ask(aws: &Aws) -> Fault {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_stood_surely_did_nothing() {
+async fn failed_connection_had_no_effect() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
     drop(listener);
@@ -85,7 +85,7 @@ async fn a_connection_that_never_stood_surely_did_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_resolved_and_a_handshake_that_fails_pass_by_themselves() {
+async fn failed_resolution_and_handshake_are_transient() {
     let plain = serve(Answer::Closes).await.replace("http:", "https:");
     for url in ["http://nowhere.invalid".to_owned(), plain] {
         let fault = ask(&aws(url.clone())).await;
@@ -94,7 +94,7 @@ async fn a_name_that_is_not_resolved_and_a_handshake_that_fails_pass_by_themselv
 }
 
 #[tokio::test]
-async fn a_lost_answer_may_have_done_everything() {
+async fn lost_response_may_have_had_an_effect() {
     for answer in [Answer::Closes, Answer::Silent] {
         let fault = ask(&aws(serve(answer).await)).await;
         assert_eq!(fault.kind(), FaultKind::Unavailable);
@@ -103,7 +103,7 @@ async fn a_lost_answer_may_have_done_everything() {
 }
 
 #[tokio::test]
-async fn the_words_of_the_service_are_in_the_chain() {
+async fn service_message_is_in_the_error_chain() {
     let fault = ask(&aws(serve(Answer::Error(403, "AccessDenied")).await)).await;
     assert_eq!((fault.kind(), fault.code()), (FaultKind::Denied, Some("AccessDenied")));
     assert!(!fault.maybe_done());
@@ -111,7 +111,7 @@ async fn the_words_of_the_service_are_in_the_chain() {
 }
 
 #[tokio::test]
-async fn every_attempt_is_counted_and_throttled_ones_apart() {
+async fn every_attempt_is_counted_with_throttles_apart() {
     let throttled = aws(serve(Answer::Error(400, "Throttling")).await);
     assert_eq!(ask(&throttled).await.kind(), FaultKind::Throttled);
     let report = throttled.meter().report();

@@ -7,14 +7,16 @@ use ecs_scheduler_core::FaultKind;
 use crate::fault::Fault;
 
 fn fault(error: CredentialsError) -> Fault {
-    Fault::of_credentials(error, "could not configure AWS")
+    Fault::from_credentials_error(error, "could not configure AWS")
 }
 
 #[test]
-fn a_metadata_service_that_does_not_answer_is_asked_again_and_the_hop_limit_is_named() {
+fn silent_metadata_service_is_transient_and_names_the_hop_limit() {
     let silent = CredentialsError::not_loaded("could not communicate with IMDS");
     // A profile with `credential_source = Ec2InstanceMetadata` wraps it.
-    for error in [silent, CredentialsError::provider_error(CredentialsError::not_loaded(super::SILENT))] {
+    for error in
+        [silent, CredentialsError::provider_error(CredentialsError::not_loaded(super::IMDS_UNREACHABLE))]
+    {
         let fault = fault(error);
         assert_eq!(fault.kind(), FaultKind::Unavailable);
         assert!(fault.to_string().contains("hop limit"), "{fault}");
@@ -23,14 +25,14 @@ fn a_metadata_service_that_does_not_answer_is_asked_again_and_the_hop_limit_is_n
 }
 
 #[test]
-fn an_instance_without_a_role_may_get_one() {
+fn instance_without_role_is_transient() {
     let fault = fault(CredentialsError::not_loaded("received 404 from IMDS"));
     assert_eq!(fault.kind(), FaultKind::Unavailable);
     assert!(fault.to_string().contains("instance profile"), "{fault}");
 }
 
 #[test]
-fn credentials_that_are_configured_nowhere_or_wrongly_are_a_persons_matter() {
+fn missing_or_invalid_credentials_are_permanent() {
     let nowhere = fault(CredentialsError::not_loaded("environment variable not set"));
     assert_eq!(nowhere.kind(), FaultKind::Config);
     assert!(nowhere.to_string().contains("AWS_ACCESS_KEY_ID"), "{nowhere}");
@@ -39,7 +41,7 @@ fn credentials_that_are_configured_nowhere_or_wrongly_are_a_persons_matter() {
 }
 
 #[test]
-fn a_source_of_credentials_that_fails_or_is_late_is_asked_again() {
+fn failing_or_late_credentials_source_is_transient() {
     let gone = io::Error::new(io::ErrorKind::NotFound, "no token file yet");
     for error in [
         CredentialsError::provider_error(gone),
@@ -53,7 +55,7 @@ fn a_source_of_credentials_that_fails_or_is_late_is_asked_again() {
 }
 
 #[test]
-fn a_role_that_may_not_be_assumed_is_named_with_what_denied_it() {
+fn denied_role_error_names_role_and_denial() {
     let denied = Fault::new(FaultKind::Denied, "could not assume role arn:role; allow sts:AssumeRole");
     let fault = fault(CredentialsError::provider_error(denied));
     assert_eq!(fault.kind(), FaultKind::Denied);
@@ -61,7 +63,7 @@ fn a_role_that_may_not_be_assumed_is_named_with_what_denied_it() {
 }
 
 #[test]
-fn the_chain_of_sources_is_told_in_one_line() {
+fn source_chain_is_reported_in_one_line() {
     let fault = fault(CredentialsError::not_loaded("Attempted:\n  Environment: not set\n  Profile: none"));
     let said = ecs_scheduler_core::fault::chain(&fault);
     assert!(said.ends_with("Attempted:; Environment: not set; Profile: none"), "{said}");

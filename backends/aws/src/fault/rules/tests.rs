@@ -2,13 +2,13 @@
 
 use ecs_scheduler_core::FaultKind;
 
-use super::{Meaning, meaning, names_refused_credentials, names_throttling};
+use super::{Meaning, classify, names_refused_credentials, names_throttling};
 
 struct Recorded {
     status: u16,
     code: &'static str,
-    words: &'static str,
-    means: Meaning,
+    message: &'static str,
+    meaning: Meaning,
     source: &'static str,
 }
 
@@ -16,187 +16,187 @@ const RECORDED: &[Recorded] = &[
     Recorded {
         status: 400,
         code: "InvalidParameterException",
-        words: "Error retrieving subnet information for [subnet-0123]: Rate exceeded (ErrorCode: Throttling)",
-        means: Meaning::Throttled,
+        message: "Error retrieving subnet information for [subnet-0123]: Rate exceeded (ErrorCode: Throttling)",
+        meaning: Meaning::Throttled,
         source: "https://github.com/dagster-io/dagster/issues/33439",
     },
     Recorded {
         status: 400,
         code: "InvalidParameterException",
-        words: "Error retrieving security group information for [sg-0123]: Request limit exceeded. (ErrorCode: \
+        message: "Error retrieving security group information for [sg-0123]: Request limit exceeded. (ErrorCode: \
                 RequestLimitExceeded)",
-        means: Meaning::Throttled,
+        meaning: Meaning::Throttled,
         source: "https://github.com/dask/dask-cloudprovider/issues/56",
     },
     Recorded {
         status: 400,
         code: "InvalidParameterException",
-        words: "com.amazonaws.services.ec2.model.AmazonEC2Exception: Request limit exceeded. (Service: AmazonEC2; \
+        message: "com.amazonaws.services.ec2.model.AmazonEC2Exception: Request limit exceeded. (Service: AmazonEC2; \
                 Status Code: 503; Error Code: RequestLimitExceeded; Request ID: 0)",
-        means: Meaning::Throttled,
+        meaning: Meaning::Throttled,
         source: "https://github.com/reproio/wrapbox/issues/32",
     },
     Recorded {
         status: 400,
         code: "InvalidParameterException",
-        words: "Error retrieving security group information for [sg-0123]: An internal error has occurred (ErrorCode: \
+        message: "Error retrieving security group information for [sg-0123]: An internal error has occurred (ErrorCode: \
                 InternalError)",
-        means: Meaning::Unavailable,
+        meaning: Meaning::Unavailable,
         source: "https://github.com/reproio/wrapbox/issues/43",
     },
     Recorded {
         status: 400,
         code: "InvalidParameterException",
-        words: "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
-        means: Meaning::Unavailable,
+        message: "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
+        meaning: Meaning::Unavailable,
         source: "https://github.com/awslabs/fargatecli/issues/35",
     },
     Recorded {
         status: 400,
         code: "ThrottlingException",
-        words: "Rate exceeded.",
-        means: Meaning::Throttled,
+        message: "Rate exceeded.",
+        meaning: Meaning::Throttled,
         source: "https://github.com/cisagov/crossfeed/issues/247",
     },
     Recorded {
         status: 500,
         code: "ServerException",
-        words: "Internal Error.",
-        means: Meaning::Unavailable,
+        message: "Internal Error.",
+        meaning: Meaning::Unavailable,
         source: "https://github.com/gchq/sleeper/issues/7500",
     },
     Recorded {
         status: 500,
         code: "AuthorizerConfigurationException",
-        words: "",
-        means: Meaning::Unavailable,
+        message: "",
+        meaning: Meaning::Unavailable,
         source: "https://github.com/ASFHyP3/hyp3/issues/911",
     },
     Recorded {
         status: 400,
         code: "ExpiredTokenException",
-        words: "The security token included in the request is expired",
-        means: Meaning::Expired,
+        message: "The security token included in the request is expired",
+        meaning: Meaning::Expired,
         source: "https://github.com/aws-samples/cdk-fargate-gitlab-runner/issues/15",
     },
     Recorded {
         status: 403,
         code: "ExpiredToken",
-        words: "The security token included in the request is expired",
-        means: Meaning::Expired,
+        message: "The security token included in the request is expired",
+        meaning: Meaning::Expired,
         source: "https://github.com/mapbox/ecs-watchbot/issues/61",
     },
     Recorded {
         status: 400,
         code: "RequestExpired",
-        words: "Request has expired.",
-        means: Meaning::Signature,
+        message: "Request has expired.",
+        meaning: Meaning::Signature,
         source: "https://github.com/aws/aws-sdk-java/issues/1443",
     },
     Recorded {
         status: 400,
         code: "InvalidSignatureException",
-        words: "Signature expired: 20191209T104625Z is now earlier than 20191210T033904Z (20191210T034404Z - 5 min.)",
-        means: Meaning::Signature,
+        message: "Signature expired: 20191209T104625Z is now earlier than 20191210T033904Z (20191210T034404Z - 5 min.)",
+        meaning: Meaning::Signature,
         source: "https://github.com/fabfuel/ecs-deploy/issues/126",
     },
     Recorded {
         status: 400,
         code: "InvalidSignatureException",
-        words: "Signature not yet current: 20181002T170509Z is still later than 20181002T170312Z (20181002T165812Z + 5 \
+        message: "Signature not yet current: 20181002T170509Z is still later than 20181002T170312Z (20181002T165812Z + 5 \
                 min.)",
-        means: Meaning::Signature,
+        meaning: Meaning::Signature,
         source: "https://github.com/aws/aws-sdk-go/issues/2194",
     },
     Recorded {
         status: 403,
         code: "SignatureDoesNotMatch",
-        words: "Signature expired: 20141104T062952Z is now earlier than 20141104T062952Z (20141104T064452Z - 15 min.)",
-        means: Meaning::Signature,
+        message: "Signature expired: 20141104T062952Z is now earlier than 20141104T062952Z (20141104T064452Z - 15 min.)",
+        meaning: Meaning::Signature,
         source: "https://github.com/aws/aws-sdk-js/issues/401",
     },
     Recorded {
         status: 400,
         code: "UnrecognizedClientException",
-        words: "The security token included in the request is invalid.",
-        means: Meaning::UnknownKey,
+        message: "The security token included in the request is invalid.",
+        meaning: Meaning::UnknownKey,
         source: "https://github.com/boto/boto3/issues/509",
     },
     Recorded {
         status: 403,
         code: "InvalidClientTokenId",
-        words: "The security token included in the request is invalid",
-        means: Meaning::UnknownKey,
+        message: "The security token included in the request is invalid",
+        meaning: Meaning::UnknownKey,
         source: "https://github.com/boto/botocore/pull/3600",
     },
     Recorded {
         status: 400,
         code: "InvalidIdentityToken",
-        words: "Couldn't retrieve verification key from your identity provider,  please reference \
+        message: "Couldn't retrieve verification key from your identity provider,  please reference \
                 AssumeRoleWithWebIdentity documentation for requirements",
-        means: Meaning::Unavailable,
+        meaning: Meaning::Unavailable,
         source: "https://github.com/aws/aws-cli/issues/7194",
     },
     Recorded {
         status: 400,
         code: "ClientException",
-        words: "TaskDefinition is inactive",
-        means: Meaning::Invalid,
+        message: "TaskDefinition is inactive",
+        meaning: Meaning::Invalid,
         source: "https://github.com/DefangLabs/defang/pull/775",
     },
     Recorded {
         status: 400,
         code: "ClientException",
-        words: "Unable to describe task definition.",
-        means: Meaning::Invalid,
+        message: "Unable to describe task definition.",
+        meaning: Meaning::Invalid,
         source: "https://github.com/sil-org/ecs-deploy/issues/145",
     },
     Recorded {
         status: 400,
         code: "InvalidParameterException",
-        words: "taskId longer than 36.",
-        means: Meaning::Invalid,
+        message: "taskId longer than 36.",
+        meaning: Meaning::Invalid,
         source: "https://github.com/sil-org/ecs-deploy/issues/43",
     },
     Recorded {
         status: 400,
         code: "ClientException",
-        words: "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/work' that was provided for this task. \
+        message: "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/work' that was provided for this task. \
                 Please verify that the role being passed has the proper trust relationship and permissions and that your \
                 IAM user has permissions to pass this role.",
-        means: Meaning::Invalid,
+        meaning: Meaning::Invalid,
         source: "https://github.com/aws-samples/aws-modern-application-workshop/issues/149",
     },
     Recorded {
         status: 403,
         code: "AccessDeniedException",
-        words: "User: arn:aws:sts::123456789012:assumed-role/node/i-0 is not authorized to perform: sqs:sendmessage on \
+        message: "User: arn:aws:sts::123456789012:assumed-role/node/i-0 is not authorized to perform: sqs:sendmessage on \
                 resource: arn:aws:sqs:eu-west-1:123456789012:q because no identity-based policy allows the \
                 sqs:sendmessage action",
-        means: Meaning::Denied,
+        meaning: Meaning::Denied,
         source: "https://github.com/async-aws/aws/issues/1659",
     },
 ];
 
 #[test]
-fn recorded_answers_mean_what_people_found_out_about_them() {
-    for Recorded { status, code, words, means, source } in RECORDED {
-        assert_eq!(meaning(*status, code, words), *means, "{code}: {words} ({source})");
+fn recorded_responses_have_their_known_meaning() {
+    for Recorded { status, code, message, meaning, source } in RECORDED {
+        assert_eq!(classify(*status, code, message), *meaning, "{code}: {message} ({source})");
     }
 }
 
 #[test]
-fn what_passes_by_itself_is_retried_and_nothing_else_is() {
+fn only_passing_failures_are_retried() {
     for recorded in RECORDED {
-        let passes = !matches!(recorded.means, Meaning::Invalid | Meaning::Denied | Meaning::Missing);
-        assert_eq!(recorded.means.kind().is_transient(), passes, "{}: {}", recorded.code, recorded.words);
+        let passes = !matches!(recorded.meaning, Meaning::Invalid | Meaning::Denied | Meaning::Missing);
+        assert_eq!(recorded.meaning.kind().is_transient(), passes, "{}: {}", recorded.code, recorded.message);
     }
 }
 
 #[test]
-fn codes_decide_whatever_the_words_and_the_status_are() {
+fn codes_decide_over_messages_and_status() {
     let throttled = "Rate exceeded (ErrorCode: Throttling)";
-    for (status, code, words, kind) in [
+    for (status, code, message, kind) in [
         (400, "ThrottlingException", "", FaultKind::Throttled),
         (400, "RequestLimitExceeded", "", FaultKind::Throttled),
         (400, "KmsThrottled", "", FaultKind::Throttled),
@@ -221,17 +221,17 @@ fn codes_decide_whatever_the_words_and_the_status_are() {
         (500, "ServerException", "", FaultKind::Unavailable),
         (503, "", "", FaultKind::Unavailable),
     ] {
-        assert_eq!(meaning(status, code, words).kind(), kind, "{status} {code} {words}");
+        assert_eq!(classify(status, code, message).kind(), kind, "{status} {code} {message}");
     }
 }
 
 #[test]
-fn a_wrapped_failure_that_does_not_pass_leaves_the_request_invalid() {
+fn lasting_wrapped_failure_stays_invalid() {
     let missing = "Error retrieving subnet information for [subnet-0123]: The subnet ID 'subnet-0123' does not exist \
                    (ErrorCode: InvalidSubnetID.NotFound)";
-    assert_eq!(meaning(400, "InvalidParameterException", missing), Meaning::Invalid);
+    assert_eq!(classify(400, "InvalidParameterException", missing), Meaning::Invalid);
     let denied = "Error retrieving subnet information: not allowed (ErrorCode: UnauthorizedOperation)";
-    assert_eq!(meaning(400, "InvalidParameterException", denied), Meaning::Invalid);
+    assert_eq!(classify(400, "InvalidParameterException", denied), Meaning::Invalid);
 }
 
 #[test]
