@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-mod several;
+mod series_count;
 #[cfg(test)]
 mod tests;
 

@@ -1,19 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-mod answer;
-mod check;
+mod alarm;
+mod batch_queries;
 mod config;
+mod explain;
 mod expression;
-mod judge;
 mod limits;
-mod pack;
 mod query;
-mod sites;
+mod query_plan;
+mod query_result;
+mod regional_batchers;
 mod source;
 mod stat;
 mod trigger;
 mod window;
-mod words;
 
 pub use config::{CloudWatchConfig, Comparison, MetricConfig, Missing, Span, StepConfig};
 pub use trigger::CloudWatch;

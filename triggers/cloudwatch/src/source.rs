@@ -14,10 +14,10 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::answer::Pages;
+use crate::batch_queries::pack;
 use crate::limits;
-use crate::pack::pack;
 use crate::query::{Key, Metric, Point, Query, Series};
+use crate::query_result::Pages;
 use crate::window::Window;
 
 /// The operation, as bills and permissions name it.

@@ -9,11 +9,11 @@ use ecs_scheduler_core::{
 };
 
 use crate::CloudWatchConfig;
-use crate::check::Plan;
-use crate::sites::{self, Gathering};
+use crate::explain;
+use crate::query_plan::Plan;
+use crate::regional_batchers::{self, Gathering};
 use crate::source::OPERATION;
 use crate::window::Window;
-use crate::words;
 
 /// The kind `cloudwatch`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
@@ -60,9 +60,9 @@ impl Trigger for CloudWatchTrigger {
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let Plan { query, period, delay, rule, .. } = &self.plan;
         let window = Window::before(cx.tick.observed, *delay, *period, rule.periods);
-        let points = sites::points(&self.sites, &self.plan, window, cx.tick).await?;
+        let points = regional_batchers::points(&self.sites, &self.plan, window, cx.tick).await?;
         self.sites.aws().meter().used(cx.job, OPERATION);
         let verdict = rule.judge(&points, window.end, *period);
-        words::conclude(rule, &verdict, query, *period, cx.tick.observed)
+        explain::conclude(rule, &verdict, query, *period, cx.tick.observed)
     }
 }

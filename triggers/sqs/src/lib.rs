@@ -4,7 +4,7 @@ mod address;
 mod config;
 mod demand;
 mod limits;
-mod sites;
+mod regional_batchers;
 mod source;
 mod trigger;
 

@@ -11,7 +11,7 @@ use ecs_scheduler_core::{
 use crate::SqsConfig;
 use crate::address::Address;
 use crate::demand::Rule;
-use crate::sites::{self, Site};
+use crate::regional_batchers::{self, Site};
 
 /// The kind `sqs`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl Trigger for SqsTrigger {
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
-        let depth = sites::depth(&self.sites, &self.queue, cx.tick).await?;
+        let depth = regional_batchers::depth(&self.sites, &self.queue, cx.tick).await?;
         self.sites.aws().meter().used(cx.job, "GetQueueAttributes");
         Ok(self.rule.conclude(&depth, &self.queue.name, cx.tick.observed))
     }

@@ -4,7 +4,7 @@ use ecs_scheduler_core::Trigger;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::world::{World, evaluate, metric};
+use crate::help::{World, evaluate, metric};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_metrics_make_twenty_calls() {

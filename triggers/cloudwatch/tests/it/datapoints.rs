@@ -1,7 +1,7 @@
 use ecs_scheduler_core::{Demand, FaultKind};
 use serde_json::json;
 
-use crate::world::{World, metric, minutes_ago};
+use crate::help::{World, metric, minutes_ago};
 
 #[tokio::test]
 async fn the_newest_complete_datapoint_decides_and_says_how() {

@@ -6,7 +6,7 @@ use ecs_scheduler_fake_aws::{DataStatus, FaultRule, Mishap, Service};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::world::{World, evaluate, metric};
+use crate::help::{World, evaluate, metric};
 
 /// Gives up soon.
 const HASTY: Timeouts = Timeouts {

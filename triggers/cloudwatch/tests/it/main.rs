@@ -5,6 +5,6 @@
 mod batching;
 mod datapoints;
 mod faults;
+mod help;
 mod math;
 mod suite;
-mod world;

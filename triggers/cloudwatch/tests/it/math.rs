@@ -2,7 +2,7 @@ use ecs_scheduler_core::{Demand, FaultKind};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::world::{NOW, World, evaluate, evaluate_at, metric, minutes_ago};
+use crate::help::{NOW, World, evaluate, evaluate_at, metric, minutes_ago};
 
 /// An expression over `m1` and `m2`, which are these metrics of the namespace `App`.
 fn math(expression: &str, m1: &str, m2: &str) -> Value {

@@ -6,7 +6,7 @@ use ecs_scheduler_core::{Demand, TriggerRegistry};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use serde_json::json;
 
-use crate::world::{NOW, USUAL, World, aws, metric};
+use crate::help::{NOW, USUAL, World, aws, metric};
 
 /// Starts a fake that lives as long as the process, with a metric that was 25 of late.
 fn fake() -> String {

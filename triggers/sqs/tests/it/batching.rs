@@ -4,7 +4,7 @@ use ecs_scheduler_core::{EvalContext, JobId, Scaling, Trigger};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::world::{World, by_name, evaluate, tick};
+use crate::help::{World, by_name, evaluate, tick};
 
 /// Evaluates a thousand jobs on fifty queues, each of its own, at one tick.
 async fn round(world: &World, jobs: &[Arc<dyn Trigger>], nominal: &str) {
@@ -38,7 +38,7 @@ async fn jobs_that_name_the_default_region_share_the_reading_of_those_that_do_no
     let world = World::new().await;
     world.queue("orders", 3);
     let plain = world.trigger(by_name("orders"));
-    let named = world.trigger(json!({"queueName": "orders", "region": crate::world::REGION}));
+    let named = world.trigger(json!({"queueName": "orders", "region": crate::help::REGION}));
     let noon = tick("2026-11-22T12:00:00Z");
     let (plain, named) = futures::join!(evaluate(&*plain, noon), evaluate(&*named, noon));
     assert_eq!(plain.unwrap().queue.unwrap().visible, named.unwrap().queue.unwrap().visible);

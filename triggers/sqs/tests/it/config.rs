@@ -4,7 +4,7 @@ use ecs_scheduler_core::{TriggerFactory as _, TriggerRegistry};
 use ecs_scheduler_trigger_sqs::Sqs;
 use serde_json::{Value, json};
 
-use crate::world::aws;
+use crate::help::aws;
 
 fn sqs() -> Sqs {
     Sqs::new(aws("http://127.0.0.1:9".to_owned(), Timeouts::default()))

@@ -1,7 +1,7 @@
 use ecs_scheduler_core::Demand;
 use serde_json::json;
 
-use crate::world::{World, moment};
+use crate::help::{World, moment};
 
 #[tokio::test]
 async fn real_messages_are_counted_in_all_their_states() {

@@ -6,7 +6,7 @@ use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::world::{self, World, by_name, evaluate, tick};
+use crate::help::{self, World, by_name, evaluate, tick};
 
 /// Long enough that no attempt is given up during a test, short enough that a test ends that goes wrong.
 const PATIENT: Timeouts = Timeouts {

@@ -6,5 +6,5 @@ mod batching;
 mod config;
 mod counts;
 mod faults;
+mod help;
 mod suite;
-mod world;

@@ -8,7 +8,7 @@ use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use ecs_scheduler_trigger_sqs::Sqs;
 use serde_json::json;
 
-use crate::world::aws;
+use crate::help::aws;
 
 /// Starts a fake that lives as long as the process, with an empty queue and one of 15 messages.
 fn fake() -> String {

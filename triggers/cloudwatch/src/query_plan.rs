@@ -8,9 +8,9 @@ use ecs_scheduler_backend_aws::Place;
 use ecs_scheduler_core::ConfigError;
 use ecs_scheduler_core::job::parse_duration;
 
+use crate::alarm::{Amount, Rule};
 use crate::config::{CloudWatchConfig, MetricConfig, Span};
 use crate::expression::Expression;
-use crate::judge::{Amount, Rule};
 use crate::query::{Metric, Query, Series};
 use crate::{limits, stat, window};
 

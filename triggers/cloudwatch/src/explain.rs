@@ -2,8 +2,8 @@
 
 use ecs_scheduler_core::{Demand, Evaluation, FaultKind, Observation, Timestamp, TriggerError};
 
+use crate::alarm::{Amount, Rule, Verdict};
 use crate::config::Comparison;
-use crate::judge::{Amount, Rule, Verdict};
 use crate::limits;
 use crate::query::{Query, Series};
 

@@ -11,9 +11,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::check::Plan;
 use crate::limits;
 use crate::query::{Key, Point};
+use crate::query_plan::Plan;
 use crate::source::{Metrics, Site};
 use crate::window::Window;
 
