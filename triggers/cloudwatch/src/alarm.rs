@@ -1,4 +1,4 @@
-//! From datapoints to demand: which of them count, whether they breach, and what the newest asks for.
+//! From datapoints to demand: the datapoints that count, whether they breach, and the demand of the newest value.
 
 use std::num::NonZeroU32;
 
@@ -11,56 +11,57 @@ use crate::window;
 #[cfg(test)]
 mod tests;
 
-/// How far a quotient may be from a whole number and still count as one: 0.6 ÷ 0.2 is 3.
-const ROUNDING: f64 = 1e-9;
+/// Maximum relative error of a quotient that counts as a whole number: 0.6 ÷ 0.2 is 3.
+const ROUNDING_TOLERANCE: f64 = 1e-9;
 
-/// How a job makes demand of datapoints.
+/// The rule by which a job turns datapoints into demand.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rule {
+pub(crate) struct AlarmRule {
     pub(crate) comparison: Comparison,
     pub(crate) threshold: f64,
-    /// How many must breach.
+    /// Number of datapoints that must breach.
     pub(crate) datapoints: u32,
-    /// How many are looked at.
+    /// Number of datapoints that are evaluated.
     pub(crate) periods: u32,
     pub(crate) missing: Missing,
     pub(crate) amount: Amount,
 }
 
-/// How many tasks a breach asks for.
+/// The number of tasks for a breach.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Amount {
     Floor,
-    /// The value divided by this.
+    /// The value divided by this number.
     Per(f64),
-    /// Values and the tasks that those over them ask for, ascending.
+    /// Values, ascending, each with the number of tasks for values over it.
     Steps(Vec<(f64, NonZeroU32)>),
 }
 
-/// What the datapoints say.
+/// The result of evaluating datapoints.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Verdict {
-    /// Whether the condition holds; unknown when too much is missing.
+pub(crate) struct AlarmState {
+    /// Whether the condition holds; unknown if too many datapoints are missing.
     pub(crate) breach: Option<bool>,
-    /// How many datapoints breach.
+    /// Number of breaching datapoints.
     pub(crate) breaching: u32,
-    /// How many are missing of those that are looked at.
+    /// Number of missing datapoints among the evaluated ones.
     pub(crate) missing: u32,
-    /// The newest that there is.
+    /// The newest datapoint, if there is any.
     pub(crate) newest: Option<Point>,
 }
 
-impl Rule {
-    /// Judges datapoints, newest first, of a window with this end.
+impl AlarmRule {
+    /// Evaluates datapoints, newest first, of a window with this end.
     ///
-    /// As CloudWatch's alarms do it: the newest real datapoints count, also such from a little further back; only what is then
-    /// still missing is filled in as `treatMissingData` says. With `hold` one real datapoint that does not breach settles it.
+    /// The rules are those of CloudWatch's alarms: the newest real datapoints count, including some from a little
+    /// further back; only datapoints that are still missing are filled in by `treatMissingData`. With `hold`, one
+    /// real datapoint that does not breach decides.
     ///
     /// # Source
     ///
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html>
-    pub(crate) fn judge(&self, points: &[Point], end: i64, period: u32) -> Verdict {
-        let oldest = end - i64::from(window::range(self.periods)) * i64::from(period);
+    pub(crate) fn evaluate_alarm(&self, points: &[Point], end: i64, period: u32) -> AlarmState {
+        let oldest = end - i64::from(window::lookback(self.periods)) * i64::from(period);
         let real = points.iter().filter(|point| point.start >= oldest && point.start < end);
         let (mut seen, mut breaching, mut newest) = (0, 0, None);
         for point in real.take(usize::try_from(self.periods).unwrap_or(usize::MAX)) {
@@ -77,7 +78,7 @@ impl Rule {
             Missing::Hold if missing == 0 || seen > breaching => Some(false),
             Missing::Hold => None,
         };
-        Verdict { breach, breaching, missing, newest }
+        AlarmState { breach, breaching, missing, newest }
     }
 
     fn breaches(&self, value: f64) -> bool {
@@ -91,7 +92,7 @@ impl Rule {
 }
 
 impl Amount {
-    /// Returns what a breach with this newest value asks for; the floor where the value itself asks for nothing.
+    /// Returns the demand of a breach with this newest value. It is the floor if the value itself gives no tasks.
     pub(crate) fn demand(&self, newest: Option<f64>) -> Demand {
         let tasks = match (self, newest) {
             (Self::Floor, _) | (_, None) => None,
@@ -104,11 +105,12 @@ impl Amount {
     }
 }
 
-/// Divides and rounds up; saturates at `u32::MAX`, and is 0 for what is not above 0.
+/// Divides and rounds up. Saturates at `u32::MAX`; returns 0 for values of 0 and below.
 fn quotient(value: f64, each: f64) -> u32 {
     let exact = value / each;
     let nearest = exact.round();
-    let whole = if (exact - nearest).abs() <= ROUNDING * nearest.abs() { nearest } else { exact.ceil() };
+    let whole =
+        if (exact - nearest).abs() <= ROUNDING_TOLERANCE * nearest.abs() { nearest } else { exact.ceil() };
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, which is what is wanted")]
     let tasks = whole as u32;
     tasks

@@ -1,4 +1,4 @@
-//! Which queries go into one call.
+//! Batching of queries into calls.
 
 use crate::limits;
 use crate::query::{Key, Query};
@@ -6,25 +6,31 @@ use crate::query::{Key, Query};
 #[cfg(test)]
 mod tests;
 
-/// Puts readings into as few calls as their queries need: all of a call end at the same moment, and have at most 500 queries
-/// together. Those for which `is_alone` holds get a call of their own.
-pub(crate) fn pack<'k>(keys: &'k [Key], is_alone: impl Fn(&Query) -> bool) -> Vec<Vec<&'k Key>> {
+/// Distributes readings over as few calls as their queries need. All readings of a call end at the same moment, and
+/// have at most 500 queries together. Readings for which `needs_own_call` holds get a call of their own.
+pub(crate) fn batch_queries<'k>(
+    keys: &'k [Key],
+    needs_own_call: impl Fn(&Query) -> bool,
+) -> Vec<Vec<&'k Key>> {
     let mut sorted: Vec<&Key> = keys.iter().collect();
-    // Those that take most first: the small ones fill what is left. The sort is stable, so calls do not differ by chance.
-    sorted.sort_by_key(|key| (key.window.end, std::cmp::Reverse(key.query.weight())));
+    // Largest first: the small readings fill the rest. The sort is stable, so calls do not differ by chance.
+    sorted.sort_by_key(|key| (key.window.end, std::cmp::Reverse(key.query.query_count())));
     let mut calls: Vec<Call<'k>> = Vec::new();
     for key in sorted {
-        let weight = key.query.weight();
-        let alone = key.query.is_alone() || is_alone(&key.query);
+        let query_count = key.query.query_count();
+        let alone = key.query.needs_own_call() || needs_own_call(&key.query);
         let fits = |call: &&mut Call<'_>| {
-            !alone && !call.alone && call.end == key.window.end && call.weight + weight <= limits::QUERIES
+            !alone
+                && !call.alone
+                && call.end == key.window.end
+                && call.query_count + query_count <= limits::MAX_QUERIES
         };
         match calls.iter_mut().find(fits) {
             Some(call) => {
-                call.weight += weight;
+                call.query_count += query_count;
                 call.keys.push(key);
             }
-            None => calls.push(Call { end: key.window.end, weight, alone, keys: vec![key] }),
+            None => calls.push(Call { end: key.window.end, query_count, alone, keys: vec![key] }),
         }
     }
     calls.into_iter().map(|call| call.keys).collect()
@@ -32,7 +38,7 @@ pub(crate) fn pack<'k>(keys: &'k [Key], is_alone: impl Fn(&Query) -> bool) -> Ve
 
 struct Call<'k> {
     end: i64,
-    weight: usize,
+    query_count: usize,
     alone: bool,
     keys: Vec<&'k Key>,
 }

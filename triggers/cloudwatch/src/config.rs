@@ -1,4 +1,4 @@
-//! What the trigger is told.
+//! The configuration of the trigger.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

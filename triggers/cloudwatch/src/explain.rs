@@ -1,8 +1,8 @@
-//! Conclusions in words, and the numbers they rest on.
+//! Explanations of evaluations, and the observations that they rest on.
 
 use ecs_scheduler_core::{Demand, Evaluation, FaultKind, Observation, Timestamp, TriggerError};
 
-use crate::alarm::{Amount, Rule, Verdict};
+use crate::alarm::{AlarmRule, AlarmState, Amount};
 use crate::config::Comparison;
 use crate::limits;
 use crate::query::{Query, Series};
@@ -18,29 +18,29 @@ impl Comparison {
     }
 }
 
-/// Makes an evaluation of a verdict.
+/// Makes an evaluation of an alarm state.
 ///
 /// # Errors
 ///
-/// Fails when too much is missing to tell, and when a value is no number.
-pub(crate) fn conclude(
-    rule: &Rule,
-    verdict: &Verdict,
+/// Fails if too many datapoints are missing, and if a value is no number.
+pub(crate) fn to_evaluation(
+    rule: &AlarmRule,
+    state: &AlarmState,
     query: &Query,
     period: u32,
     at: Timestamp,
 ) -> Result<Evaluation, TriggerError> {
     let series = &query.series;
-    let newest = verdict.newest.map(|point| point.value);
+    let newest = state.newest.map(|point| point.value);
     if newest.is_some_and(|value| !value.is_finite()) {
         let message = format!("could not read {series}: CloudWatch returned a value that is no number");
         return Err(TriggerError::new(FaultKind::Unavailable, message));
     }
-    let Some(breach) = verdict.breach else { return Err(unknown(rule, verdict, series, period)) };
-    let condition = condition(rule, verdict, name(series));
-    let concluded = if breach {
+    let Some(breach) = state.breach else { return Err(missing_data_error(rule, state, series, period)) };
+    let condition = explain_condition(rule, state, name(series));
+    let mut evaluation = if breach {
         let demand = rule.amount.demand(newest);
-        let because = format!("{condition}{}", share(&rule.amount, newest, demand));
+        let because = format!("{condition}{}", explain_amount(&rule.amount, newest, demand));
         Evaluation { demand, because, observations: Vec::new(), queue: None }
     } else {
         Evaluation::idle(condition)
@@ -52,14 +52,13 @@ pub(crate) fn conclude(
         unit: unit.to_owned(),
         at,
     };
-    let mut evaluation = concluded;
-    if let Some(point) = verdict.newest {
+    if let Some(point) = state.newest {
         let began = Timestamp::from_second(point.start).unwrap_or(at);
         evaluation = evaluation.observing(observed(name(series), point.value, unit(series), began));
     }
-    if rule.periods > 1 || verdict.missing > 0 {
-        let breaching = f64::from(verdict.breaching);
-        let missing = f64::from(verdict.missing);
+    if rule.periods > 1 || state.missing > 0 {
+        let breaching = f64::from(state.breaching);
+        let missing = f64::from(state.missing);
         evaluation = evaluation
             .observing(observed("breaching", breaching, "datapoints", at))
             .observing(observed("missing", missing, "datapoints", at));
@@ -82,30 +81,29 @@ fn unit(series: &Series) -> &str {
 }
 
 /// `Backlog 1150 > 1000`, or `2 of 3 datapoints of Backlog > 1000, the newest 1150`.
-fn condition(rule: &Rule, verdict: &Verdict, name: &str) -> String {
+fn explain_condition(rule: &AlarmRule, state: &AlarmState, name: &str) -> String {
     let (sign, threshold) = (rule.comparison.as_str(), rule.threshold);
-    let holds = verdict.breach == Some(true);
-    let newest = verdict.newest.map(|point| point.value);
-    if let (1, 0, Some(value)) = (rule.periods, verdict.missing, newest) {
+    let holds = state.breach == Some(true);
+    let newest = state.newest.map(|point| point.value);
+    if let (1, 0, Some(value)) = (rule.periods, state.missing, newest) {
         return format!("{name} {value}{} {sign} {threshold}", if holds { "" } else { ", not" });
     }
-    let mut words =
-        format!("{} of {} datapoints of {name} {sign} {threshold}", verdict.breaching, rule.periods);
-    if verdict.missing > 0 {
+    let mut text = format!("{} of {} datapoints of {name} {sign} {threshold}", state.breaching, rule.periods);
+    if state.missing > 0 {
         let counted = if rule.missing == crate::Missing::Breaching { "breaching" } else { "not breaching" };
-        words.push_str(&format!(", {} missing and taken for {counted}", verdict.missing));
+        text.push_str(&format!(", {} missing and taken for {counted}", state.missing));
     }
     if !holds {
-        words.push_str(&format!(", {} are needed", rule.datapoints));
+        text.push_str(&format!(", {} are needed", rule.datapoints));
     }
     if let Some(value) = newest {
-        words.push_str(&format!(", the newest {value}"));
+        text.push_str(&format!(", the newest {value}"));
     }
-    words
+    text
 }
 
-/// How the amount came about, to be put behind the condition.
-fn share(amount: &Amount, newest: Option<f64>, demand: Demand) -> String {
+/// Explains the number of tasks, to be appended to the condition.
+fn explain_amount(amount: &Amount, newest: Option<f64>, demand: Demand) -> String {
     match (amount, newest, demand) {
         (Amount::Per(each), Some(value), Demand::Tasks(_)) => {
             let rounded = if (value / each).fract() == 0.0 { "" } else { ", rounded up" };
@@ -121,17 +119,17 @@ fn share(amount: &Amount, newest: Option<f64>, demand: Demand) -> String {
     }
 }
 
-/// Missing data that is held is an error, so that the job's `onError` says what then.
-fn unknown(rule: &Rule, verdict: &Verdict, series: &Series, period: u32) -> TriggerError {
+/// Makes the error for missing data that is held; the job's `onError` then decides.
+fn missing_data_error(rule: &AlarmRule, state: &AlarmState, series: &Series, period: u32) -> TriggerError {
     let remedy = "set `delay` if it arrives late, or `treatMissingData`";
-    if verdict.newest.is_none() {
+    if state.newest.is_none() {
         let units = units(series);
         let unit = if units.is_empty() {
             String::new()
         } else {
             format!("; data with another `unit` than {} do not count", units.join(", "))
         };
-        let daily = if period < limits::LONGEST_PERIOD {
+        let daily = if period < limits::MAX_PERIOD {
             "; a metric that is published once a day needs the `period` \"1d\""
         } else {
             ""
@@ -144,7 +142,7 @@ fn unknown(rule: &Rule, verdict: &Verdict, series: &Series, period: u32) -> Trig
     }
     let message = format!(
         "{} of {} datapoints of {series} are missing, too many to tell; {remedy}",
-        verdict.missing, rule.periods
+        state.missing, rule.periods
     );
     TriggerError::new(FaultKind::Unavailable, message)
 }

@@ -1,7 +1,7 @@
-//! Metric math, as far as it must be understood to put expressions of several jobs into one call.
+//! Parsing of metric math, as far as it is needed to put expressions of several jobs into one call.
 //!
-//! Names of metrics must be unique within a call, so each expression's are renamed. Functions that look at all metrics of a
-//! call, or that search for metrics, get a call of their own.
+//! Names of metrics must be unique within a call, so each expression's names get a prefix. Functions that read all
+//! metrics of a call, or that search for metrics, get a call of their own.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ mod series_count;
 #[cfg(test)]
 mod tests;
 
-/// Functions and statements that concern the whole call.
+/// Functions and statements that read the whole call.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html>
-const OF_THE_CALL: [&str; 3] = ["METRICS", "SEARCH", "SELECT"];
+const WHOLE_CALL_FUNCTIONS: [&str; 3] = ["METRICS", "SEARCH", "SELECT"];
 
 /// A metric math expression.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,11 +25,11 @@ pub(crate) struct Expression {
 /// A piece of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token<'a> {
-    /// What may name a metric.
+    /// A possible name of a metric.
     Name(&'a str),
-    /// What is called.
+    /// The name of a function.
     Function(&'a str),
-    /// Numbers, operators, blanks, texts in quotes.
+    /// Numbers, operators, blanks, quoted texts.
     Other(&'a str),
 }
 
@@ -50,10 +50,12 @@ impl Expression {
         &self.text
     }
 
-    /// Tells whether it must have a call of its own.
-    pub(crate) fn is_alone(&self) -> bool {
+    /// Tells whether it needs a call of its own.
+    pub(crate) fn needs_own_call(&self) -> bool {
         tokens(&self.text).iter().any(|token| match token {
-            Token::Name(name) | Token::Function(name) => OF_THE_CALL.contains(&name.to_uppercase().as_str()),
+            Token::Name(name) | Token::Function(name) => {
+                WHOLE_CALL_FUNCTIONS.contains(&name.to_uppercase().as_str())
+            }
             Token::Other(_) => false,
         })
     }
@@ -64,7 +66,7 @@ impl Expression {
         first.eq_ignore_ascii_case("SELECT")
     }
 
-    /// Says what to do about several time series.
+    /// Returns the remedy for several time series.
     pub(crate) fn remedy(&self) -> &'static str {
         if self.is_insights() {
             "leave GROUP BY out, or end with ORDER BY … LIMIT 1"
@@ -73,7 +75,7 @@ impl Expression {
         }
     }
 
-    /// Returns what it names the way metrics are named: beginning with a lower-case letter.
+    /// Returns the names that may be metrics: those that begin with a lower-case letter.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         if self.is_insights() {
             return BTreeSet::new();
@@ -85,7 +87,7 @@ impl Expression {
         named.filter(|name| !matches!(*name, "and" | "or" | "not")).collect()
     }
 
-    /// Returns its text with a prefix in front of each of these names.
+    /// Returns the text with a prefix in front of each of these names.
     pub(crate) fn renamed(&self, prefix: &str, ids: &[&str]) -> String {
         let mut text = String::with_capacity(self.text.len() + 16);
         for token in tokens(&self.text) {
@@ -112,7 +114,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
                 let inner = &rest[1..];
                 (inner.find(first).map_or(rest.len(), |end| end + 2), false)
             }
-            // A number takes its exponent along: `1e5` names nothing.
+            // A number includes its exponent: `1e5` names nothing.
             '0'..='9' => (word(rest), false),
             'a'..='z' | 'A'..='Z' | '_' => (word(rest), true),
             other => (other.len_utf8(), false),

@@ -1,59 +1,59 @@
-//! What CloudWatch allows, and how much of it is used.
+//! Limits of CloudWatch, and the limits that the trigger sets itself.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// The most queries of one `GetMetricData` call.
+/// Maximum number of queries in one `GetMetricData` call.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
-pub(crate) const QUERIES: usize = 500;
+pub(crate) const MAX_QUERIES: usize = 500;
 
-/// The most datapoints of one answer; more come in further pages.
+/// Maximum number of datapoints on one page.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>
-pub(crate) const DATAPOINTS: usize = 100_800;
+pub(crate) const MAX_DATAPOINTS: usize = 100_800;
 
-/// Pages that are read of one answer. A call asks for less than one full page holds.
-pub(crate) const PAGES: usize = 20;
+/// Maximum number of pages that are read of one response. A call requests less than one full page.
+pub(crate) const MAX_PAGES: usize = 20;
 
-/// The most dimensions of a metric.
+/// Maximum number of dimensions of a metric.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>
-pub(crate) const DIMENSIONS: usize = 30;
+pub(crate) const MAX_DIMENSIONS: usize = 30;
 
-/// The most characters of a namespace, a metric's name, a dimension's name, and an id.
+/// Maximum length of a namespace, a metric's name, a dimension's name, and an id.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Metric.html>
-pub(crate) const NAME: usize = 255;
+pub(crate) const MAX_NAME_LENGTH: usize = 255;
 
-/// The most characters of a dimension's value.
+/// Maximum length of a dimension's value.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-pub(crate) const VALUE: usize = 1_024;
+pub(crate) const MAX_VALUE_LENGTH: usize = 1_024;
 
-/// The most characters of an expression.
+/// Maximum length of an expression.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html>
-pub(crate) const EXPRESSION: usize = 2_048;
+pub(crate) const MAX_EXPRESSION_LENGTH: usize = 2_048;
 
-/// The most metrics of one expression: as many as an alarm on an expression may have.
+/// Maximum number of metrics in one expression: as many as an alarm on an expression may have.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html>
-pub(crate) const METRICS: usize = 10;
+pub(crate) const MAX_METRICS: usize = 10;
 
 /// Periods shorter than a minute, in seconds; longer ones are multiples of 60.
 ///
@@ -63,49 +63,49 @@ pub(crate) const METRICS: usize = 10;
 pub(crate) const SHORT_PERIODS: [u32; 5] = [1, 5, 10, 20, 30];
 
 /// The longest period, in seconds: a day.
-pub(crate) const LONGEST_PERIOD: u32 = 86_400;
+pub(crate) const MAX_PERIOD: u32 = 86_400;
 
-/// The most datapoints that a job may look at. 500 queries of them, and what is read beside, fit into one page.
-pub(crate) const EVALUATION_PERIODS: u32 = 100;
+/// Maximum number of datapoints that a job evaluates. The datapoints of 500 such queries, with the extra ones, fit
+/// into one page.
+pub(crate) const MAX_EVALUATION_PERIODS: u32 = 100;
 
 /// The longest `delay`, in seconds: a day.
-pub(crate) const LONGEST_DELAY: u32 = 86_400;
+pub(crate) const MAX_DELAY: u32 = 86_400;
 
-/// The most steps of a job.
-pub(crate) const STEPS: usize = 50;
+/// Maximum number of steps of a job.
+pub(crate) const MAX_STEPS: usize = 50;
 
-/// For how many seconds datapoints are kept: those of periods under a minute, of whole minutes, of multiples of five minutes,
-/// of whole hours.
+/// Retention of datapoints in seconds: of periods under a minute, of whole minutes, of multiples of five minutes, of
+/// whole hours.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html>
-pub(crate) const KEPT: [(u32, u32); 4] =
+pub(crate) const RETENTION: [(u32, u32); 4] =
     [(3_600, 455 * 86_400), (300, 63 * 86_400), (60, 15 * 86_400), (1, 3 * 3_600)];
 
-/// How many calls to one place are under way at once. The quota is 50 calls a second for each region of an account.
+/// Maximum number of concurrent calls in one scope. The quota is 50 calls a second for each region of an account.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
-pub(crate) const READS: usize = 8;
+pub(crate) const MAX_CONCURRENT_READS: usize = 8;
 
-/// How many queries may wait in one place for each combination of period and delay.
-pub(crate) const WAITING: usize = 16_384;
+/// Maximum number of waiting queries in one scope for each combination of period and delay.
+pub(crate) const MAX_WAITING: usize = 16_384;
 
-/// How long a reading may take: a little more than the client's own 15 s a page, so that it is the client that says what it
-/// waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of a reading: slightly longer than the client's own 15 s a page, so that the client reports the cause.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// For how long evaluations are gathered into calls after the last one; a full call goes at once.
-pub(crate) const WINDOW: Duration = Duration::from_millis(100);
+/// Time for which evaluations are collected into calls after the newest one. A full call goes at once.
+pub(crate) const BATCH_WINDOW: Duration = Duration::from_millis(100);
 
-/// For how long they are gathered altogether, so that the jobs of a large round share calls although it takes a while to get
-/// to all of them.
-pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(2);
+/// Maximum time for which evaluations are collected, so that the jobs of a large round share calls although
+/// evaluating all of them takes a while.
+pub(crate) const MAX_BATCH_WINDOW: Duration = Duration::from_secs(2);
 
-/// How many combinations of period and delay have batches of their own in each place.
-pub(crate) const CLASSES: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
+/// Maximum number of combinations of period and delay with batchers of their own in each scope.
+pub(crate) const MAX_BATCHERS: NonZeroUsize = NonZeroUsize::new(256).expect("256 is not zero");
 
-/// How many queries that CloudWatch refused are remembered in each place, so that they spoil no other's call.
-pub(crate) const REFUSED: NonZeroUsize = NonZeroUsize::new(1_024).expect("1,024 is not zero");
+/// Maximum number of refused queries that are remembered in each scope, so that they spoil no other query's call.
+pub(crate) const MAX_REFUSED: NonZeroUsize = NonZeroUsize::new(1_024).expect("1,024 is not zero");

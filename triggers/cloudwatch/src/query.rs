@@ -1,4 +1,4 @@
-//! What is read: one metric, or an expression over several.
+//! Queries: one metric, or an expression over several.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl fmt::Display for Metric {
     }
 }
 
-/// What makes one time series.
+/// The origin of one time series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Series {
     Metric(Metric),
@@ -47,41 +47,41 @@ impl fmt::Display for Series {
     }
 }
 
-/// What is asked of CloudWatch, apart from when. Equal queries of several jobs are one.
+/// A query without its window. Equal queries of several jobs are one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Query {
     pub(crate) series: Series,
-    /// The account that owns the metrics, when it is not the caller's.
+    /// The account that owns the metrics, if it is not the caller's.
     pub(crate) account: Option<String>,
 }
 
 impl Query {
-    /// Returns how many of a call's 500 queries it takes.
-    pub(crate) fn weight(&self) -> usize {
+    /// Returns its number of queries out of the 500 of a call.
+    pub(crate) fn query_count(&self) -> usize {
         match &self.series {
             Series::Metric(_) => 1,
             Series::Math { metrics, .. } => metrics.len() + 1,
         }
     }
 
-    /// Returns how many metrics AWS bills for it.
-    pub(crate) fn metrics(&self) -> usize {
+    /// Returns the number of metrics that AWS bills for it.
+    pub(crate) fn billed_metrics(&self) -> usize {
         match &self.series {
             Series::Metric(_) => 1,
             Series::Math { metrics, .. } => metrics.len().max(1),
         }
     }
 
-    /// Tells whether it must have a call of its own.
-    pub(crate) fn is_alone(&self) -> bool {
+    /// Tells whether it needs a call of its own.
+    pub(crate) fn needs_own_call(&self) -> bool {
         match &self.series {
             Series::Metric(_) => false,
-            Series::Math { expression, .. } => expression.is_alone(),
+            Series::Math { expression, .. } => expression.needs_own_call(),
         }
     }
 }
 
-/// One reading: a query and when.
+/// One reading: a query and its window.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) query: Arc<Query>,
@@ -91,7 +91,7 @@ pub(crate) struct Key {
 /// One datapoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
-    /// When its period begins, in seconds since 1970.
+    /// The start of its period, in seconds since 1970.
     pub(crate) start: i64,
     pub(crate) value: f64,
 }

@@ -1,4 +1,4 @@
-//! From what a job says to what is read and how it is judged: whatever is wrong is said where it is wrong.
+//! Validation of a configuration: the query to read, and the rule that evaluates it. Errors point to the field.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use ecs_scheduler_backend_aws::Place;
 use ecs_scheduler_core::ConfigError;
 use ecs_scheduler_core::job::parse_duration;
 
-use crate::alarm::{Amount, Rule};
+use crate::alarm::{AlarmRule, Amount};
 use crate::config::{CloudWatchConfig, MetricConfig, Span};
 use crate::expression::Expression;
 use crate::query::{Metric, Query, Series};
@@ -17,41 +17,41 @@ use crate::{limits, stat, window};
 #[cfg(test)]
 mod tests;
 
-/// A job's trigger, checked.
+/// The validated configuration of a job's trigger.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Plan {
+pub(crate) struct QueryPlan {
     pub(crate) place: Place,
     pub(crate) query: Arc<Query>,
     /// The length of a datapoint in seconds.
     pub(crate) period: u32,
-    /// How old the end of the newest datapoint is at least, in seconds.
+    /// Minimum age of the newest datapoint's end, in seconds.
     pub(crate) delay: u32,
-    pub(crate) rule: Rule,
+    pub(crate) rule: AlarmRule,
 }
 
-impl Plan {
+impl QueryPlan {
     /// Checks a configuration.
     ///
     /// # Errors
     ///
     /// Fails with the first field that is wrong.
-    pub(crate) fn of(config: &CloudWatchConfig) -> Result<Self, ConfigError> {
-        check_place(config)?;
+    pub(crate) fn from_config(config: &CloudWatchConfig) -> Result<Self, ConfigError> {
+        check_scope(config)?;
         let series = series(config)?;
         let period = period(&config.period)?;
         let delay = seconds(&config.delay, "/delay")?;
-        if delay > limits::LONGEST_DELAY {
+        if delay > limits::MAX_DELAY {
             return Err(ConfigError::at("/delay", "must be a day at most"));
         }
         let rule = rule(config)?;
-        check_kept(period, delay, rule.periods)?;
+        check_retention(period, delay, rule.periods)?;
         let query = Arc::new(Query { series, account: config.account_id.clone() });
         let place = Place { region: config.region.clone(), account: config.account_id.clone() };
         Ok(Self { place, query, period, delay, rule })
     }
 }
 
-fn check_place(config: &CloudWatchConfig) -> Result<(), ConfigError> {
+fn check_scope(config: &CloudWatchConfig) -> Result<(), ConfigError> {
     let digits = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
     let region = |region: &String| {
         let parts: Vec<&str> = region.split('-').collect();
@@ -82,7 +82,7 @@ fn series(config: &CloudWatchConfig) -> Result<Series, ConfigError> {
             let message = format!("is required beside {other}, unless an `expression` is given");
             return Err(ConfigError::at(field, message));
         };
-        let given = Given {
+        let given = MetricFields {
             namespace,
             name,
             dimensions: &config.dimensions,
@@ -91,14 +91,14 @@ fn series(config: &CloudWatchConfig) -> Result<Series, ConfigError> {
         };
         return Ok(Series::Metric(given.check("")?));
     };
-    let besides = [
+    let conflicting = [
         ("/namespace", config.namespace.is_some()),
         ("/metricName", config.metric_name.is_some()),
         ("/dimensions", !config.dimensions.is_empty()),
         ("/stat", config.stat.is_some()),
         ("/unit", config.unit.is_some()),
     ];
-    if let Some((field, _)) = besides.into_iter().find(|(_, given)| *given) {
+    if let Some((field, _)) = conflicting.into_iter().find(|(_, given)| *given) {
         let message = "does not go with `expression`; put it into an entry of `metrics`";
         return Err(ConfigError::at(field, message));
     }
@@ -106,12 +106,12 @@ fn series(config: &CloudWatchConfig) -> Result<Series, ConfigError> {
 }
 
 fn math(text: &str, given: &[MetricConfig]) -> Result<Series, ConfigError> {
-    if text.trim().is_empty() || text.chars().count() > limits::EXPRESSION {
-        let most = limits::EXPRESSION;
-        return Err(ConfigError::at("/expression", format!("must have 1 to {most} characters")));
+    if text.trim().is_empty() || text.chars().count() > limits::MAX_EXPRESSION_LENGTH {
+        let max = limits::MAX_EXPRESSION_LENGTH;
+        return Err(ConfigError::at("/expression", format!("must have 1 to {max} characters")));
     }
-    if given.len() > limits::METRICS {
-        return Err(ConfigError::at("/metrics", format!("must be {} metrics at most", limits::METRICS)));
+    if given.len() > limits::MAX_METRICS {
+        return Err(ConfigError::at("/metrics", format!("must be {} metrics at most", limits::MAX_METRICS)));
     }
     let expression = Expression::new(text);
     let names = expression.names();
@@ -123,11 +123,11 @@ fn math(text: &str, given: &[MetricConfig]) -> Result<Series, ConfigError> {
         if metrics.iter().any(|(known, _)| known == id) {
             return Err(ConfigError::at(format!("{at}/id"), format!("\"{id}\" is there twice")));
         }
-        if !names.contains(id) && !expression.is_alone() {
+        if !names.contains(id) && !expression.needs_own_call() {
             let message = format!("\"{id}\" is not used by the expression; every metric is billed");
             return Err(ConfigError::at(format!("{at}/id"), message));
         }
-        let given = Given {
+        let given = MetricFields {
             namespace: &metric.namespace,
             name: &metric.metric_name,
             dimensions: &metric.dimensions,
@@ -142,11 +142,11 @@ fn math(text: &str, given: &[MetricConfig]) -> Result<Series, ConfigError> {
         let message = format!("\"{unknown}\" is not the id of one of `metrics`; known are: {known}");
         return Err(ConfigError::at("/expression", message));
     }
-    if metrics.is_empty() && !expression.is_alone() {
+    if metrics.is_empty() && !expression.needs_own_call() {
         return Err(ConfigError::at("/metrics", "must hold the metrics that `expression` names"));
     }
     let ids: Vec<&str> = metrics.iter().map(|(id, _)| id.as_str()).collect();
-    if let Some(series) = expression.several(&ids) {
+    if let Some(series) = expression.series_count(&ids) {
         let message = format!("makes {series} time series, and a trigger needs one; {}", expression.remedy());
         return Err(ConfigError::at("/expression", message));
     }
@@ -154,20 +154,20 @@ fn math(text: &str, given: &[MetricConfig]) -> Result<Series, ConfigError> {
 }
 
 fn check_id(id: &str) -> Result<(), ConfigError> {
-    // Room for what is put in front of it to tell it from other jobs' ids.
-    let most = limits::NAME - 55;
-    let fine = id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id.len() <= most
+    // Leaves room for the prefix that separates ids of different jobs.
+    let max = limits::MAX_NAME_LENGTH - 55;
+    let is_valid = id.starts_with(|c: char| c.is_ascii_lowercase())
+        && id.len() <= max
         && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-    if fine {
+    if is_valid {
         return Ok(());
     }
-    let message = format!("must be a lower-case letter, then letters, digits and `_`, {most} at most");
+    let message = format!("must be a lower-case letter, then letters, digits and `_`, {max} at most");
     Err(ConfigError::at("/id", message))
 }
 
-/// A metric as it is given.
-struct Given<'a> {
+/// The fields of a metric as a job gives them.
+struct MetricFields<'a> {
     namespace: &'a str,
     name: &'a str,
     dimensions: &'a BTreeMap<String, String>,
@@ -175,26 +175,29 @@ struct Given<'a> {
     unit: Option<&'a str>,
 }
 
-impl Given<'_> {
+impl MetricFields<'_> {
     fn check(&self, at: &str) -> Result<Metric, ConfigError> {
-        let wrong = |field: &str, message: String| Err(ConfigError::at(format!("{at}/{field}"), message));
-        let fits = |text: &str, most: usize| !text.trim().is_empty() && text.chars().count() <= most;
+        let invalid = |field: &str, message: String| Err(ConfigError::at(format!("{at}/{field}"), message));
+        let fits = |text: &str, max: usize| !text.trim().is_empty() && text.chars().count() <= max;
         for (field, text) in [("namespace", self.namespace), ("metricName", self.name)] {
-            if !fits(text, limits::NAME) {
-                return wrong(field, format!("must have 1 to {} characters", limits::NAME));
+            if !fits(text, limits::MAX_NAME_LENGTH) {
+                return invalid(field, format!("must have 1 to {} characters", limits::MAX_NAME_LENGTH));
             }
         }
         if self.namespace.starts_with(':') {
-            return wrong("namespace", "must not begin with a colon".to_owned());
+            return invalid("namespace", "must not begin with a colon".to_owned());
         }
-        if self.dimensions.len() > limits::DIMENSIONS {
-            return wrong("dimensions", format!("must be {} at most", limits::DIMENSIONS));
+        if self.dimensions.len() > limits::MAX_DIMENSIONS {
+            return invalid("dimensions", format!("must be {} at most", limits::MAX_DIMENSIONS));
         }
         for (name, value) in self.dimensions {
-            if !fits(name, limits::NAME) || name.starts_with(':') || !fits(value, limits::VALUE) {
+            if !fits(name, limits::MAX_NAME_LENGTH)
+                || name.starts_with(':')
+                || !fits(value, limits::MAX_VALUE_LENGTH)
+            {
                 let field = format!("dimensions/{}", name.replace('~', "~0").replace('/', "~1"));
-                let (names, values) = (limits::NAME, limits::VALUE);
-                return wrong(
+                let (names, values) = (limits::MAX_NAME_LENGTH, limits::MAX_VALUE_LENGTH);
+                return invalid(
                     &field,
                     format!("must be a name of 1 to {names} characters with a value of 1 to {values}"),
                 );
@@ -202,10 +205,10 @@ impl Given<'_> {
         }
         let stat = self.stat.unwrap_or("Average");
         if !stat::is_known(stat) {
-            return wrong("stat", stat::ALLOWED.to_owned());
+            return invalid("stat", stat::EXPECTED.to_owned());
         }
         if self.unit.is_some_and(|unit| !StandardUnit::values().contains(&unit)) {
-            return wrong("unit", format!("must be one of {}", StandardUnit::values().join(", ")));
+            return invalid("unit", format!("must be one of {}", StandardUnit::values().join(", ")));
         }
         Ok(Metric {
             namespace: self.namespace.to_owned(),
@@ -229,35 +232,35 @@ fn seconds(span: &Span, at: &str) -> Result<u32, ConfigError> {
 
 fn period(span: &Span) -> Result<u32, ConfigError> {
     let period = seconds(span, "/period")?;
-    let fine = limits::SHORT_PERIODS.contains(&period)
-        || (period > 0 && period.is_multiple_of(60) && period <= limits::LONGEST_PERIOD);
-    if fine {
+    let is_valid = limits::SHORT_PERIODS.contains(&period)
+        || (period > 0 && period.is_multiple_of(60) && period <= limits::MAX_PERIOD);
+    if is_valid {
         return Ok(period);
     }
     let message = "must be 1, 5, 10, 20 or 30 seconds, or whole minutes up to a day: \"30s\", \"5m\"";
     Err(ConfigError::at("/period", message))
 }
 
-/// Refuses to look further back than CloudWatch keeps datapoints of this period.
-fn check_kept(period: u32, delay: u32, periods: u32) -> Result<(), ConfigError> {
-    let back = window::readable(periods).saturating_add(1).saturating_mul(period).saturating_add(delay);
-    let kept = limits::KEPT.iter().find(|(step, _)| period.is_multiple_of(*step));
-    let kept = kept.map_or(0, |(_, kept)| *kept);
-    if back <= kept {
+/// Refuses a window that begins before CloudWatch's retention of this period.
+fn check_retention(period: u32, delay: u32, periods: u32) -> Result<(), ConfigError> {
+    let back = window::window_size(periods).saturating_add(1).saturating_mul(period).saturating_add(delay);
+    let retention = limits::RETENTION.iter().find(|(step, _)| period.is_multiple_of(*step));
+    let retention = retention.map_or(0, |(_, retention)| *retention);
+    if back <= retention {
         return Ok(());
     }
     let message = format!(
         "looks further back than CloudWatch keeps datapoints of {period} s, which is {} hours; use a longer `period`, fewer \
          `evaluationPeriods`, or a shorter `delay`",
-        kept / 3_600
+        retention / 3_600
     );
     Err(ConfigError::at("/evaluationPeriods", message))
 }
 
-fn rule(config: &CloudWatchConfig) -> Result<Rule, ConfigError> {
+fn rule(config: &CloudWatchConfig) -> Result<AlarmRule, ConfigError> {
     let periods = config.evaluation_periods.get();
-    if periods > limits::EVALUATION_PERIODS {
-        let message = format!("must be {} at most", limits::EVALUATION_PERIODS);
+    if periods > limits::MAX_EVALUATION_PERIODS {
+        let message = format!("must be {} at most", limits::MAX_EVALUATION_PERIODS);
         return Err(ConfigError::at("/evaluationPeriods", message));
     }
     let datapoints = config.datapoints_to_alarm.map_or(periods, std::num::NonZeroU32::get);
@@ -268,7 +271,7 @@ fn rule(config: &CloudWatchConfig) -> Result<Rule, ConfigError> {
     if !config.threshold.is_finite() {
         return Err(ConfigError::at("/threshold", "must be a number"));
     }
-    Ok(Rule {
+    Ok(AlarmRule {
         comparison: config.comparison,
         threshold: config.threshold,
         datapoints,
@@ -288,8 +291,8 @@ fn amount(config: &CloudWatchConfig) -> Result<Amount, ConfigError> {
         }
         return Ok(Amount::Per(each));
     }
-    if config.steps.len() > limits::STEPS {
-        return Err(ConfigError::at("/steps", format!("must be {} at most", limits::STEPS)));
+    if config.steps.len() > limits::MAX_STEPS {
+        return Err(ConfigError::at("/steps", format!("must be {} at most", limits::MAX_STEPS)));
     }
     for (index, pair) in config.steps.windows(2).enumerate() {
         if pair[0].over >= pair[1].over {

@@ -1,4 +1,4 @@
-//! The answer to one query, over all pages: one time series, or an error.
+//! The result of one query, over all pages: one time series, or an error.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,36 +12,36 @@ use crate::query::{Point, Series};
 #[cfg(test)]
 mod tests;
 
-/// How many labels an error names.
-const NAMED: usize = 5;
+/// Maximum number of labels in an error.
+const MAX_LABELS: usize = 5;
 
-/// The answers of a call, by the id of their query.
+/// The results of a call, by the id of their query.
 #[derive(Default)]
-pub(crate) struct Pages {
-    answers: HashMap<String, Answer>,
-    /// How many pages were read.
+pub(crate) struct ResultPages {
+    answers: HashMap<String, QueryResult>,
+    /// Number of pages read.
     pages: usize,
 }
 
 /// All results with one id.
 #[derive(Default)]
-pub(crate) struct Answer {
-    parts: Vec<Part>,
+pub(crate) struct QueryResult {
+    parts: Vec<SeriesPart>,
     messages: Vec<String>,
     /// Whether CloudWatch left out some metrics of a search or query, because there were too many.
     limited: bool,
 }
 
 /// One time series.
-struct Part {
+struct SeriesPart {
     label: Option<String>,
     points: Vec<Point>,
     status: Option<StatusCode>,
-    /// The last page on which it appeared.
+    /// The newest page on which the series appeared.
     page: usize,
 }
 
-impl Pages {
+impl ResultPages {
     /// Adds a page.
     pub(crate) fn add(&mut self, page: GetMetricDataOutput) {
         let number = self.pages;
@@ -58,17 +58,17 @@ impl Pages {
         }
     }
 
-    /// Takes out the answer to a query.
-    pub(crate) fn take(&mut self, id: &str) -> Answer {
+    /// Removes and returns the result of a query.
+    pub(crate) fn take(&mut self, id: &str) -> QueryResult {
         self.answers.remove(id).unwrap_or_default()
     }
 }
 
-impl Answer {
+impl QueryResult {
     /// Adds a result: the next part of a series of an earlier page, or another series.
     ///
-    /// CloudWatch marks a series that goes on on a later page as `PartialData` (or `InternalError`) and repeats its label
-    /// there. Two results of one page are two series, even when their labels are equal.
+    /// CloudWatch marks a series that continues on a later page as `PartialData` (or `InternalError`) and repeats its
+    /// label there. Two results of one page are two series, even if their labels are equal.
     ///
     /// # Source
     ///
@@ -87,7 +87,7 @@ impl Answer {
                 part.page = page;
             }
             None => {
-                self.parts.push(Part { label, points: points.collect(), status: status_code, page });
+                self.parts.push(SeriesPart { label, points: points.collect(), status: status_code, page });
             }
         }
     }
@@ -96,11 +96,11 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// Fails when there are several series, when CloudWatch left out metrics, or when the datapoints are not complete.
+    /// Fails if there are several series, if CloudWatch left out metrics, or if the datapoints are not complete.
     pub(crate) fn points(mut self, series: &Series, region: &str) -> Result<Arc<[Point]>, TriggerError> {
         let attempted = format!("could not read {series} in {region}");
         match series {
-            // A metric is one series by definition, however its parts are labelled.
+            // A metric is one series by definition, with any labels.
             Series::Metric(_) => self.join(),
             Series::Math { expression, .. } if self.parts.len() > 1 => {
                 let message = format!(
@@ -111,7 +111,7 @@ impl Answer {
                 return Err(TriggerError::new(FaultKind::Config, message).because(self.labels()));
             }
             // A search that finds no metric has no result at all.
-            Series::Math { expression, .. } if self.parts.is_empty() && expression.is_alone() => {
+            Series::Math { expression, .. } if self.parts.is_empty() && expression.needs_own_call() => {
                 return Ok(Arc::new([]));
             }
             Series::Math { .. } => {}
@@ -120,7 +120,7 @@ impl Answer {
             let message = format!("{attempted}: CloudWatch left out some of the metrics; search for fewer");
             return Err(TriggerError::new(FaultKind::Config, message).because(self.messages.join("; ")));
         }
-        let Part { mut points, status, .. } = self.parts.pop().unwrap_or(Part::NONE);
+        let SeriesPart { mut points, status, .. } = self.parts.pop().unwrap_or(SeriesPart::NONE);
         let (kind, said) = match &status {
             Some(StatusCode::Complete) => {
                 points.sort_by_key(|point| std::cmp::Reverse(point.start));
@@ -134,7 +134,7 @@ impl Answer {
         Err(if self.messages.is_empty() { error } else { error.because(self.messages.join("; ")) })
     }
 
-    /// Makes one series of all parts. The status of the last one is that of the whole.
+    /// Joins all parts into one series. The status of the last part is that of the whole.
     fn join(&mut self) {
         let parts = std::mem::take(&mut self.parts).into_iter();
         self.parts.extend(parts.reduce(|mut whole, part| {
@@ -145,13 +145,14 @@ impl Answer {
     }
 
     fn labels(&self) -> String {
-        let named = self.parts.iter().take(NAMED).map(|part| part.label.as_deref().unwrap_or("no label"));
-        let more = if self.parts.len() > NAMED { ", …" } else { "" };
+        let named =
+            self.parts.iter().take(MAX_LABELS).map(|part| part.label.as_deref().unwrap_or("no label"));
+        let more = if self.parts.len() > MAX_LABELS { ", …" } else { "" };
         format!("they are {}{more}", named.collect::<Vec<_>>().join(", "))
     }
 }
 
-impl Part {
+impl SeriesPart {
     const NONE: Self = Self { label: None, points: Vec::new(), status: None, page: 0 };
 }
 

@@ -1,5 +1,5 @@
-//! One client for each place, and batches for each combination of period and delay in it: what is in one batch has the same
-//! window, and a place that does not answer holds up no other.
+//! A client for each scope, and a batcher for each combination of period and delay in it. The readings of one batch
+//! have the same window, and a scope that does not answer delays no other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,62 +13,65 @@ use tokio::sync::Semaphore;
 
 use crate::limits;
 use crate::query::{Key, Point};
-use crate::query_plan::Plan;
-use crate::source::{Metrics, Site};
+use crate::query_plan::QueryPlan;
+use crate::source::{CloudWatchRegion, MetricSource};
 use crate::window::Window;
 
-/// Reads the datapoints that a job looks at, newest first, together with whatever else is read for this round.
+/// Reads the datapoints that a job evaluates, newest first, in one call for all jobs of this round.
 pub(crate) async fn points(
-    sites: &Sites<Gathering>,
-    plan: &Plan,
+    batchers: &Sites<RegionalBatchers>,
+    plan: &QueryPlan,
     window: Window,
     tick: Tick,
 ) -> Result<Arc<[Point]>, TriggerError> {
     let make = |config: &SdkConfig, region| {
-        let metering = sites.aws().metering();
+        let metering = batchers.aws().metering();
         let config = aws_sdk_cloudwatch::config::Builder::from(config).interceptor(metering).build();
-        Gathering::new(Site {
+        RegionalBatchers::new(CloudWatchRegion {
             client: Client::from_conf(config),
-            meter: Arc::clone(sites.aws().meter()),
+            meter: Arc::clone(batchers.aws().meter()),
             region,
-            turns: Semaphore::new(limits::READS),
-            refused: Mutex::new(LruCache::new(limits::REFUSED)),
+            permits: Semaphore::new(limits::MAX_CONCURRENT_READS),
+            refused: Mutex::new(LruCache::new(limits::MAX_REFUSED)),
         })
     };
-    let batcher = sites.at(&plan.place, make).await?.batcher(plan.period, plan.delay);
+    let batcher = batchers.at(&plan.place, make).await?.batcher(plan.period, plan.delay);
     let key = Key { query: Arc::clone(&plan.query), window };
     Ok(batcher.read_for(tick, key).await?)
 }
 
-/// The batches of one place.
-pub(crate) struct Gathering {
-    site: Arc<Site>,
-    /// By period and delay in seconds. One that is pushed out lives on for as long as somebody waits for it.
-    batchers: Mutex<LruCache<(u32, u32), Batcher<Metrics>>>,
+/// The batchers of one scope.
+pub(crate) struct RegionalBatchers {
+    region_client: Arc<CloudWatchRegion>,
+    /// By period and delay in seconds. An evicted batcher lives on while a caller waits for it.
+    batchers: Mutex<LruCache<(u32, u32), Batcher<MetricSource>>>,
 }
 
-impl fmt::Debug for Gathering {
+impl fmt::Debug for RegionalBatchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gathering").field("region", &self.site.region).finish_non_exhaustive()
+        f.debug_struct("RegionalBatchers").field("region", &self.region_client.region).finish_non_exhaustive()
     }
 }
 
-impl Gathering {
-    fn new(site: Site) -> Self {
-        Self { site: Arc::new(site), batchers: Mutex::new(LruCache::new(limits::CLASSES)) }
+impl RegionalBatchers {
+    fn new(region_client: CloudWatchRegion) -> Self {
+        Self {
+            region_client: Arc::new(region_client),
+            batchers: Mutex::new(LruCache::new(limits::MAX_BATCHERS)),
+        }
     }
 
-    fn batcher(&self, period: u32, delay: u32) -> Batcher<Metrics> {
+    fn batcher(&self, period: u32, delay: u32) -> Batcher<MetricSource> {
         let mut batchers = self.batchers.lock();
         let batcher = batchers.get_or_insert((period, delay), || {
-            let batches = BatchLimits {
-                window: limits::WINDOW,
-                longest: limits::LONGEST_WINDOW,
-                reads: limits::READS,
-                timeout: limits::PATIENCE,
-                waiting: limits::WAITING,
+            let batch_limits = BatchLimits {
+                window: limits::BATCH_WINDOW,
+                longest: limits::MAX_BATCH_WINDOW,
+                reads: limits::MAX_CONCURRENT_READS,
+                timeout: limits::READ_TIMEOUT,
+                waiting: limits::MAX_WAITING,
             };
-            Batcher::with(Metrics { site: Arc::clone(&self.site) }, batches)
+            Batcher::with(MetricSource { region_client: Arc::clone(&self.region_client) }, batch_limits)
         });
         batcher.clone()
     }

@@ -1,4 +1,4 @@
-//! What is asked of CloudWatch.
+//! Calls to CloudWatch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,76 +14,76 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::batch_queries::pack;
+use crate::batch_queries::batch_queries;
 use crate::limits;
 use crate::query::{Key, Metric, Point, Query, Series};
-use crate::query_result::Pages;
+use crate::query_result::ResultPages;
 use crate::window::Window;
 
-/// The operation, as bills and permissions name it.
+/// The operation's name in bills and permissions.
 pub(crate) const OPERATION: &str = "GetMetricData";
 
 /// CloudWatch in one region of one account.
-pub(crate) struct Site {
+pub(crate) struct CloudWatchRegion {
     pub(crate) client: Client,
     pub(crate) meter: Arc<Meter>,
-    /// For what is said when it fails.
+    /// The region, for error messages.
     pub(crate) region: String,
-    /// One for each call under way.
-    pub(crate) turns: Semaphore,
+    /// One permit for each concurrent call.
+    pub(crate) permits: Semaphore,
     /// Queries for which CloudWatch refused a whole call.
     pub(crate) refused: Mutex<LruCache<Arc<Query>, ()>>,
 }
 
-/// Reads what has the same period and delay.
-pub(crate) struct Metrics {
-    pub(crate) site: Arc<Site>,
+/// Reads queries that have the same period and delay.
+pub(crate) struct MetricSource {
+    pub(crate) region_client: Arc<CloudWatchRegion>,
 }
 
-type Answers = HashMap<Key, SharedReading<Arc<[Point]>>>;
+type Readings = HashMap<Key, SharedReading<Arc<[Point]>>>;
 
 #[async_trait]
-impl Source for Metrics {
+impl Source for MetricSource {
     type Key = Key;
     type Reading = Arc<[Point]>;
-    const MAX_KEYS: usize = limits::QUERIES;
+    const MAX_KEYS: usize = limits::MAX_QUERIES;
 
-    async fn read(&self, keys: &[Key]) -> Answers {
-        let site = &self.site;
-        let mut calls = pack(keys, |query| site.refused.lock().contains(query));
-        let mut answers = HashMap::with_capacity(keys.len());
+    async fn read(&self, keys: &[Key]) -> Readings {
+        let region_client = &self.region_client;
+        let mut calls = batch_queries(keys, |query| region_client.refused.lock().contains(query));
+        let mut readings = HashMap::with_capacity(keys.len());
         while let Some(call) = calls.pop() {
-            match site.call(&call).await {
-                Ok(read) => answers.extend(read),
-                // One query that is wrong spoils the call for all: the halves tell which it is.
+            match region_client.read_call(&call).await {
+                Ok(read) => readings.extend(read),
+                // One invalid query makes CloudWatch refuse the whole call. Splitting it in halves finds the query.
                 Err(fault) if fault.kind() == FaultKind::Config && call.len() > 1 => {
                     let (first, second) = call.split_at(call.len() / 2);
                     calls.extend([first.to_vec(), second.to_vec()]);
                 }
-                Err(fault) => answers.extend(site.failed(&call, fault)),
+                Err(fault) => readings.extend(region_client.fan_out_fault(&call, fault)),
             }
         }
-        answers
+        readings
     }
 }
 
-impl Site {
-    /// Reads queries in one call, however many pages the answer has.
-    async fn call(&self, keys: &[&Key]) -> Result<Answers, Fault> {
-        let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
+impl CloudWatchRegion {
+    /// Reads queries in one call, over all pages.
+    async fn read_call(&self, keys: &[&Key]) -> Result<Readings, Fault> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let end = keys.first().map_or(0, |key| key.window.end);
         let start = keys.iter().map(|key| key.window.start()).min().unwrap_or(end);
         let queries: Vec<MetricDataQuery> =
             keys.iter().enumerate().flat_map(|(index, key)| queries(index, key)).collect();
-        let billed = keys.iter().map(|key| key.query.metrics()).sum::<usize>();
+        let billed = keys.iter().map(|key| key.query.billed_metrics()).sum::<usize>();
         let attempted = match keys {
             [key] => format!("could not read {} in {}", key.query.series, self.region),
             keys => format!("could not read {} metrics in {}", keys.len(), self.region),
         };
-        let mut pages = Pages::default();
+        let mut pages = ResultPages::default();
         let mut token: Option<String> = None;
-        for _ in 0..limits::PAGES {
-            let asked = self
+        for _ in 0..limits::MAX_PAGES {
+            let request = self
                 .client
                 .get_metric_data()
                 .set_metric_data_queries(Some(queries.clone()))
@@ -91,19 +91,19 @@ impl Site {
                 .end_time(DateTime::from_secs(end))
                 .scan_by(ScanBy::TimestampDescending)
                 .set_next_token(token.take());
-            let page = asked.send().await.map_err(|error| Fault::of(error, attempted.as_str()))?;
+            let page = request.send().await.map_err(|error| Fault::of(error, attempted.as_str()))?;
             self.meter.charge(OPERATION, u64::try_from(billed).unwrap_or(u64::MAX));
             token = page.next_token.clone().filter(|token| !token.is_empty());
             pages.add(page);
             if token.is_none() {
-                return Ok(self.answers(keys, pages));
+                return Ok(self.collect_readings(keys, pages));
             }
         }
-        let message = format!("{attempted}: the answer does not end after {} pages", limits::PAGES);
+        let message = format!("{attempted}: the response does not end after {} pages", limits::MAX_PAGES);
         Err(Fault::new(FaultKind::Unavailable, message))
     }
 
-    fn answers(&self, keys: &[&Key], mut pages: Pages) -> Answers {
+    fn collect_readings(&self, keys: &[&Key], mut pages: ResultPages) -> Readings {
         if let [key] = keys {
             self.refused.lock().pop(&key.query);
         }
@@ -114,8 +114,8 @@ impl Site {
         read.collect()
     }
 
-    /// Makes the failure of a call that of each of its queries.
-    fn failed(&self, keys: &[&Key], fault: Fault) -> Answers {
+    /// Makes the failure of a call the failure of each of its queries.
+    fn fan_out_fault(&self, keys: &[&Key], fault: Fault) -> Readings {
         if let (FaultKind::Config, [key]) = (fault.kind(), keys) {
             self.refused.lock().put(Arc::clone(&key.query), ());
         }
@@ -141,12 +141,12 @@ impl Site {
     }
 }
 
-/// Names a query within its call.
+/// Returns the name of a query within its call.
 fn id(index: usize) -> String {
     format!("q{index}")
 }
 
-/// Spells out a reading as the queries of a call.
+/// Builds the queries of a reading.
 fn queries(index: usize, Key { query, window }: &Key) -> Vec<MetricDataQuery> {
     let id = id(index);
     let builder = || MetricDataQuery::builder().set_account_id(query.account.clone());
@@ -155,9 +155,9 @@ fn queries(index: usize, Key { query, window }: &Key) -> Vec<MetricDataQuery> {
         Series::Math { expression, metrics } => (expression, metrics),
     };
     let ids: Vec<&str> = metrics.iter().map(|(id, _)| id.as_str()).collect();
-    // Alone in its call it keeps its names: `METRICS("x")` chooses by them.
-    let keeps = expression.is_alone() && !ids.contains(&id.as_str());
-    let prefix = if keeps { String::new() } else { format!("{id}_") };
+    // An expression with a call of its own keeps its names: `METRICS("x")` selects by them.
+    let keep_names = expression.needs_own_call() && !ids.contains(&id.as_str());
+    let prefix = if keep_names { String::new() } else { format!("{id}_") };
     let named = metrics.iter().map(|(name, metric)| {
         builder().id(format!("{prefix}{name}")).metric_stat(stat(metric, window)).return_data(false).build()
     });
@@ -168,13 +168,13 @@ fn queries(index: usize, Key { query, window }: &Key) -> Vec<MetricDataQuery> {
 
 fn stat(metric: &Metric, window: &Window) -> MetricStat {
     let dimension = |(name, value): &(String, String)| Dimension::builder().name(name).value(value).build();
-    let what = SdkMetric::builder()
+    let sdk_metric = SdkMetric::builder()
         .namespace(&metric.namespace)
         .metric_name(&metric.name)
         .set_dimensions(Some(metric.dimensions.iter().map(dimension).collect()))
         .build();
     MetricStat::builder()
-        .metric(what)
+        .metric(sdk_metric)
         .period(length(window))
         .stat(&metric.stat)
         .set_unit(metric.unit.as_deref().map(StandardUnit::from))

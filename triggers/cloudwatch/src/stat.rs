@@ -1,4 +1,4 @@
-//! Which statistics there are.
+//! The statistics that CloudWatch accepts.
 //!
 //! # Source
 //!
@@ -7,21 +7,21 @@
 #[cfg(test)]
 mod tests;
 
-/// What a wrong statistic is answered with.
-pub(crate) const ALLOWED: &str = "must be Average, Sum, Minimum, Maximum, SampleCount, IQM, a percentile such as p99 or \
+/// The error message for an unknown statistic.
+pub(crate) const EXPECTED: &str = "must be Average, Sum, Minimum, Maximum, SampleCount, IQM, a percentile such as p99 or \
      p99.9, or a trimmed statistic such as tm90, wm90, tc90, ts90, TM(10%:90%), PR(:300)";
 
-const PLAIN: [&str; 6] = ["Average", "Sum", "Minimum", "Maximum", "SampleCount", "IQM"];
+const SIMPLE: [&str; 6] = ["Average", "Sum", "Minimum", "Maximum", "SampleCount", "IQM"];
 
-/// Statistics of what lies between two bounds; `PR` has no short form.
+/// Statistics of the values between two bounds; `PR` has no short form.
 const BOUNDED: [&str; 5] = ["TM", "WM", "TC", "TS", "PR"];
 
-/// The most digits after the point.
-const DIGITS: usize = 10;
+/// Maximum number of decimals.
+const MAX_DECIMALS: usize = 10;
 
 /// Tells whether CloudWatch knows this statistic.
 pub(crate) fn is_known(stat: &str) -> bool {
-    if PLAIN.contains(&stat) {
+    if SIMPLE.contains(&stat) {
         return true;
     }
     if let Some((name, bounds)) = stat.split_once('(') {
@@ -34,7 +34,7 @@ pub(crate) fn is_known(stat: &str) -> bool {
         .any(|rest| number(rest).is_some_and(|n| n <= 100.0))
 }
 
-/// Reads `low:high`, of which one may be left out; both are percentages or both are values.
+/// Tells whether a text is `low:high`, of which one may be left out; both are percentages or both are values.
 fn is_range(bounds: &str) -> bool {
     let Some((low, high)) = bounds.split_once(':') else { return false };
     let bound = |text: &str| match text.strip_suffix('%') {
@@ -52,11 +52,11 @@ fn is_range(bounds: &str) -> bool {
     }
 }
 
-/// Reads a number without a sign, with up to ten digits after the point.
+/// Parses a number without a sign, with up to ten decimals.
 fn number(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > DIGITS {
+    if !digits(whole) || !digits(fraction) || fraction.len() > MAX_DECIMALS {
         return None;
     }
     text.parse().ok()

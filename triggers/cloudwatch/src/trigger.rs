@@ -1,4 +1,4 @@
-//! The trigger itself.
+//! The `cloudwatch` trigger.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use ecs_scheduler_core::{
 
 use crate::CloudWatchConfig;
 use crate::explain;
-use crate::query_plan::Plan;
-use crate::regional_batchers::{self, Gathering};
+use crate::query_plan::QueryPlan;
+use crate::regional_batchers::{self, RegionalBatchers};
 use crate::source::OPERATION;
 use crate::window::Window;
 
 /// The kind `cloudwatch`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
-    sites: Arc<Sites<Gathering>>,
+    batchers: Arc<Sites<RegionalBatchers>>,
 }
 
 impl CloudWatch {
-    /// Makes the kind. Nothing is read and nothing is called before the first evaluation.
+    /// Makes the kind. No call is made before the first evaluation.
     #[must_use]
     pub fn new(aws: Aws) -> Self {
-        Self { sites: Arc::new(Sites::new(aws)) }
+        Self { batchers: Arc::new(Sites::new(aws)) }
     }
 }
 
@@ -36,15 +36,15 @@ impl TriggerType for CloudWatch {
     type Config = CloudWatchConfig;
 
     fn build(&self, config: CloudWatchConfig, _: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
-        let plan = Plan::of(&config)?;
-        Ok(Arc::new(CloudWatchTrigger { plan, sites: Arc::clone(&self.sites) }))
+        let plan = QueryPlan::from_config(&config)?;
+        Ok(Arc::new(CloudWatchTrigger { plan, batchers: Arc::clone(&self.batchers) }))
     }
 }
 
 #[derive(Debug)]
 struct CloudWatchTrigger {
-    plan: Plan,
-    sites: Arc<Sites<Gathering>>,
+    plan: QueryPlan,
+    batchers: Arc<Sites<RegionalBatchers>>,
 }
 
 #[async_trait]
@@ -52,17 +52,17 @@ impl Trigger for CloudWatchTrigger {
     /// CloudWatch has no finer permission: `GetMetricData` is allowed for all metrics or for none.
     fn permissions(&self) -> Vec<Permission> {
         let read = Permission::new(format!("cloudwatch:{OPERATION}"), "*");
-        let role = self.sites.aws().role_for(&self.plan.place);
+        let role = self.batchers.aws().role_for(&self.plan.place);
         let assume = role.map(|role| Permission::new("sts:AssumeRole", role));
         std::iter::once(read).chain(assume).collect()
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
-        let Plan { query, period, delay, rule, .. } = &self.plan;
+        let QueryPlan { query, period, delay, rule, .. } = &self.plan;
         let window = Window::before(cx.tick.observed, *delay, *period, rule.periods);
-        let points = regional_batchers::points(&self.sites, &self.plan, window, cx.tick).await?;
-        self.sites.aws().meter().used(cx.job, OPERATION);
-        let verdict = rule.judge(&points, window.end, *period);
-        explain::conclude(rule, &verdict, query, *period, cx.tick.observed)
+        let points = regional_batchers::points(&self.batchers, &self.plan, window, cx.tick).await?;
+        self.batchers.aws().meter().used(cx.job, OPERATION);
+        let state = rule.evaluate_alarm(&points, window.end, *period);
+        explain::to_evaluation(rule, &state, query, *period, cx.tick.observed)
     }
 }

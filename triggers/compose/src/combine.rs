@@ -1,4 +1,4 @@
-//! Several triggers as one.
+//! Triggers that combine other triggers.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use futures::future::join_all;
 
 use crate::CombineConfig;
 
-/// The most triggers that one may combine.
-const MOST: usize = 16;
+/// Maximum number of combined triggers.
+const MAX_TRIGGERS: usize = 16;
 
 /// The kind `all`: idle if one is idle, else the largest demand.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +32,7 @@ impl TriggerType for All {
     type Config = CombineConfig;
 
     fn build(&self, config: CombineConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
-        build(How::All, &config, cx)
+        build(Combination::All, &config, cx)
     }
 }
 
@@ -42,7 +42,7 @@ impl TriggerType for Any {
     type Config = CombineConfig;
 
     fn build(&self, config: CombineConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
-        build(How::Any, &config, cx)
+        build(Combination::Any, &config, cx)
     }
 }
 
@@ -52,38 +52,42 @@ impl TriggerType for Sum {
     type Config = CombineConfig;
 
     fn build(&self, config: CombineConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
-        build(How::Sum, &config, cx)
+        build(Combination::Sum, &config, cx)
     }
 }
 
-/// How demands become one.
+/// The rule by which demands are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+enum Combination {
     All,
     Any,
     Sum,
 }
 
 #[derive(Debug)]
-struct Combined {
-    how: How,
+struct CombinedTrigger {
+    how: Combination,
     of: Vec<Arc<dyn Trigger>>,
     schedule: Option<Schedule>,
 }
 
-fn build(how: How, config: &CombineConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
-    if config.of.is_empty() || config.of.len() > MOST {
-        return Err(ConfigError::at("/of", format!("must hold 1 to {MOST} triggers")));
+fn build(
+    how: Combination,
+    config: &CombineConfig,
+    cx: &BuildContext<'_>,
+) -> Result<Arc<dyn Trigger>, ConfigError> {
+    if config.of.is_empty() || config.of.len() > MAX_TRIGGERS {
+        return Err(ConfigError::at("/of", format!("must hold 1 to {MAX_TRIGGERS} triggers")));
     }
     let of = config.of.iter().enumerate();
     let of = of.map(|(index, spec)| cx.nested(spec).map_err(|error| error.under(&format!("/of/{index}"))));
     let of = of.collect::<Result<Vec<_>, _>>()?;
     let schedules: Vec<Schedule> = of.iter().filter_map(|trigger| trigger.schedule().cloned()).collect();
-    Ok(Arc::new(Combined { how, of, schedule: Schedule::union(&schedules) }))
+    Ok(Arc::new(CombinedTrigger { how, of, schedule: Schedule::union(&schedules) }))
 }
 
 #[async_trait]
-impl Trigger for Combined {
+impl Trigger for CombinedTrigger {
     fn schedule(&self) -> Option<&Schedule> {
         self.schedule.as_ref()
     }
@@ -96,9 +100,10 @@ impl Trigger for Combined {
         self.of.iter().flat_map(|trigger| trigger.permissions()).collect()
     }
 
-    /// Guards around one queue leave its counts what they are; several queues, or a choice, have none of their own.
+    /// Guards around one queue do not change its counts. A combination of several queues, or a choice, has no counts
+    /// of its own.
     fn counts_queue(&self) -> bool {
-        self.how == How::All && self.of.iter().filter(|trigger| trigger.counts_queue()).count() == 1
+        self.how == Combination::All && self.of.iter().filter(|trigger| trigger.counts_queue()).count() == 1
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
@@ -110,27 +115,31 @@ impl Trigger for Combined {
                 Err(error) => errors.push((index, error)),
             }
         }
-        if errors.is_empty() { Ok(combine(self.how, evaluations, cx.scaling)) } else { Err(name(errors)) }
+        if errors.is_empty() {
+            Ok(combine(self.how, evaluations, cx.scaling))
+        } else {
+            Err(merge_errors(errors))
+        }
     }
 }
 
-/// Makes one error of at least one. It is transient only if all are: the others must be put right by a person anyway.
-fn name(mut errors: Vec<(usize, TriggerError)>) -> TriggerError {
+/// Merges errors into one. It is transient only if all are: a person must fix the others anyway.
+fn merge_errors(mut errors: Vec<(usize, TriggerError)>) -> TriggerError {
     let places: Vec<String> = errors.iter().map(|(index, _)| format!("/of/{index}")).collect();
     let worst = errors.iter().position(|(_, error)| !error.is_transient()).unwrap_or_default();
     let (_, error) = errors.swap_remove(worst);
     TriggerError::new(error.kind(), format!("could not evaluate {}", places.join(" and "))).because(error)
 }
 
-fn combine(how: How, evaluations: Vec<Evaluation>, scaling: Scaling) -> Evaluation {
+fn combine(how: Combination, evaluations: Vec<Evaluation>, scaling: Scaling) -> Evaluation {
     let is_idle = |evaluation: &&Evaluation| evaluation.demand == Demand::Idle;
     let fires = |evaluation: &&Evaluation| evaluation.demand != Demand::Idle;
     let tasks = |demand: &Demand| demand.tasks(scaling.floor);
     let largest = || evaluations.iter().map(|evaluation| evaluation.demand).max_by_key(tasks);
     let demand = match how {
-        How::All if evaluations.iter().any(|evaluation| is_idle(&evaluation)) => Demand::Idle,
-        How::All | How::Any => largest().unwrap_or(Demand::Idle),
-        How::Sum => {
+        Combination::All if evaluations.iter().any(|evaluation| is_idle(&evaluation)) => Demand::Idle,
+        Combination::All | Combination::Any => largest().unwrap_or(Demand::Idle),
+        Combination::Sum => {
             let amounts = evaluations.iter().map(|evaluation| match evaluation.demand {
                 Demand::Idle => 0,
                 Demand::Floor => scaling.floor.get(),
@@ -139,14 +148,14 @@ fn combine(how: How, evaluations: Vec<Evaluation>, scaling: Scaling) -> Evaluati
             Demand::of(amounts.fold(0, u32::saturating_add))
         }
     };
-    // What tells is who fires, or, when nothing comes of it, who does not.
-    let (word, telling): (&str, Vec<&Evaluation>) = match (how, demand) {
+    // The reasons that count are those of the firing triggers, or of the idle ones if the result is idle.
+    let (word, deciding): (&str, Vec<&Evaluation>) = match (how, demand) {
         (_, Demand::Idle) => (" and ", evaluations.iter().filter(is_idle).collect()),
-        (How::All, _) => (" and ", evaluations.iter().collect()),
-        (How::Any, _) => (" or ", evaluations.iter().filter(fires).collect()),
-        (How::Sum, _) => (" plus ", evaluations.iter().filter(fires).collect()),
+        (Combination::All, _) => (" and ", evaluations.iter().collect()),
+        (Combination::Any, _) => (" or ", evaluations.iter().filter(fires).collect()),
+        (Combination::Sum, _) => (" plus ", evaluations.iter().filter(fires).collect()),
     };
-    let reasons: Vec<&str> = telling.into_iter().map(|evaluation| evaluation.because.as_str()).collect();
+    let reasons: Vec<&str> = deciding.into_iter().map(|evaluation| evaluation.because.as_str()).collect();
     let because = reasons.join(word);
     let (mut observations, mut queue) = (Vec::new(), None);
     for evaluation in evaluations {

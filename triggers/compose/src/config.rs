@@ -1,4 +1,4 @@
-//! What composed triggers are told.
+//! The configurations of composed triggers.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

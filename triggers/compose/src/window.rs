@@ -1,4 +1,4 @@
-//! A guard: open at certain times.
+//! The `window` trigger, a guard that is open at certain times.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use jiff::SignedDuration;
 
 use crate::WindowConfig;
 
-/// The longest that a window may stay open.
-const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// Maximum time that a window may stay open.
+const MAX_DURATION: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// The kind `window`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +26,7 @@ impl TriggerType for Window {
     fn build(&self, config: WindowConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
         let duration = parse_duration(&config.duration)
             .and_then(|duration| SignedDuration::try_from(duration).ok())
-            .filter(|duration| (SignedDuration::from_secs(1)..=LONGEST).contains(duration))
+            .filter(|duration| (SignedDuration::from_secs(1)..=MAX_DURATION).contains(duration))
             .ok_or_else(|| {
                 ConfigError::at("/duration", "must be a duration such as \"8h\", between 1s and 366d")
             })?;

@@ -1,4 +1,4 @@
-//! What a `cron` trigger is told.
+//! The configuration of a `cron` trigger.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

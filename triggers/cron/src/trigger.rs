@@ -1,4 +1,4 @@
-//! Ticks out of an expression.
+//! The `cron` trigger, which provides the schedule of its expression.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Trigger for CronTrigger {
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let at = cx.tick.nominal;
-        // A tick is a whole second, so the last second holds this one or none.
+        // A tick is a whole second, so the second before it contains this tick or none.
         let before = Timestamp::from_second(at.as_second() - 1).unwrap_or(Timestamp::MIN);
         let expression = &self.expression;
         Ok(if self.schedule.last_in(before, at) == Some(at) {

@@ -1,4 +1,4 @@
-//! Where a queue is: what its name or its URL says.
+//! The address of a queue, parsed from its name or its URL.
 
 use ecs_scheduler_backend_aws::{Place, partition};
 use ecs_scheduler_core::{ConfigError, Permission};
@@ -11,44 +11,44 @@ mod tests;
 
 /// A queue as a job names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+pub(crate) struct QueueAddress {
     pub(crate) place: Place,
-    /// The queue's name, for people.
+    /// The queue's name, for messages.
     pub(crate) name: String,
-    pub(crate) given: Given,
+    pub(crate) queue_ref: QueueRef,
 }
 
-/// By what the queue is found.
+/// The reference that a job gives: a name or a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Given {
-    /// Its URL is to be asked for.
-    Name(Name),
+pub(crate) enum QueueRef {
+    /// The name of a queue. Its URL must be read from SQS.
+    Name(QueueName),
     Url(String),
 }
 
-/// What a URL is asked for with.
+/// A queue's name and owner, from which SQS returns the URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Name {
+pub(crate) struct QueueName {
     pub(crate) name: String,
-    /// The account that owns the queue, when it is not the caller's.
+    /// The account that owns the queue, if it is not the caller's.
     pub(crate) owner: Option<String>,
 }
 
-impl Address {
-    /// Reads where the queue is.
+impl QueueAddress {
+    /// Parses the queue's address from a configuration.
     ///
     /// # Errors
     ///
-    /// Fails when neither or both of name and URL are given, or when one of them, the region or the account is malformed or
-    /// contradicts another.
-    pub(crate) fn of(config: &SqsConfig) -> Result<Self, ConfigError> {
+    /// Fails if neither or both of name and URL are given, or if one of them, the region or the account is malformed
+    /// or contradicts another.
+    pub(crate) fn from_config(config: &SqsConfig) -> Result<Self, ConfigError> {
         check_region(config.region.as_deref())?;
         check_account(config.account_id.as_deref())?;
         match (&config.queue_name, &config.queue_url) {
             (Some(_), Some(_)) => {
                 Err(ConfigError::at("/queueUrl", "queueName is given as well; leave one of them out"))
             }
-            // The Python version's words: its clients know them.
+            // The Python version's message, which its clients know.
             (None, None) => Err(ConfigError::new("sqs trigger type requires queueName field")),
             (Some(name), None) => Self::by_name(name, config),
             (None, Some(url)) => Self::by_url(url, config),
@@ -56,22 +56,22 @@ impl Address {
     }
 
     fn by_name(name: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
-        let plain = name.strip_suffix(".fifo").unwrap_or(name);
-        let fine = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-        if plain.is_empty() || name.len() > limits::NAME || !plain.bytes().all(fine) {
-            let most = limits::NAME;
+        let stem = name.strip_suffix(".fifo").unwrap_or(name);
+        let is_valid = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        if stem.is_empty() || name.len() > limits::MAX_NAME_LENGTH || !stem.bytes().all(is_valid) {
+            let most = limits::MAX_NAME_LENGTH;
             let message = format!(
                 "must be a queue's name: 1 to {most} letters, digits, `_` and `-`, with `.fifo` at the end of a FIFO queue's"
             );
             return Err(ConfigError::at("/queueName", message));
         }
         let place = Place { region: config.region.clone(), account: config.account_id.clone() };
-        let given = Given::Name(Name { name: name.to_owned(), owner: config.account_id.clone() });
-        Ok(Self { place, name: name.to_owned(), given })
+        let queue_ref = QueueRef::Name(QueueName { name: name.to_owned(), owner: config.account_id.clone() });
+        Ok(Self { place, name: name.to_owned(), queue_ref })
     }
 
     fn by_url(url: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
-        let parts = Parts::of(url).ok_or_else(|| {
+        let parts = UrlParts::parse(url).ok_or_else(|| {
             let like = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
             ConfigError::at("/queueUrl", format!("must be a queue's URL such as {like}"))
         })?;
@@ -92,30 +92,30 @@ impl Address {
         }
         let region = config.region.clone().or_else(|| parts.region.map(str::to_owned));
         let place = Place { region, account: config.account_id.clone() };
-        Ok(Self { place, name: parts.name.to_owned(), given: Given::Url(url.to_owned()) })
+        Ok(Self { place, name: parts.name.to_owned(), queue_ref: QueueRef::Url(url.to_owned()) })
     }
 
-    /// Lists what must be permitted for the queue to be found and read.
+    /// Returns the permissions to find and read the queue.
     pub(crate) fn permissions(&self) -> Vec<Permission> {
         let Place { region, account } = &self.place;
-        let named = match &self.given {
-            Given::Url(url) => Parts::of(url).and_then(|parts| parts.account),
-            Given::Name(_) => None,
+        let named = match &self.queue_ref {
+            QueueRef::Url(url) => UrlParts::parse(url).and_then(|parts| parts.account),
+            QueueRef::Name(_) => None,
         };
         let partition = region.as_deref().map_or("aws", partition);
         let region = region.as_deref().unwrap_or("*");
         let account = account.as_deref().or(named).unwrap_or("*");
         let queue = format!("arn:{partition}:sqs:{region}:{account}:{}", self.name);
         let read = Permission::new("sqs:GetQueueAttributes", queue.as_str());
-        match self.given {
-            Given::Name(_) => vec![read, Permission::new("sqs:GetQueueUrl", queue)],
-            Given::Url(_) => vec![read],
+        match self.queue_ref {
+            QueueRef::Name(_) => vec![read, Permission::new("sqs:GetQueueUrl", queue)],
+            QueueRef::Url(_) => vec![read],
         }
     }
 }
 
 fn check_region(region: Option<&str>) -> Result<(), ConfigError> {
-    let fine = |region: &str| {
+    let is_valid = |region: &str| {
         let part = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_lowercase());
         let mut parts = region.rsplit('-');
         let number = parts.next().unwrap_or_default();
@@ -124,7 +124,7 @@ fn check_region(region: Option<&str>) -> Result<(), ConfigError> {
             && region.split('-').count() >= 3
             && parts.all(part)
     };
-    if region.is_none_or(fine) {
+    if region.is_none_or(is_valid) {
         return Ok(());
     }
     Err(ConfigError::at("/region", "must be a region such as eu-central-1"))
@@ -141,50 +141,51 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// What a queue's URL says.
+/// The parts of a queue's URL.
 #[derive(Debug, PartialEq, Eq)]
-struct Parts<'a> {
-    /// Absent where the host is not one of AWS's.
+struct UrlParts<'a> {
+    /// Absent if the host is not one of AWS's.
     region: Option<&'a str>,
     account: Option<&'a str>,
     name: &'a str,
 }
 
-impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Option<Self> {
+impl<'a> UrlParts<'a> {
+    fn parse(url: &'a str) -> Option<Self> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
         let (host, path) = rest.split_once('/')?;
         let segments: Vec<&str> = path.split('/').collect();
-        let fine =
+        let is_valid =
             |part: &&str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
-        if url.len() > limits::URL || !fine(&host) || !segments.iter().all(fine) {
+        if url.len() > limits::MAX_URL_LENGTH || !is_valid(&host) || !segments.iter().all(is_valid) {
             return None;
         }
         let (name, before) = segments.split_last()?;
         let account = before.last().copied().filter(|account| is_account(account));
-        Some(Self { region: region_of(host), account, name })
+        Some(Self { region: region_of_host(host), account, name })
     }
 }
 
-/// Tells whether a queue's URL names the host of a VPC endpoint, to which no call goes: the SDK calls the region's own.
+/// Tells whether a queue's URL names the host of a VPC endpoint. No call goes to that host: the SDK calls the
+/// region's own.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-sending-messages-from-vpc.html>
-pub(crate) fn is_of_vpc_endpoint(url: &str) -> bool {
+pub(crate) fn is_vpc_endpoint(url: &str) -> bool {
     let host = url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
     host.is_some_and(|host| host.contains(".vpce."))
 }
 
-/// Reads the region off a host of AWS: `sqs.REGION.amazonaws.com`, `sqs-fips.…`, `REGION.queue.amazonaws.com`,
+/// Returns the region in a host of AWS: `sqs.REGION.amazonaws.com`, `sqs-fips.…`, `REGION.queue.amazonaws.com`,
 /// `queue.amazonaws.com`, `sqs.REGION.api.aws` and those of VPC endpoints.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
-fn region_of(host: &str) -> Option<&str> {
-    let of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
-    let labels = of_aws.iter().find_map(|end| host.strip_suffix(end))?;
+fn region_of_host(host: &str) -> Option<&str> {
+    let suffixes = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
+    let labels = suffixes.iter().find_map(|end| host.strip_suffix(end))?;
     if labels == "queue" {
         return Some("us-east-1");
     }

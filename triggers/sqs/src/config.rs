@@ -1,4 +1,4 @@
-//! What the trigger is told.
+//! The configuration of the trigger.
 
 use std::num::NonZeroU32;
 
@@ -40,7 +40,7 @@ pub struct SqsConfig {
     pub account_id: Option<String>,
 }
 
-/// What a field may hold at all, so that a wrong one is refused in the Python version's words.
+/// Any value of a field, so that a wrong one is refused with the Python version's messages.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Field {
@@ -61,7 +61,7 @@ fn text<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error>
     }
 }
 
-/// Reads a count; a string of digits is one, as in the Python version.
+/// Parses a count. A string of digits is one, as in the Python version.
 fn count<'de, D: Deserializer<'de>>(value: D) -> Result<Option<NonZeroU32>, D::Error> {
     let whole = match Field::deserialize(value)? {
         Field::Whole(whole) => Some(whole),

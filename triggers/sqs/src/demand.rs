@@ -13,7 +13,7 @@ mod tests;
 /// The unit of every observation.
 const UNIT: &str = "messages";
 
-/// The counts of a queue, as one call returned them. All are approximate.
+/// The counts of a queue from one call. All are approximate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
     pub(crate) visible: u64,
@@ -22,17 +22,17 @@ pub(crate) struct Depth {
     pub(crate) visibility_timeout: Duration,
 }
 
-/// How a job makes demand of a depth.
+/// The rule by which a job turns a depth into demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rule {
+pub(crate) struct DemandRule {
     per_task: Option<NonZeroU32>,
     in_flight: bool,
     delayed: bool,
     activation: u64,
 }
 
-impl Rule {
-    pub(crate) fn of(config: &SqsConfig) -> Self {
+impl DemandRule {
+    pub(crate) fn from_config(config: &SqsConfig) -> Self {
         Self {
             per_task: config.messages_per_task,
             in_flight: config.count_in_flight,
@@ -41,11 +41,11 @@ impl Rule {
         }
     }
 
-    /// Concludes what a depth asks for.
-    pub(crate) fn conclude(&self, depth: &Depth, queue: &str, at: Timestamp) -> Evaluation {
-        let n = self.amount(depth);
-        let counted = self.words(depth, n);
-        let concluded = match self.per_task {
+    /// Evaluates the demand of a depth.
+    pub(crate) fn evaluate(&self, depth: &Depth, queue: &str, at: Timestamp) -> Evaluation {
+        let n = self.counted_messages(depth);
+        let counted = self.explain(depth, n);
+        let evaluation = match self.per_task {
             _ if n == 0 => Evaluation::idle("no messages"),
             _ if n <= self.activation => {
                 Evaluation::idle(format!("{counted}, not more than the activation of {}", self.activation))
@@ -59,11 +59,11 @@ impl Rule {
         let observed = |name: &str, value: u64| Observation {
             name: name.to_owned(),
             subject: queue.to_owned(),
-            value: as_number(value),
+            value: to_f64(value),
             unit: UNIT.to_owned(),
             at,
         };
-        concluded
+        evaluation
             .observing(observed("visible", depth.visible))
             .observing(observed("inFlight", depth.in_flight))
             .observing(observed("delayed", depth.delayed))
@@ -75,14 +75,14 @@ impl Rule {
             })
     }
 
-    /// Adds up the messages that count.
-    fn amount(&self, depth: &Depth) -> u64 {
+    /// Returns the number of messages that count.
+    fn counted_messages(&self, depth: &Depth) -> u64 {
         let in_flight = if self.in_flight { depth.in_flight } else { 0 };
         let delayed = if self.delayed { depth.delayed } else { 0 };
         depth.visible.saturating_add(in_flight).saturating_add(delayed)
     }
 
-    fn words(&self, depth: &Depth, n: u64) -> String {
+    fn explain(&self, depth: &Depth, n: u64) -> String {
         let mut parts = vec![format!("{} visible", depth.visible)];
         if self.in_flight {
             parts.push(format!("{} in flight", depth.in_flight));
@@ -95,8 +95,8 @@ impl Rule {
     }
 }
 
-/// Makes a number for people of a count; beyond 2^53 it is rounded.
-fn as_number(count: u64) -> f64 {
+/// Converts a count for display. Beyond 2^53 it is rounded.
+fn to_f64(count: u64) -> f64 {
     let (high, low) = (count >> 32, count & u64::from(u32::MAX));
     let part = |part: u64| f64::from(u32::try_from(part).expect("half of 64 bits"));
     part(high) * 4_294_967_296.0 + part(low)

@@ -1,27 +1,27 @@
-//! What SQS allows, and how much of it is used.
+//! Limits of SQS, and the limits that the trigger sets itself.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// The most characters of a queue's name, `.fifo` included.
+/// Maximum length of a queue's name, `.fifo` included.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
-pub(crate) const NAME: usize = 80;
+pub(crate) const MAX_NAME_LENGTH: usize = 80;
 
-/// The most characters of a queue's URL that are taken; AWS's own are shorter than 200.
-pub(crate) const URL: usize = 1_024;
+/// Maximum length of a queue's URL. AWS's own are shorter than 200 characters.
+pub(crate) const MAX_URL_LENGTH: usize = 1_024;
 
-/// How many queues of one place are read at once. SQS has no quota on reading attributes; it is a bound on connections.
-pub(crate) const READS: usize = 32;
+/// Maximum number of queues of one scope that are read at once. SQS has no quota on reading attributes; this bounds
+/// the connections.
+pub(crate) const MAX_CONCURRENT_READS: usize = 32;
 
-/// How many queues may wait to be read in one place.
-pub(crate) const WAITING: usize = 16_384;
+/// Maximum number of queues that wait to be read in one scope.
+pub(crate) const MAX_WAITING: usize = 16_384;
 
-/// How long a reading may take: a little more than the client's own 15 s, so that it is the client that says what it waited
-/// for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(16);
+/// Timeout of a reading: slightly longer than the client's own 15 s, so that the client reports the cause.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(16);
 
-/// How many URLs are kept for each place. A URL never changes while its queue exists.
-pub(crate) const URLS: NonZeroUsize = NonZeroUsize::new(16_384).expect("16,384 is not zero");
+/// Maximum number of cached URLs in each scope. A URL never changes while its queue exists.
+pub(crate) const MAX_CACHED_URLS: NonZeroUsize = NonZeroUsize::new(16_384).expect("16,384 is not zero");

@@ -1,4 +1,4 @@
-//! One client and one pair of batchers for each place, so that a place that does not answer holds up no other.
+//! A client and a pair of batchers for each scope, so that a scope that does not answer delays no other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,72 +10,77 @@ use ecs_scheduler_core::{BatchLimits, Batcher, FaultKind, Tick, TriggerError};
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use crate::address::{Address, Given, Name};
+use crate::address::{QueueAddress, QueueName, QueueRef};
 use crate::demand::Depth;
 use crate::limits;
-use crate::source::{Depths, Urls};
+use crate::source::{DepthSource, UrlSource};
 
-/// For how long evaluations are gathered before a queue is read.
-const WINDOW: Duration = Duration::from_millis(2);
+/// Time for which evaluations are collected before a queue is read.
+const BATCH_WINDOW: Duration = Duration::from_millis(2);
 
-/// Reads a queue's counts, together with whoever else needs them for this round.
-pub(crate) async fn depth(sites: &Sites<Site>, queue: &Address, tick: Tick) -> Result<Depth, TriggerError> {
+/// Reads a queue's counts, in one call for all jobs that need them in this round.
+pub(crate) async fn depth(
+    batchers: &Sites<RegionalBatchers>,
+    queue: &QueueAddress,
+    tick: Tick,
+) -> Result<Depth, TriggerError> {
     let make = |config: &SdkConfig, region| {
-        let config = aws_sdk_sqs::config::Builder::from(config).interceptor(sites.aws().metering()).build();
-        Site::new(Client::from_conf(config), region)
+        let config =
+            aws_sdk_sqs::config::Builder::from(config).interceptor(batchers.aws().metering()).build();
+        RegionalBatchers::new(Client::from_conf(config), region)
     };
-    sites.at(&queue.place, make).await?.depth(&queue.given, tick).await
+    batchers.at(&queue.place, make).await?.depth(&queue.queue_ref, tick).await
 }
 
-/// One region of one account.
-pub(crate) struct Site {
-    urls: Batcher<Urls>,
-    depths: Batcher<Depths>,
-    found: Mutex<LruCache<Name, Arc<str>>>,
+/// The batchers of one region of one account.
+pub(crate) struct RegionalBatchers {
+    urls: Batcher<UrlSource>,
+    depths: Batcher<DepthSource>,
+    url_cache: Mutex<LruCache<QueueName, Arc<str>>>,
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for RegionalBatchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site").field("urls", &self.found.lock().len()).finish_non_exhaustive()
+        f.debug_struct("RegionalBatchers").field("urls", &self.url_cache.lock().len()).finish_non_exhaustive()
     }
 }
 
-impl Site {
+impl RegionalBatchers {
     fn new(client: Client, region: String) -> Self {
-        let batches = BatchLimits {
-            window: WINDOW,
-            longest: WINDOW,
-            reads: limits::READS,
-            timeout: limits::PATIENCE,
-            waiting: limits::WAITING,
+        let batch_limits = BatchLimits {
+            window: BATCH_WINDOW,
+            longest: BATCH_WINDOW,
+            reads: limits::MAX_CONCURRENT_READS,
+            timeout: limits::READ_TIMEOUT,
+            waiting: limits::MAX_WAITING,
         };
         Self {
-            urls: Batcher::with(Urls { client: client.clone(), region: region.clone() }, batches),
-            depths: Batcher::with(Depths { client, region }, batches),
-            found: Mutex::new(LruCache::new(limits::URLS)),
+            urls: Batcher::with(UrlSource { client: client.clone(), region: region.clone() }, batch_limits),
+            depths: Batcher::with(DepthSource { client, region }, batch_limits),
+            url_cache: Mutex::new(LruCache::new(limits::MAX_CACHED_URLS)),
         }
     }
 
-    async fn depth(&self, given: &Given, tick: Tick) -> Result<Depth, TriggerError> {
-        let name = match given {
-            Given::Url(url) => return Ok(self.depths.read_for(tick, Arc::from(url.as_str())).await?),
-            Given::Name(name) => name,
+    async fn depth(&self, queue_ref: &QueueRef, tick: Tick) -> Result<Depth, TriggerError> {
+        let name = match queue_ref {
+            QueueRef::Url(url) => return Ok(self.depths.read_for(tick, Arc::from(url.as_str())).await?),
+            QueueRef::Name(name) => name,
         };
         let url = self.url(name, tick).await?;
         let depth = self.depths.read_for(tick, Arc::clone(&url)).await;
         if depth.as_ref().is_err_and(|error| error.kind() == FaultKind::NotFound) {
-            // The queue is gone; one of the same name that is made later may have another URL.
-            self.found.lock().pop(name);
+            // The queue is gone. A new queue of the same name may have another URL.
+            self.url_cache.lock().pop(name);
         }
         Ok(depth?)
     }
 
-    async fn url(&self, name: &Name, tick: Tick) -> Result<Arc<str>, TriggerError> {
-        if let Some(url) = self.found.lock().get(name) {
+    async fn url(&self, name: &QueueName, tick: Tick) -> Result<Arc<str>, TriggerError> {
+        if let Some(url) = self.url_cache.lock().get(name) {
             return Ok(Arc::clone(url));
         }
         let url = self.urls.read_for(tick, name.clone()).await?;
-        self.found.lock().put(name.clone(), Arc::clone(&url));
+        self.url_cache.lock().put(name.clone(), Arc::clone(&url));
         Ok(url)
     }
 }

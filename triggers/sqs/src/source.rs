@@ -1,4 +1,4 @@
-//! What is asked of SQS: a queue's URL, and its counts.
+//! Calls to SQS: a queue's URL, and its counts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,52 +9,54 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, SharedReading, Source, TriggerError, async_trait};
 
-use crate::address::{self, Name};
+use crate::address::{self, QueueName};
 use crate::demand::Depth;
 
 /// Finds URLs by name.
-pub(crate) struct Urls {
+pub(crate) struct UrlSource {
     pub(crate) client: Client,
-    /// For what is said when it fails.
+    /// The region, for error messages.
     pub(crate) region: String,
 }
 
 /// Reads counts by URL.
-pub(crate) struct Depths {
+pub(crate) struct DepthSource {
     pub(crate) client: Client,
-    /// For what is said when it fails.
+    /// The region, for error messages.
     pub(crate) region: String,
 }
 
 #[async_trait]
-impl Source for Urls {
-    type Key = Name;
+impl Source for UrlSource {
+    type Key = QueueName;
     type Reading = Arc<str>;
     const MAX_KEYS: usize = 1;
 
-    async fn read(&self, keys: &[Name]) -> HashMap<Name, SharedReading<Arc<str>>> {
+    async fn read(&self, keys: &[QueueName]) -> HashMap<QueueName, SharedReading<Arc<str>>> {
         let mut answers = HashMap::with_capacity(keys.len());
         for key in keys {
-            answers.insert(key.clone(), self.url(key).await.map_err(Arc::new));
+            answers.insert(key.clone(), self.find_url(key).await.map_err(Arc::new));
         }
         answers
     }
 }
 
-impl Urls {
-    async fn url(&self, Name { name, owner }: &Name) -> Result<Arc<str>, TriggerError> {
-        let asked =
+impl UrlSource {
+    async fn find_url(&self, QueueName { name, owner }: &QueueName) -> Result<Arc<str>, TriggerError> {
+        let request =
             self.client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(owner.clone());
         let attempted = format!("could not find queue \"{name}\" in {}", self.region);
-        match asked.send().await {
-            Ok(answer) => answer.queue_url.map(Arc::from).ok_or_else(|| lacks(&attempted, "the URL")),
-            Err(error) => Err(failed(Fault::of(error, attempted.as_str()), &attempted, "sqs:GetQueueUrl")),
+        match request.send().await {
+            Ok(answer) => answer.queue_url.map(Arc::from).ok_or_else(|| missing_field(&attempted, "the URL")),
+            Err(error) => {
+                Err(trigger_error(Fault::of(error, attempted.as_str()), &attempted, "sqs:GetQueueUrl"))
+            }
         }
     }
 }
 
 #[async_trait]
-impl Source for Depths {
+impl Source for DepthSource {
     type Key = Arc<str>;
     type Reading = Depth;
     const MAX_KEYS: usize = 1;
@@ -62,34 +64,35 @@ impl Source for Depths {
     async fn read(&self, keys: &[Arc<str>]) -> HashMap<Arc<str>, SharedReading<Depth>> {
         let mut answers = HashMap::with_capacity(keys.len());
         for key in keys {
-            answers.insert(Arc::clone(key), self.depth(key).await.map_err(Arc::new));
+            answers.insert(Arc::clone(key), self.read_depth(key).await.map_err(Arc::new));
         }
         answers
     }
 }
 
-impl Depths {
-    async fn depth(&self, url: &str) -> Result<Depth, TriggerError> {
+impl DepthSource {
+    async fn read_depth(&self, url: &str) -> Result<Depth, TriggerError> {
         let name = url.rsplit('/').next().unwrap_or(url);
         let mut attempted = format!("could not read the depth of queue \"{name}\" in {}", self.region);
-        if address::is_of_vpc_endpoint(url) {
+        if address::is_vpc_endpoint(url) {
             attempted.push_str(
                 " (the host of queueUrl is not called; to go through a VPC endpoint without private DNS, set AWS_ENDPOINT_URL_SQS)",
             );
         }
-        let asked = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(vec![
+        let request = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(vec![
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
             QueueAttributeName::VisibilityTimeout,
         ]));
-        let answer = asked.send().await.map_err(|error| {
-            failed(Fault::of(error, attempted.as_str()), &attempted, "sqs:GetQueueAttributes")
+        let answer = request.send().await.map_err(|error| {
+            trigger_error(Fault::of(error, attempted.as_str()), &attempted, "sqs:GetQueueAttributes")
         })?;
         let attributes = answer.attributes.unwrap_or_default();
         let number = |name: QueueAttributeName| {
             let text = attributes.get(&name);
-            text.and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| lacks(&attempted, name.as_str()))
+            text.and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| missing_field(&attempted, name.as_str()))
         };
         Ok(Depth {
             visible: number(QueueAttributeName::ApproximateNumberOfMessages)?,
@@ -100,33 +103,33 @@ impl Depths {
     }
 }
 
-/// Says what to do about a failure, where SQS's own code does not.
-fn failed(fault: Fault, attempted: &str, action: &str) -> TriggerError {
+/// Converts a fault, and adds a remedy if SQS's own code has none.
+fn trigger_error(fault: Fault, attempted: &str, action: &str) -> TriggerError {
     if fault.is_of_credentials() {
         return fault.into();
     }
     match fault.kind() {
         FaultKind::NotFound => {
             let message = format!("{attempted}: there is none; check its name, region and accountId");
-            TriggerError::new(FaultKind::NotFound, message).because(said(&fault))
+            TriggerError::new(FaultKind::NotFound, message).because(service_answer(&fault))
         }
         FaultKind::Denied => {
             let message = format!(
                 "{attempted}; allow {action} on it in the policy of the scheduler's role, and, if it belongs to another \
                  account, in the queue's own policy"
             );
-            TriggerError::new(FaultKind::Denied, message).because(said(&fault))
+            TriggerError::new(FaultKind::Denied, message).because(service_answer(&fault))
         }
         FaultKind::Config | FaultKind::Throttled | FaultKind::Unavailable | FaultKind::Bug => fault.into(),
     }
 }
 
-/// Returns SQS's code and words.
-fn said(fault: &Fault) -> String {
+/// Returns SQS's code and message.
+fn service_answer(fault: &Fault) -> String {
     format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"))
 }
 
-/// A count that is not there is not a count of zero.
-fn lacks(attempted: &str, what: &str) -> TriggerError {
-    TriggerError::new(FaultKind::Unavailable, format!("{attempted}: the answer lacks {what}"))
+/// Makes the error of a missing count, which must not be read as zero.
+fn missing_field(attempted: &str, what: &str) -> TriggerError {
+    TriggerError::new(FaultKind::Unavailable, format!("{attempted}: the response has no {what}"))
 }

@@ -1,4 +1,4 @@
-//! The trigger itself.
+//! The `sqs` trigger.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use ecs_scheduler_core::{
 };
 
 use crate::SqsConfig;
-use crate::address::Address;
-use crate::demand::Rule;
-use crate::regional_batchers::{self, Site};
+use crate::address::QueueAddress;
+use crate::demand::DemandRule;
+use crate::regional_batchers::{self, RegionalBatchers};
 
 /// The kind `sqs`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct Sqs {
-    sites: Arc<Sites<Site>>,
+    batchers: Arc<Sites<RegionalBatchers>>,
 }
 
 impl Sqs {
-    /// Makes the kind. Nothing is read and nothing is called before the first evaluation.
+    /// Makes the kind. No call is made before the first evaluation.
     #[must_use]
     pub fn new(aws: Aws) -> Self {
-        Self { sites: Arc::new(Sites::new(aws)) }
+        Self { batchers: Arc::new(Sites::new(aws)) }
     }
 }
 
@@ -33,7 +33,7 @@ impl TriggerType for Sqs {
     type Config = SqsConfig;
 
     fn build(&self, config: SqsConfig, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
-        let queue = Address::of(&config)?;
+        let queue = QueueAddress::from_config(&config)?;
         if queue.name.ends_with(".fifo") {
             cx.warn_against_queue_modes(format!(
                 "queue \"{}\" is a FIFO queue: only one task at a time finds messages of a message group, so oneShot and drain \
@@ -41,15 +41,19 @@ impl TriggerType for Sqs {
                 queue.name
             ));
         }
-        Ok(Arc::new(SqsTrigger { queue, rule: Rule::of(&config), sites: Arc::clone(&self.sites) }))
+        Ok(Arc::new(SqsTrigger {
+            queue,
+            rule: DemandRule::from_config(&config),
+            batchers: Arc::clone(&self.batchers),
+        }))
     }
 }
 
 #[derive(Debug)]
 struct SqsTrigger {
-    queue: Address,
-    rule: Rule,
-    sites: Arc<Sites<Site>>,
+    queue: QueueAddress,
+    rule: DemandRule,
+    batchers: Arc<Sites<RegionalBatchers>>,
 }
 
 #[async_trait]
@@ -59,14 +63,14 @@ impl Trigger for SqsTrigger {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        let role = self.sites.aws().role_for(&self.queue.place);
+        let role = self.batchers.aws().role_for(&self.queue.place);
         let assume = role.map(|role| Permission::new("sts:AssumeRole", role));
         self.queue.permissions().into_iter().chain(assume).collect()
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
-        let depth = regional_batchers::depth(&self.sites, &self.queue, cx.tick).await?;
-        self.sites.aws().meter().used(cx.job, "GetQueueAttributes");
-        Ok(self.rule.conclude(&depth, &self.queue.name, cx.tick.observed))
+        let depth = regional_batchers::depth(&self.batchers, &self.queue, cx.tick).await?;
+        self.batchers.aws().meter().used(cx.job, "GetQueueAttributes");
+        Ok(self.rule.evaluate(&depth, &self.queue.name, cx.tick.observed))
     }
 }

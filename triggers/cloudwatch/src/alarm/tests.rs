@@ -4,8 +4,8 @@ use super::*;
 
 const PERIOD: u32 = 60;
 
-fn rule(datapoints: u32, periods: u32, missing: Missing) -> Rule {
-    Rule {
+fn rule(datapoints: u32, periods: u32, missing: Missing) -> AlarmRule {
+    AlarmRule {
         comparison: Comparison::Above,
         threshold: 5.0,
         datapoints,
@@ -16,7 +16,7 @@ fn rule(datapoints: u32, periods: u32, missing: Missing) -> Rule {
 }
 
 /// Datapoints as AWS writes them: oldest first, `0` does not breach, `X` breaches, `-` is missing.
-fn judge(rule: &Rule, written: &str) -> Verdict {
+fn evaluate_alarm(rule: &AlarmRule, written: &str) -> AlarmState {
     let newest_first = written.split(' ').rev().enumerate();
     let points: Vec<Point> = newest_first
         .filter(|(_, mark)| *mark != "-")
@@ -25,13 +25,13 @@ fn judge(rule: &Rule, written: &str) -> Verdict {
             Point { start, value: if mark == "X" { 9.0 } else { 1.0 } }
         })
         .collect();
-    rule.judge(&points, 0, PERIOD)
+    rule.evaluate_alarm(&points, 0, PERIOD)
 }
 
-/// The tables of "How alarm state is evaluated when data is missing": what is expected with missing data ignored (here:
-/// held), breaching, and not breaching.
+/// The tables of "How alarm state is evaluated when data is missing": the expected state with missing data ignored
+/// (here: held), breaching, and not breaching.
 #[test]
-fn missing_datapoints_count_as_in_alarms_of_cloudwatch() {
+fn missing_datapoints_count_as_in_cloudwatch_alarms() {
     let (alarm, ok, kept) = (Some(true), Some(false), None);
     let table = [
         (3, "0 - X - X", ok, ok, ok),
@@ -46,7 +46,7 @@ fn missing_datapoints_count_as_in_alarms_of_cloudwatch() {
         (2, "- - - X -", kept, alarm, ok),
     ];
     for (datapoints, written, hold, breaching, not_breaching) in table {
-        let breach = |missing| judge(&rule(datapoints, 3, missing), written).breach;
+        let breach = |missing| evaluate_alarm(&rule(datapoints, 3, missing), written).breach;
         assert_eq!(breach(Missing::Hold), hold, "{datapoints} of 3, {written}, hold");
         assert_eq!(breach(Missing::Breaching), breaching, "{datapoints} of 3, {written}, breaching");
         assert_eq!(
@@ -58,29 +58,29 @@ fn missing_datapoints_count_as_in_alarms_of_cloudwatch() {
 }
 
 #[test]
-fn the_newest_complete_datapoint_decides_one_of_one() {
+fn newest_complete_datapoint_decides_one_of_one() {
     let rule = rule(1, 1, Missing::Hold);
-    assert_eq!(judge(&rule, "0 0 X").breach, Some(true));
-    assert_eq!(judge(&rule, "X X 0").breach, Some(false));
-    // A newest one that is late is looked for a little further back, and no further.
-    assert_eq!(judge(&rule, "X - -").breach, Some(true));
-    assert_eq!(judge(&rule, "X - - -").breach, None);
+    assert_eq!(evaluate_alarm(&rule, "0 0 X").breach, Some(true));
+    assert_eq!(evaluate_alarm(&rule, "X X 0").breach, Some(false));
+    // A late newest datapoint is searched a little further back, and no further.
+    assert_eq!(evaluate_alarm(&rule, "X - -").breach, Some(true));
+    assert_eq!(evaluate_alarm(&rule, "X - - -").breach, None);
 }
 
 #[test]
-fn the_verdict_counts_and_names_the_newest() {
-    let verdict = judge(&rule(2, 5, Missing::Hold), "0 - X - X X");
-    assert_eq!((verdict.breaching, verdict.missing, verdict.newest.unwrap().start), (3, 1, -60));
+fn alarm_state_has_counts_and_newest_value() {
+    let state = evaluate_alarm(&rule(2, 5, Missing::Hold), "0 - X - X X");
+    assert_eq!((state.breaching, state.missing, state.newest.unwrap().start), (3, 1, -60));
 }
 
 #[test]
-fn a_datapoint_that_is_not_complete_yet_does_not_count() {
+fn incomplete_datapoint_does_not_count() {
     let unripe = [Point { start: 0, value: 9.0 }, Point { start: -60, value: 1.0 }];
-    assert_eq!(rule(1, 1, Missing::Hold).judge(&unripe, 0, PERIOD).breach, Some(false));
+    assert_eq!(rule(1, 1, Missing::Hold).evaluate_alarm(&unripe, 0, PERIOD).breach, Some(false));
 }
 
 #[test]
-fn each_comparison_breaches_where_it_says() {
+fn each_comparison_breaches_at_its_bound() {
     let table = [
         (Comparison::Above, [false, false, true]),
         (Comparison::AtLeast, [false, true, true]),
@@ -88,7 +88,7 @@ fn each_comparison_breaches_where_it_says() {
         (Comparison::AtMost, [true, true, false]),
     ];
     for (comparison, expected) in table {
-        let rule = Rule { comparison, ..rule(1, 1, Missing::Hold) };
+        let rule = AlarmRule { comparison, ..rule(1, 1, Missing::Hold) };
         assert_eq!([4.9, 5.0, 5.1].map(|value| rule.breaches(value)), expected, "{comparison:?}");
     }
 }
@@ -117,7 +117,7 @@ fn values_are_divided_over_tasks_rounded_up() {
 }
 
 #[test]
-fn the_highest_step_that_the_value_is_over_counts() {
+fn highest_exceeded_step_counts() {
     let tasks = |n| Demand::Tasks(NonZeroU32::new(n).unwrap());
     let steps =
         Amount::Steps(vec![(10.0, NonZeroU32::new(2).unwrap()), (100.0, NonZeroU32::new(5).unwrap())]);
@@ -141,7 +141,7 @@ proptest! {
         datapoints in 1_u32..=3,
     ) {
         let written: Vec<&str> = marks.iter().map(|breaches| if *breaches { "X" } else { "0" }).collect();
-        let breach = |missing| judge(&rule(datapoints, 3, missing), &written.join(" ")).breach;
+        let breach = |missing| evaluate_alarm(&rule(datapoints, 3, missing), &written.join(" ")).breach;
         let expected = u32::try_from(marks[2..].iter().filter(|mark| **mark).count()).unwrap() >= datapoints;
         prop_assert_eq!(breach(Missing::Hold), Some(expected));
         prop_assert_eq!(breach(Missing::Breaching), Some(expected));

@@ -17,7 +17,7 @@ fn metric(name: usize) -> Metric {
     }
 }
 
-/// A query of so many metrics: one is a metric, more are an expression.
+/// A query of this many metrics: one is a metric, more are an expression.
 fn key(name: usize, metrics: usize, end: i64) -> Key {
     let series = match metrics {
         1 => Series::Metric(metric(name)),
@@ -30,29 +30,29 @@ fn key(name: usize, metrics: usize, end: i64) -> Key {
 }
 
 fn sizes(keys: &[Key]) -> Vec<usize> {
-    pack(keys, |_| false).iter().map(Vec::len).collect()
+    batch_queries(keys, |_| false).iter().map(Vec::len).collect()
 }
 
 #[test]
-fn ten_thousand_metrics_make_twenty_calls() {
+fn ten_thousand_metrics_need_twenty_calls() {
     let keys: Vec<Key> = (0..10_000).map(|name| key(name, 1, 60)).collect();
     assert_eq!(sizes(&keys), [500; 20]);
 }
 
 #[test]
-fn an_expression_counts_with_its_metrics() {
+fn expression_counts_with_its_metrics() {
     let keys: Vec<Key> = (0..200).map(|name| key(name, 4, 60)).collect();
     assert_eq!(sizes(&keys), [100, 100]);
 }
 
 #[test]
-fn windows_that_end_differently_do_not_share_a_call() {
+fn windows_with_different_ends_do_not_share_a_call() {
     let keys: Vec<Key> = (0..10).map(|name| key(name, 1, 60 * i64::from(name % 2 == 0))).collect();
     assert_eq!(sizes(&keys), [5, 5]);
 }
 
 #[test]
-fn what_was_refused_or_looks_at_the_whole_call_is_alone() {
+fn refused_and_whole_call_queries_have_their_own_call() {
     let mut keys: Vec<Key> = (0..5).map(|name| key(name, 1, 60)).collect();
     let series = Series::Math {
         expression: Expression::new("SUM(METRICS())"),
@@ -60,7 +60,8 @@ fn what_was_refused_or_looks_at_the_whole_call_is_alone() {
     };
     keys.push(Key { query: Arc::new(Query { series, account: None }), ..keys[0].clone() });
     let refused = Arc::clone(&keys[2].query);
-    let mut sizes: Vec<usize> = pack(&keys, |query| *query == *refused).iter().map(Vec::len).collect();
+    let mut sizes: Vec<usize> =
+        batch_queries(&keys, |query| *query == *refused).iter().map(Vec::len).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [1, 1, 4]);
 }
@@ -72,19 +73,19 @@ proptest! {
     ) {
         let keys: Vec<Key> =
             shapes.iter().enumerate().map(|(name, (metrics, end))| key(name, *metrics, *end)).collect();
-        let calls = pack(&keys, |_| false);
+        let calls = batch_queries(&keys, |_| false);
         for call in &calls {
-            prop_assert!(call.iter().map(|key| key.query.weight()).sum::<usize>() <= limits::QUERIES);
+            prop_assert!(call.iter().map(|key| key.query.query_count()).sum::<usize>() <= limits::MAX_QUERIES);
             prop_assert!(call.iter().all(|key| key.window.end == call[0].window.end));
         }
         let packed: std::collections::HashSet<&Key> = calls.iter().flatten().copied().collect();
         prop_assert_eq!(packed.len(), keys.len());
         prop_assert_eq!(calls.iter().map(Vec::len).sum::<usize>(), keys.len());
-        // No two calls of one moment could have been one.
+        // No two calls of one moment fit into one.
         for (index, call) in calls.iter().enumerate() {
             for other in &calls[index + 1..] {
-                let weight: usize = call.iter().chain(other).map(|key| key.query.weight()).sum();
-                prop_assert!(call[0].window.end != other[0].window.end || weight > limits::QUERIES);
+                let query_count: usize = call.iter().chain(other).map(|key| key.query.query_count()).sum();
+                prop_assert!(call[0].window.end != other[0].window.end || query_count > limits::MAX_QUERIES);
             }
         }
     }

@@ -7,7 +7,7 @@ fn names(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn metrics_are_told_from_functions_numbers_and_texts() {
+fn metrics_are_distinguished_from_functions_numbers_and_strings() {
     assert_eq!(names("m1/m2"), ["m1", "m2"]);
     assert_eq!(names("IF(backlog > 1e5, backlog / running, 0)"), ["backlog", "running"]);
     assert_eq!(names("FILL(m1, REPEAT) AND m2 or m3"), ["m1", "m2", "m3"]);
@@ -28,19 +28,19 @@ fn only_the_metrics_are_renamed() {
 }
 
 #[test]
-fn what_looks_at_the_whole_call_is_alone() {
+fn whole_call_functions_need_their_own_call() {
     for text in
         ["SUM(METRICS())", "AVG(SEARCH('x', 'Sum', 60))", "select AVG(x) FROM \"AWS/EC2\"", "SELECT 1"]
     {
-        assert!(Expression::new(text).is_alone(), "{text}");
+        assert!(Expression::new(text).needs_own_call(), "{text}");
     }
     for text in ["m1/m2", "SUM([m1,m2])", "m1 + \"METRICS(\"", "metrics_total * 2"] {
-        assert!(!Expression::new(text).is_alone(), "{text}");
+        assert!(!Expression::new(text).needs_own_call(), "{text}");
     }
 }
 
 #[test]
-fn several_series_are_counted_where_the_text_tells() {
+fn series_are_counted_if_the_text_shows_them() {
     let ids = ["m1", "m2", "errors"];
     for (text, series) in [
         ("METRICS()", 3),
@@ -52,7 +52,7 @@ fn several_series_are_counted_where_the_text_tells() {
         ("ANOMALY_DETECTION_BAND(m1, 2)", 2),
         ("m1 + [m1, MAX([m1, m2, errors])]", 2),
     ] {
-        assert_eq!(Expression::new(text).several(&ids), Some(series), "{text}");
+        assert_eq!(Expression::new(text).series_count(&ids), Some(series), "{text}");
     }
     for text in [
         "m1 / m2",
@@ -68,14 +68,14 @@ fn several_series_are_counted_where_the_text_tells() {
         "SELECT SUM(a) FROM SCHEMA(\"App\", b, c) GROUP BY b, c",
         "m1 ]",
     ] {
-        assert_eq!(Expression::new(text).several(&ids), None, "{text}");
+        assert_eq!(Expression::new(text).series_count(&ids), None, "{text}");
     }
 }
 
 proptest! {
     #[test]
     fn counting_series_never_fails(text in "[a-cA-C()\\[\\],'\" ]{0,60}") {
-        let _ = Expression::new(&text).several(&["a", "b"]);
+        let _ = Expression::new(&text).series_count(&["a", "b"]);
     }
 
     #[test]

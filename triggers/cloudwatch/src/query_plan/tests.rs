@@ -2,18 +2,18 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn plan(document: &Value) -> Result<Plan, ConfigError> {
+fn plan(document: &Value) -> Result<QueryPlan, ConfigError> {
     let config =
         serde_json::from_value(document.clone()).unwrap_or_else(|error| panic!("{document}: {error}"));
-    Plan::of(&config)
+    QueryPlan::from_config(&config)
 }
 
-/// A metric, with these fields changed; a field set to null is left out.
+/// A metric with these fields changed; a field set to null is left out.
 fn metric(change: Value) -> Value {
     merged(json!({"namespace": "App", "metricName": "Backlog", "threshold": 10}), change)
 }
 
-/// An expression, likewise.
+/// An expression with these fields changed.
 fn math(change: Value) -> Value {
     let metric = |id: &str| json!({"id": id, "namespace": "App", "metricName": id, "stat": "Sum"});
     let document = json!({"expression": "m1 / m2", "threshold": 1, "metrics": [metric("m1"), metric("m2")]});
@@ -33,7 +33,7 @@ fn merged(mut document: Value, change: Value) -> Value {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn omitted_fields_have_defaults() {
     let plan = plan(&metric(json!({}))).unwrap();
     assert_eq!((plan.period, plan.delay, plan.place.clone()), (60, 0, Place::default()));
     assert_eq!((plan.rule.datapoints, plan.rule.periods, plan.rule.amount), (1, 1, Amount::Floor));
@@ -41,7 +41,7 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn every_field_finds_its_place() {
+fn every_field_is_applied() {
     let plan = plan(&metric(json!({
         "dimensions": {"Queue": "b", "App": "a"}, "stat": "p99", "unit": "Count", "period": "5m",
         "comparison": "<=", "evaluationPeriods": 5, "datapointsToAlarm": 3, "treatMissingData": "breaching",
@@ -57,12 +57,12 @@ fn every_field_finds_its_place() {
 }
 
 #[test]
-fn an_omitted_number_of_breaches_is_all_of_them() {
+fn omitted_datapoints_to_alarm_means_all() {
     assert_eq!(plan(&metric(json!({"evaluationPeriods": 4}))).unwrap().rule.datapoints, 4);
 }
 
 #[test]
-fn expressions_are_taken_with_the_metrics_they_name() {
+fn expressions_are_accepted_with_their_metrics() {
     for document in [
         math(json!({})),
         math(json!({"expression": "IF(m1 > 1e3 AND m2 > 0, m1/m2, 0)"})),
@@ -75,7 +75,7 @@ fn expressions_are_taken_with_the_metrics_they_name() {
 }
 
 #[test]
-fn an_expression_that_makes_several_series_for_certain_is_refused_when_it_is_written() {
+fn expression_with_certainly_several_series_is_refused() {
     for expression in ["METRICS()", "[m1, m2]", "ANOMALY_DETECTION_BAND(m1 + m2)"] {
         let error = plan(&math(json!({"expression": expression}))).unwrap_err();
         assert_eq!(error.pointer, "/expression", "{expression}");
@@ -85,7 +85,7 @@ fn an_expression_that_makes_several_series_for_certain_is_refused_when_it_is_wri
 }
 
 #[test]
-fn what_is_wrong_is_said_where_it_is_wrong() {
+fn errors_point_to_the_field() {
     let many: serde_json::Map<String, Value> = (0..31).map(|n| (format!("d{n}"), json!("v"))).collect();
     let steps: Vec<Value> = (0..51).map(|n| json!({"over": n, "tasks": 1})).collect();
     let twice = json!([{"id": "m1", "namespace": "A", "metricName": "a"}, {"id": "m1", "namespace": "A", "metricName": "b"}]);

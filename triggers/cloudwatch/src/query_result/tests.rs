@@ -23,19 +23,19 @@ fn math(text: &str) -> Series {
     Series::Math { expression: Expression::new(text), metrics: Vec::new() }
 }
 
-/// Reads pages as the answer to this query: values, newest first.
+/// Reads pages as the result of this query: values, newest first.
 fn read(
     series: &Series,
     pages: impl IntoIterator<Item = GetMetricDataOutput>,
 ) -> Result<Vec<f64>, TriggerError> {
-    let mut all = Pages::default();
+    let mut all = ResultPages::default();
     pages.into_iter().for_each(|page| all.add(page));
     let points = all.take("q0").points(series, "eu-central-1")?;
     Ok(points.iter().map(|point| point.value).collect())
 }
 
 #[test]
-fn a_series_that_goes_on_on_later_pages_is_one_series() {
+fn series_over_several_pages_is_one_series() {
     use StatusCode::{Complete, InternalError, PartialData};
     let search = math("SEARCH('x', 'Sum', 60)");
     for interrupted in [PartialData, InternalError] {
@@ -51,7 +51,7 @@ fn a_series_that_goes_on_on_later_pages_is_one_series() {
 }
 
 #[test]
-fn several_series_are_counted_however_their_pages_and_labels_fall() {
+fn series_are_counted_over_pages_and_labels() {
     use StatusCode::{Complete, PartialData};
     let (search, select) = (math("SEARCH('x', 'Sum', 60)"), math("SELECT SUM(a) FROM \"App\" GROUP BY b"));
     let tables = [
@@ -79,7 +79,7 @@ fn several_series_are_counted_however_their_pages_and_labels_fall() {
 }
 
 #[test]
-fn the_labels_of_several_series_are_the_cause() {
+fn error_source_has_the_labels_of_all_series() {
     let results = ["a", "b", "c", "d", "e", "f"].map(|label| result(label, StatusCode::Complete, &[]));
     let error = read(&math("METRICS()"), [page(results)]).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -87,7 +87,7 @@ fn the_labels_of_several_series_are_the_cause() {
 }
 
 #[test]
-fn a_metric_is_one_series_whatever_its_parts_are_called() {
+fn metric_is_one_series_over_all_labels() {
     let metric = Series::Metric(Metric {
         namespace: "App".to_owned(),
         name: "x".to_owned(),
@@ -104,14 +104,14 @@ fn a_metric_is_one_series_whatever_its_parts_are_called() {
 }
 
 #[test]
-fn a_search_that_finds_no_metric_has_no_datapoint() {
+fn search_without_metrics_has_no_datapoint() {
     assert_eq!(read(&math("SEARCH('x', 'Sum', 60)"), [page([])]).unwrap(), [0.0; 0]);
     let error = read(&math("m1 / m2"), [page([])]).unwrap_err();
     assert!(error.to_string().ends_with("CloudWatch said no answer"), "{error}");
 }
 
 #[test]
-fn a_sum_over_a_part_of_the_metrics_is_no_value() {
+fn sum_over_truncated_metrics_is_an_error() {
     let message = |code: &str| MessageData::builder().code(code).value("in words").build();
     let whole = || page([result("a", StatusCode::Complete, &[(0, 1.0)])]);
     let sum = math("SUM(SEARCH('x', 'Sum', 60))");

@@ -34,7 +34,7 @@ fn statistics_of_aws_are_known() {
 }
 
 #[test]
-fn anything_else_is_not() {
+fn unknown_statistics_are_refused() {
     for stat in [
         "",
         "average",

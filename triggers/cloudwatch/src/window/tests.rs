@@ -8,7 +8,7 @@ fn at(observed: &str, delay: u32, period: u32) -> String {
 }
 
 #[test]
-fn a_window_ends_with_the_newest_complete_datapoint() {
+fn window_ends_with_newest_complete_datapoint() {
     assert_eq!(at("2026-11-22T12:34:56.789Z", 0, 60), "2026-11-22T12:34:00Z");
     assert_eq!(at("2026-11-22T12:34:00Z", 0, 60), "2026-11-22T12:34:00Z");
     assert_eq!(at("2026-11-22T12:34:56Z", 120, 60), "2026-11-22T12:32:00Z");
@@ -19,7 +19,7 @@ fn a_window_ends_with_the_newest_complete_datapoint() {
 }
 
 #[test]
-fn jobs_that_look_at_few_datapoints_share_a_window() {
+fn jobs_with_few_datapoints_share_a_window() {
     let points = |n| Window::before(Timestamp::UNIX_EPOCH, 0, 60, n).points;
     assert_eq!([1, 2, 3, 4, 8, 9, 18, 19].map(points), [5, 5, 5, 10, 10, 20, 20, 40]);
 }

@@ -6,86 +6,84 @@ use ecs_scheduler_fake_aws::{DataStatus, FaultRule, Mishap, Service};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::help::{World, evaluate, metric};
+use crate::help::{Rig, evaluate, metric};
 
-/// Gives up soon.
-const HASTY: Timeouts = Timeouts {
+/// Timeouts that end soon.
+const SHORT_TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_millis(300),
     attempt: Duration::from_millis(300),
     operation: Duration::from_secs(10),
 };
 
 #[tokio::test]
-async fn what_is_not_complete_is_an_error_of_its_own_metric() {
+async fn incomplete_data_fails_its_own_metric_only() {
     for (status, kind) in [
         (DataStatus::PartialData, FaultKind::Unavailable),
         (DataStatus::InternalError, FaultKind::Unavailable),
         (DataStatus::Forbidden, FaultKind::Denied),
     ] {
-        let world = World::new().await;
+        let rig = Rig::new().await;
         for name in ["A", "B", "C"] {
-            world.put(name, 0, 50.0);
+            rig.put(name, 0, 50.0);
         }
-        world.fake.configure(|settings| {
+        rig.fake.configure(|settings| {
             settings.cloudwatch.statuses = [("q1".to_owned(), status)].into();
         });
-        let jobs = ["A", "B", "C"].map(|name| world.trigger(metric(name, &json!({}))));
+        let jobs = ["A", "B", "C"].map(|name| rig.trigger(metric(name, &json!({}))));
         let answers = join_all(jobs.iter().map(|job| evaluate(&**job))).await;
         let errors: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
         assert_eq!(errors.len(), 1, "{status:?}: {errors:?}");
         assert_eq!(errors[0].kind(), kind);
-        let told = format!("in eu-central-1: CloudWatch said {status:?}");
-        assert!(errors[0].to_string().contains(&told), "{}", errors[0]);
+        let error_chain = format!("in eu-central-1: CloudWatch said {status:?}");
+        assert!(errors[0].to_string().contains(&error_chain), "{}", errors[0]);
     }
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_permission_that_is_missing() {
-    let world = World::new().await;
-    world
-        .fake
+async fn denied_call_names_the_missing_permission() {
+    let rig = Rig::new().await;
+    rig.fake
         .configure(|settings| settings.permissions.denied = ["cloudwatch:GetMetricData".to_owned()].into());
-    let (error, told) = world.failure(metric("A", &json!({}))).await;
+    let (error, error_chain) = rig.failure(metric("A", &json!({}))).await;
     assert_eq!(error.kind(), FaultKind::Denied);
     assert!(error.to_string().contains("allow cloudwatch:GetMetricData"), "{error}");
-    assert!(told.contains("AccessDenied"), "{told}");
+    assert!(error_chain.contains("AccessDenied"), "{error_chain}");
 }
 
 #[tokio::test]
-async fn trouble_of_aws_is_transient_and_never_a_value() {
+async fn aws_faults_are_transient_and_never_a_value() {
     for (mishap, kind) in [
         (Mishap::Throttled, FaultKind::Throttled),
         (Mishap::ServerError { status: 503 }, FaultKind::Unavailable),
         (Mishap::ResetBeforeEffect, FaultKind::Unavailable),
         (Mishap::BlackHole, FaultKind::Unavailable),
     ] {
-        let world = World::with(HASTY).await;
-        world.put("A", 0, 50.0);
-        world.fake.faults().add(FaultRule::every(Service::CloudWatch, mishap.clone()));
-        let (error, _) = world.failure(metric("A", &json!({}))).await;
+        let rig = Rig::with(SHORT_TIMEOUTS).await;
+        rig.put("A", 0, 50.0);
+        rig.fake.faults().add(FaultRule::every(Service::CloudWatch, mishap.clone()));
+        let (error, _) = rig.failure(metric("A", &json!({}))).await;
         assert_eq!((error.kind(), error.is_transient()), (kind, true), "{mishap:?}: {error}");
         assert!(error.to_string().contains("App/A Average in eu-central-1"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_place_that_does_not_answer_holds_up_no_other() {
-    let world = World::new().await;
-    world.put("A", 0, 50.0);
+async fn silent_scope_delays_no_other() {
+    let rig = Rig::new().await;
+    rig.put("A", 0, 50.0);
     let stuck = 8;
-    world.fake.faults().add(FaultRule::every(Service::CloudWatch, Mishap::BlackHole).times(stuck));
-    // As many calls as one place makes at once: each delay has its own.
-    let silent: Vec<_> = (0..20)
-        .map(|n| world.trigger(metric("A", &json!({"region": "us-east-1", "delay": 60 * n}))))
-        .collect();
+    rig.fake.faults().add(FaultRule::every(Service::CloudWatch, Mishap::BlackHole).times(stuck));
+    // The maximum of concurrent calls in one scope: each delay has its own.
+    let silent: Vec<_> =
+        (0..20).map(|n| rig.trigger(metric("A", &json!({"region": "us-east-1", "delay": 60 * n})))).collect();
     let waiting = join_all(silent.iter().map(|trigger| evaluate(&**trigger)));
     let other = async {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
-        while world.calls() < stuck {
+        while rig.calls() < stuck {
             assert!(tokio::time::Instant::now() < deadline, "the silent region is not asked");
             tokio::task::yield_now().await;
         }
-        world.evaluate(metric("A", &json!({}))).await
+        rig.evaluate(metric("A", &json!({}))).await
     };
     tokio::select! {
         _ = waiting => panic!("a black hole answered"),

@@ -1,4 +1,4 @@
-//! A fake CloudWatch whose clock stands still, the trigger in front of it, and jobs that ask.
+//! A fake CloudWatch whose clock stands still, the trigger, and jobs.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-/// The moment at which everything happens, a little after a full minute.
+/// The moment of every test, a little after a full minute.
 pub(crate) const NOW: &str = "2026-11-22T12:00:07Z";
 
-/// The time-outs of the product.
+/// The timeouts of the product.
 pub(crate) const USUAL: Timeouts = Timeouts {
     connect: std::time::Duration::from_secs(3),
     attempt: std::time::Duration::from_secs(20),
     operation: std::time::Duration::from_secs(20),
 };
 
-pub(crate) struct World {
+pub(crate) struct Rig {
     pub(crate) fake: Fake,
     pub(crate) aws: Aws,
     registry: TriggerRegistry,
 }
 
-/// The way to a fake.
+/// Returns an AWS context for a fake.
 pub(crate) fn aws(url: String, timeouts: Timeouts) -> Aws {
     Aws::new(AwsSettings {
         region: Some("eu-central-1".to_owned()),
@@ -40,13 +40,13 @@ pub(crate) fn aws(url: String, timeouts: Timeouts) -> Aws {
     })
 }
 
-/// Returns the beginning of the minute so many minutes before the last full one that is complete.
+/// Returns the start of the minute that is this many minutes before the newest complete one.
 pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
     let newest: Timestamp = "2026-11-22T11:59:00Z".parse().unwrap();
     newest - SignedDuration::from_mins(minutes)
 }
 
-impl World {
+impl Rig {
     pub(crate) async fn new() -> Self {
         Self::with(USUAL).await
     }
@@ -60,12 +60,12 @@ impl World {
         Self { fake, aws, registry }
     }
 
-    /// Puts one value of `App/<name>` so many minutes ago.
+    /// Stores one value of `App/<name>` this many minutes ago.
     pub(crate) fn put(&self, name: &str, minutes: i64, value: f64) {
         self.fake.cloudwatch().put("App", name, &[], minutes_ago(minutes), value);
     }
 
-    /// Builds a trigger of these fields.
+    /// Builds a trigger with these fields.
     pub(crate) fn trigger(&self, mut fields: Value) -> Arc<dyn Trigger> {
         fields["type"] = "cloudwatch".into();
         let cx = BuildContext::new(&self.registry, "UTC", Scaling::default());
@@ -76,11 +76,11 @@ impl World {
         evaluate(&*self.trigger(fields)).await
     }
 
-    /// Evaluates what must fail, and returns the error with all its causes.
+    /// Runs an evaluation that must fail, and returns the error with all its sources.
     pub(crate) async fn failure(&self, fields: Value) -> (TriggerError, String) {
         let error = self.evaluate(fields).await.unwrap_err();
-        let told = chain(&error);
-        (error, told)
+        let error_chain = chain(&error);
+        (error, error_chain)
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -99,7 +99,7 @@ pub(crate) async fn evaluate_at(trigger: &dyn Trigger, nominal: &str) -> Result<
     trigger.evaluate(&EvalContext { job: &job, tick, scaling: Scaling::default() }).await
 }
 
-/// A metric of the namespace `App` against 10, with these fields besides.
+/// A metric of the namespace `App` with threshold 10 and these fields.
 pub(crate) fn metric(name: &str, besides: &Value) -> Value {
     let mut fields = json!({"namespace": "App", "metricName": name, "threshold": 10});
     fields.as_object_mut().unwrap().extend(besides.as_object().unwrap().clone());

@@ -6,9 +6,9 @@ use ecs_scheduler_core::{Demand, TriggerRegistry};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use serde_json::json;
 
-use crate::help::{NOW, USUAL, World, aws, metric};
+use crate::help::{NOW, Rig, USUAL, aws, metric};
 
-/// Starts a fake that lives as long as the process, with a metric that was 25 of late.
+/// Starts a fake that lives as long as the process, with a metric whose newest value is 25.
 fn fake() -> String {
     static FAKE: OnceLock<String> = OnceLock::new();
     let start = || {
@@ -16,9 +16,9 @@ fn fake() -> String {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let world = World::new().await;
-                world.put("Backlog", 0, 25.0);
-                sender.send(world.fake.url()).unwrap();
+                let rig = Rig::new().await;
+                rig.put("Backlog", 0, 25.0);
+                sender.send(rig.fake.url()).unwrap();
                 std::future::pending::<()>().await;
             });
         });

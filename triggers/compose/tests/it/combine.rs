@@ -14,7 +14,7 @@ fn tasks(n: u32) -> Demand {
     Demand::Tasks(NonZeroU32::new(n).unwrap())
 }
 
-/// A combination of probes that ask for so many tasks, named `a`, `b`, `c`…
+/// A combination of probes that request these numbers of tasks, named `a`, `b`, `c`…
 fn of(asked: &[Option<u32>]) -> Value {
     let probe = |(tasks, name): (&Option<u32>, char)| json!({"type": "probe", "tasks": tasks, "because": name.to_string()});
     json!({"of": asked.iter().zip('a'..).map(probe).collect::<Vec<_>>()})
@@ -81,7 +81,7 @@ async fn answer(kind: &str, asked: &[Option<u32>]) -> (Demand, String) {
 }
 
 #[tokio::test]
-async fn reasons_tell_who_fires_or_who_does_not() {
+async fn reasons_name_the_deciding_triggers() {
     assert_eq!(answer("all", &[Some(5), Some(0), Some(0)]).await, (Demand::Idle, "b and c".into()));
     assert_eq!(answer("all", &[Some(5), Some(9)]).await, (tasks(9), "a and b".into()));
     assert_eq!(answer("any", &[Some(5), Some(0), Some(9)]).await, (tasks(9), "a or c".into()));
@@ -90,7 +90,7 @@ async fn reasons_tell_who_fires_or_who_does_not() {
 }
 
 #[tokio::test]
-async fn the_floor_counts_with_the_jobs_number_of_tasks() {
+async fn floor_uses_the_jobs_task_count() {
     assert_eq!(answer("any", &[None, Some(5)]).await.0, tasks(5));
     assert_eq!(answer("sum", &[None, Some(5)]).await.0, tasks(8));
     assert_eq!(answer("sum", &[None, None]).await.0, tasks(6));
@@ -98,7 +98,7 @@ async fn the_floor_counts_with_the_jobs_number_of_tasks() {
 }
 
 #[tokio::test]
-async fn one_unreadable_source_fails_the_combination_and_is_named() {
+async fn unreadable_source_fails_the_combination_and_is_named() {
     let spec = json!({"type": "any", "of": [
         {"type": "probe", "tasks": 5},
         {"type": "probe", "fails": "throttled", "because": "queue q"},
@@ -111,7 +111,7 @@ async fn one_unreadable_source_fails_the_combination_and_is_named() {
 }
 
 #[tokio::test]
-async fn the_failure_that_needs_a_person_is_the_one_told() {
+async fn permanent_failure_is_reported_first() {
     let spec = json!({"type": "all", "of": [
         {"type": "probe", "fails": "throttled", "because": "x"},
         {"type": "any", "of": [{"type": "probe", "fails": "denied", "because": "y"}]},
@@ -125,7 +125,7 @@ async fn the_failure_that_needs_a_person_is_the_one_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn triggers_are_evaluated_at_the_same_time() {
+async fn triggers_are_evaluated_concurrently() {
     let start = tokio::time::Instant::now();
     let spec = json!({"type": "all", "of": [{"type": "probe", "waits": 5}, {"type": "probe", "waits": 7}]});
     evaluate(&spec, NOW).await.unwrap();
@@ -133,7 +133,7 @@ async fn triggers_are_evaluated_at_the_same_time() {
 }
 
 #[test]
-fn the_ticks_are_those_of_all_inner_triggers_in_their_zones() {
+fn combination_has_the_ticks_of_all_inner_triggers() {
     let spec = json!({"type": "any", "of": [
         {"type": "probe", "ticks": ["0 0 9", "Europe/Berlin"]},
         {"type": "probe"},
@@ -151,7 +151,7 @@ fn the_ticks_are_those_of_all_inner_triggers_in_their_zones() {
 }
 
 #[test]
-fn a_combination_without_ticks_inside_brings_none_and_is_as_timeless_as_its_parts() {
+fn combination_without_inner_ticks_has_none() {
     let window = json!({"type": "window", "start": "@daily", "duration": "1h"});
     let guard = build(&json!({"type": "all", "of": [window]})).unwrap();
     assert!(guard.schedule().is_none() && guard.is_timeless());
@@ -159,7 +159,7 @@ fn a_combination_without_ticks_inside_brings_none_and_is_as_timeless_as_its_part
 }
 
 #[tokio::test]
-async fn a_window_lets_a_larger_demand_pass_while_it_is_open() {
+async fn open_window_passes_a_larger_demand() {
     let spec = json!({"type": "all", "of": [
         {"type": "window", "start": "0 12 * * *", "duration": "1h"},
         {"type": "probe", "tasks": 40, "because": "40 files"},
@@ -170,7 +170,7 @@ async fn a_window_lets_a_larger_demand_pass_while_it_is_open() {
 }
 
 #[test]
-fn triggers_nested_too_deep_are_refused() {
+fn deeply_nested_triggers_are_refused() {
     let mut spec = json!({"type": "probe"});
     for _ in 0..8 {
         spec = json!({"type": "all", "of": [spec]});

@@ -1,4 +1,4 @@
-//! Composed triggers against the suite for triggers, and what is their own.
+//! Composed triggers: the conformance suite, and their own behaviour.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

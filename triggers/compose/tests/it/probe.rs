@@ -1,4 +1,4 @@
-//! A trigger that answers what it is told.
+//! A trigger with a configured answer.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Asks for so many tasks; fails or waits when told so.
+/// Requests this many tasks; fails or waits if configured.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Probe {
-    /// How many tasks; the floor when absent.
+    /// Number of tasks; the floor if absent.
     tasks: Option<u32>,
-    /// Why.
+    /// The reason.
     #[serde(default)]
     because: String,
     /// The kind of failure.
     fails: Option<FaultKindName>,
-    /// When it ticks, and in which zone.
+    /// The schedule and its zone.
     ticks: Option<(String, String)>,
-    /// For how many seconds it waits.
+    /// Seconds to wait.
     #[serde(default)]
     waits: u64,
 }

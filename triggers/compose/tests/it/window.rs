@@ -18,12 +18,12 @@ impl Subject for OfWindow {
     fn examples(&self) -> Vec<Example> {
         let night = json!({"start": "0 22 * * MON-FRI", "duration": "8h", "timezone": "Europe/Berlin"});
         vec![
-            // Monday in Berlin, where it is an hour later than in UTC.
+            // A Monday in Berlin, where the time is an hour ahead of UTC.
             Example::new(night.clone(), "2026-11-23T20:59:59Z", Demand::Idle),
             Example::new(night.clone(), "2026-11-23T21:00:00Z", Demand::Floor),
             Example::new(night.clone(), "2026-11-24T04:59:59Z", Demand::Floor),
             Example::new(night.clone(), "2026-11-24T05:00:00Z", Demand::Idle),
-            // The window that opened on Friday reaches into Saturday, and none opens there.
+            // The window that opened on Friday lasts into Saturday, and none opens there.
             Example::new(night.clone(), "2026-11-28T00:00:00Z", Demand::Floor),
             Example::new(night, "2026-11-28T22:00:00Z", Demand::Idle),
             // Five fields count weekdays as a crontab does, six as EventBridge does: 2026-11-27 is a Friday.
@@ -68,7 +68,7 @@ impl Subject for OfWindow {
 ecs_scheduler_core::trigger_suite!(OfWindow);
 
 #[tokio::test]
-async fn it_says_since_when_it_is_open_in_its_own_zone() {
+async fn open_window_gives_its_start_in_its_own_zone() {
     let spec =
         json!({"type": "window", "start": "0 22 * * *", "duration": "8h", "timezone": "Europe/Berlin"});
     let evaluation = evaluate(&spec, "2026-11-23T23:00:00Z").await.unwrap();

@@ -1,4 +1,4 @@
-//! The `cron` trigger against the suite for triggers, and what is its own.
+//! The `cron` trigger: the conformance suite, and its own behaviour.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -58,13 +58,13 @@ fn first_tick(config: &Value, zone: &str) -> Option<Timestamp> {
 }
 
 #[test]
-fn it_brings_the_ticks_of_its_expression_in_the_zone_of_the_job() {
+fn cron_provides_ticks_in_the_jobs_zone() {
     let config = json!({"type": "cron", "expression": "0 9 * * *"});
     assert_eq!(first_tick(&config, "Asia/Tokyo"), Some("2026-11-23T00:00:00Z".parse().unwrap()));
 }
 
 #[test]
-fn its_own_zone_goes_before_that_of_the_job() {
+fn own_zone_overrides_the_jobs_zone() {
     let config = json!({"type": "cron", "expression": "0 9 * * *", "timezone": "Europe/Berlin"});
     assert_eq!(first_tick(&config, "Asia/Tokyo"), Some("2026-11-23T08:00:00Z".parse().unwrap()));
 }

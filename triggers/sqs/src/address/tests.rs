@@ -1,9 +1,9 @@
 use super::*;
 
-fn of(change: impl FnOnce(&mut SqsConfig)) -> Result<Address, ConfigError> {
+fn of(change: impl FnOnce(&mut SqsConfig)) -> Result<QueueAddress, ConfigError> {
     let mut config = SqsConfig::default();
     change(&mut config);
-    Address::of(&config)
+    QueueAddress::from_config(&config)
 }
 
 fn text(text: &str) -> Option<String> {
@@ -11,7 +11,7 @@ fn text(text: &str) -> Option<String> {
 }
 
 #[test]
-fn the_region_of_a_url_is_read_off_the_hosts_of_aws() {
+fn region_is_read_from_aws_hosts() {
     let table = [
         ("https://sqs.eu-central-1.amazonaws.com/123456789012/orders", Some("eu-central-1")),
         ("https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/orders", Some("us-gov-west-1")),
@@ -28,12 +28,12 @@ fn the_region_of_a_url_is_read_off_the_hosts_of_aws() {
         let queue = of(|config| config.queue_url = text(url)).unwrap();
         assert_eq!((queue.place.region.as_deref(), queue.name.as_str()), (region, "orders"), "{url}");
         assert_eq!(queue.place.account, None, "{url}: no other account's role is wanted");
-        assert_eq!(queue.given, Given::Url(url.to_owned()));
+        assert_eq!(queue.queue_ref, QueueRef::Url(url.to_owned()));
     }
 }
 
 #[test]
-fn a_name_is_looked_up_in_the_region_and_account_that_are_named() {
+fn queue_name_uses_the_named_region_and_account() {
     let queue = of(|config| {
         config.queue_name = text("orders.fifo");
         config.region = text("us-east-1");
@@ -41,11 +41,14 @@ fn a_name_is_looked_up_in_the_region_and_account_that_are_named() {
     })
     .unwrap();
     assert_eq!(queue.place, Place { region: text("us-east-1"), account: text("210987654321") });
-    assert_eq!(queue.given, Given::Name(Name { name: "orders.fifo".into(), owner: text("210987654321") }));
+    assert_eq!(
+        queue.queue_ref,
+        QueueRef::Name(QueueName { name: "orders.fifo".into(), owner: text("210987654321") })
+    );
 }
 
 #[test]
-fn what_is_wrong_is_said_where_it_is_wrong() {
+fn errors_point_to_the_field() {
     type Change = fn(&mut SqsConfig);
     let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
     let table: [(Change, &str, &str); 14] = [
@@ -80,8 +83,8 @@ fn what_is_wrong_is_said_where_it_is_wrong() {
 }
 
 #[test]
-fn only_this_queue_must_be_permitted() {
-    let lines = |queue: Address| -> Vec<String> {
+fn permissions_name_only_this_queue() {
+    let lines = |queue: QueueAddress| -> Vec<String> {
         queue.permissions().iter().map(|line| format!("{} {}", line.action, line.resource)).collect()
     };
     let by_name = of(|config| config.queue_name = text("orders")).unwrap();

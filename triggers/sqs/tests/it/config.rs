@@ -17,7 +17,7 @@ fn build(spec: &Value) -> Result<(), ConfigError> {
 }
 
 #[test]
-fn documents_of_the_python_version_are_accepted() {
+fn python_documents_are_accepted() {
     for fields in [
         json!({"type": "sqs", "queueName": "golden-queue", "messagesPerTask": 100}),
         json!({"type": "sqs", "queueName": "q"}),
@@ -29,7 +29,7 @@ fn documents_of_the_python_version_are_accepted() {
 }
 
 #[test]
-fn what_it_refused_is_refused_in_its_words() {
+fn python_refusals_keep_their_messages() {
     let table = [
         (json!({"type": "sqs"}), "", "sqs trigger type requires queueName field"),
         (json!({"type": "sqs", "queueName": null}), "/queueName", "Field may not be null."),
@@ -77,7 +77,7 @@ fn what_it_refused_is_refused_in_its_words() {
 }
 
 #[test]
-fn the_schema_bounds_what_the_trigger_bounds() {
+fn schema_bounds_match_the_trigger() {
     let schema = sqs().schema();
     assert_eq!(schema["oneOf"], json!([{"required": ["queueName"]}, {"required": ["queueUrl"]}]));
     let fields = &schema["properties"];

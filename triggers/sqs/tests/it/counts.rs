@@ -1,18 +1,18 @@
 use ecs_scheduler_core::Demand;
 use serde_json::json;
 
-use crate::help::{World, moment};
+use crate::help::{Rig, moment};
 
 #[tokio::test]
-async fn real_messages_are_counted_in_all_their_states() {
-    let world = World::new().await;
-    let url = world.queue("orders", 7);
-    world.call("SetQueueAttributes", &json!({"QueueUrl": url, "Attributes": {"VisibilityTimeout": "45"}}));
-    world.call("ReceiveMessage", &json!({"QueueUrl": url, "MaxNumberOfMessages": 2}));
+async fn messages_are_counted_in_all_states() {
+    let rig = Rig::new().await;
+    let url = rig.queue("orders", 7);
+    rig.call("SetQueueAttributes", &json!({"QueueUrl": url, "Attributes": {"VisibilityTimeout": "45"}}));
+    rig.call("ReceiveMessage", &json!({"QueueUrl": url, "MaxNumberOfMessages": 2}));
     for _ in 0..3 {
-        world.call("SendMessage", &json!({"QueueUrl": url, "MessageBody": "later", "DelaySeconds": 300}));
+        rig.call("SendMessage", &json!({"QueueUrl": url, "MessageBody": "later", "DelaySeconds": 300}));
     }
-    let evaluation = world.evaluate(json!({"queueName": "orders", "messagesPerTask": 2})).await.unwrap();
+    let evaluation = rig.evaluate(json!({"queueName": "orders", "messagesPerTask": 2})).await.unwrap();
     assert_eq!(evaluation.demand.tasks(std::num::NonZeroU32::MIN), 3);
     assert_eq!(evaluation.because, "5 messages ÷ 2 per task, rounded up");
     let counts: Vec<f64> = evaluation.observations.iter().map(|observation| observation.value).collect();
@@ -22,17 +22,17 @@ async fn real_messages_are_counted_in_all_their_states() {
     assert_eq!((queue.visible, queue.in_flight, queue.visibility_timeout.as_secs()), (5, 2, 45));
 
     let all = json!({"queueUrl": url, "messagesPerTask": 2, "countInFlight": true, "countDelayed": true});
-    let evaluation = world.evaluate(all).await.unwrap();
+    let evaluation = rig.evaluate(all).await.unwrap();
     assert_eq!(evaluation.because, "10 messages (5 visible, 2 in flight, 3 delayed) ÷ 2 per task");
 }
 
 #[tokio::test]
-async fn an_empty_queue_is_idle_and_still_counts() {
-    let world = World::new().await;
-    world.queue("orders", 0);
-    let trigger = world.trigger(json!({"queueName": "orders"}));
+async fn empty_queue_is_idle_and_reports_counts() {
+    let rig = Rig::new().await;
+    rig.queue("orders", 0);
+    let trigger = rig.trigger(json!({"queueName": "orders"}));
     assert!(trigger.counts_queue() && !trigger.is_timeless());
-    let evaluation = world.evaluate(json!({"queueName": "orders"})).await.unwrap();
+    let evaluation = rig.evaluate(json!({"queueName": "orders"})).await.unwrap();
     assert_eq!((evaluation.demand, evaluation.because.as_str()), (Demand::Idle, "no messages"));
     assert_eq!(evaluation.queue.unwrap().per_task.get(), 1);
 }

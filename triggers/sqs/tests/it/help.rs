@@ -1,4 +1,4 @@
-//! A fake SQS, the trigger in front of it, and jobs that ask.
+//! A fake SQS, the trigger, and jobs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 
 pub(crate) const REGION: &str = "eu-central-1";
 
-pub(crate) struct World {
+pub(crate) struct Rig {
     pub(crate) fake: Fake,
     pub(crate) aws: Aws,
     registry: TriggerRegistry,
-    /// Minutes since noon; every evaluation is of another round.
+    /// Minutes since noon. Every evaluation belongs to another round.
     minute: AtomicU8,
 }
 
-/// The way to a fake.
+/// Returns an AWS context for a fake.
 pub(crate) fn aws(url: String, timeouts: Timeouts) -> Aws {
     Aws::new(AwsSettings {
         region: Some(REGION.to_owned()),
@@ -40,7 +40,7 @@ pub(crate) fn tick(nominal: &str) -> Tick {
     Tick { nominal, observed: nominal }
 }
 
-impl World {
+impl Rig {
     pub(crate) async fn new() -> Self {
         Self::with(Timeouts::default()).await
     }
@@ -53,7 +53,7 @@ impl World {
         Self { fake, aws, registry, minute: AtomicU8::new(0) }
     }
 
-    /// Builds a trigger of these fields.
+    /// Builds a trigger with these fields.
     pub(crate) fn trigger(&self, mut fields: Value) -> Arc<dyn Trigger> {
         fields["type"] = "sqs".into();
         let cx = BuildContext::new(&self.registry, "UTC", Scaling::default());
@@ -65,15 +65,15 @@ impl World {
         evaluate(&*self.trigger(fields), tick(&format!("2026-11-22T12:{minute:02}:00Z"))).await
     }
 
-    /// Evaluates what must fail, and returns the error with all its causes.
+    /// Runs an evaluation that must fail, and returns the error with all its sources.
     pub(crate) async fn failure(&self, fields: Value) -> (TriggerError, String) {
         let error = self.evaluate(fields).await.unwrap_err();
         later().await;
-        let told = chain(&error);
-        (error, told)
+        let error_chain = chain(&error);
+        (error, error_chain)
     }
 
-    /// Makes a queue with so many messages and returns its URL.
+    /// Makes a queue with this many messages and returns its URL.
     pub(crate) fn queue(&self, name: &str, messages: usize) -> String {
         let url = self.fake.sqs().create_queue(name);
         self.fake.sqs().fill(&url, messages);
@@ -89,11 +89,11 @@ impl World {
     }
 }
 
-/// Lets a second pass by, so that what was gathered is read.
+/// Advances time by a second, so that batched calls are made.
 pub(crate) async fn later() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(1)).await;
-    // What was woken has a step or two to go, on this thread.
+    // Woken tasks need a step or two on this thread.
     for _ in 0..16 {
         tokio::task::yield_now().await;
     }
