@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::data::{Sample, Series, Statistic};
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 pub(crate) use cbor::{answer, read as read_cbor};

@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::fault::FaultRule;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::server::{Shared, serve};
+use crate::state::Settings;
 use crate::wire::plain_json;
-use crate::world::Settings;
 
 type Answer = Result<Response<Body>, Complaint>;
 

@@ -4,23 +4,23 @@ mod action;
 mod batch;
 mod capacity;
 mod condition;
-mod conditions;
+mod condition_parser;
 mod create;
-mod dictionary;
 mod failure;
+mod idempotency;
+mod injected_fault;
 mod key;
-mod mishap;
+mod key_range;
+mod lexer;
 mod number;
 mod page;
 mod parser;
 mod path;
+mod placeholders;
 mod query;
-mod reach;
 mod scan;
 mod settings;
 mod table;
-mod token;
-mod tokens;
 mod transact;
 mod update;
 mod value;
@@ -34,14 +34,14 @@ use serde_json::Value;
 
 use self::action::{Verb, Written};
 use self::failure::missing;
+use self::idempotency::Tokens;
 use self::table::Table;
-use self::tokens::Tokens;
 use crate::clock::later;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 pub(crate) use failure::namespace;
-pub(crate) use mishap::{conflict, exceeded, halved, in_progress};
+pub(crate) use injected_fault::{conflict, exceeded, halved, in_progress};
 
 pub use settings::DynamoDbSettings;
 

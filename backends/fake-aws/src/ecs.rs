@@ -5,28 +5,28 @@ mod cluster;
 mod control;
 mod definition;
 mod events;
-mod life;
 mod model;
 mod page;
-mod placing;
+mod placement;
+mod render;
 mod run_task;
 mod settings;
-mod show;
 mod sizes;
 mod tags;
+mod task_lifecycle;
 mod tasks;
 mod token;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::oracle::Oracle;
-use crate::place::Place;
+use crate::launch_log::Oracle;
+use crate::scope::Place;
 use crate::wire::Failure;
 
 pub(crate) use cluster::key as cluster_key;
 pub(crate) use model::{EcsState, Task};
-pub(crate) use show::seconds;
+pub(crate) use render::seconds;
 
 pub use control::EcsControl;
 pub use model::Tag;

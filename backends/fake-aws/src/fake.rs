@@ -17,12 +17,12 @@ use crate::cloudwatch::CloudWatchControl;
 use crate::control;
 use crate::ecs::EcsControl;
 use crate::fault::Faults;
-use crate::line::{Exchange, Line};
-use crate::oracle::{Calls, Launch};
-use crate::place::Place;
+use crate::launch_log::{Calls, Launch};
+use crate::resettable_conn::{Exchange, Line};
+use crate::scope::Place;
 use crate::server::Shared;
 use crate::sqs::SqsControl;
-use crate::world::{Call, Settings, World};
+use crate::state::{Call, Settings, World};
 use crate::{Refused, Service};
 
 /// What a fake starts with.

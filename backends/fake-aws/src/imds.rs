@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::clock::later;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, response};
 
 /// The role of the instance.

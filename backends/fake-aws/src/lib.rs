@@ -8,17 +8,17 @@ mod ecs;
 mod fake;
 mod fault;
 mod imds;
-mod line;
-mod oracle;
+mod launch_log;
 mod permission;
-mod place;
 mod quota;
+mod resettable_conn;
 mod rng;
+mod scope;
 mod server;
 mod sqs;
+mod state;
 mod sts;
 mod wire;
-mod world;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,13 +28,13 @@ pub use dynamodb::DynamoDbSettings;
 pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Life, Tag};
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, Mishap};
-pub use oracle::{Calls, Launch};
+pub use launch_log::{Calls, Launch};
 pub use permission::Permissions;
-pub use place::{ACCOUNT, Place};
 pub use quota::{Bucket, Quota, Quotas};
+pub use scope::{ACCOUNT, Place};
 pub use sqs::{SqsControl, SqsSettings};
+pub use state::Settings;
 pub use sts::StsSettings;
-pub use world::Settings;
 
 /// The services that are faked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

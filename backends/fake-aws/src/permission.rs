@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::Service;
 use crate::ecs::cluster_key;
+use crate::state::{Call, World};
 use crate::wire::Failure;
-use crate::world::{Call, World};
 
 /// What callers may not do. Everything is allowed until something is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

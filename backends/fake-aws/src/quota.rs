@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::place::Place;
+use crate::scope::Place;
 
 /// A bucket's size and how fast it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

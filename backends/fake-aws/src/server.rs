@@ -21,11 +21,11 @@ use crate::cloudwatch;
 use crate::dynamodb;
 use crate::fault::{Faults, Mishap};
 use crate::imds;
-use crate::line::Line;
-use crate::place::{Place, access_key};
+use crate::resettable_conn::Line;
+use crate::scope::{Place, access_key};
+use crate::state::{Call, Patience, World};
 use crate::sts;
 use crate::wire::{Failure, json_answer};
-use crate::world::{Call, Patience, World};
 
 /// The largest request that is read, in bytes: that of DynamoDB.
 const LARGEST: usize = 16 << 20;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::attributes::Attributes;
 use self::queue::{HISTORY, Messages, Sent};
 use crate::clock::later;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 pub use control::SqsControl;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::later;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, response};
 
 /// The namespace of requests and answers.

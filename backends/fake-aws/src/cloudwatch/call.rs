@@ -11,7 +11,7 @@ use super::page::Found;
 use super::search::Search;
 use super::settings::{CloudWatchSettings, DataStatus};
 use super::{CloudWatchState, Metric};
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::Failure;
 
 /// The queries of a call, for those that refer to each other.

@@ -15,7 +15,7 @@ use super::data::Statistic;
 use super::page::{fingerprint, page};
 use super::settings::CloudWatchSettings;
 use super::{CloudWatchState, Metric, insights, unit};
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The most queries of one call.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::condition::Condition;
-use super::conditions::condition;
-use super::dictionary::{Dictionary, Names, Values};
+use super::condition_parser::condition;
 use super::failure::{constraint, wrong};
 use super::key::{Key, Schema};
+use super::placeholders::{Dictionary, Names, Values};
 use super::table::Table;
 use super::update::{Update, update};
 use super::value::{Item, Sent, read_item, size_of_item};

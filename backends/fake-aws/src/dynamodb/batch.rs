@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::capacity::Capacity;
-use super::dictionary::{Dictionary, Names};
 use super::failure::{constraint, invalid};
 use super::key::Key;
 use super::parser::projection;
 use super::path::project;
+use super::placeholders::{Dictionary, Names};
 use super::value::{Sent, read_item, size_of_item, write_item};
 use super::{DynamoDbSettings, DynamoDbState};
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The most keys of one call.

@@ -12,7 +12,7 @@ use super::table::{Index, Projection, Table};
 use super::{DynamoDbSettings, DynamoDbState, Open};
 use crate::clock::later;
 use crate::ecs::seconds;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The most indexes of a table.

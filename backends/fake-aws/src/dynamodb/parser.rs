@@ -1,9 +1,9 @@
 //! Reading expressions: what all of them have in common.
 
-use super::dictionary::Dictionary;
 use super::failure::invalid;
+use super::lexer::{Token, tokens};
 use super::path::{Path, Step};
-use super::token::{Token, tokens};
+use super::placeholders::Dictionary;
 use super::value::Attribute;
 use crate::wire::Failure;
 

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::DynamoDbSettings;
 use super::capacity::Capacity;
-use super::conditions::condition;
-use super::dictionary::{Dictionary, Names, Values};
+use super::condition_parser::condition;
 use super::failure::{constraint, invalid, wrong};
 use super::key::{Key, Schema};
+use super::key_range::KeyCondition;
 use super::page::{Page, Wish};
 use super::parser::projection;
-use super::reach::KeyCondition;
+use super::placeholders::{Dictionary, Names, Values};
 use super::table::{Index, Projection, Table};
 use super::value::{Item, Sent, read_item};
 use crate::wire::{Failure, read};

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::DynamoDbSettings;
 use super::capacity::Capacity;
-use super::conditions::condition;
-use super::dictionary::{Dictionary, Names, Values};
+use super::condition_parser::condition;
 use super::failure::{constraint, invalid};
 use super::page::Wish;
 use super::parser::projection;
+use super::placeholders::{Dictionary, Names, Values};
 use super::query::{limit, start};
 use super::table::Table;
 use super::value::Sent;

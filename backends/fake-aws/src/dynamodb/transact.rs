@@ -11,7 +11,7 @@ use super::capacity::Capacity;
 use super::failure::{constraint, invalid};
 use super::value::write_item;
 use super::{DynamoDbSettings, DynamoDbState};
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The most actions of one transaction, and the most bytes of all their items.

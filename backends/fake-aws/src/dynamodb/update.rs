@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::dictionary::Dictionary;
 use super::failure::invalid;
 use super::parser::{Complaint, Parser, apart, parse};
 use super::path::Path;
+use super::placeholders::Dictionary;
 use super::value::{Attribute, Item};
 use crate::wire::Failure;
 

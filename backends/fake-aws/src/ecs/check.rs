@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::model::Definition;
-use super::placing::Target;
+use super::placement::Target;
 use super::run_task::RunTask;
 use super::{sizes, tags, token};
 use crate::wire::Failure;

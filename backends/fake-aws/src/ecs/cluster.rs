@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Cluster, ClusterKey, EcsState, Status, StrategyItem, Tag};
 use super::tags;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The cluster of calls that name none.

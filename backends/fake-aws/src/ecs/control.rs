@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::life::Ending;
 use super::model::{EcsState, Status};
-use super::show::{Dates, show};
+use super::render::{Dates, show};
+use super::task_lifecycle::Ending;
 use crate::fake::Fake;
 use crate::{Refused, Service};
 

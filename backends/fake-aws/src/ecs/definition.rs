@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::model::{Definition, EcsState, Tag};
 use super::page::Page;
 use super::tags;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 #[derive(Debug, Deserialize)]

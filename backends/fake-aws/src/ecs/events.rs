@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::model::{EcsState, Posted};
+use super::render::{Dates, show};
 use super::settings::{EcsSettings, EventForm};
-use super::show::{Dates, show};
 use crate::clock::later;
 use crate::rng::Rng;
 

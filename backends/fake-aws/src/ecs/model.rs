@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::settings::Life;
 use super::token::Remembered;
-use crate::place::Place;
 use crate::rng::Rng;
+use crate::scope::Place;
 
 /// A cluster's name and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

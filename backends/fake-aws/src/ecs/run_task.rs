@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::model::{
     Cluster, ClusterKey, Container, Definition, EcsState, Planned, Status, Step, StrategyItem, Tag, Task,
 };
-use super::placing::{Room, Target, spread};
+use super::placement::{Room, Target, spread};
+use super::render::{Dates, show};
 use super::settings::{EcsSettings, Life};
-use super::show::{Dates, show};
 use super::{check, token};
-use crate::oracle::{Launch, Oracle};
-use crate::place::Place;
+use crate::launch_log::{Launch, Oracle};
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// A call, as far as the fake reads it.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{EcsState, Tag};
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The most tags on a resource.

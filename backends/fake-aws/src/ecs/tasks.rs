@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::life::Ending;
 use super::model::{ClusterKey, EcsState, Task};
 use super::page::Page;
+use super::render::{Dates, show};
 use super::settings::EcsSettings;
-use super::show::{Dates, show};
+use super::task_lifecycle::Ending;
 use crate::clock::later;
-use crate::oracle::Oracle;
-use crate::place::Place;
+use crate::launch_log::Oracle;
+use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 /// The most tasks that one `DescribeTasks` may name.

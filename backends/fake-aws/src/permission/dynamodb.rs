@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Need;
-use crate::world::Call;
+use crate::state::Call;
 
 /// Says what a call needs. A transaction is permitted by the actions that it is made of.
 ///

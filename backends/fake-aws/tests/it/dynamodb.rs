@@ -1,7 +1,7 @@
 //! The fake DynamoDB.
 
 mod expressions;
-mod mishaps;
+mod injected_faults;
 mod pages;
 mod tables;
 mod transactions;

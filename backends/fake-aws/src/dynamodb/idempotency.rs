@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::clock::later;
-use crate::place::Place;
+use crate::scope::Place;
 use crate::wire::Failure;
 
 /// How long a token is remembered.

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::model::{EcsState, Planned, Status, Step};
 use super::settings::{EcsSettings, Life};
 use crate::clock::later;
-use crate::oracle::Oracle;
+use crate::launch_log::Oracle;
 
 /// How long a stopped task is shown.
 ///

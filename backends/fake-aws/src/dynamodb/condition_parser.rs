@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use super::condition::{Comparator, Condition, Operand, order};
-use super::dictionary::Dictionary;
+use super::lexer::Token;
 use super::parser::{Complaint, Parser, parse};
-use super::token::Token;
+use super::placeholders::Dictionary;
 use super::value::Attribute;
 use crate::wire::Failure;
 
