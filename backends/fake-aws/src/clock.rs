@@ -1,4 +1,4 @@
-//! The fake's time: another clock, shifted or held.
+//! The fake's clock: another clock, shifted or held.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The clock that the fake lives by: it follows another one until it is moved or held.
+/// The clock of the fake: it follows another one until it is moved or held.
 ///
-/// Lives of tasks, visibility timeouts, tokens and quotas go by this clock. Waits inside a call (long polling, slow
-/// answers) go by tokio's timer, so that a paused runtime moves them.
+/// Task lifecycles, visibility timeouts, tokens and quotas use this clock. Waits inside a call (long polling, slow
+/// answers) use tokio's timer, so that a paused runtime moves them.
 #[derive(Debug)]
 pub struct MovableClock {
     base: Arc<dyn Clock>,
@@ -29,7 +29,7 @@ impl MovableClock {
         Self { base, position: Mutex::new(Position::Shifted(SignedDuration::ZERO)), moved }
     }
 
-    /// Moves the clock; a held clock stays held, later.
+    /// Moves the clock. A held clock stays held, at the later time.
     pub fn advance(&self, by: SignedDuration) {
         {
             let mut position = self.position.lock();

@@ -26,21 +26,21 @@ pub(crate) use cbor::{answer, read as read_cbor};
 pub use control::CloudWatchControl;
 pub use settings::{CloudWatchSettings, DataStatus};
 
-/// How far back a datum may lie, in seconds.
+/// Maximum age of a datum in seconds.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
-const OLDEST: i64 = 14 * 86_400;
+const MAX_AGE: i64 = 14 * 86_400;
 
-/// How far ahead a datum may lie, in seconds. (Same source.)
-const NEWEST: i64 = 2 * 3600;
+/// Maximum time that a datum may be ahead, in seconds. (Same source.)
+const MAX_AHEAD: i64 = 2 * 3600;
 
-/// The most data of one call. (Same source.)
-const MOST_DATA: usize = 1000;
+/// Maximum number of data in one call. (Same source.)
+const MAX_DATA: usize = 1000;
 
-/// The most metrics on a page of `ListMetrics`.
-const MOST_LISTED: usize = 500;
+/// Maximum number of metrics on a page of `ListMetrics`.
+const MAX_LISTED: usize = 500;
 
 /// A dimension of a metric.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ struct Dimension {
     value: String,
 }
 
-/// What identifies a metric.
+/// The identity of a metric.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metric {
@@ -63,12 +63,12 @@ struct Metric {
 }
 
 /// The values of one metric, with their units, by second.
-type Seconds = BTreeMap<i64, Vec<(&'static str, Sample)>>;
+type SamplesBySecond = BTreeMap<i64, Vec<(&'static str, Sample)>>;
 
-/// Everything that `CloudWatch` knows.
+/// The state of the fake `CloudWatch`.
 #[derive(Debug, Default)]
 pub(crate) struct CloudWatchState {
-    metrics: BTreeMap<(Place, Metric), Seconds>,
+    metrics: BTreeMap<(Place, Metric), SamplesBySecond>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -151,11 +151,11 @@ impl Datum {
         Ok(values.iter().zip(times).map(|(value, times)| Sample::Seen { value: *value, times }).collect())
     }
 
-    /// Returns the second at which it is kept: the minute's, unless it is of high resolution.
+    /// Returns the second under which the datum is stored: the minute's, unless it has high resolution.
     fn second(&self, now: i64) -> Result<i64, Failure> {
         #[expect(clippy::cast_possible_truncation, reason = "seconds of this era are far within 64 bits")]
         let at = self.timestamp.map_or(now, |at| at.floor() as i64);
-        if at < now - OLDEST || at > now + NEWEST {
+        if at < now - MAX_AGE || at > now + MAX_AHEAD {
             let message = "The parameter Timestamp must be within two weeks ago and two hours ahead.";
             return Err(invalid(message));
         }
@@ -189,10 +189,10 @@ impl CloudWatchState {
         }
     }
 
-    /// Keeps data, of AWS's own namespaces too.
+    /// Stores data, of AWS's own namespaces too.
     pub(crate) fn put(&mut self, place: &Place, body: &Value, now: i64) -> Result<Value, Failure> {
         let request: Put = read(body)?;
-        if request.metric_data.len() > MOST_DATA {
+        if request.metric_data.len() > MAX_DATA {
             return Err(invalid("The collection MetricData must not have a size greater than 1000."));
         }
         let mut kept = Vec::new();
@@ -213,8 +213,8 @@ impl CloudWatchState {
         Ok(json!({}))
     }
 
-    /// Works out a statistic of metrics together for each period that begins within a span of time; data with another unit
-    /// than the wanted one do not count.
+    /// Computes a statistic over metrics for each period that begins within a span of time. Data with another unit
+    /// than the requested one do not count.
     fn series<'m>(
         &self,
         place: &Place,
@@ -236,11 +236,11 @@ impl CloudWatchState {
         within.filter_map(|(begin, samples)| Some((*begin, statistic.of(samples)?))).collect()
     }
 
-    /// Returns the metrics of a place that got data within two weeks, as searches see them.
+    /// Returns the metrics of a scope that got data within two weeks, as searches see them.
     fn recent(&self, place: &Place, now: i64) -> impl Iterator<Item = &Metric> {
         let of_place = self.metrics.iter().filter(move |((at, _), _)| at == place);
         let recent = of_place.filter(move |(_, seconds)| {
-            seconds.last_key_value().is_some_and(|(second, _)| *second >= now - OLDEST)
+            seconds.last_key_value().is_some_and(|(second, _)| *second >= now - MAX_AGE)
         });
         recent.map(|((_, metric), _)| metric)
     }
@@ -264,10 +264,10 @@ impl CloudWatchState {
         })?;
         let all = self.metrics.keys().filter(|(at, metric)| at == place && meant(metric));
         let mut rest = all.skip(from).map(|(_, metric)| metric).peekable();
-        let shown: Vec<&Metric> = rest.by_ref().take(MOST_LISTED).collect();
+        let shown: Vec<&Metric> = rest.by_ref().take(MAX_LISTED).collect();
         let mut answer = json!({ "Metrics": shown });
         if rest.peek().is_some() {
-            answer["NextToken"] = json!((from + MOST_LISTED).to_string());
+            answer["NextToken"] = json!((from + MAX_LISTED).to_string());
         }
         Ok(answer)
     }

@@ -1,4 +1,4 @@
-//! The control over HTTP: what a test in another process needs.
+//! The control API over HTTP, for tests in another process.
 
 use std::sync::Arc;
 
@@ -20,35 +20,35 @@ use crate::server::{Shared, serve};
 use crate::state::Settings;
 use crate::wire::plain_json;
 
-type Answer = Result<Response<Body>, Complaint>;
+type Answer = Result<Response<Body>, ControlError>;
 
-/// Why the control did not do something.
+/// The error of a control call.
 #[derive(Debug)]
-struct Complaint {
+struct ControlError {
     status: u16,
     message: String,
 }
 
-impl IntoResponse for Complaint {
+impl IntoResponse for ControlError {
     fn into_response(self) -> Response<Body> {
         plain_json(self.status, &json!({ "error": self.message }))
     }
 }
 
-/// How the clock is to be moved.
+/// A request to move the clock.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Move {
+struct MoveClock {
     advance: Option<SignedDuration>,
     hold: Option<Timestamp>,
     #[serde(default)]
     release: bool,
 }
 
-/// Which task is to end.
+/// A request to end a task.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Finish {
+struct FinishTask {
     task: String,
     #[serde(default)]
     exit_code: i32,
@@ -71,57 +71,57 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn launches(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    shared.world(|world, _| plain_json(200, &world.oracle.launches()))
+    shared.with_state(|state, _| plain_json(200, &state.launch_log.launches()))
 }
 
 async fn concurrency(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    shared.world(|world, _| plain_json(200, &world.oracle.most_alive()))
+    shared.with_state(|state, _| plain_json(200, &state.launch_log.max_alive()))
 }
 
 async fn calls(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    shared.world(|world, _| plain_json(200, &world.oracle.calls()))
+    shared.with_state(|state, _| plain_json(200, &state.launch_log.calls()))
 }
 
 async fn tasks(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    shared.world(|world, _| plain_json(200, &world.ecs.all_tasks()))
+    shared.with_state(|state, _| plain_json(200, &state.ecs.all_tasks()))
 }
 
 async fn finish(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
-    let finish: Finish = read(&body)?;
-    let done = shared.world(|world, now| {
-        let done = world.ecs.finish(&finish.task, finish.exit_code, now);
-        world.advance(now);
+    let finish: FinishTask = read(&body)?;
+    let done = shared.with_state(|state, now| {
+        let done = state.ecs.finish(&finish.task, finish.exit_code, now);
+        state.advance(now);
         done
     });
     shared.changed.notify_waiters();
     if done {
         return Ok(plain_json(200, &json!({})));
     }
-    Err(complaint(404, format!("task {} is not running", finish.task)))
+    Err(control_error(404, format!("task {} is not running", finish.task)))
 }
 
-/// Keeps metrics as `PutMetricData` would, of AWS's own namespaces too.
+/// Stores metrics as `PutMetricData` does, of AWS's own namespaces too.
 async fn put_metrics(State(shared): State<Arc<Shared>>, Path(region): Path<String>, body: Bytes) -> Answer {
     let body: Value = read(&body)?;
     let place = Place::in_region(region);
-    let kept = shared.world(|world, now| world.cloudwatch.put(&place, &body, now.as_second()));
-    kept.map(|kept| plain_json(200, &kept)).map_err(|failure| complaint(400, failure.message))
+    let kept = shared.with_state(|state, now| state.cloudwatch.put(&place, &body, now.as_second()));
+    kept.map(|kept| plain_json(200, &kept)).map_err(|failure| control_error(400, failure.message))
 }
 
 async fn settings(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    shared.world(|world, _| plain_json(200, &world.settings))
+    shared.with_state(|state, _| plain_json(200, &state.settings))
 }
 
-/// Merges a document into the settings, as a JSON merge patch (RFC 7396), save where null is itself a setting.
+/// Merges a document into the settings, as a JSON merge patch (RFC 7396), except where null is itself a setting.
 async fn configure(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let patch: Value = read(&body)?;
-    shared.world(|world, _| {
-        let mut whole = serde_json::to_value(&world.settings).expect("settings can be written as JSON");
+    shared.with_state(|state, _| {
+        let mut whole = serde_json::to_value(&state.settings).expect("settings can be written as JSON");
         merge(&mut whole, patch, "");
         let merged: Settings =
-            serde_json::from_value(whole).map_err(|error| complaint(400, error.to_string()))?;
-        world.settings = merged;
-        Ok(plain_json(200, &world.settings))
+            serde_json::from_value(whole).map_err(|error| control_error(400, error.to_string()))?;
+        state.settings = merged;
+        Ok(plain_json(200, &state.settings))
     })
 }
 
@@ -145,7 +145,7 @@ async fn clock(State(shared): State<Arc<Shared>>) -> Response<Body> {
 }
 
 async fn move_clock(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
-    let wanted: Move = read(&body)?;
+    let wanted: MoveClock = read(&body)?;
     if let Some(at) = wanted.hold {
         shared.clock.hold(at);
     }
@@ -158,15 +158,15 @@ async fn move_clock(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     Ok(clock(State(shared)).await)
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Complaint> {
-    serde_json::from_slice(body).map_err(|error| complaint(400, error.to_string()))
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ControlError> {
+    serde_json::from_slice(body).map_err(|error| control_error(400, error.to_string()))
 }
 
-const fn complaint(status: u16, message: String) -> Complaint {
-    Complaint { status, message }
+const fn control_error(status: u16, message: String) -> ControlError {
+    ControlError { status, message }
 }
 
-/// Applies a JSON merge patch to what is at a place of the settings.
+/// Applies a JSON merge patch at a path of the settings.
 fn merge(into: &mut Value, patch: Value, place: &str) {
     let Value::Object(patch) = patch else {
         *into = patch;
@@ -186,8 +186,7 @@ fn merge(into: &mut Value, patch: Value, place: &str) {
     }
 }
 
-/// Tells whether null at a place of the settings is a value that differs from what is there at first: a task may run without
-/// end.
+/// Tells whether null at a path of the settings is a value that differs from the default: a task may run without end.
 fn is_nullable(place: &str) -> bool {
     let names: Vec<&str> = place.split('/').skip(1).collect();
     matches!(names.as_slice(), ["ecs", "life", "run"] | ["ecs", "clusterLives" | "definitionLives", _, "run"])

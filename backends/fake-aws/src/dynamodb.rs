@@ -32,33 +32,33 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::action::{Verb, Written};
+use self::action::{WriteKind, WriteRequest};
 use self::failure::missing;
-use self::idempotency::Tokens;
+use self::idempotency::IdempotencyTokens;
 use self::table::Table;
 use crate::clock::later;
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
 pub(crate) use failure::namespace;
-pub(crate) use injected_fault::{conflict, exceeded, halved, in_progress};
+pub(crate) use injected_fault::{conflict, exceeded, in_progress, split_batch};
 
 pub use settings::DynamoDbSettings;
 
-/// A table, and what a description says of it.
+/// A table and its description.
 #[derive(Debug)]
 struct Open {
     table: Table,
-    /// From when on it can be used.
+    /// The time from which the table can be used.
     ready: Timestamp,
     about: Value,
 }
 
-/// Everything that DynamoDB knows.
+/// The state of the fake DynamoDB.
 #[derive(Debug, Default)]
 pub(crate) struct DynamoDbState {
     tables: BTreeMap<(Place, String), Open>,
-    tokens: Tokens,
+    tokens: IdempotencyTokens,
 }
 
 /// The member that most calls have.
@@ -86,9 +86,9 @@ impl DynamoDbState {
             _ => {}
         }
         let verb = match operation {
-            "PutItem" => Verb::Put,
-            "UpdateItem" => Verb::Update,
-            "DeleteItem" => Verb::Delete,
+            "PutItem" => WriteKind::Put,
+            "UpdateItem" => WriteKind::Update,
+            "DeleteItem" => WriteKind::Delete,
             "Query" | "Scan" => {
                 let table = self.table(place, &read::<Named>(body)?.table_name, now, settings)?;
                 let look = if operation == "Query" { query::query } else { scan::scan };
@@ -99,12 +99,12 @@ impl DynamoDbState {
                 return Err(Failure::client("UnknownOperationException", message));
             }
         };
-        let written: Written = read(body)?;
+        let written: WriteRequest = read(body)?;
         let name = written.table_name.clone();
         write::write(self.table(place, &name, now, settings)?, verb, written, now)
     }
 
-    /// Returns a table that can be used, with what a stale read sees of it at this moment.
+    /// Returns a table that can be used, after its stale view has caught up to this moment.
     fn table(
         &mut self,
         place: &Place,

@@ -20,7 +20,7 @@ mod token;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::launch_log::Oracle;
+use crate::launch_log::LaunchLog;
 use crate::scope::Place;
 use crate::wire::Failure;
 
@@ -41,13 +41,13 @@ impl EcsState {
         body: &Value,
         now: Timestamp,
         settings: &mut EcsSettings,
-        oracle: &mut Oracle,
+        launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let mut answer = match operation {
-            "RunTask" => self.run_task(place, body, now, settings, oracle),
+            "RunTask" => self.run_task(place, body, now, settings, launch_log),
             "ListTasks" => self.list_tasks(place, body, now, settings),
             "DescribeTasks" => self.describe_tasks(place, body),
-            "StopTask" => self.stop_task(place, body, now, settings, oracle),
+            "StopTask" => self.stop_task(place, body, now, settings, launch_log),
             "RegisterTaskDefinition" => self.register(place, body, seconds(now)),
             "DescribeTaskDefinition" => self.describe_definition(place, body),
             "DeregisterTaskDefinition" => self.deregister(place, body, seconds(now)),

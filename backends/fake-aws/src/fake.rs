@@ -18,23 +18,23 @@ use crate::control;
 use crate::ecs::EcsControl;
 use crate::fault::Faults;
 use crate::launch_log::{Calls, Launch};
-use crate::resettable_conn::{Exchange, Line};
+use crate::resettable_conn::{ConnHandle, ResettableListener};
 use crate::scope::Place;
 use crate::server::Shared;
 use crate::sqs::SqsControl;
-use crate::state::{Call, Settings, World};
+use crate::state::{Call, FakeState, Settings};
 use crate::{Refused, Service};
 
-/// What a fake starts with.
+/// The settings of a new fake.
 #[derive(Debug, Clone)]
 pub struct FakeOptions {
     /// The port on 127.0.0.1; 0 = a free one.
     pub port: u16,
     /// The clock that the fake's own follows.
     pub clock: Arc<dyn Clock>,
-    /// The region of what is made without HTTP. `eu-central-1`.
+    /// The region of resources that are made without HTTP. `eu-central-1`.
     pub region: String,
-    /// How it behaves at first.
+    /// The first settings.
     pub settings: Settings,
 }
 
@@ -68,44 +68,44 @@ impl Fake {
             clock: MovableClock::new(options.clock, Arc::clone(&changed)),
             faults: Faults::default(),
             region: options.region.clone(),
-            world: Mutex::new(World::new(options.settings, format!("http://{address}"))),
+            state: Mutex::new(FakeState::new(options.settings, format!("http://{address}"))),
             changed,
         });
-        let router = control::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
+        let router = control::router(Arc::clone(&shared)).into_make_service_with_connect_info::<ConnHandle>();
         let server = tokio::spawn(async move {
-            let never = axum::serve(Exchange(listener), router).await;
+            let never = axum::serve(ResettableListener(listener), router).await;
             never.expect("the accept loop of axum never ends");
         });
         Ok(Self { shared, address, place: Place::in_region(options.region), server })
     }
 
-    /// Returns the address to which all services listen, as in `http://127.0.0.1:40001`.
+    /// Returns the address of all services, as in `http://127.0.0.1:40001`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Returns the clock, to be moved.
+    /// Returns the clock, so that a test can move it.
     #[must_use]
     pub fn clock(&self) -> &MovableClock {
         &self.shared.clock
     }
 
-    /// Returns the misfortunes, to be scripted.
+    /// Returns the fault rules, so that a test can add some.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
     }
 
-    /// Changes how the fake behaves from now on.
+    /// Changes the settings.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.shared.world.lock().settings);
+        change(&mut self.shared.state.lock().settings);
     }
 
-    /// Returns how the fake behaves.
+    /// Returns the settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        self.shared.world.lock().settings.clone()
+        self.shared.state.lock().settings.clone()
     }
 
     /// Returns the control of ECS.
@@ -129,25 +129,25 @@ impl Fake {
     /// Returns every task that was ever started, in the order of their starts.
     #[must_use]
     pub fn launches(&self) -> Vec<Launch> {
-        self.shared.world.lock().oracle.launches().to_vec()
+        self.shared.state.lock().launch_log.launches().to_vec()
     }
 
-    /// Returns the most tasks that were alive at once under a `startedBy`; an empty one stands for none.
+    /// Returns the maximum number of tasks that were alive at once under a `startedBy`; an empty one stands for none.
     #[must_use]
     pub fn max_concurrent(&self, started_by: &str) -> usize {
         self.all_max_concurrent().get(started_by).copied().unwrap_or(0)
     }
 
-    /// Returns the most tasks that were alive at once, by `startedBy`.
+    /// Returns the maximum number of tasks that were alive at once, by `startedBy`.
     #[must_use]
     pub fn all_max_concurrent(&self) -> BTreeMap<String, usize> {
-        self.world(|world, _| world.oracle.most_alive())
+        self.with_state(|state, _| state.launch_log.max_alive())
     }
 
     /// Returns the counters of an operation that came over HTTP, as in `RunTask`.
     #[must_use]
     pub fn calls(&self, service: Service, operation: &str) -> Calls {
-        *self.shared.world.lock().oracle.of(service, operation)
+        *self.shared.state.lock().launch_log.counters(service, operation)
     }
 
     /// Calls an operation without HTTP: no faults, no quotas, no counters.
@@ -157,19 +157,19 @@ impl Fake {
     /// Fails as the service would.
     pub fn call(&self, service: Service, operation: &str, body: &Value) -> Result<Value, Refused> {
         let call = Call { place: self.place.clone(), service, operation: operation.to_owned(), key: None };
-        let answer = self.world(|world, now| world.perform(&call, body, now));
+        let answer = self.with_state(|state, now| state.perform(&call, body, now));
         answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
     }
 
-    /// Keeps metrics, of AWS's own namespaces too.
+    /// Stores metrics, of AWS's own namespaces too.
     pub(crate) fn put_metrics(&self, body: &Value) -> Result<Value, Refused> {
-        let answer = self.world(|world, now| world.cloudwatch.put(&self.place, body, now.as_second()));
+        let answer = self.with_state(|state, now| state.cloudwatch.put(&self.place, body, now.as_second()));
         answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
     }
 
-    /// Works on the world as it is now.
-    pub(crate) fn world<T>(&self, work: impl FnOnce(&mut World, jiff::Timestamp) -> T) -> T {
-        let result = self.shared.world(work);
+    /// Runs a function on the present state.
+    pub(crate) fn with_state<T>(&self, work: impl FnOnce(&mut FakeState, jiff::Timestamp) -> T) -> T {
+        let result = self.shared.with_state(work);
         self.shared.changed.notify_waiters();
         result
     }

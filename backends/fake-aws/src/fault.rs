@@ -1,4 +1,4 @@
-//! Misfortunes of calls, scripted.
+//! Scripted faults of calls.
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Service;
 use crate::rng::Rng;
 
-/// What befalls a call.
+/// A fault that is injected into a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind", deny_unknown_fields)]
 pub enum Mishap {
@@ -21,7 +21,7 @@ pub enum Mishap {
     BlackHole,
     /// Nothing is done; the service fails with this status, 500 and above.
     ServerError {
-        /// The HTTP status; 500 when nothing is said.
+        /// The HTTP status; 500 by default.
         #[serde(default = "internal")]
         status: u16,
     },
@@ -29,40 +29,40 @@ pub enum Mishap {
     Throttled,
     /// Nothing is done; the service answers with this error.
     Error {
-        /// The HTTP status; 400 when nothing is said.
+        /// The HTTP status; 400 by default.
         #[serde(default = "bad_request")]
         status: u16,
         /// The name of the error, as in `InvalidParameterException`.
         code: String,
-        /// The service's words.
+        /// The message of the service.
         #[serde(default)]
         message: String,
-        /// How far the service's clock is ahead of the fake's, as the answer's `Date` tells; no time.
+        /// How far the service's clock is ahead of the fake's, as the answer's `Date` shows; zero by default.
         #[serde(default)]
         ahead: SignedDuration,
     },
-    /// The answer is the usual one, but its `Date` is that of a clock which is ahead of the fake's by this time.
+    /// The answer is the usual one, but its `Date` is that of a clock that is ahead of the fake's by this time.
     Skewed {
         /// How far; negative when the clock is behind.
         ahead: SignedDuration,
     },
     /// The effect is done after this time, by tokio's timer; then the answer is sent.
     Slow {
-        /// How long.
+        /// The delay.
         by: SignedDuration,
     },
-    /// Nothing is done: another transaction has one of the items. A write of `DynamoDB`.
+    /// Nothing is done: another transaction has one of the items. Only for writes of `DynamoDB`.
     Conflict,
-    /// Nothing is done: a table has no capacity left. A call of `DynamoDB` for items.
+    /// Nothing is done: a table has no capacity left. Only for item calls of `DynamoDB`.
     Exceeded,
-    /// Nothing is done: the same transaction is under way. `TransactWriteItems` of `DynamoDB`.
+    /// Nothing is done: the same transaction is in progress. Only for `TransactWriteItems` of `DynamoDB`.
     InProgress,
-    /// Half of a batch is done, and the other half is given back. `BatchGetItem` of `DynamoDB`.
+    /// Half of a batch is done, and the other half is returned as unprocessed. Only for `BatchGetItem` of `DynamoDB`.
     Unprocessed,
 }
 
 impl Mishap {
-    /// Makes an answer with HTTP status 400, this code and these words.
+    /// Makes an error with HTTP status 400, this code and this message.
     #[must_use]
     pub fn error(code: &str, message: &str) -> Self {
         let (code, message) = (code.to_owned(), message.to_owned());
@@ -75,8 +75,8 @@ impl Mishap {
         *ahead
     }
 
-    /// Tells whether it can befall a call of this operation.
-    fn suits(&self, service: Service, operation: &str) -> bool {
+    /// Tells whether the fault can be injected into a call of this operation.
+    fn applies_to(&self, service: Service, operation: &str) -> bool {
         let of: &[&str] = match self {
             Self::LostAfterEffect
             | Self::ResetBeforeEffect
@@ -112,7 +112,7 @@ const fn bad_request() -> u16 {
     400
 }
 
-/// Which calls are befallen, how often.
+/// A rule that injects a fault into matching calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FaultRule {
@@ -125,18 +125,18 @@ pub struct FaultRule {
     /// A text that the request must contain, such as a task's ARN; absent = any request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containing: Option<String>,
-    /// What happens.
+    /// The fault to inject.
     pub mishap: Mishap,
-    /// How many matching calls go well first.
+    /// Number of matching calls that succeed first.
     #[serde(default)]
     pub after: u64,
-    /// How many calls are befallen; absent = all.
+    /// Number of calls to inject the fault into; absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// With which probability a call is befallen. 1.
+    /// Probability of injecting the fault. 1.
     #[serde(default = "always")]
     pub probability: f64,
-    /// Where the dice begin.
+    /// Seed of the random numbers.
     #[serde(default)]
     pub seed: u64,
 }
@@ -167,28 +167,28 @@ impl FaultRule {
         Self { operation: Some(operation.to_owned()), times: Some(1), ..Self::every(service, mishap) }
     }
 
-    /// Lets the rule befall only requests that contain a text.
+    /// Limits the rule to requests that contain a text.
     #[must_use]
     pub fn containing(mut self, text: &str) -> Self {
         self.containing = Some(text.to_owned());
         self
     }
 
-    /// Lets the rule befall this many calls.
+    /// Limits the rule to this many calls.
     #[must_use]
     pub const fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Lets this many matching calls go well first.
+    /// Lets this many matching calls succeed first.
     #[must_use]
     pub const fn after(mut self, calls: u64) -> Self {
         self.after = calls;
         self
     }
 
-    /// Lets dice decide.
+    /// Injects the fault with a probability.
     #[must_use]
     pub const fn sometimes(mut self, probability: f64, seed: u64) -> Self {
         self.probability = probability;
@@ -197,40 +197,40 @@ impl FaultRule {
     }
 }
 
-/// The rules in force; the first one that befalls a call wins.
+/// The active rules. The first one that matches a call wins.
 #[derive(Debug, Default)]
 pub struct Faults {
     rules: Mutex<Vec<(FaultRule, Rng)>>,
 }
 
 impl Faults {
-    /// Adds a rule behind the others.
+    /// Adds a rule after the others.
     pub fn add(&self, rule: FaultRule) {
         let rng = Rng::new(rule.seed);
         self.rules.lock().push((rule, rng));
     }
 
-    /// Ends all misfortune.
+    /// Removes all rules.
     pub fn clear(&self) {
         self.rules.lock().clear();
     }
 
-    /// Returns the rules with what is left of their counts.
+    /// Returns the rules with their remaining counts.
     #[must_use]
     pub fn left(&self) -> Vec<FaultRule> {
         self.rules.lock().iter().map(|(rule, _)| rule.clone()).collect()
     }
 
-    /// Says what befalls this call, and uses up what it takes.
-    pub(crate) fn befall(&self, service: Service, operation: &str, request: &[u8]) -> Option<Mishap> {
+    /// Returns the fault of this call, and uses up one count of its rule.
+    pub(crate) fn next_fault(&self, service: Service, operation: &str, request: &[u8]) -> Option<Mishap> {
         let mut rules = self.rules.lock();
         let mut mishap = None;
         for (rule, rng) in rules.iter_mut() {
-            let is_meant = rule.service.is_none_or(|of| of == service)
+            let matches = rule.service.is_none_or(|of| of == service)
                 && rule.operation.as_deref().is_none_or(|of| of == operation)
                 && rule.containing.as_deref().is_none_or(|text| contains(request, text))
-                && rule.mishap.suits(service, operation);
-            if !is_meant {
+                && rule.mishap.applies_to(service, operation);
+            if !matches {
                 continue;
             }
             if rule.after > 0 {

@@ -19,7 +19,8 @@ const TOKEN: &str = "fake-token";
 /// How long a session token lives, in seconds.
 const TOKEN_LIFE: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 
-/// Names what a request asks for, as faults and counts name it; nothing when it is of another service.
+/// Returns the operation of a request, as faults and counts name it. Returns nothing if the request is for another
+/// service.
 pub(crate) fn operation(parts: &Parts) -> Option<String> {
     let name = match (&parts.method, parts.uri.path()) {
         (&Method::PUT, "/latest/api/token") => "GetToken",
@@ -32,7 +33,7 @@ pub(crate) fn operation(parts: &Parts) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Returns what the service reads of a request.
+/// Returns the part of a request that the service reads.
 pub(crate) fn request(parts: &Parts) -> Bytes {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let role = parts.uri.path().strip_prefix(ROLES);

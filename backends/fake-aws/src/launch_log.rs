@@ -1,4 +1,4 @@
-//! What really happened, kept for ever: the truth that crash tests compare with.
+//! The ground truth of all launches and calls, kept for ever, for crash tests to compare with.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Service;
 use crate::ecs::{Tag, Task};
 
-/// A task that was started, once, whatever came of the call's answer.
+/// A task that was started, regardless of the call's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launch {
@@ -21,18 +21,18 @@ pub struct Launch {
     pub task_definition_arn: String,
     /// The client token of the call.
     pub token: Option<String>,
-    /// Who it was started by, as the call said.
+    /// The `startedBy` of the call.
     pub started_by: Option<String>,
     /// Its tags.
     pub tags: Vec<Tag>,
     /// Its overrides.
     pub overrides: Value,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
 }
 
 impl Launch {
-    pub(crate) fn of(task: &Task, token: Option<&str>) -> Self {
+    pub(crate) fn from_task(task: &Task, token: Option<&str>) -> Self {
         Self {
             task_arn: task.arn.clone(),
             cluster_arn: task.cluster.arn(),
@@ -50,39 +50,39 @@ impl Launch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Calls {
-    /// All that arrived.
+    /// All calls that arrived.
     pub calls: u64,
-    /// Those that were answered with an error of any kind.
+    /// Calls that were answered with an error of any kind.
     pub failed: u64,
-    /// Those that were throttled, by a quota or a fault.
+    /// Calls that were throttled, by a quota or a fault.
     pub throttled: u64,
-    /// Those whose answer never left.
+    /// Calls whose answer was never sent.
     pub lost: u64,
 }
 
 /// Tasks alive under one `startedBy`.
 #[derive(Debug, Clone, Copy, Default)]
-struct Alive {
+struct AliveTasks {
     now: usize,
-    most: usize,
+    max: usize,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Oracle {
+pub(crate) struct LaunchLog {
     launches: Vec<Launch>,
-    alive: BTreeMap<String, Alive>,
+    alive: BTreeMap<String, AliveTasks>,
     calls: BTreeMap<(Service, String), Calls>,
 }
 
-impl Oracle {
-    pub(crate) fn launched(&mut self, launch: Launch) {
+impl LaunchLog {
+    pub(crate) fn record_launch(&mut self, launch: Launch) {
         let alive = self.alive.entry(launch.started_by.clone().unwrap_or_default()).or_default();
         alive.now += 1;
-        alive.most = alive.most.max(alive.now);
+        alive.max = alive.max.max(alive.now);
         self.launches.push(launch);
     }
 
-    pub(crate) fn ended(&mut self, started_by: Option<&str>) {
+    pub(crate) fn record_end(&mut self, started_by: Option<&str>) {
         if let Some(alive) = self.alive.get_mut(started_by.unwrap_or_default()) {
             alive.now -= 1;
         }
@@ -92,13 +92,13 @@ impl Oracle {
         &self.launches
     }
 
-    /// Returns the most tasks that were alive at once, by `startedBy`.
-    pub(crate) fn most_alive(&self) -> BTreeMap<String, usize> {
-        self.alive.iter().map(|(name, alive)| (name.clone(), alive.most)).collect()
+    /// Returns the maximum number of tasks that were alive at once, by `startedBy`.
+    pub(crate) fn max_alive(&self) -> BTreeMap<String, usize> {
+        self.alive.iter().map(|(name, alive)| (name.clone(), alive.max)).collect()
     }
 
     /// Returns the counters of an operation.
-    pub(crate) fn of(&mut self, service: Service, operation: &str) -> &mut Calls {
+    pub(crate) fn counters(&mut self, service: Service, operation: &str) -> &mut Calls {
         self.calls.entry((service, operation.to_owned())).or_default()
     }
 

@@ -74,6 +74,6 @@ impl Service {
 pub struct Refused {
     /// The name of the error, as in `ClientException`.
     pub code: String,
-    /// The service's words.
+    /// The message of the service.
     pub message: String,
 }

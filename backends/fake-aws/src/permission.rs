@@ -1,4 +1,4 @@
-//! Who may do what: denied actions, and IAM policies.
+//! Permissions of callers: denied actions, and IAM policies.
 
 mod dynamodb;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::Service;
 use crate::ecs::cluster_key;
-use crate::state::{Call, World};
+use crate::state::{Call, FakeState};
 use crate::wire::Failure;
 
-/// What callers may not do. Everything is allowed until something is set.
+/// Restrictions on callers. Everything is allowed until something is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Permissions {
@@ -26,47 +26,47 @@ pub struct Permissions {
 }
 
 /// One permission that a call needs.
-struct Need {
+struct RequiredPermission {
     action: String,
     resource: String,
     context: BTreeMap<&'static str, String>,
 }
 
-impl World {
+impl FakeState {
     /// Fails when the caller lacks a permission that the call needs.
     pub(crate) fn permit(&self, call: &Call, body: &Value) -> Result<(), Failure> {
         let permissions = &self.settings.permissions;
         if let Some(code) = call.key.as_ref().and_then(|key| permissions.keys.get(key)) {
-            return Err(no_key(call, code));
+            return Err(refused_key(call, code));
         }
         if permissions.denied.is_empty() && permissions.policy.is_none() {
             return Ok(());
         }
-        for need in self.needs(call, body) {
-            let is_denied = permissions.denied.contains(&need.action);
-            let is_allowed = permissions.policy.as_ref().is_none_or(|policy| allows(policy, &need));
+        for permission in self.required(call, body) {
+            let is_denied = permissions.denied.contains(&permission.action);
+            let is_allowed = permissions.policy.as_ref().is_none_or(|policy| allows(policy, &permission));
             if is_denied || !is_allowed {
-                return Err(refusal(call, &need, is_denied));
+                return Err(refusal(call, &permission, is_denied));
             }
         }
         Ok(())
     }
 
-    /// Says what a call needs.
+    /// Returns the permissions that a call needs.
     ///
     /// # Source
     ///
     /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html>,
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
-    fn needs(&self, call: &Call, body: &Value) -> Vec<Need> {
-        // A batch is permitted by the action of its items.
+    fn required(&self, call: &Call, body: &Value) -> Vec<RequiredPermission> {
+        // The action of a batch's items permits the batch.
         let operation = call.operation.strip_suffix("Batch").unwrap_or(&call.operation);
         let action = format!("{}:{operation}", call.service.name());
         let resource = match call.service {
             Service::Ecs => self.ecs_resource(call, body),
             Service::Sqs => call.place.arn("sqs", queue_name(body)),
             Service::CloudWatch => "*".to_owned(),
-            Service::DynamoDb => return dynamodb::needs(call, body),
+            Service::DynamoDb => return dynamodb::required(call, body),
             Service::Sts if operation == "GetCallerIdentity" => return Vec::new(),
             Service::Sts => body["RoleArn"].as_str().unwrap_or("*").to_owned(),
             Service::Imds => return Vec::new(),
@@ -78,14 +78,15 @@ impl World {
         {
             context.insert("ecs:cluster", key.arn());
         }
-        let mut needs = vec![Need { action, resource, context }];
+        let mut required = vec![RequiredPermission { action, resource, context }];
         if call.service == Service::Sqs && operation == "ReceiveMessage" {
-            needs.extend(self.sqs.key_of(&call.place, queue_name(body)).and_then(|key| decrypt(call, key)));
+            required
+                .extend(self.sqs.key_of(&call.place, queue_name(body)).and_then(|key| decrypt(call, key)));
         }
         if call.operation == "RunTask" {
-            needs.extend(self.run_task_needs(call, body));
+            required.extend(self.run_task_permissions(call, body));
         }
-        needs
+        required
     }
 
     fn ecs_resource(&self, call: &Call, body: &Value) -> String {
@@ -123,11 +124,11 @@ impl World {
         }
     }
 
-    /// `RunTask` also needs the right to pass the task's roles on, and to tag when it tags.
-    fn run_task_needs(&self, call: &Call, body: &Value) -> Vec<Need> {
+    /// `RunTask` also needs the permission to pass the task's roles, and to tag if it tags.
+    fn run_task_permissions(&self, call: &Call, body: &Value) -> Vec<RequiredPermission> {
         let definition = self.ecs.definition(&call.place, body["taskDefinition"].as_str().unwrap_or(""));
         let document = definition.map_or(&Value::Null, |one| &one.document);
-        let mut needs = Vec::new();
+        let mut required = Vec::new();
         let roles = ["taskRoleArn", "executionRoleArn"].map(|name| {
             let role = body["overrides"][name].as_str().or_else(|| document[name].as_str());
             (role, "ecs-tasks.amazonaws.com")
@@ -136,26 +137,26 @@ impl World {
         let volumes = volumes.map(|one| (one["managedEBSVolume"]["roleArn"].as_str(), "ecs.amazonaws.com"));
         for (role, service) in roles.into_iter().chain(volumes) {
             let Some(role) = role else { continue };
-            // A bare name is that of a role of the caller's account.
+            // A bare name is that of a role in the caller's account.
             let resource = if role.starts_with("arn:") {
                 role.to_owned()
             } else {
                 format!("arn:aws:iam::{}:role/{role}", call.place.account)
             };
             let context = BTreeMap::from([("iam:PassedToService", service.to_owned())]);
-            needs.push(Need { action: "iam:PassRole".to_owned(), resource, context });
+            required.push(RequiredPermission { action: "iam:PassRole".to_owned(), resource, context });
         }
         if body["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
             let key = cluster_key(&call.place, body["cluster"].as_str());
             let path = format!("task/{}/*", key.map_or_else(|| "default".to_owned(), |key| key.name));
             let context = BTreeMap::from([("ecs:CreateAction", "RunTask".to_owned())]);
-            needs.push(Need {
+            required.push(RequiredPermission {
                 action: "ecs:TagResource".to_owned(),
                 resource: call.place.arn("ecs", &path),
                 context,
             });
         }
-        needs
+        required
     }
 }
 
@@ -164,7 +165,7 @@ impl World {
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html>
-fn decrypt(call: &Call, key: &str) -> Option<Need> {
+fn decrypt(call: &Call, key: &str) -> Option<RequiredPermission> {
     let (resource, context) = match key.rsplit(':').next().unwrap_or(key) {
         "alias/aws/sqs" => return None,
         alias if alias.starts_with("alias/") => {
@@ -174,7 +175,7 @@ fn decrypt(call: &Call, key: &str) -> Option<Need> {
         id if id.starts_with("key/") => (key.to_owned(), BTreeMap::new()),
         id => (call.place.arn("kms", &format!("key/{id}")), BTreeMap::new()),
     };
-    Some(Need { action: "kms:Decrypt".to_owned(), resource, context })
+    Some(RequiredPermission { action: "kms:Decrypt".to_owned(), resource, context })
 }
 
 /// Returns the queue's name from its URL or from the call.
@@ -183,14 +184,14 @@ fn queue_name(body: &Value) -> &str {
     url.or_else(|| body["QueueName"].as_str()).unwrap_or("*")
 }
 
-fn refusal(call: &Call, need: &Need, is_denied: bool) -> Failure {
+fn refusal(call: &Call, permission: &RequiredPermission, is_denied: bool) -> Failure {
     let why = if is_denied { "with an explicit deny in an" } else { "because no" };
-    let tail = if is_denied { String::new() } else { format!(" allows the {} action", need.action) };
+    let tail = if is_denied { String::new() } else { format!(" allows the {} action", permission.action) };
     let message = format!(
         "User: {} is not authorized to perform: {} on resource: {} {why} identity-based policy{tail}",
         call.place.caller(),
-        need.action,
-        need.resource
+        permission.action,
+        permission.resource
     );
     match call.service {
         Service::Ecs | Service::DynamoDb | Service::Imds => Failure::client("AccessDeniedException", message),
@@ -201,7 +202,7 @@ fn refusal(call: &Call, need: &Need, is_denied: bool) -> Failure {
 }
 
 /// Refuses a call because of the key that signed it.
-fn no_key(call: &Call, code: &str) -> Failure {
+fn refused_key(call: &Call, code: &str) -> Failure {
     let state = if code.starts_with("Expired") { "expired" } else { "invalid" };
     let status = match call.service {
         Service::Ecs | Service::DynamoDb => 400,
@@ -210,28 +211,31 @@ fn no_key(call: &Call, code: &str) -> Failure {
     Failure::new(status, code, format!("The security token included in the request is {state}"))
 }
 
-/// Tells whether a policy allows something: a denial wins, an allowance is needed.
-fn allows(policy: &Value, need: &Need) -> bool {
+/// Tells whether a policy allows an action: a denial wins, an allowance is needed.
+fn allows(policy: &Value, permission: &RequiredPermission) -> bool {
     let matching = |effect: &str| {
-        let mut statements = many(&policy["Statement"]).into_iter();
-        statements.any(|statement| statement["Effect"] == effect && covers(statement, need))
+        let mut statements = one_or_many(&policy["Statement"]).into_iter();
+        statements.any(|statement| statement["Effect"] == effect && covers(statement, permission))
     };
     matching("Allow") && !matching("Deny")
 }
 
-fn covers(statement: &Value, need: &Need) -> bool {
+fn covers(statement: &Value, permission: &RequiredPermission) -> bool {
     let any = |of: &Value, text: &str, ignore_case: bool| {
-        many(of).into_iter().filter_map(Value::as_str).any(|pattern| wild(pattern, text, ignore_case))
+        one_or_many(of)
+            .into_iter()
+            .filter_map(Value::as_str)
+            .any(|pattern| matches_wildcard(pattern, text, ignore_case))
     };
-    any(&statement["Action"], &need.action, true)
-        && any(&statement["Resource"], &need.resource, false)
+    any(&statement["Action"], &permission.action, true)
+        && any(&statement["Resource"], &permission.resource, false)
         && statement["Condition"]
             .as_object()
-            .is_none_or(|all| all.iter().all(|(operator, keys)| holds(operator, keys, need)))
+            .is_none_or(|all| all.iter().all(|(operator, keys)| holds(operator, keys, permission)))
 }
 
-/// Tells whether a condition holds; one that the fake does not know never does.
-fn holds(operator: &str, keys: &Value, need: &Need) -> bool {
+/// Tells whether a condition holds. An unknown condition never holds.
+fn condition_holds(operator: &str, keys: &Value, permission: &RequiredPermission) -> bool {
     let exact = match operator {
         // The keys that the fake knows have one value each.
         "StringEquals" | "ForAnyValue:StringEquals" => true,
@@ -239,20 +243,25 @@ fn holds(operator: &str, keys: &Value, need: &Need) -> bool {
         _ => return false,
     };
     keys.as_object().into_iter().flatten().all(|(key, wanted)| {
-        let has =
-            need.context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
-        let mut wanted = many(wanted).into_iter().filter_map(Value::as_str);
-        has.is_some_and(|has| wanted.any(|one| if exact { one == has } else { wild(one, has, false) }))
+        let has = permission
+            .context
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value);
+        let mut wanted = one_or_many(wanted).into_iter().filter_map(Value::as_str);
+        has.is_some_and(|has| {
+            wanted.any(|one| if exact { one == has } else { matches_wildcard(one, has, false) })
+        })
     })
 }
 
-/// Returns a value that may stand alone or in a list.
-fn many(value: &Value) -> Vec<&Value> {
+/// Returns the items of a value that may stand alone or in a list.
+fn one_or_many(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |list| list.iter().collect())
 }
 
 /// Matches a pattern with `*` (anything) and `?` (one character).
-fn wild(pattern: &str, text: &str, ignore_case: bool) -> bool {
+fn matches_wildcard(pattern: &str, text: &str, ignore_case: bool) -> bool {
     let lower = |text: &str| if ignore_case { text.to_ascii_lowercase() } else { text.to_owned() };
     let (pattern, text) = (lower(pattern).into_bytes(), lower(text).into_bytes());
     let (mut at, mut seen, mut star) = (0, 0, None);

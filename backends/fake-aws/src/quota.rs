@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::scope::Place;
 
-/// A bucket's size and how fast it fills.
+/// A bucket's size and fill rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Quota {
-    /// Calls (or tasks) that may come at once.
+    /// Burst of calls (or tasks).
     pub burst: f64,
     /// Calls (or tasks) per second in the long run.
     pub per_second: f64,
@@ -27,7 +27,7 @@ pub struct Quotas {
     pub buckets: BTreeMap<Bucket, Quota>,
 }
 
-/// What shares a quota.
+/// The token bucket that a group of operations shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Bucket {
@@ -81,8 +81,8 @@ impl Default for Quotas {
 }
 
 impl Bucket {
-    /// Returns the bucket that a call of this operation takes from.
-    pub(crate) fn of(operation: &str) -> Option<Self> {
+    /// Returns the bucket of an operation.
+    pub(crate) fn for_operation(operation: &str) -> Option<Self> {
         Some(match operation {
             "RunTask" | "StopTask" => Self::ClusterResourceModify,
             "ListTasks" | "DescribeTasks" => Self::ClusterResourceRead,
@@ -98,13 +98,13 @@ impl Bucket {
     }
 }
 
-/// How full the buckets are.
+/// The levels of the buckets.
 #[derive(Debug, Default)]
-pub(crate) struct Levels(HashMap<(Place, Bucket), (f64, Timestamp)>);
+pub(crate) struct BucketLevels(HashMap<(Place, Bucket), (f64, Timestamp)>);
 
-impl Levels {
-    /// Takes what all of these need, or nothing.
-    pub(crate) fn take(
+impl BucketLevels {
+    /// Takes all of these tokens, or nothing.
+    pub(crate) fn try_take(
         &mut self,
         place: &Place,
         wanted: &[(Bucket, f64)],

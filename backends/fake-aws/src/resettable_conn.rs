@@ -11,57 +11,57 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A handle on one connection; cutting it makes the client see a reset instead of an answer.
+/// A handle on one connection. Resetting it makes the client see a reset instead of an answer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Line(Arc<AtomicBool>);
+pub(crate) struct ConnHandle(Arc<AtomicBool>);
 
-impl Line {
-    /// Cuts the connection: nothing more is written, and closing it sends a reset.
-    pub(crate) fn cut(&self) {
+impl ConnHandle {
+    /// Resets the connection: nothing more is written, and closing it sends a reset.
+    pub(crate) fn reset(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    fn is_cut(&self) -> bool {
+    fn is_reset(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// A listener whose connections have a [`Line`].
+/// A listener whose connections have a [`ConnHandle`].
 #[derive(Debug)]
-pub(crate) struct Exchange(pub(crate) TcpListener);
+pub(crate) struct ResettableListener(pub(crate) TcpListener);
 
-impl Listener for Exchange {
-    type Io = Wire;
-    type Addr = Line;
+impl Listener for ResettableListener {
+    type Io = ResettableConn;
+    type Addr = ConnHandle;
 
-    async fn accept(&mut self) -> (Wire, Line) {
+    async fn accept(&mut self) -> (ResettableConn, ConnHandle) {
         let (stream, _) = Listener::accept(&mut self.0).await;
-        let line = Line::default();
-        (Wire { stream, line: line.clone() }, line)
+        let handle = ConnHandle::default();
+        (ResettableConn { stream, handle: handle.clone() }, handle)
     }
 
-    fn local_addr(&self) -> io::Result<Line> {
-        Ok(Line::default())
+    fn local_addr(&self) -> io::Result<ConnHandle> {
+        Ok(ConnHandle::default())
     }
 }
 
-impl Connected<IncomingStream<'_, Exchange>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Exchange>) -> Self {
+impl Connected<IncomingStream<'_, ResettableListener>> for ConnHandle {
+    fn connect_info(stream: IncomingStream<'_, ResettableListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
-/// A TCP stream that fails once its line is cut.
+/// A TCP stream that fails once its handle is reset.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct ResettableConn {
     stream: TcpStream,
-    line: Line,
+    handle: ConnHandle,
 }
 
-impl Wire {
-    /// Fails when the line is cut, and makes the coming close a reset.
+impl ResettableConn {
+    /// Fails if the handle is reset, and makes the close send a reset.
     fn check(&self) -> io::Result<()> {
-        if self.line.is_cut() {
+        if self.handle.is_reset() {
             self.stream.set_zero_linger()?;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -69,7 +69,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ResettableConn {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ResettableConn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)

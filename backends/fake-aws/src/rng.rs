@@ -1,4 +1,4 @@
-//! Seeded randomness, so that a scripted misfortune is the same in every run.
+//! Seeded random numbers, so that a scripted fault is the same in every run.
 
 /// A small generator (SplitMix64).
 ///
@@ -29,7 +29,7 @@ impl Rng {
         f64::from(upper) / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// Tells, with this probability, yes.
+    /// Returns true with this probability.
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }

@@ -1,4 +1,4 @@
-//! Accounts, regions, and who calls.
+//! Accounts, regions, and callers.
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use serde::{Deserialize, Serialize};
@@ -16,14 +16,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place in [`ACCOUNT`] and this region.
+    /// The scope in [`ACCOUNT`] and this region.
     #[must_use]
     pub fn in_region(region: impl Into<String>) -> Self {
         Self { account: ACCOUNT.to_owned(), region: region.into() }
     }
 
-    /// Reads the place out of a request's signature: the region of its scope, and the account when the access key
-    /// id is twelve digits. The signature itself is not checked.
+    /// Reads the scope from a request's signature: its region, and the account if the access key id is twelve digits.
+    /// The signature itself is not checked.
     pub(crate) fn signed(headers: &HeaderMap) -> Option<Self> {
         let region = scope(headers)?.nth(2)?;
         let key = access_key(headers)?;
@@ -32,7 +32,7 @@ impl Place {
         Some(Self { account: account.to_owned(), region: region.to_owned() })
     }
 
-    /// Returns the ARN of something of a service in this place.
+    /// Returns the ARN of a resource of a service in this scope.
     pub(crate) fn arn(&self, service: &str, rest: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{rest}", self.region, self.account)
     }

@@ -1,4 +1,4 @@
-//! The one port for all services.
+//! The one port of all services.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,61 +21,61 @@ use crate::cloudwatch;
 use crate::dynamodb;
 use crate::fault::{Faults, Mishap};
 use crate::imds;
-use crate::resettable_conn::Line;
+use crate::resettable_conn::ConnHandle;
 use crate::scope::{Place, access_key};
-use crate::state::{Call, Patience, World};
+use crate::state::{Call, FakeState, LongPoll};
 use crate::sts;
 use crate::wire::{Failure, json_answer};
 
-/// The largest request that is read, in bytes: that of DynamoDB.
-const LARGEST: usize = 16 << 20;
+/// Maximum size of a request in bytes: that of DynamoDB.
+const MAX_BODY: usize = 16 << 20;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: MovableClock,
     pub(crate) faults: Faults,
     /// The region of the instance whose metadata is served.
     pub(crate) region: String,
-    pub(crate) world: Mutex<World>,
-    /// Told whenever time was moved or a queue was written.
+    pub(crate) state: Mutex<FakeState>,
+    /// Notified whenever the clock was moved or a queue was written.
     pub(crate) changed: Arc<Notify>,
 }
 
 impl Shared {
-    /// Works on the world as it is now.
-    pub(crate) fn world<T>(&self, work: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+    /// Runs a function on the present state.
+    pub(crate) fn with_state<T>(&self, work: impl FnOnce(&mut FakeState, Timestamp) -> T) -> T {
         let now = self.clock.now();
-        let mut world = self.world.lock();
-        world.advance(now);
-        work(&mut world, now)
+        let mut state = self.state.lock();
+        state.advance(now);
+        work(&mut state, now)
     }
 }
 
 /// Serves a request to one of the services.
 pub(crate) async fn serve(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(conn): ConnectInfo<ConnHandle>,
     request: Request,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, LARGEST).await else {
-        line.cut();
+    let Ok(bytes) = to_bytes(body, MAX_BODY).await else {
+        conn.reset();
         return Response::new(Body::empty());
     };
     if let Some(operation) = imds::operation(&parts) {
         let place = Place::in_region(shared.region.as_str());
         let call = Call { place, service: Service::Imds, operation, key: None };
-        return befallen(&shared, &line, &call, &imds::request(&parts)).await;
+        return handle_with_faults(&shared, &conn, &call, &imds::request(&parts)).await;
     }
-    match envelope(&parts, &bytes) {
-        Ok(call) => befallen(&shared, &line, &call, &bytes).await,
+    match identify_call(&parts, &bytes) {
+        Ok(call) => handle_with_faults(&shared, &conn, &call, &bytes).await,
         Err((service, failure)) => write(service, Err(failure)),
     }
 }
 
-/// Finds out which operation of which service is called, and where.
-fn envelope(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure)> {
+/// Identifies the service, operation and scope of a request.
+fn identify_call(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure)> {
     let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let found = match target.split_once('.') {
         Some(("AmazonEC2ContainerServiceV20141113", operation)) => Some((Service::Ecs, operation)),
@@ -83,8 +83,8 @@ fn envelope(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure)> {
         Some(("DynamoDB_20120810", operation)) => Some((Service::DynamoDb, operation)),
         _ => {
             let prefix = "/service/GraniteServiceVersion20100801/operation/";
-            let of_cloudwatch = parts.uri.path().strip_prefix(prefix);
-            of_cloudwatch
+            let cloudwatch_operation = parts.uri.path().strip_prefix(prefix);
+            cloudwatch_operation
                 .map(|operation| (Service::CloudWatch, operation))
                 .or_else(|| Some((Service::Sts, sts::operation(bytes)?)))
         }
@@ -101,13 +101,18 @@ fn envelope(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure)> {
     Ok(Call { place, service, operation: operation.to_owned(), key })
 }
 
-/// Answers a call unless a fault befalls it.
-async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> Response<Body> {
-    let mishap = shared.faults.befall(call.service, &call.operation, bytes);
-    shared.world.lock().oracle.of(call.service, &call.operation).calls += 1;
+/// Answers a call, or injects a fault.
+async fn handle_with_faults(
+    shared: &Shared,
+    conn: &ConnHandle,
+    call: &Call,
+    bytes: &Bytes,
+) -> Response<Body> {
+    let mishap = shared.faults.next_fault(call.service, &call.operation, bytes);
+    shared.state.lock().launch_log.counters(call.service, &call.operation).calls += 1;
     let answer = match &mishap {
         Some(Mishap::ResetBeforeEffect | Mishap::BlackHole) => {
-            return lose(shared, line, call, mishap.as_ref()).await;
+            return lose_response(shared, conn, call, mishap.as_ref()).await;
         }
         Some(Mishap::ServerError { status }) => Err(server_error(call.service, *status)),
         Some(Mishap::Throttled) => Err(Failure::throttled()),
@@ -124,16 +129,16 @@ async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> R
         Some(Mishap::Conflict) => Err(dynamodb::conflict(&call.operation, bytes)),
         Some(Mishap::Exceeded) => Err(dynamodb::exceeded(&call.operation, bytes)),
         Some(Mishap::InProgress) => Err(dynamodb::in_progress()),
-        Some(Mishap::Unprocessed) => half(shared, call, bytes).await,
+        Some(Mishap::Unprocessed) => answer_half_batch(shared, call, bytes).await,
     };
     if let Err(failure) = &answer {
-        let mut world = shared.world.lock();
-        let calls = world.oracle.of(call.service, &call.operation);
+        let mut state = shared.state.lock();
+        let calls = state.launch_log.counters(call.service, &call.operation);
         calls.failed += 1;
         calls.throttled += u64::from(failure.is_throttling());
     }
     if matches!(mishap, Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect)) {
-        return lose(shared, line, call, mishap.as_ref()).await;
+        return lose_response(shared, conn, call, mishap.as_ref()).await;
     }
     let mut response = write(call.service, answer);
     let ahead = mishap.map(|mishap| mishap.ahead()).unwrap_or_default();
@@ -145,13 +150,18 @@ async fn befallen(shared: &Shared, line: &Line, call: &Call, bytes: &Bytes) -> R
     response
 }
 
-/// Leaves the caller without an answer: by a reset, or for ever.
-async fn lose(shared: &Shared, line: &Line, call: &Call, mishap: Option<&Mishap>) -> Response<Body> {
-    shared.world.lock().oracle.of(call.service, &call.operation).lost += 1;
+/// Leaves the caller without an answer: by a reset, or by silence.
+async fn lose_response(
+    shared: &Shared,
+    conn: &ConnHandle,
+    call: &Call,
+    mishap: Option<&Mishap>,
+) -> Response<Body> {
+    shared.state.lock().launch_log.counters(call.service, &call.operation).lost += 1;
     if matches!(mishap, Some(Mishap::BlackHole | Mishap::SilentAfterEffect)) {
         std::future::pending::<()>().await;
     }
-    line.cut();
+    conn.reset();
     Response::new(Body::empty())
 }
 
@@ -166,8 +176,8 @@ fn server_error(service: Service, status: u16) -> Failure {
     Failure::new(status, code, "Service Unavailable. Please try again later.")
 }
 
-/// Does half of a batch.
-async fn half(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
+/// Answers half of a batch.
+async fn answer_half_batch(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
     let (some, others) = dynamodb::halved(bytes);
     let mut answer = answer(shared, call, &some).await?;
     answer["UnprocessedKeys"] = others;
@@ -181,13 +191,13 @@ async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Fa
         Service::Ecs | Service::Sqs | Service::DynamoDb | Service::Imds => serde_json::from_slice(bytes)
             .map_err(|error| Failure::client("SerializationException", error.to_string()))?,
     };
-    let (answer, patience) = shared.world(|world, now| {
-        let answer = world.handle(call, &body, now);
-        (answer, world.patience(call, &body, now))
+    let (answer, long_poll) = shared.with_state(|state, now| {
+        let answer = state.handle(call, &body, now);
+        (answer, state.long_poll(call, &body, now))
     });
-    match (answer, patience) {
-        (Ok(answer), Some(patience)) if answer["Messages"].is_null() => {
-            wait(shared, call, &body, patience).await
+    match (answer, long_poll) {
+        (Ok(answer), Some(long_poll)) if answer["Messages"].is_null() => {
+            poll_until_message(shared, call, &body, long_poll).await
         }
         (answer, None) => {
             shared.changed.notify_waiters();
@@ -197,21 +207,26 @@ async fn answer(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Fa
     }
 }
 
-/// Looks for messages again whenever something may have brought one, as long as the receiver waits.
-async fn wait(shared: &Shared, call: &Call, body: &Value, mut patience: Patience) -> Result<Value, Failure> {
-    let end = Instant::now() + patience.wait;
+/// Polls for messages until one arrives or the receiver's wait ends.
+async fn poll_until_message(
+    shared: &Shared,
+    call: &Call,
+    body: &Value,
+    mut long_poll: LongPoll,
+) -> Result<Value, Failure> {
+    let end = Instant::now() + long_poll.wait;
     loop {
         let mut changed = pin!(shared.changed.notified());
         changed.as_mut().enable();
-        let (answer, left) = shared.world(|world, now| {
-            let answer = world.perform(call, body, now);
-            (answer, world.patience(call, body, now))
+        let (answer, left) = shared.with_state(|state, now| {
+            let answer = state.perform(call, body, now);
+            (answer, state.long_poll(call, body, now))
         });
-        patience = left.unwrap_or(patience);
+        long_poll = left.unwrap_or(long_poll);
         if Instant::now() >= end || answer.as_ref().map_or(true, |answer| !answer["Messages"].is_null()) {
             return answer;
         }
-        let next = patience.next.map_or(end, |next| end.min(Instant::now() + next));
+        let next = long_poll.next.map_or(end, |next| end.min(Instant::now() + next));
         tokio::select! {
             () = changed => {}
             () = tokio::time::sleep_until(next) => {}

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::attributes::Attributes;
-use self::queue::{HISTORY, Messages, Sent};
+use self::queue::{COUNT_HISTORY, Messages, NewMessage};
 use crate::clock::later;
 use crate::scope::Place;
 use crate::wire::{Failure, read};
@@ -23,12 +23,12 @@ use crate::wire::{Failure, read};
 pub use control::SqsControl;
 pub use settings::SqsSettings;
 
-/// A purge must be this long ago before the next one.
+/// Minimum time between two purges.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_PurgeQueue.html>
-const BETWEEN_PURGES: SignedDuration = SignedDuration::from_secs(60);
+const PURGE_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// A queue.
 #[derive(Debug)]
@@ -41,10 +41,10 @@ pub(crate) struct Queue {
     purged_at: Option<Timestamp>,
 }
 
-/// Everything that SQS knows.
+/// The state of the fake SQS.
 #[derive(Debug)]
 pub(crate) struct SqsState {
-    /// What the URLs of queues begin with.
+    /// The prefix of queue URLs.
     base: String,
     queues: BTreeMap<(Place, String), Queue>,
 }
@@ -61,7 +61,7 @@ struct Named {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct AttributesOf {
+struct GetAttributes {
     #[serde(default)]
     attribute_names: Vec<String>,
     #[serde(default)]
@@ -116,29 +116,30 @@ impl SqsState {
         }
     }
 
-    /// Puts an event of EventBridge into a queue, named by its name, URL or ARN; without such a queue it is lost.
+    /// Puts an event of EventBridge into a queue, given by its name, URL or ARN. Without such a queue the event is
+    /// lost.
     pub(crate) fn deliver(&mut self, place: &Place, queue: &str, body: &str, at: Timestamp) {
         let name = queue.rsplit(['/', ':']).next().unwrap_or(queue);
         let queue = self.queues.get_mut(&(place.clone(), name.to_owned()));
-        // A FIFO queue takes nothing without a message group.
+        // A FIFO queue accepts nothing without a message group.
         if let Some(queue) = queue.filter(|queue| !queue.attributes.is_fifo()) {
             let (delay, retention) = (
                 queue.attributes.seconds("DelaySeconds"),
                 queue.attributes.seconds("MessageRetentionPeriod"),
             );
-            queue.messages.send(Sent::of(body), at, delay, retention);
+            queue.messages.send(NewMessage::of(body), at, delay, retention);
         }
     }
 
-    /// Returns how long a receiver waits, and when the next hidden message of its queue shows.
-    pub(crate) fn patience(
+    /// Returns the wait of a receiver, and the time when the next hidden message of its queue becomes visible.
+    pub(crate) fn long_poll(
         &self,
         place: &Place,
         body: &Value,
         now: Timestamp,
     ) -> Option<(SignedDuration, Option<Timestamp>)> {
         let queue = self.queues.get(&self.key(place, body)?)?;
-        Some((queue.patience(body), queue.messages.next_visible(now)))
+        Some((queue.wait_time(body), queue.messages.next_visible(now)))
     }
 
     fn create(&mut self, place: &Place, body: &Value, now: Timestamp) -> Result<Value, Failure> {
@@ -188,7 +189,7 @@ impl SqsState {
         format!("{}/{account}/{name}", self.base)
     }
 
-    /// Reads which queue a call's URL means: its account and name, in the region of the call.
+    /// Returns the queue of a call's URL: its account and name, in the region of the call.
     fn key(&self, place: &Place, body: &Value) -> Option<(Place, String)> {
         let url = body["QueueUrl"].as_str()?;
         let (account, name) =
@@ -215,11 +216,11 @@ impl SqsState {
 
 impl Queue {
     fn attributes(&self, body: &Value, now: Timestamp, settings: &SqsSettings) -> Result<Value, Failure> {
-        let request: AttributesOf = read(body)?;
+        let request: GetAttributes = read(body)?;
         for name in &request.attribute_names {
             attributes::check_name(name)?;
         }
-        let seen_at = later(now, -settings.counts_lag.min(HISTORY));
+        let seen_at = later(now, -settings.counts_lag.min(COUNT_HISTORY));
         let counts = self.messages.counts(seen_at);
         let own = [
             ("ApproximateNumberOfMessages", counts.visible.to_string()),
@@ -236,7 +237,7 @@ impl Queue {
     }
 
     fn set_attributes(&mut self, body: &Value, now: Timestamp) -> Result<Value, Failure> {
-        let request: AttributesOf = read(body)?;
+        let request: GetAttributes = read(body)?;
         if request.attributes.contains_key(attributes::IS_FIFO) {
             let message =
                 "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.";
@@ -248,7 +249,7 @@ impl Queue {
     }
 
     fn purge(&mut self, now: Timestamp) -> Result<Value, Failure> {
-        if self.purged_at.is_some_and(|at| now < later(at, BETWEEN_PURGES)) {
+        if self.purged_at.is_some_and(|at| now < later(at, PURGE_INTERVAL)) {
             let message = "Only one PurgeQueue operation is allowed every 60 seconds.";
             let failure = Failure::client("PurgeQueueInProgress", message);
             return Err(failure.queried("AWS.SimpleQueueService.PurgeQueueInProgress"));

@@ -1,4 +1,4 @@
-//! Everything behind the one lock.
+//! The state of the fake, behind one lock.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::cloudwatch::{CloudWatchSettings, CloudWatchState};
 use crate::dynamodb::{DynamoDbSettings, DynamoDbState};
 use crate::ecs::{EcsSettings, EcsState};
 use crate::imds;
-use crate::launch_log::Oracle;
+use crate::launch_log::LaunchLog;
 use crate::permission::Permissions;
-use crate::quota::{Bucket, Levels, Quotas};
+use crate::quota::{Bucket, BucketLevels, Quotas};
 use crate::scope::Place;
 use crate::sqs::{SqsSettings, SqsState};
 use crate::sts::{self, StsSettings};
 use crate::wire::Failure;
 
-/// How the fake behaves, settable at any time.
+/// Settings of the fake, which can be changed at any time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Settings {
@@ -35,11 +35,11 @@ pub struct Settings {
     pub sts: StsSettings,
     /// Quotas on calls.
     pub quotas: Quotas,
-    /// What callers may not do.
+    /// Restrictions on callers.
     pub permissions: Permissions,
 }
 
-/// One call, as its envelope tells.
+/// One call: its scope, service, operation and key.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) place: Place,
@@ -49,28 +49,28 @@ pub(crate) struct Call {
     pub(crate) key: Option<String>,
 }
 
-/// How long a receiver is willing to wait.
+/// The remaining wait of a long poll.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct LongPoll {
     /// From the beginning of its call.
     pub(crate) wait: Duration,
-    /// Until something happens by itself, from now.
+    /// Until the next scheduled change, from now.
     pub(crate) next: Option<Duration>,
 }
 
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct FakeState {
     pub(crate) settings: Settings,
     pub(crate) ecs: EcsState,
     pub(crate) sqs: SqsState,
     pub(crate) cloudwatch: CloudWatchState,
     pub(crate) dynamodb: DynamoDbState,
-    pub(crate) oracle: Oracle,
-    levels: Levels,
+    pub(crate) launch_log: LaunchLog,
+    levels: BucketLevels,
 }
 
-impl World {
-    /// Makes an empty world; the URLs of its queues begin with `base`.
+impl FakeState {
+    /// Makes an empty state; the URLs of its queues begin with `base`.
     pub(crate) fn new(settings: Settings, base: String) -> Self {
         Self {
             settings,
@@ -78,14 +78,14 @@ impl World {
             sqs: SqsState::new(base),
             cloudwatch: CloudWatchState::default(),
             dynamodb: DynamoDbState::default(),
-            oracle: Oracle::default(),
-            levels: Levels::default(),
+            launch_log: LaunchLog::default(),
+            levels: BucketLevels::default(),
         }
     }
 
-    /// Lets everything happen that is due.
+    /// Applies all changes that are due.
     pub(crate) fn advance(&mut self, now: Timestamp) {
-        self.ecs.advance(now, &self.settings.ecs, &mut self.oracle);
+        self.ecs.advance(now, &self.settings.ecs, &mut self.launch_log);
         for (at, posted) in self.ecs.arrived(now) {
             self.sqs.deliver(&posted.place, &posted.queue, &posted.body, at);
         }
@@ -94,16 +94,16 @@ impl World {
     /// Answers a call: permissions, quotas, then the service.
     pub(crate) fn handle(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<Value, Failure> {
         self.permit(call, body)?;
-        self.meter(call, body, now)?;
+        self.charge_quotas(call, body, now)?;
         self.perform(call, body, now)
     }
 
-    /// Lets a service do its work.
+    /// Runs the operation in its service.
     pub(crate) fn perform(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<Value, Failure> {
         match call.service {
             Service::Ecs => {
-                let (settings, oracle) = (&mut self.settings.ecs, &mut self.oracle);
-                self.ecs.handle(&call.place, &call.operation, body, now, settings, oracle)
+                let (settings, launch_log) = (&mut self.settings.ecs, &mut self.launch_log);
+                self.ecs.handle(&call.place, &call.operation, body, now, settings, launch_log)
             }
             Service::Sqs => self.sqs.handle(&call.place, &call.operation, body, now, &self.settings.sqs),
             Service::CloudWatch => {
@@ -118,26 +118,26 @@ impl World {
         }
     }
 
-    /// Returns how long the caller of `ReceiveMessage` waits for a message, and when something happens next.
-    pub(crate) fn patience(&self, call: &Call, body: &Value, now: Timestamp) -> Option<Patience> {
+    /// Returns the wait of a `ReceiveMessage` caller, and the time of the next scheduled change.
+    pub(crate) fn long_poll(&self, call: &Call, body: &Value, now: Timestamp) -> Option<LongPoll> {
         if call.service != Service::Sqs || call.operation != "ReceiveMessage" {
             return None;
         }
-        let (wait, visible) = self.sqs.patience(&call.place, body, now)?;
+        let (wait, visible) = self.sqs.long_poll(&call.place, body, now)?;
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let next = [visible, self.ecs.next_change()].into_iter().flatten().min().map(until);
-        Some(Patience { wait: Duration::try_from(wait).unwrap_or_default(), next })
+        Some(LongPoll { wait: Duration::try_from(wait).unwrap_or_default(), next })
     }
 
-    /// Fails when the call is beyond its quotas.
-    fn meter(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<(), Failure> {
+    /// Fails if the call exceeds its quotas.
+    fn charge_quotas(&mut self, call: &Call, body: &Value, now: Timestamp) -> Result<(), Failure> {
         let mut wanted: Vec<(Bucket, f64)> =
-            Bucket::of(&call.operation).map(|bucket| (bucket, 1.0)).into_iter().collect();
+            Bucket::for_operation(&call.operation).map(|bucket| (bucket, 1.0)).into_iter().collect();
         if call.operation == "RunTask" && is_fargate(body) {
             let tasks = body["count"].as_f64().unwrap_or(1.0).clamp(1.0, 10.0);
             wanted.extend([(Bucket::FargateCalls, 1.0), (Bucket::FargateTasks, tasks)]);
         }
-        if self.levels.take(&call.place, &wanted, &self.settings.quotas, now) {
+        if self.levels.try_take(&call.place, &wanted, &self.settings.quotas, now) {
             return Ok(());
         }
         Err(Failure::throttled())

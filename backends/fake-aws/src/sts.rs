@@ -1,4 +1,4 @@
-//! STS: who is calling, and roles of other accounts. The query protocol.
+//! The fake STS: the caller's identity, and roles of other accounts. It speaks the query protocol.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::wire::{Failure, response};
 /// The namespace of requests and answers.
 const XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// How the fake STS behaves.
+/// Settings of the fake STS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct StsSettings {
-    /// The roles that may be assumed, by ARN, each with the external id that it asks for, which may be empty. Calls with
-    /// what STS hands out are made in the account of the role.
+    /// The roles that may be assumed, by ARN, each with its external id, which may be empty. Calls with the
+    /// credentials of a role are made in the account of the role.
     pub roles: BTreeMap<String, String>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn read_form(bytes: &Bytes) -> Value {
     pairs.map(|(name, value)| (name.into_owned(), json!(value))).collect::<Map<_, _>>().into()
 }
 
-/// Does what a call asks for.
+/// Answers a call.
 pub(crate) fn handle(
     place: &Place,
     operation: &str,

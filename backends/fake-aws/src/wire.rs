@@ -1,4 +1,4 @@
-//! Answers and errors in the words of AWS's protocols.
+//! Answers and errors in AWS's wire protocols.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Service, dynamodb};
 
-/// An error as a service answers it.
+/// An error that a service answers with.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) status: u16,
@@ -36,7 +36,7 @@ impl Failure {
         Self::client("InvalidParameterException", message)
     }
 
-    /// Makes the failure of a caller beyond his quota.
+    /// Makes the failure of a throttled caller.
     pub(crate) fn throttled() -> Self {
         Self::client("ThrottlingException", "Rate exceeded")
     }
@@ -53,7 +53,7 @@ impl Failure {
         self
     }
 
-    /// Tells whether the caller is to call less often.
+    /// Tells whether the caller must call less often.
     pub(crate) fn is_throttling(&self) -> bool {
         self.code.contains("Throttl") || self.code == "ProvisionedThroughputExceededException"
     }
@@ -93,7 +93,7 @@ pub(crate) fn json_answer(service: Service, answer: Result<Value, Failure>) -> R
     response
 }
 
-/// Returns what precedes the name of an error.
+/// Returns the namespace of an error's name.
 fn namespace(service: Service, code: &str) -> &'static str {
     match service {
         Service::Sqs => "com.amazonaws.sqs#",
@@ -102,13 +102,13 @@ fn namespace(service: Service, code: &str) -> &'static str {
     }
 }
 
-/// Writes an answer of the fake's own control.
+/// Writes an answer of the control API.
 pub(crate) fn plain_json(status: u16, document: &impl Serialize) -> Response<Body> {
     let bytes = serde_json::to_vec(document).expect("control documents can be written as JSON");
     response(status, "application/json", bytes)
 }
 
-/// Makes a response with a request id, as every service sends one.
+/// Makes a response with a request id, as every service does.
 pub(crate) fn response(status: u16, kind: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,4 +1,4 @@
-//! The queries of one call: how they refer to each other, and their results.
+//! The queries of one call: their references to each other, and their results.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use super::data::{Series, Statistic};
 use super::get::{MetricStat, Query, is_period, refuse};
 use super::insights::{self, Insights};
 use super::math::{Named, Scope, Term, evaluate};
-use super::page::Found;
+use super::page::QuerySeries;
 use super::search::Search;
 use super::settings::{CloudWatchSettings, DataStatus};
 use super::{CloudWatchState, Metric};
@@ -25,12 +25,12 @@ pub(crate) struct Call<'a> {
     pub(crate) most_found: usize,
     /// The messages about the whole call.
     pub(crate) said: &'a RefCell<BTreeSet<&'static str>>,
-    /// Ids that are being worked out, against circles.
+    /// Ids that are being evaluated, to find circles.
     pub(crate) path: Vec<&'a str>,
 }
 
 impl<'a> Call<'a> {
-    /// Works a query out.
+    /// Evaluates a query.
     fn term(&self, query: &'a Query) -> Result<Term, String> {
         if let Some(stat) = &query.metric_stat {
             return Ok(Term::One(self.series(stat)));
@@ -54,7 +54,7 @@ impl<'a> Call<'a> {
         self.state.series(self.place, [&stat.metric], stat.unit.as_deref(), what, self.start..self.end)
     }
 
-    /// Works out a Metrics Insights query: a series for each group.
+    /// Evaluates a Metrics Insights query: a series for each group.
     fn select(&self, query: &Insights, period: i64) -> Result<Vec<Named>, String> {
         let mut groups: BTreeMap<String, Vec<&Metric>> = BTreeMap::new();
         for metric in self.state.recent(self.place, self.now) {
@@ -73,7 +73,7 @@ impl<'a> Call<'a> {
         Ok(self.limited(found, "MaxQueryResultsExceeded"))
     }
 
-    /// Leaves out what is beyond the limit, and says so.
+    /// Drops series beyond the limit, and adds a message.
     fn limited(&self, mut found: Vec<Named>, code: &'static str) -> Vec<Named> {
         if found.len() > self.most_found {
             self.said.borrow_mut().insert(code);
@@ -88,7 +88,7 @@ impl<'a> Call<'a> {
         query: &'a Query,
         settings: &CloudWatchSettings,
         ascending: bool,
-    ) -> Result<Vec<Found>, Failure> {
+    ) -> Result<Vec<QuerySeries>, Failure> {
         let wrong = |why: String| refuse(format!("Error in expression '{}': {why}", query.id));
         let all = match self.term(query).map_err(wrong)? {
             Term::Scalar(_) => return Err(wrong("the result is not a time series".to_owned())),
@@ -116,14 +116,14 @@ impl<'a> Call<'a> {
             if !ascending {
                 points.reverse();
             }
-            Found { id: query.id.clone(), label, status, points }
+            QuerySeries { id: query.id.clone(), label, status, points }
         });
         Ok(found.collect())
     }
 }
 
 impl Query {
-    /// Returns what the result of one series is called.
+    /// Returns the label of one series.
     fn name(&self) -> &str {
         self.metric_stat.as_ref().map_or(&self.id, |stat| &stat.metric.name)
     }

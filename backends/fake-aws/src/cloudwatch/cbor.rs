@@ -14,10 +14,10 @@ use crate::wire::{Failure, response};
 /// The tag of a moment in seconds since 1970.
 const EPOCH: u64 = 1;
 
-/// The members that hold moments in the answers of the operations that are faked.
-const MOMENTS: &str = "Timestamps";
+/// The members with timestamps in the answers of the faked operations.
+const TIMESTAMPS_MEMBER: &str = "Timestamps";
 
-/// Reads a request; moments become numbers of seconds.
+/// Reads a request; timestamps become numbers of seconds.
 pub(crate) fn read(bytes: &[u8]) -> Result<Value, Failure> {
     let unreadable = |message: String| Failure::client("SerializationException", message);
     if bytes.is_empty() {
@@ -64,7 +64,7 @@ fn plain(document: Cbor) -> Option<Value> {
 }
 
 /// Turns an answer into CBOR.
-fn wire(document: Value, moments: bool) -> Cbor {
+fn wire(document: Value, is_timestamp: bool) -> Cbor {
     match document {
         Value::Null => Cbor::Null,
         Value::Bool(flag) => Cbor::Bool(flag),
@@ -72,13 +72,13 @@ fn wire(document: Value, moments: bool) -> Cbor {
         Value::Number(number) => {
             let plain =
                 number.as_i64().map_or_else(|| Cbor::Float(number.as_f64().unwrap_or(0.0)), Cbor::from);
-            if moments { Cbor::Tag(EPOCH, Box::new(plain)) } else { plain }
+            if is_timestamp { Cbor::Tag(EPOCH, Box::new(plain)) } else { plain }
         }
-        Value::Array(items) => Cbor::Array(items.into_iter().map(|item| wire(item, moments)).collect()),
+        Value::Array(items) => Cbor::Array(items.into_iter().map(|item| wire(item, is_timestamp)).collect()),
         Value::Object(members) => {
             let pairs = members.into_iter().map(|(name, value)| {
-                let moments = name == MOMENTS;
-                (Cbor::Text(name), wire(value, moments))
+                let is_timestamp = name == TIMESTAMPS_MEMBER;
+                (Cbor::Text(name), wire(value, is_timestamp))
             });
             Cbor::Map(pairs.collect())
         }

@@ -1,4 +1,4 @@
-//! What tests do to `CloudWatch` without calling it over HTTP.
+//! Control of the fake `CloudWatch` by tests, without HTTP.
 
 use jiff::Timestamp;
 use serde_json::json;

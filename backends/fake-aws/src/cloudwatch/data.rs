@@ -1,16 +1,16 @@
-//! What was measured, and its statistics.
+//! Samples and their statistics.
 
 use std::collections::BTreeMap;
 
 /// Data points by the second at which their period begins.
 pub(crate) type Series = BTreeMap<i64, f64>;
 
-/// What one measurement says.
+/// The value of one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Sample {
-    /// A value that was seen this many times.
+    /// A value with its count.
     Seen { value: f64, times: f64 },
-    /// Values of which only a summary is known.
+    /// Values with only a summary.
     Summary { count: f64, sum: f64, least: f64, most: f64 },
 }
 
@@ -43,7 +43,7 @@ impl Statistic {
         })
     }
 
-    /// Works the statistic out; a percentile of summaries is not known.
+    /// Computes the statistic. The percentile of summaries is unknown.
     pub(crate) fn of(self, samples: &[Sample]) -> Option<f64> {
         if samples.is_empty() {
             return None;

@@ -18,17 +18,17 @@ use super::{CloudWatchState, Metric, insights, unit};
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
-/// The most queries of one call.
-const MOST_QUERIES: usize = 500;
+/// Maximum number of queries in one call.
+const MAX_QUERIES: usize = 500;
 
-/// The most data points on a page.
-const MOST_POINTS: usize = 100_800;
+/// Maximum number of data points on a page.
+const MAX_POINTS: usize = 100_800;
 
-/// The message when some were left out.
-const LEFT_OUT: &str = "Maximum number of allowed metrics exceeded";
+/// The message about dropped series.
+const TRUNCATED_MESSAGE: &str = "Maximum number of allowed metrics exceeded";
 
-/// The most time series that a search or a query finds.
-const MOST_FOUND: usize = 500;
+/// Maximum number of time series that a search or a query finds.
+const MAX_FOUND: usize = 500;
 
 const DAY: i64 = 86_400;
 
@@ -70,13 +70,13 @@ pub(crate) fn refuse(message: impl Into<String>) -> Failure {
 
 impl Get {
     fn check(&self, start: i64, now: i64) -> Result<(), Failure> {
-        if self.metric_data_queries.is_empty() || self.metric_data_queries.len() > MOST_QUERIES {
+        if self.metric_data_queries.is_empty() || self.metric_data_queries.len() > MAX_QUERIES {
             return Err(refuse("The collection MetricDataQueries must have between 1 and 500 elements."));
         }
         if self.start_time >= self.end_time {
             return Err(refuse("The parameter StartTime must be less than the parameter EndTime."));
         }
-        if !(1..=MOST_POINTS).contains(&self.max_datapoints.unwrap_or(MOST_POINTS)) {
+        if !(1..=MAX_POINTS).contains(&self.max_datapoints.unwrap_or(MAX_POINTS)) {
             return Err(refuse("The parameter MaxDatapoints must be between 1 and 100800."));
         }
         if !["TimestampDescending", "TimestampAscending"]
@@ -100,7 +100,7 @@ impl Get {
 }
 
 impl Query {
-    /// Fails on a query that is wrong in itself, when its data begin `age` seconds ago.
+    /// Fails on a query that is invalid in itself, if its data begin `age` seconds ago.
     fn check(&self, age: i64) -> Result<(), Failure> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !self.id.starts_with(|c: char| c.is_ascii_lowercase()) || !self.id.chars().all(allowed) {
@@ -162,7 +162,7 @@ impl CloudWatchState {
         #[expect(clippy::cast_possible_truncation, reason = "seconds of this era are far within 64 bits")]
         let end = request.end_time.ceil() as i64;
         let said = RefCell::default();
-        let most_found = settings.most_found.unwrap_or(MOST_FOUND);
+        let most_found = settings.most_found.unwrap_or(MAX_FOUND);
         let call =
             Call { state: self, place, queries, start, end, now, most_found, said: &said, path: Vec::new() };
         let ascending = request.scan_by.as_deref() == Some("TimestampAscending");
@@ -171,19 +171,16 @@ impl CloudWatchState {
             .map(|query| call.find(query, settings, ascending))
             .collect::<Result<Vec<_>, _>>()?
             .concat();
-        let size = settings
-            .page_size
-            .unwrap_or(MOST_POINTS)
-            .min(request.max_datapoints.unwrap_or(MOST_POINTS))
-            .max(1);
+        let size =
+            settings.page_size.unwrap_or(MAX_POINTS).min(request.max_datapoints.unwrap_or(MAX_POINTS)).max(1);
         let mut answer = page(found, size, request.next_token.as_deref(), fingerprint(body))?;
-        let said = said.take().into_iter().map(|code| json!({ "Code": code, "Value": LEFT_OUT }));
+        let said = said.take().into_iter().map(|code| json!({ "Code": code, "Value": TRUNCATED_MESSAGE }));
         answer["Messages"] = said.collect();
         Ok(answer)
     }
 }
 
-/// Rounds a start down to what is kept of data of that age.
+/// Rounds a start down to the resolution of data of that age.
 fn rounded_start(start: f64, now: i64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "seconds of this era are far within 64 bits")]
     let start = start.floor() as i64;

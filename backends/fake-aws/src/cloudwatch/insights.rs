@@ -31,7 +31,7 @@ pub(crate) struct Insights {
     /// A dimension, whether it must have this value or must not, and the value.
     conditions: Vec<(String, bool, String)>,
     group_by: Vec<String>,
-    /// By what the groups are ordered, and whether the largest is first.
+    /// The order of the groups, and whether the largest is first.
     order: Option<(Statistic, bool)>,
     limit: Option<usize>,
 }
@@ -43,7 +43,7 @@ pub(crate) fn is_query(expression: &str) -> bool {
 
 impl Insights {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut words = Words { rest: text.trim() };
+        let mut words = TokenReader { rest: text.trim() };
         words.expect("SELECT")?;
         let statistic = words.function()?;
         words.expect("(")?;
@@ -76,7 +76,7 @@ impl Insights {
         if words.rest.is_empty() { Ok(query) } else { Err(format!("unexpected \"{}\"", words.rest)) }
     }
 
-    fn clauses(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+    fn clauses(&mut self, words: &mut TokenReader<'_>) -> Result<(), String> {
         if words.take("WHERE") {
             loop {
                 let name = words.name()?;
@@ -136,7 +136,7 @@ impl Insights {
         Some(values?.join(" "))
     }
 
-    /// Puts groups in order and drops those beyond the limit.
+    /// Orders groups and drops those beyond the limit.
     pub(crate) fn arrange<T>(&self, groups: &mut Vec<T>, points: impl Fn(&T) -> &Series) {
         if let Some((by, descending)) = self.order {
             let rank = |group: &T| {
@@ -153,13 +153,13 @@ impl Insights {
     }
 }
 
-/// The words of a query.
-struct Words<'a> {
+/// A reader of a query's tokens.
+struct TokenReader<'a> {
     rest: &'a str,
 }
 
-impl Words<'_> {
-    /// Takes a word or sign when it comes next.
+impl TokenReader<'_> {
+    /// Consumes a word or sign if it comes next.
     fn take(&mut self, wanted: &str) -> bool {
         let is_word = wanted.starts_with(|c: char| c.is_ascii_alphabetic());
         let rest = self.rest.get(..wanted.len()).filter(|next| next.eq_ignore_ascii_case(wanted));
@@ -176,7 +176,7 @@ impl Words<'_> {
         if self.take(wanted) { Ok(()) } else { Err(format!("missing {wanted} before \"{}\"", self.rest)) }
     }
 
-    /// Takes a name, or a text in quotes.
+    /// Consumes a name, or a quoted text.
     fn name(&mut self) -> Result<String, String> {
         let quote = self.rest.chars().next().filter(|c| matches!(c, '"' | '\''));
         let (name, rest) = match quote {

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use super::data::Series;
 
-/// How many standard deviations wide a band is on each side, unless the expression says otherwise.
-const BAND: f64 = 2.0;
+/// Standard deviations on each side of a band, unless the expression gives another number.
+const BAND_DEVIATIONS: f64 = 2.0;
 
-/// What an expression, or a part of it, is.
+/// The value of an expression or of a part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Term {
     Scalar(f64),
@@ -32,32 +32,32 @@ impl Named {
     }
 }
 
-/// What an expression may refer to.
+/// The names that an expression may refer to.
 pub(crate) trait Scope {
-    /// Returns what an id stands for.
+    /// Returns the value of an id.
     fn lookup(&self, id: &str) -> Result<Term, String>;
     /// Returns the metrics of the call whose ids have this part.
     fn metrics(&self, part: &str) -> Vec<Named>;
-    /// Returns what a search finds, with this statistic and period.
+    /// Returns the series that a search finds, with this statistic and period.
     fn search(&self, text: &str, statistic: &str, period: f64) -> Result<Vec<Named>, String>;
-    /// Returns the beginnings of all periods that were asked for.
+    /// Returns the beginnings of all requested periods.
     fn periods(&self) -> Vec<i64>;
 }
 
-/// Works an expression out.
+/// Evaluates an expression.
 pub(crate) fn evaluate(text: &str, scope: &dyn Scope) -> Result<Term, String> {
-    let mut reader = Reader { rest: text.trim(), scope };
+    let mut reader = ExprParser { rest: text.trim(), scope };
     let term = reader.sum()?;
     if reader.rest.is_empty() { Ok(term) } else { Err(format!("unexpected \"{}\"", reader.rest)) }
 }
 
-struct Reader<'a> {
+struct ExprParser<'a> {
     rest: &'a str,
     scope: &'a dyn Scope,
 }
 
-impl<'a> Reader<'a> {
-    /// Takes a character when it comes next.
+impl<'a> ExprParser<'a> {
+    /// Consumes a character if it comes next.
     fn take(&mut self, wanted: char) -> bool {
         let rest = self.rest.strip_prefix(wanted);
         if let Some(rest) = rest {
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         if self.take(wanted) { Ok(()) } else { Err(format!("missing \"{wanted}\" before \"{}\"", self.rest)) }
     }
 
-    /// Takes the longest beginning of which all characters are of a kind.
+    /// Consumes the longest prefix whose characters are all of a kind.
     fn word(&mut self, kind: fn(char) -> bool) -> &'a str {
         let end = self.rest.find(|c| !kind(c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes a text in quotes of either kind.
+    /// Consumes a text in quotes of either kind.
     fn text(&mut self) -> Option<&'a str> {
         let quote = self.rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         let (text, rest) = self.rest[1..].split_once(quote)?;
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
                 let Term::One(series) = self.sum()? else {
                     return Err("a band is that of one metric".to_owned());
                 };
-                let width = if self.take(',') { self.sum()? } else { Term::Scalar(BAND) };
+                let width = if self.take(',') { self.sum()? } else { Term::Scalar(BAND_DEVIATIONS) };
                 let Term::Scalar(width) = width else {
                     return Err("the width of a band is a number".to_owned());
                 };
@@ -195,8 +195,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns the upper and the lower bound of what is expected: for each moment the mean of all, and so many standard
-/// deviations more or less.
+/// Returns the upper and the lower bound of the expected values: for each moment the mean of all, plus and minus this
+/// many standard deviations.
 fn band(series: &Series, width: f64) -> Vec<Named> {
     let values: Vec<f64> = series.values().copied().collect();
     let mean = average(&values);
@@ -248,7 +248,7 @@ fn fill(term: Term, filler: Term, periods: &[i64]) -> Result<Term, String> {
     }
 }
 
-/// Applies an operator; of two series only the moments that both have are left, and no division by zero.
+/// Applies an operator. For two series, only moments that both have remain, without divisions by zero.
 fn combine(left: Term, right: Term, by: impl Fn(f64, f64) -> f64) -> Result<Term, String> {
     let finite =
         |series: Series| -> Series { series.into_iter().filter(|(_, value)| value.is_finite()).collect() };

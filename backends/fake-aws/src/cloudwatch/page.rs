@@ -1,4 +1,4 @@
-//! The pages of an answer.
+//! Pages of an answer.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,16 +9,16 @@ use crate::wire::Failure;
 
 /// One time series of a query.
 #[derive(Clone)]
-pub(crate) struct Found {
+pub(crate) struct QuerySeries {
     pub(crate) id: String,
     pub(crate) label: String,
     pub(crate) status: DataStatus,
     pub(crate) points: Vec<(i64, f64)>,
 }
 
-/// Makes the page of an answer that a token asks for: points are counted over all queries.
+/// Builds the page of an answer that a token names. Points are counted over all queries.
 pub(crate) fn page(
-    found: Vec<Found>,
+    found: Vec<QuerySeries>,
     size: usize,
     token: Option<&str>,
     query: u64,

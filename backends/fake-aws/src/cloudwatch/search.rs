@@ -1,4 +1,4 @@
-//! The text of `SEARCH`: which metrics it finds.
+//! The text of `SEARCH`: the metrics that it finds.
 //!
 //! Terms are joined by AND. `OR`, `NOT` and brackets are not faked.
 //!
@@ -23,7 +23,7 @@ struct Term {
     /// `MetricName`, `Namespace`, or the name of a dimension; absent = any of them.
     property: Option<String>,
     text: String,
-    /// Whether the text is all of the value.
+    /// Whether the text is the whole value.
     exact: bool,
 }
 
@@ -69,7 +69,7 @@ impl Term {
         Self { property: None, text: text.to_owned(), exact: false }
     }
 
-    /// Reads the next term, and returns what is behind it.
+    /// Reads the next term, and returns the rest.
     fn parse(text: &str) -> Result<(Self, &str), String> {
         let (first, exact, rest) = value(text)?;
         if !exact && matches!(first, "OR" | "NOT") {

@@ -1,4 +1,4 @@
-//! How the fake `CloudWatch` behaves.
+//! Settings of the fake `CloudWatch`.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,20 @@ pub struct CloudWatchSettings {
     pub page_size: Option<usize>,
     /// Time series that a search or a query finds at most; absent = 500, as in AWS.
     pub most_found: Option<usize>,
-    /// What becomes of queries, by their id.
+    /// Statuses of queries, by their id.
     pub statuses: BTreeMap<String, DataStatus>,
 }
 
-/// What becomes of one query of `GetMetricData`.
+/// The status of one query of `GetMetricData`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataStatus {
     /// All data points are there.
     Complete,
     /// Some data points are missing: the newer half of them.
     PartialData,
-    /// There are no data points, for no fault of the caller's.
+    /// There are no data points, because of a fault of the service.
     InternalError,
-    /// There are no data points, since the caller may not see them.
+    /// There are no data points, because the caller may not see them.
     Forbidden,
 }
 

@@ -4,7 +4,7 @@ use crate::wire::Failure;
 
 use super::invalid;
 
-/// All units that there are.
+/// All known units.
 ///
 /// # Source
 ///
@@ -39,7 +39,7 @@ const UNITS: [&str; 27] = [
     "None",
 ];
 
-/// The unit of data that came without one.
+/// The unit of data without one.
 pub(crate) const NONE: &str = "None";
 
 /// Reads a unit.

@@ -1,4 +1,4 @@
-//! One write: what becomes of an item, and what must hold for it.
+//! One write: its effect on an item, and its condition.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use serde::Deserialize;
 
 use super::condition::Condition;
 use super::condition_parser::condition;
-use super::failure::{constraint, wrong};
+use super::failure::{constraint, invalid_value};
 use super::key::{Key, Schema};
-use super::placeholders::{Dictionary, Names, Values};
+use super::placeholders::{Names, Placeholders, Values};
 use super::table::Table;
 use super::update::{Update, update};
-use super::value::{Item, Sent, read_item, size_of_item};
+use super::value::{Item, RawItem, read_item, size_of_item};
 use crate::wire::Failure;
 
-/// What is done to an item.
+/// The kind of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(crate) enum WriteKind {
     Put,
     Update,
     Delete,
@@ -26,10 +26,10 @@ pub(crate) enum Verb {
 /// A write as it is sent, alone or in a transaction.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(crate) struct Written {
+pub(crate) struct WriteRequest {
     pub(crate) table_name: String,
-    key: Option<Sent>,
-    item: Option<Sent>,
+    key: Option<RawItem>,
+    item: Option<RawItem>,
     update_expression: Option<String>,
     condition_expression: Option<String>,
     expression_attribute_names: Option<Names>,
@@ -39,10 +39,10 @@ pub(crate) struct Written {
     return_values_on_condition_check_failure: Option<String>,
 }
 
-/// See the module.
+/// A write whose expressions are parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct Action {
-    verb: Verb,
+    verb: WriteKind,
     pub(crate) key: Key,
     /// The whole item of a put, otherwise its key.
     item: Item,
@@ -51,7 +51,7 @@ pub(crate) struct Action {
     shows_old: bool,
 }
 
-/// What a write does.
+/// The effect of a write.
 #[derive(Debug, Clone)]
 pub(crate) enum Effect {
     Nothing,
@@ -59,10 +59,10 @@ pub(crate) enum Effect {
     Removed,
 }
 
-/// Why a write is not done.
+/// The cause of a refused write.
 #[derive(Debug, Clone)]
 pub(crate) enum Refusal {
-    /// Its condition does not hold; with the item that was found, if that was asked for.
+    /// Its condition does not hold; with the found item, if requested.
     Condition(Option<Arc<Item>>),
     Invalid(Failure),
 }
@@ -72,20 +72,20 @@ fn required<'a, T>(value: &'a Option<T>, member: &str) -> Result<&'a T, Failure>
 }
 
 impl Failure {
-    /// Writes no quotes around a null.
+    /// Writes a null without quotes.
     fn unquoted(mut self) -> Self {
         self.message = self.message.replace("'null'", "null");
         self
     }
 }
 
-impl Written {
-    /// Fails when it has a member that writes of this kind do not have.
-    fn fits(&self, verb: Verb) -> Result<(), Failure> {
+impl WriteRequest {
+    /// Fails on a member that writes of this kind do not have.
+    fn fits(&self, verb: WriteKind) -> Result<(), Failure> {
         for (name, is_there, of) in [
-            ("Key", self.key.is_some(), [Verb::Update, Verb::Delete, Verb::Check].as_slice()),
-            ("Item", self.item.is_some(), &[Verb::Put]),
-            ("UpdateExpression", self.update_expression.is_some(), &[Verb::Update]),
+            ("Key", self.key.is_some(), [WriteKind::Update, WriteKind::Delete, WriteKind::Check].as_slice()),
+            ("Item", self.item.is_some(), &[WriteKind::Put]),
+            ("UpdateExpression", self.update_expression.is_some(), &[WriteKind::Update]),
         ] {
             if is_there && !of.contains(&verb) {
                 let message = format!("unknown field `{name}` of a {verb:?}");
@@ -98,9 +98,9 @@ impl Written {
 
 impl Action {
     /// Reads a write to a table of this schema.
-    pub(crate) fn read(verb: Verb, sent: Written, schema: &Schema) -> Result<Self, Failure> {
+    pub(crate) fn read(verb: WriteKind, sent: WriteRequest, schema: &Schema) -> Result<Self, Failure> {
         sent.fits(verb)?;
-        let (item, key) = if verb == Verb::Put {
+        let (item, key) = if verb == WriteKind::Put {
             let item = read_item(required(&sent.item, "item")?)?;
             let key = schema.key_of(&item)?;
             (item, key)
@@ -118,30 +118,31 @@ impl Action {
             }
         };
         let expressions = [&sent.update_expression, &sent.condition_expression];
-        let mut words = Dictionary::read(
+        let mut placeholders = Placeholders::read(
             sent.expression_attribute_names,
             sent.expression_attribute_values,
             &expressions,
         )?;
-        let update = sent.update_expression.map(|text| update(&text, &mut words)).transpose()?;
+        let update = sent.update_expression.map(|text| update(&text, &mut placeholders)).transpose()?;
         let text = sent.condition_expression.as_deref();
-        let condition = text.map(|text| condition("ConditionExpression", text, &mut words)).transpose()?;
-        words.close()?;
+        let condition =
+            text.map(|text| condition("ConditionExpression", text, &mut placeholders)).transpose()?;
+        placeholders.close()?;
         let update = update.unwrap_or_default();
         for path in update.paths() {
             if let Some(name) = schema.names().find(|name| *name == path.head()) {
-                return Err(wrong(format!(
+                return Err(invalid_value(format!(
                     "Cannot update attribute {name}. This attribute is part of the key"
                 )));
             }
         }
-        if verb == Verb::Check && condition.is_none() {
+        if verb == WriteKind::Check && condition.is_none() {
             return Err(constraint("null", "conditionExpression", "Member must not be null").unquoted());
         }
         Ok(Self { verb, key, item, update, condition, shows_old })
     }
 
-    /// Works out what it does to a table.
+    /// Computes its effect on a table.
     pub(crate) fn effect(&self, table: &Table) -> Result<Effect, Refusal> {
         let before = table.get(&self.key);
         let nothing = Item::new();
@@ -150,10 +151,10 @@ impl Action {
             return Err(Refusal::Condition(before.filter(|_| self.shows_old).cloned()));
         }
         let (after, too_large) = match self.verb {
-            Verb::Check => return Ok(Effect::Nothing),
-            Verb::Delete => return Ok(Effect::Removed),
-            Verb::Put => (self.item.clone(), "Item size has exceeded the maximum allowed size"),
-            Verb::Update => {
+            WriteKind::Check => return Ok(Effect::Nothing),
+            WriteKind::Delete => return Ok(Effect::Removed),
+            WriteKind::Put => (self.item.clone(), "Item size has exceeded the maximum allowed size"),
+            WriteKind::Update => {
                 let start = before.map_or(&self.item, |before| &**before);
                 let after = self.update.apply(start).map_err(Refusal::Invalid)?;
                 (after, "Item size to update has exceeded the maximum allowed size")
@@ -163,7 +164,7 @@ impl Action {
         Ok(Effect::Kept(Arc::new(after)))
     }
 
-    /// Returns how many bytes it sends or looks at, for the bounds of a transaction.
+    /// Returns how many bytes it sends or reads, for the limits of a transaction.
     pub(crate) fn size(&self, table: &Table) -> usize {
         let found = table.get(&self.key).map_or(0, |item| size_of_item(item));
         size_of_item(&self.item).max(found)

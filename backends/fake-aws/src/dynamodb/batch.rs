@@ -11,18 +11,18 @@ use super::failure::{constraint, invalid};
 use super::key::Key;
 use super::parser::projection;
 use super::path::project;
-use super::placeholders::{Dictionary, Names};
-use super::value::{Sent, read_item, size_of_item, write_item};
+use super::placeholders::{Names, Placeholders};
+use super::value::{RawItem, read_item, size_of_item, write_item};
 use super::{DynamoDbSettings, DynamoDbState};
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
-/// The most keys of one call.
+/// Maximum number of keys in one call.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
-const KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -31,11 +31,11 @@ struct Request {
     return_consumed_capacity: Option<String>,
 }
 
-/// What is asked of one table.
+/// The request for one table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Asked {
-    keys: Vec<Sent>,
+    keys: Vec<RawItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     consistent_read: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ struct Asked {
     expression_attribute_names: Option<Names>,
 }
 
-/// How many bytes were told, and what was used.
+/// The bytes returned and the capacity used so far.
 #[derive(Default)]
 struct Budget {
     told: usize,
@@ -65,7 +65,7 @@ impl DynamoDbState {
             let message = "Member must have length greater than or equal to 1";
             return Err(constraint("{}", "requestItems", message));
         }
-        if request.request_items.values().map(|asked| asked.keys.len()).sum::<usize>() > KEYS {
+        if request.request_items.values().map(|asked| asked.keys.len()).sum::<usize>() > MAX_KEYS {
             return Err(invalid("Too many items requested for the BatchGetItem call"));
         }
         let mut budget = Budget::default();
@@ -83,7 +83,7 @@ impl DynamoDbState {
         Ok(capacity.add(answer, &budget.used))
     }
 
-    /// Reads items of one table, in no order that was asked for, and returns the keys that were too many.
+    /// Reads items of one table, in any order, and returns the keys beyond the budget.
     fn get_some(
         &mut self,
         place: &Place,
@@ -92,21 +92,21 @@ impl DynamoDbState {
         now: Timestamp,
         settings: &DynamoDbSettings,
         budget: &mut Budget,
-    ) -> Result<(Vec<Value>, Vec<Sent>), Failure> {
+    ) -> Result<(Vec<Value>, Vec<RawItem>), Failure> {
         if asked.keys.is_empty() {
             let member = format!("requestItems.{name}.member.keys");
             return Err(constraint("[]", &member, "Member must have length greater than or equal to 1"));
         }
         let table = self.table(place, name, now, settings)?;
-        let mut words = Dictionary::read(
+        let mut placeholders = Placeholders::read(
             asked.expression_attribute_names.clone(),
             None,
             &[&asked.projection_expression],
         )?;
         let paths = asked.projection_expression.as_deref();
-        let paths = paths.map(|text| projection(text, &mut words)).transpose()?;
-        words.close()?;
-        let mut keys: BTreeMap<Key, &Sent> = BTreeMap::new();
+        let paths = paths.map(|text| projection(text, &mut placeholders)).transpose()?;
+        placeholders.close()?;
+        let mut keys: BTreeMap<Key, &RawItem> = BTreeMap::new();
         for sent in &asked.keys {
             if keys.insert(table.schema.key(&read_item(sent)?)?, sent).is_some() {
                 return Err(invalid("Provided list of item keys contains duplicates"));

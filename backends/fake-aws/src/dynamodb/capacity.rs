@@ -1,4 +1,4 @@
-//! What a call used up, for callers who ask.
+//! The consumed capacity of a call, for callers who request it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::failure::{constraint, invalid};
 use crate::wire::Failure;
 
-/// Whether the caller asked.
+/// Whether the caller requested it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Capacity(bool);
 
@@ -25,7 +25,7 @@ impl Capacity {
         }
     }
 
-    /// Returns the units of a write of so many bytes: one for each KB that was begun.
+    /// Returns the units of a write of this many bytes: one for each KB begun.
     ///
     /// # Source
     ///
@@ -34,7 +34,7 @@ impl Capacity {
         units(bytes, 1024)
     }
 
-    /// Returns the units of a read: one for each 4 KB that were begun, half as many where it may be stale.
+    /// Returns the units of a read: one for each 4 KB begun, half as many if it may be stale.
     ///
     /// # Source
     ///
@@ -43,7 +43,7 @@ impl Capacity {
         units(bytes, 4096) * if consistent { 1.0 } else { 0.5 }
     }
 
-    /// Adds what one table used to an answer.
+    /// Adds the consumption of one table to an answer.
     pub(crate) fn add_one(self, mut answer: Value, table: &str, units: f64) -> Value {
         if self.0 {
             answer["ConsumedCapacity"] = json!({ "TableName": table, "CapacityUnits": units });
@@ -51,7 +51,7 @@ impl Capacity {
         answer
     }
 
-    /// Adds what several tables used to an answer.
+    /// Adds the consumption of several tables to an answer.
     pub(crate) fn add(self, mut answer: Value, used: &BTreeMap<String, f64>) -> Value {
         if self.0 {
             let used =

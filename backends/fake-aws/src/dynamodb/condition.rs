@@ -1,4 +1,4 @@
-//! What must hold of an item: conditions, filters, and conditions on keys.
+//! Conditions on items: conditions of writes, filters, and key conditions.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use super::number::Number;
 use super::path::Path;
 use super::value::{Attribute, Item};
 
-/// How two values are compared.
+/// A comparison of two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Comparator {
     Equal,
@@ -17,7 +17,7 @@ pub(crate) enum Comparator {
     AtLeast,
 }
 
-/// Something that has a value, or none.
+/// An operand, which may have no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operand {
     Path(Path),
@@ -25,7 +25,7 @@ pub(crate) enum Operand {
     Size(Path),
 }
 
-/// See the module.
+/// A parsed condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
     Compare(Operand, Comparator, Operand),
@@ -42,7 +42,7 @@ pub(crate) enum Condition {
 }
 
 impl Comparator {
-    /// Returns how it is written.
+    /// Returns its sign.
     pub(crate) const fn sign(self) -> &'static str {
         match self {
             Self::Equal => "=",
@@ -85,7 +85,7 @@ impl Operand {
 }
 
 impl Condition {
-    /// Tells whether it holds of an item; an empty one stands for an item that is not there.
+    /// Tells whether it holds for an item. An empty item stands for a missing one.
     pub(crate) fn holds(&self, item: &Item) -> bool {
         match self {
             Self::Compare(left, comparator, right) => comparator.holds(left.value(item), right.value(item)),
@@ -119,7 +119,7 @@ impl Condition {
 }
 
 impl Condition {
-    /// Lists the attributes that it is about.
+    /// Collects the attributes that it reads.
     pub(crate) fn heads<'a>(&'a self, into: &mut Vec<&'a str>) {
         let operands: &[&Operand] = match self {
             Self::Exists(path) | Self::NotExists(path) | Self::Type(path, _) => {
@@ -144,7 +144,7 @@ impl Condition {
     }
 }
 
-/// Orders two values of one type that has an order.
+/// Compares two values of one ordered type.
 pub(crate) fn order(left: &Attribute, right: &Attribute) -> Option<Ordering> {
     match (left, right) {
         (Attribute::S(left), Attribute::S(right)) => Some(left.cmp(right)),
@@ -153,7 +153,7 @@ pub(crate) fn order(left: &Attribute, right: &Attribute) -> Option<Ordering> {
     }
 }
 
-/// Returns what `size` makes of a value.
+/// Returns the `size` of a value.
 fn length(value: &Attribute) -> Option<usize> {
     match value {
         Attribute::S(text) => Some(text.len()),

@@ -1,27 +1,31 @@
-//! Reading conditions.
+//! Parsing of conditions.
 
 use std::cmp::Ordering;
 
 use super::condition::{Comparator, Condition, Operand, order};
 use super::lexer::Token;
-use super::parser::{Complaint, Parser, parse};
-use super::placeholders::Dictionary;
+use super::parser::{ParseError, Parser, parse};
+use super::placeholders::Placeholders;
 use super::value::Attribute;
 use crate::wire::Failure;
 
-/// Reads a condition. `kind` is its name, as in `FilterExpression`.
-pub(crate) fn condition(kind: &str, text: &str, words: &mut Dictionary) -> Result<Condition, Failure> {
-    parse(kind, text, words, |parser| parser.either())
+/// Parses a condition. `kind` is its name, as in `FilterExpression`.
+pub(crate) fn condition(
+    kind: &str,
+    text: &str,
+    placeholders: &mut Placeholders,
+) -> Result<Condition, Failure> {
+    parse(kind, text, placeholders, |parser| parser.disjunction())
 }
 
-fn incorrect(operator: &str, kind: &str) -> Complaint {
+fn incorrect(operator: &str, kind: &str) -> ParseError {
     format!(
         "Incorrect operand type for operator or function; operator or function: {operator}, operand type: {kind}"
     )
 }
 
 /// Fails when a value has no order.
-fn ordered(operator: &str, operand: &Operand) -> Result<(), Complaint> {
+fn ordered(operator: &str, operand: &Operand) -> Result<(), ParseError> {
     match operand {
         Operand::Value(value) if order(value, value).is_none() => Err(incorrect(operator, value.kind())),
         Operand::Value(_) | Operand::Path(_) | Operand::Size(_) => Ok(()),
@@ -30,33 +34,33 @@ fn ordered(operator: &str, operand: &Operand) -> Result<(), Complaint> {
 
 impl Parser<'_> {
     /// Reads `… OR …`.
-    fn either(&mut self) -> Result<Condition, Complaint> {
-        let mut left = self.both()?;
-        while self.says("OR") {
-            left = Condition::Or(Box::new(left), Box::new(self.both()?));
+    fn disjunction(&mut self) -> Result<Condition, ParseError> {
+        let mut left = self.conjunction()?;
+        while self.accept_keyword("OR") {
+            left = Condition::Or(Box::new(left), Box::new(self.conjunction()?));
         }
         Ok(left)
     }
 
     /// Reads `… AND …`.
-    fn both(&mut self) -> Result<Condition, Complaint> {
+    fn conjunction(&mut self) -> Result<Condition, ParseError> {
         let mut left = self.negation()?;
-        while self.says("AND") {
+        while self.accept_keyword("AND") {
             left = Condition::And(Box::new(left), Box::new(self.negation()?));
         }
         Ok(left)
     }
 
-    fn negation(&mut self) -> Result<Condition, Complaint> {
-        if self.says("NOT") {
+    fn negation(&mut self) -> Result<Condition, ParseError> {
+        if self.accept_keyword("NOT") {
             return Ok(Condition::Not(Box::new(self.negation()?)));
         }
-        if self.takes("(") {
-            let inner = self.either()?;
+        if self.accept_mark("(") {
+            let inner = self.disjunction()?;
             self.expect(")")?;
             return Ok(inner);
         }
-        let operand = match self.calls() {
+        let operand = match self.accept_call() {
             Some(name) if name != "size" => return self.function(&name),
             Some(_) => self.sized()?,
             None => self.operand()?,
@@ -64,7 +68,7 @@ impl Parser<'_> {
         self.comparison(operand)
     }
 
-    fn function(&mut self, name: &str) -> Result<Condition, Complaint> {
+    fn function(&mut self, name: &str) -> Result<Condition, ParseError> {
         let condition = match name {
             "attribute_exists" => Condition::Exists(self.path()?),
             "attribute_not_exists" => Condition::NotExists(self.path()?),
@@ -87,7 +91,7 @@ impl Parser<'_> {
             }
             _ => return Err(format!("Invalid function name; function: {name}")),
         };
-        if self.takes(",") {
+        if self.accept_mark(",") {
             return Err(format!(
                 "Incorrect number of operands for operator or function; operator or function: {name}"
             ));
@@ -96,7 +100,7 @@ impl Parser<'_> {
         Ok(condition)
     }
 
-    fn type_name(&mut self) -> Result<String, Complaint> {
+    fn type_name(&mut self) -> Result<String, ParseError> {
         const KINDS: [&str; 10] = ["S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"];
         let value = self.value().ok_or_else(|| self.syntax())??;
         let Attribute::S(kind) = value else { return Err(incorrect("attribute_type", value.kind())) };
@@ -107,17 +111,17 @@ impl Parser<'_> {
     }
 
     /// Reads the rest of `size(path)`.
-    fn sized(&mut self) -> Result<Operand, Complaint> {
+    fn sized(&mut self) -> Result<Operand, ParseError> {
         let path = self.path()?;
         self.expect(")")?;
         Ok(Operand::Size(path))
     }
 
-    fn operand(&mut self) -> Result<Operand, Complaint> {
+    fn operand(&mut self) -> Result<Operand, ParseError> {
         if let Some(value) = self.value() {
             return Ok(Operand::Value(value?));
         }
-        match self.calls() {
+        match self.accept_call() {
             Some(name) if name == "size" => self.sized(),
             Some(name) => Err(format!(
                 "The function is not allowed to be used this way in an expression; function: {name}"
@@ -126,17 +130,17 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads what an operand is compared with.
-    fn comparison(&mut self, operand: Operand) -> Result<Condition, Complaint> {
-        if self.says("BETWEEN") {
+    /// Parses the rest of a comparison.
+    fn comparison(&mut self, operand: Operand) -> Result<Condition, ParseError> {
+        if self.accept_keyword("BETWEEN") {
             let low = self.operand()?;
-            if !self.says("AND") {
+            if !self.accept_keyword("AND") {
                 return Err(self.syntax());
             }
             let high = self.operand()?;
             return between(operand, low, high);
         }
-        if self.says("IN") {
+        if self.accept_keyword("IN") {
             self.expect("(")?;
             let list = self.list(Self::operand)?;
             self.expect(")")?;
@@ -168,7 +172,7 @@ impl Parser<'_> {
     }
 }
 
-fn between(operand: Operand, low: Operand, high: Operand) -> Result<Condition, Complaint> {
+fn between(operand: Operand, low: Operand, high: Operand) -> Result<Condition, ParseError> {
     for bound in [&operand, &low, &high] {
         ordered("BETWEEN", bound)?;
     }

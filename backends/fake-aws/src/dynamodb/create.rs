@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::failure::{constraint, invalid, wrong};
+use super::failure::{constraint, invalid, invalid_value};
 use super::key::{KeyType, Schema};
 use super::table::{Index, Projection, Table};
 use super::{DynamoDbSettings, DynamoDbState, Open};
@@ -15,12 +15,12 @@ use crate::ecs::seconds;
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
-/// The most indexes of a table.
+/// Maximum number of indexes of a table.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const INDEXES: usize = 20;
+const MAX_INDEXES: usize = 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -148,15 +148,15 @@ impl Request {
     }
 
     fn indexes(&self) -> Result<Vec<Index>, Failure> {
-        if self.global_secondary_indexes.len() > INDEXES {
-            let message = format!("GlobalSecondaryIndex count exceeds the per-table limit of {INDEXES}");
-            return Err(wrong(message));
+        if self.global_secondary_indexes.len() > MAX_INDEXES {
+            let message = format!("GlobalSecondaryIndex count exceeds the per-table limit of {MAX_INDEXES}");
+            return Err(invalid_value(message));
         }
         let mut names = BTreeSet::new();
         let indexes = self.global_secondary_indexes.iter().map(|sent| {
             check_name(&sent.index_name, "globalSecondaryIndexes.member.indexName")?;
             if !names.insert(&sent.index_name) {
-                return Err(wrong(format!("Duplicate index name: {}", sent.index_name)));
+                return Err(invalid_value(format!("Duplicate index name: {}", sent.index_name)));
             }
             let projection = sent.projection.read()?;
             let schema = schema(&sent.key_schema, &self.attribute_definitions)?;
@@ -165,7 +165,7 @@ impl Request {
         indexes.collect()
     }
 
-    /// Fails unless each attribute that is defined is part of a key.
+    /// Fails unless each defined attribute is part of a key.
     fn check_definitions(&self) -> Result<(), Failure> {
         let elements = self.global_secondary_indexes.iter().flat_map(|index| &index.key_schema);
         let used: BTreeSet<&str> =
@@ -175,23 +175,23 @@ impl Request {
         if used == defined.iter().copied().collect() && used.len() == defined.len() {
             return Ok(());
         }
-        Err(wrong(format!(
+        Err(invalid_value(format!(
             "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
             defined.join(", "),
             used.into_iter().collect::<Vec<_>>().join(", ")
         )))
     }
 
-    /// Fails unless the throughput is that of the billing mode.
+    /// Fails unless the throughput matches the billing mode.
     fn check_throughput(&self) -> Result<(), Failure> {
         let indexes =
             self.global_secondary_indexes.iter().map(|index| index.provisioned_throughput.is_some());
         let mut given = indexes.chain([self.provisioned_throughput.is_some()]);
         match self.billing_mode.as_deref() {
-            Some("PAY_PER_REQUEST") if given.any(|is_given| is_given) => Err(wrong(
+            Some("PAY_PER_REQUEST") if given.any(|is_given| is_given) => Err(invalid_value(
                 "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
             )),
-            None | Some("PROVISIONED") if !given.all(|is_given| is_given) => Err(wrong(
+            None | Some("PROVISIONED") if !given.all(|is_given| is_given) => Err(invalid_value(
                 "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
             )),
             None | Some("PROVISIONED" | "PAY_PER_REQUEST") => Ok(()),
@@ -202,7 +202,7 @@ impl Request {
         }
     }
 
-    /// Returns what a description always says.
+    /// Returns the constant part of a description.
     fn about(&self, place: &Place, now: Timestamp) -> Value {
         let arn = place.arn("dynamodb", &format!("table/{}", self.table_name));
         let mut about = json!({
@@ -243,10 +243,12 @@ impl ProjectionSent {
             ("ALL", None) => Ok(Projection::All),
             ("KEYS_ONLY", None) => Ok(Projection::KeysOnly),
             ("INCLUDE", Some(names)) if !names.is_empty() => Ok(Projection::Include(names.clone())),
-            ("INCLUDE", _) => Err(wrong("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")),
+            ("INCLUDE", _) => {
+                Err(invalid_value("ProjectionType is INCLUDE, but NonKeyAttributes is not specified"))
+            }
             ("ALL" | "KEYS_ONLY", Some(_)) => {
                 let kind = &self.projection_type;
-                Err(wrong(format!("ProjectionType is {kind}, but NonKeyAttributes is specified")))
+                Err(invalid_value(format!("ProjectionType is {kind}, but NonKeyAttributes is specified")))
             }
             (other, _) => {
                 let allowed = "Member must satisfy enum value set: [ALL, INCLUDE, KEYS_ONLY]";
@@ -264,7 +266,7 @@ fn schema(elements: &[Element], definitions: &[Definition]) -> Result<Schema, Fa
         let name = element.attribute_name.clone();
         match types.get(name.as_str()) {
             Some(kind) => Ok((name, *kind)),
-            None => Err(wrong(format!(
+            None => Err(invalid_value(format!(
                 "Some index key attributes are not defined in AttributeDefinitions. Keys: [{name}]"
             ))),
         }

@@ -1,4 +1,4 @@
-//! Refusals in DynamoDB's words.
+//! Refusals with DynamoDB's messages.
 
 use crate::wire::Failure;
 
@@ -7,12 +7,12 @@ pub(super) fn invalid(message: impl Into<String>) -> Failure {
     Failure::client("ValidationException", message)
 }
 
-/// Makes the failure of a parameter of which one or more values are wrong.
-pub(super) fn wrong(what: impl AsRef<str>) -> Failure {
+/// Makes the failure of a parameter with one or more invalid values.
+pub(super) fn invalid_value(what: impl AsRef<str>) -> Failure {
     invalid(format!("One or more parameter values were invalid: {}", what.as_ref()))
 }
 
-/// Makes the failure of a table that is not there, or not ready.
+/// Makes the failure of a table that is missing or not ready.
 pub(super) fn missing() -> Failure {
     Failure::client("ResourceNotFoundException", "Requested resource not found")
 }
@@ -24,7 +24,7 @@ pub(super) fn constraint(value: &str, member: &str, constraint: &str) -> Failure
     ))
 }
 
-/// Returns the namespace of an error's `__type`: DynamoDB's own, or that of the framework that it is built with.
+/// Returns the namespace of an error's `__type`: DynamoDB's own, or that of its framework.
 pub(crate) fn namespace(code: &str) -> &'static str {
     match code {
         "ValidationException" => "com.amazon.coral.validate#",

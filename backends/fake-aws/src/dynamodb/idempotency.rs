@@ -1,4 +1,4 @@
-//! Tokens of transactions that were done.
+//! Idempotency tokens of completed transactions.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,25 +10,25 @@ use crate::clock::later;
 use crate::scope::Place;
 use crate::wire::Failure;
 
-/// How long a token is remembered.
+/// Lifetime of a token.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
+const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
-/// See the module. A transaction that was refused may be tried again with the same token.
+/// The tokens of completed transactions. A refused transaction may be retried with the same token.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens {
-    /// What was asked with each, as a hash.
+pub(crate) struct IdempotencyTokens {
+    /// The hash of each token's request.
     known: HashMap<(Place, String), u64>,
-    /// In the order of their ends.
+    /// In the order of completion.
     ends: VecDeque<(Timestamp, (Place, String))>,
 }
 
-impl Tokens {
-    /// Tells whether a transaction is done already; fails when its token came with another one.
-    pub(crate) fn knows(
+impl IdempotencyTokens {
+    /// Tells whether a transaction is already done. Fails if its token came with another request.
+    pub(crate) fn is_done(
         &mut self,
         place: &Place,
         token: &str,
@@ -51,10 +51,10 @@ impl Tokens {
         }
     }
 
-    /// Remembers a transaction that was done.
-    pub(crate) fn keep(&mut self, place: &Place, token: String, body: &Value, now: Timestamp) {
+    /// Stores the token of a completed transaction.
+    pub(crate) fn remember(&mut self, place: &Place, token: String, body: &Value, now: Timestamp) {
         let token = (place.clone(), token);
-        self.ends.push_back((later(now, REMEMBERED), token.clone()));
+        self.ends.push_back((later(now, TOKEN_LIFETIME), token.clone()));
         self.known.insert(token, digest(body));
     }
 }

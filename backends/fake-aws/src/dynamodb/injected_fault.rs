@@ -1,4 +1,4 @@
-//! What DynamoDB says when something befalls a call.
+//! The answers of DynamoDB to injected faults.
 
 use axum::body::Bytes;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ pub(crate) fn exceeded(operation: &str, bytes: &Bytes) -> Failure {
     Failure::client("ProvisionedThroughputExceededException", message)
 }
 
-/// The failure of a transaction that is under way by its token.
+/// The failure of a transaction whose token is in progress.
 pub(crate) fn in_progress() -> Failure {
     let message = "The transaction with the given request token is already in progress.";
     Failure::client("TransactionInProgressException", message)
@@ -43,8 +43,8 @@ fn last_member(bytes: &Bytes, code: &str, message: &str) -> Failure {
     canceled(&reasons)
 }
 
-/// Takes half of the keys out of a batch; returns what is left, and the others as `UnprocessedKeys`.
-pub(crate) fn halved(bytes: &Bytes) -> (Bytes, Value) {
+/// Splits a batch in halves; returns the first half, and the second one as `UnprocessedKeys`.
+pub(crate) fn split_batch(bytes: &Bytes) -> (Bytes, Value) {
     let mut body: Value = serde_json::from_slice(bytes).unwrap_or_default();
     let mut rest = Map::new();
     for (table, asked) in body["RequestItems"].as_object_mut().into_iter().flatten() {

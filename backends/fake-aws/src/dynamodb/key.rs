@@ -4,18 +4,18 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::{invalid, wrong};
+use super::failure::{invalid, invalid_value};
 use super::number::Number;
 use super::value::{Attribute, Item};
 use crate::wire::Failure;
 
-/// The most bytes of a partition key and of a sort key.
+/// Maximum size of a partition key and of a sort key in bytes.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const LONGEST_HASH: usize = 2048;
-const LONGEST_RANGE: usize = 1024;
+const MAX_HASH_KEY: usize = 2048;
+const MAX_SORT_KEY: usize = 1024;
 
 /// The type of a key attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub(crate) enum KeyType {
 
 /// One half of a key, in the order of keys.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
+pub(crate) enum KeyPart {
     /// Before all others; also where a table has no sort key.
     First,
     N(Number),
@@ -35,15 +35,15 @@ pub(crate) enum Part {
     Last,
 }
 
-/// The key of an item. Partitions lie in an order that says nothing about their names, as DynamoDB's do.
+/// The key of an item. Partitions have an order that does not follow their names, as in DynamoDB.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) slot: u64,
-    pub(crate) hash: Part,
-    pub(crate) range: Part,
+    pub(crate) hash: KeyPart,
+    pub(crate) range: KeyPart,
 }
 
-/// The attributes that are the key of a table or an index, with their types.
+/// The key attributes of a table or an index, with their types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schema {
     pub(crate) hash: (String, KeyType),
@@ -59,8 +59,8 @@ impl KeyType {
     }
 }
 
-impl Part {
-    /// Makes a part of a key; none when the attribute has another type.
+impl KeyPart {
+    /// Makes a part of a key; none if the attribute has another type.
     pub(crate) fn of(attribute: &Attribute, kind: KeyType) -> Option<Self> {
         match (attribute, kind) {
             (Attribute::S(text), KeyType::S) => Some(Self::S(text.clone())),
@@ -81,18 +81,18 @@ impl Part {
 }
 
 impl Key {
-    pub(crate) fn new(hash: Part, range: Part) -> Self {
+    pub(crate) fn new(hash: KeyPart, range: KeyPart) -> Self {
         Self { slot: hash.slot(), hash, range }
     }
 
     /// A key before all others.
     pub(crate) const fn first() -> Self {
-        Self { slot: 0, hash: Part::First, range: Part::First }
+        Self { slot: 0, hash: KeyPart::First, range: KeyPart::First }
     }
 
     /// A key behind all others.
     pub(crate) const fn last() -> Self {
-        Self { slot: u64::MAX, hash: Part::Last, range: Part::Last }
+        Self { slot: u64::MAX, hash: KeyPart::Last, range: KeyPart::Last }
     }
 }
 
@@ -102,7 +102,7 @@ impl Schema {
         [Some(&self.hash), self.range.as_ref()].into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
-    /// Reads a key that is nothing but a key.
+    /// Reads a key without other attributes.
     pub(crate) fn key(&self, sent: &Item) -> Result<Key, Failure> {
         if sent.len() == self.names().count()
             && let Some(key) = self.parts(sent)
@@ -116,11 +116,11 @@ impl Schema {
     pub(crate) fn key_of(&self, item: &Item) -> Result<Key, Failure> {
         for (name, kind) in [Some(&self.hash), self.range.as_ref()].into_iter().flatten() {
             let Some(has) = item.get(name) else {
-                return Err(wrong(format!("Missing the key {name} in the item")));
+                return Err(invalid_value(format!("Missing the key {name} in the item")));
             };
-            if Part::of(has, *kind).is_none() {
+            if KeyPart::of(has, *kind).is_none() {
                 let (expected, actual) = (kind.name(), has.kind());
-                return Err(wrong(format!(
+                return Err(invalid_value(format!(
                     "Type mismatch for key {name} expected: {expected} actual: {actual}"
                 )));
             }
@@ -128,14 +128,14 @@ impl Schema {
         checked(self.parts(item).expect("both parts were just looked at"), self)
     }
 
-    /// Reads the key in an index; none when the item lacks a part of it and so is not in the index.
+    /// Reads the key in an index; none if the item lacks a part of it and so is not in the index.
     pub(crate) fn indexed(&self, item: &Item, index: &str) -> Result<Option<Key>, Failure> {
         for (name, kind) in [Some(&self.hash), self.range.as_ref()].into_iter().flatten() {
             if let Some(has) = item.get(name)
-                && Part::of(has, *kind).is_none()
+                && KeyPart::of(has, *kind).is_none()
             {
                 let (expected, actual) = (kind.name(), has.kind());
-                return Err(wrong(format!(
+                return Err(invalid_value(format!(
                     "Type mismatch for Index Key {name} Expected: {expected} Actual: {actual} IndexName: {index}"
                 )));
             }
@@ -143,32 +143,34 @@ impl Schema {
         self.parts(item).map(|key| checked(key, self)).transpose()
     }
 
-    /// Returns the key; none when a part is missing or has another type.
+    /// Returns the key; none if a part is missing or has another type.
     pub(crate) fn parts(&self, item: &Item) -> Option<Key> {
-        let part = |(name, kind): &(String, KeyType)| Part::of(item.get(name)?, *kind);
+        let part = |(name, kind): &(String, KeyType)| KeyPart::of(item.get(name)?, *kind);
         let range = match &self.range {
             Some(range) => part(range)?,
-            None => Part::First,
+            None => KeyPart::First,
         };
         Some(Key::new(part(&self.hash)?, range))
     }
 }
 
-/// Fails when a part is empty or too long.
+/// Fails if a part is empty or too long.
 fn checked(key: Key, schema: &Schema) -> Result<Key, Failure> {
     let range = schema.range.as_ref().map_or("", |(name, _)| name);
     for (part, name, most, what) in [
-        (&key.hash, schema.hash.0.as_str(), LONGEST_HASH, "hashkey"),
-        (&key.range, range, LONGEST_RANGE, "rangekey"),
+        (&key.hash, schema.hash.0.as_str(), MAX_HASH_KEY, "hashkey"),
+        (&key.range, range, MAX_SORT_KEY, "rangekey"),
     ] {
-        let Part::S(text) = part else { continue };
+        let KeyPart::S(text) = part else { continue };
         if text.is_empty() {
             let message = "One or more parameter values are not valid. The AttributeValue for a key attribute \
                            cannot contain an empty string value.";
             return Err(invalid(format!("{message} Key: {name}")));
         }
         if text.len() > most {
-            return Err(wrong(format!("Size of {what} has exceeded the maximum size limit of{most} bytes")));
+            return Err(invalid_value(format!(
+                "Size of {what} has exceeded the maximum size limit of{most} bytes"
+            )));
         }
     }
     Ok(key)

@@ -1,41 +1,45 @@
-//! Which items a condition on keys means.
+//! Key conditions: the range of items that a query reads.
 
 use std::ops::Bound;
 
 use super::condition::{Comparator, Condition, Operand};
-use super::failure::{invalid, wrong};
-use super::key::{KeyType, Part, Schema};
+use super::failure::{invalid, invalid_value};
+use super::key::{KeyPart, KeyType, Schema};
 use super::path::{Path, Step};
-use super::table::Reach;
+use super::table::KeyBounds;
 use super::value::{Attribute, Item};
 use crate::wire::Failure;
 
-/// What a query asks of keys.
+/// The key condition of a query.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyCondition {
-    pub(crate) reach: Reach,
-    /// What the sort key must begin with.
+    pub(crate) bounds: KeyBounds,
+    /// The required prefix of the sort key.
     prefix: Option<(String, String)>,
 }
 
 impl KeyCondition {
-    /// Reads a condition on the keys of a table or an index.
+    /// Converts a condition on the keys of a table or an index.
     pub(crate) fn of(condition: Condition, schema: &Schema, forward: bool) -> Result<Self, Failure> {
         let mut parts = Vec::new();
         split(condition, &mut parts)?;
         let find = |name: &str| {
             let mut about = parts.iter().filter(|part| part.0 == name);
-            (about.next().map(|(_, asked)| asked), about.next().is_some())
+            (about.next().map(|(_, comparison)| comparison), about.next().is_some())
         };
         let (hash_name, kind) = &schema.hash;
         let (hash, twice) = find(hash_name);
         let Some(hash) = hash else {
             return Err(invalid(format!("Query condition missed key schema element: {hash_name}")));
         };
-        let Asked::Compared(Comparator::Equal, hash) = hash else { return Err(unsupported()) };
+        let KeyComparison::Compared(Comparator::Equal, hash) = hash else { return Err(unsupported()) };
         let hash = typed(hash, *kind)?;
-        let everything =
-            Reach { hash, from: Bound::Excluded(Part::First), to: Bound::Excluded(Part::Last), forward };
+        let everything = KeyBounds {
+            hash,
+            from: Bound::Excluded(KeyPart::First),
+            to: Bound::Excluded(KeyPart::Last),
+            forward,
+        };
         let (range, thrice) = match &schema.range {
             Some((name, _)) => find(name),
             None => (None, false),
@@ -44,16 +48,16 @@ impl KeyCondition {
             return Err(unsupported());
         }
         let Some((name, kind)) = &schema.range else {
-            let reach = Reach { from: Bound::Included(Part::First), ..everything };
-            return Ok(Self { reach, prefix: None });
+            let bounds = KeyBounds { from: Bound::Included(KeyPart::First), ..everything };
+            return Ok(Self { bounds, prefix: None });
         };
         match range {
-            None => Ok(Self { reach: everything, prefix: None }),
-            Some(asked) => narrow(everything, name, *kind, asked),
+            None => Ok(Self { bounds: everything, prefix: None }),
+            Some(comparison) => narrow(everything, name, *kind, comparison),
         }
     }
 
-    /// Tells whether the sort key of an item begins as it must.
+    /// Tells whether the sort key of an item has the required prefix.
     pub(crate) fn fits(&self, item: &Item) -> bool {
         self.prefix.as_ref().is_none_or(
             |(name, prefix)| matches!(item.get(name), Some(Attribute::S(text)) if text.starts_with(prefix)),
@@ -61,8 +65,8 @@ impl KeyCondition {
     }
 }
 
-/// What is asked of one attribute.
-enum Asked {
+/// A comparison with one attribute.
+enum KeyComparison {
     Compared(Comparator, Attribute),
     Between(Attribute, Attribute),
     Begins(Attribute),
@@ -72,28 +76,30 @@ fn unsupported() -> Failure {
     invalid("Query key condition not supported")
 }
 
-fn typed(value: &Attribute, kind: KeyType) -> Result<Part, Failure> {
-    let odd = || wrong("Condition parameter type does not match schema type");
-    Part::of(value, kind).ok_or_else(odd)
+fn typed(value: &Attribute, kind: KeyType) -> Result<KeyPart, Failure> {
+    let odd = || invalid_value("Condition parameter type does not match schema type");
+    KeyPart::of(value, kind).ok_or_else(odd)
 }
 
-/// Takes a condition apart at its `AND`s.
-fn split(condition: Condition, into: &mut Vec<(String, Asked)>) -> Result<(), Failure> {
+/// Splits a condition at its `AND`s.
+fn split(condition: Condition, into: &mut Vec<(String, KeyComparison)>) -> Result<(), Failure> {
     let refused =
         |operator: &str| Err(invalid(format!("Invalid operator used in KeyConditionExpression: {operator}")));
-    let (path, asked) = match condition {
+    let (path, comparison) = match condition {
         Condition::And(one, other) => {
             split(*one, into)?;
             return split(*other, into);
         }
         Condition::Compare(_, Comparator::Unequal, _) => return refused("<>"),
         Condition::Compare(Operand::Path(path), comparator, Operand::Value(value)) => {
-            (path, Asked::Compared(comparator, value))
+            (path, KeyComparison::Compared(comparator, value))
         }
         Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(high)) => {
-            (path, Asked::Between(low, high))
+            (path, KeyComparison::Between(low, high))
         }
-        Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => (path, Asked::Begins(prefix)),
+        Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => {
+            (path, KeyComparison::Begins(prefix))
+        }
         Condition::Or(..) => return refused("OR"),
         Condition::Not(_) => return refused("NOT"),
         Condition::In(..) => return refused("IN"),
@@ -111,15 +117,20 @@ fn split(condition: Condition, into: &mut Vec<(String, Asked)>) -> Result<(), Fa
             "Invalid KeyConditionExpression: KeyConditionExpressions cannot have nested attributes",
         ));
     };
-    into.push((name.clone(), asked));
+    into.push((name.clone(), comparison));
     Ok(())
 }
 
-/// Narrows a partition to what is asked of the sort key.
-fn narrow(all: Reach, name: &str, kind: KeyType, asked: &Asked) -> Result<KeyCondition, Failure> {
+/// Narrows a partition by the condition on the sort key.
+fn narrow(
+    all: KeyBounds,
+    name: &str,
+    kind: KeyType,
+    comparison: &KeyComparison,
+) -> Result<KeyCondition, Failure> {
     let mut prefix = None;
-    let (from, to) = match asked {
-        Asked::Compared(comparator, value) => {
+    let (from, to) = match comparison {
+        KeyComparison::Compared(comparator, value) => {
             let part = typed(value, kind)?;
             match comparator {
                 Comparator::Equal => (Bound::Included(part.clone()), Bound::Included(part)),
@@ -130,16 +141,16 @@ fn narrow(all: Reach, name: &str, kind: KeyType, asked: &Asked) -> Result<KeyCon
                 Comparator::Unequal => return Err(unsupported()),
             }
         }
-        Asked::Between(low, high) => {
+        KeyComparison::Between(low, high) => {
             (Bound::Included(typed(low, kind)?), Bound::Included(typed(high, kind)?))
         }
-        Asked::Begins(value) => {
+        KeyComparison::Begins(value) => {
             let part = typed(value, kind)?;
-            if let Part::S(text) = &part {
+            if let KeyPart::S(text) = &part {
                 prefix = Some((name.to_owned(), text.clone()));
             }
             (Bound::Included(part), all.to)
         }
     };
-    Ok(KeyCondition { reach: Reach { from, to, ..all }, prefix })
+    Ok(KeyCondition { bounds: KeyBounds { from, to, ..all }, prefix })
 }

@@ -1,17 +1,17 @@
-//! The words of an expression.
+//! The lexer of expressions.
 
 use std::fmt;
 
-/// One word, or one mark.
+/// One token of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {
     /// A keyword, the name of a function, or that of an attribute.
     Word(String),
-    /// A stand-in for a name, with its `#`.
+    /// A name placeholder, with its `#`.
     Name(String),
-    /// A stand-in for a value, with its `:`.
+    /// A value placeholder, with its `:`.
     Value(String),
-    /// The place of a member of a list.
+    /// The index of a list member.
     Figure(usize),
     /// One of [`MARKS`].
     Mark(&'static str),
@@ -30,7 +30,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// Takes an expression apart; fails with the character that belongs to no word.
+/// Splits an expression into tokens. Fails with the character that belongs to no token.
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, char> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();

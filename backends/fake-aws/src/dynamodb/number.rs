@@ -1,4 +1,4 @@
-//! Numbers as DynamoDB keeps them: decimal, and exact.
+//! DynamoDB's numbers: decimal and exact.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,15 +6,15 @@ use std::fmt;
 use super::failure::invalid;
 use crate::wire::Failure;
 
-/// The most significant digits of a number.
+/// Maximum number of significant digits.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
-const DIGITS: u32 = 38;
-/// The greatest and the least power of ten that a number's first digit may stand for, by the same page.
-const GREATEST: i32 = 125;
-const LEAST: i32 = -130;
+const MAX_DIGITS: u32 = 38;
+/// Maximum and minimum power of ten of a number's first digit. (Same source.)
+const MAX_EXPONENT: i32 = 125;
+const MIN_EXPONENT: i32 = -130;
 
 /// A number: a mantissa of at most 38 digits that does not end in 0, times a power of ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Number {
         if significant.is_empty() {
             return Ok(Self { mantissa: 0, exponent: 0 });
         }
-        if significant.len() > DIGITS as usize {
+        if significant.len() > MAX_DIGITS as usize {
             return Err(invalid("Attempting to store more than 38 significant digits in a Number"));
         }
         let shift = i32::try_from(leading.len() - significant.len()).map_err(|_| odd())?;
@@ -53,7 +53,7 @@ impl Number {
         Self { mantissa, exponent }.bounded()
     }
 
-    /// Fails when a number is beyond what DynamoDB keeps.
+    /// Fails if a number is beyond DynamoDB's range.
     fn bounded(self) -> Result<Self, Failure> {
         let beyond = |how: &str, size: &str| {
             let message = format!(
@@ -62,13 +62,13 @@ impl Number {
             Err(invalid(message))
         };
         match self.magnitude() {
-            power if power > GREATEST => beyond("overflow", "larger"),
-            power if power < LEAST => beyond("underflow", "smaller"),
+            power if power > MAX_EXPONENT => beyond("overflow", "larger"),
+            power if power < MIN_EXPONENT => beyond("underflow", "smaller"),
             _ => Ok(self),
         }
     }
 
-    /// Adds two numbers; none when the sum has more digits than are kept.
+    /// Adds two numbers; none if the sum has too many digits.
     pub(crate) fn plus(self, other: Self) -> Option<Self> {
         if self.mantissa == 0 || other.mantissa == 0 {
             return Some(if self.mantissa == 0 { other } else { self });
@@ -83,7 +83,7 @@ impl Number {
             (mantissa, exponent) = (mantissa / 10, exponent + 1);
         }
         let sum = if mantissa == 0 { Self { mantissa, exponent: 0 } } else { Self { mantissa, exponent } };
-        (sum.digits() <= DIGITS).then_some(sum)?.bounded().ok()
+        (sum.digits() <= MAX_DIGITS).then_some(sum)?.bounded().ok()
     }
 
     /// Returns the number with the other sign.
@@ -104,7 +104,7 @@ impl Number {
         self.mantissa.unsigned_abs().checked_ilog10().map_or(0, |power| power + 1)
     }
 
-    /// Returns the power of ten that the first digit stands for.
+    /// Returns the power of ten of the first digit.
     fn magnitude(self) -> i32 {
         self.digits().checked_sub(1).map_or(0, |below| self.exponent.saturating_add_unsigned(below))
     }
@@ -124,7 +124,7 @@ impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
         let signs = self.mantissa.signum().cmp(&other.mantissa.signum());
         // Both filled up to as many digits, which fit.
-        let filled = |one: &Self| one.mantissa.unsigned_abs() * 10_u128.pow(DIGITS - one.digits());
+        let filled = |one: &Self| one.mantissa.unsigned_abs() * 10_u128.pow(MAX_DIGITS - one.digits());
         let sizes =
             || self.magnitude().cmp(&other.magnitude()).then_with(|| filled(self).cmp(&filled(other)));
         signs.then_with(|| match self.mantissa.signum() {

@@ -1,4 +1,4 @@
-//! A page of items: as many as the bounds let through.
+//! A page of items, up to the limits.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use super::condition::Condition;
 use super::path::{Path, project};
 use super::value::{Item, size_of_item, write_item};
 
-/// What bounds a page, and what of it is shown.
+/// The limits of a page, and its projection.
 #[derive(Debug)]
-pub(crate) struct Wish {
+pub(crate) struct PageRequest {
     pub(crate) limit: Option<usize>,
     pub(crate) bytes: usize,
     pub(crate) filter: Option<Condition>,
     pub(crate) projection: Option<Vec<Path>>,
 }
 
-/// See the module.
+/// A page of items and its end.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     items: Vec<Value>,
@@ -26,13 +26,13 @@ pub(crate) struct Page {
     last: Option<Item>,
 }
 
-impl Wish {
-    /// Gathers items until a bound is reached. What the filter leaves out counts.
+impl PageRequest {
+    /// Collects items until a limit is reached. Items that the filter drops count.
     pub(crate) fn gather<'a>(&self, mut items: impl Iterator<Item = Cow<'a, Item>>) -> Page {
         let mut page = Page::default();
         let mut last: Option<Cow<'a, Item>> = None;
         loop {
-            // As DynamoDB does, without looking whether there is another one.
+            // DynamoDB does this without checking whether there is another item.
             if self.limit.is_some_and(|limit| page.looked_at == limit) {
                 page.last = last.map(Cow::into_owned);
                 return page;
@@ -57,7 +57,7 @@ impl Wish {
 }
 
 impl Page {
-    /// Writes the answer. `names` are the attributes by which the next page is found.
+    /// Writes the answer. `names` are the attributes that locate the next page.
     pub(crate) fn answer(self, names: &[&str]) -> Value {
         let mut answer =
             json!({ "Count": self.items.len(), "ScannedCount": self.looked_at, "Items": self.items });

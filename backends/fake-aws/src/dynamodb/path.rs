@@ -13,18 +13,18 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// The way to an attribute: its steps, of which the first is a field of the item.
+/// The path to an attribute: its steps, of which the first is a field of the item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Path(pub(crate) Vec<Step>);
 
-/// What is left of an item by a projection.
+/// The part of an item that a projection keeps.
 #[derive(Debug, Default)]
 struct Branch {
     whole: bool,
     below: BTreeMap<Step, Branch>,
 }
 
-fn misled() -> Failure {
+fn invalid_path() -> Failure {
     invalid("The document path provided in the update expression is invalid for update")
 }
 
@@ -42,7 +42,7 @@ impl Path {
         self.0.iter().zip(&other.0).all(|(one, other)| one == other)
     }
 
-    /// Finds what it leads to.
+    /// Finds the attribute at the path.
     pub(crate) fn find<'a>(&self, item: &'a Item) -> Option<&'a Attribute> {
         let mut at = item.get(self.head())?;
         for step in &self.0[1..] {
@@ -55,14 +55,14 @@ impl Path {
         Some(at)
     }
 
-    /// Puts something at its end; all before it must be there.
+    /// Sets the attribute at the path; its parents must exist.
     pub(crate) fn set(&self, item: &mut Item, value: Attribute) -> Result<(), Failure> {
-        let [Step::Field(_), inner @ ..] = self.0.as_slice() else { return Err(misled()) };
+        let [Step::Field(_), inner @ ..] = self.0.as_slice() else { return Err(invalid_path()) };
         let Some((last, way)) = inner.split_last() else {
             item.insert(self.head().to_owned(), value);
             return Ok(());
         };
-        match (last, self.walk(item, way).ok_or_else(misled)?) {
+        match (last, self.resolve(item, way).ok_or_else(invalid_path)?) {
             (Step::Field(name), Attribute::M(members)) => {
                 members.insert(name.clone(), value);
             }
@@ -70,19 +70,19 @@ impl Path {
                 Some(member) => *member = value,
                 None => members.push(value),
             },
-            _ => return Err(misled()),
+            _ => return Err(invalid_path()),
         }
         Ok(())
     }
 
-    /// Takes away what it leads to, if that is there.
+    /// Removes the attribute at the path, if it exists.
     pub(crate) fn remove(&self, item: &mut Item) -> Result<(), Failure> {
-        let [Step::Field(_), inner @ ..] = self.0.as_slice() else { return Err(misled()) };
+        let [Step::Field(_), inner @ ..] = self.0.as_slice() else { return Err(invalid_path()) };
         let Some((last, way)) = inner.split_last() else {
             item.remove(self.head());
             return Ok(());
         };
-        match (last, self.walk(item, way).ok_or_else(misled)?) {
+        match (last, self.resolve(item, way).ok_or_else(invalid_path)?) {
             (Step::Field(name), Attribute::M(members)) => {
                 members.remove(name);
             }
@@ -91,12 +91,12 @@ impl Path {
                     members.remove(*place);
                 }
             }
-            _ => return Err(misled()),
+            _ => return Err(invalid_path()),
         }
         Ok(())
     }
 
-    fn walk<'a>(&self, item: &'a mut Item, way: &[Step]) -> Option<&'a mut Attribute> {
+    fn resolve<'a>(&self, item: &'a mut Item, way: &[Step]) -> Option<&'a mut Attribute> {
         let mut at = item.get_mut(self.head())?;
         for step in way {
             at = match (step, at) {
@@ -109,7 +109,7 @@ impl Path {
     }
 }
 
-/// Returns what paths lead to, each in its place.
+/// Returns the attributes at these paths, each in its place.
 pub(crate) fn project(item: &Item, paths: &[Path]) -> Item {
     let mut root = Branch::default();
     for path in paths {

@@ -1,4 +1,4 @@
-//! What stands for names and values in the expressions of one request.
+//! Placeholders for names and values in the expressions of one request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ pub(crate) type Names = BTreeMap<String, String>;
 /// `ExpressionAttributeValues`, as sent.
 pub(crate) type Values = BTreeMap<String, Value>;
 
-/// See the module.
+/// The placeholders of one request, and those that were used.
 #[derive(Debug, Default)]
-pub(crate) struct Dictionary {
+pub(crate) struct Placeholders {
     names: Names,
     values: BTreeMap<String, Attribute>,
     used: BTreeSet<String>,
 }
 
-impl Dictionary {
-    /// Reads both halves. They may only come with an expression, and not empty.
+impl Placeholders {
+    /// Reads names and values. They need an expression, and must not be empty.
     pub(crate) fn read(
         names: Option<Names>,
         values: Option<Values>,
@@ -63,7 +63,7 @@ impl Dictionary {
         Ok(Self { names, values: read, used: BTreeSet::new() })
     }
 
-    /// Returns what a stand-in for a name stands for.
+    /// Returns the name of a placeholder.
     pub(crate) fn name(&mut self, alias: &str) -> Result<String, String> {
         self.used.insert(alias.to_owned());
         self.names.get(alias).cloned().ok_or_else(|| {
@@ -71,7 +71,7 @@ impl Dictionary {
         })
     }
 
-    /// Returns what a stand-in for a value stands for.
+    /// Returns the value of a placeholder.
     pub(crate) fn value(&mut self, alias: &str) -> Result<Attribute, String> {
         self.used.insert(alias.to_owned());
         self.values.get(alias).cloned().ok_or_else(|| {
@@ -81,7 +81,7 @@ impl Dictionary {
         })
     }
 
-    /// Fails when something was explained that no expression used.
+    /// Fails if no expression uses a placeholder.
     pub(crate) fn close(self) -> Result<(), Failure> {
         let unused = |of: Vec<&String>| -> Vec<String> {
             of.into_iter().filter(|alias| !self.used.contains(*alias)).cloned().collect()

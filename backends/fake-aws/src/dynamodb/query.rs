@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::DynamoDbSettings;
 use super::capacity::Capacity;
 use super::condition_parser::condition;
-use super::failure::{constraint, invalid, wrong};
+use super::failure::{constraint, invalid, invalid_value};
 use super::key::{Key, Schema};
 use super::key_range::KeyCondition;
-use super::page::{Page, Wish};
+use super::page::{Page, PageRequest};
 use super::parser::projection;
-use super::placeholders::{Dictionary, Names, Values};
+use super::placeholders::{Names, Placeholders, Values};
 use super::table::{Index, Projection, Table};
-use super::value::{Item, Sent, read_item};
+use super::value::{Item, RawItem, read_item};
 use crate::wire::{Failure, read};
 
 #[derive(Debug, Deserialize)]
@@ -31,7 +31,7 @@ struct Request {
     expression_attribute_values: Option<Values>,
     scan_index_forward: Option<bool>,
     limit: Option<i64>,
-    exclusive_start_key: Option<Sent>,
+    exclusive_start_key: Option<RawItem>,
     return_consumed_capacity: Option<String>,
 }
 
@@ -47,8 +47,8 @@ pub(super) fn limit(limit: Option<i64>) -> Result<Option<usize>, Failure> {
     }
 }
 
-/// Reads where a page begins: nothing but keys.
-pub(super) fn start(sent: Option<Sent>, schemas: &[&Schema]) -> Result<Option<Item>, Failure> {
+/// Reads the start of a page: a key without other attributes.
+pub(super) fn start(sent: Option<RawItem>, schemas: &[&Schema]) -> Result<Option<Item>, Failure> {
     let Some(sent) = sent else { return Ok(None) };
     let refused = || invalid("The provided starting key is invalid");
     let item = read_item(&sent)?;
@@ -74,19 +74,20 @@ pub(super) fn query(table: &Table, body: &Value, settings: &DynamoDbSettings) ->
     };
     let expressions =
         [&request.key_condition_expression, &request.filter_expression, &request.projection_expression];
-    let mut words = Dictionary::read(
+    let mut placeholders = Placeholders::read(
         request.expression_attribute_names,
         request.expression_attribute_values,
         &expressions,
     )?;
-    let keys = condition("KeyConditionExpression", keys, &mut words)?;
+    let keys = condition("KeyConditionExpression", keys, &mut placeholders)?;
     let keys = KeyCondition::of(keys, schema, request.scan_index_forward.unwrap_or(true))?;
     let filter = request.filter_expression.as_deref();
-    let filter = filter.map(|text| condition("FilterExpression", text, &mut words)).transpose()?;
+    let filter = filter.map(|text| condition("FilterExpression", text, &mut placeholders)).transpose()?;
     let paths = request.projection_expression.as_deref();
-    let paths = paths.map(|text| projection(text, &mut words)).transpose()?;
-    words.close()?;
-    let wish = Wish { limit: limit(request.limit)?, bytes: settings.page_bytes, filter, projection: paths };
+    let paths = paths.map(|text| projection(text, &mut placeholders)).transpose()?;
+    placeholders.close()?;
+    let wish =
+        PageRequest { limit: limit(request.limit)?, bytes: settings.page_bytes, filter, projection: paths };
     wish.refuse_keys(schema)?;
     let page = match index {
         Some(index) => {
@@ -98,7 +99,7 @@ pub(super) fn query(table: &Table, body: &Value, settings: &DynamoDbSettings) ->
             let start = start(request.exclusive_start_key, &[schema])?;
             let after = start.and_then(|start| schema.parts(&start));
             inside(&keys, after.as_ref())?;
-            let items = table.walk(&keys.reach, after, consistent).map(|item| &**item);
+            let items = table.scan_range(&keys.bounds, after, consistent).map(|item| &**item);
             wish.gather(of_prefix(&keys, items).map(Cow::Borrowed))
         }
     };
@@ -117,16 +118,16 @@ fn page_of_index(
     table: &Table,
     index: &Index,
     keys: &KeyCondition,
-    wish: &Wish,
+    wish: &PageRequest,
     start: Option<Item>,
 ) -> Result<Page, Failure> {
     let after = start.and_then(|start| Some((index.schema.parts(&start)?, table.schema.parts(&start)?)));
     inside(keys, after.as_ref().map(|(own, _)| own))?;
-    let items = table.walk_index(index, &keys.reach, after).map(|item| &**item);
+    let items = table.scan_index(index, &keys.bounds, after).map(|item| &**item);
     Ok(wish.gather(of_prefix(keys, items).map(|item| Cow::Owned(index.shows(item, &table.schema)))))
 }
 
-/// Leaves out what does not begin as it must. What does lies together.
+/// Skips items before the prefix. Items with the prefix are adjacent.
 fn of_prefix<'a>(
     keys: &KeyCondition,
     items: impl Iterator<Item = &'a Item>,
@@ -134,20 +135,20 @@ fn of_prefix<'a>(
     items.skip_while(|item| !keys.fits(item)).take_while(|item| keys.fits(item))
 }
 
-/// Fails when a page is to begin outside of what is asked for.
+/// Fails if a page begins outside the requested range.
 fn inside(keys: &KeyCondition, after: Option<&Key>) -> Result<(), Failure> {
     use std::ops::RangeBounds as _;
 
     let Some(after) = after else { return Ok(()) };
-    let range = (keys.reach.from.clone(), keys.reach.to.clone());
-    if after.hash == keys.reach.hash && range.contains(&after.range) {
+    let range = (keys.bounds.from.clone(), keys.bounds.to.clone());
+    if after.hash == keys.bounds.hash && range.contains(&after.range) {
         return Ok(());
     }
     Err(invalid("The provided starting key is outside query boundaries based on provided conditions"))
 }
 
-impl Wish {
-    /// Fails when the filter is about the key, which the condition on keys is for.
+impl PageRequest {
+    /// Fails if the filter reads the key, which belongs to the key condition.
     fn refuse_keys(&self, schema: &Schema) -> Result<(), Failure> {
         let Some(filter) = &self.filter else { return Ok(()) };
         let mut heads = Vec::new();
@@ -160,7 +161,7 @@ impl Wish {
         }
     }
 
-    /// Fails when something is to be shown that an index does not hold.
+    /// Fails if a projection needs attributes that the index does not hold.
     fn projected(&self, index: &Index, table: &Schema) -> Result<(), Failure> {
         let more: &[String] = match &index.projection {
             Projection::All => return Ok(()),
@@ -181,6 +182,6 @@ impl Wish {
             return Ok(());
         }
         let (name, lacking) = (&index.name, lacking.join(", "));
-        Err(wrong(format!("Global secondary index {name} does not project [{lacking}]")))
+        Err(invalid_value(format!("Global secondary index {name} does not project [{lacking}]")))
     }
 }

@@ -9,22 +9,22 @@ use super::DynamoDbSettings;
 use super::capacity::Capacity;
 use super::condition_parser::condition;
 use super::failure::{constraint, invalid};
-use super::page::Wish;
+use super::page::PageRequest;
 use super::parser::projection;
-use super::placeholders::{Dictionary, Names, Values};
+use super::placeholders::{Names, Placeholders, Values};
 use super::query::{limit, start};
 use super::table::Table;
-use super::value::Sent;
+use super::value::RawItem;
 use crate::wire::{Failure, read};
 
-/// The most segments of a scan.
+/// Maximum number of segments of a scan.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html>
-const SEGMENTS: u32 = 1_000_000;
+const MAX_SEGMENTS: u32 = 1_000_000;
 
-/// How many slots partitions lie in.
+/// Number of slots for partitions.
 const SLOTS: u128 = 1 << 64;
 
 #[derive(Debug, Deserialize)]
@@ -39,7 +39,7 @@ struct Request {
     segment: Option<u32>,
     total_segments: Option<u32>,
     limit: Option<i64>,
-    exclusive_start_key: Option<Sent>,
+    exclusive_start_key: Option<RawItem>,
     return_consumed_capacity: Option<String>,
 }
 
@@ -50,16 +50,16 @@ pub(super) fn scan(table: &Table, body: &Value, settings: &DynamoDbSettings) -> 
     let consistent = request.consistent_read.unwrap_or(false);
     let slots = slots(request.segment, request.total_segments)?;
     let expressions = [&request.filter_expression, &request.projection_expression];
-    let mut words = Dictionary::read(
+    let mut placeholders = Placeholders::read(
         request.expression_attribute_names,
         request.expression_attribute_values,
         &expressions,
     )?;
     let filter = request.filter_expression.as_deref();
-    let filter = filter.map(|text| condition("FilterExpression", text, &mut words)).transpose()?;
+    let filter = filter.map(|text| condition("FilterExpression", text, &mut placeholders)).transpose()?;
     let paths = request.projection_expression.as_deref();
-    let paths = paths.map(|text| projection(text, &mut words)).transpose()?;
-    words.close()?;
+    let paths = paths.map(|text| projection(text, &mut placeholders)).transpose()?;
+    placeholders.close()?;
     let start = start(request.exclusive_start_key, &[&table.schema])?;
     let after = start.and_then(|start| table.schema.parts(&start));
     if after.as_ref().is_some_and(|after| !(slots.0..slots.1).contains(&u128::from(after.slot))) {
@@ -67,8 +67,9 @@ pub(super) fn scan(table: &Table, body: &Value, settings: &DynamoDbSettings) -> 
                        with correct Segment.";
         return Err(invalid(message));
     }
-    let wish = Wish { limit: limit(request.limit)?, bytes: settings.page_bytes, filter, projection: paths };
-    let page = wish.gather(table.sweep(slots, after, consistent).map(|item| Cow::Borrowed(&**item)));
+    let wish =
+        PageRequest { limit: limit(request.limit)?, bytes: settings.page_bytes, filter, projection: paths };
+    let page = wish.gather(table.scan_slots(slots, after, consistent).map(|item| Cow::Borrowed(&**item)));
     let units = Capacity::reads(page.bytes, consistent);
     let names: Vec<&str> = table.schema.names().collect();
     Ok(capacity.add_one(page.answer(&names), &request.table_name, units))
@@ -79,7 +80,7 @@ fn slots(segment: Option<u32>, of: Option<u32>) -> Result<(u128, u128), Failure>
     match (segment, of) {
         (None, None) => Ok((0, SLOTS)),
         (Some(segment), Some(of)) => {
-            if !(1..=SEGMENTS).contains(&of) {
+            if !(1..=MAX_SEGMENTS).contains(&of) {
                 let message = "Member must have value less than or equal to 1000000";
                 return Err(constraint(&of.to_string(), "totalSegments", message));
             }

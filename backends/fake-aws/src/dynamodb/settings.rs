@@ -1,4 +1,4 @@
-//! How the fake DynamoDB behaves.
+//! Settings of the fake DynamoDB.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DynamoDbSettings {
-    /// Reads that are not consistent, and indexes, show the state of this long ago. No time.
+    /// Age of the state that eventually consistent reads and indexes show. Zero.
     pub lag: SignedDuration,
-    /// How long a new table is `CREATING`. No time.
+    /// Time for which a new table is `CREATING`. Zero.
     pub creation: SignedDuration,
-    /// How many bytes of items a page of `Query` or `Scan` looks at. 1 MB.
+    /// Maximum number of bytes that a page of `Query` or `Scan` reads. 1 MB.
     pub page_bytes: usize,
-    /// How many bytes of items an answer of `BatchGetItem` has. 16 MB.
+    /// Maximum number of bytes in an answer of `BatchGetItem`. 16 MB.
     pub batch_bytes: usize,
 }
 

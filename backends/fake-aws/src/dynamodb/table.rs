@@ -1,4 +1,4 @@
-//! One table: what it holds at this moment, and what a read that may be stale sees of it.
+//! One table: its present items, and the stale view of eventually consistent reads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -7,18 +7,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::failure::invalid;
-use super::key::{Key, Part, Schema};
+use super::key::{Key, KeyPart, Schema};
 use super::value::{Item, size_of_item};
 use crate::wire::Failure;
 
-/// The most bytes of an item.
+/// Maximum size of an item in bytes.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const LARGEST_ITEM: usize = 400 * 1024;
+const MAX_ITEM_SIZE: usize = 400 * 1024;
 
-/// Which attributes an index holds beside the keys.
+/// The attributes that an index holds beside the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Projection {
     All,
@@ -36,19 +36,19 @@ pub(crate) struct Index {
     entries: BTreeSet<(Key, Key)>,
 }
 
-/// Which items of one partition are read, and from where on.
+/// The items of one partition to read, and the start.
 #[derive(Debug, Clone)]
-pub(crate) struct Reach {
-    pub(crate) hash: Part,
-    pub(crate) from: Bound<Part>,
-    pub(crate) to: Bound<Part>,
+pub(crate) struct KeyBounds {
+    pub(crate) hash: KeyPart,
+    pub(crate) from: Bound<KeyPart>,
+    pub(crate) to: Bound<KeyPart>,
     pub(crate) forward: bool,
 }
 
 /// A write that stale reads do not see yet.
 type Change = (Timestamp, Key, Option<Arc<Item>>);
 
-/// See the module.
+/// A table with its indexes and its stale view.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) schema: Schema,
@@ -63,7 +63,7 @@ impl Index {
         Self { name, schema, projection, entries: BTreeSet::new() }
     }
 
-    /// Returns what the index holds of an item of a table.
+    /// Returns the index's projection of an item.
     pub(crate) fn shows(&self, item: &Item, table: &Schema) -> Item {
         let more: &[String] = match &self.projection {
             Projection::All => return item.clone(),
@@ -87,7 +87,7 @@ impl Table {
         Self { schema, indexes, fresh: BTreeMap::new(), stale: BTreeMap::new(), pending: VecDeque::new() }
     }
 
-    /// Lets stale reads see what was written until then.
+    /// Applies writes up to this time to the stale view.
     pub(crate) fn catch_up(&mut self, until: Timestamp) {
         while let Some((at, ..)) = self.pending.front()
             && *at <= until
@@ -115,7 +115,7 @@ impl Table {
         self.stale.len()
     }
 
-    /// Returns an item as it is at this moment.
+    /// Returns the present item.
     pub(crate) fn get(&self, key: &Key) -> Option<&Arc<Item>> {
         self.fresh.get(key)
     }
@@ -125,9 +125,9 @@ impl Table {
         if consistent { self.fresh.get(key) } else { self.stale.get(key) }
     }
 
-    /// Fails when an item cannot be kept: it is too large, or an index cannot hold it.
+    /// Fails if an item cannot be stored: it is too large, or an index cannot hold it.
     pub(crate) fn check(&self, item: &Item, too_large: &str) -> Result<(), Failure> {
-        if size_of_item(item) > LARGEST_ITEM {
+        if size_of_item(item) > MAX_ITEM_SIZE {
             return Err(invalid(too_large));
         }
         for index in &self.indexes {
@@ -145,46 +145,50 @@ impl Table {
         self.pending.push_back((now, key, item));
     }
 
-    /// Walks through one partition, from behind `after` on.
-    pub(crate) fn walk(
+    /// Iterates over one partition, after `after`.
+    pub(crate) fn scan_range(
         &self,
-        reach: &Reach,
+        bounds: &KeyBounds,
         after: Option<Key>,
         consistent: bool,
     ) -> Box<dyn Iterator<Item = &Arc<Item>> + '_> {
         let items = if consistent { &self.fresh } else { &self.stale };
-        let key = |part: &Part| Key::new(reach.hash.clone(), part.clone());
-        let (from, to) = (reach.from.as_ref().map(key), reach.to.as_ref().map(key));
-        let Some(range) = behind(from, to, after, reach.forward) else { return Box::new(std::iter::empty()) };
+        let key = |part: &KeyPart| Key::new(bounds.hash.clone(), part.clone());
+        let (from, to) = (bounds.from.as_ref().map(key), bounds.to.as_ref().map(key));
+        let Some(range) = behind(from, to, after, bounds.forward) else {
+            return Box::new(std::iter::empty());
+        };
         let found = items.range(range).map(|(_, item)| item);
-        if reach.forward { Box::new(found) } else { Box::new(found.rev()) }
+        if bounds.forward { Box::new(found) } else { Box::new(found.rev()) }
     }
 
-    /// Walks through one partition of an index.
-    pub(crate) fn walk_index<'a>(
+    /// Iterates over one partition of an index.
+    pub(crate) fn scan_index<'a>(
         &'a self,
         index: &'a Index,
-        reach: &Reach,
+        bounds: &KeyBounds,
         after: Option<(Key, Key)>,
     ) -> Box<dyn Iterator<Item = &'a Arc<Item>> + 'a> {
-        let entry = |part: &Part, own: Key| (Key::new(reach.hash.clone(), part.clone()), own);
-        let from = match &reach.from {
+        let entry = |part: &KeyPart, own: Key| (Key::new(bounds.hash.clone(), part.clone()), own);
+        let from = match &bounds.from {
             Bound::Included(part) => Bound::Included(entry(part, Key::first())),
             Bound::Excluded(part) => Bound::Excluded(entry(part, Key::last())),
             Bound::Unbounded => Bound::Unbounded,
         };
-        let to = match &reach.to {
+        let to = match &bounds.to {
             Bound::Included(part) => Bound::Included(entry(part, Key::last())),
             Bound::Excluded(part) => Bound::Excluded(entry(part, Key::first())),
             Bound::Unbounded => Bound::Unbounded,
         };
-        let Some(range) = behind(from, to, after, reach.forward) else { return Box::new(std::iter::empty()) };
+        let Some(range) = behind(from, to, after, bounds.forward) else {
+            return Box::new(std::iter::empty());
+        };
         let found = index.entries.range(range).filter_map(|(_, key)| self.stale.get(key));
-        if reach.forward { Box::new(found) } else { Box::new(found.rev()) }
+        if bounds.forward { Box::new(found) } else { Box::new(found.rev()) }
     }
 
-    /// Walks through a part of the whole table: those partitions whose slots are between these, the last one excluded.
-    pub(crate) fn sweep(
+    /// Iterates over the partitions whose slots are in this range, the last one excluded.
+    pub(crate) fn scan_slots(
         &self,
         slots: (u128, u128),
         after: Option<Key>,
@@ -202,7 +206,7 @@ impl Table {
     }
 }
 
-/// Narrows a range to what lies behind a key; none when nothing does.
+/// Narrows a range to the keys after one; none if nothing is left.
 fn behind<K: Ord>(
     from: Bound<K>,
     to: Bound<K>,

@@ -1,4 +1,4 @@
-//! `TransactWriteItems`: all of it or nothing, and once for each token.
+//! `TransactWriteItems`: all or nothing, and once for each token.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::action::{Action, Effect, Refusal, Verb, Written};
+use super::action::{Action, Effect, Refusal, WriteKind, WriteRequest};
 use super::capacity::Capacity;
 use super::failure::{constraint, invalid};
 use super::value::write_item;
@@ -14,13 +14,13 @@ use super::{DynamoDbSettings, DynamoDbState};
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
-/// The most actions of one transaction, and the most bytes of all their items.
+/// Maximum number of actions in one transaction, and of bytes in all their items.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-const ACTIONS: usize = 100;
-const BYTES: usize = 4 << 20;
+const MAX_ACTIONS: usize = 100;
+const MAX_BYTES: usize = 4 << 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -33,19 +33,19 @@ struct Request {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Member {
-    put: Option<Written>,
-    update: Option<Written>,
-    delete: Option<Written>,
-    condition_check: Option<Written>,
+    put: Option<WriteRequest>,
+    update: Option<WriteRequest>,
+    delete: Option<WriteRequest>,
+    condition_check: Option<WriteRequest>,
 }
 
 impl Member {
-    fn written(self) -> Result<(Verb, Written), Failure> {
+    fn written(self) -> Result<(WriteKind, WriteRequest), Failure> {
         let verbs = [
-            (Verb::Put, self.put),
-            (Verb::Update, self.update),
-            (Verb::Delete, self.delete),
-            (Verb::Check, self.condition_check),
+            (WriteKind::Put, self.put),
+            (WriteKind::Update, self.update),
+            (WriteKind::Delete, self.delete),
+            (WriteKind::Check, self.condition_check),
         ];
         let mut given = verbs.into_iter().filter_map(|(verb, written)| Some((verb, written?)));
         match (given.next(), given.next()) {
@@ -64,7 +64,7 @@ impl Member {
     }
 }
 
-/// Makes the failure of a transaction of which these reasons were found, one for each member.
+/// Makes the failure of a transaction with these reasons, one for each member.
 pub(crate) fn canceled(reasons: &[Value]) -> Failure {
     let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason["Code"].as_str()).collect();
     let message = format!(
@@ -84,7 +84,7 @@ impl DynamoDbState {
     ) -> Result<Value, Failure> {
         let request: Request = read(body)?;
         let count = request.transact_items.len();
-        if !(1..=ACTIONS).contains(&count) {
+        if !(1..=MAX_ACTIONS).contains(&count) {
             let bound = if count == 0 { "greater than or equal to 1" } else { "less than or equal to 100" };
             return Err(constraint("[]", "transactItems", &format!("Member must have length {bound}")));
         }
@@ -95,7 +95,7 @@ impl DynamoDbState {
                 let message = "Member must have length less than or equal to 36";
                 return Err(constraint(token, "clientRequestToken", message));
             }
-            if self.tokens.knows(place, token, body, now)? {
+            if self.tokens.is_done(place, token, body, now)? {
                 return Ok(capacity.add(json!({}), &BTreeMap::new()));
             }
         }
@@ -119,12 +119,12 @@ impl DynamoDbState {
             }
         }
         if let Some(token) = token {
-            self.tokens.keep(place, token, body, now);
+            self.tokens.remember(place, token, body, now);
         }
         Ok(capacity.add(json!({}), &used))
     }
 
-    /// Fails when two actions are about one item, or all of them are too large together.
+    /// Fails if two actions write one item, or if all of them are too large together.
     fn bounded(&self, place: &Place, actions: &[(String, Action)]) -> Result<(), Failure> {
         let mut keys = BTreeSet::new();
         let mut bytes = 0;
@@ -135,13 +135,13 @@ impl DynamoDbState {
             bytes +=
                 self.tables.get(&(place.clone(), name.clone())).map_or(0, |open| action.size(&open.table));
         }
-        if bytes > BYTES {
+        if bytes > MAX_BYTES {
             return Err(invalid("Collection of items in the transaction exceeds the maximum of 4 MB"));
         }
         Ok(())
     }
 
-    /// Works out what every action does; fails when one of them is refused.
+    /// Computes the effect of every action. Fails if one of them is refused.
     fn effects(&self, place: &Place, actions: &[(String, Action)]) -> Result<Vec<Effect>, Failure> {
         let mut effects = Vec::with_capacity(actions.len());
         let mut reasons = Vec::with_capacity(actions.len());

@@ -1,28 +1,28 @@
-//! Changes of an item.
+//! Updates of an item.
 
 use std::collections::BTreeSet;
 
 use super::failure::invalid;
-use super::parser::{Complaint, Parser, apart, parse};
+use super::parser::{ParseError, Parser, check_disjoint, parse};
 use super::path::Path;
-use super::placeholders::Dictionary;
+use super::placeholders::Placeholders;
 use super::value::{Attribute, Item};
 use crate::wire::Failure;
 
-/// What an attribute is set to.
+/// The new value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Term {
     Value(Attribute),
     Path(Path),
-    /// The attribute if it is there, else the other.
+    /// The attribute if it exists, else the other.
     Or(Path, Box<Term>),
-    /// One list behind another.
+    /// The concatenation of two lists.
     Appended(Box<Term>, Box<Term>),
     Sum(Box<Term>, Box<Term>),
     Difference(Box<Term>, Box<Term>),
 }
 
-/// See the module.
+/// A parsed update expression.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Update {
     set: Vec<(Path, Term)>,
@@ -31,14 +31,14 @@ pub(crate) struct Update {
     delete: Vec<(Path, Attribute)>,
 }
 
-/// Reads an update expression.
-pub(crate) fn update(text: &str, words: &mut Dictionary) -> Result<Update, Failure> {
-    parse("UpdateExpression", text, words, |parser| {
+/// Parses an update expression.
+pub(crate) fn update(text: &str, placeholders: &mut Placeholders) -> Result<Update, Failure> {
+    parse("UpdateExpression", text, placeholders, |parser| {
         let mut update = Update::default();
         let mut seen = BTreeSet::new();
         while parser.peek().is_some() {
             let sections = ["SET", "REMOVE", "ADD", "DELETE"];
-            let section = sections.into_iter().find(|section| parser.says(section));
+            let section = sections.into_iter().find(|section| parser.accept_keyword(section));
             let section = section.ok_or_else(|| parser.syntax())?;
             if !seen.insert(section) {
                 return Err(format!(
@@ -52,19 +52,19 @@ pub(crate) fn update(text: &str, words: &mut Dictionary) -> Result<Update, Failu
                 _ => update.delete = parser.list(|parser| parser.amount("DELETE"))?,
             }
         }
-        apart(&update.paths())?;
+        check_disjoint(&update.paths())?;
         Ok(update)
     })
 }
 
 impl Parser<'_> {
-    fn assignment(&mut self) -> Result<(Path, Term), Complaint> {
+    fn assignment(&mut self) -> Result<(Path, Term), ParseError> {
         let path = self.path()?;
         self.expect("=")?;
         let left = self.term()?;
-        let term = if self.takes("+") {
+        let term = if self.accept_mark("+") {
             Term::Sum(Box::new(left), Box::new(self.term()?))
-        } else if self.takes("-") {
+        } else if self.accept_mark("-") {
             Term::Difference(Box::new(left), Box::new(self.term()?))
         } else {
             left
@@ -72,11 +72,11 @@ impl Parser<'_> {
         Ok((path, term))
     }
 
-    fn term(&mut self) -> Result<Term, Complaint> {
+    fn term(&mut self) -> Result<Term, ParseError> {
         if let Some(value) = self.value() {
             return Ok(Term::Value(value?));
         }
-        let Some(function) = self.calls() else { return Ok(Term::Path(self.path()?)) };
+        let Some(function) = self.accept_call() else { return Ok(Term::Path(self.path()?)) };
         let term = match function.as_str() {
             "if_not_exists" => {
                 let path = self.path()?;
@@ -94,8 +94,8 @@ impl Parser<'_> {
         Ok(term)
     }
 
-    /// Reads a path, and what is added to it or deleted from it.
-    fn amount(&mut self, section: &str) -> Result<(Path, Attribute), Complaint> {
+    /// Parses a path, and the amount to add to it or delete from it.
+    fn amount(&mut self, section: &str) -> Result<(Path, Attribute), ParseError> {
         let path = self.path()?;
         let value = self.value().ok_or_else(|| self.syntax())??;
         match &value {
@@ -114,16 +114,16 @@ impl Parser<'_> {
     }
 }
 
-fn odd_type() -> Failure {
+fn type_mismatch() -> Failure {
     invalid("An operand in the update expression has an incorrect data type")
 }
 
-fn unexact() -> Failure {
+fn inexact() -> Failure {
     invalid("the fake cannot keep the result of this arithmetic exactly")
 }
 
 impl Term {
-    /// Works out a term over an item as it was before the update.
+    /// Evaluates a term over the item before the update.
     fn value(&self, item: &Item) -> Result<Attribute, Failure> {
         let absent =
             || invalid("The provided expression refers to an attribute that does not exist in the item");
@@ -138,12 +138,12 @@ impl Term {
                     first.extend(second);
                     Ok(Attribute::L(first))
                 }
-                _ => Err(odd_type()),
+                _ => Err(type_mismatch()),
             },
             Self::Sum(left, right) | Self::Difference(left, right) => {
                 let (Attribute::N(left), Attribute::N(right)) = (left.value(item)?, right.value(item)?)
                 else {
-                    return Err(odd_type());
+                    return Err(type_mismatch());
                 };
                 let right = if matches!(self, Self::Sum(..)) { right } else { right.negated() };
                 left.plus(right).map(Attribute::N).ok_or_else(unexact)
@@ -153,14 +153,14 @@ impl Term {
 }
 
 impl Update {
-    /// Returns the paths that are changed.
+    /// Returns the changed paths.
     pub(crate) fn paths(&self) -> Vec<Path> {
         let set = self.set.iter().map(|(path, _)| path);
         let amounts = self.add.iter().chain(&self.delete).map(|(path, _)| path);
         set.chain(&self.remove).chain(amounts).cloned().collect()
     }
 
-    /// Changes an item.
+    /// Applies the update to an item.
     pub(crate) fn apply(&self, before: &Item) -> Result<Item, Failure> {
         let mut item = before.clone();
         for (path, term) in &self.set {
@@ -176,7 +176,7 @@ impl Update {
                 None => {}
             }
         }
-        // Members of lists from behind, so that none changes its place before its turn.
+        // List members are removed from the end, so that indexes stay valid.
         let mut removed: Vec<&Path> = self.remove.iter().collect();
         removed.sort();
         for path in removed.into_iter().rev() {
@@ -195,11 +195,11 @@ fn added(has: Option<&Attribute>, amount: &Attribute) -> Result<Attribute, Failu
         }
         (Some(Attribute::Ss(has)), Attribute::Ss(more)) => Ok(Attribute::Ss(has | more)),
         (Some(Attribute::Ns(has)), Attribute::Ns(more)) => Ok(Attribute::Ns(has | more)),
-        _ => Err(odd_type()),
+        _ => Err(type_mismatch()),
     }
 }
 
-/// Takes members out of a set; nothing when none is left.
+/// Removes members from a set; returns nothing if it is empty afterwards.
 fn without(has: &Attribute, less: &Attribute) -> Result<Option<Attribute>, Failure> {
     match (has, less) {
         (Attribute::Ss(has), Attribute::Ss(less)) => {
@@ -208,6 +208,6 @@ fn without(has: &Attribute, less: &Attribute) -> Result<Option<Attribute>, Failu
         (Attribute::Ns(has), Attribute::Ns(less)) => {
             Ok(Some(has - less).filter(|left| !left.is_empty()).map(Attribute::Ns))
         }
-        _ => Err(odd_type()),
+        _ => Err(type_mismatch()),
     }
 }

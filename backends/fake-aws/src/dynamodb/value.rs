@@ -1,25 +1,25 @@
-//! Attributes of items, as they are on the wire and in a table. Binary ones are refused.
+//! Attributes of items, on the wire and in a table. Binary ones are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::failure::{invalid, wrong};
+use super::failure::{invalid, invalid_value};
 use super::number::Number;
 use crate::wire::Failure;
 
-/// How deep lists and maps may be nested.
+/// Maximum nesting of lists and maps.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// The attributes of an item, by name.
 pub(crate) type Item = BTreeMap<String, Attribute>;
 
 /// An item as it is sent.
-pub(crate) type Sent = BTreeMap<String, Value>;
+pub(crate) type RawItem = BTreeMap<String, Value>;
 
 /// One attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) enum Attribute {
 impl Attribute {
     /// Reads one attribute.
     pub(crate) fn read(sent: &Value) -> Result<Self, Failure> {
-        Self::read_in(sent, DEPTH)
+        Self::read_in(sent, MAX_DEPTH)
     }
 
     fn read_in(sent: &Value, depth: usize) -> Result<Self, Failure> {
@@ -60,7 +60,7 @@ impl Attribute {
             "N" => Self::N(Number::read(&text(value)?)?),
             "BOOL" => Self::Bool(value.as_bool().ok_or_else(odd)?),
             "NULL" if value == &json!(true) => Self::Null,
-            "NULL" => return Err(wrong("Null attribute value types must have the value of true")),
+            "NULL" => return Err(invalid_value("Null attribute value types must have the value of true")),
             "SS" => Self::Ss(set("string", list()?, text)?),
             "NS" => Self::Ns(set("number", list()?, |value| Number::read(&text(value)?))?),
             "L" => {
@@ -107,7 +107,7 @@ impl Attribute {
         }
     }
 
-    /// Returns how many bytes of an item it is, without its name.
+    /// Returns its size in bytes, without its name.
     ///
     /// # Source
     ///
@@ -132,18 +132,18 @@ fn set<T: Ord>(
     read: impl Fn(&Value) -> Result<T, Failure>,
 ) -> Result<BTreeSet<T>, Failure> {
     if members.is_empty() {
-        return Err(wrong(format!("An {kind} set  may not be empty")));
+        return Err(invalid_value(format!("An {kind} set  may not be empty")));
     }
     let set: BTreeSet<T> = members.iter().map(read).collect::<Result<_, _>>()?;
     if set.len() < members.len() {
         let shown: Vec<&str> = members.iter().filter_map(Value::as_str).collect();
-        return Err(wrong(format!("Input collection [{}] contains duplicates.", shown.join(", "))));
+        return Err(invalid_value(format!("Input collection [{}] contains duplicates.", shown.join(", "))));
     }
     Ok(set)
 }
 
 /// Reads an item.
-pub(crate) fn read_item(sent: &Sent) -> Result<Item, Failure> {
+pub(crate) fn read_item(sent: &RawItem) -> Result<Item, Failure> {
     sent.iter().map(|(name, value)| Ok((name.clone(), Attribute::read(value)?))).collect()
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn write_item(item: &Item) -> Value {
     Value::Object(item.iter().map(|(name, value)| (name.clone(), value.write())).collect::<Map<_, _>>())
 }
 
-/// Returns how many bytes an item has, names and all.
+/// Returns the size of an item in bytes, with names.
 pub(crate) fn size_of_item(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value.size()).sum()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::action::{Action, Effect, Refusal, Verb, Written};
+use super::action::{Action, Effect, Refusal, WriteKind, WriteRequest};
 use super::capacity::Capacity;
 use super::failure::constraint;
 use super::path::project;
@@ -13,9 +13,9 @@ use super::table::Table;
 use super::value::{Item, size_of_item, write_item};
 use crate::wire::Failure;
 
-/// Which attributes the answer shows.
+/// The attributes that the answer shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum ReturnValues {
     None,
     AllOld,
     UpdatedOld,
@@ -23,8 +23,8 @@ enum Shown {
     UpdatedNew,
 }
 
-impl Shown {
-    fn read(text: Option<&str>, verb: Verb) -> Result<Self, Failure> {
+impl ReturnValues {
+    fn read(text: Option<&str>, verb: WriteKind) -> Result<Self, Failure> {
         let shown = match text {
             None | Some("NONE") => Self::None,
             Some("ALL_OLD") => Self::AllOld,
@@ -37,16 +37,21 @@ impl Shown {
                 return Err(constraint(other, "returnValues", &message));
             }
         };
-        if verb != Verb::Update && !matches!(shown, Self::None | Self::AllOld) {
+        if verb != WriteKind::Update && !matches!(shown, Self::None | Self::AllOld) {
             return Err(super::failure::invalid("Return values set to invalid value"));
         }
         Ok(shown)
     }
 }
 
-/// Does one write.
-pub(crate) fn write(table: &mut Table, verb: Verb, sent: Written, now: Timestamp) -> Result<Value, Failure> {
-    let shown = Shown::read(sent.return_values.as_deref(), verb)?;
+/// Performs one write.
+pub(crate) fn write(
+    table: &mut Table,
+    verb: WriteKind,
+    sent: WriteRequest,
+    now: Timestamp,
+) -> Result<Value, Failure> {
+    let shown = ReturnValues::read(sent.return_values.as_deref(), verb)?;
     let capacity = Capacity::read(sent.return_consumed_capacity.as_deref())?;
     let name = sent.table_name.clone();
     let action = Action::read(verb, sent, &table.schema)?;
@@ -63,11 +68,11 @@ pub(crate) fn write(table: &mut Table, verb: Verb, sent: Written, now: Timestamp
     let (old, new) = (before.as_deref(), after.as_deref());
     let paths = action.update.paths();
     let attributes = match shown {
-        Shown::None => None,
-        Shown::AllOld => old.cloned(),
-        Shown::AllNew => new.cloned(),
-        Shown::UpdatedOld => old.map(|old| project(old, &paths)),
-        Shown::UpdatedNew => new.map(|new| project(new, &paths)),
+        ReturnValues::None => None,
+        ReturnValues::AllOld => old.cloned(),
+        ReturnValues::AllNew => new.cloned(),
+        ReturnValues::UpdatedOld => old.map(|old| project(old, &paths)),
+        ReturnValues::UpdatedNew => new.map(|new| project(new, &paths)),
     };
     let mut answer = json!({});
     if let Some(attributes) = attributes.filter(|attributes| !attributes.is_empty()) {

@@ -1,4 +1,4 @@
-//! What `RunTask` does not accept.
+//! Validation of `RunTask` calls.
 //!
 //! # Source
 //!
@@ -12,10 +12,10 @@ use super::run_task::RunTask;
 use super::{sizes, tags, token};
 use crate::wire::Failure;
 
-/// The longest `overrides`, in characters of JSON.
-const LONGEST_OVERRIDES: usize = 8192;
+/// Maximum length of `overrides`, in characters of JSON.
+const MAX_OVERRIDES_LENGTH: usize = 8192;
 
-/// Fails on a call that is wrong in itself.
+/// Fails on a call that is invalid in itself.
 pub(crate) fn call(request: &RunTask) -> Result<(), Failure> {
     if request.task_definition.is_empty() {
         return Err(Failure::client("ClientException", "TaskDefinition can not be blank."));
@@ -29,7 +29,7 @@ pub(crate) fn call(request: &RunTask) -> Result<(), Failure> {
     if let Some(text) = &request.started_by {
         started_by(text)?;
     }
-    where_to(request)?;
+    check_target(request)?;
     sizes(request)?;
     tags::check(&request.tags)
 }
@@ -48,7 +48,7 @@ fn started_by(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn where_to(request: &RunTask) -> Result<(), Failure> {
+fn check_target(request: &RunTask) -> Result<(), Failure> {
     let strategy = request.capacity_provider_strategy.as_deref().unwrap_or_default();
     if let Some(launch_type) = request.launch_type.as_deref() {
         if !["EC2", "FARGATE", "EXTERNAL"].contains(&launch_type) {
@@ -72,7 +72,7 @@ fn sizes(request: &RunTask) -> Result<(), Failure> {
     if request
         .overrides
         .as_ref()
-        .is_some_and(|overrides| overrides.to_string().chars().count() > LONGEST_OVERRIDES)
+        .is_some_and(|overrides| overrides.to_string().chars().count() > MAX_OVERRIDES_LENGTH)
     {
         return Err(Failure::parameter("Overrides length must be at most 8192."));
     }
@@ -85,7 +85,7 @@ fn sizes(request: &RunTask) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fails on a call that does not fit its task definition, or where its tasks are to run.
+/// Fails on a call that does not match its task definition or its target.
 pub(crate) fn against(request: &RunTask, definition: &Definition, target: &Target) -> Result<(), Failure> {
     let on_fargate = target.launch_type == "FARGATE";
     if on_fargate {
@@ -116,7 +116,7 @@ pub(crate) fn against(request: &RunTask, definition: &Definition, target: &Targe
     sizes::check(request, definition, on_fargate)
 }
 
-/// Fails on changes in containers that the definition does not have.
+/// Fails on overrides of containers that the definition does not have.
 pub(crate) fn containers(request: &RunTask, definition: &Definition) -> Result<(), Failure> {
     let overrides =
         request.overrides.as_ref().and_then(|overrides| overrides["containerOverrides"].as_array());

@@ -11,8 +11,8 @@ use crate::wire::{Failure, read};
 /// The cluster of calls that name none.
 const DEFAULT: &str = "default";
 
-/// The most clusters that one `DescribeClusters` may name.
-const MOST_DESCRIBED: usize = 100;
+/// Maximum number of clusters in one `DescribeClusters`.
+const MAX_DESCRIBED: usize = 100;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,7 +35,7 @@ struct DescribeClusters {
     include: Vec<String>,
 }
 
-/// Returns the cluster that a name or an ARN means; an ARN of another place means nothing here.
+/// Returns the cluster of a name or an ARN. An ARN of another scope names no cluster here.
 pub(crate) fn key(place: &Place, named: Option<&str>) -> Option<ClusterKey> {
     let named = named.filter(|name| !name.is_empty()).unwrap_or(DEFAULT);
     let name =
@@ -75,7 +75,7 @@ impl EcsState {
 
     pub(crate) fn describe_clusters(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
         let request: DescribeClusters = read(body)?;
-        if request.clusters.len() > MOST_DESCRIBED {
+        if request.clusters.len() > MAX_DESCRIBED {
             return Err(Failure::parameter("Clusters cannot have more than 100 elements"));
         }
         let named = if request.clusters.is_empty() { vec![DEFAULT.to_owned()] } else { request.clusters };

@@ -1,11 +1,11 @@
-//! What tests do to ECS without calling it.
+//! Control of the fake ECS by tests, without calling it.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::model::{EcsState, Status};
 use super::render::{Dates, show};
-use super::task_lifecycle::Ending;
+use super::task_lifecycle::StopCause;
 use crate::fake::Fake;
 use crate::{Refused, Service};
 
@@ -43,18 +43,18 @@ impl EcsControl<'_> {
         self.register(&definition).expect("the definition is complete")
     }
 
-    /// Returns all tasks that are still shown, in the order of their starts.
+    /// Returns all tasks that ECS still shows, in the order of their starts.
     #[must_use]
     pub fn tasks(&self) -> Vec<Value> {
-        self.0.world(|world, _| world.ecs.all_tasks())
+        self.0.with_state(|state, _| state.ecs.all_tasks())
     }
 
     /// Ends a running task with an exit code of its containers; returns whether it was running.
     #[must_use]
     pub fn finish(&self, task_arn: &str, exit_code: i32) -> bool {
-        self.0.world(|world, now| {
-            let done = world.ecs.finish(task_arn, exit_code, now);
-            world.advance(now);
+        self.0.with_state(|state, now| {
+            let done = state.ecs.finish(task_arn, exit_code, now);
+            state.advance(now);
             done
         })
     }
@@ -76,7 +76,7 @@ impl EcsState {
             container.exit_code = Some(exit_code);
         }
         let reason = "Essential container in task exited".to_owned();
-        self.stop(number, &Ending { code: "EssentialContainerExited", reason }, now);
+        self.stop(number, &StopCause { code: "EssentialContainerExited", reason }, now);
         true
     }
 }

@@ -98,7 +98,7 @@ fn parse<'a>(place: &Place, named: &'a str) -> Option<(&'a str, Option<u32>)> {
 }
 
 impl EcsState {
-    /// Finds what a family (its newest active revision), `family:revision` or ARN means, active or not.
+    /// Finds the definition of a family (its newest active revision), `family:revision` or ARN, active or not.
     pub(crate) fn definition(&self, place: &Place, named: &str) -> Option<&Definition> {
         let (family, revision) = parse(place, named)?;
         let revisions = self.definitions.get(&(place.clone(), family.to_owned()))?;
@@ -141,7 +141,7 @@ impl EcsState {
     pub(crate) fn describe_definition(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
         let request: Named = read(body)?;
         let unknown = || Failure::client("ClientException", "Unable to describe task definition.");
-        // Other than `RunTask`, it knows no ARN of a family.
+        // Unlike `RunTask`, this call accepts no ARN of a family.
         if request.task_definition.starts_with("arn:")
             && !request.task_definition.rsplit('/').next().is_some_and(|name| name.contains(':'))
         {
@@ -189,7 +189,7 @@ impl EcsState {
         if request.sort.as_deref() == Some("DESC") {
             arns.reverse();
         }
-        let page = Page::of(request.max_results, request.next_token.as_deref(), body)?;
+        let page = Page::from_request(request.max_results, request.next_token.as_deref(), body)?;
         let numbered = arns.iter().zip(1..).filter(|(_, number)| *number > page.after);
         Ok(page.answer("taskDefinitionArns", numbered.map(|(arn, number)| (number, (*arn).to_owned()))))
     }

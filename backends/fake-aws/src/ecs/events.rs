@@ -1,4 +1,4 @@
-//! Task-state events, on their way from ECS through EventBridge into a queue.
+//! Task state events on their way from ECS through EventBridge into a queue.
 //!
 //! # Source
 //!
@@ -7,13 +7,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::model::{EcsState, Posted};
+use super::model::{EcsState, PendingEvent};
 use super::render::{Dates, show};
 use super::settings::{EcsSettings, EventForm};
 use crate::clock::later;
 use crate::rng::Rng;
 
-/// Makes the message of an event.
+/// Builds the message of an event.
 fn body_of(form: EventForm, event: &Value) -> String {
     let detail = &event["detail"];
     match form {
@@ -61,22 +61,23 @@ impl EcsState {
             let lateness = [(); 2].map(|()| feed.jitter.mul_f64(rng.unit()));
             for late in &lateness[..copies] {
                 let due = later(at, feed.delay.saturating_add(*late));
-                let posted = Posted { place: place.clone(), queue: feed.queue.clone(), body: body.clone() };
+                let posted =
+                    PendingEvent { place: place.clone(), queue: feed.queue.clone(), body: body.clone() };
                 let key = (due, self.number());
                 self.post.insert(key, posted);
             }
         }
     }
 
-    /// Returns when something happens next by itself: a task's change, or an event's arrival.
+    /// Returns the time of the next scheduled change: a task's step, or an event's arrival.
     pub(crate) fn next_change(&self) -> Option<Timestamp> {
         let change = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let arrival = self.post.first_key_value().map(|((at, _), _)| *at);
         [change, arrival].into_iter().flatten().min()
     }
 
-    /// Takes the events that have arrived by now, in the order of their arrival.
-    pub(crate) fn arrived(&mut self, now: Timestamp) -> Vec<(Timestamp, Posted)> {
+    /// Removes and returns the events that have arrived, in the order of their arrival.
+    pub(crate) fn arrived(&mut self, now: Timestamp) -> Vec<(Timestamp, PendingEvent)> {
         let later_ones = self.post.split_off(&(later(now, SignedDuration::from_nanos(1)), 0));
         let arrived = std::mem::replace(&mut self.post, later_ones);
         arrived.into_iter().map(|((at, _), posted)| (at, posted)).collect()

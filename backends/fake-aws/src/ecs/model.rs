@@ -1,4 +1,4 @@
-//! What ECS keeps: clusters, task definitions, tasks.
+//! The state of ECS: clusters, task definitions, tasks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::Life;
-use super::token::Remembered;
+use super::token::StoredToken;
 use crate::rng::Rng;
 use crate::scope::Place;
 
-/// A cluster's name and where it is.
+/// A cluster's name and scope.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClusterKey {
     pub(crate) place: Place,
@@ -82,7 +82,7 @@ impl Definition {
     }
 }
 
-/// The states of a task, in their order.
+/// The statuses of a task, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
     Provisioning,
@@ -145,12 +145,12 @@ pub(crate) struct Task {
     pub(crate) version: u64,
     pub(crate) token: Option<String>,
     pub(crate) life: Life,
-    /// Steps of the agenda that were planned under another number are void.
+    /// Planned steps with another number are void.
     pub(crate) plan: u32,
 }
 
 impl Task {
-    /// Tells whether it is the launch type or capacity provider of this name that it runs on.
+    /// Tells whether it runs on the launch type or capacity provider of this name.
     pub(crate) fn is_on(&self, of: &str) -> bool {
         self.launch_type == of || self.provider.as_deref() == Some(of)
     }
@@ -161,16 +161,16 @@ impl Task {
     }
 }
 
-/// What is to happen to a task at a moment.
+/// A planned step of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Enter(Status),
-    /// Gone from every answer, one hour after it stopped.
+    /// Removed from every answer, one hour after it stopped.
     Forget,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedStep {
     pub(crate) task: u64,
     pub(crate) plan: u32,
     pub(crate) step: Step,
@@ -178,13 +178,13 @@ pub(crate) struct Planned {
 
 /// An event on its way into a queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Posted {
+pub(crate) struct PendingEvent {
     pub(crate) place: Place,
     pub(crate) queue: String,
     pub(crate) body: String,
 }
 
-/// Everything that ECS knows.
+/// The state of the fake ECS.
 #[derive(Debug)]
 pub(crate) struct EcsState {
     pub(crate) clusters: BTreeMap<ClusterKey, Cluster>,
@@ -192,9 +192,9 @@ pub(crate) struct EcsState {
     /// By number, in the order of their starts.
     pub(crate) tasks: BTreeMap<u64, Task>,
     pub(crate) by_arn: HashMap<String, u64>,
-    pub(crate) tokens: HashMap<(ClusterKey, String), Remembered>,
-    pub(crate) agenda: BTreeMap<(Timestamp, u64), Planned>,
-    pub(crate) post: BTreeMap<(Timestamp, u64), Posted>,
+    pub(crate) tokens: HashMap<(ClusterKey, String), StoredToken>,
+    pub(crate) agenda: BTreeMap<(Timestamp, u64), PlannedStep>,
+    pub(crate) post: BTreeMap<(Timestamp, u64), PendingEvent>,
     pub(crate) feeds: HashMap<String, Rng>,
     counter: u64,
 }
@@ -214,7 +214,7 @@ impl EcsState {
         }
     }
 
-    /// Returns a number that was not there yet.
+    /// Returns an unused number.
     pub(crate) const fn number(&mut self) -> u64 {
         self.counter += 1;
         self.counter

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::wire::Failure;
 
-/// The most items on a page, and how many there are when nothing is said.
+/// Maximum and default number of items on a page.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html>
-const MOST: usize = 100;
+const MAX_PAGE_SIZE: usize = 100;
 
 /// One page of a list whose items have rising numbers.
 #[derive(Debug)]
@@ -19,15 +19,19 @@ pub(crate) struct Page {
     /// Items up to this number were on earlier pages.
     pub(crate) after: u64,
     size: usize,
-    /// Sameness of the rest of the request: a token belongs to its list.
+    /// Hash of the rest of the request: a token belongs to its list.
     query: u64,
 }
 
 impl Page {
-    /// Reads the page that a request asks for.
-    pub(crate) fn of(size: Option<usize>, token: Option<&str>, body: &Value) -> Result<Self, Failure> {
-        let size = size.unwrap_or(MOST);
-        if !(1..=MOST).contains(&size) {
+    /// Reads the page that a request names.
+    pub(crate) fn from_request(
+        size: Option<usize>,
+        token: Option<&str>,
+        body: &Value,
+    ) -> Result<Self, Failure> {
+        let size = size.unwrap_or(MAX_PAGE_SIZE);
+        if !(1..=MAX_PAGE_SIZE).contains(&size) {
             return Err(Failure::parameter("maxResults should be between 1 and 100."));
         }
         let query = fingerprint(body);
@@ -41,7 +45,7 @@ impl Page {
         Ok(Self { after, size, query })
     }
 
-    /// Makes the answer from the items after [`Page::after`].
+    /// Builds the answer from the items after [`Page::after`].
     pub(crate) fn answer(&self, name: &str, items: impl Iterator<Item = (u64, String)>) -> Value {
         let mut items = items.peekable();
         let (mut shown, mut last) = (Vec::new(), self.after);

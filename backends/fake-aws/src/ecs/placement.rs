@@ -1,19 +1,19 @@
-//! Where tasks run, and whether there is room.
+//! Placement of tasks, and capacity.
 
 use super::model::{ClusterKey, EcsState, Status, StrategyItem};
 use super::settings::EcsSettings;
 use crate::wire::Failure;
 
-/// What one task is to run on.
+/// The target that one task runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) launch_type: String,
     pub(crate) provider: Option<String>,
 }
 
-/// Whether one more task can be placed.
+/// The result of placing one more task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Room {
+pub(crate) enum PlacementResult {
     Free,
     Full(String),
 }
@@ -35,7 +35,7 @@ impl Target {
     }
 }
 
-/// Shares tasks out over a strategy: first the base, then so that live tasks come nearest to the weights.
+/// Distributes tasks over a strategy: first the base, then so that live tasks come nearest to the weights.
 pub(crate) fn spread(
     strategy: &[StrategyItem],
     count: usize,
@@ -61,7 +61,7 @@ pub(crate) fn spread(
     let mut targets = Vec::new();
     for _ in 0..count {
         let below_base = (0..held.len()).find(|&index| held[index] < strategy[index].base as usize);
-        let index = below_base.unwrap_or_else(|| neediest(strategy, &held));
+        let index = below_base.unwrap_or_else(|| furthest_below_weight(strategy, &held));
         held[index] += 1;
         targets.push(Target::provider(&strategy[index].capacity_provider));
     }
@@ -69,7 +69,7 @@ pub(crate) fn spread(
 }
 
 /// Returns the item that is furthest below its weight.
-fn neediest(strategy: &[StrategyItem], held: &[usize]) -> usize {
+fn furthest_below_weight(strategy: &[StrategyItem], held: &[usize]) -> usize {
     let load = |index: usize| {
         let weight = f64::from(strategy[index].weight);
         let held = u32::try_from(held[index]).unwrap_or(u32::MAX);
@@ -80,7 +80,12 @@ fn neediest(strategy: &[StrategyItem], held: &[usize]) -> usize {
 
 impl EcsState {
     /// Tells whether one more task can be placed, and uses up a scripted refusal.
-    pub(crate) fn room(&self, cluster: &ClusterKey, target: &Target, settings: &mut EcsSettings) -> Room {
+    pub(crate) fn room(
+        &self,
+        cluster: &ClusterKey,
+        target: &Target,
+        settings: &mut EcsSettings,
+    ) -> PlacementResult {
         let limits = settings.capacity.get_mut(&cluster.name).into_iter().flatten();
         for limit in limits {
             let of = limit.of.as_deref();
@@ -89,15 +94,15 @@ impl EcsState {
             }
             if limit.refuse > 0 {
                 limit.refuse -= 1;
-                return Room::Full(limit.reason.clone());
+                return PlacementResult::Full(limit.reason.clone());
             }
             let counted = self.tasks.values().filter(|task| {
                 task.cluster == *cluster && task.last < Status::Stopped && of.is_none_or(|of| task.is_on(of))
             });
             if limit.at_most.is_some_and(|most| counted.count() >= most) {
-                return Room::Full(limit.reason.clone());
+                return PlacementResult::Full(limit.reason.clone());
             }
         }
-        Room::Free
+        PlacementResult::Free
     }
 }

@@ -1,16 +1,16 @@
-//! Tasks as ECS shows them, in answers and in events.
+//! Rendering of tasks for answers and events.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::model::{Status, Task};
 
-/// How moments are written.
+/// The format of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dates {
-    /// Seconds since 1970, as answers have them.
+    /// Seconds since 1970, as in answers.
     Epoch,
-    /// RFC 3339, as events have them.
+    /// RFC 3339, as in events.
     Text,
 }
 
@@ -23,7 +23,7 @@ impl Dates {
     }
 }
 
-/// Returns a moment in seconds since 1970, to the millisecond.
+/// Returns a timestamp in seconds since 1970, to the millisecond.
 pub(crate) fn seconds(at: Timestamp) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era have 41 bits")]
     let milliseconds = at.as_millisecond() as f64;
@@ -36,7 +36,7 @@ impl Task {
     }
 }
 
-/// Writes a task.
+/// Renders a task.
 pub(crate) fn show(task: &Task, dates: Dates, with_tags: bool) -> Value {
     let id = task.arn.rsplit('/').next().unwrap_or_default();
     let mut members = Map::new();

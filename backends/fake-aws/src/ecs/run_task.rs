@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{
-    Cluster, ClusterKey, Container, Definition, EcsState, Planned, Status, Step, StrategyItem, Tag, Task,
+    Cluster, ClusterKey, Container, Definition, EcsState, PlannedStep, Status, Step, StrategyItem, Tag, Task,
 };
-use super::placement::{Room, Target, spread};
+use super::placement::{PlacementResult, Target, spread};
 use super::render::{Dates, show};
 use super::settings::{EcsSettings, Life};
 use super::{check, token};
-use crate::launch_log::{Launch, Oracle};
+use crate::launch_log::{Launch, LaunchLog};
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
@@ -43,8 +43,8 @@ pub(crate) struct RunTask {
     pub(crate) volume_configurations: Vec<Value>,
 }
 
-/// What stays the same for all tasks of one call.
-struct Order<'a> {
+/// The part of a call that is the same for all its tasks.
+struct LaunchOrder<'a> {
     request: &'a RunTask,
     cluster: &'a ClusterKey,
     definition: &'a Definition,
@@ -53,14 +53,14 @@ struct Order<'a> {
 }
 
 impl EcsState {
-    /// Starts tasks, or returns the answer of the same call before.
+    /// Starts tasks, or returns the answer of an earlier equal call.
     pub(crate) fn run_task(
         &mut self,
         place: &Place,
         body: &Value,
         now: Timestamp,
         settings: &mut EcsSettings,
-        oracle: &mut Oracle,
+        launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let request: RunTask = read(body)?;
         check::call(&request)?;
@@ -72,7 +72,7 @@ impl EcsState {
         {
             return Ok(answer);
         }
-        let answer = self.start(&request, &key, &cluster, now, settings, oracle)?;
+        let answer = self.start(&request, &key, &cluster, now, settings, launch_log)?;
         if let Some(token) = &request.client_token {
             self.remember(&key, token, parameters, &answer, now);
         }
@@ -86,7 +86,7 @@ impl EcsState {
         cluster: &Cluster,
         now: Timestamp,
         settings: &mut EcsSettings,
-        oracle: &mut Oracle,
+        launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let unknown = || Failure::client("ClientException", "TaskDefinition not found.");
         let definition = self.definition(&key.place, &request.task_definition).ok_or_else(unknown)?.clone();
@@ -101,14 +101,14 @@ impl EcsState {
             return Err(Failure::parameter("No Container Instances were found in your cluster."));
         }
         let life = settings.life_of(&key.name, &definition);
-        let order = Order { request, cluster: key, definition: &definition, life, now };
+        let order = LaunchOrder { request, cluster: key, definition: &definition, life, now };
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for target in targets {
-            if let Room::Full(reason) = self.room(key, &target, settings) {
+            if let PlacementResult::Full(reason) = self.room(key, &target, settings) {
                 let instance = target.instance(key).unwrap_or_else(|| key.arn());
                 failures.push(json!({ "arn": instance, "reason": reason }));
             } else {
-                let number = self.place(&order, &target, oracle);
+                let number = self.place(&order, &target, launch_log);
                 tasks.push(number);
             }
         }
@@ -118,7 +118,7 @@ impl EcsState {
         Ok(json!({ "tasks": shown, "failures": failures }))
     }
 
-    /// Says where each of the call's tasks is to run.
+    /// Returns the target of each task of the call.
     fn targets(
         &self,
         request: &RunTask,
@@ -157,9 +157,9 @@ impl EcsState {
     }
 
     /// Starts one task.
-    fn place(&mut self, order: &Order<'_>, target: &Target, oracle: &mut Oracle) -> u64 {
+    fn place(&mut self, order: &LaunchOrder<'_>, target: &Target, launch_log: &mut LaunchLog) -> u64 {
         let (number, task) = (self.number(), order.task(target));
-        oracle.launched(Launch::of(&task, order.request.client_token.as_deref()));
+        launch_log.record_launch(Launch::from_task(&task, order.request.client_token.as_deref()));
         self.by_arn.insert(task.arn.clone(), number);
         let (last, life) = (task.last, task.life.clone());
         self.tasks.insert(number, task);
@@ -167,16 +167,16 @@ impl EcsState {
         number
     }
 
-    /// Enters a step of a task into the agenda.
+    /// Adds a step of a task to the agenda.
     pub(crate) fn plan(&mut self, task: u64, at: Timestamp, step: Step) {
         let plan = self.tasks[&task].plan;
         let number = self.number();
-        self.agenda.insert((at, number), Planned { task, plan, step });
+        self.agenda.insert((at, number), PlannedStep { task, plan, step });
     }
 }
 
-/// Fails on subnets that are not there, where the settings name those that are. ECS asks EC2 for them before it looks at what
-/// is changed in containers.
+/// Fails on unknown subnets, if the settings name the known ones. ECS asks EC2 for them before it checks container
+/// overrides.
 fn subnets(request: &RunTask, settings: &EcsSettings) -> Result<(), Failure> {
     let Some(known) = &settings.subnets else { return Ok(()) };
     let network = request.network_configuration.as_ref().map(|one| &one["awsvpcConfiguration"]["subnets"]);
@@ -190,7 +190,7 @@ fn subnets(request: &RunTask, settings: &EcsSettings) -> Result<(), Failure> {
     }
 }
 
-impl Order<'_> {
+impl LaunchOrder<'_> {
     fn task(&self, target: &Target) -> Task {
         let (request, definition, place) = (self.request, self.definition, &self.cluster.place);
         let id = uuid::Uuid::new_v4().simple().to_string();
@@ -239,7 +239,7 @@ impl Order<'_> {
 }
 
 impl EcsSettings {
-    /// Returns the life that is set for a definition in a cluster.
+    /// Returns the lifecycle that is set for a definition in a cluster.
     fn life_of(&self, cluster: &str, definition: &Definition) -> Life {
         let exact = format!("{}:{}", definition.family, definition.revision);
         let lives = &self.definition_lives;

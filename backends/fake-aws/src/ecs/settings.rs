@@ -1,4 +1,4 @@
-//! How the fake ECS behaves, settable at any time.
+//! Settings of the fake ECS.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct EcsSettings {
-    /// The life of tasks that nothing below says otherwise about.
+    /// The lifecycle of tasks that have no other one below.
     pub life: Life,
-    /// Lives by cluster name.
+    /// Lifecycles by cluster name.
     pub cluster_lives: BTreeMap<String, Life>,
-    /// Lives by family or `family:revision`; these win over the cluster's.
+    /// Lifecycles by family or `family:revision`; these win over the cluster's.
     pub definition_lives: BTreeMap<String, Life>,
-    /// What the clusters have no room for, by cluster name. A cluster without an entry has room for everything.
+    /// Capacity limits by cluster name. A cluster without an entry has no limit.
     pub capacity: BTreeMap<String, Vec<Capacity>>,
     /// Clusters (by name) that have no container instance, so that EC2 tasks are refused outright.
     pub without_instances: Vec<String>,
-    /// The subnets that there are; absent = all that have the form of an id.
+    /// The known subnets; absent = all that have the form of an id.
     pub subnets: Option<Vec<String>>,
-    /// How long a new task is missing in `ListTasks`.
+    /// Time for which a new task is missing in `ListTasks`.
     pub list_lag: SignedDuration,
-    /// Where the task-state events of a cluster (by name) go; a cluster without an entry sends none.
+    /// Event feeds by cluster name; a cluster without an entry sends no events.
     pub events: BTreeMap<String, EventFeed>,
     /// Whether answers leave out the `version` of tasks, as those of some emulators do.
     pub without_versions: bool,
@@ -49,7 +49,7 @@ pub struct Life {
     pub exit_codes: BTreeMap<String, i32>,
     /// Exit code of every container after `StopTask`. 143.
     pub stopped_exit_code: i32,
-    /// When there: the task never runs, and stops after `PENDING` with stop code `TaskFailedToStart` and this reason.
+    /// If set, the task never runs, and stops after `PENDING` with stop code `TaskFailedToStart` and this reason.
     pub fails_to_start: Option<String>,
 }
 
@@ -81,12 +81,12 @@ pub struct Capacity {
     /// Tasks that may be alive at once; absent = no such limit.
     #[serde(default)]
     pub at_most: Option<usize>,
-    /// How many of the next tasks are refused, whatever is alive.
+    /// Number of next tasks to refuse, regardless of live ones.
     #[serde(default)]
     pub refuse: u32,
 }
 
-/// Where a cluster's "ECS Task State Change" events go, and how badly.
+/// The feed of a cluster's "ECS Task State Change" events, and its faults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct EventFeed {
@@ -96,11 +96,11 @@ pub struct EventFeed {
     pub duplicates: f64,
     /// Probability that an event never comes.
     pub losses: f64,
-    /// How late an event comes at least.
+    /// Minimum delay of an event.
     pub delay: SignedDuration,
-    /// How much later it may come; more than the time between two changes puts them out of order.
+    /// Maximum additional delay; more than the time between two changes puts events out of order.
     pub jitter: SignedDuration,
-    /// Where the misfortunes begin.
+    /// Seed of the faults.
     pub seed: u64,
     /// The form in which the rule, or a topic behind it, sends an event.
     pub form: EventForm,

@@ -10,7 +10,7 @@ use super::model::Definition;
 use super::run_task::RunTask;
 use crate::wire::Failure;
 
-/// Fails on a size that there is not, and on containers that do not fit into their task.
+/// Fails on an unknown size, and on containers that do not fit into their task.
 pub(crate) fn check(request: &RunTask, definition: &Definition, on_fargate: bool) -> Result<(), Failure> {
     let none = Value::Null;
     let overrides = request.overrides.as_ref().unwrap_or(&none);
@@ -49,7 +49,7 @@ fn too_big(what: &str) -> Failure {
     Failure::client("ClientException", format!("The {what} of the containers is more than that of the task."))
 }
 
-/// Reads CPU units or MiB; a text with a unit is 1024 times as much.
+/// Parses CPU units or MiB; a text with a unit is 1024 times as much.
 fn amount(text: &str, unit: &str) -> Option<u32> {
     let text = text.to_ascii_lowercase();
     let Some(number) = text.strip_suffix(unit) else { return text.parse::<u32>().ok().filter(|n| *n > 0) };

@@ -7,10 +7,10 @@ use super::model::{EcsState, Tag};
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
-/// The most tags on a resource.
-const MOST: usize = 50;
+/// Maximum number of tags on a resource.
+const MAX_TAGS: usize = 50;
 
-/// Tells whether keys and values may have a character.
+/// Tells whether a character is allowed in keys and values.
 ///
 /// # Source
 ///
@@ -33,7 +33,7 @@ struct Request {
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html#ECS-RunTask-request-tags>
 pub(crate) fn check(tags: &[Tag]) -> Result<(), Failure> {
-    if tags.len() > MOST {
+    if tags.len() > MAX_TAGS {
         return Err(Failure::parameter("The maximum number of tags per resource is 50"));
     }
     for (index, tag) in tags.iter().enumerate() {

@@ -7,40 +7,46 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{EcsState, Planned, Status, Step};
+use super::model::{EcsState, PlannedStep, Status, Step};
 use super::settings::{EcsSettings, Life};
 use crate::clock::later;
-use crate::launch_log::Oracle;
+use crate::launch_log::LaunchLog;
 
-/// How long a stopped task is shown.
+/// Time for which a stopped task is shown.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
-const SHOWN_AFTER_STOP: SignedDuration = SignedDuration::from_hours(1);
+const RETENTION_AFTER_STOP: SignedDuration = SignedDuration::from_hours(1);
 
-/// Why a task is to stop.
+/// The cause of a stop.
 #[derive(Debug, Clone)]
-pub(crate) struct Ending {
+pub(crate) struct StopCause {
     pub(crate) code: &'static str,
     pub(crate) reason: String,
 }
 
 impl EcsState {
-    /// Lets everything happen that is due.
-    pub(crate) fn advance(&mut self, now: Timestamp, settings: &EcsSettings, oracle: &mut Oracle) {
+    /// Applies all steps that are due.
+    pub(crate) fn advance(&mut self, now: Timestamp, settings: &EcsSettings, launch_log: &mut LaunchLog) {
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), planned) = entry.remove_entry();
             let is_valid = self.tasks.get(&planned.task).is_some_and(|task| task.plan == planned.plan);
             if is_valid {
-                self.take(planned, at, settings, oracle);
+                self.apply_step(planned, at, settings, launch_log);
             }
         }
     }
 
-    fn take(&mut self, planned: Planned, at: Timestamp, settings: &EcsSettings, oracle: &mut Oracle) {
+    fn apply_step(
+        &mut self,
+        planned: PlannedStep,
+        at: Timestamp,
+        settings: &EcsSettings,
+        launch_log: &mut LaunchLog,
+    ) {
         match planned.step {
-            Step::Enter(status) => self.enter(planned.task, status, at, settings, oracle),
+            Step::Enter(status) => self.enter_status(planned.task, status, at, settings, launch_log),
             Step::Forget => {
                 let Some(task) = self.tasks.remove(&planned.task) else { return };
                 self.by_arn.remove(&task.arn);
@@ -51,7 +57,7 @@ impl EcsState {
         }
     }
 
-    /// Plans the way of a new task up to its running, or to its failing to start.
+    /// Plans the steps of a new task until it runs, or fails to start.
     pub(crate) fn plan_start(&mut self, number: u64, from: Status, life: &Life, now: Timestamp) {
         let mut at = now;
         if from == Status::Provisioning {
@@ -63,21 +69,21 @@ impl EcsState {
         self.plan(number, at, Step::Enter(next));
     }
 
-    /// Puts a task into a state and plans the next one.
-    fn enter(
+    /// Moves a task into a status and plans the next step.
+    fn enter_status(
         &mut self,
         number: u64,
         status: Status,
         at: Timestamp,
         settings: &EcsSettings,
-        oracle: &mut Oracle,
+        launch_log: &mut LaunchLog,
     ) {
         let task = self.tasks.get_mut(&number).expect("only kept tasks have valid plans");
         let life = task.life.clone();
         if !task.to_stop && status > Status::Running {
             let ending = match &life.fails_to_start {
-                Some(reason) => Ending { code: "TaskFailedToStart", reason: reason.clone() },
-                None => Ending {
+                Some(reason) => StopCause { code: "TaskFailedToStart", reason: reason.clone() },
+                None => StopCause {
                     code: "EssentialContainerExited",
                     reason: "Essential container in task exited".to_owned(),
                 },
@@ -112,9 +118,9 @@ impl EcsState {
         if status == Status::Stopped {
             task.end_containers();
             task.stopped_at = Some(at);
-            oracle.ended(task.started_by.as_deref());
+            launch_log.record_end(task.started_by.as_deref());
             self.task_ended(number, at);
-            self.plan(number, later(at, SHOWN_AFTER_STOP), Step::Forget);
+            self.plan(number, later(at, RETENTION_AFTER_STOP), Step::Forget);
         }
         if let Some((when, next)) = next {
             self.plan(number, when, Step::Enter(next));
@@ -124,8 +130,8 @@ impl EcsState {
         }
     }
 
-    /// Lets a task stop from where it is.
-    pub(crate) fn stop(&mut self, number: u64, ending: &Ending, now: Timestamp) {
+    /// Stops a task from its present status.
+    pub(crate) fn stop(&mut self, number: u64, ending: &StopCause, now: Timestamp) {
         let task = self.tasks.get_mut(&number).expect("the caller found it");
         if task.to_stop {
             return;
@@ -139,14 +145,14 @@ impl EcsState {
 }
 
 impl super::model::Task {
-    fn order_stop(&mut self, ending: &Ending, at: Timestamp) {
+    fn order_stop(&mut self, ending: &StopCause, at: Timestamp) {
         self.to_stop = true;
         self.stopping_at = Some(at);
         self.stop_code = Some(ending.code);
         self.stopped_reason = Some(ending.reason.clone());
     }
 
-    /// Gives containers that ran their exit codes.
+    /// Sets the exit codes of containers that ran.
     fn end_containers(&mut self) {
         if self.started_at.is_none() {
             return;

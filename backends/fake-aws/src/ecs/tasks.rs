@@ -8,21 +8,21 @@ use super::model::{ClusterKey, EcsState, Task};
 use super::page::Page;
 use super::render::{Dates, show};
 use super::settings::EcsSettings;
-use super::task_lifecycle::Ending;
+use super::task_lifecycle::StopCause;
 use crate::clock::later;
-use crate::launch_log::Oracle;
+use crate::launch_log::LaunchLog;
 use crate::scope::Place;
 use crate::wire::{Failure, read};
 
-/// The most tasks that one `DescribeTasks` may name.
+/// Maximum number of tasks in one `DescribeTasks`.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
-const MOST_DESCRIBED: usize = 100;
+const MAX_DESCRIBED: usize = 100;
 
-/// The most characters of a task's id; one longer id spoils the call for all.
-const LONGEST_ID: usize = 36;
+/// Maximum length of a task's id. One longer id makes the whole call fail.
+const MAX_ID_LENGTH: usize = 36;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,7 +94,7 @@ impl EcsState {
         let request: List = read(body)?;
         request.check()?;
         let (key, _) = self.cluster(place, request.cluster.as_deref())?;
-        let page = Page::of(request.max_results, request.next_token.as_deref(), body)?;
+        let page = Page::from_request(request.max_results, request.next_token.as_deref(), body)?;
         let all = self.tasks.range(page.after + 1..);
         let shown = all.filter(|(_, task)| {
             task.cluster == key && request.matches(task) && later(task.created_at, settings.list_lag) <= now
@@ -108,11 +108,11 @@ impl EcsState {
         if request.tasks.is_empty() {
             return Err(Failure::parameter("Tasks cannot be empty."));
         }
-        if request.tasks.len() > MOST_DESCRIBED {
+        if request.tasks.len() > MAX_DESCRIBED {
             return Err(Failure::parameter("Tasks cannot have more than 100 elements"));
         }
-        if request.tasks.iter().any(|named| id_of(named).len() > LONGEST_ID) {
-            return Err(Failure::parameter(format!("taskId longer than {LONGEST_ID}.")));
+        if request.tasks.iter().any(|named| id_of(named).len() > MAX_ID_LENGTH) {
+            return Err(Failure::parameter(format!("taskId longer than {MAX_ID_LENGTH}.")));
         }
         let with_tags = request.include.iter().any(|what| what == "TAGS");
         let (mut found, mut failures) = (Vec::new(), Vec::new());
@@ -131,7 +131,7 @@ impl EcsState {
         body: &Value,
         now: Timestamp,
         settings: &EcsSettings,
-        oracle: &mut Oracle,
+        launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let request: Stop = read(body)?;
         let (key, _) = self.cluster(place, request.cluster.as_deref())?;
@@ -141,8 +141,8 @@ impl EcsState {
         let unknown = || Failure::parameter("The referenced task was not found.");
         let number = self.task_number(&key, &request.task).ok_or_else(unknown)?;
         let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
-        self.stop(number, &Ending { code: "UserInitiated", reason }, now);
-        self.advance(now, settings, oracle);
+        self.stop(number, &StopCause { code: "UserInitiated", reason }, now);
+        self.advance(now, settings, launch_log);
         Ok(json!({ "task": show(&self.tasks[&number], Dates::Epoch, true) }))
     }
 

@@ -1,4 +1,4 @@
-//! Client tokens: the same call twice is one call.
+//! Client tokens: two equal calls are one call.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -7,41 +7,42 @@ use super::model::{ClusterKey, EcsState};
 use crate::clock::later;
 use crate::wire::Failure;
 
-/// A token lives this long after its first use at most.
+/// Maximum lifetime of a token after its first use.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+const MAX_TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
-/// A token lives this long after the end of its last task. (Same source.)
-const AFTER_LAST_TASK: SignedDuration = SignedDuration::from_hours(1);
+/// Lifetime of a token after the end of its last task. (Same source.)
+const TOKEN_LIFETIME_AFTER_LAST_TASK: SignedDuration = SignedDuration::from_hours(1);
 
-/// The longest token, in characters. (Same source.)
-const LONGEST_TOKEN: usize = 64;
+/// Maximum length of a token in characters. (Same source.)
+const MAX_TOKEN_LENGTH: usize = 64;
 
-/// What a token was used for.
+/// The stored use of a token.
 #[derive(Debug, Clone)]
-pub(crate) struct Remembered {
+pub(crate) struct StoredToken {
     parameters: Value,
     answer: Value,
     tasks: Vec<String>,
     used_at: Timestamp,
-    /// When the last of its tasks stopped; none while one is alive. The call's own time when it started no task.
+    /// The time when its last task stopped; none while one is alive. If the call started no task, the time of the
+    /// call.
     ended_at: Option<Timestamp>,
 }
 
-impl Remembered {
+impl StoredToken {
     fn is_alive(&self, now: Timestamp) -> bool {
-        let ended = self.ended_at.is_some_and(|at| now >= later(at, AFTER_LAST_TASK));
-        now < later(self.used_at, LONGEST) && !ended
+        let ended = self.ended_at.is_some_and(|at| now >= later(at, TOKEN_LIFETIME_AFTER_LAST_TASK));
+        now < later(self.used_at, MAX_TOKEN_LIFETIME) && !ended
     }
 }
 
 /// Fails on a token that ECS does not accept.
 pub(crate) fn check(token: &str) -> Result<(), Failure> {
     if token.is_empty()
-        || token.len() > LONGEST_TOKEN
+        || token.len() > MAX_TOKEN_LENGTH
         || !token.bytes().all(|byte| (33..=126).contains(&byte))
     {
         return Err(Failure::parameter(
@@ -52,7 +53,7 @@ pub(crate) fn check(token: &str) -> Result<(), Failure> {
 }
 
 impl EcsState {
-    /// Returns the original answer when this token was used for the same call, and fails when for another one.
+    /// Returns the original answer if the token was used for the same call. Fails if it was used for another one.
     pub(crate) fn recall(
         &mut self,
         cluster: &ClusterKey,
@@ -73,7 +74,7 @@ impl EcsState {
         Err(Failure::client("ConflictException", message).with("resourceIds", json!(known.tasks)))
     }
 
-    /// Remembers what a token was used for.
+    /// Stores the use of a token.
     pub(crate) fn remember(
         &mut self,
         cluster: &ClusterKey,
@@ -89,11 +90,11 @@ impl EcsState {
             .filter_map(|task| task["taskArn"].as_str().map(str::to_owned))
             .collect();
         let ended_at = tasks.is_empty().then_some(now);
-        let known = Remembered { parameters, answer: answer.clone(), tasks, used_at: now, ended_at };
+        let known = StoredToken { parameters, answer: answer.clone(), tasks, used_at: now, ended_at };
         self.tokens.insert((cluster.clone(), token.to_owned()), known);
     }
 
-    /// Starts the last hour of a token whose tasks have now all stopped.
+    /// Starts the last hour of a token whose tasks have all stopped.
     pub(crate) fn task_ended(&mut self, number: u64, now: Timestamp) {
         let task = &self.tasks[&number];
         let Some(token) = task.token.clone() else { return };
@@ -108,7 +109,7 @@ impl EcsState {
         }
     }
 
-    /// Drops the token of a task that is forgotten, when its life is over.
+    /// Drops the token of a forgotten task, if the token has expired.
     pub(crate) fn task_forgotten(&mut self, cluster: ClusterKey, token: String, now: Timestamp) {
         let key = (cluster, token);
         if self.tokens.get(&key).is_some_and(|known| !known.is_alive(now)) {
@@ -117,7 +118,7 @@ impl EcsState {
     }
 }
 
-/// Returns a call's parameters in the form in which two calls are compared: without the token and without nulls.
+/// Returns a call's parameters in the form that is compared: without the token and without nulls.
 pub(crate) fn parameters(body: &Value) -> Value {
     let members = body.as_object().into_iter().flatten();
     members

@@ -1,25 +1,25 @@
-//! What a call of DynamoDB needs: each action on each table.
+//! Permissions of a DynamoDB call: each action on each table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Need;
+use super::RequiredPermission;
 use crate::state::Call;
 
-/// Says what a call needs. A transaction is permitted by the actions that it is made of.
+/// Returns the permissions that a call needs. A transaction needs those of its actions.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>,
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
-pub(super) fn needs(call: &Call, body: &Value) -> Vec<Need> {
-    let mut needs: BTreeSet<(&str, String)> = BTreeSet::new();
+pub(super) fn required(call: &Call, body: &Value) -> Vec<RequiredPermission> {
+    let mut required: BTreeSet<(&str, String)> = BTreeSet::new();
     let table = |of: &Value| format!("table/{}", of["TableName"].as_str().unwrap_or("*"));
     match call.operation.as_str() {
         "BatchGetItem" => {
             let tables = body["RequestItems"].as_object().into_iter().flatten();
-            needs.extend(tables.map(|(name, _)| ("BatchGetItem", format!("table/{name}"))));
+            required.extend(tables.map(|(name, _)| ("BatchGetItem", format!("table/{name}"))));
         }
         "TransactWriteItems" => {
             let verbs = [
@@ -29,19 +29,19 @@ pub(super) fn needs(call: &Call, body: &Value) -> Vec<Need> {
                 ("ConditionCheck", "ConditionCheckItem"),
             ];
             let members = body["TransactItems"].as_array().into_iter().flatten();
-            needs.extend(members.flat_map(|member| {
+            required.extend(members.flat_map(|member| {
                 verbs.into_iter().filter_map(|(verb, action)| Some((action, table(member.get(verb)?))))
             }));
         }
         operation => {
             let index = body["IndexName"].as_str().map_or_else(String::new, |name| format!("/index/{name}"));
-            needs.insert((operation, table(body) + &index));
+            required.insert((operation, table(body) + &index));
         }
     }
-    let need = |(action, path): (&str, String)| Need {
+    let permission = |(action, path): (&str, String)| RequiredPermission {
         action: format!("dynamodb:{action}"),
         resource: call.place.arn("dynamodb", &path),
         context: BTreeMap::new(),
     };
-    needs.into_iter().map(need).collect()
+    required.into_iter().map(permission).collect()
 }

@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use super::{Need, allows, wild};
+use super::{RequiredPermission, allows, matches_wildcard};
 
-fn need(action: &str, resource: &str) -> Need {
+fn permission(action: &str, resource: &str) -> RequiredPermission {
     let context = [("ecs:cluster", "arn:aws:ecs:eu-central-1:123456789012:cluster/batch".to_owned())];
-    Need { action: action.to_owned(), resource: resource.to_owned(), context: context.into() }
+    RequiredPermission { action: action.to_owned(), resource: resource.to_owned(), context: context.into() }
 }
 
 #[test]
@@ -18,15 +18,15 @@ fn wildcards_match_as_in_iam() {
         ("a*b*c", "a-b-b-c", true),
         ("a*b", "a-b-c", false),
     ] {
-        assert_eq!(wild(pattern, text, false), expected, "{pattern} {text}");
+        assert_eq!(matches_wildcard(pattern, text, false), expected, "{pattern} {text}");
     }
 }
 
 #[test]
 fn actions_ignore_case_and_resources_do_not() {
     let policy = json!({ "Statement": { "Effect": "Allow", "Action": "ECS:runtask", "Resource": "arn:x" } });
-    assert!(allows(&policy, &need("ecs:RunTask", "arn:x")));
-    assert!(!allows(&policy, &need("ecs:RunTask", "arn:X")));
+    assert!(allows(&policy, &permission("ecs:RunTask", "arn:x")));
+    assert!(!allows(&policy, &permission("ecs:RunTask", "arn:X")));
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn a_denial_wins_over_an_allowance() {
         { "Effect": "Allow", "Action": "*", "Resource": "*" },
         { "Effect": "Deny", "Action": ["ecs:StopTask"], "Resource": "*" },
     ] });
-    assert!(allows(&policy, &need("ecs:RunTask", "arn:x")));
-    assert!(!allows(&policy, &need("ecs:StopTask", "arn:x")));
+    assert!(allows(&policy, &permission("ecs:RunTask", "arn:x")));
+    assert!(!allows(&policy, &permission("ecs:StopTask", "arn:x")));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn conditions_look_at_the_cluster_and_unknown_ones_never_hold() {
         }] })
     };
     let batch = "arn:aws:ecs:eu-central-1:123456789012:cluster/batch";
-    let run = need("ecs:RunTask", "arn:x");
+    let run = permission("ecs:RunTask", "arn:x");
     assert!(allows(&policy("StringEquals", batch), &run));
     assert!(allows(&policy("ArnEquals", "arn:aws:ecs:*:123456789012:cluster/batch"), &run));
     assert!(!allows(&policy("StringEquals", "arn:aws:ecs:*:123456789012:cluster/batch"), &run));

@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 
 use crate::wire::Failure;
 
-/// Attributes that are numbers, with their bounds and what they are at first.
-const NUMBERS: &[(&str, u32, u32, u32)] = &[
+/// Numeric attributes, with their bounds and defaults.
+const NUMERIC: &[(&str, u32, u32, u32)] = &[
     ("DelaySeconds", 0, 900, 0),
     ("MaximumMessageSize", 1024, 1_048_576, 1_048_576),
     ("MessageRetentionPeriod", 60, 1_209_600, 345_600),
@@ -19,11 +19,11 @@ const NUMBERS: &[(&str, u32, u32, u32)] = &[
     ("VisibilityTimeout", 0, 43_200, 30),
 ];
 
-/// Attributes that are kept and shown, and change nothing here.
-const KEPT: &[&str] =
+/// Attributes that are stored and shown, without effect here.
+const PASSIVE: &[&str] =
     &["Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "SqsManagedSseEnabled"];
 
-/// Attributes of FIFO queues, with what they may be and what they are at first. Whether a queue is one never changes.
+/// Attributes of FIFO queues, with their allowed values and defaults. The kind of a queue never changes.
 ///
 /// # Source
 ///
@@ -38,8 +38,8 @@ const FIFO: &[(&str, &[&str])] = &[
 /// The attribute of a FIFO queue.
 pub(crate) const IS_FIFO: &str = "FifoQueue";
 
-/// Attributes that a queue has of itself.
-const OWN: &[&str] = &[
+/// Attributes that SQS itself sets.
+const READ_ONLY: &[&str] = &[
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
@@ -48,34 +48,34 @@ const OWN: &[&str] = &[
     "QueueArn",
 ];
 
-/// What is set on a queue.
+/// The attributes that are set on a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attributes(BTreeMap<String, String>);
 
 impl Attributes {
     /// Makes the attributes of a new queue.
     pub(crate) fn new(is_fifo: bool) -> Self {
-        let numbers = NUMBERS.iter().map(|(name, _, _, first)| ((*name).to_owned(), first.to_string()));
+        let numbers = NUMERIC.iter().map(|(name, _, _, first)| ((*name).to_owned(), first.to_string()));
         let fifo =
             FIFO.iter().filter(|_| is_fifo).map(|(name, values)| ((*name).to_owned(), values[0].to_owned()));
         Self(numbers.chain(fifo).collect())
     }
 
-    /// Sets some of them; an unknown one or a value out of bounds changes nothing.
+    /// Sets attributes. An unknown one or a value out of bounds changes nothing.
     pub(crate) fn set(&mut self, wanted: &BTreeMap<String, String>) -> Result<(), Failure> {
         let refuse = |name: &str| {
             let message = format!("Invalid value for the parameter {name}.");
             Err(Failure::client("InvalidAttributeValue", message).queried("InvalidAttributeValue"))
         };
         for (name, value) in wanted {
-            let number = NUMBERS.iter().find(|(known, ..)| known == name);
+            let number = NUMERIC.iter().find(|(known, ..)| known == name);
             let fifo = FIFO.iter().find(|(known, _)| self.is_fifo() && known == name);
             let is_good = match (number, fifo) {
                 (Some((_, least, most, _)), _) => {
                     value.parse().is_ok_and(|number: u32| (*least..=*most).contains(&number))
                 }
                 (None, Some((_, values))) => values.contains(&value.as_str()),
-                (None, None) if KEPT.contains(&name.as_str()) => true,
+                (None, None) if PASSIVE.contains(&name.as_str()) => true,
                 (None, None) => return Err(unknown(name)),
             };
             if !is_good {
@@ -110,7 +110,7 @@ impl Attributes {
         SignedDuration::from_secs(self.number(name).into())
     }
 
-    /// Returns everything that is set.
+    /// Returns all attributes that are set.
     pub(crate) const fn all(&self) -> &BTreeMap<String, String> {
         &self.0
     }
@@ -118,9 +118,9 @@ impl Attributes {
 
 /// Fails when no queue has an attribute of this name.
 pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
-    let is_number = NUMBERS.iter().any(|(known, ..)| *known == name);
+    let is_number = NUMERIC.iter().any(|(known, ..)| *known == name);
     let is_fifo = FIFO.iter().any(|(known, _)| *known == name);
-    if name == "All" || is_number || is_fifo || KEPT.contains(&name) || OWN.contains(&name) {
+    if name == "All" || is_number || is_fifo || PASSIVE.contains(&name) || READ_ONLY.contains(&name) {
         return Ok(());
     }
     Err(unknown(name))

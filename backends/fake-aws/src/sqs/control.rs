@@ -1,4 +1,4 @@
-//! What tests do to SQS without calling it over HTTP.
+//! Control of the fake SQS by tests, without HTTP.
 
 use serde_json::json;
 
@@ -10,12 +10,12 @@ use crate::fake::Fake;
 pub struct SqsControl<'a>(pub(crate) &'a Fake);
 
 impl SqsControl<'_> {
-    /// Makes a queue and returns its URL; one whose name ends in `.fifo` is a FIFO queue, which knows duplicates by their
-    /// content.
+    /// Makes a queue and returns its URL. A name that ends in `.fifo` makes a FIFO queue with content-based
+    /// deduplication.
     ///
     /// # Panics
     ///
-    /// Panics when SQS would not accept the name.
+    /// Panics if SQS would not accept the name.
     #[must_use]
     pub fn create_queue(&self, name: &str) -> String {
         let attributes = if name.ends_with(".fifo") {

@@ -11,14 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::attributes::{Attributes, IS_FIFO};
 use super::invalid;
-use super::queue::Ordered;
+use super::queue::FifoPosition;
 use crate::clock::later;
 use crate::wire::Failure;
 
-/// For how long a message with the same deduplication id is not taken.
-const DEDUPLICATION: SignedDuration = SignedDuration::from_mins(5);
+/// Time within which a message with the same deduplication id is dropped.
+const DEDUPLICATION_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
-/// Tells whether a new queue is a FIFO queue; fails when its name and its attributes do not agree.
+/// Tells whether a new queue is a FIFO queue. Fails if its name and its attributes contradict each other.
 pub(crate) fn is_fifo(name: &str, attributes: &BTreeMap<String, String>) -> Result<bool, Failure> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let fits = |plain: &str| !plain.is_empty() && name.len() <= 80 && plain.bytes().all(allowed);
@@ -46,7 +46,7 @@ pub(crate) fn order(
     deduplication: Option<String>,
     delay: Option<i64>,
     body: &str,
-) -> Result<Ordered, Failure> {
+) -> Result<FifoPosition, Failure> {
     let group = group.ok_or_else(|| {
         let message = "The request must contain the parameter MessageGroupId.";
         Failure::client("MissingRequiredParameterException", message).queried("MissingParameter")
@@ -64,10 +64,10 @@ pub(crate) fn order(
         check(name, value)?;
     }
     let scope = attributes.is("DeduplicationScope", "messageGroup").then(|| group.clone());
-    Ok(Ordered { group, key: (scope, key) })
+    Ok(FifoPosition { group, key: (scope, key) })
 }
 
-/// Fails on what only FIFO queues take. A group is taken by standard queues too.
+/// Fails on parameters that only FIFO queues accept. Standard queues accept a group too.
 pub(crate) fn forbid(group: Option<&String>, deduplication: Option<&String>) -> Result<(), Failure> {
     if let Some(value) = deduplication {
         return Err(unfit(&format!("Value {value} for parameter MessageDeduplicationId")));
@@ -75,9 +75,9 @@ pub(crate) fn forbid(group: Option<&String>, deduplication: Option<&String>) -> 
     check("MessageGroupId", group)
 }
 
-/// Tells whether a message that was sent then keeps an equal one away now.
-pub(crate) fn repeats(sent_at: Timestamp, now: Timestamp) -> bool {
-    now < later(sent_at, DEDUPLICATION)
+/// Tells whether a message sent at this time still suppresses duplicates now.
+pub(crate) fn is_duplicate_window(sent_at: Timestamp, now: Timestamp) -> bool {
+    now < later(sent_at, DEDUPLICATION_WINDOW)
 }
 
 fn unfit(what: &str) -> Failure {
@@ -86,7 +86,7 @@ fn unfit(what: &str) -> Failure {
     ))
 }
 
-/// Fails on a group or id that is no 1 to 128 letters, digits and signs.
+/// Fails on a group or id that is not 1 to 128 letters, digits and signs.
 fn check(name: &str, value: Option<&String>) -> Result<(), Failure> {
     let is_good =
         |value: &String| (1..=128).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic());

@@ -5,7 +5,7 @@
 //! RFC 1321.
 
 /// How far each step rotates, by round and step modulo four.
-const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+const ROTATIONS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 /// Returns the digest in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -35,7 +35,7 @@ fn digest(state: &mut [u32; 4], block: &[u8]) {
         };
         let sum = a.wrapping_add(mixed).wrapping_add(sine(step)).wrapping_add(words[word]);
         (a, d, c) = (d, c, b);
-        b = b.wrapping_add(sum.rotate_left(TURNS[step / 16][step % 4]));
+        b = b.wrapping_add(sum.rotate_left(ROTATIONS[step / 16][step % 4]));
     }
     for (word, add) in state.iter_mut().zip([a, b, c, d]) {
         *word = word.wrapping_add(add);

@@ -1,4 +1,4 @@
-//! Sending, receiving and deleting.
+//! Sending, receiving and deleting messages.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::md5;
-use super::queue::{Message, Sent};
+use super::queue::{Message, NewMessage};
 use super::{Queue, fifo, invalid};
 use crate::wire::{Failure, read};
 
-/// The longest time for which a message is hidden, in seconds.
-const LONGEST_HIDDEN: i64 = 43_200;
+/// Maximum visibility timeout in seconds.
+const MAX_VISIBILITY_TIMEOUT: i64 = 43_200;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -47,7 +47,7 @@ struct Receipt {
     visibility_timeout: Option<i64>,
 }
 
-/// Which delivery of which message a receipt handle stands for.
+/// The delivery of a message that a receipt handle stands for.
 struct Delivery {
     number: u64,
     receive: u32,
@@ -100,7 +100,8 @@ impl Queue {
             None
         };
         let digest = md5::hex(body.as_bytes());
-        let (number, message) = self.messages.send(Sent { body, attributes, ordered }, now, delay, retention);
+        let (number, message) =
+            self.messages.send(NewMessage { body, attributes, ordered }, now, delay, retention);
         let mut answer = json!({ "MessageId": message.id, "MD5OfMessageBody": digest });
         if self.attributes.is_fifo() {
             answer["SequenceNumber"] = json!(sequence(number));
@@ -114,7 +115,7 @@ impl Queue {
         within("MaxNumberOfMessages", most, 1, 10)?;
         let timeout = match request.visibility_timeout {
             None => self.attributes.seconds("VisibilityTimeout"),
-            Some(seconds) => within("VisibilityTimeout", seconds, 0, LONGEST_HIDDEN)?,
+            Some(seconds) => within("VisibilityTimeout", seconds, 0, MAX_VISIBILITY_TIMEOUT)?,
         };
         within("WaitTimeSeconds", request.wait_time_seconds.unwrap_or(0), 0, 20)?;
         let retention = self.attributes.seconds("MessageRetentionPeriod");
@@ -128,8 +129,8 @@ impl Queue {
         Ok(json!({ "Messages": shown }))
     }
 
-    /// Returns how long a receiver is willing to wait.
-    pub(crate) fn patience(&self, body: &Value) -> SignedDuration {
+    /// Returns the wait of a receiver.
+    pub(crate) fn wait_time(&self, body: &Value) -> SignedDuration {
         let asked = body["WaitTimeSeconds"].as_i64().filter(|seconds| (0..=20).contains(seconds));
         asked.map_or_else(
             || self.attributes.seconds("ReceiveMessageWaitTimeSeconds"),
@@ -157,7 +158,7 @@ impl Queue {
         let request: Receipt = read(body)?;
         let delivery = Delivery::parse(&request.receipt_handle)?;
         let timeout =
-            within("VisibilityTimeout", request.visibility_timeout.unwrap_or(-1), 0, LONGEST_HIDDEN)?;
+            within("VisibilityTimeout", request.visibility_timeout.unwrap_or(-1), 0, MAX_VISIBILITY_TIMEOUT)?;
         let retention = self.attributes.seconds("MessageRetentionPeriod");
         let message = self.messages.get_mut(delivery.number);
         let in_flight =
@@ -170,7 +171,7 @@ impl Queue {
         Ok(json!({}))
     }
 
-    /// Does something to each entry of a batch; one that fails does not keep the others from it.
+    /// Runs a function on each entry of a batch. A failing entry does not stop the others.
     pub(crate) fn batch(
         &mut self,
         body: &Value,
@@ -222,7 +223,7 @@ fn check_batch(entries: &[Value]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fails when a number is out of bounds; returns it as seconds.
+/// Returns a number as seconds. Fails if it is out of bounds.
 fn within(name: &str, value: i64, least: i64, most: i64) -> Result<SignedDuration, Failure> {
     if (least..=most).contains(&value) {
         return Ok(SignedDuration::from_secs(value));

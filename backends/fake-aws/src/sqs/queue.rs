@@ -1,4 +1,4 @@
-//! One queue: its messages and what became of each.
+//! One queue: its messages and their phases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,18 @@ use serde_json::Value;
 use super::fifo;
 use crate::clock::later;
 
-/// How far back counts can be told.
-pub(crate) const HISTORY: SignedDuration = SignedDuration::from_mins(10);
+/// Time for which past counts can be computed.
+pub(crate) const COUNT_HISTORY: SignedDuration = SignedDuration::from_mins(10);
 
-/// Deleted messages are looked for once in this many sent ones.
-const TIDY_EVERY: u64 = 256;
+/// Number of sent messages between two evictions of deleted ones.
+const EVICTION_INTERVAL: u64 = 256;
 
-/// What a message is at a moment.
+/// The phase of a message at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Sent with a delay that is not over.
+    /// Sent with a delay that has not passed.
     Delayed,
-    /// To be received.
+    /// Visible to receivers.
     Visible,
     /// Received and not yet deleted.
     InFlight,
@@ -27,26 +27,26 @@ pub(crate) enum Phase {
     Gone,
 }
 
-/// A message that is sent.
+/// A message to send.
 #[derive(Debug, Clone)]
-pub(crate) struct Sent {
+pub(crate) struct NewMessage {
     pub(crate) body: String,
     /// `MessageAttributes`.
     pub(crate) attributes: Value,
     /// In a FIFO queue.
-    pub(crate) ordered: Option<Ordered>,
+    pub(crate) ordered: Option<FifoPosition>,
 }
 
-impl Sent {
+impl NewMessage {
     /// Makes a message of a body alone.
     pub(crate) fn of(body: &str) -> Self {
         Self { body: body.to_owned(), attributes: Value::Null, ordered: None }
     }
 }
 
-/// The place of a message in a FIFO queue.
+/// The position of a message in a FIFO queue.
 #[derive(Debug, Clone)]
-pub(crate) struct Ordered {
+pub(crate) struct FifoPosition {
     pub(crate) group: String,
     /// The deduplication id, within a group or in the whole queue: no two messages within five minutes have the same.
     pub(crate) key: (Option<String>, String),
@@ -56,7 +56,7 @@ pub(crate) struct Ordered {
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: String,
-    pub(crate) sent: Sent,
+    pub(crate) sent: NewMessage,
     pub(crate) sent_at: Timestamp,
     pub(crate) first_received_at: Option<Timestamp>,
     pub(crate) receives: u32,
@@ -69,20 +69,20 @@ impl Message {
         reached.map_or(Phase::Gone, |(_, phase)| *phase)
     }
 
-    /// Forgets what was planned after `now`, and plans this instead.
-    fn turn(&mut self, now: Timestamp, phases: impl IntoIterator<Item = (Timestamp, Phase)>) {
+    /// Drops the phases planned after `now`, and plans these instead.
+    fn schedule_phases(&mut self, now: Timestamp, phases: impl IntoIterator<Item = (Timestamp, Phase)>) {
         self.phases.retain(|(since, _)| *since <= now);
         self.phases.extend(phases);
     }
 
-    /// Forgets phases that ended before `at`.
+    /// Drops phases that ended before `at`.
     fn trim(&mut self, at: Timestamp) {
         let over = self.phases.iter().rposition(|(since, _)| *since <= at).unwrap_or(0);
         self.phases.drain(..over);
     }
 }
 
-/// How many messages are in each phase.
+/// Number of messages in each phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) visible: usize,
@@ -98,11 +98,11 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// Puts a message in, which is gone after `retention`, unless it repeats one of a FIFO queue. Returns the message that is
-    /// there now, with its number.
+    /// Adds a message, which expires after `retention`, unless it duplicates one of a FIFO queue. Returns the stored
+    /// message with its number.
     pub(crate) fn send(
         &mut self,
-        sent: Sent,
+        sent: NewMessage,
         now: Timestamp,
         delay: SignedDuration,
         retention: SignedDuration,
@@ -118,23 +118,24 @@ impl Messages {
         phases.push((later(now, retention), Phase::Gone));
         let id = uuid::Uuid::new_v4().to_string();
         self.counter += 1;
-        if self.counter.is_multiple_of(TIDY_EVERY) {
-            self.tidy(now);
+        if self.counter.is_multiple_of(EVICTION_INTERVAL) {
+            self.evict_old(now);
         }
         let message = Message { id, sent, sent_at: now, first_received_at: None, receives: 0, phases };
         (self.counter, self.all.entry(self.counter).or_insert(message))
     }
 
-    /// Finds the message that an equal one must not follow yet. Messages are kept for longer than that.
-    fn repeated(&self, ordered: &Ordered, now: Timestamp) -> Option<u64> {
-        let mut newest = self.all.iter().rev().take_while(|(_, message)| fifo::repeats(message.sent_at, now));
+    /// Finds the message that this one duplicates. Messages are stored for longer than the window.
+    fn repeated(&self, ordered: &FifoPosition, now: Timestamp) -> Option<u64> {
+        let mut newest =
+            self.all.iter().rev().take_while(|(_, message)| fifo::is_duplicate_window(message.sent_at, now));
         let same =
             |message: &Message| message.sent.ordered.as_ref().is_some_and(|one| one.key == ordered.key);
         newest.find(|(_, message)| same(message)).map(|(number, _)| *number)
     }
 
-    /// Takes up to `most` visible messages and hides them for `timeout`. Of a message group of which one is in flight, no
-    /// other is taken.
+    /// Receives up to `most` visible messages and hides them for `timeout`. A message group with a message in flight
+    /// gives out no other.
     pub(crate) fn receive(
         &mut self,
         most: usize,
@@ -188,15 +189,15 @@ impl Messages {
         counts
     }
 
-    /// Returns when a message that is not visible now will be.
+    /// Returns the time when a message that is not visible now becomes visible.
     pub(crate) fn next_visible(&self, now: Timestamp) -> Option<Timestamp> {
         let phases = self.all.values().flat_map(|message| &message.phases);
         phases.filter(|(at, phase)| *at > now && *phase == Phase::Visible).map(|(at, _)| *at).min()
     }
 
-    /// Drops what no count can ask for any more.
-    fn tidy(&mut self, now: Timestamp) {
-        let horizon = later(now, -HISTORY);
+    /// Drops messages that no count can include any more.
+    fn evict_old(&mut self, now: Timestamp) {
+        let horizon = later(now, -COUNT_HISTORY);
         self.all.retain(|_, message| {
             message.trim(horizon);
             message.phases.first().is_some_and(|(since, phase)| *phase != Phase::Gone || *since > horizon)
@@ -205,7 +206,7 @@ impl Messages {
 }
 
 impl Message {
-    /// Hides it from now on, for a while; no time at all shows it at once.
+    /// Hides the message from now on for a while; with zero time it is visible at once.
     pub(crate) fn hide(&mut self, now: Timestamp, timeout: SignedDuration, retention: SignedDuration) {
         let mut plan =
             vec![(later(now, timeout), Phase::Visible), (later(self.sent_at, retention), Phase::Gone)];
@@ -213,7 +214,7 @@ impl Message {
             plan.insert(0, (now, Phase::InFlight));
         }
         plan.sort_by_key(|(at, _)| *at);
-        self.turn(now, plan);
+        self.schedule_phases(now, plan);
     }
 
     pub(crate) fn is_in_flight(&self, now: Timestamp) -> bool {
@@ -227,7 +228,7 @@ impl Message {
 
     pub(crate) fn delete(&mut self, now: Timestamp) {
         if self.phase(now) != Phase::Gone {
-            self.turn(now, [(now, Phase::Gone)]);
+            self.schedule_phases(now, [(now, Phase::Gone)]);
         }
     }
 }

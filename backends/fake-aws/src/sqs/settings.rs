@@ -1,4 +1,4 @@
-//! How the fake SQS behaves.
+//! Settings of the fake SQS.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -7,6 +7,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SqsSettings {
-    /// `ApproximateNumberOf…` tell the state of this long ago, at most ten minutes.
+    /// `ApproximateNumberOf…` show the state of this long ago, at most ten minutes.
     pub counts_lag: SignedDuration,
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::help::{Answer, Rig, SIGNED};
 
 impl Answer {
-    /// Checks that DynamoDB refused it with this error.
+    /// Asserts that DynamoDB refused the call with this error.
     #[track_caller]
     fn refused(&self, code: &str, part: &str) {
         let name = self.error().rsplit('#').next().unwrap();
@@ -22,7 +22,7 @@ impl Answer {
         assert!(self.message().contains(part), "{}", self.body);
     }
 
-    /// Checks that the parameters were refused.
+    /// Asserts that the parameters were refused.
     #[track_caller]
     fn invalid(&self, part: &str) {
         self.refused("ValidationException", part);
@@ -46,7 +46,7 @@ impl Rig {
         self.dynamodb("PutItem", json!({ "TableName": "things", "Item": item })).await
     }
 
-    /// Reads an item as it is at this moment.
+    /// Reads the present item.
     async fn item(&self, pk: &str, sk: &str) -> Value {
         self.read(pk, sk, true).await
     }

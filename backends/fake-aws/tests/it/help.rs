@@ -1,4 +1,4 @@
-//! Calls by plain HTTP, so that nothing between the test and the wire hides anything.
+//! Calls by plain HTTP, so that no client library hides anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,12 @@ impl Clock for Still {
     }
 }
 
-/// The moment at which every test begins.
+/// The start time of every test.
 pub(crate) fn beginning() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
-/// A fake whose clock only moves by the test, and a client.
+/// A fake whose clock only the test moves, and a client.
 pub(crate) struct Rig {
     pub(crate) fake: Fake,
     pub(crate) http: reqwest::Client,
@@ -51,14 +51,14 @@ impl Answer {
         self.body["message"].as_str().unwrap_or("none")
     }
 
-    /// Returns the body of an answer that must be a good one.
+    /// Returns the body of a successful answer.
     #[track_caller]
     pub(crate) fn good(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         self.body
     }
 
-    /// Checks that it is this error.
+    /// Asserts that the answer is this error.
     #[track_caller]
     pub(crate) fn is(&self, code: &str, part: &str) {
         assert_eq!(self.error(), code, "{}", self.body);

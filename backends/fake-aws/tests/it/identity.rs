@@ -1,4 +1,4 @@
-//! Who calls, and with which credentials: STS, and the metadata service of an instance.
+//! Callers and their credentials: STS, and the metadata service of an instance.
 
 use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Queries that come to several time series, and units.
+//! Queries with several time series, and units.
 
 use ciborium::Value as Cbor;
 use ecs_scheduler_fake_aws::DataStatus;
@@ -6,7 +6,7 @@ use ecs_scheduler_fake_aws::DataStatus;
 use crate::cloudwatch::{Told, expression, map, member, minutes, moment, points, text};
 use crate::help::{Rig, beginning};
 
-/// Queues with one value each, in the first minute; one of another application besides.
+/// Queues with one value each, in the first minute, and one metric of another application.
 async fn with_queues() -> Rig {
     let rig = Rig::new().await;
     let cloudwatch = rig.fake.cloudwatch();

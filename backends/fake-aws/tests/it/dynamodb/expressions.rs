@@ -4,7 +4,7 @@ use super::sort_keys;
 use crate::help::{Answer, Rig, with};
 
 impl Rig {
-    /// A fake with three items that differ in all that can be asked.
+    /// A fake with three items that differ in every attribute.
     async fn with_three() -> Self {
         let rig = Self::with_things().await;
         let list = json!({ "L": [{ "N": "1" }, { "S": "x" }] });
