@@ -52,12 +52,12 @@ const STATUS_ORDER: [&str; 9] = [
 
 /// The progress of a task in its life, as one snapshot shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct TaskProgress {
     version: i64,
     state: Option<usize>,
 }
 
-impl Progress {
+impl TaskProgress {
     /// Tells whether this snapshot replaces an earlier one: by the version if both have it, else by the status, which
     /// never goes back. Emulators give no version.
     pub(crate) fn supersedes(self, earlier: Self) -> bool {
@@ -69,9 +69,9 @@ impl Progress {
 }
 
 impl TaskSnapshot {
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> TaskProgress {
         let state = STATUS_ORDER.iter().position(|state| *state == self.last_status);
-        Progress { version: self.version, state }
+        TaskProgress { version: self.version, state }
     }
 }
 

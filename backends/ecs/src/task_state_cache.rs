@@ -7,7 +7,7 @@ use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::task_snapshot::Progress;
+use crate::task_snapshot::TaskProgress;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct CachedState {
-    progress: Progress,
+    progress: TaskProgress,
     state: TaskState,
     /// The time of the newest response about the task.
     confirmed_at: Option<Instant>,
@@ -50,7 +50,7 @@ pub(crate) enum StateSource {
 
 impl TaskStateCache {
     /// Adds a state and returns the newest one. A state older than the cached one changes nothing.
-    pub(crate) fn update(&self, progress: Progress, state: TaskState, source: StateSource) -> TaskState {
+    pub(crate) fn update(&self, progress: TaskProgress, state: TaskState, source: StateSource) -> TaskState {
         let now = Instant::now();
         let mut inner = self.inner.lock();
         if inner.states.len() > inner.len_after_eviction + EVICTION_STEP {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use ecs_scheduler_core::Demand;
 
-use crate::config::{Comparison, Missing};
+use crate::config::{Comparison, MissingData};
 use crate::query::Point;
 use crate::window;
 
@@ -23,7 +23,7 @@ pub(crate) struct AlarmRule {
     pub(crate) datapoints: u32,
     /// Number of datapoints that are evaluated.
     pub(crate) periods: u32,
-    pub(crate) missing: Missing,
+    pub(crate) missing: MissingData,
     pub(crate) amount: Amount,
 }
 
@@ -73,10 +73,10 @@ impl AlarmRule {
         let enough = |breaching: u32| breaching >= self.datapoints;
         let breach = match self.missing {
             _ if enough(breaching) => Some(true),
-            Missing::Breaching => Some(enough(breaching + missing)),
-            Missing::NotBreaching => Some(false),
-            Missing::Hold if missing == 0 || seen > breaching => Some(false),
-            Missing::Hold => None,
+            MissingData::Breaching => Some(enough(breaching + missing)),
+            MissingData::NotBreaching => Some(false),
+            MissingData::Hold if missing == 0 || seen > breaching => Some(false),
+            MissingData::Hold => None,
         };
         AlarmState { breach, breaching, missing, newest }
     }

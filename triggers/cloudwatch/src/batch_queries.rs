@@ -1,7 +1,7 @@
 //! Batching of queries into calls.
 
 use crate::limits;
-use crate::query::{Key, Query};
+use crate::query::{MetricQuery, ReadingKey};
 
 #[cfg(test)]
 mod tests;
@@ -9,10 +9,10 @@ mod tests;
 /// Distributes readings over as few calls as their queries need. All readings of a call end at the same moment, and
 /// have at most 500 queries together. Readings for which `needs_own_call` holds get a call of their own.
 pub(crate) fn batch_queries<'k>(
-    keys: &'k [Key],
-    needs_own_call: impl Fn(&Query) -> bool,
-) -> Vec<Vec<&'k Key>> {
-    let mut sorted: Vec<&Key> = keys.iter().collect();
+    keys: &'k [ReadingKey],
+    needs_own_call: impl Fn(&MetricQuery) -> bool,
+) -> Vec<Vec<&'k ReadingKey>> {
+    let mut sorted: Vec<&ReadingKey> = keys.iter().collect();
     // Largest first: the small readings fill the rest. The sort is stable, so calls do not differ by chance.
     sorted.sort_by_key(|key| (key.window.end, std::cmp::Reverse(key.query.query_count())));
     let mut calls: Vec<Call<'k>> = Vec::new();
@@ -40,5 +40,5 @@ struct Call<'k> {
     end: i64,
     query_count: usize,
     alone: bool,
-    keys: Vec<&'k Key>,
+    keys: Vec<&'k ReadingKey>,
 }

@@ -27,7 +27,7 @@ pub struct CloudWatchConfig {
     /// trimmed one: `tm90`, `tc90`, `ts90`, `wm90`, `TM(10%:90%)`, `PR(:300)`.
     #[serde(default)]
     pub stat: Option<String>,
-    /// The unit, where the metric was published in several: `Count`, `Bytes`, `Seconds`.
+    /// The unit, if the metric was published in several: `Count`, `Bytes`, `Seconds`.
     #[serde(default)]
     pub unit: Option<String>,
     /// A metric math expression over `metrics`: `backlog / running`. It must make one time series.
@@ -42,23 +42,23 @@ pub struct CloudWatchConfig {
     /// Default: a minute.
     #[serde(default = "minute")]
     pub period: Span,
-    /// How a datapoint is compared with `threshold`. Default: `>`.
+    /// The comparison of a datapoint with `threshold`. Default: `>`.
     #[serde(default)]
     pub comparison: Comparison,
-    /// What a datapoint is compared with.
+    /// The threshold of the comparison.
     pub threshold: f64,
-    /// How many of the last `evaluationPeriods` datapoints must breach. Default: all of them.
+    /// Number of the last `evaluationPeriods` datapoints that must breach. Default: all of them.
     #[serde(default)]
     #[schemars(range(max = 100))]
     pub datapoints_to_alarm: Option<NonZeroU32>,
-    /// How many datapoints are looked at, 1 to 100. Default: 1.
+    /// Number of datapoints that are evaluated, 1 to 100. Default: 1.
     #[serde(default = "one")]
     #[schemars(range(max = 100))]
     pub evaluation_periods: NonZeroU32,
-    /// What datapoints that are missing count as. Default: `hold`.
+    /// The treatment of missing datapoints. Default: `hold`.
     #[serde(default)]
-    pub treat_missing_data: Missing,
-    /// How old the end of the newest datapoint is at least: `2m`, or 120 for as many seconds; up to a day. For metrics that
+    pub treat_missing_data: MissingData,
+    /// Minimum age of the newest datapoint's end: `2m`, or 120 for as many seconds; up to a day. For metrics that
     /// arrive late. Default: 0.
     #[serde(default)]
     pub delay: Span,
@@ -74,7 +74,7 @@ pub struct CloudWatchConfig {
     #[serde(default)]
     #[schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: Option<String>,
-    /// The account that owns the metric, twelve digits, where it is not the scheduler's own.
+    /// The account that owns the metric, twelve digits, if it is not the scheduler's own.
     #[serde(default)]
     #[schemars(regex(pattern = "^[0-9]{12}$"))]
     pub account_id: Option<String>,
@@ -100,16 +100,16 @@ pub struct MetricConfig {
     /// The statistic, as above. Default: `Average`.
     #[serde(default)]
     pub stat: Option<String>,
-    /// The unit, where the metric was published in several.
+    /// The unit, if the metric was published in several.
     #[serde(default)]
     pub unit: Option<String>,
 }
 
-/// A length of time: a number of seconds, or a duration in words.
+/// A length of time: a number of seconds, or a duration as text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a duration such as \"5m\", or a whole number of seconds")]
 pub enum Span {
-    /// So many seconds.
+    /// Seconds.
     Seconds(u32),
     /// `90s`, `5m`, `1h30m`.
     Text(String),
@@ -129,7 +129,7 @@ const fn one() -> NonZeroU32 {
     NonZeroU32::MIN
 }
 
-/// How a datapoint is compared with the threshold.
+/// The comparison of a datapoint with the threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Comparison {
     /// It breaches above the threshold.
@@ -147,11 +147,12 @@ pub enum Comparison {
     AtMost,
 }
 
-/// What a datapoint that is missing counts as.
+/// The treatment of missing datapoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Missing {
-    /// As unknown: when nothing can be told, the evaluation fails and the job's `onError` says what then.
+#[schemars(rename = "Missing")]
+pub enum MissingData {
+    /// As unknown: if the condition cannot be evaluated, the evaluation fails and the job's `onError` decides.
     #[default]
     Hold,
     /// As breaching.
@@ -166,6 +167,6 @@ pub enum Missing {
 pub struct StepConfig {
     /// The step holds for values greater than this.
     pub over: f64,
-    /// How many tasks it asks for; at least 1.
+    /// Number of tasks that it asks for; at least 1.
     pub tasks: NonZeroU32,
 }

@@ -5,7 +5,7 @@ use ecs_scheduler_core::{Demand, Evaluation, FaultKind, Observation, Timestamp, 
 use crate::alarm::{AlarmRule, AlarmState, Amount};
 use crate::config::Comparison;
 use crate::limits;
-use crate::query::{Query, Series};
+use crate::query::{MetricQuery, Series};
 
 impl Comparison {
     pub(crate) const fn as_str(self) -> &'static str {
@@ -26,7 +26,7 @@ impl Comparison {
 pub(crate) fn to_evaluation(
     rule: &AlarmRule,
     state: &AlarmState,
-    query: &Query,
+    query: &MetricQuery,
     period: u32,
     at: Timestamp,
 ) -> Result<Evaluation, TriggerError> {
@@ -90,7 +90,8 @@ fn explain_condition(rule: &AlarmRule, state: &AlarmState, name: &str) -> String
     }
     let mut text = format!("{} of {} datapoints of {name} {sign} {threshold}", state.breaching, rule.periods);
     if state.missing > 0 {
-        let counted = if rule.missing == crate::Missing::Breaching { "breaching" } else { "not breaching" };
+        let counted =
+            if rule.missing == crate::MissingData::Breaching { "breaching" } else { "not breaching" };
         text.push_str(&format!(", {} missing and taken for {counted}", state.missing));
     }
     if !holds {

@@ -15,5 +15,5 @@ mod stat;
 mod trigger;
 mod window;
 
-pub use config::{CloudWatchConfig, Comparison, MetricConfig, Missing, Span, StepConfig};
+pub use config::{CloudWatchConfig, Comparison, MetricConfig, MissingData, Span, StepConfig};
 pub use trigger::CloudWatch;

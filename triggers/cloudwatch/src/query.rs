@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::expression::Expression;
-use crate::window::Window;
+use crate::window::ReadWindow;
 
 /// One metric with its statistic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,13 +49,13 @@ impl fmt::Display for Series {
 
 /// A query without its window. Equal queries of several jobs are one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Query {
+pub(crate) struct MetricQuery {
     pub(crate) series: Series,
     /// The account that owns the metrics, if it is not the caller's.
     pub(crate) account: Option<String>,
 }
 
-impl Query {
+impl MetricQuery {
     /// Returns its number of queries out of the 500 of a call.
     pub(crate) fn query_count(&self) -> usize {
         match &self.series {
@@ -83,9 +83,9 @@ impl Query {
 
 /// One reading: a query and its window.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) query: Arc<Query>,
-    pub(crate) window: Window,
+pub(crate) struct ReadingKey {
+    pub(crate) query: Arc<MetricQuery>,
+    pub(crate) window: ReadWindow,
 }
 
 /// One datapoint.

@@ -11,7 +11,7 @@ use ecs_scheduler_core::job::parse_duration;
 use crate::alarm::{AlarmRule, Amount};
 use crate::config::{CloudWatchConfig, MetricConfig, Span};
 use crate::expression::Expression;
-use crate::query::{Metric, Query, Series};
+use crate::query::{Metric, MetricQuery, Series};
 use crate::{limits, stat, window};
 
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct QueryPlan {
     pub(crate) place: Place,
-    pub(crate) query: Arc<Query>,
+    pub(crate) query: Arc<MetricQuery>,
     /// The length of a datapoint in seconds.
     pub(crate) period: u32,
     /// Minimum age of the newest datapoint's end, in seconds.
@@ -45,7 +45,7 @@ impl QueryPlan {
         }
         let rule = rule(config)?;
         check_retention(period, delay, rule.periods)?;
-        let query = Arc::new(Query { series, account: config.account_id.clone() });
+        let query = Arc::new(MetricQuery { series, account: config.account_id.clone() });
         let place = Place { region: config.region.clone(), account: config.account_id.clone() };
         Ok(Self { place, query, period, delay, rule })
     }

@@ -12,22 +12,22 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::limits;
-use crate::query::{Key, Point};
+use crate::query::{Point, ReadingKey};
 use crate::query_plan::QueryPlan;
 use crate::source::{CloudWatchRegion, MetricSource};
-use crate::window::Window;
+use crate::window::ReadWindow;
 
 /// Reads the datapoints that a job evaluates, newest first, in one call for all jobs of this round.
 pub(crate) async fn points(
-    batchers: &Sites<RegionalBatchers>,
+    batchers: &Sites<MetricBatchers>,
     plan: &QueryPlan,
-    window: Window,
+    window: ReadWindow,
     tick: Tick,
 ) -> Result<Arc<[Point]>, TriggerError> {
     let make = |config: &SdkConfig, region| {
         let metering = batchers.aws().metering();
         let config = aws_sdk_cloudwatch::config::Builder::from(config).interceptor(metering).build();
-        RegionalBatchers::new(CloudWatchRegion {
+        MetricBatchers::new(CloudWatchRegion {
             client: Client::from_conf(config),
             meter: Arc::clone(batchers.aws().meter()),
             region,
@@ -36,24 +36,24 @@ pub(crate) async fn points(
         })
     };
     let batcher = batchers.at(&plan.place, make).await?.batcher(plan.period, plan.delay);
-    let key = Key { query: Arc::clone(&plan.query), window };
+    let key = ReadingKey { query: Arc::clone(&plan.query), window };
     Ok(batcher.read_for(tick, key).await?)
 }
 
 /// The batchers of one scope.
-pub(crate) struct RegionalBatchers {
+pub(crate) struct MetricBatchers {
     region_client: Arc<CloudWatchRegion>,
     /// By period and delay in seconds. An evicted batcher lives on while a caller waits for it.
     batchers: Mutex<LruCache<(u32, u32), Batcher<MetricSource>>>,
 }
 
-impl fmt::Debug for RegionalBatchers {
+impl fmt::Debug for MetricBatchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegionalBatchers").field("region", &self.region_client.region).finish_non_exhaustive()
+        f.debug_struct("MetricBatchers").field("region", &self.region_client.region).finish_non_exhaustive()
     }
 }
 
-impl RegionalBatchers {
+impl MetricBatchers {
     fn new(region_client: CloudWatchRegion) -> Self {
         Self {
             region_client: Arc::new(region_client),

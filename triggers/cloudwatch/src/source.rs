@@ -16,9 +16,9 @@ use tokio::sync::Semaphore;
 
 use crate::batch_queries::batch_queries;
 use crate::limits;
-use crate::query::{Key, Metric, Point, Query, Series};
+use crate::query::{Metric, MetricQuery, Point, ReadingKey, Series};
 use crate::query_result::ResultPages;
-use crate::window::Window;
+use crate::window::ReadWindow;
 
 /// The operation's name in bills and permissions.
 pub(crate) const OPERATION: &str = "GetMetricData";
@@ -32,7 +32,7 @@ pub(crate) struct CloudWatchRegion {
     /// One permit for each concurrent call.
     pub(crate) permits: Semaphore,
     /// Queries for which CloudWatch refused a whole call.
-    pub(crate) refused: Mutex<LruCache<Arc<Query>, ()>>,
+    pub(crate) refused: Mutex<LruCache<Arc<MetricQuery>, ()>>,
 }
 
 /// Reads queries that have the same period and delay.
@@ -40,15 +40,15 @@ pub(crate) struct MetricSource {
     pub(crate) region_client: Arc<CloudWatchRegion>,
 }
 
-type Readings = HashMap<Key, SharedReading<Arc<[Point]>>>;
+type Readings = HashMap<ReadingKey, SharedReading<Arc<[Point]>>>;
 
 #[async_trait]
 impl Source for MetricSource {
-    type Key = Key;
+    type Key = ReadingKey;
     type Reading = Arc<[Point]>;
     const MAX_KEYS: usize = limits::MAX_QUERIES;
 
-    async fn read(&self, keys: &[Key]) -> Readings {
+    async fn read(&self, keys: &[ReadingKey]) -> Readings {
         let region_client = &self.region_client;
         let mut calls = batch_queries(keys, |query| region_client.refused.lock().contains(query));
         let mut readings = HashMap::with_capacity(keys.len());
@@ -69,7 +69,7 @@ impl Source for MetricSource {
 
 impl CloudWatchRegion {
     /// Reads queries in one call, over all pages.
-    async fn read_call(&self, keys: &[&Key]) -> Result<Readings, Fault> {
+    async fn read_call(&self, keys: &[&ReadingKey]) -> Result<Readings, Fault> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let end = keys.first().map_or(0, |key| key.window.end);
         let start = keys.iter().map(|key| key.window.start()).min().unwrap_or(end);
@@ -103,7 +103,7 @@ impl CloudWatchRegion {
         Err(Fault::new(FaultKind::Unavailable, message))
     }
 
-    fn collect_readings(&self, keys: &[&Key], mut pages: ResultPages) -> Readings {
+    fn collect_readings(&self, keys: &[&ReadingKey], mut pages: ResultPages) -> Readings {
         if let [key] = keys {
             self.refused.lock().pop(&key.query);
         }
@@ -115,7 +115,7 @@ impl CloudWatchRegion {
     }
 
     /// Makes the failure of a call the failure of each of its queries.
-    fn fan_out_fault(&self, keys: &[&Key], fault: Fault) -> Readings {
+    fn fan_out_fault(&self, keys: &[&ReadingKey], fault: Fault) -> Readings {
         if let (FaultKind::Config, [key]) = (fault.kind(), keys) {
             self.refused.lock().put(Arc::clone(&key.query), ());
         }
@@ -147,7 +147,7 @@ fn id(index: usize) -> String {
 }
 
 /// Builds the queries of a reading.
-fn queries(index: usize, Key { query, window }: &Key) -> Vec<MetricDataQuery> {
+fn queries(index: usize, ReadingKey { query, window }: &ReadingKey) -> Vec<MetricDataQuery> {
     let id = id(index);
     let builder = || MetricDataQuery::builder().set_account_id(query.account.clone());
     let (expression, metrics) = match &query.series {
@@ -166,7 +166,7 @@ fn queries(index: usize, Key { query, window }: &Key) -> Vec<MetricDataQuery> {
     named.chain([math.build()]).collect()
 }
 
-fn stat(metric: &Metric, window: &Window) -> MetricStat {
+fn stat(metric: &Metric, window: &ReadWindow) -> MetricStat {
     let dimension = |(name, value): &(String, String)| Dimension::builder().name(name).value(value).build();
     let sdk_metric = SdkMetric::builder()
         .namespace(&metric.namespace)
@@ -181,6 +181,6 @@ fn stat(metric: &Metric, window: &Window) -> MetricStat {
         .build()
 }
 
-fn length(window: &Window) -> i32 {
+fn length(window: &ReadWindow) -> i32 {
     i32::try_from(window.period).unwrap_or(i32::MAX)
 }

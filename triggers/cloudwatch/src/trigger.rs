@@ -11,14 +11,14 @@ use ecs_scheduler_core::{
 use crate::CloudWatchConfig;
 use crate::explain;
 use crate::query_plan::QueryPlan;
-use crate::regional_batchers::{self, RegionalBatchers};
+use crate::regional_batchers::{self, MetricBatchers};
 use crate::source::OPERATION;
-use crate::window::Window;
+use crate::window::ReadWindow;
 
 /// The kind `cloudwatch`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
-    batchers: Arc<Sites<RegionalBatchers>>,
+    batchers: Arc<Sites<MetricBatchers>>,
 }
 
 impl CloudWatch {
@@ -44,7 +44,7 @@ impl TriggerType for CloudWatch {
 #[derive(Debug)]
 struct CloudWatchTrigger {
     plan: QueryPlan,
-    batchers: Arc<Sites<RegionalBatchers>>,
+    batchers: Arc<Sites<MetricBatchers>>,
 }
 
 #[async_trait]
@@ -59,7 +59,7 @@ impl Trigger for CloudWatchTrigger {
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let QueryPlan { query, period, delay, rule, .. } = &self.plan;
-        let window = Window::before(cx.tick.observed, *delay, *period, rule.periods);
+        let window = ReadWindow::before(cx.tick.observed, *delay, *period, rule.periods);
         let points = regional_batchers::points(&self.batchers, &self.plan, window, cx.tick).await?;
         self.batchers.aws().meter().used(cx.job, OPERATION);
         let state = rule.evaluate_alarm(&points, window.end, *period);

@@ -26,7 +26,7 @@ const _: () = assert!(
 
 /// The end of a window of datapoints, and its maximum number of datapoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Window {
+pub(crate) struct ReadWindow {
     /// The moment after the newest complete datapoint, in seconds since 1970; a multiple of the period.
     pub(crate) end: i64,
     /// Maximum number of datapoints.
@@ -35,7 +35,7 @@ pub(crate) struct Window {
     pub(crate) period: u32,
 }
 
-impl Window {
+impl ReadWindow {
     /// Makes the window of datapoints that were complete at `observed − delay`, for a job that evaluates this many.
     pub(crate) fn before(observed: Timestamp, delay: u32, period: u32, evaluation_periods: u32) -> Self {
         let at = observed.as_second() - i64::from(delay);

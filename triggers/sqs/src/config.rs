@@ -19,8 +19,8 @@ pub struct SqsConfig {
     #[serde(deserialize_with = "text")]
     #[schemars(with = "String", regex(pattern = r"^https?://[^/\s]+(/[^/\s]+)+$"), length(max = 1024))]
     pub queue_url: Option<String>,
-    /// How many messages one task takes, at least 1: asks for as many tasks as the messages need. Without it `taskCount`
-    /// tasks are asked for, however many messages there are.
+    /// Messages per task, at least 1: asks for as many tasks as the messages need. Without it, asks for `taskCount`
+    /// tasks at any number of messages.
     #[serde(deserialize_with = "count")]
     #[schemars(with = "NonZeroU32")]
     pub messages_per_task: Option<NonZeroU32>,
@@ -28,13 +28,13 @@ pub struct SqsConfig {
     pub count_in_flight: bool,
     /// Whether messages count that are delayed and cannot be received yet.
     pub count_delayed: bool,
-    /// The number of messages up to which nothing is asked for; 0 or more.
+    /// Number of messages up to which it asks for no task; 0 or more.
     pub activation: u64,
     /// The region of a queue that is given by name. Default: the scheduler's own.
     #[serde(deserialize_with = "text")]
     #[schemars(with = "String", regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: Option<String>,
-    /// The account that owns the queue, twelve digits, where it is not the scheduler's own.
+    /// The account that owns the queue, twelve digits, if it is not the scheduler's own.
     #[serde(deserialize_with = "text")]
     #[schemars(with = "String", regex(pattern = "^[0-9]{12}$"))]
     pub account_id: Option<String>,
@@ -43,7 +43,7 @@ pub struct SqsConfig {
 /// Any value of a field, so that a wrong one is refused with the Python version's messages.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Field {
+enum RawValue {
     Text(String),
     Whole(i64),
     Number(f64),
@@ -54,21 +54,23 @@ enum Field {
 const NULL: &str = "Field may not be null.";
 
 fn text<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    match Field::deserialize(value)? {
-        Field::Text(text) => Ok(Some(text)),
-        Field::Nothing(()) => Err(D::Error::custom(NULL)),
-        Field::Whole(_) | Field::Number(_) | Field::Other(_) => Err(D::Error::custom("Not a valid string.")),
+    match RawValue::deserialize(value)? {
+        RawValue::Text(text) => Ok(Some(text)),
+        RawValue::Nothing(()) => Err(D::Error::custom(NULL)),
+        RawValue::Whole(_) | RawValue::Number(_) | RawValue::Other(_) => {
+            Err(D::Error::custom("Not a valid string."))
+        }
     }
 }
 
 /// Parses a count. A string of digits is one, as in the Python version.
 fn count<'de, D: Deserializer<'de>>(value: D) -> Result<Option<NonZeroU32>, D::Error> {
-    let whole = match Field::deserialize(value)? {
-        Field::Whole(whole) => Some(whole),
-        Field::Text(digits) => digits.trim().parse().ok(),
-        Field::Number(number) if number.fract() == 0.0 => format!("{number:.0}").parse().ok(),
-        Field::Nothing(()) => return Err(D::Error::custom(NULL)),
-        Field::Number(_) | Field::Other(_) => None,
+    let whole = match RawValue::deserialize(value)? {
+        RawValue::Whole(whole) => Some(whole),
+        RawValue::Text(digits) => digits.trim().parse().ok(),
+        RawValue::Number(number) if number.fract() == 0.0 => format!("{number:.0}").parse().ok(),
+        RawValue::Nothing(()) => return Err(D::Error::custom(NULL)),
+        RawValue::Number(_) | RawValue::Other(_) => None,
     };
     let whole = whole.ok_or_else(|| D::Error::custom("Not a valid integer."))?;
     if whole < 1 {

@@ -20,32 +20,32 @@ const BATCH_WINDOW: Duration = Duration::from_millis(2);
 
 /// Reads a queue's counts, in one call for all jobs that need them in this round.
 pub(crate) async fn depth(
-    batchers: &Sites<RegionalBatchers>,
+    batchers: &Sites<QueueBatchers>,
     queue: &QueueAddress,
     tick: Tick,
 ) -> Result<Depth, TriggerError> {
     let make = |config: &SdkConfig, region| {
         let config =
             aws_sdk_sqs::config::Builder::from(config).interceptor(batchers.aws().metering()).build();
-        RegionalBatchers::new(Client::from_conf(config), region)
+        QueueBatchers::new(Client::from_conf(config), region)
     };
     batchers.at(&queue.place, make).await?.depth(&queue.queue_ref, tick).await
 }
 
 /// The batchers of one region of one account.
-pub(crate) struct RegionalBatchers {
+pub(crate) struct QueueBatchers {
     urls: Batcher<UrlSource>,
     depths: Batcher<DepthSource>,
     url_cache: Mutex<LruCache<QueueName, Arc<str>>>,
 }
 
-impl fmt::Debug for RegionalBatchers {
+impl fmt::Debug for QueueBatchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegionalBatchers").field("urls", &self.url_cache.lock().len()).finish_non_exhaustive()
+        f.debug_struct("QueueBatchers").field("urls", &self.url_cache.lock().len()).finish_non_exhaustive()
     }
 }
 
-impl RegionalBatchers {
+impl QueueBatchers {
     fn new(client: Client, region: String) -> Self {
         let batch_limits = BatchLimits {
             window: BATCH_WINDOW,

@@ -11,12 +11,12 @@ use ecs_scheduler_core::{
 use crate::SqsConfig;
 use crate::address::QueueAddress;
 use crate::demand::DemandRule;
-use crate::regional_batchers::{self, RegionalBatchers};
+use crate::regional_batchers::{self, QueueBatchers};
 
 /// The kind `sqs`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct Sqs {
-    batchers: Arc<Sites<RegionalBatchers>>,
+    batchers: Arc<Sites<QueueBatchers>>,
 }
 
 impl Sqs {
@@ -53,7 +53,7 @@ impl TriggerType for Sqs {
 struct SqsTrigger {
     queue: QueueAddress,
     rule: DemandRule,
-    batchers: Arc<Sites<RegionalBatchers>>,
+    batchers: Arc<Sites<QueueBatchers>>,
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use ecs_scheduler_core::{TaskId, TaskPhase, TaskState};
 
 use super::{StateSource, TaskStateCache};
-use crate::task_snapshot::{Progress, TaskSnapshot};
+use crate::task_snapshot::{TaskProgress, TaskSnapshot};
 
 const FRESH: Duration = Duration::from_mins(5);
 
@@ -12,7 +12,7 @@ fn at(phase: TaskPhase) -> TaskState {
 }
 
 /// The progress of a task that has a version and no status.
-fn version(version: i64) -> Progress {
+fn version(version: i64) -> TaskProgress {
     TaskSnapshot { version, ..TaskSnapshot::default() }.progress()
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 const PERIOD: u32 = 60;
 
-fn rule(datapoints: u32, periods: u32, missing: Missing) -> AlarmRule {
+fn rule(datapoints: u32, periods: u32, missing: MissingData) -> AlarmRule {
     AlarmRule {
         comparison: Comparison::Above,
         threshold: 5.0,
@@ -47,10 +47,10 @@ fn missing_datapoints_count_as_in_cloudwatch_alarms() {
     ];
     for (datapoints, written, hold, breaching, not_breaching) in table {
         let breach = |missing| evaluate_alarm(&rule(datapoints, 3, missing), written).breach;
-        assert_eq!(breach(Missing::Hold), hold, "{datapoints} of 3, {written}, hold");
-        assert_eq!(breach(Missing::Breaching), breaching, "{datapoints} of 3, {written}, breaching");
+        assert_eq!(breach(MissingData::Hold), hold, "{datapoints} of 3, {written}, hold");
+        assert_eq!(breach(MissingData::Breaching), breaching, "{datapoints} of 3, {written}, breaching");
         assert_eq!(
-            breach(Missing::NotBreaching),
+            breach(MissingData::NotBreaching),
             not_breaching,
             "{datapoints} of 3, {written}, notBreaching"
         );
@@ -59,7 +59,7 @@ fn missing_datapoints_count_as_in_cloudwatch_alarms() {
 
 #[test]
 fn newest_complete_datapoint_decides_one_of_one() {
-    let rule = rule(1, 1, Missing::Hold);
+    let rule = rule(1, 1, MissingData::Hold);
     assert_eq!(evaluate_alarm(&rule, "0 0 X").breach, Some(true));
     assert_eq!(evaluate_alarm(&rule, "X X 0").breach, Some(false));
     // A late newest datapoint is searched a little further back, and no further.
@@ -69,14 +69,14 @@ fn newest_complete_datapoint_decides_one_of_one() {
 
 #[test]
 fn alarm_state_has_counts_and_newest_value() {
-    let state = evaluate_alarm(&rule(2, 5, Missing::Hold), "0 - X - X X");
+    let state = evaluate_alarm(&rule(2, 5, MissingData::Hold), "0 - X - X X");
     assert_eq!((state.breaching, state.missing, state.newest.unwrap().start), (3, 1, -60));
 }
 
 #[test]
 fn incomplete_datapoint_does_not_count() {
     let unripe = [Point { start: 0, value: 9.0 }, Point { start: -60, value: 1.0 }];
-    assert_eq!(rule(1, 1, Missing::Hold).evaluate_alarm(&unripe, 0, PERIOD).breach, Some(false));
+    assert_eq!(rule(1, 1, MissingData::Hold).evaluate_alarm(&unripe, 0, PERIOD).breach, Some(false));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn each_comparison_breaches_at_its_bound() {
         (Comparison::AtMost, [true, true, false]),
     ];
     for (comparison, expected) in table {
-        let rule = AlarmRule { comparison, ..rule(1, 1, Missing::Hold) };
+        let rule = AlarmRule { comparison, ..rule(1, 1, MissingData::Hold) };
         assert_eq!([4.9, 5.0, 5.1].map(|value| rule.breaches(value)), expected, "{comparison:?}");
     }
 }
@@ -143,8 +143,8 @@ proptest! {
         let written: Vec<&str> = marks.iter().map(|breaches| if *breaches { "X" } else { "0" }).collect();
         let breach = |missing| evaluate_alarm(&rule(datapoints, 3, missing), &written.join(" ")).breach;
         let expected = u32::try_from(marks[2..].iter().filter(|mark| **mark).count()).unwrap() >= datapoints;
-        prop_assert_eq!(breach(Missing::Hold), Some(expected));
-        prop_assert_eq!(breach(Missing::Breaching), Some(expected));
-        prop_assert_eq!(breach(Missing::NotBreaching), Some(expected));
+        prop_assert_eq!(breach(MissingData::Hold), Some(expected));
+        prop_assert_eq!(breach(MissingData::Breaching), Some(expected));
+        prop_assert_eq!(breach(MissingData::NotBreaching), Some(expected));
     }
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn at(observed: &str, delay: u32, period: u32) -> String {
-    let window = Window::before(observed.parse().unwrap(), delay, period, 1);
+    let window = ReadWindow::before(observed.parse().unwrap(), delay, period, 1);
     Timestamp::from_second(window.end).unwrap().to_string()
 }
 
@@ -20,7 +20,7 @@ fn window_ends_with_newest_complete_datapoint() {
 
 #[test]
 fn jobs_with_few_datapoints_share_a_window() {
-    let points = |n| Window::before(Timestamp::UNIX_EPOCH, 0, 60, n).points;
+    let points = |n| ReadWindow::before(Timestamp::UNIX_EPOCH, 0, 60, n).points;
     assert_eq!([1, 2, 3, 4, 8, 9, 18, 19].map(points), [5, 5, 5, 10, 10, 20, 20, 40]);
 }
 
@@ -32,7 +32,7 @@ proptest! {
         period in prop::sample::select(vec![1_u32, 5, 10, 20, 30, 60, 300, 420, 3_600, 86_400]),
         n in 1_u32..=100,
     ) {
-        let window = Window::before(Timestamp::from_second(second).unwrap(), delay, period, n);
+        let window = ReadWindow::before(Timestamp::from_second(second).unwrap(), delay, period, n);
         let at = second - i64::from(delay);
         prop_assert!(window.end <= at && at < window.end + i64::from(period));
         prop_assert_eq!(window.end.rem_euclid(i64::from(period)), 0);
