@@ -233,7 +233,7 @@ impl CloudWatchState {
             }
         }
         let within = periods.range(span);
-        within.filter_map(|(begin, samples)| Some((*begin, statistic.of(samples)?))).collect()
+        within.filter_map(|(begin, samples)| Some((*begin, statistic.compute(samples)?))).collect()
     }
 
     /// Returns the metrics of a scope that got data within two weeks, as searches see them.

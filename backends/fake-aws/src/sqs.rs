@@ -127,7 +127,7 @@ impl SqsState {
                 queue.attributes.seconds("DelaySeconds"),
                 queue.attributes.seconds("MessageRetentionPeriod"),
             );
-            queue.messages.send(NewMessage::of(body), at, delay, retention);
+            queue.messages.send(NewMessage::from_body(body), at, delay, retention);
         }
     }
 

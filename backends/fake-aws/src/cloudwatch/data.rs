@@ -44,7 +44,7 @@ impl Statistic {
     }
 
     /// Computes the statistic. The percentile of summaries is unknown.
-    pub(crate) fn of(self, samples: &[Sample]) -> Option<f64> {
+    pub(crate) fn compute(self, samples: &[Sample]) -> Option<f64> {
         if samples.is_empty() {
             return None;
         }

@@ -142,7 +142,7 @@ impl Insights {
             let rank = |group: &T| {
                 let values = points(group).values().copied();
                 let samples: Vec<_> = values.map(super::data::Sample::once).collect();
-                by.of(&samples).unwrap_or(f64::NEG_INFINITY)
+                by.compute(&samples).unwrap_or(f64::NEG_INFINITY)
             };
             groups.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
             if descending {

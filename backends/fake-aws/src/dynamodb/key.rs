@@ -61,7 +61,7 @@ impl KeyType {
 
 impl KeyPart {
     /// Makes a part of a key; none if the attribute has another type.
-    pub(crate) fn of(attribute: &Attribute, kind: KeyType) -> Option<Self> {
+    pub(crate) fn from_attribute(attribute: &Attribute, kind: KeyType) -> Option<Self> {
         match (attribute, kind) {
             (Attribute::S(text), KeyType::S) => Some(Self::S(text.clone())),
             (Attribute::N(number), KeyType::N) => Some(Self::N(*number)),
@@ -118,7 +118,7 @@ impl Schema {
             let Some(has) = item.get(name) else {
                 return Err(invalid_value(format!("Missing the key {name} in the item")));
             };
-            if KeyPart::of(has, *kind).is_none() {
+            if KeyPart::from_attribute(has, *kind).is_none() {
                 let (expected, actual) = (kind.name(), has.kind());
                 return Err(invalid_value(format!(
                     "Type mismatch for key {name} expected: {expected} actual: {actual}"
@@ -132,7 +132,7 @@ impl Schema {
     pub(crate) fn indexed(&self, item: &Item, index: &str) -> Result<Option<Key>, Failure> {
         for (name, kind) in [Some(&self.hash), self.range.as_ref()].into_iter().flatten() {
             if let Some(has) = item.get(name)
-                && KeyPart::of(has, *kind).is_none()
+                && KeyPart::from_attribute(has, *kind).is_none()
             {
                 let (expected, actual) = (kind.name(), has.kind());
                 return Err(invalid_value(format!(
@@ -145,7 +145,7 @@ impl Schema {
 
     /// Returns the key; none if a part is missing or has another type.
     pub(crate) fn parts(&self, item: &Item) -> Option<Key> {
-        let part = |(name, kind): &(String, KeyType)| KeyPart::of(item.get(name)?, *kind);
+        let part = |(name, kind): &(String, KeyType)| KeyPart::from_attribute(item.get(name)?, *kind);
         let range = match &self.range {
             Some(range) => part(range)?,
             None => KeyPart::First,

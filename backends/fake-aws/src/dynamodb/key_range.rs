@@ -20,7 +20,7 @@ pub(crate) struct KeyCondition {
 
 impl KeyCondition {
     /// Converts a condition on the keys of a table or an index.
-    pub(crate) fn of(condition: Condition, schema: &Schema, forward: bool) -> Result<Self, Failure> {
+    pub(crate) fn from_condition(condition: Condition, schema: &Schema, forward: bool) -> Result<Self, Failure> {
         let mut parts = Vec::new();
         split(condition, &mut parts)?;
         let find = |name: &str| {
@@ -78,7 +78,7 @@ fn unsupported() -> Failure {
 
 fn typed(value: &Attribute, kind: KeyType) -> Result<KeyPart, Failure> {
     let odd = || invalid_value("Condition parameter type does not match schema type");
-    KeyPart::of(value, kind).ok_or_else(odd)
+    KeyPart::from_attribute(value, kind).ok_or_else(odd)
 }
 
 /// Splits a condition at its `AND`s.

@@ -80,7 +80,7 @@ pub(super) fn query(table: &Table, body: &Value, settings: &DynamoDbSettings) ->
         &expressions,
     )?;
     let keys = condition("KeyConditionExpression", keys, &mut placeholders)?;
-    let keys = KeyCondition::of(keys, schema, request.scan_index_forward.unwrap_or(true))?;
+    let keys = KeyCondition::from_condition(keys, schema, request.scan_index_forward.unwrap_or(true))?;
     let filter = request.filter_expression.as_deref();
     let filter = filter.map(|text| condition("FilterExpression", text, &mut placeholders)).transpose()?;
     let paths = request.projection_expression.as_deref();

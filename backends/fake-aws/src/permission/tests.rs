@@ -23,14 +23,14 @@ fn wildcards_match_as_in_iam() {
 }
 
 #[test]
-fn actions_ignore_case_and_resources_do_not() {
+fn actions_ignore_case_but_resources_do_not() {
     let policy = json!({ "Statement": { "Effect": "Allow", "Action": "ECS:runtask", "Resource": "arn:x" } });
     assert!(allows(&policy, &permission("ecs:RunTask", "arn:x")));
     assert!(!allows(&policy, &permission("ecs:RunTask", "arn:X")));
 }
 
 #[test]
-fn a_denial_wins_over_an_allowance() {
+fn denial_wins_over_allowance() {
     let policy = json!({ "Statement": [
         { "Effect": "Allow", "Action": "*", "Resource": "*" },
         { "Effect": "Deny", "Action": ["ecs:StopTask"], "Resource": "*" },
@@ -40,7 +40,7 @@ fn a_denial_wins_over_an_allowance() {
 }
 
 #[test]
-fn conditions_look_at_the_cluster_and_unknown_ones_never_hold() {
+fn conditions_check_the_cluster_and_unknown_ones_fail() {
     let policy = |operator: &str, cluster: &str| {
         json!({ "Statement": [{
             "Effect": "Allow", "Action": "ecs:*", "Resource": "*",

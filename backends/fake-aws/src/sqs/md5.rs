@@ -59,7 +59,7 @@ mod tests {
     use super::hex;
 
     #[test]
-    fn the_digests_of_the_rfc_come_out() {
+    fn digests_match_the_rfc() {
         assert_eq!(hex(b""), "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
         let digits = "1234567890".repeat(8);

@@ -39,7 +39,7 @@ pub(crate) struct NewMessage {
 
 impl NewMessage {
     /// Makes a message of a body alone.
-    pub(crate) fn of(body: &str) -> Self {
+    pub(crate) fn from_body(body: &str) -> Self {
         Self { body: body.to_owned(), attributes: Value::Null, ordered: None }
     }
 }

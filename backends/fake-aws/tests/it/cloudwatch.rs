@@ -97,7 +97,7 @@ async fn with_data() -> Rig {
 }
 
 #[tokio::test]
-async fn statistics_are_told_per_period() {
+async fn statistics_are_returned_per_period() {
     let rig = with_data().await;
     let queries = vec![
         stat("a", "Depth", "Average", 60),
@@ -121,7 +121,7 @@ async fn statistics_are_told_per_period() {
 }
 
 #[tokio::test]
-async fn the_newest_comes_first_unless_asked_otherwise_and_the_start_is_rounded_down() {
+async fn newest_comes_first_by_default_and_start_is_rounded_down() {
     let rig = with_data().await;
     let start = ("StartTime", moment(beginning() + minutes(1) + SignedDuration::from_secs(59)));
     let told = rig
@@ -131,7 +131,7 @@ async fn the_newest_comes_first_unless_asked_otherwise_and_the_start_is_rounded_
 }
 
 #[tokio::test]
-async fn expressions_work_on_the_other_queries() {
+async fn expressions_use_other_queries() {
     let rig = with_data().await;
     let queries = vec![
         stat("a", "Depth", "Sum", 60),
@@ -147,7 +147,7 @@ async fn expressions_work_on_the_other_queries() {
 }
 
 #[tokio::test]
-async fn wrong_queries_are_refused() {
+async fn invalid_queries_are_refused() {
     let rig = with_data().await;
     let many = (0..501).map(|n| stat(&format!("m{n}"), "Depth", "Sum", 60)).collect();
     let twice = vec![stat("a", "Depth", "Sum", 60), stat("a", "Depth", "Sum", 60)];
@@ -172,7 +172,7 @@ async fn wrong_queries_are_refused() {
 }
 
 #[tokio::test]
-async fn long_answers_come_in_pages() {
+async fn long_answers_are_paged() {
     let rig = with_data().await;
     rig.fake.configure(|settings| settings.cloudwatch.page_size = Some(2));
     let queries = || vec![stat("a", "Depth", "Sum", 60), stat("b", "Depth", "Maximum", 300)];
@@ -190,7 +190,7 @@ async fn long_answers_come_in_pages() {
 }
 
 #[tokio::test]
-async fn statuses_are_scripted() {
+async fn query_statuses_are_configurable() {
     let rig = with_data().await;
     rig.fake.configure(|settings| {
         settings.cloudwatch.statuses =

@@ -17,7 +17,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn the_truth_is_read_over_http() {
+async fn launch_log_is_read_over_http() {
     let rig = Rig::new().await;
     rig.run(json!({ "startedBy": "me", "clientToken": "t", "count": 3 })).await.good();
     rig.pass(12);
@@ -50,7 +50,7 @@ async fn settings_are_merged_over_http() {
 }
 
 #[tokio::test]
-async fn a_task_that_runs_until_it_is_stopped_is_set_over_http() {
+async fn endless_lifecycle_is_set_over_http() {
     let rig = Rig::new().await;
     for (lives, back) in [
         (json!({ "life": { "run": null } }), json!({ "life": { "run": "10s" } })),
@@ -73,7 +73,7 @@ async fn a_task_that_runs_until_it_is_stopped_is_set_over_http() {
 }
 
 #[tokio::test]
-async fn faults_are_scripted_over_http() {
+async fn fault_rules_are_set_over_http() {
     let rig = Rig::new().await;
     let rule =
         json!({ "service": "ecs", "operation": "ListTasks", "mishap": { "kind": "throttled" }, "times": 2 });
@@ -94,7 +94,7 @@ async fn faults_are_scripted_over_http() {
 }
 
 #[tokio::test]
-async fn the_clock_is_held_and_moved_over_http() {
+async fn clock_is_held_and_moved_over_http() {
     let rig = Rig::new().await;
     let moved = rig.tell("clock", json!({ "advance": "90s" })).await.good();
     assert_eq!(moved["now"], "2026-01-01T00:01:30Z");
@@ -104,7 +104,7 @@ async fn the_clock_is_held_and_moved_over_http() {
 }
 
 #[tokio::test]
-async fn a_task_is_ended_over_http() {
+async fn task_is_ended_over_http() {
     let rig = Rig::new().await;
     let arn = arns(&rig.run(json!({})).await.good())[0].clone();
     assert_eq!(rig.tell("tasks/finish", json!({ "task": arn })).await.status, 404);
@@ -114,7 +114,7 @@ async fn a_task_is_ended_over_http() {
 }
 
 #[tokio::test]
-async fn metrics_of_awss_own_namespaces_are_put_over_http() {
+async fn metrics_in_aws_namespaces_are_put_over_http() {
     let rig = Rig::new().await;
     let datum = json!({ "MetricName": "CPUUtilization", "Value": 12.5 });
     let call = json!({ "Namespace": "AWS/ECS", "MetricData": [datum] });

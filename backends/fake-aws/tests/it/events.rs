@@ -31,7 +31,7 @@ fn versions(events: &[Value]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn each_change_of_a_task_is_told_once_and_in_order() {
+async fn each_task_change_sends_one_event_in_order() {
     let rig = Rig::new().await;
     let url = feed(&rig, EventFeed::default());
     let arn = arns(&rig.run(json!({ "startedBy": "me" })).await.good())[0].clone();
@@ -51,7 +51,7 @@ async fn each_change_of_a_task_is_told_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn events_come_late() {
+async fn events_arrive_late() {
     let rig = Rig::new().await;
     let url = feed(&rig, EventFeed { delay: SignedDuration::from_secs(5), ..EventFeed::default() });
     rig.run(json!({})).await.good();
@@ -62,7 +62,7 @@ async fn events_come_late() {
 }
 
 #[tokio::test]
-async fn events_come_twice_or_never() {
+async fn events_arrive_twice_or_never() {
     let rig = Rig::new().await;
     let url = feed(&rig, EventFeed { duplicates: 1.0, ..EventFeed::default() });
     rig.run(json!({})).await.good();
@@ -77,7 +77,7 @@ async fn events_come_twice_or_never() {
 }
 
 #[tokio::test]
-async fn events_come_out_of_order() {
+async fn events_arrive_out_of_order() {
     let rig = Rig::new().await;
     let url =
         feed(&rig, EventFeed { jitter: SignedDuration::from_secs(60), seed: 3, ..EventFeed::default() });

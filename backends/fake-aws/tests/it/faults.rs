@@ -13,7 +13,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_the_task_and_the_token_finds_it() {
+async fn lost_answer_leaves_the_task_and_its_token_finds_it() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::LostAfterEffect));
     let error = rig.try_run("a").await.unwrap_err();
@@ -26,7 +26,7 @@ async fn a_lost_answer_leaves_the_task_and_the_token_finds_it() {
 }
 
 #[tokio::test]
-async fn a_reset_before_the_effect_starts_nothing() {
+async fn reset_before_effect_starts_no_task() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::ResetBeforeEffect));
     assert!(rig.try_run("a").await.is_err());
@@ -35,7 +35,7 @@ async fn a_reset_before_the_effect_starts_nothing() {
 }
 
 #[tokio::test]
-async fn throttling_and_server_errors_happen_as_often_as_told() {
+async fn throttling_and_server_errors_follow_their_counts() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::Throttled).times(2).after(1));
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 500 }));
@@ -52,7 +52,7 @@ async fn throttling_and_server_errors_happen_as_often_as_told() {
 }
 
 #[tokio::test]
-async fn any_error_is_answered_on_demand_with_the_date_of_a_wrong_clock() {
+async fn any_error_is_injected_with_the_date_of_a_wrong_clock() {
     let rig = Rig::new().await;
     let message = "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)";
     let error = Mishap::error("InvalidParameterException", message);
@@ -74,7 +74,7 @@ async fn any_error_is_answered_on_demand_with_the_date_of_a_wrong_clock() {
 }
 
 #[tokio::test]
-async fn the_same_seed_befalls_the_same_calls() {
+async fn same_seed_hits_the_same_calls() {
     let mut runs = Vec::new();
     for _ in 0..2 {
         let rig = Rig::new().await;
@@ -91,7 +91,7 @@ async fn the_same_seed_befalls_the_same_calls() {
 }
 
 #[tokio::test]
-async fn a_black_hole_answers_nobody_and_a_silent_one_still_works() {
+async fn black_hole_never_answers_and_silent_fault_still_acts() {
     let rig = Rig::new().await;
     for (mishap, tasks) in [(Mishap::BlackHole, 0), (Mishap::SilentAfterEffect, 1)] {
         rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
@@ -102,7 +102,7 @@ async fn a_black_hole_answers_nobody_and_a_silent_one_still_works() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_comes_after_its_time() {
+async fn slow_answer_arrives_after_its_delay() {
     let rig = Rig::new().await;
     let by = SignedDuration::from_millis(200);
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::Slow { by }));
@@ -112,7 +112,7 @@ async fn a_slow_answer_comes_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_rule_befalls_only_requests_that_contain_its_text() {
+async fn rule_matches_only_requests_with_its_text() {
     let rig = Rig::new().await;
     let error = Mishap::error("InvalidParameterException", "wrong");
     rig.fake.faults().add(FaultRule::every(Service::Ecs, error).containing("\"clientToken\":\"b\""));
@@ -121,7 +121,7 @@ async fn a_rule_befalls_only_requests_that_contain_its_text() {
 }
 
 #[tokio::test]
-async fn clearing_ends_all_misfortune() {
+async fn clear_removes_all_faults() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled));
     assert_eq!(rig.fake.faults().left().len(), 1);

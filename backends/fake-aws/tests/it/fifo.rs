@@ -23,7 +23,7 @@ fn bodies(messages: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_fifo_queue_has_its_name_and_its_attribute_or_neither() {
+async fn fifo_queue_needs_both_name_and_attribute() {
     let rig = Rig::new().await;
     let url = queue(&rig, json!({})).await;
     assert!(url.ends_with("/123456789012/orders.fifo"), "{url}");
@@ -58,7 +58,7 @@ async fn a_fifo_queue_has_its_name_and_its_attribute_or_neither() {
 }
 
 #[tokio::test]
-async fn a_message_needs_a_group_and_a_way_to_tell_duplicates() {
+async fn fifo_message_needs_group_and_deduplication() {
     let rig = Rig::new().await;
     let url = queue(&rig, json!({})).await;
     let plain = rig.fake.sqs().create_queue("plain");
@@ -84,7 +84,7 @@ async fn a_message_needs_a_group_and_a_way_to_tell_duplicates() {
 }
 
 #[tokio::test]
-async fn a_duplicate_is_not_taken_for_five_minutes() {
+async fn duplicate_is_dropped_for_five_minutes() {
     let rig = Rig::new().await;
     let url = queue(&rig, json!({})).await;
     let first = send(&rig, &url, "a", "1").await;
@@ -103,7 +103,7 @@ async fn a_duplicate_is_not_taken_for_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_group_waits_for_its_message_in_flight() {
+async fn group_waits_for_its_message_in_flight() {
     let rig = Rig::new().await;
     let url = queue(&rig, json!({})).await;
     for (group, body) in [("a", "1"), ("a", "2"), ("b", "3"), ("a", "4")] {

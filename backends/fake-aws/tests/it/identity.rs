@@ -42,7 +42,7 @@ fn assume(more: &str) -> String {
 }
 
 #[tokio::test]
-async fn only_a_role_that_is_there_is_assumed_and_its_key_calls_in_its_account() {
+async fn only_existing_roles_are_assumed_and_call_in_their_account() {
     let rig = Rig::new().await;
     let (status, said) = rig.sts(&assume("")).await;
     assert_eq!(status, 403, "{said}");
@@ -62,7 +62,7 @@ async fn only_a_role_that_is_there_is_assumed_and_its_key_calls_in_its_account()
 }
 
 #[tokio::test]
-async fn faults_befall_sts_and_the_metadata_service() {
+async fn faults_are_injected_into_sts_and_the_metadata_service() {
     let rig = Rig::new().await;
     let error = Mishap::error("IDPCommunicationError", "the identity provider did not answer");
     rig.fake.faults().add(FaultRule::once(Service::Sts, "GetCallerIdentity", error));
@@ -76,7 +76,7 @@ async fn faults_befall_sts_and_the_metadata_service() {
 }
 
 #[tokio::test]
-async fn the_metadata_service_hands_out_the_credentials_of_the_role_to_who_has_a_token() {
+async fn metadata_service_returns_role_credentials_for_a_token() {
     let rig = Rig::new().await;
     let roles = "meta-data/iam/security-credentials/";
     assert_eq!(rig.metadata(roles, "").await.0, 401);
@@ -93,7 +93,7 @@ async fn the_metadata_service_hands_out_the_credentials_of_the_role_to_who_has_a
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_calls_nothing() {
+async fn refused_key_cannot_call() {
     let rig = Rig::new().await;
     let code = "ExpiredTokenException";
     rig.fake.configure(|settings| settings.permissions.keys = [("OLD".to_owned(), code.to_owned())].into());

@@ -10,7 +10,7 @@ fn allow(rig: &Rig, statements: Value) {
 }
 
 #[tokio::test]
-async fn a_denied_action_is_refused_in_the_words_of_iam() {
+async fn denied_action_has_the_message_of_iam() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     rig.fake.configure(|settings| {
@@ -27,7 +27,7 @@ async fn a_denied_action_is_refused_in_the_words_of_iam() {
 }
 
 #[tokio::test]
-async fn a_policy_allows_by_action_resource_and_cluster() {
+async fn policy_allows_by_action_resource_and_cluster() {
     let rig = Rig::new().await;
     rig.fake.ecs().create_cluster("other");
     let run = json!({
@@ -55,7 +55,7 @@ async fn a_policy_allows_by_action_resource_and_cluster() {
 }
 
 #[tokio::test]
-async fn roles_must_be_passed_and_tags_be_allowed() {
+async fn passing_roles_and_tagging_need_permission() {
     let rig = Rig::new().await;
     let role = "arn:aws:iam::123456789012:role/task";
     let definition = json!({

@@ -20,7 +20,7 @@ pub(crate) async fn receive(rig: &Rig, url: &str, more: Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_message_is_visible_then_in_flight_then_gone() {
+async fn message_is_visible_then_in_flight_then_deleted() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     let sent = rig.sqs("SendMessage", json!({ "QueueUrl": url, "MessageBody": "hello" })).await.good();
@@ -41,7 +41,7 @@ async fn a_message_is_visible_then_in_flight_then_gone() {
 }
 
 #[tokio::test]
-async fn a_message_shows_again_after_the_visibility_timeout() {
+async fn message_reappears_after_the_visibility_timeout() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     rig.fake.sqs().send(&url, "hello");
@@ -65,7 +65,7 @@ async fn a_message_shows_again_after_the_visibility_timeout() {
 }
 
 #[tokio::test]
-async fn counts_lag_behind_when_told_to() {
+async fn counts_lag_if_configured() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     rig.fake.configure(|settings| settings.sqs.counts_lag = SignedDuration::from_secs(60));
@@ -88,7 +88,7 @@ async fn counts_lag_behind_when_told_to() {
 }
 
 #[tokio::test]
-async fn errors_have_their_older_names_in_a_header() {
+async fn errors_have_query_names_in_a_header() {
     let rig = Rig::new().await;
     let missing = rig.sqs("GetQueueUrl", json!({ "QueueName": "none" })).await;
     missing.is("com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.");
@@ -117,7 +117,7 @@ async fn errors_have_their_older_names_in_a_header() {
 }
 
 #[tokio::test]
-async fn a_queue_of_another_account_is_found_by_its_owner() {
+async fn queue_of_another_account_is_found_by_owner() {
     let rig = Rig::new().await;
     let theirs = crate::help::SIGNED.replace("AKIDEXAMPLE", "000000000001");
     let create = json!({ "QueueName": "shared" });
@@ -130,7 +130,7 @@ async fn a_queue_of_another_account_is_found_by_its_owner() {
 }
 
 #[tokio::test]
-async fn attributes_are_set_and_told() {
+async fn attributes_are_set_and_returned() {
     let rig = Rig::new().await;
     let create = json!({ "QueueName": "orders", "Attributes": { "VisibilityTimeout": "5" } });
     let url = rig.sqs("CreateQueue", create.clone()).await.good()["QueueUrl"].clone();
@@ -148,7 +148,7 @@ async fn attributes_are_set_and_told() {
 }
 
 #[tokio::test]
-async fn batches_tell_of_each_entry() {
+async fn batches_report_each_entry() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     let entries = json!([
@@ -173,7 +173,7 @@ async fn batches_tell_of_each_entry() {
 }
 
 #[tokio::test]
-async fn a_queue_is_purged_once_a_minute() {
+async fn queue_is_purged_once_a_minute() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     rig.fake.sqs().fill(&url, 3);
@@ -187,7 +187,7 @@ async fn a_queue_is_purged_once_a_minute() {
 }
 
 #[tokio::test]
-async fn messages_are_gone_after_the_retention_period() {
+async fn messages_expire_after_the_retention_period() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     rig.fake.sqs().send(&url, "old");
@@ -198,7 +198,7 @@ async fn messages_are_gone_after_the_retention_period() {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_with_the_message_it_waits_for() {
+async fn long_poll_ends_with_its_message() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     let waiting = receive(&rig, &url, json!({ "WaitTimeSeconds": 20 }));
@@ -216,7 +216,7 @@ async fn a_long_poll_ends_with_the_message_it_waits_for() {
 }
 
 #[tokio::test]
-async fn a_long_poll_sees_a_hidden_message_come_back_when_the_clock_is_moved() {
+async fn long_poll_sees_reappearing_message_after_clock_move() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     rig.fake.sqs().send(&url, "hello");
@@ -234,7 +234,7 @@ async fn a_long_poll_sees_a_hidden_message_come_back_when_the_clock_is_moved() {
 }
 
 #[tokio::test]
-async fn an_empty_long_poll_ends_after_its_time() {
+async fn empty_long_poll_ends_after_its_wait() {
     let rig = Rig::new().await;
     let url = rig.fake.sqs().create_queue("orders");
     let began = tokio::time::Instant::now();
@@ -243,7 +243,7 @@ async fn an_empty_long_poll_ends_after_its_time() {
 }
 
 #[tokio::test]
-async fn an_outage_of_sqs_is_named_as_by_sqs() {
+async fn sqs_outage_has_the_error_of_sqs() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Sqs, Mishap::ServerError { status: 503 }));
     let answer = rig.sqs("GetQueueUrl", json!({ "QueueName": "x" })).await;

@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::help::{Rig, run_task};
 
 #[tokio::test]
-async fn nothing_is_throttled_until_quotas_are_enforced() {
+async fn calls_are_not_throttled_until_quotas_are_enforced() {
     let rig = Rig::new().await;
     for _ in 0..150 {
         rig.list(json!({})).await;
@@ -11,7 +11,7 @@ async fn nothing_is_throttled_until_quotas_are_enforced() {
 }
 
 #[tokio::test]
-async fn cluster_reads_have_a_burst_of_a_hundred_and_twenty_a_second() {
+async fn cluster_reads_have_burst_100_and_rate_20() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.quotas.enforced = true);
     let call = || rig.ecs("ListTasks", json!({ "cluster": "batch" }));
@@ -28,7 +28,7 @@ async fn cluster_reads_have_a_burst_of_a_hundred_and_twenty_a_second() {
 }
 
 #[tokio::test]
-async fn fargate_takes_twenty_calls_a_second_and_a_hundred_tasks_at_once() {
+async fn fargate_allows_20_calls_per_second_and_100_tasks_at_once() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.quotas.enforced = true);
     for _ in 0..10 {
@@ -45,7 +45,7 @@ async fn fargate_takes_twenty_calls_a_second_and_a_hundred_tasks_at_once() {
 }
 
 #[tokio::test]
-async fn each_region_has_its_own_buckets() {
+async fn each_region_has_its_own_quotas() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.quotas.enforced = true);
     for _ in 0..20 {

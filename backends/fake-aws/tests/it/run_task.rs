@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::help::{Rig, SIGNED, arns, run_task, with};
 
 #[tokio::test]
-async fn a_started_task_has_what_the_call_said() {
+async fn started_task_has_the_parameters_of_the_call() {
     let rig = Rig::new().await;
     let overrides = json!({ "containerOverrides": [{ "name": "main", "command": ["echo"] }] });
     let tags = json!([{ "key": "job", "value": "nightly" }]);
@@ -26,7 +26,7 @@ async fn a_started_task_has_what_the_call_said() {
 }
 
 #[tokio::test]
-async fn wrong_parameters_are_refused() {
+async fn invalid_parameters_are_refused() {
     let rig = Rig::new().await;
     let item = |name: &str| json!({ "capacityProvider": name, "weight": 1 });
     let vpc = |subnets: usize, groups: usize| json!({ "awsvpcConfiguration": { "subnets": vec!["subnet-0a1b2c3d"; subnets], "securityGroups": vec!["sg-0a1b2c3d"; groups] } });
@@ -78,7 +78,7 @@ async fn wrong_parameters_are_refused() {
 }
 
 #[tokio::test]
-async fn what_ecs_refuses_late_is_refused_with_the_code_of_ecs() {
+async fn late_refusals_have_the_code_of_ecs() {
     let rig = Rig::new().await;
     let vpc =
         |more: Value| json!({ "awsvpcConfiguration": with(json!({ "subnets": ["subnet-0a1b2c3d"] }), more) });
@@ -160,7 +160,7 @@ async fn what_ecs_refuses_late_is_refused_with_the_code_of_ecs() {
 }
 
 #[tokio::test]
-async fn the_limits_themselves_are_accepted() {
+async fn values_at_the_limits_are_accepted() {
     let rig = Rig::new().await;
     let tags: Vec<Value> = (0..50).map(|n| json!({ "key": n.to_string(), "value": "" })).collect();
     let answer = rig.run(json!({ "count": 10, "startedBy": "a".repeat(128), "tags": tags })).await.good();
@@ -168,7 +168,7 @@ async fn the_limits_themselves_are_accepted() {
 }
 
 #[tokio::test]
-async fn unknown_things_are_named_as_by_ecs() {
+async fn unknown_resources_have_the_errors_of_ecs() {
     let rig = Rig::new().await;
     rig.run(json!({ "cluster": "nowhere" })).await.is("ClusterNotFoundException", "Cluster not found.");
     rig.run(json!({ "taskDefinition": "nothing" })).await.is("ClientException", "TaskDefinition not found.");
@@ -177,7 +177,7 @@ async fn unknown_things_are_named_as_by_ecs() {
 }
 
 #[tokio::test]
-async fn a_family_means_its_newest_active_revision() {
+async fn family_means_its_newest_active_revision() {
     let rig = Rig::new().await;
     let second = rig.fake.ecs().register_simple("work");
     let started = |answer: Value| answer["tasks"][0]["taskDefinitionArn"].as_str().unwrap().to_owned();
@@ -190,7 +190,7 @@ async fn a_family_means_its_newest_active_revision() {
 }
 
 #[tokio::test]
-async fn fargate_needs_a_definition_that_fits_it() {
+async fn fargate_needs_a_compatible_definition() {
     let rig = Rig::new().await;
     let bridge = json!({ "family": "old", "containerDefinitions": [{ "name": "main", "image": "i" }] });
     rig.fake.ecs().register(&bridge).unwrap();
@@ -205,7 +205,7 @@ async fn fargate_needs_a_definition_that_fits_it() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_a_failure_and_the_rest_is_placed() {
+async fn tasks_without_capacity_fail_and_the_rest_is_placed() {
     let rig = Rig::new().await;
     let limits = json!({ "batch": [
         { "of": "EC2", "reason": "RESOURCE:MEMORY", "atMost": 2 },
@@ -227,7 +227,7 @@ async fn what_does_not_fit_is_a_failure_and_the_rest_is_placed() {
 }
 
 #[tokio::test]
-async fn a_strategy_fills_its_base_and_then_follows_its_weights() {
+async fn strategy_fills_base_and_then_follows_weights() {
     let rig = Rig::new().await;
     let strategy = json!([
         { "capacityProvider": "FARGATE", "base": 2, "weight": 1 },
@@ -241,14 +241,14 @@ async fn a_strategy_fills_its_base_and_then_follows_its_weights() {
 }
 
 #[tokio::test]
-async fn an_unsigned_call_is_refused() {
+async fn unsigned_call_is_refused() {
     let rig = Rig::new().await;
     let answer = rig.call(Service::Ecs, "RunTask", &run_task(json!({})), "nothing").await.unwrap();
     answer.is("MissingAuthenticationTokenException", "");
 }
 
 #[tokio::test]
-async fn regions_and_accounts_are_worlds_apart() {
+async fn regions_and_accounts_are_isolated() {
     let rig = Rig::new().await;
     for signature in
         [SIGNED.replace("eu-central-1", "us-east-1"), SIGNED.replace("AKIDEXAMPLE", "000000000001")]

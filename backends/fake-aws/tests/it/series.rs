@@ -51,7 +51,7 @@ fn result(label: &str, value: f64) -> (String, String, Vec<f64>) {
 }
 
 #[tokio::test]
-async fn a_search_makes_a_series_of_each_metric_that_it_finds() {
+async fn search_returns_a_series_for_each_metric() {
     let rig = with_queues().await;
     for (search, expected) in [
         (
@@ -75,7 +75,7 @@ async fn a_search_makes_a_series_of_each_metric_that_it_finds() {
 }
 
 #[tokio::test]
-async fn a_search_finds_what_got_data_within_two_weeks() {
+async fn search_finds_metrics_with_data_within_two_weeks() {
     let rig = with_queues().await;
     rig.pass(14 * 86_400);
     rig.fake.cloudwatch().put("AWS/SQS", "Depth", &[("QueueName", "new")], rig.now(), 3.0);
@@ -85,7 +85,7 @@ async fn a_search_finds_what_got_data_within_two_weeks() {
 }
 
 #[tokio::test]
-async fn a_query_makes_a_series_of_each_group() {
+async fn query_returns_a_series_for_each_group() {
     let rig = with_queues().await;
     for (query, expected) in [
         (
@@ -120,7 +120,7 @@ async fn a_query_makes_a_series_of_each_group() {
 }
 
 #[tokio::test]
-async fn a_query_needs_a_period_and_is_the_only_one_of_its_call() {
+async fn query_needs_a_period_and_its_own_call() {
     let rig = with_queues().await;
     let query = "SELECT SUM(Depth) FROM \"AWS/SQS\"";
     assert_eq!(rig.get(vec![expression("q", query)], vec![]).await.status, 400);
@@ -130,7 +130,7 @@ async fn a_query_needs_a_period_and_is_the_only_one_of_its_call() {
 }
 
 #[tokio::test]
-async fn lists_and_bands_make_several_series() {
+async fn lists_and_bands_return_several_series() {
     let rig = with_queues().await;
     let metrics = || vec![stat("m1", "mail"), stat("m2", "orders")];
     for (text, expected) in [
@@ -152,7 +152,7 @@ async fn lists_and_bands_make_several_series() {
 }
 
 #[tokio::test]
-async fn several_series_go_on_over_pages_and_share_the_status_of_their_query() {
+async fn series_continue_over_pages_and_share_the_query_status() {
     let rig = with_queues().await;
     for queue in ["images", "mail"] {
         rig.fake.cloudwatch().put("AWS/SQS", "Depth", &[("QueueName", queue)], beginning() + minutes(1), 2.0);
@@ -178,7 +178,7 @@ async fn several_series_go_on_over_pages_and_share_the_status_of_their_query() {
 }
 
 #[tokio::test]
-async fn more_than_may_be_found_is_left_out_and_said() {
+async fn series_beyond_the_limit_are_dropped_with_a_message() {
     let rig = with_queues().await;
     rig.fake.configure(|settings| settings.cloudwatch.most_found = Some(2));
     for (query, code) in [
@@ -196,7 +196,7 @@ async fn more_than_may_be_found_is_left_out_and_said() {
 }
 
 #[tokio::test]
-async fn data_with_another_unit_than_the_wanted_one_are_not_told() {
+async fn data_with_another_unit_are_not_returned() {
     let rig = Rig::new().await;
     let cloudwatch = rig.fake.cloudwatch();
     cloudwatch.put_in("Bytes", "Shop", "Size", &[], beginning(), 2_048.0);

@@ -7,7 +7,7 @@ use crate::help::{Rig, arns};
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 #[tokio::test]
-async fn a_task_goes_through_its_states_and_its_version_rises() {
+async fn task_passes_its_statuses_with_rising_version() {
     let rig = Rig::new().await;
     let life = Life { deactivating: SECOND, stopping: SECOND, deprovisioning: SECOND, ..Life::default() };
     rig.fake.configure(|settings| settings.ecs.life = life);
@@ -36,7 +36,7 @@ async fn a_task_goes_through_its_states_and_its_version_rises() {
 }
 
 #[tokio::test]
-async fn lives_are_set_by_definition_before_cluster() {
+async fn definition_lifecycle_wins_over_cluster_lifecycle() {
     let rig = Rig::new().await;
     rig.fake.ecs().register_simple("other");
     let quick = Life { run: Some(SECOND), ..Life::default() };
@@ -55,7 +55,7 @@ async fn lives_are_set_by_definition_before_cluster() {
 }
 
 #[tokio::test]
-async fn a_task_that_fails_to_start_never_runs() {
+async fn task_that_fails_to_start_never_runs() {
     let rig = Rig::new().await;
     let reason = "CannotPullContainerError: no such image";
     rig.fake.configure(|settings| settings.ecs.life.fails_to_start = Some(reason.to_owned()));
@@ -68,7 +68,7 @@ async fn a_task_that_fails_to_start_never_runs() {
 }
 
 #[tokio::test]
-async fn a_stopped_task_says_who_stopped_it() {
+async fn stopped_task_has_a_stop_code() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.ecs.life.stopping = SECOND);
     let arn = arns(&rig.run(json!({})).await.good())[0].clone();
@@ -91,7 +91,7 @@ async fn a_stopped_task_says_who_stopped_it() {
 }
 
 #[tokio::test]
-async fn a_task_stopped_before_it_runs_never_starts() {
+async fn task_stopped_before_running_never_starts() {
     let rig = Rig::new().await;
     let arn = arns(&rig.run(json!({})).await.good())[0].clone();
     rig.ecs("StopTask", json!({ "cluster": "batch", "task": arn })).await.good();
@@ -101,7 +101,7 @@ async fn a_task_stopped_before_it_runs_never_starts() {
 }
 
 #[tokio::test]
-async fn a_task_is_ended_by_the_test_when_the_test_wants() {
+async fn test_ends_a_task_on_demand() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.ecs.life.run = None);
     let arn = arns(&rig.run(json!({ "startedBy": "me" })).await.good())[0].clone();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::help::{Rig, arns};
 
 #[tokio::test]
-async fn started_by_is_the_only_filter_or_none() {
+async fn started_by_excludes_other_filters() {
     let rig = Rig::new().await;
     let mine = arns(&rig.run(json!({ "startedBy": "me" })).await.good());
     rig.run(json!({ "startedBy": "you" })).await.good();
@@ -23,7 +23,7 @@ async fn started_by_is_the_only_filter_or_none() {
 }
 
 #[tokio::test]
-async fn lists_go_by_the_desired_status() {
+async fn lists_filter_by_desired_status() {
     let rig = Rig::new().await;
     let started = arns(&rig.run(json!({})).await.good());
     assert_eq!(rig.list(json!({})).await, started);
@@ -37,7 +37,7 @@ async fn lists_go_by_the_desired_status() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages() {
+async fn lists_are_paged() {
     let rig = Rig::new().await;
     for _ in 0..12 {
         rig.run(json!({ "count": 10 })).await.good();
@@ -66,7 +66,7 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn a_new_task_is_listed_after_the_lag() {
+async fn new_task_is_listed_after_the_lag() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.ecs.list_lag = jiff::SignedDuration::from_secs(3));
     let started = arns(&rig.run(json!({})).await.good());
@@ -77,7 +77,7 @@ async fn a_new_task_is_listed_after_the_lag() {
 }
 
 #[tokio::test]
-async fn describing_names_up_to_a_hundred_tasks_and_says_what_is_missing() {
+async fn describe_accepts_a_hundred_tasks_and_reports_missing_ones() {
     let rig = Rig::new().await;
     let known = arns(&rig.run(json!({})).await.good())[0].clone();
     let id = known.rsplit('/').next().unwrap();
@@ -92,7 +92,7 @@ async fn describing_names_up_to_a_hundred_tasks_and_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_stopped_task_is_shown_for_an_hour() {
+async fn stopped_task_is_shown_for_an_hour() {
     let rig = Rig::new().await;
     let arn = arns(&rig.run(json!({})).await.good())[0].clone();
     rig.pass(12 + 3599);
@@ -137,7 +137,7 @@ async fn tags_are_added_and_listed() {
 }
 
 #[tokio::test]
-async fn one_name_that_is_too_long_spoils_the_call_for_all() {
+async fn one_overlong_name_fails_the_whole_call() {
     let rig = Rig::new().await;
     let arn = arns(&rig.run(json!({})).await.good())[0].clone();
     let call = json!({ "cluster": "batch", "tasks": [arn, "0".repeat(37)] });
@@ -145,7 +145,7 @@ async fn one_name_that_is_too_long_spoils_the_call_for_all() {
 }
 
 #[tokio::test]
-async fn versions_are_left_out_when_told() {
+async fn versions_are_omitted_if_configured() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.ecs.without_versions = true);
     let started = rig.run(json!({})).await.good();

@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::help::{Rig, arns};
 
 #[tokio::test]
-async fn a_token_used_twice_gives_the_same_answer_and_no_second_task() {
+async fn repeated_token_gives_the_same_answer_and_no_task() {
     let rig = Rig::new().await;
     let first = rig.run(json!({ "clientToken": "a", "count": 2 })).await;
     rig.pass(5);
@@ -14,7 +14,7 @@ async fn a_token_used_twice_gives_the_same_answer_and_no_second_task() {
 }
 
 #[tokio::test]
-async fn a_repeated_answer_has_the_failures_too() {
+async fn repeated_answer_includes_failures() {
     let rig = Rig::new().await;
     let limit = serde_json::from_value(json!([{ "reason": "RESOURCE:CPU", "atMost": 1 }])).unwrap();
     rig.fake.configure(|settings| drop(settings.ecs.capacity.insert("batch".to_owned(), limit)));
@@ -25,7 +25,7 @@ async fn a_repeated_answer_has_the_failures_too() {
 }
 
 #[tokio::test]
-async fn a_token_with_other_parameters_is_a_conflict_that_names_the_tasks() {
+async fn token_with_other_parameters_is_a_conflict_with_task_ids() {
     let rig = Rig::new().await;
     let first = rig.run(json!({ "clientToken": "a" })).await.good();
     let second = rig.run(json!({ "clientToken": "a", "startedBy": "someone" })).await;
@@ -35,7 +35,7 @@ async fn a_token_with_other_parameters_is_a_conflict_that_names_the_tasks() {
 }
 
 #[tokio::test]
-async fn a_token_belongs_to_its_cluster_region_and_account() {
+async fn token_belongs_to_its_cluster_region_and_account() {
     let rig = Rig::new().await;
     rig.fake.ecs().create_cluster("other");
     rig.run(json!({ "clientToken": "a" })).await.good();
@@ -44,7 +44,7 @@ async fn a_token_belongs_to_its_cluster_region_and_account() {
 }
 
 #[tokio::test]
-async fn a_token_dies_one_hour_after_its_last_task() {
+async fn token_expires_one_hour_after_its_last_task() {
     let rig = Rig::new().await;
     rig.run(json!({ "clientToken": "a" })).await.good();
     rig.pass(12 + 3599);
@@ -56,7 +56,7 @@ async fn a_token_dies_one_hour_after_its_last_task() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_long_task_dies_after_a_day() {
+async fn token_of_a_long_task_expires_after_a_day() {
     let rig = Rig::new().await;
     rig.fake.configure(|settings| settings.ecs.life.run = None);
     rig.run(json!({ "clientToken": "a" })).await.good();
@@ -69,7 +69,7 @@ async fn a_token_of_a_long_task_dies_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_token_that_started_nothing_dies_after_an_hour() {
+async fn token_without_tasks_expires_after_an_hour() {
     let rig = Rig::new().await;
     let refusal = serde_json::from_value(json!([{ "reason": "AGENT", "refuse": 1 }])).unwrap();
     rig.fake.configure(|settings| drop(settings.ecs.capacity.insert("batch".to_owned(), refusal)));

@@ -9,7 +9,7 @@ fn of(name: &str, samples: &[Sample]) -> Option<f64> {
 }
 
 #[test]
-fn statistics_count_each_value_as_often_as_it_was_seen() {
+fn statistics_weight_values_by_count() {
     let samples =
         [seen(1.0, 3.0), seen(9.0, 1.0), Sample::Summary { count: 2.0, sum: 8.0, least: 0.0, most: 8.0 }];
     assert_eq!(of("SampleCount", &samples), Some(6.0));
@@ -21,7 +21,7 @@ fn statistics_count_each_value_as_often_as_it_was_seen() {
 }
 
 #[test]
-fn percentiles_need_the_values_themselves() {
+fn percentiles_need_single_values() {
     let samples: Vec<Sample> = (1..=100).map(|value| seen(f64::from(value), 1.0)).collect();
     for (name, expected) in [("p50", 50.0), ("p99", 99.0), ("p99.5", 100.0), ("p0", 1.0), ("p100", 100.0)] {
         assert_eq!(of(name, &samples), Some(expected), "{name}");
@@ -32,7 +32,7 @@ fn percentiles_need_the_values_themselves() {
 }
 
 #[test]
-fn only_known_statistics_are_read() {
+fn only_known_statistics_are_parsed() {
     for wrong in ["average", "p101", "p", "p-1", "tm99", ""] {
         assert_eq!(Statistic::parse(wrong), None, "{wrong}");
     }

@@ -34,7 +34,7 @@ fn series(points: &[(i64, f64)]) -> Series {
 }
 
 #[test]
-fn operators_bind_as_usual_and_join_at_common_moments() {
+fn operators_have_usual_precedence_and_join_common_moments() {
     for (text, expected) in [
         ("m1 + m2", series(&[(60, 10.0)])),
         ("m1 / m2", series(&[(60, 4.0)])),
@@ -50,7 +50,7 @@ fn operators_bind_as_usual_and_join_at_common_moments() {
 }
 
 #[test]
-fn functions_go_across_many_series_or_along_one() {
+fn functions_reduce_many_series_or_one() {
     for (text, expected) in [
         ("SUM(METRICS())", series(&[(0, 6.0), (60, 10.0), (120, 0.0)])),
         ("MAX([m1, m2])", series(&[(0, 6.0), (60, 8.0), (120, 0.0)])),
@@ -66,7 +66,7 @@ fn functions_go_across_many_series_or_along_one() {
 }
 
 #[test]
-fn several_series_keep_their_labels() {
+fn series_keep_their_labels() {
     let (m1, m2) = (named("m1", &[(0, 6.0), (60, 8.0)]), named("m2", &[(60, 2.0), (120, 0.0)]));
     let half =
         |one: &Named| named(&one.label, &one.points.iter().map(|(at, v)| (*at, v / 2.0)).collect::<Vec<_>>());
@@ -87,7 +87,7 @@ fn several_series_keep_their_labels() {
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error() {
+fn invalid_expression_is_an_error() {
     for text in [
         "",
         "m1 +",

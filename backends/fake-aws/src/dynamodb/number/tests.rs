@@ -7,7 +7,7 @@ fn number(text: &str) -> Number {
 }
 
 #[test]
-fn a_number_is_written_without_what_adds_nothing() {
+fn number_is_written_without_redundant_digits() {
     for (text, expected) in [
         ("0", "0"),
         ("-0.00", "0"),
@@ -24,7 +24,7 @@ fn a_number_is_written_without_what_adds_nothing() {
 }
 
 #[test]
-fn what_is_no_number_or_beyond_the_bounds_is_refused() {
+fn invalid_and_out_of_range_numbers_are_refused() {
     for (text, part) in [
         ("", "cannot be converted"),
         ("ten", "cannot be converted"),
@@ -41,7 +41,7 @@ fn what_is_no_number_or_beyond_the_bounds_is_refused() {
 }
 
 #[test]
-fn numbers_are_compared_by_what_they_are_worth() {
+fn numbers_are_compared_by_value() {
     let ascending = ["-1e100", "-20", "-3", "-0.5", "0", "1e-130", "0.5", "3", "19.99", "20", "100", "1e125"];
     for (place, low) in ascending.iter().enumerate() {
         assert_eq!(number(low).cmp(&number(low)), Ordering::Equal, "{low}");

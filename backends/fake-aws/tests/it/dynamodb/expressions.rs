@@ -40,7 +40,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn conditions_mean_what_the_grammar_says() {
+async fn conditions_follow_the_grammar() {
     let rig = Rig::with_three().await;
     for (filter, expected) in [
         ("n = :one", "1"),
@@ -77,7 +77,7 @@ async fn conditions_mean_what_the_grammar_says() {
 }
 
 #[tokio::test]
-async fn expressions_that_are_wrong_are_refused() {
+async fn invalid_expressions_are_refused() {
     let rig = Rig::with_three().await;
     for (filter, part) in [
         ("", "The expression can not be empty"),
@@ -102,7 +102,7 @@ async fn expressions_that_are_wrong_are_refused() {
 }
 
 #[tokio::test]
-async fn stand_ins_must_be_used_and_written_well() {
+async fn placeholders_must_be_used_and_valid() {
     let rig = Rig::with_three().await;
     let keys = json!({ "KeyConditionExpression": "pk = :a" });
     let values = |values: Value| json!({ "ExpressionAttributeValues": values });
@@ -124,7 +124,7 @@ async fn stand_ins_must_be_used_and_written_well() {
 }
 
 #[tokio::test]
-async fn a_projection_shows_what_is_asked_for() {
+async fn projection_returns_the_requested_attributes() {
     let rig = Rig::with_three().await;
     let asked =
         json!({ "ProjectionExpression": "#n, m.in, l[1]", "ExpressionAttributeNames": { "#n": "name" } });

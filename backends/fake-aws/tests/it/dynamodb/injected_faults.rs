@@ -16,7 +16,7 @@ fn transaction() -> Value {
 }
 
 #[tokio::test]
-async fn a_transaction_meets_another_or_itself_or_too_little_capacity() {
+async fn transaction_conflicts_with_others_itself_or_capacity() {
     let rig = Rig::with_things().await;
     for (mishap, reason) in [(Mishap::Conflict, "TransactionConflict"), (Mishap::Exceeded, "ThrottlingError")]
     {
@@ -34,7 +34,7 @@ async fn a_transaction_meets_another_or_itself_or_too_little_capacity() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_a_transaction_is_told_again_by_its_token() {
+async fn lost_answer_of_a_transaction_is_repeated_for_its_token() {
     let rig = Rig::with_things().await;
     rig.once("TransactWriteItems", Mishap::LostAfterEffect);
     let lost = rig.call(Service::DynamoDb, "TransactWriteItems", &transaction(), SIGNED).await;
@@ -46,7 +46,7 @@ async fn a_lost_answer_of_a_transaction_is_told_again_by_its_token() {
 }
 
 #[tokio::test]
-async fn single_writes_and_reads_are_crowded_and_throttled() {
+async fn single_writes_and_reads_conflict_and_are_throttled() {
     let rig = Rig::with_things().await;
     rig.once("PutItem", Mishap::Conflict);
     rig.put("a", "1", json!({})).await.refused("TransactionConflictException", "Transaction is ongoing");
@@ -66,7 +66,7 @@ async fn single_writes_and_reads_are_crowded_and_throttled() {
 }
 
 #[tokio::test]
-async fn half_of_a_batch_is_given_back() {
+async fn half_of_a_batch_is_returned_unprocessed() {
     let rig = Rig::with_things().await;
     let keys: Vec<Value> = (0..5).map(|number| key("a", &number.to_string())).collect();
     for number in 0..5 {
@@ -82,7 +82,7 @@ async fn half_of_a_batch_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_is_about_one_kind_of_call_befalls_no_other() {
+async fn operation_specific_fault_hits_no_other_call() {
     let rig = Rig::with_things().await;
     for mishap in [Mishap::Conflict, Mishap::Exceeded, Mishap::InProgress, Mishap::Unprocessed] {
         rig.fake.faults().add(FaultRule::every(Service::DynamoDb, mishap));
@@ -92,7 +92,7 @@ async fn what_is_about_one_kind_of_call_befalls_no_other() {
 }
 
 #[tokio::test]
-async fn each_action_of_a_transaction_must_be_permitted() {
+async fn each_action_of_a_transaction_needs_permission() {
     let rig = Rig::with_things().await;
     rig.fake.configure(|settings| {
         let actions = ["dynamodb:PutItem", "dynamodb:Query", "dynamodb:TransactWriteItems"];

@@ -45,7 +45,7 @@ fn of_partition(keys: &str, more: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_query_reads_a_partition_in_the_order_of_its_sort_keys() {
+async fn query_reads_a_partition_in_sort_key_order() {
     let rig = Rig::with_ten().await;
     rig.put("other", "5", json!({})).await.good();
     for (keys, expected) in [
@@ -71,7 +71,7 @@ async fn a_query_reads_a_partition_in_the_order_of_its_sort_keys() {
 }
 
 #[tokio::test]
-async fn conditions_on_keys_must_be_about_the_key() {
+async fn key_conditions_must_use_the_key() {
     let rig = Rig::with_things().await;
     for (keys, part) in [
         ("sk = :1", "missed key schema element: pk"),
@@ -96,7 +96,7 @@ async fn conditions_on_keys_must_be_about_the_key() {
 }
 
 #[tokio::test]
-async fn a_page_ends_at_its_bounds() {
+async fn page_ends_at_its_limits() {
     let rig = Rig::with_ten().await;
     let call = of_partition("pk = :p", json!({ "Limit": 5 }));
     assert_eq!(rig.pages("Query", call).await, ["01234", "56789", ""], "a full page names a next one");
@@ -110,7 +110,7 @@ async fn a_page_ends_at_its_bounds() {
 }
 
 #[tokio::test]
-async fn an_index_holds_the_items_that_have_its_key_and_nothing_but_keys() {
+async fn index_holds_items_with_its_key_and_only_keys() {
     let rig = Rig::with_ten().await;
     let call = of_partition("a = :old", json!({ "IndexName": "by-age", "Limit": 2 }));
     assert_eq!(rig.pages("Query", call.clone()).await, ["86", "42", "0"], "by number, not by text");
@@ -127,7 +127,7 @@ async fn an_index_holds_the_items_that_have_its_key_and_nothing_but_keys() {
 }
 
 #[tokio::test]
-async fn segments_of_a_scan_have_each_item_once() {
+async fn scan_segments_have_each_item_once() {
     let rig = Rig::with_things().await;
     for number in 0..40 {
         rig.put(&format!("p{number}"), &format!("{number:02};"), json!({})).await.good();
@@ -154,7 +154,7 @@ async fn segments_of_a_scan_have_each_item_once() {
 }
 
 #[tokio::test]
-async fn what_was_just_written_is_not_seen_by_everybody() {
+async fn recent_write_is_hidden_from_stale_reads() {
     let rig = Rig::with_things().await;
     rig.fake.configure(|settings| settings.dynamodb.lag = SignedDuration::from_secs(2));
     rig.put("p", "1", json!({ "a": { "S": "old" }, "t": { "N": "1" } })).await.good();
@@ -173,7 +173,7 @@ async fn what_was_just_written_is_not_seen_by_everybody() {
 }
 
 #[tokio::test]
-async fn a_batch_is_bounded_and_gives_back_what_is_too_much() {
+async fn batch_is_limited_and_returns_the_rest() {
     let rig = Rig::with_ten().await;
     let batch = |keys: Vec<Value>| {
         rig.dynamodb(

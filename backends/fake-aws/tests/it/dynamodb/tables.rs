@@ -5,7 +5,7 @@ use super::{key, schema, things};
 use crate::help::{Rig, with};
 
 #[tokio::test]
-async fn a_table_is_described_and_made_only_once() {
+async fn table_is_described_and_created_only_once() {
     let rig = Rig::with_things().await;
     let table = rig.dynamodb("DescribeTable", json!({ "TableName": "things" })).await.good()["Table"].clone();
     assert_eq!((&table["TableStatus"], &table["KeySchema"]), (&json!("ACTIVE"), &schema("pk", "sk")));
@@ -20,7 +20,7 @@ async fn a_table_is_described_and_made_only_once() {
 }
 
 #[tokio::test]
-async fn a_table_is_of_no_use_before_it_is_made() {
+async fn table_is_unusable_before_it_is_created() {
     let rig = Rig::new().await;
     rig.put("a", "1", json!({})).await.refused("ResourceNotFoundException", "Requested resource not found");
     rig.fake.configure(|settings| settings.dynamodb.creation = SignedDuration::from_secs(5));
@@ -32,7 +32,7 @@ async fn a_table_is_of_no_use_before_it_is_made() {
 }
 
 #[tokio::test]
-async fn tables_that_contradict_themselves_are_refused() {
+async fn contradictory_tables_are_refused() {
     let rig = Rig::new().await;
     let pk = json!([{ "AttributeName": "pk", "AttributeType": "S" }]);
     let hash = json!([{ "AttributeName": "pk", "KeyType": "HASH" }]);
@@ -52,7 +52,7 @@ async fn tables_that_contradict_themselves_are_refused() {
 }
 
 #[tokio::test]
-async fn what_the_fake_does_not_know_is_refused() {
+async fn unknown_members_are_refused() {
     let rig = Rig::with_things().await;
     let unknown = rig.dynamodb("UpdateTimeToLive", json!({})).await;
     unknown.refused("UnknownOperationException", "no DynamoDB operation UpdateTimeToLive");

@@ -43,7 +43,7 @@ fn reasons(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn all_of_a_transaction_is_done_or_nothing() {
+async fn transaction_is_done_completely_or_not_at_all() {
     let rig = Rig::with_things().await;
     rig.put("a", "1", json!({})).await.good();
     rig.put("a", "2", json!({})).await.good();
@@ -63,7 +63,7 @@ async fn all_of_a_transaction_is_done_or_nothing() {
 }
 
 #[tokio::test]
-async fn the_item_that_was_found_is_shown_to_who_asks() {
+async fn found_item_is_returned_on_request() {
     let rig = Rig::with_things().await;
     rig.put("a", "1", json!({ "n": { "N": "5" } })).await.good();
     let mut member = create("1");
@@ -73,7 +73,7 @@ async fn the_item_that_was_found_is_shown_to_who_asks() {
 }
 
 #[tokio::test]
-async fn a_token_lets_a_transaction_happen_once_for_ten_minutes() {
+async fn token_runs_a_transaction_once_for_ten_minutes() {
     let rig = Rig::with_things().await;
     for _ in 0..3 {
         rig.transact(Some("t"), vec![count("1")]).await.good();
@@ -90,7 +90,7 @@ async fn a_token_lets_a_transaction_happen_once_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_was_refused_may_come_again_with_its_token() {
+async fn refused_transaction_may_reuse_its_token() {
     let rig = Rig::with_things().await;
     let members = || vec![check("1"), count("2")];
     rig.transact(Some("t"), members()).await.refused("TransactionCanceledException", "");
@@ -100,7 +100,7 @@ async fn a_transaction_that_was_refused_may_come_again_with_its_token() {
 }
 
 #[tokio::test]
-async fn transactions_beyond_the_bounds_are_refused() {
+async fn transactions_beyond_the_limits_are_refused() {
     let rig = Rig::with_things().await;
     let many = |count: usize| (0..count).map(|number| put(&number.to_string())).collect::<Vec<_>>();
     rig.transact(None, many(101)).await.invalid("less than or equal to 100");
@@ -119,7 +119,7 @@ async fn transactions_beyond_the_bounds_are_refused() {
 }
 
 #[tokio::test]
-async fn a_member_that_can_never_be_done_is_named_among_the_reasons() {
+async fn impossible_member_is_named_among_the_reasons() {
     let rig = Rig::with_things().await;
     let mut large = count("1");
     large["Update"]["ExpressionAttributeValues"] = json!({ ":one": { "SS": ["x".repeat(500_000)] } });

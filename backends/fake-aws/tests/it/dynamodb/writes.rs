@@ -16,7 +16,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn an_item_is_put_changed_and_deleted() {
+async fn item_is_put_updated_and_deleted() {
     let rig = Rig::with_things().await;
     let text = json!({ "text": { "S": "Zürich" }, "deep": { "M": { "list": { "L": [{ "N": "1.50" }] } } } });
     rig.put("a", "1", text).await.good();
@@ -35,7 +35,7 @@ async fn an_item_is_put_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_update_sets_removes_adds_and_deletes() {
+async fn update_sets_removes_adds_and_deletes() {
     let rig = Rig::with_things().await;
     rig.update("a", "1", json!({})).await.good();
     assert_eq!(rig.item("a", "1").await, key("a", "1"), "an update makes the item");
@@ -76,7 +76,7 @@ async fn an_update_sets_removes_adds_and_deletes() {
 }
 
 #[tokio::test]
-async fn updates_that_cannot_be_are_refused_and_change_nothing() {
+async fn invalid_updates_are_refused_and_change_nothing() {
     let rig = Rig::with_things().await;
     rig.put("a", "1", json!({ "text": { "S": "x" }, "n": { "N": "1" } })).await.good();
     let before = rig.item("a", "1").await;
@@ -105,7 +105,7 @@ async fn updates_that_cannot_be_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn keys_and_items_are_checked() {
+async fn keys_and_items_are_validated() {
     let rig = Rig::with_things().await;
     for (more, part) in [
         (json!({ "pk": { "N": "1" } }), "Type mismatch for key pk expected: S actual: N"),
@@ -129,7 +129,7 @@ async fn keys_and_items_are_checked() {
 }
 
 #[tokio::test]
-async fn a_condition_that_does_not_hold_stops_a_write() {
+async fn failed_condition_stops_a_write() {
     let rig = Rig::with_things().await;
     rig.put("a", "1", json!({ "n": { "N": "1" } })).await.good();
     let create = json!({
@@ -147,7 +147,7 @@ async fn a_condition_that_does_not_hold_stops_a_write() {
 }
 
 #[tokio::test]
-async fn capacity_is_told_to_who_asks() {
+async fn capacity_is_returned_on_request() {
     let rig = Rig::with_things().await;
     let item = with(key("a", "1"), json!({ "x": { "S": "x".repeat(1500) } }));
     let put = json!({ "TableName": "things", "Item": item, "ReturnConsumedCapacity": "TOTAL" });
