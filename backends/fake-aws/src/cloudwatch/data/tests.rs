@@ -5,7 +5,7 @@ fn seen(value: f64, times: f64) -> Sample {
 }
 
 fn of(name: &str, samples: &[Sample]) -> Option<f64> {
-    Statistic::parse(name).unwrap().of(samples)
+    Statistic::parse(name).unwrap().compute(samples)
 }
 
 #[test]
