@@ -231,7 +231,7 @@ fn covers(statement: &Value, permission: &RequiredPermission) -> bool {
         && any(&statement["Resource"], &permission.resource, false)
         && statement["Condition"]
             .as_object()
-            .is_none_or(|all| all.iter().all(|(operator, keys)| holds(operator, keys, permission)))
+            .is_none_or(|all| all.iter().all(|(operator, keys)| condition_holds(operator, keys, permission)))
 }
 
 /// Tells whether a condition holds. An unknown condition never holds.

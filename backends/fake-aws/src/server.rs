@@ -178,7 +178,7 @@ fn server_error(service: Service, status: u16) -> Failure {
 
 /// Answers half of a batch.
 async fn answer_half_batch(shared: &Shared, call: &Call, bytes: &Bytes) -> Result<Value, Failure> {
-    let (some, others) = dynamodb::halved(bytes);
+    let (some, others) = dynamodb::split_batch(bytes);
     let mut answer = answer(shared, call, &some).await?;
     answer["UnprocessedKeys"] = others;
     Ok(answer)

@@ -20,7 +20,11 @@ pub(crate) struct KeyCondition {
 
 impl KeyCondition {
     /// Converts a condition on the keys of a table or an index.
-    pub(crate) fn from_condition(condition: Condition, schema: &Schema, forward: bool) -> Result<Self, Failure> {
+    pub(crate) fn from_condition(
+        condition: Condition,
+        schema: &Schema,
+        forward: bool,
+    ) -> Result<Self, Failure> {
         let mut parts = Vec::new();
         split(condition, &mut parts)?;
         let find = |name: &str| {

@@ -146,7 +146,7 @@ impl Term {
                     return Err(type_mismatch());
                 };
                 let right = if matches!(self, Self::Sum(..)) { right } else { right.negated() };
-                left.plus(right).map(Attribute::N).ok_or_else(unexact)
+                left.plus(right).map(Attribute::N).ok_or_else(inexact)
             }
         }
     }
@@ -191,7 +191,7 @@ fn added(has: Option<&Attribute>, amount: &Attribute) -> Result<Attribute, Failu
     match (has, amount) {
         (None, amount) => Ok(amount.clone()),
         (Some(Attribute::N(has)), Attribute::N(amount)) => {
-            has.plus(*amount).map(Attribute::N).ok_or_else(unexact)
+            has.plus(*amount).map(Attribute::N).ok_or_else(inexact)
         }
         (Some(Attribute::Ss(has)), Attribute::Ss(more)) => Ok(Attribute::Ss(has | more)),
         (Some(Attribute::Ns(has)), Attribute::Ns(more)) => Ok(Attribute::Ns(has | more)),
