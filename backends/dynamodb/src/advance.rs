@@ -3,13 +3,13 @@
 use ecs_scheduler_core::{Advance, DecisionId, Firing, StoreError};
 use uuid::Uuid;
 
+use crate::backoff::Patience;
+use crate::context::Shared;
 use crate::db::Committed;
+use crate::job_meta::crowded;
+use crate::journal_writer::Lane;
 use crate::keys::Key;
-use crate::lane::Lane;
-use crate::mark::crowded;
-use crate::patience::Patience;
 use crate::row::{Row, row_of};
-use crate::shared::Shared;
 use crate::write::Write;
 
 /// Moves a firing.

@@ -12,9 +12,9 @@ use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::item::{Item, Reader, number};
+use crate::backoff::Patience;
+use crate::codec::{Item, Reader, number};
 use crate::keys::{Key, Table};
-use crate::patience::Patience;
 
 pub(crate) use commit::Committed;
 pub(crate) use query::{BY_AGE, BY_OUTCOME, BY_STATE, Index, Query, RECENT};

@@ -8,14 +8,14 @@ use ecs_scheduler_core::{
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::advance::read as read_row;
+use crate::codec::{Item, text};
+use crate::context::Shared;
 use crate::db::{BY_OUTCOME, BY_STATE, Db, Query, READS, RECENT};
-use crate::item::{Item, text};
+use crate::expression::Clause;
+use crate::job_meta::Mark;
 use crate::keys::{self, Key, MARK, SHARDS, SPREAD};
-use crate::mark::Mark;
+use crate::merge_pages::{Hit, Streams};
 use crate::row::{Row, row_of};
-use crate::shared::Shared;
-use crate::streams::{Hit, Streams};
-use crate::words::Clause;
 
 const WHAT: &str = "read the history";
 

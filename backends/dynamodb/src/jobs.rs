@@ -6,15 +6,15 @@ use ecs_scheduler_core::{JobId, JobList, ListFrom, NewJob, Revision, StoreError,
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::backoff::Patience;
+use crate::change_log::{EditKind, Head, edits};
+use crate::codec::text;
+use crate::context::Shared;
 use crate::db::Committed;
-use crate::head::{EditKind, Head, edits};
-use crate::item::text;
+use crate::job_meta::{Mark, conflict, crowded, digest, missing};
 use crate::keys::{self, JSON_DATA, Key};
-use crate::mark::{Mark, conflict, crowded, digest, missing};
-use crate::patience::Patience;
-use crate::reading::Sound;
+use crate::read_jobs::Sound;
 use crate::row::Row;
-use crate::shared::Shared;
 use crate::write::Write;
 
 /// One edit on its way into the table.

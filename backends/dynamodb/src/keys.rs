@@ -2,7 +2,7 @@
 
 use ecs_scheduler_core::{DecisionId, FiringId, FiringState, JobId, Outcome, Shard};
 
-use crate::item::{Item, text};
+use crate::codec::{Item, text};
 
 /// Into how many partitions of equal size everything is divided that is not found by a job's name.
 pub(crate) const SHARDS: u8 = Shard::COUNT;

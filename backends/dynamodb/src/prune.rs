@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use ecs_scheduler_core::{JobId, Retention, StoreError, Timestamp};
 use jiff::SignedDuration;
 
+use crate::codec::{Item, number};
+use crate::context::Shared;
 use crate::db::{BY_AGE, Committed, Query};
-use crate::item::{Item, number};
+use crate::expression::Clause;
+use crate::job_meta::Mark;
 use crate::keys::{self, Key, MARK, SHARDS, SPREAD, Table};
 use crate::limits::ACTIONS;
-use crate::mark::Mark;
 use crate::row::Row;
-use crate::shared::Shared;
-use crate::words::Clause;
 use crate::write::Write;
 
 const WHAT: &str = "remove old history";

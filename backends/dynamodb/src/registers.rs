@@ -3,10 +3,10 @@
 use ecs_scheduler_core::{FaultKind, Register, StoreError, Timestamp};
 use uuid::Uuid;
 
+use crate::codec::{Reader, number, text};
 use crate::db::{Committed, Db, Query};
-use crate::item::{Reader, number, text};
+use crate::expression::Clause;
 use crate::keys::{self, Key};
-use crate::words::Clause;
 use crate::write::Write;
 
 /// The most bytes of a name: one less than a sort key may have.

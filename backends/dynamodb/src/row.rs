@@ -2,7 +2,7 @@
 
 use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, JobUid, Outcome, StoreError};
 
-use crate::item::{Attribute, Reader, json, number, text};
+use crate::codec::{Attribute, Reader, json, number, text};
 use crate::keys::{self, Key};
 use crate::write::Write;
 

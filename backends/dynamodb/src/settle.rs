@@ -6,13 +6,13 @@ use ecs_scheduler_core::{JobId, Settled, Settlement, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
+use crate::backoff::Patience;
+use crate::context::Shared;
 use crate::db::Committed;
-use crate::lane::Lane;
+use crate::job_meta::{Mark, crowded};
+use crate::journal_writer::Lane;
 use crate::limits::{ACTIONS, BYTES, COMMITS};
-use crate::mark::{Mark, crowded};
-use crate::patience::Patience;
-use crate::plan::{Plan, numbers};
-use crate::shared::Shared;
+use crate::write_set::{Plan, numbers};
 
 /// A batch on its way into the table.
 struct Batch<'a> {

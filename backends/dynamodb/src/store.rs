@@ -14,13 +14,13 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
+use crate::codec::number;
+use crate::context::Shared;
 use crate::db::{Committed, Db};
-use crate::item::number;
+use crate::journal_writer::{Lane, Lanes};
 use crate::keys::{Key, SHARDS, Table};
-use crate::lane::{Lane, Lanes};
-use crate::shared::Shared;
 use crate::write::Write;
-use crate::{adopting, advance, history, jobs, prune, registers, settle};
+use crate::{advance, history, import, jobs, prune, registers, settle};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -189,7 +189,7 @@ impl Store for DynamoDbStore {
     }
 
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        adopting::adopt(&self.shared, adoption).await
+        import::adopt(&self.shared, adoption).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

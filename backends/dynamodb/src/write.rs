@@ -4,9 +4,9 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-use crate::item::{Attribute, Item, weight};
+use crate::codec::{Attribute, Item, weight};
+use crate::expression::{Clause, Words};
 use crate::keys::Key;
-use crate::words::{Clause, Words};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {

@@ -8,7 +8,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use uuid::Uuid;
 
 use super::{Db, too_large};
-use crate::patience::Patience;
+use crate::backoff::Patience;
 use crate::write::Write;
 
 /// What became of a transaction.
@@ -62,7 +62,7 @@ impl Db {
                 None => false,
             };
             if !patience.wait().await {
-                return Err(if crowded { crate::mark::crowded(what) } else { self.explain(fault) });
+                return Err(if crowded { crate::job_meta::crowded(what) } else { self.explain(fault) });
             }
         }
     }

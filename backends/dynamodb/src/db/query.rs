@@ -5,9 +5,9 @@ use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::StoreError;
 
 use super::Db;
-use crate::item::{Item, text};
-use crate::patience::Patience;
-use crate::words::{Clause, Words};
+use crate::backoff::Patience;
+use crate::codec::{Item, text};
+use crate::expression::{Clause, Words};
 
 /// An index of our own table. All are sparse and hold keys only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! The way into the journal: open to everybody, or fenced for the owner of a shard.
 
-mod queue;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,9 +7,9 @@ use ecs_scheduler_core::{Fence, StoreError};
 use parking_lot::Mutex;
 
 use crate::db::{Committed, Db};
+use crate::group_commit::Queue;
 use crate::limits::ACTIONS;
 use crate::write::Write;
-use queue::Queue;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]

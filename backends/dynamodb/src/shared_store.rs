@@ -7,7 +7,7 @@ use ecs_scheduler_core::{
     ShardEdits, Shards, SharedStore, StoreError, async_trait,
 };
 
-use crate::head::{edits, heads};
+use crate::change_log::{edits, heads};
 use crate::store::DynamoDbStore;
 use crate::{advance, history, jobs, registers, settle};
 

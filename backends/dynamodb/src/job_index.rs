@@ -6,11 +6,11 @@ use ecs_scheduler_core::{JobId, ListFrom, StoreError, Timestamp};
 use futures::{StreamExt as _, TryStreamExt as _};
 use parking_lot::Mutex;
 
+use crate::change_log::{Edit, EditKind, Head, edits, heads};
+use crate::codec::Reader;
 use crate::db::{Db, Query, READS};
-use crate::head::{Edit, EditKind, Head, edits, heads};
-use crate::item::Reader;
+use crate::job_meta::missing;
 use crate::keys::{self, SHARDS};
-use crate::mark::missing;
 
 /// See the module.
 #[derive(Debug, Default)]

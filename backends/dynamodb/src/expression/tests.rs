@@ -1,5 +1,5 @@
 use super::*;
-use crate::item::{number, text};
+use crate::codec::{number, text};
 
 #[test]
 fn names_and_values_never_stand_in_an_expression() {

@@ -11,14 +11,14 @@ use ecs_scheduler_core::{JobId, JobUid, StoreError, StoredJob};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::RawValue;
 
+use crate::backoff::Patience;
+use crate::change_log::EditKind;
+use crate::codec::Item;
+use crate::context::Shared;
 use crate::db::{Committed, READS};
-use crate::head::EditKind;
-use crate::item::Item;
+use crate::job_meta::{Mark, crowded, digest, document};
 use crate::jobs::{adopt, foreign_edit, forget};
 use crate::keys::{self, JSON_DATA, Key};
-use crate::mark::{Mark, crowded, digest, document};
-use crate::patience::Patience;
-use crate::shared::Shared;
 use crate::write::Write;
 
 /// The kind of store from which the identities of the Python version's jobs are derived.

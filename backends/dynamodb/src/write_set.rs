@@ -2,8 +2,8 @@
 
 use ecs_scheduler_core::{DecisionId, DecisionRecord, FaultKind, Settlement, StoreError};
 
+use crate::job_meta::{Mark, Tail};
 use crate::limits::ACTIONS;
-use crate::mark::{Mark, Tail};
 use crate::row::Row;
 use crate::write::Write;
 

@@ -12,10 +12,10 @@ use aws_sdk_dynamodb::types::{
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 
+use crate::backoff::Patience;
+use crate::codec::number;
 use crate::db::{BY_AGE, BY_OUTCOME, BY_STATE, Committed, Db, Index, RECENT};
-use crate::item::number;
 use crate::keys::{JOB_ID, Key, Table};
-use crate::patience::Patience;
 use crate::write::Write;
 
 /// The layout of our own table that this version reads and writes.
@@ -164,7 +164,7 @@ impl Db {
                 return Ok(());
             }
             if !patience.wait().await {
-                return Err(crate::mark::crowded("note the layout's number"));
+                return Err(crate::job_meta::crowded("note the layout's number"));
             }
         }
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ecs_scheduler_core::{Clock, JobId, StoreError};
 use tokio::sync::Mutex;
 
+use crate::change_log::Head;
 use crate::db::Db;
-use crate::directory::Directory;
-use crate::head::Head;
+use crate::job_index::Directory;
+use crate::job_meta::Mark;
 use crate::keys::{Key, SHARDS};
-use crate::mark::Mark;
 use crate::prune::Sweep;
 
 /// See the module.

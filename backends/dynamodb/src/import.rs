@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use ecs_scheduler_core::{Adoption, DecisionId, JobId, JournalEntry, StoreError, StoredJob};
 use uuid::Uuid;
 
+use crate::codec::text;
+use crate::context::Shared;
 use crate::db::Committed;
-use crate::item::text;
+use crate::job_meta::{Mark, Tail, digest};
 use crate::keys::{self, JSON_DATA, Key};
 use crate::limits::BYTES;
-use crate::mark::{Mark, Tail, digest};
 use crate::row::Row;
-use crate::shared::Shared;
 use crate::write::Write;
 
 /// Jobs of one transaction: three writes each, and one for each shard.
@@ -84,7 +84,7 @@ async fn take_jobs(shared: &Shared, jobs: &[StoredJob]) -> Result<(), StoreError
     }
     match shared.db.get("read a job", Key::document(last.id.as_str())).await? {
         Some(_) => Err(StoreError::Exists(last.id.clone())),
-        None => Err(crate::mark::crowded(&format!("take over job \"{}\"", last.id))),
+        None => Err(crate::job_meta::crowded(&format!("take over job \"{}\"", last.id))),
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::item::{Attribute, Reader, json, number, text};
+use crate::codec::{Attribute, Reader, json, number, text};
 use crate::keys::{self, Key};
 use crate::write::Write;
 

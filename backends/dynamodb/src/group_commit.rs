@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
+use crate::codec::number;
 use crate::db::{Committed, Db};
-use crate::item::number;
 use crate::keys::Key;
 use crate::limits::{ACTIONS, BYTES};
 use crate::write::Write;
@@ -21,7 +21,7 @@ type Answer = Result<Committed, StoreError>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     fence: Fence,
     /// Bounded by the callers, each of whom waits for one order.
     waiting: Mutex<VecDeque<Order>>,
@@ -37,16 +37,16 @@ struct Order {
 }
 
 impl Queue {
-    pub(super) fn new(fence: Fence) -> Self {
+    pub(crate) fn new(fence: Fence) -> Self {
         Self { fence, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
-    pub(super) fn fence(&self) -> &Fence {
+    pub(crate) fn fence(&self) -> &Fence {
         &self.fence
     }
 
     /// Says that the fence does not hold.
-    pub(super) fn fenced(&self) -> StoreError {
+    pub(crate) fn fenced(&self) -> StoreError {
         StoreError::Fenced(format!("register \"{}\"", self.fence.register))
     }
 
@@ -54,7 +54,7 @@ impl Queue {
     ///
     /// Cancel safe: an order whose caller is gone is passed over, and orders that a caller took along when he went are
     /// given again by those who wait for them.
-    pub(super) async fn commit(&self, db: &Db, writes: Vec<Write>) -> Answer {
+    pub(crate) async fn commit(&self, db: &Db, writes: Vec<Write>) -> Answer {
         let mut answer = self.order(writes.clone());
         let _turn = self.turn.lock().await;
         loop {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::item::{Attribute, weight};
+use crate::codec::{Attribute, weight};
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use ecs_scheduler_core::{DecisionId, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::codec::{Item, number};
 use crate::db::{Db, Index, Query, READS};
-use crate::item::{Item, number};
+use crate::expression::Clause;
 use crate::keys::{Key, Table};
-use crate::words::Clause;
 
 /// The least keys that are read at once of one partition.
 const LEAST: usize = 8;

@@ -6,11 +6,11 @@ use ecs_scheduler_core::{JobId, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::RawValue;
 
+use crate::context::Shared;
 use crate::db::{Committed, READS};
+use crate::job_meta::{Mark, document};
 use crate::jobs::adopt;
 use crate::keys::{self, JSON_DATA, Key, SHARDS};
-use crate::mark::{Mark, document};
-use crate::shared::Shared;
 
 /// Parts in which the table is read at once.
 const PARTS: i32 = 4;

@@ -5,8 +5,8 @@
 
 use ecs_scheduler_core::{JobId, StoreError};
 
+use crate::codec::{Reader, number, text};
 use crate::db::Db;
-use crate::item::{Reader, number, text};
 use crate::keys::{self, Key};
 use crate::write::Write;
 
