@@ -1,20 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-mod adopt;
-mod desk;
+mod compaction;
 mod documents;
-mod entry;
-mod gate;
-mod intake;
+mod error;
+mod external_edits;
+mod group_commit;
+mod import;
+mod jobs;
+mod lifecycle;
 mod log;
+mod log_op;
+mod materialized_state;
+mod open;
 mod segment;
-mod site;
 mod snapshot;
-mod state;
 mod store;
-mod takeover;
-mod upkeep;
-mod writer;
 
 pub use documents::{Document, DocumentVersion, Documents};
 pub use log::{Created, Log};

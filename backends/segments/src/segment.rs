@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::entry::Entry;
-use crate::site::Site;
+use crate::error::Site;
+use crate::log_op::Entry;
 
 /// The newest format of segments and snapshots that this version reads, and the one that it writes. Since 2, settlements
 /// ask for the revision that they were decided by; since 3, pruning leaves the newest decisions of each job.

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::documents::DocumentVersion;
+use crate::error::Site;
 use crate::log::Log;
+use crate::materialized_state::{Notes, State};
 use crate::segment::{FORMAT, refuse_newer};
-use crate::site::Site;
-use crate::state::{Notes, State};
 
 const SNAPSHOT: &str = "snapshot-";
 

@@ -11,17 +11,17 @@ use ecs_scheduler_core::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::adopt::differences;
-use crate::desk::Desk;
+use crate::compaction::Upkeep;
 use crate::documents::Documents;
-use crate::entry::Entry;
-use crate::gate::Gate;
-use crate::intake::{self, Opened};
+use crate::error::Site;
+use crate::external_edits::differences;
+use crate::group_commit::Writer;
+use crate::import::{adopt, complete};
+use crate::jobs::Desk;
+use crate::lifecycle::Gate;
 use crate::log::Log;
-use crate::site::Site;
-use crate::takeover::{adopt, complete};
-use crate::upkeep::Upkeep;
-use crate::writer::Writer;
+use crate::log_op::Entry;
+use crate::open::{self, Opened};
 
 /// Settlements of one operation, so that one segment does not become too large.
 const TOGETHER: usize = 200;
@@ -79,7 +79,7 @@ impl SegmentStore {
     ) -> Result<Self, StoreError> {
         let gate = Arc::new(Gate::new(Site { place: place.into() }));
         let (id, at) = (Uuid::new_v4(), options.clock.now());
-        let Opened { state, next, segments, bytes } = intake::open(&*log, &gate.site, id, at).await?;
+        let Opened { state, next, segments, bytes } = open::open(&*log, &gate.site, id, at).await?;
         let state = Arc::new(state);
         let upkeep =
             Upkeep::new(options.snapshot_every.get() as u64, options.most_rows.get(), segments, bytes);
@@ -108,7 +108,7 @@ impl SegmentStore {
         documents: &dyn Documents,
         clock: &dyn Clock,
     ) -> Result<MemoryStore, StoreError> {
-        let Opened { state, next, .. } = intake::load(log, &Site { place: place.into() }).await?;
+        let Opened { state, next, .. } = open::load(log, &Site { place: place.into() }).await?;
         for entry in differences(documents, &state, clock.now()).await? {
             state.apply(next, entry).await?;
         }

@@ -1,6 +1,6 @@
 //! The suites of the core.
 
-use crate::place::Place;
+use crate::backend::Place;
 
 ecs_scheduler_core::store_suite!(Place::default());
 ecs_scheduler_core::store_durability_suite!(Place::default());

@@ -4,7 +4,7 @@ use ecs_scheduler_core::{
     FiringState, ListFrom, Outcome, Registers as _, Revision, Store, StoreError, StoredJob,
 };
 
-use crate::place::{Fault, Place};
+use crate::backend::{Fault, Place};
 use crate::sample::{FIRST, SECOND, advance, create, fire, firings, get, name, replace, settlement};
 
 /// What a life did, as far as it was acknowledged.

@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{DecisionQuery, FiringState, Journal as _, Outcome, Revision};
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::backend::Place;
 use crate::sample::{SECOND, advance, at, fire, firings, get};
 
 /// A log of format 1, whose settlements name no revision: of a job, an edit of it, and two settlements that were decided

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
-mod adoption;
+mod backend;
+mod compaction;
 mod conformance;
 mod crash;
+mod errors;
+mod external_edits;
 mod fixtures;
 mod formats;
-mod place;
+mod import;
 mod sample;
-mod takeover;
-mod trouble;
-mod upkeep;

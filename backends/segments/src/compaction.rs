@@ -7,11 +7,11 @@ use ecs_scheduler_core::{Retention, StoreError, Timestamp, fault};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::entry::Entry;
 use crate::log::Log;
+use crate::log_op::Entry;
+use crate::materialized_state::State;
 use crate::segment::segment_position;
 use crate::snapshot;
-use crate::state::State;
 
 /// A snapshot is not taken for fewer bytes of segments than this, unless there are many of them.
 const LITTLE: u64 = 16 << 20;

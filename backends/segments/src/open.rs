@@ -4,13 +4,13 @@ use ecs_scheduler_core::{StoreError, Timestamp};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
-use crate::entry::Entry;
+use crate::error::Site;
+use crate::group_commit::text;
 use crate::log::{Created, Log};
+use crate::log_op::Entry;
+use crate::materialized_state::State;
 use crate::segment::{decode, encode, segment_name, segment_position};
-use crate::site::Site;
 use crate::snapshot;
-use crate::state::State;
-use crate::writer::text;
 
 /// Segments that are read at once.
 const AT_ONCE: usize = 32;

@@ -8,7 +8,7 @@ use ecs_scheduler_core::{
     DecisionQuery, Journal as _, Outcome, Registers as _, Settlement, Store as _, Timestamp,
 };
 
-use crate::place::Place;
+use crate::backend::Place;
 use crate::sample::{at, create, fire, get};
 
 /// Opens the store once more and lets it write, so that a snapshot of everything is taken.

@@ -9,12 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{Command, text};
-use crate::entry::Entry;
-use crate::gate::Gate;
+use crate::compaction::Upkeep;
+use crate::lifecycle::Gate;
 use crate::log::{Created, Log};
+use crate::log_op::Entry;
+use crate::materialized_state::State;
 use crate::segment::{describe, encode, segment_name};
-use crate::state::State;
-use crate::upkeep::Upkeep;
 
 /// A segment of this size in bytes takes up no further operations.
 const FULL: usize = 2 << 20;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use ecs_scheduler_core::{Adoption, JobUid, ListFrom, Progress, Revision, Store, StoreError, StoredJob};
 
-use crate::place::{Fault, Place};
+use crate::backend::{Fault, Place};
 use crate::sample::{at, create, document, get, name};
 
 const OTHER: &str = r#"{"taskCount": 99}"#;

@@ -9,7 +9,7 @@ use ecs_scheduler_core::{
 use parking_lot::Mutex;
 
 use crate::documents::DocumentVersion;
-use crate::entry::{Effect, Entry, LoggedSettlement};
+use crate::log_op::{Effect, Entry, LoggedSettlement};
 
 /// Positions of claims that are kept in the log for ever: so many processes may begin to write while one is stopped, and it
 /// still finds the position that it would write to taken.

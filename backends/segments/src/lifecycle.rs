@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{FaultKind, StoreError};
 use parking_lot::Mutex;
 
-use crate::site::Site;
+use crate::error::Site;
 
 /// Open, closed, or lost to another process.
 #[derive(Debug)]

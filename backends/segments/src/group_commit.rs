@@ -1,6 +1,6 @@
 //! The one that writes: whatever waits goes into the next segment, and is answered once that is durable.
 
-mod scribe;
+mod writer_task;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::entry::{Effect, Entry};
-use crate::gate::Gate;
+use crate::compaction::Upkeep;
+use crate::lifecycle::Gate;
 use crate::log::Log;
+use crate::log_op::{Effect, Entry};
+use crate::materialized_state::State;
 use crate::segment::{decode, describe, segment_name};
-use crate::state::State;
-use crate::upkeep::Upkeep;
 
-use scribe::Scribe;
+use writer_task::Scribe;
 
 /// Operations that wait for the writer; further callers wait for room.
 const QUEUE: usize = 512;

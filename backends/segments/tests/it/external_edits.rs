@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Revision, Store as _, StoreError};
 use std::num::NonZeroUsize;
 
-use crate::place::{Fault, Place};
+use crate::backend::{Fault, Place};
 use crate::sample::{FIRST, SECOND, create, document, get, name, replace};
 
 const OTHER: &str = r#"{"taskCount": 7}"#;

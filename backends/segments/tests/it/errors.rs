@@ -2,9 +2,9 @@
 
 use ecs_scheduler_core::{FaultKind, FiringState, Journal as _, Registers as _, Store, StoreError};
 
-use crate::place::Place;
+use crate::backend::Place;
+use crate::compaction::settle_down;
 use crate::sample::{advance, create, fire, firings, get};
-use crate::upkeep::settle_down;
 
 fn fault(result: Result<impl std::fmt::Debug, StoreError>) -> (FaultKind, String) {
     match result {

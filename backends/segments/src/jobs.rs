@@ -10,12 +10,12 @@ use ecs_scheduler_core::{Clock, JobId, JobStore as _, NewJob, Revision, StoreErr
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::adopt::{adoption, same};
 use crate::documents::{Document, DocumentVersion, Documents};
-use crate::entry::Entry;
-use crate::gate::Gate;
-use crate::state::State;
-use crate::writer::Writer;
+use crate::external_edits::{adoption, same};
+use crate::group_commit::Writer;
+use crate::lifecycle::Gate;
+use crate::log_op::Entry;
+use crate::materialized_state::State;
 
 /// Jobs that are changed at once. Two changes of one job wait for each other.
 const TURNS: usize = 64;

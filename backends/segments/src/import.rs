@@ -7,9 +7,9 @@
 use ecs_scheduler_core::{Adoption, JobStore as _, JournalEntry, StoreError, StoredJob};
 use futures::StreamExt as _;
 
-use crate::desk::{Desk, Placed};
 use crate::documents::DocumentVersion;
-use crate::entry::Entry;
+use crate::jobs::{Desk, Placed};
+use crate::log_op::Entry;
 
 /// Documents that are written at once.
 const AT_ONCE: usize = 32;

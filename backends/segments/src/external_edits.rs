@@ -6,8 +6,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::documents::{Document, Documents};
-use crate::entry::Entry;
-use crate::state::State;
+use crate::log_op::Entry;
+use crate::materialized_state::State;
 
 /// Documents that are read at once.
 const AT_ONCE: usize = 32;
