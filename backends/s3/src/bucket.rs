@@ -11,7 +11,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Del
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::FaultKind;
 
-use crate::fault::{condition_failed, fault, is_race, is_status};
+use crate::error::{condition_failed, fault, is_race, is_status};
 
 /// The most keys of one DeleteObjects call.
 ///

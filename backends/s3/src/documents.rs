@@ -5,9 +5,9 @@ use ecs_scheduler_core::{FaultKind, JobId, StoreError, async_trait};
 use serde_json::value::RawValue;
 
 use crate::bucket::{Bucket, Condition, Outcome};
-use crate::fault::conflict;
-use crate::layout::Layout;
-use crate::python::dumps;
+use crate::codec::dumps;
+use crate::error::conflict;
+use crate::keys::Layout;
 
 /// The documents below a prefix.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod bucket;
+mod codec;
 mod documents;
-mod fault;
-mod layout;
+mod error;
+mod keys;
 mod log;
+mod open;
 mod probe;
-mod python;
-mod store;
 
-pub use layout::permissions;
-pub use store::{S3Options, examine, look, open};
+pub use keys::permissions;
+pub use open::{S3Options, examine, look, open};

@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{FaultKind, StoreError};
 
 use crate::bucket::{Bucket, Condition, Outcome};
-use crate::fault::CONDITIONS;
+use crate::error::CONDITIONS;
 
 /// The name of the object that is written, in the folder of the log.
 const NAME: &str = "probe";

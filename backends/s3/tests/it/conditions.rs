@@ -3,9 +3,9 @@
 use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Revision, Store as _, StoreError};
 use std::num::NonZeroUsize;
 
+use crate::bucket::{Site, new_job};
 use crate::emulator::{ministack, moto};
 use crate::proxy::{Act, Proxy, Seen};
-use crate::site::{Site, new_job};
 
 const FIRST: &str = r#"{"taskCount": 1}"#;
 const OTHER: &str = r#"{"taskCount": 7}"#;

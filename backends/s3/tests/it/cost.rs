@@ -6,8 +6,8 @@ use ecs_scheduler_core::{
     Advance, Firing, FiringState, JobStore as _, Outcome, Settled, Settlement, Store, StoredJob, Timestamp,
 };
 
+use crate::bucket::{Site, new_job};
 use crate::emulator::moto;
-use crate::site::{Site, new_job};
 
 const FIRST: &str = r#"{"taskCount": 1}"#;
 

@@ -5,9 +5,9 @@ use ecs_scheduler_core::{JobStore as _, ListFrom, Registers as _, Revision, Stor
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use crate::bucket::{Site, new_job};
 use crate::emulator::moto;
 use crate::proxy::{Act, Proxy, Seen};
-use crate::site::{Site, new_job};
 
 const FIRST: &str = r#"{"taskCount": 1}"#;
 

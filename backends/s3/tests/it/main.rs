@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod bucket;
 mod conditions;
 mod conformance;
 mod cost;
 mod emulator;
+mod errors;
 mod faults;
 mod formats;
 mod proxy;
 mod python;
-mod site;
-mod trouble;

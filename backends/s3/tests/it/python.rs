@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use ecs_scheduler_core::{JobStore as _, ListFrom, Revision, Store as _};
 use serde_json::{Value, json};
 
+use crate::bucket::{Site, new_job};
 use crate::emulator::moto;
-use crate::site::{Site, new_job};
 
 /// The recorded bucket with a prefix, in which other keys lie too, or without.
 fn recorded(prefix: &str) -> BTreeMap<String, String> {

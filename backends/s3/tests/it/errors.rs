@@ -3,9 +3,9 @@
 use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Registers as _, Store as _, StoreError, fault};
 use std::num::NonZeroUsize;
 
+use crate::bucket::{Site, new_job};
 use crate::emulator::{ministack, moto};
 use crate::proxy::{Act, Proxy, Seen};
-use crate::site::{Site, new_job};
 
 const FIRST: &str = r#"{"taskCount": 1}"#;
 

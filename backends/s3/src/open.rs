@@ -10,7 +10,7 @@ use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, fault};
 
 use crate::bucket::Bucket;
 use crate::documents::S3Documents;
-use crate::layout::Layout;
+use crate::keys::Layout;
 use crate::log::S3Log;
 use crate::probe::probe;
 
