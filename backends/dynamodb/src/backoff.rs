@@ -1,47 +1,51 @@
-//! Waiting before something is tried again: longer each time, and not for ever.
+//! Exponential backoff with jitter between the attempts of one operation, up to a timeout.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// The first wait.
-const FIRST: Duration = Duration::from_millis(10);
-/// The longest wait.
-const LONGEST: Duration = Duration::from_millis(800);
+/// The delay before the second attempt.
+const INITIAL_DELAY: Duration = Duration::from_millis(10);
+/// The longest delay between two attempts.
+const MAX_DELAY: Duration = Duration::from_millis(800);
+/// How long a write is retried. Only then does the store report that the result is unknown.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a read is retried. It is shorter than that of writes because the caller can repeat a read without risk.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long one operation goes on trying.
+/// The retries of one operation: when they end, and the next delay.
 #[derive(Debug)]
-pub(crate) struct Patience {
-    until: Instant,
-    next: Duration,
+pub(crate) struct Backoff {
+    deadline: Instant,
+    next_delay: Duration,
 }
 
-impl Patience {
-    /// Patience for writes: 10 s. Only then is it reported that the outcome is not known.
+impl Backoff {
+    /// Makes the backoff of a write: 10 s.
     pub(crate) fn for_writes() -> Self {
-        Self::of(Duration::from_secs(10))
+        Self::with_timeout(WRITE_TIMEOUT)
     }
 
-    /// Patience for reads, which whoever asked can repeat at no risk: 3 s.
+    /// Makes the backoff of a read: 3 s.
     pub(crate) fn for_reads() -> Self {
-        Self::of(Duration::from_secs(3))
+        Self::with_timeout(READ_TIMEOUT)
     }
 
-    /// Patience that ends after so long.
-    pub(crate) fn of(time: Duration) -> Self {
-        Self { until: Instant::now() + time, next: FIRST }
+    /// Makes a backoff that ends after this time.
+    pub(crate) fn with_timeout(timeout: Duration) -> Self {
+        Self { deadline: Instant::now() + timeout, next_delay: INITIAL_DELAY }
     }
 
-    /// Waits before the next attempt, for half of the step at least; tells whether there is to be one.
+    /// Waits before the next attempt, for at least half of the delay; returns `false` when no time is left for one.
     pub(crate) async fn wait(&mut self) -> bool {
-        let step = self.next;
-        if Instant::now() + step > self.until {
+        let delay = self.next_delay;
+        if Instant::now() + delay > self.deadline {
             return false;
         }
-        self.next = (step * 2).min(LONGEST);
-        let chance = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
-        tokio::time::sleep(step.mul_f64(0.5 + chance / 2.0)).await;
+        self.next_delay = (delay * 2).min(MAX_DELAY);
+        let jitter = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
+        tokio::time::sleep(delay.mul_f64(0.5 + jitter / 2.0)).await;
         true
     }
 }

@@ -1,4 +1,4 @@
-//! What all parts of the store work with.
+//! The state that all parts of the store work with, and the reads that several of them need.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,54 +6,53 @@ use std::sync::Arc;
 use ecs_scheduler_core::{Clock, JobId, StoreError};
 use tokio::sync::Mutex;
 
-use crate::change_log::Head;
+use crate::change_log::ChangeLogHead;
 use crate::db::Db;
-use crate::job_index::Directory;
-use crate::job_meta::Mark;
-use crate::keys::{Key, SHARDS};
-use crate::prune::Sweep;
+use crate::job_index::JobIndex;
+use crate::job_meta::JobMeta;
+use crate::keys::{ItemKey, SHARDS};
+use crate::row::DecisionRow;
 
-/// See the module.
+/// The tables, the clock and the job index of one store.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct StoreContext {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) directory: Directory,
-    /// Edits of one shard follow each other, so that those of this process do not get in each other's way.
-    pub(crate) edits: [Mutex<()>; SHARDS as usize],
-    /// The search for old history that is under way.
-    pub(crate) sweep: Mutex<Sweep>,
+    pub(crate) job_index: JobIndex,
+    /// One lock per shard: edits of this process to one shard run one after the other, so that they do not conflict with
+    /// each other.
+    pub(crate) edit_locks: [Mutex<()>; SHARDS as usize],
 }
 
-impl Shared {
+impl StoreContext {
     pub(crate) fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            db,
-            clock,
-            directory: Directory::default(),
-            edits: Default::default(),
-            sweep: Mutex::default(),
-        }
+        Self { db, clock, job_index: JobIndex::default(), edit_locks: Default::default() }
     }
 
-    /// Reads the marks of jobs, those that exist.
-    pub(crate) async fn marks(
+    /// Reads the metadata of those jobs that exist.
+    pub(crate) async fn metas(
         &self,
         jobs: impl Iterator<Item = &JobId>,
-    ) -> Result<HashMap<JobId, Mark>, StoreError> {
-        let items = self.db.get_all("read what is settled", jobs.map(Key::mark)).await?;
-        let marks = items.values().map(|item| Mark::read(self.db.reader(item)));
-        marks.map(|mark| mark.map(|mark| (mark.job.clone(), mark))).collect()
+    ) -> Result<HashMap<JobId, JobMeta>, StoreError> {
+        let items = self.db.get_all("read the metadata of jobs", jobs.map(ItemKey::job_meta)).await?;
+        let metas = items.values().map(|item| JobMeta::read(self.db.reader(item)));
+        metas.map(|meta| meta.map(|meta| (meta.job.clone(), meta))).collect()
     }
 
-    /// Reads the mark of a job.
-    pub(crate) async fn mark(&self, job: &JobId) -> Result<Option<Mark>, StoreError> {
-        Ok(self.marks(std::iter::once(job)).await?.remove(job))
+    /// Reads the metadata of a job.
+    pub(crate) async fn meta(&self, job: &JobId) -> Result<Option<JobMeta>, StoreError> {
+        Ok(self.metas(std::iter::once(job)).await?.remove(job))
     }
 
-    /// Reads what was edited last in a shard.
-    pub(crate) async fn head(&self, shard: u8) -> Result<Head, StoreError> {
-        let item = self.db.get("read what was edited last", Key::head(shard)).await?;
-        Head::read(item.as_ref().map(|item| self.db.reader(item)))
+    /// Reads the row of a decision.
+    pub(crate) async fn row(&self, key: ItemKey) -> Result<Option<DecisionRow>, StoreError> {
+        let item = self.db.get("read a firing", key).await?;
+        item.map(|item| DecisionRow::read(self.db.reader(&item))).transpose()
+    }
+
+    /// Reads the head of a shard's change log.
+    pub(crate) async fn change_log_head(&self, shard: u8) -> Result<ChangeLogHead, StoreError> {
+        let item = self.db.get("read the change log", ItemKey::change_log_head(shard)).await?;
+        ChangeLogHead::read(item.as_ref().map(|item| self.db.reader(item)))
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to DynamoDB: in the sizes that it takes, again when it asks for patience, and with an answer that is certain.
+//! Calls to DynamoDB: in batches that it accepts, retried when it throttles, until the result is known.
 
 mod commit;
 mod query;
@@ -12,27 +12,27 @@ use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::backoff::Patience;
-use crate::codec::{Item, Reader, number};
-use crate::keys::{Key, Table};
+use crate::backoff::Backoff;
+use crate::codec::{Attributes, ItemReader, number};
+use crate::keys::{ItemKey, StoreTable};
 
 pub(crate) use commit::Committed;
-pub(crate) use query::{BY_AGE, BY_OUTCOME, BY_STATE, Index, Query, RECENT};
+pub(crate) use query::{BY_AGE, BY_OUTCOME, BY_STATE, Index, PartitionQuery, RECENT};
 
-/// Items that one BatchGetItem may ask for.
+/// The most items of one BatchGetItem.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
-const BATCH_GET: usize = 100;
+const MAX_BATCH_GET: usize = 100;
 
-/// Reads of one call that are under way at once.
-pub(crate) const READS: usize = 8;
+/// The most reads of one call that are sent at the same time.
+pub(crate) const CONCURRENT_READS: usize = 8;
 
-/// Says what to do when DynamoDB says that an item is too large.
-fn too_large(words: &str) -> Option<&'static str> {
-    words.to_ascii_lowercase().contains("item size").then_some(
-        "; an item of DynamoDB has at most 400 KB: make the job's document, or the number of tasks of a firing, smaller",
+/// Returns the remedy when the text is DynamoDB's message that an item is too large.
+fn item_size_hint(message_text: &str) -> Option<&'static str> {
+    message_text.to_ascii_lowercase().contains("item size").then_some(
+        "; an item of DynamoDB has at most 400 KB: reduce the job's document, or the number of tasks of a firing",
     )
 }
 
@@ -52,16 +52,16 @@ impl Db {
     }
 
     /// Returns the real name of a table.
-    pub(crate) fn name(&self, table: Table) -> &str {
+    pub(crate) fn name(&self, table: StoreTable) -> &str {
         match table {
-            Table::Jobs => &self.jobs,
-            Table::Journal => &self.journal,
+            StoreTable::Jobs => &self.jobs,
+            StoreTable::Journal => &self.journal,
         }
     }
 
-    /// Reads an item of our own table.
-    pub(crate) fn reader<'a>(&'a self, item: &'a Item) -> Reader<'a> {
-        Reader::new(&self.journal, item)
+    /// Returns a reader of an item of the journal.
+    pub(crate) fn reader<'a>(&'a self, item: &'a Attributes) -> ItemReader<'a> {
+        ItemReader::new(&self.journal, item)
     }
 
     pub(crate) fn close(&self) {
@@ -76,17 +76,17 @@ impl Db {
         Ok(())
     }
 
-    /// Makes the error of a call. `what` says what was attempted: `read the jobs`.
-    pub(crate) fn failed(&self, what: &str) -> String {
-        format!("could not {what} (DynamoDB tables \"{}\" and \"{}\")", self.jobs, self.journal)
+    /// Returns the message for a call that failed. `action` is the attempt: `read the jobs`.
+    pub(crate) fn could_not(&self, action: &str) -> String {
+        format!("could not {action} (DynamoDB tables \"{}\" and \"{}\")", self.jobs, self.journal)
     }
 
-    /// Says what to do about a failure that AWS's own code does not say enough about.
-    fn explain(&self, fault: Fault) -> StoreError {
+    /// Converts a fault, and adds the remedy where AWS's own message does not name it.
+    fn to_store_error(&self, fault: Fault) -> StoreError {
         let remedy = if fault.kind() == FaultKind::NotFound {
-            "; a table is missing: restore it, or restart to have it created anew"
+            "; a table is missing: restore it, or restart the scheduler to create it"
         } else {
-            fault.words().and_then(too_large).unwrap_or_default()
+            fault.words().and_then(item_size_hint).unwrap_or_default()
         };
         let (kind, message) = (fault.kind(), format!("{fault}{remedy}"));
         match std::error::Error::source(&fault) {
@@ -95,52 +95,58 @@ impl Db {
         }
     }
 
-    /// Reads one item as it is at this moment.
-    pub(crate) async fn get(&self, what: &str, key: Key) -> Result<Option<Item>, StoreError> {
-        Ok(self.get_all(what, [key.clone()]).await?.remove(&key))
+    /// Reads one item, consistently.
+    pub(crate) async fn get(&self, action: &str, key: ItemKey) -> Result<Option<Attributes>, StoreError> {
+        Ok(self.get_all(action, [key.clone()]).await?.remove(&key))
     }
 
-    /// Reads items as they are at this moment, those that exist.
+    /// Reads those items that exist, consistently.
     pub(crate) async fn get_all(
         &self,
-        what: &str,
-        keys: impl IntoIterator<Item = Key>,
-    ) -> Result<HashMap<Key, Item>, StoreError> {
+        action: &str,
+        keys: impl IntoIterator<Item = ItemKey>,
+    ) -> Result<HashMap<ItemKey, Attributes>, StoreError> {
         self.ensure_open()?;
-        let keys: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
-        let reads: Vec<_> = keys.chunks(BATCH_GET).map(|some| self.get_some(what, some)).collect();
-        let found = futures::stream::iter(reads).buffer_unordered(READS);
-        let found = found.try_fold(HashMap::new(), |mut all, some| {
-            all.extend(some);
+        let keys: Vec<ItemKey> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        let reads: Vec<_> = keys.chunks(MAX_BATCH_GET).map(|batch| self.get_batch(action, batch)).collect();
+        let found = futures::stream::iter(reads).buffer_unordered(CONCURRENT_READS);
+        let found = found.try_fold(HashMap::new(), |mut all, batch| {
+            all.extend(batch);
             std::future::ready(Ok(all))
         });
         found.await
     }
 
-    async fn get_some(&self, what: &str, keys: &[Key]) -> Result<HashMap<Key, Item>, StoreError> {
+    async fn get_batch(
+        &self,
+        action: &str,
+        keys: &[ItemKey],
+    ) -> Result<HashMap<ItemKey, Attributes>, StoreError> {
         let mut found = HashMap::with_capacity(keys.len());
-        let mut wanted = self.wanted(keys)?;
-        let mut patience = Patience::for_reads();
-        while !wanted.is_empty() {
-            let answer = self.client.batch_get_item().set_request_items(Some(wanted.clone())).send().await;
+        let mut remaining = self.batch_request(keys)?;
+        let mut backoff = Backoff::for_reads();
+        while !remaining.is_empty() {
+            let answer = self.client.batch_get_item().set_request_items(Some(remaining.clone())).send().await;
             match answer {
                 Ok(answer) => {
                     for (table, items) in answer.responses.unwrap_or_default() {
-                        let table = if table == self.jobs { Table::Jobs } else { Table::Journal };
-                        let keyed = items.into_iter().filter_map(|item| Some((Key::of(table, &item)?, item)));
+                        let table = if table == self.jobs { StoreTable::Jobs } else { StoreTable::Journal };
+                        let keyed = items
+                            .into_iter()
+                            .filter_map(|item| Some((ItemKey::from_item(table, &item)?, item)));
                         found.extend(keyed);
                     }
-                    wanted = answer.unprocessed_keys.unwrap_or_default();
-                    if wanted.is_empty() || patience.wait().await {
+                    remaining = answer.unprocessed_keys.unwrap_or_default();
+                    if remaining.is_empty() || backoff.wait().await {
                         continue;
                     }
-                    let message = format!("{}: it keeps asking for fewer reads", self.failed(what));
+                    let message = format!("{}: DynamoDB kept throttling the reads", self.could_not(action));
                     return Err(StoreError::fault(FaultKind::Throttled, message));
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.failed(what));
-                    if !fault.kind().is_transient() || !patience.wait().await {
-                        return Err(self.explain(fault));
+                    let fault = Fault::of(error, self.could_not(action));
+                    if !fault.kind().is_transient() || !backoff.wait().await {
+                        return Err(self.to_store_error(fault));
                     }
                 }
             }
@@ -148,34 +154,35 @@ impl Db {
         Ok(found)
     }
 
-    fn wanted(&self, keys: &[Key]) -> Result<HashMap<String, KeysAndAttributes>, StoreError> {
-        let mut wanted = HashMap::new();
-        for table in [Table::Jobs, Table::Journal] {
-            let of_table: Vec<Item> =
-                keys.iter().filter(|key| key.table == table).map(Key::attributes).collect();
-            if of_table.is_empty() {
+    fn batch_request(&self, keys: &[ItemKey]) -> Result<HashMap<String, KeysAndAttributes>, StoreError> {
+        let mut request = HashMap::new();
+        for table in [StoreTable::Jobs, StoreTable::Journal] {
+            let table_keys: Vec<Attributes> =
+                keys.iter().filter(|key| key.table == table).map(ItemKey::attributes).collect();
+            if table_keys.is_empty() {
                 continue;
             }
-            let asked = KeysAndAttributes::builder().set_keys(Some(of_table)).consistent_read(true).build();
-            let asked = asked.map_err(|error| {
-                StoreError::caused(FaultKind::Bug, "could not make a BatchGetItem", error)
+            let table_request =
+                KeysAndAttributes::builder().set_keys(Some(table_keys)).consistent_read(true).build();
+            let table_request = table_request.map_err(|error| {
+                StoreError::caused(FaultKind::Bug, "could not build a BatchGetItem", error)
             })?;
-            wanted.insert(self.name(table).to_owned(), asked);
+            request.insert(self.name(table).to_owned(), table_request);
         }
-        Ok(wanted)
+        Ok(request)
     }
 
-    /// Takes so many numbers of decisions, and returns the first. An answer that is lost leaves a gap.
-    pub(crate) async fn reserve(&self, count: usize) -> Result<u64, StoreError> {
+    /// Reserves this many decision ids, and returns the first. A lost answer leaves a gap.
+    pub(crate) async fn reserve_ids(&self, count: usize) -> Result<u64, StoreError> {
         self.ensure_open()?;
-        let what = "take numbers for decisions";
-        let mut patience = Patience::for_writes();
+        let action = "reserve decision ids";
+        let mut backoff = Backoff::for_writes();
         loop {
             let answer = self
                 .client
                 .update_item()
                 .table_name(&self.journal)
-                .set_key(Some(Key::keeper("ids").attributes()))
+                .set_key(Some(ItemKey::table_info("ids").attributes()))
                 .update_expression("ADD #next :count")
                 .expression_attribute_names("#next", "next")
                 .expression_attribute_values(":count", number(count))
@@ -189,20 +196,23 @@ impl Db {
                     return Ok(last + 1 - count as u64);
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.failed(what));
-                    if !fault.kind().is_transient() || !patience.wait().await {
-                        return Err(self.explain(fault));
+                    let fault = Fault::of(error, self.could_not(action));
+                    if !fault.kind().is_transient() || !backoff.wait().await {
+                        return Err(self.to_store_error(fault));
                     }
                 }
             }
         }
     }
 
-    /// Removes a job that cannot exist, to see that the jobs' table can be written.
-    pub(crate) async fn try_delete(&self) -> Result<(), StoreError> {
+    /// Checks that the jobs' table can be written, by removing a job that cannot exist.
+    pub(crate) async fn check_delete_permission(&self) -> Result<(), StoreError> {
         self.ensure_open()?;
-        let key = Item::from([(crate::keys::JOB_ID.to_owned(), AttributeValue::S("no job".to_owned()))]);
+        let key =
+            Attributes::from([(crate::keys::JOB_ID.to_owned(), AttributeValue::S("no job".to_owned()))]);
         let answer = self.client.delete_item().table_name(&self.jobs).set_key(Some(key)).send().await;
-        answer.map(drop).map_err(|error| self.explain(Fault::of(error, self.failed("write the jobs"))))
+        answer
+            .map(drop)
+            .map_err(|error| self.to_store_error(Fault::of(error, self.could_not("write the jobs"))))
     }
 }

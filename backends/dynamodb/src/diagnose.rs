@@ -1,34 +1,34 @@
-//! Looking at the tables without using them.
+//! Diagnosis of the tables by calls that change nothing.
 
 use ecs_scheduler_backend_aws::Aws;
 use ecs_scheduler_core::{Examination, StoreError, fault};
 
-use crate::keys::Table;
-use crate::store::{DynamoDbOptions, connect};
+use crate::keys::StoreTable;
+use crate::open::{DynamoDbOptions, connect};
 
-/// Looks at both tables, by calls that change nothing. One that is missing is not a problem: it is created at the start,
-/// if that is permitted.
+/// Checks both tables by calls that change nothing. A missing table is not a problem: the store creates it at the start, if it
+/// is permitted to.
 pub async fn examine(aws: &Aws, options: &DynamoDbOptions) -> Vec<Examination> {
     let db = match connect(aws, options).await {
         Ok(db) => db,
         Err(error) => return vec![examination(&options.table, Err(error))],
     };
-    let mut seen = Vec::new();
-    for table in [Table::Jobs, Table::Journal] {
-        let looked = match db.describe(table).await {
-            Ok(Some(found)) => db.inspect(table, &found).map(|()| ""),
+    let mut examinations = Vec::new();
+    for table in [StoreTable::Jobs, StoreTable::Journal] {
+        let result = match db.describe(table).await {
+            Ok(Some(found)) => db.check_layout(table, &found).map(|()| ""),
             Ok(None) => Ok(" (missing; it is created at the start)"),
             Err(error) => Err(error),
         };
-        seen.push(examination(db.name(table), looked));
+        examinations.push(examination(db.name(table), result));
     }
-    seen
+    examinations
 }
 
-fn examination(table: &str, looked: Result<&str, StoreError>) -> Examination {
-    let what = format!("store: DynamoDB table {table}");
-    match looked {
-        Ok(remark) => Examination::fine(format!("{what}{remark}")),
-        Err(error) => Examination::problem(what, fault::chain(&error)),
+fn examination(table: &str, result: Result<&str, StoreError>) -> Examination {
+    let subject = format!("store: DynamoDB table {table}");
+    match result {
+        Ok(remark) => Examination::fine(format!("{subject}{remark}")),
+        Err(error) => Examination::problem(subject, fault::chain(&error)),
     }
 }

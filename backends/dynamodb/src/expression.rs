@@ -1,35 +1,35 @@
-//! Expressions. Names of attributes and values are never written into them, so that no name can be a reserved word.
+//! Expressions of DynamoDB. They contain placeholders in place of names and values, so that no name can be a reserved word.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::codec::{Attribute, weight};
+use crate::codec::{Attribute, size};
 
 #[cfg(test)]
 mod tests;
 
-/// Something that must hold of an item.
+/// A condition on an item.
 #[derive(Debug, Clone)]
-pub(crate) enum Clause {
+pub(crate) enum Condition {
     Equals(&'static str, AttributeValue),
     Absent(&'static str),
     Present(&'static str),
     Below(&'static str, AttributeValue),
     StartsWith(&'static str, AttributeValue),
-    /// It is absent, or at most this.
+    /// The attribute is absent, or at most this value.
     AtMost(&'static str, AttributeValue),
 }
 
-impl Clause {
-    /// Returns about how many bytes it sends.
-    pub(crate) fn weight(&self) -> usize {
+impl Condition {
+    /// Estimates how many bytes the condition sends.
+    pub(crate) fn size(&self) -> usize {
         match self {
             Self::Absent(name) | Self::Present(name) => name.len(),
             Self::Equals(name, value)
             | Self::Below(name, value)
             | Self::StartsWith(name, value)
-            | Self::AtMost(name, value) => name.len() + weight(value),
+            | Self::AtMost(name, value) => name.len() + size(value),
         }
     }
 }
@@ -37,22 +37,23 @@ impl Clause {
 type Names = HashMap<String, String>;
 type Values = HashMap<String, AttributeValue>;
 
-/// The names and values that expressions refer to.
+/// Builds expressions, and collects the names and values that they refer to.
 #[derive(Debug, Default)]
-pub(crate) struct Words {
+pub(crate) struct ExpressionBuilder {
     names: Names,
     values: Values,
 }
 
-impl Words {
-    /// Writes that all of this must hold; nothing when it is empty.
-    pub(crate) fn condition(&mut self, clauses: &[Clause]) -> Option<String> {
-        let clauses: Vec<String> = clauses.iter().map(|clause| self.clause(clause)).collect();
-        Some(clauses.join(" AND ")).filter(|text| !text.is_empty())
+impl ExpressionBuilder {
+    /// Builds the expression that all conditions hold; `None` without conditions.
+    pub(crate) fn condition(&mut self, conditions: &[Condition]) -> Option<String> {
+        let conditions: Vec<String> =
+            conditions.iter().map(|condition| self.condition_text(condition)).collect();
+        Some(conditions.join(" AND ")).filter(|text| !text.is_empty())
     }
 
-    /// Writes what becomes of attributes.
-    pub(crate) fn change(&mut self, set: &[Attribute], remove: &[&'static str]) -> Option<String> {
+    /// Builds the expression that sets and removes attributes; `None` without any.
+    pub(crate) fn update(&mut self, set: &[Attribute], remove: &[&'static str]) -> Option<String> {
         let sets: Vec<String> =
             set.iter().map(|(name, value)| format!("{} = {}", self.name(name), self.value(value))).collect();
         let removes: Vec<String> = remove.iter().map(|name| self.name(name)).collect();
@@ -66,7 +67,7 @@ impl Words {
         Some(parts.join(" ")).filter(|text| !text.is_empty())
     }
 
-    /// Returns the names and the values; none where there are none, since DynamoDB takes no empty map.
+    /// Returns the names and the values; `None` in place of an empty map, which DynamoDB refuses.
     pub(crate) fn into_parts(self) -> (Option<Names>, Option<Values>) {
         (
             Some(self.names).filter(|names| !names.is_empty()),
@@ -74,16 +75,16 @@ impl Words {
         )
     }
 
-    fn clause(&mut self, clause: &Clause) -> String {
-        match clause {
-            Clause::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
-            Clause::Below(name, value) => format!("{} < {}", self.name(name), self.value(value)),
-            Clause::Absent(name) => format!("attribute_not_exists({})", self.name(name)),
-            Clause::Present(name) => format!("attribute_exists({})", self.name(name)),
-            Clause::StartsWith(name, value) => {
+    fn condition_text(&mut self, condition: &Condition) -> String {
+        match condition {
+            Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
+            Condition::Below(name, value) => format!("{} < {}", self.name(name), self.value(value)),
+            Condition::Absent(name) => format!("attribute_not_exists({})", self.name(name)),
+            Condition::Present(name) => format!("attribute_exists({})", self.name(name)),
+            Condition::StartsWith(name, value) => {
                 format!("begins_with({}, {})", self.name(name), self.value(value))
             }
-            Clause::AtMost(name, value) => {
+            Condition::AtMost(name, value) => {
                 let name = self.name(name);
                 format!("(attribute_not_exists({name}) OR {name} <= {})", self.value(value))
             }

@@ -1,4 +1,4 @@
-//! At the start: which documents of the Python version's table are not known yet, and which are gone.
+//! Reconciliation at the start: compares the Python version's table with the known jobs.
 
 use std::collections::HashSet;
 
@@ -6,101 +6,113 @@ use ecs_scheduler_core::{JobId, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::RawValue;
 
-use crate::context::Shared;
-use crate::db::{Committed, READS};
-use crate::job_meta::{Mark, document};
-use crate::jobs::adopt;
-use crate::keys::{self, JSON_DATA, Key, SHARDS};
+use crate::context::StoreContext;
+use crate::db::{CONCURRENT_READS, Committed};
+use crate::job_meta::{JobMeta, document};
+use crate::job_state::creation_writes;
+use crate::keys::{self, ItemKey, JSON_DATA, SHARDS};
+use crate::limits::MAX_BYTES;
+use crate::write::Write;
 
-/// Parts in which the table is read at once.
-const PARTS: i32 = 4;
-/// Jobs that are taken over by one transaction: three writes each, and one for the shard.
-const TOGETHER: usize = 30;
+/// Segments of the table that are scanned at the same time.
+const SCAN_SEGMENTS: i32 = 4;
+/// Documents that are read before their jobs are made.
+const DOCUMENTS_PER_READ: usize = 1_000;
+/// Jobs that one transaction adds: three writes each, and one for the shard.
+const JOBS_PER_TRANSACTION: usize = 30;
 
-impl Shared {
-    /// Compares the Python version's table with what is known.
-    pub(crate) async fn take_over_all(&self) -> Result<(), StoreError> {
-        self.directory.refresh(&self.db).await?;
-        let scans: Vec<_> = (0..PARTS).map(|part| self.db.names(part, PARTS)).collect();
+impl StoreContext {
+    /// Records which documents another program created or removed. Edits of known documents are found when they are read.
+    pub(crate) async fn reconcile_external_edits(&self) -> Result<(), StoreError> {
+        self.job_index.refresh(&self.db).await?;
+        let scans: Vec<_> =
+            (0..SCAN_SEGMENTS).map(|segment| self.db.scan_job_names(segment, SCAN_SEGMENTS)).collect();
         let names: Vec<Vec<String>> =
-            futures::stream::iter(scans).buffer_unordered(READS).try_collect().await?;
+            futures::stream::iter(scans).buffer_unordered(CONCURRENT_READS).try_collect().await?;
         let names: HashSet<String> = names.into_iter().flatten().collect();
-        let known = self.directory.names();
-        let gone: Vec<_> =
-            known.iter().filter(|id| !names.contains(id.as_str())).map(|id| self.resolve(id)).collect();
-        futures::stream::iter(gone).buffer_unordered(READS).try_collect::<()>().await?;
+        let known = self.job_index.names();
+        let removed: Vec<_> =
+            known.iter().filter(|id| !names.contains(id.as_str())).map(|id| self.reconcile(id)).collect();
+        futures::stream::iter(removed).buffer_unordered(CONCURRENT_READS).try_collect::<()>().await?;
         let known: HashSet<&str> = known.iter().map(JobId::as_str).collect();
         let mut new: Vec<&String> = names.iter().filter(|name| !known.contains(name.as_str())).collect();
         if new.is_empty() {
             return Ok(());
         }
         new.sort_unstable();
-        self.take_over_new(new).await?;
-        self.directory.refresh(&self.db).await
+        self.add_external_jobs(new).await?;
+        self.job_index.refresh(&self.db).await
     }
 
-    async fn take_over_new(&self, names: Vec<&String>) -> Result<(), StoreError> {
-        let mut sound = Vec::new();
-        for names in names.chunks(1_000) {
-            sound.extend(self.read_new(names).await?);
+    async fn add_external_jobs(&self, names: Vec<&String>) -> Result<(), StoreError> {
+        let mut added = Vec::new();
+        for names in names.chunks(DOCUMENTS_PER_READ) {
+            added.extend(self.read_external_documents(names).await?);
         }
-        let count = sound.len();
-        let mut shards: Vec<Vec<(Mark, Box<RawValue>)>> = (0..SHARDS).map(|_| Vec::new()).collect();
-        for (mark, document) in sound {
-            shards[usize::from(keys::shard(&mark.job))].push((mark, document));
+        let count = added.len();
+        let mut shards: Vec<Vec<(JobMeta, Box<RawValue>)>> = (0..SHARDS).map(|_| Vec::new()).collect();
+        for (meta, document) in added {
+            shards[usize::from(keys::shard(&meta.job))].push((meta, document));
         }
-        let taking: Vec<_> =
-            (0..SHARDS).zip(&shards).map(|(shard, jobs)| self.take_over_shard(shard, jobs)).collect();
-        futures::stream::iter(taking).buffer_unordered(READS).try_collect::<()>().await?;
+        let additions: Vec<_> =
+            (0..SHARDS).zip(&shards).map(|(shard, jobs)| self.add_external_jobs_of(shard, jobs)).collect();
+        futures::stream::iter(additions).buffer_unordered(CONCURRENT_READS).try_collect::<()>().await?;
         if count > 0 {
-            tracing::info!(jobs = count, table = self.db.jobs, "took over jobs that another program wrote");
+            tracing::info!(jobs = count, table = self.db.jobs, "imported jobs that another program wrote");
         }
         Ok(())
     }
 
-    /// Reads documents and makes their marks, in the order of the names; those that are no jobs are named in the log.
-    async fn read_new(&self, names: &[&String]) -> Result<Vec<(Mark, Box<RawValue>)>, StoreError> {
-        let mut items = self.db.get_all("read jobs", names.iter().map(|name| Key::document(name))).await?;
-        let mut sound = Vec::new();
+    /// Reads documents and makes their metadata, in the order of the names. Items that are not jobs are skipped with a warning.
+    async fn read_external_documents(
+        &self,
+        names: &[&String],
+    ) -> Result<Vec<(JobMeta, Box<RawValue>)>, StoreError> {
+        let mut items =
+            self.db.get_all("read jobs", names.iter().map(|name| ItemKey::document(name))).await?;
+        let mut jobs = Vec::new();
         for name in names {
-            let item = items.remove(&Key::document(name)).unwrap_or_default();
+            let item = items.remove(&ItemKey::document(name)).unwrap_or_default();
             let text = item.get(JSON_DATA).and_then(document);
             match (JobId::new(name), text) {
-                (Ok(id), Some(document)) => sound.push((self.adopted(&id, &document), document)),
+                (Ok(id), Some(document)) => jobs.push((self.new_external_meta(&id, &document), document)),
                 (Err(_), _) => {
                     tracing::warn!(
                         item = name,
                         table = self.db.jobs,
-                        "no job can have this name; it is left alone"
+                        "skipped an item: its name is not a valid job name"
                     );
                 }
                 (Ok(_), None) => {
                     tracing::warn!(
                         item = name,
                         table = self.db.jobs,
-                        "its json-data is no JSON; it is left alone"
+                        "skipped an item: its json-data is not JSON"
                     );
                 }
             }
         }
-        Ok(sound)
+        Ok(jobs)
     }
 
-    async fn take_over_shard(&self, shard: u8, jobs: &[(Mark, Box<RawValue>)]) -> Result<(), StoreError> {
-        for some in jobs.chunks(TOGETHER) {
-            let head = self.head(shard).await?;
-            let mut writes = vec![head.skip(shard, some.len())];
-            for (mark, document) in some {
-                writes.extend(adopt(mark, document)?);
+    async fn add_external_jobs_of(
+        &self,
+        shard: u8,
+        jobs: &[(JobMeta, Box<RawValue>)],
+    ) -> Result<(), StoreError> {
+        for batch in jobs.chunks(JOBS_PER_TRANSACTION) {
+            let head = self.change_log_head(shard).await?;
+            let mut writes = vec![head.skip_entries(shard, batch.len())];
+            for (meta, document) in batch {
+                writes.extend(creation_writes(meta, document)?);
             }
-            // Documents are large: what is too much for one transaction goes one by one, as does what others change.
-            let weight: usize = writes.iter().map(crate::write::Write::weight).sum();
-            let together = weight <= crate::limits::BYTES;
-            if together && self.db.commit("take over jobs", writes).await? == Committed::Done {
+            // A batch that is too large for one transaction, or that met other writers, is written job by job.
+            let size: usize = writes.iter().map(Write::size).sum();
+            if size <= MAX_BYTES && self.db.commit("import jobs", writes).await? == Committed::Done {
                 continue;
             }
-            for (mark, _) in some {
-                self.resolve(&mark.job).await?;
+            for (meta, _) in batch {
+                self.reconcile(&meta.job).await?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! Writes under one fence, taken together.
+//! Group commit of the writes under one fence.
 //!
-//! Transactions that check the same register are in each other's way, so those of one process follow each other. Whatever
-//! waits meanwhile goes with the next one: the busier an owner is, the more of its writes share a transaction.
+//! Transactions that check the same register conflict with each other, so those of one process run one after the other.
+//! Requests that wait meanwhile share the next transaction: the busier an owner is, the more of its writes share one.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -12,157 +12,162 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::codec::number;
 use crate::db::{Committed, Db};
-use crate::keys::Key;
-use crate::limits::{ACTIONS, BYTES};
+use crate::keys::ItemKey;
+use crate::limits::{MAX_BYTES, MAX_WRITES};
 use crate::write::Write;
 
-/// What somebody who waits is told.
-type Answer = Result<Committed, StoreError>;
+/// The answer to one request.
+type CommitResult = Result<Committed, StoreError>;
 
-/// See the module.
+/// The queue of requests under one fence, which their callers commit in turn.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct GroupCommit {
     fence: Fence,
-    /// Bounded by the callers, each of whom waits for one order.
-    waiting: Mutex<VecDeque<Order>>,
-    /// Whose turn it is to carry what waits.
-    turn: tokio::sync::Mutex<()>,
+    /// Bounded by the number of callers: each waits for one request.
+    queue: Mutex<VecDeque<Request>>,
+    /// Held by the caller that commits the queue.
+    commit_lock: tokio::sync::Mutex<()>,
 }
 
-/// Writes that count together or not at all.
+/// Writes that are committed together or not at all.
 #[derive(Debug)]
-struct Order {
+struct Request {
     writes: Vec<Write>,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<CommitResult>,
 }
 
-impl Queue {
+impl GroupCommit {
     pub(crate) fn new(fence: Fence) -> Self {
-        Self { fence, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Self { fence, queue: Mutex::default(), commit_lock: tokio::sync::Mutex::default() }
     }
 
     pub(crate) fn fence(&self) -> &Fence {
         &self.fence
     }
 
-    /// Says that the fence does not hold.
+    /// Returns the error for a fence that does not hold.
     pub(crate) fn fenced(&self) -> StoreError {
         StoreError::Fenced(format!("register \"{}\"", self.fence.register))
     }
 
-    /// Writes all of it or nothing, together with what else waits.
+    /// Commits all of these writes or none, together with other requests in the queue.
     ///
-    /// Cancel safe: an order whose caller is gone is passed over, and orders that a caller took along when he went are
-    /// given again by those who wait for them.
-    pub(crate) async fn commit(&self, db: &Db, writes: Vec<Write>) -> Answer {
-        let mut answer = self.order(writes.clone());
-        let _turn = self.turn.lock().await;
+    /// Cancel safe: a request whose caller was cancelled is skipped. When the caller that commits a batch is cancelled, the
+    /// other callers of the batch submit their requests again.
+    pub(crate) async fn commit(&self, db: &Db, writes: Vec<Write>) -> CommitResult {
+        let mut answer = self.submit(writes.clone());
+        let _committing = self.commit_lock.lock().await;
         loop {
             match answer.try_recv() {
                 Ok(answer) => return answer,
-                Err(TryRecvError::Closed) => answer = self.order(writes.clone()),
+                Err(TryRecvError::Closed) => answer = self.submit(writes.clone()),
                 Err(TryRecvError::Empty) => {
-                    let orders = self.take();
-                    self.carry(db, orders).await;
+                    let batch = self.next_batch();
+                    self.commit_batch(db, batch).await;
                 }
             }
         }
     }
 
-    fn order(&self, writes: Vec<Write>) -> oneshot::Receiver<Answer> {
+    fn submit(&self, writes: Vec<Write>) -> oneshot::Receiver<CommitResult> {
         let (sender, receiver) = oneshot::channel();
-        self.waiting.lock().push_back(Order { writes, answer: sender });
+        self.queue.lock().push_back(Request { writes, answer: sender });
         receiver
     }
 
-    /// Takes what fits into one transaction, in the order in which it came.
-    fn take(&self) -> Vec<Order> {
-        let mut waiting = self.waiting.lock();
-        let mut orders: Vec<Order> = Vec::new();
-        let mut keys: HashSet<Key> = HashSet::new();
-        let (mut actions, mut bytes) = (1, 0);
-        while let Some(order) = waiting.pop_front() {
-            if order.answer.is_closed() {
+    /// Takes the requests that fit into one transaction from the queue, in their order.
+    fn next_batch(&self) -> Vec<Request> {
+        let mut queue = self.queue.lock();
+        let mut batch: Vec<Request> = Vec::new();
+        let mut keys: HashSet<ItemKey> = HashSet::new();
+        let (mut writes, mut bytes) = (1, 0);
+        while let Some(request) = queue.pop_front() {
+            if request.answer.is_closed() {
                 continue;
             }
-            let weight: usize = order.writes.iter().map(Write::weight).sum();
-            let fits = actions + order.writes.len() <= ACTIONS && bytes + weight <= BYTES;
-            let apart = order.writes.iter().all(|write| !keys.contains(write.key()));
-            let joins = orders.is_empty() || (fits && apart);
-            if !joins {
-                waiting.push_front(order);
+            let size: usize = request.writes.iter().map(Write::size).sum();
+            let fits = writes + request.writes.len() <= MAX_WRITES && bytes + size <= MAX_BYTES;
+            // A transaction has at most one write for each item.
+            let distinct = request.writes.iter().all(|write| !keys.contains(write.key()));
+            if !batch.is_empty() && !(fits && distinct) {
+                queue.push_front(request);
                 break;
             }
-            actions += order.writes.len();
-            bytes += weight;
-            keys.extend(order.writes.iter().map(|write| write.key().clone()));
-            orders.push(order);
+            writes += request.writes.len();
+            bytes += size;
+            keys.extend(request.writes.iter().map(|write| write.key().clone()));
+            batch.push(request);
         }
-        orders
+        batch
     }
 
-    /// Writes these together, and answers those of which it is known what became; the others wait again.
-    async fn carry(&self, db: &Db, orders: Vec<Order>) {
-        let mut writes: Vec<Write> = orders.iter().flat_map(|order| order.writes.iter().cloned()).collect();
-        let fence = writes.len();
-        let check = Write::check(Key::register(&self.fence.register));
-        writes.push(check.given("version", number(self.fence.version)));
+    /// Commits a batch in one transaction. Requests whose result is not known yet return to the queue.
+    async fn commit_batch(&self, db: &Db, batch: Vec<Request>) {
+        let mut writes: Vec<Write> =
+            batch.iter().flat_map(|request| request.writes.iter().cloned()).collect();
+        let fence_check = writes.len();
+        let check = Write::check(ItemKey::register(&self.fence.register));
+        writes.push(check.if_equals("version", number(self.fence.version)));
         match db.commit("write the journal", writes).await {
-            Ok(Committed::Done) => answer_all(orders, || Ok(Committed::Done)),
-            Ok(Committed::Refused(places)) if places.contains(&fence) => {
-                answer_all(orders, || Err(self.fenced()));
+            Ok(Committed::Done) => answer_all(batch, || Ok(Committed::Done)),
+            Ok(Committed::Refused(refused)) if refused.contains(&fence_check) => {
+                answer_all(batch, || Err(self.fenced()));
             }
-            Ok(Committed::Refused(places)) => self.part(orders, &places),
-            Err(error) if orders.len() == 1 => answer_all(orders, || Err(copy(&error))),
-            Err(error) if error.is_transient() => answer_all(orders, || Err(copy(&error))),
+            Ok(Committed::Refused(refused)) => self.split_on_conflict(batch, &refused),
+            Err(error) if batch.len() == 1 || error.is_transient() => {
+                answer_all(batch, || Err(copy_error(&error)));
+            }
             Err(_) => {
-                // One of them cannot be written at all: each is tried alone, so that it harms no other.
-                for order in orders {
-                    Box::pin(self.carry(db, vec![order])).await;
+                // DynamoDB never accepts one of the requests. Each is committed alone, so that it does not fail the others.
+                for request in batch {
+                    Box::pin(self.commit_batch(db, vec![request])).await;
                 }
             }
         }
     }
 
-    /// Tells those whose writes were refused, and puts the others back where they were.
-    fn part(&self, orders: Vec<Order>, places: &[usize]) {
+    /// Answers the requests whose writes were refused, and returns the others to the front of the queue.
+    fn split_on_conflict(&self, batch: Vec<Request>, refused_writes: &[usize]) {
         let mut first = 0;
-        let mut innocent = Vec::new();
-        for order in orders {
-            let own = first..first + order.writes.len();
-            let refused: Vec<usize> =
-                places.iter().filter(|place| own.contains(place)).map(|place| place - first).collect();
+        let mut retried = Vec::new();
+        for request in batch {
+            let own = first..first + request.writes.len();
+            let refused: Vec<usize> = refused_writes
+                .iter()
+                .filter(|index| own.contains(index))
+                .map(|index| index - first)
+                .collect();
             first = own.end;
             if refused.is_empty() {
-                innocent.push(order);
+                retried.push(request);
             } else {
-                answer_all(vec![order], || Ok(Committed::Refused(refused.clone())));
+                answer_all(vec![request], || Ok(Committed::Refused(refused.clone())));
             }
         }
-        let mut waiting = self.waiting.lock();
-        for order in innocent.into_iter().rev() {
-            waiting.push_front(order);
+        let mut queue = self.queue.lock();
+        for request in retried.into_iter().rev() {
+            queue.push_front(request);
         }
     }
 }
 
-fn answer_all(orders: Vec<Order>, answer: impl Fn() -> Answer) {
-    for order in orders {
-        // Nobody waits for it any more: what was written is written all the same.
-        let _ = order.answer.send(answer());
+fn answer_all(batch: Vec<Request>, answer: impl Fn() -> CommitResult) {
+    for request in batch {
+        // The caller may have been cancelled. Its writes are durable all the same.
+        let _ = request.answer.send(answer());
     }
 }
 
-/// Tells several the same error; its cause is named, as it cannot be shared.
-fn copy(error: &StoreError) -> StoreError {
+/// Copies an error for a further caller. The source cannot be shared, so the copy has its text.
+fn copy_error(error: &StoreError) -> StoreError {
     match error {
         StoreError::Fault { kind, message, cause } => match cause {
             Some(cause) => StoreError::caused(*kind, message.as_str(), cause.to_string()),
             None => StoreError::fault(*kind, message.as_str()),
         },
         StoreError::Exists(id) => StoreError::Exists(id.clone()),
-        StoreError::NotFound(what) => StoreError::NotFound(what.clone()),
-        StoreError::Conflict(what) => StoreError::Conflict(what.clone()),
-        StoreError::Fenced(what) => StoreError::Fenced(what.clone()),
+        StoreError::NotFound(subject) => StoreError::NotFound(subject.clone()),
+        StoreError::Conflict(subject) => StoreError::Conflict(subject.clone()),
+        StoreError::Fenced(subject) => StoreError::Fenced(subject.clone()),
     }
 }

@@ -1,4 +1,4 @@
-//! Reading decisions and firings.
+//! Reading the history: decisions and firings.
 
 use std::collections::HashMap;
 
@@ -7,108 +7,110 @@ use ecs_scheduler_core::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::advance::read as read_row;
-use crate::codec::{Item, text};
-use crate::context::Shared;
-use crate::db::{BY_OUTCOME, BY_STATE, Db, Query, READS, RECENT};
-use crate::expression::Clause;
-use crate::job_meta::Mark;
-use crate::keys::{self, Key, MARK, SHARDS, SPREAD};
-use crate::merge_pages::{Hit, Streams};
-use crate::row::{Row, row_of};
+use crate::codec::{Attributes, text};
+use crate::context::StoreContext;
+use crate::db::{BY_OUTCOME, BY_STATE, CONCURRENT_READS, Db, PartitionQuery, RECENT};
+use crate::expression::Condition;
+use crate::job_meta::JobMeta;
+use crate::keys::{self, ItemKey, META_KEY, PARTS, SHARDS};
+use crate::merge_pages::{IndexEntry, MergedPages};
+use crate::row::{DecisionRow, row_key};
 
-const WHAT: &str = "read the history";
+const ACTION: &str = "read the history";
 
-/// Rows that are read at once when an index tells of them.
-const TOGETHER: usize = 100;
+/// The most index entries whose rows are read at the same time.
+const MAX_INDEX_ENTRIES: usize = 100;
 
 /// Reads decisions, newest first.
 pub(crate) async fn decisions(
-    shared: &Shared,
+    context: &StoreContext,
     query: &DecisionQuery,
 ) -> Result<Vec<DecisionRecord>, StoreError> {
     let limit = query.limit.get();
-    let fits = |record: &DecisionRecord| query.outcome.is_none_or(|outcome| record.draft.outcome == outcome);
+    let matches =
+        |record: &DecisionRecord| query.outcome.is_none_or(|outcome| record.draft.outcome == outcome);
     if let Some(job) = &query.job {
-        let tail = tail_of(shared, job).await?;
-        let tail = tail.filter(|tail| fits(tail) && query.before.is_none_or(|before| tail.id < before));
-        let filter = query.outcome.map(|outcome| Clause::Equals("outcome", text(outcome.as_str())));
-        let rows = rows_of(shared, job, query.before, filter, limit).await?;
-        let mut records: Vec<_> = tail.into_iter().chain(rows.into_iter().map(|row| row.record)).collect();
-        // The tail may have got a row of its own after it was read.
+        let open = open_decision_of(context, job).await?;
+        let open = open.filter(|open| matches(open) && query.before.is_none_or(|before| open.id < before));
+        let filter = query.outcome.map(|outcome| Condition::Equals("outcome", text(outcome.as_str())));
+        let rows = read_rows(context, job, query.before, filter, limit).await?;
+        let mut records: Vec<_> = open.into_iter().chain(rows.into_iter().map(|row| row.record)).collect();
+        // The open decision may have got a row of its own after it was read.
         records.sort_by_key(|record| std::cmp::Reverse(record.id));
         records.dedup_by_key(|record| record.id);
         records.truncate(limit);
         return Ok(records);
     }
-    let mut streams = match query.outcome {
-        None => Streams::new(&shared.db, RECENT, (0..SHARDS).map(keys::rows), query.before, limit),
+    let mut pages = match query.outcome {
+        None => MergedPages::new(&context.db, RECENT, (0..SHARDS).map(keys::shard_rows), query.before, limit),
         Some(outcome) => {
             let partitions = (0..SHARDS).map(|shard| keys::outcome(outcome, shard));
-            Streams::new(&shared.db, BY_OUTCOME, partitions, query.before, limit)
+            MergedPages::new(&context.db, BY_OUTCOME, partitions, query.before, limit)
         }
     };
     let mut records = Vec::new();
     while records.len() < limit {
-        let hits = streams.next(TOGETHER.min(limit - records.len())).await?;
-        if hits.is_empty() {
+        let entries = pages.next(MAX_INDEX_ENTRIES.min(limit - records.len())).await?;
+        if entries.is_empty() {
             break;
         }
-        records.extend(found(shared, &hits).await?.into_iter().map(|(record, _)| record).filter(&fits));
+        records.extend(
+            read_entries(context, &entries).await?.into_iter().map(|(record, _)| record).filter(&matches),
+        );
     }
     Ok(records)
 }
 
 /// Reads firings, newest first.
-pub(crate) async fn firings(shared: &Shared, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
+pub(crate) async fn firings(context: &StoreContext, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
     let limit = query.limit.get();
     let before = match &query.before {
         None => None,
-        Some(firing) => match row_key(shared, firing).await? {
+        Some(firing) => match find_row_key(context, firing).await? {
             None => return Ok(Vec::new()),
             Some(key) => key.range.parse().ok().map(DecisionId),
         },
     };
-    let fits = |firing: &Firing| query.state.is_none_or(|state| firing.state == state);
+    let matches = |firing: &Firing| query.state.is_none_or(|state| firing.state == state);
     if let Some(id) = &query.id {
-        let row = match row_key(shared, id).await? {
+        let row = match find_row_key(context, id).await? {
             None => None,
-            Some(key) => read_row(shared, key).await?,
+            Some(key) => context.row(key).await?,
         };
-        let of_job = |firing: &Firing| query.job.as_ref().is_none_or(|job| firing.job == *job);
+        let belongs_to_job = |firing: &Firing| query.job.as_ref().is_none_or(|job| firing.job == *job);
         let older = |firing: &Firing| before.is_none_or(|before| firing.decision < before);
         let firing = row.and_then(|row| row.firing);
         return Ok(firing
-            .filter(|firing| fits(firing) && of_job(firing) && older(firing))
+            .filter(|firing| matches(firing) && belongs_to_job(firing) && older(firing))
             .into_iter()
             .collect());
     }
     if let Some(job) = &query.job {
-        return of_job(shared, job, before, query.state, limit).await;
+        return firings_of_job(context, job, before, query.state, limit).await;
     }
     let states = match query.state {
         Some(state) => vec![state],
         None => FiringState::ALL.to_vec(),
     };
     let partitions =
-        states.into_iter().flat_map(|state| (0..SPREAD).map(move |part| keys::state(state, part)));
-    let mut streams = Streams::new(&shared.db, BY_STATE, partitions, before, limit);
+        states.into_iter().flat_map(|state| (0..PARTS).map(move |part| keys::state(state, part)));
+    let mut pages = MergedPages::new(&context.db, BY_STATE, partitions, before, limit);
     let mut firings: Vec<Firing> = Vec::new();
     while firings.len() < limit {
-        let hits = streams.next(TOGETHER.min(limit - firings.len())).await?;
-        if hits.is_empty() {
+        let entries = pages.next(MAX_INDEX_ENTRIES.min(limit - firings.len())).await?;
+        if entries.is_empty() {
             break;
         }
-        let rows = found(shared, &hits).await?;
-        firings.extend(rows.into_iter().filter_map(|(_, firing)| firing).filter(&fits));
+        let rows = read_entries(context, &entries).await?;
+        firings.extend(rows.into_iter().filter_map(|(_, firing)| firing).filter(&matches));
     }
-    // One that moved meanwhile may have been seen in both of its states.
+    // A firing that was advanced meanwhile may be listed in both of its states.
     firings.dedup_by_key(|firing| firing.decision);
     Ok(firings)
 }
 
-async fn of_job(
-    shared: &Shared,
+async fn firings_of_job(
+    context: &StoreContext,
     job: &JobId,
     before: Option<DecisionId>,
     state: Option<FiringState>,
@@ -117,7 +119,7 @@ async fn of_job(
     let mut firings = Vec::new();
     let mut before = before;
     while firings.len() < limit {
-        let rows = rows_of(shared, job, before, Some(Clause::Present("firing")), limit).await?;
+        let rows = read_rows(context, job, before, Some(Condition::Present("firing")), limit).await?;
         let Some(last) = rows.last() else { break };
         before = Some(last.record.id);
         let in_state = |firing: &Firing| state.is_none_or(|state| firing.state == state);
@@ -127,63 +129,68 @@ async fn of_job(
     Ok(firings)
 }
 
-/// Reads every open firing that `wanted` names, oldest first, as it is at this moment.
-pub(crate) async fn unfinished(
-    shared: &Shared,
+/// Reads all open firings of these shards, oldest first, consistently.
+pub(crate) async fn open_firings(
+    context: &StoreContext,
     shards: impl Iterator<Item = u8>,
 ) -> Result<Vec<Firing>, StoreError> {
-    let db = &shared.db;
-    let queries: Vec<Query> = shards.map(|shard| Query::of(keys::open(shard))).collect();
-    let reads: Vec<_> = queries.iter().map(|query| db.all("read open firings", query)).collect();
-    let notes: Vec<Vec<Item>> = futures::stream::iter(reads).buffer_unordered(READS).try_collect().await?;
+    let db = &context.db;
+    let queries: Vec<PartitionQuery> =
+        shards.map(|shard| PartitionQuery::of_table(keys::open_firings(shard))).collect();
+    let reads: Vec<_> = queries.iter().map(|query| db.query_all("read open firings", query)).collect();
+    let entries: Vec<Vec<Attributes>> =
+        futures::stream::iter(reads).buffer_unordered(CONCURRENT_READS).try_collect().await?;
     let mut keys = Vec::new();
-    for note in notes.iter().flatten() {
-        let (job, id) = (db.reader(note).text("job")?, db.reader(note).text("sk")?);
-        let job = JobId::new(job).map_err(|_| db.reader(note).corrupt("job", "names no job"))?;
-        let id = id.parse().map_err(|_| db.reader(note).corrupt("sk", "is no number"))?;
-        keys.push(Key::row(&job, DecisionId(id)));
+    for entry in entries.iter().flatten() {
+        let (job, id) = (db.reader(entry).text("job")?, db.reader(entry).text("sk")?);
+        let job = JobId::new(job).map_err(|_| db.reader(entry).corrupt("job", "does not name a job"))?;
+        let id = id.parse().map_err(|_| db.reader(entry).corrupt("sk", "is not a number"))?;
+        keys.push(ItemKey::row(&job, DecisionId(id)));
     }
     let items = db.get_all("read open firings", keys).await?;
-    let rows: Vec<Row> = items.values().map(|item| Row::read(db.reader(item))).collect::<Result<_, _>>()?;
+    let rows: Vec<DecisionRow> =
+        items.values().map(|item| DecisionRow::read(db.reader(item))).collect::<Result<_, _>>()?;
     let mut firings: Vec<Firing> =
-        rows.into_iter().filter(Row::is_open).filter_map(|row| row.firing).collect();
+        rows.into_iter().filter(DecisionRow::is_open).filter_map(|row| row.firing).collect();
     firings.sort_by_key(|firing| firing.decision);
     Ok(firings)
 }
 
-/// Finds the row of a firing.
-async fn row_key(shared: &Shared, firing: &FiringId) -> Result<Option<Key>, StoreError> {
-    let place = shared.db.get("find a firing", Key::firing(firing)).await?;
-    place.map(|place| row_of(shared.db.reader(&place))).transpose()
+/// Finds the key of a firing's row.
+async fn find_row_key(context: &StoreContext, firing: &FiringId) -> Result<Option<ItemKey>, StoreError> {
+    let pointer = context.db.get("find a firing", ItemKey::firing(firing)).await?;
+    pointer.map(|pointer| row_key(context.db.reader(&pointer))).transpose()
 }
 
-/// Reads the decision of a job that has no row of its own yet.
-async fn tail_of(shared: &Shared, job: &JobId) -> Result<Option<DecisionRecord>, StoreError> {
-    let mark = shared.mark(job).await?;
-    Ok(mark.and_then(|mark| mark.tail_record()))
+/// Reads the open decision of a job.
+async fn open_decision_of(context: &StoreContext, job: &JobId) -> Result<Option<DecisionRecord>, StoreError> {
+    let meta = context.meta(job).await?;
+    Ok(meta.and_then(|meta| meta.open_decision_record()))
 }
 
 /// Reads rows of a job, newest first.
-async fn rows_of(
-    shared: &Shared,
+async fn read_rows(
+    context: &StoreContext,
     job: &JobId,
     before: Option<DecisionId>,
-    filter: Option<Clause>,
+    filter: Option<Condition>,
     limit: usize,
-) -> Result<Vec<Row>, StoreError> {
-    let below = before.map_or_else(|| MARK.to_owned(), |before| keys::padded(before.0));
-    let query = Query::of(keys::history(job)).only(Clause::Below("sk", text(below))).backwards();
+) -> Result<Vec<DecisionRow>, StoreError> {
+    let below = before.map_or_else(|| META_KEY.to_owned(), |before| keys::padded(before.0));
+    let query = PartitionQuery::of_table(keys::history(job))
+        .key_condition(Condition::Below("sk", text(below)))
+        .descending();
     let query = match filter {
-        // What is left out is read too, so pages are not to be small.
+        // Filtered rows count for the limit of a page, so pages must not be small.
         Some(filter) => query.filter(filter),
         None => query.limit(limit),
     };
     let mut rows = Vec::new();
     let mut from = None;
     loop {
-        let page = shared.db.page(WHAT, &query, from).await?;
+        let page = context.db.query_page(ACTION, &query, from).await?;
         for item in page.items {
-            rows.push(Row::read(shared.db.reader(&item))?);
+            rows.push(DecisionRow::read(context.db.reader(&item))?);
         }
         if rows.len() >= limit || page.next.is_none() {
             rows.truncate(limit);
@@ -193,31 +200,32 @@ async fn rows_of(
     }
 }
 
-/// Reads what an index tells of, as it is at this moment, in the order of the index.
-pub(crate) async fn found(
-    shared: &Shared,
-    hits: &[Hit],
+/// Reads the rows of index entries, consistently, in the order of the entries.
+async fn read_entries(
+    context: &StoreContext,
+    entries: &[IndexEntry],
 ) -> Result<Vec<(DecisionRecord, Option<Firing>)>, StoreError> {
-    let db = &shared.db;
-    let items = db.get_all(WHAT, hits.iter().map(|hit| hit.key.clone())).await?;
-    let mut records = known(db, items)?;
-    // What was a tail when the index was written may have a row of its own now.
-    let moved = hits.iter().filter(|hit| hit.key.range == MARK && !records.contains_key(&hit.id));
-    let moved = moved.filter_map(|hit| Some(Key::row(&keys::job_of(&hit.key.hash)?, hit.id)));
-    records.extend(known(db, db.get_all(WHAT, moved).await?)?);
-    Ok(hits.iter().filter_map(|hit| records.remove(&hit.id)).collect())
+    let db = &context.db;
+    let items = db.get_all(ACTION, entries.iter().map(|entry| entry.key.clone())).await?;
+    let mut records = decode_records(db, items)?;
+    // A decision that was open when the index was written may have a row of its own now.
+    let moved =
+        entries.iter().filter(|entry| entry.key.range == META_KEY && !records.contains_key(&entry.id));
+    let moved = moved.filter_map(|entry| Some(ItemKey::row(&keys::job_of(&entry.key.hash)?, entry.id)));
+    records.extend(decode_records(db, db.get_all(ACTION, moved).await?)?);
+    Ok(entries.iter().filter_map(|entry| records.remove(&entry.id)).collect())
 }
 
 type Records = HashMap<DecisionId, (DecisionRecord, Option<Firing>)>;
 
-fn known(db: &Db, items: HashMap<Key, Item>) -> Result<Records, StoreError> {
+fn decode_records(db: &Db, items: HashMap<ItemKey, Attributes>) -> Result<Records, StoreError> {
     let mut records = HashMap::with_capacity(items.len());
     for (key, item) in items {
-        if key.range == MARK {
-            let tail = Mark::read(db.reader(&item))?.tail_record();
-            records.extend(tail.map(|tail| (tail.id, (tail, None))));
+        if key.range == META_KEY {
+            let record = JobMeta::read(db.reader(&item))?.open_decision_record();
+            records.extend(record.map(|record| (record.id, (record, None))));
         } else {
-            let row = Row::read(db.reader(&item))?;
+            let row = DecisionRow::read(db.reader(&item))?;
             records.insert(row.record.id, (row.record, row.firing));
         }
     }

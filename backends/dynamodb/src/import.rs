@@ -1,4 +1,4 @@
-//! Taking over what another store held, in its order: some at a time, and nothing behind what could not be taken over.
+//! Import of another store's jobs and history, in batches and in order: when one is refused, nothing after it is imported.
 
 use std::collections::BTreeMap;
 
@@ -6,152 +6,153 @@ use ecs_scheduler_core::{Adoption, DecisionId, JobId, JournalEntry, StoreError, 
 use uuid::Uuid;
 
 use crate::codec::text;
-use crate::context::Shared;
+use crate::context::StoreContext;
 use crate::db::Committed;
-use crate::job_meta::{Mark, Tail, digest};
-use crate::keys::{self, JSON_DATA, Key};
-use crate::limits::BYTES;
-use crate::row::Row;
+use crate::error::contention;
+use crate::job_meta::{JobMeta, OpenDecision, digest};
+use crate::keys::{self, ItemKey, JSON_DATA};
+use crate::limits::MAX_BYTES;
+use crate::row::DecisionRow;
 use crate::write::Write;
 
 /// Jobs of one transaction: three writes each, and one for each shard.
-const JOBS: usize = 28;
+const JOBS_PER_TRANSACTION: usize = 28;
 /// Entries of one transaction: at most five writes each.
-const ENTRIES: usize = 20;
+const ENTRIES_PER_TRANSACTION: usize = 20;
 
-/// Takes it over.
-pub(crate) async fn adopt(shared: &Shared, adoption: Adoption) -> Result<(), StoreError> {
-    shared.db.ensure_open()?;
+/// Imports jobs or history.
+pub(crate) async fn import(context: &StoreContext, adoption: Adoption) -> Result<(), StoreError> {
+    context.db.ensure_open()?;
     match adoption {
         Adoption::Jobs(jobs) => {
-            let (mut some, mut bytes) = (Vec::new(), 0);
+            let (mut batch, mut bytes) = (Vec::new(), 0);
             for job in jobs {
-                let weight = job.document.get().len();
-                if some.len() == JOBS || bytes + weight > BYTES {
-                    take_jobs(shared, &some).await?;
-                    (some, bytes) = (Vec::new(), 0);
+                let size = job.document.get().len();
+                if batch.len() == JOBS_PER_TRANSACTION || bytes + size > MAX_BYTES {
+                    import_jobs(context, &batch).await?;
+                    (batch, bytes) = (Vec::new(), 0);
                 }
-                bytes += weight;
-                some.push(job);
+                bytes += size;
+                batch.push(job);
             }
-            take_jobs(shared, &some).await
+            import_jobs(context, &batch).await
         }
         Adoption::History(entries) => {
-            let (mut some, mut bytes) = (Vec::new(), 0);
+            let (mut batch, mut bytes) = (Vec::new(), 0);
             for entry in entries {
-                let weight: usize = row(&entry, DecisionId(0)).create()?.iter().map(Write::weight).sum();
-                if some.len() == ENTRIES || bytes + weight > BYTES {
-                    take_entries(shared, &some).await?;
-                    (some, bytes) = (Vec::new(), 0);
+                let size: usize = row_of(&entry, DecisionId(0)).create()?.iter().map(Write::size).sum();
+                if batch.len() == ENTRIES_PER_TRANSACTION || bytes + size > MAX_BYTES {
+                    import_entries(context, &batch).await?;
+                    (batch, bytes) = (Vec::new(), 0);
                 }
-                bytes += weight;
-                some.push(entry);
+                bytes += size;
+                batch.push(entry);
             }
-            take_entries(shared, &some).await
+            import_entries(context, &batch).await
         }
     }
 }
 
-/// Takes over some jobs; one by one when one of them is refused, so that those before it are.
-async fn take_jobs(shared: &Shared, jobs: &[StoredJob]) -> Result<(), StoreError> {
+/// Imports some jobs. When one of them is refused, each is imported alone, so that those before it are imported.
+async fn import_jobs(context: &StoreContext, jobs: &[StoredJob]) -> Result<(), StoreError> {
     let Some(last) = jobs.last() else { return Ok(()) };
-    let marks: Vec<Mark> = jobs.iter().map(|job| mark(shared, job)).collect();
+    let metas: Vec<JobMeta> = jobs.iter().map(|job| imported_meta(context, job)).collect();
     let mut writes = Vec::new();
     let mut shards: BTreeMap<u8, usize> = BTreeMap::new();
-    for (job, mark) in jobs.iter().zip(&marks) {
-        let document = Write::create(Key::document(job.id.as_str()));
+    for (job, meta) in jobs.iter().zip(&metas) {
+        let document = Write::create(ItemKey::document(job.id.as_str()));
         writes.push(document.set(JSON_DATA, text(job.document.get())));
-        writes.push(mark.create()?);
-        writes.push(Write::put(Key::place(&job.id, mark.order)).set("job", text(job.id.as_str())));
+        writes.push(meta.create()?);
+        writes.push(Write::put(ItemKey::position(&job.id, meta.order)).set("job", text(job.id.as_str())));
         *shards.entry(keys::shard(&job.id)).or_default() += 1;
     }
     for (shard, count) in shards {
-        writes.push(shared.head(shard).await?.skip(shard, count));
+        writes.push(context.change_log_head(shard).await?.skip_entries(shard, count));
     }
-    if shared.db.commit("take over jobs", writes).await? == Committed::Done {
+    if context.db.commit("import jobs", writes).await? == Committed::Done {
         return Ok(());
     }
-    // An answer may have been lost on the way: then the last job has the place that it was to get.
-    let stored = shared.mark(&last.id).await?;
-    if stored.is_some_and(|stored| Some(stored.order) == marks.last().map(|mark| mark.order)) {
+    // The answer of a successful attempt may have been lost. Then the last job has its new position.
+    let stored = context.meta(&last.id).await?;
+    if stored.is_some_and(|stored| Some(stored.order) == metas.last().map(|meta| meta.order)) {
         return Ok(());
     }
     if jobs.len() > 1 {
         for job in jobs {
-            Box::pin(take_jobs(shared, std::slice::from_ref(job))).await?;
+            Box::pin(import_jobs(context, std::slice::from_ref(job))).await?;
         }
         return Ok(());
     }
-    match shared.db.get("read a job", Key::document(last.id.as_str())).await? {
+    match context.db.get("read a job", ItemKey::document(last.id.as_str())).await? {
         Some(_) => Err(StoreError::Exists(last.id.clone())),
-        None => Err(crate::job_meta::crowded(&format!("take over job \"{}\"", last.id))),
+        None => Err(contention(&format!("import job \"{}\"", last.id))),
     }
 }
 
-fn mark(shared: &Shared, job: &StoredJob) -> Mark {
-    Mark {
+fn imported_meta(context: &StoreContext, job: &StoredJob) -> JobMeta {
+    JobMeta {
         job: job.id.clone(),
         uid: job.uid,
-        order: shared.directory.next_number(shared.clock.now()),
+        order: context.job_index.next_number(context.clock.now()),
         revision: job.revision,
         created: job.created,
         changed: job.changed,
         digest: digest(job.document.get()),
         version: 0,
-        stamp: String::new(),
+        write_id: String::new(),
         progress: job.progress.clone(),
-        tail: None,
+        open_decision: None,
     }
 }
 
-fn row(entry: &JournalEntry, id: DecisionId) -> Row {
+fn row_of(entry: &JournalEntry, id: DecisionId) -> DecisionRow {
     let mut record = entry.record.clone();
     record.id = id;
-    Row::new(record, entry.firing.clone())
+    DecisionRow::new(record, entry.firing.clone())
 }
 
-/// Takes over some entries; one by one when one of them is refused, so that those before it are.
-async fn take_entries(shared: &Shared, entries: &[JournalEntry]) -> Result<(), StoreError> {
+/// Imports some entries. When one of them is refused, each is imported alone, so that those before it are imported.
+async fn import_entries(context: &StoreContext, entries: &[JournalEntry]) -> Result<(), StoreError> {
     let Some(last) = entries.last() else { return Ok(()) };
-    let stored = shared.marks(entries.iter().map(|entry| &entry.record.job)).await?;
-    let mut marks: BTreeMap<&JobId, (&Mark, Mark)> =
-        stored.iter().map(|(job, mark)| (job, (mark, mark.clone()))).collect();
-    let first = shared.db.reserve(entries.len()).await?;
-    let stamp = Uuid::new_v4().simple().to_string();
+    let stored = context.metas(entries.iter().map(|entry| &entry.record.job)).await?;
+    let mut metas: BTreeMap<&JobId, (&JobMeta, JobMeta)> =
+        stored.iter().map(|(job, meta)| (job, (meta, meta.clone()))).collect();
+    let first = context.db.reserve_ids(entries.len()).await?;
+    let write_id = Uuid::new_v4().simple().to_string();
     let mut rows = Vec::new();
     for (id, entry) in (first..).map(DecisionId).zip(entries) {
         let record = &entry.record;
-        let Some((_, mark)) = marks.get_mut(&record.job) else {
-            rows.push(row(entry, id));
+        let Some((_, meta)) = metas.get_mut(&record.job) else {
+            rows.push(row_of(entry, id));
             continue;
         };
-        rows.extend(mark.tail_record().map(|tail| Row::new(tail, None)));
-        mark.stamp.clone_from(&stamp);
-        let follows = entry.firing.is_none() && record.draft.folds() && record.uid == mark.uid;
-        mark.tail = follows.then(|| Tail { id, draft: record.draft.clone() });
-        if !follows {
-            rows.push(row(entry, id));
+        rows.extend(meta.open_decision_record().map(|record| DecisionRow::new(record, None)));
+        meta.write_id.clone_from(&write_id);
+        let stays_open = entry.firing.is_none() && record.draft.folds() && record.uid == meta.uid;
+        meta.open_decision = stays_open.then(|| OpenDecision { id, draft: record.draft.clone() });
+        if !stays_open {
+            rows.push(row_of(entry, id));
         }
     }
     let mut writes = Vec::new();
     for row in &rows {
         writes.extend(row.create()?);
     }
-    for (before, after) in marks.values() {
+    for (before, after) in metas.values() {
         writes.push(before.settle(after)?);
     }
-    if shared.db.commit("take over history", writes).await? == Committed::Done {
+    if context.db.commit("import history", writes).await? == Committed::Done {
         return Ok(());
     }
-    // An answer may have been lost on the way: then the last entry is where it was to be.
+    // The answer of a successful attempt may have been lost. Then the last entry is stored.
     let id = DecisionId(first + entries.len() as u64 - 1);
-    let is_tail = shared.mark(&last.record.job).await?.is_some_and(|mark| mark.stamp == stamp);
-    if is_tail || crate::advance::read(shared, Key::row(&last.record.job, id)).await?.is_some() {
+    let is_open = context.meta(&last.record.job).await?.is_some_and(|meta| meta.write_id == write_id);
+    if is_open || context.row(ItemKey::row(&last.record.job, id)).await?.is_some() {
         return Ok(());
     }
     if entries.len() > 1 {
         for entry in entries {
-            Box::pin(take_entries(shared, std::slice::from_ref(entry))).await?;
+            Box::pin(import_entries(context, std::slice::from_ref(entry))).await?;
         }
         return Ok(());
     }

@@ -1,51 +1,52 @@
-//! What is known of a job beside its document: one item, three parts that are written independently of each other.
+//! The metadata of a job: everything except its document, in one item whose three parts are written independently.
 //!
-//! An edit changes `revision`, `changed` and `digest`, and asks for the revision it has seen. A settlement changes
-//! `progress` and the tail, and asks for the `version` it has seen and for the revision that it was decided by. Tasks
-//! that start change `run`, and ask that no younger run is noted. So an edit makes a settlement of the revision before
-//! it stale, and a settlement never makes an edit a conflict.
+//! - An edit changes `revision`, `changed` and `digest`, under the condition that the revision is the one it has read.
+//! - A settlement changes `progress` and the open decision, under the condition that `version` is the one it has read, and
+//!   that the revision is the one that it was decided by.
+//! - Tasks that start change `run`, under the condition that the item has no newer run.
+//!
+//! So an edit makes a settlement of the previous revision stale, and a settlement never makes an edit a conflict.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
-    DecisionId, DecisionRecord, FaultKind, JobId, JobUid, Progress, Revision, StoreError, StoredJob,
-    Timestamp,
+    DecisionId, DecisionRecord, JobId, JobUid, Progress, Revision, StoreError, StoredJob, Timestamp,
 };
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::codec::{Attribute, Reader, json, number, text};
-use crate::keys::{self, Key};
+use crate::codec::{Attribute, ItemReader, json, number, text};
+use crate::keys::{self, ItemKey};
 use crate::write::Write;
 
-/// The attributes by which the indexes find a tail.
-const INDEXED: [&str; 5] = ["r", "n", "o", "a", "t"];
+/// The attributes by which the indexes find an open decision.
+const INDEX_ATTRIBUTES: [&str; 5] = ["r", "n", "o", "a", "t"];
 
-/// See the module.
+/// The metadata of a job.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Mark {
+pub(crate) struct JobMeta {
     pub(crate) job: JobId,
     pub(crate) uid: JobUid,
-    /// The place in the order of creation.
+    /// The number that orders the jobs by creation.
     pub(crate) order: u64,
     pub(crate) revision: Revision,
     pub(crate) created: Timestamp,
     pub(crate) changed: Timestamp,
-    /// The hash of the document that the revision is of.
+    /// The hash of the document of this revision. Another hash means that another program changed the document.
     pub(crate) digest: String,
-    /// Counts what settlements wrote.
+    /// Incremented by each settlement.
     pub(crate) version: u64,
-    /// Tells which settlement wrote last.
-    pub(crate) stamp: String,
+    /// Identifies the newest settlement.
+    pub(crate) write_id: String,
     pub(crate) progress: Progress,
-    /// The newest decision, while the next one may be folded into it. It becomes a row of its own when another follows.
-    pub(crate) tail: Option<Tail>,
+    /// The newest decision, while the next one may be folded into it. It gets a row of its own when another one follows.
+    pub(crate) open_decision: Option<OpenDecision>,
 }
 
-/// A decision that has no row of its own yet.
+/// A decision into which the next one may be folded, and which has no row of its own yet.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tail {
+pub(crate) struct OpenDecision {
     pub(crate) id: DecisionId,
     pub(crate) draft: DecisionDraft,
 }
@@ -58,8 +59,8 @@ pub(crate) fn digest(document: &str) -> String {
     hex(high) + &hex(low)
 }
 
-impl Mark {
-    /// Makes the mark of a job that nothing happened to yet.
+impl JobMeta {
+    /// Makes the metadata of a new job.
     pub(crate) fn new(job: JobId, uid: JobUid, order: u64, document: &str, at: Timestamp) -> Self {
         Self {
             job,
@@ -70,37 +71,37 @@ impl Mark {
             changed: at,
             digest: digest(document),
             version: 0,
-            stamp: String::new(),
+            write_id: String::new(),
             progress: Progress::default(),
-            tail: None,
+            open_decision: None,
         }
     }
 
-    /// Reads a mark.
-    pub(crate) fn read(item: Reader<'_>) -> Result<Self, StoreError> {
-        let job = keys::job_of(item.text("pk")?).ok_or_else(|| item.corrupt("pk", "names no job"))?;
+    /// Decodes an item.
+    pub(crate) fn read(item: ItemReader<'_>) -> Result<Self, StoreError> {
+        let job = keys::job_of(item.text("pk")?).ok_or_else(|| item.corrupt("pk", "does not name a job"))?;
         let mut progress: Progress = item.json("progress")?;
-        if let Some(run) = item.maybe_json::<Progress>("run")? {
+        if let Some(run) = item.optional_json::<Progress>("run")? {
             (progress.last_run, progress.last_run_tasks) = (run.last_run, run.last_run_tasks);
         }
-        let draft: Option<DecisionDraft> = item.maybe_json("tail")?;
-        let id = item.maybe_number("n")?.map(DecisionId);
+        let draft: Option<DecisionDraft> = item.optional_json("tail")?;
+        let id = item.optional_number("n")?.map(DecisionId);
         Ok(Self {
             job,
             uid: JobUid::from_uuid(item.parsed("uid")?),
             order: item.number("order")?,
             revision: Revision(item.number("revision")?),
-            created: moment(item, "created")?,
-            changed: moment(item, "changed")?,
+            created: decode_timestamp(item, "created")?,
+            changed: decode_timestamp(item, "changed")?,
             digest: item.text("digest")?.to_owned(),
             version: item.number("version")?,
-            stamp: item.text("stamp")?.to_owned(),
+            write_id: item.text("stamp")?.to_owned(),
             progress,
-            tail: id.zip(draft).map(|(id, draft)| Tail { id, draft }),
+            open_decision: id.zip(draft).map(|(id, draft)| OpenDecision { id, draft }),
         })
     }
 
-    /// Makes the job of a document.
+    /// Combines the metadata with the document to a job.
     pub(crate) fn with(&self, document: Box<RawValue>) -> StoredJob {
         StoredJob {
             id: self.job.clone(),
@@ -113,9 +114,9 @@ impl Mark {
         }
     }
 
-    /// Writes the mark of a new job.
+    /// Returns the write that creates the item.
     pub(crate) fn create(&self) -> Result<Write, StoreError> {
-        let write = Write::create(Key::mark(&self.job))
+        let write = Write::create(ItemKey::job_meta(&self.job))
             .set("uid", text(self.uid.to_string()))
             .set("order", number(self.order))
             .set("revision", number(self.revision))
@@ -123,89 +124,93 @@ impl Mark {
             .set("changed", number(self.changed.as_nanosecond()))
             .set("digest", text(self.digest.as_str()))
             .set("version", number(self.version))
-            .set("stamp", text(self.stamp.as_str()))
-            .set("progress", json(&self.noted())?);
+            .set("stamp", text(self.write_id.as_str()))
+            .set("progress", json(&self.settled_progress())?);
         match self.progress.last_run {
-            Some(_) => Ok(write.set_all(run(&self.progress)?)),
+            Some(_) => Ok(write.set_all(run_attributes(&self.progress)?)),
             None => Ok(write),
         }
     }
 
-    /// Returns the part of the progress that settlements write.
-    fn noted(&self) -> Progress {
+    /// Returns the part of the progress that settlements write: all but the last run.
+    fn settled_progress(&self) -> Progress {
         Progress { last_run: None, last_run_tasks: Vec::new(), ..self.progress.clone() }
     }
 
-    /// Writes an edit: of this mark, as it was read, to this one.
+    /// Returns the write of an edit, from this metadata as it was read.
     pub(crate) fn edit(&self, to: &Self) -> Write {
-        Write::update(Key::mark(&self.job))
+        Write::update(ItemKey::job_meta(&self.job))
             .set("revision", number(to.revision))
             .set("changed", number(to.changed.as_nanosecond()))
             .set("digest", text(to.digest.as_str()))
-            .given("uid", text(self.uid.to_string()))
-            .given("revision", number(self.revision))
+            .if_equals("uid", text(self.uid.to_string()))
+            .if_equals("revision", number(self.revision))
     }
 
-    /// Writes what a settlement changes: of this mark, as it was read, to this one.
+    /// Returns the write of a settlement, from this metadata as it was read.
     pub(crate) fn settle(&self, to: &Self) -> Result<Write, StoreError> {
-        let write = Write::update(Key::mark(&self.job))
+        let write = Write::update(ItemKey::job_meta(&self.job))
             .set("version", number(self.version + 1))
-            .set("stamp", text(to.stamp.as_str()))
-            .set("progress", json(&to.noted())?)
-            .given("uid", text(self.uid.to_string()))
-            .given("revision", number(self.revision))
-            .given("version", number(self.version));
-        Ok(match &to.tail {
-            Some(tail) => write.set("tail", json(&tail.draft)?).set_all(self.indexed(tail)),
-            None if self.tail.is_some() => write.unset(&["tail"]).unset(&INDEXED),
+            .set("stamp", text(to.write_id.as_str()))
+            .set("progress", json(&to.settled_progress())?)
+            .if_equals("uid", text(self.uid.to_string()))
+            .if_equals("revision", number(self.revision))
+            .if_equals("version", number(self.version));
+        Ok(match &to.open_decision {
+            Some(open_decision) => {
+                write.set("tail", json(&open_decision.draft)?).set_all(self.index_attributes(open_decision))
+            }
+            None if self.open_decision.is_some() => {
+                write.remove_attributes(&["tail"]).remove_attributes(&INDEX_ATTRIBUTES)
+            }
             None => write,
         })
     }
 
-    /// Notes the tasks of a run.
-    pub(crate) fn note_run(&self, progress: &Progress) -> Result<Write, StoreError> {
-        let [run, at] = run(progress)?;
-        Ok(Write::update(Key::mark(&self.job))
-            .given("uid", text(self.uid.to_string()))
-            .at_most(at.0, at.1.clone())
+    /// Returns the write that records the tasks of a run, unless a newer run is recorded.
+    pub(crate) fn record_run(&self, progress: &Progress) -> Result<Write, StoreError> {
+        let [run, at] = run_attributes(progress)?;
+        Ok(Write::update(ItemKey::job_meta(&self.job))
+            .if_equals("uid", text(self.uid.to_string()))
+            .if_at_most(at.0, at.1.clone())
             .set_all([run, at]))
     }
 
-    /// Removes the mark, if nothing was written since it was read.
+    /// Returns the write that removes the item, under the condition that it is as it was read.
     pub(crate) fn delete(&self) -> Write {
-        Write::delete(Key::mark(&self.job))
-            .given("uid", text(self.uid.to_string()))
-            .given("revision", number(self.revision))
-            .given("version", number(self.version))
+        Write::delete(ItemKey::job_meta(&self.job))
+            .if_equals("uid", text(self.uid.to_string()))
+            .if_equals("revision", number(self.revision))
+            .if_equals("version", number(self.version))
     }
 
-    /// Returns the tail as a decision.
-    pub(crate) fn tail_record(&self) -> Option<DecisionRecord> {
-        let tail = self.tail.clone()?;
+    /// Returns the open decision as a record.
+    pub(crate) fn open_decision_record(&self) -> Option<DecisionRecord> {
+        let open_decision = self.open_decision.clone()?;
         Some(DecisionRecord {
-            id: tail.id,
+            id: open_decision.id,
             job: self.job.clone(),
             uid: self.uid,
-            draft: tail.draft,
+            draft: open_decision.draft,
             firing: None,
         })
     }
 
-    fn indexed(&self, tail: &Tail) -> [Attribute; 5] {
+    fn index_attributes(&self, open_decision: &OpenDecision) -> [Attribute; 5] {
         let shard = keys::shard(&self.job);
         [
-            ("r", text(keys::rows(shard))),
-            ("n", number(tail.id.0)),
-            ("o", text(keys::outcome(tail.draft.outcome, shard))),
-            ("a", text(keys::rows(shard))),
-            // To the day only, so that this index is not written at each tick.
-            ("t", number(day(tail.draft.observed))),
+            ("r", text(keys::shard_rows(shard))),
+            ("n", number(open_decision.id.0)),
+            ("o", text(keys::outcome(open_decision.draft.outcome, shard))),
+            ("a", text(keys::shard_rows(shard))),
+            // The day only, so that a tick does not always write to this index.
+            ("t", number(start_of_day(open_decision.draft.observed))),
         ]
     }
 }
 
-/// The attributes that say what ran last.
-fn run(progress: &Progress) -> Result<[Attribute; 2], StoreError> {
+/// Returns the attributes of the last run.
+fn run_attributes(progress: &Progress) -> Result<[Attribute; 2], StoreError> {
     let run = Progress {
         last_run: progress.last_run,
         last_run_tasks: progress.last_run_tasks.clone(),
@@ -215,35 +220,19 @@ fn run(progress: &Progress) -> Result<[Attribute; 2], StoreError> {
     Ok([("run", json(&run)?), ("run_at", number(at.as_nanosecond()))])
 }
 
-/// Returns the beginning of a moment's day, in milliseconds.
-fn day(at: Timestamp) -> i64 {
+/// Returns the start of a timestamp's day, in milliseconds.
+fn start_of_day(at: Timestamp) -> i64 {
     const DAY: i64 = 86_400_000;
     at.as_millisecond().div_euclid(DAY) * DAY
 }
 
-/// Reads a moment.
-fn moment(item: Reader<'_>, name: &str) -> Result<Timestamp, StoreError> {
+/// Decodes a timestamp.
+fn decode_timestamp(item: ItemReader<'_>, name: &str) -> Result<Timestamp, StoreError> {
     let nanos: i128 = item.number(name)?;
-    Timestamp::from_nanosecond(nanos).map_err(|_| item.corrupt(name, "is not a moment"))
+    Timestamp::from_nanosecond(nanos).map_err(|_| item.corrupt(name, "is not a timestamp"))
 }
 
-/// Reads the document of a job; none where it is not JSON.
+/// Decodes the document of a job; `None` when it is not JSON.
 pub(crate) fn document(value: &AttributeValue) -> Option<Box<RawValue>> {
     RawValue::from_string(value.as_s().ok()?.clone()).ok()
-}
-
-/// Says that a job is not there.
-pub(crate) fn missing(job: &JobId) -> StoreError {
-    StoreError::NotFound(format!("job \"{job}\""))
-}
-
-/// Says that a job was changed in between.
-pub(crate) fn conflict(job: &JobId) -> StoreError {
-    StoreError::Conflict(format!("job \"{job}\""))
-}
-
-/// Says that an operation met others again and again.
-pub(crate) fn crowded(what: &str) -> StoreError {
-    let message = format!("could not {what}: others kept writing the same items; try again");
-    StoreError::fault(FaultKind::Unavailable, message)
 }

@@ -1,4 +1,4 @@
-//! Jobs: a document in the Python version's table, a mark and a place in ours, changed together or not at all.
+//! Jobs: a document in the Python version's table, metadata and a list position in ours, changed together or not at all.
 
 use std::num::NonZeroUsize;
 
@@ -6,81 +6,102 @@ use ecs_scheduler_core::{JobId, JobList, ListFrom, NewJob, Revision, StoreError,
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::backoff::Patience;
-use crate::change_log::{EditKind, Head, edits};
+use crate::backoff::Backoff;
+use crate::change_log::{ChangeKind, ChangeLogHead, changes_since};
 use crate::codec::text;
-use crate::context::Shared;
+use crate::context::StoreContext;
 use crate::db::Committed;
-use crate::job_meta::{Mark, conflict, crowded, digest, missing};
-use crate::keys::{self, JSON_DATA, Key};
-use crate::read_jobs::Sound;
-use crate::row::Row;
+use crate::error::{contention, job_conflict, job_not_found};
+use crate::job_meta::{JobMeta, digest};
+use crate::job_state::{ConsistentJob, removal_writes};
+use crate::keys::{self, ItemKey, JSON_DATA};
 use crate::write::Write;
 
-/// One edit on its way into the table.
-struct Edit<'a> {
-    shared: &'a Shared,
+/// The index of the write that creates the document of a new job.
+const DOCUMENT_WRITE: usize = 0;
+/// The index of the write that creates the metadata of a new job.
+const META_WRITE: usize = 1;
+
+/// One edit of a job, with its retries.
+struct JobEdit<'a> {
+    context: &'a StoreContext,
     job: &'a JobId,
     shard: u8,
-    /// Tells this edit from any other.
-    stamp: String,
-    patience: Patience,
+    /// Distinguishes this edit from any other.
+    write_id: String,
+    backoff: Backoff,
 }
 
-impl<'a> Edit<'a> {
-    fn new(shared: &'a Shared, job: &'a JobId) -> Self {
-        let stamp = Uuid::new_v4().simple().to_string()[..16].to_owned();
-        Self { shared, job, shard: keys::shard(job), stamp, patience: Patience::for_writes() }
+/// The result of an attempt at an edit.
+enum EditResult {
+    /// The edit is durable.
+    Done,
+    /// Nothing was written, because the conditions of these writes did not hold.
+    Refused(Vec<usize>),
+}
+
+impl<'a> JobEdit<'a> {
+    fn new(context: &'a StoreContext, job: &'a JobId) -> Self {
+        let write_id = Uuid::new_v4().simple().to_string()[..16].to_owned();
+        Self { context, job, shard: keys::shard(job), write_id, backoff: Backoff::for_writes() }
     }
 
-    async fn head(&self) -> Result<Head, StoreError> {
-        self.shared.head(self.shard).await
+    async fn head(&self) -> Result<ChangeLogHead, StoreError> {
+        self.context.change_log_head(self.shard).await
     }
 
-    /// Writes the edit and that it was made; tells whether it is durable. If not, others were faster: look again.
+    /// Commits the edit together with its entry in the change log. A refused edit is to be tried again from the read on.
     async fn commit(
         &mut self,
-        head: Head,
+        head: ChangeLogHead,
         order: u64,
-        kind: EditKind,
+        kind: ChangeKind,
         mut writes: Vec<Write>,
-    ) -> Result<Result<(), Vec<usize>>, StoreError> {
-        let what = format!("{} job \"{}\"", kind.verb(), self.job);
-        writes.extend(head.next(self.job, order, kind, &self.stamp).writes());
-        let db = &self.shared.db;
-        let Committed::Refused(places) = db.commit(&what, writes).await? else { return Ok(Ok(())) };
-        // An answer may have been lost on the way: then the edit is among the last ones.
-        let since = edits(db, self.shard, head.seq, self.head().await?).await?;
-        let mine = since.iter().flatten().any(|edit| edit.stamp == self.stamp);
-        Ok(if mine { Ok(()) } else { Err(places) })
+    ) -> Result<EditResult, StoreError> {
+        let action = format!("{} job \"{}\"", kind.verb(), self.job);
+        writes.extend(head.next(self.job, order, kind, &self.write_id).writes());
+        let db = &self.context.db;
+        let Committed::Refused(refused) = db.commit(&action, writes).await? else {
+            return Ok(EditResult::Done);
+        };
+        // The answer of a successful attempt may have been lost. Then the edit is in the change log.
+        let since = changes_since(db, self.shard, head.seq, self.head().await?).await?;
+        let is_logged = since.iter().flatten().any(|change| change.write_id == self.write_id);
+        Ok(if is_logged { EditResult::Done } else { EditResult::Refused(refused) })
     }
 
     async fn wait(&mut self) -> Result<(), StoreError> {
-        if self.patience.wait().await { Ok(()) } else { Err(crowded(&format!("edit job \"{}\"", self.job))) }
+        if self.backoff.wait().await {
+            Ok(())
+        } else {
+            Err(contention(&format!("edit job \"{}\"", self.job)))
+        }
     }
 }
 
-/// Writes a new job.
-pub(crate) async fn create(shared: &Shared, new: NewJob) -> Result<StoredJob, StoreError> {
-    let mut edit = Edit::new(shared, &new.id);
-    let _turn = shared.edits[usize::from(edit.shard)].lock().await;
-    let order = shared.directory.next_number(shared.clock.now());
-    let mark = Mark::new(new.id.clone(), new.uid, order, new.document.get(), new.at);
+/// Creates a job.
+pub(crate) async fn create(context: &StoreContext, new: NewJob) -> Result<StoredJob, StoreError> {
+    let mut edit = JobEdit::new(context, &new.id);
+    let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
+    let order = context.job_index.next_number(context.clock.now());
+    let meta = JobMeta::new(new.id.clone(), new.uid, order, new.document.get(), new.at);
     loop {
         let head = edit.head().await?;
-        let document = Write::create(Key::document(new.id.as_str()));
+        let document = Write::create(ItemKey::document(new.id.as_str()));
         let writes = vec![
             document.set(JSON_DATA, text(new.document.get())),
-            mark.create()?,
-            Write::put(Key::place(&new.id, order)).set("job", text(new.id.as_str())),
+            meta.create()?,
+            Write::put(ItemKey::position(&new.id, order)).set("job", text(new.id.as_str())),
         ];
-        match edit.commit(head, order, EditKind::Created, writes).await? {
-            Ok(()) => return Ok(mark.with(new.document)),
-            Err(places) if places.contains(&0) => return Err(StoreError::Exists(new.id)),
-            Err(places) => {
-                if places.contains(&1) {
-                    // Another program removed the document only: the job is gone, and what we know of it goes too.
-                    shared.resolve(&new.id).await?;
+        match edit.commit(head, order, ChangeKind::Created, writes).await? {
+            EditResult::Done => return Ok(meta.with(new.document)),
+            EditResult::Refused(writes) if writes.contains(&DOCUMENT_WRITE) => {
+                return Err(StoreError::Exists(new.id));
+            }
+            EditResult::Refused(writes) => {
+                if writes.contains(&META_WRITE) {
+                    // Another program removed only the document. The job is gone, so its metadata is removed too.
+                    context.reconcile(&new.id).await?;
                 }
                 edit.wait().await?;
             }
@@ -88,116 +109,95 @@ pub(crate) async fn create(shared: &Shared, new: NewJob) -> Result<StoredJob, St
     }
 }
 
-/// Reads a job whose revision must be the expected one.
-async fn expected(shared: &Shared, job: &JobId, expected: Option<Revision>) -> Result<Sound, StoreError> {
-    let sound = shared.sound(job).await?.ok_or_else(|| missing(job))?;
-    if expected.is_some_and(|expected| expected != sound.mark.revision) {
-        return Err(conflict(job));
+/// Reads a job, and checks its revision.
+async fn read_expected(
+    context: &StoreContext,
+    job: &JobId,
+    expected: Option<Revision>,
+) -> Result<ConsistentJob, StoreError> {
+    let found = context.read_consistent(job).await?.ok_or_else(|| job_not_found(job))?;
+    if expected.is_some_and(|expected| expected != found.meta.revision) {
+        return Err(job_conflict(job));
     }
-    Ok(sound)
+    Ok(found)
 }
 
 /// Replaces the document of a job.
 pub(crate) async fn replace(
-    shared: &Shared,
+    context: &StoreContext,
     job: &JobId,
     revision: Revision,
     document: Box<RawValue>,
     at: Timestamp,
 ) -> Result<StoredJob, StoreError> {
-    let mut edit = Edit::new(shared, job);
-    let _turn = shared.edits[usize::from(edit.shard)].lock().await;
+    let mut edit = JobEdit::new(context, job);
+    let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
     loop {
         let head = edit.head().await?;
-        let old = expected(shared, job, Some(revision)).await?;
-        let mark = Mark {
+        let old = read_expected(context, job, Some(revision)).await?;
+        let meta = JobMeta {
             revision: revision.next(),
             changed: at,
             digest: digest(document.get()),
-            ..old.mark.clone()
+            ..old.meta.clone()
         };
-        let text_of_old = text(old.document.get());
+        let old_text = text(old.document.get());
         let writes = vec![
-            Write::update(Key::document(job.as_str()))
+            Write::update(ItemKey::document(job.as_str()))
                 .set(JSON_DATA, text(document.get()))
-                .given(JSON_DATA, text_of_old),
-            old.mark.edit(&mark),
+                .if_equals(JSON_DATA, old_text),
+            old.meta.edit(&meta),
         ];
-        match edit.commit(head, mark.order, EditKind::Replaced, writes).await? {
-            Ok(()) => return Ok(mark.with(document)),
-            Err(_) => edit.wait().await?,
+        match edit.commit(head, meta.order, ChangeKind::Replaced, writes).await? {
+            EditResult::Done => return Ok(meta.with(document)),
+            EditResult::Refused(_) => edit.wait().await?,
         }
     }
 }
 
-/// Removes a job. Its rows stay.
+/// Removes a job and keeps its rows.
 pub(crate) async fn remove(
-    shared: &Shared,
+    context: &StoreContext,
     job: &JobId,
     revision: Option<Revision>,
 ) -> Result<(), StoreError> {
-    let mut edit = Edit::new(shared, job);
-    let _turn = shared.edits[usize::from(edit.shard)].lock().await;
+    let mut edit = JobEdit::new(context, job);
+    let _locked = context.edit_locks[usize::from(edit.shard)].lock().await;
     loop {
         let head = edit.head().await?;
-        let old = expected(shared, job, revision).await?;
-        let document = Write::delete(Key::document(job.as_str()));
-        let mut writes = vec![document.given(JSON_DATA, text(old.document.get()))];
-        writes.extend(forget(&old.mark)?);
-        match edit.commit(head, old.mark.order, EditKind::Removed, writes).await? {
-            Ok(()) => return Ok(()),
-            Err(_) => edit.wait().await?,
+        let old = read_expected(context, job, revision).await?;
+        let document = Write::delete(ItemKey::document(job.as_str()));
+        let mut writes = vec![document.if_equals(JSON_DATA, text(old.document.get()))];
+        writes.extend(removal_writes(&old.meta)?);
+        match edit.commit(head, old.meta.order, ChangeKind::Removed, writes).await? {
+            EditResult::Done => return Ok(()),
+            EditResult::Refused(_) => edit.wait().await?,
         }
     }
 }
 
-/// Removes what is known of a job beside its document, and keeps its history.
-pub(crate) fn forget(mark: &Mark) -> Result<Vec<Write>, StoreError> {
-    let mut writes = vec![mark.delete(), Write::delete(Key::place(&mark.job, mark.order))];
-    if let Some(tail) = mark.tail_record() {
-        writes.extend(Row::new(tail, None).create()?);
-    }
-    Ok(writes)
-}
-
-/// Lists the jobs that `wanted` names.
+/// Lists the jobs that `filter` accepts.
 pub(crate) async fn list(
-    shared: &Shared,
+    context: &StoreContext,
     mut from: ListFrom,
     limit: NonZeroUsize,
-    wanted: impl Fn(&JobId) -> bool + Send,
+    filter: impl Fn(&JobId) -> bool + Send,
 ) -> Result<JobList, StoreError> {
-    let directory = &shared.directory;
-    directory.refresh(&shared.db).await?;
+    let job_index = &context.job_index;
+    job_index.refresh(&context.db).await?;
     let mut jobs = Vec::new();
-    let mut gone = false;
+    let mut removed = false;
     while jobs.len() < limit.get() {
-        let names = directory.page(&from, limit.get() - jobs.len(), &wanted)?;
+        let names = job_index.page(&from, limit.get() - jobs.len(), &filter)?;
         let Some(last) = names.last().cloned() else { break };
-        let found = shared.read(&names).await?;
-        // Those that were removed since are left out, so a page may take more than one turn.
-        gone |= found.len() < names.len();
+        let found = context.read_jobs(&names).await?;
+        // Jobs that were removed since the refresh are skipped, so a page may take several reads.
+        removed |= found.len() < names.len();
         jobs.extend(found);
         from = ListFrom::After(last);
     }
-    if gone {
-        directory.refresh(&shared.db).await?;
+    if removed {
+        job_index.refresh(&context.db).await?;
     }
-    Ok(JobList { jobs, total: directory.total(&wanted) })
-}
-
-/// Writes that another program changed a document: a new revision.
-pub(crate) fn foreign_edit(mark: &Mark, document: &RawValue, at: Timestamp) -> (Mark, Vec<Write>) {
-    let to =
-        Mark { revision: mark.revision.next(), changed: at, digest: digest(document.get()), ..mark.clone() };
-    let seen = Write::check(Key::document(mark.job.as_str())).given(JSON_DATA, text(document.get()));
-    let writes = vec![seen, mark.edit(&to)];
-    (to, writes)
-}
-
-/// Writes the mark and the place of a document that another program wrote.
-pub(crate) fn adopt(mark: &Mark, document: &RawValue) -> Result<Vec<Write>, StoreError> {
-    let seen = Write::check(Key::document(mark.job.as_str())).given(JSON_DATA, text(document.get()));
-    let place = Write::put(Key::place(&mark.job, mark.order)).set("job", text(mark.job.as_str()));
-    Ok(vec![seen, mark.create()?, place])
+    Ok(JobList { jobs, total: job_index.total(&filter) })
 }

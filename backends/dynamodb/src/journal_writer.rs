@@ -1,4 +1,4 @@
-//! The way into the journal: open to everybody, or fenced for the owner of a shard.
+//! Writers to the journal: one without a fence, and one under the fence of each shard's owner.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,65 +7,65 @@ use ecs_scheduler_core::{Fence, StoreError};
 use parking_lot::Mutex;
 
 use crate::db::{Committed, Db};
-use crate::group_commit::Queue;
-use crate::limits::ACTIONS;
+use crate::group_commit::GroupCommit;
+use crate::limits::MAX_WRITES;
 use crate::write::Write;
 
-/// See the module.
+/// Writes to the journal, under a fence or without one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lane {
-    fenced: Option<Arc<Queue>>,
+pub(crate) struct JournalWriter {
+    fenced: Option<Arc<GroupCommit>>,
 }
 
-/// The ways behind fences, by the name of the register and its version.
+/// The group commits of the newest fence of each register.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes(Mutex<HashMap<String, Arc<Queue>>>);
+pub(crate) struct FencedWriters(Mutex<HashMap<String, Arc<GroupCommit>>>);
 
-impl Lanes {
-    /// Returns the way of whom this fence lets in.
-    pub(crate) fn behind(&self, fence: &Fence) -> Lane {
-        let mut lanes = self.0.lock();
-        let lane = lanes.get(&fence.register).filter(|queue| queue.fence() == fence).map(Arc::clone);
-        let lane = lane.unwrap_or_else(|| {
-            let queue = Arc::new(Queue::new(fence.clone()));
-            lanes.insert(fence.register.clone(), Arc::clone(&queue));
-            queue
+impl FencedWriters {
+    /// Returns the writer under this fence.
+    pub(crate) fn fenced_by(&self, fence: &Fence) -> JournalWriter {
+        let mut commits = self.0.lock();
+        let known = commits.get(&fence.register).filter(|commit| commit.fence() == fence).map(Arc::clone);
+        let commit = known.unwrap_or_else(|| {
+            let commit = Arc::new(GroupCommit::new(fence.clone()));
+            commits.insert(fence.register.clone(), Arc::clone(&commit));
+            commit
         });
-        Lane { fenced: Some(lane) }
+        JournalWriter { fenced: Some(commit) }
     }
 }
 
-impl Lane {
-    /// Returns how many writes one transaction may have.
-    pub(crate) fn room(&self) -> usize {
-        ACTIONS - usize::from(self.fenced.is_some())
+impl JournalWriter {
+    /// Returns how many writes one transaction may have beside the check of the fence.
+    pub(crate) fn max_writes(&self) -> usize {
+        MAX_WRITES - usize::from(self.fenced.is_some())
     }
 
-    /// Writes all of it or nothing.
+    /// Commits all writes or none.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`] when the fence does not hold, checked in the same transaction.
+    /// [`StoreError::Fenced`] when the fence does not hold, which is checked in the same transaction.
     pub(crate) async fn commit(
         &self,
         db: &Db,
-        what: &str,
+        action: &str,
         writes: Vec<Write>,
     ) -> Result<Committed, StoreError> {
         match &self.fenced {
-            None => db.commit(what, writes).await,
-            Some(queue) => queue.commit(db, writes).await,
+            None => db.commit(action, writes).await,
+            Some(commit) => commit.commit(db, writes).await,
         }
     }
 
-    /// Makes sure that the fence holds at this moment, for an answer that nothing was written for.
-    pub(crate) async fn verify(&self, db: &Db) -> Result<(), StoreError> {
-        let Some(queue) = &self.fenced else { return Ok(()) };
-        let fence = queue.fence();
-        let register = crate::registers::read(db, &fence.register).await?;
+    /// Checks that the fence holds at this moment, for an answer that was given without a write.
+    pub(crate) async fn verify_fence(&self, db: &Db) -> Result<(), StoreError> {
+        let Some(commit) = &self.fenced else { return Ok(()) };
+        let fence = commit.fence();
+        let register = crate::registers::get_register(db, &fence.register).await?;
         if register.is_some_and(|register| register.version == fence.version) {
             return Ok(());
         }
-        Err(queue.fenced())
+        Err(commit.fenced())
     }
 }

@@ -1,18 +1,18 @@
-//! What DynamoDB takes in one call.
+//! Limits of DynamoDB's calls.
 
-/// The most actions of one transaction.
+/// The most writes of one transaction.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-pub(crate) const ACTIONS: usize = 100;
+pub(crate) const MAX_WRITES: usize = 100;
 
-/// The most bytes that are put into one transaction: half of the 4 MB that one may have, since names and quotes count too.
+/// The most bytes that are put into one transaction: half of the 4 MB that DynamoDB accepts, since names and quotes count too.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-pub(crate) const BYTES: usize = 2_000_000;
+pub(crate) const MAX_BYTES: usize = 2_000_000;
 
-/// Transactions of one call that are under way at once.
-pub(crate) const COMMITS: usize = 8;
+/// The most transactions of one call that are sent at the same time.
+pub(crate) const CONCURRENT_COMMITS: usize = 8;

@@ -1,93 +1,102 @@
-//! Reading several partitions of an index as one list, newest first.
+//! Merging the pages of several index partitions into one list, newest first.
 
 use std::collections::VecDeque;
 
 use ecs_scheduler_core::{DecisionId, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::codec::{Item, number};
-use crate::db::{Db, Index, Query, READS};
-use crate::expression::Clause;
-use crate::keys::{Key, Table};
+use crate::codec::{Attributes, number};
+use crate::db::{CONCURRENT_READS, Db, Index, PartitionQuery};
+use crate::expression::Condition;
+use crate::keys::{ItemKey, StoreTable};
 
-/// The least keys that are read at once of one partition.
-const LEAST: usize = 8;
+/// The least entries that one read of a partition asks for.
+const MIN_PAGE: usize = 8;
 
-/// A decision that an index tells of.
+/// A decision in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hit {
+pub(crate) struct IndexEntry {
     pub(crate) id: DecisionId,
-    /// Where it was when the index was written.
-    pub(crate) key: Key,
+    /// The key of its item when the index was written.
+    pub(crate) key: ItemKey,
 }
 
-/// See the module.
+/// The entries of several index partitions, merged.
 #[derive(Debug)]
-pub(crate) struct Streams<'a> {
+pub(crate) struct MergedPages<'a> {
     db: &'a Db,
-    streams: Vec<Stream>,
+    partitions: Vec<IndexPartition>,
 }
 
+/// One partition, with the entries that were read and not returned yet.
 #[derive(Debug)]
-struct Stream {
-    query: Query,
-    buffer: VecDeque<Hit>,
-    from: Option<Item>,
-    done: bool,
+struct IndexPartition {
+    query: PartitionQuery,
+    buffer: VecDeque<IndexEntry>,
+    from: Option<Attributes>,
+    is_exhausted: bool,
 }
 
-impl<'a> Streams<'a> {
-    /// Reads these partitions from behind `before`. About so many will be wanted.
+impl<'a> MergedPages<'a> {
+    /// Reads these partitions, from the first entry older than `before`. `expected` is about how many entries are needed.
     pub(crate) fn new(
         db: &'a Db,
         index: Index,
         partitions: impl Iterator<Item = String>,
         before: Option<DecisionId>,
-        wanted: usize,
+        expected: usize,
     ) -> Self {
         let partitions: Vec<String> = partitions.collect();
-        let page = (wanted * 2 / partitions.len().max(1)).max(LEAST);
-        let stream = |partition| {
-            let query = Query::by(index, partition).backwards().limit(page);
+        let page = (expected * 2 / partitions.len().max(1)).max(MIN_PAGE);
+        let partition = |partition| {
+            let query = PartitionQuery::of_index(index, partition).descending().limit(page);
             let query = match before {
-                Some(before) => query.only(Clause::Below(index.range, number(before.0))),
+                Some(before) => query.key_condition(Condition::Below(index.range, number(before.0))),
                 None => query,
             };
-            Stream { query, buffer: VecDeque::new(), from: None, done: false }
+            IndexPartition { query, buffer: VecDeque::new(), from: None, is_exhausted: false }
         };
-        Self { db, streams: partitions.into_iter().map(stream).collect() }
+        Self { db, partitions: partitions.into_iter().map(partition).collect() }
     }
 
-    /// Returns the next ones, newest first; fewer than asked for at the end only.
-    pub(crate) async fn next(&mut self, count: usize) -> Result<Vec<Hit>, StoreError> {
-        let mut hits: Vec<Hit> = Vec::with_capacity(count);
-        while hits.len() < count {
+    /// Returns the next entries, newest first; fewer than `count` only at the end.
+    pub(crate) async fn next(&mut self, count: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        let mut entries: Vec<IndexEntry> = Vec::with_capacity(count);
+        while entries.len() < count {
             let db = self.db;
-            let empty = self.streams.iter_mut().filter(|stream| stream.buffer.is_empty() && !stream.done);
-            let fills: Vec<_> = empty.map(|stream| stream.fill(db)).collect();
-            futures::stream::iter(fills).buffer_unordered(READS).try_collect::<()>().await?;
-            // A page may be empty and yet not be the last.
-            if self.streams.iter().any(|stream| stream.buffer.is_empty() && !stream.done) {
+            let empty = self
+                .partitions
+                .iter_mut()
+                .filter(|partition| partition.buffer.is_empty() && !partition.is_exhausted);
+            let fetches: Vec<_> = empty.map(|partition| partition.fetch_page(db)).collect();
+            futures::stream::iter(fetches).buffer_unordered(CONCURRENT_READS).try_collect::<()>().await?;
+            // A page may be empty without being the last one.
+            if self.partitions.iter().any(|partition| partition.buffer.is_empty() && !partition.is_exhausted)
+            {
                 continue;
             }
-            let newest = self.streams.iter_mut().max_by_key(|stream| stream.buffer.front().map(|hit| hit.id));
-            match newest.and_then(|stream| stream.buffer.pop_front()) {
-                None => return Ok(hits),
-                Some(hit) => hits.push(hit),
+            let newest = self
+                .partitions
+                .iter_mut()
+                .max_by_key(|partition| partition.buffer.front().map(|entry| entry.id));
+            match newest.and_then(|partition| partition.buffer.pop_front()) {
+                None => return Ok(entries),
+                Some(entry) => entries.push(entry),
             }
         }
-        Ok(hits)
+        Ok(entries)
     }
 }
 
-impl Stream {
-    async fn fill(&mut self, db: &Db) -> Result<(), StoreError> {
-        let page = db.page("read the history", &self.query, self.from.take()).await?;
+impl IndexPartition {
+    async fn fetch_page(&mut self, db: &Db) -> Result<(), StoreError> {
+        let page = db.query_page("read the history", &self.query, self.from.take()).await?;
         for item in page.items {
             let id = DecisionId(db.reader(&item).number("n")?);
-            self.buffer.extend(Key::of(Table::Journal, &item).map(|key| Hit { id, key }));
+            self.buffer
+                .extend(ItemKey::from_item(StoreTable::Journal, &item).map(|key| IndexEntry { id, key }));
         }
-        self.done = page.next.is_none();
+        self.is_exhausted = page.next.is_none();
         self.from = page.next;
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! What a role must permit for the store, and nothing more.
+//! The permissions that the store needs.
 
 use ecs_scheduler_core::Permission;
 
-/// What is done to both tables.
-const BOTH: [&str; 7] = [
+/// The actions on both tables.
+const ACTIONS_ON_BOTH: [&str; 7] = [
     "dynamodb:BatchGetItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:CreateTable",
@@ -13,12 +13,12 @@ const BOTH: [&str; 7] = [
     "dynamodb:UpdateItem",
 ];
 
-/// Lists the permissions for the store in this table. Creating tables is only needed while one is missing.
+/// Lists the permissions for the store in this table. `CreateTable` is needed only while a table is missing.
 #[must_use]
 pub fn permissions(table: &str) -> Vec<Permission> {
     let arn = |name: &str| format!("arn:aws:dynamodb:*:*:table/{name}");
     let (jobs, journal) = (arn(table), arn(&format!("{table}-journal")));
-    let both = BOTH.iter().flat_map(|action| {
+    let both = ACTIONS_ON_BOTH.iter().flat_map(|action| {
         [Permission::new(*action, jobs.as_str()), Permission::new(*action, journal.as_str())]
     });
     let alone = [

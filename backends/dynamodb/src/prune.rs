@@ -1,86 +1,95 @@
-//! Removing what is old: found by an index of ages, removed under the condition that it is as it was read.
+//! Pruning: finds old items by an index of their age, and removes them under the condition that they are as they were read.
 //!
-//! A job's newest decisions stay in the index however old they are, and looking at them costs money. So a sweep goes on where the
-//! call before ended, and one that met many of them is not repeated before a day has passed.
+//! The newest decisions of a job stay in the index whatever their age, and reading them costs money. So a sweep continues where
+//! the previous call ended, and a sweep that found many of them is not repeated within a day.
 
 use std::collections::HashMap;
 
 use ecs_scheduler_core::{JobId, Retention, StoreError, Timestamp};
 use jiff::SignedDuration;
 
-use crate::codec::{Item, number};
-use crate::context::Shared;
-use crate::db::{BY_AGE, Committed, Query};
-use crate::expression::Clause;
-use crate::job_meta::Mark;
-use crate::keys::{self, Key, MARK, SHARDS, SPREAD, Table};
-use crate::limits::ACTIONS;
-use crate::row::Row;
+use crate::codec::{Attributes, number};
+use crate::context::StoreContext;
+use crate::db::{BY_AGE, Committed, PartitionQuery};
+use crate::expression::Condition;
+use crate::job_meta::JobMeta;
+use crate::keys::{self, ItemKey, META_KEY, PARTS, SHARDS, StoreTable};
+use crate::limits::MAX_WRITES;
+use crate::row::DecisionRow;
 use crate::write::Write;
 
-const WHAT: &str = "remove old history";
+const ACTION: &str = "remove old history";
 
-/// Rows that are removed by one transaction, two writes each.
-const TOGETHER: usize = ACTIONS / 2;
-/// Old rows that stay, from which on a sweep is not repeated within a day.
-const MANY: usize = 1_000;
-/// Jobs whose oldest kept decision is remembered during a sweep.
-const REMEMBERED: usize = 16_384;
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// Rows that one transaction removes, two writes each.
+const REMOVALS_PER_TRANSACTION: usize = MAX_WRITES / 2;
+/// A sweep that found more old rows that are kept is not repeated within a day.
+const MANY_KEPT_ROWS: usize = 1_000;
+/// The most jobs whose oldest kept decision is cached during a sweep.
+const MAX_CACHED_JOBS: usize = 16_384;
+/// The pause after a sweep that found many kept rows.
+const PAUSE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Where a sweep over the history is.
+/// The position and the cache of a sweep over the history.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
     shard: u8,
-    from: Option<Item>,
-    /// The oldest decision of each job that stays.
-    kept: HashMap<JobId, u64>,
-    /// How many old rows stay.
-    stayed: usize,
-    /// Until when no other sweep begins.
-    rest: Option<Timestamp>,
+    from: Option<Attributes>,
+    /// The oldest decision of each job that is kept.
+    oldest_kept_ids: HashMap<JobId, u64>,
+    /// The number of old rows that were found and are kept.
+    kept_rows: usize,
+    /// The next sweep begins after this time.
+    pause_until: Option<Timestamp>,
 }
 
-/// Removes old rows, then registers that expired; returns how many went.
-pub(crate) async fn prune(shared: &Shared, retention: Retention) -> Result<usize, StoreError> {
-    shared.db.ensure_open()?;
-    let mut sweep = shared.sweep.lock().await;
+/// Removes old rows, then expired registers; returns how many were removed.
+pub(crate) async fn prune(
+    context: &StoreContext,
+    sweep: &mut Sweep,
+    retention: Retention,
+) -> Result<usize, StoreError> {
+    context.db.ensure_open()?;
     let mut removed = 0;
-    // A longer rest was begun by a clock that was ahead.
-    let most = retention.now.saturating_add(DAY).unwrap_or(Timestamp::MAX);
-    if sweep.rest.is_none_or(|rest| rest <= retention.now || rest > most) {
+    // A longer pause was set while the clock was ahead.
+    let latest_pause = retention.now.saturating_add(PAUSE).unwrap_or(Timestamp::MAX);
+    if sweep.pause_until.is_none_or(|pause_until| pause_until <= retention.now || pause_until > latest_pause)
+    {
         while sweep.shard < SHARDS {
-            let Some(left) = retention.batch.checked_sub(removed).filter(|left| *left > 0) else {
+            let Some(remaining) = retention.batch.checked_sub(removed).filter(|remaining| *remaining > 0)
+            else {
                 return Ok(removed);
             };
-            removed += sweep.step(shared, retention, left).await?;
+            removed += sweep.prune_page(context, retention, remaining).await?;
         }
-        let rest = (sweep.stayed > MANY).then_some(most);
-        *sweep = Sweep { rest, ..Sweep::default() };
+        let pause_until = (sweep.kept_rows > MANY_KEPT_ROWS).then_some(latest_pause);
+        *sweep = Sweep { pause_until, ..Sweep::default() };
     }
-    forget(shared, retention, removed).await
+    prune_registers(context, retention, removed).await
 }
 
 impl Sweep {
-    /// Removes what may go of the next page.
-    async fn step(
+    /// Removes the prunable rows of the next page.
+    async fn prune_page(
         &mut self,
-        shared: &Shared,
+        context: &StoreContext,
         retention: Retention,
-        left: usize,
+        remaining: usize,
     ) -> Result<usize, StoreError> {
-        let old = Clause::Below(BY_AGE.range, number(retention.before.as_millisecond()));
-        let query = Query::by(BY_AGE, keys::rows(self.shard)).only(old).limit(left.min(1_000));
-        let page = shared.db.page(WHAT, &query, self.from.clone()).await?;
-        let mut going = Vec::with_capacity(page.items.len());
-        for key in page.items.iter().filter_map(|item| Key::of(Table::Journal, item)) {
-            if self.may_go(shared, retention.keep, &key).await? {
-                going.push(key);
+        let old = Condition::Below(BY_AGE.range, number(retention.before.as_millisecond()));
+        let query = PartitionQuery::of_index(BY_AGE, keys::shard_rows(self.shard))
+            .key_condition(old)
+            .limit(remaining.min(1_000));
+        let page = context.db.query_page(ACTION, &query, self.from.clone()).await?;
+        let mut prunable = Vec::with_capacity(page.items.len());
+        for key in page.items.iter().filter_map(|item| ItemKey::from_item(StoreTable::Journal, item)) {
+            if self.is_prunable(context, retention.keep, &key).await? {
+                prunable.push(key);
             } else {
-                self.stayed += 1;
+                self.kept_rows += 1;
             }
         }
-        let removed = if going.is_empty() { 0 } else { remove(shared, going, retention).await? };
+        let removed =
+            if prunable.is_empty() { 0 } else { remove_items(context, prunable, retention).await? };
         self.from = page.next;
         if self.from.is_none() {
             self.shard += 1;
@@ -88,32 +97,37 @@ impl Sweep {
         Ok(removed)
     }
 
-    /// Tells whether this is not one of the newest decisions of a job that exists.
-    async fn may_go(&mut self, shared: &Shared, keep: usize, key: &Key) -> Result<bool, StoreError> {
+    /// Returns whether a row is not one of the newest decisions of an existing job.
+    async fn is_prunable(
+        &mut self,
+        context: &StoreContext,
+        keep: usize,
+        key: &ItemKey,
+    ) -> Result<bool, StoreError> {
         let Some(job) = keys::job_of(&key.hash).filter(|_| keep > 0) else { return Ok(true) };
-        if key.range == MARK {
+        if key.range == META_KEY {
             return Ok(false);
         }
-        let kept = match self.kept.get(&job) {
-            Some(kept) => *kept,
+        let oldest_kept = match self.oldest_kept_ids.get(&job) {
+            Some(oldest_kept) => *oldest_kept,
             None => {
-                let kept = oldest_kept(shared, &job, keep).await?;
-                if self.kept.len() == REMEMBERED {
-                    self.kept.clear();
+                let oldest_kept = read_oldest_kept(context, &job, keep).await?;
+                if self.oldest_kept_ids.len() == MAX_CACHED_JOBS {
+                    self.oldest_kept_ids.clear();
                 }
-                *self.kept.entry(job).or_insert(kept)
+                *self.oldest_kept_ids.entry(job).or_insert(oldest_kept)
             }
         };
-        Ok(key.range.parse::<u64>().is_ok_and(|id| id < kept))
+        Ok(key.range.parse::<u64>().is_ok_and(|id| id < oldest_kept))
     }
 }
 
-/// Returns the oldest of a job's newest decisions; of a job that was removed none is kept.
-async fn oldest_kept(shared: &Shared, job: &JobId, keep: usize) -> Result<u64, StoreError> {
-    let query = Query::of(keys::history(job)).backwards().limit(keep + 1);
+/// Reads the id of the oldest decision of a job that is kept; `u64::MAX` when no row of the job is kept.
+async fn read_oldest_kept(context: &StoreContext, job: &JobId, keep: usize) -> Result<u64, StoreError> {
+    let query = PartitionQuery::of_table(keys::history(job)).descending().limit(keep + 1);
     let (mut newest, mut from) = (Vec::new(), None);
     while newest.len() <= keep {
-        let page = shared.db.page(WHAT, &query, from).await?;
+        let page = context.db.query_page(ACTION, &query, from).await?;
         newest.extend(page.items);
         match page.next {
             None => break,
@@ -121,30 +135,38 @@ async fn oldest_kept(shared: &Shared, job: &JobId, keep: usize) -> Result<u64, S
         }
     }
     let mut newest = newest.iter();
-    let mark =
-        newest.next().filter(|item| Key::of(Table::Journal, item).is_some_and(|key| key.range == MARK));
-    let Some(mark) = mark else { return Ok(u64::MAX) };
+    let meta = newest.next().filter(|item| {
+        ItemKey::from_item(StoreTable::Journal, item).is_some_and(|key| key.range == META_KEY)
+    });
+    let Some(meta) = meta else { return Ok(u64::MAX) };
     // The newest decision may have no row of its own yet.
-    let rows = if Mark::read(shared.db.reader(mark))?.tail.is_some() { keep - 1 } else { keep };
+    let rows = if JobMeta::read(context.db.reader(meta))?.open_decision.is_some() { keep - 1 } else { keep };
     let Some(last) = rows.checked_sub(1) else { return Ok(u64::MAX) };
-    let kept = newest.nth(last).and_then(|item| Key::of(Table::Journal, item));
-    Ok(kept.and_then(|key| key.range.parse().ok()).unwrap_or(0))
+    let oldest = newest.nth(last).and_then(|item| ItemKey::from_item(StoreTable::Journal, item));
+    Ok(oldest.and_then(|key| key.range.parse().ok()).unwrap_or(0))
 }
 
-/// Removes registers that expired, as far as the batch reaches; returns how many went with those before.
-async fn forget(shared: &Shared, retention: Retention, mut removed: usize) -> Result<usize, StoreError> {
-    for part in 0..SPREAD {
+/// Removes expired registers up to the batch size; returns the total with the items that were removed before.
+async fn prune_registers(
+    context: &StoreContext,
+    retention: Retention,
+    mut removed: usize,
+) -> Result<usize, StoreError> {
+    for part in 0..PARTS {
         let mut from = None;
         loop {
-            let left = retention.batch.saturating_sub(removed);
-            if left == 0 {
+            let remaining = retention.batch.saturating_sub(removed);
+            if remaining == 0 {
                 return Ok(removed);
             }
-            let expired = Clause::Below(BY_AGE.range, number(retention.now.as_millisecond()));
-            let query = Query::by(BY_AGE, keys::expiring(part)).only(expired).limit(left.min(1_000));
-            let page = shared.db.page(WHAT, &query, from).await?;
-            let keys = page.items.iter().filter_map(|item| Key::of(Table::Journal, item)).collect();
-            removed += remove(shared, keys, retention).await?;
+            let expired = Condition::Below(BY_AGE.range, number(retention.now.as_millisecond()));
+            let query = PartitionQuery::of_index(BY_AGE, keys::expiring_registers(part))
+                .key_condition(expired)
+                .limit(remaining.min(1_000));
+            let page = context.db.query_page(ACTION, &query, from).await?;
+            let keys =
+                page.items.iter().filter_map(|item| ItemKey::from_item(StoreTable::Journal, item)).collect();
+            removed += remove_items(context, keys, retention).await?;
             match page.next {
                 None => break,
                 next => from = next,
@@ -154,39 +176,43 @@ async fn forget(shared: &Shared, retention: Retention, mut removed: usize) -> Re
     Ok(removed)
 }
 
-/// Removes those of the items that may go.
-async fn remove(shared: &Shared, keys: Vec<Key>, retention: Retention) -> Result<usize, StoreError> {
-    let db = &shared.db;
-    let items = db.get_all(WHAT, keys).await?;
+/// Reads the items again, and removes those that are still old.
+async fn remove_items(
+    context: &StoreContext,
+    keys: Vec<ItemKey>,
+    retention: Retention,
+) -> Result<usize, StoreError> {
+    let db = &context.db;
+    let items = db.get_all(ACTION, keys).await?;
     let mut removals = Vec::with_capacity(items.len());
     for (key, item) in items {
         if key.hash.starts_with("registers#") {
             let version: u64 = db.reader(&item).number("version")?;
-            removals.push(vec![Write::delete(key).given("version", number(version))]);
-        } else if key.range == MARK {
-            let mark = Mark::read(db.reader(&item))?;
-            let old = mark.tail.as_ref().is_some_and(|tail| tail.draft.observed < retention.before);
+            removals.push(vec![Write::delete(key).if_equals("version", number(version))]);
+        } else if key.range == META_KEY {
+            let meta = JobMeta::read(db.reader(&item))?;
+            let old = meta.open_decision.as_ref().is_some_and(|open| open.draft.observed < retention.before);
             if old {
-                let to = Mark { tail: None, ..mark.clone() };
-                removals.push(vec![mark.settle(&to)?]);
+                let to = JobMeta { open_decision: None, ..meta.clone() };
+                removals.push(vec![meta.settle(&to)?]);
             }
         } else {
-            let row = Row::read(db.reader(&item))?;
+            let row = DecisionRow::read(db.reader(&item))?;
             if row.record.draft.observed < retention.before && !row.is_open() {
                 removals.push(row.delete());
             }
         }
     }
     let mut removed = 0;
-    for some in removals.chunks(TOGETHER) {
-        let writes: Vec<Write> = some.iter().flatten().cloned().collect();
-        if db.commit(WHAT, writes).await? == Committed::Done {
-            removed += some.len();
+    for batch in removals.chunks(REMOVALS_PER_TRANSACTION) {
+        let writes: Vec<Write> = batch.iter().flatten().cloned().collect();
+        if db.commit(ACTION, writes).await? == Committed::Done {
+            removed += batch.len();
             continue;
         }
-        // Something was written meanwhile: the others go one by one, and that one stays until the next time.
-        for writes in some {
-            removed += usize::from(db.commit(WHAT, writes.clone()).await? == Committed::Done);
+        // One of the items was written meanwhile. The others are removed one by one, and that one stays until the next sweep.
+        for writes in batch {
+            removed += usize::from(db.commit(ACTION, writes.clone()).await? == Committed::Done);
         }
     }
     Ok(removed)

@@ -1,8 +1,8 @@
-//! Reading jobs, and noticing what another program did to their documents.
+//! Reading jobs, and reconciling documents that another program changed.
 //!
-//! Document and mark are two items, read one after the other, so they may not fit although nothing is wrong: somebody
-//! replaced the job in between. What does not fit is read again, and a repair is written under the condition that
-//! everything is still as it was seen; so a reader that was too late repairs nothing.
+//! The document and the metadata of a job are two items that are read one after the other. They may differ although nothing
+//! is wrong, because the job was replaced in between. A job whose items differ is read again, and a repair is written under
+//! the condition that both items are still as they were read. A reader that is too late repairs nothing.
 
 use std::collections::HashMap;
 
@@ -11,160 +11,152 @@ use ecs_scheduler_core::{JobId, JobUid, StoreError, StoredJob};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::RawValue;
 
-use crate::backoff::Patience;
-use crate::change_log::EditKind;
-use crate::codec::Item;
-use crate::context::Shared;
-use crate::db::{Committed, READS};
-use crate::job_meta::{Mark, crowded, digest, document};
-use crate::jobs::{adopt, foreign_edit, forget};
-use crate::keys::{self, JSON_DATA, Key};
+use crate::backoff::Backoff;
+use crate::change_log::ChangeKind;
+use crate::codec::Attributes;
+use crate::context::StoreContext;
+use crate::db::{CONCURRENT_READS, Committed};
+use crate::error::contention;
+use crate::job_meta::{JobMeta, digest, document};
+use crate::job_state::{ConsistentJob, JobState, Reconciliation, removal_writes};
+use crate::keys::{self, ItemKey, JSON_DATA};
 use crate::write::Write;
 
-/// The kind of store from which the identities of the Python version's jobs are derived.
-const KIND: &str = "dynamodb";
+/// The name of this kind of store, from which the identities of the Python version's jobs are derived.
+const UID_NAMESPACE: &str = "dynamodb";
 
-/// A job whose document is the one that its mark is about.
-#[derive(Debug)]
-pub(crate) struct Sound {
-    pub(crate) mark: Mark,
-    pub(crate) document: Box<RawValue>,
-}
+/// The write id of changes that record another program's edit.
+const EXTERNAL_WRITE_ID: &str = "foreign";
 
-/// What the two items of a job say together.
-enum Seen {
-    /// The document is the one that the mark is about.
-    Sound(Sound),
-    /// There is no job.
-    Nothing,
-    /// Another program wrote a document, or changed it.
-    Foreign(Option<Mark>, Box<RawValue>),
-    /// Another program removed the document, or made it something that is not JSON.
-    Lost(Mark, Option<AttributeValue>),
-}
-
-impl Shared {
+impl StoreContext {
     /// Reads the named jobs that exist, in the order of the names.
-    pub(crate) async fn read(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        let keys = ids.iter().flat_map(|id| [Key::document(id.as_str()), Key::mark(id)]);
+    pub(crate) async fn read_jobs(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
+        let keys = ids.iter().flat_map(|id| [ItemKey::document(id.as_str()), ItemKey::job_meta(id)]);
         let items = self.db.get_all("read jobs", keys).await?;
         let mut found: HashMap<&JobId, StoredJob> = HashMap::with_capacity(ids.len());
-        let mut odd = Vec::new();
+        let mut inconsistent = Vec::new();
         for id in ids {
-            match self.see(id, &items)? {
-                Seen::Sound(sound) => drop(found.insert(id, sound.mark.with(sound.document))),
-                Seen::Nothing => {}
-                Seen::Foreign(..) | Seen::Lost(..) => odd.push(id),
+            match self.classify(id, &items)? {
+                JobState::Consistent(job) => drop(found.insert(id, job.meta.with(job.document))),
+                JobState::Absent => {}
+                JobState::ExternalEdit(..) | JobState::ExternalRemoval(..) => inconsistent.push(id),
             }
         }
-        let resolving: Vec<_> = odd
+        let reads: Vec<_> = inconsistent
             .into_iter()
-            .map(|id| async move { Ok::<_, StoreError>((id, self.sound(id).await?)) })
+            .map(|id| async move { Ok::<_, StoreError>((id, self.read_consistent(id).await?)) })
             .collect();
-        let resolved: Vec<(&JobId, Option<Sound>)> =
-            futures::stream::iter(resolving).buffer_unordered(READS).try_collect().await?;
-        let resolved = resolved.into_iter().filter_map(|(id, sound)| Some((id, sound?)));
-        found.extend(resolved.map(|(id, sound)| (id, sound.mark.with(sound.document))));
+        let reconciled: Vec<(&JobId, Option<ConsistentJob>)> =
+            futures::stream::iter(reads).buffer_unordered(CONCURRENT_READS).try_collect().await?;
+        let reconciled = reconciled.into_iter().filter_map(|(id, job)| Some((id, job?)));
+        found.extend(reconciled.map(|(id, job)| (id, job.meta.with(job.document))));
         Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
 
-    /// Reads a job, after another program's edit is taken over if there was one.
-    pub(crate) async fn sound(&self, id: &JobId) -> Result<Option<Sound>, StoreError> {
-        let mut patience = Patience::for_reads();
+    /// Reads a job, and records another program's edit first if there was one.
+    pub(crate) async fn read_consistent(&self, id: &JobId) -> Result<Option<ConsistentJob>, StoreError> {
+        let mut backoff = Backoff::for_reads();
         loop {
-            let items = self.db.get_all("read a job", [Key::document(id.as_str()), Key::mark(id)]).await?;
-            match self.see(id, &items)? {
-                Seen::Sound(sound) => return Ok(Some(sound)),
-                Seen::Nothing => return Ok(None),
-                Seen::Foreign(mark, document) => {
-                    if let Some(sound) = self.take_over(id, mark, document).await? {
-                        return Ok(Some(sound));
+            let items = self
+                .db
+                .get_all("read a job", [ItemKey::document(id.as_str()), ItemKey::job_meta(id)])
+                .await?;
+            match self.classify(id, &items)? {
+                JobState::Consistent(job) => return Ok(Some(job)),
+                JobState::Absent => return Ok(None),
+                JobState::ExternalEdit(meta, document) => {
+                    if let Some(job) = self.record_external_edit(id, meta, document).await? {
+                        return Ok(Some(job));
                     }
                 }
-                Seen::Lost(mark, value) => {
-                    if self.let_go(&mark, value).await? {
+                JobState::ExternalRemoval(meta, value) => {
+                    if self.record_external_removal(&meta, value).await? {
                         return Ok(None);
                     }
                 }
             }
-            if !patience.wait().await {
-                return Err(crowded(&format!("read job \"{id}\"")));
+            if !backoff.wait().await {
+                return Err(contention(&format!("read job \"{id}\"")));
             }
         }
     }
 
-    /// Takes over what another program did to a job, if it did something.
-    pub(crate) async fn resolve(&self, id: &JobId) -> Result<(), StoreError> {
-        self.sound(id).await.map(drop)
+    /// Records another program's edit of a job, if there was one.
+    pub(crate) async fn reconcile(&self, id: &JobId) -> Result<(), StoreError> {
+        self.read_consistent(id).await.map(drop)
     }
 
-    fn see(&self, id: &JobId, items: &HashMap<Key, Item>) -> Result<Seen, StoreError> {
-        let stored = items.get(&Key::document(id.as_str()));
+    fn classify(&self, id: &JobId, items: &HashMap<ItemKey, Attributes>) -> Result<JobState, StoreError> {
+        let stored = items.get(&ItemKey::document(id.as_str()));
         let value = stored.and_then(|item| item.get(JSON_DATA));
-        let mark = items.get(&Key::mark(id)).map(|item| Mark::read(self.db.reader(item))).transpose()?;
-        Ok(match (value.and_then(document), mark) {
-            (None, None) => Seen::Nothing,
-            (None, Some(mark)) => Seen::Lost(mark, value.cloned()),
-            (Some(document), Some(mark)) if digest(document.get()) == mark.digest => {
-                Seen::Sound(Sound { mark, document })
+        let meta =
+            items.get(&ItemKey::job_meta(id)).map(|item| JobMeta::read(self.db.reader(item))).transpose()?;
+        Ok(match (value.and_then(document), meta) {
+            (None, None) => JobState::Absent,
+            (None, Some(meta)) => JobState::ExternalRemoval(meta, value.cloned()),
+            (Some(document), Some(meta)) if digest(document.get()) == meta.digest => {
+                JobState::Consistent(ConsistentJob { meta, document })
             }
-            (Some(document), mark) => Seen::Foreign(mark, document),
+            (Some(document), meta) => JobState::ExternalEdit(meta, document),
         })
     }
 
-    /// Takes over a document that another program wrote; nothing when it was too late for that.
-    async fn take_over(
+    /// Records a document that another program wrote; returns `None` when the job changed again meanwhile.
+    async fn record_external_edit(
         &self,
         id: &JobId,
-        mark: Option<Mark>,
+        meta: Option<JobMeta>,
         document: Box<RawValue>,
-    ) -> Result<Option<Sound>, StoreError> {
-        let now = self.clock.now();
-        let (mark, kind, writes) = match mark {
-            Some(mark) => {
-                let (mark, writes) = foreign_edit(&mark, &document, now);
-                (mark, EditKind::Replaced, writes)
-            }
-            None => {
-                let mark = self.adopted(id, &document);
-                let writes = adopt(&mark, &document)?;
-                (mark, EditKind::Created, writes)
-            }
+    ) -> Result<Option<ConsistentJob>, StoreError> {
+        let reconciliation = match meta {
+            Some(meta) => Reconciliation::of_edit(&meta, &document, self.clock.now()),
+            None => Reconciliation::of_creation(self.new_external_meta(id, &document), &document)?,
         };
-        let done = self.repair(&mark, kind, writes).await?;
+        let Reconciliation { meta, kind, writes } = reconciliation;
+        let done = self.commit_repair(&meta, kind, writes).await?;
         if done {
-            tracing::info!(job = %id, revision = mark.revision.0, "another program wrote this job; it was taken over");
+            tracing::info!(job = %id, revision = meta.revision.0, "imported another program's edit of this job");
         }
-        Ok(done.then_some(Sound { mark, document }))
+        Ok(done.then_some(ConsistentJob { meta, document }))
     }
 
-    /// Makes the mark of a document that another program wrote.
-    pub(crate) fn adopted(&self, id: &JobId, document: &RawValue) -> Mark {
+    /// Makes the metadata of a document that another program created.
+    pub(crate) fn new_external_meta(&self, id: &JobId, document: &RawValue) -> JobMeta {
         let now = self.clock.now();
-        let order = self.directory.next_number(now);
-        Mark::new(id.clone(), JobUid::derived(KIND, id), order, document.get(), now)
+        let order = self.job_index.next_number(now);
+        JobMeta::new(id.clone(), JobUid::derived(UID_NAMESPACE, id), order, document.get(), now)
     }
 
-    /// Forgets a job whose document another program removed or broke; tells whether it was not too late for that.
-    async fn let_go(&self, mark: &Mark, broken: Option<AttributeValue>) -> Result<bool, StoreError> {
-        let seen = Write::check(Key::document(mark.job.as_str()));
-        let seen = match &broken {
-            Some(value) => seen.given(JSON_DATA, value.clone()),
-            None => seen.absent(JSON_DATA),
+    /// Records that another program removed or broke the document of a job; returns `false` when the job changed again
+    /// meanwhile.
+    async fn record_external_removal(
+        &self,
+        meta: &JobMeta,
+        broken: Option<AttributeValue>,
+    ) -> Result<bool, StoreError> {
+        let check = Write::check(ItemKey::document(meta.job.as_str()));
+        let check = match &broken {
+            Some(value) => check.if_equals(JSON_DATA, value.clone()),
+            None => check.if_absent(JSON_DATA),
         };
-        let mut writes = vec![seen];
-        writes.extend(forget(mark)?);
-        let done = self.repair(mark, EditKind::Removed, writes).await?;
+        let mut writes = vec![check];
+        writes.extend(removal_writes(meta)?);
+        let done = self.commit_repair(meta, ChangeKind::Removed, writes).await?;
         if done {
-            let what = if broken.is_some() { "is no JSON any more" } else { "is gone" };
-            tracing::warn!(job = %mark.job, "another program changed this job: its document {what}");
+            let problem = if broken.is_some() { "is not JSON any more" } else { "is gone" };
+            tracing::warn!(job = %meta.job, "removed this job: another program changed it, and its document {problem}");
         }
         Ok(done)
     }
 
-    async fn repair(&self, mark: &Mark, kind: EditKind, mut writes: Vec<Write>) -> Result<bool, StoreError> {
-        let head = self.head(keys::shard(&mark.job)).await?;
-        writes.extend(head.next(&mark.job, mark.order, kind, "foreign").writes());
-        Ok(self.db.commit("take over a job", writes).await? == Committed::Done)
+    async fn commit_repair(
+        &self,
+        meta: &JobMeta,
+        kind: ChangeKind,
+        mut writes: Vec<Write>,
+    ) -> Result<bool, StoreError> {
+        let head = self.change_log_head(keys::shard(&meta.job)).await?;
+        writes.extend(head.next(&meta.job, meta.order, kind, EXTERNAL_WRITE_ID).writes());
+        Ok(self.db.commit("record another program's edit", writes).await? == Committed::Done)
     }
 }

@@ -1,34 +1,34 @@
-//! A decision's row, with the firing that came of it.
+//! Rows of the history: a decision, and its firing if it has one.
 
 use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, JobUid, Outcome, StoreError};
 
-use crate::codec::{Attribute, Reader, json, number, text};
-use crate::keys::{self, Key};
+use crate::codec::{Attribute, ItemReader, json, number, text};
+use crate::keys::{self, ItemKey};
 use crate::write::Write;
 
-/// See the module.
+/// The row of a decision, with its firing.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Row {
+pub(crate) struct DecisionRow {
     pub(crate) record: DecisionRecord,
     pub(crate) firing: Option<Firing>,
-    /// Counts what was written.
+    /// Incremented by each write.
     pub(crate) version: u64,
-    /// Tells who moved the firing last.
-    pub(crate) stamp: String,
+    /// Identifies the call that advanced the firing last.
+    pub(crate) write_id: String,
 }
 
-impl Row {
-    /// Makes a row that is to be written.
+impl DecisionRow {
+    /// Makes a new row.
     pub(crate) fn new(mut record: DecisionRecord, firing: Option<Firing>) -> Self {
         let firing = firing.map(|firing| Firing { decision: record.id, ..firing });
         record.firing = firing.as_ref().map(|firing| firing.id.clone());
-        Self { record, firing, version: 0, stamp: String::new() }
+        Self { record, firing, version: 0, write_id: String::new() }
     }
 
-    /// Reads a row.
-    pub(crate) fn read(item: Reader<'_>) -> Result<Self, StoreError> {
-        let job = keys::job_of(item.text("pk")?).ok_or_else(|| item.corrupt("pk", "names no job"))?;
-        let firing: Option<Firing> = item.maybe_json("firing")?;
+    /// Decodes an item.
+    pub(crate) fn read(item: ItemReader<'_>) -> Result<Self, StoreError> {
+        let job = keys::job_of(item.text("pk")?).ok_or_else(|| item.corrupt("pk", "does not name a job"))?;
+        let firing: Option<Firing> = item.optional_json("firing")?;
         let mut draft: ecs_scheduler_core::DecisionDraft = item.json("draft")?;
         draft.outcome = item.parsed::<Outcome>("outcome")?;
         let record = DecisionRecord {
@@ -38,93 +38,101 @@ impl Row {
             draft,
             firing: firing.as_ref().map(|firing| firing.id.clone()),
         };
-        Ok(Self { record, firing, version: item.number("version")?, stamp: item.text("stamp")?.to_owned() })
+        Ok(Self {
+            record,
+            firing,
+            version: item.number("version")?,
+            write_id: item.text("stamp")?.to_owned(),
+        })
     }
 
-    /// Returns the key.
-    pub(crate) fn key(&self) -> Key {
-        Key::row(&self.record.job, self.record.id)
+    /// Returns the key of the row.
+    pub(crate) fn key(&self) -> ItemKey {
+        ItemKey::row(&self.record.job, self.record.id)
     }
 
-    /// Tells whether its firing is open.
+    /// Returns whether the row has an open firing.
     pub(crate) fn is_open(&self) -> bool {
         self.firing.as_ref().is_some_and(|firing| firing.state.is_open())
     }
 
-    /// Writes a new row, and what its firing is found by.
+    /// Returns the writes that create the row, and the items that lead to its firing.
     pub(crate) fn create(&self) -> Result<Vec<Write>, StoreError> {
         let DecisionRecord { id, job, uid, draft, .. } = &self.record;
         let row = Write::create(self.key())
             .set("uid", text(uid.to_string()))
             .set("draft", json(draft)?)
-            .set("r", text(keys::rows(keys::shard(job))))
+            .set("r", text(keys::shard_rows(keys::shard(job))))
             .set("n", number(id.0))
-            .set_all(self.state()?)
-            .set_all(self.age());
+            .set_all(self.state_attributes()?)
+            .set_all(self.age_attributes());
         let mut writes = vec![row];
         if let Some(firing) = &self.firing {
-            let place = Write::create(Key::firing(&firing.id));
-            writes.push(place.set("job", text(job.as_str())).set("n", number(id.0)));
+            let pointer = Write::create(ItemKey::firing(&firing.id));
+            writes.push(pointer.set("job", text(job.as_str())).set("n", number(id.0)));
         }
         if self.is_open() {
-            writes.push(Write::put(Key::open(job, *id)).set("job", text(job.as_str())));
+            writes.push(Write::put(ItemKey::open(job, *id)).set("job", text(job.as_str())));
         }
         Ok(writes)
     }
 
-    /// Writes a move of the firing: of this row, as it was read, to that one.
+    /// Returns the writes that advance the firing, from this row as it was read.
     pub(crate) fn advance(&self, to: &Self) -> Result<Vec<Write>, StoreError> {
         let DecisionRecord { id, job, .. } = &self.record;
-        let row = Write::update(self.key()).set_all(to.state()?).given("version", number(self.version));
-        let row = if to.is_open() { row.unset(&["a", "t"]) } else { row.set_all(to.age()) };
+        let row = Write::update(self.key())
+            .set_all(to.state_attributes()?)
+            .if_equals("version", number(self.version));
+        let row =
+            if to.is_open() { row.remove_attributes(&["a", "t"]) } else { row.set_all(to.age_attributes()) };
         let mut writes = vec![row];
         match (self.is_open(), to.is_open()) {
-            (true, false) => writes.push(Write::delete(Key::open(job, *id))),
+            (true, false) => writes.push(Write::delete(ItemKey::open(job, *id))),
             (false, true) => {
-                writes.push(Write::put(Key::open(job, *id)).set("job", text(job.as_str())));
+                writes.push(Write::put(ItemKey::open(job, *id)).set("job", text(job.as_str())));
             }
             (true, true) | (false, false) => {}
         }
         Ok(writes)
     }
 
-    /// Removes the row, if nothing was written since it was read, and what its firing is found by.
+    /// Returns the writes that remove the row, under the condition that it is as it was read, and the pointer to its firing.
     pub(crate) fn delete(&self) -> Vec<Write> {
-        let row = Write::delete(self.key()).given("version", number(self.version));
-        let place = self.firing.as_ref().map(|firing| Write::delete(Key::firing(&firing.id)));
-        std::iter::once(row).chain(place).collect()
+        let row = Write::delete(self.key()).if_equals("version", number(self.version));
+        let pointer = self.firing.as_ref().map(|firing| Write::delete(ItemKey::firing(&firing.id)));
+        std::iter::once(row).chain(pointer).collect()
     }
 
-    /// The attributes that a move may change.
-    fn state(&self) -> Result<Vec<Attribute>, StoreError> {
+    /// Returns the attributes that an advance may change.
+    fn state_attributes(&self) -> Result<Vec<Attribute>, StoreError> {
         let DecisionRecord { id, job, draft, .. } = &self.record;
         let mut attributes = vec![
             ("version", number(self.version)),
-            ("stamp", text(self.stamp.as_str())),
+            ("stamp", text(self.write_id.as_str())),
             ("outcome", text(draft.outcome.as_str())),
             ("o", text(keys::outcome(draft.outcome, keys::shard(job)))),
         ];
         if let Some(firing) = &self.firing {
-            let part = u8::try_from(id.0 % u64::from(keys::SPREAD)).expect("it is less than 4");
+            let part = u8::try_from(id.0 % u64::from(keys::PARTS)).expect("the remainder is less than 4");
             attributes.push(("firing", json(firing)?));
             attributes.push(("s", text(keys::state(firing.state, part))));
         }
         Ok(attributes)
     }
 
-    /// The attributes by which pruning finds it: none while its firing is open.
-    fn age(&self) -> Vec<Attribute> {
+    /// Returns the attributes by which pruning finds the row: none while its firing is open.
+    fn age_attributes(&self) -> Vec<Attribute> {
         if self.is_open() {
             return Vec::new();
         }
         let shard = keys::shard(&self.record.job);
         let observed = self.record.draft.observed.as_millisecond();
-        vec![("a", text(keys::rows(shard))), ("t", number(observed))]
+        vec![("a", text(keys::shard_rows(shard))), ("t", number(observed))]
     }
 }
 
-/// Returns the key of the row that a firing's place leads to.
-pub(crate) fn row_of(place: Reader<'_>) -> Result<Key, StoreError> {
-    let job = JobId::new(place.text("job")?).map_err(|_| place.corrupt("job", "names no job"))?;
-    Ok(Key::row(&job, DecisionId(place.number("n")?)))
+/// Returns the key of the row that a firing's pointer names.
+pub(crate) fn row_key(pointer: ItemReader<'_>) -> Result<ItemKey, StoreError> {
+    let job = JobId::new(pointer.text("job")?).map_err(|_| pointer.corrupt("job", "does not name a job"))?;
+    Ok(ItemKey::row(&job, DecisionId(pointer.number("n")?)))
 }

@@ -1,4 +1,4 @@
-//! The two tables: created when they are missing, and looked at before they are used.
+//! The schema of the two tables: creation when they are missing, and a check before they are used.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,37 +12,39 @@ use aws_sdk_dynamodb::types::{
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-use crate::backoff::Patience;
+use crate::backoff::Backoff;
 use crate::codec::number;
 use crate::db::{BY_AGE, BY_OUTCOME, BY_STATE, Committed, Db, Index, RECENT};
-use crate::keys::{JOB_ID, Key, Table};
+use crate::error::contention;
+use crate::keys::{ItemKey, JOB_ID, StoreTable};
 use crate::write::Write;
 
-/// The layout of our own table that this version reads and writes.
-const FORMAT: u64 = 1;
+/// The layout of the journal that this version reads and writes.
+const LAYOUT: u64 = 1;
 
-/// How long a new table may take; AWS needs some seconds.
-const CREATION: Duration = Duration::from_secs(120);
+/// How long the creation of a table may take; AWS needs some seconds.
+const CREATION_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The indexes of the journal.
 const INDEXES: [Index; 4] = [RECENT, BY_OUTCOME, BY_STATE, BY_AGE];
 
 impl Db {
-    /// Makes sure that both tables are there and are ours to use.
-    pub(crate) async fn prepare(&self) -> Result<(), StoreError> {
-        for table in [Table::Jobs, Table::Journal] {
+    /// Creates missing tables, and checks existing ones.
+    pub(crate) async fn prepare_tables(&self) -> Result<(), StoreError> {
+        for table in [StoreTable::Jobs, StoreTable::Journal] {
             let found = match self.describe(table).await? {
                 Some(found) => found,
-                None => self.create(table).await?,
+                None => self.create_table(table).await?,
             };
-            self.inspect(table, &found)?;
+            self.check_layout(table, &found)?;
         }
-        self.note_format().await
+        self.ensure_layout().await
     }
 
-    /// Describes a table that is ready; none when there is none.
-    pub(crate) async fn describe(&self, table: Table) -> Result<Option<TableDescription>, StoreError> {
+    /// Waits until a table is active, and describes it; `None` when it does not exist.
+    pub(crate) async fn describe(&self, table: StoreTable) -> Result<Option<TableDescription>, StoreError> {
         let name = self.name(table);
-        let mut patience = Patience::of(CREATION);
+        let mut backoff = Backoff::with_timeout(CREATION_TIMEOUT);
         loop {
             let answer = self.client.describe_table().table_name(name).send().await;
             match answer {
@@ -53,7 +55,7 @@ impl Db {
                     }
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, format!("could not look at DynamoDB table \"{name}\""));
+                    let fault = Fault::of(error, format!("could not describe DynamoDB table \"{name}\""));
                     if fault.kind() == FaultKind::NotFound {
                         return Ok(None);
                     }
@@ -62,55 +64,58 @@ impl Db {
                     }
                 }
             }
-            if !patience.wait().await {
+            if !backoff.wait().await {
                 let message = format!(
-                    "DynamoDB table \"{name}\" is not ready after {} s: look at its state",
-                    CREATION.as_secs()
+                    "DynamoDB table \"{name}\" is not active after {} s: check its status",
+                    CREATION_TIMEOUT.as_secs()
                 );
                 return Err(StoreError::fault(FaultKind::Unavailable, message));
             }
         }
     }
 
-    async fn create(&self, table: Table) -> Result<TableDescription, StoreError> {
+    async fn create_table(&self, table: StoreTable) -> Result<TableDescription, StoreError> {
         let name = self.name(table);
-        let bug = |error: BuildError| StoreError::caused(FaultKind::Bug, "could not describe a table", error);
-        let asked = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        let asked = match table {
-            Table::Jobs => jobs(asked),
-            Table::Journal => journal(asked),
+        let bug = |error: BuildError| {
+            StoreError::caused(FaultKind::Bug, "could not build the schema of a table", error)
+        };
+        let request = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        let request = match table {
+            StoreTable::Jobs => jobs_schema(request),
+            StoreTable::Journal => journal_schema(request),
         };
         let attempted = format!("could not create DynamoDB table \"{name}\"");
-        if let Err(error) = asked.map_err(bug)?.send().await {
+        if let Err(error) = request.map_err(bug)?.send().await {
             let raced = error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception());
             if !raced {
-                return Err(refused(Fault::of(error, attempted.as_str()), name, &attempted));
+                return Err(creation_error(Fault::of(error, attempted.as_str()), name, &attempted));
             }
         } else {
             tracing::info!(table = name, "created a DynamoDB table");
         }
-        // It may take a moment until a new table is seen at all.
-        let mut patience = Patience::of(CREATION);
+        // A new table may not be listed at once.
+        let mut backoff = Backoff::with_timeout(CREATION_TIMEOUT);
         loop {
             if let Some(found) = self.describe(table).await? {
                 return Ok(found);
             }
-            if !patience.wait().await {
-                let message = format!("{attempted}: it is not there after {} s", CREATION.as_secs());
+            if !backoff.wait().await {
+                let message =
+                    format!("{attempted}: it does not exist after {} s", CREATION_TIMEOUT.as_secs());
                 return Err(StoreError::fault(FaultKind::Unavailable, message));
             }
         }
     }
 
-    /// Refuses a table that is something else.
-    pub(crate) fn inspect(&self, table: Table, found: &TableDescription) -> Result<(), StoreError> {
+    /// Refuses a table with other keys or without an index.
+    pub(crate) fn check_layout(&self, table: StoreTable, found: &TableDescription) -> Result<(), StoreError> {
         let name = self.name(table);
         let keys = |elements: &[KeySchemaElement]| -> Vec<String> {
             elements.iter().map(|element| element.attribute_name.clone()).collect()
         };
         let wanted: &[&str] = match table {
-            Table::Jobs => &[JOB_ID],
-            Table::Journal => &["pk", "sk"],
+            StoreTable::Jobs => &[JOB_ID],
+            StoreTable::Journal => &["pk", "sk"],
         };
         let has = keys(found.key_schema());
         if has != wanted {
@@ -120,7 +125,7 @@ impl Db {
             );
             return Err(StoreError::fault(FaultKind::Config, message));
         }
-        if table == Table::Jobs {
+        if table == StoreTable::Jobs {
             return Ok(());
         }
         let indexes: HashMap<&str, Vec<String>> = found
@@ -140,17 +145,17 @@ impl Db {
         Err(StoreError::fault(FaultKind::Config, message))
     }
 
-    /// Notes the layout, and refuses a newer one.
-    async fn note_format(&self) -> Result<(), StoreError> {
-        let key = Key::keeper("format");
-        let mut patience = Patience::for_writes();
+    /// Writes the layout's number to a new table, and refuses a newer layout.
+    async fn ensure_layout(&self) -> Result<(), StoreError> {
+        let key = ItemKey::table_info("format");
+        let mut backoff = Backoff::for_writes();
         loop {
             let item = self.get("read the layout's number", key.clone()).await?;
             let format: Option<u64> = item.map(|item| self.reader(&item).number("format")).transpose()?;
             match format {
-                Some(format) if format > FORMAT => {
+                Some(format) if format > LAYOUT => {
                     let message = format!(
-                        "DynamoDB table \"{}\" has layout {format}, and this version knows up to {FORMAT}: use the newer \
+                        "DynamoDB table \"{}\" has layout {format}, and this version knows up to {LAYOUT}: use the newer \
                          version",
                         self.journal
                     );
@@ -159,53 +164,53 @@ impl Db {
                 Some(_) => return Ok(()),
                 None => {}
             }
-            let write = Write::create(key.clone()).set("format", number(FORMAT));
-            if self.commit("note the layout's number", vec![write]).await? == Committed::Done {
+            let write = Write::create(key.clone()).set("format", number(LAYOUT));
+            if self.commit("write the layout's number", vec![write]).await? == Committed::Done {
                 return Ok(());
             }
-            if !patience.wait().await {
-                return Err(crate::job_meta::crowded("note the layout's number"));
+            if !backoff.wait().await {
+                return Err(contention("write the layout's number"));
             }
         }
     }
 }
 
-fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {
+fn attribute_definition(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {
     AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
 }
 
-fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
+fn key_element(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
 }
 
-fn jobs(table: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
+fn jobs_schema(table: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
     Ok(table
-        .attribute_definitions(attribute(JOB_ID, ScalarAttributeType::S)?)
-        .key_schema(key(JOB_ID, KeyType::Hash)?))
+        .attribute_definitions(attribute_definition(JOB_ID, ScalarAttributeType::S)?)
+        .key_schema(key_element(JOB_ID, KeyType::Hash)?))
 }
 
-fn journal(mut table: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
+fn journal_schema(mut table: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
     for name in ["pk", "sk", "r", "o", "s", "a"] {
-        table = table.attribute_definitions(attribute(name, ScalarAttributeType::S)?);
+        table = table.attribute_definitions(attribute_definition(name, ScalarAttributeType::S)?);
     }
     for name in ["n", "t"] {
-        table = table.attribute_definitions(attribute(name, ScalarAttributeType::N)?);
+        table = table.attribute_definitions(attribute_definition(name, ScalarAttributeType::N)?);
     }
     for index in INDEXES {
         let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
         let index = GlobalSecondaryIndex::builder()
             .index_name(index.name)
-            .key_schema(key(index.hash, KeyType::Hash)?)
-            .key_schema(key(index.range, KeyType::Range)?)
+            .key_schema(key_element(index.hash, KeyType::Hash)?)
+            .key_schema(key_element(index.range, KeyType::Range)?)
             .projection(keys_only)
             .build()?;
         table = table.global_secondary_indexes(index);
     }
-    Ok(table.key_schema(key("pk", KeyType::Hash)?).key_schema(key("sk", KeyType::Range)?))
+    Ok(table.key_schema(key_element("pk", KeyType::Hash)?).key_schema(key_element("sk", KeyType::Range)?))
 }
 
-/// Says what to do when a table is missing and may not be created.
-fn refused(fault: Fault, name: &str, attempted: &str) -> StoreError {
+/// Returns the error of a failed creation, with the remedy when the permission is missing.
+fn creation_error(fault: Fault, name: &str, attempted: &str) -> StoreError {
     if fault.kind() != FaultKind::Denied || fault.is_of_credentials() {
         return fault.into();
     }
@@ -213,7 +218,7 @@ fn refused(fault: Fault, name: &str, attempted: &str) -> StoreError {
         "{attempted}: it does not exist, and the scheduler may not create it; allow dynamodb:CreateTable on \
          table/{name} in the policy of the scheduler's role, or create it as doc/stores/dynamodb.md says"
     );
-    let words =
+    let cause =
         format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"));
-    StoreError::caused(FaultKind::Denied, message, words)
+    StoreError::caused(FaultKind::Denied, message, cause)
 }

@@ -1,99 +1,106 @@
-//! Settling: many jobs in one transaction, each job's part under the condition that its mark is as it was read.
+//! Settling: many jobs in one transaction, each job's writes under the condition that its metadata is as it was read.
 
 use std::collections::{HashMap, HashSet};
 
-use ecs_scheduler_core::{JobId, Settled, Settlement, StoreError};
+use ecs_scheduler_core::{DecisionId, JobId, Settled, Settlement, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
-use crate::backoff::Patience;
-use crate::context::Shared;
+use crate::backoff::Backoff;
+use crate::context::StoreContext;
 use crate::db::Committed;
-use crate::job_meta::{Mark, crowded};
-use crate::journal_writer::Lane;
-use crate::limits::{ACTIONS, BYTES, COMMITS};
-use crate::write_set::{Plan, numbers};
+use crate::error::contention;
+use crate::job_meta::JobMeta;
+use crate::journal_writer::JournalWriter;
+use crate::limits::{CONCURRENT_COMMITS, MAX_BYTES, MAX_WRITES};
+use crate::write_set::{WriteSet, count_new_ids};
 
-/// A batch on its way into the table.
-struct Batch<'a> {
-    shared: &'a Shared,
-    lane: &'a Lane,
+/// A batch of settlements that is being written.
+struct SettlementBatch<'a> {
+    context: &'a StoreContext,
+    writer: &'a JournalWriter,
     settlements: Vec<Settlement>,
     answers: Vec<Option<Settled>>,
-    /// What each settlement was to be answered in each round, in case its answer was lost.
-    planned: HashMap<String, Settled>,
-    /// Settlements whose firing was found to be known.
-    known: HashSet<usize>,
-    /// Tells this batch from any other.
-    stamp: String,
+    /// The answer to each attempt at a settlement, by its write id, in case the answer of DynamoDB is lost.
+    attempted: HashMap<String, Settled>,
+    /// Settlements whose firing exists already.
+    duplicates: HashSet<usize>,
+    /// Distinguishes this batch from any other.
+    batch_id: String,
 }
 
 /// Records the settlements that are not stale.
 pub(crate) async fn settle(
-    shared: &Shared,
-    lane: &Lane,
+    context: &StoreContext,
+    writer: &JournalWriter,
     settlements: Vec<Settlement>,
 ) -> Result<Vec<Settled>, StoreError> {
-    shared.db.ensure_open()?;
-    let mut batch = Batch {
-        shared,
-        lane,
+    context.db.ensure_open()?;
+    let mut batch = SettlementBatch {
+        context,
+        writer,
         answers: vec![None; settlements.len()],
         settlements,
-        planned: HashMap::new(),
-        known: HashSet::new(),
-        stamp: Uuid::new_v4().simple().to_string(),
+        attempted: HashMap::new(),
+        duplicates: HashSet::new(),
+        batch_id: Uuid::new_v4().simple().to_string(),
     };
-    let mut patience = Patience::for_writes();
-    let mut round = 0_usize;
+    let mut backoff = Backoff::for_writes();
+    let mut attempt = 0_usize;
     loop {
-        let places = batch.turn();
-        if places.is_empty() {
+        let indices = batch.next_unanswered();
+        if indices.is_empty() {
             let answers = batch.answers.into_iter();
             return Ok(answers.map(|answer| answer.expect("every settlement was answered")).collect());
         }
-        let refused = batch.round(round, &places).await?;
-        round += 1;
-        if refused && !patience.wait().await {
-            return Err(crowded("settle"));
+        let refused = batch.attempt(attempt, &indices).await?;
+        attempt += 1;
+        if refused && !backoff.wait().await {
+            return Err(contention("settle"));
         }
     }
 }
 
-impl Batch<'_> {
-    /// Returns which settlements are next: of each job the first that has no answer, so that the second sees it.
-    fn turn(&self) -> Vec<usize> {
+impl SettlementBatch<'_> {
+    /// Returns the first unanswered settlement of each job, so that a second one of the same job sees the first.
+    fn next_unanswered(&self) -> Vec<usize> {
         let mut jobs: HashSet<&JobId> = HashSet::new();
-        let open = self.answers.iter().enumerate().filter(|(_, answer)| answer.is_none());
-        open.map(|(place, _)| place).filter(|place| jobs.insert(&self.settlements[*place].job)).collect()
+        let unanswered = self.answers.iter().enumerate().filter(|(_, answer)| answer.is_none());
+        unanswered
+            .map(|(index, _)| index)
+            .filter(|index| jobs.insert(&self.settlements[*index].job))
+            .collect()
     }
 
-    /// Tries these once; tells whether some of them met others and must be tried again.
-    async fn round(&mut self, round: usize, places: &[usize]) -> Result<bool, StoreError> {
-        let jobs = places.iter().map(|place| &self.settlements[*place].job);
-        let marks = self.shared.marks(jobs).await?;
+    /// Tries these settlements once; returns whether some were refused and must be retried.
+    async fn attempt(&mut self, attempt: usize, indices: &[usize]) -> Result<bool, StoreError> {
+        let jobs = indices.iter().map(|index| &self.settlements[*index].job);
+        let metas = self.context.metas(jobs).await?;
         let mut fresh = Vec::new();
-        for place in places.iter().copied() {
-            match self.judge(place, marks.get(&self.settlements[place].job)) {
-                Ok(mark) => fresh.push((place, mark)),
-                Err(settled) => self.answers[place] = Some(settled),
+        for index in indices.iter().copied() {
+            match self.check_fresh(index, metas.get(&self.settlements[index].job)) {
+                Ok(meta) => fresh.push((index, meta)),
+                Err(settled) => self.answers[index] = Some(settled),
             }
         }
-        let plans = self.plan(round, fresh).await?;
-        let (shared, lane) = (self.shared, self.lane);
-        let commits: Vec<_> =
-            grouped(plans, lane.room()).into_iter().map(|group| commit(shared, lane, group)).collect();
-        let groups: Vec<Group> =
-            futures::stream::iter(commits).buffer_unordered(COMMITS).try_collect().await?;
+        let write_sets = self.build_write_sets(attempt, fresh).await?;
+        let (context, writer) = (self.context, self.writer);
+        let commits: Vec<_> = pack_transactions(write_sets, writer.max_writes())
+            .into_iter()
+            .map(|transaction| commit(context, writer, transaction))
+            .collect();
+        let transactions: Vec<Transaction> =
+            futures::stream::iter(commits).buffer_unordered(CONCURRENT_COMMITS).try_collect().await?;
         let mut refused = false;
-        for group in groups {
-            for plan in group.plans {
-                if group.done {
-                    self.answers[plan.place] = Some(Settled::Recorded(plan.ids));
+        for transaction in transactions {
+            for part in transaction.parts {
+                if transaction.done {
+                    self.answers[part.settlement] = Some(Settled::Recorded(part.ids));
                 } else {
                     refused = true;
-                    if plan.claim.is_some_and(|claim| group.refused.contains(&(plan.first + claim))) {
-                        self.known.insert(plan.place);
+                    let claim = part.firing_write.map(|write| part.first_write + write);
+                    if claim.is_some_and(|claim| transaction.refused.contains(&claim)) {
+                        self.duplicates.insert(part.settlement);
                     }
                 }
             }
@@ -101,91 +108,102 @@ impl Batch<'_> {
         Ok(refused)
     }
 
-    /// Returns the mark of a settlement that is fresh, else its answer.
-    fn judge<'m>(&self, place: usize, mark: Option<&'m Mark>) -> Result<&'m Mark, Settled> {
-        let settlement = &self.settlements[place];
-        let mark = mark.filter(|mark| mark.uid == settlement.uid).ok_or(Settled::Stale)?;
-        // Who finds his own stamp wrote it, and lost the answer.
-        if let Some(settled) = self.planned.get(&mark.stamp).filter(|_| self.is_of(place, &mark.stamp)) {
+    /// Returns the metadata of the job when the settlement is fresh, otherwise the answer to the settlement.
+    fn check_fresh<'m>(&self, index: usize, meta: Option<&'m JobMeta>) -> Result<&'m JobMeta, Settled> {
+        let settlement = &self.settlements[index];
+        let meta = meta.filter(|meta| meta.uid == settlement.uid).ok_or(Settled::Stale)?;
+        // An earlier attempt has succeeded, and its answer was lost: the item has the write id of that attempt.
+        let own_write = self.is_attempt_at(index, &meta.write_id);
+        if let Some(settled) = self.attempted.get(&meta.write_id).filter(|_| own_write) {
             return Err(settled.clone());
         }
-        let fresh = mark.revision == settlement.revision
-            && mark.progress.settled == settlement.expected
-            && !self.known.contains(&place);
-        if fresh { Ok(mark) } else { Err(Settled::Stale) }
+        let fresh = meta.revision == settlement.revision
+            && meta.progress.settled == settlement.expected
+            && !self.duplicates.contains(&index);
+        if fresh { Ok(meta) } else { Err(Settled::Stale) }
     }
 
-    fn stamp(&self, place: usize, round: usize) -> String {
-        format!("{}/{place}/{round}", self.stamp)
+    fn write_id(&self, index: usize, attempt: usize) -> String {
+        format!("{}/{index}/{attempt}", self.batch_id)
     }
 
-    fn is_of(&self, place: usize, stamp: &str) -> bool {
-        stamp.strip_prefix(&format!("{}/{place}/", self.stamp)).is_some()
+    fn is_attempt_at(&self, index: usize, write_id: &str) -> bool {
+        write_id.strip_prefix(&format!("{}/{index}/", self.batch_id)).is_some()
     }
 
-    /// Plans what is fresh, with numbers in the order of the batch.
-    async fn plan(&mut self, round: usize, fresh: Vec<(usize, &Mark)>) -> Result<Vec<Plan>, StoreError> {
+    /// Builds the writes of fresh settlements. Decision ids ascend in the order of the batch.
+    async fn build_write_sets(
+        &mut self,
+        attempt: usize,
+        fresh: Vec<(usize, &JobMeta)>,
+    ) -> Result<Vec<WriteSet>, StoreError> {
         let counts: Vec<usize> =
-            fresh.iter().map(|(place, mark)| numbers(mark, &self.settlements[*place])).collect();
+            fresh.iter().map(|(index, meta)| count_new_ids(meta, &self.settlements[*index])).collect();
         let count: usize = counts.iter().sum();
-        let mut next = if count == 0 { 0 } else { self.shared.db.reserve(count).await? };
-        let mut plans = Vec::with_capacity(fresh.len());
-        for ((place, mark), count) in fresh.into_iter().zip(counts) {
-            let stamp = self.stamp(place, round);
-            let plan = Plan::new(place, mark, &self.settlements[place], next, stamp.clone())?;
+        let mut next = if count == 0 { 0 } else { self.context.db.reserve_ids(count).await? };
+        let mut write_sets = Vec::with_capacity(fresh.len());
+        for ((index, meta), count) in fresh.into_iter().zip(counts) {
+            let write_id = self.write_id(index, attempt);
+            let write_set = WriteSet::new(index, meta, &self.settlements[index], next, write_id.clone())?;
             next += count as u64;
-            self.planned.insert(stamp, Settled::Recorded(plan.ids.clone()));
-            plans.push(plan);
+            self.attempted.insert(write_id, Settled::Recorded(write_set.ids.clone()));
+            write_sets.push(write_set);
         }
-        Ok(plans)
+        Ok(write_sets)
     }
 }
 
-/// Settlements that are committed together.
-struct Group {
-    plans: Vec<Placed>,
+/// Settlements that were sent in one transaction, and its result.
+struct Transaction {
+    parts: Vec<TransactionPart>,
     done: bool,
-    /// Which writes were refused.
+    /// The indices of the writes that were refused.
     refused: Vec<usize>,
 }
 
-/// A plan in a group.
-struct Placed {
-    place: usize,
-    ids: Vec<ecs_scheduler_core::DecisionId>,
-    claim: Option<usize>,
-    /// Which write of the group is its first.
-    first: usize,
+/// One settlement of a transaction.
+struct TransactionPart {
+    /// The index of the settlement in the batch.
+    settlement: usize,
+    ids: Vec<DecisionId>,
+    /// The index among the settlement's writes of the one that makes the firing unique.
+    firing_write: Option<usize>,
+    /// The index in the transaction of the settlement's first write.
+    first_write: usize,
 }
 
-/// Puts plans into transactions of the size that DynamoDB takes.
-fn grouped(plans: Vec<Plan>, room: usize) -> Vec<Vec<Plan>> {
-    debug_assert!(room < ACTIONS + 1, "a transaction has no more room");
-    let mut groups: Vec<Vec<Plan>> = Vec::new();
-    let (mut actions, mut bytes) = (0, 0);
-    for plan in plans {
-        let (count, weight) = (plan.writes.len(), plan.weight());
-        if groups.is_empty() || actions + count > room || bytes + weight > BYTES {
-            groups.push(Vec::new());
-            (actions, bytes) = (0, 0);
+/// Packs write sets into transactions that DynamoDB accepts.
+fn pack_transactions(write_sets: Vec<WriteSet>, max_writes: usize) -> Vec<Vec<WriteSet>> {
+    debug_assert!(max_writes <= MAX_WRITES, "DynamoDB accepts no more writes in a transaction");
+    let mut transactions: Vec<Vec<WriteSet>> = Vec::new();
+    let (mut writes, mut bytes) = (0, 0);
+    for write_set in write_sets {
+        let (count, size) = (write_set.writes.len(), write_set.size());
+        if transactions.is_empty() || writes + count > max_writes || bytes + size > MAX_BYTES {
+            transactions.push(Vec::new());
+            (writes, bytes) = (0, 0);
         }
-        actions += count;
-        bytes += weight;
-        groups.last_mut().expect("there is a group").push(plan);
+        writes += count;
+        bytes += size;
+        transactions.last_mut().expect("there is a transaction").push(write_set);
     }
-    groups
+    transactions
 }
 
-async fn commit(shared: &Shared, lane: &Lane, plans: Vec<Plan>) -> Result<Group, StoreError> {
+async fn commit(
+    context: &StoreContext,
+    writer: &JournalWriter,
+    write_sets: Vec<WriteSet>,
+) -> Result<Transaction, StoreError> {
     let mut writes = Vec::new();
-    let mut placed = Vec::with_capacity(plans.len());
-    for plan in plans {
-        placed.push(Placed { place: plan.place, ids: plan.ids, claim: plan.claim, first: writes.len() });
-        writes.extend(plan.writes);
+    let mut parts = Vec::with_capacity(write_sets.len());
+    for WriteSet { settlement, writes: more, ids, firing_write } in write_sets {
+        parts.push(TransactionPart { settlement, ids, firing_write, first_write: writes.len() });
+        writes.extend(more);
     }
-    let committed = lane.commit(&shared.db, "settle", writes).await?;
+    let committed = writer.commit(&context.db, "settle", writes).await?;
     Ok(match committed {
-        Committed::Done => Group { plans: placed, done: true, refused: Vec::new() },
-        Committed::Refused(refused) => Group { plans: placed, done: false, refused },
+        Committed::Done => Transaction { parts, done: true, refused: Vec::new() },
+        Committed::Refused(refused) => Transaction { parts, done: false, refused },
     })
 }

@@ -1,4 +1,4 @@
-//! The store as one that several processes write at once.
+//! The traits of a store that several processes write at the same time.
 
 use std::num::NonZeroUsize;
 
@@ -7,7 +7,7 @@ use ecs_scheduler_core::{
     ShardEdits, Shards, SharedStore, StoreError, async_trait,
 };
 
-use crate::change_log::{edits, heads};
+use crate::change_log::{changes_since, read_heads};
 use crate::store::DynamoDbStore;
 use crate::{advance, history, jobs, registers, settle};
 
@@ -19,27 +19,27 @@ impl Shards for DynamoDbStore {
         from: ListFrom,
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError> {
-        jobs::list(&self.shared, from, limit, |job| Shard::of(job) == shard).await
+        jobs::list(&self.context, from, limit, |job| Shard::of(job) == shard).await
     }
 
     async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
-        history::unfinished(&self.shared, std::iter::once(shard.number())).await
+        history::open_firings(&self.context, std::iter::once(shard.number())).await
     }
 
     async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let lane = self.lanes.behind(fence);
-        let settled = settle::settle(&self.shared, &lane, batch).await?;
+        let writer = self.fenced_writers.fenced_by(fence);
+        let settled = settle::settle(&self.context, &writer, batch).await?;
         if settled.iter().all(|settled| *settled == Settled::Stale) {
-            lane.verify(&self.shared.db).await?;
+            writer.verify_fence(&self.context.db).await?;
         }
         Ok(settled)
     }
 
     async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        let lane = self.lanes.behind(fence);
-        let moved = advance::advance(&self.shared, &lane, advance).await;
+        let writer = self.fenced_writers.fenced_by(fence);
+        let moved = advance::advance(&self.context, &writer, advance).await;
         if matches!(moved, Err(StoreError::NotFound(_) | StoreError::Conflict(_))) {
-            lane.verify(&self.shared.db).await?;
+            writer.verify_fence(&self.context.db).await?;
         }
         moved
     }
@@ -48,28 +48,28 @@ impl Shards for DynamoDbStore {
 #[async_trait]
 impl SharedStore for DynamoDbStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        registers::beginning_with(&self.shared.db, prefix).await
+        registers::list_by_prefix(&self.context.db, prefix).await
     }
 
     async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
-        let db = &self.shared.db;
-        let heads = heads(db, since.iter().map(|(shard, _)| shard.number())).await?;
-        let mut told = Vec::new();
+        let db = &self.context.db;
+        let heads = read_heads(db, since.iter().map(|(shard, _)| shard.number())).await?;
+        let mut shards = Vec::new();
         for ((shard, mark), head) in since.iter().zip(heads) {
             if head.seq == mark.0 {
                 continue;
             }
-            let jobs = match edits(db, shard.number(), mark.0, head).await? {
+            let jobs = match changes_since(db, shard.number(), mark.0, head).await? {
                 None => EditedJobs::Unknown,
-                Some(edits) => {
-                    let mut jobs: Vec<_> = edits.into_iter().map(|edit| edit.job).collect();
+                Some(changes) => {
+                    let mut jobs: Vec<_> = changes.into_iter().map(|change| change.job).collect();
                     jobs.sort_unstable();
                     jobs.dedup();
                     EditedJobs::These(jobs)
                 }
             };
-            told.push(ShardEdits { shard: *shard, mark: EditMark(head.seq), jobs });
+            shards.push(ShardEdits { shard: *shard, mark: EditMark(head.seq), jobs });
         }
-        Ok(told)
+        Ok(shards)
     }
 }

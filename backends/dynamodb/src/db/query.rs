@@ -1,15 +1,15 @@
-//! Queries, page by page.
+//! Queries and scans, page by page.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::StoreError;
 
 use super::Db;
-use crate::backoff::Patience;
-use crate::codec::{Item, text};
-use crate::expression::{Clause, Words};
+use crate::backoff::Backoff;
+use crate::codec::{Attributes, text};
+use crate::expression::{Condition, ExpressionBuilder};
 
-/// An index of our own table. All are sparse and hold keys only.
+/// An index of the journal. All indexes are sparse and hold keys only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Index {
     pub(crate) name: &'static str,
@@ -17,66 +17,66 @@ pub(crate) struct Index {
     pub(crate) range: &'static str,
 }
 
-/// Every decision, by number.
+/// All decisions, by id.
 pub(crate) const RECENT: Index = Index { name: "recent", hash: "r", range: "n" };
-/// Decisions of one outcome, by number.
+/// Decisions of one outcome, by id.
 pub(crate) const BY_OUTCOME: Index = Index { name: "by-outcome", hash: "o", range: "n" };
-/// Firings in one state, by their decision's number.
+/// Firings in one state, by the id of their decision.
 pub(crate) const BY_STATE: Index = Index { name: "by-state", hash: "s", range: "n" };
-/// What may be removed one day, by the time from which that may be.
+/// Items that pruning may remove, by the time from which it may.
 pub(crate) const BY_AGE: Index = Index { name: "by-age", hash: "a", range: "t" };
 
-/// What to read of one partition.
+/// A query of one partition.
 #[derive(Debug, Clone)]
-pub(crate) struct Query {
-    /// Of the table itself where absent, and then as it is at this moment.
+pub(crate) struct PartitionQuery {
+    /// The index; the table itself when absent, which is then read consistently.
     index: Option<Index>,
-    keys: Vec<Clause>,
-    filter: Vec<Clause>,
-    backwards: bool,
+    key_conditions: Vec<Condition>,
+    filter: Vec<Condition>,
+    descending: bool,
     limit: Option<usize>,
 }
 
-/// A part of an answer.
+/// A page of items.
 #[derive(Debug, Default)]
-pub(crate) struct Page {
-    pub(crate) items: Vec<Item>,
-    /// Where the next page begins, if there may be one.
-    pub(crate) next: Option<Item>,
+pub(crate) struct ItemPage {
+    pub(crate) items: Vec<Attributes>,
+    /// The start of the next page, if there may be one.
+    pub(crate) next: Option<Attributes>,
 }
 
-impl Query {
-    /// Reads a partition of our own table.
-    pub(crate) fn of(partition: String) -> Self {
-        let keys = vec![Clause::Equals("pk", text(partition))];
-        Self { index: None, keys, filter: Vec::new(), backwards: false, limit: None }
+impl PartitionQuery {
+    /// Queries a partition of the journal.
+    pub(crate) fn of_table(partition: String) -> Self {
+        let key_conditions = vec![Condition::Equals("pk", text(partition))];
+        Self { index: None, key_conditions, filter: Vec::new(), descending: false, limit: None }
     }
 
-    /// Reads a partition of an index.
-    pub(crate) fn by(index: Index, partition: String) -> Self {
-        let keys = vec![Clause::Equals(index.hash, text(partition))];
-        Self { index: Some(index), keys, filter: Vec::new(), backwards: false, limit: None }
+    /// Queries a partition of an index.
+    pub(crate) fn of_index(index: Index, partition: String) -> Self {
+        let key_conditions = vec![Condition::Equals(index.hash, text(partition))];
+        Self { index: Some(index), key_conditions, filter: Vec::new(), descending: false, limit: None }
     }
 
-    /// Reads only what has such a sort key.
-    pub(crate) fn only(mut self, clause: Clause) -> Self {
-        self.keys.push(clause);
+    /// Reads only the sort keys that meet this condition.
+    pub(crate) fn key_condition(mut self, clause: Condition) -> Self {
+        self.key_conditions.push(clause);
         self
     }
 
-    /// Leaves out what does not hold; it is read all the same.
-    pub(crate) fn filter(mut self, clause: Clause) -> Self {
+    /// Omits items that do not meet this condition. They are read and billed all the same.
+    pub(crate) fn filter(mut self, clause: Condition) -> Self {
         self.filter.push(clause);
         self
     }
 
-    /// Reads from the greatest sort key on.
-    pub(crate) fn backwards(mut self) -> Self {
-        self.backwards = true;
+    /// Reads from the greatest sort key downwards.
+    pub(crate) fn descending(mut self) -> Self {
+        self.descending = true;
         self
     }
 
-    /// Reads at most so many items a page.
+    /// Sets the most items of a page.
     pub(crate) fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit.max(1));
         self
@@ -85,40 +85,41 @@ impl Query {
 
 impl Db {
     /// Reads a page.
-    pub(crate) async fn page(
+    pub(crate) async fn query_page(
         &self,
-        what: &str,
-        query: &Query,
-        from: Option<Item>,
-    ) -> Result<Page, StoreError> {
+        action: &str,
+        query: &PartitionQuery,
+        from: Option<Attributes>,
+    ) -> Result<ItemPage, StoreError> {
         self.ensure_open()?;
-        let mut words = Words::default();
-        let (keys, filter) = (words.condition(&query.keys), words.condition(&query.filter));
-        let (names, values) = words.into_parts();
-        let mut patience = Patience::for_reads();
+        let mut builder = ExpressionBuilder::default();
+        let (key_conditions, filter) =
+            (builder.condition(&query.key_conditions), builder.condition(&query.filter));
+        let (names, values) = builder.into_parts();
+        let mut backoff = Backoff::for_reads();
         loop {
-            let asked = self
+            let request = self
                 .client
                 .query()
                 .table_name(&self.journal)
                 .set_index_name(query.index.map(|index| index.name.to_owned()))
                 .consistent_read(query.index.is_none())
-                .set_key_condition_expression(keys.clone())
+                .set_key_condition_expression(key_conditions.clone())
                 .set_filter_expression(filter.clone())
                 .set_expression_attribute_names(names.clone())
                 .set_expression_attribute_values(values.clone())
-                .scan_index_forward(!query.backwards)
+                .scan_index_forward(!query.descending)
                 .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
                 .set_exclusive_start_key(from.clone());
-            match asked.send().await {
+            match request.send().await {
                 Ok(answer) => {
                     let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
-                    return Ok(Page { items: answer.items.unwrap_or_default(), next });
+                    return Ok(ItemPage { items: answer.items.unwrap_or_default(), next });
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.failed(what));
-                    if !fault.kind().is_transient() || !patience.wait().await {
-                        return Err(self.explain(fault));
+                    let fault = Fault::of(error, self.could_not(action));
+                    if !fault.kind().is_transient() || !backoff.wait().await {
+                        return Err(self.to_store_error(fault));
                     }
                 }
             }
@@ -126,11 +127,15 @@ impl Db {
     }
 
     /// Reads all pages.
-    pub(crate) async fn all(&self, what: &str, query: &Query) -> Result<Vec<Item>, StoreError> {
+    pub(crate) async fn query_all(
+        &self,
+        action: &str,
+        query: &PartitionQuery,
+    ) -> Result<Vec<Attributes>, StoreError> {
         let mut items = Vec::new();
         let mut from = None;
         loop {
-            let page = self.page(what, query, from).await?;
+            let page = self.query_page(action, query, from).await?;
             items.extend(page.items);
             match page.next {
                 None => return Ok(items),
@@ -139,17 +144,22 @@ impl Db {
         }
     }
 
-    /// Reads every name in one part of the Python version's table.
-    pub(crate) async fn names(&self, part: i32, parts: i32) -> Result<Vec<String>, StoreError> {
+    /// Reads all names in one segment of the Python version's table.
+    pub(crate) async fn scan_job_names(
+        &self,
+        segment: i32,
+        segments: i32,
+    ) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
-        let mut from: Option<Item> = None;
-        let mut patience = Patience::for_reads();
+        let mut from: Option<Attributes> = None;
+        let mut backoff = Backoff::for_reads();
         loop {
-            let asked = self.client.scan().table_name(&self.jobs).consistent_read(true);
-            let asked =
-                asked.projection_expression("#id").expression_attribute_names("#id", crate::keys::JOB_ID);
-            let asked = asked.segment(part).total_segments(parts).set_exclusive_start_key(from.clone());
-            match asked.send().await {
+            let request = self.client.scan().table_name(&self.jobs).consistent_read(true);
+            let request =
+                request.projection_expression("#id").expression_attribute_names("#id", crate::keys::JOB_ID);
+            let request =
+                request.segment(segment).total_segments(segments).set_exclusive_start_key(from.clone());
+            match request.send().await {
                 Ok(answer) => {
                     let found = answer.items.unwrap_or_default().into_iter();
                     names.extend(found.filter_map(|mut item| match item.remove(crate::keys::JOB_ID) {
@@ -160,12 +170,12 @@ impl Db {
                         None => return Ok(names),
                         next => from = next,
                     }
-                    patience = Patience::for_reads();
+                    backoff = Backoff::for_reads();
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.failed("list the jobs"));
-                    if !fault.kind().is_transient() || !patience.wait().await {
-                        return Err(self.explain(fault));
+                    let fault = Fault::of(error, self.could_not("list the jobs"));
+                    if !fault.kind().is_transient() || !backoff.wait().await {
+                        return Err(self.to_store_error(fault));
                     }
                 }
             }

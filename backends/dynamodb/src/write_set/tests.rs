@@ -18,18 +18,19 @@ fn draft(outcome: Outcome) -> DecisionDraft {
     }
 }
 
-fn mark(tail: Option<Outcome>) -> Mark {
+fn meta(open_decision: Option<Outcome>) -> JobMeta {
     let job = JobId::new("nightly").unwrap();
-    let mut mark = Mark::new(job, JobUid::random(), 1, "{}", Timestamp::UNIX_EPOCH);
-    mark.tail = tail.map(|outcome| Tail { id: DecisionId(3), draft: draft(outcome) });
-    mark
+    let mut meta = JobMeta::new(job, JobUid::random(), 1, "{}", Timestamp::UNIX_EPOCH);
+    meta.open_decision =
+        open_decision.map(|outcome| OpenDecision { id: DecisionId(3), draft: draft(outcome) });
+    meta
 }
 
-fn settlement(mark: &Mark, outcomes: &[Outcome]) -> Settlement {
+fn settlement(meta: &JobMeta, outcomes: &[Outcome]) -> Settlement {
     Settlement {
-        job: mark.job.clone(),
-        uid: mark.uid,
-        revision: mark.revision,
+        job: meta.job.clone(),
+        uid: meta.uid,
+        revision: meta.revision,
         expected: None,
         settled: Some(Timestamp::UNIX_EPOCH),
         records: outcomes.iter().copied().map(draft).collect(),
@@ -37,36 +38,36 @@ fn settlement(mark: &Mark, outcomes: &[Outcome]) -> Settlement {
     }
 }
 
-/// Plans outcomes behind a tail; returns the ids and how many items are written, and checks the count of numbers.
-fn planned(tail: Option<Outcome>, outcomes: &[Outcome]) -> (Vec<u64>, usize) {
-    let mark = mark(tail);
-    let settlement = settlement(&mark, outcomes);
-    let plan = Plan::new(0, &mark, &settlement, 7, "stamp".to_owned()).unwrap();
-    let ids: Vec<u64> = plan.ids.iter().map(|id| id.0).collect();
-    let fresh: std::collections::BTreeSet<u64> = ids.iter().copied().filter(|id| *id >= 7).collect();
-    assert_eq!(numbers(&mark, &settlement), fresh.len(), "{outcomes:?} behind {tail:?}");
-    (ids, plan.writes.len())
+/// Computes the writes of outcomes after an open decision; returns the ids and the number of writes, and checks the count of new ids.
+fn ids_and_writes(open_decision: Option<Outcome>, outcomes: &[Outcome]) -> (Vec<u64>, usize) {
+    let meta = meta(open_decision);
+    let settlement = settlement(&meta, outcomes);
+    let write_set = WriteSet::new(0, &meta, &settlement, 7, "write-id".to_owned()).unwrap();
+    let ids: Vec<u64> = write_set.ids.iter().map(|id| id.0).collect();
+    let new_ids: std::collections::BTreeSet<u64> = ids.iter().copied().filter(|id| *id >= 7).collect();
+    assert_eq!(count_new_ids(&meta, &settlement), new_ids.len(), "{outcomes:?} after {open_decision:?}");
+    (ids, write_set.writes.len())
 }
 
 #[test]
-fn an_outcome_that_folds_writes_the_mark_only_and_takes_no_number() {
-    assert_eq!(planned(Some(Outcome::Idle), &[Outcome::Idle]), (vec![3], 1));
-    assert_eq!(planned(Some(Outcome::Idle), &[Outcome::Idle, Outcome::Idle]), (vec![3, 3], 1));
+fn an_outcome_that_folds_writes_only_the_metadata_and_needs_no_id() {
+    assert_eq!(ids_and_writes(Some(Outcome::Idle), &[Outcome::Idle]), (vec![3], 1));
+    assert_eq!(ids_and_writes(Some(Outcome::Idle), &[Outcome::Idle, Outcome::Idle]), (vec![3, 3], 1));
 }
 
 #[test]
-fn a_tail_gets_a_row_when_another_outcome_follows() {
-    assert_eq!(planned(None, &[Outcome::Idle]), (vec![7], 1));
-    assert_eq!(planned(Some(Outcome::Cooldown), &[Outcome::Idle]), (vec![7], 2));
-    assert_eq!(planned(Some(Outcome::Idle), &[Outcome::Launched]), (vec![7], 3));
-    assert_eq!(planned(None, &[Outcome::Idle, Outcome::Missed, Outcome::Missed]), (vec![7, 8, 8], 2));
-    assert_eq!(planned(None, &[Outcome::Launched, Outcome::Launched]), (vec![7, 8], 3));
+fn an_open_decision_gets_a_row_when_another_outcome_follows() {
+    assert_eq!(ids_and_writes(None, &[Outcome::Idle]), (vec![7], 1));
+    assert_eq!(ids_and_writes(Some(Outcome::Cooldown), &[Outcome::Idle]), (vec![7], 2));
+    assert_eq!(ids_and_writes(Some(Outcome::Idle), &[Outcome::Launched]), (vec![7], 3));
+    assert_eq!(ids_and_writes(None, &[Outcome::Idle, Outcome::Missed, Outcome::Missed]), (vec![7, 8, 8], 2));
+    assert_eq!(ids_and_writes(None, &[Outcome::Launched, Outcome::Launched]), (vec![7, 8], 3));
 }
 
 #[test]
-fn more_outcomes_than_a_transaction_takes_are_refused() {
-    let mark = mark(None);
-    let settlement = settlement(&mark, &[Outcome::Launched; 100]);
-    let refused = Plan::new(0, &mark, &settlement, 7, String::new()).unwrap_err();
+fn more_outcomes_than_fit_into_a_transaction_are_refused() {
+    let meta = meta(None);
+    let settlement = settlement(&meta, &[Outcome::Launched; 100]);
+    let refused = WriteSet::new(0, &meta, &settlement, 7, String::new()).unwrap_err();
     assert!(refused.to_string().contains("100 outcomes of job \"nightly\""), "{refused}");
 }

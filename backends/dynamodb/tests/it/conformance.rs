@@ -1,31 +1,31 @@
-//! The DynamoDB store against the suites that every store runs.
+//! The DynamoDB store against the suites that every store passes.
 
-use crate::emulator::Kind;
-use crate::help::Place;
+use crate::emulator::EmulatorKind;
+use crate::help::TestTables;
 
 mod on_ministack {
-    use super::{Kind, Place};
+    use super::{EmulatorKind, TestTables};
 
-    ecs_scheduler_core::store_suite!(Place::on(Kind::Ministack));
-    ecs_scheduler_core::store_sharing_suite!(Place::on(Kind::Ministack));
-    ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Ministack));
-    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Ministack));
+    ecs_scheduler_core::store_suite!(TestTables::on(EmulatorKind::Ministack));
+    ecs_scheduler_core::store_sharing_suite!(TestTables::on(EmulatorKind::Ministack));
+    ecs_scheduler_core::shared_store_suite!(TestTables::on(EmulatorKind::Ministack));
+    ecs_scheduler_core::store_durability_suite!(TestTables::on(EmulatorKind::Ministack));
 }
 
 mod on_dynoxide {
-    use super::{Kind, Place};
+    use super::{EmulatorKind, TestTables};
 
-    ecs_scheduler_core::store_suite!(Place::on(Kind::Dynoxide));
-    ecs_scheduler_core::store_sharing_suite!(Place::on(Kind::Dynoxide));
-    ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Dynoxide));
-    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Dynoxide));
+    ecs_scheduler_core::store_suite!(TestTables::on(EmulatorKind::Dynoxide));
+    ecs_scheduler_core::store_sharing_suite!(TestTables::on(EmulatorKind::Dynoxide));
+    ecs_scheduler_core::shared_store_suite!(TestTables::on(EmulatorKind::Dynoxide));
+    ecs_scheduler_core::store_durability_suite!(TestTables::on(EmulatorKind::Dynoxide));
 }
 
 mod on_the_fake {
-    use super::{Kind, Place};
+    use super::{EmulatorKind, TestTables};
 
-    ecs_scheduler_core::store_suite!(Place::on(Kind::Fake));
-    ecs_scheduler_core::store_sharing_suite!(Place::on(Kind::Fake));
-    ecs_scheduler_core::shared_store_suite!(Place::on(Kind::Fake));
-    ecs_scheduler_core::store_durability_suite!(Place::on(Kind::Fake));
+    ecs_scheduler_core::store_suite!(TestTables::on(EmulatorKind::Fake));
+    ecs_scheduler_core::store_sharing_suite!(TestTables::on(EmulatorKind::Fake));
+    ecs_scheduler_core::shared_store_suite!(TestTables::on(EmulatorKind::Fake));
+    ecs_scheduler_core::store_durability_suite!(TestTables::on(EmulatorKind::Fake));
 }

@@ -1,4 +1,4 @@
-//! What stands for DynamoDB, each started once for all tests of this binary.
+//! The emulators of DynamoDB, each started once for all tests of a process.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -10,29 +10,29 @@ use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// What installs them.
+/// The command that installs the emulators.
 const INSTALL: &str = "make emulators";
-/// How long one may take to answer.
+/// How long an emulator may take to start.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Which one.
+/// The emulators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The stricter one: it knows the tokens of transactions, and says what DynamoDB says.
+pub(crate) enum EmulatorKind {
+    /// The stricter one: it supports the tokens of transactions, and words its errors as DynamoDB does.
     Ministack,
-    /// The best known one. It knows no tokens, and takes requests at the same time without keeping them apart.
+    /// The best known one. It ignores tokens, and does not isolate concurrent requests.
     Moto,
-    /// Written in Rust by others: it compares its answers with those that AWS gave.
+    /// A third-party emulator in Rust, whose authors compare its answers with those of AWS.
     Dynoxide,
-    /// Our own: it refuses what DynamoDB refuses.
+    /// The strict fake of this repository: it refuses the requests that DynamoDB refuses.
     Fake,
 }
 
-/// A running emulator. It ends with this process, since its input does.
+/// A running emulator. It ends with this process, because its standard input is closed then.
 #[derive(Debug)]
 pub(crate) struct Emulator {
     pub(crate) url: String,
-    /// None where it runs in this process.
+    /// Absent for the fake, which runs in this process.
     _process: Option<Child>,
 }
 
@@ -41,8 +41,8 @@ static MOTO: OnceCell<Emulator> = OnceCell::const_new();
 static DYNOXIDE: OnceCell<Emulator> = OnceCell::const_new();
 static FAKE: OnceCell<Emulator> = OnceCell::const_new();
 
-impl Kind {
-    /// Returns the emulator, started by the first who asks.
+impl EmulatorKind {
+    /// Returns the emulator; the first call starts it.
     pub(crate) async fn running(self) -> &'static Emulator {
         match self {
             Self::Ministack => {
@@ -56,7 +56,7 @@ impl Kind {
 }
 
 impl Emulator {
-    /// Starts our own on a thread that outlives each test's runtime.
+    /// Starts the fake on a thread that outlives the runtime of each test.
     fn fake() -> Self {
         let (started, url) = sync_channel(1);
         std::thread::spawn(move || {

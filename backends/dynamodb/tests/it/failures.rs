@@ -1,4 +1,4 @@
-//! What is refused, and what is said then.
+//! Refused calls, and their error messages.
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, examine, permissions};
 use ecs_scheduler_core::{
@@ -8,9 +8,9 @@ use ecs_scheduler_core::{
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::json;
 
-use crate::emulator::Kind;
-use crate::help::{Place, advance_of, aws, draft, firing, new_job, settlement};
-use crate::proxy::{Proxy, Tricks};
+use crate::emulator::EmulatorKind;
+use crate::help::{TestTables, advance_of, aws, draft, firing, new_job, settlement};
+use crate::proxy::{FaultRates, Proxy};
 
 fn message<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: FaultKind) -> String {
     let error = result.expect_err("it is refused");
@@ -20,72 +20,73 @@ fn message<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: FaultKin
 
 #[tokio::test]
 async fn a_missing_table_that_may_not_be_created_is_named_with_the_permission() {
-    let place = Place::on(Kind::Ministack);
-    let proxy = Proxy::start(Kind::Ministack, Tricks { closed: true, ..Tricks::default() }, 1).await;
-    let options = DynamoDbOptions::new(place.table.as_str());
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let proxy =
+        Proxy::start(EmulatorKind::Ministack, FaultRates { closed: true, ..FaultRates::default() }, 1).await;
+    let options = DynamoDbOptions::new(tables.table.as_str());
     let said = message(DynamoDbStore::open(&aws(&proxy.url), options).await, FaultKind::Denied);
-    assert!(said.contains(&place.table) && said.contains("allow dynamodb:CreateTable"), "{said}");
+    assert!(said.contains(&tables.table) && said.contains("allow dynamodb:CreateTable"), "{said}");
 }
 
 #[tokio::test]
 async fn a_table_with_another_key_is_refused() {
-    let place = Place::on(Kind::Ministack);
+    let tables = TestTables::on(EmulatorKind::Ministack);
     let table = json!({
         "KeySchema": [{"AttributeName": "id"}],
         "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
     });
-    place.create_as_recorded(&table).await;
+    tables.create_as_recorded(&table).await;
     let said = message(
-        place.try_open(std::sync::Arc::new(ecs_scheduler_core::SystemClock)).await,
+        tables.try_open(std::sync::Arc::new(ecs_scheduler_core::SystemClock)).await,
         FaultKind::Config,
     );
     assert!(said.contains("has the key [\"id\"]") && said.contains("ECSS_DYNAMODB_TABLE"), "{said}");
 }
 
 #[tokio::test]
-async fn tables_are_examined_without_being_created() {
-    let place = Place::on(Kind::Ministack);
-    let url = &Kind::Ministack.running().await.url;
-    let options = DynamoDbOptions::new(place.table.as_str());
+async fn examine_creates_no_tables() {
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let url = &EmulatorKind::Ministack.running().await.url;
+    let options = DynamoDbOptions::new(tables.table.as_str());
     for missing in [true, false] {
         let seen = examine(&aws(url), &options).await;
         assert!(seen.len() == 2 && seen.iter().all(|look| look.problem.is_none()), "{seen:?}");
         assert!(seen.iter().all(|look| look.what.contains("missing") == missing), "{seen:?}");
         if missing {
-            drop(place.store().await);
+            drop(tables.store().await);
         }
     }
-    let other = DynamoDbOptions::new(format!("{}-journal", place.table));
+    let other = DynamoDbOptions::new(format!("{}-journal", tables.table));
     let seen = examine(&aws(url), &other).await;
     assert!(seen[0].problem.as_ref().is_some_and(|problem| problem.contains("has the key")), "{seen:?}");
 }
 
 #[tokio::test]
 async fn a_table_of_a_newer_layout_is_refused() {
-    let place = Place::on(Kind::Ministack);
-    drop(place.store().await);
-    place.put_format(99).await;
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    drop(tables.store().await);
+    tables.write_layout(99).await;
     let said = message(
-        place.try_open(std::sync::Arc::new(ecs_scheduler_core::SystemClock)).await,
+        tables.try_open(std::sync::Arc::new(ecs_scheduler_core::SystemClock)).await,
         FaultKind::Config,
     );
     assert!(said.contains("layout 99") && said.contains("use the newer version"), "{said}");
 }
 
 #[tokio::test]
-async fn an_item_that_cannot_be_understood_is_named() {
-    let place = Place::on(Kind::Ministack);
-    let store = place.store().await;
+async fn a_damaged_item_is_named() {
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let store = tables.store().await;
     let job = store.create(new_job("nightly", "{}")).await.unwrap();
-    place.spoil_mark("nightly").await;
+    tables.damage_job_meta("nightly").await;
     let said = message(store.get(std::slice::from_ref(&job.id)).await, FaultKind::Config);
     assert!(said.contains("job#nightly") && said.contains("\"uid\"") && said.contains("backup"), "{said}");
 }
 
 #[tokio::test]
-async fn a_firing_that_is_too_large_is_refused_and_changes_nothing() {
-    let place = Place::on(Kind::Ministack);
-    let store = place.store().await;
+async fn a_firing_that_is_too_large_is_refused_without_a_change() {
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let store = tables.store().await;
     let job = store.create(new_job("nightly", "{}")).await.unwrap();
     let mut firing = firing(&job, 1);
     let settlement =
@@ -102,19 +103,19 @@ async fn a_firing_that_is_too_large_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_throttled_all_the_time_says_so() {
-    let place = Place::on(Kind::Ministack);
-    let proxy = Proxy::start(Kind::Ministack, Tricks::default(), 1).await;
-    let options = DynamoDbOptions::new(place.table.as_str());
+async fn permanent_throttling_is_reported() {
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let proxy = Proxy::start(EmulatorKind::Ministack, FaultRates::default(), 1).await;
+    let options = DynamoDbOptions::new(tables.table.as_str());
     let store = DynamoDbStore::open(&aws(&proxy.url), options).await.unwrap();
-    proxy.play(Tricks { throttled: 1.0, ..Tricks::default() });
+    proxy.set_rates(FaultRates { throttled: 1.0, ..FaultRates::default() });
     message(store.check().await, FaultKind::Throttled);
-    proxy.play(Tricks::default());
+    proxy.set_rates(FaultRates::default());
     store.check().await.unwrap();
 }
 
 #[tokio::test]
-async fn what_the_permissions_list_is_enough() {
+async fn the_listed_permissions_are_sufficient() {
     let fake = Fake::start(FakeOptions::default()).await.unwrap();
     let allow = |permission: Permission| json!({"Effect": "Allow", "Action": permission.action, "Resource": permission.resource});
     let statements: Vec<_> = permissions("jobs").into_iter().map(allow).collect();
@@ -131,18 +132,19 @@ async fn what_the_permissions_list_is_enough() {
 }
 
 #[tokio::test]
-async fn nothing_is_called_that_is_not_in_the_permissions() {
-    let place = Place::on(Kind::Ministack);
-    let proxy = Proxy::start(Kind::Ministack, Tricks::default(), 1).await;
+async fn every_call_is_in_the_listed_permissions() {
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let proxy = Proxy::start(EmulatorKind::Ministack, FaultRates::default(), 1).await;
     let store =
-        DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(place.table.as_str())).await.unwrap();
+        DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(tables.table.as_str())).await.unwrap();
     store.create(new_job("nightly", "{}")).await.unwrap();
     store.check().await.unwrap();
     let permitted: Vec<String> =
-        permissions(&place.table).into_iter().map(|permission| permission.action).collect();
+        permissions(&tables.table).into_iter().map(|permission| permission.action).collect();
     for operation in proxy.operations() {
-        // A transaction is permitted by the actions that it is made of.
-        let fine = operation == "TransactWriteItems" || permitted.contains(&format!("dynamodb:{operation}"));
-        assert!(fine, "{operation} is not among {permitted:?}");
+        // A transaction needs the permissions of its actions only.
+        let is_permitted =
+            operation == "TransactWriteItems" || permitted.contains(&format!("dynamodb:{operation}"));
+        assert!(is_permitted, "{operation} is not among {permitted:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! A DynamoDB that loses answers after the effect, cuts connections, throttles and crowds: nothing is lost, nothing is
-//! done twice, and nobody who was alone is told of a conflict.
+//! A DynamoDB that loses answers after the effect, cuts connections, throttles and reports conflicts: no write is lost or
+//! duplicated, and a single writer receives no conflict.
 
 use std::sync::Arc;
 
@@ -13,28 +13,31 @@ use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
 use futures::future::join_all;
 use jiff::SignedDuration;
 
-use crate::emulator::Kind;
-use crate::help::{Place, advance_of, at, aws, document, draft, firing, limit, name, new_job, settlement};
-use crate::proxy::{Proxy, Tricks};
+use crate::emulator::EmulatorKind;
+use crate::help::{
+    TestTables, advance_of, at, aws, document, draft, firing, limit, name, new_job, settlement,
+};
+use crate::proxy::{FaultRates, Proxy};
 
-/// The tricks come by this seed.
+/// The seed of the faults.
 const SEED: u64 = 20_261_123;
 const TICKS: i64 = 8;
 
-/// Every eighth answer is lost, and more goes wrong.
-const ALL: Tricks = Tricks { lost: 0.12, cut: 0.05, throttled: 0.08, crowded: 0.08, closed: false };
+/// Every eighth answer is lost, and the other faults occur too.
+const ALL_FAULTS: FaultRates =
+    FaultRates { lost: 0.12, cut: 0.05, throttled: 0.08, conflict: 0.08, closed: false };
 
-async fn open(proxy: &Proxy, place: &Place) -> DynamoDbStore {
-    DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(place.table.as_str())).await.unwrap()
+async fn open(proxy: &Proxy, tables: &TestTables) -> DynamoDbStore {
+    DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(tables.table.as_str())).await.unwrap()
 }
 
 fn recorded(settled: Vec<Settled>) -> u64 {
-    let [Settled::Recorded(ids)] = &settled[..] else { panic!("nobody else settles: {settled:?}") };
+    let [Settled::Recorded(ids)] = &settled[..] else { panic!("no other writer settles: {settled:?}") };
     ids.last().unwrap().0
 }
 
-/// Lets one job live: edits, idle ticks, firings that start a task and end.
-async fn live(store: Arc<DynamoDbStore>, number: usize) {
+/// Runs one job: edits, idle ticks, and firings that start a task and finish.
+async fn run_job(store: Arc<DynamoDbStore>, number: usize) {
     let id = name(&format!("job-{number}"));
     let mut job = store.create(new_job(id.as_str(), "{}")).await.unwrap();
     for revision in 1..=3 {
@@ -70,7 +73,7 @@ async fn live(store: Arc<DynamoDbStore>, number: usize) {
     }
 }
 
-async fn everything_is_there_once(store: &DynamoDbStore, jobs: usize) {
+async fn assert_complete(store: &DynamoDbStore, jobs: usize) {
     let list = store.list(ListFrom::Skip(0), limit(100)).await.unwrap();
     assert_eq!((list.jobs.len(), list.total), (jobs - jobs.div_ceil(3), (jobs - jobs.div_ceil(3)) as u64));
     for StoredJob { revision, document, progress, .. } in &list.jobs {
@@ -94,24 +97,24 @@ async fn everything_is_there_once(store: &DynamoDbStore, jobs: usize) {
     assert!(store.unfinished().await.unwrap().is_empty());
     let all = store.decisions(&DecisionQuery::default()).await.unwrap();
     let each = usize::try_from(TICKS).unwrap();
-    assert_eq!(all.len(), jobs * each, "two idle ticks fold, and a firing has a row of its own");
+    assert_eq!(all.len(), jobs * each, "two idle ticks fold, and each firing has a row");
 }
 
-async fn nothing_is_lost_and_nothing_doubled_on(kind: Kind, jobs: usize) {
-    let place = Place::on(kind);
-    let proxy = Proxy::start(kind, Tricks::default(), SEED).await;
-    let store = Arc::new(open(&proxy, &place).await);
-    proxy.play(ALL);
-    let lives = (0..jobs).map(|number| tokio::spawn(live(Arc::clone(&store), number)));
+async fn run_with_faults_on(kind: EmulatorKind, jobs: usize) {
+    let tables = TestTables::on(kind);
+    let proxy = Proxy::start(kind, FaultRates::default(), SEED).await;
+    let store = Arc::new(open(&proxy, &tables).await);
+    proxy.set_rates(ALL_FAULTS);
+    let lives = (0..jobs).map(|number| tokio::spawn(run_job(Arc::clone(&store), number)));
     for life in join_all(lives).await {
         life.unwrap();
     }
-    let played = proxy.played();
-    proxy.play(Tricks::default());
-    everything_is_there_once(&store, jobs).await;
-    let again = open(&proxy, &place).await;
-    everything_is_there_once(&again, jobs).await;
-    proxy.play(ALL);
+    let injected = proxy.injected_faults();
+    proxy.set_rates(FaultRates::default());
+    assert_complete(&store, jobs).await;
+    let again = open(&proxy, &tables).await;
+    assert_complete(&again, jobs).await;
+    proxy.set_rates(ALL_FAULTS);
     let mut pruned = 0;
     loop {
         match again.prune(Retention { before: at(1_000), keep: 0, now: at(1_000), batch: 25 }).await.unwrap()
@@ -120,40 +123,40 @@ async fn nothing_is_lost_and_nothing_doubled_on(kind: Kind, jobs: usize) {
             count => pruned += count,
         }
     }
-    proxy.play(Tricks::default());
+    proxy.set_rates(FaultRates::default());
     assert!(pruned <= jobs * usize::try_from(TICKS).unwrap());
     assert!(again.decisions(&DecisionQuery::default()).await.unwrap().is_empty());
     proxy.assert_strict();
-    let least = played.lost.min(played.cut).min(played.throttled).min(played.crowded);
-    assert!(least >= 10, "enough went wrong: {played:?}");
+    let least = injected.lost.min(injected.cut).min(injected.throttled).min(injected.conflict);
+    assert!(least >= 10, "there were enough faults: {injected:?}");
 }
 
 /// Tables behind a proxy that can cut all connections.
-struct Behind {
-    kind: Kind,
-    place: Place,
+struct ProxiedTables {
+    kind: EmulatorKind,
+    tables: TestTables,
     proxy: tokio::sync::OnceCell<Proxy>,
 }
 
-impl Behind {
-    fn new(kind: Kind) -> Self {
-        Self { kind, place: Place::on(kind), proxy: tokio::sync::OnceCell::new() }
+impl ProxiedTables {
+    fn new(kind: EmulatorKind) -> Self {
+        Self { kind, tables: TestTables::on(kind), proxy: tokio::sync::OnceCell::new() }
     }
 
     async fn proxy(&self) -> &Proxy {
-        self.proxy.get_or_init(|| Proxy::start(self.kind, Tricks::default(), SEED)).await
+        self.proxy.get_or_init(|| Proxy::start(self.kind, FaultRates::default(), SEED)).await
     }
 }
 
 #[async_trait]
-impl Subject for Behind {
+impl Subject for ProxiedTables {
     async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(open(self.proxy().await, &self.place).await)
+        Arc::new(open(self.proxy().await, &self.tables).await)
     }
 }
 
 #[async_trait]
-impl Fragile for Behind {
+impl Fragile for ProxiedTables {
     async fn cut(&self) {
         self.proxy().await.cut(true);
     }
@@ -164,45 +167,45 @@ impl Fragile for Behind {
 }
 
 mod on_ministack {
-    use super::{Behind, Kind};
+    use super::{EmulatorKind, ProxiedTables};
 
-    ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Ministack));
+    ecs_scheduler_core::store_fault_suite!(ProxiedTables::new(EmulatorKind::Ministack));
 }
 
 mod on_dynoxide {
-    use super::{Behind, Kind};
+    use super::{EmulatorKind, ProxiedTables};
 
-    ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Dynoxide));
+    ecs_scheduler_core::store_fault_suite!(ProxiedTables::new(EmulatorKind::Dynoxide));
 }
 
 mod on_the_fake {
-    use super::{Behind, Kind};
+    use super::{EmulatorKind, ProxiedTables};
 
-    ecs_scheduler_core::store_fault_suite!(Behind::new(Kind::Fake));
+    ecs_scheduler_core::store_fault_suite!(ProxiedTables::new(EmulatorKind::Fake));
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_known() {
-    nothing_is_lost_and_nothing_doubled_on(Kind::Ministack, 12).await;
+async fn no_write_is_lost_or_duplicated_where_tokens_are_supported() {
+    run_with_faults_on(EmulatorKind::Ministack, 12).await;
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_on_an_emulator_that_was_compared_with_aws() {
-    nothing_is_lost_and_nothing_doubled_on(Kind::Dynoxide, 12).await;
+async fn no_write_is_lost_or_duplicated_on_an_emulator_that_was_compared_with_aws() {
+    run_with_faults_on(EmulatorKind::Dynoxide, 12).await;
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_where_tokens_are_not_known() {
-    nothing_is_lost_and_nothing_doubled_on(Kind::Moto, 6).await;
+async fn no_write_is_lost_or_duplicated_where_tokens_are_ignored() {
+    run_with_faults_on(EmulatorKind::Moto, 6).await;
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_where_everything_is_refused_that_dynamodb_refuses() {
-    nothing_is_lost_and_nothing_doubled_on(Kind::Fake, 12).await;
+async fn no_write_is_lost_or_duplicated_on_the_strict_fake() {
+    run_with_faults_on(EmulatorKind::Fake, 12).await;
 }
 
-/// Lets everything happen to calls that DynamoDB says may happen, and shows old states and short pages.
-fn befall(fake: &Fake) {
+/// Injects every fault that DynamoDB documents, stale indexes and short pages.
+fn inject_faults_into(fake: &Fake) {
     let mishaps = [
         (Mishap::LostAfterEffect, 0.08),
         (Mishap::ResetBeforeEffect, 0.03),
@@ -225,21 +228,21 @@ fn befall(fake: &Fake) {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_whatever_befalls_calls() {
+async fn no_write_is_lost_or_duplicated_under_all_faults_of_the_fake() {
     const JOBS: usize = 12;
     let fake = Fake::start(FakeOptions::default()).await.unwrap();
     let aws = aws(&fake.url());
     let store = Arc::new(DynamoDbStore::open(&aws, DynamoDbOptions::new("jobs")).await.unwrap());
-    befall(&fake);
-    let lives = (0..JOBS).map(|number| tokio::spawn(live(Arc::clone(&store), number)));
+    inject_faults_into(&fake);
+    let lives = (0..JOBS).map(|number| tokio::spawn(run_job(Arc::clone(&store), number)));
     for life in join_all(lives).await {
         life.unwrap();
     }
     fake.faults().clear();
     fake.configure(|settings| settings.dynamodb.lag = SignedDuration::ZERO);
-    everything_is_there_once(&store, JOBS).await;
+    assert_complete(&store, JOBS).await;
     let again = DynamoDbStore::open(&aws, DynamoDbOptions::new("jobs")).await.unwrap();
-    everything_is_there_once(&again, JOBS).await;
-    let played = fake.calls(Service::DynamoDb, "TransactWriteItems");
-    assert!(played.lost >= 10 && played.failed >= 10, "enough went wrong: {played:?}");
+    assert_complete(&again, JOBS).await;
+    let injected = fake.calls(Service::DynamoDb, "TransactWriteItems");
+    assert!(injected.lost >= 10 && injected.failed >= 10, "there were enough faults: {injected:?}");
 }

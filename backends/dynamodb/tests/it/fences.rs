@@ -1,4 +1,4 @@
-//! Writes under a fence, many at once.
+//! Concurrent writes under a fence.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use ecs_scheduler_core::{
 };
 use futures::future::join_all;
 
-use crate::emulator::Kind;
-use crate::help::{Place, advance_of, aws, draft, firing, new_job, settlement};
-use crate::proxy::{Proxy, Tricks};
+use crate::emulator::EmulatorKind;
+use crate::help::{TestTables, advance_of, aws, draft, firing, new_job, settlement};
+use crate::proxy::{FaultRates, Proxy};
 
 const JOBS: usize = 30;
 
-/// A store with a proxy in front, and a fence that holds.
+/// A store behind a proxy, and a fence that holds.
 async fn fenced() -> (Proxy, Arc<DynamoDbStore>, Fence) {
-    let place = Place::on(Kind::Ministack);
-    let proxy = Proxy::start(Kind::Ministack, Tricks::default(), 1).await;
+    let tables = TestTables::on(EmulatorKind::Ministack);
+    let proxy = Proxy::start(EmulatorKind::Ministack, FaultRates::default(), 1).await;
     let store =
-        DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(place.table.as_str())).await.unwrap();
+        DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(tables.table.as_str())).await.unwrap();
     let version = store.write("shard/07", "me", None, None).await.unwrap();
     (proxy, Arc::new(store), Fence { register: "shard/07".to_owned(), version })
 }
 
-/// Fires every job at once, each by a call of its own.
+/// Fires all jobs at the same time, each by its own call.
 async fn fire_all(store: &Arc<DynamoDbStore>, fence: &Fence) -> Vec<Firing> {
     let mut jobs = Vec::new();
     for number in 0..JOBS {
@@ -40,7 +40,9 @@ async fn fire_all(store: &Arc<DynamoDbStore>, fence: &Fence) -> Vec<Firing> {
                 ..settlement(&job, vec![draft(Outcome::Pending, 1)])
             };
             let settled = store.settle_under(&fence, vec![batch]).await.unwrap();
-            let [Settled::Recorded(ids)] = &settled[..] else { panic!("nobody else settles: {settled:?}") };
+            let [Settled::Recorded(ids)] = &settled[..] else {
+                panic!("no other writer settles: {settled:?}")
+            };
             firing.decision = DecisionId(ids[0].0);
             firing
         }
@@ -49,7 +51,7 @@ async fn fire_all(store: &Arc<DynamoDbStore>, fence: &Fence) -> Vec<Firing> {
 }
 
 #[tokio::test]
-async fn what_waits_under_a_fence_shares_transactions() {
+async fn concurrent_writes_under_a_fence_share_transactions() {
     let (proxy, store, fence) = fenced().await;
     let before = proxy.calls("TransactWriteItems");
     let firings = fire_all(&store, &fence).await;
@@ -66,7 +68,7 @@ async fn what_waits_under_a_fence_shares_transactions() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_harms_nothing_that_waits_with_it() {
+async fn a_write_that_is_refused_does_not_fail_the_others_of_its_batch() {
     let (_proxy, store, fence) = fenced().await;
     let firings = fire_all(&store, &fence).await;
     let moves = firings.iter().enumerate().map(|(number, firing)| {
@@ -89,7 +91,7 @@ async fn what_cannot_be_written_harms_nothing_that_waits_with_it() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_holds_up_nobody() {
+async fn a_cancelled_caller_does_not_block_the_others() {
     let (_proxy, store, fence) = fenced().await;
     let firings = fire_all(&store, &fence).await;
     let mut moves: Vec<_> = firings
@@ -101,8 +103,8 @@ async fn a_caller_that_goes_away_holds_up_nobody() {
         })
         .collect();
     tokio::task::yield_now().await;
-    for gone in moves.drain(..JOBS / 2) {
-        gone.abort();
+    for cancelled in moves.drain(..JOBS / 2) {
+        cancelled.abort();
     }
     for moved in join_all(moves).await {
         moved.unwrap().unwrap();

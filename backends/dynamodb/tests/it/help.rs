@@ -22,20 +22,20 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::emulator::Kind;
+use crate::emulator::EmulatorKind;
 
-/// The region that everything is in.
+/// The region of all tables.
 const REGION: &str = "eu-central-1";
 
-/// A pair of tables of its own.
+/// A pair of tables for one test.
 #[derive(Debug)]
-pub(crate) struct Place {
-    kind: Kind,
+pub(crate) struct TestTables {
+    kind: EmulatorKind,
     pub(crate) table: String,
 }
 
-impl Place {
-    pub(crate) fn on(kind: Kind) -> Self {
+impl TestTables {
+    pub(crate) fn on(kind: EmulatorKind) -> Self {
         Self { kind, table: format!("jobs-{}", Uuid::new_v4().simple()) }
     }
 
@@ -50,7 +50,7 @@ impl Place {
     }
 }
 
-/// A way to what stands for AWS at this address.
+/// Returns a context for the emulator at this address.
 pub(crate) fn aws(url: &str) -> Aws {
     Aws::new(AwsSettings {
         region: Some(REGION.to_owned()),
@@ -61,24 +61,24 @@ pub(crate) fn aws(url: &str) -> Aws {
 }
 
 #[async_trait]
-impl Subject for Place {
+impl Subject for TestTables {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }
 }
 
-/// A clock that stands.
+/// A clock with a fixed time.
 #[derive(Debug)]
-pub(crate) struct Stopped(pub(crate) Timestamp);
+pub(crate) struct FixedClock(pub(crate) Timestamp);
 
-impl Clock for Stopped {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
     }
 }
 
-/// Another program, which knows the Python version's table only.
-impl Place {
+/// Writes of another program, which uses only the Python version's table.
+impl TestTables {
     async fn client(&self) -> Client {
         let url = &self.kind.running().await.url;
         let config = aws(url).config(&Default::default()).await.unwrap();
@@ -113,23 +113,23 @@ impl Place {
         delete.key("job-id", AttributeValue::S(id.to_owned())).send().await.unwrap();
     }
 
-    /// Makes the layout's number another one.
-    pub(crate) async fn put_format(&self, format: u64) {
+    /// Overwrites the number of the layout.
+    pub(crate) async fn write_layout(&self, format: u64) {
         let put = self.client().await.put_item().table_name(format!("{}-journal", self.table));
         let put = put.item("pk", AttributeValue::S("keeper".to_owned()));
         let put = put.item("sk", AttributeValue::S("format".to_owned()));
         put.item("format", AttributeValue::N(format.to_string())).send().await.unwrap();
     }
 
-    /// Takes the identity out of a job's mark.
-    pub(crate) async fn spoil_mark(&self, job: &str) {
+    /// Removes the identity from a job's metadata.
+    pub(crate) async fn damage_job_meta(&self, job: &str) {
         let update = self.client().await.update_item().table_name(format!("{}-journal", self.table));
         let update = update.key("pk", AttributeValue::S(format!("job#{job}")));
         let update = update.key("sk", AttributeValue::S("mark".to_owned()));
         update.update_expression("REMOVE uid").send().await.unwrap();
     }
 
-    /// Reads what the Python version reads; an item with any other attribute fails the test.
+    /// Reads the items as the Python version does; an item with any other attribute fails the test.
     pub(crate) async fn items(&self) -> BTreeMap<String, String> {
         let scan = self.client().await.scan().table_name(&self.table).send().await.unwrap();
         let pair = |mut item: HashMap<String, AttributeValue>| {
@@ -142,7 +142,7 @@ impl Place {
     }
 }
 
-/// A moment so many seconds into the tests' time.
+/// Returns the timestamp this many seconds after the start of the tests' time.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::new(1_800_000_000 + seconds, 123_456_789).unwrap()
 }
@@ -172,7 +172,7 @@ pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
     sample::firing(&job.id, job.uid, at(tick))
 }
 
-/// The move of a firing to a state in which it has so many tasks.
+/// Returns the advance of a firing to a state with this many tasks.
 pub(crate) fn advance_of(firing: &Firing, state: FiringState, tasks: usize) -> Advance {
     let task = |number: usize| TaskState::pending(TaskId::new(format!("{}-{number}", firing.id)), None);
     let to = Firing { state, tasks: (0..tasks).map(task).collect(), ..firing.clone() };

@@ -1,4 +1,4 @@
-//! The DynamoDB store against emulators of DynamoDB, alone and behind a proxy that plays tricks.
+//! The DynamoDB store on emulators of DynamoDB, alone and behind a faulty proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -1,4 +1,4 @@
-//! A proxy in front of an emulator: it checks what DynamoDB would refuse, and plays tricks by a seed.
+//! A proxy in front of an emulator: it checks requests as strictly as DynamoDB, and injects faults by a seed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -11,34 +11,34 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::emulator::Kind;
+use crate::emulator::EmulatorKind;
 
-/// How often something goes wrong, each between 0 and 1.
+/// The probability of each fault.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tricks {
-    /// The call has its effect, and the connection is cut before the answer.
+pub(crate) struct FaultRates {
+    /// The call takes effect, and the connection is cut before the answer.
     pub(crate) lost: f64,
     /// The connection is cut before the call.
     pub(crate) cut: f64,
-    /// The call is throttled, or half of a batch is left undone.
+    /// The call is throttled, or half of a batch is not processed.
     pub(crate) throttled: f64,
-    /// A transaction meets another one.
-    pub(crate) crowded: f64,
-    /// Tables may not be created.
+    /// A transaction conflicts with another one.
+    pub(crate) conflict: f64,
+    /// The creation of tables is denied.
     pub(crate) closed: bool,
 }
 
-/// What was played.
+/// The number of injected faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Played {
+pub(crate) struct InjectedFaults {
     pub(crate) calls: u64,
     pub(crate) lost: u64,
     pub(crate) cut: u64,
     pub(crate) throttled: u64,
-    pub(crate) crowded: u64,
+    pub(crate) conflict: u64,
 }
 
-/// See the module.
+/// A proxy in front of an emulator.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     state: Arc<State>,
@@ -48,12 +48,12 @@ pub(crate) struct Proxy {
 struct State {
     upstream: String,
     http: reqwest::Client,
-    /// Requests are passed on one after the other where the emulator does not keep them apart.
+    /// Serialises the requests to an emulator that does not isolate them.
     turn: Option<tokio::sync::Mutex<()>>,
     rng: Mutex<SimRng>,
-    tricks: Mutex<Tricks>,
-    played: Mutex<Played>,
-    /// The body that each token came with.
+    rates: Mutex<FaultRates>,
+    injected: Mutex<InjectedFaults>,
+    /// The body of the first request with each token.
     tokens: Mutex<HashMap<String, Value>>,
     complaints: Mutex<Vec<String>>,
     operations: Mutex<BTreeMap<String, u64>>,
@@ -68,16 +68,16 @@ struct Request {
 }
 
 impl Proxy {
-    pub(crate) async fn start(kind: Kind, tricks: Tricks, seed: u64) -> Self {
+    pub(crate) async fn start(kind: EmulatorKind, rates: FaultRates, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let state = Arc::new(State {
             upstream: kind.running().await.url.clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            turn: (kind == Kind::Moto).then(tokio::sync::Mutex::default),
+            turn: (kind == EmulatorKind::Moto).then(tokio::sync::Mutex::default),
             rng: Mutex::new(SimRng::new(seed)),
-            tricks: Mutex::new(tricks),
-            played: Mutex::default(),
+            rates: Mutex::new(rates),
+            injected: Mutex::default(),
             tokens: Mutex::default(),
             complaints: Mutex::default(),
             operations: Mutex::default(),
@@ -92,16 +92,16 @@ impl Proxy {
         self.state.cut.send_replace(cut);
     }
 
-    /// Plays other tricks from now on.
-    pub(crate) fn play(&self, tricks: Tricks) {
-        *self.state.tricks.lock() = tricks;
+    /// Sets the probabilities of the faults.
+    pub(crate) fn set_rates(&self, rates: FaultRates) {
+        *self.state.rates.lock() = rates;
     }
 
-    pub(crate) fn played(&self) -> Played {
-        *self.state.played.lock()
+    pub(crate) fn injected_faults(&self) -> InjectedFaults {
+        *self.state.injected.lock()
     }
 
-    /// Returns what was called.
+    /// Returns the operations that were called.
     pub(crate) fn operations(&self) -> Vec<String> {
         self.state.operations.lock().keys().cloned().collect()
     }
@@ -111,7 +111,7 @@ impl Proxy {
         self.state.operations.lock().get(operation).copied().unwrap_or_default()
     }
 
-    /// Asserts that nothing was sent that DynamoDB would refuse or that could be done twice.
+    /// Asserts that DynamoDB would accept every request, and that each was safe to repeat.
     pub(crate) fn assert_strict(&self) {
         let complaints = self.state.complaints.lock();
         assert!(complaints.is_empty(), "{complaints:#?}");
@@ -133,7 +133,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
                 return;
             }
             tokio::select! {
-                // A cut that is mended at once breaks what stood all the same.
+                // A cut that is repaired at once breaks the open connections all the same.
                 _ = cut.changed() => {}
                 () = converse(stream, Arc::clone(&state)) => {}
             }
@@ -174,9 +174,10 @@ async fn receive(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request { operation, headers, body })
 }
 
-/// An answer as DynamoDB words a failure.
+/// Returns an error in the format of DynamoDB.
 fn failure(code: &str, more: Value) -> (u16, Vec<u8>) {
-    let mut body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "played"});
+    let mut body =
+        json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "injected"});
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
@@ -184,27 +185,27 @@ fn failure(code: &str, more: Value) -> (u16, Vec<u8>) {
 }
 
 impl State {
-    /// Answers a request; nothing when the connection is to be cut.
+    /// Answers a request; `None` cuts the connection.
     async fn answer(&self, request: Request) -> Option<(u16, Vec<u8>)> {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         self.inspect(&request.operation, &body);
         *self.operations.lock().entry(request.operation.clone()).or_default() += 1;
-        let tricks = *self.tricks.lock();
-        if tricks.closed && request.operation == "CreateTable" {
+        let rates = *self.rates.lock();
+        if rates.closed && request.operation == "CreateTable" {
             return Some(failure("AccessDeniedException", json!({"message": "not authorized"})));
         }
         let chance = |probability| self.rng.lock().chance(probability);
-        self.played.lock().calls += 1;
-        if chance(tricks.cut) {
-            self.played.lock().cut += 1;
+        self.injected.lock().calls += 1;
+        if chance(rates.cut) {
+            self.injected.lock().cut += 1;
             return None;
         }
-        if request.operation == "TransactWriteItems" && chance(tricks.crowded) {
-            self.played.lock().crowded += 1;
-            return Some(crowded(&body));
+        if request.operation == "TransactWriteItems" && chance(rates.conflict) {
+            self.injected.lock().conflict += 1;
+            return Some(conflict(&body));
         }
-        if chance(tricks.throttled) {
-            self.played.lock().throttled += 1;
+        if chance(rates.throttled) {
+            self.injected.lock().throttled += 1;
             if request.operation == "BatchGetItem" {
                 return Some(self.half(request, body).await);
             }
@@ -213,8 +214,8 @@ impl State {
             return Some(failure(code, json!({})));
         }
         let answer = self.pass(&request.headers, request.body).await;
-        if chance(tricks.lost) {
-            self.played.lock().lost += 1;
+        if chance(rates.lost) {
+            self.injected.lock().lost += 1;
             return None;
         }
         Some(answer)
@@ -233,7 +234,7 @@ impl State {
         (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
     }
 
-    /// Does half of a batch, and gives back the other half.
+    /// Passes on half of a batch, and returns the other half as unprocessed.
     async fn half(&self, request: Request, mut body: Value) -> (u16, Vec<u8>) {
         let mut rest = serde_json::Map::new();
         let asked = body["RequestItems"].as_object_mut().unwrap();
@@ -252,7 +253,7 @@ impl State {
         (status, answer.to_string().into_bytes())
     }
 
-    /// Checks what DynamoDB would refuse and emulators may let pass, and what would not be safe to repeat.
+    /// Checks for requests that DynamoDB refuses and emulators may accept, and for requests that are not safe to repeat.
     fn inspect(&self, operation: &str, body: &Value) {
         let mut complaints = Vec::new();
         match operation {
@@ -297,8 +298,8 @@ impl State {
     }
 }
 
-/// Says that the last item of a transaction is part of another one.
-fn crowded(body: &Value) -> (u16, Vec<u8>) {
+/// Returns the error that the last item of a transaction is part of another one.
+fn conflict(body: &Value) -> (u16, Vec<u8>) {
     let count = body["TransactItems"].as_array().map_or(1, Vec::len);
     let mut reasons = vec![json!({"Code": "None"}); count];
     reasons[count - 1] =

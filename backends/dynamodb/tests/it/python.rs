@@ -1,4 +1,4 @@
-//! Tables of the Python version, before and after we had them.
+//! Tables of the Python version, before and after this store used them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use ecs_scheduler_core::{
 };
 use serde_json::Value;
 
-use crate::emulator::Kind;
-use crate::help::{Place, Stopped, at, document, draft, limit, name, new_job, settlement};
+use crate::emulator::EmulatorKind;
+use crate::help::{FixedClock, TestTables, at, document, draft, limit, name, new_job, settlement};
 
 const FIXTURE: &str = include_str!("../fixtures/python-table.json");
 
@@ -18,7 +18,7 @@ fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-/// What the Python version wrote: each name with its text.
+/// Returns the recorded items of the Python version: each name with its document.
 fn recorded() -> BTreeMap<String, String> {
     let recorded: Value = serde_json::from_str(FIXTURE).unwrap();
     let items = recorded["items"].as_array().unwrap().iter();
@@ -26,19 +26,19 @@ fn recorded() -> BTreeMap<String, String> {
     items.map(|item| (text(&item["job-id"]), text(&item["json-data"]))).collect()
 }
 
-/// A place with the Python version's table in it, made as it was recorded.
-async fn python() -> Place {
-    let place = Place::on(Kind::Ministack);
+/// Creates a table with the recorded items of the Python version.
+async fn python() -> TestTables {
+    let tables = TestTables::on(EmulatorKind::Ministack);
     let recorded: Value = serde_json::from_str(FIXTURE).unwrap();
-    place.create_as_recorded(&recorded["table"]).await;
+    tables.create_as_recorded(&recorded["table"]).await;
     for (id, text) in self::recorded() {
-        place.put(&id, &text).await;
+        tables.put(&id, &text).await;
     }
-    place
+    tables
 }
 
-async fn open_at(place: &Place, moment: i64) -> ecs_scheduler_backend_dynamodb::DynamoDbStore {
-    place.try_open(Arc::new(Stopped(second(moment)))).await.unwrap()
+async fn open_at(tables: &TestTables, moment: i64) -> ecs_scheduler_backend_dynamodb::DynamoDbStore {
+    tables.try_open(Arc::new(FixedClock(second(moment)))).await.unwrap()
 }
 
 async fn listed(store: &ecs_scheduler_backend_dynamodb::DynamoDbStore) -> Vec<StoredJob> {
@@ -52,26 +52,26 @@ fn texts(jobs: &[StoredJob]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn its_jobs_are_listed_unchanged_and_stay_as_they_are() {
-    let place = python().await;
-    let store = open_at(&place, 1000).await;
+async fn jobs_of_the_python_version_are_listed_and_not_changed() {
+    let tables = python().await;
+    let store = open_at(&tables, 1000).await;
     let jobs = listed(&store).await;
     assert_eq!((jobs.len(), texts(&jobs)), (12, recorded()));
-    assert!(jobs.is_sorted_by(|a, b| a.id < b.id), "its table has no order, so the names give one");
+    assert!(jobs.is_sorted_by(|a, b| a.id < b.id), "the table has no order, so the jobs are ordered by name");
     for job in &jobs {
         assert_eq!(job.uid, JobUid::derived("dynamodb", &job.id));
         assert_eq!((job.revision, job.created, job.changed), (Revision(1), second(1000), second(1000)));
         assert_eq!(job.progress, Progress::default());
     }
-    assert_eq!(place.items().await, recorded(), "the items are as they were, and have no other attribute");
-    let again = listed(&open_at(&place, 2000).await).await;
+    assert_eq!(tables.items().await, recorded(), "the items are unchanged, and have no other attribute");
+    let again = listed(&open_at(&tables, 2000).await).await;
     assert!(again.iter().zip(&jobs).all(|(now, then)| now.uid == then.uid && now.changed == then.changed));
 }
 
 #[tokio::test]
-async fn it_reads_what_we_write() {
-    let place = python().await;
-    let store = open_at(&place, 1000).await;
+async fn the_python_version_reads_our_documents() {
+    let tables = python().await;
+    let store = open_at(&tables, 1000).await;
     let text = r#"{"schedule": "0 0", "taskCount": 1, "timezone": "Europe/Zürich"}"#;
     store.create(new_job("ours", text)).await.unwrap();
     store.replace(&name("minimal"), Revision(1), document(text), second(5)).await.unwrap();
@@ -82,41 +82,41 @@ async fn it_reads_what_we_write() {
     expected.remove("wildcards");
     expected.insert("ours".to_owned(), text.to_owned());
     expected.insert("minimal".to_owned(), text.to_owned());
-    assert_eq!(place.items().await, expected);
+    assert_eq!(tables.items().await, expected);
 }
 
 #[tokio::test]
-async fn what_it_changed_is_an_edit_and_nothing_else_is_lost() {
-    let place = python().await;
-    let store = open_at(&place, 1000).await;
+async fn a_document_that_the_python_version_changed_is_an_edit() {
+    let tables = python().await;
+    let store = open_at(&tables, 1000).await;
     let minimal = listed(&store).await.into_iter().find(|job| job.id == name("minimal")).unwrap();
     let settled = store.settle(vec![settlement(&minimal, vec![draft(Outcome::Idle, 1)])]).await.unwrap();
     assert!(matches!(settled[..], [Settled::Recorded(_)]));
-    place.put("minimal", r#"{"taskCount": 6}"#).await;
+    tables.put("minimal", r#"{"taskCount": 6}"#).await;
     let late = store.replace(&name("minimal"), Revision(1), document("{}"), second(9)).await;
-    assert!(matches!(late, Err(StoreError::Conflict(_))), "its edit is not overwritten: {late:?}");
+    assert!(matches!(late, Err(StoreError::Conflict(_))), "the edit is not overwritten: {late:?}");
     let edited = store.get(&[name("minimal")]).await.unwrap().remove(0);
     assert_eq!((edited.revision, edited.document.get()), (Revision(2), r#"{"taskCount": 6}"#));
     assert_eq!((edited.uid, edited.created, edited.changed), (minimal.uid, minimal.created, second(1000)));
     assert_eq!(edited.progress.settled, Some(at(1)));
     let place_of = |jobs: &[StoredJob]| jobs.iter().position(|job| job.id == name("minimal"));
-    assert_eq!(place_of(&listed(&store).await), Some(3), "it keeps its place in the list");
+    assert_eq!(place_of(&listed(&store).await), Some(3), "it keeps its position in the list");
 }
 
 #[tokio::test]
-async fn what_it_wrote_or_removed_meanwhile_is_seen() {
-    let place = python().await;
-    let store = open_at(&place, 1000).await;
-    place.put("new", r#"{"taskCount": 5}"#).await;
-    place.put("everything", r#"{"taskCount": 7}"#).await;
-    place.delete("wildcards").await;
-    assert_eq!(store.get(&[name("new")]).await.unwrap()[0].revision, Revision(1), "asked for by name");
+async fn documents_that_the_python_version_wrote_or_removed_are_found() {
+    let tables = python().await;
+    let store = open_at(&tables, 1000).await;
+    tables.put("new", r#"{"taskCount": 5}"#).await;
+    tables.put("everything", r#"{"taskCount": 7}"#).await;
+    tables.delete("wildcards").await;
+    assert_eq!(store.get(&[name("new")]).await.unwrap()[0].revision, Revision(1), "read by name");
     assert!(store.get(&[name("wildcards")]).await.unwrap().is_empty());
-    place.put("newer", "{}").await;
-    place.delete("minimal").await;
-    let store = open_at(&place, 2000).await;
+    tables.put("newer", "{}").await;
+    tables.delete("minimal").await;
+    let store = open_at(&tables, 2000).await;
     let jobs = listed(&store).await;
-    assert_eq!(texts(&jobs), place.items().await);
+    assert_eq!(texts(&jobs), tables.items().await);
     let seen = |id: &str| {
         let job = jobs.iter().find(|job| job.id.as_str() == id).unwrap();
         (job.revision, job.created, job.changed)
@@ -129,21 +129,21 @@ async fn what_it_wrote_or_removed_meanwhile_is_seen() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_no_job_is_left_out_and_left_alone() {
-    let place = python().await;
-    place.put("broken", "{not json").await;
-    place.put("bad name", "{}").await;
+async fn an_item_that_is_not_a_job_is_skipped_and_not_changed() {
+    let tables = python().await;
+    tables.put("broken", "{not json").await;
+    tables.put("bad name", "{}").await;
     for moment in [1000, 2000] {
-        let store = open_at(&place, moment).await;
+        let store = open_at(&tables, moment).await;
         assert_eq!(listed(&store).await.len(), 12);
         assert!(store.get(&[name("broken")]).await.unwrap().is_empty());
         assert!(matches!(store.remove(&name("broken"), None).await, Err(StoreError::NotFound(_))));
         assert!(matches!(store.create(new_job("broken", "{}")).await, Err(StoreError::Exists(_))));
     }
-    assert_eq!(place.items().await["broken"], "{not json");
-    place.put("broken", "{}").await;
-    let store = open_at(&place, 3000).await;
+    assert_eq!(tables.items().await["broken"], "{not json");
+    tables.put("broken", "{}").await;
+    let store = open_at(&tables, 3000).await;
     assert_eq!(listed(&store).await.len(), 13, "a corrected item is listed");
-    place.put("broken", "{not json").await;
-    assert_eq!(listed(&store).await.len(), 12, "and is not any more when it is broken again");
+    tables.put("broken", "{not json").await;
+    assert_eq!(listed(&store).await.len(), 12, "a broken item is not listed any more");
 }
