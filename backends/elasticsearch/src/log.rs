@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ecs_scheduler_backend_segments::{Created, Log};
+use ecs_scheduler_backend_segments::{CreateResult, ObjectLog};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,12 +83,12 @@ impl Object {
 }
 
 #[async_trait]
-impl Log for JournalLog {
-    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created, StoreError> {
+impl ObjectLog for JournalLog {
+    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<CreateResult, StoreError> {
         let source = serde_json::to_string(&Object::new(name, bytes)).expect("texts make JSON");
         match self.api.put(&self.target, name, source, None, self.aim("write", name)).await? {
-            Changed::Done(_) => Ok(Created::New),
-            Changed::Conflict => Ok(Created::Exists),
+            Changed::Done(_) => Ok(CreateResult::Created),
+            Changed::Conflict => Ok(CreateResult::Exists),
         }
     }
 
@@ -139,8 +139,8 @@ impl NoLog {
 }
 
 #[async_trait]
-impl Log for NoLog {
-    async fn create(&self, _: &str, _: Vec<u8>) -> Result<Created, StoreError> {
+impl ObjectLog for NoLog {
+    async fn create(&self, _: &str, _: Vec<u8>) -> Result<CreateResult, StoreError> {
         Self::refuse()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_segments::{Log, SegmentOptions, SegmentStore};
+use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, SystemClock, fault};
 
 use crate::api::Api;
@@ -66,13 +66,13 @@ impl ElasticsearchOptions {
     ///
     /// Fails with what is wrong and the remedy: nothing answers, it is of an unknown kind or version, a permission is missing,
     /// an index cannot keep what is promised, or the journal is damaged or of a newer format.
-    pub async fn open(self) -> Result<SegmentStore, StoreError> {
+    pub async fn open(self) -> Result<LogStore, StoreError> {
         let api = Arc::new(Api::new(&self.cluster, self.patience)?);
         let indices = prepare(&api, &self.index, self.clock.now()).await?;
         let log = Arc::new(JournalLog::new(Arc::clone(&api), indices.journal));
         let documents = Arc::new(JobDocuments::new(api, indices.jobs));
-        let options = SegmentOptions { clock: self.clock, ..SegmentOptions::default() };
-        SegmentStore::open("elasticsearch", place(&self.index), log, documents, options).await
+        let options = LogStoreOptions { clock: self.clock, ..LogStoreOptions::default() };
+        LogStore::open("elasticsearch", place(&self.index), log, documents, options).await
     }
 
     /// Reads what the store holds, for a command that only looks: nothing is created or written, and a scheduler that uses it
@@ -85,11 +85,11 @@ impl ElasticsearchOptions {
         let api = Arc::new(Api::new(&self.cluster, self.patience)?);
         let (jobs, journal) = find(&api, &self.index).await?;
         let documents = JobDocuments::new(Arc::clone(&api), jobs);
-        let log: Box<dyn Log> = match journal {
+        let log: Box<dyn ObjectLog> = match journal {
             Some(journal) => Box::new(JournalLog::new(api, journal)),
             None => Box::new(NoLog),
         };
-        SegmentStore::look(place(&self.index), &*log, &documents, &*self.clock).await
+        LogStore::open_read_only(place(&self.index), &*log, &documents, &*self.clock).await
     }
 
     /// Tries to read everything, and says what is wrong and what to do about it.

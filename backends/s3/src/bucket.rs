@@ -1,4 +1,4 @@
-//! A bucket: the few calls that the store makes of it.
+//! The calls to a bucket, with their retries.
 
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Del
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::FaultKind;
 
-use crate::error::{condition_failed, fault, is_race, is_status};
+use crate::error::{condition_failed, is_status, is_write_race, to_fault};
 
 /// The most keys of one DeleteObjects call.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
-const DELETED_AT_ONCE: usize = 1_000;
+const MAX_DELETED_KEYS: usize = 1_000;
 
-/// The region that is not named when a bucket is created.
+/// The region that must not be named when a bucket is created.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
-const UNNAMED: &str = "us-east-1";
+const DEFAULT_REGION: &str = "us-east-1";
 
-/// Attempts at a call that may be repeated, beyond those that the SDK makes by itself: 3 each.
-const ATTEMPTS: u32 = 4;
+/// The most attempts at a call that may be repeated. The SDK makes 3 requests for each.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// The wait before the second attempt; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The delay before the second attempt. It doubles with each further attempt.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The status of an answer of a server that does not know what a header asks for.
+/// The status that a server answers when it does not support a header.
 pub(crate) const NOT_IMPLEMENTED: u16 = 501;
 
-/// A bucket.
+/// A bucket and its client.
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     pub(crate) client: Client,
@@ -44,47 +44,47 @@ pub(crate) struct Bucket {
     pub(crate) region: String,
 }
 
-/// What must hold for a write to happen.
+/// The precondition of a write.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Condition<'a> {
-    /// There is no object of this key.
+pub(crate) enum Precondition<'a> {
+    /// The key has no object.
     Absent,
     /// The object has this entity tag.
     Tag(&'a str),
 }
 
-/// What came of a conditional write.
+/// The result of a conditional write.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    /// It happened; the entity tag of what is there now, where there is something.
+pub(crate) enum WriteResult {
+    /// The write is durable; the entity tag of the new object, empty after a removal.
     Done(String),
-    /// The condition did not hold.
+    /// The precondition did not hold.
     Refused,
 }
 
-/// An object as it was read, with its entity tag.
+/// The content of an object, with its entity tag.
 pub(crate) type Object = (Vec<u8>, String);
 
 impl Bucket {
-    /// Reads an object, if there is one.
+    /// Reads an object, if it exists.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Object>, Fault> {
-        let mut attempts = Attempts::default();
+        let mut retries = CallRetries::default();
         loop {
-            match self.get_once(key).await {
-                Err(fault) if attempts.may_repeat(&fault) => attempts.pause().await,
+            match self.try_get(key).await {
+                Err(fault) if retries.should_retry(&fault) => retries.wait().await,
                 answer => return answer,
             }
         }
     }
 
-    async fn get_once(&self, key: &str) -> Result<Option<Object>, Fault> {
+    async fn try_get(&self, key: &str) -> Result<Option<Object>, Fault> {
         let attempted = format!("could not read \"{key}\" in bucket \"{}\"", self.name);
         let answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(answer) => answer,
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
                 return Ok(None);
             }
-            Err(error) => return Err(fault(error, &attempted, "s3:GetObject and s3:ListBucket")),
+            Err(error) => return Err(to_fault(error, &attempted, "s3:GetObject and s3:ListBucket")),
         };
         let tag = answer.e_tag.unwrap_or_default();
         let body = answer.body.collect().await.map_err(|error| {
@@ -93,70 +93,70 @@ impl Bucket {
         Ok(Some((body.to_vec(), tag)))
     }
 
-    /// Writes an object if the condition holds. One that fails for a reason that passes is not made again here, beyond what
-    /// the SDK does: the store tells a lost answer from a failure.
+    /// Writes an object if the precondition holds. Transient failures are retried only by the SDK, because the store distinguishes a
+    /// lost answer from a failure.
     pub(crate) async fn put(
         &self,
         key: &str,
         bytes: Vec<u8>,
-        condition: Condition<'_>,
-    ) -> Result<Outcome, Fault> {
+        condition: Precondition<'_>,
+    ) -> Result<WriteResult, Fault> {
         let attempted = format!("could not write \"{key}\" in bucket \"{}\"", self.name);
-        let mut attempts = Attempts::default();
+        let mut retries = CallRetries::default();
         loop {
             let body = ByteStream::from(bytes.clone());
             let call = self.client.put_object().bucket(&self.name).key(key).body(body);
             let call = match condition {
-                Condition::Absent => call.if_none_match("*"),
-                Condition::Tag(tag) => call.if_match(tag),
+                Precondition::Absent => call.if_none_match("*"),
+                Precondition::Tag(tag) => call.if_match(tag),
             };
             match call.send().await {
-                Ok(answer) => return Ok(Outcome::Done(answer.e_tag.unwrap_or_default())),
-                Err(error) if condition_failed(&error) => return Ok(Outcome::Refused),
-                Err(error) if is_race(&error) && attempts.are_left() => attempts.pause().await,
-                Err(error) if is_race(&error) => return Err(racing(&attempted)),
-                Err(error) => return Err(fault(error, &attempted, "s3:PutObject")),
+                Ok(answer) => return Ok(WriteResult::Done(answer.e_tag.unwrap_or_default())),
+                Err(error) if condition_failed(&error) => return Ok(WriteResult::Refused),
+                Err(error) if is_write_race(&error) && retries.remain() => retries.wait().await,
+                Err(error) if is_write_race(&error) => return Err(race_error(&attempted)),
+                Err(error) => return Err(to_fault(error, &attempted, "s3:PutObject")),
             }
         }
     }
 
-    /// Removes an object if it has this entity tag; one that is gone already counts as removed. A server that knows no conditional
-    /// removal is asked for the tag first.
-    pub(crate) async fn delete(&self, key: &str, tag: &str) -> Result<Outcome, Fault> {
+    /// Removes an object if it has this entity tag. An object that does not exist counts as removed. Where the server does not
+    /// support conditional removals, the tag is read and compared first.
+    pub(crate) async fn delete(&self, key: &str, tag: &str) -> Result<WriteResult, Fault> {
         let attempted = format!("could not remove \"{key}\" in bucket \"{}\"", self.name);
-        let mut attempts = Attempts::default();
+        let mut retries = CallRetries::default();
         loop {
             let call = self.client.delete_object().bucket(&self.name).key(key).if_match(tag);
             match call.send().await {
-                Ok(_) => return Ok(Outcome::Done(String::new())),
-                Err(error) if is_status(&error, 404) => return Ok(Outcome::Done(String::new())),
-                Err(error) if condition_failed(&error) => return Ok(Outcome::Refused),
-                Err(error) if is_race(&error) && attempts.are_left() => attempts.pause().await,
-                Err(error) if is_race(&error) => return Err(racing(&attempted)),
+                Ok(_) => return Ok(WriteResult::Done(String::new())),
+                Err(error) if is_status(&error, 404) => return Ok(WriteResult::Done(String::new())),
+                Err(error) if condition_failed(&error) => return Ok(WriteResult::Refused),
+                Err(error) if is_write_race(&error) && retries.remain() => retries.wait().await,
+                Err(error) if is_write_race(&error) => return Err(race_error(&attempted)),
                 Err(error) if is_status(&error, NOT_IMPLEMENTED) => {
-                    return self.look_and_delete(key, tag).await;
+                    return self.check_and_delete(key, tag).await;
                 }
-                Err(error) => return Err(fault(error, &attempted, "s3:DeleteObject")),
+                Err(error) => return Err(to_fault(error, &attempted, "s3:DeleteObject")),
             }
         }
     }
 
-    /// Removes an object that has this entity tag when it is read.
-    async fn look_and_delete(&self, key: &str, tag: &str) -> Result<Outcome, Fault> {
+    /// Reads an object, and removes it if it has this entity tag.
+    async fn check_and_delete(&self, key: &str, tag: &str) -> Result<WriteResult, Fault> {
         match self.get(key).await? {
-            None => Ok(Outcome::Done(String::new())),
-            Some((_, found)) if found != tag => Ok(Outcome::Refused),
-            Some(_) => self.delete_all(&[key.to_owned()]).await.map(|()| Outcome::Done(String::new())),
+            None => Ok(WriteResult::Done(String::new())),
+            Some((_, found)) if found != tag => Ok(WriteResult::Refused),
+            Some(_) => self.delete_all(&[key.to_owned()]).await.map(|()| WriteResult::Done(String::new())),
         }
     }
 
-    /// Removes objects, whatever they hold; those that are gone already are no error.
+    /// Removes objects unconditionally. An object that does not exist is not an error.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> Result<(), Fault> {
-        for keys in keys.chunks(DELETED_AT_ONCE) {
-            let mut attempts = Attempts::default();
+        for keys in keys.chunks(MAX_DELETED_KEYS) {
+            let mut retries = CallRetries::default();
             loop {
-                match self.delete_some(keys).await {
-                    Err(fault) if attempts.may_repeat(&fault) => attempts.pause().await,
+                match self.delete_batch(keys).await {
+                    Err(fault) if retries.should_retry(&fault) => retries.wait().await,
                     Err(fault) => return Err(fault),
                     Ok(()) => break,
                 }
@@ -165,7 +165,7 @@ impl Bucket {
         Ok(())
     }
 
-    async fn delete_some(&self, keys: &[String]) -> Result<(), Fault> {
+    async fn delete_batch(&self, keys: &[String]) -> Result<(), Fault> {
         let attempted = format!("could not remove {} objects in bucket \"{}\"", keys.len(), self.name);
         let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
         let objects = objects.collect::<Result<Vec<_>, _>>();
@@ -173,7 +173,7 @@ impl Bucket {
             objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build());
         let delete = delete.expect("objects have keys, and there are some");
         let answer = self.client.delete_objects().bucket(&self.name).delete(delete).send().await;
-        let answer = answer.map_err(|error| fault(error, &attempted, "s3:DeleteObject"))?;
+        let answer = answer.map_err(|error| to_fault(error, &attempted, "s3:DeleteObject"))?;
         let Some(error) = answer.errors().first() else { return Ok(()) };
         let (code, key) = (error.code().unwrap_or("no code"), error.key().unwrap_or_default());
         let words = format!("{code} (\"{key}\"): {}", error.message().unwrap_or("no explanation"));
@@ -184,31 +184,31 @@ impl Bucket {
         Err(Fault::new(FaultKind::Unavailable, attempted).because(words))
     }
 
-    /// Lists keys that begin with `prefix` and are greater than `after`, ascending, with their entity tags, all pages; without
-    /// those that have a slash behind the prefix.
+    /// Lists all keys that start with `prefix` and are greater than `after`, ascending, with their entity tags. Keys with a slash after
+    /// the prefix are skipped.
     pub(crate) async fn list(&self, prefix: &str, after: &str) -> Result<Vec<(String, String)>, Fault> {
-        let (mut found, mut token, mut attempts) = (Vec::new(), None, Attempts::default());
+        let (mut found, mut token, mut retries) = (Vec::new(), None, CallRetries::default());
         loop {
-            let page = match self.page(prefix, after, token.clone()).await {
-                Ok(page) => page,
-                Err(fault) if attempts.may_repeat(&fault) => {
-                    attempts.pause().await;
+            let list_page = match self.list_page(prefix, after, token.clone()).await {
+                Ok(list_page) => list_page,
+                Err(fault) if retries.should_retry(&fault) => {
+                    retries.wait().await;
                     continue;
                 }
                 Err(fault) => return Err(fault),
             };
-            found.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            found.extend(list_page.contents.unwrap_or_default().into_iter().filter_map(|object| {
                 let key = object.key.filter(|key| key.as_str() > after)?;
                 Some((key, object.e_tag.unwrap_or_default()))
             }));
-            (token, attempts) = (page.next_continuation_token, Attempts::default());
+            (token, retries) = (list_page.next_continuation_token, CallRetries::default());
             if token.is_none() {
                 return Ok(found);
             }
         }
     }
 
-    async fn page(
+    async fn list_page(
         &self,
         prefix: &str,
         after: &str,
@@ -218,45 +218,46 @@ impl Bucket {
         let call = if after.is_empty() { call } else { call.start_after(after) };
         call.set_continuation_token(token).send().await.map_err(|error| {
             let attempted = format!("could not list \"{prefix}\" in bucket \"{}\"", self.name);
-            fault(error, &attempted, "s3:ListBucket")
+            to_fault(error, &attempted, "s3:ListBucket")
         })
     }
 
-    /// Creates the bucket if there is none; tells whether it did.
-    pub(crate) async fn ensure(&self) -> Result<bool, Fault> {
-        let mut attempts = Attempts::default();
+    /// Creates the bucket if it does not exist; returns whether it created it.
+    pub(crate) async fn ensure_exists(&self) -> Result<bool, Fault> {
+        let mut retries = CallRetries::default();
         loop {
-            match self.is_there().await {
+            match self.exists().await {
                 Ok(true) => return Ok(false),
                 Ok(false) => return self.create().await.map(|()| true),
-                Err(fault) if attempts.may_repeat(&fault) => attempts.pause().await,
+                Err(fault) if retries.should_retry(&fault) => retries.wait().await,
                 Err(fault) => return Err(fault),
             }
         }
     }
 
-    async fn is_there(&self) -> Result<bool, Fault> {
+    async fn exists(&self) -> Result<bool, Fault> {
         match self.client.list_objects_v2().bucket(&self.name).max_keys(1).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(ListObjectsV2Error::is_no_such_bucket) => {
                 Ok(false)
             }
             Err(error) => {
-                let attempted = format!("could not look into bucket \"{}\"", self.name);
-                Err(fault(error, &attempted, "s3:ListBucket"))
+                let attempted = format!("could not list bucket \"{}\"", self.name);
+                Err(to_fault(error, &attempted, "s3:ListBucket"))
             }
         }
     }
 
     async fn create(&self) -> Result<(), Fault> {
-        let place = (self.region != UNNAMED).then(|| {
+        let configuration = (self.region != DEFAULT_REGION).then(|| {
             let region = BucketLocationConstraint::from(self.region.as_str());
             CreateBucketConfiguration::builder().location_constraint(region).build()
         });
-        let call = self.client.create_bucket().bucket(&self.name).set_create_bucket_configuration(place);
+        let call =
+            self.client.create_bucket().bucket(&self.name).set_create_bucket_configuration(configuration);
         match call.send().await {
             Ok(_) => Ok(()),
-            // The answer to an attempt before this one was lost.
+            // An earlier attempt has created it, and its answer was lost.
             Err(error)
                 if error
                     .as_service_error()
@@ -267,40 +268,40 @@ impl Bucket {
             Err(error) => {
                 let attempted =
                     format!("could not create the missing bucket \"{}\" in {}", self.name, self.region);
-                Err(fault(error, &attempted, "s3:CreateBucket"))
+                Err(to_fault(error, &attempted, "s3:CreateBucket"))
             }
         }
     }
 }
 
-fn racing(attempted: &str) -> Fault {
-    Fault::new(FaultKind::Unavailable, format!("{attempted}: others keep writing it"))
+fn race_error(attempted: &str) -> Fault {
+    Fault::new(FaultKind::Unavailable, format!("{attempted}: other writers kept changing it"))
 }
 
-/// Attempts at one call, with longer and longer waits between them.
+/// The remaining attempts at one call, with exponential backoff.
 #[derive(Debug)]
-struct Attempts {
+struct CallRetries {
     left: u32,
     wait: Duration,
 }
 
-impl Default for Attempts {
+impl Default for CallRetries {
     fn default() -> Self {
-        Self { left: ATTEMPTS - 1, wait: PAUSE }
+        Self { left: MAX_ATTEMPTS - 1, wait: INITIAL_BACKOFF }
     }
 }
 
-impl Attempts {
-    fn are_left(&self) -> bool {
+impl CallRetries {
+    fn remain(&self) -> bool {
         self.left > 0
     }
 
-    /// Tells whether a call that may be repeated is made again after this fault.
-    fn may_repeat(&self, fault: &Fault) -> bool {
-        fault.kind().is_transient() && self.are_left()
+    /// Returns whether to retry after this fault.
+    fn should_retry(&self, fault: &Fault) -> bool {
+        fault.kind().is_transient() && self.remain()
     }
 
-    async fn pause(&mut self) {
+    async fn wait(&mut self) {
         tokio::time::sleep(self.wait).await;
         self.left -= 1;
         self.wait *= 2;

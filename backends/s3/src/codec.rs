@@ -1,6 +1,6 @@
-//! Documents as the Python version writes them: `json.dumps(document, sort_keys=True)`.
+//! The encoding of documents, as the Python version writes them: `json.dumps(document, sort_keys=True)`.
 //!
-//! It reads any JSON; this keeps its files, and what compares them, as they were. Numbers stay as they are written.
+//! The Python version reads any JSON. The same encoding keeps its files, and programs that compare them, unchanged. Numbers are copied.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,33 +10,33 @@ use serde_json::value::RawValue;
 #[cfg(test)]
 mod tests;
 
-/// Writes a document: keys sorted, a space behind each colon and comma, nothing but ASCII.
+/// Encodes a document: keys sorted, a space after each colon and comma, only ASCII.
 ///
 /// # Errors
 ///
 /// Fails when an object or an array nests deeper than JSON readers allow.
-pub(crate) fn dumps(document: &RawValue) -> serde_json::Result<String> {
+pub(crate) fn to_python_json(document: &RawValue) -> serde_json::Result<String> {
     let mut text = String::with_capacity(document.get().len() + document.get().len() / 8);
-    value(document.get(), &mut text)?;
+    write_value(document.get(), &mut text)?;
     Ok(text)
 }
 
-fn value(json: &str, text: &mut String) -> serde_json::Result<()> {
+fn write_value(json: &str, text: &mut String) -> serde_json::Result<()> {
     match json.trim_start().as_bytes().first() {
         Some(b'{') => {
             let members: BTreeMap<String, &RawValue> = serde_json::from_str(json)?;
-            list(text, ['{', '}'], members, |(name, member), text| {
-                string(&name, text);
+            write_list(text, ['{', '}'], members, |(name, member), text| {
+                write_string(&name, text);
                 text.push_str(": ");
-                value(member.get(), text)
+                write_value(member.get(), text)
             })
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json)?;
-            list(text, ['[', ']'], items, |item, text| value(item.get(), text))
+            write_list(text, ['[', ']'], items, |item, text| write_value(item.get(), text))
         }
         Some(b'"') => {
-            string(&serde_json::from_str::<String>(json)?, text);
+            write_string(&serde_json::from_str::<String>(json)?, text);
             Ok(())
         }
         _ => {
@@ -46,15 +46,15 @@ fn value(json: &str, text: &mut String) -> serde_json::Result<()> {
     }
 }
 
-fn list<T>(
+fn write_list<T>(
     text: &mut String,
     [open, close]: [char; 2],
     items: impl IntoIterator<Item = T>,
     write: impl Fn(T, &mut String) -> serde_json::Result<()>,
 ) -> serde_json::Result<()> {
     text.push(open);
-    for (place, item) in items.into_iter().enumerate() {
-        if place > 0 {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
             text.push_str(", ");
         }
         write(item, text)?;
@@ -63,7 +63,7 @@ fn list<T>(
     Ok(())
 }
 
-fn string(content: &str, text: &mut String) {
+fn write_string(content: &str, text: &mut String) {
     text.push('"');
     for c in content.chars() {
         match c {

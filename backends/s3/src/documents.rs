@@ -1,19 +1,19 @@
-//! The jobs' documents: one object each, as the Python version writes and reads them.
+//! The documents of jobs: one object for each, in the format of the Python version.
 
 use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError, async_trait};
 use serde_json::value::RawValue;
 
-use crate::bucket::{Bucket, Condition, Outcome};
-use crate::codec::dumps;
+use crate::bucket::{Bucket, Precondition, WriteResult};
+use crate::codec::to_python_json;
 use crate::error::conflict;
-use crate::keys::Layout;
+use crate::keys::KeyLayout;
 
 /// The documents below a prefix.
 #[derive(Debug)]
 pub(crate) struct S3Documents {
     pub(crate) bucket: Bucket,
-    pub(crate) layout: Layout,
+    pub(crate) layout: KeyLayout,
 }
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl Documents for S3Documents {
                 Some(Err(name)) => {
                     tracing::warn!(
                         key,
-                        "left out an object: no job can be called \"{name}\"; rename or remove it"
+                        "skipped an object: \"{name}\" is not a valid job name; rename or remove the object"
                     );
                 }
                 None => {}
@@ -41,7 +41,7 @@ impl Documents for S3Documents {
         let Some((bytes, tag)) = self.bucket.get(&key).await? else { return Ok(None) };
         let document: Box<RawValue> = serde_json::from_slice(&bytes).map_err(|error| {
             let message = format!(
-                "object \"{key}\" in bucket \"{}\" is no JSON; correct it, or remove it and create the job anew",
+                "object \"{key}\" in bucket \"{}\" is not JSON; correct it, or remove it and create the job again",
                 self.bucket.name
             );
             StoreError::caused(FaultKind::Config, message, error)
@@ -56,25 +56,25 @@ impl Documents for S3Documents {
         expected: Option<&DocumentVersion>,
     ) -> Result<DocumentVersion, StoreError> {
         let key = self.layout.document(id);
-        let body = dumps(document).map_err(|error| {
+        let body = to_python_json(document).map_err(|error| {
             StoreError::caused(
                 FaultKind::Config,
                 format!("could not write the document of job \"{id}\""),
                 error,
             )
         })?;
-        let condition = expected.map_or(Condition::Absent, |version| Condition::Tag(version.as_str()));
+        let condition = expected.map_or(Precondition::Absent, |version| Precondition::Tag(version.as_str()));
         match self.bucket.put(&key, body.into_bytes(), condition).await? {
-            Outcome::Done(tag) => Ok(DocumentVersion::new(tag)),
-            Outcome::Refused => Err(conflict(&key)),
+            WriteResult::Done(tag) => Ok(DocumentVersion::new(tag)),
+            WriteResult::Refused => Err(conflict(&key)),
         }
     }
 
     async fn remove(&self, id: &JobId, expected: &DocumentVersion) -> Result<(), StoreError> {
         let key = self.layout.document(id);
         match self.bucket.delete(&key, expected.as_str()).await? {
-            Outcome::Done(_) => Ok(()),
-            Outcome::Refused => Err(conflict(&key)),
+            WriteResult::Done(_) => Ok(()),
+            WriteResult::Refused => Err(conflict(&key)),
         }
     }
 }

@@ -7,7 +7,8 @@ mod error;
 mod keys;
 mod log;
 mod open;
+mod permissions;
 mod probe;
 
-pub use keys::permissions;
 pub use open::{S3Options, examine, look, open};
+pub use permissions::permissions;

@@ -1,15 +1,15 @@
-//! The log: objects in a folder of their own.
+//! The storage of the log: objects in a folder of the bucket.
 
-use ecs_scheduler_backend_segments::{Created, Log};
+use ecs_scheduler_backend_segments::{CreateResult, ObjectLog};
 use ecs_scheduler_core::{StoreError, async_trait};
 
-use crate::bucket::{Bucket, Condition, Outcome};
+use crate::bucket::{Bucket, Precondition, WriteResult};
 
-/// The log's folder.
+/// The log's folder in a bucket.
 #[derive(Debug)]
 pub(crate) struct S3Log {
     pub(crate) bucket: Bucket,
-    /// What the keys begin with.
+    /// The prefix of the keys.
     pub(crate) folder: String,
 }
 
@@ -20,11 +20,11 @@ impl S3Log {
 }
 
 #[async_trait]
-impl Log for S3Log {
-    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created, StoreError> {
-        match self.bucket.put(&self.key(name), bytes, Condition::Absent).await? {
-            Outcome::Done(_) => Ok(Created::New),
-            Outcome::Refused => Ok(Created::Exists),
+impl ObjectLog for S3Log {
+    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<CreateResult, StoreError> {
+        match self.bucket.put(&self.key(name), bytes, Precondition::Absent).await? {
+            WriteResult::Done(_) => Ok(CreateResult::Created),
+            WriteResult::Refused => Ok(CreateResult::Exists),
         }
     }
 

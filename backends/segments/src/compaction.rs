@@ -1,4 +1,4 @@
-//! Keeping the log short and the state small: snapshots, removal of what they replace, and a bound of the history.
+//! Compaction: snapshots that replace segments, and a bound for the history in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,94 +7,100 @@ use ecs_scheduler_core::{Retention, StoreError, Timestamp, fault};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::log::Log;
-use crate::log_op::Entry;
-use crate::materialized_state::State;
+use crate::log::ObjectLog;
+use crate::log_op::LogOp;
+use crate::materialized_state::MaterializedState;
 use crate::segment::segment_position;
 use crate::snapshot;
 
-/// A snapshot is not taken for fewer bytes of segments than this, unless there are many of them.
-const LITTLE: u64 = 16 << 20;
+/// Fewer bytes of segments do not cause a snapshot. A number of segments does.
+const MIN_SNAPSHOT_BYTES: u64 = 16 << 20;
 
-/// How long the log and how large the state may become.
+/// Decides when to take a snapshot and when to prune the history.
 #[derive(Debug)]
-pub(crate) struct Upkeep {
-    /// Segments after which a snapshot is taken.
-    every: u64,
-    /// Finished rows of history that are kept.
-    most_rows: usize,
+pub(crate) struct Compactor {
+    /// A snapshot is taken after this many segments.
+    snapshot_every: u64,
+    /// The number of finished rows that are kept.
+    max_rows: usize,
     /// Segments and bytes since the newest snapshot.
     segments: u64,
     bytes: u64,
     /// The size of the newest snapshot in bytes.
-    size: Arc<AtomicU64>,
-    /// The snapshot that is being written. One that is cut off does not count.
+    snapshot_bytes: Arc<AtomicU64>,
+    /// The snapshot that is being written. An aborted snapshot has no manifest, so it is ignored.
     running: Option<AbortOnDropHandle<()>>,
 }
 
-impl Upkeep {
-    /// Begins with a log that has so many segments and bytes behind its newest snapshot.
-    pub(crate) fn new(every: u64, most_rows: usize, segments: u64, bytes: u64) -> Self {
-        Self { every, most_rows, segments, bytes, size: Arc::default(), running: None }
+impl Compactor {
+    /// Starts with this many segments and bytes since the newest snapshot.
+    pub(crate) fn new(snapshot_every: u64, max_rows: usize, segments: u64, bytes: u64) -> Self {
+        Self { snapshot_every, max_rows, segments, bytes, snapshot_bytes: Arc::default(), running: None }
     }
 
     /// Counts a segment of this size.
-    pub(crate) fn count(&mut self, size: usize) {
+    pub(crate) fn count_segment(&mut self, size: usize) {
         self.segments += 1;
         self.bytes += size as u64;
     }
 
-    /// Returns what to do when there are more finished rows than are kept. Each time an eighth of them goes, so that it
-    /// does not happen at every segment.
-    pub(crate) fn overflow(&self, state: &State) -> Option<Entry> {
+    /// Returns the operation that prunes the history when too many rows are finished. It removes an eighth of them at once, so that
+    /// it is not needed with every segment.
+    pub(crate) fn prune_overflow(&self, state: &MaterializedState) -> Option<LogOp> {
         let finished = state.memory.finished().ok()?;
-        let excess = finished.checked_sub(self.most_rows).filter(|excess| *excess > self.most_rows / 8)?;
-        // So many rows are finished, so no register is reached.
+        let excess = finished.checked_sub(self.max_rows).filter(|excess| *excess > self.max_rows / 8)?;
+        // The batch has as many finished rows as it may remove, so it reaches no register.
         let all = Retention { before: Timestamp::MAX, keep: 0, now: Timestamp::MAX, batch: excess };
-        Some(Entry::Prune(all.into()))
+        Some(LogOp::Prune(all.into()))
     }
 
-    /// Begins a snapshot at this position if it is time for one and none is being written.
-    pub(crate) fn consider(&mut self, log: &Arc<dyn Log>, state: &State, writer: Uuid, position: u64) {
-        let large = self.bytes >= LITTLE.max(self.size.load(Ordering::Relaxed));
-        let busy = self.running.as_ref().is_some_and(|running| !running.is_finished());
-        if busy || (self.segments < self.every && !large) {
+    /// Starts a snapshot at this position if one is due and none is running.
+    pub(crate) fn start_if_due(
+        &mut self,
+        log: &Arc<dyn ObjectLog>,
+        state: &MaterializedState,
+        writer: Uuid,
+        position: u64,
+    ) {
+        let is_large = self.bytes >= MIN_SNAPSHOT_BYTES.max(self.snapshot_bytes.load(Ordering::Relaxed));
+        let is_running = self.running.as_ref().is_some_and(|running| !running.is_finished());
+        if is_running || (self.segments < self.snapshot_every && !is_large) {
             return;
         }
-        let Ok((image, notes)) = state.copy() else { return };
-        let (log, size) = (Arc::clone(log), Arc::clone(&self.size));
+        let Ok((image, sidecar)) = state.copy() else { return };
+        let (log, snapshot_bytes) = (Arc::clone(log), Arc::clone(&self.snapshot_bytes));
         let work = async move {
-            let claims = notes.claims.clone();
-            match snapshot::write(&*log, writer, position, image, notes).await {
+            let epochs = sidecar.epochs.clone();
+            match snapshot::write(&*log, writer, position, image, sidecar).await {
                 Ok(bytes) => {
-                    size.store(bytes, Ordering::Relaxed);
-                    if let Err(error) = clean(&*log, position, &claims).await {
+                    snapshot_bytes.store(bytes, Ordering::Relaxed);
+                    if let Err(error) = remove_replaced(&*log, position, &epochs).await {
                         tracing::warn!("could not remove old segments: {}", fault::chain(&error));
                     }
                 }
                 Err(error) => tracing::warn!("could not write a snapshot: {}", fault::chain(&error)),
             }
         };
-        // One that fails is tried again after as many segments; until then opening takes longer, and nothing else is lost.
+        // After a failure the next attempt is made after as many segments again. Until then opening takes longer.
         (self.segments, self.bytes) = (0, 0);
         self.running = Some(AbortOnDropHandle::new(tokio::spawn(work)));
     }
 
-    /// Waits for the snapshot that is being written, if there is one.
+    /// Waits for the running snapshot, if there is one.
     pub(crate) async fn finish(&mut self) {
         if let Some(running) = self.running.take() {
-            // It says itself what went wrong.
+            // The task logs its own errors.
             let _ = running.await;
         }
     }
 }
 
-/// Removes what the snapshot at this position replaces: segments up to it, and older snapshots, complete or not. Claims stay,
-/// so that a process that was stopped for long finds the position that it would write to taken.
-async fn clean(log: &dyn Log, position: u64, claims: &[u64]) -> Result<(), StoreError> {
+/// Removes the segments up to this position, and older snapshots, complete or not. The segments that begin an epoch stay, so that a
+/// process that was stopped for long finds its next position occupied.
+async fn remove_replaced(log: &dyn ObjectLog, position: u64, epochs: &[u64]) -> Result<(), StoreError> {
     let mut names = log.names("").await?;
     names.retain(|name| match (segment_position(name), snapshot::snapshot_position(name)) {
-        (Some(at), _) => at <= position && claims.binary_search(&at).is_err(),
+        (Some(at), _) => at <= position && epochs.binary_search(&at).is_err(),
         (None, Some(at)) => at < position,
         (None, None) => false,
     });

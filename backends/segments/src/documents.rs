@@ -1,4 +1,4 @@
-//! The documents of jobs, where and as the Python version keeps them.
+//! The documents of jobs, in the place and the format of the Python version.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use ecs_scheduler_core::{JobId, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The version of a document in the words of the place that keeps it: an entity tag, a sequence number and a term.
+/// The version of a document, as its storage names it: an entity tag, or a sequence number and a term.
 ///
 /// Two versions of one document are equal only if nothing was written in between, or the same bytes again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,13 +15,13 @@ use serde_json::value::RawValue;
 pub struct DocumentVersion(String);
 
 impl DocumentVersion {
-    /// Wraps what the place calls it, which is not empty.
+    /// Wraps the version that the storage returned, which is not empty.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The version of a document that is yet to be written, which no place gives.
+    /// Returns the version of a document that is not written yet. No storage returns it.
     pub(crate) fn unwritten() -> Self {
         Self(String::new())
     }
@@ -30,22 +30,22 @@ impl DocumentVersion {
         self.0.is_empty()
     }
 
-    /// Returns what the place calls it.
+    /// Returns the version as the storage names it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A document as it was read.
+/// A document with its version.
 pub type Document = (Box<RawValue>, DocumentVersion);
 
-/// The documents of jobs, one for each. Each call may be made concurrently with any other.
+/// The documents of jobs, one for each job. Calls may be concurrent.
 ///
-/// An answer that was lost needs no care here: whoever calls reads the document back and compares.
+/// An implementation need not handle lost answers: the caller reads the document back and compares.
 #[async_trait]
 pub trait Documents: fmt::Debug + Send + Sync + 'static {
-    /// Lists every document with its version; whatever is no job's document is left out.
+    /// Lists all documents of jobs with their versions. Other objects are skipped.
     ///
     /// # Errors
     ///
@@ -56,16 +56,15 @@ pub trait Documents: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Fails with kind `Config` when it is no JSON object, with its place and the remedy; with another kind when it cannot be
-    /// read.
+    /// Fails with kind `Config`, with the location and the remedy, when the document is not JSON; with another kind when it cannot be read.
     async fn read(&self, id: &JobId) -> Result<Option<Document>, StoreError>;
 
-    /// Writes a document if its version is still `expected` (absent: there must be none), durably, and returns its version.
+    /// Writes a document durably if its version is still `expected` (`None`: it must not exist), and returns the new version.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] when the version is another one or there is a document already. Fails with a transient kind
-    /// when it is not known whether it was written; with another kind when it surely was not.
+    /// [`StoreError::Conflict`] when the version is another one or the document exists already. Fails with a transient kind
+    /// when the result is unknown; with another kind when the document was not written.
     async fn write(
         &self,
         id: &JobId,
@@ -73,10 +72,10 @@ pub trait Documents: fmt::Debug + Send + Sync + 'static {
         expected: Option<&DocumentVersion>,
     ) -> Result<DocumentVersion, StoreError>;
 
-    /// Removes a document if its version is still `expected`; one that is gone already is no error.
+    /// Removes a document if its version is still `expected`. A document that does not exist is not an error.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] when the version is another one; else as [`write`](Self::write).
+    /// [`StoreError::Conflict`] when the version is another one; otherwise as [`write`](Self::write).
     async fn remove(&self, id: &JobId, expected: &DocumentVersion) -> Result<(), StoreError>;
 }

@@ -1,52 +1,56 @@
-//! Where a store is, in the words of its messages, and what is said when something is wrong there.
+//! Errors of the store. Each names the location of the log, so that a person finds the object.
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-/// What to do about an object that cannot be read.
+/// The remedy for an object that cannot be read.
 const REMEDY: &str = "restore it from a backup or an earlier version of the object, or, to begin a new history with the jobs as \
                       they are, move away everything that lies beside it";
 
-/// A place, for messages.
+/// The location of the log, which makes the errors about it.
 #[derive(Debug)]
-pub(crate) struct Site {
-    /// Where it is: `bucket "jobs"`.
-    pub(crate) place: String,
+pub(crate) struct Location {
+    /// The location as messages name it: `bucket "jobs"`.
+    pub(crate) name: String,
 }
 
-impl Site {
-    /// Says that an object is damaged.
-    pub(crate) fn damaged(&self, name: &str, how: impl Into<ecs_scheduler_core::fault::Cause>) -> StoreError {
-        let message = format!("the journal's object \"{name}\" in {} is damaged; {REMEDY}", self.place);
-        StoreError::caused(FaultKind::Config, message, how)
+impl Location {
+    /// Returns the error for a damaged object.
+    pub(crate) fn damaged(
+        &self,
+        object: &str,
+        problem: impl Into<ecs_scheduler_core::fault::Cause>,
+    ) -> StoreError {
+        let message = format!("the journal's object \"{object}\" in {} is damaged; {REMEDY}", self.name);
+        StoreError::caused(FaultKind::Config, message, problem)
     }
 
-    /// Says that an object is not there although a later one is.
-    pub(crate) fn missing(&self, name: &str) -> StoreError {
-        let message = format!("the journal's object \"{name}\" in {} is missing; {REMEDY}", self.place);
+    /// Returns the error for an object that does not exist although a later one does.
+    pub(crate) fn missing(&self, object: &str) -> StoreError {
+        let message = format!("the journal's object \"{object}\" in {} is missing; {REMEDY}", self.name);
         StoreError::fault(FaultKind::Config, message)
     }
 
-    /// Says that an object was written by a version that came later.
-    pub(crate) fn newer(&self, name: &str, format: u32, known: u32) -> StoreError {
+    /// Returns the error for an object that a newer version wrote.
+    pub(crate) fn newer(&self, object: &str, format: u32, known: u32) -> StoreError {
         let message = format!(
-            "the journal's object \"{name}\" in {} has format {format}, and this version knows formats up to {known}; use \
+            "the journal's object \"{object}\" in {} has format {format}, and this version knows formats up to {known}; use \
              the newer version that wrote it, or restore a backup",
-            self.place
+            self.name
         );
         StoreError::fault(FaultKind::Config, message)
     }
 
-    /// Says that somebody else writes to the same place.
-    pub(crate) fn taken(&self, by: &str) -> String {
+    /// Returns the message for a log that another process writes.
+    pub(crate) fn written_by_another(&self, by: &str) -> String {
         format!(
-            "another process writes to {} ({by}), and only one may: this one has stopped writing; stop one of the two, and \
-             restart this one if it is to go on",
-            self.place
+            "another process writes to {} ({by}), and only one may: this process has stopped writing; stop one of the two, and \
+             restart this process if it is the one to keep",
+            self.name
         )
     }
 
-    /// The answer of a store that was closed.
+    /// Returns the error of a closed store.
     pub(crate) fn closed(&self) -> StoreError {
-        StoreError::fault(FaultKind::Unavailable, format!("the store in {} is closed", self.place))
+        StoreError::fault(FaultKind::Unavailable, format!("the store in {} is closed", self.name))
     }
 }

@@ -1,4 +1,4 @@
-//! The one that writes: whatever waits goes into the next segment, and is answered once that is durable.
+//! Group commit: the operations that wait go into the next segment, and are answered when the segment is durable.
 
 mod writer_task;
 
@@ -12,75 +12,82 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::compaction::Upkeep;
-use crate::lifecycle::Gate;
-use crate::log::Log;
-use crate::log_op::{Effect, Entry};
-use crate::materialized_state::State;
-use crate::segment::{decode, describe, segment_name};
+use crate::compaction::Compactor;
+use crate::lifecycle::Lifecycle;
+use crate::log::ObjectLog;
+use crate::log_op::{LogOp, OpResult};
+use crate::materialized_state::MaterializedState;
+use crate::segment::{decode, describe_writer, segment_name};
 
-use writer_task::Scribe;
+use writer_task::WriterTask;
 
-/// Operations that wait for the writer; further callers wait for room.
-const QUEUE: usize = 512;
+/// The most operations in the queue. Further callers wait.
+const MAX_QUEUED: usize = 512;
 
-/// Writes an operation as JSON.
-pub(crate) fn text(entry: &Entry) -> Result<Box<RawValue>, StoreError> {
-    serde_json::value::to_raw_value(entry)
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write an operation as JSON", error))
+/// Encodes an operation as JSON.
+pub(crate) fn encode_op(op: &LogOp) -> Result<Box<RawValue>, StoreError> {
+    serde_json::value::to_raw_value(op)
+        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not encode an operation as JSON", error))
 }
 
-/// An operation that waits.
+/// An operation in the queue.
 #[derive(Debug)]
-struct Command {
-    entry: Entry,
-    text: Box<RawValue>,
-    answer: oneshot::Sender<Result<Effect, StoreError>>,
+struct QueuedOp {
+    op: LogOp,
+    json: Box<RawValue>,
+    answer: oneshot::Sender<Result<OpResult, StoreError>>,
 }
 
-/// The answer to an operation, once there is one.
-pub(crate) type Pending = oneshot::Receiver<Result<Effect, StoreError>>;
+/// The future answer to an operation in the queue.
+pub(crate) type PendingAnswer = oneshot::Receiver<Result<OpResult, StoreError>>;
 
-/// The way to the writer.
+/// The handle of the task that writes the log.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    gate: Arc<Gate>,
-    queue: Mutex<Option<mpsc::Sender<Command>>>,
+pub(crate) struct LogWriter {
+    lifecycle: Arc<Lifecycle>,
+    queue: Mutex<Option<mpsc::Sender<QueuedOp>>>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
-    next: Arc<AtomicU64>,
+    next_position: Arc<AtomicU64>,
     id: Uuid,
 }
 
-impl Writer {
-    /// Starts a writer that continues at position `next`.
+impl LogWriter {
+    /// Starts a writer that continues at this position.
     pub(crate) fn start(
-        gate: Arc<Gate>,
-        log: Arc<dyn Log>,
-        state: Arc<State>,
+        lifecycle: Arc<Lifecycle>,
+        log: Arc<dyn ObjectLog>,
+        state: Arc<MaterializedState>,
         id: Uuid,
-        next: u64,
-        upkeep: Upkeep,
+        next_position: u64,
+        compactor: Compactor,
     ) -> Self {
-        let (queue, commands) = mpsc::channel(QUEUE);
-        let next = Arc::new(AtomicU64::new(next));
-        let scribe =
-            Scribe { gate: Arc::clone(&gate), log, state, id, next: Arc::clone(&next), doubt: None, upkeep };
-        let task = tokio::spawn(scribe.run(commands));
+        let (queue, ops) = mpsc::channel(MAX_QUEUED);
+        let next_position = Arc::new(AtomicU64::new(next_position));
+        let task = WriterTask {
+            lifecycle: Arc::clone(&lifecycle),
+            log,
+            state,
+            id,
+            next_position: Arc::clone(&next_position),
+            uncertain: None,
+            compactor,
+        };
+        let task = tokio::spawn(task.run(ops));
         let task = tokio::sync::Mutex::new(Some(task));
-        Self { gate, queue: Mutex::new(Some(queue)), task, next, id }
+        Self { lifecycle, queue: Mutex::new(Some(queue)), task, next_position, id }
     }
 
-    /// Puts an operation into the queue, behind those that are there.
+    /// Puts an operation at the end of the queue.
     ///
     /// # Errors
     ///
     /// Fails when the store may not be used any more.
-    pub(crate) async fn put(&self, entry: Entry) -> Result<Pending, StoreError> {
-        self.gate.pass()?;
-        let text = text(&entry)?;
-        let queue = self.queue.lock().clone().ok_or_else(|| self.gate.site.closed())?;
+    pub(crate) async fn submit(&self, op: LogOp) -> Result<PendingAnswer, StoreError> {
+        self.lifecycle.ensure_open()?;
+        let json = encode_op(&op)?;
+        let queue = self.queue.lock().clone().ok_or_else(|| self.lifecycle.location.closed())?;
         let (answer, pending) = oneshot::channel();
-        queue.send(Command { entry, text, answer }).await.map_err(|_| self.gate.site.closed())?;
+        queue.send(QueuedOp { op, json, answer }).await.map_err(|_| self.lifecycle.location.closed())?;
         Ok(pending)
     }
 
@@ -88,42 +95,45 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// Fails as the operation did, or when it could not be made durable.
-    pub(crate) async fn wait(&self, pending: Pending) -> Result<Effect, StoreError> {
-        pending.await.unwrap_or_else(|_| Err(self.gate.site.closed()))
+    /// Fails as the operation did, or when the operation could not be made durable.
+    pub(crate) async fn wait(&self, pending: PendingAnswer) -> Result<OpResult, StoreError> {
+        pending.await.unwrap_or_else(|_| Err(self.lifecycle.location.closed()))
     }
 
-    /// Does one operation.
+    /// Commits one operation.
     ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
-    pub(crate) async fn call(&self, entry: Entry) -> Result<Effect, StoreError> {
-        let pending = self.put(entry).await?;
+    pub(crate) async fn commit(&self, op: LogOp) -> Result<OpResult, StoreError> {
+        let pending = self.submit(op).await?;
         self.wait(pending).await
     }
 
-    /// Looks whether the next position is still free, which is how a process that does not write learns that another one does.
+    /// Checks that the next position is free. A process that does not write finds another writer by this check.
     ///
     /// # Errors
     ///
     /// Fails when the log cannot be read, or when another process writes.
-    pub(crate) async fn check(&self, log: &dyn Log) -> Result<(), StoreError> {
-        self.gate.pass()?;
-        let name = segment_name(self.next.load(Ordering::SeqCst));
+    pub(crate) async fn check(&self, log: &dyn ObjectLog) -> Result<(), StoreError> {
+        self.lifecycle.ensure_open()?;
+        let name = segment_name(self.next_position.load(Ordering::SeqCst));
         let Some(found) = log.read(&name).await? else { return Ok(()) };
-        match decode(&self.gate.site, &name, &found) {
-            // The writer was faster than this look.
+        match decode(&self.lifecycle.location, &name, &found) {
+            // The writer task has written the segment since the position was read.
             Ok(segment) if segment.writer == self.id => Ok(()),
-            Ok(_) | Err(_) => Err(self.gate.lose(&describe(&self.gate.site, &name, Some(&found)))),
+            Ok(_) | Err(_) => {
+                let writer = describe_writer(&self.lifecycle.location, &name, Some(&found));
+                Err(self.lifecycle.fence_out(&writer))
+            }
         }
     }
 
-    /// Writes what waits and ends the writer.
+    /// Writes the operations in the queue, and ends the task.
     pub(crate) async fn close(&self) {
         drop(self.queue.lock().take());
         if let Some(task) = self.task.lock().await.take() {
-            // It panicked, or it is done; either way nothing waits any more.
+            // The task has ended or panicked. In both cases no operation waits any more.
             let _ = task.await;
         }
     }

@@ -1,6 +1,6 @@
-//! Changes of jobs: first the document, under compare-and-set of its version, then a note of it in the log.
+//! Edits of jobs: first the document, under compare-and-set of its version, then an operation in the log.
 //!
-//! A crash between the two is repaired at the next opening, which finds a document of another version than the noted one.
+//! After a crash between the two, the next opening finds a document of another version than the recorded one, and repairs it.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -11,75 +11,76 @@ use serde_json::value::RawValue;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::documents::{Document, DocumentVersion, Documents};
-use crate::external_edits::{adoption, same};
-use crate::group_commit::Writer;
-use crate::lifecycle::Gate;
-use crate::log_op::Entry;
-use crate::materialized_state::State;
+use crate::external_edits::{external_edit, is_same_json};
+use crate::group_commit::LogWriter;
+use crate::lifecycle::Lifecycle;
+use crate::log_op::LogOp;
+use crate::materialized_state::MaterializedState;
 
-/// Jobs that are changed at once. Two changes of one job wait for each other.
-const TURNS: usize = 64;
+/// The number of locks. Edits of one job share a lock, so they run one after the other.
+const LOCK_STRIPES: usize = 64;
 
-/// What changes jobs.
+/// Creates, replaces and removes jobs.
 #[derive(Debug)]
-pub(crate) struct Desk {
-    pub(crate) gate: Arc<Gate>,
+pub(crate) struct JobEditor {
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) documents: Arc<dyn Documents>,
-    pub(crate) state: Arc<State>,
-    pub(crate) writer: Arc<Writer>,
+    pub(crate) state: Arc<MaterializedState>,
+    pub(crate) writer: Arc<LogWriter>,
     pub(crate) clock: Arc<dyn Clock>,
-    turns: [Mutex<()>; TURNS],
+    job_locks: [Mutex<()>; LOCK_STRIPES],
 }
 
-impl Desk {
+impl JobEditor {
     pub(crate) fn new(
-        gate: Arc<Gate>,
+        lifecycle: Arc<Lifecycle>,
         documents: Arc<dyn Documents>,
-        state: Arc<State>,
-        writer: Arc<Writer>,
+        state: Arc<MaterializedState>,
+        writer: Arc<LogWriter>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { gate, documents, state, writer, clock, turns: std::array::from_fn(|_| Mutex::default()) }
+        let job_locks = std::array::from_fn(|_| Mutex::default());
+        Self { lifecycle, documents, state, writer, clock, job_locks }
     }
 
     pub(crate) async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        let _turn = self.turn(&job.id).await?;
-        let version = self.write_new(&job.id, &job.document).await?;
-        Ok(self.writer.call(Entry::Create { job, version }).await?.into_job())
+        let _locked = self.lock_job(&job.id).await?;
+        let version = self.create_document(&job.id, &job.document).await?;
+        Ok(self.writer.commit(LogOp::Create { job, version }).await?.into_job())
     }
 
-    /// Writes the document of a job that must not exist.
+    /// Creates the document of a job that must not exist.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when it does, here or as a document of somebody else's.
-    async fn write_new(&self, id: &JobId, document: &RawValue) -> Result<DocumentVersion, StoreError> {
+    /// [`StoreError::Exists`] when the job exists here, or as a document of another program.
+    async fn create_document(&self, id: &JobId, document: &RawValue) -> Result<DocumentVersion, StoreError> {
         if self.state.version(id).is_some() {
             return Err(StoreError::Exists(id.clone()));
         }
-        match self.place(id, document).await? {
-            Placed::Written(version) => Ok(version),
-            Placed::Taken(other) => {
-                self.adopt(id, other).await?;
+        match self.put_new(id, document).await? {
+            PutResult::Written(version) => Ok(version),
+            PutResult::Occupied(other) => {
+                self.record_external_edit(id, other).await?;
                 Err(StoreError::Exists(id.clone()))
             }
         }
     }
 
-    /// Writes a document where there must be none, or the same.
+    /// Writes a document unless another one exists.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot be written.
-    pub(crate) async fn place(&self, id: &JobId, document: &RawValue) -> Result<Placed, StoreError> {
+    /// Fails when the document cannot be written.
+    pub(crate) async fn put_new(&self, id: &JobId, document: &RawValue) -> Result<PutResult, StoreError> {
         let error = match self.documents.write(id, document, None).await {
-            Ok(version) => return Ok(Placed::Written(version)),
+            Ok(version) => return Ok(PutResult::Written(version)),
             Err(error) => error,
         };
-        match self.look(id, Some(document), None, error).await? {
-            Found::Wanted(version) => Ok(Placed::Written(version)),
-            Found::Gone => Err(changed(id)),
-            Found::Other(other) => Ok(Placed::Taken(other)),
+        match self.read_current(id, Some(document), None, error).await? {
+            CurrentDocument::Wanted(version) => Ok(PutResult::Written(version)),
+            CurrentDocument::Absent => Err(job_conflict(id)),
+            CurrentDocument::Other(other) => Ok(PutResult::Occupied(other)),
         }
     }
 
@@ -90,118 +91,123 @@ impl Desk {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        let _turn = self.turn(&id).await?;
-        let noted = self.noted(&id, Some(expected)).await?;
-        let version = match self.documents.write(&id, &document, Some(&noted)).await {
+        let _locked = self.lock_job(&id).await?;
+        let recorded = self.recorded_version(&id, Some(expected)).await?;
+        let version = match self.documents.write(&id, &document, Some(&recorded)).await {
             Ok(version) => version,
-            Err(error) => match self.look(&id, Some(&document), Some(&noted), error).await? {
-                Found::Wanted(version) => version,
-                Found::Gone => {
-                    self.writer.call(Entry::Remove { id: id.clone(), expected: None }).await?;
-                    return Err(missing(&id));
+            Err(error) => match self.read_current(&id, Some(&document), Some(&recorded), error).await? {
+                CurrentDocument::Wanted(version) => version,
+                CurrentDocument::Absent => {
+                    self.writer.commit(LogOp::Remove { id: id.clone(), expected: None }).await?;
+                    return Err(job_not_found(&id));
                 }
-                Found::Other(other) => {
-                    self.adopt(&id, other).await?;
-                    return Err(changed(&id));
+                CurrentDocument::Other(other) => {
+                    self.record_external_edit(&id, other).await?;
+                    return Err(job_conflict(&id));
                 }
             },
         };
-        let entry = Entry::Replace { id, expected, document, at, version };
-        Ok(self.writer.call(entry).await?.into_job())
+        let op = LogOp::Replace { id, expected, document, at, version };
+        Ok(self.writer.commit(op).await?.into_job())
     }
 
     pub(crate) async fn remove(&self, id: JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        let _turn = self.turn(&id).await?;
-        let noted = self.noted(&id, expected).await?;
-        if let Err(error) = self.documents.remove(&id, &noted).await {
-            match self.look(&id, None, Some(&noted), error).await? {
-                Found::Gone => {}
-                Found::Wanted(_) => unreachable!("a removal wants no document"),
-                Found::Other(other) => {
-                    self.adopt(&id, other).await?;
-                    return Err(changed(&id));
+        let _locked = self.lock_job(&id).await?;
+        let recorded = self.recorded_version(&id, expected).await?;
+        if let Err(error) = self.documents.remove(&id, &recorded).await {
+            match self.read_current(&id, None, Some(&recorded), error).await? {
+                CurrentDocument::Absent => {}
+                CurrentDocument::Wanted(_) => unreachable!("a removal wants no document"),
+                CurrentDocument::Other(other) => {
+                    self.record_external_edit(&id, other).await?;
+                    return Err(job_conflict(&id));
                 }
             }
         }
-        self.writer.call(Entry::Remove { id, expected }).await.map(drop)
+        self.writer.commit(LogOp::Remove { id, expected }).await.map(drop)
     }
 
-    /// Takes over a document that somebody else wrote.
-    async fn adopt(&self, id: &JobId, found: Document) -> Result<(), StoreError> {
-        let entry = adoption(&self.state, id, found, self.clock.now()).await?;
-        self.writer.call(entry).await.map(drop)
+    /// Records a document that another program wrote.
+    async fn record_external_edit(&self, id: &JobId, document: Document) -> Result<(), StoreError> {
+        let op = external_edit(&self.state, id, document, self.clock.now()).await?;
+        self.writer.commit(op).await.map(drop)
     }
 
-    /// Learns what is there after a write that was refused or whose answer never came.
+    /// Reads the document after a write that was refused, or whose answer was lost.
     ///
     /// # Errors
     ///
-    /// Returns `error` when nothing was changed, or when that cannot be learnt.
-    async fn look(
+    /// Returns `error` when nothing was changed, or when the document cannot be read.
+    async fn read_current(
         &self,
         id: &JobId,
         wanted: Option<&RawValue>,
-        noted: Option<&DocumentVersion>,
+        recorded: Option<&DocumentVersion>,
         error: StoreError,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<CurrentDocument, StoreError> {
         let refused = matches!(error, StoreError::Conflict(_));
         if !refused && !error.is_transient() {
             return Err(error);
         }
         match self.documents.read(id).await {
-            Ok(None) if noted.is_some() || refused => Ok(Found::Gone),
+            Ok(None) if recorded.is_some() || refused => Ok(CurrentDocument::Absent),
             Ok(None) => Err(error),
-            Ok(Some((document, version))) if wanted.is_some_and(|wanted| same(wanted, &document)) => {
-                Ok(Found::Wanted(version))
+            Ok(Some((document, version))) if wanted.is_some_and(|wanted| is_same_json(wanted, &document)) => {
+                Ok(CurrentDocument::Wanted(version))
             }
-            Ok(Some((_, version))) if noted == Some(&version) => Err(error),
-            Ok(Some(found)) => Ok(Found::Other(found)),
+            Ok(Some((_, version))) if recorded == Some(&version) => Err(error),
+            Ok(Some(found)) => Ok(CurrentDocument::Other(found)),
             Err(unreadable) if refused => Err(unreadable),
             Err(_) => Err(error),
         }
     }
 
-    async fn noted(&self, id: &JobId, expected: Option<Revision>) -> Result<DocumentVersion, StoreError> {
-        let job = self.state.memory.get(std::slice::from_ref(id)).await?.pop().ok_or_else(|| missing(id))?;
+    async fn recorded_version(
+        &self,
+        id: &JobId,
+        expected: Option<Revision>,
+    ) -> Result<DocumentVersion, StoreError> {
+        let job =
+            self.state.memory.get(std::slice::from_ref(id)).await?.pop().ok_or_else(|| job_not_found(id))?;
         if expected.is_some_and(|expected| expected != job.revision) {
-            return Err(changed(id));
+            return Err(job_conflict(id));
         }
-        self.state.version(id).ok_or_else(|| missing(id))
+        self.state.version(id).ok_or_else(|| job_not_found(id))
     }
 
-    async fn turn(&self, id: &JobId) -> Result<MutexGuard<'_, ()>, StoreError> {
-        self.gate.pass()?;
+    async fn lock_job(&self, id: &JobId) -> Result<MutexGuard<'_, ()>, StoreError> {
+        self.lifecycle.ensure_open()?;
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
-        let turn =
-            usize::try_from(hasher.finish() % TURNS as u64).expect("it is less than the number of turns");
-        Ok(self.turns[turn].lock().await)
+        let stripe = usize::try_from(hasher.finish() % LOCK_STRIPES as u64)
+            .expect("the remainder is less than the number of locks");
+        Ok(self.job_locks[stripe].lock().await)
     }
 }
 
-/// What came of a document that was to be new.
+/// The result of writing a document that must not exist.
 #[derive(Debug)]
-pub(crate) enum Placed {
-    /// It is there.
+pub(crate) enum PutResult {
+    /// The document is durable.
     Written(DocumentVersion),
-    /// Something else is there.
-    Taken(Document),
+    /// Another document exists.
+    Occupied(Document),
 }
 
-/// What is in the place of a document.
-enum Found {
-    /// What was to be written.
+/// The document that a read found after a failed write.
+enum CurrentDocument {
+    /// The document that the write wanted.
     Wanted(DocumentVersion),
-    /// Something else.
+    /// Another document.
     Other(Document),
-    /// Nothing.
-    Gone,
+    /// No document.
+    Absent,
 }
 
-fn missing(id: &JobId) -> StoreError {
+fn job_not_found(id: &JobId) -> StoreError {
     StoreError::NotFound(format!("job \"{id}\""))
 }
 
-fn changed(id: &JobId) -> StoreError {
+fn job_conflict(id: &JobId) -> StoreError {
     StoreError::Conflict(format!("job \"{id}\""))
 }

@@ -12,10 +12,12 @@ mod log;
 mod log_op;
 mod materialized_state;
 mod open;
+mod replay;
 mod segment;
 mod snapshot;
 mod store;
 
 pub use documents::{Document, DocumentVersion, Documents};
-pub use log::{Created, Log};
-pub use store::{SegmentOptions, SegmentStore};
+pub use log::{CreateResult, ObjectLog};
+pub use open::LogStoreOptions;
+pub use store::LogStore;

@@ -1,72 +1,72 @@
-//! Whether the store may still be used.
+//! The lifecycle of the store: open, closed, or fenced out by another process.
 
 use ecs_scheduler_core::{FaultKind, StoreError};
 use parking_lot::Mutex;
 
-use crate::error::Site;
+use crate::error::Location;
 
-/// Open, closed, or lost to another process.
+/// Whether the store may still be used, and why not.
 #[derive(Debug)]
-pub(crate) struct Gate {
-    pub(crate) site: Site,
-    shut: Mutex<Option<Shut>>,
+pub(crate) struct Lifecycle {
+    pub(crate) location: Location,
+    ended: Mutex<Option<EndReason>>,
 }
 
 #[derive(Debug)]
-enum Shut {
+enum EndReason {
     Closed,
-    Taken(String),
+    FencedOut(String),
 }
 
-impl Gate {
-    /// Makes an open one.
-    pub(crate) fn new(site: Site) -> Self {
-        Self { site, shut: Mutex::new(None) }
+impl Lifecycle {
+    /// Makes the lifecycle of an open store.
+    pub(crate) fn new(location: Location) -> Self {
+        Self { location, ended: Mutex::new(None) }
     }
 
-    /// Lets a call pass while the store may be used.
+    /// Checks that the store may be used.
     ///
     /// # Errors
     ///
-    /// Fails when the store is closed, or when another process writes to the same place.
-    pub(crate) fn pass(&self) -> Result<(), StoreError> {
-        match &*self.shut.lock() {
+    /// Fails when the store is closed, or when another process writes to the same location.
+    pub(crate) fn ensure_open(&self) -> Result<(), StoreError> {
+        match &*self.ended.lock() {
             None => Ok(()),
-            Some(Shut::Closed) => Err(self.site.closed()),
-            Some(Shut::Taken(message)) => Err(taken(message)),
+            Some(EndReason::Closed) => Err(self.location.closed()),
+            Some(EndReason::FencedOut(message)) => Err(fenced_out(message)),
         }
     }
 
-    /// Lets the writer write while no other process does; what waits is still written when the store closes.
+    /// Checks that no other process writes. A closed store still writes the operations in its queue.
     ///
     /// # Errors
     ///
-    /// Fails when another process writes to the same place.
-    pub(crate) fn still_ours(&self) -> Result<(), StoreError> {
-        match &*self.shut.lock() {
-            None | Some(Shut::Closed) => Ok(()),
-            Some(Shut::Taken(message)) => Err(taken(message)),
+    /// Fails when another process writes to the same location.
+    pub(crate) fn ensure_not_fenced(&self) -> Result<(), StoreError> {
+        match &*self.ended.lock() {
+            None | Some(EndReason::Closed) => Ok(()),
+            Some(EndReason::FencedOut(message)) => Err(fenced_out(message)),
         }
     }
 
     /// Closes the store.
     pub(crate) fn close(&self) {
-        self.shut.lock().get_or_insert(Shut::Closed);
+        self.ended.lock().get_or_insert(EndReason::Closed);
     }
 
-    /// Notes that another process writes to the same place; returns what every call is answered from now on.
-    pub(crate) fn lose(&self, by: &str) -> StoreError {
-        let message = self.site.taken(by);
-        let mut shut = self.shut.lock();
-        if !matches!(*shut, Some(Shut::Taken(_))) {
+    /// Records that another process writes to the same location; returns the error of every call from now on.
+    pub(crate) fn fence_out(&self, by: &str) -> StoreError {
+        let message = self.location.written_by_another(by);
+        let mut ended = self.ended.lock();
+        if !matches!(*ended, Some(EndReason::FencedOut(_))) {
             tracing::error!("{message}");
-            *shut = Some(Shut::Taken(message.clone()));
+            *ended = Some(EndReason::FencedOut(message.clone()));
         }
-        taken(&message)
+        fenced_out(&message)
     }
 }
 
-/// Another process may answer the same call, so this is not for good.
-fn taken(message: &str) -> StoreError {
+/// Returns the error of a fenced-out store. It is transient, because the other process may answer the same call.
+fn fenced_out(message: &str) -> StoreError {
     StoreError::fault(FaultKind::Unavailable, message)
 }

@@ -1,52 +1,52 @@
-//! The log: where segments and snapshots are kept.
+//! The storage of the log: objects for segments and snapshots.
 
 use std::fmt;
 
 use async_trait::async_trait;
 use ecs_scheduler_core::StoreError;
 
-/// What came of the creation of an object.
+/// The result of creating an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
-    /// It is there now, durably, with the bytes given.
-    New,
-    /// There was one of this name already, which was left as it is. It may be this very call's, when an earlier attempt
-    /// at it had its effect and its answer was lost: the caller reads it and compares.
+pub enum CreateResult {
+    /// The object is durable with the given bytes.
+    Created,
+    /// An object of this name exists, and is unchanged. An earlier attempt of the same call may have created it when its answer
+    /// was lost: the caller reads the object and compares.
     Exists,
 }
 
-/// Small objects that are created once, listed in the order of their names, and removed.
+/// Storage for small objects that are created once, listed in the order of their names, and removed.
 ///
-/// Names have letters, digits and `-` only, at most 64 of them; an object has at most 8 MiB. Each call may be made
-/// concurrently with any other. What is created or removed is seen by every call that begins afterwards, from any process.
+/// Names have at most 64 letters, digits and `-`; an object has at most 8 MiB. Calls may be concurrent. Every call that begins
+/// after a creation or a removal sees it, from any process.
 #[async_trait]
-pub trait Log: fmt::Debug + Send + Sync + 'static {
-    /// Creates an object if there is none of this name; never replaces one.
+pub trait ObjectLog: fmt::Debug + Send + Sync + 'static {
+    /// Creates an object if none of this name exists; never replaces one.
     ///
     /// # Errors
     ///
-    /// Fails with a transient kind when it is not known whether the object was created, or when trying again may help; with
-    /// another kind when it surely was not.
-    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created, StoreError>;
+    /// Fails with a transient kind when the result is unknown, or when a retry may succeed; with another kind when the object
+    /// was not created.
+    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<CreateResult, StoreError>;
 
-    /// Reads an object, if there is one.
+    /// Reads an object, if it exists.
     ///
     /// # Errors
     ///
-    /// Fails when that cannot be learnt.
+    /// Fails when it is unknown whether the object exists.
     async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Lists the names greater than `after`, ascending by their bytes, all of them.
+    /// Lists all names greater than `after`, ascending by their bytes.
     ///
     /// # Errors
     ///
-    /// Fails when they cannot all be read.
+    /// Fails when the list is incomplete.
     async fn names(&self, after: &str) -> Result<Vec<String>, StoreError>;
 
-    /// Removes objects, any number of them; one that is not there is no error.
+    /// Removes any number of objects. An object that does not exist is not an error.
     ///
     /// # Errors
     ///
-    /// Fails when some may be left. Which ones were removed is not said.
+    /// Fails when some objects may remain. The error does not say which.
     async fn remove(&self, names: &[String]) -> Result<(), StoreError>;
 }

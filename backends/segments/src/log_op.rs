@@ -1,9 +1,9 @@
-//! What a segment says: operations, which make the same state wherever they are applied in the same order.
+//! The operations in a segment. The same operations in the same order always make the same state.
 //!
-//! An operation is written as it was asked for, before it is known what comes of it: one that turns out to be stale or a
-//! conflict does nothing, now and at every later reading. So nothing is ever taken back, and readers see what is durable only.
-//! The meaning of an operation must therefore never change within one format. Only how outcomes fold into rows may: rows get
-//! their numbers when they are read, and no operation names one.
+//! An operation is written as it was requested, before its result is known. A stale or conflicting operation does nothing, when
+//! it is written and at every later replay. So the store never rolls back, and readers see only durable changes. The meaning of
+//! an operation must therefore never change within one format. Only the folding of outcomes into rows may change, because rows
+//! get their ids when they are replayed, and no operation names one.
 
 use ecs_scheduler_core::{
     Advance, DecisionDraft, Firing, JobId, JobUid, JournalEntry, NewJob, Retention, Revision, Settled,
@@ -14,18 +14,19 @@ use serde_json::value::RawValue;
 
 use crate::documents::DocumentVersion;
 
-/// One operation.
+/// One operation in the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Entry {
-    /// A process begins to write; whoever wrote before must stop.
-    Claim {
-        /// When.
+pub(crate) enum LogOp {
+    /// A process begins to write. A process that wrote before must stop.
+    #[serde(rename = "claim")]
+    BeginEpoch {
+        /// The time of the claim.
         at: Timestamp,
-        /// Its number on its machine, for a person who looks for it.
+        /// The id of the process on its machine, for messages.
         process: u32,
     },
-    /// A job's document was written for the first time, or found.
+    /// A job's document was created, here or by another program.
     Create {
         /// The job.
         job: NewJob,
@@ -40,56 +41,59 @@ pub(crate) enum Entry {
         expected: Revision,
         /// The new document.
         document: Box<RawValue>,
-        /// When.
+        /// The time of the replacement.
         at: Timestamp,
         /// The document's version.
         version: DocumentVersion,
     },
-    /// A job's document has another version, and says the same.
-    Note {
+    /// A job's document has another version and the same content.
+    #[serde(rename = "note")]
+    RecordVersion {
         /// The job's name.
         id: JobId,
         /// The document's version.
         version: DocumentVersion,
     },
-    /// A job's document was removed, or is gone.
+    /// A job's document was removed, here or by another program.
     Remove {
         /// The job's name.
         id: JobId,
-        /// The revision that it must have, where it matters.
+        /// The revision that the job must have; absent when any may be removed.
         expected: Option<Revision>,
     },
-    /// Ticks have their outcomes.
+    /// Ticks were settled.
     Settle(Vec<LoggedSettlement>),
-    /// A firing moves on.
+    /// A firing was advanced.
     Advance(Box<Advance>),
-    /// A register is written.
+    /// A register was written.
     Register {
-        /// Its name.
+        /// The name of the register.
         name: String,
-        /// What it holds.
+        /// The new value.
         value: String,
-        /// The version that it must have.
+        /// The version that the register must have.
         expected: Option<u64>,
-        /// When it may be forgotten.
+        /// The time from which it may be pruned.
         expires: Option<Timestamp>,
     },
-    /// Old history goes.
+    /// Old history was pruned.
     Prune(LoggedRetention),
-    /// Jobs of another store come, each with the version of its document.
-    AdoptJobs(Vec<(StoredJob, DocumentVersion)>),
-    /// History of another store comes.
-    AdoptHistory(Vec<JournalEntry>),
+    /// Jobs of another store were imported, each with the version of its document.
+    #[serde(rename = "adoptJobs")]
+    ImportJobs(Vec<(StoredJob, DocumentVersion)>),
+    /// History of another store was imported.
+    #[serde(rename = "adoptHistory")]
+    ImportHistory(Vec<JournalEntry>),
 }
 
-/// A settlement as a segment says it.
+/// A settlement as it is in a segment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LoggedSettlement {
     /// The job's name.
     pub(crate) job: JobId,
     uid: JobUid,
-    /// The revision that the job must have. Format 1 does not ask for one.
+    /// The revision that the job must have; absent in format 1.
     pub(crate) revision: Option<Revision>,
     expected: Option<Timestamp>,
     settled: Option<Timestamp>,
@@ -98,8 +102,8 @@ pub(crate) struct LoggedSettlement {
 }
 
 impl LoggedSettlement {
-    /// Returns the settlement as one that asks for this revision.
-    pub(crate) fn of_revision(self, revision: Revision) -> Settlement {
+    /// Converts it to a settlement of this revision.
+    pub(crate) fn with_revision(self, revision: Revision) -> Settlement {
         let Self { job, uid, expected, settled, records, firing, .. } = self;
         Settlement { job, uid, revision, expected, settled, records, firing }
     }
@@ -112,15 +116,15 @@ impl From<Settlement> for LoggedSettlement {
     }
 }
 
-/// A retention as a segment says it.
+/// A retention as it is in a segment.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LoggedRetention {
     before: Timestamp,
-    /// Formats before 3 have none.
+    /// Absent before format 3.
     #[serde(default)]
     keep: usize,
-    /// Formats before 3 do not say it: registers went by the moment that decisions went by.
+    /// Absent before format 3, in which registers expired by `before`.
     now: Option<Timestamp>,
     batch: usize,
 }
@@ -139,47 +143,45 @@ impl From<LoggedRetention> for Retention {
     }
 }
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Debug)]
-pub(crate) enum Effect {
-    /// It was done, and there is nothing to say about it.
+pub(crate) enum OpResult {
+    /// The operation was applied and returns nothing.
     Done,
-    /// The job as it is now.
+    /// The job after the operation.
     Job(Box<StoredJob>),
-    /// What became of each settlement.
+    /// The answer to each settlement.
     Settled(Vec<Settled>),
-    /// The register's version.
+    /// The new version of the register.
     Version(u64),
-    /// How many rows went.
+    /// The number of rows that were pruned.
     Pruned(usize),
 }
 
-impl Effect {
+impl OpResult {
     /// Returns the job of a creation or a replacement.
     pub(crate) fn into_job(self) -> StoredJob {
         let Self::Job(job) = self else {
-            unreachable!("a creation or a replacement leaves a job, not {self:?}")
+            unreachable!("a creation or a replacement returns a job, not {self:?}")
         };
         *job
     }
 
     /// Returns the answers to settlements.
     pub(crate) fn into_settled(self) -> Vec<Settled> {
-        let Self::Settled(settled) = self else {
-            unreachable!("settlements have their answers, not {self:?}")
-        };
+        let Self::Settled(settled) = self else { unreachable!("a settlement returns answers, not {self:?}") };
         settled
     }
 
     /// Returns the version of a register.
     pub(crate) fn into_version(self) -> u64 {
-        let Self::Version(version) = self else { unreachable!("a register has a version, not {self:?}") };
+        let Self::Version(version) = self else { unreachable!("a register returns a version, not {self:?}") };
         version
     }
 
     /// Returns how many rows were pruned.
     pub(crate) fn into_count(self) -> usize {
-        let Self::Pruned(count) = self else { unreachable!("pruning counts, not {self:?}") };
+        let Self::Pruned(count) = self else { unreachable!("pruning returns a count, not {self:?}") };
         count
     }
 }

@@ -1,4 +1,4 @@
-//! What the log adds up to.
+//! The state that the operations of the log make.
 
 use std::collections::HashMap;
 
@@ -9,129 +9,129 @@ use ecs_scheduler_core::{
 use parking_lot::Mutex;
 
 use crate::documents::DocumentVersion;
-use crate::log_op::{Effect, Entry, LoggedSettlement};
+use crate::log_op::{LogOp, LoggedSettlement, OpResult};
 
-/// Positions of claims that are kept in the log for ever: so many processes may begin to write while one is stopped, and it
-/// still finds the position that it would write to taken.
-const CLAIMS: usize = 1_000;
+/// The number of epochs whose first segments stay in the log. A process that was stopped while this many others began to write
+/// still finds its next position occupied.
+const MAX_EPOCHS: usize = 1_000;
 
-/// Jobs, journal and registers as the log says, and what it notes beside them.
+/// Jobs, journal and registers, and the sidecar, as the log makes them.
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    /// What callers see. Only operations that are durable are applied to it.
+pub(crate) struct MaterializedState {
+    /// The state that callers read. Only durable operations are applied to it.
     pub(crate) memory: MemoryStore,
-    notes: Mutex<Notes>,
+    sidecar: Mutex<Sidecar>,
 }
 
-/// What is known beside jobs and journal.
+/// State of the log store beside jobs, journal and registers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Notes {
-    /// The version of each job's document that the job was made of.
+pub(crate) struct Sidecar {
+    /// The recorded version of each job's document.
     pub(crate) versions: HashMap<JobId, DocumentVersion>,
-    /// Where processes began to write, ascending.
-    pub(crate) claims: Vec<u64>,
+    /// The positions at which processes began to write, ascending.
+    pub(crate) epochs: Vec<u64>,
 }
 
-impl State {
-    /// Takes up what a snapshot says.
-    pub(crate) fn of(image: Image, notes: Notes) -> Self {
-        Self { memory: image.into(), notes: Mutex::new(notes) }
+impl MaterializedState {
+    /// Makes the state of a snapshot.
+    pub(crate) fn from_snapshot(image: Image, sidecar: Sidecar) -> Self {
+        Self { memory: image.into(), sidecar: Mutex::new(sidecar) }
     }
 
-    /// Copies everything.
-    pub(crate) fn copy(&self) -> Result<(Image, Notes), StoreError> {
+    /// Copies the state for a snapshot.
+    pub(crate) fn copy(&self) -> Result<(Image, Sidecar), StoreError> {
         let image = self.memory.image()?;
-        Ok((image, self.notes.lock().clone()))
+        Ok((image, self.sidecar.lock().clone()))
     }
 
-    /// Returns the noted version of a job's document; absent when there is no such job.
+    /// Returns the recorded version of a job's document; `None` when the job does not exist.
     pub(crate) fn version(&self, id: &JobId) -> Option<DocumentVersion> {
-        self.notes.lock().versions.get(id).cloned()
+        self.sidecar.lock().versions.get(id).cloned()
     }
 
-    /// Copies the noted versions.
+    /// Copies the recorded versions.
     pub(crate) fn versions(&self) -> HashMap<JobId, DocumentVersion> {
-        self.notes.lock().versions.clone()
+        self.sidecar.lock().versions.clone()
     }
 
     /// Applies an operation of the segment at `position`.
     ///
     /// # Errors
     ///
-    /// Fails, and has done nothing, when the operation does not fit the state.
-    pub(crate) async fn apply(&self, position: u64, entry: Entry) -> Result<Effect, StoreError> {
-        match entry {
-            Entry::Claim { .. } => {
-                let claims = &mut self.notes.lock().claims;
-                claims.push(position);
-                let old = claims.len().saturating_sub(CLAIMS);
-                claims.drain(..old);
-                Ok(Effect::Done)
+    /// Fails without effect when the operation conflicts with the state.
+    pub(crate) async fn apply(&self, position: u64, op: LogOp) -> Result<OpResult, StoreError> {
+        match op {
+            LogOp::BeginEpoch { .. } => {
+                let epochs = &mut self.sidecar.lock().epochs;
+                epochs.push(position);
+                let old = epochs.len().saturating_sub(MAX_EPOCHS);
+                epochs.drain(..old);
+                Ok(OpResult::Done)
             }
-            Entry::Create { job, version } => {
+            LogOp::Create { job, version } => {
                 let job = self.memory.create(job).await?;
-                self.note(&job.id, version);
-                Ok(Effect::Job(Box::new(job)))
+                self.record_version(&job.id, version);
+                Ok(OpResult::Job(Box::new(job)))
             }
-            Entry::Replace { id, expected, document, at, version } => {
+            LogOp::Replace { id, expected, document, at, version } => {
                 let job = self.memory.replace(&id, expected, document, at).await?;
-                self.note(&id, version);
-                Ok(Effect::Job(Box::new(job)))
+                self.record_version(&id, version);
+                Ok(OpResult::Job(Box::new(job)))
             }
-            Entry::Note { id, version } => {
-                if self.notes.lock().versions.contains_key(&id) {
-                    self.note(&id, version);
+            LogOp::RecordVersion { id, version } => {
+                if self.sidecar.lock().versions.contains_key(&id) {
+                    self.record_version(&id, version);
                 }
-                Ok(Effect::Done)
+                Ok(OpResult::Done)
             }
-            Entry::Remove { id, expected } => {
+            LogOp::Remove { id, expected } => {
                 self.memory.remove(&id, expected).await?;
-                self.notes.lock().versions.remove(&id);
-                Ok(Effect::Done)
+                self.sidecar.lock().versions.remove(&id);
+                Ok(OpResult::Done)
             }
-            Entry::Settle(batch) => {
-                let batch = self.of_revisions(batch).await?;
-                self.memory.settle(batch).await.map(Effect::Settled)
+            LogOp::Settle(batch) => {
+                let batch = self.with_revisions(batch).await?;
+                self.memory.settle(batch).await.map(OpResult::Settled)
             }
-            Entry::Advance(advance) => self.memory.advance(*advance).await.map(|()| Effect::Done),
-            Entry::Register { name, value, expected, expires } => {
-                self.memory.write(&name, &value, expected, expires).await.map(Effect::Version)
+            LogOp::Advance(advance) => self.memory.advance(*advance).await.map(|()| OpResult::Done),
+            LogOp::Register { name, value, expected, expires } => {
+                self.memory.write(&name, &value, expected, expires).await.map(OpResult::Version)
             }
-            Entry::Prune(retention) => self.memory.prune(retention.into()).await.map(Effect::Pruned),
-            Entry::AdoptJobs(jobs) => {
+            LogOp::Prune(retention) => self.memory.prune(retention.into()).await.map(OpResult::Pruned),
+            LogOp::ImportJobs(jobs) => {
                 for (job, version) in jobs {
                     let id = job.id.clone();
                     self.memory.adopt(Adoption::Jobs(vec![job])).await?;
-                    self.note(&id, version);
+                    self.record_version(&id, version);
                 }
-                Ok(Effect::Done)
+                Ok(OpResult::Done)
             }
-            Entry::AdoptHistory(entries) => {
-                self.memory.adopt(Adoption::History(entries)).await.map(|()| Effect::Done)
+            LogOp::ImportHistory(entries) => {
+                self.memory.adopt(Adoption::History(entries)).await.map(|()| OpResult::Done)
             }
         }
     }
 
-    /// Lets settlements that ask for no revision ask for the one that the job has.
-    async fn of_revisions(&self, batch: Vec<LoggedSettlement>) -> Result<Vec<Settlement>, StoreError> {
+    /// Gives settlements without a revision the revision of the job.
+    async fn with_revisions(&self, batch: Vec<LoggedSettlement>) -> Result<Vec<Settlement>, StoreError> {
         let mut settlements = Vec::with_capacity(batch.len());
         for logged in batch {
             let revision = match logged.revision {
                 Some(revision) => revision,
                 None => self.revision(&logged.job).await?,
             };
-            settlements.push(logged.of_revision(revision));
+            settlements.push(logged.with_revision(revision));
         }
         Ok(settlements)
     }
 
-    /// Returns the revision of a job; of a job that is missing the first.
+    /// Returns the revision of a job; the first one when the job does not exist.
     async fn revision(&self, id: &JobId) -> Result<Revision, StoreError> {
         let job = self.memory.get(std::slice::from_ref(id)).await?.pop();
         Ok(job.map_or(Revision::FIRST, |job| job.revision))
     }
 
-    fn note(&self, id: &JobId, version: DocumentVersion) {
-        self.notes.lock().versions.insert(id.clone(), version);
+    fn record_version(&self, id: &JobId, version: DocumentVersion) {
+        self.sidecar.lock().versions.insert(id.clone(), version);
     }
 }

@@ -1,126 +1,129 @@
-//! Opening: the newest snapshot, and the segments behind it.
+//! Opening: replays the newest snapshot and the segments after it, and claims the log for this process.
 
 use ecs_scheduler_core::{StoreError, Timestamp};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
-use crate::error::Site;
-use crate::group_commit::text;
-use crate::log::{Created, Log};
-use crate::log_op::Entry;
-use crate::materialized_state::State;
+use crate::error::Location;
+use crate::group_commit::encode_op;
+use crate::log::{CreateResult, ObjectLog};
+use crate::log_op::LogOp;
+use crate::materialized_state::MaterializedState;
 use crate::segment::{decode, encode, segment_name, segment_position};
 use crate::snapshot;
 
-/// Segments that are read at once.
-const AT_ONCE: usize = 32;
+/// The most segments that are read at the same time.
+const CONCURRENT_READS: usize = 32;
 
-/// Another process may remove old segments while they are read here, each time for a newer snapshot.
-const TRIES: usize = 5;
+/// The most replays. Another process may remove segments during a replay, after it has written a newer snapshot.
+const MAX_REPLAYS: usize = 5;
 
-/// Positions that may be taken by somebody else before this process has one.
-const CLAIM_TRIES: usize = 100;
+/// The most positions that another process may occupy before this process gives up.
+const MAX_CLAIM_ATTEMPTS: usize = 100;
 
-/// A log that was read.
+/// A log that was replayed.
 #[derive(Debug)]
-pub(crate) struct Opened {
-    /// What it adds up to.
-    pub(crate) state: State,
+pub(crate) struct ReplayedLog {
+    /// The state that the log makes.
+    pub(crate) state: MaterializedState,
     /// The next free position.
-    pub(crate) next: u64,
-    /// How many segments lie behind the newest snapshot.
+    pub(crate) next_position: u64,
+    /// The number of segments after the newest snapshot.
     pub(crate) segments: u64,
-    /// Their size in bytes.
+    /// The size of these segments in bytes.
     pub(crate) bytes: u64,
 }
 
-/// Reads the log, and claims it for this process.
+/// Replays the log, and claims it for this process by a segment that begins a new epoch.
 ///
 /// # Errors
 ///
 /// Fails when the log cannot be read or written, when an object is damaged, missing or of a newer format, or when another
-/// process keeps taking the positions.
-pub(crate) async fn open(
-    log: &dyn Log,
-    site: &Site,
+/// process keeps occupying the positions.
+pub(crate) async fn claim_log(
+    log: &dyn ObjectLog,
+    location: &Location,
     writer: Uuid,
     at: Timestamp,
-) -> Result<Opened, StoreError> {
-    let mut opened = load(log, site).await?;
-    let claim = Entry::Claim { at, process: std::process::id() };
-    let entries = [text(&claim)?];
-    for _ in 0..CLAIM_TRIES {
-        let bytes = encode(writer, opened.next, &entries);
-        let name = segment_name(opened.next);
-        if log.create(&name, bytes).await? == Created::New {
-            opened.apply(vec![claim], 0).await;
-            return Ok(opened);
+) -> Result<ReplayedLog, StoreError> {
+    let mut replayed = replay(log, location).await?;
+    let epoch = LogOp::BeginEpoch { at, process: std::process::id() };
+    let ops = [encode_op(&epoch)?];
+    for _ in 0..MAX_CLAIM_ATTEMPTS {
+        let bytes = encode(writer, replayed.next_position, &ops);
+        let name = segment_name(replayed.next_position);
+        if log.create(&name, bytes).await? == CreateResult::Created {
+            replayed.apply(vec![epoch], 0).await;
+            return Ok(replayed);
         }
-        // Somebody else's, or this very claim, whose answer was lost and that was tried again.
-        let found = log.read(&name).await?.ok_or_else(|| site.missing(&name))?;
-        let segment = decode(site, &name, &found)?;
-        opened.apply(segment.entries, found.len()).await;
+        // The segment is of another process, or it is this claim: an earlier attempt wrote it, and its answer was lost.
+        let found = log.read(&name).await?.ok_or_else(|| location.missing(&name))?;
+        let segment = decode(location, &name, &found)?;
+        replayed.apply(segment.ops, found.len()).await;
         if segment.writer == writer {
-            return Ok(opened);
+            return Ok(replayed);
         }
     }
-    let by = format!("it took {CLAIM_TRIES} positions while this one began");
-    Err(StoreError::fault(ecs_scheduler_core::FaultKind::Config, site.taken(&by)))
+    let by = format!("it took {MAX_CLAIM_ATTEMPTS} positions while this process began");
+    Err(StoreError::fault(ecs_scheduler_core::FaultKind::Config, location.written_by_another(&by)))
 }
 
-impl Opened {
-    async fn apply(&mut self, entries: Vec<Entry>, bytes: usize) {
-        for entry in entries {
-            // One that does not fit the state did nothing when it was written either.
-            let _ = self.state.apply(self.next, entry).await;
+impl ReplayedLog {
+    async fn apply(&mut self, ops: Vec<LogOp>, bytes: usize) {
+        for op in ops {
+            // An operation that fails now also failed, without effect, when it was written.
+            let _ = self.state.apply(self.next_position, op).await;
         }
-        self.next += 1;
+        self.next_position += 1;
         self.segments += 1;
         self.bytes += bytes as u64;
     }
 }
 
-/// Reads the log.
+/// Replays the log.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be read, or when an object is damaged, missing or of a newer format.
-pub(crate) async fn load(log: &dyn Log, site: &Site) -> Result<Opened, StoreError> {
+pub(crate) async fn replay(log: &dyn ObjectLog, location: &Location) -> Result<ReplayedLog, StoreError> {
     let mut missing = None;
-    for _ in 0..TRIES {
-        match attempt(log, site).await? {
-            Ok(opened) => return Ok(opened),
+    for _ in 0..MAX_REPLAYS {
+        match try_replay(log, location).await? {
+            Ok(replayed) => return Ok(replayed),
             Err(name) => missing = Some(name),
         }
     }
-    Err(site.missing(&missing.expect("every try that failed names what it missed")))
+    Err(location.missing(&missing.expect("every failed replay names the missing object")))
 }
 
-/// Reads everything, or names an object that is not there.
-async fn attempt(log: &dyn Log, site: &Site) -> Result<Result<Opened, String>, StoreError> {
+/// Reads all objects and applies their operations, or returns the name of a missing object.
+async fn try_replay(
+    log: &dyn ObjectLog,
+    location: &Location,
+) -> Result<Result<ReplayedLog, String>, StoreError> {
     let names = log.names("").await?;
     let (state, base) = match snapshot::newest(&names) {
-        None => (State::default(), 0),
-        Some(position) => match snapshot::read(log, site, position).await? {
+        None => (MaterializedState::default(), 0),
+        Some(position) => match snapshot::read(log, location, position).await? {
             None => return Ok(Err(format!("a part of the snapshot at {position}"))),
             Some(state) => (state, position),
         },
     };
-    let behind: Vec<u64> =
+    let positions: Vec<u64> =
         names.iter().filter_map(|name| segment_position(name)).filter(|at| *at > base).collect();
-    if let Some((_, gap)) = behind.iter().zip(base + 1..).find(|(found, wanted)| *found != wanted) {
+    if let Some((_, gap)) = positions.iter().zip(base + 1..).find(|(found, wanted)| *found != wanted) {
         return Ok(Err(segment_name(gap)));
     }
-    let mut opened = Opened { state, next: base + 1, segments: 0, bytes: 0 };
-    let reads = behind.into_iter().map(|at| async move {
+    let mut replayed = ReplayedLog { state, next_position: base + 1, segments: 0, bytes: 0 };
+    let reads = positions.into_iter().map(|at| async move {
         let name = segment_name(at);
         log.read(&name).await.map(|bytes| (name, bytes))
     });
-    let mut reads = futures::stream::iter(reads).buffered(AT_ONCE);
+    let mut reads = futures::stream::iter(reads).buffered(CONCURRENT_READS);
     while let Some((name, bytes)) = reads.try_next().await? {
         let Some(bytes) = bytes else { return Ok(Err(name)) };
-        let segment = decode(site, &name, &bytes)?;
-        opened.apply(segment.entries, bytes.len()).await;
+        let segment = decode(location, &name, &bytes)?;
+        replayed.apply(segment.ops, bytes.len()).await;
     }
-    Ok(Ok(opened))
+    Ok(Ok(replayed))
 }

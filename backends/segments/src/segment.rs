@@ -1,92 +1,97 @@
-//! How segments look: JSON, with the number of the format, who wrote it, its position, and operations.
+//! The encoding of segments: JSON with the number of the format, the writer, the position and the operations.
 
 use ecs_scheduler_core::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::error::Site;
-use crate::log_op::Entry;
+use crate::error::Location;
+use crate::log_op::LogOp;
 
-/// The newest format of segments and snapshots that this version reads, and the one that it writes. Since 2, settlements
-/// ask for the revision that they were decided by; since 3, pruning leaves the newest decisions of each job.
+/// The format of segments and snapshots that this version writes, and the newest one that it reads. Since format 2, settlements
+/// name the revision that they were decided by. Since format 3, pruning keeps the newest decisions of each job.
 pub(crate) const FORMAT: u32 = 3;
 
 const SEGMENT: &str = "segment-";
 
-/// Names the segment at a position.
+/// Returns the name of the segment at a position.
 pub(crate) fn segment_name(position: u64) -> String {
     format!("{SEGMENT}{position:016}")
 }
 
-/// Returns the position of a segment by its name, if it is one.
+/// Returns the position of a segment; `None` for the name of another object.
 pub(crate) fn segment_position(name: &str) -> Option<u64> {
     name.strip_prefix(SEGMENT)?.parse().ok()
 }
 
-/// A segment as it was read.
+/// A decoded segment.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Segment {
-    /// The process that wrote it.
+pub(crate) struct LogSegment {
+    /// The process that wrote the segment.
     pub(crate) writer: Uuid,
     position: u64,
-    /// What it did.
-    pub(crate) entries: Vec<Entry>,
+    /// The operations in their order.
+    #[serde(rename = "entries")]
+    pub(crate) ops: Vec<LogOp>,
 }
 
+/// A segment to encode.
 #[derive(Serialize)]
-struct Written<'a> {
+struct SegmentBody<'a> {
     format: u32,
     writer: Uuid,
     position: u64,
-    entries: &'a [Box<RawValue>],
+    #[serde(rename = "entries")]
+    ops: &'a [Box<RawValue>],
 }
 
+/// The part of segments and manifests that every format has.
 #[derive(Deserialize)]
-struct Head {
+struct FormatHeader {
     format: u32,
 }
 
-/// Writes a segment.
-pub(crate) fn encode(writer: Uuid, position: u64, entries: &[Box<RawValue>]) -> Vec<u8> {
-    serde_json::to_vec(&Written { format: FORMAT, writer, position, entries })
+/// Encodes a segment.
+pub(crate) fn encode(writer: Uuid, position: u64, ops: &[Box<RawValue>]) -> Vec<u8> {
+    serde_json::to_vec(&SegmentBody { format: FORMAT, writer, position, ops })
         .expect("names, numbers and JSON make JSON")
 }
 
-/// Reads a segment.
+/// Decodes a segment.
 ///
 /// # Errors
 ///
-/// Fails when it is damaged, has another position than its name says, or is of a newer format.
-pub(crate) fn decode(site: &Site, name: &str, bytes: &[u8]) -> Result<Segment, StoreError> {
-    refuse_newer(site, name, bytes)?;
-    let segment: Segment = serde_json::from_slice(bytes).map_err(|error| site.damaged(name, error))?;
+/// Fails when the segment is damaged, has another position than its name, or is of a newer format.
+pub(crate) fn decode(location: &Location, name: &str, bytes: &[u8]) -> Result<LogSegment, StoreError> {
+    refuse_newer(location, name, bytes)?;
+    let segment: LogSegment = serde_json::from_slice(bytes).map_err(|error| location.damaged(name, error))?;
     if Some(segment.position) != segment_position(name) {
-        return Err(site.damaged(name, format!("it says that it has position {}", segment.position)));
+        return Err(location.damaged(name, format!("its content has position {}", segment.position)));
     }
     Ok(segment)
 }
 
-/// Refuses what a later version wrote.
+/// Refuses an object of a newer format.
 ///
 /// # Errors
 ///
-/// Fails when the format is a newer one, or when it cannot be made out.
-pub(crate) fn refuse_newer(site: &Site, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| site.damaged(name, error))?;
-    if head.format > FORMAT {
-        return Err(site.newer(name, head.format, FORMAT));
+/// Fails when the format is newer, or when it cannot be decoded.
+pub(crate) fn refuse_newer(location: &Location, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let header: FormatHeader =
+        serde_json::from_slice(bytes).map_err(|error| location.damaged(name, error))?;
+    if header.format > FORMAT {
+        return Err(location.newer(name, header.format, FORMAT));
     }
     Ok(())
 }
 
-/// Says who wrote a segment, as far as that can be made out.
-pub(crate) fn describe(site: &Site, name: &str, bytes: Option<&[u8]>) -> String {
-    let Some(segment) = bytes.and_then(|bytes| decode(site, name, bytes).ok()) else {
+/// Describes the writer of a segment, as far as its content tells.
+pub(crate) fn describe_writer(location: &Location, name: &str, bytes: Option<&[u8]>) -> String {
+    let Some(segment) = bytes.and_then(|bytes| decode(location, name, bytes).ok()) else {
         return format!("it took \"{name}\"");
     };
-    let claim = segment.entries.iter().find_map(|entry| {
-        let Entry::Claim { at, process } = entry else { return None };
+    let claim = segment.ops.iter().find_map(|op| {
+        let LogOp::BeginEpoch { at, process } = op else { return None };
         Some(format!("process {process}, since {at}; it took \"{name}\""))
     });
     claim.unwrap_or_else(|| format!("writer {}; it took \"{name}\"", segment.writer.simple()))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::Cluster;
-use ecs_scheduler_backend_segments::SegmentStore;
+use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::{FaultKind, JobStore as _, Registers as _, Revision, Store as _, StoreError};
 
 use crate::help::{HASTE, PATIENCE, Place, at, document, fault, listed, name, new_job, options};
@@ -13,7 +13,7 @@ use ecs_scheduler_fake_elasticsearch::{Demand, Mishap};
 const SOON: Duration = Duration::from_millis(500);
 
 /// What a test does once everything is open, and what it must find then and after a restart.
-async fn change_everything(store: &SegmentStore) {
+async fn change_everything(store: &LogStore) {
     store.create(new_job("a", r#"{"taskCount":1}"#)).await.unwrap();
     store.create(new_job("b", "{}")).await.unwrap();
     store.replace(&name("a"), Revision(1), document(r#"{"taskCount":2}"#), at(2)).await.unwrap();
@@ -21,7 +21,7 @@ async fn change_everything(store: &SegmentStore) {
     assert_eq!(store.write("brake", "on", None, None).await.unwrap(), 1);
 }
 
-async fn all_is_well(store: &SegmentStore) {
+async fn all_is_well(store: &LogStore) {
     let jobs = listed(store).await;
     let seen: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.revision, job.document.get())).collect();
     assert_eq!(seen, [("a", Revision(2), r#"{"taskCount":2}"#)]);

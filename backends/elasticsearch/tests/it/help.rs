@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::{Cluster, ElasticsearchOptions, IndexName, Patience};
-use ecs_scheduler_backend_segments::SegmentStore;
+use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{
     Clock, JobId, JobStore as _, JobUid, ListFrom, NewJob, Store, StoreError, StoredJob, Timestamp,
@@ -43,7 +43,7 @@ impl Place {
         options(self.cluster(), "jobs")
     }
 
-    pub(crate) async fn store(&self) -> SegmentStore {
+    pub(crate) async fn store(&self) -> LogStore {
         self.options().open().await.expect("the store opens")
     }
 
@@ -99,7 +99,7 @@ pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
     NewJob { id: name(id), uid: JobUid::random(), document: document(text), at: at(1) }
 }
 
-pub(crate) async fn listed(store: &SegmentStore) -> Vec<StoredJob> {
+pub(crate) async fn listed(store: &LogStore) -> Vec<StoredJob> {
     let list = store.list(ListFrom::Skip(0), 1_000.try_into().unwrap()).await.unwrap();
     assert_eq!(list.total, list.jobs.len() as u64);
     list.jobs

@@ -7,36 +7,36 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use ecs_scheduler_backend_aws::{Aws, AwsSettings, Place};
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_backend_segments::SegmentStore;
+use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, Timestamp, async_trait};
 
-/// A place in S3.
+/// A bucket and a prefix, and the client to reach them.
 #[derive(Debug, Clone)]
-pub(crate) struct Site {
+pub(crate) struct TestBucket {
     pub(crate) aws: Aws,
-    pub(crate) bucket: String,
+    pub(crate) name: String,
     pub(crate) prefix: &'static str,
 }
 
-impl Site {
-    /// Takes a bucket that does not exist yet, at this address.
+impl TestBucket {
+    /// Names a bucket that does not exist yet, at this address.
     pub(crate) fn at(address: &str) -> Self {
         static BUCKETS: AtomicU32 = AtomicU32::new(0);
         let number = BUCKETS.fetch_add(1, Ordering::SeqCst);
         Self { aws: aws(address, "eu-central-1"), bucket: format!("jobs-{number}"), prefix: "jobs/prod" }
     }
 
-    /// Returns the same place behind another address.
+    /// Returns the same bucket behind another address.
     pub(crate) fn behind(&self, address: &str) -> Self {
         Self { aws: aws(address, "eu-central-1"), ..self.clone() }
     }
 
     pub(crate) fn options(&self) -> S3Options {
-        S3Options::new(&self.bucket, self.prefix, Arc::new(SystemClock))
+        S3Options::new(&self.name, self.prefix, Arc::new(SystemClock))
     }
 
-    pub(crate) async fn try_open(&self) -> Result<SegmentStore, StoreError> {
+    pub(crate) async fn try_open(&self) -> Result<LogStore, StoreError> {
         ecs_scheduler_backend_s3::open(&self.aws, self.options()).await
     }
 
@@ -46,25 +46,25 @@ impl Site {
         Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
     }
 
-    /// Makes the bucket.
+    /// Creates the bucket.
     pub(crate) async fn create(&self) {
         use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
         let region = BucketLocationConstraint::EuCentral1;
         let place = CreateBucketConfiguration::builder().location_constraint(region).build();
         let creation =
-            self.client().await.create_bucket().bucket(&self.bucket).create_bucket_configuration(place);
+            self.client().await.create_bucket().bucket(&self.name).create_bucket_configuration(place);
         creation.send().await.unwrap();
     }
 
-    /// Writes an object as somebody else.
+    /// Writes an object as another program.
     pub(crate) async fn put(&self, key: &str, body: &str) {
         let body = ByteStream::from(body.as_bytes().to_vec());
-        self.client().await.put_object().bucket(&self.bucket).key(key).body(body).send().await.unwrap();
+        self.client().await.put_object().bucket(&self.name).key(key).body(body).send().await.unwrap();
     }
 
     /// Reads an object.
     pub(crate) async fn get(&self, key: &str) -> Option<String> {
-        let answer = self.client().await.get_object().bucket(&self.bucket).key(key).send().await.ok()?;
+        let answer = self.client().await.get_object().bucket(&self.name).key(key).send().await.ok()?;
         Some(String::from_utf8(answer.body.collect().await.unwrap().to_vec()).unwrap())
     }
 
@@ -84,7 +84,7 @@ fn aws(address: &str, region: &str) -> Aws {
 }
 
 #[async_trait]
-impl Subject for Site {
+impl Subject for TestBucket {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.try_open().await.expect("the store opens"))
     }

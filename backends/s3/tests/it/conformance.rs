@@ -1,16 +1,16 @@
 //! The suites of the core.
 
 mod on_moto {
-    use crate::bucket::Site;
+    use crate::bucket::TestBucket;
     use crate::emulator::moto;
 
-    ecs_scheduler_core::store_suite!(Site::at(moto().await));
-    ecs_scheduler_core::store_durability_suite!(Site::at(moto().await));
+    ecs_scheduler_core::store_suite!(TestBucket::at(moto().await));
+    ecs_scheduler_core::store_durability_suite!(TestBucket::at(moto().await));
 }
 
 mod on_ministack {
-    use crate::bucket::Site;
+    use crate::bucket::TestBucket;
     use crate::emulator::ministack;
 
-    ecs_scheduler_core::store_durability_suite!(Site::at(ministack().await));
+    ecs_scheduler_core::store_durability_suite!(TestBucket::at(ministack().await));
 }

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
-/// What installs them.
+/// The command that installs the emulators.
 const INSTALL: &str = "make emulators";
 
-/// How long one may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an emulator may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The time between two looks whether it does.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The interval of the readiness checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// An emulator, in a process group of its own. It ends when its input does, so also when the tests are killed.
 #[derive(Debug)]
@@ -53,17 +53,17 @@ async fn start(name: &str) -> Emulator {
         .unwrap();
     let address = format!("127.0.0.1:{port}");
     let answering = async {
-        while answers(&address).await.is_err() {
-            tokio::time::sleep(LOOK_EVERY).await;
+        while is_ready(&address).await.is_err() {
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    let answered = tokio::time::timeout(PATIENCE, answering).await;
+    let answered = tokio::time::timeout(START_TIMEOUT, answering).await;
     assert!(answered.is_ok(), "{name} does not answer (`{INSTALL}` installs it)");
     Emulator { address, _process: process }
 }
 
-/// Asks an HTTP server for anything.
-async fn answers(address: &str) -> std::io::Result<u8> {
+/// Sends a request, and waits for the first byte of the answer.
+async fn is_ready(address: &str) -> std::io::Result<u8> {
     let mut connection = TcpStream::connect(address).await?;
     connection.write_all(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").await?;
     connection.read_u8().await

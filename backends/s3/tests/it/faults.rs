@@ -1,44 +1,49 @@
-//! Behind a proxy that fails: what is acknowledged is there, and nothing is there twice.
+//! The store behind a faulty proxy: acknowledged changes are durable, and nothing is duplicated.
 
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{JobStore as _, ListFrom, Registers as _, Revision, Store, StoreError, async_trait};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::bucket::{Site, new_job};
+use crate::bucket::{TestBucket, new_job};
 use crate::emulator::moto;
-use crate::proxy::{Act, Proxy, Seen};
+use crate::proxy::{Proxy, ProxyAction, ProxyRequest};
 
 const FIRST: &str = r#"{"taskCount": 1}"#;
 
-/// Every fourth request meets the next one of all faults.
-fn every_fourth(seen: &Seen<'_>) -> Act {
-    const FAULTS: [Act; 5] =
-        [Act::Lose, Act::Answer(503, "SlowDown"), Act::Cut, Act::Half, Act::Answer(500, "InternalError")];
-    match seen.number % 4 {
-        2 => FAULTS[seen.number / 4 % FAULTS.len()].clone(),
-        _ => Act::Pass,
+/// Injects the next of all faults into every fourth request.
+fn every_fourth(request: &ProxyRequest<'_>) -> ProxyAction {
+    const FAULTS: [ProxyAction; 5] = [
+        ProxyAction::LoseAnswer,
+        ProxyAction::Answer(503, "SlowDown"),
+        ProxyAction::Cut,
+        ProxyAction::Truncate,
+        ProxyAction::Answer(500, "InternalError"),
+    ];
+    match request.number % 4 {
+        2 => FAULTS[request.number / 4 % FAULTS.len()].clone(),
+        _ => ProxyAction::Pass,
     }
 }
 
-/// A place that is reached through a proxy which fails at every fourth request.
-struct Faulty(Site);
+/// A bucket behind a proxy that fails at every fourth request.
+struct FaultyBucket(TestBucket);
 
 #[async_trait]
-impl Subject for Faulty {
+impl Subject for FaultyBucket {
     async fn open(&self) -> Arc<dyn Store> {
         let proxy = Proxy::start(moto().await, every_fourth).await;
         Arc::new(self.0.behind(&proxy.address).try_open().await.expect("the store opens"))
     }
 }
 
-ecs_scheduler_core::store_durability_suite!(Faulty(Site::at(moto().await)));
+ecs_scheduler_core::store_durability_suite!(FaultyBucket(TestBucket::at(moto().await)));
 
 #[tokio::test]
 async fn every_kind_of_fault_at_every_kind_of_write_loses_nothing() {
-    let site = Site::at(moto().await);
+    let bucket = TestBucket::at(moto().await);
     let proxy = Proxy::start(moto().await, every_fourth).await;
-    let store = site.behind(&proxy.address).try_open().await.unwrap();
+    let store = bucket.behind(&proxy.address).try_open().await.unwrap();
     let mut acknowledged = Vec::new();
     for number in 0..20 {
         let id = format!("j{number:02}");
@@ -52,32 +57,36 @@ async fn every_kind_of_fault_at_every_kind_of_write_loses_nothing() {
             .await;
     }
     assert!(proxy.faults() > 15, "{} faults", proxy.faults());
-    assert!(acknowledged.len() >= 15, "most succeed all the same: {}", acknowledged.len());
+    assert!(acknowledged.len() >= 15, "most writes succeed: {}", acknowledged.len());
     drop(store);
-    let store = site.try_open().await.unwrap();
+    let store = bucket.try_open().await.unwrap();
     for (id, replaced) in acknowledged {
         let job = store.get(std::slice::from_ref(&id)).await.unwrap().pop().unwrap();
         assert!(!replaced || job.revision == Revision(2), "{id}: {:?}", job.revision);
     }
     let list = store.list(ListFrom::Skip(0), NonZeroUsize::MAX).await.unwrap();
     for job in list.jobs {
-        let body = site.get(&format!("jobs/prod/{}.json", job.id)).await.unwrap();
+        let body = bucket.get(&format!("jobs/prod/{}.json", job.id)).await.unwrap();
         assert_eq!(body, job.document.get(), "document and job are the same");
     }
 }
 
-fn is_segment(seen: &Seen<'_>) -> bool {
-    seen.method == "PUT" && seen.target.contains("/segment-")
+fn is_segment(request: &ProxyRequest<'_>) -> bool {
+    request.method == "PUT" && request.target.contains("/segment-")
 }
 
 #[tokio::test]
 async fn a_segment_whose_answer_is_lost_is_acknowledged_once() {
-    let site = Site::at(moto().await);
-    let losing = |seen: &Seen<'_>| {
-        if is_segment(seen) && seen.number.is_multiple_of(2) { Act::Lose } else { Act::Pass }
+    let bucket = TestBucket::at(moto().await);
+    let losing = |request: &ProxyRequest<'_>| {
+        if is_segment(request) && request.number.is_multiple_of(2) {
+            ProxyAction::LoseAnswer
+        } else {
+            ProxyAction::Pass
+        }
     };
     let proxy = Proxy::start(moto().await, losing).await;
-    let store = site.behind(&proxy.address).try_open().await.unwrap();
+    let store = bucket.behind(&proxy.address).try_open().await.unwrap();
     for version in 0..10 {
         let expected = (version > 0).then_some(version);
         assert_eq!(store.write("brake", "on", expected, None).await.unwrap(), version + 1);
@@ -86,15 +95,16 @@ async fn a_segment_whose_answer_is_lost_is_acknowledged_once() {
 }
 
 #[tokio::test]
-async fn a_write_that_another_one_races_with_is_made_again() {
-    let site = Site::at(moto().await);
-    let racing = |seen: &Seen<'_>| {
-        let race =
-            seen.number % 3 == 1 && matches!(seen.method, "PUT" | "DELETE") && seen.target.contains("prod");
-        if race { Act::Answer(409, "ConditionalRequestConflict") } else { Act::Pass }
+async fn a_write_that_races_with_another_one_is_retried() {
+    let bucket = TestBucket::at(moto().await);
+    let racing = |request: &ProxyRequest<'_>| {
+        let race = request.number % 3 == 1
+            && matches!(request.method, "PUT" | "DELETE")
+            && request.target.contains("prod");
+        if race { ProxyAction::Answer(409, "ConditionalRequestConflict") } else { ProxyAction::Pass }
     };
     let proxy = Proxy::start(moto().await, racing).await;
-    let store = site.behind(&proxy.address).try_open().await.unwrap();
+    let store = bucket.behind(&proxy.address).try_open().await.unwrap();
     for number in 0..6 {
         let job = store.create(new_job(&format!("j{number}"), FIRST)).await.unwrap();
         store.remove(&job.id, None).await.unwrap();
@@ -103,25 +113,25 @@ async fn a_write_that_another_one_races_with_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_answers_nothing_any_more_fails_writes_and_comes_back() {
+async fn writes_fail_while_the_bucket_is_down_and_recover() {
     use std::sync::atomic::{AtomicBool, Ordering};
-    let site = Site::at(moto().await);
+    let bucket = TestBucket::at(moto().await);
     let down = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&down);
-    let rule = move |_: &Seen<'_>| {
-        if seen.load(Ordering::SeqCst) { Act::Answer(503, "SlowDown") } else { Act::Pass }
+    let request = Arc::clone(&down);
+    let rule = move |_: &ProxyRequest<'_>| {
+        if request.load(Ordering::SeqCst) { ProxyAction::Answer(503, "SlowDown") } else { ProxyAction::Pass }
     };
     let proxy = Proxy::start(moto().await, rule).await;
-    let store = site.behind(&proxy.address).try_open().await.unwrap();
+    let store = bucket.behind(&proxy.address).try_open().await.unwrap();
     store.write("brake", "on", None, None).await.unwrap();
     down.store(true, Ordering::SeqCst);
     let answer = store.write("brake", "off", Some(1), None).await;
     let Err(error @ StoreError::Fault { .. }) = answer else { panic!("{answer:?}") };
     assert!(error.is_transient(), "{error}");
     assert!(store.check().await.is_err());
-    assert_eq!(store.read("brake").await.unwrap().unwrap().value, "on", "reads go on");
+    assert_eq!(store.read("brake").await.unwrap().unwrap().value, "on", "reads continue");
     down.store(false, Ordering::SeqCst);
-    // The segment in doubt goes first, so this one comes too late: nobody is told a lie.
+    // The uncertain segment is written first, so this write conflicts with it.
     let answer = store.write("brake", "off", Some(1), None).await;
     assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}");
     assert_eq!(store.read("brake").await.unwrap().unwrap().value, "off");

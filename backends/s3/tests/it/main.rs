@@ -1,4 +1,4 @@
-//! The S3 store against emulators of S3 that others wrote, and behind a proxy that fails.
+//! The S3 store on third-party emulators of S3, and behind a faulty proxy.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -1,4 +1,4 @@
-//! A proxy in front of an emulator that loses answers, throttles, and cuts connections, by a rule.
+//! A proxy in front of an emulator that loses answers, throttles and cuts connections, by a rule.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,29 +6,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the proxy does with a request.
+/// The action of the proxy on a request.
 #[derive(Debug, Clone)]
-pub(crate) enum Act {
+pub(crate) enum ProxyAction {
     /// Passes it on.
     Pass,
     /// Passes it on, and loses the answer.
-    Lose,
-    /// Passes it on, and cuts the answer off in the middle.
-    Half,
-    /// Passes it on without its conditions, as a server that does not know them.
-    Strip,
-    /// Cuts the connection before anything was passed on.
+    LoseAnswer,
+    /// Passes it on, and truncates the answer.
+    Truncate,
+    /// Passes it on without its conditions, like a server that ignores them.
+    DropConditions,
+    /// Cuts the connection before the request is passed on.
     Cut,
-    /// Answers by itself: the status, and the code of the error.
+    /// Answers with this status and error code.
     Answer(u16, &'static str),
 }
 
 /// The headers that make a request conditional.
 const CONDITIONS: [&str; 2] = ["if-match", "if-none-match"];
 
-/// A request, as a rule sees it.
+/// A request, as a rule receives it.
 #[derive(Debug)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct ProxyRequest<'a> {
     /// Its number, from 0.
     pub(crate) number: usize,
     pub(crate) method: &'a str,
@@ -37,7 +37,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) conditional: bool,
 }
 
-type Rule = dyn Fn(&Seen<'_>) -> Act + Send + Sync;
+type Rule = dyn Fn(&ProxyRequest<'_>) -> ProxyAction + Send + Sync;
 
 /// A proxy that runs as long as the runtime does.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) async fn start(
         upstream: &'static str,
-        rule: impl Fn(&Seen<'_>) -> Act + Send + Sync + 'static,
+        rule: impl Fn(&ProxyRequest<'_>) -> ProxyAction + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -65,7 +65,7 @@ impl Proxy {
         Self { address, faults }
     }
 
-    /// Returns how many requests were not simply passed on.
+    /// Returns how many requests had a fault.
     pub(crate) fn faults(&self) -> usize {
         self.faults.load(Ordering::SeqCst)
     }
@@ -84,13 +84,13 @@ async fn serve(
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let number = requests.fetch_add(1, Ordering::SeqCst);
     let conditional = CONDITIONS.iter().any(|name| header(&head, name).is_some());
-    let act = rule(&Seen { number, method, target, conditional });
-    if !matches!(act, Act::Pass) {
+    let action = rule(&ProxyRequest { number, method, target, conditional });
+    if !matches!(action, ProxyAction::Pass) {
         faults.fetch_add(1, Ordering::SeqCst);
     }
-    let answer = match act {
-        Act::Cut => return,
-        Act::Answer(status, code) => {
+    let answer = match action {
+        ProxyAction::Cut => return,
+        ProxyAction::Answer(status, code) => {
             let body = format!("<Error><Code>{code}</Code><Message>by the proxy</Message></Error>");
             format!(
                 "HTTP/1.1 {status} X\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -98,13 +98,17 @@ async fn serve(
             )
             .into_bytes()
         }
-        Act::Pass | Act::Lose | Act::Half | Act::Strip => {
-            let without: &[&str] = if matches!(act, Act::Strip) { &CONDITIONS } else { &[] };
+        ProxyAction::Pass | ProxyAction::LoseAnswer | ProxyAction::Truncate | ProxyAction::DropConditions => {
+            let without: &[&str] =
+                if matches!(action, ProxyAction::DropConditions) { &CONDITIONS } else { &[] };
             let mut answer = forward(upstream, &head, &body, without).await;
-            match act {
-                Act::Lose => return,
-                Act::Half => answer.truncate(answer.len() / 2),
-                Act::Pass | Act::Strip | Act::Cut | Act::Answer(..) => {}
+            match action {
+                ProxyAction::LoseAnswer => return,
+                ProxyAction::Truncate => answer.truncate(answer.len() / 2),
+                ProxyAction::Pass
+                | ProxyAction::DropConditions
+                | ProxyAction::Cut
+                | ProxyAction::Answer(..) => {}
             }
             answer
         }

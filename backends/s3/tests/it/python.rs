@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use ecs_scheduler_core::{JobStore as _, ListFrom, Revision, Store as _};
 use serde_json::{Value, json};
 
-use crate::bucket::{Site, new_job};
+use crate::bucket::{TestBucket, new_job};
 use crate::emulator::moto;
 
 /// The recorded bucket with a prefix, in which other keys lie too, or without.
@@ -19,18 +19,18 @@ fn recorded(prefix: &str) -> BTreeMap<String, String> {
     list.as_array().unwrap().iter().map(|object| (text(object, "key"), text(object, "body"))).collect()
 }
 
-async fn filled(prefix: &'static str) -> (Site, BTreeMap<String, String>) {
-    let site = Site { prefix, ..Site::at(moto().await) };
-    site.create().await;
+async fn filled(prefix: &'static str) -> (TestBucket, BTreeMap<String, String>) {
+    let bucket = TestBucket { prefix, ..TestBucket::at(moto().await) };
+    bucket.create().await;
     let objects = recorded(prefix);
     for (key, body) in &objects {
-        site.put(key, body).await;
+        bucket.put(key, body).await;
     }
-    (site, objects)
+    (bucket, objects)
 }
 
-async fn stored(site: &Site) -> BTreeMap<String, Value> {
-    let store = site.try_open().await.unwrap();
+async fn stored(bucket: &TestBucket) -> BTreeMap<String, Value> {
+    let store = bucket.try_open().await.unwrap();
     let list = store.list(ListFrom::Skip(0), NonZeroUsize::MAX).await.unwrap();
     store.close().await.unwrap();
     list.jobs
@@ -51,33 +51,33 @@ fn expected(objects: &BTreeMap<String, String>, folder: &str) -> BTreeMap<String
 }
 
 #[tokio::test]
-async fn a_bucket_of_the_python_version_opens_with_no_job_lost_or_changed() {
+async fn a_bucket_of_the_python_version_opens_with_every_job_unchanged() {
     for (prefix, folder) in [("jobs/prod", "jobs/prod/"), ("jobs/prod/", "jobs/prod/"), ("", "")] {
-        let (site, objects) = filled(prefix).await;
-        let jobs = stored(&site).await;
+        let (bucket, objects) = filled(prefix).await;
+        let jobs = stored(&bucket).await;
         assert_eq!(jobs.len(), 12, "{prefix:?}");
         assert_eq!(jobs, expected(&objects, folder), "{prefix:?}");
         for (key, body) in &objects {
-            assert_eq!(site.get(key).await.as_ref(), Some(body), "{key} is as it was");
+            assert_eq!(bucket.get(key).await.as_ref(), Some(body), "{key} is unchanged");
         }
-        assert_eq!(stored(&site).await, jobs, "and the same once more");
+        assert_eq!(stored(&bucket).await, jobs, "and the same once more");
     }
 }
 
 #[tokio::test]
-async fn documents_that_did_not_change_are_not_read_again() {
-    let (site, _) = filled("jobs/prod").await;
-    stored(&site).await;
-    let other = site.behind(moto().await);
+async fn unchanged_documents_are_not_read_again() {
+    let (bucket, _) = filled("jobs/prod").await;
+    stored(&bucket).await;
+    let other = bucket.behind(moto().await);
     stored(&other).await;
-    // Its claim and that of the opening before, and those documents that were noted behind the first.
+    // The claims of both openings, and the segment that records the documents.
     assert!(other.calls("GetObject") <= 3, "{} reads", other.calls("GetObject"));
 }
 
 #[tokio::test]
-async fn what_is_written_is_what_the_python_version_would_have_written() {
-    let (site, objects) = filled("jobs/prod").await;
-    let store = site.try_open().await.unwrap();
+async fn documents_are_written_as_the_python_version_writes_them() {
+    let (bucket, objects) = filled("jobs/prod").await;
+    let store = bucket.try_open().await.unwrap();
     for (key, body) in &objects {
         let Some(name) = key.strip_prefix("jobs/prod/").and_then(|name| name.strip_suffix(".json")) else {
             continue;
@@ -87,27 +87,27 @@ async fn what_is_written_is_what_the_python_version_would_have_written() {
         }
         let value: Value = serde_json::from_str(body).unwrap();
         store.create(new_job(&format!("again-{name}"), &value.to_string())).await.unwrap();
-        assert_eq!(site.get(&format!("jobs/prod/again-{name}.json")).await.as_ref(), Some(body));
+        assert_eq!(bucket.get(&format!("jobs/prod/again-{name}.json")).await.as_ref(), Some(body));
     }
     let document = json!({ "taskDefinition": "Grüße", "schedule": "*", "taskCount": 3 }).to_string();
     let job = store.create(new_job("edited", r#"{"b": 1}"#)).await.unwrap();
     let document = new_job("edited", &document).document;
     let job = store.replace(&job.id, job.revision, document.clone(), job.changed).await.unwrap();
-    assert_eq!(job.document.get(), document.get(), "here it stays to the letter");
-    let body = site.get("jobs/prod/edited.json").await.unwrap();
+    assert_eq!(job.document.get(), document.get(), "the store returns the document unchanged");
+    let body = bucket.get("jobs/prod/edited.json").await.unwrap();
     assert_eq!(body, r#"{"schedule": "*", "taskCount": 3, "taskDefinition": "Gr\u00fc\u00dfe"}"#);
 }
 
 #[tokio::test]
-async fn what_the_python_version_changes_between_two_starts_is_taken_over() {
-    let (site, _) = filled("jobs/prod").await;
-    stored(&site).await;
+async fn edits_of_the_python_version_between_two_starts_are_imported() {
+    let (bucket, _) = filled("jobs/prod").await;
+    stored(&bucket).await;
     let document = r#"{"schedule": "0", "taskCount": 5, "taskDefinition": "minimal"}"#;
-    site.put("jobs/prod/minimal.json", document).await;
-    site.put("jobs/prod/new.json", document).await;
-    let client = site.client().await;
-    client.delete_object().bucket(&site.bucket).key("jobs/prod/wildcards.json").send().await.unwrap();
-    let store = site.try_open().await.unwrap();
+    bucket.put("jobs/prod/minimal.json", document).await;
+    bucket.put("jobs/prod/new.json", document).await;
+    let client = bucket.client().await;
+    client.delete_object().bucket(&bucket.name).key("jobs/prod/wildcards.json").send().await.unwrap();
+    let store = bucket.try_open().await.unwrap();
     let names = ["minimal", "new", "wildcards"].map(|name| ecs_scheduler_core::JobId::new(name).unwrap());
     let found = store.get(&names).await.unwrap();
     let found: Vec<_> =

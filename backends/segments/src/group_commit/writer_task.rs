@@ -1,4 +1,4 @@
-//! The task that writes: group commit, and what is done when a segment's fate is unknown.
+//! The task that writes segments, and resolves writes whose result is unknown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,184 +8,184 @@ use ecs_scheduler_core::{FaultKind, StoreError, fault};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Command, text};
-use crate::compaction::Upkeep;
-use crate::lifecycle::Gate;
-use crate::log::{Created, Log};
-use crate::log_op::Entry;
-use crate::materialized_state::State;
-use crate::segment::{describe, encode, segment_name};
+use super::{QueuedOp, encode_op};
+use crate::compaction::Compactor;
+use crate::lifecycle::Lifecycle;
+use crate::log::{CreateResult, ObjectLog};
+use crate::log_op::LogOp;
+use crate::materialized_state::MaterializedState;
+use crate::segment::{describe_writer, encode, segment_name};
 
-/// A segment of this size in bytes takes up no further operations.
-const FULL: usize = 2 << 20;
+/// A segment of this size in bytes takes no further operations.
+const MAX_SEGMENT_BYTES: usize = 2 << 20;
 
-/// Attempts at one segment before its operations are answered with an error.
-const ATTEMPTS: u32 = 4;
+/// The most attempts at one segment before its operations fail.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// The wait before the second attempt; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The delay before the second attempt. It doubles with each further attempt.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 
-/// What writes. Whoever waits is answered by it.
+/// The task that writes segments, applies their operations and answers their callers.
 #[derive(Debug)]
-pub(super) struct Scribe {
-    pub(super) gate: Arc<Gate>,
-    pub(super) log: Arc<dyn Log>,
-    pub(super) state: Arc<State>,
+pub(super) struct WriterTask {
+    pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) log: Arc<dyn ObjectLog>,
+    pub(super) state: Arc<MaterializedState>,
     pub(super) id: Uuid,
-    pub(super) next: Arc<AtomicU64>,
-    pub(super) doubt: Option<Doubt>,
-    pub(super) upkeep: Upkeep,
+    pub(super) next_position: Arc<AtomicU64>,
+    pub(super) uncertain: Option<UncertainWrite>,
+    pub(super) compactor: Compactor,
 }
 
-/// A segment of which nobody knows whether it was written. It is tried again to the letter before anything else is: at its
-/// position there is this segment or a stranger's, never another one of ours.
+/// A segment that may or may not be durable. The task writes it again, byte by byte the same, before any other segment: its
+/// position holds this segment or one of another process, never another segment of this process.
 #[derive(Debug)]
-pub(super) struct Doubt {
+pub(super) struct UncertainWrite {
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
+    ops: Vec<LogOp>,
 }
 
-/// Why a segment was not written.
-enum Unwritten {
-    /// It surely was not.
-    Surely(StoreError),
-    /// It may have been.
-    Perhaps(StoreError),
+/// Why a segment is not known to be durable.
+enum WriteError {
+    /// The segment was not written.
+    NotWritten(StoreError),
+    /// The segment may have been written.
+    Unknown(StoreError),
 }
 
-impl Scribe {
-    /// Writes until nobody can put anything into the queue any more.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        while let Some(first) = commands.recv().await {
-            let mut size = first.text.get().len();
+impl WriterTask {
+    /// Writes segments until the queue is closed and empty.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<QueuedOp>) {
+        while let Some(first) = queue.recv().await {
+            let mut size = first.json.get().len();
             let mut batch = vec![first];
-            while size < FULL
-                && let Ok(command) = commands.try_recv()
+            while size < MAX_SEGMENT_BYTES
+                && let Ok(queued) = queue.try_recv()
             {
-                size += command.text.get().len();
-                batch.push(command);
+                size += queued.json.get().len();
+                batch.push(queued);
             }
-            self.commit(batch).await;
-            if let Some(entry) = self.upkeep.overflow(&self.state) {
-                self.prune(entry).await;
+            self.commit_batch(batch).await;
+            if let Some(op) = self.compactor.prune_overflow(&self.state) {
+                self.prune(op).await;
             }
-            self.upkeep.consider(&self.log, &self.state, self.id, self.position() - 1);
+            self.compactor.start_if_due(&self.log, &self.state, self.id, self.position() - 1);
         }
-        self.upkeep.finish().await;
+        self.compactor.finish().await;
     }
 
     fn position(&self) -> u64 {
-        self.next.load(Ordering::SeqCst)
+        self.next_position.load(Ordering::SeqCst)
     }
 
-    async fn prune(&mut self, entry: Entry) {
-        let Ok(text) = text(&entry) else { return };
+    async fn prune(&mut self, op: LogOp) {
+        let Ok(json) = encode_op(&op) else { return };
         let (answer, outcome) = oneshot::channel();
-        self.commit(vec![Command { entry, text, answer }]).await;
+        self.commit_batch(vec![QueuedOp { op, json, answer }]).await;
         match outcome.await {
-            Ok(Ok(effect)) => {
-                tracing::info!("{} rows of history went: the journal is full", effect.into_count())
+            Ok(Ok(result)) => {
+                tracing::info!("pruned {} rows of history: the journal is full", result.into_count())
             }
-            Ok(Err(error)) => tracing::warn!("could not remove old history: {}", fault::chain(&error)),
+            Ok(Err(error)) => tracing::warn!("could not prune old history: {}", fault::chain(&error)),
             Err(_) => {}
         }
     }
 
-    async fn commit(&mut self, batch: Vec<Command>) {
-        if let Err(error) = self.settle_doubt().await {
-            return refuse(batch, &error);
+    async fn commit_batch(&mut self, batch: Vec<QueuedOp>) {
+        if let Err(error) = self.resolve_uncertain_write().await {
+            return fail_batch(batch, &error);
         }
-        let mut texts = Vec::with_capacity(batch.len());
-        let mut operations = Vec::with_capacity(batch.len());
-        for Command { entry, text, answer } in batch {
-            texts.push(text);
-            operations.push((entry, answer));
+        let mut encoded = Vec::with_capacity(batch.len());
+        let mut waiting = Vec::with_capacity(batch.len());
+        for QueuedOp { op, json, answer } in batch {
+            encoded.push(json);
+            waiting.push((op, answer));
         }
-        let bytes = encode(self.id, self.position(), &texts);
-        let (error, perhaps) = match self.append(&bytes).await {
+        let bytes = encode(self.id, self.position(), &encoded);
+        let (error, is_uncertain) = match self.append(&bytes).await {
             Ok(()) => {
-                let position = self.advance(bytes.len());
-                for (entry, answer) in operations {
-                    // Whoever does not wait any more does not want to know.
-                    let _ = answer.send(self.state.apply(position, entry).await);
+                let position = self.advance_position(bytes.len());
+                for (op, answer) in waiting {
+                    // A caller that was cancelled does not receive the answer.
+                    let _ = answer.send(self.state.apply(position, op).await);
                 }
                 return;
             }
-            Err(Unwritten::Surely(error)) => (error, false),
-            Err(Unwritten::Perhaps(error)) => (error, true),
+            Err(WriteError::NotWritten(error)) => (error, false),
+            Err(WriteError::Unknown(error)) => (error, true),
         };
-        let mut entries = Vec::new();
-        for (entry, answer) in operations {
-            entries.push(entry);
-            let _ = answer.send(Err(copy(&error)));
+        let mut ops = Vec::new();
+        for (op, answer) in waiting {
+            ops.push(op);
+            let _ = answer.send(Err(copy_error(&error)));
         }
-        self.doubt = perhaps.then_some(Doubt { bytes, entries });
+        self.uncertain = is_uncertain.then_some(UncertainWrite { bytes, ops });
     }
 
-    /// Notes that the segment at the position was written; returns that position.
-    fn advance(&mut self, size: usize) -> u64 {
-        self.upkeep.count(size);
-        self.next.fetch_add(1, Ordering::SeqCst)
+    /// Counts a durable segment; returns its position.
+    fn advance_position(&mut self, size: usize) -> u64 {
+        self.compactor.count_segment(size);
+        self.next_position.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Learns what became of the segment that is in doubt, by trying it again.
-    async fn settle_doubt(&mut self) -> Result<(), StoreError> {
-        let Some(Doubt { bytes, entries }) = self.doubt.take() else { return Ok(()) };
+    /// Writes the uncertain segment again until its result is known.
+    async fn resolve_uncertain_write(&mut self) -> Result<(), StoreError> {
+        let Some(UncertainWrite { bytes, ops }) = self.uncertain.take() else { return Ok(()) };
         match self.append(&bytes).await {
             Ok(()) => {
-                let position = self.advance(bytes.len());
-                for entry in entries {
-                    // Its caller was told that nobody knows.
-                    let _ = self.state.apply(position, entry).await;
+                let position = self.advance_position(bytes.len());
+                for op in ops {
+                    // The caller has received an error that says that the result is unknown.
+                    let _ = self.state.apply(position, op).await;
                 }
                 Ok(())
             }
-            Err(Unwritten::Surely(error) | Unwritten::Perhaps(error)) => {
-                self.doubt = Some(Doubt { bytes, entries });
+            Err(WriteError::NotWritten(error) | WriteError::Unknown(error)) => {
+                self.uncertain = Some(UncertainWrite { bytes, ops });
                 Err(error)
             }
         }
     }
 
-    async fn append(&self, bytes: &[u8]) -> Result<(), Unwritten> {
-        self.gate.still_ours().map_err(Unwritten::Surely)?;
+    async fn append(&self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.lifecycle.ensure_not_fenced().map_err(WriteError::NotWritten)?;
         let name = segment_name(self.position());
-        let (mut attempt, mut pause) = (1, PAUSE);
+        let (mut attempt, mut backoff) = (1, INITIAL_BACKOFF);
         loop {
             match self.log.create(&name, bytes.to_vec()).await {
-                Ok(Created::New) => return Ok(()),
-                Ok(Created::Exists) => return self.compare(&name, bytes).await,
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
-                    tracing::warn!(name, attempt, "{}; trying again", fault::chain(&error));
-                    tokio::time::sleep(pause).await;
+                Ok(CreateResult::Created) => return Ok(()),
+                Ok(CreateResult::Exists) => return self.compare_existing(&name, bytes).await,
+                Err(error) if error.is_transient() && attempt < MAX_ATTEMPTS => {
+                    tracing::warn!(name, attempt, "{}; retrying", fault::chain(&error));
+                    tokio::time::sleep(backoff).await;
                     attempt += 1;
-                    pause *= 2;
+                    backoff *= 2;
                 }
-                Err(error) if error.is_transient() || attempt > 1 => return Err(Unwritten::Perhaps(error)),
-                Err(error) => return Err(Unwritten::Surely(error)),
+                Err(error) if error.is_transient() || attempt > 1 => return Err(WriteError::Unknown(error)),
+                Err(error) => return Err(WriteError::NotWritten(error)),
             }
         }
     }
 
-    /// Tells whether what is at the position is this segment.
-    async fn compare(&self, name: &str, bytes: &[u8]) -> Result<(), Unwritten> {
-        let found = self.log.read(name).await.map_err(Unwritten::Perhaps)?;
+    /// Checks whether the existing segment is the one to write.
+    async fn compare_existing(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        let found = self.log.read(name).await.map_err(WriteError::Unknown)?;
         if found.as_deref() == Some(bytes) {
             return Ok(());
         }
-        let by = describe(&self.gate.site, name, found.as_deref());
-        Err(Unwritten::Surely(self.gate.lose(&by)))
+        let writer = describe_writer(&self.lifecycle.location, name, found.as_deref());
+        Err(WriteError::NotWritten(self.lifecycle.fence_out(&writer)))
     }
 }
 
-fn refuse(batch: Vec<Command>, error: &StoreError) {
-    for command in batch {
-        let _ = command.answer.send(Err(copy(error)));
+fn fail_batch(batch: Vec<QueuedOp>, error: &StoreError) {
+    for queued in batch {
+        let _ = queued.answer.send(Err(copy_error(error)));
     }
 }
 
-/// Says the same to one more caller.
-fn copy(error: &StoreError) -> StoreError {
+/// Copies an error for a further caller. The source cannot be shared, so the copy has its text.
+fn copy_error(error: &StoreError) -> StoreError {
     let kind = if let StoreError::Fault { kind, .. } = error { *kind } else { FaultKind::Bug };
     match std::error::Error::source(error) {
         None => StoreError::fault(kind, error.to_string()),

@@ -6,29 +6,29 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ecs_scheduler_backend_segments::{
-    Created, Document, DocumentVersion, Documents, Log, SegmentOptions, SegmentStore,
+    CreateResult, Document, DocumentVersion, Documents, LogStore, LogStoreOptions, ObjectLog,
 };
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{FaultKind, JobId, Store, StoreError};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
-/// What happens at one call.
+/// The fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It fails, and may be tried again.
+    /// The call fails, and may be retried.
     Fail,
-    /// It has its effect, and its answer is lost.
-    Lose,
-    /// Nothing has any effect any more, this call included.
+    /// The call takes effect, and its answer is lost.
+    LoseAnswer,
+    /// This call and all later ones have no effect.
     StopBefore,
-    /// It has its effect; nothing has any effect any more.
+    /// This call takes effect, and all later ones do not.
     StopAfter,
 }
 
-/// Where a store is; clones are the same place.
+/// The log and the documents of a store; clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Place(Arc<Mutex<Inner>>);
+pub(crate) struct MemoryBackend(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
@@ -37,27 +37,27 @@ pub(crate) struct Inner {
     versions: u64,
     pub(crate) reads: u64,
     pub(crate) calls: u64,
-    plan: Option<(u64, Fault)>,
+    planned_fault: Option<(u64, Fault)>,
     stopped: bool,
 }
 
-impl Place {
-    /// Lets this happen at the call with this number, from 1.
-    pub(crate) fn plan(&self, call: u64, fault: Fault) {
-        self.0.lock().plan = Some((call, fault));
+impl MemoryBackend {
+    /// Injects a fault at the call with this number, from 1.
+    pub(crate) fn inject_at(&self, call: u64, fault: Fault) {
+        self.0.lock().planned_fault = Some((call, fault));
     }
 
-    /// Lets everything work from now on.
-    pub(crate) fn heal(&self) {
+    /// Removes all faults.
+    pub(crate) fn clear_faults(&self) {
         let mut inner = self.0.lock();
-        (inner.plan, inner.stopped) = (None, false);
+        (inner.planned_fault, inner.stopped) = (None, false);
     }
 
     pub(crate) fn inner(&self) -> parking_lot::MutexGuard<'_, Inner> {
         self.0.lock()
     }
 
-    /// Writes a document as somebody else.
+    /// Writes a document as another program.
     pub(crate) fn put(&self, id: &str, text: &str) {
         let mut inner = self.0.lock();
         inner.versions += 1;
@@ -79,8 +79,8 @@ impl Place {
         inner.documents.insert(JobId::new(id).unwrap(), (text.to_owned(), version));
     }
 
-    /// Removes a document as somebody else.
-    pub(crate) fn take(&self, id: &str) {
+    /// Removes a document as another program.
+    pub(crate) fn delete(&self, id: &str) {
         self.0.lock().documents.remove(&JobId::new(id).unwrap());
     }
 
@@ -88,30 +88,29 @@ impl Place {
         self.0.lock().documents.get(&JobId::new(id).unwrap()).map(|(text, _)| text.clone())
     }
 
-    pub(crate) async fn open_with(&self, options: SegmentOptions) -> Result<SegmentStore, StoreError> {
-        SegmentStore::open("segments", "memory", Arc::new(self.clone()), Arc::new(self.clone()), options)
-            .await
+    pub(crate) async fn open_with(&self, options: LogStoreOptions) -> Result<LogStore, StoreError> {
+        LogStore::open("segments", "memory", Arc::new(self.clone()), Arc::new(self.clone()), options).await
     }
 
     /// Opens a store that takes snapshots often.
-    pub(crate) async fn try_open(&self) -> Result<SegmentStore, StoreError> {
+    pub(crate) async fn try_open(&self) -> Result<LogStore, StoreError> {
         let snapshot_every = NonZeroUsize::new(3).unwrap();
-        self.open_with(SegmentOptions { snapshot_every, ..SegmentOptions::default() }).await
+        self.open_with(LogStoreOptions { snapshot_every, ..LogStoreOptions::default() }).await
     }
 
     fn call<T>(&self, effect: impl FnOnce(&mut Inner) -> T) -> Result<T, StoreError> {
         let mut inner = self.0.lock();
         inner.calls += 1;
-        let stopped = || StoreError::fault(FaultKind::Denied, "the place is stopped");
+        let stopped = || StoreError::fault(FaultKind::Denied, "the backend is stopped");
         if inner.stopped {
             return Err(stopped());
         }
-        let fault = inner.plan.filter(|(call, _)| *call == inner.calls).map(|(_, fault)| fault);
-        let unavailable = || StoreError::fault(FaultKind::Unavailable, "the place does not answer");
+        let fault = inner.planned_fault.filter(|(call, _)| *call == inner.calls).map(|(_, fault)| fault);
+        let unavailable = || StoreError::fault(FaultKind::Unavailable, "the backend does not answer");
         match fault {
             None => Ok(effect(&mut inner)),
             Some(Fault::Fail) => Err(unavailable()),
-            Some(Fault::Lose) => {
+            Some(Fault::LoseAnswer) => {
                 effect(&mut inner);
                 Err(unavailable())
             }
@@ -129,22 +128,22 @@ impl Place {
 }
 
 #[async_trait]
-impl Subject for Place {
+impl Subject for MemoryBackend {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.try_open().await.expect("the store opens"))
     }
 }
 
 #[async_trait]
-impl Log for Place {
-    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created, StoreError> {
+impl ObjectLog for MemoryBackend {
+    async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<CreateResult, StoreError> {
         tokio::task::yield_now().await;
         self.call(|inner| {
             if inner.objects.contains_key(name) {
-                return Created::Exists;
+                return CreateResult::Exists;
             }
             inner.objects.insert(name.to_owned(), bytes);
-            Created::New
+            CreateResult::Created
         })
     }
 
@@ -166,7 +165,7 @@ fn version(number: u64) -> DocumentVersion {
 }
 
 #[async_trait]
-impl Documents for Place {
+impl Documents for MemoryBackend {
     async fn versions(&self) -> Result<Vec<(JobId, DocumentVersion)>, StoreError> {
         self.call(|inner| {
             inner.documents.iter().map(|(id, (_, number))| (id.clone(), version(*number))).collect()
@@ -180,7 +179,7 @@ impl Documents for Place {
         })?;
         let Some((text, number)) = found else { return Ok(None) };
         let document = RawValue::from_string(text).map_err(|error| {
-            let message = format!("the document of job \"{id}\" is no JSON; correct it");
+            let message = format!("the document of job \"{id}\" is not JSON; correct it");
             StoreError::caused(FaultKind::Config, message, error)
         })?;
         Ok(Some((document, version(number))))

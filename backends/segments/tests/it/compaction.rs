@@ -1,27 +1,27 @@
-//! Snapshots, and a history that does not grow without end.
+//! Snapshots, and the bound of the history.
 
 use std::num::NonZeroUsize;
 
-use ecs_scheduler_backend_segments::SegmentOptions;
+use ecs_scheduler_backend_segments::LogStoreOptions;
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     DecisionQuery, Journal as _, Outcome, Registers as _, Settlement, Store as _, Timestamp,
 };
 
-use crate::backend::Place;
+use crate::backend::MemoryBackend;
 use crate::sample::{at, create, fire, get};
 
-/// Opens the store once more and lets it write, so that a snapshot of everything is taken.
-pub(crate) async fn settle_down(place: &Place) {
-    let store = place.try_open().await.unwrap();
+/// Opens the store once more and writes, so that it takes a snapshot of everything.
+pub(crate) async fn write_snapshot(backend: &MemoryBackend) {
+    let store = backend.try_open().await.unwrap();
     store.write("one more", "", None, None).await.unwrap();
     store.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn the_log_stays_short_however_much_is_written() {
-    let place = Place::default();
-    let store = place.try_open().await.unwrap();
+async fn the_log_stays_short_after_many_writes() {
+    let backend = MemoryBackend::default();
+    let store = backend.try_open().await.unwrap();
     let job = create(&store, "a").await.unwrap();
     fire(&store, &job, 1).await.unwrap();
     for version in 0..200 {
@@ -29,34 +29,34 @@ async fn the_log_stays_short_however_much_is_written() {
         store.write("brake", &version.to_string(), expected, None).await.unwrap();
     }
     store.close().await.unwrap();
-    settle_down(&place).await;
-    assert!(place.inner().objects.len() < 20, "{:?}", place.inner().objects.keys());
-    let store = place.try_open().await.unwrap();
+    write_snapshot(&backend).await;
+    assert!(backend.inner().objects.len() < 20, "{:?}", backend.inner().objects.keys());
+    let store = backend.try_open().await.unwrap();
     assert_eq!(store.read("brake").await.unwrap().unwrap().version, 200);
     assert_eq!(store.unfinished().await.unwrap().len(), 1);
     assert!(get(&store, "a").await.unwrap().progress.last_firing.is_some());
 }
 
 #[tokio::test]
-async fn operations_that_wait_together_share_a_segment() {
-    let place = Place::default();
-    let store = place.try_open().await.unwrap();
-    let before = place.inner().calls;
+async fn operations_that_wait_at_the_same_time_share_a_segment() {
+    let backend = MemoryBackend::default();
+    let store = backend.try_open().await.unwrap();
+    let before = backend.inner().calls;
     let names: Vec<String> = (0..100).map(|number| format!("r{number}")).collect();
     let writes = names.iter().map(|name| store.write(name, "", None, None));
     for written in futures::future::join_all(writes).await {
         assert_eq!(written.unwrap(), 1);
     }
-    let calls = place.inner().calls - before;
+    let calls = backend.inner().calls - before;
     assert!(calls < 10, "{calls} calls for 100 writes");
 }
 
 #[tokio::test]
-async fn a_full_history_loses_its_oldest_finished_rows_and_nothing_else() {
-    let place = Place::default();
-    let most_rows = NonZeroUsize::new(80).unwrap();
-    let options = SegmentOptions { most_rows, ..SegmentOptions::default() };
-    let store = place.open_with(options.clone()).await.unwrap();
+async fn a_full_history_loses_only_its_oldest_finished_rows() {
+    let backend = MemoryBackend::default();
+    let max_rows = NonZeroUsize::new(80).unwrap();
+    let options = LogStoreOptions { max_rows, ..LogStoreOptions::default() };
+    let store = backend.open_with(options.clone()).await.unwrap();
     let job = create(&store, "a").await.unwrap();
     let open = fire(&store, &job, 1).await.unwrap();
     store.write("answer", "kept", None, Some(at(5))).await.unwrap();
@@ -78,10 +78,10 @@ async fn a_full_history_loses_its_oldest_finished_rows_and_nothing_else() {
     store.write("last", "", None, Some(Timestamp::MAX)).await.unwrap();
     let rows = store.decisions(&DecisionQuery::default()).await.unwrap();
     assert!((80..=92).contains(&rows.len()), "{} rows", rows.len());
-    assert_eq!(rows[0].draft.span.last, at(299), "the newest stay");
-    assert_eq!(store.unfinished().await.unwrap()[0].id, open.id, "so does what is open");
-    assert!(store.read("answer").await.unwrap().is_some(), "and so does what has not been pruned");
+    assert_eq!(rows[0].draft.span.last, at(299), "the newest rows are kept");
+    assert_eq!(store.unfinished().await.unwrap()[0].id, open.id, "open firings are kept");
+    assert!(store.read("answer").await.unwrap().is_some(), "registers are kept");
     store.close().await.unwrap();
-    let store = place.open_with(options).await.unwrap();
+    let store = backend.open_with(options).await.unwrap();
     assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap(), rows);
 }

@@ -1,6 +1,6 @@
 //! The suites of the core.
 
-use crate::backend::Place;
+use crate::backend::MemoryBackend;
 
-ecs_scheduler_core::store_suite!(Place::default());
-ecs_scheduler_core::store_durability_suite!(Place::default());
+ecs_scheduler_core::store_suite!(MemoryBackend::default());
+ecs_scheduler_core::store_durability_suite!(MemoryBackend::default());

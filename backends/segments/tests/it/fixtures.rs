@@ -15,7 +15,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::place::Place;
+use crate::backend::MemoryBackend;
 use crate::sample::{at, get, settlement};
 
 /// The newest format, which the present code writes.
@@ -40,31 +40,31 @@ fn fixture(format: u32, name: &str) -> PathBuf {
     folder.join(format!("format-{format}/{name}.jsonl"))
 }
 
-async fn open(place: &Place, snapshot_every: usize) -> SegmentStore {
+async fn open(backend: &MemoryBackend, snapshot_every: usize) -> SegmentStore {
     let snapshot_every = NonZeroUsize::new(snapshot_every).unwrap();
     let clock = Arc::new(Stopped);
-    place.open_with(SegmentOptions { snapshot_every, clock, ..SegmentOptions::default() }).await.unwrap()
+    backend.open_with(SegmentOptions { snapshot_every, clock, ..SegmentOptions::default() }).await.unwrap()
 }
 
 /// Writes the content as a log of segments.
-async fn write_log() -> Place {
-    let place = Place::default();
-    let store = open(&place, 10_000).await;
+async fn write_log() -> MemoryBackend {
+    let backend = MemoryBackend::default();
+    let store = open(&backend, 10_000).await;
     write_content(&store).await;
     store.close().await.unwrap();
-    place
+    backend
 }
 
 /// Has a snapshot replace the log, by a segment that changes nothing.
-async fn write_snapshot() -> Place {
-    let place = write_log().await;
-    let store = open(&place, 1).await;
+async fn write_snapshot() -> MemoryBackend {
+    let backend = write_log().await;
+    let store = open(&backend, 1).await;
     let job = get(&store, "orders").await.unwrap();
     let stale =
         Settlement { uid: JobUid::derived("nobody", &job.id), ..settlement(&job, Outcome::Idle, 5000) };
     assert_eq!(store.settle(vec![stale]).await.unwrap(), [Settled::Stale]);
     store.close().await.unwrap();
-    place
+    backend
 }
 
 fn pack(text: &str) -> Vec<u8> {
@@ -80,11 +80,11 @@ fn unpack(bytes: &[u8]) -> String {
 }
 
 /// Lists every object of the log and every document, one JSON text each.
-fn lines(place: &Place) -> Vec<String> {
-    let documents = place.documents().into_iter();
+fn lines(backend: &MemoryBackend) -> Vec<String> {
+    let documents = backend.documents().into_iter();
     let documents = documents
         .map(|(id, text, version)| json!({ "document": id, "version": version, "text": text }).to_string());
-    let inner = place.inner();
+    let inner = backend.inner();
     let objects = inner.objects.iter().map(|(name, bytes)| {
         let object = if bytes.starts_with(&GZIP) {
             json!({ "object": name, "gzip": unpack(bytes) })
@@ -97,19 +97,19 @@ fn lines(place: &Place) -> Vec<String> {
 }
 
 /// Puts back what [`lines`] lists.
-fn restore(text: &str) -> Place {
-    let place = Place::default();
+fn restore(text: &str) -> MemoryBackend {
+    let backend = MemoryBackend::default();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let text = |name: &str| line[name].as_str();
         if let Some(id) = text("document") {
-            place.restore(id, text("text").unwrap(), line["version"].as_u64().unwrap());
+            backend.restore(id, text("text").unwrap(), line["version"].as_u64().unwrap());
             continue;
         }
         let bytes = text("gzip").map_or_else(|| text("text").unwrap().as_bytes().to_vec(), pack);
-        place.inner().objects.insert(text("object").unwrap().to_owned(), bytes);
+        backend.inner().objects.insert(text("object").unwrap().to_owned(), bytes);
     }
-    place
+    backend
 }
 
 /// Replaces what differs in each process: the writer, and its number on its machine.
@@ -136,9 +136,9 @@ fn normal(lines: &[String]) -> Vec<String> {
     lines.iter().map(clean).collect()
 }
 
-/// Asserts that a place holds what the fixture of the newest format has.
-fn assert_written(name: &str, place: &Place) {
-    let (file, found) = (fixture(FORMAT, name), lines(place));
+/// Asserts that a backend holds what the fixture of the newest format has.
+fn assert_written(name: &str, backend: &MemoryBackend) {
+    let (file, found) = (fixture(FORMAT, name), lines(backend));
     if is_updating() {
         write_fixture(&file, found.join("\n") + "\n");
     }
@@ -159,14 +159,14 @@ async fn logs_and_snapshots_of_each_format_read_as_the_content() {
 
 #[tokio::test]
 async fn the_present_code_writes_the_log_of_the_newest_format() {
-    let place = write_log().await;
-    assert!(lines(&place).iter().all(|line| !line.contains("snapshot-")));
-    assert_written("log", &place);
+    let backend = write_log().await;
+    assert!(lines(&backend).iter().all(|line| !line.contains("snapshot-")));
+    assert_written("log", &backend);
 }
 
 #[tokio::test]
 async fn the_present_code_writes_the_snapshot_of_the_newest_format() {
-    let place = write_snapshot().await;
-    assert!(lines(&place).iter().any(|line| line.contains(r#""gzip""#)), "it has a part");
-    assert_written("snapshot", &place);
+    let backend = write_snapshot().await;
+    assert!(lines(&backend).iter().any(|line| line.contains(r#""gzip""#)), "it has a part");
+    assert_written("snapshot", &backend);
 }

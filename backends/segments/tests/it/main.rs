@@ -1,4 +1,4 @@
-//! A store on a log and documents in memory, which can fail, lose answers, and stop at any call.
+//! The log store on a log and documents in memory that fail, lose answers or stop at any call.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
