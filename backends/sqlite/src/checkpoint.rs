@@ -8,8 +8,8 @@ use std::time::Duration;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fault::fault;
-use crate::presence::Presence;
+use crate::error::fault;
+use crate::file_identity::Presence;
 
 /// Size of the log, in bytes, at which it is put back.
 const FULL: i64 = 16 << 20;

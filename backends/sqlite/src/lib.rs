@@ -1,8 +1,8 @@
 //! The SQLite store of ECS Scheduler: jobs, journal and registers in one file, durable on return.
 //!
 //! `doc/stores.md` says what is promised and how the file looks. In short: one thread writes, and commits whatever
-//! waits in one go (`writer`); a few connections read beside it (`reader`); the order of the jobs and the jobs
-//! last used are kept in memory (`shelf`), which is sound because a lock beside the file (`lock`) keeps a second
+//! waits in one go (`group_commit`); a few connections read beside it (`pool`); the order of the jobs and the jobs
+//! last used are kept in memory (`row_cache`), which is sound because a lock beside the file (`lock`) keeps a second
 //! scheduler away.
 //!
 //! ```no_run
@@ -12,17 +12,24 @@
 //! # drop(store); Ok(()) }
 //! ```
 
+mod advance;
+mod backup;
 mod checkpoint;
 mod codec;
-mod copy;
-mod fault;
-mod intake;
+mod error;
+mod file_identity;
+mod group_commit;
+mod history;
+mod import;
+mod jobs;
 mod lock;
-mod presence;
-mod reader;
-mod shelf;
+mod open;
+mod pool;
+mod prune;
+mod row_cache;
+mod settle;
 mod store;
-mod writer;
+mod writer_conn;
 
-pub use copy::{Contents, backup, examine, restore};
+pub use backup::{Contents, backup, examine, restore};
 pub use store::{SqliteOptions, SqliteStore};

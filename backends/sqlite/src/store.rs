@@ -14,12 +14,15 @@ use ecs_scheduler_core::{
 use serde_json::value::RawValue;
 
 use crate::codec;
-use crate::fault::closed;
-use crate::intake;
+use crate::error::closed;
+use crate::group_commit::{Rank, Writer};
+use crate::import::Page;
 use crate::lock::{self, Lock};
-use crate::reader::{Candidates, Readers};
-use crate::shelf::{SMALL, Shelf};
-use crate::writer::{Desk, Entry, Page, Rank, Writer};
+use crate::open;
+use crate::pool::{Candidates, Readers};
+use crate::row_cache::{SMALL, Shelf};
+use crate::settle::Entry;
+use crate::writer_conn::Desk;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -78,11 +81,11 @@ impl SqliteStore {
     }
 
     fn open_blocking(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
-        intake::make_folder(path)?;
+        open::make_folder(path)?;
         let path = lock::resolve(path)?;
         lock::make_file(&path)?;
         let lock = Lock::acquire(&path)?;
-        let opened = intake::open(&path, options.clock.now(), options.max_bytes)?;
+        let opened = open::open(&path, options.clock.now(), options.max_bytes)?;
         let readers = Readers::open(&path, options.readers.get())?;
         let shelf = Arc::new(Shelf::new(opened.order, options.remembered));
         let desk = Desk::new(opened.connection, opened.counters, path.clone(), lock)?;

@@ -1,6 +1,6 @@
 //! The SQLite store against the suites that every store runs.
 
-use crate::help::Place;
+use crate::support::Place;
 
 mod behaviour {
     use super::Place;

@@ -1,5 +1,5 @@
 //! A disk that is really full, and a file that is really read-only. Both take a mount, which takes root in a container
-//! or on a machine that allows it; where it is not allowed, the tests say so and what `failures` checks must do.
+//! or on a machine that allows it; where it is not allowed, the tests say so and what `full_store` checks must do.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions, Permissions};
@@ -10,7 +10,7 @@ use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Store as _, StoreError};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 
-use crate::help::{Place, new_job};
+use crate::support::{Place, new_job};
 
 /// Something mounted in a test's folder; unmounted at the end.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore, backup, restore};
 use ecs_scheduler_core::{FaultKind, JobStore, ListFrom, Store, StoreError};
 
-use crate::help::{Place, name, new_job};
+use crate::support::{Place, name, new_job};
 
 /// A place with a closed store of some jobs.
 async fn written() -> Place {

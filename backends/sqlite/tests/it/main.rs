@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod backup;
 mod conformance;
-mod copies;
 #[cfg(target_os = "linux")]
 mod disk;
-mod failures;
 mod files;
 mod formats;
-mod help;
-mod months;
+mod full_store;
 mod python;
-mod rows;
+mod retention;
+mod row_format;
+mod support;

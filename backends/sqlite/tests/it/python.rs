@@ -8,7 +8,7 @@ use ecs_scheduler_core::{
     JobStore, JobUid, ListFrom, Progress, Revision, Store, StoreError, StoredJob, Timestamp,
 };
 
-use crate::help::{Place, Stopped, name, new_job};
+use crate::support::{Place, Stopped, name, new_job};
 
 const FIXTURE: &[u8] = include_bytes!("../fixtures/python-jobs.db");
 

@@ -10,7 +10,7 @@ use ecs_scheduler_core::{
 };
 use jiff::SignedDuration;
 
-use crate::help::{Place, name, new_job};
+use crate::support::{Place, name, new_job};
 
 /// Launches of a job on a day.
 const LAUNCHES: i64 = 30;

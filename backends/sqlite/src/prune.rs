@@ -3,9 +3,9 @@
 use ecs_scheduler_core::{Retention, StoreError, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
-use super::desk::Desk;
 use crate::codec::{DAY, instant, maybe_nanos};
-use crate::fault::Failure;
+use crate::error::Failure;
+use crate::writer_conn::Desk;
 
 /// How many pages a check writes: more than a commit does that is not a large one.
 const BALLAST: i64 = 8;

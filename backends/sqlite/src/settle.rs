@@ -7,10 +7,10 @@ use ecs_scheduler_core::{
 };
 use rusqlite::{CachedStatement, Connection, params};
 
-use super::desk::{Desk, find};
 use crate::codec::{Mark, body, ledger, maybe_nanos, nanos};
-use crate::fault::Failure;
-use crate::shelf::Change;
+use crate::error::Failure;
+use crate::row_cache::Change;
+use crate::writer_conn::{Desk, find};
 
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
      firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \

@@ -9,13 +9,7 @@
 //! (`pile`): in a busy second every intent is durable before the disk is asked to remember what came of the first, and
 //! a task starts before the start of the one before it is written down.
 
-mod adopt;
-mod desk;
-mod firings;
-mod jobs;
-mod pile;
-mod settle;
-mod upkeep;
+mod commit_queue;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,15 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::fault::{Failure, closed};
-use crate::shelf::Shelf;
+use crate::error::{Failure, closed};
+use crate::row_cache::Shelf;
+use crate::writer_conn::Desk;
 
-use pile::{Order, Pile};
+use commit_queue::{Order, Pile};
 
-pub(crate) use adopt::Page;
-pub(crate) use desk::{Counters, Desk};
-pub(crate) use pile::Rank;
-pub(crate) use settle::Entry;
+pub(crate) use commit_queue::Rank;
 
 /// How many commands wait at most; callers wait for a place.
 const QUEUE: usize = 512;

@@ -1,8 +1,9 @@
 use ecs_scheduler_core::StoreError;
 
 use super::{Order, PATIENCE, Pile, Rank};
-use crate::fault::Failure;
-use crate::writer::{Command, Desk};
+use crate::error::Failure;
+use crate::group_commit::Command;
+use crate::writer_conn::Desk;
 
 struct Nothing;
 

@@ -11,11 +11,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::checkpoint::Checkpointer;
 use crate::codec::{self, Mark, mark_columns};
-use crate::fault::Failure;
-use crate::intake::page_size;
+use crate::error::Failure;
+use crate::file_identity::Presence;
 use crate::lock::Lock;
-use crate::presence::Presence;
-use crate::shelf::Change;
+use crate::open::page_size;
+use crate::row_cache::Change;
 
 /// Marks remembered by the writer.
 const MARKS: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
@@ -31,15 +31,15 @@ const BY_NAME: &str = concat!(
 /// What the writer works with. What it remembers is true within the open transaction, and forgotten with it.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    pub(super) connection: Connection,
-    pub(super) marks: LruCache<JobId, Mark>,
-    pub(super) changes: Vec<Change>,
-    pub(super) counters: Counters,
+    pub(crate) connection: Connection,
+    pub(crate) marks: LruCache<JobId, Mark>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) counters: Counters,
     committed: Counters,
     checkpointer: Checkpointer,
     log_bytes: Arc<AtomicI64>,
     /// Bytes of a page.
-    pub(super) page: i64,
+    pub(crate) page: i64,
     path: PathBuf,
     presence: Presence,
     /// Released when everything above is gone.
@@ -66,7 +66,7 @@ impl Desk {
         let presence = Presence::note(&path);
         let checkpointer = Checkpointer::start(&path, presence.clone())?;
         let page: i64 = page_size(&connection)
-            .map_err(|error| crate::fault::fault("read the size of pages of", &path, error))?;
+            .map_err(|error| crate::error::fault("read the size of pages of", &path, error))?;
         let log_bytes = Arc::new(AtomicI64::new(0));
         let (noted, bell) = (Arc::clone(&log_bytes), checkpointer.bell());
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -77,7 +77,7 @@ impl Desk {
         };
         connection
             .wal_hook(Some(hook))
-            .map_err(|error| crate::fault::fault("watch the log of", &path, error))?;
+            .map_err(|error| crate::error::fault("watch the log of", &path, error))?;
         let marks = LruCache::new(MARKS);
         let (committed, changes) = (counters, Vec::new());
         Ok(Self {
@@ -95,17 +95,17 @@ impl Desk {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn begin(&mut self) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self) -> Result<(), Failure> {
         self.presence.check()?;
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }
 
-    pub(super) fn commit(&mut self) -> Result<(), Failure> {
+    pub(crate) fn commit(&mut self) -> Result<(), Failure> {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.committed = self.counters;
         if self.log_bytes.load(Ordering::Relaxed) > LOG_LIMIT {
@@ -116,7 +116,7 @@ impl Desk {
     }
 
     /// Undoes the open transaction, if SQLite has not done so already, and forgets what was true in it only.
-    pub(super) fn roll_back(&mut self) {
+    pub(crate) fn roll_back(&mut self) {
         self.marks.clear();
         self.changes.clear();
         self.counters = self.committed;
@@ -128,12 +128,12 @@ impl Desk {
     }
 
     /// Returns the changes of the transaction that was committed.
-    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
     /// Puts the log back into the file and truncates it, as the last thing.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Err(error) =
             self.connection.wal_hook(None::<fn(&mut rusqlite::hooks::Wal, i32) -> rusqlite::Result<()>>)
         {
@@ -152,7 +152,7 @@ impl Desk {
 }
 
 /// Finds a job's mark in the writer's memory, else in the file.
-pub(super) fn find<'m>(
+pub(crate) fn find<'m>(
     connection: &Connection,
     marks: &'m mut LruCache<JobId, Mark>,
     id: &JobId,

@@ -4,10 +4,10 @@ use ecs_scheduler_core::{JobId, NewJob, Progress, Revision, StoreError, StoredJo
 use rusqlite::params;
 use serde_json::value::RawValue;
 
-use super::desk::{Desk, find};
 use crate::codec::{Mark, nanos};
-use crate::fault::Failure;
-use crate::shelf::Change;
+use crate::error::Failure;
+use crate::row_cache::Change;
+use crate::writer_conn::{Desk, find};
 
 impl Desk {
     pub(crate) fn create(&mut self, new: &NewJob) -> Result<StoredJob, Failure> {

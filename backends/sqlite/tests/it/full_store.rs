@@ -7,7 +7,7 @@ use ecs_scheduler_core::{
     Settlement, Store, StoreError, StoredJob, TickSpan, Timestamp,
 };
 
-use crate::help::{Place, name, new_job};
+use crate::support::{Place, name, new_job};
 
 async fn small(place: &Place) -> SqliteStore {
     place.try_open(SqliteOptions { max_bytes: Some(2 << 20), ..SqliteOptions::default() }).await.unwrap()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ecs_scheduler_backend_sqlite::{Contents, backup, examine, restore};
 use ecs_scheduler_core::{JobStore as _, Store as _};
 
-use crate::help::{Place, name, new_job};
+use crate::support::{Place, name, new_job};
 
 const PYTHON: &[u8] = include_bytes!("../fixtures/python-jobs.db");
 

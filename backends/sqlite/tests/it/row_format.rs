@@ -8,7 +8,7 @@ use ecs_scheduler_core::{
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::help::{Place, new_job};
+use crate::support::{Place, new_job};
 
 /// Every column that says something of a firing.
 const NAMED: [&str; 5] = ["id", "job", "uid", "decision", "state"];

@@ -7,8 +7,8 @@ use ecs_scheduler_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Readers;
 use crate::codec::{self, DECISION, FIRING};
+use crate::pool::Readers;
 
 /// The column of a walk along a [`chain`] at which its firing begins: its state, which no row without a firing has.
 const OF_CHAIN: usize = 11;

@@ -13,9 +13,9 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use serde::de::IgnoredAny;
 
 use crate::codec::nanos;
-use crate::fault::fault;
+use crate::error::fault;
 use crate::lock::sibling;
-use crate::writer::Counters;
+use crate::writer_conn::Counters;
 
 /// The steps from one format to the next; the file's `user_version` says how many of them it has seen.
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];

@@ -9,9 +9,9 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fault::fault;
-use crate::intake;
+use crate::error::fault;
 use crate::lock::{Lock, make_file, resolve, sibling};
+use crate::open;
 
 /// How many bytes are copied between two reports.
 const STEP: i32 = 16 << 20;
@@ -52,8 +52,8 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
     from.busy_timeout(Duration::from_secs(5)).map_err(reading)?;
     // One transaction around all steps: the copy is of one moment, and no writer makes it begin anew.
     let transaction = from.unchecked_transaction().map_err(reading)?;
-    intake::refuse_newer(source, version(&from).map_err(reading)?)?;
-    let page: i32 = intake::page_size(&from).map_err(reading)?;
+    open::refuse_newer(source, version(&from).map_err(reading)?)?;
+    let page: i32 = open::page_size(&from).map_err(reading)?;
     make_file(into)?;
     let mut to = Connection::open(into).map_err(writing)?;
     {
@@ -97,10 +97,10 @@ pub fn examine(path: &Path) -> Result<Contents, StoreError> {
             "the newest writes are in {log:?} beside it; make a copy with `ecs-scheduler backup`"
         )));
     }
-    intake::examine(path)?;
+    open::examine(path)?;
     let connection = open_unchanging(path).map_err(reading)?;
     let format = version(&connection).map_err(reading)?;
-    intake::refuse_newer(path, format)?;
+    open::refuse_newer(path, format)?;
     let verdict: String =
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(reading)?;
     if verdict != "ok" {
@@ -131,7 +131,7 @@ pub fn examine(path: &Path) -> Result<Contents, StoreError> {
 /// and when the folder cannot be written.
 pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Contents, StoreError> {
     let contents = examine(backup)?;
-    intake::make_folder(target)?;
+    open::make_folder(target)?;
     let target = &resolve(target)?;
     let _lock = Lock::acquire(target)?;
     let occupied = target.symlink_metadata().is_ok();

@@ -3,10 +3,10 @@
 use ecs_scheduler_core::{Advance, Firing, FiringState, StoreError};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::desk::{Desk, find};
 use crate::codec::{self, json, maybe_nanos};
-use crate::fault::Failure;
-use crate::shelf::Change;
+use crate::error::Failure;
+use crate::row_cache::Change;
+use crate::writer_conn::{Desk, find};
 
 impl Desk {
     /// Moves a firing; `body` is its new state as JSON, which the caller made so that the writer need not.

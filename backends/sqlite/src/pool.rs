@@ -1,7 +1,6 @@
 //! Connections that only read, each used by one blocking call at a time.
 
 mod jobs;
-mod journal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +10,9 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use crate::fault::{closed, fault};
-use crate::intake::attend;
-pub(crate) use journal::Candidates;
+use crate::error::{closed, fault};
+pub(crate) use crate::history::Candidates;
+use crate::open::attend;
 
 /// A fixed number of reading connections.
 #[derive(Debug)]

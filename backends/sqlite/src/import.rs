@@ -3,10 +3,10 @@
 use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
 use rusqlite::{OptionalExtension, params};
 
-use super::desk::{Desk, find};
 use crate::codec::{Mark, json, ledger, maybe_nanos, nanos};
-use crate::fault::Failure;
-use crate::shelf::Change;
+use crate::error::Failure;
+use crate::row_cache::Change;
+use crate::writer_conn::{Desk, find};
 
 const MARK: &str = "INSERT OR REPLACE INTO marks(no, id, uid, revision, created, changed, head, settled, last_firing, \
      last_fired, last_run, last_run_tasks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
