@@ -7,10 +7,10 @@ use ecs_scheduler_core::Timestamp;
 use tokio::process::Child;
 
 use crate::LocalOptions;
-use crate::files::{Moment, TaskDir};
-use crate::output;
-use crate::plan::PlannedContainer;
-use crate::wrapper::{self, Paths};
+use crate::data_dir::{Moment, TaskDir};
+use crate::log_writer;
+use crate::resolved_task::PlannedContainer;
+use crate::shim::{self, Paths};
 
 #[cfg(test)]
 mod tests;
@@ -81,15 +81,15 @@ impl Running {
                 dir.scratch().map_err(|error| format!("its scratch folder could not be made: {error}"))?
             }
         };
-        let program = wrapper::resolve(container, &folder)?;
+        let program = shim::resolve(container, &folder)?;
         let paths = Paths {
             prefix: dir.prefix(&container.name),
             marker: dir.marker(&container.name, marker),
             flag: dir.stop_flag(),
         };
         let failed = |error| format!("/bin/sh could not be started: {error}");
-        let (output, writer) = output::keep(&paths.prefix, options).map_err(failed)?;
-        let shell = wrapper::spawn(container, &program, &paths, &folder, writer).map_err(failed)?;
+        let (output, writer) = log_writer::keep(&paths.prefix, options).map_err(failed)?;
+        let shell = shim::spawn(container, &program, &paths, &folder, writer).map_err(failed)?;
         let pid = shell.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         Ok((Self { pid }, Started { shell, output }))
     }
@@ -133,14 +133,14 @@ pub(crate) async fn ended_of(started: Option<Started>, pid: i32, dir: &TaskDir, 
     let watched = started.is_some();
     let own = match started {
         Some(Started { mut shell, mut output }) => {
-            let own = shell.wait().await.ok().and_then(wrapper::code_of);
+            let own = shell.wait().await.ok().and_then(shim::code_of);
             kill_rest(prefix).await;
             // A process that is not over by then goes on by itself.
             let _ = tokio::time::timeout(DRAINED_WITHIN, output.wait()).await;
             own
         }
         None => {
-            while wrapper::is_alive(pid, &prefix) {
+            while shim::is_alive(pid, &prefix) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             kill_rest(prefix).await;
@@ -160,7 +160,7 @@ pub(crate) async fn ended_of(started: Option<Started>, pid: i32, dir: &TaskDir, 
 }
 
 async fn kill_rest(prefix: PathBuf) {
-    if let Err(error) = tokio::task::spawn_blocking(move || wrapper::kill_rest(&prefix)).await {
+    if let Err(error) = tokio::task::spawn_blocking(move || shim::kill_rest(&prefix)).await {
         tracing::debug!(%error, "could not look for what a container left behind");
     }
 }

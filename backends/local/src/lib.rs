@@ -12,17 +12,17 @@
 //!   open() ─▶ records ─▶ resume: marker? alive? exit code? ──┘   never a second start
 //! ```
 
-mod accept;
-mod book;
 mod container;
+mod data_dir;
 pub mod definition;
-mod drive;
-mod files;
-mod folder;
+mod definition_store;
+mod launch;
+mod log_writer;
 mod options;
-mod output;
-mod plan;
-mod wrapper;
+mod resolved_task;
+mod shim;
+mod supervisor;
+mod task_table;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -40,12 +40,12 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::book::Book;
-use crate::files::{DataDir, StopOrder};
-use crate::folder::Folder;
+use crate::data_dir::{DataDir, StopOrder};
+use crate::definition_store::Folder;
+use crate::task_table::Book;
 
 pub use crate::definition::{Definition, DefinitionProblem};
-pub use crate::folder::Definitions;
+pub use crate::definition_store::Definitions;
 pub use crate::options::LocalOptions;
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ impl LocalLauncher {
             shared: Arc::new(Shared {
                 definitions_folder,
                 data,
-                boot: files::boot_id(),
+                boot: data_dir::boot_id(),
                 folder: Mutex::new(folder),
                 book: Mutex::new(Book::default()),
                 told: Mutex::new(HashSet::new()),
@@ -242,7 +242,7 @@ impl Launcher for LocalLauncher {
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         let definition = self.shared.folder.lock().find(&task.definition);
-        plan::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
+        resolved_task::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {

@@ -66,7 +66,7 @@ impl Place {
         let definition = Definitions::read(self.root.path()).unwrap().find("work").unwrap();
         let mut options = LocalOptions::new(self.root.path(), self.root.path().join("data"));
         options.environment = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
-        data.write_launch(&files::LaunchRecord {
+        data.write_launch(&data_dir::LaunchRecord {
             token: request.token.as_str().to_owned(),
             job: request.job.clone(),
             firing: request.firing.clone(),
@@ -76,7 +76,7 @@ impl Place {
             boot,
             tasks: vec!["0123".to_owned()],
             refused: Vec::new(),
-            containers: plan::plan(&definition, &request, &options, self.root.path()).unwrap(),
+            containers: resolved_task::plan(&definition, &request, &options, self.root.path()).unwrap(),
         })
         .unwrap();
         TaskId::new("arn:aws:ecs:local:000000000000:task/default/0123")
@@ -139,7 +139,7 @@ async fn a_token_whose_tasks_were_removed_still_starts_nothing_after_a_restart()
 #[tokio::test]
 async fn a_task_that_was_accepted_and_not_started_is_started_by_the_next_launcher() {
     let place = Place::new("exit 4");
-    let id = place.accepted(files::boot_id());
+    let id = place.accepted(data_dir::boot_id());
     let launcher = place.open().await;
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(4));
 }
@@ -147,7 +147,7 @@ async fn a_task_that_was_accepted_and_not_started_is_started_by_the_next_launche
 #[tokio::test]
 async fn it_is_not_started_when_the_scheduler_was_away_for_too_long() {
     let place = Place::new("exit 4");
-    let id = place.accepted(files::boot_id());
+    let id = place.accepted(data_dir::boot_id());
     place.step(1);
     let launcher = place.open().await;
     let state = ended(&launcher, &id).await;
@@ -163,7 +163,7 @@ async fn it_is_not_started_when_the_machine_went_down_because_the_proof_may_be_l
         let launcher = place.open().await;
         let state = ended(&launcher, &id).await;
         assert_eq!((state.exit_code, state.started_at), (None, None));
-        assert_eq!(state.reason.as_deref(), Some(drive::LOST));
+        assert_eq!(state.reason.as_deref(), Some(supervisor::LOST));
         drop(launcher);
         let data = place.root.path().join("data");
         std::fs::remove_dir_all(data).unwrap();

@@ -13,7 +13,7 @@ use ecs_scheduler_core::Launcher as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::bench::{Bench, ended, request, state, until};
+use crate::fixture::{Bench, ended, request, state, until};
 
 /// Tells the hidden scheduler where its folders are.
 const ROOT: &str = "LOCAL_LAUNCHER_CRASH_ROOT";

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 #![expect(clippy::disallowed_methods, reason = "a test tells its child, and its tasks, by the environment")]
 
-mod bench;
+mod conformance;
 mod crash;
-mod life;
-mod suite;
+mod fixture;
+mod tasks;

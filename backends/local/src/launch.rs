@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::book::Slot;
-use crate::drive::Driver;
-use crate::files::LaunchRecord;
-use crate::plan::{PlannedContainer, plan, unsupported};
+use crate::data_dir::LaunchRecord;
+use crate::resolved_task::{PlannedContainer, plan, unsupported};
+use crate::supervisor::Driver;
+use crate::task_table::Slot;
 use crate::{LocalLauncher, PER_CALL, Shared};
 
 impl LocalLauncher {

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use crate::Shared;
 use crate::container::{Ended, Progress, Running, ended_of};
+use crate::data_dir::{LaunchRecord, Moment, StopOrder, TaskDir, Trace};
 use crate::definition::{Condition, MAX_STOP_TIMEOUT_SECS};
-use crate::files::{LaunchRecord, Moment, StopOrder, TaskDir, Trace};
-use crate::plan::PlannedContainer;
-use crate::wrapper;
+use crate::resolved_task::PlannedContainer;
+use crate::shim;
 
 /// How long after its acceptance a task may still be started, when the scheduler was away in between.
 const START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
@@ -216,7 +216,7 @@ impl Driver {
         }
         for (index, container) in self.record.containers.iter().enumerate() {
             if let Progress::Running(running) = &self.containers[index] {
-                wrapper::signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);
+                shim::signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);
                 // A launch of an earlier version may say more.
                 let patience = container.stop_timeout_secs.min(MAX_STOP_TIMEOUT_SECS);
                 self.kill_at[index] = Some(Instant::now() + Duration::from_secs(patience));
@@ -230,7 +230,7 @@ impl Driver {
             if self.kill_at[index].is_some_and(|at| at <= now) {
                 self.kill_at[index] = None;
                 if let Progress::Running(running) = &self.containers[index] {
-                    wrapper::signal(running.pid, &self.dir.prefix(&container.name), Signal::KILL);
+                    shim::signal(running.pid, &self.dir.prefix(&container.name), Signal::KILL);
                 }
             }
         }

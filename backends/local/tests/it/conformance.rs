@@ -6,7 +6,7 @@ use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
 use ecs_scheduler_core::{Launcher, async_trait};
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::fixture::Bench;
 
 /// A folder of definitions, one for each sample.
 struct Local(Bench);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ecs_scheduler_core::{Launcher as _, Override, TaskEnd, TaskPhase};
 use serde_json::json;
 
-use crate::bench::{Bench, ended, log, only_task, request, state, until};
+use crate::fixture::{Bench, ended, log, only_task, request, state, until};
 
 #[tokio::test]
 async fn a_task_reports_the_exit_code_of_its_command() {

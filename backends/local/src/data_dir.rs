@@ -10,7 +10,7 @@ use ecs_scheduler_core::{FiringId, JobId, Refusal, TaskState, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::PlannedContainer;
+use crate::resolved_task::PlannedContainer;
 
 #[cfg(test)]
 mod tests;
@@ -262,9 +262,9 @@ impl TaskDir {
             }
             return Ok(match text.trim_end().parse::<i32>() {
                 Err(_) if text.is_empty() => Trace::Starting,
-                Ok(pid) if crate::wrapper::is_alive(pid, &prefix) => Trace::Alive { pid },
+                Ok(pid) if crate::shim::is_alive(pid, &prefix) => Trace::Alive { pid },
                 Ok(_) => {
-                    crate::wrapper::kill_rest(&prefix);
+                    crate::shim::kill_rest(&prefix);
                     Trace::Ended { code: self.exit_code(container) }
                 }
                 Err(_) => Trace::Ended { code: self.exit_code(container) },

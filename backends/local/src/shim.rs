@@ -11,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
-use crate::plan::PlannedContainer;
+use crate::resolved_task::PlannedContainer;
 
 #[cfg(test)]
 mod tests;

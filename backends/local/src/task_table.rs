@@ -7,7 +7,7 @@ use ecs_scheduler_core::{JobId, LaunchReport, TaskId, TaskPhase, TaskState, Time
 use jiff::SignedDuration;
 use tokio::sync::{Mutex, watch};
 
-use crate::files::StopOrder;
+use crate::data_dir::StopOrder;
 
 #[cfg(test)]
 mod tests;
