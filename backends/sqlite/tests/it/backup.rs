@@ -1,4 +1,4 @@
-//! Copies: made beside a store that is written, examined, put back.
+//! Backups: created while the store is written, verified, restored.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use ecs_scheduler_backend_sqlite::{Contents, backup, examine, restore};
 use ecs_scheduler_core::{JobStore as _, Store as _};
 
-use crate::support::{Place, name, new_job};
+use crate::support::{StoreFile, name, new_job};
 
 const PYTHON: &[u8] = include_bytes!("../fixtures/python-jobs.db");
 
-fn beside(place: &Place, suffix: &str) -> PathBuf {
-    let mut path = place.path().into_os_string();
+fn beside(store_file: &StoreFile, suffix: &str) -> PathBuf {
+    let mut path = store_file.path().into_os_string();
     path.push(suffix);
     path.into()
 }
@@ -21,45 +21,45 @@ fn rows(path: &PathBuf) -> u64 {
     connection.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).unwrap()
 }
 
-/// A place with a closed store of so many jobs.
-async fn written(jobs: usize) -> Place {
-    let place = Place::new();
-    let store = place.store().await;
+/// Writes and closes a store of so many jobs.
+async fn written(jobs: usize) -> StoreFile {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     for number in 0..jobs {
         store.create(new_job(&format!("job-{number}"), "{}")).await.unwrap();
     }
     store.close().await.unwrap();
-    place
+    store_file
 }
 
 #[tokio::test]
-async fn a_copy_is_of_one_moment_whatever_is_written_meanwhile() {
-    let place = Place::new();
-    let store = place.store().await;
-    // More than is copied between two reports.
+async fn backup_is_consistent_while_another_connection_writes() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
+    // More bytes than are copied between two progress reports.
     let text = format!("{{\"a\": \"{}\"}}", "x".repeat(200_000));
     for number in 0..120 {
         store.create(new_job(&format!("job-{number}"), &text)).await.unwrap();
     }
-    let copy = beside(&place, ".copy");
-    let (writer, steps) = (place.connection(), Cell::new(0));
-    let contents = backup(&place.path(), &copy, &|done, all| {
+    let copy = beside(&store_file, ".copy");
+    let (writer, steps) = (store_file.connection(), Cell::new(0));
+    let contents = backup(&store_file.path(), &copy, &|done, all| {
         assert!(done <= all);
         steps.set(steps.get() + 1);
-        // Another connection writes between the steps, and is not held up.
+        // Another connection writes between the steps and does not wait.
         let sql = format!("INSERT INTO jobs VALUES ('late-{}', '{{}}')", steps.get());
         writer.execute(&sql, []).unwrap();
     });
     assert_eq!(contents.unwrap(), Contents { format: 1, jobs: 120, decisions: 0, firings: 0 });
-    assert!(steps.get() >= 1 && !beside(&place, ".copy-wal").exists());
-    assert_eq!(rows(&place.path()), 120 + steps.get());
+    assert!(steps.get() >= 1 && !beside(&store_file, ".copy-wal").exists());
+    assert_eq!(rows(&store_file.path()), 120 + steps.get());
 }
 
 #[tokio::test]
-async fn a_copy_is_put_where_nothing_is() {
-    let (place, other) = (written(5).await, Place::new());
-    let copy = beside(&place, ".copy");
-    backup(&place.path(), &copy, &|_, _| {}).unwrap();
+async fn restore_without_an_existing_file_creates_it() {
+    let (store_file, other) = (written(5).await, StoreFile::new());
+    let copy = beside(&store_file, ".copy");
+    backup(&store_file.path(), &copy, &|_, _| {}).unwrap();
     assert_eq!(restore(&copy, &other.path(), None).unwrap().jobs, 5);
     let store = other.store().await;
     assert_eq!(store.get(&[name("job-4")]).await.unwrap().len(), 1);
@@ -67,14 +67,14 @@ async fn a_copy_is_put_where_nothing_is() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_is_kept_under_another_name_or_the_copy_is_refused() {
-    let (place, other) = (written(5).await, written(9).await);
-    let (copy, aside) = (beside(&place, ".copy"), beside(&other, ".aside"));
-    backup(&place.path(), &copy, &|_, _| {}).unwrap();
+async fn restore_over_an_existing_file_moves_it_aside_or_fails() {
+    let (store_file, other) = (written(5).await, written(9).await);
+    let (copy, aside) = (beside(&store_file, ".copy"), beside(&other, ".aside"));
+    backup(&store_file.path(), &copy, &|_, _| {}).unwrap();
     let message = restore(&copy, &other.path(), None).unwrap_err().to_string();
     assert!(message.contains("exists, and nothing is overwritten"), "{message}");
     assert_eq!(rows(&other.path()), 9);
-    // What is in the log only, as after a crash, goes along.
+    // A row that is only in the log, as after a crash, is moved too.
     let writer = other.connection();
     writer.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(())).unwrap();
     writer.execute("INSERT INTO jobs VALUES ('late', '{}')", []).unwrap();
@@ -86,10 +86,10 @@ async fn a_file_that_is_there_is_kept_under_another_name_or_the_copy_is_refused(
 }
 
 #[tokio::test]
-async fn a_damaged_file_goes_aside_with_its_log() {
-    let (place, other) = (written(5).await, Place::new());
-    let (copy, aside) = (beside(&place, ".copy"), beside(&other, ".aside"));
-    backup(&place.path(), &copy, &|_, _| {}).unwrap();
+async fn restore_moves_a_damaged_file_aside_with_its_log() {
+    let (store_file, other) = (written(5).await, StoreFile::new());
+    let (copy, aside) = (beside(&store_file, ".copy"), beside(&other, ".aside"));
+    backup(&store_file.path(), &copy, &|_, _| {}).unwrap();
     std::fs::write(other.path(), "garbage").unwrap();
     std::fs::write(beside(&other, "-wal"), "the newest writes").unwrap();
     restore(&copy, &other.path(), Some(&aside)).unwrap();
@@ -99,10 +99,10 @@ async fn a_damaged_file_goes_aside_with_its_log() {
 }
 
 #[tokio::test]
-async fn a_log_without_its_file_is_not_taken_for_the_copys() {
-    let (place, other) = (written(5).await, Place::new());
-    let copy = beside(&place, ".copy");
-    backup(&place.path(), &copy, &|_, _| {}).unwrap();
+async fn restore_refuses_a_log_without_its_database() {
+    let (store_file, other) = (written(5).await, StoreFile::new());
+    let copy = beside(&store_file, ".copy");
+    backup(&store_file.path(), &copy, &|_, _| {}).unwrap();
     std::fs::write(beside(&other, "-wal"), "the newest writes").unwrap();
     let message = restore(&copy, &other.path(), None).unwrap_err().to_string();
     assert!(message.contains("without its database"), "{message}");
@@ -110,10 +110,10 @@ async fn a_log_without_its_file_is_not_taken_for_the_copys() {
 }
 
 #[tokio::test]
-async fn a_store_that_a_scheduler_has_is_neither_replaced_nor_taken_for_a_backup() {
-    let (place, other) = (written(5).await, Place::new());
-    let copy = beside(&place, ".copy");
-    backup(&place.path(), &copy, &|_, _| {}).unwrap();
+async fn store_in_use_is_neither_replaced_nor_accepted_as_a_backup() {
+    let (store_file, other) = (written(5).await, StoreFile::new());
+    let copy = beside(&store_file, ".copy");
+    backup(&store_file.path(), &copy, &|_, _| {}).unwrap();
     let store = other.store().await;
     store.create(new_job("own", "{}")).await.unwrap();
     let message = restore(&copy, &other.path(), Some(&beside(&other, ".aside"))).unwrap_err().to_string();
@@ -124,12 +124,12 @@ async fn a_store_that_a_scheduler_has_is_neither_replaced_nor_taken_for_a_backup
 }
 
 #[test]
-fn a_file_of_the_python_version_is_copied_and_examined_without_a_change() {
-    let place = Place::new();
-    std::fs::write(place.path(), PYTHON).unwrap();
+fn python_file_is_backed_up_and_verified_unchanged() {
+    let store_file = StoreFile::new();
+    std::fs::write(store_file.path(), PYTHON).unwrap();
     let expected = Contents { format: 0, jobs: 12, decisions: 0, firings: 0 };
-    assert_eq!(examine(&place.path()).unwrap(), expected);
-    assert_eq!(backup(&place.path(), &beside(&place, ".copy"), &|_, _| {}).unwrap(), expected);
-    assert_eq!(std::fs::read(place.path()).unwrap(), PYTHON);
-    assert!(!beside(&place, "-wal").exists() && !beside(&place, "-shm").exists());
+    assert_eq!(examine(&store_file.path()).unwrap(), expected);
+    assert_eq!(backup(&store_file.path(), &beside(&store_file, ".copy"), &|_, _| {}).unwrap(), expected);
+    assert_eq!(std::fs::read(store_file.path()).unwrap(), PYTHON);
+    assert!(!beside(&store_file, "-wal").exists() && !beside(&store_file, "-shm").exists());
 }

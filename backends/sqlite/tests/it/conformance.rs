@@ -1,15 +1,15 @@
 //! The SQLite store against the suites that every store runs.
 
-use crate::support::Place;
+use crate::support::StoreFile;
 
 mod behaviour {
-    use super::Place;
+    use super::StoreFile;
 
-    ecs_scheduler_core::store_suite!(Place::new());
+    ecs_scheduler_core::store_suite!(StoreFile::new());
 }
 
 mod durability {
-    use super::Place;
+    use super::StoreFile;
 
-    ecs_scheduler_core::store_durability_suite!(Place::new());
+    ecs_scheduler_core::store_durability_suite!(StoreFile::new());
 }

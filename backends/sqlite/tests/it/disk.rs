@@ -1,5 +1,5 @@
-//! A disk that is really full, and a file that is really read-only. Both take a mount, which takes root in a container
-//! or on a machine that allows it; where it is not allowed, the tests say so and what `full_store` checks must do.
+//! A full disk and a read-only file. Both need a mount, and so the right to mount: root, in a container that allows it.
+//! Without that right these tests print so and pass; the tests of `full_store` still cover a full store.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions, Permissions};
@@ -10,17 +10,17 @@ use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{FaultKind, JobStore as _, ListFrom, Store as _, StoreError};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 
-use crate::support::{Place, new_job};
+use crate::support::{StoreFile, new_job};
 
-/// Something mounted in a test's folder; unmounted at the end.
+/// A mount in a test's folder; unmounted when dropped.
 ///
-/// By system calls: a `mount` in a process of its own would hold the locks of other tests' stores until it has begun.
+/// It uses system calls: a `mount` process would inherit the locks of other tests' stores until its program starts.
 struct Mount(PathBuf);
 
 impl Mount {
-    fn at(place: &Path, mounted: rustix::io::Result<()>) -> Option<Self> {
+    fn at(target: &Path, mounted: rustix::io::Result<()>) -> Option<Self> {
         match mounted {
-            Ok(()) => Some(Self(place.to_owned())),
+            Ok(()) => Some(Self(target.to_owned())),
             Err(error) => {
                 eprintln!("mounting is not permitted here ({error}), so this is not tested");
                 None
@@ -28,17 +28,17 @@ impl Mount {
         }
     }
 
-    /// A disk of so many bytes.
-    fn disk(place: &Path, bytes: usize) -> Option<Self> {
+    /// Mounts a disk of so many bytes.
+    fn disk(folder: &Path, bytes: usize) -> Option<Self> {
         let size = CString::new(format!("size={bytes}")).unwrap();
-        Self::at(place, mount("tmpfs", place, "tmpfs", MountFlags::empty(), Some(size.as_c_str())))
+        Self::at(folder, mount("tmpfs", folder, "tmpfs", MountFlags::empty(), Some(size.as_c_str())))
     }
 
-    /// A file that can only be read.
+    /// Mounts a file so that it can only be read.
     fn read_only(file: &Path) -> Option<Self> {
         let mounted = Self::at(file, mount_bind(file, file))?;
         mount_remount(file, MountFlags::BIND | MountFlags::RDONLY, "")
-            .expect("what was mounted is mounted again");
+            .expect("the mounted file can be mounted again");
         Some(mounted)
     }
 }
@@ -59,7 +59,7 @@ fn assert_unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>, remedy:
 }
 
 #[tokio::test]
-async fn a_store_on_a_full_disk_reads_on_and_writes_again_when_there_is_room() {
+async fn store_on_a_full_disk_still_reads_and_writes_again_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Mount::disk(folder.path(), 4 << 20) else { return };
     let ballast = folder.path().join("ballast");
@@ -90,7 +90,7 @@ async fn a_store_on_a_full_disk_reads_on_and_writes_again_when_there_is_room() {
     drop(disk);
 }
 
-/// Makes a file read-only: by its mode, which does not bind root, else by a mount.
+/// Makes a file read-only: by its mode, or by a mount, because the mode does not restrict root.
 fn read_only(file: &Path) -> Option<Option<Mount>> {
     std::fs::set_permissions(file, Permissions::from_mode(0o444)).unwrap();
     if OpenOptions::new().write(true).open(file).is_err() {
@@ -100,15 +100,15 @@ fn read_only(file: &Path) -> Option<Option<Mount>> {
 }
 
 #[tokio::test]
-async fn a_read_only_file_is_refused_with_the_remedy() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn read_only_file_is_refused_with_the_remedy() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     store.create(new_job("alpha", "{}")).await.unwrap();
     store.close().await.unwrap();
     drop(store);
-    let Some(mount) = read_only(&place.path()) else { return };
-    let opened = place.try_open(SqliteOptions::default()).await;
+    let Some(mount) = read_only(&store_file.path()) else { return };
+    let opened = store_file.try_open(SqliteOptions::default()).await;
     assert_unavailable(opened, "write access");
-    assert!(File::open(place.path()).is_ok(), "it can be read all the same");
+    assert!(File::open(store_file.path()).is_ok(), "the file is readable");
     drop(mount);
 }

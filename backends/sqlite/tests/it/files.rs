@@ -1,4 +1,4 @@
-//! Files that are damaged, newer, taken, moved away, or rebuilt by another program, and who may read them.
+//! Files that are damaged, newer, locked, moved away, or rebuilt by another program, and their permissions.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -6,93 +6,93 @@ use std::path::Path;
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore, backup, restore};
 use ecs_scheduler_core::{FaultKind, JobStore, ListFrom, Store, StoreError};
 
-use crate::support::{Place, name, new_job};
+use crate::support::{StoreFile, name, new_job};
 
-/// A place with a closed store of some jobs.
-async fn written() -> Place {
-    let place = Place::new();
-    let store = place.store().await;
+/// Writes and closes a store of some jobs.
+async fn written() -> StoreFile {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     for number in 0..200 {
         store.create(new_job(&format!("job-{number}"), r#"{"taskCount": 1}"#)).await.unwrap();
     }
     store.close().await.unwrap();
-    place
+    store_file
 }
 
 #[tokio::test]
-async fn a_file_that_is_cut_off_is_refused() {
-    let place = written().await;
-    let file = std::fs::OpenOptions::new().write(true).open(place.path()).unwrap();
+async fn truncated_file_is_refused() {
+    let store_file = written().await;
+    let file = std::fs::OpenOptions::new().write(true).open(store_file.path()).unwrap();
     file.set_len(file.metadata().unwrap().len() / 2).unwrap();
-    let message = place.refusal().await;
+    let message = store_file.refusal().await;
     assert!(message.contains("its end is missing") && message.contains("restore a backup"), "{message}");
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_alone() {
-    let place = Place::new();
+async fn file_that_is_no_database_is_refused_and_unchanged() {
+    let store_file = StoreFile::new();
     for text in ["short", &"[jobs]\n".repeat(1000)] {
-        std::fs::write(place.path(), text).unwrap();
-        let message = place.refusal().await;
+        std::fs::write(store_file.path(), text).unwrap();
+        let message = store_file.refusal().await;
         assert!(
             message.contains("is no SQLite database") && message.contains("restore a backup"),
             "{message}"
         );
-        assert_eq!(std::fs::read_to_string(place.path()).unwrap(), *text);
+        assert_eq!(std::fs::read_to_string(store_file.path()).unwrap(), *text);
     }
 }
 
 #[tokio::test]
-async fn a_file_with_garbage_in_its_tables_is_refused() {
-    let place = written().await;
-    let mut bytes = std::fs::read(place.path()).unwrap();
+async fn file_with_garbage_in_its_tables_is_refused() {
+    let store_file = written().await;
+    let mut bytes = std::fs::read(store_file.path()).unwrap();
     bytes[16 * 1024..].fill(0x5a);
-    std::fs::write(place.path(), &bytes).unwrap();
-    let message = place.refusal().await;
+    std::fs::write(store_file.path(), &bytes).unwrap();
+    let message = store_file.refusal().await;
     assert!(message.contains("damaged") && message.contains("restore a backup"), "{message}");
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_format_is_refused_and_left_alone() {
-    let place = written().await;
-    place.connection().pragma_update(None, "user_version", 99).unwrap();
-    let before = std::fs::read(place.path()).unwrap();
-    let message = place.refusal().await;
+async fn file_of_a_newer_format_is_refused_and_unchanged() {
+    let store_file = written().await;
+    store_file.connection().pragma_update(None, "user_version", 99).unwrap();
+    let before = std::fs::read(store_file.path()).unwrap();
+    let message = store_file.refusal().await;
     assert!(message.contains("format 99") && message.contains("use the newer version"), "{message}");
-    assert_eq!(std::fs::read(place.path()).unwrap(), before);
+    assert_eq!(std::fs::read(store_file.path()).unwrap(), before);
 }
 
 #[tokio::test]
-async fn a_second_scheduler_is_refused_while_the_first_has_the_file() {
-    let place = Place::new();
-    let store = place.store().await;
-    let message = place.refusal().await;
+async fn second_scheduler_is_refused_while_the_first_uses_the_file() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
+    let message = store_file.refusal().await;
     let holder = format!("(process {})", std::process::id());
     assert!(message.contains("in use by another scheduler") && message.contains(&holder), "{message}");
     assert!(message.contains("stop it, or configure another file"), "{message}");
     store.check().await.unwrap();
     store.close().await.unwrap();
-    place.store().await.check().await.unwrap();
-    place.store().await.check().await.unwrap();
+    store_file.store().await.check().await.unwrap();
+    store_file.store().await.check().await.unwrap();
 }
 
-/// Asserts that a scheduler that opens the file by another name is refused; returns the message.
+/// Asserts that the file is refused under another name; returns the message.
 async fn refused_at(path: &Path) -> String {
     let opened = SqliteStore::open(path, SqliteOptions::default()).await;
-    let message = opened.expect_err("another scheduler has the file").to_string();
+    let message = opened.expect_err("another scheduler uses the file").to_string();
     assert!(message.contains("in use by another scheduler"), "{message}");
     message
 }
 
 #[tokio::test]
-async fn a_second_scheduler_is_refused_that_opens_the_file_through_a_link() {
-    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+async fn second_scheduler_is_refused_through_a_link() {
+    let (store_file, folder) = (StoreFile::new(), tempfile::tempdir().unwrap());
     let [symbolic, of_folder, hard] =
         ["symbolic.db", "folder", "hard.db"].map(|name| folder.path().join(name));
-    let store = place.store().await;
-    std::os::unix::fs::symlink(place.path(), &symbolic).unwrap();
-    std::os::unix::fs::symlink(place.path().parent().unwrap(), &of_folder).unwrap();
-    std::fs::hard_link(place.path(), &hard).unwrap();
+    let store = store_file.store().await;
+    std::os::unix::fs::symlink(store_file.path(), &symbolic).unwrap();
+    std::os::unix::fs::symlink(store_file.path().parent().unwrap(), &of_folder).unwrap();
+    std::fs::hard_link(store_file.path(), &hard).unwrap();
     let holder = format!("(process {})", std::process::id());
     for path in [symbolic.clone(), of_folder.join("jobs.db")] {
         let message = refused_at(&path).await;
@@ -105,38 +105,38 @@ async fn a_second_scheduler_is_refused_that_opens_the_file_through_a_link() {
     drop(store);
     let through = SqliteStore::open(&symbolic, SqliteOptions::default()).await.unwrap();
     assert_eq!(through.get(&[name("a")]).await.unwrap().len(), 1);
-    place.refusal().await;
+    store_file.refusal().await;
 }
 
 #[tokio::test]
-async fn a_link_that_leads_nowhere_is_refused() {
-    let place = Place::new();
-    std::os::unix::fs::symlink(place.path().with_file_name("missing"), place.path()).unwrap();
-    let message = place.refusal().await;
+async fn link_without_a_target_is_refused() {
+    let store_file = StoreFile::new();
+    std::os::unix::fs::symlink(store_file.path().with_file_name("missing"), store_file.path()).unwrap();
+    let message = store_file.refusal().await;
     assert!(message.contains("a link that leads nowhere"), "{message}");
 }
 
-/// Asserts that a store writes nothing because a file of it is not where it was.
-async fn assert_lost(store: &SqliteStore, file: &str, what: &str) {
+/// Asserts that a store writes nothing because one of its files was moved or replaced.
+async fn assert_lost(store: &SqliteStore, file: &str, event: &str) {
     let created = store.create(new_job("late", "{}")).await.map(drop);
     for refused in [store.check().await, created] {
         let error = refused.expect_err("the store writes nothing");
         assert!(matches!(error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
         let message = error.to_string();
         assert!(
-            message.contains(file) && message.contains(what) && message.contains("move it back"),
+            message.contains(file) && message.contains(event) && message.contains("move it back"),
             "{message}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_store_whose_file_is_deleted_moved_or_replaced_writes_nothing_until_it_is_back() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn store_with_a_deleted_moved_or_replaced_file_writes_nothing_until_it_is_back() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     store.create(new_job("a", "{}")).await.unwrap();
     for file in ["jobs.db", "jobs.db-wal", "jobs.db-shm"] {
-        let (path, away) = (place.path().with_file_name(file), place.path().with_file_name("away"));
+        let (path, away) = (store_file.path().with_file_name(file), store_file.path().with_file_name("away"));
         std::fs::rename(&path, &away).unwrap();
         assert_lost(&store, file, "deleted or moved away").await;
         std::fs::copy(&away, &path).unwrap();
@@ -147,7 +147,7 @@ async fn a_store_whose_file_is_deleted_moved_or_replaced_writes_nothing_until_it
     store.create(new_job("b", "{}")).await.unwrap();
     store.close().await.unwrap();
     drop(store);
-    assert_eq!(place.store().await.get(&[name("a"), name("b")]).await.unwrap().len(), 2);
+    assert_eq!(store_file.store().await.get(&[name("a"), name("b")]).await.unwrap().len(), 2);
 }
 
 fn mode(path: &Path) -> u32 {
@@ -155,7 +155,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn nobody_else_may_read_a_store_or_a_copy_of_it() {
+async fn store_and_its_copies_are_readable_by_the_owner_only() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("data/inner/jobs.db");
     let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
@@ -175,7 +175,7 @@ async fn nobody_else_may_read_a_store_or_a_copy_of_it() {
 }
 
 #[tokio::test]
-async fn a_missing_folder_is_made() {
+async fn missing_folder_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/jobs.db");
     let store = ecs_scheduler_backend_sqlite::SqliteStore::open(&path, Default::default()).await.unwrap();
@@ -184,10 +184,10 @@ async fn a_missing_folder_is_made() {
 }
 
 #[tokio::test]
-async fn a_file_whose_rows_were_renumbered_keeps_what_is_known_of_its_jobs() {
-    let place = written().await;
-    let before = place.store().await.list(ListFrom::Skip(0), 1000.try_into().unwrap()).await.unwrap();
-    let connection = place.connection();
+async fn file_with_renumbered_rows_keeps_the_metadata_of_its_jobs() {
+    let store_file = written().await;
+    let before = store_file.store().await.list(ListFrom::Skip(0), 1000.try_into().unwrap()).await.unwrap();
+    let connection = store_file.connection();
     let triggers: Vec<(String, String)> = connection
         .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
         .unwrap()
@@ -206,7 +206,7 @@ async fn a_file_whose_rows_were_renumbered_keeps_what_is_known_of_its_jobs() {
         connection.execute_batch(sql).unwrap();
     }
     drop(connection);
-    let store = place.store().await;
+    let store = store_file.store().await;
     let after = store.list(ListFrom::Skip(0), 1000.try_into().unwrap()).await.unwrap();
     assert_eq!(after.total, 199);
     let kept = before.jobs.iter().filter(|job| job.id != name("job-7"));
@@ -217,16 +217,16 @@ async fn a_file_whose_rows_were_renumbered_keeps_what_is_known_of_its_jobs() {
 }
 
 #[tokio::test]
-async fn a_backup_made_while_the_store_is_open_is_a_store() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn vacuum_into_of_an_open_store_is_a_store() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     for id in ["a", "b", "c"] {
         store.create(new_job(id, "{}")).await.unwrap();
     }
     store.remove(&name("a"), None).await.unwrap();
-    let copy = Place::new();
+    let copy = StoreFile::new();
     let path = copy.path();
-    place.connection().execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
+    store_file.connection().execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
     let restored = copy.store().await;
     let ids = [name("b"), name("c")];
     let (then, now) = (store.get(&ids).await.unwrap(), restored.get(&ids).await.unwrap());

@@ -1,4 +1,4 @@
-//! A store that is full: nothing is half-written, others are not harmed, and it goes on when there is room.
+//! A full store: a failed write leaves nothing behind, fails no other command, and succeeds when there is room.
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::decide::DecisionDraft;
@@ -7,10 +7,10 @@ use ecs_scheduler_core::{
     Settlement, Store, StoreError, StoredJob, TickSpan, Timestamp,
 };
 
-use crate::support::{Place, name, new_job};
+use crate::support::{StoreFile, name, new_job};
 
-async fn small(place: &Place) -> SqliteStore {
-    place.try_open(SqliteOptions { max_bytes: Some(2 << 20), ..SqliteOptions::default() }).await.unwrap()
+async fn small(store_file: &StoreFile) -> SqliteStore {
+    store_file.try_open(SqliteOptions { max_bytes: Some(2 << 20), ..SqliteOptions::default() }).await.unwrap()
 }
 
 fn assert_full<T: std::fmt::Debug>(result: Result<T, StoreError>) {
@@ -33,13 +33,13 @@ async fn fill(store: &SqliteStore) -> usize {
             return number;
         }
     }
-    unreachable!("the store fills up")
+    unreachable!("the store has a maximum size")
 }
 
 #[tokio::test]
-async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
-    let place = Place::new();
-    let store = small(&place).await;
+async fn full_store_refuses_writes_until_there_is_room() {
+    let store_file = StoreFile::new();
+    let store = small(&store_file).await;
     store.check().await.unwrap();
     let full = fill(&store).await;
     assert!(full > 20, "some fitted: {full}");
@@ -55,7 +55,7 @@ async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
     store.create(new_job("again", &large())).await.unwrap();
     store.close().await.unwrap();
     drop(store);
-    let list = place.store().await.list(ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
+    let list = store_file.store().await.list(ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
     assert_eq!(list.total, full as u64 - 10 + 1);
     assert_eq!(list.jobs.last().unwrap().id, name("again"));
 }
@@ -80,9 +80,9 @@ fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
 }
 
 #[tokio::test]
-async fn a_batch_that_does_not_fit_writes_nothing_and_harms_no_other_command() {
-    let place = Place::new();
-    let store = small(&place).await;
+async fn batch_that_does_not_fit_writes_nothing_and_fails_no_other_command() {
+    let store_file = StoreFile::new();
+    let store = small(&store_file).await;
     let mut batch = Vec::new();
     for number in 0..400 {
         let job = store.create(new_job(&format!("job-{number}"), "{}")).await.unwrap();
@@ -100,5 +100,5 @@ async fn a_batch_that_does_not_fit_writes_nothing_and_harms_no_other_command() {
     assert_eq!(cached[0].progress.settled, None);
     let settled = store.settle(batch[..10].to_vec()).await.unwrap();
     let first = Settled::Recorded(vec![DecisionId(1)]);
-    assert_eq!(settled[0], first, "no number was used up");
+    assert_eq!(settled[0], first, "no decision number was used");
 }

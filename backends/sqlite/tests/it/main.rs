@@ -1,6 +1,6 @@
 //! Integration tests of the SQLite store, in one binary: linking is the cost.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![expect(clippy::unwrap_used, reason = "an error fails the test")]
 
 mod backup;
 mod conformance;

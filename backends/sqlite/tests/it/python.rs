@@ -1,4 +1,4 @@
-//! Files of the Python version, before and after we had them.
+//! Files of the Python version, before and after this store opened them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,29 +8,29 @@ use ecs_scheduler_core::{
     JobStore, JobUid, ListFrom, Progress, Revision, Store, StoreError, StoredJob, Timestamp,
 };
 
-use crate::support::{Place, Stopped, name, new_job};
+use crate::support::{FixedClock, StoreFile, name, new_job};
 
 const FIXTURE: &[u8] = include_bytes!("../fixtures/python-jobs.db");
 
-/// A place with the Python version's file in it.
-fn python() -> Place {
-    let place = Place::new();
-    std::fs::write(place.path(), FIXTURE).unwrap();
-    place
+/// Writes the Python version's file.
+fn python() -> StoreFile {
+    let store_file = StoreFile::new();
+    std::fs::write(store_file.path(), FIXTURE).unwrap();
+    store_file
 }
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-async fn open_at(place: &Place, second: i64) -> SqliteStore {
-    let clock = Arc::new(Stopped(at(second)));
-    place.try_open(SqliteOptions { clock, ..SqliteOptions::default() }).await.unwrap()
+async fn open_at(store_file: &StoreFile, second: i64) -> SqliteStore {
+    let clock = Arc::new(FixedClock(at(second)));
+    store_file.try_open(SqliteOptions { clock, ..SqliteOptions::default() }).await.unwrap()
 }
 
-/// What the Python version reads: every row, in the order in which it reads them.
-fn rows(place: &Place) -> Vec<(String, String)> {
-    let connection = place.connection();
+/// Reads every row as the Python version does, in its order.
+fn rows(store_file: &StoreFile) -> Vec<(String, String)> {
+    let connection = store_file.connection();
     let mut rows = connection.prepare("SELECT id, data FROM jobs ORDER BY rowid").unwrap();
     let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
@@ -47,10 +47,10 @@ fn texts(jobs: &[StoredJob]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn its_jobs_are_listed_unchanged_and_in_order() {
-    let place = python();
-    let before = rows(&place);
-    let store = open_at(&place, 1000).await;
+async fn python_jobs_are_listed_unchanged_and_in_order() {
+    let store_file = python();
+    let before = rows(&store_file);
+    let store = open_at(&store_file, 1000).await;
     let jobs = listed(&store).await;
     assert_eq!((jobs.len(), texts(&jobs)), (12, before.clone()));
     assert_eq!((jobs[0].id.as_str(), jobs[11].id.as_str()), ("minimal", "UPDATED_9"));
@@ -61,32 +61,32 @@ async fn its_jobs_are_listed_unchanged_and_in_order() {
     }
     store.close().await.unwrap();
     drop(store);
-    assert_eq!(rows(&place), before, "the rows are as they were");
-    let again = listed(&open_at(&place, 2000).await).await;
+    assert_eq!(rows(&store_file), before, "the rows are as they were");
+    let again = listed(&open_at(&store_file, 2000).await).await;
     assert!(again.iter().zip(&jobs).all(|(now, then)| now.uid == then.uid && now.changed == then.changed));
 }
 
 #[tokio::test]
-async fn it_reads_what_we_write() {
-    let place = python();
-    let store = open_at(&place, 1000).await;
+async fn jobs_written_here_are_readable_by_the_python_version() {
+    let store_file = python();
+    let store = open_at(&store_file, 1000).await;
     let text = r#"{"schedule": "0 0", "taskCount": 1, "timezone": "Europe/Zürich"}"#;
     store.create(new_job("ours", text)).await.unwrap();
     let minimal = &listed(&store).await[0];
     store.replace(&minimal.id, minimal.revision, new_job("x", text).document, at(5)).await.unwrap();
     store.remove(&name("wildcards"), None).await.unwrap();
     drop(store);
-    let rows = rows(&place);
+    let rows = rows(&store_file);
     assert_eq!(rows.len(), 12);
     assert_eq!(rows[0], ("minimal".to_owned(), text.to_owned()));
     assert_eq!(rows[11], ("ours".to_owned(), text.to_owned()));
 }
 
 #[tokio::test]
-async fn what_it_changed_meanwhile_is_seen() {
-    let place = python();
-    drop(open_at(&place, 1000).await);
-    place
+async fn edits_by_the_python_version_are_reconciled_at_the_next_start() {
+    let store_file = python();
+    drop(open_at(&store_file, 1000).await);
+    store_file
         .connection()
         .execute_batch(
             r#"INSERT INTO jobs VALUES ('new', '{"taskCount": 5}');
@@ -95,9 +95,9 @@ async fn what_it_changed_meanwhile_is_seen() {
                INSERT INTO jobs(id, data) VALUES ('everything', '{"taskCount": 7}');"#,
         )
         .unwrap();
-    let store = open_at(&place, 2000).await;
+    let store = open_at(&store_file, 2000).await;
     let jobs = listed(&store).await;
-    assert_eq!(texts(&jobs), rows(&place));
+    assert_eq!(texts(&jobs), rows(&store_file));
     let seen = |id: &str| {
         let job = jobs.iter().find(|job| job.id.as_str() == id).unwrap();
         (job.revision, job.created, job.changed)
@@ -110,12 +110,12 @@ async fn what_it_changed_meanwhile_is_seen() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_not_json_is_left_out_and_left_alone() {
-    let place = python();
+async fn row_that_is_not_json_is_skipped_and_unchanged() {
+    let store_file = python();
     let insert = "INSERT INTO jobs VALUES ('broken', '{not json'), ('bad name', '{}'), ('blob', x'ff00'), ('fine', '{}')";
-    place.connection().execute_batch(insert).unwrap();
+    store_file.connection().execute_batch(insert).unwrap();
     for second in [1000, 2000] {
-        let store = open_at(&place, second).await;
+        let store = open_at(&store_file, second).await;
         let jobs = listed(&store).await;
         assert_eq!(jobs.len(), 13);
         assert_eq!(jobs[12].id.as_str(), "fine");
@@ -125,13 +125,13 @@ async fn a_row_that_is_not_json_is_left_out_and_left_alone() {
         assert!(matches!(store.remove(&name("broken"), None).await, Err(StoreError::NotFound(_))));
         assert!(matches!(store.create(new_job("broken", "{}")).await, Err(StoreError::Exists(_))));
     }
-    let kept: i64 = place
+    let kept: i64 = store_file
         .connection()
         .query_row("SELECT count(*) FROM jobs WHERE data = '{not json' OR data = x'ff00'", [], |row| {
             row.get(0)
         })
         .unwrap();
     assert_eq!(kept, 2);
-    place.connection().execute_batch("UPDATE jobs SET data = '{}' WHERE id = 'broken'").unwrap();
-    assert_eq!(listed(&open_at(&place, 3000).await).await.len(), 14, "a corrected row is listed");
+    store_file.connection().execute_batch("UPDATE jobs SET data = '{}' WHERE id = 'broken'").unwrap();
+    assert_eq!(listed(&open_at(&store_file, 3000).await).await.len(), 14, "a corrected row is listed");
 }

@@ -1,4 +1,4 @@
-//! Months in virtual time: the file stops growing when history is as old as it may become.
+//! Months in virtual time: the file stops growing once the history has reached its maximum age.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use ecs_scheduler_core::{
 };
 use jiff::SignedDuration;
 
-use crate::support::{Place, name, new_job};
+use crate::support::{StoreFile, name, new_job};
 
-/// Launches of a job on a day.
+/// Number of launches of a job a day.
 const LAUNCHES: i64 = 30;
 const JOBS: usize = 5;
 const DAYS: usize = 65;
 
-/// Records a day of a job: launches that ended, about 1 KB each.
+/// Returns the settlements of one day of a job: finished launches, about 1 KB each.
 fn day(job: &StoredJob, began: ecs_scheduler_core::Timestamp) -> Vec<Settlement> {
     let mut expected = job.progress.settled;
     let mut settlements = Vec::new();
@@ -37,9 +37,9 @@ fn day(job: &StoredJob, began: ecs_scheduler_core::Timestamp) -> Vec<Settlement>
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_file_grows_for_a_month_and_then_no_more() {
-    let place = Place::new();
-    let store = Arc::new(place.store().await);
+async fn file_stops_growing_after_the_retention_period() {
+    let store_file = StoreFile::new();
+    let store = Arc::new(store_file.store().await);
     let clock = Arc::new(SimClock::at("2026-01-01T00:00:00Z".parse().unwrap()));
     let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, 1));
     let hour = Duration::from_hours(1);
@@ -56,11 +56,11 @@ async fn the_file_grows_for_a_month_and_then_no_more() {
         store.create(new_job(id.as_str(), job)).await.unwrap();
     }
     let life = world.boot(StoreFaults::default(), 0).await.unwrap();
-    let size = || std::fs::metadata(place.path()).unwrap().len();
+    let size = || std::fs::metadata(store_file.path()).unwrap().len();
     let mut sizes = Vec::new();
     for number in 0..DAYS {
-        // Virtual time stands while a blocking task is under way: the store's threads are not waited for by the clock.
-        let (go_on, held) = std::sync::mpsc::sync_channel::<()>(0);
+        // Virtual time stands still while a blocking task runs; without one it would not wait for the store's threads.
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
         let holding = tokio::task::spawn_blocking(move || held.recv());
         let now = world.clock.now();
         let mut batch = Vec::new();
@@ -72,19 +72,19 @@ async fn the_file_grows_for_a_month_and_then_no_more() {
         let keys: Vec<String> = (0..20).map(|key| format!("answer-{number}-{key}")).collect();
         let writes = keys.iter().map(|key| store.write(key, "201", None, Some(ends)));
         futures::future::try_join_all(writes).await.unwrap();
-        drop(go_on);
-        assert!(holding.await.unwrap().is_err(), "it is let go");
+        drop(release);
+        assert!(holding.await.unwrap().is_err(), "the blocking task is released");
         world.clock.sleep_until(ends).await;
-        place.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        store_file.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         sizes.push(size());
     }
     let (month, end) = (sizes[32], sizes[DAYS - 1]);
     assert!(month > 4 * sizes[5], "it grew at first: {sizes:?}");
-    assert!(end < month + month / 10, "it grew by what was removed: {sizes:?}");
+    assert!(end < month + month / 10, "it did not reuse the room of removed rows: {sizes:?}");
     let all = usize::try_from(LAUNCHES).unwrap() * JOBS;
-    let kept = count(&place, "journal");
+    let kept = count(&store_file, "journal");
     assert!((all * 30..all * 34).contains(&kept), "{kept}");
-    assert!(count(&place, "registers") < 100, "answers go after a day");
+    assert!(count(&store_file, "registers") < 100, "registers expire after a day");
     let oldest = DecisionQuery { job: Some(ids[0].clone()), ..DecisionQuery::default() };
     assert!(store.decisions(&oldest).await.unwrap().len() >= 100);
     assert!(!store.firings(&FiringQuery::default()).await.unwrap().is_empty());
@@ -92,6 +92,6 @@ async fn the_file_grows_for_a_month_and_then_no_more() {
     store.close().await.unwrap();
 }
 
-fn count(place: &Place, table: &str) -> usize {
-    place.connection().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+fn count(store_file: &StoreFile, table: &str) -> usize {
+    store_file.connection().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! What rows of the journal look like, and which are read.
+//! The format of rows of the journal, and of rows that can still be read.
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::testing::sample;
@@ -8,10 +8,10 @@ use ecs_scheduler_core::{
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::support::{Place, new_job};
+use crate::support::{StoreFile, new_job};
 
-/// Every column that says something of a firing.
-const NAMED: [&str; 5] = ["id", "job", "uid", "decision", "state"];
+/// The fields of a firing that have a column.
+const COLUMN_FIELDS: [&str; 5] = ["id", "job", "uid", "decision", "state"];
 
 async fn fired(store: &SqliteStore) -> Firing {
     let job = store.create(new_job("report", "{}")).await.unwrap();
@@ -35,45 +35,45 @@ fn body(connection: &Connection) -> Value {
 }
 
 #[tokio::test]
-async fn a_body_says_nothing_that_a_column_says() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn body_omits_the_fields_that_have_a_column() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     let firing = fired(&store).await;
-    let body = body(&place.connection());
+    let body = body(&store_file.connection());
     let mut whole = serde_json::to_value(&firing).unwrap();
-    for name in NAMED {
+    for name in COLUMN_FIELDS {
         assert!(body.get(name).is_none(), "{name} is in {body}");
         whole.as_object_mut().unwrap().remove(name).unwrap();
     }
-    assert_eq!(body, whole, "and everything else");
+    assert_eq!(body, whole, "the body has all other fields");
 }
 
 #[tokio::test]
-async fn a_body_that_says_all_is_read_by_its_columns() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn columns_override_the_fields_of_a_complete_body() {
+    let store_file = StoreFile::new();
+    let store = store_file.store().await;
     let firing = fired(&store).await;
     store.close().await.unwrap();
     drop(store);
     let mut whole = serde_json::to_value(&firing).unwrap();
     whole["state"] = json!("launching");
     whole["decision"] = json!(0);
-    let connection = place.connection();
+    let connection = store_file.connection();
     connection.execute("UPDATE journal SET body = ?1", [whole.to_string()]).unwrap();
     connection.close().unwrap();
-    assert_eq!(only(&place.store().await).await, firing);
+    assert_eq!(only(&store_file.store().await).await, firing);
 }
 
-fn page(place: &Place) -> i64 {
-    place.connection().pragma_query_value(None, "page_size", |row| row.get(0)).unwrap()
+fn page(store_file: &StoreFile) -> i64 {
+    store_file.connection().pragma_query_value(None, "page_size", |row| row.get(0)).unwrap()
 }
 
 #[tokio::test]
-async fn a_new_file_has_large_pages_and_one_that_is_there_keeps_its_own() {
-    let place = Place::new();
-    place.store().await.close().await.unwrap();
-    assert_eq!(page(&place), 8 * 1024);
-    let other = Place::new();
+async fn new_file_has_large_pages_and_an_existing_file_keeps_its_own() {
+    let store_file = StoreFile::new();
+    store_file.store().await.close().await.unwrap();
+    assert_eq!(page(&store_file), 8 * 1024);
+    let other = StoreFile::new();
     let connection = other.connection();
     connection.execute_batch("PRAGMA page_size = 1024; CREATE TABLE jobs(id TEXT PRIMARY KEY NOT NULL, data JSONTEXT NOT NULL)").unwrap();
     connection.close().unwrap();

@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and small jobs.
+//! A store file in a folder of its own for each test, and small jobs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, Store, StoreError, Timest
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
-/// A folder with one store's file in it.
-pub(crate) struct Place {
+/// A store file in a temporary folder.
+pub(crate) struct StoreFile {
     folder: TempDir,
 }
 
-impl Place {
+impl StoreFile {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder is made") }
+        Self { folder: tempfile::tempdir().expect("the folder is created") }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -47,24 +47,24 @@ impl Place {
 }
 
 #[async_trait]
-impl Subject for Place {
+impl Subject for StoreFile {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }
 }
 
-/// A clock that stands.
+/// A clock that always shows the same time.
 #[derive(Debug)]
-pub(crate) struct Stopped(pub(crate) Timestamp);
+pub(crate) struct FixedClock(pub(crate) Timestamp);
 
-impl Clock for Stopped {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
     }
 }
 
 pub(crate) fn name(id: &str) -> JobId {
-    JobId::new(id).expect("the name is sound")
+    JobId::new(id).expect("the name is valid")
 }
 
 pub(crate) fn new_job(id: &str, document: &str) -> NewJob {
