@@ -1,7 +1,7 @@
-//! Measures the store and, in the same minute, the bare limit that it runs into; one JSON line per figure.
+//! Measures the store and, in the same run, the lower limit of each figure; prints one JSON line per figure.
 //!
-//! `cargo bench -p ecs-scheduler-backend-sqlite --bench store -- <folder> <jobs>`: the folder says which disk is
-//! measured. A ratio is the limit's time divided by ours: 1 is the limit itself.
+//! `cargo bench -p ecs-scheduler-backend-sqlite --bench store -- <folder> <jobs>`: the folder selects the disk. A ratio
+//! is the limit's time divided by the store's: 1 is the limit itself.
 
 use std::fs::File;
 use std::io::Write;
@@ -20,8 +20,8 @@ use ecs_scheduler_core::{
 use serde_json::json;
 use tokio::time::Instant;
 
-/// What the figures are measured over.
-const SETTLED: usize = 10_000;
+/// Number of jobs that one call settles.
+const BATCH: usize = 10_000;
 const PAGE: usize = 1_000;
 const CLIENTS: usize = 64;
 
@@ -35,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     python_file(&path, jobs)?;
 
     let (store, first) = timed(SqliteStore::open(&path, SqliteOptions::default())).await;
-    print("take over a file of the Python version", jobs, first, None);
+    print("first open of a file of the Python version", jobs, first, None);
     drop(store?);
     let before = resident();
     let (store, again) = timed(SqliteStore::open(&path, SqliteOptions::default())).await;
@@ -48,21 +48,21 @@ async fn main() -> anyhow::Result<()> {
 
     scan(&store, &path, jobs).await?;
     pages(&store, jobs).await?;
-    hot(&store).await?;
+    cached_reads(&store).await?;
     settle(&store, &path).await?;
     replace(&store, &path).await
 }
 
 fn print(figure: &str, count: usize, ours: Duration, limit: Option<(&str, Duration)>) {
     let each = ours.as_secs_f64() * 1e6 / count as f64;
-    let mut line = json!({
+    let mut record = json!({
         "figure": figure, "count": count, "seconds": round(ours.as_secs_f64()), "microseconds_each": round(each),
     });
     if let Some((name, limit)) = limit {
-        line["limit"] = json!({"name": name, "seconds": round(limit.as_secs_f64())});
-        line["ratio"] = json!(round(limit.as_secs_f64() / ours.as_secs_f64()));
+        record["limit"] = json!({"name": name, "seconds": round(limit.as_secs_f64())});
+        record["ratio"] = json!(round(limit.as_secs_f64() / ours.as_secs_f64()));
     }
-    println!("{line}");
+    println!("{record}");
 }
 
 fn round(value: f64) -> f64 {
@@ -80,7 +80,7 @@ async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     (value, start.elapsed())
 }
 
-/// This process's resident memory in bytes, where the system tells; else 0.
+/// Returns this process's resident memory in bytes; 0 where the system does not report it.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -88,7 +88,7 @@ fn resident() -> u64 {
         * 1024
 }
 
-/// Writes a file as the Python version leaves it.
+/// Writes a file of the Python version.
 fn python_file(path: &Path, jobs: usize) -> anyhow::Result<()> {
     let mut connection = rusqlite::Connection::open(path)?;
     connection.execute_batch("CREATE TABLE jobs(id TEXT PRIMARY KEY NOT NULL, data JSONTEXT NOT NULL)")?;
@@ -109,7 +109,7 @@ fn python_file(path: &Path, jobs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every job, page by page, beside a bare loop over the same table.
+/// Measures the read of every job in pages, and a plain loop over the same table as the limit.
 async fn scan(store: &SqliteStore, path: &Path, jobs: usize) -> anyhow::Result<()> {
     let connection = rusqlite::Connection::open(path)?;
     let start = Instant::now();
@@ -131,7 +131,7 @@ async fn scan(store: &SqliteStore, path: &Path, jobs: usize) -> anyhow::Result<(
     Ok(())
 }
 
-/// Pages of ten at both ends of the list.
+/// Measures pages of ten at both ends of the list.
 async fn pages(store: &SqliteStore, jobs: usize) -> anyhow::Result<()> {
     let ten = NonZeroUsize::new(10).expect("ten is not zero");
     for (figure, skip) in [("first page of ten", 0), ("last page of ten", jobs as u64 - 10)] {
@@ -144,8 +144,8 @@ async fn pages(store: &SqliteStore, jobs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Jobs that were read before.
-async fn hot(store: &SqliteStore) -> anyhow::Result<()> {
+/// Measures reads of cached jobs.
+async fn cached_reads(store: &SqliteStore) -> anyhow::Result<()> {
     let ids: Vec<JobId> =
         (0..5_000).map(|number| JobId::new(&format!("job-{number:07}"))).collect::<Result<_, _>>()?;
     let (cold, time) = timed(store.get(&ids)).await;
@@ -159,8 +159,8 @@ async fn hot(store: &SqliteStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Rounds in which ten thousand jobs fire, and the moves of each firing, beside writing the same bytes to a file.
-/// The first round, in which the log grows to its size, is not counted.
+/// Measures rounds in which ten thousand jobs fire, and the updates of each firing; the limit is a write of the same
+/// bytes to a file. The first round, in which the log grows to its size, is not counted.
 async fn settle(store: &SqliteStore, path: &Path) -> anyhow::Result<()> {
     let log = path.with_extension("db-wal");
     for (figure, outcome) in [("settle with firings", Outcome::Pending), ("settle by folding", Outcome::Idle)]
@@ -168,7 +168,7 @@ async fn settle(store: &SqliteStore, path: &Path) -> anyhow::Result<()> {
         let (mut times, mut limits) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         for round in 0..8 {
-            let page = NonZeroUsize::new(SETTLED).expect("it is not zero");
+            let page = NonZeroUsize::new(BATCH).expect("it is not zero");
             let jobs = store.list(ListFrom::Skip(0), page).await?.jobs;
             let tick = if outcome == Outcome::Pending { round } else { 100 + round };
             let batch: Vec<Settlement> = jobs.iter().map(|job| settlement(job, tick, outcome)).collect();
@@ -176,7 +176,7 @@ async fn settle(store: &SqliteStore, path: &Path) -> anyhow::Result<()> {
             let written = log.metadata()?.len();
             let (settled, time) = timed(store.settle(batch)).await;
             assert!(settled?.iter().all(|settled| *settled != Settled::Stale));
-            // In the first round the log grows by what is written; later ones write over it.
+            // The log grows by the written bytes in the first round; later rounds overwrite it.
             bytes = bytes.max(usize::try_from(log.metadata()?.len().saturating_sub(written))?);
             if round > 0 {
                 times.push(time);
@@ -185,31 +185,26 @@ async fn settle(store: &SqliteStore, path: &Path) -> anyhow::Result<()> {
             advance(store, firings, round == 0).await?;
         }
         let limit = format!("write and fdatasync of {bytes} bytes");
-        print(
-            figure,
-            SETTLED,
-            median(&mut times),
-            (bytes > 0).then(|| (limit.as_str(), median(&mut limits))),
-        );
+        print(figure, BATCH, median(&mut times), (bytes > 0).then(|| (limit.as_str(), median(&mut limits))));
     }
     Ok(())
 }
 
-/// Moves firings to `Launching`, `Launched` and `Finished`, as 256 callers at once.
-async fn advance(store: &SqliteStore, firings: Vec<Firing>, tell: bool) -> anyhow::Result<()> {
+/// Advances firings to `Launching`, `Launched` and `Finished`, with 256 concurrent callers.
+async fn advance(store: &SqliteStore, firings: Vec<Firing>, report: bool) -> anyhow::Result<()> {
     use futures::{StreamExt, TryStreamExt};
     if firings.is_empty() {
         return Ok(());
     }
     let count = firings.len() * 3;
     let start = Instant::now();
-    let mut moved = firings;
+    let mut advanced = firings;
     for (state, outcome) in [
         (FiringState::Launching, None),
         (FiringState::Launched, Some(Outcome::Launched)),
         (FiringState::Finished, None),
     ] {
-        let moves = moved.into_iter().map(|mut firing| {
+        let calls = advanced.into_iter().map(|mut firing| {
             let from = std::mem::replace(&mut firing.state, state);
             if state != FiringState::Launching {
                 firing.tasks = vec![TaskState::pending(TaskId::new(format!("task/{}", firing.id)), None)];
@@ -219,17 +214,17 @@ async fn advance(store: &SqliteStore, firings: Vec<Firing>, tell: bool) -> anyho
                 anyhow::Ok(firing)
             }
         });
-        moved = futures::stream::iter(moves).buffered(256).try_collect().await?;
+        advanced = futures::stream::iter(calls).buffered(256).try_collect().await?;
     }
-    if tell {
+    if report {
         print("advance, 256 callers", count, start.elapsed(), None);
     }
     Ok(())
 }
 
-/// Replaces documents from many clients at once, beside a bare loop of small durable writes.
+/// Measures replacements of documents by many clients at once; the limit is a loop of small durable writes.
 async fn replace(store: &Arc<SqliteStore>, path: &Path) -> anyhow::Result<()> {
-    const EACH: usize = 100;
+    const REPLACEMENTS: usize = 100;
     let start = Instant::now();
     let mut file = File::create(path.with_extension("raw"))?;
     for _ in 0..200 {
@@ -244,7 +239,7 @@ async fn replace(store: &Arc<SqliteStore>, path: &Path) -> anyhow::Result<()> {
             tokio::spawn(async move {
                 let id = JobId::new(&format!("job-{client:07}"))?;
                 let mut job = store.get(std::slice::from_ref(&id)).await?.remove(0);
-                for _ in 0..EACH {
+                for _ in 0..REPLACEMENTS {
                     job = store.replace(&id, job.revision, job.document, job.changed).await?;
                 }
                 anyhow::Ok(())
@@ -254,7 +249,7 @@ async fn replace(store: &Arc<SqliteStore>, path: &Path) -> anyhow::Result<()> {
     for client in clients {
         client.await??;
     }
-    let count = CLIENTS * EACH;
+    let count = CLIENTS * REPLACEMENTS;
     let figure = format!("replace, {CLIENTS} clients");
     print(
         &figure,
@@ -265,10 +260,10 @@ async fn replace(store: &Arc<SqliteStore>, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes as many bytes to a new file and waits for the disk.
+/// Writes so many bytes to a new file and waits for the disk.
 fn raw_write(beside: &Path, bytes: usize) -> anyhow::Result<Duration> {
     let noise: Vec<u8> =
-        (0..bytes).map(|place| (place.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0]).collect();
+        (0..bytes).map(|index| (index.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0]).collect();
     let mut file = File::create(beside.with_extension("raw"))?;
     let start = Instant::now();
     file.write_all(&noise)?;
@@ -278,13 +273,13 @@ fn raw_write(beside: &Path, bytes: usize) -> anyhow::Result<Duration> {
 
 fn settlement(job: &StoredJob, tick: i64, outcome: Outcome) -> Settlement {
     let at = Timestamp::constant(1_900_000_000 + tick * 60, 0);
-    let because = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
+    let explanation = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
     let draft = DecisionDraft {
         demand: Some(Demand::Floor),
         busy: Some(2),
         launch: 1,
         tries: 1,
-        explanation: because.to_owned(),
+        explanation: explanation.to_owned(),
         ..sample::draft(outcome, at)
     };
     let firing = (outcome == Outcome::Pending).then(|| firing(job, at));
