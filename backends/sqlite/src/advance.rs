@@ -1,38 +1,38 @@
-//! Moving firings.
+//! Updates of firings: a firing's new state, and the job's record of its last run.
 
 use ecs_scheduler_core::{Advance, Firing, FiringState, StoreError};
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::codec::{self, json, maybe_nanos};
-use crate::error::Failure;
+use crate::codec::{read_state, to_json, to_nanos_opt};
+use crate::error::CommandError;
 use crate::row_cache::Change;
-use crate::writer_conn::{Desk, find};
+use crate::writer_conn::{WriterConn, cached_meta};
 
-impl Desk {
-    /// Moves a firing; `body` is its new state as JSON, which the caller made so that the writer need not.
-    pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), Failure> {
+impl WriterConn {
+    /// Advances a firing to its new state. `body` is the new state as JSON, which the caller encodes so that the writer
+    /// need not.
+    pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), CommandError> {
         let firing = &advance.to;
-        let Some((seq, state, tasks)) = self.stored(firing)? else {
-            return Err(Failure::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
+        let Some((seq, stored_state, stored_tasks)) = self.find_firing(firing)? else {
+            return Err(CommandError::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
         };
-        advance.check(state).map_err(Failure::Refused)?;
-        let (state, tasks_now) = (firing.state.as_str(), firing.tasks.len());
+        advance.check(stored_state).map_err(CommandError::Refused)?;
+        let (state, tasks) = (firing.state.as_str(), firing.tasks.len());
         if let Some(outcome) = advance.outcome {
             let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4, outcome = ?5 WHERE seq = ?1";
-            let values = params![seq, state, tasks_now, body, outcome.as_str()];
+            let values = params![seq, state, tasks, body, outcome.as_str()];
             self.connection.prepare_cached(sql)?.execute(values)?;
         } else {
-            // Not the statement above with the outcome as it is: naming the column would rewrite its index.
+            // A statement of its own, because SQLite rewrites the index of every column that a statement names.
             let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4 WHERE seq = ?1";
-            self.connection.prepare_cached(sql)?.execute(params![seq, state, tasks_now, body])?;
+            self.connection.prepare_cached(sql)?.execute(params![seq, state, tasks, body])?;
         }
-        if firing.tasks.len() > tasks { self.note_run(advance) } else { Ok(()) }
+        if tasks > stored_tasks { self.record_run(advance) } else { Ok(()) }
     }
 
-    /// Finds a firing's row, its state and how many tasks it has: by its decision, else by its name.
-    fn stored(&self, firing: &Firing) -> Result<Option<(i64, FiringState, usize)>, Failure> {
-        let read =
-            |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, codec::state(row, 1)?, row.get::<_, usize>(2)?));
+    /// Finds a firing's row, its state and its number of tasks: by its decision, else by its id.
+    fn find_firing(&self, firing: &Firing) -> Result<Option<(i64, FiringState, usize)>, CommandError> {
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, read_state(row, 1)?, row.get::<_, usize>(2)?));
         let (seq, id) = (firing.decision.0, firing.id.as_str());
         let sql = "SELECT seq, state, tasks FROM journal WHERE seq = ?1 AND firing = ?2";
         let found = self.connection.prepare_cached(sql)?.query_row(params![seq, id], read).optional()?;
@@ -43,20 +43,21 @@ impl Desk {
         Ok(self.connection.prepare_cached(sql)?.query_row([id], read).optional()?)
     }
 
-    /// Notes the tasks that a firing has started with its job, if that is still the same.
-    fn note_run(&mut self, advance: &Advance) -> Result<(), Failure> {
+    /// Records the tasks that a firing has started in the metadata of its job, unless the job was replaced by another
+    /// one of the same name.
+    fn record_run(&mut self, advance: &Advance) -> Result<(), CommandError> {
         let firing = &advance.to;
-        let mark = find(&self.connection, &mut self.marks, &firing.job)?;
-        let Some(mark) = mark.filter(|mark| mark.uid == firing.uid) else { return Ok(()) };
-        mark.progress.note_run(firing);
+        let meta = cached_meta(&self.connection, &mut self.meta_cache, &firing.job)?;
+        let Some(meta) = meta.filter(|meta| meta.uid == firing.uid) else { return Ok(()) };
+        meta.progress.note_run(firing);
         let sql = "UPDATE marks SET last_run = ?2, last_run_tasks = ?3 WHERE no = ?1";
-        let tasks = json(&mark.progress.last_run_tasks)?;
+        let tasks = to_json(&meta.progress.last_run_tasks)?;
         self.connection.prepare_cached(sql)?.execute(params![
-            mark.no,
-            maybe_nanos(mark.progress.last_run)?,
+            meta.no,
+            to_nanos_opt(meta.progress.last_run)?,
             tasks
         ])?;
-        self.changes.push(Change::Progressed(mark.no, mark.progress.clone()));
+        self.changes.push(Change::Progressed(meta.no, meta.progress.clone()));
         Ok(())
     }
 }

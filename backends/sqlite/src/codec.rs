@@ -1,4 +1,4 @@
-//! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
+//! Encoding of values in the tables: timestamps as nanoseconds since 1970, names as text, all else as JSON.
 
 mod body;
 
@@ -13,87 +13,97 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use body::{Body, Columns};
+use body::{FiringBody, FiringColumns};
 
-/// A day, as moments are written.
+/// A day in nanoseconds, the unit of stored timestamps.
 pub(crate) const DAY: i64 = 24 * 3_600 * 1_000_000_000;
 
-/// Writes a moment: 1677 to 2262.
-pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
+/// Converts a timestamp to nanoseconds since 1970.
+///
+/// # Errors
+///
+/// Fails outside the years 1678 to 2261, which a 64-bit count of nanoseconds can hold.
+pub(crate) fn to_nanos(at: Timestamp) -> Result<i64, StoreError> {
     i64::try_from(at.as_nanosecond()).map_err(|_| {
-        StoreError::fault(FaultKind::Config, format!("could not store {at}: it is not between 1678 and 2261"))
+        StoreError::fault(
+            FaultKind::Config,
+            format!("could not store the time {at}: it is not between 1678 and 2261"),
+        )
     })
 }
 
-/// Writes a moment to compare with: in the place of one that cannot be stored the nearest that can.
-pub(crate) fn instant(at: Timestamp) -> i64 {
+/// Converts a timestamp to compare stored ones with; one out of range becomes the nearest that can be stored.
+pub(crate) fn to_nanos_saturating(at: Timestamp) -> i64 {
     let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
     i64::try_from(at.as_nanosecond()).unwrap_or(bound)
 }
 
-/// Writes a moment that may be absent.
-pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
-    at.map(nanos).transpose()
+/// Converts an optional timestamp to nanoseconds since 1970.
+pub(crate) fn to_nanos_opt(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
+    at.map(to_nanos).transpose()
 }
 
-/// Writes a value as JSON.
-pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
-    // Room for all that is usual, so that it is not moved while it grows.
+/// Encodes a value as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
+    // Most values fit, so the buffer is not reallocated while it grows.
     let mut text = Vec::with_capacity(512);
     serde_json::to_writer(&mut text, value)
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))?;
-    Ok(String::from_utf8(text).expect("JSON is written as UTF-8"))
+        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not encode a value as JSON", error))?;
+    Ok(String::from_utf8(text).expect("JSON is UTF-8"))
 }
 
-fn bad(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+fn conversion_error(
+    column: usize,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+fn read_timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     let nanos: i64 = row.get(column)?;
-    Timestamp::from_nanosecond(nanos.into()).map_err(|error| bad(column, error))
+    Timestamp::from_nanosecond(nanos.into()).map_err(|error| conversion_error(column, error))
 }
 
-fn maybe_moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+fn read_timestamp_opt(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     match row.get::<_, Option<i64>>(column)? {
         None => Ok(None),
-        Some(_) => moment(row, column).map(Some),
+        Some(_) => read_timestamp(row, column).map(Some),
     }
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
-    row.get_ref(column)?.as_str().map_err(|error| bad(column, error))
+fn read_text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    row.get_ref(column)?.as_str().map_err(|error| conversion_error(column, error))
 }
 
-fn maybe_text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
-    row.get_ref(column)?.as_str_or_null().map_err(|error| bad(column, error))
+fn read_text_opt<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    row.get_ref(column)?.as_str_or_null().map_err(|error| conversion_error(column, error))
 }
 
-fn job_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
-    JobId::new(text(row, column)?).map_err(|error| bad(column, error))
+fn read_job_id(row: &Row<'_>, column: usize) -> rusqlite::Result<JobId> {
+    JobId::new(read_text(row, column)?).map_err(|error| conversion_error(column, error))
 }
 
-fn uid(row: &Row<'_>, column: usize) -> rusqlite::Result<JobUid> {
+fn read_uid(row: &Row<'_>, column: usize) -> rusqlite::Result<JobUid> {
     let bytes: [u8; 16] = row.get(column)?;
     Ok(JobUid::from_uuid(Uuid::from_bytes(bytes)))
 }
 
-fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+fn read_u64(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get(column)
 }
 
-/// The columns of [`mark`]; a macro, so that statements with it are constants.
-macro_rules! mark_columns {
+/// The columns that [`read_meta`] reads; a macro, so that statements with it are constants.
+macro_rules! meta_columns {
     () => {
         "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.folds, m.settled, m.last_firing, m.last_fired, \
          m.last_run, m.last_run_tasks"
     };
 }
-pub(crate) use mark_columns;
+pub(crate) use meta_columns;
 
-/// What is known of a job beside its document.
+/// A job's metadata row: everything known about the job beside its document.
 #[derive(Debug, Clone)]
-pub(crate) struct Mark {
+pub(crate) struct JobMeta {
     pub(crate) no: i64,
     pub(crate) uid: JobUid,
     pub(crate) revision: Revision,
@@ -106,9 +116,9 @@ pub(crate) struct Mark {
     pub(crate) progress: Progress,
 }
 
-impl Mark {
-    /// Makes the job of a name and a document.
-    pub(crate) fn with(&self, id: JobId, document: Box<RawValue>) -> StoredJob {
+impl JobMeta {
+    /// Returns the job with this metadata, a name and a document.
+    pub(crate) fn with_document(&self, id: JobId, document: Box<RawValue>) -> StoredJob {
         StoredJob {
             id,
             uid: self.uid,
@@ -121,93 +131,99 @@ impl Mark {
     }
 }
 
-/// Reads the columns of [`mark_columns`].
-pub(crate) fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
-    let last_run_tasks: Vec<LastRunTask> = match maybe_text(row, 11)? {
+/// Reads the columns of [`meta_columns`].
+pub(crate) fn read_meta(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
+    let last_run_tasks: Vec<LastRunTask> = match read_text_opt(row, 11)? {
         None => Vec::new(),
-        Some(tasks) => serde_json::from_str(tasks).map_err(|error| bad(11, error))?,
+        Some(tasks) => serde_json::from_str(tasks).map_err(|error| conversion_error(11, error))?,
     };
-    Ok(Mark {
+    Ok(JobMeta {
         no: row.get(0)?,
-        uid: uid(row, 1)?,
-        revision: Revision(number(row, 2)?),
-        created: moment(row, 3)?,
-        changed: moment(row, 4)?,
-        head: number(row, 5)?,
-        folds: maybe_text(row, 6)?
-            .map(|outcome| outcome.parse().map_err(|error: String| bad(6, error)))
+        uid: read_uid(row, 1)?,
+        revision: Revision(read_u64(row, 2)?),
+        created: read_timestamp(row, 3)?,
+        changed: read_timestamp(row, 4)?,
+        head: read_u64(row, 5)?,
+        folds: read_text_opt(row, 6)?
+            .map(|outcome| outcome.parse().map_err(|error: String| conversion_error(6, error)))
             .transpose()?,
         progress: Progress {
-            settled: maybe_moment(row, 7)?,
-            last_firing: maybe_text(row, 8)?.map(FiringId::from_text),
-            last_fired: maybe_moment(row, 9)?,
-            last_run: maybe_moment(row, 10)?,
+            settled: read_timestamp_opt(row, 7)?,
+            last_firing: read_text_opt(row, 8)?.map(FiringId::from_text),
+            last_fired: read_timestamp_opt(row, 9)?,
+            last_run: read_timestamp_opt(row, 10)?,
             last_run_tasks,
         },
     })
 }
 
-/// Reads a job: the columns of [`mark_columns`], then `id` and `data`. Returns it with its rowid.
-pub(crate) fn job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
-    let mark = mark(row)?;
-    let id = job_id(row, 12)?;
-    let document: Box<RawValue> = serde_json::from_str(text(row, 13)?).map_err(|error| bad(13, error))?;
-    Ok((mark.no, mark.with(id, document)))
+/// Reads a job: the columns of [`meta_columns`], then `id` and `data`. Returns it with its rowid.
+pub(crate) fn read_job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
+    let meta = read_meta(row)?;
+    let id = read_job_id(row, 12)?;
+    let document: Box<RawValue> =
+        serde_json::from_str(read_text(row, 13)?).map_err(|error| conversion_error(13, error))?;
+    Ok((meta.no, meta.with_document(id, document)))
 }
 
-/// Writes the `ledger` column.
-pub(crate) fn ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
-    json(&DecisionLedger::of(draft))
+/// Encodes the `ledger` column.
+pub(crate) fn encode_details(draft: &DecisionDraft) -> Result<String, StoreError> {
+    to_json(&DecisionLedger::of(draft))
 }
 
-/// The columns of [`decision`].
-pub(crate) const DECISION: &str =
+/// The columns that [`read_decision`] reads.
+pub(crate) const DECISION_COLUMNS: &str =
     "seq, job, uid, outcome, observed, first, last, count, ledger, firing, prev";
 
-/// Reads the columns of [`DECISION`].
-pub(crate) fn decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
-    let ledger: DecisionLedger<'_> = serde_json::from_str(text(row, 8)?).map_err(|error| bad(8, error))?;
+/// Reads the columns of [`DECISION_COLUMNS`].
+pub(crate) fn read_decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
+    let details: DecisionLedger<'_> =
+        serde_json::from_str(read_text(row, 8)?).map_err(|error| conversion_error(8, error))?;
     Ok(DecisionRecord {
-        id: DecisionId(number(row, 0)?),
-        job: job_id(row, 1)?,
-        uid: uid(row, 2)?,
-        draft: ledger.into_draft(
-            TickSpan { first: moment(row, 5)?, last: moment(row, 6)?, count: number(row, 7)? },
-            moment(row, 4)?,
-            text(row, 3)?.parse().map_err(|error: String| bad(3, error))?,
+        id: DecisionId(read_u64(row, 0)?),
+        job: read_job_id(row, 1)?,
+        uid: read_uid(row, 2)?,
+        draft: details.into_draft(
+            TickSpan {
+                first: read_timestamp(row, 5)?,
+                last: read_timestamp(row, 6)?,
+                count: read_u64(row, 7)?,
+            },
+            read_timestamp(row, 4)?,
+            read_text(row, 3)?.parse().map_err(|error: String| conversion_error(3, error))?,
         ),
-        firing: maybe_text(row, 9)?.map(FiringId::from_text),
+        firing: read_text_opt(row, 9)?.map(FiringId::from_text),
     })
 }
 
-/// Writes the `body` column.
-pub(crate) fn body(firing: &Firing) -> Result<String, StoreError> {
-    json(&Body::of(firing))
+/// Encodes the `body` column.
+pub(crate) fn encode_body(firing: &Firing) -> Result<String, StoreError> {
+    to_json(&FiringBody::of(firing))
 }
 
-/// The columns of [`firing`].
-pub(crate) const FIRING: &str = "state, seq, firing, job, uid, body";
+/// The columns that [`read_firing`] reads.
+pub(crate) const FIRING_COLUMNS: &str = "state, seq, firing, job, uid, body";
 
-/// Reads the columns of [`FIRING`].
-pub(crate) fn firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
-    firing_from(row, 0)
+/// Reads the columns of [`FIRING_COLUMNS`].
+pub(crate) fn read_firing(row: &Row<'_>) -> rusqlite::Result<Firing> {
+    read_firing_from(row, 0)
 }
 
-/// Reads the columns of [`FIRING`], the first of which is this one.
-pub(crate) fn firing_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Firing> {
-    let columns = Columns {
-        state: state(row, first)?,
-        decision: DecisionId(number(row, first + 1)?),
-        id: FiringId::from_text(text(row, first + 2)?),
-        job: job_id(row, first + 3)?,
-        uid: uid(row, first + 4)?,
+/// Reads the columns of [`FIRING_COLUMNS`], which begin at column `first`.
+pub(crate) fn read_firing_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Firing> {
+    let columns = FiringColumns {
+        state: read_state(row, first)?,
+        decision: DecisionId(read_u64(row, first + 1)?),
+        id: FiringId::from_text(read_text(row, first + 2)?),
+        job: read_job_id(row, first + 3)?,
+        uid: read_uid(row, first + 4)?,
     };
-    let body: Body<'_> =
-        serde_json::from_str(text(row, first + 5)?).map_err(|error| bad(first + 5, error))?;
+    let body: FiringBody<'_> = serde_json::from_str(read_text(row, first + 5)?)
+        .map_err(|error| conversion_error(first + 5, error))?;
     Ok(body.into_firing(columns))
 }
 
 /// Reads the `state` column.
-pub(crate) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<FiringState> {
-    text(row, column)?.parse().map_err(|error: String| bad(column, error))
+pub(crate) fn read_state(row: &Row<'_>, column: usize) -> rusqlite::Result<FiringState> {
+    read_text(row, column)?.parse().map_err(|error: String| conversion_error(column, error))
 }

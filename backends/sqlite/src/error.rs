@@ -1,4 +1,4 @@
-//! SQLite's errors in the words of [`StoreError`], with what a person can do about them.
+//! Converts SQLite's errors to [`StoreError`]s that name the file and the remedy.
 
 use std::path::Path;
 
@@ -7,51 +7,51 @@ use rusqlite::ErrorCode;
 
 /// Why a command wrote nothing.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// It was refused before it wrote anything; the commands beside it are unharmed.
+pub(crate) enum CommandError {
+    /// The command was refused before it wrote anything; the other commands of its batch are unharmed.
     Refused(StoreError),
-    /// It may have written something, which must be rolled back.
+    /// The command may have written something, which must be rolled back.
     Failed(StoreError),
-    /// SQLite failed; what was written must be rolled back.
+    /// SQLite failed; all writes of the transaction must be rolled back.
     Sql(rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for CommandError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn into_store_error(self, attempted: &str, path: &Path) -> StoreError {
         match self {
             Self::Refused(error) | Self::Failed(error) => error,
-            Self::Sql(error) => fault(attempted, path, error),
+            Self::Sql(error) => store_error(attempted, path, error),
         }
     }
 }
 
-/// Words an error of SQLite: what was attempted, on which file, and the remedy where one is known.
-pub(crate) fn fault(attempted: &str, path: &Path, error: rusqlite::Error) -> StoreError {
+/// Makes a store error of SQLite's: the attempted operation, the file, and the remedy where one is known.
+pub(crate) fn store_error(attempted: &str, path: &Path, error: rusqlite::Error) -> StoreError {
     let (kind, remedy) =
-        if is_refused_write(&error) { REFUSED_WRITE } else { remedy(error.sqlite_error_code()) };
+        if is_failed_write(&error) { FAILED_WRITE } else { remedy(error.sqlite_error_code()) };
     StoreError::caused(kind, format!("could not {attempted} the store {path:?}{remedy}"), error)
 }
 
-/// A write beyond the limit of a file's size counts as such, too: SQLite does not tell it from a disk that fails.
-const REFUSED_WRITE: (FaultKind, &str) = (
+/// The remedy of a failed write. SQLite reports a write beyond the file size limit in the same way as a disk error.
+const FAILED_WRITE: (FaultKind, &str) = (
     FaultKind::Unavailable,
-    ": it could not be written; raise the limit of a file's size (ulimit -f, LimitFSIZE) if there is one, or look at the \
-     system's log for a disk that fails",
+    ": the write failed; raise the limit of the file size (ulimit -f, LimitFSIZE) if there is one, or check the \
+     system log for disk errors",
 );
 
-fn is_refused_write(error: &rusqlite::Error) -> bool {
+fn is_failed_write(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(rusqlite::ffi::SQLITE_IOERR_WRITE | rusqlite::ffi::SQLITE_IOERR_TRUNCATE))
 }
@@ -60,27 +60,27 @@ fn remedy(code: Option<ErrorCode>) -> (FaultKind, &'static str) {
     let Some(code) = code else { return (FaultKind::Bug, "") };
     match code {
         ErrorCode::DiskFull => {
-            (FaultKind::Unavailable, ": the disk, or the size that the file may have, is full; make room")
+            (FaultKind::Unavailable, ": the disk is full, or the file has its maximum size; make room")
         }
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => (
             FaultKind::Unavailable,
-            ": it is read-only; give the scheduler's user write access to it and its folder",
+            ": the file is read-only; give the scheduler's user write access to it and its folder",
         ),
         ErrorCode::CannotOpen => (
             FaultKind::Unavailable,
-            ": it, or its folder, cannot be opened; check that both exist and may be written",
+            ": the file or its folder cannot be opened; check that both exist and are writable",
         ),
         ErrorCode::SystemIoFailure => {
-            (FaultKind::Unavailable, ": the disk failed to read or write; look at the system's log")
+            (FaultKind::Unavailable, ": the disk failed to read or write; check the system log")
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            (FaultKind::Unavailable, ": another program is writing it; let it finish")
+            (FaultKind::Unavailable, ": another program is writing to it; wait until that program is done")
         }
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => (
             FaultKind::Config,
-            ": it is damaged, or no SQLite database; restore a backup, or move it away to begin anew",
+            ": the file is damaged, or is no SQLite database; restore a backup, or move the file aside to start empty",
         ),
-        ErrorCode::OutOfMemory => (FaultKind::Unavailable, ": there is no memory left"),
+        ErrorCode::OutOfMemory => (FaultKind::Unavailable, ": out of memory"),
         ErrorCode::InternalMalfunction
         | ErrorCode::OperationAborted
         | ErrorCode::OperationInterrupted
@@ -98,7 +98,7 @@ fn remedy(code: Option<ErrorCode>) -> (FaultKind, &'static str) {
     }
 }
 
-/// The answer of a store that was closed.
-pub(crate) fn closed(path: &Path) -> StoreError {
+/// Returns the error of a call to a closed store.
+pub(crate) fn closed_error(path: &Path) -> StoreError {
     StoreError::fault(FaultKind::Unavailable, format!("the store {path:?} is closed"))
 }

@@ -1,6 +1,7 @@
-//! Whether the files that are open are still those of the store's name.
+//! Detects that a file of the open store was deleted, moved or replaced.
 //!
-//! A file that is deleted or moved goes on existing for the process that has it open: everything works, and is gone at the next start.
+//! A deleted or moved file still exists for the process that has it open: all writes succeed, and all are lost at the
+//! next start.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,9 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 
 use crate::lock::sibling;
 
-/// The files of a store as they were when it was opened. Clones are the same.
+/// The device and inode of each file of a store at the time of opening. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Presence {
+pub(crate) struct FileIdentities {
     path: PathBuf,
     files: Arc<[(PathBuf, Option<Identity>)]>,
 }
@@ -20,26 +21,26 @@ pub(crate) struct Presence {
 /// Device and inode.
 type Identity = (u64, u64);
 
-impl Presence {
-    /// Notes the files of the store at `path`, which is open.
-    pub(crate) fn note(path: &Path) -> Self {
+impl FileIdentities {
+    /// Records the files of the store at `path`, which is open.
+    pub(crate) fn record(path: &Path) -> Self {
         let files = ["", "-wal", "-shm"].map(|suffix| sibling(path, suffix));
         let files = files.into_iter().map(|file| (file.clone(), identity(&file))).collect();
         Self { path: path.to_owned(), files }
     }
 
-    /// Looks whether they are still there.
+    /// Checks that the files are still the recorded ones.
     ///
     /// # Errors
     ///
     /// Fails when one of them was deleted, moved or replaced.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        let Some((file, _)) = self.files.iter().find(|(file, noted)| identity(file) != *noted) else {
+    pub(crate) fn verify(&self) -> Result<(), StoreError> {
+        let Some((file, _)) = self.files.iter().find(|(file, recorded)| identity(file) != *recorded) else {
             return Ok(());
         };
-        let what = if file.symlink_metadata().is_ok() { "replaced" } else { "deleted or moved away" };
+        let event = if file.symlink_metadata().is_ok() { "replaced" } else { "deleted or moved away" };
         let message = format!(
-            "the store {:?} cannot be used: {file:?} was {what} while it was open, and what is written now would be lost; \
+            "could not write to the store {:?}: {file:?} was {event} while it was open, and new writes would be lost; \
              move it back, or stop the scheduler and restore a backup",
             self.path
         );

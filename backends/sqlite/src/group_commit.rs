@@ -1,13 +1,14 @@
-//! The one thread that writes.
+//! Group commit: one thread writes, and one transaction holds every command that waits.
 //!
-//! SQLite allows one writer, and a durable commit costs a wait for the disk. So every writing call becomes a command in
-//! a bounded queue; the thread takes all that wait, runs them in one transaction, commits once and answers all. A
-//! command that is refused (a name that is taken, another revision) has written nothing. When SQLite itself fails, the
-//! transaction is rolled back and each command is run again in one of its own, so that one cannot fail the others.
+//! SQLite allows one writer, and a durable commit costs a wait for the disk. So every writing call becomes a command
+//! in a bounded queue. The thread takes all waiting commands, runs them in one transaction, commits once and answers
+//! all callers. A command that is refused (the name exists, the revision differs) has written nothing. When SQLite
+//! itself fails, the transaction is rolled back and each command runs again in a transaction of its own, so that one
+//! command cannot fail the others.
 //!
-//! Notes of launches wait while intents do, and notes of what came of a launch while others are about to be made
-//! (`pile`): in a busy second every intent is durable before the disk is asked to remember what came of the first, and
-//! a task starts before the start of the one before it is written down.
+//! Commands have a [`Priority`]. Records of launches wait while settlements do, and records of launch results wait
+//! while other launches are about to begin: in a busy second every firing is durable before the disk writes the result
+//! of the first one, and a task starts before the start of the previous task is recorded.
 
 mod commit_queue;
 
@@ -18,109 +19,114 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::{Failure, closed};
-use crate::row_cache::Shelf;
-use crate::writer_conn::Desk;
+use crate::error::{CommandError, closed_error};
+use crate::row_cache::RowCache;
+use crate::writer_conn::WriterConn;
 
-use commit_queue::{Order, Pile};
+pub(crate) use commit_queue::Priority;
+use commit_queue::{CommitQueue, QueuedCommand};
 
-pub(crate) use commit_queue::Rank;
+/// Maximum number of commands that wait; further callers wait until there is room.
+const QUEUE_CAPACITY: usize = 512;
 
-/// How many commands wait at most; callers wait for a place.
-const QUEUE: usize = 512;
-
-/// Something to be written, and someone who waits for the answer.
+/// A write and the caller that waits for its result.
 trait Command: Send {
-    /// Runs it within the open transaction; once more, when that was rolled back.
-    fn run(&mut self, desk: &mut Desk) -> Result<(), Failure>;
-    /// Tells the caller what became of it.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+    /// Runs the write in the open transaction; runs it again after a rollback.
+    fn run(&mut self, conn: &mut WriterConn) -> Result<(), CommandError>;
+    /// Sends the result to the caller.
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-struct Call<T, F> {
+/// A command made of a closure and the channel to its caller.
+struct Request<T, F> {
     work: F,
     result: Option<T>,
-    /// The work goes back with the answer: to drop a round of firings is not the writer's business.
+    /// The closure returns with the result, so that the caller and not the writer drops a batch of firings.
     reply: oneshot::Sender<(Result<T, StoreError>, F)>,
 }
 
-impl<T: Send, F: FnMut(&mut Desk) -> Result<T, Failure> + Send> Command for Call<T, F> {
-    fn run(&mut self, desk: &mut Desk) -> Result<(), Failure> {
-        self.result = Some((self.work)(desk)?);
+impl<T: Send, F: FnMut(&mut WriterConn) -> Result<T, CommandError> + Send> Command for Request<T, F> {
+    fn run(&mut self, conn: &mut WriterConn) -> Result<(), CommandError> {
+        self.result = Some((self.work)(conn)?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { work, result, reply } = *self;
-        let answer = committed.map(|()| result.expect("a command that was committed has a result"));
+        let answer = committed.map(|()| result.expect("a committed command has a result"));
         // A caller that no longer waits does not need the answer.
         drop(reply.send((answer, work)));
     }
 }
 
-/// The callers' end of the queue.
+/// The callers' handle of the writer thread.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    queue: mpsc::Sender<Order>,
+pub(crate) struct GroupCommit {
+    sender: mpsc::Sender<QueuedCommand>,
     closing: Arc<AtomicBool>,
     path: PathBuf,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Writer {
-    /// Starts the thread.
+impl GroupCommit {
+    /// Starts the writer thread.
     ///
     /// # Errors
     ///
     /// Fails when the system refuses another thread.
-    pub(crate) fn start(desk: Desk, shelf: Arc<Shelf>, path: PathBuf) -> Result<Self, StoreError> {
-        let (queue, waiting) = mpsc::channel(QUEUE);
+    pub(crate) fn start(conn: WriterConn, cache: Arc<RowCache>, path: PathBuf) -> Result<Self, StoreError> {
+        let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
         let closing = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&closing);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || serve(desk, &shelf, waiting, &stop))
+            .spawn(move || run_writer(conn, &cache, receiver, &stop))
             .map_err(|error| {
                 StoreError::caused(
                     FaultKind::Unavailable,
-                    format!("could not start the writer of {path:?}"),
+                    format!("could not start the writer thread of the store {path:?}"),
                     error,
                 )
             })?;
-        Ok(Self { queue, closing, path, thread: Some(thread) })
+        Ok(Self { sender, closing, path, thread: Some(thread) })
     }
 
-    /// Has `work` run by the thread, and waits until what it wrote is durable.
-    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// Submits `work` with the highest priority and waits until its writes are durable.
+    pub(crate) async fn submit<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
+        F: FnMut(&mut WriterConn) -> Result<T, CommandError> + Send + 'static,
     {
-        self.order(Rank::First, work).await
+        self.submit_with_priority(Priority::High, work).await
     }
 
-    /// The same, in the order of ranks.
-    pub(crate) async fn order<T, F>(&self, rank: Rank, work: F) -> Result<T, StoreError>
+    /// Submits `work` with a priority and waits until its writes are durable.
+    pub(crate) async fn submit_with_priority<T, F>(
+        &self,
+        priority: Priority,
+        work: F,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&mut Desk) -> Result<T, Failure> + Send + 'static,
+        F: FnMut(&mut WriterConn) -> Result<T, CommandError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let command = Box::new(Call { work, result: None, reply });
-        self.queue.send(Order { rank, command }).await.map_err(|_| closed(&self.path))?;
-        let (answer, _work) = answer.await.map_err(|_| closed(&self.path))?;
+        let command = Box::new(Request { work, result: None, reply });
+        let queued = QueuedCommand { priority, command };
+        self.sender.send(queued).await.map_err(|_| closed_error(&self.path))?;
+        let (answer, _work) = answer.await.map_err(|_| closed_error(&self.path))?;
         answer
     }
 
-    /// Has the thread write what waits, put the log back into the file, and end.
+    /// Writes all waiting commands, checkpoints the log and ends the thread.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         let closing = Arc::clone(&self.closing);
-        let stop = move |_: &mut Desk| {
+        let stop = move |_: &mut WriterConn| {
             closing.store(true, Ordering::Release);
             Ok(())
         };
-        self.call(stop).await?;
-        self.queue.closed().await;
+        self.submit(stop).await?;
+        self.sender.closed().await;
         Ok(())
     }
 
@@ -130,77 +136,86 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for GroupCommit {
     fn drop(&mut self) {
-        // With its last sender gone the queue ends, and the thread with it. It is waited for, so that whoever opens the
-        // file next finds it unlocked.
-        let (nowhere, _) = mpsc::channel(1);
-        self.queue = nowhere;
+        // Dropping the last sender ends the queue and the thread. The join makes sure that the next process to open the
+        // file finds it unlocked.
+        let (unconnected, _) = mpsc::channel(1);
+        self.sender = unconnected;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!(path = ?self.path, "the writer of the store panicked");
+            tracing::error!(path = ?self.path, "the writer thread of the store panicked");
         }
     }
 }
 
-fn serve(mut desk: Desk, shelf: &Shelf, mut waiting: mpsc::Receiver<Order>, closing: &AtomicBool) {
-    let mut pile = Pile::new(QUEUE);
+/// Runs the writer thread until the store is closed or its last handle is dropped.
+fn run_writer(
+    mut conn: WriterConn,
+    cache: &RowCache,
+    mut receiver: mpsc::Receiver<QueuedCommand>,
+    closing: &AtomicBool,
+) {
+    let mut queue = CommitQueue::new(QUEUE_CAPACITY);
     while !closing.load(Ordering::Acquire) {
-        if pile.is_empty() {
-            let Some(order) = waiting.blocking_recv() else { break };
-            pile.put(order);
+        if queue.is_empty() {
+            let Some(queued) = receiver.blocking_recv() else { break };
+            queue.push(queued);
         }
-        while pile.has_room()
-            && let Ok(order) = waiting.try_recv()
+        while queue.has_room()
+            && let Ok(queued) = receiver.try_recv()
         {
-            pile.put(order);
+            queue.push(queued);
         }
-        write(&mut desk, shelf, &mut pile.take());
+        commit_batch(&mut conn, cache, &mut queue.pop_batch());
     }
-    write(&mut desk, shelf, &mut pile.take_all());
-    desk.finish();
-    // Dropped after the file: callers that wait for the queue's end may open it at once.
-    drop(desk);
-    drop(waiting);
+    commit_batch(&mut conn, cache, &mut queue.pop_all());
+    conn.finish();
+    // The receiver is dropped after the file: callers that wait for the queue's end may open the file at once.
+    drop(conn);
+    drop(receiver);
 }
 
-/// Writes a batch in one transaction, or, when that fails, each command in one of its own.
-fn write(desk: &mut Desk, shelf: &Shelf, batch: &mut Vec<Box<dyn Command>>) {
+/// Writes a batch in one transaction, or, when that fails, each command in a transaction of its own.
+fn commit_batch(conn: &mut WriterConn, cache: &RowCache, batch: &mut Vec<Box<dyn Command>>) {
     if batch.is_empty() {
         return;
     }
-    let failure = match transact(desk, batch) {
+    let failure = match run_transaction(conn, batch) {
         Ok(refusals) => {
-            shelf.publish(desk.take_changes());
+            cache.apply(conn.take_changes());
             for (command, refusal) in batch.drain(..).zip(refusals) {
-                command.answer(refusal.map_or(Ok(()), Err));
+                command.reply(refusal.map_or(Ok(()), Err));
             }
             return;
         }
         Err(failure) => failure,
     };
-    desk.roll_back();
+    conn.roll_back();
     if batch.len() > 1 {
         for command in batch.drain(..) {
-            write(desk, shelf, &mut vec![command]);
+            commit_batch(conn, cache, &mut vec![command]);
         }
     } else if let Some(command) = batch.pop() {
-        command.answer(Err(failure.into_store_error("write to", desk.path())));
+        command.reply(Err(failure.into_store_error("write to", conn.path())));
     }
 }
 
-/// Runs a batch in one transaction; the answer holds the error of each command that was refused.
-fn transact(desk: &mut Desk, batch: &mut [Box<dyn Command>]) -> Result<Vec<Option<StoreError>>, Failure> {
+/// Runs a batch in one transaction; returns the error of each command that was refused.
+fn run_transaction(
+    conn: &mut WriterConn,
+    batch: &mut [Box<dyn Command>],
+) -> Result<Vec<Option<StoreError>>, CommandError> {
     let mut refusals = Vec::with_capacity(batch.len());
-    desk.begin()?;
+    conn.begin()?;
     for command in batch {
-        refusals.push(match command.run(desk) {
+        refusals.push(match command.run(conn) {
             Ok(()) => None,
-            Err(Failure::Refused(error)) => Some(error),
+            Err(CommandError::Refused(error)) => Some(error),
             Err(failure) => return Err(failure),
         });
     }
-    desk.commit()?;
+    conn.commit()?;
     Ok(refusals)
 }

@@ -1,48 +1,34 @@
-//! Reading the journal. A job's own history is a chain: each row names the one before it.
-
-use std::collections::{HashMap, HashSet};
+//! Reads of decisions and firings. A job's own history is a linked list: each row names the previous one in `prev`.
 
 use ecs_scheduler_core::{
-    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, Outcome, Retention, StoreError,
+    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, Outcome, StoreError,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::codec::{self, DECISION, FIRING};
-use crate::pool::Readers;
+use crate::codec::{DECISION_COLUMNS, FIRING_COLUMNS, read_decision, read_firing, read_firing_from};
+use crate::pool::ReadPool;
 
-/// The column of a walk along a [`chain`] at which its firing begins: its state, which no row without a firing has.
-const OF_CHAIN: usize = 11;
+/// The column of a row of [`read_job_history`] at which its firing begins: the state, which is NULL without a firing.
+const FIRING_START: usize = 11;
 
-/// Rows that one search for old decisions looks at, so that it does not keep a reader for long.
-const LOOKED: usize = 2_000;
-/// Jobs whose newest decisions one search counts.
-const COUNTED: usize = 200;
-
-/// Decisions that may be pruned.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// Their ids, ascending.
-    pub(crate) seqs: Vec<u64>,
-    /// Where to go on, when there may be more.
-    pub(crate) next: Option<u64>,
-}
-
-impl Readers {
+impl ReadPool {
     /// Reads decisions, newest first.
     pub(crate) async fn decisions(&self, query: DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
-        self.call(move |connection| {
+        self.run(move |connection| {
             let before = query.before.map_or(i64::MAX, |id| i64::try_from(id.0).unwrap_or(i64::MAX));
             match (&query.job, query.outcome) {
-                (Some(job), outcome) => chain(connection, job, before, query.limit.get(), |row| {
-                    let wanted = outcome.is_none_or(|outcome| is(row, 3, outcome.as_str()));
-                    if wanted { codec::decision(row).map(Some) } else { Ok(None) }
+                (Some(job), outcome) => read_job_history(connection, job, before, query.limit.get(), |row| {
+                    let matches = outcome.is_none_or(|outcome| has_text(row, 3, outcome.as_str()));
+                    if matches { read_decision(row).map(Some) } else { Ok(None) }
                 }),
-                (None, Some(outcome)) => decisions_of_outcome(connection, outcome, before, query.limit.get()),
+                (None, Some(outcome)) => decisions_by_outcome(connection, outcome, before, query.limit.get()),
                 (None, None) => {
-                    let sql =
-                        format!("SELECT {DECISION} FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2");
+                    let sql = format!(
+                        "SELECT {DECISION_COLUMNS} FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"
+                    );
                     let mut statement = connection.prepare_cached(&sql)?;
-                    statement.query_map(params![before, query.limit.get()], codec::decision)?.collect()
+                    statement.query_map(params![before, query.limit.get()], read_decision)?.collect()
                 }
             }
         })
@@ -51,7 +37,7 @@ impl Readers {
 
     /// Reads firings, newest first.
     pub(crate) async fn firings(&self, query: FiringQuery) -> Result<Vec<Firing>, StoreError> {
-        self.call(move |connection| {
+        self.run(move |connection| {
             let before = match &query.before {
                 None => Some(i64::MAX),
                 Some(id) => {
@@ -61,17 +47,20 @@ impl Readers {
             };
             let Some(before) = before else { return Ok(Vec::new()) };
             match (&query.id, &query.job, query.state) {
-                (Some(_), ..) => firing_of_name(connection, &query, before),
-                (None, Some(job), state) => chain(connection, job, before, query.limit.get(), |row| {
-                    let fired = row.get_ref(OF_CHAIN)? != rusqlite::types::ValueRef::Null;
-                    let wanted = fired && state.is_none_or(|state| is(row, OF_CHAIN, state.as_str()));
-                    if wanted { codec::firing_from(row, OF_CHAIN).map(Some) } else { Ok(None) }
-                }),
+                (Some(_), ..) => firing_by_id(connection, &query, before),
+                (None, Some(job), state) => {
+                    read_job_history(connection, job, before, query.limit.get(), |row| {
+                        let has_firing = row.get_ref(FIRING_START)? != ValueRef::Null;
+                        let matches = has_firing
+                            && state.is_none_or(|state| has_text(row, FIRING_START, state.as_str()));
+                        if matches { read_firing_from(row, FIRING_START).map(Some) } else { Ok(None) }
+                    })
+                }
                 (None, None, Some(state)) => {
-                    firings_of_states(connection, &[state], before, query.limit.get())
+                    firings_by_states(connection, &[state], before, query.limit.get())
                 }
                 (None, None, None) => {
-                    firings_of_states(connection, &FiringState::ALL, before, query.limit.get())
+                    firings_by_states(connection, &FiringState::ALL, before, query.limit.get())
                 }
             }
         })
@@ -79,135 +68,59 @@ impl Readers {
     }
 
     /// Reads every open firing, oldest first.
-    pub(crate) async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
-        self.call(|connection| {
+    pub(crate) async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
+        self.run(|connection| {
             let open: Vec<FiringState> = open_states().collect();
-            let mut firings = firings_of_states(connection, &open, i64::MAX, usize::MAX >> 1)?;
+            let mut firings = firings_by_states(connection, &open, i64::MAX, usize::MAX >> 1)?;
             firings.reverse();
             Ok(firings)
         })
         .await
     }
-
-    /// Looks at a stretch of decisions behind `cursor` for those that may go: old ones, none of which cuts off a younger one of
-    /// its job, nor is one of its job's newest.
-    ///
-    /// A row that was born after that moment ends the search: those behind it were born later still.
-    pub(crate) async fn candidates(
-        &self,
-        cursor: u64,
-        retention: Retention,
-    ) -> Result<Candidates, StoreError> {
-        self.call(move |connection| candidates(connection, cursor, retention)).await
-    }
 }
 
-fn candidates(connection: &Connection, cursor: u64, retention: Retention) -> rusqlite::Result<Candidates> {
-    let (before, now) = (codec::instant(retention.before), codec::instant(retention.now));
-    let sql =
-        "SELECT seq, observed, born, state, job, prev FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut exists = connection.prepare_cached("SELECT 1 FROM journal WHERE seq = ?1")?;
-    let mut rows = statement.query(params![cursor, LOOKED])?;
-    let (mut found, mut going, mut kept) = (Candidates::default(), HashSet::new(), HashMap::new());
-    let (mut looked, mut last, mut newest_old) = (0, cursor, None);
-    while let Some(row) = rows.next()? {
-        if (before..=now).contains(&row.get::<_, i64>(2)?) {
-            return Ok(found);
-        }
-        if found.seqs.len() == retention.batch || kept.len() == COUNTED {
-            found.next = Some(last);
-            return Ok(found);
-        }
-        looked += 1;
-        last = row.get(0)?;
-        let open = open_states().any(|state| is(row, 3, state.as_str()));
-        let (observed, prev): (i64, u64) = (row.get(1)?, row.get(5)?);
-        // A decision of the future was made by a wrong clock if one that was made after it is old; else this clock may be wrong.
-        let old = observed < before
-            || (observed > now.saturating_add(codec::DAY) && {
-                if newest_old.is_none() {
-                    newest_old = Some(newest_before(connection, before)?);
-                }
-                newest_old.is_some_and(|newest| last < newest)
-            });
-        if open || !old || (!going.contains(&prev) && exists.exists([prev])?) {
-            continue;
-        }
-        let job: String = row.get(4)?;
-        let oldest = match kept.get(&job) {
-            Some(oldest) => *oldest,
-            None => *kept.entry(job.clone()).or_insert(oldest_kept(connection, &job, retention.keep)?),
-        };
-        if last < oldest {
-            going.insert(last);
-            found.seqs.push(last);
-        }
-    }
-    found.next = (looked == LOOKED).then_some(last);
-    Ok(found)
-}
-
-/// Returns the newest decision that was made before a moment; 0 when there is none.
-fn newest_before(connection: &Connection, before: i64) -> rusqlite::Result<u64> {
-    let sql = "SELECT coalesce(max(seq), 0) FROM journal WHERE born < ?1";
-    connection.prepare_cached(sql)?.query_row([before], |row| row.get(0))
-}
-
-/// Returns the oldest of the newest `keep` decisions of a job; of a job that was removed none is kept.
-fn oldest_kept(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<u64> {
-    let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1";
-    let head: Option<u64> = connection.prepare_cached(sql)?.query_row([job], |row| row.get(0)).optional()?;
-    let Some(mut seq) = head.filter(|_| keep > 0) else { return Ok(u64::MAX) };
-    let mut step = connection.prepare_cached("SELECT prev FROM journal WHERE seq = ?1")?;
-    for _ in 1..keep {
-        // Fewer than that are left.
-        let Some(prev) = step.query_row([seq], |row| row.get(0)).optional()? else { return Ok(0) };
-        seq = prev;
-    }
-    Ok(seq)
-}
-
-fn open_states() -> impl Iterator<Item = FiringState> {
+/// Returns the states of firings that are not finished.
+pub(crate) fn open_states() -> impl Iterator<Item = FiringState> {
     FiringState::ALL.into_iter().filter(|state| state.is_open())
 }
 
-fn is(row: &Row<'_>, column: usize, text: &str) -> bool {
+/// Tells whether a column holds this text.
+pub(crate) fn has_text(row: &Row<'_>, column: usize, text: &str) -> bool {
     row.get_ref(column).is_ok_and(|value| value.as_str() == Ok(text))
 }
 
-/// Walks a job's rows, newest first, from behind `before`, and collects what `pick` makes of them.
-fn chain<T>(
+/// Follows a job's rows from the newest one older than `before`, and collects the values that `convert` returns.
+fn read_job_history<T>(
     connection: &Connection,
     job: &JobId,
     before: i64,
     limit: usize,
-    pick: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+    convert: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
 ) -> rusqlite::Result<Vec<T>> {
-    let mut next = start(connection, job, before)?;
-    let sql = format!("SELECT {DECISION}, {FIRING} FROM journal WHERE seq = ?1");
+    let mut next = first_row(connection, job, before)?;
+    let sql = format!("SELECT {DECISION_COLUMNS}, {FIRING_COLUMNS} FROM journal WHERE seq = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut picked = Vec::new();
-    while next > 0 && picked.len() < limit {
+    let mut values = Vec::new();
+    while next > 0 && values.len() < limit {
         let step = statement.query_row([next], |row| {
             let seq: i64 = row.get(0)?;
-            let one = if seq < before { pick(row)? } else { None };
-            Ok((row.get(10)?, one))
+            let value = if seq < before { convert(row)? } else { None };
+            Ok((row.get(10)?, value))
         });
-        // A row that is missing was pruned, and all behind it.
-        let Some((prev, one)) = step.optional()? else { break };
-        picked.extend(one);
+        // A missing row was pruned, and so were all older rows of the job.
+        let Some((prev, value)) = step.optional()? else { break };
+        values.extend(value);
         next = prev;
     }
-    Ok(picked)
+    Ok(values)
 }
 
-/// Finds the row at which a walk begins: the one before `before` when that is a row of the job, else the newest.
-fn start(connection: &Connection, job: &JobId, before: i64) -> rusqlite::Result<i64> {
+/// Returns the row at which to begin: the one previous to `before` when that is a row of the job, else the job's newest.
+fn first_row(connection: &Connection, job: &JobId, before: i64) -> rusqlite::Result<i64> {
     let sql = "SELECT prev FROM journal WHERE seq = ?1 AND job = ?2";
-    let behind = connection.prepare_cached(sql)?.query_row(params![before, job.as_str()], |row| row.get(0));
-    if let Some(behind) = behind.optional()? {
-        return Ok(behind);
+    let prev = connection.prepare_cached(sql)?.query_row(params![before, job.as_str()], |row| row.get(0));
+    if let Some(prev) = prev.optional()? {
+        return Ok(prev);
     }
     let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 \
          UNION ALL SELECT head FROM departed WHERE id = ?1";
@@ -215,49 +128,46 @@ fn start(connection: &Connection, job: &JobId, before: i64) -> rusqlite::Result<
     Ok(head.unwrap_or(0))
 }
 
-fn decisions_of_outcome(
+fn decisions_by_outcome(
     connection: &Connection,
     outcome: Outcome,
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<DecisionRecord>> {
-    let found = if outcome == Outcome::Pending {
-        // Only a firing that is open has no outcome yet.
+    let condition = if outcome == Outcome::Pending {
+        // Only an open firing has no outcome yet.
         let open: Vec<String> = open_states().map(|state| format!("'{}'", state.as_str())).collect();
         format!("INDEXED BY journal_state WHERE state IN ({})", open.join(", "))
     } else {
         "INDEXED BY journal_outcome WHERE outcome <> 'pending'".to_owned()
     };
     let sql = format!(
-        "SELECT {DECISION} FROM journal {found} AND outcome = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+        "SELECT {DECISION_COLUMNS} FROM journal {condition} AND outcome = ?1 AND seq < ?2 \
+         ORDER BY seq DESC LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map(params![outcome.as_str(), before, limit], codec::decision)?.collect()
+    statement.query_map(params![outcome.as_str(), before, limit], read_decision)?.collect()
 }
 
-fn firing_of_name(
-    connection: &Connection,
-    query: &FiringQuery,
-    before: i64,
-) -> rusqlite::Result<Vec<Firing>> {
+fn firing_by_id(connection: &Connection, query: &FiringQuery, before: i64) -> rusqlite::Result<Vec<Firing>> {
     let sql = format!(
-        "SELECT {FIRING} FROM journal WHERE firing = ?1 AND seq < ?2 AND job = coalesce(?3, job) \
+        "SELECT {FIRING_COLUMNS} FROM journal WHERE firing = ?1 AND seq < ?2 AND job = coalesce(?3, job) \
          AND state = coalesce(?4, state)"
     );
     let id = query.id.as_ref().map(|id| id.as_str());
     let job = query.job.as_ref().map(JobId::as_str);
     let values = params![id, before, job, query.state.map(FiringState::as_str)];
-    connection.prepare_cached(&sql)?.query_map(values, codec::firing)?.collect()
+    connection.prepare_cached(&sql)?.query_map(values, read_firing)?.collect()
 }
 
-/// Merges the newest firings of each state: the index by state has them in the order of their decisions.
-fn firings_of_states(
+/// Merges the newest firings of each state: the index by state lists the firings of one state in order.
+fn firings_by_states(
     connection: &Connection,
     states: &[FiringState],
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Firing>> {
-    let of_each: Vec<String> = states
+    let selects: Vec<String> = states
         .iter()
         .map(|state| {
             let state = state.as_str();
@@ -268,9 +178,9 @@ fn firings_of_states(
         })
         .collect();
     let sql = format!(
-        "SELECT {FIRING} FROM journal WHERE seq IN (SELECT seq FROM ({}) ORDER BY seq DESC LIMIT ?2) \
+        "SELECT {FIRING_COLUMNS} FROM journal WHERE seq IN (SELECT seq FROM ({}) ORDER BY seq DESC LIMIT ?2) \
          ORDER BY seq DESC",
-        of_each.join(" UNION ALL ")
+        selects.join(" UNION ALL ")
     );
-    connection.prepare_cached(&sql)?.query_map(params![before, limit], codec::firing)?.collect()
+    connection.prepare_cached(&sql)?.query_map(params![before, limit], read_firing)?.collect()
 }

@@ -1,46 +1,46 @@
-//! Taking over jobs and history of another store.
+//! Import of jobs and history from another store.
 
 use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
 use rusqlite::{OptionalExtension, params};
 
-use crate::codec::{Mark, json, ledger, maybe_nanos, nanos};
-use crate::error::Failure;
+use crate::codec::{JobMeta, encode_details, to_json, to_nanos, to_nanos_opt};
+use crate::error::CommandError;
 use crate::row_cache::Change;
-use crate::writer_conn::{Desk, find};
+use crate::writer_conn::{WriterConn, cached_meta};
 
-const MARK: &str = "INSERT OR REPLACE INTO marks(no, id, uid, revision, created, changed, head, settled, last_firing, \
+const INSERT_META: &str = "INSERT OR REPLACE INTO marks(no, id, uid, revision, created, changed, head, settled, last_firing, \
      last_fired, last_run, last_run_tasks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
      coalesce((SELECT head FROM departed WHERE id = ?2), 0), ?7, ?8, ?9, ?10, ?11) RETURNING head";
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
      firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
      ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
 
-/// An entry with its JSON, which the caller makes so that the writer need not.
+/// A decision of another store with its columns encoded; the caller encodes them so that the writer need not.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct ImportRow {
     entry: JournalEntry,
-    ledger: String,
+    details: String,
     body: Option<String>,
 }
 
-impl Page {
+impl ImportRow {
     pub(crate) fn new(entry: JournalEntry) -> Result<Self, StoreError> {
-        let ledger = ledger(&entry.record.draft)?;
-        let body = entry.firing.as_ref().map(json).transpose()?;
-        Ok(Self { entry, ledger, body })
+        let details = encode_details(&entry.record.draft)?;
+        let body = entry.firing.as_ref().map(to_json).transpose()?;
+        Ok(Self { entry, details, body })
     }
 }
 
-impl Desk {
-    /// Puts jobs at the end of the list as they are.
-    pub(crate) fn adopt_jobs(&mut self, jobs: &[StoredJob]) -> Result<(), Failure> {
-        jobs.iter().try_for_each(|job| self.adopt_job(job))
+impl WriterConn {
+    /// Appends jobs of another store to the list, unchanged.
+    pub(crate) fn import_jobs(&mut self, jobs: &[StoredJob]) -> Result<(), CommandError> {
+        jobs.iter().try_for_each(|job| self.import_job(job))
     }
 
-    fn adopt_job(&mut self, job: &StoredJob) -> Result<(), Failure> {
+    fn import_job(&mut self, job: &StoredJob) -> Result<(), CommandError> {
         let id = job.id.as_str();
         if self.connection.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?.exists([id])? {
-            return Err(Failure::Failed(StoreError::Exists(job.id.clone())));
+            return Err(CommandError::Failed(StoreError::Exists(job.id.clone())));
         }
         let no = self.counters.no + 1;
         let progress = &job.progress;
@@ -49,19 +49,19 @@ impl Desk {
             id,
             job.uid.as_uuid().as_bytes(),
             job.revision.0,
-            nanos(job.created)?,
-            nanos(job.changed)?,
-            maybe_nanos(progress.settled)?,
+            to_nanos(job.created)?,
+            to_nanos(job.changed)?,
+            to_nanos_opt(progress.settled)?,
             progress.last_firing.as_ref().map(|firing| firing.as_str()),
-            maybe_nanos(progress.last_fired)?,
-            maybe_nanos(progress.last_run)?,
-            (!progress.last_run_tasks.is_empty()).then(|| json(&progress.last_run_tasks)).transpose()?,
+            to_nanos_opt(progress.last_fired)?,
+            to_nanos_opt(progress.last_run)?,
+            (!progress.last_run_tasks.is_empty()).then(|| to_json(&progress.last_run_tasks)).transpose()?,
         ];
-        let head = self.connection.prepare_cached(MARK)?.query_row(values, |row| row.get(0))?;
+        let head = self.connection.prepare_cached(INSERT_META)?.query_row(values, |row| row.get(0))?;
         let sql = "INSERT INTO jobs(rowid, id, data) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![no, id, job.document.get()])?;
         self.counters.no = no;
-        let mark = Mark {
+        let meta = JobMeta {
             no,
             uid: job.uid,
             revision: job.revision,
@@ -71,69 +71,70 @@ impl Desk {
             folds: None,
             progress: progress.clone(),
         };
-        self.marks.put(job.id.clone(), mark);
+        self.meta_cache.put(job.id.clone(), meta);
         self.changes.push(Change::Created(no, job.clone()));
         Ok(())
     }
 
-    /// Appends entries of another journal, oldest first.
-    pub(crate) fn adopt_history(&mut self, pages: &[Page]) -> Result<(), Failure> {
-        pages.iter().try_for_each(|page| self.adopt_entry(page))
+    /// Appends decisions of another store, oldest first.
+    pub(crate) fn import_history(&mut self, rows: &[ImportRow]) -> Result<(), CommandError> {
+        rows.iter().try_for_each(|row| self.import_decision(row))
     }
 
-    fn adopt_entry(&mut self, Page { entry, ledger, body }: &Page) -> Result<(), Failure> {
+    fn import_decision(&mut self, row: &ImportRow) -> Result<(), CommandError> {
+        let ImportRow { entry, details, body } = row;
         let (record, firing) = (&entry.record, entry.firing.as_ref());
         let draft = &record.draft;
         let seq = self.counters.seq + 1;
-        let prev = self.newest_of(&record.job)?;
+        let prev = self.head_of(&record.job)?;
         let inserted = self.connection.prepare_cached(INSERT)?.execute(params![
             seq,
             prev,
             record.job.as_str(),
             record.uid.as_uuid().as_bytes(),
             draft.outcome.as_str(),
-            // Pruning stops at a row that was born too late, so the row must not seem younger than it is.
-            nanos(draft.span.first.min(draft.observed))?,
-            nanos(draft.observed)?,
-            nanos(draft.span.first)?,
-            nanos(draft.span.last)?,
+            // Pruning stops at a row that was recorded too late, so the row must not look newer than it is.
+            to_nanos(draft.span.first.min(draft.observed))?,
+            to_nanos(draft.observed)?,
+            to_nanos(draft.span.first)?,
+            to_nanos(draft.span.last)?,
             draft.span.count,
-            ledger,
+            details,
             firing.map(|firing| firing.id.as_str()),
             firing.map(|firing| firing.state.as_str()),
             firing.map(|firing| firing.tasks.len()),
             body,
         ])?;
-        if let Some(known) = firing.filter(|_| inserted == 0) {
-            return Err(Failure::Failed(StoreError::Conflict(format!("firing \"{}\"", known.id))));
+        if let Some(existing) = firing.filter(|_| inserted == 0) {
+            return Err(CommandError::Failed(StoreError::Conflict(format!("firing \"{}\"", existing.id))));
         }
         self.counters.seq = seq;
-        self.note_newest(entry, seq)
+        self.update_head(entry, seq)
     }
 
-    /// Returns the newest row under a job's name, also of one that was removed; 0 when there is none.
-    fn newest_of(&mut self, job: &JobId) -> Result<u64, Failure> {
-        if let Some(mark) = find(&self.connection, &mut self.marks, job)? {
-            return Ok(mark.head);
+    /// Returns the newest row of a job's name, also of a job that was removed; 0 when there is none.
+    fn head_of(&mut self, job: &JobId) -> Result<u64, CommandError> {
+        if let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, job)? {
+            return Ok(meta.head);
         }
         let sql = "SELECT head FROM departed WHERE id = ?1";
         let head = self.connection.prepare_cached(sql)?.query_row([job.as_str()], |row| row.get(0));
         Ok(head.optional()?.unwrap_or(0))
     }
 
-    fn note_newest(&mut self, entry: &JournalEntry, seq: u64) -> Result<(), Failure> {
+    fn update_head(&mut self, entry: &JournalEntry, seq: u64) -> Result<(), CommandError> {
         let JournalEntry { record, firing } = entry;
-        let Some(mark) = find(&self.connection, &mut self.marks, &record.job)? else {
+        let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, &record.job)? else {
             let sql = "INSERT OR REPLACE INTO departed(id, head) VALUES (?1, ?2)";
             self.connection.prepare_cached(sql)?.execute(params![record.job.as_str(), seq])?;
             return Ok(());
         };
-        mark.head = seq;
-        let folds = firing.is_none() && mark.uid == record.uid && record.draft.folds();
-        mark.folds = folds.then_some(record.draft.outcome);
+        meta.head = seq;
+        let folds = firing.is_none() && meta.uid == record.uid && record.draft.folds();
+        meta.folds = folds.then_some(record.draft.outcome);
         let sql = "UPDATE marks SET head = ?2, folds = ?3 WHERE no = ?1";
-        let folds = mark.folds.map(|outcome| outcome.as_str());
-        self.connection.prepare_cached(sql)?.execute(params![mark.no, seq, folds])?;
+        let folds = meta.folds.map(|outcome| outcome.as_str());
+        self.connection.prepare_cached(sql)?.execute(params![meta.no, seq, folds])?;
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! The SQLite store of ECS Scheduler: jobs, journal and registers in one file, durable on return.
 //!
-//! `doc/stores.md` says what is promised and how the file looks. In short: one thread writes, and commits whatever
-//! waits in one go (`group_commit`); a few connections read beside it (`pool`); the order of the jobs and the jobs
-//! last used are kept in memory (`row_cache`), which is sound because a lock beside the file (`lock`) keeps a second
-//! scheduler away.
+//! `doc/stores.md` describes the guarantees and the format of the file. In short: one thread writes, and commits all
+//! waiting commands in one transaction (`group_commit`); a few connections read (`pool`); the order of the jobs and the
+//! jobs used last are kept in memory (`row_cache`). The cache is always current, because a lock file (`lock`) keeps a
+//! second scheduler away.
 //!
 //! ```no_run
 //! # use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
@@ -19,6 +19,7 @@ mod codec;
 mod error;
 mod file_identity;
 mod group_commit;
+mod health;
 mod history;
 mod import;
 mod jobs;
@@ -26,7 +27,9 @@ mod lock;
 mod open;
 mod pool;
 mod prune;
+mod registers;
 mod row_cache;
+mod schema;
 mod settle;
 mod store;
 mod writer_conn;

@@ -1,6 +1,4 @@
-//! Connections that only read, each used by one blocking call at a time.
-
-mod jobs;
+//! The pool of read connections; one blocking call at a time uses each.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,47 +8,46 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use crate::error::{closed, fault};
-pub(crate) use crate::history::Candidates;
-use crate::open::attend;
+use crate::error::{closed_error, store_error};
+use crate::open::configure_connection;
 
-/// A fixed number of reading connections.
+/// A fixed number of read connections.
 #[derive(Debug)]
-pub(crate) struct Readers {
+pub(crate) struct ReadPool {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     path: PathBuf,
 }
 
-impl Readers {
-    /// Opens as many connections to a file that is open for writing already.
+impl ReadPool {
+    /// Opens `size` connections to a file that is already open for writing.
     ///
     /// # Errors
     ///
     /// Fails when the file cannot be opened.
-    pub(crate) fn open(path: &Path, count: usize) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, size: usize) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
             let connection = Connection::open_with_flags(path, flags)?;
-            attend(&connection)?;
+            configure_connection(&connection)?;
             connection.set_prepared_statement_cache_capacity(32);
             Ok(connection)
         };
-        let idle: Vec<Connection> = (0..count)
+        let idle: Vec<Connection> = (0..size)
             .map(|_| open())
             .collect::<Result<_, _>>()
-            .map_err(|error| fault("open", path, error))?;
-        let permits = Arc::new(Semaphore::new(count));
+            .map_err(|error| store_error("open", path, error))?;
+        let permits = Arc::new(Semaphore::new(size));
         Ok(Self { idle: Arc::new(Mutex::new(idle)), permits, path: path.to_owned() })
     }
 
-    /// Runs `read` on a thread that may block, in one transaction: it sees one state of the file.
-    pub(crate) async fn call<T, F>(&self, read: F) -> Result<T, StoreError>
+    /// Runs `read` on a thread that may block, in one transaction, so that it sees one state of the file.
+    pub(crate) async fn run<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed(&self.path))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed_error(&self.path))?;
         let idle = Arc::clone(&self.idle);
         let reading = tokio::task::spawn_blocking(move || {
             let Some(connection) = idle.lock().pop() else { return Ok(None) };
@@ -63,10 +60,10 @@ impl Readers {
         });
         match reading.await {
             Ok(Ok(Some(value))) => Ok(value),
-            Ok(Ok(None)) => Err(closed(&self.path)),
-            Ok(Err(error)) => Err(fault("read from", &self.path, error)),
+            Ok(Ok(None)) => Err(closed_error(&self.path)),
+            Ok(Err(error)) => Err(store_error("read from", &self.path, error)),
             Err(panicked) => {
-                let message = format!("a reader of the store {:?} panicked", self.path);
+                let message = format!("a read of the store {:?} panicked", self.path);
                 Err(StoreError::caused(FaultKind::Bug, message, panicked))
             }
         }

@@ -1,49 +1,47 @@
-//! Registers, pruning, and the check.
+//! Removal of old history: a search in a read connection for decisions that may go, and their removal in the writer.
 
-use ecs_scheduler_core::{Retention, StoreError, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use std::collections::{HashMap, HashSet};
 
-use crate::codec::{DAY, instant, maybe_nanos};
-use crate::error::Failure;
-use crate::writer_conn::Desk;
+use ecs_scheduler_core::{Retention, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
 
-/// How many pages a check writes: more than a commit does that is not a large one.
-const BALLAST: i64 = 8;
-/// A row goes only when it is old, not open, and the last of its job's history: so no younger row is cut off.
-const PRUNE: &str = "DELETE FROM journal WHERE seq = ?1 AND (observed < ?2 OR observed > ?3) \
+use crate::codec::{DAY, to_nanos_saturating};
+use crate::error::CommandError;
+use crate::history::{has_text, open_states};
+use crate::pool::ReadPool;
+use crate::writer_conn::WriterConn;
+
+/// Maximum number of rows that one search reads, so that it does not block a read connection for long.
+const MAX_ROWS_PER_SEARCH: usize = 2_000;
+/// Maximum number of jobs whose newest decisions one search counts.
+const MAX_JOBS_PER_SEARCH: usize = 200;
+
+/// Removes a row only when it is old, not open, and the oldest of its job's history, so that no newer row loses its
+/// link to the job.
+const DELETE: &str = "DELETE FROM journal WHERE seq = ?1 AND (observed < ?2 OR observed > ?3) \
      AND (state IS NULL OR state NOT IN ('planned', 'launching', 'launched')) \
      AND NOT EXISTS (SELECT 1 FROM journal older WHERE older.seq = journal.prev)";
 
-impl Desk {
-    pub(crate) fn write_register(
-        &mut self,
-        name: &str,
-        value: &str,
-        expected: Option<u64>,
-        expires: Option<Timestamp>,
-    ) -> Result<u64, Failure> {
-        let expires = maybe_nanos(expires).map_err(Failure::Refused)?;
-        let sql = "SELECT version FROM registers WHERE name = ?1";
-        let stored: Option<u64> =
-            self.connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
-        if stored != expected {
-            return Err(Failure::Refused(StoreError::Conflict(format!("register \"{name}\""))));
-        }
-        let version = stored.unwrap_or(0) + 1;
-        let sql = "INSERT OR REPLACE INTO registers(name, value, version, expires) VALUES (?1, ?2, ?3, ?4)";
-        self.connection.prepare_cached(sql)?.execute(params![name, value, version, expires])?;
-        Ok(version)
-    }
+/// Decisions that may be pruned.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// Their ids, ascending.
+    pub(crate) seqs: Vec<u64>,
+    /// The cursor of the next search, when there may be more.
+    pub(crate) next: Option<u64>,
+}
 
-    /// Removes those of the decisions, ascending, that may go, and expired registers.
-    pub(crate) fn prune(&mut self, candidates: &[u64], retention: Retention) -> Result<usize, Failure> {
-        let (before, now) = (instant(retention.before), instant(retention.now));
+impl WriterConn {
+    /// Removes the candidates that may still go, which are in ascending order, and expired registers; returns the number
+    /// of removed rows.
+    pub(crate) fn prune(&mut self, candidates: &[u64], retention: Retention) -> Result<usize, CommandError> {
+        let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
         let connection = &self.connection;
         let mut removed = 0;
         {
-            let mut prune = connection.prepare_cached(PRUNE)?;
+            let mut delete = connection.prepare_cached(DELETE)?;
             for seq in candidates {
-                removed += prune.execute(params![seq, before, now.saturating_add(DAY)])?;
+                removed += delete.execute(params![seq, before, now.saturating_add(DAY)])?;
             }
         }
         if let Some(newest) = candidates.last().filter(|_| removed > 0) {
@@ -56,14 +54,92 @@ impl Desk {
         let rest = retention.batch.saturating_sub(removed);
         Ok(removed + connection.prepare_cached(sql)?.execute(params![now, rest])?)
     }
+}
 
-    /// Writes pages that mean nothing, to see that there is room, then removes those of the check before, so
-    /// that checking does not make the file grow.
-    pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        let sql = "INSERT INTO pulse(ballast) VALUES (zeroblob(?1))";
-        self.connection.prepare_cached(sql)?.execute([BALLAST * self.page])?;
-        let newest = self.connection.last_insert_rowid();
-        self.connection.prepare_cached("DELETE FROM pulse WHERE beat < ?1")?.execute([newest])?;
-        Ok(())
+impl ReadPool {
+    /// Searches the decisions after `cursor` for those that may be pruned: old ones that are not among the newest of
+    /// their job, and whose removal does not cut off newer ones.
+    ///
+    /// A row that was recorded after the retention limit ends the search: later rows were recorded later still.
+    pub(crate) async fn prune_candidates(
+        &self,
+        cursor: u64,
+        retention: Retention,
+    ) -> Result<Candidates, StoreError> {
+        self.run(move |connection| find_candidates(connection, cursor, retention)).await
     }
+}
+
+fn find_candidates(
+    connection: &Connection,
+    cursor: u64,
+    retention: Retention,
+) -> rusqlite::Result<Candidates> {
+    let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
+    let sql =
+        "SELECT seq, observed, born, state, job, prev FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut exists = connection.prepare_cached("SELECT 1 FROM journal WHERE seq = ?1")?;
+    let mut rows = statement.query(params![cursor, MAX_ROWS_PER_SEARCH])?;
+    let (mut found, mut removable, mut oldest_by_job) =
+        (Candidates::default(), HashSet::new(), HashMap::new());
+    let (mut row_count, mut last, mut newest_old) = (0, cursor, None);
+    while let Some(row) = rows.next()? {
+        if (before..=now).contains(&row.get::<_, i64>(2)?) {
+            return Ok(found);
+        }
+        if found.seqs.len() == retention.batch || oldest_by_job.len() == MAX_JOBS_PER_SEARCH {
+            found.next = Some(last);
+            return Ok(found);
+        }
+        row_count += 1;
+        last = row.get(0)?;
+        let open = open_states().any(|state| has_text(row, 3, state.as_str()));
+        let (observed, prev): (i64, u64) = (row.get(1)?, row.get(5)?);
+        // A decision dated into the future was made by a wrong clock if a later decision is old. Otherwise this
+        // process's clock may be wrong.
+        let old = observed < before
+            || (observed > now.saturating_add(DAY) && {
+                if newest_old.is_none() {
+                    newest_old = Some(newest_before(connection, before)?);
+                }
+                newest_old.is_some_and(|newest| last < newest)
+            });
+        if open || !old || (!removable.contains(&prev) && exists.exists([prev])?) {
+            continue;
+        }
+        let job: String = row.get(4)?;
+        let oldest = match oldest_by_job.get(&job) {
+            Some(oldest) => *oldest,
+            None => {
+                *oldest_by_job.entry(job.clone()).or_insert(oldest_kept(connection, &job, retention.keep)?)
+            }
+        };
+        if last < oldest {
+            removable.insert(last);
+            found.seqs.push(last);
+        }
+    }
+    found.next = (row_count == MAX_ROWS_PER_SEARCH).then_some(last);
+    Ok(found)
+}
+
+/// Returns the newest decision that was recorded before a time; 0 when there is none.
+fn newest_before(connection: &Connection, before: i64) -> rusqlite::Result<u64> {
+    let sql = "SELECT coalesce(max(seq), 0) FROM journal WHERE born < ?1";
+    connection.prepare_cached(sql)?.query_row([before], |row| row.get(0))
+}
+
+/// Returns the oldest of the newest `keep` decisions of a job; no decision of a removed job is kept.
+fn oldest_kept(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<u64> {
+    let sql = "SELECT m.head FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1";
+    let head: Option<u64> = connection.prepare_cached(sql)?.query_row([job], |row| row.get(0)).optional()?;
+    let Some(mut seq) = head.filter(|_| keep > 0) else { return Ok(u64::MAX) };
+    let mut select = connection.prepare_cached("SELECT prev FROM journal WHERE seq = ?1")?;
+    for _ in 1..keep {
+        // Fewer than `keep` decisions are left.
+        let Some(prev) = select.query_row([seq], |row| row.get(0)).optional()? else { return Ok(0) };
+        seq = prev;
+    }
+    Ok(seq)
 }

@@ -1,4 +1,4 @@
-//! What every caller may read without asking SQLite: where each place of the list is, and the jobs last used.
+//! The row cache: the rowids of all listed jobs in order, and the jobs used last, so that most reads do not ask SQLite.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -7,71 +7,71 @@ use ecs_scheduler_core::{JobId, Progress, StoredJob};
 use lru::LruCache;
 use parking_lot::Mutex;
 
-/// The longest stretch of the list that is looked for in memory, and remembered.
-pub(crate) const SMALL: usize = 100;
+/// Maximum number of jobs of a page that is read from the cache, and cached.
+pub(crate) const MAX_CACHED_PAGE: usize = 100;
 
-/// A change to a job that a commit made durable.
+/// A committed change to a job.
 #[derive(Debug)]
 pub(crate) enum Change {
     /// A job was created at the end of the list.
     Created(i64, StoredJob),
-    /// A job has another document.
+    /// A job has a new document.
     Replaced(i64, StoredJob),
     /// A job was removed.
     Removed(i64),
-    /// A job has another progress.
+    /// A job has new progress.
     Progressed(i64, Progress),
 }
 
-/// The order of the jobs, and some of the jobs. This process owns the file, so both are true.
+/// The order of all jobs, and the jobs used last. Both are current, because this process alone writes the file.
 #[derive(Debug)]
-pub(crate) struct Shelf(Mutex<Inner>);
+pub(crate) struct RowCache(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The rowids of the listed jobs, ascending: eight bytes a job for a jump to any place of the list.
+    /// The rowids of the listed jobs, ascending: with eight bytes a job, any page of the list is found at once.
     order: Vec<i64>,
     jobs: LruCache<i64, StoredJob>,
-    /// The rowids of the jobs in memory.
+    /// The rowids of the cached jobs.
     names: HashMap<JobId, i64>,
-    /// Counts the changes, so that a reader does not put back what a writer has just replaced.
+    /// Number of commits, so that a reader does not cache a row that a writer has just replaced.
     epoch: u64,
 }
 
-impl Shelf {
-    /// Makes a shelf of the listed rowids, ascending, that remembers as many jobs.
+impl RowCache {
+    /// Makes a cache of the listed rowids, ascending, and of at most `capacity` jobs.
     pub(crate) fn new(order: Vec<i64>, capacity: NonZeroUsize) -> Self {
         Self(Mutex::new(Inner { order, jobs: LruCache::new(capacity), names: HashMap::new(), epoch: 0 }))
     }
 
-    /// Returns how many jobs are listed.
+    /// Returns the number of listed jobs.
     pub(crate) fn total(&self) -> u64 {
         self.0.lock().order.len() as u64
     }
 
-    /// Looks for a stretch of the list in memory.
-    pub(crate) fn stretch(&self, skip: u64, limit: usize) -> Stretch {
+    /// Looks up a page of the list.
+    pub(crate) fn page(&self, skip: u64, limit: usize) -> CachedPage {
         let mut inner = self.0.lock();
         let Inner { order, jobs, epoch, .. } = &mut *inner;
         let total = order.len() as u64;
         let start = usize::try_from(skip).unwrap_or(usize::MAX).min(order.len());
         let page = &order[start..start.saturating_add(limit).min(order.len())];
-        let known = limit <= SMALL && page.iter().all(|no| jobs.contains(no));
-        let jobs = known.then(|| page.iter().filter_map(|no| jobs.get(no).cloned()).collect());
-        Stretch { first: page.first().copied(), jobs, total, epoch: *epoch }
+        let cached = limit <= MAX_CACHED_PAGE && page.iter().all(|no| jobs.contains(no));
+        let jobs = cached.then(|| page.iter().filter_map(|no| jobs.get(no).cloned()).collect());
+        CachedPage { first: page.first().copied(), jobs, total, epoch: *epoch }
     }
 
-    /// Returns the remembered ones of the named jobs, each in its place, and the epoch of this look.
-    pub(crate) fn find(&self, ids: &[JobId]) -> (Vec<Option<StoredJob>>, u64) {
+    /// Returns the cached ones of the named jobs, in the order of the names, and the epoch of this lookup.
+    pub(crate) fn get(&self, ids: &[JobId]) -> (Vec<Option<StoredJob>>, u64) {
         let mut inner = self.0.lock();
         let Inner { names, jobs, epoch, .. } = &mut *inner;
         let found = ids.iter().map(|id| names.get(id).and_then(|no| jobs.get(no)).cloned()).collect();
         (found, *epoch)
     }
 
-    /// Remembers jobs that were read from the file, unless there are so many that others would be forgotten, or
-    /// something was changed since `epoch`.
-    pub(crate) fn remember(&self, read: &[(i64, StoredJob)], epoch: u64) {
+    /// Caches jobs that were read from the file, unless something was committed since `epoch`, or the jobs would evict
+    /// more than half of the cache.
+    pub(crate) fn insert(&self, read: &[(i64, StoredJob)], epoch: u64) {
         let mut inner = self.0.lock();
         if inner.epoch == epoch && read.len() <= inner.jobs.cap().get() / 2 {
             for (no, job) in read {
@@ -80,8 +80,8 @@ impl Shelf {
         }
     }
 
-    /// Follows a commit.
-    pub(crate) fn publish(&self, changes: Vec<Change>) {
+    /// Applies the changes of a commit.
+    pub(crate) fn apply(&self, changes: Vec<Change>) {
         let mut inner = self.0.lock();
         inner.epoch += 1;
         for change in changes {
@@ -90,24 +90,24 @@ impl Shelf {
     }
 }
 
-/// What is known of a stretch of the list.
+/// A lookup of a page of the list.
 #[derive(Debug)]
-pub(crate) struct Stretch {
-    /// The rowid of its first job.
+pub(crate) struct CachedPage {
+    /// The rowid of the page's first job.
     pub(crate) first: Option<i64>,
-    /// Its jobs, if all of them are in memory.
+    /// The page's jobs, if all of them are cached.
     pub(crate) jobs: Option<Vec<StoredJob>>,
-    /// How many jobs are listed in all.
+    /// The number of listed jobs.
     pub(crate) total: u64,
-    /// The epoch of this look.
+    /// The epoch of this lookup.
     pub(crate) epoch: u64,
 }
 
 impl Inner {
     fn put(&mut self, no: i64, job: StoredJob) {
         self.names.insert(job.id.clone(), no);
-        if let Some((forgotten, old)) = self.jobs.push(no, job)
-            && forgotten != no
+        if let Some((evicted, old)) = self.jobs.push(no, job)
+            && evicted != no
         {
             self.names.remove(&old.id);
         }
@@ -121,8 +121,8 @@ impl Inner {
             }
             Change::Replaced(no, job) => self.put(no, job),
             Change::Removed(no) => {
-                if let Ok(place) = self.order.binary_search(&no) {
-                    self.order.remove(place);
+                if let Ok(index) = self.order.binary_search(&no) {
+                    self.order.remove(index);
                 }
                 if let Some(job) = self.jobs.pop(&no) {
                     self.names.remove(&job.id);

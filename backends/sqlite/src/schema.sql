@@ -1,8 +1,8 @@
--- Format 1. `jobs` is the Python version's table, and it goes on reading and writing it; all else is ours.
+-- Format 1. `jobs` is the Python version's table; that version can still read and write it. All other tables are ours.
 CREATE TABLE IF NOT EXISTS jobs(id TEXT PRIMARY KEY NOT NULL, data JSONTEXT NOT NULL);
 
--- What we know of each job beside its document. `no` is the job's rowid, which is the order of creation.
--- `changed` is NULL while the newest document was written by another program and not yet looked at.
+-- The metadata of each job. `no` is the job's rowid, which is the order of creation. `changed` is NULL while the newest
+-- document, written by another program, has not been reconciled.
 CREATE TABLE marks(
     no INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -22,11 +22,11 @@ CREATE TABLE marks(
 CREATE INDEX marks_unseen ON marks(no) WHERE changed IS NULL;
 CREATE INDEX marks_broken ON marks(no) WHERE broken <> 0;
 
--- Where the history of a removed job begins.
+-- The newest decision of each removed job, where its history begins.
 CREATE TABLE departed(id TEXT PRIMARY KEY NOT NULL, head INTEGER NOT NULL) WITHOUT ROWID;
 
--- Decisions in the order in which they were made, each with the firing that came of it. `prev` is the job's
--- decision before it, so that a job's history needs no index of its own.
+-- Decisions in the order in which they were made, each with its firing. `prev` is the job's previous decision, so that
+-- a job's history needs no index of its own.
 CREATE TABLE journal(
     seq INTEGER PRIMARY KEY,
     prev INTEGER NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE journal(
 );
 CREATE UNIQUE INDEX journal_firing ON journal(firing) WHERE firing IS NOT NULL;
 CREATE INDEX journal_state ON journal(state) WHERE state IS NOT NULL;
--- A firing under way is found by its state: its intent costs one index less.
+-- An open firing is found by its state, so that the insert of a pending decision updates one index less.
 CREATE INDEX journal_outcome ON journal(outcome) WHERE outcome <> 'pending';
 
 CREATE TABLE registers(
@@ -57,16 +57,16 @@ CREATE TABLE registers(
 ) WITHOUT ROWID;
 CREATE INDEX registers_expires ON registers(expires) WHERE expires IS NOT NULL;
 
--- One row: the schema cookie for which `marks` was compared with `jobs`, and the greatest decision ever pruned.
+-- One row: the schema cookie for which `marks` equals `jobs`, and the newest decision that was ever pruned.
 CREATE TABLE keeper(one INTEGER PRIMARY KEY CHECK (one = 1), cookie INTEGER NOT NULL, pruned INTEGER NOT NULL);
 INSERT INTO keeper VALUES (1, -1, 0);
 
--- What a check writes, and takes away with the next one.
+-- The pages that a health check writes; the next check removes them.
 CREATE TABLE pulse(beat INTEGER PRIMARY KEY, ballast BLOB NOT NULL);
 
 INSERT INTO marks(no, id) SELECT rowid, id FROM jobs;
 
--- Whoever writes `jobs`, these keep `marks` true: a change by another program leaves `changed` NULL.
+-- These keep `marks` current, whichever program writes `jobs`: a change by another program leaves `changed` NULL.
 CREATE TRIGGER jobs_insert AFTER INSERT ON jobs BEGIN
     DELETE FROM marks WHERE no = new.rowid AND id <> new.id;
     INSERT OR IGNORE INTO marks(no, id, head)

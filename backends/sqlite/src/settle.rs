@@ -1,4 +1,4 @@
-//! Settling: outcomes are appended or folded, and the job's mark follows.
+//! Settlements: appends or folds the outcomes of a job's ticks, and updates the job's metadata.
 
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
@@ -7,44 +7,44 @@ use ecs_scheduler_core::{
 };
 use rusqlite::{CachedStatement, Connection, params};
 
-use crate::codec::{Mark, body, ledger, maybe_nanos, nanos};
-use crate::error::Failure;
+use crate::codec::{JobMeta, encode_body, encode_details, to_nanos, to_nanos_opt};
+use crate::error::CommandError;
 use crate::row_cache::Change;
-use crate::writer_conn::{Desk, find};
+use crate::writer_conn::{WriterConn, cached_meta};
 
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
      firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
      ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
 const FOLD: &str = "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1 \
      AND json_extract(ledger, '$.explanation') = json_extract(?5, '$.explanation')";
-const MARK: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
+const UPDATE_META: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
      WHERE no = ?1";
 
-/// A settlement as it is written, made by the caller so that the writer need not.
+/// A settlement with its columns encoded; the caller encodes them so that the writer need not.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct SettlementRow {
     job: JobId,
     uid: JobUid,
     revision: Revision,
     expected: Option<Timestamp>,
     settled: Option<Timestamp>,
-    records: Vec<Record>,
-    firing: Option<Shot>,
+    decisions: Vec<DecisionRow>,
+    firing: Option<FiringRow>,
 }
 
-/// An outcome as it is written.
+/// A decision of a settlement with its columns encoded.
 #[derive(Debug)]
-struct Record {
+struct DecisionRow {
     outcome: Outcome,
     observed: Timestamp,
     span: TickSpan,
     folds: bool,
-    ledger: String,
+    details: String,
 }
 
-/// A firing as it is written.
+/// A new firing with its columns encoded.
 #[derive(Debug)]
-struct Shot {
+struct FiringRow {
     id: FiringId,
     observed: Timestamp,
     state: FiringState,
@@ -52,149 +52,153 @@ struct Shot {
     body: String,
 }
 
-impl Entry {
+impl SettlementRow {
     pub(crate) fn new(settlement: Settlement) -> Result<Self, StoreError> {
         let Settlement { job, uid, revision, expected, settled, records, firing } = settlement;
-        let records = records.iter().map(Record::new).collect::<Result<_, _>>()?;
-        let firing = firing.map(Shot::new).transpose()?;
-        Ok(Self { job, uid, revision, expected, settled, records, firing })
+        let decisions = records.iter().map(DecisionRow::new).collect::<Result<_, _>>()?;
+        let firing = firing.map(FiringRow::new).transpose()?;
+        Ok(Self { job, uid, revision, expected, settled, decisions, firing })
     }
 
-    fn is_fresh(&self, mark: &Mark) -> bool {
-        mark.uid == self.uid && mark.revision == self.revision && mark.progress.settled == self.expected
+    fn is_current(&self, meta: &JobMeta) -> bool {
+        meta.uid == self.uid && meta.revision == self.revision && meta.progress.settled == self.expected
     }
 }
 
-impl Record {
+impl DecisionRow {
     fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
         let &DecisionDraft { outcome, observed, span, .. } = draft;
-        Ok(Self { outcome, observed, span, folds: draft.folds(), ledger: ledger(draft)? })
+        Ok(Self { outcome, observed, span, folds: draft.folds(), details: encode_details(draft)? })
     }
 
-    /// Returns the outcome with which it makes a run, if it may be part of one.
-    fn folds(&self) -> Option<Outcome> {
+    /// Returns the outcome of the rows into which this one may be folded, if it may be folded.
+    fn folds_into(&self) -> Option<Outcome> {
         self.folds.then_some(self.outcome)
     }
 }
 
-impl Shot {
+impl FiringRow {
     fn new(firing: Firing) -> Result<Self, StoreError> {
-        let body = body(&firing)?;
+        let body = encode_body(&firing)?;
         let Firing { id, observed, state, tasks, .. } = firing;
         Ok(Self { id, observed, state, tasks: tasks.len(), body })
     }
 }
 
-/// The statements of a batch, prepared once.
-struct Pen<'c> {
+/// The prepared statements of a batch of settlements.
+struct Statements<'c> {
     insert: CachedStatement<'c>,
     fold: CachedStatement<'c>,
-    mark: CachedStatement<'c>,
-    known: CachedStatement<'c>,
+    update_meta: CachedStatement<'c>,
+    find_firing: CachedStatement<'c>,
     seq: &'c mut u64,
 }
 
-impl Desk {
+impl WriterConn {
     /// Records the settlements that are not stale.
-    pub(crate) fn settle(&mut self, batch: &[Entry]) -> Result<Vec<Settled>, Failure> {
-        let Self { connection, marks, changes, counters, .. } = self;
-        let mut pen = Pen::new(connection, &mut counters.seq)?;
-        let mut answers = Vec::with_capacity(batch.len());
-        for entry in batch {
-            let mark = find(connection, marks, &entry.job)?;
-            let Some(mark) = mark.filter(|mark| entry.is_fresh(mark)) else {
-                answers.push(Settled::Stale);
+    pub(crate) fn settle(&mut self, batch: &[SettlementRow]) -> Result<Vec<Settled>, CommandError> {
+        let Self { connection, meta_cache, changes, counters, .. } = self;
+        let mut statements = Statements::prepare(connection, &mut counters.seq)?;
+        let mut results = Vec::with_capacity(batch.len());
+        for settlement in batch {
+            let meta = cached_meta(connection, meta_cache, &settlement.job)?;
+            let Some(meta) = meta.filter(|meta| settlement.is_current(meta)) else {
+                results.push(Settled::Stale);
                 continue;
             };
-            // A firing whose record stands alone is found to be known when it is inserted.
-            if let Some(firing) = entry.firing.as_ref().filter(|_| entry.records.len() > 1)
-                && pen.known.exists([firing.id.as_str()])?
+            // With a single decision, the insert itself finds that the firing exists.
+            if let Some(firing) = settlement.firing.as_ref().filter(|_| settlement.decisions.len() > 1)
+                && statements.find_firing.exists([firing.id.as_str()])?
             {
-                answers.push(Settled::Stale);
+                results.push(Settled::Stale);
                 continue;
             }
-            let Some(ids) = pen.record(mark, entry)? else {
-                answers.push(Settled::Stale);
+            let Some(ids) = statements.record(meta, settlement)? else {
+                results.push(Settled::Stale);
                 continue;
             };
-            answers.push(Settled::Recorded(ids));
-            changes.push(Change::Progressed(mark.no, mark.progress.clone()));
+            results.push(Settled::Recorded(ids));
+            changes.push(Change::Progressed(meta.no, meta.progress.clone()));
         }
-        Ok(answers)
+        Ok(results)
     }
 }
 
-impl<'c> Pen<'c> {
-    fn new(connection: &'c Connection, seq: &'c mut u64) -> Result<Self, Failure> {
+impl<'c> Statements<'c> {
+    fn prepare(connection: &'c Connection, seq: &'c mut u64) -> Result<Self, CommandError> {
         Ok(Self {
             insert: connection.prepare_cached(INSERT)?,
             fold: connection.prepare_cached(FOLD)?,
-            mark: connection.prepare_cached(MARK)?,
-            known: connection.prepare_cached("SELECT 1 FROM journal WHERE firing = ?1")?,
+            update_meta: connection.prepare_cached(UPDATE_META)?,
+            find_firing: connection.prepare_cached("SELECT 1 FROM journal WHERE firing = ?1")?,
             seq,
         })
     }
 
-    /// Records a settlement; nothing is written when its firing, alone, is known.
-    fn record(&mut self, mark: &mut Mark, entry: &Entry) -> Result<Option<Vec<DecisionId>>, Failure> {
-        let newest = entry.records.len().saturating_sub(1);
-        let mut ids = Vec::with_capacity(entry.records.len());
-        for (place, record) in entry.records.iter().enumerate() {
-            let firing = entry.firing.as_ref().filter(|_| place == newest);
-            let folded = firing.is_none() && self.fold(mark, record)?;
-            if !folded && !self.insert(mark, entry, record, firing)? {
+    /// Records a settlement; writes nothing and returns `None` when its only decision has a firing that exists.
+    fn record(
+        &mut self,
+        meta: &mut JobMeta,
+        settlement: &SettlementRow,
+    ) -> Result<Option<Vec<DecisionId>>, CommandError> {
+        let newest = settlement.decisions.len().saturating_sub(1);
+        let mut ids = Vec::with_capacity(settlement.decisions.len());
+        for (index, decision) in settlement.decisions.iter().enumerate() {
+            let firing = settlement.firing.as_ref().filter(|_| index == newest);
+            let folded = firing.is_none() && self.fold(meta, decision)?;
+            if !folded && !self.append(meta, settlement, decision, firing)? {
                 return Ok(None);
             }
-            ids.push(DecisionId(mark.head));
+            ids.push(DecisionId(meta.head));
         }
-        let progress = &mut mark.progress;
-        progress.settled = entry.settled;
-        if let Some(firing) = &entry.firing {
+        let progress = &mut meta.progress;
+        progress.settled = settlement.settled;
+        if let Some(firing) = &settlement.firing {
             progress.last_firing = Some(firing.id.clone());
             progress.last_fired = Some(firing.observed);
         }
-        self.mark.execute(params![
-            mark.no,
-            maybe_nanos(progress.settled)?,
-            mark.head,
-            mark.folds.map(|outcome| outcome.as_str()),
+        self.update_meta.execute(params![
+            meta.no,
+            to_nanos_opt(progress.settled)?,
+            meta.head,
+            meta.folds.map(|outcome| outcome.as_str()),
             progress.last_firing.as_ref().map(|firing| firing.as_str()),
-            maybe_nanos(progress.last_fired)?,
+            to_nanos_opt(progress.last_fired)?,
         ])?;
         Ok(Some(ids))
     }
 
-    /// Folds a record into the job's newest row; tells whether that was possible.
-    fn fold(&mut self, mark: &Mark, record: &Record) -> Result<bool, Failure> {
-        if mark.folds.is_none() || mark.folds != record.folds() {
+    /// Folds a decision into the job's newest row; returns whether that was possible.
+    fn fold(&mut self, meta: &JobMeta, decision: &DecisionRow) -> Result<bool, CommandError> {
+        if meta.folds.is_none() || meta.folds != decision.folds_into() {
             return Ok(false);
         }
-        let Record { observed, span, ledger, .. } = record;
-        let values = params![mark.head, nanos(*observed)?, nanos(span.last)?, span.count, ledger];
-        // The row may have been pruned, or have another explanation.
+        let DecisionRow { observed, span, details, .. } = decision;
+        let values = params![meta.head, to_nanos(*observed)?, to_nanos(span.last)?, span.count, details];
+        // The row may have been pruned, or may have another explanation.
         Ok(self.fold.execute(values)? == 1)
     }
 
-    /// Appends a record; tells whether its firing was not known yet.
-    fn insert(
+    /// Appends a decision; returns whether its firing is new.
+    fn append(
         &mut self,
-        mark: &mut Mark,
-        entry: &Entry,
-        record: &Record,
-        firing: Option<&Shot>,
-    ) -> Result<bool, Failure> {
+        meta: &mut JobMeta,
+        settlement: &SettlementRow,
+        decision: &DecisionRow,
+        firing: Option<&FiringRow>,
+    ) -> Result<bool, CommandError> {
         let seq = *self.seq + 1;
         let inserted = self.insert.execute(params![
             seq,
-            mark.head,
-            entry.job.as_str(),
-            entry.uid.as_uuid().as_bytes(),
-            record.outcome.as_str(),
-            nanos(record.observed)?,
-            nanos(record.span.first)?,
-            nanos(record.span.last)?,
-            record.span.count,
-            record.ledger,
+            meta.head,
+            settlement.job.as_str(),
+            settlement.uid.as_uuid().as_bytes(),
+            decision.outcome.as_str(),
+            to_nanos(decision.observed)?,
+            to_nanos(decision.span.first)?,
+            to_nanos(decision.span.last)?,
+            decision.span.count,
+            decision.details,
             firing.map(|firing| firing.id.as_str()),
             firing.map(|firing| firing.state.as_str()),
             firing.map(|firing| firing.tasks),
@@ -204,8 +208,8 @@ impl<'c> Pen<'c> {
             return Ok(false);
         }
         *self.seq = seq;
-        mark.head = seq;
-        mark.folds = record.folds().filter(|_| firing.is_none());
+        meta.head = seq;
+        meta.folds = decision.folds_into().filter(|_| firing.is_none());
         Ok(true)
     }
 }

@@ -1,4 +1,4 @@
-//! The store itself: each call goes to memory, to the readers or to the writer.
+//! The store: each call is served by the row cache, by a read connection or by the writer.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -13,28 +13,28 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::codec;
-use crate::error::closed;
-use crate::group_commit::{Rank, Writer};
-use crate::import::Page;
-use crate::lock::{self, Lock};
-use crate::open;
-use crate::pool::{Candidates, Readers};
-use crate::row_cache::{SMALL, Shelf};
-use crate::settle::Entry;
-use crate::writer_conn::Desk;
+use crate::codec::encode_body;
+use crate::error::closed_error;
+use crate::group_commit::{GroupCommit, Priority};
+use crate::import::ImportRow;
+use crate::lock::{Lock, create_file, resolve_path};
+use crate::open::{create_folder, open_file};
+use crate::pool::ReadPool;
+use crate::prune::Candidates;
+use crate::row_cache::{MAX_CACHED_PAGE, RowCache};
+use crate::settle::SettlementRow;
+use crate::writer_conn::WriterConn;
 
-/// How a store is opened.
+/// Settings of a store.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    /// Tells the time of opening, which jobs of the Python version get as the moment of their creation.
+    /// The clock; the time of opening becomes the creation time of jobs of the Python version.
     pub clock: Arc<dyn Clock>,
-    /// Jobs kept in memory, about 1 KiB each; 16,384 by default.
-    pub remembered: NonZeroUsize,
-    /// Connections that read, each one thread while it does; 2 by default.
-    pub readers: NonZeroUsize,
-    /// The size in bytes up to which the file may grow; unbounded by default. A full store refuses writes and goes on
-    /// when something was removed.
+    /// Maximum number of jobs in the row cache, about 1 KiB each; 16,384 by default.
+    pub cached_jobs: NonZeroUsize,
+    /// Number of read connections, each of which blocks one thread during a read; 2 by default.
+    pub read_connections: NonZeroUsize,
+    /// Maximum size of the file in bytes; unbounded by default. A full store refuses writes until something is removed.
     pub max_bytes: Option<u64>,
 }
 
@@ -42,8 +42,8 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
-            remembered: NonZeroUsize::new(16 * 1024).expect("it is not zero"),
-            readers: NonZeroUsize::new(2).expect("it is not zero"),
+            cached_jobs: NonZeroUsize::new(16 * 1024).expect("it is not zero"),
+            read_connections: NonZeroUsize::new(2).expect("it is not zero"),
             max_bytes: None,
         }
     }
@@ -52,11 +52,11 @@ impl Default for SqliteOptions {
 /// A store in one SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
-    shelf: Arc<Shelf>,
-    readers: Readers,
-    writer: Writer,
-    /// Up to where pruning has looked in the sweep that is under way.
-    pruned: AtomicU64,
+    cache: Arc<RowCache>,
+    pool: ReadPool,
+    writer: GroupCommit,
+    /// The last decision that the current pruning pass has read.
+    prune_cursor: AtomicU64,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -66,11 +66,11 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, or makes it, with its folder. A file of the Python version is taken over as it is.
+    /// Opens the file at `path`, or creates it and its folder. A file of the Python version is opened unchanged.
     ///
     /// # Errors
     ///
-    /// Fails, with the file's name and the remedy, when another scheduler has the file, when it is damaged or of a
+    /// Fails, with the file's name and the remedy, when another scheduler uses the file, when it is damaged or of a
     /// newer format, or when it cannot be read or written.
     pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
@@ -81,27 +81,27 @@ impl SqliteStore {
     }
 
     fn open_blocking(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
-        open::make_folder(path)?;
-        let path = lock::resolve(path)?;
-        lock::make_file(&path)?;
+        create_folder(path)?;
+        let path = resolve_path(path)?;
+        create_file(&path)?;
         let lock = Lock::acquire(&path)?;
-        let opened = open::open(&path, options.clock.now(), options.max_bytes)?;
-        let readers = Readers::open(&path, options.readers.get())?;
-        let shelf = Arc::new(Shelf::new(opened.order, options.remembered));
-        let desk = Desk::new(opened.connection, opened.counters, path.clone(), lock)?;
-        let writer = Writer::start(desk, Arc::clone(&shelf), path.clone())?;
-        Ok(Self { path, shelf, readers, writer, pruned: AtomicU64::new(0) })
+        let opened = open_file(&path, options.clock.now(), options.max_bytes)?;
+        let pool = ReadPool::open(&path, options.read_connections.get())?;
+        let cache = Arc::new(RowCache::new(opened.order, options.cached_jobs));
+        let conn = WriterConn::new(opened.connection, opened.counters, path.clone(), lock)?;
+        let writer = GroupCommit::start(conn, Arc::clone(&cache), path.clone())?;
+        Ok(Self { path, cache, pool, writer, prune_cursor: AtomicU64::new(0) })
     }
 
     fn ensure_open(&self) -> Result<(), StoreError> {
-        if self.writer.is_closed() { Err(closed(&self.path)) } else { Ok(()) }
+        if self.writer.is_closed() { Err(closed_error(&self.path)) } else { Ok(()) }
     }
 }
 
 #[async_trait]
 impl JobStore for SqliteStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        self.writer.call(move |desk| desk.create(&job)).await
+        self.writer.submit(move |conn| conn.create_job(&job)).await
     }
 
     async fn replace(
@@ -112,86 +112,87 @@ impl JobStore for SqliteStore {
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
         let id = id.clone();
-        self.writer.call(move |desk| desk.replace(&id, expected, &document, at)).await
+        self.writer.submit(move |conn| conn.replace_job(&id, expected, &document, at)).await
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
         let id = id.clone();
-        self.writer.call(move |desk| desk.remove(&id, expected)).await
+        self.writer.submit(move |conn| conn.remove_job(&id, expected)).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
         self.ensure_open()?;
-        let (found, epoch) = self.shelf.find(ids);
+        let (found, epoch) = self.cache.get(ids);
         let missing: Vec<JobId> =
             ids.iter().zip(&found).filter(|(_, job)| job.is_none()).map(|(id, _)| id.clone()).collect();
         if missing.is_empty() {
             return Ok(found.into_iter().flatten().collect());
         }
-        let read = self.readers.jobs(missing).await?;
-        self.shelf.remember(&read, epoch);
-        // Both are in the order of the names.
+        let read = self.pool.jobs(missing).await?;
+        self.cache.insert(&read, epoch);
+        // Both lists are in the order of the names.
         let mut read = read.into_iter().map(|(_, job)| job).peekable();
-        let pick = |(id, job): (&JobId, Option<StoredJob>)| job.or_else(|| read.next_if(|job| job.id == *id));
-        Ok(ids.iter().zip(found).filter_map(pick).collect())
+        let merge =
+            |(id, job): (&JobId, Option<StoredJob>)| job.or_else(|| read.next_if(|job| job.id == *id));
+        Ok(ids.iter().zip(found).filter_map(merge).collect())
     }
 
     async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
         self.ensure_open()?;
-        let stretch = match from {
-            ListFrom::Skip(skip) => self.shelf.stretch(skip, limit.get()),
+        let page = match from {
+            ListFrom::Skip(skip) => self.cache.page(skip, limit.get()),
             ListFrom::After(id) => {
                 let missing = StoreError::NotFound(format!("job \"{id}\""));
-                let jobs = self.readers.page_after(id, limit.get()).await?.ok_or(missing)?;
-                return Ok(JobList { jobs, total: self.shelf.total() });
+                let jobs = self.pool.page_after(id, limit.get()).await?.ok_or(missing)?;
+                return Ok(JobList { jobs, total: self.cache.total() });
             }
         };
-        let jobs = match (stretch.jobs, stretch.first) {
+        let jobs = match (page.jobs, page.first) {
             (Some(jobs), _) => jobs,
             (None, None) => Vec::new(),
             (None, Some(no)) => {
-                let read = self.readers.page(no, limit.get()).await?;
-                if limit.get() <= SMALL {
-                    self.shelf.remember(&read, stretch.epoch);
+                let read = self.pool.page(no, limit.get()).await?;
+                if limit.get() <= MAX_CACHED_PAGE {
+                    self.cache.insert(&read, page.epoch);
                 }
                 read.into_iter().map(|(_, job)| job).collect()
             }
         };
-        Ok(JobList { jobs, total: stretch.total })
+        Ok(JobList { jobs, total: page.total })
     }
 }
 
 #[async_trait]
 impl Journal for SqliteStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let entries = batch.into_iter().map(Entry::new).collect::<Result<Vec<_>, _>>()?;
-        self.writer.call(move |desk| desk.settle(&entries)).await
+        let rows = batch.into_iter().map(SettlementRow::new).collect::<Result<Vec<_>, _>>()?;
+        self.writer.submit(move |conn| conn.settle(&rows)).await
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        let body = codec::body(&advance.to)?;
-        let calls = advance.to.attempts.last().is_some_and(|attempt| attempt.answer.is_none());
-        let rank = if calls { Rank::Next } else { Rank::Later };
-        self.writer.order(rank, move |desk| desk.advance(&advance, &body)).await
+        let body = encode_body(&advance.to)?;
+        let begins_launch = advance.to.attempts.last().is_some_and(|attempt| attempt.answer.is_none());
+        let priority = if begins_launch { Priority::Medium } else { Priority::Low };
+        self.writer.submit_with_priority(priority, move |conn| conn.advance(&advance, &body)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
-        self.readers.unfinished().await
+        self.pool.open_firings().await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
-        self.readers.decisions(query.clone()).await
+        self.pool.decisions(query.clone()).await
     }
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
-        self.readers.firings(query.clone()).await
+        self.pool.firings(query.clone()).await
     }
 }
 
 #[async_trait]
 impl Registers for SqliteStore {
     async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.readers.register(name.to_owned()).await
+        self.pool.register(name.to_owned()).await
     }
 
     async fn write(
@@ -202,7 +203,7 @@ impl Registers for SqliteStore {
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        self.writer.call(move |desk| desk.write_register(&name, &value, expected, expires)).await
+        self.writer.submit(move |conn| conn.put_register(&name, &value, expected, expires)).await
     }
 }
 
@@ -213,18 +214,18 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.writer.call(Desk::check).await
+        self.writer.submit(WriterConn::check_health).await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         loop {
-            let cursor = self.pruned.load(Ordering::Relaxed);
-            let Candidates { seqs, next } = self.readers.candidates(cursor, retention).await?;
-            self.pruned.store(next.unwrap_or(0), Ordering::Relaxed);
+            let cursor = self.prune_cursor.load(Ordering::Relaxed);
+            let Candidates { seqs, next } = self.pool.prune_candidates(cursor, retention).await?;
+            self.prune_cursor.store(next.unwrap_or(0), Ordering::Relaxed);
             if seqs.is_empty() && next.is_some() {
                 continue;
             }
-            let removed = self.writer.call(move |desk| desk.prune(&seqs, retention)).await?;
+            let removed = self.writer.submit(move |conn| conn.prune(&seqs, retention)).await?;
             if removed > 0 || next.is_none() {
                 return Ok(removed);
             }
@@ -233,16 +234,16 @@ impl Store for SqliteStore {
 
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
         match adoption {
-            Adoption::Jobs(jobs) => self.writer.call(move |desk| desk.adopt_jobs(&jobs)).await,
+            Adoption::Jobs(jobs) => self.writer.submit(move |conn| conn.import_jobs(&jobs)).await,
             Adoption::History(entries) => {
-                let pages = entries.into_iter().map(Page::new).collect::<Result<Vec<_>, _>>()?;
-                self.writer.call(move |desk| desk.adopt_history(&pages)).await
+                let rows = entries.into_iter().map(ImportRow::new).collect::<Result<Vec<_>, _>>()?;
+                self.writer.submit(move |conn| conn.import_history(&rows)).await
             }
         }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.readers.close();
+        self.pool.close();
         self.writer.close().await
     }
 }

@@ -1,4 +1,4 @@
-//! The writer's connection, and what it remembers between commands.
+//! The connection that writes, with the row cache and the counters of the open transaction.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -10,43 +10,44 @@ use lru::LruCache;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::checkpoint::Checkpointer;
-use crate::codec::{self, Mark, mark_columns};
-use crate::error::Failure;
-use crate::file_identity::Presence;
+use crate::codec::{JobMeta, meta_columns, read_meta};
+use crate::error::{CommandError, store_error};
+use crate::file_identity::FileIdentities;
 use crate::lock::Lock;
 use crate::open::page_size;
 use crate::row_cache::Change;
 
-/// Marks remembered by the writer.
-const MARKS: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
-/// Size of the log, in bytes, at which the writer waits for it to be put back into the file.
-const LOG_LIMIT: i64 = 256 << 20;
+/// Number of job metadata rows that the writer caches.
+const META_CACHE_CAPACITY: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
+/// Size of the write-ahead log, in bytes, at which the writer waits for a checkpoint.
+const MAX_LOG_BYTES: i64 = 256 << 20;
 
-const BY_NAME: &str = concat!(
+const SELECT_META: &str = concat!(
     "SELECT ",
-    mark_columns!(),
+    meta_columns!(),
     " FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0"
 );
 
-/// What the writer works with. What it remembers is true within the open transaction, and forgotten with it.
+/// The connection of the writer thread. Its caches are valid within the open transaction and dropped by a rollback.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct WriterConn {
     pub(crate) connection: Connection,
-    pub(crate) marks: LruCache<JobId, Mark>,
+    pub(crate) meta_cache: LruCache<JobId, JobMeta>,
+    /// The changes of the open transaction, for the row cache.
     pub(crate) changes: Vec<Change>,
     pub(crate) counters: Counters,
     committed: Counters,
     checkpointer: Checkpointer,
     log_bytes: Arc<AtomicI64>,
     /// Bytes of a page.
-    pub(crate) page: i64,
+    pub(crate) page_size: i64,
     path: PathBuf,
-    presence: Presence,
-    /// Released when everything above is gone.
+    files: FileIdentities,
+    /// Released after everything above is dropped.
     _lock: Lock,
 }
 
-/// The numbers given last.
+/// The numbers assigned last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counters {
     /// The newest decision.
@@ -55,7 +56,7 @@ pub(crate) struct Counters {
     pub(crate) no: i64,
 }
 
-impl Desk {
+impl WriterConn {
     pub(crate) fn new(
         mut connection: Connection,
         counters: Counters,
@@ -63,34 +64,34 @@ impl Desk {
         lock: Lock,
     ) -> Result<Self, StoreError> {
         connection.set_prepared_statement_cache_capacity(64);
-        let presence = Presence::note(&path);
-        let checkpointer = Checkpointer::start(&path, presence.clone())?;
-        let page: i64 = page_size(&connection)
-            .map_err(|error| crate::error::fault("read the size of pages of", &path, error))?;
+        let files = FileIdentities::record(&path);
+        let checkpointer = Checkpointer::start(&path, files.clone())?;
+        let page_size: i64 =
+            page_size(&connection).map_err(|error| store_error("read the page size of", &path, error))?;
         let log_bytes = Arc::new(AtomicI64::new(0));
-        let (noted, bell) = (Arc::clone(&log_bytes), checkpointer.bell());
+        let (log_size, trigger) = (Arc::clone(&log_bytes), checkpointer.trigger());
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
-            let bytes = i64::from(pages) * page;
-            noted.store(bytes, Ordering::Relaxed);
-            bell.ring(bytes);
+            let bytes = i64::from(pages) * page_size;
+            log_size.store(bytes, Ordering::Relaxed);
+            trigger.report_log_size(bytes);
             Ok(())
         };
         connection
             .wal_hook(Some(hook))
-            .map_err(|error| crate::error::fault("watch the log of", &path, error))?;
-        let marks = LruCache::new(MARKS);
+            .map_err(|error| store_error("watch the write-ahead log of", &path, error))?;
+        let meta_cache = LruCache::new(META_CACHE_CAPACITY);
         let (committed, changes) = (counters, Vec::new());
         Ok(Self {
             connection,
-            marks,
+            meta_cache,
             changes,
             counters,
             committed,
             checkpointer,
             log_bytes,
-            page,
+            page_size,
             path,
-            presence,
+            files,
             _lock: lock,
         })
     }
@@ -99,25 +100,25 @@ impl Desk {
         &self.path
     }
 
-    pub(crate) fn begin(&mut self) -> Result<(), Failure> {
-        self.presence.check()?;
+    pub(crate) fn begin(&mut self) -> Result<(), CommandError> {
+        self.files.verify()?;
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }
 
-    pub(crate) fn commit(&mut self) -> Result<(), Failure> {
+    pub(crate) fn commit(&mut self) -> Result<(), CommandError> {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.committed = self.counters;
-        if self.log_bytes.load(Ordering::Relaxed) > LOG_LIMIT {
+        if self.log_bytes.load(Ordering::Relaxed) > MAX_LOG_BYTES {
             self.log_bytes.store(0, Ordering::Relaxed);
-            self.put_back("RESTART");
+            self.checkpoint("RESTART");
         }
         Ok(())
     }
 
-    /// Undoes the open transaction, if SQLite has not done so already, and forgets what was true in it only.
+    /// Rolls back the open transaction, unless SQLite has done so already, and drops the caches that it filled.
     pub(crate) fn roll_back(&mut self) {
-        self.marks.clear();
+        self.meta_cache.clear();
         self.changes.clear();
         self.counters = self.committed;
         if !self.connection.is_autocommit()
@@ -127,40 +128,40 @@ impl Desk {
         }
     }
 
-    /// Returns the changes of the transaction that was committed.
+    /// Returns the changes of the committed transaction.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Puts the log back into the file and truncates it, as the last thing.
+    /// Stops the checkpoint thread, then checkpoints and truncates the log.
     pub(crate) fn finish(&mut self) {
         if let Err(error) =
             self.connection.wal_hook(None::<fn(&mut rusqlite::hooks::Wal, i32) -> rusqlite::Result<()>>)
         {
-            tracing::warn!(%error, path = ?self.path, "could not unhook the log of the store");
+            tracing::warn!(%error, path = ?self.path, "could not remove the hook of the write-ahead log");
         }
         self.checkpointer.stop();
-        self.put_back("TRUNCATE");
+        self.checkpoint("TRUNCATE");
     }
 
-    fn put_back(&self, mode: &str) {
+    fn checkpoint(&self, mode: &str) {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
-            tracing::warn!(%error, path = ?self.path, "could not put the log of the store back into it");
+            tracing::warn!(%error, path = ?self.path, "WAL checkpoint failed");
         }
     }
 }
 
-/// Finds a job's mark in the writer's memory, else in the file.
-pub(crate) fn find<'m>(
+/// Returns a job's metadata from the writer's cache, or reads it from the file and caches it.
+pub(crate) fn cached_meta<'m>(
     connection: &Connection,
-    marks: &'m mut LruCache<JobId, Mark>,
+    cache: &'m mut LruCache<JobId, JobMeta>,
     id: &JobId,
-) -> Result<Option<&'m mut Mark>, Failure> {
-    if !marks.contains(id) {
-        let mut statement = connection.prepare_cached(BY_NAME)?;
-        let Some(mark) = statement.query_row([id.as_str()], codec::mark).optional()? else { return Ok(None) };
-        marks.put(id.clone(), mark);
+) -> Result<Option<&'m mut JobMeta>, CommandError> {
+    if !cache.contains(id) {
+        let mut statement = connection.prepare_cached(SELECT_META)?;
+        let Some(meta) = statement.query_row([id.as_str()], read_meta).optional()? else { return Ok(None) };
+        cache.put(id.clone(), meta);
     }
-    Ok(marks.get_mut(id))
+    Ok(cache.get_mut(id))
 }

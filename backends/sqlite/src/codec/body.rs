@@ -1,4 +1,4 @@
-//! The `body` column: what of a firing no other column says.
+//! The `body` column: the fields of a firing that no other column holds.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use ecs_scheduler_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What the columns beside the body say.
+/// The fields of a firing that have columns of their own.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(super) struct FiringColumns {
     pub(super) id: FiringId,
     pub(super) job: JobId,
     pub(super) uid: JobUid,
@@ -19,11 +19,13 @@ pub(super) struct Columns {
     pub(super) state: FiringState,
 }
 
-/// A firing without what [`Columns`] have. It is a quarter shorter, and in a busy second every byte is written to the disk
-/// before a task starts.
+/// A firing without the fields of [`FiringColumns`].
+///
+/// It is a quarter shorter than the whole firing: in a busy second every byte is written to the disk before a task
+/// starts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Body<'f> {
+pub(super) struct FiringBody<'f> {
     revision: Revision,
     origin: Origin,
     nominal: Timestamp,
@@ -49,7 +51,7 @@ pub(super) struct Body<'f> {
     note: Option<Cow<'f, str>>,
 }
 
-impl<'f> Body<'f> {
+impl<'f> FiringBody<'f> {
     pub(super) fn of(firing: &'f Firing) -> Self {
         let Firing {
             id: _,
@@ -94,8 +96,8 @@ impl<'f> Body<'f> {
         }
     }
 
-    pub(super) fn into_firing(self, columns: Columns) -> Firing {
-        let Columns { id, job, uid, decision, state } = columns;
+    pub(super) fn into_firing(self, columns: FiringColumns) -> Firing {
+        let FiringColumns { id, job, uid, decision, state } = columns;
         Firing {
             id,
             job,

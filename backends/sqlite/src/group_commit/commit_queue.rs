@@ -1,72 +1,74 @@
-//! What waits for the writer, and what of it goes into the next transaction.
+//! The commands that wait for the writer, and the choice of those that go into the next transaction.
 
 use super::Command;
 
 #[cfg(test)]
 mod tests;
 
-/// How many transactions in a row may pass over what can wait: some tens of milliseconds.
-const PATIENCE: usize = 32;
+/// How many transactions in a row may defer commands of a lower priority: some tens of milliseconds.
+const MAX_DEFERRALS: usize = 32;
 
-/// What is written before what.
+/// The order in which commands are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rank {
-    /// Intents, and all that a client waits for.
-    First,
-    /// Notes of calls that are about to be made: each call waits for its own.
-    Next,
-    /// Notes of what came of a call.
-    Later,
+pub(crate) enum Priority {
+    /// Settlements, and every write that a client waits for.
+    High,
+    /// Records of launches that are about to begin: each launch waits for its own record.
+    Medium,
+    /// Records of launch results.
+    Low,
 }
 
-const RANKS: usize = 3;
+const PRIORITIES: usize = 3;
 
 /// A command on its way to the writer.
-pub(super) struct Order {
-    pub(super) rank: Rank,
+pub(super) struct QueuedCommand {
+    pub(super) priority: Priority,
     pub(super) command: Box<dyn Command>,
 }
 
-/// Commands that the writer has taken out of its queue. Bounded: see [`Self::has_room`].
-pub(super) struct Pile {
-    bound: usize,
-    ranks: [Vec<Box<dyn Command>>; RANKS],
-    passed_over: usize,
+/// Commands that the writer has received and not yet written, by priority; bounded by [`Self::has_room`].
+pub(super) struct CommitQueue {
+    capacity: usize,
+    by_priority: [Vec<Box<dyn Command>>; PRIORITIES],
+    deferrals: usize,
 }
 
-impl Pile {
-    /// Makes a pile of at most so many commands of each rank.
-    pub(super) fn new(bound: usize) -> Self {
-        Self { bound, ranks: [const { Vec::new() }; RANKS], passed_over: 0 }
+impl CommitQueue {
+    /// Makes a queue of at most `capacity` commands of each priority.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, by_priority: [const { Vec::new() }; PRIORITIES], deferrals: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ranks.iter().all(Vec::is_empty)
+        self.by_priority.iter().all(Vec::is_empty)
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.ranks.iter().all(|rank| rank.len() < self.bound)
+        self.by_priority.iter().all(|commands| commands.len() < self.capacity)
     }
 
-    pub(super) fn put(&mut self, order: Order) {
-        self.ranks[order.rank as usize].push(order.command);
+    pub(super) fn push(&mut self, queued: QueuedCommand) {
+        self.by_priority[queued.priority as usize].push(queued.command);
     }
 
-    /// Takes what is written next: the first rank that is not empty, and all of it when there is no more room, or when
-    /// what can wait has been passed over often.
-    pub(super) fn take(&mut self) -> Vec<Box<dyn Command>> {
-        if !self.has_room() || self.passed_over >= PATIENCE {
-            return self.take_all();
+    /// Removes and returns the next batch: the commands of the highest priority that has any. All commands are the
+    /// batch when there is no room left, or when commands of a lower priority were deferred [`MAX_DEFERRALS`] times.
+    pub(super) fn pop_batch(&mut self) -> Vec<Box<dyn Command>> {
+        if !self.has_room() || self.deferrals >= MAX_DEFERRALS {
+            return self.pop_all();
         }
-        let Some(first) = self.ranks.iter_mut().find(|rank| !rank.is_empty()) else { return Vec::new() };
-        let taken = std::mem::take(first);
-        self.passed_over = if self.is_empty() { 0 } else { self.passed_over + 1 };
-        taken
+        let Some(highest) = self.by_priority.iter_mut().find(|commands| !commands.is_empty()) else {
+            return Vec::new();
+        };
+        let batch = std::mem::take(highest);
+        self.deferrals = if self.is_empty() { 0 } else { self.deferrals + 1 };
+        batch
     }
 
-    /// Takes everything.
-    pub(super) fn take_all(&mut self) -> Vec<Box<dyn Command>> {
-        self.passed_over = 0;
-        self.ranks.iter_mut().flat_map(std::mem::take).collect()
+    /// Removes and returns all commands, highest priority first.
+    pub(super) fn pop_all(&mut self) -> Vec<Box<dyn Command>> {
+        self.deferrals = 0;
+        self.by_priority.iter_mut().flat_map(std::mem::take).collect()
     }
 }

@@ -113,7 +113,7 @@ async fn link_without_a_target_is_refused() {
     let store_file = StoreFile::new();
     std::os::unix::fs::symlink(store_file.path().with_file_name("missing"), store_file.path()).unwrap();
     let message = store_file.refusal().await;
-    assert!(message.contains("a link that leads nowhere"), "{message}");
+    assert!(message.contains("a link whose target is missing"), "{message}");
 }
 
 /// Asserts that a store writes nothing because one of its files was moved or replaced.

@@ -1,65 +1,67 @@
 use ecs_scheduler_core::StoreError;
 
-use super::{Order, PATIENCE, Pile, Rank};
-use crate::error::Failure;
+use super::{CommitQueue, MAX_DEFERRALS, Priority, QueuedCommand};
+use crate::error::CommandError;
 use crate::group_commit::Command;
-use crate::writer_conn::Desk;
+use crate::writer_conn::WriterConn;
 
-struct Nothing;
+struct NoOp;
 
-impl Command for Nothing {
-    fn run(&mut self, _: &mut Desk) -> Result<(), Failure> {
+impl Command for NoOp {
+    fn run(&mut self, _: &mut WriterConn) -> Result<(), CommandError> {
         Ok(())
     }
 
-    fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
+    fn reply(self: Box<Self>, _: Result<(), StoreError>) {}
 }
 
-fn put(pile: &mut Pile, rank: Rank) {
-    pile.put(Order { rank, command: Box::new(Nothing) });
-}
-
-#[test]
-fn what_can_wait_is_passed_over_while_something_comes_first() {
-    let mut pile = Pile::new(10);
-    put(&mut pile, Rank::Later);
-    put(&mut pile, Rank::First);
-    put(&mut pile, Rank::First);
-    assert_eq!(pile.take().len(), 2);
-    assert_eq!(pile.take().len(), 1, "nothing comes first any more");
-    assert!(pile.is_empty());
+fn push(queue: &mut CommitQueue, priority: Priority) {
+    queue.push(QueuedCommand { priority, command: Box::new(NoOp) });
 }
 
 #[test]
-fn a_call_that_is_about_to_be_made_waits_for_intents_only() {
-    let mut pile = Pile::new(10);
-    for rank in [Rank::Later, Rank::Later, Rank::Later, Rank::Next, Rank::Next, Rank::First] {
-        put(&mut pile, rank);
+fn low_priority_is_deferred_while_high_priority_waits() {
+    let mut queue = CommitQueue::new(10);
+    push(&mut queue, Priority::Low);
+    push(&mut queue, Priority::High);
+    push(&mut queue, Priority::High);
+    assert_eq!(queue.pop_batch().len(), 2);
+    assert_eq!(queue.pop_batch().len(), 1, "no high priority is left");
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn medium_priority_is_deferred_by_high_priority_only() {
+    let mut queue = CommitQueue::new(10);
+    for priority in
+        [Priority::Low, Priority::Low, Priority::Low, Priority::Medium, Priority::Medium, Priority::High]
+    {
+        push(&mut queue, priority);
     }
-    assert_eq!([pile.take().len(), pile.take().len(), pile.take().len()], [1, 2, 3]);
+    assert_eq!([queue.pop_batch().len(), queue.pop_batch().len(), queue.pop_batch().len()], [1, 2, 3]);
 }
 
 #[test]
-fn what_can_wait_is_passed_over_a_bounded_number_of_times() {
-    let mut pile = Pile::new(10);
-    put(&mut pile, Rank::Later);
-    let passed_over = (0..)
+fn low_priority_is_deferred_a_bounded_number_of_times() {
+    let mut queue = CommitQueue::new(10);
+    push(&mut queue, Priority::Low);
+    let deferrals = (0..)
         .take_while(|_| {
-            put(&mut pile, Rank::First);
-            pile.take().len() == 1
+            push(&mut queue, Priority::High);
+            queue.pop_batch().len() == 1
         })
         .count();
-    assert_eq!(passed_over, PATIENCE);
-    assert!(pile.is_empty());
+    assert_eq!(deferrals, MAX_DEFERRALS);
+    assert!(queue.is_empty());
 }
 
 #[test]
-fn a_full_pile_is_written_whole() {
-    let mut pile = Pile::new(2);
-    put(&mut pile, Rank::First);
-    put(&mut pile, Rank::Later);
-    assert!(pile.has_room());
-    put(&mut pile, Rank::Later);
-    assert!(!pile.has_room());
-    assert_eq!(pile.take().len(), 3, "all ranks");
+fn full_queue_is_written_in_one_batch() {
+    let mut queue = CommitQueue::new(2);
+    push(&mut queue, Priority::High);
+    push(&mut queue, Priority::Low);
+    assert!(queue.has_room());
+    push(&mut queue, Priority::Low);
+    assert!(!queue.has_room());
+    assert_eq!(queue.pop_batch().len(), 3, "all priorities");
 }

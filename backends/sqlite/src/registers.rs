@@ -1,0 +1,44 @@
+//! Registers: small named values that are changed by compare-and-set.
+
+use ecs_scheduler_core::{Register, StoreError, Timestamp};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::codec::to_nanos_opt;
+use crate::error::CommandError;
+use crate::pool::ReadPool;
+use crate::writer_conn::WriterConn;
+
+impl WriterConn {
+    /// Writes a register whose version is the expected one; returns its new version.
+    pub(crate) fn put_register(
+        &mut self,
+        name: &str,
+        value: &str,
+        expected: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, CommandError> {
+        let expires = to_nanos_opt(expires).map_err(CommandError::Refused)?;
+        let sql = "SELECT version FROM registers WHERE name = ?1";
+        let stored: Option<u64> =
+            self.connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
+        if stored != expected {
+            return Err(CommandError::Refused(StoreError::Conflict(format!("register \"{name}\""))));
+        }
+        let version = stored.unwrap_or(0) + 1;
+        let sql = "INSERT OR REPLACE INTO registers(name, value, version, expires) VALUES (?1, ?2, ?3, ?4)";
+        self.connection.prepare_cached(sql)?.execute(params![name, value, version, expires])?;
+        Ok(version)
+    }
+}
+
+impl ReadPool {
+    /// Reads a register.
+    pub(crate) async fn register(&self, name: String) -> Result<Option<Register>, StoreError> {
+        self.run(move |connection| {
+            let sql = "SELECT value, version FROM registers WHERE name = ?1";
+            let read = |row: &Row<'_>| Ok(Register { value: row.get(0)?, version: row.get(1)? });
+            connection.prepare_cached(sql)?.query_row([name], read).optional()
+        })
+        .await
+    }
+}
