@@ -1,4 +1,4 @@
-//! The suite that every launcher passes.
+//! The local launcher against the suite that every launcher runs.
 
 use std::sync::Arc;
 
@@ -6,22 +6,22 @@ use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
 use ecs_scheduler_core::{Launcher, async_trait};
 use serde_json::json;
 
-use crate::fixture::Bench;
+use crate::fixture::Fixture;
 
-/// A folder of definitions, one for each sample.
-struct Local(Bench);
+/// A fixture with one definition for each sample.
+struct Local(Fixture);
 
 impl Local {
     fn new() -> Self {
-        let bench = Bench::new();
-        bench.define_shell("Succeeds", "exit 0");
-        bench.define_shell("Fails", "exit 3");
-        bench.define_shell("Lasts", "sleep 100");
-        bench.define(&json!({
+        let fixture = Fixture::new();
+        fixture.define_shell("Succeeds", "exit 0");
+        fixture.define_shell("Fails", "exit 3");
+        fixture.define_shell("Lasts", "sleep 100");
+        fixture.define(&json!({
             "family": "Unstartable",
             "containerDefinitions": [{"name": "main", "command": ["./no-such-program"]}],
         }));
-        Self(bench)
+        Self(fixture)
     }
 }
 

@@ -1,6 +1,6 @@
-//! A scheduler that is killed again and again: nothing starts twice, no exit code is lost.
+//! Schedulers that are killed repeatedly: no task starts twice, and no exit code is lost.
 //!
-//! The scheduler is this test binary, started again for one hidden test that launches until it is killed.
+//! The scheduler is this test binary, started for one hidden test that launches tasks until it is killed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use ecs_scheduler_core::Launcher as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::fixture::{Bench, ended, request, state, until};
+use crate::fixture::{Fixture, ended, request, state, until};
 
-/// Tells the hidden scheduler where its folders are.
-const ROOT: &str = "LOCAL_LAUNCHER_CRASH_ROOT";
+/// The variable that gives the hidden scheduler its folder.
+const ROOT_VARIABLE: &str = "LOCAL_LAUNCHER_CRASH_ROOT";
 
-/// How many launches the schedulers make between them.
+/// Number of launches of all schedulers together.
 const LAUNCHES: usize = 150;
 
-/// How many lives it takes at least before they are left to finish.
-const LIVES: usize = 50;
+/// Number of schedulers that are killed before one may finish.
+const KILLS: usize = 50;
 
-/// What each task does: it notes that it ran, then ends with a code of its own.
+/// The command of each task: it records that it ran, then exits with a code of its own.
 const WORK: &str = "echo \"$ECSS_FIRING_ID\" >> \"$NOTES\"; sleep 0.02; exit $CODE";
 
 fn key(number: usize) -> String {
@@ -46,14 +46,14 @@ fn numbered(number: usize) -> ecs_scheduler_core::LaunchRequest {
     request
 }
 
-/// Not a test of its own: the scheduler that the test below kills. Without the variable there is nothing to do.
+/// Runs the scheduler that the test below kills; does nothing without the variable.
 #[tokio::test]
-async fn a_scheduler_to_be_killed() {
-    let Some(root) = std::env::var_os(ROOT).map(PathBuf::from) else { return };
+async fn scheduler_to_be_killed() {
+    let Some(root) = std::env::var_os(ROOT_VARIABLE).map(PathBuf::from) else { return };
     let launcher = open(&root).await;
     println!("\nopen");
     for number in 0..LAUNCHES {
-        // Every life repeats every call, as an engine does that never heard an answer.
+        // Every scheduler repeats every call, as an engine does that never received an answer.
         launcher.launch(&numbered(number)).await.unwrap();
         println!("\nlaunched {number}");
     }
@@ -67,7 +67,7 @@ async fn open(root: &Path) -> LocalLauncher {
     LocalLauncher::open(options).await.unwrap()
 }
 
-/// A scheduler in a process of its own.
+/// A scheduler in a child process.
 struct Scheduler {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -76,8 +76,8 @@ struct Scheduler {
 impl Scheduler {
     fn start(root: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::a_scheduler_to_be_killed", "--nocapture"])
-            .env(ROOT, root)
+            .args(["--exact", "crash::scheduler_to_be_killed", "--nocapture"])
+            .env(ROOT_VARIABLE, root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -88,25 +88,25 @@ impl Scheduler {
         Self { child, lines }
     }
 
-    /// Reads until it says this.
-    async fn says(&mut self, wanted: &str) {
+    /// Reads its output up to this line.
+    async fn wait_for_line(&mut self, wanted: &str) {
         while self.lines.next_line().await.unwrap().expect("the scheduler lives until it is killed") != wanted
         {
         }
     }
 
-    /// Kills it as `kill -9` does, and waits until it is gone.
+    /// Kills the process as `kill -9` does, and waits until it has exited.
     async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn schedulers_killed_at_any_moment_start_every_task_once_and_lose_no_exit_code() {
-    let bench = Bench::new();
-    let root = bench.root.path();
+async fn schedulers_killed_at_any_time_start_every_task_once_and_lose_no_exit_code() {
+    let fixture = Fixture::new();
+    let root = fixture.root.path();
     let notes = root.join("notes");
-    bench.define(&serde_json::json!({
+    fixture.define(&serde_json::json!({
         "family": "work",
         "containerDefinitions": [{
             "name": "main",
@@ -114,16 +114,16 @@ async fn schedulers_killed_at_any_moment_start_every_task_once_and_lose_no_exit_
             "environment": [{"name": "NOTES", "value": notes}],
         }],
     }));
-    for life in 0..LIVES {
+    for run in 0..KILLS {
         let mut scheduler = Scheduler::start(root);
-        // Later in each life, at an odd moment between two launches.
-        scheduler.says(&format!("launched {}", life * LAUNCHES / LIVES)).await;
-        let odd = Duration::from_micros(u64::try_from(life * 7919 % 4000).unwrap());
-        tokio::time::timeout(odd, std::future::pending::<()>()).await.unwrap_err();
+        // Each scheduler is killed later than the previous one, at an arbitrary time between two launches.
+        scheduler.wait_for_line(&format!("launched {}", run * LAUNCHES / KILLS)).await;
+        let delay = Duration::from_micros(u64::try_from(run * 7919 % 4000).unwrap());
+        tokio::time::timeout(delay, std::future::pending::<()>()).await.unwrap_err();
         scheduler.kill().await;
     }
     let mut last = Scheduler::start(root);
-    last.says("done").await;
+    last.wait_for_line("done").await;
     last.kill().await;
 
     let launcher = open(root).await;
@@ -142,10 +142,10 @@ async fn schedulers_killed_at_any_moment_start_every_task_once_and_lose_no_exit_
 }
 
 #[tokio::test]
-async fn a_task_whose_shell_was_killed_while_nobody_watched_has_no_exit_code_and_is_not_started_again() {
-    let bench = Bench::new();
-    bench.define_shell("long", "echo $PPID; echo $$; exec sleep 100");
-    let launcher = bench.open().await;
+async fn task_whose_shell_was_killed_without_a_launcher_has_no_exit_code_and_is_not_restarted() {
+    let fixture = Fixture::new();
+    fixture.define_shell("long", "echo $PPID; echo $$; exec sleep 100");
+    let launcher = fixture.open().await;
     let request = request("long", "a");
     let id = launcher.launch(&request).await.unwrap().started.remove(0).task_id;
     let log = launcher.log_path(&id, "main").unwrap();
@@ -155,14 +155,14 @@ async fn a_task_whose_shell_was_killed_while_nobody_watched_has_no_exit_code_and
     })
     .await;
     drop(launcher);
-    // Nobody watches from the moment that another launcher could own the folder.
-    let watched = bench.root.path().join("data/lock");
-    until(async || std::fs::File::open(&watched).unwrap().try_lock().ok()).await;
+    // No launcher is left once another one could lock the folder.
+    let lock_file = fixture.root.path().join("data/lock");
+    until(async || std::fs::File::open(&lock_file).unwrap().try_lock().ok()).await;
     for pid in pids {
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
-    let launcher = bench.open().await;
+    let launcher = fixture.open().await;
     let ended = ended(&launcher, &id).await;
     assert_eq!((ended.exit_code, ended.succeeded()), (None, false));
     assert_eq!(
@@ -174,9 +174,9 @@ async fn a_task_whose_shell_was_killed_while_nobody_watched_has_no_exit_code_and
 }
 
 #[tokio::test]
-async fn a_stop_that_a_crash_interrupts_is_finished_by_the_next_scheduler() {
-    let bench = Bench::new();
-    bench.define(&serde_json::json!({
+async fn stop_interrupted_by_a_crash_is_completed_by_the_next_scheduler() {
+    let fixture = Fixture::new();
+    fixture.define(&serde_json::json!({
         "family": "stubborn",
         "containerDefinitions": [{
             "name": "main",
@@ -184,27 +184,27 @@ async fn a_stop_that_a_crash_interrupts_is_finished_by_the_next_scheduler() {
             "stopTimeout": 1,
         }],
     }));
-    let launcher = bench.open().await;
+    let launcher = fixture.open().await;
     let id = launcher.launch(&request("stubborn", "a")).await.unwrap().started.remove(0).task_id;
     let log = launcher.log_path(&id, "main").unwrap();
     until(async || std::fs::read_to_string(&log).ok().filter(|text| text == "ready\n")).await;
     launcher.stop(&id, "enough").await.unwrap();
     drop(launcher);
-    let launcher = bench.open().await;
+    let launcher = fixture.open().await;
     let ended = ended(&launcher, &id).await;
     assert_eq!((ended.exit_code, ended.stop_code.as_deref()), (Some(137), Some("UserInitiated")));
     assert_eq!(ended.reason.as_deref(), Some("enough"));
 }
 
 #[tokio::test]
-async fn one_launcher_at_a_time_owns_a_folder() {
-    let bench = Bench::new();
-    bench.define_shell("work", "exit $CODE");
-    let mut scheduler = Scheduler::start(bench.root.path());
-    scheduler.says("open").await;
-    let error = LocalLauncher::open(bench.options()).await.unwrap_err();
+async fn second_launcher_on_a_folder_is_refused() {
+    let fixture = Fixture::new();
+    fixture.define_shell("work", "exit $CODE");
+    let mut scheduler = Scheduler::start(fixture.root.path());
+    scheduler.wait_for_line("open").await;
+    let error = LocalLauncher::open(fixture.options()).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("another scheduler (process ") && text.contains("uses it; stop it"), "{text}");
     scheduler.kill().await;
-    LocalLauncher::open(bench.options()).await.unwrap();
+    LocalLauncher::open(fixture.options()).await.unwrap();
 }

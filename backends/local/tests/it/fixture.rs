@@ -1,4 +1,4 @@
-//! A folder with definitions, a launcher on it, and waiting on a condition with a deadline.
+//! A folder with definitions and a launcher, and a wait for a condition with a deadline.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -12,16 +12,16 @@ use ecs_scheduler_core::{
 };
 use serde_json::{Value, json};
 
-/// How long a test waits for what must happen.
+/// How long a test waits for a condition.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The place of one test.
+/// The folders of one test.
 #[derive(Debug)]
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) root: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("definitions")).unwrap();
@@ -90,16 +90,16 @@ pub(crate) fn log(launcher: &LocalLauncher, id: &TaskId, container: &str) -> Str
     std::fs::read_to_string(launcher.log_path(id, container).unwrap()).unwrap_or_default()
 }
 
-/// Asks again and again until there is an answer.
-pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let asking = async {
+/// Polls until there is a value.
+pub(crate) async fn until<T>(mut poll: impl AsyncFnMut() -> Option<T>) -> T {
+    let polling = async {
         let mut tick = tokio::time::interval(Duration::from_millis(5));
         loop {
             tick.tick().await;
-            if let Some(answer) = ask().await {
-                return answer;
+            if let Some(value) = poll().await {
+                return value;
             }
         }
     };
-    tokio::time::timeout(DEADLINE, asking).await.expect("the condition is met in time")
+    tokio::time::timeout(DEADLINE, polling).await.expect("the condition is met in time")
 }

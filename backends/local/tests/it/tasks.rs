@@ -1,17 +1,17 @@
-//! Lives of tasks.
+//! Tasks from their launch to their end.
 
 use std::sync::Arc;
 
 use ecs_scheduler_core::{Launcher as _, Override, TaskEnd, TaskPhase};
 use serde_json::json;
 
-use crate::fixture::{Bench, ended, log, only_task, request, state, until};
+use crate::fixture::{Fixture, ended, log, only_task, request, state, until};
 
 #[tokio::test]
-async fn a_task_reports_the_exit_code_of_its_command() {
-    let bench = Bench::new();
-    bench.define_shell("fails", "echo out; echo err >&2; exit 3");
-    let launcher = bench.open().await;
+async fn task_reports_the_exit_code_of_its_command() {
+    let fixture = Fixture::new();
+    fixture.define_shell("fails", "echo out; echo err >&2; exit 3");
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("fails", "a")).await.unwrap());
     let state = ended(&launcher, &id).await;
     assert_eq!(state.exit_code, Some(3));
@@ -22,13 +22,13 @@ async fn a_task_reports_the_exit_code_of_its_command() {
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_exist_fails_to_start_with_the_reason_in_words() {
-    let bench = Bench::new();
-    bench.define(&json!({
+async fn missing_command_fails_to_start_with_the_reason() {
+    let fixture = Fixture::new();
+    fixture.define(&json!({
         "family": "typo",
         "containerDefinitions": [{"name": "main", "command": ["no-such-program"]}],
     }));
-    let launcher = bench.open().await;
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("typo", "a")).await.unwrap());
     let state = ended(&launcher, &id).await;
     assert_eq!((state.exit_code, state.stop_code.as_deref()), (None, Some("TaskFailedToStart")));
@@ -39,41 +39,41 @@ async fn a_command_that_does_not_exist_fails_to_start_with_the_reason_in_words()
 }
 
 #[tokio::test]
-async fn a_command_ended_by_a_signal_counts_from_128() {
-    let bench = Bench::new();
-    bench.define_shell("killed", "kill -KILL $$");
-    let launcher = bench.open().await;
+async fn command_ended_by_a_signal_reports_128_plus_the_signal() {
+    let fixture = Fixture::new();
+    fixture.define_shell("killed", "kill -KILL $$");
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("killed", "a")).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
 }
 
-/// Whether a process is there and not merely waiting to be collected.
-fn lives(pid: &str) -> bool {
+/// Tells whether a process exists and is not a zombie.
+fn is_running(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 #[tokio::test]
-async fn a_command_does_not_outlive_its_killed_shell() {
-    let bench = Bench::new();
-    bench.define_shell("orphan", "sleep 600 & echo $$ $!; kill -KILL $PPID; wait");
-    let launcher = bench.open().await;
+async fn command_does_not_outlive_its_killed_shell() {
+    let fixture = Fixture::new();
+    fixture.define_shell("orphan", "sleep 600 & echo $$ $!; kill -KILL $PPID; wait");
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("orphan", "a")).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(137));
     let log = log(&launcher, &id, "main");
     let pids: Vec<&str> = log.split_whitespace().collect();
     assert_eq!(pids.len(), 2, "{log}");
-    until(async || (!pids.iter().any(|pid| lives(pid))).then_some(())).await;
+    until(async || (!pids.iter().any(|pid| is_running(pid))).then_some(())).await;
 }
 
 #[tokio::test]
-async fn a_command_whose_shell_was_killed_while_nobody_looked_ends_at_the_next_start() {
-    let bench = Bench::new();
-    let go = bench.root.path().join("go");
+async fn command_whose_shell_was_killed_without_a_launcher_ends_at_the_next_start() {
+    let fixture = Fixture::new();
+    let go = fixture.root.path().join("go");
     let line =
         format!("echo $$; until [ -e {} ]; do sleep 0.01; done; kill -KILL $PPID; sleep 600", go.display());
-    bench.define_shell("orphan", &line);
-    let launcher = bench.open().await;
+    fixture.define_shell("orphan", &line);
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("orphan", "a")).await.unwrap());
     let pid = until(async || Some(log(&launcher, &id, "main")).filter(|log| log.ends_with('\n'))).await;
     drop(launcher);
@@ -81,20 +81,20 @@ async fn a_command_whose_shell_was_killed_while_nobody_looked_ends_at_the_next_s
     let shell = until(async || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).ok()?;
         let group = stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.to_owned();
-        (!lives(&group)).then_some(group)
+        (!is_running(&group)).then_some(group)
     })
     .await;
-    assert!(lives(pid.trim()), "the command outlives its shell {shell} while nobody looks");
-    let launcher = bench.open().await;
+    assert!(is_running(pid.trim()), "the command outlives its shell {shell} while no launcher runs");
+    let launcher = fixture.open().await;
     ended(&launcher, &id).await;
-    until(async || (!lives(pid.trim())).then_some(())).await;
+    until(async || (!is_running(pid.trim())).then_some(())).await;
 }
 
 #[tokio::test]
-async fn a_stop_sends_sigterm_and_keeps_the_commands_own_exit_code() {
-    let bench = Bench::new();
-    bench.define_shell("polite", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
-    let launcher = bench.open().await;
+async fn stop_sends_sigterm_and_reports_the_commands_exit_code() {
+    let fixture = Fixture::new();
+    fixture.define_shell("polite", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("polite", "a")).await.unwrap());
     until(async || (log(&launcher, &id, "main") == "ready\n").then_some(())).await;
     assert_eq!(state(&launcher, &id).await.phase, TaskPhase::Running);
@@ -106,23 +106,23 @@ async fn a_stop_sends_sigterm_and_keeps_the_commands_own_exit_code() {
 }
 
 #[tokio::test]
-async fn a_task_that_was_stopped_and_ends_well_counts_as_stopped() {
-    let bench = Bench::new();
-    bench.define_shell("polite", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done");
-    let launcher = bench.open().await;
+async fn stopped_task_with_exit_code_0_counts_as_stopped() {
+    let fixture = Fixture::new();
+    fixture.define_shell("polite", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done");
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("polite", "a")).await.unwrap());
     until(async || (log(&launcher, &id, "main") == "ready\n").then_some(())).await;
     launcher.stop(&id, "replaced").await.unwrap();
     let state = ended(&launcher, &id).await;
     assert_eq!((state.exit_code, state.end()), (Some(0), Some(TaskEnd::Stopped)));
     drop(launcher);
-    let launcher = bench.open().await;
-    assert_eq!(ended(&launcher, &id).await.end(), Some(TaskEnd::Stopped), "a restart takes it up as it was");
+    let launcher = fixture.open().await;
+    assert_eq!(ended(&launcher, &id).await.end(), Some(TaskEnd::Stopped), "a restart recovers the same end");
 }
 
 #[tokio::test]
-async fn a_container_that_is_not_essential_does_not_make_its_task_a_failure() {
-    let bench = Bench::new();
+async fn failed_nonessential_container_does_not_fail_its_task() {
+    let fixture = Fixture::new();
     let pair = |family: &str, main: &str| {
         json!({
             "family": family,
@@ -133,23 +133,24 @@ async fn a_container_that_is_not_essential_does_not_make_its_task_a_failure() {
             ],
         })
     };
-    bench.define(&pair("good", "exit 0"));
-    bench.define(&pair("bad", "exit 4"));
-    let launcher = bench.open().await;
+    fixture.define(&pair("good", "exit 0"));
+    fixture.define(&pair("bad", "exit 4"));
+    let launcher = fixture.open().await;
     for (family, code, end) in [("good", 0, TaskEnd::Succeeded), ("bad", 4, TaskEnd::Failed)] {
         let id = only_task(&launcher.launch(&request(family, family)).await.unwrap());
         let state = ended(&launcher, &id).await;
         assert_eq!((state.exit_code, state.end()), (Some(code), Some(end)), "{family}");
         let ends: Vec<_> = state.containers.iter().map(|end| (&*end.name, end.exit_code)).collect();
-        assert_eq!(ends, [("main", Some(code)), ("side", Some(3))], "what each did is told all the same");
+        assert_eq!(ends, [("main", Some(code)), ("side", Some(3))], "every container reports its exit code");
     }
 }
 
 #[tokio::test]
-async fn a_job_gives_the_command_that_its_definition_leaves_to_the_image() {
-    let bench = Bench::new();
-    bench.define(&json!({"family": "work", "containerDefinitions": [{"name": "main", "image": "busybox"}]}));
-    let launcher = bench.open().await;
+async fn job_overrides_the_command_that_its_definition_lacks() {
+    let fixture = Fixture::new();
+    fixture
+        .define(&json!({"family": "work", "containerDefinitions": [{"name": "main", "image": "busybox"}]}));
+    let launcher = fixture.open().await;
     assert_eq!(launcher.check(), []);
     let mut request = request("work", "a");
     let refused = launcher.launch(&request).await.unwrap().refused;
@@ -166,10 +167,10 @@ async fn a_job_gives_the_command_that_its_definition_leaves_to_the_image() {
 }
 
 #[tokio::test]
-async fn a_task_that_writes_much_keeps_a_bounded_log_of_its_newest_output() {
-    let bench = Bench::new();
-    bench.define_shell("loud", "head -c 30000000 /dev/zero; echo over");
-    let mut options = bench.options();
+async fn task_with_much_output_keeps_a_bounded_log_of_the_newest() {
+    let fixture = Fixture::new();
+    fixture.define_shell("loud", "head -c 30000000 /dev/zero; echo over");
+    let mut options = fixture.options();
     options.log_cap = 1_000_000;
     let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
     let id = only_task(&launcher.launch(&request("loud", "a")).await.unwrap());
@@ -181,30 +182,30 @@ async fn a_task_that_writes_much_keeps_a_bounded_log_of_its_newest_output() {
         (state(&launcher, &id).await.phase == TaskPhase::Stopped).then_some(())
     })
     .await;
-    assert!(most <= 1_000_000, "{most} bytes while it was written");
+    assert!(most <= 1_000_000, "{most} bytes while the task was running");
     assert!(std::fs::read(&path).unwrap().ends_with(b"over\n"));
 }
 
 #[tokio::test]
-async fn a_daemon_ends_with_the_task_that_left_it_behind() {
-    let bench = Bench::new();
-    let pid = bench.root.path().join("pid");
+async fn daemon_is_killed_when_its_task_ends() {
+    let fixture = Fixture::new();
+    let pid = fixture.root.path().join("pid");
     let line = format!(
         "(setsid sh -c 'echo $$ > {pid}; exec sleep 600' < /dev/null > /dev/null 2>&1 &); until [ -s {pid} ]; do :; done",
         pid = pid.display()
     );
-    bench.define_shell("leaves", &line);
-    let launcher = bench.open().await;
+    fixture.define_shell("leaves", &line);
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("leaves", "a")).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(0));
     let pid = std::fs::read_to_string(pid).unwrap();
-    until(async || (!lives(pid.trim())).then_some(())).await;
+    until(async || (!is_running(pid.trim())).then_some(())).await;
 }
 
 #[tokio::test]
-async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
-    let bench = Bench::new();
-    bench.define(&json!({
+async fn container_that_ignores_sigterm_is_killed_after_its_stop_timeout() {
+    let fixture = Fixture::new();
+    fixture.define(&json!({
         "family": "stubborn",
         "containerDefinitions": [{
             "name": "main",
@@ -212,7 +213,7 @@ async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
             "stopTimeout": 1,
         }],
     }));
-    let launcher = bench.open().await;
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("stubborn", "a")).await.unwrap());
     until(async || (log(&launcher, &id, "main") == "ready\n").then_some(())).await;
     launcher.stop(&id, "enough").await.unwrap();
@@ -220,16 +221,16 @@ async fn what_ignores_sigterm_is_killed_after_its_stop_timeout() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_essential_container_ends_its_neighbours_and_does_not_take_their_codes() {
-    let bench = Bench::new();
-    bench.define(&json!({
+async fn end_of_an_essential_container_stops_the_others_and_ignores_their_codes() {
+    let fixture = Fixture::new();
+    fixture.define(&json!({
         "family": "pair",
         "containerDefinitions": [
             {"name": "main", "command": ["true"], "dependsOn": [{"containerName": "side", "condition": "START"}]},
             {"name": "side", "command": ["sleep", "600"], "essential": false},
         ],
     }));
-    let launcher = bench.open().await;
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("pair", "a")).await.unwrap());
     let state = ended(&launcher, &id).await;
     assert_eq!(
@@ -239,23 +240,23 @@ async fn the_end_of_an_essential_container_ends_its_neighbours_and_does_not_take
 }
 
 #[tokio::test]
-async fn a_container_waits_for_the_success_of_another() {
-    let bench = Bench::new();
+async fn container_waits_for_the_success_of_another() {
+    let fixture = Fixture::new();
     let pair = |family: &str, first: &str| {
         json!({
             "family": family,
             "containerDefinitions": [
                 {"name": "main", "command": ["cat", "../ready"], "workingDirectory": "/",
-                 "entryPoint": ["sh", "-c", "cat \"$READY\""], "environment": [{"name": "READY", "value": bench.root.path().join("ready")}],
+                 "entryPoint": ["sh", "-c", "cat \"$READY\""], "environment": [{"name": "READY", "value": fixture.root.path().join("ready")}],
                  "dependsOn": [{"containerName": "init", "condition": "SUCCESS"}]},
                 {"name": "init", "essential": false, "command": ["sh", "-c", first]},
             ],
         })
     };
-    let ready = bench.root.path().join("ready").display().to_string();
-    bench.define(&pair("good", &format!("echo prepared > {ready}")));
-    bench.define(&pair("bad", "exit 9"));
-    let launcher = bench.open().await;
+    let ready = fixture.root.path().join("ready").display().to_string();
+    fixture.define(&pair("good", &format!("echo prepared > {ready}")));
+    fixture.define(&pair("bad", "exit 9"));
+    let launcher = fixture.open().await;
     let id = only_task(&launcher.launch(&request("good", "a")).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(0));
     assert_eq!(log(&launcher, &id, "main"), "prepared\n");
@@ -266,16 +267,16 @@ async fn a_container_waits_for_the_success_of_another() {
 }
 
 #[tokio::test]
-async fn a_container_gets_its_environment_and_nothing_of_the_schedulers_but_four_names() {
-    let bench = Bench::new();
-    bench.define(&json!({
+async fn container_environment_has_only_four_variables_of_the_scheduler() {
+    let fixture = Fixture::new();
+    fixture.define(&json!({
         "family": "env",
         "containerDefinitions": [{
             "name": "main", "command": ["env"],
             "environment": [{"name": "KEPT", "value": "a b"}, {"name": "CHANGED", "value": "before"}],
         }],
     }));
-    let mut options = bench.options();
+    let mut options = fixture.options();
     options.environment = [("PATH".to_owned(), std::env::var("PATH").unwrap())].into();
     let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
     let mut request = request("env", "a");
@@ -311,10 +312,10 @@ async fn a_container_gets_its_environment_and_nothing_of_the_schedulers_but_four
 }
 
 #[tokio::test]
-async fn tasks_beyond_the_bound_are_refused_for_now() {
-    let bench = Bench::new();
-    bench.define_shell("lasts", "exec sleep 100");
-    let mut options = bench.options();
+async fn tasks_beyond_the_maximum_are_refused_as_retryable() {
+    let fixture = Fixture::new();
+    fixture.define_shell("lasts", "exec sleep 100");
+    let mut options = fixture.options();
     options.max_tasks = 3;
     let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
     let mut several = request("lasts", "a");
@@ -329,16 +330,16 @@ async fn tasks_beyond_the_bound_are_refused_for_now() {
         ended(&launcher, &task.task_id).await;
     }
     let id = only_task(&launcher.launch(&request("lasts", "b")).await.unwrap());
-    assert_eq!(launcher.launch(&several).await.unwrap(), report, "a partial report is repeated as it was");
+    assert_eq!(launcher.launch(&several).await.unwrap(), report, "a partial report is repeated unchanged");
     launcher.stop(&id, "over").await.unwrap();
     ended(&launcher, &id).await;
 }
 
 #[tokio::test]
-async fn an_override_of_an_unknown_container_is_refused_for_good() {
-    let bench = Bench::new();
-    bench.define_shell("work", "true");
-    let launcher = bench.open().await;
+async fn override_of_an_unknown_container_is_refused_permanently() {
+    let fixture = Fixture::new();
+    fixture.define_shell("work", "true");
+    let launcher = fixture.open().await;
     let mut request = request("work", "a");
     Arc::make_mut(&mut request.task).overrides = vec![Override {
         container_name: "mian".to_owned(),
@@ -351,10 +352,10 @@ async fn an_override_of_an_unknown_container_is_refused_for_good() {
 }
 
 #[tokio::test]
-async fn the_population_names_the_revision_that_a_launch_would_start() {
-    let bench = Bench::new();
-    bench.define(&json!({"family": "work", "revision": 4, "containerDefinitions": [{"name": "main", "command": ["true"]}]}));
-    let launcher = bench.open().await;
+async fn population_names_the_revision_that_a_launch_would_start() {
+    let fixture = Fixture::new();
+    fixture.define(&json!({"family": "work", "revision": 4, "containerDefinitions": [{"name": "main", "command": ["true"]}]}));
+    let launcher = fixture.open().await;
     let request = request("work", "a");
     let population = launcher.population(&request.job, &request.task).await.unwrap();
     assert_eq!(population.definition.as_deref(), Some("work:4"));
