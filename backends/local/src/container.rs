@@ -1,4 +1,4 @@
-//! One container's process: its start, and how its end is learnt.
+//! The processes of one container: their start, and the wait for their exit.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,37 +7,37 @@ use ecs_scheduler_core::Timestamp;
 use tokio::process::Child;
 
 use crate::LocalOptions;
-use crate::data_dir::{Moment, TaskDir};
+use crate::data_dir::{FileEvent, TaskDir};
 use crate::log_writer;
-use crate::resolved_task::PlannedContainer;
-use crate::shim::{self, Paths};
+use crate::resolved_task::ResolvedContainer;
+use crate::shim::{self, ShimPaths};
 
 #[cfg(test)]
 mod tests;
 
-/// The shell's own code for "somebody else has, or took, the marker".
-const NO_MARKER: i32 = 75;
+/// The exit code of a shell that could not create the start marker.
+const EXIT_MARKER_TAKEN: i32 = 75;
 
-/// How often a shell is looked at that this launcher did not start itself.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a shell is polled that an earlier launcher started.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the rest of a container's output is waited for. It comes at once, unless something still holds the pipe that could
-/// not be killed.
-const DRAINED_WITHIN: Duration = Duration::from_secs(2);
+/// How long to wait for the rest of a container's output. It arrives at once, unless a process that could not be killed
+/// holds the pipe.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How far a container has come.
+/// The state of a container in its supervisor.
 #[derive(Debug, Clone)]
-pub(crate) enum Progress {
-    /// Not started; the marker's number is the one to start under.
+pub(crate) enum ContainerState {
+    /// Not started; the next start uses this marker number.
     Waiting { marker: u32 },
-    /// Its shell lives.
+    /// Its shell is running.
     Running(Running),
-    /// Its shell is gone.
-    Ended(Ended),
+    /// Its shell has exited.
+    Ended(ContainerExit),
 }
 
-impl Progress {
-    /// Tells whether something is still to come of it.
+impl ContainerState {
+    /// Tells whether the container will still start or exit.
     pub(crate) fn is_open(&self, stopping: bool) -> bool {
         match self {
             Self::Waiting { .. } => !stopping,
@@ -47,14 +47,14 @@ impl Progress {
     }
 }
 
-/// The processes of a container: its shell, and the one that writes its log.
+/// The child processes of a container: its shell, and the writer of its log.
 #[derive(Debug)]
-pub(crate) struct Started {
+pub(crate) struct ChildProcesses {
     shell: Child,
-    output: Child,
+    log_writer: Child,
 }
 
-/// A container's shell: leader of its process group.
+/// A running container: its shell, which leads a process group.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) pid: i32,
@@ -65,55 +65,55 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// Fails with the reason in words; nothing was started then.
+    /// Fails with the reason as text; nothing was started.
     pub(crate) fn start(
-        container: &PlannedContainer,
+        container: &ResolvedContainer,
         dir: &TaskDir,
         marker: u32,
         options: &LocalOptions,
-    ) -> Result<(Self, Started), String> {
+    ) -> Result<(Self, ChildProcesses), String> {
         let folder = match &container.working_directory {
             Some(folder) if !folder.is_dir() => {
                 return Err(format!("working directory \"{}\" is not a folder", folder.display()));
             }
             Some(folder) => folder.clone(),
-            None => {
-                dir.scratch().map_err(|error| format!("its scratch folder could not be made: {error}"))?
-            }
+            None => dir
+                .create_scratch()
+                .map_err(|error| format!("its scratch folder could not be created: {error}"))?,
         };
-        let program = shim::resolve(container, &folder)?;
-        let paths = Paths {
+        let program = shim::find_program(container, &folder)?;
+        let paths = ShimPaths {
             prefix: dir.prefix(&container.name),
             marker: dir.marker(&container.name, marker),
-            flag: dir.stop_flag(),
+            stop_flag: dir.stop_flag(),
         };
         let failed = |error| format!("/bin/sh could not be started: {error}");
-        let (output, writer) = log_writer::keep(&paths.prefix, options).map_err(failed)?;
-        let shell = shim::spawn(container, &program, &paths, &folder, writer).map_err(failed)?;
+        let (log_writer, output) = log_writer::spawn(&paths.prefix, options).map_err(failed)?;
+        let shell = shim::spawn(container, &program, &paths, &folder, output).map_err(failed)?;
         let pid = shell.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
-        Ok((Self { pid }, Started { shell, output }))
+        Ok((Self { pid }, ChildProcesses { shell, log_writer }))
     }
 }
 
-/// How a container ended.
+/// How a container exited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ended {
-    /// The command's exit code, 128 and the signal's number after a signal; absent when it could not be kept.
+pub(crate) struct ContainerExit {
+    /// The command's exit code, or 128 plus the number of the signal that ended it; absent when it was not recorded.
     pub(crate) code: Option<i32>,
-    /// When, if it was some time ago.
+    /// The time of the exit, if no launcher was running then.
     pub(crate) at: Option<Timestamp>,
-    /// Whether its shell was kept from starting the command.
-    pub(crate) refused: bool,
+    /// Whether its shell could not create the start marker, and so did not start the command.
+    pub(crate) start_refused: bool,
 }
 
-impl Ended {
-    /// An end of which nothing is known.
+impl ContainerExit {
+    /// An exit with an unknown code and time.
     pub(crate) const fn unknown() -> Self {
-        Self { code: None, at: None, refused: false }
+        Self { code: None, at: None, start_refused: false }
     }
 
-    /// Says it in words that follow the container's name.
-    pub(crate) fn in_words(&self) -> String {
+    /// Describes the exit; the text follows the container's name in a sentence.
+    pub(crate) fn describe(&self) -> String {
         match self.code {
             None => "ended without leaving an exit code".to_owned(),
             Some(126) => "exited with code 126: its command could not be executed".to_owned(),
@@ -125,42 +125,51 @@ impl Ended {
     }
 }
 
-/// Waits until a container's shell is gone, ends what it left behind, and tells how it ended.
+/// Waits until a container's shell exits, kills the processes that it left, and returns how the container exited.
 ///
-/// `started` is absent for a shell that an earlier scheduler started: it is looked at from time to time then.
-pub(crate) async fn ended_of(started: Option<Started>, pid: i32, dir: &TaskDir, container: &str) -> Ended {
+/// `children` is absent when an earlier scheduler started the shell; the shell is polled then.
+pub(crate) async fn wait_for_exit(
+    children: Option<ChildProcesses>,
+    pid: i32,
+    dir: &TaskDir,
+    container: &str,
+) -> ContainerExit {
     let prefix = dir.prefix(container);
-    let watched = started.is_some();
-    let own = match started {
-        Some(Started { mut shell, mut output }) => {
-            let own = shell.wait().await.ok().and_then(shim::code_of);
-            kill_rest(prefix).await;
-            // A process that is not over by then goes on by itself.
-            let _ = tokio::time::timeout(DRAINED_WITHIN, output.wait()).await;
-            own
+    let is_child = children.is_some();
+    let shell_code = match children {
+        Some(ChildProcesses { mut shell, mut log_writer }) => {
+            let shell_code = shell.wait().await.ok().and_then(shim::exit_code_of);
+            kill_remaining(prefix).await;
+            // After the timeout the log writer continues without supervision.
+            let _ = tokio::time::timeout(DRAIN_TIMEOUT, log_writer.wait()).await;
+            shell_code
         }
         None => {
             while shim::is_alive(pid, &prefix) {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
-            kill_rest(prefix).await;
+            kill_remaining(prefix).await;
             None
         }
     };
     match dir.exit_code(container) {
         Some(code) => {
-            let at = if watched { None } else { dir.moment(container, Moment::Ended) };
-            Ended { code: Some(code), at, refused: false }
+            let at = if is_child { None } else { dir.event_time(container, FileEvent::Ended) };
+            ContainerExit { code: Some(code), at, start_refused: false }
         }
         None => {
-            let killed_by_us = || dir.read_stop().map(|_| 128 + 9);
-            Ended { code: own.or_else(killed_by_us), at: None, refused: own == Some(NO_MARKER) }
+            let killed_by_stop = || dir.read_stop().map(|_| 128 + 9);
+            ContainerExit {
+                code: shell_code.or_else(killed_by_stop),
+                at: None,
+                start_refused: shell_code == Some(EXIT_MARKER_TAKEN),
+            }
         }
     }
 }
 
-async fn kill_rest(prefix: PathBuf) {
-    if let Err(error) = tokio::task::spawn_blocking(move || shim::kill_rest(&prefix)).await {
-        tracing::debug!(%error, "could not look for what a container left behind");
+async fn kill_remaining(prefix: PathBuf) {
+    if let Err(error) = tokio::task::spawn_blocking(move || shim::kill_remaining(&prefix)).await {
+        tracing::debug!(%error, "could not search for processes that a container left");
     }
 }

@@ -1,4 +1,4 @@
-//! What lies on disk: `launches/<token>.json`, `tasks/<task>/…`, and who may open them.
+//! The launcher's files: `launches/<token>.json` and `tasks/<task>/…`, all for this user alone.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,15 +10,15 @@ use ecs_scheduler_core::{FiringId, JobId, Refusal, TaskState, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::resolved_task::PlannedContainer;
+use crate::resolved_task::ResolvedContainer;
 
 #[cfg(test)]
 mod tests;
 
-/// What the launcher claims a marker with, so that no shell can start behind it.
-const CLAIM: &str = "claimed\n";
+/// The content of a start marker that the launcher claimed, so that no shell can start under it.
+const CLAIMED: &str = "claimed\n";
 
-/// One launch call that was accepted: on disk before anything is started.
+/// An accepted launch call; it is on disk before anything starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LaunchRecord {
@@ -28,43 +28,43 @@ pub(crate) struct LaunchRecord {
     pub(crate) started_by: String,
     pub(crate) definition: String,
     pub(crate) accepted_at: Timestamp,
-    /// Which start of the machine it was accepted in; absent where that cannot be told.
+    /// The boot id of the machine at acceptance; absent where the system has none.
     pub(crate) boot: Option<String>,
-    /// The tasks' short names, which are their folders'.
+    /// The tasks' short names, which are also the names of their folders.
     pub(crate) tasks: Vec<String>,
     pub(crate) refused: Vec<Refusal>,
-    pub(crate) containers: Vec<PlannedContainer>,
+    pub(crate) containers: Vec<ResolvedContainer>,
 }
 
-/// What was asked of a task's end; on disk before the first signal.
+/// A request to stop a task; it is on disk before the first signal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct StopOrder {
+pub(crate) struct StopRequest {
     pub(crate) code: String,
     pub(crate) reason: String,
 }
 
-/// What the files say of one container.
+/// The state of a container as its files show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trace {
-    /// No shell has got through, and none can any more under this marker number or a lower one.
+pub(crate) enum DiskState {
+    /// No shell has created a start marker, and none can under a number lower than `next`.
     NotStarted { next: u32 },
-    /// A shell got through this instant and has not told its number yet.
+    /// A shell has just created its start marker and has not written its process id yet.
     Starting,
-    /// A shell got through and lives.
+    /// A shell has created its start marker and is running.
     Alive { pid: i32 },
-    /// A shell got through and is gone; the code is absent when it could not be kept.
+    /// A shell has created its start marker and has exited; the code is absent when it was not recorded.
     Ended { code: Option<i32> },
 }
 
-/// The launcher's folder.
+/// The launcher's data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
     root: PathBuf,
 }
 
 impl DataDir {
-    /// Creates the folder where it is missing, for this user alone.
+    /// Opens the folder, or creates it for this user alone.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         make_dir(root)?;
         let this = Self { root: root.canonicalize()? };
@@ -77,40 +77,40 @@ impl DataDir {
         &self.root
     }
 
-    pub(crate) fn lock_file(&self) -> io::Result<File> {
+    pub(crate) fn open_lock_file(&self) -> io::Result<File> {
         OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.root.join("lock"))
     }
 
-    /// Writes which process has the lock into its file.
-    pub(crate) fn name_holder(&self, mut lock: &File) -> io::Result<()> {
+    /// Writes the id of this process into the lock file.
+    pub(crate) fn write_holder(&self, mut lock: &File) -> io::Result<()> {
         lock.set_len(0)?;
         writeln!(lock, "{}", std::process::id())
     }
 
-    /// Returns the process that has the lock, if it said so.
-    pub(crate) fn holder(&self) -> Option<u32> {
-        std::fs::read_to_string(self.root.join("lock")).ok()?.trim().parse().ok()
+    /// Returns the id of the process that holds the lock, if the lock file has one.
+    pub(crate) fn read_holder(&self) -> Option<u32> {
+        fs::read_to_string(self.root.join("lock")).ok()?.trim().parse().ok()
     }
 
-    pub(crate) fn task(&self, name: &str) -> TaskDir {
+    pub(crate) fn task_dir(&self, name: &str) -> TaskDir {
         TaskDir { path: self.root.join("tasks").join(name) }
     }
 
-    /// Writes a launch so that it survives a crash of the machine from here on.
+    /// Writes the record of a launch; it is durable when this returns.
     pub(crate) fn write_launch(&self, record: &LaunchRecord) -> io::Result<()> {
         for task in &record.tasks {
-            make_dir(&self.task(task).path)?;
+            make_dir(&self.task_dir(task).path)?;
         }
         let folder = self.root.join("launches");
-        replace(&folder.join(format!("{}.json", record.token)), record, true)?;
+        write_json_atomically(&folder.join(format!("{}.json", record.token)), record, true)?;
         File::open(&folder)?.sync_all()
     }
 
     pub(crate) fn remove_launch(&self, token: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.root.join("launches").join(format!("{token}.json"))))
+        ignore_missing(fs::remove_file(self.root.join("launches").join(format!("{token}.json"))))
     }
 
-    /// Reads every launch; one that cannot be read is an error, because its tasks could be started twice.
+    /// Reads the record of every launch. An unreadable record is an error, because its tasks could start twice.
     pub(crate) fn launches(&self) -> io::Result<Vec<LaunchRecord>> {
         let mut records = Vec::new();
         for entry in fs::read_dir(self.root.join("launches"))? {
@@ -118,15 +118,15 @@ impl DataDir {
             if path.extension().is_some_and(|extension| extension == "json") {
                 records.push(read_json(&path)?);
             } else {
-                gone(fs::remove_file(&path))?;
+                ignore_missing(fs::remove_file(&path))?;
             }
         }
         Ok(records)
     }
 
-    /// Keeps all logs together within `cap` bytes: the oldest go, but for those that are being written.
-    pub(crate) fn bound_logs(&self, cap: u64) -> io::Result<()> {
-        let mut logs = logs(self)?;
+    /// Removes the oldest logs until all logs have at most `cap` bytes; logs that are being written stay.
+    pub(crate) fn enforce_log_cap(&self, cap: u64) -> io::Result<()> {
+        let mut logs = list_logs(self)?;
         let mut total: u64 = logs.iter().map(|log| log.bytes).sum();
         logs.retain(|log| !log.in_use);
         logs.sort_by_key(|log| log.modified);
@@ -134,7 +134,7 @@ impl DataDir {
             if total <= cap {
                 break;
             }
-            gone(fs::remove_file(&log.path))?;
+            ignore_missing(fs::remove_file(&log.path))?;
             total -= log.bytes;
         }
         Ok(())
@@ -148,38 +148,38 @@ impl DataDir {
     }
 }
 
-/// A file of output.
+/// A log file.
 #[derive(Debug)]
-struct Log {
+struct LogFile {
     path: PathBuf,
     bytes: u64,
     modified: SystemTime,
-    /// Whether a container of a running task writes it.
+    /// Whether a container of a running task writes to it.
     in_use: bool,
 }
 
 /// Lists the logs of all tasks.
-fn logs(data: &DataDir) -> io::Result<Vec<Log>> {
+fn list_logs(data: &DataDir) -> io::Result<Vec<LogFile>> {
     let mut found = Vec::new();
     for name in data.task_names()? {
-        let dir = data.task(&name);
+        let dir = data.task_dir(&name);
         let ended = dir.path.join("state.json").exists();
-        // A folder, or a file, that goes meanwhile has no logs.
+        // A folder or file that is removed during the listing is skipped.
         for entry in fs::read_dir(&dir.path).into_iter().flatten().flatten() {
             let path = entry.path();
             let name = entry.file_name();
-            let is_log = |end: &str| name.to_str().is_some_and(|name| name.ends_with(end));
-            let (newest, earlier) = (is_log(".log"), is_log(".log.1"));
-            if let Some(meta) = entry.metadata().ok().filter(|meta| meta.is_file() && (newest || earlier)) {
+            let has_suffix = |suffix: &str| name.to_str().is_some_and(|name| name.ends_with(suffix));
+            let (current, rotated) = (has_suffix(".log"), has_suffix(".log.1"));
+            if let Some(meta) = entry.metadata().ok().filter(|meta| meta.is_file() && (current || rotated)) {
                 let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                found.push(Log { path, bytes: meta.len(), modified, in_use: newest && !ended });
+                found.push(LogFile { path, bytes: meta.len(), modified, in_use: current && !ended });
             }
         }
     }
     Ok(found)
 }
 
-/// One task's folder.
+/// The folder of one task.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskDir {
     path: PathBuf,
@@ -191,10 +191,10 @@ impl TaskDir {
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {
-        gone(fs::remove_dir_all(&self.path))
+        ignore_missing(fs::remove_dir_all(&self.path))
     }
 
-    /// Where the files of a container begin; unique, so that it also tells its process from any other.
+    /// The path prefix of a container's files; it is unique, so it also identifies the container's processes.
     pub(crate) fn prefix(&self, container: &str) -> PathBuf {
         self.path.join(container)
     }
@@ -207,33 +207,33 @@ impl TaskDir {
         self.path.join(format!("{container}.started.{number}"))
     }
 
-    /// What says, before the first signal, that the task is being stopped.
+    /// The file that exists from before the first signal of a stop.
     pub(crate) fn stop_flag(&self) -> PathBuf {
         self.path.join("stopping")
     }
 
-    pub(crate) fn raise_stop_flag(&self) -> io::Result<()> {
+    pub(crate) fn set_stop_flag(&self) -> io::Result<()> {
         OpenOptions::new().create(true).append(true).mode(0o600).open(self.stop_flag()).map(drop)
     }
 
-    /// Where a container starts that names no folder.
-    pub(crate) fn scratch(&self) -> io::Result<PathBuf> {
+    /// Creates the working directory of containers that name none.
+    pub(crate) fn create_scratch(&self) -> io::Result<PathBuf> {
         let path = self.path.join("scratch");
         make_dir(&path)?;
         Ok(path)
     }
 
-    /// Reads a container's exit code; `None` while it is not wholly written.
+    /// Reads a container's exit code; `None` until it is written completely.
     pub(crate) fn exit_code(&self, container: &str) -> Option<i32> {
         let text = fs::read_to_string(self.path.join(format!("{container}.exit"))).ok()?;
         text.strip_suffix('\n')?.parse().ok()
     }
 
-    /// Returns when a container started or ended by its file's time, for what happened while nobody watched.
-    pub(crate) fn moment(&self, container: &str, what: Moment) -> Option<Timestamp> {
-        let path = match what {
-            Moment::Started => self.marker(container, self.newest_marker(container)?),
-            Moment::Ended => self.path.join(format!("{container}.exit")),
+    /// Returns when a container started or ended while no launcher was running: the modification time of a file.
+    pub(crate) fn event_time(&self, container: &str, event: FileEvent) -> Option<Timestamp> {
+        let path = match event {
+            FileEvent::Started => self.marker(container, self.newest_marker(container)?),
+            FileEvent::Ended => self.path.join(format!("{container}.exit")),
         };
         Timestamp::try_from(fs::metadata(path).ok()?.modified().ok()?).ok()
     }
@@ -242,35 +242,35 @@ impl TaskDir {
         (0..).take_while(|number| self.marker(container, *number).exists()).last()
     }
 
-    /// Finds out what became of a container and, when it was not started, makes sure that it will not be behind our
-    /// back: the marker that a late shell would need is taken.
-    pub(crate) fn settle(&self, container: &str) -> io::Result<Trace> {
+    /// Returns the state of a container. If no shell has started it, claims the start marker, so that a late shell cannot
+    /// start it either.
+    pub(crate) fn claim_start(&self, container: &str) -> io::Result<DiskState> {
         let prefix = self.prefix(container);
         for number in 0.. {
             let marker = self.marker(container, number);
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marker) {
                 Ok(mut file) => {
-                    file.write_all(CLAIM.as_bytes())?;
-                    return Ok(Trace::NotStarted { next: number + 1 });
+                    file.write_all(CLAIMED.as_bytes())?;
+                    return Ok(DiskState::NotStarted { next: number + 1 });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
             let text = fs::read_to_string(&marker)?;
-            if text == CLAIM {
+            if text == CLAIMED {
                 continue;
             }
             return Ok(match text.trim_end().parse::<i32>() {
-                Err(_) if text.is_empty() => Trace::Starting,
-                Ok(pid) if crate::shim::is_alive(pid, &prefix) => Trace::Alive { pid },
+                Err(_) if text.is_empty() => DiskState::Starting,
+                Ok(pid) if crate::shim::is_alive(pid, &prefix) => DiskState::Alive { pid },
                 Ok(_) => {
-                    crate::shim::kill_rest(&prefix);
-                    Trace::Ended { code: self.exit_code(container) }
+                    crate::shim::kill_remaining(&prefix);
+                    DiskState::Ended { code: self.exit_code(container) }
                 }
-                Err(_) => Trace::Ended { code: self.exit_code(container) },
+                Err(_) => DiskState::Ended { code: self.exit_code(container) },
             });
         }
-        Err(io::Error::other("a container has more markers than numbers"))
+        Err(io::Error::other("a container has too many start markers"))
     }
 
     pub(crate) fn read_state(&self) -> Option<TaskState> {
@@ -278,28 +278,28 @@ impl TaskDir {
     }
 
     pub(crate) fn write_state(&self, state: &TaskState) -> io::Result<()> {
-        replace(&self.path.join("state.json"), state, false)
+        write_json_atomically(&self.path.join("state.json"), state, false)
     }
 
-    pub(crate) fn read_stop(&self) -> Option<StopOrder> {
+    pub(crate) fn read_stop(&self) -> Option<StopRequest> {
         read_json(&self.path.join("stop.json")).ok()
     }
 
-    pub(crate) fn write_stop(&self, order: &StopOrder) -> io::Result<()> {
-        replace(&self.path.join("stop.json"), order, false)
+    pub(crate) fn write_stop(&self, request: &StopRequest) -> io::Result<()> {
+        write_json_atomically(&self.path.join("stop.json"), request, false)
     }
 }
 
-/// A moment that a file's time tells.
+/// An event whose time is the modification time of a file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Moment {
-    /// The marker's.
+pub(crate) enum FileEvent {
+    /// The shell created the start marker.
     Started,
-    /// The exit code's.
+    /// The shell wrote the exit code.
     Ended,
 }
 
-/// Returns a name of the machine's present start, which changes when it is started again.
+/// Returns the boot id of the machine, which changes when the machine restarts.
 pub(crate) fn boot_id() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|text| text.trim().to_owned())
 }
@@ -308,8 +308,8 @@ fn make_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-fn gone(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
@@ -321,13 +321,13 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
 }
 
-/// Replaces a file by a new one in one step; `durable` waits until it is on the disk.
-fn replace<T: Serialize>(path: &Path, value: &T, durable: bool) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+/// Replaces a file atomically; with `durable`, waits until the new content is on disk.
+fn write_json_atomically<T: Serialize>(path: &Path, value: &T, durable: bool) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(&serde_json::to_vec(value)?)?;
     if durable {
         file.sync_all()?;
     }
-    fs::rename(&fresh, path)
+    fs::rename(&temporary, path)
 }

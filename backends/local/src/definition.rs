@@ -1,4 +1,4 @@
-//! A task definition in ECS's own JSON, as far as a local process can honour it.
+//! Task definitions in ECS's own JSON, as far as a local process can honour them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -10,28 +10,28 @@ use serde_json::{Map, Value};
 #[cfg(test)]
 mod tests;
 
-/// How long a container may take to end after SIGTERM when its definition does not say, in seconds.
+/// Default number of seconds between SIGTERM and SIGKILL.
 pub const DEFAULT_STOP_TIMEOUT_SECS: u64 = 30;
 
-/// The longest time between SIGTERM and SIGKILL, in seconds.
+/// Maximum number of seconds between SIGTERM and SIGKILL.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>: `stopTimeout` is at most 120.
 pub const MAX_STOP_TIMEOUT_SECS: u64 = 120;
 
-/// The most containers of a task definition.
+/// Maximum number of containers in a task definition.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
 const MAX_CONTAINERS: usize = 10;
 
-/// The most characters of a family's or a container's name; container names become file names.
-const MAX_NAME: usize = 200;
+/// Maximum length of the name of a family or container; container names become file names.
+const MAX_NAME_LENGTH: usize = 200;
 
-/// What `describe-task-definition` adds for people to read: nothing is lost by passing over it.
-const DESCRIPTIVE: [&str; 12] = [
+/// Descriptive fields of `describe-task-definition`, which have no effect on a task.
+const DESCRIPTIVE_FIELDS: [&str; 12] = [
     "taskDefinitionArn",
     "status",
     "registeredAt",
@@ -46,14 +46,14 @@ const DESCRIPTIVE: [&str; 12] = [
     "dockerLabels",
 ];
 
-/// What is wrong with a file of task definitions, and where.
+/// A problem in a file of task definitions: the file, the field and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct DefinitionProblem {
     /// The file.
     pub file: PathBuf,
-    /// The field, for example `containerDefinitions[0].command`; empty when the file as a whole is meant.
+    /// The field, for example `containerDefinitions[0].command`; empty when the problem is the whole file.
     pub field: String,
-    /// What is wrong and what is expected.
+    /// The reason and the expected value.
     pub message: String,
 }
 
@@ -95,44 +95,45 @@ impl Definition {
 pub struct Container {
     /// Its name.
     pub name: String,
-    /// What stands before the command.
+    /// Program and arguments before the command.
     pub entry_point: Vec<String>,
-    /// The command, which a job may replace; without an entry point too, a job must give it.
+    /// The command, which a job may replace; a job must set it when the entry point is empty too.
     pub command: Vec<String>,
-    /// Its own variables.
+    /// Its environment variables.
     pub environment: BTreeMap<String, String>,
     /// Whether its end ends the task.
     pub essential: bool,
-    /// Where it starts; relative to the folder of the definitions.
+    /// The working directory, relative to the folder of the definitions.
     pub working_directory: Option<PathBuf>,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_timeout_secs: u64,
-    /// What must have happened to other containers before this one starts.
+    /// The conditions on other containers before this one starts.
     pub depends_on: Vec<Dependency>,
 }
 
-/// What a container waits for.
+/// A condition on another container before a container starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dependency {
     /// The other container.
     pub container_name: String,
-    /// What must have happened to it.
+    /// The condition.
     pub condition: Condition,
 }
 
-/// What must have happened to a container before one that depends on it starts.
+/// The state of a container that a dependent one waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Condition {
-    /// It was started.
+    /// It has started.
     Start,
-    /// It ended.
+    /// It has ended.
     Complete,
-    /// It ended with exit code 0.
+    /// It has ended with exit code 0.
     Success,
 }
 
+/// The JSON of a task definition.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireDefinition {
@@ -143,6 +144,7 @@ struct WireDefinition {
     other: Map<String, Value>,
 }
 
+/// The JSON of a container.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireContainer {
@@ -158,6 +160,7 @@ struct WireContainer {
     other: Map<String, Value>,
 }
 
+/// The JSON of a dependency.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireDependency {
@@ -165,20 +168,21 @@ struct WireDependency {
     condition: String,
 }
 
+/// The JSON of an environment variable.
 #[derive(Deserialize)]
 struct WireVariable {
     name: String,
     value: String,
 }
 
-/// Tells whether a process behind a POSIX shell can be given a variable of this name.
+/// Tells whether a POSIX shell passes a variable of this name to a process.
 pub(crate) fn is_variable_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_')
         && bytes.all(|c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
-/// Reads one file's text: a task definition, bare or as `describe-task-definition` prints it.
+/// Parses the text of a file: a task definition, alone or in the output of `describe-task-definition`.
 ///
 /// # Errors
 ///
@@ -208,11 +212,11 @@ pub fn parse(file: &Path, text: &str) -> Result<Definition, DefinitionProblem> {
     for (index, container) in wire.container_definitions.into_iter().enumerate() {
         let at = format!("{prefix}containerDefinitions[{index}].");
         ignored.extend(ignored_keys(&at, &container.other));
-        let container =
-            checked(container).map_err(|(field, message)| problem(format!("{at}{field}"), message))?;
+        let container = validate_container(container)
+            .map_err(|(field, message)| problem(format!("{at}{field}"), message))?;
         containers.push(container);
     }
-    check_together(&containers)
+    validate_containers(&containers)
         .map_err(|(field, message)| problem(format!("{prefix}containerDefinitions{field}"), message))?;
     Ok(Definition { family: wire.family, revision, file: file.to_owned(), containers, ignored })
 }
@@ -224,27 +228,31 @@ fn ignored_keys(prefix: &str, other: &Map<String, Value>) -> Vec<String> {
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     };
-    let weighs = |(key, value): &(&String, &Value)| !DESCRIPTIVE.contains(&key.as_str()) && !empty(value);
-    other.iter().filter(weighs).map(|(key, _)| format!("{prefix}{key}")).collect()
+    let has_effect =
+        |(key, value): &(&String, &Value)| !DESCRIPTIVE_FIELDS.contains(&key.as_str()) && !empty(value);
+    other.iter().filter(has_effect).map(|(key, _)| format!("{prefix}{key}")).collect()
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    let fine = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fine) {
-        return Err(format!("\"{name}\" must be 1 to {MAX_NAME} letters, digits, hyphens and underscores"));
+    let valid = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    if name.is_empty() || name.len() > MAX_NAME_LENGTH || !name.bytes().all(valid) {
+        return Err(format!(
+            "\"{name}\" must be 1 to {MAX_NAME_LENGTH} letters, digits, hyphens and underscores"
+        ));
     }
     Ok(())
 }
 
+/// A field and the reason why its value is invalid.
 type FieldProblem = (String, String);
 
-fn checked(wire: WireContainer) -> Result<Container, FieldProblem> {
+fn validate_container(wire: WireContainer) -> Result<Container, FieldProblem> {
     let at = |field: &str, message: &str| (field.to_owned(), message.to_owned());
     check_name(&wire.name).map_err(|message| ("name".to_owned(), message))?;
     let entry_point = wire.entry_point.unwrap_or_default();
     let command = wire.command.unwrap_or_default();
     if entry_point.iter().chain(&command).any(|word| word.contains('\0')) {
-        return Err(at("command", "holds a NUL character"));
+        return Err(at("command", "contains a NUL character"));
     }
     let mut environment = BTreeMap::new();
     for (index, WireVariable { name, value }) in wire.environment.unwrap_or_default().into_iter().enumerate()
@@ -259,7 +267,7 @@ fn checked(wire: WireContainer) -> Result<Container, FieldProblem> {
     }
     let mut depends_on = Vec::new();
     for (index, dependency) in wire.depends_on.unwrap_or_default().into_iter().enumerate() {
-        let condition = condition(&dependency.condition)
+        let condition = parse_condition(&dependency.condition)
             .map_err(|message| (format!("dependsOn[{index}].condition"), message))?;
         depends_on.push(Dependency { container_name: dependency.container_name, condition });
     }
@@ -275,16 +283,16 @@ fn checked(wire: WireContainer) -> Result<Container, FieldProblem> {
     })
 }
 
-fn condition(text: &str) -> Result<Condition, String> {
+fn parse_condition(text: &str) -> Result<Condition, String> {
     match text {
         "START" => Ok(Condition::Start),
         "COMPLETE" => Ok(Condition::Complete),
         "SUCCESS" => Ok(Condition::Success),
-        "HEALTHY" => {
-            Err("HEALTHY cannot be had: the local launcher runs no health checks; use START, or COMPLETE or \
-                          SUCCESS of a container that ends"
-                .to_owned())
-        }
+        "HEALTHY" => Err(
+            "HEALTHY is not supported: the local launcher runs no health checks; use START, or COMPLETE or \
+             SUCCESS for a container that ends"
+                .to_owned(),
+        ),
         other => Err(format!("\"{other}\" is not a condition; use START, COMPLETE or SUCCESS")),
     }
 }
@@ -293,25 +301,26 @@ fn condition(text: &str) -> Result<Condition, String> {
 ///
 /// # Errors
 ///
-/// Fails with what is wrong when a local process cannot be given it.
+/// Fails with the reason when a local process cannot have this variable.
 pub(crate) fn check_variable(name: &str, value: &str) -> Result<(), String> {
     if !is_variable_name(name) {
         return Err(format!(
-            "\"{name}\" cannot be given to a local process: use letters, digits and underscores, not a digit first"
+            "\"{name}\" is not a valid variable name: use letters, digits and underscores, not a digit first"
         ));
     }
     if value.contains('\0') {
-        return Err(format!("the value of \"{name}\" holds a NUL character"));
+        return Err(format!("the value of \"{name}\" contains a NUL character"));
     }
     Ok(())
 }
 
-fn check_together(containers: &[Container]) -> Result<(), FieldProblem> {
+fn validate_containers(containers: &[Container]) -> Result<(), FieldProblem> {
     if containers.is_empty() {
-        return Err((String::new(), "must hold at least one container".to_owned()));
+        return Err((String::new(), "must contain at least one container".to_owned()));
     }
     if containers.len() > MAX_CONTAINERS {
-        let message = format!("holds {} containers; it must hold at most {MAX_CONTAINERS}", containers.len());
+        let message =
+            format!("contains {} containers; at most {MAX_CONTAINERS} are allowed", containers.len());
         return Err((String::new(), message));
     }
     if !containers.iter().any(|container| container.essential) {
@@ -321,11 +330,11 @@ fn check_together(containers: &[Container]) -> Result<(), FieldProblem> {
         if containers[..index].iter().any(|other| other.name == container.name) {
             return Err((format!("[{index}].name"), format!("\"{}\" is used twice", container.name)));
         }
-        for (place, dependency) in container.depends_on.iter().enumerate() {
-            let field = format!("[{index}].dependsOn[{place}]");
+        for (position, dependency) in container.depends_on.iter().enumerate() {
+            let field = format!("[{index}].dependsOn[{position}]");
             let name = &dependency.container_name;
             let Some(other) = containers.iter().find(|other| other.name == *name) else {
-                return Err((field, format!("no container is called \"{name}\"")));
+                return Err((field, format!("no container is named \"{name}\"")));
             };
             if other.essential && dependency.condition != Condition::Start {
                 let message = format!("\"{name}\" is essential: its end would end the task");
@@ -333,23 +342,23 @@ fn check_together(containers: &[Container]) -> Result<(), FieldProblem> {
             }
         }
     }
-    check_order(containers)
+    check_cycles(containers)
 }
 
-/// Starts containers whose dependencies have started, until none is left; what remains depends on itself.
-fn check_order(containers: &[Container]) -> Result<(), FieldProblem> {
-    let mut started = HashSet::new();
+/// Removes containers whose dependencies are removed, until none is left; containers that remain form a cycle.
+fn check_cycles(containers: &[Container]) -> Result<(), FieldProblem> {
+    let mut removed = HashSet::new();
     let mut left: Vec<usize> = (0..containers.len()).collect();
     while let Some(first) = left.first().copied() {
         let before = left.len();
         left.retain(|index| {
             let container = &containers[*index];
             let mut depends_on = container.depends_on.iter();
-            let starts = depends_on.all(|dependency| started.contains(dependency.container_name.as_str()));
-            !(starts && started.insert(container.name.as_str()))
+            let is_free = depends_on.all(|dependency| removed.contains(dependency.container_name.as_str()));
+            !(is_free && removed.insert(container.name.as_str()))
         });
         if left.len() == before {
-            let message = "containers wait for each other in a circle".to_owned();
+            let message = "the dependencies of the containers form a cycle".to_owned();
             return Err((format!("[{first}].dependsOn"), message));
         }
     }

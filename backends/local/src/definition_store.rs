@@ -1,4 +1,4 @@
-//! The folder of task definitions: read once, and again when a file in it changes.
+//! The task definitions of a folder: read at the start, and reloaded when a file changes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,15 +12,15 @@ use crate::definition::{Definition, DefinitionProblem, parse};
 #[cfg(test)]
 mod tests;
 
-/// How long the folder is taken as unchanged after a look at it.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Minimum time between two checks of the folder for changes.
+const RELOAD_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The most bytes of a file: ECS takes definitions of 64 KiB.
-const MAX_FILE: u64 = 1024 * 1024;
+/// Maximum size of a file in bytes; ECS accepts definitions of up to 64 KiB.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What one file looked like when it was read.
+/// Modification time and length of a file when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     modified: Option<SystemTime>,
     length: u64,
 }
@@ -29,23 +29,24 @@ struct Stamp {
 #[derive(Debug, Clone, Default)]
 pub struct Definitions {
     folder: PathBuf,
-    stamps: BTreeMap<PathBuf, Stamp>,
+    stamps: BTreeMap<PathBuf, FileStamp>,
     by_name: BTreeMap<(String, u32), Arc<Definition>>,
     problems: Vec<DefinitionProblem>,
 }
 
 impl Definitions {
-    /// Reads every `*.json` of a folder; a file that is wrong becomes a problem and the others keep working.
+    /// Reads every `*.json` of a folder; an invalid file becomes a problem, and the other files stay usable.
     ///
     /// # Errors
     ///
     /// Fails when the folder itself cannot be read.
     pub fn read(folder: &Path) -> std::io::Result<Self> {
-        let stamps = stamps(folder)?;
+        let stamps = read_stamps(folder)?;
         let mut this = Self { folder: folder.to_owned(), stamps, ..Self::default() };
         for file in this.stamps.keys() {
-            let whole = |message| DefinitionProblem { file: file.clone(), field: String::new(), message };
-            let read = text_of(file).map_err(whole).and_then(|text| parse(file, &text));
+            let file_problem =
+                |message| DefinitionProblem { file: file.clone(), field: String::new(), message };
+            let read = read_limited(file).map_err(file_problem).and_then(|text| parse(file, &text));
             let definition = match read {
                 Ok(definition) => definition,
                 Err(problem) => {
@@ -58,7 +59,7 @@ impl Definitions {
                 this.problems.push(DefinitionProblem {
                     file: file.clone(),
                     field: "revision".to_owned(),
-                    message: format!("{} stands in {} already", first.name(), first.file.display()),
+                    message: format!("{} is already defined in {}", first.name(), first.file.display()),
                 });
                 continue;
             }
@@ -72,17 +73,17 @@ impl Definitions {
         self.by_name.values()
     }
 
-    /// Returns what is wrong with files of the folder.
+    /// Returns the problems of files in the folder.
     #[must_use]
     pub fn problems(&self) -> &[DefinitionProblem] {
         &self.problems
     }
 
-    /// Finds a definition by family (the newest revision), `family:revision` or an ARN that ends so.
+    /// Finds a definition by family (the newest revision), by `family:revision`, or by an ARN that ends in either.
     ///
     /// # Errors
     ///
-    /// Fails with the folder, the families in it and the files that could not be used.
+    /// Fails with the folder, the definitions in it and the files that could not be used.
     pub fn find(&self, name: &str) -> Result<Arc<Definition>, String> {
         let short = name.rsplit_once('/').map_or(name, |(_, last)| last);
         let (family, revision) = match short.split_once(':') {
@@ -95,16 +96,16 @@ impl Definitions {
             Some(Ok(revision)) => self.by_name.get(&(family.to_owned(), revision)),
             Some(Err(_)) => None,
         };
-        found.cloned().ok_or_else(|| self.missing(name))
+        found.cloned().ok_or_else(|| self.describe_missing(name))
     }
 
-    fn missing(&self, name: &str) -> String {
+    fn describe_missing(&self, name: &str) -> String {
         let known: Vec<String> = self.by_name.values().map(|definition| definition.name()).collect();
         let folder = self.folder.display();
         let known = if known.is_empty() {
-            "it has none".to_owned()
+            "the folder has none".to_owned()
         } else {
-            format!("known are {}", known.join(", "))
+            format!("the folder has {}", known.join(", "))
         };
         let mut text = format!("no task definition \"{name}\" in {folder}; {known}");
         for problem in &self.problems {
@@ -114,72 +115,72 @@ impl Definitions {
     }
 }
 
-fn text_of(file: &Path) -> Result<String, String> {
+fn read_limited(file: &Path) -> Result<String, String> {
     let mut text = String::new();
-    let read = File::open(file).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+    let read = File::open(file).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
     match read {
-        // A character that is cut in two would hide that the file is too long.
-        Ok(_) | Err(_) if fs::metadata(file).is_ok_and(|meta| meta.len() > MAX_FILE) => {
-            Err(format!("is longer than {MAX_FILE} bytes, which no task definition is"))
+        // This case comes first: in a file that is too long, the limit may cut a character and so fail the read.
+        Ok(_) | Err(_) if fs::metadata(file).is_ok_and(|meta| meta.len() > MAX_FILE_BYTES) => {
+            Err(format!("is longer than {MAX_FILE_BYTES} bytes, the maximum of a task definition file"))
         }
         Ok(_) => Ok(text),
         Err(error) => Err(format!("could not be read: {error}")),
     }
 }
 
-fn stamps(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
+fn read_stamps(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, FileStamp>> {
     let mut stamps = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            // A file that vanished since the listing is left out, as if it had vanished before.
+            // A file that was removed since the listing is skipped.
             if let Ok(meta) = fs::metadata(&path)
                 && meta.is_file()
             {
-                stamps.insert(path, Stamp { modified: meta.modified().ok(), length: meta.len() });
+                stamps.insert(path, FileStamp { modified: meta.modified().ok(), length: meta.len() });
             }
         }
     }
     Ok(stamps)
 }
 
-/// A folder of definitions that follows the files.
+/// The current task definitions of a folder.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct DefinitionStore {
     path: PathBuf,
     definitions: Arc<Definitions>,
-    looked: tokio::time::Instant,
+    checked_at: tokio::time::Instant,
 }
 
-impl Folder {
+impl DefinitionStore {
     pub(crate) fn open(path: PathBuf) -> std::io::Result<Self> {
         let definitions = Definitions::read(&path)?;
-        let this = Self { path, definitions: Arc::new(definitions), looked: tokio::time::Instant::now() };
-        this.report(&Definitions::default());
+        let this = Self { path, definitions: Arc::new(definitions), checked_at: tokio::time::Instant::now() };
+        this.log_changes(&Definitions::default());
         Ok(this)
     }
 
-    /// Returns the definitions, read again when a file changed. While the folder cannot be read, the last ones stay.
+    /// Returns the definitions; reloads them when a file changed. While the folder is unreadable, the last ones stay.
     pub(crate) fn current(&mut self) -> Arc<Definitions> {
-        if self.looked.elapsed() >= LOOK_EVERY {
-            self.look();
+        if self.checked_at.elapsed() >= RELOAD_INTERVAL {
+            self.reload();
         }
         self.definitions.clone()
     }
 
-    /// Finds a definition; a name that is not known gets a look at the files first.
+    /// Finds a definition; checks the files again before it refuses a name.
     pub(crate) fn find(&mut self, name: &str) -> Result<Arc<Definition>, String> {
         let found = self.current().find(name);
-        if found.is_ok() || self.looked.elapsed().is_zero() {
+        if found.is_ok() || self.checked_at.elapsed().is_zero() {
             return found;
         }
-        self.look();
+        self.reload();
         self.definitions.find(name)
     }
 
-    fn look(&mut self) {
-        self.looked = tokio::time::Instant::now();
-        let read = match stamps(&self.path) {
+    fn reload(&mut self) {
+        self.checked_at = tokio::time::Instant::now();
+        let read = match read_stamps(&self.path) {
             Ok(stamps) if stamps == self.definitions.stamps => return,
             Ok(_) => Definitions::read(&self.path),
             Err(error) => Err(error),
@@ -187,7 +188,7 @@ impl Folder {
         match read {
             Ok(definitions) => {
                 let before = std::mem::replace(&mut self.definitions, Arc::new(definitions));
-                self.report(&before);
+                self.log_changes(&before);
             }
             Err(error) => {
                 tracing::warn!(folder = %self.path.display(), %error, "could not read the folder of task definitions");
@@ -195,8 +196,8 @@ impl Folder {
         }
     }
 
-    /// Logs what is wrong or ignored, once for each change of a definition.
-    fn report(&self, before: &Definitions) {
+    /// Logs problems and ignored fields, once for each change of a definition.
+    fn log_changes(&self, before: &Definitions) {
         for problem in self.definitions.problems.iter().filter(|problem| !before.problems.contains(problem)) {
             tracing::warn!(%problem, "a task definition cannot be used");
         }

@@ -1,4 +1,4 @@
-//! How a launch is accepted: everything is on disk before anything starts.
+//! Launch calls: the record of a launch is on disk before anything starts, and each token starts its tasks once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,75 +10,81 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::context::Context;
 use crate::data_dir::LaunchRecord;
-use crate::resolved_task::{PlannedContainer, plan, unsupported};
-use crate::supervisor::Driver;
-use crate::task_table::Slot;
-use crate::{LocalLauncher, PER_CALL, Shared};
+use crate::resolved_task::{ResolvedContainer, resolve_task, unsupported_fields};
+use crate::supervisor::Supervisor;
+use crate::task_table::ReportCell;
+use crate::{LocalLauncher, MAX_TASKS_PER_CALL};
 
 impl LocalLauncher {
     /// Starts tasks once per token.
     ///
-    /// The work goes on although the caller gives up: another call with the same token waits for it, and never does it
-    /// a second time.
-    pub(crate) async fn accept(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        let invalid = |what: String| Err(LaunchError::new(FaultKind::Config, what));
+    /// The work continues when the caller gives up: another call with the same token waits for it, and never repeats
+    /// it.
+    pub(crate) async fn launch_once(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
+        let invalid = |message: String| Err(LaunchError::new(FaultKind::Config, message));
         let token = request.token.as_str();
-        let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-        if token.is_empty() || token.len() > 64 || !token.bytes().all(plain) {
+        let valid = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        if token.is_empty() || token.len() > 64 || !token.bytes().all(valid) {
             return invalid(format!("could not launch for job \"{}\": its token is malformed", request.job));
         }
-        if request.count > PER_CALL {
-            return invalid(format!("could not launch {} tasks: {PER_CALL} a call at most", request.count));
+        if request.count > MAX_TASKS_PER_CALL {
+            return invalid(format!(
+                "could not launch {} tasks: at most {MAX_TASKS_PER_CALL} are allowed in a call",
+                request.count
+            ));
         }
-        let slot = self.shared.book.lock().slot(token, self.shared.now());
-        let (shared, drivers, request) = (self.shared.clone(), self.drivers.clone(), request.clone());
+        let cell = self.context.tasks.lock().report_cell(token, self.context.now());
+        let (context, supervisors, request) =
+            (self.context.clone(), self.supervisors.clone(), request.clone());
         let work = tokio::spawn(async move {
-            let mut standing = slot.clone().lock_owned().await;
-            if let Some(report) = &*standing {
+            let mut report = cell.clone().lock_owned().await;
+            if let Some(report) = &*report {
                 return Ok(report.clone());
             }
-            let result = first_call(&shared, &drivers, &request, &slot).await;
+            let result = launch_new(&context, &supervisors, &request, &cell).await;
             match &result {
-                Ok(report) if !report.started.is_empty() => *standing = Some(report.clone()),
+                Ok(new) if !new.started.is_empty() => *report = Some(new.clone()),
                 Ok(_) | Err(_) => {
-                    drop(standing);
-                    shared.book.lock().forget(request.token.as_str(), &slot);
+                    drop(report);
+                    context.tasks.lock().remove_unused_token(request.token.as_str(), &cell);
                 }
             }
             result
         });
         work.await.unwrap_or_else(|error| {
-            Err(LaunchError::unanswered("the local launcher broke off a launch").because(error))
+            Err(LaunchError::unanswered("the local launcher aborted a launch").because(error))
         })
     }
 
-    /// Takes up what an earlier launcher accepted, and removes folders that belong to nothing.
-    pub(crate) fn take_up(&self, records: Vec<LaunchRecord>) -> std::io::Result<()> {
-        let shared = &self.shared;
-        let known: HashSet<String> = records.iter().flat_map(|record| record.tasks.clone()).collect();
-        for name in shared.data.task_names()? {
-            if !known.contains(&name) {
-                shared.data.task(&name).remove()?;
+    /// Resumes the tasks that an earlier launcher accepted, and removes task folders without a record.
+    pub(crate) fn resume_tasks(&self, records: Vec<LaunchRecord>) -> std::io::Result<()> {
+        let context = &self.context;
+        let recorded: HashSet<String> = records.iter().flat_map(|record| record.tasks.clone()).collect();
+        for name in context.data.task_names()? {
+            if !recorded.contains(&name) {
+                context.data.task_dir(&name).remove()?;
             }
         }
         for record in records {
             let record = Arc::new(record);
-            let ids: Vec<TaskId> = record.tasks.iter().map(|name| shared.task_id(name)).collect();
-            let slot: Slot = Arc::new(tokio::sync::Mutex::new(Some(report_of(&ids, &record.refused))));
-            shared.book.lock().remember(&record.token, &slot, record.accepted_at, ids.clone());
+            let ids: Vec<TaskId> = record.tasks.iter().map(|name| context.task_id(name)).collect();
+            let report = make_report(&ids, &record.refused);
+            let cell: ReportCell = Arc::new(tokio::sync::Mutex::new(Some(report)));
+            context.tasks.lock().bind_token(&record.token, &cell, record.accepted_at, ids.clone());
             for (name, id) in record.tasks.iter().zip(ids) {
-                let dir = shared.data.task(name);
-                // The folder of an ended task goes before its record does: without one, nothing can be started.
+                let dir = context.data.task_dir(name);
+                // The folder of an ended task is removed before its record: without a folder, nothing can start.
                 if !dir.exists() {
                     continue;
                 }
                 let state = dir.read_state().unwrap_or_else(|| TaskState::pending(id.clone(), None));
                 let ended = state.phase == TaskPhase::Stopped;
-                let orders = shared.book.lock().enter(name, &record.job, state, shared.now());
+                let stop_requests = context.tasks.lock().insert(name, &record.job, state, context.now());
                 if !ended {
-                    let driver = Driver::new(shared.clone(), record.clone(), id, dir, orders);
-                    self.drivers.lock().spawn(driver.resume());
+                    let supervisor = Supervisor::new(context.clone(), record.clone(), id, dir, stop_requests);
+                    self.supervisors.lock().spawn(supervisor.resume());
                 }
             }
         }
@@ -86,25 +92,27 @@ impl LocalLauncher {
     }
 }
 
-async fn first_call(
-    shared: &Arc<Shared>,
-    drivers: &Mutex<JoinSet<()>>,
+/// Launches the tasks of a token that has no report yet.
+async fn launch_new(
+    context: &Arc<Context>,
+    supervisors: &Mutex<JoinSet<()>>,
     request: &LaunchRequest,
-    slot: &Slot,
+    cell: &ReportCell,
 ) -> Result<LaunchReport, LaunchError> {
     let count = usize::try_from(request.count.get()).unwrap_or(usize::MAX);
-    let (definition, containers) = match planned(shared, request) {
-        Ok(planned) => planned,
+    let (definition, containers) = match resolve_request(context, request) {
+        Ok(resolved) => resolved,
         Err(refusal) => return Ok(LaunchReport { started: Vec::new(), refused: vec![refusal; count] }),
     };
-    let room = shared.book.lock().reserve(count, shared.options.max_tasks);
-    let full = Refusal {
+    let max_tasks = context.options.max_tasks;
+    let capacity = context.tasks.lock().reserve_capacity(count, max_tasks);
+    let at_capacity = Refusal {
         reason: "RESOURCE:CPU".to_owned(),
-        detail: Some(format!("the local launcher holds {} tasks at once", shared.options.max_tasks)),
+        detail: Some(format!("the local launcher runs at most {max_tasks} tasks at once")),
         retryable: true,
     };
-    let refused = vec![full; count - room];
-    if room == 0 {
+    let refused = vec![at_capacity; count - capacity];
+    if capacity == 0 {
         return Ok(LaunchReport { started: Vec::new(), refused });
     }
     let record = Arc::new(LaunchRecord {
@@ -113,65 +121,72 @@ async fn first_call(
         firing: request.firing.clone(),
         started_by: request.started_by.clone(),
         definition,
-        accepted_at: shared.now(),
-        boot: shared.boot.clone(),
-        tasks: (0..room).map(|_| Uuid::new_v4().simple().to_string()).collect(),
+        accepted_at: context.now(),
+        boot: context.boot.clone(),
+        tasks: (0..capacity).map(|_| Uuid::new_v4().simple().to_string()).collect(),
         refused,
         containers,
     });
-    let written = write(shared, &record).await;
-    let mut book = shared.book.lock();
-    book.release(room);
+    let written = write_record(context, &record).await;
+    let mut tasks = context.tasks.lock();
+    tasks.release_capacity(capacity);
     written?;
-    let ids: Vec<TaskId> = record.tasks.iter().map(|name| shared.task_id(name)).collect();
-    book.remember(&record.token, slot, record.accepted_at, ids.clone());
-    let mut drivers = drivers.lock();
-    while drivers.try_join_next().is_some() {}
+    let ids: Vec<TaskId> = record.tasks.iter().map(|name| context.task_id(name)).collect();
+    tasks.bind_token(&record.token, cell, record.accepted_at, ids.clone());
+    let mut supervisors = supervisors.lock();
+    while supervisors.try_join_next().is_some() {}
     for (name, id) in record.tasks.iter().zip(&ids) {
         let state = TaskState::pending(id.clone(), None);
-        let orders = book.enter(name, &record.job, state, shared.now());
-        let dir = shared.data.task(name);
-        drivers.spawn(Driver::new(shared.clone(), record.clone(), id.clone(), dir, orders).follow());
+        let stop_requests = tasks.insert(name, &record.job, state, context.now());
+        let dir = context.data.task_dir(name);
+        let supervisor = Supervisor::new(context.clone(), record.clone(), id.clone(), dir, stop_requests);
+        supervisors.spawn(supervisor.run());
     }
-    Ok(report_of(&ids, &record.refused))
+    Ok(make_report(&ids, &record.refused))
 }
 
-fn planned(shared: &Shared, request: &LaunchRequest) -> Result<(String, Vec<PlannedContainer>), Refusal> {
+fn resolve_request(
+    context: &Context,
+    request: &LaunchRequest,
+) -> Result<(String, Vec<ResolvedContainer>), Refusal> {
     let permanent = |reason: &str, detail: String| Refusal {
         reason: reason.to_owned(),
         detail: Some(detail),
         retryable: false,
     };
-    let definition =
-        shared.folder.lock().find(&request.definition).map_err(|detail| permanent("MISSING", detail))?;
-    let containers = plan(&definition, request, &shared.options, &shared.definitions_folder)
+    let definition = context
+        .definitions
+        .lock()
+        .find(&request.definition)
+        .map_err(|detail| permanent("MISSING", detail))?;
+    let containers = resolve_task(&definition, request, &context.options, &context.definitions_folder)
         .map_err(|detail| permanent("InvalidParameterException", detail))?;
-    for what in unsupported(&request.task) {
-        if shared.told.lock().insert(format!("{} {what}", request.job)) {
-            tracing::warn!(job = %request.job, field = what, "the local launcher cannot honour this; it is ignored");
+    for field in unsupported_fields(&request.task) {
+        if context.logged_ignored.lock().insert(format!("{} {field}", request.job)) {
+            tracing::warn!(job = %request.job, field, "the local launcher cannot honour this field; it is ignored");
         }
     }
     Ok((definition.name(), containers))
 }
 
-async fn write(shared: &Arc<Shared>, record: &Arc<LaunchRecord>) -> Result<(), LaunchError> {
-    let (data, kept) = (shared.data.clone(), record.clone());
+async fn write_record(context: &Arc<Context>, record: &Arc<LaunchRecord>) -> Result<(), LaunchError> {
+    let (data, written) = (context.data.clone(), record.clone());
     let failed = |error: std::io::Error| {
-        let what =
-            format!("could not keep a launch for job \"{}\" in {}", record.job, shared.data.root().display());
-        // A record that is surely gone starts nothing after a restart either.
-        match shared.data.remove_launch(&record.token) {
-            Ok(()) => LaunchError::new(FaultKind::Unavailable, what).because(error),
-            Err(_) => LaunchError::unanswered(what).because(error),
+        let root = context.data.root().display();
+        let message = format!("could not write the record of a launch for job \"{}\" to {root}", record.job);
+        // A record that is certainly removed starts nothing after a restart either.
+        match context.data.remove_launch(&record.token) {
+            Ok(()) => LaunchError::new(FaultKind::Unavailable, message).because(error),
+            Err(_) => LaunchError::unanswered(message).because(error),
         }
     };
-    match tokio::task::spawn_blocking(move || data.write_launch(&kept)).await {
-        Ok(written) => written.map_err(failed),
-        Err(broken) => Err(failed(std::io::Error::other(broken))),
+    match tokio::task::spawn_blocking(move || data.write_launch(&written)).await {
+        Ok(result) => result.map_err(failed),
+        Err(panicked) => Err(failed(std::io::Error::other(panicked))),
     }
 }
 
-fn report_of(ids: &[TaskId], refused: &[Refusal]) -> LaunchReport {
+fn make_report(ids: &[TaskId], refused: &[Refusal]) -> LaunchReport {
     let started = ids.iter().map(|id| StartedTask { task_id: id.clone(), host_id: None }).collect();
     LaunchReport { started, refused: refused.to_vec() }
 }

@@ -1,18 +1,20 @@
 //! The local launcher of ECS Scheduler: task definitions as processes of this machine.
 //!
 //! It reads task definitions in ECS's own JSON from a folder and runs their containers as processes, each behind a
-//! small shell that proves its start and keeps its exit code. Tasks outlive the scheduler; a restarted one takes them
-//! up again. How to use it is told in `doc/local-launcher.md`.
+//! small shell that proves its start and keeps its exit code. Tasks outlive the scheduler; a restarted scheduler
+//! resumes them. `doc/local-launcher.md` describes its use.
 //!
 //! ```text
 //! launch(token) ─▶ record on disk ─▶ report          one file per call, synced before anything starts
 //!                        │
-//!                     Driver ─▶ sh ─▶ marker (O_EXCL) ─▶ command ─▶ <container>.exit
+//!                   Supervisor ─▶ sh ─▶ marker (O_EXCL) ─▶ command ─▶ <container>.exit
 //!                        │                                   ▲
 //!   open() ─▶ records ─▶ resume: marker? alive? exit code? ──┘   never a second start
 //! ```
 
+mod cleanup;
 mod container;
+mod context;
 mod data_dir;
 pub mod definition;
 mod definition_store;
@@ -34,15 +36,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
-    Population, TaskId, TaskSpec, TaskState, Timestamp,
+    Population, TaskId, TaskSpec, TaskState,
 };
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::data_dir::{DataDir, StopOrder};
-use crate::definition_store::Folder;
-use crate::task_table::Book;
+use crate::context::Context;
+use crate::data_dir::{DataDir, StopRequest};
+use crate::definition_store::DefinitionStore;
+use crate::task_table::TaskTable;
 
 pub use crate::definition::{Definition, DefinitionProblem};
 pub use crate::definition_store::Definitions;
@@ -51,214 +54,164 @@ pub use crate::options::LocalOptions;
 #[cfg(test)]
 mod tests;
 
-/// Tasks that one launch may start, as on ECS.
-const PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
+/// Maximum number of tasks that one call starts, as on ECS.
+const MAX_TASKS_PER_CALL: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
-/// How long a token is remembered after its first use.
-const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(24);
+/// How long a token is valid after its first use.
+const TOKEN_TTL: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often ended tasks, old tokens and logs are looked through.
-const TIDY_EVERY: Duration = Duration::from_secs(10);
-
-/// How long an opening launcher waits for one that is just closing in the same folder.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// What the launcher and the drivers of its tasks share.
-#[derive(Debug)]
-struct Shared {
-    options: LocalOptions,
-    /// The folder of definitions, absolute: relative working directories begin there.
-    definitions_folder: PathBuf,
-    data: DataDir,
-    boot: Option<String>,
-    folder: Mutex<Folder>,
-    book: Mutex<Book>,
-    /// What was reported as ignored already.
-    told: Mutex<HashSet<String>>,
-    /// Held open: whoever holds it owns the folder.
-    _lock: File,
-}
-
-impl Shared {
-    fn now(&self) -> Timestamp {
-        self.options.clock.now()
-    }
-
-    fn task_id(&self, name: &str) -> TaskId {
-        TaskId::new(format!("arn:aws:ecs:local:000000000000:task/{}/{name}", self.options.cluster))
-    }
-}
+/// How long a new launcher waits for the previous one to release the data folder.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs task definitions as processes of this machine, as this user.
 ///
 /// Dropping it ends no task. One launcher at a time owns a data folder.
 #[derive(Debug)]
 pub struct LocalLauncher {
-    shared: Arc<Shared>,
-    drivers: Arc<Mutex<JoinSet<()>>>,
+    context: Arc<Context>,
+    supervisors: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl LocalLauncher {
-    /// Opens the folders and takes up the tasks that an earlier launcher left. Needs a tokio runtime.
+    /// Opens the folders and resumes the tasks of an earlier launcher. Needs a tokio runtime.
     ///
     /// # Errors
     ///
     /// Fails when a folder cannot be read or written, when another launcher owns the data folder, and when a record
-    /// in it cannot be read: passing over it could start tasks twice.
+    /// in it cannot be read: without the record, tasks could start twice.
     pub async fn open(options: LocalOptions) -> Result<Self, LaunchError> {
         let definitions = options.definitions.clone();
-        let config = |what: String, error: std::io::Error| {
-            LaunchError::new(FaultKind::Config, format!("{what}: {error}"))
+        let config = |message: String, error: std::io::Error| {
+            LaunchError::new(FaultKind::Config, format!("{message}: {error}"))
         };
-        let unread =
+        let unreadable =
             |error| config(format!("could not read task definitions in {}", definitions.display()), error);
-        let definitions_folder = definitions.canonicalize().map_err(unread)?;
-        let folder = Folder::open(definitions.clone()).map_err(unread)?;
+        let definitions_folder = definitions.canonicalize().map_err(unreadable)?;
+        let store = DefinitionStore::open(definitions.clone()).map_err(unreadable)?;
         let unusable = |error| config(format!("could not use data folder {}", options.data.display()), error);
         let data = DataDir::open(&options.data).map_err(unusable)?;
-        let lock = lock(&data).await?;
+        let lock = acquire_lock(&data).await?;
         let records = data.launches().map_err(unusable)?;
         let this = Self {
-            shared: Arc::new(Shared {
+            context: Arc::new(Context {
                 definitions_folder,
                 data,
                 boot: data_dir::boot_id(),
-                folder: Mutex::new(folder),
-                book: Mutex::new(Book::default()),
-                told: Mutex::new(HashSet::new()),
+                definitions: Mutex::new(store),
+                tasks: Mutex::new(TaskTable::default()),
+                logged_ignored: Mutex::new(HashSet::new()),
                 _lock: lock,
                 options: options.clone(),
             }),
-            drivers: Arc::default(),
+            supervisors: Arc::default(),
         };
-        this.take_up(records).map_err(unusable)?;
-        let shared = this.shared.clone();
-        this.drivers.lock().spawn(async move { tidy(&shared).await });
+        this.resume_tasks(records).map_err(unusable)?;
+        let context = this.context.clone();
+        this.supervisors.lock().spawn(async move { cleanup::run_cleanup(&context).await });
         Ok(this)
     }
 
     /// Returns every usable task definition.
     #[must_use]
     pub fn definitions(&self) -> Vec<Arc<Definition>> {
-        self.shared.folder.lock().current().all().cloned().collect()
+        self.context.definitions.lock().current().all().cloned().collect()
     }
 
-    /// Returns what is wrong with files in the folder of definitions; their neighbours work all the same.
+    /// Returns the problems of files in the folder of definitions; the other files are usable.
     #[must_use]
     pub fn check(&self) -> Vec<DefinitionProblem> {
-        self.shared.folder.lock().current().problems().to_vec()
+        self.context.definitions.lock().current().problems().to_vec()
     }
 
-    /// Returns where a container of a known task writes its output: standard output and error in one file.
+    /// Returns the log file of a container of a known task; standard output and error go to this one file.
     #[doc(hidden)]
     #[must_use]
     pub fn log_path(&self, task: &TaskId, container: &str) -> Option<PathBuf> {
-        let book = self.shared.book.lock();
-        let plain = !container.is_empty() && !container.contains(['/', '.']);
-        book.name(task).filter(|_| plain).map(|name| self.shared.data.task(name).log(container))
+        let tasks = self.context.tasks.lock();
+        let valid = !container.is_empty() && !container.contains(['/', '.']);
+        let name = tasks.folder_name(task).filter(|_| valid);
+        name.map(|name| self.context.data.task_dir(name).log(container))
     }
 }
 
-async fn lock(data: &DataDir) -> Result<File, LaunchError> {
-    let config = |what: String| LaunchError::new(FaultKind::Config, what);
+/// Locks the data folder; waits up to [`LOCK_TIMEOUT`] for another launcher to release it.
+async fn acquire_lock(data: &DataDir) -> Result<File, LaunchError> {
+    let config = |message: String| LaunchError::new(FaultKind::Config, message);
     let root = data.root().display();
-    let file =
-        data.lock_file().map_err(|error| config(format!("could not open the lock of {root}: {error}")))?;
+    let file = data
+        .open_lock_file()
+        .map_err(|error| config(format!("could not open the lock file of data folder {root}: {error}")))?;
     let started = tokio::time::Instant::now();
-    let mut told = false;
+    let mut logged = false;
     while file.try_lock().is_err() {
-        let holder = data.holder().map(|process| format!(" (process {process})")).unwrap_or_default();
-        if started.elapsed() >= LOCK_WAIT {
+        let holder = data.read_holder().map(|process| format!(" (process {process})")).unwrap_or_default();
+        if started.elapsed() >= LOCK_TIMEOUT {
             return Err(config(format!(
-                "could not own data folder {root}: another scheduler{holder} uses it; stop it, or set another ECSS_DATA_DIR"
+                "could not lock data folder {root}: another scheduler{holder} uses it; stop it, or set another ECSS_DATA_DIR"
             )));
         }
-        if !std::mem::replace(&mut told, true) {
-            let seconds = LOCK_WAIT.as_secs();
+        if !std::mem::replace(&mut logged, true) {
+            let seconds = LOCK_TIMEOUT.as_secs();
             tracing::warn!(
-                "data folder {root} is in use by another scheduler{holder}; waiting up to {seconds} s for its end"
+                "data folder {root} is in use by another scheduler{holder}; waiting up to {seconds} s until it ends"
             );
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    data.name_holder(&file)
-        .map_err(|error| config(format!("could not write the lock of {root}: {error}")))?;
+    data.write_holder(&file)
+        .map_err(|error| config(format!("could not write the lock file of data folder {root}: {error}")))?;
     Ok(file)
-}
-
-async fn tidy(shared: &Arc<Shared>) {
-    let mut tick = tokio::time::interval(TIDY_EVERY);
-    loop {
-        tick.tick().await;
-        let shared = shared.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || tidy_once(&shared)).await {
-            tracing::warn!(%error, "could not look through the files of tasks");
-        }
-    }
-}
-
-/// Removes what need not be kept: folders first, because a record without folders starts nothing after a restart.
-fn tidy_once(shared: &Shared) {
-    let now = shared.now();
-    let keep_for = SignedDuration::try_from(shared.options.keep_for).unwrap_or(SignedDuration::MAX);
-    let names = shared.book.lock().prune_tasks(now, shared.options.keep_ended, keep_for);
-    let tokens = shared.book.lock().prune_tokens(now, TOKEN_LIFE);
-    let folders = names.iter().map(|name| shared.data.task(name).remove());
-    let records = tokens.iter().map(|token| shared.data.remove_launch(token));
-    let logs = std::iter::once_with(|| shared.data.bound_logs(shared.options.logs_cap));
-    for error in folders.chain(records).chain(logs).filter_map(Result::err) {
-        tracing::warn!(%error, "could not remove files of an ended task");
-    }
 }
 
 #[async_trait]
 impl Launcher for LocalLauncher {
     fn limits(&self) -> LaunchLimits {
         LaunchLimits {
-            per_call: PER_CALL,
+            per_call: MAX_TASKS_PER_CALL,
             per_observation: 100,
             observe_every: Duration::from_millis(500),
-            token_life: TOKEN_LIFE.unsigned_abs(),
+            token_life: TOKEN_TTL.unsigned_abs(),
         }
     }
 
     async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
-        let definition = self.shared.folder.lock().find(&task.definition).ok().map(|found| found.name());
-        Ok(Population { tasks: self.shared.book.lock().population(job), definition })
+        let definition =
+            self.context.definitions.lock().find(&task.definition).ok().map(|found| found.name());
+        Ok(Population { tasks: self.context.tasks.lock().population(job), definition })
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        self.accept(request).await
+        self.launch_once(request).await
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        Ok(self.shared.book.lock().observe(tasks))
+        Ok(self.context.tasks.lock().observe(tasks))
     }
 
-    /// Takes every `launch` object: one document serves this launcher and that of ECS.
+    /// Accepts every `launch` object, so that one document serves this launcher and that of ECS.
     fn check(&self, _: &TaskSpec) -> Result<(), ConfigError> {
         Ok(())
     }
 
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
-        let definition = self.shared.folder.lock().find(&task.definition);
+        let definition = self.context.definitions.lock().find(&task.definition);
         resolved_task::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         let name = {
-            let book = self.shared.book.lock();
-            match book.name(task) {
-                Some(name) if book.can_stop(task) => name.to_owned(),
+            let tasks = self.context.tasks.lock();
+            match tasks.folder_name(task) {
+                Some(name) if tasks.can_stop(task) => name.to_owned(),
                 Some(_) | None => return Ok(()),
             }
         };
-        let order = StopOrder { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
-        self.shared.data.task(&name).write_stop(&order).map_err(|error| {
-            LaunchError::new(FaultKind::Unavailable, format!("could not note the stop of task {task}"))
+        let request = StopRequest { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
+        self.context.data.task_dir(&name).write_stop(&request).map_err(|error| {
+            LaunchError::new(FaultKind::Unavailable, format!("could not record the stop of task {task}"))
                 .because(error)
         })?;
-        self.shared.book.lock().order_stop(task, order);
+        self.context.tasks.lock().request_stop(task, request);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! A container's log: a second shell reads its output from a pipe, so that the log is bounded while it is written.
+//! The log of a container: a second shell reads the output from a pipe and rotates the log, so that its size is bounded.
 //!
-//! The shell outlives the scheduler as the container does. It has its own process group, so no signal to the container ends it,
-//! and it ends by itself when nobody can write any more.
+//! The shell outlives the scheduler as the container does. It has a process group of its own, so a signal to the
+//! container does not end it. It exits when the last writer has closed the pipe.
 
 use std::io;
 use std::path::Path;
@@ -14,15 +14,15 @@ use crate::LocalOptions;
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of one read: what a pipe holds.
-const BLOCK: u64 = 64 * 1024;
+/// Maximum number of bytes of one read: the capacity of a pipe.
+const MAX_READ_BYTES: u64 = 64 * 1024;
 
-/// `$0` is where the container's files begin, `$1` the bytes of a read, `$2` how many reads make half a log, `$3` the bytes of half
-/// a log.
+/// `$0` is the prefix of the container's files, `$1` the bytes of a read, `$2` the number of reads in half a log, `$3` the
+/// bytes of half a log.
 ///
-/// `dd` writes each read at once, and reads no more than it writes. A log that is half full or more becomes the part before; so
-/// it is never longer than a whole one. A log that did not grow means that the output is over. What cannot be written
-/// is dropped, since a writer must not stop for its log.
+/// `dd` writes each read at once, and reads no more than it writes. A log that is at least half full is rotated, so it
+/// never exceeds its maximum size. A log that did not grow means that the output has ended. Output that cannot be written
+/// is dropped, because a container must not block on its log.
 const SCRIPT: &str = r#"true >> "$0.log"
 size=$(wc -c < "$0.log")
 while :; do
@@ -37,11 +37,11 @@ while :; do
 done
 "#;
 
-/// Starts what writes the log of a container whose files begin with `prefix`. Returns it and where the output goes.
-pub(crate) fn keep(prefix: &Path, options: &LocalOptions) -> io::Result<(Child, io::PipeWriter)> {
+/// Starts the log writer of the container with this path prefix. Returns its process and the pipe for the output.
+pub(crate) fn spawn(prefix: &Path, options: &LocalOptions) -> io::Result<(Child, io::PipeWriter)> {
     let (output, writer) = io::pipe()?;
     let half = (options.log_cap / 2).max(1);
-    let block = half.min(BLOCK);
+    let block = half.min(MAX_READ_BYTES);
     let path = options.environment.get("PATH").map_or("", String::as_str);
     let child = Command::new("/bin/sh")
         .args(["-c", SCRIPT])

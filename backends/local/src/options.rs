@@ -1,4 +1,4 @@
-//! How a local launcher is set up.
+//! Settings of the local launcher.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,42 +7,43 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{Clock, SystemClock};
 
-/// What a container's process takes from the scheduler's own environment, if it is there.
+/// The variables that a container inherits from the scheduler's environment, if they are set.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
-/// Where the local launcher finds its definitions, keeps its files, and how much it may do.
+/// The folders and limits of a local launcher.
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
     /// The folder of task definitions, `*.json`.
     pub definitions: PathBuf,
-    /// The folder of the launcher's own files; created if it is missing, used by one launcher at a time.
+    /// The folder of the launcher's own files; created if it is missing, and used by one launcher at a time.
     pub data: PathBuf,
     /// The cluster's name in task ids. Default `default`.
     pub cluster: String,
-    /// Tasks that may be pending or running at once, over all jobs. Default 200.
+    /// Maximum number of tasks that are pending or running at once, over all jobs. Default 200.
     pub max_tasks: usize,
-    /// Bytes of a container's log at most; the part before is kept once. Default 10 MiB.
+    /// Maximum size of a container's log in bytes; one rotated log is kept. Default 10 MiB.
     pub log_cap: u64,
-    /// Bytes of all logs together: the oldest parts beyond it go. What runs keeps its newest part. Default 1 GiB.
+    /// Maximum size of all logs in bytes; the oldest are removed, but never the current log of a running container.
+    /// Default 1 GiB.
     pub logs_cap: u64,
-    /// Ended tasks whose files are kept at least, the newest first out. Default 1,000.
+    /// Maximum number of ended tasks whose files are kept; the newest are kept. Default 1,000.
     pub keep_ended: usize,
-    /// How long an ended task's files are kept at most. Default 24 h.
+    /// Maximum time for which an ended task's files are kept. Default 24 h.
     pub keep_for: Duration,
-    /// What every container's environment begins with. Default: `PATH`, `HOME`, `LANG` and `TZ` of this process.
+    /// Variables of every container. Default: `PATH`, `HOME`, `LANG` and `TZ` of this process.
     pub environment: BTreeMap<String, String>,
-    /// Whether every container is told of its firing, and not only those that a job overrides. Default true.
+    /// Whether every container gets the variables of its firing, and not only those that a job overrides. Default true.
     pub variables: bool,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl LocalOptions {
-    /// Names the two folders and takes the default of everything else.
+    /// Makes options with these two folders and the default of everything else.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
-        reason = "not configuration: what a process inherits, whoever wires the launcher"
+        reason = "not configuration: a process inherits these variables however the launcher is configured"
     )]
     pub fn new(definitions: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
         let known = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

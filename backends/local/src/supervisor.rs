@@ -1,4 +1,4 @@
-//! One task from its acceptance to its end.
+//! The supervisor of one task: it starts the containers, waits for their exits and stops them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,56 +10,56 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::Shared;
-use crate::container::{Ended, Progress, Running, ended_of};
-use crate::data_dir::{LaunchRecord, Moment, StopOrder, TaskDir, Trace};
+use crate::container::{ContainerExit, ContainerState, Running, wait_for_exit};
+use crate::context::Context;
+use crate::data_dir::{DiskState, FileEvent, LaunchRecord, StopRequest, TaskDir};
 use crate::definition::{Condition, MAX_STOP_TIMEOUT_SECS};
-use crate::resolved_task::PlannedContainer;
+use crate::resolved_task::ResolvedContainer;
 use crate::shim;
 
-/// How long after its acceptance a task may still be started, when the scheduler was away in between.
-const START_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+/// How long after its acceptance a task may still start, when no scheduler was running in between.
+const START_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is said of a task whose proof of a start may have gone down with the machine.
-pub(crate) const LOST: &str = "the machine went down after the task was accepted, and it cannot be told whether it ran; it is not started again";
+/// The reason of a task whose start marker may have been lost in a crash of the machine.
+pub(crate) const LOST_REASON: &str = "the machine restarted after the task was accepted, so it is unknown whether the task ran; it is not started again";
 
-/// Follows one task.
+/// Supervises one task.
 #[derive(Debug)]
-pub(crate) struct Driver {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) record: Arc<LaunchRecord>,
-    pub(crate) id: TaskId,
-    pub(crate) dir: TaskDir,
-    pub(crate) orders: watch::Receiver<Option<StopOrder>>,
-    containers: Vec<Progress>,
-    ends: JoinSet<(usize, Ended)>,
-    /// Why the task ends, once it does; what is said first counts.
-    stopping: Option<StopOrder>,
-    /// The code that the task will report.
+pub(crate) struct Supervisor {
+    context: Arc<Context>,
+    record: Arc<LaunchRecord>,
+    id: TaskId,
+    dir: TaskDir,
+    stop_requests: watch::Receiver<Option<StopRequest>>,
+    containers: Vec<ContainerState>,
+    exits: JoinSet<(usize, ContainerExit)>,
+    /// Why the task stops, once it does; the first reason counts.
+    stopping: Option<StopRequest>,
+    /// The exit code that the task will report.
     exit_code: Option<i32>,
-    /// When SIGKILL follows SIGTERM, for each container.
+    /// For each container, when SIGKILL follows SIGTERM.
     kill_at: Vec<Option<Instant>>,
     started_at: Option<Timestamp>,
     stopped_at: Option<Timestamp>,
 }
 
-impl Driver {
+impl Supervisor {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        context: Arc<Context>,
         record: Arc<LaunchRecord>,
         id: TaskId,
         dir: TaskDir,
-        orders: watch::Receiver<Option<StopOrder>>,
+        stop_requests: watch::Receiver<Option<StopRequest>>,
     ) -> Self {
         let count = record.containers.len();
         Self {
-            shared,
+            context,
             record,
             id,
             dir,
-            orders,
-            containers: vec![Progress::Waiting { marker: 0 }; count],
-            ends: JoinSet::new(),
+            stop_requests,
+            containers: vec![ContainerState::Waiting { marker: 0 }; count],
+            exits: JoinSet::new(),
             stopping: None,
             exit_code: None,
             kill_at: vec![None; count],
@@ -68,75 +68,75 @@ impl Driver {
         }
     }
 
-    /// Takes up a task that an earlier launcher accepted, then follows it.
+    /// Recovers the state of a task that an earlier launcher accepted, then supervises it.
     pub(crate) async fn resume(mut self) {
-        if let Err(error) = self.look_back().await {
-            tracing::error!(task = %self.id, %error, "could not learn what became of a task; it is not started again");
-            self.end_with("TaskFailedToStart", &format!("its files could not be read: {error}"));
+        if let Err(error) = self.recover_state().await {
+            tracing::error!(task = %self.id, %error, "could not recover the state of a task; it is not started again");
+            self.stop_with_reason("TaskFailedToStart", &format!("its files could not be read: {error}"));
         }
-        self.follow().await;
+        self.run().await;
     }
 
-    /// Follows the task to its end.
-    pub(crate) async fn follow(mut self) {
+    /// Supervises the task until it ends.
+    pub(crate) async fn run(mut self) {
         loop {
-            self.start_what_may();
-            if !self.containers.iter().any(|progress| progress.is_open(self.stopping.is_some())) {
+            self.start_ready_containers();
+            if !self.containers.iter().any(|container| container.is_open(self.stopping.is_some())) {
                 break;
             }
             let kill_at = self.kill_at.iter().flatten().min().copied();
             tokio::select! {
-                Some(end) = self.ends.join_next() => {
-                    if let Ok((index, ended)) = end {
-                        self.note_end(index, ended);
+                Some(exit) = self.exits.join_next() => {
+                    if let Ok((index, exit)) = exit {
+                        self.record_exit(index, exit);
                     }
                 }
-                Ok(()) = self.orders.changed() => {
-                    let order = self.orders.borrow_and_update().clone();
-                    if let Some(order) = order {
-                        self.begin_stop(order);
+                Ok(()) = self.stop_requests.changed() => {
+                    let request = self.stop_requests.borrow_and_update().clone();
+                    if let Some(request) = request {
+                        self.begin_stop(request);
                     }
                 }
                 () = sleep_until(kill_at), if kill_at.is_some() => self.kill_overdue(),
             }
         }
-        self.close();
+        self.finish();
     }
 
-    /// Starts every container whose dependencies are met, until none is met by one that was just started.
-    fn start_what_may(&mut self) {
+    /// Starts every container whose dependencies are met, including those that a start in this call meets.
+    fn start_ready_containers(&mut self) {
         let mut more = true;
         while std::mem::take(&mut more) {
             for index in 0..self.containers.len() {
-                let Progress::Waiting { marker } = self.containers[index] else { continue };
-                if self.stopping.is_none() && self.is_due(index) {
-                    self.start(index, marker);
+                let ContainerState::Waiting { marker } = self.containers[index] else { continue };
+                if self.stopping.is_none() && self.is_ready(index) {
+                    self.start_container(index, marker);
                     more = true;
                 }
             }
         }
     }
 
-    fn is_due(&mut self, index: usize) -> bool {
+    fn is_ready(&mut self, index: usize) -> bool {
         let record = self.record.clone();
         for dependency in &record.containers[index].depends_on {
-            let named = |container: &PlannedContainer| container.name == dependency.container_name;
+            let named = |container: &ResolvedContainer| container.name == dependency.container_name;
             let Some(other) = record.containers.iter().position(named) else { continue };
             let met = match (&self.containers[other], dependency.condition) {
-                (Progress::Waiting { .. }, _) => false,
-                (Progress::Running(_), condition) => condition == Condition::Start,
-                (Progress::Ended(ended), Condition::Success) if ended.code != Some(0) => {
+                (ContainerState::Waiting { .. }, _) => false,
+                (ContainerState::Running(_), condition) => condition == Condition::Start,
+                (ContainerState::Ended(exit), Condition::Success) if exit.code != Some(0) => {
                     let reason = format!(
                         "container \"{}\" could not start: \"{}\", which must succeed first, {}",
                         record.containers[index].name,
                         dependency.container_name,
-                        ended.in_words()
+                        exit.describe()
                     );
-                    self.exit_code = ended.code;
-                    self.end_with("TaskFailedToStart", &reason);
+                    self.exit_code = exit.code;
+                    self.stop_with_reason("TaskFailedToStart", &reason);
                     false
                 }
-                (Progress::Ended(_), _) => true,
+                (ContainerState::Ended(_), _) => true,
             };
             if !met {
                 return false;
@@ -145,81 +145,82 @@ impl Driver {
         true
     }
 
-    fn start(&mut self, index: usize, marker: u32) {
+    fn start_container(&mut self, index: usize, marker: u32) {
         let record = self.record.clone();
         let container = &record.containers[index];
-        match Running::start(container, &self.dir, marker, &self.shared.options) {
-            Ok((running, started)) => {
+        match Running::start(container, &self.dir, marker, &self.context.options) {
+            Ok((running, children)) => {
                 let (dir, name, pid) = (self.dir.clone(), container.name.clone(), running.pid);
-                self.ends.spawn(async move { (index, ended_of(Some(started), pid, &dir, &name).await) });
-                self.containers[index] = Progress::Running(running);
-                self.note_running(None);
+                self.exits
+                    .spawn(async move { (index, wait_for_exit(Some(children), pid, &dir, &name).await) });
+                self.containers[index] = ContainerState::Running(running);
+                self.record_running(None);
             }
             Err(reason) => {
-                self.containers[index] = Progress::Ended(Ended::unknown());
+                self.containers[index] = ContainerState::Ended(ContainerExit::unknown());
                 let reason = format!("container \"{}\" could not start: {reason}", container.name);
-                self.end_with("TaskFailedToStart", &reason);
+                self.stop_with_reason("TaskFailedToStart", &reason);
             }
         }
     }
 
-    fn note_running(&mut self, since: Option<Timestamp>) {
-        let now = self.shared.now();
+    fn record_running(&mut self, since: Option<Timestamp>) {
+        let now = self.context.now();
         let at = *self.started_at.get_or_insert_with(|| since.map_or(now, |since| since.min(now)));
-        self.shared.book.lock().update(&self.id, now, |state| {
+        self.context.tasks.lock().update(&self.id, now, |state| {
             state.phase = TaskPhase::Running;
             state.started_at = Some(at);
         });
     }
 
-    fn note_end(&mut self, index: usize, ended: Ended) {
+    fn record_exit(&mut self, index: usize, exit: ContainerExit) {
         let record = self.record.clone();
         let container = &record.containers[index];
         self.kill_at[index] = None;
-        self.stopped_at = ended.at.or(self.stopped_at);
-        let words = ended.in_words();
-        let refused = ended.refused;
-        let code = ended.code;
-        self.containers[index] = Progress::Ended(ended);
-        if refused {
+        self.stopped_at = exit.at.or(self.stopped_at);
+        let description = exit.describe();
+        let start_refused = exit.start_refused;
+        let code = exit.code;
+        self.containers[index] = ContainerState::Ended(exit);
+        if start_refused {
             let reason =
                 format!("container \"{}\" could not start: its marker could not be created", container.name);
-            self.end_with("TaskFailedToStart", &reason);
+            self.stop_with_reason("TaskFailedToStart", &reason);
             return;
         }
-        // What is stopped because an essential container ended does not count.
-        let counts = self.stopping.as_ref().is_none_or(|order| order.code == "UserInitiated");
+        // A container that is stopped because an essential one ended does not count.
+        let counts = self.stopping.as_ref().is_none_or(|request| request.code == "UserInitiated");
         if counts && container.essential && self.exit_code.is_none() {
             self.exit_code = code;
         }
         if container.essential && self.stopping.is_none() {
-            let reason = format!("essential container \"{}\" {words}", container.name);
-            self.end_with("EssentialContainerExited", &reason);
+            let reason = format!("essential container \"{}\" {description}", container.name);
+            self.stop_with_reason("EssentialContainerExited", &reason);
         }
     }
 
-    /// Ends the task for a reason of its own.
-    fn end_with(&mut self, code: &str, reason: &str) {
-        self.begin_stop(StopOrder { code: code.to_owned(), reason: reason.to_owned() });
+    /// Stops the task for a reason that the supervisor found.
+    fn stop_with_reason(&mut self, code: &str, reason: &str) {
+        self.begin_stop(StopRequest { code: code.to_owned(), reason: reason.to_owned() });
     }
 
-    fn begin_stop(&mut self, order: StopOrder) {
+    fn begin_stop(&mut self, request: StopRequest) {
         if self.stopping.is_some() {
             return;
         }
-        self.stopping = Some(order);
-        let runs = |progress: &Progress| matches!(progress, Progress::Running(_));
-        if self.containers.iter().any(runs)
-            && let Err(error) = self.dir.raise_stop_flag()
+        self.stopping = Some(request);
+        let is_running = |container: &ContainerState| matches!(container, ContainerState::Running(_));
+        if self.containers.iter().any(is_running)
+            && let Err(error) = self.dir.set_stop_flag()
         {
-            tracing::warn!(task = %self.id, %error, "could not flag a stop; a container just starting may miss it");
+            tracing::warn!(task = %self.id, %error, "could not set the stop flag; a container that is just starting may miss the stop");
         }
         for (index, container) in self.record.containers.iter().enumerate() {
-            if let Progress::Running(running) = &self.containers[index] {
-                shim::signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);
-                // A launch of an earlier version may say more.
-                let patience = container.stop_timeout_secs.min(MAX_STOP_TIMEOUT_SECS);
-                self.kill_at[index] = Some(Instant::now() + Duration::from_secs(patience));
+            if let ContainerState::Running(running) = &self.containers[index] {
+                shim::send_signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);
+                // The record of an earlier version may have a larger value.
+                let stop_timeout = container.stop_timeout_secs.min(MAX_STOP_TIMEOUT_SECS);
+                self.kill_at[index] = Some(Instant::now() + Duration::from_secs(stop_timeout));
             }
         }
     }
@@ -229,112 +230,120 @@ impl Driver {
         for (index, container) in self.record.containers.iter().enumerate() {
             if self.kill_at[index].is_some_and(|at| at <= now) {
                 self.kill_at[index] = None;
-                if let Progress::Running(running) = &self.containers[index] {
-                    shim::signal(running.pid, &self.dir.prefix(&container.name), Signal::KILL);
+                if let ContainerState::Running(running) = &self.containers[index] {
+                    shim::send_signal(running.pid, &self.dir.prefix(&container.name), Signal::KILL);
                 }
             }
         }
     }
 
-    fn close(&mut self) {
-        let now = self.shared.now();
-        let order = self.stopping.take();
-        let never = order.as_ref().is_some_and(|order| order.code == "TaskFailedToStart");
-        let containers = if never { Vec::new() } else { self.container_ends() };
-        let mut last = None;
-        self.shared.book.lock().update(&self.id, now, |state| {
+    fn finish(&mut self) {
+        let now = self.context.now();
+        let request = self.stopping.take();
+        let start_failed = request.as_ref().is_some_and(|request| request.code == "TaskFailedToStart");
+        let containers = if start_failed { Vec::new() } else { self.container_ends() };
+        let mut final_state = None;
+        self.context.tasks.lock().update(&self.id, now, |state| {
             state.phase = TaskPhase::Stopped;
             state.exit_code = self.exit_code;
             state.containers = containers;
             state.started_at = self.started_at;
             let at = self.stopped_at.map_or(now, |at| at.min(now));
             state.stopped_at = Some(self.started_at.map_or(at, |started| at.max(started)));
-            state.stop_code = order.as_ref().map(|order| order.code.clone());
-            state.reason = order.map(|order| order.reason);
-            last = Some(state.clone());
+            state.stop_code = request.as_ref().map(|request| request.code.clone());
+            state.reason = request.map(|request| request.reason);
+            final_state = Some(state.clone());
         });
-        if let Some(state) = last
+        if let Some(state) = final_state
             && let Err(error) = self.dir.write_state(&state)
         {
-            tracing::warn!(task = %self.id, %error, "could not keep how a task ended");
+            tracing::warn!(task = %self.id, %error, "could not write the final state of a task");
         }
     }
 
     fn container_ends(&self) -> Vec<ContainerEnd> {
-        let ends = self.record.containers.iter().zip(&self.containers);
-        ends.map(|(container, progress)| {
-            let exit_code = match progress {
-                Progress::Ended(ended) => ended.code,
-                Progress::Waiting { .. } | Progress::Running(_) => None,
+        let containers = self.record.containers.iter().zip(&self.containers);
+        let end_of = |(container, state): (&ResolvedContainer, &ContainerState)| {
+            let exit_code = match state {
+                ContainerState::Ended(exit) => exit.code,
+                ContainerState::Waiting { .. } | ContainerState::Running(_) => None,
             };
             ContainerEnd { name: container.name.clone(), exit_code }
-        })
-        .collect()
+        };
+        containers.map(end_of).collect()
     }
 
-    /// Finds out what became of each container while no launcher was there.
-    async fn look_back(&mut self) -> std::io::Result<()> {
+    /// Recovers the state of each container from the files; it may have changed while no launcher was running.
+    async fn recover_state(&mut self) -> std::io::Result<()> {
         let record = self.record.clone();
-        let same_boot = record.boot.is_some() && record.boot == self.shared.boot;
-        let order = self.dir.read_stop();
-        let mut ends = Vec::new();
+        let same_boot = record.boot.is_some() && record.boot == self.context.boot;
+        let request = self.dir.read_stop();
+        let mut past_exits = Vec::new();
         let (mut ran, mut lost) = (false, false);
         for (index, container) in record.containers.iter().enumerate() {
-            let mut trace = self.dir.settle(&container.name)?;
-            if trace == Trace::Starting {
-                trace = self.wait_for_start(&container.name).await?;
+            let mut state = self.dir.claim_start(&container.name)?;
+            if state == DiskState::Starting {
+                state = self.wait_for_start(&container.name).await?;
             }
-            if !matches!(trace, Trace::NotStarted { .. }) {
+            if !matches!(state, DiskState::NotStarted { .. }) {
                 ran = true;
-                self.note_running(self.dir.moment(&container.name, Moment::Started));
+                self.record_running(self.dir.event_time(&container.name, FileEvent::Started));
             }
-            self.containers[index] = match trace {
-                Trace::NotStarted { next } if same_boot => Progress::Waiting { marker: next },
-                Trace::NotStarted { .. } => {
+            self.containers[index] = match state {
+                DiskState::NotStarted { next } if same_boot => ContainerState::Waiting { marker: next },
+                DiskState::NotStarted { .. } => {
                     lost = true;
-                    Progress::Ended(Ended::unknown())
+                    ContainerState::Ended(ContainerExit::unknown())
                 }
-                Trace::Alive { pid } => {
+                DiskState::Alive { pid } => {
                     let (dir, name) = (self.dir.clone(), container.name.clone());
-                    self.ends.spawn(async move { (index, ended_of(None, pid, &dir, &name).await) });
-                    Progress::Running(Running { pid })
+                    self.exits.spawn(async move { (index, wait_for_exit(None, pid, &dir, &name).await) });
+                    ContainerState::Running(Running { pid })
                 }
-                Trace::Starting => self.ended_before(index, None, &mut ends),
-                Trace::Ended { code } => {
-                    self.ended_before(index, code.or(order.as_ref().map(|_| 128 + 9)), &mut ends)
+                DiskState::Starting => self.add_past_exit(index, None, &mut past_exits),
+                DiskState::Ended { code } => {
+                    self.add_past_exit(index, code.or(request.as_ref().map(|_| 128 + 9)), &mut past_exits)
                 }
             };
         }
         if lost {
-            self.end_with("EssentialContainerExited", LOST);
-        } else if let Some(order) = order {
-            self.begin_stop(order);
-        } else if !ran && self.shared.now().duration_since(record.accepted_at) > START_WITHIN {
-            self.end_with("TaskFailedToStart", "the scheduler was away for too long after accepting it");
+            self.stop_with_reason("EssentialContainerExited", LOST_REASON);
+        } else if let Some(request) = request {
+            self.begin_stop(request);
+        } else if !ran && self.context.now().duration_since(record.accepted_at) > START_DEADLINE {
+            self.stop_with_reason(
+                "TaskFailedToStart",
+                "no scheduler was running in the time in which the accepted task had to start",
+            );
         }
-        ends.sort_by_key(|(_, ended)| ended.at);
-        for (index, ended) in ends {
-            self.note_end(index, ended);
+        past_exits.sort_by_key(|(_, exit)| exit.at);
+        for (index, exit) in past_exits {
+            self.record_exit(index, exit);
         }
         Ok(())
     }
 
-    /// Puts an end that nobody watched with the others, which are told in their order once all are known.
-    fn ended_before(&self, index: usize, code: Option<i32>, ends: &mut Vec<(usize, Ended)>) -> Progress {
-        let at = self.dir.moment(&self.record.containers[index].name, Moment::Ended);
-        ends.push((index, Ended { code, at, refused: false }));
-        Progress::Ended(Ended::unknown())
+    /// Adds an exit that happened while no launcher was running; all of them are recorded in order once the last is known.
+    fn add_past_exit(
+        &self,
+        index: usize,
+        code: Option<i32>,
+        exits: &mut Vec<(usize, ContainerExit)>,
+    ) -> ContainerState {
+        let at = self.dir.event_time(&self.record.containers[index].name, FileEvent::Ended);
+        exits.push((index, ContainerExit { code, at, start_refused: false }));
+        ContainerState::Ended(ContainerExit::unknown())
     }
 
-    async fn wait_for_start(&self, container: &str) -> std::io::Result<Trace> {
+    async fn wait_for_start(&self, container: &str) -> std::io::Result<DiskState> {
         for _ in 0..50 {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            let trace = self.dir.settle(container)?;
-            if trace != Trace::Starting {
-                return Ok(trace);
+            let state = self.dir.claim_start(container)?;
+            if state != DiskState::Starting {
+                return Ok(state);
             }
         }
-        Ok(Trace::Ended { code: self.dir.exit_code(container) })
+        Ok(DiskState::Ended { code: self.dir.exit_code(container) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the launcher knows of its tasks, in memory: every question but a start is answered from here.
+//! The table of tasks and tokens in memory, which answers every call but a launch.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,89 +7,95 @@ use ecs_scheduler_core::{JobId, LaunchReport, TaskId, TaskPhase, TaskState, Time
 use jiff::SignedDuration;
 use tokio::sync::{Mutex, watch};
 
-use crate::data_dir::StopOrder;
+use crate::data_dir::StopRequest;
 
 #[cfg(test)]
 mod tests;
 
-/// How long an ended task is kept that nobody has asked for since it ended.
-const UNSEEN_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// How long an ended task is kept whose end no caller has observed.
+const UNSEEN_RETENTION: SignedDuration = SignedDuration::from_hours(1);
 
-/// The report of a token's first call, once there is one; held while that call is under way.
-pub(crate) type Slot = Arc<Mutex<Option<LaunchReport>>>;
+/// The report of a token's first call, once there is one; locked while that call runs.
+pub(crate) type ReportCell = Arc<Mutex<Option<LaunchReport>>>;
 
-/// One task.
+/// A task in the table.
 #[derive(Debug)]
-struct Entry {
+struct TrackedTask {
     state: TaskState,
     job: JobId,
-    name: String,
-    stop: watch::Sender<Option<StopOrder>>,
-    /// When this launcher learnt that it ended, and whether it has told anybody.
+    folder_name: String,
+    stop: watch::Sender<Option<StopRequest>>,
+    /// When this launcher learnt that the task ended, and whether a caller has observed it since.
     ended: Option<(Timestamp, bool)>,
 }
 
-/// A launch whose token still counts.
+/// A launch whose token is still valid.
 #[derive(Debug)]
-struct Remembered {
-    slot: Slot,
+struct TokenRecord {
+    report: ReportCell,
     accepted_at: Timestamp,
     tasks: Vec<TaskId>,
 }
 
-/// All tasks and tokens.
+/// All tasks and tokens of the launcher.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
-    tasks: HashMap<TaskId, Entry>,
+pub(crate) struct TaskTable {
+    tasks: HashMap<TaskId, TrackedTask>,
     live: HashMap<JobId, BTreeSet<TaskId>>,
     live_count: usize,
-    /// Room held for launches that are being written.
+    /// Capacity that is reserved for launches whose records are being written.
     reserved: usize,
     ended: VecDeque<TaskId>,
-    tokens: HashMap<String, Remembered>,
+    tokens: HashMap<String, TokenRecord>,
 }
 
-impl Book {
-    /// Returns the place where a token's report stands or will stand.
-    pub(crate) fn slot(&mut self, token: &str, now: Timestamp) -> Slot {
-        let fresh = || Remembered { slot: Slot::default(), accepted_at: now, tasks: Vec::new() };
-        self.tokens.entry(token.to_owned()).or_insert_with(fresh).slot.clone()
+impl TaskTable {
+    /// Returns the cell of a token's report; adds the token when it is new.
+    pub(crate) fn report_cell(&mut self, token: &str, now: Timestamp) -> ReportCell {
+        let new = || TokenRecord { report: ReportCell::default(), accepted_at: now, tasks: Vec::new() };
+        self.tokens.entry(token.to_owned()).or_insert_with(new).report.clone()
     }
 
-    /// Ties a token to its tasks, so that it is remembered at least as long as they are.
-    pub(crate) fn remember(&mut self, token: &str, slot: &Slot, accepted_at: Timestamp, tasks: Vec<TaskId>) {
-        self.tokens.insert(token.to_owned(), Remembered { slot: slot.clone(), accepted_at, tasks });
+    /// Binds a token to its tasks, so that the token is kept at least as long as they are.
+    pub(crate) fn bind_token(
+        &mut self,
+        token: &str,
+        report: &ReportCell,
+        accepted_at: Timestamp,
+        tasks: Vec<TaskId>,
+    ) {
+        self.tokens.insert(token.to_owned(), TokenRecord { report: report.clone(), accepted_at, tasks });
     }
 
-    /// Forgets a token whose call started nothing, unless another call waits for the same slot: the caller's own
-    /// `slot` and the book's are the only two then.
-    pub(crate) fn forget(&mut self, token: &str, slot: &Slot) {
-        if Arc::strong_count(slot) <= 2 {
+    /// Removes a token whose call started nothing, unless another call waits for the same report: if none does, the
+    /// only two references are the caller's and the table's.
+    pub(crate) fn remove_unused_token(&mut self, token: &str, report: &ReportCell) {
+        if Arc::strong_count(report) <= 2 {
             self.tokens.remove(token);
         }
     }
 
-    /// Takes room for up to `count` tasks out of `max` and returns how many fit.
-    pub(crate) fn reserve(&mut self, count: usize, max: usize) -> usize {
-        let room = max.saturating_sub(self.live_count + self.reserved).min(count);
-        self.reserved += room;
-        room
+    /// Reserves capacity for up to `count` tasks, of `max` in all; returns how many it reserved.
+    pub(crate) fn reserve_capacity(&mut self, count: usize, max: usize) -> usize {
+        let capacity = max.saturating_sub(self.live_count + self.reserved).min(count);
+        self.reserved += capacity;
+        capacity
     }
 
-    /// Gives room back: the launch failed, or its tasks are entered now.
-    pub(crate) fn release(&mut self, count: usize) {
+    /// Releases reserved capacity: the launch failed, or its tasks are about to be inserted.
+    pub(crate) fn release_capacity(&mut self, count: usize) {
         self.reserved -= count;
     }
 
-    /// Enters a task. Returns what its driver listens to for a stop.
-    pub(crate) fn enter(
+    /// Inserts a task. Returns the channel on which its supervisor receives a stop request.
+    pub(crate) fn insert(
         &mut self,
-        name: &str,
+        folder_name: &str,
         job: &JobId,
         state: TaskState,
         now: Timestamp,
-    ) -> watch::Receiver<Option<StopOrder>> {
-        let (stop, orders) = watch::channel(None);
+    ) -> watch::Receiver<Option<StopRequest>> {
+        let (stop, stop_requests) = watch::channel(None);
         let id = state.task_id.clone();
         let ended = (state.phase == TaskPhase::Stopped).then_some((now, false));
         match ended {
@@ -99,24 +105,25 @@ impl Book {
                 self.live_count += 1;
             }
         }
-        self.tasks.insert(id, Entry { state, job: job.clone(), name: name.to_owned(), stop, ended });
-        orders
+        let task = TrackedTask { state, job: job.clone(), folder_name: folder_name.to_owned(), stop, ended };
+        self.tasks.insert(id, task);
+        stop_requests
     }
 
-    /// Changes what is known of a live task.
+    /// Changes the state of a live task.
     pub(crate) fn update(&mut self, id: &TaskId, now: Timestamp, change: impl FnOnce(&mut TaskState)) {
-        let Some(entry) = self.tasks.get_mut(id) else { return };
-        change(&mut entry.state);
-        if entry.state.phase != TaskPhase::Stopped || entry.ended.is_some() {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        change(&mut task.state);
+        if task.state.phase != TaskPhase::Stopped || task.ended.is_some() {
             return;
         }
-        entry.ended = Some((now, false));
+        task.ended = Some((now, false));
         self.ended.push_back(id.clone());
         self.live_count -= 1;
-        if let Some(tasks) = self.live.get_mut(&entry.job) {
+        if let Some(tasks) = self.live.get_mut(&task.job) {
             tasks.remove(id);
             if tasks.is_empty() {
-                self.live.remove(&entry.job);
+                self.live.remove(&task.job);
             }
         }
     }
@@ -126,45 +133,45 @@ impl Book {
         self.live.get(job).map(|tasks| tasks.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// Returns what is known of tasks; those asked for count as seen.
+    /// Returns the states of those of the tasks that are in the table, and marks the ended ones as observed.
     pub(crate) fn observe(&mut self, ids: &[TaskId]) -> Vec<TaskState> {
         let mut states = Vec::with_capacity(ids.len());
         for id in ids {
-            if let Some(entry) = self.tasks.get_mut(id) {
-                if let Some((_, seen)) = &mut entry.ended {
-                    *seen = true;
+            if let Some(task) = self.tasks.get_mut(id) {
+                if let Some((_, observed)) = &mut task.ended {
+                    *observed = true;
                 }
-                states.push(entry.state.clone());
+                states.push(task.state.clone());
             }
         }
         states
     }
 
-    /// Returns the folder's name of a task, if the task is known.
-    pub(crate) fn name(&self, id: &TaskId) -> Option<&str> {
-        self.tasks.get(id).map(|entry| &*entry.name)
+    /// Returns the name of a task's folder, if the task is in the table.
+    pub(crate) fn folder_name(&self, id: &TaskId) -> Option<&str> {
+        self.tasks.get(id).map(|task| &*task.folder_name)
     }
 
-    /// Tells whether a task can still be stopped: it is known, has not ended and nobody stopped it before.
+    /// Tells whether a task can be stopped: it is in the table, has not ended and has no stop request yet.
     pub(crate) fn can_stop(&self, id: &TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|entry| entry.ended.is_none() && entry.stop.borrow().is_none())
+        self.tasks.get(id).is_some_and(|task| task.ended.is_none() && task.stop.borrow().is_none())
     }
 
-    /// Passes a stop to the task's driver; the first order counts.
-    pub(crate) fn order_stop(&self, id: &TaskId, order: StopOrder) {
-        if let Some(entry) = self.tasks.get(id) {
-            entry.stop.send_if_modified(|standing| {
-                let first = standing.is_none();
+    /// Sends a stop request to the task's supervisor; later requests have no effect.
+    pub(crate) fn request_stop(&self, id: &TaskId, request: StopRequest) {
+        if let Some(task) = self.tasks.get(id) {
+            task.stop.send_if_modified(|current| {
+                let first = current.is_none();
                 if first {
-                    *standing = Some(order);
+                    *current = Some(request);
                 }
                 first
             });
         }
     }
 
-    /// Takes out ended tasks that need not be kept: older than `keep_for`, or beyond the newest `keep`. One of whose
-    /// end nobody has heard stays for an hour in any case. Returns the names of their folders.
+    /// Removes ended tasks that are older than `keep_for`, or are not among the newest `keep`. A task whose end no
+    /// caller has observed is kept for an hour. Returns the names of their folders.
     pub(crate) fn prune_tasks(
         &mut self,
         now: Timestamp,
@@ -172,32 +179,32 @@ impl Book {
         keep_for: SignedDuration,
     ) -> Vec<String> {
         let mut names = Vec::new();
-        let mut beyond = self.ended.len().saturating_sub(keep);
+        let mut excess = self.ended.len().saturating_sub(keep);
         let tasks = &mut self.tasks;
         self.ended.retain(|id| {
-            let Some((at, seen)) = tasks.get(id).and_then(|entry| entry.ended) else {
+            let Some((at, observed)) = tasks.get(id).and_then(|task| task.ended) else {
                 return false;
             };
             let age = now.duration_since(at);
-            let old = age >= keep_for || beyond > 0;
-            if !old || (!seen && age < UNSEEN_FOR) {
+            let old = age >= keep_for || excess > 0;
+            if !old || (!observed && age < UNSEEN_RETENTION) {
                 return true;
             }
-            beyond = beyond.saturating_sub(1);
-            names.extend(tasks.remove(id).map(|entry| entry.name));
+            excess = excess.saturating_sub(1);
+            names.extend(tasks.remove(id).map(|task| task.folder_name));
             false
         });
         names
     }
 
-    /// Takes out tokens older than `life` none of whose tasks is kept any more, and returns them.
-    pub(crate) fn prune_tokens(&mut self, now: Timestamp, life: SignedDuration) -> Vec<String> {
+    /// Removes the tokens that are older than `ttl` and have no task in the table, and returns them.
+    pub(crate) fn prune_tokens(&mut self, now: Timestamp, ttl: SignedDuration) -> Vec<String> {
         let tasks = &self.tasks;
-        let over = |entry: &Remembered| {
-            now.duration_since(entry.accepted_at) >= life
-                && Arc::strong_count(&entry.slot) == 1
-                && !entry.tasks.iter().any(|id| tasks.contains_key(id))
+        let expired = |record: &TokenRecord| {
+            now.duration_since(record.accepted_at) >= ttl
+                && Arc::strong_count(&record.report) == 1
+                && !record.tasks.iter().any(|id| tasks.contains_key(id))
         };
-        self.tokens.extract_if(|_, entry| over(entry)).map(|(token, _)| token).collect()
+        self.tokens.extract_if(|_, record| expired(record)).map(|(token, _)| token).collect()
     }
 }

@@ -1,26 +1,27 @@
 use std::num::NonZeroU32;
 
 use ecs_scheduler_core::testing::sample;
-use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase};
+use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, Timestamp};
 
 use super::*;
+use crate::cleanup::remove_expired;
 
-/// A clock that is set by hand.
+/// A clock that the test sets.
 #[derive(Debug)]
-struct HandClock(Mutex<Timestamp>);
+struct ManualClock(Mutex<Timestamp>);
 
-impl Clock for HandClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.0.lock()
     }
 }
 
-struct Place {
+struct Fixture {
     root: tempfile::TempDir,
-    clock: Arc<HandClock>,
+    clock: Arc<ManualClock>,
 }
 
-impl Place {
+impl Fixture {
     fn new(command: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let definition = serde_json::json!({
@@ -28,7 +29,7 @@ impl Place {
             "containerDefinitions": [{"name": "main", "command": ["sh", "-c", command]}],
         });
         std::fs::write(root.path().join("work.json"), definition.to_string()).unwrap();
-        let clock = Arc::new(HandClock(Mutex::new("2027-03-01T09:00:00Z".parse().unwrap())));
+        let clock = Arc::new(ManualClock(Mutex::new("2027-03-01T09:00:00Z".parse().unwrap())));
         Self { root, clock }
     }
 
@@ -38,7 +39,7 @@ impl Place {
         LocalLauncher::open(options).await.unwrap()
     }
 
-    fn step(&self, hours: i64) {
+    fn advance(&self, hours: i64) {
         *self.clock.0.lock() += SignedDuration::from_hours(hours);
     }
 
@@ -59,8 +60,8 @@ impl Place {
         }
     }
 
-    /// Writes a launch as a scheduler does that is killed before it starts anything.
-    fn accepted(&self, boot: Option<String>) -> TaskId {
+    /// Writes the record of a launch, as a scheduler does that is killed before it starts the task.
+    fn accept(&self, boot: Option<String>) -> TaskId {
         let request = self.request();
         let data = DataDir::open(&self.root.path().join("data")).unwrap();
         let definition = Definitions::read(self.root.path()).unwrap().find("work").unwrap();
@@ -76,7 +77,8 @@ impl Place {
             boot,
             tasks: vec!["0123".to_owned()],
             refused: Vec::new(),
-            containers: resolved_task::plan(&definition, &request, &options, self.root.path()).unwrap(),
+            containers: resolved_task::resolve_task(&definition, &request, &options, self.root.path())
+                .unwrap(),
         })
         .unwrap();
         TaskId::new("arn:aws:ecs:local:000000000000:task/default/0123")
@@ -96,76 +98,76 @@ async fn ended(launcher: &LocalLauncher, id: &TaskId) -> TaskState {
     tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap()
 }
 
-fn files_left(place: &Place) -> (usize, usize) {
+fn remaining_files(fixture: &Fixture) -> (usize, usize) {
     let count =
-        |folder: &str| std::fs::read_dir(place.root.path().join("data").join(folder)).unwrap().count();
+        |folder: &str| std::fs::read_dir(fixture.root.path().join("data").join(folder)).unwrap().count();
     (count("launches"), count("tasks"))
 }
 
 #[tokio::test]
-async fn files_of_an_ended_task_go_after_a_day_and_its_token_with_them() {
-    let place = Place::new("true");
-    let launcher = place.open().await;
-    let id = launcher.launch(&place.request()).await.unwrap().started.remove(0).task_id;
+async fn files_of_an_ended_task_and_its_token_are_removed_after_a_day() {
+    let fixture = Fixture::new("true");
+    let launcher = fixture.open().await;
+    let id = launcher.launch(&fixture.request()).await.unwrap().started.remove(0).task_id;
     let state = ended(&launcher, &id).await;
-    assert_eq!(state.stopped_at, Some(place.clock.now()), "times are the clock's");
-    place.step(23);
-    tidy_once(&launcher.shared);
-    assert_eq!(files_left(&place), (1, 1));
-    place.step(1);
-    tidy_once(&launcher.shared);
-    assert_eq!(files_left(&place), (0, 0));
+    assert_eq!(state.stopped_at, Some(fixture.clock.now()), "times are taken from the clock");
+    fixture.advance(23);
+    remove_expired(&launcher.context);
+    assert_eq!(remaining_files(&fixture), (1, 1));
+    fixture.advance(1);
+    remove_expired(&launcher.context);
+    assert_eq!(remaining_files(&fixture), (0, 0));
     assert_eq!(launcher.observe(&[id]).await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn a_token_whose_tasks_were_removed_still_starts_nothing_after_a_restart() {
-    let place = Place::new("true");
-    let launcher = place.open().await;
-    let request = place.request();
+async fn token_with_removed_tasks_starts_nothing_after_a_restart() {
+    let fixture = Fixture::new("true");
+    let launcher = fixture.open().await;
+    let request = fixture.request();
     let report = launcher.launch(&request).await.unwrap();
     let id = report.started[0].task_id.clone();
     ended(&launcher, &id).await;
-    drop(launcher.shared.book.lock().prune_tasks(place.clock.now(), 0, SignedDuration::ZERO));
+    drop(launcher.context.tasks.lock().prune_tasks(fixture.clock.now(), 0, SignedDuration::ZERO));
     let name = id.as_str().rsplit_once('/').unwrap().1.to_owned();
-    launcher.shared.data.task(&name).remove().unwrap();
+    launcher.context.data.task_dir(&name).remove().unwrap();
     drop(launcher);
-    let launcher = place.open().await;
+    let launcher = fixture.open().await;
     assert_eq!(launcher.launch(&request).await.unwrap(), report);
     assert_eq!(launcher.observe(&[id]).await.unwrap(), []);
-    assert_eq!(files_left(&place), (1, 0));
+    assert_eq!(remaining_files(&fixture), (1, 0));
 }
 
 #[tokio::test]
-async fn a_task_that_was_accepted_and_not_started_is_started_by_the_next_launcher() {
-    let place = Place::new("exit 4");
-    let id = place.accepted(data_dir::boot_id());
-    let launcher = place.open().await;
+async fn accepted_task_is_started_by_the_next_launcher() {
+    let fixture = Fixture::new("exit 4");
+    let id = fixture.accept(data_dir::boot_id());
+    let launcher = fixture.open().await;
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(4));
 }
 
 #[tokio::test]
-async fn it_is_not_started_when_the_scheduler_was_away_for_too_long() {
-    let place = Place::new("exit 4");
-    let id = place.accepted(data_dir::boot_id());
-    place.step(1);
-    let launcher = place.open().await;
+async fn accepted_task_is_not_started_after_the_start_deadline() {
+    let fixture = Fixture::new("exit 4");
+    let id = fixture.accept(data_dir::boot_id());
+    fixture.advance(1);
+    let launcher = fixture.open().await;
     let state = ended(&launcher, &id).await;
     assert_eq!((state.exit_code, state.stop_code.as_deref()), (None, Some("TaskFailedToStart")));
     assert_eq!(state.started_at, None);
 }
 
 #[tokio::test]
-async fn it_is_not_started_when_the_machine_went_down_because_the_proof_may_be_lost() {
-    let place = Place::new("exit 4");
-    for boot in [Some("another start of the machine".to_owned()), None] {
-        let id = place.accepted(boot);
-        let launcher = place.open().await;
+async fn accepted_task_is_not_started_after_the_machine_restarted() {
+    let fixture = Fixture::new("exit 4");
+    for boot in [Some("another boot".to_owned()), None] {
+        let id = fixture.accept(boot);
+        let launcher = fixture.open().await;
         let state = ended(&launcher, &id).await;
         assert_eq!((state.exit_code, state.started_at), (None, None));
-        assert_eq!(state.reason.as_deref(), Some(supervisor::LOST));
+        assert_eq!(state.reason.as_deref(), Some(supervisor::LOST_REASON));
         drop(launcher);
-        let data = place.root.path().join("data");
+        let data = fixture.root.path().join("data");
         std::fs::remove_dir_all(data).unwrap();
     }
 }

@@ -5,55 +5,59 @@ use super::*;
 fn task() -> (tempfile::TempDir, TaskDir) {
     let root = tempfile::tempdir().unwrap();
     let data = DataDir::open(&root.path().join("data")).unwrap();
-    let dir = data.task("0123");
+    let dir = data.task_dir("0123");
     make_dir(&dir.path).unwrap();
     (root, dir)
 }
 
 #[test]
-fn settling_takes_the_marker_so_that_no_late_shell_gets_through() {
+fn claim_start_claims_the_marker_so_that_no_late_shell_starts() {
     let (_root, dir) = task();
-    assert_eq!(dir.settle("main").unwrap(), Trace::NotStarted { next: 1 });
+    assert_eq!(dir.claim_start("main").unwrap(), DiskState::NotStarted { next: 1 });
     assert!(dir.marker("main", 0).exists());
     assert_eq!(
-        dir.settle("main").unwrap(),
-        Trace::NotStarted { next: 2 },
-        "what was not used is taken as well"
+        dir.claim_start("main").unwrap(),
+        DiskState::NotStarted { next: 2 },
+        "an unused marker is claimed too"
     );
 }
 
 #[test]
-fn a_shell_that_got_through_is_never_taken_for_one_that_did_not() {
+fn started_shell_is_never_reported_as_not_started() {
     let (_root, dir) = task();
     let gone = "2147483646\n";
     fs::write(dir.marker("main", 0), gone).unwrap();
-    assert_eq!(dir.settle("main").unwrap(), Trace::Ended { code: None });
+    assert_eq!(dir.claim_start("main").unwrap(), DiskState::Ended { code: None });
     fs::write(dir.path.join("main.exit"), "1").unwrap();
-    assert_eq!(dir.settle("main").unwrap(), Trace::Ended { code: None }, "half a code is none");
+    assert_eq!(
+        dir.claim_start("main").unwrap(),
+        DiskState::Ended { code: None },
+        "an incomplete code is ignored"
+    );
     fs::write(dir.path.join("main.exit"), "17\n").unwrap();
-    assert_eq!(dir.settle("main").unwrap(), Trace::Ended { code: Some(17) });
-    fs::write(dir.marker("side", 0), CLAIM).unwrap();
+    assert_eq!(dir.claim_start("main").unwrap(), DiskState::Ended { code: Some(17) });
+    fs::write(dir.marker("side", 0), CLAIMED).unwrap();
     fs::write(dir.marker("side", 1), "").unwrap();
-    assert_eq!(dir.settle("side").unwrap(), Trace::Starting);
+    assert_eq!(dir.claim_start("side").unwrap(), DiskState::Starting);
     let other = std::process::id();
     fs::write(dir.marker("side", 1), format!("{other}\n")).unwrap();
     assert_eq!(
-        dir.settle("side").unwrap(),
-        Trace::Ended { code: None },
-        "a number used again is another process"
+        dir.claim_start("side").unwrap(),
+        DiskState::Ended { code: None },
+        "a reused process id is another process"
     );
 }
 
 #[test]
-fn without_its_folder_a_container_cannot_be_started() {
+fn container_cannot_start_without_its_folder() {
     let (_root, dir) = task();
     dir.remove().unwrap();
-    assert_eq!(dir.settle("main").unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(dir.claim_start("main").unwrap_err().kind(), io::ErrorKind::NotFound);
     dir.remove().unwrap();
 }
 
 #[test]
-fn of_all_logs_together_the_oldest_go_and_what_is_being_written_stays() {
+fn oldest_logs_are_removed_beyond_the_cap_and_logs_in_use_stay() {
     let (_root, dir) = task();
     let data = DataDir { root: dir.path.parent().unwrap().parent().unwrap().to_owned() };
     let age = |path: &Path, seconds: u64| {
@@ -62,7 +66,7 @@ fn of_all_logs_together_the_oldest_go_and_what_is_being_written_stays() {
     };
     let mut files = Vec::new();
     for (name, seconds) in [("old", 300), ("new", 100), ("runs", 200)] {
-        let dir = data.task(name);
+        let dir = data.task_dir(name);
         make_dir(&dir.path).unwrap();
         for (file, older) in [("main.log", 0), ("main.log.1", 50)] {
             let path = dir.path.join(file);
@@ -75,9 +79,9 @@ fn of_all_logs_together_the_oldest_go_and_what_is_being_written_stays() {
         }
     }
     let left = |cap: u64| {
-        data.bound_logs(cap).unwrap();
-        let there = files.iter().filter(|path| path.exists());
-        there
+        data.enforce_log_cap(cap).unwrap();
+        let existing = files.iter().filter(|path| path.exists());
+        existing
             .map(|path| path.strip_prefix(data.root().join("tasks")).unwrap().display().to_string())
             .collect()
     };
@@ -96,16 +100,16 @@ fn of_all_logs_together_the_oldest_go_and_what_is_being_written_stays() {
         (0, &["runs/main.log"]),
     ];
     for (cap, expected) in expected {
-        let there: Vec<String> = left(cap);
-        assert_eq!(there, expected, "{cap}");
+        let remaining: Vec<String> = left(cap);
+        assert_eq!(remaining, expected, "{cap}");
     }
 }
 
 #[test]
-fn files_are_for_this_user_alone() {
+fn files_are_accessible_by_this_user_only() {
     let (root, dir) = task();
-    let order = StopOrder { code: "UserInitiated".to_owned(), reason: "enough".to_owned() };
-    dir.write_stop(&order).unwrap();
+    let request = StopRequest { code: "UserInitiated".to_owned(), reason: "enough".to_owned() };
+    dir.write_stop(&request).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&root.path().join("data")), 0o700);
     assert_eq!(mode(&dir.path), 0o700);
@@ -114,7 +118,7 @@ fn files_are_for_this_user_alone() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_an_error_and_half_a_write_is_swept_away() {
+fn unreadable_record_is_an_error_and_an_incomplete_write_is_removed() {
     let root = tempfile::tempdir().unwrap();
     let data = DataDir::open(root.path()).unwrap();
     let launches = data.root().join("launches");

@@ -21,7 +21,7 @@ fn defaults_are_those_of_ecs() {
 }
 
 #[test]
-fn what_describe_task_definition_prints_is_read() {
+fn output_of_describe_task_definition_is_parsed() {
     let definition = read(&json!({
         "taskDefinition": {
             "taskDefinitionArn": "arn:aws:ecs:eu-west-1:1:task-definition/work:7",
@@ -50,7 +50,7 @@ fn what_describe_task_definition_prints_is_read() {
 }
 
 #[test]
-fn a_problem_names_file_and_field() {
+fn problem_names_file_and_field() {
     let container = |fields: Value| {
         let mut container = json!({"name": "main", "command": ["true"]});
         container.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -64,7 +64,7 @@ fn a_problem_names_file_and_field() {
     };
     let cases = [
         (json!({"containerDefinitions": []}), "work.json: missing field `family`"),
-        (with_containers(&json!([])), "work.json: containerDefinitions: must hold at least one container"),
+        (with_containers(&json!([])), "work.json: containerDefinitions: must contain at least one container"),
         (
             container(json!({"command": "true"})),
             "work.json: containerDefinitions[0].command: invalid type: string",
@@ -76,15 +76,15 @@ fn a_problem_names_file_and_field() {
         ),
         (
             container(json!({"environment": [{"name": "a.b", "value": ""}]})),
-            "work.json: containerDefinitions[0].environment[0]: \"a.b\" cannot be given",
+            "work.json: containerDefinitions[0].environment[0]: \"a.b\" is not a valid variable name",
         ),
         (
             container(json!({"dependsOn": [{"containerName": "x", "condition": "START"}]})),
-            "work.json: containerDefinitions[0].dependsOn[0]: no container is called \"x\"",
+            "work.json: containerDefinitions[0].dependsOn[0]: no container is named \"x\"",
         ),
         (
             container(json!({"dependsOn": [{"containerName": "main", "condition": "HEALTHY"}]})),
-            "work.json: containerDefinitions[0].dependsOn[0].condition: HEALTHY cannot be had: the local launcher runs no health checks",
+            "work.json: containerDefinitions[0].dependsOn[0].condition: HEALTHY is not supported: the local launcher runs no health checks",
         ),
         (
             container(json!({"dependsOn": [{"containerName": "main", "condition": "READY"}]})),
@@ -96,7 +96,7 @@ fn a_problem_names_file_and_field() {
         ),
         (
             side(json!([{"containerName": "side", "condition": "START"}])),
-            "work.json: containerDefinitions[0].dependsOn: containers wait for each other in a circle",
+            "work.json: containerDefinitions[0].dependsOn: the dependencies of the containers form a cycle",
         ),
         (
             side(json!([{"containerName": "side", "condition": "SUCCESS"}])),
@@ -112,7 +112,7 @@ fn a_problem_names_file_and_field() {
 }
 
 #[test]
-fn a_definition_whose_image_has_the_command_is_read() {
+fn definition_without_a_command_is_parsed() {
     let containers = json!([{"name": "main", "image": "busybox"}, {"name": "side", "command": []}]);
     let definition = read(&with_containers(&containers)).unwrap();
     let commands: Vec<_> = definition.containers.iter().map(|one| one.command.len()).collect();
@@ -120,8 +120,8 @@ fn a_definition_whose_image_has_the_command_is_read() {
 }
 
 #[test]
-fn a_definition_has_at_most_ten_containers_as_on_ecs() {
-    let chained = |count: usize| -> Vec<Value> {
+fn definition_with_more_than_ten_containers_is_refused() {
+    let chain = |count: usize| -> Vec<Value> {
         let one = |number: usize| {
             let before = json!([{"containerName": format!("c{}", number + 1), "condition": "START"}]);
             let depends_on = if number + 1 < count { before } else { json!([]) };
@@ -129,13 +129,13 @@ fn a_definition_has_at_most_ten_containers_as_on_ecs() {
         };
         (0..count).map(one).collect()
     };
-    assert_eq!(read(&with_containers(&json!(chained(10)))).unwrap().containers.len(), 10);
-    let problem = read(&with_containers(&json!(chained(3_000)))).unwrap_err().to_string();
-    assert_eq!(problem, "work.json: containerDefinitions: holds 3000 containers; it must hold at most 10");
+    assert_eq!(read(&with_containers(&json!(chain(10)))).unwrap().containers.len(), 10);
+    let problem = read(&with_containers(&json!(chain(3_000)))).unwrap_err().to_string();
+    assert_eq!(problem, "work.json: containerDefinitions: contains 3000 containers; at most 10 are allowed");
 }
 
 #[test]
-fn the_longest_stop_timeout_is_that_of_ecs() {
+fn stop_timeout_above_the_maximum_of_ecs_is_refused() {
     let with = |secs: u64| read(&with_containers(&json!([{"name": "main", "stopTimeout": secs}])));
     assert_eq!(with(120).unwrap().containers[0].stop_timeout_secs, 120);
     assert!(with(u64::MAX).unwrap_err().message.contains("at most 120 seconds"));

@@ -12,7 +12,7 @@ fn write(folder: &Path, file: &str, family: &str, revision: u32) {
 }
 
 #[test]
-fn the_newest_revision_is_found_by_family_and_any_by_its_number_or_arn() {
+fn definition_is_found_by_family_revision_and_arn() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "nine.json", "work", 9);
     write(folder.path(), "ten.json", "work", 10);
@@ -26,14 +26,14 @@ fn the_newest_revision_is_found_by_family_and_any_by_its_number_or_arn() {
         let reason = found(unknown).unwrap_err();
         assert!(reason.contains(&format!("no task definition \"{unknown}\" in {}", folder.path().display())));
         assert!(
-            reason.ends_with("known are work:9, work:10, work-2:30") || reason.contains("work:9"),
+            reason.ends_with("the folder has work:9, work:10, work-2:30") || reason.contains("work:9"),
             "{reason}"
         );
     }
 }
 
 #[test]
-fn a_broken_file_is_a_problem_and_its_neighbours_work() {
+fn invalid_file_is_a_problem_and_other_files_are_usable() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.json", "good", 1);
     write(folder.path(), "b.json", "good", 1);
@@ -44,42 +44,45 @@ fn a_broken_file_is_a_problem_and_its_neighbours_work() {
     let problems: Vec<String> = definitions.problems().iter().map(ToString::to_string).collect();
     assert_eq!(problems.len(), 2);
     assert!(
-        problems[0].contains("b.json: revision: good:1 stands in ")
-            && problems[0].ends_with("a.json already")
+        problems[0].contains("b.json: revision: good:1 is already defined in ")
+            && problems[0].ends_with("a.json")
     );
     assert!(problems[1].contains("c.json: is not valid JSON"));
     assert!(definitions.find("c").unwrap_err().contains("not usable: "));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_file_is_read_again_and_an_unknown_name_looks_at_once() {
+async fn changed_file_is_reloaded_and_unknown_name_reloads_at_once() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.json", "work", 1);
-    let mut watched = Folder::open(folder.path().to_owned()).unwrap();
+    let mut store = DefinitionStore::open(folder.path().to_owned()).unwrap();
     write(folder.path(), "a.json", "work", 22);
-    assert_eq!(watched.find("work").unwrap().name(), "work:1", "a look is not repeated so soon");
-    tokio::time::advance(LOOK_EVERY).await;
-    assert_eq!(watched.find("work").unwrap().name(), "work:22");
+    assert_eq!(store.find("work").unwrap().name(), "work:1", "the folder is not checked again so soon");
+    tokio::time::advance(RELOAD_INTERVAL).await;
+    assert_eq!(store.find("work").unwrap().name(), "work:22");
     write(folder.path(), "b.json", "fresh", 1);
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert_eq!(watched.find("fresh").unwrap().name(), "fresh:1");
+    assert_eq!(store.find("fresh").unwrap().name(), "fresh:1");
     fs::remove_file(folder.path().join("b.json")).unwrap();
-    tokio::time::advance(LOOK_EVERY).await;
-    assert!(watched.find("fresh").is_err());
+    tokio::time::advance(RELOAD_INTERVAL).await;
+    assert!(store.find("fresh").is_err());
 }
 
 #[test]
-fn a_file_of_more_than_a_mebibyte_is_a_problem_and_is_not_read() {
+fn file_above_the_maximum_size_is_a_problem() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.json", "good", 1);
-    let huge = format!("{{\"family\": \"huge\"{}", " ".repeat(MAX_FILE.try_into().unwrap()));
+    let huge = format!("{{\"family\": \"huge\"{}", " ".repeat(MAX_FILE_BYTES.try_into().unwrap()));
     fs::write(folder.path().join("huge.json"), huge).unwrap();
-    fs::write(folder.path().join("cut.json"), "ä".repeat(MAX_FILE.try_into().unwrap())).unwrap();
+    fs::write(folder.path().join("cut.json"), "ä".repeat(MAX_FILE_BYTES.try_into().unwrap())).unwrap();
     let definitions = Definitions::read(folder.path()).unwrap();
     assert_eq!(definitions.all().count(), 1);
     let problems: Vec<String> = definitions.problems().iter().map(ToString::to_string).collect();
     assert_eq!(problems.len(), 2);
     for problem in problems {
-        assert!(problem.ends_with("is longer than 1048576 bytes, which no task definition is"), "{problem}");
+        assert!(
+            problem.ends_with("is longer than 1048576 bytes, the maximum of a task definition file"),
+            "{problem}"
+        );
     }
 }

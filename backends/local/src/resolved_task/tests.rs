@@ -39,8 +39,8 @@ fn request(overrides: serde_json::Value) -> LaunchRequest {
     }
 }
 
-fn planned(overrides: serde_json::Value) -> Result<Vec<PlannedContainer>, String> {
-    plan(&definition(), &request(overrides), &options(), Path::new("/defs"))
+fn resolved(overrides: serde_json::Value) -> Result<Vec<ResolvedContainer>, String> {
+    resolve_task(&definition(), &request(overrides), &options(), Path::new("/defs"))
 }
 
 fn options() -> LocalOptions {
@@ -48,8 +48,8 @@ fn options() -> LocalOptions {
 }
 
 #[test]
-fn an_override_replaces_the_command_behind_the_entry_point_and_tags_its_container_alone() {
-    let containers = planned(json!([{"containerName": "main", "command": ["three", "four"]}])).unwrap();
+fn override_replaces_the_command_and_tags_its_container_only() {
+    let containers = resolved(json!([{"containerName": "main", "command": ["three", "four"]}])).unwrap();
     assert_eq!(containers[0].argv, ["sh", "-c", "three", "four"]);
     assert_eq!(containers[1].argv, ["two"]);
     assert_eq!(containers[0].environment["ECS_SCHEDULER_OVERRIDE_TAG"], "nightly");
@@ -63,36 +63,36 @@ fn an_override_replaces_the_command_behind_the_entry_point_and_tags_its_containe
 }
 
 #[test]
-fn an_override_of_an_unknown_container_is_an_invalid_parameter() {
-    let reason = planned(json!([{"containerName": "mian"}])).unwrap_err();
+fn override_of_an_unknown_container_is_an_invalid_parameter() {
+    let reason = resolved(json!([{"containerName": "mian"}])).unwrap_err();
     assert_eq!(
         reason,
         "override for container named \"mian\" is not a container in task definition work:1; \
          its containers are main, side"
     );
-    let reason = planned(json!([{"containerName": "side", "command": []}])).unwrap_err();
+    let reason = resolved(json!([{"containerName": "side", "command": []}])).unwrap_err();
     assert!(reason.starts_with("container \"side\" has no command"), "{reason}");
-    let reason = planned(json!([{"containerName": "side", "command": [""]}])).unwrap_err();
+    let reason = resolved(json!([{"containerName": "side", "command": [""]}])).unwrap_err();
     assert!(reason.contains("command of container \"side\" is empty"), "{reason}");
-    let reason = planned(json!([{"containerName": "side", "environment": {"1": ""}}])).unwrap_err();
-    assert!(reason.contains("\"1\" cannot be given to a local process"), "{reason}");
+    let reason = resolved(json!([{"containerName": "side", "environment": {"1": ""}}])).unwrap_err();
+    assert!(reason.contains("\"1\" is not a valid variable name"), "{reason}");
 }
 
 #[test]
-fn what_a_local_process_cannot_have_is_named() {
+fn unsupported_fields_are_listed() {
     let request = request(json!([{"containerName": "main", "cpu": 512}]));
-    assert_eq!(unsupported(&request.task), ["overrides of main: cpu", "launch: cluster"]);
+    assert_eq!(unsupported_fields(&request.task), ["overrides of main: cpu", "launch: cluster"]);
 }
 
 #[test]
-fn containers_that_a_job_does_not_override_are_told_of_the_firing_unless_it_is_switched_off() {
+fn containers_without_override_get_firing_variables_unless_disabled() {
     let overrides = || request(json!([{"containerName": "main"}]));
     for on in [true, false] {
         let options = LocalOptions { variables: on, ..options() };
-        let containers = plan(&definition(), &overrides(), &options, Path::new("/defs")).unwrap();
+        let containers = resolve_task(&definition(), &overrides(), &options, Path::new("/defs")).unwrap();
         for name in ["ECSS_FIRING_ID", "ECSS_SCHEDULED_AT"] {
-            let told = containers.iter().map(|container| container.environment.contains_key(name));
-            assert_eq!(told.collect::<Vec<_>>(), [true, on], "{name}");
+            let present = containers.iter().map(|container| container.environment.contains_key(name));
+            assert_eq!(present.collect::<Vec<_>>(), [true, on], "{name}");
         }
     }
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-fn container(argv: &[&str]) -> PlannedContainer {
-    PlannedContainer {
+fn container(argv: &[&str]) -> ResolvedContainer {
+    ResolvedContainer {
         name: "main".to_owned(),
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
@@ -14,33 +14,33 @@ fn container(argv: &[&str]) -> PlannedContainer {
     }
 }
 
-fn paths(folder: &Path) -> Paths {
-    Paths {
+fn paths(folder: &Path) -> ShimPaths {
+    ShimPaths {
         prefix: folder.join("main"),
         marker: folder.join("main.started.0"),
-        flag: folder.join("stopping"),
+        stop_flag: folder.join("stopping"),
     }
 }
 
-/// Waits for what must happen.
-async fn in_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(std::time::Duration::from_secs(30), what).await.unwrap()
+/// Waits for a future, at most 30 seconds.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(30), future).await.unwrap()
 }
 
-/// Runs a container to its end, and returns how its shell ended and what it wrote.
+/// Runs a container to its end; returns the exit status of its shell and its output.
 async fn run(folder: &Path, argv: &[&str]) -> (ExitStatus, String) {
     let container = container(argv);
-    let program = resolve(&container, folder).unwrap();
+    let program = find_program(&container, folder).unwrap();
     let (output, writer) = io::pipe().unwrap();
     let mut shell = spawn(&container, &program, &paths(folder), folder, writer).unwrap();
     let status = in_time(shell.wait()).await.unwrap();
-    kill_rest(&paths(folder).prefix);
+    kill_remaining(&paths(folder).prefix);
     let reading = tokio::task::spawn_blocking(|| io::read_to_string(output));
     (status, in_time(reading).await.unwrap().unwrap())
 }
 
 #[tokio::test]
-async fn a_taken_marker_keeps_the_command_from_starting() {
+async fn command_does_not_start_when_the_marker_exists() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("main.started.0"), "claimed\n").unwrap();
     assert_eq!(run(folder.path(), &["touch", "ran"]).await.0.code(), Some(75));
@@ -49,7 +49,7 @@ async fn a_taken_marker_keeps_the_command_from_starting() {
 }
 
 #[tokio::test]
-async fn a_raised_flag_keeps_the_command_from_starting_as_sigterm_would() {
+async fn command_does_not_start_when_the_stop_flag_is_set() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("stopping"), "").unwrap();
     run(folder.path(), &["touch", "ran"]).await;
@@ -58,14 +58,14 @@ async fn a_raised_flag_keeps_the_command_from_starting_as_sigterm_would() {
 }
 
 #[tokio::test]
-async fn a_code_that_cannot_be_written_is_the_shells_own() {
+async fn shell_exits_with_the_code_when_it_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("main.exit")).unwrap();
     assert_eq!(run(folder.path(), &["sh", "-c", "exit 9"]).await.0.code(), Some(9));
 }
 
 #[tokio::test]
-async fn what_the_command_leaves_behind_is_killed_in_whatever_group_and_session_it_is() {
+async fn remaining_processes_are_killed_in_any_group_and_session() {
     let lines = [
         "sleep 100 & echo $! > pid",
         "setsid sh -c 'echo $$ > pid; exec sleep 100' &",
@@ -87,37 +87,43 @@ async fn what_the_command_leaves_behind_is_killed_in_whatever_group_and_session_
 }
 
 #[tokio::test]
-async fn processes_of_another_container_are_left_alone() {
+async fn processes_of_another_container_are_not_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut other =
-        Command::new("sleep").arg("100").env(CONTAINER, folder.path().join("main-2")).spawn().unwrap();
-    kill_rest(&folder.path().join("main"));
+    let mut other = Command::new("sleep")
+        .arg("100")
+        .env(CONTAINER_VARIABLE, folder.path().join("main-2"))
+        .spawn()
+        .unwrap();
+    kill_remaining(&folder.path().join("main"));
     assert_eq!(other.try_wait().unwrap(), None);
-    kill_rest(&folder.path().join("main-2"));
-    assert_eq!(code_of(in_time(other.wait()).await.unwrap()), Some(137));
+    kill_remaining(&folder.path().join("main-2"));
+    assert_eq!(exit_code_of(in_time(other.wait()).await.unwrap()), Some(137));
 }
 
 #[tokio::test]
-async fn words_of_a_command_are_passed_as_they_are() {
+async fn arguments_of_a_command_are_passed_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let (_, text) = run(folder.path(), &["printf", "%s|", "a b", "", "$HOME", "`id`", "ä\n", "-n"]).await;
     assert_eq!(text, "a b||$HOME|`id`|ä\n|-n|");
 }
 
 #[test]
-fn a_command_is_found_in_the_path_of_its_own_environment() {
+fn command_is_found_in_the_path_of_its_own_environment() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("data"), "").unwrap();
     let mut main = container(&["sh"]);
-    assert!(resolve(&main, folder.path()).unwrap().ends_with("sh"));
+    assert!(find_program(&main, folder.path()).unwrap().ends_with("sh"));
     main.environment.insert("PATH".to_owned(), "/nowhere".to_owned());
-    assert_eq!(resolve(&main, folder.path()).unwrap_err(), "command \"sh\" was not found in PATH /nowhere");
-    let reason = resolve(&container(&["./data"]), folder.path()).unwrap_err();
+    assert_eq!(
+        find_program(&main, folder.path()).unwrap_err(),
+        "command \"sh\" was not found in PATH /nowhere"
+    );
+    let reason = find_program(&container(&["./data"]), folder.path()).unwrap_err();
     assert_eq!(reason, "command \"./data\" is not an executable file");
 }
 
 #[test]
-fn a_process_that_is_not_the_containers_shell_is_not_alive() {
+fn process_that_is_not_the_containers_shell_is_not_alive() {
     let own = i32::try_from(std::process::id()).unwrap();
     assert!(!is_alive(own, Path::new("/somewhere/else")));
 }
