@@ -4,19 +4,19 @@ use ecs_scheduler_core::{Advance, Firing, FiringState, StoreError};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::codec::{read_state, to_json, to_nanos_opt};
-use crate::error::CommandError;
-use crate::row_cache::Change;
+use crate::error::TxError;
+use crate::row_cache::JobChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 impl WriterConn {
     /// Advances a firing to its new state. `body` is the new state as JSON, which the caller encodes so that the writer
     /// need not.
-    pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), CommandError> {
+    pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), TxError> {
         let firing = &advance.to;
         let Some((seq, stored_state, stored_tasks)) = self.find_firing(firing)? else {
-            return Err(CommandError::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
+            return Err(TxError::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
         };
-        advance.check(stored_state).map_err(CommandError::Refused)?;
+        advance.check(stored_state).map_err(TxError::Refused)?;
         let (state, tasks) = (firing.state.as_str(), firing.tasks.len());
         if let Some(outcome) = advance.outcome {
             let sql = "UPDATE journal SET state = ?2, tasks = ?3, body = ?4, outcome = ?5 WHERE seq = ?1";
@@ -31,7 +31,7 @@ impl WriterConn {
     }
 
     /// Finds a firing's row, its state and its number of tasks: by its decision, else by its id.
-    fn find_firing(&self, firing: &Firing) -> Result<Option<(i64, FiringState, usize)>, CommandError> {
+    fn find_firing(&self, firing: &Firing) -> Result<Option<(i64, FiringState, usize)>, TxError> {
         let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, read_state(row, 1)?, row.get::<_, usize>(2)?));
         let (seq, id) = (firing.decision.0, firing.id.as_str());
         let sql = "SELECT seq, state, tasks FROM journal WHERE seq = ?1 AND firing = ?2";
@@ -45,7 +45,7 @@ impl WriterConn {
 
     /// Records the tasks that a firing has started in the metadata of its job, unless the job was replaced by another
     /// one of the same name.
-    fn record_run(&mut self, advance: &Advance) -> Result<(), CommandError> {
+    fn record_run(&mut self, advance: &Advance) -> Result<(), TxError> {
         let firing = &advance.to;
         let meta = cached_meta(&self.connection, &mut self.meta_cache, &firing.job)?;
         let Some(meta) = meta.filter(|meta| meta.uid == firing.uid) else { return Ok(()) };
@@ -57,7 +57,7 @@ impl WriterConn {
             to_nanos_opt(meta.progress.last_run)?,
             tasks
         ])?;
-        self.changes.push(Change::Progressed(meta.no, meta.progress.clone()));
+        self.changes.push(JobChange::Progressed(meta.no, meta.progress.clone()));
         Ok(())
     }
 }

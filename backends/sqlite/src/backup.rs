@@ -9,9 +9,10 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::connection::page_size;
 use crate::error::store_error;
 use crate::lock::{Lock, create_file, resolve_path, sibling};
-use crate::open::{check_header, create_folder, page_size};
+use crate::open::{check_header, create_folder};
 use crate::schema::{format_version, refuse_newer_format};
 
 /// Number of bytes that are copied between two progress reports.

@@ -5,9 +5,9 @@ use std::path::Path;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use rusqlite::ErrorCode;
 
-/// Why a command wrote nothing.
+/// The error of a command within a transaction, in which case the command wrote nothing.
 #[derive(Debug)]
-pub(crate) enum CommandError {
+pub(crate) enum TxError {
     /// The command was refused before it wrote anything; the other commands of its batch are unharmed.
     Refused(StoreError),
     /// The command may have written something, which must be rolled back.
@@ -16,19 +16,19 @@ pub(crate) enum CommandError {
     Sql(rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for CommandError {
+impl From<rusqlite::Error> for TxError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<StoreError> for CommandError {
+impl From<StoreError> for TxError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl CommandError {
+impl TxError {
     pub(crate) fn into_store_error(self, attempted: &str, path: &Path) -> StoreError {
         match self {
             Self::Refused(error) | Self::Failed(error) => error,

@@ -19,23 +19,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::{CommandError, closed_error};
+use crate::error::{TxError, closed_error};
 use crate::row_cache::RowCache;
 use crate::writer_conn::WriterConn;
 
 pub(crate) use commit_queue::Priority;
-use commit_queue::{CommitQueue, QueuedCommand};
+use commit_queue::{CommitQueue, QueuedCommand, WriteCommand};
 
 /// Maximum number of commands that wait; further callers wait until there is room.
 const QUEUE_CAPACITY: usize = 512;
-
-/// A write and the caller that waits for its result.
-trait Command: Send {
-    /// Runs the write in the open transaction; runs it again after a rollback.
-    fn run(&mut self, conn: &mut WriterConn) -> Result<(), CommandError>;
-    /// Sends the result to the caller.
-    fn reply(self: Box<Self>, committed: Result<(), StoreError>);
-}
 
 /// A command made of a closure and the channel to its caller.
 struct Request<T, F> {
@@ -45,8 +37,8 @@ struct Request<T, F> {
     reply: oneshot::Sender<(Result<T, StoreError>, F)>,
 }
 
-impl<T: Send, F: FnMut(&mut WriterConn) -> Result<T, CommandError> + Send> Command for Request<T, F> {
-    fn run(&mut self, conn: &mut WriterConn) -> Result<(), CommandError> {
+impl<T: Send, F: FnMut(&mut WriterConn) -> Result<T, TxError> + Send> WriteCommand for Request<T, F> {
+    fn run(&mut self, conn: &mut WriterConn) -> Result<(), TxError> {
         self.result = Some((self.work)(conn)?);
         Ok(())
     }
@@ -95,7 +87,7 @@ impl GroupCommit {
     pub(crate) async fn submit<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&mut WriterConn) -> Result<T, CommandError> + Send + 'static,
+        F: FnMut(&mut WriterConn) -> Result<T, TxError> + Send + 'static,
     {
         self.submit_with_priority(Priority::High, work).await
     }
@@ -108,7 +100,7 @@ impl GroupCommit {
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&mut WriterConn) -> Result<T, CommandError> + Send + 'static,
+        F: FnMut(&mut WriterConn) -> Result<T, TxError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let command = Box::new(Request { work, result: None, reply });
@@ -178,7 +170,7 @@ fn run_writer(
 }
 
 /// Writes a batch in one transaction, or, when that fails, each command in a transaction of its own.
-fn commit_batch(conn: &mut WriterConn, cache: &RowCache, batch: &mut Vec<Box<dyn Command>>) {
+fn commit_batch(conn: &mut WriterConn, cache: &RowCache, batch: &mut Vec<Box<dyn WriteCommand>>) {
     if batch.is_empty() {
         return;
     }
@@ -205,14 +197,14 @@ fn commit_batch(conn: &mut WriterConn, cache: &RowCache, batch: &mut Vec<Box<dyn
 /// Runs a batch in one transaction; returns the error of each command that was refused.
 fn run_transaction(
     conn: &mut WriterConn,
-    batch: &mut [Box<dyn Command>],
-) -> Result<Vec<Option<StoreError>>, CommandError> {
+    batch: &mut [Box<dyn WriteCommand>],
+) -> Result<Vec<Option<StoreError>>, TxError> {
     let mut refusals = Vec::with_capacity(batch.len());
     conn.begin()?;
     for command in batch {
         refusals.push(match command.run(conn) {
             Ok(()) => None,
-            Err(CommandError::Refused(error)) => Some(error),
+            Err(TxError::Refused(error)) => Some(error),
             Err(failure) => return Err(failure),
         });
     }

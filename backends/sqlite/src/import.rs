@@ -4,8 +4,8 @@ use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
 use rusqlite::{OptionalExtension, params};
 
 use crate::codec::{JobMeta, encode_details, to_json, to_nanos, to_nanos_opt};
-use crate::error::CommandError;
-use crate::row_cache::Change;
+use crate::error::TxError;
+use crate::row_cache::JobChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const INSERT_META: &str = "INSERT OR REPLACE INTO marks(no, id, uid, revision, created, changed, head, settled, last_firing, \
@@ -33,16 +33,16 @@ impl ImportRow {
 
 impl WriterConn {
     /// Appends jobs of another store to the list, unchanged.
-    pub(crate) fn import_jobs(&mut self, jobs: &[StoredJob]) -> Result<(), CommandError> {
+    pub(crate) fn import_jobs(&mut self, jobs: &[StoredJob]) -> Result<(), TxError> {
         jobs.iter().try_for_each(|job| self.import_job(job))
     }
 
-    fn import_job(&mut self, job: &StoredJob) -> Result<(), CommandError> {
+    fn import_job(&mut self, job: &StoredJob) -> Result<(), TxError> {
         let id = job.id.as_str();
         if self.connection.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?.exists([id])? {
-            return Err(CommandError::Failed(StoreError::Exists(job.id.clone())));
+            return Err(TxError::Failed(StoreError::Exists(job.id.clone())));
         }
-        let no = self.counters.no + 1;
+        let no = self.sequences.no + 1;
         let progress = &job.progress;
         let values = params![
             no,
@@ -60,7 +60,7 @@ impl WriterConn {
         let head = self.connection.prepare_cached(INSERT_META)?.query_row(values, |row| row.get(0))?;
         let sql = "INSERT INTO jobs(rowid, id, data) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![no, id, job.document.get()])?;
-        self.counters.no = no;
+        self.sequences.no = no;
         let meta = JobMeta {
             no,
             uid: job.uid,
@@ -72,20 +72,20 @@ impl WriterConn {
             progress: progress.clone(),
         };
         self.meta_cache.put(job.id.clone(), meta);
-        self.changes.push(Change::Created(no, job.clone()));
+        self.changes.push(JobChange::Created(no, job.clone()));
         Ok(())
     }
 
     /// Appends decisions of another store, oldest first.
-    pub(crate) fn import_history(&mut self, rows: &[ImportRow]) -> Result<(), CommandError> {
+    pub(crate) fn import_history(&mut self, rows: &[ImportRow]) -> Result<(), TxError> {
         rows.iter().try_for_each(|row| self.import_decision(row))
     }
 
-    fn import_decision(&mut self, row: &ImportRow) -> Result<(), CommandError> {
+    fn import_decision(&mut self, row: &ImportRow) -> Result<(), TxError> {
         let ImportRow { entry, details, body } = row;
         let (record, firing) = (&entry.record, entry.firing.as_ref());
         let draft = &record.draft;
-        let seq = self.counters.seq + 1;
+        let seq = self.sequences.seq + 1;
         let prev = self.head_of(&record.job)?;
         let inserted = self.connection.prepare_cached(INSERT)?.execute(params![
             seq,
@@ -106,14 +106,14 @@ impl WriterConn {
             body,
         ])?;
         if let Some(existing) = firing.filter(|_| inserted == 0) {
-            return Err(CommandError::Failed(StoreError::Conflict(format!("firing \"{}\"", existing.id))));
+            return Err(TxError::Failed(StoreError::Conflict(format!("firing \"{}\"", existing.id))));
         }
-        self.counters.seq = seq;
+        self.sequences.seq = seq;
         self.update_head(entry, seq)
     }
 
     /// Returns the newest row of a job's name, also of a job that was removed; 0 when there is none.
-    fn head_of(&mut self, job: &JobId) -> Result<u64, CommandError> {
+    fn head_of(&mut self, job: &JobId) -> Result<u64, TxError> {
         if let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, job)? {
             return Ok(meta.head);
         }
@@ -122,7 +122,7 @@ impl WriterConn {
         Ok(head.optional()?.unwrap_or(0))
     }
 
-    fn update_head(&mut self, entry: &JournalEntry, seq: u64) -> Result<(), CommandError> {
+    fn update_head(&mut self, entry: &JournalEntry, seq: u64) -> Result<(), TxError> {
         let JournalEntry { record, firing } = entry;
         let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, &record.job)? else {
             let sql = "INSERT OR REPLACE INTO departed(id, head) VALUES (?1, ?2)";

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 
 use crate::codec::{JobMeta, meta_columns, read_job, to_nanos};
-use crate::error::CommandError;
+use crate::error::TxError;
 use crate::pool::ReadPool;
-use crate::row_cache::Change;
+use crate::row_cache::JobChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const SELECT_JOB: &str = concat!(
@@ -30,20 +30,20 @@ const MAX_PREALLOCATED: usize = 1_000;
 
 impl WriterConn {
     /// Creates a job at the end of the list.
-    pub(crate) fn create_job(&mut self, new: &NewJob) -> Result<StoredJob, CommandError> {
-        let at = to_nanos(new.at).map_err(CommandError::Refused)?;
+    pub(crate) fn create_job(&mut self, new: &NewJob) -> Result<StoredJob, TxError> {
+        let at = to_nanos(new.at).map_err(TxError::Refused)?;
         let id = new.id.as_str();
         if self.connection.prepare_cached("SELECT 1 FROM jobs WHERE id = ?1")?.exists([id])? {
-            return Err(CommandError::Refused(StoreError::Exists(new.id.clone())));
+            return Err(TxError::Refused(StoreError::Exists(new.id.clone())));
         }
-        let no = self.counters.no + 1;
+        let no = self.sequences.no + 1;
         let sql = "INSERT OR REPLACE INTO marks(no, id, uid, created, changed, head) \
              VALUES (?1, ?2, ?3, ?4, ?4, coalesce((SELECT head FROM departed WHERE id = ?2), 0)) RETURNING head";
         let values = params![no, id, new.uid.as_uuid().as_bytes(), at];
         let head = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
         let sql = "INSERT INTO jobs(rowid, id, data) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![no, id, new.document.get()])?;
-        self.counters.no = no;
+        self.sequences.no = no;
         let meta = JobMeta {
             no,
             uid: new.uid,
@@ -56,7 +56,7 @@ impl WriterConn {
         };
         let job = meta.with_document(new.id.clone(), new.document.clone());
         self.meta_cache.put(new.id.clone(), meta);
-        self.changes.push(Change::Created(no, job.clone()));
+        self.changes.push(JobChange::Created(no, job.clone()));
         Ok(job)
     }
 
@@ -67,8 +67,8 @@ impl WriterConn {
         expected: Revision,
         document: &RawValue,
         at: Timestamp,
-    ) -> Result<StoredJob, CommandError> {
-        let changed = to_nanos(at).map_err(CommandError::Refused)?;
+    ) -> Result<StoredJob, TxError> {
+        let changed = to_nanos(at).map_err(TxError::Refused)?;
         let meta = cached_meta(&self.connection, &mut self.meta_cache, id)?;
         let meta = expect_revision(meta, id, Some(expected))?;
         let sql = "UPDATE jobs SET data = ?2 WHERE rowid = ?1";
@@ -78,17 +78,17 @@ impl WriterConn {
         let sql = "UPDATE marks SET revision = ?2, changed = ?3 WHERE no = ?1";
         self.connection.prepare_cached(sql)?.execute(params![meta.no, meta.revision.0, changed])?;
         let job = meta.with_document(id.clone(), document.to_owned());
-        self.changes.push(Change::Replaced(meta.no, job.clone()));
+        self.changes.push(JobChange::Replaced(meta.no, job.clone()));
         Ok(job)
     }
 
     /// Removes a job, if its revision is the expected one.
-    pub(crate) fn remove_job(&mut self, id: &JobId, expected: Option<Revision>) -> Result<(), CommandError> {
+    pub(crate) fn remove_job(&mut self, id: &JobId, expected: Option<Revision>) -> Result<(), TxError> {
         let meta = cached_meta(&self.connection, &mut self.meta_cache, id)?;
         let no = expect_revision(meta, id, expected)?.no;
         self.connection.prepare_cached("DELETE FROM jobs WHERE rowid = ?1")?.execute([no])?;
         self.meta_cache.pop(id);
-        self.changes.push(Change::Removed(no));
+        self.changes.push(JobChange::Removed(no));
         Ok(())
     }
 }
@@ -97,11 +97,11 @@ fn expect_revision<'m>(
     meta: Option<&'m mut JobMeta>,
     id: &JobId,
     expected: Option<Revision>,
-) -> Result<&'m mut JobMeta, CommandError> {
+) -> Result<&'m mut JobMeta, TxError> {
     match meta {
-        None => Err(CommandError::Refused(StoreError::NotFound(format!("job \"{id}\"")))),
+        None => Err(TxError::Refused(StoreError::NotFound(format!("job \"{id}\"")))),
         Some(meta) if expected.is_some_and(|expected| expected != meta.revision) => {
-            Err(CommandError::Refused(StoreError::Conflict(format!("job \"{id}\""))))
+            Err(TxError::Refused(StoreError::Conflict(format!("job \"{id}\""))))
         }
         Some(meta) => Ok(meta),
     }

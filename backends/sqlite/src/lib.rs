@@ -16,6 +16,7 @@ mod advance;
 mod backup;
 mod checkpoint;
 mod codec;
+mod connection;
 mod error;
 mod file_identity;
 mod group_commit;

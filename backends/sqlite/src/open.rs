@@ -4,28 +4,22 @@ use std::fs::{DirBuilder, File};
 use std::io::Read;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use ecs_scheduler_core::{FaultKind, StoreError, Timestamp};
-use rusqlite::config::DbConfig;
-use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::codec::to_nanos;
+use crate::connection::configure_writer;
 use crate::error::store_error;
 use crate::lock::sibling;
 use crate::schema;
-use crate::writer_conn::Counters;
-
-/// Page size of a new file, in bytes. A commit writes whole pages, each with two calls: a burst of settlements is
-/// durable in five sixths of the time that SQLite's default of 4 KiB takes.
-const PAGE_SIZE: u32 = 8 * 1024;
+use crate::writer_conn::Sequences;
 
 /// A file that is ready for use.
 #[derive(Debug)]
 pub(crate) struct OpenedFile {
     pub(crate) connection: Connection,
-    pub(crate) counters: Counters,
+    pub(crate) sequences: Sequences,
     /// The rowids of the listed jobs, ascending.
     pub(crate) order: Vec<i64>,
 }
@@ -58,8 +52,8 @@ pub(crate) fn open_file(
     transaction.commit().map_err(failed)?;
     schema::warn_corrupt_rows(&connection, path).map_err(failed)?;
     let order = list_rowids(&connection).map_err(failed)?;
-    let counters = read_counters(&connection).map_err(failed)?;
-    Ok(OpenedFile { connection, counters, order })
+    let sequences = read_sequences(&connection).map_err(failed)?;
+    Ok(OpenedFile { connection, sequences, order })
 }
 
 /// Creates the folder of the file at `path`, for the scheduler's user alone.
@@ -128,36 +122,6 @@ fn refuse_read_only(path: &Path, is_read_only: bool) -> Result<(), StoreError> {
     Err(StoreError::fault(FaultKind::Unavailable, message))
 }
 
-fn configure_writer(connection: &Connection, max_bytes: Option<u64>) -> rusqlite::Result<()> {
-    configure_connection(connection)?;
-    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
-    connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
-    if let Some(bytes) = max_bytes {
-        let page_size: u64 = page_size(connection)?;
-        connection.pragma_update_and_check(None, "max_page_count", (bytes / page_size).max(1), |_| Ok(()))?;
-    }
-    Ok(())
-}
-
-/// Returns the page size of the file in bytes: a power of two from 512 to 65,536.
-pub(crate) fn page_size<T: FromSql>(connection: &Connection) -> rusqlite::Result<T> {
-    connection.pragma_query_value(None, "page_size", |row| row.get(0))
-}
-
-/// Configures a connection of the store, whether it reads or writes.
-///
-/// Without the query planner stability guarantee, SQLite plans a cached statement again whenever a value is bound that
-/// a partial index might depend on: the lookup of one job would cost four times as much.
-pub(crate) fn configure_connection(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
-}
-
 /// Reads both ends of every table: this finds obvious damage at a cost that does not grow with the file.
 fn probe_tables(connection: &Connection) -> rusqlite::Result<()> {
     for (table, key) in [("jobs", "rowid"), ("marks", "no"), ("journal", "seq"), ("registers", "name")] {
@@ -181,9 +145,9 @@ fn list_rowids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     Ok(order)
 }
 
-fn read_counters(connection: &Connection) -> rusqlite::Result<Counters> {
+fn read_sequences(connection: &Connection) -> rusqlite::Result<Sequences> {
     let sql = "SELECT max(pruned, coalesce((SELECT max(seq) FROM journal), 0)) FROM keeper";
     let seq = connection.query_row(sql, [], |row| row.get(0))?;
     let no = connection.query_row("SELECT coalesce(max(rowid), 0) FROM jobs", [], |row| row.get(0))?;
-    Ok(Counters { seq, no })
+    Ok(Sequences { seq, no })
 }

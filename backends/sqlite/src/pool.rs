@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
+use crate::connection::configure_connection;
 use crate::error::{closed_error, store_error};
-use crate::open::configure_connection;
 
 /// A fixed number of read connections.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use ecs_scheduler_core::{Retention, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::codec::{DAY, to_nanos_saturating};
-use crate::error::CommandError;
+use crate::error::TxError;
 use crate::history::{has_text, open_states};
 use crate::pool::ReadPool;
 use crate::writer_conn::WriterConn;
@@ -34,7 +34,7 @@ pub(crate) struct Candidates {
 impl WriterConn {
     /// Removes the candidates that may still go, which are in ascending order, and expired registers; returns the number
     /// of removed rows.
-    pub(crate) fn prune(&mut self, candidates: &[u64], retention: Retention) -> Result<usize, CommandError> {
+    pub(crate) fn prune(&mut self, candidates: &[u64], retention: Retention) -> Result<usize, TxError> {
         let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
         let connection = &self.connection;
         let mut removed = 0;

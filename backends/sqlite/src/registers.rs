@@ -4,7 +4,7 @@ use ecs_scheduler_core::{Register, StoreError, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::codec::to_nanos_opt;
-use crate::error::CommandError;
+use crate::error::TxError;
 use crate::pool::ReadPool;
 use crate::writer_conn::WriterConn;
 
@@ -16,13 +16,13 @@ impl WriterConn {
         value: &str,
         expected: Option<u64>,
         expires: Option<Timestamp>,
-    ) -> Result<u64, CommandError> {
-        let expires = to_nanos_opt(expires).map_err(CommandError::Refused)?;
+    ) -> Result<u64, TxError> {
+        let expires = to_nanos_opt(expires).map_err(TxError::Refused)?;
         let sql = "SELECT version FROM registers WHERE name = ?1";
         let stored: Option<u64> =
             self.connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
         if stored != expected {
-            return Err(CommandError::Refused(StoreError::Conflict(format!("register \"{name}\""))));
+            return Err(TxError::Refused(StoreError::Conflict(format!("register \"{name}\""))));
         }
         let version = stored.unwrap_or(0) + 1;
         let sql = "INSERT OR REPLACE INTO registers(name, value, version, expires) VALUES (?1, ?2, ?3, ?4)";

@@ -12,7 +12,7 @@ pub(crate) const MAX_CACHED_PAGE: usize = 100;
 
 /// A committed change to a job.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum JobChange {
     /// A job was created at the end of the list.
     Created(i64, StoredJob),
     /// A job has a new document.
@@ -81,7 +81,7 @@ impl RowCache {
     }
 
     /// Applies the changes of a commit.
-    pub(crate) fn apply(&self, changes: Vec<Change>) {
+    pub(crate) fn apply(&self, changes: Vec<JobChange>) {
         let mut inner = self.0.lock();
         inner.epoch += 1;
         for change in changes {
@@ -113,14 +113,14 @@ impl Inner {
         }
     }
 
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: JobChange) {
         match change {
-            Change::Created(no, job) => {
+            JobChange::Created(no, job) => {
                 self.order.push(no);
                 self.put(no, job);
             }
-            Change::Replaced(no, job) => self.put(no, job),
-            Change::Removed(no) => {
+            JobChange::Replaced(no, job) => self.put(no, job),
+            JobChange::Removed(no) => {
                 if let Ok(index) = self.order.binary_search(&no) {
                     self.order.remove(index);
                 }
@@ -128,7 +128,7 @@ impl Inner {
                     self.names.remove(&job.id);
                 }
             }
-            Change::Progressed(no, progress) => {
+            JobChange::Progressed(no, progress) => {
                 if let Some(job) = self.jobs.peek_mut(&no) {
                     job.progress = progress;
                 }

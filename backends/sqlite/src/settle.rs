@@ -8,8 +8,8 @@ use ecs_scheduler_core::{
 use rusqlite::{CachedStatement, Connection, params};
 
 use crate::codec::{JobMeta, encode_body, encode_details, to_nanos, to_nanos_opt};
-use crate::error::CommandError;
-use crate::row_cache::Change;
+use crate::error::TxError;
+use crate::row_cache::JobChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
@@ -96,9 +96,9 @@ struct Statements<'c> {
 
 impl WriterConn {
     /// Records the settlements that are not stale.
-    pub(crate) fn settle(&mut self, batch: &[SettlementRow]) -> Result<Vec<Settled>, CommandError> {
-        let Self { connection, meta_cache, changes, counters, .. } = self;
-        let mut statements = Statements::prepare(connection, &mut counters.seq)?;
+    pub(crate) fn settle(&mut self, batch: &[SettlementRow]) -> Result<Vec<Settled>, TxError> {
+        let Self { connection, meta_cache, changes, sequences, .. } = self;
+        let mut statements = Statements::prepare(connection, &mut sequences.seq)?;
         let mut results = Vec::with_capacity(batch.len());
         for settlement in batch {
             let meta = cached_meta(connection, meta_cache, &settlement.job)?;
@@ -118,14 +118,14 @@ impl WriterConn {
                 continue;
             };
             results.push(Settled::Recorded(ids));
-            changes.push(Change::Progressed(meta.no, meta.progress.clone()));
+            changes.push(JobChange::Progressed(meta.no, meta.progress.clone()));
         }
         Ok(results)
     }
 }
 
 impl<'c> Statements<'c> {
-    fn prepare(connection: &'c Connection, seq: &'c mut u64) -> Result<Self, CommandError> {
+    fn prepare(connection: &'c Connection, seq: &'c mut u64) -> Result<Self, TxError> {
         Ok(Self {
             insert: connection.prepare_cached(INSERT)?,
             fold: connection.prepare_cached(FOLD)?,
@@ -140,7 +140,7 @@ impl<'c> Statements<'c> {
         &mut self,
         meta: &mut JobMeta,
         settlement: &SettlementRow,
-    ) -> Result<Option<Vec<DecisionId>>, CommandError> {
+    ) -> Result<Option<Vec<DecisionId>>, TxError> {
         let newest = settlement.decisions.len().saturating_sub(1);
         let mut ids = Vec::with_capacity(settlement.decisions.len());
         for (index, decision) in settlement.decisions.iter().enumerate() {
@@ -169,7 +169,7 @@ impl<'c> Statements<'c> {
     }
 
     /// Folds a decision into the job's newest row; returns whether that was possible.
-    fn fold(&mut self, meta: &JobMeta, decision: &DecisionRow) -> Result<bool, CommandError> {
+    fn fold(&mut self, meta: &JobMeta, decision: &DecisionRow) -> Result<bool, TxError> {
         if meta.folds.is_none() || meta.folds != decision.folds_into() {
             return Ok(false);
         }
@@ -186,7 +186,7 @@ impl<'c> Statements<'c> {
         settlement: &SettlementRow,
         decision: &DecisionRow,
         firing: Option<&FiringRow>,
-    ) -> Result<bool, CommandError> {
+    ) -> Result<bool, TxError> {
         let seq = *self.seq + 1;
         let inserted = self.insert.execute(params![
             seq,

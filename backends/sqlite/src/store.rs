@@ -88,7 +88,7 @@ impl SqliteStore {
         let opened = open_file(&path, options.clock.now(), options.max_bytes)?;
         let pool = ReadPool::open(&path, options.read_connections.get())?;
         let cache = Arc::new(RowCache::new(opened.order, options.cached_jobs));
-        let conn = WriterConn::new(opened.connection, opened.counters, path.clone(), lock)?;
+        let conn = WriterConn::new(opened.connection, opened.sequences, path.clone(), lock)?;
         let writer = GroupCommit::start(conn, Arc::clone(&cache), path.clone())?;
         Ok(Self { path, cache, pool, writer, prune_cursor: AtomicU64::new(0) })
     }

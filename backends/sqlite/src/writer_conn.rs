@@ -1,4 +1,4 @@
-//! The connection that writes, with the row cache and the counters of the open transaction.
+//! The connection of the writer thread, with its metadata cache and the last assigned row numbers.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::checkpoint::Checkpointer;
 use crate::codec::{JobMeta, meta_columns, read_meta};
-use crate::error::{CommandError, store_error};
+use crate::connection::page_size;
+use crate::error::{TxError, store_error};
 use crate::file_identity::FileIdentities;
 use crate::lock::Lock;
-use crate::open::page_size;
-use crate::row_cache::Change;
+use crate::row_cache::JobChange;
 
 /// Number of job metadata rows that the writer caches.
 const META_CACHE_CAPACITY: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
@@ -34,9 +34,9 @@ pub(crate) struct WriterConn {
     pub(crate) connection: Connection,
     pub(crate) meta_cache: LruCache<JobId, JobMeta>,
     /// The changes of the open transaction, for the row cache.
-    pub(crate) changes: Vec<Change>,
-    pub(crate) counters: Counters,
-    committed: Counters,
+    pub(crate) changes: Vec<JobChange>,
+    pub(crate) sequences: Sequences,
+    committed: Sequences,
     checkpointer: Checkpointer,
     log_bytes: Arc<AtomicI64>,
     /// Bytes of a page.
@@ -47,9 +47,9 @@ pub(crate) struct WriterConn {
     _lock: Lock,
 }
 
-/// The numbers assigned last.
+/// The last numbers that were assigned to rows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Counters {
+pub(crate) struct Sequences {
     /// The newest decision.
     pub(crate) seq: u64,
     /// The newest job's rowid.
@@ -59,7 +59,7 @@ pub(crate) struct Counters {
 impl WriterConn {
     pub(crate) fn new(
         mut connection: Connection,
-        counters: Counters,
+        sequences: Sequences,
         path: PathBuf,
         lock: Lock,
     ) -> Result<Self, StoreError> {
@@ -80,12 +80,12 @@ impl WriterConn {
             .wal_hook(Some(hook))
             .map_err(|error| store_error("watch the write-ahead log of", &path, error))?;
         let meta_cache = LruCache::new(META_CACHE_CAPACITY);
-        let (committed, changes) = (counters, Vec::new());
+        let (committed, changes) = (sequences, Vec::new());
         Ok(Self {
             connection,
             meta_cache,
             changes,
-            counters,
+            sequences,
             committed,
             checkpointer,
             log_bytes,
@@ -100,15 +100,15 @@ impl WriterConn {
         &self.path
     }
 
-    pub(crate) fn begin(&mut self) -> Result<(), CommandError> {
+    pub(crate) fn begin(&mut self) -> Result<(), TxError> {
         self.files.verify()?;
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }
 
-    pub(crate) fn commit(&mut self) -> Result<(), CommandError> {
+    pub(crate) fn commit(&mut self) -> Result<(), TxError> {
         self.connection.prepare_cached("COMMIT")?.execute([])?;
-        self.committed = self.counters;
+        self.committed = self.sequences;
         if self.log_bytes.load(Ordering::Relaxed) > MAX_LOG_BYTES {
             self.log_bytes.store(0, Ordering::Relaxed);
             self.checkpoint("RESTART");
@@ -120,7 +120,7 @@ impl WriterConn {
     pub(crate) fn roll_back(&mut self) {
         self.meta_cache.clear();
         self.changes.clear();
-        self.counters = self.committed;
+        self.sequences = self.committed;
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -129,7 +129,7 @@ impl WriterConn {
     }
 
     /// Returns the changes of the committed transaction.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+    pub(crate) fn take_changes(&mut self) -> Vec<JobChange> {
         std::mem::take(&mut self.changes)
     }
 
@@ -157,7 +157,7 @@ pub(crate) fn cached_meta<'m>(
     connection: &Connection,
     cache: &'m mut LruCache<JobId, JobMeta>,
     id: &JobId,
-) -> Result<Option<&'m mut JobMeta>, CommandError> {
+) -> Result<Option<&'m mut JobMeta>, TxError> {
     if !cache.contains(id) {
         let mut statement = connection.prepare_cached(SELECT_META)?;
         let Some(meta) = statement.query_row([id.as_str()], read_meta).optional()? else { return Ok(None) };

@@ -1,12 +1,23 @@
 //! The commands that wait for the writer, and the choice of those that go into the next transaction.
 
-use super::Command;
+use ecs_scheduler_core::StoreError;
+
+use crate::error::TxError;
+use crate::writer_conn::WriterConn;
 
 #[cfg(test)]
 mod tests;
 
 /// How many transactions in a row may defer commands of a lower priority: some tens of milliseconds.
 const MAX_DEFERRALS: usize = 32;
+
+/// A write and the caller that waits for its result.
+pub(super) trait WriteCommand: Send {
+    /// Runs the write in the open transaction. After a rollback it runs again.
+    fn run(&mut self, conn: &mut WriterConn) -> Result<(), TxError>;
+    /// Sends the result to the caller.
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>);
+}
 
 /// The order in which commands are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +35,13 @@ const PRIORITIES: usize = 3;
 /// A command on its way to the writer.
 pub(super) struct QueuedCommand {
     pub(super) priority: Priority,
-    pub(super) command: Box<dyn Command>,
+    pub(super) command: Box<dyn WriteCommand>,
 }
 
 /// Commands that the writer has received and not yet written, by priority; bounded by [`Self::has_room`].
 pub(super) struct CommitQueue {
     capacity: usize,
-    by_priority: [Vec<Box<dyn Command>>; PRIORITIES],
+    by_priority: [Vec<Box<dyn WriteCommand>>; PRIORITIES],
     deferrals: usize,
 }
 
@@ -54,7 +65,7 @@ impl CommitQueue {
 
     /// Removes and returns the next batch: the commands of the highest priority that has any. All commands are the
     /// batch when there is no room left, or when commands of a lower priority were deferred [`MAX_DEFERRALS`] times.
-    pub(super) fn pop_batch(&mut self) -> Vec<Box<dyn Command>> {
+    pub(super) fn pop_batch(&mut self) -> Vec<Box<dyn WriteCommand>> {
         if !self.has_room() || self.deferrals >= MAX_DEFERRALS {
             return self.pop_all();
         }
@@ -67,7 +78,7 @@ impl CommitQueue {
     }
 
     /// Removes and returns all commands, highest priority first.
-    pub(super) fn pop_all(&mut self) -> Vec<Box<dyn Command>> {
+    pub(super) fn pop_all(&mut self) -> Vec<Box<dyn WriteCommand>> {
         self.deferrals = 0;
         self.by_priority.iter_mut().flat_map(std::mem::take).collect()
     }

@@ -1,14 +1,13 @@
 use ecs_scheduler_core::StoreError;
 
-use super::{CommitQueue, MAX_DEFERRALS, Priority, QueuedCommand};
-use crate::error::CommandError;
-use crate::group_commit::Command;
+use super::{CommitQueue, MAX_DEFERRALS, Priority, QueuedCommand, WriteCommand};
+use crate::error::TxError;
 use crate::writer_conn::WriterConn;
 
 struct NoOp;
 
-impl Command for NoOp {
-    fn run(&mut self, _: &mut WriterConn) -> Result<(), CommandError> {
+impl WriteCommand for NoOp {
+    fn run(&mut self, _: &mut WriterConn) -> Result<(), TxError> {
         Ok(())
     }
 
