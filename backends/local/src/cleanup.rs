@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::TOKEN_TTL;
 use crate::context::Context;
+use crate::limits::TOKEN_TTL;
 
 /// How often expired files are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use ecs_scheduler_core::Timestamp;
 use tokio::process::Child;
 
-use crate::LocalOptions;
 use crate::data_dir::{FileEvent, TaskDir};
 use crate::log_writer;
+use crate::options::LocalOptions;
 use crate::resolved_task::ResolvedContainer;
 use crate::shim::{self, ShimPaths};
 
@@ -31,7 +31,7 @@ pub(crate) enum ContainerState {
     /// Not started; the next start uses this marker number.
     Waiting { marker: u32 },
     /// Its shell is running.
-    Running(Running),
+    Running { pid: i32 },
     /// Its shell has exited.
     Ended(ContainerExit),
 }
@@ -41,7 +41,7 @@ impl ContainerState {
     pub(crate) fn is_open(&self, stopping: bool) -> bool {
         match self {
             Self::Waiting { .. } => !stopping,
-            Self::Running(_) => true,
+            Self::Running { .. } => true,
             Self::Ended(_) => false,
         }
     }
@@ -54,45 +54,37 @@ pub(crate) struct ChildProcesses {
     log_writer: Child,
 }
 
-/// A running container: its shell, which leads a process group.
-#[derive(Debug, Clone)]
-pub(crate) struct Running {
-    pub(crate) pid: i32,
-}
-
-impl Running {
-    /// Starts a container.
-    ///
-    /// # Errors
-    ///
-    /// Fails with the reason as text; nothing was started.
-    pub(crate) fn start(
-        container: &ResolvedContainer,
-        dir: &TaskDir,
-        marker: u32,
-        options: &LocalOptions,
-    ) -> Result<(Self, ChildProcesses), String> {
-        let folder = match &container.working_directory {
-            Some(folder) if !folder.is_dir() => {
-                return Err(format!("working directory \"{}\" is not a folder", folder.display()));
-            }
-            Some(folder) => folder.clone(),
-            None => dir
-                .create_scratch()
-                .map_err(|error| format!("its scratch folder could not be created: {error}"))?,
-        };
-        let program = shim::find_program(container, &folder)?;
-        let paths = ShimPaths {
-            prefix: dir.prefix(&container.name),
-            marker: dir.marker(&container.name, marker),
-            stop_flag: dir.stop_flag(),
-        };
-        let failed = |error| format!("/bin/sh could not be started: {error}");
-        let (log_writer, output) = log_writer::spawn(&paths.prefix, options).map_err(failed)?;
-        let shell = shim::spawn(container, &program, &paths, &folder, output).map_err(failed)?;
-        let pid = shell.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
-        Ok((Self { pid }, ChildProcesses { shell, log_writer }))
-    }
+/// Starts a container; returns the process id of its shell, which leads a process group.
+///
+/// # Errors
+///
+/// Fails with the reason as text; nothing was started.
+pub(crate) fn start_container(
+    container: &ResolvedContainer,
+    dir: &TaskDir,
+    marker: u32,
+    options: &LocalOptions,
+) -> Result<(i32, ChildProcesses), String> {
+    let folder = match &container.working_directory {
+        Some(folder) if !folder.is_dir() => {
+            return Err(format!("working directory \"{}\" is not a folder", folder.display()));
+        }
+        Some(folder) => folder.clone(),
+        None => dir
+            .create_scratch()
+            .map_err(|error| format!("its scratch folder could not be created: {error}"))?,
+    };
+    let program = shim::find_program(container, &folder)?;
+    let paths = ShimPaths {
+        prefix: dir.prefix(&container.name),
+        marker: dir.marker(&container.name, marker),
+        stop_flag: dir.stop_flag(),
+    };
+    let failed = |error| format!("/bin/sh could not be started: {error}");
+    let (log_writer, output) = log_writer::spawn(&paths.prefix, options).map_err(failed)?;
+    let shell = shim::spawn(container, &program, &paths, &folder, output).map_err(failed)?;
+    let pid = shell.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+    Ok((pid, ChildProcesses { shell, log_writer }))
 }
 
 /// How a container exited.

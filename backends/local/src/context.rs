@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use ecs_scheduler_core::{TaskId, Timestamp};
 use parking_lot::Mutex;
 
-use crate::LocalOptions;
 use crate::data_dir::DataDir;
 use crate::definition_store::DefinitionStore;
+use crate::options::LocalOptions;
 use crate::task_table::TaskTable;
 
 /// The settings, files and tasks of one launcher.

@@ -12,84 +12,87 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::data_dir::LaunchRecord;
+use crate::limits::MAX_TASKS_PER_CALL;
 use crate::resolved_task::{ResolvedContainer, resolve_task, unsupported_fields};
 use crate::supervisor::Supervisor;
 use crate::task_table::ReportCell;
-use crate::{LocalLauncher, MAX_TASKS_PER_CALL};
 
-impl LocalLauncher {
-    /// Starts tasks once per token.
-    ///
-    /// The work continues when the caller gives up: another call with the same token waits for it, and never repeats
-    /// it.
-    pub(crate) async fn launch_once(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        let invalid = |message: String| Err(LaunchError::new(FaultKind::Config, message));
-        let token = request.token.as_str();
-        let valid = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-        if token.is_empty() || token.len() > 64 || !token.bytes().all(valid) {
-            return invalid(format!("could not launch for job \"{}\": its token is malformed", request.job));
-        }
-        if request.count > MAX_TASKS_PER_CALL {
-            return invalid(format!(
-                "could not launch {} tasks: at most {MAX_TASKS_PER_CALL} are allowed in a call",
-                request.count
-            ));
-        }
-        let cell = self.context.tasks.lock().report_cell(token, self.context.now());
-        let (context, supervisors, request) =
-            (self.context.clone(), self.supervisors.clone(), request.clone());
-        let work = tokio::spawn(async move {
-            let mut report = cell.clone().lock_owned().await;
-            if let Some(report) = &*report {
-                return Ok(report.clone());
-            }
-            let result = launch_new(&context, &supervisors, &request, &cell).await;
-            match &result {
-                Ok(new) if !new.started.is_empty() => *report = Some(new.clone()),
-                Ok(_) | Err(_) => {
-                    drop(report);
-                    context.tasks.lock().remove_unused_token(request.token.as_str(), &cell);
-                }
-            }
-            result
-        });
-        work.await.unwrap_or_else(|error| {
-            Err(LaunchError::unanswered("the local launcher aborted a launch").because(error))
-        })
+/// Starts tasks once per token.
+///
+/// The work continues when the caller gives up: another call with the same token waits for it, and never repeats it.
+pub(crate) async fn launch_once(
+    context: &Arc<Context>,
+    supervisors: &Arc<Mutex<JoinSet<()>>>,
+    request: &LaunchRequest,
+) -> Result<LaunchReport, LaunchError> {
+    let invalid = |message: String| Err(LaunchError::new(FaultKind::Config, message));
+    let token = request.token.as_str();
+    let valid = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+    if token.is_empty() || token.len() > 64 || !token.bytes().all(valid) {
+        return invalid(format!("could not launch for job \"{}\": its token is malformed", request.job));
     }
+    if request.count > MAX_TASKS_PER_CALL {
+        return invalid(format!(
+            "could not launch {} tasks: at most {MAX_TASKS_PER_CALL} are allowed in a call",
+            request.count
+        ));
+    }
+    let cell = context.tasks.lock().report_cell(token, context.now());
+    let (context, supervisors, request) = (context.clone(), supervisors.clone(), request.clone());
+    let work = tokio::spawn(async move {
+        let mut report = cell.clone().lock_owned().await;
+        if let Some(report) = &*report {
+            return Ok(report.clone());
+        }
+        let result = launch_new(&context, &supervisors, &request, &cell).await;
+        match &result {
+            Ok(new) if !new.started.is_empty() => *report = Some(new.clone()),
+            Ok(_) | Err(_) => {
+                drop(report);
+                context.tasks.lock().remove_unused_token(request.token.as_str(), &cell);
+            }
+        }
+        result
+    });
+    work.await.unwrap_or_else(|error| {
+        Err(LaunchError::unanswered("the local launcher aborted a launch").because(error))
+    })
+}
 
-    /// Resumes the tasks that an earlier launcher accepted, and removes task folders without a record.
-    pub(crate) fn resume_tasks(&self, records: Vec<LaunchRecord>) -> std::io::Result<()> {
-        let context = &self.context;
-        let recorded: HashSet<String> = records.iter().flat_map(|record| record.tasks.clone()).collect();
-        for name in context.data.task_names()? {
-            if !recorded.contains(&name) {
-                context.data.task_dir(&name).remove()?;
-            }
+/// Resumes the tasks that an earlier launcher accepted, and removes task folders without a record.
+pub(crate) fn resume_tasks(
+    context: &Arc<Context>,
+    supervisors: &Mutex<JoinSet<()>>,
+    records: Vec<LaunchRecord>,
+) -> std::io::Result<()> {
+    let recorded: HashSet<String> = records.iter().flat_map(|record| record.tasks.clone()).collect();
+    for name in context.data.task_names()? {
+        if !recorded.contains(&name) {
+            context.data.task_dir(&name).remove()?;
         }
-        for record in records {
-            let record = Arc::new(record);
-            let ids: Vec<TaskId> = record.tasks.iter().map(|name| context.task_id(name)).collect();
-            let report = make_report(&ids, &record.refused);
-            let cell: ReportCell = Arc::new(tokio::sync::Mutex::new(Some(report)));
-            context.tasks.lock().bind_token(&record.token, &cell, record.accepted_at, ids.clone());
-            for (name, id) in record.tasks.iter().zip(ids) {
-                let dir = context.data.task_dir(name);
-                // The folder of an ended task is removed before its record: without a folder, nothing can start.
-                if !dir.exists() {
-                    continue;
-                }
-                let state = dir.read_state().unwrap_or_else(|| TaskState::pending(id.clone(), None));
-                let ended = state.phase == TaskPhase::Stopped;
-                let stop_requests = context.tasks.lock().insert(name, &record.job, state, context.now());
-                if !ended {
-                    let supervisor = Supervisor::new(context.clone(), record.clone(), id, dir, stop_requests);
-                    self.supervisors.lock().spawn(supervisor.resume());
-                }
-            }
-        }
-        Ok(())
     }
+    for record in records {
+        let record = Arc::new(record);
+        let ids: Vec<TaskId> = record.tasks.iter().map(|name| context.task_id(name)).collect();
+        let report = make_report(&ids, &record.refused);
+        let cell: ReportCell = Arc::new(tokio::sync::Mutex::new(Some(report)));
+        context.tasks.lock().bind_token(&record.token, &cell, record.accepted_at, ids.clone());
+        for (name, id) in record.tasks.iter().zip(ids) {
+            let dir = context.data.task_dir(name);
+            // The folder of an ended task is removed before its record: without a folder, nothing can start.
+            if !dir.exists() {
+                continue;
+            }
+            let state = dir.read_state().unwrap_or_else(|| TaskState::pending(id.clone(), None));
+            let ended = state.phase == TaskPhase::Stopped;
+            let stop_requests = context.tasks.lock().insert(name, &record.job, state, context.now());
+            if !ended {
+                let supervisor = Supervisor::new(context.clone(), record.clone(), id, dir, stop_requests);
+                supervisors.lock().spawn(supervisor.resume());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Launches the tasks of a token that has no report yet.

@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use crate::LocalOptions;
+use crate::options::LocalOptions;
 
 #[cfg(test)]
 mod tests;

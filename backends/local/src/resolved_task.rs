@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ecs_scheduler_core::{ConfigError, LaunchRequest, Override, TaskSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::LocalOptions;
 use crate::definition::{Container, Definition, Dependency, check_variable};
+use crate::options::LocalOptions;
 
 #[cfg(test)]
 mod tests;

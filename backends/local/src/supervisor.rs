@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::container::{ContainerExit, ContainerState, Running, wait_for_exit};
+use crate::container::{ContainerExit, ContainerState, start_container, wait_for_exit};
 use crate::context::Context;
 use crate::data_dir::{DiskState, FileEvent, LaunchRecord, StopRequest, TaskDir};
 use crate::definition::{Condition, MAX_STOP_TIMEOUT_SECS};
@@ -124,7 +124,7 @@ impl Supervisor {
             let Some(other) = record.containers.iter().position(named) else { continue };
             let met = match (&self.containers[other], dependency.condition) {
                 (ContainerState::Waiting { .. }, _) => false,
-                (ContainerState::Running(_), condition) => condition == Condition::Start,
+                (ContainerState::Running { .. }, condition) => condition == Condition::Start,
                 (ContainerState::Ended(exit), Condition::Success) if exit.code != Some(0) => {
                     let reason = format!(
                         "container \"{}\" could not start: \"{}\", which must succeed first, {}",
@@ -148,12 +148,12 @@ impl Supervisor {
     fn start_container(&mut self, index: usize, marker: u32) {
         let record = self.record.clone();
         let container = &record.containers[index];
-        match Running::start(container, &self.dir, marker, &self.context.options) {
-            Ok((running, children)) => {
-                let (dir, name, pid) = (self.dir.clone(), container.name.clone(), running.pid);
+        match start_container(container, &self.dir, marker, &self.context.options) {
+            Ok((pid, children)) => {
+                let (dir, name) = (self.dir.clone(), container.name.clone());
                 self.exits
                     .spawn(async move { (index, wait_for_exit(Some(children), pid, &dir, &name).await) });
-                self.containers[index] = ContainerState::Running(running);
+                self.containers[index] = ContainerState::Running { pid };
                 self.record_running(None);
             }
             Err(reason) => {
@@ -209,15 +209,15 @@ impl Supervisor {
             return;
         }
         self.stopping = Some(request);
-        let is_running = |container: &ContainerState| matches!(container, ContainerState::Running(_));
+        let is_running = |container: &ContainerState| matches!(container, ContainerState::Running { .. });
         if self.containers.iter().any(is_running)
             && let Err(error) = self.dir.set_stop_flag()
         {
             tracing::warn!(task = %self.id, %error, "could not set the stop flag; a container that is just starting may miss the stop");
         }
         for (index, container) in self.record.containers.iter().enumerate() {
-            if let ContainerState::Running(running) = &self.containers[index] {
-                shim::send_signal(running.pid, &self.dir.prefix(&container.name), Signal::TERM);
+            if let ContainerState::Running { pid } = self.containers[index] {
+                shim::send_signal(pid, &self.dir.prefix(&container.name), Signal::TERM);
                 // The record of an earlier version may have a larger value.
                 let stop_timeout = container.stop_timeout_secs.min(MAX_STOP_TIMEOUT_SECS);
                 self.kill_at[index] = Some(Instant::now() + Duration::from_secs(stop_timeout));
@@ -230,8 +230,8 @@ impl Supervisor {
         for (index, container) in self.record.containers.iter().enumerate() {
             if self.kill_at[index].is_some_and(|at| at <= now) {
                 self.kill_at[index] = None;
-                if let ContainerState::Running(running) = &self.containers[index] {
-                    shim::send_signal(running.pid, &self.dir.prefix(&container.name), Signal::KILL);
+                if let ContainerState::Running { pid } = self.containers[index] {
+                    shim::send_signal(pid, &self.dir.prefix(&container.name), Signal::KILL);
                 }
             }
         }
@@ -266,7 +266,7 @@ impl Supervisor {
         let end_of = |(container, state): (&ResolvedContainer, &ContainerState)| {
             let exit_code = match state {
                 ContainerState::Ended(exit) => exit.code,
-                ContainerState::Waiting { .. } | ContainerState::Running(_) => None,
+                ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
             };
             ContainerEnd { name: container.name.clone(), exit_code }
         };
@@ -298,7 +298,7 @@ impl Supervisor {
                 DiskState::Alive { pid } => {
                     let (dir, name) = (self.dir.clone(), container.name.clone());
                     self.exits.spawn(async move { (index, wait_for_exit(None, pid, &dir, &name).await) });
-                    ContainerState::Running(Running { pid })
+                    ContainerState::Running { pid }
                 }
                 DiskState::Starting => self.add_past_exit(index, None, &mut past_exits),
                 DiskState::Ended { code } => {

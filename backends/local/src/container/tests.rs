@@ -15,6 +15,6 @@ fn exits_are_described() {
 fn waiting_container_is_open_unless_the_task_is_stopping() {
     let waiting = ContainerState::Waiting { marker: 0 };
     assert!(waiting.is_open(false) && !waiting.is_open(true));
-    assert!(ContainerState::Running(Running { pid: 1 }).is_open(true));
+    assert!(ContainerState::Running { pid: 1 }.is_open(true));
     assert!(!ContainerState::Ended(ContainerExit::unknown()).is_open(false));
 }

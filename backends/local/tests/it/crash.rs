@@ -68,12 +68,12 @@ async fn open(root: &Path) -> LocalLauncher {
 }
 
 /// A scheduler in a child process.
-struct Scheduler {
+struct SchedulerProcess {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Scheduler {
+impl SchedulerProcess {
     fn start(root: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crash::scheduler_to_be_killed", "--nocapture"])
@@ -115,14 +115,14 @@ async fn schedulers_killed_at_any_time_start_every_task_once_and_lose_no_exit_co
         }],
     }));
     for run in 0..KILLS {
-        let mut scheduler = Scheduler::start(root);
+        let mut scheduler = SchedulerProcess::start(root);
         // Each scheduler is killed later than the previous one, at an arbitrary time between two launches.
         scheduler.wait_for_line(&format!("launched {}", run * LAUNCHES / KILLS)).await;
         let delay = Duration::from_micros(u64::try_from(run * 7919 % 4000).unwrap());
         tokio::time::timeout(delay, std::future::pending::<()>()).await.unwrap_err();
         scheduler.kill().await;
     }
-    let mut last = Scheduler::start(root);
+    let mut last = SchedulerProcess::start(root);
     last.wait_for_line("done").await;
     last.kill().await;
 
@@ -200,7 +200,7 @@ async fn stop_interrupted_by_a_crash_is_completed_by_the_next_scheduler() {
 async fn second_launcher_on_a_folder_is_refused() {
     let fixture = Fixture::new();
     fixture.define_shell("work", "exit $CODE");
-    let mut scheduler = Scheduler::start(fixture.root.path());
+    let mut scheduler = SchedulerProcess::start(fixture.root.path());
     scheduler.wait_for_line("open").await;
     let error = LocalLauncher::open(fixture.options()).await.unwrap_err();
     let text = error.to_string();

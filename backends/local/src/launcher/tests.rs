@@ -2,9 +2,12 @@ use std::num::NonZeroU32;
 
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, Timestamp};
+use jiff::SignedDuration;
 
 use super::*;
 use crate::cleanup::remove_expired;
+use crate::definition_store::Definitions;
+use crate::supervisor;
 
 /// A clock that the test sets.
 #[derive(Debug)]
