@@ -22,6 +22,11 @@ pub fn is_ahead(moment: Timestamp, now: Timestamp) -> bool {
     moment.duration_since(now) > TOLERANCE
 }
 
+/// Returns the latest moment that does not lie in the future of the clock.
+pub(super) fn latest_past(now: Timestamp) -> Timestamp {
+    now.saturating_add(TOLERANCE).unwrap_or(Timestamp::MAX)
+}
+
 /// Watches the wall clock of the process.
 #[derive(Debug, Default)]
 pub(crate) struct ClockCheck(Mutex<Seen>);

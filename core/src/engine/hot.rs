@@ -8,7 +8,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::agenda::Entry;
-use super::clock_check::is_ahead;
+use super::clock_check::{is_ahead, latest_past};
 use super::core::Core;
 use super::plan::Ticks;
 use crate::decide::DecisionId;
@@ -60,6 +60,18 @@ impl HotJobs {
     pub(super) fn contains(&self, id: &JobId) -> bool {
         self.jobs.lock().contains(id)
     }
+
+    /// Drops the jobs with an earlier version that lasts beyond this moment, and returns them.
+    pub(super) fn forget_lasting(&self, latest: Timestamp) -> Vec<JobId> {
+        let mut jobs = self.jobs.lock();
+        let lasts = |job: &Job| job.earlier.iter().any(|version| version.until > latest);
+        let lasting = jobs.iter().filter(|(_, loaded)| loaded.job.as_ref().is_ok_and(lasts));
+        let ids: Vec<JobId> = lasting.map(|(id, _)| id.clone()).collect();
+        for id in &ids {
+            jobs.pop(id);
+        }
+        ids
+    }
 }
 
 impl Core {
@@ -70,6 +82,11 @@ impl Core {
             dialect: Dialect::Stored,
             launcher: Some(&*self.launcher),
         }
+    }
+
+    /// Makes a job of what the store holds. Versions that were replaced while a clock was ahead do not hold any more.
+    pub(super) fn parse(&self, stored: &StoredJob) -> Result<Job, Vec<FieldError>> {
+        stored.parse_with_ends(&self.job_context(), latest_past(self.clock.now()))
     }
 
     /// Makes the agenda's entry of a stored job.
@@ -103,7 +120,7 @@ impl Core {
             let (job, jitter, after) = (stored.id.as_str(), view.jitter, entry.after());
             return Ok(Ticks { job, schedule: &schedule, jitter, earlier: &[], after }.next_due());
         }
-        let job = stored.parse(&self.job_context())?;
+        let job = self.parse(stored)?;
         entry.since = self.counts_since(entry.settled, job.counts_from(stored.changed));
         Ok(Ticks::of(&job, entry.after()).and_then(|ticks| ticks.next_due()))
     }
@@ -125,7 +142,7 @@ impl Core {
                 let hot = Arc::new(Loaded {
                     uid: stored.uid,
                     revision: stored.revision,
-                    job: stored.parse(&self.job_context()),
+                    job: self.parse(&stored),
                     last_fired: Mutex::new(stored.progress.last_fired),
                     last_row: Mutex::default(),
                 });

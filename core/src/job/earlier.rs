@@ -109,6 +109,42 @@ impl Job {
     }
 }
 
+impl StoredJob {
+    /// Makes a job as [`Self::parse`] does, but takes no earlier version to last beyond `latest`. One that does was replaced
+    /// while a clock was ahead: it ends where ticks are settled instead, so that the newest version holds at once.
+    pub(crate) fn parse_with_ends(
+        &self,
+        cx: &JobContext<'_>,
+        latest: Timestamp,
+    ) -> Result<Job, Vec<FieldError>> {
+        match self.with_ends(latest) {
+            Some(document) => Job::parse(&self.id, &document, cx),
+            None => self.parse(cx),
+        }
+    }
+
+    /// Returns the document with such versions ended; none when it has none.
+    fn with_ends(&self, latest: Timestamp) -> Option<Map<String, Value>> {
+        let text = self.document.get();
+        if !text.contains(EARLIER_SCHEDULES) {
+            return None;
+        }
+        let mut document: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let mut list = Vec::<Version>::deserialize(document.get(EARLIER_SCHEDULES)?).ok()?;
+        if list.iter().all(|version| version.until <= latest) {
+            return None;
+        }
+        let settled = self.progress.settled.unwrap_or(Timestamp::MIN);
+        for version in list.iter_mut().filter(|version| version.until > latest) {
+            version.until = version.until.min(settled);
+        }
+        list.retain(|version| version.from < version.until);
+        let list = serde_json::to_value(list).expect("the list is plain data");
+        document.insert(EARLIER_SCHEDULES.to_owned(), list);
+        Some(document)
+    }
+}
+
 impl Earlier {
     /// Returns the earlier version that a tick belongs to; none when it belongs to the present one.
     pub(crate) fn of(versions: &[Self], tick: Timestamp) -> Option<&Self> {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{Keeper, RETRY, Scan};
 use crate::decide::{DecisionDraft, DecisionRecord, Outcome, TickSpan};
 use crate::engine::agenda::{Entry, Place};
-use crate::engine::clock_check::is_ahead;
+use crate::engine::clock_check::{is_ahead, latest_past};
 use crate::engine::evaluate::blank;
 use crate::event::Event;
 use crate::job::JobId;
@@ -44,8 +44,21 @@ impl Keeper {
         self.looked_ahead = Timestamp::MIN;
         self.doubtful = self.doubtful.map(|_| now);
         self.core.ledger.forget_queues();
+        self.end_versions(now);
         self.agenda.list_again();
         self.find_ahead(now);
+    }
+
+    /// Lets jobs be read again that were read while the clock was ahead, and of which an earlier version lasts beyond now.
+    fn end_versions(&mut self, now: Timestamp) {
+        for id in self.core.hot.forget_lasting(latest_past(now)) {
+            let place = self.agenda.place(&id);
+            if let Some(entry) =
+                place.and_then(|place| self.agenda.get_mut(place)).filter(|entry| !entry.busy)
+            {
+                entry.due = Some(now);
+            }
+        }
     }
 
     /// Finds every job whose ticks are settled in the future.

@@ -200,3 +200,69 @@ async fn a_firing_that_was_decided_while_the_clock_was_ahead_is_not_tried_for_ye
     assert!(stage.launcher.requests.lock().len() > late, "the cooldown of a firing in the future is over");
     assert!(life.engine.stop(Duration::from_secs(10)).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_was_made_while_the_clock_was_ahead_holds_at_once() {
+    let stage = Stage::at("2026-01-01T09:59:30Z");
+    stage.world.create("edited", &often("0 0 *")).await.unwrap();
+    let mut suspended = often("0 *");
+    suspended["suspended"] = json!(true);
+    stage.world.create("resumed", &suspended).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:30Z").await;
+    // No tick is settled between the edits and the moment at which the clock is right again.
+    stage.world.clock.step(TEN_YEARS);
+    stage.world.edit("edited", &often("*/20")).await.unwrap();
+    stage.world.edit("resumed", &often("0 *")).await.unwrap();
+    stage.world.clock.step(-TEN_YEARS);
+    for job in ["edited", "resumed"] {
+        life.engine.nudge(&id(job));
+    }
+    stage.until("2026-01-01T10:02:00.5Z").await;
+    let times = ["10:00:40", "10:01:00", "10:01:20", "10:01:40", "10:02:00"];
+    let expected = times.map(|time| moment(&format!("2026-01-01T{time}Z")));
+    let edited = launched(&stage, "edited").await;
+    assert!(edited.ends_with(&expected), "{edited:?}");
+    assert_eq!(launched(&stage, "resumed").await, [expected[1], expected[4]]);
+    // Also behind a restart, which reads the same document.
+    life.crash().await;
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:03:00.5Z").await;
+    for job in ["edited", "resumed"] {
+        assert_eq!(launched(&stage, job).await.last(), Some(&moment("2026-01-01T10:03:00Z")), "{job}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_beside_an_undecided_tick_of_a_clock_that_was_ahead_holds_at_once() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &often("0 0 *")).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    *stage.launcher.population_fails.lock() = true;
+    stage.world.clock.step(HOUR);
+    pass(&stage, SignedDuration::from_secs(5)).await;
+    stage.world.edit("job", &often("*/20")).await.unwrap();
+    life.engine.nudge(&id("job"));
+    pass(&stage, SignedDuration::from_secs(5)).await;
+    assert!(launched(&stage, "job").await.is_empty(), "the tick of 11:00 is tried again");
+    stage.world.clock.step(-HOUR);
+    *stage.launcher.population_fails.lock() = false;
+    stage.until("2026-01-01T10:03:00.5Z").await;
+    let times = ["10:02:20", "10:02:40", "10:03:00"];
+    let expected = times.map(|time| moment(&format!("2026-01-01T{time}Z")));
+    assert!(launched(&stage, "job").await.ends_with(&expected), "{:?}", launched(&stage, "job").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_of_another_process_that_differs_by_seconds_takes_no_tick_from_the_earlier_version() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    stage.world.create("job", &often("0 0 *")).await.unwrap();
+    stage.until("2026-01-01T11:00:10Z").await;
+    stage.world.clock.step(SignedDuration::from_secs(30));
+    stage.world.edit("job", &often("0 30 *")).await.unwrap();
+    stage.world.clock.step(SignedDuration::from_secs(-30));
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T11:31:00Z").await;
+    let expected = ["11:00", "11:30"].map(|time| moment(&format!("2026-01-01T{time}:00Z")));
+    assert_eq!(launched(&stage, "job").await, expected);
+}
