@@ -12,12 +12,13 @@ use super::core::Core;
 use super::faults::{Asked, Failure};
 use super::handle::Given;
 use super::hot::Loaded;
-use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, Rule, TickSpan, decide};
+use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, Rule, Step, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::Job;
 use crate::launcher::LaunchError;
 use crate::policy::{Mode, OnError};
+use crate::queue::QueueFacts;
 use crate::scaling::Demand;
 use crate::store::StoreError;
 use crate::task::Population;
@@ -146,7 +147,7 @@ impl Core {
             cooldown: self.cooling(question),
             budget: None,
         });
-        let decision = self.worded(decision, question, &population);
+        let decision = self.worded(decision, question, &population, queue.as_ref());
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, by) {
             // A question that launches nothing is answered with the outcome of a launch.
@@ -159,17 +160,29 @@ impl Core {
         (draft, firing).into()
     }
 
-    /// Names the tasks that are counted, and the end of a cooldown. Such words stay the same from tick to tick, so that equal
-    /// decisions share a row.
-    fn worded(&self, mut decision: Decision, question: &Question<'_>, population: &Population) -> Decision {
-        let tasks = self.ledger.named(&question.loaded.uid, population);
+    /// Names the tasks that are counted, once, and the end of a cooldown. Such words stay the same from tick to tick, so that
+    /// equal decisions share a row.
+    fn worded(
+        &self,
+        mut decision: Decision,
+        question: &Question<'_>,
+        population: &Population,
+        queue: Option<&QueueFacts>,
+    ) -> Decision {
         let left = self.cooling(question).and_then(|left| SignedDuration::try_from(left).ok());
         let until = left.and_then(|left| question.tick.observed.checked_add(left).ok());
         for step in &mut decision.steps {
-            if step.rule == Rule::Overlap && !tasks.is_empty() {
-                step.because.push_str(&format!(" ({tasks})"));
-            } else if let (Rule::Cooldown, Some(until)) = (step.rule, until) {
+            if let (Rule::Cooldown, Some(until)) = (step.rule, until) {
                 step.because = format!("cooling down until {until:.0}");
+            }
+        }
+        // A number that is assumed stands for no tasks.
+        if question.given.busy.is_none()
+            && let Some(step) = counting_step(&mut decision.steps, question.job.policy.mode, queue)
+        {
+            let tasks = self.ledger.named(&question.loaded.uid, population);
+            if !tasks.is_empty() {
+                step.because.push_str(&format!(" ({tasks})"));
             }
         }
         decision
@@ -376,6 +389,17 @@ impl Core {
             note: None,
         })
     }
+}
+
+/// Returns the first step that counts the tasks that are pending or running.
+fn counting_step<'a>(steps: &'a mut [Step], mode: Mode, queue: Option<&QueueFacts>) -> Option<&'a mut Step> {
+    let arrivals_only = mode == Mode::Drain && queue.is_some_and(|facts| facts.since_empty.is_some());
+    steps.iter_mut().find(|step| match step.rule {
+        Rule::Overlap => true,
+        Rule::Mode => !arrivals_only,
+        Rule::Cap => queue.is_some(),
+        Rule::Demand | Rule::Floor | Rule::Cooldown | Rule::Budget | Rule::Need => false,
+    })
 }
 
 /// A decision about which nothing is known yet.

@@ -18,6 +18,8 @@ use crate::task::{Population, TaskId, TaskPhase, TaskState};
 const REMEMBER_ENDED: SignedDuration = SignedDuration::from_mins(10);
 /// How many tasks are named at most.
 const NAMED: usize = 3;
+/// How many characters of a task's name are shown at most; the names of ECS have 32.
+const LONGEST_NAME: usize = 64;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -214,15 +216,16 @@ impl Account {
     pub(super) fn named(&self, reported: &Population) -> String {
         let mut live: Vec<_> = self.live.iter().collect();
         live.sort_by_key(|(id, live)| (live.launched, *id));
+        let strangers: Vec<_> = self.strangers(reported).collect();
+        let all = live.len() + strangers.len();
         let own = live.into_iter().map(|(id, live)| match live.started {
             Some(started) => format!("task {} running since {started:.0}", short(id)),
             None => format!("task {} pending since {:.0}", short(id), live.launched),
         });
-        let strangers = self.strangers(reported).map(|id| format!("task {}", short(id)));
-        let all: Vec<String> = own.chain(strangers).collect();
-        let mut named = all[..all.len().min(NAMED)].to_vec();
-        if all.len() > NAMED {
-            named.push(format!("{} more", all.len() - NAMED));
+        let strangers = strangers.into_iter().map(|id| format!("task {}", short(id)));
+        let mut named: Vec<String> = own.chain(strangers).take(NAMED).collect();
+        if all > NAMED {
+            named.push(format!("{} more", all - NAMED));
         }
         let coming = self.coming();
         if coming > 0 {
@@ -255,9 +258,13 @@ impl Account {
     }
 }
 
-/// Returns the end of a task's name; that of an ARN tells tasks apart.
-fn short(id: &TaskId) -> &str {
-    id.as_str().rsplit('/').next().unwrap_or_default()
+/// Returns the end of a task's name, which tells ARNs apart; the last characters of a long one.
+fn short(id: &TaskId) -> String {
+    let name = id.as_str().rsplit('/').next().unwrap_or_default();
+    match name.char_indices().nth_back(LONGEST_NAME - 1) {
+        Some((start @ 1.., _)) => format!("…{}", &name[start..]),
+        Some(_) | None => name.to_owned(),
+    }
 }
 
 fn sum<'a>(coming: impl Iterator<Item = &'a Coming>) -> u32 {

@@ -127,6 +127,18 @@ fn an_edit_of_the_job_starts_the_rule_anew() {
 }
 
 #[test]
+fn names_of_tasks_are_bounded_in_number_and_length() {
+    let ledger = Ledger::default();
+    let (x, y) = ("x".repeat(40), "y".repeat(63));
+    let long = format!("arn:aws:ecs:eu-west-1:123456789012:task/cluster/{x}ö{y}");
+    let tasks = ["a", &long, "b", "c", "d"].map(|name| task(name, Some(10), None));
+    ledger.enter(&firing(0, 5, FiringState::Launched, tasks.to_vec()), at(60));
+    let since = format!("running since {:.0}", at(10));
+    let expected = format!("task a {since}, task …ö{y} {since}, task b {since}, 2 more");
+    assert_eq!(ledger.named(&uid(), &Population::default()), expected);
+}
+
+#[test]
 fn a_job_at_which_nobody_looks_any_more_is_forgotten() {
     let ledger = Ledger::default();
     ledger.track(&uid(), &[], at(0));

@@ -140,6 +140,60 @@ async fn counts_that_converge_faster_than_settle_are_noticed_and_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn decisions_of_the_queue_modes_name_the_tasks_that_they_count_once() {
+    for (mode, explanation) in [
+        (
+            "oneShot",
+            "oneShot: 9 known to be left ÷ 1 per task, less 5 pending or running, at most 9 visible ÷ 1 (task task-0 running \
+             since 2027-01-01T00:00:30Z, task task-1 running since 2027-01-01T00:00:30Z, task task-2 running since \
+             2027-01-01T00:00:30Z, 2 more) → 4; at most maxCount 5, less 5 pending or running → 0",
+        ),
+        (
+            "drain",
+            "drain: 9 visible and 0 in flight ÷ 1 per task, less 5 pending or running, at most 9 visible ÷ 1 less 0 not yet at \
+             work (task task-0 running since 2027-01-01T00:00:30Z, task task-1 running since 2027-01-01T00:00:30Z, task \
+             task-2 running since 2027-01-01T00:00:30Z, 2 more) → 4; at most maxCount 5, less 5 pending or running → 0",
+        ),
+    ] {
+        let stage = stage(&[9]);
+        *stage.launcher.run_for.lock() = None;
+        stage.world.create("work", &job(&json!({"mode": mode, "maxCount": 5}))).await.unwrap();
+        let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+        stage.until("2027-01-01T00:02:10Z").await;
+        let decisions = stage.decisions("work").await;
+        let capped = decisions.last().unwrap();
+        assert_eq!((capped.draft.outcome, capped.draft.span.count), (Outcome::Capped, 3), "they share a row");
+        assert_eq!(capped.draft.explanation, format!("visible → 9; {explanation}"));
+        let steps: usize = capped.draft.steps.iter().map(|step| step.because.matches("task-0").count()).sum();
+        assert_eq!(steps, 1);
+        life.engine.stop(Duration::from_secs(60)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cap_names_the_tasks_where_only_arrivals_are_counted() {
+    // Four of five tasks find the queue empty; ten messages arrive at once.
+    let stage = stage(&[5, 0, 10]);
+    *stage.launcher.run_for.lock() = None;
+    let fields = json!({"mode": "drain", "maxCount": 5, "settle": "60s"});
+    stage.world.create("work", &job(&fields)).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
+    stage.until("2027-01-01T00:00:40Z").await;
+    for task in ["task-1", "task-2", "task-3", "task-4"] {
+        stage.launcher.finish(task);
+    }
+    stage.until("2027-01-01T00:01:40Z").await;
+    let decisions = stage.decisions("work").await;
+    let capped = &decisions.last().unwrap().draft;
+    let cap = capped.steps.iter().find(|step| step.rule == Rule::Cap).unwrap();
+    let named =
+        "at most maxCount 5, less 1 pending or running (task task-0 running since 2027-01-01T00:00:30Z)";
+    assert_eq!((cap.because.as_str(), capped.launch), (named, 4));
+    assert!(capped.steps.iter().all(|step| step.rule == Rule::Cap || !step.because.contains("task-")));
+    life.engine.stop(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_evaluation_of_given_counts_says_what_would_come_of_it_and_remembers_nothing() {
     let stage = stage(&[0]);
     let stored = stage.world.create("work", &job(&json!({}))).await.unwrap();
@@ -158,6 +212,7 @@ async fn an_evaluation_of_given_counts_says_what_would_come_of_it_and_remembers_
     let draft = ask(500).await;
     assert_eq!((draft.outcome, draft.launch, draft.busy), (Outcome::Launched, 48, Some(2)));
     assert!(draft.steps.iter().any(|step| step.rule == Rule::Mode));
+    assert!(!draft.explanation.contains("(task "), "a number that is given stands for no tasks");
     let draft = ask(5).await;
     assert_eq!((draft.outcome, draft.launch), (Outcome::Launched, 3), "the five hundred are forgotten");
     assert!(stage.launcher.requests.lock().is_empty());

@@ -140,6 +140,14 @@ impl ScriptedLauncher {
         self.tasks.lock().push((JobId::new(job).unwrap(), state));
     }
 
+    /// Lets a task end by itself now, with exit code 0.
+    pub(crate) fn finish(&self, task: &str) {
+        self.settle();
+        let (now, mut tasks) = (self.clock.now(), self.tasks.lock());
+        let (_, task) = tasks.iter_mut().find(|(_, known)| known.task_id.as_str() == task).unwrap();
+        end(task, 0, now, "EssentialContainerExited");
+    }
+
     /// Starts and ends every task whose time has come.
     fn settle(&self) {
         let (run_for, now) = (*self.run_for.lock(), self.clock.now());
