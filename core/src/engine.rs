@@ -34,6 +34,7 @@ mod lease;
 mod ledger;
 mod options;
 mod plan;
+mod recall;
 mod recover;
 mod retry;
 mod round;

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
+use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +25,7 @@ use crate::clock::Clock;
 use crate::decide::Outcome;
 use crate::event::Event;
 use crate::firing::{Firing, FiringId, FiringState};
-use crate::job::{JobId, JobUid};
+use crate::job::{JobId, JobUid, Revision};
 use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
 use crate::store::{Advance, FiringQuery, Store, StoreError};
@@ -64,6 +66,8 @@ pub(super) struct Core {
     pub(super) resumed: Mutex<BTreeSet<JobId>>,
     /// Every job is to be compared with the store now.
     pub(super) rescan: AtomicBool,
+    /// Versions of jobs whose trouble was read of the journal.
+    pub(super) recalled: Mutex<LruCache<(JobUid, Revision), ()>>,
     pub(super) keeper: Mutex<KeeperView>,
     tracker: TaskTracker,
 }
@@ -96,7 +100,9 @@ impl Core {
     pub(super) fn new(engine: Engine, commons: Arc<Commons>) -> (Arc<Self>, mpsc::Receiver<Firing>) {
         let Engine { options, store, launcher, registry, clock } = engine;
         let (backlog, waiting) = mpsc::channel(options.backlog);
+        let recalled = NonZeroUsize::new(options.hot_jobs).unwrap_or(NonZeroUsize::MIN);
         let core = Arc::new(Self {
+            recalled: Mutex::new(LruCache::new(recalled)),
             hot: HotJobs::new(options.hot_jobs),
             term: commons.lease.term(),
             number: commons.engines.fetch_add(1, Ordering::Relaxed),

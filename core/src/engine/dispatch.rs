@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::clock_check::is_ahead;
 use super::core::Core;
+use super::faults::{FailedTicks, Failing};
 use super::status::Counters;
 use crate::decide::Outcome;
 use crate::event::Event;
@@ -186,8 +187,10 @@ impl Carrier {
         if matches!(outcome, Outcome::Launched | Outcome::Partial) {
             core.commons.faults.decided(&firing.uid, true);
         } else if of_tick && matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown) {
-            let why = firing.note.as_deref().unwrap_or_default();
-            core.commons.faults.failed(core.number, firing.uid, outcome, why, core.clock.now(), 1);
+            let (reason, since) = (firing.note.clone().unwrap_or_default(), core.clock.now());
+            let failing = Failing { outcome, reason, since, ticks: 1 };
+            let failed = FailedTicks::new(failing, since, core.is_last_tick(firing));
+            core.commons.faults.failed(core.number, firing.uid, failed);
         }
     }
 

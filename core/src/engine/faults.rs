@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -24,8 +24,27 @@ pub struct Failing {
     pub reason: String,
     /// When the first tick in a row ended like this.
     pub since: Timestamp,
-    /// How many ticks in a row did, as far as this process has seen.
+    /// How many ticks in a row did, as far as this process has seen or read of the journal.
     pub ticks: u64,
+}
+
+/// Ticks of a job that failed, one or several in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailedTicks {
+    pub(crate) failing: Failing,
+    /// Up to when they count as a fault of the launcher, where no later tick of the job can show that it works again.
+    pub(crate) counts_until: Option<Timestamp>,
+}
+
+/// For how long a refused launch counts as a fault of the launcher when the job has no further ticks.
+const LAST_TICK_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+impl FailedTicks {
+    /// Makes them of the newest such tick, which was decided at this moment. `is_last`: the job has no later tick.
+    pub(crate) fn new(failing: Failing, at: Timestamp, is_last: bool) -> Self {
+        let until = at.saturating_add(LAST_TICK_COUNTS_FOR).unwrap_or(Timestamp::MAX);
+        Self { failing, counts_until: is_last.then_some(until) }
+    }
 }
 
 /// A question that is asked on behalf of a job.
@@ -55,7 +74,7 @@ pub(crate) struct Faults(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     /// The failing ticks of jobs, and the engine that looks at each.
-    jobs: HashMap<JobUid, (u64, Failing)>,
+    jobs: HashMap<JobUid, (u64, FailedTicks)>,
     /// The sources that each job cannot read.
     unread: HashMap<(JobUid, Asked), (u64, String)>,
     sources: HashMap<(Asked, String), Source>,
@@ -111,24 +130,18 @@ impl Faults {
         }
     }
 
-    /// Notes a tick of a job that failed.
-    pub(crate) fn failed(
-        &self,
-        engine: u64,
-        uid: JobUid,
-        outcome: Outcome,
-        reason: &str,
-        since: Timestamp,
-        ticks: u64,
-    ) {
+    /// Notes ticks of a job that failed.
+    pub(crate) fn failed(&self, engine: u64, uid: JobUid, failed: FailedTicks) {
         let mut known = self.0.lock();
-        let fresh = || Failing { outcome, reason: String::new(), since, ticks: 0 };
-        let (_, failing) = known.jobs.entry(uid).or_insert_with(|| (engine, fresh()));
-        if failing.outcome != outcome {
-            *failing = fresh();
-        }
-        reason.clone_into(&mut failing.reason);
-        failing.ticks += ticks;
+        let row = known.jobs.remove(&uid).filter(|(_, row)| row.failing.outcome == failed.failing.outcome);
+        let failed = match row {
+            Some((_, FailedTicks { failing: Failing { since, ticks, .. }, .. })) => FailedTicks {
+                failing: Failing { since, ticks: ticks + failed.failing.ticks, ..failed.failing },
+                ..failed
+            },
+            None => failed,
+        };
+        known.jobs.insert(uid, (engine, failed));
     }
 
     /// Notes a tick of a job that was decided, and whether something was launched. A tick that launches nothing does not show
@@ -136,7 +149,7 @@ impl Faults {
     pub(crate) fn decided(&self, uid: &JobUid, launched: bool) {
         let mut known = self.0.lock();
         let of_launch = |outcome| matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown);
-        if known.jobs.get(uid).is_some_and(|(_, failing)| launched || !of_launch(failing.outcome)) {
+        if known.jobs.get(uid).is_some_and(|(_, row)| launched || !of_launch(row.failing.outcome)) {
             known.jobs.remove(uid);
         }
     }
@@ -171,7 +184,7 @@ impl Faults {
     }
 
     pub(crate) fn get(&self, uid: &JobUid) -> Option<Failing> {
-        self.0.lock().jobs.get(uid).map(|(_, failing)| failing.clone())
+        self.0.lock().jobs.get(uid).map(|(_, row)| row.failing.clone())
     }
 
     /// Returns how many jobs' newest ticks failed.
@@ -185,12 +198,14 @@ impl Faults {
     }
 
     /// Says why tasks cannot be counted or launched.
-    pub(crate) fn of_launcher(&self) -> Option<String> {
+    pub(crate) fn of_launcher(&self, now: Timestamp) -> Option<String> {
         let known = self.0.lock();
         if let Some(text) = known.worst(Asked::Tasks) {
             return Some(text);
         }
-        let failing = known.jobs.values().map(|(_, failing)| failing);
+        let counting =
+            known.jobs.values().filter(|(_, row)| row.counts_until.is_none_or(|until| now < until));
+        let failing = counting.map(|(_, row)| &row.failing);
         let launches: Vec<_> = failing.filter(|failing| failing.outcome == Outcome::LaunchFailed).collect();
         let oldest = launches.iter().min_by_key(|failing| failing.since)?;
         Some(said(&oldest.reason, launches.len(), oldest.since))

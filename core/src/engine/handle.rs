@@ -139,6 +139,12 @@ impl EngineHandle {
         self.core.commons.faults.get(job)
     }
 
+    /// Reads of the journal how the newest ticks of a job failed, where this process has not seen one since its start;
+    /// [`Self::failing`] returns it from then on. A job is read once. When the journal cannot be read, nothing is known.
+    pub async fn recall_failing(&self, job: &StoredJob) {
+        self.core.recall_failing(job).await;
+    }
+
     /// Lets the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
     pub fn resume(&self, id: &JobId) {
         self.core.resumed.lock().insert(id.clone());
@@ -162,7 +168,7 @@ impl EngineHandle {
             next_due: keeper.next_due,
             brake: core.commons.brake(),
             store_fault: core.commons.store_fault.read().clone(),
-            launcher_fault: launcher_fault.or_else(|| faults.of_launcher()),
+            launcher_fault: launcher_fault.or_else(|| faults.of_launcher(core.clock.now())),
             source_fault: faults.of_sources(),
             failing: faults.failing(),
             clock_fault: None,

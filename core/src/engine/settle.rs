@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::core::Core;
 use super::dispatch;
+use super::faults::{FailedTicks, Failing};
 use super::handle::{FireError, FireOrder};
 use super::hot::Loaded;
 use super::keeper::{self, Reports};
@@ -219,8 +220,10 @@ impl Core {
         }
         let faults = &self.commons.faults;
         match (outcomes.last(), failed) {
-            (Some((outcome, ticks @ 1..)), Some(why)) => {
-                faults.failed(self.number, due.uid, *outcome, &why, self.clock.now(), *ticks);
+            (Some((outcome, ticks @ 1..)), Some(reason)) => {
+                let now = self.clock.now();
+                let failing = Failing { outcome: *outcome, reason, since: now, ticks: *ticks };
+                faults.failed(self.number, due.uid, FailedTicks::new(failing, now, false));
             }
             (Some((outcome, 1..)), None) if outcome.is_decided() => faults.decided(&due.uid, false),
             _ => {}

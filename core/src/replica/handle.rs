@@ -164,6 +164,13 @@ impl ReplicaHandle {
         self.engine_of(&job.id)?.failing(&job.uid)
     }
 
+    /// Does what [`EngineHandle::recall_failing`] does, where this replica looks at the job.
+    pub async fn recall_failing(&self, job: &StoredJob) {
+        if let Some(engine) = self.engine_of(&job.id) {
+            engine.recall_failing(job).await;
+        }
+    }
+
     /// Does what [`EngineHandle::resume`] does, where this replica looks at the job.
     pub fn resume(&self, id: &JobId) {
         if let Some(engine) = self.engine_of(id) {

@@ -86,6 +86,12 @@ impl Scheduler {
         }
     }
 
+    /// Reads of the journal how the newest ticks of a job failed, where this process looks at it and has not seen one since
+    /// its start.
+    pub async fn recall_failing(&self, job: &StoredJob) {
+        either!(self, one => one.recall_failing(job).await);
+    }
+
     /// Lets the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
     pub fn resume(&self, id: &JobId) {
         either!(self, one => one.resume(id));

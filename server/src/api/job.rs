@@ -34,6 +34,7 @@ const EDITS: usize = 5;
 )]
 pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
     let job = app.job(&name).await?;
+    app.parts.engine.recall_failing(&job).await;
     Ok(view::job(&app, &job))
 }
 

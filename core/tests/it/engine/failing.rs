@@ -44,6 +44,76 @@ async fn a_denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succe
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_restart_a_job_that_is_shown_fails_as_before() {
+    let flaky = Flaky::default();
+    let stage = flaky.stage("2026-01-01T10:00:30Z");
+    let launches = stage.world.create("launches", &every_minute()).await.unwrap();
+    let reads = stage.world.create("reads", &triggered()).await.unwrap();
+    let recovers = stage.world.create("recovers", &triggered()).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    flaky.fails(FaultKind::Denied);
+    deny(&stage, 2);
+    stage.until("2026-01-01T10:02:30Z").await;
+    let mut suspended = triggered();
+    suspended["suspended"] = json!(true);
+    stage.world.edit("recovers", &suspended).await.unwrap();
+    life.crash().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    assert_eq!((life.engine.failing(&launches.uid), life.engine.status().failing), (None, 0));
+    for job in [&launches, &reads, &recovers] {
+        let stored = stage.world.store.get(std::slice::from_ref(&job.id)).await.unwrap();
+        for _ in 0..2 {
+            life.engine.recall_failing(&stored[0]).await;
+        }
+    }
+    let failing = life.engine.failing(&launches.uid).unwrap();
+    assert_eq!((failing.outcome, failing.ticks), (Outcome::LaunchFailed, 2));
+    assert_eq!(failing.reason, "could not run task");
+    let failing = life.engine.failing(&reads.uid).unwrap();
+    assert_eq!((failing.outcome, failing.ticks), (Outcome::SourceError, 2));
+    assert_eq!(failing.since.to_string(), "2026-01-01T10:01:00Z");
+    assert_eq!(life.engine.failing(&recovers.uid), None, "an edit ends it");
+    let status = life.engine.status();
+    let expected = "could not run task (1 job, since 2026-01-01T10:01:00Z)";
+    assert_eq!((status.failing, status.launcher_fault.as_deref()), (2, Some(expected)));
+    flaky.works();
+    stage.until("2026-01-01T10:03:30Z").await;
+    for job in [&launches, &reads] {
+        life.engine.recall_failing(job).await;
+    }
+    let status = life.engine.status();
+    assert_eq!((status.failing, status.launcher_fault), (0, None), "both launched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_launch_that_was_the_last_stays_at_the_job_and_is_a_fault_of_the_launcher_for_an_hour() {
+    let stage = Stage::at("2026-01-01T10:00:30Z");
+    let once = json!({"taskDefinition": "job", "schedule": "at(2026-01-01T10:01:00)"});
+    let stored = stage.world.create("once", &once).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    deny(&stage, 1);
+    stage.until("2026-01-01T11:00:30Z").await;
+    let failing = life.engine.failing(&stored.uid).unwrap();
+    assert_eq!((failing.outcome, failing.ticks), (Outcome::LaunchFailed, 1));
+    assert!(life.engine.status().launcher_fault.unwrap().starts_with("could not run task (1 job"));
+    stage.until("2026-01-01T11:01:30Z").await;
+    let status = life.engine.status();
+    assert_eq!(
+        (status.launcher_fault, status.failing),
+        (None, 1),
+        "no launch of any job is refused any more"
+    );
+    life.crash().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    life.engine.recall_failing(&stored).await;
+    assert_eq!(life.engine.failing(&stored.uid).map(|failing| failing.reason), Some(failing.reason));
+    assert_eq!(life.engine.status().launcher_fault, None);
+    life.engine.fire_now(&stored.id, Default::default()).await.unwrap();
+    stage.until("2026-01-01T11:02:30Z").await;
+    assert_eq!(life.engine.failing(&stored.uid), None, "fired by hand, it launches");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ticks_are_counted_when_their_outcome_is_final() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
