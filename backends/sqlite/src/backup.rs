@@ -131,7 +131,7 @@ pub fn examine(path: &Path) -> Result<Contents, StoreError> {
 /// # Errors
 ///
 /// Fails when the backup is invalid ([`examine`]), when a scheduler uses the file, when the file exists and `aside` is
-/// `None` or exists too, and when the folder cannot be written.
+/// `None`, when `aside` exists, and when the folder cannot be written.
 pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Contents, StoreError> {
     let contents = examine(backup)?;
     create_folder(target)?;

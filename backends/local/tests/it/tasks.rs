@@ -183,7 +183,8 @@ async fn task_with_much_output_keeps_a_bounded_log_of_the_newest() {
     })
     .await;
     assert!(most <= 1_000_000, "{most} bytes while the task was running");
-    assert!(std::fs::read(&path).unwrap().ends_with(b"over\n"));
+    // On a busy machine the log writer may finish after the task.
+    until(async || std::fs::read(&path).is_ok_and(|log| log.ends_with(b"over\n")).then_some(())).await;
 }
 
 #[tokio::test]
