@@ -125,21 +125,21 @@ pub(crate) fn check_overrides_length(
 
 fn fargate(options: &LaunchOptions, definition: &Definition, awsvpc: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (place, capacity) in options.capacities() {
+    for (pointer, capacity) in options.capacities() {
         if capacity.fargate().is_none() {
             continue;
         }
-        let place = match place.as_str() {
+        let pointer = match pointer.as_str() {
             "" if capacity.launch_type.is_some() => "/launch/launchType".to_owned(),
             "" => "/launch/capacityProviderStrategy".to_owned(),
             fallback => format!("/launch{fallback}"),
         };
         if !definition.compatibilities.iter().any(|one| one == "FARGATE") {
             let message = "The definition is not made for Fargate: register it with requiresCompatibilities FARGATE, cpu and memory.";
-            findings.push(Finding::at(place.as_str(), message));
+            findings.push(Finding::at(pointer.as_str(), message));
         }
         if !awsvpc {
-            findings.push(Finding::at(place, "Fargate needs a definition with network mode awsvpc."));
+            findings.push(Finding::at(pointer, "Fargate needs a definition with network mode awsvpc."));
         }
     }
     findings

@@ -18,11 +18,11 @@ pub(super) fn check(options: &LaunchOptions, own_tags: usize) -> Result<(), Conf
     capacity(&primary)?;
     at_most(options.capacity_fallback.len(), 10, "/capacityFallback")?;
     for (index, fallback) in options.capacity_fallback.iter().enumerate() {
-        let place = format!("/capacityFallback/{index}");
+        let pointer = format!("/capacityFallback/{index}");
         if fallback.launch_type.is_none() && fallback.capacity_provider_strategy.is_empty() {
-            return Err(ConfigError::at(place, "Needs launchType or capacityProviderStrategy."));
+            return Err(ConfigError::at(pointer, "Needs launchType or capacityProviderStrategy."));
         }
-        capacity(fallback).map_err(|error| error.under(&place))?;
+        capacity(fallback).map_err(|error| error.under(&pointer))?;
     }
     if let Some(network) = &options.network {
         if network.subnets.is_empty() {
@@ -42,19 +42,22 @@ pub(super) fn check(options: &LaunchOptions, own_tags: usize) -> Result<(), Conf
 }
 
 fn capacity(capacity: &Capacity) -> Result<(), ConfigError> {
-    const PLACE: &str = "/capacityProviderStrategy";
+    const POINTER: &str = "/capacityProviderStrategy";
     let items = &capacity.capacity_provider_strategy;
     if capacity.launch_type.is_some() && !items.is_empty() {
-        return Err(ConfigError::at(PLACE, "Give either launchType or capacityProviderStrategy, not both."));
+        return Err(ConfigError::at(
+            POINTER,
+            "Give either launchType or capacityProviderStrategy, not both.",
+        ));
     }
-    at_most(items.len(), 20, PLACE)?;
+    at_most(items.len(), 20, POINTER)?;
     let wrong = |item: &ProviderShare| item.weight > 1_000 || item.base > 100_000;
     if let Some(index) = items.iter().position(wrong) {
         let message = "Weight is at most 1000, base at most 100000.";
-        return Err(ConfigError::at(format!("{PLACE}/{index}"), message));
+        return Err(ConfigError::at(format!("{POINTER}/{index}"), message));
     }
     if items.iter().filter(|item| item.base > 0).count() > 1 {
-        return Err(ConfigError::at(PLACE, "Only one capacity provider may have a base."));
+        return Err(ConfigError::at(POINTER, "Only one capacity provider may have a base."));
     }
     Ok(())
 }
@@ -82,23 +85,26 @@ fn placement(options: &LaunchOptions) -> Result<(), ConfigError> {
 fn tags(options: &LaunchOptions, own: usize) -> Result<(), ConfigError> {
     at_most(options.tags.len(), TAGS - own, "/tags")?;
     for (key, value) in &options.tags {
-        let place = || tag_place(key);
+        let pointer = || tag_pointer(key);
         let length = key.chars().count();
         if !(1..=128).contains(&length) || value.chars().count() > 256 {
             return Err(ConfigError::at(
-                place(),
+                pointer(),
                 "A tag's key has 1 to 128 characters, its value at most 256.",
             ));
         }
         if key.to_lowercase().starts_with("aws:") || key.starts_with("ecss:") {
-            return Err(ConfigError::at(place(), "Keys that begin with aws: or ecss: are not free to use."));
+            return Err(ConfigError::at(
+                pointer(),
+                "Keys that begin with aws: or ecss: are not free to use.",
+            ));
         }
     }
     Ok(())
 }
 
 /// Returns the pointer to a tag. It begins at the launch object.
-pub(super) fn tag_place(key: &str) -> String {
+pub(super) fn tag_pointer(key: &str) -> String {
     format!("/tags/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
@@ -119,6 +125,6 @@ pub(super) fn check_overrides(task: &TaskSpec, options: &LaunchOptions) -> Resul
     Ok(())
 }
 
-fn at_most(count: usize, most: usize, place: &str) -> Result<(), ConfigError> {
-    if count <= most { Ok(()) } else { Err(ConfigError::at(place, format!("At most {most} entries."))) }
+fn at_most(count: usize, most: usize, pointer: &str) -> Result<(), ConfigError> {
+    if count <= most { Ok(()) } else { Err(ConfigError::at(pointer, format!("At most {most} entries."))) }
 }

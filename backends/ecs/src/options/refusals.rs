@@ -24,7 +24,7 @@ const FILE_SYSTEMS: [&str; 4] = ["ext3", "ext4", "xfs", "ntfs"];
 pub(super) fn find_refusals(task: &TaskSpec, options: &LaunchOptions) -> Vec<ConfigError> {
     let mut found = Vec::new();
     strategies(options, &mut found);
-    places(options, &mut found);
+    capacity_options(options, &mut found);
     network(options, &mut found);
     placement(options, &mut found);
     tags(options, &mut found);
@@ -43,7 +43,7 @@ impl LaunchOptions {
         std::iter::once(String::new())
             .chain(fallbacks)
             .zip(1..)
-            .map(move |(place, n)| (place, self.capacity(n)))
+            .map(move |(pointer, n)| (pointer, self.capacity(n)))
     }
 
     /// Returns the size that the job gives its tasks.
@@ -59,40 +59,43 @@ impl LaunchOptions {
 }
 
 fn strategies(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
-    for (place, capacity) in options.capacities() {
-        let place = format!("{place}/capacityProviderStrategy");
+    for (pointer, capacity) in options.capacities() {
+        let pointer = format!("{pointer}/capacityProviderStrategy");
         let items = &capacity.capacity_provider_strategy;
         let of_fargate = |name: &str| name == "FARGATE" || name == "FARGATE_SPOT";
         let on_fargate = items.iter().filter(|item| of_fargate(&item.capacity_provider)).count();
         if on_fargate != 0 && on_fargate != items.len() {
             let message = "Fargate's capacity providers and others cannot be in one strategy: put one kind into capacityFallback.";
-            found.push(ConfigError::at(place.as_str(), message));
+            found.push(ConfigError::at(pointer.as_str(), message));
         }
         if items.len() > 1 && items.iter().all(|item| item.weight == 0) {
             let message =
                 "Every weight is 0, which is the default: give at least one provider a weight of 1 or more.";
-            found.push(ConfigError::at(place, message));
+            found.push(ConfigError::at(pointer, message));
         }
     }
 }
 
 /// Checks options that only some launch types accept. Each attempt sends the whole of `launch`, so every capacity
 /// must accept it.
-fn places(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
+fn capacity_options(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     let mut refuse = |pointer: &str, message: String| {
         if !found.iter().any(|known| known.pointer == pointer) {
             found.push(ConfigError::at(pointer, message));
         }
     };
-    for (place, capacity) in options.capacities() {
+    for (pointer, capacity) in options.capacities() {
         let on = match capacity.launch_type {
             Some(kind) => kind.as_str(),
             None if capacity.fargate().is_some() => "Fargate",
             None if !capacity.capacity_provider_strategy.is_empty() => "a capacity provider of the cluster",
             None => continue,
         };
-        let at =
-            if place.is_empty() { String::new() } else { format!(" (launch{})", place.replace('/', ".")) };
+        let at = if pointer.is_empty() {
+            String::new()
+        } else {
+            format!(" (launch{})", pointer.replace('/', "."))
+        };
         if capacity.fargate().is_some() {
             for (pointer, is_given) in [
                 ("/placementConstraints", !options.placement_constraints.is_empty()),
@@ -159,8 +162,8 @@ fn placement(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
         let is_of_binpack =
             |field: &str| field.eq_ignore_ascii_case("cpu") || field.eq_ignore_ascii_case("memory");
         if strategy.kind == StrategyKind::Binpack && !is_of_binpack(field) {
-            let place = format!("/placementStrategy/{index}/field");
-            found.push(ConfigError::at(place, "Must be cpu or memory for binpack."));
+            let pointer = format!("/placementStrategy/{index}/field");
+            found.push(ConfigError::at(pointer, "Must be cpu or memory for binpack."));
         }
     }
 }
@@ -170,7 +173,7 @@ fn tags(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
         if !key.chars().chain(value.chars()).all(is_of_tags) {
             let message =
                 "Keys and values of tags have letters, digits, blanks and _ . : / = + - @, and nothing else.";
-            found.push(ConfigError::at(super::bounds::tag_place(key), message));
+            found.push(ConfigError::at(super::bounds::tag_pointer(key), message));
         }
     }
 }
@@ -182,17 +185,17 @@ fn is_of_tags(c: char) -> bool {
 
 fn volumes(options: &LaunchOptions, found: &mut Vec<ConfigError>) {
     for (index, volume) in options.volume_configurations.iter().enumerate() {
-        let place = |field: &str| format!("/volumeConfigurations/{index}/managedEbsVolume/{field}");
+        let pointer = |field: &str| format!("/volumeConfigurations/{index}/managedEbsVolume/{field}");
         let ebs = &volume.managed_ebs_volume;
         if ebs.size_in_gi_b.is_none() && ebs.snapshot_id.is_none() {
-            found.push(ConfigError::at(place("sizeInGiB"), "Needs a size, or a snapshotId."));
+            found.push(ConfigError::at(pointer("sizeInGiB"), "Needs a size, or a snapshotId."));
         }
         if !ebs.role_arn.starts_with("arn:") {
-            found.push(ConfigError::at(place("roleArn"), "Must be the ARN of a role."));
+            found.push(ConfigError::at(pointer("roleArn"), "Must be the ARN of a role."));
         }
         if ebs.filesystem_type.as_deref().is_some_and(|kind| !FILE_SYSTEMS.contains(&kind)) {
             let message = format!("Must be one of {}.", FILE_SYSTEMS.join(", "));
-            found.push(ConfigError::at(place("filesystemType"), message));
+            found.push(ConfigError::at(pointer("filesystemType"), message));
         }
     }
 }
@@ -252,23 +255,23 @@ fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigEr
     let mut reservations = Vec::new();
     for (index, change) in task.overrides.iter().enumerate() {
         let resources = ContainerResources::from_override(change).unwrap_or_default();
-        let place = |rest: &str| format!("/overrides/{index}/{rest}");
+        let pointer = |rest: &str| format!("/overrides/{index}/{rest}");
         if let (Some(memory), Some(reserved)) = (resources.memory, resources.memory_reservation)
             && reserved > memory
         {
             let message = format!("Must be at most the container's memory of {memory}.");
-            found.push(ConfigError::at(place("memoryReservation"), message));
+            found.push(ConfigError::at(pointer("memoryReservation"), message));
         }
         for (number, reservation) in resources.resource_requirements.iter().enumerate() {
             if !REQUIREMENTS.contains(&reservation.kind.as_str()) {
                 let message = format!("Must be one of {}.", REQUIREMENTS.join(", "));
-                found.push(ConfigError::at(place(&format!("resourceRequirements/{number}/type")), message));
+                found.push(ConfigError::at(pointer(&format!("resourceRequirements/{number}/type")), message));
             }
         }
         for (number, file) in resources.environment_files.iter().enumerate() {
             if file.kind != "s3" || !file.value.starts_with("arn:") {
                 let message = "Must have type s3, and the ARN of an object as value.";
-                found.push(ConfigError::at(place(&format!("environmentFiles/{number}")), message));
+                found.push(ConfigError::at(pointer(&format!("environmentFiles/{number}")), message));
             }
         }
         let (cpu, memory, memory_reservation) =
@@ -281,10 +284,10 @@ fn containers(task: &TaskSpec, options: &LaunchOptions, found: &mut Vec<ConfigEr
         });
     }
     if let Some(misfit) = sizes::misfit(size, &reservations) {
-        let place = match misfit.container {
+        let pointer = match misfit.container {
             Some(index) => format!("/overrides/{index}/{}", misfit.field),
             None => format!("/launch/overrides/{}", misfit.field),
         };
-        found.push(ConfigError::at(place, misfit.message));
+        found.push(ConfigError::at(pointer, misfit.message));
     }
 }
