@@ -113,7 +113,7 @@ impl Default for Timeouts {
 
 /// A region and an account; the default ones if absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct AwsScope {
     /// For example `eu-central-1`.
     pub region: Option<String>,
     /// Twelve digits.
@@ -132,7 +132,7 @@ struct ContextInner {
     http: OnceLock<SharedHttpClient>,
     role: OnceLock<AssumeRole>,
     region: OnceLock<String>,
-    config_cache: Mutex<HashMap<Place, Arc<OnceCell<SdkConfig>>>>,
+    config_cache: Mutex<HashMap<AwsScope, Arc<OnceCell<SdkConfig>>>>,
     own_account: OnceCell<String>,
     meter: Arc<Meter>,
     credentials: CredentialsCache,
@@ -170,14 +170,14 @@ impl Aws {
 
     /// Returns the default region, if it is known.
     pub async fn region(&self) -> Option<String> {
-        let config = self.config(&Place::default()).await.ok()?;
+        let config = self.config(&AwsScope::default()).await.ok()?;
         config.region().map(ToString::to_string)
     }
 
     /// Returns the ARN of the role for a scope, if its account is named and a role is set.
     #[must_use]
-    pub fn role_for(&self, place: &Place) -> Option<String> {
-        let account = place.account.as_ref()?;
+    pub fn role_for(&self, scope: &AwsScope) -> Option<String> {
+        let account = scope.account.as_ref()?;
         Some(self.inner.role.get()?.role.replace(ACCOUNT_PLACEHOLDER, account))
     }
 
@@ -187,7 +187,7 @@ impl Aws {
     ///
     /// Fails if there are no credentials, or if AWS does not accept them.
     pub async fn caller(&self) -> Result<String, Fault> {
-        let config = self.config(&Place::default()).await?;
+        let config = self.config(&AwsScope::default()).await?;
         self.identity(&config).await?.arn.ok_or_else(|| missing_identity("arn"))
     }
 
@@ -197,9 +197,9 @@ impl Aws {
     ///
     /// Fails with kind `Config` if no region or no credentials are configured, and names the settings. Fails with
     /// kind `Unavailable` if their source does not answer now. Failures are not cached: the next caller loads again.
-    pub async fn config(&self, place: &Place) -> Result<SdkConfig, Fault> {
-        let cell = Arc::clone(self.inner.config_cache.lock().entry(place.clone()).or_default());
-        let config = cell.get_or_try_init(|| Box::pin(self.load(place))).await?;
+    pub async fn config(&self, scope: &AwsScope) -> Result<SdkConfig, Fault> {
+        let cell = Arc::clone(self.inner.config_cache.lock().entry(scope.clone()).or_default());
+        let config = cell.get_or_try_init(|| Box::pin(self.load(scope))).await?;
         Ok(config.clone())
     }
 
@@ -215,9 +215,9 @@ impl Aws {
         Metering::new(Arc::clone(&self.inner.meter), self.inner.credentials.clone())
     }
 
-    async fn load(&self, place: &Place) -> Result<SdkConfig, Fault> {
+    async fn load(&self, scope: &AwsScope) -> Result<SdkConfig, Fault> {
         let inner = &self.inner;
-        let region = place.region.clone().or_else(|| inner.region.get().cloned());
+        let region = scope.region.clone().or_else(|| inner.region.get().cloned());
         let http = inner.http.get_or_init(http_client).clone();
         let (settings, cache) = (inner.settings.clone(), inner.credentials.clone());
         let loader = move || loader(&settings, region.clone(), http.clone(), cache.clone());
@@ -229,7 +229,7 @@ impl Aws {
             return Err(missing_region(&config).await);
         }
         let credentials = credentials::load(&config).await?;
-        let (Some(account), Some(role)) = (&place.account, inner.role.get()) else { return Ok(config) };
+        let (Some(account), Some(role)) = (&scope.account, inner.role.get()) else { return Ok(config) };
         if *account == self.own_account(&config, &credentials).await? {
             return Ok(config);
         }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::context::Place;
+use crate::context::AwsScope;
 use crate::limits::{Quota, Share};
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ impl Drop for QueueGuard<'_> {
 #[derive(Debug, Default)]
 pub struct Pacers {
     share: Share,
-    all: Mutex<HashMap<(Place, &'static str), Arc<Pacer>>>,
+    all: Mutex<HashMap<(AwsScope, &'static str), Arc<Pacer>>>,
 }
 
 impl Pacers {
@@ -191,10 +191,10 @@ impl Pacers {
 
     /// Returns the rate limiter of a quota in a scope.
     #[must_use]
-    pub fn get(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
+    pub fn get(&self, scope: &AwsScope, quota: Quota) -> Arc<Pacer> {
         let mut all = self.all.lock();
         let pacer =
-            all.entry((place.clone(), quota.name)).or_insert_with(|| Arc::new(Pacer::new(quota, self.share)));
+            all.entry((scope.clone(), quota.name)).or_insert_with(|| Arc::new(Pacer::new(quota, self.share)));
         Arc::clone(pacer)
     }
 }

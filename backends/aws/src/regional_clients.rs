@@ -7,14 +7,14 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use parking_lot::Mutex;
 
-use crate::context::{Aws, Place};
+use crate::context::{Aws, AwsScope};
 use crate::fault::Fault;
 
 /// One `T` for each region and account, made on first use. A scope that does not answer delays no other.
 pub struct Sites<T> {
     aws: Aws,
     /// By scope as jobs name it. A scope with two names has one `T`.
-    clients: Mutex<HashMap<Place, Arc<T>>>,
+    clients: Mutex<HashMap<AwsScope, Arc<T>>>,
 }
 
 impl<T> fmt::Debug for Sites<T> {
@@ -43,19 +43,19 @@ impl<T> Sites<T> {
     /// As [`Aws::config`].
     pub async fn at(
         &self,
-        place: &Place,
+        scope: &AwsScope,
         make: impl FnOnce(&SdkConfig, String) -> T,
     ) -> Result<Arc<T>, Fault> {
-        if let Some(client) = self.clients.lock().get(place) {
+        if let Some(client) = self.clients.lock().get(scope) {
             return Ok(Arc::clone(client));
         }
-        let config = self.aws.config(place).await?;
+        let config = self.aws.config(scope).await?;
         let region = config.region().map(|region| region.to_string()).unwrap_or_default();
-        let full = Place { region: Some(region.clone()), account: place.account.clone() };
+        let full = AwsScope { region: Some(region.clone()), account: scope.account.clone() };
         let mut clients = self.clients.lock();
         let client = clients.entry(full).or_insert_with(|| Arc::new(make(&config, region)));
         let client = Arc::clone(client);
-        clients.insert(place.clone(), Arc::clone(&client));
+        clients.insert(scope.clone(), Arc::clone(&client));
         Ok(client)
     }
 }

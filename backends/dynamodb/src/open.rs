@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use ecs_scheduler_backend_aws::{Aws, Place};
+use ecs_scheduler_backend_aws::{Aws, AwsScope};
 use ecs_scheduler_core::{Clock, FaultKind, StoreError, SystemClock};
 
 use crate::context::StoreContext;
@@ -18,7 +18,7 @@ pub struct DynamoDbOptions {
     /// The table with the jobs. Everything else is in a second table, `<table>-journal`.
     pub table: String,
     /// The region and the account of the tables; those of the credentials by default.
-    pub place: Place,
+    pub place: AwsScope,
     /// Tells the moment at which a job of the Python version is imported.
     pub clock: Arc<dyn Clock>,
 }
@@ -27,7 +27,7 @@ impl DynamoDbOptions {
     /// Makes options with the defaults.
     #[must_use]
     pub fn new(table: impl Into<String>) -> Self {
-        Self { table: table.into(), place: Place::default(), clock: Arc::new(SystemClock) }
+        Self { table: table.into(), place: AwsScope::default(), clock: Arc::new(SystemClock) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
-use ecs_scheduler_backend_aws::{Aws, Fault, Pacer, Pacers, Place, Quota, Share};
+use ecs_scheduler_backend_aws::{Aws, AwsScope, Fault, Pacer, Pacers, Quota, Share};
 use ecs_scheduler_core::FaultKind;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -21,7 +21,7 @@ const READ_QUOTA_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct RegionClients {
     /// The scope of the clients, with the region named.
-    pub(crate) scope: Place,
+    pub(crate) scope: AwsScope,
     /// The client for calls that the SDK may repeat.
     pub(crate) client: Client,
     /// The client for RunTask, which only the engine's dispatch repeats.
@@ -60,26 +60,26 @@ impl Clients {
     }
 
     async fn build(&self, region: Option<&str>) -> Result<RegionClients, Fault> {
-        let place = Place { region: region.map(str::to_owned), account: None };
-        let config = self.aws.config(&place).await?;
+        let scope = AwsScope { region: region.map(str::to_owned), account: None };
+        let config = self.aws.config(&scope).await?;
         let builder = || aws_sdk_ecs::config::Builder::from(&config).interceptor(self.aws.metering());
         let named = config.region().map(|region| region.as_ref().to_owned());
         Ok(RegionClients {
-            scope: Place { region: named, account: None },
+            scope: AwsScope { region: named, account: None },
             client: Client::from_conf(builder().build()),
             launch_client: Client::from_conf(builder().retry_config(RetryConfig::disabled()).build()),
         })
     }
 
     /// Returns the rate limiter of a quota in a region.
-    pub(crate) fn rate_limiter(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
-        self.rate_limiters.get(place, quota)
+    pub(crate) fn rate_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<Pacer> {
+        self.rate_limiters.get(scope, quota)
     }
 
     /// Returns the limiter that a call passes right before it is sent. It has the same rate as
     /// [`Self::rate_limiter`], but it learns nothing from throttling.
-    pub(crate) fn send_limiter(&self, place: &Place, quota: Quota) -> Arc<Pacer> {
-        self.send_limiters.get(place, quota)
+    pub(crate) fn send_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<Pacer> {
+        self.send_limiters.get(scope, quota)
     }
 
     /// Waits for quota, then makes a call that reads or stops. A throttled call lowers the rate.

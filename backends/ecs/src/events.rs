@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, QueueAttributeName};
-use ecs_scheduler_backend_aws::{Fault, Place};
+use ecs_scheduler_backend_aws::{AwsScope, Fault};
 use ecs_scheduler_core::fault::chain;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -175,7 +175,7 @@ impl EventReceiver {
 
 async fn client(shared: &LauncherContext) -> Result<Client, Fault> {
     let aws = shared.clients.aws();
-    let config = aws.config(&Place::default()).await?;
+    let config = aws.config(&AwsScope::default()).await?;
     // A receive that waits for messages takes longer than any other call.
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(RECEIVE_WAIT * 2)

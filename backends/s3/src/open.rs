@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_types::service_config::ServiceConfigKey;
-use ecs_scheduler_backend_aws::{Aws, Fault, Place, SdkConfig};
+use ecs_scheduler_backend_aws::{Aws, AwsScope, Fault, SdkConfig};
 use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions};
 use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, fault};
 
@@ -104,7 +104,7 @@ struct Connection {
 
 impl Connection {
     async fn new(aws: &Aws, options: &S3Options) -> Result<Self, Fault> {
-        let config = aws.config(&Place::default()).await?;
+        let config = aws.config(&AwsScope::default()).await?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let is_custom_endpoint = config.endpoint_url().is_some() || has_s3_endpoint(&config);
         let s3 = aws_sdk_s3::config::Builder::from(&config)

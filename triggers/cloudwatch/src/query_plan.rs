@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_cloudwatch::types::StandardUnit;
-use ecs_scheduler_backend_aws::Place;
+use ecs_scheduler_backend_aws::AwsScope;
 use ecs_scheduler_core::ConfigError;
 use ecs_scheduler_core::job::parse_duration;
 
@@ -20,7 +20,7 @@ mod tests;
 /// The validated configuration of a job's trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct QueryPlan {
-    pub(crate) place: Place,
+    pub(crate) scope: AwsScope,
     pub(crate) query: Arc<MetricQuery>,
     /// The length of a datapoint in seconds.
     pub(crate) period: u32,
@@ -46,8 +46,8 @@ impl QueryPlan {
         let rule = rule(config)?;
         check_retention(period, delay, rule.periods)?;
         let query = Arc::new(MetricQuery { series, account: config.account_id.clone() });
-        let place = Place { region: config.region.clone(), account: config.account_id.clone() };
-        Ok(Self { place, query, period, delay, rule })
+        let scope = AwsScope { region: config.region.clone(), account: config.account_id.clone() };
+        Ok(Self { scope, query, period, delay, rule })
     }
 }
 

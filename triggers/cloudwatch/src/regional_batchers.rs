@@ -35,7 +35,7 @@ pub(crate) async fn points(
             refused: Mutex::new(LruCache::new(limits::MAX_REFUSED)),
         })
     };
-    let batcher = batchers.at(&plan.place, make).await?.batcher(plan.period, plan.delay);
+    let batcher = batchers.at(&plan.scope, make).await?.batcher(plan.period, plan.delay);
     let key = ReadingKey { query: Arc::clone(&plan.query), window };
     Ok(batcher.read_for(tick, key).await?)
 }

@@ -52,7 +52,7 @@ impl Trigger for CloudWatchTrigger {
     /// CloudWatch has no finer permission: `GetMetricData` is allowed for all metrics or for none.
     fn permissions(&self) -> Vec<Permission> {
         let read = Permission::new(format!("cloudwatch:{OPERATION}"), "*");
-        let role = self.batchers.aws().role_for(&self.plan.place);
+        let role = self.batchers.aws().role_for(&self.plan.scope);
         let assume = role.map(|role| Permission::new("sts:AssumeRole", role));
         std::iter::once(read).chain(assume).collect()
     }

@@ -1,6 +1,6 @@
 //! The address of a queue, parsed from its name or its URL.
 
-use ecs_scheduler_backend_aws::{Place, partition};
+use ecs_scheduler_backend_aws::{AwsScope, partition};
 use ecs_scheduler_core::{ConfigError, Permission};
 
 use crate::SqsConfig;
@@ -12,7 +12,7 @@ mod tests;
 /// A queue as a job names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueueAddress {
-    pub(crate) place: Place,
+    pub(crate) scope: AwsScope,
     /// The queue's name, for messages.
     pub(crate) name: String,
     pub(crate) queue_ref: QueueRef,
@@ -65,9 +65,9 @@ impl QueueAddress {
             );
             return Err(ConfigError::at("/queueName", message));
         }
-        let place = Place { region: config.region.clone(), account: config.account_id.clone() };
+        let scope = AwsScope { region: config.region.clone(), account: config.account_id.clone() };
         let queue_ref = QueueRef::Name(QueueName { name: name.to_owned(), owner: config.account_id.clone() });
-        Ok(Self { place, name: name.to_owned(), queue_ref })
+        Ok(Self { scope, name: name.to_owned(), queue_ref })
     }
 
     fn by_url(url: &str, config: &SqsConfig) -> Result<Self, ConfigError> {
@@ -91,13 +91,13 @@ impl QueueAddress {
             ));
         }
         let region = config.region.clone().or_else(|| parts.region.map(str::to_owned));
-        let place = Place { region, account: config.account_id.clone() };
-        Ok(Self { place, name: parts.name.to_owned(), queue_ref: QueueRef::Url(url.to_owned()) })
+        let scope = AwsScope { region, account: config.account_id.clone() };
+        Ok(Self { scope, name: parts.name.to_owned(), queue_ref: QueueRef::Url(url.to_owned()) })
     }
 
     /// Returns the permissions to find and read the queue.
     pub(crate) fn permissions(&self) -> Vec<Permission> {
-        let Place { region, account } = &self.place;
+        let AwsScope { region, account } = &self.scope;
         let named = match &self.queue_ref {
             QueueRef::Url(url) => UrlParts::parse(url).and_then(|parts| parts.account),
             QueueRef::Name(_) => None,

@@ -29,7 +29,7 @@ pub(crate) async fn depth(
             aws_sdk_sqs::config::Builder::from(config).interceptor(batchers.aws().metering()).build();
         QueueBatchers::new(Client::from_conf(config), region)
     };
-    batchers.at(&queue.place, make).await?.depth(&queue.queue_ref, tick).await
+    batchers.at(&queue.scope, make).await?.depth(&queue.queue_ref, tick).await
 }
 
 /// The batchers of one region of one account.

@@ -63,7 +63,7 @@ impl Trigger for SqsTrigger {
     }
 
     fn permissions(&self) -> Vec<Permission> {
-        let role = self.batchers.aws().role_for(&self.queue.place);
+        let role = self.batchers.aws().role_for(&self.queue.scope);
         let assume = role.map(|role| Permission::new("sts:AssumeRole", role));
         self.queue.permissions().into_iter().chain(assume).collect()
     }

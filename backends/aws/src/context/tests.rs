@@ -5,7 +5,7 @@ use aws_types::SdkConfig;
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{FaultKind, Timestamp};
 
-use super::{Aws, AwsSettings, Place, credentials, missing_region};
+use super::{Aws, AwsScope, AwsSettings, credentials, missing_region};
 
 fn settings() -> AwsSettings {
     AwsSettings {
@@ -18,19 +18,19 @@ fn settings() -> AwsSettings {
 #[tokio::test]
 async fn config_is_cached_for_each_scope() {
     let aws = Aws::new(settings());
-    let here = aws.config(&Place::default()).await.unwrap();
+    let here = aws.config(&AwsScope::default()).await.unwrap();
     assert_eq!(here.region().unwrap().as_ref(), "eu-central-1");
-    let place = Place { region: Some("us-east-1".to_owned()), account: None };
-    let there = aws.config(&place).await.unwrap();
+    let scope = AwsScope { region: Some("us-east-1".to_owned()), account: None };
+    let there = aws.config(&scope).await.unwrap();
     assert_eq!(there.region().unwrap().as_ref(), "us-east-1");
     assert_eq!(aws.inner.config_cache.lock().len(), 2);
-    aws.config(&place).await.unwrap();
+    aws.config(&scope).await.unwrap();
     assert_eq!(aws.inner.config_cache.lock().len(), 2);
 }
 
 #[tokio::test]
 async fn calls_have_timeouts_and_three_attempts() {
-    let config = Aws::new(settings()).config(&Place::default()).await.unwrap();
+    let config = Aws::new(settings()).config(&AwsScope::default()).await.unwrap();
     let timeouts = config.timeout_config().unwrap();
     assert_eq!(timeouts.connect_timeout().unwrap().as_secs(), 3);
     assert_eq!(timeouts.operation_attempt_timeout().unwrap().as_secs(), 5);

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Pacer, Pacers};
-use crate::context::Place;
+use crate::context::AwsScope;
 use crate::limits::{FARGATE_TASKS, Quota, READ_CLUSTER, RUN_TASK, Share};
 
 const WHOLE: Share = Share { burst: 1.0, rate: 1.0 };
@@ -150,8 +150,8 @@ async fn smaller_quota_is_learnt_and_most_calls_succeed() {
 #[tokio::test(start_paused = true)]
 async fn scopes_and_quotas_have_separate_limiters() {
     let pacers = Pacers::new(WHOLE);
-    let here = Place::default();
-    let there = Place { region: Some("us-east-1".to_owned()), account: None };
+    let here = AwsScope::default();
+    let there = AwsScope { region: Some("us-east-1".to_owned()), account: None };
     let one = pacers.get(&here, RUN_TASK);
     assert!(Arc::ptr_eq(&one, &pacers.get(&here, RUN_TASK)));
     assert!(!Arc::ptr_eq(&one, &pacers.get(&there, RUN_TASK)));

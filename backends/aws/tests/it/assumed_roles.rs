@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsSettings, Fault, Place};
+use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsScope, AwsSettings, Fault};
 use ecs_scheduler_core::{FaultKind, SystemClock};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
 
@@ -10,7 +10,7 @@ const ACCOUNT: &str = "222222222222";
 const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
 
 /// Returns a fake, a context, and a scope in another account, whose role exists if `allowed`.
-async fn elsewhere(allowed: bool) -> (Fake, Aws, Place) {
+async fn elsewhere(allowed: bool) -> (Fake, Aws, AwsScope) {
     let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
     if allowed {
         fake.configure(|settings| settings.sts.roles = [(ROLE.to_owned(), String::new())].into());
@@ -23,12 +23,12 @@ async fn elsewhere(allowed: bool) -> (Fake, Aws, Place) {
         assume_role: Some(AssumeRole { role, external_id: None }),
         ..AwsSettings::new(Arc::new(SystemClock))
     });
-    (fake, aws, Place { region: None, account: Some(ACCOUNT.to_owned()) })
+    (fake, aws, AwsScope { region: None, account: Some(ACCOUNT.to_owned()) })
 }
 
 /// Returns the account of the caller in a scope.
-async fn account(aws: &Aws, place: &Place) -> Result<String, Fault> {
-    let config = aws.config(place).await?;
+async fn account(aws: &Aws, scope: &AwsScope) -> Result<String, Fault> {
+    let config = aws.config(scope).await?;
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
     Ok(answer.map_err(|error| Fault::of(error, "could not ask"))?.account.expect("the fake names it"))
@@ -36,16 +36,16 @@ async fn account(aws: &Aws, place: &Place) -> Result<String, Fault> {
 
 #[tokio::test]
 async fn scope_in_another_account_uses_its_role() {
-    let (fake, aws, place) = elsewhere(true).await;
-    assert_eq!(account(&aws, &place).await.expect("the role exists"), ACCOUNT);
-    assert_eq!(account(&aws, &place).await.expect("the role exists"), ACCOUNT);
+    let (fake, aws, scope) = elsewhere(true).await;
+    assert_eq!(account(&aws, &scope).await.expect("the role exists"), ACCOUNT);
+    assert_eq!(account(&aws, &scope).await.expect("the role exists"), ACCOUNT);
     assert_eq!(fake.calls(Service::Sts, "AssumeRole").calls, 2, "one to try it, one that is kept");
 }
 
 #[tokio::test]
 async fn denied_role_works_once_allowed() {
-    let (fake, aws, place) = elsewhere(false).await;
-    let fault = account(&aws, &place).await.expect_err("there is no such role");
+    let (fake, aws, scope) = elsewhere(false).await;
+    let fault = account(&aws, &scope).await.expect_err("there is no such role");
     assert_eq!(fault.kind(), FaultKind::Denied);
     let message = fault.to_string();
     assert!(
@@ -55,23 +55,23 @@ async fn denied_role_works_once_allowed() {
         "{message}"
     );
     fake.configure(|settings| settings.sts.roles = [(ROLE.to_owned(), String::new())].into());
-    assert_eq!(account(&aws, &place).await.expect("a failure is not kept"), ACCOUNT);
+    assert_eq!(account(&aws, &scope).await.expect("a failure is not kept"), ACCOUNT);
 }
 
 #[tokio::test]
 async fn unavailable_sts_is_retried() {
-    let (fake, aws, place) = elsewhere(true).await;
+    let (fake, aws, scope) = elsewhere(true).await;
     fake.faults().add(FaultRule::every(Service::Sts, Mishap::ServerError { status: 503 }).times(3));
-    let fault = account(&aws, &place).await.expect_err("STS is down");
+    let fault = account(&aws, &scope).await.expect_err("STS is down");
     assert!(fault.kind().is_transient(), "{fault}");
-    assert_eq!(account(&aws, &place).await.expect("STS is back"), ACCOUNT);
+    assert_eq!(account(&aws, &scope).await.expect("STS is back"), ACCOUNT);
 }
 
 #[tokio::test]
 async fn credentials_that_aws_calls_expired_are_reloaded() {
-    let (fake, aws, place) = elsewhere(true).await;
-    account(&aws, &place).await.expect("the role exists");
-    let config = aws.config(&place).await.expect("it is kept");
+    let (fake, aws, scope) = elsewhere(true).await;
+    account(&aws, &scope).await.expect("the role exists");
+    let config = aws.config(&scope).await.expect("it is kept");
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let client = aws_sdk_sts::Client::from_conf(sts);
     client.get_caller_identity().send().await.expect("the credentials are good");

@@ -6,7 +6,7 @@ mod idle_connections;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings, Fault, Place, Timeouts};
+use ecs_scheduler_backend_aws::{Aws, AwsScope, AwsSettings, Fault, Timeouts};
 use ecs_scheduler_core::{FaultKind, SystemClock, fault::chain};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -66,7 +66,7 @@ fn aws(endpoint: String) -> Aws {
 }
 
 async fn ask(aws: &Aws) -> Fault {
-    let config = aws.config(&Place::default()).await.expect("everything is given");
+    let config = aws.config(&AwsScope::default()).await.expect("everything is given");
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
     Fault::of(answer.expect_err("the server never answers well"), "could not ask who this is")

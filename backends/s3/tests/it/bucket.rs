@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use ecs_scheduler_backend_aws::{Aws, AwsSettings, Place};
+use ecs_scheduler_backend_aws::{Aws, AwsScope, AwsSettings};
 use ecs_scheduler_backend_s3::S3Options;
 use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::Subject;
@@ -42,7 +42,7 @@ impl TestBucket {
 
     /// Returns a client of its own, beside the store.
     pub(crate) async fn client(&self) -> Client {
-        let config = self.aws.config(&Place::default()).await.unwrap();
+        let config = self.aws.config(&AwsScope::default()).await.unwrap();
         Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
     }
 

@@ -35,7 +35,7 @@ fn merged(mut document: Value, change: Value) -> Value {
 #[test]
 fn omitted_fields_have_defaults() {
     let plan = plan(&metric(json!({}))).unwrap();
-    assert_eq!((plan.period, plan.delay, plan.place.clone()), (60, 0, Place::default()));
+    assert_eq!((plan.period, plan.delay, plan.scope.clone()), (60, 0, AwsScope::default()));
     assert_eq!((plan.rule.datapoints, plan.rule.periods, plan.rule.amount), (1, 1, Amount::Floor));
     assert_eq!(plan.query.series.to_string(), "App/Backlog Average");
 }
@@ -51,7 +51,7 @@ fn every_field_is_applied() {
     .unwrap();
     assert_eq!(plan.query.series.to_string(), "App/Backlog p99 App=a Queue=b");
     assert_eq!((plan.period, plan.delay, plan.rule.datapoints, plan.rule.periods), (300, 120, 3, 5));
-    assert_eq!(plan.place.region.as_deref(), Some("eu-west-1"));
+    assert_eq!(plan.scope.region.as_deref(), Some("eu-west-1"));
     assert_eq!(plan.query.account.as_deref(), Some("123456789012"));
     assert!(matches!(plan.rule.amount, Amount::Steps(steps) if steps.len() == 2));
 }

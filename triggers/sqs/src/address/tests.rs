@@ -26,8 +26,8 @@ fn region_is_read_from_aws_hosts() {
     ];
     for (url, region) in table {
         let queue = of(|config| config.queue_url = text(url)).unwrap();
-        assert_eq!((queue.place.region.as_deref(), queue.name.as_str()), (region, "orders"), "{url}");
-        assert_eq!(queue.place.account, None, "{url}: no other account's role is wanted");
+        assert_eq!((queue.scope.region.as_deref(), queue.name.as_str()), (region, "orders"), "{url}");
+        assert_eq!(queue.scope.account, None, "{url}: no other account's role is wanted");
         assert_eq!(queue.queue_ref, QueueRef::Url(url.to_owned()));
     }
 }
@@ -40,7 +40,7 @@ fn queue_name_uses_the_named_region_and_account() {
         config.account_id = text("210987654321");
     })
     .unwrap();
-    assert_eq!(queue.place, Place { region: text("us-east-1"), account: text("210987654321") });
+    assert_eq!(queue.scope, AwsScope { region: text("us-east-1"), account: text("210987654321") });
     assert_eq!(
         queue.queue_ref,
         QueueRef::Name(QueueName { name: "orders.fifo".into(), owner: text("210987654321") })
