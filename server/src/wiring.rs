@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 #[cfg(feature = "aws")]
-use ecs_scheduler_backend_aws::{self as aws, AssumeRole, Aws, AwsSettings, Meter};
+use ecs_scheduler_backend_aws::{self as aws, AssumeRole, AwsContext, AwsSettings, Meter};
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_dynamodb::{self as dynamodb, DynamoDbOptions, DynamoDbStore};
 #[cfg(feature = "aws")]
@@ -44,7 +44,7 @@ use crate::config::{AwsConfig, Config, LauncherConfig, StoreConfig};
 #[derive(Debug, Clone)]
 pub struct Foundation {
     #[cfg(feature = "aws")]
-    aws: Aws,
+    aws: AwsContext,
 }
 
 #[cfg(feature = "aws")]
@@ -52,7 +52,7 @@ impl Foundation {
     /// Prepares the access. Nothing is asked of AWS before a plugin needs it.
     #[must_use]
     pub fn new(clock: &Arc<dyn Clock>) -> Self {
-        Self { aws: Aws::new(AwsSettings::new(Arc::clone(clock))) }
+        Self { aws: AwsContext::new(AwsSettings::new(Arc::clone(clock))) }
     }
 
     /// Takes over what is configured.

@@ -122,7 +122,7 @@ pub struct AwsScope {
 
 /// The AWS configuration and usage counts that all parts share. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct Aws {
+pub struct AwsContext {
     inner: Arc<ContextInner>,
 }
 
@@ -138,7 +138,7 @@ struct ContextInner {
     credentials: CredentialsCache,
 }
 
-impl Aws {
+impl AwsContext {
     /// Makes a context. Reads nothing and makes no call.
     #[must_use]
     pub fn new(settings: AwsSettings) -> Self {

@@ -13,7 +13,7 @@ mod skew;
 
 pub use aws_smithy_runtime_api::client::interceptors::Intercept;
 pub use aws_types::SdkConfig;
-pub use context::{AssumeRole, Aws, AwsScope, AwsSettings, Timeouts};
+pub use context::{AssumeRole, AwsContext, AwsScope, AwsSettings, Timeouts};
 pub use fault::Fault;
 pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, RUN_TASK, Share};
 pub use meter::{JobUse, Meter, MeterReport, Metering, OperationUse};

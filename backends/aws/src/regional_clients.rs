@@ -7,12 +7,12 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use parking_lot::Mutex;
 
-use crate::context::{Aws, AwsScope};
+use crate::context::{AwsContext, AwsScope};
 use crate::fault::Fault;
 
 /// One `T` for each region and account, made on first use. A scope that does not answer delays no other.
 pub struct Sites<T> {
-    aws: Aws,
+    aws: AwsContext,
     /// By scope as jobs name it. A scope with two names has one `T`.
     clients: Mutex<HashMap<AwsScope, Arc<T>>>,
 }
@@ -26,13 +26,13 @@ impl<T> fmt::Debug for Sites<T> {
 impl<T> Sites<T> {
     /// Makes the collection. Makes no call.
     #[must_use]
-    pub fn new(aws: Aws) -> Self {
+    pub fn new(aws: AwsContext) -> Self {
         Self { aws, clients: Mutex::default() }
     }
 
     /// Returns the AWS context.
     #[must_use]
-    pub fn aws(&self) -> &Aws {
+    pub fn aws(&self) -> &AwsContext {
         &self.aws
     }
 
@@ -40,7 +40,7 @@ impl<T> Sites<T> {
     ///
     /// # Errors
     ///
-    /// As [`Aws::config`].
+    /// As [`AwsContext::config`].
     pub async fn at(
         &self,
         scope: &AwsScope,

@@ -1,6 +1,6 @@
 //! Diagnosis of the tables by calls that change nothing.
 
-use ecs_scheduler_backend_aws::Aws;
+use ecs_scheduler_backend_aws::AwsContext;
 use ecs_scheduler_core::{Examination, StoreError, fault};
 
 use crate::keys::StoreTable;
@@ -8,7 +8,7 @@ use crate::open::{DynamoDbOptions, connect};
 
 /// Checks both tables by calls that change nothing. A missing table is not a problem: the store creates it at the start, if it
 /// is permitted to.
-pub async fn examine(aws: &Aws, options: &DynamoDbOptions) -> Vec<Examination> {
+pub async fn examine(aws: &AwsContext, options: &DynamoDbOptions) -> Vec<Examination> {
     let db = match connect(aws, options).await {
         Ok(db) => db,
         Err(error) => return vec![examination(&options.table, Err(error))],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use ecs_scheduler_backend_aws::{Aws, AwsScope};
+use ecs_scheduler_backend_aws::{AwsContext, AwsScope};
 use ecs_scheduler_core::{Clock, FaultKind, StoreError, SystemClock};
 
 use crate::context::StoreContext;
@@ -38,7 +38,7 @@ impl DynamoDbStore {
     ///
     /// Fails, with the table's name and the remedy, when a table cannot be read, is missing and may not be created, has
     /// other keys, or has a newer layout.
-    pub async fn open(aws: &Aws, options: DynamoDbOptions) -> Result<Self, StoreError> {
+    pub async fn open(aws: &AwsContext, options: DynamoDbOptions) -> Result<Self, StoreError> {
         let db = connect(aws, &options).await?;
         Self::prepare(db, options).await
     }
@@ -48,7 +48,7 @@ impl DynamoDbStore {
     /// # Errors
     ///
     /// As [`open`](Self::open), and with [`FaultKind::NotFound`] when the table does not exist.
-    pub async fn open_existing(aws: &Aws, options: DynamoDbOptions) -> Result<Self, StoreError> {
+    pub async fn open_existing(aws: &AwsContext, options: DynamoDbOptions) -> Result<Self, StoreError> {
         let db = connect(aws, &options).await?;
         if db.describe(StoreTable::Jobs).await?.is_none() {
             let message = format!("there is no DynamoDB table \"{}\"", options.table);
@@ -66,7 +66,7 @@ impl DynamoDbStore {
 }
 
 /// Makes the client, without a call.
-pub(crate) async fn connect(aws: &Aws, options: &DynamoDbOptions) -> Result<Db, StoreError> {
+pub(crate) async fn connect(aws: &AwsContext, options: &DynamoDbOptions) -> Result<Db, StoreError> {
     let config = aws.config(&options.place).await?;
     // The store retries by itself: with the same token, and sooner than the SDK would.
     let config = aws_sdk_dynamodb::config::Builder::from(&config)

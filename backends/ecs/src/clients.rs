@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
-use ecs_scheduler_backend_aws::{Aws, AwsScope, Fault, Pacer, Pacers, Quota, Share};
+use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, Pacer, Pacers, Quota, Share};
 use ecs_scheduler_core::FaultKind;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -31,7 +31,7 @@ pub(crate) struct RegionClients {
 /// The clients of all regions. Each is built on first use.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    aws: Aws,
+    aws: AwsContext,
     rate_limiters: Pacers,
     send_limiters: Pacers,
     regions: Mutex<HashMap<Option<String>, Arc<OnceCell<RegionClients>>>>,
@@ -39,7 +39,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(aws: Aws, share: Share) -> Self {
+    pub(crate) fn new(aws: AwsContext, share: Share) -> Self {
         Self {
             aws,
             rate_limiters: Pacers::new(share),
@@ -49,7 +49,7 @@ impl Clients {
         }
     }
 
-    pub(crate) fn aws(&self) -> &Aws {
+    pub(crate) fn aws(&self) -> &AwsContext {
         &self.aws
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, Fault, Share};
+use ecs_scheduler_backend_aws::{AwsContext, Fault, Share};
 use ecs_scheduler_core::{Clock, LaunchError, TaskId, TaskPhase, TaskSpec, TaskState};
 use parking_lot::Mutex;
 
@@ -92,7 +92,7 @@ pub(crate) struct LauncherContext {
 }
 
 impl LauncherContext {
-    pub(crate) fn new(aws: Aws, options: EcsOptions) -> Self {
+    pub(crate) fn new(aws: AwsContext, options: EcsOptions) -> Self {
         Self {
             clients: Arc::new(Clients::new(aws, options.share)),
             definitions: Definitions::default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ecs_scheduler_backend_aws::{Aws, FARGATE_CALLS, FARGATE_TASKS, Fault, Pacer, Quota, RUN_TASK};
+use ecs_scheduler_backend_aws::{AwsContext, FARGATE_CALLS, FARGATE_TASKS, Fault, Pacer, Quota, RUN_TASK};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     ConfigError, Examination, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
@@ -72,7 +72,7 @@ pub struct EcsLauncher {
 impl EcsLauncher {
     /// Makes a launcher. Makes no call.
     #[must_use]
-    pub fn new(aws: Aws, options: EcsOptions) -> Self {
+    pub fn new(aws: AwsContext, options: EcsOptions) -> Self {
         Self { shared: Arc::new(LauncherContext::new(aws, options)), listener: Mutex::new(None) }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_types::service_config::ServiceConfigKey;
-use ecs_scheduler_backend_aws::{Aws, AwsScope, Fault, SdkConfig};
+use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, SdkConfig};
 use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions};
 use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, fault};
 
@@ -50,7 +50,7 @@ impl S3Options {
 ///
 /// Fails, with the bucket and the remedy, when AWS is not configured, when the bucket cannot be read, written or created, or
 /// when the log in it is damaged or of a newer format.
-pub async fn open(aws: &Aws, options: S3Options) -> Result<LogStore, StoreError> {
+pub async fn open(aws: &AwsContext, options: S3Options) -> Result<LogStore, StoreError> {
     let connection = Connection::new(aws, &options).await?;
     if connection.log.bucket.ensure_exists().await? {
         tracing::info!(bucket = options.bucket, "created the bucket");
@@ -74,7 +74,7 @@ pub async fn open(aws: &Aws, options: S3Options) -> Result<LogStore, StoreError>
 /// # Errors
 ///
 /// As [`open`]; a missing bucket is not created.
-pub async fn look(aws: &Aws, options: S3Options) -> Result<MemoryStore, StoreError> {
+pub async fn look(aws: &AwsContext, options: S3Options) -> Result<MemoryStore, StoreError> {
     let connection = Connection::new(aws, &options).await?;
     LogStore::open_read_only(
         options.location(),
@@ -86,7 +86,7 @@ pub async fn look(aws: &Aws, options: S3Options) -> Result<MemoryStore, StoreErr
 }
 
 /// Reads everything in a bucket, and reports problems with their remedies.
-pub async fn examine(aws: &Aws, options: S3Options) -> Examination {
+pub async fn examine(aws: &AwsContext, options: S3Options) -> Examination {
     let subject = format!("store: {}", options.location());
     match look(aws, options).await {
         Ok(_) => Examination::fine(subject),
@@ -103,7 +103,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn new(aws: &Aws, options: &S3Options) -> Result<Self, Fault> {
+    async fn new(aws: &AwsContext, options: &S3Options) -> Result<Self, Fault> {
         let config = aws.config(&AwsScope::default()).await?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let is_custom_endpoint = config.endpoint_url().is_some() || has_s3_endpoint(&config);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, SharedStore, SystemClock};
@@ -75,7 +75,7 @@ impl Shelf {
                 Ok((Arc::new(store), Box::new(|| 0)))
             }
             Self::DynamoDb { url, table } => {
-                let aws = Aws::new(AwsSettings {
+                let aws = AwsContext::new(AwsSettings {
                     region: Some("eu-central-1".to_owned()),
                     endpoint: Some(url.clone()),
                     credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),

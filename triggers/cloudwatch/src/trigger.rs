@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{Aws, Sites};
+use ecs_scheduler_backend_aws::{AwsContext, Sites};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, Evaluation, Permission, Trigger, TriggerError, TriggerType,
     async_trait,
@@ -24,7 +24,7 @@ pub struct CloudWatch {
 impl CloudWatch {
     /// Makes the kind. No call is made before the first evaluation.
     #[must_use]
-    pub fn new(aws: Aws) -> Self {
+    pub fn new(aws: AwsContext) -> Self {
         Self { batchers: Arc::new(Sites::new(aws)) }
     }
 }

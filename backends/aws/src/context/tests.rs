@@ -5,7 +5,7 @@ use aws_types::SdkConfig;
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{FaultKind, Timestamp};
 
-use super::{Aws, AwsScope, AwsSettings, credentials, missing_region};
+use super::{AwsContext, AwsScope, AwsSettings, credentials, missing_region};
 
 fn settings() -> AwsSettings {
     AwsSettings {
@@ -17,7 +17,7 @@ fn settings() -> AwsSettings {
 
 #[tokio::test]
 async fn config_is_cached_for_each_scope() {
-    let aws = Aws::new(settings());
+    let aws = AwsContext::new(settings());
     let here = aws.config(&AwsScope::default()).await.unwrap();
     assert_eq!(here.region().unwrap().as_ref(), "eu-central-1");
     let scope = AwsScope { region: Some("us-east-1".to_owned()), account: None };
@@ -30,7 +30,7 @@ async fn config_is_cached_for_each_scope() {
 
 #[tokio::test]
 async fn calls_have_timeouts_and_three_attempts() {
-    let config = Aws::new(settings()).config(&AwsScope::default()).await.unwrap();
+    let config = AwsContext::new(settings()).config(&AwsScope::default()).await.unwrap();
     let timeouts = config.timeout_config().unwrap();
     assert_eq!(timeouts.connect_timeout().unwrap().as_secs(), 3);
     assert_eq!(timeouts.operation_attempt_timeout().unwrap().as_secs(), 5);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{AssumeRole, Aws, AwsScope, AwsSettings, Fault};
+use ecs_scheduler_backend_aws::{AssumeRole, AwsContext, AwsScope, AwsSettings, Fault};
 use ecs_scheduler_core::{FaultKind, SystemClock};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
 
@@ -10,13 +10,13 @@ const ACCOUNT: &str = "222222222222";
 const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
 
 /// Returns a fake, a context, and a scope in another account, whose role exists if `allowed`.
-async fn elsewhere(allowed: bool) -> (Fake, Aws, AwsScope) {
+async fn elsewhere(allowed: bool) -> (Fake, AwsContext, AwsScope) {
     let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
     if allowed {
         fake.configure(|settings| settings.sts.roles = [(ROLE.to_owned(), String::new())].into());
     }
     let role = "arn:aws:iam::{account}:role/reader".to_owned();
-    let aws = Aws::new(AwsSettings {
+    let aws = AwsContext::new(AwsSettings {
         region: Some("eu-central-1".to_owned()),
         credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
         endpoint: Some(fake.url()),
@@ -27,7 +27,7 @@ async fn elsewhere(allowed: bool) -> (Fake, Aws, AwsScope) {
 }
 
 /// Returns the account of the caller in a scope.
-async fn account(aws: &Aws, scope: &AwsScope) -> Result<String, Fault> {
+async fn account(aws: &AwsContext, scope: &AwsScope) -> Result<String, Fault> {
     let config = aws.config(scope).await?;
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_core::SystemClock;
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use tokio::io::copy_bidirectional;
@@ -34,7 +34,7 @@ async fn counted(fake: &Fake) -> (String, Arc<AtomicUsize>) {
 async fn idle_connection_is_not_reused_after_a_minute() {
     let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
     let (url, connections) = counted(&fake).await;
-    let aws = Aws::new(AwsSettings {
+    let aws = AwsContext::new(AwsSettings {
         region: Some("eu-central-1".to_owned()),
         credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
         endpoint: Some(url),

@@ -6,7 +6,7 @@ mod idle_connections;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsScope, AwsSettings, Fault, Timeouts};
+use ecs_scheduler_backend_aws::{AwsContext, AwsScope, AwsSettings, Fault, Timeouts};
 use ecs_scheduler_core::{FaultKind, SystemClock, fault::chain};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -51,8 +51,8 @@ async fn serve(answer: Answer) -> String {
     url
 }
 
-fn aws(endpoint: String) -> Aws {
-    Aws::new(AwsSettings {
+fn aws(endpoint: String) -> AwsContext {
+    AwsContext::new(AwsSettings {
         region: Some("eu-central-1".to_owned()),
         credentials: Some(("AKID".to_owned(), "secret".to_owned())),
         endpoint: Some(endpoint),
@@ -65,7 +65,7 @@ fn aws(endpoint: String) -> Aws {
     })
 }
 
-async fn ask(aws: &Aws) -> Fault {
+async fn ask(aws: &AwsContext) -> Fault {
     let config = aws.config(&AwsScope::default()).await.expect("everything is given");
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;

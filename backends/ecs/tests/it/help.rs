@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings, Timeouts};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings, Timeouts};
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_core::{
     Clock, FiringId, JobId, JobUid, LaunchReport, LaunchRequest, LaunchToken, TaskId, TaskSpec, Timestamp,
@@ -74,8 +74,8 @@ pub(crate) fn register(fake: &Fake, family: &str) -> String {
     fake.ecs().register(&definition).expect("the definition is complete")
 }
 
-pub(crate) fn aws(url: &str, clock: Arc<dyn Clock>) -> Aws {
-    Aws::new(AwsSettings {
+pub(crate) fn aws(url: &str, clock: Arc<dyn Clock>) -> AwsContext {
+    AwsContext::new(AwsSettings {
         region: Some("eu-central-1".to_owned()),
         credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),
         endpoint: Some(url.to_owned()),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_core::testing::SimRng;
 use ecs_scheduler_core::{Clock, EngineOptions, Firing, FiringState, Launcher, SystemClock};
@@ -229,7 +229,7 @@ fn launcher(url: String) -> Arc<dyn Launcher> {
         ..AwsSettings::new(Arc::clone(&clock))
     };
     let options = EcsOptions::new("stepping", EngineOptions::default().name, clock);
-    Arc::new(EcsLauncher::new(Aws::new(settings), options))
+    Arc::new(EcsLauncher::new(AwsContext::new(settings), options))
 }
 
 #[expect(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_ecs::EcsLauncher;
 use ecs_scheduler_core::{Clock, SystemClock, TriggerRegistry};
 use ecs_scheduler_fake_aws::EventFeed;
@@ -232,7 +232,7 @@ async fn every_field_that_names_a_resource_is_in_the_policy_and_no_field_is_forg
     let mut fields = BTreeSet::new();
     let launch = EcsLauncher::schema();
     texts(&launch, &launch, "launch", &mut fields);
-    let aws = Aws::new(AwsSettings::new(Arc::new(SystemClock)));
+    let aws = AwsContext::new(AwsSettings::new(Arc::new(SystemClock)));
     let mut registry = TriggerRegistry::default();
     registry.add(Sqs::new(aws.clone())).unwrap();
     registry.add(CloudWatch::new(aws)).unwrap();

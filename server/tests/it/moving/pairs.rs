@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_backend_s3::{self as s3, S3Options};
@@ -77,8 +77,8 @@ impl Target {
     }
 }
 
-fn aws(cloud: &Cloud) -> Aws {
-    Aws::new(AwsSettings {
+fn aws(cloud: &Cloud) -> AwsContext {
+    AwsContext::new(AwsSettings {
         region: Some(REGION.to_owned()),
         endpoint: Some(cloud.url()),
         credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),

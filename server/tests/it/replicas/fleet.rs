@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::store::Shard;
@@ -67,7 +67,7 @@ impl Shelf {
                 Arc::new(PostgresStore::open(&server().url(), PostgresOptions::default()).await.unwrap())
             }
             Self::DynamoDb(cloud) => {
-                let aws = Aws::new(AwsSettings {
+                let aws = AwsContext::new(AwsSettings {
                     region: Some(REGION.to_owned()),
                     endpoint: Some(cloud.url()),
                     credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings, Timeouts};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings, Timeouts};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     BuildContext, EvalContext, Evaluation, JobId, Scaling, SystemClock, Tick, Timestamp, Trigger,
@@ -25,13 +25,13 @@ pub(crate) const USUAL: Timeouts = Timeouts {
 
 pub(crate) struct Rig {
     pub(crate) fake: Fake,
-    pub(crate) aws: Aws,
+    pub(crate) aws: AwsContext,
     registry: TriggerRegistry,
 }
 
 /// Returns an AWS context for a fake.
-pub(crate) fn aws(url: String, timeouts: Timeouts) -> Aws {
-    Aws::new(AwsSettings {
+pub(crate) fn aws(url: String, timeouts: Timeouts) -> AwsContext {
+    AwsContext::new(AwsSettings {
         region: Some("eu-central-1".to_owned()),
         endpoint: Some(url),
         credentials: Some(("key".to_owned(), "secret".to_owned())),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_backend_aws::{Aws, AwsSettings, Timeouts};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings, Timeouts};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     BuildContext, EvalContext, Evaluation, JobId, Scaling, SystemClock, Tick, Timestamp, Trigger,
@@ -18,15 +18,15 @@ pub(crate) const REGION: &str = "eu-central-1";
 
 pub(crate) struct Rig {
     pub(crate) fake: Fake,
-    pub(crate) aws: Aws,
+    pub(crate) aws: AwsContext,
     registry: TriggerRegistry,
     /// Minutes since noon. Every evaluation belongs to another round.
     minute: AtomicU8,
 }
 
 /// Returns an AWS context for a fake.
-pub(crate) fn aws(url: String, timeouts: Timeouts) -> Aws {
-    Aws::new(AwsSettings {
+pub(crate) fn aws(url: String, timeouts: Timeouts) -> AwsContext {
+    AwsContext::new(AwsSettings {
         region: Some(REGION.to_owned()),
         endpoint: Some(url),
         credentials: Some(("key".to_owned(), "secret".to_owned())),
