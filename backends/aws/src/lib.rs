@@ -19,4 +19,4 @@ pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINIT
 pub use meter::{JobUse, Meter, MeterReport, Metering, OperationUse};
 pub use partition::partition;
 pub use rate_limiter::{Pacer, Pacers};
-pub use regional_clients::Sites;
+pub use regional_clients::RegionalClients;

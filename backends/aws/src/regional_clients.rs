@@ -11,19 +11,19 @@ use crate::context::{AwsContext, AwsScope};
 use crate::fault::Fault;
 
 /// One `T` for each region and account, made on first use. A scope that does not answer delays no other.
-pub struct Sites<T> {
+pub struct RegionalClients<T> {
     aws: AwsContext,
     /// By scope as jobs name it. A scope with two names has one `T`.
     clients: Mutex<HashMap<AwsScope, Arc<T>>>,
 }
 
-impl<T> fmt::Debug for Sites<T> {
+impl<T> fmt::Debug for RegionalClients<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sites").field("known", &self.clients.lock().keys()).finish_non_exhaustive()
+        f.debug_struct("RegionalClients").field("known", &self.clients.lock().keys()).finish_non_exhaustive()
     }
 }
 
-impl<T> Sites<T> {
+impl<T> RegionalClients<T> {
     /// Makes the collection. Makes no call.
     #[must_use]
     pub fn new(aws: AwsContext) -> Self {

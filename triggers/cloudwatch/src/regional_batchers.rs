@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_cloudwatch::Client;
-use ecs_scheduler_backend_aws::{SdkConfig, Sites};
+use ecs_scheduler_backend_aws::{RegionalClients, SdkConfig};
 use ecs_scheduler_core::{BatchLimits, Batcher, Tick, TriggerError};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use crate::window::ReadWindow;
 
 /// Reads the datapoints that a job evaluates, newest first, in one call for all jobs of this round.
 pub(crate) async fn points(
-    batchers: &Sites<MetricBatchers>,
+    batchers: &RegionalClients<MetricBatchers>,
     plan: &QueryPlan,
     window: ReadWindow,
     tick: Tick,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{AwsContext, Sites};
+use ecs_scheduler_backend_aws::{AwsContext, RegionalClients};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, Evaluation, Permission, Trigger, TriggerError, TriggerType,
     async_trait,
@@ -18,14 +18,14 @@ use crate::window::ReadWindow;
 /// The kind `cloudwatch`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
-    batchers: Arc<Sites<MetricBatchers>>,
+    batchers: Arc<RegionalClients<MetricBatchers>>,
 }
 
 impl CloudWatch {
     /// Makes the kind. No call is made before the first evaluation.
     #[must_use]
     pub fn new(aws: AwsContext) -> Self {
-        Self { batchers: Arc::new(Sites::new(aws)) }
+        Self { batchers: Arc::new(RegionalClients::new(aws)) }
     }
 }
 
@@ -44,7 +44,7 @@ impl TriggerType for CloudWatch {
 #[derive(Debug)]
 struct CloudWatchTrigger {
     plan: QueryPlan,
-    batchers: Arc<Sites<MetricBatchers>>,
+    batchers: Arc<RegionalClients<MetricBatchers>>,
 }
 
 #[async_trait]

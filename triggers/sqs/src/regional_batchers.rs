@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use ecs_scheduler_backend_aws::{SdkConfig, Sites};
+use ecs_scheduler_backend_aws::{RegionalClients, SdkConfig};
 use ecs_scheduler_core::{BatchLimits, Batcher, FaultKind, Tick, TriggerError};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -20,7 +20,7 @@ const BATCH_WINDOW: Duration = Duration::from_millis(2);
 
 /// Reads a queue's counts, in one call for all jobs that need them in this round.
 pub(crate) async fn depth(
-    batchers: &Sites<QueueBatchers>,
+    batchers: &RegionalClients<QueueBatchers>,
     queue: &QueueAddress,
     tick: Tick,
 ) -> Result<Depth, TriggerError> {

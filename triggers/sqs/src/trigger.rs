@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_aws::{AwsContext, Sites};
+use ecs_scheduler_backend_aws::{AwsContext, RegionalClients};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, Evaluation, Permission, Trigger, TriggerError, TriggerType,
     async_trait,
@@ -16,14 +16,14 @@ use crate::regional_batchers::{self, QueueBatchers};
 /// The kind `sqs`. All triggers that it builds share their readings.
 #[derive(Debug, Clone)]
 pub struct Sqs {
-    batchers: Arc<Sites<QueueBatchers>>,
+    batchers: Arc<RegionalClients<QueueBatchers>>,
 }
 
 impl Sqs {
     /// Makes the kind. No call is made before the first evaluation.
     #[must_use]
     pub fn new(aws: AwsContext) -> Self {
-        Self { batchers: Arc::new(Sites::new(aws)) }
+        Self { batchers: Arc::new(RegionalClients::new(aws)) }
     }
 }
 
@@ -53,7 +53,7 @@ impl TriggerType for Sqs {
 struct SqsTrigger {
     queue: QueueAddress,
     rule: DemandRule,
-    batchers: Arc<Sites<QueueBatchers>>,
+    batchers: Arc<RegionalClients<QueueBatchers>>,
 }
 
 #[async_trait]
