@@ -18,5 +18,5 @@ pub use fault::Fault;
 pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, RUN_TASK, Share};
 pub use meter::{JobUse, Meter, MeterReport, Metering, OperationUse};
 pub use partition::partition;
-pub use rate_limiter::{Pacer, Pacers};
+pub use rate_limiter::{RateLimiter, RateLimiters};
 pub use regional_clients::RegionalClients;

@@ -1,6 +1,6 @@
 //! Rate limiting: waiting for quota instead of being throttled.
 //!
-//! Each account, region and quota of AWS has a [`Pacer`]: a token bucket a little below AWS's own. A caller waits
+//! Each account, region and quota of AWS has a [`RateLimiter`]: a token bucket a little below AWS's own. A caller waits
 //! until there are tokens; the earliest deadline goes first, then the earliest arrival. A throttled call shows that
 //! the bucket is smaller or shared with others: the rate falls by a part, and recovers slowly.
 //!
@@ -32,7 +32,7 @@ const THROTTLE_WINDOW: Duration = Duration::from_secs(1);
 
 /// A token bucket with a queue in order of deadlines.
 #[derive(Debug)]
-pub struct Pacer {
+pub struct RateLimiter {
     name: &'static str,
     burst: f64,
     rate: f64,
@@ -54,7 +54,7 @@ struct Bucket {
 /// A position in the queue.
 type QueuePosition = (Instant, u64);
 
-impl Pacer {
+impl RateLimiter {
     /// Makes a full bucket with a share of a quota.
     #[must_use]
     pub fn new(quota: Quota, share: Share) -> Self {
@@ -74,7 +74,7 @@ impl Pacer {
     /// passed only goes ahead of the others.
     ///
     /// Cancel safe: a cancelled caller takes nothing and delays nobody. A cost above the burst counts as the burst.
-    pub async fn admit(&self, deadline: Instant, cost: u32) {
+    pub async fn acquire(&self, deadline: Instant, cost: u32) {
         let cost = f64::from(cost).min(self.burst);
         let guard = self.enqueue(deadline);
         loop {
@@ -123,7 +123,7 @@ impl Pacer {
         let position = (deadline, bucket.arrivals);
         let notify = Arc::new(Notify::new());
         bucket.waiting.insert(position, Arc::clone(&notify));
-        QueueGuard { pacer: self, position, notify }
+        QueueGuard { limiter: self, position, notify }
     }
 
     fn try_acquire(&self, position: QueuePosition, cost: f64) -> AcquireResult {
@@ -160,14 +160,14 @@ enum AcquireResult {
 
 /// A position in the queue. Dropping the guard removes it.
 struct QueueGuard<'a> {
-    pacer: &'a Pacer,
+    limiter: &'a RateLimiter,
     position: QueuePosition,
     notify: Arc<Notify>,
 }
 
 impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
-        let mut bucket = self.pacer.inner.lock();
+        let mut bucket = self.limiter.inner.lock();
         bucket.waiting.remove(&self.position);
         if let Some((_, next)) = bucket.waiting.first_key_value() {
             next.notify_one();
@@ -177,12 +177,12 @@ impl Drop for QueueGuard<'_> {
 
 /// The rate limiters of all scopes. Each is made on first use.
 #[derive(Debug, Default)]
-pub struct Pacers {
+pub struct RateLimiters {
     share: Share,
-    all: Mutex<HashMap<(AwsScope, &'static str), Arc<Pacer>>>,
+    all: Mutex<HashMap<(AwsScope, &'static str), Arc<RateLimiter>>>,
 }
 
-impl Pacers {
+impl RateLimiters {
     /// Makes rate limiters that use this share of each quota.
     #[must_use]
     pub fn new(share: Share) -> Self {
@@ -191,10 +191,11 @@ impl Pacers {
 
     /// Returns the rate limiter of a quota in a scope.
     #[must_use]
-    pub fn get(&self, scope: &AwsScope, quota: Quota) -> Arc<Pacer> {
+    pub fn get(&self, scope: &AwsScope, quota: Quota) -> Arc<RateLimiter> {
         let mut all = self.all.lock();
-        let pacer =
-            all.entry((scope.clone(), quota.name)).or_insert_with(|| Arc::new(Pacer::new(quota, self.share)));
-        Arc::clone(pacer)
+        let limiter = all
+            .entry((scope.clone(), quota.name))
+            .or_insert_with(|| Arc::new(RateLimiter::new(quota, self.share)));
+        Arc::clone(limiter)
     }
 }

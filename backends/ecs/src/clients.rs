@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
-use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, Pacer, Pacers, Quota, Share};
+use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, Quota, RateLimiter, RateLimiters, Share};
 use ecs_scheduler_core::FaultKind;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -32,8 +32,8 @@ pub(crate) struct RegionClients {
 #[derive(Debug)]
 pub(crate) struct Clients {
     aws: AwsContext,
-    rate_limiters: Pacers,
-    send_limiters: Pacers,
+    rate_limiters: RateLimiters,
+    send_limiters: RateLimiters,
     regions: Mutex<HashMap<Option<String>, Arc<OnceCell<RegionClients>>>>,
     pub(crate) refused_names: RefusedNames,
 }
@@ -42,8 +42,8 @@ impl Clients {
     pub(crate) fn new(aws: AwsContext, share: Share) -> Self {
         Self {
             aws,
-            rate_limiters: Pacers::new(share),
-            send_limiters: Pacers::new(share),
+            rate_limiters: RateLimiters::new(share),
+            send_limiters: RateLimiters::new(share),
             regions: Mutex::default(),
             refused_names: RefusedNames::default(),
         }
@@ -72,13 +72,13 @@ impl Clients {
     }
 
     /// Returns the rate limiter of a quota in a region.
-    pub(crate) fn rate_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<Pacer> {
+    pub(crate) fn rate_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<RateLimiter> {
         self.rate_limiters.get(scope, quota)
     }
 
     /// Returns the limiter that a call passes right before it is sent. It has the same rate as
     /// [`Self::rate_limiter`], but it learns nothing from throttling.
-    pub(crate) fn send_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<Pacer> {
+    pub(crate) fn send_limiter(&self, scope: &AwsScope, quota: Quota) -> Arc<RateLimiter> {
         self.send_limiters.get(scope, quota)
     }
 
@@ -89,13 +89,13 @@ impl Clients {
         quota: Quota,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let pacer = self.rate_limiter(&at.scope, quota);
-        pacer.admit(Instant::now() + READ_QUOTA_DEADLINE, 1).await;
+        let limiter = self.rate_limiter(&at.scope, quota);
+        limiter.acquire(Instant::now() + READ_QUOTA_DEADLINE, 1).await;
         let answer = call.await;
         if let Err(fault) = &answer
             && fault.kind() == FaultKind::Throttled
         {
-            pacer.throttled();
+            limiter.throttled();
         }
         answer
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ecs_scheduler_backend_aws::{AwsContext, FARGATE_CALLS, FARGATE_TASKS, Fault, Pacer, Quota, RUN_TASK};
+use ecs_scheduler_backend_aws::{
+    AwsContext, FARGATE_CALLS, FARGATE_TASKS, Fault, Quota, RUN_TASK, RateLimiter,
+};
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
     ConfigError, Examination, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
@@ -102,7 +104,7 @@ impl EcsLauncher {
         at: &RegionClients,
         options: &LaunchOptions,
         request: &LaunchRequest,
-    ) -> Vec<(Arc<Pacer>, u32)> {
+    ) -> Vec<(Arc<RateLimiter>, u32)> {
         let quota_costs = quota_costs(options, request).into_iter();
         quota_costs.map(|(quota, cost)| (self.shared.clients.rate_limiter(&at.scope, quota), cost)).collect()
     }
@@ -112,7 +114,7 @@ impl EcsLauncher {
     /// sent at once.
     async fn throttle(&self, at: &RegionClients, options: &LaunchOptions, request: &LaunchRequest) {
         for (quota, cost) in quota_costs(options, request) {
-            self.shared.clients.send_limiter(&at.scope, quota).admit(Instant::now(), cost).await;
+            self.shared.clients.send_limiter(&at.scope, quota).acquire(Instant::now(), cost).await;
         }
     }
 
@@ -227,8 +229,8 @@ impl Launcher for EcsLauncher {
                     report
                 }
                 RunTaskResult::Throttled(error) => {
-                    for (pacer, _) in self.rate_limiters(&at, &options, request) {
-                        pacer.throttled();
+                    for (limiter, _) in self.rate_limiters(&at, &options, request) {
+                        limiter.throttled();
                     }
                     return Err(error);
                 }
@@ -328,8 +330,8 @@ impl Launcher for EcsLauncher {
         let Ok(at) = self.shared.clients.client_for(options.region.as_deref()).await else { return };
         let left = Duration::try_from(deadline.duration_since(self.shared.options.clock.now()));
         let deadline = Instant::now() + left.unwrap_or_default();
-        for (pacer, cost) in self.rate_limiters(&at, &options, request) {
-            pacer.admit(deadline, cost).await;
+        for (limiter, cost) in self.rate_limiters(&at, &options, request) {
+            limiter.acquire(deadline, cost).await;
         }
     }
 
