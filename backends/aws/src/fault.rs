@@ -141,7 +141,7 @@ impl Fault {
 
     /// Returns the message of AWS, if there is one.
     #[must_use]
-    pub fn words(&self) -> Option<&str> {
+    pub fn service_message(&self) -> Option<&str> {
         let cause = self.cause.as_deref()?;
         Some(cause.downcast_ref::<ServiceMessage>()?.message.as_str())
     }

@@ -125,7 +125,7 @@ impl CloudWatchRegion {
                     "could not read metrics in {}; allow cloudwatch:{OPERATION} in the policy of the scheduler's role",
                     self.region
                 );
-                let said = fault.words().unwrap_or("no explanation");
+                let said = fault.service_message().unwrap_or("no explanation");
                 let code = fault.code().unwrap_or("no code");
                 TriggerError::new(FaultKind::Denied, message).because(format!("{code}: {said}"))
             }

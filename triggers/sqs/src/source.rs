@@ -126,7 +126,7 @@ fn trigger_error(fault: Fault, attempted: &str, action: &str) -> TriggerError {
 
 /// Returns SQS's code and message.
 fn service_answer(fault: &Fault) -> String {
-    format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"))
+    format!("{}: {}", fault.code().unwrap_or("no code"), fault.service_message().unwrap_or("no explanation"))
 }
 
 /// Makes the error of a missing count, which must not be read as zero.

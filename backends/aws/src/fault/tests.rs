@@ -18,7 +18,7 @@ fn denied_call_names_the_missing_permission() {
         fault.to_string(),
         "could not start tasks; allow ecs:RunTask in the policy of the scheduler's role"
     );
-    assert_eq!(fault.words(), Some(service_message));
+    assert_eq!(fault.service_message(), Some(service_message));
     assert!(chain(&fault).ends_with(&format!(": AccessDeniedException: {service_message}")));
     assert!(!fault.is_of_credentials());
 }
