@@ -246,7 +246,7 @@ impl AwsContext {
 
     async fn identity(&self, config: &SdkConfig) -> Result<GetCallerIdentityOutput, Fault> {
         let answer = self.sts(config).get_caller_identity().send().await;
-        answer.map_err(|error| Fault::of(error, "could not identify the caller"))
+        answer.map_err(|error| Fault::from_sdk(error, "could not identify the caller"))
     }
 
     /// Returns the account of the credentials. If they do not name it, STS is asked once.

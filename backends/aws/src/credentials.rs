@@ -145,7 +145,10 @@ impl AssumedRole {
     async fn load_credentials(&self) -> Result {
         let call = self.sts.assume_role().role_arn(&self.role).role_session_name(SESSION_NAME);
         let answer = call.set_external_id(self.external_id.clone()).send().await.map_err(|error| {
-            CredentialsError::provider_error(Fault::of(error, format!("could not assume role {}", self.role)))
+            CredentialsError::provider_error(Fault::from_sdk(
+                error,
+                format!("could not assume role {}", self.role),
+            ))
         })?;
         let given =
             answer.credentials.ok_or_else(|| CredentialsError::unhandled("STS gave no credentials"))?;

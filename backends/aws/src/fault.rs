@@ -73,7 +73,7 @@ impl Fault {
     /// Makes a fault from an error of the SDK. `attempted` says what was tried and on what object: `could not read
     /// the depth of queue "orders"`.
     #[must_use]
-    pub fn of<E>(error: SdkError<E, HttpResponse>, attempted: impl Into<String>) -> Self
+    pub fn from_sdk<E>(error: SdkError<E, HttpResponse>, attempted: impl Into<String>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {

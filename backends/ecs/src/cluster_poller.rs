@@ -229,7 +229,9 @@ pub(crate) async fn list_tasks(
     let call = async {
         let call = at.client.list_tasks().cluster(cluster).desired_status(status).set_next_token(token);
         let answer = call.set_started_by(started_by.map(str::to_owned)).send().await;
-        answer.map_err(|error| Fault::of(error, format!("could not list the tasks of cluster \"{cluster}\"")))
+        answer.map_err(|error| {
+            Fault::from_sdk(error, format!("could not list the tasks of cluster \"{cluster}\""))
+        })
     };
     let answer = clients.call_paced(at, READ_CLUSTER, call).await?;
     let tasks = answer.task_arns().iter().map(|arn| TaskId::new(arn.as_str())).collect();

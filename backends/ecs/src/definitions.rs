@@ -198,7 +198,8 @@ impl Definitions {
         let asked = if names_revision(name) { name } else { family_of(name) };
         let call = async {
             let answer = at.client.describe_task_definition().task_definition(asked).send().await;
-            answer.map_err(|error| Fault::of(error, format!("could not read task definition \"{name}\"")))
+            answer
+                .map_err(|error| Fault::from_sdk(error, format!("could not read task definition \"{name}\"")))
         };
         match clients.call_paced(at, READ_DEFINITION, call).await {
             Ok(answer) => {

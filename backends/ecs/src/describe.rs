@@ -82,7 +82,7 @@ pub(crate) async fn read_once(
         }
         let answer = call.send().await;
         answer.map_err(|error| {
-            Fault::of(error, format!("could not read {} tasks of cluster \"{cluster}\"", tasks.len()))
+            Fault::from_sdk(error, format!("could not read {} tasks of cluster \"{cluster}\"", tasks.len()))
         })
     };
     let answer = clients.call_paced(at, READ_CLUSTER, call).await?;

@@ -81,7 +81,7 @@ async fn check_cluster(shared: &LauncherContext, at: &RegionClients, cluster: &s
     let described = describe::read_once(clients, at, cluster, &nobody, false).await;
     let stop = async {
         let call = at.client.stop_task().cluster(cluster).task(NO_TASK).reason("ecs-scheduler doctor");
-        call.send().await.map_err(|error| Fault::of(error, "could not stop a task that does not exist"))
+        call.send().await.map_err(|error| Fault::from_sdk(error, "could not stop a task that does not exist"))
     };
     let stopped = clients.call_paced(at, READ_CLUSTER, stop).await;
     vec![
@@ -113,7 +113,7 @@ async fn check_launch(
         );
         call.send_with(&at.launch_client)
             .await
-            .map_err(|error| Fault::of(error, format!("could not start {definition}")))
+            .map_err(|error| Fault::from_sdk(error, format!("could not start {definition}")))
     };
     match Box::pin(shared.clients.call_paced(at, RUN_TASK, call)).await {
         // Only an error about the container shows that ECS accepted everything else.

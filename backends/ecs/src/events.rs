@@ -197,7 +197,7 @@ fn fault<E>(error: aws_sdk_sqs::error::SdkError<E>, what: &str, queue: &str) -> 
 where
     E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    Fault::of(error, format!("could not {what} task events of queue \"{queue}\""))
+    Fault::from_sdk(error, format!("could not {what} task events of queue \"{queue}\""))
 }
 
 /// Parses an event, as EventBridge sends it or in the envelope of SNS. Fails with a description of the message's

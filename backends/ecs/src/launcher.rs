@@ -272,7 +272,7 @@ impl Launcher for EcsLauncher {
         let began = Instant::now();
         let call = async {
             let call = at.client.stop_task().cluster(&location.cluster).task(task.as_str()).reason(reason);
-            call.send().await.map_err(|error| Fault::of(error, format!("could not stop task {task}")))
+            call.send().await.map_err(|error| Fault::from_sdk(error, format!("could not stop task {task}")))
         };
         match self.shared.clients.call_paced(&at, RUN_TASK, call).await {
             Ok(answer) => {

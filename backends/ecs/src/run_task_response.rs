@@ -74,7 +74,7 @@ pub(crate) fn classify_error(
     }
     let attempted =
         format!("could not start tasks of \"{}\" for job \"{}\"", request.definition, request.job);
-    let fault = Fault::of(error, attempted);
+    let fault = Fault::from_sdk(error, attempted);
     let words = fault.service_message().unwrap_or_default().to_owned();
     if fault.kind() == FaultKind::Throttled {
         return RunTaskResult::Throttled(fault.into());

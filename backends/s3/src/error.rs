@@ -18,7 +18,7 @@ where
     let (moved, unsupported) = (is_status(&error, 301), is_status(&error, NOT_IMPLEMENTED));
     let region = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region"));
     let region = region.map_or_else(|| "its region".to_owned(), str::to_owned);
-    let fault = Fault::of(error, attempted);
+    let fault = Fault::from_sdk(error, attempted);
     let (kind, remedy) = if moved {
         (FaultKind::Config, format!("the bucket is in another region; set AWS_REGION to {region}"))
     } else if unsupported {

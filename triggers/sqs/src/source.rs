@@ -49,7 +49,7 @@ impl UrlSource {
         match request.send().await {
             Ok(answer) => answer.queue_url.map(Arc::from).ok_or_else(|| missing_field(&attempted, "the URL")),
             Err(error) => {
-                Err(trigger_error(Fault::of(error, attempted.as_str()), &attempted, "sqs:GetQueueUrl"))
+                Err(trigger_error(Fault::from_sdk(error, attempted.as_str()), &attempted, "sqs:GetQueueUrl"))
             }
         }
     }
@@ -86,7 +86,7 @@ impl DepthSource {
             QueueAttributeName::VisibilityTimeout,
         ]));
         let answer = request.send().await.map_err(|error| {
-            trigger_error(Fault::of(error, attempted.as_str()), &attempted, "sqs:GetQueueAttributes")
+            trigger_error(Fault::from_sdk(error, attempted.as_str()), &attempted, "sqs:GetQueueAttributes")
         })?;
         let attributes = answer.attributes.unwrap_or_default();
         let number = |name: QueueAttributeName| {

@@ -31,7 +31,7 @@ async fn account(aws: &AwsContext, scope: &AwsScope) -> Result<String, Fault> {
     let config = aws.config(scope).await?;
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
-    Ok(answer.map_err(|error| Fault::of(error, "could not ask"))?.account.expect("the fake names it"))
+    Ok(answer.map_err(|error| Fault::from_sdk(error, "could not ask"))?.account.expect("the fake names it"))
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn credentials_that_aws_calls_expired_are_reloaded() {
     let expired = (ACCOUNT.to_owned(), "ExpiredToken".to_owned());
     fake.configure(|settings| settings.permissions.keys = [expired].into());
     let error = client.get_caller_identity().send().await.expect_err("the credentials have expired");
-    let fault = Fault::of(error, "could not ask");
+    let fault = Fault::from_sdk(error, "could not ask");
     assert!(fault.kind().is_transient() && fault.to_string().contains("renew"), "{fault}");
     fake.configure(|settings| settings.permissions.keys.clear());
     client.get_caller_identity().send().await.expect("new credentials are good");

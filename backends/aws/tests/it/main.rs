@@ -69,7 +69,7 @@ async fn ask(aws: &AwsContext) -> Fault {
     let config = aws.config(&AwsScope::default()).await.expect("everything is given");
     let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(aws.metering()).build();
     let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await;
-    Fault::of(answer.expect_err("the server never answers well"), "could not ask who this is")
+    Fault::from_sdk(answer.expect_err("the server never answers well"), "could not ask who this is")
 }
 
 #[tokio::test]
