@@ -129,7 +129,7 @@ impl Fault {
 
     /// Tells whether the credentials are at fault, and not a permission or a name in the request.
     #[must_use]
-    pub fn is_of_credentials(&self) -> bool {
+    pub fn is_credentials_fault(&self) -> bool {
         self.is_credentials
     }
 
@@ -163,7 +163,7 @@ impl Fault {
             code: code.map(str::to_owned),
             message,
             maybe_done: status >= 500 && meaning != Meaning::Throttled,
-            is_credentials: meaning.is_of_credentials(),
+            is_credentials: meaning.is_credentials_fault(),
             cause: Some(Box::new(said)),
         }
     }

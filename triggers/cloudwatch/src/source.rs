@@ -120,7 +120,7 @@ impl CloudWatchRegion {
             self.refused.lock().put(Arc::clone(&key.query), ());
         }
         let error = match fault.kind() {
-            FaultKind::Denied if !fault.is_of_credentials() => {
+            FaultKind::Denied if !fault.is_credentials_fault() => {
                 let message = format!(
                     "could not read metrics in {}; allow cloudwatch:{OPERATION} in the policy of the scheduler's role",
                     self.region

@@ -105,7 +105,7 @@ impl DepthSource {
 
 /// Converts a fault, and adds a remedy if SQS's own code has none.
 fn trigger_error(fault: Fault, attempted: &str, action: &str) -> TriggerError {
-    if fault.is_of_credentials() {
+    if fault.is_credentials_fault() {
         return fault.into();
     }
     match fault.kind() {

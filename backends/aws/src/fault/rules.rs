@@ -44,7 +44,7 @@ impl Meaning {
     }
 
     /// Tells whether the credentials are at fault, and not the request.
-    pub(crate) const fn is_of_credentials(self) -> bool {
+    pub(crate) const fn is_credentials_fault(self) -> bool {
         matches!(self, Self::Expired | Self::UnknownKey | Self::Signature | Self::Unsigned)
     }
 

@@ -20,14 +20,14 @@ fn denied_call_names_the_missing_permission() {
     );
     assert_eq!(fault.service_message(), Some(service_message));
     assert!(chain(&fault).ends_with(&format!(": AccessDeniedException: {service_message}")));
-    assert!(!fault.is_of_credentials());
+    assert!(!fault.is_credentials_fault());
 }
 
 #[test]
 fn expired_credentials_are_transient_and_name_the_remedy() {
     let fault = fault_from(403, "ExpiredToken", "");
     assert!(fault.to_string().contains("renew the credentials"), "{fault}");
-    assert!(fault.kind().is_transient() && !fault.maybe_done() && fault.is_of_credentials());
+    assert!(fault.kind().is_transient() && !fault.maybe_done() && fault.is_credentials_fault());
 }
 
 #[test]
