@@ -58,13 +58,14 @@ impl Foundation {
     /// Takes over what is configured.
     pub fn configure(&self, config: &AwsConfig) {
         if let Some(role) = &config.assume_role {
-            self.aws.assume(AssumeRole { role: role.clone(), external_id: config.external_id.clone() });
+            self.aws
+                .set_assume_role(AssumeRole { role: role.clone(), external_id: config.external_id.clone() });
         }
     }
 
     /// Says which region is the default one.
     pub fn default_to(&self, region: &str) {
-        self.aws.default_to(region);
+        self.aws.set_default_region(region);
     }
 
     /// Returns the default region, if it can be learnt.

@@ -158,13 +158,13 @@ impl AwsContext {
 
     /// Sets the role to assume in other accounts, for a program that learns it late. The first role stays; it may
     /// have come with the settings.
-    pub fn assume(&self, role: AssumeRole) {
+    pub fn set_assume_role(&self, role: AssumeRole) {
         self.inner.role.get_or_init(|| role);
     }
 
     /// Sets the default region, for a program that learns it late. The first region stays; it may have come with the
     /// settings.
-    pub fn default_to(&self, region: &str) {
+    pub fn set_default_region(&self, region: &str) {
         self.inner.region.get_or_init(|| region.to_owned());
     }
 
@@ -186,7 +186,7 @@ impl AwsContext {
     /// # Errors
     ///
     /// Fails if there are no credentials, or if AWS does not accept them.
-    pub async fn caller(&self) -> Result<String, Fault> {
+    pub async fn caller_arn(&self) -> Result<String, Fault> {
         let config = self.config(&AwsScope::default()).await?;
         self.identity(&config).await?.arn.ok_or_else(|| missing_identity("arn"))
     }

@@ -24,7 +24,7 @@ const NO_CONTAINER: &str = "ecs-scheduler-doctor-no-such-container";
 /// Checks credentials, clusters, definitions and the event queue.
 pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> Vec<Examination> {
     let mut seen = Vec::new();
-    match shared.clients.aws().caller().await {
+    match shared.clients.aws().caller_arn().await {
         Ok(arn) => seen.push(Examination::fine(format!("credentials of {arn}"))),
         Err(fault) => {
             // Without credentials everything else would fail for the same reason.

@@ -41,12 +41,12 @@ async fn idle_connection_is_not_reused_after_a_minute() {
         ..AwsSettings::new(Arc::new(SystemClock))
     });
     for _ in 0..2 {
-        aws.caller().await.expect("the fake answers");
+        aws.caller_arn().await.expect("the fake answers");
     }
     assert_eq!(connections.load(Ordering::Relaxed), 1, "a connection is used again at once");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(55)).await;
     tokio::time::resume();
-    aws.caller().await.expect("the fake answers");
+    aws.caller_arn().await.expect("the fake answers");
     assert_eq!(connections.load(Ordering::Relaxed), 2, "a firewall may have forgotten it");
 }
