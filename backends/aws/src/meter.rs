@@ -102,12 +102,12 @@ impl Meter {
     }
 
     /// Records units that are billed instead of calls: the metrics of a `GetMetricData` call.
-    pub fn charge(&self, operation: &'static str, units: u64) {
+    pub fn record_units(&self, operation: &'static str, units: u64) {
         *self.usage.lock().units.entry(operation).or_default() += units;
     }
 
     /// Records that a job used a reading of this operation.
-    pub fn used(&self, job: &JobId, operation: &'static str) {
+    pub fn record_use(&self, job: &JobId, operation: &'static str) {
         let mut usage = self.usage.lock();
         if let Some(uses) = usage.jobs.get_mut(job) {
             *uses.entry(operation).or_default() += 1;

@@ -43,7 +43,7 @@ pub(crate) fn unit_price(service: &str, operation: &str) -> f64 {
     }
 }
 
-/// Tells whether an operation is billed by the units that [`Meter::charge`](crate::Meter::charge) records, not by the
+/// Tells whether an operation is billed by the units that [`Meter::record_units`](crate::Meter::record_units) records, not by the
 /// call.
 pub(crate) fn is_billed_by_unit(operation: &str) -> bool {
     operation == "GetMetricData"

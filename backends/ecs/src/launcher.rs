@@ -219,7 +219,7 @@ impl Launcher for EcsLauncher {
         let call = request::build_run_task(request, &options, own_cluster, tagged, &others);
         self.throttle(&at, &options, request).await;
         let began = Instant::now();
-        shared.clients.aws().meter().used(&request.job, "RunTask");
+        shared.clients.aws().meter().record_use(&request.job, "RunTask");
         let report = match call.send_with(&at.launch_client).await {
             Ok(output) => run_task_response::report_from_output(&output),
             Err(error) => match run_task_response::classify_error(error, request) {

@@ -92,7 +92,7 @@ impl CloudWatchRegion {
                 .scan_by(ScanBy::TimestampDescending)
                 .set_next_token(token.take());
             let page = request.send().await.map_err(|error| Fault::from_sdk(error, attempted.as_str()))?;
-            self.meter.charge(OPERATION, u64::try_from(billed).unwrap_or(u64::MAX));
+            self.meter.record_units(OPERATION, u64::try_from(billed).unwrap_or(u64::MAX));
             token = page.next_token.clone().filter(|token| !token.is_empty());
             pages.add(page);
             if token.is_none() {

@@ -61,7 +61,7 @@ impl Trigger for CloudWatchTrigger {
         let QueryPlan { query, period, delay, rule, .. } = &self.plan;
         let window = ReadWindow::before(cx.tick.observed, *delay, *period, rule.periods);
         let points = regional_batchers::points(&self.batchers, &self.plan, window, cx.tick).await?;
-        self.batchers.aws().meter().used(cx.job, OPERATION);
+        self.batchers.aws().meter().record_use(cx.job, OPERATION);
         let state = rule.evaluate_alarm(&points, window.end, *period);
         explain::to_evaluation(rule, &state, query, *period, cx.tick.observed)
     }

@@ -70,7 +70,7 @@ impl Trigger for SqsTrigger {
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let depth = regional_batchers::depth(&self.batchers, &self.queue, cx.tick).await?;
-        self.batchers.aws().meter().used(cx.job, "GetQueueAttributes");
+        self.batchers.aws().meter().record_use(cx.job, "GetQueueAttributes");
         Ok(self.rule.evaluate(&depth, &self.queue.name, cx.tick.observed))
     }
 }

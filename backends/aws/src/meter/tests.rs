@@ -20,7 +20,7 @@ async fn monthly_cost_is_estimated_from_billed_units() {
         meter.record_call(&Metadata::new("GetQueueAttributes", "SQS"), CallEvent::Call);
     }
     meter.record_call(&Metadata::new("GetMetricData", "CloudWatch"), CallEvent::Call);
-    meter.charge("GetMetricData", 500);
+    meter.record_units("GetMetricData", 500);
     tokio::time::advance(Duration::from_secs(3600)).await;
     let report = meter.report();
     let dollars: Vec<_> = report
@@ -41,9 +41,9 @@ async fn jobs_share_cost_by_their_readings() {
     meter.record_call(&Metadata::new("GetQueueAttributes", "SQS"), CallEvent::Call);
     let (one, two) = (JobId::new("one").unwrap(), JobId::new("two").unwrap());
     for _ in 0..3 {
-        meter.used(&one, "GetQueueAttributes");
+        meter.record_use(&one, "GetQueueAttributes");
     }
-    meter.used(&two, "GetQueueAttributes");
+    meter.record_use(&two, "GetQueueAttributes");
     tokio::time::advance(Duration::from_secs(3600)).await;
     let report = meter.report();
     let whole = report.operations[0].dollars_per_month;
