@@ -61,7 +61,7 @@ impl Fault {
     pub(crate) fn from_credentials_error(error: CredentialsError, attempted: &str) -> Self {
         let problem = CredentialsProblem::find(&error);
         let said = one_line(&chain(&error));
-        Self::without_credentials(problem, attempted).because(said)
+        Self::without_credentials(problem, attempted).with_source(said)
     }
 
     fn without_credentials(problem: Option<CredentialsProblem>, attempted: &str) -> Self {
@@ -95,7 +95,7 @@ impl Fault {
         }
         if let problem @ Some(_) = CredentialsProblem::find(&error) {
             let said = one_line(&std::error::Error::source(&error).map(chain).unwrap_or_default());
-            return Self::without_credentials(problem, &attempted).because(said);
+            return Self::without_credentials(problem, &attempted).with_source(said);
         }
         if matches!(error, SdkError::ConstructionFailure(_)) {
             return Self::new(FaultKind::Config, attempted).caused_by(error);
@@ -110,7 +110,7 @@ impl Fault {
 
     /// Sets the source of the error, which stays out of `Display`.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self
     }
@@ -177,8 +177,8 @@ impl Fault {
         E: std::error::Error + Send + Sync + 'static,
     {
         match error.into_source() {
-            Ok(cause) => self.because(cause),
-            Err(error) => self.because(error.to_string()),
+            Ok(cause) => self.with_source(cause),
+            Err(error) => self.with_source(error.to_string()),
         }
     }
 }

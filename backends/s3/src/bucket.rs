@@ -88,7 +88,8 @@ impl Bucket {
         };
         let tag = answer.e_tag.unwrap_or_default();
         let body = answer.body.collect().await.map_err(|error| {
-            Fault::new(FaultKind::Unavailable, format!("{attempted}: the answer was cut off")).because(error)
+            Fault::new(FaultKind::Unavailable, format!("{attempted}: the answer was cut off"))
+                .with_source(error)
         })?;
         Ok(Some((body.to_vec(), tag)))
     }
@@ -179,9 +180,9 @@ impl Bucket {
         let words = format!("{code} (\"{key}\"): {}", error.message().unwrap_or("no explanation"));
         if code == "AccessDenied" {
             let remedy = "allow s3:DeleteObject in the policy of the scheduler's role";
-            return Err(Fault::new(FaultKind::Denied, format!("{attempted}; {remedy}")).because(words));
+            return Err(Fault::new(FaultKind::Denied, format!("{attempted}; {remedy}")).with_source(words));
         }
-        Err(Fault::new(FaultKind::Unavailable, attempted).because(words))
+        Err(Fault::new(FaultKind::Unavailable, attempted).with_source(words))
     }
 
     /// Lists all keys that start with `prefix` and are greater than `after`, ascending, with their entity tags. Keys with a slash after
