@@ -10,7 +10,7 @@ use crate::rng::Rng;
 /// A fault that is injected into a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind", deny_unknown_fields)]
-pub enum Mishap {
+pub enum InjectedFault {
     /// The effect is done; then the connection is reset without an answer.
     LostAfterEffect,
     /// The connection is reset; nothing is done.
@@ -61,7 +61,7 @@ pub enum Mishap {
     Unprocessed,
 }
 
-impl Mishap {
+impl InjectedFault {
     /// Makes an error with HTTP status 400, this code and this message.
     #[must_use]
     pub fn error(code: &str, message: &str) -> Self {
@@ -126,7 +126,8 @@ pub struct FaultRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containing: Option<String>,
     /// The fault to inject.
-    pub mishap: Mishap,
+    #[serde(rename = "mishap")]
+    pub fault: InjectedFault,
     /// Number of matching calls that succeed first.
     #[serde(default)]
     pub after: u64,
@@ -148,12 +149,12 @@ const fn always() -> f64 {
 impl FaultRule {
     /// Makes a rule for all calls of a service.
     #[must_use]
-    pub const fn every(service: Service, mishap: Mishap) -> Self {
+    pub const fn every(service: Service, fault: InjectedFault) -> Self {
         Self {
             service: Some(service),
             operation: None,
             containing: None,
-            mishap,
+            fault,
             after: 0,
             times: None,
             probability: 1.0,
@@ -163,8 +164,8 @@ impl FaultRule {
 
     /// Makes a rule for the next call of an operation.
     #[must_use]
-    pub fn once(service: Service, operation: &str, mishap: Mishap) -> Self {
-        Self { operation: Some(operation.to_owned()), times: Some(1), ..Self::every(service, mishap) }
+    pub fn once(service: Service, operation: &str, fault: InjectedFault) -> Self {
+        Self { operation: Some(operation.to_owned()), times: Some(1), ..Self::every(service, fault) }
     }
 
     /// Limits the rule to requests that contain a text.
@@ -222,14 +223,19 @@ impl Faults {
     }
 
     /// Returns the fault of this call, and uses up one count of its rule.
-    pub(crate) fn next_fault(&self, service: Service, operation: &str, request: &[u8]) -> Option<Mishap> {
+    pub(crate) fn next_fault(
+        &self,
+        service: Service,
+        operation: &str,
+        request: &[u8],
+    ) -> Option<InjectedFault> {
         let mut rules = self.rules.lock();
-        let mut mishap = None;
+        let mut fault = None;
         for (rule, rng) in rules.iter_mut() {
             let matches = rule.service.is_none_or(|of| of == service)
                 && rule.operation.as_deref().is_none_or(|of| of == operation)
                 && rule.containing.as_deref().is_none_or(|text| contains(request, text))
-                && rule.mishap.applies_to(service, operation);
+                && rule.fault.applies_to(service, operation);
             if !matches {
                 continue;
             }
@@ -237,12 +243,12 @@ impl Faults {
                 rule.after -= 1;
             } else if rule.times != Some(0) && rng.chance(rule.probability) {
                 rule.times = rule.times.map(|left| left - 1);
-                mishap = Some(rule.mishap.clone());
+                fault = Some(rule.fault.clone());
                 break;
             }
         }
         rules.retain(|(rule, _)| rule.times != Some(0));
-        mishap
+        fault
     }
 }
 

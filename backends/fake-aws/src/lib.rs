@@ -27,7 +27,7 @@ pub use cloudwatch::{CloudWatchControl, CloudWatchSettings, DataStatus};
 pub use dynamodb::DynamoDbSettings;
 pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Life, Tag};
 pub use fake::{Fake, FakeOptions};
-pub use fault::{FaultRule, Faults, Mishap};
+pub use fault::{FaultRule, Faults, InjectedFault};
 pub use launch_log::{Calls, Launch};
 pub use permission::Permissions;
 pub use quota::{Bucket, Quota, Quotas};

@@ -19,7 +19,7 @@ use crate::Service;
 use crate::clock::{MovableClock, later};
 use crate::cloudwatch;
 use crate::dynamodb;
-use crate::fault::{Faults, Mishap};
+use crate::fault::{Faults, InjectedFault};
 use crate::imds;
 use crate::resettable_conn::ConnHandle;
 use crate::scope::{Place, access_key};
@@ -108,28 +108,29 @@ async fn handle_with_faults(
     call: &Call,
     bytes: &Bytes,
 ) -> Response<Body> {
-    let mishap = shared.faults.next_fault(call.service, &call.operation, bytes);
+    let fault = shared.faults.next_fault(call.service, &call.operation, bytes);
     shared.state.lock().launch_log.counters(call.service, &call.operation).calls += 1;
-    let answer = match &mishap {
-        Some(Mishap::ResetBeforeEffect | Mishap::BlackHole) => {
-            return lose_response(shared, conn, call, mishap.as_ref()).await;
+    let answer = match &fault {
+        Some(InjectedFault::ResetBeforeEffect | InjectedFault::BlackHole) => {
+            return lose_response(shared, conn, call, fault.as_ref()).await;
         }
-        Some(Mishap::ServerError { status }) => Err(server_error(call.service, *status)),
-        Some(Mishap::Throttled) => Err(Failure::throttled()),
-        Some(Mishap::Error { status, code, message, .. }) => {
+        Some(InjectedFault::ServerError { status }) => Err(server_error(call.service, *status)),
+        Some(InjectedFault::Throttled) => Err(Failure::throttled()),
+        Some(InjectedFault::Error { status, code, message, .. }) => {
             Err(Failure::new(*status, code, message.as_str()))
         }
-        Some(Mishap::Slow { by }) => {
+        Some(InjectedFault::Slow { by }) => {
             tokio::time::sleep(Duration::try_from(*by).unwrap_or_default()).await;
             answer(shared, call, bytes).await
         }
-        Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect | Mishap::Skewed { .. }) | None => {
-            answer(shared, call, bytes).await
-        }
-        Some(Mishap::Conflict) => Err(dynamodb::conflict(&call.operation, bytes)),
-        Some(Mishap::Exceeded) => Err(dynamodb::exceeded(&call.operation, bytes)),
-        Some(Mishap::InProgress) => Err(dynamodb::in_progress()),
-        Some(Mishap::Unprocessed) => answer_half_batch(shared, call, bytes).await,
+        Some(
+            InjectedFault::LostAfterEffect | InjectedFault::SilentAfterEffect | InjectedFault::Skewed { .. },
+        )
+        | None => answer(shared, call, bytes).await,
+        Some(InjectedFault::Conflict) => Err(dynamodb::conflict(&call.operation, bytes)),
+        Some(InjectedFault::Exceeded) => Err(dynamodb::exceeded(&call.operation, bytes)),
+        Some(InjectedFault::InProgress) => Err(dynamodb::in_progress()),
+        Some(InjectedFault::Unprocessed) => answer_half_batch(shared, call, bytes).await,
     };
     if let Err(failure) = &answer {
         let mut state = shared.state.lock();
@@ -137,11 +138,11 @@ async fn handle_with_faults(
         calls.failed += 1;
         calls.throttled += u64::from(failure.is_throttling());
     }
-    if matches!(mishap, Some(Mishap::LostAfterEffect | Mishap::SilentAfterEffect)) {
-        return lose_response(shared, conn, call, mishap.as_ref()).await;
+    if matches!(fault, Some(InjectedFault::LostAfterEffect | InjectedFault::SilentAfterEffect)) {
+        return lose_response(shared, conn, call, fault.as_ref()).await;
     }
     let mut response = write(call.service, answer);
-    let ahead = mishap.map(|mishap| mishap.ahead()).unwrap_or_default();
+    let ahead = fault.map(|fault| fault.ahead()).unwrap_or_default();
     if !ahead.is_zero() {
         let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&later(shared.clock.now(), ahead));
         let date = date.ok().and_then(|date| HeaderValue::from_str(&date).ok());
@@ -155,10 +156,10 @@ async fn lose_response(
     shared: &Shared,
     conn: &ConnHandle,
     call: &Call,
-    mishap: Option<&Mishap>,
+    fault: Option<&InjectedFault>,
 ) -> Response<Body> {
     shared.state.lock().launch_log.counters(call.service, &call.operation).lost += 1;
-    if matches!(mishap, Some(Mishap::BlackHole | Mishap::SilentAfterEffect)) {
+    if matches!(fault, Some(InjectedFault::BlackHole | InjectedFault::SilentAfterEffect)) {
         std::future::pending::<()>().await;
     }
     conn.reset();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ecs_scheduler_backend_aws::{AssumeRole, AwsContext, AwsScope, AwsSettings, Fault};
 use ecs_scheduler_core::{FaultKind, SystemClock};
-use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, InjectedFault, Service};
 
 const ACCOUNT: &str = "222222222222";
 const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
@@ -61,7 +61,7 @@ async fn denied_role_works_once_allowed() {
 #[tokio::test]
 async fn unavailable_sts_is_retried() {
     let (fake, aws, scope) = elsewhere(true).await;
-    fake.faults().add(FaultRule::every(Service::Sts, Mishap::ServerError { status: 503 }).times(3));
+    fake.faults().add(FaultRule::every(Service::Sts, InjectedFault::ServerError { status: 503 }).times(3));
     let fault = account(&aws, &scope).await.expect_err("STS is down");
     assert!(fault.kind().is_transient(), "{fault}");
     assert_eq!(account(&aws, &scope).await.expect("STS is back"), ACCOUNT);

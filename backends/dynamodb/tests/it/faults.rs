@@ -9,7 +9,7 @@ use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Outcome, Registers as _,
     Retention, Revision, Settled, Store, StoredJob, async_trait,
 };
-use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use jiff::SignedDuration;
 
@@ -207,14 +207,14 @@ async fn no_write_is_lost_or_duplicated_on_the_strict_fake() {
 /// Injects every fault that DynamoDB documents, stale indexes and short pages.
 fn inject_faults_into(fake: &Fake) {
     let mishaps = [
-        (Mishap::LostAfterEffect, 0.08),
-        (Mishap::ResetBeforeEffect, 0.03),
-        (Mishap::ServerError { status: 500 }, 0.03),
-        (Mishap::Throttled, 0.03),
-        (Mishap::Exceeded, 0.03),
-        (Mishap::Conflict, 0.05),
-        (Mishap::InProgress, 0.03),
-        (Mishap::Unprocessed, 0.2),
+        (InjectedFault::LostAfterEffect, 0.08),
+        (InjectedFault::ResetBeforeEffect, 0.03),
+        (InjectedFault::ServerError { status: 500 }, 0.03),
+        (InjectedFault::Throttled, 0.03),
+        (InjectedFault::Exceeded, 0.03),
+        (InjectedFault::Conflict, 0.05),
+        (InjectedFault::InProgress, 0.03),
+        (InjectedFault::Unprocessed, 0.2),
     ];
     for (number, (mishap, probability)) in mishaps.into_iter().enumerate() {
         let rule = FaultRule::every(Service::DynamoDb, mishap);

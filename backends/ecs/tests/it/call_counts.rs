@@ -1,7 +1,7 @@
 //! The number of calls that counting and observing tasks takes.
 
 use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase, fault::chain};
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ async fn one_poll_counts_the_tasks_of_every_job() {
 #[tokio::test]
 async fn failed_poll_error_names_the_cluster() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::ServerError { status: 503 }));
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::ServerError { status: 503 }));
     let launcher = rig.launcher();
     let spec = task("work:1", json!({}));
     let error = launcher.population(&job("job"), &spec).await.unwrap_err();

@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{
     Clock as _, FaultKind, Launcher as _, Search, SystemClock, TaskId, TaskPhase, fault::chain,
 };
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -14,13 +14,13 @@ const THROTTLED: &str =
     "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)";
 
 /// Makes the next call of an operation fail.
-fn fail_next(rig: &Rig, operation: &str, mishap: Mishap) {
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, operation, mishap));
+fn fail_next(rig: &Rig, operation: &str, fault: InjectedFault) {
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, operation, fault));
 }
 
 /// Makes every call that names this task invalid.
 fn reject_task(rig: &Rig, task: &TaskId) {
-    let error = Mishap::error("InvalidParameterException", "Identifier is wrong.");
+    let error = InjectedFault::error("InvalidParameterException", "Identifier is wrong.");
     let rule = FaultRule::every(Service::Ecs, error).containing(task.as_str());
     rig.fake.faults().add(FaultRule { operation: Some("DescribeTasks".to_owned()), ..rule });
 }
@@ -28,32 +28,35 @@ fn reject_task(rig: &Rig, task: &TaskId) {
 #[tokio::test]
 async fn passing_faults_are_transient_when_tasks_are_counted() {
     let passing = [
-        Mishap::error("InvalidParameterException", THROTTLED),
-        Mishap::error("ThrottlingException", "Rate exceeded"),
-        Mishap::error("ServiceUnavailable", "later"),
-        Mishap::error("ExpiredTokenException", "The security token included in the request is expired"),
-        Mishap::error("RequestExpired", "Request has expired."),
-        Mishap::error("InvalidSignatureException", "Signature expired"),
-        Mishap::ServerError { status: 503 },
-        Mishap::BlackHole,
-        Mishap::ResetBeforeEffect,
+        InjectedFault::error("InvalidParameterException", THROTTLED),
+        InjectedFault::error("ThrottlingException", "Rate exceeded"),
+        InjectedFault::error("ServiceUnavailable", "later"),
+        InjectedFault::error(
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+        InjectedFault::error("RequestExpired", "Request has expired."),
+        InjectedFault::error("InvalidSignatureException", "Signature expired"),
+        InjectedFault::ServerError { status: 503 },
+        InjectedFault::BlackHole,
+        InjectedFault::ResetBeforeEffect,
     ];
     let cases = ["ListTasks", "DescribeTaskDefinition"]
-        .map(|operation| passing.iter().map(move |mishap| assert_transient_when_counted(operation, mishap)));
+        .map(|operation| passing.iter().map(move |fault| assert_transient_when_counted(operation, fault)));
     join_all(cases.into_iter().flatten()).await;
 }
 
-async fn assert_transient_when_counted(operation: &str, mishap: &Mishap) {
+async fn assert_transient_when_counted(operation: &str, fault: &InjectedFault) {
     let rig = Rig::new().await;
-    let rule = FaultRule::every(Service::Ecs, mishap.clone());
+    let rule = FaultRule::every(Service::Ecs, fault.clone());
     rig.fake.faults().add(FaultRule { operation: Some(operation.to_owned()), ..rule });
     let launcher = rig.launcher();
     let spec = task("work", json!({}));
     let error = launcher.population(&job("job"), &spec).await.expect_err("a fault is played");
-    assert!(error.is_transient(), "{operation} {mishap:?}: {}", chain(&error));
+    assert!(error.is_transient(), "{operation} {fault:?}: {}", chain(&error));
     rig.fake.faults().clear();
     let population = launcher.population(&job("job"), &spec).await.expect("it passes");
-    assert!(population.definition.is_some_and(|name| name.ends_with("work:1")), "{operation} {mishap:?}");
+    assert!(population.definition.is_some_and(|name| name.ends_with("work:1")), "{operation} {fault:?}");
 }
 
 #[tokio::test]
@@ -65,7 +68,7 @@ async fn lasting_faults_are_not_transient() {
         ("ClusterNotFoundException", FaultKind::NotFound),
         ("InvalidParameterException", FaultKind::Config),
     ] {
-        fail_next(&rig, "ListTasks", Mishap::error(code, "no"));
+        fail_next(&rig, "ListTasks", InjectedFault::error(code, "no"));
         let error = rig.launcher().population(&job("job"), &spec).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{code}");
     }
@@ -81,7 +84,7 @@ async fn throttle_reported_as_invalid_parameter_is_retried_with_same_token() {
         ("ServiceUnavailable", "", FaultKind::Unavailable),
     ] {
         let rig = Rig::new().await;
-        fail_next(&rig, "RunTask", Mishap::error(code, words));
+        fail_next(&rig, "RunTask", InjectedFault::error(code, words));
         let launcher = rig.launcher();
         let error = launcher.launch(&work("a", 2)).await.unwrap_err();
         assert_eq!((error.kind(), error.maybe_done()), (kind, false), "{code}");
@@ -96,7 +99,7 @@ async fn provisioning_limit_is_a_retryable_refusal() {
     fail_next(
         &rig,
         "RunTask",
-        Mishap::error("ClientException", "Tasks provisioning capacity limit exceeded."),
+        InjectedFault::error("ClientException", "Tasks provisioning capacity limit exceeded."),
     );
     let report = rig.launcher().launch(&work("a", 1)).await.unwrap();
     assert!(report.refused[0].retryable && report.refused[0].reason == "CAPACITY", "{report:?}");
@@ -110,7 +113,7 @@ async fn wrong_clock_error_names_the_skew() {
     let ahead = real.duration_since(beginning()) + SignedDuration::from_secs(630);
     let code = "InvalidSignatureException".to_owned();
     let message = "Signature expired".to_owned();
-    fail_next(&rig, "RunTask", Mishap::Error { status: 400, code, message, ahead });
+    fail_next(&rig, "RunTask", InjectedFault::Error { status: 400, code, message, ahead });
     let error = rig.launcher().launch(&work("a", 1)).await.unwrap_err();
     assert!(error.to_string().contains("set this machine's clock, which is 10m"), "{error}");
     assert!(error.to_string().contains("behind that of AWS"), "{error}");
@@ -149,7 +152,7 @@ async fn known_tasks_stay_running_while_every_describe_call_is_invalid() {
         tasks.extend(ids(&launcher.launch(&work(&format!("k{number}"), 10)).await.unwrap()));
     }
     launcher.observe(&tasks).await.unwrap();
-    let error = Mishap::error("InvalidParameterException", "Invalid request.");
+    let error = InjectedFault::error("InvalidParameterException", "Invalid request.");
     rig.fake.faults().add(FaultRule {
         operation: Some("DescribeTasks".to_owned()),
         ..FaultRule::every(Service::Ecs, error)

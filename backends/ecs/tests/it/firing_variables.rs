@@ -1,7 +1,7 @@
 //! The variables that name the firing to a task's containers.
 
 use ecs_scheduler_core::{LaunchRequest, Launcher as _, TaskSpec};
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use serde_json::{Value, json};
 
 use crate::help::{Rig, register, request, task, work};
@@ -118,7 +118,7 @@ async fn exact_revision_starts_without_permission_to_read_definitions() {
 #[tokio::test]
 async fn launch_is_retried_while_definitions_are_unavailable() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::ServerError { status: 503 }));
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::ServerError { status: 503 }));
     let launcher = rig.launcher();
     let error = launcher.launch(&work("a", 1)).await.unwrap_err();
     assert!(error.is_transient() && !error.maybe_done(), "{error}");
@@ -157,7 +157,7 @@ async fn repeated_call_uses_containers_of_its_own_revision() {
     let rig = Rig::new().await;
     let old = pair(&rig);
     let launcher = rig.launcher();
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::LostAfterEffect));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", InjectedFault::LostAfterEffect));
     let request = request("a", 1, 1, TaskSpec { definition: "pair".to_owned(), ..task(&old, json!({})) });
     let request = LaunchRequest { definition: old, ..request };
     launcher.launch(&request).await.unwrap_err();

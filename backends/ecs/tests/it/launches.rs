@@ -1,14 +1,14 @@
 //! RunTask calls whose responses are lost, refused or late: the started tasks, and what is known of them.
 
 use ecs_scheduler_core::{FaultKind, Launcher as _, Search, TaskId};
-use ecs_scheduler_fake_aws::{Capacity, FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{Capacity, FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::help::{Rig, beginning, ids, request, task, work};
 
-fn fail_next(rig: &Rig, mishap: Mishap) {
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
+fn fail_next(rig: &Rig, fault: InjectedFault) {
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", fault));
 }
 
 #[tokio::test]
@@ -23,22 +23,26 @@ async fn no_call_is_made_before_first_use() {
 
 #[tokio::test]
 async fn repeat_after_lost_response_starts_no_more_tasks() {
-    for mishap in [Mishap::LostAfterEffect, Mishap::ResetBeforeEffect, Mishap::ServerError { status: 500 }] {
+    for fault in [
+        InjectedFault::LostAfterEffect,
+        InjectedFault::ResetBeforeEffect,
+        InjectedFault::ServerError { status: 500 },
+    ] {
         let rig = Rig::new().await;
-        fail_next(&rig, mishap.clone());
+        fail_next(&rig, fault.clone());
         let launcher = rig.launcher();
         let error = launcher.launch(&work("a", 3)).await.unwrap_err();
-        assert!(error.maybe_done() && error.is_transient(), "{mishap:?}: {error}");
-        assert_eq!(rig.calls("RunTask"), 1, "{mishap:?}: nobody else repeats it");
+        assert!(error.maybe_done() && error.is_transient(), "{fault:?}: {error}");
+        assert_eq!(rig.calls("RunTask"), 1, "{fault:?}: nobody else repeats it");
         let report = launcher.launch(&work("a", 3)).await.unwrap();
-        assert_eq!((report.started.len(), rig.fake.launches().len()), (3, 3), "{mishap:?}");
+        assert_eq!((report.started.len(), rig.fake.launches().len()), (3, 3), "{fault:?}");
     }
 }
 
 #[tokio::test]
 async fn throttled_call_had_no_effect() {
     let rig = Rig::new().await;
-    fail_next(&rig, Mishap::Throttled);
+    fail_next(&rig, InjectedFault::Throttled);
     let error = rig.launcher().launch(&work("a", 1)).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Throttled);
     assert!(!error.maybe_done());
@@ -113,7 +117,7 @@ async fn launch_with_expired_token_is_found_by_search() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     launcher.launch(&work("other", 2)).await.unwrap();
-    fail_next(&rig, Mishap::LostAfterEffect);
+    fail_next(&rig, InjectedFault::LostAfterEffect);
     launcher.launch(&work("a", 3)).await.unwrap_err();
     let mut started: Vec<_> =
         rig.fake.launches()[2..].iter().map(|launch| TaskId::new(launch.task_arn.as_str())).collect();
@@ -131,7 +135,7 @@ async fn absence_proves_no_launch_for_less_than_an_hour() {
     let rig = Rig::new().await;
     let launcher = rig.launcher();
     launcher.launch(&work("other", 2)).await.unwrap();
-    fail_next(&rig, Mishap::ResetBeforeEffect);
+    fail_next(&rig, InjectedFault::ResetBeforeEffect);
     launcher.launch(&work("a", 1)).await.unwrap_err();
     rig.pass(SignedDuration::from_mins(51));
     assert_eq!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Nothing);
@@ -142,7 +146,7 @@ async fn absence_proves_no_launch_for_less_than_an_hour() {
 #[tokio::test]
 async fn failed_search_is_an_error() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled));
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::Throttled));
     let error = rig.launcher().search(&work("a", 1), beginning()).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
 }

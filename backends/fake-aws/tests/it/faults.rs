@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ impl Rig {
 #[tokio::test]
 async fn lost_answer_leaves_the_task_and_its_token_finds_it() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::LostAfterEffect));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", InjectedFault::LostAfterEffect));
     let error = rig.try_run("a").await.unwrap_err();
     assert!(error.is_request(), "{error:?}");
     assert_eq!(rig.fake.launches().len(), 1);
@@ -28,7 +28,7 @@ async fn lost_answer_leaves_the_task_and_its_token_finds_it() {
 #[tokio::test]
 async fn reset_before_effect_starts_no_task() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::ResetBeforeEffect));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", InjectedFault::ResetBeforeEffect));
     assert!(rig.try_run("a").await.is_err());
     assert_eq!(rig.fake.launches().len(), 0);
     rig.try_run("a").await.unwrap().good();
@@ -37,8 +37,14 @@ async fn reset_before_effect_starts_no_task() {
 #[tokio::test]
 async fn throttling_and_server_errors_follow_their_counts() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::Throttled).times(2).after(1));
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 500 }));
+    rig.fake
+        .faults()
+        .add(FaultRule::once(Service::Ecs, "RunTask", InjectedFault::Throttled).times(2).after(1));
+    rig.fake.faults().add(FaultRule::once(
+        Service::Ecs,
+        "ListTasks",
+        InjectedFault::ServerError { status: 500 },
+    ));
     rig.try_run("a").await.unwrap().good();
     for _ in 0..2 {
         rig.try_run("b").await.unwrap().is("ThrottlingException", "Rate exceeded");
@@ -55,15 +61,15 @@ async fn throttling_and_server_errors_follow_their_counts() {
 async fn any_error_is_injected_with_the_date_of_a_wrong_clock() {
     let rig = Rig::new().await;
     let message = "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)";
-    let error = Mishap::error("InvalidParameterException", message);
+    let error = InjectedFault::error("InvalidParameterException", message);
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", error));
     rig.try_run("a").await.unwrap().is("InvalidParameterException", message);
 
     let ahead = SignedDuration::from_mins(-10);
     let code = "InvalidSignatureException".to_owned();
-    let error = Mishap::Error { status: 403, code, message: String::new(), ahead };
+    let error = InjectedFault::Error { status: 403, code, message: String::new(), ahead };
     rig.fake.faults().add(FaultRule::once(Service::Sqs, "GetQueueUrl", error));
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "ListTasks", Mishap::Skewed { ahead }));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::Skewed { ahead }));
     let refused = rig.sqs("GetQueueUrl", json!({ "QueueName": "orders" })).await;
     assert_eq!((refused.status, refused.error()), (403, "com.amazonaws.sqs#InvalidSignatureException"));
     assert_eq!(refused.date, "Wed, 31 Dec 2025 23:50:00 GMT");
@@ -78,7 +84,7 @@ async fn same_seed_hits_the_same_calls() {
     let mut runs = Vec::new();
     for _ in 0..2 {
         let rig = Rig::new().await;
-        rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled).sometimes(0.5, 7));
+        rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::Throttled).sometimes(0.5, 7));
         let mut fates = Vec::new();
         for _ in 0..40 {
             fates.push(rig.ecs("ListTasks", json!({ "cluster": "batch" })).await.status);
@@ -93,8 +99,8 @@ async fn same_seed_hits_the_same_calls() {
 #[tokio::test]
 async fn black_hole_never_answers_and_silent_fault_still_acts() {
     let rig = Rig::new().await;
-    for (mishap, tasks) in [(Mishap::BlackHole, 0), (Mishap::SilentAfterEffect, 1)] {
-        rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
+    for (fault, tasks) in [(InjectedFault::BlackHole, 0), (InjectedFault::SilentAfterEffect, 1)] {
+        rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", fault));
         let patience = tokio::time::timeout(Duration::from_millis(300), rig.try_run("a")).await;
         assert!(patience.is_err(), "an answer came");
         assert_eq!(rig.fake.launches().len(), tasks);
@@ -105,7 +111,7 @@ async fn black_hole_never_answers_and_silent_fault_still_acts() {
 async fn slow_answer_arrives_after_its_delay() {
     let rig = Rig::new().await;
     let by = SignedDuration::from_millis(200);
-    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", Mishap::Slow { by }));
+    rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", InjectedFault::Slow { by }));
     let began = tokio::time::Instant::now();
     rig.try_run("a").await.unwrap().good();
     assert!(began.elapsed() >= Duration::from_millis(200));
@@ -114,7 +120,7 @@ async fn slow_answer_arrives_after_its_delay() {
 #[tokio::test]
 async fn rule_matches_only_requests_with_its_text() {
     let rig = Rig::new().await;
-    let error = Mishap::error("InvalidParameterException", "wrong");
+    let error = InjectedFault::error("InvalidParameterException", "wrong");
     rig.fake.faults().add(FaultRule::every(Service::Ecs, error).containing("\"clientToken\":\"b\""));
     rig.try_run("a").await.unwrap().good();
     rig.try_run("b").await.unwrap().is("InvalidParameterException", "wrong");
@@ -123,7 +129,7 @@ async fn rule_matches_only_requests_with_its_text() {
 #[tokio::test]
 async fn clear_removes_all_faults() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::every(Service::Ecs, Mishap::Throttled));
+    rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::Throttled));
     assert_eq!(rig.fake.faults().left().len(), 1);
     rig.fake.faults().clear();
     rig.try_run("a").await.unwrap().good();

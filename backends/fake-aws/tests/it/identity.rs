@@ -1,6 +1,6 @@
 //! Callers and their credentials: STS, and the metadata service of an instance.
 
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use serde_json::{Value, json};
 
 use crate::help::Rig;
@@ -64,13 +64,13 @@ async fn only_existing_roles_are_assumed_and_call_in_their_account() {
 #[tokio::test]
 async fn faults_are_injected_into_sts_and_the_metadata_service() {
     let rig = Rig::new().await;
-    let error = Mishap::error("IDPCommunicationError", "the identity provider did not answer");
+    let error = InjectedFault::error("IDPCommunicationError", "the identity provider did not answer");
     rig.fake.faults().add(FaultRule::once(Service::Sts, "GetCallerIdentity", error));
     let (status, said) = rig.sts("Action=GetCallerIdentity&Version=2011-06-15").await;
     assert_eq!(status, 400);
     assert!(said.contains("<Code>IDPCommunicationError</Code>"), "{said}");
 
-    rig.fake.faults().add(FaultRule::once(Service::Imds, "GetToken", Mishap::ResetBeforeEffect));
+    rig.fake.faults().add(FaultRule::once(Service::Imds, "GetToken", InjectedFault::ResetBeforeEffect));
     let put = rig.http.put(format!("{}/latest/api/token", rig.fake.url()));
     assert!(put.send().await.is_err());
 }

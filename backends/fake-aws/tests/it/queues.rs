@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -245,7 +245,7 @@ async fn empty_long_poll_ends_after_its_wait() {
 #[tokio::test]
 async fn sqs_outage_has_the_error_of_sqs() {
     let rig = Rig::new().await;
-    rig.fake.faults().add(FaultRule::every(Service::Sqs, Mishap::ServerError { status: 503 }));
+    rig.fake.faults().add(FaultRule::every(Service::Sqs, InjectedFault::ServerError { status: 503 }));
     let answer = rig.sqs("GetQueueUrl", json!({ "QueueName": "x" })).await;
     assert_eq!((answer.status, answer.error()), (503, "com.amazonaws.sqs#InternalFailure"));
 }

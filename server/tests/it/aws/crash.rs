@@ -11,7 +11,7 @@ use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
 use ecs_scheduler_core::testing::SimRng;
 use ecs_scheduler_core::{Clock, EngineOptions, Firing, FiringState, Launcher, SystemClock};
-use ecs_scheduler_fake_aws::{Fake, FaultRule, Launch, Mishap, Service};
+use ecs_scheduler_fake_aws::{Fake, FaultRule, InjectedFault, Launch, Service};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -32,9 +32,9 @@ const STEPS: &str = "aws::crash::whatever_step_is_the_last_ecs_is_asked_for_each
 fn make_unreliable(fake: &Fake) {
     // Each rule gets what the one before it lets pass.
     for (probability, mishap) in [
-        (0.2, Mishap::LostAfterEffect),
-        (0.05 / 0.8, Mishap::ServerError { status: 500 }),
-        (0.1 / 0.75, Mishap::Throttled),
+        (0.2, InjectedFault::LostAfterEffect),
+        (0.05 / 0.8, InjectedFault::ServerError { status: 500 }),
+        (0.1 / 0.75, InjectedFault::Throttled),
     ] {
         fake.faults().add(FaultRule::every(Service::Ecs, mishap).sometimes(probability, SEED));
     }

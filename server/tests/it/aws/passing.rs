@@ -1,7 +1,7 @@
 //! Faults that pass by themselves, and answers that only look permanent: the task is started, once, and what a person can do
 //! is named.
 
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const THROTTLED: &str =
 
 /// Makes the next calls of an operation of ECS fail with this code and these words.
 fn fail(cloud: &Cloud, operation: &str, code: &str, words: &str, times: u64) {
-    let rule = FaultRule::once(Service::Ecs, operation, Mishap::error(code, words));
+    let rule = FaultRule::once(Service::Ecs, operation, InjectedFault::error(code, words));
     cloud.fake().faults().add(rule.times(times));
 }
 
@@ -93,7 +93,7 @@ async fn a_wrong_clock_is_named_with_its_skew_in_the_note_of_the_firing() {
     let stage = Stage::set(&cloud, "late").await;
     let ahead = SignedDuration::from_mins(10);
     let (code, message) = ("InvalidSignatureException".to_owned(), "Signature expired".to_owned());
-    let error = Mishap::Error { status: 400, code, message, ahead };
+    let error = InjectedFault::Error { status: 400, code, message, ahead };
     cloud.fake().faults().add(FaultRule::once(Service::Ecs, "RunTask", error).times(1_000));
     let playing = stage.start().await;
     let more = json!({"schedule": once(), "retry": {"launch": {"maxAge": "3s"}}});
@@ -107,7 +107,7 @@ async fn a_wrong_clock_is_named_with_its_skew_in_the_note_of_the_firing() {
 async fn a_metadata_service_that_stalls_is_asked_again_and_its_hop_limit_is_named() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = on_an_instance(&cloud, "stalled").await;
-    cloud.fake().faults().add(FaultRule::once(Service::Imds, "GetToken", Mishap::BlackHole).times(2));
+    cloud.fake().faults().add(FaultRule::once(Service::Imds, "GetToken", InjectedFault::BlackHole).times(2));
     let file = stage.site.path("nightly").with_extension("json");
     std::fs::write(&file, stage.job(&json!({"id": "nightly"})).to_string()).unwrap();
     let doctor = stage.command(&["doctor", "--json", file.to_str().unwrap()]).await;
@@ -116,7 +116,7 @@ async fn a_metadata_service_that_stalls_is_asked_again_and_its_hop_limit_is_name
     assert!(!said.contains("AWS_ACCESS_KEY_ID"), "{said}");
 
     cloud.fake().faults().clear();
-    cloud.fake().faults().add(FaultRule::once(Service::Imds, "GetToken", Mishap::BlackHole).times(2));
+    cloud.fake().faults().add(FaultRule::once(Service::Imds, "GetToken", InjectedFault::BlackHole).times(2));
     let playing = stage.start().await;
     playing.create("nightly", &stage.job(&json!({"schedule": once()}))).await;
     playing.firing("nightly", "launched").await;
@@ -191,7 +191,7 @@ async fn a_task_that_cannot_be_read_does_not_hide_the_end_of_another() {
     }
     let arn = async |job: &str| stage.tasks(job).await[0]["taskArn"].as_str().unwrap().to_owned();
     let (bad, good) = (arn("bad").await, arn("good").await);
-    let error = Mishap::error("InvalidParameterException", "Identifier is wrong.");
+    let error = InjectedFault::error("InvalidParameterException", "Identifier is wrong.");
     let rule = FaultRule::every(Service::Ecs, error).containing(&bad);
     cloud.fake().faults().add(FaultRule { operation: Some("DescribeTasks".to_owned()), ..rule });
     until("the good task runs", async || cloud.fake().ecs().finish(&good, 0)).await;

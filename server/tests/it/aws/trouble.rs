@@ -1,7 +1,7 @@
 //! Misfortunes: each stops or delays the jobs that it concerns, launches nothing that was not asked for, and is named with
 //! its remedy.
 
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use serde_json::{Value, json};
 
 use super::cloud::{Cloud, Kind};
@@ -19,7 +19,7 @@ async fn queue_job_and_plain_job(playing: &Playing<'_>) {
 }
 
 /// Befalls every reading of a queue.
-fn whenever_read(mishap: Mishap) -> FaultRule {
+fn whenever_read(mishap: InjectedFault) -> FaultRule {
     FaultRule { operation: Some("GetQueueAttributes".to_owned()), ..FaultRule::every(Service::Sqs, mishap) }
 }
 
@@ -51,7 +51,7 @@ async fn a_queue_that_may_not_be_read_stops_only_its_own_job_until_it_may() {
 async fn a_throttled_queue_delays_only_its_own_job() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "throttled").await;
-    cloud.fake().faults().add(whenever_read(Mishap::Throttled));
+    cloud.fake().faults().add(whenever_read(InjectedFault::Throttled));
     let playing = stage.start().await;
     queue_job_and_plain_job(&playing).await;
     only_the_queue_job_fails(&playing, &["throttled-orders", "hrottl"]).await;
@@ -64,7 +64,7 @@ async fn a_throttled_queue_delays_only_its_own_job() {
 async fn a_queue_that_never_answers_stops_only_its_own_job() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "silent").await;
-    cloud.fake().faults().add(whenever_read(Mishap::BlackHole));
+    cloud.fake().faults().add(whenever_read(InjectedFault::BlackHole));
     let playing = stage.start().await;
     queue_job_and_plain_job(&playing).await;
     only_the_queue_job_fails(&playing, &["silent-orders", "timeout"]).await;
@@ -124,11 +124,11 @@ async fn a_launch_that_is_throttled_fails_or_is_never_answered_still_starts_its_
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "unlucky").await;
     for mishap in [
-        Mishap::Throttled,
-        Mishap::ServerError { status: 503 },
-        Mishap::LostAfterEffect,
-        Mishap::ResetBeforeEffect,
-        Mishap::SilentAfterEffect,
+        InjectedFault::Throttled,
+        InjectedFault::ServerError { status: 503 },
+        InjectedFault::LostAfterEffect,
+        InjectedFault::ResetBeforeEffect,
+        InjectedFault::SilentAfterEffect,
     ] {
         cloud.fake().faults().add(FaultRule::once(Service::Ecs, "RunTask", mishap));
     }

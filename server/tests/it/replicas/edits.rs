@@ -8,7 +8,7 @@ use std::time::Duration;
 use ecs_scheduler_core::{
     Clock, DecisionQuery, FiringQuery, JobId, Outcome, Store, StoredJob, SystemClock, Timestamp,
 };
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn endure(shelf: Shelf, fall: Fall) {
         mates.push(Mate::start(&cloud, &stage.name, &shelf, 2).await);
     }
     until_moment(tick + BLIND).await;
-    let unreadable = FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 503 });
+    let unreadable = FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
     cloud.fake().faults().add(unreadable.times(u64::MAX));
     until_moment(tick + SEES).await;
     cloud.fake().faults().clear();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::testing::SimRng;
 use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join;
 use jiff::SignedDuration;
 use rustix::process::Signal;
@@ -152,7 +152,8 @@ impl Trial<'_> {
         let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
         let jobs = names.filter(|job| shards.contains(&Shard::of(job))).collect();
         self.blows.push(Blow { fault, at: SystemClock.now(), jobs });
-        let unreadable = FaultRule::once(Service::Ecs, "ListTasks", Mishap::ServerError { status: 503 });
+        let unreadable =
+            FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
         self.stage.cloud.fake().faults().add(unreadable.times(1 + rng.below(FAILED_READS)));
         let others = &self.mates;
         let edited = usize::try_from(rng.below(self.jobs as u64)).unwrap();

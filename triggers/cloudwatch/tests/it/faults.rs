@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_aws::Timeouts;
 use ecs_scheduler_core::FaultKind;
-use ecs_scheduler_fake_aws::{DataStatus, FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{DataStatus, FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use serde_json::json;
 
@@ -52,17 +52,17 @@ async fn denied_call_names_the_missing_permission() {
 
 #[tokio::test]
 async fn aws_faults_are_transient_and_never_a_value() {
-    for (mishap, kind) in [
-        (Mishap::Throttled, FaultKind::Throttled),
-        (Mishap::ServerError { status: 503 }, FaultKind::Unavailable),
-        (Mishap::ResetBeforeEffect, FaultKind::Unavailable),
-        (Mishap::BlackHole, FaultKind::Unavailable),
+    for (fault, kind) in [
+        (InjectedFault::Throttled, FaultKind::Throttled),
+        (InjectedFault::ServerError { status: 503 }, FaultKind::Unavailable),
+        (InjectedFault::ResetBeforeEffect, FaultKind::Unavailable),
+        (InjectedFault::BlackHole, FaultKind::Unavailable),
     ] {
         let rig = Rig::with(SHORT_TIMEOUTS).await;
         rig.put("A", 0, 50.0);
-        rig.fake.faults().add(FaultRule::every(Service::CloudWatch, mishap.clone()));
+        rig.fake.faults().add(FaultRule::every(Service::CloudWatch, fault.clone()));
         let (error, _) = rig.failure(metric("A", &json!({}))).await;
-        assert_eq!((error.kind(), error.is_transient()), (kind, true), "{mishap:?}: {error}");
+        assert_eq!((error.kind(), error.is_transient()), (kind, true), "{fault:?}: {error}");
         assert!(error.to_string().contains("App/A Average in eu-central-1"), "{error}");
     }
 }
@@ -72,7 +72,7 @@ async fn silent_scope_delays_no_other() {
     let rig = Rig::new().await;
     rig.put("A", 0, 50.0);
     let stuck = 8;
-    rig.fake.faults().add(FaultRule::every(Service::CloudWatch, Mishap::BlackHole).times(stuck));
+    rig.fake.faults().add(FaultRule::every(Service::CloudWatch, InjectedFault::BlackHole).times(stuck));
     // The maximum of concurrent calls in one scope: each delay has its own.
     let silent: Vec<_> =
         (0..20).map(|n| rig.trigger(metric("A", &json!({"region": "us-east-1", "delay": 60 * n})))).collect();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_aws::Timeouts;
 use ecs_scheduler_core::{Demand, FaultKind};
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use serde_json::json;
 
@@ -90,16 +90,16 @@ async fn aws_faults_are_transient_and_never_zero() {
     let rig = Rig::with(SHORT_TIMEOUTS).await;
     let url = rig.queue("orders", 1);
     let table = [
-        (Mishap::Throttled, FaultKind::Throttled),
-        (Mishap::ServerError { status: 503 }, FaultKind::Unavailable),
-        (Mishap::ResetBeforeEffect, FaultKind::Unavailable),
-        (Mishap::BlackHole, FaultKind::Unavailable),
+        (InjectedFault::Throttled, FaultKind::Throttled),
+        (InjectedFault::ServerError { status: 503 }, FaultKind::Unavailable),
+        (InjectedFault::ResetBeforeEffect, FaultKind::Unavailable),
+        (InjectedFault::BlackHole, FaultKind::Unavailable),
     ];
-    for (second, (mishap, kind)) in (10..).zip(table) {
-        rig.fake.faults().add(FaultRule::every(Service::Sqs, mishap.clone()));
+    for (second, (fault, kind)) in (10..).zip(table) {
+        rig.fake.faults().add(FaultRule::every(Service::Sqs, fault.clone()));
         let trigger = rig.trigger(json!({"queueUrl": url}));
         let error = evaluate(&*trigger, tick(&format!("2026-11-22T12:00:{second}Z"))).await.unwrap_err();
-        assert_eq!((error.kind(), error.is_transient()), (kind, true), "{mishap:?}: {error}");
+        assert_eq!((error.kind(), error.is_transient()), (kind, true), "{fault:?}: {error}");
         assert!(error.to_string().contains("queue \"orders\""), "{error}");
         rig.fake.faults().clear();
     }
@@ -128,7 +128,7 @@ async fn silent_scope_delays_no_other() {
     rig.queue("orders", 12);
     // More silent queues in one region than are read at once.
     let stuck: u64 = 32;
-    let hole = FaultRule::every(Service::Sqs, Mishap::BlackHole).times(stuck);
+    let hole = FaultRule::every(Service::Sqs, InjectedFault::BlackHole).times(stuck);
     rig.fake.faults().add(hole);
     let silent: Vec<_> = (0..100)
         .map(|n| {

@@ -1,12 +1,12 @@
-use ecs_scheduler_fake_aws::{FaultRule, Mishap, Service};
+use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use serde_json::{Value, json};
 
 use super::key;
 use crate::help::{Rig, SIGNED};
 
 impl Rig {
-    fn once(&self, operation: &str, mishap: Mishap) {
-        self.fake.faults().add(FaultRule::once(Service::DynamoDb, operation, mishap));
+    fn once(&self, operation: &str, fault: InjectedFault) {
+        self.fake.faults().add(FaultRule::once(Service::DynamoDb, operation, fault));
     }
 }
 
@@ -18,14 +18,15 @@ fn transaction() -> Value {
 #[tokio::test]
 async fn transaction_conflicts_with_others_itself_or_capacity() {
     let rig = Rig::with_things().await;
-    for (mishap, reason) in [(Mishap::Conflict, "TransactionConflict"), (Mishap::Exceeded, "ThrottlingError")]
+    for (fault, reason) in
+        [(InjectedFault::Conflict, "TransactionConflict"), (InjectedFault::Exceeded, "ThrottlingError")]
     {
-        rig.once("TransactWriteItems", mishap);
+        rig.once("TransactWriteItems", fault);
         let failed = rig.dynamodb("TransactWriteItems", transaction()).await;
         failed.refused("TransactionCanceledException", &format!("[None, {reason}]"));
         assert_eq!(failed.body["CancellationReasons"][1]["Code"], reason);
     }
-    rig.once("TransactWriteItems", Mishap::InProgress);
+    rig.once("TransactWriteItems", InjectedFault::InProgress);
     let failed = rig.dynamodb("TransactWriteItems", transaction()).await;
     failed.refused("TransactionInProgressException", "already in progress");
     assert!(rig.item("a", "1").await.is_null(), "nothing of it was done");
@@ -36,7 +37,7 @@ async fn transaction_conflicts_with_others_itself_or_capacity() {
 #[tokio::test]
 async fn lost_answer_of_a_transaction_is_repeated_for_its_token() {
     let rig = Rig::with_things().await;
-    rig.once("TransactWriteItems", Mishap::LostAfterEffect);
+    rig.once("TransactWriteItems", InjectedFault::LostAfterEffect);
     let lost = rig.call(Service::DynamoDb, "TransactWriteItems", &transaction(), SIGNED).await;
     assert!(lost.is_err(), "{lost:?}");
     assert!(!rig.item("a", "1").await.is_null(), "it was done");
@@ -48,16 +49,16 @@ async fn lost_answer_of_a_transaction_is_repeated_for_its_token() {
 #[tokio::test]
 async fn single_writes_and_reads_conflict_and_are_throttled() {
     let rig = Rig::with_things().await;
-    rig.once("PutItem", Mishap::Conflict);
+    rig.once("PutItem", InjectedFault::Conflict);
     rig.put("a", "1", json!({})).await.refused("TransactionConflictException", "Transaction is ongoing");
-    rig.once("PutItem", Mishap::Exceeded);
+    rig.once("PutItem", InjectedFault::Exceeded);
     let refused = rig.put("a", "1", json!({})).await;
     refused.refused("ProvisionedThroughputExceededException", "provisioned throughput");
-    rig.once("PutItem", Mishap::Throttled);
+    rig.once("PutItem", InjectedFault::Throttled);
     rig.put("a", "1", json!({})).await.refused("ThrottlingException", "Rate exceeded");
     assert!(rig.item("a", "1").await.is_null());
     assert_eq!(rig.fake.calls(Service::DynamoDb, "PutItem").throttled, 2);
-    rig.once("PutItem", Mishap::ServerError { status: 500 });
+    rig.once("PutItem", InjectedFault::ServerError { status: 500 });
     let failed = rig.put("a", "1", json!({})).await;
     assert_eq!(
         (failed.status, failed.error()),
@@ -72,7 +73,7 @@ async fn half_of_a_batch_is_returned_unprocessed() {
     for number in 0..5 {
         rig.put("a", &number.to_string(), json!({})).await.good();
     }
-    rig.once("BatchGetItem", Mishap::Unprocessed);
+    rig.once("BatchGetItem", InjectedFault::Unprocessed);
     let call = json!({ "RequestItems": { "things": { "Keys": keys, "ConsistentRead": true } } });
     let answer = rig.dynamodb("BatchGetItem", call).await.good();
     assert_eq!(answer["Responses"]["things"].as_array().unwrap().len(), 3);
@@ -84,8 +85,13 @@ async fn half_of_a_batch_is_returned_unprocessed() {
 #[tokio::test]
 async fn operation_specific_fault_hits_no_other_call() {
     let rig = Rig::with_things().await;
-    for mishap in [Mishap::Conflict, Mishap::Exceeded, Mishap::InProgress, Mishap::Unprocessed] {
-        rig.fake.faults().add(FaultRule::every(Service::DynamoDb, mishap));
+    for fault in [
+        InjectedFault::Conflict,
+        InjectedFault::Exceeded,
+        InjectedFault::InProgress,
+        InjectedFault::Unprocessed,
+    ] {
+        rig.fake.faults().add(FaultRule::every(Service::DynamoDb, fault));
     }
     rig.dynamodb("DescribeTable", json!({ "TableName": "things" })).await.good();
     rig.list(json!({})).await;
