@@ -30,7 +30,7 @@ pub(crate) use render::seconds;
 
 pub use control::EcsControl;
 pub use model::Tag;
-pub use settings::{Capacity, EcsSettings, EventFeed, EventForm, Life};
+pub use settings::{Capacity, EcsSettings, EventFeed, EventForm, TaskLifecycle};
 
 impl EcsState {
     /// Answers a call.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use clock::MovableClock;
 pub use cloudwatch::{CloudWatchControl, CloudWatchSettings, DataStatus};
 pub use dynamodb::DynamoDbSettings;
-pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Life, Tag};
+pub use ecs::{Capacity, EcsControl, EcsSettings, EventFeed, EventForm, Tag, TaskLifecycle};
 pub use fake::{Fake, FakeOptions};
 pub use fault::{FaultRule, Faults, InjectedFault};
 pub use launch_log::{Calls, Launch};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
 use ecs_scheduler_core::{Clock, Launcher, SystemClock, async_trait};
-use ecs_scheduler_fake_aws::{Fake, FakeOptions, Life};
+use ecs_scheduler_fake_aws::{Fake, FakeOptions, TaskLifecycle};
 use jiff::SignedDuration;
 use tokio::sync::OnceCell;
 
@@ -22,14 +22,22 @@ impl Ecs {
         let fake = Fake::start(FakeOptions::default()).await.expect("a port is free");
         fake.ecs().create_cluster("batch");
         let moment = SignedDuration::from_millis(30);
-        let brief = Life { provisioning: moment, pending: moment, run: Some(moment), ..Life::default() };
+        let brief = TaskLifecycle {
+            provisioning: moment,
+            pending: moment,
+            run: Some(moment),
+            ..TaskLifecycle::default()
+        };
         let lives = [
             ("succeeds", brief.clone()),
-            ("fails", Life { exit_codes: [("main".to_owned(), 3)].into(), ..brief.clone() }),
-            ("lasts", Life { run: None, ..brief.clone() }),
+            ("fails", TaskLifecycle { exit_codes: [("main".to_owned(), 3)].into(), ..brief.clone() }),
+            ("lasts", TaskLifecycle { run: None, ..brief.clone() }),
             (
                 "unstartable",
-                Life { fails_to_start: Some("CannotPullContainerError: no such image".to_owned()), ..brief },
+                TaskLifecycle {
+                    fails_to_start: Some("CannotPullContainerError: no such image".to_owned()),
+                    ..brief
+                },
             ),
         ];
         for (family, life) in lives {

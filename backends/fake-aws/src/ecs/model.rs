@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::settings::Life;
+use super::settings::TaskLifecycle;
 use super::token::StoredToken;
 use crate::rng::Rng;
 use crate::scope::Place;
@@ -144,7 +144,7 @@ pub(crate) struct Task {
     pub(crate) stopped_reason: Option<String>,
     pub(crate) version: u64,
     pub(crate) token: Option<String>,
-    pub(crate) life: Life,
+    pub(crate) life: TaskLifecycle,
     /// Planned steps with another number are void.
     pub(crate) plan: u32,
 }

@@ -9,7 +9,7 @@ use super::model::{
 };
 use super::placement::{PlacementResult, Target, spread};
 use super::render::{Dates, show};
-use super::settings::{EcsSettings, Life};
+use super::settings::{EcsSettings, TaskLifecycle};
 use super::{check, token};
 use crate::launch_log::{Launch, LaunchLog};
 use crate::scope::Place;
@@ -48,7 +48,7 @@ struct LaunchOrder<'a> {
     request: &'a RunTask,
     cluster: &'a ClusterKey,
     definition: &'a Definition,
-    life: Life,
+    life: TaskLifecycle,
     now: Timestamp,
 }
 
@@ -240,7 +240,7 @@ impl LaunchOrder<'_> {
 
 impl EcsSettings {
     /// Returns the lifecycle that is set for a definition in a cluster.
-    fn life_of(&self, cluster: &str, definition: &Definition) -> Life {
+    fn life_of(&self, cluster: &str, definition: &Definition) -> TaskLifecycle {
         let exact = format!("{}:{}", definition.family, definition.revision);
         let lives = &self.definition_lives;
         let set = lives

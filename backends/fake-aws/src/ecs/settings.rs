@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct EcsSettings {
     /// The lifecycle of tasks that have no other one below.
-    pub life: Life,
+    pub life: TaskLifecycle,
     /// Lifecycles by cluster name.
-    pub cluster_lives: BTreeMap<String, Life>,
+    pub cluster_lives: BTreeMap<String, TaskLifecycle>,
     /// Lifecycles by family or `family:revision`; these win over the cluster's.
-    pub definition_lives: BTreeMap<String, Life>,
+    pub definition_lives: BTreeMap<String, TaskLifecycle>,
     /// Capacity limits by cluster name. A cluster without an entry has no limit.
     pub capacity: BTreeMap<String, Vec<Capacity>>,
     /// Clusters (by name) that have no container instance, so that EC2 tasks are refused outright.
@@ -32,7 +32,7 @@ pub struct EcsSettings {
 /// How long a task stays in each state, and how it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Life {
+pub struct TaskLifecycle {
     /// Time in `PROVISIONING`; tasks outside `awsvpc` networks and capacity providers begin in `PENDING`. 1 s.
     pub provisioning: SignedDuration,
     /// Time in `PENDING`. 1 s.
@@ -53,7 +53,7 @@ pub struct Life {
     pub fails_to_start: Option<String>,
 }
 
-impl Default for Life {
+impl Default for TaskLifecycle {
     fn default() -> Self {
         Self {
             provisioning: SignedDuration::from_secs(1),

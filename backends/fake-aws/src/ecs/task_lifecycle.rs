@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{EcsState, PlannedStep, Status, Step};
-use super::settings::{EcsSettings, Life};
+use super::settings::{EcsSettings, TaskLifecycle};
 use crate::clock::later;
 use crate::launch_log::LaunchLog;
 
@@ -58,7 +58,7 @@ impl EcsState {
     }
 
     /// Plans the steps of a new task until it runs, or fails to start.
-    pub(crate) fn plan_start(&mut self, number: u64, from: Status, life: &Life, now: Timestamp) {
+    pub(crate) fn plan_start(&mut self, number: u64, from: Status, life: &TaskLifecycle, now: Timestamp) {
         let mut at = now;
         if from == Status::Provisioning {
             at = later(at, life.provisioning);

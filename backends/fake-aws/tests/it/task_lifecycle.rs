@@ -1,4 +1,4 @@
-use ecs_scheduler_fake_aws::Life;
+use ecs_scheduler_fake_aws::TaskLifecycle;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -9,7 +9,12 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 #[tokio::test]
 async fn task_passes_its_statuses_with_rising_version() {
     let rig = Rig::new().await;
-    let life = Life { deactivating: SECOND, stopping: SECOND, deprovisioning: SECOND, ..Life::default() };
+    let life = TaskLifecycle {
+        deactivating: SECOND,
+        stopping: SECOND,
+        deprovisioning: SECOND,
+        ..TaskLifecycle::default()
+    };
     rig.fake.configure(|settings| settings.ecs.life = life);
     let arn = arns(&rig.run(json!({})).await.good())[0].clone();
     let mut seen = Vec::new();
@@ -39,8 +44,8 @@ async fn task_passes_its_statuses_with_rising_version() {
 async fn definition_lifecycle_wins_over_cluster_lifecycle() {
     let rig = Rig::new().await;
     rig.fake.ecs().register_simple("other");
-    let quick = Life { run: Some(SECOND), ..Life::default() };
-    let failing = Life { exit_codes: [("main".to_owned(), 3)].into(), ..Life::default() };
+    let quick = TaskLifecycle { run: Some(SECOND), ..TaskLifecycle::default() };
+    let failing = TaskLifecycle { exit_codes: [("main".to_owned(), 3)].into(), ..TaskLifecycle::default() };
     rig.fake.configure(|settings| {
         settings.ecs.cluster_lives.insert("batch".to_owned(), quick);
         settings.ecs.definition_lives.insert("other".to_owned(), failing);
