@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::data::{Sample, Series, Statistic};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 pub(crate) use cbor::{answer, read as read_cbor};
@@ -68,7 +68,7 @@ type SamplesBySecond = BTreeMap<i64, Vec<(&'static str, Sample)>>;
 /// The state of the fake `CloudWatch`.
 #[derive(Debug, Default)]
 pub(crate) struct CloudWatchState {
-    metrics: BTreeMap<(Place, Metric), SamplesBySecond>,
+    metrics: BTreeMap<(AwsScope, Metric), SamplesBySecond>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,7 +167,7 @@ impl CloudWatchState {
     /// Answers a call.
     pub(crate) fn handle(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         operation: &str,
         body: &Value,
         now: i64,
@@ -178,10 +178,10 @@ impl CloudWatchState {
                 if body["Namespace"].as_str().is_some_and(|name| name.starts_with("AWS/")) {
                     return Err(invalid("The value AWS/ for parameter Namespace is invalid."));
                 }
-                self.put(place, body, now)
+                self.put(scope, body, now)
             }
-            "GetMetricData" => self.get_data(place, body, now, settings),
-            "ListMetrics" => self.list(place, body),
+            "GetMetricData" => self.get_data(scope, body, now, settings),
+            "ListMetrics" => self.list(scope, body),
             _ => {
                 let message = format!("the fake has no CloudWatch operation {operation}");
                 Err(Failure::client("UnknownOperationException", message))
@@ -190,7 +190,7 @@ impl CloudWatchState {
     }
 
     /// Stores data, of AWS's own namespaces too.
-    pub(crate) fn put(&mut self, place: &Place, body: &Value, now: i64) -> Result<Value, Failure> {
+    pub(crate) fn put(&mut self, scope: &AwsScope, body: &Value, now: i64) -> Result<Value, Failure> {
         let request: Put = read(body)?;
         if request.metric_data.len() > MAX_DATA {
             return Err(invalid("The collection MetricData must not have a size greater than 1000."));
@@ -207,7 +207,7 @@ impl CloudWatchState {
             kept.push((metric.ordered(), second, samples.into_iter().map(move |sample| (unit, sample))));
         }
         for (metric, second, samples) in kept {
-            let seconds = self.metrics.entry((place.clone(), metric)).or_default();
+            let seconds = self.metrics.entry((scope.clone(), metric)).or_default();
             seconds.entry(second).or_default().extend(samples);
         }
         Ok(json!({}))
@@ -217,7 +217,7 @@ impl CloudWatchState {
     /// than the requested one do not count.
     fn series<'m>(
         &self,
-        place: &Place,
+        scope: &AwsScope,
         metrics: impl IntoIterator<Item = &'m Metric>,
         unit: Option<&str>,
         (period, statistic): (i64, Statistic),
@@ -225,7 +225,7 @@ impl CloudWatchState {
     ) -> Series {
         let mut periods: BTreeMap<i64, Vec<Sample>> = BTreeMap::new();
         for metric in metrics {
-            let key = (place.clone(), metric.clone().ordered());
+            let key = (scope.clone(), metric.clone().ordered());
             for (second, samples) in self.metrics.get(&key).into_iter().flatten() {
                 let wanted = samples.iter().filter(|(has, _)| unit.is_none_or(|unit| unit == *has));
                 let begin = second - second.rem_euclid(period);
@@ -237,15 +237,15 @@ impl CloudWatchState {
     }
 
     /// Returns the metrics of a scope that got data within two weeks, as searches see them.
-    fn recent(&self, place: &Place, now: i64) -> impl Iterator<Item = &Metric> {
-        let of_place = self.metrics.iter().filter(move |((at, _), _)| at == place);
+    fn recent(&self, scope: &AwsScope, now: i64) -> impl Iterator<Item = &Metric> {
+        let of_place = self.metrics.iter().filter(move |((at, _), _)| at == scope);
         let recent = of_place.filter(move |(_, seconds)| {
             seconds.last_key_value().is_some_and(|(second, _)| *second >= now - MAX_AGE)
         });
         recent.map(|((_, metric), _)| metric)
     }
 
-    fn list(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    fn list(&self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: List = read(body)?;
         let meant = |metric: &Metric| {
             request.namespace.as_ref().is_none_or(|name| *name == metric.namespace)
@@ -262,7 +262,7 @@ impl CloudWatchState {
             Failure::client("InvalidParameterValueException", "The next token is invalid.")
                 .queried("InvalidParameterValue")
         })?;
-        let all = self.metrics.keys().filter(|(at, metric)| at == place && meant(metric));
+        let all = self.metrics.keys().filter(|(at, metric)| at == scope && meant(metric));
         let mut rest = all.skip(from).map(|(_, metric)| metric).peekable();
         let shown: Vec<&Metric> = rest.by_ref().take(MAX_LISTED).collect();
         let mut answer = json!({ "Metrics": shown });

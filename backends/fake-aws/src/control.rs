@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::fault::FaultRule;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::server::{Shared, serve};
 use crate::state::Settings;
 use crate::wire::plain_json;
@@ -103,8 +103,8 @@ async fn finish(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
 /// Stores metrics as `PutMetricData` does, of AWS's own namespaces too.
 async fn put_metrics(State(shared): State<Arc<Shared>>, Path(region): Path<String>, body: Bytes) -> Answer {
     let body: Value = read(&body)?;
-    let place = Place::in_region(region);
-    let kept = shared.with_state(|state, now| state.cloudwatch.put(&place, &body, now.as_second()));
+    let scope = AwsScope::in_region(region);
+    let kept = shared.with_state(|state, now| state.cloudwatch.put(&scope, &body, now.as_second()));
     kept.map(|kept| plain_json(200, &kept)).map_err(|failure| control_error(400, failure.message))
 }
 
@@ -167,7 +167,7 @@ const fn control_error(status: u16, message: String) -> ControlError {
 }
 
 /// Applies a JSON merge patch at a path of the settings.
-fn merge(into: &mut Value, patch: Value, place: &str) {
+fn merge(into: &mut Value, patch: Value, path: &str) {
     let Value::Object(patch) = patch else {
         *into = patch;
         return;
@@ -177,17 +177,17 @@ fn merge(into: &mut Value, patch: Value, place: &str) {
     }
     let members = into.as_object_mut().expect("it was just made an object");
     for (name, value) in patch {
-        let place = format!("{place}/{name}");
-        if value.is_null() && !is_nullable(&place) {
+        let path = format!("{path}/{name}");
+        if value.is_null() && !is_nullable(&path) {
             members.remove(&name);
         } else {
-            merge(members.entry(name).or_insert(Value::Null), value, &place);
+            merge(members.entry(name).or_insert(Value::Null), value, &path);
         }
     }
 }
 
 /// Tells whether null at a path of the settings is a value that differs from the default: a task may run without end.
-fn is_nullable(place: &str) -> bool {
-    let names: Vec<&str> = place.split('/').skip(1).collect();
+fn is_nullable(path: &str) -> bool {
+    let names: Vec<&str> = path.split('/').skip(1).collect();
     matches!(names.as_slice(), ["ecs", "life", "run"] | ["ecs", "clusterLives" | "definitionLives", _, "run"])
 }

@@ -37,7 +37,7 @@ use self::failure::missing;
 use self::idempotency::IdempotencyTokens;
 use self::table::Table;
 use crate::clock::later;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 pub(crate) use failure::namespace;
@@ -57,7 +57,7 @@ struct Open {
 /// The state of the fake DynamoDB.
 #[derive(Debug, Default)]
 pub(crate) struct DynamoDbState {
-    tables: BTreeMap<(Place, String), Open>,
+    tables: BTreeMap<(AwsScope, String), Open>,
     tokens: IdempotencyTokens,
 }
 
@@ -72,17 +72,17 @@ impl DynamoDbState {
     /// Answers a call.
     pub(crate) fn handle(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         operation: &str,
         body: &Value,
         now: Timestamp,
         settings: &DynamoDbSettings,
     ) -> Result<Value, Failure> {
         match operation {
-            "CreateTable" => return self.create(place, body, now, settings),
-            "DescribeTable" => return self.describe(place, body, now),
-            "BatchGetItem" => return self.batch_get(place, body, now, settings),
-            "TransactWriteItems" => return self.transact(place, body, now, settings),
+            "CreateTable" => return self.create(scope, body, now, settings),
+            "DescribeTable" => return self.describe(scope, body, now),
+            "BatchGetItem" => return self.batch_get(scope, body, now, settings),
+            "TransactWriteItems" => return self.transact(scope, body, now, settings),
             _ => {}
         }
         let verb = match operation {
@@ -90,7 +90,7 @@ impl DynamoDbState {
             "UpdateItem" => WriteKind::Update,
             "DeleteItem" => WriteKind::Delete,
             "Query" | "Scan" => {
-                let table = self.table(place, &read::<Named>(body)?.table_name, now, settings)?;
+                let table = self.table(scope, &read::<Named>(body)?.table_name, now, settings)?;
                 let look = if operation == "Query" { query::query } else { scan::scan };
                 return look(table, body, settings);
             }
@@ -101,18 +101,18 @@ impl DynamoDbState {
         };
         let written: WriteRequest = read(body)?;
         let name = written.table_name.clone();
-        write::write(self.table(place, &name, now, settings)?, verb, written, now)
+        write::write(self.table(scope, &name, now, settings)?, verb, written, now)
     }
 
     /// Returns a table that can be used, after its stale view has caught up to this moment.
     fn table(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         name: &str,
         now: Timestamp,
         settings: &DynamoDbSettings,
     ) -> Result<&mut Table, Failure> {
-        let open = self.tables.get_mut(&(place.clone(), name.to_owned()));
+        let open = self.tables.get_mut(&(scope.clone(), name.to_owned()));
         let open = open.filter(|open| open.ready <= now).ok_or_else(missing)?;
         open.table.catch_up(later(now, -settings.lag));
         Ok(&mut open.table)

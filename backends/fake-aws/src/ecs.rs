@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::launch_log::LaunchLog;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::Failure;
 
 pub(crate) use cluster::key as cluster_key;
@@ -36,7 +36,7 @@ impl EcsState {
     /// Answers a call.
     pub(crate) fn handle(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         operation: &str,
         body: &Value,
         now: Timestamp,
@@ -44,18 +44,18 @@ impl EcsState {
         launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let mut answer = match operation {
-            "RunTask" => self.run_task(place, body, now, settings, launch_log),
-            "ListTasks" => self.list_tasks(place, body, now, settings),
-            "DescribeTasks" => self.describe_tasks(place, body),
-            "StopTask" => self.stop_task(place, body, now, settings, launch_log),
-            "RegisterTaskDefinition" => self.register(place, body, seconds(now)),
-            "DescribeTaskDefinition" => self.describe_definition(place, body),
-            "DeregisterTaskDefinition" => self.deregister(place, body, seconds(now)),
-            "ListTaskDefinitions" => self.list_definitions(place, body),
-            "CreateCluster" => self.create_cluster(place, body),
-            "DescribeClusters" => self.describe_clusters(place, body),
-            "ListTagsForResource" => self.list_tags(place, body),
-            "TagResource" => self.tag(place, body),
+            "RunTask" => self.run_task(scope, body, now, settings, launch_log),
+            "ListTasks" => self.list_tasks(scope, body, now, settings),
+            "DescribeTasks" => self.describe_tasks(scope, body),
+            "StopTask" => self.stop_task(scope, body, now, settings, launch_log),
+            "RegisterTaskDefinition" => self.register(scope, body, seconds(now)),
+            "DescribeTaskDefinition" => self.describe_definition(scope, body),
+            "DeregisterTaskDefinition" => self.deregister(scope, body, seconds(now)),
+            "ListTaskDefinitions" => self.list_definitions(scope, body),
+            "CreateCluster" => self.create_cluster(scope, body),
+            "DescribeClusters" => self.describe_clusters(scope, body),
+            "ListTagsForResource" => self.list_tags(scope, body),
+            "TagResource" => self.tag(scope, body),
             _ => Err(Failure::client(
                 "UnknownOperationException",
                 format!("the fake has no ECS operation {operation}"),

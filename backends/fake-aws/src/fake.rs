@@ -19,7 +19,7 @@ use crate::ecs::EcsControl;
 use crate::fault::Faults;
 use crate::launch_log::{Calls, Launch};
 use crate::resettable_conn::{ConnHandle, ResettableListener};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::server::Shared;
 use crate::sqs::SqsControl;
 use crate::state::{Call, FakeState, Settings};
@@ -50,7 +50,7 @@ impl Default for FakeOptions {
 pub struct Fake {
     shared: Arc<Shared>,
     address: SocketAddr,
-    place: Place,
+    scope: AwsScope,
     server: JoinHandle<()>,
 }
 
@@ -76,7 +76,7 @@ impl Fake {
             let never = axum::serve(ResettableListener(listener), router).await;
             never.expect("the accept loop of axum never ends");
         });
-        Ok(Self { shared, address, place: Place::in_region(options.region), server })
+        Ok(Self { shared, address, scope: AwsScope::in_region(options.region), server })
     }
 
     /// Returns the address of all services, as in `http://127.0.0.1:40001`.
@@ -156,14 +156,14 @@ impl Fake {
     ///
     /// Fails as the service would.
     pub fn call(&self, service: Service, operation: &str, body: &Value) -> Result<Value, Refused> {
-        let call = Call { place: self.place.clone(), service, operation: operation.to_owned(), key: None };
+        let call = Call { scope: self.scope.clone(), service, operation: operation.to_owned(), key: None };
         let answer = self.with_state(|state, now| state.perform(&call, body, now));
         answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
     }
 
     /// Stores metrics, of AWS's own namespaces too.
     pub(crate) fn put_metrics(&self, body: &Value) -> Result<Value, Refused> {
-        let answer = self.with_state(|state, now| state.cloudwatch.put(&self.place, body, now.as_second()));
+        let answer = self.with_state(|state, now| state.cloudwatch.put(&self.scope, body, now.as_second()));
         answer.map_err(|failure| Refused { code: failure.code, message: failure.message })
     }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::clock::later;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, response};
 
 /// The role of the instance.
@@ -43,7 +43,12 @@ pub(crate) fn request(parts: &Parts) -> Bytes {
 }
 
 /// Answers a request: a text.
-pub(crate) fn handle(place: &Place, operation: &str, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+pub(crate) fn handle(
+    scope: &AwsScope,
+    operation: &str,
+    body: &Value,
+    now: Timestamp,
+) -> Result<Value, Failure> {
     if operation == "GetToken" {
         let life = body["life"].as_str().and_then(|life| life.parse::<u32>().ok());
         let lasting = life.is_some_and(|life| (1..=21_600).contains(&life));
@@ -53,7 +58,7 @@ pub(crate) fn handle(place: &Place, operation: &str, body: &Value, now: Timestam
         return Err(Failure::new(401, "", "Unauthorized"));
     }
     match operation {
-        "GetRegion" => Ok(json!(place.region)),
+        "GetRegion" => Ok(json!(scope.region)),
         "GetRole" => Ok(json!(ROLE)),
         "GetCredentials" if body["role"] == ROLE => {
             let expiration = later(now, SignedDuration::from_hours(6));

@@ -31,7 +31,7 @@ pub use fault::{FaultRule, Faults, InjectedFault};
 pub use launch_log::{Calls, Launch};
 pub use permission::Permissions;
 pub use quota::{Bucket, Quota, Quotas};
-pub use scope::{ACCOUNT, Place};
+pub use scope::{ACCOUNT, AwsScope};
 pub use sqs::{SqsControl, SqsSettings};
 pub use state::Settings;
 pub use sts::StsSettings;

@@ -64,7 +64,7 @@ impl FakeState {
         let action = format!("{}:{operation}", call.service.name());
         let resource = match call.service {
             Service::Ecs => self.ecs_resource(call, body),
-            Service::Sqs => call.place.arn("sqs", queue_name(body)),
+            Service::Sqs => call.scope.arn("sqs", queue_name(body)),
             Service::CloudWatch => "*".to_owned(),
             Service::DynamoDb => return dynamodb::required(call, body),
             Service::Sts if operation == "GetCallerIdentity" => return Vec::new(),
@@ -74,14 +74,14 @@ impl FakeState {
         let mut context = BTreeMap::new();
         if call.service == Service::Ecs
             && ["RunTask", "StopTask", "ListTasks", "DescribeTasks"].contains(&call.operation.as_str())
-            && let Some(key) = cluster_key(&call.place, body["cluster"].as_str())
+            && let Some(key) = cluster_key(&call.scope, body["cluster"].as_str())
         {
             context.insert("ecs:cluster", key.arn());
         }
         let mut required = vec![RequiredPermission { action, resource, context }];
         if call.service == Service::Sqs && operation == "ReceiveMessage" {
             required
-                .extend(self.sqs.key_of(&call.place, queue_name(body)).and_then(|key| decrypt(call, key)));
+                .extend(self.sqs.key_of(&call.scope, queue_name(body)).and_then(|key| decrypt(call, key)));
         }
         if call.operation == "RunTask" {
             required.extend(self.run_task_permissions(call, body));
@@ -92,14 +92,14 @@ impl FakeState {
     fn ecs_resource(&self, call: &Call, body: &Value) -> String {
         let text = |name: &str| body[name].as_str().unwrap_or("");
         let cluster = || {
-            cluster_key(&call.place, body["cluster"].as_str())
+            cluster_key(&call.scope, body["cluster"].as_str())
                 .map_or_else(|| "default".to_owned(), |key| key.name)
         };
         match call.operation.as_str() {
             "RunTask" => {
                 let named = text("taskDefinition");
-                let found = self.ecs.definition(&call.place, named).map(|one| one.arn.clone());
-                found.unwrap_or_else(|| call.place.arn("ecs", &format!("task-definition/{named}")))
+                let found = self.ecs.definition(&call.scope, named).map(|one| one.arn.clone());
+                found.unwrap_or_else(|| call.scope.arn("ecs", &format!("task-definition/{named}")))
             }
             "StopTask" | "DescribeTasks" => {
                 let named = if call.operation == "StopTask" {
@@ -111,12 +111,12 @@ impl FakeState {
                 if is_arn {
                     named.to_owned()
                 } else {
-                    call.place.arn("ecs", &format!("task/{}/{named}", cluster()))
+                    call.scope.arn("ecs", &format!("task/{}/{named}", cluster()))
                 }
             }
-            "ListTasks" => call.place.arn("ecs", &format!("container-instance/{}/*", cluster())),
+            "ListTasks" => call.scope.arn("ecs", &format!("container-instance/{}/*", cluster())),
             "DescribeClusters" => {
-                let key = cluster_key(&call.place, body["clusters"][0].as_str());
+                let key = cluster_key(&call.scope, body["clusters"][0].as_str());
                 key.map_or_else(|| "*".to_owned(), |key| key.arn())
             }
             "TagResource" | "ListTagsForResource" => text("resourceArn").to_owned(),
@@ -126,7 +126,7 @@ impl FakeState {
 
     /// `RunTask` also needs the permission to pass the task's roles, and to tag if it tags.
     fn run_task_permissions(&self, call: &Call, body: &Value) -> Vec<RequiredPermission> {
-        let definition = self.ecs.definition(&call.place, body["taskDefinition"].as_str().unwrap_or(""));
+        let definition = self.ecs.definition(&call.scope, body["taskDefinition"].as_str().unwrap_or(""));
         let document = definition.map_or(&Value::Null, |one| &one.document);
         let mut required = Vec::new();
         let roles = ["taskRoleArn", "executionRoleArn"].map(|name| {
@@ -141,18 +141,18 @@ impl FakeState {
             let resource = if role.starts_with("arn:") {
                 role.to_owned()
             } else {
-                format!("arn:aws:iam::{}:role/{role}", call.place.account)
+                format!("arn:aws:iam::{}:role/{role}", call.scope.account)
             };
             let context = BTreeMap::from([("iam:PassedToService", service.to_owned())]);
             required.push(RequiredPermission { action: "iam:PassRole".to_owned(), resource, context });
         }
         if body["tags"].as_array().is_some_and(|tags| !tags.is_empty()) {
-            let key = cluster_key(&call.place, body["cluster"].as_str());
+            let key = cluster_key(&call.scope, body["cluster"].as_str());
             let path = format!("task/{}/*", key.map_or_else(|| "default".to_owned(), |key| key.name));
             let context = BTreeMap::from([("ecs:CreateAction", "RunTask".to_owned())]);
             required.push(RequiredPermission {
                 action: "ecs:TagResource".to_owned(),
-                resource: call.place.arn("ecs", &path),
+                resource: call.scope.arn("ecs", &path),
                 context,
             });
         }
@@ -170,10 +170,10 @@ fn decrypt(call: &Call, key: &str) -> Option<RequiredPermission> {
         "alias/aws/sqs" => return None,
         alias if alias.starts_with("alias/") => {
             let context = BTreeMap::from([("kms:ResourceAliases", alias.to_owned())]);
-            (call.place.arn("kms", "key/00000000-0000-0000-0000-000000000000"), context)
+            (call.scope.arn("kms", "key/00000000-0000-0000-0000-000000000000"), context)
         }
         id if id.starts_with("key/") => (key.to_owned(), BTreeMap::new()),
-        id => (call.place.arn("kms", &format!("key/{id}")), BTreeMap::new()),
+        id => (call.scope.arn("kms", &format!("key/{id}")), BTreeMap::new()),
     };
     Some(RequiredPermission { action: "kms:Decrypt".to_owned(), resource, context })
 }
@@ -189,7 +189,7 @@ fn refusal(call: &Call, permission: &RequiredPermission, is_denied: bool) -> Fai
     let tail = if is_denied { String::new() } else { format!(" allows the {} action", permission.action) };
     let message = format!(
         "User: {} is not authorized to perform: {} on resource: {} {why} identity-based policy{tail}",
-        call.place.caller(),
+        call.scope.caller(),
         permission.action,
         permission.resource
     );

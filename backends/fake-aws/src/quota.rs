@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::scope::Place;
+use crate::scope::AwsScope;
 
 /// A bucket's size and fill rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -100,13 +100,13 @@ impl Bucket {
 
 /// The levels of the buckets.
 #[derive(Debug, Default)]
-pub(crate) struct BucketLevels(HashMap<(Place, Bucket), (f64, Timestamp)>);
+pub(crate) struct BucketLevels(HashMap<(AwsScope, Bucket), (f64, Timestamp)>);
 
 impl BucketLevels {
     /// Takes all of these tokens, or nothing.
     pub(crate) fn try_take(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         wanted: &[(Bucket, f64)],
         quotas: &Quotas,
         now: Timestamp,
@@ -117,7 +117,7 @@ impl BucketLevels {
         let mut taken = Vec::new();
         for (bucket, amount) in wanted {
             let Some(quota) = quotas.buckets.get(bucket) else { continue };
-            let key = (place.clone(), *bucket);
+            let key = (scope.clone(), *bucket);
             let (level, since) = self.0.get(&key).copied().unwrap_or((quota.burst, now));
             let passed = now.duration_since(since).as_secs_f64().max(0.0);
             let level = (level + passed * quota.per_second).min(quota.burst);

@@ -8,14 +8,14 @@ pub const ACCOUNT: &str = "123456789012";
 
 /// An account and a region: every resource lives in one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Place {
+pub struct AwsScope {
     /// Twelve digits.
     pub account: String,
     /// As in `eu-central-1`.
     pub region: String,
 }
 
-impl Place {
+impl AwsScope {
     /// The scope in [`ACCOUNT`] and this region.
     #[must_use]
     pub fn in_region(region: impl Into<String>) -> Self {
@@ -25,7 +25,7 @@ impl Place {
     /// Reads the scope from a request's signature: its region, and the account if the access key id is twelve digits.
     /// The signature itself is not checked.
     pub(crate) fn signed(headers: &HeaderMap) -> Option<Self> {
-        let region = scope(headers)?.nth(2)?;
+        let region = credential_scope(headers)?.nth(2)?;
         let key = access_key(headers)?;
         let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
         let account = if is_account { key } else { ACCOUNT };
@@ -45,11 +45,11 @@ impl Place {
 
 /// Returns the id of the access key that a request was signed with.
 pub(crate) fn access_key(headers: &HeaderMap) -> Option<&str> {
-    scope(headers)?.next()
+    credential_scope(headers)?.next()
 }
 
 /// Returns the parts of a signature's scope: key id, date, region, service.
-fn scope(headers: &HeaderMap) -> Option<std::str::Split<'_, char>> {
+fn credential_scope(headers: &HeaderMap) -> Option<std::str::Split<'_, char>> {
     let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let scope = text.split_once("Credential=")?.1.split([',', ' ']).next()?;
     Some(scope.split('/'))

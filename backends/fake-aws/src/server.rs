@@ -22,7 +22,7 @@ use crate::dynamodb;
 use crate::fault::{Faults, InjectedFault};
 use crate::imds;
 use crate::resettable_conn::ConnHandle;
-use crate::scope::{Place, access_key};
+use crate::scope::{AwsScope, access_key};
 use crate::state::{Call, FakeState, LongPoll};
 use crate::sts;
 use crate::wire::{Failure, json_answer};
@@ -64,8 +64,8 @@ pub(crate) async fn serve(
         return Response::new(Body::empty());
     };
     if let Some(operation) = imds::operation(&parts) {
-        let place = Place::in_region(shared.region.as_str());
-        let call = Call { place, service: Service::Imds, operation, key: None };
+        let scope = AwsScope::in_region(shared.region.as_str());
+        let call = Call { scope, service: Service::Imds, operation, key: None };
         return handle_with_faults(&shared, &conn, &call, &imds::request(&parts)).await;
     }
     match identify_call(&parts, &bytes) {
@@ -96,9 +96,9 @@ fn identify_call(parts: &Parts, bytes: &Bytes) -> Result<Call, (Service, Failure
     };
     let unsigned =
         || (service, Failure::client("MissingAuthenticationTokenException", "Missing Authentication Token"));
-    let place = Place::signed(&parts.headers).ok_or_else(unsigned)?;
+    let scope = AwsScope::signed(&parts.headers).ok_or_else(unsigned)?;
     let key = access_key(&parts.headers).map(str::to_owned);
-    Ok(Call { place, service, operation: operation.to_owned(), key })
+    Ok(Call { scope, service, operation: operation.to_owned(), key })
 }
 
 /// Answers a call, or injects a fault.

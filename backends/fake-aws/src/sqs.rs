@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::attributes::Attributes;
 use self::queue::{COUNT_HISTORY, Messages, NewMessage};
 use crate::clock::later;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 pub use control::SqsControl;
@@ -46,7 +46,7 @@ pub(crate) struct Queue {
 pub(crate) struct SqsState {
     /// The prefix of queue URLs.
     base: String,
-    queues: BTreeMap<(Place, String), Queue>,
+    queues: BTreeMap<(AwsScope, String), Queue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,19 +86,19 @@ impl SqsState {
     /// Answers a call.
     pub(crate) fn handle(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         operation: &str,
         body: &Value,
         now: Timestamp,
         settings: &SqsSettings,
     ) -> Result<Value, Failure> {
         match operation {
-            "CreateQueue" => return self.create(place, body, now),
-            "GetQueueUrl" => return self.url(place, body),
-            "DeleteQueue" => return self.delete(place, body),
+            "CreateQueue" => return self.create(scope, body, now),
+            "GetQueueUrl" => return self.url(scope, body),
+            "DeleteQueue" => return self.delete(scope, body),
             _ => {}
         }
-        let queue = self.queue(place, body)?;
+        let queue = self.queue(scope, body)?;
         match operation {
             "GetQueueAttributes" => queue.attributes(body, now, settings),
             "SetQueueAttributes" => queue.set_attributes(body, now),
@@ -118,9 +118,9 @@ impl SqsState {
 
     /// Puts an event of EventBridge into a queue, given by its name, URL or ARN. Without such a queue the event is
     /// lost.
-    pub(crate) fn deliver(&mut self, place: &Place, queue: &str, body: &str, at: Timestamp) {
+    pub(crate) fn deliver(&mut self, scope: &AwsScope, queue: &str, body: &str, at: Timestamp) {
         let name = queue.rsplit(['/', ':']).next().unwrap_or(queue);
-        let queue = self.queues.get_mut(&(place.clone(), name.to_owned()));
+        let queue = self.queues.get_mut(&(scope.clone(), name.to_owned()));
         // A FIFO queue accepts nothing without a message group.
         if let Some(queue) = queue.filter(|queue| !queue.attributes.is_fifo()) {
             let (delay, retention) = (
@@ -134,22 +134,22 @@ impl SqsState {
     /// Returns the wait of a receiver, and the time when the next hidden message of its queue becomes visible.
     pub(crate) fn long_poll(
         &self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
     ) -> Option<(SignedDuration, Option<Timestamp>)> {
-        let queue = self.queues.get(&self.key(place, body)?)?;
+        let queue = self.queues.get(&self.key(scope, body)?)?;
         Some((queue.wait_time(body), queue.messages.next_visible(now)))
     }
 
-    fn create(&mut self, place: &Place, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+    fn create(&mut self, scope: &AwsScope, body: &Value, now: Timestamp) -> Result<Value, Failure> {
         let request: Named = read(body)?;
         let name = request.queue_name;
         let is_fifo = fifo::is_fifo(&name, &request.attributes)?;
         let mut attributes = Attributes::new(is_fifo);
         attributes.set(&request.attributes)?;
-        let url = self.url_of(&place.account, &name);
-        let key = (place.clone(), name);
+        let url = self.url_of(&scope.account, &name);
+        let key = (scope.clone(), name);
         if let Some(known) = self.queues.get(&key) {
             let same = request
                 .attributes
@@ -162,16 +162,16 @@ impl SqsState {
             }
             return Ok(json!({ "QueueUrl": url }));
         }
-        let (arn, messages) = (place.arn("sqs", &key.1), Messages::default());
+        let (arn, messages) = (scope.arn("sqs", &key.1), Messages::default());
         let queue = Queue { arn, attributes, messages, created_at: now, modified_at: now, purged_at: None };
         self.queues.insert(key, queue);
         Ok(json!({ "QueueUrl": url }))
     }
 
-    fn url(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    fn url(&self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: Named = read(body)?;
-        let account = request.owner.unwrap_or_else(|| place.account.clone());
-        let owner = Place { account, region: place.region.clone() };
+        let account = request.owner.unwrap_or_else(|| scope.account.clone());
+        let owner = AwsScope { account, region: scope.region.clone() };
         let key = (owner, request.queue_name);
         if !self.queues.contains_key(&key) {
             return Err(missing());
@@ -180,8 +180,8 @@ impl SqsState {
     }
 
     /// Returns the key that encrypts a queue of this name, if one is set.
-    pub(crate) fn key_of(&self, place: &Place, name: &str) -> Option<&str> {
-        let queue = self.queues.get(&(place.clone(), name.to_owned()))?;
+    pub(crate) fn key_of(&self, scope: &AwsScope, name: &str) -> Option<&str> {
+        let queue = self.queues.get(&(scope.clone(), name.to_owned()))?;
         queue.attributes.all().get("KmsMasterKeyId").map(String::as_str)
     }
 
@@ -190,26 +190,26 @@ impl SqsState {
     }
 
     /// Returns the queue of a call's URL: its account and name, in the region of the call.
-    fn key(&self, place: &Place, body: &Value) -> Option<(Place, String)> {
+    fn key(&self, scope: &AwsScope, body: &Value) -> Option<(AwsScope, String)> {
         let url = body["QueueUrl"].as_str()?;
         let (account, name) =
             url.rsplit_once('/').and_then(|(rest, name)| Some((rest.rsplit_once('/')?.1, name)))?;
-        Some((Place { account: account.to_owned(), region: place.region.clone() }, name.to_owned()))
+        Some((AwsScope { account: account.to_owned(), region: scope.region.clone() }, name.to_owned()))
     }
 
-    fn delete(&mut self, place: &Place, body: &Value) -> Result<Value, Failure> {
-        let key = self.key(place, body).ok_or_else(missing)?;
+    fn delete(&mut self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
+        let key = self.key(scope, body).ok_or_else(missing)?;
         self.queues.remove(&key).map(|_| json!({})).ok_or_else(missing)
     }
 
-    fn queue(&mut self, place: &Place, body: &Value) -> Result<&mut Queue, Failure> {
+    fn queue(&mut self, scope: &AwsScope, body: &Value) -> Result<&mut Queue, Failure> {
         if !body["QueueUrl"].is_string() {
             let message = "The request must contain the parameter QueueUrl.";
             return Err(
                 Failure::client("MissingRequiredParameterException", message).queried("MissingParameter")
             );
         }
-        let key = self.key(place, body).ok_or_else(missing)?;
+        let key = self.key(scope, body).ok_or_else(missing)?;
         self.queues.get_mut(&key).ok_or_else(missing)
     }
 }

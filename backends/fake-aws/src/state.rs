@@ -14,7 +14,7 @@ use crate::imds;
 use crate::launch_log::LaunchLog;
 use crate::permission::Permissions;
 use crate::quota::{Bucket, BucketLevels, Quotas};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::sqs::{SqsSettings, SqsState};
 use crate::sts::{self, StsSettings};
 use crate::wire::Failure;
@@ -42,7 +42,7 @@ pub struct Settings {
 /// One call: its scope, service, operation and key.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    pub(crate) place: Place,
+    pub(crate) scope: AwsScope,
     pub(crate) service: Service,
     pub(crate) operation: String,
     /// The id of the key that signed it.
@@ -87,7 +87,7 @@ impl FakeState {
     pub(crate) fn advance(&mut self, now: Timestamp) {
         self.ecs.advance(now, &self.settings.ecs, &mut self.launch_log);
         for (at, posted) in self.ecs.arrived(now) {
-            self.sqs.deliver(&posted.place, &posted.queue, &posted.body, at);
+            self.sqs.deliver(&posted.scope, &posted.queue, &posted.body, at);
         }
     }
 
@@ -103,18 +103,18 @@ impl FakeState {
         match call.service {
             Service::Ecs => {
                 let (settings, launch_log) = (&mut self.settings.ecs, &mut self.launch_log);
-                self.ecs.handle(&call.place, &call.operation, body, now, settings, launch_log)
+                self.ecs.handle(&call.scope, &call.operation, body, now, settings, launch_log)
             }
-            Service::Sqs => self.sqs.handle(&call.place, &call.operation, body, now, &self.settings.sqs),
+            Service::Sqs => self.sqs.handle(&call.scope, &call.operation, body, now, &self.settings.sqs),
             Service::CloudWatch => {
                 let settings = &self.settings.cloudwatch;
-                self.cloudwatch.handle(&call.place, &call.operation, body, now.as_second(), settings)
+                self.cloudwatch.handle(&call.scope, &call.operation, body, now.as_second(), settings)
             }
             Service::DynamoDb => {
-                self.dynamodb.handle(&call.place, &call.operation, body, now, &self.settings.dynamodb)
+                self.dynamodb.handle(&call.scope, &call.operation, body, now, &self.settings.dynamodb)
             }
-            Service::Sts => sts::handle(&call.place, &call.operation, body, now, &self.settings.sts),
-            Service::Imds => imds::handle(&call.place, &call.operation, body, now),
+            Service::Sts => sts::handle(&call.scope, &call.operation, body, now, &self.settings.sts),
+            Service::Imds => imds::handle(&call.scope, &call.operation, body, now),
         }
     }
 
@@ -123,7 +123,7 @@ impl FakeState {
         if call.service != Service::Sqs || call.operation != "ReceiveMessage" {
             return None;
         }
-        let (wait, visible) = self.sqs.long_poll(&call.place, body, now)?;
+        let (wait, visible) = self.sqs.long_poll(&call.scope, body, now)?;
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let next = [visible, self.ecs.next_change()].into_iter().flatten().min().map(until);
         Some(LongPoll { wait: Duration::try_from(wait).unwrap_or_default(), next })
@@ -137,7 +137,7 @@ impl FakeState {
             let tasks = body["count"].as_f64().unwrap_or(1.0).clamp(1.0, 10.0);
             wanted.extend([(Bucket::FargateCalls, 1.0), (Bucket::FargateTasks, tasks)]);
         }
-        if self.levels.try_take(&call.place, &wanted, &self.settings.quotas, now) {
+        if self.levels.try_take(&call.scope, &wanted, &self.settings.quotas, now) {
             return Ok(());
         }
         Err(Failure::throttled())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::later;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, response};
 
 /// The namespace of requests and answers.
@@ -38,7 +38,7 @@ pub(crate) fn read_form(bytes: &Bytes) -> Value {
 
 /// Answers a call.
 pub(crate) fn handle(
-    place: &Place,
+    scope: &AwsScope,
     operation: &str,
     body: &Value,
     now: Timestamp,
@@ -46,9 +46,9 @@ pub(crate) fn handle(
 ) -> Result<Value, Failure> {
     let result = match operation {
         "GetCallerIdentity" => {
-            json!({ "Arn": place.caller(), "UserId": "AIDAFAKE", "Account": place.account })
+            json!({ "Arn": scope.caller(), "UserId": "AIDAFAKE", "Account": scope.account })
         }
-        "AssumeRole" => assume_role(place, body, now, settings)?,
+        "AssumeRole" => assume_role(scope, body, now, settings)?,
         _ => {
             let message = format!("Could not find operation {operation} for version 2011-06-15");
             return Err(Failure::client("InvalidAction", message));
@@ -61,7 +61,7 @@ pub(crate) fn handle(
 ///
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 fn assume_role(
-    place: &Place,
+    scope: &AwsScope,
     body: &Value,
     now: Timestamp,
     settings: &StsSettings,
@@ -79,7 +79,7 @@ fn assume_role(
     if asked.is_none_or(|external| !external.is_empty() && external != text("ExternalId")) {
         let message = format!(
             "User: {} is not authorized to perform: sts:AssumeRole on resource: {role}",
-            place.caller()
+            scope.caller()
         );
         return Err(Failure::new(403, "AccessDenied", message));
     }

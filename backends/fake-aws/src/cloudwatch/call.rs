@@ -11,13 +11,13 @@ use super::page::QuerySeries;
 use super::search::Search;
 use super::settings::{CloudWatchSettings, DataStatus};
 use super::{CloudWatchState, Metric};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::Failure;
 
 /// The queries of a call, for those that refer to each other.
 pub(crate) struct Call<'a> {
     pub(crate) state: &'a CloudWatchState,
-    pub(crate) place: &'a Place,
+    pub(crate) scope: &'a AwsScope,
     pub(crate) queries: &'a [Query],
     pub(crate) start: i64,
     pub(crate) end: i64,
@@ -51,13 +51,13 @@ impl<'a> Call<'a> {
     fn series(&self, stat: &MetricStat) -> Series {
         let statistic = Statistic::parse(&stat.stat).expect("the statistic was checked");
         let what = (stat.period, statistic);
-        self.state.series(self.place, [&stat.metric], stat.unit.as_deref(), what, self.start..self.end)
+        self.state.series(self.scope, [&stat.metric], stat.unit.as_deref(), what, self.start..self.end)
     }
 
     /// Evaluates a Metrics Insights query: a series for each group.
     fn select(&self, query: &Insights, period: i64) -> Result<Vec<Named>, String> {
         let mut groups: BTreeMap<String, Vec<&Metric>> = BTreeMap::new();
-        for metric in self.state.recent(self.place, self.now) {
+        for metric in self.state.recent(self.scope, self.now) {
             if let Some(label) = query.group(metric) {
                 groups.entry(label).or_default().push(metric);
             }
@@ -66,7 +66,7 @@ impl<'a> Call<'a> {
         let span = || self.start..self.end;
         let series = |(label, metrics)| Named {
             label,
-            points: self.state.series(self.place, metrics, None, what, span()),
+            points: self.state.series(self.scope, metrics, None, what, span()),
         };
         let mut found: Vec<Named> = groups.into_iter().map(series).collect();
         query.arrange(&mut found, |group| &group.points);
@@ -155,14 +155,14 @@ impl Scope for Call<'_> {
             return Err(format!("{period} is no period"));
         }
         let found: Vec<&Metric> =
-            self.state.recent(self.place, self.now).filter(|metric| search.finds(metric)).collect();
+            self.state.recent(self.scope, self.now).filter(|metric| search.finds(metric)).collect();
         let one_name = found.windows(2).all(|two| two[0].name == two[1].name);
         let named = found.into_iter().map(|metric| {
             let values = metric.dimensions.iter().map(|dimension| dimension.value.as_str());
             let name = (!one_name || metric.dimensions.is_empty()).then_some(metric.name.as_str());
             let label = values.chain(name).collect::<Vec<_>>().join(" ");
             let span = self.start..self.end;
-            Named { label, points: self.state.series(self.place, [metric], None, (whole, statistic), span) }
+            Named { label, points: self.state.series(self.scope, [metric], None, (whole, statistic), span) }
         });
         Ok(self.limited(named.collect(), "MaxMetricsExceeded"))
     }

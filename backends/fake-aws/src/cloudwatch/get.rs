@@ -15,7 +15,7 @@ use super::data::Statistic;
 use super::page::{fingerprint, page};
 use super::settings::CloudWatchSettings;
 use super::{CloudWatchState, Metric, insights, unit};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// Maximum number of queries in one call.
@@ -150,7 +150,7 @@ pub(crate) fn is_period(period: i64) -> bool {
 impl CloudWatchState {
     pub(crate) fn get_data(
         &self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: i64,
         settings: &CloudWatchSettings,
@@ -164,7 +164,7 @@ impl CloudWatchState {
         let said = RefCell::default();
         let most_found = settings.most_found.unwrap_or(MAX_FOUND);
         let call =
-            Call { state: self, place, queries, start, end, now, most_found, said: &said, path: Vec::new() };
+            Call { state: self, scope, queries, start, end, now, most_found, said: &said, path: Vec::new() };
         let ascending = request.scan_by.as_deref() == Some("TimestampAscending");
         let wanted = queries.iter().filter(|query| query.return_data != Some(false));
         let found = wanted

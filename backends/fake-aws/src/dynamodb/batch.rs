@@ -14,7 +14,7 @@ use super::path::project;
 use super::placeholders::{Names, Placeholders};
 use super::value::{RawItem, read_item, size_of_item, write_item};
 use super::{DynamoDbSettings, DynamoDbState};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// Maximum number of keys in one call.
@@ -54,7 +54,7 @@ struct Budget {
 impl DynamoDbState {
     pub(super) fn batch_get(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
         settings: &DynamoDbSettings,
@@ -71,7 +71,7 @@ impl DynamoDbState {
         let mut budget = Budget::default();
         let (mut found, mut left) = (Map::new(), Map::new());
         for (name, asked) in request.request_items {
-            let (items, rest) = self.get_some(place, &name, &asked, now, settings, &mut budget)?;
+            let (items, rest) = self.get_some(scope, &name, &asked, now, settings, &mut budget)?;
             if !rest.is_empty() {
                 let rest = Asked { keys: rest, ..asked };
                 let rest = serde_json::to_value(rest).expect("what was read as JSON can be written as JSON");
@@ -86,7 +86,7 @@ impl DynamoDbState {
     /// Reads items of one table, in any order, and returns the keys beyond the budget.
     fn get_some(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         name: &str,
         asked: &Asked,
         now: Timestamp,
@@ -97,7 +97,7 @@ impl DynamoDbState {
             let member = format!("requestItems.{name}.member.keys");
             return Err(constraint("[]", &member, "Member must have length greater than or equal to 1"));
         }
-        let table = self.table(place, name, now, settings)?;
+        let table = self.table(scope, name, now, settings)?;
         let mut placeholders = Placeholders::read(
             asked.expression_attribute_names.clone(),
             None,

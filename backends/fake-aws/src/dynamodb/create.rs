@@ -12,7 +12,7 @@ use super::table::{Index, Projection, Table};
 use super::{DynamoDbSettings, DynamoDbState, Open};
 use crate::clock::later;
 use crate::ecs::seconds;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// Maximum number of indexes of a table.
@@ -92,7 +92,7 @@ impl Throughput {
 impl DynamoDbState {
     pub(super) fn create(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
         settings: &DynamoDbSettings,
@@ -100,7 +100,7 @@ impl DynamoDbState {
         let request: Request = read(body)?;
         let name = request.table_name.clone();
         check_name(&name, "tableName")?;
-        if self.tables.contains_key(&(place.clone(), name.clone())) {
+        if self.tables.contains_key(&(scope.clone(), name.clone())) {
             return Err(Failure::client("ResourceInUseException", format!("Table already exists: {name}")));
         }
         let schema = request.schema()?;
@@ -108,20 +108,20 @@ impl DynamoDbState {
         request.check_definitions()?;
         request.check_throughput()?;
         let ready = later(now, settings.creation);
-        let open = Open { table: Table::new(schema, indexes), ready, about: request.about(place, now) };
+        let open = Open { table: Table::new(schema, indexes), ready, about: request.about(scope, now) };
         let shown = open.describe(now);
-        self.tables.insert((place.clone(), name), open);
+        self.tables.insert((scope.clone(), name), open);
         Ok(json!({ "TableDescription": shown }))
     }
 
-    pub(super) fn describe(&self, place: &Place, body: &Value, now: Timestamp) -> Result<Value, Failure> {
+    pub(super) fn describe(&self, scope: &AwsScope, body: &Value, now: Timestamp) -> Result<Value, Failure> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase", deny_unknown_fields)]
         struct Described {
             table_name: String,
         }
         let name = read::<Described>(body)?.table_name;
-        let Some(open) = self.tables.get(&(place.clone(), name.clone())) else {
+        let Some(open) = self.tables.get(&(scope.clone(), name.clone())) else {
             let message = format!("Requested resource not found: Table: {name} not found");
             return Err(Failure::client("ResourceNotFoundException", message));
         };
@@ -203,8 +203,8 @@ impl Request {
     }
 
     /// Returns the constant part of a description.
-    fn about(&self, place: &Place, now: Timestamp) -> Value {
-        let arn = place.arn("dynamodb", &format!("table/{}", self.table_name));
+    fn about(&self, scope: &AwsScope, now: Timestamp) -> Value {
+        let arn = scope.arn("dynamodb", &format!("table/{}", self.table_name));
         let mut about = json!({
             "TableName": self.table_name,
             "TableArn": arn,

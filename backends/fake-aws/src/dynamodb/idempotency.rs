@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::clock::later;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::Failure;
 
 /// Lifetime of a token.
@@ -21,16 +21,16 @@ const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug, Default)]
 pub(crate) struct IdempotencyTokens {
     /// The hash of each token's request.
-    known: HashMap<(Place, String), u64>,
+    known: HashMap<(AwsScope, String), u64>,
     /// In the order of completion.
-    ends: VecDeque<(Timestamp, (Place, String))>,
+    ends: VecDeque<(Timestamp, (AwsScope, String))>,
 }
 
 impl IdempotencyTokens {
     /// Tells whether a transaction is already done. Fails if its token came with another request.
     pub(crate) fn is_done(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         token: &str,
         body: &Value,
         now: Timestamp,
@@ -41,7 +41,7 @@ impl IdempotencyTokens {
         {
             self.known.remove(&token);
         }
-        match self.known.get(&(place.clone(), token.to_owned())) {
+        match self.known.get(&(scope.clone(), token.to_owned())) {
             None => Ok(false),
             Some(known) if *known == digest(body) => Ok(true),
             Some(_) => {
@@ -52,8 +52,8 @@ impl IdempotencyTokens {
     }
 
     /// Stores the token of a completed transaction.
-    pub(crate) fn remember(&mut self, place: &Place, token: String, body: &Value, now: Timestamp) {
-        let token = (place.clone(), token);
+    pub(crate) fn remember(&mut self, scope: &AwsScope, token: String, body: &Value, now: Timestamp) {
+        let token = (scope.clone(), token);
         self.ends.push_back((later(now, TOKEN_LIFETIME), token.clone()));
         self.known.insert(token, digest(body));
     }

@@ -24,7 +24,7 @@ impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Word(text) | Self::Name(text) | Self::Value(text) => f.write_str(text),
-            Self::Figure(place) => write!(f, "{place}"),
+            Self::Figure(scope) => write!(f, "{scope}"),
             Self::Mark(mark) => f.write_str(mark),
         }
     }

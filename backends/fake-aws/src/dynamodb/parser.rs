@@ -76,7 +76,7 @@ pub(crate) fn check_disjoint(paths: &[Path]) -> Result<(), ParseError> {
 fn shown(path: &Path) -> String {
     let steps = path.0.iter().map(|step| match step {
         Step::Field(name) => name.clone(),
-        Step::Index(place) => format!("[{place}]"),
+        Step::Index(index) => format!("[{index}]"),
     });
     steps.collect::<Vec<_>>().join(", ")
 }
@@ -152,8 +152,8 @@ impl Parser<'_> {
             if self.accept_mark(".") {
                 steps.push(Step::Field(self.field()?));
             } else if self.accept_mark("[") {
-                let Some(Token::Figure(place)) = self.peek() else { return Err(self.syntax()) };
-                steps.push(Step::Index(*place));
+                let Some(Token::Figure(index)) = self.peek() else { return Err(self.syntax()) };
+                steps.push(Step::Index(*index));
                 self.step();
                 self.expect("]")?;
             } else {

@@ -48,7 +48,7 @@ impl Path {
         for step in &self.0[1..] {
             at = match (step, at) {
                 (Step::Field(name), Attribute::M(members)) => members.get(name)?,
-                (Step::Index(place), Attribute::L(members)) => members.get(*place)?,
+                (Step::Index(index), Attribute::L(members)) => members.get(*index)?,
                 _ => return None,
             };
         }
@@ -66,7 +66,7 @@ impl Path {
             (Step::Field(name), Attribute::M(members)) => {
                 members.insert(name.clone(), value);
             }
-            (Step::Index(place), Attribute::L(members)) => match members.get_mut(*place) {
+            (Step::Index(index), Attribute::L(members)) => match members.get_mut(*index) {
                 Some(member) => *member = value,
                 None => members.push(value),
             },
@@ -86,9 +86,9 @@ impl Path {
             (Step::Field(name), Attribute::M(members)) => {
                 members.remove(name);
             }
-            (Step::Index(place), Attribute::L(members)) => {
-                if *place < members.len() {
-                    members.remove(*place);
+            (Step::Index(index), Attribute::L(members)) => {
+                if *index < members.len() {
+                    members.remove(*index);
                 }
             }
             _ => return Err(invalid_path()),
@@ -101,7 +101,7 @@ impl Path {
         for step in way {
             at = match (step, at) {
                 (Step::Field(name), Attribute::M(members)) => members.get_mut(name)?,
-                (Step::Index(place), Attribute::L(members)) => members.get_mut(*place)?,
+                (Step::Index(index), Attribute::L(members)) => members.get_mut(*index)?,
                 _ => return None,
             };
         }
@@ -139,7 +139,7 @@ fn prune(attribute: &Attribute, branch: &Branch) -> Option<Attribute> {
     }
     let Attribute::L(members) = attribute else { return None };
     let kept = branch.below.iter().filter_map(|(step, below)| match step {
-        Step::Index(place) => prune(members.get(*place)?, below),
+        Step::Index(index) => prune(members.get(*index)?, below),
         Step::Field(_) => None,
     });
     Some(Attribute::L(kept.collect())).filter(|kept| *kept != Attribute::L(Vec::new()))

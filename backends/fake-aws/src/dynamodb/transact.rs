@@ -11,7 +11,7 @@ use super::capacity::Capacity;
 use super::failure::{constraint, invalid};
 use super::value::write_item;
 use super::{DynamoDbSettings, DynamoDbState};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// Maximum number of actions in one transaction, and of bytes in all their items.
@@ -77,7 +77,7 @@ pub(crate) fn canceled(reasons: &[Value]) -> Failure {
 impl DynamoDbState {
     pub(super) fn transact(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
         settings: &DynamoDbSettings,
@@ -95,7 +95,7 @@ impl DynamoDbState {
                 let message = "Member must have length less than or equal to 36";
                 return Err(constraint(token, "clientRequestToken", message));
             }
-            if self.tokens.is_done(place, token, body, now)? {
+            if self.tokens.is_done(scope, token, body, now)? {
                 return Ok(capacity.add(json!({}), &BTreeMap::new()));
             }
         }
@@ -103,14 +103,14 @@ impl DynamoDbState {
         for member in request.transact_items {
             let (verb, written) = member.written()?;
             let name = written.table_name.clone();
-            let table = self.table(place, &name, now, settings)?;
+            let table = self.table(scope, &name, now, settings)?;
             actions.push((name, Action::read(verb, written, &table.schema)?));
         }
-        self.bounded(place, &actions)?;
-        let effects = self.effects(place, &actions)?;
+        self.bounded(scope, &actions)?;
+        let effects = self.effects(scope, &actions)?;
         let mut used: BTreeMap<String, f64> = BTreeMap::new();
         for ((name, action), effect) in actions.into_iter().zip(effects) {
-            let Some(open) = self.tables.get_mut(&(place.clone(), name.clone())) else { continue };
+            let Some(open) = self.tables.get_mut(&(scope.clone(), name.clone())) else { continue };
             *used.entry(name).or_default() += 2.0 * Capacity::writes(action.size(&open.table));
             match effect {
                 Effect::Nothing => {}
@@ -119,13 +119,13 @@ impl DynamoDbState {
             }
         }
         if let Some(token) = token {
-            self.tokens.remember(place, token, body, now);
+            self.tokens.remember(scope, token, body, now);
         }
         Ok(capacity.add(json!({}), &used))
     }
 
     /// Fails if two actions write one item, or if all of them are too large together.
-    fn bounded(&self, place: &Place, actions: &[(String, Action)]) -> Result<(), Failure> {
+    fn bounded(&self, scope: &AwsScope, actions: &[(String, Action)]) -> Result<(), Failure> {
         let mut keys = BTreeSet::new();
         let mut bytes = 0;
         for (name, action) in actions {
@@ -133,7 +133,7 @@ impl DynamoDbState {
                 return Err(invalid("Transaction request cannot include multiple operations on one item"));
             }
             bytes +=
-                self.tables.get(&(place.clone(), name.clone())).map_or(0, |open| action.size(&open.table));
+                self.tables.get(&(scope.clone(), name.clone())).map_or(0, |open| action.size(&open.table));
         }
         if bytes > MAX_BYTES {
             return Err(invalid("Collection of items in the transaction exceeds the maximum of 4 MB"));
@@ -142,11 +142,11 @@ impl DynamoDbState {
     }
 
     /// Computes the effect of every action. Fails if one of them is refused.
-    fn effects(&self, place: &Place, actions: &[(String, Action)]) -> Result<Vec<Effect>, Failure> {
+    fn effects(&self, scope: &AwsScope, actions: &[(String, Action)]) -> Result<Vec<Effect>, Failure> {
         let mut effects = Vec::with_capacity(actions.len());
         let mut reasons = Vec::with_capacity(actions.len());
         for (name, action) in actions {
-            let Some(open) = self.tables.get(&(place.clone(), name.clone())) else { continue };
+            let Some(open) = self.tables.get(&(scope.clone(), name.clone())) else { continue };
             let reason = match action.effect(&open.table) {
                 Ok(effect) => {
                     effects.push(effect);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Cluster, ClusterKey, EcsState, Status, StrategyItem, Tag};
 use super::tags;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// The cluster of calls that name none.
@@ -36,27 +36,27 @@ struct DescribeClusters {
 }
 
 /// Returns the cluster of a name or an ARN. An ARN of another scope names no cluster here.
-pub(crate) fn key(place: &Place, named: Option<&str>) -> Option<ClusterKey> {
+pub(crate) fn key(scope: &AwsScope, named: Option<&str>) -> Option<ClusterKey> {
     let named = named.filter(|name| !name.is_empty()).unwrap_or(DEFAULT);
     let name =
-        if named.starts_with("arn:") { named.strip_prefix(&place.arn("ecs", "cluster/"))? } else { named };
-    Some(ClusterKey { place: place.clone(), name: name.to_owned() })
+        if named.starts_with("arn:") { named.strip_prefix(&scope.arn("ecs", "cluster/"))? } else { named };
+    Some(ClusterKey { scope: scope.clone(), name: name.to_owned() })
 }
 
 impl EcsState {
     /// Finds the cluster that a call names.
     pub(crate) fn cluster(
         &self,
-        place: &Place,
+        scope: &AwsScope,
         named: Option<&str>,
     ) -> Result<(ClusterKey, &Cluster), Failure> {
         let missing = || Failure::client("ClusterNotFoundException", "Cluster not found.");
-        let key = key(place, named).ok_or_else(missing)?;
+        let key = key(scope, named).ok_or_else(missing)?;
         let cluster = self.clusters.get(&key).ok_or_else(missing)?;
         Ok((key, cluster))
     }
 
-    pub(crate) fn create_cluster(&mut self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn create_cluster(&mut self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: CreateCluster = read(body)?;
         let name = request.cluster_name.unwrap_or_else(|| DEFAULT.to_owned());
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -64,7 +64,7 @@ impl EcsState {
             return Err(Failure::parameter("Invalid identifier: Invalid cluster name"));
         }
         tags::check(&request.tags)?;
-        let key = ClusterKey { place: place.clone(), name };
+        let key = ClusterKey { scope: scope.clone(), name };
         self.clusters.entry(key.clone()).or_insert(Cluster {
             providers: request.capacity_providers,
             default_strategy: request.default_capacity_provider_strategy,
@@ -73,7 +73,7 @@ impl EcsState {
         Ok(json!({ "cluster": self.show_cluster(&key, true) }))
     }
 
-    pub(crate) fn describe_clusters(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn describe_clusters(&self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: DescribeClusters = read(body)?;
         if request.clusters.len() > MAX_DESCRIBED {
             return Err(Failure::parameter("Clusters cannot have more than 100 elements"));
@@ -82,13 +82,13 @@ impl EcsState {
         let with_tags = request.include.iter().any(|what| what == "TAGS");
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for name in named {
-            match key(place, Some(&name)).filter(|key| self.clusters.contains_key(key)) {
+            match key(scope, Some(&name)).filter(|key| self.clusters.contains_key(key)) {
                 Some(key) => found.push(self.show_cluster(&key, with_tags)),
                 None if name.starts_with("arn:") => {
                     failures.push(json!({ "arn": name, "reason": "MISSING" }))
                 }
                 None => {
-                    let arn = place.arn("ecs", &format!("cluster/{name}"));
+                    let arn = scope.arn("ecs", &format!("cluster/{name}"));
                     failures.push(json!({ "arn": arn, "reason": "MISSING" }));
                 }
             }

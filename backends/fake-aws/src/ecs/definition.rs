@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::model::{Definition, EcsState, Tag};
 use super::page::Page;
 use super::tags;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 #[derive(Debug, Deserialize)]
@@ -85,9 +85,9 @@ impl Register {
 }
 
 /// Splits `family`, `family:3` or an ARN into its family and revision.
-fn parse<'a>(place: &Place, named: &'a str) -> Option<(&'a str, Option<u32>)> {
+fn parse<'a>(scope: &AwsScope, named: &'a str) -> Option<(&'a str, Option<u32>)> {
     let name = if named.starts_with("arn:") {
-        named.strip_prefix(&place.arn("ecs", "task-definition/"))?
+        named.strip_prefix(&scope.arn("ecs", "task-definition/"))?
     } else {
         named
     };
@@ -99,21 +99,21 @@ fn parse<'a>(place: &Place, named: &'a str) -> Option<(&'a str, Option<u32>)> {
 
 impl EcsState {
     /// Finds the definition of a family (its newest active revision), `family:revision` or ARN, active or not.
-    pub(crate) fn definition(&self, place: &Place, named: &str) -> Option<&Definition> {
-        let (family, revision) = parse(place, named)?;
-        let revisions = self.definitions.get(&(place.clone(), family.to_owned()))?;
+    pub(crate) fn definition(&self, scope: &AwsScope, named: &str) -> Option<&Definition> {
+        let (family, revision) = parse(scope, named)?;
+        let revisions = self.definitions.get(&(scope.clone(), family.to_owned()))?;
         match revision {
             Some(revision) => revisions.iter().find(|one| one.revision == revision),
             None => revisions.iter().rev().find(|one| one.active),
         }
     }
 
-    pub(crate) fn register(&mut self, place: &Place, body: &Value, now: f64) -> Result<Value, Failure> {
+    pub(crate) fn register(&mut self, scope: &AwsScope, body: &Value, now: f64) -> Result<Value, Failure> {
         let request: Register = read(body)?;
         request.check()?;
-        let revisions = self.definitions.entry((place.clone(), request.family.clone())).or_default();
+        let revisions = self.definitions.entry((scope.clone(), request.family.clone())).or_default();
         let revision = revisions.last().map_or(1, |last| last.revision + 1);
-        let arn = place.arn("ecs", &format!("task-definition/{}:{revision}", request.family));
+        let arn = scope.arn("ecs", &format!("task-definition/{}:{revision}", request.family));
         let mut document = body.clone();
         let members = document.as_object_mut().expect("a request that was read is an object");
         members.remove("tags");
@@ -123,7 +123,7 @@ impl EcsState {
             ("status".to_owned(), json!("ACTIVE")),
             ("compatibilities".to_owned(), json!(request.compatibilities())),
             ("registeredAt".to_owned(), json!(now)),
-            ("registeredBy".to_owned(), json!(place.caller())),
+            ("registeredBy".to_owned(), json!(scope.caller())),
         ]);
         let definition = Definition {
             arn,
@@ -138,7 +138,7 @@ impl EcsState {
         Ok(json!({ "taskDefinition": document, "tags": tags }))
     }
 
-    pub(crate) fn describe_definition(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn describe_definition(&self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: Named = read(body)?;
         let unknown = || Failure::client("ClientException", "Unable to describe task definition.");
         // Unlike `RunTask`, this call accepts no ARN of a family.
@@ -147,7 +147,7 @@ impl EcsState {
         {
             return Err(unknown());
         }
-        let found = self.definition(place, &request.task_definition).ok_or_else(unknown)?;
+        let found = self.definition(scope, &request.task_definition).ok_or_else(unknown)?;
         let mut answer = json!({ "taskDefinition": found.document });
         if request.include.iter().any(|what| what == "TAGS") {
             answer["tags"] = json!(found.tags);
@@ -155,12 +155,12 @@ impl EcsState {
         Ok(answer)
     }
 
-    pub(crate) fn deregister(&mut self, place: &Place, body: &Value, now: f64) -> Result<Value, Failure> {
+    pub(crate) fn deregister(&mut self, scope: &AwsScope, body: &Value, now: f64) -> Result<Value, Failure> {
         let request: Named = read(body)?;
         let unknown = || Failure::client("ClientException", "The specified task definition does not exist.");
-        let (family, revision) = parse(place, &request.task_definition).ok_or_else(unknown)?;
+        let (family, revision) = parse(scope, &request.task_definition).ok_or_else(unknown)?;
         let revision = revision.ok_or_else(|| Failure::client("ClientException", "Revision is missing."))?;
-        let revisions = self.definitions.get_mut(&(place.clone(), family.to_owned())).ok_or_else(unknown)?;
+        let revisions = self.definitions.get_mut(&(scope.clone(), family.to_owned())).ok_or_else(unknown)?;
         let found = revisions.iter_mut().find(|one| one.revision == revision).ok_or_else(unknown)?;
         found.active = false;
         found.document["status"] = json!("INACTIVE");
@@ -168,7 +168,7 @@ impl EcsState {
         Ok(json!({ "taskDefinition": found.document }))
     }
 
-    pub(crate) fn list_definitions(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn list_definitions(&self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: List = read(body)?;
         let active = match request.status.as_deref() {
             None | Some("ACTIVE") => true,
@@ -180,7 +180,7 @@ impl EcsState {
             }
         };
         let in_family = |family: &str| request.family_prefix.as_deref().is_none_or(|prefix| prefix == family);
-        let all = self.definitions.iter().filter(|((at, family), _)| at == place && in_family(family));
+        let all = self.definitions.iter().filter(|((at, family), _)| at == scope && in_family(family));
         let mut arns: Vec<&str> = all
             .flat_map(|(_, list)| list)
             .filter(|one| one.active == active)

@@ -40,15 +40,15 @@ impl EcsState {
             let Some(feed) = settings.events.get(&task.cluster.name) else { continue };
             let mut detail = show(task, Dates::Text, false);
             detail["updatedAt"] = json!(at.to_string());
-            let place = task.cluster.place.clone();
+            let scope = task.cluster.scope.clone();
             let body = json!({
                 "version": "0",
                 "id": uuid::Uuid::new_v4(),
                 "detail-type": "ECS Task State Change",
                 "source": "aws.ecs",
-                "account": place.account,
+                "account": scope.account,
                 "time": at.to_string(),
-                "region": place.region,
+                "region": scope.region,
                 "resources": [task.arn],
                 "detail": detail,
             });
@@ -62,7 +62,7 @@ impl EcsState {
             for late in &lateness[..copies] {
                 let due = later(at, feed.delay.saturating_add(*late));
                 let posted =
-                    PendingEvent { place: place.clone(), queue: feed.queue.clone(), body: body.clone() };
+                    PendingEvent { scope: scope.clone(), queue: feed.queue.clone(), body: body.clone() };
                 let key = (due, self.number());
                 self.post.insert(key, posted);
             }

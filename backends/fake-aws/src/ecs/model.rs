@@ -9,18 +9,18 @@ use serde_json::Value;
 use super::settings::TaskLifecycle;
 use super::token::StoredToken;
 use crate::rng::Rng;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 
 /// A cluster's name and scope.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClusterKey {
-    pub(crate) place: Place,
+    pub(crate) scope: AwsScope,
     pub(crate) name: String,
 }
 
 impl ClusterKey {
     pub(crate) fn arn(&self) -> String {
-        self.place.arn("ecs", &format!("cluster/{}", self.name))
+        self.scope.arn("ecs", &format!("cluster/{}", self.name))
     }
 }
 
@@ -179,7 +179,7 @@ pub(crate) struct PlannedStep {
 /// An event on its way into a queue.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingEvent {
-    pub(crate) place: Place,
+    pub(crate) scope: AwsScope,
     pub(crate) queue: String,
     pub(crate) body: String,
 }
@@ -188,7 +188,7 @@ pub(crate) struct PendingEvent {
 #[derive(Debug)]
 pub(crate) struct EcsState {
     pub(crate) clusters: BTreeMap<ClusterKey, Cluster>,
-    pub(crate) definitions: BTreeMap<(Place, String), Vec<Definition>>,
+    pub(crate) definitions: BTreeMap<(AwsScope, String), Vec<Definition>>,
     /// By number, in the order of their starts.
     pub(crate) tasks: BTreeMap<u64, Task>,
     pub(crate) by_arn: HashMap<String, u64>,

@@ -31,7 +31,7 @@ impl Target {
     /// Returns the container instance: each cluster has one for all its EC2 tasks, Fargate has none.
     pub(crate) fn instance(&self, cluster: &ClusterKey) -> Option<String> {
         let path = format!("container-instance/{}/00000000000000000000000000000001", cluster.name);
-        (self.launch_type != "FARGATE").then(|| cluster.place.arn("ecs", &path))
+        (self.launch_type != "FARGATE").then(|| cluster.scope.arn("ecs", &path))
     }
 }
 

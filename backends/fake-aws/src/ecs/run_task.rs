@@ -12,7 +12,7 @@ use super::render::{Dates, show};
 use super::settings::{EcsSettings, TaskLifecycle};
 use super::{check, token};
 use crate::launch_log::{Launch, LaunchLog};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// A call, as far as the fake reads it.
@@ -56,7 +56,7 @@ impl EcsState {
     /// Starts tasks, or returns the answer of an earlier equal call.
     pub(crate) fn run_task(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
         settings: &mut EcsSettings,
@@ -64,7 +64,7 @@ impl EcsState {
     ) -> Result<Value, Failure> {
         let request: RunTask = read(body)?;
         check::call(&request)?;
-        let (key, cluster) = self.cluster(place, request.cluster.as_deref())?;
+        let (key, cluster) = self.cluster(scope, request.cluster.as_deref())?;
         let cluster = cluster.clone();
         let parameters = token::parameters(body);
         if let Some(token) = &request.client_token
@@ -89,7 +89,7 @@ impl EcsState {
         launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let unknown = || Failure::client("ClientException", "TaskDefinition not found.");
-        let definition = self.definition(&key.place, &request.task_definition).ok_or_else(unknown)?.clone();
+        let definition = self.definition(&key.scope, &request.task_definition).ok_or_else(unknown)?.clone();
         if !definition.active {
             return Err(Failure::client("ClientException", "TaskDefinition is inactive"));
         }
@@ -192,13 +192,13 @@ fn subnets(request: &RunTask, settings: &EcsSettings) -> Result<(), Failure> {
 
 impl LaunchOrder<'_> {
     fn task(&self, target: &Target) -> Task {
-        let (request, definition, place) = (self.request, self.definition, &self.cluster.place);
+        let (request, definition, scope) = (self.request, self.definition, &self.cluster.scope);
         let id = uuid::Uuid::new_v4().simple().to_string();
         let path = format!("{}/{id}", self.cluster.name);
         let containers = definition.containers().map(|(name, image)| Container {
             name: name.to_owned(),
             image: image.to_owned(),
-            arn: place.arn("ecs", &format!("container/{path}/{}", uuid::Uuid::new_v4())),
+            arn: scope.arn("ecs", &format!("container/{path}/{}", uuid::Uuid::new_v4())),
             exit_code: None,
         });
         let provisioned = definition.network_mode() == "awsvpc" || target.provider.is_some();
@@ -207,7 +207,7 @@ impl LaunchOrder<'_> {
             overridden.or_else(|| definition.document[name].as_str()).unwrap_or("0").to_owned()
         };
         Task {
-            arn: place.arn("ecs", &format!("task/{path}")),
+            arn: scope.arn("ecs", &format!("task/{path}")),
             cluster: self.cluster.clone(),
             definition: definition.arn.clone(),
             family: definition.family.clone(),

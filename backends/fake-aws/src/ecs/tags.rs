@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{EcsState, Tag};
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// Maximum number of tags on a resource.
@@ -55,14 +55,14 @@ pub(crate) fn check(tags: &[Tag]) -> Result<(), Failure> {
 }
 
 impl EcsState {
-    pub(crate) fn list_tags(&mut self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn list_tags(&mut self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: Request = read(body)?;
-        Ok(json!({ "tags": self.tags_of(place, &request.resource_arn)? }))
+        Ok(json!({ "tags": self.tags_of(scope, &request.resource_arn)? }))
     }
 
-    pub(crate) fn tag(&mut self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn tag(&mut self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: Request = read(body)?;
-        let known = self.tags_of(place, &request.resource_arn)?;
+        let known = self.tags_of(scope, &request.resource_arn)?;
         let mut tags: Vec<Tag> = known.clone();
         tags.retain(|tag| !request.tags.iter().any(|new| new.key == tag.key));
         tags.extend(request.tags);
@@ -71,14 +71,14 @@ impl EcsState {
         Ok(json!({}))
     }
 
-    fn tags_of(&mut self, place: &Place, arn: &str) -> Result<&mut Vec<Tag>, Failure> {
+    fn tags_of(&mut self, scope: &AwsScope, arn: &str) -> Result<&mut Vec<Tag>, Failure> {
         if let Some(number) = self.by_arn.get(arn) {
             let task = self.tasks.get_mut(number).expect("every indexed task is kept");
             return Ok(&mut task.tags);
         }
         let missing = || Failure::parameter("The specified resource was not found.");
         if arn.contains(":cluster/") {
-            let key = super::cluster::key(place, Some(arn)).ok_or_else(missing)?;
+            let key = super::cluster::key(scope, Some(arn)).ok_or_else(missing)?;
             return self.clusters.get_mut(&key).map(|cluster| &mut cluster.tags).ok_or_else(missing);
         }
         let mut definitions = self.definitions.values_mut().flatten();

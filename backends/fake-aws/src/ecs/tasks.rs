@@ -11,7 +11,7 @@ use super::settings::EcsSettings;
 use super::task_lifecycle::StopCause;
 use crate::clock::later;
 use crate::launch_log::LaunchLog;
-use crate::scope::Place;
+use crate::scope::AwsScope;
 use crate::wire::{Failure, read};
 
 /// Maximum number of tasks in one `DescribeTasks`.
@@ -86,14 +86,14 @@ impl List {
 impl EcsState {
     pub(crate) fn list_tasks(
         &self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
         settings: &EcsSettings,
     ) -> Result<Value, Failure> {
         let request: List = read(body)?;
         request.check()?;
-        let (key, _) = self.cluster(place, request.cluster.as_deref())?;
+        let (key, _) = self.cluster(scope, request.cluster.as_deref())?;
         let page = Page::from_request(request.max_results, request.next_token.as_deref(), body)?;
         let all = self.tasks.range(page.after + 1..);
         let shown = all.filter(|(_, task)| {
@@ -102,9 +102,9 @@ impl EcsState {
         Ok(page.answer("taskArns", shown.map(|(number, task)| (*number, task.arn.clone()))))
     }
 
-    pub(crate) fn describe_tasks(&self, place: &Place, body: &Value) -> Result<Value, Failure> {
+    pub(crate) fn describe_tasks(&self, scope: &AwsScope, body: &Value) -> Result<Value, Failure> {
         let request: Describe = read(body)?;
-        let (key, _) = self.cluster(place, request.cluster.as_deref())?;
+        let (key, _) = self.cluster(scope, request.cluster.as_deref())?;
         if request.tasks.is_empty() {
             return Err(Failure::parameter("Tasks cannot be empty."));
         }
@@ -127,14 +127,14 @@ impl EcsState {
 
     pub(crate) fn stop_task(
         &mut self,
-        place: &Place,
+        scope: &AwsScope,
         body: &Value,
         now: Timestamp,
         settings: &EcsSettings,
         launch_log: &mut LaunchLog,
     ) -> Result<Value, Failure> {
         let request: Stop = read(body)?;
-        let (key, _) = self.cluster(place, request.cluster.as_deref())?;
+        let (key, _) = self.cluster(scope, request.cluster.as_deref())?;
         if request.reason.as_ref().is_some_and(|reason| reason.chars().count() > 255) {
             return Err(Failure::parameter("reason must be at most 255 characters."));
         }
@@ -162,5 +162,5 @@ fn full_arn(cluster: &ClusterKey, named: &str) -> String {
     if named.starts_with("arn:") {
         return named.to_owned();
     }
-    cluster.place.arn("ecs", &format!("task/{}/{named}", cluster.name))
+    cluster.scope.arn("ecs", &format!("task/{}/{named}", cluster.name))
 }

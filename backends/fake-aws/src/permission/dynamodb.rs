@@ -40,7 +40,7 @@ pub(super) fn required(call: &Call, body: &Value) -> Vec<RequiredPermission> {
     }
     let permission = |(action, path): (&str, String)| RequiredPermission {
         action: format!("dynamodb:{action}"),
-        resource: call.place.arn("dynamodb", &path),
+        resource: call.scope.arn("dynamodb", &path),
         context: BTreeMap::new(),
     };
     required.into_iter().map(permission).collect()

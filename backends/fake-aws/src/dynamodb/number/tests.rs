@@ -43,9 +43,9 @@ fn invalid_and_out_of_range_numbers_are_refused() {
 #[test]
 fn numbers_are_compared_by_value() {
     let ascending = ["-1e100", "-20", "-3", "-0.5", "0", "1e-130", "0.5", "3", "19.99", "20", "100", "1e125"];
-    for (place, low) in ascending.iter().enumerate() {
+    for (index, low) in ascending.iter().enumerate() {
         assert_eq!(number(low).cmp(&number(low)), Ordering::Equal, "{low}");
-        for high in &ascending[place + 1..] {
+        for high in &ascending[index + 1..] {
             assert!(number(low) < number(high) && number(high) > number(low), "{low} {high}");
         }
     }
