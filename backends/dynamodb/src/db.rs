@@ -86,7 +86,7 @@ impl Db {
         let remedy = if fault.kind() == FaultKind::NotFound {
             "; a table is missing: restore it, or restart the scheduler to create it"
         } else {
-            fault.words().and_then(item_size_hint).unwrap_or_default()
+            fault.service_message().and_then(item_size_hint).unwrap_or_default()
         };
         let (kind, message) = (fault.kind(), format!("{fault}{remedy}"));
         match std::error::Error::source(&fault) {
@@ -144,7 +144,7 @@ impl Db {
                     return Err(StoreError::fault(FaultKind::Throttled, message));
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.could_not(action));
+                    let fault = Fault::from_sdk(error, self.could_not(action));
                     if !fault.kind().is_transient() || !backoff.wait().await {
                         return Err(self.to_store_error(fault));
                     }
@@ -196,7 +196,7 @@ impl Db {
                     return Ok(last + 1 - count as u64);
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.could_not(action));
+                    let fault = Fault::from_sdk(error, self.could_not(action));
                     if !fault.kind().is_transient() || !backoff.wait().await {
                         return Err(self.to_store_error(fault));
                     }
@@ -213,6 +213,6 @@ impl Db {
         let answer = self.client.delete_item().table_name(&self.jobs).set_key(Some(key)).send().await;
         answer
             .map(drop)
-            .map_err(|error| self.to_store_error(Fault::of(error, self.could_not("write the jobs"))))
+            .map_err(|error| self.to_store_error(Fault::from_sdk(error, self.could_not("write the jobs"))))
     }
 }

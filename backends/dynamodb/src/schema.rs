@@ -55,7 +55,7 @@ impl Db {
                     }
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, format!("could not describe DynamoDB table \"{name}\""));
+                    let fault = Fault::from_sdk(error, format!("could not describe DynamoDB table \"{name}\""));
                     if fault.kind() == FaultKind::NotFound {
                         return Ok(None);
                     }
@@ -88,7 +88,7 @@ impl Db {
         if let Err(error) = request.map_err(bug)?.send().await {
             let raced = error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception());
             if !raced {
-                return Err(creation_error(Fault::of(error, attempted.as_str()), name, &attempted));
+                return Err(creation_error(Fault::from_sdk(error, attempted.as_str()), name, &attempted));
             }
         } else {
             tracing::info!(table = name, "created a DynamoDB table");
@@ -211,7 +211,7 @@ fn journal_schema(mut table: CreateTableFluentBuilder) -> Result<CreateTableFlue
 
 /// Returns the error of a failed creation, with the remedy when the permission is missing.
 fn creation_error(fault: Fault, name: &str, attempted: &str) -> StoreError {
-    if fault.kind() != FaultKind::Denied || fault.is_of_credentials() {
+    if fault.kind() != FaultKind::Denied || fault.is_credentials_fault() {
         return fault.into();
     }
     let message = format!(
@@ -219,6 +219,6 @@ fn creation_error(fault: Fault, name: &str, attempted: &str) -> StoreError {
          table/{name} in the policy of the scheduler's role, or create it as doc/stores/dynamodb.md says"
     );
     let cause =
-        format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"));
+        format!("{}: {}", fault.code().unwrap_or("no code"), fault.service_message().unwrap_or("no explanation"));
     StoreError::caused(FaultKind::Denied, message, cause)
 }

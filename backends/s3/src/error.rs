@@ -32,7 +32,7 @@ where
         return fault;
     };
     let aws_message =
-        format!("{}: {}", fault.code().unwrap_or("no code"), fault.words().unwrap_or("no explanation"));
+        format!("{}: {}", fault.code().unwrap_or("no code"), fault.service_message().unwrap_or("no explanation"));
     Fault::new(kind, format!("{attempted}; {remedy}")).because(aws_message)
 }
 

@@ -56,7 +56,7 @@ impl Db {
                 return Ok(Committed::Done);
             };
             let cancellation = classify(&error);
-            let fault = Fault::of(error, self.could_not(action));
+            let fault = Fault::from_sdk(error, self.could_not(action));
             let conflicts = match cancellation {
                 Some(Cancellation::Refused(writes)) => return Ok(Committed::Refused(writes)),
                 Some(Cancellation::Permanent(message)) => return Err(self.permanent_error(action, message)),

@@ -117,7 +117,7 @@ impl Db {
                     return Ok(ItemPage { items: answer.items.unwrap_or_default(), next });
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.could_not(action));
+                    let fault = Fault::from_sdk(error, self.could_not(action));
                     if !fault.kind().is_transient() || !backoff.wait().await {
                         return Err(self.to_store_error(fault));
                     }
@@ -173,7 +173,7 @@ impl Db {
                     backoff = Backoff::for_reads();
                 }
                 Err(error) => {
-                    let fault = Fault::of(error, self.could_not("list the jobs"));
+                    let fault = Fault::from_sdk(error, self.could_not("list the jobs"));
                     if !fault.kind().is_transient() || !backoff.wait().await {
                         return Err(self.to_store_error(fault));
                     }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, KeySchemaElement, KeyType, ProvisionedThroughput,
     ScalarAttributeType,
 };
-use ecs_scheduler_backend_aws::{Aws, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::testing::sample;
 pub(crate) use ecs_scheduler_core::testing::sample::settlement;
@@ -51,8 +51,8 @@ impl TestTables {
 }
 
 /// Returns a context for the emulator at this address.
-pub(crate) fn aws(url: &str) -> Aws {
-    Aws::new(AwsSettings {
+pub(crate) fn aws(url: &str) -> AwsContext {
+    AwsContext::new(AwsSettings {
         region: Some(REGION.to_owned()),
         endpoint: Some(url.to_owned()),
         credentials: Some(("AKIDEXAMPLE".to_owned(), "secret".to_owned())),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use ecs_scheduler_backend_aws::{Aws, AwsScope, AwsSettings};
+use ecs_scheduler_backend_aws::{AwsContext, AwsScope, AwsSettings};
 use ecs_scheduler_backend_s3::S3Options;
 use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::Subject;
@@ -14,7 +14,7 @@ use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, 
 /// A bucket and a prefix, and the client to reach them.
 #[derive(Debug, Clone)]
 pub(crate) struct TestBucket {
-    pub(crate) aws: Aws,
+    pub(crate) aws: AwsContext,
     pub(crate) name: String,
     pub(crate) prefix: &'static str,
 }
@@ -75,12 +75,12 @@ impl TestBucket {
     }
 }
 
-fn aws(address: &str, region: &str) -> Aws {
+fn aws(address: &str, region: &str) -> AwsContext {
     let mut settings = AwsSettings::new(Arc::new(SystemClock));
     settings.endpoint = Some(format!("http://{address}"));
     settings.region = Some(region.to_owned());
     settings.credentials = Some(("key".to_owned(), "secret".to_owned()));
-    Aws::new(settings)
+    AwsContext::new(settings)
 }
 
 #[async_trait]
