@@ -1,6 +1,7 @@
 //! The tests of the PostgreSQL store, on a real server.
 
 mod conformance;
+mod formats;
 mod help;
 mod pooled;
 mod refusals;
