@@ -18,6 +18,7 @@ mod connections;
 mod crash;
 #[cfg(feature = "elasticsearch")]
 mod elasticsearch;
+mod formats;
 mod harness;
 mod local;
 mod moving;
