@@ -71,6 +71,8 @@ lint: ## Check the layout, clippy, the documentation's links, layering, dependen
 	$(CARGO) xtask layering
 	$(CARGO) xtask dependencies
 	$(CARGO) xtask licences
+	$(CARGO) xtask names
+	$(CARGO) xtask prose
 	$(CARGO) xtask sizes
 
 .PHONY: size
@@ -116,6 +118,7 @@ program:
 docs: program ## Write the generated pages of doc/
 	$(PROGRAM) reference configuration > doc/configuration.md
 	$(PROGRAM) reference cli > doc/cli.md
+	$(CARGO) xtask crates --write
 
 .PHONY: drift
 drift: program ## Check that the generated pages of doc/ are up to date (`make docs` writes them)
@@ -123,6 +126,7 @@ drift: program ## Check that the generated pages of doc/ are up to date (`make d
 	  diff -u doc/$$page.md <($(PROGRAM) reference $$page) \
 	    || { echo "doc/$$page.md is not what the code says; run make docs"; exit 1; }; \
 	done
+	@$(CARGO) xtask crates
 
 .PHONY: check
 check: ## Run everything that CI runs

@@ -55,6 +55,11 @@ fn dependencies(workspace: &Workspace, package: &Package, members: &[&str]) -> V
     needs.into_iter().filter(wrong).map(|need| format!("{} must not need {need}", package.name)).collect()
 }
 
+/// Tells whether a member is there for tests only.
+pub(crate) fn is_for_tests(workspace: &Workspace, package: &Package) -> bool {
+    package.folder.starts_with(workspace.root.join(TESTING)) || FOR_TESTS.contains(&package.name.as_str())
+}
+
 /// Finds the crates of plugins, and the stores of the core, in code.
 fn concrete_names(text: &str) -> impl Iterator<Item = &str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));

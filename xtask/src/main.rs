@@ -1,8 +1,11 @@
 //! Checks of this repository that no ready-made tool makes. `make check` runs them all.
 
+mod crates;
 mod dependencies;
 mod layering;
 mod licences;
+mod names;
+mod prose;
 mod sizes;
 mod totals;
 mod workspace;
@@ -11,15 +14,22 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask dependencies | layering | licences | sizes | totals LOG";
+const USAGE: &str = "usage: cargo xtask crates [--write] | dependencies | layering | licences | names | prose | sizes | totals LOG";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let complaints = match arguments.as_slice() {
+        ["crates"] => crates::check(&Workspace::load()?)?,
+        ["crates", "--write"] => {
+            crates::write(&Workspace::load()?)?;
+            Vec::new()
+        }
         ["dependencies"] => dependencies::check(&Workspace::load()?.root)?,
         ["layering"] => layering::check(&Workspace::load()?)?,
         ["licences"] => licences::check(&Workspace::load()?)?,
+        ["names"] => names::check(&Workspace::load()?)?,
+        ["prose"] => prose::check(&Workspace::load()?)?,
         ["sizes"] => sizes::check(&Workspace::load()?)?,
         ["totals", log] => {
             println!("{}", totals::of(&std::fs::read_to_string(log)?));

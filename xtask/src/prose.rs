@@ -1,0 +1,132 @@
+//! Plain English: openings and words that make a reader go back to the beginning of the sentence.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use crate::workspace::Workspace;
+
+/// Words that no sentence begins with. The noun that they stand for comes too late.
+const OPENINGS: &[&str] = &["What", "Whatever", "Whoever", "Of"];
+
+/// Words and phrases that are archaic or poetic.
+const BANNED: &[&str] = &[
+    "anew",
+    "at hand",
+    "befall",
+    "befalls",
+    "betimes",
+    "dearest",
+    "for want of",
+    "gets to be",
+    "hence",
+    "in vain",
+    "lest",
+    "lets itself",
+    "nought",
+    "of its own accord",
+    "thence",
+    "therein",
+    "whence",
+    "whoever",
+    "wherein",
+];
+
+/// The files that speak of these words.
+const EXEMPT: &[&str] = &["xtask/src/prose.rs", "CONTRIBUTING.md"];
+
+/// Names each sentence of a comment, a text of the program, or a page that breaks a rule.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for path in tracked(&workspace.root)? {
+        if EXEMPT.iter().any(|exempt| path == Path::new(exempt)) {
+            continue;
+        }
+        let text = std::fs::read_to_string(workspace.root.join(&path))?;
+        let sentences = if path.extension().is_some_and(|extension| extension == "md") {
+            page_lines(&text)
+        } else {
+            text.lines().map(spoken_parts).collect()
+        };
+        for (at, parts) in sentences.iter().enumerate() {
+            let faults = parts.iter().flat_map(|part| faults(part));
+            complaints.extend(faults.map(|fault| format!("{}:{}: {fault}", path.display(), at + 1)));
+        }
+    }
+    Ok(complaints)
+}
+
+/// Returns the pages and the Rust files that git knows.
+fn tracked(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let output = Command::new("git").args(["ls-files", "*.md", "*.rs"]).current_dir(root).output();
+    let output = output.context("could not run git ls-files")?;
+    ensure!(output.status.success(), "could not list the files of the repository");
+    let listed = String::from_utf8(output.stdout)?;
+    Ok(listed.lines().map(PathBuf::from).filter(|path| root.join(path).exists()).collect())
+}
+
+/// Returns the lines of a page without those of its code blocks.
+fn page_lines(text: &str) -> Vec<Vec<&str>> {
+    let mut is_code = false;
+    let lines = text.lines().map(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        if is_code || is_fence { Vec::new() } else { vec![line] }
+    });
+    lines.collect()
+}
+
+/// Returns the comment of a line of code, or its string literals.
+fn spoken_parts(line: &str) -> Vec<&str> {
+    match line.trim_start().strip_prefix("//") {
+        Some(comment) => vec![comment.trim_start_matches(['/', '!'])],
+        None => line.split('"').skip(1).step_by(2).collect(),
+    }
+}
+
+fn faults(part: &str) -> Vec<String> {
+    let words: Vec<&str> = part.split_whitespace().map(bare).collect();
+    let opening = words.windows(2).filter_map(|pair| {
+        let continues = pair[1].starts_with(|first: char| first.is_lowercase());
+        (continues && OPENINGS.contains(&pair[0]))
+            .then(|| format!("a sentence begins with \"{} {}\"; begin with its subject", pair[0], pair[1]))
+    });
+    let lower = words.join(" ").to_lowercase();
+    let banned = BANNED.iter().filter(|phrase| format!(" {lower} ").contains(&format!(" {phrase} ")));
+    opening.chain(banned.map(|phrase| format!("\"{phrase}\" is no plain English"))).collect()
+}
+
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, faults, page_lines, spoken_parts};
+    use crate::workspace::Workspace;
+
+    #[test]
+    fn texts_of_this_workspace_are_plain_english() {
+        assert_eq!(check(&Workspace::load().unwrap()).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn comments_and_strings_are_texts_and_code_is_not() {
+        assert_eq!(spoken_parts("    /// What it is."), [" What it is."]);
+        assert_eq!(spoken_parts(r#"let What = f("Of all", 1, "x");"#), ["Of all", "x"]);
+        assert_eq!(page_lines("a\n```\nWhat is\n```\nb"), [vec!["a"], vec![], vec![], vec![], vec!["b"]]);
+    }
+
+    #[test]
+    fn openings_and_archaic_words_are_named() {
+        assert_eq!(
+            faults("The queue is empty. It is of no use; **what** it holds is lost."),
+            Vec::<String>::new()
+        );
+        assert_eq!(faults("Names a job. **What** it holds").len(), 1);
+        assert_eq!(faults("Of a job"), ["a sentence begins with \"Of a\"; begin with its subject"]);
+        assert_eq!(faults("It began anew."), ["\"anew\" is no plain English"]);
+        assert_eq!(faults("a new job"), Vec::<String>::new());
+    }
+}
