@@ -41,15 +41,15 @@ pub(crate) struct InjectedFaults {
 /// A proxy in front of an emulator.
 pub(crate) struct Proxy {
     pub(crate) url: String,
-    state: Arc<State>,
+    state: Arc<ProxyState>,
     serving: tokio::task::JoinHandle<()>,
 }
 
-struct State {
+struct ProxyState {
     upstream: String,
     http: reqwest::Client,
     /// Serialises the requests to an emulator that does not isolate them.
-    turn: Option<tokio::sync::Mutex<()>>,
+    request_lock: Option<tokio::sync::Mutex<()>>,
     rng: Mutex<SimRng>,
     rates: Mutex<FaultRates>,
     injected: Mutex<InjectedFaults>,
@@ -71,10 +71,10 @@ impl Proxy {
     pub(crate) async fn start(kind: EmulatorKind, rates: FaultRates, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
-        let state = Arc::new(State {
+        let state = Arc::new(ProxyState {
             upstream: kind.running().await.url.clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            turn: (kind == EmulatorKind::Moto).then(tokio::sync::Mutex::default),
+            request_lock: (kind == EmulatorKind::Moto).then(tokio::sync::Mutex::default),
             rng: Mutex::new(SimRng::new(seed)),
             rates: Mutex::new(rates),
             injected: Mutex::default(),
@@ -124,7 +124,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: TcpListener, state: Arc<ProxyState>) {
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
         tokio::spawn(async move {
@@ -135,14 +135,14 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
             tokio::select! {
                 // A cut that is repaired at once breaks the open connections all the same.
                 _ = cut.changed() => {}
-                () = converse(stream, Arc::clone(&state)) => {}
+                () = serve_connection(stream, Arc::clone(&state)) => {}
             }
         });
     }
 }
 
 /// Answers the requests of one connection, until it ends or is cut.
-async fn converse(stream: TcpStream, state: Arc<State>) {
+async fn serve_connection(stream: TcpStream, state: Arc<ProxyState>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = receive(&mut stream).await {
         let Some((status, body)) = state.answer(request).await else { return };
@@ -184,11 +184,11 @@ fn failure(code: &str, more: Value) -> (u16, Vec<u8>) {
     (400, body.to_string().into_bytes())
 }
 
-impl State {
+impl ProxyState {
     /// Answers a request; `None` cuts the connection.
     async fn answer(&self, request: Request) -> Option<(u16, Vec<u8>)> {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        self.inspect(&request.operation, &body);
+        self.check_request(&request.operation, &body);
         *self.operations.lock().entry(request.operation.clone()).or_default() += 1;
         let rates = *self.rates.lock();
         if rates.closed && request.operation == "CreateTable" {
@@ -207,13 +207,13 @@ impl State {
         if chance(rates.throttled) {
             self.injected.lock().throttled += 1;
             if request.operation == "BatchGetItem" {
-                return Some(self.half(request, body).await);
+                return Some(self.answer_half(request, body).await);
             }
             let code =
                 if chance(0.5) { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
             return Some(failure(code, json!({})));
         }
-        let answer = self.pass(&request.headers, request.body).await;
+        let answer = self.forward(&request.headers, request.body).await;
         if chance(rates.lost) {
             self.injected.lock().lost += 1;
             return None;
@@ -221,10 +221,10 @@ impl State {
         Some(answer)
     }
 
-    async fn pass(&self, headers: &[(String, String)], body: Vec<u8>) -> (u16, Vec<u8>) {
-        let _turn = match &self.turn {
+    async fn forward(&self, headers: &[(String, String)], body: Vec<u8>) -> (u16, Vec<u8>) {
+        let _locked = match &self.request_lock {
             None => None,
-            Some(turn) => Some(turn.lock().await),
+            Some(request_lock) => Some(request_lock.lock().await),
         };
         let mut request = self.http.post(&self.upstream).body(body);
         for (name, value) in headers.iter().filter(|(name, _)| name != "host" && name != "content-length") {
@@ -235,7 +235,7 @@ impl State {
     }
 
     /// Passes on half of a batch, and returns the other half as unprocessed.
-    async fn half(&self, request: Request, mut body: Value) -> (u16, Vec<u8>) {
+    async fn answer_half(&self, request: Request, mut body: Value) -> (u16, Vec<u8>) {
         let mut rest = serde_json::Map::new();
         let asked = body["RequestItems"].as_object_mut().unwrap();
         for (table, asked) in asked.iter_mut() {
@@ -247,14 +247,14 @@ impl State {
                 rest.insert(table.clone(), left_over);
             }
         }
-        let (status, answer) = self.pass(&request.headers, body.to_string().into_bytes()).await;
+        let (status, answer) = self.forward(&request.headers, body.to_string().into_bytes()).await;
         let mut answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["UnprocessedKeys"] = rest.into();
         (status, answer.to_string().into_bytes())
     }
 
     /// Checks for requests that DynamoDB refuses and emulators may accept, and for requests that are not safe to repeat.
-    fn inspect(&self, operation: &str, body: &Value) {
+    fn check_request(&self, operation: &str, body: &Value) {
         let mut complaints = Vec::new();
         match operation {
             "TransactWriteItems" => {
