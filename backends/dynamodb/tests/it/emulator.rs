@@ -1,6 +1,9 @@
-//! The emulators of DynamoDB, each started once for all tests of a process.
+//! The emulators of DynamoDB, each started once for all tests of a run.
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::sync_channel;
@@ -28,11 +31,11 @@ pub(crate) enum EmulatorKind {
     Fake,
 }
 
-/// A running emulator. It ends with this process, because its standard input is closed then.
+/// A running emulator. It ends with the test run: with nextest, or with this process when its standard input is closed.
 #[derive(Debug)]
 pub(crate) struct Emulator {
     pub(crate) url: String,
-    /// Absent for the fake, which runs in this process.
+    /// Absent for the fake, which runs in this process, and for an emulator that another process started.
     _process: Option<Child>,
 }
 
@@ -70,7 +73,29 @@ impl Emulator {
         Self { url: url.recv().expect("the thread sends its address or fails"), _process: None }
     }
 
+    /// Starts an emulator. The processes of one nextest run share it: the first one starts it, and writes its address to a file.
     async fn start(name: &str, ready: &str) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "only nextest tells a test which run it belongs to")]
+        let Ok(run) = std::env::var("NEXTEST_RUN_ID") else { return Self::spawn(name, ready, None).await };
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dynamodb-{name}.address"));
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+        file.lock().unwrap();
+        let mut content = String::new();
+        file.read_to_string(&mut content).unwrap();
+        if let Some((_, url)) = content.split_once(' ').filter(|(other, _)| *other == run) {
+            return Self { url: url.to_owned(), _process: None };
+        }
+        let nextest = std::os::unix::process::parent_id();
+        let emulator = Self::spawn(name, ready, Some(nextest)).await;
+        file.set_len(0).unwrap();
+        file.rewind().unwrap();
+        write!(file, "{run} {}", emulator.url).unwrap();
+        emulator
+    }
+
+    /// Starts a process, which ends with its owner; without an owner, it ends with this process.
+    async fn spawn(name: &str, ready: &str, owner: Option<u32>) -> Self {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders down");
         let python = root.join(".tools/emulators/bin/python");
@@ -79,9 +104,11 @@ impl Emulator {
         let mut process = Command::new(python)
             .arg(root.join("scripts/emulators.py"))
             .args([name, &port.to_string()])
-            .stdin(Stdio::piped())
+            .args(owner.map(|owner| owner.to_string()))
+            .stdin(if owner.is_some() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         let url = format!("http://127.0.0.1:{port}");

@@ -24,7 +24,8 @@ impl TestBucket {
     pub(crate) fn at(address: &str) -> Self {
         static BUCKETS: AtomicU32 = AtomicU32::new(0);
         let number = BUCKETS.fetch_add(1, Ordering::SeqCst);
-        Self { aws: aws(address, "eu-central-1"), bucket: format!("jobs-{number}"), prefix: "jobs/prod" }
+        let bucket = format!("jobs-{}-{number}", std::process::id());
+        Self { aws: aws(address, "eu-central-1"), bucket, prefix: "jobs/prod" }
     }
 
     /// Returns the same bucket behind another address.
