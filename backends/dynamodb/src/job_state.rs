@@ -18,7 +18,7 @@ pub(crate) struct ConsistentJob {
     pub(crate) document: Box<RawValue>,
 }
 
-/// What the document and the metadata of a job say together.
+/// The state of a job that its document and its metadata show together.
 pub(crate) enum JobState {
     /// The metadata describes the document.
     Consistent(ConsistentJob),

@@ -11,7 +11,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Del
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::FaultKind;
 
-use crate::error::{condition_failed, is_status, is_write_race, to_fault};
+use crate::error::{NOT_IMPLEMENTED, condition_failed, is_status, is_write_race, to_fault};
 
 /// The most keys of one DeleteObjects call.
 ///
@@ -32,9 +32,6 @@ const MAX_ATTEMPTS: u32 = 4;
 
 /// The delay before the second attempt. It doubles with each further attempt.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-
-/// The status that a server answers when it does not support a header.
-pub(crate) const NOT_IMPLEMENTED: u16 = 501;
 
 /// A bucket and its client.
 #[derive(Debug, Clone)]

@@ -5,7 +5,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use ecs_scheduler_backend_aws::Fault;
 use ecs_scheduler_core::{FaultKind, StoreError};
 
-use crate::bucket::NOT_IMPLEMENTED;
+/// The status that a server answers when it does not support a header.
+pub(crate) const NOT_IMPLEMENTED: u16 = 501;
 
 /// The features that a server other than AWS's must support.
 pub(crate) const REQUIRED_FEATURES: &str = "the store needs conditional writes (If-None-Match and If-Match of PutObject): use a server that has them, or another store";

@@ -29,12 +29,12 @@ impl KeyLayout {
 
     /// Returns the prefix of the keys of the log.
     pub(crate) fn log(&self) -> String {
-        format!("{}{OURS}", self.folder)
+        format!("{}{LOG_FOLDER}", self.folder)
     }
 
     /// Returns the key of a job's document.
     pub(crate) fn document(&self, id: &JobId) -> String {
-        format!("{}{id}{JSON}", self.folder)
+        format!("{}{id}{JSON_SUFFIX}", self.folder)
     }
 
     /// Returns the job of a document's key: `None` for a key of another kind, `Err` with the name if it is not a valid job name.

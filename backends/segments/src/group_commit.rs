@@ -5,9 +5,8 @@ mod writer_task;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ecs_scheduler_core::{FaultKind, StoreError};
+use ecs_scheduler_core::StoreError;
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -19,24 +18,10 @@ use crate::log_op::{LogOp, OpResult};
 use crate::materialized_state::MaterializedState;
 use crate::segment::{decode, describe_writer, segment_name};
 
-use writer_task::WriterTask;
+use writer_task::{QueuedOp, WriterTask};
 
 /// The most operations in the queue. Further callers wait.
 const MAX_QUEUED: usize = 512;
-
-/// Encodes an operation as JSON.
-pub(crate) fn encode_op(op: &LogOp) -> Result<Box<RawValue>, StoreError> {
-    serde_json::value::to_raw_value(op)
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not encode an operation as JSON", error))
-}
-
-/// An operation in the queue.
-#[derive(Debug)]
-struct QueuedOp {
-    op: LogOp,
-    json: Box<RawValue>,
-    answer: oneshot::Sender<Result<OpResult, StoreError>>,
-}
 
 /// The future answer to an operation in the queue.
 pub(crate) type PendingAnswer = oneshot::Receiver<Result<OpResult, StoreError>>;
@@ -84,7 +69,7 @@ impl LogWriter {
     /// Fails when the store may not be used any more.
     pub(crate) async fn submit(&self, op: LogOp) -> Result<PendingAnswer, StoreError> {
         self.lifecycle.ensure_open()?;
-        let json = encode_op(&op)?;
+        let json = op.encode()?;
         let queue = self.queue.lock().clone().ok_or_else(|| self.lifecycle.location.closed())?;
         let (answer, pending) = oneshot::channel();
         queue.send(QueuedOp { op, json, answer }).await.map_err(|_| self.lifecycle.location.closed())?;

@@ -6,8 +6,8 @@
 //! get their ids when they are replayed, and no operation names one.
 
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, Firing, JobId, JobUid, JournalEntry, NewJob, Retention, Revision, Settled,
-    Settlement, StoredJob, Timestamp,
+    Advance, DecisionDraft, FaultKind, Firing, JobId, JobUid, JournalEntry, NewJob, Retention, Revision,
+    Settled, Settlement, StoreError, StoredJob, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -84,6 +84,15 @@ pub(crate) enum LogOp {
     /// History of another store was imported.
     #[serde(rename = "adoptHistory")]
     ImportHistory(Vec<JournalEntry>),
+}
+
+impl LogOp {
+    /// Encodes the operation as JSON.
+    pub(crate) fn encode(&self) -> Result<Box<RawValue>, StoreError> {
+        serde_json::value::to_raw_value(self).map_err(|error| {
+            StoreError::caused(FaultKind::Bug, "could not encode an operation as JSON", error)
+        })
+    }
 }
 
 /// A settlement as it is in a segment.

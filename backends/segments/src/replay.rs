@@ -5,7 +5,6 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use crate::error::Location;
-use crate::group_commit::encode_op;
 use crate::log::{CreateResult, ObjectLog};
 use crate::log_op::LogOp;
 use crate::materialized_state::MaterializedState;
@@ -48,7 +47,7 @@ pub(crate) async fn claim_log(
 ) -> Result<ReplayedLog, StoreError> {
     let mut replayed = replay(log, location).await?;
     let epoch = LogOp::BeginEpoch { at, process: std::process::id() };
-    let ops = [encode_op(&epoch)?];
+    let ops = [epoch.encode()?];
     for _ in 0..MAX_CLAIM_ATTEMPTS {
         let bytes = encode(writer, replayed.next_position, &ops);
         let name = segment_name(replayed.next_position);

@@ -59,14 +59,14 @@ impl PartitionQuery {
     }
 
     /// Reads only the sort keys that meet this condition.
-    pub(crate) fn key_condition(mut self, clause: Condition) -> Self {
-        self.key_conditions.push(clause);
+    pub(crate) fn key_condition(mut self, condition: Condition) -> Self {
+        self.key_conditions.push(condition);
         self
     }
 
     /// Omits items that do not meet this condition. They are read and billed all the same.
-    pub(crate) fn filter(mut self, clause: Condition) -> Self {
-        self.filter.push(clause);
+    pub(crate) fn filter(mut self, condition: Condition) -> Self {
+        self.filter.push(condition);
         self
     }
 

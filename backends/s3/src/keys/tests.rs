@@ -11,9 +11,7 @@ fn only_json_directly_below_the_prefix_is_a_document() {
     assert_eq!(job("jobs/prod", "jobs/prod/a.json"), Some(Ok("a".to_owned())));
     assert_eq!(job("jobs/prod/", "jobs/prod/a.json"), Some(Ok("a".to_owned())));
     assert_eq!(job("", "a.json"), Some(Ok("a".to_owned())));
-    for key in
-        ["jobs/prod/readme.txt", "jobs/prod/deeper/x.json", "jobs/prod2/y.json", "other.json"]
-    {
+    for key in ["jobs/prod/readme.txt", "jobs/prod/deeper/x.json", "jobs/prod2/y.json", "other.json"] {
         assert_eq!(job("jobs/prod", key), None, "{key}");
     }
     assert_eq!(job("", "deeper/x.json"), None);

@@ -24,8 +24,8 @@ impl TestBucket {
     pub(crate) fn at(address: &str) -> Self {
         static BUCKETS: AtomicU32 = AtomicU32::new(0);
         let number = BUCKETS.fetch_add(1, Ordering::SeqCst);
-        let bucket = format!("jobs-{}-{number}", std::process::id());
-        Self { aws: aws(address, "eu-central-1"), bucket, prefix: "jobs/prod" }
+        let name = format!("jobs-{}-{number}", std::process::id());
+        Self { aws: aws(address, "eu-central-1"), name, prefix: "jobs/prod" }
     }
 
     /// Returns the same bucket behind another address.
@@ -51,9 +51,9 @@ impl TestBucket {
     pub(crate) async fn create(&self) {
         use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
         let region = BucketLocationConstraint::EuCentral1;
-        let place = CreateBucketConfiguration::builder().location_constraint(region).build();
+        let configuration = CreateBucketConfiguration::builder().location_constraint(region).build();
         let creation =
-            self.client().await.create_bucket().bucket(&self.name).create_bucket_configuration(place);
+            self.client().await.create_bucket().bucket(&self.name).create_bucket_configuration(configuration);
         creation.send().await.unwrap();
     }
 

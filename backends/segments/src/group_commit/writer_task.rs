@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::{FaultKind, StoreError, fault};
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{QueuedOp, encode_op};
 use crate::compaction::Compactor;
 use crate::lifecycle::Lifecycle;
 use crate::log::{CreateResult, ObjectLog};
-use crate::log_op::LogOp;
+use crate::log_op::{LogOp, OpResult};
 use crate::materialized_state::MaterializedState;
 use crate::segment::{describe_writer, encode, segment_name};
 
@@ -24,6 +24,14 @@ const MAX_ATTEMPTS: u32 = 4;
 
 /// The delay before the second attempt. It doubles with each further attempt.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+
+/// An operation in the queue.
+#[derive(Debug)]
+pub(super) struct QueuedOp {
+    pub(super) op: LogOp,
+    pub(super) json: Box<RawValue>,
+    pub(super) answer: oneshot::Sender<Result<OpResult, StoreError>>,
+}
 
 /// The task that writes segments, applies their operations and answers their callers.
 #[derive(Debug)]
@@ -79,7 +87,7 @@ impl WriterTask {
     }
 
     async fn prune(&mut self, op: LogOp) {
-        let Ok(json) = encode_op(&op) else { return };
+        let Ok(json) = op.encode() else { return };
         let (answer, outcome) = oneshot::channel();
         self.commit_batch(vec![QueuedOp { op, json, answer }]).await;
         match outcome.await {
