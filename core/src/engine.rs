@@ -20,37 +20,37 @@
 //! hanging trigger stops the clock for all).
 
 mod agenda;
+mod catch_up;
 mod clock_check;
-mod commons;
-mod core;
 mod dispatch;
 mod evaluate;
 mod faults;
 mod handle;
-mod history;
-mod hot;
-mod keeper;
+mod history_pruner;
+mod inner;
+mod job_cache;
 mod lease;
-mod ledger;
 mod options;
-mod plan;
+mod process;
 mod recall;
 mod recover;
 mod retry;
 mod round;
+mod scheduler_loop;
 mod settle;
 mod status;
-mod stops;
-mod watch;
+mod stop_requests;
+mod task_monitor;
+mod task_tracker;
 
 pub use clock_check::is_ahead;
-pub use commons::BRAKE_REGISTER;
-pub(crate) use commons::Commons;
 pub use faults::Failing;
 pub use handle::{EngineHandle, FireError, FireRequest, Given};
-pub(crate) use history::Sweeper;
+pub(crate) use history_pruner::Sweeper;
 pub(crate) use lease::Lease;
 pub use options::EngineOptions;
+pub use process::BRAKE_REGISTER;
+pub(crate) use process::Commons;
 pub use retry::Retrying;
 pub use status::{Brake, Counters, EngineStatus, LATENESS_BOUNDS_MS};
 
@@ -97,18 +97,18 @@ impl Engine {
 
     /// Does the same as one of several engines of this process.
     pub(crate) async fn start_among(self, commons: Arc<Commons>) -> Result<EngineHandle, StoreError> {
-        let (core, backlog) = core::Core::new(self, commons);
+        let (core, backlog) = inner::Core::new(self, commons);
         recover::adopt(&core).await?;
-        let (keeper, commands) = keeper::Keeper::load(Arc::clone(&core)).await?;
+        let (keeper, commands) = scheduler_loop::Keeper::load(Arc::clone(&core)).await?;
         core.spawn(dispatch::run(Arc::clone(&core), backlog));
         core.spawn(keeper.run());
-        core.spawn(watch::run(Arc::clone(&core)));
+        core.spawn(task_monitor::run(Arc::clone(&core)));
         Ok(EngineHandle::new(core, commands))
     }
 
     /// Makes an engine that looks at no job: it evaluates what it is asked to, and fires nothing.
     pub(crate) fn stand_by(self, commons: Arc<Commons>) -> EngineHandle {
-        let (core, _) = core::Core::new(self, commons);
+        let (core, _) = inner::Core::new(self, commons);
         EngineHandle::new(core, tokio::sync::mpsc::channel(1).0)
     }
 }

@@ -16,8 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::clock_check::is_ahead;
-use super::core::Core;
 use super::faults::{FailedTicks, Failing};
+use super::inner::Core;
 use super::status::Counters;
 use crate::decide::Outcome;
 use crate::event::Event;

@@ -8,10 +8,10 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock_check::is_ahead;
-use super::core::Core;
 use super::faults::{Asked, Failure};
 use super::handle::Given;
-use super::hot::Loaded;
+use super::inner::Core;
+use super::job_cache::Loaded;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, Rule, Step, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};

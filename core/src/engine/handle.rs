@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::core::Core;
 use super::evaluate::{Asker, Question};
 use super::faults::Failing;
-use super::hot::Loaded;
-use super::keeper::Message;
+use super::inner::Core;
+use super::job_cache::Loaded;
 use super::retry::Retrying;
+use super::scheduler_loop::Message;
 use super::status::{Brake, Counters, EngineStatus};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;

@@ -4,8 +4,8 @@
 
 use std::num::NonZeroUsize;
 
-use super::core::Core;
 use super::faults::{FailedTicks, Failing};
+use super::inner::Core;
 use crate::decide::{DecisionId, DecisionRecord, Outcome};
 use crate::firing::Firing;
 use crate::job::{Job, StoredJob};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::core::Core;
 use super::dispatch;
+use super::inner::Core;
 use crate::firing::FiringState;
 use crate::store::StoreError;
 

@@ -9,13 +9,13 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::agenda::{Entry, Place};
-use super::core::Core;
+use super::catch_up::Ticks;
 use super::evaluate::{Asker, Judgement, Question, blank};
 use super::handle::{FireError, FireOrder, Given};
-use super::hot::Loaded;
-use super::keeper::{self, Reports};
-use super::plan::Ticks;
+use super::inner::Core;
+use super::job_cache::Loaded;
 use super::retry::Retrying;
+use super::scheduler_loop::{self, Reports};
 use super::settle::{Considered, Progressed};
 use crate::decide::{DecisionDraft, Outcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
@@ -136,7 +136,7 @@ async fn look_together(core: &Arc<Core>, jobs: Vec<(Due, Arc<Loaded>)>, reports:
 async fn give_back(due: Vec<Due>, progressed: &Progressed, error: FireError, reports: &Reports) {
     let mut progress = Vec::with_capacity(due.len());
     for due in due {
-        keeper::answer(due.order, Err(error));
+        scheduler_loop::answer(due.order, Err(error));
         progress.push((due.place, progressed.clone()));
     }
     reports.send(progress).await;

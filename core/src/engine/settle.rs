@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::core::Core;
+use super::catch_up::Ticks;
 use super::dispatch;
 use super::faults::{FailedTicks, Failing};
 use super::handle::{FireError, FireOrder};
-use super::hot::Loaded;
-use super::keeper::{self, Reports};
-use super::plan::Ticks;
+use super::inner::Core;
+use super::job_cache::Loaded;
 use super::retry::Retrying;
 use super::round::Due;
+use super::scheduler_loop::{self, Reports};
 use super::status::Counters;
 use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
 use crate::event::Event;
@@ -126,7 +126,7 @@ impl Core {
             let Some(settlement) = settlement else {
                 self.note_retry(&mut one);
                 progress.push((one.due.place, one.progressed()));
-                keeper::answer(one.order, Err(FireError::Invalid));
+                scheduler_loop::answer(one.order, Err(FireError::Invalid));
                 continue;
             };
             if let Some(firing) = &settlement.firing {
@@ -154,7 +154,7 @@ impl Core {
                 let mut progress = Vec::with_capacity(waiting.len());
                 for one in waiting {
                     self.take_back(one.firing.as_ref());
-                    keeper::answer(one.order, Err(FireError::Store));
+                    scheduler_loop::answer(one.order, Err(FireError::Store));
                     progress.push((one.due.place, Progressed::Retry));
                 }
                 reports.send(progress).await;
@@ -233,7 +233,7 @@ impl Core {
     /// The job or its progress is not what it was decided by.
     fn outdated(&self, due: &Due, order: Option<FireOrder>) -> Progressed {
         self.hot.forget(&due.id);
-        keeper::answer(order, Err(FireError::Changed));
+        scheduler_loop::answer(order, Err(FireError::Changed));
         Progressed::Reread
     }
 
@@ -256,7 +256,7 @@ impl Core {
             last = Some(record);
         }
         if let Some(record) = last {
-            keeper::answer(order, Ok(record));
+            scheduler_loop::answer(order, Ok(record));
         }
         let Some(firing) = firing else { return (progressed, None) };
         *hot.last_fired.lock() = Some(firing.observed);

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Asker, Question, Unreadable};
-use crate::engine::core::Core;
-use crate::engine::ledger::QueueLook;
+use crate::engine::inner::Core;
+use crate::engine::task_tracker::QueueLook;
 use crate::firing::Firing;
 use crate::job::Job;
 use crate::queue::QueueFacts;

@@ -5,8 +5,8 @@ use serde_json::value::to_raw_value;
 
 use super::*;
 use crate::clock::Clock;
-use crate::engine::commons::Commons;
 use crate::engine::lease::Lease;
+use crate::engine::process::Commons;
 use crate::engine::{Engine, EngineOptions};
 use crate::memory::MemoryStore;
 use crate::registry::TriggerRegistry;

@@ -8,9 +8,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::agenda::Entry;
+use super::catch_up::Ticks;
 use super::clock_check::{is_ahead, latest_past};
-use super::core::Core;
-use super::plan::Ticks;
+use super::inner::Core;
 use crate::decide::DecisionId;
 use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
 use crate::schedule::Dialect;

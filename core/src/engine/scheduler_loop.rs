@@ -1,6 +1,6 @@
 //! The one task that owns the agenda: it starts rounds, takes nudges and orders, and sleeps until the next tick.
 
-mod ahead;
+mod clock_recovery;
 mod scan;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::agenda::{Agenda, Place};
-use super::core::{Core, KeeperView};
 use super::handle::{FireError, FireOrder};
+use super::inner::{Core, KeeperView};
 use super::recover;
 use super::round::{self, Due};
 use super::settle::Progressed;

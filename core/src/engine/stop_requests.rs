@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::core::Core;
+use super::inner::Core;
 use crate::fault;
 use crate::task::TaskId;
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use super::Older;
-use super::track::Track;
+use super::queue_history::Track;
 use crate::decide::DecisionId;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::queue::CLAIMS_AFTER;

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::core::Core;
+use super::inner::Core;
 use super::status::Counters;
 use crate::event::Event;
 use crate::fault;

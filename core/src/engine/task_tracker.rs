@@ -1,8 +1,8 @@
 //! What the scheduler itself knows of its tasks: launched, and not seen to end.
 
-mod account;
-mod tally;
-mod track;
+mod event_counter;
+mod job_tasks;
+mod queue_history;
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::job::{JobUid, Revision};
 use crate::queue::{OwnTasks, QueueFacts, Sample};
 use crate::task::{Population, TaskId};
 use crate::trigger::QueueReading;
-use account::Account;
-use track::Track;
+use job_tasks::Account;
+use queue_history::Track;
 
 #[cfg(test)]
 mod tests;

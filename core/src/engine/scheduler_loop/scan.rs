@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Keeper;
 use crate::engine::agenda::{Agenda, Entry, Place};
-use crate::engine::core::Core;
+use crate::engine::inner::Core;
 use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};

@@ -15,11 +15,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::commons::Commons;
-use super::hot::HotJobs;
-use super::ledger::Ledger;
+use super::job_cache::HotJobs;
+use super::process::Commons;
 use super::retry::Retries;
-use super::stops::Stops;
+use super::stop_requests::Stops;
+use super::task_tracker::Ledger;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::decide::Outcome;

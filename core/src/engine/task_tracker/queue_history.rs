@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::QueueLook;
-use super::account::{End, Life};
-use super::tally::Tally;
+use super::event_counter::Tally;
+use super::job_tasks::{End, Life};
 use crate::job::Revision;
 use crate::queue::{OwnTasks, QueueMemory};
 
