@@ -44,7 +44,7 @@ pub use decide::{
     Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
 };
 pub use engine::{
-    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, Failing, FireError, FireRequest, Given,
+    Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FireError, FireRequest,
     Retrying,
 };
 pub use event::{EVENT_BUFFER, Event};

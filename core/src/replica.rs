@@ -44,7 +44,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Commons, Engine, EngineHandle, Lease, Sweeper};
+use crate::engine::{Engine, EngineHandle, HistoryPruner, Lease, ProcessState};
 use crate::job::JobUid;
 use crate::store::{Shard, SharedStore, Store, StoreError};
 use heartbeat::Heartbeat;
@@ -93,7 +93,7 @@ struct Crew {
     started: Timestamp,
     store: Arc<dyn SharedStore>,
     engine: Engine,
-    commons: Arc<Commons>,
+    commons: Arc<ProcessState>,
     /// Answers questions about jobs that no engine of this process looks at.
     stand_by: EngineHandle,
     /// The shards that this replica owns, or is leaving.
@@ -119,8 +119,8 @@ impl fmt::Debug for Crew {
 impl Crew {
     fn new(replica: Replica) -> Self {
         let Replica { options, engine, store } = replica;
-        let commons = Commons::new(&engine.options, Lease::expired());
-        let stand_by = engine.clone().stand_by(Arc::clone(&commons));
+        let commons = ProcessState::new(&engine.options, Lease::expired());
+        let stand_by = engine.clone().idle(Arc::clone(&commons));
         Self {
             life: JobUid::random().to_string(),
             started: engine.clock.now(),
@@ -141,9 +141,9 @@ impl Crew {
         }
     }
 
-    fn sweeper(&self) -> Sweeper {
+    fn sweeper(&self) -> HistoryPruner {
         let (store, clock) = (Arc::clone(&self.store) as Arc<dyn Store>, Arc::clone(&self.engine.clock));
-        Sweeper::new(store, clock, Arc::clone(&self.commons), &self.engine.options, self.ended.clone())
+        HistoryPruner::new(store, clock, Arc::clone(&self.commons), &self.engine.options, self.ended.clone())
     }
 
     /// Tells whether this replica is the one that removes old history: the owner of the first shard.

@@ -1,4 +1,4 @@
-//! The next tick of every job, in order of time.
+//! A timer queue: the next tick of every job, in order of time.
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use crate::job::{JobId, JobUid, Revision};
 
-/// A job's place in the agenda; reused after the job is gone.
-pub(super) type Place = u32;
+/// The index of a job in the agenda; reused after the job is gone.
+pub(super) type SlotId = u32;
 
-/// The keeper's record of a job, without its document. It is small, because there may be a million.
+/// The scheduler loop's record of a job, without its document. It is small, because there may be a million.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct AgendaEntry {
     pub(super) id: JobId,
     pub(super) uid: JobUid,
     pub(super) revision: Revision,
@@ -21,21 +21,21 @@ pub(super) struct Entry {
     pub(super) settled: Option<Timestamp>,
     /// Ticks up to here do not count: when this version was written, or an earlier one that has ticks without an outcome.
     pub(super) since: Timestamp,
-    /// Whether the job is in a round now.
+    /// The job is in a round now.
     pub(super) busy: bool,
-    /// Whether it was nudged while it was in a round.
+    /// The job was nudged while it was in a round.
     pub(super) nudged: bool,
     /// The stored document is not a valid job.
     pub(super) invalid: bool,
-    /// Seen by the scan under way.
+    /// The scan under way has read the job.
     pub(super) seen: bool,
-    /// When it is looked at next, as far as ticks are settled.
+    /// When its next unsettled tick is due.
     pub(super) due: Option<Timestamp>,
-    /// Where it stands in the order of the agenda; a job in a round stands nowhere.
-    listed: Option<Timestamp>,
+    /// Its moment in the queue; none while the job is in a round.
+    queued_at: Option<Timestamp>,
 }
 
-impl Entry {
+impl AgendaEntry {
     pub(super) fn new(id: JobId, uid: JobUid, revision: Revision, since: Timestamp) -> Self {
         Self {
             id,
@@ -48,7 +48,7 @@ impl Entry {
             invalid: false,
             seen: true,
             due: None,
-            listed: None,
+            queued_at: None,
         }
     }
 
@@ -61,12 +61,12 @@ impl Entry {
 /// All jobs, and the order in which they are due.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    entries: Vec<Option<Entry>>,
-    free: Vec<Place>,
-    /// Places by the hash of the name that stands there: a fifth of the memory of a map that has the names too.
-    by_id: HashTable<Place>,
+    entries: Vec<Option<AgendaEntry>>,
+    free: Vec<SlotId>,
+    /// Slots by the hash of the job's name: a fifth of the memory of a map that has the names too.
+    by_id: HashTable<SlotId>,
     hasher: DefaultHashBuilder,
-    due: BTreeSet<(Timestamp, Place)>,
+    due: BTreeSet<(Timestamp, SlotId)>,
 }
 
 impl Agenda {
@@ -77,43 +77,43 @@ impl Agenda {
     pub(super) fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
         let Self { entries, by_id, hasher, .. } = self;
-        by_id.reserve(more, |place| hash_at(entries, hasher, *place));
+        by_id.reserve(more, |slot| hash_at(entries, hasher, *slot));
     }
 
-    pub(super) fn place(&self, id: &JobId) -> Option<Place> {
-        let is_it = |place: &Place| self.get(*place).is_some_and(|entry| entry.id == *id);
+    pub(super) fn find_slot(&self, id: &JobId) -> Option<SlotId> {
+        let is_it = |slot: &SlotId| self.get(*slot).is_some_and(|entry| entry.id == *id);
         self.by_id.find(self.hasher.hash_one(id), is_it).copied()
     }
 
-    pub(super) fn get(&self, place: Place) -> Option<&Entry> {
-        self.entries.get(place as usize)?.as_ref()
+    pub(super) fn get(&self, slot: SlotId) -> Option<&AgendaEntry> {
+        self.entries.get(slot as usize)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Entry> {
-        self.entries.get_mut(place as usize)?.as_mut()
+    pub(super) fn get_mut(&mut self, slot: SlotId) -> Option<&mut AgendaEntry> {
+        self.entries.get_mut(slot as usize)?.as_mut()
     }
 
-    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = (Place, &mut Entry)> {
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = (SlotId, &mut AgendaEntry)> {
         self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
-            Some((u32::try_from(index).expect("places are given out as u32"), entry.as_mut()?))
+            Some((u32::try_from(index).expect("a slot is a u32"), entry.as_mut()?))
         })
     }
 
-    /// Adds a job that is not there yet, in the order of its `due`.
-    pub(super) fn insert(&mut self, entry: Entry) -> Place {
+    /// Adds a new job, and queues it at its `due`.
+    pub(super) fn insert(&mut self, entry: AgendaEntry) -> SlotId {
         let due = entry.due;
-        let place = self.insert_unlisted(entry);
-        self.list(place, due);
-        place
+        let slot = self.insert_unscheduled(entry);
+        self.schedule_at(slot, due);
+        slot
     }
 
-    /// Adds a job that is not there yet without giving it a place in the order; [`Self::list_all`] does.
-    pub(super) fn insert_unlisted(&mut self, entry: Entry) -> Place {
+    /// Adds a new job without queueing it; [`Self::schedule_all`] does that.
+    pub(super) fn insert_unscheduled(&mut self, entry: AgendaEntry) -> SlotId {
         let hash = self.hasher.hash_one(&entry.id);
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.entries[place as usize] = Some(entry);
-                place
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.entries[slot as usize] = Some(entry);
+                slot
             }
             None => {
                 self.entries.push(Some(entry));
@@ -121,49 +121,49 @@ impl Agenda {
             }
         };
         let Self { entries, by_id, hasher, .. } = self;
-        by_id.insert_unique(hash, place, |place| hash_at(entries, hasher, *place));
-        place
+        by_id.insert_unique(hash, slot, |slot| hash_at(entries, hasher, *slot));
+        slot
     }
 
-    pub(super) fn remove(&mut self, place: Place) -> Option<Entry> {
-        let entry = self.entries.get_mut(place as usize)?.take()?;
-        if let Some(due) = entry.listed {
-            self.due.remove(&(due, place));
+    pub(super) fn remove(&mut self, slot: SlotId) -> Option<AgendaEntry> {
+        let entry = self.entries.get_mut(slot as usize)?.take()?;
+        if let Some(due) = entry.queued_at {
+            self.due.remove(&(due, slot));
         }
-        if let Ok(found) = self.by_id.find_entry(self.hasher.hash_one(&entry.id), |found| *found == place) {
+        if let Ok(found) = self.by_id.find_entry(self.hasher.hash_one(&entry.id), |found| *found == slot) {
             found.remove();
         }
-        self.free.push(place);
+        self.free.push(slot);
         Some(entry)
     }
 
-    /// Puts every job in the order of its `due`: much faster for very many than one after the other.
-    pub(super) fn list_all(&mut self) {
+    /// Queues every job at its `due`: much faster for very many jobs than one after the other.
+    pub(super) fn schedule_all(&mut self) {
         let mut order = Vec::with_capacity(self.by_id.len());
-        for (place, entry) in self.entries_mut() {
-            entry.listed = entry.due;
-            order.extend(entry.due.map(|due| (due, place)));
+        for (slot, entry) in self.entries_mut() {
+            entry.queued_at = entry.due;
+            order.extend(entry.due.map(|due| (due, slot)));
         }
-        // The set would keep equal ones in their order while it sorts, which takes memory and is not needed.
+        // A stable sort takes memory, and the order of equal elements does not matter.
         order.sort_unstable();
         self.due = order.into_iter().collect();
     }
 
-    /// Puts every job that is in no round in the order of its `due` again.
-    pub(super) fn list_again(&mut self) {
-        let busy: Vec<Place> =
-            self.entries_mut().filter(|(_, entry)| entry.busy).map(|(place, _)| place).collect();
-        self.list_all();
-        busy.into_iter().for_each(|place| self.list(place, None));
+    /// Queues every job that is in no round at its `due` again.
+    pub(super) fn reschedule_all(&mut self) {
+        let busy: Vec<SlotId> =
+            self.entries_mut().filter(|(_, entry)| entry.busy).map(|(slot, _)| slot).collect();
+        self.schedule_all();
+        busy.into_iter().for_each(|slot| self.schedule_at(slot, None));
     }
 
-    /// Sets where in the order the job stands.
-    pub(super) fn list(&mut self, place: Place, moment: Option<Timestamp>) {
-        let Some(entry) = self.entries.get_mut(place as usize).and_then(Option::as_mut) else { return };
-        if let Some(old) = std::mem::replace(&mut entry.listed, moment) {
-            self.due.remove(&(old, place));
+    /// Queues a job at a moment, or takes it out of the queue.
+    pub(super) fn schedule_at(&mut self, slot: SlotId, moment: Option<Timestamp>) {
+        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        if let Some(old) = std::mem::replace(&mut entry.queued_at, moment) {
+            self.due.remove(&(old, slot));
         }
-        self.due.extend(moment.map(|moment| (moment, place)));
+        self.due.extend(moment.map(|moment| (moment, slot)));
     }
 
     /// Returns when the first job is due.
@@ -171,34 +171,34 @@ impl Agenda {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Takes at most `most` jobs that are due at `now`, oldest first; they stand nowhere until they are listed again.
-    pub(super) fn take_due(&mut self, now: Timestamp, most: usize) -> Vec<Place> {
-        let mut taken = Vec::new();
-        while taken.len() < most {
+    /// Removes at most `limit` jobs that are due at `now` from the queue, oldest first, until they are queued again.
+    pub(super) fn pop_due(&mut self, now: Timestamp, limit: usize) -> Vec<SlotId> {
+        let mut popped = Vec::new();
+        while popped.len() < limit {
             match self.due.first() {
-                Some(&(due, place)) if due <= now => {
+                Some(&(due, slot)) if due <= now => {
                     self.due.pop_first();
-                    if let Some(entry) = self.get_mut(place) {
-                        entry.listed = None;
+                    if let Some(entry) = self.get_mut(slot) {
+                        entry.queued_at = None;
                     }
-                    taken.push(place);
+                    popped.push(slot);
                 }
                 Some(_) | None => break,
             }
         }
-        taken
+        popped
     }
 
-    /// Returns the jobs that are due after `from` and not after `until`, at most `most`.
-    pub(super) fn due_between(&self, from: Timestamp, until: Timestamp, most: usize) -> Vec<JobId> {
+    /// Returns at most `limit` jobs that are due after `from` and not after `until`.
+    pub(super) fn due_between(&self, from: Timestamp, until: Timestamp, limit: usize) -> Vec<JobId> {
         let range =
-            (std::ops::Bound::Excluded((from, Place::MAX)), std::ops::Bound::Included((until, Place::MAX)));
-        let entries = self.due.range(range).filter_map(|(_, place)| self.get(*place));
-        entries.take(most).map(|entry| entry.id.clone()).collect()
+            (std::ops::Bound::Excluded((from, SlotId::MAX)), std::ops::Bound::Included((until, SlotId::MAX)));
+        let entries = self.due.range(range).filter_map(|(_, slot)| self.get(*slot));
+        entries.take(limit).map(|entry| entry.id.clone()).collect()
     }
 }
 
-fn hash_at(entries: &[Option<Entry>], hasher: &DefaultHashBuilder, place: Place) -> u64 {
-    let entry = entries.get(place as usize).and_then(Option::as_ref);
-    hasher.hash_one(&entry.expect("a place that is listed by name is taken").id)
+fn hash_at(entries: &[Option<AgendaEntry>], hasher: &DefaultHashBuilder, slot: SlotId) -> u64 {
+    let entry = entries.get(slot as usize).and_then(Option::as_ref);
+    hasher.hash_one(&entry.expect("a slot that is listed by name has an entry").id)
 }

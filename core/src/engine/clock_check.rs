@@ -1,8 +1,8 @@
-//! Steps of the wall clock: it moved otherwise than time passed.
+//! Detects steps of the wall clock: changes that differ from the time that passed.
 //!
-//! A step is found by comparison with the monotonic clock. Which of two times is right cannot be known, so nothing is
-//! stopped: a step forward counts as downtime, and a step back makes no tick launch again. What rests on the old time is
-//! put right once the clock has run evenly for a while.
+//! A step is found by comparison with the monotonic clock. It is unknown which of two times is right, so nothing is
+//! stopped: a step forward counts as downtime, and a step back launches no tick again. State that depends on the old time
+//! is corrected once the clock has been steady for a while.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// By how much the clock, or a settled tick, may be off without a word.
+/// By how much the clock, or a settled tick, may be off without a report.
 pub(crate) const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
-/// For how long the clock must have run evenly to be relied on.
-const EVEN_FOR: Duration = Duration::from_mins(1);
-/// For how long a step is reported.
-const REPORTED_FOR: Duration = Duration::from_mins(10);
+/// How long the clock must have been steady to be trusted.
+const STEADY_AFTER: Duration = Duration::from_mins(1);
+/// How long a step is reported.
+const STEP_REPORT_TTL: Duration = Duration::from_mins(10);
 
-/// Tells whether a moment that has passed lies in the future of the clock.
+/// Returns whether a moment that has passed lies in the future of the clock.
 pub fn is_ahead(moment: Timestamp, now: Timestamp) -> bool {
     moment.duration_since(now) > TOLERANCE
 }
@@ -29,10 +29,10 @@ pub(super) fn latest_past(now: Timestamp) -> Timestamp {
 
 /// Watches the wall clock of the process.
 #[derive(Debug, Default)]
-pub(crate) struct ClockCheck(Mutex<Seen>);
+pub(crate) struct ClockCheck(Mutex<ClockState>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct ClockState {
     first: Option<Instant>,
     last: Option<(Timestamp, Instant)>,
     newest: Option<Step>,
@@ -47,42 +47,42 @@ struct Step {
 }
 
 impl ClockCheck {
-    /// Takes in what the clock shows, and returns how many steps there were until now.
-    pub(crate) fn look(&self, now: Timestamp) -> u64 {
+    /// Compares the clock with the last check, and returns the number of steps until now.
+    pub(crate) fn check(&self, now: Timestamp) -> u64 {
         let at = Instant::now();
-        let mut seen = self.0.lock();
-        seen.first.get_or_insert(at);
-        let Some((last, looked)) = seen.last.replace((now, at)) else { return seen.steps };
-        let passed = SignedDuration::try_from(at.saturating_duration_since(looked));
+        let mut state = self.0.lock();
+        state.first.get_or_insert(at);
+        let Some((last, checked)) = state.last.replace((now, at)) else { return state.steps };
+        let passed = SignedDuration::try_from(at.saturating_duration_since(checked));
         let by = now.duration_since(last) - passed.unwrap_or(SignedDuration::MAX);
         if by.abs() > TOLERANCE {
-            seen.steps += 1;
-            seen.newest = Some(Step { by, to: now, at });
+            state.steps += 1;
+            state.newest = Some(Step { by, to: now, at });
             let (seconds, direction) = (by.abs().as_secs(), direction(by));
             tracing::warn!(seconds, %now, "the clock was moved {direction}");
         }
-        seen.steps
+        state.steps
     }
 
-    /// Returns how many steps there were.
+    /// Returns the number of steps.
     pub(crate) fn steps(&self) -> u64 {
         self.0.lock().steps
     }
 
-    /// Returns for how long the clock still has to run evenly before it is relied on.
-    pub(crate) fn uneven_for(&self) -> Duration {
+    /// Returns how long the clock must still be steady to be trusted.
+    pub(crate) fn unsteady_for(&self) -> Duration {
         let newest = self.0.lock().newest;
-        newest.map_or(Duration::ZERO, |step| EVEN_FOR.saturating_sub(step.at.elapsed()))
+        newest.map_or(Duration::ZERO, |step| STEADY_AFTER.saturating_sub(step.at.elapsed()))
     }
 
-    /// The same for ticks that are settled in the future, where the time before the first look is uneven, too.
-    pub(crate) fn doubted_for(&self) -> Duration {
-        let seen = self.0.lock();
-        let since = seen.newest.map(|step| step.at).or(seen.first);
-        since.map_or(EVEN_FOR, |at| EVEN_FOR.saturating_sub(at.elapsed()))
+    /// The same for ticks that are settled in the future. Here the time before the first check is not trusted either.
+    pub(crate) fn distrusted_for(&self) -> Duration {
+        let state = self.0.lock();
+        let since = state.newest.map(|step| step.at).or(state.first);
+        since.map_or(STEADY_AFTER, |at| STEADY_AFTER.saturating_sub(at.elapsed()))
     }
 
-    /// Says which step there was a short while ago.
+    /// Describes a recent step.
     pub(crate) fn fault(&self) -> Option<String> {
         let Step { by, to, at } = self.0.lock().newest?;
         let text = || {
@@ -92,7 +92,7 @@ impl ClockCheck {
                 by.abs().as_secs()
             )
         };
-        (at.elapsed() < REPORTED_FOR).then(text)
+        (at.elapsed() < STEP_REPORT_TTL).then(text)
     }
 }
 

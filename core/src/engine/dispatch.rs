@@ -1,8 +1,8 @@
-//! Carrying a firing to its end: the only place that launches, and the only one that retries a launch.
+//! Dispatch: drives each firing to its end. Only this module launches tasks and retries launches.
 //!
-//! Every call is preceded by a durable note of it. A call without an answer is repeated with the same token while the
-//! launcher remembers the token, and never after that. What was refused and may succeed later gets a new attempt
-//! number, hence a new token, for the shortfall only.
+//! A durable record precedes every call. A call without an answer is retried with the same token while the launcher
+//! remembers the token, and never after that. A refused call that may succeed later gets a new attempt number, hence a
+//! new token, for the missing tasks only.
 
 mod attempt;
 mod definition;
@@ -17,127 +17,127 @@ use tokio::time::Instant;
 
 use super::clock_check::is_ahead;
 use super::faults::{FailedTicks, Failing};
-use super::inner::Core;
+use super::inner::EngineInner;
 use super::status::Counters;
 use crate::decide::Outcome;
 use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
 use crate::store::StoreError;
-use attempt::Next;
+use attempt::NextStep;
 
-/// The first wait before a repetition; doubled each time.
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-/// The longest wait before a repetition.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// The first wait before a retry; doubled each time.
+const MIN_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest wait before a retry.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Hands a journalled firing to dispatch; waits while the backlog is full.
-pub(super) async fn enqueue(core: &Core, firing: Firing) {
-    // It is durable: firings whose place it takes may end.
-    core.ledger.enter(&firing, core.clock.now());
-    // The other end is gone only when the engine stops. The journal has the firing, and the next start takes it up.
-    let _ = core.backlog.send(firing).await;
+pub(super) async fn enqueue(engine: &EngineInner, firing: Firing) {
+    // The firing is durable: firings that it supersedes may end.
+    engine.task_tracker.record_firing(&firing, engine.clock.now());
+    // The receiver is gone only when the engine stops. The journal has the firing, and the next start resumes it.
+    let _ = engine.backlog.send(firing).await;
 }
 
-/// Carries firings of the backlog, oldest first and as many at once as dispatch takes, until the engine stops.
-pub(super) async fn run(core: Arc<Core>, mut backlog: mpsc::Receiver<Firing>) {
+/// Launches the firings of the backlog, oldest first and up to the limit of dispatch, until the engine stops.
+pub(super) async fn run(engine: Arc<EngineInner>, mut backlog: mpsc::Receiver<Firing>) {
     loop {
         let next = async {
             let firing = backlog.recv().await?;
-            let permit = Arc::clone(&core.commons.dispatch).acquire_owned().await;
+            let permit = Arc::clone(&engine.process.limits.dispatch).acquire_owned().await;
             Some((firing, permit.expect("the semaphore is never closed")))
         };
         let taken = tokio::select! {
             biased;
-            () = core.stop.cancelled() => return,
+            () = engine.stop.cancelled() => return,
             taken = next => taken,
         };
         let Some((firing, permit)) = taken else { return };
-        let task_core = Arc::clone(&core);
-        core.spawn(async move {
-            Carrier::new(task_core, firing, permit).carry().await;
+        let task_engine = Arc::clone(&engine);
+        engine.spawn(async move {
+            FiringDriver::new(task_engine, firing, permit).run().await;
         });
     }
 }
 
-/// One firing on its way.
-struct Carrier {
-    core: Arc<Core>,
+/// Drives one firing to its end.
+struct FiringDriver {
+    engine: Arc<EngineInner>,
     firing: Firing,
-    /// A place in the dispatch queue, given back while the firing waits to be tried again.
+    /// The permit of dispatch, released while the firing waits for a retry.
     permit: Option<OwnedSemaphorePermit>,
     backoff: Duration,
-    /// Whether the call without an answer may have had its effect.
-    doubt: bool,
-    /// Why that call last failed, when it surely had none then.
+    /// The call without an answer may have launched tasks.
+    outcome_unknown: bool,
+    /// The reason why that call last failed, when it surely launched none.
     failure: Option<String>,
-    /// The last reason of failed calls that was logged.
-    complained: Option<String>,
-    /// When it was taken up. The wall clock may have been ahead when the deadline was set.
-    begun: Instant,
+    /// The last logged reason of a failed call.
+    logged_failure: Option<String>,
+    /// When the driver started. The wall clock may have been ahead when the deadline was set.
+    started: Instant,
 }
 
-impl Carrier {
-    fn new(core: Arc<Core>, firing: Firing, permit: OwnedSemaphorePermit) -> Self {
-        // Of a call that an earlier run noted it is not known whether it was made.
-        let doubt = firing.unanswered().is_some();
+impl FiringDriver {
+    fn new(engine: Arc<EngineInner>, firing: Firing, permit: OwnedSemaphorePermit) -> Self {
+        // A call that an earlier run recorded may have been made or not.
+        let outcome_unknown = firing.unanswered().is_some();
         Self {
-            core,
+            engine,
             firing,
             permit: Some(permit),
-            backoff: FIRST_BACKOFF,
-            doubt,
+            backoff: MIN_BACKOFF,
+            outcome_unknown,
             failure: None,
-            complained: None,
-            begun: Instant::now(),
+            logged_failure: None,
+            started: Instant::now(),
         }
     }
 
-    async fn carry(mut self) {
-        if self.firing.state == FiringState::Planned && !self.clear_the_way().await {
-            self.let_go();
+    async fn run(mut self) {
+        if self.firing.state == FiringState::Planned && !self.stop_replaced_tasks().await {
+            self.hand_off();
             return;
         }
         loop {
             let next = self.attempt().await;
-            let go_on = match next {
-                Next::Again => true,
-                Next::Wait => self.wait().await,
-                Next::Done => false,
+            let proceed = match next {
+                NextStep::Continue => true,
+                NextStep::Retry => self.wait_backoff().await,
+                NextStep::Done => false,
             };
-            if !go_on {
+            if !proceed {
                 break;
             }
         }
-        self.let_go();
+        self.hand_off();
     }
 
-    /// Waits before the next attempt without a place in the queue; tells whether to go on. What a later replacement makes
-    /// needless does not wait, unless it must learn what became of a call.
-    async fn wait(&mut self) -> bool {
+    /// Releases the permit and waits before the next attempt; returns whether to continue. A superseded firing does not wait,
+    /// unless the outcome of a call is unknown.
+    async fn wait_backoff(&mut self) -> bool {
         self.permit = None;
-        let core = Arc::clone(&self.core);
+        let engine = Arc::clone(&self.engine);
         tokio::select! {
             biased;
-            go_on = core.pause(self.backoff) => if !go_on {
+            proceed = engine.sleep(self.backoff) => if !proceed {
                 return false;
             },
-            () = core.ledger.superseded(&self.firing), if !self.doubt => {}
+            () = engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => {}
         }
-        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
-        self.take_place().await
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        self.acquire_permit().await
     }
 
-    /// Takes a place in the queue again; tells whether to go on.
-    async fn take_place(&mut self) -> bool {
+    /// Acquires the permit of dispatch again; returns whether to continue.
+    async fn acquire_permit(&mut self) -> bool {
         if self.permit.is_none() {
-            let permit = Arc::clone(&self.core.commons.dispatch).acquire_owned().await;
+            let permit = Arc::clone(&self.engine.process.limits.dispatch).acquire_owned().await;
             self.permit = Some(permit.expect("the semaphore is never closed"));
         }
-        !self.core.stop.is_cancelled()
+        !self.engine.stop.is_cancelled()
     }
 
-    /// Ends the firing without (further) tasks.
+    /// Ends the firing without further tasks.
     async fn end(&mut self, state: FiringState, outcome: Outcome, note: String) {
         let (job, firing) = (&self.firing.job, &self.firing.id);
         if outcome == Outcome::Coalesced {
@@ -149,79 +149,79 @@ impl Carrier {
         self.advance(to, Some(outcome)).await;
     }
 
-    /// Makes the firing's next state durable; tells whether it is. Goes on trying while the store does not answer.
+    /// Makes the firing's next state durable; returns whether it is. Retries while the store does not answer.
     async fn advance(&mut self, to: Firing, outcome: Option<Outcome>) -> bool {
-        let mut backoff = FIRST_BACKOFF;
+        let mut backoff = MIN_BACKOFF;
         loop {
-            match self.core.advance(self.firing.state, &to, outcome).await {
+            match self.engine.advance(self.firing.state, &to, outcome).await {
                 Ok(()) => {
                     self.firing = to;
-                    self.note_outcome(outcome);
-                    self.core.ledger.enter(&self.firing, self.core.clock.now());
-                    self.core.tell(|| Event::Firing(Box::new(self.firing.clone())));
+                    self.record_outcome(outcome);
+                    self.engine.task_tracker.record_firing(&self.firing, self.engine.clock.now());
+                    self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
                     return true;
                 }
                 Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {
-                    tracing::error!(firing = %self.firing.id, error = %fault::chain(&error), "a firing was moved by someone else");
+                    tracing::error!(firing = %self.firing.id, error = %fault::chain(&error), "a firing was changed by another writer");
                     return false;
                 }
                 Err(StoreError::Fenced(_)) => return false, // The new owner found the firing in the journal.
                 Err(StoreError::Fault { .. }) => {
-                    if !self.core.pause(backoff).await {
+                    if !self.engine.sleep(backoff).await {
                         return false;
                     }
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
             }
         }
     }
 
-    /// Counts the tick of the firing when its outcome is final, and notes whether launches of the job fail.
-    fn note_outcome(&self, outcome: Option<Outcome>) {
+    /// Counts the tick of the firing when its outcome is final, and records whether launches of the job fail.
+    fn record_outcome(&self, outcome: Option<Outcome>) {
         let Some(outcome) = outcome else { return };
-        let (core, firing) = (&self.core, &self.firing);
+        let (engine, firing) = (&self.engine, &self.firing);
         let of_tick = firing.origin == Origin::Tick;
         if of_tick {
-            core.commons.counters.settled(outcome, 1);
+            engine.process.counters.count_ticks(outcome, 1);
         }
         if matches!(outcome, Outcome::Launched | Outcome::Partial) {
-            core.commons.faults.decided(&firing.uid, true);
+            engine.process.faults.record_decided(&firing.uid, true);
         } else if of_tick && matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown) {
-            let (reason, since) = (firing.note.clone().unwrap_or_default(), core.clock.now());
+            let (reason, since) = (firing.note.clone().unwrap_or_default(), engine.clock.now());
             let failing = Failing { outcome, reason, since, ticks: 1 };
-            let failed = FailedTicks::new(failing, since, core.is_last_tick(firing));
-            core.commons.faults.failed(core.number, firing.uid, failed);
+            let failed = FailedTicks::new(failing, since, engine.is_last_tick(firing));
+            engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
         }
     }
 
-    /// Hands the firing on to the watch, or forgets it.
-    fn let_go(self) {
-        let Self { core, firing, .. } = self;
+    /// Hands the firing off to the task monitor, or forgets it.
+    fn hand_off(self) {
+        let Self { engine, firing, .. } = self;
         if firing.state == FiringState::Launched {
-            core.watched.lock().insert(firing.id.clone(), firing);
-            core.watch_more.notify_one();
+            engine.monitored.lock().insert(firing.id.clone(), firing);
+            engine.monitor_wakeup.notify_one();
             return;
         }
-        core.in_hand.lock().remove(&firing.id);
+        engine.in_flight.lock().remove(&firing.id);
     }
 
     fn expired(&self) -> bool {
         let max_age = self.firing.deadline.duration_since(self.firing.observed);
-        let carried = SignedDuration::try_from(self.begun.elapsed()).unwrap_or(SignedDuration::MAX);
-        self.core.clock.now() > self.firing.deadline || carried > max_age
+        let running = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
+        self.engine.clock.now() > self.firing.deadline || running > max_age
     }
 
     fn count_report(&self, report: &crate::LaunchReport) {
-        let counters = &self.core.commons.counters;
+        let counters = &self.engine.process.counters;
         Counters::add(&counters.tasks_started, report.started.len() as u64);
         Counters::add(&counters.tasks_refused, report.refused.len() as u64);
     }
 
-    fn token_lives(&self, sent_at: jiff::Timestamp) -> bool {
+    fn is_token_valid(&self, sent_at: jiff::Timestamp) -> bool {
         let life =
-            SignedDuration::try_from(self.core.launcher.limits().token_life).unwrap_or(SignedDuration::MAX);
-        let now = self.core.clock.now();
-        // How old a token is cannot be told when it was made while the clock was ahead.
+            SignedDuration::try_from(self.engine.launcher.limits().token_life).unwrap_or(SignedDuration::MAX);
+        let now = self.engine.clock.now();
+        // The age of a token is unknown when it was made while the clock was ahead.
         now.duration_since(sent_at) <= life && !is_ahead(sent_at, now)
     }
 }

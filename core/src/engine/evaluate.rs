@@ -1,4 +1,4 @@
-//! One evaluation: ask the trigger, count what runs, decide. Whatever goes wrong costs this evaluation only.
+//! One evaluation: evaluates the trigger, counts running tasks and decides. A failure affects this evaluation only.
 
 mod queue;
 
@@ -8,10 +8,10 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock_check::is_ahead;
-use super::faults::{Asked, Failure};
-use super::handle::Given;
-use super::inner::Core;
-use super::job_cache::Loaded;
+use super::faults::{Failure, ReadSubject};
+use super::handle::EvalOverrides;
+use super::inner::EngineInner;
+use super::job_cache::CachedJob;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, Rule, Step, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
@@ -23,114 +23,120 @@ use crate::scaling::Demand;
 use crate::store::StoreError;
 use crate::task::Population;
 use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
-use queue::convergence;
+use queue::convergence_observation;
 
-/// What is asked of [`Core::judge`].
-pub(super) struct Question<'a> {
+/// The input of [`EngineInner::evaluate`].
+pub(super) struct EvalRequest<'a> {
     pub(super) job: &'a Job,
-    pub(super) loaded: &'a Loaded,
+    pub(super) loaded: &'a CachedJob,
     pub(super) tick: Tick,
-    /// Who asks; a firing by hand does not ask the trigger.
-    pub(super) by: Asker,
-    pub(super) given: Given,
+    /// The origin of the request. A firing by hand does not evaluate the trigger.
+    pub(super) source: TriggerSource,
+    pub(super) overrides: EvalOverrides,
     /// How often this tick was tried before.
     pub(super) tried: u32,
 }
 
-/// The answer to a question.
-pub(super) struct Judgement {
+/// The result of an evaluation.
+pub(super) struct TickEvaluation {
     pub(super) draft: DecisionDraft,
-    /// There when something is to be launched.
+    /// The intent, when tasks are to be launched.
     pub(super) firing: Option<Firing>,
-    /// Whether it could not be decided for a reason that passes by itself.
+    /// The tick could not be decided for a transient reason.
     pub(super) undecided: bool,
 }
 
-/// Says why a source or the running tasks could not be read, and whether that passes by itself.
+/// The reason why a source or the running tasks could not be read.
 #[derive(Debug)]
-pub(super) struct Unreadable {
-    why: String,
-    passes: bool,
+pub(super) struct ReadFailure {
+    reason: String,
+    is_transient: bool,
 }
 
-impl From<TriggerError> for Unreadable {
+impl From<TriggerError> for ReadFailure {
     fn from(error: TriggerError) -> Self {
-        Self { why: fault::chain(&error), passes: error.is_transient() }
+        Self { reason: fault::chain(&error), is_transient: error.is_transient() }
     }
 }
 
-impl From<LaunchError> for Unreadable {
+impl From<LaunchError> for ReadFailure {
     fn from(error: LaunchError) -> Self {
-        Self { why: fault::chain(&error), passes: error.is_transient() }
+        Self { reason: fault::chain(&error), is_transient: error.is_transient() }
     }
 }
 
-impl From<StoreError> for Unreadable {
+impl From<StoreError> for ReadFailure {
     fn from(error: StoreError) -> Self {
-        Self { why: fault::chain(&error), passes: error.is_transient() }
+        Self { reason: fault::chain(&error), is_transient: error.is_transient() }
     }
 }
 
-impl From<(DecisionDraft, Option<Firing>)> for Judgement {
+impl From<(DecisionDraft, Option<Firing>)> for TickEvaluation {
     fn from((draft, firing): (DecisionDraft, Option<Firing>)) -> Self {
         Self { draft, firing, undecided: false }
     }
 }
 
-impl Judgement {
-    fn ended(draft: DecisionDraft, outcome: Outcome, why: String) -> Self {
-        (draft.ended(outcome, why), None).into()
+impl TickEvaluation {
+    fn finished(draft: DecisionDraft, outcome: Outcome, reason: String) -> Self {
+        (draft.finish(outcome, reason), None).into()
     }
 
-    /// Ends a question about something that could not be read.
-    fn unread(draft: DecisionDraft, outcome: Outcome, unreadable: Unreadable) -> Self {
-        Self { undecided: unreadable.passes, ..Self::ended(draft, outcome, unreadable.why) }
+    /// Ends an evaluation for which something could not be read.
+    fn unreadable(draft: DecisionDraft, outcome: Outcome, failure: ReadFailure) -> Self {
+        Self { undecided: failure.is_transient, ..Self::finished(draft, outcome, failure.reason) }
     }
 }
 
-/// Who asks for a decision.
+/// The origin of an evaluation.
 #[derive(Debug, Clone)]
-pub(super) enum Asker {
+pub(super) enum TriggerSource {
     /// A tick of the job.
     Tick,
-    /// A person or program, who names the firing and may say how many tasks.
-    Hand { id: FiringId, tasks: Option<u32> },
-    /// Somebody who wants to know how a tick would end; nothing is launched.
-    Curious,
+    /// An order to fire now, which names the firing and may give the number of tasks.
+    Manual { id: FiringId, tasks: Option<u32> },
+    /// A dry run: launches nothing.
+    DryRun,
 }
 
-impl Core {
+impl EngineInner {
     /// Decides about one tick.
-    pub(super) async fn judge(&self, question: &Question<'_>) -> Judgement {
-        let Question { job, tick, by, .. } = question;
-        let count = u64::from(!matches!(by, Asker::Hand { .. }));
+    pub(super) async fn evaluate(&self, request: &EvalRequest<'_>) -> TickEvaluation {
+        let EvalRequest { job, tick, source, .. } = request;
+        let count = u64::from(!matches!(source, TriggerSource::Manual { .. }));
         let span = TickSpan { first: tick.nominal, last: tick.nominal, count };
-        let mut draft = DecisionDraft { tries: question.tried + 1, ..blank(span, tick.observed) };
-        if let Some(why) = self.held_back(job, tick.nominal, by) {
-            return Judgement::ended(draft, Outcome::Suspended, why);
+        let mut draft = DecisionDraft { tries: request.tried + 1, ..DecisionDraft::new(span, tick.observed) };
+        if let Some(reason) = self.suspension_reason(job, tick.nominal, source) {
+            return TickEvaluation::finished(draft, Outcome::Suspended, reason);
         }
-        let asked = self.clock.now();
-        let evaluation = match self.evaluation(question).await {
+        let asked_at = self.clock.now();
+        let evaluation = match self.evaluate_trigger(request).await {
             Ok(evaluation) => evaluation,
-            Err(unreadable) => return Judgement::unread(draft, Outcome::SourceError, unreadable),
+            Err(failure) => return TickEvaluation::unreadable(draft, Outcome::SourceError, failure),
         };
         draft.demand = Some(evaluation.demand);
         draft.observations = evaluation.observations;
-        let (population, mut busy) = match self.running(question, evaluation.demand).await {
+        let (population, mut busy) = match self.count_running(request, evaluation.demand).await {
             Ok(running) => running,
-            Err(unreadable) => return Judgement::unread(draft, Outcome::LiveUnknown, unreadable),
+            Err(failure) => return TickEvaluation::unreadable(draft, Outcome::LiveUnknown, failure),
         };
         let mut queue = None;
         if let Some(reading) = &evaluation.queue
             && job.policy.mode != Mode::Total
         {
-            match self.look_at_queue(question, reading, asked, &population).await {
+            match self.read_queue_facts(request, reading, asked_at, &population).await {
                 Ok((facts, own)) => {
-                    busy = question.given.busy.unwrap_or(own);
-                    draft.observations.extend(convergence(&facts, job, draft.observations.first()));
+                    busy = request.overrides.busy.unwrap_or(own);
+                    draft.observations.extend(convergence_observation(
+                        &facts,
+                        job,
+                        draft.observations.first(),
+                    ));
                     queue = Some(facts);
                 }
-                Err(unreadable) => return Judgement::unread(draft, Outcome::LiveUnknown, unreadable),
+                Err(failure) => {
+                    return TickEvaluation::unreadable(draft, Outcome::LiveUnknown, failure);
+                }
             }
         }
         if evaluation.demand != Demand::Idle {
@@ -144,43 +150,43 @@ impl Core {
             queue: queue.as_ref(),
             overlap: job.policy.overlap,
             busy,
-            cooldown: self.cooling(question),
+            cooldown: self.cooldown_left(request),
             budget: None,
         });
-        let decision = self.worded(decision, question, &population, queue.as_ref());
+        let decision = self.annotate_steps(decision, request, &population, queue.as_ref());
         draft.launch = decision.launch;
-        draft.outcome = match (decision.outcome, by) {
-            // A question that launches nothing is answered with the outcome of a launch.
-            (Outcome::Pending, Asker::Curious) => Outcome::Launched,
+        draft.outcome = match (decision.outcome, source) {
+            // A dry run has the outcome that a launch would have.
+            (Outcome::Pending, TriggerSource::DryRun) => Outcome::Launched,
             (outcome, _) => outcome,
         };
         draft.explanation = decision.to_string();
-        let firing = self.firing(question, &decision, &draft.explanation, population);
+        let firing = self.build_firing(request, &decision, &draft.explanation, population);
         draft.steps = decision.steps;
         (draft, firing).into()
     }
 
-    /// Names the tasks that are counted, once, and the end of a cooldown. Such words stay the same from tick to tick, so that
-    /// equal decisions share a row.
-    fn worded(
+    /// Adds the names of counted tasks, once, and the end of a cooldown. These texts stay the same from tick to tick, so
+    /// that equal decisions share a row.
+    fn annotate_steps(
         &self,
         mut decision: Decision,
-        question: &Question<'_>,
+        request: &EvalRequest<'_>,
         population: &Population,
         queue: Option<&QueueFacts>,
     ) -> Decision {
-        let left = self.cooling(question).and_then(|left| SignedDuration::try_from(left).ok());
-        let until = left.and_then(|left| question.tick.observed.checked_add(left).ok());
+        let left = self.cooldown_left(request).and_then(|left| SignedDuration::try_from(left).ok());
+        let until = left.and_then(|left| request.tick.observed.checked_add(left).ok());
         for step in &mut decision.steps {
             if let (Rule::Cooldown, Some(until)) = (step.rule, until) {
                 step.because = format!("cooling down until {until:.0}");
             }
         }
-        // A number that is assumed stands for no tasks.
-        if question.given.busy.is_none()
-            && let Some(step) = counting_step(&mut decision.steps, question.job.policy.mode, queue)
+        // A number that the caller gives belongs to no tasks.
+        if request.overrides.busy.is_none()
+            && let Some(step) = counting_step(&mut decision.steps, request.job.policy.mode, queue)
         {
-            let tasks = self.ledger.named(&question.loaded.uid, population);
+            let tasks = self.task_tracker.describe_tasks(&request.loaded.uid, population);
             if !tasks.is_empty() {
                 step.because.push_str(&format!(" ({tasks})"));
             }
@@ -188,51 +194,51 @@ impl Core {
         decision
     }
 
-    /// Counts what already runs, where anything is asked for.
-    async fn running(
+    /// Counts the running tasks, unless demand is idle.
+    async fn count_running(
         &self,
-        question: &Question<'_>,
+        request: &EvalRequest<'_>,
         demand: Demand,
-    ) -> Result<(Population, u32), Unreadable> {
-        let given = question.given.busy;
+    ) -> Result<(Population, u32), ReadFailure> {
+        let assumed = request.overrides.busy;
         if demand == Demand::Idle {
-            return Ok((Population::default(), given.unwrap_or(0)));
+            return Ok((Population::default(), assumed.unwrap_or(0)));
         }
-        let population = self.population(question.job).await;
-        self.note_unread(question, Asked::Tasks, population.as_ref().err());
+        let population = self.population(request.job).await;
+        self.record_read_result(request, ReadSubject::Tasks, population.as_ref().err());
         let population = match population {
-            Err(error) if given.is_none() => return Err(error.into()),
+            Err(error) if assumed.is_none() => return Err(error.into()),
             known => known.unwrap_or_default(),
         };
-        let known = || self.ledger.busy(&question.loaded.uid, &population, question.tick.observed);
-        let busy = given.unwrap_or_else(known);
+        let known = || self.task_tracker.busy(&request.loaded.uid, &population, request.tick.observed);
+        let busy = assumed.unwrap_or_else(known);
         Ok((population, busy))
     }
 
-    fn held_back(&self, job: &Job, nominal: Timestamp, by: &Asker) -> Option<String> {
-        if let Some(brake) = self.commons.brake() {
+    fn suspension_reason(&self, job: &Job, nominal: Timestamp, source: &TriggerSource) -> Option<String> {
+        if let Some(brake) = self.process.brake() {
             return Some(format!("the brake is on: {}", brake.reason));
         }
-        if matches!(by, Asker::Hand { .. }) {
+        if matches!(source, TriggerSource::Manual { .. }) {
             return None;
         }
         let reason = job.suspension_of(nominal)?.reason.as_deref();
         Some(reason.map_or_else(|| "suspended".to_owned(), |reason| format!("suspended: {reason}")))
     }
 
-    async fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, Unreadable> {
-        if let Some(given) = &question.given.evaluation {
-            return Ok(given.clone());
+    async fn evaluate_trigger(&self, request: &EvalRequest<'_>) -> Result<Evaluation, ReadFailure> {
+        if let Some(evaluation) = &request.overrides.evaluation {
+            return Ok(evaluation.clone());
         }
-        let job = question.job;
-        if let Asker::Hand { tasks, .. } = &question.by {
+        let job = request.job;
+        if let TriggerSource::Manual { tasks, .. } = &request.source {
             return Ok(match tasks {
                 Some(tasks) => Evaluation::tasks(*tasks, "asked for by hand"),
                 None => Evaluation::floor("fired by hand, taskCount"),
             });
         }
         let Some(trigger) = &job.trigger else { return Ok(Evaluation::floor("due, taskCount")) };
-        let cx = EvalContext { job: &job.id, tick: question.tick, scaling: job.scaling };
+        let cx = EvalContext { job: &job.id, tick: request.tick, scaling: job.scaling };
         let deadline = self.options.evaluation_deadline;
         let guarded = std::panic::AssertUnwindSafe(trigger.evaluate(&cx)).catch_unwind();
         let answer = match tokio::time::timeout(deadline, guarded).await {
@@ -246,33 +252,33 @@ impl Core {
                 Err(TriggerError::new(FaultKind::Unavailable, message))
             }
         };
-        self.or_assume(question, answer)
+        self.apply_fallback(request, answer)
     }
 
-    /// Notes whether something could be read for a tick.
-    fn note_unread<E>(&self, question: &Question<'_>, asked: Asked, error: Option<&E>)
+    /// Records whether something could be read for a tick.
+    fn record_read_result<E>(&self, request: &EvalRequest<'_>, subject: ReadSubject, error: Option<&E>)
     where
         E: std::error::Error + 'static,
     {
-        if !matches!(question.by, Asker::Tick) {
+        if !matches!(request.source, TriggerSource::Tick) {
             return;
         }
-        let (faults, uid) = (&self.commons.faults, question.loaded.uid);
-        let Some(error) = error else { return faults.read(uid, asked) };
-        let (job, tick) = (&question.job.id, question.tick.nominal);
+        let (faults, uid) = (&self.process.faults, request.loaded.uid);
+        let Some(error) = error else { return faults.record_readable(uid, subject) };
+        let (job, tick) = (&request.job.id, request.tick.nominal);
         let failure = Failure { job, tick, source: &error.to_string(), error: &fault::chain(error) };
-        faults.unread(self.number, uid, asked, failure);
+        faults.record_unreadable(self.number, uid, subject, failure);
     }
 
-    /// Follows the job's `onError`.
-    fn or_assume(
+    /// Applies the job's `onError` to a failed trigger.
+    fn apply_fallback(
         &self,
-        question: &Question<'_>,
+        request: &EvalRequest<'_>,
         answer: Result<Evaluation, TriggerError>,
-    ) -> Result<Evaluation, Unreadable> {
-        let uid = question.loaded.uid;
-        let counts = matches!(question.by, Asker::Tick);
-        self.note_unread(question, Asked::Trigger, answer.as_ref().err());
+    ) -> Result<Evaluation, ReadFailure> {
+        let uid = request.loaded.uid;
+        let counts = matches!(request.source, TriggerSource::Tick);
+        self.record_read_result(request, ReadSubject::Trigger, answer.as_ref().err());
         match answer {
             Ok(evaluation) => {
                 if counts {
@@ -281,8 +287,8 @@ impl Core {
                 Ok(evaluation)
             }
             Err(error) => {
-                let failed = self.failed(question);
-                match question.job.policy.on_error {
+                let failed = self.count_failures(request);
+                match request.job.policy.on_error {
                     OnError::Assume { tasks, after } if failed >= after.get() => Ok(Evaluation::tasks(
                         tasks,
                         format!(
@@ -296,15 +302,15 @@ impl Core {
         }
     }
 
-    /// Counts the ticks in a row that a trigger could not decide, this one included, however often it was tried. An
-    /// evaluation gets the count of the tick that it stands for, and leaves none.
-    fn failed(&self, question: &Question<'_>) -> u32 {
-        let first = question.tried == 0;
+    /// Counts the ticks in a row for which a trigger failed, including this one. Several tries of one tick count once. A dry
+    /// run gets the count of the tick that it stands for, and does not change it.
+    fn count_failures(&self, request: &EvalRequest<'_>) -> u32 {
+        let first = request.tried == 0;
         let mut failures = self.failures.lock();
-        let before = failures.get(&question.loaded.uid).copied().unwrap_or(0);
+        let before = failures.get(&request.loaded.uid).copied().unwrap_or(0);
         let failed = before.saturating_add(u32::from(first || before == 0));
-        if first && matches!(question.by, Asker::Tick) {
-            failures.insert(question.loaded.uid, failed);
+        if first && matches!(request.source, TriggerSource::Tick) {
+            failures.insert(request.loaded.uid, failed);
         }
         failed
     }
@@ -317,46 +323,47 @@ impl Core {
                 format!("could not count tasks of job \"{}\" within {} s", job.id, deadline.as_secs());
             Err(LaunchError::new(FaultKind::Unavailable, message))
         });
-        self.note_launcher(&answer);
+        self.record_launcher_answer(&answer);
         answer
     }
 
-    /// Notes whether the launcher answered, for the status.
-    pub(super) fn note_launcher<T>(&self, answer: &Result<T, LaunchError>) {
+    /// Records whether the launcher answered, for the status.
+    pub(super) fn record_launcher_answer<T>(&self, answer: &Result<T, LaunchError>) {
         let text =
             answer.as_ref().err().filter(|error| error.is_transient()).map(|error| fault::chain(error));
-        if *self.commons.launcher_fault.read() != text {
-            *self.commons.launcher_fault.write() = text;
+        if *self.process.launcher_fault.read() != text {
+            *self.process.launcher_fault.write() = text;
         }
     }
 
-    fn cooling(&self, question: &Question<'_>) -> Option<Duration> {
-        let cooldown = SignedDuration::try_from(question.job.policy.cooldown?).ok()?;
-        // A firing of a time when the clock was ahead says nothing about how long ago it was.
+    fn cooldown_left(&self, request: &EvalRequest<'_>) -> Option<Duration> {
+        let cooldown = SignedDuration::try_from(request.job.policy.cooldown?).ok()?;
+        // A firing from a time when the clock was ahead does not show how long ago it was.
         let last =
-            (*question.loaded.last_fired.lock()).filter(|last| !is_ahead(*last, question.tick.observed))?;
-        let left = cooldown - question.tick.observed.duration_since(last);
+            (*request.loaded.last_fired.lock()).filter(|last| !is_ahead(*last, request.tick.observed))?;
+        let left = cooldown - request.tick.observed.duration_since(last);
         Duration::try_from(left).ok().filter(|left| !left.is_zero())
     }
 
-    fn firing(
+    /// Makes the intent to launch, when there is something to launch.
+    fn build_firing(
         &self,
-        question: &Question<'_>,
+        request: &EvalRequest<'_>,
         decision: &Decision,
         explanation: &str,
         population: Population,
     ) -> Option<Firing> {
-        let Question { job, loaded, tick, by, .. } = question;
-        let (id, origin) = match by {
-            Asker::Tick => (FiringId::of_tick(&loaded.uid, tick.nominal), Origin::Tick),
-            Asker::Hand { id, .. } => (id.clone(), Origin::Hand),
-            Asker::Curious => return None,
+        let EvalRequest { job, loaded, tick, source, .. } = request;
+        let (id, origin) = match source {
+            TriggerSource::Tick => (FiringId::of_tick(&loaded.uid, tick.nominal), Origin::Tick),
+            TriggerSource::Manual { id, .. } => (id.clone(), Origin::Hand),
+            TriggerSource::DryRun => return None,
         };
         if decision.launch == 0 {
             return None;
         }
         let replaces = if decision.replace {
-            let mut tasks = self.ledger.live(&loaded.uid);
+            let mut tasks = self.task_tracker.live_tasks(&loaded.uid);
             tasks.extend(population.tasks);
             tasks.sort();
             tasks.dedup();
@@ -402,25 +409,25 @@ fn counting_step<'a>(steps: &'a mut [Step], mode: Mode, queue: Option<&QueueFact
     })
 }
 
-/// A decision about which nothing is known yet.
-pub(super) fn blank(span: TickSpan, observed: Timestamp) -> DecisionDraft {
-    DecisionDraft {
-        span,
-        observed,
-        outcome: Outcome::Idle,
-        demand: None,
-        busy: None,
-        launch: 0,
-        tries: 1,
-        explanation: String::new(),
-        steps: Vec::new(),
-        observations: Vec::new(),
-    }
-}
-
 impl DecisionDraft {
+    /// Makes a decision about which nothing is known yet.
+    pub(super) fn new(span: TickSpan, observed: Timestamp) -> Self {
+        Self {
+            span,
+            observed,
+            outcome: Outcome::Idle,
+            demand: None,
+            busy: None,
+            launch: 0,
+            tries: 1,
+            explanation: String::new(),
+            steps: Vec::new(),
+            observations: Vec::new(),
+        }
+    }
+
     /// Ends the draft without a launch.
-    pub(super) fn ended(mut self, outcome: Outcome, explanation: String) -> Self {
+    pub(super) fn finish(mut self, outcome: Outcome, explanation: String) -> Self {
         self.outcome = outcome;
         self.explanation = explanation;
         self

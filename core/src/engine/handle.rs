@@ -1,4 +1,4 @@
-//! How the rest of the program talks to a running engine.
+//! The handle to a running engine, for the rest of the program.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::evaluate::{Asker, Question};
+use super::evaluate::{EvalRequest, TriggerSource};
 use super::faults::Failing;
-use super::inner::Core;
-use super::job_cache::Loaded;
+use super::inner::EngineInner;
+use super::job_cache::CachedJob;
 use super::retry::Retrying;
 use super::scheduler_loop::Message;
 use super::status::{Brake, Counters, EngineStatus};
@@ -23,48 +23,48 @@ use crate::launcher::Launcher;
 use crate::store::StoreError;
 use crate::trigger::{Evaluation, Tick};
 
-/// What to assume instead of reading it, for an evaluation that launches nothing.
+/// Values that a dry run assumes instead of reading them.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Given {
-    /// What the trigger concludes.
+pub struct EvalOverrides {
+    /// The result of the trigger.
     pub evaluation: Option<Evaluation>,
-    /// How many tasks of the job are pending or running.
+    /// The number of the job's tasks that are pending or running.
     pub busy: Option<u32>,
 }
 
-/// A wish to fire a job now.
+/// A request to fire a job now.
 #[derive(Debug, Clone, Default)]
 pub struct FireRequest {
-    /// How many tasks to ask for; `taskCount` when absent. Bounds and overlap hold as for a tick.
+    /// The number of tasks to ask for; `taskCount` when absent. Bounds and overlap apply as for a tick.
     pub tasks: Option<NonZeroU32>,
-    /// Makes the firing's name, with the job and the moment; a fresh one when absent.
+    /// Part of the firing's id, with the job and the moment; a random key when absent.
     pub key: Option<String>,
 }
 
-/// Why a job could not be fired by hand.
+/// The reason why a job could not be fired by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FireError {
-    /// There is no such job.
+    /// The job does not exist.
     #[error("the job does not exist")]
     NotFound,
     /// Its stored document is not a valid job.
     #[error("the stored job is not valid, and so cannot be fired")]
     Invalid,
     /// It was edited at the same moment: try again.
-    #[error("the job was changed in between")]
+    #[error("the job was modified concurrently")]
     Changed,
     /// The store did not confirm the firing. Nothing is launched before it is found in the journal.
     #[error("the store does not answer, so nothing was launched yet")]
     Store,
-    /// This replica does not look at the job, so nothing was launched.
-    #[error("another replica looks at the job, or will in a moment")]
+    /// This replica does not own the job, so nothing was launched.
+    #[error("the job is owned by another replica")]
     Elsewhere,
     /// The engine is stopping; nothing was launched.
     #[error("the scheduler is stopping, so nothing was launched")]
     Stopping,
 }
 
-/// A firing by hand on its way through the keeper.
+/// An order to fire a job, on its way through the scheduler loop.
 #[derive(Debug)]
 pub(super) struct FireOrder {
     pub(super) key: String,
@@ -75,29 +75,29 @@ pub(super) struct FireOrder {
 /// A running engine. Clones talk to the same one.
 #[derive(Debug, Clone)]
 pub struct EngineHandle {
-    core: Arc<Core>,
+    engine: Arc<EngineInner>,
     commands: mpsc::Sender<Message>,
 }
 
 impl EngineHandle {
-    pub(super) fn new(core: Arc<Core>, commands: mpsc::Sender<Message>) -> Self {
-        Self { core, commands }
+    pub(super) fn new(engine: Arc<EngineInner>, commands: mpsc::Sender<Message>) -> Self {
+        Self { engine, commands }
     }
 
     /// Returns the launcher, for checks that start nothing.
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
-        &*self.core.launcher
+        &*self.engine.launcher
     }
 
-    /// Says that a job was created, replaced or removed: look at the store again.
+    /// Announces that a job was created, replaced or removed: the engine reads the store again.
     ///
-    /// A nudge carries no data and nudges collapse. Whoever watches is told what is stored now.
+    /// A nudge carries no data, and nudges collapse. Subscribers receive the version that is stored now.
     pub fn nudge(&self, id: &JobId) {
-        self.core.nudge(id);
+        self.engine.nudge(id);
     }
 
-    /// Fires a job now, whatever its schedule and trigger say, and returns the decision once it is durable.
+    /// Fires a job now, independent of its schedule and trigger, and returns the decision once it is durable.
     ///
     /// # Errors
     ///
@@ -111,11 +111,16 @@ impl EngineHandle {
         answered.await.unwrap_or(Err(FireError::Stopping))
     }
 
-    /// Decides about a job as if a tick were due now: reads real sources where nothing is given, launches nothing,
-    /// records nothing. `stored` is the job's record, for a job that is stored.
-    pub async fn evaluate(&self, job: &Job, stored: Option<&StoredJob>, given: Given) -> DecisionDraft {
-        let now = self.core.clock.now();
-        let loaded = Loaded {
+    /// Evaluates a job as if a tick were due now. It reads real sources where `overrides` has no value, launches nothing and
+    /// records nothing. `stored` is the job's record, when the job is stored.
+    pub async fn evaluate(
+        &self,
+        job: &Job,
+        stored: Option<&StoredJob>,
+        overrides: EvalOverrides,
+    ) -> DecisionDraft {
+        let now = self.engine.clock.now();
+        let loaded = CachedJob {
             uid: stored.map_or_else(JobUid::random, |stored| stored.uid),
             revision: stored.map_or(Revision::FIRST, |stored| stored.revision),
             job: Ok(job.clone()),
@@ -123,132 +128,135 @@ impl EngineHandle {
             last_row: Mutex::default(),
         };
         let tick = Tick { nominal: now, observed: now };
-        let question = Question { job, loaded: &loaded, tick, by: Asker::Curious, given, tried: 0 };
-        self.core.judge(&question).await.draft
+        let request =
+            EvalRequest { job, loaded: &loaded, tick, source: TriggerSource::DryRun, overrides, tried: 0 };
+        self.engine.evaluate(&request).await.draft
     }
 
     /// Returns the tick of a job that could not be decided yet and is tried again, if there is one.
     #[must_use]
     pub fn retrying(&self, job: &JobUid) -> Option<Retrying> {
-        self.core.retries.get(job)
+        self.engine.retries.get(job)
     }
 
     /// Returns how the newest ticks of a job fail, if they do and are not tried again.
     #[must_use]
     pub fn failing(&self, job: &JobUid) -> Option<Failing> {
-        self.core.commons.faults.get(job)
+        self.engine.process.faults.get(job)
     }
 
-    /// Reads of the journal how the newest ticks of a job failed, where this process has not seen one since its start;
-    /// [`Self::failing`] returns it from then on. A job is read once. When the journal cannot be read, nothing is known.
+    /// Reads from the journal how the newest ticks of a job failed, unless this process has settled a tick of it;
+    /// [`Self::failing`] returns the result. A job is read once. A failed read of the journal is ignored.
     pub async fn recall_failing(&self, job: &StoredJob) {
-        self.core.recall_failing(job).await;
+        self.engine.recall_failing(job).await;
     }
 
-    /// Lets the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
+    /// Makes the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
     pub fn resume(&self, id: &JobId) {
-        self.core.resumed.lock().insert(id.clone());
-        self.core.nudged.notify_one();
+        self.engine.resumed.lock().insert(id.clone());
+        self.engine.nudged.notify_one();
     }
 
     /// Returns a moment's view of the engine.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
-        let core = &self.core;
-        let (keeper, faults, clock) = (*core.keeper.lock(), &core.commons.faults, &core.commons.clock);
-        let launcher_fault = core.commons.launcher_fault.read().clone();
+        let engine = &self.engine;
+        let (stats, faults, clock) =
+            (*engine.loop_stats.lock(), &engine.process.faults, &engine.process.clock);
+        let launcher_fault = engine.process.launcher_fault.read().clone();
         let status = EngineStatus {
-            jobs: keeper.jobs,
-            invalid_jobs: keeper.invalid,
-            in_rounds: keeper.in_rounds,
-            retrying: core.retries.len(),
-            dispatching: core.options.dispatch
-                - core.commons.dispatch.available_permits().min(core.options.dispatch),
-            live_tasks: core.ledger.total_live(),
-            next_due: keeper.next_due,
-            brake: core.commons.brake(),
-            store_fault: core.commons.store_fault.read().clone(),
-            launcher_fault: launcher_fault.or_else(|| faults.of_launcher(core.clock.now())),
-            source_fault: faults.of_sources(),
-            failing: faults.failing(),
+            jobs: stats.jobs,
+            invalid_jobs: stats.invalid,
+            in_rounds: stats.in_rounds,
+            retrying: engine.retries.len(),
+            dispatching: engine.options.dispatch
+                - engine.process.limits.dispatch.available_permits().min(engine.options.dispatch),
+            live_tasks: engine.task_tracker.total_live(),
+            next_due: stats.next_due,
+            brake: engine.process.brake(),
+            store_fault: engine.process.store_fault.read().clone(),
+            launcher_fault: launcher_fault.or_else(|| faults.launcher_fault(engine.clock.now())),
+            source_fault: faults.source_fault(),
+            failing: faults.failing_jobs(),
             clock_fault: None,
             clock_steps: clock.steps(),
             jobs_ahead: 0,
         };
-        status.with_ahead(clock.fault(), keeper.ahead)
+        status.with_ahead(clock.fault(), stats.ahead)
     }
 
     /// Returns the counts since the start of the process.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.core.commons.counters
+        &self.engine.process.counters
     }
 
-    /// Returns how many triggers are being evaluated now.
+    /// Returns the number of triggers that are being evaluated.
     #[must_use]
     pub fn evaluating(&self) -> usize {
-        self.core.options.evaluations
-            - self.core.commons.evaluations.available_permits().min(self.core.options.evaluations)
+        self.engine.options.evaluations
+            - self.engine.process.limits.evaluations.available_permits().min(self.engine.options.evaluations)
     }
 
-    /// Tells how many firings by hand and by tick have been journalled since the start.
+    /// Returns the number of firings, by tick and by hand, that were journalled since the start.
     #[must_use]
     pub fn firings(&self) -> u64 {
-        self.core.commons.counters.firings.load(Ordering::Relaxed)
+        self.engine.process.counters.firings.load(Ordering::Relaxed)
     }
 
-    /// Listens to what happens from now on.
+    /// Subscribes to events from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.core.commons.events.subscribe()
+        self.engine.process.events.subscribe()
     }
 
-    /// Stops all launches at once, durably; what was sent already goes on, and ticks are recorded as suspended.
+    /// Stops all launches at once, durably. Calls that were sent continue, and ticks are recorded as suspended.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be written; the brake is then not on.
     pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
-        let brake = Brake { reason, since: self.core.clock.now() };
-        self.core.commons.set_brake(&*self.core.store, Some(brake.clone())).await?;
+        let brake = Brake { reason, since: self.engine.clock.now() };
+        self.engine.process.set_brake(&*self.engine.store, Some(brake.clone())).await?;
         Ok(brake)
     }
 
-    /// Allows launches again. Ticks that passed meanwhile are not fired.
+    /// Releases the brake. Ticks that passed meanwhile are not fired.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be written; the brake is then still on.
     pub async fn release(&self) -> Result<(), StoreError> {
-        self.core.commons.set_brake(&*self.core.store, None).await
+        self.engine.process.set_brake(&*self.engine.store, None).await
     }
 
-    /// Compares every job with the store, soon.
+    /// Requests a comparison of every job with the store.
     pub(crate) fn rescan(&self) {
-        self.core.rescan.store(true, Ordering::Relaxed);
-        self.core.nudged.notify_one();
+        self.engine.rescan.store(true, Ordering::Relaxed);
+        self.engine.nudged.notify_one();
     }
 
-    /// Returns what is cancelled when the engine stops.
+    /// Returns the token that is cancelled when the engine stops.
     pub(super) fn stop_token(&self) -> CancellationToken {
-        self.core.stop.clone()
+        self.engine.stop.clone()
     }
 
-    /// Runs something that [`Self::stop`] waits for.
-    pub(super) fn accompany(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.core.spawn(work);
+    /// Starts a task that [`Self::stop`] waits for.
+    pub(super) fn spawn_tracked(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.engine.spawn(work);
     }
 
-    /// Waits until the engine stops, by itself or because it was told to.
+    /// Waits until the engine stops.
     pub(crate) async fn stopping(&self) {
-        self.core.stop.cancelled().await;
+        self.engine.stop.cancelled().await;
     }
 
-    /// Stops looking at ticks, lets calls under way end, and returns when everything has ended or the time is up.
+    /// Stops the engine: evaluates no further ticks, waits for calls that are under way, and returns when everything has ended
+    /// or the time is up.
     ///
-    /// Nothing is lost either way: what is open goes on at the next start. Returns whether everything ended in time.
+    /// Nothing is lost either way: the next start resumes open firings. Returns whether everything ended in time.
     pub async fn stop(&self, within: Duration) -> bool {
-        self.core.stop.cancel();
-        tokio::time::timeout(within, self.core.finish()).await.is_ok()
+        self.engine.stop.cancel();
+        tokio::time::timeout(within, self.engine.finish()).await.is_ok()
     }
 }

@@ -1,7 +1,7 @@
-//! Removing old history, in small steps beside everything else.
+//! Prunes old history in the background, in small steps.
 //!
-//! Age is told by the wall clock, and what is removed does not come back. So nothing is removed when the clock moved by itself
-//! since the sweep before: one that is years ahead for a moment would make all history old.
+//! The wall clock gives the age of history, and removal is final. So nothing is removed when the clock made a step since
+//! the last pruning: a clock that is years ahead for a moment would make all history old.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,28 +11,28 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Commons, EngineOptions};
+use super::{EngineOptions, ProcessState};
 use crate::clock::Clock;
 use crate::fault;
 use crate::store::{Retention, Store, StoreError};
 
-/// How long after the start the first sweep begins: not while open firings are taken up.
-const FIRST: Duration = Duration::from_secs(60);
-/// How often old history is looked for.
-const EVERY: Duration = Duration::from_secs(3_600);
-/// Rows that one step removes at most.
-const STEP: usize = 500;
-/// How long the store is left alone between two steps.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How much the wall clock may differ from the time that passed.
+/// How long after the start history is first pruned: not while open firings are resumed.
+const START_DELAY: Duration = Duration::from_secs(60);
+/// How often history is pruned.
+const INTERVAL: Duration = Duration::from_secs(3_600);
+/// The maximum number of rows that one step removes.
+const BATCH_ROWS: usize = 500;
+/// How long to wait between two steps.
+const BATCH_PAUSE: Duration = Duration::from_millis(100);
+/// How much the wall clock may differ from the monotonic clock.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// The task that removes old history.
+/// The task that prunes old history.
 #[derive(Debug, Clone)]
-pub(crate) struct Sweeper {
+pub(crate) struct HistoryPruner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    commons: Arc<Commons>,
+    process: Arc<ProcessState>,
     stop: CancellationToken,
     age: Duration,
     keep: usize,
@@ -40,26 +40,26 @@ pub(crate) struct Sweeper {
     since: (Timestamp, Instant),
 }
 
-impl Sweeper {
+impl HistoryPruner {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        commons: Arc<Commons>,
+        process: Arc<ProcessState>,
         options: &EngineOptions,
         stop: CancellationToken,
     ) -> Self {
         let since = (clock.now(), Instant::now());
-        Self { store, clock, commons, stop, age: options.history_age, keep: options.history_keep, since }
+        Self { store, clock, process, stop, age: options.history_age, keep: options.history_keep, since }
     }
 
-    /// Sweeps again and again, whenever it is this process that is to do it, until it is stopped.
-    pub(crate) async fn run(self, ours: impl Fn() -> bool + Send) {
-        let (mut wait, mut since) = (FIRST, self.since);
+    /// Prunes at intervals until it is stopped. `is_responsible` returns whether this process prunes now.
+    pub(crate) async fn run(self, is_responsible: impl Fn() -> bool + Send) {
+        let (mut wait, mut since) = (START_DELAY, self.since);
         loop {
-            if !self.pause(wait).await {
+            if !self.sleep(wait).await {
                 return;
             }
-            wait = EVERY;
+            wait = INTERVAL;
             let now = self.clock.now();
             let (wall, passed) = std::mem::replace(&mut since, (now, Instant::now()));
             let moved = now.duration_since(wall).saturating_sub(signed(passed.elapsed()));
@@ -68,46 +68,46 @@ impl Sweeper {
                     seconds = moved.as_secs(),
                     "the clock was changed; old history is not removed for an hour"
                 );
-            } else if ours() {
+            } else if is_responsible() {
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => return,
-                    () = self.sweep(now) => {}
+                    () = self.prune(now) => {}
                 }
             }
         }
     }
 
-    /// Removes all that is old at this moment, and says what came of it.
-    async fn sweep(&self, now: Timestamp) {
+    /// Removes all rows that are old at this moment, and logs the result.
+    async fn prune(&self, now: Timestamp) {
         let mut removed: u64 = 0;
         let outcome = loop {
-            match self.step(now).await {
+            match self.prune_batch(now).await {
                 Ok(0) => break Ok(()),
                 Ok(rows) => removed += rows,
                 Err(error) => break Err(error),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(BATCH_PAUSE).await;
         };
         if removed > 0 {
             tracing::info!(rows = removed, "removed old history");
         }
         if let Err(error) = outcome {
             let error = fault::chain(&error);
-            tracing::warn!(error, "could not remove old history; it is tried again within the hour");
+            tracing::warn!(error, "could not remove old history; retrying within an hour");
         }
     }
 
-    async fn step(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn prune_batch(&self, now: Timestamp) -> Result<u64, StoreError> {
         let before = now.saturating_sub(signed(self.age)).unwrap_or(Timestamp::MIN);
-        let retention = Retention { before, keep: self.keep, now, batch: STEP };
+        let retention = Retention { before, keep: self.keep, now, batch: BATCH_ROWS };
         let rows = self.store.prune(retention).await? as u64;
-        self.commons.counters.rows_pruned.fetch_add(rows, Ordering::Relaxed);
+        self.process.counters.rows_pruned.fetch_add(rows, Ordering::Relaxed);
         Ok(rows)
     }
 
-    /// Waits, unless it is stopped meanwhile; tells whether it may go on.
-    async fn pause(&self, how_long: Duration) -> bool {
+    /// Sleeps; returns false when it is stopped meanwhile.
+    async fn sleep(&self, how_long: Duration) -> bool {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => false,

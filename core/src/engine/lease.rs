@@ -1,16 +1,16 @@
-//! For how long a process may launch without having shown that it lives.
+//! The lease of a process: how long it may launch without a heartbeat.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Holds until a moment that is put off again and again, in terms of this process' own monotonic clock.
+/// Holds until a moment that each renewal moves further, by the monotonic clock of this process.
 ///
-/// It is asked right before every launch, so that a process that was frozen launches nothing when it wakes up. A lease
-/// that expired and is renewed begins a new term: what was begun in the old one has ended.
+/// It is checked right before every launch, so that a process that was frozen launches nothing when it wakes up. A lease
+/// that expired and is renewed starts a new term; work of the old term must end.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Absent: for ever.
+    /// None: the lease never expires.
     state: Option<Mutex<State>>,
     renewed: Notify,
 }
@@ -22,28 +22,28 @@ struct State {
 }
 
 impl Lease {
-    /// Holds for ever: nobody else can take the jobs over.
+    /// Makes a lease that never expires: no other process can take over the jobs.
     pub(crate) fn endless() -> Self {
         Self { state: None, renewed: Notify::new() }
     }
 
-    /// Does not hold before it is renewed for the first time.
+    /// Makes a lease that has expired; it holds after the first renewal.
     pub(crate) fn expired() -> Self {
         let state = State { until: Instant::now(), term: 0 };
         Self { state: Some(Mutex::new(state)), renewed: Notify::new() }
     }
 
-    /// Returns the term, which counts how often it was renewed after it had expired.
+    /// Returns the term: the number of renewals after an expiry.
     pub(crate) fn term(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.lock().term)
     }
 
-    /// Tells whether it holds now.
+    /// Returns whether it holds now.
     pub(crate) fn holds(&self) -> bool {
         self.holds_since(self.term())
     }
 
-    /// Tells whether it holds now and has done so without a break since that term began.
+    /// Returns whether it holds now and has not expired since that term began.
     pub(crate) fn holds_since(&self, term: u64) -> bool {
         self.state.as_ref().is_none_or(|state| {
             let state = *state.lock();
@@ -51,7 +51,7 @@ impl Lease {
         })
     }
 
-    /// Lets it hold until this moment at least.
+    /// Renews it until this moment, or later.
     pub(crate) fn renew(&self, to: Instant) {
         if let Some(state) = &self.state {
             let mut state = state.lock();

@@ -1,4 +1,4 @@
-//! Numbers and names of an engine.
+//! The options of an engine.
 
 use std::num::NonZeroU32;
 use std::thread::available_parallelism;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::scaling::DEFAULT_MAX_TASKS;
 
-/// Numbers and names of an engine. The defaults suit one process on two cores.
+/// The options of an engine. The defaults suit one process on two cores.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// The scheduler's name (`ECSS_NAME`): part of tokens and of `startedBy`. Another name is another scheduler.
@@ -15,33 +15,33 @@ pub struct EngineOptions {
     pub max_tasks: NonZeroU32,
     /// How long the engine sleeps at most before it reads the wall clock again; 30 s.
     pub max_sleep: Duration,
-    /// How many jobs a round takes at most; 1,024: a round is durable with one commit.
+    /// The maximum number of jobs in a round; 1,024: a round is durable with one commit.
     pub round_size: usize,
-    /// How many rounds are under way at once; 8.
+    /// The maximum number of rounds under way at once; 8.
     pub rounds: usize,
-    /// How many of them are decided, and handed to the store, at the same moment; one less than the machine's cores, and
-    /// at least 1: what they decide is no sooner durable when they take the core of the store's writer.
+    /// The maximum number of rounds that decide concurrently; the number of cores less one, and at least 1: one core is left
+    /// to the store's writer.
     pub deciding: usize,
-    /// How many triggers are evaluated at once; 16,384: waiting for a source costs little, and a source that does not
-    /// answer must not keep the others waiting.
+    /// The maximum number of triggers that are evaluated at once; 16,384: waiting for a source costs little, and a source that
+    /// does not answer must not delay the others.
     pub evaluations: usize,
     /// How long one evaluation, or one count of running tasks, may take; 30 s.
     pub evaluation_deadline: Duration,
-    /// How many firings are being launched at once; 256. Further ones wait in the backlog.
+    /// The maximum number of firings that are launched at once; 256. Further ones wait in the backlog.
     pub dispatch: usize,
-    /// How many journalled firings wait for dispatch at once; 16,384. `settle` of further firings waits. Large enough
-    /// that the intents of a busy second are durable long before all of them are launched.
+    /// The maximum number of journalled firings that wait for dispatch; 16,384. `settle` of further firings waits. Large
+    /// enough that the intents of a busy second are durable long before all of them are launched.
     pub backlog: usize,
-    /// How many calls to the launcher are under way at once; 64.
+    /// The maximum number of concurrent calls to the launcher; 64.
     pub launches: usize,
     /// How long one call to the launcher may take; 20 s.
     pub launch_deadline: Duration,
     /// How long tasks that are to be replaced may take to stop; 2 m.
     pub replace_deadline: Duration,
-    /// How many parsed jobs are kept; 16,384.
-    pub hot_jobs: usize,
-    /// How long ahead of their tick jobs are read and parsed; 31 s, a little more than `max_sleep`.
-    pub look_ahead: Duration,
+    /// The capacity of the cache of parsed jobs; 16,384.
+    pub cached_jobs: usize,
+    /// How long before their tick jobs are read and parsed; 31 s, a little more than `max_sleep`.
+    pub prefetch_within: Duration,
     /// How often every job is compared with the store, in case a nudge was lost; 10 m.
     pub rescan: Duration,
     /// `ECSS_HISTORY_DAYS`: decisions that were last observed longer ago than this are removed; 30 days.
@@ -51,12 +51,12 @@ pub struct EngineOptions {
 }
 
 impl EngineOptions {
-    /// Divides what each engine keeps for itself by the number of engines in this process. What they have in common
-    /// is not divided: calls under way, evaluations, places in dispatch.
+    /// Divides the limits of each engine by the number of engines in this process. The limits of the process are not divided:
+    /// concurrent calls, evaluations and firings in dispatch.
     pub(crate) fn divided_by(mut self, engines: usize) -> Self {
         let share = |whole: usize| whole.div_ceil(engines.max(1));
         self.backlog = share(self.backlog);
-        self.hot_jobs = share(self.hot_jobs);
+        self.cached_jobs = share(self.cached_jobs);
         // Fewer jobs in rounds: fewer rounds first, then smaller ones.
         let jobs = share(self.rounds * self.round_size);
         self.rounds = share(self.rounds);
@@ -81,8 +81,8 @@ impl Default for EngineOptions {
             launches: 64,
             launch_deadline: Duration::from_secs(20),
             replace_deadline: Duration::from_secs(120),
-            hot_jobs: 16_384,
-            look_ahead: Duration::from_secs(31),
+            cached_jobs: 16_384,
+            prefetch_within: Duration::from_secs(31),
             rescan: Duration::from_secs(600),
             history_age: Duration::from_secs(30 * 24 * 3_600),
             history_keep: 100,

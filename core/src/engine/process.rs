@@ -1,7 +1,7 @@
-//! What all engines of one process have in common: bounds on what is under way at once, counts, listeners, the brake.
+//! The state that all engines of one process share: limits of concurrent work, counters, subscribers, the brake.
 //!
-//! A process that owns several shards of the jobs runs an engine for each. Together they may do what one may do, so
-//! what bounds them is here; and what is told about them survives the engine that did it.
+//! A process that owns several shards of the jobs runs an engine for each. Together they have the limits of one engine,
+//! and counters survive the engine that counted.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,16 +21,37 @@ use crate::store::{Store, StoreError};
 
 /// The register that holds the brake.
 pub const BRAKE_REGISTER: &str = "brake";
-/// How many distinct schedules are kept parsed while documents are read.
-const SHARED_SCHEDULES: usize = 4_096;
+/// How many distinct schedules are cached while documents are read.
+const SCHEDULE_CACHE_SIZE: usize = 4_096;
 
-/// See the module.
+/// Limits of work that is under way at once in a process.
 #[derive(Debug)]
-pub(crate) struct Commons {
+pub(crate) struct ProcessLimits {
+    /// Rounds that are being decided.
     pub(crate) deciding: Semaphore,
+    /// Triggers that are being evaluated.
     pub(crate) evaluations: Arc<Semaphore>,
+    /// Firings that are being launched.
     pub(crate) dispatch: Arc<Semaphore>,
+    /// Calls to the launcher.
     pub(crate) launches: Semaphore,
+}
+
+impl ProcessLimits {
+    fn new(options: &EngineOptions) -> Self {
+        Self {
+            deciding: Semaphore::new(options.deciding.max(1)),
+            evaluations: Arc::new(Semaphore::new(options.evaluations)),
+            dispatch: Arc::new(Semaphore::new(options.dispatch)),
+            launches: Semaphore::new(options.launches),
+        }
+    }
+}
+
+/// The state that all engines of a process share.
+#[derive(Debug)]
+pub(crate) struct ProcessState {
+    pub(crate) limits: ProcessLimits,
     pub(crate) schedules: ScheduleCache,
     pub(crate) counters: Counters,
     pub(crate) events: broadcast::Sender<Event>,
@@ -43,25 +64,22 @@ pub(crate) struct Commons {
     pub(crate) engines: AtomicU64,
     /// Ends all launches when it does not hold.
     pub(crate) lease: Lease,
-    brake: RwLock<KnownBrake>,
+    brake: RwLock<BrakeRecord>,
 }
 
 /// The newest brake that was read or written.
 #[derive(Debug, Default)]
-struct KnownBrake {
+struct BrakeRecord {
     /// The version of its register; 0 before there was one.
     version: u64,
     brake: Option<Brake>,
 }
 
-impl Commons {
+impl ProcessState {
     pub(crate) fn new(options: &EngineOptions, lease: Lease) -> Arc<Self> {
         Arc::new(Self {
-            deciding: Semaphore::new(options.deciding.max(1)),
-            evaluations: Arc::new(Semaphore::new(options.evaluations)),
-            dispatch: Arc::new(Semaphore::new(options.dispatch)),
-            launches: Semaphore::new(options.launches),
-            schedules: ScheduleCache::new(SHARED_SCHEDULES),
+            limits: ProcessLimits::new(options),
+            schedules: ScheduleCache::new(SCHEDULE_CACHE_SIZE),
             counters: Counters::default(),
             events: broadcast::Sender::new(EVENT_BUFFER),
             store_fault: RwLock::default(),
@@ -74,37 +92,37 @@ impl Commons {
         })
     }
 
-    /// Tells whoever watches. The event is only made when somebody does.
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.is_watched() {
+    /// Publishes an event. The closure runs only if there are subscribers.
+    pub(crate) fn publish(&self, event: impl FnOnce() -> Event) {
+        if self.has_subscribers() {
             // A send fails only when the last receiver has just gone.
             let _ = self.events.send(event());
         }
     }
 
-    /// Tells whether somebody is to be told of what happens.
-    pub(super) fn is_watched(&self) -> bool {
+    /// Returns whether events have subscribers.
+    pub(super) fn has_subscribers(&self) -> bool {
         self.events.receiver_count() > 0
     }
 
-    /// Notes that the store can be written.
-    pub(crate) fn note_store_works(&self) {
+    /// Records that the store can be written.
+    pub(crate) fn record_store_recovered(&self) {
         if self.store_fault.read().is_some() && self.store_fault.write().take().is_some() {
             tracing::info!("the store can be written again");
         }
     }
 
-    /// Notes what is wrong with the store.
-    pub(crate) fn note_store_fault(&self, error: &StoreError) {
+    /// Records a fault of the store.
+    pub(crate) fn record_store_fault(&self, error: &StoreError) {
         let text = fault::chain(error);
-        let mut noted = self.store_fault.write();
-        if noted.as_ref() != Some(&text) {
+        let mut known = self.store_fault.write();
+        if known.as_ref() != Some(&text) {
             tracing::error!(error = %text, "the store failed; nothing is launched until it can be written again");
-            *noted = Some(text);
+            *known = Some(text);
         }
     }
 
-    /// Returns why all launches are stopped, when they are.
+    /// Returns the brake, when all launches are stopped.
     pub(crate) fn brake(&self) -> Option<Brake> {
         self.brake.read().brake.clone()
     }
@@ -115,7 +133,7 @@ impl Commons {
         let brake = serde_json::from_str(&register.value).map_err(|error| {
             StoreError::caused(FaultKind::Config, "could not read the brake from the store", error)
         })?;
-        self.learn(register.version, brake);
+        self.apply_brake(register.version, brake);
         Ok(())
     }
 
@@ -129,18 +147,18 @@ impl Commons {
                 written => break written?,
             }
         };
-        self.learn(version, brake);
+        self.apply_brake(version, brake);
         Ok(())
     }
 
-    /// Takes over what the register holds, unless something newer is known.
-    fn learn(&self, version: u64, brake: Option<Brake>) {
+    /// Applies the brake of a register, unless a newer version is known.
+    fn apply_brake(&self, version: u64, brake: Option<Brake>) {
         let mut known = self.brake.write();
         if version <= known.version {
             return;
         }
-        *known = KnownBrake { version, brake: brake.clone() };
+        *known = BrakeRecord { version, brake: brake.clone() };
         drop(known);
-        self.tell(|| Event::Brake { on: brake.is_some(), reason: brake.map(|brake| brake.reason) });
+        self.publish(|| Event::Brake { on: brake.is_some(), reason: brake.map(|brake| brake.reason) });
     }
 }

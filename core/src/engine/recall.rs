@@ -1,20 +1,20 @@
-//! Trouble of before the start: how the newest ticks of one job failed, read from the journal when somebody asks.
+//! Reads from the journal how the newest ticks of one job failed before the start, when the job is shown.
 //!
-//! A million jobs are not asked about at the start. A tick of this process makes the question needless.
+//! No journal is read for a million jobs at the start. Once this process has settled a tick of a job, no read is needed.
 
 use std::num::NonZeroUsize;
 
 use super::faults::{FailedTicks, Failing};
-use super::inner::Core;
+use super::inner::EngineInner;
 use crate::decide::{DecisionId, DecisionRecord, Outcome};
 use crate::firing::Firing;
 use crate::job::{Job, StoredJob};
 use crate::store::{DecisionQuery, FiringQuery, StoreError};
 
-/// How many rows of a job's history are read.
-const ROWS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero");
+/// The number of rows of a job's history that are read.
+const MAX_ROWS: NonZeroUsize = NonZeroUsize::new(100).expect("100 is not zero");
 
-impl Core {
+impl EngineInner {
     /// Reads how the newest ticks of a job failed, unless this process knows already.
     pub(super) async fn recall_failing(&self, job: &StoredJob) {
         let key = (job.uid, job.revision);
@@ -23,8 +23,8 @@ impl Core {
         }
         let failed = self.read_failing(job).await;
         match failed {
-            Ok(Some(failed)) if !self.has_settled(job) && self.commons.faults.get(&job.uid).is_none() => {
-                self.commons.faults.failed(self.number, job.uid, failed);
+            Ok(Some(failed)) if !self.has_settled(job) && self.process.faults.get(&job.uid).is_none() => {
+                self.process.faults.record_failed_ticks(self.number, job.uid, failed);
             }
             Ok(_) => {}
             Err(_) => {
@@ -33,18 +33,19 @@ impl Core {
         }
     }
 
-    /// Tells whether this process has settled ticks of this version of the job.
+    /// Returns whether this process has settled ticks of this version of the job.
     fn has_settled(&self, job: &StoredJob) -> bool {
-        let hot = self.hot.get(&job.id).filter(|hot| hot.uid == job.uid && hot.revision == job.revision);
-        hot.is_some_and(|hot| *hot.last_row.lock() != DecisionId::default())
+        let cached = self.job_cache.get(&job.id);
+        let cached = cached.filter(|cached| cached.uid == job.uid && cached.revision == job.revision);
+        cached.is_some_and(|cached| *cached.last_row.lock() != DecisionId::default())
     }
 
     async fn read_failing(&self, job: &StoredJob) -> Result<Option<FailedTicks>, StoreError> {
-        let query = DecisionQuery { job: Some(job.id.clone()), limit: ROWS, ..DecisionQuery::default() };
+        let query = DecisionQuery { job: Some(job.id.clone()), limit: MAX_ROWS, ..DecisionQuery::default() };
         let rows = self.store.decisions(&query).await?;
         let of_version =
             rows.iter().take_while(|row| row.uid == job.uid && row.draft.observed >= job.changed);
-        let Some((mut failing, newest)) = failing(of_version) else { return Ok(None) };
+        let Some((mut failing, newest)) = newest_failure(of_version) else { return Ok(None) };
         if let Some(id) = &newest.firing {
             let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };
             let note = self.store.firings(&query).await?.pop().and_then(|firing| firing.note);
@@ -55,17 +56,21 @@ impl Core {
         Ok(Some(FailedTicks::new(failing, newest.draft.observed, is_last)))
     }
 
-    /// Tells whether the job of a firing has no later tick.
+    /// Returns whether the job of a firing has no later tick.
     pub(super) fn is_last_tick(&self, firing: &Firing) -> bool {
-        let Some(hot) = self.hot.get(&firing.job).filter(|hot| hot.uid == firing.uid) else { return false };
-        let ticks = hot.job.as_ref().ok().and_then(Job::ticks);
+        let Some(cached) = self.job_cache.get(&firing.job).filter(|cached| cached.uid == firing.uid) else {
+            return false;
+        };
+        let ticks = cached.job.as_ref().ok().and_then(Job::ticks);
         ticks.is_some_and(|ticks| ticks.next_after(firing.nominal).is_none())
     }
 }
 
-/// Returns how the newest of these decisions failed, newest first, and the newest such row. It is what notes of each of them
-/// would have left: a decided tick shows that sources can be read, and only a launch that launches work.
-fn failing<'a>(rows: impl Iterator<Item = &'a DecisionRecord>) -> Option<(Failing, &'a DecisionRecord)> {
+/// Returns how the newest of these decisions failed, and the newest such row. `rows` is newest first. The result equals that
+/// of recording each decision: a decided tick shows that sources can be read, and only a launch shows that launches work.
+fn newest_failure<'a>(
+    rows: impl Iterator<Item = &'a DecisionRecord>,
+) -> Option<(Failing, &'a DecisionRecord)> {
     let mut found: Option<(Failing, &DecisionRecord)> = None;
     let mut decided = false;
     for row in rows {
@@ -80,7 +85,7 @@ fn failing<'a>(rows: impl Iterator<Item = &'a DecisionRecord>) -> Option<(Failin
         let is_failure = of_launch || matches!(outcome, Outcome::SourceError | Outcome::LiveUnknown);
         match &mut found {
             _ if !is_failure => decided |= outcome.is_decided(),
-            // A decided tick that came later ended it.
+            // A later decided tick ended it.
             _ if decided && !of_launch => break,
             Some((failing, _)) if failing.outcome != outcome => break,
             Some((failing, _)) => (failing.since, failing.ticks) = (span.first, failing.ticks + span.count),

@@ -1,40 +1,40 @@
-//! Taking up the firings that an earlier run, or a lost answer of the store, left open in the journal.
+//! Recovery: resumes firings that an earlier run, or a lost answer of the store, left open in the journal.
 
 use std::sync::Arc;
 
 use super::dispatch;
-use super::inner::Core;
+use super::inner::EngineInner;
 use crate::firing::FiringState;
 use crate::store::StoreError;
 
-/// Takes up every open firing that no part of the engine carries. The ledger knows them on return; launches go on
-/// behind it, as dispatch has room.
-pub(super) async fn adopt(core: &Arc<Core>) -> Result<(), StoreError> {
-    let open = core.store.unfinished().await;
-    core.note_read(&open);
-    let now = core.clock.now();
+/// Resumes every open firing that no part of the engine works on. On return, the task tracker knows their tasks; launches
+/// follow in the background, as dispatch has room.
+pub(super) async fn resume_open_firings(engine: &Arc<EngineInner>) -> Result<(), StoreError> {
+    let open = engine.store.unfinished().await;
+    engine.record_read(&open);
+    let now = engine.clock.now();
     let mut to_dispatch = Vec::new();
     for firing in open? {
-        if !core.in_hand.lock().insert(firing.id.clone()) {
+        if !engine.in_flight.lock().insert(firing.id.clone()) {
             continue;
         }
-        core.ledger.enter(&firing, now);
+        engine.task_tracker.record_firing(&firing, now);
         if firing.state == FiringState::Launched {
-            core.watched.lock().insert(firing.id.clone(), firing);
-            core.watch_more.notify_one();
+            engine.monitored.lock().insert(firing.id.clone(), firing);
+            engine.monitor_wakeup.notify_one();
         } else {
             to_dispatch.push(firing);
         }
     }
     if !to_dispatch.is_empty() {
-        tracing::info!(firings = to_dispatch.len(), "taking up firings that an earlier run left open");
-        let task_core = Arc::clone(core);
-        core.spawn(async move {
+        tracing::info!(firings = to_dispatch.len(), "resuming firings that an earlier run left open");
+        let task_engine = Arc::clone(engine);
+        engine.spawn(async move {
             for firing in to_dispatch {
-                if task_core.stop.is_cancelled() {
+                if task_engine.stop.is_cancelled() {
                     break;
                 }
-                dispatch::enqueue(&task_core, firing).await;
+                dispatch::enqueue(&task_engine, firing).await;
             }
         });
     }

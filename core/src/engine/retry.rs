@@ -1,10 +1,10 @@
-//! Ticks that could not be decided for a passing reason: their source or the running tasks could not be read.
+//! Retries ticks that could not be decided for a transient reason: their source or the running tasks could not be read.
 //!
-//! Such a tick is not over. It is looked at again after a second, then after twice as long each time up to half a
-//! minute, until it can be decided, a later tick takes its place, or its catch-up window has passed. In the last two
-//! cases it ends as what kept it, with the number of tries.
+//! Such a tick stays open. It is evaluated again after one second, then after twice as long each time, up to 30 s, until
+//! it can be decided, a later tick replaces it, or its catch-up window has passed. In the last two cases its outcome is
+//! the one of the failed read, with the number of tries.
 //!
-//! The record is kept in memory only. After a restart the tick is still unsettled and is caught up like any other.
+//! The record is in memory only. After a restart the tick is still unsettled and is caught up like any other.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::decide::Outcome;
 use crate::hash::{scale, stable};
 use crate::job::{JobId, JobUid};
 
-/// The first wait; each further one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The first wait; each further wait is twice as long.
+const MIN_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A tick that is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,21 +30,21 @@ pub struct Retrying {
     pub tick: Timestamp,
     /// How it would end now: [`Outcome::SourceError`] or [`Outcome::LiveUnknown`].
     pub outcome: Outcome,
-    /// Why it could not be decided the last time.
+    /// The reason why the last try failed.
     pub reason: String,
-    /// How often it was tried.
+    /// The number of tries.
     pub tries: u32,
     /// When it was first tried.
     pub since: Timestamp,
     /// When it is tried next, at the latest.
     pub next_try: Timestamp,
-    /// How many tries in a row failed, those of earlier ticks included: what the wait depends on.
+    /// The number of failed tries in a row, including those of earlier ticks; the wait depends on it.
     #[serde(skip)]
     failures: u32,
 }
 
 impl Retrying {
-    /// Notes a try of a tick that failed. `last` is what is known of the job's last failed try.
+    /// Records a failed try of a tick. `last` is the job's last failed try.
     pub(super) fn new(
         job: &JobId,
         tick: Timestamp,
@@ -54,7 +54,7 @@ impl Retrying {
     ) -> Self {
         let failures = last.map_or(0, |last| last.failures).saturating_add(1);
         let same = last.filter(|last| last.tick == tick);
-        let wait = SignedDuration::try_from(wait(job, tick, failures)).unwrap_or(SignedDuration::MAX);
+        let wait = SignedDuration::try_from(backoff(job, tick, failures)).unwrap_or(SignedDuration::MAX);
         Self {
             tick,
             outcome,
@@ -66,17 +66,17 @@ impl Retrying {
         }
     }
 
-    /// Says why the tick ends undecided.
-    pub(super) fn last_words(&self, because: &str) -> String {
-        // How often is a number of its own in the record: ticks that end like this share a row.
-        format!("{}; tried until {because}", self.reason)
+    /// Returns the explanation of a tick that ends undecided.
+    pub(super) fn final_reason(&self, reason: &str) -> String {
+        // The number of tries has its own field, so that ticks that end like this share a row.
+        format!("{}; tried until {reason}", self.reason)
     }
 }
 
-/// Returns how long to wait after so many failures in a row: the full wait less up to a quarter of it, which differs
-/// from job to job, so that jobs that failed together do not come back together.
-fn wait(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(5)).min(LONGEST_WAIT);
+/// Returns how long to wait after this many failures in a row: the full wait less a jitter of up to a quarter, so that jobs
+/// that failed together are not retried together.
+fn backoff(job: &JobId, tick: Timestamp, failures: u32) -> Duration {
+    let doubled = MIN_WAIT.saturating_mul(1 << (failures - 1).min(5)).min(MAX_WAIT);
     let quarter = u64::try_from(doubled.as_millis() / 4).unwrap_or(u64::MAX);
     let parts = [job.as_str().as_bytes(), &tick.as_second().to_be_bytes(), &failures.to_be_bytes()];
     doubled - Duration::from_millis(scale(stable(&parts), quarter))
@@ -95,14 +95,14 @@ impl Retries {
         self.0.lock().len()
     }
 
-    /// Notes that a tick is tried again.
-    pub(super) fn begin(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
+    /// Records a tick that is tried again.
+    pub(super) fn record(&self, uid: JobUid, job: &JobId, retrying: Retrying) {
         let Retrying { tick, outcome, reason, .. } = &retrying;
         tracing::debug!(%job, %tick, %outcome, error = reason, "a tick cannot be decided yet and is tried again");
         self.0.lock().insert(uid, retrying);
     }
 
-    /// Notes that a tick of the job was decided, or that nothing is to be decided any more.
+    /// Removes the record when a tick of the job was decided, or no tick is open any more.
     pub(super) fn end(&self, uid: &JobUid, job: &JobId) {
         if let Some(last) = self.0.lock().remove(uid) {
             let (tick, failed) = (last.tick, last.failures);
@@ -116,13 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_from_a_second_to_half_a_minute_and_differ_between_jobs() {
+    fn backoff_doubles_from_1_s_to_30_s_and_differs_between_jobs() {
         let tick = Timestamp::UNIX_EPOCH;
         let job = |name: &str| JobId::new(name).unwrap();
-        let waits: Vec<u128> = (1..=8).map(|failures| wait(&job("a"), tick, failures).as_millis()).collect();
+        let waits: Vec<u128> =
+            (1..=8).map(|failures| backoff(&job("a"), tick, failures).as_millis()).collect();
         for (waited, full) in waits.iter().zip([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]) {
             assert!((full * 3 / 4..=full).contains(waited), "{waited} of {full}");
         }
-        assert_ne!(wait(&job("a"), tick, 6), wait(&job("b"), tick, 6));
+        assert_ne!(backoff(&job("a"), tick, 6), backoff(&job("b"), tick, 6));
     }
 }

@@ -1,4 +1,4 @@
-//! A round: the evaluations of all jobs that are due at one moment.
+//! A round: evaluates a batch of jobs that are due at the same moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use futures::stream::FuturesUnordered;
 use hashbrown::HashMap;
 use jiff::Timestamp;
 
-use super::agenda::{Entry, Place};
+use super::agenda::{AgendaEntry, SlotId};
 use super::catch_up::Ticks;
-use super::evaluate::{Asker, Judgement, Question, blank};
-use super::handle::{FireError, FireOrder, Given};
-use super::inner::Core;
-use super::job_cache::Loaded;
+use super::evaluate::{EvalRequest, TickEvaluation, TriggerSource};
+use super::handle::{EvalOverrides, FireError, FireOrder};
+use super::inner::EngineInner;
+use super::job_cache::CachedJob;
 use super::retry::Retrying;
-use super::scheduler_loop::{self, Reports};
-use super::settle::{Considered, Progressed};
+use super::scheduler_loop::{self, ReportSender};
+use super::settle::{EvaluatedJob, JobProgress};
 use crate::decide::{DecisionDraft, Outcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
 use crate::store::Settlement;
@@ -25,13 +25,13 @@ use crate::trigger::Tick;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-/// How long the jobs of a round wait for each other.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the jobs of a round wait for each other, to be settled in one batch.
+const BATCH_WAIT: Duration = Duration::from_millis(50);
 
-/// A job that is to be looked at, as the keeper knows it.
+/// A job that is due, as the scheduler loop knows it.
 #[derive(Debug)]
-pub(super) struct Due {
-    pub(super) place: Place,
+pub(super) struct DueJob {
+    pub(super) slot: SlotId,
     pub(super) id: JobId,
     pub(super) uid: JobUid,
     pub(super) revision: Revision,
@@ -41,10 +41,10 @@ pub(super) struct Due {
     pub(super) order: Option<FireOrder>,
 }
 
-impl Due {
-    pub(super) fn of(place: Place, entry: &Entry, order: Option<FireOrder>) -> Self {
+impl DueJob {
+    pub(super) fn new(slot: SlotId, entry: &AgendaEntry, order: Option<FireOrder>) -> Self {
         Self {
-            place,
+            slot,
             id: entry.id.clone(),
             uid: entry.uid,
             revision: entry.revision,
@@ -55,184 +55,203 @@ impl Due {
     }
 }
 
-/// Looks at all these jobs and reports each to the keeper.
+/// Evaluates these jobs and reports each to the scheduler loop.
 ///
-/// Jobs without a trigger are considered together and settled in one batch; a trigger gets a task of its own, so that
-/// a slow one holds up nobody else. So does a job whose running tasks take longer than [`PATIENCE`] to be counted.
-pub(super) async fn look(core: Arc<Core>, due: Vec<Due>, reports: Reports) {
+/// Jobs without a trigger are evaluated together and settled in one batch. A job with a trigger gets its own task, so that a
+/// slow trigger delays no other job. So does a job whose running tasks take longer than [`BATCH_WAIT`] to count.
+pub(super) async fn run(engine: Arc<EngineInner>, due: Vec<DueJob>, reports: ReportSender) {
     let ids: Vec<JobId> = due.iter().map(|due| due.id.clone()).collect();
-    let mut loaded: HashMap<JobId, Arc<Loaded>> = match core.load_jobs(&ids).await {
+    let mut loaded: HashMap<JobId, Arc<CachedJob>> = match engine.load_jobs(&ids).await {
         Ok(loaded) => loaded.into_iter().collect(),
         Err(_) => {
-            return give_back(due, &Progressed::Retry, FireError::Store, &reports).await;
+            return return_unprocessed(due, &JobProgress::Retry, FireError::Store, &reports).await;
         }
     };
-    let (mut together, mut unknown) = (Vec::new(), Vec::new());
+    let (mut batch, mut outdated) = (Vec::new(), Vec::new());
     for due in due {
-        let known = loaded.remove(&due.id).filter(|hot| hot.uid == due.uid && hot.revision == due.revision);
-        let Some(hot) = known else {
-            core.hot.forget(&due.id);
-            unknown.push(due);
+        let known =
+            loaded.remove(&due.id).filter(|cached| cached.uid == due.uid && cached.revision == due.revision);
+        let Some(cached) = known else {
+            engine.job_cache.evict(&due.id);
+            outdated.push(due);
             continue;
         };
-        let triggered = due.order.is_none() && hot.job.as_ref().is_ok_and(|job| job.trigger.is_some());
-        if !triggered {
-            together.push((due, hot));
+        let has_trigger = due.order.is_none() && cached.job.as_ref().is_ok_and(|job| job.trigger.is_some());
+        if !has_trigger {
+            batch.push((due, cached));
             continue;
         }
-        let permit = Arc::clone(&core.commons.evaluations)
+        let permit = Arc::clone(&engine.process.limits.evaluations)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let (task_core, reports) = (Arc::clone(&core), reports.clone());
-        core.spawn(async move {
-            let considered = consider(&task_core, due, &hot).await;
+        let (task_engine, reports) = (Arc::clone(&engine), reports.clone());
+        engine.spawn(async move {
+            let evaluated = evaluate_job(&task_engine, due, &cached).await;
             drop(permit);
-            task_core.settle(vec![considered], &reports).await;
+            task_engine.settle(vec![evaluated], &reports).await;
         });
     }
-    give_back(unknown, &Progressed::Reread, FireError::Changed, &reports).await;
-    look_together(&core, together, reports).await;
+    return_unprocessed(outdated, &JobProgress::Reload, FireError::Changed, &reports).await;
+    evaluate_batch(&engine, batch, reports).await;
 }
 
-/// Considers jobs side by side and settles in one batch what is known in time; the others follow one by one.
-async fn look_together(core: &Arc<Core>, jobs: Vec<(Due, Arc<Loaded>)>, reports: Reports) {
-    let mut considered = Vec::with_capacity(jobs.len());
-    let mut under_way = FuturesUnordered::new();
-    let mut turn = Some(core.commons.deciding.acquire().await.expect("the semaphore is never closed"));
-    for (due, hot) in jobs {
-        let task_core = Arc::clone(core);
-        let mut looking = Box::pin(async move { consider(&task_core, due, &hot).await });
-        // Most need not wait for anything: they are not kept until the last one was begun.
-        match futures::future::poll_immediate(&mut looking).await {
-            Some(one) => considered.push(one),
-            None => under_way.push(looking),
+/// Evaluates jobs concurrently. Those that are decided in time are settled in one batch, the others one by one.
+async fn evaluate_batch(
+    engine: &Arc<EngineInner>,
+    jobs: Vec<(DueJob, Arc<CachedJob>)>,
+    reports: ReportSender,
+) {
+    let mut evaluated = Vec::with_capacity(jobs.len());
+    let mut evaluating = FuturesUnordered::new();
+    let mut permit =
+        Some(engine.process.limits.deciding.acquire().await.expect("the semaphore is never closed"));
+    for (due, cached) in jobs {
+        let task_engine = Arc::clone(engine);
+        let mut evaluation = Box::pin(async move { evaluate_job(&task_engine, due, &cached).await });
+        // Most are decided at once and need no place in the set.
+        match futures::future::poll_immediate(&mut evaluation).await {
+            Some(one) => evaluated.push(one),
+            None => evaluating.push(evaluation),
         }
     }
-    if !under_way.is_empty() {
-        turn = None;
+    if !evaluating.is_empty() {
+        permit = None;
         let in_time = async {
-            while let Some(one) = under_way.next().await {
-                considered.push(one);
+            while let Some(one) = evaluating.next().await {
+                evaluated.push(one);
             }
         };
-        // What is late is taken up below.
-        let _ = tokio::time::timeout(PATIENCE, in_time).await;
-        for late in under_way {
-            let (task_core, reports) = (Arc::clone(core), reports.clone());
-            core.spawn(async move { task_core.settle(vec![late.await], &reports).await });
+        // Jobs that are late are settled below.
+        let _ = tokio::time::timeout(BATCH_WAIT, in_time).await;
+        for late in evaluating {
+            let (task_engine, reports) = (Arc::clone(engine), reports.clone());
+            engine.spawn(async move { task_engine.settle(vec![late.await], &reports).await });
         }
     }
-    let mut settling = std::pin::pin!(core.settle(considered, &reports));
-    // Up to where it waits for the store: to write down what was decided is as much work as to decide it.
+    let mut settling = std::pin::pin!(engine.settle(evaluated, &reports));
+    // The permit covers the work up to the call of the store: encoding a decision costs as much as making it.
     let settled = futures::future::poll_immediate(&mut settling).await;
-    drop(turn);
+    drop(permit);
     if settled.is_none() {
         settling.await;
     }
 }
 
-/// Reports jobs that were not looked at.
-async fn give_back(due: Vec<Due>, progressed: &Progressed, error: FireError, reports: &Reports) {
-    let mut progress = Vec::with_capacity(due.len());
+/// Reports jobs that were not evaluated.
+async fn return_unprocessed(
+    due: Vec<DueJob>,
+    progress: &JobProgress,
+    error: FireError,
+    reports: &ReportSender,
+) {
+    let mut returned = Vec::with_capacity(due.len());
     for due in due {
-        scheduler_loop::answer(due.order, Err(error));
-        progress.push((due.place, progressed.clone()));
+        scheduler_loop::reply(due.order, Err(error));
+        returned.push((due.slot, progress.clone()));
     }
-    reports.send(progress).await;
+    reports.send(returned).await;
 }
 
-/// Plans a job's ticks and decides about the one that is looked at.
-async fn consider(core: &Core, mut due: Due, hot: &Arc<Loaded>) -> Considered {
-    let now = core.clock.now();
-    let Ok(job) = &hot.job else {
-        return Considered::nothing(due, hot);
+/// Plans a job's due ticks and evaluates the one that the plan selects.
+async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<CachedJob>) -> EvaluatedJob {
+    let now = engine.clock.now();
+    let Ok(job) = &cached.job else {
+        return EvaluatedJob::empty(due, cached);
     };
     if let Some(order) = due.order.take() {
-        return by_hand(core, due, order, job, hot, now).await;
+        return evaluate_order(engine, due, order, job, cached, now).await;
     }
-    let Some(ticks) = Ticks::of(job, due.after) else { return Considered::nothing(due, hot) };
-    let tried = core.retries.get(&due.uid);
+    let Some(ticks) = Ticks::of(job, due.after) else { return EvaluatedJob::empty(due, cached) };
+    let tried = engine.retries.get(&due.uid);
     let catch_up = job.policy.catch_up;
     let Some(plan) = ticks.plan(now, catch_up, tried.as_ref().map(|tried| tried.tick)) else {
-        return Considered::nothing(due, hot);
+        return EvaluatedJob::empty(due, cached);
     };
-    let because =
-        if plan.tick.is_some() { "a later tick took its place" } else { "its catch-up window had passed" };
-    let mut records: Vec<DecisionDraft> = Vec::with_capacity(plan.passed.len() + 1);
-    records.extend(plan.passed.iter().map(|(outcome, span)| {
+    let reason =
+        if plan.tick.is_some() { "a later tick replaced it" } else { "its catch-up window had passed" };
+    let mut records: Vec<DecisionDraft> = Vec::with_capacity(plan.skipped.len() + 1);
+    records.extend(plan.skipped.iter().map(|(outcome, span)| {
         match tried.as_ref().filter(|tried| span.first == tried.tick && span.count == 1) {
-            Some(tried) => undecided(tried, *span, now, because),
-            None => passed_over(*outcome, *span, now),
+            Some(tried) => undecided_tick(tried, *span, now, reason),
+            None => skipped_ticks(*outcome, *span, now),
         }
     }));
-    let mut considered = Considered::nothing(due, hot);
+    let mut evaluated = EvaluatedJob::empty(due, cached);
     let (mut settles, mut firing) = (plan.settles, None);
     if let Some(nominal) = plan.tick {
-        let again = tried.as_ref().filter(|tried| tried.tick == nominal).map_or(0, |tried| tried.tries);
-        if again == 0 {
-            core.commons.counters.late(now.duration_since(ticks.due(nominal)));
+        let tries = tried.as_ref().filter(|tried| tried.tick == nominal).map_or(0, |tried| tried.tries);
+        if tries == 0 {
+            engine.process.counters.record_lateness(now.duration_since(ticks.due(nominal)));
         }
         let tick = Tick { nominal, observed: now };
-        let question =
-            Question { job, loaded: hot, tick, by: Asker::Tick, given: Given::default(), tried: again };
-        let Judgement { draft, firing: planned, undecided } =
-            core.unless_launched(core.judge(&question).await, &considered.due.uid);
+        let request = EvalRequest {
+            job,
+            loaded: cached,
+            tick,
+            source: TriggerSource::Tick,
+            overrides: EvalOverrides::default(),
+            tried: tries,
+        };
+        let TickEvaluation { draft, firing: planned, undecided } =
+            engine.skip_if_launched(engine.evaluate(&request).await, &evaluated.due.uid);
         if undecided {
             let reason = (draft.outcome, draft.explanation);
-            let retrying = Retrying::new(&job.id, nominal, reason, tried.as_ref(), core.clock.now());
-            considered.look_again = Some(ticks.next_look(nominal, now, catch_up, retrying.next_try));
-            considered.retrying = Some(retrying);
-            let Some(passed) = plan.passed.last() else { return considered };
-            settles = passed.1.last;
+            let retrying = Retrying::new(&job.id, nominal, reason, tried.as_ref(), engine.clock.now());
+            evaluated.retry_at = Some(ticks.next_evaluation(nominal, now, catch_up, retrying.next_try));
+            evaluated.retrying = Some(retrying);
+            let Some(skipped) = plan.skipped.last() else { return evaluated };
+            settles = skipped.1.last;
         } else {
             records.push(draft);
             firing = planned;
         }
     }
-    considered.settlement = Some(Settlement {
-        job: considered.due.id.clone(),
-        uid: considered.due.uid,
-        revision: considered.due.revision,
-        expected: considered.due.settled,
+    evaluated.settlement = Some(Settlement {
+        job: evaluated.due.id.clone(),
+        uid: evaluated.due.uid,
+        revision: evaluated.due.revision,
+        expected: evaluated.due.settled,
         settled: Some(settles),
         records,
         firing,
     });
-    considered
+    evaluated
 }
 
-impl Core {
-    /// Launches nothing for a tick that was launched while the clock was ahead.
-    fn unless_launched(&self, judgement: Judgement, uid: &JobUid) -> Judgement {
-        let Some(firing) = &judgement.firing else { return judgement };
-        if self.launched.lock().remove(uid).is_none_or(|known| known != firing.id) {
-            return judgement;
+impl EngineInner {
+    /// Drops the firing of a tick that was launched while the clock was ahead.
+    fn skip_if_launched(&self, evaluation: TickEvaluation, uid: &JobUid) -> TickEvaluation {
+        let Some(firing) = &evaluation.firing else { return evaluation };
+        if self.already_launched.lock().remove(uid).is_none_or(|known| known != firing.id) {
+            return evaluation;
         }
-        let why = format!(
+        let reason = format!(
             "the tick was launched as firing {} when the clock was ahead, and is not launched again",
             firing.id
         );
-        let draft = DecisionDraft { launch: 0, steps: Vec::new(), ..judgement.draft };
-        (draft.ended(Outcome::Coalesced, why), None).into()
+        let draft = DecisionDraft { launch: 0, steps: Vec::new(), ..evaluation.draft };
+        (draft.finish(Outcome::Coalesced, reason), None).into()
     }
 }
 
-async fn by_hand(
-    core: &Core,
-    due: Due,
+/// Evaluates an order to fire a job now.
+async fn evaluate_order(
+    engine: &EngineInner,
+    due: DueJob,
     order: FireOrder,
     job: &Job,
-    hot: &Arc<Loaded>,
+    cached: &Arc<CachedJob>,
     now: Timestamp,
-) -> Considered {
+) -> EvaluatedJob {
     let tick = Tick { nominal: now, observed: now };
-    let by = Asker::Hand {
+    let source = TriggerSource::Manual {
         id: crate::FiringId::by_hand(&due.uid, now, &order.key),
         tasks: order.tasks.map(std::num::NonZeroU32::get),
     };
-    let question = Question { job, loaded: hot, tick, by, given: Given::default(), tried: 0 };
-    let Judgement { draft, firing, .. } = core.judge(&question).await;
+    let request =
+        EvalRequest { job, loaded: cached, tick, source, overrides: EvalOverrides::default(), tried: 0 };
+    let TickEvaluation { draft, firing, .. } = engine.evaluate(&request).await;
     let settlement = Settlement {
         job: due.id.clone(),
         uid: due.uid,
@@ -242,21 +261,21 @@ async fn by_hand(
         records: vec![draft],
         firing,
     };
-    Considered { settlement: Some(settlement), order: Some(order), ..Considered::nothing(due, hot) }
+    EvaluatedJob { settlement: Some(settlement), order: Some(order), ..EvaluatedJob::empty(due, cached) }
 }
 
-/// Records ticks that are not looked at.
-fn passed_over(outcome: Outcome, span: TickSpan, now: Timestamp) -> DecisionDraft {
-    let why = if outcome == Outcome::Missed {
+/// Makes the record of ticks that are not evaluated.
+fn skipped_ticks(outcome: Outcome, span: TickSpan, now: Timestamp) -> DecisionDraft {
+    let reason = if outcome == Outcome::Missed {
         "too late when the scheduler got to it"
     } else {
         "folded into a later tick"
     };
-    DecisionDraft { tries: 0, ..blank(span, now) }.ended(outcome, why.to_owned())
+    DecisionDraft { tries: 0, ..DecisionDraft::new(span, now) }.finish(outcome, reason.to_owned())
 }
 
-/// Records a tick that was tried and could not be decided.
-fn undecided(tried: &Retrying, span: TickSpan, now: Timestamp, because: &str) -> DecisionDraft {
-    let draft = DecisionDraft { tries: tried.tries, ..blank(span, now) };
-    draft.ended(tried.outcome, tried.last_words(because))
+/// Makes the record of a tick that was tried and could not be decided.
+fn undecided_tick(tried: &Retrying, span: TickSpan, now: Timestamp, reason: &str) -> DecisionDraft {
+    let draft = DecisionDraft { tries: tried.tries, ..DecisionDraft::new(span, now) };
+    draft.finish(tried.outcome, tried.final_reason(reason))
 }

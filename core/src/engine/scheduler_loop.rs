@@ -1,4 +1,5 @@
-//! The one task that owns the agenda: it starts rounds, takes nudges and orders, and sleeps until the next tick.
+//! The scheduler loop: the one task that owns the agenda. It starts rounds, handles nudges and orders to fire, and sleeps
+//! until the next tick.
 
 mod clock_recovery;
 mod scan;
@@ -10,283 +11,282 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
-use super::agenda::{Agenda, Place};
+use super::agenda::{Agenda, SlotId};
 use super::handle::{FireError, FireOrder};
-use super::inner::{Core, KeeperView};
+use super::inner::{EngineInner, LoopStats};
 use super::recover;
-use super::round::{self, Due};
-use super::settle::Progressed;
+use super::round::{self, DueJob};
+use super::settle::JobProgress;
 use crate::decide::DecisionRecord;
 use crate::job::JobId;
 use crate::store::StoreError;
 use scan::Scan;
 
-/// How many messages may wait for the keeper; senders wait beyond that.
-const MESSAGES: usize = 4_096;
-/// Jobs in the first round when none is under way.
+/// How many messages may wait for the loop; further senders wait.
+const MESSAGE_CAPACITY: usize = 4_096;
+/// Jobs of the first round when none is under way.
 const FIRST_ROUND: usize = 128;
 /// How long a job waits when the store did not answer.
-const RETRY: SignedDuration = SignedDuration::from_secs(1);
+const RETRY_DELAY: SignedDuration = SignedDuration::from_secs(1);
 
-/// What the keeper is told.
+/// A message to the scheduler loop.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A round is done with these jobs.
-    Report(Vec<(Place, Progressed)>),
-    /// Somebody wants a job fired.
+    /// A round has finished these jobs.
+    Report(Vec<(SlotId, JobProgress)>),
+    /// Fire a job now.
     Fire(JobId, FireOrder),
 }
 
-/// A round's way to tell the keeper.
+/// Sends the results of a round to the scheduler loop.
 #[derive(Debug, Clone)]
-pub(super) struct Reports(mpsc::Sender<Message>);
+pub(super) struct ReportSender(mpsc::Sender<Message>);
 
-impl Reports {
-    pub(super) async fn send(&self, progress: Vec<(Place, Progressed)>) {
+impl ReportSender {
+    pub(super) async fn send(&self, progress: Vec<(SlotId, JobProgress)>) {
         if !progress.is_empty() {
-            // The keeper is gone only when the engine stops, and then nothing has to be reported.
+            // The loop is gone only when the engine stops, and then nothing needs a report.
             let _ = self.0.send(Message::Report(progress)).await;
         }
     }
 }
 
-/// Tells whoever waits for a firing by hand what came of it.
-pub(super) fn answer(order: Option<FireOrder>, result: Result<DecisionRecord, FireError>) {
+/// Sends the result of a firing by hand to its caller.
+pub(super) fn reply(order: Option<FireOrder>, result: Result<DecisionRecord, FireError>) {
     if let Some(order) = order {
-        // Nobody waits for the answer any more: what was done is in the journal all the same.
+        // A send fails when the caller is gone; the journal has the firing all the same.
         let _ = order.answer.send(result);
     }
 }
 
-/// See the module.
-pub(super) struct Keeper {
-    core: Arc<Core>,
+/// Owns the agenda, and decides when each job is evaluated.
+pub(super) struct SchedulerLoop {
+    engine: Arc<EngineInner>,
     agenda: Agenda,
     messages: mpsc::Receiver<Message>,
-    reports: Reports,
-    orders: HashMap<Place, VecDeque<FireOrder>>,
+    reports: ReportSender,
+    /// Orders for jobs that are in a round.
+    queued_orders: HashMap<SlotId, VecDeque<FireOrder>>,
     in_rounds: usize,
     invalid: usize,
-    looked_ahead: Timestamp,
-    /// A settlement failed, so the journal may hold an intent that nobody carries: look again at this moment.
-    doubtful: Option<Timestamp>,
-    /// Jobs whose ticks are settled in the future, and how many the log has heard of.
-    ahead: BTreeSet<Place>,
-    ahead_told: usize,
-    /// How many steps of the clock are known.
+    prefetched_until: Timestamp,
+    /// When to search the journal for open firings that no part of the engine works on: a settlement failed.
+    recheck_at: Option<Timestamp>,
+    /// Jobs whose ticks are settled in the future, and how many of them were logged.
+    ahead: BTreeSet<SlotId>,
+    ahead_logged: usize,
+    /// The number of clock steps that were handled.
     steps: u64,
     scan: Scan,
 }
 
-impl Keeper {
+impl SchedulerLoop {
     /// Reads every job's next tick from the store.
-    pub(super) async fn load(core: Arc<Core>) -> Result<(Self, mpsc::Sender<Message>), StoreError> {
-        let (sender, messages) = mpsc::channel(MESSAGES);
-        let now = core.clock.now();
-        let mut keeper = Self {
-            scan: Scan::idle(now, core.options.rescan),
-            core,
+    pub(super) async fn load(engine: Arc<EngineInner>) -> Result<(Self, mpsc::Sender<Message>), StoreError> {
+        let (sender, messages) = mpsc::channel(MESSAGE_CAPACITY);
+        let now = engine.clock.now();
+        let mut scheduler = Self {
+            scan: Scan::idle(now, engine.options.rescan),
+            engine,
             agenda: Agenda::default(),
             messages,
-            reports: Reports(sender.clone()),
-            orders: HashMap::new(),
+            reports: ReportSender(sender.clone()),
+            queued_orders: HashMap::new(),
             in_rounds: 0,
             invalid: 0,
-            looked_ahead: Timestamp::MIN,
-            doubtful: None,
+            prefetched_until: Timestamp::MIN,
+            recheck_at: None,
             ahead: BTreeSet::new(),
-            ahead_told: 0,
+            ahead_logged: 0,
             steps: 0,
         };
-        keeper.steps = keeper.core.commons.clock.look(now);
-        keeper.load_all().await?;
-        keeper.find_ahead(now);
-        keeper.show();
-        Ok((keeper, sender))
+        scheduler.steps = scheduler.engine.process.clock.check(now);
+        scheduler.load_all().await?;
+        scheduler.find_settled_ahead(now);
+        scheduler.publish_stats();
+        Ok((scheduler, sender))
     }
 
-    /// Keeps the agenda until the engine stops.
+    /// Runs until the engine stops.
     pub(super) async fn run(mut self) {
         loop {
-            self.take_nudges().await;
+            self.process_nudges().await;
             self.rescan().await;
-            let now = self.core.clock.now();
-            self.follow_clock(now).await;
-            self.settle_doubts(now).await;
+            let now = self.engine.clock.now();
+            self.check_clock(now).await;
+            self.recover_uncertain(now).await;
             self.start_rounds(now).await;
-            self.look_ahead(now);
-            self.show();
-            let sleep = self.sleep(now);
-            let core = Arc::clone(&self.core);
+            self.prefetch(now);
+            self.publish_stats();
+            let sleep = self.sleep_time(now);
+            let engine = Arc::clone(&self.engine);
             tokio::select! {
                 biased;
-                () = core.stop.cancelled() => return,
+                () = engine.stop.cancelled() => return,
                 message = self.messages.recv() => {
                     let Some(message) = message else { return };
-                    self.take(message).await;
+                    self.handle_message(message).await;
                     while let Ok(message) = self.messages.try_recv() {
-                        self.take(message).await;
+                        self.handle_message(message).await;
                     }
                 }
-                () = core.nudged.notified() => {}
+                () = engine.nudged.notified() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
     }
 
-    /// Takes up intents that a failed settlement may have left in the journal.
-    async fn settle_doubts(&mut self, now: Timestamp) {
-        if self.doubtful.is_some_and(|moment| moment <= now) {
-            self.doubtful = recover::adopt(&self.core).await.err().map(|_| later(now));
+    /// Resumes firings that a failed settlement may have left in the journal.
+    async fn recover_uncertain(&mut self, now: Timestamp) {
+        if self.recheck_at.is_some_and(|moment| moment <= now) {
+            self.recheck_at = recover::resume_open_firings(&self.engine).await.err().map(|_| retry_time(now));
         }
     }
 
-    /// Returns how long nothing is to be done: until the next tick, and at most `max_sleep`.
-    fn sleep(&self, now: Timestamp) -> Duration {
-        let most = self.core.options.max_sleep;
+    /// Returns how long to sleep: until the next tick, and at most `max_sleep`.
+    fn sleep_time(&self, now: Timestamp) -> Duration {
+        let max = self.engine.options.max_sleep;
         let tick = if self.has_room() { self.agenda.next_due() } else { None };
-        let next = [tick, self.doubtful].into_iter().flatten().min();
+        let next = [tick, self.recheck_at].into_iter().flatten().min();
         let until_due = next.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
-        [until_due, self.until_settled_back()].into_iter().flatten().fold(most, Duration::min)
+        [until_due, self.time_to_recovery()].into_iter().flatten().fold(max, Duration::min)
     }
 
     fn has_room(&self) -> bool {
-        self.in_rounds < self.core.options.rounds * self.core.options.round_size
+        self.in_rounds < self.engine.options.rounds * self.engine.options.round_size
     }
 
     async fn start_rounds(&mut self, now: Timestamp) {
         while self.has_room() {
             // The first round is a small one: its intents go to the store while the next ones are decided.
-            let most = (FIRST_ROUND + self.in_rounds).min(self.core.options.round_size);
-            let places = self.agenda.take_due(now, most);
-            if places.is_empty() {
+            let limit = (FIRST_ROUND + self.in_rounds).min(self.engine.options.round_size);
+            let slots = self.agenda.pop_due(now, limit);
+            if slots.is_empty() {
                 return;
             }
-            let due: Vec<Due> = places.into_iter().filter_map(|place| self.depart(place, None)).collect();
-            let work = round::look(Arc::clone(&self.core), due, self.reports.clone());
-            self.core.spawn(work);
-            // Whoever is spawned last would be run first.
+            let due: Vec<DueJob> =
+                slots.into_iter().filter_map(|slot| self.take_into_round(slot, None)).collect();
+            let work = round::run(Arc::clone(&self.engine), due, self.reports.clone());
+            self.engine.spawn(work);
+            // Without a yield, the task that is spawned last runs first.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Marks a job as being in a round.
-    fn depart(&mut self, place: Place, order: Option<FireOrder>) -> Option<Due> {
-        let entry = self.agenda.get_mut(place)?;
+    /// Marks a job as in a round.
+    fn take_into_round(&mut self, slot: SlotId, order: Option<FireOrder>) -> Option<DueJob> {
+        let entry = self.agenda.get_mut(slot)?;
         debug_assert!(!entry.busy, "a job is in one round at a time");
         entry.busy = true;
         self.in_rounds += 1;
-        Some(Due::of(place, entry, order))
+        Some(DueJob::new(slot, entry, order))
     }
 
-    /// Reads and parses jobs that are due soon, so that their tick does not wait for it.
-    fn look_ahead(&mut self, now: Timestamp) {
-        let Ok(ahead) = SignedDuration::try_from(self.core.options.look_ahead) else { return };
+    /// Reads and parses jobs that are due soon, ahead of their ticks.
+    fn prefetch(&mut self, now: Timestamp) {
+        let Ok(ahead) = SignedDuration::try_from(self.engine.options.prefetch_within) else { return };
         let until = now.saturating_add(ahead).unwrap_or(Timestamp::MAX);
-        let from = self.looked_ahead.max(now);
+        let from = self.prefetched_until.max(now);
         if from >= until {
             return;
         }
-        self.looked_ahead = until;
-        let mut soon = self.agenda.due_between(from, until, self.core.options.hot_jobs);
-        soon.retain(|id| !self.core.hot.contains(id));
+        self.prefetched_until = until;
+        let mut soon = self.agenda.due_between(from, until, self.engine.options.cached_jobs);
+        soon.retain(|id| !self.engine.job_cache.contains(id));
         if soon.is_empty() {
             return;
         }
-        let core = Arc::clone(&self.core);
-        self.core.spawn(async move {
-            for ids in soon.chunks(core.options.round_size) {
-                if core.stop.is_cancelled() || core.load_jobs(ids).await.is_err() {
+        let engine = Arc::clone(&self.engine);
+        self.engine.spawn(async move {
+            for ids in soon.chunks(engine.options.round_size) {
+                if engine.stop.is_cancelled() || engine.load_jobs(ids).await.is_err() {
                     return;
                 }
             }
         });
     }
 
-    async fn take(&mut self, message: Message) {
+    async fn handle_message(&mut self, message: Message) {
         match message {
-            Message::Report(progress) => {
-                for (place, progressed) in progress {
-                    self.report(place, progressed).await;
+            Message::Report(reports) => {
+                for (slot, progress) in reports {
+                    self.handle_report(slot, progress).await;
                 }
             }
-            Message::Fire(id, order) => self.order(&id, order).await,
+            Message::Fire(id, order) => self.fire(&id, order).await,
         }
     }
 
-    async fn order(&mut self, id: &JobId, order: FireOrder) {
-        if self.agenda.place(id).is_none() {
-            self.reread(std::slice::from_ref(id)).await;
+    async fn fire(&mut self, id: &JobId, order: FireOrder) {
+        if self.agenda.find_slot(id).is_none() {
+            self.reload(std::slice::from_ref(id)).await;
         }
-        let Some(place) = self.agenda.place(id) else {
-            // Nobody waits for the answer any more, and nothing was done.
-            let _ = order.answer.send(Err(FireError::NotFound));
+        let Some(slot) = self.agenda.find_slot(id) else {
+            reply(Some(order), Err(FireError::NotFound));
             return;
         };
-        if self.agenda.get(place).is_some_and(|entry| entry.busy) {
-            self.orders.entry(place).or_default().push_back(order);
+        if self.agenda.get(slot).is_some_and(|entry| entry.busy) {
+            self.queued_orders.entry(slot).or_default().push_back(order);
             return;
         }
-        self.agenda.list(place, None);
-        if let Some(due) = self.depart(place, Some(order)) {
-            let work = round::look(Arc::clone(&self.core), vec![due], self.reports.clone());
-            self.core.spawn(work);
+        self.agenda.schedule_at(slot, None);
+        if let Some(due) = self.take_into_round(slot, Some(order)) {
+            let work = round::run(Arc::clone(&self.engine), vec![due], self.reports.clone());
+            self.engine.spawn(work);
         }
     }
 
-    async fn report(&mut self, place: Place, progressed: Progressed) {
-        let Some(entry) = self.agenda.get_mut(place) else { return };
+    async fn handle_report(&mut self, slot: SlotId, progress: JobProgress) {
+        let Some(entry) = self.agenda.get_mut(slot) else { return };
         self.in_rounds -= 1;
         entry.busy = false;
-        let now = self.core.clock.now();
-        let (reread, not_before) = match progressed {
-            Progressed::To { settled, due, look_again } => {
+        let now = self.engine.clock.now();
+        let (reload, not_before) = match progress {
+            JobProgress::Settled { settled, due, retry_at } => {
                 let stuck = entry.settled == settled;
                 (entry.settled, entry.due) = (settled, due);
                 if due.is_none() {
-                    self.core.commons.faults.forget_reads(&entry.uid);
+                    self.engine.process.faults.forget_reads(&entry.uid);
                 }
-                (false, look_again.or_else(|| stuck.then(|| later(now))))
+                (false, retry_at.or_else(|| stuck.then(|| retry_time(now))))
             }
-            Progressed::Invalid => {
+            JobProgress::Invalid => {
                 self.invalid += usize::from(!std::mem::replace(&mut entry.invalid, true));
                 entry.due = None;
                 (false, None)
             }
-            Progressed::Retry => {
-                self.doubtful.get_or_insert(now);
-                (false, Some(later(now)))
+            JobProgress::Retry => {
+                self.recheck_at.get_or_insert(now);
+                (false, Some(retry_time(now)))
             }
-            Progressed::Reread => (true, None),
+            JobProgress::Reload => (true, None),
         };
-        let Some(entry) = self.agenda.get_mut(place) else { return };
-        if reread || std::mem::take(&mut entry.nudged) {
+        let Some(entry) = self.agenda.get_mut(slot) else { return };
+        if reload || std::mem::take(&mut entry.nudged) {
             let id = entry.id.clone();
-            self.reread(&[id]).await;
+            self.reload(&[id]).await;
         }
-        self.note_ahead(place, now);
-        self.replan(place, not_before, now);
-        self.next_order(place).await;
+        self.update_settled_ahead(slot, now);
+        self.reschedule(slot, not_before, now);
+        self.fire_next_order(slot).await;
     }
 
-    async fn next_order(&mut self, place: Place) {
-        let Some(waiting) = self.orders.get_mut(&place) else { return };
+    async fn fire_next_order(&mut self, slot: SlotId) {
+        let Some(waiting) = self.queued_orders.get_mut(&slot) else { return };
         let order = waiting.pop_front();
         if waiting.is_empty() {
-            self.orders.remove(&place);
+            self.queued_orders.remove(&slot);
         }
         let Some(order) = order else { return };
-        match self.agenda.get(place).map(|entry| entry.id.clone()) {
-            Some(id) => Box::pin(self.order(&id, order)).await,
-            None => {
-                let _ = order.answer.send(Err(FireError::NotFound));
-            }
+        match self.agenda.get(slot).map(|entry| entry.id.clone()) {
+            Some(id) => Box::pin(self.fire(&id, order)).await,
+            None => reply(Some(order), Err(FireError::NotFound)),
         }
     }
 
-    /// Gives the job its place in the order again.
-    fn replan(&mut self, place: Place, not_before: Option<Timestamp>, now: Timestamp) {
-        let Some(entry) = self.agenda.get(place) else { return };
+    /// Queues the job in the agenda again.
+    fn reschedule(&mut self, slot: SlotId, not_before: Option<Timestamp>, now: Timestamp) {
+        let Some(entry) = self.agenda.get(slot) else { return };
         if entry.busy {
             return;
         }
@@ -294,11 +294,11 @@ impl Keeper {
             Some(later) if due <= now => later,
             Some(_) | None => due,
         });
-        self.agenda.list(place, due);
+        self.agenda.schedule_at(slot, due);
     }
 
-    fn show(&self) {
-        *self.core.keeper.lock() = KeeperView {
+    fn publish_stats(&self) {
+        *self.engine.loop_stats.lock() = LoopStats {
             jobs: self.agenda.len(),
             invalid: self.invalid,
             in_rounds: self.in_rounds,
@@ -308,6 +308,6 @@ impl Keeper {
     }
 }
 
-fn later(now: Timestamp) -> Timestamp {
-    now.saturating_add(RETRY).unwrap_or(Timestamp::MAX)
+fn retry_time(now: Timestamp) -> Timestamp {
+    now.saturating_add(RETRY_DELAY).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! What the engine says about itself.
+//! The status and the counters of the engine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::Outcome;
 
-/// Upper bounds of the lateness histogram, in milliseconds; a last bucket takes what is later.
+/// Upper bounds of the lateness histogram, in milliseconds; a last bucket counts later ticks.
 pub const LATENESS_BOUNDS_MS: [u64; 10] = [1, 5, 10, 25, 50, 100, 250, 1_000, 10_000, 60_000];
 
 /// Why all launches are stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Brake {
-    /// Why, in the words of who pulled it.
+    /// The reason, as its author gave it.
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
@@ -24,41 +24,41 @@ pub struct Brake {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineStatus {
-    /// How many jobs are known.
+    /// The number of jobs.
     pub jobs: usize,
-    /// How many stored documents are not valid jobs; they are listed and never looked at.
+    /// The number of stored documents that are not valid jobs; they are listed and never evaluated.
     pub invalid_jobs: usize,
-    /// How many jobs are in a round now.
+    /// The number of jobs that are in a round now.
     pub in_rounds: usize,
-    /// How many jobs have a tick that could not be decided yet and is tried again.
+    /// The number of jobs with a tick that could not be decided yet and is tried again.
     pub retrying: usize,
-    /// How many firings are being launched.
+    /// The number of firings that are being launched.
     pub dispatching: usize,
-    /// How many tasks are pending or running.
+    /// The number of tasks that are pending or running.
     pub live_tasks: usize,
     /// When the next tick is due.
     pub next_due: Option<Timestamp>,
-    /// Why all launches are stopped, when they are.
+    /// The brake, when all launches are stopped.
     pub brake: Option<Brake>,
-    /// What is wrong with the store, when the last write failed.
+    /// The fault of the store, when the last write failed.
     pub store_fault: Option<String>,
-    /// Why tasks cannot be launched or counted: the launcher does not answer, or it refuses what jobs ask for.
+    /// The reason why tasks cannot be launched or counted: the launcher does not answer, or it refuses launches.
     pub launcher_fault: Option<String>,
-    /// Which source cannot be read, for how many jobs.
+    /// The source that cannot be read, and the number of its jobs.
     pub source_fault: Option<String>,
-    /// How many jobs' newest ticks could not be read, counted or launched.
+    /// The number of jobs whose newest ticks could not be read, counted or launched.
     pub failing: usize,
-    /// How the clock was moved a short while ago, or that ticks are settled in its future.
+    /// A recent step of the clock, or ticks that are settled in its future.
     pub clock_fault: Option<String>,
-    /// How many steps of the clock, of more than a minute, there were since the start of the process.
+    /// The number of clock steps of more than a minute since the start of the process.
     pub clock_steps: u64,
-    /// How many jobs have ticks that are settled in the future, and so are not looked at.
+    /// The number of jobs that are not evaluated because their ticks are settled in the future.
     pub jobs_ahead: usize,
 }
 
 impl EngineStatus {
-    /// Returns what jobs need beside store and engine, each with what is wrong with it: readiness shows it, and does not depend
-    /// on it, because the API and the brake work without.
+    /// Returns the dependencies of jobs beside store and engine, each with its fault. Readiness shows them and does not depend
+    /// on them, because the API and the brake work without them.
     #[must_use]
     pub fn dependencies(&self) -> [(&'static str, Option<String>); 3] {
         [
@@ -68,7 +68,7 @@ impl EngineStatus {
         ]
     }
 
-    /// Takes in the number of jobs whose ticks are settled in the future.
+    /// Sets the number of jobs whose ticks are settled in the future, and the fault of the clock.
     pub(crate) fn with_ahead(mut self, step: Option<String>, jobs: usize) -> Self {
         let ahead = || format!("ticks are settled in the future, because the clock was ahead (jobs: {jobs})");
         self.jobs_ahead = jobs;
@@ -83,7 +83,7 @@ pub struct Counters {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     lateness: [AtomicU64; LATENESS_BOUNDS_MS.len() + 1],
     lateness_sum_ms: AtomicU64,
-    /// Firings journalled.
+    /// Firings that were journalled.
     pub firings: AtomicU64,
     /// Rows of history written: decisions that were not folded into the one before.
     pub rows_written: AtomicU64,
@@ -97,11 +97,11 @@ pub struct Counters {
     pub tasks_started: AtomicU64,
     /// Tasks asked for and refused.
     pub tasks_refused: AtomicU64,
-    /// Tasks seen to end by themselves with exit code 0.
+    /// Tasks that ended by themselves with exit code 0.
     pub tasks_succeeded: AtomicU64,
-    /// Tasks seen to end otherwise.
+    /// Tasks that ended otherwise.
     pub tasks_failed: AtomicU64,
-    /// Tasks seen to end because somebody stopped them.
+    /// Tasks that were stopped.
     pub tasks_stopped: AtomicU64,
 }
 
@@ -127,13 +127,13 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Returns how many ticks ended with this outcome. A tick is counted when its outcome is final, so none is `pending`.
+    /// Returns the number of ticks with this outcome. A tick is counted when its outcome is final, so none is `pending`.
     #[must_use]
     pub fn ticks(&self, outcome: Outcome) -> u64 {
         self.outcomes[outcome as usize].load(Ordering::Relaxed)
     }
 
-    /// Returns the lateness histogram: a count per bound of [`LATENESS_BOUNDS_MS`] and one for what is later, not
+    /// Returns the lateness histogram: a count per bound of [`LATENESS_BOUNDS_MS`] and one for later ticks, not
     /// cumulative, and the sum in milliseconds.
     #[must_use]
     pub fn lateness(&self) -> ([u64; LATENESS_BOUNDS_MS.len() + 1], u64) {
@@ -141,11 +141,11 @@ impl Counters {
         (counts, self.lateness_sum_ms.load(Ordering::Relaxed))
     }
 
-    pub(super) fn settled(&self, outcome: Outcome, ticks: u64) {
+    pub(super) fn count_ticks(&self, outcome: Outcome, ticks: u64) {
         self.outcomes[outcome as usize].fetch_add(ticks, Ordering::Relaxed);
     }
 
-    pub(super) fn late(&self, by: SignedDuration) {
+    pub(super) fn record_lateness(&self, by: SignedDuration) {
         let millis = u64::try_from(by.as_millis().max(0)).unwrap_or(u64::MAX);
         let bucket = LATENESS_BOUNDS_MS.iter().position(|bound| millis <= *bound);
         self.lateness[bucket.unwrap_or(LATENESS_BOUNDS_MS.len())].fetch_add(1, Ordering::Relaxed);

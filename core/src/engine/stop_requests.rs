@@ -1,4 +1,4 @@
-//! Asking tasks to stop: once, and again with a longer wait each time as long as they go on.
+//! Requests tasks to stop: once, and again with a growing wait as long as they run.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,65 +6,66 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::inner::Core;
+use super::inner::EngineInner;
 use crate::fault;
 use crate::task::TaskId;
 
-/// How long a task that was asked to stop is left alone at first: longer than most stop time-outs. Doubled each time.
-const FIRST_WAIT: Duration = Duration::from_mins(1);
-/// The longest time that it is left alone.
-const LONGEST_WAIT: Duration = Duration::from_mins(16);
-/// How long after a call that failed it is made again at first. Doubled each time.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest time after a call that failed.
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// The first wait after a request: longer than most stop time-outs. Doubled each time.
+const MIN_WAIT: Duration = Duration::from_mins(1);
+/// The longest wait after a request.
+const MAX_WAIT: Duration = Duration::from_mins(16);
+/// The first wait before a failed call is retried. Doubled each time.
+const MIN_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The longest wait before a failed call is retried.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Which tasks were asked to stop, and when each may be asked again.
+/// The tasks that were requested to stop, and when each may be requested again.
 #[derive(Debug, Default)]
-pub(super) struct Stops {
-    asked: Mutex<Asked>,
+pub(super) struct StopRequests {
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Asked {
-    tasks: HashMap<TaskId, Ask>,
+struct State {
+    tasks: HashMap<TaskId, Request>,
     swept: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Ask {
-    again: Instant,
-    /// How often the launcher took the request.
-    taken: u32,
-    /// How many calls in a row failed.
+struct Request {
+    retry_at: Instant,
+    /// How often the launcher accepted the request.
+    accepted: u32,
+    /// The number of failed calls in a row.
     failed: u32,
 }
 
-impl Stops {
-    /// Tells whether to ask a task now. It counts as asked until [`Self::note`] says otherwise.
-    fn begin(&self, task: &TaskId, now: Instant) -> bool {
-        let mut asked = self.asked.lock();
-        if asked.swept.is_none_or(|swept| now.duration_since(swept) >= FIRST_WAIT) {
-            asked.swept = Some(now);
-            // It has ended, or is asked again as if for the first time.
-            asked.tasks.retain(|_, ask| now.saturating_duration_since(ask.again) < LONGEST_WAIT);
+impl StopRequests {
+    /// Returns whether to request a task to stop now. The request counts as sent until [`Self::record_answer`] is called.
+    fn try_begin(&self, task: &TaskId, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        if state.swept.is_none_or(|swept| now.duration_since(swept) >= MIN_WAIT) {
+            state.swept = Some(now);
+            // The task has ended, or a next request counts as its first.
+            state.tasks.retain(|_, request| now.saturating_duration_since(request.retry_at) < MAX_WAIT);
         }
-        let ask = asked.tasks.entry(task.clone()).or_insert(Ask { again: now, taken: 0, failed: 0 });
-        let due = ask.again <= now;
+        let request =
+            state.tasks.entry(task.clone()).or_insert(Request { retry_at: now, accepted: 0, failed: 0 });
+        let due = request.retry_at <= now;
         if due {
-            ask.again = now + doubled(FIRST_WAIT, ask.taken, LONGEST_WAIT);
+            request.retry_at = now + doubled(MIN_WAIT, request.accepted, MAX_WAIT);
         }
         due
     }
 
-    fn note(&self, task: &TaskId, taken: bool, now: Instant) {
-        let mut asked = self.asked.lock();
-        let Some(ask) = asked.tasks.get_mut(task) else { return };
-        if taken {
-            (ask.taken, ask.failed) = (ask.taken.saturating_add(1), 0);
+    fn record_answer(&self, task: &TaskId, accepted: bool, now: Instant) {
+        let mut state = self.state.lock();
+        let Some(request) = state.tasks.get_mut(task) else { return };
+        if accepted {
+            (request.accepted, request.failed) = (request.accepted.saturating_add(1), 0);
         } else {
-            ask.again = now + doubled(FIRST_RETRY, ask.failed, LONGEST_RETRY);
-            ask.failed = ask.failed.saturating_add(1);
+            request.retry_at = now + doubled(MIN_RETRY_DELAY, request.failed, MAX_RETRY_DELAY);
+            request.failed = request.failed.saturating_add(1);
         }
     }
 }
@@ -73,17 +74,17 @@ fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.min(16)).min(longest)
 }
 
-impl Core {
-    /// Asks a task to stop, unless it was asked a short while ago.
+impl EngineInner {
+    /// Requests a task to stop, unless it was requested a short while ago.
     pub(super) async fn stop_task(&self, task: &TaskId, reason: &str) {
-        if !self.stops.begin(task, Instant::now()) {
+        if !self.stop_requests.try_begin(task, Instant::now()) {
             return;
         }
         let answer = self.launcher.stop(task, reason).await;
-        self.note_launcher(&answer);
-        self.stops.note(task, answer.is_ok(), Instant::now());
+        self.record_launcher_answer(&answer);
+        self.stop_requests.record_answer(task, answer.is_ok(), Instant::now());
         if let Err(error) = answer {
-            tracing::warn!(%task, reason, error = %fault::chain(&error), "a task could not be asked to stop");
+            tracing::warn!(%task, reason, error = %fault::chain(&error), "could not stop a task");
         }
     }
 }

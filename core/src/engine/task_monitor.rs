@@ -1,4 +1,4 @@
-//! Following tasks to their end: reads of many tasks at once, at the launcher's own pace.
+//! The task monitor: follows tasks to their end, with reads of many tasks at once, at the launcher's interval.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::inner::Core;
+use super::inner::EngineInner;
 use super::status::Counters;
 use crate::event::Event;
 use crate::fault;
@@ -16,47 +16,49 @@ use crate::firing::{Firing, FiringId, FiringState};
 use crate::store::StoreError;
 use crate::task::{TaskEnd, TaskId, TaskPhase, TaskState};
 
-/// For how long a task may be unknown to the launcher before it counts as ended.
+/// How long a task may be unknown to the launcher before it counts as ended.
 const LOST_AFTER: Duration = Duration::from_mins(5);
 
-/// How many ends of tasks are made durable side by side: a store that groups its writes commits them together, and one
-/// that is far away is not waited for once a task.
-const RECORDS_AT_ONCE: usize = 64;
+/// How many ends of tasks are made durable concurrently: a store that groups its writes commits them together, and a
+/// distant store does not delay each task.
+const CONCURRENT_RECORDS: usize = 64;
 
 /// Follows the tasks of launched firings until the engine stops.
-pub(super) async fn run(core: Arc<Core>) {
-    let mut watch = Watch { core: Arc::clone(&core), missing: HashMap::new() };
+pub(super) async fn run(engine: Arc<EngineInner>) {
+    let mut monitor = TaskMonitor { engine: Arc::clone(&engine), missing: HashMap::new() };
     loop {
-        let more = core.watch_more.notified();
-        let nothing = core.watched.lock().is_empty();
-        if nothing {
+        let more = engine.monitor_wakeup.notified();
+        let is_idle = engine.monitored.lock().is_empty();
+        if is_idle {
             tokio::select! {
                 biased;
                 () = more => {}
-                () = core.stop.cancelled() => return,
+                () = engine.stop.cancelled() => return,
             }
         }
-        watch.look().await;
-        if !core.pause(core.launcher.limits().observe_every).await {
+        monitor.poll().await;
+        if !engine.sleep(engine.launcher.limits().observe_every).await {
             return;
         }
     }
 }
 
-struct Watch {
-    core: Arc<Core>,
+/// Follows the tasks of launched firings.
+struct TaskMonitor {
+    engine: Arc<EngineInner>,
     /// Since when a task is unknown to the launcher.
     missing: HashMap<TaskId, Instant>,
 }
 
-impl Watch {
-    async fn look(&mut self) {
-        let live = self.live();
+impl TaskMonitor {
+    /// Reads all live tasks once, records what changed, and enforces time limits.
+    async fn poll(&mut self) {
+        let live = self.live_tasks();
         let mut seen: HashMap<TaskId, Option<TaskState>> = HashMap::with_capacity(live.len());
-        let chunk = self.core.launcher.limits().per_observation.max(1);
+        let chunk = self.engine.launcher.limits().per_observation.max(1);
         for tasks in live.chunks(chunk) {
-            let answer = self.core.launcher.observe(tasks).await;
-            self.core.note_launcher(&answer);
+            let answer = self.engine.launcher.observe(tasks).await;
+            self.engine.record_launcher_answer(&answer);
             match answer {
                 Ok(states) => {
                     seen.extend(tasks.iter().map(|task| (task.clone(), None)));
@@ -68,29 +70,29 @@ impl Watch {
                 }
             }
         }
-        let now = self.core.clock.now();
-        let news: Vec<Firing> = {
-            let watched = self.core.watched.lock();
-            watched.values().filter(|firing| has_news(firing, &seen)).cloned().collect()
+        let now = self.engine.clock.now();
+        let changed: Vec<Firing> = {
+            let monitored = self.engine.monitored.lock();
+            monitored.values().filter(|firing| has_changed(firing, &seen)).cloned().collect()
         };
         let moves: Vec<(Firing, Firing)> =
-            news.into_iter().filter_map(|firing| self.follow(firing, &seen, now)).collect();
-        let watch = &*self;
+            changed.into_iter().filter_map(|firing| self.apply_states(firing, &seen, now)).collect();
+        let monitor = &*self;
         futures::stream::iter(moves)
-            .for_each_concurrent(RECORDS_AT_ONCE, async |(from, to)| watch.record(from, to).await)
+            .for_each_concurrent(CONCURRENT_RECORDS, async |(from, to)| monitor.record(from, to).await)
             .await;
         self.enforce_timeouts().await;
     }
 
-    fn live(&self) -> Vec<TaskId> {
-        let watched = self.core.watched.lock();
-        let tasks = watched.values().flat_map(|firing| &firing.tasks);
+    fn live_tasks(&self) -> Vec<TaskId> {
+        let monitored = self.engine.monitored.lock();
+        let tasks = monitored.values().flat_map(|firing| &firing.tasks);
         tasks.filter(|task| task.phase != TaskPhase::Stopped).map(|task| task.task_id.clone()).collect()
     }
 
-    /// Takes over what was seen of a firing's tasks, and returns the firing before and after, if that changes it. A task
-    /// that was asked for and not answered is missing.
-    fn follow(
+    /// Applies the observed states to a firing's tasks, and returns the firing before and after, if it changes. A task that was
+    /// requested and not returned is missing.
+    fn apply_states(
         &mut self,
         firing: Firing,
         seen: &HashMap<TaskId, Option<TaskState>>,
@@ -101,9 +103,9 @@ impl Watch {
             match seen.get(&task.task_id) {
                 Some(Some(state)) => {
                     self.missing.remove(&task.task_id);
-                    *task = newest(task, state, firing.task.succeeds_by.as_deref());
+                    *task = merge_state(task, state, firing.task.succeeds_by.as_deref());
                 }
-                Some(None) => self.miss(task, now),
+                Some(None) => self.mark_missing(task, now),
                 None => {}
             }
         }
@@ -114,7 +116,7 @@ impl Watch {
     }
 
     /// Counts a task as ended when the launcher has not known it for long.
-    fn miss(&mut self, task: &mut TaskState, now: Timestamp) {
+    fn mark_missing(&mut self, task: &mut TaskState, now: Timestamp) {
         let since = *self.missing.entry(task.task_id.clone()).or_insert_with(Instant::now);
         if since.elapsed() >= LOST_AFTER {
             self.missing.remove(&task.task_id);
@@ -124,56 +126,57 @@ impl Watch {
         }
     }
 
-    /// Asks tasks that are over their time to stop.
+    /// Requests tasks to stop that exceed a time limit.
     async fn enforce_timeouts(&self) {
-        // Ends take time to be recorded: an older moment would look like a step of the clock.
-        let now = self.core.clock.now();
-        // How long a task has run is not known while the clock may be ahead.
-        self.core.commons.clock.look(now);
-        if !self.core.commons.clock.uneven_for().is_zero() {
+        // Recording takes time: an older moment would look like a step of the clock.
+        let now = self.engine.clock.now();
+        // While the clock may be ahead, the run time of a task is unknown.
+        self.engine.process.clock.check(now);
+        if !self.engine.process.clock.unsteady_for().is_zero() {
             return;
         }
         let overdue: Vec<(TaskId, String)> = {
-            let watched = self.core.watched.lock();
-            let limited =
-                watched.values().filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
+            let monitored = self.engine.monitored.lock();
+            let limited = monitored
+                .values()
+                .filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
             limited.flat_map(|firing| overdue(firing, now)).collect()
         };
         for (task, reason) in overdue {
-            self.core.stop_task(&task, &reason).await;
+            self.engine.stop_task(&task, &reason).await;
         }
     }
 
     async fn record(&self, from: Firing, to: Firing) {
         let id = to.id.clone();
-        match self.core.advance(FiringState::Launched, &to, None).await {
+        match self.engine.advance(FiringState::Launched, &to, None).await {
             Ok(()) => {
                 self.count_ends(&from, &to);
-                self.core.ledger.enter(&to, self.core.clock.now());
-                self.core.tell(|| Event::Firing(Box::new(to.clone())));
+                self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
+                self.engine.publish(|| Event::Firing(Box::new(to.clone())));
                 if to.state == FiringState::Finished {
                     self.drop_firing(&id);
                 } else {
-                    self.core.watched.lock().insert(id, to);
+                    self.engine.monitored.lock().insert(id, to);
                 }
             }
-            // Seen again, and recorded, at the next look; by the new owner, when there is one.
+            // The next poll records it; or the new owner does.
             Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
             Err(error) => {
-                tracing::error!(firing = %id, error = %fault::chain(&error), "a firing was moved by someone else");
+                tracing::error!(firing = %id, error = %fault::chain(&error), "a firing was changed by another writer");
                 self.drop_firing(&id);
             }
         }
     }
 
     fn drop_firing(&self, id: &FiringId) {
-        self.core.watched.lock().remove(id);
-        self.core.in_hand.lock().remove(id);
+        self.engine.monitored.lock().remove(id);
+        self.engine.in_flight.lock().remove(id);
     }
 
     fn count_ends(&self, from: &Firing, to: &Firing) {
         for (before, after) in from.tasks.iter().zip(&to.tasks) {
-            let counters = &self.core.commons.counters;
+            let counters = &self.engine.process.counters;
             let counter = match after.end().filter(|_| before.phase != TaskPhase::Stopped) {
                 None => continue,
                 Some(TaskEnd::Succeeded) => &counters.tasks_succeeded,
@@ -189,30 +192,30 @@ fn ended(firing: &Firing) -> bool {
     firing.tasks.iter().all(|task| task.phase == TaskPhase::Stopped)
 }
 
-/// Tells whether something was seen that the firing's record does not say yet.
-fn has_news(firing: &Firing, seen: &HashMap<TaskId, Option<TaskState>>) -> bool {
+/// Returns whether the observed states differ from the firing's record.
+fn has_changed(firing: &Firing, seen: &HashMap<TaskId, Option<TaskState>>) -> bool {
     let mut live = firing.tasks.iter().filter(|task| task.phase != TaskPhase::Stopped).peekable();
     live.peek().is_none()
         || live.any(|task| match seen.get(&task.task_id) {
-            Some(Some(state)) => newest(task, state, firing.task.succeeds_by.as_deref()) != *task,
+            Some(Some(state)) => merge_state(task, state, firing.task.succeeds_by.as_deref()) != *task,
             Some(None) => true,
             None => false,
         })
 }
 
-/// Returns how a task stands: what was seen of it, and what only the engine knows.
-fn newest(known: &TaskState, seen: &TaskState, succeeds_by: Option<&str>) -> TaskState {
+/// Merges the observed state of a task with the fields that only the engine knows.
+fn merge_state(known: &TaskState, seen: &TaskState, succeeds_by: Option<&str>) -> TaskState {
     let host_id = seen.host_id.clone().or_else(|| known.host_id.clone());
     TaskState { host_id, accepted_at: known.accepted_at, ..seen.clone().decided_by(succeeds_by) }
 }
 
-/// Returns the firing's tasks that are over their time, each with the reason.
+/// Returns the firing's tasks that exceed a time limit, each with the reason.
 fn overdue(firing: &Firing, now: Timestamp) -> Vec<(TaskId, String)> {
-    let mut over = Vec::new();
+    let mut tasks = Vec::new();
     for task in &firing.tasks {
-        // Firings that an earlier version stored do not say when their tasks were accepted.
+        // Firings that an earlier version stored have no `accepted_at`.
         let accepted = task.accepted_at.unwrap_or_else(|| firing.last_sent());
-        let (since, limit, what) = match task.phase {
+        let (since, limit, name) = match task.phase {
             TaskPhase::Pending => (accepted, firing.start_timeout_secs, "startTimeout"),
             TaskPhase::Running => (task.started_at.unwrap_or(accepted), firing.timeout_secs, "timeout"),
             TaskPhase::Stopped => continue,
@@ -220,8 +223,8 @@ fn overdue(firing: &Firing, now: Timestamp) -> Vec<(TaskId, String)> {
         let Some(limit) = limit else { continue };
         let allowed = SignedDuration::try_from(Duration::from_secs(limit)).unwrap_or(SignedDuration::MAX);
         if now.duration_since(since) > allowed {
-            over.push((task.task_id.clone(), format!("{what} of {limit} s exceeded")));
+            tasks.push((task.task_id.clone(), format!("{name} of {limit} s exceeded")));
         }
     }
-    over
+    tasks
 }

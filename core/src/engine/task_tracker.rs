@@ -1,8 +1,9 @@
-//! What the scheduler itself knows of its tasks: launched, and not seen to end.
+//! The task tracker: the tasks that the scheduler has launched and that have not ended, in memory.
 
 mod event_counter;
 mod job_tasks;
-mod queue_history;
+mod launch_history;
+mod lifetime;
 
 use std::sync::Arc;
 
@@ -16,134 +17,135 @@ use crate::job::{JobUid, Revision};
 use crate::queue::{OwnTasks, QueueFacts, Sample};
 use crate::task::{Population, TaskId};
 use crate::trigger::QueueReading;
-use job_tasks::Account;
-use queue_history::Track;
+use job_tasks::JobTasks;
+use launch_history::LaunchHistory;
 
 #[cfg(test)]
 mod tests;
 
-/// How often records of queues at which nobody looks any more are looked for.
-const SWEEP_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// How often unused queue histories are dropped.
+const SWEEP_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
-/// Counts, per job, what was launched and has not ended.
+/// Tracks, per job, the tasks that are reserved, pending or running.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    jobs: Mutex<Accounts>,
+pub(super) struct TaskTracker {
+    jobs: Mutex<TasksByJob>,
 }
 
 #[derive(Debug, Default)]
-struct Accounts {
-    by_job: HashMap<JobUid, Account>,
+struct TasksByJob {
+    by_job: HashMap<JobUid, JobTasks>,
     swept: Option<Timestamp>,
 }
 
-/// A look at a job's queue, to be taken in together with what the ledger knows at this moment.
+/// A reading of a job's queue, to be combined with the tasks that are known at the same moment.
 #[derive(Debug)]
-pub(super) struct QueueLook<'a> {
+pub(super) struct QueueSample<'a> {
     pub(super) uid: &'a JobUid,
     pub(super) revision: Revision,
-    /// When the counts were asked for.
+    /// When the counts were requested.
     pub(super) asked: Timestamp,
     pub(super) now: Timestamp,
     pub(super) settle: SignedDuration,
     pub(super) reading: &'a QueueReading,
     pub(super) reported: &'a Population,
-    /// Whether the look is remembered. What nobody acts on is not.
+    /// Whether the sample is kept in the queue's history; that of a dry run is not.
     pub(super) remember: bool,
 }
 
 /// Tasks and firings of a job that were decided before a firing and have not ended.
 #[derive(Debug, Default)]
-pub(super) struct Older {
-    /// How many firings may still start tasks.
+pub(super) struct EarlierWork {
+    /// The number of firings that may still start tasks.
     pub(super) firings: usize,
     /// The tasks that are pending or running.
     pub(super) tasks: Vec<TaskId>,
 }
 
-impl Ledger {
-    /// Enters what a firing still is to start and what it has started.
-    pub(super) fn enter(&self, firing: &Firing, now: Timestamp) {
+impl TaskTracker {
+    /// Records the tasks that a firing still reserves and those that it has started.
+    pub(super) fn record_firing(&self, firing: &Firing, now: Timestamp) {
         let mut jobs = self.jobs.lock();
-        let account = jobs.by_job.entry(firing.uid).or_default();
-        account.enter(firing, now);
-        if account.is_empty() {
+        let tasks = jobs.by_job.entry(firing.uid).or_default();
+        tasks.record_firing(firing, now);
+        if tasks.is_empty() {
             jobs.by_job.remove(&firing.uid);
         }
     }
 
-    /// Takes back what a firing was to start, when it was not recorded.
-    pub(super) fn cancel(&self, firing: &Firing) {
+    /// Releases the reserved tasks of a firing that was not recorded.
+    pub(super) fn release(&self, firing: &Firing) {
         let mut jobs = self.jobs.lock();
-        if let Some(account) = jobs.by_job.get_mut(&firing.uid) {
-            account.coming.remove(&firing.id);
-            if account.is_empty() {
+        if let Some(tasks) = jobs.by_job.get_mut(&firing.uid) {
+            tasks.reserved.remove(&firing.id);
+            if tasks.is_empty() {
                 jobs.by_job.remove(&firing.uid);
             }
         }
     }
 
-    /// Returns how many tasks of the job are pending, running or coming: the ledger united with what the launcher
-    /// reports, less what is known to have ended.
+    /// Returns how many tasks of the job are pending, running or reserved: the known tasks united with those that the launcher
+    /// reports, less those that are known to have ended.
     pub(super) fn busy(&self, uid: &JobUid, reported: &Population, now: Timestamp) -> u32 {
         match self.jobs.lock().by_job.get_mut(uid) {
             None => u32::try_from(reported.tasks.len()).unwrap_or(u32::MAX),
-            Some(account) => account.busy(reported, now),
+            Some(tasks) => tasks.busy(reported, now),
         }
     }
 
-    /// Tells whether the job's launches and exits are recorded for the queue rule.
-    pub(super) fn tracks(&self, uid: &JobUid) -> bool {
+    /// Returns whether the job has a history of launches and exits for the queue rule.
+    pub(super) fn has_launch_history(&self, uid: &JobUid) -> bool {
         let jobs = self.jobs.lock();
-        let track = jobs.by_job.get(uid).and_then(|account| account.track.as_ref());
-        track.is_some_and(|track| !track.is_outdated())
+        let history = jobs.by_job.get(uid).and_then(|tasks| tasks.launch_history.as_ref());
+        history.is_some_and(|history| !history.is_invalidated())
     }
 
-    /// Begins to record the job's launches and exits, with what the journal knows of them.
-    pub(super) fn track(&self, uid: &JobUid, journalled: &[Firing], now: Timestamp) {
+    /// Starts the history of the job's launches and exits with those in the journal.
+    pub(super) fn start_launch_history(&self, uid: &JobUid, journalled: &[Firing], now: Timestamp) {
         let mut jobs = self.jobs.lock();
-        if jobs.swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_EVERY) {
+        if jobs.swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_INTERVAL) {
             jobs.swept = Some(now);
-            for account in jobs.by_job.values_mut() {
-                account.track.take_if(|track| track.is_stale(now));
+            for tasks in jobs.by_job.values_mut() {
+                tasks.launch_history.take_if(|history| history.is_stale(now));
             }
-            jobs.by_job.retain(|_, account| !account.is_empty());
+            jobs.by_job.retain(|_, tasks| !tasks.is_empty());
         }
-        let account = jobs.by_job.entry(*uid).or_default();
-        if account.track.as_ref().is_none_or(|track| track.is_outdated()) {
-            let past = account.past(journalled, now);
-            account.track = Some(Box::new(Track::new(past, now)));
+        let tasks = jobs.by_job.entry(*uid).or_default();
+        if tasks.launch_history.as_ref().is_none_or(|history| history.is_invalidated()) {
+            let past = tasks.lifetimes(journalled, now);
+            tasks.launch_history = Some(Box::new(LaunchHistory::new(past, now)));
         }
     }
 
-    /// Takes in a look at the queue: what follows from it and, from the same moment, how many tasks are busy.
+    /// Returns the facts that follow from a sample of the queue, and the number of busy tasks at the same moment.
     ///
-    /// A job that is not [tracked](Self::track) has no tasks of its own.
-    pub(super) fn look(&self, look: &QueueLook<'_>) -> (QueueFacts, u32) {
+    /// A job without a [history](Self::start_launch_history) has no tasks of its own.
+    pub(super) fn record_sample(&self, sample: &QueueSample<'_>) -> (QueueFacts, u32) {
         let mut jobs = self.jobs.lock();
-        let mut stranger = Account::default();
-        let account = jobs.by_job.get_mut(look.uid).unwrap_or(&mut stranger);
-        let busy = account.busy(look.reported, look.now);
-        let unclaimed = account.unclaimed(look.now).min(busy);
-        let coming = account.coming();
-        let mut passing = Box::new(Track::new(Vec::new(), look.now));
-        let track = account.track.as_mut().unwrap_or(&mut passing);
-        let tasks = OwnTasks { busy, unclaimed, ..track.own_tasks(look, coming) };
-        let sample = Sample { asked: look.asked, reading: look.reading, tasks: &tasks, settle: look.settle };
-        let mut memory = track.memory(look.revision);
-        let facts = memory.note(&sample);
-        if look.remember {
-            track.remember(look.revision, memory, look.now);
+        let mut unknown_job = JobTasks::default();
+        let tasks = jobs.by_job.get_mut(sample.uid).unwrap_or(&mut unknown_job);
+        let busy = tasks.busy(sample.reported, sample.now);
+        let unclaimed = tasks.not_started(sample.now).min(busy);
+        let reserved = tasks.reserved_tasks();
+        let mut temporary = Box::new(LaunchHistory::new(Vec::new(), sample.now));
+        let history = tasks.launch_history.as_mut().unwrap_or(&mut temporary);
+        let tasks = OwnTasks { busy, unclaimed, ..history.own_tasks(sample, reserved) };
+        let counted =
+            Sample { asked: sample.asked, reading: sample.reading, tasks: &tasks, settle: sample.settle };
+        let mut memory = history.memory(sample.revision);
+        let facts = memory.note(&counted);
+        if sample.remember {
+            history.remember(sample.revision, memory, sample.now);
         }
         (facts, busy)
     }
 
-    /// Returns the later replacement that takes this firing's place, if there is one.
+    /// Returns the later replacement that supersedes this firing, if there is one.
     pub(super) fn superseding(&self, firing: &Firing) -> Option<FiringId> {
         self.jobs.lock().by_job.get(&firing.uid)?.superseding(firing.decision)
     }
 
-    /// Waits until a later replacement takes this open firing's place.
+    /// Waits until a later replacement supersedes this open firing.
     pub(super) async fn superseded(&self, firing: &Firing) {
         let changed = self.changed(firing);
         loop {
@@ -155,49 +157,49 @@ impl Ledger {
         }
     }
 
-    /// Returns what of the job was decided before this firing and has not ended.
-    pub(super) fn older(&self, firing: &Firing) -> Older {
+    /// Returns the job's firings and tasks that were decided before this firing and have not ended.
+    pub(super) fn earlier_work(&self, firing: &Firing) -> EarlierWork {
         let jobs = self.jobs.lock();
-        jobs.by_job.get(&firing.uid).map(|account| account.older(firing.decision)).unwrap_or_default()
+        jobs.by_job.get(&firing.uid).map(|tasks| tasks.earlier_work(firing.decision)).unwrap_or_default()
     }
 
-    /// Returns how many tasks of the job there are, or may be at any moment, beside those that this firing is still to
-    /// start. Where they are fewer than the limit, those count for every other firing from the same moment.
-    pub(super) fn claim(&self, firing: &Firing, limit: u32) -> u32 {
-        self.jobs.lock().by_job.get_mut(&firing.uid).map_or(0, |account| account.claim(firing, limit))
+    /// Returns the number of the job's tasks that exist, or may exist at any moment, without those that this firing is still to
+    /// start. If it is below the limit, the tasks of this firing are reserved: they count for every other firing from now on.
+    pub(super) fn reserve(&self, firing: &Firing, limit: u32) -> u32 {
+        self.jobs.lock().by_job.get_mut(&firing.uid).map_or(0, |tasks| tasks.reserve(firing, limit))
     }
 
-    /// Returns what wakes those who wait for a change in the account of an open firing's job.
+    /// Returns a notifier of changes to the tasks of an open firing's job.
     pub(super) fn changed(&self, firing: &Firing) -> Arc<Notify> {
         self.jobs.lock().by_job.entry(firing.uid).or_default().changed()
     }
 
-    /// Returns the tasks of the job that have not ended, as far as the ledger knows.
-    pub(super) fn live(&self, uid: &JobUid) -> Vec<TaskId> {
+    /// Returns the known tasks of the job that have not ended.
+    pub(super) fn live_tasks(&self, uid: &JobUid) -> Vec<TaskId> {
         let jobs = self.jobs.lock();
-        jobs.by_job.get(uid).map(|account| account.live.keys().cloned().collect()).unwrap_or_default()
+        jobs.by_job.get(uid).map(|tasks| tasks.live.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Names the tasks of the job that are pending, running or coming, and since when; a few of them.
-    pub(super) fn named(&self, uid: &JobUid, reported: &Population) -> String {
+    /// Describes a few of the job's tasks that are pending, running or reserved, and since when.
+    pub(super) fn describe_tasks(&self, uid: &JobUid, reported: &Population) -> String {
         let jobs = self.jobs.lock();
         match jobs.by_job.get(uid) {
-            None => Account::default().named(reported),
-            Some(account) => account.named(reported),
+            None => JobTasks::default().describe_tasks(reported),
+            Some(tasks) => tasks.describe_tasks(reported),
         }
     }
 
-    /// Lets the memory of every queue be built again from the journal, when its job is next asked about.
-    pub(super) fn forget_queues(&self) {
+    /// Invalidates every launch history; it is read again from the journal when its job is next evaluated.
+    pub(super) fn invalidate_launch_history(&self) {
         let mut jobs = self.jobs.lock();
         jobs.by_job
             .values_mut()
-            .filter_map(|account| account.track.as_mut())
-            .for_each(|track| track.outdate());
+            .filter_map(|tasks| tasks.launch_history.as_mut())
+            .for_each(|history| history.invalidate());
     }
 
-    /// Returns how many tasks are pending or running, over all jobs.
+    /// Returns the number of pending or running tasks of all jobs.
     pub(super) fn total_live(&self) -> usize {
-        self.jobs.lock().by_job.values().map(|account| account.live.len()).sum()
+        self.jobs.lock().by_job.values().map(|tasks| tasks.live.len()).sum()
     }
 }

@@ -11,7 +11,7 @@ use super::owned::Leave;
 use super::{Crew, ReplicaId};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
-    Brake, Counters, EngineHandle, EngineStatus, Failing, FireError, FireRequest, Given, Retrying,
+    Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying,
 };
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
@@ -147,7 +147,12 @@ impl ReplicaHandle {
 
     /// Decides about a job as [`EngineHandle::evaluate`] does. Where this replica does not look at the job, what it
     /// knows of running tasks is what the launcher says.
-    pub async fn evaluate(&self, job: &Job, stored: Option<&StoredJob>, given: Given) -> DecisionDraft {
+    pub async fn evaluate(
+        &self,
+        job: &Job,
+        stored: Option<&StoredJob>,
+        given: EvalOverrides,
+    ) -> DecisionDraft {
         let engine = self.engine_of(&job.id).unwrap_or_else(|| self.crew.stand_by.clone());
         engine.evaluate(job, stored, given).await
     }

@@ -131,7 +131,7 @@ impl Crew {
             store: Arc::new(view) as Arc<dyn Store>,
             ..self.engine.clone()
         };
-        engine.start_among(Arc::clone(&self.commons)).await
+        engine.start_with(Arc::clone(&self.commons)).await
     }
 
     /// Stops the shard's engine and, to hand it over, releases its register.

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use super::ReplicaHandle;
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
-    Brake, Counters, EngineHandle, EngineStatus, Failing, FireError, FireRequest, Given, Retrying,
+    Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying,
 };
 use crate::event::Event;
 use crate::job::{Job, JobId, StoredJob};
@@ -64,7 +64,12 @@ impl Scheduler {
     }
 
     /// Decides about a job as if a tick were due now; launches and records nothing.
-    pub async fn evaluate(&self, job: &Job, stored: Option<&StoredJob>, given: Given) -> DecisionDraft {
+    pub async fn evaluate(
+        &self,
+        job: &Job,
+        stored: Option<&StoredJob>,
+        given: EvalOverrides,
+    ) -> DecisionDraft {
         either!(self, one => one.evaluate(job, stored, given).await)
     }
 

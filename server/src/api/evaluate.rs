@@ -7,7 +7,7 @@ use axum::response::Response;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ecs_scheduler_core::engine::Given;
+use ecs_scheduler_core::engine::EvalOverrides;
 use ecs_scheduler_core::job::{FieldError, prepare_create};
 use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_task};
@@ -94,7 +94,7 @@ fn given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
 }
 
 /// Makes what the trigger would have concluded of what is given.
-fn assumed(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> Given {
+fn assumed(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> EvalOverrides {
     let counted = given.observations.map(|counts| counted(counts, document, now));
     let evaluation = match (given.demand, counted) {
         (Some(demand), counted) => {
@@ -106,7 +106,7 @@ fn assumed(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> 
         }
         (None, counted) => counted,
     };
-    Given { evaluation, busy: given.busy }
+    EvalOverrides { evaluation, busy: given.busy }
 }
 
 /// Concludes as a trigger that counts a queue does.

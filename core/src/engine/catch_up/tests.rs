@@ -33,10 +33,10 @@ fn policy(policy: CatchUpPolicy, window: SignedDuration, max: u32) -> CatchUp {
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 #[test]
-fn a_punctual_tick_is_a_range_of_one() {
+fn punctual_tick_is_a_range_of_one() {
     let every_minute = schedule("0 *");
     let plan = ticks(&every_minute, "10:00:00").plan(at("10:01:00.2"), CatchUp::default(), None).unwrap();
-    assert_eq!(plan, Plan { passed: vec![], tick: Some(at("10:01:00")), settles: at("10:01:00") });
+    assert_eq!(plan, CatchUpPlan { skipped: vec![], tick: Some(at("10:01:00")), settles: at("10:01:00") });
 }
 
 #[test]
@@ -46,39 +46,39 @@ fn nothing_is_planned_before_the_next_tick() {
 }
 
 #[test]
-fn after_an_outage_the_newest_tick_fires_and_every_other_has_an_outcome() {
+fn after_an_outage_the_newest_tick_fires_and_all_others_have_an_outcome() {
     let every_minute = schedule("0 *");
     let plan = ticks(&every_minute, "08:00:00").plan(at("10:00:30"), CatchUp::default(), None).unwrap();
     assert_eq!(plan.tick, Some(at("10:00:00")));
     let missed = TickSpan { first: at("08:01:00"), last: at("09:00:00"), count: 60 };
     let coalesced = TickSpan { first: at("09:01:00"), last: at("09:59:00"), count: 59 };
-    assert_eq!(plan.passed, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
+    assert_eq!(plan.skipped, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
 }
 
 #[test]
-fn a_tick_outside_the_window_is_missed() {
+fn tick_outside_the_window_is_missed() {
     let daily = schedule("0 0 3");
     let plan = ticks(&daily, "00:00:00").plan(at("05:00:00"), CatchUp::default(), None).unwrap();
     assert_eq!(plan.tick, None);
     assert_eq!(
-        plan.passed,
+        plan.skipped,
         [(Outcome::Missed, TickSpan { first: at("03:00:00"), last: at("03:00:00"), count: 1 })]
     );
 }
 
 #[test]
-fn none_fires_a_punctual_tick_only() {
+fn policy_none_fires_punctual_ticks_only() {
     let every_minute = schedule("0 *");
     let none = policy(CatchUpPolicy::None, HOUR, 1);
     let plan = ticks(&every_minute, "09:58:00").plan(at("10:00:10"), none, None).unwrap();
-    assert_eq!((plan.tick, plan.passed.len()), (Some(at("10:00:00")), 1));
-    assert_eq!(plan.passed[0].0, Outcome::Missed);
+    assert_eq!((plan.tick, plan.skipped.len()), (Some(at("10:00:00")), 1));
+    assert_eq!(plan.skipped[0].0, Outcome::Missed);
     let late = ticks(&every_minute, "09:58:00").plan(at("10:00:45"), none, None).unwrap();
     assert_eq!((late.tick, late.settles), (None, at("10:00:00")));
 }
 
 #[test]
-fn all_takes_the_oldest_of_the_newest_max_ticks_first() {
+fn policy_all_fires_the_oldest_of_the_newest_max_ticks_first() {
     let every_minute = schedule("0 *");
     let all = policy(CatchUpPolicy::All, HOUR, 3);
     let mut settled = at("09:50:00");
@@ -97,17 +97,17 @@ fn all_takes_the_oldest_of_the_newest_max_ticks_first() {
 }
 
 #[test]
-fn the_cost_of_an_outage_does_not_grow_with_its_ticks() {
+fn cost_of_an_outage_does_not_depend_on_its_ticks() {
     let every_second = schedule("*");
     let after: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
     let ticks = Ticks { job: "job", schedule: &every_second, jitter: None, earlier: &[], after };
     let plan = ticks.plan("2026-01-01T00:00:00Z".parse().unwrap(), CatchUp::default(), None).unwrap();
-    let total: u64 = plan.passed.iter().map(|(_, span)| span.count).sum();
+    let total: u64 = plan.skipped.iter().map(|(_, span)| span.count).sum();
     assert_eq!(total + 1, 2192 * 86_400, "six years of seconds, two of them leap years");
 }
 
 #[test]
-fn a_tick_is_looked_at_up_to_the_very_end_of_its_window_and_not_after_it() {
+fn tick_is_evaluated_until_the_end_of_its_window_and_not_after() {
     let daily = schedule("0 0 3");
     let minute = SignedDuration::from_mins(1);
     for (kind, window, tried, last) in [
@@ -124,35 +124,35 @@ fn a_tick_is_looked_at_up_to_the_very_end_of_its_window_and_not_after_it() {
         let after = at(last).checked_add(SignedDuration::from_nanos(1)).unwrap();
         assert_eq!(plan(at(last)).tick, Some(at("03:00:00")), "{kind:?} {window:?} {tried:?}");
         assert_eq!(plan(after).tick, None, "{kind:?} {window:?} {tried:?}");
-        assert_eq!(plan(after).passed.len(), 1);
+        assert_eq!(plan(after).skipped.len(), 1);
     }
 }
 
 #[test]
-fn a_tick_at_the_very_edge_of_the_window_is_coalesced_and_one_before_it_is_missed() {
+fn tick_at_the_edge_of_the_window_is_coalesced_and_an_older_one_is_missed() {
     let every_minute = schedule("0 *");
     let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), CatchUp::default(), None).unwrap();
     let missed = TickSpan { first: at("08:58:00"), last: at("08:59:00"), count: 2 };
     let coalesced = TickSpan { first: at("09:00:00"), last: at("09:59:00"), count: 60 };
-    assert_eq!(plan.passed, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
+    assert_eq!(plan.skipped, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
     let all = policy(CatchUpPolicy::All, HOUR, 100);
     let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), all, None).unwrap();
-    assert_eq!((plan.tick, plan.passed), (Some(at("09:00:00")), vec![(Outcome::Missed, missed)]));
+    assert_eq!((plan.tick, plan.skipped), (Some(at("09:00:00")), vec![(Outcome::Missed, missed)]));
 }
 
 #[test]
-fn a_tick_that_was_tried_is_told_apart_from_those_around_it() {
+fn tried_tick_is_split_from_its_neighbours() {
     let every_minute = schedule("0 *");
     let tried = Some(at("09:58:00"));
     let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), CatchUp::default(), tried).unwrap();
-    let spans: Vec<_> = plan.passed.iter().map(|(_, span)| (span.first, span.last, span.count)).collect();
+    let spans: Vec<_> = plan.skipped.iter().map(|(_, span)| (span.first, span.last, span.count)).collect();
     let one = |tick: &str| (at(tick), at(tick), 1);
     let (missed, older) = ((at("08:58:00"), at("08:59:00"), 2), (at("09:00:00"), at("09:57:00"), 58));
     assert_eq!(spans, [missed, older, one("09:58:00"), one("09:59:00")]);
 }
 
 #[test]
-fn jitter_puts_a_tick_off_but_never_as_far_as_the_next_one() {
+fn jitter_delays_a_tick_but_not_beyond_the_next_one() {
     let every_second = schedule("*");
     let jitter = Some(Duration::from_secs(60));
     let ticks = Ticks { jitter, ..ticks(&every_second, "00:00:00") };
@@ -164,10 +164,9 @@ fn jitter_puts_a_tick_off_but_never_as_far_as_the_next_one() {
     assert!(most > SignedDuration::from_millis(990) && most < SignedDuration::from_secs(1), "{most:?}");
 }
 
-/// A tick that was put off is looked at when it is due. The next one, due right after it, does not take its place unless it
-/// is a second late by then.
+/// A delayed tick is evaluated when it is due. The next tick, due right after it, replaces it only when it is a second late.
 #[test]
-fn of_two_ticks_that_were_put_off_the_older_is_looked_at_first_while_it_is_not_late() {
+fn older_of_two_delayed_ticks_is_evaluated_first_unless_it_is_late() {
     let every_second = schedule("*");
     let jitter = Some(Duration::from_secs(60));
     let (millisecond, second) = (SignedDuration::from_millis(1), SignedDuration::from_secs(1));
@@ -186,7 +185,7 @@ fn of_two_ticks_that_were_put_off_the_older_is_looked_at_first_while_it_is_not_l
             both += u32::from(!is_late && now >= next_due);
             let plan = plan(now).unwrap();
             assert_eq!(
-                (plan.tick, plan.passed.len()),
+                (plan.tick, plan.skipped.len()),
                 (Some(if is_late { newer } else { older }), usize::from(is_late))
             );
         }
@@ -195,12 +194,12 @@ fn of_two_ticks_that_were_put_off_the_older_is_looked_at_first_while_it_is_not_l
 }
 
 #[test]
-fn an_undecided_tick_is_looked_at_again_at_the_next_try_the_next_tick_or_the_end_of_its_window() {
+fn undecided_tick_is_evaluated_again_at_the_next_try_the_next_tick_or_the_end_of_its_window() {
     let every_minute = schedule("0 *");
     let ticks = ticks(&every_minute, "09:59:00");
     let next = |now: &str, window, next_try: &str| {
         let catch_up = policy(CatchUpPolicy::Latest, window, 1);
-        ticks.next_look(at("10:00:00"), at(now), catch_up, at(next_try))
+        ticks.next_evaluation(at("10:00:00"), at(now), catch_up, at(next_try))
     };
     assert_eq!(next("10:00:05", HOUR, "10:00:09"), at("10:00:09"));
     assert_eq!(next("10:00:50", HOUR, "10:01:05"), at("10:01:00"));
@@ -210,7 +209,10 @@ fn an_undecided_tick_is_looked_at_again_at_the_next_try_the_next_tick_or_the_end
     let daily = schedule("0 0 10");
     let ticks = Ticks { schedule: &daily, ..ticks };
     let none = policy(CatchUpPolicy::None, HOUR, 1);
-    assert_eq!(ticks.next_look(at("10:00:00"), at("10:00:50"), none, at("10:01:20")), at("10:01:00.001"));
+    assert_eq!(
+        ticks.next_evaluation(at("10:00:00"), at("10:00:50"), none, at("10:01:20")),
+        at("10:01:00.001")
+    );
 }
 
 proptest! {
@@ -229,7 +231,7 @@ proptest! {
         let mut counted = 0;
         while let Some(plan) = (Ticks { job: "j", schedule: &schedule, jitter, earlier: &[], after: settled }).plan(now, policy, None) {
             prop_assert!(plan.settles > settled, "each plan settles something");
-            for (_, span) in &plan.passed {
+            for (_, span) in &plan.skipped {
                 prop_assert!(span.first > settled && span.last <= plan.settles);
                 prop_assert_eq!(schedule.count_in(settled, span.last), span.count);
                 settled = span.last;

@@ -1,33 +1,33 @@
-//! One call to the launcher, and what follows from its answer.
+//! One call to the launcher, and the handling of its answer.
 
 use std::num::NonZeroU32;
 
-use super::{Carrier, Counters, FIRST_BACKOFF};
+use super::{Counters, FiringDriver, MIN_BACKOFF};
 use crate::decide::Outcome;
 use crate::fault::{self, FaultKind};
 use crate::firing::{Answer, Attempt, Firing, FiringState};
 use crate::launcher::{LaunchError, LaunchReport, LaunchRequest, LaunchToken, Refusal, Search, StartedTask};
 use crate::task::TaskState;
 
-/// What to do after an attempt.
-pub(super) enum Next {
-    /// Go on at once.
-    Again,
-    /// Go on after a while.
-    Wait,
+/// The next step after an attempt.
+pub(super) enum NextStep {
+    /// Continue at once.
+    Continue,
+    /// Retry after a wait.
+    Retry,
     /// The firing needs no further call.
     Done,
 }
 
-impl Carrier {
-    /// Makes the next call of the firing, or repeats one whose answer is not known.
-    pub(super) async fn attempt(&mut self) -> Next {
-        if let Some(next) = self.called_off().await {
+impl FiringDriver {
+    /// Makes the next call of the firing, or repeats a call without an answer.
+    pub(super) async fn attempt(&mut self) -> NextStep {
+        if let Some(next) = self.abort_if_needed().await {
             return next;
         }
         let next = match self.firing.unanswered().cloned() {
-            Some(attempt) => self.again(attempt).await,
-            None => self.begin().await,
+            Some(attempt) => self.resume_attempt(attempt).await,
+            None => self.start_attempt().await,
         };
         let attempt = match next {
             Ok(attempt) => attempt,
@@ -37,124 +37,124 @@ impl Carrier {
             Ok(answer) => answer,
             Err(next) => return next,
         };
-        self.core.note_launcher(&answer);
+        self.engine.record_launcher_answer(&answer);
         match answer {
-            Ok(report) => match self.redefined(&attempt, &report).await {
+            Ok(report) => match self.check_definition(&attempt, &report).await {
                 Some(next) => next,
-                None => self.reported(&attempt, report).await,
+                None => self.record_report(&attempt, report).await,
             },
             Err(error) if error.maybe_done() => {
-                self.doubt = true;
-                self.complain(&fault::chain(&error));
-                Next::Wait
+                self.outcome_unknown = true;
+                self.log_failure(&fault::chain(&error));
+                NextStep::Retry
             }
-            Err(error) => self.failed(&attempt, &error).await,
+            Err(error) => self.handle_failure(&attempt, &error).await,
         }
     }
 
-    /// Takes up an attempt whose answer is not known, while its token lives.
-    async fn again(&mut self, attempt: Attempt) -> Result<Attempt, Next> {
-        if self.token_lives(attempt.sent_at) {
-            if self.core.commons.brake().is_some() {
-                return Err(Next::Wait);
+    /// Resumes an attempt without an answer, while its token is valid.
+    async fn resume_attempt(&mut self, attempt: Attempt) -> Result<Attempt, NextStep> {
+        if self.is_token_valid(attempt.sent_at) {
+            if self.engine.process.brake().is_some() {
+                return Err(NextStep::Retry);
             }
-            if !self.admitted(&attempt).await {
-                return Err(Next::Done);
+            if !self.acquire_quota(&attempt).await {
+                return Err(NextStep::Done);
             }
         }
-        // Waiting for quota takes its time.
-        if self.token_lives(attempt.sent_at) {
+        // The wait for quota takes time.
+        if self.is_token_valid(attempt.sent_at) {
             return Ok(attempt);
         }
-        if self.doubt {
-            return Err(self.lost(&attempt).await);
+        if self.outcome_unknown {
+            return Err(self.reconcile_lost(&attempt).await);
         }
-        // Nothing came of it, so another one may be made.
-        Err(if self.close(&attempt).await { Next::Again } else { Next::Done })
+        // The call launched nothing, so a new attempt is safe.
+        Err(if self.close_attempt(&attempt).await { NextStep::Continue } else { NextStep::Done })
     }
 
-    /// Notes of a call that surely had no effect that it is not made again; tells whether that is durable.
-    async fn close(&mut self, attempt: &Attempt) -> bool {
-        let why = self.failure.take().unwrap_or_else(|| "it was not made".to_owned());
+    /// Records that a call without effect is not repeated; returns whether that is durable.
+    async fn close_attempt(&mut self, attempt: &Attempt) -> bool {
+        let reason = self.failure.take().unwrap_or_else(|| "it was not made".to_owned());
         let mut to = self.firing.clone();
-        answered(&mut to, attempt, Answer::Failed(why));
+        record_answer(&mut to, attempt, Answer::Failed(reason));
         self.advance(to, None).await
     }
 
-    /// Waits until a quota allows the call, or nothing is to be launched any more; tells whether the engine still runs.
-    async fn admitted(&self, attempt: &Attempt) -> bool {
-        let request = self.request(attempt);
+    /// Waits until the quota allows the call, or the firing is superseded; returns whether the engine still runs.
+    async fn acquire_quota(&self, attempt: &Attempt) -> bool {
+        let request = self.launch_request(attempt);
         tokio::select! {
             biased;
-            () = self.core.stop.cancelled() => false,
-            () = self.core.launcher.admit(&request, self.firing.deadline) => true,
-            () = self.core.ledger.superseded(&self.firing), if !self.doubt => true,
+            () = self.engine.stop.cancelled() => false,
+            () = self.engine.launcher.admit(&request, self.firing.deadline) => true,
+            () = self.engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => true,
         }
     }
 
-    /// Notes a new attempt durably before it is made.
-    async fn begin(&mut self) -> Result<Attempt, Next> {
-        let per_call = self.core.launcher.limits().per_call.get();
+    /// Records a new attempt durably before its call.
+    async fn start_attempt(&mut self) -> Result<Attempt, NextStep> {
+        let per_call = self.engine.launcher.limits().per_call.get();
         let last = self.firing.attempts.last();
-        // A firing that was refused for good starts again with another definition.
-        let again = last.filter(|last| refused(last) > 0 && !is_lasting(last));
-        let (batch, number) = match (again, last) {
+        // A firing with a permanent refusal continues with another definition.
+        let retried = last.filter(|last| refused_tasks(last) > 0 && !is_permanent_refusal(last));
+        let (batch, number) = match (retried, last) {
             (Some(last), _) => (last.batch, last.number + 1),
             (None, Some(last)) => (last.batch + 1, 1),
             (None, None) => (0, 1),
         };
-        let most = again.map_or(per_call, refused).min(self.firing.shortfall()).min(per_call);
-        let count = self.room(most).await?;
+        let max = retried.map_or(per_call, refused_tasks).min(self.firing.shortfall()).min(per_call);
+        let count = self.available_room(max).await?;
         let token =
-            LaunchToken::derive(&self.core.options.name, &self.firing.uid, &self.firing.id, batch, number);
+            LaunchToken::derive(&self.engine.options.name, &self.firing.uid, &self.firing.id, batch, number);
         let mut attempt =
-            Attempt { batch, number, count, token, sent_at: self.core.clock.now(), answer: None };
-        if !self.admitted(&attempt).await {
-            return Err(Next::Done);
+            Attempt { batch, number, count, token, sent_at: self.engine.clock.now(), answer: None };
+        if !self.acquire_quota(&attempt).await {
+            return Err(NextStep::Done);
         }
-        // Waiting for quota takes its time.
-        if let Some(next) = self.called_off().await {
+        // The wait for quota takes time.
+        if let Some(next) = self.abort_if_needed().await {
             return Err(next);
         }
-        attempt.count = self.room(count).await?;
-        attempt.sent_at = self.core.clock.now();
+        attempt.count = self.available_room(count).await?;
+        attempt.sent_at = self.engine.clock.now();
         let mut to = Firing { state: FiringState::Launching, ..self.firing.clone() };
         to.attempts.push(attempt.clone());
-        (self.doubt, self.failure) = (false, None);
-        if self.advance(to, None).await { Ok(attempt) } else { Err(Next::Done) }
+        (self.outcome_unknown, self.failure) = (false, None);
+        if self.advance(to, None).await { Ok(attempt) } else { Err(NextStep::Done) }
     }
 
-    /// Returns how many of so many tasks the job's cap allows now. It may have been lowered since the decision, or tasks may
-    /// have turned up that were not known then. Ends the firing where there is no room.
-    async fn room(&mut self, wanted: u32) -> Result<u32, Next> {
-        let jobs = self.core.load_jobs(std::slice::from_ref(&self.firing.job)).await;
-        let jobs = jobs.map_err(|_| Next::Wait)?;
+    /// Returns how many of the wanted tasks the job's cap allows now. The cap may be lower than at the decision, or unknown tasks
+    /// may have appeared. Ends the firing when there is no room.
+    async fn available_room(&mut self, wanted: u32) -> Result<u32, NextStep> {
+        let jobs = self.engine.load_jobs(std::slice::from_ref(&self.firing.job)).await;
+        let jobs = jobs.map_err(|_| NextStep::Retry)?;
         let job = jobs.first().filter(|(_, loaded)| loaded.uid == self.firing.uid);
-        // A job that is gone, or not valid any more, has no cap but that of the decision.
+        // A job that was removed, or is not valid any more, keeps the cap of the decision.
         let Some(scaling) = job.and_then(|(_, loaded)| loaded.job.as_ref().ok()).map(|job| job.scaling)
         else {
             return Ok(wanted);
         };
-        let beside = self.core.ledger.claim(&self.firing, scaling.limit());
+        let beside = self.engine.task_tracker.reserve(&self.firing, scaling.limit());
         let room = scaling.limit().saturating_sub(beside).min(wanted);
         if room > 0 {
             return Ok(room);
         }
         let (name, limit) = (scaling.limit_name(), scaling.limit());
         let note = format!("at most {name} {limit}, and {beside} are pending, running or being started");
-        Err(self.give_up(Outcome::Capped, note).await)
+        Err(self.abandon(Outcome::Capped, note).await)
     }
 
-    /// Says why the firing must make no further call, if so: state and outcome in case it has made none, and a note.
-    fn why_not(&self) -> Option<(FiringState, Outcome, String)> {
-        if let Some(newer) = self.core.ledger.superseding(&self.firing) {
+    /// Returns why the firing must make no further call, if so: state and outcome for a firing without calls, and a note.
+    fn abort_reason(&self) -> Option<(FiringState, Outcome, String)> {
+        if let Some(newer) = self.engine.task_tracker.superseding(&self.firing) {
             return Some((
                 FiringState::Cancelled,
                 Outcome::Coalesced,
                 format!("superseded by firing {newer}"),
             ));
         }
-        if let Some(brake) = self.core.commons.brake() {
+        if let Some(brake) = self.engine.process.brake() {
             let note = format!("the brake is on: {}", brake.reason);
             return Some((FiringState::Cancelled, Outcome::Suspended, note));
         }
@@ -165,33 +165,33 @@ impl Carrier {
         self.expired().then(|| (FiringState::Expired, Outcome::LaunchFailed, note()))
     }
 
-    /// Ends a firing that must make no further call: a later one takes its place, the brake is on, or it is too late. Not
-    /// while a call may have had its effect.
-    pub(super) async fn called_off(&mut self) -> Option<Next> {
-        if self.doubt {
+    /// Ends a firing that must make no further call: it is superseded, the brake is on, or it is too late. Does nothing while a
+    /// call may have launched tasks.
+    pub(super) async fn abort_if_needed(&mut self) -> Option<NextStep> {
+        if self.outcome_unknown {
             return None;
         }
-        let (state, outcome, note) = self.why_not()?;
+        let (state, outcome, note) = self.abort_reason()?;
         if let Some(open) = self.firing.unanswered().cloned()
-            && !self.close(&open).await
+            && !self.close_attempt(&open).await
         {
-            return Some(Next::Done);
+            return Some(NextStep::Done);
         }
         if self.firing.attempts.is_empty() {
             self.end(state, outcome, note).await;
-            return Some(Next::Done);
+            return Some(NextStep::Done);
         }
         let outcome = if outcome == Outcome::Coalesced { outcome } else { Outcome::LaunchFailed };
-        Some(self.give_up(outcome, note).await)
+        Some(self.abandon(outcome, note).await)
     }
 
-    fn request(&self, attempt: &Attempt) -> LaunchRequest {
+    fn launch_request(&self, attempt: &Attempt) -> LaunchRequest {
         LaunchRequest {
             job: self.firing.job.clone(),
             firing: self.firing.id.clone(),
             token: attempt.token.clone(),
             attempt: attempt.number,
-            started_by: format!("{}/{}", self.core.options.name, self.firing.job),
+            started_by: format!("{}/{}", self.engine.options.name, self.firing.job),
             definition: self.firing.definition.clone(),
             count: NonZeroU32::new(attempt.count).unwrap_or(NonZeroU32::MIN),
             task: self.firing.task.clone(),
@@ -199,21 +199,21 @@ impl Carrier {
         }
     }
 
-    /// Calls the launcher; not when this process may not launch any more, or was held up for so long that the token
-    /// may have been used and forgotten.
-    async fn call(&self, attempt: &Attempt) -> Result<Result<LaunchReport, LaunchError>, Next> {
-        let core = &self.core;
-        let request = self.request(attempt);
-        let _place = core.commons.launches.acquire().await.expect("the semaphore is never closed");
-        if !core.may_launch() {
-            return Err(Next::Done);
+    /// Calls the launcher, unless this process may not launch any more, or was delayed for so long that the launcher may have
+    /// forgotten the token.
+    async fn call(&self, attempt: &Attempt) -> Result<Result<LaunchReport, LaunchError>, NextStep> {
+        let engine = &self.engine;
+        let request = self.launch_request(attempt);
+        let _permit = engine.process.limits.launches.acquire().await.expect("the semaphore is never closed");
+        if !engine.may_launch() {
+            return Err(NextStep::Done);
         }
-        if !self.token_lives(attempt.sent_at) {
-            return Err(Next::Again);
+        if !self.is_token_valid(attempt.sent_at) {
+            return Err(NextStep::Continue);
         }
-        Counters::add(&core.commons.counters.launch_calls, 1);
-        let deadline = core.options.launch_deadline;
-        let answer = tokio::time::timeout(deadline, core.launcher.launch(&request)).await;
+        Counters::add(&engine.process.counters.launch_calls, 1);
+        let deadline = engine.options.launch_deadline;
+        let answer = tokio::time::timeout(deadline, engine.launcher.launch(&request)).await;
         Ok(answer.unwrap_or_else(|_| {
             Err(LaunchError::unanswered(format!(
                 "the launcher did not answer within {} s",
@@ -222,10 +222,11 @@ impl Carrier {
         }))
     }
 
-    async fn reported(&mut self, attempt: &Attempt, report: LaunchReport) -> Next {
+    /// Records the report of a call, and decides about the next step.
+    async fn record_report(&mut self, attempt: &Attempt, report: LaunchReport) -> NextStep {
         self.count_report(&report);
-        self.doubt = false;
-        let now = self.core.clock.now();
+        self.outcome_unknown = false;
+        let now = self.engine.clock.now();
         let mut to = self.firing.clone();
         for started in &report.started {
             if !to.tasks.iter().any(|task| task.task_id == started.task_id) {
@@ -236,93 +237,92 @@ impl Carrier {
         let permanent = report.is_refused_for_good();
         let reason = report.refused.first().map(ToString::to_string);
         let refused = !report.refused.is_empty();
-        answered(&mut to, attempt, Answer::Report(report));
+        record_answer(&mut to, attempt, Answer::Report(report));
         let complete = to.shortfall() == 0;
         if refused && !permanent {
-            self.complain(&refusal_note(reason.clone()));
+            self.log_failure(&refusal_note(reason.clone()));
         }
         if !complete && !permanent {
             if !self.advance(to, None).await {
-                return Next::Done;
+                return NextStep::Done;
             }
             if !refused {
-                self.backoff = FIRST_BACKOFF;
-                return Next::Again;
+                self.backoff = MIN_BACKOFF;
+                return NextStep::Continue;
             }
             if !self.expired() {
-                return Next::Wait;
+                return NextStep::Retry;
             }
-            return self.give_up(Outcome::LaunchFailed, refusal_note(reason)).await;
+            return self.abandon(Outcome::LaunchFailed, refusal_note(reason)).await;
         }
         if to.tasks.is_empty() {
             self.advance(to, None).await;
-            return self.give_up(Outcome::LaunchFailed, refusal_note(reason)).await;
+            return self.abandon(Outcome::LaunchFailed, refusal_note(reason)).await;
         }
         to.state = FiringState::Launched;
         to.note = if complete { None } else { Some(refusal_note(reason)) };
         let outcome = if complete { Outcome::Launched } else { Outcome::Partial };
         self.advance(to, Some(outcome)).await;
-        Next::Done
+        NextStep::Done
     }
 
-    /// A call failed and surely had no effect: the same call is made again, or the firing is given up. Where an earlier
-    /// repetition of it may have had its effect, that must be learnt first.
-    async fn failed(&mut self, attempt: &Attempt, error: &LaunchError) -> Next {
-        Counters::add(&self.core.commons.counters.launch_errors, 1);
-        let why = fault::chain(error);
-        self.failure = Some(why.clone());
-        if error.is_transient() && (self.doubt || self.why_not().is_none()) {
-            self.complain(&why);
-            return Next::Wait;
+    /// Handles a call that failed without effect: repeats the call, or abandons the firing. When an earlier try of the call may
+    /// have launched tasks, these are looked up first.
+    async fn handle_failure(&mut self, attempt: &Attempt, error: &LaunchError) -> NextStep {
+        Counters::add(&self.engine.process.counters.launch_errors, 1);
+        let reason = fault::chain(error);
+        self.failure = Some(reason.clone());
+        if error.is_transient() && (self.outcome_unknown || self.abort_reason().is_none()) {
+            self.log_failure(&reason);
+            return NextStep::Retry;
         }
-        if self.doubt {
-            self.complain(&why);
-            return self.lost(attempt).await;
+        if self.outcome_unknown {
+            self.log_failure(&reason);
+            return self.reconcile_lost(attempt).await;
         }
-        if self.core.ledger.superseding(&self.firing).is_some()
-            && let Some(next) = self.called_off().await
+        if self.engine.task_tracker.superseding(&self.firing).is_some()
+            && let Some(next) = self.abort_if_needed().await
         {
             return next;
         }
-        if !self.close(attempt).await {
-            return Next::Done;
+        if !self.close_attempt(attempt).await {
+            return NextStep::Done;
         }
-        self.give_up(Outcome::LaunchFailed, why).await
+        self.abandon(Outcome::LaunchFailed, reason).await
     }
 
-    /// The answer to a call is not known and its token may be forgotten: what it started is looked up. It is never
-    /// launched again; what cannot be told is shown to a person.
-    async fn lost(&mut self, attempt: &Attempt) -> Next {
-        let request = self.request(attempt);
-        let deadline = self.core.options.launch_deadline;
-        let search = self.core.launcher.search(&request, attempt.sent_at);
+    /// Looks up the tasks of a call without an answer whose token may be forgotten. The call is never repeated; an unknown
+    /// result is shown to the operator.
+    async fn reconcile_lost(&mut self, attempt: &Attempt) -> NextStep {
+        let request = self.launch_request(attempt);
+        let deadline = self.engine.options.launch_deadline;
+        let search = self.engine.launcher.search(&request, attempt.sent_at);
         let found = tokio::time::timeout(deadline, search).await.unwrap_or_else(|_| {
             let message = format!("could not look up a lost launch within {} s", deadline.as_secs());
             Err(LaunchError::new(FaultKind::Unavailable, message))
         });
-        self.core.note_launcher(&found);
+        self.engine.record_launcher_answer(&found);
         match found {
-            Ok(Search::Found(started)) => self.found(attempt, started).await,
+            Ok(Search::Found(started)) => self.adopt_found(attempt, started).await,
             Ok(Search::Nothing) => {
                 let note = "a call had no answer, and it started nothing; too late to launch".to_owned();
                 let mut to = self.firing.clone();
-                answered(&mut to, attempt, Answer::Failed(note.clone()));
+                record_answer(&mut to, attempt, Answer::Failed(note.clone()));
                 if !self.advance(to, None).await {
-                    return Next::Done;
+                    return NextStep::Done;
                 }
-                self.give_up(Outcome::LaunchFailed, note).await
+                self.abandon(Outcome::LaunchFailed, note).await
             }
-            Ok(Search::Unclear(why)) => self.unclear(attempt, &why).await,
+            Ok(Search::Unclear(reason)) => self.mark_unknown(attempt, &reason).await,
             Err(error) => {
-                self.complain(&fault::chain(&error));
-                Next::Wait
+                self.log_failure(&fault::chain(&error));
+                NextStep::Retry
             }
         }
     }
 
-    /// Adopts what a lost call turned out to have started; what is missing of it was refused then, and is not tried
-    /// again.
-    async fn found(&mut self, attempt: &Attempt, started: Vec<StartedTask>) -> Next {
+    /// Adopts the tasks that a lost call has launched. Missing tasks count as refused, and are not retried.
+    async fn adopt_found(&mut self, attempt: &Attempt, started: Vec<StartedTask>) -> NextStep {
         let missing = attempt.count.saturating_sub(u32::try_from(started.len()).unwrap_or(u32::MAX));
         let refusal = Refusal {
             reason: "not found".to_owned(),
@@ -331,15 +331,16 @@ impl Carrier {
         };
         let refused = vec![refusal; missing as usize];
         if started.is_empty() {
-            return self.unclear(attempt, "no task of the call was named").await;
+            return self.mark_unknown(attempt, "no task of the call was named").await;
         }
-        self.reported(attempt, LaunchReport { started, refused }).await
+        self.record_report(attempt, LaunchReport { started, refused }).await
     }
 
-    async fn unclear(&mut self, attempt: &Attempt, why: &str) -> Next {
-        let note = format!("a call had no answer, and the launcher has forgotten its token since: {why}");
+    /// Ends a firing whose lost call has an unknown result.
+    async fn mark_unknown(&mut self, attempt: &Attempt, reason: &str) -> NextStep {
+        let note = format!("a call had no answer, and the launcher has forgotten its token since: {reason}");
         let mut to = self.firing.clone();
-        answered(&mut to, attempt, Answer::Lost(note.clone()));
+        record_answer(&mut to, attempt, Answer::Lost(note.clone()));
         to.note = Some(note);
         let (state, outcome) = if to.tasks.is_empty() {
             (FiringState::Unknown, Outcome::Unknown)
@@ -348,12 +349,12 @@ impl Carrier {
         };
         to.state = state;
         self.advance(to, Some(outcome)).await;
-        Next::Done
+        NextStep::Done
     }
 
-    /// Makes no further attempt: what was started is followed, and the rest is not started. The outcome is that of a firing
-    /// that started nothing.
-    async fn give_up(&mut self, outcome: Outcome, note: String) -> Next {
+    /// Makes no further attempt: started tasks are followed, and the others are not launched. `outcome` is that of a firing
+    /// without tasks.
+    async fn abandon(&mut self, outcome: Outcome, note: String) -> NextStep {
         if self.firing.tasks.is_empty() {
             self.end(FiringState::Refused, outcome, note).await;
         } else {
@@ -361,31 +362,32 @@ impl Carrier {
             let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
             self.advance(to, Some(Outcome::Partial)).await;
         }
-        Next::Done
+        NextStep::Done
     }
 
-    /// Says why a call failed that is to be repeated; once as long as the reason is the same. The end of a firing is said
-    /// where it ends.
-    pub(super) fn complain(&mut self, error: &str) {
-        if self.complained.as_deref() == Some(error) {
+    /// Logs why a call failed that is repeated; once as long as the reason stays the same. The end of a firing is logged where it
+    /// ends.
+    pub(super) fn log_failure(&mut self, error: &str) {
+        if self.logged_failure.as_deref() == Some(error) {
             return;
         }
-        self.complained = Some(error.to_owned());
+        self.logged_failure = Some(error.to_owned());
         tracing::warn!(job = %self.firing.job, firing = %self.firing.id, error, "a launch failed; it is repeated");
     }
 }
 
-pub(super) fn answered(firing: &mut Firing, attempt: &Attempt, answer: Answer) {
-    if let Some(noted) = firing.attempts.iter_mut().find(|noted| noted.token == attempt.token) {
-        noted.answer = Some(answer);
+/// Sets the answer of an attempt.
+pub(super) fn record_answer(firing: &mut Firing, attempt: &Attempt, answer: Answer) {
+    if let Some(known) = firing.attempts.iter_mut().find(|known| known.token == attempt.token) {
+        known.answer = Some(answer);
     }
 }
 
-fn is_lasting(attempt: &Attempt) -> bool {
+fn is_permanent_refusal(attempt: &Attempt) -> bool {
     matches!(&attempt.answer, Some(Answer::Report(report)) if report.is_refused_for_good())
 }
 
-fn refused(attempt: &Attempt) -> u32 {
+fn refused_tasks(attempt: &Attempt) -> u32 {
     match &attempt.answer {
         Some(Answer::Report(report)) => {
             attempt.count.saturating_sub(u32::try_from(report.started.len()).unwrap_or(u32::MAX))

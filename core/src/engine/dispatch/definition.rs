@@ -1,48 +1,56 @@
-//! A firing whose task definition was taken away after the decision.
+//! Handles a firing whose task definition was deregistered after the decision.
 
-use super::{Carrier, attempt::Next, attempt::answered};
+use super::{FiringDriver, attempt::NextStep, attempt::record_answer};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Answer, Attempt};
 use crate::launcher::{LaunchError, LaunchReport};
 
-impl Carrier {
-    /// Asks what the job's definition means now, when a call was refused for good and started nothing: the revision may have
-    /// been deregistered since the decision. Where it means another one, a new attempt starts that.
+impl FiringDriver {
+    /// Resolves the job's definition again, when a call had a permanent refusal and started nothing: the revision may have been
+    /// deregistered since the decision. When it resolves to another revision, a new attempt uses that.
     ///
-    /// Returns nothing when the definition is not the reason.
-    pub(super) async fn redefined(&mut self, attempt: &Attempt, report: &LaunchReport) -> Option<Next> {
+    /// Returns none when the definition is not the reason.
+    pub(super) async fn check_definition(
+        &mut self,
+        attempt: &Attempt,
+        report: &LaunchReport,
+    ) -> Option<NextStep> {
         if !report.started.is_empty() || !report.is_refused_for_good() || self.expired() {
             return None;
         }
-        // However its repetitions fared, this is the answer: nothing was started.
-        self.doubt = false;
-        let (core, firing) = (&self.core, &self.firing);
-        let deadline = core.options.launch_deadline;
-        let asked = tokio::time::timeout(deadline, core.launcher.population(&firing.job, &firing.task));
-        let answer = asked.await.unwrap_or_else(|_| {
+        // This is the final answer, independent of earlier tries: nothing was started.
+        self.outcome_unknown = false;
+        let (engine, firing) = (&self.engine, &self.firing);
+        let deadline = engine.options.launch_deadline;
+        let resolving = tokio::time::timeout(deadline, engine.launcher.population(&firing.job, &firing.task));
+        let answer = resolving.await.unwrap_or_else(|_| {
             let seconds = deadline.as_secs();
-            let message =
-                format!("could not learn what \"{}\" is now within {seconds} s", firing.task.definition);
+            let message = format!("could not resolve \"{}\" within {seconds} s", firing.task.definition);
             Err(LaunchError::new(FaultKind::Unavailable, message))
         });
-        core.note_launcher(&answer);
+        engine.record_launcher_answer(&answer);
         match answer {
             Ok(population) => {
                 let newest = population.definition.filter(|newest| *newest != self.firing.definition)?;
-                Some(self.redefine(attempt, report, newest).await)
+                Some(self.switch_definition(attempt, report, newest).await)
             }
-            // The same call is refused again, and the question asked again.
+            // The retried call is refused again, and the definition resolved again.
             Err(error) if error.is_transient() => {
-                self.complain(&fault::chain(&error));
+                self.log_failure(&fault::chain(&error));
                 self.failure = Some(fault::chain(&error));
-                Some(Next::Wait)
+                Some(NextStep::Retry)
             }
             Err(_) => None,
         }
     }
 
     /// Makes the new definition durable together with the refusal of the old one.
-    async fn redefine(&mut self, attempt: &Attempt, report: &LaunchReport, definition: String) -> Next {
+    async fn switch_definition(
+        &mut self,
+        attempt: &Attempt,
+        report: &LaunchReport,
+        definition: String,
+    ) -> NextStep {
         tracing::info!(
             job = %self.firing.job,
             firing = %self.firing.id,
@@ -52,8 +60,8 @@ impl Carrier {
         );
         self.count_report(report);
         let mut to = self.firing.clone();
-        answered(&mut to, attempt, Answer::Report(report.clone()));
+        record_answer(&mut to, attempt, Answer::Report(report.clone()));
         to.definition = definition;
-        if self.advance(to, None).await { Next::Wait } else { Next::Done }
+        if self.advance(to, None).await { NextStep::Retry } else { NextStep::Done }
     }
 }

@@ -1,12 +1,12 @@
-//! The part of an evaluation that only the modes `oneShot` and `drain` need: what the ledger adds to a queue's counts.
+//! The part of an evaluation for the modes `oneShot` and `drain` only: a queue's counts, corrected by the known tasks.
 
 use std::num::NonZeroUsize;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asker, Question, Unreadable};
-use crate::engine::inner::Core;
-use crate::engine::task_tracker::QueueLook;
+use super::{EvalRequest, ReadFailure, TriggerSource};
+use crate::engine::inner::EngineInner;
+use crate::engine::task_tracker::QueueSample;
 use crate::firing::Firing;
 use crate::job::Job;
 use crate::queue::QueueFacts;
@@ -14,47 +14,49 @@ use crate::store::{FiringQuery, StoreError};
 use crate::task::Population;
 use crate::trigger::{Observation, QueueReading};
 
-/// How many firings are read of the journal at once.
-const PAGE: NonZeroUsize = NonZeroUsize::new(250).expect("250 is not zero");
+/// Firings per page that is read from the journal.
+const FIRINGS_PAGE: NonZeroUsize = NonZeroUsize::new(250).expect("250 is not zero");
 
-/// How much longer than an exit matters a firing is looked for in the journal: tasks that ran for longer, and ended
-/// just before the scheduler was started, are not known to it.
-const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(1);
+/// The longest run of a task that is found after a restart. Firings are read from the journal as far back as an exit
+/// matters, and this much further; a task that ran for longer and ended just before the start stays unknown.
+const MAX_TRACKED_RUN: SignedDuration = SignedDuration::from_hours(1);
 
-impl Core {
-    /// Takes in a reading of the job's queue: what follows from it, and how many tasks are busy at that moment.
-    pub(super) async fn look_at_queue(
+impl EngineInner {
+    /// Returns the facts about the job's queue that follow from a reading, and the number of busy tasks at that moment.
+    pub(super) async fn read_queue_facts(
         &self,
-        question: &Question<'_>,
+        request: &EvalRequest<'_>,
         reading: &QueueReading,
-        asked: Timestamp,
+        asked_at: Timestamp,
         reported: &Population,
-    ) -> Result<(QueueFacts, u32), Unreadable> {
-        let (job, loaded) = (question.job, question.loaded);
+    ) -> Result<(QueueFacts, u32), ReadFailure> {
+        let (job, loaded) = (request.job, request.loaded);
         let settle = signed(job.policy.settle);
-        let remember = matches!(question.by, Asker::Tick);
-        if !self.ledger.tracks(&loaded.uid) {
-            let horizon = settle + signed(reading.visibility_timeout) + LONGEST_RUN;
-            let past = self.past(question, asked.saturating_sub(horizon).unwrap_or(Timestamp::MIN)).await;
-            self.note_read(&past);
+        let remember = matches!(request.source, TriggerSource::Tick);
+        if !self.task_tracker.has_launch_history(&loaded.uid) {
+            let horizon = settle + signed(reading.visibility_timeout) + MAX_TRACKED_RUN;
+            let past = self
+                .recent_firings(request, asked_at.saturating_sub(horizon).unwrap_or(Timestamp::MIN))
+                .await;
+            self.record_read(&past);
             let past = past?;
-            // Whoever asks about a job that is not stored leaves no record behind.
+            // A dry run of a job that is not stored leaves no record.
             if remember || !past.is_empty() {
-                self.ledger.track(&loaded.uid, &past, self.clock.now());
+                self.task_tracker.start_launch_history(&loaded.uid, &past, self.clock.now());
             }
         }
-        let look = QueueLook {
+        let sample = QueueSample {
             uid: &loaded.uid,
             revision: loaded.revision,
-            asked,
+            asked: asked_at,
             now: self.clock.now(),
             settle,
             reading,
             reported,
             remember,
         };
-        let (facts, busy) = self.ledger.look(&look);
-        if let Some(slow) = facts.slow.filter(|slow| remember && slow.at == asked) {
+        let (facts, busy) = self.task_tracker.record_sample(&sample);
+        if let Some(slow) = facts.slow.filter(|slow| remember && slow.at == asked_at) {
             tracing::warn!(
                 job = %job.id,
                 settle = settle.as_secs(),
@@ -65,34 +67,42 @@ impl Core {
         Ok((facts, busy))
     }
 
-    /// Reads what the journal knows of the job's firings since this moment.
-    async fn past(&self, question: &Question<'_>, since: Timestamp) -> Result<Vec<Firing>, StoreError> {
+    /// Reads the job's firings since this moment from the journal.
+    async fn recent_firings(
+        &self,
+        request: &EvalRequest<'_>,
+        since: Timestamp,
+    ) -> Result<Vec<Firing>, StoreError> {
         let mut past: Vec<Firing> = Vec::new();
         loop {
             let query = FiringQuery {
-                job: Some(question.job.id.clone()),
+                job: Some(request.job.id.clone()),
                 before: past.last().map(|firing| firing.id.clone()),
-                limit: PAGE,
+                limit: FIRINGS_PAGE,
                 ..FiringQuery::default()
             };
             let page = self.store.firings(&query).await?;
-            let last = page.len() < PAGE.get() || page.last().is_some_and(|oldest| oldest.observed < since);
+            let last =
+                page.len() < FIRINGS_PAGE.get() || page.last().is_some_and(|oldest| oldest.observed < since);
             past.extend(page);
             if last {
-                past.retain(|firing| firing.uid == question.loaded.uid);
+                past.retain(|firing| firing.uid == request.loaded.uid);
                 return Ok(past);
             }
         }
     }
 }
 
-/// Makes a number of how long the queue's counts took to converge, for a job whose `settle` is too short for that or longer
-/// than it need be.
-pub(super) fn convergence(facts: &QueueFacts, job: &Job, of: Option<&Observation>) -> Option<Observation> {
+/// Returns how long the queue's counts took to converge, when the job's `settle` is too short or longer than needed.
+pub(super) fn convergence_observation(
+    facts: &QueueFacts,
+    job: &Job,
+    counts: Option<&Observation>,
+) -> Option<Observation> {
     let known = facts.slow.or(facts.quick)?;
     Some(Observation {
         name: "convergence".to_owned(),
-        subject: of.map_or_else(|| job.id.to_string(), |counts| counts.subject.clone()),
+        subject: counts.map_or_else(|| job.id.to_string(), |counts| counts.subject.clone()),
         value: known.took.as_secs_f64(),
         unit: "seconds".to_owned(),
         at: known.at,

@@ -5,14 +5,14 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_lease_always_holds() {
+async fn endless_lease_always_holds() {
     let lease = Lease::endless();
     tokio::time::advance(SECOND * 1_000_000).await;
     assert!(lease.holds() && lease.holds_since(0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_holds_as_long_as_it_is_renewed() {
+async fn renewed_lease_holds() {
     let lease = Lease::expired();
     assert!(!lease.holds());
     lease.renew(Instant::now() + 5 * SECOND);
@@ -23,24 +23,24 @@ async fn a_lease_holds_as_long_as_it_is_renewed() {
         assert!(lease.holds_since(term));
     }
     lease.renew(Instant::now());
-    assert!(lease.holds(), "an older renewal shortens nothing");
+    assert!(lease.holds(), "an older renewal does not shorten it");
     tokio::time::advance(5 * SECOND).await;
     assert!(!lease.holds());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_began_before_a_lapse_has_ended_for_good() {
+async fn term_that_expired_does_not_hold_after_a_renewal() {
     let lease = Lease::expired();
     lease.renew(Instant::now() + 5 * SECOND);
     let term = lease.term();
-    tokio::time::advance(60 * SECOND).await; // Frozen; the extension comes before anybody noticed.
+    tokio::time::advance(60 * SECOND).await; // The process was frozen and renews before it has seen the expiry.
     lease.renew(Instant::now() + 5 * SECOND);
     assert!(lease.holds() && !lease.holds_since(term));
     lease.expiry(term).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn lapse_and_renewal_can_be_waited_for() {
+async fn expiry_and_renewal_wake_waiters() {
     let lease = Lease::expired();
     lease.renew(Instant::now() + 5 * SECOND);
     let began = Instant::now();

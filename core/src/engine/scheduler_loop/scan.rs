@@ -1,5 +1,5 @@
-//! Comparing the agenda with the store: all of it at the start, one job after a nudge, and all of it again from time
-//! to time, page by page, in case a nudge was lost or somebody else writes the store.
+//! Compares the agenda with the store: all jobs at the start, one job after a nudge, and all jobs again from time to time,
+//! page by page, in case a nudge was lost or another process writes the store.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,37 +11,37 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
-use super::Keeper;
-use crate::engine::agenda::{Agenda, Entry, Place};
-use crate::engine::inner::Core;
+use super::{FireError, SchedulerLoop, reply};
+use crate::engine::agenda::{Agenda, AgendaEntry, SlotId};
+use crate::engine::inner::EngineInner;
 use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};
 use crate::store::{JobList, ListFrom, StoreError};
 
 /// Jobs of the first page that is read at the start.
-const FIRST_PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
-/// Bytes of documents that further pages have, about: what a page costs by itself is shared by many jobs, and memory stays
-/// bounded however long documents are.
+const FIRST_PAGE_JOBS: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
+/// Approximate bytes of documents in each further page: many jobs share the cost of a page, and memory stays bounded
+/// however long documents are.
 const PAGE_BYTES: usize = 2 << 20;
-/// The most jobs of a page at the start.
-const LARGEST_PAGE: usize = 16_000;
-/// Pages that wait at the start to be entered.
-const READ_AHEAD: usize = 3;
-/// From so many bytes of documents on, a page is parsed on a thread of its own: a few hundred short ones.
-const WORTH_A_THREAD: usize = 32 << 10;
+/// The maximum number of jobs in a page at the start.
+const MAX_PAGE_JOBS: usize = 16_000;
+/// Parsed pages that wait at the start to be added to the agenda.
+const MAX_PARSED_PAGES: usize = 3;
+/// A page with at least so many bytes of documents, a few hundred short ones, is parsed on its own thread.
+const THREAD_THRESHOLD_BYTES: usize = 32 << 10;
 /// Jobs read at once between two rounds.
-const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+const RESCAN_PAGE_JOBS: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
 
 #[cfg(test)]
 mod tests;
 
-/// The comparison under way, or the time of the next.
+/// The state of the comparison.
 #[derive(Debug)]
 pub(super) enum Scan {
-    /// Nothing to do before this moment.
+    /// The next comparison starts at this moment.
     Until(Timestamp),
-    /// The next page begins here.
+    /// A comparison is under way; its next page begins here.
     At(ListFrom),
 }
 
@@ -52,52 +52,52 @@ impl Scan {
     }
 }
 
-impl Keeper {
-    /// Enters every job. When a job at the end of a page is removed by somebody else meanwhile, begins anew.
+impl SchedulerLoop {
+    /// Loads every job. Starts over when another process removes the job at the end of a page.
     pub(super) async fn load_all(&mut self) -> Result<(), StoreError> {
         while let Err(error) = self.load_pages().await {
             let StoreError::NotFound(_) = error else { return Err(error) };
             self.agenda = Agenda::default();
             self.invalid = 0;
         }
-        self.agenda.list_all();
+        self.agenda.schedule_all();
         Ok(())
     }
 
     async fn load_pages(&mut self) -> Result<(), StoreError> {
-        // A page is read, the one before it parsed, and the one before that entered at the same time.
-        let (sender, mut pages) = mpsc::channel(READ_AHEAD);
-        let reading = tokio::spawn(read_pages(Arc::clone(&self.core), sender));
+        // One page is read while the one before is parsed and the one before that is added.
+        let (sender, mut pages) = mpsc::channel(MAX_PARSED_PAGES);
+        let reading = tokio::spawn(read_pages(Arc::clone(&self.engine), sender));
         while let Some(parsing) = pages.recv().await {
             let (total, entries) = parsing.await;
             if self.agenda.len() == 0 {
                 self.agenda.reserve(usize::try_from(total).unwrap_or(0));
             }
-            self.enter_all(entries);
+            self.insert_all(entries);
         }
         reading.await.expect("reading a page does not panic")
     }
 
-    /// Adds jobs, which are put in order when all are there.
-    fn enter_all(&mut self, entries: Vec<Entry>) {
+    /// Adds jobs without queueing them.
+    fn insert_all(&mut self, entries: Vec<AgendaEntry>) {
         for entry in entries {
             self.invalid += usize::from(entry.invalid);
-            self.agenda.insert_unlisted(entry);
+            self.agenda.insert_unscheduled(entry);
         }
     }
 
-    /// Reads the jobs that somebody nudged.
-    pub(super) async fn take_nudges(&mut self) {
-        let nudged: Vec<JobId> = std::mem::take(&mut *self.core.nudges.lock()).into_iter().collect();
-        for ids in nudged.chunks(PAGE.get()) {
-            self.reread(ids).await;
+    /// Reloads the jobs that were nudged.
+    pub(super) async fn process_nudges(&mut self) {
+        let nudged: Vec<JobId> = std::mem::take(&mut *self.engine.nudges.lock()).into_iter().collect();
+        for ids in nudged.chunks(RESCAN_PAGE_JOBS.get()) {
+            self.reload(ids).await;
         }
     }
 
-    /// Reads these jobs again.
-    pub(super) async fn reread(&mut self, ids: &[JobId]) {
+    /// Reads these jobs from the store, and updates the agenda.
+    pub(super) async fn reload(&mut self, ids: &[JobId]) {
         let mut ids: Vec<JobId> = ids.to_vec();
-        ids.retain(|id| match self.agenda.place(id).and_then(|place| self.agenda.get_mut(place)) {
+        ids.retain(|id| match self.agenda.find_slot(id).and_then(|slot| self.agenda.get_mut(slot)) {
             Some(entry) if entry.busy => {
                 entry.nudged = true;
                 false
@@ -107,10 +107,10 @@ impl Keeper {
         if ids.is_empty() {
             return;
         }
-        let stored = self.core.store.get(&ids).await;
-        self.core.note_read(&stored);
+        let stored = self.engine.store.get(&ids).await;
+        self.engine.record_read(&stored);
         let Ok(stored) = stored else {
-            self.core.nudges.lock().extend(ids);
+            self.engine.nudges.lock().extend(ids);
             return;
         };
         let mut gone: std::collections::BTreeSet<JobId> = ids.into_iter().collect();
@@ -119,16 +119,16 @@ impl Keeper {
             self.update(&stored);
         }
         for id in gone {
-            if let Some(place) = self.agenda.place(&id) {
-                self.remove(place);
+            if let Some(slot) = self.agenda.find_slot(&id) {
+                self.remove(slot);
             }
         }
     }
 
-    /// Goes on with the comparison, or begins one when it is time.
+    /// Continues the comparison, or starts one when it is due.
     pub(super) async fn rescan(&mut self) {
-        let now = self.core.clock.now();
-        if self.core.rescan.swap(false, Ordering::Relaxed) {
+        let now = self.engine.clock.now();
+        if self.engine.rescan.swap(false, Ordering::Relaxed) {
             self.scan = Scan::Until(now);
         }
         let from = match &self.scan {
@@ -139,8 +139,8 @@ impl Keeper {
             }
             Scan::At(from) => from.clone(),
         };
-        let page = self.core.store.list(from, PAGE).await;
-        self.core.note_read(&page);
+        let page = self.engine.store.list(from, RESCAN_PAGE_JOBS).await;
+        self.engine.record_read(&page);
         let page = match page {
             Ok(page) => page,
             Err(StoreError::NotFound(_)) => {
@@ -148,41 +148,41 @@ impl Keeper {
                 return;
             }
             Err(error) => {
-                tracing::warn!(error = %fault::chain(&error), "the jobs could not be compared with the store");
-                self.scan = Scan::idle(now, self.core.options.rescan);
+                tracing::warn!(error = %fault::chain(&error), "could not compare the jobs with the store");
+                self.scan = Scan::idle(now, self.engine.options.rescan);
                 return;
             }
         };
         let Some(last) = page.jobs.last().map(|job| job.id.clone()) else {
-            self.sweep();
-            self.scan = Scan::idle(now, self.core.options.rescan);
+            self.remove_unseen();
+            self.scan = Scan::idle(now, self.engine.options.rescan);
             return;
         };
         for stored in page.jobs {
             self.update(&stored);
         }
         self.scan = Scan::At(ListFrom::After(last));
-        self.core.nudged.notify_one(); // The next page comes right after the next rounds.
+        self.engine.nudged.notify_one(); // The next page comes right after the next rounds.
     }
 
     /// Removes the jobs that the comparison did not find.
-    fn sweep(&mut self) {
+    fn remove_unseen(&mut self) {
         let unseen = self.agenda.entries_mut().filter(|(_, entry)| !entry.seen && !entry.busy);
-        let gone: Vec<Place> = unseen.map(|(place, _)| place).collect();
-        for place in gone {
-            self.remove(place);
+        let gone: Vec<SlotId> = unseen.map(|(slot, _)| slot).collect();
+        for slot in gone {
+            self.remove(slot);
         }
     }
 
-    /// Brings one job up to date.
+    /// Updates one job.
     fn update(&mut self, stored: &StoredJob) {
-        let Some(place) = self.agenda.place(&stored.id) else {
-            let place = self.enter(stored);
-            let revision = self.agenda.get(place).map(|entry| entry.revision);
-            self.core.tell(|| Event::Job { id: stored.id.clone(), revision });
+        let Some(slot) = self.agenda.find_slot(&stored.id) else {
+            let slot = self.insert(stored);
+            let revision = self.agenda.get(slot).map(|entry| entry.revision);
+            self.engine.publish(|| Event::Job { id: stored.id.clone(), revision });
             return;
         };
-        let Some(entry) = self.agenda.get_mut(place) else { return };
+        let Some(entry) = self.agenda.get_mut(slot) else { return };
         entry.seen = true;
         if entry.busy {
             entry.nudged |= entry.revision != stored.revision || entry.uid != stored.uid;
@@ -195,87 +195,86 @@ impl Keeper {
             return;
         }
         if entry.uid != stored.uid || entry.revision != stored.revision {
-            self.core.commons.faults.forget(&entry.uid);
+            self.engine.process.faults.forget(&entry.uid);
         }
         if entry.uid == stored.uid && entry.settled != stored.progress.settled {
-            // A settlement that seemed to fail had its effect after all: nobody carries its intent.
-            self.doubtful.get_or_insert(self.core.clock.now());
+            // A settlement that seemed to fail is durable: its firing must be resumed.
+            self.recheck_at.get_or_insert(self.engine.clock.now());
         }
-        self.remove_entry(place);
-        self.core.hot.forget(&stored.id);
-        self.enter(stored);
-        self.core.tell(|| Event::Job { id: stored.id.clone(), revision: Some(stored.revision) });
+        self.remove_entry(slot);
+        self.engine.job_cache.evict(&stored.id);
+        self.insert(stored);
+        self.engine.publish(|| Event::Job { id: stored.id.clone(), revision: Some(stored.revision) });
     }
 
-    fn remove(&mut self, place: Place) {
-        if let Some(entry) = self.remove_entry(place) {
-            self.core.hot.forget(&entry.id);
-            self.core.failures.lock().remove(&entry.uid);
-            self.core.retries.end(&entry.uid, &entry.id);
-            self.core.commons.faults.forget(&entry.uid);
-            self.core.launched.lock().remove(&entry.uid);
-            self.core.tell(|| Event::Job { id: entry.id.clone(), revision: None });
+    fn remove(&mut self, slot: SlotId) {
+        if let Some(entry) = self.remove_entry(slot) {
+            self.engine.job_cache.evict(&entry.id);
+            self.engine.failures.lock().remove(&entry.uid);
+            self.engine.retries.end(&entry.uid, &entry.id);
+            self.engine.process.faults.forget(&entry.uid);
+            self.engine.already_launched.lock().remove(&entry.uid);
+            self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
         }
-        for order in self.orders.remove(&place).into_iter().flatten() {
-            // Nobody waits for the answer any more, and nothing was done.
-            let _ = order.answer.send(Err(crate::engine::FireError::NotFound));
+        for order in self.queued_orders.remove(&slot).into_iter().flatten() {
+            reply(Some(order), Err(FireError::NotFound));
         }
     }
 
-    pub(super) fn remove_entry(&mut self, place: Place) -> Option<Entry> {
-        let entry = self.agenda.remove(place)?;
-        self.ahead.remove(&place);
+    pub(super) fn remove_entry(&mut self, slot: SlotId) -> Option<AgendaEntry> {
+        let entry = self.agenda.remove(slot)?;
+        self.ahead.remove(&slot);
         self.invalid -= usize::from(entry.invalid);
         Some(entry)
     }
 
     /// Adds a job that is not in the agenda.
-    fn enter(&mut self, stored: &StoredJob) -> Place {
-        let entry = self.core.entry(stored);
+    fn insert(&mut self, stored: &StoredJob) -> SlotId {
+        let entry = self.engine.agenda_entry(stored);
         self.invalid += usize::from(entry.invalid);
-        let place = self.agenda.insert(entry);
-        self.note_ahead(place, self.core.clock.now());
-        place
+        let slot = self.agenda.insert(entry);
+        self.update_settled_ahead(slot, self.engine.clock.now());
+        slot
     }
 }
 
-/// The entries of a page in its order, and how many jobs the store has in all.
-type Parsing = BoxFuture<'static, (u64, Vec<Entry>)>;
+/// The total number of jobs in the store, and the entries of a page in its order.
+type Parsing = BoxFuture<'static, (u64, Vec<AgendaEntry>)>;
 
-/// Reads all jobs, page by page; each is parsed while the next one is read.
-async fn read_pages(core: Arc<Core>, pages: mpsc::Sender<Parsing>) -> Result<(), StoreError> {
-    let (mut from, mut limit) = (ListFrom::Skip(0), FIRST_PAGE);
+/// Reads all jobs, page by page. Each page is parsed while the next one is read.
+async fn read_pages(engine: Arc<EngineInner>, pages: mpsc::Sender<Parsing>) -> Result<(), StoreError> {
+    let (mut from, mut limit) = (ListFrom::Skip(0), FIRST_PAGE_JOBS);
     loop {
-        let page = core.store.list(from, limit).await;
-        core.note_read(&page);
+        let page = engine.store.list(from, limit).await;
+        engine.record_read(&page);
         let page = page?;
         let Some(last) = page.jobs.last() else { return Ok(()) };
         from = ListFrom::After(last.id.clone());
-        limit = limit_after(&page.jobs);
-        if pages.send(parse(&core, page)).await.is_err() {
+        limit = next_page_size(&page.jobs);
+        if pages.send(parse_page(&engine, page)).await.is_err() {
             return Ok(());
         }
     }
 }
 
-/// Returns how many bytes the documents of jobs have.
-fn length(jobs: &[StoredJob]) -> usize {
+/// Returns the number of bytes in the documents of jobs.
+fn document_bytes(jobs: &[StoredJob]) -> usize {
     jobs.iter().map(|job| job.document.get().len()).sum()
 }
 
-/// Returns how many jobs as long as these a page has.
-fn limit_after(jobs: &[StoredJob]) -> NonZeroUsize {
-    let fit = PAGE_BYTES.saturating_mul(jobs.len()) / length(jobs).max(1);
-    NonZeroUsize::new(fit.min(LARGEST_PAGE)).unwrap_or(NonZeroUsize::MIN)
+/// Returns the size of the next page, when its jobs are as long as these.
+fn next_page_size(jobs: &[StoredJob]) -> NonZeroUsize {
+    let fit = PAGE_BYTES.saturating_mul(jobs.len()) / document_bytes(jobs).max(1);
+    NonZeroUsize::new(fit.min(MAX_PAGE_JOBS)).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Makes the entries of a page, and passes its total on.
-fn parse(core: &Arc<Core>, page: JobList) -> Parsing {
+/// Makes the entries of a page.
+fn parse_page(engine: &Arc<EngineInner>, page: JobList) -> Parsing {
     let JobList { jobs, total } = page;
-    let few = length(&jobs) < WORTH_A_THREAD;
-    let core = Arc::clone(core);
-    let entries = move || jobs.iter().map(|stored| core.entry(stored)).collect();
-    if few {
+    let is_short = document_bytes(&jobs) < THREAD_THRESHOLD_BYTES;
+    let engine = Arc::clone(engine);
+    let entries = move || jobs.iter().map(|stored| engine.agenda_entry(stored)).collect();
+    if is_short {
         return std::future::ready((total, entries())).boxed();
     }
     let parsing = tokio::task::spawn_blocking(entries);

@@ -33,15 +33,15 @@ fn task(name: &str, started: Option<i64>, ended: Option<(i64, i32)>) -> TaskStat
     task
 }
 
-/// Looks at a queue of this many visible messages, one per task, whose counts lag by a minute at most.
-fn look(ledger: &Ledger, revision: Revision, now: i64, visible: u64) -> (QueueFacts, u32) {
+/// Samples a queue of this many visible messages, one per task, whose counts lag by a minute at most.
+fn sample(tracker: &TaskTracker, revision: Revision, now: i64, visible: u64) -> (QueueFacts, u32) {
     let reading = QueueReading {
         visible,
         in_flight: 0,
         visibility_timeout: Duration::from_secs(300),
         per_task: NonZeroU32::MIN,
     };
-    ledger.look(&QueueLook {
+    tracker.record_sample(&QueueSample {
         uid: &uid(),
         revision,
         asked: at(now),
@@ -54,51 +54,52 @@ fn look(ledger: &Ledger, revision: Revision, now: i64, visible: u64) -> (QueueFa
 }
 
 #[test]
-fn what_is_coming_starting_and_running_is_told_apart() {
-    let ledger = Ledger::default();
-    ledger.track(&uid(), &[], at(0));
-    ledger.enter(&firing(0, 4, FiringState::Planned, Vec::new()), at(0));
-    let (facts, busy) = look(&ledger, Revision::FIRST, 0, 9);
+fn reserved_starting_and_running_tasks_are_counted_separately() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
+    tracker.record_firing(&firing(0, 4, FiringState::Planned, Vec::new()), at(0));
+    let (facts, busy) = sample(&tracker, Revision::FIRST, 0, 9);
     assert_eq!((facts.unclaimed, busy), (4, 4));
     let tasks = vec![task("a", Some(20), None), task("b", Some(29), None), task("c", None, None)];
-    ledger.enter(&firing(0, 4, FiringState::Launching, tasks), at(30));
-    let (facts, busy) = look(&ledger, Revision::FIRST, 30, 9);
-    assert_eq!((facts.unclaimed, busy), (3, 4), "one is coming, one starts, one has run for a second only");
+    tracker.record_firing(&firing(0, 4, FiringState::Launching, tasks), at(30));
+    let (facts, busy) = sample(&tracker, Revision::FIRST, 30, 9);
+    assert_eq!((facts.unclaimed, busy), (3, 4), "one is reserved, one starts, one has run for a second only");
 }
 
 #[test]
-fn completed_messages_stop_counting_as_left_as_soon_as_their_task_has_ended() {
-    let ledger = Ledger::default();
-    ledger.track(&uid(), &[], at(0));
-    look(&ledger, Revision::FIRST, 0, 3);
+fn messages_of_ended_tasks_are_no_longer_outstanding() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
+    sample(&tracker, Revision::FIRST, 0, 3);
     let live = |name| task(name, Some(10), None);
-    ledger.enter(&firing(0, 3, FiringState::Launched, vec![live("a"), live("b"), live("c")]), at(10));
+    tracker
+        .record_firing(&firing(0, 3, FiringState::Launched, vec![live("a"), live("b"), live("c")]), at(10));
     let ended = vec![task("a", Some(10), Some((25, 0))), task("b", Some(10), Some((25, 1))), live("c")];
-    ledger.enter(&firing(0, 3, FiringState::Launched, ended), at(30));
-    let (facts, busy) = look(&ledger, Revision::FIRST, 30, 3);
+    tracker.record_firing(&firing(0, 3, FiringState::Launched, ended), at(30));
+    let (facts, busy) = sample(&tracker, Revision::FIRST, 30, 3);
     assert_eq!((facts.outstanding, facts.held, busy), (2, 1, 1));
 }
 
 #[test]
-fn an_end_lies_between_the_launch_and_the_moment_at_which_it_was_seen() {
-    let ledger = Ledger::default();
-    ledger.track(&uid(), &[], at(0));
-    ledger.enter(
+fn exit_lies_between_launch_and_observation() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
+    tracker.record_firing(
         &firing(100, 2, FiringState::Launched, vec![task("a", None, None), task("b", None, None)]),
         at(100),
     );
     let fast = task("a", Some(110), Some((5_000, 0)));
     let slow = task("b", Some(110), Some((-5_000, 0)));
-    ledger.enter(&firing(100, 2, FiringState::Finished, vec![fast, slow]), at(130));
-    let (facts, _) = look(&ledger, Revision::FIRST, 131, 2);
+    tracker.record_firing(&firing(100, 2, FiringState::Finished, vec![fast, slow]), at(130));
+    let (facts, _) = sample(&tracker, Revision::FIRST, 131, 2);
     assert_eq!(facts.outstanding, 0, "both ended within the last minute, as far as can be");
-    let (facts, _) = look(&ledger, Revision::FIRST, 165, 2);
+    let (facts, _) = sample(&tracker, Revision::FIRST, 165, 2);
     assert_eq!(facts.outstanding, 1, "one was seen to end 35 s ago, the other was launched 65 s ago");
 }
 
 #[test]
-fn a_restart_finds_exits_in_the_journal_and_counts_none_twice() {
-    let ledger = Ledger::default();
+fn restart_reads_exits_from_the_journal_and_counts_each_once() {
+    let tracker = TaskTracker::default();
     let journalled = [
         firing(0, 1, FiringState::Finished, vec![task("a", Some(10), Some((50, 0)))]),
         firing(
@@ -108,56 +109,56 @@ fn a_restart_finds_exits_in_the_journal_and_counts_none_twice() {
             vec![task("b", Some(40), Some((55, 1))), task("c", Some(40), None)],
         ),
     ];
-    ledger.enter(&journalled[1], at(60));
+    tracker.record_firing(&journalled[1], at(60));
     let ended = vec![task("b", Some(40), Some((55, 1))), task("c", Some(40), Some((61, 0)))];
-    ledger.enter(&firing(30, 2, FiringState::Finished, ended), at(62));
-    ledger.track(&uid(), &journalled, at(63));
-    let (facts, busy) = look(&ledger, Revision::FIRST, 63, 5);
+    tracker.record_firing(&firing(30, 2, FiringState::Finished, ended), at(62));
+    tracker.start_launch_history(&uid(), &journalled, at(63));
+    let (facts, busy) = sample(&tracker, Revision::FIRST, 63, 5);
     assert_eq!((facts.outstanding, facts.held, busy), (3, 1, 0), "two of five are done, and one is hidden");
     assert!(facts.since_empty.is_some());
 }
 
 #[test]
-fn an_edit_of_the_job_starts_the_rule_anew() {
-    let ledger = Ledger::default();
-    ledger.track(&uid(), &[], at(0));
-    look(&ledger, Revision::FIRST, 0, 500);
-    assert_eq!(look(&ledger, Revision::FIRST, 30, 2).0.outstanding, 500);
-    assert_eq!(look(&ledger, Revision::FIRST.next(), 60, 2).0.outstanding, 2);
+fn edit_of_the_job_resets_the_queue_memory() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
+    sample(&tracker, Revision::FIRST, 0, 500);
+    assert_eq!(sample(&tracker, Revision::FIRST, 30, 2).0.outstanding, 500);
+    assert_eq!(sample(&tracker, Revision::FIRST.next(), 60, 2).0.outstanding, 2);
 }
 
 #[test]
-fn names_of_tasks_are_bounded_in_number_and_length() {
-    let ledger = Ledger::default();
+fn description_of_tasks_is_bounded_in_number_and_length() {
+    let tracker = TaskTracker::default();
     let (x, y) = ("x".repeat(40), "y".repeat(63));
     let long = format!("arn:aws:ecs:eu-west-1:123456789012:task/cluster/{x}ö{y}");
     let tasks = ["a", &long, "b", "c", "d"].map(|name| task(name, Some(10), None));
-    ledger.enter(&firing(0, 5, FiringState::Launched, tasks.to_vec()), at(60));
+    tracker.record_firing(&firing(0, 5, FiringState::Launched, tasks.to_vec()), at(60));
     let since = format!("running since {:.0}", at(10));
     let expected = format!("task a {since}, task …ö{y} {since}, task b {since}, 2 more");
-    assert_eq!(ledger.named(&uid(), &Population::default()), expected);
+    assert_eq!(tracker.describe_tasks(&uid(), &Population::default()), expected);
 }
 
 #[test]
-fn a_job_at_which_nobody_looks_any_more_is_forgotten() {
-    let ledger = Ledger::default();
-    ledger.track(&uid(), &[], at(0));
+fn history_without_samples_is_dropped() {
+    let tracker = TaskTracker::default();
+    tracker.start_launch_history(&uid(), &[], at(0));
     let other = JobUid::derived("ledger", &JobId::new("other").unwrap());
-    ledger.track(&other, &[], at(3 * 86_400));
-    assert!(ledger.tracks(&other) && !ledger.tracks(&uid()));
+    tracker.start_launch_history(&other, &[], at(3 * 86_400));
+    assert!(tracker.has_launch_history(&other) && !tracker.has_launch_history(&uid()));
 }
 
 #[test]
-fn a_firing_that_is_about_to_launch_counts_for_an_older_one_that_turns_up() {
-    let ledger = Ledger::default();
+fn firing_that_is_about_to_launch_counts_for_an_older_one() {
+    let tracker = TaskTracker::default();
     let decided = |observed: i64, decision| Firing {
         decision: DecisionId(decision),
         ..firing(observed, 3, FiringState::Planned, Vec::new())
     };
     let (older, newer) = (decided(0, 1), decided(5, 2));
-    ledger.enter(&newer, at(5));
-    assert_eq!(ledger.claim(&newer, 4), 0);
-    ledger.enter(&older, at(6));
-    assert_eq!(ledger.claim(&older, 4), 3, "the newer one has the room");
-    assert_eq!(ledger.claim(&newer, 4), 3, "the older one was decided first");
+    tracker.record_firing(&newer, at(5));
+    assert_eq!(tracker.reserve(&newer, 4), 0);
+    tracker.record_firing(&older, at(6));
+    assert_eq!(tracker.reserve(&older, 4), 3, "the newer one has the room");
+    assert_eq!(tracker.reserve(&newer, 4), 3, "the older one was decided first");
 }

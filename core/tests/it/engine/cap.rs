@@ -1,5 +1,5 @@
-//! At no moment are there more than `maxCount` tasks of a job, and every tick has one outcome, whatever the overlap, however
-//! slow tasks are to stop, and whatever happens meanwhile.
+//! A job never has more than `maxCount` tasks, and every tick has one outcome, for every overlap, slow stops and any events
+//! in between.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// How long the engines look at the job.
+/// How long the engines run.
 const LENGTH: i64 = 600;
 /// How often a task is asked to stop within that time at most, by one engine: at once, and after 1, 3 and 7 minutes.
 const ASKED: usize = 4;
@@ -104,7 +104,7 @@ fn stories() -> impl Strategy<Value = Story> {
     })
 }
 
-/// A story in which the cap is lowered, and in which no call may take effect after that was known.
+/// A story in which the cap is lowered, and no call takes effect after the engine has read that.
 fn stories_of_lower_caps() -> impl Strategy<Value = Story> {
     (stories(), 1..LENGTH, 1_u32..4).prop_map(|(story, second, cap)| {
         let plan = ChaosPlan {
@@ -252,7 +252,7 @@ fn document(story: &Story, cap: u32) -> Value {
     })
 }
 
-/// Plays a story in virtual time and checks what is promised.
+/// Plays a story in virtual time and checks the invariants.
 fn tell(story: &Story) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {

@@ -30,7 +30,7 @@ async fn pass(stage: &Stage, time: SignedDuration) {
     stage.world.clock.sleep_until(until).await;
 }
 
-/// Lets the clock be ahead for a while.
+/// Moves the clock ahead for a while.
 async fn ahead(stage: &Stage, by: SignedDuration, time: SignedDuration) {
     stage.world.clock.step(by);
     pass(stage, time).await;
@@ -46,7 +46,7 @@ async fn launched(stage: &Stage, job: &str) -> Vec<Timestamp> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_fires_again_after_the_clock_was_ten_years_ahead_for_seconds() {
+async fn job_fires_again_after_the_clock_was_ten_years_ahead_for_seconds() {
     let (log, _guard) = Log::listen();
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("*/20")).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_job_fires_again_after_the_clock_was_ten_years_ahead_for_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_that_was_launched_while_the_clock_was_ahead_is_not_launched_again_at_its_time() {
+async fn tick_that_was_launched_while_the_clock_was_ahead_is_not_launched_again_at_its_time() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     // The task of one still runs, and its firing is still open, when the tick comes again.
     *stage.launcher.run_for.lock() = None;
@@ -101,7 +101,7 @@ async fn a_tick_that_was_launched_while_the_clock_was_ahead_is_not_launched_agai
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_finds_ticks_that_are_settled_in_the_future_and_lets_them_count_again() {
+async fn restart_recovers_ticks_that_are_settled_in_the_future() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("*/20")).await.unwrap();
     stage.world.clock.step(TEN_YEARS);
@@ -119,7 +119,7 @@ async fn a_restart_finds_ticks_that_are_settled_in_the_future_and_lets_them_coun
 }
 
 #[tokio::test(start_paused = true)]
-async fn resuming_a_job_lets_its_ticks_count_at_once() {
+async fn ticks_of_a_resumed_job_count_at_once() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("*/20")).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -132,7 +132,7 @@ async fn resuming_a_job_lets_its_ticks_count_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_was_written_or_edited_while_the_clock_was_ahead_fires_by_what_it_says_now() {
+async fn job_that_was_written_while_the_clock_was_ahead_fires_by_its_current_schedule() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("edited", &often("0 0 0 * * 1 1")).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_job_that_was_written_or_edited_while_the_clock_was_ahead_fires_by_wha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_of_the_clock_stops_no_task_and_writes_none_off() {
+async fn clock_step_stops_no_task_and_marks_none_as_lost() {
     let stage = Stage::at("2026-01-01T09:59:50Z");
     *stage.launcher.run_for.lock() = None;
     let mut job = often("0 0 *");
@@ -178,7 +178,7 @@ async fn a_step_of_the_clock_stops_no_task_and_writes_none_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_that_was_decided_while_the_clock_was_ahead_is_not_tried_for_years() {
+async fn firing_that_was_decided_while_the_clock_was_ahead_is_not_retried_for_years() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = often("0 *");
     job["cooldown"] = json!("30s");
@@ -202,7 +202,7 @@ async fn a_firing_that_was_decided_while_the_clock_was_ahead_is_not_tried_for_ye
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_that_was_made_while_the_clock_was_ahead_holds_at_once() {
+async fn edit_that_was_made_while_the_clock_was_ahead_holds_at_once() {
     let stage = Stage::at("2026-01-01T09:59:30Z");
     stage.world.create("edited", &often("0 0 *")).await.unwrap();
     let mut suspended = often("0 *");
@@ -234,7 +234,7 @@ async fn an_edit_that_was_made_while_the_clock_was_ahead_holds_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_beside_an_undecided_tick_of_a_clock_that_was_ahead_holds_at_once() {
+async fn edit_beside_an_undecided_tick_of_a_clock_that_was_ahead_holds_at_once() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("0 0 *")).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -254,7 +254,7 @@ async fn an_edit_beside_an_undecided_tick_of_a_clock_that_was_ahead_holds_at_onc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_of_another_process_that_differs_by_seconds_takes_no_tick_from_the_earlier_version() {
+async fn clock_of_another_process_that_differs_by_seconds_takes_no_tick_from_the_earlier_version() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("0 0 *")).await.unwrap();
     stage.until("2026-01-01T11:00:10Z").await;

@@ -29,7 +29,7 @@ fn id() -> JobId {
     JobId::new("job").unwrap()
 }
 
-/// A scheduler falls a second before a tick, the job is edited a second and a half after it, and another one starts.
+/// A scheduler crashes one second before a tick, the job is edited a second and a half after it, and another one starts.
 async fn edited_while_nobody_looks(edited: &Value) -> Stage {
     let stage = Stage::at("2026-01-01T10:30:00Z");
     stage.world.create("job", &hourly()).await.unwrap();
@@ -46,14 +46,14 @@ async fn edited_while_nobody_looks(edited: &Value) -> Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_and_an_edit_of_the_description_lose_no_tick() {
+async fn crash_and_an_edit_of_the_description_lose_no_tick() {
     let stage = edited_while_nobody_looks(&with(hourly(), "description", json!("new"))).await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
     assert_eq!(stage.decisions("job").await[0].draft.span.first, "2026-01-01T11:00:00Z".parse().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_and_an_edit_of_the_schedule_lose_no_tick_of_the_old_one() {
+async fn crash_and_an_edit_of_the_schedule_lose_no_tick_of_the_old_one() {
     let stage = edited_while_nobody_looks(&with(hourly(), "schedule", json!("0 0 */12"))).await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
     let life = boot(&stage).await;
@@ -66,13 +66,13 @@ async fn a_crash_and_an_edit_of_the_schedule_lose_no_tick_of_the_old_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_and_a_suspension_launch_nothing_and_record_the_tick() {
+async fn crash_and_a_suspension_launch_nothing_and_record_the_tick() {
     let stage = edited_while_nobody_looks(&with(hourly(), "suspended", json!(true))).await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_in_a_suspension_is_not_fired_after_it_although_nobody_looked() {
+async fn tick_in_a_suspension_is_not_fired_after_a_downtime() {
     let stage = Stage::at("2026-01-01T10:30:00Z");
     stage.world.create("job", &with(hourly(), "suspended", json!(true))).await.unwrap();
     stage.until("2026-01-01T11:10:00Z").await;
@@ -84,7 +84,7 @@ async fn a_tick_in_a_suspension_is_not_fired_after_it_although_nobody_looked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_of_a_trigger_survive_a_crash_and_an_edit_too() {
+async fn ticks_of_a_trigger_survive_a_crash_and_an_edit() {
     // The schedule of a stored document that was written before its trigger brought the ticks.
     let stage = edited_while_nobody_looks(&json!({"taskDefinition": "other", "schedule": "@yearly"})).await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
@@ -92,7 +92,7 @@ async fn ticks_of_a_trigger_survive_a_crash_and_an_edit_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_while_a_tick_waits_for_its_jitter_moves_it_nowhere() {
+async fn edit_does_not_move_a_tick_that_waits_for_its_jitter() {
     let stage = Stage::at("2026-01-01T10:59:30Z");
     let jittered = with(hourly(), "jitter", json!("10m"));
     for job in ["job", "control"] {
@@ -120,7 +120,7 @@ async fn an_edit_while_a_tick_waits_for_its_jitter_moves_it_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_jitter_longer_than_the_interval_launches_every_tick() {
+async fn jitter_longer_than_the_interval_launches_every_tick() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let job =
         json!({"taskDefinition": "job", "schedule": "0", "jitter": "5m", "overlap": "allow", "maxCount": 50});
@@ -133,7 +133,7 @@ async fn a_jitter_longer_than_the_interval_launches_every_tick() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_that_changes_nothing_makes_no_version() {
+async fn edit_that_changes_nothing_makes_no_version() {
     let stage = Stage::at("2026-01-01T10:59:30Z");
     stage.world.create("job", &hourly()).await.unwrap();
     assert_eq!(stage.world.edit("job", &hourly()).await.unwrap().revision, Revision(1));

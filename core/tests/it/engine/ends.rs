@@ -10,7 +10,7 @@ use serde_json::json;
 use super::support::{Script, Stage};
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_was_accepted_late_has_its_whole_start_timeout() {
+async fn task_that_was_accepted_late_has_its_whole_start_timeout() {
     let stage = Stage::at("2026-01-01T09:59:50Z");
     *stage.launcher.run_for.lock() = None;
     *stage.launcher.pending_for.lock() = Duration::from_secs(25);
@@ -30,7 +30,7 @@ async fn a_task_that_was_accepted_late_has_its_whole_start_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_does_not_start_in_time_is_stopped_and_did_neither_succeed_nor_fail() {
+async fn task_that_does_not_start_in_time_is_stopped_and_did_neither_succeed_nor_fail() {
     let stage = Stage::at("2026-01-01T09:59:50Z");
     *stage.launcher.pending_for.lock() = Duration::from_secs(100);
     let job = json!({"taskDefinition": "job", "schedule": "0 0 *", "startTimeout": "30s"});
@@ -51,7 +51,7 @@ fn ends(life: &ecs_scheduler_core::testing::Life) -> [u64; 3] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_an_operator_stops_counts_as_stopped_although_it_exits_with_zero() {
+async fn task_that_an_operator_stops_counts_as_stopped_although_it_exits_with_zero() {
     let stage = Stage::at("2026-01-01T09:59:50Z");
     *stage.launcher.run_for.lock() = None;
     *stage.launcher.stopping.lock() = (Duration::ZERO, 0);
@@ -67,7 +67,7 @@ async fn a_task_that_an_operator_stops_counts_as_stopped_although_it_exits_with_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_container_that_succeeds_by_names_decides_alone() {
+async fn container_of_succeeds_by_decides_alone() {
     let named = |name: &str| json!({"taskDefinition": "job", "schedule": "0 0 *", "succeedsBy": name});
     let codes = [("main", Some(0)), ("side", Some(137)), ("gone", None)];
     for (name, ended, reason) in [
@@ -89,7 +89,7 @@ async fn the_container_that_succeeds_by_names_decides_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_may_have_had_its_effect_is_not_taken_for_refused_when_its_repetition_is() {
+async fn call_with_unknown_outcome_is_not_recorded_as_refused_when_its_retry_is_refused() {
     let stage = Stage::at("2026-01-01T09:59:50Z");
     stage.launcher.script.lock().extend([Script::LoseAnswer, Script::Fail { kind: FaultKind::Denied }]);
     let job = json!({"taskDefinition": "job", "schedule": "0 0 *"});
@@ -101,7 +101,7 @@ async fn a_call_that_may_have_had_its_effect_is_not_taken_for_refused_when_its_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_fail_for_longer_than_a_token_lives_go_on_under_a_new_one() {
+async fn calls_that_fail_longer_than_the_token_is_valid_continue_with_a_new_token() {
     let stage = Stage::at("2026-01-01T09:59:50Z");
     let failing = std::iter::repeat_n(Script::Fail { kind: FaultKind::Unavailable }, 115);
     stage.launcher.script.lock().extend(failing);

@@ -1,4 +1,4 @@
-//! Faults that stay: where they show, and how often the log says so.
+//! Permanent faults: where they are shown, and how often they are logged.
 
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{FaultKind, Outcome};
@@ -21,7 +21,7 @@ fn deny(stage: &Stage, times: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succeeds() {
+async fn denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succeeds() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let stored = stage.world.create("job", &every_minute()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -86,7 +86,7 @@ async fn after_a_restart_a_job_that_is_shown_fails_as_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_launch_that_was_the_last_stays_at_the_job_and_is_a_fault_of_the_launcher_for_an_hour() {
+async fn refused_launch_that_was_the_last_stays_at_the_job_and_is_a_fault_of_the_launcher_for_an_hour() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let once = json!({"taskDefinition": "job", "schedule": "at(2026-01-01T10:01:00)"});
     let stored = stage.world.create("once", &once).await.unwrap();
@@ -139,7 +139,7 @@ async fn ticks_are_counted_when_their_outcome_is_final() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_many_jobs_read_is_logged_once_when_it_fails_and_once_when_it_can_be_read() {
+async fn source_that_many_jobs_read_is_logged_once_when_it_fails_and_once_when_it_can_be_read() {
     for kind in [FaultKind::NotFound, FaultKind::Unavailable] {
         let (log, _guard) = Log::listen();
         let flaky = Flaky::default();
@@ -165,7 +165,7 @@ async fn a_source_that_many_jobs_read_is_logged_once_when_it_fails_and_once_when
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_shows_at_the_job_and_a_decided_tick_ends_that() {
+async fn source_that_fails_shows_at_the_job_and_a_decided_tick_ends_that() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T10:00:30Z");
     let stored = stage.world.create("job", &triggered()).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_source_that_fails_shows_at_the_job_and_a_decided_tick_ends_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edited_or_removed_job_does_not_fail_any_more() {
+async fn edited_or_removed_job_does_not_fail_any_more() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T10:00:30Z");
     flaky.fails(FaultKind::Denied);
@@ -200,7 +200,7 @@ async fn an_edited_or_removed_job_does_not_fail_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_that_is_lost_because_tasks_cannot_be_counted_is_logged() {
+async fn tick_that_is_lost_because_tasks_cannot_be_counted_is_logged() {
     let (log, _guard) = Log::listen();
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
@@ -222,7 +222,7 @@ async fn a_tick_that_is_lost_because_tasks_cannot_be_counted_is_logged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_firing_is_logged_once_and_a_repeated_refusal_once_for_each_reason() {
+async fn refused_firing_is_logged_once_and_a_repeated_refusal_once_for_each_reason() {
     let (log, _guard) = Log::listen();
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
@@ -241,7 +241,7 @@ async fn a_refused_firing_is_logged_once_and_a_repeated_refusal_once_for_each_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_decision_names_the_tasks_that_it_counts_and_since_when_they_run() {
+async fn decision_names_the_tasks_that_it_counts_and_since_when_they_run() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     *stage.launcher.run_for.lock() = None;
     let mut job = every_minute();

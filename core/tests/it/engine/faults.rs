@@ -1,4 +1,4 @@
-//! Everything that goes wrong between the decision and the task, and crashes in between.
+//! Failures and crashes between the decision and the task.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ async fn staged(task_count: u32) -> Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
+async fn lost_answer_is_retried_with_the_same_token() {
     let stage = staged(2).await;
     stage.launcher.script.lock().extend([Script::LoseAnswer, Script::LoseAnswer]);
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -31,7 +31,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_gets_a_new_token_for_the_shortfall_only() {
+async fn refused_tasks_get_a_new_token_for_the_shortfall_only() {
     let stage = staged(5).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: true });
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -48,7 +48,7 @@ async fn what_was_refused_gets_a_new_token_for_the_shortfall_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permanent_refusal_ends_the_firing_and_names_the_reason() {
+async fn permanent_refusal_ends_the_firing_and_names_the_reason() {
     let stage = staged(2).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 0, retryable: false });
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_permanent_refusal_ends_the_firing_and_names_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_definition_that_was_withdrawn_is_replaced_by_the_newest_in_a_new_attempt() {
+async fn definition_that_was_withdrawn_is_replaced_by_the_newest_in_a_new_attempt() {
     let stage = staged(2).await;
     *stage.launcher.definition.lock() = Some("job:1".to_owned());
     stage
@@ -85,7 +85,7 @@ async fn a_definition_that_was_withdrawn_is_replaced_by_the_newest_in_a_new_atte
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_newest_definition_cannot_be_learnt_the_refused_call_is_kept_open() {
+async fn refused_call_stays_open_while_the_newest_definition_is_unknown() {
     let stage = staged(1).await;
     *stage.launcher.definition.lock() = Some("job:1".to_owned());
     stage.launcher.script.lock().push_back(Script::Withdraw { newest: "job:2", known: false });
@@ -101,7 +101,7 @@ async fn while_the_newest_definition_cannot_be_learnt_the_refused_call_is_kept_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_newest_definition_may_not_be_learnt_the_refusal_stands() {
+async fn refusal_stands_when_the_newest_definition_may_not_be_read() {
     let stage = staged(1).await;
     *stage.launcher.definition.lock() = Some("job:1".to_owned());
     *stage.launcher.population_kind.lock() = FaultKind::Denied;
@@ -113,7 +113,7 @@ async fn where_the_newest_definition_may_not_be_learnt_the_refusal_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_launch_that_waits_for_capacity_keeps_its_definition() {
+async fn launch_that_waits_for_capacity_keeps_its_definition() {
     let stage = staged(1).await;
     *stage.launcher.definition.lock() = Some("job:1".to_owned());
     let no_room = std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 3);
@@ -128,7 +128,7 @@ async fn a_launch_that_waits_for_capacity_keeps_its_definition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partial_launch_that_cannot_be_completed_is_partial() {
+async fn partial_launch_that_cannot_be_completed_is_partial() {
     let stage = staged(5).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: false });
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -152,7 +152,7 @@ async fn transient_failures_are_retried_until_the_firing_is_too_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denied_launch_is_not_tried_again() {
+async fn denied_launch_is_not_retried() {
     let stage = staged(1).await;
     stage.launcher.script.lock().push_back(Script::Fail { kind: FaultKind::Denied });
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -162,7 +162,7 @@ async fn a_denied_launch_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_launcher_that_hangs_holds_up_its_own_job_only() {
+async fn hanging_launcher_delays_its_own_job_only() {
     let stage = staged(1).await;
     let other = json!({"taskDefinition": "other", "schedule": "5 0 *", "taskCount": 1});
     stage.world.create("other", &other).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_launcher_that_hangs_holds_up_its_own_job_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_cannot_be_had_any_more_is_unknown_and_never_launched_again() {
+async fn launch_without_answer_ends_unknown_and_is_never_repeated() {
     let stage = staged(1).await;
     stage.launcher.script.lock().push_back(Script::LoseAnswer);
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -191,7 +191,7 @@ async fn an_answer_that_cannot_be_had_any_more_is_unknown_and_never_launched_aga
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_quota_notes_no_attempt_and_ends_with_the_engine() {
+async fn wait_for_quota_records_no_attempt_and_ends_with_the_engine() {
     let stage = staged(1).await;
     *stage.launcher.no_quota.lock() = true;
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -207,7 +207,7 @@ async fn waiting_for_quota_notes_no_attempt_and_ends_with_the_engine() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_intent_that_becomes_durable_after_its_settlement_was_given_up_is_launched() {
+async fn intent_that_becomes_durable_after_a_lost_settlement_is_launched() {
     let stage = staged(1).await;
     let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0).settling_late(1);
     let _life = stage.world.boot_with(store).await.unwrap();
@@ -217,7 +217,7 @@ async fn an_intent_that_becomes_durable_after_its_settlement_was_given_up_is_lau
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_running_tasks_cannot_be_counted_nothing_is_launched() {
+async fn nothing_is_launched_while_running_tasks_cannot_be_counted() {
     let stage = staged(1).await;
     *stage.launcher.population_fails.lock() = true;
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -229,7 +229,7 @@ async fn when_running_tasks_cannot_be_counted_nothing_is_launched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_cannot_be_written_launches_nothing_and_recovers_by_itself() {
+async fn store_that_cannot_be_written_launches_nothing_and_recovers_by_itself() {
     let stage = staged(1).await;
     let broken = StoreFaults { before: 1.0, after: 0.0 };
     let life = stage.world.boot(broken, 0).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_store_that_cannot_be_written_launches_nothing_and_recovers_by_itself(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_whose_store_does_not_answer_asks_it_less_and_less_often() {
+async fn firing_backs_off_while_the_store_does_not_answer() {
     let stage = staged(1).await;
     let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0);
     let life = stage.world.boot_with(store.dying_at(2, false)).await.unwrap();
@@ -258,7 +258,7 @@ async fn a_firing_whose_store_does_not_answer_asks_it_less_and_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_that_is_tried_again_waits_for_its_place_in_the_queue() {
+async fn retried_firing_waits_for_a_dispatch_permit() {
     let mut stage = staged(1).await;
     stage.world.options.dispatch = 1;
     stage.world.create("other", &json!({"taskDefinition": "other", "schedule": "2 0 *"})).await.unwrap();
@@ -273,7 +273,7 @@ async fn a_firing_that_is_tried_again_waits_for_its_place_in_the_queue() {
 
 /// Kills the engine at each of its writes, before and after the write has its effect.
 #[tokio::test(start_paused = true)]
-async fn a_crash_at_any_write_loses_nothing_and_doubles_nothing() {
+async fn crash_at_any_write_loses_nothing_and_doubles_nothing() {
     for write in 1..=6 {
         for after_effect in [false, true] {
             let stage = staged(12).await;
@@ -306,7 +306,7 @@ async fn lost_answers_of_the_store_neither_lose_nor_double_a_launch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_whose_settlement_had_no_answer_counts_while_its_tick_is_settled_again() {
+async fn firing_whose_settlement_had_no_answer_counts_while_its_tick_is_settled_again() {
     for seed in 0..20 {
         let stage = Stage::at("2026-01-01T09:59:58Z");
         let job = json!({
@@ -323,7 +323,7 @@ async fn a_firing_whose_settlement_had_no_answer_counts_while_its_tick_is_settle
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_whose_tasks_cannot_be_counted_holds_up_nobody_else() {
+async fn job_whose_tasks_cannot_be_counted_delays_no_other_job() {
     let stage = staged(1).await;
     let other = json!({"taskDefinition": "other", "schedule": "0 0 *"});
     stage.world.create("other", &other).await.unwrap();

@@ -15,13 +15,13 @@ fn stage() -> Stage {
     let mut stage = Stage::at("2026-01-01T00:00:00Z");
     let options = &mut stage.world.options;
     options.max_sleep = Duration::from_hours(1);
-    options.look_ahead = Duration::from_hours(2);
+    options.prefetch_within = Duration::from_hours(2);
     options.rescan = Duration::from_hours(240);
     stage
 }
 
 #[tokio::test(start_paused = true)]
-async fn history_of_more_than_thirty_days_goes_and_the_newest_hundred_decisions_of_a_job_stay() {
+async fn history_older_than_thirty_days_is_pruned_except_the_newest_hundred_decisions_of_a_job() {
     let stage = stage();
     stage.world.create("hourly", &json!({"taskDefinition": "job", "schedule": "0 0"})).await.unwrap();
     stage.world.create("daily", &json!({"taskDefinition": "job", "schedule": "0 0 0"})).await.unwrap();
@@ -40,7 +40,7 @@ async fn history_of_more_than_thirty_days_goes_and_the_newest_hundred_decisions_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kept_answer_is_forgotten_within_an_hour_of_its_end() {
+async fn expired_register_is_removed_within_an_hour() {
     let stage = stage();
     let store = &stage.world.store;
     let ends = stage.world.clock.now() + SignedDuration::from_hours(24);
@@ -55,7 +55,7 @@ async fn a_kept_answer_is_forgotten_within_an_hour_of_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_ahead_for_a_while_removes_no_history() {
+async fn clock_that_is_ahead_for_a_while_removes_no_history() {
     let mut stage = stage();
     stage.world.options.history_keep = 0;
     stage.world.create("job", &json!({"taskDefinition": "job", "schedule": "0 0"})).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_clock_that_is_ahead_for_a_while_removes_no_history() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_cannot_remove_history_for_a_while_does_so_later() {
+async fn failed_pruning_is_retried_later() {
     let mut stage = stage();
     stage.world.options.history_age = Duration::from_hours(24);
     stage.world.options.history_keep = 0;

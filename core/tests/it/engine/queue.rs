@@ -1,4 +1,4 @@
-//! Jobs that count a queue, in the engine.
+//! Jobs in the modes `oneShot` and `drain`, in the engine.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, Evaluation, Given, Outcome, QueueReading, Rule, Trigger,
+    BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, Outcome, QueueReading, Rule, Trigger,
     TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use parking_lot::Mutex;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::support::Stage;
 
-/// Counts as they are reported at one evaluation after the other; the last ones stay.
+/// Counts that are reported at each evaluation in turn; the last ones stay.
 #[derive(Debug, Clone)]
 struct Counts(Arc<Mutex<Vec<u32>>>);
 
@@ -72,7 +72,7 @@ fn job(fields: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn counts_that_are_old_launch_nothing_for_messages_that_are_done() {
+async fn stale_counts_launch_nothing_for_completed_messages() {
     let stage = stage(&[3, 3, 4, 1]);
     stage.world.create("work", &job(&json!({"settle": "60s"}))).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
@@ -107,7 +107,7 @@ async fn tasks_that_were_stopped_do_not_show_that_the_queue_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_settle_that_is_too_short_is_noticed_and_said() {
+async fn too_short_settle_is_reported() {
     let stage = stage(&[3, 3, 0]);
     stage.world.create("work", &job(&json!({"settle": "10s", "cooldown": "5m"}))).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_settle_that_is_too_short_is_noticed_and_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn counts_that_converge_faster_than_settle_are_noticed_and_said() {
+async fn too_long_settle_is_reported() {
     // One message every other minute; it is done before the next look, which shows that.
     let counts: Vec<u32> = [1, 0, 0, 0].repeat(30);
     let stage = stage(&counts);
@@ -171,7 +171,7 @@ async fn decisions_of_the_queue_modes_name_the_tasks_that_they_count_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cap_names_the_tasks_where_only_arrivals_are_counted() {
+async fn cap_names_the_tasks_where_only_arrivals_are_counted() {
     // Four of five tasks find the queue empty; ten messages arrive at once.
     let stage = stage(&[5, 0, 10]);
     *stage.launcher.run_for.lock() = None;
@@ -194,7 +194,7 @@ async fn the_cap_names_the_tasks_where_only_arrivals_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_evaluation_of_given_counts_says_what_would_come_of_it_and_remembers_nothing() {
+async fn dry_run_of_given_counts_returns_the_decision_and_records_nothing() {
     let stage = stage(&[0]);
     let stored = stage.world.create("work", &job(&json!({}))).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
@@ -206,7 +206,7 @@ async fn an_evaluation_of_given_counts_says_what_would_come_of_it_and_remembers_
     };
     let parsed = stored.parse(&context).unwrap();
     let ask = async |visible| {
-        let given = Given { evaluation: Some(counted(visible)), busy: Some(2) };
+        let given = EvalOverrides { evaluation: Some(counted(visible)), busy: Some(2) };
         life.engine.evaluate(&parsed, Some(&stored), given).await
     };
     let draft = ask(500).await;

@@ -39,12 +39,12 @@ fn most_alive(stage: &Stage) -> usize {
     stage.launcher.most_alive.load(Ordering::Relaxed)
 }
 
-/// Returns how often this task was asked to stop.
+/// Returns how often this task was requested to stop.
 fn stops(stage: &Stage, task: &str) -> usize {
     stage.launcher.stops.lock().iter().filter(|stopped| stopped.as_str() == task).count()
 }
 
-/// Checks that a firing ended without a launch and names the one that took its place.
+/// Checks that a firing ended without a launch and names the one that superseded it.
 fn assert_superseded(older: &Firing, newer: &Firing) {
     assert_eq!((older.state, older.started()), (FiringState::Cancelled, 0), "{older:#?}");
     assert_eq!(older.note, Some(format!("superseded by firing {}", newer.id)));
@@ -80,7 +80,7 @@ async fn ticks_that_wait_for_a_slow_task_launch_one_replacement_when_it_has_stop
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_firings_by_hand_within_a_slow_stop_the_newest_launches() {
+async fn newest_of_several_firings_by_hand_launches_after_a_slow_stop() {
     let stage = staged(30, &json!({})).await;
     let life = boot(&stage).await;
     fire(&life, None).await;
@@ -98,7 +98,7 @@ async fn of_several_firings_by_hand_within_a_slow_stop_the_newest_launches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_while_replacements_wait_launches_the_newest_alone() {
+async fn restart_while_replacements_wait_launches_the_newest_alone() {
     let stage = staged(60, &json!({})).await;
     let life = boot(&stage).await;
     fire(&life, None).await;
@@ -118,7 +118,7 @@ async fn a_restart_while_replacements_wait_launches_the_newest_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_waits_for_the_answer_to_a_call_that_is_under_way() {
+async fn replacement_waits_for_the_answer_to_a_call_that_is_under_way() {
     let stage = staged(10, &json!({})).await;
     stage.launcher.script.lock().push_back(Script::LoseAnswer);
     stage.launcher.script.lock().extend([Script::Hang]);
@@ -134,7 +134,7 @@ async fn a_replacement_waits_for_the_answer_to_a_call_that_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_waits_for_tasks_that_the_scheduler_has_no_record_of() {
+async fn replacement_waits_for_tasks_that_the_scheduler_has_no_record_of() {
     let stage = staged(30, &json!({})).await;
     stage.launcher.start_unrecorded("job", "stranger");
     let life = boot(&stage).await;
@@ -147,7 +147,7 @@ async fn a_replacement_waits_for_tasks_that_the_scheduler_has_no_record_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_that_waits_for_capacity_ends_when_it_is_replaced() {
+async fn firing_that_waits_for_capacity_ends_when_it_is_replaced() {
     let stage = staged(10, &json!({})).await;
     let no_room = std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 8);
     stage.launcher.script.lock().extend(no_room);
@@ -164,7 +164,7 @@ async fn a_firing_that_waits_for_capacity_ends_when_it_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_that_was_replaced_between_two_batches_makes_no_further_call() {
+async fn firing_that_was_replaced_between_two_batches_makes_no_further_call() {
     let stage = staged(10, &json!({"taskCount": 25, "maxCount": 25})).await;
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 10, retryable: true });
     stage.launcher.script.lock().extend(std::iter::repeat_n(Script::Fail { kind: FaultKind::Throttled }, 8));
@@ -182,7 +182,7 @@ async fn a_firing_that_was_replaced_between_two_batches_makes_no_further_call() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_brake_ends_a_replacement_that_waits() {
+async fn brake_ends_a_replacement_that_waits() {
     let stage = staged(60, &json!({})).await;
     let life = boot(&stage).await;
     fire(&life, None).await;
@@ -198,7 +198,7 @@ async fn the_brake_ends_a_replacement_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cap_that_was_lowered_while_a_replacement_waited_bounds_it() {
+async fn cap_that_was_lowered_while_a_replacement_waited_bounds_it() {
     let stage = staged(60, &json!({"taskCount": 3, "maxCount": 3})).await;
     let life = boot(&stage).await;
     fire(&life, None).await;
@@ -217,7 +217,7 @@ async fn a_cap_that_was_lowered_while_a_replacement_waited_bounds_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_ends_when_the_old_tasks_do_not_stop_in_time() {
+async fn replacement_ends_when_the_old_tasks_do_not_stop_in_time() {
     let stage = staged(3_600, &json!({})).await;
     let life = boot(&stage).await;
     fire(&life, None).await;
@@ -231,7 +231,7 @@ async fn a_replacement_ends_when_the_old_tasks_do_not_stop_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replacements_that_wait_hold_up_no_other_job() {
+async fn waiting_replacements_delay_no_other_job() {
     let mut stage = staged(60, &json!({"schedule": "*/20"})).await;
     stage.world.options.dispatch = 1;
     stage.world.create("other", &json!({"taskDefinition": "other", "schedule": "5"})).await.unwrap();

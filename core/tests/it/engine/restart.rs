@@ -1,5 +1,5 @@
-//! A call whose answer was lost, and a restart after a short or a long time: nothing is doubled, and it is known or shown
-//! what became of it.
+//! A call whose answer was lost, and a restart after a short or a long time: no launch is doubled, and the outcome is known
+//! or shown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use serde_json::json;
 const TOKEN_LIFE: Duration = Duration::from_mins(50);
 const SEARCH_LIFE: Duration = Duration::from_mins(58);
 
-/// What became of the firing, and how many tasks it started in truth.
+/// The final state of the firing, and the number of tasks that were really started.
 struct Aftermath {
     firing: Firing,
     started: usize,
@@ -52,7 +52,7 @@ async fn restarted_after(minutes: i64, seed: u64) -> Aftermath {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_while_the_token_lives_launches_exactly_once() {
+async fn restart_while_the_token_is_valid_launches_exactly_once() {
     for minutes in [1, 49] {
         for seed in 0..8 {
             let after = restarted_after(minutes, seed).await;
@@ -63,7 +63,7 @@ async fn a_restart_while_the_token_lives_launches_exactly_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_after_the_token_adopts_what_is_found_and_launches_nothing() {
+async fn restart_after_the_token_adopts_what_is_found_and_launches_nothing() {
     let mut adopted = 0;
     for seed in 0..8 {
         let after = restarted_after(51, seed).await;
@@ -81,7 +81,7 @@ async fn a_restart_after_the_token_adopts_what_is_found_and_launches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_after_everything_is_forgotten_shows_the_firing_to_a_person() {
+async fn restart_after_the_launcher_forgot_the_call_ends_the_firing_as_unknown() {
     for minutes in [61, 25 * 60] {
         for seed in 0..8 {
             let after = restarted_after(minutes, seed).await;

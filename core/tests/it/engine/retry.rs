@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::support::Stage;
 
-/// A source that fails as long as it is told to.
+/// A source that fails until it is repaired.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Flaky {
     fault: Arc<Mutex<Option<FaultKind>>>,
@@ -66,7 +66,7 @@ fn nightly() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nightly_tick_whose_source_fails_for_a_while_launches_when_it_can_be_read() {
+async fn nightly_tick_whose_source_fails_for_a_while_launches_when_it_can_be_read() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:00Z");
     let stored = stage.world.create("job", &nightly()).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_nightly_tick_whose_source_fails_for_a_while_launches_when_it_can_be_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_whose_running_tasks_cannot_be_counted_for_a_while_launches_later() {
+async fn tick_whose_running_tasks_cannot_be_counted_for_a_while_launches_later() {
     let stage = Stage::at("2026-01-01T02:59:00Z");
     stage.world.create("job", &json!({"taskDefinition": "job", "schedule": "0 0 3"})).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_tick_whose_running_tasks_cannot_be_counted_for_a_while_launches_later
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_that_a_later_one_replaces_ends_with_its_tries_and_the_reason() {
+async fn tick_that_a_later_one_replaces_ends_with_its_tries_and_the_reason() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     let job = json!({"taskDefinition": "job", "schedule": "0 *", "trigger": {"type": "flaky"}});
@@ -123,11 +123,11 @@ async fn a_tick_that_a_later_one_replaces_ends_with_its_tries_and_the_reason() {
     assert!(first.tries > 1, "{first:?}");
     let words = &first.explanation;
     assert!(words.starts_with("could not read the source; tried "), "{words}");
-    assert!(words.ends_with("until a later tick took its place"), "{words}");
+    assert!(words.ends_with("until a later tick replaced it"), "{words}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_ends_when_its_window_has_passed_and_other_late_ones_are_coalesced() {
+async fn tick_ends_when_its_window_has_passed_and_other_late_ones_are_coalesced() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     let mut job = nightly();
@@ -147,7 +147,7 @@ async fn a_tick_ends_when_its_window_has_passed_and_other_late_ones_are_coalesce
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_catch_up_a_tick_is_tried_again_for_a_minute() {
+async fn tick_without_catch_up_is_retried_for_a_minute() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     let mut job = nightly();
@@ -162,7 +162,7 @@ async fn without_catch_up_a_tick_is_tried_again_for_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_missed_tick_is_launched_after_an_outage_of_the_launcher_where_all_are_wanted() {
+async fn policy_all_launches_every_missed_tick_after_an_outage_of_the_launcher() {
     let stage = Stage::at("2026-01-01T02:59:30Z");
     let job = json!({"taskDefinition": "job", "schedule": "0 *", "catchUp": {"policy": "all"}, "overlap": "allow",
         "maxCount": 50});
@@ -177,7 +177,7 @@ async fn every_missed_tick_is_launched_after_an_outage_of_the_launcher_where_all
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_does_not_pass_ends_the_tick_at_once() {
+async fn permanent_fault_ends_the_tick_at_once() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     stage.world.create("job", &nightly()).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_fault_that_does_not_pass_ends_the_tick_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_assumption_after_failures_counts_ticks_and_not_tries() {
+async fn assumption_after_failures_counts_ticks_and_not_tries() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     let job = json!({"taskDefinition": "job", "schedule": "0 *", "trigger": {"type": "flaky"},
@@ -212,7 +212,7 @@ async fn an_assumption_after_failures_counts_ticks_and_not_tries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspension_during_the_tries_ends_them() {
+async fn suspension_during_the_tries_ends_them() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     let stored = stage.world.create("job", &nightly()).await.unwrap();
@@ -229,7 +229,7 @@ async fn a_suspension_during_the_tries_ends_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_during_the_tries_loses_nothing() {
+async fn restart_during_the_tries_loses_nothing() {
     let flaky = Flaky::default();
     let stage = flaky.stage("2026-01-01T02:59:30Z");
     stage.world.create("job", &nightly()).await.unwrap();

@@ -1,4 +1,4 @@
-//! A launcher that does as it is told, and short ways to ask the journal.
+//! A scripted launcher, and short queries of the journal.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -15,12 +15,12 @@ use ecs_scheduler_core::{
 };
 use parking_lot::Mutex;
 
-/// Keeps what is logged at `INFO` and above, one line an event: level, message and fields.
+/// Records log events at `INFO` and above, one line each: level, message and fields.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    /// Listens on this thread until the guard is dropped.
+    /// Records events of this thread until the guard is dropped.
     pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
@@ -63,7 +63,7 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// What the launcher answers to the next calls of `launch`; it starts everything when nothing is scripted.
+/// The answer of the launcher to a call of `launch`; without a script it starts everything.
 #[derive(Debug, Clone)]
 pub(crate) enum Script {
     Refuse {
@@ -75,7 +75,7 @@ pub(crate) enum Script {
     },
     LoseAnswer,
     Hang,
-    /// Refuses the definition for good; the job's family means this one from now on, which may not be learnt.
+    /// Refuses the definition permanently. From now on the job's family resolves to this one, which may be unreadable.
     Withdraw {
         newest: &'static str,
         known: bool,
@@ -91,24 +91,24 @@ pub(crate) struct ScriptedLauncher {
     pub(crate) tasks: Mutex<Vec<(JobId, TaskState)>>,
     pub(crate) population_fails: Mutex<bool>,
     pub(crate) population_kind: Mutex<FaultKind>,
-    /// The job whose tasks are never counted: the question stays open.
+    /// The job whose tasks are never counted: the call hangs.
     pub(crate) uncounted: Mutex<Option<JobId>>,
-    /// Whether the quota is used up for good.
+    /// Whether the quota is used up permanently.
     pub(crate) no_quota: Mutex<bool>,
     pub(crate) run_for: Mutex<Option<Duration>>,
-    /// The definition that the family of every job stands for now.
+    /// The definition that the family of every job resolves to.
     pub(crate) definition: Mutex<Option<String>>,
-    /// How long a task goes on when it is asked to stop, and its exit code then.
+    /// How long a task runs after a request to stop, and its exit code then.
     pub(crate) stopping: Mutex<(Duration, i32)>,
-    /// For how long tasks that are started from now on are pending.
+    /// How long tasks that are started from now on stay pending.
     pub(crate) pending_for: Mutex<Duration>,
-    /// How the containers of a task that ends by itself end.
+    /// The containers of a task that ends by itself, with their exit codes.
     pub(crate) containers: Mutex<Vec<(String, Option<i32>)>>,
-    /// Whether it knows no task for the moment.
+    /// Whether it hides all tasks.
     pub(crate) hidden: AtomicBool,
     /// Every request to stop a task.
     pub(crate) stops: Mutex<Vec<TaskId>>,
-    /// When tasks that were asked to stop end.
+    /// When tasks that were requested to stop end.
     ends: Mutex<HashMap<TaskId, Timestamp>>,
     /// The most tasks that were alive at once.
     pub(crate) most_alive: AtomicUsize,
@@ -133,14 +133,14 @@ impl ScriptedLauncher {
         started
     }
 
-    /// Lets a task of the job run that nobody here has started.
+    /// Starts a task of the job outside the scheduler.
     pub(crate) fn start_unrecorded(&self, job: &str, task: &str) {
         let state = TaskState::pending(TaskId::new(task), None);
         let state = TaskState { started_at: Some(self.clock.now()), ..state };
         self.tasks.lock().push((JobId::new(job).unwrap(), state));
     }
 
-    /// Lets a task end by itself now, with exit code 0.
+    /// Ends a task by itself now, with exit code 0.
     pub(crate) fn finish(&self, task: &str) {
         self.settle();
         let (now, mut tasks) = (self.clock.now(), self.tasks.lock());
@@ -347,7 +347,7 @@ impl Stage {
         self.firings(job).await.into_iter().map(|firing| firing.state).collect()
     }
 
-    /// Replaces a job's document and tells nobody.
+    /// Replaces a job's document without a nudge.
     pub(crate) async fn replace(&self, job: &str, document: &serde_json::Value) {
         let id = JobId::new(job).unwrap();
         let stored = self.world.store.get(std::slice::from_ref(&id)).await.unwrap().pop().unwrap();

@@ -90,7 +90,7 @@ impl Year {
             options: EngineOptions {
                 // Nobody steps this clock, so there is no need to look at it twice a minute for a year.
                 max_sleep: Duration::from_hours(1),
-                look_ahead: Duration::from_hours(2),
+                prefetch_within: Duration::from_hours(2),
                 rescan: Duration::from_hours(240),
                 history_age: Duration::MAX,
                 ..EngineOptions::default()
@@ -109,7 +109,7 @@ impl Year {
         self.world.boot(faults, self.rng.next()).await.unwrap()
     }
 
-    /// Lives through the year in lives of random length, with pauses of random length in between.
+    /// Runs the year in engine runs of random length, with pauses of random length in between.
     async fn pass(&mut self, until: Timestamp) {
         while self.world.clock.now() < until {
             let life = self.boot().await;
@@ -142,7 +142,7 @@ impl Year {
         stored.parse(&context).unwrap().ticks().unwrap().clone()
     }
 
-    /// Compares the journal with what the launcher really started.
+    /// Compares the journal with the tasks that the launcher really started.
     async fn check_starts(&self) -> usize {
         let firings: HashMap<_, _> =
             self.world.firings().await.into_iter().map(|firing| (firing.id.clone(), firing)).collect();
@@ -182,11 +182,11 @@ async fn a_year(seed: u64, jobs: usize) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_year_of_a_thousand_jobs_with_crashes_and_faults_keeps_every_promise() {
+async fn year_of_a_thousand_jobs_with_crashes_and_faults_keeps_every_promise() {
     println!("{}", a_year(1, 1_000).await);
 }
 
-/// Lives through a year and returns all that the journal says about it.
+/// Runs a year and returns the content of the journal.
 async fn history(seed: u64) -> String {
     let mut year = Year::begin(seed, 40).await;
     year.pass("2027-01-01T00:00:00Z".parse().unwrap()).await;
@@ -194,7 +194,7 @@ async fn history(seed: u64) -> String {
 }
 
 #[test]
-fn one_seed_makes_one_history() {
+fn same_seed_gives_the_same_history() {
     let histories = [9, 9].map(|seed| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(history(seed))
@@ -207,7 +207,7 @@ fn one_seed_makes_one_history() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn six_other_years_of_forty_jobs_keep_them_too() {
+async fn six_years_of_forty_jobs_with_crashes_and_faults_keep_every_promise() {
     for seed in 2..8 {
         println!("{}", a_year(seed, 40).await);
     }

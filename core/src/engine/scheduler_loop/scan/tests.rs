@@ -3,7 +3,7 @@ use serde_json::value::to_raw_value;
 use super::*;
 use crate::job::{JobUid, Progress, Revision};
 
-/// Jobs whose documents have so many bytes each.
+/// Makes jobs whose documents have this many bytes each.
 fn jobs(count: usize, bytes: usize) -> Vec<StoredJob> {
     let job = StoredJob {
         id: JobId::new("sample").unwrap(),
@@ -18,7 +18,7 @@ fn jobs(count: usize, bytes: usize) -> Vec<StoredJob> {
 }
 
 #[test]
-fn a_page_has_as_many_jobs_as_fit_by_the_length_of_the_last_ones() {
+fn page_size_follows_the_document_length_of_the_last_page() {
     for (count, bytes, expected) in [
         (500, 512, 4_096),
         (4_096, 512, 4_096),
@@ -26,6 +26,6 @@ fn a_page_has_as_many_jobs_as_fit_by_the_length_of_the_last_ones() {
         (1, 4 * PAGE_BYTES, 1),
         (500, 2, 16_000),
     ] {
-        assert_eq!(limit_after(&jobs(count, bytes)).get(), expected, "{count} of {bytes} bytes");
+        assert_eq!(next_page_size(&jobs(count, bytes)).get(), expected, "{count} of {bytes} bytes");
     }
 }

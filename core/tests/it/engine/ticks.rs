@@ -1,4 +1,4 @@
-//! Ticks, outcomes, firings: the ordinary course of things.
+//! Ticks, outcomes and firings without failures.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, Evaluation, FireError, FireRequest, FiringState, Given, JobId,
-    Outcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+    BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, FireError, FireRequest, FiringState,
+    JobId, Outcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn id(text: &str) -> JobId {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_due_tick_launches_and_its_task_is_followed_to_its_end() {
+async fn due_tick_launches_and_its_task_is_followed_to_its_end() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -54,7 +54,7 @@ async fn running_tasks_are_topped_up_and_never_doubled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_tasks_than_a_call_takes_go_in_batches() {
+async fn more_tasks_than_one_call_allows_are_launched_in_batches() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let job = json!({"taskDefinition": "job", "schedule": "0 *", "taskCount": 25});
     stage.world.create("job", &job).await.unwrap();
@@ -68,7 +68,7 @@ async fn more_tasks_than_a_call_takes_go_in_batches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_job_records_its_ticks_and_resuming_never_fires_back() {
+async fn suspended_job_records_its_ticks_and_a_resume_does_not_fire_them() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = every_minute();
     job["suspended"] = json!(true);
@@ -83,7 +83,7 @@ async fn a_suspended_job_records_its_ticks_and_resuming_never_fires_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_brake_stops_launches_of_all_jobs_and_survives_a_restart() {
+async fn brake_stops_launches_of_all_jobs_and_survives_a_restart() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -100,7 +100,7 @@ async fn the_brake_stops_launches_of_all_jobs_and_survives_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_by_hand_leaves_the_schedule_alone() {
+async fn firing_by_hand_does_not_change_the_schedule() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_firing_by_hand_leaves_the_schedule_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cooldown_holds_ticks_back_until_it_is_over() {
+async fn ticks_launch_nothing_until_the_cooldown_is_over() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let mut job = every_minute();
     job["cooldown"] = json!("150s");
@@ -143,7 +143,7 @@ async fn replacing_stops_the_old_tasks_before_it_starts_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_over_its_timeout_is_stopped() {
+async fn task_over_its_timeout_is_stopped() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     *stage.launcher.run_for.lock() = None;
     let job = json!({"taskDefinition": "job", "schedule": "0 0 *", "timeout": "90s"});
@@ -156,7 +156,7 @@ async fn a_task_over_its_timeout_is_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_takes_effect_at_once_and_leaves_running_tasks_alone() {
+async fn edit_takes_effect_at_once_and_does_not_change_running_tasks() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     *stage.launcher.run_for.lock() = None;
     stage.world.create("job", &every_minute()).await.unwrap();
@@ -170,7 +170,7 @@ async fn an_edit_takes_effect_at_once_and_leaves_running_tasks_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_nudge_is_repaired_by_the_next_comparison_with_the_store() {
+async fn lost_nudge_is_repaired_by_the_next_comparison_with_the_store() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.world.create("job", &every_minute()).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_lost_nudge_is_repaired_by_the_next_comparison_with_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_stepped_back_never_fires_a_tick_again() {
+async fn clock_stepped_back_never_fires_a_tick_again() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_clock_stepped_back_never_fires_a_tick_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_stepped_forward_counts_as_downtime() {
+async fn clock_stepped_forward_counts_as_downtime() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &every_minute()).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
@@ -242,7 +242,7 @@ impl TriggerType for BadType {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panicking_or_hanging_trigger_costs_one_evaluation() {
+async fn panicking_or_hanging_trigger_costs_one_evaluation() {
     let mut registry = TriggerRegistry::new();
     registry.add(BadType).unwrap();
     let stage = Stage::with("2026-01-01T10:00:30Z", registry);
@@ -269,7 +269,7 @@ async fn a_panicking_or_hanging_trigger_costs_one_evaluation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trigger_that_keeps_failing_can_be_assumed_to_want_tasks() {
+async fn failing_trigger_asks_for_the_assumed_tasks() {
     let mut registry = TriggerRegistry::new();
     registry.add(BadType).unwrap();
     let stage = Stage::with("2026-01-01T10:00:30Z", registry);
@@ -284,7 +284,7 @@ async fn a_trigger_that_keeps_failing_can_be_assumed_to_want_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
+async fn evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
     let mut registry = TriggerRegistry::new();
     registry.add(BadType).unwrap();
     let stage = Stage::with("2026-01-01T10:00:30Z", registry);
@@ -301,7 +301,7 @@ async fn an_evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
     };
     let parsed = stored.parse(&context).unwrap();
     let ask = async || {
-        let draft = life.engine.evaluate(&parsed, Some(&stored), Given::default()).await;
+        let draft = life.engine.evaluate(&parsed, Some(&stored), EvalOverrides::default()).await;
         (draft.outcome, draft.launch)
     };
     stage.until("2026-01-01T10:01:30Z").await;
