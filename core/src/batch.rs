@@ -30,11 +30,11 @@ use tokio::time::Instant;
 
 use crate::fault::FaultKind;
 use crate::trigger::{Tick, TriggerError};
-use round::{KEPT, Round};
+use tick_cache::{KEPT, Round};
 
-mod round;
 #[cfg(test)]
 mod tests;
+mod tick_cache;
 
 /// Keys that may wait for a reading at once by default; who asks for a further one waits.
 pub const MAX_WAITING: usize = 1_024;

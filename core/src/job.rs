@@ -1,18 +1,18 @@
 //! A job: what a user defined. An invalid one cannot be constructed.
 
-mod agenda;
 mod document;
 mod earlier;
 mod id;
+mod schedule_view;
 mod warnings;
 
-pub use agenda::{AgendaError, AgendaView};
 pub use document::{
     FieldError, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, messages, parse_duration,
     prepare_create, prepare_patch, prepare_update, strip_read_only,
 };
 pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub use id::{InvalidJobId, JobId, JobUid, Revision};
+pub use schedule_view::{AgendaError, AgendaView};
 
 use std::sync::Arc;
 

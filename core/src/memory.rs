@@ -3,11 +3,11 @@
 //! One lock guards all of it: every operation is short, and none waits while it holds the lock. It is the model that
 //! the other stores are compared with, so it prefers being plain to being fast.
 
-mod edits;
-mod image;
-mod ledger;
-mod shared;
-mod shelf;
+mod change_log;
+mod job_table;
+mod journal;
+mod shared_store;
+mod snapshot;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -26,11 +26,11 @@ use crate::store::{
     Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
 };
 
-pub use image::{Image, NamedRegister};
+pub use snapshot::{Image, NamedRegister};
 
-use edits::Edits;
-use ledger::Ledger;
-use shelf::Shelf;
+use change_log::Edits;
+use job_table::Shelf;
+use journal::Ledger;
 
 /// Keeps jobs and journal in memory.
 ///

@@ -24,11 +24,11 @@
 //! [`QueueMemory`] is what the rule remembers from sample to sample, [`QueueFacts`] what it concludes from one, and
 //! [`decide`](crate::decide()) turns that into a number.
 
-mod memory;
-mod need;
+mod history;
+mod task_demand;
 
-pub use memory::{Convergence, QueueMemory, Sample};
-pub(crate) use need::Need;
+pub use history::{Convergence, QueueMemory, Sample};
+pub(crate) use task_demand::Need;
 
 use jiff::Timestamp;
 

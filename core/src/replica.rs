@@ -19,16 +19,16 @@
 //! Rejected: one leader that does all the work (the others idle, and the take-over reads every job); a lease per job (a
 //! million registers); consensus among the replicas (the store has it already); expiry by wall clocks (they step).
 
+mod assignment;
+mod change_feed;
 mod handle;
 mod heartbeat;
-mod news;
 mod options;
-mod owned;
 mod peers;
 mod reconcile;
 mod records;
 mod scheduler;
-mod spread;
+mod shard_owner;
 
 pub use handle::{Owner, ReplicaHandle, ReplicaView};
 pub use options::{InvalidReplicaId, ReplicaId, ReplicaOptions, Timing};
@@ -48,8 +48,8 @@ use crate::engine::{Engine, EngineHandle, HistoryPruner, Lease, ProcessState};
 use crate::job::JobUid;
 use crate::store::{Shard, SharedStore, Store, StoreError};
 use heartbeat::Heartbeat;
-use owned::OwnedShard;
 use peers::Peers;
+use shard_owner::OwnedShard;
 
 /// A replica's parts, as [`Replica::join`] takes them.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Replica {
         crew.tracker.spawn(heartbeat.run(Arc::clone(&crew)));
         crew.tracker.spawn(heartbeat::guard(Arc::clone(&crew)));
         crew.tracker.spawn(reconcile::run(Arc::clone(&crew)));
-        crew.tracker.spawn(news::run(Arc::clone(&crew)));
+        crew.tracker.spawn(change_feed::run(Arc::clone(&crew)));
         crew.tracker.spawn(crew.sweeper().run(crew.sweeps()));
         Ok(ReplicaHandle::new(crew))
     }

@@ -1,8 +1,8 @@
 //! What a store promises: jobs, the journal, and small registers, each under compare-and-set.
 
-mod adoption;
-mod shared;
-mod view;
+mod import;
+mod shard_view;
+mod shared_store;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -18,9 +18,9 @@ use crate::fault::{Cause, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
 
-pub use adoption::{Adoption, JournalEntry};
-pub use shared::{EDITS_TOLD, EditMark, EditedJobs, Fence, Shard, ShardEdits, Shards, SharedStore};
-pub use view::ShardView;
+pub use import::{Adoption, JournalEntry};
+pub use shard_view::ShardView;
+pub use shared_store::{EDITS_TOLD, EditMark, EditedJobs, Fence, Shard, ShardEdits, Shards, SharedStore};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -6,19 +6,19 @@
 mod chaos_store;
 mod clock;
 pub mod format_fixture;
-mod gate;
 mod launcher;
 pub mod launcher_suite;
+mod network_fault;
 pub mod queue_model;
 mod rng;
 pub mod sample;
-mod sim;
+mod simulation;
 pub mod store_suite;
 pub mod trigger_suite;
 
 pub use chaos_store::{ChaosStore, StoreFaults};
 pub use clock::SimClock;
-pub use gate::{Gate, GatedLauncher, GatedStore, Passage};
 pub use launcher::{ChaosLauncher, ChaosPlan, Fate, Start};
+pub use network_fault::{Gate, GatedLauncher, GatedStore, Passage};
 pub use rng::SimRng;
-pub use sim::{Audit, Life, World};
+pub use simulation::{Audit, Life, World};

@@ -19,8 +19,8 @@ mod error;
 mod policy;
 mod reader;
 mod scalar;
+mod schedule_fields;
 mod task;
-mod when;
 mod write;
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     reader.check_notes();
     reader.check_characters();
     let task = Arc::new(task::read(&mut reader, id));
-    let when = when::read(&mut reader, id);
+    let when = schedule_fields::read(&mut reader, id);
     let scaling = policy::scaling(&mut reader);
     let told = Mutex::default();
     let trigger = trigger(&mut reader, &when.timezone, scaling, &told);
@@ -117,7 +117,7 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         Built::None | Built::Wrong => None,
     };
     let policy = policy::read(&mut reader, trigger.as_deref());
-    let suspension = when::suspension(&mut reader);
+    let suspension = schedule_fields::suspension(&mut reader);
     if !reader.errors.is_empty() {
         return Err(reader.errors);
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::owned::Leave;
+use super::shard_owner::Leave;
 use super::{Crew, ReplicaId};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::Crew;
-use super::owned::Leave;
 use super::records::{Beat, replica_register};
+use super::shard_owner::Leave;
 use crate::fault::{self, FaultKind};
 use crate::store::StoreError;
 

@@ -7,9 +7,9 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::Crew;
-use super::owned::Leave;
+use super::assignment::{self, Plan, View};
 use super::records::{FLEET, Holder, Ownership, shard_register};
-use super::spread::{self, Plan, View};
+use super::shard_owner::Leave;
 use crate::fault::{self, FaultKind};
 use crate::store::{Shard, StoreError};
 
@@ -108,7 +108,7 @@ impl Crew {
             }
         }
         view.live.insert(self.options.id.clone(), view.mine.len());
-        let plan = spread::plan(&view);
+        let plan = assignment::plan(&view);
         let claims = plan.take.iter().map(|shard| (*shard, peers.owner(*shard, dead_after).0)).collect();
         (plan, claims)
     }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::calendar::DAY;
-use super::entry::Entry;
+use super::compiled_expr::Entry;
 use super::pattern::{HourRule, Pattern, for_each_month, split_day};
 use super::times::{below, contains};
 use super::zone::Zone;
@@ -27,7 +27,7 @@ pub(super) fn ticks(entries: &[Entry], zone: &Zone, first: i64, last: i64) -> u6
     let mut ticks = of_patterns(&patterns, zone, first, last);
     for (index, entry) in others.iter().enumerate() {
         let known = |tick: i64| {
-            patterns.iter().any(|pattern| super::walk::next(pattern, zone, tick - 1) == Some(tick))
+            patterns.iter().any(|pattern| super::zoned_iter::next(pattern, zone, tick - 1) == Some(tick))
                 || others[..index].iter().any(|other| other.next(zone, tick - 1) == Some(tick))
         };
         let mut after = first - 1;
@@ -65,7 +65,7 @@ fn by_walking(patterns: &[&Pattern], zone: &Zone, from: i64, to: i64) -> u64 {
     let mut ticks = 0;
     let mut after = from - 1;
     loop {
-        let next = patterns.iter().filter_map(|pattern| super::walk::next(pattern, zone, after)).min();
+        let next = patterns.iter().filter_map(|pattern| super::zoned_iter::next(pattern, zone, after)).min();
         let Some(tick) = next.filter(|&tick| tick < to) else { return ticks };
         ticks += 1;
         after = tick;

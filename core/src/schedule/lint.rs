@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::DAY;
+use super::compiled_expr::Entry;
 use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
-use super::entry::Entry;
 use super::fields::{self, FIELDS};
 use super::foreign::Foreign;
 use super::item::Item;

@@ -23,25 +23,25 @@
 mod builder;
 mod cache;
 mod calendar;
+mod compiled_expr;
 mod count;
 mod cron;
 mod days;
 mod describe;
-mod entry;
 mod error;
 mod fields;
 mod foreign;
 mod item;
+mod jitter;
 mod lint;
 mod pattern;
 mod rate;
 mod spec;
-mod spread;
 mod times;
 mod union;
-mod walk;
 mod years;
 mod zone;
+mod zoned_iter;
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,10 +49,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 pub use cache::ScheduleCache;
-use entry::Entry;
+use compiled_expr::Entry;
 pub use error::{ScheduleError, ScheduleErrorKind};
+pub use jitter::{STAND_IN, is_wild, jitter, resolve_wildcards};
 pub use spec::{Dialect, ScheduleSpec, parse_cron_or};
-pub use spread::{STAND_IN, is_wild, jitter, resolve_wildcards};
 use zone::Zone;
 pub use zone::{parse_time_zone, tzdb_version};
 

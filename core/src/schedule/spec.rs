@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::Entry;
+use super::compiled_expr::Entry;
 use super::error::ScheduleError;
 use super::rate::{Rate, parse_at};
 use super::zone::Zone;

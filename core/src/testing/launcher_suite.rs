@@ -34,7 +34,7 @@
 //! # fn main() {}
 //! ```
 
-mod lives;
+mod lifecycle;
 mod sample;
 mod tokens;
 
@@ -44,7 +44,7 @@ use async_trait::async_trait;
 
 use crate::launcher::Launcher;
 
-pub use lives::*;
+pub use lifecycle::*;
 pub use tokens::*;
 
 /// A place where a launcher can be opened: without tasks at first, each value another place.

@@ -26,18 +26,18 @@
 //! # fn main() {}
 //! ```
 
-mod adoption;
-mod books;
-mod care;
+mod change_log;
+mod consistency;
 mod crash;
 mod durability;
-mod edits;
 mod faults;
 mod fences;
 mod firings;
 mod history;
+mod import;
 mod jobs;
 mod lists;
+mod maintenance;
 mod races;
 mod registers;
 mod sample;
@@ -51,18 +51,18 @@ use async_trait::async_trait;
 
 use crate::store::Store;
 
-pub use adoption::*;
-pub use books::*;
-pub use care::*;
+pub use change_log::*;
+pub use consistency::*;
 pub use crash::*;
 pub use durability::*;
-pub use edits::*;
 pub use faults::*;
 pub use fences::*;
 pub use firings::*;
 pub use history::*;
+pub use import::*;
 pub use jobs::*;
 pub use lists::*;
+pub use maintenance::*;
 pub use races::*;
 pub use registers::*;
 pub use settling::*;

@@ -1,6 +1,6 @@
 //! Several replicas in virtual time, on one store.
 
+mod assignment;
+mod cluster;
 mod edits;
 mod faults;
-mod shares;
-mod yard;

@@ -19,11 +19,11 @@ use crate::testing::ChaosLauncher;
 use crate::trigger::{EvalContext, Evaluation, TriggerError};
 
 mod accepted;
-mod agenda;
 mod durations;
 mod moments;
 mod properties;
 mod refused;
+mod schedule_view;
 mod stored;
 mod updates;
 mod warnings;

@@ -7,7 +7,7 @@ use super::error::{FieldError, Place, whole};
 use super::reader::{READ_ONLY, Reader};
 use super::scalar::{MISSING, NOT_A_STRING, NULL};
 use super::task::{WRONG_NAME, is_definition};
-use super::{JobContext, read, when};
+use super::{JobContext, read, schedule_fields};
 use crate::job::{Job, JobId};
 
 /// The message where a job's name would have to be that of its task definition.
@@ -170,7 +170,7 @@ fn prepare(
     let is_new = ["schedule", "timezone", "trigger"].iter().any(|name| reader.is_changed(name));
     let job = read(&id, reader)?;
     if is_new {
-        when::check_future(&job, fields.get("schedule"), now).map_err(|error| vec![error])?;
+        schedule_fields::check_future(&job, fields.get("schedule"), now).map_err(|error| vec![error])?;
     }
     Ok(Prepared { document, job })
 }

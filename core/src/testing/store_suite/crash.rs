@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::Subject;
-use super::books::next_settlement;
+use super::consistency::next_settlement;
 use super::sample::{at, create, decisions, name, read};
 use crate::job::StoredJob;
 use crate::store::{FiringQuery, Settled, Store};

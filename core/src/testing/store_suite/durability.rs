@@ -86,7 +86,7 @@ pub async fn ids_keep_growing_after_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let old = record(&*store, "nightly", vec![draft(Outcome::Missed, 1), draft(Outcome::Idle, 2)]).await;
-    let retention = super::care::by_age(50, 10);
+    let retention = super::maintenance::by_age(50, 10);
     assert_eq!(store.prune(retention).await.expect("the store prunes"), 2);
     let store = reopen(subject, store).await;
     let new = record(&*store, "nightly", vec![draft(Outcome::Idle, 60)]).await;

@@ -54,7 +54,7 @@ pub async fn a_store_that_is_cut_off_answers_with_transient_faults(subject: &dyn
         in_time(store.read("brake")).await.map(drop),
         in_time(store.write("brake", "on", None, None)).await.map(drop),
         in_time(store.check()).await,
-        in_time(store.prune(super::care::by_age(0, 1))).await.map(drop),
+        in_time(store.prune(super::maintenance::by_age(0, 1))).await.map(drop),
     ];
     for (place, result) in results.iter().enumerate() {
         assert!(result.as_ref().is_err_and(StoreError::is_transient), "call {place}: {result:?}");

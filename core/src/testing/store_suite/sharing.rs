@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Subject;
-use super::books::{assert_balanced, mix};
+use super::consistency::{assert_balanced, mix};
 use super::sample::{
     advance, assert_same, at, count, create, document, draft, edit, fire, name, new_job, read, record,
     settle, settlement,
@@ -100,7 +100,7 @@ pub async fn one_handle_prunes_what_the_other_wrote(subject: &dyn Subject) {
     let [one, other] = two(subject).await;
     create(&*one, "nightly").await;
     let old = record(&*one, "nightly", vec![draft(Outcome::Idle, 1)]).await;
-    let retention = super::care::by_age(50, 100);
+    let retention = super::maintenance::by_age(50, 100);
     assert_eq!(other.prune(retention).await.expect("the store prunes"), 1);
     let new = record(&*one, "nightly", vec![draft(Outcome::Idle, 60)]).await;
     assert!(new[0] > old[0], "an id is never given twice");

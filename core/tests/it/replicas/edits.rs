@@ -6,7 +6,7 @@ use ecs_scheduler_core::store::{EDITS_TOLD, Shard};
 use ecs_scheduler_core::{Clock as _, Event, FireError, FireRequest, JobId, Outcome, Revision};
 use serde_json::json;
 
-use super::yard::{Yard, job_of, owned};
+use super::cluster::{Yard, job_of, owned};
 
 fn raw(document: &serde_json::Value) -> Box<serde_json::value::RawValue> {
     serde_json::value::to_raw_value(document).unwrap()

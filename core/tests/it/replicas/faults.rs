@@ -5,7 +5,7 @@ use std::time::Duration;
 use ecs_scheduler_core::testing::{Passage, SimRng};
 use jiff::SignedDuration;
 
-use super::yard::{Mate, Yard};
+use super::cluster::{Mate, Yard};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// In how long what a replica owned has another owner, whatever became of the first.

@@ -5,8 +5,8 @@
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::Ledger;
-use super::shelf::Shelf;
+use super::job_table::Shelf;
+use super::journal::Ledger;
 use super::{Entry, MemoryStore, State};
 use crate::decide::DecisionId;
 use crate::job::StoredJob;

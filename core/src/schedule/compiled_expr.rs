@@ -2,8 +2,8 @@
 
 use super::pattern::Pattern;
 use super::rate::Rate;
-use super::walk;
 use super::zone::Zone;
+use super::zoned_iter;
 
 /// What one expression compiles to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Entry {
     /// First tick after an instant.
     pub(super) fn next(&self, zone: &Zone, after: i64) -> Option<i64> {
         match self {
-            Self::Pattern(pattern) => walk::next(pattern, zone, after),
+            Self::Pattern(pattern) => zoned_iter::next(pattern, zone, after),
             Self::Rate(rate) => rate.next(after),
             Self::At(instant) => Some(*instant).filter(|&instant| instant > after),
         }
@@ -29,7 +29,7 @@ impl Entry {
     /// Last tick at or before an instant.
     pub(super) fn previous(&self, zone: &Zone, until: i64) -> Option<i64> {
         match self {
-            Self::Pattern(pattern) => walk::previous(pattern, zone, until),
+            Self::Pattern(pattern) => zoned_iter::previous(pattern, zone, until),
             Self::Rate(rate) => rate.previous(until),
             Self::At(instant) => Some(*instant).filter(|&instant| instant <= until),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Crew;
-use super::owned::OwnedShard;
+use super::shard_owner::OwnedShard;
 use crate::fault::{self, FaultKind};
 use crate::store::{EditMark, EditedJobs, Shard, ShardEdits, StoreError};
 

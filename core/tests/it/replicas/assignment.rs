@@ -7,7 +7,7 @@ use ecs_scheduler_core::replica::Owner;
 use ecs_scheduler_core::store::Shard;
 use jiff::SignedDuration;
 
-use super::yard::{Yard, job_of, owned};
+use super::cluster::{Yard, job_of, owned};
 
 const SECOND: Duration = Duration::from_secs(1);
 
