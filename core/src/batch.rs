@@ -1,4 +1,4 @@
-//! One reading of a source serves every evaluation that needs it.
+//! Coalesces and batches reads: one reading of a source serves every evaluation that needs it.
 //!
 //! ```text
 //! read("a") ─┐ opens a window                    ┌─▶ Source::read(["a", "b"])   a full batch goes at once
@@ -7,12 +7,12 @@
 //! read("c")
 //! ```
 //!
-//! A round of many jobs takes longer than a window. Who asks [for a tick](Batcher::read_for) therefore also shares a
-//! reading that an earlier evaluation of the same round asked for: N jobs on M sources cost M readings, however long it
-//! takes to get to all of them.
+//! A round of many jobs takes longer than a window. A read [for a tick](Batcher::read_for) therefore also shares a reading
+//! that an earlier evaluation of the same round requested: N jobs on M sources cost M readings, however long the round
+//! takes.
 //!
-//! Rejected: a batch method on [`Trigger`](crate::Trigger), which would make every author think in batches; a cache
-//! with a time to live, which would answer with numbers older than the question.
+//! Rejected: a batch method on [`Trigger`](crate::Trigger), which would make every author think in batches; a plain cache
+//! with a time to live, which would return numbers older than the request.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -30,114 +30,115 @@ use tokio::time::Instant;
 
 use crate::fault::FaultKind;
 use crate::trigger::{Tick, TriggerError};
-use tick_cache::{KEPT, Round};
+use tick_cache::{TTL, TickCache};
 
 #[cfg(test)]
 mod tests;
 mod tick_cache;
 
-/// Keys that may wait for a reading at once by default; who asks for a further one waits.
+/// The default maximum number of keys that may wait for a reading at once; further callers wait.
 pub const MAX_WAITING: usize = 1_024;
 
-/// A reading as all who asked for it share it.
+/// A reading that all its callers share.
 pub type SharedReading<R> = Result<R, Arc<TriggerError>>;
 
-/// Where numbers come from, many at a time.
+/// A source of numbers that reads many keys per call.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
     /// Names one thing that can be read: a queue, a metric.
     type Key: Clone + Eq + Hash + Send + Sync + 'static;
-    /// What is read of it.
+    /// The value that is read.
     type Reading: Clone + Send + Sync + 'static;
-    /// The most keys that one call may read; at least 1.
+    /// The maximum number of keys per call; at least 1.
     const MAX_KEYS: usize;
 
-    /// Reads these keys, of which no two are equal. A key that is left out of the answer counts as an error.
+    /// Reads these keys, which are distinct. A key that is missing from the result counts as an error.
     async fn read(&self, keys: &[Self::Key]) -> HashMap<Self::Key, SharedReading<Self::Reading>>;
 }
 
-/// How a [`Batcher`] gathers and reads.
+/// Limits of a [`Batcher`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// For how long equal keys are gathered into one reading; 5 ms by default.
+    /// How long a window waits for further keys; 5 ms by default.
     pub window: Duration,
-    /// For how long it may be, when further keys keep coming within [`window`](Self::window) of each other; as long as the
-    /// window by default. For a source that reads many keys a call and asks to be called seldom.
-    pub longest: Duration,
-    /// How many calls of [`Source::read`] may be under way at once; 4 by default, at least 1.
-    pub reads: usize,
-    /// How long one call may take before its readers get an error; 10 s by default.
+    /// The maximum age of a window while further keys keep coming within [`window`](Self::window) of each other; as long as
+    /// the window by default. For sources that read many keys per call and should be called seldom.
+    pub max_wait: Duration,
+    /// The maximum number of concurrent calls of [`Source::read`]; 4 by default, at least 1.
+    pub max_concurrent_reads: usize,
+    /// The timeout of one call, after which its readers get an error; 10 s by default.
     pub timeout: Duration,
-    /// How many keys may wait at once; [`MAX_WAITING`] by default, at least 1.
-    pub waiting: usize,
+    /// The maximum number of keys that wait at once; [`MAX_WAITING`] by default, at least 1.
+    pub max_waiting: usize,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
         Self {
             window: Duration::from_millis(5),
-            longest: Duration::from_millis(5),
-            reads: 4,
+            max_wait: Duration::from_millis(5),
+            max_concurrent_reads: 4,
             timeout: Duration::from_secs(10),
-            waiting: MAX_WAITING,
+            max_waiting: MAX_WAITING,
         }
     }
 }
 
-/// Gathers single reads into few calls of a [`Source`].
+/// Coalesces single reads into few calls of a [`Source`].
 ///
-/// The first key opens a window. Within it equal keys share one reading, a full batch goes at once, and what is left
-/// goes when it closes. A read that comes later gets a reading of its own, so none is older than its question by more
-/// than a window. Cloning shares one batcher.
+/// The first key opens a window. Within it equal keys share one reading, a full batch is sent at once, and the rest is sent
+/// when the window closes. A later read starts a new reading, so no reading is older than its request by more than a
+/// window. Clones share one batcher.
 pub struct Batcher<S: Source> {
-    shared: Arc<Shared<S>>,
+    inner: Arc<Inner<S>>,
 }
 
-struct Shared<S: Source> {
+/// The state that the clones of a batcher share.
+struct Inner<S: Source> {
     source: S,
     limits: BatchLimits,
-    /// One permit per key from the moment it is asked for until it has been read.
-    room: Arc<Semaphore>,
+    /// One permit per key, held from its request until it has been read.
+    capacity: Arc<Semaphore>,
     reads: Semaphore,
     window: Mutex<Window<S>>,
 }
 
-type Slot<R> = Option<SharedReading<R>>;
+type Reply<R> = Option<SharedReading<R>>;
 
-/// What was asked for since the window opened.
+/// The keys requested since the window opened.
 struct Window<S: Source> {
     /// Counts windows, so that a timer closes its own only.
     number: u64,
-    asked: HashMap<S::Key, watch::Receiver<Slot<S::Reading>>>,
+    pending: HashMap<S::Key, watch::Receiver<Reply<S::Reading>>>,
     batch: Batch<S>,
-    /// What was asked for by evaluations, also before this window.
-    round: Round<S::Key, S::Reading>,
-    /// Whether somebody forgets what is old in it.
-    swept: bool,
+    /// Readings requested by evaluations, in this window and before it.
+    tick_cache: TickCache<S::Key, S::Reading>,
+    /// Whether a task evicts expired readings from the tick cache.
+    evicting: bool,
 }
 
-/// Keys that are not yet on their way.
+/// Keys that have not been sent yet.
 struct Batch<S: Source> {
     keys: Vec<S::Key>,
-    slots: Vec<watch::Sender<Slot<S::Reading>>>,
+    replies: Vec<watch::Sender<Reply<S::Reading>>>,
     permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl<S: Source> Default for Batch<S> {
     fn default() -> Self {
-        Self { keys: Vec::new(), slots: Vec::new(), permits: Vec::new() }
+        Self { keys: Vec::new(), replies: Vec::new(), permits: Vec::new() }
     }
 }
 
 impl<S: Source> Clone for Batcher<S> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
 impl<S: Source> fmt::Debug for Batcher<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batcher").field("limits", &self.shared.limits).finish_non_exhaustive()
+        f.debug_struct("Batcher").field("limits", &self.inner.limits).finish_non_exhaustive()
     }
 }
 
@@ -145,181 +146,185 @@ impl<S: Source> Batcher<S> {
     /// Puts a batcher in front of a source.
     #[must_use]
     pub fn new(source: S) -> Self {
-        Self::with(source, BatchLimits::default())
+        Self::with_limits(source, BatchLimits::default())
     }
 
     /// Puts a batcher with its own limits in front of a source.
     #[must_use]
-    pub fn with(source: S, limits: BatchLimits) -> Self {
+    pub fn with_limits(source: S, limits: BatchLimits) -> Self {
         const { assert!(S::MAX_KEYS > 0, "a source reads at least one key a call") };
         let window = Window {
             number: 0,
-            asked: HashMap::new(),
+            pending: HashMap::new(),
             batch: Batch::default(),
-            round: Round::default(),
-            swept: false,
+            tick_cache: TickCache::default(),
+            evicting: false,
         };
         Self {
-            shared: Arc::new(Shared {
+            inner: Arc::new(Inner {
                 source,
                 limits,
-                room: Arc::new(Semaphore::new(limits.waiting.max(1))),
-                reads: Semaphore::new(limits.reads.max(1)),
+                capacity: Arc::new(Semaphore::new(limits.max_waiting.max(1))),
+                reads: Semaphore::new(limits.max_concurrent_reads.max(1)),
                 window: Mutex::new(window),
             }),
         }
     }
 
-    /// Reads one key, together with whatever else is asked for at the moment. Must be called within a tokio runtime.
+    /// Reads one key, batched with concurrent reads. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// Fails as the source does, and when it panics, takes longer than [`BatchLimits::timeout`], or leaves the key out.
+    /// Fails as the source does, and when the source panics, exceeds [`BatchLimits::timeout`], or leaves the key out.
     pub async fn read(&self, key: S::Key) -> SharedReading<S::Reading> {
-        self.answer(key, None).await
+        self.wait_for_reading(key, None).await
     }
 
-    /// Reads one key for the evaluation of a tick: shares a reading that another evaluation asked for when this tick was
-    /// due already, at most a second ago. Must be called within a tokio runtime.
+    /// Reads one key for the evaluation of a tick: shares a reading that another evaluation requested after this tick was
+    /// due, at most a second ago. Must be called within a tokio runtime.
     ///
-    /// So all jobs of a round share one reading, and none sees a number from before its tick, unless it is late: then
-    /// the number is at most a second older than the evaluation.
+    /// All jobs of a round thus share one reading, and none sees a number from before its tick, unless the tick is late:
+    /// then the number is at most a second older than the evaluation.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read). An error is shared as a reading is.
+    /// Fails as [`read`](Self::read) does. Errors are shared like readings.
     pub async fn read_for(&self, tick: Tick, key: S::Key) -> SharedReading<S::Reading> {
-        self.answer(key, Some(tick)).await
+        self.wait_for_reading(key, Some(tick)).await
     }
 
-    async fn answer(&self, key: S::Key, tick: Option<Tick>) -> SharedReading<S::Reading> {
-        let joined = self.shared.window.lock().join(&key, tick);
-        let mut slot = match joined {
-            Some(slot) => slot,
+    async fn wait_for_reading(&self, key: S::Key, tick: Option<Tick>) -> SharedReading<S::Reading> {
+        let joined = self.inner.window.lock().find_pending(&key, tick);
+        let mut reply = match joined {
+            Some(reply) => reply,
             None => {
-                let room = Arc::clone(&self.shared.room);
-                let permit = room.acquire_owned().await.expect("the semaphore is never closed");
-                Shared::ask(&self.shared, key, tick, permit)
+                let capacity = Arc::clone(&self.inner.capacity);
+                let permit = capacity.acquire_owned().await.expect("the semaphore is never closed");
+                Inner::enqueue(&self.inner, key, tick, permit)
             }
         };
-        let reading = slot.wait_for(Option::is_some).await;
-        let reading = reading.ok().and_then(|slot| slot.clone());
+        let reading = reply.wait_for(Option::is_some).await;
+        let reading = reading.ok().and_then(|reply| reply.clone());
         reading.unwrap_or_else(|| {
-            Err(fault(FaultKind::Unavailable, "the reading was abandoned because the scheduler stops"))
+            Err(shared_error(FaultKind::Unavailable, "the reading was abandoned because the scheduler stops"))
         })
     }
 }
 
-fn fault(kind: FaultKind, message: &str) -> Arc<TriggerError> {
+fn shared_error(kind: FaultKind, message: &str) -> Arc<TriggerError> {
     Arc::new(TriggerError::new(kind, message))
 }
 
 impl<S: Source> Window<S> {
-    /// Finds a reading under way or just made that answers the question.
-    fn join(&mut self, key: &S::Key, tick: Option<Tick>) -> Option<watch::Receiver<Slot<S::Reading>>> {
-        let Some(tick) = tick else { return self.asked.get(key).cloned() };
-        let shared = self.round.find(key, tick);
+    /// Finds a pending or recent reading that answers the request.
+    fn find_pending(
+        &mut self,
+        key: &S::Key,
+        tick: Option<Tick>,
+    ) -> Option<watch::Receiver<Reply<S::Reading>>> {
+        let Some(tick) = tick else { return self.pending.get(key).cloned() };
+        let shared = self.tick_cache.get(key, tick);
         if shared.is_some() {
             return shared;
         }
-        let slot = self.asked.get(key)?.clone();
-        self.round.note(key.clone(), tick, slot.clone());
-        Some(slot)
+        let reply = self.pending.get(key)?.clone();
+        self.tick_cache.insert(key.clone(), tick, reply.clone());
+        Some(reply)
     }
 }
 
-impl<S: Source> Shared<S> {
-    /// Puts a key into the window, unless somebody else did while we waited for room.
-    fn ask(
+impl<S: Source> Inner<S> {
+    /// Adds a key to the window, unless another caller did while this one waited for capacity.
+    fn enqueue(
         this: &Arc<Self>,
         key: S::Key,
         tick: Option<Tick>,
         permit: OwnedSemaphorePermit,
-    ) -> watch::Receiver<Slot<S::Reading>> {
+    ) -> watch::Receiver<Reply<S::Reading>> {
         let mut window = this.window.lock();
-        if let Some(slot) = window.join(&key, tick) {
-            return slot;
+        if let Some(reply) = window.find_pending(&key, tick) {
+            return reply;
         }
-        if window.asked.is_empty() {
+        if window.pending.is_empty() {
             let (this, number) = (Arc::clone(this), window.number);
             tokio::spawn(async move {
-                this.gather(number).await;
-                if Self::close(&this, number) {
-                    this.sweep().await;
+                this.wait_for_window(number).await;
+                if Self::close_window(&this, number) {
+                    this.run_eviction().await;
                 }
             });
         }
         let (sender, receiver) = watch::channel(None);
         if let Some(tick) = tick {
-            window.round.note(key.clone(), tick, receiver.clone());
+            window.tick_cache.insert(key.clone(), tick, receiver.clone());
         }
-        window.asked.insert(key.clone(), receiver.clone());
+        window.pending.insert(key.clone(), receiver.clone());
         window.batch.keys.push(key);
-        window.batch.slots.push(sender);
+        window.batch.replies.push(sender);
         window.batch.permits.push(permit);
         if window.batch.keys.len() == S::MAX_KEYS {
-            Self::send(this, std::mem::take(&mut window.batch));
+            Self::spawn_read(this, std::mem::take(&mut window.batch));
         }
         receiver
     }
 
-    /// Waits until a window is to be closed: no further key comes, or it was open for long enough.
-    async fn gather(&self, number: u64) {
+    /// Waits until a window must close: no further key comes, or `max_wait` has passed.
+    async fn wait_for_window(&self, number: u64) {
         let opened = Instant::now();
-        let mut asked = 1;
+        let mut seen = 1;
         loop {
             tokio::time::sleep(self.limits.window).await;
-            // Whoever is ready to ask goes first, should the process have been held up.
+            // Ready callers go first, in case the process was stalled.
             tokio::task::yield_now().await;
             let window = self.window.lock();
-            let grew = window.number == number && window.asked.len() > asked;
-            if !grew || opened.elapsed() >= self.limits.longest {
+            let grew = window.number == number && window.pending.len() > seen;
+            if !grew || opened.elapsed() >= self.limits.max_wait {
                 return;
             }
-            asked = window.asked.len();
+            seen = window.pending.len();
         }
     }
 
-    /// Closes a window, and tells whether its timer is to go on and forget what gets old.
-    fn close(this: &Arc<Self>, number: u64) -> bool {
+    /// Closes a window; returns whether its timer task must go on as the eviction task.
+    fn close_window(this: &Arc<Self>, number: u64) -> bool {
         let mut window = this.window.lock();
         if window.number == number {
             window.number += 1;
-            window.asked.clear();
-            Self::send(this, std::mem::take(&mut window.batch));
+            window.pending.clear();
+            Self::spawn_read(this, std::mem::take(&mut window.batch));
         }
-        let sweeps = !window.swept && !window.round.is_empty();
-        window.swept |= sweeps;
-        sweeps
+        let start_eviction = !window.evicting && !window.tick_cache.is_empty();
+        window.evicting |= start_eviction;
+        start_eviction
     }
 
-    /// Forgets what gets old, until nothing is left to forget.
-    async fn sweep(&self) {
+    /// Evicts expired readings until the cache is empty.
+    async fn run_eviction(&self) {
         loop {
-            tokio::time::sleep(KEPT).await;
+            tokio::time::sleep(TTL).await;
             let mut window = self.window.lock();
-            window.round.forget_old();
-            if window.round.is_empty() {
-                window.swept = false;
+            window.tick_cache.evict_expired();
+            if window.tick_cache.is_empty() {
+                window.evicting = false;
                 return;
             }
         }
     }
 
-    fn send(this: &Arc<Self>, batch: Batch<S>) {
+    fn spawn_read(this: &Arc<Self>, batch: Batch<S>) {
         if !batch.keys.is_empty() {
             let this = Arc::clone(this);
             tokio::spawn(async move { this.read(batch).await });
         }
     }
 
-    /// Reads a batch and answers all who wait for it. Keys for which nobody waits any more are not read.
+    /// Reads a batch and replies to its callers. Keys without a waiting caller are not read.
     async fn read(&self, batch: Batch<S>) {
-        let _turn = self.reads.acquire().await.expect("the semaphore is never closed");
-        let (keys, slots): (Vec<_>, Vec<_>) = {
+        let _permit = self.reads.acquire().await.expect("the semaphore is never closed");
+        let (keys, replies): (Vec<_>, Vec<_>) = {
             let window = self.window.lock();
-            let asked = batch.keys.into_iter().zip(batch.slots);
-            asked.filter(|(key, slot)| window.round.is_waited_for(key, slot)).unzip()
+            let pending = batch.keys.into_iter().zip(batch.replies);
+            pending.filter(|(key, reply)| window.tick_cache.is_waited_for(key, reply)).unzip()
         };
         if keys.is_empty() {
             return;
@@ -327,49 +332,52 @@ impl<S: Source> Shared<S> {
         let read = AssertUnwindSafe(self.source.read(&keys)).catch_unwind();
         let mut answer = match tokio::time::timeout(self.limits.timeout, read).await {
             Ok(Ok(readings)) => Ok(readings),
-            Ok(Err(_)) => Err(fault(FaultKind::Bug, "the source panicked while it was read")),
+            Ok(Err(_)) => Err(shared_error(FaultKind::Bug, "the source panicked while it was read")),
             Err(_) => {
                 let limit = self.limits.timeout;
-                Err(fault(FaultKind::Unavailable, &format!("the source did not answer within {limit:?}")))
+                Err(shared_error(
+                    FaultKind::Unavailable,
+                    &format!("the source did not answer within {limit:?}"),
+                ))
             }
         };
-        for (key, slot) in keys.iter().zip(slots) {
+        for (key, reply) in keys.iter().zip(replies) {
             let reading = match &mut answer {
                 Ok(readings) => readings.remove(key).unwrap_or_else(|| {
-                    Err(fault(FaultKind::Bug, "the source left out a key that it was asked for"))
+                    Err(shared_error(FaultKind::Bug, "the source left out a key that it was asked for"))
                 }),
                 Err(error) => Err(Arc::clone(error)),
             };
-            slot.send_replace(Some(reading));
+            reply.send_replace(Some(reading));
         }
     }
 }
 
-/// Makes an error of one's own of a shared one, so that a trigger can pass it on with `?`.
+/// Makes an owned error of a shared one, so that a trigger can return it with `?`.
 impl From<Arc<TriggerError>> for TriggerError {
-    fn from(shared: Arc<TriggerError>) -> Self {
+    fn from(inner: Arc<TriggerError>) -> Self {
         let own = Self::new(shared.kind(), shared.to_string());
-        if shared.source().is_some() { own.because(SharedCause(shared)) } else { own }
+        if shared.source().is_some() { own.because(SharedSource(shared)) } else { own }
     }
 }
 
-/// The cause of a shared error.
+/// The source of a shared error.
 #[derive(Debug)]
-struct SharedCause(Arc<TriggerError>);
+struct SharedSource(Arc<TriggerError>);
 
-impl SharedCause {
+impl SharedSource {
     fn cause(&self) -> &(dyn Error + 'static) {
         self.0.source().unwrap_or(&self.0)
     }
 }
 
-impl fmt::Display for SharedCause {
+impl fmt::Display for SharedSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self.cause(), f)
     }
 }
 
-impl Error for SharedCause {
+impl Error for SharedSource {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause().source()
     }

@@ -72,7 +72,7 @@ pub struct Progress {
 
 impl Progress {
     /// Notes a firing that is being journalled.
-    pub fn note_firing(&mut self, firing: &Firing) {
+    pub fn record_firing(&mut self, firing: &Firing) {
         self.last_firing = Some(firing.id.clone());
         self.last_fired = Some(firing.observed);
     }

@@ -1,7 +1,7 @@
-//! The store that keeps everything in memory and forgets it when the process ends.
+//! The in-memory store; its contents are lost when the process ends.
 //!
-//! One lock guards all of it: every operation is short, and none waits while it holds the lock. It is the model that
-//! the other stores are compared with, so it prefers being plain to being fast.
+//! One lock guards everything: each operation is short, and none waits while it holds the lock. It is the model that
+//! the other stores are compared with, so it prefers simplicity to speed.
 
 mod change_log;
 mod job_table;
@@ -28,9 +28,9 @@ use crate::store::{
 
 pub use snapshot::{Image, NamedRegister};
 
-use change_log::Edits;
-use job_table::Shelf;
-use journal::Ledger;
+use change_log::ChangeLog;
+use job_table::JobTable;
+use journal::MemoryJournal;
 
 /// Keeps jobs and journal in memory.
 ///
@@ -54,15 +54,15 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct State {
-    shelf: Shelf,
-    ledger: Ledger,
+    jobs: JobTable,
+    journal: MemoryJournal,
     /// Sorted, so that the same operations make the same state anywhere.
-    registers: BTreeMap<String, Entry>,
-    edits: Edits,
+    registers: BTreeMap<String, RegisterEntry>,
+    changes: ChangeLog,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RegisterEntry {
     register: Register,
     expires: Option<Timestamp>,
 }
@@ -74,7 +74,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    fn open(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>, StoreError> {
+    fn lock(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>, StoreError> {
         MutexGuard::try_map(self.state.lock(), Option::as_mut)
             .map_err(|_| StoreError::fault(FaultKind::Unavailable, "the memory store is closed"))
     }
@@ -83,9 +83,9 @@ impl MemoryStore {
 #[async_trait]
 impl JobStore for MemoryStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        let mut state = self.open()?;
-        let created = state.shelf.create(job)?;
-        state.edits.enter(&created.id);
+        let mut state = self.lock()?;
+        let created = state.jobs.create(job)?;
+        state.changes.record(&created.id);
         Ok(created)
     }
 
@@ -96,49 +96,49 @@ impl JobStore for MemoryStore {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        let mut state = self.open()?;
-        let replaced = state.shelf.replace(id, expected, document, at)?;
-        state.edits.enter(id);
+        let mut state = self.lock()?;
+        let replaced = state.jobs.replace(id, expected, document, at)?;
+        state.changes.record(id);
         Ok(replaced)
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        let mut state = self.open()?;
-        state.shelf.remove(id, expected)?;
-        state.edits.enter(id);
+        let mut state = self.lock()?;
+        state.jobs.remove(id, expected)?;
+        state.changes.record(id);
         Ok(())
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        let state = self.open()?;
-        Ok(ids.iter().filter_map(|id| state.shelf.get(id).cloned()).collect())
+        let state = self.lock()?;
+        Ok(ids.iter().filter_map(|id| state.jobs.get(id).cloned()).collect())
     }
 
     async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
-        self.open()?.shelf.list(&from, limit)
+        self.lock()?.jobs.list(&from, limit)
     }
 }
 
 #[async_trait]
 impl Journal for MemoryStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        Ok(self.open()?.settle(batch))
+        Ok(self.lock()?.settle(batch))
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        self.open()?.advance(advance)
+        self.lock()?.advance(advance)
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
-        Ok(self.open()?.ledger.unfinished())
+        Ok(self.lock()?.journal.unfinished())
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
-        Ok(self.open()?.ledger.decisions(query))
+        Ok(self.lock()?.journal.decisions(query))
     }
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
-        Ok(self.open()?.ledger.firings(query))
+        Ok(self.lock()?.journal.firings(query))
     }
 }
 
@@ -148,26 +148,26 @@ impl State {
     }
 
     fn settle_one(&mut self, settlement: Settlement) -> Settled {
-        let Self { shelf, ledger, .. } = self;
-        let Some(job) = shelf.get_mut(&settlement.job) else { return Settled::Stale };
+        let Self { jobs, journal, .. } = self;
+        let Some(job) = jobs.get_mut(&settlement.job) else { return Settled::Stale };
         let fresh = job.uid == settlement.uid
             && job.revision == settlement.revision
             && job.progress.settled == settlement.expected
-            && settlement.firing.as_ref().is_none_or(|firing| !ledger.knows(&firing.id));
+            && settlement.firing.as_ref().is_none_or(|firing| !journal.contains(&firing.id));
         if !fresh {
             return Settled::Stale;
         }
         job.progress.settled = settlement.settled;
         if let Some(firing) = &settlement.firing {
-            job.progress.note_firing(firing);
+            job.progress.record_firing(firing);
         }
-        Settled::Recorded(ledger.append(settlement))
+        Settled::Recorded(journal.append(settlement))
     }
 
     fn advance(&mut self, advance: Advance) -> Result<(), StoreError> {
-        let firing = self.ledger.advance(advance)?;
+        let firing = self.journal.advance(advance)?;
         if let Some(firing) = firing
-            && let Some(job) = self.shelf.get_mut(&firing.job).filter(|job| job.uid == firing.uid)
+            && let Some(job) = self.jobs.get_mut(&firing.job).filter(|job| job.uid == firing.uid)
         {
             job.progress.note_run(firing);
         }
@@ -178,7 +178,7 @@ impl State {
 #[async_trait]
 impl Registers for MemoryStore {
     async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        Ok(self.open()?.registers.get(name).map(|entry| entry.register.clone()))
+        Ok(self.lock()?.registers.get(name).map(|entry| entry.register.clone()))
     }
 
     async fn write(
@@ -188,14 +188,14 @@ impl Registers for MemoryStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        let mut state = self.open()?;
+        let mut state = self.lock()?;
         let stored = state.registers.get(name).map(|entry| entry.register.version);
         if stored != expected {
             return Err(StoreError::Conflict(format!("register \"{name}\"")));
         }
         let version = stored.unwrap_or(0) + 1;
         let register = Register { value: value.to_owned(), version };
-        state.registers.insert(name.to_owned(), Entry { register, expires });
+        state.registers.insert(name.to_owned(), RegisterEntry { register, expires });
         Ok(version)
     }
 }
@@ -207,13 +207,13 @@ impl Store for MemoryStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.open().map(drop)
+        self.lock().map(drop)
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        let mut state = self.open()?;
-        let State { shelf, ledger, registers, .. } = &mut *state;
-        let removed = ledger.prune(retention, |job| shelf.get(job).is_some());
+        let mut state = self.lock()?;
+        let State { jobs, journal, registers, .. } = &mut *state;
+        let removed = journal.prune(retention, |job| jobs.get(job).is_some());
         let expired: Vec<String> = registers
             .iter()
             .filter(|(_, entry)| entry.expires.is_some_and(|at| at < retention.now))
@@ -227,10 +227,12 @@ impl Store for MemoryStore {
     }
 
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        let mut state = self.open()?;
+        let mut state = self.lock()?;
         match adoption {
-            Adoption::Jobs(jobs) => jobs.into_iter().try_for_each(|job| state.shelf.adopt(job)),
-            Adoption::History(entries) => entries.into_iter().try_for_each(|entry| state.ledger.adopt(entry)),
+            Adoption::Jobs(jobs) => jobs.into_iter().try_for_each(|job| state.jobs.import(job)),
+            Adoption::History(entries) => {
+                entries.into_iter().try_for_each(|entry| state.journal.import(entry))
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a store promises: jobs, the journal, and small registers, each under compare-and-set.
+//! The store traits: jobs, the journal, and small registers, each written under compare-and-set.
 
 mod import;
 mod shard_view;
@@ -20,29 +20,29 @@ use crate::job::{JobId, JobUid, Revision, StoredJob};
 
 pub use import::{Adoption, JournalEntry};
 pub use shard_view::ShardView;
-pub use shared_store::{EDITS_TOLD, EditMark, EditedJobs, Fence, Shard, ShardEdits, Shards, SharedStore};
+pub use shared_store::{EditMark, EditedJobs, Fence, MIN_CHANGELOG, Shard, ShardEdits, Shards, SharedStore};
 
-/// Why a store did not do what it was asked.
+/// Why a call to a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A job of this name exists already.
     #[error("job \"{0}\" already exists")]
     Exists(JobId),
-    /// What was named does not exist.
+    /// The named job, firing or register does not exist.
     #[error("{0} does not exist")]
     NotFound(String),
-    /// It was changed by someone else in between: read again.
-    #[error("{0} was changed in between")]
+    /// The object was modified concurrently: read it and retry.
+    #[error("{0} was modified concurrently")]
     Conflict(String),
-    /// The [`Fence`] of a journal write does not hold any more, so nothing was written: who writes is not the owner.
-    #[error("{0} was taken over by another replica, so nothing was written")]
+    /// The [`Fence`] of a journal write no longer holds, so nothing was written: the caller is not the owner.
+    #[error("{0} is owned by another replica; nothing was written")]
     Fenced(String),
-    /// The store itself is in trouble.
+    /// The store itself failed.
     #[error("{message}")]
     Fault {
-        /// What kind of trouble.
+        /// The kind of failure.
         kind: FaultKind,
-        /// What was attempted and on what; for a person also the remedy.
+        /// The failed operation and its object and, for an operator, the remedy.
         message: String,
         /// The cause, which stays out of `Display`.
         #[source]
@@ -51,7 +51,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Makes a fault; `message` says what was attempted and on what.
+    /// Makes a fault; `message` names the failed operation and its object.
     #[must_use]
     pub fn fault(kind: FaultKind, message: impl Into<String>) -> Self {
         Self::Fault { kind, message: message.into(), cause: None }
@@ -90,22 +90,22 @@ pub struct NewJob {
 /// Where a list of jobs begins. Jobs are listed in the order of their creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListFrom {
-    /// At this place, counted from 0.
+    /// At this offset, counted from 0.
     Skip(u64),
-    /// Behind this job. A job that was removed meanwhile is a [`StoreError::NotFound`].
+    /// After this job. If that job no longer exists, listing fails with [`StoreError::NotFound`].
     After(JobId),
 }
 
-/// Some jobs in the order of their creation.
+/// A page of jobs, in the order of their creation.
 #[derive(Debug, Clone, Default)]
 pub struct JobList {
     /// The jobs.
     pub jobs: Vec<StoredJob>,
-    /// How many there are in all.
+    /// How many jobs there are in all.
     pub total: u64,
 }
 
-/// Keeps the jobs.
+/// Stores the jobs.
 #[async_trait]
 pub trait JobStore {
     /// Stores a new job with revision 1; `created` and `changed` are `job.at`.
@@ -119,7 +119,7 @@ pub trait JobStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] when the revision is another.
+    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] when the revision differs.
     async fn replace(
         &self,
         id: &JobId,
@@ -132,7 +132,7 @@ pub trait JobStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] when the revision is another.
+    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] when the revision differs.
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError>;
 
     /// Returns those of the named jobs that exist, in the order of the names. At most 10,000 names a call.
@@ -150,32 +150,32 @@ pub trait JobStore {
     async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError>;
 }
 
-/// What one round says about one job: outcomes for a stretch of ticks, and a firing if there is one.
+/// The result of one round for one job: outcomes for a range of ticks, and a firing if there is one.
 #[derive(Debug, Clone)]
 pub struct Settlement {
     /// The job's name.
     pub job: JobId,
     /// The job's identity.
     pub uid: JobUid,
-    /// The version of the job that it was decided by; the settlement is [`Settled::Stale`] when the store has another.
+    /// The job version that was evaluated; the settlement is [`Settled::Stale`] when the store has another.
     pub revision: Revision,
     /// `Progress::settled` as the engine knows it; the settlement is [`Settled::Stale`] when the store has another.
     pub expected: Option<Timestamp>,
-    /// What it becomes; the same as `expected` for a firing by hand.
+    /// Its new value; the same as `expected` for a manual firing.
     pub settled: Option<Timestamp>,
-    /// Outcomes, oldest first; at least one. A firing belongs to the last.
+    /// Outcomes, oldest first; at least one. A firing belongs to the last one.
     pub records: Vec<DecisionDraft>,
     /// The intent to launch.
     pub firing: Option<Firing>,
 }
 
-/// What became of a settlement.
+/// The result of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// It is durable; the ids of its records, in order. A folded record has the id of the row it was folded into.
+    /// It is durable. Holds the ids of its records, in order; a folded record has the id of the row it was folded into.
     Recorded(Vec<DecisionId>),
-    /// The job is gone, is another one, has another version, or its ticks were settled by someone else, or a firing of
-    /// this name exists already: nothing was written.
+    /// Nothing was written: the job was removed, recreated or edited, its ticks were settled meanwhile, or a firing of this
+    /// name exists.
     Stale,
 }
 
@@ -183,11 +183,11 @@ pub enum Settled {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advance {
-    /// The state that the store must have.
+    /// The state that the stored firing must have.
     pub from: FiringState,
-    /// The firing as it is to be.
+    /// The new firing.
     pub to: Firing,
-    /// The final outcome of its tick, when this move decides it; replaces that of its decision.
+    /// The final outcome of its tick, if this move decides it; replaces the outcome of its decision.
     pub outcome: Option<Outcome>,
 }
 
@@ -205,19 +205,19 @@ impl Advance {
     }
 }
 
-/// The most rows that one query returns.
+/// The maximum number of rows that one query returns.
 pub const MOST_ROWS: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
 
 /// Which decisions to read; newest first. The default reads the newest [`MOST_ROWS`] of all jobs.
 #[derive(Debug, Clone)]
 pub struct DecisionQuery {
-    /// Of this job only; of all otherwise.
+    /// Only decisions of this job; of all jobs when absent.
     pub job: Option<JobId>,
-    /// With this outcome only.
+    /// Only decisions with this outcome.
     pub outcome: Option<Outcome>,
-    /// Older than this one.
+    /// Only decisions older than this one.
     pub before: Option<DecisionId>,
-    /// At most so many; 1…1000.
+    /// The maximum number of results; 1…1000.
     pub limit: NonZeroUsize,
 }
 
@@ -230,15 +230,15 @@ impl Default for DecisionQuery {
 /// Which firings to read; newest first, in the order in which they were settled.
 #[derive(Debug, Clone)]
 pub struct FiringQuery {
-    /// This one.
+    /// Only this firing.
     pub id: Option<FiringId>,
-    /// Of this job only.
+    /// Only firings of this job.
     pub job: Option<JobId>,
-    /// In this state only.
+    /// Only firings in this state.
     pub state: Option<FiringState>,
-    /// Settled before this one. Nothing is older than a firing that the store does not know (any more).
+    /// Only firings settled before this one; none when the store does not know it.
     pub before: Option<FiringId>,
-    /// At most so many; 1…1000.
+    /// The maximum number of results; 1…1000.
     pub limit: NonZeroUsize,
 }
 
@@ -259,16 +259,16 @@ pub trait Journal {
     ///
     /// # Errors
     ///
-    /// Fails as a whole when nothing could be written. A single stale settlement is an answer, not an error.
+    /// Fails as a whole when nothing could be written. A stale settlement is a result, not an error.
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
-    /// Moves a firing to its next state, durable on return. When the move adds tasks to the firing, they are noted in
-    /// the job too ([`Progress::note_run`](crate::job::Progress::note_run)), if the job is still the same. The
-    /// firing's `decision` stays.
+    /// Moves a firing to its next state, durable on return. When the move adds tasks to the firing, they are also recorded
+    /// in the job's progress ([`Progress::note_run`](crate::job::Progress::note_run)), if the job was not recreated. The
+    /// firing's `decision` does not change.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] when the state is another or the move is not a legal one.
+    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] when the state differs or the transition is not allowed.
     async fn advance(&self, advance: Advance) -> Result<(), StoreError>;
 
     /// Returns every firing that is open ([`FiringState::is_open`]), oldest first.
@@ -297,7 +297,7 @@ pub trait Journal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Register {
-    /// What it holds.
+    /// The stored text.
     pub value: String,
     /// Counts its versions from 1.
     pub version: u64,
@@ -331,26 +331,26 @@ pub trait Registers {
 /// How much history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Decisions last observed before this moment go, each with its firing unless that is open.
+    /// Decisions last observed before this moment are removed, each with its firing unless that is open.
     pub before: Timestamp,
-    /// The newest so many decisions of a job stay, whatever their age. Of a job that was removed none stays.
+    /// The number of decisions that each job keeps, whatever their age; a removed job keeps none.
     pub keep: usize,
-    /// The present moment: registers that expired before it go. A decision of after it was made while the clock was wrong,
-    /// and says nothing about the age of those behind it.
+    /// The present moment: registers that expired before it are removed. A decision observed after it was made while the
+    /// clock was wrong, and says nothing about the age of later ones.
     pub now: Timestamp,
-    /// At most so many rows are removed by one call, so that writers do not wait long.
+    /// The maximum number of rows that one call removes, so that writers do not wait long.
     pub batch: usize,
 }
 
 impl Retention {
-    /// Tells whether a decision of this moment is young, and so are all that were settled after it.
+    /// Tells whether a decision observed at this moment is kept, and with it all that were settled later.
     #[must_use]
-    pub fn ends_at(&self, moment: Timestamp) -> bool {
+    pub fn is_recent(&self, moment: Timestamp) -> bool {
         (self.before..=self.now).contains(&moment)
     }
 }
 
-/// A store: jobs, journal, registers, and its own care.
+/// A store: jobs, journal, registers, and their maintenance.
 #[async_trait]
 pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'static {
     /// Returns the kind for lists and logs: `memory`, `sqlite`.
@@ -360,29 +360,29 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     ///
     /// # Errors
     ///
-    /// Fails with what is wrong and the remedy; `readyz` shows it.
+    /// Fails with the problem and its remedy; `readyz` shows both.
     async fn check(&self) -> Result<(), StoreError>;
 
-    /// Removes old finished history and expired registers, and returns how many rows went; 0 when there is nothing more
-    /// to remove. A store may rely on decisions having been observed in the order in which they were settled.
+    /// Removes old finished history and expired registers, and returns how many rows it removed; 0 when nothing is left to
+    /// remove. A store may rely on decisions having been observed in the order in which they were settled.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be written.
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError>;
 
-    /// Takes over what another store held, durable on return; what `export`, `import` and `migrate` stand on. Nothing
-    /// else writes to the store meanwhile.
+    /// Imports the contents of another store, durable on return; the commands `import` and `migrate` use it. Nothing else
+    /// writes to the store meanwhile.
     ///
-    /// Jobs are appended to the list in their order, each with its identity, revision, moments and progress as they
-    /// are. Entries are appended to the journal in their order, each decision and its firing, open ones included, as
-    /// they are but for the decision's id, which is fresh: neither folded nor noted in a job's progress. A job's later
-    /// outcomes fold into its newest entry as into any other. An entry's job may be gone.
+    /// Jobs are appended to the list in their order, with identity, revision, timestamps and progress unchanged. Entries are
+    /// appended to the journal in their order, each decision and its firing unchanged, open ones included, except for the
+    /// decision's id, which is new. They are neither folded nor recorded in a job's progress; later outcomes fold into the
+    /// newest entry as into any other. The job of an entry may not exist.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when a job's name is taken, [`StoreError::Conflict`] when a firing is known already.
-    /// After any error a beginning of the batch, maybe none of it, has been taken over and nothing behind it.
+    /// [`StoreError::Exists`] when a job's name is taken, [`StoreError::Conflict`] when a firing exists already. After an
+    /// error a prefix of the batch, possibly empty, has been imported.
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
         let _ = adoption;
         let message = format!("the {} store cannot take over what another one held", self.kind());
@@ -396,7 +396,7 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// Fails when pending writes could not be made durable.
     async fn close(&self) -> Result<(), StoreError>;
 
-    /// Returns what more the store can do when several processes may write it at once; nothing when only one may.
+    /// Returns the store as a [`SharedStore`]; `None` when only one process may write it.
     fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
         None
     }

@@ -34,15 +34,15 @@ impl Shards for PostgresStore {
         self.lines.list(places, Some(shard.number().into()), from, limit).await
     }
 
-    async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
         self.lines.unfinished(Some(shard.number().into())).await
     }
 
-    async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+    async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         self.record(Some(fence.clone()), batch).await
     }
 
-    async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
+    async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
         self.step(Some(fence.clone()), advance).await
     }
 }

@@ -160,7 +160,7 @@ impl Store for LogStore {
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        if !self.memory()?.has_old(retention)? {
+        if !self.memory()?.has_prunable(retention)? {
             return Ok(0);
         }
         Ok(self.editor.writer.commit(LogOp::Prune(retention.into())).await?.into_count())

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 
-/// What a source was asked for, call by call.
+/// The keys that a source was asked for, call by call.
 #[derive(Default)]
 struct Calls {
     keys: Mutex<Vec<Vec<u32>>>,
@@ -59,7 +59,7 @@ impl Calls {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_readers_of_fifty_keys_cost_fifty_keys() {
+async fn a_thousand_reads_of_fifty_keys_read_fifty_keys() {
     let (batcher, calls) = batcher::<500>();
     let readings = join_all((0..1_000).map(|n| batcher.read(100 + n % 50))).await;
     assert!(readings.iter().zip(0..).all(|(reading, n)| *reading.as_ref().unwrap() == 100 + n % 50));
@@ -92,7 +92,7 @@ async fn a_full_batch_goes_before_the_window_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_after_the_window_gets_a_reading_of_its_own() {
+async fn a_read_after_the_window_gets_a_new_reading() {
     let (batcher, calls) = batcher::<500>();
     let first = tokio::spawn({
         let batcher = batcher.clone();
@@ -107,7 +107,7 @@ async fn a_read_after_the_window_gets_a_reading_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_fails_the_readers_of_that_call_only() {
+async fn a_panicking_read_fails_only_its_own_callers() {
     let (batcher, _) = batcher::<1>();
     let (thirteen, fine) = tokio::join!(batcher.read(13), batcher.read(1));
     assert_eq!(thirteen.unwrap_err().kind(), FaultKind::Bug);
@@ -116,10 +116,10 @@ async fn a_panic_fails_the_readers_of_that_call_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_read_fails_its_readers_in_time_and_gives_its_turn_back() {
+async fn a_hanging_read_times_out_and_releases_its_permit() {
     let calls = Arc::new(Calls::default());
-    let limits = BatchLimits { reads: 1, ..BatchLimits::default() };
-    let batcher = Batcher::with(Numbers::<1>(Arc::clone(&calls)), limits);
+    let limits = BatchLimits { max_concurrent_reads: 1, ..BatchLimits::default() };
+    let batcher = Batcher::with_limits(Numbers::<1>(Arc::clone(&calls)), limits);
     let start = Instant::now();
     let (hanging, next) = tokio::join!(batcher.read(14), batcher.read(1));
     let error = hanging.unwrap_err();
@@ -132,7 +132,7 @@ async fn a_hanging_read_fails_its_readers_in_time_and_gives_its_turn_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_left_out_or_refused_fails_alone() {
+async fn a_missing_or_denied_key_fails_alone() {
     let (batcher, _) = batcher::<500>();
     let (left_out, refused, fine) = tokio::join!(batcher.read(15), batcher.read(16), batcher.read(17));
     assert_eq!(left_out.unwrap_err().kind(), FaultKind::Bug);
@@ -141,7 +141,7 @@ async fn a_key_that_is_left_out_or_refused_fails_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_goes_away_takes_nothing_from_the_others() {
+async fn a_cancelled_read_does_not_affect_the_others() {
     let (batcher, calls) = batcher::<500>();
     let gone = tokio::spawn({
         let batcher = batcher.clone();
@@ -160,17 +160,17 @@ async fn a_reader_that_goes_away_takes_nothing_from_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_beyond_the_bound_wait_for_room() {
+async fn keys_beyond_max_waiting_wait_for_capacity() {
     let calls = Arc::new(Calls::default());
-    let limits = BatchLimits { reads: 1, ..BatchLimits::default() };
-    let batcher = Batcher::with(Numbers::<1_000>(Arc::clone(&calls)), limits);
+    let limits = BatchLimits { max_concurrent_reads: 1, ..BatchLimits::default() };
+    let batcher = Batcher::with_limits(Numbers::<1_000>(Arc::clone(&calls)), limits);
     let keys = 100..100 + u32::try_from(MAX_WAITING).unwrap() + 500;
     let all = tokio::spawn({
         let batcher = batcher.clone();
         async move { join_all(keys.map(|key| batcher.read(key))).await }
     });
     calls.finished.notified().await;
-    // What has no room yet has not been put into any batch.
+    // Keys without a permit are not in any batch yet.
     assert!(calls.total() <= MAX_WAITING);
     assert!(all.await.unwrap().iter().all(Result::is_ok));
     assert_eq!(calls.total(), MAX_WAITING + 500);
@@ -178,7 +178,7 @@ async fn keys_beyond_the_bound_wait_for_room() {
 }
 
 #[test]
-fn a_shared_error_is_passed_on_with_its_chain_told_once() {
+fn a_shared_error_prints_its_chain_once() {
     let inner = TriggerError::new(FaultKind::Throttled, "could not read queue \"q\"")
         .because(std::io::Error::other("connection refused"));
     let own = TriggerError::from(Arc::new(inner));
@@ -191,7 +191,7 @@ fn tick(nominal: &str, observed: &str) -> Tick {
 }
 
 #[tokio::test(start_paused = true)]
-async fn evaluations_of_one_round_share_a_reading_although_they_come_one_after_the_other() {
+async fn successive_evaluations_of_one_round_share_a_reading() {
     let (batcher, calls) = batcher::<1>();
     let noon = |millis| tick("2026-11-22T12:00:00Z", &format!("2026-11-22T12:00:00.{millis:03}Z"));
     let early = batcher.read_for(noon(3), 1);
@@ -212,7 +212,7 @@ async fn evaluations_of_one_round_share_a_reading_although_they_come_one_after_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_tick_gets_a_reading_of_its_own() {
+async fn a_later_tick_gets_a_new_reading() {
     let (batcher, calls) = batcher::<1>();
     batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00.1Z"), 1).await.unwrap();
     batcher.read_for(tick("2026-11-22T12:00:00.5Z", "2026-11-22T12:00:00.5Z"), 1).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_later_tick_gets_a_reading_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reading_for_a_tick_that_nobody_waits_for_any_more_is_not_made() {
+async fn a_reading_for_a_tick_without_a_waiting_caller_is_skipped() {
     let (batcher, calls) = batcher::<1>();
     let noon = tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z");
     let busy = join_all((0..4).map(|n| batcher.read_for(noon, 100 + n)));
@@ -233,25 +233,30 @@ async fn a_reading_for_a_tick_that_nobody_waits_for_any_more_is_not_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_for_a_round_is_not_kept_for_long() {
+async fn readings_of_a_round_are_evicted_after_their_ttl() {
     let (batcher, _) = batcher::<1>();
     batcher.read_for(tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"), 1).await.unwrap();
-    tokio::time::sleep(KEPT * 2).await;
-    let shared = Arc::clone(&batcher.shared);
+    tokio::time::sleep(TTL * 2).await;
+    let inner = Arc::clone(&batcher.inner);
     assert!(
-        shared.window.lock().round.find(&1, tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z")).is_none()
+        inner
+            .window
+            .lock()
+            .tick_cache
+            .get(&1, tick("2026-11-22T12:00:00Z", "2026-11-22T12:00:00Z"))
+            .is_none()
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_stays_open_while_keys_keep_coming_but_not_for_ever() {
+async fn a_window_stays_open_while_keys_keep_coming_up_to_max_wait() {
     let calls = Arc::new(Calls::default());
     let limits = BatchLimits {
         window: Duration::from_millis(50),
-        longest: Duration::from_millis(200),
+        max_wait: Duration::from_millis(200),
         ..BatchLimits::default()
     };
-    let batcher = Batcher::with(Numbers::<500>(Arc::clone(&calls)), limits);
+    let batcher = Batcher::with_limits(Numbers::<500>(Arc::clone(&calls)), limits);
     let read = |n: u32, after: u64| {
         let batcher = batcher.clone();
         async move {

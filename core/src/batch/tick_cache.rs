@@ -1,4 +1,4 @@
-//! Readings that evaluations of one round share, although they come one after the other.
+//! A short-lived cache of readings, which successive evaluations of one round share.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,61 +8,62 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Slot;
+use super::Reply;
 use crate::trigger::Tick;
 
-/// How much later than the reading was asked for an evaluation may be and still share it.
-const ROUND: Duration = Duration::from_secs(1);
+/// The maximum age of a reading, counted from its request, that an evaluation may share.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// For how long what was asked for is kept. Longer than a round: an evaluation may have had to wait for something else
-/// first, and its tick stays what it was.
-pub(super) const KEPT: Duration = Duration::from_secs(10);
+/// How long a reading is kept. Longer than [`MAX_AGE`], because an evaluation may be delayed after its tick was observed.
+pub(super) const TTL: Duration = Duration::from_secs(10);
 
-/// What was asked for by evaluations of late.
-pub(super) struct Round<K, R> {
-    readings: HashMap<K, Asked<R>>,
+/// Readings that evaluations requested recently, by key.
+pub(super) struct TickCache<K, R> {
+    readings: HashMap<K, CachedReading<R>>,
 }
 
-struct Asked<R> {
-    /// When the evaluation that asked first got to its tick.
-    at: Timestamp,
-    since: Instant,
-    slot: watch::Receiver<Slot<R>>,
+struct CachedReading<R> {
+    /// When the first requesting evaluation observed its tick.
+    observed: Timestamp,
+    inserted: Instant,
+    reply: watch::Receiver<Reply<R>>,
 }
 
-impl<K, R> Default for Round<K, R> {
+impl<K, R> Default for TickCache<K, R> {
     fn default() -> Self {
         Self { readings: HashMap::new() }
     }
 }
 
-impl<K: Eq + Hash, R> Round<K, R> {
-    /// Finds a reading that was asked for when this tick was due already, and not long before it was got to.
-    pub(super) fn find(&self, key: &K, tick: Tick) -> Option<watch::Receiver<Slot<R>>> {
-        let longest = SignedDuration::try_from(ROUND).unwrap_or_default();
-        let fits =
-            |asked: &&Asked<R>| asked.at >= tick.nominal && tick.observed.duration_since(asked.at) <= longest;
-        self.readings.get(key).filter(fits).map(|asked| asked.slot.clone())
+impl<K: Eq + Hash, R> TickCache<K, R> {
+    /// Finds a reading that was requested after this tick was due, and at most [`MAX_AGE`] before it was observed.
+    pub(super) fn get(&self, key: &K, tick: Tick) -> Option<watch::Receiver<Reply<R>>> {
+        let max_age = SignedDuration::try_from(MAX_AGE).unwrap_or_default();
+        let fits = |cached: &&CachedReading<R>| {
+            cached.observed >= tick.nominal && tick.observed.duration_since(cached.observed) <= max_age
+        };
+        self.readings.get(key).filter(fits).map(|cached| cached.reply.clone())
     }
 
-    pub(super) fn note(&mut self, key: K, tick: Tick, slot: watch::Receiver<Slot<R>>) {
-        self.readings.insert(key, Asked { at: tick.observed, since: Instant::now(), slot });
+    pub(super) fn insert(&mut self, key: K, tick: Tick, reply: watch::Receiver<Reply<R>>) {
+        self.readings.insert(key, CachedReading { observed: tick.observed, inserted: Instant::now(), reply });
     }
 
-    /// Tells whether somebody still waits for this reading; what is noted here does not count.
-    pub(super) fn is_waited_for(&self, key: &K, sender: &watch::Sender<Slot<R>>) -> bool {
-        let noted = self.readings.get(key).is_some_and(|asked| asked.slot.same_channel(&sender.subscribe()));
-        sender.receiver_count() > usize::from(noted)
+    /// Tells whether a caller still waits for this reading; the cache's own receiver does not count.
+    pub(super) fn is_waited_for(&self, key: &K, sender: &watch::Sender<Reply<R>>) -> bool {
+        let in_cache =
+            self.readings.get(key).is_some_and(|cached| cached.reply.same_channel(&sender.subscribe()));
+        sender.receiver_count() > usize::from(in_cache)
     }
 
-    /// Tells whether nothing is kept.
+    /// Tells whether the cache is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.readings.is_empty()
     }
 
-    /// Forgets what is too old to be shared.
-    pub(super) fn forget_old(&mut self) {
-        self.readings.retain(|_, asked| asked.since.elapsed() < KEPT);
+    /// Removes expired readings.
+    pub(super) fn evict_expired(&mut self) {
+        self.readings.retain(|_, cached| cached.inserted.elapsed() < TTL);
         if self.readings.is_empty() {
             self.readings = HashMap::new();
         }

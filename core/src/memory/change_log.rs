@@ -1,28 +1,28 @@
-//! The newest edits of each shard.
+//! The newest job edits of each shard, for `SharedStore::edits`.
 
 use std::collections::VecDeque;
 
 use crate::job::JobId;
-use crate::store::{EDITS_TOLD, EditMark, EditedJobs, Shard, ShardEdits};
+use crate::store::{EditMark, EditedJobs, MIN_CHANGELOG, Shard, ShardEdits};
 
-/// One log for each shard.
+/// The change log of every shard.
 #[derive(Debug, Default)]
-pub(super) struct Edits([Log; Shard::COUNT as usize]);
+pub(super) struct ChangeLog([ShardLog; Shard::COUNT as usize]);
 
 /// The newest edits of a shard, oldest first.
 #[derive(Debug, Default)]
-struct Log {
-    /// How many there were in all.
+struct ShardLog {
+    /// How many edits there were in all, dropped ones included.
     newest: u64,
     jobs: VecDeque<JobId>,
 }
 
-impl Edits {
-    pub(super) fn enter(&mut self, job: &JobId) {
+impl ChangeLog {
+    pub(super) fn record(&mut self, job: &JobId) {
         let log = &mut self.0[usize::from(Shard::of(job).number())];
         log.newest += 1;
         log.jobs.push_back(job.clone());
-        if log.jobs.len() > EDITS_TOLD {
+        if log.jobs.len() > MIN_CHANGELOG {
             log.jobs.pop_front();
         }
     }
@@ -37,7 +37,7 @@ impl Edits {
     }
 }
 
-impl Log {
+impl ShardLog {
     fn since(&self, mark: EditMark) -> Option<EditedJobs> {
         let Some(missed) = self.newest.checked_sub(mark.0) else { return Some(EditedJobs::Unknown) };
         let Ok(missed) = usize::try_from(missed) else { return Some(EditedJobs::Unknown) };

@@ -7,8 +7,9 @@ use crate::firing::{Firing, FiringId};
 use crate::job::{JobId, JobUid};
 use crate::store::{Advance, DecisionQuery, FiringQuery, JournalEntry, Retention, Settlement, StoreError};
 
+/// Decisions by id, with their firings, and the indexes over them.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct MemoryJournal {
     rows: BTreeMap<DecisionId, Row>,
     /// The rows of each job.
     jobs: HashMap<JobId, BTreeSet<DecisionId>>,
@@ -30,15 +31,15 @@ impl Row {
     }
 }
 
-impl Ledger {
-    /// Takes up a history, oldest first; `newest` is the newest id ever given.
-    pub(super) fn of(history: Vec<JournalEntry>, newest: DecisionId) -> Self {
-        let mut ledger = Self { newest, ..Self::default() };
+impl MemoryJournal {
+    /// Restores a history, oldest first; `newest` is the highest id ever assigned.
+    pub(super) fn from_history(history: Vec<JournalEntry>, newest: DecisionId) -> Self {
+        let mut journal = Self { newest, ..Self::default() };
         for JournalEntry { record, firing } in history {
-            ledger.newest = ledger.newest.max(record.id);
-            ledger.put(Row { record, firing });
+            journal.newest = journal.newest.max(record.id);
+            journal.put(Row { record, firing });
         }
-        ledger
+        journal
     }
 
     /// Copies the rows, oldest first.
@@ -51,7 +52,7 @@ impl Ledger {
     }
 
     /// Counts the rows without an open firing.
-    pub(super) fn finished(&self) -> usize {
+    pub(super) fn finished_decisions(&self) -> usize {
         self.rows.len() - self.open.len()
     }
 
@@ -67,17 +68,17 @@ impl Ledger {
         self.rows.insert(id, row);
     }
 
-    pub(super) fn knows(&self, firing: &FiringId) -> bool {
+    pub(super) fn contains(&self, firing: &FiringId) -> bool {
         self.firings.contains_key(firing)
     }
 
-    /// Records a settlement that was found to be fresh.
+    /// Records a settlement that is not stale.
     pub(super) fn append(&mut self, settlement: Settlement) -> Vec<DecisionId> {
         let Settlement { job, uid, records, mut firing, .. } = settlement;
         let last = records.len().saturating_sub(1);
         let mut ids = Vec::with_capacity(records.len());
-        for (place, draft) in records.into_iter().enumerate() {
-            let firing = if place == last { firing.take() } else { None };
+        for (index, draft) in records.into_iter().enumerate() {
+            let firing = if index == last { firing.take() } else { None };
             let folded = if firing.is_none() { self.fold(&job, uid, &draft) } else { None };
             ids.push(folded.unwrap_or_else(|| self.insert(&job, uid, draft, firing)));
         }
@@ -85,9 +86,9 @@ impl Ledger {
     }
 
     /// Appends an entry of another journal.
-    pub(super) fn adopt(&mut self, entry: JournalEntry) -> Result<(), StoreError> {
+    pub(super) fn import(&mut self, entry: JournalEntry) -> Result<(), StoreError> {
         let JournalEntry { record: DecisionRecord { job, uid, draft, .. }, firing } = entry;
-        if let Some(known) = firing.as_ref().filter(|firing| self.knows(&firing.id)) {
+        if let Some(known) = firing.as_ref().filter(|firing| self.contains(&firing.id)) {
             return Err(StoreError::Conflict(format!("firing \"{}\"", known.id)));
         }
         self.insert(&job, uid, draft, firing);
@@ -114,8 +115,8 @@ impl Ledger {
         let id = DecisionId(self.newest.0 + 1);
         self.newest = id;
         let firing = firing.map(|firing| Firing { decision: id, ..firing });
-        let of = firing.as_ref().map(|firing| firing.id.clone());
-        let record = DecisionRecord { id, job: job.clone(), uid, draft, firing: of };
+        let firing_id = firing.as_ref().map(|firing| firing.id.clone());
+        let record = DecisionRecord { id, job: job.clone(), uid, draft, firing: firing_id };
         self.put(Row { record, firing });
         id
     }
@@ -145,7 +146,7 @@ impl Ledger {
     }
 
     pub(super) fn decisions(&self, query: &DecisionQuery) -> Vec<DecisionRecord> {
-        self.backwards(query.job.as_ref(), query.before)
+        self.newest_first(query.job.as_ref(), query.before)
             .map(|row| &row.record)
             .filter(|record| query.outcome.is_none_or(|outcome| record.draft.outcome == outcome))
             .take(query.limit.get())
@@ -162,7 +163,7 @@ impl Ledger {
             },
         };
         let rows: Box<dyn Iterator<Item = &Row>> = match &query.id {
-            None => self.backwards(query.job.as_ref(), before),
+            None => self.newest_first(query.job.as_ref(), before),
             Some(id) => {
                 let row = self.firings.get(id).filter(|row| before.is_none_or(|before| **row < before));
                 let row = row.map(|row| &self.rows[row]);
@@ -178,8 +179,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Walks the rows of a job, or of all, from the newest, or from behind `before`.
-    fn backwards(
+    /// Iterates over the rows of a job, or of all jobs, newest first; with `before`, only over older rows.
+    fn newest_first(
         &self,
         job: Option<&JobId>,
         before: Option<DecisionId>,
@@ -194,9 +195,9 @@ impl Ledger {
         }
     }
 
-    /// Removes old rows, those settled first before others; `lives` tells which jobs still exist.
+    /// Removes old rows, oldest first; `lives` tells which jobs still exist.
     pub(super) fn prune(&mut self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> usize {
-        let ids = self.old(retention, lives);
+        let ids = self.prunable(retention, lives);
         for id in &ids {
             let row = self.rows.remove(id).expect("it was just seen");
             if let Some(firing) = &row.record.firing {
@@ -211,11 +212,11 @@ impl Ledger {
         ids.len()
     }
 
-    /// Finds the rows that may go, oldest first.
-    pub(super) fn old(&self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
+    /// Finds the rows that may be pruned, oldest first.
+    pub(super) fn prunable(&self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
         let Retention { before, keep, batch, .. } = retention;
         // The first row was settled after the first of its ticks, and all others after the first row.
-        let young = |row: &Row| retention.ends_at(row.record.draft.span.first);
+        let young = |row: &Row| retention.is_recent(row.record.draft.span.first);
         if self.rows.values().next().is_none_or(young) {
             return Vec::new();
         }
@@ -223,7 +224,7 @@ impl Ledger {
         for (job, rows) in &self.jobs {
             let keep = if lives(job) { keep } else { 0 };
             let above = rows.iter().take(rows.len().saturating_sub(keep)).map(|id| (id, &self.rows[id]));
-            let looked = above.take_while(|(_, row)| !retention.ends_at(row.record.draft.observed));
+            let looked = above.take_while(|(_, row)| !retention.is_recent(row.record.draft.observed));
             let old = looked.filter(|(_, row)| row.record.draft.observed < before && !row.is_open());
             ids.extend(old.map(|(id, _)| *id).take(batch));
         }

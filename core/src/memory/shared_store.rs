@@ -1,10 +1,10 @@
-//! The memory store as one that several engines write at once, as in tests of replicas within one process.
+//! The memory store as a shared store: tests run several replicas in one process on it.
 
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 
-use super::{Entry, MemoryStore, State};
+use super::{MemoryStore, RegisterEntry, State};
 use crate::firing::Firing;
 use crate::store::{
     Advance, EditMark, Fence, JobList, ListFrom, Register, Settled, Settlement, Shard, ShardEdits, Shards,
@@ -19,24 +19,24 @@ impl Shards for MemoryStore {
         from: ListFrom,
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError> {
-        self.open()?.shelf.list_shard(shard, &from, limit)
+        self.lock()?.jobs.list_shard(shard, &from, limit)
     }
 
-    async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
-        let mut open = self.open()?.ledger.unfinished();
+    async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
+        let mut open = self.lock()?.journal.unfinished();
         open.retain(|firing| Shard::of(&firing.job) == shard);
         Ok(open)
     }
 
-    async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let mut state = self.open()?;
-        state.check(fence)?;
+    async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        let mut state = self.lock()?;
+        state.check_fence(fence)?;
         Ok(state.settle(batch))
     }
 
-    async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        let mut state = self.open()?;
-        state.check(fence)?;
+    async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        state.check_fence(fence)?;
         state.advance(advance)
     }
 }
@@ -44,20 +44,21 @@ impl Shards for MemoryStore {
 #[async_trait]
 impl SharedStore for MemoryStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        let state = self.open()?;
+        let state = self.lock()?;
         let from = state.registers.range(prefix.to_owned()..);
         let found = from.take_while(|(name, _)| name.starts_with(prefix));
         Ok(found.map(|(name, entry)| (name.clone(), entry.register.clone())).collect())
     }
 
     async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
-        Ok(self.open()?.edits.since(since))
+        Ok(self.lock()?.changes.since(since))
     }
 }
 
 impl State {
-    fn check(&self, fence: &Fence) -> Result<(), StoreError> {
-        let version = self.registers.get(&fence.register).map(|Entry { register, .. }| register.version);
+    fn check_fence(&self, fence: &Fence) -> Result<(), StoreError> {
+        let version =
+            self.registers.get(&fence.register).map(|RegisterEntry { register, .. }| register.version);
         if version == Some(fence.version) {
             return Ok(());
         }

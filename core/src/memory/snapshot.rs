@@ -1,62 +1,62 @@
-//! The whole of a memory store, to be written down and taken up again: what stores that keep a log of operations stand on.
+//! Snapshots of a memory store. Stores that keep a log of operations write them to disk and restore from them.
 //!
-//! The same operations in the same order make the same state, here and in any other process.
+//! The same operations in the same order make the same state, in this and in any other process.
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::job_table::Shelf;
-use super::journal::Ledger;
-use super::{Entry, MemoryStore, State};
+use super::job_table::JobTable;
+use super::journal::MemoryJournal;
+use super::{MemoryStore, RegisterEntry, State};
 use crate::decide::DecisionId;
 use crate::job::StoredJob;
 use crate::store::{JournalEntry, Register, Retention, StoreError};
 
 use jiff::Timestamp;
 
-/// Everything that a memory store holds.
+/// Everything that a memory store holds: jobs, journal and registers.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
     /// The jobs in the order of their creation.
     pub jobs: Vec<StoredJob>,
     /// The journal, oldest first.
     pub history: Vec<JournalEntry>,
-    /// The newest id that was given to a decision, which may be gone already.
+    /// The highest decision id ever assigned; its decision may have been pruned.
     pub newest: DecisionId,
-    /// The registers by name.
+    /// The registers, by name.
     pub registers: Vec<NamedRegister>,
 }
 
-/// A register with its name and the moment after which it may be forgotten.
+/// A register with its name and expiry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamedRegister {
     /// Its name.
     pub name: String,
-    /// What it holds.
+    /// Its value and version.
     pub register: Register,
-    /// When it may be forgotten; never when absent.
+    /// When it may be removed; never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
 }
 
 impl MemoryStore {
-    /// Copies everything that the store holds.
+    /// Copies everything that the store holds into a snapshot.
     ///
     /// # Errors
     ///
     /// Fails when the store is closed.
-    pub fn image(&self) -> Result<Image, StoreError> {
-        let state = self.open()?;
+    pub fn snapshot(&self) -> Result<Image, StoreError> {
+        let state = self.lock()?;
         let registers = state.registers.iter().map(|(name, entry)| NamedRegister {
             name: name.clone(),
             register: entry.register.clone(),
             expires: entry.expires,
         });
         Ok(Image {
-            jobs: state.shelf.all().cloned().collect(),
-            history: state.ledger.history().collect(),
-            newest: state.ledger.newest(),
+            jobs: state.jobs.all().cloned().collect(),
+            history: state.journal.history().collect(),
+            newest: state.journal.newest(),
             registers: registers.collect(),
         })
     }
@@ -66,8 +66,8 @@ impl MemoryStore {
     /// # Errors
     ///
     /// Fails when the store is closed.
-    pub fn finished(&self) -> Result<usize, StoreError> {
-        Ok(self.open()?.ledger.finished())
+    pub fn finished_decisions(&self) -> Result<usize, StoreError> {
+        Ok(self.lock()?.journal.finished_decisions())
     }
 
     /// Tells whether pruning would remove anything.
@@ -75,11 +75,11 @@ impl MemoryStore {
     /// # Errors
     ///
     /// Fails when the store is closed.
-    pub fn has_old(&self, retention: Retention) -> Result<bool, StoreError> {
-        let state = self.open()?;
-        let expired = |entry: &Entry| entry.expires.is_some_and(|at| at < retention.now);
+    pub fn has_prunable(&self, retention: Retention) -> Result<bool, StoreError> {
+        let state = self.lock()?;
+        let expired = |entry: &RegisterEntry| entry.expires.is_some_and(|at| at < retention.now);
         Ok(state.registers.values().any(expired)
-            || !state.ledger.old(retention, |job| state.shelf.get(job).is_some()).is_empty())
+            || !state.journal.prunable(retention, |job| state.jobs.get(job).is_some()).is_empty())
     }
 }
 
@@ -88,11 +88,11 @@ impl From<Image> for MemoryStore {
         let Image { jobs, history, newest, registers } = image;
         let registers = registers
             .into_iter()
-            .map(|NamedRegister { name, register, expires }| (name, Entry { register, expires }))
+            .map(|NamedRegister { name, register, expires }| (name, RegisterEntry { register, expires }))
             .collect();
         let state = State {
-            shelf: Shelf::of(jobs),
-            ledger: Ledger::of(history, newest),
+            jobs: JobTable::from_jobs(jobs),
+            journal: MemoryJournal::from_history(history, newest),
             registers,
             ..State::default()
         };

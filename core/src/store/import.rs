@@ -1,4 +1,4 @@
-//! What a store takes over from another one.
+//! Batches of jobs and history for importing into a store.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use crate::decide::DecisionRecord;
 use crate::firing::Firing;
 use crate::job::StoredJob;
 
-/// Something that another store held, to be taken over as it was there.
+/// A batch to import, exactly as another store held it.
 ///
 /// At most [`MOST_ROWS`](super::MOST_ROWS) jobs or entries.
 #[derive(Debug, Clone)]
 pub enum Adoption {
-    /// Jobs in the order of their creation, with everything that is known of them.
+    /// Jobs with their metadata, in the order of their creation.
     Jobs(Vec<StoredJob>),
     /// Entries of the journal, oldest first.
     History(Vec<JournalEntry>),

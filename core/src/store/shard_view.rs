@@ -1,4 +1,4 @@
-//! A shared store as the owner of one shard sees it.
+//! A view of a shared store, restricted to one shard.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::decide::DecisionRecord;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 
-/// A shared store as the owner of one shard sees it: it lists that shard's jobs and open firings only, and puts the
-/// shard's fence around every write to the journal.
+/// A view of a shared store for the owner of one shard: it lists only that shard's jobs and open firings, and fences every
+/// write to the journal.
 ///
-/// Everything else is the store's own. Closing the view leaves the store open.
+/// Everything else is delegated to the store. Closing the view leaves the store open.
 #[derive(Debug, Clone)]
 pub struct ShardView {
     store: Arc<dyn SharedStore>,
@@ -27,7 +27,7 @@ pub struct ShardView {
 }
 
 impl ShardView {
-    /// Looks at a shard for as long as the fence holds.
+    /// Makes a view of a shard that can write as long as the fence holds.
     #[must_use]
     pub fn new(store: Arc<dyn SharedStore>, shard: Shard, fence: Fence) -> Self {
         Self { store, shard, fence }
@@ -66,15 +66,15 @@ impl JobStore for ShardView {
 #[async_trait]
 impl Journal for ShardView {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.store.settle_under(&self.fence, batch).await
+        self.store.settle_fenced(&self.fence, batch).await
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        self.store.advance_under(&self.fence, advance).await
+        self.store.advance_fenced(&self.fence, advance).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
-        self.store.unfinished_in(self.shard).await
+        self.store.open_firings_in_shard(self.shard).await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {

@@ -1,8 +1,7 @@
-//! What a store does for several processes at once: shards of jobs, fences around their journal, news of edits.
+//! Stores that several processes write at once: shards of jobs, fenced journal writes, and a change log of job edits.
 //!
-//! Rejected: a lock or a lease in the store's own terms (advisory locks, TTLs), because each store has others and
-//! their clocks are not ours; edits pushed by the store (`LISTEN`, streams), because a lost push has to be found by
-//! asking anyway.
+//! Rejected: locks and leases of the store (advisory locks, TTLs), because each store has different ones and their clocks
+//! are not ours; edits pushed by the store (`LISTEN`, streams), because lost pushes require polling anyway.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -24,7 +23,7 @@ mod tests;
 pub struct Shard(u8);
 
 impl Shard {
-    /// How many shards there are. Another number is another layout of every shared store.
+    /// The number of shards. Changing it changes the layout of every shared store.
     pub const COUNT: u8 = 16;
 
     /// Returns the shard of a job: the topmost four bits of the stable hash of its name.
@@ -40,7 +39,7 @@ impl Shard {
         if number < Self::COUNT { Some(Self(number)) } else { None }
     }
 
-    /// Lists all shards by number.
+    /// Iterates over all shards, by number.
     pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator + Clone {
         (0..Self::COUNT).map(Self)
     }
@@ -59,9 +58,9 @@ impl fmt::Display for Shard {
     }
 }
 
-/// What a register must still be for a journal write to count.
+/// The fencing token of a journal write: the register and the version that it must still have.
 ///
-/// The register names a shard's owner, and is written only when the owner changes: its version is the fencing number.
+/// The register names a shard's owner, and is written only when the owner changes, so its version identifies an ownership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
     /// The register's name.
@@ -70,11 +69,11 @@ pub struct Fence {
     pub version: u64,
 }
 
-/// A store's part in the work of one shard's owner. [`ShardView`](super::ShardView) makes a store of it.
+/// The operations that the owner of one shard uses. [`ShardView`](super::ShardView) makes a store of them.
 #[async_trait]
 pub trait Shards {
-    /// Lists the jobs of a shard as [`JobStore::list`](super::JobStore::list) does those of all; places are counted in
-    /// the shard, and the total is the shard's.
+    /// Lists the jobs of one shard as [`JobStore::list`](super::JobStore::list) lists all jobs; offset and total count the
+    /// shard's jobs only.
     ///
     /// # Errors
     ///
@@ -86,50 +85,50 @@ pub trait Shards {
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError>;
 
-    /// Returns every open firing of a shard's jobs, oldest first, also of jobs that were removed meanwhile.
+    /// Returns every open firing of a shard's jobs, oldest first, those of removed jobs included.
     ///
     /// # Errors
     ///
     /// Fails when the journal cannot be read.
-    async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError>;
+    async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError>;
 
-    /// Does what [`Journal::settle`](super::Journal::settle) does if the fence holds.
+    /// Settles as [`Journal::settle`](super::Journal::settle) does, if the fence holds.
     ///
-    /// The fence is checked in the same transaction as each write: once the register has another version, nothing
-    /// more becomes visible of a write that names this one.
+    /// The fence is checked in the same transaction as each write: once the register has another version, no write under
+    /// this fence becomes visible.
     ///
     /// # Errors
     ///
     /// [`StoreError::Fenced`] with the register's name when the fence does not hold; otherwise as `settle` fails.
-    /// Where a batch takes more than one transaction, those before the one that was fenced stay.
-    async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
+    /// If a batch takes several transactions, those committed before the fenced one stay.
+    async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
-    /// Does what [`Journal::advance`](super::Journal::advance) does if the fence holds, checked in the same
+    /// Advances a firing as [`Journal::advance`](super::Journal::advance) does, if the fence holds; checked in the same
     /// transaction.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`] with the register's name when the fence does not hold, whatever else is wrong;
-    /// otherwise as `advance` fails.
-    async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError>;
+    /// [`StoreError::Fenced`] with the register's name when the fence does not hold, before any other error; otherwise as
+    /// `advance` fails.
+    async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError>;
 }
 
 /// A store that several processes write at once.
 #[async_trait]
 pub trait SharedStore: Store + Shards {
-    /// Returns the registers whose name begins with `prefix`, by name; what is returned is not older than the call.
+    /// Returns the registers whose name begins with `prefix`, by name. The read is not older than the call.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read.
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError>;
 
-    /// Tells which jobs of these shards were created, replaced or removed since the marks. Shards without an edit
-    /// since are left out.
+    /// Returns which jobs of these shards were created, replaced or removed since the cursors. Shards without a change are
+    /// left out.
     ///
-    /// An edit is entered in the same transaction as the edit itself, in the order in which edits become visible: one
-    /// that was done before the call is told by it, or was told with the mark. It may be told more than once. Owners
-    /// ask about three times a second for all their shards, so it must be cheap when nothing happened.
+    /// Each edit is logged in the transaction that makes it, in the order in which edits become visible: an edit made before
+    /// the call is returned by it, or was returned together with the cursor. It may be returned more than once. Owners poll
+    /// all their shards about three times a second, so the call must be cheap when nothing changed.
     ///
     /// # Errors
     ///
@@ -137,30 +136,30 @@ pub trait SharedStore: Store + Shards {
     async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError>;
 }
 
-/// The least number of edits of a shard that a store can tell; of more than these it may say
+/// The minimum number of edits that the change log of a shard keeps; for older cursors a store may answer
 /// [`EditedJobs::Unknown`].
-pub const EDITS_TOLD: usize = 256;
+pub const MIN_CHANGELOG: usize = 256;
 
-/// A place in the order of a shard's edits, which only the store can read. The default is before the first edit.
+/// A cursor into the change log of a shard, opaque to callers. The default is before the first edit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EditMark(pub u64);
 
-/// What happened to a shard's jobs.
+/// The changes of one shard since a cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardEdits {
     /// The shard.
     pub shard: Shard,
-    /// From where to ask next.
+    /// The cursor for the next call.
     pub mark: EditMark,
-    /// The jobs.
+    /// The changed jobs.
     pub jobs: EditedJobs,
 }
 
 /// Jobs that were created, replaced or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EditedJobs {
-    /// These.
+    /// Exactly these jobs.
     These(Vec<JobId>),
-    /// It cannot be told any more, or the mark is of another time: look at the whole shard.
+    /// The log does not reach back to the cursor, or the cursor is of another log: rescan the whole shard.
     Unknown,
 }

@@ -195,16 +195,16 @@ impl Shards for GatedStore {
         self.through(self.inner.list_shard(shard, from, limit)).await
     }
 
-    async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
-        self.through(self.inner.unfinished_in(shard)).await
+    async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
+        self.through(self.inner.open_firings_in_shard(shard)).await
     }
 
-    async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.through(self.inner.settle_under(fence, batch)).await
+    async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        self.through(self.inner.settle_fenced(fence, batch)).await
     }
 
-    async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        self.through(self.inner.advance_under(fence, advance)).await
+    async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
+        self.through(self.inner.advance_fenced(fence, advance)).await
     }
 }
 

@@ -10,7 +10,7 @@ use super::sample::{at, create, document, draft, edit, fire, firing, name, recor
 use crate::decide::Outcome;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    EDITS_TOLD, EditMark, EditedJobs, Fence, Journal, Settled, Settlement, Shard, ShardEdits, ShardView,
+    EditMark, EditedJobs, Fence, Journal, MIN_CHANGELOG, Settled, Settlement, Shard, ShardEdits, ShardView,
     SharedStore,
 };
 
@@ -154,15 +154,15 @@ pub async fn no_edit_is_missed_while_many_write(subject: &dyn Subject) {
     assert_eq!(told.len(), WRITERS * EACH);
 }
 
-/// Up to [`EDITS_TOLD`] edits of a shard are told; of more, all or none.
+/// Up to [`MIN_CHANGELOG`] edits of a shard are told; of more, all or none.
 pub async fn more_edits_than_can_be_told_are_unknown(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let since = [(Shard::of(&job.id), EditMark::default())];
     let mut revision = job.revision;
     let (mut names_told, mut unknown) = (0, 0);
-    for edits in 1..=EDITS_TOLD + 64 {
-        if edits % 64 == 0 || edits > EDITS_TOLD + 60 {
+    for edits in 1..=MIN_CHANGELOG + 64 {
+        if edits % 64 == 0 || edits > MIN_CHANGELOG + 60 {
             let news = store.edits(&since).await.expect("edits are read").pop().expect("there are edits");
             match news.jobs {
                 EditedJobs::These(jobs) => {
@@ -170,7 +170,7 @@ pub async fn more_edits_than_can_be_told_are_unknown(subject: &dyn Subject) {
                     names_told += 1;
                 }
                 EditedJobs::Unknown => {
-                    assert!(edits > EDITS_TOLD, "{edits} edits can be told");
+                    assert!(edits > MIN_CHANGELOG, "{edits} edits can be told");
                     unknown += 1;
                 }
             }

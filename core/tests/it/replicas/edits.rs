@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecs_scheduler_core::store::{EDITS_TOLD, Shard};
+use ecs_scheduler_core::store::{MIN_CHANGELOG, Shard};
 use ecs_scheduler_core::{Clock as _, Event, FireError, FireRequest, JobId, Outcome, Revision};
 use serde_json::json;
 
@@ -45,7 +45,7 @@ async fn more_edits_at_once_than_the_store_can_tell_all_take_effect() {
     yard.until_owned(&[(&a, 16)]).await;
     let shard = Shard::new(3).unwrap();
     let names = (0..).map(|number| JobId::new(&format!("many-{number}")).unwrap());
-    let names = names.filter(|job| Shard::of(job) == shard).take(EDITS_TOLD + 50);
+    let names = names.filter(|job| Shard::of(job) == shard).take(MIN_CHANGELOG + 50);
     for job in names {
         yard.world
             .create(job.as_str(), &json!({"taskDefinition": "work", "schedule": "@yearly"}))
@@ -53,7 +53,7 @@ async fn more_edits_at_once_than_the_store_can_tell_all_take_effect() {
             .unwrap();
     }
     yard.pass(1.0).await;
-    assert_eq!(a.replica.status().jobs, EDITS_TOLD + 50);
+    assert_eq!(a.replica.status().jobs, MIN_CHANGELOG + 50);
     yard.close(vec![a]).await;
 }
 
