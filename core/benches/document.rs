@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use ecs_scheduler_core::job::{AgendaView, prepare_create};
+use ecs_scheduler_core::job::{ScheduleView, prepare_create};
 use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
 use ecs_scheduler_core::{Job, JobContext, JobId, TriggerRegistry};
 use serde_json::{Map, Value};
@@ -38,8 +38,8 @@ fn main() {
         let document = serde_json::from_str(black_box(ORDINARY)).expect("JSON");
         black_box(Job::parse(&id, &document, &cx)).expect("it is right");
     });
-    measure("AgendaView", || {
-        let view = AgendaView::read(black_box(ORDINARY)).expect("it is right");
+    measure("ScheduleView", || {
+        let view = ScheduleView::read(black_box(ORDINARY)).expect("it is right");
         black_box(view.schedule(&id, &cache)).expect("it is right");
     });
     measure("prepare_create", || {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Mode, Overlap};
-use crate::queue::{Need, QueueFacts};
+use crate::queue::{QueueFacts, TaskDemand};
 use crate::scaling::{Demand, Scaling};
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub struct DecisionInput<'a> {
     /// What the trigger concluded.
     pub demand: Demand,
     /// Why, in the trigger's words.
-    pub because: &'a str,
+    pub reason: &'a str,
     /// The job's bounds.
     pub scaling: Scaling,
     /// How demand becomes a number.
@@ -136,7 +136,7 @@ impl fmt::Display for Decision {
 /// use ecs_scheduler_core::{decide, DecisionInput, Demand, Mode, Overlap, Scaling};
 /// let decision = decide(&DecisionInput {
 ///     demand: Demand::Tasks(NonZeroU32::new(12).unwrap()),
-///     because: "1150 messages ÷ 100 per task, rounded up",
+///     reason: "1150 messages ÷ 100 per task, rounded up",
 ///     scaling: Scaling { cap: NonZeroU32::new(10), ..Scaling::default() },
 ///     mode: Mode::Total,
 ///     queue: None,
@@ -153,111 +153,111 @@ impl fmt::Display for Decision {
 /// ```
 #[must_use]
 pub fn decide(input: &DecisionInput<'_>) -> Decision {
-    let mut ledger = Ledger::open(input);
-    if ledger.now == 0 {
-        return ledger.close(Outcome::Idle, false);
+    let mut builder = DecisionBuilder::new(input);
+    if builder.count == 0 {
+        return builder.finish(Outcome::Idle, false);
     }
-    let need = input.queue.and_then(|facts| Need::of(input.mode, facts, input.busy));
-    let (outcome, replace) = match need {
-        Some(need) => (ledger.queue(input, need), false),
-        None => ledger.total(input),
+    let demand = input.queue.and_then(|facts| TaskDemand::new(input.mode, facts, input.busy));
+    let (outcome, replace) = match demand {
+        Some(demand) => (builder.apply_queue_rule(input, demand), false),
+        None => builder.apply_total(input),
     };
-    if ledger.now == 0 {
-        return ledger.close(outcome, false);
+    if builder.count == 0 {
+        return builder.finish(outcome, false);
     }
     if let Some(left) = input.cooldown {
         let seconds = left.as_secs_f64().ceil();
-        ledger.step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
-        return ledger.close(Outcome::Cooldown, false);
+        builder.add_step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
+        return builder.finish(Outcome::Cooldown, false);
     }
-    if let Some(budget) = input.budget.filter(|budget| *budget < ledger.now) {
-        ledger.step(Rule::Budget, budget, format!("the budget leaves {budget}"));
+    if let Some(budget) = input.budget.filter(|budget| *budget < builder.count) {
+        builder.add_step(Rule::Budget, budget, format!("the budget leaves {budget}"));
         if budget == 0 {
-            return ledger.close(Outcome::Budget, false);
+            return builder.finish(Outcome::Budget, false);
         }
     }
-    ledger.close(Outcome::Pending, replace)
+    builder.finish(Outcome::Pending, replace)
 }
 
-struct Ledger {
-    now: u32,
+struct DecisionBuilder {
+    count: u32,
     steps: Vec<Step>,
 }
 
-impl Ledger {
-    fn open(input: &DecisionInput<'_>) -> Self {
+impl DecisionBuilder {
+    fn new(input: &DecisionInput<'_>) -> Self {
         let floor = input.scaling.floor;
         let asked = match input.demand {
             Demand::Idle => 0,
             Demand::Floor => floor.get(),
             Demand::Tasks(n) => n.get(),
         };
-        let mut ledger = Self { now: 0, steps: Vec::with_capacity(3) };
-        ledger.step(Rule::Demand, asked, input.because.to_owned());
-        ledger
+        let mut builder = Self { count: 0, steps: Vec::with_capacity(3) };
+        builder.add_step(Rule::Demand, asked, input.reason.to_owned());
+        builder
     }
 
-    fn floor(&mut self, floor: NonZeroU32) {
-        if self.now > 0 && self.now < floor.get() {
-            self.step(Rule::Floor, floor.get(), format!("at least taskCount {floor}"));
+    fn apply_floor(&mut self, floor: NonZeroU32) {
+        if self.count > 0 && self.count < floor.get() {
+            self.add_step(Rule::Floor, floor.get(), format!("at least taskCount {floor}"));
         }
     }
 
     /// Counts without the queue: floor, cap, overlap. Returns the outcome in case nothing is left, and whether tasks
     /// are replaced.
-    fn total(&mut self, input: &DecisionInput<'_>) -> (Outcome, bool) {
-        self.floor(input.scaling.floor);
+    fn apply_total(&mut self, input: &DecisionInput<'_>) -> (Outcome, bool) {
+        self.apply_floor(input.scaling.floor);
         let limit = input.scaling.limit();
-        let capped = self.now > limit;
+        let capped = self.count > limit;
         if capped {
-            self.step(Rule::Cap, limit, format!("at most {} {limit}", input.scaling.limit_name()));
+            self.add_step(Rule::Cap, limit, format!("at most {} {limit}", input.scaling.limit_name()));
         }
-        self.overlap(input, limit, capped)
+        self.apply_overlap(input, limit, capped)
     }
 
     /// Counts by the queue rule, then floor and cap. Returns the outcome in case nothing is left.
-    fn queue(&mut self, input: &DecisionInput<'_>, need: Need<'_>) -> Outcome {
-        self.step(Rule::Mode, need.tasks, need.to_string());
+    fn apply_queue_rule(&mut self, input: &DecisionInput<'_>, demand: TaskDemand<'_>) -> Outcome {
+        self.add_step(Rule::Mode, demand.tasks, demand.to_string());
         let busy = input.busy;
         if busy == 0 {
-            self.floor(input.scaling.floor);
+            self.apply_floor(input.scaling.floor);
         }
         let limit = input.scaling.limit();
         let room = limit.saturating_sub(busy);
-        if self.now <= room {
+        if self.count <= room {
             return Outcome::Satisfied;
         }
         let name = input.scaling.limit_name();
         let beside = if busy == 0 { String::new() } else { format!(", less {busy} pending or running") };
-        self.step(Rule::Cap, room, format!("at most {name} {limit}{beside}"));
+        self.add_step(Rule::Cap, room, format!("at most {name} {limit}{beside}"));
         Outcome::Capped
     }
 
-    fn step(&mut self, rule: Rule, after: u32, because: String) {
-        self.steps.push(Step { rule, before: self.now, after, because });
-        self.now = after;
+    fn add_step(&mut self, rule: Rule, after: u32, because: String) {
+        self.steps.push(Step { rule, before: self.count, after, because });
+        self.count = after;
     }
 
     /// Applies the overlap policy and returns the outcome in case nothing is left, and whether tasks are replaced.
-    fn overlap(&mut self, input: &DecisionInput<'_>, limit: u32, capped: bool) -> (Outcome, bool) {
+    fn apply_overlap(&mut self, input: &DecisionInput<'_>, limit: u32, capped: bool) -> (Outcome, bool) {
         let busy = input.busy;
         if busy == 0 {
             return (Outcome::Satisfied, false);
         }
         match input.overlap {
             Overlap::TopUp => {
-                let need = self.now.saturating_sub(busy);
-                self.step(Rule::Overlap, need, format!("less {busy} already pending or running"));
+                let need = self.count.saturating_sub(busy);
+                self.add_step(Rule::Overlap, need, format!("less {busy} already pending or running"));
                 (if capped { Outcome::Capped } else { Outcome::Satisfied }, false)
             }
             Overlap::Skip => {
-                self.step(Rule::Overlap, 0, format!("skipped, {busy} still pending or running"));
+                self.add_step(Rule::Overlap, 0, format!("skipped, {busy} still pending or running"));
                 (Outcome::SkippedOverlap, false)
             }
             Overlap::Allow => {
                 let room = limit.saturating_sub(busy);
-                if room < self.now {
-                    self.step(
+                if room < self.count {
+                    self.add_step(
                         Rule::Overlap,
                         room,
                         format!("beside {busy} pending or running, at most {limit}"),
@@ -266,13 +266,13 @@ impl Ledger {
                 (Outcome::Capped, false)
             }
             Overlap::Replace => {
-                self.step(Rule::Overlap, self.now, format!("replacing {busy} pending or running"));
+                self.add_step(Rule::Overlap, self.count, format!("replacing {busy} pending or running"));
                 (Outcome::Satisfied, true)
             }
         }
     }
 
-    fn close(self, outcome: Outcome, replace: bool) -> Decision {
-        Decision { launch: self.now, replace, outcome, steps: self.steps }
+    fn finish(self, outcome: Outcome, replace: bool) -> Decision {
+        Decision { launch: self.count, replace, outcome, steps: self.steps }
     }
 }

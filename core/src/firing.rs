@@ -26,13 +26,13 @@ pub struct FiringId(Arc<str>);
 impl FiringId {
     /// Names the firing of a tick.
     #[must_use]
-    pub fn of_tick(uid: &JobUid, nominal: Timestamp) -> Self {
+    pub fn for_tick(uid: &JobUid, nominal: Timestamp) -> Self {
         Self::hashed(uid, nominal, "tick", "")
     }
 
     /// Names a firing by hand; `key` is the caller's idempotency key, or a fresh one.
     #[must_use]
-    pub fn by_hand(uid: &JobUid, nominal: Timestamp, key: &str) -> Self {
+    pub fn for_manual(uid: &JobUid, nominal: Timestamp, key: &str) -> Self {
         Self::hashed(uid, nominal, "hand", key)
     }
 
@@ -79,7 +79,8 @@ pub enum Origin {
     /// A tick of the job.
     Tick,
     /// A person or program, by the API.
-    Hand,
+    #[serde(rename = "hand")]
+    Manual,
 }
 
 /// How far a firing has come.
@@ -119,7 +120,7 @@ impl FiringState {
 
     /// Tells whether a firing may move from this state to `next`. Staying is a move where attempts or tasks change.
     #[must_use]
-    pub const fn may_become(self, next: Self) -> bool {
+    pub const fn can_transition_to(self, next: Self) -> bool {
         match self {
             Self::Planned => {
                 matches!(next, Self::Launching | Self::Refused | Self::Expired | Self::Cancelled)

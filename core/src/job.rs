@@ -1,4 +1,4 @@
-//! A job: what a user defined. An invalid one cannot be constructed.
+//! Jobs, the definitions that users write. An invalid job cannot be constructed.
 
 mod document;
 mod earlier;
@@ -12,7 +12,7 @@ pub use document::{
 };
 pub use earlier::{EARLIER_SCHEDULES, replacement};
 pub use id::{InvalidJobId, JobId, JobUid, Revision};
-pub use schedule_view::{AgendaError, AgendaView};
+pub use schedule_view::{ScheduleView, ScheduleViewError};
 
 use std::sync::Arc;
 
@@ -22,20 +22,20 @@ use serde_json::value::RawValue;
 
 use crate::firing::{Firing, FiringId};
 use crate::policy::Policy;
-use crate::registry::Told;
+use crate::registry::BuildRemarks;
 use crate::scaling::Scaling;
 use crate::schedule::Schedule;
 use crate::task::{TaskId, TaskSpec};
 use crate::trigger::Trigger;
 pub(crate) use earlier::Earlier;
 
-/// A job as a store keeps it: the document's text, who it is, and what the engine noted about it.
+/// A stored job: the document's text, the job's identity, and the engine's progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredJob {
     /// The job's name.
     pub id: JobId,
-    /// Its identity: a job that is deleted and created anew under the same name is another one.
+    /// Its identity: a job that is deleted and recreated under the same name has another one.
     pub uid: JobUid,
     /// Counts the versions of the document from 1; every replacement adds one.
     pub revision: Revision,
@@ -45,11 +45,11 @@ pub struct StoredJob {
     pub created: Timestamp,
     /// When this version was written. Ticks up to this moment are those of [earlier versions](EARLIER_SCHEDULES).
     pub changed: Timestamp,
-    /// What the engine noted.
+    /// The engine's progress.
     pub progress: Progress,
 }
 
-/// What the engine noted about a job while it settled ticks. Written by the journal only.
+/// The engine's progress with a job. Written by the journal only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -59,7 +59,7 @@ pub struct Progress {
     /// The newest firing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_firing: Option<FiringId>,
-    /// When the newest firing was decided; what a cooldown counts from.
+    /// When the newest firing was decided; the cooldown starts then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fired: Option<Timestamp>,
     /// The nominal tick of the newest firing that started at least one task.
@@ -71,13 +71,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Notes a firing that is being journalled.
+    /// Records a new firing.
     pub fn record_firing(&mut self, firing: &Firing) {
         self.last_firing = Some(firing.id.clone());
         self.last_fired = Some(firing.observed);
     }
 
-    /// Notes the tasks of a firing, unless a firing with a later tick started some already.
+    /// Records the tasks of a firing, unless a firing of a later tick has started tasks already.
     pub fn note_run(&mut self, firing: &Firing) {
         if firing.tasks.is_empty() || self.last_run.is_some_and(|last| last > firing.nominal) {
             return;
@@ -91,7 +91,7 @@ impl Progress {
     }
 }
 
-/// One task of the last run, as the Python version's API shows it.
+/// One task of the last run, in the form of the Python version's API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRunTask {
@@ -102,50 +102,50 @@ pub struct LastRunTask {
     pub host_id: Option<String>,
 }
 
-/// A job, checked and ready to be looked at. Made by [`Job::parse`] only.
+/// A validated job, ready for evaluation. Made by [`Job::parse`] only.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Job {
     /// Its name.
     pub id: JobId,
-    /// What to start.
+    /// The task to start.
     pub task: Arc<TaskSpec>,
-    /// When to look: the job's own schedule. A job without one has a trigger that brings its ticks.
+    /// The job's own schedule. A job without one has a trigger that provides a schedule.
     pub schedule: Option<Schedule>,
-    /// The zone as the document names it; `UTC` when it names none.
+    /// The time zone's name in the document; `UTC` when it has none.
     pub timezone: String,
-    /// How many.
+    /// The bounds on the number of tasks.
     pub scaling: Scaling,
-    /// Whether and how many; without one the floor fires at each tick.
+    /// The condition; without one each tick fires the floor.
     pub trigger: Option<Arc<dyn Trigger>>,
-    /// What to do about overlap, lateness and failure.
+    /// The policy for overlap, lateness and failure.
     pub policy: Policy,
-    /// Not looked at, when there is one.
+    /// Set when the job is suspended.
     pub suspension: Option<Suspension>,
     /// Versions whose ticks had no outcome yet when the next one was written, oldest first.
     pub(crate) earlier: Vec<Earlier>,
     ticks: Option<Schedule>,
-    /// The remarks of its triggers when they were built.
-    told: Told,
+    /// The remarks that its triggers made while they were built.
+    remarks: BuildRemarks,
 }
 
-/// Why and for how long a job is not looked at.
+/// Why and until when a job is suspended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suspension {
-    /// Why, in the words of who suspended it.
+    /// The reason, as given in the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who suspended it.
+    /// The user who suspended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// When it ends by itself.
+    /// When the suspension ends automatically.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
 impl Suspension {
-    /// Tells whether it lasts at this moment.
+    /// Tells whether the suspension is in force at this moment.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
@@ -153,9 +153,9 @@ impl Suspension {
 }
 
 impl Job {
-    /// Returns the ticks of the job: its own schedule's, else those that its trigger brings; not before its
-    /// `scheduleStart` and not after its `scheduleEnd`. Before them come those of earlier versions that had no outcome when
-    /// this one was written.
+    /// Returns the job's ticks: those of its own schedule, or else of the schedule that its trigger provides, within
+    /// `scheduleStart` and `scheduleEnd`. Ticks of earlier versions that had no outcome when this version was written come
+    /// first.
     #[must_use]
     pub fn ticks(&self) -> Option<&Schedule> {
         self.ticks.as_ref()

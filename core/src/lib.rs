@@ -61,7 +61,7 @@ pub use launcher::{
 pub use memory::MemoryStore;
 pub use permission::Permission;
 pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
-pub use queue::{OwnTasks, QueueFacts, QueueMemory};
+pub use queue::{OwnTasks, QueueFacts, QueueHistory};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType, read_config};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{

@@ -60,7 +60,7 @@ pub enum CatchUpPolicy {
     Latest,
     /// Every missed tick inside the window, oldest first, at most `max` of them.
     All,
-    /// No missed tick: what is later than [`CatchUp::PUNCTUAL`] is recorded as missed.
+    /// No missed tick: what is later than [`CatchUp::ON_TIME_TOLERANCE`] is recorded as missed.
     None,
 }
 
@@ -82,9 +82,9 @@ impl CatchUp {
     /// # Source
     ///
     /// The engine sleeps at most 30 s before it looks at the wall clock again.
-    pub const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
+    pub const ON_TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
     /// For how long a tick that cannot be decided yet is tried again at least, under every policy.
-    pub const TRIED_FOR: SignedDuration = SignedDuration::from_mins(1);
+    pub const MIN_RETRY_WINDOW: SignedDuration = SignedDuration::from_mins(1);
 }
 
 impl Default for CatchUp {

@@ -9,26 +9,26 @@
 //!
 //! - **`oneShot`**: messages that ever arrived, `V + F + C`, never fall in number, and no sample is older than `L`. So
 //!   the greatest `V + F + C(now − L)` ever seen is a proven lower bound of them, [`QueueFacts::outstanding`] is what
-//!   of it is not completed, and `⌈(outstanding − held) / k⌉ − busy` tasks never lack a message.
+//!   of it is not completed, and `⌈(outstanding − still_invisible) / k⌉ − busy` tasks never lack a message.
 //! - **`drain`**: a task that exits clean proves that the queue was empty then. For `L` afterwards only messages count
 //!   by which the visible count grew since, beyond what it was just before; else it is what is there, less who is there
 //!   for it.
 //!
 //! With `k` above 1 a task may exit clean with fewer messages, and `C` is too large by what it lacked: for `L`
-//! `oneShot` launches too late, and never too much. See [the proof](QueueMemory#proof).
+//! `oneShot` launches too late, and never too much. See [the proof](QueueHistory#proof).
 //!
 //! What is proven rests on three things: `settle` is not shorter than the lag, nobody else consumes, and a clean exit
 //! means that the messages are done. Where they fail the rule errs for a while and recovers: a purge or a foreign
-//! consumer makes it [start from the counts again](QueueMemory::note) after `2 L`.
+//! consumer makes it [start from the counts again](QueueHistory::record) after `2 L`.
 //!
-//! [`QueueMemory`] is what the rule remembers from sample to sample, [`QueueFacts`] what it concludes from one, and
+//! [`QueueHistory`] is what the rule remembers from sample to sample, [`QueueFacts`] what it concludes from one, and
 //! [`decide`](crate::decide()) turns that into a number.
 
 mod history;
 mod task_demand;
 
-pub use history::{Convergence, QueueMemory, Sample};
-pub(crate) use task_demand::Need;
+pub use history::{Convergence, QueueHistory, Sample};
+pub(crate) use task_demand::TaskDemand;
 
 use jiff::Timestamp;
 
@@ -43,7 +43,7 @@ pub struct OwnTasks {
     /// Pending, running, or about to be launched.
     pub busy: u32,
     /// Those of them that cannot have taken a message yet: not running for [two seconds](CLAIMS_AFTER).
-    pub unclaimed: u32,
+    pub not_started: u32,
     /// Clean exits so far.
     pub completed: u64,
     /// Clean exits at least one `settle` before the counts were asked for, which every sample shows.
@@ -53,7 +53,7 @@ pub struct OwnTasks {
     /// Tasks that failed before that, and whose messages may still be invisible.
     pub failed_before: u32,
     /// The newest clean exit.
-    pub emptied: Option<Timestamp>,
+    pub last_empty: Option<Timestamp>,
     /// How many tasks were launched after it.
     pub launched_since: u32,
     /// When the newest of all tasks ended, well or not.
@@ -71,9 +71,9 @@ pub struct QueueFacts {
     /// Messages that are proven to have arrived and are not completed.
     pub outstanding: u64,
     /// Messages that failed tasks may still keep invisible.
-    pub held: u64,
+    pub still_invisible: u64,
     /// Tasks that cannot have taken a message yet.
-    pub unclaimed: u32,
+    pub not_started: u32,
     /// What happened since a task found the queue empty, while the counts may still be older than that.
     pub since_empty: Option<SinceEmpty>,
     /// How long the counts took to show what had happened, when that was longer than `settle`.

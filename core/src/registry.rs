@@ -75,7 +75,7 @@ pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T,
 
 /// The remarks of triggers to their job while they are built.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
+pub(crate) struct BuildRemarks {
     /// Schedules that are not among its ticks.
     pub(crate) consulted: Vec<Schedule>,
     /// A probable mistake in a mode that counts a queue.
@@ -91,34 +91,34 @@ pub struct BuildContext<'a> {
     pub timezone: &'a str,
     /// The job's bounds.
     pub scaling: Scaling,
-    told: Option<&'a Mutex<Told>>,
+    remarks: Option<&'a Mutex<BuildRemarks>>,
 }
 
 impl<'a> BuildContext<'a> {
     /// Begins to build a job's trigger.
     #[must_use]
     pub fn new(registry: &'a TriggerRegistry, timezone: &'a str, scaling: Scaling) -> Self {
-        Self { registry, depth: 0, timezone, scaling, told: None }
+        Self { registry, depth: 0, timezone, scaling, remarks: None }
     }
 
     /// Collects what triggers tell.
-    pub(crate) fn collecting(self, told: &'a Mutex<Told>) -> Self {
-        Self { told: Some(told), ..self }
+    pub(crate) fn with_remarks(self, remarks: &'a Mutex<BuildRemarks>) -> Self {
+        Self { remarks: Some(remarks), ..self }
     }
 
     /// Tells the job of a schedule that the trigger consults and that is not among its
     /// [ticks](Trigger::schedule), so that its warnings are shown when the job is written.
-    pub fn consult(&self, schedule: &Schedule) {
-        if let Some(told) = self.told {
-            told.lock().consulted.push(schedule.clone());
+    pub fn add_consulted_schedule(&self, schedule: &Schedule) {
+        if let Some(remarks) = self.remarks {
+            remarks.lock().consulted.push(schedule.clone());
         }
     }
 
     /// Tells the job why the modes `oneShot` and `drain` are probably a mistake with this trigger: a warning where the job has
     /// one of them.
     pub fn warn_against_queue_modes(&self, why: impl Into<String>) {
-        if let Some(told) = self.told {
-            told.lock().against_queue_modes.push(why.into());
+        if let Some(remarks) = self.remarks {
+            remarks.lock().against_queue_modes.push(why.into());
         }
     }
 

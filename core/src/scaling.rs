@@ -68,7 +68,7 @@ impl Demand {
 
     /// Builds the demand for `n` tasks, idle when there are none.
     #[must_use]
-    pub fn of(n: u32) -> Self {
+    pub fn from_count(n: u32) -> Self {
         NonZeroU32::new(n).map_or(Self::Idle, Self::Tasks)
     }
 }

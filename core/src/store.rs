@@ -198,7 +198,7 @@ impl Advance {
     ///
     /// [`StoreError::Conflict`] when that state is not [`Self::from`], or the move is not a legal one.
     pub fn check(&self, stored: FiringState) -> Result<(), StoreError> {
-        if stored == self.from && stored.may_become(self.to.state) {
+        if stored == self.from && stored.can_transition_to(self.to.state) {
             return Ok(());
         }
         Err(StoreError::Conflict(format!("firing \"{}\"", self.to.id)))

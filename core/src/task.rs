@@ -199,7 +199,7 @@ impl TaskState {
     /// Takes the exit code of this container for that of the task, where the exit codes of containers decide. A container
     /// that the task did not have has no exit code.
     #[must_use]
-    pub(crate) fn decided_by(mut self, container: Option<&str>) -> Self {
+    pub(crate) fn with_deciding_container(mut self, container: Option<&str>) -> Self {
         if let Some(name) = container.filter(|_| !self.containers.is_empty()) {
             let named = self.containers.iter().find(|end| end.name == name);
             self.exit_code = named.and_then(|end| end.exit_code);

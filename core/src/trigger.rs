@@ -98,7 +98,7 @@ impl Evaluation {
     /// Concludes that `n` tasks are asked for; none is idle.
     #[must_use]
     pub fn tasks(n: u32, because: impl Into<String>) -> Self {
-        Self { demand: Demand::of(n), because: because.into(), observations: Vec::new(), queue: None }
+        Self { demand: Demand::from_count(n), because: because.into(), observations: Vec::new(), queue: None }
     }
 
     /// Adds a number that the conclusion rests on.
@@ -110,7 +110,7 @@ impl Evaluation {
 
     /// Adds the queue's counts.
     #[must_use]
-    pub fn counting(mut self, queue: QueueReading) -> Self {
+    pub fn with_queue_reading(mut self, queue: QueueReading) -> Self {
         self.queue = Some(queue);
         self
     }

@@ -8,7 +8,7 @@ use crate::scaling::DEFAULT_MAX_TASKS;
 fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInput<'static> {
     DecisionInput {
         demand,
-        because: "asked",
+        reason: "asked",
         scaling: Scaling {
             floor: NonZeroU32::new(floor).unwrap(),
             cap: cap.map(|cap| NonZeroU32::new(cap).unwrap()),
@@ -24,7 +24,7 @@ fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInp
 }
 
 fn tasks(n: u32) -> Demand {
-    Demand::of(n)
+    Demand::from_count(n)
 }
 
 #[test]

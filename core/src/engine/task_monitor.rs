@@ -206,7 +206,7 @@ fn has_changed(firing: &Firing, seen: &HashMap<TaskId, Option<TaskState>>) -> bo
 /// Merges the observed state of a task with the fields that only the engine knows.
 fn merge_state(known: &TaskState, seen: &TaskState, succeeds_by: Option<&str>) -> TaskState {
     let host_id = seen.host_id.clone().or_else(|| known.host_id.clone());
-    TaskState { host_id, accepted_at: known.accepted_at, ..seen.clone().decided_by(succeeds_by) }
+    TaskState { host_id, accepted_at: known.accepted_at, ..seen.clone().with_deciding_container(succeeds_by) }
 }
 
 /// Returns the firing's tasks that exceed a time limit, each with the reason.

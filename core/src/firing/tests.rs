@@ -17,7 +17,7 @@ fn states_have_the_names_that_the_api_shows_and_takes() {
 fn a_firing_moves_forward_only_and_not_at_all_once_it_has_ended() {
     use FiringState::{Cancelled, Expired, Finished, Launched, Launching, Planned, Refused, Unknown};
     let next = |from: FiringState| {
-        FiringState::ALL.into_iter().filter(move |to| from.may_become(*to)).collect::<Vec<_>>()
+        FiringState::ALL.into_iter().filter(move |to| from.can_transition_to(*to)).collect::<Vec<_>>()
     };
     assert_eq!(next(Planned), [Launching, Refused, Expired, Cancelled]);
     assert_eq!(next(Launching), [Launching, Launched, Finished, Refused, Unknown]);
@@ -48,8 +48,8 @@ fn the_newest_call_tells_when_a_firing_was_sent_and_the_decision_while_there_is_
 fn an_id_is_shown_as_it_is_and_sorts_by_the_moment_of_the_firing() {
     let uid = JobUid::derived("test", &JobId::new("job").unwrap());
     let at = |second| Timestamp::from_second(second).unwrap();
-    let [first, second] = [1_800_000_000, 1_800_000_001].map(|second| FiringId::of_tick(&uid, at(second)));
+    let [first, second] = [1_800_000_000, 1_800_000_001].map(|second| FiringId::for_tick(&uid, at(second)));
     assert!(first < second && first.as_str().starts_with("01a3185c5000"), "{first}");
     assert_eq!((first.to_string().as_str(), first.as_str().len()), (first.as_str(), 32));
-    assert_ne!(first, FiringId::by_hand(&uid, at(1_800_000_000), ""), "a tick is no firing by hand");
+    assert_ne!(first, FiringId::for_manual(&uid, at(1_800_000_000), ""), "a tick is no firing by hand");
 }

@@ -1,4 +1,4 @@
-//! From a job's document to a [`Job`]: every wrong field is named, all of them at once.
+//! From a job's document to a [`Job`]: every invalid field is reported, all of them at once.
 //!
 //! ```text
 //! client ──▶ prepare_create / prepare_update / prepare_patch ──▶ canonical document ──▶ store
@@ -7,10 +7,10 @@
 //!                          Job ◀────────────────────────────────── Job::parse ───────────┘
 //! ```
 //!
-//! One reader serves both ways. What a client writes is taken strictly ([`Dialect::Written`]); what a store holds, and
-//! what an update leaves as it is, is taken as the Python version took it ([`Dialect::Stored`]).
+//! One reader serves both ways. Client writes are read strictly ([`Dialect::Written`]); stored documents, and the fields
+//! that an update leaves unchanged, are read as the Python version reads them ([`Dialect::Stored`]).
 //!
-//! `serde` derives were not used: they stop at the first error, and the Python version's clients know its messages.
+//! Rejected: `serde` derives, because they stop at the first error, and clients of the Python version rely on its messages.
 
 mod characters;
 mod datetime;
@@ -40,36 +40,36 @@ pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_u
 
 use super::{Job, JobId, StoredJob, earlier};
 use crate::launcher::Launcher;
-use crate::registry::{BuildContext, ConfigError, Told, TriggerRegistry};
+use crate::registry::{BuildContext, BuildRemarks, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
 use crate::schedule::Dialect;
 use crate::trigger::Trigger;
-pub(super) use error::Place;
+pub(super) use error::FieldPath;
 use error::whole;
 use reader::Reader;
 use scalar::{MISSING, NULL};
 
-/// What a document is read against.
+/// The context for reading a document.
 #[derive(Debug, Clone, Copy)]
 pub struct JobContext<'a> {
     /// The installed kinds of trigger.
     pub registry: &'a TriggerRegistry,
-    /// `ECSS_MAX_TASKS`: the highest `taskCount` and `maxCount`, and the ceiling of every job.
+    /// `ECSS_MAX_TASKS`: the maximum of `taskCount` and `maxCount`, and the ceiling of every job.
     pub max_tasks: NonZeroU32,
-    /// How strictly to take the document.
+    /// How strictly to read the document.
     pub dialect: Dialect,
-    /// Checks what the job gives the launcher; nothing is checked without one.
+    /// The launcher that checks the task fields; without one they are not checked.
     pub launcher: Option<&'a dyn Launcher>,
 }
 
 impl Job {
     /// Makes a job of its document.
     ///
-    /// Schedules that have ended are fine: they may be loaded any time.
+    /// A schedule that has ended is not an error: stored jobs may be loaded at any time.
     ///
     /// # Errors
     ///
-    /// Fails with every field that is wrong.
+    /// Fails with every invalid field.
     pub fn parse(
         id: &JobId,
         document: &Map<String, Value>,
@@ -80,11 +80,11 @@ impl Job {
 }
 
 impl StoredJob {
-    /// Makes a job of what a store holds. The dialect should be [`Dialect::Stored`].
+    /// Makes a job of a stored job. The dialect should be [`Dialect::Stored`].
     ///
     /// # Errors
     ///
-    /// Fails with every field that is wrong, or when the document is not a JSON object.
+    /// Fails with every invalid field, or when the document is not a JSON object.
     pub fn parse(&self, cx: &JobContext<'_>) -> Result<Job, Vec<FieldError>> {
         let document = serde_json::from_str(self.document.get())
             .map_err(|error| vec![whole(format!("Invalid input type: {error}."))])?;
@@ -95,26 +95,26 @@ impl StoredJob {
 /// Reads a whole document.
 fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
     reader.check_names();
-    reader.check_notes();
+    reader.check_metadata();
     reader.check_characters();
     let task = Arc::new(task::read(&mut reader, id));
     let when = schedule_fields::read(&mut reader, id);
     let scaling = policy::scaling(&mut reader);
-    let told = Mutex::default();
-    let trigger = trigger(&mut reader, &when.timezone, scaling, &told);
+    let remarks = Mutex::default();
+    let trigger = trigger(&mut reader, &when.timezone, scaling, &remarks);
     let has_ticks = match &trigger {
-        Built::None => when.is_given,
-        Built::Trigger(trigger) => when.is_given || trigger.schedule().is_some(),
-        // Whether it would have brought ticks cannot be told.
-        Built::Wrong => true,
+        TriggerField::Absent => when.is_given,
+        TriggerField::Built(trigger) => when.is_given || trigger.schedule().is_some(),
+        // It is unknown whether a valid trigger would provide a schedule.
+        TriggerField::Invalid => true,
     };
     if !has_ticks {
         let message = if reader.was_removed("schedule") { NULL } else { MISSING };
-        reader.errors.push(Place::field("schedule").error(message));
+        reader.errors.push(FieldPath::field("schedule").error(message));
     }
     let trigger = match trigger {
-        Built::Trigger(trigger) => Some(trigger),
-        Built::None | Built::Wrong => None,
+        TriggerField::Built(trigger) => Some(trigger),
+        TriggerField::Absent | TriggerField::Invalid => None,
     };
     let policy = policy::read(&mut reader, trigger.as_deref());
     let suspension = schedule_fields::suspension(&mut reader);
@@ -122,11 +122,11 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         return Err(reader.errors);
     }
     let (schedule, timezone) = (when.schedule, when.timezone);
-    let brought = || trigger.as_ref()?.schedule().map(|schedule| schedule.within(when.start, when.end));
-    let ticks = schedule.clone().or_else(brought);
+    let provided = || trigger.as_ref()?.schedule().map(|schedule| schedule.within(when.start, when.end));
+    let ticks = schedule.clone().or_else(provided);
     let earlier = reader.earlier(id)?;
     let ticks = earlier::all_ticks(&earlier, ticks);
-    let told = told.into_inner();
+    let remarks = remarks.into_inner();
     Ok(Job {
         id: id.clone(),
         task,
@@ -138,45 +138,50 @@ fn read(id: &JobId, mut reader: Reader<'_>) -> Result<Job, Vec<FieldError>> {
         suspension,
         earlier,
         ticks,
-        told,
+        remarks,
     })
 }
 
-/// What became of the `trigger` field.
-enum Built {
-    None,
-    Trigger(Arc<dyn Trigger>),
-    Wrong,
+/// The `trigger` field after reading.
+enum TriggerField {
+    Absent,
+    Built(Arc<dyn Trigger>),
+    Invalid,
 }
 
-fn trigger(reader: &mut Reader<'_>, timezone: &str, scaling: Scaling, told: &Mutex<Told>) -> Built {
+fn trigger(
+    reader: &mut Reader<'_>,
+    timezone: &str,
+    scaling: Scaling,
+    remarks: &Mutex<BuildRemarks>,
+) -> TriggerField {
     const NAME: &str = "trigger";
-    let Some(value) = reader.get(NAME) else { return Built::None };
-    // The Python version's name for no trigger.
+    let Some(value) = reader.get(NAME) else { return TriggerField::Absent };
+    // The Python version calls the absence of a trigger `noop`.
     if value.get("type").and_then(Value::as_str) == Some("noop") {
-        return Built::None;
+        return TriggerField::Absent;
     }
-    let place = Place::field(NAME);
+    let path = FieldPath::field(NAME);
     if value.is_null() {
-        reader.errors.push(place.error(NULL));
-        return Built::Wrong;
+        reader.errors.push(path.error(NULL));
+        return TriggerField::Invalid;
     }
-    let cx = BuildContext::new(reader.cx.registry, timezone, scaling).collecting(told);
+    let cx = BuildContext::new(reader.cx.registry, timezone, scaling).with_remarks(remarks);
     match reader.cx.registry.build(value, &cx) {
-        Ok(trigger) => Built::Trigger(trigger),
+        Ok(trigger) => TriggerField::Built(trigger),
         Err(error) => {
-            reader.errors.push(error_under(&place, &error));
-            Built::Wrong
+            reader.errors.push(prefix_error(&path, &error));
+            TriggerField::Invalid
         }
     }
 }
 
-/// Puts what a plugin says is wrong at its place in the document.
-fn error_under(place: &Place<'_>, error: &ConfigError) -> FieldError {
+/// Makes a field error of a plugin's error: prefixes its pointer with the path in the document.
+fn prefix_error(path: &FieldPath<'_>, error: &ConfigError) -> FieldError {
     if error.pointer.is_empty() {
-        return place.error_of_whole(error.message.as_str());
+        return path.error_of_whole(error.message.as_str());
     }
-    let mut wrong = place.error(error.message.as_str());
+    let mut wrong = path.error(error.message.as_str());
     wrong.pointer.push_str(&error.pointer);
     let segments = error.pointer.split('/').skip(1);
     wrong.key.extend(segments.map(|segment| segment.replace("~1", "/").replace("~0", "~")));

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::document::Place;
+use super::document::FieldPath;
 use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
 use crate::schedule::{Dialect, Schedule};
 
@@ -202,7 +202,7 @@ pub fn replacement(
 }
 
 fn wrong(message: String) -> FieldError {
-    Place::field(EARLIER_SCHEDULES).error(message)
+    FieldPath::field(EARLIER_SCHEDULES).error(message)
 }
 
 fn after(moment: Timestamp) -> Timestamp {

@@ -13,10 +13,10 @@ use uuid::Uuid;
 pub struct JobId(Arc<str>);
 
 impl JobId {
-    /// The most characters of a job's name.
+    /// The maximum length of a job's name, in characters.
     pub const MAX: usize = 255;
 
-    /// Checks a name.
+    /// Makes a job id of a name.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for JobId {
     }
 }
 
-/// A name that no job can have.
+/// The name is not a valid job id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a job id must contain only alphanumeric, underscore, and hyphen, and at most {} characters",
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for JobId {
 )]
 pub struct InvalidJobId;
 
-/// A job's identity, given at its creation.
+/// A job's identity, assigned at its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobUid(Uuid);
@@ -83,14 +83,14 @@ impl JobUid {
         &self.0
     }
 
-    /// Makes a new identity.
+    /// Makes a new random identity.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// Derives the identity of a job that was stored without one, by the Python version: the same in every replica
-    /// and after every restart.
+    /// Derives the identity of a job that the Python version stored without one: the same in every replica and after every
+    /// restart.
     #[must_use]
     pub fn derived(store: &str, id: &JobId) -> Self {
         use sha2::{Digest, Sha256};
@@ -107,7 +107,7 @@ impl fmt::Display for JobUid {
     }
 }
 
-/// Counts the versions of a job's document from 1; the `ETag` is made of it.
+/// The version of a job's document, counted from 1; part of the `ETag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);

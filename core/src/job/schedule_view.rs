@@ -1,4 +1,4 @@
-//! The part of a document that says when to look, read without building the job.
+//! A partial view of a document: its schedule fields, read without building the job.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,31 +12,31 @@ use super::document::{Moment, parse_duration};
 use super::{JobId, Suspension};
 use crate::schedule::{Dialect, Schedule, ScheduleCache, ScheduleError, ScheduleSpec, resolve_wildcards};
 
-/// When to look, straight from the text of a stored document.
+/// The schedule fields of a stored document, read directly from its text.
 ///
-/// For loading very many jobs: trigger, task and policies stay unread until the job is due. Anything unusual is an
-/// error, after which [`StoredJob::parse`](super::StoredJob::parse) says in full what is wrong.
+/// Makes loading many jobs cheap: trigger, task and policies are not parsed until the job is due. Any unusual form is an
+/// error, after which [`StoredJob::parse`](super::StoredJob::parse) reports the details.
 ///
 /// # Example
 ///
 /// ```
-/// use ecs_scheduler_core::job::{AgendaView, JobId};
+/// use ecs_scheduler_core::job::{ScheduleView, JobId};
 /// use ecs_scheduler_core::schedule::ScheduleCache;
 ///
-/// let view = AgendaView::read(r#"{"schedule": "0 0 2", "jitter": "30s", "taskDefinition": "report"}"#)?;
+/// let view = ScheduleView::read(r#"{"schedule": "0 0 2", "jitter": "30s", "taskDefinition": "report"}"#)?;
 /// let cache = ScheduleCache::new(1_000);
 /// let schedule = view.schedule(&JobId::new("report")?, &cache)?;
 /// assert!(schedule.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct AgendaView<'a> {
-    /// By how much a tick may be put off.
+pub struct ScheduleView<'a> {
+    /// The maximum delay of a tick.
     pub jitter: Option<Duration>,
-    /// Not looked at, when there is one.
+    /// Set when the job is suspended.
     pub suspension: Option<Suspension>,
-    /// Whether there is a trigger. Without a schedule of the job's own it is the trigger that brings the ticks, and the
-    /// job must be built to learn them.
+    /// Whether the job has a trigger. Without a schedule of its own the job takes its ticks from the trigger, and must be
+    /// built to know them.
     pub has_trigger: bool,
     expressions: Vec<Cow<'a, str>>,
     timezone: Option<Cow<'a, str>>,
@@ -44,9 +44,10 @@ pub struct AgendaView<'a> {
     end: Option<Timestamp>,
 }
 
+/// The schedule fields as they are in JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
+struct RawFields<'a> {
     #[serde(borrow, default)]
     schedule: Option<Expressions<'a>>,
     #[serde(borrow, default)]
@@ -71,7 +72,7 @@ struct Wire<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// One expression, or several in a list. Not an untagged enum: that would copy each text before it is looked at.
+/// One expression or a list of them. Not an untagged enum, because that would copy each text first.
 struct Expressions<'a>(Vec<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Expressions<'a> {
@@ -106,49 +107,51 @@ impl<'de: 'a, 'a> Deserialize<'de> for Expressions<'a> {
     }
 }
 
-/// A document that must be read in full to see what it says.
+/// The document has an unusual form and must be parsed in full.
 #[derive(Debug, thiserror::Error)]
 #[error("could not read when the job is due")]
-pub struct AgendaError(#[source] Option<serde_json::Error>);
+pub struct ScheduleViewError(#[source] Option<serde_json::Error>);
 
-impl<'a> AgendaView<'a> {
+impl<'a> ScheduleView<'a> {
     /// Reads the text of a stored document.
     ///
     /// # Errors
     ///
     /// Fails when the text is not JSON, or a field has an unusual form.
-    pub fn read(text: &'a str) -> Result<Self, AgendaError> {
+    pub fn read(text: &'a str) -> Result<Self, ScheduleViewError> {
         // serde would take a list for the fields in their order.
         if !text.trim_start().starts_with('{') {
-            return Err(AgendaError(None));
+            return Err(ScheduleViewError(None));
         }
-        let wire: Wire<'a> = serde_json::from_str(text).map_err(|error| AgendaError(Some(error)))?;
+        let raw: RawFields<'a> =
+            serde_json::from_str(text).map_err(|error| ScheduleViewError(Some(error)))?;
         let moment = |text: Option<Text<'_>>| {
-            text.map(|text| Moment::parse(&text.0).map(|moment| moment.at).ok_or(AgendaError(None)))
+            text.map(|text| Moment::parse(&text.0).map(|moment| moment.at).ok_or(ScheduleViewError(None)))
                 .transpose()
         };
-        let jitter = wire.jitter.map(|text| parse_duration(&text.0).ok_or(AgendaError(None))).transpose()?;
-        if wire.schedule.is_none() && wire.trigger.is_none() || wire.earlier_schedules.is_some() {
-            return Err(AgendaError(None));
+        let jitter =
+            raw.jitter.map(|text| parse_duration(&text.0).ok_or(ScheduleViewError(None))).transpose()?;
+        if raw.schedule.is_none() && raw.trigger.is_none() || raw.earlier_schedules.is_some() {
+            return Err(ScheduleViewError(None));
         }
-        let suspended = wire.suspended == Some(true);
+        let suspended = raw.suspended == Some(true);
         Ok(Self {
             jitter: jitter.filter(|jitter| !jitter.is_zero()),
-            suspension: suspended.then(|| wire.suspension.unwrap_or_default()),
-            has_trigger: wire.trigger.is_some(),
-            expressions: wire.schedule.map(|expressions| expressions.0).unwrap_or_default(),
-            timezone: wire.timezone.map(|text| text.0),
-            start: moment(wire.schedule_start)?,
-            end: moment(wire.schedule_end)?,
+            suspension: suspended.then(|| raw.suspension.unwrap_or_default()),
+            has_trigger: raw.trigger.is_some(),
+            expressions: raw.schedule.map(|expressions| expressions.0).unwrap_or_default(),
+            timezone: raw.timezone.map(|text| text.0),
+            start: moment(raw.schedule_start)?,
+            end: moment(raw.schedule_end)?,
         })
     }
 
-    /// Returns the job's own schedule, shared with all jobs that have the same one; none when the trigger brings the
-    /// ticks.
+    /// Returns the job's own schedule, shared between all jobs with an equal one; `None` when the trigger provides the
+    /// schedule.
     ///
     /// # Errors
     ///
-    /// Fails when the schedule or the zone is wrong.
+    /// Fails when the schedule or the zone is invalid.
     pub fn schedule(&self, id: &JobId, cache: &ScheduleCache) -> Result<Option<Schedule>, ScheduleError> {
         if self.expressions.is_empty() {
             return Ok(None);

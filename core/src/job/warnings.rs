@@ -10,12 +10,12 @@ use crate::policy::Mode;
 use crate::schedule::Schedule;
 
 impl Job {
-    /// Names what is valid but probably a mistake, as seen from an instant: in its schedule, in those that its trigger brings
-    /// and consults, in the jitter, and in the mode.
+    /// Returns warnings about valid but probably mistaken settings, as of a moment: in the schedule, in the schedules that the
+    /// trigger provides and consults, in the jitter, and in the mode.
     #[must_use]
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
-        let brought = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
-        let schedules = self.schedule.iter().chain(brought).chain(&self.told.consulted);
+        let provided = self.trigger.as_ref().and_then(|trigger| trigger.schedule());
+        let schedules = self.schedule.iter().chain(provided).chain(&self.remarks.consulted);
         let mut warnings: Vec<String> = Vec::new();
         for warning in schedules.flat_map(|schedule| schedule.mistakes(from)) {
             if !warnings.contains(&warning) {
@@ -25,7 +25,7 @@ impl Job {
         let jitter = self.policy.jitter.zip(self.ticks.as_ref());
         warnings.extend(jitter.and_then(|(jitter, ticks)| jitter_warning(jitter, ticks, from)));
         if self.policy.mode != Mode::Total {
-            warnings.extend(self.told.against_queue_modes.iter().cloned());
+            warnings.extend(self.remarks.against_queue_modes.iter().cloned());
         }
         warnings
     }

@@ -8,7 +8,7 @@ use crate::scaling::per_task;
 
 /// How many tasks to launch, before any bound of the job, and why.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Need<'a> {
+pub(crate) struct TaskDemand<'a> {
     /// The number.
     pub(crate) tasks: u32,
     mode: Mode,
@@ -16,29 +16,29 @@ pub(crate) struct Need<'a> {
     busy: u32,
 }
 
-impl<'a> Need<'a> {
+impl<'a> TaskDemand<'a> {
     /// Applies the rule of a mode; `None` where demand is counted without the queue.
-    pub(crate) fn of(mode: Mode, facts: &'a QueueFacts, busy: u32) -> Option<Self> {
+    pub(crate) fn new(mode: Mode, facts: &'a QueueFacts, busy: u32) -> Option<Self> {
         let k = facts.reading.per_task;
         let waiting = per_task(facts.reading.visible, k);
         let there = per_task(facts.reading.visible.saturating_add(facts.reading.in_flight), k);
         let tasks = match (mode, facts.since_empty) {
             (Mode::Total, _) => return None,
             (Mode::OneShot, _) => {
-                let free = facts.outstanding.saturating_sub(facts.held);
+                let free = facts.outstanding.saturating_sub(facts.still_invisible);
                 per_task(free, k).saturating_sub(busy).min(waiting)
             }
             (Mode::Drain, Some(since)) => {
                 let grown = per_task(since.growth, k).saturating_sub(since.launched);
                 grown.min(there.saturating_sub(busy))
             }
-            (Mode::Drain, None) => there.saturating_sub(busy).min(waiting.saturating_sub(facts.unclaimed)),
+            (Mode::Drain, None) => there.saturating_sub(busy).min(waiting.saturating_sub(facts.not_started)),
         };
         Some(Self { tasks, mode, facts, busy })
     }
 }
 
-impl fmt::Display for Need<'_> {
+impl fmt::Display for TaskDemand<'_> {
     /// Writes the arithmetic: `oneShot: 57 messages known to be left ÷ 1 per task, less 12 pending or running, …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { facts, busy, .. } = self;
@@ -47,8 +47,8 @@ impl fmt::Display for Need<'_> {
             (Mode::Total, _) => write!(f, "total")?,
             (Mode::OneShot, _) => {
                 write!(f, "oneShot: {} known to be left", facts.outstanding)?;
-                if facts.held > 0 {
-                    write!(f, ", less {} that failed tasks may keep invisible,", facts.held)?;
+                if facts.still_invisible > 0 {
+                    write!(f, ", less {} that failed tasks may keep invisible,", facts.still_invisible)?;
                 }
                 write!(
                     f,
@@ -64,7 +64,7 @@ impl fmt::Display for Need<'_> {
                 f,
                 "drain: {visible} visible and {} in flight ÷ {k} per task, less {busy} pending or running, \
                  at most {visible} visible ÷ {k} less {} not yet at work",
-                facts.reading.in_flight, facts.unclaimed
+                facts.reading.in_flight, facts.not_started
             )?,
         }
         if let Some(slow) = facts.slow {

@@ -57,7 +57,7 @@ pub fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
 #[must_use]
 pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
     Firing {
-        id: FiringId::of_tick(&uid, tick),
+        id: FiringId::for_tick(&uid, tick),
         job: job.clone(),
         uid,
         revision: Revision::FIRST,

@@ -8,7 +8,7 @@ use ecs_scheduler_core::testing::queue_model::{
     Arrivals, HOUR, QueueWorld, Report, Scenario, Setting, VISIBILITY_TIMEOUT,
 };
 use ecs_scheduler_core::{
-    DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueMemory, QueueReading, Scaling, Timestamp, decide,
+    DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueHistory, QueueReading, Scaling, Timestamp, decide,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -54,13 +54,13 @@ fn own_tasks(world: &QueueWorld, now: u32, settle: u32) -> OwnTasks {
         let Some((at, clean)) = task.ended else {
             own.busy += 1;
             let claims = i64::from(task.starts) + CLAIMS_AFTER.as_secs();
-            own.unclaimed += u32::from(claims > i64::from(now));
+            own.not_started += u32::from(claims > i64::from(now));
             continue;
         };
         own.last_end = own.last_end.max(Some(moment(at)));
         let before = i64::from(at) <= shown;
         if clean {
-            own.emptied = own.emptied.max(Some(moment(at)));
+            own.last_empty = own.last_empty.max(Some(moment(at)));
             own.completed += 1;
             own.completed_before += u64::from(before);
         } else if now < at + VISIBILITY_TIMEOUT {
@@ -69,13 +69,13 @@ fn own_tasks(world: &QueueWorld, now: u32, settle: u32) -> OwnTasks {
     }
     let since =
         |emptied: Timestamp| world.tasks_at(now).filter(|(_, task)| moment(task.launched) > emptied).count();
-    own.launched_since = own.emptied.map_or(0, |emptied| u32::try_from(since(emptied)).unwrap());
+    own.launched_since = own.last_empty.map_or(0, |emptied| u32::try_from(since(emptied)).unwrap());
     own
 }
 
 impl Case {
     /// Asks the rule and launches.
-    fn poll(&self, world: &mut QueueWorld, memory: &mut QueueMemory, now: u32) -> u32 {
+    fn poll(&self, world: &mut QueueWorld, history: &mut QueueHistory, now: u32) -> u32 {
         let (visible, in_flight) = world.counts();
         let reading = QueueReading {
             visible: visible.into(),
@@ -84,15 +84,15 @@ impl Case {
             per_task: self.scenario.per_task,
         };
         let own = own_tasks(world, now, self.setting.settle);
-        let facts = memory.note(&Sample {
+        let facts = history.record(&Sample {
             asked: moment(now),
             reading: &reading,
             tasks: &own,
             settle: SignedDuration::from_secs(self.setting.settle.into()),
         });
         let decision = decide(&DecisionInput {
-            demand: Demand::of(visible),
-            because: "visible",
+            demand: Demand::from_count(visible),
+            reason: "visible",
             scaling: Scaling { cap: NonZeroU32::new(self.cap), ..Scaling::default() },
             mode: self.scenario.mode,
             queue: Some(&facts),
@@ -119,12 +119,12 @@ struct Seen {
 /// Lets a case pass, second by second.
 fn pass(case: &Case) -> Seen {
     let mut world = QueueWorld::new(case.scenario, case.setting, case.seed);
-    let mut memory = QueueMemory::default();
+    let mut history = QueueHistory::default();
     let mut seen = Seen { most_over: i64::MIN, longest_neglect: 0, last: Report::default() };
     let mut neglected_since = None;
     for now in 1..12 * HOUR {
         world.advance(now);
-        let launched = if now % case.period == 0 { case.poll(&mut world, &mut memory, now) } else { 0 };
+        let launched = if now % case.period == 0 { case.poll(&mut world, &mut history, now) } else { 0 };
         let (visible, _) = world.truth();
         if visible == 0 || world.busy() > 0 || launched > 0 {
             neglected_since = None;

@@ -130,7 +130,7 @@ fn counted(counts: GivenObservations, document: &Map<String, Value>, now: Timest
     Evaluation::tasks(per_task(visible.into(), each), because)
         .observing(observed("visible", visible))
         .observing(observed("inFlight", in_flight))
-        .counting(reading)
+        .with_queue_reading(reading)
 }
 
 /// Reads how many messages a task takes, as the triggers that count a queue spell it; 1 where it is not said.

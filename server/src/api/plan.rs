@@ -1,6 +1,6 @@
 //! What is needed to show a job: its ticks, its zone, whether it is suspended. Kept, so that a read parses nothing.
 
-use ecs_scheduler_core::job::{AgendaView, FieldError};
+use ecs_scheduler_core::job::{FieldError, ScheduleView};
 use ecs_scheduler_core::schedule::{Dialect, Schedule, parse_time_zone};
 use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
 use jiff::SignedDuration;
@@ -38,7 +38,7 @@ impl Plan {
         let text = stored.document.get();
         let named: Named = serde_json::from_str(text).unwrap_or_default();
         let lacks_count = named.task_count.is_none();
-        let light = AgendaView::read(text).ok().and_then(|view| {
+        let light = ScheduleView::read(text).ok().and_then(|view| {
             let ticks = view.schedule(&stored.id, &shared.schedules).ok()??;
             Some((ticks, view.suspension))
         });

@@ -145,7 +145,7 @@ fn combine(how: Combination, evaluations: Vec<Evaluation>, scaling: Scaling) -> 
                 Demand::Floor => scaling.floor.get(),
                 Demand::Tasks(n) => n.get(),
             });
-            Demand::of(amounts.fold(0, u32::saturating_add))
+            Demand::from_count(amounts.fold(0, u32::saturating_add))
         }
     };
     // The reasons that count are those of the firing triggers, or of the idle ones if the result is idle.

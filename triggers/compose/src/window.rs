@@ -37,7 +37,7 @@ impl TriggerType for Window {
             let field = if error.kind() == ScheduleErrorKind::TimeZone { "/timezone" } else { "/start" };
             ConfigError::at(field, error.explained())
         })?;
-        cx.consult(&opens);
+        cx.add_consulted_schedule(&opens);
         Ok(Arc::new(WindowTrigger { opens, duration, length: config.duration }))
     }
 }

@@ -67,7 +67,7 @@ impl DemandRule {
             .observing(observed("visible", depth.visible))
             .observing(observed("inFlight", depth.in_flight))
             .observing(observed("delayed", depth.delayed))
-            .counting(QueueReading {
+            .with_queue_reading(QueueReading {
                 visible: depth.visible,
                 in_flight: depth.in_flight,
                 visibility_timeout: depth.visibility_timeout,

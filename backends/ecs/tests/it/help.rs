@@ -99,7 +99,7 @@ pub(crate) fn task(definition: &str, launch: Value) -> TaskSpec {
 /// A request of the job `job`, whose token comes from `key` and the attempt.
 pub(crate) fn request(key: &str, attempt: u32, count: u32, task: TaskSpec) -> LaunchRequest {
     let uid = JobUid::derived("test", &job("job"));
-    let firing = FiringId::by_hand(&uid, beginning(), key);
+    let firing = FiringId::for_manual(&uid, beginning(), key);
     LaunchRequest {
         job: job("job"),
         token: LaunchToken::derive("test", &uid, &firing, 0, attempt),

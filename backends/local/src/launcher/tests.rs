@@ -49,7 +49,7 @@ impl Fixture {
     fn request(&self) -> LaunchRequest {
         let job = JobId::new("job").unwrap();
         let uid = JobUid::derived("test", &job);
-        let firing = FiringId::of_tick(&uid, self.clock.now());
+        let firing = FiringId::for_tick(&uid, self.clock.now());
         LaunchRequest {
             token: LaunchToken::derive("test", &uid, &firing, 0, 1),
             job,

@@ -19,7 +19,7 @@ fn definition() -> Definition {
 fn request(overrides: serde_json::Value) -> LaunchRequest {
     let job = JobId::new("nightly").unwrap();
     let uid = JobUid::derived("test", &job);
-    let firing = FiringId::of_tick(&uid, Timestamp::UNIX_EPOCH);
+    let firing = FiringId::for_tick(&uid, Timestamp::UNIX_EPOCH);
     LaunchRequest {
         token: LaunchToken::derive("test", &uid, &firing, 0, 1),
         job,

@@ -59,7 +59,7 @@ impl Fixture {
 /// A request for one task of a family, whose token comes from `key`.
 pub(crate) fn request(family: &str, key: &str) -> LaunchRequest {
     let uid = JobUid::derived("test", &JobId::new("job").unwrap());
-    let firing = FiringId::by_hand(&uid, Timestamp::UNIX_EPOCH, key);
+    let firing = FiringId::for_manual(&uid, Timestamp::UNIX_EPOCH, key);
     LaunchRequest {
         job: JobId::new("job").unwrap(),
         token: LaunchToken::derive("test", &uid, &firing, 0, 1),

@@ -77,7 +77,7 @@ impl Move {
     /// The state to move from. No firing is in a state without a name: an illegal move finds none to move.
     fn expected(&self) -> &'static str {
         let Advance { from, to, .. } = &self.advance;
-        if from.may_become(to.state) { from.as_str() } else { "" }
+        if from.can_transition_to(to.state) { from.as_str() } else { "" }
     }
 
     /// Says what became of the move.

@@ -1,14 +1,14 @@
-//! Moments as the Python version reads and prints them.
+//! Timestamps as the Python version reads and prints them.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde_json::Value;
 
-use super::error::{FieldError, Place};
+use super::error::{FieldError, FieldPath};
 use super::scalar::{NULL, string};
 
-/// A moment with the offset that it was given with.
+/// A timestamp with its original offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) at: Timestamp,
@@ -63,25 +63,25 @@ impl Moment {
     }
 }
 
-/// Reads a moment.
-pub(super) fn moment(value: &Value, place: &Place<'_>) -> Result<Moment, FieldError> {
+/// Reads a timestamp.
+pub(super) fn moment(value: &Value, path: &FieldPath<'_>) -> Result<Moment, FieldError> {
     if value.is_null() {
-        return Err(place.error(NULL));
+        return Err(path.error(NULL));
     }
-    let text = string(value, place).ok();
-    text.and_then(Moment::parse).ok_or_else(|| place.error("Not a valid datetime."))
+    let text = string(value, path).ok();
+    text.and_then(Moment::parse).ok_or_else(|| path.error("Not a valid datetime."))
 }
 
 struct Scan<'a>(&'a str);
 
 impl Scan<'_> {
-    /// Steps over a character, if it comes next.
+    /// Consumes a character, if it comes next.
     fn after(&mut self, c: char) -> Option<&mut Self> {
         self.0 = self.0.strip_prefix(c)?;
         Some(self)
     }
 
-    /// Steps over a number of so many digits.
+    /// Consumes a number of `least` to `most` digits.
     fn digits(&mut self, least: usize, most: usize) -> Option<i32> {
         let count = self.0.bytes().take(most).take_while(u8::is_ascii_digit).count();
         if count < least {
@@ -92,7 +92,7 @@ impl Scan<'_> {
         digits.parse().ok()
     }
 
-    /// Steps over 1 to 12 digits of a fraction and returns it in microseconds.
+    /// Consumes 1 to 12 digits of a fraction and returns it in microseconds.
     fn micros(&mut self) -> Option<i32> {
         let count = self.0.bytes().take_while(u8::is_ascii_digit).count();
         if count == 0 || count > 12 {
@@ -103,7 +103,7 @@ impl Scan<'_> {
         format!("{:0<6}", &digits[..count.min(6)]).parse().ok()
     }
 
-    /// Reads the offset that ends the text; none is UTC.
+    /// Reads the offset at the end of the text; none is UTC.
     fn offset(&mut self) -> Option<Offset> {
         if self.0.is_empty() || self.0 == "Z" {
             return Some(Offset::UTC);

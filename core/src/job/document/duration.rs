@@ -1,10 +1,10 @@
-//! Lengths of time as a job writes them: `90s`, `5m`, `1h30m`.
+//! Durations in a job's document: `90s`, `5m`, `1h30m`.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::{FieldError, Place};
+use super::error::{FieldError, FieldPath};
 use super::scalar::string;
 
 /// Bounds of a duration, inclusive.
@@ -26,8 +26,8 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 
 /// Parses a duration: whole numbers with the units `d`, `h`, `m`, `s`, `ms`, each once at most, longest first.
 ///
-/// Returns nothing for any other text. jiff's friendly format was not taken, since it also reads `2 hours ago`,
-/// `1:30:00` and fractions, of which a job document needs none.
+/// Returns `None` for any other text. Rejected: jiff's friendly format, because it also reads `2 hours ago`, `1:30:00` and
+/// fractions, which job documents do not need.
 ///
 /// # Example
 ///
@@ -72,13 +72,13 @@ pub fn format_duration(duration: Duration) -> String {
 }
 
 /// Reads a duration within bounds.
-pub(super) fn duration(value: &Value, place: &Place<'_>, bounds: Bounds) -> Result<Duration, FieldError> {
+pub(super) fn duration(value: &Value, path: &FieldPath<'_>, bounds: Bounds) -> Result<Duration, FieldError> {
     let wrong = "Not a valid duration: write a string such as \"90s\", \"5m\" or \"1h30m\".";
-    let text = if value.is_null() { string(value, place)? } else { value.as_str().unwrap_or_default() };
-    let duration = parse_duration(text).ok_or_else(|| place.error(wrong))?;
+    let text = if value.is_null() { string(value, path)? } else { value.as_str().unwrap_or_default() };
+    let duration = parse_duration(text).ok_or_else(|| path.error(wrong))?;
     if duration < bounds.least || duration > bounds.most {
         let (least, most) = (format_duration(bounds.least), format_duration(bounds.most));
-        return Err(place.error(format!("Must be between {least} and {most}.")));
+        return Err(path.error(format!("Must be between {least} and {most}.")));
     }
     Ok(duration)
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a document, where, and how the Python version said it.
+//! Errors of a document's fields: where, what, and the Python version's form of the message.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ pub struct FieldError {
     pub pointer: String,
     /// The place of the message in the Python version's `messages`: `["trigger", "_schema"]`.
     pub key: Vec<String>,
-    /// What is wrong and what is allowed; in the Python version's words where it had any.
+    /// The error and the allowed values, in the Python version's words where it had this message.
     pub message: String,
     /// The probable meaning, which follows the message; the Python version's `messages` have none.
     pub hint: Option<String>,
 }
 
 impl FieldError {
-    /// Returns the message with the hint behind it.
+    /// Returns the message, followed by the hint.
     #[must_use]
     pub fn explained(&self) -> String {
         let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
@@ -53,7 +53,7 @@ pub fn messages(errors: &[FieldError]) -> Value {
     Value::Object(tree)
 }
 
-/// The key under which the Python version lists what is wrong with an object as a whole.
+/// The key under which the Python version lists the errors of an object as a whole.
 pub(super) const WHOLE: &str = "_schema";
 
 fn insert(tree: &mut Map<String, Value>, key: &[String], message: &str) {
@@ -81,10 +81,10 @@ fn insert(tree: &mut Map<String, Value>, key: &[String], message: &str) {
     }
 }
 
-/// A place in the document, as a list that costs nothing until something is wrong.
+/// The path of a value in the document: a linked list on the stack, formatted only when there is an error.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::job) struct Place<'a> {
-    parent: Option<&'a Place<'a>>,
+pub(in crate::job) struct FieldPath<'a> {
+    parent: Option<&'a FieldPath<'a>>,
     segment: Segment<'a>,
 }
 
@@ -103,7 +103,7 @@ impl fmt::Display for Segment<'_> {
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> FieldPath<'a> {
     pub(in crate::job) const fn field(name: &'a str) -> Self {
         Self { parent: None, segment: Segment::Key(name) }
     }
@@ -116,23 +116,23 @@ impl<'a> Place<'a> {
         Self { parent: Some(self), segment: Segment::Index(index) }
     }
 
-    /// Makes an error about the value at this place.
+    /// Makes an error about the value at this path.
     pub(in crate::job) fn error(&self, message: impl Into<String>) -> FieldError {
         let (mut pointer, mut key) = (String::new(), Vec::new());
-        self.spell(&mut pointer, &mut key);
+        self.write_into(&mut pointer, &mut key);
         FieldError { pointer, key, message: message.into(), hint: None }
     }
 
-    /// Makes an error about an object as a whole, or about something that should have been one.
+    /// Makes an error about an object as a whole, or about a value that must be an object.
     pub(super) fn error_of_whole(&self, message: impl Into<String>) -> FieldError {
         let mut error = self.error(message);
         error.key.push(WHOLE.to_owned());
         error
     }
 
-    fn spell(&self, pointer: &mut String, key: &mut Vec<String>) {
+    fn write_into(&self, pointer: &mut String, key: &mut Vec<String>) {
         if let Some(parent) = self.parent {
-            parent.spell(pointer, key);
+            parent.write_into(pointer, key);
         }
         let segment = self.segment.to_string();
         pointer.push('/');
@@ -146,7 +146,7 @@ pub(super) fn whole(message: impl Into<String>) -> FieldError {
     FieldError { pointer: String::new(), key: vec![WHOLE.to_owned()], message: message.into(), hint: None }
 }
 
-/// Says that a name is unknown and which known one is nearest.
+/// Makes the message about an unknown name, with the nearest known one.
 pub(super) fn unknown_field(name: &str, known: &[&str]) -> String {
     let lower = name.to_lowercase();
     let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &lower);

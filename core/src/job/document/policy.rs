@@ -1,4 +1,4 @@
-//! What a job wants done about overlap, lateness and failure, and how many tasks it wants.
+//! The policy fields of a job: overlap, lateness and failure, and the number of tasks.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::duration::{Bounds, duration};
-use super::error::{FieldError, Place};
+use super::error::{FieldError, FieldPath};
 use super::reader::{Reader, UNSUPPORTED};
-use super::scalar::{MISSING, integer, note, object, word};
+use super::scalar::{MISSING, collect_error, enum_value, integer, object};
 use crate::policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
 use crate::scaling::Scaling;
 use crate::trigger::Trigger;
@@ -22,15 +22,15 @@ const WINDOW: Bounds = Bounds::seconds(0, 31 * DAY);
 const LAUNCH_MAX_AGE: Bounds = Bounds::seconds(1, DAY);
 const TIMEOUT: Bounds = Bounds::seconds(1, 31 * DAY);
 const START_TIMEOUT: Bounds = Bounds::seconds(1, DAY);
-/// The most ticks that one outage may leave to be caught up, and the most failures that `onError` waits for.
-const MOST: u32 = 1_000;
+/// The maximum of `catchUp.max` and of `onError.after`.
+const MAX_COUNT: u32 = 1_000;
 
-/// Reads `taskCount` and `maxCount`. What is stored may be above the ceiling, which bounds the job anyway.
+/// Reads `taskCount` and `maxCount`. Stored values may exceed the ceiling, which limits the job anyway.
 pub(super) fn scaling(reader: &mut Reader<'_>) -> Scaling {
     let ceiling = reader.cx.max_tasks;
     let mut count = |name: &str| {
         let most = if reader.is_strict(name) { ceiling.get() } else { u32::MAX };
-        let count = reader.field(name, |value, place| integer(value, place, 1, most))?;
+        let count = reader.field(name, |value, path| integer(value, path, 1, most))?;
         reader.rewrite(name, |value| *value = count.into());
         NonZeroU32::new(count)
     };
@@ -43,19 +43,19 @@ pub(super) fn scaling(reader: &mut Reader<'_>) -> Scaling {
 
 /// Reads the policies.
 pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Policy {
-    let plain = Policy::default();
+    let defaults = Policy::default();
     let mode = mode(reader, trigger);
-    let overlap = reader.field("overlap", |value, place| {
+    let overlap = reader.field("overlap", |value, path| {
         let words = [
             ("topUp", Overlap::TopUp),
             ("skip", Overlap::Skip),
             ("allow", Overlap::Allow),
             ("replace", Overlap::Replace),
         ];
-        let overlap = word(value, place, &words)?;
+        let overlap = enum_value(value, path, &words)?;
         if mode != Mode::Total && overlap != Overlap::TopUp {
             return Err(
-                place.error("Must be topUp with `mode` oneShot or drain, which count what runs themselves.")
+                path.error("Must be topUp with `mode` oneShot or drain, which count what runs themselves.")
             );
         }
         Ok(overlap)
@@ -68,25 +68,25 @@ pub(super) fn read(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Po
         cooldown: length(reader, "cooldown", COOLDOWN).filter(|length| !length.is_zero()),
         jitter: length(reader, "jitter", JITTER).filter(|length| !length.is_zero()),
         settle: length(reader, "settle", SETTLE).unwrap_or(mode.default_settle()),
-        launch_max_age: retry(reader).unwrap_or(plain.launch_max_age),
+        launch_max_age: retry(reader).unwrap_or(defaults.launch_max_age),
         timeout: length(reader, "timeout", TIMEOUT),
         start_timeout: length(reader, "startTimeout", START_TIMEOUT),
     }
 }
 
 fn length(reader: &mut Reader<'_>, name: &str, bounds: Bounds) -> Option<Duration> {
-    reader.field(name, |value, place| duration(value, place, bounds))
+    reader.field(name, |value, path| duration(value, path, bounds))
 }
 
 fn mode(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Mode {
     let counts = trigger.is_some_and(Trigger::counts_queue);
-    let mode = reader.field("mode", |value, place| {
+    let mode = reader.field("mode", |value, path| {
         let words = [("total", Mode::Total), ("oneShot", Mode::OneShot), ("drain", Mode::Drain)];
-        match word(value, place, &words)? {
+        match enum_value(value, path, &words)? {
             mode @ (Mode::OneShot | Mode::Drain) if counts => Ok(mode),
             Mode::Total => Ok(Mode::Total),
             Mode::OneShot | Mode::Drain => {
-                Err(place.error("Needs a trigger that counts the messages of a queue: write \"total\"."))
+                Err(path.error("Needs a trigger that counts the messages of a queue: write \"total\"."))
             }
         }
     });
@@ -95,63 +95,63 @@ fn mode(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Mode {
 
 fn catch_up(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> CatchUp {
     const NAME: &str = "catchUp";
-    let plain = CatchUp::default();
-    let Some(value) = reader.get(NAME) else { return plain };
-    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let defaults = CatchUp::default();
+    let Some(value) = reader.get(NAME) else { return defaults };
+    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
     let errors = &mut reader.errors;
-    let Some(fields) = object(value, &place, &["policy", "window", "max"], strict, errors) else {
-        return plain;
+    let Some(fields) = object(value, &path, &["policy", "window", "max"], strict, errors) else {
+        return defaults;
     };
     let policy = fields.get("policy").and_then(|value| {
-        let place = place.key("policy");
+        let path = path.key("policy");
         let words = [
             ("latest", CatchUpPolicy::Latest),
             ("all", CatchUpPolicy::All),
             ("none", CatchUpPolicy::None),
         ];
-        let policy = note(word(value, &place, &words), errors)?;
+        let policy = collect_error(enum_value(value, &path, &words), errors)?;
         if policy == CatchUpPolicy::All && trigger.is_some_and(|trigger| !trigger.is_timeless()) {
             let message = "Must be latest or none: the trigger measures the present, so a past tick cannot be evaluated.";
-            errors.push(place.error(message));
+            errors.push(path.error(message));
         }
         Some(policy)
     });
-    let window = fields.get("window").map(|value| duration(value, &place.key("window"), WINDOW));
-    let window = window.and_then(|window| note(window, errors));
-    let max = fields.get("max").map(|value| integer(value, &place.key("max"), 1, MOST));
-    let max = max.and_then(|max| note(max, errors)).and_then(NonZeroU32::new);
+    let window = fields.get("window").map(|value| duration(value, &path.key("window"), WINDOW));
+    let window = window.and_then(|window| collect_error(window, errors));
+    let max = fields.get("max").map(|value| integer(value, &path.key("max"), 1, MAX_COUNT));
+    let max = max.and_then(|max| collect_error(max, errors)).and_then(NonZeroU32::new);
     CatchUp {
-        policy: policy.unwrap_or(plain.policy),
-        window: window.and_then(|window| SignedDuration::try_from(window).ok()).unwrap_or(plain.window),
-        max: max.unwrap_or(plain.max),
+        policy: policy.unwrap_or(defaults.policy),
+        window: window.and_then(|window| SignedDuration::try_from(window).ok()).unwrap_or(defaults.window),
+        max: max.unwrap_or(defaults.max),
     }
 }
 
 fn on_error(reader: &mut Reader<'_>) -> OnError {
     const NAME: &str = "onError";
     let Some(value) = reader.get(NAME) else { return OnError::Hold };
-    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
     let most = reader.cx.max_tasks.get();
     let errors = &mut reader.errors;
     if value.as_str() == Some("hold") {
         return OnError::Hold;
     }
     if value.is_string() {
-        errors.push(place.error("Must be \"hold\" or an object with `assume` and `after`."));
+        errors.push(path.error("Must be \"hold\" or an object with `assume` and `after`."));
         return OnError::Hold;
     }
-    let Some(fields) = object(value, &place, &["assume", "after"], strict, errors) else {
+    let Some(fields) = object(value, &path, &["assume", "after"], strict, errors) else {
         return OnError::Hold;
     };
     let mut number = |name: &str, least: u32, most: u32| {
-        let place = place.key(name);
+        let path = path.key(name);
         let number = fields.get(name).map_or_else(
-            || Err(place.error(MISSING)),
-            |value| integer(value, &place, least, if strict { most } else { u32::MAX }),
+            || Err(path.error(MISSING)),
+            |value| integer(value, &path, least, if strict { most } else { u32::MAX }),
         );
-        note(number, errors)
+        collect_error(number, errors)
     };
-    let (tasks, after) = (number("assume", 0, most), number("after", 1, MOST));
+    let (tasks, after) = (number("assume", 0, most), number("after", 1, MAX_COUNT));
     match (tasks, after.and_then(NonZeroU32::new)) {
         (Some(tasks), Some(after)) => OnError::Assume { tasks, after },
         _ => OnError::Hold,
@@ -161,16 +161,16 @@ fn on_error(reader: &mut Reader<'_>) -> OnError {
 fn retry(reader: &mut Reader<'_>) -> Option<Duration> {
     const NAME: &str = "retry";
     let value = reader.get(NAME)?;
-    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
     let errors = &mut reader.errors;
-    let fields = object(value, &place, &["launch", "task"], strict, errors)?;
+    let fields = object(value, &path, &["launch", "task"], strict, errors)?;
     if strict && fields.contains_key("task") {
-        errors.push(place.key("task").error(UNSUPPORTED));
+        errors.push(path.key("task").error(UNSUPPORTED));
     }
-    let place = place.key("launch");
-    let launch = object(fields.get("launch")?, &place, &["maxAge"], strict, errors)?;
+    let path = path.key("launch");
+    let launch = object(fields.get("launch")?, &path, &["maxAge"], strict, errors)?;
     let read = |value: &Value| -> Result<Duration, FieldError> {
-        duration(value, &place.key("maxAge"), LAUNCH_MAX_AGE)
+        duration(value, &path.key("maxAge"), LAUNCH_MAX_AGE)
     };
-    note(read(launch.get("maxAge")?), errors)
+    collect_error(read(launch.get("maxAge")?), errors)
 }

@@ -1,17 +1,17 @@
-//! The document while it is read: what it says, how strictly to take it, and what was wrong so far.
+//! Reads a document: its fields, how strictly to read them, and the errors so far.
 
 use serde_json::{Map, Value};
 
 use super::JobContext;
 use super::characters;
-use super::error::{FieldError, Place, unknown_field};
-use super::scalar::{note, text};
+use super::error::{FieldError, FieldPath, unknown_field};
+use super::scalar::{collect_error, text};
 use crate::job::JobId;
 use crate::job::earlier::{self, EARLIER_SCHEDULES, Earlier};
 use crate::schedule::Dialect;
 
-/// Fields that the API adds to a job when it shows it; accepted and ignored, so that what was got can be put back.
-/// `parsedSchedule` is the Python version's own.
+/// Read-only fields that the API adds to a job; accepted and ignored, so that a job from `GET` can be sent in a `PUT`.
+/// `parsedSchedule` comes from the Python version.
 pub(super) const READ_ONLY: [&str; 13] = [
     EARLIER_SCHEDULES,
     "lastRun",
@@ -57,20 +57,20 @@ const FIELDS: [&str; 25] = [
     "trigger",
 ];
 
-/// Fields that are planned and that this build does not know how to honour.
+/// Planned fields that this build does not support.
 const NOT_YET: [&str; 3] = ["breaker", "history", "notify"];
 
-/// What is said about them.
+/// The message about a field that is not supported.
 pub(super) const UNSUPPORTED: &str = "Not supported by this build.";
 
-/// The most characters of a description.
+/// The maximum length of a description, in characters.
 const MAX_DESCRIPTION: usize = 1_024;
-/// The most labels.
+/// The maximum number of labels.
 const MAX_LABELS: usize = 64;
-/// The most characters of a label's name and of its value: those of an ECS tag.
+/// The maximum length of a label's name and of its value, in characters: those of an ECS tag.
 const MAX_LABEL: (usize, usize) = (128, 256);
 
-/// A document while it is read.
+/// A document that is being read.
 pub(super) struct Reader<'a> {
     pub(super) cx: &'a JobContext<'a>,
     pub(super) errors: Vec<FieldError>,
@@ -80,8 +80,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins to read. What equals `existing` is taken as leniently as what comes from a store; what has another form
-    /// than it should have is put right in `canonical`.
+    /// Makes a reader. Fields equal to those of `existing` are read as leniently as stored ones; fields in another than the
+    /// canonical form are rewritten in `canonical`.
     pub(super) fn new(
         cx: &'a JobContext<'a>,
         fields: &'a Map<String, Value>,
@@ -96,51 +96,51 @@ impl<'a> Reader<'a> {
         self.fields.get(name).filter(|value| !value.is_null() || self.is_strict(name))
     }
 
-    /// Tells whether a field is to be taken strictly: it is written now, and differs from what is stored.
+    /// Tells whether a field is read strictly: a client writes it now, and it differs from the stored one.
     pub(super) fn is_strict(&self, name: &str) -> bool {
         self.cx.dialect == Dialect::Written && self.is_changed(name)
     }
 
-    /// Tells whether a field differs from what is stored; when nothing is stored, every field does.
+    /// Tells whether a field differs from the stored one; always when nothing is stored.
     pub(super) fn is_changed(&self, name: &str) -> bool {
         self.existing.is_none_or(|existing| existing.get(name) != self.fields.get(name))
     }
 
-    /// Tells whether a field is stored and is no more in the document.
+    /// Tells whether a stored field is missing from the document.
     pub(super) fn was_removed(&self, name: &str) -> bool {
         !self.fields.contains_key(name) && self.existing.is_some_and(|existing| existing.contains_key(name))
     }
 
-    /// Reads when earlier versions were looked at.
+    /// Reads the schedules of earlier versions.
     pub(super) fn earlier(&self, id: &JobId) -> Result<Vec<Earlier>, Vec<FieldError>> {
         earlier::read(id, self.fields, self.cx)
     }
 
-    /// Reads a field that may be absent, noting what is wrong with it.
+    /// Reads an optional field, and collects its error.
     pub(super) fn field<T>(
         &mut self,
         name: &str,
-        read: impl FnOnce(&'a Value, &Place<'_>) -> Result<T, FieldError>,
+        read: impl FnOnce(&'a Value, &FieldPath<'_>) -> Result<T, FieldError>,
     ) -> Option<T> {
         let value = self.get(name)?;
-        note(read(value, &Place::field(name)), &mut self.errors)
+        collect_error(read(value, &FieldPath::field(name)), &mut self.errors)
     }
 
-    /// Gives a field its canonical form.
+    /// Rewrites a field in its canonical form.
     pub(super) fn rewrite(&mut self, name: &str, change: impl FnOnce(&mut Value)) {
         if let Some(canonical) = &mut self.canonical {
             change(canonical.entry(name).or_insert(Value::Null));
         }
     }
 
-    /// Leaves a field out of the canonical document.
+    /// Removes a field from the canonical document.
     pub(super) fn drop_field(&mut self, name: &str) {
         if let Some(canonical) = &mut self.canonical {
             canonical.remove(name);
         }
     }
 
-    /// Refuses names that are not known, and fields that this build does not honour.
+    /// Rejects unknown and unsupported fields.
     pub(super) fn check_names(&mut self) {
         if self.cx.dialect == Dialect::Stored {
             return;
@@ -151,11 +151,11 @@ impl<'a> Reader<'a> {
             }
             let message =
                 if NOT_YET.contains(&name) { UNSUPPORTED.to_owned() } else { unknown_field(name, &FIELDS) };
-            self.errors.push(Place::field(name).error(message));
+            self.errors.push(FieldPath::field(name).error(message));
         }
     }
 
-    /// Refuses control characters and marks of direction in what is written now.
+    /// Rejects control characters and marks of direction in fields that are read strictly.
     pub(super) fn check_characters(&mut self) {
         const OVERRIDES: &str = "overrides";
         for (name, value) in self.fields {
@@ -163,32 +163,32 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let check = if name == OVERRIDES { characters::check_overrides } else { characters::check };
-            check(value, &Place::field(name), &mut self.errors);
+            check(value, &FieldPath::field(name), &mut self.errors);
         }
     }
 
-    /// Checks what the scheduler only keeps: `description` and `labels`.
-    pub(super) fn check_notes(&mut self) {
+    /// Checks the fields that the scheduler only stores: `description` and `labels`.
+    pub(super) fn check_metadata(&mut self) {
         const LABELS: &str = "labels";
-        self.field("description", |value, place| text(value, place, MAX_DESCRIPTION));
+        self.field("description", |value, path| text(value, path, MAX_DESCRIPTION));
         let Some(value) = self.get(LABELS) else { return };
-        let place = Place::field(LABELS);
+        let path = FieldPath::field(LABELS);
         let Value::Object(labels) = value else {
             let message = if value.is_null() { super::scalar::NULL } else { "Not a valid mapping type." };
-            self.errors.push(place.error(message));
+            self.errors.push(path.error(message));
             return;
         };
         if labels.len() > MAX_LABELS {
-            self.errors.push(place.error_of_whole(format!("At most {MAX_LABELS} labels.")));
+            self.errors.push(path.error_of_whole(format!("At most {MAX_LABELS} labels.")));
         }
         for (name, value) in labels {
-            let place = place.key(name);
+            let path = path.key(name);
             let fine = (1..=MAX_LABEL.0).contains(&name.chars().count());
             if !fine {
                 let message = format!("The name of a label has 1 to {} characters.", MAX_LABEL.0);
-                self.errors.push(place.error(message));
+                self.errors.push(path.error(message));
             }
-            note(text(value, &place, MAX_LABEL.1), &mut self.errors);
+            collect_error(text(value, &path, MAX_LABEL.1), &mut self.errors);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! When to look, and until when not: `schedule`, `timezone`, `scheduleStart`, `scheduleEnd`, `suspended`.
+//! The schedule fields of a job: `schedule`, `timezone`, `scheduleStart`, `scheduleEnd`, `suspended`.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::datetime::moment;
-use super::error::{FieldError, Place};
+use super::error::{FieldError, FieldPath};
 use super::reader::Reader;
-use super::scalar::{NOT_A_STRING, boolean, note, object, string, text};
+use super::scalar::{NOT_A_STRING, boolean, collect_error, object, string, text};
 use crate::job::{Job, JobId, Suspension};
 use crate::schedule::{
     Dialect, Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, is_wild, parse_time_zone,
@@ -15,18 +15,18 @@ use crate::schedule::{
 
 const SCHEDULE: &str = "schedule";
 
-/// When a job is looked at.
-pub(super) struct When {
+/// The schedule of a job, as its document gives it.
+pub(super) struct ScheduleFields {
     pub(super) schedule: Option<Schedule>,
     pub(super) timezone: String,
     pub(super) start: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
-    /// Whether the document has a schedule, be it right or wrong.
+    /// Whether the document has a `schedule` field, valid or not.
     pub(super) is_given: bool,
 }
 
-/// Reads when to look.
-pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> When {
+/// Reads the schedule fields.
+pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> ScheduleFields {
     let start = date(reader, "scheduleStart");
     let end = date(reader, "scheduleEnd");
     let timezone = timezone(reader);
@@ -37,19 +37,19 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> When {
         let schedule = Schedule::parse(&spec);
         schedule.map_err(|error| reader.errors.push(schedule_error(reader.get(SCHEDULE), &error))).ok()
     });
-    When { schedule, timezone, start, end, is_given }
+    ScheduleFields { schedule, timezone, start, end, is_given }
 }
 
-/// Says what is wrong with a schedule, under the key that the Python version uses for it.
+/// Makes a field error of a schedule error, under the key that the Python version uses for it.
 fn schedule_error(value: Option<&Value>, error: &ScheduleError) -> FieldError {
-    let field = Place::field(SCHEDULE);
+    let field = FieldPath::field(SCHEDULE);
     let entry = field.index(error.entry());
-    let place = if value.is_some_and(Value::is_array) { &entry } else { &field };
+    let path = if value.is_some_and(Value::is_array) { &entry } else { &field };
     if error.kind() == ScheduleErrorKind::Syntax {
         let (key, hint) = (vec!["parsedSchedule".to_owned()], error.hint().map(str::to_owned));
-        return FieldError { key, hint, ..place.error(format!("Invalid schedule syntax: {error}")) };
+        return FieldError { key, hint, ..path.error(format!("Invalid schedule syntax: {error}")) };
     }
-    place.error(error.to_string())
+    path.error(error.to_string())
 }
 
 fn date(reader: &mut Reader<'_>, name: &str) -> Option<Timestamp> {
@@ -58,13 +58,13 @@ fn date(reader: &mut Reader<'_>, name: &str) -> Option<Timestamp> {
     Some(moment.at)
 }
 
-/// Reads the zone; a wrong one is noted and then taken for UTC, so that other errors still come to light.
+/// Reads the zone. An invalid one is an error and then read as UTC, so that other errors are still found.
 fn timezone(reader: &mut Reader<'_>) -> String {
-    let name = reader.field("timezone", |value, place| {
-        let name = string(value, place)?;
+    let name = reader.field("timezone", |value, path| {
+        let name = string(value, path)?;
         parse_time_zone(name).map_err(|error| {
             let near = error.nearest().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
-            place.error(format!("{error}{near}"))
+            path.error(format!("{error}{near}"))
         })?;
         Ok(name)
     });
@@ -73,19 +73,19 @@ fn timezone(reader: &mut Reader<'_>) -> String {
 
 /// Reads the expressions, with every `?` replaced.
 fn expressions(reader: &mut Reader<'_>, id: &JobId) -> Option<Vec<String>> {
-    let place = Place::field(SCHEDULE);
+    let path = FieldPath::field(SCHEDULE);
     let value = reader.get(SCHEDULE)?;
     let items = value.as_array();
     if items.is_some_and(Vec::is_empty) {
-        reader.errors.push(place.error(NOT_A_STRING));
+        reader.errors.push(path.error(NOT_A_STRING));
         return None;
     }
     let mut texts = Vec::with_capacity(1);
     match items {
-        None => texts.push(note(string(value, &place), &mut reader.errors)?),
+        None => texts.push(collect_error(string(value, &path), &mut reader.errors)?),
         Some(items) => {
             for (index, item) in items.iter().enumerate() {
-                texts.extend(note(string(item, &place.index(index)), &mut reader.errors));
+                texts.extend(collect_error(string(item, &path.index(index)), &mut reader.errors));
             }
             if texts.len() < items.len() {
                 return None;
@@ -102,7 +102,7 @@ fn expressions(reader: &mut Reader<'_>, id: &JobId) -> Option<Vec<String>> {
     Some(texts)
 }
 
-/// Reads whether the job is suspended, and what is known about that.
+/// Reads `suspended` and the details in `suspension`.
 pub(super) fn suspension(reader: &mut Reader<'_>) -> Option<Suspension> {
     const NAME: &str = "suspension";
     let suspended = reader.field("suspended", boolean);
@@ -114,21 +114,21 @@ pub(super) fn suspension(reader: &mut Reader<'_>) -> Option<Suspension> {
         return None;
     }
     let Some(value) = reader.get(NAME) else { return Some(Suspension::default()) };
-    let (place, strict) = (Place::field(NAME), reader.is_strict(NAME));
+    let (path, strict) = (FieldPath::field(NAME), reader.is_strict(NAME));
     let errors = &mut reader.errors;
-    let fields = object(value, &place, &["reason", "actor", "until"], strict, errors)?;
+    let fields = object(value, &path, &["reason", "actor", "until"], strict, errors)?;
     let mut words = |name: &str| {
-        let words = fields.get(name).map(|value| text(value, &place.key(name), 1_024));
-        words.and_then(|words| note(words, errors)).map(str::to_owned)
+        let words = fields.get(name).map(|value| text(value, &path.key(name), 1_024));
+        words.and_then(|words| collect_error(words, errors)).map(str::to_owned)
     };
     let (reason, actor) = (words("reason"), words("actor"));
-    let until = fields.get("until").map(|value| moment(value, &place.key("until")));
-    let until = until.and_then(|until| note(until, errors)).map(|until| until.at);
+    let until = fields.get("until").map(|value| moment(value, &path.key("until")));
+    let until = until.and_then(|until| collect_error(until, errors)).map(|until| until.at);
     Some(Suspension { reason, actor, until })
 }
 
-/// Refuses ticks of which none is left. The job's start and end are not looked at: it may wait for its start, and one
-/// that has ended can be kept.
+/// Rejects a schedule without a future tick. The job's start and end are ignored: a job may wait for its start, and an
+/// ended job may be kept.
 pub(super) fn check_future(job: &Job, written: Option<&Value>, now: Timestamp) -> Result<(), FieldError> {
     let check = |schedule: &Schedule| schedule.ensure_fires_after(now);
     if job.ticks().is_none_or(|ticks| check(ticks).is_ok()) {
@@ -137,7 +137,7 @@ pub(super) fn check_future(job: &Job, written: Option<&Value>, now: Timestamp) -
     if let Some(schedule) = &job.schedule {
         return check(&schedule.unbounded()).map_err(|error| schedule_error(written, &error));
     }
-    let brought = job.trigger.as_ref().and_then(|trigger| trigger.schedule());
-    let checked = brought.map_or(Ok(()), check);
-    checked.map_err(|error| Place::field("trigger").error_of_whole(error.to_string()))
+    let provided = job.trigger.as_ref().and_then(|trigger| trigger.schedule());
+    let checked = provided.map_or(Ok(()), check);
+    checked.map_err(|error| FieldPath::field("trigger").error_of_whole(error.to_string()))
 }

@@ -1,18 +1,18 @@
-//! What to start: `taskDefinition`, `overrides`, `launch`, and by which container it succeeds: `succeedsBy`.
+//! The task fields of a job: `taskDefinition`, `overrides`, `launch`, `succeedsBy`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::error::{FieldError, Place};
-use super::error_under;
+use super::error::{FieldError, FieldPath};
+use super::prefix_error;
 use super::reader::Reader;
-use super::scalar::{MISSING, NOT_A_STRING, NULL, note, object, string};
+use super::scalar::{MISSING, NOT_A_STRING, NULL, collect_error, object, string};
 use crate::job::JobId;
 use crate::registry::ConfigError;
 use crate::task::{Override, TaskSpec};
 
-/// The most characters of JSON that a job's overrides may have.
+/// The maximum length of a job's overrides, in characters of JSON.
 ///
 /// # Source
 ///
@@ -20,15 +20,15 @@ use crate::task::{Override, TaskSpec};
 /// formatting and escape characters.
 pub const MAX_OVERRIDES: usize = 8_192;
 
-/// What the Python version says about a wrong name.
+/// The Python version's message about an invalid name.
 pub(super) const WRONG_NAME: &str =
     "task definition names must contain only alphanumeric, underscore, and hyphen";
 
-/// The message about an ARN of something else.
+/// The message about an ARN of another kind of resource.
 pub(super) const WRONG_ARN: &str = "Must be the ARN of a task definition, such as \
      arn:aws:ecs:eu-central-1:123456789012:task-definition/report:3; without a revision it means the family's newest.";
 
-/// Fields of one override, those that are handed to the launcher as they are last.
+/// Fields of one override; those that are passed to the launcher unchanged come last.
 const FIELDS: [&str; 8] = [
     "containerName",
     "environment",
@@ -40,7 +40,7 @@ const FIELDS: [&str; 8] = [
     "resourceRequirements",
 ];
 
-/// Reads what a job starts.
+/// Reads the task fields.
 pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
     let definition = definition(reader, id).unwrap_or_default();
     let overrides = overrides(reader);
@@ -59,7 +59,7 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> TaskSpec {
     task
 }
 
-/// Puts what the launcher says is wrong at its place: its pointers begin at the document.
+/// Makes a field error of a launcher's error, whose pointer begins at the document root.
 fn launcher_error(error: &ConfigError) -> FieldError {
     let path = error.pointer.strip_prefix('/').unwrap_or_default();
     let (field, rest) = match path.split_once('/') {
@@ -67,21 +67,21 @@ fn launcher_error(error: &ConfigError) -> FieldError {
         None => (path, ""),
     };
     let field = if field.is_empty() { "launch" } else { field };
-    error_under(&Place::field(field), &ConfigError::at(rest, error.message.as_str()))
+    prefix_error(&FieldPath::field(field), &ConfigError::at(rest, error.message.as_str()))
 }
 
 fn definition(reader: &mut Reader<'_>, id: &JobId) -> Option<String> {
     const NAME: &str = "taskDefinition";
     let Some(value) = reader.get(NAME) else {
         if reader.is_strict(NAME) && reader.was_removed(NAME) {
-            reader.errors.push(Place::field(NAME).error(NULL));
+            reader.errors.push(FieldPath::field(NAME).error(NULL));
         }
         return Some(id.as_str().to_owned());
     };
-    let place = Place::field(NAME);
-    let text = note(string(value, &place), &mut reader.errors)?;
+    let path = FieldPath::field(NAME);
+    let text = collect_error(string(value, &path), &mut reader.errors)?;
     if !is_definition(text) {
-        reader.errors.push(place.error(if text.starts_with("arn:") { WRONG_ARN } else { WRONG_NAME }));
+        reader.errors.push(path.error(if text.starts_with("arn:") { WRONG_ARN } else { WRONG_NAME }));
         return None;
     }
     Some(text.to_owned())
@@ -117,15 +117,15 @@ fn is_family_revision(text: &str) -> bool {
 fn overrides(reader: &mut Reader<'_>) -> Vec<Override> {
     const NAME: &str = "overrides";
     let Some(value) = reader.get(NAME) else { return Vec::new() };
-    let place = Place::field(NAME);
+    let path = FieldPath::field(NAME);
     let Value::Array(items) = value else {
         let message = if value.is_null() { NULL } else { "Not a valid list." };
-        reader.errors.push(place.error(message));
+        reader.errors.push(path.error(message));
         return Vec::new();
     };
     let strict = reader.is_strict(NAME);
     if strict && value.to_string().chars().count() > MAX_OVERRIDES {
-        reader.errors.push(place.error(format!("Longer than maximum length {MAX_OVERRIDES} as JSON.")));
+        reader.errors.push(path.error(format!("Longer than maximum length {MAX_OVERRIDES} as JSON.")));
         return Vec::new();
     }
     let mut coerced = false;
@@ -133,7 +133,7 @@ fn overrides(reader: &mut Reader<'_>) -> Vec<Override> {
         .iter()
         .enumerate()
         .filter_map(|(index, item)| {
-            one_override(item, &place.index(index), strict, &mut coerced, &mut reader.errors)
+            one_override(item, &path.index(index), strict, &mut coerced, &mut reader.errors)
         })
         .collect();
     if coerced {
@@ -144,26 +144,26 @@ fn overrides(reader: &mut Reader<'_>) -> Vec<Override> {
 
 fn one_override(
     value: &Value,
-    place: &Place<'_>,
+    path: &FieldPath<'_>,
     strict: bool,
     coerced: &mut bool,
     errors: &mut Vec<FieldError>,
 ) -> Option<Override> {
-    let fields = object(value, place, &FIELDS, strict, errors)?;
+    let fields = object(value, path, &FIELDS, strict, errors)?;
     let container_name = match fields.get("containerName") {
-        None => Err(place.key("containerName").error(MISSING)),
-        Some(name) => string(name, &place.key("containerName")),
+        None => Err(path.key("containerName").error(MISSING)),
+        Some(name) => string(name, &path.key("containerName")),
     };
-    let container_name = note(container_name, errors).map(str::to_owned);
+    let container_name = collect_error(container_name, errors).map(str::to_owned);
     let environment = match fields.get("environment") {
         None => BTreeMap::new(),
-        Some(value) => environment(value, &place.key("environment"), strict, coerced, errors),
+        Some(value) => environment(value, &path.key("environment"), strict, coerced, errors),
     };
-    let command = fields.get("command").and_then(|value| command(value, &place.key("command"), errors));
+    let command = fields.get("command").and_then(|value| command(value, &path.key("command"), errors));
     let mut resources = Map::new();
     for name in &FIELDS[3..] {
         if let Some(value) = fields.get(*name) {
-            resource(name, value, &place.key(name), errors);
+            resource(name, value, &path.key(name), errors);
             resources.insert((*name).to_owned(), value.clone());
         }
     }
@@ -172,14 +172,14 @@ fn one_override(
 
 fn environment(
     value: &Value,
-    place: &Place<'_>,
+    path: &FieldPath<'_>,
     strict: bool,
     coerced: &mut bool,
     errors: &mut Vec<FieldError>,
 ) -> BTreeMap<String, String> {
     let Value::Object(variables) = value else {
         if strict || !value.is_null() {
-            errors.push(place.error(if value.is_null() { NULL } else { "Not a valid mapping type." }));
+            errors.push(path.error(if value.is_null() { NULL } else { "Not a valid mapping type." }));
         }
         return BTreeMap::new();
     };
@@ -188,14 +188,14 @@ fn environment(
         *coerced |= !value.is_string();
         let scalar = matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
         if strict && !scalar {
-            errors.push(place.key(name).error(NOT_A_STRING));
+            errors.push(path.key(name).error(NOT_A_STRING));
         }
         environment.insert(name.clone(), stringify(value));
     }
     environment
 }
 
-/// Writes a value as the text of an environment variable: a string as it is, `null` as nothing, the rest as JSON.
+/// Writes a value as the text of an environment variable: a string as is, `null` as the empty string, the rest as JSON.
 fn stringify(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -213,18 +213,18 @@ fn stringify_environments(overrides: &mut Value) {
     }
 }
 
-fn command(value: &Value, place: &Place<'_>, errors: &mut Vec<FieldError>) -> Option<Vec<String>> {
+fn command(value: &Value, path: &FieldPath<'_>, errors: &mut Vec<FieldError>) -> Option<Vec<String>> {
     let Value::Array(words) = value else {
-        errors.push(place.error(if value.is_null() { NULL } else { "Not a valid list." }));
+        errors.push(path.error(if value.is_null() { NULL } else { "Not a valid list." }));
         return None;
     };
     let words = words.iter().enumerate();
-    let words = words.filter_map(|(index, word)| note(string(word, &place.index(index)), errors));
+    let words = words.filter_map(|(index, word)| collect_error(string(word, &path.index(index)), errors));
     Some(words.map(str::to_owned).collect())
 }
 
-/// Checks the type of what is handed to the launcher as it is.
-fn resource(name: &str, value: &Value, place: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// Checks the type of a field that is passed to the launcher unchanged.
+fn resource(name: &str, value: &Value, path: &FieldPath<'_>, errors: &mut Vec<FieldError>) {
     let message = if value.is_null() {
         NULL
     } else if matches!(name, "environmentFiles" | "resourceRequirements") {
@@ -238,18 +238,18 @@ fn resource(name: &str, value: &Value, place: &Place<'_>, errors: &mut Vec<Field
         }
         "Not a valid integer."
     };
-    errors.push(place.error(message));
+    errors.push(path.error(message));
 }
 
 fn options(reader: &mut Reader<'_>) -> Map<String, Value> {
     const NAME: &str = "launch";
     let Some(value) = reader.get(NAME) else { return Map::new() };
-    let place = Place::field(NAME);
+    let path = FieldPath::field(NAME);
     match value {
         Value::Object(options) => return options.clone(),
-        Value::Null => reader.errors.push(place.error(NULL)),
+        Value::Null => reader.errors.push(path.error(NULL)),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            reader.errors.push(place.error_of_whole("Invalid input type."));
+            reader.errors.push(path.error_of_whole("Invalid input type."));
         }
     }
     Map::new()

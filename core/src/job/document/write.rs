@@ -1,37 +1,37 @@
-//! What a client writes: a new job, an update, a patch.
+//! Client writes: a new job, an update, a patch.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::error::{FieldError, Place, whole};
+use super::error::{FieldError, FieldPath, whole};
 use super::reader::{READ_ONLY, Reader};
 use super::scalar::{MISSING, NOT_A_STRING, NULL};
 use super::task::{WRONG_NAME, is_definition};
 use super::{JobContext, read, schedule_fields};
 use crate::job::{Job, JobId};
 
-/// The message where a job's name would have to be that of its task definition.
+/// The message where the job's name would be a task definition with a revision or an ARN.
 pub(super) const NO_ID: &str =
     "Give an id as well: the name of a job cannot be made of a revision or an ARN.";
 
-/// The most bytes of JSON that a document may have.
+/// The maximum size of a document, in bytes of JSON.
 pub const MAX_DOCUMENT: usize = 131_072;
-/// How deep arrays and objects of a document may contain each other.
+/// The maximum nesting depth of arrays and objects in a document.
 const MAX_NESTING: usize = 32;
 
-/// A document that was accepted.
+/// An accepted document and the job that it defines.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// What to store: without `id` and read-only fields, each field in its canonical form.
+    /// The document to store: without `id` and read-only fields, each field in its canonical form.
     pub document: Map<String, Value>,
-    /// The job that it makes; its name is in it.
+    /// The job that it defines, its name included.
     pub job: Job,
 }
 
-/// Makes a new job of what a client sent (`POST /jobs`).
+/// Makes a new job of a request body (`POST /jobs`).
 ///
-/// In the canonical document `taskDefinition` and `taskCount` are always there, `?` in a schedule is resolved, numbers,
-/// booleans and environment variables have their proper type, and moments have an offset.
+/// In the canonical document `taskDefinition` and `taskCount` are always present, `?` in a schedule is resolved, numbers,
+/// booleans and environment variables have their proper type, and timestamps have an offset.
 ///
 /// # Errors
 ///
@@ -44,14 +44,14 @@ pub fn prepare_create(body: Value, cx: &JobContext<'_>, now: Timestamp) -> Resul
     let id = match (&given, fields.get("taskDefinition")) {
         (Some(id), _) => id_of(id, "id").map_err(|error| errors.push(error)).ok(),
         (None, None) => {
-            errors.push(Place::field("taskDefinition").error(MISSING));
+            errors.push(FieldPath::field("taskDefinition").error(MISSING));
             None
         }
         (None, Some(family)) => id_of(family, "taskDefinition").map_err(|error| errors.push(error)).ok(),
     };
-    // A wrong name is reported once, and must not keep the other fields from being looked at.
-    let stand_in = || JobId::new("job").expect("`job` is a valid name");
-    let prepared = prepare(id.clone().unwrap_or_else(stand_in), fields, None, cx, now);
+    // An invalid name is reported once, and the other fields are still checked.
+    let placeholder = || JobId::new("job").expect("`job` is a valid name");
+    let prepared = prepare(id.clone().unwrap_or_else(placeholder), fields, None, cx, now);
     match (id, prepared) {
         (Some(_), prepared) => prepared,
         (None, Ok(_)) => Err(errors),
@@ -63,12 +63,11 @@ pub fn prepare_create(body: Value, cx: &JobContext<'_>, now: Timestamp) -> Resul
     }
 }
 
-/// Changes a job by what a client sent (`PUT /jobs/{id}`): fields that are given replace those that are stored, whole;
-/// `null` removes one.
+/// Applies a request body to a job (`PUT /jobs/{id}`): each given field replaces the stored one; `null` removes it.
 ///
 /// # Errors
 ///
-/// Fails with every field that is wrong; fields that stay as they are stored are taken as they are.
+/// Fails with every invalid field; unchanged fields are read leniently.
 pub fn prepare_update(
     id: &JobId,
     existing: &Map<String, Value>,
@@ -88,8 +87,7 @@ pub fn prepare_update(
     prepare(id.clone(), fields, Some(existing), cx, now)
 }
 
-/// Changes a job by a JSON merge patch (`PATCH /jobs/{id}`): as [`prepare_update`], but objects inside the document are
-/// merged too.
+/// Applies a JSON merge patch to a job (`PATCH /jobs/{id}`): as [`prepare_update`], but nested objects are merged too.
 ///
 /// # Source
 ///
@@ -97,7 +95,7 @@ pub fn prepare_update(
 ///
 /// # Errors
 ///
-/// Fails with every field that is wrong; fields that stay as they are stored are taken as they are.
+/// Fails with every invalid field; unchanged fields are read leniently.
 pub fn prepare_patch(
     id: &JobId,
     existing: &Map<String, Value>,
@@ -111,28 +109,28 @@ pub fn prepare_patch(
     prepare(id.clone(), fields, Some(existing), cx, now)
 }
 
-/// Takes the changes out of a body: without the name, which must be the job's, and without read-only fields.
+/// Extracts the changes from a request body: without `id`, which must be the job's, and without read-only fields.
 fn changes(id: &JobId, body: Value) -> Result<Map<String, Value>, Vec<FieldError>> {
     let Value::Object(mut changes) = body else { return Err(vec![whole("Invalid input type.")]) };
     check_size(&changes)?;
     strip_read_only(&mut changes);
     match changes.remove("id") {
-        Some(Value::Null) => Err(vec![Place::field("id").error(NULL)]),
-        Some(other) if other != id.as_str() => {
-            Err(vec![Place::field("id").error(format!("Must be \"{id}\": the id of a job does not change."))])
-        }
+        Some(Value::Null) => Err(vec![FieldPath::field("id").error(NULL)]),
+        Some(other) if other != id.as_str() => Err(vec![
+            FieldPath::field("id").error(format!("Must be \"{id}\": the id of a job does not change.")),
+        ]),
         _ => Ok(changes),
     }
 }
 
-/// Removes what a job's view has and its document has not: when it last ran, its links.
+/// Removes the read-only fields that the API adds to a job's document: last run, links.
 pub fn strip_read_only(fields: &mut Map<String, Value>) {
     for name in READ_ONLY {
         fields.remove(name);
     }
 }
 
-/// Merges as RFC 7396 says: `null` removes, objects are merged, everything else is replaced.
+/// Merges as RFC 7396 defines: `null` removes, objects are merged, everything else is replaced.
 fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
     for (name, value) in patch {
         match value {
@@ -153,7 +151,7 @@ fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
     }
 }
 
-/// Reads a document, makes it canonical, and refuses one that can never fire.
+/// Reads a document, makes it canonical, and rejects one that can never fire.
 fn prepare(
     id: JobId,
     fields: Map<String, Value>,
@@ -194,7 +192,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Counts bytes and fails at the bound.
+/// A writer that counts bytes and fails above the maximum.
 struct Size(usize);
 
 impl std::io::Write for Size {
@@ -208,20 +206,20 @@ impl std::io::Write for Size {
     }
 }
 
-/// Reads a job's name from one of its two places.
+/// Reads a job's name from `id` or `taskDefinition`.
 fn id_of(value: &Value, field: &str) -> Result<JobId, FieldError> {
-    let place = Place::field(field);
+    let path = FieldPath::field(field);
     match value {
         Value::String(name) if name.len() > JobId::MAX => {
-            Err(place.error(format!("Longer than maximum length {}.", JobId::MAX)))
+            Err(path.error(format!("Longer than maximum length {}.", JobId::MAX)))
         }
         Value::String(name) => JobId::new(name).map_err(|_| {
             let is_precise = field != "id" && is_definition(name);
-            place.error(if is_precise { NO_ID } else { WRONG_NAME })
+            path.error(if is_precise { NO_ID } else { WRONG_NAME })
         }),
-        Value::Null => Err(place.error(NULL)),
+        Value::Null => Err(path.error(NULL)),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            Err(place.error(NOT_A_STRING))
+            Err(path.error(NOT_A_STRING))
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::testing::{SimClock, sample};
 fn request(key: &str, count: u32) -> LaunchRequest {
     let job = JobId::new("job").unwrap();
     let uid = JobUid::derived("sim", &job);
-    let firing = FiringId::by_hand(&uid, Timestamp::UNIX_EPOCH, key);
+    let firing = FiringId::for_manual(&uid, Timestamp::UNIX_EPOCH, key);
     LaunchRequest {
         token: LaunchToken::derive("sim", &uid, &firing, 0, 1),
         firing,

@@ -24,7 +24,7 @@ pub(super) fn job(name: &str) -> JobId {
 pub(super) fn request(subject: &impl Subject, sample: Sample, key: &str, count: u32) -> LaunchRequest {
     let uid = JobUid::derived("launcher suite", &job("suite"));
     let nominal = "2027-03-01T09:00:00Z".parse().expect("the suite's moment is one");
-    let firing = FiringId::by_hand(&uid, nominal, key);
+    let firing = FiringId::for_manual(&uid, nominal, key);
     let definition = subject.definition(sample);
     LaunchRequest {
         job: job("suite"),

@@ -85,7 +85,7 @@ impl Trigger for ModelTrigger {
             per_task: self.0.per_task,
         };
         let because = format!("{visible} messages ÷ {} per task, rounded up", self.0.per_task);
-        Ok(Evaluation::tasks(per_task(visible.into(), self.0.per_task), because).counting(reading))
+        Ok(Evaluation::tasks(per_task(visible.into(), self.0.per_task), because).with_queue_reading(reading))
     }
 }
 

@@ -21,9 +21,9 @@ const CALLERS: usize = 3;
 /// How often each caller must succeed.
 const EACH: usize = 6;
 
-/// What the callers were told.
+/// What the callers were expected.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Expected {
     /// Replacements of each of the jobs.
     replaced: u64,
     /// Ticks of each job that were settled.
@@ -104,8 +104,8 @@ async fn come_and_go(store: Arc<dyn Store>, caller: usize) {
     }
 }
 
-/// Lets everybody loose on these handles, in turns, and returns what they were told.
-pub(super) async fn mix(handles: &[Arc<dyn Store>]) -> Told {
+/// Lets everybody loose on these handles, in turns, and returns what they were expected.
+pub(super) async fn mix(handles: &[Arc<dyn Store>]) -> Expected {
     let store = &handles[0];
     for job in JOBS {
         let mut new = new_job(job, 0);
@@ -126,36 +126,36 @@ pub(super) async fn mix(handles: &[Arc<dyn Store>]) -> Told {
     let fired = join_all(tickers).await.into_iter().flat_map(|done| done.expect("no caller panics"));
     let firings: Vec<FiringId> = fired.collect();
     let in_all = (CALLERS * EACH) as u64;
-    let told = Told {
+    let expected = Expected {
         replaced: in_all,
         settled: in_all,
         firings: firings.iter().cloned().collect(),
         created: JOBS.len() as u64 + in_all,
         removed: in_all / 2,
     };
-    assert_eq!(told.firings.len(), firings.len(), "no firing was acknowledged twice");
-    told
+    assert_eq!(expected.firings.len(), firings.len(), "no firing was acknowledged twice");
+    expected
 }
 
-/// Asserts that the store holds what the callers were told, no more and no less.
-pub(super) async fn assert_balanced(store: &dyn Store, told: &Told) {
+/// Asserts that the store holds what the callers were expected, no more and no less.
+pub(super) async fn assert_balanced(store: &dyn Store, expected: &Expected) {
     for job in JOBS {
         let stored = read(store, job).await;
-        assert_eq!(stored.revision.0, 1 + told.replaced, "{job} counts its replacements");
-        assert_eq!(counted(stored.document.get()), told.replaced, "no edit of {job} was lost");
-        assert_eq!(stored.progress.settled, Some(at(told.settled as i64)), "{job} is settled to the end");
+        assert_eq!(stored.revision.0, 1 + expected.replaced, "{job} counts its replacements");
+        assert_eq!(counted(stored.document.get()), expected.replaced, "no edit of {job} was lost");
+        assert_eq!(stored.progress.settled, Some(at(expected.settled as i64)), "{job} is settled to the end");
         let rows = decisions(store, job).await;
         let ticks: u64 = rows.iter().map(|row| row.draft.span.count).sum();
-        assert_eq!(ticks, told.settled, "each tick of {job} has one outcome");
+        assert_eq!(ticks, expected.settled, "each tick of {job} has one outcome");
         assert!(rows.is_sorted_by(|newer, older| newer.id > older.id));
         assert_eq!(stored.progress.last_firing, rows.iter().find_map(|row| row.firing.clone()));
     }
     let stored: Vec<_> = store.firings(&all_firings()).await.expect("firings are read");
     let ids: BTreeSet<FiringId> = stored.iter().map(|firing| firing.id.clone()).collect();
-    assert_eq!((ids.len(), &ids), (stored.len(), &told.firings));
+    assert_eq!((ids.len(), &ids), (stored.len(), &expected.firings));
     assert!(stored.iter().all(|firing| firing.state == FiringState::Launching));
     let list = store.list(ListFrom::Skip(0), count(1000)).await.expect("jobs are listed");
-    assert_eq!(list.total, told.created - told.removed);
+    assert_eq!(list.total, expected.created - expected.removed);
     assert_eq!(list.jobs.len() as u64, list.total);
     let behind = store.list(ListFrom::Skip(list.total - 1), count(10)).await.expect("jobs are listed");
     assert_eq!(behind.jobs[0].id, list.jobs[list.jobs.len() - 1].id);
@@ -164,8 +164,8 @@ pub(super) async fn assert_balanced(store: &dyn Store, told: &Told) {
 /// Edits, settlements, moves, creations and removals at once leave books that balance.
 pub async fn mixed_callers_leave_books_that_balance(subject: &dyn Subject) {
     let store = subject.open().await;
-    let told = mix(&[Arc::clone(&store)]).await;
-    assert_balanced(&*store, &told).await;
+    let expected = mix(&[Arc::clone(&store)]).await;
+    assert_balanced(&*store, &expected).await;
 }
 
 /// Batches that overlap in their jobs, some in opposite order, settle each tick once.

@@ -57,7 +57,7 @@ pub async fn a_firing_moves_along_legal_moves_only(subject: &dyn Subject) {
         let next = Firing { note: Some("moved".to_owned()), ..moved(&firing, to, &[]) };
         let result = store.advance(Advance { from, to: next.clone(), outcome: None }).await;
         let stored = stored_firing(&*store, &firing.id).await;
-        if from.may_become(to) {
+        if from.can_transition_to(to) {
             assert!(result.is_ok(), "{from:?} to {to:?}: {result:?}");
             assert_eq!(stored, next);
         } else {

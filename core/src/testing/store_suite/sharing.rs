@@ -109,8 +109,8 @@ pub async fn one_handle_prunes_what_the_other_wrote(subject: &dyn Subject) {
 /// Everything at once through two handles leaves books that balance.
 pub async fn mixed_callers_of_two_handles_leave_books_that_balance(subject: &dyn Subject) {
     let handles = two(subject).await;
-    let told = mix(&handles).await;
+    let expected = mix(&handles).await;
     for store in &handles {
-        assert_balanced(&**store, &told).await;
+        assert_balanced(&**store, &expected).await;
     }
 }

@@ -49,7 +49,7 @@ impl Trigger for Counts {
 }
 
 fn counted(visible: u32) -> Evaluation {
-    Evaluation::tasks(visible, "visible").counting(QueueReading {
+    Evaluation::tasks(visible, "visible").with_queue_reading(QueueReading {
         visible: visible.into(),
         in_flight: 0,
         visibility_timeout: Duration::from_secs(30),

@@ -149,7 +149,7 @@ impl From<Firing> for FiringView {
             job: firing.job.to_string(),
             origin: match firing.origin {
                 Origin::Tick => "tick",
-                Origin::Hand => "hand",
+                Origin::Manual => "hand",
             },
             decision: firing.decision.0,
             nominal: firing.nominal,

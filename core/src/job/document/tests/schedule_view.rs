@@ -1,5 +1,5 @@
 use super::*;
-use crate::job::AgendaView;
+use crate::job::ScheduleView;
 use crate::schedule::ScheduleCache;
 
 /// The light view and the whole job agree on when to look.
@@ -16,7 +16,7 @@ fn the_light_view_agrees_with_the_job() {
     ] {
         let job = load(document.clone()).unwrap();
         let text = document.to_string();
-        let view = AgendaView::read(&text).unwrap();
+        let view = ScheduleView::read(&text).unwrap();
         let schedule = view.schedule(&id("alpha"), &cache).unwrap().unwrap();
         let both = [&schedule, job.schedule.as_ref().unwrap()];
         let [light, whole] = both.map(|schedule| schedule.upcoming(now()).take(3).collect::<Vec<_>>());
@@ -29,7 +29,7 @@ fn the_light_view_agrees_with_the_job() {
 
 #[test]
 fn ticks_of_a_trigger_are_left_to_the_job() {
-    let view = AgendaView::read(r#"{"trigger": {"type": "cron", "expression": "0 2 * * *"}}"#).unwrap();
+    let view = ScheduleView::read(r#"{"trigger": {"type": "cron", "expression": "0 2 * * *"}}"#).unwrap();
     assert!(view.has_trigger);
     assert!(view.schedule(&id("alpha"), &ScheduleCache::new(1)).unwrap().is_none());
 }
@@ -47,6 +47,6 @@ fn what_looks_odd_is_left_to_the_job() {
         r#"{"schedule": "0", "earlierSchedules": []}"#,
         "{",
     ] {
-        assert!(AgendaView::read(text).is_err(), "{text}");
+        assert!(ScheduleView::read(text).is_err(), "{text}");
     }
 }
