@@ -1,10 +1,10 @@
-//! What time it is; waiting is tokio's, so that a paused runtime moves both.
+//! The wall clock. Timers are tokio's, so that a paused runtime controls both.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
-/// Tells the wall-clock time.
+/// A source of the wall-clock time.
 ///
 /// Every module that needs the time takes a clock; nothing else may read it (`clippy.toml` bans the calls).
 pub trait Clock: fmt::Debug + Send + Sync + 'static {

@@ -1,4 +1,4 @@
-//! From demand to a number: one pure function, and the ledger that explains it.
+//! From demand to a number of tasks: one pure function, and the steps that explain its result.
 
 mod outcome;
 mod record;
@@ -22,24 +22,23 @@ mod tests;
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
 pub struct DecisionInput<'a> {
-    /// What the trigger concluded.
+    /// The trigger's demand.
     pub demand: Demand,
-    /// Why, in the trigger's words.
+    /// The trigger's reason for it.
     pub reason: &'a str,
     /// The job's bounds.
     pub scaling: Scaling,
-    /// How demand becomes a number.
+    /// How demand becomes a number of tasks.
     pub mode: Mode,
-    /// What is known of the queue. Without it (a firing by hand, an assumption after errors) every mode counts as
-    /// `total` does.
+    /// The state of the queue. Without it (a manual firing, an assumed demand after errors) every mode counts as `total`.
     pub queue: Option<&'a QueueFacts>,
-    /// What to do about tasks that still run.
+    /// The policy for tasks that still run.
     pub overlap: Overlap,
-    /// How many of the job's own tasks are pending or running, or are being started.
+    /// How many of the job's own tasks are pending, running or being started.
     pub busy: u32,
-    /// How much of the job's cooldown is left, if any is.
+    /// The rest of the job's cooldown, if it is cooling down.
     pub cooldown: Option<Duration>,
-    /// How many tasks the installation can still start, where that is bounded.
+    /// How many tasks the installation may still start, where that is limited.
     pub budget: Option<u32>,
 }
 
@@ -49,33 +48,33 @@ pub struct DecisionInput<'a> {
 pub struct Decision {
     /// How many tasks to start.
     pub launch: u32,
-    /// Whether the tasks that run are to be stopped first.
+    /// Whether running tasks must be stopped first.
     pub replace: bool,
     /// The outcome: [`Outcome::Pending`] when something is to be launched.
     pub outcome: Outcome,
-    /// The ledger, in the order in which the rules were applied. Rules that change nothing leave no step.
+    /// The steps, in the order in which the rules were applied. A rule that changes nothing adds no step.
     pub steps: Vec<Step>,
 }
 
-/// A rule of the ledger.
+/// A rule that changes the number of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rule {
-    /// What the world asks for.
+    /// The trigger's demand.
     Demand,
     /// `taskCount`.
     Floor,
     /// `maxCount`, or the installation's bound.
     Cap,
-    /// How the mode counts.
+    /// The arithmetic of the mode.
     Mode,
-    /// What already runs.
+    /// The policy for tasks that already run.
     Overlap,
     /// Too soon after the last firing.
     Cooldown,
     /// The installation's budget.
     Budget,
-    /// What is launched.
+    /// The number of tasks to launch.
     Need,
 }
 
@@ -96,7 +95,7 @@ impl Rule {
     }
 }
 
-/// One line of the ledger.
+/// One step of a decision: a rule, and the number before and after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
@@ -111,7 +110,7 @@ pub struct Step {
 }
 
 impl fmt::Display for Decision {
-    /// Writes the ledger in one line: `1150 messages ÷ 100 per task, rounded up → 12; at most maxCount 10 → 10; …`.
+    /// Writes the steps in one line: `1150 messages ÷ 100 per task, rounded up → 12; at most maxCount 10 → 10; …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.steps.iter().enumerate() {
             if index > 0 {
@@ -123,11 +122,11 @@ impl fmt::Display for Decision {
     }
 }
 
-/// Decides how many tasks to launch: the only place where such a number is made.
+/// Decides how many tasks to launch: the only place that computes this number.
 ///
 /// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, budget, need. `busy` counts the
-/// job's own tasks only. The modes `oneShot` and `drain` make their number of the queue's counts and the ledger; floor
-/// and cap bound it behind them, and the floor only while nothing of the job is busy.
+/// job's own tasks only. The modes `oneShot` and `drain` compute the number from the queue's counts and the job's own tasks;
+/// floor and cap limit it afterwards, the floor only while the job has no busy task.
 ///
 /// # Example
 ///
@@ -179,6 +178,7 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
     builder.finish(Outcome::Pending, replace)
 }
 
+/// Applies the rules one by one, and collects their steps.
 struct DecisionBuilder {
     count: u32,
     steps: Vec<Step>,
@@ -203,8 +203,8 @@ impl DecisionBuilder {
         }
     }
 
-    /// Counts without the queue: floor, cap, overlap. Returns the outcome in case nothing is left, and whether tasks
-    /// are replaced.
+    /// Applies floor, cap and overlap, without the queue. Returns the outcome in case no task is left, and whether running
+    /// tasks are replaced.
     fn apply_total(&mut self, input: &DecisionInput<'_>) -> (Outcome, bool) {
         self.apply_floor(input.scaling.floor);
         let limit = input.scaling.limit();
@@ -215,7 +215,7 @@ impl DecisionBuilder {
         self.apply_overlap(input, limit, capped)
     }
 
-    /// Counts by the queue rule, then floor and cap. Returns the outcome in case nothing is left.
+    /// Applies the queue rule, then floor and cap. Returns the outcome in case no task is left.
     fn apply_queue_rule(&mut self, input: &DecisionInput<'_>, demand: TaskDemand<'_>) -> Outcome {
         self.add_step(Rule::Mode, demand.tasks, demand.to_string());
         let busy = input.busy;
@@ -238,7 +238,7 @@ impl DecisionBuilder {
         self.count = after;
     }
 
-    /// Applies the overlap policy and returns the outcome in case nothing is left, and whether tasks are replaced.
+    /// Applies the overlap policy. Returns the outcome in case no task is left, and whether running tasks are replaced.
     fn apply_overlap(&mut self, input: &DecisionInput<'_>, limit: u32, capped: bool) -> (Outcome, bool) {
         let busy = input.busy;
         if busy == 0 {

@@ -1,4 +1,4 @@
-//! What the live stream carries.
+//! Events of the live stream.
 
 use serde::Serialize;
 
@@ -6,22 +6,22 @@ use crate::decide::DecisionRecord;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision};
 
-/// How many events a slow subscriber may be behind before it is told to refetch.
+/// How many events a subscriber may lag behind before it must refetch.
 pub const EVENT_BUFFER: usize = 1024;
 
-/// Something that happened, for whoever watches.
+/// An event, for subscribers of the live stream.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Event {
     /// A tick got its outcome.
     Decision(Box<DecisionRecord>),
-    /// A firing moved, or one of its tasks did.
+    /// A firing, or one of its tasks, changed its state.
     Firing(Box<Firing>),
     /// A job was created, replaced or removed.
     Job {
-        /// Which job.
+        /// The job's name.
         id: JobId,
-        /// Its version now; absent when it was removed.
+        /// Its new version; absent when it was removed.
         revision: Option<Revision>,
     },
     /// All launches were stopped, or allowed again.

@@ -1,8 +1,8 @@
-//! What kind of trouble an error is, and whether waiting can cure it.
+//! Kinds of failure, and whether a retry can help.
 
 use serde::{Deserialize, Serialize};
 
-/// Says what a caller can do about an error, whatever module it came from.
+/// The kind of a failure, which tells what a caller can do about it.
 ///
 /// # Example
 ///
@@ -14,22 +14,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FaultKind {
-    /// What was configured cannot work: a person must change it.
+    /// The configuration is invalid: a person must change it.
     Config,
-    /// The thing named does not exist.
+    /// The named object does not exist.
     NotFound,
-    /// The other side refused for want of permission.
+    /// The remote side denied permission.
     Denied,
-    /// The other side asked for fewer calls.
+    /// The remote side throttled the call.
     Throttled,
-    /// The other side did not answer, or said that it cannot now.
+    /// The remote side did not answer, or is temporarily unavailable.
     Unavailable,
     /// An invariant of the scheduler or of a plugin was broken.
     Bug,
 }
 
 impl FaultKind {
-    /// Tells whether the same call may succeed later without anyone changing anything.
+    /// Tells whether the same call may succeed later without any change.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         match self {
@@ -42,9 +42,9 @@ impl FaultKind {
 /// The boxed cause at the end of an error chain.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// Renders an error and its chain of causes in one line, each after a colon.
+/// Formats an error and its chain of sources in one line, separated by colons.
 ///
-/// Errors of this workspace keep their cause out of `Display`; a boundary (log, API, CLI) calls this once.
+/// Errors of this workspace keep their source out of `Display`; a boundary (log, API, CLI) calls this once.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

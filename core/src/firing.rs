@@ -1,4 +1,4 @@
-//! A firing: a decision to launch at least one task, journalled before the first call.
+//! Firings: decisions to launch at least one task, journalled before the first call.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,33 +16,33 @@ use crate::task::{TaskId, TaskSpec, TaskState};
 #[cfg(test)]
 mod tests;
 
-/// Names a firing: 12 hexadecimal digits of its nominal moment in milliseconds, then 20 of a hash of what it is.
+/// The id of a firing: 12 hexadecimal digits of its nominal moment in milliseconds, then 20 of a hash of its identity.
 ///
-/// Ids sort by nominal moment, so that a store may append them; the same tick of the same job has the same id anywhere.
+/// Ids sort by nominal moment, so that a store can append them; the same tick of the same job has the same id everywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FiringId(Arc<str>);
 
 impl FiringId {
-    /// Names the firing of a tick.
+    /// Makes the id of a tick's firing.
     #[must_use]
     pub fn for_tick(uid: &JobUid, nominal: Timestamp) -> Self {
         Self::hashed(uid, nominal, "tick", "")
     }
 
-    /// Names a firing by hand; `key` is the caller's idempotency key, or a fresh one.
+    /// Makes the id of a manual firing; `key` is the caller's idempotency key, or a random one.
     #[must_use]
     pub fn for_manual(uid: &JobUid, nominal: Timestamp, key: &str) -> Self {
         Self::hashed(uid, nominal, "hand", key)
     }
 
-    /// Wraps a name read from a store or a request.
+    /// Wraps an id read from a store or a request.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// Returns the name.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -72,36 +72,36 @@ impl fmt::Display for FiringId {
     }
 }
 
-/// Who asked for a firing.
+/// The origin of a firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
     /// A tick of the job.
     Tick,
-    /// A person or program, by the API.
+    /// A person or program, through the API.
     #[serde(rename = "hand")]
     Manual,
 }
 
-/// How far a firing has come.
+/// The state of a firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FiringState {
     /// Journalled; nothing was sent.
     Planned,
-    /// A call was, or may have been, sent.
+    /// A call was sent, or may have been sent.
     Launching,
     /// At least one task was started, and not all of them have ended.
     Launched,
     /// Every started task has ended.
     Finished,
-    /// Nothing was started and nothing will be.
+    /// No task was started, and none will be.
     Refused,
-    /// It cannot be learnt whether tasks were started: shown to a person, never launched again.
+    /// It cannot be determined whether tasks were started: reported to the operator, never launched again.
     Unknown,
     /// Nothing was sent in time.
     Expired,
-    /// A person called it off, or a later replacement took its place, before anything was sent.
+    /// Cancelled by a person, or superseded by a later replacement, before a call was sent.
     Cancelled,
 }
 
@@ -118,7 +118,7 @@ impl FiringState {
         Self::Cancelled,
     ];
 
-    /// Tells whether a firing may move from this state to `next`. Staying is a move where attempts or tasks change.
+    /// Tells whether a firing may move from this state to `next`. A state may follow itself where attempts or tasks change.
     #[must_use]
     pub const fn can_transition_to(self, next: Self) -> bool {
         match self {
@@ -135,7 +135,7 @@ impl FiringState {
         }
     }
 
-    /// Tells whether the engine still has something to do for a firing in this state.
+    /// Tells whether the engine still has work to do for a firing in this state.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Planned | Self::Launching | Self::Launched)
@@ -171,17 +171,17 @@ impl FromStr for FiringState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Which batch of the firing, from 0.
+    /// The batch of the firing, counted from 0.
     pub batch: u32,
-    /// Which attempt at this batch, from 1. A new number is a new token, for what was refused only.
+    /// The number of the attempt at this batch, from 1. A new number makes a new token, for refused tasks only.
     pub number: u32,
-    /// How many tasks it asks for.
+    /// How many tasks it requests.
     pub count: u32,
     /// Its token.
     pub token: LaunchToken,
-    /// When it was first sent; a repetition with the same token keeps this moment.
+    /// When it was first sent; a retry with the same token keeps this moment.
     pub sent_at: Timestamp,
-    /// What came of it; absent until an answer is known.
+    /// Its result; absent until it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
 }
@@ -192,9 +192,9 @@ pub struct Attempt {
 pub enum Answer {
     /// The launcher answered.
     Report(LaunchReport),
-    /// The call failed and surely had no effect.
+    /// The call failed and certainly had no effect.
     Failed(String),
-    /// No answer came, and none can be had any more.
+    /// The answer was lost and can no longer be recovered.
     Lost(String),
 }
 
@@ -208,32 +208,32 @@ pub struct Firing {
     pub job: JobId,
     /// The job's identity.
     pub uid: JobUid,
-    /// The version of the job that it was decided by.
+    /// The job version that was evaluated.
     pub revision: Revision,
-    /// Who asked for it.
+    /// Its origin.
     pub origin: Origin,
-    /// The tick on the schedule, or the moment at which it was fired by hand.
+    /// The tick on the schedule, or the moment of the manual firing.
     pub nominal: Timestamp,
     /// When the engine decided.
     pub observed: Timestamp,
-    /// The decision that it belongs to; set by the store.
+    /// Its decision; set by the store.
     #[serde(default)]
     pub decision: DecisionId,
-    /// How far it has come.
+    /// Its state.
     pub state: FiringState,
-    /// How many tasks it is to start.
+    /// How many tasks it must start.
     pub requested: u32,
-    /// What to start: a snapshot, so that an edit changes later ticks only.
+    /// The task to start: a snapshot, so that an edit affects later ticks only.
     pub task: Arc<TaskSpec>,
     /// The exact task definition to start.
     pub definition: String,
-    /// After this moment no further attempt is begun.
+    /// No attempt is started after this moment.
     pub deadline: Timestamp,
-    /// Whether it takes the place of everything earlier of the job (`overlap: replace`): earlier firings end, and their
-    /// tasks stop, before anything is launched.
+    /// Whether it replaces all earlier firings of the job (`overlap: replace`): they end and their tasks stop before anything
+    /// is launched.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replace: bool,
-    /// The tasks that were known then; all of them stop first.
+    /// The tasks that were known when it was decided; all of them are stopped first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<TaskId>,
     /// How long each task may run; unbounded when absent.
@@ -242,15 +242,15 @@ pub struct Firing {
     /// How long each task may be pending; unbounded when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_timeout_secs: Option<u64>,
-    /// Calls made, oldest first.
+    /// Calls to the launcher, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// Tasks started, and what became of them.
+    /// The started tasks and their states.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskState>,
-    /// Why, in one line: the decision's ledger.
+    /// The decision's steps in one line.
     pub explanation: String,
-    /// Why it ended as it did, when it did not simply launch.
+    /// Why it ended differently than by a plain launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -262,26 +262,27 @@ impl Firing {
         u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)
     }
 
-    /// Tells whether it takes the place of everything earlier of the job. Of a firing that an earlier version stored, its
-    /// tasks to be stopped say so.
+    /// Tells whether it replaces all earlier firings of the job. In firings stored by older versions, a list of tasks to
+    /// replace means the same.
     #[must_use]
     pub fn is_replacement(&self) -> bool {
         self.replace || !self.replaces.is_empty()
     }
 
-    /// Returns when its newest call was first sent, or when it was decided while none was.
+    /// Returns when its newest call was first sent, or when it was decided if none was sent.
     #[must_use]
     pub fn last_sent(&self) -> Timestamp {
         self.attempts.last().map_or(self.observed, |attempt| attempt.sent_at)
     }
 
-    /// Returns the call whose answer is not known.
+    /// Returns the call whose result is not known.
     #[must_use]
     pub fn unanswered(&self) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.answer.is_none())
     }
 
-    /// Returns why it ended as it did or, while it is being launched, why its newest answer started fewer tasks than asked for.
+    /// Returns why it ended differently than by a plain launch or, during the launch, why its newest call started fewer tasks
+    /// than requested.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         if self.note.is_some() || self.state != FiringState::Launching {
@@ -293,7 +294,7 @@ impl Firing {
         }
     }
 
-    /// Returns how many tasks are still to be started.
+    /// Returns how many tasks it must still start.
     #[must_use]
     pub fn shortfall(&self) -> u32 {
         self.requested.saturating_sub(self.started())

@@ -1,4 +1,4 @@
-//! The one stable hash: what is derived from a job's name must be the same on every host and in every version.
+//! The stable hash: values derived from a job's name must be the same on every host and in every version.
 
 /// FNV-1a over the parts, each closed by a zero byte, then MurmurHash3's finalizer.
 ///

@@ -1,4 +1,4 @@
-//! Starting tasks: the only part with side effects on the outside world.
+//! The launcher trait: starts tasks, the only side effect on the outside world.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -20,7 +20,7 @@ use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
 /// The idempotency token of one launch call: 43 characters of `[A-Za-z0-9_-]`.
 ///
-/// It comes from the identity of the firing and never from its content, so a crash, a retry or a second replica
+/// The token is derived from the firing's identity and never from its content, so a crash, a retry or a second replica
 /// sends the same token for the same call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -29,7 +29,7 @@ pub struct LaunchToken(String);
 impl LaunchToken {
     /// Derives the token: base64url(SHA-256(scheduler name ‖ job uid ‖ firing ‖ batch ‖ attempt)).
     ///
-    /// The firing stands for the nominal tick in UTC, or for the manual firing's own key.
+    /// The firing's id covers the nominal tick in UTC, or the key of a manual firing.
     #[must_use]
     pub fn derive(scheduler: &str, uid: &JobUid, firing: &FiringId, batch: u32, attempt: u32) -> Self {
         use base64::Engine as _;
@@ -50,27 +50,27 @@ impl LaunchToken {
     }
 }
 
-/// One call that starts tasks.
+/// A call that starts tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaunchRequest {
-    /// The job on whose behalf.
+    /// The job.
     pub job: JobId,
-    /// The firing that it belongs to.
+    /// The firing.
     pub firing: FiringId,
-    /// The same token never starts a task twice.
+    /// The idempotency token: the same token never starts a task twice.
     pub token: LaunchToken,
-    /// Which attempt at its batch this is, from 1: what was refused is asked for again under the next number.
+    /// The number of the attempt at its batch, from 1: refused tasks are requested again under the next number.
     pub attempt: u32,
-    /// Who starts it, for the launcher's own listings: `<ECSS_NAME>/<job id>`.
+    /// The starter, for the launcher's own listings: `<ECSS_NAME>/<job id>`.
     pub started_by: String,
-    /// The exact task definition, as [`Population::definition`] gave it, else as the job names it.
+    /// The exact task definition from [`Population::definition`], or else the job's.
     pub definition: String,
     /// How many tasks; at most [`LaunchLimits::per_call`].
     pub count: NonZeroU32,
-    /// What to start.
+    /// The task to start.
     pub task: Arc<TaskSpec>,
-    /// The tick's nominal moment, told to the task.
+    /// The tick's nominal moment, passed to the task.
     pub scheduled_at: Timestamp,
 }
 
@@ -80,25 +80,25 @@ pub struct LaunchRequest {
 pub struct StartedTask {
     /// Its name.
     pub task_id: TaskId,
-    /// Where it runs, if that is known already.
+    /// Where it runs, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
 }
 
-/// A task that a launch was asked for and did not start.
+/// A requested task that a launch did not start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
-    /// The other side's reason, for example `RESOURCE:MEMORY`.
+    /// The platform's reason, for example `RESOURCE:MEMORY`.
     pub reason: String,
-    /// More in words.
+    /// Details in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Whether the same may succeed later.
+    /// Whether the same request may succeed later.
     pub retryable: bool,
 }
 
-/// Says why: the launcher's reason, and its details where it gave any.
+/// Writes the reason, followed by the details if there are any.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;
@@ -106,67 +106,67 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What came of a launch call. Partial success is a report, not an error.
+/// The result of a launch call. A partial success is a report, not an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaunchReport {
-    /// What was started.
+    /// The started tasks.
     pub started: Vec<StartedTask>,
-    /// What was not.
+    /// The refused tasks.
     pub refused: Vec<Refusal>,
 }
 
 impl LaunchReport {
-    /// Tells whether tasks were refused, and none of them can be started by the same call later.
+    /// Tells whether tasks were refused, and no retry can start any of them.
     #[must_use]
     pub fn is_refused_for_good(&self) -> bool {
         !self.refused.is_empty() && self.refused.iter().all(|refusal| !refusal.retryable)
     }
 }
 
-/// What a launcher found of a call whose answer was lost and whose token it may have forgotten.
+/// The fate of a call whose answer was lost and whose token the launcher may have forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Search {
-    /// These tasks are of that call, and there are no others.
+    /// The call started exactly these tasks.
     Found(Vec<StartedTask>),
-    /// The call surely started nothing.
+    /// The call certainly started nothing.
     Nothing,
-    /// It cannot be told, with the reason.
+    /// It cannot be determined; holds the reason.
     Unclear(String),
 }
 
-/// One thing that was tried for `ecs-scheduler doctor`, and what came of it.
+/// The result of one check of `ecs-scheduler doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Examination {
-    /// What was tried, and on what: `permission ecs:StopTask on cluster "main"`.
+    /// The check and its object: `permission ecs:StopTask on cluster "main"`.
     pub what: String,
-    /// What is wrong and what to do about it; absent when nothing is.
+    /// The problem and its remedy; absent when the check passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
 impl Examination {
-    /// Says that nothing is wrong.
+    /// Makes the result of a check that passed.
     #[must_use]
     pub fn fine(what: impl Into<String>) -> Self {
         Self { what: what.into(), problem: None }
     }
 
-    /// Says what is wrong and what to do about it.
+    /// Makes the result of a check that failed, with the problem and its remedy.
     #[must_use]
     pub fn problem(what: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { what: what.into(), problem: Some(problem.into()) }
     }
 }
 
-/// Something that would keep a job's tasks from starting, found before they are started.
+/// A problem, found before the launch, that would prevent a job's tasks from starting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// A JSON pointer to the field of the job that it is about: `/launch/network`.
+    /// A JSON pointer to the affected field of the job: `/launch/network`.
     pub pointer: String,
-    /// What is wrong and what to do about it.
+    /// The problem and its remedy.
     pub message: String,
 }
 
@@ -190,13 +190,13 @@ pub struct LaunchError {
 }
 
 impl LaunchError {
-    /// Makes an error of a call that surely had no effect.
+    /// Makes an error of a call that certainly had no effect.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), maybe_done: false, cause: None }
     }
 
-    /// Makes an error of a call whose answer is unknown: it may have had its effect.
+    /// Makes an error of a call whose outcome is unknown: it may have had its effect.
     #[must_use]
     pub fn unanswered(message: impl Into<String>) -> Self {
         Self { kind: FaultKind::Unavailable, message: message.into(), maybe_done: true, cause: None }
@@ -209,7 +209,7 @@ impl LaunchError {
         self
     }
 
-    /// Returns what kind of trouble it is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FaultKind {
         self.kind
@@ -221,70 +221,70 @@ impl LaunchError {
         self.kind.is_transient()
     }
 
-    /// Tells whether the call may have started tasks although it failed. Only the same token may follow it.
+    /// Tells whether the call may have started tasks although it failed. It may be retried with the same token only.
     #[must_use]
     pub fn maybe_done(&self) -> bool {
         self.maybe_done
     }
 }
 
-/// What a launcher can take, and how often it wants to be asked.
+/// The limits of a launcher, and how often to poll it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaunchLimits {
-    /// Tasks that one [`Launcher::launch`] call may start at most.
+    /// The maximum number of tasks that one [`Launcher::launch`] call starts.
     pub per_call: NonZeroU32,
-    /// Tasks that one [`Launcher::observe`] call may ask for at most.
+    /// The maximum number of tasks that one [`Launcher::observe`] call reads.
     pub per_observation: usize,
-    /// How long the engine waits between two looks at live tasks.
+    /// The interval at which the engine polls live tasks.
     pub observe_every: Duration,
-    /// For how long the launcher remembers a token after its first use; a call without an answer is repeated within
-    /// this time and never after it.
+    /// How long the launcher remembers a token after its first use; a call without an answer is retried within this time and
+    /// never after it.
     pub token_life: Duration,
 }
 
-/// Starts, counts, follows and stops tasks.
+/// Starts, counts, observes and stops tasks.
 ///
-/// The first five methods are what a launcher is; the others have defaults for one without options, quotas or a way to
-/// look up what became of a call.
+/// The first five methods are required; the others have defaults for launchers without options, quotas or a lookup of lost
+/// calls.
 #[async_trait]
 pub trait Launcher: fmt::Debug + Send + Sync + 'static {
-    /// Says what the launcher can take.
+    /// Returns the launcher's limits.
     fn limits(&self) -> LaunchLimits;
 
-    /// Returns the tasks of this job that are pending or running, however many pages that takes.
+    /// Returns the pending and running tasks of this job, from all pages of the listing.
     ///
-    /// Called for every evaluation that wants tasks, so a launcher with a slow listing answers from a copy of its own:
-    /// the engine's ledger knows the newest launches and ends.
+    /// Called for every evaluation that demands tasks, so a launcher with a slow listing answers from a cache: the engine
+    /// itself tracks the newest launches and ends.
     ///
     /// # Errors
     ///
-    /// Fails when the tasks cannot be learnt; nothing is launched then.
+    /// Fails when the tasks cannot be listed; nothing is launched then.
     async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError>;
 
-    /// Starts tasks. Idempotent: the same token never starts a task twice and reports the tasks of the first call.
+    /// Starts tasks. Idempotent: the same token never starts a task twice, and returns the tasks of the first call.
     ///
     /// # Errors
     ///
-    /// Fails when nothing was started, or when that cannot be told ([`LaunchError::maybe_done`]).
+    /// Fails when nothing was started, or when the outcome is unknown ([`LaunchError::maybe_done`]).
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError>;
 
-    /// Says what became of tasks started earlier. Unknown ids are left out.
+    /// Returns the states of tasks started earlier. Unknown ids are left out.
     ///
     /// # Errors
     ///
-    /// Fails when the launcher cannot be asked.
+    /// Fails when the states cannot be read.
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError>;
 
-    /// Stops a task; a task that already stopped, or is unknown, is left as it is.
+    /// Stops a task. Does nothing if the task has stopped already or is unknown.
     ///
     /// # Errors
     ///
-    /// Fails when the launcher cannot be asked.
+    /// Fails when the task cannot be stopped.
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError>;
 
-    /// Checks what a job gives the launcher: its `launch` object, and bounds on its overrides. Reads nothing outside.
+    /// Checks a job's `launch` object, and the limits on its overrides. Makes no calls.
     ///
-    /// Called whenever a job is read or written, so it must be cheap. The default refuses every option.
+    /// Called whenever a job is read or written, so it must be cheap. The default rejects every option.
     ///
     /// # Errors
     ///
@@ -296,63 +296,62 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
         Err(ConfigError::at("/launch", "The launcher in use takes no options."))
     }
 
-    /// Looks at what a job starts when that is written, by what the launcher has at hand. Reads nothing outside. Returns
-    /// warnings.
+    /// Reviews a task that a client writes, against what the launcher knows locally. Makes no calls. Returns warnings.
     ///
-    /// Asked about a job that passed [`check`](Self::check), and not about stored ones: a rule that is new here must not stop a
-    /// job that is at work, and what is at hand may change. Pointers are those of `check`.
+    /// Called for jobs that passed [`check`](Self::check), and not for stored ones: a new rule must not stop a job in
+    /// production, and local knowledge may change. Pointers are those of `check`.
     ///
     /// # Errors
     ///
-    /// Fails with everything for which launches would be refused.
+    /// Fails with every reason for which launches would be refused.
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         let _ = task;
         Ok(Vec::new())
     }
 
-    /// Returns the JSON schema of the `launch` object, if the launcher takes one.
+    /// Returns the JSON schema of the `launch` object, if the launcher has options.
     fn options_schema(&self) -> Option<Value> {
         None
     }
 
-    /// Looks for what would keep these tasks from starting, in the real world.
+    /// Checks with the platform for problems that would prevent these tasks from starting.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot look.
+    /// Fails when the checks cannot be made.
     async fn preflight(&self, task: &TaskSpec) -> Result<Vec<Finding>, LaunchError> {
         let _ = task;
         Ok(Vec::new())
     }
 
-    /// Tries what starting, following and stopping these tasks needs, by calls that change nothing.
+    /// Checks permissions and resources that starting, observing and stopping these tasks needs, with read-only calls.
     async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
         let _ = tasks;
         Vec::new()
     }
 
-    /// Waits until a quota allows this call, which then follows at once. Who is due first goes first.
+    /// Waits until a quota allows this call, which then follows at once. The earliest deadline goes first.
     ///
-    /// The engine waits here before it notes the attempt durably, and drops the future when it stops.
+    /// The engine waits here before it records the attempt durably, and drops the future when it stops.
     async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
         let _ = (request, deadline);
     }
 
-    /// Looks for what a call started whose answer was lost, when its token may be forgotten.
+    /// Finds the tasks of a call whose answer was lost and whose token may be forgotten.
     ///
     /// # Errors
     ///
-    /// Fails when it cannot be looked up now; the engine asks again later.
+    /// Fails when the lookup is not possible now; the engine retries later.
     async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
         let _ = (request, sent_at);
         Ok(Search::Unclear("this launcher cannot look up what became of a call".to_owned()))
     }
 
-    /// Lists what must be permitted for these tasks to be started, followed and stopped.
+    /// Lists the permissions for starting, observing and stopping these tasks.
     ///
     /// # Errors
     ///
-    /// Fails when that depends on something that cannot be read.
+    /// Fails when they depend on a resource that cannot be read.
     async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
         let _ = tasks;
         Ok(Vec::new())

@@ -1,16 +1,16 @@
-//! The engine of ECS Scheduler: when to look, whether and how many, and what to start.
+//! The engine of ECS Scheduler: schedules, triggers, decisions and launches.
 //!
 //! ```text
 //!   job ──▶ schedule ──tick──▶ trigger ──demand──▶ decide() ──▶ journal ──firing──▶ launcher ──▶ tasks
-//!            when to look      whether, how many   how many      durable first       what to start
+//!              when           whether, how many   how many      durable first        start them
 //! ```
 //!
-//! A [`Trigger`] measures, [`decide`](fn@decide) makes the number and explains it, a [`Store`] remembers, a
-//! [`Launcher`] starts tasks, and the [`Engine`] runs the loop. This crate knows no AWS, no HTTP and no SQL: triggers,
-//! launchers and stores are crates of their own that implement its traits.
+//! A [`Trigger`] measures, [`decide`](fn@decide) computes the number of tasks and explains it, a [`Store`] keeps jobs and
+//! history, a [`Launcher`] starts tasks, and the [`Engine`] runs the loop. This crate contains no AWS, HTTP or SQL code:
+//! triggers, launchers and stores are separate crates that implement its traits.
 //!
-//! Start with [`engine`] for the loop, with [`trigger`] and [`registry`] to write a trigger, with [`schedule`] for what
-//! a schedule means, and with [`decide`](mod@decide) for how a number is made.
+//! Start with [`engine`] for the loop, with [`trigger`] and [`registry`] to write a trigger, with [`schedule`] for the
+//! meaning of schedules, and with [`decide`](mod@decide) for the number of tasks.
 
 pub mod batch;
 pub mod clock;

@@ -1,32 +1,32 @@
-//! What a plugin must be permitted to do by the other side, so that an operator can grant that and nothing more.
+//! Permissions that a plugin needs, so that an operator can grant exactly these.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that must be permitted. A set of them makes the policy that `ecs-scheduler iam-policy` prints.
+/// A required permission. `ecs-scheduler iam-policy` prints a policy made of them.
 ///
-/// The words are those of AWS IAM, because that is where they are granted; a plugin for something else has none.
+/// The terms are those of AWS IAM, where permissions are granted; plugins for other systems need none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Permission {
     /// The action: `sqs:GetQueueAttributes`.
     pub action: String,
-    /// What it is done to: an ARN, which may hold `*`.
+    /// The resource: an ARN, which may contain `*`.
     pub resource: String,
-    /// What must hold besides, by condition operator and key: `ArnEquals` → `ecs:cluster` → the cluster's ARN.
+    /// Conditions, by operator and key: `ArnEquals` → `ecs:cluster` → the cluster's ARN.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub conditions: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Permission {
-    /// Asks for an action on a resource.
+    /// Makes a permission for an action on a resource.
     #[must_use]
     pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { action: action.into(), resource: resource.into(), conditions: BTreeMap::new() }
     }
 
-    /// Narrows it by a condition.
+    /// Adds a condition.
     ///
     /// # Example
     ///

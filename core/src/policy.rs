@@ -1,4 +1,4 @@
-//! What a job wants done about overlap, lateness and failure.
+//! A job's policies for overlap, lateness and failure.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// How demand and running tasks make a number (`mode`).
+/// How the number of tasks follows from demand and running tasks (`mode`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
-    /// As many tasks as asked for, counting those that already run: the Python version's arithmetic.
+    /// As many tasks as demanded, counting those that already run: the Python version's arithmetic.
     #[default]
     Total,
     /// A task takes a fixed number of messages and exits.
@@ -20,8 +20,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Returns how old a queue's counts may be at most where a job does not say so (`settle`): a minute for the modes that
-    /// go by it, since the tasks of an empty queue cost more than waiting for its counts.
+    /// Returns the default of `settle`, the maximum age of a queue's counts: a minute for the modes that depend on it, because
+    /// tasks for an empty queue cost more than waiting for its counts.
     ///
     /// # Source
     ///
@@ -36,22 +36,22 @@ impl Mode {
     }
 }
 
-/// What to do when earlier tasks of the job still run (`overlap`).
+/// The policy for ticks while earlier tasks of the job still run (`overlap`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Overlap {
-    /// Start what is missing to the number asked for.
+    /// Start the difference between the demanded number and the running tasks.
     #[default]
     TopUp,
     /// Start nothing while any earlier task runs.
     Skip,
-    /// Start the number asked for beside what runs, within the cap.
+    /// Start the demanded number in addition, within the cap.
     Allow,
-    /// Stop what runs, then start the number asked for.
+    /// Stop the running tasks, then start the demanded number.
     Replace,
 }
 
-/// Which ticks are honoured after the scheduler was away (`catchUp.policy`).
+/// The ticks that fire after the scheduler was down (`catchUp.policy`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CatchUpPolicy {
@@ -60,30 +60,30 @@ pub enum CatchUpPolicy {
     Latest,
     /// Every missed tick inside the window, oldest first, at most `max` of them.
     All,
-    /// No missed tick: what is later than [`CatchUp::ON_TIME_TOLERANCE`] is recorded as missed.
+    /// No missed tick: a tick later than [`CatchUp::ON_TIME_TOLERANCE`] is recorded as missed.
     None,
 }
 
-/// How late a tick is still honoured (`catchUp`).
+/// How late a tick may fire (`catchUp`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatchUp {
-    /// Which of the missed ticks.
+    /// Which of the missed ticks fire.
     pub policy: CatchUpPolicy,
-    /// How late a tick may be and still fire; 1 h by default.
+    /// The maximum lateness of a tick that fires; 1 h by default.
     pub window: SignedDuration,
-    /// How many ticks `all` fires at most after one outage; 10 by default.
+    /// The maximum number of ticks that `all` fires after one outage; 10 by default.
     pub max: NonZeroU32,
 }
 
 impl CatchUp {
-    /// The lateness that is not yet called missing, under every policy.
+    /// The lateness up to which a tick counts as on time, under every policy.
     ///
     /// # Source
     ///
     /// The engine sleeps at most 30 s before it looks at the wall clock again.
     pub const ON_TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
-    /// For how long a tick that cannot be decided yet is tried again at least, under every policy.
+    /// The minimum time for which an undecided tick is retried, under every policy.
     pub const MIN_RETRY_WINDOW: SignedDuration = SignedDuration::from_mins(1);
 }
 
@@ -97,42 +97,41 @@ impl Default for CatchUp {
     }
 }
 
-/// What to do when a trigger cannot be evaluated (`onError`).
+/// The policy for a trigger that cannot be evaluated (`onError`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OnError {
     /// Launch nothing and record why.
     #[default]
     Hold,
-    /// After this many failures in a row, go on as if so many tasks were asked for.
+    /// After `after` consecutive failures, assume a demand for `tasks` tasks.
     Assume {
-        /// How many tasks to assume; 0 is idle.
+        /// The assumed number of tasks; 0 is idle.
         tasks: u32,
-        /// How many evaluations in a row must fail first.
+        /// How many consecutive evaluations must fail first.
         after: NonZeroU32,
     },
 }
 
-/// Everything a job says about when not to launch, and for how long to try.
+/// All policies of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
-    /// How demand becomes a number.
+    /// How demand becomes a number of tasks.
     pub mode: Mode,
-    /// What to do about tasks that still run.
+    /// The policy for tasks that still run.
     pub overlap: Overlap,
-    /// What to do about late ticks.
+    /// The policy for late ticks.
     pub catch_up: CatchUp,
-    /// What to do about a trigger that fails.
+    /// The policy for a failing trigger.
     pub on_error: OnError,
-    /// For how long after a firing nothing more is launched; none by default.
+    /// The time after a firing during which nothing is launched; none by default.
     pub cooldown: Option<Duration>,
-    /// By how much a tick may be put off, by a stable offset of its own; none by default.
+    /// The maximum delay of a tick, which is a stable pseudo-random offset; none by default.
     pub jitter: Option<Duration>,
-    /// How old a queue's counts may be at most, for the modes `oneShot` and `drain`; [by default](Mode::default_settle) a
-    /// minute.
+    /// The maximum age of a queue's counts, for the modes `oneShot` and `drain`; [by default](Mode::default_settle) a minute.
     pub settle: Duration,
-    /// For how long a launch is tried before it is given up; 10 m by default (`retry.launch.maxAge`).
+    /// How long a launch is retried; 10 m by default (`retry.launch.maxAge`).
     pub launch_max_age: Duration,
     /// How long a task may run before it is stopped; unbounded by default.
     pub timeout: Option<Duration>,

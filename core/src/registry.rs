@@ -1,4 +1,4 @@
-//! Which kinds of trigger are installed, and how a document becomes one.
+//! The registry of trigger types, and how JSON becomes a trigger.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,16 +16,16 @@ use crate::trigger::Trigger;
 #[cfg(test)]
 mod tests;
 
-/// How deep triggers may contain each other.
+/// The maximum nesting depth of triggers.
 pub const MAX_DEPTH: usize = 8;
 
-/// What is wrong with a configuration, and where.
+/// An error in a configuration, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {message}")]
 pub struct ConfigError {
-    /// A JSON pointer to the wrong field, from where the configuration begins: `/of/0/queueName`; empty for the whole.
+    /// A JSON pointer to the invalid field, relative to the configuration: `/of/0/queueName`; empty for the whole.
     pub pointer: String,
-    /// What is wrong and what is allowed.
+    /// The error and the allowed values.
     pub message: String,
 }
 
@@ -42,7 +42,7 @@ impl ConfigError {
         Self::at("", message)
     }
 
-    /// Puts a pointer in front of the error's own.
+    /// Prefixes the error's pointer.
     #[must_use]
     pub fn under(mut self, prefix: &str) -> Self {
         self.pointer = format!("{prefix}{}", self.pointer);
@@ -50,7 +50,7 @@ impl ConfigError {
     }
 }
 
-/// Reads a configuration object; what is wrong is named by its JSON pointer.
+/// Deserializes a configuration object; errors carry the JSON pointer of the invalid field.
 ///
 /// # Errors
 ///
@@ -73,21 +73,21 @@ pub fn read_config<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T,
     })
 }
 
-/// The remarks of triggers to their job while they are built.
+/// Remarks that triggers make about their job while they are built.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BuildRemarks {
-    /// Schedules that are not among its ticks.
+    /// Schedules that a trigger consults and that are not among the job's ticks.
     pub(crate) consulted: Vec<Schedule>,
-    /// A probable mistake in a mode that counts a queue.
+    /// Why a mode that counts a queue is probably a mistake.
     pub(crate) against_queue_modes: Vec<String>,
 }
 
-/// What a trigger may know about its job while it is built, and how it builds triggers inside itself.
+/// The context in which a trigger is built: facts about its job, and the way to build nested triggers.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildContext<'a> {
     registry: &'a TriggerRegistry,
     depth: usize,
-    /// The job's zone: what a trigger with a schedule takes when it names none of its own.
+    /// The job's time zone, the default for a trigger with a schedule.
     pub timezone: &'a str,
     /// The job's bounds.
     pub scaling: Scaling,
@@ -95,38 +95,38 @@ pub struct BuildContext<'a> {
 }
 
 impl<'a> BuildContext<'a> {
-    /// Begins to build a job's trigger.
+    /// Makes the context of a job's outermost trigger.
     #[must_use]
     pub fn new(registry: &'a TriggerRegistry, timezone: &'a str, scaling: Scaling) -> Self {
         Self { registry, depth: 0, timezone, scaling, remarks: None }
     }
 
-    /// Collects what triggers tell.
+    /// Collects the remarks of triggers.
     pub(crate) fn with_remarks(self, remarks: &'a Mutex<BuildRemarks>) -> Self {
         Self { remarks: Some(remarks), ..self }
     }
 
-    /// Tells the job of a schedule that the trigger consults and that is not among its
-    /// [ticks](Trigger::schedule), so that its warnings are shown when the job is written.
+    /// Registers a schedule that the trigger consults beside its [ticks](Trigger::schedule), so that the schedule's warnings
+    /// are shown when the job is written.
     pub fn add_consulted_schedule(&self, schedule: &Schedule) {
         if let Some(remarks) = self.remarks {
             remarks.lock().consulted.push(schedule.clone());
         }
     }
 
-    /// Tells the job why the modes `oneShot` and `drain` are probably a mistake with this trigger: a warning where the job has
-    /// one of them.
+    /// Registers a reason why the modes `oneShot` and `drain` are probably a mistake with this trigger: a warning if the job
+    /// uses one of them.
     pub fn warn_against_queue_modes(&self, why: impl Into<String>) {
         if let Some(remarks) = self.remarks {
             remarks.lock().against_queue_modes.push(why.into());
         }
     }
 
-    /// Builds a trigger contained in the one being built. Put its place in front of the error: `error.under("/of/0")`.
+    /// Builds a nested trigger. Prefix the pointer of its error: `error.under("/of/0")`.
     ///
     /// # Errors
     ///
-    /// Fails when the specification is wrong, or when triggers contain each other more than [`MAX_DEPTH`] deep.
+    /// Fails when the specification is invalid, or nested more than [`MAX_DEPTH`] deep.
     pub fn nested(&self, spec: &Value) -> Result<Arc<dyn Trigger>, ConfigError> {
         if self.depth + 1 >= MAX_DEPTH {
             return Err(ConfigError::new(format!(
@@ -137,11 +137,11 @@ impl<'a> BuildContext<'a> {
     }
 }
 
-/// What an author implements to add a kind of trigger: its name, its configuration, its constructor.
+/// A type of trigger: its name, configuration and constructor. Implement it to add one.
 pub trait TriggerType: Send + Sync + 'static {
     /// The `type` in JSON, in lower case: `sqs`.
     const KIND: &'static str;
-    /// One line for lists.
+    /// A one-line summary for lists.
     const SUMMARY: &'static str;
     /// The configuration: all fields of the `trigger` object but `type`. Use `#[serde(deny_unknown_fields)]`.
     type Config: DeserializeOwned + JsonSchema + Send;
@@ -150,15 +150,15 @@ pub trait TriggerType: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Fails with the pointer of the wrong field and what is allowed there.
+    /// Fails with the pointer of the invalid field and the values allowed there.
     fn build(&self, config: Self::Config, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError>;
 }
 
-/// A [`TriggerType`] without its types, as the registry keeps it. Implemented for every `TriggerType`.
+/// The object-safe form of [`TriggerType`]. Implemented for every `TriggerType`.
 pub trait TriggerFactory: Send + Sync + 'static {
     /// Returns the `type` in JSON.
     fn kind(&self) -> &'static str;
-    /// Returns the line for lists.
+    /// Returns the summary for lists.
     fn summary(&self) -> &'static str;
     /// Returns the JSON schema of the configuration, without `type`.
     fn schema(&self) -> Value;
@@ -166,7 +166,7 @@ pub trait TriggerFactory: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Fails with the pointer of the wrong field and what is allowed there.
+    /// Fails with the pointer of the invalid field and the values allowed there.
     fn build_value(
         &self,
         config: Map<String, Value>,
@@ -196,7 +196,7 @@ impl<T: TriggerType> TriggerFactory for T {
     }
 }
 
-/// The kinds of trigger that are installed.
+/// The installed types of trigger.
 #[derive(Default, Clone)]
 pub struct TriggerRegistry {
     kinds: BTreeMap<&'static str, Arc<dyn TriggerFactory>>,
@@ -215,11 +215,11 @@ impl TriggerRegistry {
         Self::default()
     }
 
-    /// Adds a kind.
+    /// Adds a type.
     ///
     /// # Errors
     ///
-    /// Fails when a kind of the same name is installed already.
+    /// Fails when a type of the same name is installed already.
     pub fn add<T: TriggerType>(&mut self, kind: T) -> Result<(), ConfigError> {
         if self.kinds.contains_key(T::KIND) {
             return Err(ConfigError::new(format!("trigger type \"{}\" is installed twice", T::KIND)));
@@ -228,7 +228,7 @@ impl TriggerRegistry {
         Ok(())
     }
 
-    /// Returns the installed kinds in alphabetical order.
+    /// Returns the installed types in alphabetical order.
     pub fn kinds(&self) -> impl Iterator<Item = &dyn TriggerFactory> {
         self.kinds.values().map(AsRef::as_ref)
     }
@@ -237,8 +237,8 @@ impl TriggerRegistry {
     ///
     /// # Errors
     ///
-    /// Fails when `type` is missing or unknown, naming the installed kinds and the nearest, and when the configuration
-    /// is wrong.
+    /// Fails when `type` is missing or unknown, naming the installed types and the nearest one, and when the configuration is
+    /// invalid.
     pub fn build(&self, spec: &Value, cx: &BuildContext<'_>) -> Result<Arc<dyn Trigger>, ConfigError> {
         let Value::Object(fields) = spec else {
             return Err(ConfigError::new("a trigger is an object with a `type`"));

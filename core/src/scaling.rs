@@ -1,36 +1,36 @@
-//! How many: floor, cap, demand, and the arithmetic that triggers share.
+//! Numbers of tasks: floor, cap, demand, and the arithmetic that triggers share.
 
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-/// The most tasks of one job that may exist at once when nothing else is configured.
+/// The default maximum number of concurrent tasks of one job.
 ///
 /// # Source
 ///
 /// The Python version's documented limit of 50 tasks a job (`ECSS_MAX_TASKS`).
 pub const DEFAULT_MAX_TASKS: NonZeroU32 = NonZeroU32::new(50).expect("50 is not zero");
 
-/// How a job turns demand into a number: `taskCount`, `maxCount` and the installation's own bound.
+/// The bounds on a job's number of tasks: `taskCount`, `maxCount` and the installation's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaling {
-    /// `taskCount`: how many tasks a firing trigger asks for at least; 1…`ECSS_MAX_TASKS`.
+    /// `taskCount`: the minimum number of tasks that a firing trigger demands; 1…`ECSS_MAX_TASKS`.
     pub floor: NonZeroU32,
-    /// `maxCount`: at no moment do more tasks of the job exist that the scheduler started.
+    /// `maxCount`: the maximum number of concurrent tasks of the job that the scheduler starts.
     pub cap: Option<NonZeroU32>,
-    /// `ECSS_MAX_TASKS`: bounds every job, also one without a cap.
+    /// `ECSS_MAX_TASKS`: the limit of every job, with a cap or without.
     pub ceiling: NonZeroU32,
 }
 
 impl Scaling {
-    /// Returns the bound in force: the cap where there is one, never above the ceiling.
+    /// Returns the effective limit: the cap if there is one, at most the ceiling.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.cap.unwrap_or(self.ceiling).min(self.ceiling).get()
     }
 
-    /// Returns the name of the bound in force, as a user sets it.
+    /// Returns the name of the effective limit, as users set it.
     #[must_use]
     pub fn limit_name(&self) -> &'static str {
         if self.cap.is_some_and(|cap| cap <= self.ceiling) { "maxCount" } else { "ECSS_MAX_TASKS" }
@@ -43,20 +43,20 @@ impl Default for Scaling {
     }
 }
 
-/// How many tasks the outside world asks for, before any bound of the job.
+/// How many tasks a trigger demands, before the job's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Demand {
     /// The condition does not hold.
     Idle,
-    /// The condition holds; the job's floor says how many.
+    /// The condition holds and demands the job's floor.
     Floor,
-    /// The condition holds and asks for this many.
+    /// The condition holds and demands this many.
     Tasks(NonZeroU32),
 }
 
 impl Demand {
-    /// Returns how many tasks are asked for, given the job's floor.
+    /// Returns how many tasks are demanded, given the job's floor.
     #[must_use]
     pub fn tasks(self, floor: NonZeroU32) -> u32 {
         match self {
@@ -66,14 +66,14 @@ impl Demand {
         }
     }
 
-    /// Builds the demand for `n` tasks, idle when there are none.
+    /// Makes the demand for `n` tasks; 0 is idle.
     #[must_use]
     pub fn from_count(n: u32) -> Self {
         NonZeroU32::new(n).map_or(Self::Idle, Self::Tasks)
     }
 }
 
-/// Divides work over tasks, rounding up: how many tasks `amount` needs at `each` per task.
+/// Divides work among tasks, rounding up: how many tasks `amount` needs at `each` per task.
 ///
 /// Saturates at `u32::MAX`.
 ///

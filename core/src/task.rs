@@ -1,4 +1,4 @@
-//! What to start, and what became of it.
+//! Tasks: their definitions with overrides, their states and ends.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,54 +8,54 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a job starts: a task definition and what is changed in it.
+/// The task of a job: a task definition with overrides and launch options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskSpec {
-    /// The task definition as the job names it: a family, `family:revision` or an ARN.
+    /// The task definition in the job's document: a family, `family:revision` or an ARN.
     pub definition: String,
-    /// Changes per container, in the order of the document.
+    /// Overrides per container, in the order of the document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
     /// The job's `launch` object: options that only the launcher understands.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub options: serde_json::Map<String, Value>,
-    /// The container whose exit code alone says whether a task succeeded; absent where the launcher's rule decides.
+    /// The container whose exit code alone decides whether a task succeeded; absent when the launcher's rule decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeds_by: Option<String>,
 }
 
-/// What a job changes in one container of its task definition.
+/// The overrides for one container of a task definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Override {
     /// The container's name in the task definition.
     pub container_name: String,
-    /// Environment variables, added to those of the definition or replacing them by name.
+    /// Environment variables, which are added to those of the definition and replace equal names.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// The command in place of the definition's.
+    /// The command, which replaces the definition's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    /// Whatever else of an ECS container override the job names: `cpu`, `memory`, `memoryReservation`,
-    /// `environmentFiles`, `resourceRequirements`.
+    /// All other fields of an ECS container override: `cpu`, `memory`, `memoryReservation`, `environmentFiles`,
+    /// `resourceRequirements`.
     #[serde(default, flatten)]
     pub resources: serde_json::Map<String, Value>,
 }
 
-/// Names one task for its launcher: an ARN on ECS, the local launcher's own ARN-like name otherwise.
+/// The id of a task: an ARN on ECS, a similar name with the local launcher.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(Arc<str>);
 
 impl TaskId {
-    /// Wraps a launcher's name for a task.
+    /// Wraps a launcher's id of a task.
     #[must_use]
     pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 
-    /// Returns the name as the launcher gave it.
+    /// Returns the id as the launcher gave it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,7 +68,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// How far a task has come.
+/// The phase of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TaskPhase {
@@ -76,7 +76,7 @@ pub enum TaskPhase {
     Pending,
     /// At least one container runs.
     Running,
-    /// Ended; nothing changes any more.
+    /// Ended; the state no longer changes.
     Stopped,
 }
 
@@ -84,11 +84,11 @@ pub enum TaskPhase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TaskEnd {
-    /// It ended by itself, with exit code 0.
+    /// It exited with code 0.
     Succeeded,
-    /// It ended otherwise, or its exit code is missing.
+    /// It exited with another code, or without one.
     Failed,
-    /// Somebody stopped it: neither a success nor a failure of its work, whatever its exit code is.
+    /// It was stopped on request: neither a success nor a failure, whatever its exit code.
     Stopped,
 }
 
@@ -115,29 +115,29 @@ pub struct ContainerEnd {
     pub exit_code: Option<i32>,
 }
 
-/// Stop codes of tasks that somebody stopped.
+/// Stop codes of tasks that were stopped on request.
 ///
 /// # Source
 ///
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>: `stopCode`.
 const STOPPED_BY_REQUEST: [&str; 2] = ["UserInitiated", "ServiceSchedulerInitiated"];
 
-/// What a launcher knows of one task.
+/// The state of one task, as its launcher reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskState {
-    /// Which task.
+    /// The task's id.
     pub task_id: TaskId,
     /// Where it runs: a container instance on ECS, absent on Fargate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
-    /// How far it has come.
+    /// Its phase.
     pub phase: TaskPhase,
     /// The first failing exit code among the containers that count, else that of the essential container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// How its containers ended, where their exit codes decide how the task ended: empty for a task that lives, that
-    /// failed to start, or whose machine was lost.
+    /// How its containers ended, if their exit codes decide how the task ended. Empty for a task that runs, that failed to
+    /// start, or whose machine was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<ContainerEnd>,
     /// Why the platform stopped it: ECS's `stopCode`, for example `EssentialContainerExited`. `UserInitiated` says that
@@ -147,7 +147,7 @@ pub struct TaskState {
     /// The reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the launcher's answer named it. The engine notes this; a launcher leaves it absent.
+    /// When the launcher's answer named it. Set by the engine; launchers leave it absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<Timestamp>,
     /// When its first container started.
@@ -159,7 +159,7 @@ pub struct TaskState {
 }
 
 impl TaskState {
-    /// A task that was just accepted and of which nothing else is known.
+    /// Makes the state of a task that was just accepted.
     #[must_use]
     pub fn pending(task_id: TaskId, host_id: Option<String>) -> Self {
         Self {
@@ -176,7 +176,7 @@ impl TaskState {
         }
     }
 
-    /// Says how the task ended; nothing while it lives.
+    /// Returns how the task ended; `None` while it runs.
     #[must_use]
     pub fn end(&self) -> Option<TaskEnd> {
         if self.phase != TaskPhase::Stopped {
@@ -190,14 +190,14 @@ impl TaskState {
         })
     }
 
-    /// Tells whether the task ended by itself with exit code 0.
+    /// Tells whether the task exited with code 0.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.end() == Some(TaskEnd::Succeeded)
     }
 
-    /// Takes the exit code of this container for that of the task, where the exit codes of containers decide. A container
-    /// that the task did not have has no exit code.
+    /// Takes this container's exit code as the task's, if exit codes of containers decide. A container that the task did not
+    /// have counts as one without an exit code.
     #[must_use]
     pub(crate) fn with_deciding_container(mut self, container: Option<&str>) -> Self {
         if let Some(name) = container.filter(|_| !self.containers.is_empty()) {
@@ -214,13 +214,13 @@ impl TaskState {
     }
 }
 
-/// Tasks of one job that are pending or running, as the launcher sees them.
+/// The pending and running tasks of one job, as the launcher reports them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Population {
     /// The tasks, in no particular order.
     pub tasks: Vec<TaskId>,
     /// The exact task definition that a launch would start now, when the launcher resolves one
-    /// (on ECS the newest active revision of a family). It is journalled with the firing, so that a repeated
-    /// call sends the same bytes.
+    /// (on ECS the newest active revision of a family). It is journalled with the firing, so that a retry sends the same
+    /// request.
     pub definition: Option<String>,
 }

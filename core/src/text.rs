@@ -1,7 +1,7 @@
-//! Characters that can change how the text around them is shown.
+//! Detection of characters that change how the surrounding text is displayed.
 
-/// Tells whether a character is not shown itself but changes how other text is shown: control characters except line feed and
-/// tab, marks that change the direction of text, line and paragraph separators, and noncharacters.
+/// Tells whether a character is invisible and changes how other text is displayed: control characters except line feed and
+/// tab, marks of direction, line and paragraph separators, and noncharacters.
 ///
 /// # Example
 ///
@@ -24,7 +24,7 @@ pub fn is_unprintable(character: char) -> bool {
     }
 }
 
-/// Says why a text is refused, if it has a character that [is unprintable](is_unprintable).
+/// Returns the reason to reject a text, if it contains an [unprintable](is_unprintable) character.
 #[must_use]
 pub fn refusal(text: &str) -> Option<String> {
     let found = text.chars().find(|character| is_unprintable(*character))?;

@@ -1,4 +1,4 @@
-//! The condition checked at a tick: what a trigger is asked and what it answers.
+//! The trigger trait: the condition that is evaluated at a tick.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -14,46 +14,46 @@ use crate::permission::Permission;
 use crate::scaling::{Demand, Scaling};
 use crate::schedule::Schedule;
 
-/// One moment at which a job is looked at.
+/// A moment at which a job is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tick {
     /// The moment on the schedule.
     pub nominal: Timestamp,
-    /// The moment at which the engine got to it.
+    /// The moment at which the engine reached it.
     pub observed: Timestamp,
 }
 
-/// What a trigger is told about the evaluation it makes.
+/// The context of an evaluation.
 #[derive(Debug)]
 pub struct EvalContext<'a> {
-    /// The job for which it is asked.
+    /// The job.
     pub job: &'a JobId,
-    /// The tick at which it is asked.
+    /// The tick.
     pub tick: Tick,
-    /// The job's bounds, for reasons in words; a trigger never clamps.
+    /// The job's bounds, for use in reasons; a trigger never clamps.
     pub scaling: Scaling,
 }
 
-/// One number as it was read, kept with the decision it led to.
+/// A number as it was read, stored with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observation {
-    /// What was measured, for example `visible`.
+    /// The name of the measured value, for example `visible`.
     pub name: String,
-    /// Of what: a queue's name, a metric's.
+    /// The measured object: the name of a queue or a metric.
     pub subject: String,
     /// The number.
     pub value: f64,
     /// Its unit, for example `messages`.
     pub unit: String,
-    /// When it was true, as the source says.
+    /// Its time, as the source reports it.
     pub at: Timestamp,
 }
 
-/// The counts of one queue as one call returned them: what the modes `oneShot` and `drain` work on.
+/// The counts of one queue, as returned by one call: the input of the modes `oneShot` and `drain`.
 ///
-/// Counts are approximate and lag behind the queue; the job's `settle` says by how much at most.
+/// Counts are approximate and lag behind the queue, by at most the job's `settle`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueReading {
@@ -61,21 +61,21 @@ pub struct QueueReading {
     pub visible: u64,
     /// Messages that a consumer has received and not yet deleted.
     pub in_flight: u64,
-    /// For how long a received message stays invisible, in whole seconds: a failed task's messages come back after it.
+    /// How long a received message stays invisible, in whole seconds; then the messages of a failed task become visible.
     pub visibility_timeout: Duration,
     /// How many messages one task takes; `messagesPerTask`.
     pub per_task: NonZeroU32,
 }
 
-/// What a trigger concluded.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
-    /// How many tasks the world asks for, unclamped.
+    /// The demanded number of tasks, unclamped.
     pub demand: Demand,
-    /// Why, in words that fit behind a colon: `1150 messages ÷ 100 per task, rounded up`.
+    /// The reason, in words that fit after a colon: `1150 messages ÷ 100 per task, rounded up`.
     pub because: String,
-    /// The numbers it rests on.
+    /// The numbers that it is based on.
     pub observations: Vec<Observation>,
     /// The queue's counts, where the trigger [counts a queue](Trigger::counts_queue).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,25 +83,25 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Concludes that the condition does not hold.
+    /// Makes the result of a condition that does not hold.
     #[must_use]
     pub fn idle(because: impl Into<String>) -> Self {
         Self { demand: Demand::Idle, because: because.into(), observations: Vec::new(), queue: None }
     }
 
-    /// Concludes that the condition holds and the job's floor says how many.
+    /// Makes the result of a condition that holds and demands the job's floor.
     #[must_use]
     pub fn floor(because: impl Into<String>) -> Self {
         Self { demand: Demand::Floor, because: because.into(), observations: Vec::new(), queue: None }
     }
 
-    /// Concludes that `n` tasks are asked for; none is idle.
+    /// Makes the result of a demand for `n` tasks; 0 is idle.
     #[must_use]
     pub fn tasks(n: u32, because: impl Into<String>) -> Self {
         Self { demand: Demand::from_count(n), because: because.into(), observations: Vec::new(), queue: None }
     }
 
-    /// Adds a number that the conclusion rests on.
+    /// Adds a number that the result is based on.
     #[must_use]
     pub fn observing(mut self, observation: Observation) -> Self {
         self.observations.push(observation);
@@ -116,7 +116,7 @@ impl Evaluation {
     }
 }
 
-/// Why a trigger could not be evaluated. An unreadable source is this, never a demand of zero.
+/// Why a trigger could not be evaluated. An unreadable source is an error, never a demand of zero.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct TriggerError {
@@ -127,7 +127,7 @@ pub struct TriggerError {
 }
 
 impl TriggerError {
-    /// Makes an error; `message` says what was attempted and on what: `could not read depth of queue "orders"`.
+    /// Makes an error; `message` names the failed operation and its object: `could not read depth of queue "orders"`.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), cause: None }
@@ -140,53 +140,53 @@ impl TriggerError {
         self
     }
 
-    /// Returns what kind of trouble it is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> FaultKind {
         self.kind
     }
 
-    /// Tells whether the next tick may succeed without anyone changing anything.
+    /// Tells whether the next tick may succeed without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
     }
 }
 
-/// A condition that says how many tasks the outside world asks for.
+/// A condition that determines how many tasks are demanded.
 ///
-/// A trigger only measures. It never launches, clamps, retries or reads the clock: the tick it is given carries the
-/// time. It may be called for several jobs at once and must be cheap to keep.
+/// A trigger only measures. It never launches, clamps, retries or reads the clock: the given tick carries the time. It may
+/// be called for several jobs at once and must be cheap to keep.
 #[async_trait]
 pub trait Trigger: fmt::Debug + Send + Sync + 'static {
-    /// Returns the ticks that this trigger asks for beside the job's own schedule.
+    /// Returns the schedule that this trigger provides for jobs without a schedule of their own.
     ///
-    /// Only `cron` and what contains it have any.
+    /// Only `cron`, and triggers that contain it, provide one.
     fn schedule(&self) -> Option<&Schedule> {
         None
     }
 
-    /// Tells whether the answer depends on the tick alone, so that a past tick can still be evaluated.
+    /// Tells whether the result depends on the tick alone, so that a past tick can still be evaluated.
     ///
-    /// False where something is measured now; `catchUp: all` is refused for such jobs.
+    /// False for triggers that measure the present; `catchUp: all` is rejected for their jobs.
     fn is_timeless(&self) -> bool {
         false
     }
 
-    /// Tells whether every evaluation carries the counts of one queue, which the modes `oneShot` and `drain` need.
+    /// Tells whether every evaluation includes the counts of one queue, which the modes `oneShot` and `drain` need.
     fn counts_queue(&self) -> bool {
         false
     }
 
-    /// Lists what must be permitted for [`evaluate`](Self::evaluate) to read its sources.
+    /// Lists the permissions that [`evaluate`](Self::evaluate) needs to read its sources.
     fn permissions(&self) -> Vec<Permission> {
         Vec::new()
     }
 
-    /// Says how many tasks the outside world asks for at this tick, and why.
+    /// Returns how many tasks are demanded at this tick, and why.
     ///
     /// # Errors
     ///
-    /// Fails when a source cannot be read; the engine then follows the job's `onError`.
+    /// Fails when a source cannot be read; the engine then applies the job's `onError`.
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError>;
 }

@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// A firing is under way; replaced by what comes of it.
+    /// A firing is in progress; replaced by its final outcome.
     Pending,
-    /// Every task asked for was started.
+    /// Every requested task was started.
     Launched,
-    /// Some of the tasks were started, the others refused.
+    /// Some of the tasks were started, the others were refused.
     Partial,
     /// Enough tasks were running already.
     Satisfied,
     /// The condition did not hold.
     Idle,
-    /// More was asked for than the cap allows, and the cap was reached.
+    /// The demand exceeds the cap, and the cap was already reached.
     Capped,
     /// The job was suspended, or the brake was on.
     Suspended,
-    /// Earlier tasks still ran and the job does not overlap.
+    /// Earlier tasks still ran, and the job does not allow overlap.
     SkippedOverlap,
     /// Too soon after the last firing.
     Cooldown,
@@ -31,17 +31,17 @@ pub enum Outcome {
     Budget,
     /// Folded into a later tick.
     Coalesced,
-    /// Too late when the scheduler got to it.
+    /// The scheduler reached the tick too late.
     Missed,
     /// The trigger could not be evaluated.
     SourceError,
-    /// What already runs could not be learnt.
+    /// The running tasks could not be counted.
     LiveUnknown,
     /// Nothing was started, and no further attempt is made.
     LaunchFailed,
     /// The launch policy forbids it.
     Denied,
-    /// It cannot be learnt whether tasks were started.
+    /// It cannot be determined whether tasks were started.
     Unknown,
 }
 
@@ -67,7 +67,7 @@ impl Outcome {
         Self::Unknown,
     ];
 
-    /// Tells whether ticks with this outcome are kept as one row with a count while they follow each other.
+    /// Tells whether consecutive ticks with this outcome are stored as one row with a count.
     #[must_use]
     pub const fn folds(self) -> bool {
         !matches!(
@@ -81,7 +81,7 @@ impl Outcome {
         )
     }
 
-    /// Tells whether a tick with this outcome was looked at and decided. A launch may still be under way.
+    /// Tells whether a tick with this outcome was evaluated and decided. Its launch may still be in progress.
     #[must_use]
     pub const fn is_decided(self) -> bool {
         !matches!(

@@ -1,4 +1,4 @@
-//! Decisions as the journal keeps them.
+//! Decisions as the journal stores them.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ use crate::job::{JobId, JobUid};
 use crate::scaling::Demand;
 use crate::trigger::Observation;
 
-/// Names a decision: its place in the journal, newer is greater. 0 until a store gave it one.
+/// The id of a decision: its position in the journal; newer ids are greater. 0 until the store assigns one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DecisionId(pub u64);
 
-/// A stretch of ticks of one job that share an outcome.
+/// A range of ticks of one job that share an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TickSpan {
@@ -24,69 +24,69 @@ pub struct TickSpan {
     pub first: Timestamp,
     /// The newest nominal tick.
     pub last: Timestamp,
-    /// How many ticks; 0 for a firing by hand, which belongs to no tick.
+    /// How many ticks; 0 for a manual firing, which belongs to no tick.
     pub count: u64,
 }
 
-/// A decision about to be recorded.
+/// A decision that is not recorded yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionDraft {
-    /// Which ticks.
+    /// The ticks that it decides.
     pub span: TickSpan,
     /// When the engine decided.
     pub observed: Timestamp,
     /// How they ended.
     pub outcome: Outcome,
-    /// What the trigger concluded, where one was asked.
+    /// The trigger's demand, if a trigger was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<Demand>,
-    /// How many of the job's tasks were pending or running, where that was asked.
+    /// How many of the job's tasks were pending or running, if they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<u32>,
-    /// How many tasks were to be launched.
+    /// How many tasks to launch.
     #[serde(default)]
     pub launch: u32,
-    /// How often the ticks were tried: more than once when what they depend on could not be read at first, and 0 when they
-    /// were not looked at.
-    #[serde(default = "once", skip_serializing_if = "is_once")]
+    /// How often the ticks were tried: more than once when a source could not be read at first, 0 when they were not
+    /// evaluated.
+    #[serde(default = "one_try", skip_serializing_if = "is_one_try")]
     pub tries: u32,
-    /// The ledger in one line.
+    /// The steps in one line.
     pub explanation: String,
-    /// The ledger.
+    /// The steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
-    /// The numbers that it rests on.
+    /// The numbers that it is based on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observations: Vec<Observation>,
 }
 
-const fn once() -> u32 {
+const fn one_try() -> u32 {
     1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_once(tries: &u32) -> bool {
-    *tries == once()
+const fn is_one_try(tries: &u32) -> bool {
+    *tries == one_try()
 }
 
 impl DecisionDraft {
-    /// Tells whether decisions like this one, without a firing, are kept as one row while they follow each other. A firing
-    /// by hand belongs to no tick, and so to no run of ticks.
+    /// Tells whether consecutive decisions like this one, without a firing, are stored as one row. A manual firing belongs to
+    /// no tick, and so to no run of ticks.
     #[must_use]
     pub const fn folds(&self) -> bool {
         self.outcome.folds() && self.span.count > 0
     }
 
-    /// Tells whether `newer`, the next decision of the same job, is kept in the same row: it says the same. Neither has a
-    /// firing.
+    /// Tells whether `newer`, the next decision of the same job, is stored in the same row because it says the same. Neither
+    /// has a firing.
     #[must_use]
     pub fn folds_with(&self, newer: &Self) -> bool {
         let same = self.outcome == newer.outcome && self.explanation == newer.explanation;
         same && self.folds() && newer.folds()
     }
 
-    /// Makes this the row of both decisions: `newer`, beginning with this one's first tick and counting both.
+    /// Folds `newer` into this row: its values, with this one's first tick and the sum of both counts.
     pub fn fold(&mut self, newer: Self) {
         let span = TickSpan {
             first: self.span.first,
@@ -97,7 +97,7 @@ impl DecisionDraft {
     }
 }
 
-/// The part of a decision that is only ever read back whole, as a store with columns keeps it: one JSON text.
+/// The part of a decision that a store with columns keeps as one JSON text, because it is never queried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionLedger<'a> {
@@ -106,7 +106,7 @@ pub struct DecisionLedger<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     busy: Option<u32>,
     launch: u32,
-    #[serde(default = "once", skip_serializing_if = "is_once")]
+    #[serde(default = "one_try", skip_serializing_if = "is_one_try")]
     tries: u32,
     explanation: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "<[Step]>::is_empty")]
@@ -116,7 +116,7 @@ pub struct DecisionLedger<'a> {
 }
 
 impl<'a> DecisionLedger<'a> {
-    /// Borrows it from a decision.
+    /// Borrows the details of a decision.
     #[must_use]
     pub fn of(draft: &'a DecisionDraft) -> Self {
         Self {
@@ -130,7 +130,7 @@ impl<'a> DecisionLedger<'a> {
         }
     }
 
-    /// Makes the decision again, with what the store keeps beside.
+    /// Restores the decision, with the values that the store keeps in columns.
     #[must_use]
     pub fn into_draft(self, span: TickSpan, observed: Timestamp, outcome: Outcome) -> DecisionDraft {
         DecisionDraft {
@@ -152,16 +152,16 @@ impl<'a> DecisionLedger<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionRecord {
-    /// Its place in the journal.
+    /// Its position in the journal.
     pub id: DecisionId,
     /// The job's name.
     pub job: JobId,
     /// The job's identity.
     pub uid: JobUid,
-    /// What was decided; `outcome` is the final one once it is known.
+    /// The decision; `outcome` is the final one once it is known.
     #[serde(flatten)]
     pub draft: DecisionDraft,
-    /// The firing that came of it.
+    /// The firing that it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firing: Option<FiringId>,
 }

@@ -28,7 +28,7 @@ fn tasks(n: u32) -> Demand {
 }
 
 #[test]
-fn an_idle_trigger_launches_nothing_and_says_why() {
+fn an_idle_trigger_launches_nothing_and_gives_the_reason() {
     let decision = decide(&input(Demand::Idle, 3, None, 0));
     assert_eq!((decision.launch, decision.outcome), (0, Outcome::Idle));
     assert_eq!(decision.to_string(), "asked → 0");
@@ -50,13 +50,13 @@ fn the_installation_bounds_a_job_without_a_cap() {
 }
 
 #[test]
-fn a_reached_cap_is_told_apart_from_enough_tasks() {
+fn a_reached_cap_and_enough_tasks_are_different_outcomes() {
     assert_eq!(decide(&input(tasks(12), 1, Some(10), 10)).outcome, Outcome::Capped);
     assert_eq!(decide(&input(tasks(10), 1, Some(10), 10)).outcome, Outcome::Satisfied);
 }
 
 #[test]
-fn each_overlap_policy_counts_running_tasks_in_its_own_way() {
+fn each_overlap_policy_counts_running_tasks_differently() {
     let with = |overlap| decide(&DecisionInput { overlap, ..input(tasks(5), 1, Some(6), 2) });
     assert_eq!(with(Overlap::TopUp).launch, 3);
     assert_eq!(with(Overlap::Skip).outcome, Outcome::SkippedOverlap);
@@ -66,7 +66,7 @@ fn each_overlap_policy_counts_running_tasks_in_its_own_way() {
 }
 
 #[test]
-fn a_cooldown_holds_back_what_would_be_launched_and_nothing_else() {
+fn a_cooldown_suppresses_only_launches() {
     let cooldown = Some(Duration::from_millis(1_500));
     let held = decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 0) });
     assert_eq!((held.launch, held.outcome), (0, Outcome::Cooldown));
@@ -78,7 +78,7 @@ fn a_cooldown_holds_back_what_would_be_launched_and_nothing_else() {
 }
 
 #[test]
-fn a_budget_leaves_a_part_or_nothing() {
+fn a_budget_limits_the_launch() {
     let with = |budget| decide(&DecisionInput { budget: Some(budget), ..input(tasks(5), 1, None, 0) });
     assert_eq!((with(2).launch, with(2).outcome), (2, Outcome::Pending));
     assert_eq!((with(0).launch, with(0).outcome), (0, Outcome::Budget));
@@ -96,7 +96,7 @@ fn facts(visible: u64, outstanding: u64) -> QueueFacts {
 }
 
 #[test]
-fn the_queue_modes_count_by_the_queue_and_are_bounded_by_the_cap() {
+fn queue_modes_count_by_the_queue_up_to_the_cap() {
     let facts = facts(40, 30);
     let with = |cap, busy| {
         decide(&DecisionInput {
@@ -114,7 +114,7 @@ fn the_queue_modes_count_by_the_queue_and_are_bounded_by_the_cap() {
 }
 
 #[test]
-fn the_floor_holds_in_the_queue_modes_while_nothing_is_busy() {
+fn queue_modes_apply_the_floor_while_nothing_is_busy() {
     let facts = facts(2, 2);
     let with = |busy| {
         decide(&DecisionInput { mode: Mode::OneShot, queue: Some(&facts), ..input(tasks(2), 5, None, busy) })
@@ -123,7 +123,7 @@ fn the_floor_holds_in_the_queue_modes_while_nothing_is_busy() {
 }
 
 #[test]
-fn the_floor_launches_nothing_where_a_queue_mode_needs_nothing() {
+fn queue_modes_without_demand_ignore_the_floor() {
     let facts = facts(2, 0);
     let decision =
         decide(&DecisionInput { mode: Mode::OneShot, queue: Some(&facts), ..input(tasks(2), 5, None, 0) });
@@ -131,13 +131,13 @@ fn the_floor_launches_nothing_where_a_queue_mode_needs_nothing() {
 }
 
 #[test]
-fn without_a_queue_every_mode_counts_as_total_does() {
+fn every_mode_without_a_queue_counts_as_total() {
     let by_hand = DecisionInput { mode: Mode::Drain, ..input(tasks(5), 1, None, 2) };
     assert_eq!(decide(&by_hand).launch, 3);
 }
 
 #[test]
-fn a_bound_that_is_just_met_leaves_no_step() {
+fn a_bound_that_is_just_met_adds_no_step() {
     let budget = decide(&DecisionInput { budget: Some(5), ..input(tasks(5), 1, None, 0) });
     assert_eq!((budget.launch, budget.steps.len()), (5, 1), "{budget}");
     let short = decide(&DecisionInput { budget: Some(4), ..input(tasks(5), 1, None, 0) });
@@ -153,7 +153,7 @@ fn a_bound_that_is_just_met_leaves_no_step() {
 }
 
 #[test]
-fn rules_have_the_names_that_the_api_shows() {
+fn rules_have_their_api_names() {
     let rules = [
         Rule::Demand,
         Rule::Floor,
@@ -169,7 +169,7 @@ fn rules_have_the_names_that_the_api_shows() {
 }
 
 #[test]
-fn outcomes_have_the_names_that_the_api_shows_and_takes() {
+fn outcomes_have_their_api_names() {
     for outcome in Outcome::ALL {
         let name = serde_json::to_value(outcome).unwrap();
         assert_eq!(name, outcome.as_str());
@@ -196,7 +196,7 @@ fn draft(outcome: Outcome, first: i64, last: i64, count: u64) -> DecisionDraft {
 }
 
 #[test]
-fn equal_outcomes_that_follow_each_other_share_a_row_with_all_their_ticks() {
+fn consecutive_equal_outcomes_fold_into_one_row() {
     let (mut row, newer) = (draft(Outcome::Idle, 60, 120, 2), draft(Outcome::Idle, 180, 300, 3));
     assert!(row.folds_with(&newer));
     row.fold(newer);
@@ -204,7 +204,7 @@ fn equal_outcomes_that_follow_each_other_share_a_row_with_all_their_ticks() {
 }
 
 #[test]
-fn a_launch_a_firing_by_hand_and_another_outcome_have_rows_of_their_own() {
+fn launches_manual_firings_and_other_outcomes_do_not_fold() {
     let idle = draft(Outcome::Idle, 60, 60, 1);
     let launched = draft(Outcome::Launched, 120, 120, 1);
     let by_hand = draft(Outcome::Idle, 120, 120, 0);
@@ -217,7 +217,7 @@ fn a_launch_a_firing_by_hand_and_another_outcome_have_rows_of_their_own() {
 }
 
 #[test]
-fn a_decision_that_was_tried_once_does_not_say_so() {
+fn a_single_try_is_not_serialized() {
     let tries = |tries| {
         let value = serde_json::to_value(DecisionDraft { tries, ..draft(Outcome::Idle, 60, 60, 1) }).unwrap();
         let read: DecisionDraft = serde_json::from_value(value.clone()).unwrap();

@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::sample;
 
 #[test]
-fn states_have_the_names_that_the_api_shows_and_takes() {
+fn states_have_their_api_names() {
     let names =
         ["planned", "launching", "launched", "finished", "refused", "unknown", "expired", "cancelled"];
     assert_eq!(FiringState::ALL.map(FiringState::as_str), names);
@@ -14,7 +14,7 @@ fn states_have_the_names_that_the_api_shows_and_takes() {
 }
 
 #[test]
-fn a_firing_moves_forward_only_and_not_at_all_once_it_has_ended() {
+fn a_firing_moves_forward_only_and_never_after_its_end() {
     use FiringState::{Cancelled, Expired, Finished, Launched, Launching, Planned, Refused, Unknown};
     let next = |from: FiringState| {
         FiringState::ALL.into_iter().filter(move |to| from.can_transition_to(*to)).collect::<Vec<_>>()
@@ -30,7 +30,7 @@ fn a_firing_moves_forward_only_and_not_at_all_once_it_has_ended() {
 }
 
 #[test]
-fn the_newest_call_tells_when_a_firing_was_sent_and_the_decision_while_there_is_none() {
+fn last_sent_is_the_newest_call_or_the_decision() {
     let job = JobId::new("job").unwrap();
     let at = |second| Timestamp::from_second(second).unwrap();
     let uid = JobUid::derived("test", &job);
@@ -45,7 +45,7 @@ fn the_newest_call_tells_when_a_firing_was_sent_and_the_decision_while_there_is_
 }
 
 #[test]
-fn an_id_is_shown_as_it_is_and_sorts_by_the_moment_of_the_firing() {
+fn ids_sort_by_the_moment_of_the_firing() {
     let uid = JobUid::derived("test", &JobId::new("job").unwrap());
     let at = |second| Timestamp::from_second(second).unwrap();
     let [first, second] = [1_800_000_000, 1_800_000_001].map(|second| FiringId::for_tick(&uid, at(second)));

@@ -1,11 +1,11 @@
-//! What the rule remembers from one sample of a queue to the next.
+//! The state of the queue rule between samples of a queue.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{OwnTasks, QueueFacts, SinceEmpty};
 use crate::trigger::QueueReading;
 
-/// What counts still change by after this long is somebody else's doing, not lag.
+/// The maximum lag of counts: later changes have other causes.
 ///
 /// # Source
 ///
@@ -13,55 +13,56 @@ use crate::trigger::QueueReading;
 /// consistent at least a minute after producers stop sending.
 const MAX_LAG: SignedDuration = SignedDuration::from_mins(15);
 
-/// For how long a measured convergence is remembered.
+/// How long a measured convergence time is kept.
 const CONVERGENCE_TTL: SignedDuration = SignedDuration::from_hours(24);
 
-/// How many times counts must have converged before it counts as quick: an age that is short now may be long in a minute.
+/// The minimum number of measured convergence times before counts are called quick, because a single time may be luck.
 const MIN_SAMPLES: u32 = 20;
 
-/// By how much `settle` must be longer than the slowest of these before that is worth a word.
+/// The minimum excess of `settle` over the slowest of these that is worth a remark.
 const MIN_SLACK: SignedDuration = SignedDuration::from_secs(10);
 
-/// One look at a queue.
+/// One sample of a queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
-    /// When the counts were asked for.
+    /// When the counts were requested.
     pub asked: Timestamp,
     /// The counts.
     pub reading: &'a QueueReading,
-    /// The job's own tasks, read from the ledger after the counts.
+    /// The job's own tasks, counted after the queue's counts were read.
     pub tasks: &'a OwnTasks,
     /// The job's `settle`: no count is older than this.
     pub settle: SignedDuration,
 }
 
-/// How long counts were seen to take to show what had happened.
+/// A measured convergence time: how long counts took to show an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Convergence {
-    /// How long.
+    /// The convergence time.
     pub took: SignedDuration,
-    /// When that was seen.
+    /// When it was measured.
     pub at: Timestamp,
 }
 
-/// What the rule remembers of one job's queue. An edit of the job starts it anew.
+/// The state of the queue rule for one job. An edit of the job resets it.
 ///
 /// # Proof
 ///
-/// What `oneShot` promises, with arrivals `A`, clean exits `E`, failures `X`, messages `T` that cleanly ended tasks
-/// took, `S = k E − T` that they could have taken beside, and `L` not shorter than the lag:
+/// Definitions: arrivals `A`, clean exits `E`, failures `X`, messages `T` that cleanly exited tasks took, messages
+/// `S = k E − T` that they could have taken in addition, messages `H` that failed tasks may still keep invisible, and `L`
+/// not shorter than the lag. Then `oneShot` has these properties:
 ///
 /// 1. A sample shows the queue at a moment `s ≥ now − L`, where `V + F ≤ A(s) − T(s) ≤ A(now) − T(now − L)`. With
 ///    `C(now − L) = T(now − L) + S(now − L)` added that is at most `A(now) + S(now)`, which never falls. So the greatest
 ///    such sum is no larger either, and `outstanding ≤ A + S − k E = A − T`.
 /// 2. A launch leaves `busy ≤ ⌈(A − T) / k⌉`, so `launched = E + X + busy ≤ ⌈(A + S) / k⌉ + X`. With `k = 1` that is
 ///    `A + X` plus the tasks that found nothing, of which there are none:
-/// 3. After a launch `k (busy − 1) < outstanding − still_invisible`. If a task found nothing, then at the last launch before it
-///    ended all of `A − T` was for the other `busy − 1`, which take `k` each at most, and for tasks that had failed:
-///    those did or hide more than `still_invisible` of it. Nothing fails, no task finds nothing. With `k = 1` a failed task did
-///    nothing and `still_invisible` is no smaller than what is hidden, so then neither.
+/// 3. After a launch `k (busy − 1) < outstanding − H`. If a task found nothing, then at the last launch before it ended all
+///    of `A − T` was for the other `busy − 1`, which take at most `k` each, and for tasks that had failed: these completed or
+///    hide more than `H` of it. If no task fails, no task finds nothing. With `k = 1` a failed task completed nothing and
+///    `H` is no smaller than the number of hidden messages, so again no task finds nothing.
 /// 4. If messages stay visible and nothing is busy, a settle later `C(now − L) = C(now)`, nothing failed lately and
-///    `still_invisible ≤ F`: so `outstanding − still_invisible ≥ V > 0`, and there is a launch.
+///    `H ≤ F`: so `outstanding − H ≥ V > 0`, and there is a launch.
 #[derive(Debug, Clone, Default)]
 pub struct QueueHistory {
     /// A proven lower bound of the messages that ever arrived, on the scale of [`OwnTasks::completed`] × k.
@@ -71,43 +72,43 @@ pub struct QueueHistory {
     /// The visible messages of the last sample.
     visible: u64,
     last_empty: Option<LastEmpty>,
-    /// The last sample, if no task of the job was at work.
-    quiet: Option<Quiet>,
+    /// The last sample, if no task of the job was working.
+    idle_sample: Option<IdleSample>,
     convergence: Option<Convergence>,
     drained: Option<Drained>,
 }
 
-/// How soon the counts showed that the queue was empty after the last task had ended, since a while.
+/// Convergence times of counts that showed an empty queue after the last task had ended.
 #[derive(Debug, Clone, Copy)]
 struct Drained {
     since: Timestamp,
     times: u32,
-    /// The longest of these times, and when it was seen last.
+    /// The longest of these times, and when it was last measured.
     slowest: Convergence,
-    /// The end that was counted last.
+    /// The task end that was measured last.
     ended: Timestamp,
 }
 
-/// The newest clean exit, and what was visible around it.
+/// The newest clean exit, and the visible counts around it.
 #[derive(Debug, Clone, Copy)]
 struct LastEmpty {
     at: Timestamp,
-    /// Visible in the last sample before the exit was known. A count that lags may show it once more.
+    /// The visible count in the last sample before the exit was known. A lagging count may show it again.
     before: u64,
-    /// The fewest visible since then.
+    /// The lowest visible count since then.
     low: u64,
 }
 
-/// A sample that was taken while no task of the job was at work.
+/// A sample that was taken while no task of the job was working.
 #[derive(Debug, Clone, Copy)]
-struct Quiet {
+struct IdleSample {
     asked: Timestamp,
     left: u64,
     last_end: Option<Timestamp>,
 }
 
 impl QueueHistory {
-    /// Takes in a sample and says what follows from it.
+    /// Records a sample and returns the conclusions from it.
     pub fn record(&mut self, sample: &Sample<'_>) -> QueueFacts {
         let Sample { reading, tasks, .. } = sample;
         self.record_convergence(sample);
@@ -124,19 +125,19 @@ impl QueueHistory {
         }
     }
 
-    /// Returns the longest that counts were seen to take to converge at least, within a day.
+    /// Returns the longest convergence time measured within a day.
     #[must_use]
     pub fn convergence(&self) -> Option<Convergence> {
         self.convergence
     }
 
-    /// Returns how long counts take at most, where that was seen often and is clearly less than `settle`.
+    /// Returns the longest of many convergence times, if it is clearly less than `settle`.
     fn quick(&self, settle: SignedDuration) -> Option<Convergence> {
         let often = self.drained.filter(|drained| drained.times >= MIN_SAMPLES);
         often.map(|drained| drained.slowest).filter(|slowest| slowest.took + MIN_SLACK <= settle)
     }
 
-    /// Raises the bound, or gives it up when the counts have stayed below it for longer than they can lag.
+    /// Raises the lower bound, or resets it when the counts have stayed below it for longer than they can lag.
     fn outstanding(&mut self, sample: &Sample<'_>) -> u64 {
         let k = u64::from(sample.reading.per_task.get());
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
@@ -155,7 +156,7 @@ impl QueueHistory {
         self.arrivals.saturating_sub(done)
     }
 
-    /// Says what happened since the newest clean exit, while counts may be older than it.
+    /// Returns the events since the newest clean exit, while counts may be older than it.
     fn since_empty(&mut self, sample: &Sample<'_>) -> Option<SinceEmpty> {
         let visible = sample.reading.visible;
         let before = std::mem::replace(&mut self.visible, visible);
@@ -164,19 +165,19 @@ impl QueueHistory {
         let known = known.unwrap_or(LastEmpty { at, before, low: visible });
         let low = known.low.min(visible);
         self.last_empty = Some(LastEmpty { low, ..known });
-        // Lag does not only grow and shrink slowly: a later sample may show an earlier moment.
+        // Lag changes abruptly: a later sample may show an earlier moment.
         let growth = visible.saturating_sub(low.max(known.before));
         (sample.asked.duration_since(at) < sample.settle)
             .then_some(SinceEmpty { growth, launched: sample.tasks.launched_since })
     }
 
-    /// While no task of the job is at work only lag can make messages fewer: a count that falls was older than the end
-    /// of the last task.
+    /// While no task of the job is working, only lag can reduce the counts: a falling count was older than the end of the last
+    /// task.
     fn record_convergence(&mut self, sample: &Sample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
-        let now = (busy == not_started).then_some(Quiet { asked: sample.asked, left, last_end });
-        let before = std::mem::replace(&mut self.quiet, now);
+        let now = (busy == not_started).then_some(IdleSample { asked: sample.asked, left, last_end });
+        let before = std::mem::replace(&mut self.idle_sample, now);
         self.convergence =
             self.convergence.filter(|known| sample.asked.duration_since(known.at) <= CONVERGENCE_TTL);
         let (Some(before), Some(now), Some(ended)) = (before, now, last_end) else { return };
@@ -190,7 +191,7 @@ impl QueueHistory {
         }
     }
 
-    /// Once no task of the job is at work, counts of zero show the end of the last one: they are no older than that.
+    /// Once no task of the job is working, counts of zero show the end of the last one: they are no older than that.
     fn record_drained(&mut self, sample: &Sample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         self.drained =
@@ -216,8 +217,8 @@ impl QueueHistory {
     }
 }
 
-/// Returns how many messages failed tasks may still keep invisible: k each, but those that failed longer ago than counts
-/// can lag keep no more together than are in flight.
+/// Returns how many messages failed tasks may still keep invisible: `k` each; tasks that failed longer ago than counts can
+/// lag keep no more in total than are in flight.
 fn still_invisible(tasks: &OwnTasks, reading: &QueueReading) -> u64 {
     let k = u64::from(reading.per_task.get());
     let lately = u64::from(tasks.failed_lately).saturating_mul(k);

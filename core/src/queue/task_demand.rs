@@ -1,4 +1,4 @@
-//! The arithmetic of the queue rule, in whole numbers.
+//! The arithmetic of the queue rule, in integers.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::QueueFacts;
 use crate::policy::Mode;
 use crate::scaling::per_task;
 
-/// How many tasks to launch, before any bound of the job, and why.
+/// How many tasks to launch by the queue rule, before the job's bounds, and why.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TaskDemand<'a> {
     /// The number.
@@ -17,7 +17,7 @@ pub(crate) struct TaskDemand<'a> {
 }
 
 impl<'a> TaskDemand<'a> {
-    /// Applies the rule of a mode; `None` where demand is counted without the queue.
+    /// Applies the rule of a mode; `None` for `total`, which ignores the queue.
     pub(crate) fn new(mode: Mode, facts: &'a QueueFacts, busy: u32) -> Option<Self> {
         let k = facts.reading.per_task;
         let waiting = per_task(facts.reading.visible, k);

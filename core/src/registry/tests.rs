@@ -49,12 +49,12 @@ fn build(spec: &Value) -> Result<Arc<dyn Trigger>, ConfigError> {
 }
 
 #[test]
-fn a_known_kind_is_built() {
+fn a_known_type_is_built() {
     assert!(build(&json!({"type": "always", "inner": [{"type": "always"}]})).is_ok());
 }
 
 #[test]
-fn an_unknown_kind_lists_the_known_ones_and_the_nearest() {
+fn an_unknown_type_error_lists_known_types_and_the_nearest() {
     let error = build(&json!({"type": "allways"})).unwrap_err();
     assert_eq!(error.pointer, "/type");
     assert_eq!(
@@ -64,13 +64,13 @@ fn an_unknown_kind_lists_the_known_ones_and_the_nearest() {
 }
 
 #[test]
-fn an_error_deep_inside_names_its_path() {
+fn a_nested_error_has_the_full_pointer() {
     let spec = json!({"type": "always", "inner": [{"type": "always"}, {"type": "always", "weight": "x"}]});
     assert_eq!(build(&spec).unwrap_err().pointer, "/inner/1/weight");
 }
 
 #[test]
-fn triggers_nested_too_deep_are_refused() {
+fn too_deeply_nested_triggers_are_rejected() {
     let mut spec = json!({"type": "always"});
     for _ in 0..MAX_DEPTH {
         spec = json!({"type": "always", "inner": [spec]});
@@ -79,7 +79,7 @@ fn triggers_nested_too_deep_are_refused() {
 }
 
 #[test]
-fn the_same_kind_cannot_be_installed_twice() {
+fn a_type_cannot_be_installed_twice() {
     let mut registry = TriggerRegistry::new();
     registry.add(AlwaysType).unwrap();
     assert!(registry.add(AlwaysType).is_err());

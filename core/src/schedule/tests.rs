@@ -1,13 +1,13 @@
 use super::*;
 
 #[test]
-fn a_million_schedules_fit_in_memory_even_when_none_are_shared() {
+fn a_million_unshared_schedules_fit_in_memory() {
     let shared_part = size_of::<Parsed>() + size_of::<Entry>();
     assert!(shared_part <= 232, "{shared_part}");
 }
 
 #[test]
-fn floor_and_ceil_agree_on_whole_seconds_and_enclose_all_others() {
+fn floor_and_ceil_agree_on_whole_seconds_and_enclose_others() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     assert_eq!((floor(at("1970-01-01T00:00:05Z")), ceil(at("1970-01-01T00:00:05Z"))), (5, 5));
     assert_eq!((floor(at("1970-01-01T00:00:05.1Z")), ceil(at("1970-01-01T00:00:05.1Z"))), (5, 6));
@@ -26,7 +26,7 @@ fn schedules_are_equal_by_text_zone_and_bounds() {
 }
 
 #[test]
-fn a_full_cache_keeps_what_it_has_where_it_is_asked_to() {
+fn a_full_cache_evicts_nothing_on_parse_while_room() {
     let cache = ScheduleCache::new(2);
     let parse = |text: &str| cache.parse_while_room(&ScheduleSpec::written(&[text.to_owned()])).unwrap();
     let first = parse("0 0 1");

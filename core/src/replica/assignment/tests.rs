@@ -67,14 +67,14 @@ fn settle(owners: &mut Owners, live: &[usize]) -> usize {
 }
 
 #[test]
-fn a_lonely_replica_takes_everything() {
+fn a_single_replica_takes_every_shard() {
     let mut owners = vec![None; 16];
     assert_eq!(settle(&mut owners, &[3]), 16);
     assert_eq!(counts(&owners, &[3]), [16]);
 }
 
 #[test]
-fn a_newcomer_gets_its_share_and_no_more_moves() {
+fn a_new_replica_gets_its_share_with_the_fewest_moves() {
     let mut owners = vec![Some(1); 16];
     assert_eq!(settle(&mut owners, &[1, 2]), 8);
     assert_eq!(counts(&owners, &[1, 2]), [8, 8]);
@@ -85,7 +85,7 @@ fn a_newcomer_gets_its_share_and_no_more_moves() {
 }
 
 #[test]
-fn whoever_is_not_among_the_live_does_nothing() {
+fn a_replica_that_is_not_live_does_nothing() {
     let name = id(1);
     let view = View { me: &name, live: BTreeMap::new(), free: Shard::all().collect(), mine: Vec::new() };
     assert_eq!(plan(&view), Plan::default());
@@ -93,7 +93,7 @@ fn whoever_is_not_among_the_live_does_nothing() {
 
 proptest! {
     #[test]
-    fn from_any_state_shares_become_even_and_stay(
+    fn shares_become_even_from_any_state_and_stay_even(
         owners in prop::collection::vec(prop::option::of(0_usize..6), 16),
         mut live in prop::collection::btree_set(0_usize..6, 1..6).prop_map(|live| live.into_iter().collect::<Vec<_>>()).prop_shuffle(),
     ) {
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn no_more_shards_move_than_must(owners in prop::collection::vec(0_usize..4, 16), replicas in 4_usize..7) {
+    fn the_fewest_possible_shards_move(owners in prop::collection::vec(0_usize..4, 16), replicas in 4_usize..7) {
         let live: Vec<usize> = (0..replicas).collect();
         let mut after: Owners = owners.iter().copied().map(Some).collect();
         let most = 16_usize.div_ceil(replicas);

@@ -34,7 +34,7 @@ fn lives(peers: &Peers, name: &str) -> bool {
 }
 
 #[test]
-fn a_replica_is_dead_when_a_late_look_still_sees_the_same_beat() {
+fn a_replica_is_dead_when_its_heartbeat_stays_unchanged() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
     peers.take_in(&[beat("a", "1", 1), beat("b", "1", 9)], zero, zero);
     for second in 1..=5 {
@@ -50,7 +50,7 @@ fn a_replica_is_dead_when_a_late_look_still_sees_the_same_beat() {
 }
 
 #[test]
-fn a_look_that_takes_long_kills_nobody() {
+fn a_slow_read_declares_no_replica_dead() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
     peers.take_in(&[beat("a", "1", 1)], zero, zero + seconds(4));
     peers.take_in(&[beat("a", "1", 1)], zero + seconds(4), zero + seconds(20));
@@ -60,7 +60,7 @@ fn a_look_that_takes_long_kills_nobody() {
 }
 
 #[test]
-fn a_shard_is_owned_by_the_life_that_took_it_while_it_lives() {
+fn a_shard_is_owned_by_the_incarnation_that_took_it() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
     let ownerships =
         [ownership(0, Some(("a", "1")), 4), ownership(1, None, 2), ownership(2, Some(("gone", "1")), 7)];
@@ -80,7 +80,7 @@ fn a_shard_is_owned_by_the_life_that_took_it_while_it_lives() {
 }
 
 #[test]
-fn registers_of_a_newer_version_are_passed_over() {
+fn registers_of_a_newer_version_are_ignored() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
     let strange = |name: &str| (name.to_owned(), Register { value: "?".to_owned(), version: 3 });
     peers.take_in(&[strange("fleet/moon"), strange("fleet/shard/77"), strange("fleet/shard/05")], zero, zero);

@@ -21,7 +21,7 @@ fn only_the_question_marks_change() {
 }
 
 #[test]
-fn other_places_and_spellings_are_left_alone() {
+fn question_marks_elsewhere_are_unchanged() {
     for text in ["0 0 0 ?", "?5 0", "cron(0 0 ? * MON *)", "", "@daily", "0 0 0 * * * * ?"] {
         assert!(!is_wild(text), "{text}");
         assert!(matches!(resolve_wildcards(text, "job"), Cow::Borrowed(same) if same == text));

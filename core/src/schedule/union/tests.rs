@@ -24,7 +24,7 @@ fn samples() -> Vec<Schedule> {
 }
 
 #[test]
-fn a_union_ticks_whenever_a_part_does_and_once() {
+fn a_union_ticks_once_whenever_any_part_ticks() {
     let parts = samples();
     let union = Schedule::union(&parts).unwrap();
     // The clocks of New York and Berlin change in this month.
@@ -38,7 +38,7 @@ fn a_union_ticks_whenever_a_part_does_and_once() {
 }
 
 #[test]
-fn parts_in_one_zone_become_one_schedule() {
+fn parts_in_one_zone_are_merged() {
     let union =
         Schedule::union(&[schedule("0 0 9", "UTC"), schedule("0 0 10", "UTC"), schedule("0 0 9", "UTC")]);
     let union = union.unwrap();
@@ -47,7 +47,7 @@ fn parts_in_one_zone_become_one_schedule() {
 }
 
 #[test]
-fn a_union_of_unions_is_flat_and_tells_all_its_parts() {
+fn a_union_of_unions_is_flat() {
     let [berlin, york, rate, six, _] = samples().try_into().unwrap();
     let inner = Schedule::union(&[berlin, york]).unwrap();
     let union = Schedule::union(&[inner, rate, six]).unwrap();
@@ -58,7 +58,7 @@ fn a_union_of_unions_is_flat_and_tells_all_its_parts() {
 }
 
 #[test]
-fn bounds_narrow_every_part_and_can_be_taken_off() {
+fn bounds_apply_to_every_part_and_can_be_removed() {
     let union = Schedule::union(&samples()).unwrap();
     let (start, end) = (at("2026-03-01T00:00:00Z"), at("2026-03-02T00:00:00Z"));
     let narrow = union.within(Some(start), Some(end));
@@ -79,6 +79,6 @@ fn a_narrowed_schedule_keeps_the_tighter_bounds() {
 }
 
 #[test]
-fn of_nothing_there_is_no_union() {
+fn union_of_no_schedules_is_none() {
     assert!(Schedule::union(&[]).is_none());
 }

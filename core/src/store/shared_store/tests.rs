@@ -13,7 +13,7 @@ fn a_jobs_shard_never_changes_across_versions() {
 }
 
 #[test]
-fn jobs_spread_evenly_whatever_their_names() {
+fn jobs_spread_evenly_over_shards() {
     let names: [fn(u32) -> String; 2] = [|n| format!("job-{n}"), |n| format!("{n:05}_x")];
     for name in names {
         let mut jobs: HashMap<u8, u32> = HashMap::new();

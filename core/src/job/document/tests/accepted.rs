@@ -43,7 +43,7 @@ fn every_policy_reaches_the_job() {
 }
 
 #[test]
-fn a_job_that_counts_a_queue_waits_a_minute_for_its_counts_unless_it_says_otherwise() {
+fn the_queue_modes_have_a_default_settle_of_a_minute() {
     for (mode, default) in [("total", 10), ("oneShot", 60), ("drain", 60)] {
         let body = json!({"trigger": {"type": "sqs"}, "mode": mode});
         assert_eq!(create(plus(body.clone())).unwrap().job.policy.settle.as_secs(), default, "{mode}");
@@ -73,7 +73,7 @@ fn values_get_their_canonical_form() {
 }
 
 #[test]
-fn every_spelling_of_a_boolean_is_understood() {
+fn every_spelling_of_a_boolean_is_accepted() {
     for spelling in
         [json!(true), json!("true"), json!("True"), json!("TRUE"), json!("t"), json!("1"), json!(1)]
     {
@@ -89,14 +89,14 @@ fn every_spelling_of_a_boolean_is_understood() {
 }
 
 #[test]
-fn a_job_without_a_task_definition_starts_the_one_of_its_name() {
+fn the_default_task_definition_is_the_jobs_name() {
     let prepared = create(json!({"id": "lonely", "schedule": "0"})).unwrap();
     assert_eq!(prepared.document["taskDefinition"], "lonely");
     assert_eq!(prepared.job.task.definition, "lonely");
 }
 
 #[test]
-fn a_revision_or_an_arn_needs_a_name_of_its_own() {
+fn a_revision_or_an_arn_requires_an_id() {
     for definition in [
         "fam:3",
         "arn:aws:ecs:eu-west-1:123456789012:task-definition/fam:3",
@@ -108,7 +108,7 @@ fn a_revision_or_an_arn_needs_a_name_of_its_own() {
 }
 
 #[test]
-fn question_marks_are_resolved_by_the_jobs_name_once_and_for_all() {
+fn question_marks_are_resolved_permanently_by_the_jobs_name() {
     let prepared = create(plus(json!({"schedule": ["? ? 3", "0"]}))).unwrap();
     let schedule = prepared.document["schedule"].clone();
     assert!(!schedule.to_string().contains('?'), "{schedule}");
@@ -118,7 +118,7 @@ fn question_marks_are_resolved_by_the_jobs_name_once_and_for_all() {
 }
 
 #[test]
-fn the_text_of_a_schedule_is_kept() {
+fn the_text_of_a_schedule_is_unchanged() {
     let text = "  0   0  12 * * 1 1 2099 ";
     assert_eq!(create(plus(json!({"schedule": text}))).unwrap().document["schedule"], text);
 }
@@ -133,7 +133,7 @@ fn read_only_fields_are_accepted_and_ignored() {
 }
 
 #[test]
-fn a_trigger_that_brings_ticks_needs_no_schedule() {
+fn a_job_whose_trigger_provides_a_schedule_needs_none() {
     let job =
         create(json!({"taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 2"}})).unwrap().job;
     assert!(job.schedule.is_none());
@@ -141,12 +141,12 @@ fn a_trigger_that_brings_ticks_needs_no_schedule() {
 }
 
 #[test]
-fn the_python_versions_noop_is_no_trigger() {
+fn the_noop_trigger_is_no_trigger() {
     assert!(create(plus(json!({"trigger": {"type": "noop"}}))).unwrap().job.trigger.is_none());
 }
 
 #[test]
-fn launch_options_reach_a_launcher_that_takes_some() {
+fn launch_options_reach_the_launcher() {
     let registry = registry();
     let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
     let prepared = prepare_create(plus(json!({"launch": {"cluster": "x"}})), &cx, now()).unwrap();
@@ -154,7 +154,7 @@ fn launch_options_reach_a_launcher_that_takes_some() {
 }
 
 #[test]
-fn what_the_launcher_refuses_is_named_by_its_place_in_the_document() {
+fn launcher_errors_have_pointers_into_the_document() {
     let registry = registry();
     let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
     let errors = prepare_create(plus(json!({"launch": {"subnets": ["x"]}})), &cx, now()).unwrap_err();
@@ -164,7 +164,7 @@ fn what_the_launcher_refuses_is_named_by_its_place_in_the_document() {
 }
 
 #[test]
-fn what_would_be_refused_at_a_launch_is_refused_when_it_is_written_and_not_when_it_is_stored() {
+fn launcher_reviews_reject_written_jobs_but_not_stored_ones() {
     let registry = registry();
     let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
     let late = plus(json!({"launch": {"cluster": "unreachable"}}));
@@ -202,7 +202,7 @@ fn overrides_reach_the_task() {
 }
 
 #[test]
-fn start_and_end_bound_the_ticks_that_a_trigger_brings() {
+fn start_and_end_bound_the_ticks_of_a_trigger() {
     let job = create(json!({
         "taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 2"},
         "scheduleStart": "2027-01-01T00:00:00Z", "scheduleEnd": "2027-01-03T00:00:00Z",
@@ -213,14 +213,14 @@ fn start_and_end_bound_the_ticks_that_a_trigger_brings() {
 }
 
 #[test]
-fn ticks_of_a_trigger_that_are_all_over_are_refused() {
+fn a_trigger_without_future_ticks_is_rejected() {
     let errors =
         create(json!({"taskDefinition": "a", "trigger": {"type": "gauge", "ticks": "0 0 0 * * 1 1 2020"}}));
     assert_eq!(errors.unwrap_err()[0].pointer, "/trigger");
 }
 
 #[test]
-fn a_trigger_that_counts_a_queue_allows_every_mode() {
+fn every_mode_is_accepted_with_a_queue_trigger() {
     use crate::policy::Mode;
     for (word, mode) in [("total", Mode::Total), ("oneShot", Mode::OneShot), ("drain", Mode::Drain)] {
         let body =

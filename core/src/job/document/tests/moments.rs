@@ -1,7 +1,7 @@
 use super::super::datetime::Moment;
 
 #[test]
-fn moments_are_read_and_printed_as_the_python_version_does() {
+fn timestamps_are_read_and_printed_as_in_the_python_version() {
     for (text, printed) in [
         ("2098-06-01T12:00:00", "2098-06-01T12:00:00+00:00"),
         ("2098-06-01T12:00:00Z", "2098-06-01T12:00:00+00:00"),
@@ -22,13 +22,13 @@ fn moments_are_read_and_printed_as_the_python_version_does() {
 }
 
 #[test]
-fn the_offset_counts() {
+fn timestamps_honour_the_offset() {
     let at = Moment::parse("2098-01-01T00:00:00+02:00").unwrap().at;
     assert_eq!(at, "2097-12-31T22:00:00Z".parse().unwrap());
 }
 
 #[test]
-fn anything_else_is_no_moment() {
+fn other_texts_are_no_timestamps() {
     for text in [
         "",
         "x",

@@ -11,7 +11,7 @@ fn assert_refused(cases: &[(Value, Value)]) {
 }
 
 #[test]
-fn a_body_that_is_no_object_is_refused_as_a_whole() {
+fn a_body_that_is_no_object_is_rejected() {
     for body in [json!([]), json!(null), json!(5), json!("x"), json!(true)] {
         let errors = create(body).unwrap_err();
         assert_eq!(messages(&errors), json!({"_schema": ["Invalid input type."]}));
@@ -35,7 +35,7 @@ fn missing_fields_are_named() {
 }
 
 #[test]
-fn names_are_refused_once_and_where_they_were_written() {
+fn invalid_names_are_rejected_once_at_their_field() {
     let all_wrong = [json!("a b"), json!("a:b"), json!(""), json!("a/b"), json!("foo\n"), json!("\u{212a}")];
     for wrong in all_wrong {
         let body = json!({"taskDefinition": wrong, "schedule": "0"});
@@ -64,7 +64,7 @@ fn names_are_refused_once_and_where_they_were_written() {
 }
 
 #[test]
-fn every_field_is_refused_in_every_wrong_type() {
+fn every_field_rejects_every_wrong_type() {
     let string = "Not a valid string.";
     let duration = "Not a valid duration: write a string such as \"90s\", \"5m\" or \"1h30m\".";
     let whole = |field: &str| json!({field: {"_schema": ["Invalid input type."]}});
@@ -110,7 +110,7 @@ fn every_field_is_refused_in_every_wrong_type() {
 }
 
 #[test]
-fn counts_outside_their_bounds_are_refused() {
+fn counts_outside_their_bounds_are_rejected() {
     let between = "Must be between 1 and 50.";
     for (wrong, message) in [
         (json!(0), between),
@@ -133,7 +133,7 @@ fn counts_outside_their_bounds_are_refused() {
 }
 
 #[test]
-fn schedules_are_refused_with_the_python_versions_words() {
+fn invalid_schedules_are_rejected_with_the_python_versions_messages() {
     let syntax = |text: &str| json!({"parsedSchedule": [format!("Invalid schedule syntax: {text}")]});
     assert_refused(&[
         (
@@ -158,7 +158,7 @@ fn schedules_are_refused_with_the_python_versions_words() {
 }
 
 #[test]
-fn a_schedule_without_any_tick_left_is_refused_but_an_end_in_the_past_is_kept() {
+fn a_schedule_without_future_ticks_is_rejected_but_a_past_end_is_accepted() {
     for schedule in ["0 0 0 * * 31 2", "0 0 0 * * 1 1 2020", "at(2020-01-01T00:00:00)"] {
         let errors = create(plus(json!({"schedule": schedule}))).unwrap_err();
         assert!(errors[0].message.starts_with("Schedule never fires after "), "{errors:?}");
@@ -168,7 +168,7 @@ fn a_schedule_without_any_tick_left_is_refused_but_an_end_in_the_past_is_kept() 
 }
 
 #[test]
-fn overrides_are_refused_where_they_are_wrong() {
+fn invalid_overrides_are_rejected_at_their_field() {
     let missing = "Missing data for required field.";
     let of = |index: &str, inner: Value| json!({"overrides": {index: inner}});
     let sent = |overrides: Value| plus(json!({"overrides": overrides}));
@@ -221,7 +221,7 @@ fn overrides_are_refused_where_they_are_wrong() {
 }
 
 #[test]
-fn policies_are_refused_where_they_are_wrong() {
+fn invalid_policies_are_rejected_at_their_field() {
     assert_refused(&[
         (
             plus(json!({"overlap": "no"})),
@@ -254,7 +254,7 @@ fn policies_are_refused_where_they_are_wrong() {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused_with_the_reason() {
+fn unsupported_settings_are_rejected_with_the_reason() {
     let unsupported = "Not supported by this build.";
     assert_refused(&[
         (plus(json!({"breaker": {"failures": 3}})), json!({"breaker": [unsupported]})),
@@ -288,7 +288,7 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
 }
 
 #[test]
-fn triggers_are_refused_at_their_place() {
+fn invalid_triggers_are_rejected_at_their_field() {
     let sent = |trigger: Value| plus(json!({"trigger": trigger}));
     assert_refused(&[
         (sent(json!({})), json!({"trigger": {"type": ["Missing data for required field."]}})),
@@ -310,7 +310,7 @@ fn triggers_are_refused_at_their_place() {
 }
 
 #[test]
-fn unknown_fields_are_refused_with_the_nearest_name() {
+fn unknown_fields_are_rejected_with_the_nearest_name() {
     assert_refused(&[
         (
             plus(json!({"task_count": 2})),
@@ -339,7 +339,7 @@ fn labels_and_descriptions_have_bounds() {
 }
 
 #[test]
-fn all_errors_of_a_document_come_together() {
+fn all_errors_of_a_document_are_reported_together() {
     let body = json!({
         "taskDefinition": "a b", "schedule": "99", "taskCount": 0, "maxCount": 99, "timezone": "Nope",
         "suspended": "maybe", "scheduleStart": "x", "scheduleEnd": "y", "trigger": {}, "overrides": [{}],
@@ -351,7 +351,7 @@ fn all_errors_of_a_document_come_together() {
 }
 
 #[test]
-fn documents_too_large_or_too_deep_are_refused() {
+fn documents_too_large_or_too_deep_are_rejected() {
     let large = create(plus(json!({"trigger": {"type": "gauge", "ticks": "x".repeat(MAX_DOCUMENT)}})));
     assert_eq!(large.unwrap_err()[0].message, "Longer than maximum length 131072 as JSON.");
     let mut deep = json!(1);

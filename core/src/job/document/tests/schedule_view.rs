@@ -4,7 +4,7 @@ use crate::schedule::ScheduleCache;
 
 /// The light view and the whole job agree on when to look.
 #[test]
-fn the_light_view_agrees_with_the_job() {
+fn the_schedule_view_agrees_with_the_job() {
     let cache = ScheduleCache::new(10);
     for document in [
         plus(json!({})),
@@ -28,14 +28,14 @@ fn the_light_view_agrees_with_the_job() {
 }
 
 #[test]
-fn ticks_of_a_trigger_are_left_to_the_job() {
+fn the_schedule_view_leaves_trigger_ticks_to_the_job() {
     let view = ScheduleView::read(r#"{"trigger": {"type": "cron", "expression": "0 2 * * *"}}"#).unwrap();
     assert!(view.has_trigger);
     assert!(view.schedule(&id("alpha"), &ScheduleCache::new(1)).unwrap().is_none());
 }
 
 #[test]
-fn what_looks_odd_is_left_to_the_job() {
+fn the_schedule_view_leaves_unusual_forms_to_the_job() {
     for text in [
         "",
         "[]",

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_the_python_version_let_through_loads_with_its_meaning() {
+fn values_accepted_by_the_python_version_load_with_their_meaning() {
     let job = load(json!({
         "schedule": "0 0 0 * * lastfri", "taskCount": 50, "timezone": "", "ghost": {}, "maxCount": null,
         "trigger": {"type": "noop"}, "notify": [],
@@ -27,7 +27,7 @@ fn empty_overrides_are_no_overrides() {
 }
 
 #[test]
-fn a_count_above_a_lowered_ceiling_loads_and_is_bounded_by_it() {
+fn a_count_above_a_lowered_ceiling_loads_and_is_limited_by_it() {
     let registry = registry();
     let cx = JobContext { max_tasks: NonZeroU32::new(5).unwrap(), ..context(&registry, Dialect::Stored) };
     let job = Job::parse(&id("alpha"), &object(plus(json!({"taskCount": 50, "maxCount": 40}))), &cx).unwrap();
@@ -41,7 +41,7 @@ fn an_unknown_trigger_is_an_error_that_names_it() {
 }
 
 #[test]
-fn an_empty_schedule_is_an_error_and_not_every_second() {
+fn an_empty_schedule_is_an_error() {
     assert!(load(plus(json!({"schedule": ""}))).is_err());
 }
 
@@ -62,7 +62,7 @@ fn a_stored_document_that_is_no_object_is_an_error() {
 
 /// Documents as the Python version wrote them, and what its API said of each: the next run, if there was one.
 #[test]
-fn documents_that_the_python_version_wrote_load_and_fire_when_they_did() {
+fn documents_of_the_python_version_load_and_keep_their_ticks() {
     let text = include_str!("../../../../tests/fixtures/jobs/python-version.json");
     let documents: Map<String, Value> = serde_json::from_str(text).unwrap();
     let registry = registry();
@@ -88,7 +88,7 @@ fn documents_that_the_python_version_wrote_load_and_fire_when_they_did() {
 }
 
 #[test]
-fn documents_that_the_python_version_wrote_can_be_put_back() {
+fn documents_of_the_python_version_can_be_updated() {
     let text = include_str!("../../../../tests/fixtures/jobs/python-version.json");
     let documents: Map<String, Value> = serde_json::from_str(text).unwrap();
     let registry = registry();

@@ -9,7 +9,7 @@ fn odd() -> Value {
 }
 
 #[test]
-fn an_update_replaces_fields_whole_and_null_removes_one() {
+fn an_update_replaces_whole_fields_and_null_removes_one() {
     let existing = plus(json!({
         "maxCount": 3, "timezone": "Asia/Tokyo", "taskCount": 2,
         "trigger": {"type": "sqs", "queueName": "q", "messagesPerTask": 5},
@@ -65,7 +65,7 @@ fn bodies_that_are_no_objects_change_nothing() {
 }
 
 #[test]
-fn what_an_update_leaves_alone_is_taken_as_it_is_stored() {
+fn unchanged_fields_of_an_update_are_read_leniently() {
     let prepared = update(&odd(), json!({"timezone": "Europe/Berlin"})).unwrap();
     assert_eq!(prepared.document["schedule"], "0 0 0 * * lastfri");
     assert_eq!(prepared.document["ghost"], 1);
@@ -74,7 +74,7 @@ fn what_an_update_leaves_alone_is_taken_as_it_is_stored() {
 }
 
 #[test]
-fn what_was_got_can_be_put_back() {
+fn a_job_from_get_can_be_put() {
     let mut body = object(odd());
     body.insert("id".to_owned(), json!("alpha"));
     body.insert("link".to_owned(), json!({}));
@@ -83,7 +83,7 @@ fn what_was_got_can_be_put_back() {
 }
 
 #[test]
-fn what_an_update_changes_is_taken_strictly() {
+fn changed_fields_of_an_update_are_read_strictly() {
     for change in [
         json!({"taskCount": 61}),
         json!({"schedule": "0 0 0 * * lastmon"}),
@@ -95,7 +95,7 @@ fn what_an_update_changes_is_taken_strictly() {
 }
 
 #[test]
-fn a_job_whose_time_is_over_can_still_be_changed() {
+fn an_ended_job_can_still_be_updated() {
     let over = json!({"taskDefinition": "alpha", "schedule": "at(2020-01-01T00:00:00)"});
     assert!(load(over.clone()).is_ok());
     assert!(update(&over, json!({"suspended": true})).is_ok());
@@ -103,7 +103,7 @@ fn a_job_whose_time_is_over_can_still_be_changed() {
 }
 
 #[test]
-fn resuming_forgets_why_a_job_was_suspended() {
+fn resuming_removes_the_suspension_details() {
     let existing =
         plus(json!({"suspended": true, "suspension": {"reason": "x", "until": "2027-01-01T00:00:00Z"}}));
     let job = load(existing.clone()).unwrap();

@@ -5,7 +5,7 @@ fn warnings(document: Value) -> Vec<String> {
 }
 
 #[test]
-fn a_jitter_that_is_longer_than_the_time_to_the_next_tick_is_warned_of() {
+fn a_jitter_longer_than_the_time_between_ticks_gives_a_warning() {
     let of = |schedule: &str, jitter: &str| warnings(plus(json!({"schedule": schedule, "jitter": jitter})));
     let told = of("0", "5m");
     assert_eq!(
@@ -23,7 +23,7 @@ fn a_jitter_that_is_longer_than_the_time_to_the_next_tick_is_warned_of() {
 }
 
 #[test]
-fn ticks_that_a_trigger_brings_are_looked_at_too() {
+fn warnings_include_the_schedule_of_the_trigger() {
     let brought = json!({"type": "gauge", "ticks": "cron(0 9 ? * 2-6 *)"});
     let own = warnings(plus(json!({"schedule": "0 0 8", "trigger": brought.clone()})));
     let alone = json!({"taskDefinition": "alpha", "trigger": brought});
