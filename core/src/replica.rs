@@ -1,4 +1,4 @@
-//! Several processes that are one scheduler: each looks at its share of the jobs, and takes over from those that fall.
+//! Replicas: several processes that form one scheduler. Each runs its share of the jobs, and takes over from failed ones.
 //!
 //! ```text
 //!            fleet/replica/a  ◀─beat── replica a ──engine per shard──▶ ShardView ─┐
@@ -7,17 +7,17 @@
 //!                                                                                           └──────────┘
 //! ```
 //!
-//! The jobs are spread over sixteen [shards](crate::store::Shard). Who owns a shard is written in a register, by
-//! compare-and-set and only when it changes: the register's version is the fence that the journal checks at every
-//! write of the owner. A replica shows that it lives by writing a register of its own again and again. Another one that
-//! sees this register unchanged for [`Timing::dead_after`] by its own monotonic clock takes its shards over; a replica
-//! that could not write it for [`Timing::lease`] stops by itself before that. Clocks of two machines are never compared.
+//! The jobs are distributed over sixteen [shards](crate::store::Shard). A register names each shard's owner. It is written
+//! by compare-and-set, and only when the owner changes: its version is the fence that the journal checks at every write of
+//! the owner. Each replica writes a heartbeat register periodically. Another replica that sees this register unchanged for
+//! [`Timing::dead_after`] by its own monotonic clock takes over its shards; a replica that could not write its heartbeat for
+//! [`Timing::lease`] stops before that. Clocks of different machines are never compared.
 //!
-//! Nothing of this is needed for correctness but the fence and the launch tokens: two replicas that both believe to own
-//! a shard cost money and a line in the log, never a second task.
+//! Correctness depends on the fence and the launch tokens alone: two replicas that both consider themselves the owner of a
+//! shard cost some calls and a log message, never a second task.
 //!
-//! Rejected: one leader that does all the work (the others idle, and the take-over reads every job); a lease per job (a
-//! million registers); consensus among the replicas (the store has it already); expiry by wall clocks (they step).
+//! Rejected: a single leader (the others idle, and failover reads every job); a lease per job (a million registers);
+//! consensus among the replicas (the store provides it already); expiry by wall clocks (they step).
 
 mod assignment;
 mod change_feed;
@@ -51,89 +51,90 @@ use heartbeat::Heartbeat;
 use peers::Peers;
 use shard_owner::OwnedShard;
 
-/// A replica's parts, as [`Replica::join`] takes them.
+/// A replica before it joins the cluster: its options, engine and store.
 #[derive(Debug)]
 pub struct Replica {
-    /// Who it is, where others reach it, and how long things take.
+    /// Its id, address and timing.
     pub options: ReplicaOptions,
-    /// The parts of its engines. The engine's store must be `store`.
+    /// The template of its engines. The engine's store must be `store`.
     pub engine: Engine,
     /// The store that all replicas share.
     pub store: Arc<dyn SharedStore>,
 }
 
 impl Replica {
-    /// Shows itself to the other replicas and begins to take its share of the jobs.
+    /// Joins the other replicas, and starts to acquire its share of the jobs.
     ///
-    /// On return it has looked around once and is starting engines for what it owns; the others hand over the rest.
+    /// On return it has read the cluster's registers once and is starting engines for the shards it owns; the other replicas
+    /// hand over the rest.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read or written.
     pub async fn join(self) -> Result<ReplicaHandle, StoreError> {
-        let crew = Arc::new(Crew::new(self));
-        crew.commons.read_brake(&*crew.store).await?;
-        let mut heartbeat = Heartbeat::new(&crew);
-        heartbeat.beat(&crew).await?;
-        crew.look().await?;
-        crew.tracker.spawn(heartbeat.run(Arc::clone(&crew)));
-        crew.tracker.spawn(heartbeat::guard(Arc::clone(&crew)));
-        crew.tracker.spawn(reconcile::run(Arc::clone(&crew)));
-        crew.tracker.spawn(change_feed::run(Arc::clone(&crew)));
-        crew.tracker.spawn(crew.sweeper().run(crew.sweeps()));
-        Ok(ReplicaHandle::new(crew))
+        let inner = Arc::new(ReplicaInner::new(self));
+        inner.commons.read_brake(&*inner.store).await?;
+        let mut heartbeat = Heartbeat::new(&inner);
+        heartbeat.beat(&inner).await?;
+        inner.refresh().await?;
+        inner.tracker.spawn(heartbeat.run(Arc::clone(&inner)));
+        inner.tracker.spawn(heartbeat::watch_lease(Arc::clone(&inner)));
+        inner.tracker.spawn(reconcile::run(Arc::clone(&inner)));
+        inner.tracker.spawn(change_feed::run(Arc::clone(&inner)));
+        inner.tracker.spawn(inner.sweeper().run(inner.prunes()));
+        Ok(ReplicaHandle::new(inner))
     }
 }
 
-/// What the parts of a replica share.
-struct Crew {
+/// The state that the tasks of a replica share.
+struct ReplicaInner {
     options: ReplicaOptions,
-    /// Tells this life of the replica from others under the same id.
-    life: String,
+    /// Distinguishes this process from others with the same replica id.
+    incarnation: String,
     started: Timestamp,
     store: Arc<dyn SharedStore>,
     engine: Engine,
     commons: Arc<ProcessState>,
-    /// Answers questions about jobs that no engine of this process looks at.
-    stand_by: EngineHandle,
-    /// The shards that this replica owns, or is leaving.
+    /// Serves calls about jobs that no engine of this process owns.
+    idle_engine: EngineHandle,
+    /// The shards that this replica owns or is releasing.
     owned: Mutex<BTreeMap<Shard, Arc<OwnedShard>>>,
     peers: Mutex<Peers>,
-    /// What keeps this replica from its work.
-    trouble: RwLock<Option<String>>,
-    beat_now: Notify,
-    look_now: Notify,
+    /// The fault that stops this replica from working, if there is one.
+    fault: RwLock<Option<String>>,
+    heartbeat_now: Notify,
+    reconcile_now: Notify,
     shard_left: Notify,
-    /// It takes nothing more and leaves what it has.
+    /// Cancelled when the replica stops acquiring shards and releases its own.
     leaving: CancellationToken,
     ended: CancellationToken,
     tracker: TaskTracker,
 }
 
-impl fmt::Debug for Crew {
+impl fmt::Debug for ReplicaInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew").field("id", &self.options.id).finish_non_exhaustive()
+        f.debug_struct("ReplicaInner").field("id", &self.options.id).finish_non_exhaustive()
     }
 }
 
-impl Crew {
+impl ReplicaInner {
     fn new(replica: Replica) -> Self {
         let Replica { options, engine, store } = replica;
         let commons = ProcessState::new(&engine.options, Lease::expired());
-        let stand_by = engine.clone().idle(Arc::clone(&commons));
+        let idle_engine = engine.clone().idle(Arc::clone(&commons));
         Self {
-            life: JobUid::random().to_string(),
+            incarnation: JobUid::random().to_string(),
             started: engine.clock.now(),
             options,
             store,
             engine,
             commons,
-            stand_by,
+            idle_engine,
             owned: Mutex::default(),
             peers: Mutex::default(),
-            trouble: RwLock::default(),
-            beat_now: Notify::new(),
-            look_now: Notify::new(),
+            fault: RwLock::default(),
+            heartbeat_now: Notify::new(),
+            reconcile_now: Notify::new(),
             shard_left: Notify::new(),
             leaving: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -146,22 +147,22 @@ impl Crew {
         HistoryPruner::new(store, clock, Arc::clone(&self.commons), &self.engine.options, self.ended.clone())
     }
 
-    /// Tells whether this replica is the one that removes old history: the owner of the first shard.
-    fn sweeps(self: &Arc<Self>) -> impl Fn() -> bool + Send + use<> {
-        let crew = Arc::clone(self);
-        move || Shard::all().next().is_some_and(|first| crew.owned.lock().contains_key(&first))
+    /// Returns a predicate: whether this replica prunes old history, as the owner of the first shard does.
+    fn prunes(self: &Arc<Self>) -> impl Fn() -> bool + Send + use<> {
+        let inner = Arc::clone(self);
+        move || Shard::all().next().is_some_and(|first| inner.owned.lock().contains_key(&first))
     }
 
-    /// Notes what keeps this replica from its work, or that nothing does; says so once.
-    fn note(&self, trouble: Option<String>) {
-        let mut noted = self.trouble.write();
-        if *noted == trouble {
+    /// Sets or clears the fault, and logs each change once.
+    fn set_fault(&self, fault: Option<String>) {
+        let mut current = self.fault.write();
+        if *current == fault {
             return;
         }
-        match &trouble {
-            Some(trouble) => tracing::error!(replica = %self.options.id, "{trouble}"),
-            None => tracing::info!(replica = %self.options.id, "the replica can work again"),
+        match &fault {
+            Some(fault) => tracing::error!(replica = %self.options.id, "{fault}"),
+            None => tracing::info!(replica = %self.options.id, "the replica has recovered"),
         }
-        *noted = trouble;
+        *current = fault;
     }
 }

@@ -1,59 +1,60 @@
-//! Hearing of edits and of the brake, which any replica may have written.
+//! Polls the store for job edits and for the brake, which any replica may write.
 
 use std::sync::Arc;
 
-use super::Crew;
+use super::ReplicaInner;
 use super::shard_owner::OwnedShard;
 use crate::fault::{self, FaultKind};
 use crate::store::{EditMark, EditedJobs, Shard, ShardEdits, StoreError};
 
-/// Asks until the replica has ended.
-pub(super) async fn run(crew: Arc<Crew>) {
+/// Polls until the replica has ended.
+pub(super) async fn run(inner: Arc<ReplicaInner>) {
     let mut failing = false;
     loop {
         tokio::select! {
             biased;
-            () = crew.ended.cancelled() => return,
-            () = tokio::time::sleep(crew.options.timing.news) => {}
+            () = inner.ended.cancelled() => return,
+            () = tokio::time::sleep(inner.options.timing.poll_interval) => {}
         }
-        let heard = tokio::time::timeout(crew.options.timing.patience, crew.hear()).await;
-        let heard = heard.unwrap_or_else(|_| {
+        let polled = tokio::time::timeout(inner.options.timing.store_timeout, inner.poll_changes()).await;
+        let polled = polled.unwrap_or_else(|_| {
             Err(StoreError::fault(FaultKind::Unavailable, "the store did not answer in time"))
         });
-        if let Err(error) = &heard
+        if let Err(error) = &polled
             && !failing
         {
-            tracing::warn!(error = %fault::chain(error), "could not hear of edits by other replicas");
+            tracing::warn!(error = %fault::chain(error), "could not poll edits by other replicas");
         }
-        failing = heard.is_err();
+        failing = polled.is_err();
     }
 }
 
-impl Crew {
-    async fn hear(&self) -> Result<(), StoreError> {
+impl ReplicaInner {
+    async fn poll_changes(&self) -> Result<(), StoreError> {
         let owned: Vec<Arc<OwnedShard>> = self.owned.lock().values().cloned().collect();
-        let marks: Vec<(Shard, EditMark)> = owned
+        let cursors: Vec<(Shard, EditMark)> = owned
             .iter()
             .filter(|owned| owned.engine().is_some())
-            .map(|owned| (owned.shard, owned.mark()))
+            .map(|owned| (owned.shard, owned.cursor()))
             .collect();
-        let edits = async { if marks.is_empty() { Ok(Vec::new()) } else { self.store.edits(&marks).await } };
+        let edits =
+            async { if cursors.is_empty() { Ok(Vec::new()) } else { self.store.edits(&cursors).await } };
         let (brake, edits) = futures::join!(self.commons.read_brake(&*self.store), edits);
         for edits in edits? {
             if let Some(owned) = owned.iter().find(|owned| owned.shard == edits.shard) {
-                tell(owned, edits);
+                apply_changes(owned, edits);
             }
         }
         brake
     }
 }
 
-/// Has the shard's engine look at what was edited.
-fn tell(owned: &OwnedShard, edits: ShardEdits) {
+/// Passes a shard's changes to its engine.
+fn apply_changes(owned: &OwnedShard, edits: ShardEdits) {
     let Some(engine) = owned.engine() else { return };
     match edits.jobs {
         EditedJobs::These(jobs) => jobs.iter().for_each(|job| engine.nudge(job)),
         EditedJobs::Unknown => engine.rescan(),
     }
-    owned.set_mark(edits.mark);
+    owned.set_cursor(edits.mark);
 }

@@ -1,4 +1,4 @@
-//! How the rest of the program talks to a replica.
+//! The handle through which the rest of the program uses a replica.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::shard_owner::Leave;
-use super::{Crew, ReplicaId};
+use super::shard_owner::Release;
+use super::{ReplicaId, ReplicaInner};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::engine::{
     Brake, Counters, EngineHandle, EngineStatus, EvalOverrides, Failing, FireError, FireRequest, Retrying,
@@ -18,7 +18,7 @@ use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
 use crate::store::{Shard, StoreError};
 
-/// Who looks at a job.
+/// The owner of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// This process.
@@ -30,11 +30,11 @@ pub enum Owner {
         /// Where it is reached: `http://10.0.0.7:5000`.
         address: String,
     },
-    /// Nobody for the moment; somebody within seconds.
+    /// None at the moment; a replica will acquire it within seconds.
     Nobody,
 }
 
-/// A replica as another one, or it itself, sees it.
+/// A replica, as this process last saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaView {
     /// Its name.
@@ -45,67 +45,68 @@ pub struct ReplicaView {
     pub started: Timestamp,
     /// The shards that it owns, by number.
     pub shards: Vec<Shard>,
-    /// How long ago a new sign of life was seen.
+    /// How long ago its newest heartbeat was seen.
     pub silent: Duration,
-    /// Whether it lives, as far as this one can tell.
+    /// Whether it is live, as far as this process knows.
     pub live: bool,
     /// Whether it is handing its shards over.
     pub leaving: bool,
-    /// Whether it is this one.
+    /// Whether it is this process.
     pub here: bool,
 }
 
-/// A replica at work. Clones talk to the same one. What concerns one job is done where this replica looks at it.
+/// A handle of a running replica; clones share it. Calls about one job are served by the engine that owns the job's shard.
 #[derive(Debug, Clone)]
 pub struct ReplicaHandle {
-    crew: Arc<Crew>,
+    inner: Arc<ReplicaInner>,
 }
 
 impl ReplicaHandle {
-    pub(super) fn new(crew: Arc<Crew>) -> Self {
-        Self { crew }
+    pub(super) fn new(inner: Arc<ReplicaInner>) -> Self {
+        Self { inner }
     }
 
     /// Returns its name.
     #[must_use]
     pub fn id(&self) -> &ReplicaId {
-        &self.crew.options.id
+        &self.inner.options.id
     }
 
-    /// Returns what keeps it from its work, when something does.
+    /// Returns the fault that stops it from working, if there is one.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        if let Some(trouble) = self.crew.trouble.read().clone() {
-            return Some(trouble);
+    pub fn fault(&self) -> Option<String> {
+        if let Some(fault) = self.inner.fault.read().clone() {
+            return Some(fault);
         }
-        (!self.crew.commons.lease.holds()).then(|| "no sign of life could be written in time".to_owned())
+        (!self.inner.commons.lease.holds())
+            .then(|| "heartbeat not written before the lease expired".to_owned())
     }
 
-    /// Says who looks at a job, as of the last look at the others, at most a second ago.
+    /// Returns the owner of a job, as of the last read of the cluster's registers, at most a second ago.
     #[must_use]
     pub fn owner(&self, job: &JobId) -> Owner {
         let shard = Shard::of(job);
         if self.engine_of(job).is_some() {
             return Owner::Here;
         }
-        let peers = self.crew.peers.lock();
-        let owner = peers.owner(shard, self.crew.options.timing.dead_after).1;
-        let other = owner.filter(|owner| owner.life != self.crew.life);
+        let peers = self.inner.peers.lock();
+        let owner = peers.owner(shard, self.inner.options.timing.dead_after).1;
+        let other = owner.filter(|owner| owner.incarnation != self.inner.incarnation);
         match other.and_then(|owner| peers.member(&owner.id)) {
             Some(member) => Owner::There { id: member.beat.id.clone(), address: member.beat.address.clone() },
             None => Owner::Nobody,
         }
     }
 
-    /// Lists the replicas that live, and those that fell and whose shards nobody has taken over yet, by name.
+    /// Lists the live replicas, and the failed ones whose shards have not been taken over yet, by name.
     #[must_use]
     pub fn replicas(&self) -> Vec<ReplicaView> {
-        let dead_after = self.crew.options.timing.dead_after;
-        let peers = self.crew.peers.lock();
+        let dead_after = self.inner.options.timing.dead_after;
+        let peers = self.inner.peers.lock();
         let views = peers.members().map(|(id, member)| {
             let owns = |shard: &Shard| {
                 let holder = peers.holder(*shard);
-                holder.is_some_and(|holder| holder.id == *id && holder.life == member.beat.life)
+                holder.is_some_and(|holder| holder.id == *id && holder.incarnation == member.beat.incarnation)
             };
             ReplicaView {
                 id: id.clone(),
@@ -115,7 +116,7 @@ impl ReplicaHandle {
                 silent: Instant::now().saturating_duration_since(member.changed),
                 live: peers.lives(member, dead_after),
                 leaving: member.beat.leaving,
-                here: member.beat.life == self.crew.life,
+                here: member.beat.incarnation == self.inner.incarnation,
             }
         });
         views.filter(|view| view.live && !view.leaving || !view.shards.is_empty()).collect()
@@ -124,11 +125,11 @@ impl ReplicaHandle {
     /// Returns the launcher, for checks that start nothing.
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
-        self.crew.stand_by.launcher()
+        self.inner.idle_engine.launcher()
     }
 
-    /// Says that a job was created, replaced or removed. The replica that looks at it hears of it from the store, if it
-    /// is another one.
+    /// Notifies the job's engine that the job was created, replaced or removed. If another replica owns the job, it polls the
+    /// change from the store.
     pub fn nudge(&self, id: &JobId) {
         if let Some(engine) = self.engine_of(id) {
             engine.nudge(id);
@@ -139,54 +140,54 @@ impl ReplicaHandle {
     ///
     /// # Errors
     ///
-    /// [`FireError::Elsewhere`] when this replica does not look at the job; otherwise see [`FireError`].
+    /// [`FireError::Elsewhere`] when this replica does not own the job; otherwise see [`FireError`].
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
         let engine = self.engine_of(id).ok_or(FireError::Elsewhere)?;
         engine.fire_now(id, request).await
     }
 
-    /// Decides about a job as [`EngineHandle::evaluate`] does. Where this replica does not look at the job, what it
-    /// knows of running tasks is what the launcher says.
+    /// Evaluates a job as [`EngineHandle::evaluate`] does. If this replica does not own the job, it knows only the running
+    /// tasks that the launcher reports.
     pub async fn evaluate(
         &self,
         job: &Job,
         stored: Option<&StoredJob>,
         given: EvalOverrides,
     ) -> DecisionDraft {
-        let engine = self.engine_of(&job.id).unwrap_or_else(|| self.crew.stand_by.clone());
+        let engine = self.engine_of(&job.id).unwrap_or_else(|| self.inner.idle_engine.clone());
         engine.evaluate(job, stored, given).await
     }
 
-    /// Returns the tick of a job that this replica could not decide yet and tries again, as [`EngineHandle::retrying`] does.
+    /// Returns the undecided tick of a job that this replica retries, as [`EngineHandle::retrying`] does.
     #[must_use]
     pub fn retrying(&self, job: &StoredJob) -> Option<Retrying> {
         self.engine_of(&job.id)?.retrying(&job.uid)
     }
 
-    /// Returns how the newest ticks of a job that this replica looks at fail, as [`EngineHandle::failing`] does.
+    /// Returns how the newest ticks of a job that this replica owns fail, as [`EngineHandle::failing`] does.
     #[must_use]
     pub fn failing(&self, job: &StoredJob) -> Option<Failing> {
         self.engine_of(&job.id)?.failing(&job.uid)
     }
 
-    /// Does what [`EngineHandle::recall_failing`] does, where this replica looks at the job.
+    /// Reads failed ticks as [`EngineHandle::recall_failing`] does, if this replica owns the job.
     pub async fn recall_failing(&self, job: &StoredJob) {
         if let Some(engine) = self.engine_of(&job.id) {
             engine.recall_failing(job).await;
         }
     }
 
-    /// Does what [`EngineHandle::resume`] does, where this replica looks at the job.
+    /// Resumes a job as [`EngineHandle::resume`] does, if this replica owns it.
     pub fn resume(&self, id: &JobId) {
         if let Some(engine) = self.engine_of(id) {
             engine.resume(id);
         }
     }
 
-    /// Returns a moment's view of all engines of this replica: their jobs and tasks together.
+    /// Returns the current status of all engines of this replica, summed.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
-        let mut sum = self.crew.stand_by.status();
+        let mut sum = self.inner.idle_engine.status();
         let (step, mut ahead) = (sum.clock_fault.take(), 0);
         for engine in self.engines() {
             let status = engine.status();
@@ -204,19 +205,19 @@ impl ReplicaHandle {
     /// Returns the counts of all engines since the start of the process.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.crew.commons.counters
+        &self.inner.commons.counters
     }
 
     /// Returns how many triggers are being evaluated now.
     #[must_use]
     pub fn evaluating(&self) -> usize {
-        self.crew.stand_by.evaluating()
+        self.inner.idle_engine.evaluating()
     }
 
-    /// Listens to what this replica does from now on.
+    /// Subscribes to the events of this replica.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.crew.commons.events.subscribe()
+        self.inner.commons.events.subscribe()
     }
 
     /// Stops all launches of all replicas, durably: of this one at once, of the others within a second.
@@ -225,7 +226,7 @@ impl ReplicaHandle {
     ///
     /// Fails when the store cannot be written; the brake is then not on.
     pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
-        self.crew.stand_by.brake(reason).await
+        self.inner.idle_engine.brake(reason).await
     }
 
     /// Allows launches again. Ticks that passed meanwhile are not fired.
@@ -234,38 +235,38 @@ impl ReplicaHandle {
     ///
     /// Fails when the store cannot be written; the brake is then still on.
     pub async fn release(&self) -> Result<(), StoreError> {
-        self.crew.stand_by.release().await
+        self.inner.idle_engine.release().await
     }
 
-    /// Hands every shard over to the other replicas, and ends; returns whether all of it was done in time.
+    /// Hands over every shard to the other replicas, and stops; returns whether the hand-over completed in time.
     ///
-    /// Nothing is lost either way: what is not handed over is taken over a little later.
+    /// Nothing is lost otherwise: the others take over the remaining shards a little later.
     pub async fn stop(&self, within: Duration) -> bool {
-        let crew = &self.crew;
-        crew.leaving.cancel();
-        crew.beat_now.notify_one();
-        crew.leave_all(&Leave::HandOver);
+        let inner = &self.inner;
+        inner.leaving.cancel();
+        inner.heartbeat_now.notify_one();
+        inner.release_all(&Release::HandOver);
         let left = async {
             loop {
-                let more = crew.shard_left.notified();
-                if crew.owned.lock().is_empty() {
+                let more = inner.shard_left.notified();
+                if inner.owned.lock().is_empty() {
                     return;
                 }
                 more.await;
             }
         };
         let in_time = tokio::time::timeout(within, left).await.is_ok();
-        crew.ended.cancel();
-        crew.leave_all(&Leave::Forsaken);
-        crew.tracker.close();
+        inner.ended.cancel();
+        inner.release_all(&Release::Lost);
+        inner.tracker.close();
         in_time
     }
 
     fn engine_of(&self, job: &JobId) -> Option<EngineHandle> {
-        self.crew.owned.lock().get(&Shard::of(job))?.engine()
+        self.inner.owned.lock().get(&Shard::of(job))?.engine()
     }
 
     fn engines(&self) -> Vec<EngineHandle> {
-        self.crew.owned.lock().values().filter_map(|owned| owned.engine()).collect()
+        self.inner.owned.lock().values().filter_map(|owned| owned.engine()).collect()
     }
 }

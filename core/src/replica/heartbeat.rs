@@ -1,104 +1,104 @@
-//! Showing that this replica lives, and stopping it when that could not be shown.
+//! The heartbeat of this replica, and the release of its shards when its lease expires.
 
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::Crew;
+use super::ReplicaInner;
 use super::records::{Beat, replica_register};
-use super::shard_owner::Leave;
+use super::shard_owner::Release;
 use crate::fault::{self, FaultKind};
 use crate::store::StoreError;
 
-/// For how long the register of a replica that fell stays in the store at least.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
+/// The minimum time for which a failed replica's register stays in the store.
+const REGISTER_TTL: SignedDuration = SignedDuration::from_hours(1);
 
-/// Writes this replica's register.
+/// Writes this replica's heartbeat register.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     register: String,
     beats: u64,
-    /// The register's version, as far as it is known.
+    /// The register's version, if it is known.
     version: Option<u64>,
-    /// Another process that writes the same register: its newest version, and since when that is unchanged.
+    /// Another process that writes the same register: the newest version, and since when it is unchanged.
     rival: Option<(u64, Instant)>,
 }
 
 impl Heartbeat {
-    pub(super) fn new(crew: &Crew) -> Self {
-        Self { register: replica_register(&crew.options.id), beats: 0, version: None, rival: None }
+    pub(super) fn new(inner: &ReplicaInner) -> Self {
+        Self { register: replica_register(&inner.options.id), beats: 0, version: None, rival: None }
     }
 
-    /// Beats until the replica has ended.
-    pub(super) async fn run(mut self, crew: Arc<Crew>) {
-        let mut next = Instant::now() + crew.options.timing.beat;
+    /// Writes heartbeats until the replica has ended.
+    pub(super) async fn run(mut self, inner: Arc<ReplicaInner>) {
+        let mut next = Instant::now() + inner.options.timing.heartbeat_interval;
         loop {
             tokio::select! {
                 biased;
-                () = crew.ended.cancelled() => return,
-                () = crew.beat_now.notified() => {}
+                () = inner.ended.cancelled() => return,
+                () = inner.heartbeat_now.notified() => {}
                 () = tokio::time::sleep_until(next) => {}
             }
-            next = Instant::now() + crew.options.timing.beat;
-            let beat = self.beat(&crew).await;
-            crew.note(
-                beat.err().map(|error| format!("no sign of life could be written: {}", fault::chain(&error))),
+            next = Instant::now() + inner.options.timing.heartbeat_interval;
+            let beat = self.beat(&inner).await;
+            inner.set_fault(
+                beat.err().map(|error| format!("could not write the heartbeat: {}", fault::chain(&error))),
             );
         }
     }
 
-    /// Writes one sign of life, and renews the lease when it is written.
-    pub(super) async fn beat(&mut self, crew: &Crew) -> Result<(), StoreError> {
-        let timing = &crew.options.timing;
+    /// Writes one heartbeat, and renews the lease.
+    pub(super) async fn beat(&mut self, inner: &ReplicaInner) -> Result<(), StoreError> {
+        let timing = &inner.options.timing;
         loop {
             let began = Instant::now();
-            let write = async { self.write(crew).await };
-            let Ok(written) = tokio::time::timeout(timing.patience, write).await else {
-                let message = format!("the store did not answer within {} s", timing.patience.as_secs());
+            let write = async { self.write(inner).await };
+            let Ok(written) = tokio::time::timeout(timing.store_timeout, write).await else {
+                let message = format!("the store did not answer within {} s", timing.store_timeout.as_secs());
                 return Err(StoreError::fault(FaultKind::Unavailable, message));
             };
             match written {
                 Ok(version) => {
                     self.version = Some(version);
                     self.rival = None;
-                    crew.commons.lease.renew(began + timing.lease);
+                    inner.commons.lease.renew(began + timing.lease);
                     return Ok(());
                 }
-                Err(StoreError::Conflict(_)) => self.learn(crew).await?,
+                Err(StoreError::Conflict(_)) => self.resolve_conflict(inner).await?,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    async fn write(&mut self, crew: &Crew) -> Result<u64, StoreError> {
+    async fn write(&mut self, inner: &ReplicaInner) -> Result<u64, StoreError> {
         self.beats += 1;
         let beat = Beat {
-            id: crew.options.id.clone(),
-            life: crew.life.clone(),
-            address: crew.options.address.clone(),
-            started: crew.started,
-            leaving: crew.leaving.is_cancelled(),
+            id: inner.options.id.clone(),
+            incarnation: inner.incarnation.clone(),
+            address: inner.options.address.clone(),
+            started: inner.started,
+            leaving: inner.leaving.is_cancelled(),
             beat: self.beats,
         };
-        let text = serde_json::to_string(&beat).expect("a sign of life is plain data");
-        let now = crew.engine.clock.now();
-        let expires = now.saturating_add(REMEMBERED).ok();
-        crew.store.write(&self.register, &text, self.version, expires).await
+        let text = serde_json::to_string(&beat).expect("a heartbeat is plain data");
+        let now = inner.engine.clock.now();
+        let expires = now.saturating_add(REGISTER_TTL).ok();
+        inner.store.write(&self.register, &text, self.version, expires).await
     }
 
-    /// Finds out why the register has another version than it should.
+    /// Finds out why the register has an unexpected version.
     ///
-    /// A process of the same name that was started later wins: this one comes back when that one has fallen silent.
-    async fn learn(&mut self, crew: &Crew) -> Result<(), StoreError> {
-        let stored = crew.store.read(&self.register).await?;
+    /// A later process with the same replica id wins: this one returns after the other's heartbeat has stopped.
+    async fn resolve_conflict(&mut self, inner: &ReplicaInner) -> Result<(), StoreError> {
+        let stored = inner.store.read(&self.register).await?;
         let Some(stored) = stored else {
             self.version = None;
             return Ok(());
         };
         let beat: Option<Beat> = serde_json::from_str(&stored.value).ok();
-        let ours = beat.as_ref().is_none_or(|beat| beat.life == crew.life);
-        // At the first beat what is there is of an earlier life, or of one that has to give way.
+        let ours = beat.as_ref().is_none_or(|beat| beat.incarnation == inner.incarnation);
+        // At the first heartbeat the register is of an earlier process, or of one that must give way.
         if ours || self.version.is_none() && self.rival.is_none() {
             self.version = Some(stored.version);
             return Ok(());
@@ -108,39 +108,36 @@ impl Heartbeat {
             Some(_) | None => Instant::now(),
         };
         self.rival = Some((stored.version, since));
-        if since.elapsed() >= crew.options.timing.dead_after {
+        if since.elapsed() >= inner.options.timing.dead_after {
             self.version = Some(stored.version);
             return Ok(());
         }
         let address = beat.map(|beat| beat.address).unwrap_or_default();
         let message = format!(
             "another process at {address} is replica \"{}\" too; give each its own ECSS_REPLICA",
-            crew.options.id
+            inner.options.id
         );
         Err(StoreError::fault(FaultKind::Config, message))
     }
 }
 
-/// Leaves every shard when the lease has expired: others are about to take them over.
-pub(super) async fn guard(crew: Arc<Crew>) {
+/// Releases every shard when the lease has expired: other replicas are about to take over.
+pub(super) async fn watch_lease(inner: Arc<ReplicaInner>) {
     let watch = async {
         loop {
-            let term = crew.commons.lease.term();
-            crew.commons.lease.expiry(term).await;
-            let left = crew.leave_all(&Leave::Forsaken);
+            let term = inner.commons.lease.term();
+            inner.commons.lease.expiry(term).await;
+            let left = inner.release_all(&Release::Lost);
             if left > 0 {
-                tracing::warn!(
-                    shards = left,
-                    "this replica was not heard of in time and leaves its shards to others"
-                );
+                tracing::warn!(shards = left, "the lease expired; releasing all shards to other replicas");
             }
-            crew.commons.lease.renewal().await;
-            crew.look_now.notify_one();
+            inner.commons.lease.renewal().await;
+            inner.reconcile_now.notify_one();
         }
     };
     tokio::select! {
         biased;
-        () = crew.ended.cancelled() => {}
+        () = inner.ended.cancelled() => {}
         () = watch => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Who a replica is, and how long things take.
+//! The options of a replica: id, address and timing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::JobUid;
 
-/// A replica's name: 1 to 64 of `0-9A-Za-z_.-`. No two live replicas of a scheduler may have the same.
+/// A replica's name: 1 to 64 of `0-9A-Za-z_.-`. Live replicas of a scheduler must have different names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReplicaId(Arc<str>);
 
 impl ReplicaId {
-    /// Checks a name.
+    /// Makes a replica id of a name.
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ impl ReplicaId {
         Ok(Self(name.into()))
     }
 
-    /// Makes up a name that nobody else has.
+    /// Makes a random unique name.
     #[must_use]
     pub fn random() -> Self {
         let name = JobUid::random().to_string();
@@ -56,53 +56,54 @@ impl FromStr for ReplicaId {
     }
 }
 
-/// A name that no replica can have.
+/// The name is not a valid replica id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a replica's name is 1 to 64 letters, digits, \"_\", \".\" or \"-\"")]
 pub struct InvalidReplicaId;
 
-/// Who a replica is, and how long things take.
+/// The options of a replica.
 #[derive(Debug, Clone)]
 pub struct ReplicaOptions {
     /// Its name.
     pub id: ReplicaId,
-    /// Where the others reach its API: `http://10.0.0.7:5000`.
+    /// The URL at which the others reach its API: `http://10.0.0.7:5000`.
     pub address: String,
-    /// How long things take.
+    /// Its intervals and timeouts.
     pub timing: Timing,
 }
 
-/// How long things take; the same for all replicas of a scheduler. The defaults take over within ten seconds.
+/// Intervals and timeouts, the same for all replicas of a scheduler. With the defaults a failover takes less than ten
+/// seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// How often a replica shows that it lives; 1.5 s.
-    pub beat: Duration,
-    /// For how long after the last such write that succeeded, counted from its beginning, it may launch; 5 s. More than
+    /// The interval between heartbeats; 1.5 s.
+    pub heartbeat_interval: Duration,
+    /// How long a replica may launch after its last successful heartbeat, counted from the start of the write; 5 s. More than
     /// two slow writes, less than `dead_after`.
     pub lease: Duration,
-    /// For how long another replica must not have been seen to write before its jobs are taken over; 5.5 s.
+    /// How long another replica's heartbeat must be unchanged before its shards are taken over; 5.5 s.
     pub dead_after: Duration,
-    /// How often a replica looks at what the others own; 0.5 s.
-    pub look: Duration,
-    /// How often it asks for edits and for the brake; 0.3 s.
-    pub news: Duration,
-    /// How long calls under way may take to end before a shard is handed over; 2 s. What takes longer is repeated by
-    /// the new owner, with the same token.
-    pub farewell: Duration,
-    /// How long one call to the store may take before it counts as lost; 4 s.
-    pub patience: Duration,
+    /// The interval at which a replica reads the cluster's registers; 0.5 s.
+    pub reconcile_interval: Duration,
+    /// The interval at which it polls edits and the brake; 0.3 s.
+    pub poll_interval: Duration,
+    /// How long running calls may take to end before a shard is handed over; 2 s. The new owner retries slower calls with the
+    /// same token.
+    pub drain_timeout: Duration,
+    /// The timeout of one call to the store; 4 s.
+    pub store_timeout: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            beat: Duration::from_millis(1_500),
+            heartbeat_interval: Duration::from_millis(1_500),
             lease: Duration::from_secs(5),
             dead_after: Duration::from_millis(5_500),
-            look: Duration::from_millis(500),
-            news: Duration::from_millis(300),
-            farewell: Duration::from_secs(2),
-            patience: Duration::from_secs(4),
+            reconcile_interval: Duration::from_millis(500),
+            poll_interval: Duration::from_millis(300),
+            drain_timeout: Duration::from_secs(2),
+            store_timeout: Duration::from_secs(4),
         }
     }
 }

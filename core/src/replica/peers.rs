@@ -1,4 +1,4 @@
-//! What a replica has seen of the others, by its own monotonic clock.
+//! The state of the cluster as this replica last read it, timed by its own monotonic clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,42 +6,47 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ReplicaId;
-use super::records::{Beat, Holder, Ownership, Subject};
+use super::records::{Beat, Holder, Ownership, RegisterName};
 use crate::store::{Register, Shard};
 
 #[cfg(test)]
 mod tests;
 
-/// Everything seen so far.
+/// The replicas and shard owners of the last snapshot of the registers.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     members: BTreeMap<ReplicaId, Member>,
     ownerships: BTreeMap<Shard, (u64, Ownership)>,
-    /// When the newest look began: what was read is not older.
-    looked: Option<Instant>,
+    /// When the newest read began; its contents are not older.
+    snapshot_began: Option<Instant>,
 }
 
-/// A replica as it was last seen.
+/// A replica in the last snapshot.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     version: u64,
     pub(super) beat: Beat,
-    /// When the newest version was seen for the first time, at the end of that look.
+    /// When the newest version was first seen, at the end of that read.
     pub(super) changed: Instant,
 }
 
 impl Peers {
-    /// Takes in a look at the registers, which began and ended at these moments.
+    /// Applies a snapshot of the registers, whose read began and ended at these moments.
     ///
-    /// A register counts as changed at the end of the look that saw it, and as unchanged up to the beginning of a later
-    /// one: however long a look takes, nobody is taken for dead too early.
-    pub(super) fn take_in(&mut self, registers: &[(String, Register)], began: Instant, ended: Instant) {
-        self.looked = Some(began);
+    /// A change of a register counts from the end of the read that saw it, and its absence up to the beginning of a later
+    /// read: a slow read never declares a live replica dead.
+    pub(super) fn apply_snapshot(
+        &mut self,
+        registers: &[(String, Register)],
+        began: Instant,
+        ended: Instant,
+    ) {
+        self.snapshot_began = Some(began);
         let mut seen = BTreeMap::new();
         self.ownerships.clear();
         for (name, register) in registers {
-            match Subject::of(name) {
-                Some(Subject::Replica(id)) => {
+            match RegisterName::parse(name) {
+                Some(RegisterName::Replica(id)) => {
                     let known = self.members.remove(&id).filter(|member| member.version == register.version);
                     let member = known.or_else(|| {
                         let beat = serde_json::from_str(&register.value).ok()?;
@@ -49,8 +54,8 @@ impl Peers {
                     });
                     seen.extend(member.map(|member| (id, member)));
                 }
-                Some(Subject::Shard(shard)) => {
-                    // What cannot be read has no owner: it is written anew, under a new fence.
+                Some(RegisterName::Shard(shard)) => {
+                    // An unreadable register has no owner: it is rewritten, under a new fence.
                     let ownership = serde_json::from_str(&register.value).unwrap_or_default();
                     self.ownerships.insert(shard, (register.version, ownership));
                 }
@@ -60,12 +65,12 @@ impl Peers {
         self.members = seen;
     }
 
-    /// Tells whether a replica lived at the beginning of the newest look, as far as can be known.
+    /// Tells whether a replica was live at the beginning of the newest read, as far as is known.
     pub(super) fn lives(&self, member: &Member, dead_after: Duration) -> bool {
-        self.looked.is_none_or(|looked| looked.saturating_duration_since(member.changed) < dead_after)
+        self.snapshot_began.is_none_or(|began| began.saturating_duration_since(member.changed) < dead_after)
     }
 
-    /// Lists the replicas that were seen, by name.
+    /// Iterates over the known replicas, by name.
     pub(super) fn members(&self) -> impl Iterator<Item = (&ReplicaId, &Member)> {
         self.members.iter()
     }
@@ -74,18 +79,19 @@ impl Peers {
         self.members.get(id)
     }
 
-    /// Returns the version of a shard's register, and who owns it as far as that replica lives.
+    /// Returns the version of a shard's register, and the shard's owner if that replica is live.
     pub(super) fn owner(&self, shard: Shard, dead_after: Duration) -> (Option<u64>, Option<&Holder>) {
         let version = self.ownerships.get(&shard).map(|(version, _)| *version);
         let owner = self.holder(shard).filter(|owner| {
-            // A replica that began another life has given up what it owned in the one before.
-            let member = self.members.get(&owner.id).filter(|member| member.beat.life == owner.life);
+            // A restarted replica has given up the shards of its previous process.
+            let member =
+                self.members.get(&owner.id).filter(|member| member.beat.incarnation == owner.incarnation);
             member.is_some_and(|member| self.lives(member, dead_after))
         });
         (version, owner)
     }
 
-    /// Returns who owns a shard, dead or alive.
+    /// Returns the owner of a shard, live or dead.
     pub(super) fn holder(&self, shard: Shard) -> Option<&Holder> {
         self.ownerships.get(&shard)?.1.owner.as_ref()
     }

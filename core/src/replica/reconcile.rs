@@ -1,4 +1,4 @@
-//! Looking at who owns what, again and again, and doing what follows from it.
+//! Reconciles the owned shards with the cluster's registers, periodically.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,61 +6,61 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::Crew;
-use super::assignment::{self, Plan, View};
+use super::ReplicaInner;
+use super::assignment::{self, ClusterView, Rebalance};
 use super::records::{FLEET, Holder, Ownership, shard_register};
-use super::shard_owner::Leave;
+use super::shard_owner::Release;
 use crate::fault::{self, FaultKind};
 use crate::store::{Shard, StoreError};
 
-/// Looks until the replica leaves.
-pub(super) async fn run(crew: Arc<Crew>) {
+/// Reconciles until the replica leaves.
+pub(super) async fn run(inner: Arc<ReplicaInner>) {
     loop {
         tokio::select! {
             biased;
-            () = crew.leaving.cancelled() => return,
-            () = crew.look_now.notified() => {}
-            () = tokio::time::sleep(crew.options.timing.look) => {}
+            () = inner.leaving.cancelled() => return,
+            () = inner.reconcile_now.notified() => {}
+            () = tokio::time::sleep(inner.options.timing.reconcile_interval) => {}
         }
-        if let Err(error) = crew.look().await {
-            tracing::warn!(error = %fault::chain(&error), "could not see what other replicas own");
+        if let Err(error) = inner.refresh().await {
+            tracing::warn!(error = %fault::chain(&error), "could not read the shard owners");
         }
     }
 }
 
-/// A shard that is to be taken, and the version that its register has.
+/// A shard to acquire, and the version of its register.
 type Claim = (Shard, Option<u64>);
 
-impl Crew {
-    /// Looks once: leaves what was lost, takes what is free, hands over what is too much.
-    pub(super) async fn look(self: &Arc<Self>) -> Result<(), StoreError> {
+impl ReplicaInner {
+    /// Reads the registers once: releases lost shards, claims free ones, and hands over surplus ones.
+    pub(super) async fn refresh(self: &Arc<Self>) -> Result<(), StoreError> {
         let before: BTreeSet<Shard> = self.owned.lock().keys().copied().collect();
         let began = Instant::now();
-        let read = tokio::time::timeout(self.options.timing.patience, self.store.registers(FLEET)).await;
+        let read = tokio::time::timeout(self.options.timing.store_timeout, self.store.registers(FLEET)).await;
         let registers = read.unwrap_or_else(|_| {
             Err(StoreError::fault(FaultKind::Unavailable, "the store did not answer in time"))
         })?;
-        self.peers.lock().take_in(&registers, began, Instant::now());
+        self.peers.lock().apply_snapshot(&registers, began, Instant::now());
         if !self.commons.lease.holds() || self.leaving.is_cancelled() {
             return Ok(());
         }
-        let again = self.reconcile(&before);
+        let reclaims = self.reconcile(&before);
         let (plan, claims) = self.plan();
         for shard in &plan.hand_over {
             let owned = self.owned.lock().get(shard).cloned();
-            if owned.is_some_and(|owned| owned.leave(Leave::HandOver)) {
-                tracing::info!(%shard, "handing a shard over");
+            if owned.is_some_and(|owned| owned.begin_release(Release::HandOver)) {
+                tracing::info!(%shard, "handing over a shard");
             }
         }
-        join_all(claims.into_iter().chain(again).map(|claim| self.claim(claim))).await;
+        join_all(claims.into_iter().chain(reclaims).map(|claim| self.claim(claim))).await;
         Ok(())
     }
 
-    /// Brings what this replica does in line with what the registers say. `before` are the shards that were owned when
-    /// the look began: what it saw of those that have been left since is old. Returns shards to claim once more: under the
-    /// version that the register has, writes of an engine that has stopped may still be under way.
+    /// Compares the owned shards with the registers. `before` are the shards that were owned when the read began: its result
+    /// is outdated for shards released since. Returns shards to claim again, under a new version: writes of a stopped engine
+    /// under the old one may still be in progress.
     fn reconcile(self: &Arc<Self>, before: &BTreeSet<Shard>) -> Vec<Claim> {
-        let mut again = Vec::new();
+        let mut reclaims = Vec::new();
         for shard in Shard::all() {
             let (version, owner) = {
                 let peers = self.peers.lock();
@@ -70,28 +70,28 @@ impl Crew {
             let mine = owner == Some(self.holder());
             let owned = self.owned.lock().get(&shard).cloned();
             match (owned, version) {
-                // Owned without knowing: the answer to a claim was lost, or an engine stopped by itself.
-                (None, Some(_)) if mine && !before.contains(&shard) => again.push((shard, version)),
+                // Owned without knowing it: the answer to a claim was lost, or an engine stopped on its own.
+                (None, Some(_)) if mine && !before.contains(&shard) => reclaims.push((shard, version)),
                 (Some(owned), version)
                     if before.contains(&shard) && version.is_some_and(|v| v > owned.version) =>
                 {
-                    if owned.leave(Leave::Forsaken) {
+                    if owned.begin_release(Release::Lost) {
                         tracing::warn!(%shard, "a shard was taken over by another replica");
                     }
                 }
                 (Some(_) | None, _) => {}
             }
         }
-        again
+        reclaims
     }
 
-    fn plan(&self) -> (Plan, Vec<Claim>) {
+    fn plan(&self) -> (Rebalance, Vec<Claim>) {
         let dead_after = self.options.timing.dead_after;
         let peers = self.peers.lock();
         let owned = self.owned.lock();
         let mine: Vec<Shard> =
-            owned.values().filter(|owned| !owned.is_going()).map(|owned| owned.shard).collect();
-        let mut view = View { me: &self.options.id, live: Default::default(), free: Vec::new(), mine };
+            owned.values().filter(|owned| !owned.is_releasing()).map(|owned| owned.shard).collect();
+        let mut view = ClusterView { me: &self.options.id, live: Default::default(), free: Vec::new(), mine };
         for (id, member) in peers.members() {
             if !member.beat.leaving && peers.lives(member, dead_after) {
                 view.live.insert(id.clone(), 0);
@@ -99,7 +99,7 @@ impl Crew {
         }
         for shard in Shard::all() {
             match peers.owner(shard, dead_after).1 {
-                Some(owner) if owner.life != self.life => {
+                Some(owner) if owner.incarnation != self.incarnation => {
                     view.live.entry(owner.id.clone()).and_modify(|owned| *owned += 1);
                 }
                 _ if owned.contains_key(&shard) => {}
@@ -108,28 +108,28 @@ impl Crew {
             }
         }
         view.live.insert(self.options.id.clone(), view.mine.len());
-        let plan = assignment::plan(&view);
-        let claims = plan.take.iter().map(|shard| (*shard, peers.owner(*shard, dead_after).0)).collect();
+        let plan = assignment::rebalance(&view);
+        let claims = plan.acquire.iter().map(|shard| (*shard, peers.owner(*shard, dead_after).0)).collect();
         (plan, claims)
     }
 
-    /// Takes a shard over, if nobody is faster.
+    /// Claims a shard; fails silently when another replica is faster.
     async fn claim(self: &Arc<Self>, (shard, version): Claim) {
         let ownership = Ownership { owner: Some(self.holder()) };
         let text = serde_json::to_string(&ownership).expect("an ownership is plain data");
         let register = shard_register(shard);
         let write = self.store.write(&register, &text, version, None);
-        match tokio::time::timeout(self.options.timing.patience, write).await {
-            Ok(Ok(version)) if self.commons.lease.holds() => self.own(shard, version),
-            // Too late to be sure: the next look tells whose it is.
+        match tokio::time::timeout(self.options.timing.store_timeout, write).await {
+            Ok(Ok(version)) if self.commons.lease.holds() => self.acquire(shard, version),
+            // The outcome is uncertain: the next read tells the owner.
             Ok(Ok(_) | Err(StoreError::Conflict(_))) | Err(_) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%shard, error = %fault::chain(&error), "a shard could not be taken over");
+                tracing::warn!(%shard, error = %fault::chain(&error), "could not take over a shard");
             }
         }
     }
 
     fn holder(&self) -> Holder {
-        Holder { id: self.options.id.clone(), life: self.life.clone() }
+        Holder { id: self.options.id.clone(), incarnation: self.incarnation.clone() }
     }
 }

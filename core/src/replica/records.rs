@@ -1,4 +1,4 @@
-//! What replicas write into registers.
+//! The records that replicas write into registers. Their fields are a stored format.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,27 +6,28 @@ use serde::{Deserialize, Serialize};
 use super::ReplicaId;
 use crate::store::Shard;
 
-/// The beginning of the names of all registers of the fleet, so that one call reads them.
+/// The common prefix of the cluster's registers, so that one call reads them all.
 pub(super) const FLEET: &str = "fleet/";
 const REPLICA: &str = "fleet/replica/";
 const SHARD: &str = "fleet/shard/";
 
-/// A sign of life.
+/// The heartbeat of a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Beat {
     pub(super) id: ReplicaId,
-    /// Tells this life of the replica from others under the same id.
-    pub(super) life: String,
+    /// Distinguishes this process from others with the same replica id.
+    #[serde(rename = "life")]
+    pub(super) incarnation: String,
     pub(super) address: String,
     pub(super) started: Timestamp,
-    /// It takes no shards any more and hands over those that it has.
+    /// The replica acquires no more shards, and hands over its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) leaving: bool,
-    /// Counts, so that no two are equal.
+    /// A counter, so that no two heartbeats are equal.
     pub(super) beat: u64,
 }
 
-/// Who owns a shard.
+/// The owner of a shard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ownership {
     /// Absent when the owner has handed it over.
@@ -34,23 +35,24 @@ pub(super) struct Ownership {
     pub(super) owner: Option<Holder>,
 }
 
-/// One life of a replica.
+/// One process of a replica: its id and incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Holder {
     pub(super) id: ReplicaId,
-    pub(super) life: String,
+    #[serde(rename = "life")]
+    pub(super) incarnation: String,
 }
 
-/// What a register of the fleet is about.
+/// The object of a cluster register, parsed from its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(super) enum RegisterName {
     Replica(ReplicaId),
     Shard(Shard),
 }
 
-impl Subject {
-    /// Reads a register's name; nothing for one that a newer version may have written.
-    pub(super) fn of(register: &str) -> Option<Self> {
+impl RegisterName {
+    /// Parses a register's name; `None` for the names of newer versions.
+    pub(super) fn parse(register: &str) -> Option<Self> {
         if let Some(id) = register.strip_prefix(REPLICA) {
             return ReplicaId::new(id).ok().map(Self::Replica);
         }

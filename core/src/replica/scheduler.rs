@@ -1,4 +1,4 @@
-//! What the rest of the program talks to, however many processes the scheduler is.
+//! The scheduler's interface for the rest of the program: a single engine or a replica.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::job::{Job, JobId, StoredJob};
 use crate::launcher::Launcher;
 use crate::store::StoreError;
 
-/// One engine that looks at every job, or a replica that looks at its share of them.
+/// A single engine that runs every job, or a replica that runs its share of them.
 #[derive(Debug, Clone)]
 pub enum Scheduler {
     /// The only process of its scheduler.
@@ -23,8 +23,8 @@ pub enum Scheduler {
     Replica(ReplicaHandle),
 }
 
-/// Does the same with whichever it is.
-macro_rules! either {
+/// Delegates a call to the engine or the replica.
+macro_rules! delegate {
     ($self:ident, $one:ident => $done:expr) => {
         match $self {
             Self::Alone($one) => $done,
@@ -34,7 +34,7 @@ macro_rules! either {
 }
 
 impl Scheduler {
-    /// Returns the replica, where there may be others.
+    /// Returns the replica, unless this is a single engine.
     #[must_use]
     pub fn replica(&self) -> Option<&ReplicaHandle> {
         match self {
@@ -46,34 +46,34 @@ impl Scheduler {
     /// Returns the launcher, for checks that start nothing.
     #[must_use]
     pub fn launcher(&self) -> &dyn Launcher {
-        either!(self, one => one.launcher())
+        delegate!(self, one => one.launcher())
     }
 
-    /// Says that a job was created, replaced or removed.
+    /// Notifies the engine that a job was created, replaced or removed.
     pub fn nudge(&self, id: &JobId) {
-        either!(self, one => one.nudge(id));
+        delegate!(self, one => one.nudge(id));
     }
 
-    /// Fires a job now, whatever its schedule and trigger say, and returns the decision once it is durable.
+    /// Fires a job now, regardless of its schedule and trigger, and returns the decision once it is durable.
     ///
     /// # Errors
     ///
     /// See [`FireError`].
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
-        either!(self, one => one.fire_now(id, request).await)
+        delegate!(self, one => one.fire_now(id, request).await)
     }
 
-    /// Decides about a job as if a tick were due now; launches and records nothing.
+    /// Evaluates a job as if a tick were due now; launches and records nothing.
     pub async fn evaluate(
         &self,
         job: &Job,
         stored: Option<&StoredJob>,
         given: EvalOverrides,
     ) -> DecisionDraft {
-        either!(self, one => one.evaluate(job, stored, given).await)
+        delegate!(self, one => one.evaluate(job, stored, given).await)
     }
 
-    /// Returns the tick of a job that this process could not decide yet and tries again, if there is one.
+    /// Returns the undecided tick of a job that this process retries, if there is one.
     #[must_use]
     pub fn retrying(&self, job: &StoredJob) -> Option<Retrying> {
         match self {
@@ -82,7 +82,7 @@ impl Scheduler {
         }
     }
 
-    /// Returns how the newest ticks of a job fail, as far as this process looks at it.
+    /// Returns how the newest ticks of a job fail, if this process owns the job.
     #[must_use]
     pub fn failing(&self, job: &StoredJob) -> Option<Failing> {
         match self {
@@ -91,39 +91,39 @@ impl Scheduler {
         }
     }
 
-    /// Reads of the journal how the newest ticks of a job failed, where this process looks at it and has not seen one since
+    /// Reads from the journal how the newest ticks of a job failed, if this process owns it and has not settled one since
     /// its start.
     pub async fn recall_failing(&self, job: &StoredJob) {
-        either!(self, one => one.recall_failing(job).await);
+        delegate!(self, one => one.recall_failing(job).await);
     }
 
     /// Lets the ticks of a job count from now on, if they are settled in the future because the clock was ahead.
     pub fn resume(&self, id: &JobId) {
-        either!(self, one => one.resume(id));
+        delegate!(self, one => one.resume(id));
     }
 
-    /// Returns a moment's view of this process.
+    /// Returns the current status of this process.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
-        either!(self, one => one.status())
+        delegate!(self, one => one.status())
     }
 
     /// Returns the counts since the start of this process.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        either!(self, one => one.counters())
+        delegate!(self, one => one.counters())
     }
 
     /// Returns how many triggers are being evaluated now.
     #[must_use]
     pub fn evaluating(&self) -> usize {
-        either!(self, one => one.evaluating())
+        delegate!(self, one => one.evaluating())
     }
 
-    /// Listens to what this process does from now on.
+    /// Subscribes to the events of this process.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        either!(self, one => one.subscribe())
+        delegate!(self, one => one.subscribe())
     }
 
     /// Stops all launches, durably.
@@ -132,7 +132,7 @@ impl Scheduler {
     ///
     /// Fails when the store cannot be written; the brake is then not on.
     pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
-        either!(self, one => one.brake(reason).await)
+        delegate!(self, one => one.brake(reason).await)
     }
 
     /// Allows launches again.
@@ -141,12 +141,12 @@ impl Scheduler {
     ///
     /// Fails when the store cannot be written; the brake is then still on.
     pub async fn release(&self) -> Result<(), StoreError> {
-        either!(self, one => one.release().await)
+        delegate!(self, one => one.release().await)
     }
 
-    /// Stops looking at ticks and returns when everything has ended or the time is up; tells which.
+    /// Stops evaluating ticks, and waits for running work to end; returns whether it ended in time.
     pub async fn stop(&self, within: Duration) -> bool {
-        either!(self, one => one.stop(within).await)
+        delegate!(self, one => one.stop(within).await)
     }
 }
 

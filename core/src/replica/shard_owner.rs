@@ -1,4 +1,4 @@
-//! One owned shard: its engine from taking it over to leaving it.
+//! The lifecycle of an owned shard and its engine, from acquisition to release.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,124 +6,128 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::Crew;
+use super::ReplicaInner;
 use super::records::{Ownership, shard_register};
 use crate::engine::{Engine, EngineHandle};
 use crate::fault;
 use crate::store::{EditMark, Fence, Shard, ShardView, Store, StoreError};
 
-/// How long to wait before an engine that could not start is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+/// The pause before a failed engine start is retried.
+const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A shard that this replica owns, or is leaving.
+/// A shard that this replica owns or is releasing.
 #[derive(Debug)]
 pub(super) struct OwnedShard {
     pub(super) shard: Shard,
-    /// The version of the shard's register under which it is owned.
+    /// The version of the shard's register that makes this replica the owner.
     pub(super) version: u64,
     state: Mutex<State>,
-    /// Somebody wants it left.
-    go: CancellationToken,
+    /// Cancelled when the release begins.
+    releasing: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 struct State {
     engine: Option<EngineHandle>,
-    mark: EditMark,
-    leave: Option<Leave>,
+    cursor: EditMark,
+    release: Option<Release>,
 }
 
-/// Why a shard is left.
+/// Why a shard is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leave {
-    /// It is to be handed over: its register is released.
+pub(super) enum Release {
+    /// Hand-over: its register is freed.
     HandOver,
-    /// Somebody else owns it, or soon will.
-    Forsaken,
+    /// Another replica owns it, or soon will.
+    Lost,
 }
 
 impl OwnedShard {
-    /// Returns the engine while the shard is looked at.
+    /// Returns the engine while it runs.
     pub(super) fn engine(&self) -> Option<EngineHandle> {
         self.state.lock().engine.clone()
     }
 
-    /// Up to where the engine knows of edits.
-    pub(super) fn mark(&self) -> EditMark {
-        self.state.lock().mark
+    /// Returns the cursor up to which the engine knows the shard's edits.
+    pub(super) fn cursor(&self) -> EditMark {
+        self.state.lock().cursor
     }
 
-    pub(super) fn set_mark(&self, mark: EditMark) {
-        self.state.lock().mark = mark;
+    pub(super) fn set_cursor(&self, cursor: EditMark) {
+        self.state.lock().cursor = cursor;
     }
 
-    /// Tells whether it is being left.
-    pub(super) fn is_going(&self) -> bool {
-        self.go.is_cancelled()
+    /// Tells whether its release has begun.
+    pub(super) fn is_releasing(&self) -> bool {
+        self.releasing.is_cancelled()
     }
 
-    /// Has it left; tells whether it was not being left already.
-    pub(super) fn leave(&self, why: Leave) -> bool {
+    /// Begins its release; returns false if the release had begun already.
+    pub(super) fn begin_release(&self, why: Release) -> bool {
         let mut state = self.state.lock();
-        let first = state.leave.is_none();
-        // What is forsaken is not handed over any more.
-        if first || why == Leave::Forsaken {
-            state.leave = Some(why);
+        let first = state.release.is_none();
+        // A lost shard is no longer handed over.
+        if first || why == Release::Lost {
+            state.release = Some(why);
         }
         drop(state);
-        self.go.cancel();
+        self.releasing.cancel();
         first
     }
 }
 
-impl Crew {
-    /// Begins to look at a shard that this replica owns under this version of its register.
-    pub(super) fn own(self: &Arc<Self>, shard: Shard, version: u64) {
-        let owned =
-            Arc::new(OwnedShard { shard, version, state: Mutex::default(), go: CancellationToken::new() });
+impl ReplicaInner {
+    /// Starts the engine of a shard that this replica owns under this version of its register.
+    pub(super) fn acquire(self: &Arc<Self>, shard: Shard, version: u64) {
+        let owned = Arc::new(OwnedShard {
+            shard,
+            version,
+            state: Mutex::default(),
+            releasing: CancellationToken::new(),
+        });
         self.owned.lock().insert(shard, Arc::clone(&owned));
         if self.leaving.is_cancelled() {
-            owned.leave(Leave::HandOver);
+            owned.begin_release(Release::HandOver);
         }
-        let crew = Arc::clone(self);
+        let inner = Arc::clone(self);
         self.tracker.spawn(async move {
             tokio::select! {
                 biased;
-                () = owned.go.cancelled() => {}
-                () = crew.serve(&owned) => {}
+                () = owned.releasing.cancelled() => {}
+                () = inner.run_engine(&owned) => {}
             }
-            crew.clear(&owned).await;
+            inner.release_shard(&owned).await;
         });
     }
 
-    /// Leaves every shard; returns how many there were to leave.
-    pub(super) fn leave_all(&self, why: &Leave) -> usize {
-        self.owned.lock().values().filter(|owned| owned.leave(*why)).count()
+    /// Begins the release of every shard; returns how many were not being released already.
+    pub(super) fn release_all(&self, why: &Release) -> usize {
+        self.owned.lock().values().filter(|owned| owned.begin_release(*why)).count()
     }
 
     /// Runs the shard's engine until it stops by itself.
-    async fn serve(&self, owned: &OwnedShard) {
+    async fn run_engine(&self, owned: &OwnedShard) {
         loop {
-            match self.start(owned).await {
+            match self.start_engine(owned).await {
                 Ok(engine) => {
-                    tracing::info!(shard = %owned.shard, jobs = engine.status().jobs, "looking at a shard");
+                    tracing::info!(shard = %owned.shard, jobs = engine.status().jobs, "acquired a shard");
                     owned.state.lock().engine = Some(engine.clone());
                     engine.stopping().await;
                     return;
                 }
                 Err(error) => {
                     let error = fault::chain(&error);
-                    tracing::error!(shard = %owned.shard, error, "a shard's jobs could not be read");
-                    tokio::time::sleep(RETRY).await;
+                    tracing::error!(shard = %owned.shard, error, "could not read a shard's jobs");
+                    tokio::time::sleep(RETRY_BACKOFF).await;
                 }
             }
         }
     }
 
-    async fn start(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
-        // Edits from here on are told; those before are read with the jobs.
-        let told = self.store.edits(&[(owned.shard, EditMark::default())]).await?;
-        owned.set_mark(told.first().map(|edits| edits.mark).unwrap_or_default());
+    async fn start_engine(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
+        // Edits from here on are polled; earlier ones are read with the jobs.
+        let changes = self.store.edits(&[(owned.shard, EditMark::default())]).await?;
+        owned.set_cursor(changes.first().map(|edits| edits.mark).unwrap_or_default());
         let fence = Fence { register: shard_register(owned.shard), version: owned.version };
         let view = ShardView::new(Arc::clone(&self.store), owned.shard, fence);
         let engine = Engine {
@@ -135,30 +139,30 @@ impl Crew {
     }
 
     /// Stops the shard's engine and, to hand it over, releases its register.
-    async fn clear(&self, owned: &OwnedShard) {
+    async fn release_shard(&self, owned: &OwnedShard) {
         let engine = owned.state.lock().engine.take();
         if let Some(engine) = engine
-            && !engine.stop(self.options.timing.farewell).await
+            && !engine.stop(self.options.timing.drain_timeout).await
         {
-            tracing::info!(shard = %owned.shard, "calls under way are left to the next owner");
+            tracing::info!(shard = %owned.shard, "the next owner takes over the running calls");
         }
-        if owned.state.lock().leave == Some(Leave::HandOver)
-            && let Err(error) = self.release(owned).await
+        if owned.state.lock().release == Some(Release::HandOver)
+            && let Err(error) = self.free_register(owned).await
         {
             let error = fault::chain(&error);
-            tracing::warn!(shard = %owned.shard, error, "a shard could not be handed over; others take it over");
+            tracing::warn!(shard = %owned.shard, error, "could not hand over a shard; another replica takes it over later");
         }
-        tracing::info!(shard = %owned.shard, "left a shard");
+        tracing::info!(shard = %owned.shard, "released a shard");
         self.owned.lock().remove(&owned.shard);
         self.shard_left.notify_waiters();
     }
 
-    async fn release(&self, owned: &OwnedShard) -> Result<(), StoreError> {
+    async fn free_register(&self, owned: &OwnedShard) -> Result<(), StoreError> {
         let free = serde_json::to_string(&Ownership::default()).expect("an ownership is plain data");
         let register = shard_register(owned.shard);
         let write = self.store.write(&register, &free, Some(owned.version), None);
-        match tokio::time::timeout(self.options.timing.patience, write).await {
-            Ok(Err(StoreError::Conflict(_))) => Ok(()), // Somebody took it over already.
+        match tokio::time::timeout(self.options.timing.store_timeout, write).await {
+            Ok(Err(StoreError::Conflict(_))) => Ok(()), // Another replica has taken it over.
             Ok(written) => written.map(drop),
             Err(_) => {
                 Err(StoreError::fault(crate::FaultKind::Unavailable, "the store did not answer in time"))

@@ -36,7 +36,7 @@ pub(crate) async fn serve(name: &str, shelf: &Shelf) -> anyhow::Result<()> {
         let answer = (shards(&replica), launcher.take_late().len(), calls());
         writeln!(std::io::stdout(), "{} {} {}", answer.0, answer.1, answer.2)?;
     }
-    replica.stop(Timing::default().farewell * 2).await;
+    replica.stop(Timing::default().drain_timeout * 2).await;
     store.close().await.context("the store closes")
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
     let stopping = app.parts.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
     let mut checks = vec![Check::of("store", store.or(status.store_fault)), Check::of("engine", stopping)];
     if let Some(replica) = app.parts.engine.replica() {
-        checks.push(Check::of("replica", replica.trouble()));
+        checks.push(Check::of("replica", replica.fault()));
     }
     if query.text("verbose").is_none() {
         dependencies.retain(|check| !check.ok);

@@ -137,7 +137,7 @@ fn write_replica(page: &mut Page, replica: &ReplicaHandle) -> fmt::Result {
     let owned = replicas.iter().find(|view| view.here).map_or(0, |view| view.shards.len());
     page.single("replicas", "gauge", "Replicas that live, as this one sees them.", live)?;
     page.single("shards", "gauge", "Shards of jobs that this replica owns, of 16.", owned)?;
-    let trouble = usize::from(replica.trouble().is_some());
+    let trouble = usize::from(replica.fault().is_some());
     page.single("replica_trouble", "gauge", "1 while something keeps this replica from its work.", trouble)
 }
 

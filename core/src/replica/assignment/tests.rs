@@ -2,14 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Who owns each shard.
+/// The owner of each shard.
 type Owners = Vec<Option<usize>>;
 
 fn id(number: usize) -> ReplicaId {
     ReplicaId::new(&format!("replica-{number:02}")).unwrap()
 }
 
-/// Lets one replica look and act at once; tells whether it did anything.
+/// Lets one replica reconcile; returns whether it moved a shard.
 fn step(owners: &mut Owners, live: &[usize], me: usize) -> bool {
     let owned = |replica: usize| owners.iter().filter(|owner| **owner == Some(replica)).count();
     let of = |owner: Option<usize>| {
@@ -28,28 +28,28 @@ fn step(owners: &mut Owners, live: &[usize], me: usize) -> bool {
             .map(|(s, _)| s),
     );
     free.sort();
-    let view = View {
+    let view = ClusterView {
         me: &name,
         live: live.iter().map(|replica| (id(*replica), owned(*replica))).collect(),
         free,
         mine: of(Some(me)),
     };
-    let plan = plan(&view);
-    assert!(plan.take.is_empty() || plan.hand_over.is_empty());
-    for shard in &plan.take {
+    let plan = rebalance(&view);
+    assert!(plan.acquire.is_empty() || plan.hand_over.is_empty());
+    for shard in &plan.acquire {
         owners[usize::from(shard.number())] = Some(me);
     }
     for shard in &plan.hand_over {
         owners[usize::from(shard.number())] = None;
     }
-    !(plan.take.is_empty() && plan.hand_over.is_empty())
+    !(plan.acquire.is_empty() && plan.hand_over.is_empty())
 }
 
 fn counts(owners: &Owners, live: &[usize]) -> Vec<usize> {
     live.iter().map(|replica| owners.iter().filter(|owner| **owner == Some(*replica)).count()).collect()
 }
 
-/// Lets all replicas act, in this order, until none has anything to do; returns how many shards moved.
+/// Lets all replicas reconcile, in this order, until nothing changes; returns how many shards moved.
 fn settle(owners: &mut Owners, live: &[usize]) -> usize {
     let before = owners.clone();
     let mut rounds = 0;
@@ -59,7 +59,7 @@ fn settle(owners: &mut Owners, live: &[usize]) -> usize {
             acted |= step(owners, live, *replica);
         }
         rounds += 1;
-        assert!(rounds < 20, "it never comes to rest: {owners:?}");
+        assert!(rounds < 20, "it never converges: {owners:?}");
         if !acted {
             return before.iter().zip(owners.iter()).filter(|(a, b)| a != b).count();
         }
@@ -87,8 +87,9 @@ fn a_new_replica_gets_its_share_with_the_fewest_moves() {
 #[test]
 fn a_replica_that_is_not_live_does_nothing() {
     let name = id(1);
-    let view = View { me: &name, live: BTreeMap::new(), free: Shard::all().collect(), mine: Vec::new() };
-    assert_eq!(plan(&view), Plan::default());
+    let view =
+        ClusterView { me: &name, live: BTreeMap::new(), free: Shard::all().collect(), mine: Vec::new() };
+    assert_eq!(rebalance(&view), Rebalance::default());
 }
 
 proptest! {

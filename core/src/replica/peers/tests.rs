@@ -7,10 +7,10 @@ fn id(name: &str) -> ReplicaId {
     ReplicaId::new(name).unwrap()
 }
 
-fn beat(name: &str, life: &str, version: u64) -> (String, Register) {
+fn beat(name: &str, incarnation: &str, version: u64) -> (String, Register) {
     let beat = Beat {
         id: id(name),
-        life: life.to_owned(),
+        incarnation: incarnation.to_owned(),
         address: format!("http://{name}"),
         started: jiff::Timestamp::UNIX_EPOCH,
         leaving: false,
@@ -20,7 +20,7 @@ fn beat(name: &str, life: &str, version: u64) -> (String, Register) {
 }
 
 fn ownership(number: u8, owner: Option<(&str, &str)>, version: u64) -> (String, Register) {
-    let owner = owner.map(|(name, life)| Holder { id: id(name), life: life.to_owned() });
+    let owner = owner.map(|(name, incarnation)| Holder { id: id(name), incarnation: incarnation.to_owned() });
     let value = serde_json::to_string(&Ownership { owner }).unwrap();
     (shard_register(Shard::new(number).unwrap()), Register { value, version })
 }
@@ -36,26 +36,26 @@ fn lives(peers: &Peers, name: &str) -> bool {
 #[test]
 fn a_replica_is_dead_when_its_heartbeat_stays_unchanged() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
-    peers.take_in(&[beat("a", "1", 1), beat("b", "1", 9)], zero, zero);
+    peers.apply_snapshot(&[beat("a", "1", 1), beat("b", "1", 9)], zero, zero);
     for second in 1..=5 {
         let now = zero + seconds(second);
-        peers.take_in(&[beat("a", "1", 1), beat("b", "1", 9 + second)], now, now);
+        peers.apply_snapshot(&[beat("a", "1", 1), beat("b", "1", 9 + second)], now, now);
         assert!(lives(&peers, "a") && lives(&peers, "b"));
     }
     let now = zero + seconds(6);
-    peers.take_in(&[beat("a", "1", 1), beat("b", "1", 15)], now, now);
+    peers.apply_snapshot(&[beat("a", "1", 1), beat("b", "1", 15)], now, now);
     assert!(!lives(&peers, "a") && lives(&peers, "b"));
-    peers.take_in(&[beat("a", "1", 2), beat("b", "1", 15)], now, now);
+    peers.apply_snapshot(&[beat("a", "1", 2), beat("b", "1", 15)], now, now);
     assert!(lives(&peers, "a"), "it was only slow");
 }
 
 #[test]
 fn a_slow_read_declares_no_replica_dead() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
-    peers.take_in(&[beat("a", "1", 1)], zero, zero + seconds(4));
-    peers.take_in(&[beat("a", "1", 1)], zero + seconds(4), zero + seconds(20));
+    peers.apply_snapshot(&[beat("a", "1", 1)], zero, zero + seconds(4));
+    peers.apply_snapshot(&[beat("a", "1", 1)], zero + seconds(4), zero + seconds(20));
     assert!(lives(&peers, "a"), "the second look may have read what it did right at its beginning");
-    peers.take_in(&[beat("a", "1", 1)], zero + seconds(10), zero + seconds(10));
+    peers.apply_snapshot(&[beat("a", "1", 1)], zero + seconds(10), zero + seconds(10));
     assert!(!lives(&peers, "a"));
 }
 
@@ -65,7 +65,7 @@ fn a_shard_is_owned_by_the_incarnation_that_took_it() {
     let ownerships =
         [ownership(0, Some(("a", "1")), 4), ownership(1, None, 2), ownership(2, Some(("gone", "1")), 7)];
     let registers = [vec![beat("a", "1", 1)], ownerships.to_vec()].concat();
-    peers.take_in(&registers, zero, zero);
+    peers.apply_snapshot(&registers, zero, zero);
     let owner = |peers: &Peers, number| {
         let (version, owner) = peers.owner(Shard::new(number).unwrap(), DEAD_AFTER);
         (version, owner.map(|owner| owner.id.to_string()))
@@ -75,7 +75,7 @@ fn a_shard_is_owned_by_the_incarnation_that_took_it() {
     assert_eq!(owner(&peers, 2), (Some(7), None));
     assert_eq!(owner(&peers, 3), (None, None));
     let registers = [vec![beat("a", "2", 2)], ownerships.to_vec()].concat();
-    peers.take_in(&registers, zero, zero);
+    peers.apply_snapshot(&registers, zero, zero);
     assert_eq!(owner(&peers, 0), (Some(4), None), "it was restarted");
 }
 
@@ -83,7 +83,11 @@ fn a_shard_is_owned_by_the_incarnation_that_took_it() {
 fn registers_of_a_newer_version_are_ignored() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
     let strange = |name: &str| (name.to_owned(), Register { value: "?".to_owned(), version: 3 });
-    peers.take_in(&[strange("fleet/moon"), strange("fleet/shard/77"), strange("fleet/shard/05")], zero, zero);
+    peers.apply_snapshot(
+        &[strange("fleet/moon"), strange("fleet/shard/77"), strange("fleet/shard/05")],
+        zero,
+        zero,
+    );
     assert_eq!(peers.members().count(), 0);
     assert_eq!(peers.owner(Shard::new(5).unwrap(), DEAD_AFTER), (Some(3), None));
 }

@@ -139,11 +139,11 @@ async fn of_two_live_replicas_of_one_name_the_older_gives_way_until_the_other_ha
     yard.until_owned(&[(&new, 16), (&old, 0)]).await;
     yard.pass(60.0).await;
     assert_eq!((new.owned(), old.owned()), (16, 0));
-    let trouble = old.replica.trouble().unwrap();
+    let trouble = old.replica.fault().unwrap();
     assert!(trouble.contains("http://elsewhere") && trouble.contains("ECSS_REPLICA"), "{trouble}");
-    assert_eq!(new.replica.trouble(), None);
+    assert_eq!(new.replica.fault(), None);
     new.kill();
     assert!(yard.until_owned(&[(&old, 16)]).await < 12 * SECOND);
-    assert_eq!(old.replica.trouble(), None);
+    assert_eq!(old.replica.fault(), None);
     yard.close(vec![old]).await;
 }

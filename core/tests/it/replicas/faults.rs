@@ -56,12 +56,12 @@ async fn a_replica_that_is_cut_off_from_the_store_stops_before_others_take_over(
     yard.until_owned(&[(&a, 0)]).await;
     let stopped = began.elapsed();
     assert_eq!(b.owned(), 8, "it stopped after {stopped:?}, before anybody took over");
-    assert!(a.replica.trouble().is_some());
+    assert!(a.replica.fault().is_some());
     assert!(yard.until_owned(&[(&b, 16)]).await + stopped < TAKEN_OVER);
     a.store.set(Passage::Open);
     assert!(yard.until_owned(&[(&a, 8), (&b, 8)]).await < TAKEN_OVER);
     yard.pass(20.0).await;
-    assert_eq!(a.replica.trouble(), None);
+    assert_eq!(a.replica.fault(), None);
     yard.close(vec![a, b]).await;
 }
 
