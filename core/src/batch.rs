@@ -355,7 +355,7 @@ impl<S: Source> Inner<S> {
 
 /// Makes an owned error of a shared one, so that a trigger can return it with `?`.
 impl From<Arc<TriggerError>> for TriggerError {
-    fn from(inner: Arc<TriggerError>) -> Self {
+    fn from(shared: Arc<TriggerError>) -> Self {
         let own = Self::new(shared.kind(), shared.to_string());
         if shared.source().is_some() { own.because(SharedSource(shared)) } else { own }
     }

@@ -68,9 +68,9 @@ fn each_overlap_policy_counts_running_tasks_differently() {
 #[test]
 fn a_cooldown_suppresses_only_launches() {
     let cooldown = Some(Duration::from_millis(1_500));
-    let held = decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 0) });
-    assert_eq!((held.launch, held.outcome), (0, Outcome::Cooldown));
-    assert!(held.to_string().contains("another 2 s"), "{held}");
+    let still_invisible = decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 0) });
+    assert_eq!((still_invisible.launch, still_invisible.outcome), (0, Outcome::Cooldown));
+    assert!(still_invisible.to_string().contains("another 2 s"), "{still_invisible}");
     assert_eq!(
         decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 1) }).outcome,
         Outcome::Satisfied
@@ -92,7 +92,15 @@ fn facts(visible: u64, outstanding: u64) -> QueueFacts {
         visibility_timeout: Duration::from_secs(30),
         per_task: NonZeroU32::MIN,
     };
-    QueueFacts { reading, outstanding, held: 0, unclaimed: 0, since_empty: None, slow: None, quick: None }
+    QueueFacts {
+        reading,
+        outstanding,
+        still_invisible: 0,
+        not_started: 0,
+        since_empty: None,
+        slow: None,
+        quick: None,
+    }
 }
 
 #[test]

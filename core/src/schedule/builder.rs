@@ -66,7 +66,11 @@ impl PatternBuilder {
             days,
             #[expect(clippy::cast_possible_truncation, reason = "bits 1 to 12")]
             months: masks[MONTH] as u16,
-            years: if every_year { Years::EVERY } else { Years::of(years.into_iter().flatten().collect()) },
+            years: if every_year {
+                Years::EVERY
+            } else {
+                Years::from_ranges(years.into_iter().flatten().collect())
+            },
             hours: hours.unwrap_or(HourRule::Fixed),
         }
     }

@@ -1,4 +1,4 @@
-//! Shares equal schedules between jobs.
+//! A cache that shares equal schedules between jobs.
 
 use std::hash::BuildHasher as _;
 use std::num::NonZeroUsize;
@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 
 use super::{Dialect, Schedule, ScheduleError, ScheduleSpec};
 
-/// A bounded store of parsed schedules, so that a thousand jobs with `0 0 2` share one.
+/// A bounded LRU cache of parsed schedules, so that a thousand jobs with `0 0 2` share one.
 ///
-/// The least recently used schedule is dropped first; jobs that hold it keep it.
+/// The least recently used schedule is evicted first; jobs that hold it keep it.
 ///
 /// # Example
 /// ```
@@ -27,12 +27,12 @@ use super::{Dialect, Schedule, ScheduleError, ScheduleSpec};
 #[derive(Debug)]
 pub struct ScheduleCache {
     hasher: DefaultHashBuilder,
-    /// Keyed by the hash of the text alone: whether it is the same text is checked on a hit.
+    /// Keyed by the hash of the text alone; on a hit the text itself is compared.
     known: Mutex<LruCache<u64, Schedule>>,
 }
 
 impl ScheduleCache {
-    /// Creates a store for at most `capacity` schedules; 0 counts as 1.
+    /// Makes a cache for at most `capacity` schedules; 0 counts as 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         Self { hasher: DefaultHashBuilder::default(), known: Mutex::new(LruCache::new(capacity)) }
@@ -54,7 +54,7 @@ impl ScheduleCache {
         Ok(schedule)
     }
 
-    /// The same, but drops no schedule to keep another: for a great many of which few are equal.
+    /// The same, but evicts nothing when the cache is full: for loading many schedules of which few are equal.
     ///
     /// # Errors
     /// As [`Schedule::parse`].

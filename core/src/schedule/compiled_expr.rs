@@ -1,13 +1,13 @@
-//! One expression of a schedule, compiled.
+//! The compiled form of one expression.
 
 use super::pattern::Pattern;
 use super::rate::Rate;
 use super::zone::Zone;
 use super::zoned_iter;
 
-/// What one expression compiles to.
+/// A compiled expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum CompiledExpr {
     /// A calendar: eight fields, `cron(…)` or a macro.
     Pattern(Pattern),
     /// `rate(…)`.
@@ -16,7 +16,7 @@ pub(super) enum Entry {
     At(i64),
 }
 
-impl Entry {
+impl CompiledExpr {
     /// First tick after an instant.
     pub(super) fn next(&self, zone: &Zone, after: i64) -> Option<i64> {
         match self {

@@ -1,30 +1,30 @@
 //! Counts ticks without visiting them.
 //!
 //! Between two changes of the clock a pattern's ticks are a product of sets, so a month costs a few bit counts
-//! however many ticks it has. Only the hour after a change, where a fixed hour's shifted and regular ticks mix, is walked.
+//! however many ticks it has. Only the hour after a change, where a fixed hour's shifted and regular ticks mix, is visited tick by tick.
 
 use std::collections::HashMap;
 
 use super::calendar::DAY;
-use super::compiled_expr::Entry;
+use super::compiled_expr::CompiledExpr;
 use super::pattern::{HourRule, Pattern, for_each_month, split_day};
 use super::times::{below, contains};
 use super::zone::Zone;
 
 /// Number of instants in `first..=last` at which at least one entry ticks.
-pub(super) fn ticks(entries: &[Entry], zone: &Zone, first: i64, last: i64) -> u64 {
-    if let [Entry::Rate(rate)] = entries {
+pub(super) fn ticks(entries: &[CompiledExpr], zone: &Zone, first: i64, last: i64) -> u64 {
+    if let [CompiledExpr::Rate(rate)] = entries {
         return rate.count(first, last);
     }
-    let (mut patterns, mut others): (Vec<&Pattern>, Vec<&Entry>) = (Vec::new(), Vec::new());
+    let (mut patterns, mut others): (Vec<&Pattern>, Vec<&CompiledExpr>) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            Entry::Pattern(pattern) if !patterns.contains(&pattern) => patterns.push(pattern),
-            Entry::Pattern(_) => {}
-            Entry::Rate(_) | Entry::At(_) => others.push(entry),
+            CompiledExpr::Pattern(pattern) if !patterns.contains(&pattern) => patterns.push(pattern),
+            CompiledExpr::Pattern(_) => {}
+            CompiledExpr::Rate(_) | CompiledExpr::At(_) => others.push(entry),
         }
     }
-    let mut ticks = of_patterns(&patterns, zone, first, last);
+    let mut ticks = count_patterns(&patterns, zone, first, last);
     for (index, entry) in others.iter().enumerate() {
         let known = |tick: i64| {
             patterns.iter().any(|pattern| super::zoned_iter::next(pattern, zone, tick - 1) == Some(tick))
@@ -39,29 +39,29 @@ pub(super) fn ticks(entries: &[Entry], zone: &Zone, first: i64, last: i64) -> u6
     ticks
 }
 
-fn of_patterns(patterns: &[&Pattern], zone: &Zone, first: i64, last: i64) -> u64 {
+fn count_patterns(patterns: &[&Pattern], zone: &Zone, first: i64, last: i64) -> u64 {
     let any_fixed = patterns.iter().any(|pattern| pattern.hours == HourRule::Fixed);
     let mut ticks = 0;
     let mut from = first;
     while !patterns.is_empty() && from <= last {
-        let stretch = zone.stretch_at(from);
-        let unsettled = if any_fixed { stretch.skipped_at_start().abs() } else { 0 };
-        let settled = stretch.start.saturating_add(unsettled);
-        if from < settled {
-            let to = settled.min(last + 1);
-            ticks += by_walking(patterns, zone, from, to);
+        let span = zone.offset_span_at(from);
+        let mixed = if any_fixed { span.skipped_at_start().abs() } else { 0 };
+        let regular_from = span.start.saturating_add(mixed);
+        if from < regular_from {
+            let to = regular_from.min(last + 1);
+            ticks += count_one_by_one(patterns, zone, from, to);
             from = to;
         } else {
-            let to = stretch.end.min(last + 1);
-            ticks += on_the_wall_clock(patterns, from + stretch.offset, to + stretch.offset);
+            let to = span.end.min(last + 1);
+            ticks += count_local(patterns, from + span.offset, to + span.offset);
             from = to;
         }
     }
     ticks
 }
 
-/// Number of ticks in `from..to`, one by one.
-fn by_walking(patterns: &[&Pattern], zone: &Zone, from: i64, to: i64) -> u64 {
+/// Number of ticks in `from..to`, counted one by one.
+fn count_one_by_one(patterns: &[&Pattern], zone: &Zone, from: i64, to: i64) -> u64 {
     let mut ticks = 0;
     let mut after = from - 1;
     loop {
@@ -73,7 +73,7 @@ fn by_walking(patterns: &[&Pattern], zone: &Zone, from: i64, to: i64) -> u64 {
 }
 
 /// Number of local times in `from..to` that at least one pattern names.
-fn on_the_wall_clock(patterns: &[&Pattern], from: i64, to: i64) -> u64 {
+fn count_local(patterns: &[&Pattern], from: i64, to: i64) -> u64 {
     if let [pattern] = patterns {
         return pattern.count_local(from, to);
     }
@@ -91,9 +91,11 @@ fn on_the_wall_clock(patterns: &[&Pattern], from: i64, to: i64) -> u64 {
             let begin = if number == first { skipped } else { 0 };
             let end = if number == last { taken } else { WHOLE };
             ticks += if (begin, end) == (0, WHOLE) {
-                *whole_days.entry(active).or_insert_with(|| in_union(patterns, active, 0, WHOLE))
+                *whole_days
+                    .entry(active)
+                    .or_insert_with(|| count_seconds_in_union(patterns, active, 0, WHOLE))
             } else {
-                in_union(patterns, active, begin, end)
+                count_seconds_in_union(patterns, active, begin, end)
             };
         }
     });
@@ -105,7 +107,7 @@ fn on_the_wall_clock(patterns: &[&Pattern], from: i64, to: i64) -> u64 {
 const WHOLE: u32 = DAY as u32;
 
 /// Number of seconds of the day in `begin..end` that one of the active patterns names.
-fn in_union(patterns: &[&Pattern], active: u64, begin: u32, end: u32) -> u64 {
+fn count_seconds_in_union(patterns: &[&Pattern], active: u64, begin: u32, end: u32) -> u64 {
     let active =
         || patterns.iter().enumerate().filter(|(index, _)| active >> index & 1 == 1).map(|(_, p)| &p.times);
     let mut members = 0;

@@ -57,7 +57,7 @@ impl DayRule {
     }
 
     /// Days of the month that match: bits 1 to 31.
-    pub(super) fn of(&self, year: i32, month: u32) -> u32 {
+    pub(super) fn matching(&self, year: i32, month: u32) -> u32 {
         let length = month_length(year, month);
         let existing = mask_up_to(length);
         let unrestricted_weekly = self.weekdays == EVERY_WEEKDAY && self.weeks == EVERY_WEEK;

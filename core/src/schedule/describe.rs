@@ -1,4 +1,4 @@
-//! Says in words when a schedule fires.
+//! Descriptions of schedules in words.
 
 use jiff::Timestamp;
 
@@ -27,19 +27,19 @@ const ROWS: [&str; 6] = ["first", "second", "third", "fourth", "fifth", "last"];
 /// Names a value of a field.
 type Name = fn(u16) -> String;
 
-/// The fields that name whole stretches of the year.
+/// The fields that name whole parts of the year.
 const DATES: [(usize, &str, Name); 3] = [
     (fields::WEEK, "ISO week", |week| format!("ISO week {week}")),
     (fields::MONTH, "month", |month| MONTHS[usize::from(month) - 1].to_owned()),
     (fields::YEAR, "year", |year| year.to_string()),
 ];
 
-/// Most times of day that are spelled out one by one.
+/// The maximum number of times of day that are listed one by one.
 const MOST_TIMES: usize = 6;
 
 /// Describes one expression, which has been parsed before, without its zone.
 pub(super) fn expression(text: &str, start: Option<Timestamp>) -> String {
-    match Spelling::of(text) {
+    match Spelling::detect(text) {
         Spelling::Fields(text) => eight_fields(text),
         Spelling::Macro(name) => expand_macro(name).map_or_else(|_| text.to_owned(), eight_fields),
         Spelling::Cron(body) => cron_fields(text, body),
@@ -75,8 +75,8 @@ fn cron_fields(text: &str, body: &str) -> String {
     }
 }
 
-/// The same values said in the plainest way: `0-59` and `0/15` are steps of the whole field, and `*/45` is not, since it
-/// starts over with each hour.
+/// Simplifies an item without changing its values: `0-59` and `0/15` are steps of the whole field; `*/45` is not, because
+/// it restarts with each hour.
 fn plain(index: usize, item: Item) -> Item {
     let field = &FIELDS[index];
     let (first, last, step) = match item {
@@ -118,7 +118,7 @@ fn time_of_day(items: &Items) -> String {
     words
 }
 
-/// The times of day one by one, where they are few.
+/// The times of day one by one, if they are few.
 fn spelled_out(items: &Items) -> Option<Vec<String>> {
     let [seconds, minutes, hours] =
         [fields::SECOND, fields::MINUTE, fields::HOUR].map(|index| few(index, &items[index]));

@@ -1,8 +1,8 @@
-//! Why a schedule was refused.
+//! Errors of schedules.
 
 use std::fmt;
 
-/// What is wrong with a schedule.
+/// The kind of a schedule error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScheduleErrorKind {
@@ -10,11 +10,11 @@ pub enum ScheduleErrorKind {
     Syntax,
     /// The time zone is not in the IANA database.
     TimeZone,
-    /// Nothing is wrong with the text, but no tick follows.
+    /// The text is valid, but no tick follows.
     NeverFires,
 }
 
-/// A schedule that was refused, with where and why.
+/// Why a schedule was rejected, and where.
 ///
 /// `Display` is the message alone. For the eight fields it is, word for word, that of the Python
 /// version without its prefix `Invalid schedule syntax: `.
@@ -91,27 +91,27 @@ impl ScheduleError {
         self
     }
 
-    /// What is wrong.
+    /// The kind of error.
     pub fn kind(&self) -> ScheduleErrorKind {
         self.0.kind
     }
 
-    /// Name of the wrong field, such as `day_of_week`, where one field is to blame.
+    /// The name of the invalid field, such as `day_of_week`, if a single field is invalid.
     pub fn field(&self) -> Option<&'static str> {
         self.0.field
     }
 
-    /// Index of the wrong expression in the array; 0 for a single string.
+    /// The index of the invalid expression in the array; 0 for a single string.
     pub fn entry(&self) -> usize {
         self.0.entry
     }
 
-    /// Where the wrong word begins in its expression, counted in characters from 0.
+    /// The position of the invalid word in its expression, counted in characters from 0.
     pub fn position(&self) -> Option<usize> {
         self.0.position
     }
 
-    /// What would have been allowed there.
+    /// The values allowed there.
     pub fn allowed(&self) -> Option<&'static str> {
         self.0.allowed
     }
@@ -121,13 +121,12 @@ impl ScheduleError {
         self.0.nearest.as_deref()
     }
 
-    /// The message, with the hint behind it.
+    /// The message, followed by the hint.
     pub fn explained(&self) -> String {
         self.hint().map_or_else(|| self.to_string(), |hint| format!("{self}; {hint}"))
     }
 
-    /// How the text was probably meant, where it looks like that of another scheduler: a sentence to put behind the
-    /// message.
+    /// A hint for texts that look like another scheduler's syntax: a sentence that can follow the message.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }

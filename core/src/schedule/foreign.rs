@@ -1,4 +1,4 @@
-//! Lines of other schedulers, to say how they are written here.
+//! Detection of other schedulers' syntax, for hints on the equivalent here.
 
 use super::Dialect;
 use super::{cron, fields};
@@ -13,8 +13,8 @@ pub(super) struct Foreign {
 }
 
 impl Foreign {
-    /// Reads a line as the scheduler does that it looks like; none when no other one takes it.
-    pub(super) fn of(words: &[&str]) -> Option<Self> {
+    /// Detects the scheduler whose syntax a line follows; `None` if there is none.
+    pub(super) fn detect(words: &[&str]) -> Option<Self> {
         let of = |scheduler, body: String| {
             let is_valid = cron::compile(&body).is_ok();
             is_valid.then(|| Self { scheduler, expression: format!("cron({body})") })
@@ -38,17 +38,17 @@ impl Foreign {
     }
 }
 
-/// Says how to write a bare line that the eight fields refuse.
+/// Returns a hint on how to write a bare line that is not valid as eight fields.
 pub(super) fn hint(text: &str) -> Option<String> {
     let words: Vec<&str> = fields::words(text).map(|(_, word)| word).collect();
-    Foreign::of(&words).map(|foreign| foreign.hint())
+    Foreign::detect(&words).map(|foreign| foreign.hint())
 }
 
-/// Says how to write Quartz's fields, which begin with the second, between the parentheses of `cron(…)`.
+/// Returns a hint on how to write Quartz's fields, which begin with the second, inside `cron(…)`.
 pub(super) fn hint_in_cron(body: &str) -> Option<String> {
     let words: Vec<&str> = body.split_ascii_whitespace().collect();
     let is_quartz = matches!(*words, [_, _, _, day, _, weekday, ..] if [day, weekday].contains(&"?"));
-    Foreign::of(&words).filter(|_| is_quartz).map(|foreign| foreign.hint())
+    Foreign::detect(&words).filter(|_| is_quartz).map(|foreign| foreign.hint())
 }
 
 /// The fields of `cron(…)` for a line of Quartz or Spring that fires at second 0. Quartz counts weekdays as EventBridge

@@ -1,7 +1,7 @@
-//! Spreads load: `?` in a schedule and `jitter`, both fixed by the job's id and the same on every host.
+//! Load spreading: `?` in a schedule and `jitter`, both derived from the job's id and the same on every host.
 //!
-//! The values are part of what users see: a job must keep its second, minute and hour across versions. A random value,
-//! as in the Python version, would move with every edit.
+//! The values are visible to users: a job must keep its second, minute and hour across versions. A random value, as in the
+//! Python version, would change with every edit.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::fields::{FIELDS, HOUR, words};
 use super::spec::Spelling;
 use crate::hash::{scale, stable};
 
-/// The job that a schedule without one is tried on: `?` resolves by a job's name.
+/// A placeholder job name for schedules without a job: `?` resolves by the job's name.
 pub const STAND_IN: &str = "preview";
 
 /// Tells whether an expression has a `?` that [`resolve_wildcards`] would replace.
@@ -69,9 +69,9 @@ pub fn jitter(job_id: &str, tick: Timestamp, max: Duration) -> Duration {
     Duration::from_millis(scale(hash, choices))
 }
 
-/// Fields and byte positions of the wildcards.
+/// Returns the fields and byte positions of the wildcards.
 fn wildcards(expression: &str) -> impl Iterator<Item = (usize, usize)> {
-    let text = if matches!(Spelling::of(expression), Spelling::Fields(_)) { expression } else { "" };
+    let text = if matches!(Spelling::detect(expression), Spelling::Fields(_)) { expression } else { "" };
     let fields = words(text).take(HOUR + 1).enumerate();
     fields.filter(|(_, (_, word))| *word == "?").map(|(field, (start, _))| (field, start))
 }

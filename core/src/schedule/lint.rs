@@ -1,9 +1,9 @@
-//! Warns of schedules that are valid but probably not meant.
+//! Lints schedules: warnings about valid but probably unintended settings.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::calendar::DAY;
-use super::compiled_expr::Entry;
+use super::compiled_expr::CompiledExpr;
 use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
 use super::fields::{self, FIELDS};
@@ -11,16 +11,16 @@ use super::foreign::Foreign;
 use super::item::Item;
 use super::pattern::{HourRule, Pattern};
 use super::spec::{ScheduleSpec, Spelling};
-use super::zone::{Stretch, Zone, at};
+use super::zone::{OffsetSpan, Zone, at};
 use super::{Dialect, Parsed, Schedule, cron, floor};
 
-/// How far ahead changes of the clock are looked for: a year and a month.
-const AHEAD: i64 = 396 * DAY;
-/// How many ticks are looked at to find two that are close to each other.
-const TICKS: usize = 1_000;
+/// How far ahead clock changes are searched: a year and a month.
+const CLOCK_CHANGE_HORIZON: i64 = 396 * DAY;
+/// The maximum number of ticks to search for two that are close together.
+const MAX_TICKS: usize = 1_000;
 const ALL_MINUTES: u64 = (1 << 60) - 1;
 
-/// Names what is probably a mistake.
+/// Returns warnings about probable mistakes.
 pub(super) fn mistakes(schedule: &Parsed, from: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     let (_, last) = schedule.bounds();
@@ -32,29 +32,33 @@ pub(super) fn mistakes(schedule: &Parsed, from: Timestamp) -> Vec<String> {
     }
     let texts = schedule.expressions.iter().map(AsRef::as_ref);
     for (text, entry) in texts.zip(&schedule.entries) {
-        match (Spelling::of(text), entry) {
-            (Spelling::Fields(text), Entry::Pattern(pattern)) => of_fields(text, pattern, &mut warnings),
-            (Spelling::Cron(body), Entry::Pattern(pattern)) => of_cron(text, body, pattern, &mut warnings),
+        match (Spelling::detect(text), entry) {
+            (Spelling::Fields(text), CompiledExpr::Pattern(pattern)) => {
+                lint_fields(text, pattern, &mut warnings)
+            }
+            (Spelling::Cron(body), CompiledExpr::Pattern(pattern)) => {
+                lint_cron(text, body, pattern, &mut warnings)
+            }
             _ => {}
         }
-        if let Entry::Pattern(pattern) = entry {
-            skipped_times(pattern, &schedule.zone, floor(from), &mut warnings);
+        if let CompiledExpr::Pattern(pattern) = entry {
+            lint_skipped_times(pattern, &schedule.zone, floor(from), &mut warnings);
         }
     }
-    redundant(schedule, &mut warnings);
+    lint_redundant(schedule, &mut warnings);
     warnings.extend(schedule.zone.warning());
     warnings
 }
 
-/// Says how fields work together where other schedulers differ.
+/// Returns notes on field combinations that other schedulers read differently.
 pub(super) fn notes(schedule: &Parsed) -> Vec<String> {
     let texts = schedule.expressions.iter().map(AsRef::as_ref);
-    texts.zip(&schedule.entries).filter_map(|(text, entry)| note(text, entry)).collect()
+    texts.zip(&schedule.entries).filter_map(|(text, entry)| field_note(text, entry)).collect()
 }
 
-fn note(text: &str, entry: &Entry) -> Option<String> {
-    match (Spelling::of(text), entry) {
-        (Spelling::Fields(_), Entry::Pattern(pattern)) => pattern
+fn field_note(text: &str, entry: &CompiledExpr) -> Option<String> {
+    match (Spelling::detect(text), entry) {
+        (Spelling::Fields(_), CompiledExpr::Pattern(pattern)) => pattern
             .days
             .narrows_by_number_and_weekday()
             .then(|| format!("`{text}` sets day and day_of_week: both must match, unlike in Unix cron")),
@@ -73,11 +77,11 @@ fn note(text: &str, entry: &Entry) -> Option<String> {
     }
 }
 
-fn of_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
+fn lint_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
     let words: Vec<&str> = fields::words(text).map(|(_, word)| word).collect();
-    of_another_scheduler(text, &words, pattern, warnings);
+    lint_foreign_syntax(text, &words, pattern, warnings);
     if let (true, Some(minute)) = (pattern.times.seconds == ALL_MINUTES, words.get(1)) {
-        every_second(text, minute, &words, pattern, warnings);
+        lint_every_second(text, minute, &words, pattern, warnings);
     }
     if let Some(weekdays) = words
         .get(fields::DAY_OF_WEEK)
@@ -92,11 +96,11 @@ fn of_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
     let _ = fields::parse(text, Dialect::Stored, |index, part, item| {
         warnings.extend(uneven_step(index, part, item, pattern));
     });
-    missing_days(pattern, warnings);
+    lint_missing_days(pattern, warnings);
 }
 
-/// Lines that mean something else in a crontab, in Quartz or in Spring.
-fn of_another_scheduler(text: &str, words: &[&str], pattern: &Pattern, warnings: &mut Vec<String>) {
+/// Warns about lines that mean something else in a crontab, in Quartz or in Spring.
+fn lint_foreign_syntax(text: &str, words: &[&str], pattern: &Pattern, warnings: &mut Vec<String>) {
     let mut read_as = FIELDS.iter().take(words.len()).map(|field| match field.name {
         "day_of_week" => "weekday",
         "week" => "ISO week",
@@ -104,10 +108,10 @@ fn of_another_scheduler(text: &str, words: &[&str], pattern: &Pattern, warnings:
     });
     let last = read_as.next_back().unwrap_or_default();
     let read_as = format!("`{text}` is read as {} and {last}", read_as.collect::<Vec<_>>().join(", "));
-    let foreign = Foreign::of(words).filter(|foreign| {
+    let foreign = Foreign::detect(words).filter(|foreign| {
         let expressions = [foreign.expression.clone()];
         let parsed = ScheduleSpec::written(&expressions).parse();
-        parsed.is_ok_and(|parsed| *parsed.entries != [Entry::Pattern(pattern.clone())])
+        parsed.is_ok_and(|parsed| *parsed.entries != [CompiledExpr::Pattern(pattern.clone())])
     });
     match foreign {
         Some(Foreign { scheduler, expression }) => {
@@ -118,7 +122,13 @@ fn of_another_scheduler(text: &str, words: &[&str], pattern: &Pattern, warnings:
     }
 }
 
-fn every_second(text: &str, minute: &str, words: &[&str], pattern: &Pattern, warnings: &mut Vec<String>) {
+fn lint_every_second(
+    text: &str,
+    minute: &str,
+    words: &[&str],
+    pattern: &Pattern,
+    warnings: &mut Vec<String>,
+) {
     let rest = words[1..].join(" ");
     let warning = match minute.strip_prefix("*/").and_then(|step| step.parse().ok()) {
         Some(step) => {
@@ -136,14 +146,15 @@ fn every_second(text: &str, minute: &str, words: &[&str], pattern: &Pattern, war
     warnings.push(warning);
 }
 
-fn of_cron(text: &str, body: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
+fn lint_cron(text: &str, body: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
     if pattern.times.minutes == ALL_MINUTES && pattern.hours == HourRule::Fixed {
         warnings.push(format!("`{text}` fires 60 times in each hour that it names (did you mean minute 0?)"));
     }
-    let mut of_steps = Vec::new();
+    let mut step_warnings = Vec::new();
     // The text has been parsed before: it cannot fail here.
     let Ok(line) = cron::parse(body, |index, part, item| {
-        of_steps.extend(lone_step(index, part, item).or_else(|| uneven_step(index, part, item, pattern)));
+        step_warnings
+            .extend(lone_step(index, part, item).or_else(|| uneven_step(index, part, item, pattern)));
     }) else {
         return;
     };
@@ -154,11 +165,11 @@ fn of_cron(text: &str, body: &str, pattern: &Pattern, warnings: &mut Vec<String>
             "weekdays count from 1 = Sunday in six fields: `{word}` is {named} (names such as MON are the same everywhere)"
         ));
     }
-    warnings.append(&mut of_steps);
-    missing_days(pattern, warnings);
+    warnings.append(&mut step_warnings);
+    lint_missing_days(pattern, warnings);
 }
 
-/// The fields whose steps may not fit, with the number of their values and what they begin again with.
+/// The fields whose steps may not divide their range: number of values, unit, and enclosing unit.
 const CYCLES: [(u16, &str, &str); 3] =
     [(60, "second", "minute"), (60, "minute", "hour"), (24, "hour", "day")];
 
@@ -201,7 +212,7 @@ fn lone_step(index: usize, part: &str, item: Item) -> Option<String> {
     Some(format!("`{part}` names {named} alone: the step is larger than the range"))
 }
 
-fn missing_days(pattern: &Pattern, warnings: &mut Vec<String>) {
+fn lint_missing_days(pattern: &Pattern, warnings: &mut Vec<String>) {
     let days = &pattern.days;
     let numbers_only = (days.from_end, days.nearest, days.nearest_from_end, days.nth) == (0, 0, 0, [0; 6]);
     let first = days.of_month.trailing_zeros();
@@ -218,28 +229,28 @@ fn missing_days(pattern: &Pattern, warnings: &mut Vec<String>) {
     }
 }
 
-/// Local times of a fixed hour that the clock will skip.
-fn skipped_times(pattern: &Pattern, zone: &Zone, from: i64, warnings: &mut Vec<String>) {
+/// Warns about local times of a fixed hour that the clock will skip.
+fn lint_skipped_times(pattern: &Pattern, zone: &Zone, from: i64, warnings: &mut Vec<String>) {
     if pattern.hours == HourRule::Running {
         return;
     }
-    let mut stretch = zone.stretch_at(from);
-    while stretch.end < from + AHEAD {
-        let gap = stretch.after - stretch.offset;
+    let mut span = zone.offset_span_at(from);
+    while span.end < from + CLOCK_CHANGE_HORIZON {
+        let gap = span.after - span.offset;
         if gap > 0
-            && let Some(local) = pattern.next_local(stretch.end + stretch.offset)
-            && local < stretch.end + stretch.after
+            && let Some(local) = pattern.next_local(span.end + span.offset)
+            && local < span.end + span.after
         {
-            warnings.push(skipped_time(&stretch, local, zone));
+            warnings.push(skipped_time(&span, local, zone));
             return;
         }
-        stretch = zone.stretch_at(stretch.end);
+        span = zone.offset_span_at(span.end);
     }
 }
 
-fn skipped_time(stretch: &Stretch, local: i64, zone: &Zone) -> String {
+fn skipped_time(span: &OffsetSpan, local: i64, zone: &Zone) -> String {
     let wall = |local: i64| at(local).to_zoned(jiff::tz::TimeZone::UTC).datetime();
-    let (missing, shifted) = (wall(local), wall(local + stretch.after - stretch.offset));
+    let (missing, shifted) = (wall(local), wall(local + span.after - span.offset));
     let time = |at: jiff::civil::DateTime| match at.second() {
         0 => at.strftime("%H:%M").to_string(),
         _ => at.strftime("%H:%M:%S").to_string(),
@@ -257,24 +268,26 @@ fn skipped_time(stretch: &Stretch, local: i64, zone: &Zone) -> String {
     )
 }
 
-/// Two ticks that follow each other sooner than a delay, among the next ones.
+/// Returns two consecutive upcoming ticks that are closer together than a delay.
 pub(super) fn sooner_than(
     schedule: &Schedule,
     from: Timestamp,
     delay: SignedDuration,
 ) -> Option<(Timestamp, Timestamp)> {
     let mut before: Option<Timestamp> = None;
-    schedule.upcoming(from).take(TICKS).find_map(|tick| {
+    schedule.upcoming(from).take(MAX_TICKS).find_map(|tick| {
         let previous = before.replace(tick)?;
         (tick.duration_since(previous) < delay).then_some((previous, tick))
     })
 }
 
-/// Expressions of a union that add no tick.
-fn redundant(schedule: &Parsed, warnings: &mut Vec<String>) {
+/// Warns about expressions of a union that add no tick.
+fn lint_redundant(schedule: &Parsed, warnings: &mut Vec<String>) {
     for (index, entry) in schedule.entries.iter().enumerate() {
-        let covers = |(other_index, other): &(usize, &Entry)| match (entry, *other) {
-            (Entry::Pattern(own), Entry::Pattern(other)) if own != other => own.is_within(other),
+        let covers = |(other_index, other): &(usize, &CompiledExpr)| match (entry, *other) {
+            (CompiledExpr::Pattern(own), CompiledExpr::Pattern(other)) if own != other => {
+                own.is_within(other)
+            }
             (own, other) => own == other && *other_index < index,
         };
         if let Some((other, _)) = schedule.entries.iter().enumerate().find(covers) {
@@ -287,7 +300,7 @@ fn redundant(schedule: &Parsed, warnings: &mut Vec<String>) {
 }
 
 impl Pattern {
-    /// Whether every tick of this pattern is plainly one of the other too.
+    /// Whether every tick of this pattern is evidently a tick of the other one too.
     fn is_within(&self, other: &Self) -> bool {
         let within = |own: u64, other: u64| own & !other == 0;
         let every_day =

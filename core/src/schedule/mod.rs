@@ -1,4 +1,4 @@
-//! When to look: schedules, their spellings and their ticks.
+//! Schedules, their syntaxes and their ticks.
 //!
 //! A [`Schedule`] is parsed once from a [`ScheduleSpec`] and then asked for its ticks. Five spellings are
 //! understood, and an array of them is their union:
@@ -14,7 +14,7 @@
 //! Every tick is a whole second. The files, from the text to the tick:
 //!
 //! ```text
-//! fields, cron, rate ──▶ Entry (Pattern | Rate | instant) ──▶ walk (+ zone) ──▶ Schedule
+//! fields, cron, rate ──▶ CompiledExpr (Pattern | Rate | instant) ──▶ zoned_iter ──▶ Schedule
 //!                        Pattern = years × months × days × times
 //! ```
 //!
@@ -49,7 +49,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 pub use cache::ScheduleCache;
-use compiled_expr::Entry;
+use compiled_expr::CompiledExpr;
 pub use error::{ScheduleError, ScheduleErrorKind};
 pub use jitter::{STAND_IN, is_wild, jitter, resolve_wildcards};
 pub use spec::{Dialect, ScheduleSpec, parse_cron_or};
@@ -75,16 +75,16 @@ pub use zone::{parse_time_zone, tzdb_version};
 #[derive(Clone)]
 pub struct Schedule(Arc<Parsed>);
 
-/// What a schedule shares between its clones.
+/// The parsed schedule, shared between clones.
 struct Parsed {
     expressions: Box<[Box<str>]>,
-    entries: Box<[Entry]>,
+    entries: Box<[CompiledExpr]>,
     zone: Arc<Zone>,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
     dialect: Dialect,
-    /// What else is in a [union](Schedule::union): schedules in other zones or with other bounds, none of them a union.
-    beside: Box<[Schedule]>,
+    /// The other parts of a [union](Schedule::union): schedules in other zones or with other bounds, none of them a union.
+    others: Box<[Schedule]>,
 }
 
 impl Schedule {
@@ -101,14 +101,14 @@ impl Schedule {
 
     /// Returns the first tick strictly later than an instant, within the start and end of the schedule.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        let beside = self.0.beside.iter().filter_map(|schedule| schedule.next_after(after));
-        beside.chain(self.0.next_after(after)).min()
+        let others = self.0.others.iter().filter_map(|schedule| schedule.next_after(after));
+        others.chain(self.0.next_after(after)).min()
     }
 
     /// Returns the newest tick in (`after`, `until`], at a cost that does not depend on the number of ticks between.
     pub fn last_in(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        let beside = self.0.beside.iter().filter_map(|schedule| schedule.last_in(after, until));
-        beside.chain(self.0.last_in(after, until)).max()
+        let others = self.0.others.iter().filter_map(|schedule| schedule.last_in(after, until));
+        others.chain(self.0.last_in(after, until)).max()
     }
 
     /// Returns the number of ticks in (`after`, `until`], at a cost of some nanoseconds a month.
@@ -116,7 +116,7 @@ impl Schedule {
     /// Where `rate(…)` or `at(…)` stands beside other expressions, its ticks are visited one by one; so are those of a
     /// [union](Schedule::union) over several zones.
     pub fn count_in(&self, after: Timestamp, until: Timestamp) -> u64 {
-        if !self.0.beside.is_empty() {
+        if !self.0.others.is_empty() {
             return self.upcoming(after).take_while(|tick| *tick <= until).map(|_| 1).sum();
         }
         let Some((first, last)) = self.0.range(after, until) else { return 0 };
@@ -159,7 +159,7 @@ impl Schedule {
         Ok(())
     }
 
-    /// Says in words when the schedule fires, its time zone and bounds included.
+    /// Describes in words when the schedule fires, with its time zone and bounds.
     pub fn describe(&self) -> String {
         let Parsed { expressions, zone, start, end, .. } = &*self.0;
         let entries: Vec<String> =
@@ -171,32 +171,33 @@ impl Schedule {
         if let Some(end) = end {
             words.push_str(&format!(", not after {end}"));
         }
-        for schedule in &self.0.beside {
+        for schedule in &self.0.others {
             words.push_str(&format!("; {}", schedule.describe()));
         }
         words
     }
 
-    /// Names what is valid but probably not meant, as seen from an instant, and what other schedulers read otherwise.
+    /// Returns warnings about valid but probably unintended settings, as of an instant, and notes on differences from other
+    /// schedulers.
     pub fn warnings(&self, from: Timestamp) -> Vec<String> {
         let mut warnings = self.mistakes(from);
         warnings.extend(self.notes());
         warnings
     }
 
-    /// Names what is valid but probably a mistake, as seen from an instant.
+    /// Returns warnings about valid but probably mistaken settings, as of an instant.
     pub(crate) fn mistakes(&self, from: Timestamp) -> Vec<String> {
-        let beside = self.0.beside.iter().flat_map(|schedule| schedule.mistakes(from));
-        lint::mistakes(&self.0, from).into_iter().chain(beside).collect()
+        let others = self.0.others.iter().flat_map(|schedule| schedule.mistakes(from));
+        lint::mistakes(&self.0, from).into_iter().chain(others).collect()
     }
 
-    /// Says how the two day fields work together, where both are set.
+    /// Returns notes on how the two day fields combine, where both are set.
     pub fn notes(&self) -> Vec<String> {
-        let beside = self.0.beside.iter().flat_map(Self::notes);
-        lint::notes(&self.0).into_iter().chain(beside).collect()
+        let others = self.0.others.iter().flat_map(Self::notes);
+        lint::notes(&self.0).into_iter().chain(others).collect()
     }
 
-    /// Returns two ticks after an instant that follow each other sooner than a delay, if the next thousand have such.
+    /// Returns two consecutive ticks closer together than a delay, if there are any among the next thousand.
     pub(crate) fn ticks_within(
         &self,
         from: Timestamp,
@@ -217,8 +218,8 @@ impl Schedule {
 
     /// Returns the expressions as they were given.
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
-        let beside = self.0.beside.iter().flat_map(|schedule| &schedule.0.expressions);
-        self.0.expressions.iter().chain(beside).map(AsRef::as_ref)
+        let others = self.0.others.iter().flat_map(|schedule| &schedule.0.expressions);
+        self.0.expressions.iter().chain(others).map(AsRef::as_ref)
     }
 }
 

@@ -1,14 +1,14 @@
 //! A calendar pattern on a clock without time zone: the next, the previous and the number of matching times.
 //!
-//! Times here are *local*: seconds since 1970-01-01T00:00:00 on the wall clock. `walk` puts them
-//! on the real time line.
+//! Times here are *local*: seconds since 1970-01-01T00:00:00 on the wall clock. `zoned_iter` maps them
+//! to instants.
 
 use super::calendar::{DAY, Date, FIRST_YEAR, LAST_YEAR, YEAR_CLASSES, from_days, to_days, year_class};
 use super::days::DayRule;
 use super::times::Times;
 use super::years::Years;
 
-/// What happens to a local time that a change of the clock skips or repeats.
+/// How a local time is handled that a clock change skips or repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HourRule {
     /// The hour is fixed: once a day, shifted out of a gap, at the first pass of a fold.
@@ -74,7 +74,7 @@ impl Pattern {
     /// Matching days of a month: bits 1 to 31.
     pub(super) fn days_of(&self, year: i32, month: u32) -> u32 {
         let named = self.months >> month & 1 == 1 && self.years.contains(year);
-        if named { self.days.of(year, month) } else { 0 }
+        if named { self.days.matching(year, month) } else { 0 }
     }
 
     fn matches_day(&self, day: i64) -> bool {
@@ -107,7 +107,7 @@ impl Pattern {
         while months != 0 {
             let month = months.trailing_zeros();
             months &= months - 1;
-            let mut days = self.days.of(year, month);
+            let mut days = self.days.matching(year, month);
             if month == from_month {
                 days = days >> from_day << from_day;
             }
@@ -142,7 +142,7 @@ impl Pattern {
         let mut months = u32::from(self.months) & ((2 << to_month) - 1);
         while let Some(month) = months.checked_ilog2() {
             months &= !(1 << month);
-            let mut days = self.days.of(year, month);
+            let mut days = self.days.matching(year, month);
             if month == to_month {
                 days &= u32::MAX >> (31 - to_day);
             }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::compiled_expr::Entry;
+use super::compiled_expr::CompiledExpr;
 use super::error::ScheduleError;
 use super::rate::{Rate, parse_at};
 use super::zone::Zone;
@@ -76,30 +76,30 @@ impl<'a> ScheduleSpec<'a> {
             start: self.start,
             end: self.end,
             dialect: self.dialect,
-            beside: Box::default(),
+            others: Box::default(),
         })
     }
 
-    fn compile(&self, text: &str, zone: &Zone) -> Result<Entry, ScheduleError> {
+    fn compile(&self, text: &str, zone: &Zone) -> Result<CompiledExpr, ScheduleError> {
         if text.len() > MAX_LENGTH {
             let message = format!("Expression is {} bytes long, the limit is {MAX_LENGTH}", text.len());
             return Err(ScheduleError::syntax(message).at_position(MAX_LENGTH));
         }
-        match Spelling::of(text) {
+        match Spelling::detect(text) {
             Spelling::Fields(text) => {
                 let refused = |error: ScheduleError| error.hinting(foreign::hint(text));
-                fields::compile(text, self.dialect).map(Entry::Pattern).map_err(refused)
+                fields::compile(text, self.dialect).map(CompiledExpr::Pattern).map_err(refused)
             }
-            Spelling::Macro(name) => {
-                expand_macro(name).and_then(|text| fields::compile(text, self.dialect)).map(Entry::Pattern)
-            }
+            Spelling::Macro(name) => expand_macro(name)
+                .and_then(|text| fields::compile(text, self.dialect))
+                .map(CompiledExpr::Pattern),
             Spelling::Zoned { zone, rest } => Err(zone_in_expression(text, zone, rest)),
             Spelling::Cron(body) => {
                 let refused = |error: ScheduleError| error.hinting(foreign::hint_in_cron(body));
-                cron::compile(body).map(Entry::Pattern).map_err(refused)
+                cron::compile(body).map(CompiledExpr::Pattern).map_err(refused)
             }
-            Spelling::Rate(body) => Rate::parse(body, self.start.map_or(0, ceil)).map(Entry::Rate),
-            Spelling::At(body) => parse_at(body, zone.time_zone()).map(Entry::At),
+            Spelling::Rate(body) => Rate::parse(body, self.start.map_or(0, ceil)).map(CompiledExpr::Rate),
+            Spelling::At(body) => parse_at(body, zone.time_zone()).map(CompiledExpr::At),
         }
     }
 }
@@ -120,7 +120,7 @@ pub(super) enum Spelling<'a> {
 }
 
 impl<'a> Spelling<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(super) fn detect(text: &'a str) -> Self {
         let trimmed = text.trim();
         let inside = |name: &str| {
             let (head, tail) = trimmed.split_at_checked(name.len())?;
@@ -199,7 +199,7 @@ fn every(name: &str) -> Option<String> {
 /// assert_eq!(parse_cron_or("rate(5 minutes)"), "rate(5 minutes)");
 /// ```
 pub fn parse_cron_or(expression: &str) -> Cow<'_, str> {
-    let bare = matches!(Spelling::of(expression), Spelling::Fields(_));
+    let bare = matches!(Spelling::detect(expression), Spelling::Fields(_));
     if bare && matches!(fields::words(expression).count(), 5 | 6) {
         Cow::Owned(format!("cron({})", expression.trim()))
     } else {

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_million_unshared_schedules_fit_in_memory() {
-    let shared_part = size_of::<Parsed>() + size_of::<Entry>();
+    let shared_part = size_of::<Parsed>() + size_of::<CompiledExpr>();
     assert!(shared_part <= 232, "{shared_part}");
 }
 

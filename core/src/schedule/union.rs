@@ -1,4 +1,4 @@
-//! Several schedules as one, and one within other bounds.
+//! Unions of schedules, and schedules with narrower bounds.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{Parsed, Schedule};
 mod tests;
 
 impl Schedule {
-    /// Puts schedules together: the union ticks when at least one of them does. None of no schedules.
+    /// Makes the union of schedules, which ticks when at least one of them does. `None` for no schedules.
     ///
     /// Each part keeps its own zone, start and end.
     ///
@@ -36,14 +36,14 @@ impl Schedule {
                 None => parts.push(part),
             }
         }
-        let (first, beside) = parts.split_first()?;
-        if beside.is_empty() {
+        let (first, others) = parts.split_first()?;
+        if others.is_empty() {
             return Some(first.clone());
         }
-        Some(Self(Arc::new(Parsed { beside: beside.into(), ..first.0.plain() })))
+        Some(Self(Arc::new(Parsed { others: others.into(), ..first.0.plain() })))
     }
 
-    /// Narrows a schedule: no tick before `start` and none after `end`, both inclusive. `rate(…)` keeps its beat.
+    /// Narrows a schedule: no tick before `start` and none after `end`, both inclusive. `rate(…)` keeps its anchor.
     pub(crate) fn within(&self, start: Option<Timestamp>, end: Option<Timestamp>) -> Self {
         if start.is_none() && end.is_none() {
             return self.clone();
@@ -53,21 +53,21 @@ impl Schedule {
             end: [parsed.end, end].into_iter().flatten().min(),
             ..parsed.plain()
         };
-        let beside = self.0.beside.iter().map(|part| Self(Arc::new(narrow(&part.0)))).collect();
-        Self(Arc::new(Parsed { beside, ..narrow(&self.0) }))
+        let others = self.0.others.iter().map(|part| Self(Arc::new(narrow(&part.0)))).collect();
+        Self(Arc::new(Parsed { others, ..narrow(&self.0) }))
     }
 
     /// The same expressions without start and end.
     pub(crate) fn unbounded(&self) -> Self {
         let free = |parsed: &Parsed| Parsed { start: None, end: None, ..parsed.plain() };
-        let beside = self.0.beside.iter().map(|part| Self(Arc::new(free(&part.0)))).collect();
-        Self(Arc::new(Parsed { beside, ..free(&self.0) }))
+        let others = self.0.others.iter().map(|part| Self(Arc::new(free(&part.0)))).collect();
+        Self(Arc::new(Parsed { others, ..free(&self.0) }))
     }
 
-    /// The schedules that a union is made of; of any other schedule itself.
+    /// The parts of a union; the schedule itself if it is none.
     fn parts(&self) -> impl Iterator<Item = Self> {
-        let first = if self.0.beside.is_empty() { self.clone() } else { Self(Arc::new(self.0.plain())) };
-        std::iter::once(first).chain(self.0.beside.iter().cloned())
+        let first = if self.0.others.is_empty() { self.clone() } else { Self(Arc::new(self.0.plain())) };
+        std::iter::once(first).chain(self.0.others.iter().cloned())
     }
 
     /// One schedule with the expressions of both, where they have the same zone and bounds.
@@ -86,7 +86,7 @@ impl Schedule {
 }
 
 impl Parsed {
-    /// A copy without what is beside it.
+    /// A copy without the other parts of the union.
     fn plain(&self) -> Self {
         Self {
             expressions: self.expressions.clone(),
@@ -95,7 +95,7 @@ impl Parsed {
             start: self.start,
             end: self.end,
             dialect: self.dialect,
-            beside: Box::default(),
+            others: Box::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Years(Option<Box<[YearRange]>>);
 impl Years {
     pub(super) const EVERY: Self = Self(None);
 
-    pub(super) fn of(ranges: Vec<YearRange>) -> Self {
+    pub(super) fn from_ranges(ranges: Vec<YearRange>) -> Self {
         Self(Some(ranges.into_boxed_slice()))
     }
 

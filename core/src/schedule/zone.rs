@@ -1,4 +1,4 @@
-//! Time zones: names, the bundled database, and stretches of constant offset.
+//! Time zones: names, the bundled database, and spans of constant offset.
 //!
 //! [`Zone`] answers "which offset holds at this instant, since when and until when" from a table that is
 //! built once a zone and shared by every schedule, because asking the time-zone library costs more than
@@ -21,23 +21,23 @@ const TABLE_START: i64 = -7 * 86_400;
 /// The table ends with the first change after 2100-01-01.
 const TABLE_END: i64 = 4_102_444_800;
 
-/// A stretch of constant offset from UTC.
+/// A span of constant offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    /// First second of the stretch; `i64::MIN` when nothing is known before.
+pub(super) struct OffsetSpan {
+    /// First second of the span; `i64::MIN` when nothing is known before.
     pub(super) start: i64,
-    /// First second after the stretch; `i64::MAX` when it never ends.
+    /// First second after the span; `i64::MAX` when it never ends.
     pub(super) end: i64,
     /// Seconds that local time is ahead of UTC.
     pub(super) offset: i64,
-    /// Offset of the stretch before; `offset` if there is none.
+    /// Offset of the span before; `offset` if there is none.
     pub(super) before: i64,
-    /// Offset of the stretch after; `offset` if there is none.
+    /// Offset of the span after; `offset` if there is none.
     pub(super) after: i64,
 }
 
-impl Stretch {
-    /// Seconds that the clock skipped when this stretch began; negative when it repeated some.
+impl OffsetSpan {
+    /// Seconds that the clock skipped when this span began; negative when it repeated some.
     pub(super) fn skipped_at_start(&self) -> i64 {
         self.offset - self.before
     }
@@ -130,25 +130,25 @@ impl Zone {
         Some(format!("`{name}` has the same offset from UTC all year; {meant}"))
     }
 
-    /// The stretch of constant offset around an instant.
-    pub(super) fn stretch_at(&self, instant: i64) -> Stretch {
+    /// The span of constant offset around an instant.
+    pub(super) fn offset_span_at(&self, instant: i64) -> OffsetSpan {
         let index = self.changes.partition_point(|&(start, _)| start <= instant).saturating_sub(1);
         let (start, offset) = self.changes[index];
         if index + 1 == self.changes.len() && self.goes_on {
-            return self.stretch_beyond_table(instant);
+            return self.offset_span_beyond_table(instant);
         }
         let (end, after) = self.changes.get(index + 1).copied().unwrap_or((i64::MAX, offset));
         let before = index.checked_sub(1).map_or(offset, |previous| self.changes[previous].1);
-        Stretch { start, end, offset: offset.into(), before: before.into(), after: after.into() }
+        OffsetSpan { start, end, offset: offset.into(), before: before.into(), after: after.into() }
     }
 
-    fn stretch_beyond_table(&self, instant: i64) -> Stretch {
+    fn offset_span_beyond_table(&self, instant: i64) -> OffsetSpan {
         let moment = at(instant);
         let offset = self.zone.to_offset(moment);
         let next = self.zone.following(moment).find(|change| change.offset() != offset);
         let (end, after) =
             next.map_or((i64::MAX, offset), |change| (change.timestamp().as_second(), change.offset()));
-        // `preceding` leaves out a change at exactly this instant, which begins the stretch.
+        // `preceding` leaves out a change at exactly this instant, which begins the span.
         let mut start = (i64::MIN, offset);
         for change in self.zone.preceding(at(instant + 1)) {
             let begins = change.timestamp().as_second();
@@ -158,7 +158,7 @@ impl Zone {
                 break;
             }
         }
-        Stretch {
+        OffsetSpan {
             start: start.0,
             end,
             offset: offset.seconds().into(),

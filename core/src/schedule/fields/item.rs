@@ -5,7 +5,7 @@ use super::number::Number;
 use crate::schedule::item::Item;
 
 impl Item {
-    /// Reads what nearly every field is, `*` or a number within its bounds, at once; nothing when it is something else.
+    /// Fast path for the usual forms: `*`, or a number within the field's bounds; `None` for any other.
     pub(super) fn plain(text: &str, field: &Field) -> Option<Self> {
         if text == "*" {
             return Some(Self::Every { step: 1 });
@@ -168,7 +168,7 @@ fn day_name(text: &str) -> Option<Result<Parsed, String>> {
     last.then_some(Ok(Parsed { item: Item::FromEnd { back: 0 }, lenient: !rest.is_empty() }))
 }
 
-/// `mon`, `mon-fri`; what follows was dropped by the Python version.
+/// `mon`, `mon-fri`; the Python version ignores the rest.
 fn name_range(text: &str, kind: &str, names: &[&str], base: usize) -> Option<Result<Parsed, String>> {
     let (first, rest) = take_letters(text)?;
     let (last, dropped) = match rest.strip_prefix('-').and_then(take_letters) {

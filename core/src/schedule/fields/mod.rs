@@ -1,7 +1,7 @@
-//! The eight-field dialect: `second minute hour day_of_week week day month year`.
+//! The eight-field syntax: `second minute hour day_of_week week day month year`.
 //!
-//! What is left out on the right is `*`; all fields must match. The grammar, the order of the checks and the words
-//! of the messages are those of the Python version, whose clients rely on them.
+//! Fields that are left out on the right are `*`; all fields must match. The grammar, the order of the checks and the
+//! messages are those of the Python version, whose clients rely on them.
 
 mod item;
 mod number;
@@ -48,7 +48,7 @@ pub(super) const DAY: usize = 5;
 pub(super) const MONTH: usize = 6;
 pub(super) const YEAR: usize = 7;
 
-/// The order in which the Python version looked for mistakes.
+/// The order in which the Python version checks the fields.
 const CHECKED: [usize; 8] = [YEAR, MONTH, DAY, WEEK, DAY_OF_WEEK, HOUR, MINUTE, SECOND];
 
 /// Words of an expression with the byte at which each begins, separated as Python's `str.split` does.
