@@ -1,16 +1,17 @@
-//! The queue rule of the product beside those of others, in the model of a lagging queue: many seeds.
+//! Compares the scheduler's queue rule with other rules, in the model of a lagging queue, over many seeds.
 //!
 //! `cargo bench -p ecs-scheduler-core --bench queue_rule -- [SEEDS]` prints one JSON line per rule, setting and
-//! scenario, then the tables of `doc/modes.md`. The last one, of the reference, has one run of each: nothing in it is drawn but
-//! the age of the list of tasks.
+//! scenario, then the tables of `doc/modes.md`. The last table, of the reference, has one run of each rule, because only the age
+//! of the task list is random in it.
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_core::testing::queue_model::{
-    REFERENCE, Report, Rule, SCENARIOS, Scenario, Setting, run, run_product, run_with_default_settle, summary,
+    REFERENCE, Report, Rule, SCENARIOS, Scenario, Setting, run, run_scheduler, run_with_default_settle,
+    summary,
 };
 use serde_json::json;
 
-/// Hours simulated of each combination when the command line names no number.
+/// The default number of simulated hours per combination.
 const SEEDS: u64 = 25;
 
 /// Lag of the counts, the job's `settle`, share of tasks that crash.
@@ -18,10 +19,10 @@ const SETTINGS: [(u32, u32, f64); 6] =
     [(60, 60, 0.0), (60, 60, 0.05), (60, 60, 0.2), (10, 10, 0.0), (10, 10, 0.2), (60, 10, 0.0)];
 
 fn main() {
-    // `cargo test` asks for a list or a trial, `cargo bench` adds a flag of its own.
+    // `cargo test` passes `--list` or `--test`, `cargo bench` its own flag.
     let trial = std::env::args().any(|argument| argument == "--list" || argument == "--test");
-    let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
-    let seeds = if trial { 1 } else { asked.unwrap_or(SEEDS) };
+    let requested = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
+    let seeds = if trial { 1 } else { requested.unwrap_or(SEEDS) };
     let settings = SETTINGS.map(|(max_lag, settle, crashes)| Setting { max_lag, settle, crashes });
     let table: Vec<(Setting, Vec<Row>)> =
         settings.into_iter().map(|setting| (setting, rows(setting, seeds))).collect();
@@ -59,10 +60,10 @@ fn main() {
     reference();
 }
 
-/// Prints what the modes and the rules of others do in the reference, where counts are always a minute old.
+/// Prints the results of all modes and rules in the reference scenario, where counts are always a minute old.
 fn reference() {
     const MINUTE: Setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
-    let own = |scenario, setting| simulate(run_product(scenario, setting, 1, 0));
+    let own = |scenario, setting| simulate(run_scheduler(scenario, setting, 1, 0));
     let total = Scenario { mode: Mode::Total, ..REFERENCE };
     let mut rows = vec![
         ("`oneShot`, default", simulate(run_with_default_settle(REFERENCE, MINUTE, 1))),
@@ -90,7 +91,7 @@ fn names() -> Vec<&'static str> {
 
 fn rows(setting: Setting, seeds: u64) -> Vec<Row> {
     let own =
-        SCENARIOS.map(|scenario| total(seeds, |seed| simulate(run_product(scenario, setting, seed, 0))));
+        SCENARIOS.map(|scenario| total(seeds, |seed| simulate(run_scheduler(scenario, setting, seed, 0))));
     let mut rows = vec![Row { reports: own.to_vec() }];
     for rule in Rule::ALL {
         let reports = SCENARIOS.map(|scenario| total(seeds, |seed| run(rule, scenario, setting, seed)));
@@ -110,7 +111,7 @@ fn rows(setting: Setting, seeds: u64) -> Vec<Row> {
 }
 
 fn total(seeds: u64, run: impl Fn(u64) -> Report) -> Report {
-    (1..=seeds).map(run).fold(Report::default(), Report::and)
+    (1..=seeds).map(run).fold(Report::default(), Report::merge)
 }
 
 /// Runs one simulation in virtual time.
@@ -120,7 +121,7 @@ fn simulate(work: impl Future<Output = Report>) -> Report {
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime needs nothing that can fail here")
+        .expect("building this runtime cannot fail")
         .block_on(work)
 }
 

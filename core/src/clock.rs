@@ -17,7 +17,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the real clock is read")]
+    #[expect(clippy::disallowed_methods, reason = "the only function that reads the real clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -187,13 +187,13 @@ struct DecisionBuilder {
 impl DecisionBuilder {
     fn new(input: &DecisionInput<'_>) -> Self {
         let floor = input.scaling.floor;
-        let asked = match input.demand {
+        let demanded = match input.demand {
             Demand::Idle => 0,
             Demand::Floor => floor.get(),
             Demand::Tasks(n) => n.get(),
         };
         let mut builder = Self { count: 0, steps: Vec::with_capacity(3) };
-        builder.add_step(Rule::Demand, asked, input.reason.to_owned());
+        builder.add_step(Rule::Demand, demanded, input.reason.to_owned());
         builder
     }
 
@@ -228,8 +228,8 @@ impl DecisionBuilder {
             return Outcome::Satisfied;
         }
         let name = input.scaling.limit_name();
-        let beside = if busy == 0 { String::new() } else { format!(", less {busy} pending or running") };
-        self.add_step(Rule::Cap, room, format!("at most {name} {limit}{beside}"));
+        let suffix = if busy == 0 { String::new() } else { format!(", less {busy} pending or running") };
+        self.add_step(Rule::Cap, room, format!("at most {name} {limit}{suffix}"));
         Outcome::Capped
     }
 

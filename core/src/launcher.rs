@@ -344,7 +344,7 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     /// Fails when the lookup is not possible now; the engine retries later.
     async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
         let _ = (request, sent_at);
-        Ok(Search::Unclear("this launcher cannot look up what became of a call".to_owned()))
+        Ok(Search::Unclear("this launcher cannot look up lost calls".to_owned()))
     }
 
     /// Lists the permissions for starting, observing and stopping these tasks.

@@ -81,7 +81,7 @@ impl CatchUp {
     ///
     /// # Source
     ///
-    /// The engine sleeps at most 30 s before it looks at the wall clock again.
+    /// The engine sleeps at most 30 s before it reads the wall clock again.
     pub const ON_TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
     /// The minimum time for which an undecided tick is retried, under every policy.
     pub const MIN_RETRY_WINDOW: SignedDuration = SignedDuration::from_mins(1);

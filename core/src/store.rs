@@ -385,7 +385,7 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// error a prefix of the batch, possibly empty, has been imported.
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
         let _ = adoption;
-        let message = format!("the {} store cannot take over what another one held", self.kind());
+        let message = format!("the {} store does not support imports", self.kind());
         Err(StoreError::fault(FaultKind::Config, message))
     }
 

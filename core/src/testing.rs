@@ -1,7 +1,7 @@
-//! Virtual time, chaos and conformance suites, for the tests of this crate and of crates outside it.
+//! Virtual time, fault injection and conformance suites, for the tests of this and other crates.
 //!
-//! Simulations run under tokio's paused clock (`#[tokio::test(start_paused = true)]`): [`SimClock`] is moved by the
-//! same virtual time that timers are, so that a year passes as fast as its work can be done.
+//! Simulations run under tokio's paused clock (`#[tokio::test(start_paused = true)]`): [`SimClock`] follows the same virtual
+//! time as timers, so that a simulated year takes only as long as its work.
 
 mod chaos_store;
 mod clock;
@@ -19,6 +19,6 @@ pub mod trigger_suite;
 pub use chaos_store::{ChaosStore, StoreFaults};
 pub use clock::SimClock;
 pub use launcher::{ChaosLauncher, ChaosPlan, Fate, Start};
-pub use network_fault::{Gate, GatedLauncher, GatedStore, Passage};
+pub use network_fault::{NetworkFault, NetworkLink, RemoteLauncher, RemoteStore};
 pub use rng::SimRng;
-pub use simulation::{Audit, Life, World};
+pub use simulation::{EngineRun, InvariantReport, Simulation};

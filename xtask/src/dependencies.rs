@@ -1,11 +1,11 @@
-//! Every dependency of the workspace has a line that says why it is there, and the other way round.
+//! Checks that every dependency of the workspace has a line with its reason, and every line a dependency.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Says which dependencies have no line, and which lines no dependency.
+/// Returns the dependencies without a line, and the lines without a dependency.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let read = |name: &str| {
         std::fs::read_to_string(root.join(name)).with_context(|| format!("could not read {name}"))

@@ -1,10 +1,10 @@
-//! The arrows of the design: they only point down, and concrete types meet in one file.
+//! Checks the layering: dependencies point down only, and one file names concrete types.
 
 use std::path::Path;
 
 use crate::workspace::{Package, Workspace, is_test};
 
-/// What `core` must not need, by the beginning of the name.
+/// Crates that `core` must not need, by prefix of the name.
 const NOT_IN_CORE: &[&str] =
     &["aws-", "axum", "hyper", "reqwest", "rusqlite", "libsqlite3-sys", "tokio-postgres", "tower-http"];
 
@@ -16,27 +16,27 @@ const SHARED: &[&str] =
 const FOR_TESTS: &[&str] =
     &["ecs-scheduler-fake-aws", "ecs-scheduler-fake-elasticsearch", "ecs-scheduler-model", "stateright"];
 
-/// The folder of members that are there for tests only.
+/// The folder of members that only tests use.
 const TESTING: &str = "testing";
 
 /// The one file that names triggers, launchers and stores by their types.
 const WIRING: &str = "server/src/wiring.rs";
 
-/// Says what breaks the layering.
+/// Returns the violations of the layering.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let members: Vec<&str> = workspace.members().map(|package| package.name.as_str()).collect();
-    let mut complaints: Vec<String> =
+    let mut violations: Vec<String> =
         workspace.members().flat_map(|package| dependencies(workspace, package, &members)).collect();
     for (path, text) in workspace.sources()? {
         if path.starts_with("server/src") && path != Path::new(WIRING) && !is_test(&path) {
-            complaints.extend(
+            violations.extend(
                 concrete_names(&text).map(|name| {
                     format!("{} names {name}; only {WIRING} knows concrete types", path.display())
                 }),
             );
         }
     }
-    Ok(complaints)
+    Ok(violations)
 }
 
 fn dependencies(workspace: &Workspace, package: &Package, members: &[&str]) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Licences and origins of everything that is linked or built.
+//! Checks licences and origins of all dependencies.
 
 use std::collections::BTreeMap;
 
@@ -20,32 +20,31 @@ struct Licences {
     allow: Vec<String>,
 }
 
-/// Packages that name no licence in their manifest, the file that has it, and what only that licence (BSD-3-Clause)
-/// says.
+/// Packages without a licence in their manifest, the file that contains it, and a phrase that identifies it (BSD-3-Clause).
 const BY_FILE: &[(&str, &str, &str)] = &[("saffron", "LICENSE", "Neither the name of the copyright holder")];
 
-/// Where packages may come from.
+/// The only permitted source of packages.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Says which packages may not be used, and prints the versions that are there twice.
+/// Returns the packages that must not be used, and prints packages with several versions.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string(workspace.root.join(LIST))
         .with_context(|| format!("could not read {LIST}"))?;
     let list: List = toml::from_str(&text).with_context(|| format!("could not read {LIST}"))?;
     let allowed = list.licenses.allow;
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for package in workspace.packages.iter() {
         let Package { name, version, .. } = package;
         if package.source.as_deref().is_some_and(|source| source != REGISTRY) {
-            complaints.push(format!("{name} {version} does not come from crates.io"));
+            violations.push(format!("{name} {version} does not come from crates.io"));
         }
         if !is_allowed(package, &allowed) {
             let licence = package.licence.as_deref().unwrap_or("none");
-            complaints.push(format!("{name} {version} has a licence that is not on the list: {licence}"));
+            violations.push(format!("{name} {version} has a licence that is not on the list: {licence}"));
         }
     }
     print_duplicates(workspace);
-    Ok(complaints)
+    Ok(violations)
 }
 
 fn is_allowed(package: &Package, allowed: &[String]) -> bool {

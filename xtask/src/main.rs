@@ -19,7 +19,7 @@ const USAGE: &str = "usage: cargo xtask crates [--write] | dependencies | layeri
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let complaints = match arguments.as_slice() {
+    let violations = match arguments.as_slice() {
         ["crates"] => crates::check(&Workspace::load()?)?,
         ["crates", "--write"] => {
             crates::write(&Workspace::load()?)?;
@@ -32,13 +32,13 @@ fn main() -> anyhow::Result<ExitCode> {
         ["prose"] => prose::check(&Workspace::load()?)?,
         ["sizes"] => sizes::check(&Workspace::load()?)?,
         ["totals", log] => {
-            println!("{}", totals::of(&std::fs::read_to_string(log)?));
+            println!("{}", totals::sum(&std::fs::read_to_string(log)?));
             Vec::new()
         }
         _ => vec![USAGE.to_owned()],
     };
-    for complaint in &complaints {
-        eprintln!("{complaint}");
+    for violation in &violations {
+        eprintln!("{violation}");
     }
-    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -38,7 +38,7 @@ const EXEMPT: &[&str] = &["xtask/src/prose.rs", "CONTRIBUTING.md"];
 
 /// Names each sentence of a comment, a text of the program, or a page that breaks a rule.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     for path in tracked(&workspace.root)? {
         if EXEMPT.iter().any(|exempt| path == Path::new(exempt)) {
             continue;
@@ -51,10 +51,10 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
         };
         for (at, parts) in sentences.iter().enumerate() {
             let faults = parts.iter().flat_map(|part| faults(part));
-            complaints.extend(faults.map(|fault| format!("{}:{}: {fault}", path.display(), at + 1)));
+            violations.extend(faults.map(|fault| format!("{}:{}: {fault}", path.display(), at + 1)));
         }
     }
-    Ok(complaints)
+    Ok(violations)
 }
 
 /// Returns the pages and the Rust files that git knows.

@@ -1,17 +1,17 @@
-//! How long files and functions are.
+//! Checks the sizes of files and functions.
 
 use std::collections::BTreeMap;
 
 use crate::workspace::{Workspace, is_test};
 
-/// The most lines of a file without tests.
+/// The maximum number of lines of a file without tests.
 const MAX_FILE: usize = 500;
-/// The most lines of a function.
+/// The maximum number of lines of a function.
 const MAX_FUNCTION: usize = 60;
 
-/// Says what is too long, and prints a table of the sizes.
+/// Returns files and functions that are too long, and prints a table of the sizes.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     let mut sizes: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (path, text) in workspace.sources()?.into_iter().filter(|(path, _)| !is_test(path)) {
         let lines = text.lines().count();
@@ -19,15 +19,15 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
             workspace.members().find(|member| workspace.root.join(&path).starts_with(&member.folder));
         sizes.entry(member.map_or_else(String::new, |member| member.name.clone())).or_default().push(lines);
         if lines > MAX_FILE {
-            complaints.push(format!("{} has {lines} lines; at most {MAX_FILE}", path.display()));
+            violations.push(format!("{} has {lines} lines; at most {MAX_FILE}", path.display()));
         }
         for (name, at, lines) in functions(&text).into_iter().filter(|(_, _, lines)| *lines > MAX_FUNCTION) {
-            complaints
+            violations
                 .push(format!("{}:{at}: {name} has {lines} lines; at most {MAX_FUNCTION}", path.display()));
         }
     }
     print(&sizes);
-    Ok(complaints)
+    Ok(violations)
 }
 
 fn print(sizes: &BTreeMap<String, Vec<usize>>) {

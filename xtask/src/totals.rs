@@ -1,7 +1,7 @@
-//! How many tests passed and failed, from what the test runners printed.
+//! Counts passed and failed tests in the output of the test runners.
 
-/// Adds up the summaries of `cargo nextest`, `cargo test` and `make`'s own checks.
-pub(crate) fn of(log: &str) -> String {
+/// Sums the summaries of `cargo nextest`, `cargo test` and `make`'s own checks.
+pub(crate) fn sum(log: &str) -> String {
     let (mut passed, mut failed) = (0, 0);
     for line in log.lines() {
         if let Some(summary) =
@@ -21,7 +21,7 @@ pub(crate) fn of(log: &str) -> String {
     format!("{passed} passed, {failed} failed")
 }
 
-/// Returns the number in front of a word; 0 where the word does not occur.
+/// Returns the number before a word; 0 if the word does not occur.
 fn before(summary: &str, word: &str) -> u64 {
     let Some((head, _)) = summary.split_once(&format!(" {word}")) else { return 0 };
     head.rsplit([' ', '(']).next().and_then(|number| number.parse().ok()).unwrap_or(0)
@@ -41,11 +41,11 @@ check passed: rustfmt
 check failed: clippy
 test foo ... ok
 ";
-        assert_eq!(of(log), "20 passed, 3 failed");
+        assert_eq!(sum(log), "20 passed, 3 failed");
     }
 
     #[test]
     fn a_log_without_tests_has_none() {
-        assert_eq!(of("error: could not compile\n"), "0 passed, 0 failed");
+        assert_eq!(sum("error: could not compile\n"), "0 passed, 0 failed");
     }
 }

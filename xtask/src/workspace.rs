@@ -1,4 +1,4 @@
-//! What `cargo metadata` says about this workspace.
+//! The workspace as `cargo metadata` describes it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Runs `cargo metadata`.
     pub(crate) fn load() -> anyhow::Result<Self> {
         let output = Command::new("cargo")
             .args(["metadata", "--format-version", "1", "--locked"])

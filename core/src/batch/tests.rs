@@ -155,7 +155,7 @@ async fn a_cancelled_read_does_not_affect_the_others() {
     gone.abort();
     alone.abort();
     assert_eq!(batcher.read(1).await.unwrap(), 1);
-    // Nobody waited for 2 any more.
+    // Key 2 had no waiting caller.
     assert_eq!(*calls.keys.lock(), [[1]]);
 }
 

@@ -94,7 +94,7 @@ impl JobTable {
     pub(super) fn remove(&mut self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
         let number = self.check_revision(id, expected)?;
         self.jobs.remove(id);
-        let index = self.index_of(number).expect("every job has a place in the list");
+        let index = self.index_of(number).expect("every job is in the list");
         self.order.remove(index);
         Ok(())
     }
@@ -129,7 +129,7 @@ impl JobTable {
     /// Returns the index of the job after this one.
     fn index_after(&self, id: &JobId) -> Result<usize, StoreError> {
         let index = self.index_of(self.check_revision(id, None)?);
-        Ok(index.expect("every job has a place in the list") + 1)
+        Ok(index.expect("every job is in the list") + 1)
     }
 
     /// Checks that a job exists and, where `expected` is given, has that revision; returns its number.

@@ -1,4 +1,4 @@
-//! The journal: decisions by age, each with the firing that came of it.
+//! The in-memory journal: decisions by age, each with its firing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -224,8 +224,8 @@ impl MemoryJournal {
         for (job, rows) in &self.jobs {
             let keep = if lives(job) { keep } else { 0 };
             let above = rows.iter().take(rows.len().saturating_sub(keep)).map(|id| (id, &self.rows[id]));
-            let looked = above.take_while(|(_, row)| !retention.is_recent(row.record.draft.observed));
-            let old = looked.filter(|(_, row)| row.record.draft.observed < before && !row.is_open());
+            let candidates = above.take_while(|(_, row)| !retention.is_recent(row.record.draft.observed));
+            let old = candidates.filter(|(_, row)| row.record.draft.observed < before && !row.is_open());
             ids.extend(old.map(|(id, _)| *id).take(batch));
         }
         ids.sort_unstable();

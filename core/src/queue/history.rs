@@ -26,7 +26,7 @@ const MIN_SLACK: SignedDuration = SignedDuration::from_secs(10);
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
     /// When the counts were requested.
-    pub asked: Timestamp,
+    pub requested: Timestamp,
     /// The counts.
     pub reading: &'a QueueReading,
     /// The job's own tasks, counted after the queue's counts were read.
@@ -102,7 +102,7 @@ struct LastEmpty {
 /// A sample that was taken while no task of the job was working.
 #[derive(Debug, Clone, Copy)]
 struct IdleSample {
-    asked: Timestamp,
+    requested: Timestamp,
     left: u64,
     last_end: Option<Timestamp>,
 }
@@ -147,8 +147,8 @@ impl QueueHistory {
         if left >= self.arrivals.saturating_sub(done) {
             self.short_since = None;
         } else {
-            let since = *self.short_since.get_or_insert(sample.asked);
-            if sample.asked.duration_since(since) > sample.settle + sample.settle {
+            let since = *self.short_since.get_or_insert(sample.requested);
+            if sample.requested.duration_since(since) > sample.settle + sample.settle {
                 self.arrivals = seen;
                 self.short_since = None;
             }
@@ -160,14 +160,14 @@ impl QueueHistory {
     fn since_empty(&mut self, sample: &Sample<'_>) -> Option<SinceEmpty> {
         let visible = sample.reading.visible;
         let before = std::mem::replace(&mut self.visible, visible);
-        let at = sample.tasks.last_empty.filter(|at| sample.asked > *at)?;
+        let at = sample.tasks.last_empty.filter(|at| sample.requested > *at)?;
         let known = self.last_empty.filter(|known| known.at == at);
         let known = known.unwrap_or(LastEmpty { at, before, low: visible });
         let low = known.low.min(visible);
         self.last_empty = Some(LastEmpty { low, ..known });
         // Lag changes abruptly: a later sample may show an earlier moment.
         let growth = visible.saturating_sub(low.max(known.before));
-        (sample.asked.duration_since(at) < sample.settle)
+        (sample.requested.duration_since(at) < sample.settle)
             .then_some(SinceEmpty { growth, launched: sample.tasks.launched_since })
     }
 
@@ -176,18 +176,18 @@ impl QueueHistory {
     fn record_convergence(&mut self, sample: &Sample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
-        let now = (busy == not_started).then_some(IdleSample { asked: sample.asked, left, last_end });
+        let now = (busy == not_started).then_some(IdleSample { requested: sample.requested, left, last_end });
         let before = std::mem::replace(&mut self.idle_sample, now);
         self.convergence =
-            self.convergence.filter(|known| sample.asked.duration_since(known.at) <= CONVERGENCE_TTL);
+            self.convergence.filter(|known| sample.requested.duration_since(known.at) <= CONVERGENCE_TTL);
         let (Some(before), Some(now), Some(ended)) = (before, now, last_end) else { return };
         if before.last_end != last_end || now.left >= before.left {
             return;
         }
-        let took = before.asked.duration_since(ended);
+        let took = before.requested.duration_since(ended);
         let lag = took.is_positive() && took <= MAX_LAG;
         if lag && self.convergence.is_none_or(|known| took >= known.took) {
-            self.convergence = Some(Convergence { took, at: sample.asked });
+            self.convergence = Some(Convergence { took, at: sample.requested });
         }
     }
 
@@ -195,15 +195,16 @@ impl QueueHistory {
     fn record_drained(&mut self, sample: &Sample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         self.drained =
-            self.drained.filter(|drained| sample.asked.duration_since(drained.since) <= CONVERGENCE_TTL);
+            self.drained.filter(|drained| sample.requested.duration_since(drained.since) <= CONVERGENCE_TTL);
         let is_empty = sample.reading.visible == 0 && sample.reading.in_flight == 0;
-        let Some(ended) = last_end.filter(|ended| is_empty && busy == not_started && sample.asked > *ended)
+        let Some(ended) =
+            last_end.filter(|ended| is_empty && busy == not_started && sample.requested > *ended)
         else {
             return;
         };
-        let took = Convergence { took: sample.asked.duration_since(ended), at: sample.asked };
+        let took = Convergence { took: sample.requested.duration_since(ended), at: sample.requested };
         let Some(known) = &mut self.drained else {
-            self.drained = Some(Drained { since: sample.asked, times: 1, slowest: took, ended });
+            self.drained = Some(Drained { since: sample.requested, times: 1, slowest: took, ended });
             return;
         };
         if known.ended == ended {

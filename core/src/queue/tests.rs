@@ -19,9 +19,9 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-/// Looks at a queue whose counts lag by a minute at most.
+/// Records a sample of a queue whose counts lag by at most a minute.
 fn record(history: &mut QueueHistory, second: i64, reading: &QueueReading, tasks: &OwnTasks) -> QueueFacts {
-    history.record(&Sample { asked: at(second), reading, tasks, settle: SignedDuration::from_secs(60) })
+    history.record(&Sample { requested: at(second), reading, tasks, settle: SignedDuration::from_secs(60) })
 }
 
 fn demand(mode: Mode, facts: &QueueFacts, busy: u32) -> u32 {

@@ -29,7 +29,7 @@ struct Field {
     min: u16,
     max: u16,
     names: &'static [&'static str],
-    place: usize,
+    fields_index: usize,
 }
 
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -40,10 +40,10 @@ const fn field(
     name: &'static str,
     (min, max): (u16, u16),
     names: &'static [&'static str],
-    place: usize,
+    fields_index: usize,
     allowed: &'static str,
 ) -> Field {
-    Field { name, allowed, min, max, names, place }
+    Field { name, allowed, min, max, names, fields_index }
 }
 
 static CRON: [Field; 6] = [
@@ -142,8 +142,8 @@ pub(super) fn parse<'a>(
             continue;
         }
         for (text, item) in items {
-            let place = grammar.field(index).place;
-            visit(if matches!(item, Item::Nth { .. }) { fields::DAY } else { place }, text, item);
+            let fields_index = grammar.field(index).fields_index;
+            visit(if matches!(item, Item::Nth { .. }) { fields::DAY } else { fields_index }, text, item);
         }
         if index == DAY_OF_WEEK && is_numbered(word) {
             visit(fields::DAY_OF_WEEK, "*", Item::Every { step: 1 });

@@ -210,8 +210,8 @@ fn nearest_name(database: &TimeZoneDatabase, name: &str) -> Option<String> {
     }
     let wanted = name.trim().to_lowercase();
     let known = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(&wanted));
-    if let Some((_, place)) = known {
-        return Some((*place).to_owned());
+    if let Some((_, zone)) = known {
+        return Some((*zone).to_owned());
     }
     let is_place = |name: &str| name.contains('/') && !name.starts_with("Etc/");
     database

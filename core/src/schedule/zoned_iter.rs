@@ -9,7 +9,7 @@
 //!
 //! So for a fixed hour the intervals partition the wall clock: a skipped time belongs to the span
 //! before the gap and comes out shifted by the gap's length; a repeated one belongs to the first pass. The shifted
-//! times of a gap overlap with the first regular ones after it, which is why a search looks at two
+//! times of a gap overlap with the first regular ones after it, which is why a search checks two
 //! neighbouring spans before it answers.
 
 use super::calendar::DAY;

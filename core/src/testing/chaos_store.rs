@@ -18,7 +18,7 @@ use crate::store::{
     Registers, Retention, Settled, Settlement, Store, StoreError,
 };
 
-/// How often a store fails, each between 0 and 1.
+/// The fault probabilities of a store, each between 0 and 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StoreFaults {
     /// A write fails and has no effect.
@@ -27,12 +27,12 @@ pub struct StoreFaults {
     pub after: f64,
 }
 
-/// How long after its failure a late settlement has its effect.
-const LATE: Duration = Duration::from_millis(500);
+/// The delay after which a late settlement has its effect.
+const LATE_BY: Duration = Duration::from_millis(500);
 
-/// A store in front of another one that fails by a seed, and that can die at any write.
+/// A wrapper of a store that injects faults by a seed, and that can die at any write.
 ///
-/// A dead store never answers again, like a process that was killed: what waits for it waits for ever.
+/// A dead store never answers again, like a killed process: its callers wait for ever.
 #[derive(Debug)]
 pub struct ChaosStore {
     inner: Arc<dyn Store>,
@@ -44,12 +44,12 @@ pub struct ChaosStore {
     dies_at: Option<(u64, bool)>,
     /// How many settlements still fail and have their effect half a second later.
     late: AtomicU64,
-    /// What takes its process along when it dies.
-    last_act: Option<fn()>,
+    /// Called at its death; may kill the process.
+    on_death: Option<fn()>,
 }
 
 impl ChaosStore {
-    /// Puts faults in front of a store.
+    /// Wraps a store with faults.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, faults: StoreFaults, seed: u64) -> Self {
         Self {
@@ -60,35 +60,35 @@ impl ChaosStore {
             writes: AtomicU64::new(0),
             dies_at: None,
             late: AtomicU64::new(0),
-            last_act: None,
+            on_death: None,
         }
     }
 
-    /// Lets the store die at its n-th write (from 1), before or after the write has its effect.
+    /// Makes the store die at its n-th write (from 1), before or after the write has its effect.
     #[must_use]
-    pub fn dying_at(mut self, write: u64, after_effect: bool) -> Self {
+    pub fn die_at_write(mut self, write: u64, after_effect: bool) -> Self {
         self.dies_at = Some((write, after_effect));
         self
     }
 
-    /// Lets the first settlements fail and have their effect half a second later, like a commit whose answer was given up.
+    /// Makes the first settlements fail and have their effect half a second later, like a commit whose caller timed out.
     #[must_use]
-    pub fn settling_late(self, settlements: u64) -> Self {
+    pub fn with_late_settlements(self, settlements: u64) -> Self {
         self.late.store(settlements, Ordering::SeqCst);
         self
     }
 
-    /// Has this done at the moment of death: a test of a real process ends it there.
+    /// Sets a function to call at the store's death: a test of a real process aborts it there.
     #[must_use]
-    pub fn with_last_act(mut self, act: fn()) -> Self {
-        self.last_act = Some(act);
+    pub fn on_death(mut self, act: fn()) -> Self {
+        self.on_death = Some(act);
         self
     }
 
     /// Kills the store.
     pub fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
-        if let Some(act) = self.last_act {
+        if let Some(act) = self.on_death {
             act();
         }
     }
@@ -185,8 +185,8 @@ impl Journal for ChaosStore {
         if self.late.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             let inner = Arc::clone(&self.inner);
             tokio::spawn(async move {
-                tokio::time::sleep(LATE).await;
-                // Its sender has given it up.
+                tokio::time::sleep(LATE_BY).await;
+                // Its caller has timed out.
                 let _ = inner.settle(batch).await;
             });
             return Err(StoreError::fault(FaultKind::Unavailable, "could not settle in time"));

@@ -20,7 +20,7 @@ impl SimClock {
         Self { began: now, origin: tokio::time::Instant::now(), stepped: Mutex::default() }
     }
 
-    /// Steps the wall clock, forward or back, without any time passing.
+    /// Steps the wall clock forward or back, while no time passes.
     pub fn step(&self, by: SignedDuration) {
         *self.stepped.lock() += by;
     }

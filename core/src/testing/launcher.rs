@@ -1,4 +1,4 @@
-//! A launcher in memory that fails as told, by a seed, and remembers everything that it ever started.
+//! An in-memory launcher that injects faults by a seed, and records every task that it ever started.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
@@ -28,26 +28,25 @@ mod tests;
 
 pub use plan::{ChaosPlan, Fate};
 
-/// One task that was started: what really happened, whatever anybody was told.
+/// One task that was really started, whatever the caller was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// The call's token.
     pub token: LaunchToken,
     /// The call's firing.
     pub firing: FiringId,
-    /// The job on whose behalf.
+    /// The job.
     pub job: JobId,
     /// The task.
     pub task: TaskId,
-    /// When.
+    /// When it was started.
     pub at: Timestamp,
 }
 
-/// Starts tasks that exist in memory only, under a clock, and fails by a seed.
+/// Starts simulated tasks under a clock, and injects faults by a seed.
 ///
-/// It is idempotent by token for [`ChaosPlan::token_life`], as the real ones are; [`Self::starts`] tells what really
-/// happened. What becomes of a task depends on the seed, the token and its place alone, so it does not change with
-/// the order of calls.
+/// It is idempotent by token for [`ChaosPlan::token_life`], as the real ones are; [`Self::starts`] returns what really
+/// happened. The course of a task depends on the seed, the token and its index alone, not on the order of calls.
 #[derive(Debug)]
 pub struct ChaosLauncher {
     clock: Arc<dyn Clock>,
@@ -60,7 +59,7 @@ struct Inner {
     plan: ChaosPlan,
     limits: LaunchLimits,
     fates: BTreeMap<String, Fate>,
-    only_known: bool,
+    reject_unknown: bool,
     rng: SimRng,
     tokens: HashMap<LaunchToken, (Timestamp, LaunchReport)>,
     tasks: HashMap<TaskId, SimTask>,
@@ -70,7 +69,7 @@ struct Inner {
     calls: u64,
 }
 
-/// The life of a task, known from its start.
+/// The course of a task, decided at its start.
 #[derive(Debug)]
 struct SimTask {
     listed: Timestamp,
@@ -78,11 +77,11 @@ struct SimTask {
     ends: Timestamp,
     code: Option<i32>,
     stop: Option<(&'static str, String)>,
-    /// How long it goes on when it is asked to stop.
+    /// How long it continues after a stop request.
     stopping: Duration,
 }
 
-/// What chaos does to one launch.
+/// The fault of one launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -94,7 +93,7 @@ enum Fault {
 }
 
 impl ChaosLauncher {
-    /// Makes a launcher without faults. Equal seeds fail equally.
+    /// Makes a launcher without faults. Equal seeds give equal faults.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
         let limits = LaunchLimits {
@@ -107,7 +106,7 @@ impl ChaosLauncher {
             plan: ChaosPlan::default(),
             limits,
             fates: BTreeMap::new(),
-            only_known: false,
+            reject_unknown: false,
             rng: SimRng::new(seed),
             tokens: HashMap::new(),
             tasks: HashMap::new(),
@@ -119,7 +118,7 @@ impl ChaosLauncher {
         Self { clock, seed, inner: Mutex::new(inner) }
     }
 
-    /// Sets how it fails from now on.
+    /// Sets the faults from now on.
     pub fn faults(&self, plan: ChaosPlan) {
         let mut inner = self.inner.lock();
         inner.limits.token_life = plan.token_life;
@@ -127,14 +126,14 @@ impl ChaosLauncher {
         inner.plan = plan;
     }
 
-    /// Sets what becomes of the tasks of a definition that are started from now on.
+    /// Sets the course of all tasks of a definition that are started from now on.
     pub fn define(&self, definition: &str, fate: Fate) {
         self.inner.lock().fates.insert(definition.to_owned(), fate);
     }
 
-    /// Refuses, for good, definitions that were not defined. Without this any definition will do.
-    pub fn only_known(&self) {
-        self.inner.lock().only_known = true;
+    /// Refuses unknown definitions permanently. By default every definition is accepted.
+    pub fn reject_unknown(&self) {
+        self.inner.lock().reject_unknown = true;
     }
 
     /// Returns every task that was ever started, in order.
@@ -143,10 +142,10 @@ impl ChaosLauncher {
         self.inner.lock().starts.clone()
     }
 
-    /// Returns the tokens under which a second call started tasks, which must never happen: each token's tasks start
-    /// at one moment.
+    /// Returns the tokens under which a second call started tasks, which must never happen: all tasks of a token start at one
+    /// moment.
     #[must_use]
-    pub fn doubled(&self) -> Vec<LaunchToken> {
+    pub fn duplicate_launches(&self) -> Vec<LaunchToken> {
         let inner = self.inner.lock();
         let mut first: HashMap<&LaunchToken, Timestamp> = HashMap::new();
         let mut again = Vec::new();
@@ -158,21 +157,21 @@ impl ChaosLauncher {
         again
     }
 
-    /// Returns every request to stop a task that it took, in order.
+    /// Returns every stop request, in order.
     #[must_use]
     pub fn stops(&self) -> Vec<(TaskId, Timestamp)> {
         self.inner.lock().stops.clone()
     }
 
-    /// Returns from when to when each task of a job is alive, in the order of their starts.
+    /// Returns start and end of each task of a job, in the order of their starts.
     #[must_use]
-    pub fn lives(&self, job: &JobId) -> Vec<(Timestamp, Timestamp)> {
+    pub fn task_lifetimes(&self, job: &JobId) -> Vec<(Timestamp, Timestamp)> {
         let inner = self.inner.lock();
         let starts = inner.starts.iter().filter(|start| start.job == *job);
         starts.map(|start| (start.at, inner.tasks[&start.task].ends)).collect()
     }
 
-    /// Returns how many calls to `launch` were made, whatever came of them.
+    /// Returns how many calls to `launch` were made, failed ones included.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.inner.lock().calls
@@ -181,8 +180,8 @@ impl ChaosLauncher {
     async fn pause(&self) {
         let delay = {
             let mut inner = self.inner.lock();
-            let longest = inner.plan.delay;
-            drawn(&mut inner.rng, longest)
+            let max = inner.plan.delay;
+            draw(&mut inner.rng, max)
         };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -218,7 +217,7 @@ impl Inner {
         }
     }
 
-    /// Starts the request's tasks, unless its token did so already.
+    /// Starts the request's tasks, unless an earlier call with its token did.
     fn launch(&mut self, request: &LaunchRequest, now: Timestamp, seed: u64) -> LaunchReport {
         let life = signed(self.plan.token_life);
         if let Some((_, report)) =
@@ -227,12 +226,12 @@ impl Inner {
             return report.clone();
         }
         let mut report = LaunchReport::default();
-        for place in 0..request.count.get() {
-            if self.only_known && !self.fates.contains_key(&request.definition) {
+        for index in 0..request.count.get() {
+            if self.reject_unknown && !self.fates.contains_key(&request.definition) {
                 report.refused.push(refusal("MISSING", &request.definition, false));
                 continue;
             }
-            let mut rng = rng_of(seed, &request.token, place);
+            let mut rng = task_rng(seed, &request.token, index);
             if rng.chance(self.plan.refuse) {
                 report.refused.push(refusal("RESOURCE:CPU", &request.definition, true));
                 continue;
@@ -255,7 +254,7 @@ impl Inner {
     }
 
     fn task(&self, request: &LaunchRequest, now: Timestamp, rng: &mut SimRng) -> SimTask {
-        let listed = later(now, drawn(rng, self.plan.lag));
+        let listed = later(now, draw(rng, self.plan.lag));
         let exited = Some(("EssentialContainerExited", "essential container \"main\" exited".to_owned()));
         let (started, ends, code, stop) = match self.fates.get(&request.definition) {
             Some(Fate::Exits { after, code }) => (Some(now), later(now, *after), Some(*code), exited),
@@ -265,13 +264,13 @@ impl Inner {
                 (None, now, None, Some(stop))
             }
             None => {
-                let started = later(now, drawn(rng, self.plan.pending));
-                let ends = later(started, drawn(rng, self.plan.run));
+                let started = later(now, draw(rng, self.plan.pending));
+                let ends = later(started, draw(rng, self.plan.run));
                 let code = Some(i32::from(rng.chance(self.plan.exit_badly)));
                 (Some(started), ends, code, exited)
             }
         };
-        SimTask { listed, started, ends, code, stop, stopping: drawn(rng, self.plan.stop) }
+        SimTask { listed, started, ends, code, stop, stopping: draw(rng, self.plan.stop) }
     }
 }
 
@@ -301,19 +300,19 @@ impl SimTask {
     }
 }
 
-fn rng_of(seed: u64, token: &LaunchToken, place: u32) -> SimRng {
+fn task_rng(seed: u64, token: &LaunchToken, index: u32) -> SimRng {
     let hash = Sha256::new()
         .chain_update(seed.to_be_bytes())
         .chain_update(token.as_str())
-        .chain_update(place.to_be_bytes())
+        .chain_update(index.to_be_bytes())
         .finalize();
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash[..8]);
     SimRng::new(u64::from_be_bytes(bytes))
 }
 
-fn drawn(rng: &mut SimRng, longest: Duration) -> Duration {
-    let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+fn draw(rng: &mut SimRng, max: Duration) -> Duration {
+    let millis = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(rng.below(millis.saturating_add(1)))
 }
 
@@ -419,7 +418,7 @@ impl Launcher for ChaosLauncher {
         Ok(match (fresh, started.is_empty()) {
             (true, true) => Search::Nothing,
             (true, false) => Search::Found(started),
-            (false, _) => Search::Unclear("its tasks may have been forgotten".to_owned()),
+            (false, _) => Search::Unclear("its tasks may have expired".to_owned()),
         })
     }
 }

@@ -1,7 +1,7 @@
-//! What every launcher must do, as tests that any implementation can run.
+//! The conformance suite for launchers, which every implementation must pass.
 //!
-//! A crate with a launcher implements [`Subject`] and calls [`launcher_suite!`](crate::launcher_suite) with the
-//! attribute of its tests. Each behaviour becomes a test of its own, named like the function here that holds it.
+//! A crate with a launcher implements [`Subject`] and calls [`launcher_suite!`](crate::launcher_suite) with the attribute of
+//! its tests. Each behaviour becomes a separate test, named like its function in this module.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -47,28 +47,28 @@ use crate::launcher::Launcher;
 pub use lifecycle::*;
 pub use tokens::*;
 
-/// A place where a launcher can be opened: without tasks at first, each value another place.
+/// A fixture that opens a launcher: without tasks at first, each value another launcher.
 #[async_trait]
 pub trait Subject: Send + Sync {
-    /// Opens the launcher, or opens it again with what it held, after the one before was dropped.
+    /// Opens the launcher, or reopens it with its tasks after the previous handle was dropped.
     async fn open(&self) -> Arc<dyn Launcher>;
 
-    /// Names the task definition that behaves like this.
+    /// Returns the task definition with this behaviour.
     fn definition(&self, sample: Sample) -> String;
 }
 
-/// How a task behaves.
+/// The behaviour of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sample {
-    /// It ends by itself, soon, with exit code 0.
+    /// It soon exits with code 0.
     Succeeds,
-    /// It ends by itself, soon, with exit code 3.
+    /// It soon exits with code 3.
     Fails,
-    /// It runs until it is stopped, or for a minute at least.
+    /// It runs until it is stopped, at least for a minute.
     Lasts,
-    /// It is accepted and then cannot start.
+    /// It is accepted and then fails to start.
     Unstartable,
-    /// There is no such definition.
+    /// The definition does not exist.
     Unknown,
 }
 
@@ -77,24 +77,24 @@ pub enum Sample {
 macro_rules! launcher_suite {
     (#[$test:meta] $subject:expr) => {
         $crate::launcher_behaviours!(#[$test] $subject;
-            a_task_that_ends_well_reports_exit_code_zero
-            a_task_that_ends_badly_reports_its_exit_code
+            a_successful_task_reports_exit_code_zero
+            a_failed_task_reports_its_exit_code
             a_task_that_cannot_start_stops_with_a_reason_and_without_an_exit_code
-            a_task_is_told_of_until_its_end_and_afterwards
-            a_stopped_task_tells_why
-            stopping_again_or_what_is_unknown_changes_nothing
-            observing_leaves_out_what_is_unknown
-            the_population_is_the_live_tasks_of_the_job_alone
-            the_population_outlives_a_restart
-            the_end_of_a_task_is_learnt_after_a_restart
-            an_unknown_definition_is_refused_for_good
+            a_task_is_observable_until_its_end_and_afterwards
+            a_stopped_task_has_the_reason
+            stopping_a_stopped_or_unknown_task_changes_nothing
+            observing_leaves_out_unknown_tasks
+            the_population_is_the_live_tasks_of_one_job
+            the_population_survives_a_restart
+            the_end_of_a_task_is_observed_after_a_restart
+            an_unknown_definition_is_refused_permanently
             a_launch_of_several_tasks_names_each_of_them
             a_launch_of_too_many_tasks_fails_without_effect
             a_repeated_token_reports_the_same_tasks_and_starts_none
-            a_repeated_token_starts_nothing_although_its_tasks_have_ended
+            a_repeated_token_starts_nothing_after_its_tasks_have_ended
             a_repeated_token_starts_nothing_after_a_restart
             concurrent_calls_with_one_token_start_once
-            a_call_that_was_given_up_is_not_doubled_by_its_repetition
+            a_retry_of_a_cancelled_call_starts_nothing_twice
             different_tokens_start_different_tasks
         );
     };

@@ -1,4 +1,4 @@
-//! What stands between one process and the rest of the world: it can be frozen, cut off and slowed down.
+//! Network fault injection: a link between a process and its store or launcher can be slow, cut or frozen.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,103 +22,103 @@ use crate::store::{
 };
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
-/// How a gate lets calls through.
+/// The fault of a network link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
-    /// At once.
-    Open,
-    /// After so long, half of it on the way there and half on the way back.
+pub enum NetworkFault {
+    /// No fault: calls pass at once.
+    None,
+    /// Calls take this much longer, half before and half after their effect.
     Slow(Duration),
-    /// Not at all: a call fails after so long. One that was on its way has its effect, and its answer is lost.
+    /// Calls time out after this time. A call in progress has its effect, and its answer is lost.
     Cut(Duration),
-    /// Calls wait until this changes, as those of a process that is stopped. What was on its way arrives then.
+    /// Calls wait until the fault changes, like those of a stopped process; then calls in progress continue.
     Frozen,
 }
 
-/// Lets calls through, or not. Clones are the same gate.
+/// A network link that can be faulty. Clones are the same link.
 #[derive(Debug, Clone)]
-pub struct Gate(watch::Sender<Passage>);
+pub struct NetworkLink(watch::Sender<NetworkFault>);
 
-impl Default for Gate {
+impl Default for NetworkLink {
     fn default() -> Self {
-        Self(watch::Sender::new(Passage::Open))
+        Self(watch::Sender::new(NetworkFault::None))
     }
 }
 
-impl Gate {
-    /// Changes how calls are let through, those that wait included.
-    pub fn set(&self, passage: Passage) {
-        self.0.send_replace(passage);
+impl NetworkLink {
+    /// Sets the fault, also for waiting calls.
+    pub fn set(&self, fault: NetworkFault) {
+        self.0.send_replace(fault);
     }
 
-    async fn half_way(&self) -> Option<()> {
-        let mut passage = self.0.subscribe();
+    async fn traverse(&self) -> Option<()> {
+        let mut fault = self.0.subscribe();
         loop {
-            let now = *passage.borrow_and_update();
+            let now = *fault.borrow_and_update();
             let wait = match now {
-                Passage::Open => return Some(()),
-                Passage::Slow(time) => Some((time / 2, Some(()))),
-                Passage::Cut(time) => Some((time, None)),
-                Passage::Frozen => None,
+                NetworkFault::None => return Some(()),
+                NetworkFault::Slow(time) => Some((time / 2, Some(()))),
+                NetworkFault::Cut(time) => Some((time, None)),
+                NetworkFault::Frozen => None,
             };
             let Some((time, then)) = wait else {
-                // The gate lives as long as this borrow of it.
-                let _ = passage.changed().await;
+                // The sender lives as long as this borrow of it.
+                let _ = fault.changed().await;
                 continue;
             };
             tokio::time::sleep(time).await;
-            if *passage.borrow() != Passage::Frozen {
+            if *fault.borrow() != NetworkFault::Frozen {
                 return then;
             }
         }
     }
 
-    async fn through<T, E>(
+    async fn call<T, E>(
         &self,
-        call: impl Future<Output = Result<T, E>> + Send,
-        cut: fn() -> E,
+        operation: impl Future<Output = Result<T, E>> + Send,
+        timed_out: fn() -> E,
     ) -> Result<T, E> {
-        self.half_way().await.ok_or_else(cut)?;
-        let answer = call.await;
-        self.half_way().await.ok_or_else(cut)?;
+        self.traverse().await.ok_or_else(timed_out)?;
+        let answer = operation.await;
+        self.traverse().await.ok_or_else(timed_out)?;
         answer
     }
 }
 
-fn cut_from_store() -> StoreError {
+fn store_unreachable() -> StoreError {
     StoreError::fault(FaultKind::Unavailable, "could not reach the store")
 }
 
-fn cut_from_launcher() -> LaunchError {
+fn launcher_unreachable() -> LaunchError {
     LaunchError::unanswered("could not reach the launcher")
 }
 
-/// A shared store behind a gate.
+/// A shared store behind a network link.
 #[derive(Debug)]
-pub struct GatedStore {
+pub struct RemoteStore {
     inner: Arc<dyn SharedStore>,
-    gate: Gate,
+    link: NetworkLink,
 }
 
-impl GatedStore {
-    /// Puts a gate in front of a store.
+impl RemoteStore {
+    /// Puts a link in front of a store.
     #[must_use]
-    pub fn new(inner: Arc<dyn SharedStore>, gate: Gate) -> Self {
-        Self { inner, gate }
+    pub fn new(inner: Arc<dyn SharedStore>, link: NetworkLink) -> Self {
+        Self { inner, link }
     }
 
-    async fn through<T>(
+    async fn call<T>(
         &self,
-        call: impl Future<Output = Result<T, StoreError>> + Send,
+        operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        self.gate.through(call, cut_from_store).await
+        self.link.call(operation, store_unreachable).await
     }
 }
 
 #[async_trait]
-impl JobStore for GatedStore {
+impl JobStore for RemoteStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        self.through(self.inner.create(job)).await
+        self.call(self.inner.create(job)).await
     }
 
     async fn replace(
@@ -128,49 +128,49 @@ impl JobStore for GatedStore {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        self.through(self.inner.replace(id, expected, document, at)).await
+        self.call(self.inner.replace(id, expected, document, at)).await
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        self.through(self.inner.remove(id, expected)).await
+        self.call(self.inner.remove(id, expected)).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        self.through(self.inner.get(ids)).await
+        self.call(self.inner.get(ids)).await
     }
 
     async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
-        self.through(self.inner.list(from, limit)).await
+        self.call(self.inner.list(from, limit)).await
     }
 }
 
 #[async_trait]
-impl Journal for GatedStore {
+impl Journal for RemoteStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.through(self.inner.settle(batch)).await
+        self.call(self.inner.settle(batch)).await
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        self.through(self.inner.advance(advance)).await
+        self.call(self.inner.advance(advance)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
-        self.through(self.inner.unfinished()).await
+        self.call(self.inner.unfinished()).await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
-        self.through(self.inner.decisions(query)).await
+        self.call(self.inner.decisions(query)).await
     }
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
-        self.through(self.inner.firings(query)).await
+        self.call(self.inner.firings(query)).await
     }
 }
 
 #[async_trait]
-impl Registers for GatedStore {
+impl Registers for RemoteStore {
     async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.through(self.inner.read(name)).await
+        self.call(self.inner.read(name)).await
     }
 
     async fn write(
@@ -180,57 +180,57 @@ impl Registers for GatedStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        self.through(self.inner.write(name, value, expected, expires)).await
+        self.call(self.inner.write(name, value, expected, expires)).await
     }
 }
 
 #[async_trait]
-impl Shards for GatedStore {
+impl Shards for RemoteStore {
     async fn list_shard(
         &self,
         shard: Shard,
         from: ListFrom,
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError> {
-        self.through(self.inner.list_shard(shard, from, limit)).await
+        self.call(self.inner.list_shard(shard, from, limit)).await
     }
 
     async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
-        self.through(self.inner.open_firings_in_shard(shard)).await
+        self.call(self.inner.open_firings_in_shard(shard)).await
     }
 
     async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.through(self.inner.settle_fenced(fence, batch)).await
+        self.call(self.inner.settle_fenced(fence, batch)).await
     }
 
     async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        self.through(self.inner.advance_fenced(fence, advance)).await
+        self.call(self.inner.advance_fenced(fence, advance)).await
     }
 }
 
 #[async_trait]
-impl SharedStore for GatedStore {
+impl SharedStore for RemoteStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        self.through(self.inner.registers(prefix)).await
+        self.call(self.inner.registers(prefix)).await
     }
 
     async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
-        self.through(self.inner.edits(since)).await
+        self.call(self.inner.edits(since)).await
     }
 }
 
 #[async_trait]
-impl Store for GatedStore {
+impl Store for RemoteStore {
     fn kind(&self) -> &'static str {
         self.inner.kind()
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.through(self.inner.check()).await
+        self.call(self.inner.check()).await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        self.through(self.inner.prune(retention)).await
+        self.call(self.inner.prune(retention)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -242,48 +242,48 @@ impl Store for GatedStore {
     }
 }
 
-/// A launcher behind a gate.
+/// A launcher behind a network link.
 #[derive(Debug)]
-pub struct GatedLauncher {
+pub struct RemoteLauncher {
     inner: Arc<dyn Launcher>,
-    gate: Gate,
+    link: NetworkLink,
 }
 
-impl GatedLauncher {
-    /// Puts a gate in front of a launcher.
+impl RemoteLauncher {
+    /// Puts a link in front of a launcher.
     #[must_use]
-    pub fn new(inner: Arc<dyn Launcher>, gate: Gate) -> Self {
-        Self { inner, gate }
+    pub fn new(inner: Arc<dyn Launcher>, link: NetworkLink) -> Self {
+        Self { inner, link }
     }
 
-    async fn through<T>(
+    async fn call<T>(
         &self,
-        call: impl Future<Output = Result<T, LaunchError>> + Send,
+        operation: impl Future<Output = Result<T, LaunchError>> + Send,
     ) -> Result<T, LaunchError> {
-        self.gate.through(call, cut_from_launcher).await
+        self.link.call(operation, launcher_unreachable).await
     }
 }
 
 #[async_trait]
-impl Launcher for GatedLauncher {
+impl Launcher for RemoteLauncher {
     fn limits(&self) -> LaunchLimits {
         self.inner.limits()
     }
 
     async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
-        self.through(self.inner.population(job, task)).await
+        self.call(self.inner.population(job, task)).await
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        self.through(self.inner.launch(request)).await
+        self.call(self.inner.launch(request)).await
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        self.through(self.inner.observe(tasks)).await
+        self.call(self.inner.observe(tasks)).await
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
-        self.through(self.inner.stop(task, reason)).await
+        self.call(self.inner.stop(task, reason)).await
     }
 
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
@@ -299,6 +299,6 @@ impl Launcher for GatedLauncher {
     }
 
     async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
-        self.through(self.inner.search(request, sent_at)).await
+        self.call(self.inner.search(request, sent_at)).await
     }
 }

@@ -27,7 +27,7 @@ impl SimRng {
         if bound == 0 { 0 } else { self.next() % bound }
     }
 
-    /// Tells, with this probability, yes.
+    /// Returns true with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         let unit = f64::from(u32::try_from(self.next() >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
         unit < probability

@@ -1,4 +1,4 @@
-//! The plainest decision, settlement, firing and task there are: tests and benchmarks change what they are about.
+//! Minimal samples of a decision, settlement, firing and task: tests and benchmarks override the relevant fields.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::job::{JobId, JobUid, Revision, StoredJob};
 use crate::store::Settlement;
 use crate::task::TaskSpec;
 
-/// A task that is run as its definition says.
+/// A task without overrides and options.
 #[must_use]
 pub fn task(definition: &str) -> Arc<TaskSpec> {
     let definition = definition.to_owned();
@@ -39,7 +39,7 @@ pub fn draft(outcome: Outcome, tick: Timestamp) -> DecisionDraft {
     }
 }
 
-/// A settlement of a job as it is stored, up to its newest record's tick.
+/// A settlement of a stored job, up to the tick of its newest record.
 #[must_use]
 pub fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
     Settlement {

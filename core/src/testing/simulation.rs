@@ -19,15 +19,15 @@ use crate::schedule::Dialect;
 use crate::store::{DecisionQuery, FiringQuery, ListFrom, MOST_ROWS, NewJob, Store, StoreError};
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
-/// A world that outlives the engines in it: a clock, a store and a launcher. Engines are booted, crash, and are
-/// booted again.
+/// A simulated environment that outlives its engines: a clock, a store and a launcher. Engines are started, crash, and are
+/// restarted.
 #[derive(Debug)]
-pub struct World {
-    /// What time it is.
+pub struct Simulation {
+    /// The clock.
     pub clock: Arc<SimClock>,
-    /// What survives a crash.
+    /// The store, which survives crashes.
     pub store: Arc<dyn Store>,
-    /// The outside world.
+    /// The launcher, which survives crashes.
     pub launcher: Arc<dyn Launcher>,
     /// The installed triggers.
     pub registry: Arc<TriggerRegistry>,
@@ -35,35 +35,35 @@ pub struct World {
     pub options: EngineOptions,
 }
 
-/// One life of an engine.
+/// One run of an engine, until it stops or crashes.
 #[derive(Debug)]
-pub struct Life {
+pub struct EngineRun {
     /// The engine.
     pub engine: EngineHandle,
-    /// The engine's way to the store.
+    /// The faulty store that the engine uses.
     pub store: Arc<ChaosStore>,
-    launcher: Arc<MortalLauncher>,
+    launcher: Arc<KillableLauncher>,
 }
 
-impl World {
-    /// Boots an engine whose store fails as told, by this seed.
+impl Simulation {
+    /// Starts an engine whose store injects these faults, by this seed.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    pub async fn boot(&self, faults: StoreFaults, seed: u64) -> Result<Life, StoreError> {
+    pub async fn boot(&self, faults: StoreFaults, seed: u64) -> Result<EngineRun, StoreError> {
         self.boot_with(ChaosStore::new(Arc::clone(&self.store), faults, seed)).await
     }
 
-    /// Boots an engine on this store, which must be in front of the world's.
+    /// Starts an engine on this store, which must wrap the simulation's store.
     ///
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    pub async fn boot_with(&self, store: ChaosStore) -> Result<Life, StoreError> {
+    pub async fn boot_with(&self, store: ChaosStore) -> Result<EngineRun, StoreError> {
         let store = Arc::new(store);
         let launcher =
-            Arc::new(MortalLauncher { inner: Arc::clone(&self.launcher), dead: AtomicBool::new(false) });
+            Arc::new(KillableLauncher { inner: Arc::clone(&self.launcher), dead: AtomicBool::new(false) });
         let engine = Engine {
             options: self.options.clone(),
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -71,10 +71,10 @@ impl World {
             registry: Arc::clone(&self.registry),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
         };
-        Ok(Life { engine: engine.start().await?, store, launcher })
+        Ok(EngineRun { engine: engine.start().await?, store, launcher })
     }
 
-    /// Stores a job as it is, without telling any engine.
+    /// Stores a job unchanged, without notifying an engine.
     ///
     /// # Errors
     ///
@@ -93,11 +93,11 @@ impl World {
         self.store.create(job).await
     }
 
-    /// Replaces a job's document as an edit does, without telling any engine.
+    /// Replaces a job's document as an edit does, without notifying an engine.
     ///
     /// # Errors
     ///
-    /// Fails when the job does not exist, or is edited by someone else at the same moment.
+    /// Fails when the job does not exist, or is edited concurrently.
     ///
     /// # Panics
     ///
@@ -120,7 +120,7 @@ impl World {
         self.store.replace(&id, stored.revision, document, now).await
     }
 
-    /// Checks every promise against the journal, and returns what happened.
+    /// Checks every invariant against the journal, and returns what it counted.
     ///
     /// For each stored job: the ticks of its recorded decisions are exactly the ticks of its schedule from its creation
     /// to its newest settled tick, each once. For each firing: at most one per tick, never more tasks than requested,
@@ -128,18 +128,18 @@ impl World {
     ///
     /// # Errors
     ///
-    /// Fails with the first promise that is broken.
+    /// Fails with the first broken invariant.
     pub async fn audit(
         &self,
         context: &dyn Fn(&StoredJob) -> crate::schedule::Schedule,
-    ) -> Result<Audit, String> {
+    ) -> Result<InvariantReport, String> {
         let decisions = self.decisions().await;
         let firings = self.firings().await;
         let mut by_job: HashMap<JobUid, Vec<&DecisionRecord>> = HashMap::new();
         for decision in &decisions {
             by_job.entry(decision.uid).or_default().push(decision);
         }
-        let mut audit = Audit::default();
+        let mut audit = InvariantReport::default();
         for stored in self.jobs().await {
             let mut records = by_job.remove(&stored.uid).unwrap_or_default();
             records.retain(|record| record.draft.span.count > 0);
@@ -157,7 +157,7 @@ impl World {
         loop {
             let before = all.last().map(|firing| firing.id.clone());
             let page = self.store.firings(&FiringQuery { before, ..FiringQuery::default() }).await;
-            let page = page.expect("the world's own store does not fail");
+            let page = page.expect("the simulation's own store does not fail");
             if page.is_empty() {
                 return all;
             }
@@ -171,7 +171,7 @@ impl World {
         loop {
             let before = all.last().map(|decision| decision.id);
             let page = self.store.decisions(&DecisionQuery { before, ..DecisionQuery::default() }).await;
-            let page = page.expect("the world's own store does not fail");
+            let page = page.expect("the simulation's own store does not fail");
             if page.is_empty() {
                 return all;
             }
@@ -183,7 +183,7 @@ impl World {
         let mut all: Vec<StoredJob> = Vec::new();
         loop {
             let page = self.store.list(ListFrom::Skip(all.len() as u64), MOST_ROWS).await;
-            let page = page.expect("the world's own store does not fail");
+            let page = page.expect("the simulation's own store does not fail");
             if page.jobs.is_empty() {
                 return all;
             }
@@ -192,8 +192,8 @@ impl World {
     }
 }
 
-impl Life {
-    /// Ends this life as `kill -9` does: nothing of it reaches store or launcher any more.
+impl EngineRun {
+    /// Ends this run as `kill -9` does: no further call reaches store or launcher.
     pub async fn crash(self) {
         self.store.kill();
         self.launcher.dead.store(true, Ordering::SeqCst);
@@ -201,9 +201,9 @@ impl Life {
     }
 }
 
-/// What an audit counted.
+/// The counts of an invariant check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Audit {
+pub struct InvariantReport {
     /// Ticks with an outcome.
     pub ticks: u64,
     /// Rows of decisions.
@@ -214,7 +214,7 @@ pub struct Audit {
     pub tasks: usize,
 }
 
-impl Audit {
+impl InvariantReport {
     fn check_firings(&mut self, firings: &[Firing], decisions: &[DecisionRecord]) -> Result<(), String> {
         let outcomes: HashMap<_, _> =
             decisions.iter().map(|record| (record.id, record.draft.outcome)).collect();
@@ -244,7 +244,7 @@ impl Audit {
     }
 }
 
-/// Checks that these spans, in order of time, are all ticks of the schedule, each once; returns how many.
+/// Checks that these spans, in order of time, cover every tick of the schedule exactly once; returns the number of ticks.
 fn check_ticks(
     stored: &StoredJob,
     records: &[&DecisionRecord],
@@ -270,14 +270,14 @@ fn check_ticks(
     Ok(total)
 }
 
-/// A launcher that stops answering when its engine dies.
+/// A launcher that stops answering when its engine is killed.
 #[derive(Debug)]
-struct MortalLauncher {
+struct KillableLauncher {
     inner: Arc<dyn Launcher>,
     dead: AtomicBool,
 }
 
-impl MortalLauncher {
+impl KillableLauncher {
     async fn alive(&self) {
         if self.dead.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
@@ -286,7 +286,7 @@ impl MortalLauncher {
 }
 
 #[async_trait]
-impl Launcher for MortalLauncher {
+impl Launcher for KillableLauncher {
     fn limits(&self) -> LaunchLimits {
         self.inner.limits()
     }

@@ -1,11 +1,11 @@
-//! What every store must do, as tests that any implementation can run.
+//! The conformance suite for stores, which every implementation must pass.
 //!
-//! A crate with a store implements [`Subject`] and calls [`store_suite!`](crate::store_suite); a store that outlives
-//! its process calls [`store_durability_suite!`](crate::store_durability_suite) too, one that several handles may have
-//! open at once [`store_sharing_suite!`](crate::store_sharing_suite), one that replicas may share
+//! A crate with a store implements [`Subject`] and calls [`store_suite!`](crate::store_suite). A durable store also calls
+//! [`store_durability_suite!`](crate::store_durability_suite), one that several handles may open at once
+//! [`store_sharing_suite!`](crate::store_sharing_suite), one that replicas may share
 //! [`shared_store_suite!`](crate::shared_store_suite), and one whose connection a test can cut
-//! [`store_fault_suite!`](crate::store_fault_suite). Each behaviour becomes a test of its own, named like the function
-//! in this module that holds it.
+//! [`store_fault_suite!`](crate::store_fault_suite). Each behaviour becomes a separate test, named like its function in this
+//! module.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -69,10 +69,10 @@ pub use settling::*;
 pub use sharing::*;
 pub use views::*;
 
-/// A place where a store can be opened: empty at first, each value another place.
+/// A fixture that opens a store: empty at first, each value another store.
 #[async_trait]
 pub trait Subject: Send + Sync {
-    /// Opens the store. A store that lasts is opened again, with what it held, after the one before was dropped.
+    /// Opens the store. A durable store is reopened, with its contents, after the previous handle was dropped.
     async fn open(&self) -> Arc<dyn Store>;
 }
 
@@ -81,47 +81,47 @@ pub trait Subject: Send + Sync {
 macro_rules! store_suite {
     ($subject:expr) => {
         $crate::store_behaviours!($subject;
-            a_created_job_is_read_back_as_it_was_written
-            a_name_can_be_taken_only_once
-            a_replacement_counts_the_revision_and_keeps_identity_and_progress
+            a_created_job_is_read_back_unchanged
+            a_job_name_is_unique
+            a_replacement_increments_the_revision_and_keeps_identity_and_progress
             a_replacement_of_another_revision_is_a_conflict_and_changes_nothing
-            a_job_that_is_missing_can_be_neither_replaced_nor_removed
+            a_missing_job_cannot_be_replaced_or_removed
             a_removed_job_is_gone_and_its_name_is_free
             a_removal_of_another_revision_is_a_conflict
-            a_document_of_any_characters_is_kept_to_the_letter
-            many_jobs_are_read_in_the_order_of_their_names_without_those_that_are_missing
+            documents_are_stored_verbatim
+            get_returns_existing_jobs_in_the_requested_order
             jobs_are_listed_in_the_order_of_their_creation
-            a_list_can_begin_at_any_place_and_knows_the_total
-            a_list_behind_a_job_that_is_missing_is_refused
-            removals_leave_no_hole_in_the_list
+            a_list_can_begin_at_any_offset_and_has_the_total
+            a_list_after_a_missing_job_fails
+            removals_leave_no_gap_in_the_list
             a_settlement_records_its_outcomes_and_the_settled_tick
             a_settlement_of_a_missing_or_recreated_job_is_stale
             a_settlement_that_expects_another_tick_is_stale_and_writes_nothing
             a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing
             a_settlement_of_the_version_that_an_edit_made_is_recorded
-            a_firing_by_hand_of_another_version_of_the_job_is_stale
-            a_stale_settlement_does_not_hold_up_the_others
+            a_manual_firing_of_another_version_of_the_job_is_stale
+            a_stale_settlement_does_not_affect_the_others
             a_batch_of_a_thousand_jobs_settles_each
             settlements_of_one_job_in_one_batch_follow_each_other
             equal_idle_outcomes_fold_into_one_row
             different_outcomes_do_not_fold
             outcomes_with_different_explanations_do_not_fold
-            a_settlement_can_take_the_settled_tick_back
+            a_settlement_can_move_the_settled_tick_back
             a_row_with_a_firing_never_folds
-            a_firing_by_hand_never_folds
+            a_manual_firing_never_folds
             outcomes_of_a_launch_do_not_fold
             a_recreated_job_does_not_fold_into_its_namesake
             a_firing_that_exists_is_stale
-            a_firing_by_hand_leaves_the_settled_tick
-            a_new_firing_is_noted_in_the_progress
-            a_firing_moves_along_legal_moves_only
-            an_illegal_move_is_a_conflict
-            a_move_of_a_missing_firing_is_not_found
-            started_tasks_are_noted_in_the_progress
+            a_manual_firing_keeps_the_settled_tick
+            a_new_firing_is_recorded_in_the_progress
+            a_firing_makes_only_allowed_transitions
+            a_forbidden_transition_is_a_conflict
+            an_advance_of_a_missing_firing_is_not_found
+            started_tasks_are_recorded_in_the_progress
             an_older_run_does_not_replace_a_newer_one
-            started_tasks_of_a_recreated_job_are_not_noted
-            a_final_outcome_replaces_that_of_the_decision
-            unfinished_firings_are_listed_oldest_first
+            started_tasks_of_a_recreated_job_are_not_recorded
+            a_final_outcome_replaces_the_outcome_of_the_decision
+            open_firings_are_listed_oldest_first
             decisions_are_paged_newest_first
             decisions_of_one_job_are_paged_newest_first
             decisions_are_filtered_by_outcome
@@ -133,29 +133,29 @@ macro_rules! store_suite {
             one_of_many_creations_of_a_name_wins
             one_of_many_replacements_of_a_revision_wins
             one_of_many_settlements_of_a_tick_wins
-            after_an_edit_no_settlement_of_the_version_before_wins
-            one_of_many_moves_of_a_firing_wins
+            after_an_edit_settlements_of_the_old_version_are_stale
+            one_of_many_advances_of_a_firing_wins
             one_of_many_writes_of_a_register_wins
-            mixed_callers_leave_books_that_balance
+            mixed_callers_leave_a_consistent_store
             overlapping_batches_settle_each_tick_once
-            pruning_removes_old_history_and_keeps_what_is_open
+            pruning_removes_old_history_and_keeps_open_firings
             pruning_removes_at_most_a_batch
-            pruning_goes_on_behind_decisions_of_the_future
+            pruning_continues_past_decisions_of_the_future
             pruning_keeps_the_newest_decisions_of_each_job
             pruning_removes_expired_registers
             after_pruning_outcomes_are_recorded_as_before
-            what_is_adopted_is_as_it_was
-            adopted_jobs_and_entries_come_behind_those_that_are_there
-            what_is_there_already_is_not_adopted
-            life_goes_on_behind_what_was_adopted
-            a_full_batch_is_adopted_in_its_order
-            a_check_of_a_sound_store_succeeds_and_changes_nothing
-            a_closed_store_refuses_every_call
+            imported_data_is_read_back_unchanged
+            imported_jobs_and_entries_are_appended
+            importing_existing_jobs_or_firings_fails
+            imported_data_is_settled_and_advanced_as_usual
+            a_full_batch_is_imported_in_order
+            a_health_check_succeeds_and_changes_nothing
+            a_closed_store_rejects_every_call
         );
     };
 }
 
-/// Makes a test of every behaviour of a store that outlives its process, each on a fresh `$subject`.
+/// Makes a test of every behaviour of a durable store, each on a fresh `$subject`.
 #[macro_export]
 macro_rules! store_durability_suite {
     ($subject:expr) => {
@@ -163,41 +163,41 @@ macro_rules! store_durability_suite {
             jobs_survive_a_restart
             the_order_of_jobs_survives_a_restart
             history_survives_a_restart
-            unfinished_firings_survive_a_restart
+            open_firings_survive_a_restart
             ids_keep_growing_after_a_restart
             folding_goes_on_after_a_restart
             registers_survive_a_restart
             removals_survive_a_restart
-            what_was_adopted_survives_a_restart
-            a_store_left_in_mid_batch_holds_what_was_acknowledged
+            imported_data_survives_a_restart
+            a_store_dropped_in_mid_batch_keeps_acknowledged_writes
         );
     };
 }
 
-/// Makes a test of every behaviour of a store that several handles may have open at once, each on a fresh `$subject`.
+/// Makes a test of every behaviour of a store that several handles may open at once, each on a fresh `$subject`.
 #[macro_export]
 macro_rules! store_sharing_suite {
     ($subject:expr) => {
         $crate::store_behaviours!($subject;
-            what_one_handle_writes_the_other_reads
+            writes_of_one_handle_are_visible_to_the_other
             an_edit_of_one_handle_makes_settlements_of_the_other_stale
-            a_list_stays_right_while_another_handle_edits
+            a_list_stays_correct_while_another_handle_edits
             ids_grow_and_rows_fold_across_handles
-            one_handle_prunes_what_the_other_wrote
-            mixed_callers_of_two_handles_leave_books_that_balance
+            one_handle_prunes_rows_of_the_other
+            mixed_callers_of_two_handles_leave_a_consistent_store
         );
     };
 }
 
-/// Makes a test of every behaviour of a store whose connection was cut, each on a fresh `$subject`, which is
-/// [`Fragile`](crate::testing::store_suite::Fragile).
+/// Makes a test of every behaviour of a store whose connection is cut, each on a fresh `$subject`, which is a
+/// [`FaultyConnection`](crate::testing::store_suite::FaultyConnection).
 #[macro_export]
 macro_rules! store_fault_suite {
     ($subject:expr) => {
         $crate::store_behaviours!($subject;
-            a_store_that_is_cut_off_answers_with_transient_faults
-            a_connection_that_broke_unseen_costs_no_read
-            what_was_under_way_is_there_wholly_or_not_at_all
+            calls_fail_with_transient_faults_while_the_store_is_cut_off
+            reads_survive_a_broken_idle_connection
+            writes_under_way_are_stored_whole_or_not_at_all
         );
     };
 }
@@ -208,25 +208,25 @@ macro_rules! shared_store_suite {
     ($subject:expr) => {
         $crate::store_behaviours!($subject;
             a_view_lists_only_its_shard
-            a_view_knows_only_its_shards_open_firings
+            a_view_returns_only_open_firings_of_its_shard
             a_closed_view_leaves_the_store_open
-            a_fence_that_holds_lets_the_journal_be_written
-            a_fence_that_does_not_hold_stops_settlements
-            a_fence_that_does_not_hold_stops_moves
-            nothing_of_an_old_owner_appears_after_the_takeover
+            a_valid_fence_allows_journal_writes
+            an_invalid_fence_rejects_settlements
+            an_invalid_fence_rejects_advances
+            no_write_of_an_old_owner_appears_after_failover
             registers_are_found_by_their_prefix
-            creations_replacements_and_removals_are_told
-            edits_are_told_by_shard
-            what_the_journal_writes_is_no_edit
-            an_edit_makes_the_owners_settlements_of_the_version_before_stale
-            no_edit_is_missed_while_many_write
-            more_edits_than_can_be_told_are_unknown
-            a_mark_of_another_time_is_unknown
+            creations_replacements_and_removals_are_logged
+            changes_are_returned_by_shard
+            journal_writes_are_no_edits
+            an_edit_makes_the_owners_old_settlements_stale
+            no_edit_is_missed_under_concurrent_writes
+            more_edits_than_the_log_keeps_are_unknown
+            a_cursor_of_another_log_is_unknown
         );
     };
 }
 
-/// Makes a test of each named behaviour; what the suites are made of.
+/// Makes a test of each named behaviour; the suites use it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! store_behaviours {

@@ -1,7 +1,7 @@
-//! What every trigger must do, as tests that any implementation can run.
+//! The conformance suite for triggers, which every implementation must pass.
 //!
-//! A crate with a trigger implements [`Subject`] and calls [`trigger_suite!`](crate::trigger_suite). Each behaviour
-//! becomes a test of its own, named like the function in this module that holds it.
+//! A crate with a trigger implements [`Subject`] and calls [`trigger_suite!`](crate::trigger_suite). Each behaviour becomes a
+//! separate test, named like its function in this module.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -12,7 +12,7 @@
 //! };
 //! use serde_json::json;
 //!
-//! /// Nothing to configure.
+//! /// No configuration.
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
 //! #[serde(deny_unknown_fields)]
 //! struct Nothing {}
@@ -39,9 +39,9 @@
 //!     }
 //! }
 //!
-//! struct OfNever;
+//! struct NeverFixture;
 //!
-//! impl Subject for OfNever {
+//! impl Subject for NeverFixture {
 //!     fn kind(&self) -> &'static str {
 //!         NeverType::KIND
 //!     }
@@ -59,7 +59,7 @@
 //!     }
 //! }
 //!
-//! ecs_scheduler_core::trigger_suite!(OfNever);
+//! ecs_scheduler_core::trigger_suite!(NeverFixture);
 //! # fn main() {}
 //! ```
 
@@ -74,22 +74,22 @@ use crate::registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry
 use crate::scaling::{Demand, Scaling};
 use crate::trigger::{EvalContext, Evaluation, Tick, Trigger, TriggerError};
 
-/// How long one evaluation may take here, of whatever kind: long for a busy machine, short for a person.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout of one evaluation, long enough for a busy machine.
+const EVALUATION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A kind of trigger with what its tests need.
+/// A fixture for one type of trigger.
 pub trait Subject {
-    /// Names the kind.
+    /// Returns the name of the type.
     fn kind(&self) -> &'static str;
-    /// Installs the kind, and those that its examples contain.
+    /// Installs the type, and the types that its examples use.
     fn install(&self, registry: &mut TriggerRegistry);
-    /// Configurations with the demand that they make; best at least one that is idle and one that fires.
+    /// Returns configurations with their demand; preferably at least one that is idle and one that fires.
     fn examples(&self) -> Vec<Example>;
-    /// Configurations that must be refused.
+    /// Returns configurations that must be rejected.
     fn wrong(&self) -> Vec<Wrong>;
 }
 
-/// A configuration and what it must demand at a tick.
+/// A configuration and its expected demand at a tick.
 #[derive(Debug, Clone)]
 pub struct Example {
     /// The `trigger` object without its `type`.
@@ -112,12 +112,12 @@ impl Example {
     }
 }
 
-/// A configuration that must be refused.
+/// A configuration that must be rejected.
 #[derive(Debug, Clone)]
 pub struct Wrong {
     /// The `trigger` object without its `type`.
     pub config: Value,
-    /// The place that the error must name: `/of/0/queueName`.
+    /// The expected pointer of the error: `/of/0/queueName`.
     pub pointer: &'static str,
 }
 
@@ -127,17 +127,17 @@ macro_rules! trigger_suite {
     ($subject:expr) => {
         $crate::trigger_behaviours!($subject;
             the_schema_describes_every_field
-            an_unknown_field_is_refused_and_named
-            a_wrong_configuration_is_refused_where_it_is_wrong
+            an_unknown_field_is_rejected_by_name
+            an_invalid_configuration_is_rejected_at_its_field
             every_example_makes_its_demand
-            every_conclusion_gives_a_reason
-            the_same_tick_gives_the_same_answer_where_that_is_promised
-            no_tick_makes_it_panic_or_block
+            every_evaluation_gives_a_reason
+            a_time_based_trigger_is_deterministic
+            no_tick_panics_or_blocks
         );
     };
 }
 
-/// Makes a test of each named behaviour; what the suite is made of.
+/// Makes a test of each named behaviour; the suite uses it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! trigger_behaviours {
@@ -151,7 +151,7 @@ macro_rules! trigger_behaviours {
     };
 }
 
-/// The kind as the registry has it, with its configurations.
+/// The type in a registry, with its configurations.
 struct Fixture<'a> {
     subject: &'a dyn Subject,
     registry: TriggerRegistry,
@@ -180,7 +180,7 @@ impl<'a> Fixture<'a> {
     }
 }
 
-/// Evaluates at one tick after the other, on a thread of its own, so that a trigger that blocks is found out.
+/// Evaluates at one tick after the other, on a separate thread, so that a blocking trigger is detected.
 fn evaluate_at(
     trigger: Arc<dyn Trigger>,
     ticks: impl Iterator<Item = Timestamp> + Send + 'static,
@@ -195,17 +195,17 @@ fn evaluate_at(
             runtime.block_on(trigger.evaluate(&cx))
         });
         let answers = answers.collect();
-        // Nobody listens any more when the evaluations took too long.
+        // The receiver is gone when the evaluations took too long.
         let _ = sender.send(answers);
     });
-    receiver.recv_timeout(PATIENCE).expect("an evaluation neither panics nor blocks")
+    receiver.recv_timeout(EVALUATION_TIMEOUT).expect("an evaluation neither panics nor blocks")
 }
 
 fn evaluate(trigger: Arc<dyn Trigger>, tick: Timestamp) -> Result<Evaluation, TriggerError> {
     evaluate_at(trigger, std::iter::once(tick)).remove(0)
 }
 
-/// The schema is that of an object, and every field of it says what it means.
+/// The schema is that of an object, and describes every field.
 pub fn the_schema_describes_every_field(subject: &dyn Subject) {
     let schema = Fixture::new(subject).factory().schema();
     assert_eq!(schema["type"], "object", "{schema}");
@@ -222,8 +222,8 @@ fn is_described(schema: &Value) -> bool {
     schema["description"].as_str().is_some_and(|text| text.len() > 3)
 }
 
-/// A misspelt field is refused, with its name.
-pub fn an_unknown_field_is_refused_and_named(subject: &dyn Subject) {
+/// A misspelt field is rejected, with its name.
+pub fn an_unknown_field_is_rejected_by_name(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     let mut config = subject.examples().first().map_or_else(|| json!({}), |example| example.config.clone());
     config["unheardOf"] = json!(1);
@@ -231,8 +231,8 @@ pub fn an_unknown_field_is_refused_and_named(subject: &dyn Subject) {
     assert!(error.to_string().contains("unheardOf"), "{error}");
 }
 
-/// Wrong configurations are refused, with the place and a reason.
-pub fn a_wrong_configuration_is_refused_where_it_is_wrong(subject: &dyn Subject) {
+/// Invalid configurations are rejected, with a pointer and a reason.
+pub fn an_invalid_configuration_is_rejected_at_its_field(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Wrong { config, pointer } in subject.wrong() {
         let error = fixture.build(&config).expect_err(&format!("{config} is refused"));
@@ -241,7 +241,7 @@ pub fn a_wrong_configuration_is_refused_where_it_is_wrong(subject: &dyn Subject)
     }
 }
 
-/// Every example makes the demand that it says.
+/// Every example makes its demand.
 pub fn every_example_makes_its_demand(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     let examples = subject.examples();
@@ -253,8 +253,8 @@ pub fn every_example_makes_its_demand(subject: &dyn Subject) {
     }
 }
 
-/// Every conclusion says why, in words that fit into a sentence.
-pub fn every_conclusion_gives_a_reason(subject: &dyn Subject) {
+/// Every evaluation has a reason, in words that fit into a sentence.
+pub fn every_evaluation_gives_a_reason(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let evaluation = evaluate(fixture.built(&config), tick).expect("the example can be evaluated");
@@ -264,8 +264,8 @@ pub fn every_conclusion_gives_a_reason(subject: &dyn Subject) {
     }
 }
 
-/// A trigger that calls itself timeless answers the same for the same tick.
-pub fn the_same_tick_gives_the_same_answer_where_that_is_promised(subject: &dyn Subject) {
+/// A time-based trigger gives the same result for the same tick.
+pub fn a_time_based_trigger_is_deterministic(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);
@@ -277,8 +277,8 @@ pub fn the_same_tick_gives_the_same_answer_where_that_is_promised(subject: &dyn 
     }
 }
 
-/// No tick makes a trigger panic or block: not the ends of time, not a hundred in a row.
-pub fn no_tick_makes_it_panic_or_block(subject: &dyn Subject) {
+/// No tick makes a trigger panic or block, not even the first and last timestamp, nor a hundred ticks in a row.
+pub fn no_tick_panics_or_blocks(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);
@@ -291,7 +291,7 @@ pub fn no_tick_makes_it_panic_or_block(subject: &dyn Subject) {
                 assert!(next.is_none_or(|next| next > *nominal), "{config}: {next:?} is not after {nominal}");
             }
         }
-        // An error is an answer too.
+        // An error is a result, too.
         let count = ticks.len();
         assert_eq!(evaluate_at(trigger, ticks.into_iter()).len(), count);
     }

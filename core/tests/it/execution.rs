@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{SimClock, StoreFaults, World};
+use ecs_scheduler_core::testing::{SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EngineOptions, EvalContext, Evaluation, JobId, LaunchError, LaunchLimits,
     LaunchReport, LaunchRequest, Launcher, MemoryStore, Population, StartedTask, TaskId, TaskSpec, TaskState,
@@ -82,7 +82,7 @@ fn own_tasks(case: &Value) -> Vec<TaskId> {
     tasks.map(|task| TaskId::new(task["arn"].as_str().unwrap())).collect()
 }
 
-/// Notes what it is asked to start.
+/// A launcher that records its requests.
 #[derive(Debug)]
 struct Recorder {
     running: Vec<TaskId>,
@@ -109,7 +109,7 @@ impl Launcher for Recorder {
         requests.push(request.clone());
         let call = requests.len();
         let start =
-            |place| StartedTask { task_id: TaskId::new(format!("arn:new/{call}-{place}")), host_id: None };
+            |index| StartedTask { task_id: TaskId::new(format!("arn:new/{call}-{index}")), host_id: None };
         Ok(LaunchReport { started: (0..request.count.get()).map(start).collect(), refused: Vec::new() })
     }
 
@@ -168,7 +168,7 @@ async fn launched(case: &Value) -> Vec<LaunchRequest> {
     let mut registry = TriggerRegistry::new();
     registry.add(queues).unwrap();
     let clock = Arc::new(SimClock::at("2027-01-01T00:00:00Z".parse().unwrap()));
-    let world = World {
+    let world = Simulation {
         clock: Arc::clone(&clock),
         store: Arc::new(MemoryStore::default()),
         launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
@@ -215,8 +215,8 @@ async fn every_recorded_evaluation_launches_as_the_python_version_did() {
         let calls = recorded_calls(&case);
         let recorded: Vec<u32> =
             calls.iter().map(|call| u32::try_from(call["count"].as_u64().unwrap()).unwrap()).collect();
-        if let Some(place) = differences.iter().position(|(other, ..)| *other == name(&case)) {
-            let (_, expected, why) = differences.swap_remove(place);
+        if let Some(index) = differences.iter().position(|(other, ..)| *other == name(&case)) {
+            let (_, expected, why) = differences.swap_remove(index);
             assert_eq!(counts, expected, "{}: {why}", name(&case));
             assert_ne!(counts, recorded, "{} is no difference", name(&case));
             continue;

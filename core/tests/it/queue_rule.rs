@@ -1,11 +1,11 @@
-//! What the queue rule promises, in a small exact model of a queue: no report lags but the counts, by `settle` at most.
+//! The guarantees of the queue rule, in an exact model of a queue: only the counts lag, by at most `settle`.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ecs_scheduler_core::queue::{CLAIMS_AFTER, Sample};
 use ecs_scheduler_core::testing::queue_model::{
-    Arrivals, HOUR, QueueWorld, Report, Scenario, Setting, VISIBILITY_TIMEOUT,
+    Arrivals, HOUR, QueueSimulation, Report, Scenario, Setting, VISIBILITY_TIMEOUT,
 };
 use ecs_scheduler_core::{
     DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueHistory, QueueReading, Scaling, Timestamp, decide,
@@ -47,7 +47,7 @@ fn moment(second: u32) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + i64::from(second)).unwrap()
 }
 
-fn own_tasks(world: &QueueWorld, now: u32, settle: u32) -> OwnTasks {
+fn own_tasks(world: &QueueSimulation, now: u32, settle: u32) -> OwnTasks {
     let mut own = OwnTasks::default();
     let shown = i64::from(now) - i64::from(settle);
     for (_, task) in world.tasks_at(now) {
@@ -74,8 +74,8 @@ fn own_tasks(world: &QueueWorld, now: u32, settle: u32) -> OwnTasks {
 }
 
 impl Case {
-    /// Asks the rule and launches.
-    fn poll(&self, world: &mut QueueWorld, history: &mut QueueHistory, now: u32) -> u32 {
+    /// Evaluates the rule and launches tasks.
+    fn poll(&self, world: &mut QueueSimulation, history: &mut QueueHistory, now: u32) -> u32 {
         let (visible, in_flight) = world.counts();
         let reading = QueueReading {
             visible: visible.into(),
@@ -85,7 +85,7 @@ impl Case {
         };
         let own = own_tasks(world, now, self.setting.settle);
         let facts = history.record(&Sample {
-            asked: moment(now),
+            requested: moment(now),
             reading: &reading,
             tasks: &own,
             settle: SignedDuration::from_secs(self.setting.settle.into()),
@@ -108,7 +108,7 @@ impl Case {
     }
 }
 
-/// What a run showed.
+/// The observations of a run.
 struct Seen {
     /// By how much launches exceeded ⌈(arrivals + what clean exits left unfilled) / k⌉ + failures at most.
     most_over: i64,
@@ -116,9 +116,9 @@ struct Seen {
     last: Report,
 }
 
-/// Lets a case pass, second by second.
+/// Simulates a case, second by second.
 fn pass(case: &Case) -> Seen {
-    let mut world = QueueWorld::new(case.scenario, case.setting, case.seed);
+    let mut world = QueueSimulation::new(case.scenario, case.setting, case.seed);
     let mut history = QueueHistory::default();
     let mut seen = Seen { most_over: i64::MIN, longest_neglect: 0, last: Report::default() };
     let mut neglected_since = None;

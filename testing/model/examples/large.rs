@@ -2,22 +2,25 @@
 
 use std::process::ExitCode;
 
-use ecs_scheduler_model::{CatchUp, Config, Trouble, search};
+use ecs_scheduler_model::{CatchUp, Config, Faults, search};
 
 fn main() -> ExitCode {
-    let late = Trouble { refusals: false, ..Trouble::ALL };
+    let late = Faults { refusals: false, ..Faults::ALL };
     let runs = [
         ("two replicas, both edits", Config::REPLICAS),
         (
             "two replicas, both edits, catch-up of all ticks",
             Config { catch_up: CatchUp::All, ..Config::REPLICAS },
         ),
-        ("two replicas, both edits, refusals, two ticks", Config::REPLICAS.until(3).with(with_refusals())),
+        (
+            "two replicas, both edits, refusals, two ticks",
+            Config::REPLICAS.until(3).with_faults(with_refusals()),
+        ),
         (
             "two replicas, an edit of the schedule, late messages",
-            Config::REPLICAS.edited(true, false).with(late),
+            Config::REPLICAS.with_edits(true, false).with_faults(late),
         ),
-        ("one process, both edits, late messages, refusals", Config::ALONE.with(Trouble::ALL)),
+        ("one process, both edits, late messages, refusals", Config::ALONE.with_faults(Faults::ALL)),
     ];
     let mut code = ExitCode::SUCCESS;
     for (name, config) in runs {
@@ -32,6 +35,6 @@ fn main() -> ExitCode {
     code
 }
 
-fn with_refusals() -> Trouble {
-    Trouble { refusals: true, ..Trouble::USUAL }
+fn with_refusals() -> Faults {
+    Faults { refusals: true, ..Faults::USUAL }
 }

@@ -1,4 +1,4 @@
-//! The scope of one run of the model, and the mends that it has.
+//! The scope of one run of the model, its faults and its safeguards.
 
 use crate::job::Moment;
 
@@ -19,10 +19,10 @@ pub struct Config {
     pub description_edit: bool,
     /// States that differ only in which of two owners is which count as one.
     pub symmetric: bool,
-    /// The faults that may happen.
-    pub trouble: Trouble,
-    /// Which mends are in place.
-    pub mends: Mends,
+    /// The faults that may occur.
+    pub faults: Faults,
+    /// The safeguards that are in place.
+    pub safeguards: Safeguards,
 }
 
 /// The policy for several unsettled ticks.
@@ -34,88 +34,87 @@ pub enum CatchUp {
     All,
 }
 
-/// The faults that may happen, each any number of times.
+/// The faults that may occur, each any number of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Trouble {
-    /// A process ends without a word.
+pub struct Faults {
+    /// A process crashes.
     pub crashes: bool,
-    /// A process cannot show for the length of its lease that it lives, and goes on later.
+    /// A process freezes for longer than its lease, and continues later.
     pub freezes: bool,
     /// An answer is lost.
     pub lost_answers: bool,
-    /// A message is still on its way when its sender has given it up; one at a time.
+    /// A message arrives after its sender has timed out; one at a time.
     pub late_messages: bool,
-    /// A read fails for a passing reason at the moment of a tick.
-    pub faults: bool,
+    /// A read fails temporarily at the moment of a tick.
+    pub read_faults: bool,
     /// The launcher refuses the first attempt of a firing, and may accept the next one.
     pub refusals: bool,
 }
 
-/// Which token a call to the launcher carries.
+/// The token of a call to the launcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
-    /// The one that follows from the identity of the call: job, tick, batch and number of the attempt.
+    /// Derived from the identity of the call: job, tick, batch and number of the attempt.
     Identity,
-    /// A random one, noted with the attempt.
-    Noted,
-    /// A random one for each call.
+    /// Random, recorded with the attempt.
+    Recorded,
+    /// Random for each call.
     EachCall,
 }
 
-/// Which mends are in place. Without one, the model finds the fault that it prevents.
+/// The safeguards that are in place. Without one of them, the model finds the fault that it prevents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mends {
+pub struct Safeguards {
     /// An edit keeps the schedules of versions whose ticks have no outcome yet.
     pub keep_earlier_schedules: bool,
-    /// The store refuses a settlement that was decided by another version of the job.
+    /// The store rejects a settlement of another job version.
     pub revision_in_settle: bool,
-    /// A tick whose source cannot be read for a passing reason stays unsettled.
+    /// A tick whose source cannot be read temporarily stays unsettled.
     pub retry_reads: bool,
-    /// The store refuses writes of an owner whose shard has another one since.
+    /// The store rejects writes of an owner that has been replaced.
     pub fence: bool,
-    /// An owner asks its own clock whether its lease holds before each call to the launcher.
-    pub ask_lease: bool,
-    /// An attempt is durable before the call.
+    /// An owner checks its lease, by its own clock, before each call to the launcher.
+    pub check_lease: bool,
+    /// An attempt is durable before its call.
     pub intent_first: bool,
     /// The token of a call.
     pub token: Token,
-    /// An owner that finds ticks settled by another hand looks for open firings in the journal.
-    pub adopt_when_moved: bool,
-    /// A replica that takes up a shard that it still owns claims it again, under a new fence.
+    /// An owner that finds ticks settled by another process searches the journal for open firings.
+    pub resume_when_moved: bool,
+    /// A replica that restarts on a shard that it still owns claims it again, under a new fence.
     pub new_fence: bool,
 }
 
-impl Trouble {
-    /// All goes well.
+impl Faults {
+    /// No faults.
     pub const NONE: Self = Self {
         crashes: false,
         freezes: false,
         lost_answers: false,
         late_messages: false,
-        faults: false,
+        read_faults: false,
         refusals: false,
     };
 
-    /// The usual faults: all but messages that arrive after their sender has given them up, and
-    /// refusals.
+    /// The usual faults: all but late messages and refusals.
     pub const USUAL: Self =
-        Self { crashes: true, freezes: true, lost_answers: true, faults: true, ..Self::NONE };
+        Self { crashes: true, freezes: true, lost_answers: true, read_faults: true, ..Self::NONE };
 
-    /// Everything.
+    /// All faults.
     pub const ALL: Self = Self { late_messages: true, refusals: true, ..Self::USUAL };
 }
 
-impl Mends {
-    /// All of them.
+impl Safeguards {
+    /// All safeguards.
     pub const ALL: Self = Self {
         keep_earlier_schedules: true,
         revision_in_settle: true,
         retry_reads: true,
         fence: true,
-        ask_lease: true,
+        check_lease: true,
         intent_first: true,
         token: Token::Identity,
-        adopt_when_moved: true,
+        resume_when_moved: true,
         new_fence: true,
     };
 }
@@ -130,8 +129,8 @@ impl Config {
         schedule_edit: true,
         description_edit: true,
         symmetric: true,
-        trouble: Trouble::USUAL,
-        mends: Mends::ALL,
+        faults: Faults::USUAL,
+        safeguards: Safeguards::ALL,
     };
 
     /// The same with one process that has the store for itself and restarts.
@@ -143,21 +142,21 @@ impl Config {
         Self { horizon, ..self }
     }
 
-    /// The same with other troubles.
+    /// The same with other faults.
     #[must_use]
-    pub fn with(self, trouble: Trouble) -> Self {
-        Self { trouble, ..self }
+    pub fn with_faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
     }
 
     /// The same with these edits only.
     #[must_use]
-    pub fn edited(self, schedule_edit: bool, description_edit: bool) -> Self {
+    pub fn with_edits(self, schedule_edit: bool, description_edit: bool) -> Self {
         Self { schedule_edit, description_edit, ..self }
     }
 
-    /// The same with these mends only.
+    /// The same with these safeguards only.
     #[must_use]
-    pub fn mended(self, mends: Mends) -> Self {
-        Self { mends, ..self }
+    pub fn with_safeguards(self, safeguards: Safeguards) -> Self {
+        Self { safeguards, ..self }
     }
 }

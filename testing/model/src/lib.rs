@@ -9,7 +9,7 @@ mod state;
 mod store;
 
 pub use check::{Search, search, shortest};
-pub use config::{CatchUp, Config, Mends, Token, Trouble};
+pub use config::{CatchUp, Config, Faults, Safeguards, Token};
 pub use job::{Earlier, Job, Moment, Moments, Plan, Schedule};
 pub use protocol::{Action, Answer, Protocol, property};
-pub use state::{Broken, Carrier, Editor, Engine, Firing, Late, MOMENTS, Owner, Settlement, State};
+pub use state::{Broken, Editor, Engine, Firing, FiringDriver, Late, MOMENTS, Owner, Settlement, State};

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Token};
 use crate::job::{Moment, Moments, Plan};
-use crate::state::{Carrier, Engine, Firing, Late, MOMENTS, Settlement, State};
+use crate::state::{Engine, Firing, FiringDriver, Late, MOMENTS, Settlement, State};
 use crate::store::{Advanced, Settled};
 
 impl Engine {
@@ -10,44 +10,45 @@ impl Engine {
     pub(crate) const STARTED: Self = Self {
         fresh: true,
         in_term: true,
-        adopted: false,
-        doubtful: false,
+        resumed: false,
+        uncertain: false,
         known: None,
         decided: None,
-        carriers: [Carrier::None; MOMENTS],
+        drivers: [FiringDriver::None; MOMENTS],
     };
 
-    pub(crate) fn carrier(&self, tick: Moment) -> Carrier {
-        self.carriers[usize::from(tick) - 1]
+    pub(crate) fn driver(&self, tick: Moment) -> FiringDriver {
+        self.drivers[usize::from(tick) - 1]
     }
 
-    /// Plans the ticks that are due at this moment, if there are any and nothing is under way.
+    /// Plans the due ticks, if there are any and no settlement is in progress.
     ///
-    /// Where the settlement could only be refused, reading the job again comes to the same.
+    /// A settlement that the store would reject is left out, because reading the job again has the same effect.
     pub(crate) fn plan(&self, config: &Config, state: &State) -> Option<Settlement> {
-        let job = self.known.filter(|_| self.adopted && self.decided.is_none())?;
-        let refused = job.replaced && config.mends.revision_in_settle || job.settled != state.job.settled;
+        let job = self.known.filter(|_| self.resumed && self.decided.is_none())?;
+        let refused =
+            job.replaced && config.safeguards.revision_in_settle || job.settled != state.job.settled;
         let plan = if refused { None } else { job.plan(state.now, config.window, config.catch_up) };
         plan.map(|plan| Settlement { expected: job.settled, replaced: job.replaced, plan, failed: false })
     }
 
-    /// Returns the messages that may be on their way when it ends.
+    /// Returns the messages that may be in progress when it ends.
     pub(crate) fn under_way(&self, config: &Config) -> Vec<Late> {
         let mut found = Vec::new();
         if let Some(settlement) = self.decided.filter(|_| config.shared) {
             found.push(Late::Settle { settlement, fresh: self.fresh });
         }
-        for (index, carrier) in self.carriers.iter().enumerate() {
+        for (index, driver) in self.drivers.iter().enumerate() {
             let tick = u8::try_from(index + 1).expect("there are fewer than 256 moments");
-            match *carrier {
-                Carrier::Checked { token, .. } => found.push(Late::Call { tick, token }),
-                Carrier::None | Carrier::Holds(Firing::Noted { .. }) => {}
-                Carrier::Holds(_) | Carrier::Answered { .. } if !config.shared => {}
-                Carrier::Holds(from) => {
+            match *driver {
+                FiringDriver::Checked { token, .. } => found.push(Late::Call { tick, token }),
+                FiringDriver::None | FiringDriver::Waiting(Firing::Recorded { .. }) => {}
+                FiringDriver::Waiting(_) | FiringDriver::Answered { .. } if !config.shared => {}
+                FiringDriver::Waiting(from) => {
                     let to = next_attempt(from, next_number(from));
                     found.push(Late::Advance { tick, from, to, fresh: self.fresh });
                 }
-                Carrier::Answered { attempt, token, started } => {
+                FiringDriver::Answered { attempt, token, started } => {
                     let (from, to) = answered(attempt, token, started);
                     found.push(Late::Advance { tick, from, to, fresh: self.fresh });
                 }
@@ -61,30 +62,30 @@ impl Engine {
 fn next_number(from: Firing) -> u8 {
     match from {
         Firing::Refused { attempt } => attempt + 1,
-        Firing::None | Firing::Planned | Firing::Noted { .. } | Firing::Launched => 1,
+        Firing::None | Firing::Planned | Firing::Recorded { .. } | Firing::Launched => 1,
     }
 }
 
 fn next_attempt(from: Firing, token: u8) -> Firing {
-    Firing::Noted { attempt: next_number(from), token }
+    Firing::Recorded { attempt: next_number(from), token }
 }
 
 /// The firing before and after the answer to an attempt.
 fn answered(attempt: u8, token: u8, started: bool) -> (Firing, Firing) {
     let to = if started { Firing::Launched } else { Firing::Refused { attempt } };
-    (Firing::Noted { attempt, token }, to)
+    (Firing::Recorded { attempt, token }, to)
 }
 
 impl State {
     fn engine_mut(&mut self, owner: u8) -> &mut Engine {
-        self.owner_mut(owner).engine.as_mut().expect("only an owner that looks at the job does this")
+        self.owner_mut(owner).engine.as_mut().expect("only an owner with an engine does this")
     }
 
-    fn carry(&mut self, owner: u8, tick: Moment, carrier: Carrier) {
-        self.engine_mut(owner).carriers[usize::from(tick) - 1] = carrier;
+    fn set_driver(&mut self, owner: u8, tick: Moment, driver: FiringDriver) {
+        self.engine_mut(owner).drivers[usize::from(tick) - 1] = driver;
     }
 
-    /// Begins to look at the shard under a fence of its own.
+    /// Starts an engine for the shard, under a new fence if `new_fence`.
     pub(crate) fn start(&mut self, owner: u8, new_fence: bool) {
         if new_fence {
             self.bump_fence();
@@ -93,16 +94,16 @@ impl State {
         self.owner_mut(owner).engine = Some(Engine::STARTED);
     }
 
-    /// Takes up every open firing of the journal that is not in hand.
-    pub(crate) fn adopt(&mut self, owner: u8) {
+    /// Resumes every open firing of the journal that has no driver.
+    pub(crate) fn resume_firings(&mut self, owner: u8) {
         let firings = self.firings;
         let engine = self.engine_mut(owner);
-        for (carrier, firing) in engine.carriers.iter_mut().zip(firings) {
-            if *carrier == Carrier::None && firing.is_open() {
-                *carrier = Carrier::Holds(firing);
+        for (driver, firing) in engine.drivers.iter_mut().zip(firings) {
+            if *driver == FiringDriver::None && firing.is_open() {
+                *driver = FiringDriver::Waiting(firing);
             }
         }
-        (engine.adopted, engine.doubtful) = (true, false);
+        (engine.resumed, engine.uncertain) = (true, false);
     }
 
     /// Reads the job.
@@ -111,16 +112,16 @@ impl State {
         let job = self.job;
         let engine = self.engine_mut(owner);
         let moved = engine.known.is_some_and(|known| known.settled != job.settled);
-        engine.doubtful |= moved && config.mends.adopt_when_moved;
+        engine.uncertain |= moved && config.safeguards.resume_when_moved;
         engine.known = Some(job);
     }
 
-    /// Where edits keep no schedules: an owner that knew the version before the edit settles the ticks that are left of it.
+    /// Without `keep_earlier_schedules`: an owner that knows the version before the edit settles its remaining ticks.
     fn settle_replaced(&mut self, config: &Config, owner: u8) {
         let job = self.job;
         let engine = self.engine_mut(owner);
         let fresh = engine.fresh;
-        let old = engine.known.filter(|known| known.replaced && !config.mends.keep_earlier_schedules);
+        let old = engine.known.filter(|known| known.replaced && !config.safeguards.keep_earlier_schedules);
         let left = old.map_or(Moments::default(), |known| known.due(job.changed));
         let passed = left.and(Moments::between(job.settled, 7));
         if let Some(settles) = passed.last() {
@@ -130,10 +131,10 @@ impl State {
         }
     }
 
-    /// Makes what was decided durable, and hands the firing to dispatch.
+    /// Makes the decision durable, and hands the firing to dispatch.
     pub(crate) fn settle_decided(&mut self, config: &Config, owner: u8) {
         let engine = self.engine_mut(owner);
-        let settlement = engine.decided.take().expect("a settlement is under way");
+        let settlement = engine.decided.take().expect("a settlement is in progress");
         let fresh = engine.fresh;
         match self.settle(config, settlement, fresh) {
             Settled::Recorded => {
@@ -142,7 +143,7 @@ impl State {
                     known.settled = plan.settles;
                 }
                 if let Some(tick) = plan.tick.filter(|_| !failed) {
-                    self.carry(owner, tick, Carrier::Holds(Firing::Planned));
+                    self.set_driver(owner, tick, FiringDriver::Waiting(Firing::Planned));
                 }
             }
             Settled::Stale => self.reread(config, owner),
@@ -150,11 +151,11 @@ impl State {
         }
     }
 
-    /// The store does not answer a settlement: it was made durable, or is on its way, or will never arrive.
+    /// The store does not answer a settlement: it is durable, or may still arrive, or is lost.
     pub(crate) fn settle_unanswered(&mut self, config: &Config, owner: u8, applied: bool) {
         let engine = self.engine_mut(owner);
-        let settlement = engine.decided.take().expect("a settlement is under way");
-        engine.doubtful = true;
+        let settlement = engine.decided.take().expect("a settlement is in progress");
+        engine.uncertain = true;
         let fresh = engine.fresh;
         if applied {
             self.settle(config, settlement, fresh);
@@ -163,87 +164,89 @@ impl State {
         }
     }
 
-    /// Notes the next attempt of a firing durably.
-    pub(crate) fn begin(&mut self, config: &Config, owner: u8, tick: Moment) {
+    /// Records the next attempt of a firing durably.
+    pub(crate) fn start_attempt(&mut self, config: &Config, owner: u8, tick: Moment) {
         let engine = self.engine_mut(owner);
         let fresh = engine.fresh;
-        let Carrier::Holds(from) = engine.carrier(tick) else { return };
-        let token = match config.mends.token {
+        let FiringDriver::Waiting(from) = engine.driver(tick) else { return };
+        let token = match config.safeguards.token {
             Token::Identity | Token::EachCall => next_number(from),
-            Token::Noted => {
+            Token::Recorded => {
                 let launches = &mut self.launches[usize::from(tick) - 1];
-                launches.made_up += 1;
-                launches.made_up
+                launches.generated += 1;
+                launches.generated
             }
         };
         let to = next_attempt(from, token);
-        if !config.mends.intent_first {
-            self.carry(owner, tick, Carrier::Holds(to));
+        if !config.safeguards.intent_first {
+            self.set_driver(owner, tick, FiringDriver::Waiting(to));
             return;
         }
         let done = self.advance(config, tick, (from, to), fresh);
-        self.moved(owner, tick, done, Carrier::Holds(to));
+        self.after_advance(owner, tick, done, FiringDriver::Waiting(to));
     }
 
-    /// Asks, right before the call, whether it may launch.
+    /// Checks, right before the call, whether it may launch.
     pub(crate) fn may_launch(&mut self, owner: u8, tick: Moment) {
         let engine = self.engine_mut(owner);
-        let Carrier::Holds(Firing::Noted { attempt, token }) = engine.carrier(tick) else { return };
+        let FiringDriver::Waiting(Firing::Recorded { attempt, token }) = engine.driver(tick) else { return };
         let fenced = !engine.fresh;
         self.broken.fenced_launch |= fenced;
-        self.carry(owner, tick, Carrier::Checked { attempt, token });
+        self.set_driver(owner, tick, FiringDriver::Checked { attempt, token });
     }
 
     /// Calls the launcher; `answer` tells whether the answer arrives.
     pub(crate) fn call(&mut self, config: &Config, owner: u8, tick: Moment, refuse: bool, answer: bool) {
-        let Carrier::Checked { attempt, token } = self.engine_mut(owner).carrier(tick) else { return };
-        self.broken.unnoted |= !self.is_noted(tick, attempt);
-        let used = match config.mends.token {
-            Token::Identity | Token::Noted => token,
+        let FiringDriver::Checked { attempt, token } = self.engine_mut(owner).driver(tick) else { return };
+        self.broken.unrecorded |= !self.is_recorded(tick, attempt);
+        let used = match config.safeguards.token {
+            Token::Identity | Token::Recorded => token,
             Token::EachCall => {
                 let launches = &mut self.launches[usize::from(tick) - 1];
-                launches.made_up += 1;
-                launches.made_up
+                launches.generated += 1;
+                launches.generated
             }
         };
         let started = self.launch(tick, used, refuse);
-        let carrier = if answer {
-            Carrier::Answered { attempt, token, started }
+        let driver = if answer {
+            FiringDriver::Answered { attempt, token, started }
         } else {
-            Carrier::Holds(Firing::Noted { attempt, token })
+            FiringDriver::Waiting(Firing::Recorded { attempt, token })
         };
-        self.carry(owner, tick, carrier);
+        self.set_driver(owner, tick, driver);
     }
 
-    fn is_noted(&self, tick: Moment, attempt: u8) -> bool {
+    fn is_recorded(&self, tick: Moment, attempt: u8) -> bool {
         match self.firings[usize::from(tick) - 1] {
             Firing::None | Firing::Planned => false,
-            Firing::Noted { attempt: noted, .. } | Firing::Refused { attempt: noted } => noted >= attempt,
+            Firing::Recorded { attempt: recorded, .. } | Firing::Refused { attempt: recorded } => {
+                recorded >= attempt
+            }
             Firing::Launched => true,
         }
     }
 
     /// Makes an answer durable.
-    pub(crate) fn reported(&mut self, config: &Config, owner: u8, tick: Moment) {
+    pub(crate) fn record_answer(&mut self, config: &Config, owner: u8, tick: Moment) {
         let engine = self.engine_mut(owner);
         let fresh = engine.fresh;
-        let Carrier::Answered { attempt, token, started } = engine.carrier(tick) else { return };
+        let FiringDriver::Answered { attempt, token, started } = engine.driver(tick) else { return };
         let (mut from, to) = answered(attempt, token, started);
-        if !config.mends.intent_first {
+        if !config.safeguards.intent_first {
             from = self.firings[usize::from(tick) - 1];
         }
-        let next = if started { Carrier::None } else { Carrier::Holds(to) };
+        let next = if started { FiringDriver::None } else { FiringDriver::Waiting(to) };
         let done = self.advance(config, tick, (from, to), fresh);
-        self.moved(owner, tick, done, next);
+        self.after_advance(owner, tick, done, next);
     }
 
-    /// Moves a carrier on after the store's answer to a firing's next state.
-    fn moved(&mut self, owner: u8, tick: Moment, answer: Advanced, next: Carrier) {
+    /// Updates a driver after the store's answer to an advance.
+    fn after_advance(&mut self, owner: u8, tick: Moment, answer: Advanced, next: FiringDriver) {
         match answer {
-            Advanced::Done => self.carry(owner, tick, next),
-            Advanced::Conflict => self.carry(owner, tick, Carrier::None),
+            Advanced::Done => self.set_driver(owner, tick, next),
+            Advanced::Conflict => self.set_driver(owner, tick, FiringDriver::None),
             Advanced::Fenced => {
-                self.carry(owner, tick, Carrier::None);
+                self.set_driver(owner, tick, FiringDriver::None);
                 self.engine_mut(owner).in_term = false;
             }
         }

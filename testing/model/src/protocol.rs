@@ -1,10 +1,10 @@
-//! The protocol as a model: which steps are possible in a state, what each does, and what must hold.
+//! The protocol as a model: the possible steps of a state, their effects, and the properties.
 
 use stateright::{Model, Property};
 
 use crate::config::Config;
 use crate::job::{Job, Moment, Moments, Plan};
-use crate::state::{Broken, Carrier, Editor, Engine, Firing, Late, MOMENTS, Owner, State};
+use crate::state::{Broken, Editor, Engine, Firing, FiringDriver, Late, MOMENTS, Owner, State};
 
 /// The names of the properties.
 pub mod property {
@@ -12,11 +12,11 @@ pub mod property {
     pub const OUTCOME: &str = "an outcome belongs to a tick, and no tick has two";
     /// Each tick has one outcome at least, and its firing comes to an end.
     pub const COMPLETE: &str = "when nothing more happens, every tick has an outcome and no firing is open";
-    /// A fault that passes ends no tick.
+    /// A temporary fault ends no tick.
     pub const GIVEN_UP: &str = "no tick is given up inside its window because its source could not be read";
     /// One task for each firing.
     pub const DOUBLED: &str = "no firing is launched twice";
-    /// The journal knows of each call.
+    /// The journal has each call.
     pub const INTENT: &str = "nothing is launched without a durable intent";
     /// An owner that others have replaced launches nothing more.
     pub const FENCED: &str = "a fenced owner begins no launch";
@@ -33,7 +33,7 @@ pub enum Answer {
     Late,
 }
 
-/// A step of somebody. The table in the README names the function that takes it.
+/// A step of the protocol. The table in the README names the function that it models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The next moment comes.
@@ -42,37 +42,37 @@ pub enum Action {
     Edit(u8),
     /// It replaces the document.
     Replace(u8),
-    /// A replica takes the shard over.
+    /// A replica takes over the shard.
     Claim(u8),
-    /// A replica takes up a shard that it still owns, or the only process starts its engine.
+    /// A replica starts on a shard that it still owns, or the only process starts its engine.
     Own(u8),
-    /// An engine takes up the open firings of the journal.
+    /// An engine resumes the open firings of the journal.
     Adopt(u8),
     /// An engine reads the job.
     Reread(u8),
-    /// An engine plans the ticks that are due, and decides about one.
+    /// An engine plans the due ticks, and decides one.
     Consider(u8),
     /// The same, but the source cannot be read.
     Fail(u8),
-    /// The store settles what was decided.
+    /// The store settles the decision.
     Settle(u8, Answer),
-    /// An attempt is noted.
+    /// An attempt is recorded.
     Begin(u8, Moment),
-    /// The lease is looked at.
+    /// The lease is checked.
     MayLaunch(u8, Moment),
     /// The launcher is called.
     Call(u8, Moment, Answer),
-    /// The launcher is called, and refuses for now.
+    /// The launcher is called, and refuses temporarily.
     Refuse(u8, Moment),
-    /// The launcher's answer is noted.
+    /// The launcher's answer is recorded.
     Reported(u8, Moment),
     /// A replica's lease expires.
     Expiry(u8),
-    /// It shows again that it lives, or is started again.
+    /// Its heartbeat resumes, or it is restarted.
     Renew(u8),
-    /// It leaves the shard; of the messages under way, this one is still on its way.
+    /// It leaves the shard; this one of its messages in progress may still arrive.
     Leave(u8, Option<u8>),
-    /// A process ends; of the messages under way, this one is still on its way.
+    /// A process ends; this one of its messages in progress may still arrive.
     Crash(u8, Option<u8>),
     /// A late message arrives.
     Arrive,
@@ -92,7 +92,7 @@ impl Protocol {
         if self.config.shared { 2 } else { 1 }
     }
 
-    /// Collects the steps that are taken sooner or later, unless another one makes them impossible.
+    /// Collects the steps that happen eventually, unless another one makes them impossible.
     fn steps(&self, state: &State, actions: &mut Vec<Action>) {
         if state.now < self.config.horizon {
             actions.push(Action::Pass);
@@ -117,8 +117,8 @@ impl Protocol {
         }
     }
 
-    /// Tells whether anything happens in this state by itself.
-    fn goes_on(&self, state: &State) -> bool {
+    /// Tells whether any step of this state happens without a fault.
+    fn continues(&self, state: &State) -> bool {
         let mut steps = Vec::new();
         if state.now == self.config.horizon {
             self.steps(state, &mut steps);
@@ -141,11 +141,11 @@ impl Protocol {
         if !engine.in_term {
             actions.push(Action::Leave(owner, None));
         }
-        if (!engine.adopted || engine.doubtful) && !engine.is_fenced(&self.config) {
+        if (!engine.resumed || engine.uncertain) && !engine.is_fenced(&self.config) {
             actions.push(Action::Adopt(owner));
         }
         let outdated = engine.known != Some(state.job);
-        if engine.adopted && outdated && engine.decided.is_none() && !engine.is_fenced(&self.config) {
+        if engine.resumed && outdated && engine.decided.is_none() && !engine.is_fenced(&self.config) {
             actions.push(Action::Reread(owner));
         }
         if engine.plan(&self.config, state).is_some() {
@@ -154,24 +154,26 @@ impl Protocol {
         if engine.decided.is_some() {
             actions.push(Action::Settle(owner, Answer::Arrives));
         }
-        let Some((tick, carrier)) = first_carried(engine) else { return };
-        match carrier {
-            Carrier::Holds(Firing::Planned | Firing::Refused { .. }) => {
+        let Some((tick, driver)) = first_driven(engine) else { return };
+        match driver {
+            FiringDriver::Waiting(Firing::Planned | Firing::Refused { .. }) => {
                 actions.push(Action::Begin(owner, tick));
             }
-            Carrier::Holds(Firing::Noted { .. }) if engine.in_term || !self.config.mends.ask_lease => {
+            FiringDriver::Waiting(Firing::Recorded { .. })
+                if engine.in_term || !self.config.safeguards.check_lease =>
+            {
                 actions.push(Action::MayLaunch(owner, tick));
             }
-            Carrier::Checked { .. } => actions.push(Action::Call(owner, tick, Answer::Arrives)),
-            Carrier::Answered { .. } => actions.push(Action::Reported(owner, tick)),
-            Carrier::None | Carrier::Holds(_) => {}
+            FiringDriver::Checked { .. } => actions.push(Action::Call(owner, tick, Answer::Arrives)),
+            FiringDriver::Answered { .. } => actions.push(Action::Reported(owner, tick)),
+            FiringDriver::None | FiringDriver::Waiting(_) => {}
         }
     }
 
-    /// Collects what may happen and need not.
+    /// Collects the faults and edits that may occur.
     fn disturbances(&self, state: &State, actions: &mut Vec<Action>) {
         let config = &self.config;
-        let trouble = &config.trouble;
+        let faults = &config.faults;
         for (editor, allowed) in [(0, config.schedule_edit), (1, config.description_edit)] {
             if allowed && state.editors[usize::from(editor)] == Editor::Waits {
                 actions.push(Action::Edit(editor));
@@ -179,10 +181,10 @@ impl Protocol {
         }
         for owner in 0..self.replicas() {
             let process = &state.owners[usize::from(owner)];
-            if trouble.crashes && (process.lease || process.engine.is_some()) {
+            if faults.crashes && (process.lease || process.engine.is_some()) {
                 self.endings(state, process, |late| Action::Crash(owner, late), actions);
             }
-            if config.shared && process.lease && trouble.freezes {
+            if config.shared && process.lease && faults.freezes {
                 actions.push(Action::Expiry(owner));
             }
             let Some(engine) = &process.engine else { continue };
@@ -193,7 +195,7 @@ impl Protocol {
         }
     }
 
-    /// Collects the ways in which an engine may end: one for each message that may be on its way.
+    /// Collects the ways in which an engine may end: one for each message that may be in progress.
     fn endings(
         &self,
         state: &State,
@@ -202,7 +204,7 @@ impl Protocol {
         actions: &mut Vec<Action>,
     ) {
         actions.push(ending(None));
-        if self.config.trouble.late_messages && state.late.is_none() {
+        if self.config.faults.late_messages && state.late.is_none() {
             let under_way = process.engine.map_or(0, |engine| engine.under_way(&self.config).len());
             let under_way = u8::try_from(under_way).expect("there are few");
             actions.extend((0..under_way).map(|message| ending(Some(message))));
@@ -210,28 +212,28 @@ impl Protocol {
     }
 
     fn engine_disturbances(&self, state: &State, owner: u8, engine: &Engine, actions: &mut Vec<Action>) {
-        let trouble = &self.config.trouble;
-        if trouble.faults && engine.plan(&self.config, state).is_some() {
+        let faults = &self.config.faults;
+        if faults.read_faults && engine.plan(&self.config, state).is_some() {
             actions.push(Action::Fail(owner));
         }
         if engine.decided.is_some() {
-            if trouble.lost_answers {
+            if faults.lost_answers {
                 actions.push(Action::Settle(owner, Answer::Lost));
             }
-            if trouble.late_messages && state.late.is_none() {
+            if faults.late_messages && state.late.is_none() {
                 actions.push(Action::Settle(owner, Answer::Late));
             }
         }
-        let Some((tick, Carrier::Checked { attempt, token })) = first_carried(engine) else { return };
-        if trouble.lost_answers {
+        let Some((tick, FiringDriver::Checked { attempt, token })) = first_driven(engine) else { return };
+        if faults.lost_answers {
             actions.push(Action::Call(owner, tick, Answer::Lost));
         }
-        if trouble.refusals && attempt == 1 && !state.is_answered(tick, token) {
+        if faults.refusals && attempt == 1 && !state.is_answered(tick, token) {
             actions.push(Action::Refuse(owner, tick));
         }
     }
 
-    /// Ends the engine of an owner; one of the messages under way may still arrive.
+    /// Ends the engine of an owner; one of its messages in progress may still arrive.
     fn end(&self, state: &mut State, owner: u8, late: Option<u8>) {
         let engine = state.owner_mut(owner).engine.take();
         if let (Some(message), Some(engine)) = (late, engine) {
@@ -246,21 +248,21 @@ impl Protocol {
             Action::Edit(editor) => state.edit(config, editor),
             Action::Replace(editor) => state.replace(config, editor),
             Action::Claim(owner) => state.start(owner, true),
-            Action::Own(owner) => state.start(owner, config.shared && config.mends.new_fence),
-            Action::Adopt(owner) => state.adopt(owner),
+            Action::Own(owner) => state.start(owner, config.shared && config.safeguards.new_fence),
+            Action::Adopt(owner) => state.resume_firings(owner),
             Action::Reread(owner) => state.reread(config, owner),
             Action::Consider(owner) => self.decide(state, owner, false),
             Action::Fail(owner) => self.decide(state, owner, true),
             Action::Settle(owner, Answer::Arrives) => state.settle_decided(config, owner),
             Action::Settle(owner, Answer::Lost) => state.settle_unanswered(config, owner, true),
             Action::Settle(owner, Answer::Late) => state.settle_unanswered(config, owner, false),
-            Action::Begin(owner, tick) => state.begin(config, owner, tick),
+            Action::Begin(owner, tick) => state.start_attempt(config, owner, tick),
             Action::MayLaunch(owner, tick) => state.may_launch(owner, tick),
             Action::Call(owner, tick, answer) => {
                 state.call(config, owner, tick, false, answer == Answer::Arrives);
             }
             Action::Refuse(owner, tick) => state.call(config, owner, tick, true, true),
-            Action::Reported(owner, tick) => state.reported(config, owner, tick),
+            Action::Reported(owner, tick) => state.record_answer(config, owner, tick),
             Action::Arrive => state.arrive(config),
             Action::Vanish => state.late = None,
             Action::Expiry(owner) => {
@@ -276,7 +278,7 @@ impl Protocol {
         }
     }
 
-    /// Ends a process. The store of a process that has it for itself takes nothing more from it.
+    /// Ends a process. The store of a single process accepts no further write of it.
     fn crash(&self, state: &mut State, owner: u8, late: Option<u8>) {
         if !self.config.shared && !matches!(state.late, Some(Late::Call { .. })) {
             state.late = None;
@@ -286,12 +288,12 @@ impl Protocol {
         state.holder = state.holder.filter(|holder| *holder != owner);
     }
 
-    /// Plans the ticks that are due. Where the source of the tick that is looked at cannot be read, that tick stays open
-    /// and only those before it are settled.
+    /// Plans the due ticks. If the source of the evaluated tick cannot be read, that tick stays open and only earlier ones are
+    /// settled.
     fn decide(&self, state: &mut State, owner: u8, failed: bool) {
         let Some(engine) = state.owners[usize::from(owner)].engine else { return };
         let Some(mut settlement) = engine.plan(&self.config, state) else { return };
-        if failed && settlement.plan.tick.is_some() && self.config.mends.retry_reads {
+        if failed && settlement.plan.tick.is_some() && self.config.safeguards.retry_reads {
             let passed = settlement.plan.passed;
             let Some(settles) = passed.last() else { return };
             settlement.plan = Plan { passed, tick: None, settles };
@@ -304,10 +306,10 @@ impl Protocol {
     }
 }
 
-/// Dispatch carries one firing at a time, the oldest first.
-fn first_carried(engine: &Engine) -> Option<(Moment, Carrier)> {
-    let mut carriers = (1..).zip(engine.carriers);
-    carriers.find(|(_, carrier)| *carrier != Carrier::None)
+/// Dispatch drives one firing at a time, the oldest first.
+fn first_driven(engine: &Engine) -> Option<(Moment, FiringDriver)> {
+    let mut drivers = (1..).zip(engine.drivers);
+    drivers.find(|(_, driver)| *driver != FiringDriver::None)
 }
 
 impl Model for Protocol {
@@ -315,7 +317,7 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let engine = Engine { adopted: true, known: Some(Job::NEW), ..Engine::STARTED };
+        let engine = Engine { resumed: true, known: Some(Job::NEW), ..Engine::STARTED };
         let running = Owner { lease: true, engine: Some(engine) };
         let other = Owner { engine: None, ..running };
         vec![State {
@@ -349,11 +351,11 @@ impl Model for Protocol {
             Property::always(property::OUTCOME, |_, state: &State| !state.broken.outcome),
             Property::always(property::GIVEN_UP, |_, state: &State| !state.broken.given_up),
             Property::always(property::DOUBLED, |_, state: &State| !state.broken.doubled),
-            Property::always(property::INTENT, |_, state: &State| !state.broken.unnoted),
+            Property::always(property::INTENT, |_, state: &State| !state.broken.unrecorded),
             Property::always(property::FENCED, |_, state: &State| !state.broken.fenced_launch),
             Property::always(property::COMPLETE, |model: &Self, state: &State| {
                 let complete = state.open.is_empty() && !state.firings.iter().any(|firing| firing.is_open());
-                complete || model.goes_on(state)
+                complete || model.continues(state)
             }),
         ]
     }

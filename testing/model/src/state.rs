@@ -1,4 +1,4 @@
-//! One state of everything: the clock, the store, the launcher, the owners, the editors, and what is on its way.
+//! A state of the model: clock, store, launcher, owners, editors, and a late message.
 
 use crate::config::Config;
 use crate::job::{Job, Moment, Moments, Plan};
@@ -6,25 +6,25 @@ use crate::job::{Job, Moment, Moments, Plan};
 /// How many moments there are after the job's creation.
 pub const MOMENTS: usize = 5;
 
-/// Something for each moment from 1 on.
+/// One value for each moment from 1 on.
 pub(crate) type PerMoment<T> = [T; MOMENTS];
 
-/// How far a firing has come, as the journal has it or as a carrier remembers it.
+/// The state of a firing, in the journal or as its driver last knew it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Firing {
-    /// There is none, or it is launched and nobody is concerned with it any more.
+    /// There is none, or it is launched and no driver needs it any more.
     #[default]
     None,
     /// Journalled; nothing was sent.
     Planned,
     /// `launching`: a call with this attempt's token was, or may have been, sent.
-    Noted {
+    Recorded {
         /// The number of the attempt.
         attempt: u8,
         /// Its token.
         token: u8,
     },
-    /// `launching`: the attempt of this number was refused, and a further one is to follow.
+    /// `launching`: the attempt of this number was refused, and another one follows.
     Refused {
         /// The number of the attempt.
         attempt: u8,
@@ -34,9 +34,9 @@ pub enum Firing {
 }
 
 impl Firing {
-    /// Tells whether the engine still has something to do for it.
+    /// Tells whether the engine still has work to do for it.
     pub(crate) const fn is_open(self) -> bool {
-        matches!(self, Self::Planned | Self::Noted { .. } | Self::Refused { .. })
+        matches!(self, Self::Planned | Self::Recorded { .. } | Self::Refused { .. })
     }
 
     /// Returns the state as the store's compare-and-set sees it.
@@ -44,7 +44,7 @@ impl Firing {
         match self {
             Self::None => 0,
             Self::Planned => 1,
-            Self::Noted { .. } | Self::Refused { .. } => 2,
+            Self::Recorded { .. } | Self::Refused { .. } => 2,
             Self::Launched => 3,
         }
     }
@@ -52,13 +52,13 @@ impl Firing {
 
 /// The step of dispatch for a firing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Carrier {
-    /// Nothing: it does not have it.
+pub enum FiringDriver {
+    /// No driver.
     #[default]
     None,
-    /// Carries it, as it remembers the journal.
-    Holds(Firing),
-    /// `may_launch` said yes for this attempt; the call was not made yet.
+    /// Ready for the next step; holds the firing's last known state.
+    Waiting(Firing),
+    /// `may_launch` allowed this attempt; the call was not made yet.
     Checked {
         /// The number of the attempt.
         attempt: u8,
@@ -76,16 +76,16 @@ pub enum Carrier {
     },
 }
 
-/// The conclusion of a round about the job.
+/// The result of a round for the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Settlement {
     /// Up to where ticks must be settled in the store.
     pub expected: Moment,
-    /// Another version was written since: the revision is not the store's.
+    /// Another version was written since: the revision differs from the store's.
     pub replaced: bool,
     /// The ticks.
     pub plan: Plan,
-    /// The source of the tick that was looked at could not be read.
+    /// The source of the evaluated tick could not be read.
     pub failed: bool,
 }
 
@@ -94,26 +94,26 @@ pub struct Settlement {
 pub struct Engine {
     /// The fence that it writes under is still that of the shard.
     pub fresh: bool,
-    /// The lease has held without a break since it was started, and nothing told it to stop.
+    /// The lease has held without a break since its start, and it was not stopped.
     pub in_term: bool,
-    /// It has taken up the open firings of the journal.
-    pub adopted: bool,
-    /// The journal may hold an intent that nobody carries.
-    pub doubtful: bool,
+    /// It has resumed the open firings of the journal.
+    pub resumed: bool,
+    /// The journal may have an open firing without a driver.
+    pub uncertain: bool,
     /// The job, as it was read last.
     pub known: Option<Job>,
-    /// The decision; its settlement is under way.
+    /// The decision; its settlement is in progress.
     pub decided: Option<Settlement>,
-    /// Firings in its hands.
-    pub carriers: PerMoment<Carrier>,
+    /// The drivers of its firings.
+    pub drivers: PerMoment<FiringDriver>,
 }
 
-/// A process that may look at the job.
+/// A process that may own the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// It runs, and its lease holds.
     pub lease: bool,
-    /// Looks at the job.
+    /// Its engine, while it runs.
     pub engine: Option<Engine>,
 }
 
@@ -122,15 +122,15 @@ pub struct Owner {
 pub enum Editor {
     /// Not yet made.
     Waits,
-    /// It has read the job and the clock, and is about to replace the job by this one.
+    /// It has read the job and the clock, and will replace the job by this one.
     Writes(Job),
-    /// The same, but the job was edited in between.
+    /// The same, but the job was modified concurrently.
     Conflicts,
-    /// Made, or not made any more.
+    /// Done or abandoned.
     Done,
 }
 
-/// A message that arrives after its sender gave it up.
+/// A message that arrives after its sender has timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Late {
     /// A settlement.
@@ -165,28 +165,28 @@ pub enum Late {
 pub(crate) struct Launches {
     /// The tokens that were answered, one bit each.
     pub(crate) answered: u8,
-    /// Those of them for which a task was started.
+    /// The answered tokens for which a task was started.
     pub(crate) started: u8,
-    /// How many tokens were made up so far.
-    pub(crate) made_up: u8,
+    /// How many random tokens were generated so far.
+    pub(crate) generated: u8,
 }
 
-/// The properties that are broken. The step that breaks one notes it.
+/// The broken properties, set by the step that breaks them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Broken {
-    /// A tick got a second outcome, or something got one that is no tick of the job.
+    /// A tick got a second outcome, or a moment that is no tick of the job got one.
     pub outcome: bool,
-    /// A tick ended as `source_error` inside its window, and no later one had taken its place.
+    /// A tick ended as `source_error` inside its window, and no later one had replaced it.
     pub given_up: bool,
     /// A second task was started for a firing.
     pub doubled: bool,
     /// The launcher was called before the attempt was durable.
-    pub unnoted: bool,
-    /// A fenced owner took itself for entitled to launch.
+    pub unrecorded: bool,
+    /// A fenced owner was allowed to launch.
     pub fenced_launch: bool,
 }
 
-/// One state of everything.
+/// A state of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct State {
     /// The time.
@@ -198,42 +198,45 @@ pub struct State {
     /// The journal's firings, by their ticks.
     pub firings: PerMoment<Firing>,
     pub(crate) launches: PerMoment<Launches>,
-    /// The replica that the shard's register names, if that life of it has not ended.
+    /// The replica that the shard's register names, unless that process has ended.
     pub holder: Option<u8>,
     /// The processes.
     pub owners: [Owner; 2],
     /// Edits of the schedule and of the description.
     pub editors: [Editor; 2],
-    /// A message on its way.
+    /// A late message.
     pub late: Option<Late>,
     /// The properties that are broken.
     pub broken: Broken,
 }
 
 impl Engine {
-    /// Tells whether the store refuses its writes.
+    /// Tells whether the store rejects its writes.
     pub(crate) const fn is_fenced(&self, config: &Config) -> bool {
-        config.mends.fence && !self.fresh
+        config.safeguards.fence && !self.fresh
     }
 
     fn compact(&mut self, config: &Config) {
         if self.is_fenced(config) {
-            // Its writes change nothing; only calls that it was about to make can.
-            (self.known, self.decided, self.doubtful) = (None, None, false);
-            for carrier in &mut self.carriers {
-                let calls = match carrier {
-                    Carrier::Checked { .. } => true,
-                    Carrier::Holds(Firing::Noted { .. }) => !config.mends.ask_lease,
-                    Carrier::None | Carrier::Holds(_) | Carrier::Answered { .. } => false,
+            // Its writes change nothing; only its checked calls can.
+            (self.known, self.decided, self.uncertain) = (None, None, false);
+            for driver in &mut self.drivers {
+                let calls = match driver {
+                    FiringDriver::Checked { .. } => true,
+                    FiringDriver::Waiting(Firing::Recorded { .. }) => !config.safeguards.check_lease,
+                    FiringDriver::None | FiringDriver::Waiting(_) | FiringDriver::Answered { .. } => false,
                 };
                 if !calls {
-                    *carrier = Carrier::None;
+                    *driver = FiringDriver::None;
                 }
             }
         }
         if let Some(known) = &mut self.known {
             known.compact();
-            if known.replaced && config.mends.revision_in_settle && config.mends.keep_earlier_schedules {
+            if known.replaced
+                && config.safeguards.revision_in_settle
+                && config.safeguards.keep_earlier_schedules
+            {
                 // A settlement by an old version is refused, whatever it says.
                 *known = Job { replaced: true, settled: known.settled, ..Job::NEW };
             }
@@ -246,7 +249,7 @@ impl State {
         &mut self.owners[usize::from(owner)]
     }
 
-    /// Forgets what can make no difference any more, so that more states are equal.
+    /// Drops details without effect on later steps, so that more states are equal.
     pub(crate) fn compact(&mut self, config: &Config) {
         self.job.compact();
         for engine in self.owners.iter_mut().filter_map(|owner| owner.engine.as_mut()) {
@@ -267,10 +270,10 @@ impl State {
 
     /// Tells whether a late message may still change anything.
     fn may_matter(&self, config: &Config, late: Late) -> bool {
-        let fenced = |fresh: bool| config.mends.fence && !fresh;
+        let fenced = |fresh: bool| config.safeguards.fence && !fresh;
         match late {
             Late::Settle { settlement: Settlement { expected, replaced, .. }, fresh } => {
-                let other_version = replaced && config.mends.revision_in_settle;
+                let other_version = replaced && config.safeguards.revision_in_settle;
                 !fenced(fresh) && !other_version && expected == self.job.settled
             }
             Late::Advance { tick, from, fresh, .. } => {
@@ -280,10 +283,10 @@ impl State {
         }
     }
 
-    /// Tells whether somebody may still do something for a firing.
+    /// Tells whether a process may still act on a firing.
     fn concerns(&self, index: usize) -> bool {
         let carried =
-            |owner: &Owner| owner.engine.is_some_and(|engine| engine.carriers[index] != Carrier::None);
+            |owner: &Owner| owner.engine.is_some_and(|engine| engine.drivers[index] != FiringDriver::None);
         let late = match self.late {
             Some(Late::Call { tick, .. } | Late::Advance { tick, .. }) => usize::from(tick) == index + 1,
             Some(Late::Settle { .. }) | None => false,

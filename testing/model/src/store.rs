@@ -9,7 +9,7 @@ use crate::state::{Editor, Firing, Late, Settlement, State};
 pub(crate) enum Settled {
     /// It is durable.
     Recorded,
-    /// The job or its ticks are not those that it was decided by.
+    /// The job or its ticks have changed since.
     Stale,
     /// Its fence does not hold any more.
     Fenced,
@@ -30,11 +30,11 @@ impl State {
     /// Reads the job and the clock, and makes the next version.
     pub(crate) fn edit(&mut self, config: &Config, editor: u8) {
         let schedule = if editor == 0 { Schedule::Even } else { self.job.schedule };
-        let next = self.job.replacement(schedule, self.now, config.mends.keep_earlier_schedules);
+        let next = self.job.replacement(schedule, self.now, config.safeguards.keep_earlier_schedules);
         self.editors[usize::from(editor)] = Editor::Writes(Job { settled: 0, ..next });
     }
 
-    /// Replaces the job's document, if nobody else did since it was read; otherwise it is read again.
+    /// Replaces the job's document, unless it was replaced since it was read; then it is read again.
     pub(crate) fn replace(&mut self, config: &Config, editor: u8) {
         let Editor::Writes(next) = self.editors[usize::from(editor)] else {
             return self.edit(config, editor);
@@ -62,13 +62,13 @@ impl State {
 
     /// Records the outcomes of ticks, and the intent to launch.
     pub(crate) fn settle(&mut self, config: &Config, settlement: Settlement, fresh: bool) -> Settled {
-        if config.mends.fence && !fresh {
+        if config.safeguards.fence && !fresh {
             return Settled::Fenced;
         }
         let Settlement { expected, replaced, plan, failed } = settlement;
         let firing = plan.tick.filter(|_| !failed);
         let taken = firing.is_some_and(|tick| self.firings[usize::from(tick) - 1] != Firing::None);
-        let other_version = replaced && config.mends.revision_in_settle;
+        let other_version = replaced && config.safeguards.revision_in_settle;
         if expected != self.job.settled || other_version || taken {
             return Settled::Stale;
         }
@@ -94,10 +94,10 @@ impl State {
         fresh: bool,
     ) -> Advanced {
         let stored = &mut self.firings[usize::from(tick) - 1];
-        if config.mends.fence && !fresh {
+        if config.safeguards.fence && !fresh {
             return Advanced::Fenced;
         }
-        // A repetition after a lost answer finds it done.
+        // A retry after a lost answer finds it done.
         if stored.kind() != from.kind() {
             return if *stored == to { Advanced::Done } else { Advanced::Conflict };
         }
@@ -124,7 +124,7 @@ impl State {
         self.launches[usize::from(tick) - 1].answered & (1 << token.min(7)) != 0
     }
 
-    /// A message arrives that its sender has given up.
+    /// A message arrives after its sender has timed out.
     pub(crate) fn arrive(&mut self, config: &Config) {
         match self.late.take() {
             Some(Late::Settle { settlement, fresh }) => {

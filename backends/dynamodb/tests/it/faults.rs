@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
-use ecs_scheduler_core::testing::store_suite::{Fragile, Subject};
+use ecs_scheduler_core::testing::store_suite::{FaultyConnection, Subject};
 use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Outcome, Registers as _,
     Retention, Revision, Settled, Store, StoredJob, async_trait,
@@ -156,7 +156,11 @@ impl Subject for ProxiedTables {
 }
 
 #[async_trait]
+<<<<<<< HEAD
 impl Fragile for ProxiedTables {
+=======
+impl FaultyConnection for Behind {
+>>>>>>> 7364284 (testing: name simulations, network faults and suite behaviours plainly)
     async fn cut(&self) {
         self.proxy().await.cut(true);
     }

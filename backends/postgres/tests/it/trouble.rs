@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::testing::store_suite::{Fragile, Subject};
+use ecs_scheduler_core::testing::store_suite::{FaultyConnection, Subject};
 use ecs_scheduler_core::{
     DecisionDraft, FaultKind, JobId, JobStore, Journal, Outcome, Registers, Settled, Settlement, Store,
     StoreError, StoredJob, TickSpan, Timestamp, async_trait,
@@ -107,7 +107,7 @@ impl Subject for Proxy {
 }
 
 #[async_trait]
-impl Fragile for Proxy {
+impl FaultyConnection for Proxy {
     async fn cut(&self) {
         self.open.send_modify(|(cuts, open)| {
             *cuts += 1;

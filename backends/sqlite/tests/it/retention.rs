@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, StoreFaults, World, sample};
+use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, Simulation, StoreFaults, sample};
 use ecs_scheduler_core::{
     Clock, DecisionQuery, EngineOptions, FiringQuery, FiringState, JobStore as _, Journal as _, Launcher,
     Outcome, Registers as _, Settlement, Store, StoredJob, TriggerRegistry,
@@ -43,7 +43,7 @@ async fn file_stops_growing_after_the_retention_period() {
     let clock = Arc::new(SimClock::at("2026-01-01T00:00:00Z".parse().unwrap()));
     let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, 1));
     let hour = Duration::from_hours(1);
-    let world = World {
+    let world = Simulation {
         clock,
         store: Arc::clone(&store) as Arc<dyn Store>,
         launcher: launcher as Arc<dyn Launcher>,

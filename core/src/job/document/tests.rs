@@ -28,7 +28,7 @@ mod stored;
 mod updates;
 mod warnings;
 
-/// A trigger that measures nothing: `{"type": "gauge"}`; with `ticks` it brings those. As `sqs` it says that it counts
+/// A trigger that measures nothing: `{"type": "gauge"}`; with `ticks` it provides a schedule. As `sqs` it says that it counts
 /// a queue.
 #[derive(Debug)]
 struct Gauge {

@@ -54,7 +54,7 @@ fn a_slow_read_declares_no_replica_dead() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
     peers.apply_snapshot(&[beat("a", "1", 1)], zero, zero + seconds(4));
     peers.apply_snapshot(&[beat("a", "1", 1)], zero + seconds(4), zero + seconds(20));
-    assert!(lives(&peers, "a"), "the second look may have read what it did right at its beginning");
+    assert!(lives(&peers, "a"), "the second read may have seen the register at its very beginning");
     peers.apply_snapshot(&[beat("a", "1", 1)], zero + seconds(10), zero + seconds(10));
     assert!(!lives(&peers, "a"));
 }
@@ -82,9 +82,9 @@ fn a_shard_is_owned_by_the_incarnation_that_took_it() {
 #[test]
 fn registers_of_a_newer_version_are_ignored() {
     let (mut peers, zero) = (Peers::default(), Instant::now());
-    let strange = |name: &str| (name.to_owned(), Register { value: "?".to_owned(), version: 3 });
+    let unknown = |name: &str| (name.to_owned(), Register { value: "?".to_owned(), version: 3 });
     peers.apply_snapshot(
-        &[strange("fleet/moon"), strange("fleet/shard/77"), strange("fleet/shard/05")],
+        &[unknown("fleet/moon"), unknown("fleet/shard/77"), unknown("fleet/shard/05")],
         zero,
         zero,
     );

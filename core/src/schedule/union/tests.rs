@@ -42,7 +42,7 @@ fn parts_in_one_zone_are_merged() {
     let union =
         Schedule::union(&[schedule("0 0 9", "UTC"), schedule("0 0 10", "UTC"), schedule("0 0 9", "UTC")]);
     let union = union.unwrap();
-    assert!(union.0.beside.is_empty());
+    assert!(union.0.others.is_empty());
     assert_eq!(union.expressions().collect::<Vec<_>>(), ["0 0 9", "0 0 10"]);
 }
 
@@ -51,8 +51,8 @@ fn a_union_of_unions_is_flat() {
     let [berlin, york, rate, six, _] = samples().try_into().unwrap();
     let inner = Schedule::union(&[berlin, york]).unwrap();
     let union = Schedule::union(&[inner, rate, six]).unwrap();
-    assert_eq!(union.0.beside.len(), 2);
-    assert!(union.0.beside.iter().all(|part| part.0.beside.is_empty()));
+    assert_eq!(union.0.others.len(), 2);
+    assert!(union.0.others.iter().all(|part| part.0.others.is_empty()));
     assert_eq!(union.expressions().count(), 4);
     assert!(union.describe().contains("Europe/Berlin") && union.describe().contains("America/New_York"));
 }

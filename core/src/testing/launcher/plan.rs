@@ -1,8 +1,8 @@
-//! How the launcher in memory fails, and what becomes of its tasks.
+//! The faults of the in-memory launcher, and the course of its tasks.
 
 use std::time::Duration;
 
-/// How a launcher fails and how long its tasks last. Probabilities are between 0 and 1, durations are the longest.
+/// The faults of a launcher and the durations of its tasks. Probabilities are between 0 and 1; durations are maxima.
 ///
 /// The default has no fault and no delay; its tasks start at once and end well within a minute.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,29 +15,29 @@ pub struct ChaosPlan {
     pub lose_answer: f64,
     /// A launch never answers: half of those before the effect, half after it.
     pub hang: f64,
-    /// One task of a launch is refused for want of room, for now.
+    /// One task of a launch is refused temporarily, for lack of resources.
     pub refuse: f64,
     /// `population`, `observe` or `stop` fails.
     pub fail_reads: f64,
-    /// How long a call takes at most, and when in it the effect happens.
+    /// The maximum duration of a call before its effect, and again after it.
     pub delay: Duration,
-    /// For how long a new task is in no listing yet, at most.
+    /// The maximum time until a new task is listed.
     pub lag: Duration,
-    /// For how long a task is pending, at most.
+    /// The maximum time for which a task is pending.
     pub pending: Duration,
-    /// For how long a task runs, at most.
+    /// The maximum time for which a task runs.
     pub run: Duration,
     /// A task ends with exit code 1.
     pub exit_badly: f64,
-    /// How long a task that is asked to stop goes on, at most.
+    /// The maximum time that a task continues after a stop request.
     pub stop: Duration,
-    /// The exit code of a running task that was asked to stop; 143.
+    /// The exit code of a running task that is stopped; 143.
     pub stopped_code: i32,
-    /// For how long a token is remembered; afterwards it starts tasks anew.
+    /// How long a token is remembered; later it starts tasks again.
     pub token_life: Duration,
-    /// For how long after it was sent a call can be looked up; afterwards its tasks may have been forgotten.
+    /// How long after its start a call can be looked up; later its tasks may have expired.
     pub search_life: Duration,
-    /// How long an engine waits between two looks at live tasks.
+    /// The interval at which an engine polls live tasks.
     pub observe_every: Duration,
 }
 
@@ -64,18 +64,18 @@ impl Default for ChaosPlan {
     }
 }
 
-/// The course of every task of one definition, in place of the one that the seed draws.
+/// The fixed course of every task of one definition, instead of a random one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It starts at once and ends so long after with this exit code.
+    /// It starts at once and exits after this time with this code.
     Exits {
-        /// For how long it runs.
+        /// How long it runs.
         after: Duration,
         /// Its exit code.
         code: i32,
     },
     /// It runs until it is stopped; it then exits with [`ChaosPlan::stopped_code`].
     Lasts,
-    /// It stops at once without having run.
+    /// It stops at once without running.
     NeverStarts,
 }

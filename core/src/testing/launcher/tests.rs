@@ -27,7 +27,7 @@ fn launcher(plan: ChaosPlan) -> (Arc<SimClock>, ChaosLauncher) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_has_its_effect_and_a_repeat_tells_the_same_tasks() {
+async fn a_retry_after_a_lost_answer_returns_the_same_tasks() {
     let (_, launcher) = launcher(ChaosPlan { lose_answer: 1.0, ..ChaosPlan::default() });
     let error = launcher.launch(&request("a", 3)).await.unwrap_err();
     assert!(error.maybe_done() && error.is_transient());
@@ -36,11 +36,11 @@ async fn a_lost_answer_has_its_effect_and_a_repeat_tells_the_same_tasks() {
     let report = launcher.launch(&request("a", 3)).await.unwrap();
     let started: Vec<TaskId> = report.started.into_iter().map(|task| task.task_id).collect();
     assert_eq!(started, launcher.starts().into_iter().map(|start| start.task).collect::<Vec<_>>());
-    assert!(launcher.doubled().is_empty());
+    assert!(launcher.duplicate_launches().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_before_the_effect_and_a_throttled_call_start_nothing() {
+async fn failed_and_throttled_calls_start_nothing() {
     let (_, launcher) = launcher(ChaosPlan { fail_before: 1.0, ..ChaosPlan::default() });
     let error = launcher.launch(&request("a", 1)).await.unwrap_err();
     assert_eq!((error.kind(), error.maybe_done()), (FaultKind::Unavailable, false));
@@ -51,7 +51,7 @@ async fn a_failure_before_the_effect_and_a_throttled_call_start_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_call_never_answers_and_has_its_effect_half_of_the_time() {
+async fn a_hanging_call_never_answers_and_starts_tasks_half_of_the_time() {
     let (_, launcher) = launcher(ChaosPlan { hang: 1.0, ..ChaosPlan::default() });
     for key in 0..40 {
         let request = request(&key.to_string(), 1);
@@ -62,17 +62,17 @@ async fn a_hanging_call_never_answers_and_has_its_effect_half_of_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_outlived_its_memory_is_told_as_doubled() {
+async fn a_reused_expired_token_is_a_duplicate_launch() {
     let (clock, launcher) = launcher(ChaosPlan::default());
     launcher.launch(&request("a", 2)).await.unwrap();
     clock.step(SignedDuration::from_hours(25));
     launcher.launch(&request("a", 2)).await.unwrap();
     assert_eq!(launcher.starts().len(), 4);
-    assert_eq!(launcher.doubled(), vec![request("a", 2).token; 2]);
+    assert_eq!(launcher.duplicate_launches(), vec![request("a", 2).token; 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_task_is_in_no_listing_until_its_lag_is_over() {
+async fn a_new_task_is_not_listed_before_its_lag_is_over() {
     let lag = Duration::from_secs(30);
     let (_, launcher) = launcher(ChaosPlan { lag, run: Duration::ZERO, ..ChaosPlan::default() });
     launcher.define("work", Fate::Lasts);
@@ -87,7 +87,7 @@ async fn a_new_task_is_in_no_listing_until_its_lag_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn equal_seeds_give_tasks_equal_lives_in_any_order_of_calls() {
+async fn equal_seeds_give_equal_task_lifetimes_in_any_order_of_calls() {
     let plan = ChaosPlan { pending: Duration::from_secs(60), exit_badly: 0.5, ..ChaosPlan::default() };
     let (one_clock, one) = launcher(plan.clone());
     let (_, two) = launcher(plan);
@@ -117,7 +117,7 @@ impl Sim {
         launcher.define("Fails", Fate::Exits { after, code: 3 });
         launcher.define("Lasts", Fate::Lasts);
         launcher.define("Unstartable", Fate::NeverStarts);
-        launcher.only_known();
+        launcher.reject_unknown();
         Self(Arc::new(launcher))
     }
 }

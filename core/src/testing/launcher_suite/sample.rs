@@ -1,4 +1,4 @@
-//! Requests of the suite, and waiting for what must happen.
+//! Requests of the suite, and functions that wait for a state.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::launcher::{LaunchReport, LaunchRequest, LaunchToken, Launcher};
 use crate::task::{TaskId, TaskPhase, TaskState};
 use crate::testing::sample;
 
-/// How long what must happen may take: an emulator or a loaded machine is slow.
+/// The timeout of every wait; long, because emulators and loaded machines are slow.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// How long the suite waits between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The polling interval.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) fn job(name: &str) -> JobId {
     JobId::new(name).expect("the suite names its jobs well")
 }
 
-/// A request for `count` tasks whose token comes from `key` and nothing else.
+/// Makes a request for `count` tasks whose token depends on `key` alone.
 pub(super) fn request(subject: &impl Subject, sample: Sample, key: &str, count: u32) -> LaunchRequest {
     let uid = JobUid::derived("launcher suite", &job("suite"));
     let nominal = "2027-03-01T09:00:00Z".parse().expect("the suite's moment is one");
@@ -43,7 +43,7 @@ pub(super) fn ids(report: &LaunchReport) -> Vec<TaskId> {
     report.started.iter().map(|task| task.task_id.clone()).collect()
 }
 
-/// Launches and expects exactly the tasks asked for.
+/// Launches and expects exactly the requested tasks.
 pub(super) async fn launch(launcher: &dyn Launcher, request: &LaunchRequest) -> Vec<TaskId> {
     let report = launcher.launch(request).await.expect("a launch without a fault succeeds");
     assert_eq!(report.refused, [], "nothing is refused");
@@ -59,7 +59,7 @@ pub(super) async fn state(launcher: &dyn Launcher, id: &TaskId) -> Option<TaskSt
 }
 
 /// Waits until a task is in a phase.
-pub(super) async fn reached(launcher: &dyn Launcher, id: &TaskId, phase: TaskPhase) -> TaskState {
+pub(super) async fn wait_for_phase(launcher: &dyn Launcher, id: &TaskId, phase: TaskPhase) -> TaskState {
     let asking = async {
         loop {
             if let Some(state) = state(launcher, id).await
@@ -67,13 +67,13 @@ pub(super) async fn reached(launcher: &dyn Launcher, id: &TaskId, phase: TaskPha
             {
                 return state;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
     tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("{id} is not {phase:?} in time"))
 }
 
-/// Returns the live tasks of the suite's job in order.
+/// Returns the live tasks of the request's job, sorted.
 pub(super) async fn live(launcher: &dyn Launcher, request: &LaunchRequest) -> Vec<TaskId> {
     let population =
         launcher.population(&request.job, &request.task).await.expect("the population is learnt");
@@ -82,12 +82,12 @@ pub(super) async fn live(launcher: &dyn Launcher, request: &LaunchRequest) -> Ve
     tasks
 }
 
-/// Stops tasks and waits for their end, so that nothing outlives the test.
-pub(super) async fn clear(launcher: &dyn Launcher, ids: &[TaskId]) {
+/// Stops tasks and waits for their end, so that none outlives the test.
+pub(super) async fn stop_all(launcher: &dyn Launcher, ids: &[TaskId]) {
     for id in ids {
         launcher.stop(id, "the test is over").await.expect("a stop succeeds");
     }
     for id in ids {
-        reached(launcher, id, TaskPhase::Stopped).await;
+        wait_for_phase(launcher, id, TaskPhase::Stopped).await;
     }
 }

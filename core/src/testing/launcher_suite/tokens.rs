@@ -1,4 +1,4 @@
-//! What a launch starts, and that a token starts it once.
+//! Launches and their idempotency tokens.
 
 use std::collections::HashSet;
 use std::future::Future as _;
@@ -6,18 +6,18 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use super::sample::{clear, ids, launch, live, reached, request};
+use super::sample::{ids, launch, live, request, stop_all, wait_for_phase};
 use super::{Sample, Subject};
 use crate::task::TaskPhase;
 
-/// No retry helps a definition that does not exist, and the refusal names it.
-pub async fn an_unknown_definition_is_refused_for_good(subject: &impl Subject) {
+/// A missing definition is refused permanently, and the refusal names it.
+pub async fn an_unknown_definition_is_refused_permanently(subject: &impl Subject) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Unknown, "a", 2);
     match launcher.launch(&request).await {
         Ok(report) => {
             assert_eq!(report.started, []);
-            assert_eq!(report.refused.len(), 2, "each task asked for is told of");
+            assert_eq!(report.refused.len(), 2, "each requested task is refused");
             for refusal in &report.refused {
                 assert!(!refusal.retryable, "{refusal:?}");
                 assert!(refusal.detail.as_ref().is_some_and(|detail| detail.contains(&request.definition)));
@@ -35,10 +35,10 @@ pub async fn a_launch_of_several_tasks_names_each_of_them(subject: &impl Subject
     let ids = launch(&*launcher, &request).await;
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 3);
     assert_eq!(live(&*launcher, &request).await.len(), 3);
-    clear(&*launcher, &ids).await;
+    stop_all(&*launcher, &ids).await;
 }
 
-/// The bound of one call is the caller's to keep.
+/// The caller must respect the limit of one call.
 pub async fn a_launch_of_too_many_tasks_fails_without_effect(subject: &impl Subject) {
     let launcher = subject.open().await;
     let mut request = request(subject, Sample::Succeeds, "a", 1);
@@ -48,7 +48,7 @@ pub async fn a_launch_of_too_many_tasks_fails_without_effect(subject: &impl Subj
     assert_eq!(live(&*launcher, &request).await, []);
 }
 
-/// The report of the first call is the report of every call.
+/// Every call with one token returns the report of the first.
 pub async fn a_repeated_token_reports_the_same_tasks_and_starts_none(subject: &impl Subject) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 2);
@@ -58,20 +58,20 @@ pub async fn a_repeated_token_reports_the_same_tasks_and_starts_none(subject: &i
     }
     first.sort();
     assert_eq!(live(&*launcher, &request).await, first);
-    clear(&*launcher, &first).await;
+    stop_all(&*launcher, &first).await;
 }
 
-/// A token is spent, whatever became of its tasks.
-pub async fn a_repeated_token_starts_nothing_although_its_tasks_have_ended(subject: &impl Subject) {
+/// A token stays used after its tasks have ended.
+pub async fn a_repeated_token_starts_nothing_after_its_tasks_have_ended(subject: &impl Subject) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Succeeds, "a", 1);
     let first = launch(&*launcher, &request).await;
-    let ended = reached(&*launcher, &first[0], TaskPhase::Stopped).await;
+    let ended = wait_for_phase(&*launcher, &first[0], TaskPhase::Stopped).await;
     assert_eq!(launch(&*launcher, &request).await, first);
-    assert_eq!(reached(&*launcher, &first[0], TaskPhase::Stopped).await, ended);
+    assert_eq!(wait_for_phase(&*launcher, &first[0], TaskPhase::Stopped).await, ended);
 }
 
-/// A scheduler that crashed before it heard the answer asks again, and hears it.
+/// A scheduler that crashed before the answer retries, and gets the same answer.
 pub async fn a_repeated_token_starts_nothing_after_a_restart(subject: &impl Subject) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 2);
@@ -81,7 +81,7 @@ pub async fn a_repeated_token_starts_nothing_after_a_restart(subject: &impl Subj
     assert_eq!(launch(&*launcher, &request).await, first);
     first.sort();
     assert_eq!(live(&*launcher, &request).await, first);
-    clear(&*launcher, &first).await;
+    stop_all(&*launcher, &first).await;
 }
 
 /// Two owners of one shard may send the same call at once.
@@ -93,7 +93,7 @@ pub async fn concurrent_calls_with_one_token_start_once(subject: &impl Subject) 
     for call in calls {
         match call {
             Ok(report) => started.extend(ids(&report)),
-            // A launcher may turn away the second of two calls at once, as long as a repetition is answered.
+            // A launcher may reject the second of two concurrent calls, if a retry succeeds.
             Err(error) => assert!(error.is_transient(), "{error}"),
         }
     }
@@ -101,11 +101,11 @@ pub async fn concurrent_calls_with_one_token_start_once(subject: &impl Subject) 
     assert_eq!(HashSet::from_iter(launch(&*launcher, &request).await), started);
     let live = live(&*launcher, &request).await;
     assert_eq!(live.len(), 1, "{live:?}");
-    clear(&*launcher, &live).await;
+    stop_all(&*launcher, &live).await;
 }
 
-/// The engine drops a call whose time is over, and repeats it.
-pub async fn a_call_that_was_given_up_is_not_doubled_by_its_repetition(subject: &impl Subject) {
+/// The engine cancels a call after its timeout, and retries it.
+pub async fn a_retry_of_a_cancelled_call_starts_nothing_twice(subject: &impl Subject) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 1);
     for _ in 0..8 {
@@ -115,15 +115,15 @@ pub async fn a_call_that_was_given_up_is_not_doubled_by_its_repetition(subject: 
     }
     let ids = launch(&*launcher, &request).await;
     assert_eq!(live(&*launcher, &request).await, ids);
-    clear(&*launcher, &ids).await;
+    stop_all(&*launcher, &ids).await;
 }
 
-/// A token stands for one call, not for what is in it.
+/// A token identifies a call, not its content.
 pub async fn different_tokens_start_different_tasks(subject: &impl Subject) {
     let launcher = subject.open().await;
     let first = launch(&*launcher, &request(subject, Sample::Succeeds, "a", 1)).await;
     let second = launch(&*launcher, &request(subject, Sample::Succeeds, "b", 1)).await;
     assert_ne!(first, second);
-    reached(&*launcher, &first[0], TaskPhase::Stopped).await;
-    reached(&*launcher, &second[0], TaskPhase::Stopped).await;
+    wait_for_phase(&*launcher, &first[0], TaskPhase::Stopped).await;
+    wait_for_phase(&*launcher, &second[0], TaskPhase::Stopped).await;
 }

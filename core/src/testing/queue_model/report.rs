@@ -1,8 +1,8 @@
-//! What came of a run.
+//! The report of a run.
 
 use serde::Serialize;
 
-/// What came of one rule in one scenario; reports add up.
+/// The results of one rule in one scenario; reports can be merged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -16,16 +16,16 @@ pub struct Report {
     pub empty: u32,
     /// Tasks that crashed.
     pub failed: u32,
-    /// Seconds that messages waited until they were received first, summed.
+    /// The sum of seconds that messages waited until they were first received.
     pub waited: u64,
-    /// The most tasks that existed at once.
+    /// The maximum number of concurrent tasks.
     pub most_busy: u32,
 }
 
 impl Report {
-    /// Adds the report of another run.
+    /// Merges the report of another run.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         Self {
             messages: self.messages + other.messages,
             unserved: self.unserved + other.unserved,
@@ -37,7 +37,7 @@ impl Report {
         }
     }
 
-    /// Returns the share of tasks that found nothing to do, in percent.
+    /// Returns the percentage of tasks that found no message.
     #[must_use]
     pub fn empty_percent(&self) -> f64 {
         100.0 * f64::from(self.empty) / f64::from(self.launched.max(1))
@@ -51,7 +51,7 @@ impl Report {
     }
 }
 
-/// Returns mean and worst share of empty runs, in percent, and the mean wait in seconds, over scenarios.
+/// Returns the mean and worst percentage of empty runs, and the mean wait in seconds, over scenarios.
 #[must_use]
 pub fn summary(reports: &[Report]) -> (f64, f64, f64) {
     let count = f64::from(u32::try_from(reports.len().max(1)).unwrap_or(u32::MAX));

@@ -1,10 +1,10 @@
-//! The rules that the product is compared with, as they are documented by those who made them.
+//! The rules that the scheduler is compared with, as their authors document them.
 
-use super::{HOUR, MOST_TASKS, POLL, QueueWorld, Report, Scenario, Setting};
+use super::{HOUR, MAX_TASKS, POLL, QueueSimulation, Report, Scenario, Setting};
 
-/// What a rule sees.
+/// The input of a rule.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
+pub struct QueueView {
     /// Visible messages.
     pub visible: u32,
     /// Messages in flight.
@@ -13,11 +13,11 @@ pub struct View {
     pub per_task: u32,
     /// Tasks listed that have not ended.
     pub running: u32,
-    /// Those of them that have not started.
+    /// Listed tasks that have not started.
     pub pending: u32,
 }
 
-/// A way to say how many tasks to launch.
+/// A scaling rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// KEDA's `ScaledJob` with `scalingStrategy: default`.
@@ -47,7 +47,7 @@ impl Rule {
 
     /// Returns how many tasks to launch.
     #[must_use]
-    pub fn need(self, view: &View) -> u32 {
+    pub fn tasks_to_launch(self, view: &QueueView) -> u32 {
         match self {
             Self::KedaDefault => keda_default(view),
             Self::KedaAccurate => keda_accurate(view),
@@ -63,47 +63,48 @@ impl Rule {
 ///
 /// <https://keda.sh/docs/latest/scalers/aws-sqs/> (`scaleOnInFlight`) and
 /// <https://keda.sh/docs/latest/reference/scaledjob-spec/> (`scalingStrategy`), which has the three formulas below.
-fn max_scale(view: &View) -> u32 {
-    (view.visible + view.in_flight).div_ceil(view.per_task).min(MOST_TASKS)
+fn max_scale(view: &QueueView) -> u32 {
+    (view.visible + view.in_flight).div_ceil(view.per_task).min(MAX_TASKS)
 }
 
-fn keda_default(view: &View) -> u32 {
+fn keda_default(view: &QueueView) -> u32 {
     max_scale(view).saturating_sub(view.running)
 }
 
 /// Its queue length is the number of messages that are not locked: `scaleOnInFlight: false`.
-fn keda_accurate(view: &View) -> u32 {
-    let wanted = view.visible.div_ceil(view.per_task).min(MOST_TASKS);
-    if wanted + view.running > MOST_TASKS {
-        MOST_TASKS.saturating_sub(view.running)
+fn keda_accurate(view: &QueueView) -> u32 {
+    let wanted = view.visible.div_ceil(view.per_task).min(MAX_TASKS);
+    if wanted + view.running > MAX_TASKS {
+        MAX_TASKS.saturating_sub(view.running)
     } else {
         wanted.saturating_sub(view.pending)
     }
 }
 
-fn keda_eager(view: &View) -> u32 {
-    MOST_TASKS.saturating_sub(view.running + view.pending).min(max_scale(view))
+fn keda_eager(view: &QueueView) -> u32 {
+    MAX_TASKS.saturating_sub(view.running + view.pending).min(max_scale(view))
 }
 
-fn python(view: &View) -> u32 {
-    view.visible.div_ceil(view.per_task).min(MOST_TASKS).saturating_sub(view.running)
+fn python(view: &QueueView) -> u32 {
+    view.visible.div_ceil(view.per_task).min(MAX_TASKS).saturating_sub(view.running)
 }
 
-/// Lets a rule work through a scenario.
+/// Runs a rule through a scenario.
 #[must_use]
 pub fn run(rule: Rule, scenario: Scenario, setting: Setting, seed: u64) -> Report {
-    let mut world = QueueWorld::new(scenario, setting, seed);
+    let mut world = QueueSimulation::new(scenario, setting, seed);
     let mut second = POLL;
     while !world.is_over() && second < 3 * HOUR {
         world.advance(second);
         let (visible, in_flight) = world.counts();
         let seen = world.view();
-        let mut view = View { visible, in_flight, per_task: scenario.per_task.get(), running: 0, pending: 0 };
+        let mut view =
+            QueueView { visible, in_flight, per_task: scenario.per_task.get(), running: 0, pending: 0 };
         for (_, task) in world.tasks_at(seen).filter(|(_, task)| task.ended.is_none_or(|(at, _)| at > seen)) {
             view.running += 1;
             view.pending += u32::from(task.starts > seen);
         }
-        for _ in 0..rule.need(&view) {
+        for _ in 0..rule.tasks_to_launch(&view) {
             world.launch();
         }
         second += POLL;

@@ -1,4 +1,4 @@
-//! What arrives, and what tasks do with it.
+//! Scenarios: arrivals and the work of tasks.
 
 use std::num::NonZeroU32;
 
@@ -12,18 +12,19 @@ pub enum Arrivals {
     Burst,
     /// One with a probability of 5 % a second.
     Trickle,
-    /// More and more, up to 0.8 a second at the end of the hour.
+    /// A rising rate, up to 0.8 a second at the end of the hour.
     Ramp,
     /// Three bursts of 20 in the hour, and one every 100 s between them: 94.
     Mixed,
 }
 
-/// One of the situations in which rules are compared.
+/// A scenario in which rules are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     /// A short name for tables.
     pub name: &'static str,
-    /// How demand becomes a number. With `drain` a task works until the queue is empty, else it takes some messages and exits.
+    /// How demand becomes a number of tasks. With `drain` a task works until the queue is empty, otherwise it exits after some
+    /// messages.
     pub mode: Mode,
     /// Messages per task.
     pub per_task: NonZeroU32,
@@ -31,16 +32,15 @@ pub struct Scenario {
     pub service: f64,
     /// How messages arrive.
     pub arrivals: Arrivals,
-    /// Whether nothing is drawn: counts are always as old as they may be, a task starts after [`STEADY_START`], and each
-    /// message takes exactly as long as the others.
+    /// Whether the scenario is deterministic: counts always have the maximum lag, a task starts after [`STEADY_START`], and all
+    /// messages take equally long.
     pub steady: bool,
 }
 
-/// How long a task takes to start where nothing is drawn, in seconds.
+/// How long a task takes to start in a deterministic scenario, in seconds.
 pub const STEADY_START: u32 = 25;
 
-/// The situation to which a job's defaults must be equal: counts a minute old, tasks of 20 s, a few bursts, and single
-/// messages between them.
+/// The reference for a job's defaults: counts a minute old, tasks of 20 s, a few bursts, and single messages between them.
 pub const REFERENCE: Scenario =
     Scenario { steady: true, ..one_shot("oneShot 20 s, bursts and single", 20.0, Arrivals::Mixed) };
 
@@ -55,7 +55,7 @@ const fn drain(name: &'static str, arrivals: Arrivals) -> Scenario {
     Scenario { name, mode: Mode::Drain, per_task: TEN, service: 5.0, arrivals, steady: false }
 }
 
-/// The eight situations.
+/// The eight scenarios.
 pub const SCENARIOS: [Scenario; 8] = [
     one_shot("oneShot 20 s, burst", 20.0, Arrivals::Burst),
     one_shot("oneShot 20 s, trickle", 20.0, Arrivals::Trickle),
@@ -67,14 +67,14 @@ pub const SCENARIOS: [Scenario; 8] = [
     drain("drain 5 s, ramp", Arrivals::Ramp),
 ];
 
-/// How bad the world is, and what the job believes of it.
+/// The environment of a run, and the job's assumption about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// How old counts are at most, in seconds.
+    /// The maximum lag of counts, in seconds.
     pub max_lag: u32,
     /// The job's `settle`, in seconds.
     pub settle: u32,
-    /// The share of tasks that crash with a message in hand.
+    /// The fraction of tasks that crash while they process a message.
     pub crashes: f64,
 }
 

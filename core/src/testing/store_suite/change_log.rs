@@ -1,4 +1,4 @@
-//! News of edits in a shared store.
+//! The change log of job edits in a shared store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,32 +14,32 @@ use crate::store::{
     SharedStore,
 };
 
-/// Somebody who asks for edits of all shards again and again.
-struct Listener {
+/// Polls the edits of all shards.
+struct Poller {
     store: Arc<dyn SharedStore>,
-    marks: Vec<(Shard, EditMark)>,
+    cursors: Vec<(Shard, EditMark)>,
 }
 
-impl Listener {
+impl Poller {
     fn new(store: &Arc<dyn SharedStore>) -> Self {
-        let marks = Shard::all().map(|shard| (shard, EditMark::default())).collect();
-        Self { store: Arc::clone(store), marks }
+        let cursors = Shard::all().map(|shard| (shard, EditMark::default())).collect();
+        Self { store: Arc::clone(store), cursors }
     }
 
-    async fn news(&mut self) -> Vec<ShardEdits> {
-        let news = self.store.edits(&self.marks).await.expect("edits are read");
-        for edits in &news {
-            let mark = self.marks.iter_mut().find(|(shard, _)| *shard == edits.shard);
-            mark.expect("only shards that were asked about are told").1 = edits.mark;
+    async fn poll(&mut self) -> Vec<ShardEdits> {
+        let changes = self.store.edits(&self.cursors).await.expect("edits are read");
+        for edits in &changes {
+            let mark = self.cursors.iter_mut().find(|(shard, _)| *shard == edits.shard);
+            mark.expect("only requested shards are returned").1 = edits.mark;
         }
-        news
+        changes
     }
 
     /// Returns the jobs that were edited since the last time.
     async fn jobs(&mut self) -> BTreeSet<JobId> {
         let mut jobs = BTreeSet::new();
-        for edits in self.news().await {
-            let EditedJobs::These(of_shard) = edits.jobs else { panic!("so few edits can be told") };
+        for edits in self.poll().await {
+            let EditedJobs::These(of_shard) = edits.jobs else { panic!("the log keeps so few edits") };
             assert!(!of_shard.is_empty(), "a shard without edits is left out");
             assert!(of_shard.iter().all(|job| Shard::of(job) == edits.shard), "{of_shard:?}");
             jobs.extend(of_shard);
@@ -52,27 +52,27 @@ fn names(names: &[&str]) -> BTreeSet<JobId> {
     names.iter().map(|id| name(id)).collect()
 }
 
-/// Creations, replacements and removals are told, each to everybody who asks, and not again.
-pub async fn creations_replacements_and_removals_are_told(subject: &dyn Subject) {
+/// Creations, replacements and removals are returned to every caller, once.
+pub async fn creations_replacements_and_removals_are_logged(subject: &dyn Subject) {
     let store = shared(subject).await;
-    let (mut first, mut second) = (Listener::new(&store), Listener::new(&store));
-    assert_eq!(first.news().await, []);
+    let (mut first, mut second) = (Poller::new(&store), Poller::new(&store));
+    assert_eq!(first.poll().await, []);
     for id in ["a", "b", "c"] {
         create(&*store, id).await;
     }
     assert_eq!(first.jobs().await, names(&["a", "b", "c"]));
-    assert_eq!(first.news().await, []);
+    assert_eq!(first.poll().await, []);
     store.replace(&name("b"), Revision(1), document("{}"), at(1)).await.expect("the revision is this");
     assert_eq!(first.jobs().await, names(&["b"]));
     store.remove(&name("c"), None).await.expect("it exists");
     create(&*store, "c").await;
     assert_eq!(first.jobs().await, names(&["c"]));
-    assert_eq!(first.news().await, []);
+    assert_eq!(first.poll().await, []);
     assert_eq!(second.jobs().await, names(&["a", "b", "c"]));
 }
 
-/// Only those shards are told that were asked about, each since its own mark.
-pub async fn edits_are_told_by_shard(subject: &dyn Subject) {
+/// Only requested shards are returned, each since its own cursor.
+pub async fn changes_are_returned_by_shard(subject: &dyn Subject) {
     let store = shared(subject).await;
     let jobs: Vec<JobId> = Shard::all()
         .map(|shard| (0..).map(|n| name(&format!("job-{n}"))).find(|job| Shard::of(job) == shard))
@@ -81,32 +81,32 @@ pub async fn edits_are_told_by_shard(subject: &dyn Subject) {
     for job in &jobs {
         create(&*store, job.as_str()).await;
     }
-    let [one, two, three] = [3, 9, 14].map(|place: usize| Shard::of(&jobs[place]));
+    let [one, two, three] = [3, 9, 14].map(|index: usize| Shard::of(&jobs[index]));
     let all: Vec<_> = [one, two, three].map(|shard| (shard, EditMark::default())).to_vec();
-    let news = store.edits(&all).await.expect("edits are read");
-    let mark = |shard| news.iter().find(|edits| edits.shard == shard).expect("it was edited").mark;
+    let changes = store.edits(&all).await.expect("edits are read");
+    let mark = |shard| changes.iter().find(|edits| edits.shard == shard).expect("it was edited").mark;
     store.replace(&jobs[9], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
     store.replace(&jobs[14], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
-    let marks = [(one, mark(one)), (two, mark(two))];
-    let news = store.edits(&marks).await.expect("edits are read");
-    let told: Vec<_> = news.into_iter().map(|edits| (edits.shard, edits.jobs)).collect();
-    assert_eq!(told, [(two, EditedJobs::These(vec![jobs[9].clone()]))]);
+    let cursors = [(one, mark(one)), (two, mark(two))];
+    let changes = store.edits(&cursors).await.expect("edits are read");
+    let seen: Vec<_> = changes.into_iter().map(|edits| (edits.shard, edits.jobs)).collect();
+    assert_eq!(seen, [(two, EditedJobs::These(vec![jobs[9].clone()]))]);
     assert_eq!(store.edits(&[]).await.expect("edits are read"), []);
 }
 
-/// What the journal notes about a job is no edit.
-pub async fn what_the_journal_writes_is_no_edit(subject: &dyn Subject) {
+/// Journal writes to a job are no edits.
+pub async fn journal_writes_are_no_edits(subject: &dyn Subject) {
     let store = shared(subject).await;
-    let mut listener = Listener::new(&store);
+    let mut poller = Poller::new(&store);
     create(&*store, "nightly").await;
-    listener.jobs().await;
+    poller.jobs().await;
     record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
     fire(&*store, "nightly", 2).await;
-    assert_eq!(listener.news().await, []);
+    assert_eq!(poller.poll().await, []);
 }
 
-/// An edit makes settlements by the version before it stale for the owner of the job's shard too, and moves no fence.
-pub async fn an_edit_makes_the_owners_settlements_of_the_version_before_stale(subject: &dyn Subject) {
+/// An edit makes settlements of the old version stale for the shard's owner too, and does not change the fence.
+pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn Subject) {
     let store = shared(subject).await;
     let before = create(&*store, "nightly").await;
     let version = store.write("owner", "a", None, None).await.expect("it is new");
@@ -123,8 +123,8 @@ pub async fn an_edit_makes_the_owners_settlements_of_the_version_before_stale(su
     assert!(matches!(&settle(&after).await[..], [Settled::Recorded(_)]));
 }
 
-/// Whoever asks while many write misses no edit, and finds what it is told about.
-pub async fn no_edit_is_missed_while_many_write(subject: &dyn Subject) {
+/// A poller misses no edit under concurrent writes, and can read every job that it gets.
+pub async fn no_edit_is_missed_under_concurrent_writes(subject: &dyn Subject) {
     const WRITERS: usize = 8;
     const EACH: usize = 12;
     let store = shared(subject).await;
@@ -138,57 +138,57 @@ pub async fn no_edit_is_missed_while_many_write(subject: &dyn Subject) {
     });
     let writing = join_all(writers.collect::<Vec<_>>());
     let mut writing = std::pin::pin!(writing);
-    let mut listener = Listener::new(&store);
-    let mut told = BTreeSet::new();
+    let mut poller = Poller::new(&store);
+    let mut seen = BTreeSet::new();
     loop {
         let done = futures::poll!(&mut writing).is_ready();
-        let jobs: Vec<JobId> = listener.jobs().await.into_iter().collect();
+        let jobs: Vec<JobId> = poller.jobs().await.into_iter().collect();
         let found = store.get(&jobs).await.expect("jobs are read");
-        assert_eq!(found.len(), jobs.len(), "an edit is told when it can be seen");
-        told.extend(jobs);
+        assert_eq!(found.len(), jobs.len(), "a logged edit is visible");
+        seen.extend(jobs);
         if done {
             break;
         }
         tokio::task::yield_now().await;
     }
-    assert_eq!(told.len(), WRITERS * EACH);
+    assert_eq!(seen.len(), WRITERS * EACH);
 }
 
-/// Up to [`MIN_CHANGELOG`] edits of a shard are told; of more, all or none.
-pub async fn more_edits_than_can_be_told_are_unknown(subject: &dyn Subject) {
+/// Up to [`MIN_CHANGELOG`] edits of a shard are returned; of more, all or none.
+pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let since = [(Shard::of(&job.id), EditMark::default())];
     let mut revision = job.revision;
-    let (mut names_told, mut unknown) = (0, 0);
+    let (mut known, mut unknown) = (0, 0);
     for edits in 1..=MIN_CHANGELOG + 64 {
         if edits % 64 == 0 || edits > MIN_CHANGELOG + 60 {
-            let news = store.edits(&since).await.expect("edits are read").pop().expect("there are edits");
-            match news.jobs {
+            let changes = store.edits(&since).await.expect("edits are read").pop().expect("there are edits");
+            match changes.jobs {
                 EditedJobs::These(jobs) => {
-                    assert!(jobs.iter().all(|told| *told == job.id) && !jobs.is_empty(), "{jobs:?}");
-                    names_told += 1;
+                    assert!(jobs.iter().all(|seen| *seen == job.id) && !jobs.is_empty(), "{jobs:?}");
+                    known += 1;
                 }
                 EditedJobs::Unknown => {
-                    assert!(edits > MIN_CHANGELOG, "{edits} edits can be told");
+                    assert!(edits > MIN_CHANGELOG, "the log keeps {edits} edits");
                     unknown += 1;
                 }
             }
-            let again = store.edits(&[(news.shard, news.mark)]).await.expect("edits are read");
-            assert_eq!(again, [], "the new mark is up to date");
+            let again = store.edits(&[(changes.shard, changes.mark)]).await.expect("edits are read");
+            assert_eq!(again, [], "the new cursor is up to date");
         }
         let replaced = store.replace(&job.id, revision, document("{}"), at(1)).await;
         revision = replaced.expect("the revision is this").revision;
     }
-    assert!(names_told >= 4 && names_told + unknown == 8, "{names_told} told, {unknown} unknown");
+    assert!(known >= 4 && known + unknown == 8, "{known} known, {unknown} unknown");
 }
 
-/// A mark of another time, as after a restored backup, is answered with a new one.
-pub async fn a_mark_of_another_time_is_unknown(subject: &dyn Subject) {
+/// A cursor of another log, as after a restored backup, is replaced by a new one.
+pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let shard = Shard::of(&job.id);
-    let news = store.edits(&[(shard, EditMark(u64::MAX / 4))]).await.expect("edits are read");
-    let [ShardEdits { jobs: EditedJobs::Unknown, mark, .. }] = news[..] else { panic!("{news:?}") };
+    let changes = store.edits(&[(shard, EditMark(u64::MAX / 4))]).await.expect("edits are read");
+    let [ShardEdits { jobs: EditedJobs::Unknown, mark, .. }] = changes[..] else { panic!("{changes:?}") };
     assert_eq!(store.edits(&[(shard, mark)]).await.expect("edits are read"), []);
 }

@@ -1,4 +1,4 @@
-//! Many callers that do different things at once, and the books that must balance afterwards.
+//! Many concurrent callers of different kinds, and the consistency of the store afterwards.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::firing::{FiringId, FiringState};
 use crate::job::StoredJob;
 use crate::store::{Advance, ListFrom, Settled, Settlement, Store, StoreError};
 
-/// The jobs that are fought for, and how many callers of each kind fight for each.
+/// The contended jobs, and the number of callers of each kind for each job.
 const JOBS: [&str; 3] = ["a", "b", "c"];
 const CALLERS: usize = 3;
-/// How often each caller must succeed.
+/// The number of successes after which a caller ends.
 const EACH: usize = 6;
 
-/// What the callers were expected.
+/// The contents that the store must have according to its answers.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
     /// Replacements of each of the jobs.
@@ -44,7 +44,7 @@ fn counted(document: &str) -> u64 {
     digits.and_then(|digits| digits.parse().ok()).expect("the document is one that counts, to the letter")
 }
 
-/// Edits a job against everybody else, as a client does: read, try, read again.
+/// Edits a contended job as a client does: read, replace, retry on a conflict.
 async fn edit(store: Arc<dyn Store>, job: &'static str) {
     let mut done = 0;
     while done < EACH {
@@ -58,7 +58,7 @@ async fn edit(store: Arc<dyn Store>, job: &'static str) {
     }
 }
 
-/// Settles the job's next ticks against everybody else; every second one fires.
+/// Settles the next ticks of a contended job; every second one fires.
 async fn tick(store: Arc<dyn Store>, job: &'static str) -> Vec<FiringId> {
     let mut fired = Vec::new();
     let mut done = 0;
@@ -81,7 +81,7 @@ async fn tick(store: Arc<dyn Store>, job: &'static str) -> Vec<FiringId> {
     fired
 }
 
-/// The settlement of the tick after the one that is settled.
+/// Makes the settlement of the next tick of a job.
 pub(super) fn next_settlement(job: &StoredJob, fires: bool) -> Settlement {
     let tick = job.progress.settled.map_or(1, |settled| settled.as_second() - at(0).as_second() + 1);
     let outcome = if fires { Outcome::Pending } else { Outcome::Idle };
@@ -89,39 +89,39 @@ pub(super) fn next_settlement(job: &StoredJob, fires: bool) -> Settlement {
     Settlement { firing, ..settlement(job, vec![draft(outcome, tick)]) }
 }
 
-/// Creates jobs and removes every second of them, while others look at the list.
-async fn come_and_go(store: Arc<dyn Store>, caller: usize) {
+/// Creates jobs and removes every second one, while others list them.
+async fn create_and_remove(store: Arc<dyn Store>, caller: usize) {
     for number in 0..EACH {
-        let id = format!("guest-{caller}-{number}");
+        let id = format!("created-{caller}-{number}");
         let job = store.create(new_job(&id, 0)).await.expect("the name is free");
         let list = store.list(ListFrom::Skip(0), count(1000)).await.expect("jobs are listed");
-        assert!(list.jobs.iter().any(|listed| listed.id == job.id), "whoever created it sees it");
-        // Others come and go between a page and its total; these and the new one stay.
-        assert!(list.total > JOBS.len() as u64, "the total counts whoever is there all the time");
+        assert!(list.jobs.iter().any(|listed| listed.id == job.id), "the creator sees the job");
+        // Other callers create and remove jobs between the page and its total; the contended jobs and the new one stay.
+        assert!(list.total > JOBS.len() as u64, "the total counts the contended jobs and the new one");
         if number % 2 == 0 {
             store.remove(&job.id, Some(job.revision)).await.expect("nobody else touches it");
         }
     }
 }
 
-/// Lets everybody loose on these handles, in turns, and returns what they were expected.
-pub(super) async fn mix(handles: &[Arc<dyn Store>]) -> Expected {
+/// Runs all callers on these handles, in turns, and returns the expected contents.
+pub(super) async fn run_mixed_callers(handles: &[Arc<dyn Store>]) -> Expected {
     let store = &handles[0];
     for job in JOBS {
         let mut new = new_job(job, 0);
         new.document = document(&counting(0));
         store.create(new).await.expect("a new job is stored");
     }
-    let (mut editors, mut tickers, mut guests) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut editors, mut tickers, mut creators) = (Vec::new(), Vec::new(), Vec::new());
     for caller in 0..CALLERS {
         let handle = || Arc::clone(&handles[caller % handles.len()]);
         for job in JOBS {
             editors.push(tokio::spawn(edit(handle(), job)));
             tickers.push(tokio::spawn(tick(handle(), job)));
         }
-        guests.push(tokio::spawn(come_and_go(handle(), caller)));
+        creators.push(tokio::spawn(create_and_remove(handle(), caller)));
     }
-    let edits = join_all(editors).await.into_iter().chain(join_all(guests).await);
+    let edits = join_all(editors).await.into_iter().chain(join_all(creators).await);
     edits.for_each(|done| done.expect("no caller panics"));
     let fired = join_all(tickers).await.into_iter().flat_map(|done| done.expect("no caller panics"));
     let firings: Vec<FiringId> = fired.collect();
@@ -137,8 +137,8 @@ pub(super) async fn mix(handles: &[Arc<dyn Store>]) -> Expected {
     expected
 }
 
-/// Asserts that the store holds what the callers were expected, no more and no less.
-pub(super) async fn assert_balanced(store: &dyn Store, expected: &Expected) {
+/// Asserts that the store has exactly the expected contents.
+pub(super) async fn assert_consistent(store: &dyn Store, expected: &Expected) {
     for job in JOBS {
         let stored = read(store, job).await;
         assert_eq!(stored.revision.0, 1 + expected.replaced, "{job} counts its replacements");
@@ -161,14 +161,14 @@ pub(super) async fn assert_balanced(store: &dyn Store, expected: &Expected) {
     assert_eq!(behind.jobs[0].id, list.jobs[list.jobs.len() - 1].id);
 }
 
-/// Edits, settlements, moves, creations and removals at once leave books that balance.
-pub async fn mixed_callers_leave_books_that_balance(subject: &dyn Subject) {
+/// Concurrent edits, settlements, advances, creations and removals leave a consistent store.
+pub async fn mixed_callers_leave_a_consistent_store(subject: &dyn Subject) {
     let store = subject.open().await;
-    let expected = mix(&[Arc::clone(&store)]).await;
-    assert_balanced(&*store, &expected).await;
+    let expected = run_mixed_callers(&[Arc::clone(&store)]).await;
+    assert_consistent(&*store, &expected).await;
 }
 
-/// Batches that overlap in their jobs, some in opposite order, settle each tick once.
+/// Batches with overlapping jobs, some in reverse order, settle each tick once.
 pub async fn overlapping_batches_settle_each_tick_once(subject: &dyn Subject) {
     let store = subject.open().await;
     let names: Vec<String> = (0..40).map(|number| format!("job-{number:02}")).collect();

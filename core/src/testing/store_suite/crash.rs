@@ -1,4 +1,4 @@
-//! What a store holds that was left in the middle of its work.
+//! The contents of a store that was dropped in the middle of its work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::sample::{at, create, decisions, name, read};
 use crate::job::StoredJob;
 use crate::store::{FiringQuery, Settled, Store};
 
-/// How many jobs are settled at once, and how many answers are waited for before the store is left.
+/// The number of jobs settled concurrently, and the number of answers after which the store is dropped.
 const JOBS: usize = 12;
 const ANSWERS: usize = 40;
-/// How long anything may take.
+/// The timeout of every wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What was acknowledged of each job: the tick up to which it is settled.
+/// The acknowledged settlements of each job: the tick up to which it is settled.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledged {
     ticks: Mutex<Vec<Option<Timestamp>>>,
@@ -29,13 +29,13 @@ pub(super) struct Acknowledged {
 }
 
 impl Acknowledged {
-    fn note(&self, job: usize, settled: Option<Timestamp>) {
+    fn record(&self, job: usize, settled: Option<Timestamp>) {
         self.ticks.lock()[job] = settled;
         *self.answers.lock() += 1;
         self.changed.notify_waiters();
     }
 
-    /// Waits until so many answers have come.
+    /// Waits for this number of answers.
     pub(super) async fn wait(&self, answers: usize) {
         loop {
             let changed = self.changed.notified();
@@ -51,8 +51,8 @@ fn id(job: usize) -> String {
     format!("job-{job}")
 }
 
-/// Settles one job tick by tick until the store fails or it is stopped; every tick has an idle outcome and a firing
-/// of its own row, so that half of a settlement would be seen.
+/// Settles one job tick by tick until the store fails or the task is stopped. Every tick has a row with an idle outcome and
+/// one with a firing, so that a partial settlement would be detected.
 async fn settle_on(store: Arc<dyn Store>, job: usize, acknowledged: Arc<Acknowledged>) {
     let mut stored = read(&*store, &id(job)).await;
     loop {
@@ -69,11 +69,11 @@ async fn settle_on(store: Arc<dyn Store>, job: usize, acknowledged: Arc<Acknowle
             }
         }
         stored.progress.settled = settled;
-        acknowledged.note(job, settled);
+        acknowledged.record(job, settled);
     }
 }
 
-/// Lets many settle in the background.
+/// Settles many jobs in the background.
 pub(super) async fn busy(store: &Arc<dyn Store>) -> (Arc<Acknowledged>, JoinSet<()>) {
     let acknowledged = Arc::new(Acknowledged::default());
     acknowledged.ticks.lock().resize(JOBS, None);
@@ -87,7 +87,7 @@ pub(super) async fn busy(store: &Arc<dyn Store>) -> (Arc<Acknowledged>, JoinSet<
     (acknowledged, tasks)
 }
 
-/// Reads a job with its history, at a moment at which nothing that was under way changed it.
+/// Reads a job with its history, once no write in progress changes it.
 async fn at_rest(store: &dyn Store, job: usize) -> (StoredJob, i64, i64) {
     loop {
         let before = read(store, &id(job)).await;
@@ -100,21 +100,21 @@ async fn at_rest(store: &dyn Store, job: usize) -> (StoredJob, i64, i64) {
     }
 }
 
-/// Asserts that the store holds what was acknowledged, and at most one settlement more of each job, each whole.
+/// Asserts that the store has every acknowledged settlement, at most one more of each job, and each as a whole.
 pub(super) async fn assert_whole(store: &dyn Store, acknowledged: &Acknowledged) {
     for job in 0..JOBS {
         let (stored, rows, firings) = at_rest(store, job).await;
         let ticks = stored.progress.settled.map_or(0, |settled| settled.as_second() - at(0).as_second());
-        let told =
+        let acked =
             acknowledged.ticks.lock()[job].map_or(0, |settled| settled.as_second() - at(0).as_second());
-        assert!(ticks == told || ticks == told + 1, "job {job}: {told} acknowledged, {ticks} stored");
+        assert!(ticks == acked || ticks == acked + 1, "job {job}: {acked} acknowledged, {ticks} stored");
         assert_eq!((rows, firings), (2 * ticks, ticks), "job {job} has two rows and one firing a tick");
     }
 }
 
-/// A store that was dropped in the middle of many settlements, without being closed, holds what was acknowledged and
-/// at most what was under way, each settlement wholly or not at all.
-pub async fn a_store_left_in_mid_batch_holds_what_was_acknowledged(subject: &dyn Subject) {
+/// A store that was dropped in the middle of many settlements, without being closed, has every acknowledged one and possibly
+/// those in progress, each as a whole or not at all.
+pub async fn a_store_dropped_in_mid_batch_keeps_acknowledged_writes(subject: &dyn Subject) {
     let store = subject.open().await;
     let (acknowledged, mut tasks) = busy(&store).await;
     tokio::time::timeout(DEADLINE, acknowledged.wait(ANSWERS)).await.expect("answers come");
@@ -125,5 +125,5 @@ pub async fn a_store_left_in_mid_batch_holds_what_was_acknowledged(subject: &dyn
     let stored = read(&*store, &id(0)).await;
     let next = next_settlement(&stored, false);
     let answers = store.settle(vec![next]).await.expect("the store settles");
-    assert!(matches!(&answers[..], [Settled::Recorded(_)]), "and it goes on");
+    assert!(matches!(&answers[..], [Settled::Recorded(_)]), "settling continues");
 }

@@ -1,4 +1,4 @@
-//! What a restart must not change.
+//! Behaviour of durable stores across restarts.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::firing::FiringState;
 use crate::job::Revision;
 use crate::store::{ListFrom, Register, Store};
 
-/// Opens the store anew, once without closing it and once after closing it.
+/// Reopens the store, once without closing it and once after closing it.
 pub(super) async fn reopen(subject: &dyn Subject, store: Arc<dyn Store>) -> Arc<dyn Store> {
     drop(store);
     let store = subject.open().await;
@@ -54,7 +54,7 @@ pub async fn the_order_of_jobs_survives_a_restart(subject: &dyn Subject) {
     assert_eq!((ids, list.total), (vec!["z", "b", "a"], 4));
 }
 
-/// History survives a restart to the letter.
+/// History survives a restart unchanged.
 pub async fn history_survives_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -68,8 +68,8 @@ pub async fn history_survives_a_restart(subject: &dyn Subject) {
     assert_eq!(store.firings(&all_firings()).await.expect("firings are read"), fired);
 }
 
-/// Unfinished firings survive a restart in their states.
-pub async fn unfinished_firings_survive_a_restart(subject: &dyn Subject) {
+/// Open firings survive a restart in their states.
+pub async fn open_firings_survive_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let planned = fire(&*store, "nightly", 1).await;
@@ -114,7 +114,7 @@ pub async fn registers_survive_a_restart(subject: &dyn Subject) {
     assert_eq!(store.read("brake").await.expect("it is read"), Some(stored));
 }
 
-/// Removals survive a restart, and so does the history of what was removed.
+/// Removals survive a restart, and so does the history of removed jobs.
 pub async fn removals_survive_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;

@@ -1,4 +1,4 @@
-//! A store behind a connection that is cut and mended.
+//! A store behind a connection that is cut and restored.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::decide::Outcome;
 use crate::firing::FiringState;
 use crate::store::{Advance, ListFrom, StoreError};
 
-/// How long a call may take that can come to nothing.
+/// The timeout of a call that can fail.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A place whose connections can be cut.
+/// A fixture whose connections can be cut.
 #[async_trait]
-pub trait Fragile: Subject {
-    /// Breaks every connection, and refuses new ones.
+pub trait FaultyConnection: Subject {
+    /// Breaks every connection, and rejects new ones.
     async fn cut(&self);
 
-    /// Lets connections through again.
+    /// Accepts connections again.
     async fn mend(&self);
 }
 
@@ -30,8 +30,8 @@ async fn in_time<T>(call: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, call).await.expect("an answer comes in time")
 }
 
-/// While the store is cut off every call ends with a transient fault; afterwards all work again.
-pub async fn a_store_that_is_cut_off_answers_with_transient_faults(subject: &dyn Fragile) {
+/// While the store is cut off every call fails with a transient fault; afterwards all calls succeed again.
+pub async fn calls_fail_with_transient_faults_while_the_store_is_cut_off(subject: &dyn FaultyConnection) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -56,18 +56,18 @@ pub async fn a_store_that_is_cut_off_answers_with_transient_faults(subject: &dyn
         in_time(store.check()).await,
         in_time(store.prune(super::maintenance::by_age(0, 1))).await.map(drop),
     ];
-    for (place, result) in results.iter().enumerate() {
-        assert!(result.as_ref().is_err_and(StoreError::is_transient), "call {place}: {result:?}");
+    for (index, result) in results.iter().enumerate() {
+        assert!(result.as_ref().is_err_and(StoreError::is_transient), "call {index}: {result:?}");
     }
     subject.mend().await;
-    in_time(store.check()).await.expect("the store is sound again");
+    in_time(store.check()).await.expect("the store works again");
     store.advance(launching()).await.expect("nothing had been done");
     store.create(new_job("late", 0)).await.expect("nothing had been done");
     record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await;
 }
 
-/// A store that lost its connections while nobody used them serves the next read.
-pub async fn a_connection_that_broke_unseen_costs_no_read(subject: &dyn Fragile) {
+/// A store that lost its idle connections serves the next read.
+pub async fn reads_survive_a_broken_idle_connection(subject: &dyn FaultyConnection) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for _ in 0..3 {
@@ -78,8 +78,8 @@ pub async fn a_connection_that_broke_unseen_costs_no_read(subject: &dyn Fragile)
     }
 }
 
-/// What was under way when the store was cut off is there wholly or not at all, and what was acknowledged is there.
-pub async fn what_was_under_way_is_there_wholly_or_not_at_all(subject: &dyn Fragile) {
+/// Writes in progress when the store is cut off are stored as a whole or not at all; acknowledged writes are stored.
+pub async fn writes_under_way_are_stored_whole_or_not_at_all(subject: &dyn FaultyConnection) {
     let store = subject.open().await;
     let (acknowledged, mut tasks) = busy(&store).await;
     in_time(acknowledged.wait(20)).await;

@@ -15,8 +15,8 @@ use crate::store::{Advance, Fence, Journal, Settled, Settlement, Shard, ShardVie
 /// The register of the samples' owner.
 const OWNER: &str = "fleet/shard/07";
 
-/// Makes somebody the owner, and returns the fence.
-async fn own(store: &dyn SharedStore, owner: &str) -> Fence {
+/// Makes this owner own the shard, and returns the fence.
+async fn take_ownership(store: &dyn SharedStore, owner: &str) -> Fence {
     let version = store.read(OWNER).await.expect("it is read").map(|register| register.version);
     let version = store.write(OWNER, owner, version, None).await.expect("nobody else writes");
     Fence { register: OWNER.to_owned(), version }
@@ -26,18 +26,18 @@ fn view(store: &Arc<dyn SharedStore>, fence: &Fence) -> ShardView {
     ShardView::new(Arc::clone(store), Shard::new(7).expect("7 is below 16"), fence.clone())
 }
 
-/// Fences that do not hold beside one that does: older, newer, of a register that does not exist.
+/// Invalid variants of a valid fence: older, newer, of a missing register.
 fn broken(fence: &Fence) -> Vec<Fence> {
     let version = |version| Fence { version, ..fence.clone() };
     let missing = |register: &str| Fence { register: register.to_owned(), version: fence.version };
     vec![version(fence.version - 1), version(fence.version + 1), missing("fleet/shard/08"), missing("")]
 }
 
-/// While a fence holds, outcomes, firings and moves are recorded as without one.
-pub async fn a_fence_that_holds_lets_the_journal_be_written(subject: &dyn Subject) {
+/// Under a valid fence, outcomes, firings and advances are recorded as without one.
+pub async fn a_valid_fence_allows_journal_writes(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
-    let view = view(&store, &own(&*store, "a").await);
+    let view = view(&store, &take_ownership(&*store, "a").await);
     let firing = firing(&job, 2);
     let drafts = vec![draft(Outcome::Missed, 1), draft(Outcome::Pending, 2)];
     let batch = vec![Settlement { firing: Some(firing.clone()), ..settlement(&job, drafts) }];
@@ -54,12 +54,12 @@ pub async fn a_fence_that_holds_lets_the_journal_be_written(subject: &dyn Subjec
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(2)));
 }
 
-/// A settlement under a fence that does not hold fails as a whole and writes nothing at all.
-pub async fn a_fence_that_does_not_hold_stops_settlements(subject: &dyn Subject) {
+/// A settlement under an invalid fence fails as a whole and writes nothing.
+pub async fn an_invalid_fence_rejects_settlements(subject: &dyn Subject) {
     let store = shared(subject).await;
     let jobs = [create(&*store, "one").await, create(&*store, "two").await];
-    own(&*store, "a").await;
-    let fence = own(&*store, "b").await;
+    take_ownership(&*store, "a").await;
+    let fence = take_ownership(&*store, "b").await;
     for broken in broken(&fence) {
         let settle = |job| Settlement {
             firing: Some(firing(job, 1)),
@@ -74,14 +74,14 @@ pub async fn a_fence_that_does_not_hold_stops_settlements(subject: &dyn Subject)
     assert_eq!(read(&*store, "one").await.progress, Progress::default());
 }
 
-/// A move under a fence that does not hold is refused, also one that would be refused anyway, and changes nothing.
-pub async fn a_fence_that_does_not_hold_stops_moves(subject: &dyn Subject) {
+/// An advance under an invalid fence fails with `Fenced`, before any other error, and changes nothing.
+pub async fn an_invalid_fence_rejects_advances(subject: &dyn Subject) {
     let store = shared(subject).await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
     let before = read(&*store, "nightly").await.progress;
-    own(&*store, "a").await;
-    let fence = own(&*store, "b").await;
+    take_ownership(&*store, "a").await;
+    let fence = take_ownership(&*store, "b").await;
     for broken in broken(&fence) {
         for from in [FiringState::Planned, FiringState::Launched] {
             let to = moved(&firing, FiringState::Launching, &["t-1"]);
@@ -95,22 +95,21 @@ pub async fn a_fence_that_does_not_hold_stops_moves(subject: &dyn Subject) {
     assert_eq!(read(&*store, "nightly").await.progress, before);
 }
 
-/// Once a new owner's register is written, nothing more of the old owner becomes visible, however many of its writes
-/// are under way.
-pub async fn nothing_of_an_old_owner_appears_after_the_takeover(subject: &dyn Subject) {
+/// Once a new owner's register is written, no write of the old owner becomes visible, even if it was in progress.
+pub async fn no_write_of_an_old_owner_appears_after_failover(subject: &dyn Subject) {
     const WRITERS: i64 = 4;
     let store = shared(subject).await;
     for number in 0..WRITERS {
         create(&*store, &format!("job-{number}")).await;
     }
-    let old = view(&store, &own(&*store, "a").await);
+    let old = view(&store, &take_ownership(&*store, "a").await);
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| tokio::spawn(settle_until_fenced(Arc::clone(&store), old.clone(), number)))
         .collect();
     while total(&*store).await < 8 {
         tokio::task::yield_now().await;
     }
-    own(&*store, "b").await;
+    take_ownership(&*store, "b").await;
     let at_takeover = total(&*store).await;
     for writer in writers {
         writer.await.expect("no writer panics");
@@ -124,7 +123,7 @@ async fn total(store: &dyn SharedStore) -> u64 {
     decisions.iter().map(|record| record.draft.span.count).sum()
 }
 
-/// Settles one tick of a job after the other, until it is told that it is not the owner any more.
+/// Settles one tick of a job after the other, until the store answers `Fenced`.
 async fn settle_until_fenced(store: Arc<dyn SharedStore>, view: ShardView, number: i64) {
     let name = format!("job-{number}");
     for tick in 1..500 {
@@ -137,5 +136,5 @@ async fn settle_until_fenced(store: Arc<dyn SharedStore>, view: ShardView, numbe
         }
         tokio::task::yield_now().await;
     }
-    panic!("the old owner settled 500 ticks and was never told");
+    panic!("the old owner settled 500 ticks and was never fenced");
 }

@@ -1,4 +1,4 @@
-//! Firings and their moves.
+//! Firings and their state transitions.
 
 use super::Subject;
 use super::sample::{
@@ -9,8 +9,8 @@ use crate::firing::{Firing, FiringState};
 use crate::job::Progress;
 use crate::store::{Advance, DecisionQuery, StoreError};
 
-/// A new firing is noted in the job's progress and carries its decision.
-pub async fn a_new_firing_is_noted_in_the_progress(subject: &dyn Subject) {
+/// A new firing is recorded in the job's progress and has its decision's id.
+pub async fn a_new_firing_is_recorded_in_the_progress(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let fired = fire(&*store, "nightly", 1).await;
@@ -30,7 +30,7 @@ pub async fn a_new_firing_is_noted_in_the_progress(subject: &dyn Subject) {
     assert_eq!(progress, Progress { settled: Some(at(2)), ..expected });
 }
 
-/// Brings a fresh firing into a state by legal moves.
+/// Brings a new firing into a state by allowed transitions.
 async fn bring(store: &dyn crate::store::Store, job: &str, tick: i64, state: FiringState) -> Firing {
     let mut firing = fire(store, job, tick).await;
     let path: &[FiringState] = match state {
@@ -47,8 +47,8 @@ async fn bring(store: &dyn crate::store::Store, job: &str, tick: i64, state: Fir
     firing
 }
 
-/// A firing moves along the legal moves only: every pair of states is tried.
-pub async fn a_firing_moves_along_legal_moves_only(subject: &dyn Subject) {
+/// A firing makes only allowed transitions: every pair of states is tried.
+pub async fn a_firing_makes_only_allowed_transitions(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let pairs = FiringState::ALL.into_iter().flat_map(|from| FiringState::ALL.map(|to| (from, to)));
@@ -67,8 +67,8 @@ pub async fn a_firing_moves_along_legal_moves_only(subject: &dyn Subject) {
     }
 }
 
-/// A move from another state than the stored one is a conflict and changes nothing.
-pub async fn an_illegal_move_is_a_conflict(subject: &dyn Subject) {
+/// A transition from another state than the stored one is a conflict and changes nothing.
+pub async fn a_forbidden_transition_is_a_conflict(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -81,8 +81,8 @@ pub async fn an_illegal_move_is_a_conflict(subject: &dyn Subject) {
     assert_eq!(read(&*store, "nightly").await.progress.last_run, None);
 }
 
-/// A move of a firing that the store does not know is not found.
-pub async fn a_move_of_a_missing_firing_is_not_found(subject: &dyn Subject) {
+/// An advance of a missing firing fails with `NotFound`.
+pub async fn an_advance_of_a_missing_firing_is_not_found(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let firing = super::sample::firing(&job, 1);
@@ -92,8 +92,8 @@ pub async fn a_move_of_a_missing_firing_is_not_found(subject: &dyn Subject) {
     assert!(matches!(error, StoreError::NotFound(_)), "{error:?}");
 }
 
-/// The tasks that a firing has started are noted in the job's progress, those of later batches too.
-pub async fn started_tasks_are_noted_in_the_progress(subject: &dyn Subject) {
+/// The tasks that a firing has started are recorded in the job's progress, those of later batches too.
+pub async fn started_tasks_are_recorded_in_the_progress(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -109,7 +109,7 @@ pub async fn started_tasks_are_noted_in_the_progress(subject: &dyn Subject) {
     assert_eq!(tasks, [("t1", Some("host of t1")), ("t2", Some("host of t2"))]);
 }
 
-/// Tasks of an older firing that start late do not replace those of a newer one.
+/// Late tasks of an older firing do not replace those of a newer one.
 pub async fn an_older_run_does_not_replace_a_newer_one(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -124,8 +124,8 @@ pub async fn an_older_run_does_not_replace_a_newer_one(subject: &dyn Subject) {
     assert_eq!(progress.last_run_tasks[0].task_id.as_str(), "new");
 }
 
-/// Tasks of a job that was deleted meanwhile are not noted with its namesake.
-pub async fn started_tasks_of_a_recreated_job_are_not_noted(subject: &dyn Subject) {
+/// Tasks of a removed job are not recorded in a new job of the same name.
+pub async fn started_tasks_of_a_recreated_job_are_not_recorded(subject: &dyn Subject) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
     let mut firings = [fire(&*store, "nightly", 1).await, fire(&*store, "nightly", 2).await];
@@ -140,8 +140,8 @@ pub async fn started_tasks_of_a_recreated_job_are_not_noted(subject: &dyn Subjec
     assert_eq!(stored_firing(&*store, &firings[1].id).await.state, FiringState::Launched);
 }
 
-/// The final outcome replaces that of the decision, and a filter by outcome sees the new one.
-pub async fn a_final_outcome_replaces_that_of_the_decision(subject: &dyn Subject) {
+/// The final outcome replaces the decision's outcome, and a filter by outcome uses the new one.
+pub async fn a_final_outcome_replaces_the_outcome_of_the_decision(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -160,8 +160,8 @@ pub async fn a_final_outcome_replaces_that_of_the_decision(subject: &dyn Subject
     }
 }
 
-/// Unfinished firings are listed oldest first, and only those.
-pub async fn unfinished_firings_are_listed_oldest_first(subject: &dyn Subject) {
+/// Open firings are listed oldest first, and no others.
+pub async fn open_firings_are_listed_oldest_first(subject: &dyn Subject) {
     let store = subject.open().await;
     for job in ["a", "b"] {
         create(&*store, job).await;

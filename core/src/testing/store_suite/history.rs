@@ -58,7 +58,7 @@ pub async fn decisions_are_paged_newest_first(subject: &dyn Subject) {
     assert!(store.decisions(&older).await.expect("decisions are read").is_empty());
 }
 
-/// Decisions of one job are paged newest first; any id can be the cursor, also another job's.
+/// Decisions of one job are paged newest first; any id can be the cursor, even another job's.
 pub async fn decisions_of_one_job_are_paged_newest_first(subject: &dyn Subject) {
     let store = subject.open().await;
     write_history(&*store).await;
@@ -117,7 +117,7 @@ pub async fn firings_are_found_by_name_job_and_state(subject: &dyn Subject) {
     assert!(store.firings(&nobody).await.expect("firings are read").is_empty());
 }
 
-/// Firings are paged newest first; nothing is older than a firing that is missing.
+/// Firings are paged newest first; a missing firing as the cursor gives an empty page.
 pub async fn firings_are_paged_newest_first(subject: &dyn Subject) {
     let store = subject.open().await;
     write_history(&*store).await;
@@ -133,7 +133,7 @@ pub async fn firings_are_paged_newest_first(subject: &dyn Subject) {
     assert!(store.firings(&lost).await.expect("firings are read").is_empty());
 }
 
-/// History outlives its job and is read by the job's name; a namesake's history follows it.
+/// History outlives its job and is read by the job's name; the history of a new job of the same name follows it.
 pub async fn history_outlives_its_job(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;

@@ -1,4 +1,4 @@
-//! Taking over what another store held.
+//! Importing the contents of another store.
 
 use std::num::NonZeroUsize;
 
@@ -17,12 +17,12 @@ use crate::store::{
     Settled, Settlement, Store, StoreError,
 };
 
-/// Another store with a past: jobs that were replaced and removed, folded outcomes, firings in many states.
-async fn elsewhere() -> MemoryStore {
+/// Makes another store with a history: replaced and removed jobs, folded outcomes, firings in many states.
+async fn other_store() -> MemoryStore {
     let other = MemoryStore::default();
-    for (place, id) in ["zeta", "gone", "alpha"].into_iter().enumerate() {
+    for (index, id) in ["zeta", "gone", "alpha"].into_iter().enumerate() {
         let created = create(&other, id).await;
-        let text = format!(r#"{{"taskCount": {place}, "description": "Grüße\t✓"}}"#);
+        let text = format!(r#"{{"taskCount": {index}, "description": "Grüße\t✓"}}"#);
         let replaced = other.replace(&created.id, created.revision, document(&text), at(5)).await;
         replaced.expect("the revision is this");
     }
@@ -36,8 +36,8 @@ async fn elsewhere() -> MemoryStore {
     let launched = fire(&other, "alpha", 21).await;
     let launched = advance(&other, &launched, FiringState::Launching, &[]).await;
     let to = moved(&launched, FiringState::Launched, &["t1", "t2"]);
-    let noted = Advance { from: launched.state, to, outcome: Some(Outcome::Partial) };
-    other.advance(noted).await.expect("the move is a legal one");
+    let advance = Advance { from: launched.state, to, outcome: Some(Outcome::Partial) };
+    other.advance(advance).await.expect("the move is a legal one");
     fire(&other, "zeta", 22).await;
     record(&other, "alpha", vec![draft(Outcome::Cooldown, 23)]).await;
     record(&other, "zeta", vec![draft(Outcome::Idle, 24)]).await;
@@ -61,18 +61,18 @@ async fn history(store: &dyn Store) -> Vec<JournalEntry> {
     entries
 }
 
-/// Takes over everything; the ids of the decisions are of no account, so they are spoilt.
-async fn adopt_all(store: &dyn Store, other: &dyn Store) {
-    store.adopt(Adoption::Jobs(jobs(other).await)).await.expect("jobs are taken over");
-    let spoilt = |entry: JournalEntry| JournalEntry {
+/// Imports everything, with invalid decision ids, because the import must ignore them.
+async fn import_all(store: &dyn Store, other: &dyn Store) {
+    store.adopt(Adoption::Jobs(jobs(other).await)).await.expect("jobs are imported");
+    let with_invalid_id = |entry: JournalEntry| JournalEntry {
         record: DecisionRecord { id: DecisionId(7), ..entry.record },
         firing: entry.firing.map(|firing| Firing { decision: DecisionId(7), ..firing }),
     };
-    let entries = history(other).await.into_iter().map(spoilt).collect();
-    store.adopt(Adoption::History(entries)).await.expect("the history is taken over");
+    let entries = history(other).await.into_iter().map(with_invalid_id).collect();
+    store.adopt(Adoption::History(entries)).await.expect("the history is imported");
 }
 
-/// Makes an entry comparable: its decision's id is each store's own.
+/// Makes an entry comparable: each store assigns its own decision ids.
 fn without_id(entry: JournalEntry) -> JournalEntry {
     let id = DecisionId::default();
     JournalEntry {
@@ -96,10 +96,10 @@ async fn assert_equal_stores(left: &dyn Store, right: &dyn Store) {
     assert_eq!(plain(entries), plain(history(right).await));
 }
 
-/// What is taken over is read as it was elsewhere, ids of decisions aside.
-pub async fn what_is_adopted_is_as_it_was(subject: &dyn Subject) {
-    let (store, other) = (subject.open().await, elsewhere().await);
-    adopt_all(&*store, &other).await;
+/// Imported data is read back unchanged, except for decision ids.
+pub async fn imported_data_is_read_back_unchanged(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, other_store().await);
+    import_all(&*store, &other).await;
     assert_equal_stores(&*store, &other).await;
     assert_eq!(read(&*store, "alpha").await.progress.last_run_tasks.len(), 2, "progress comes with the job");
     let open = store.unfinished().await.expect("firings are read");
@@ -112,12 +112,12 @@ pub async fn what_is_adopted_is_as_it_was(subject: &dyn Subject) {
     assert_eq!(store.firings(&launched).await.expect("firings are read").len(), 1);
 }
 
-/// What is taken over comes behind what is there.
-pub async fn adopted_jobs_and_entries_come_behind_those_that_are_there(subject: &dyn Subject) {
-    let (store, other) = (subject.open().await, elsewhere().await);
+/// Imported data is appended to existing data.
+pub async fn imported_jobs_and_entries_are_appended(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, other_store().await);
     create(&*store, "own").await;
     record(&*store, "own", vec![draft(Outcome::Missed, 1)]).await;
-    adopt_all(&*store, &other).await;
+    import_all(&*store, &other).await;
     let names: Vec<_> = jobs(&*store).await.into_iter().map(|job| job.id).collect();
     assert_eq!(names, ["own", "zeta", "alpha"].map(name));
     create(&*store, "last").await;
@@ -128,14 +128,14 @@ pub async fn adopted_jobs_and_entries_come_behind_those_that_are_there(subject: 
 }
 
 /// A job whose name is taken, and a firing that is known, are refused; what is there stays as it is.
-pub async fn what_is_there_already_is_not_adopted(subject: &dyn Subject) {
-    let (store, other) = (subject.open().await, elsewhere().await);
+pub async fn importing_existing_jobs_or_firings_fails(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, other_store().await);
     let own = create(&*store, "alpha").await;
     let error = store.adopt(Adoption::Jobs(jobs(&other).await)).await.expect_err("the name is taken");
     assert!(matches!(&error, StoreError::Exists(id) if id.as_str() == "alpha"), "{error:?}");
     assert_same(&read(&*store, "alpha").await, &own);
     let entries = history(&other).await;
-    store.adopt(Adoption::History(entries.clone())).await.expect("the history is taken over");
+    store.adopt(Adoption::History(entries.clone())).await.expect("the history is imported");
     let before = history(&*store).await;
     let again: Vec<_> = entries.into_iter().filter(|entry| entry.firing.is_some()).collect();
     let error = store.adopt(Adoption::History(again)).await.expect_err("the firings are known");
@@ -143,17 +143,17 @@ pub async fn what_is_there_already_is_not_adopted(subject: &dyn Subject) {
     assert_eq!(history(&*store).await, before);
 }
 
-/// The engine goes on with what was taken over as with its own: ids grow, outcomes fold, firings move.
-pub async fn life_goes_on_behind_what_was_adopted(subject: &dyn Subject) {
-    let (store, other) = (subject.open().await, elsewhere().await);
-    adopt_all(&*store, &other).await;
+/// Imported data is used like any other: ids grow, outcomes fold, firings advance.
+pub async fn imported_data_is_settled_and_advanced_as_usual(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, other_store().await);
+    import_all(&*store, &other).await;
     go_on(&*store).await;
 }
 
 /// The same after a restart in between.
-pub async fn what_was_adopted_survives_a_restart(subject: &dyn Subject) {
-    let (store, other) = (subject.open().await, elsewhere().await);
-    adopt_all(&*store, &other).await;
+pub async fn imported_data_survives_a_restart(subject: &dyn Subject) {
+    let (store, other) = (subject.open().await, other_store().await);
+    import_all(&*store, &other).await;
     let store = reopen(subject, store).await;
     assert_equal_stores(&*store, &other).await;
     go_on(&*store).await;
@@ -183,8 +183,8 @@ async fn go_on(store: &dyn Store) {
     assert!(fresh[0] > later[0], "it does not fold into its namesake");
 }
 
-/// As many jobs and entries as one batch may hold are taken over in their order.
-pub async fn a_full_batch_is_adopted_in_its_order(subject: &dyn Subject) {
+/// A batch of the maximum size is imported in order.
+pub async fn a_full_batch_is_imported_in_order(subject: &dyn Subject) {
     let (store, other) = (subject.open().await, MemoryStore::default());
     let mut batch = Vec::new();
     for number in (0..MOST_ROWS.get()).rev() {
@@ -195,7 +195,7 @@ pub async fn a_full_batch_is_adopted_in_its_order(subject: &dyn Subject) {
         batch.push(Settlement { firing: fires.then(|| firing(&job, 1)), ..settlement });
     }
     other.settle(batch).await.expect("the store settles");
-    adopt_all(&*store, &other).await;
+    import_all(&*store, &other).await;
     assert_equal_stores(&*store, &other).await;
     let list = store.list(ListFrom::Skip(0), NonZeroUsize::MIN).await.expect("jobs are listed");
     assert_eq!(list.total, MOST_ROWS.get() as u64);

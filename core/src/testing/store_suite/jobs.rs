@@ -6,8 +6,8 @@ use crate::decide::Outcome;
 use crate::job::{Progress, Revision};
 use crate::store::StoreError;
 
-/// A created job is read back as it was written.
-pub async fn a_created_job_is_read_back_as_it_was_written(subject: &dyn Subject) {
+/// A created job is read back unchanged.
+pub async fn a_created_job_is_read_back_unchanged(subject: &dyn Subject) {
     let store = subject.open().await;
     let new = new_job("nightly", 5);
     let created = store.create(new.clone()).await.expect("a new job is stored");
@@ -18,8 +18,8 @@ pub async fn a_created_job_is_read_back_as_it_was_written(subject: &dyn Subject)
     assert_same(&read(&*store, "nightly").await, &created);
 }
 
-/// A name can be taken only once.
-pub async fn a_name_can_be_taken_only_once(subject: &dyn Subject) {
+/// A job's name is unique.
+pub async fn a_job_name_is_unique(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     let second = store.create(new_job("nightly", 9)).await.expect_err("the name is taken");
@@ -27,8 +27,8 @@ pub async fn a_name_can_be_taken_only_once(subject: &dyn Subject) {
     assert_same(&read(&*store, "nightly").await, &first);
 }
 
-/// A replacement counts the revision, and keeps identity and progress.
-pub async fn a_replacement_counts_the_revision_and_keeps_identity_and_progress(subject: &dyn Subject) {
+/// A replacement increments the revision, and keeps identity and progress.
+pub async fn a_replacement_increments_the_revision_and_keeps_identity_and_progress(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(Outcome::Idle, 10)]).await;
@@ -53,8 +53,8 @@ pub async fn a_replacement_of_another_revision_is_a_conflict_and_changes_nothing
     assert_same(&read(&*store, "nightly").await, &first);
 }
 
-/// A job that is missing can be neither replaced nor removed.
-pub async fn a_job_that_is_missing_can_be_neither_replaced_nor_removed(subject: &dyn Subject) {
+/// A missing job can be neither replaced nor removed.
+pub async fn a_missing_job_cannot_be_replaced_or_removed(subject: &dyn Subject) {
     let store = subject.open().await;
     let id = name("nobody");
     let replaced = store.replace(&id, Revision(1), document("{}"), at(1)).await.expect_err("it is missing");
@@ -65,7 +65,7 @@ pub async fn a_job_that_is_missing_can_be_neither_replaced_nor_removed(subject: 
     }
 }
 
-/// A removed job is gone, and its name is free for another one.
+/// A removed job is gone, and its name can be reused.
 pub async fn a_removed_job_is_gone_and_its_name_is_free(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
@@ -87,8 +87,8 @@ pub async fn a_removal_of_another_revision_is_a_conflict(subject: &dyn Subject) 
     assert_same(&read(&*store, "nightly").await, &first);
 }
 
-/// A document of any characters is kept to the letter, numbers and the order of fields included.
-pub async fn a_document_of_any_characters_is_kept_to_the_letter(subject: &dyn Subject) {
+/// Documents are stored verbatim, numbers and the order of fields included.
+pub async fn documents_are_stored_verbatim(subject: &dyn Subject) {
     let store = subject.open().await;
     let text = concat!(
         r#"{"z": "Grüße ✓ 日本 😀", "a": "\u0000\ud83d\ude00 \"x\" \\ \n", "#,
@@ -100,10 +100,8 @@ pub async fn a_document_of_any_characters_is_kept_to_the_letter(subject: &dyn Su
     assert_eq!(read(&*store, "unicode").await.document.get(), text);
 }
 
-/// Many jobs are read in the order of their names, without those that are missing.
-pub async fn many_jobs_are_read_in_the_order_of_their_names_without_those_that_are_missing(
-    subject: &dyn Subject,
-) {
+/// `get` returns the existing jobs in the order of the requested names.
+pub async fn get_returns_existing_jobs_in_the_requested_order(subject: &dyn Subject) {
     let store = subject.open().await;
     for id in ["a", "b", "c"] {
         create(&*store, id).await;

@@ -34,8 +34,8 @@ pub async fn jobs_are_listed_in_the_order_of_their_creation(subject: &dyn Subjec
     assert_eq!((list.jobs.len(), list.total), (3, 3));
 }
 
-/// A list can begin at any place, or behind any job, and knows the total.
-pub async fn a_list_can_begin_at_any_place_and_knows_the_total(subject: &dyn Subject) {
+/// A list can begin at any index, or behind any job, and knows the total.
+pub async fn a_list_can_begin_at_any_offset_and_has_the_total(subject: &dyn Subject) {
     let store = subject.open().await;
     let ids = many(&*store, 250).await;
     for skip in [0, 1, 99, 200, 247, 249, 250, 10_000] {
@@ -56,7 +56,7 @@ pub async fn a_list_can_begin_at_any_place_and_knows_the_total(subject: &dyn Sub
 }
 
 /// A list behind a job that is missing is refused.
-pub async fn a_list_behind_a_job_that_is_missing_is_refused(subject: &dyn Subject) {
+pub async fn a_list_after_a_missing_job_fails(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "a").await;
     let error =
@@ -65,11 +65,11 @@ pub async fn a_list_behind_a_job_that_is_missing_is_refused(subject: &dyn Subjec
 }
 
 /// Removals leave no hole in the list, and a name that is taken again goes to its end.
-pub async fn removals_leave_no_hole_in_the_list(subject: &dyn Subject) {
+pub async fn removals_leave_no_gap_in_the_list(subject: &dyn Subject) {
     let store = subject.open().await;
     let mut ids = many(&*store, 60).await;
-    for place in [59, 30, 10, 0] {
-        store.remove(&name(&ids.remove(place)), None).await.expect("it is removed");
+    for index in [59, 30, 10, 0] {
+        store.remove(&name(&ids.remove(index)), None).await.expect("it is removed");
     }
     let again = ids.remove(20);
     store.remove(&name(&again), None).await.expect("it is removed");

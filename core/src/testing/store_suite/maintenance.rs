@@ -1,4 +1,4 @@
-//! Pruning, checking, closing.
+//! Pruning, health checks, closing.
 
 use super::Subject;
 use super::sample::{
@@ -14,13 +14,13 @@ async fn prune(store: &dyn Store, before: i64, batch: usize) -> usize {
     store.prune(by_age(before, batch)).await.expect("the store prunes")
 }
 
-/// Everything goes that was there before a moment, which is the present one.
+/// Retention by age alone, with the present moment as the limit.
 pub(super) fn by_age(before: i64, batch: usize) -> Retention {
     Retention { before: at(before), keep: 0, now: at(before), batch }
 }
 
-/// Pruning removes old history, and keeps what is young or belongs to an open firing.
-pub async fn pruning_removes_old_history_and_keeps_what_is_open(subject: &dyn Subject) {
+/// Pruning removes old history, and keeps recent rows and those of open firings.
+pub async fn pruning_removes_old_history_and_keeps_open_firings(subject: &dyn Subject) {
     let store = subject.open().await;
     for job in ["done", "busy", "idle", "gone"] {
         create(&*store, job).await;
@@ -49,7 +49,7 @@ pub async fn pruning_removes_old_history_and_keeps_what_is_open(subject: &dyn Su
     assert_eq!(prune(&*store, 50, 1000).await, 1, "it is finished now");
 }
 
-/// Pruning removes at most a batch a call, and all of it call by call.
+/// Pruning removes at most one batch per call, and everything over several calls.
 pub async fn pruning_removes_at_most_a_batch(subject: &dyn Subject) {
     let store = subject.open().await;
     for job in ["a", "b"] {
@@ -64,7 +64,7 @@ pub async fn pruning_removes_at_most_a_batch(subject: &dyn Subject) {
     assert!(store.decisions(&all_decisions()).await.expect("decisions are read").is_empty());
 }
 
-/// Pruning keeps the newest decisions of a job however old they are, and none of a job that was removed.
+/// Pruning keeps the newest decisions of a job, whatever their age, and none of a removed job.
 pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subject) {
     let store = subject.open().await;
     for job in ["often", "seldom", "gone"] {
@@ -93,8 +93,8 @@ pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subjec
     assert_eq!(store.prune(retention).await.expect("the store prunes"), 1, "a newer one takes its place");
 }
 
-/// Decisions made while the clock was ahead do not keep those that were made after them.
-pub async fn pruning_goes_on_behind_decisions_of_the_future(subject: &dyn Subject) {
+/// Decisions made while the clock was ahead do not protect later ones.
+pub async fn pruning_continues_past_decisions_of_the_future(subject: &dyn Subject) {
     let store = subject.open().await;
     for job in ["ahead", "later"] {
         create(&*store, job).await;
@@ -107,7 +107,7 @@ pub async fn pruning_goes_on_behind_decisions_of_the_future(subject: &dyn Subjec
     assert_eq!(decisions(&*store, "later").await.len(), 1);
 }
 
-/// Pruning removes registers that expired, and keeps those that last or have not yet.
+/// Pruning removes expired registers only.
 pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
     let store = subject.open().await;
     for (name, expires) in [("forever", None), ("past", Some(at(10))), ("future", Some(at(90)))] {
@@ -122,7 +122,7 @@ pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
     assert_eq!(store.write("past", "again", None, None).await.expect("it is new"), 1);
 }
 
-/// After pruning outcomes are recorded as before, also where the row to fold into is gone.
+/// After pruning, outcomes are recorded as before, even if the row to fold into was pruned.
 pub async fn after_pruning_outcomes_are_recorded_as_before(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -135,8 +135,8 @@ pub async fn after_pruning_outcomes_are_recorded_as_before(subject: &dyn Subject
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(60)));
 }
 
-/// A check of a sound store succeeds and changes nothing.
-pub async fn a_check_of_a_sound_store_succeeds_and_changes_nothing(subject: &dyn Subject) {
+/// The health check of a working store succeeds and changes nothing.
+pub async fn a_health_check_succeeds_and_changes_nothing(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for _ in 0..3 {
@@ -147,8 +147,8 @@ pub async fn a_check_of_a_sound_store_succeeds_and_changes_nothing(subject: &dyn
     assert!(!store.kind().is_empty());
 }
 
-/// A closed store refuses every call with a fault.
-pub async fn a_closed_store_refuses_every_call(subject: &dyn Subject) {
+/// A closed store fails every call with a fault.
+pub async fn a_closed_store_rejects_every_call(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -171,7 +171,7 @@ pub async fn a_closed_store_refuses_every_call(subject: &dyn Subject) {
         store.check().await,
         store.prune(by_age(1, 1)).await.map(drop),
     ];
-    for (place, result) in results.iter().enumerate() {
-        assert!(matches!(result, Err(StoreError::Fault { .. })), "call {place}: {result:?}");
+    for (index, result) in results.iter().enumerate() {
+        assert!(matches!(result, Err(StoreError::Fault { .. })), "call {index}: {result:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Many callers at once.
+//! Races between many callers.
 
 use futures::future::join_all;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use crate::firing::FiringState;
 use crate::job::{Revision, StoredJob};
 use crate::store::{Advance, Settled, StoreError};
 
-/// How many race.
+/// The number of concurrent callers.
 const RACERS: usize = 32;
 
 /// Starts a task for each racer and waits for all of them.
@@ -25,15 +25,18 @@ where
     join_all(tasks).await.into_iter().map(|done| done.expect("no racer panics")).collect()
 }
 
-/// Asserts that one racer won, and that the others lost in the way that `lost` tells; returns the winner's number.
+/// Asserts that one caller won, and that the others failed with an error that `lost` accepts; returns the winner's number.
 fn one_winner<T>(results: &[Result<T, StoreError>], lost: impl Fn(&StoreError) -> bool) -> usize {
     let winners: Vec<usize> = (0..results.len()).filter(|number| results[*number].is_ok()).collect();
     assert_eq!(winners.len(), 1, "exactly one wins");
-    assert!(results.iter().filter_map(|result| result.as_ref().err()).all(lost), "the others are told why");
+    assert!(
+        results.iter().filter_map(|result| result.as_ref().err()).all(lost),
+        "the others fail as expected"
+    );
     winners[0]
 }
 
-/// Of many creations of a name exactly one wins.
+/// Exactly one of many creations of a name wins.
 pub async fn one_of_many_creations_of_a_name_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     let results = race(|number| {
@@ -45,7 +48,7 @@ pub async fn one_of_many_creations_of_a_name_wins(subject: &dyn Subject) {
     assert_eq!(read(&*store, "contested").await.created, at(winner as i64));
 }
 
-/// Of many replacements of a revision exactly one wins.
+/// Exactly one of many replacements of a revision wins.
 pub async fn one_of_many_replacements_of_a_revision_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "contested").await;
@@ -59,12 +62,12 @@ pub async fn one_of_many_replacements_of_a_revision_wins(subject: &dyn Subject) 
     assert_eq!((stored.revision, stored.document.get()), (Revision(2), numbered(winner).get()));
 }
 
-/// A document of one's own; an object, as the documents of jobs are.
+/// A numbered document; an object, as documents of jobs are.
 fn numbered(number: usize) -> Box<RawValue> {
     document(&format!(r#"{{"taskCount":{number}}}"#))
 }
 
-/// Of many settlements of a tick exactly one wins.
+/// Exactly one of many settlements of a tick wins.
 pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "contested").await;
@@ -80,7 +83,7 @@ pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
 
 /// After an edit no caller records a tick by the version before, however many edit and settle at once; one caller
 /// records it by the new version.
-pub async fn after_an_edit_no_settlement_of_the_version_before_wins(subject: &dyn Subject) {
+pub async fn after_an_edit_settlements_of_the_old_version_are_stale(subject: &dyn Subject) {
     let store = subject.open().await;
     let before = create(&*store, "contested").await;
     let results = race(|number| {
@@ -100,13 +103,13 @@ pub async fn after_an_edit_no_settlement_of_the_version_before_wins(subject: &dy
         Err((error, _)) => panic!("an edit fails: {error}"),
     });
     let (before, after): (Vec<_>, Vec<_>) = settled.map(|settled| (&settled[0], &settled[1])).unzip();
-    assert!(before.into_iter().all(|settled| *settled == Settled::Stale), "each was told of an edit");
+    assert!(before.into_iter().all(|settled| *settled == Settled::Stale), "each is stale");
     assert_eq!(after.into_iter().filter(|settled| **settled != Settled::Stale).count(), 1);
     assert_eq!(decisions(&*store, "contested").await.len(), 1);
 }
 
-/// Of many moves of a firing exactly one wins.
-pub async fn one_of_many_moves_of_a_firing_wins(subject: &dyn Subject) {
+/// Exactly one of many advances of a firing wins.
+pub async fn one_of_many_advances_of_a_firing_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "contested").await;
     let firing = fire(&*store, "contested", 1).await;
@@ -121,7 +124,7 @@ pub async fn one_of_many_moves_of_a_firing_wins(subject: &dyn Subject) {
     assert_eq!(stored_firing(&*store, &firing.id).await.note, Some(winner.to_string()));
 }
 
-/// Of many writes of a register's version exactly one wins.
+/// Exactly one of many writes of a register's version wins.
 pub async fn one_of_many_writes_of_a_register_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     for expected in [None, Some(1)] {

@@ -16,7 +16,7 @@ use crate::task::{TaskId, TaskState};
 use crate::testing::sample;
 pub(super) use crate::testing::sample::settlement;
 
-/// A moment so many seconds into the samples' time; whole seconds and a few nanoseconds, which must not be lost.
+/// The moment `seconds` after the samples' epoch, which has nanoseconds that stores must keep.
 pub(super) fn at(seconds: i64) -> Timestamp {
     let start = Timestamp::new(1_800_000_000, 123_456_789).expect("the moment is in range");
     start + SignedDuration::from_secs(seconds)
@@ -38,7 +38,7 @@ pub(super) fn new_job(id: &str, seconds: i64) -> NewJob {
     NewJob { id: name(id), uid: JobUid::random(), document: document(r#"{"taskCount": 1}"#), at: at(seconds) }
 }
 
-/// Opens a store that several processes may write at once.
+/// Opens a shared store.
 pub(super) async fn shared(subject: &dyn Subject) -> Arc<dyn SharedStore> {
     subject.open().await.shared().expect("the suite is for shared stores")
 }
@@ -47,20 +47,20 @@ pub(super) async fn create(store: &dyn Store, id: &str) -> StoredJob {
     store.create(new_job(id, 0)).await.expect("a new job is stored")
 }
 
-/// Edits a job that must exist; returns it as it is stored then.
+/// Edits an existing job; returns the stored job.
 pub(super) async fn edit(store: &dyn Store, id: &str) -> StoredJob {
     let job = read(store, id).await;
     let next = document(&format!(r#"{{"taskCount": {}}}"#, job.revision.0 + 1));
     store.replace(&job.id, job.revision, next, at(1)).await.expect("nobody else edits it")
 }
 
-/// Reads a job that must exist.
+/// Reads an existing job.
 pub(super) async fn read(store: &dyn Store, id: &str) -> StoredJob {
     let mut jobs = store.get(&[name(id)]).await.expect("jobs are read");
     jobs.pop().expect("the job exists")
 }
 
-/// An outcome of one tick; its explanation is that of all with this outcome.
+/// A decision about one tick; equal outcomes have equal explanations.
 pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
     DecisionDraft {
         demand: Some(Demand::Floor),
@@ -72,7 +72,7 @@ pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
     }
 }
 
-/// Settles one job as it is stored; returns the ids of the rows.
+/// Settles a stored job; returns the ids of the rows.
 pub(super) async fn record(store: &dyn Store, job: &str, records: Vec<DecisionDraft>) -> Vec<DecisionId> {
     let settlement = settlement(&read(store, job).await, records);
     match settle(store, settlement).await {
@@ -96,7 +96,7 @@ pub(super) fn firing(job: &StoredJob, tick: i64) -> Firing {
     }
 }
 
-/// Fires a job at a tick; returns the firing as it is stored.
+/// Fires a job at a tick; returns the stored firing.
 pub(super) async fn fire(store: &dyn Store, job: &str, tick: i64) -> Firing {
     let job = read(store, job).await;
     let firing = firing(&job, tick);
@@ -108,7 +108,7 @@ pub(super) async fn fire(store: &dyn Store, job: &str, tick: i64) -> Firing {
     }
 }
 
-/// Moves a firing; `tasks` are those that it has started by then.
+/// Advances a firing; `tasks` are those that it has started so far.
 pub(super) async fn advance(store: &dyn Store, firing: &Firing, to: FiringState, tasks: &[&str]) -> Firing {
     let to = moved(firing, to, tasks);
     let advance = Advance { from: firing.state, to: to.clone(), outcome: None };
@@ -135,13 +135,13 @@ pub(super) async fn decisions(store: &dyn Store, job: &str) -> Vec<DecisionRecor
     store.decisions(&query).await.expect("decisions are read")
 }
 
-/// Reads a firing that must exist.
+/// Reads an existing firing.
 pub(super) async fn stored_firing(store: &dyn Store, id: &FiringId) -> Firing {
     let query = FiringQuery { id: Some(id.clone()), ..all_firings() };
     store.firings(&query).await.expect("firings are read").pop().expect("the firing exists")
 }
 
-/// Asserts that two jobs are the same in everything but the document's white space at its ends.
+/// Asserts that two stored jobs are equal.
 pub(super) fn assert_same(left: &StoredJob, right: &StoredJob) {
     assert_eq!((&left.id, left.uid, left.revision), (&right.id, right.uid, right.revision));
     assert_eq!(left.document.get(), right.document.get());

@@ -25,7 +25,7 @@ pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dy
     assert_eq!(progress, Progress { settled: Some(at(3)), ..Progress::default() });
 }
 
-/// A settlement of a job that is missing, or was created anew under its name, is stale.
+/// A settlement of a missing or recreated job is stale.
 pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn Subject) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
@@ -57,7 +57,7 @@ pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(
     assert_eq!(read(&*store, "nightly").await.progress, stored.progress);
 }
 
-/// A settlement that was decided by another version of the job is stale and writes nothing, with a firing or without.
+/// A settlement of another job version is stale and writes nothing, with a firing or without.
 pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing(subject: &dyn Subject) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
@@ -79,7 +79,7 @@ pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_noth
     assert_same(&read(&*store, "nightly").await, &stored);
 }
 
-/// A settlement that was decided by the version that an edit made is recorded, and folds into the row before the edit.
+/// A settlement of the version that an edit made is recorded, and folds into the row before the edit.
 pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -92,26 +92,26 @@ pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: 
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(3)));
 }
 
-/// A firing by hand that was decided by the version before an edit is stale; by the new version it is recorded.
-pub async fn a_firing_by_hand_of_another_version_of_the_job_is_stale(subject: &dyn Subject) {
+/// A manual firing of the version before an edit is stale; of the new version it is recorded.
+pub async fn a_manual_firing_of_another_version_of_the_job_is_stale(subject: &dyn Subject) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
     let after = edit(&*store, "nightly").await;
-    let by_hand = |job: &StoredJob| {
-        let mut of_no_tick = draft(Outcome::Pending, 50);
-        of_no_tick.span.count = 0;
+    let manual = |job: &StoredJob| {
+        let mut without_tick = draft(Outcome::Pending, 50);
+        without_tick.span.count = 0;
         let firing = Some(firing(job, 50));
-        Settlement { settled: None, firing, ..settlement(job, vec![of_no_tick]) }
+        Settlement { settled: None, firing, ..settlement(job, vec![without_tick]) }
     };
-    assert_eq!(settle(&*store, by_hand(&before)).await, Settled::Stale);
+    assert_eq!(settle(&*store, manual(&before)).await, Settled::Stale);
     assert!(decisions(&*store, "nightly").await.is_empty());
     assert_eq!(read(&*store, "nightly").await.progress, Progress::default());
-    assert!(matches!(settle(&*store, by_hand(&after)).await, Settled::Recorded(_)));
+    assert!(matches!(settle(&*store, manual(&after)).await, Settled::Recorded(_)));
     assert_eq!(store.unfinished().await.expect("firings are read").len(), 1);
 }
 
-/// A stale settlement does not hold up the others of its batch.
-pub async fn a_stale_settlement_does_not_hold_up_the_others(subject: &dyn Subject) {
+/// A stale settlement does not affect the others of its batch.
+pub async fn a_stale_settlement_does_not_affect_the_others(subject: &dyn Subject) {
     let store = subject.open().await;
     let mut batch = Vec::new();
     for id in ["a", "b", "c", "d"] {
@@ -168,7 +168,7 @@ pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(2)));
 }
 
-/// Equal idle outcomes fold into one row: its id and first tick stay, its count adds up, the rest is the newest's.
+/// Equal idle outcomes fold into one row, which keeps its id and first tick, sums the counts, and takes the newest values.
 pub async fn equal_idle_outcomes_fold_into_one_row(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -202,7 +202,7 @@ pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
     assert_eq!(decisions(&*store, "other").await.len(), 1, "another job's rows are not between its own");
 }
 
-/// Equal outcomes with different explanations do not fold: each row says why its own ticks ended so.
+/// Equal outcomes with different explanations do not fold: each row explains its own ticks.
 pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -221,15 +221,17 @@ pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Subj
     assert_eq!(seen, expected);
 }
 
-/// A settlement may take the settled tick back, and what is settled from there on is recorded.
-pub async fn a_settlement_can_take_the_settled_tick_back(subject: &dyn Subject) {
+/// A settlement may move the settled tick back, and later settlements are recorded.
+pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let ahead = fire(&*store, "nightly", 900).await;
-    let mut of_no_tick = draft(Outcome::Missed, 5);
-    of_no_tick.span.count = 0;
-    let back =
-        Settlement { settled: Some(at(5)), ..settlement(&read(&*store, "nightly").await, vec![of_no_tick]) };
+    let mut without_tick = draft(Outcome::Missed, 5);
+    without_tick.span.count = 0;
+    let back = Settlement {
+        settled: Some(at(5)),
+        ..settlement(&read(&*store, "nightly").await, vec![without_tick])
+    };
     assert!(matches!(settle(&*store, back).await, Settled::Recorded(_)));
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(5)));
     record(&*store, "nightly", vec![draft(Outcome::Idle, 6)]).await;
@@ -245,7 +247,7 @@ pub async fn a_settlement_can_take_the_settled_tick_back(subject: &dyn Subject) 
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(6)));
 }
 
-/// A row with a firing never folds, whatever its outcome becomes.
+/// A row with a firing never folds, whatever its outcome.
 pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
@@ -263,13 +265,13 @@ pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
     assert_eq!([rows[2].id, rows[1].id], ids[..]);
 }
 
-/// A firing by hand that launches nothing belongs to no tick, so it is not part of a run of ticks.
-pub async fn a_firing_by_hand_never_folds(subject: &dyn Subject) {
+/// A manual firing that launches nothing belongs to no tick, so it does not fold.
+pub async fn a_manual_firing_never_folds(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let mut by_hand = draft(Outcome::Satisfied, 2);
-    by_hand.span.count = 0;
-    for decision in [draft(Outcome::Satisfied, 1), by_hand.clone(), by_hand, draft(Outcome::Satisfied, 3)] {
+    let mut manual = draft(Outcome::Satisfied, 2);
+    manual.span.count = 0;
+    for decision in [draft(Outcome::Satisfied, 1), manual.clone(), manual, draft(Outcome::Satisfied, 3)] {
         record(&*store, "nightly", vec![decision]).await;
     }
     let rows = decisions(&*store, "nightly").await;
@@ -289,7 +291,7 @@ pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
     assert_eq!(decisions(&*store, "nightly").await.len(), unfolded.len() * 2);
 }
 
-/// Outcomes of a job that was created anew do not fold into those of its namesake.
+/// Outcomes of a recreated job do not fold into those of the previous job of the same name.
 pub async fn a_recreated_job_does_not_fold_into_its_namesake(subject: &dyn Subject) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
@@ -314,16 +316,16 @@ pub async fn a_firing_that_exists_is_stale(subject: &dyn Subject) {
     assert_eq!(read(&*store, "nightly").await.progress, job.progress);
 }
 
-/// A firing by hand leaves the settled tick as it is.
-pub async fn a_firing_by_hand_leaves_the_settled_tick(subject: &dyn Subject) {
+/// A manual firing does not change the settled tick.
+pub async fn a_manual_firing_keeps_the_settled_tick(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for settled in [None, Some(at(1))] {
         let job = read(&*store, "nightly").await;
-        let by_hand = firing(&job, settled.map_or(50, |_| 51));
-        let mut of_no_tick = draft(Outcome::Pending, 50);
-        of_no_tick.span.count = 0;
-        let fired = Settlement { settled, firing: Some(by_hand), ..settlement(&job, vec![of_no_tick]) };
+        let manual = firing(&job, settled.map_or(50, |_| 51));
+        let mut without_tick = draft(Outcome::Pending, 50);
+        without_tick.span.count = 0;
+        let fired = Settlement { settled, firing: Some(manual), ..settlement(&job, vec![without_tick]) };
         assert!(matches!(settle(&*store, fired).await, Settled::Recorded(_)));
         assert_eq!(read(&*store, "nightly").await.progress.settled, settled);
         if settled.is_none() {

@@ -1,9 +1,9 @@
-//! Two handles on one place, as two processes have them.
+//! Two handles of one store, as in two processes.
 
 use std::sync::Arc;
 
 use super::Subject;
-use super::consistency::{assert_balanced, mix};
+use super::consistency::{assert_consistent, run_mixed_callers};
 use super::sample::{
     advance, assert_same, at, count, create, document, draft, edit, fire, name, new_job, read, record,
     settle, settlement,
@@ -13,7 +13,7 @@ use crate::firing::FiringState;
 use crate::job::Revision;
 use crate::store::{ListFrom, Settled, Store, StoreError};
 
-async fn two(subject: &dyn Subject) -> [Arc<dyn Store>; 2] {
+async fn open_two(subject: &dyn Subject) -> [Arc<dyn Store>; 2] {
     [subject.open().await, subject.open().await]
 }
 
@@ -22,9 +22,9 @@ async fn names(store: &dyn Store, from: ListFrom) -> (Vec<String>, u64) {
     (list.jobs.iter().map(|job| job.id.to_string()).collect(), list.total)
 }
 
-/// What one handle writes, the other reads at once: jobs, progress, firings, registers.
-pub async fn what_one_handle_writes_the_other_reads(subject: &dyn Subject) {
-    let [one, other] = two(subject).await;
+/// Writes of one handle are visible to the other at once: jobs, progress, firings, registers.
+pub async fn writes_of_one_handle_are_visible_to_the_other(subject: &dyn Subject) {
+    let [one, other] = open_two(subject).await;
     let job = create(&*one, "nightly").await;
     assert_same(&read(&*other, "nightly").await, &job);
     other.replace(&job.id, Revision(1), document("2"), at(1)).await.expect("it is replaced");
@@ -42,9 +42,9 @@ pub async fn what_one_handle_writes_the_other_reads(subject: &dyn Subject) {
     assert!(matches!(gone, StoreError::NotFound(_)), "{gone:?}");
 }
 
-/// An edit of one handle makes settlements by the version before it stale for the other handle, which did not read it.
+/// An edit through one handle makes settlements of the old version stale for the other handle, which has not read the edit.
 pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject: &dyn Subject) {
-    let [one, other] = two(subject).await;
+    let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
     record(&*other, "nightly", vec![draft(Outcome::Missed, 1)]).await;
     let before = read(&*other, "nightly").await;
@@ -55,9 +55,9 @@ pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject:
     record(&*other, "nightly", vec![draft(Outcome::Missed, 2)]).await;
 }
 
-/// A list that one handle pages through stays right while the other removes and creates.
-pub async fn a_list_stays_right_while_another_handle_edits(subject: &dyn Subject) {
-    let [one, other] = two(subject).await;
+/// A list that one handle pages through stays correct while the other removes and creates jobs.
+pub async fn a_list_stays_correct_while_another_handle_edits(subject: &dyn Subject) {
+    let [one, other] = open_two(subject).await;
     for id in ["a", "b", "c", "d", "e", "f"] {
         create(&*one, id).await;
     }
@@ -78,9 +78,9 @@ pub async fn a_list_stays_right_while_another_handle_edits(subject: &dyn Subject
     assert_eq!(names(&*one, ListFrom::After(name("f"))).await, (vec!["b".to_owned()], 6));
 }
 
-/// Ids of decisions grow whichever handle settles, and a row is folded into whoever wrote it.
+/// Ids of decisions grow across handles, and rows fold across handles.
 pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
-    let [one, other] = two(subject).await;
+    let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
     let mut seen = Vec::new();
     for tick in 0..6 {
@@ -95,9 +95,9 @@ pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
     assert_eq!(settle(&*one, late).await, Settled::Stale);
 }
 
-/// One handle prunes what the other wrote, and outcomes are recorded as before.
-pub async fn one_handle_prunes_what_the_other_wrote(subject: &dyn Subject) {
-    let [one, other] = two(subject).await;
+/// One handle prunes the other's rows, and outcomes are recorded as before.
+pub async fn one_handle_prunes_rows_of_the_other(subject: &dyn Subject) {
+    let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
     let old = record(&*one, "nightly", vec![draft(Outcome::Idle, 1)]).await;
     let retention = super::maintenance::by_age(50, 100);
@@ -106,11 +106,11 @@ pub async fn one_handle_prunes_what_the_other_wrote(subject: &dyn Subject) {
     assert!(new[0] > old[0], "an id is never given twice");
 }
 
-/// Everything at once through two handles leaves books that balance.
-pub async fn mixed_callers_of_two_handles_leave_books_that_balance(subject: &dyn Subject) {
-    let handles = two(subject).await;
-    let expected = mix(&handles).await;
+/// Concurrent callers of two handles leave a consistent store.
+pub async fn mixed_callers_of_two_handles_leave_a_consistent_store(subject: &dyn Subject) {
+    let handles = open_two(subject).await;
+    let expected = run_mixed_callers(&handles).await;
     for store in &handles {
-        assert_balanced(&**store, &expected).await;
+        assert_consistent(&**store, &expected).await;
     }
 }

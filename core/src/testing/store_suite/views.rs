@@ -1,4 +1,4 @@
-//! Parts of a shared store: the jobs and open firings of one shard, the registers of one prefix.
+//! Views of one shard of a shared store, and registers by prefix.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::store::{
     Fence, JobStore, Journal, ListFrom, Register, Shard, ShardView, SharedStore, Store, StoreError,
 };
 
-/// Returns so many names of jobs in each shard, one shard after the other.
+/// Returns `each` job names of every shard, shard by shard.
 fn names_of_every_shard(each: usize) -> Vec<JobId> {
     let of = |shard: Shard| {
         let names = (0..).map(|number| name(&format!("job-{number}")));
@@ -28,8 +28,8 @@ async fn listed(view: &ShardView, from: ListFrom, limit: usize) -> (Vec<JobId>, 
     (list.jobs.into_iter().map(|job| job.id).collect(), list.total)
 }
 
-/// A view lists the jobs of its shard in the order of their creation, from any place or behind any job, with their
-/// own total.
+/// A view lists the jobs of its shard in the order of their creation, from any offset or after any job, with the shard's
+/// total.
 pub async fn a_view_lists_only_its_shard(subject: &dyn Subject) {
     let store = shared(subject).await;
     let mut names = names_of_every_shard(5);
@@ -54,8 +54,8 @@ pub async fn a_view_lists_only_its_shard(subject: &dyn Subject) {
     assert_eq!(store.list(ListFrom::Skip(0), count(1)).await.expect("jobs are listed").total, 64);
 }
 
-/// A view returns the open firings of its shard's jobs only, oldest first, also of jobs that were removed.
-pub async fn a_view_knows_only_its_shards_open_firings(subject: &dyn Subject) {
+/// A view returns the open firings of its shard's jobs only, oldest first, those of removed jobs included.
+pub async fn a_view_returns_only_open_firings_of_its_shard(subject: &dyn Subject) {
     let store = shared(subject).await;
     let names = names_of_every_shard(2);
     for name in &names {
@@ -66,9 +66,9 @@ pub async fn a_view_knows_only_its_shards_open_firings(subject: &dyn Subject) {
             fire(&*store, name.as_str(), tick).await;
         }
     }
-    for (place, shard) in Shard::all().enumerate() {
+    for (index, shard) in Shard::all().enumerate() {
         let view = view(&store, shard);
-        let own = [&names[2 * place], &names[2 * place + 1]];
+        let own = [&names[2 * index], &names[2 * index + 1]];
         let open = view.unfinished().await.expect("firings are read");
         assert!(open.iter().map(|firing| &firing.job).eq([own[0], own[1], own[0], own[1]]), "{open:?}");
         advance(&*store, &open[0], FiringState::Cancelled, &[]).await;
@@ -90,7 +90,7 @@ pub async fn a_closed_view_leaves_the_store_open(subject: &dyn Subject) {
     store.check().await.expect("the store is open");
 }
 
-/// Registers are found by the beginning of their names, in the order of their names, as they are now.
+/// Registers are found by the prefix of their names, sorted by name, with their current values.
 pub async fn registers_are_found_by_their_prefix(subject: &dyn Subject) {
     let store = shared(subject).await;
     for (name, value) in

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Dialect, Schedule};
-use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, Life, SimClock, StoreFaults, World};
+use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
     Clock, EngineOptions, FireRequest, FiringState, JobId, Launcher, MemoryStore, Outcome, StoredJob,
     Timestamp, TriggerRegistry,
@@ -124,7 +124,7 @@ fn stories_of_lower_caps() -> impl Strategy<Value = Story> {
 }
 
 struct Scene {
-    world: World,
+    world: Simulation,
     launcher: Arc<ChaosLauncher>,
     job: JobId,
     began: Timestamp,
@@ -140,7 +140,7 @@ impl Scene {
         let clock = Arc::new(SimClock::at(began));
         let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, story.seed));
         launcher.faults(story.plan.clone());
-        let world = World {
+        let world = Simulation {
             clock,
             store: Arc::new(MemoryStore::default()),
             launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
@@ -152,7 +152,7 @@ impl Scene {
         Self { world, launcher, job: JobId::new("job").unwrap(), began, caps, lives: 0 }
     }
 
-    async fn boot(&mut self, story: &Story) -> Life {
+    async fn boot(&mut self, story: &Story) -> EngineRun {
         self.lives += 1;
         let seed = story.seed.wrapping_add(self.lives as u64);
         self.world.boot(story.store, seed).await.unwrap()
@@ -183,7 +183,7 @@ impl Scene {
         life.engine.stop(Duration::from_secs(60)).await;
     }
 
-    async fn change(&mut self, life: &Life, story: &Story, event: &Event) {
+    async fn change(&mut self, life: &EngineRun, story: &Story, event: &Event) {
         match event {
             Event::Fire { tasks } => {
                 let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), key: None };
@@ -204,7 +204,7 @@ impl Scene {
     /// Checks that no start leaves more tasks alive than the cap that holds then allows. A start at the very moment at which
     /// the cap is lowered may have been before it.
     fn check_cap(&self) {
-        let lives = self.launcher.lives(&self.job);
+        let lives = self.launcher.task_lifetimes(&self.job);
         for (at, _) in &lives {
             let alive = lives.iter().filter(|(from, to)| from <= at && at < to).count();
             let cap = self.caps.iter().rev().find(|(since, _)| since < at).unwrap().1;

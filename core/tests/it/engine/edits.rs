@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
-use ecs_scheduler_core::testing::{Life, SimRng, StoreFaults};
+use ecs_scheduler_core::testing::{EngineRun, SimRng, StoreFaults};
 use ecs_scheduler_core::{Clock as _, JobId, Outcome, Revision, Timestamp};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn with(mut document: Value, field: &str, value: Value) -> Value {
     document
 }
 
-async fn boot(stage: &Stage) -> Life {
+async fn boot(stage: &Stage) -> EngineRun {
     stage.world.boot(StoreFaults::default(), 0).await.unwrap()
 }
 
@@ -169,7 +169,7 @@ async fn a_life_of_edits(seed: u64) -> (BTreeMap<Timestamp, u32>, BTreeMap<Times
         match rng.below(7) {
             0 | 1 => {
                 if let Some(life) = life.take() {
-                    Life::crash(life).await;
+                    EngineRun::crash(life).await;
                 }
                 story.push_str("crash\n");
             }

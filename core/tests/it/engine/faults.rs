@@ -209,7 +209,8 @@ async fn wait_for_quota_records_no_attempt_and_ends_with_the_engine() {
 #[tokio::test(start_paused = true)]
 async fn intent_that_becomes_durable_after_a_lost_settlement_is_launched() {
     let stage = staged(1).await;
-    let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0).settling_late(1);
+    let store =
+        ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0).with_late_settlements(1);
     let _life = stage.world.boot_with(store).await.unwrap();
     stage.until("2026-01-01T10:00:10Z").await;
     assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
@@ -247,7 +248,7 @@ async fn store_that_cannot_be_written_launches_nothing_and_recovers_by_itself() 
 async fn firing_backs_off_while_the_store_does_not_answer() {
     let stage = staged(1).await;
     let store = ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0);
-    let life = stage.world.boot_with(store.dying_at(2, false)).await.unwrap();
+    let life = stage.world.boot_with(store.die_at_write(2, false)).await.unwrap();
     stage.until("2026-01-01T10:00:01Z").await;
     life.crash().await;
     assert_eq!(stage.states("job").await, [FiringState::Planned]);
@@ -278,7 +279,7 @@ async fn crash_at_any_write_loses_nothing_and_doubles_nothing() {
         for after_effect in [false, true] {
             let stage = staged(12).await;
             let store = ChaosStore::new(stage.world.store.clone(), StoreFaults::default(), 0);
-            let life = stage.world.boot_with(store.dying_at(write, after_effect)).await.unwrap();
+            let life = stage.world.boot_with(store.die_at_write(write, after_effect)).await.unwrap();
             stage.until("2026-01-01T10:00:01Z").await;
             life.crash().await;
             let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();

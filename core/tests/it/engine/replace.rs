@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{Life, StoreFaults};
+use ecs_scheduler_core::testing::{EngineRun, StoreFaults};
 use ecs_scheduler_core::{FaultKind, FireRequest, Firing, FiringState, JobId, Outcome};
 use serde_json::{Value, json};
 
@@ -26,11 +26,11 @@ fn job(fields: &Value) -> Value {
     job
 }
 
-async fn boot(stage: &Stage) -> Life {
+async fn boot(stage: &Stage) -> EngineRun {
     stage.world.boot(StoreFaults::default(), 0).await.unwrap()
 }
 
-async fn fire(life: &Life, tasks: Option<u32>) {
+async fn fire(life: &EngineRun, tasks: Option<u32>) {
     let request = FireRequest { tasks: tasks.and_then(NonZeroU32::new), key: None };
     life.engine.fire_now(&JobId::new("job").unwrap(), request).await.unwrap();
 }

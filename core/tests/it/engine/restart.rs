@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, SimClock, StoreFaults, World};
+use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
     Clock, EngineOptions, Firing, FiringState, Launcher, MemoryStore, Timestamp, TriggerRegistry,
 };
@@ -29,7 +29,7 @@ async fn restarted_after(minutes: i64, seed: u64) -> Aftermath {
     let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, seed));
     let plan = ChaosPlan { token_life: TOKEN_LIFE, search_life: SEARCH_LIFE, ..ChaosPlan::default() };
     launcher.faults(ChaosPlan { hang: 1.0, ..plan.clone() });
-    let world = World {
+    let world = Simulation {
         clock: Arc::clone(&clock),
         store: Arc::new(MemoryStore::default()),
         launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
@@ -48,7 +48,7 @@ async fn restarted_after(minutes: i64, seed: u64) -> Aftermath {
     clock.sleep_until(clock.now().saturating_add(SignedDuration::from_mins(5)).unwrap()).await;
     let firing = world.firings().await.into_iter().find(|firing| firing.nominal == tick).unwrap();
     let started = launcher.starts().iter().filter(|start| start.firing == firing.id).count();
-    Aftermath { firing, started, doubled: launcher.doubled().len() }
+    Aftermath { firing, started, doubled: launcher.duplicate_launches().len() }
 }
 
 #[tokio::test(start_paused = true)]

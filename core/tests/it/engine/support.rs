@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{SimClock, World};
+use ecs_scheduler_core::testing::{SimClock, Simulation};
 use ecs_scheduler_core::{
     Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
     FiringState, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
@@ -272,7 +272,7 @@ impl Launcher for ScriptedLauncher {
 
 /// A world whose launcher is scripted.
 pub(crate) struct Stage {
-    pub(crate) world: World,
+    pub(crate) world: Simulation,
     pub(crate) launcher: Arc<ScriptedLauncher>,
 }
 
@@ -304,7 +304,7 @@ impl Stage {
             most_alive: AtomicUsize::new(0),
             next: AtomicU32::new(0),
         });
-        let world = World {
+        let world = Simulation {
             clock,
             store: Arc::new(MemoryStore::default()),
             launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::schedule::Schedule;
-use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, Life, SimClock, SimRng, StoreFaults, World};
+use ecs_scheduler_core::testing::{
+    ChaosLauncher, ChaosPlan, EngineRun, SimClock, SimRng, Simulation, StoreFaults,
+};
 use ecs_scheduler_core::{
     Clock, EngineOptions, FiringState, Launcher, MemoryStore, StoredJob, Timestamp, TriggerRegistry,
 };
@@ -60,7 +62,7 @@ fn job(rng: &mut SimRng) -> Value {
 }
 
 struct Year {
-    world: World,
+    world: Simulation,
     launcher: Arc<ChaosLauncher>,
     rng: SimRng,
     lives: u64,
@@ -82,7 +84,7 @@ impl Year {
             observe_every: Duration::from_secs(120),
             ..ChaosPlan::default()
         });
-        let world = World {
+        let world = Simulation {
             clock,
             store: Arc::new(MemoryStore::default()),
             launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
@@ -103,7 +105,7 @@ impl Year {
         Self { world, launcher, rng, lives: 0 }
     }
 
-    async fn boot(&mut self) -> Life {
+    async fn boot(&mut self) -> EngineRun {
         self.lives += 1;
         let faults = StoreFaults { before: 0.01, after: 0.01 };
         self.world.boot(faults, self.rng.next()).await.unwrap()

@@ -1,4 +1,4 @@
-//! Who owns what as replicas come and go.
+//! The assignment of shards as replicas join and leave.
 
 use std::time::Duration;
 
@@ -7,93 +7,93 @@ use ecs_scheduler_core::replica::Owner;
 use ecs_scheduler_core::store::Shard;
 use jiff::SignedDuration;
 
-use super::cluster::{Yard, job_of, owned};
+use super::cluster::{Cluster, job_of, owned};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_lonely_replica_owns_everything_at_once() {
-    let yard = Yard::open(40).await;
-    let a = yard.join("a").await;
-    assert!(yard.until_owned(&[(&a, 16)]).await < SECOND);
+async fn a_single_replica_owns_every_shard_at_once() {
+    let cluster = Cluster::open(40).await;
+    let a = cluster.join("a").await;
+    assert!(cluster.until_owned(&[(&a, 16)]).await < SECOND);
     assert_eq!(a.replica.status().jobs, 40);
-    yard.pass(30.0).await;
-    assert!(yard.latest().await < SignedDuration::from_secs(1));
-    yard.close(vec![a]).await;
+    cluster.pass(30.0).await;
+    assert!(cluster.latest().await < SignedDuration::from_secs(1));
+    cluster.close(vec![a]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_two_three_two_replicas_share_evenly_and_lose_nothing() {
-    let yard = Yard::open(80).await;
-    let a = yard.join("a").await;
-    yard.pass(20.0).await;
-    let b = yard.join("b").await;
-    assert!(yard.until_owned(&[(&a, 8), (&b, 8)]).await < 4 * SECOND);
-    yard.pass(20.0).await;
-    let c = yard.join("c").await;
-    assert!(yard.until_owned(&[(&a, 6), (&b, 5), (&c, 5)]).await < 4 * SECOND);
-    yard.pass(20.0).await;
+async fn replicas_that_come_and_go_share_evenly_and_lose_nothing() {
+    let cluster = Cluster::open(80).await;
+    let a = cluster.join("a").await;
+    cluster.pass(20.0).await;
+    let b = cluster.join("b").await;
+    assert!(cluster.until_owned(&[(&a, 8), (&b, 8)]).await < 4 * SECOND);
+    cluster.pass(20.0).await;
+    let c = cluster.join("c").await;
+    assert!(cluster.until_owned(&[(&a, 6), (&b, 5), (&c, 5)]).await < 4 * SECOND);
+    cluster.pass(20.0).await;
     a.replica.stop(10 * SECOND).await;
-    assert!(yard.until_owned(&[(&b, 8), (&c, 8)]).await < 4 * SECOND);
-    yard.pass(20.0).await;
-    assert!(yard.latest().await < SignedDuration::from_secs(5), "{:?}", yard.latest().await);
+    assert!(cluster.until_owned(&[(&b, 8), (&c, 8)]).await < 4 * SECOND);
+    cluster.pass(20.0).await;
+    assert!(cluster.latest().await < SignedDuration::from_secs(5), "{:?}", cluster.latest().await);
     assert_eq!(b.replica.status().jobs + c.replica.status().jobs, 80);
-    yard.close(vec![b, c]).await;
+    cluster.close(vec![b, c]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn shares_do_not_move_while_nobody_comes_or_goes() {
-    let yard = Yard::open(10).await;
-    let mates = [yard.join("a").await, yard.join("b").await, yard.join("c").await];
-    yard.pass(20.0).await;
-    let before: Vec<_> = mates.iter().map(|mate| owned(&mate.replica)).collect();
+async fn shards_do_not_move_while_no_replica_joins_or_leaves() {
+    let cluster = Cluster::open(10).await;
+    let members = [cluster.join("a").await, cluster.join("b").await, cluster.join("c").await];
+    cluster.pass(20.0).await;
+    let before: Vec<_> = members.iter().map(|member| owned(&member.replica)).collect();
     for _ in 0..600 {
-        yard.pass(1.0).await;
-        let now: Vec<_> = mates.iter().map(|mate| owned(&mate.replica)).collect();
+        cluster.pass(1.0).await;
+        let now: Vec<_> = members.iter().map(|member| owned(&member.replica)).collect();
         assert_eq!(now, before);
     }
-    let registers = yard.shared.registers("fleet/shard/").await.unwrap();
+    let registers = cluster.shared.registers("fleet/shard/").await.unwrap();
     assert!(registers.iter().all(|(_, register)| register.version <= 5), "{registers:?}");
-    yard.close(mates.into()).await;
+    cluster.close(members.into()).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_history_goes_whichever_replica_is_left() {
-    let yard = Yard::open(0).await;
+async fn any_remaining_replica_prunes_old_history() {
+    let cluster = Cluster::open(0).await;
     let mut before = None;
     for name in ["a", "b"] {
-        let mate = yard.join(name).await;
-        if let Some(before) = before.replace(mate) {
+        let member = cluster.join(name).await;
+        if let Some(before) = before.replace(member) {
             before.replica.stop(10 * SECOND).await;
         }
-        let now = yard.world.clock.now();
-        yard.shared.write("answer", "201", None, Some(now)).await.unwrap();
-        yard.pass(70.0).await;
-        assert!(yard.shared.read("answer").await.unwrap().is_none(), "{name}");
+        let now = cluster.world.clock.now();
+        cluster.shared.write("answer", "201", None, Some(now)).await.unwrap();
+        cluster.pass(70.0).await;
+        assert!(cluster.shared.read("answer").await.unwrap().is_none(), "{name}");
     }
-    yard.close(before.into_iter().collect()).await;
+    cluster.close(before.into_iter().collect()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn seventeen_replicas_leave_one_without_a_shard() {
-    let yard = Yard::open(10).await;
-    let mut mates = Vec::new();
+    let cluster = Cluster::open(10).await;
+    let mut members = Vec::new();
     for number in 0..17 {
-        mates.push(yard.join(&format!("replica-{number}")).await);
+        members.push(cluster.join(&format!("replica-{number}")).await);
     }
-    yard.pass(30.0).await;
-    let mut shares: Vec<usize> = mates.iter().map(|mate| mate.owned()).collect();
+    cluster.pass(30.0).await;
+    let mut shares: Vec<usize> = members.iter().map(|member| member.owned()).collect();
     shares.sort_unstable();
     assert_eq!(shares, [[0].as_slice(), &[1; 16]].concat());
-    yard.close(mates).await;
+    cluster.close(members).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_replica_knows_who_looks_at_a_job_and_who_the_others_are() {
-    let yard = Yard::open(10).await;
-    let (a, b) = (yard.join("a").await, yard.join_as("b", "b:5000").await);
-    yard.until_owned(&[(&a, 8), (&b, 8)]).await;
-    yard.pass(2.0).await;
+async fn every_replica_knows_the_owner_of_a_job_and_the_other_replicas() {
+    let cluster = Cluster::open(10).await;
+    let (a, b) = (cluster.join("a").await, cluster.join_as("b", "b:5000").await);
+    cluster.until_owned(&[(&a, 8), (&b, 8)]).await;
+    cluster.pass(2.0).await;
     let there = Owner::There { id: "b".parse().unwrap(), address: "http://b:5000".to_owned() };
     for shard in Shard::all() {
         let job = job_of(shard);
@@ -110,40 +110,40 @@ async fn every_replica_knows_who_looks_at_a_job_and_who_the_others_are() {
     assert!(seen.iter().all(|view| view.live && view.silent < 3 * SECOND), "{seen:?}");
     let job = owned(&b.replica)[0];
     b.kill();
-    yard.pass(6.6).await;
+    cluster.pass(6.6).await;
     let silent = a.replica.replicas().into_iter().find(|view| view.id.as_str() == "b").map(|view| view.live);
     assert!(!silent.unwrap_or(false));
-    yard.pass(3.0).await;
+    cluster.pass(3.0).await;
     assert_eq!(a.replica.owner(&job_of(job)), Owner::Here);
     assert_eq!(a.replica.replicas().len(), 1);
-    yard.close(vec![a]).await;
+    cluster.close(vec![a]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_is_restarted_under_its_name_takes_its_shards_back_at_once() {
-    let yard = Yard::open(40).await;
-    let a = yard.join("a").await;
-    yard.pass(10.0).await;
+async fn a_replica_restarted_under_its_name_reacquires_its_shards_at_once() {
+    let cluster = Cluster::open(40).await;
+    let a = cluster.join("a").await;
+    cluster.pass(10.0).await;
     a.kill();
-    let again = yard.join("a").await;
-    assert!(yard.until_owned(&[(&again, 16)]).await < SECOND);
-    yard.close(vec![again]).await;
+    let again = cluster.join("a").await;
+    assert!(cluster.until_owned(&[(&again, 16)]).await < SECOND);
+    cluster.close(vec![again]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_live_replicas_of_one_name_the_older_gives_way_until_the_other_has_gone() {
-    let yard = Yard::open(40).await;
-    let old = yard.join("a").await;
-    yard.pass(10.0).await;
-    let new = yard.join_as("a", "elsewhere").await;
-    yard.until_owned(&[(&new, 16), (&old, 0)]).await;
-    yard.pass(60.0).await;
+async fn the_older_of_two_replicas_with_one_name_gives_way_until_the_other_is_gone() {
+    let cluster = Cluster::open(40).await;
+    let old = cluster.join("a").await;
+    cluster.pass(10.0).await;
+    let new = cluster.join_as("a", "elsewhere").await;
+    cluster.until_owned(&[(&new, 16), (&old, 0)]).await;
+    cluster.pass(60.0).await;
     assert_eq!((new.owned(), old.owned()), (16, 0));
-    let trouble = old.replica.fault().unwrap();
-    assert!(trouble.contains("http://elsewhere") && trouble.contains("ECSS_REPLICA"), "{trouble}");
+    let fault = old.replica.fault().unwrap();
+    assert!(fault.contains("http://elsewhere") && fault.contains("ECSS_REPLICA"), "{fault}");
     assert_eq!(new.replica.fault(), None);
     new.kill();
-    assert!(yard.until_owned(&[(&old, 16)]).await < 12 * SECOND);
+    assert!(cluster.until_owned(&[(&old, 16)]).await < 12 * SECOND);
     assert_eq!(old.replica.fault(), None);
-    yard.close(vec![old]).await;
+    cluster.close(vec![old]).await;
 }

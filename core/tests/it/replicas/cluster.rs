@@ -1,4 +1,4 @@
-//! A yard in which replicas come and go, and the oracle that says whether anything was lost or doubled.
+//! A cluster of replicas, and the oracle that checks whether a tick or task was lost or duplicated.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -10,7 +10,7 @@ use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaId, Repl
 use ecs_scheduler_core::schedule::{Dialect, Schedule};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::testing::{
-    ChaosLauncher, ChaosPlan, Gate, GatedLauncher, GatedStore, Passage, SimClock, World,
+    ChaosLauncher, ChaosPlan, NetworkFault, NetworkLink, RemoteLauncher, RemoteStore, SimClock, Simulation,
 };
 use ecs_scheduler_core::{
     Clock, Engine, EngineOptions, FiringState, JobId, Launcher, MemoryStore, Outcome, SharedStore, Store,
@@ -19,41 +19,41 @@ use ecs_scheduler_core::{
 use jiff::SignedDuration;
 use serde_json::json;
 
-/// One replica and what stands between it and the world.
-pub(crate) struct Mate {
+/// One replica and its network links.
+pub(crate) struct Member {
     pub(crate) replica: ReplicaHandle,
-    pub(crate) store: Gate,
-    pub(crate) launcher: Gate,
+    pub(crate) store: NetworkLink,
+    pub(crate) launcher: NetworkLink,
 }
 
-impl Mate {
-    /// Returns how many shards it looks at now.
+impl Member {
+    /// Returns how many shards it owns now.
     pub(crate) fn owned(&self) -> usize {
         owned(&self.replica).len()
     }
 
-    /// Ends it as `kill -9` does: nothing of it reaches store or launcher any more.
+    /// Ends it as `kill -9` does: no further call reaches store or launcher.
     pub(crate) fn kill(self) {
-        self.store.set(Passage::Frozen);
-        self.launcher.set(Passage::Frozen);
-        // Its own timers end too; nobody waits for what hangs.
+        self.store.set(NetworkFault::Frozen);
+        self.launcher.set(NetworkFault::Frozen);
+        // Ends its timers, too; hanging calls are not awaited.
         tokio::spawn(async move { self.replica.stop(Duration::ZERO).await });
     }
 
     pub(crate) fn freeze(&self) {
-        self.store.set(Passage::Frozen);
-        self.launcher.set(Passage::Frozen);
+        self.store.set(NetworkFault::Frozen);
+        self.launcher.set(NetworkFault::Frozen);
     }
 
     pub(crate) fn wake(&self) {
-        self.store.set(Passage::Open);
-        self.launcher.set(Passage::Open);
+        self.store.set(NetworkFault::None);
+        self.launcher.set(NetworkFault::None);
     }
 }
 
-/// Returns the shards that a replica looks at.
+/// Returns the shards that a replica owns.
 pub(crate) fn owned(replica: &ReplicaHandle) -> Vec<Shard> {
-    // A job of each shard tells who looks at it.
+    // The owner of a shard is the owner of any of its jobs.
     Shard::all().filter(|shard| replica.owner(&job_of(*shard)) == Owner::Here).collect()
 }
 
@@ -63,15 +63,15 @@ pub(crate) fn job_of(shard: Shard) -> JobId {
     names.find(|job| Shard::of(job) == shard).unwrap()
 }
 
-pub(crate) struct Yard {
-    pub(crate) world: World,
+pub(crate) struct Cluster {
+    pub(crate) world: Simulation,
     pub(crate) shared: Arc<dyn SharedStore>,
     pub(crate) launcher: Arc<ChaosLauncher>,
     began: Timestamp,
 }
 
-impl Yard {
-    /// Opens a yard with as many jobs, each of which fires once in five seconds, and each tick launches one task.
+impl Cluster {
+    /// Makes a cluster with this many jobs, each of which fires every five seconds and launches one task per tick.
     pub(crate) async fn open(jobs: usize) -> Self {
         let began: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let clock = Arc::new(SimClock::at(began));
@@ -82,7 +82,7 @@ impl Yard {
             ..ChaosPlan::default()
         });
         let store = Arc::new(MemoryStore::default());
-        let world = World {
+        let world = Simulation {
             clock,
             store: Arc::clone(&store) as Arc<dyn Store>,
             launcher: Arc::clone(&launcher) as Arc<dyn Launcher>,
@@ -100,15 +100,15 @@ impl Yard {
         Self { world, shared: store, launcher, began }
     }
 
-    pub(crate) async fn join(&self, name: &str) -> Mate {
+    pub(crate) async fn join(&self, name: &str) -> Member {
         self.join_as(name, name).await
     }
 
-    /// Joins a replica that says it is reached at `address`.
-    pub(crate) async fn join_as(&self, name: &str, address: &str) -> Mate {
-        let (store_gate, launcher_gate) = (Gate::default(), Gate::default());
-        let store = Arc::new(GatedStore::new(Arc::clone(&self.shared), store_gate.clone()));
-        let launcher = Arc::new(GatedLauncher::new(Arc::clone(&self.world.launcher), launcher_gate.clone()));
+    /// Joins a replica with this address.
+    pub(crate) async fn join_as(&self, name: &str, address: &str) -> Member {
+        let (store_gate, launcher_gate) = (NetworkLink::default(), NetworkLink::default());
+        let store = Arc::new(RemoteStore::new(Arc::clone(&self.shared), store_gate.clone()));
+        let launcher = Arc::new(RemoteLauncher::new(Arc::clone(&self.world.launcher), launcher_gate.clone()));
         let engine = Engine {
             options: self.world.options.clone(),
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -122,20 +122,20 @@ impl Yard {
             timing: Timing::default(),
         };
         let replica = Replica { options, engine, store }.join().await.unwrap();
-        Mate { replica, store: store_gate, launcher: launcher_gate }
+        Member { replica, store: store_gate, launcher: launcher_gate }
     }
 
-    /// Lets this many seconds pass.
+    /// Advances time by this many seconds.
     pub(crate) async fn pass(&self, seconds: f64) {
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     }
 
-    /// Waits until these replicas own these numbers of shards; returns how long that took.
-    pub(crate) async fn until_owned(&self, mates: &[(&Mate, usize)]) -> Duration {
+    /// Waits until these replicas own these numbers of shards; returns the elapsed time.
+    pub(crate) async fn until_owned(&self, members: &[(&Member, usize)]) -> Duration {
         let began = tokio::time::Instant::now();
         loop {
-            let now: Vec<usize> = mates.iter().map(|(mate, _)| mate.owned()).collect();
-            if mates.iter().zip(&now).all(|((_, wanted), owned)| wanted == owned) {
+            let now: Vec<usize> = members.iter().map(|(member, _)| member.owned()).collect();
+            if members.iter().zip(&now).all(|((_, wanted), owned)| wanted == owned) {
                 return began.elapsed();
             }
             assert!(began.elapsed() < Duration::from_secs(60), "after a minute they own {now:?}");
@@ -143,22 +143,22 @@ impl Yard {
         }
     }
 
-    /// Lets firings under way end, stops what is left, and checks that nothing was lost and nothing doubled: every
-    /// tick up to now has its outcome, and each launched one task.
-    pub(crate) async fn close(self, mates: Vec<Mate>) {
-        assert_eq!(self.close_excusing(mates).await, 0, "nothing kept any tick from firing");
+    /// Lets open firings end, stops the remaining members, and checks that nothing was lost or duplicated: every tick up to now
+    /// has an outcome, and launched one task.
+    pub(crate) async fn close(self, members: Vec<Member>) {
+        assert_eq!(self.close_excusing(members).await, 0, "every tick fires");
     }
 
-    /// Does the same where replicas were cut off from the launcher, so that running tasks could not be counted: returns
-    /// how many ticks were recorded as that, and did not fire.
-    pub(crate) async fn close_excusing(self, mates: Vec<Mate>) -> u64 {
+    /// Does the same after replicas were cut off from the launcher and could not count running tasks: returns how many ticks
+    /// have the outcome `live_unknown` and did not fire.
+    pub(crate) async fn close_excusing(self, members: Vec<Member>) -> u64 {
         self.pass(30.0).await;
         let until = self.world.clock.now() - SignedDuration::from_secs(20);
-        for mate in mates {
-            mate.replica.stop(Duration::from_secs(10)).await;
+        for member in members {
+            member.replica.stop(Duration::from_secs(10)).await;
         }
         let audit = self.world.audit(&|stored| self.schedule(stored)).await.unwrap();
-        assert_eq!(self.launcher.doubled(), []);
+        assert_eq!(self.launcher.duplicate_launches(), []);
         let mut started = HashMap::new();
         for start in self.launcher.starts() {
             *started.entry(start.firing).or_insert(0) += 1;
@@ -184,7 +184,7 @@ impl Yard {
         excused
     }
 
-    /// Returns the longest time by which a tick was looked at late.
+    /// Returns the maximum lateness of a tick.
     pub(crate) async fn latest(&self) -> SignedDuration {
         let firings = self.world.firings().await;
         firings.iter().map(|firing| firing.observed.duration_since(firing.nominal)).max().unwrap()

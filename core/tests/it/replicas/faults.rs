@@ -1,186 +1,186 @@
-//! Replicas that fall, freeze, are cut off and slowed down, while jobs fire every second.
+//! Replicas that crash, freeze, are cut off and slowed down, while jobs fire every second.
 
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{Passage, SimRng};
+use ecs_scheduler_core::testing::{NetworkFault, SimRng};
 use jiff::SignedDuration;
 
-use super::cluster::{Mate, Yard};
+use super::cluster::{Cluster, Member};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// In how long what a replica owned has another owner, whatever became of the first.
-const TAKEN_OVER: Duration = Duration::from_secs(10);
+/// The maximum time of a failover.
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn two(jobs: usize) -> (Yard, Mate, Mate) {
-    let yard = Yard::open(jobs).await;
-    let (a, b) = (yard.join("a").await, yard.join("b").await);
-    yard.until_owned(&[(&a, 8), (&b, 8)]).await;
-    yard.pass(7.0).await;
-    (yard, a, b)
+async fn join_two(jobs: usize) -> (Cluster, Member, Member) {
+    let cluster = Cluster::open(jobs).await;
+    let (a, b) = (cluster.join("a").await, cluster.join("b").await);
+    cluster.until_owned(&[(&a, 8), (&b, 8)]).await;
+    cluster.pass(7.0).await;
+    (cluster, a, b)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_killed_replicas_shards_are_taken_over_within_ten_seconds() {
     for moment in [0.0, 0.4, 0.8, 1.2, 1.45] {
-        let (yard, a, b) = two(80).await;
-        yard.pass(moment).await;
+        let (cluster, a, b) = join_two(80).await;
+        cluster.pass(moment).await;
         a.kill();
-        assert!(yard.until_owned(&[(&b, 16)]).await < TAKEN_OVER);
-        let latest = yard.latest().await;
+        assert!(cluster.until_owned(&[(&b, 16)]).await < FAILOVER_TIMEOUT);
+        let latest = cluster.latest().await;
         assert!(latest < SignedDuration::from_secs(10), "{latest:?}");
-        yard.close(vec![b]).await;
+        cluster.close(vec![b]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frozen_replica_that_wakes_up_launches_nothing_and_joins_again() {
+async fn a_frozen_replica_that_resumes_launches_nothing_and_rejoins() {
     for asleep in [3.0, 5.5, 8.0, 60.0, 4_000.0] {
-        let (yard, a, b) = two(40).await;
+        let (cluster, a, b) = join_two(40).await;
         a.freeze();
-        yard.pass(asleep).await;
+        cluster.pass(asleep).await;
         if asleep > 10.0 {
             assert_eq!((a.owned(), b.owned()), (0, 16));
         }
         a.wake();
-        assert!(yard.until_owned(&[(&a, 8), (&b, 8)]).await < TAKEN_OVER, "after {asleep} s");
-        yard.pass(20.0).await;
-        yard.close(vec![a, b]).await;
+        assert!(cluster.until_owned(&[(&a, 8), (&b, 8)]).await < FAILOVER_TIMEOUT, "after {asleep} s");
+        cluster.pass(20.0).await;
+        cluster.close(vec![a, b]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_is_cut_off_from_the_store_stops_before_others_take_over() {
-    let (yard, a, b) = two(80).await;
-    a.store.set(Passage::Cut(SECOND));
+async fn a_replica_cut_off_from_the_store_stops_before_failover() {
+    let (cluster, a, b) = join_two(80).await;
+    a.store.set(NetworkFault::Cut(SECOND));
     let began = tokio::time::Instant::now();
-    yard.until_owned(&[(&a, 0)]).await;
+    cluster.until_owned(&[(&a, 0)]).await;
     let stopped = began.elapsed();
     assert_eq!(b.owned(), 8, "it stopped after {stopped:?}, before anybody took over");
     assert!(a.replica.fault().is_some());
-    assert!(yard.until_owned(&[(&b, 16)]).await + stopped < TAKEN_OVER);
-    a.store.set(Passage::Open);
-    assert!(yard.until_owned(&[(&a, 8), (&b, 8)]).await < TAKEN_OVER);
-    yard.pass(20.0).await;
+    assert!(cluster.until_owned(&[(&b, 16)]).await + stopped < FAILOVER_TIMEOUT);
+    a.store.set(NetworkFault::None);
+    assert!(cluster.until_owned(&[(&a, 8), (&b, 8)]).await < FAILOVER_TIMEOUT);
+    cluster.pass(20.0).await;
     assert_eq!(a.replica.fault(), None);
-    yard.close(vec![a, b]).await;
+    cluster.close(vec![a, b]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_is_cut_off_from_the_launcher_keeps_its_shards() {
-    let (yard, a, b) = two(40).await;
-    a.launcher.set(Passage::Cut(SECOND));
-    yard.pass(60.0).await;
+async fn a_replica_cut_off_from_the_launcher_keeps_its_shards() {
+    let (cluster, a, b) = join_two(40).await;
+    a.launcher.set(NetworkFault::Cut(SECOND));
+    cluster.pass(60.0).await;
     assert_eq!((a.owned(), b.owned()), (8, 8));
-    a.launcher.set(Passage::Open);
-    yard.pass(60.0).await;
-    yard.close(vec![a, b]).await;
+    a.launcher.set(NetworkFault::None);
+    cluster.pass(60.0).await;
+    cluster.close(vec![a, b]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_slow_by_two_seconds_moves_no_shard() {
-    let (yard, a, b) = two(40).await;
-    for mate in [&a, &b] {
-        mate.store.set(Passage::Slow(2 * SECOND));
+async fn a_store_latency_of_two_seconds_moves_no_shard() {
+    let (cluster, a, b) = join_two(40).await;
+    for member in [&a, &b] {
+        member.store.set(NetworkFault::Slow(2 * SECOND));
     }
     for _ in 0..60 {
-        yard.pass(1.0).await;
+        cluster.pass(1.0).await;
         assert_eq!((a.owned(), b.owned()), (8, 8));
     }
-    for mate in [&a, &b] {
-        mate.store.set(Passage::Open);
+    for member in [&a, &b] {
+        member.store.set(NetworkFault::None);
     }
-    yard.pass(30.0).await;
-    yard.close(vec![a, b]).await;
+    cluster.pass(30.0).await;
+    cluster.close(vec![a, b]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_the_store_stops_all_and_all_go_on_after_it() {
-    let (yard, a, b) = two(40).await;
-    for mate in [&a, &b] {
-        mate.store.set(Passage::Cut(SECOND / 10));
+async fn all_replicas_stop_during_a_store_outage_and_recover() {
+    let (cluster, a, b) = join_two(40).await;
+    for member in [&a, &b] {
+        member.store.set(NetworkFault::Cut(SECOND / 10));
     }
-    yard.pass(120.0).await;
+    cluster.pass(120.0).await;
     assert_eq!((a.owned(), b.owned()), (0, 0));
-    for mate in [&a, &b] {
-        mate.store.set(Passage::Open);
+    for member in [&a, &b] {
+        member.store.set(NetworkFault::None);
     }
-    assert!(yard.until_owned(&[(&a, 8), (&b, 8)]).await < TAKEN_OVER);
-    yard.pass(20.0).await;
-    yard.close(vec![a, b]).await;
+    assert!(cluster.until_owned(&[(&a, 8), (&b, 8)]).await < FAILOVER_TIMEOUT);
+    cluster.pass(20.0).await;
+    cluster.close(vec![a, b]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_lost_its_lease_owns_its_shards_under_a_new_fence() {
-    let yard = Yard::open(40).await;
-    let a = yard.join("a").await;
-    yard.until_owned(&[(&a, 16)]).await;
+async fn a_replica_that_lost_its_lease_reacquires_its_shards_under_a_new_fence() {
+    let cluster = Cluster::open(40).await;
+    let a = cluster.join("a").await;
+    cluster.until_owned(&[(&a, 16)]).await;
     let fences = async || -> Vec<u64> {
-        let registers = yard.shared.registers("fleet/shard/").await.unwrap();
+        let registers = cluster.shared.registers("fleet/shard/").await.unwrap();
         registers.into_iter().map(|(_, register)| register.version).collect()
     };
     let before = fences().await;
-    a.store.set(Passage::Cut(SECOND / 10));
-    yard.pass(20.0).await;
+    a.store.set(NetworkFault::Cut(SECOND / 10));
+    cluster.pass(20.0).await;
     assert_eq!(a.owned(), 0);
-    a.store.set(Passage::Open);
-    yard.until_owned(&[(&a, 16)]).await;
+    a.store.set(NetworkFault::None);
+    cluster.until_owned(&[(&a, 16)]).await;
     let after = fences().await;
     assert!(
         before.len() == 16 && before.iter().zip(&after).all(|(old, new)| old < new),
         "{before:?} {after:?}"
     );
-    yard.pass(20.0).await;
-    yard.close(vec![a]).await;
+    cluster.pass(20.0).await;
+    cluster.close(vec![a]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_is_killed_while_it_hands_over_loses_nothing() {
+async fn a_replica_killed_during_hand_over_loses_nothing() {
     for moment in [0.0, 0.05, 0.1, 0.3, 0.7] {
-        let (yard, a, b) = two(80).await;
+        let (cluster, a, b) = join_two(80).await;
         let stopping = a.replica.clone();
         tokio::spawn(async move { stopping.stop(10 * SECOND).await });
-        yard.pass(moment).await;
+        cluster.pass(moment).await;
         a.kill();
-        assert!(yard.until_owned(&[(&b, 16)]).await < TAKEN_OVER);
-        yard.close(vec![b]).await;
+        assert!(cluster.until_owned(&[(&b, 16)]).await < FAILOVER_TIMEOUT);
+        cluster.close(vec![b]).await;
     }
 }
 
-/// Sixty faults one after the other, on three replicas, as a seed says.
-async fn hard_times(seed: u64) {
+/// Injects sixty random faults, one after the other, into about three replicas.
+async fn chaos_run(seed: u64) {
     let mut rng = SimRng::new(seed);
-    let yard = Yard::open(40).await;
-    let mut mates = vec![yard.join("r0").await, yard.join("r1").await, yard.join("r2").await];
-    let mut born = 3;
+    let cluster = Cluster::open(40).await;
+    let mut members = vec![cluster.join("r0").await, cluster.join("r1").await, cluster.join("r2").await];
+    let mut joined = 3;
     for _ in 0..60 {
-        yard.pass(f64::from(u32::try_from(rng.below(12_000)).unwrap()) / 1_000.0).await;
-        let victim = usize::try_from(rng.below(mates.len() as u64)).unwrap();
+        cluster.pass(f64::from(u32::try_from(rng.below(12_000)).unwrap()) / 1_000.0).await;
+        let victim = usize::try_from(rng.below(members.len() as u64)).unwrap();
         match rng.below(6) {
-            0 => mates.swap_remove(victim).kill(),
-            1 => mates[victim].freeze(),
-            2 => mates[victim].store.set(Passage::Cut(SECOND / 2)),
-            3 => mates[victim].store.set(Passage::Slow(2 * SECOND)),
-            4 => mates[victim].launcher.set(Passage::Cut(SECOND)),
+            0 => members.swap_remove(victim).kill(),
+            1 => members[victim].freeze(),
+            2 => members[victim].store.set(NetworkFault::Cut(SECOND / 2)),
+            3 => members[victim].store.set(NetworkFault::Slow(2 * SECOND)),
+            4 => members[victim].launcher.set(NetworkFault::Cut(SECOND)),
             _ => {
-                mates.swap_remove(victim).replica.stop(5 * SECOND).await;
+                members.swap_remove(victim).replica.stop(5 * SECOND).await;
             }
         }
-        yard.pass(f64::from(u32::try_from(rng.below(20_000)).unwrap()) / 1_000.0).await;
-        mates.iter().for_each(Mate::wake);
-        while mates.len() < 2 || mates.len() < 4 && rng.chance(0.3) {
-            mates.push(yard.join(&format!("r{born}")).await);
-            born += 1;
+        cluster.pass(f64::from(u32::try_from(rng.below(20_000)).unwrap()) / 1_000.0).await;
+        members.iter().for_each(Member::wake);
+        while members.len() < 2 || members.len() < 4 && rng.chance(0.3) {
+            members.push(cluster.join(&format!("r{joined}")).await);
+            joined += 1;
         }
     }
-    yard.pass(40.0).await;
-    let shares: Vec<usize> = mates.iter().map(Mate::owned).collect();
+    cluster.pass(40.0).await;
+    let shares: Vec<usize> = members.iter().map(Member::owned).collect();
     assert_eq!(shares.iter().sum::<usize>(), 16, "seed {seed}: {shares:?}");
-    yard.close_excusing(mates).await;
+    cluster.close_excusing(members).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn hundreds_of_faults_lose_nothing_and_double_nothing() {
+async fn hundreds_of_faults_lose_and_duplicate_nothing() {
     for seed in 0..3 {
-        hard_times(seed).await;
+        chaos_run(seed).await;
     }
 }

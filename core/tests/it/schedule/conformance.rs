@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::oracle;
 
-/// Cases that are not held, each for a reason.
+/// Cases that are not is_included, each for a reason.
 const EXCEPTIONS: [(&str, &str); 2] = [
     ("s-0e9989c07613", "`@daily` was an error; macros are one of the five spellings now"),
     (
@@ -25,8 +25,8 @@ const EXCEPTIONS: [(&str, &str); 2] = [
 ];
 
 fn recorded() -> Vec<Value> {
-    let held = |case: &Value| EXCEPTIONS.iter().all(|(id, _)| case["id"] != *id);
-    fixture("cases.jsonl.gz").into_iter().filter(held).collect()
+    let is_included = |case: &Value| EXCEPTIONS.iter().all(|(id, _)| case["id"] != *id);
+    fixture("cases.jsonl.gz").into_iter().filter(is_included).collect()
 }
 
 fn fixture(name: &str) -> Vec<Value> {
@@ -134,7 +134,7 @@ fn every_recorded_error_has_the_words_of_the_python_version() {
     for case in recorded().iter().filter(|case| case["error"] == true) {
         let messages = &case["messages"];
         if messages["scheduleStart"].is_array() || messages["scheduleEnd"].is_array() {
-            continue; // Dates are read by whoever reads the job.
+            continue; // Dates are parsed with the job, not with the schedule.
         }
         for dialect in [Dialect::Written, Dialect::Stored] {
             let error = parse(case, dialect).expect_err(&case.to_string());
@@ -191,7 +191,7 @@ fn wildcards_resolve_to_what_the_python_version_would_have_stored() {
 fn inputs_that_broke_the_python_version_get_the_better_answer() {
     for case in fixture("python-bugs.jsonl.gz") {
         if case["bug"] == "S-OFFSET" || case["bug"] == "S-NAIVE-DST" {
-            continue; // Dates are read by whoever reads the job.
+            continue; // Dates are parsed with the job, not with the schedule.
         }
         let schedule = parse(&case, Dialect::Written).unwrap();
         let got = ticks(&case, &schedule);

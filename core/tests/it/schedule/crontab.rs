@@ -94,7 +94,7 @@ fn a_step_larger_than_its_field_names_the_first_value_alone() {
 }
 
 #[test]
-fn what_no_crontab_has_is_refused() {
+fn syntax_that_no_crontab_has_is_rejected() {
     for text in [
         "0 9 * * 8",
         "0 9 * * ?",

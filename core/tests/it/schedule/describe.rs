@@ -1,4 +1,4 @@
-//! What schedules say of themselves.
+//! Descriptions of schedules in words.
 
 use super::{schedule, union};
 

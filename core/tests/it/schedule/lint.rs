@@ -1,4 +1,4 @@
-//! What schedules warn of.
+//! Warnings of schedules.
 
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 
@@ -177,17 +177,20 @@ fn steps_that_do_not_fit_are_pointed_out_in_every_spelling() {
 
 #[test]
 fn a_zone_of_one_offset_is_questioned() {
-    let told = |zone: &str| warnings("0 0 9", zone);
+    let warnings_in = |zone: &str| warnings("0 0 9", zone);
     assert_eq!(
-        told("EST"),
+        warnings_in("EST"),
         [
             "`EST` has the same offset from UTC all year; where the clock changes in summer, `America/New_York` follows it"
         ]
     );
-    assert!(told("mst")[0].contains("America/Denver") && told("HST")[0].contains("Pacific/Honolulu"));
-    assert!(told("Factory")[0].contains("no zone is set"));
+    assert!(
+        warnings_in("mst")[0].contains("America/Denver")
+            && warnings_in("HST")[0].contains("Pacific/Honolulu")
+    );
+    assert!(warnings_in("Factory")[0].contains("no zone is set"));
     for meant in ["UTC", "America/New_York", "EST5EDT", "Etc/GMT+5", "Asia/Tokyo"] {
-        assert!(told(meant).is_empty(), "{meant}");
+        assert!(warnings_in(meant).is_empty(), "{meant}");
     }
 }
 

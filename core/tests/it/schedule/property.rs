@@ -83,7 +83,7 @@ proptest! {
         let tick = schedule.next_after(after).unwrap();
         prop_assert!(tick > after);
         prop_assert!(is_tick(&text, zone, tick));
-        // Whole minutes are looked at for two days, or single seconds for some minutes.
+        // Checks whole minutes for two days, or single seconds for some minutes.
         let step = if text.starts_with("0 ") { 60 } else { 1 };
         let first = after.as_second().div_euclid(step) + 1;
         for slot in first..(first + 600).min(tick.as_second().div_euclid(step)) {

@@ -211,7 +211,7 @@ fn zone_names_are_those_of_iana_in_any_case() {
 #[test]
 fn an_abbreviation_suggests_the_place_whose_clock_it_names_or_nothing() {
     let nearest = |name: &str| parse_time_zone(name).unwrap_err().nearest().map(str::to_owned);
-    for (name, place) in [
+    for (name, zone) in [
         ("PST", "America/Los_Angeles"),
         ("pdt", "America/Los_Angeles"),
         ("CST", "America/Chicago"),
@@ -219,8 +219,8 @@ fn an_abbreviation_suggests_the_place_whose_clock_it_names_or_nothing() {
         ("CEST", "Europe/Berlin"),
         ("JST", "Asia/Tokyo"),
     ] {
-        assert_eq!(nearest(name).as_deref(), Some(place), "{name}");
-        assert!(parse_time_zone(place).is_ok(), "{place}");
+        assert_eq!(nearest(name).as_deref(), Some(zone), "{name}");
+        assert!(parse_time_zone(zone).is_ok(), "{zone}");
     }
     for name in ["IST", "PT", "ET", "UTC+1", "GMT+1", "GMT-20", "Etc/GMT+20", "+01:00", "Local", "EST6"] {
         assert_eq!(nearest(name), None, "{name}");
@@ -243,8 +243,8 @@ fn names_of_functions_are_read_in_any_case() {
 }
 
 #[test]
-fn what_has_another_place_here_is_refused_with_the_place() {
-    for (text, told) in [
+fn syntax_that_belongs_to_another_field_is_rejected_with_a_hint() {
+    for (text, hint) in [
         ("@every 1h30m", "write `rate(90 minutes)`"),
         ("@every 24h", "write `rate(1 day)`"),
         ("@Every 45s", "write `rate(45 seconds)`"),
@@ -263,9 +263,9 @@ fn what_has_another_place_here_is_refused_with_the_place() {
         ("0 12 * * ? *", "this looks like a line of EventBridge: write `cron(0 12 * * ? *)`"),
         ("0 9 * * MON", "this looks like a line of Unix cron: write `cron(0 9 * * MON)`"),
     ] {
-        let told_so = schedule(text, "UTC").unwrap_err().explained();
-        assert!(told_so.contains(told), "{text}: {told_so}");
-        let written = told.split('`').nth(1).unwrap();
+        let message = schedule(text, "UTC").unwrap_err().explained();
+        assert!(message.contains(hint), "{text}: {message}");
+        let written = hint.split('`').nth(1).unwrap();
         assert!(schedule(written, "UTC").is_ok(), "{written}");
     }
     for text in ["@every", "@every soon", "@every 0s", "0 0 0 fri * 13 smarch", "cron(0 0 12)", "@reboot"] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Dialect, Schedule};
-use ecs_scheduler_core::testing::{Audit, ChaosLauncher, SimClock, World};
+use ecs_scheduler_core::testing::{ChaosLauncher, InvariantReport, SimClock, Simulation};
 use ecs_scheduler_core::{
     Clock, DEFAULT_MAX_TASKS, EngineOptions, Firing, JobContext, Store, StoredJob, SystemClock,
     TriggerRegistry,
@@ -23,7 +23,7 @@ pub(crate) async fn open(site: &Site) -> Arc<dyn Store> {
 
 /// Checks that every tick has one outcome, that no firing is open, and that each firing started the tasks that the
 /// journal says, no more and no fewer.
-pub(crate) async fn audit(site: &Site) -> Audit {
+pub(crate) async fn audit(site: &Site) -> InvariantReport {
     let (audit, firings) = audit_journal(site).await;
     let mut starts = site.starts();
     for firing in firings {
@@ -35,14 +35,14 @@ pub(crate) async fn audit(site: &Site) -> Audit {
 }
 
 /// Checks that every tick has one outcome and that no firing is open, and returns the firings.
-pub(crate) async fn audit_journal(site: &Site) -> (Audit, Vec<Firing>) {
+pub(crate) async fn audit_journal(site: &Site) -> (InvariantReport, Vec<Firing>) {
     audit_store(open(site).await).await
 }
 
 /// The same, of any store.
-pub(crate) async fn audit_store(store: Arc<dyn Store>) -> (Audit, Vec<Firing>) {
+pub(crate) async fn audit_store(store: Arc<dyn Store>) -> (InvariantReport, Vec<Firing>) {
     let clock = Arc::new(SimClock::at(SystemClock.now()));
-    let world = World {
+    let world = Simulation {
         launcher: Arc::new(ChaosLauncher::new(Arc::clone(&clock) as _, 0)),
         clock,
         store,

@@ -141,7 +141,7 @@ pub(crate) async fn play(site: &Site, last: Last, launcher: Arc<dyn Launcher>) {
     let mut store = ChaosStore::new(open(site).await, StoreFaults::default(), 0);
     if let Last::BeforeWrite(number) | Last::AfterWrite(number) = last {
         let after = matches!(last, Last::AfterWrite(_));
-        store = store.dying_at(number, after).with_last_act(|| std::process::abort());
+        store = store.die_at_write(number, after).on_death(|| std::process::abort());
     }
     let _engine = engine(launcher, Arc::new(store), Some(last)).await;
     std::future::pending::<()>().await;

@@ -99,7 +99,7 @@ proptest! {
         body.insert("overrides".to_owned(), json!([{"containerName": "c", "environment": environment}]));
         let first = create(Value::Object(body)).unwrap();
         let canonical = first.document;
-        // What the store holds makes the same document again, by every way.
+        // The stored document is reproduced by every kind of update.
         let mut again = canonical.clone();
         again.insert("id".to_owned(), name.as_str().into());
         prop_assert_eq!(&create(Value::Object(again.clone())).unwrap().document, &canonical);

@@ -2,7 +2,7 @@ use super::*;
 
 const NAME: &str = "task definition names must contain only alphanumeric, underscore, and hyphen";
 
-/// What is sent, and the messages it is answered with.
+/// A request body, and the expected messages.
 fn assert_refused(cases: &[(Value, Value)]) {
     for (body, expected) in cases {
         let errors = create(body.clone()).expect_err(&body.to_string());

@@ -7,9 +7,9 @@ fn warnings(document: Value) -> Vec<String> {
 #[test]
 fn a_jitter_longer_than_the_time_between_ticks_gives_a_warning() {
     let of = |schedule: &str, jitter: &str| warnings(plus(json!({"schedule": schedule, "jitter": jitter})));
-    let told = of("0", "5m");
+    let warnings_of_job = of("0", "5m");
     assert_eq!(
-        told,
+        warnings_of_job,
         [
             "jitter 5m is longer than the 1m from 2027-01-01T00:01:00Z to the next tick: the delay of a tick ends at the next \
              one at the latest"
@@ -24,12 +24,12 @@ fn a_jitter_longer_than_the_time_between_ticks_gives_a_warning() {
 
 #[test]
 fn warnings_include_the_schedule_of_the_trigger() {
-    let brought = json!({"type": "gauge", "ticks": "cron(0 9 ? * 2-6 *)"});
-    let own = warnings(plus(json!({"schedule": "0 0 8", "trigger": brought.clone()})));
-    let alone = json!({"taskDefinition": "alpha", "trigger": brought});
-    for told in [own, warnings(alone)] {
-        assert_eq!(told.len(), 1);
-        assert!(told[0].contains("`2-6` is Monday to Friday"), "{told:?}");
+    let provided = json!({"type": "gauge", "ticks": "cron(0 9 ? * 2-6 *)"});
+    let own = warnings(plus(json!({"schedule": "0 0 8", "trigger": provided.clone()})));
+    let alone = json!({"taskDefinition": "alpha", "trigger": provided});
+    for warnings_of_job in [own, warnings(alone)] {
+        assert_eq!(warnings_of_job.len(), 1);
+        assert!(warnings_of_job[0].contains("`2-6` is Monday to Friday"), "{warnings_of_job:?}");
     }
     assert_eq!(
         warnings(plus(json!({"schedule": "0 30 6 mon-fri * 1-28"}))),

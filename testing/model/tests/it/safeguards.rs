@@ -1,13 +1,16 @@
-//! Properties that break without each mend. Searches are breadth first on one thread, so counterexamples are shortest.
+//! Properties that break without each safeguard. Searches are breadth first on one thread, so counterexamples are shortest.
 
-use ecs_scheduler_model::{Action, Answer, Config, Mends, Token, Trouble, property, search, shortest};
+use ecs_scheduler_model::{Action, Answer, Config, Faults, Safeguards, Token, property, search, shortest};
 
-const CRASHES: Trouble = Trouble { crashes: true, ..Trouble::NONE };
-const FREEZES: Trouble = Trouble { freezes: true, ..Trouble::NONE };
+const CRASHES: Faults = Faults { crashes: true, ..Faults::NONE };
+const FREEZES: Faults = Faults { freezes: true, ..Faults::NONE };
 
 /// One tick, nothing edited, and owners that keep their numbers in the counterexample.
-fn one_tick(base: Config, trouble: Trouble, mends: Mends) -> Config {
-    Config { symmetric: false, ..base.until(1).edited(false, false).with(trouble).mended(mends) }
+fn one_tick(base: Config, faults: Faults, safeguards: Safeguards) -> Config {
+    Config {
+        symmetric: false,
+        ..base.until(1).with_edits(false, false).with_faults(faults).with_safeguards(safeguards)
+    }
 }
 
 /// Returns the shortest way to a state in which the property does not hold, of at most `most` steps.
@@ -26,9 +29,10 @@ fn holds(config: Config, property: &'static str) {
 
 #[test]
 fn a_crash_and_an_edit_lose_a_tick_when_the_edit_keeps_no_earlier_schedules() {
-    let lossy = Mends { keep_earlier_schedules: false, ..Mends::ALL };
-    let config = Config { symmetric: false, ..Config::ALONE.until(3).edited(false, true).with(CRASHES) };
-    let actions = breaks(config.mended(lossy), property::COMPLETE, 16);
+    let lossy = Safeguards { keep_earlier_schedules: false, ..Safeguards::ALL };
+    let config =
+        Config { symmetric: false, ..Config::ALONE.until(3).with_edits(false, true).with_faults(CRASHES) };
+    let actions = breaks(config.with_safeguards(lossy), property::COMPLETE, 16);
     for needed in [Action::Crash(0, None), Action::Edit(1), Action::Replace(1)] {
         assert!(actions.contains(&needed), "{needed:?} is not in {actions:?}");
     }
@@ -37,9 +41,10 @@ fn a_crash_and_an_edit_lose_a_tick_when_the_edit_keeps_no_earlier_schedules() {
 
 #[test]
 fn a_take_over_and_an_edit_lose_a_tick_when_the_edit_keeps_no_earlier_schedules() {
-    let lossy = Mends { keep_earlier_schedules: false, ..Mends::ALL };
-    let config = Config { symmetric: false, ..Config::REPLICAS.until(3).edited(false, true).with(FREEZES) };
-    let actions = breaks(config.mended(lossy), property::COMPLETE, 18);
+    let lossy = Safeguards { keep_earlier_schedules: false, ..Safeguards::ALL };
+    let config =
+        Config { symmetric: false, ..Config::REPLICAS.until(3).with_edits(false, true).with_faults(FREEZES) };
+    let actions = breaks(config.with_safeguards(lossy), property::COMPLETE, 18);
     let taken_over = actions.iter().any(|action| matches!(action, Action::Claim(_) | Action::Own(_)));
     assert!(taken_over && actions.contains(&Action::Replace(1)), "{actions:?}");
     holds(config, property::COMPLETE);
@@ -47,57 +52,59 @@ fn a_take_over_and_an_edit_lose_a_tick_when_the_edit_keeps_no_earlier_schedules(
 
 #[test]
 fn a_tick_of_the_old_version_is_settled_after_the_edit_when_settlements_name_no_revision() {
-    let stale = Mends { revision_in_settle: false, ..Mends::ALL };
-    let config =
-        Config { symmetric: false, ..Config::ALONE.until(3).edited(true, false).with(Trouble::NONE) };
-    let actions = breaks(config.mended(stale), property::OUTCOME, 5);
+    let stale = Safeguards { revision_in_settle: false, ..Safeguards::ALL };
+    let config = Config {
+        symmetric: false,
+        ..Config::ALONE.until(3).with_edits(true, false).with_faults(Faults::NONE)
+    };
+    let actions = breaks(config.with_safeguards(stale), property::OUTCOME, 5);
     assert_eq!(actions.last(), Some(&Action::Settle(0, Answer::Arrives)), "{actions:?}");
     holds(config, property::OUTCOME);
 }
 
 #[test]
 fn a_passing_fault_ends_a_tick_when_reads_are_not_tried_again() {
-    let hasty = Mends { retry_reads: false, ..Mends::ALL };
-    let faults = Trouble { faults: true, ..Trouble::NONE };
+    let hasty = Safeguards { retry_reads: false, ..Safeguards::ALL };
+    let faults = Faults { read_faults: true, ..Faults::NONE };
     let actions = breaks(one_tick(Config::ALONE, faults, hasty), property::GIVEN_UP, 3);
     assert_eq!(actions, [Action::Pass, Action::Fail(0), Action::Settle(0, Answer::Arrives)]);
 }
 
 #[test]
 fn a_launch_is_never_made_when_an_old_owner_may_write() {
-    let open = Mends { fence: false, ..Mends::ALL };
+    let open = Safeguards { fence: false, ..Safeguards::ALL };
     let actions = breaks(one_tick(Config::REPLICAS, FREEZES, open), property::COMPLETE, 9);
     assert!(actions.contains(&Action::Claim(1)), "{actions:?}");
-    holds(one_tick(Config::REPLICAS, FREEZES, Mends::ALL), property::COMPLETE);
+    holds(one_tick(Config::REPLICAS, FREEZES, Safeguards::ALL), property::COMPLETE);
 }
 
 #[test]
 fn a_call_is_made_for_an_attempt_that_an_old_owner_has_erased() {
-    let open = Mends { fence: false, ..Mends::ALL };
-    let trouble = Trouble { refusals: true, ..FREEZES };
-    breaks(one_tick(Config::REPLICAS, trouble, open), property::INTENT, 16);
-    holds(one_tick(Config::REPLICAS, trouble, Mends::ALL), property::INTENT);
+    let open = Safeguards { fence: false, ..Safeguards::ALL };
+    let faults = Faults { refusals: true, ..FREEZES };
+    breaks(one_tick(Config::REPLICAS, faults, open), property::INTENT, 16);
+    holds(one_tick(Config::REPLICAS, faults, Safeguards::ALL), property::INTENT);
 }
 
 #[test]
 fn a_firing_is_launched_twice_when_an_old_owner_may_write_and_tokens_are_random() {
-    let trouble = Trouble { refusals: true, crashes: true, ..FREEZES };
-    let random = Mends { token: Token::Noted, ..Mends::ALL };
-    let open = Mends { fence: false, ..random };
-    breaks(one_tick(Config::REPLICAS, trouble, open), property::DOUBLED, 26);
-    holds(one_tick(Config::REPLICAS, trouble, random), property::DOUBLED);
+    let faults = Faults { refusals: true, crashes: true, ..FREEZES };
+    let random = Safeguards { token: Token::Recorded, ..Safeguards::ALL };
+    let open = Safeguards { fence: false, ..random };
+    breaks(one_tick(Config::REPLICAS, faults, open), property::DOUBLED, 26);
+    holds(one_tick(Config::REPLICAS, faults, random), property::DOUBLED);
 }
 
 #[test]
 fn tokens_of_identity_prevent_doubled_launches_where_an_old_owner_may_write() {
-    let trouble = Trouble { refusals: true, crashes: true, ..FREEZES };
-    let open = Mends { fence: false, ..Mends::ALL };
-    holds(one_tick(Config::REPLICAS, trouble, open), property::DOUBLED);
+    let faults = Faults { refusals: true, crashes: true, ..FREEZES };
+    let open = Safeguards { fence: false, ..Safeguards::ALL };
+    holds(one_tick(Config::REPLICAS, faults, open), property::DOUBLED);
 }
 
 #[test]
 fn the_gap_between_the_look_at_the_lease_and_the_call_doubles_a_launch_when_each_call_has_its_own_token() {
-    let each = Mends { token: Token::EachCall, ..Mends::ALL };
+    let each = Safeguards { token: Token::EachCall, ..Safeguards::ALL };
     let actions = breaks(one_tick(Config::REPLICAS, FREEZES, each), property::DOUBLED, 11);
     let calls = actions.iter().filter(|action| matches!(action, Action::Call(..))).count();
     assert_eq!(calls, 2, "{actions:?}");
@@ -106,33 +113,33 @@ fn the_gap_between_the_look_at_the_lease_and_the_call_doubles_a_launch_when_each
 
 #[test]
 fn a_fenced_owner_launches_when_it_does_not_look_at_its_lease() {
-    let careless = Mends { ask_lease: false, ..Mends::ALL };
+    let careless = Safeguards { check_lease: false, ..Safeguards::ALL };
     let actions = breaks(one_tick(Config::REPLICAS, FREEZES, careless), property::FENCED, 7);
     assert_eq!(actions.last(), Some(&Action::MayLaunch(0, 1)), "{actions:?}");
 }
 
 #[test]
 fn a_launch_has_no_intent_when_attempts_are_noted_after_the_call() {
-    let late = Mends { intent_first: false, ..Mends::ALL };
-    let actions = breaks(one_tick(Config::ALONE, Trouble::NONE, late), property::INTENT, 6);
+    let late = Safeguards { intent_first: false, ..Safeguards::ALL };
+    let actions = breaks(one_tick(Config::ALONE, Faults::NONE, late), property::INTENT, 6);
     assert_eq!(actions.last(), Some(&Action::Call(0, 1, Answer::Arrives)), "{actions:?}");
 }
 
 #[test]
 fn a_settlement_that_arrives_late_leaves_its_firing_to_nobody_unless_its_owner_looks_again() {
-    let trusting = Mends { adopt_when_moved: false, ..Mends::ALL };
-    let late = Trouble { late_messages: true, ..Trouble::NONE };
+    let trusting = Safeguards { resume_when_moved: false, ..Safeguards::ALL };
+    let late = Faults { late_messages: true, ..Faults::NONE };
     let actions = breaks(one_tick(Config::ALONE, late, trusting), property::COMPLETE, 6);
     assert!(actions.contains(&Action::Arrive), "{actions:?}");
-    holds(one_tick(Config::ALONE, late, Mends::ALL), property::COMPLETE);
+    holds(one_tick(Config::ALONE, late, Safeguards::ALL), property::COMPLETE);
 }
 
 #[test]
 fn a_settlement_of_the_last_term_leaves_its_firing_to_nobody_when_the_shard_is_taken_up_under_the_old_fence()
 {
-    let same_fence = Mends { new_fence: false, ..Mends::ALL };
-    let late = Trouble { late_messages: true, ..FREEZES };
+    let same_fence = Safeguards { new_fence: false, ..Safeguards::ALL };
+    let late = Faults { late_messages: true, ..FREEZES };
     let actions = breaks(one_tick(Config::REPLICAS, late, same_fence), property::COMPLETE, 9);
     assert!(actions.contains(&Action::Own(0)) && actions.contains(&Action::Arrive), "{actions:?}");
-    holds(one_tick(Config::REPLICAS, late, Mends::ALL), property::COMPLETE);
+    holds(one_tick(Config::REPLICAS, late, Safeguards::ALL), property::COMPLETE);
 }

@@ -1,6 +1,6 @@
 //! The whole state space, in forms that are small enough for every run of the tests. `make model` runs the large ones.
 
-use ecs_scheduler_model::{CatchUp, Config, Trouble, search};
+use ecs_scheduler_model::{CatchUp, Config, Faults, search};
 
 /// Searches every state. `floor` keeps the model from becoming smaller unnoticed.
 fn holds(config: Config, floor: usize) {
@@ -11,7 +11,7 @@ fn holds(config: Config, floor: usize) {
 
 #[test]
 fn every_tick_has_one_outcome_when_replicas_crash_freeze_and_the_schedule_is_edited() {
-    holds(Config::REPLICAS.edited(true, false), 300_000);
+    holds(Config::REPLICAS.with_edits(true, false), 300_000);
 }
 
 #[test]
@@ -21,12 +21,12 @@ fn every_tick_has_one_outcome_when_two_edits_meet_at_a_take_over() {
 
 #[test]
 fn every_tick_that_is_caught_up_has_one_outcome_when_all_of_them_are() {
-    holds(Config { catch_up: CatchUp::All, ..Config::REPLICAS.until(3).edited(true, false) }, 40_000);
+    holds(Config { catch_up: CatchUp::All, ..Config::REPLICAS.until(3).with_edits(true, false) }, 40_000);
 }
 
 #[test]
 fn nothing_is_doubled_by_messages_that_arrive_after_a_take_over() {
-    holds(Config::REPLICAS.until(3).edited(false, false).with(Trouble::ALL), 45_000);
+    holds(Config::REPLICAS.until(3).with_edits(false, false).with_faults(Faults::ALL), 45_000);
 }
 
 #[test]
@@ -36,5 +36,5 @@ fn every_tick_has_one_outcome_when_the_only_process_restarts_between_two_edits()
 
 #[test]
 fn nothing_is_doubled_by_calls_that_arrive_after_a_restart() {
-    holds(Config::ALONE.until(3).with(Trouble::ALL), 150_000);
+    holds(Config::ALONE.until(3).with_faults(Faults::ALL), 150_000);
 }

@@ -10,12 +10,12 @@ use crate::testing::SimRng;
 
 /// How often the lag of the counts changes, in seconds.
 const LAG_CHANGES: u32 = 20;
-/// How long a task receives nothing before it exits, in seconds.
-const PATIENCE: u32 = 5;
+/// How long a task waits for a message before it exits, in seconds.
+const IDLE_TIMEOUT: u32 = 5;
 
-/// A queue, its tasks, and everything that ever happened to them.
+/// A queue and its tasks, with their history.
 #[derive(Debug)]
-pub struct QueueWorld {
+pub struct QueueSimulation {
     scenario: Scenario,
     setting: Setting,
     now: u32,
@@ -28,7 +28,7 @@ pub struct QueueWorld {
     orphans: Vec<(u32, usize)>,
     messages: Vec<Message>,
     tasks: Vec<Task>,
-    /// Those that have not ended.
+    /// The tasks that have not ended.
     live: Vec<usize>,
     in_flight: u32,
     counts: Vec<(u32, u32)>,
@@ -43,19 +43,19 @@ struct Message {
     done: bool,
 }
 
-/// One task, as it truly is.
+/// The true state of one task.
 #[derive(Debug, Clone, Copy)]
 pub struct Task {
     /// When it was launched.
     pub launched: u32,
     /// When it starts.
     pub starts: u32,
-    /// When it ended, and whether well.
+    /// When it ended, and whether it succeeded.
     pub ended: Option<(u32, bool)>,
     /// How many messages it took.
     pub taken: u32,
     doing: Doing,
-    /// With which message in hand it crashes, and after which share of the work.
+    /// The number of the message during which it crashes, and the fraction of the work done by then.
     crashes: Option<(u32, f64)>,
 }
 
@@ -66,8 +66,8 @@ enum Doing {
     Working { message: usize, since: u32, until: u32, crash: bool },
 }
 
-impl QueueWorld {
-    /// Makes a world at second 0. Equal seeds have equal arrivals, whatever the rule does.
+impl QueueSimulation {
+    /// Makes a simulation at second 0. Equal seeds have equal arrivals, whatever the rule does.
     #[must_use]
     pub fn new(scenario: Scenario, setting: Setting, seed: u64) -> Self {
         let mut seeds = SimRng::new(seed);
@@ -93,7 +93,7 @@ impl QueueWorld {
         world
     }
 
-    /// Lets time pass until this second.
+    /// Advances to this second.
     pub fn advance(&mut self, to: u32) {
         while self.now < to {
             self.now += 1;
@@ -101,13 +101,13 @@ impl QueueWorld {
         }
     }
 
-    /// Returns visible messages and messages in flight as the queue reports them: as they were a while ago.
+    /// Returns the visible and in-flight counts as the queue reports them, with their lag.
     #[must_use]
     pub fn counts(&self) -> (u32, u32) {
         self.counts[self.now.saturating_sub(self.lag) as usize]
     }
 
-    /// Returns visible messages and messages in flight as they are.
+    /// Returns the true visible and in-flight counts.
     #[must_use]
     pub fn truth(&self) -> (u32, u32) {
         self.counts[self.now as usize]
@@ -140,12 +140,12 @@ impl QueueWorld {
         &self.tasks[number]
     }
 
-    /// Returns how old the next view of the list of tasks is.
+    /// Returns the second whose task list the next listing shows.
     pub fn view(&mut self) -> u32 {
         self.now.saturating_sub(between(&mut self.viewing, 1, 5))
     }
 
-    /// Returns how many more messages the tasks could have taken that ended well.
+    /// Returns how many more messages the successful tasks could have taken.
     #[must_use]
     pub fn unfilled(&self) -> u32 {
         let clean = self.tasks.iter().filter(|task| matches!(task.ended, Some((_, true))));
@@ -158,18 +158,18 @@ impl QueueWorld {
         count(self.live.iter())
     }
 
-    /// Returns the tasks as a view of this second shows them.
+    /// Returns the tasks that a listing of this second shows.
     pub fn tasks_at(&self, second: u32) -> impl Iterator<Item = (usize, &Task)> {
         self.tasks.iter().enumerate().filter(move |(_, task)| task.launched <= second)
     }
 
-    /// Tells whether everything is done that will ever arrive.
+    /// Tells whether all messages have arrived and are done.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.now > HOUR && self.busy() == 0 && self.messages.iter().all(|message| message.done)
     }
 
-    /// Returns what came of it all.
+    /// Returns the report of the run.
     #[must_use]
     pub fn report(&self) -> Report {
         let waits = self.messages.iter().filter_map(|message| Some(message.taken? - message.arrived));
@@ -211,7 +211,7 @@ impl QueueWorld {
         }
     }
 
-    /// Lets one task do its work of this second.
+    /// Advances one task by a second.
     fn work(&mut self, task: &mut Task) {
         let now = self.now;
         match task.doing {
@@ -235,20 +235,20 @@ impl QueueWorld {
         }
         let Doing::Receiving { since } = task.doing else { return };
         if let Some(message) = self.visible.pop_front() {
-            task.doing = self.take(task, message);
-        } else if now - since >= PATIENCE {
+            task.doing = self.receive(task, message);
+        } else if now - since >= IDLE_TIMEOUT {
             task.ended = Some((now, true));
         }
     }
 
-    fn take(&mut self, task: &mut Task, message: usize) -> Doing {
+    fn receive(&mut self, task: &mut Task, message: usize) -> Doing {
         let now = self.now;
         self.messages[message].taken.get_or_insert(now);
         task.taken += 1;
         let crash = task.crashes.filter(|(nth, _)| *nth == task.taken);
         let drawn = -(1.0 - unit(&mut self.working)).ln();
         let service = self.scenario.service * if self.scenario.steady { 1.0 } else { drawn };
-        // Nobody works on a message for longer than it is invisible.
+        // No task works on a message for longer than it is invisible.
         let service = service.min(f64::from(VISIBILITY_TIMEOUT - 1)) * crash.map_or(1.0, |(_, share)| share);
         let seconds = u32::try_from(Duration::from_secs_f64(service).as_secs()).unwrap_or(u32::MAX);
         Doing::Working { message, since: now, until: now + seconds.max(1), crash: crash.is_some() }
@@ -259,7 +259,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
     u32::try_from(items.count()).unwrap_or(u32::MAX)
 }
 
-/// Draws a whole number, both ends included.
+/// Draws an integer between `least` and `most`, both inclusive.
 fn between(rng: &mut SimRng, least: u32, most: u32) -> u32 {
     least + u32::try_from(rng.below(u64::from(most - least) + 1)).unwrap_or(u32::MAX)
 }

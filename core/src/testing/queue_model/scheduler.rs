@@ -1,4 +1,4 @@
-//! The product in the model: its engine, its ledger, its journal, its `decide()`.
+//! The scheduler in the model: its own engine, journal and `decide()`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{HOUR, MOST_TASKS, POLL, QueueWorld, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
+use super::{HOUR, MAX_TASKS, POLL, QueueSimulation, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
 use crate::clock::Clock;
 use crate::engine::EngineOptions;
 use crate::job::JobId;
@@ -20,33 +20,33 @@ use crate::memory::MemoryStore;
 use crate::registry::{BuildContext, ConfigError, TriggerRegistry, TriggerType};
 use crate::scaling::per_task;
 use crate::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
-use crate::testing::{SimClock, StoreFaults, World};
+use crate::testing::{SimClock, Simulation, StoreFaults};
 use crate::trigger::{EvalContext, Evaluation, QueueReading, Trigger, TriggerError};
 
-/// The model's world under the engine's clock.
+/// The queue simulation under the engine's clock.
 #[derive(Debug)]
-struct Shared {
+struct SharedSimulation {
     clock: Arc<SimClock>,
     began: Timestamp,
-    world: Mutex<QueueWorld>,
+    world: Mutex<QueueSimulation>,
     per_task: NonZeroU32,
 }
 
-impl Shared {
-    /// Lets the world catch up with the clock, then looks at it.
-    fn at_once<T>(&self, look: impl FnOnce(&mut QueueWorld) -> T) -> T {
+impl SharedSimulation {
+    /// Advances the simulation to the clock's time, then calls `read`.
+    fn with_current<T>(&self, read: impl FnOnce(&mut QueueSimulation) -> T) -> T {
         let passed = self.clock.now().duration_since(self.began).as_secs();
         let mut world = self.world.lock();
         world.advance(u32::try_from(passed).unwrap_or(0));
-        look(&mut world)
+        read(&mut world)
     }
 
     fn moment(&self, second: u32) -> Timestamp {
         self.began + SignedDuration::from_secs(i64::from(second))
     }
 
-    /// Returns a task as a view of this second shows it.
-    fn state(&self, world: &QueueWorld, id: &TaskId, seen: u32) -> Option<TaskState> {
+    /// Returns the state of a task at this second.
+    fn state(&self, world: &QueueSimulation, id: &TaskId, seen: u32) -> Option<TaskState> {
         let number: usize = id.as_str().parse().ok()?;
         let task = world.task(number);
         if task.launched > seen {
@@ -68,7 +68,7 @@ impl Shared {
 
 /// Reads the model's queue.
 #[derive(Debug)]
-struct ModelTrigger(Arc<Shared>);
+struct ModelTrigger(Arc<SharedSimulation>);
 
 #[async_trait]
 impl Trigger for ModelTrigger {
@@ -77,7 +77,7 @@ impl Trigger for ModelTrigger {
     }
 
     async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
-        let (visible, in_flight) = self.0.at_once(|world| world.counts());
+        let (visible, in_flight) = self.0.with_current(|world| world.counts());
         let reading = QueueReading {
             visible: visible.into(),
             in_flight: in_flight.into(),
@@ -89,7 +89,7 @@ impl Trigger for ModelTrigger {
     }
 }
 
-struct ModelType(Arc<Shared>);
+struct ModelType(Arc<SharedSimulation>);
 
 /// The model's queue has no options.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -108,7 +108,7 @@ impl TriggerType for ModelType {
 
 /// Launches the model's tasks.
 #[derive(Debug)]
-struct ModelLauncher(Arc<Shared>);
+struct ModelLauncher(Arc<SharedSimulation>);
 
 #[async_trait]
 impl Launcher for ModelLauncher {
@@ -122,7 +122,7 @@ impl Launcher for ModelLauncher {
     }
 
     async fn population(&self, _: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
-        let tasks = self.0.at_once(|world| {
+        let tasks = self.0.with_current(|world| {
             let seen = world.view();
             let live = world.tasks_at(seen).filter(|(_, task)| task.ended.is_none_or(|(at, _)| at > seen));
             live.map(|(number, _)| TaskId::new(number.to_string())).collect()
@@ -131,7 +131,7 @@ impl Launcher for ModelLauncher {
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
-        let started = self.0.at_once(|world| {
+        let started = self.0.with_current(|world| {
             let start = |_| StartedTask { task_id: TaskId::new(world.launch().to_string()), host_id: None };
             (0..request.count.get()).map(start).collect()
         });
@@ -140,7 +140,7 @@ impl Launcher for ModelLauncher {
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
         let shared = &self.0;
-        Ok(shared.at_once(|world| {
+        Ok(shared.with_current(|world| {
             let seen = world.view();
             tasks.iter().filter_map(|id| shared.state(world, id, seen)).collect()
         }))
@@ -151,40 +151,40 @@ impl Launcher for ModelLauncher {
     }
 }
 
-/// Lets the product work through a scenario. Must be called on a tokio runtime whose time is paused.
+/// Runs the scheduler through a scenario. Must be called on a tokio runtime whose time is paused.
 ///
-/// With `restarts` the engine is killed that many times, evenly over the hour, and booted again.
+/// With `restarts` the engine is killed and restarted that many times, evenly over the hour.
 ///
 /// # Panics
 ///
-/// Panics when the engine does not start over a store in memory.
-pub async fn run_product(scenario: Scenario, setting: Setting, seed: u64, restarts: u32) -> Report {
+/// Panics when the engine does not start on an in-memory store.
+pub async fn run_scheduler(scenario: Scenario, setting: Setting, seed: u64, restarts: u32) -> Report {
     let settle = json!({"settle": format!("{}s", setting.settle)});
-    play(scenario, setting, seed, restarts, settle).await
+    run_job(scenario, setting, seed, restarts, settle).await
 }
 
-/// As [`run_product`], for a job that does not say how old counts may be, and without restarts.
+/// Runs the scheduler as [`run_scheduler`] does, with the default `settle` and without restarts.
 ///
 /// # Panics
 ///
-/// As [`run_product`].
+/// As [`run_scheduler`].
 pub async fn run_with_default_settle(scenario: Scenario, setting: Setting, seed: u64) -> Report {
-    play(scenario, setting, seed, 0, json!({})).await
+    run_job(scenario, setting, seed, 0, json!({})).await
 }
 
-/// Lets the product work; `fields` are some of the job.
-async fn play(scenario: Scenario, setting: Setting, seed: u64, restarts: u32, fields: Value) -> Report {
+/// Runs the scheduler; `fields` are merged into the job.
+async fn run_job(scenario: Scenario, setting: Setting, seed: u64, restarts: u32, fields: Value) -> Report {
     let began: Timestamp = "2027-01-01T00:00:00Z".parse().expect("a moment is written here");
     let clock = Arc::new(SimClock::at(began));
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(SharedSimulation {
         clock: Arc::clone(&clock),
         began,
-        world: Mutex::new(QueueWorld::new(scenario, setting, seed)),
+        world: Mutex::new(QueueSimulation::new(scenario, setting, seed)),
         per_task: scenario.per_task,
     });
     let mut registry = TriggerRegistry::new();
     registry.add(ModelType(Arc::clone(&shared))).expect("the registry is empty");
-    let world = World {
+    let world = Simulation {
         clock: Arc::clone(&clock),
         store: Arc::new(MemoryStore::default()),
         launcher: Arc::new(ModelLauncher(Arc::clone(&shared))),
@@ -192,22 +192,22 @@ async fn play(scenario: Scenario, setting: Setting, seed: u64, restarts: u32, fi
         options: EngineOptions::default(),
     };
     let mut job = json!({
-        "taskDefinition": "work", "schedule": format!("rate({POLL} seconds)"), "maxCount": MOST_TASKS,
+        "taskDefinition": "work", "schedule": format!("rate({POLL} seconds)"), "maxCount": MAX_TASKS,
         "trigger": {"type": "model"}, "mode": scenario.mode,
     });
     for (name, value) in fields.as_object().into_iter().flatten() {
         job[name] = value.clone();
     }
     world.create("work", &job).await.expect("the store is empty");
-    let mut life = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
+    let mut run = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
     for number in 1..=restarts {
         clock.sleep_until(shared.moment(number * HOUR / (restarts + 1))).await;
-        life.crash().await;
-        life = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
+        run.crash().await;
+        run = world.boot(StoreFaults::default(), seed).await.expect("a store in memory is read");
     }
-    while !shared.at_once(|world| world.is_over()) && clock.now() < shared.moment(3 * HOUR) {
+    while !shared.with_current(|world| world.is_over()) && clock.now() < shared.moment(3 * HOUR) {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
-    life.engine.stop(Duration::from_secs(60)).await;
-    shared.at_once(|world| world.report())
+    run.engine.stop(Duration::from_secs(60)).await;
+    shared.with_current(|world| world.report())
 }
