@@ -418,7 +418,7 @@ impl Launcher for ChaosLauncher {
         Ok(match (fresh, started.is_empty()) {
             (true, true) => Search::Nothing,
             (true, false) => Search::Found(started),
-            (false, _) => Search::Unclear("its tasks may have expired".to_owned()),
+            (false, _) => Search::Unclear("its tasks may have been forgotten".to_owned()),
         })
     }
 }

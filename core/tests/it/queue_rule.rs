@@ -150,7 +150,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_shot_launches_no_more_than_is_proven_and_next_to_nothing_in_vain(case in cases(Mode::OneShot)) {
+    fn one_shot_launches_only_for_proven_messages_with_almost_no_empty_runs(case in cases(Mode::OneShot)) {
         let seen = pass(&case);
         prop_assert!(seen.most_over <= 0, "{} too many", seen.most_over);
         let one_each = case.scenario.per_task == NonZeroU32::MIN;

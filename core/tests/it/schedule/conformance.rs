@@ -129,7 +129,7 @@ fn every_recorded_case_ticks_as_the_python_version_did_or_better() {
 }
 
 #[test]
-fn every_recorded_error_has_the_words_of_the_python_version() {
+fn every_recorded_error_has_the_python_versions_message() {
     let mut checked = 0;
     for case in recorded().iter().filter(|case| case["error"] == true) {
         let messages = &case["messages"];
@@ -150,7 +150,7 @@ fn every_recorded_error_has_the_words_of_the_python_version() {
 }
 
 #[test]
-fn only_lenient_names_are_refused_when_written() {
+fn only_lenient_names_are_rejected_when_written() {
     for case in recorded().iter().filter(|case| case["next"].is_array()) {
         let lenient = has_tag(case, "lenient") || has_tag(case, "fuzz-valid");
         match parse(case, Dialect::Written) {
@@ -188,7 +188,7 @@ fn wildcards_resolve_to_what_the_python_version_would_have_stored() {
 }
 
 #[test]
-fn inputs_that_broke_the_python_version_get_the_better_answer() {
+fn inputs_that_broke_the_python_version_are_handled() {
     for case in fixture("python-bugs.jsonl.gz") {
         if case["bug"] == "S-OFFSET" || case["bug"] == "S-NAIVE-DST" {
             continue; // Dates are parsed with the job, not with the schedule.

@@ -23,7 +23,7 @@ fn rows() -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn every_schedule_in_the_page_is_right() {
+fn every_schedule_in_the_page_is_valid() {
     let rows = rows();
     assert!(rows.len() > 25, "{}", rows.len());
     for (_, cells) in rows {
@@ -32,7 +32,7 @@ fn every_schedule_in_the_page_is_right() {
 }
 
 #[test]
-fn every_worked_date_in_the_page_is_right() {
+fn every_worked_date_in_the_page_is_correct() {
     let worked: Vec<_> = rows().into_iter().filter(|(heading, _)| heading.contains("asked at")).collect();
     assert_eq!(worked.len(), 8);
     for (_, cells) in worked {

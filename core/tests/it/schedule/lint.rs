@@ -9,7 +9,7 @@ fn warnings(text: &str, zone: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_star_for_the_second_is_questioned() {
+fn a_star_for_the_second_gives_a_warning() {
     assert_eq!(
         warnings("* */5", "UTC"),
         ["`* */5` fires 60 times in each 5th minute (did you mean `0 */5`?)"]
@@ -29,7 +29,7 @@ fn a_star_for_the_second_is_questioned() {
 }
 
 #[test]
-fn a_coming_gap_is_named_with_its_date_and_consequence() {
+fn a_coming_gap_gives_a_warning_with_date_and_effect() {
     assert_eq!(
         warnings("0 30 2", "Europe/Berlin"),
         [
@@ -43,7 +43,7 @@ fn a_coming_gap_is_named_with_its_date_and_consequence() {
 }
 
 #[test]
-fn day_fields_that_work_together_are_named() {
+fn combined_day_fields_give_a_note() {
     assert_eq!(
         warnings("0 0 0 fri * 13", "UTC"),
         ["`0 0 0 fri * 13` sets day and day_of_week: both must match, unlike in Unix cron"]
@@ -61,7 +61,7 @@ fn day_fields_that_work_together_are_named() {
 }
 
 #[test]
-fn habits_of_other_crons_are_pointed_out() {
+fn syntax_of_other_crons_gives_a_warning() {
     assert_eq!(
         warnings("0 0 9 1-5", "UTC"),
         ["weekdays count from 0 = Monday here: `1-5` is Tuesday to Saturday"]
@@ -74,7 +74,7 @@ fn habits_of_other_crons_are_pointed_out() {
 }
 
 #[test]
-fn a_bare_crontab_line_is_told_the_expression_that_fires_on_its_days() {
+fn a_bare_crontab_line_gives_the_equivalent_expression() {
     for line in ["0 9 1 1 1-5", "0 9 * * 1-5", "*/5 * * * 1", "0 9 * * 1,3"] {
         let warnings = warnings(line, "UTC");
         assert!(warnings[0].ends_with(&format!("; for Unix cron write `cron({line})`")), "{warnings:?}");
@@ -84,7 +84,7 @@ fn a_bare_crontab_line_is_told_the_expression_that_fires_on_its_days() {
 }
 
 #[test]
-fn a_line_of_quartz_or_spring_that_happens_to_parse_is_pointed_out() {
+fn a_parsable_quartz_or_spring_line_gives_a_warning() {
     for (line, read_as, written) in [
         (
             "0 0 4 1 * *",
@@ -111,7 +111,7 @@ fn a_line_of_quartz_or_spring_that_happens_to_parse_is_pointed_out() {
 }
 
 #[test]
-fn a_number_that_stands_for_a_weekday_in_six_fields_is_named() {
+fn a_weekday_number_in_six_fields_gives_a_warning() {
     for (word, days) in [
         ("2-6", "Monday to Friday"),
         ("1", "Sunday"),
@@ -140,7 +140,7 @@ fn a_number_that_stands_for_a_weekday_in_six_fields_is_named() {
 }
 
 #[test]
-fn steps_that_do_not_fit_are_pointed_out_in_every_spelling() {
+fn uneven_steps_give_a_warning_in_every_syntax() {
     for (text, warning) in [
         (
             "cron(*/45 * * * ? *)",
@@ -176,7 +176,7 @@ fn steps_that_do_not_fit_are_pointed_out_in_every_spelling() {
 }
 
 #[test]
-fn a_zone_of_one_offset_is_questioned() {
+fn a_zone_with_a_fixed_offset_gives_a_warning() {
     let warnings_in = |zone: &str| warnings("0 0 9", zone);
     assert_eq!(
         warnings_in("EST"),
@@ -195,7 +195,7 @@ fn a_zone_of_one_offset_is_questioned() {
 }
 
 #[test]
-fn steps_and_days_that_do_not_fit_are_pointed_out() {
+fn uneven_steps_and_missing_days_give_a_warning() {
     assert_eq!(
         warnings("0 */7", "UTC"),
         ["`*/7` starts over with each hour, so its last step is 4 minutes instead of 7"]
@@ -208,7 +208,7 @@ fn steps_and_days_that_do_not_fit_are_pointed_out() {
 }
 
 #[test]
-fn redundant_entries_of_a_union_are_named() {
+fn redundant_entries_of_a_union_give_a_warning() {
     let redundant = union(&["0 0 9 mon", "0 0 *", "0 0 9", "0 0 9 * * *"], "UTC");
     assert_eq!(
         redundant.warnings(instant("2027-01-01T00:00:00Z")),
@@ -217,7 +217,7 @@ fn redundant_entries_of_a_union_are_named() {
 }
 
 #[test]
-fn a_schedule_that_is_over_says_so() {
+fn an_ended_schedule_gives_a_warning() {
     let expressions = ["0 0 0".to_owned()];
     let spec =
         ScheduleSpec { end: Some(instant("2026-06-01T00:00:00Z")), ..ScheduleSpec::written(&expressions) };

@@ -54,7 +54,7 @@ fn five_fields_take_either_day() {
 }
 
 #[test]
-fn mistakes_in_cron_name_the_field_its_place_and_what_is_allowed() {
+fn errors_in_cron_have_field_position_and_allowed_values() {
     let mistakes = [
         ("cron(60 * * * ? *)", "minute", 5),
         ("cron(0 24 * * ? *)", "hour", 7),
@@ -103,7 +103,7 @@ fn ranges_over_the_end_and_working_days_at_the_edge_of_a_month_are_evaluated() {
 }
 
 #[test]
-fn hostile_input_is_refused_without_panic() {
+fn hostile_input_is_rejected_without_a_panic() {
     let long = "1,".repeat(600);
     let hostile = [
         "",
@@ -150,7 +150,7 @@ fn a_rate_counts_from_the_epoch_or_from_the_start() {
 }
 
 #[test]
-fn once_means_once_also_in_a_gap_or_a_fold() {
+fn at_ticks_once_even_in_a_gap_or_fold() {
     let ticks = |text: &str| next(&schedule(text, "Europe/Berlin").unwrap(), "2026-01-01T00:00:00Z", 3);
     assert_eq!(ticks("at(2027-03-01T09:00:00)"), ["2027-03-01T08:00:00Z"]);
     assert_eq!(ticks("at(2027-03-28T02:30:00)"), ["2027-03-28T01:30:00Z"]);
@@ -172,7 +172,7 @@ fn macros_mean_local_midnight_and_weeks_begin_on_sunday() {
 }
 
 #[test]
-fn a_union_has_each_instant_once_and_names_the_wrong_entry() {
+fn a_union_has_each_instant_once_and_reports_the_invalid_entry() {
     let both = union(&["0 0 */6", "cron(0 12,13 * * *)", "at(2026-01-01T12:00:00)"], "UTC");
     assert_eq!(
         next(&both, "2026-01-01T06:00:00Z", 3),
@@ -209,7 +209,7 @@ fn zone_names_are_those_of_iana_in_any_case() {
 }
 
 #[test]
-fn an_abbreviation_suggests_the_place_whose_clock_it_names_or_nothing() {
+fn an_abbreviation_suggests_its_zone_or_nothing() {
     let nearest = |name: &str| parse_time_zone(name).unwrap_err().nearest().map(str::to_owned);
     for (name, zone) in [
         ("PST", "America/Los_Angeles"),

@@ -120,7 +120,7 @@ fn changes_beyond_the_table_follow_the_rule_too() {
 }
 
 #[test]
-fn a_day_that_a_zone_skipped_is_made_up_for_once() {
+fn a_day_that_a_zone_skipped_ticks_once() {
     // Apia went from the 29th to the 31st of December 2011.
     let noon = schedule("0 0 12", "Pacific/Apia").unwrap();
     assert_eq!(
