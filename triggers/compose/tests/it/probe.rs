@@ -68,7 +68,7 @@ impl Trigger for ProbeTrigger {
         tokio::time::sleep(std::time::Duration::from_secs(self.0.waits)).await;
         let kind = match self.0.fails {
             None => {
-                let demand = self.0.tasks.map_or(Demand::Floor, Demand::of);
+                let demand = self.0.tasks.map_or(Demand::Floor, Demand::from_count);
                 let observation = Observation {
                     name: "tasks".to_owned(),
                     subject: self.0.because.clone(),
