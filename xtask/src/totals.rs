@@ -29,7 +29,7 @@ fn before(summary: &str, word: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::sum;
 
     #[test]
     fn summaries_of_all_runners_are_added_up() {
