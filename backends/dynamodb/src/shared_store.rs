@@ -22,11 +22,11 @@ impl Shards for DynamoDbStore {
         jobs::list(&self.context, from, limit, |job| Shard::of(job) == shard).await
     }
 
-    async fn unfinished_in(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
         history::open_firings(&self.context, std::iter::once(shard.number())).await
     }
 
-    async fn settle_under(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+    async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         let writer = self.fenced_writers.fenced_by(fence);
         let settled = settle::settle(&self.context, &writer, batch).await?;
         if settled.iter().all(|settled| *settled == Settled::Stale) {
@@ -35,7 +35,7 @@ impl Shards for DynamoDbStore {
         Ok(settled)
     }
 
-    async fn advance_under(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
+    async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
         let writer = self.fenced_writers.fenced_by(fence);
         let moved = advance::advance(&self.context, &writer, advance).await;
         if matches!(moved, Err(StoreError::NotFound(_) | StoreError::Conflict(_))) {

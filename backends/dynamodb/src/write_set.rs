@@ -74,7 +74,7 @@ impl WriteSet {
         }
         to.progress.settled = settlement.settled;
         if let Some(firing) = &settlement.firing {
-            to.progress.note_firing(firing);
+            to.progress.record_firing(firing);
         }
         let mut writes = vec![meta.settle(&to)?];
         for row in &rows {

@@ -47,7 +47,7 @@ impl Compactor {
     /// Returns the operation that prunes the history when too many rows are finished. It removes an eighth of them at once, so that
     /// it is not needed with every segment.
     pub(crate) fn prune_overflow(&self, state: &MaterializedState) -> Option<LogOp> {
-        let finished = state.memory.finished().ok()?;
+        let finished = state.memory.finished_decisions().ok()?;
         let excess = finished.checked_sub(self.max_rows).filter(|excess| *excess > self.max_rows / 8)?;
         // The batch has as many finished rows as it may remove, so it reaches no register.
         let all = Retention { before: Timestamp::MAX, keep: 0, now: Timestamp::MAX, batch: excess };

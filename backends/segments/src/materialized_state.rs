@@ -40,7 +40,7 @@ impl MaterializedState {
 
     /// Copies the state for a snapshot.
     pub(crate) fn copy(&self) -> Result<(Image, Sidecar), StoreError> {
-        let image = self.memory.image()?;
+        let image = self.memory.snapshot()?;
         Ok((image, self.sidecar.lock().clone()))
     }
 

@@ -182,7 +182,7 @@ impl Ticks<'_> {
 
 /// Returns how late a tick may be and still be evaluated.
 fn accepted_lateness(catch_up: CatchUp, was_tried: bool) -> SignedDuration {
-    let least = if was_tried { CatchUp::TRIED_FOR } else { CatchUp::PUNCTUAL };
+    let least = if was_tried { CatchUp::MIN_RETRY_WINDOW } else { CatchUp::ON_TIME_TOLERANCE };
     match catch_up.policy {
         CatchUpPolicy::None => least,
         CatchUpPolicy::Latest | CatchUpPolicy::All => catch_up.window.max(least),

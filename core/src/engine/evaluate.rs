@@ -144,7 +144,7 @@ impl EngineInner {
         }
         let decision = decide(&DecisionInput {
             demand: evaluation.demand,
-            because: &evaluation.because,
+            reason: &evaluation.because,
             scaling: job.scaling,
             mode: job.policy.mode,
             queue: queue.as_ref(),
@@ -355,8 +355,8 @@ impl EngineInner {
     ) -> Option<Firing> {
         let EvalRequest { job, loaded, tick, source, .. } = request;
         let (id, origin) = match source {
-            TriggerSource::Tick => (FiringId::of_tick(&loaded.uid, tick.nominal), Origin::Tick),
-            TriggerSource::Manual { id, .. } => (id.clone(), Origin::Hand),
+            TriggerSource::Tick => (FiringId::for_tick(&loaded.uid, tick.nominal), Origin::Tick),
+            TriggerSource::Manual { id, .. } => (id.clone(), Origin::Manual),
             TriggerSource::DryRun => return None,
         };
         if decision.launch == 0 {

@@ -12,7 +12,7 @@ use super::catch_up::Ticks;
 use super::clock_check::{is_ahead, latest_past};
 use super::inner::EngineInner;
 use crate::decide::DecisionId;
-use crate::job::{AgendaView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
+use crate::job::{ScheduleView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
 use crate::schedule::Dialect;
 use crate::store::StoreError;
 
@@ -118,7 +118,7 @@ impl EngineInner {
         stored: &StoredJob,
         entry: &mut AgendaEntry,
     ) -> Result<Option<Timestamp>, Vec<FieldError>> {
-        if let Ok(view) = AgendaView::read(stored.document.get())
+        if let Ok(view) = ScheduleView::read(stored.document.get())
             && let Ok(Some(schedule)) = view.schedule(&stored.id, &self.process.schedules)
         {
             let (job, jitter, after) = (stored.id.as_str(), view.jitter, entry.after());

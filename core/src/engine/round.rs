@@ -246,7 +246,7 @@ async fn evaluate_order(
 ) -> EvaluatedJob {
     let tick = Tick { nominal: now, observed: now };
     let source = TriggerSource::Manual {
-        id: crate::FiringId::by_hand(&due.uid, now, &order.key),
+        id: crate::FiringId::for_manual(&due.uid, now, &order.key),
         tasks: order.tasks.map(std::num::NonZeroU32::get),
     };
     let request =

@@ -129,11 +129,11 @@ impl TaskTracker {
         let reserved = tasks.reserved_tasks();
         let mut temporary = Box::new(LaunchHistory::new(Vec::new(), sample.now));
         let history = tasks.launch_history.as_mut().unwrap_or(&mut temporary);
-        let tasks = OwnTasks { busy, unclaimed, ..history.own_tasks(sample, reserved) };
+        let tasks = OwnTasks { busy, not_started: unclaimed, ..history.own_tasks(sample, reserved) };
         let counted =
-            Sample { asked: sample.asked, reading: sample.reading, tasks: &tasks, settle: sample.settle };
+            Sample { requested: sample.asked, reading: sample.reading, tasks: &tasks, settle: sample.settle };
         let mut memory = history.memory(sample.revision);
-        let facts = memory.note(&counted);
+        let facts = memory.record(&counted);
         if sample.remember {
             history.remember(sample.revision, memory, sample.now);
         }

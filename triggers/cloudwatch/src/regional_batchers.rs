@@ -66,12 +66,12 @@ impl MetricBatchers {
         let batcher = batchers.get_or_insert((period, delay), || {
             let batch_limits = BatchLimits {
                 window: limits::BATCH_WINDOW,
-                longest: limits::MAX_BATCH_WINDOW,
-                reads: limits::MAX_CONCURRENT_READS,
+                max_wait: limits::MAX_BATCH_WINDOW,
+                max_concurrent_reads: limits::MAX_CONCURRENT_READS,
                 timeout: limits::READ_TIMEOUT,
-                waiting: limits::MAX_WAITING,
+                max_waiting: limits::MAX_WAITING,
             };
-            Batcher::with(MetricSource { region_client: Arc::clone(&self.region_client) }, batch_limits)
+            Batcher::with_limits(MetricSource { region_client: Arc::clone(&self.region_client) }, batch_limits)
         });
         batcher.clone()
     }

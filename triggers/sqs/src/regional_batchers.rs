@@ -49,14 +49,14 @@ impl QueueBatchers {
     fn new(client: Client, region: String) -> Self {
         let batch_limits = BatchLimits {
             window: BATCH_WINDOW,
-            longest: BATCH_WINDOW,
-            reads: limits::MAX_CONCURRENT_READS,
+            max_wait: BATCH_WINDOW,
+            max_concurrent_reads: limits::MAX_CONCURRENT_READS,
             timeout: limits::READ_TIMEOUT,
-            waiting: limits::MAX_WAITING,
+            max_waiting: limits::MAX_WAITING,
         };
         Self {
-            urls: Batcher::with(UrlSource { client: client.clone(), region: region.clone() }, batch_limits),
-            depths: Batcher::with(DepthSource { client, region }, batch_limits),
+            urls: Batcher::with_limits(UrlSource { client: client.clone(), region: region.clone() }, batch_limits),
+            depths: Batcher::with_limits(DepthSource { client, region }, batch_limits),
             url_cache: Mutex::new(LruCache::new(limits::MAX_CACHED_URLS)),
         }
     }

@@ -157,7 +157,7 @@ impl Subject for ProxiedTables {
 
 #[async_trait]
 <<<<<<< HEAD
-impl Fragile for ProxiedTables {
+impl FaultyConnection for ProxiedTables {
 =======
 impl FaultyConnection for Behind {
 >>>>>>> 7364284 (testing: name simulations, network faults and suite behaviours plainly)

@@ -39,7 +39,7 @@ async fn fire_all(store: &Arc<DynamoDbStore>, fence: &Fence) -> Vec<Firing> {
                 firing: Some(firing.clone()),
                 ..settlement(&job, vec![draft(Outcome::Pending, 1)])
             };
-            let settled = store.settle_under(&fence, vec![batch]).await.unwrap();
+            let settled = store.settle_fenced(&fence, vec![batch]).await.unwrap();
             let [Settled::Recorded(ids)] = &settled[..] else {
                 panic!("no other writer settles: {settled:?}")
             };
@@ -62,7 +62,7 @@ async fn concurrent_writes_under_a_fence_share_transactions() {
     assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap().len(), JOBS);
     let moves = firings
         .iter()
-        .map(|firing| store.advance_under(&fence, advance_of(firing, FiringState::Launching, 0)));
+        .map(|firing| store.advance_fenced(&fence, advance_of(firing, FiringState::Launching, 0)));
     assert!(join_all(moves).await.iter().all(Result::is_ok));
     proxy.assert_strict();
 }
@@ -79,7 +79,7 @@ async fn a_write_that_is_refused_does_not_fail_the_others_of_its_batch() {
         if number == 8 {
             advance.from = FiringState::Launched;
         }
-        store.advance_under(&fence, advance)
+        store.advance_fenced(&fence, advance)
     });
     for (number, moved) in join_all(moves).await.into_iter().enumerate() {
         match number {
@@ -99,7 +99,7 @@ async fn a_cancelled_caller_does_not_block_the_others() {
         .map(|firing| {
             let (store, fence) = (Arc::clone(&store), fence.clone());
             let advance = advance_of(firing, FiringState::Launching, 0);
-            tokio::spawn(async move { store.advance_under(&fence, advance).await })
+            tokio::spawn(async move { store.advance_fenced(&fence, advance).await })
         })
         .collect();
     tokio::task::yield_now().await;

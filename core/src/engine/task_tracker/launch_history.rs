@@ -6,7 +6,7 @@ use super::QueueSample;
 use super::event_counter::EventCounter;
 use super::lifetime::{TaskExit, TaskLifetime};
 use crate::job::Revision;
-use crate::queue::{OwnTasks, QueueMemory};
+use crate::queue::{OwnTasks, QueueHistory};
 
 /// How long a history is kept without a sample; it is read again from the journal.
 const STALE_AFTER: SignedDuration = SignedDuration::from_hours(48);
@@ -14,7 +14,7 @@ const STALE_AFTER: SignedDuration = SignedDuration::from_hours(48);
 /// Launches and exits of one job, and the rule's memory of its queue.
 #[derive(Debug)]
 pub(super) struct LaunchHistory {
-    memory: Option<(Revision, QueueMemory)>,
+    memory: Option<(Revision, QueueHistory)>,
     succeeded: EventCounter,
     /// Failures of tasks that ran.
     failed: EventCounter,
@@ -81,24 +81,24 @@ impl LaunchHistory {
         let launched = self.emptied.map_or(0, |at| self.launched.between(at, sample.now));
         OwnTasks {
             busy: 0,
-            unclaimed: 0,
+            not_started: 0,
             completed: self.succeeded.until(sample.now),
             completed_before: self.succeeded.until(shown),
             failed_lately: self.failed.between(shown.max(invisible), sample.now),
             failed_before: self.failed.between(invisible, shown),
-            emptied: self.emptied,
+            last_empty: self.emptied,
             launched_since: launched.saturating_add(reserved),
             last_end: self.last_end,
         }
     }
 
     /// Returns the memory of the queue for this version of the job.
-    pub(super) fn memory(&self, revision: Revision) -> QueueMemory {
+    pub(super) fn memory(&self, revision: Revision) -> QueueHistory {
         let known = self.memory.as_ref().filter(|(version, _)| *version == revision);
         known.map(|(_, memory)| memory.clone()).unwrap_or_default()
     }
 
-    pub(super) fn remember(&mut self, revision: Revision, memory: QueueMemory, now: Timestamp) {
+    pub(super) fn remember(&mut self, revision: Revision, memory: QueueHistory, now: Timestamp) {
         self.memory = Some((revision, memory));
         self.sampled = now;
     }

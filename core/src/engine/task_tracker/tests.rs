@@ -59,11 +59,11 @@ fn reserved_starting_and_running_tasks_are_counted_separately() {
     tracker.start_launch_history(&uid(), &[], at(0));
     tracker.record_firing(&firing(0, 4, FiringState::Planned, Vec::new()), at(0));
     let (facts, busy) = sample(&tracker, Revision::FIRST, 0, 9);
-    assert_eq!((facts.unclaimed, busy), (4, 4));
+    assert_eq!((facts.not_started, busy), (4, 4));
     let tasks = vec![task("a", Some(20), None), task("b", Some(29), None), task("c", None, None)];
     tracker.record_firing(&firing(0, 4, FiringState::Launching, tasks), at(30));
     let (facts, busy) = sample(&tracker, Revision::FIRST, 30, 9);
-    assert_eq!((facts.unclaimed, busy), (3, 4), "one is reserved, one starts, one has run for a second only");
+    assert_eq!((facts.not_started, busy), (3, 4), "one is reserved, one starts, one has run for a second only");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn messages_of_ended_tasks_are_no_longer_outstanding() {
     let ended = vec![task("a", Some(10), Some((25, 0))), task("b", Some(10), Some((25, 1))), live("c")];
     tracker.record_firing(&firing(0, 3, FiringState::Launched, ended), at(30));
     let (facts, busy) = sample(&tracker, Revision::FIRST, 30, 3);
-    assert_eq!((facts.outstanding, facts.held, busy), (2, 1, 1));
+    assert_eq!((facts.outstanding, facts.still_invisible, busy), (2, 1, 1));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn restart_reads_exits_from_the_journal_and_counts_each_once() {
     tracker.record_firing(&firing(30, 2, FiringState::Finished, ended), at(62));
     tracker.start_launch_history(&uid(), &journalled, at(63));
     let (facts, busy) = sample(&tracker, Revision::FIRST, 63, 5);
-    assert_eq!((facts.outstanding, facts.held, busy), (3, 1, 0), "two of five are done, and one is hidden");
+    assert_eq!((facts.outstanding, facts.still_invisible, busy), (3, 1, 0), "two of five are done, and one is hidden");
     assert!(facts.since_empty.is_some());
 }
 
