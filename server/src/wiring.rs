@@ -58,8 +58,7 @@ impl Foundation {
     /// Takes over what is configured.
     pub fn configure(&self, config: &AwsConfig) {
         if let Some(role) = &config.assume_role {
-            self.aws
-                .set_assume_role(AssumeRole { role: role.clone(), external_id: config.external_id.clone() });
+            self.aws.set_role(AssumeRole { role: role.clone(), external_id: config.external_id.clone() });
         }
     }
 

@@ -158,7 +158,7 @@ impl AwsContext {
 
     /// Sets the role to assume in other accounts, for a program that learns it late. The first role stays; it may
     /// have come with the settings.
-    pub fn set_assume_role(&self, role: AssumeRole) {
+    pub fn set_role(&self, role: AssumeRole) {
         self.inner.role.get_or_init(|| role);
     }
 

@@ -106,7 +106,7 @@ pub struct ProviderShare {
     pub base: u32,
 }
 
-/// One place where tasks may run.
+/// A launch type or capacity providers that tasks may run on.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Capacity {

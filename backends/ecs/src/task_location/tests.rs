@@ -3,8 +3,8 @@ use ecs_scheduler_core::TaskId;
 use super::{TaskLocation, cluster_name};
 
 fn location(task: &str) -> (Option<String>, String) {
-    let place = TaskLocation::from_task_id(&TaskId::new(task), "default");
-    (place.region, place.cluster)
+    let location = TaskLocation::from_task_id(&TaskId::new(task), "default");
+    (location.region, location.cluster)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Answers of AWS as people have recorded them in public, each with the place where it was found, and what each means.
+//! Answers of AWS as people have recorded them in public, each with its source and its meaning.
 
 use ecs_scheduler_core::FaultKind;
 

@@ -177,8 +177,8 @@ fn containers_bigger_than_their_task_are_refused() {
 #[test]
 fn a_volume_needs_a_size_a_role_and_a_known_file_system() {
     let volume = json!({"name": "scratch", "managedEbsVolume": {"roleArn": "ebs", "filesystemType": "zfs"}});
-    let place = |field: &str| format!("/launch/volumeConfigurations/0/managedEbsVolume/{field}");
-    let expected = [place("sizeInGiB"), place("roleArn"), place("filesystemType")];
+    let pointer = |field: &str| format!("/launch/volumeConfigurations/0/managedEbsVolume/{field}");
+    let expected = [pointer("sizeInGiB"), pointer("roleArn"), pointer("filesystemType")];
     assert_eq!(pointers(&json!({"volumeConfigurations": [volume]})), expected);
     assert_eq!(pointers(&json!({"overrides": {"taskRoleArn": "a role"}})), ["/launch/overrides/taskRoleArn"]);
 }
