@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::fault::corrupt;
+use crate::error::corrupt;
 
 /// Why a value of a row cannot be read.
 type Bad = Box<dyn std::error::Error + Send + Sync>;

@@ -7,8 +7,8 @@ use ecs_scheduler_core::{JobId, NewJob, Progress, Revision, StoreError, StoredJo
 use serde_json::value::RawValue;
 
 use crate::codec::{self, job_columns, nanos, signed};
-use crate::layout::LOCKS;
-use crate::line::Lines;
+use crate::pool::Lines;
+use crate::schema::LOCKS;
 
 /// How many edits of a shard are kept; who has seen none of them reads the whole shard.
 pub(crate) const EDITS: i64 = 4_096;

@@ -1,21 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod advance;
 mod codec;
-mod desk;
-mod fault;
+mod config;
+mod error;
+mod group_commit;
+mod history;
+mod import;
+mod job_list;
 mod jobs;
-mod journal;
-mod layout;
-mod line;
-mod list;
-mod place;
+mod pool;
+mod prune;
 mod registers;
+mod schema;
 mod session;
 mod settle;
-mod shared;
+mod shared_store;
 mod store;
 mod tls;
-mod upkeep;
 
-pub use place::check_url;
+pub use config::check_url;
 pub use store::{PostgresOptions, PostgresStore};

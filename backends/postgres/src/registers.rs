@@ -3,7 +3,7 @@
 use ecs_scheduler_core::{Register, StoreError, Timestamp};
 
 use crate::codec::{maybe_nanos, signed, unsigned};
-use crate::line::Lines;
+use crate::pool::Lines;
 
 const READ: &str = "SELECT value, version FROM ecss_registers WHERE name = $1";
 const MAKE: &str = "INSERT INTO ecss_registers(name, value, version, expires) VALUES ($1, $2, 1, $3) \

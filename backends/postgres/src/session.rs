@@ -6,8 +6,8 @@
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio_postgres::{Error, SimpleQueryMessage};
 
-use crate::fault::fault;
-use crate::line::{Line, Lines};
+use crate::error::fault;
+use crate::pool::{Line, Lines};
 
 /// Compares the server's processes behind two connections, of which one is within a transaction.
 ///

@@ -1,8 +1,7 @@
 //! Settling: one transaction of two round trips for everything that waits.
 
-mod adopt;
-mod columns;
-mod plan;
+pub(crate) mod columns;
+pub(crate) mod write_set;
 
 use std::collections::HashMap;
 
@@ -12,13 +11,13 @@ use futures::future::{join, join3, try_join_all};
 use tokio_postgres::{Error, Row, Statement};
 
 use crate::codec::signed;
-use crate::desk::Clerk;
-use crate::fault::{corrupt, fault, is_contention, is_lost};
-use crate::layout::LOCKS;
-use crate::line::{Line, Lines, Param, TRIES};
+use crate::error::{corrupt, fault, is_contention, is_lost};
+use crate::group_commit::Clerk;
+use crate::pool::{Line, Lines, Param, TRIES};
+use crate::schema::LOCKS;
 use columns::{Folds, Inserts, Marks};
-pub(crate) use plan::Entry;
-use plan::{Mark, Slate, Written};
+pub(crate) use write_set::Entry;
+use write_set::{Mark, Slate, Written};
 
 /// At how many settlements a transaction is full: a few MiB.
 const FULL: usize = 4_000;
@@ -53,8 +52,9 @@ const MARKS: &str = "SELECT id, uid, revision, settled, head, folds, \
     (SELECT h.ledger->>'explanation' FROM ecss_journal h WHERE h.seq = j.head) AS explanation \
     FROM ecss_jobs j WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE";
 const KNOWN: &str = "SELECT firing FROM ecss_journal WHERE firing = ANY($1::text[])";
-const NUMBERS: &str = "SELECT setval('ecss_journal_seq', nextval('ecss_journal_seq') + $1 - 1) - $1 + 1";
-const INSERT: &str = "INSERT INTO ecss_journal(seq, job, uid, shard, outcome, born, observed, first, last, count, \
+pub(crate) const NUMBERS: &str =
+    "SELECT setval('ecss_journal_seq', nextval('ecss_journal_seq') + $1 - 1) - $1 + 1";
+pub(crate) const INSERT: &str = "INSERT INTO ecss_journal(seq, job, uid, shard, outcome, born, observed, first, last, count, \
     ledger, firing, state, tasks, body) \
     SELECT seq, job, uid, shard, outcome, born, observed, first, last, count, ledger::json, firing, state, tasks, \
     body::json FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::bigint[], \
@@ -165,7 +165,7 @@ async fn transact(line: &Line, batches: &[&Batch]) -> Result<Vec<Option<Vec<Sett
     };
     let held: Vec<bool> = batches.iter().map(|batch| holds(batch)).collect();
     let entries = batches.iter().zip(&held).filter(|(_, held)| **held).flat_map(|(batch, _)| &batch.entries);
-    let written = plan::write(seen.slate, seen.first, &entries.collect::<Vec<_>>());
+    let written = write_set::write(seen.slate, seen.first, &entries.collect::<Vec<_>>());
     write(line, &pen, &written).await?;
     let mut answers = written.answers.into_iter();
     let mut answer = |batch: &Batch| answers.by_ref().take(batch.entries.len()).collect();

@@ -13,13 +13,13 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::desk::Desk;
-use crate::fault::closed;
-use crate::journal::{Move, Mover};
-use crate::layout::{self, Missing};
-use crate::line::Lines;
-use crate::list::Places;
-use crate::place::Place;
+use crate::advance::{Move, Mover};
+use crate::config::Place;
+use crate::error::closed;
+use crate::group_commit::Desk;
+use crate::job_list::Places;
+use crate::pool::Lines;
+use crate::schema::{self, Missing};
 use crate::session;
 use crate::settle::{Batch, Entry, Settler};
 
@@ -82,7 +82,7 @@ impl PostgresStore {
         let place = Place::parse(url)?;
         let lines = Lines::new(&place, options.connections.get())?;
         session::probe(&lines).await?;
-        layout::prepare(&lines, missing).await?;
+        schema::prepare(&lines, missing).await?;
         lines.check().await?;
         Ok(Self {
             settling: Desk::new(Settler(lines.clone())),

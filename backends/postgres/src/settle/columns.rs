@@ -2,19 +2,19 @@
 
 use uuid::Uuid;
 
-use super::plan::Written;
-use crate::line::Param;
+use super::write_set::Written;
+use crate::pool::Param;
 
 /// Makes a struct of arrays, filled from rows, that a statement takes in the order of its fields.
 macro_rules! columns {
     ($(#[$doc:meta])* $name:ident from $rows:expr, $row:ident: $($field:ident: $kind:ty = $value:expr),+ $(,)?) => {
         $(#[$doc])*
-        pub(super) struct $name<'w> {
+        pub(crate) struct $name<'w> {
             $($field: Vec<$kind>,)+
         }
 
         impl<'w> $name<'w> {
-            pub(super) fn of(written: &'w Written<'_>) -> Self {
+            pub(crate) fn of(written: &'w Written<'_>) -> Self {
                 let rows = $rows(written);
                 let mut columns = Self { $($field: Vec::with_capacity(rows.len()),)+ };
                 for $row in rows {
@@ -23,7 +23,7 @@ macro_rules! columns {
                 columns
             }
 
-            pub(super) fn params(&self) -> Vec<Param<'_>> {
+            pub(crate) fn params(&self) -> Vec<Param<'_>> {
                 vec![$(&self.$field,)+]
             }
         }

@@ -1,6 +1,6 @@
 //! What every store must do.
 
-use crate::help::Place;
+use crate::fixture::Place;
 
 ecs_scheduler_core::store_suite!(Place::new());
 ecs_scheduler_core::store_durability_suite!(Place::new());

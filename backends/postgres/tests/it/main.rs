@@ -1,9 +1,9 @@
 //! The tests of the PostgreSQL store, on a real server.
 
 mod conformance;
+mod faults;
+mod fixture;
 mod formats;
-mod help;
-mod pooled;
-mod refusals;
+mod pgbouncer;
 mod server;
-mod trouble;
+mod startup;

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use crate::codec::{self, job_columns, signed, unsigned};
 use crate::jobs::missing;
-use crate::line::Lines;
+use crate::pool::Lines;
 
 #[cfg(test)]
 mod tests;
@@ -116,7 +116,7 @@ impl Lines {
         let (skip, limit) = (signed(skip), i64::try_from(limit.get()).unwrap_or(i64::MAX));
         let sql = if shard.is_some() { OF_SHARD } else { OF_ALL };
         let rows = self.read("read", sql, &[&shard, &key, &skip, &limit]).await?;
-        let first = rows.first().ok_or_else(|| crate::fault::corrupt("the counts of jobs", "no row"))?;
+        let first = rows.first().ok_or_else(|| crate::error::corrupt("the counts of jobs", "no row"))?;
         let (total, removed) = (unsigned(first.get("total")), first.get("removed"));
         let key = |row: &Row| row.get::<_, Option<i64>>("no");
         let jobs = rows.iter().filter(|row| key(row).is_some()).map(codec::job).collect::<Result<_, _>>()?;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio_postgres::{Client, Error};
 
-use crate::fault::{fault, late};
-use crate::line::Lines;
+use crate::error::{fault, late};
+use crate::pool::Lines;
 
 /// The steps from one layout to the next; `ecss_layout.version` says how many of them the tables have seen.
-const STEPS: [&str; 1] = [include_str!("layout/0001.sql")];
+const STEPS: [&str; 1] = [include_str!("schema/0001.sql")];
 /// The oldest server that is known to understand our statements: 12, as the server counts.
 const OLDEST: i32 = 120_000;
 /// How long a step may take, and how long one waits for another process that takes it.

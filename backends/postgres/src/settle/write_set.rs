@@ -16,36 +16,36 @@ mod tests;
 /// A settlement as it is written, made by the caller so that the transaction need not.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(super) job: JobId,
-    pub(super) uid: Uuid,
-    pub(super) shard: i16,
-    pub(super) revision: i64,
-    pub(super) expected: Option<i64>,
-    pub(super) settled: Option<i64>,
-    pub(super) records: Vec<Record>,
-    pub(super) firing: Option<Shot>,
+    pub(crate) job: JobId,
+    pub(crate) uid: Uuid,
+    pub(crate) shard: i16,
+    pub(crate) revision: i64,
+    pub(crate) expected: Option<i64>,
+    pub(crate) settled: Option<i64>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) firing: Option<Shot>,
 }
 
 /// An outcome as it is written.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub(super) outcome: Outcome,
-    pub(super) observed: i64,
-    pub(super) first: i64,
-    pub(super) last: i64,
-    pub(super) count: i64,
-    pub(super) explanation: String,
-    pub(super) ledger: String,
+pub(crate) struct Record {
+    pub(crate) outcome: Outcome,
+    pub(crate) observed: i64,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) count: i64,
+    pub(crate) explanation: String,
+    pub(crate) ledger: String,
 }
 
 /// A firing as it is written.
 #[derive(Debug)]
-pub(super) struct Shot {
-    pub(super) id: String,
-    pub(super) state: &'static str,
-    pub(super) tasks: i32,
-    pub(super) observed: i64,
-    pub(super) body: String,
+pub(crate) struct Shot {
+    pub(crate) id: String,
+    pub(crate) state: &'static str,
+    pub(crate) tasks: i32,
+    pub(crate) observed: i64,
+    pub(crate) body: String,
 }
 
 impl Entry {
@@ -64,7 +64,7 @@ impl Entry {
 }
 
 impl Record {
-    pub(super) fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
+    pub(crate) fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
         Ok(Self {
             outcome: draft.outcome,
             observed: nanos(draft.observed)?,
@@ -78,7 +78,7 @@ impl Record {
 }
 
 impl Shot {
-    pub(super) fn new(firing: &Firing) -> Result<Self, StoreError> {
+    pub(crate) fn new(firing: &Firing) -> Result<Self, StoreError> {
         Ok(Self {
             id: firing.id.as_str().to_owned(),
             state: firing.state.as_str(),
@@ -91,30 +91,30 @@ impl Shot {
 
 /// What is stored of the jobs of a batch, and which of its firings are.
 #[derive(Debug)]
-pub(super) struct Slate {
-    pub(super) marks: HashMap<String, Mark>,
-    pub(super) known: HashSet<String>,
+pub(crate) struct Slate {
+    pub(crate) marks: HashMap<String, Mark>,
+    pub(crate) known: HashSet<String>,
 }
 
 /// What is stored of a job, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     uid: Uuid,
     revision: i64,
-    pub(super) settled: Option<i64>,
+    pub(crate) settled: Option<i64>,
     /// The newest decision; 0 when there is none.
-    pub(super) head: i64,
+    pub(crate) head: i64,
     /// The outcome of that decision, if the next one may fold into it.
-    pub(super) folds: Option<Outcome>,
+    pub(crate) folds: Option<Outcome>,
     /// The explanation of that decision.
-    pub(super) explanation: String,
-    pub(super) last_firing: Option<String>,
-    pub(super) last_fired: Option<i64>,
+    pub(crate) explanation: String,
+    pub(crate) last_firing: Option<String>,
+    pub(crate) last_fired: Option<i64>,
     changed: bool,
 }
 
 impl Mark {
-    pub(super) fn new(
+    pub(crate) fn new(
         uid: Uuid,
         revision: i64,
         settled: Option<i64>,
@@ -138,29 +138,29 @@ impl Mark {
 
 /// A new row of the journal.
 #[derive(Debug)]
-pub(super) struct Row<'e> {
-    pub(super) seq: i64,
-    pub(super) entry: &'e Entry,
-    pub(super) record: Record,
+pub(crate) struct Row<'e> {
+    pub(crate) seq: i64,
+    pub(crate) entry: &'e Entry,
+    pub(crate) record: Record,
     /// When its first decision was observed.
-    pub(super) born: i64,
-    pub(super) firing: Option<&'e Shot>,
+    pub(crate) born: i64,
+    pub(crate) firing: Option<&'e Shot>,
 }
 
 /// What a batch writes.
 #[derive(Debug)]
-pub(super) struct Written<'e> {
+pub(crate) struct Written<'e> {
     /// New rows; their numbers follow each other.
-    pub(super) rows: Vec<Row<'e>>,
+    pub(crate) rows: Vec<Row<'e>>,
     /// What is folded into rows that are stored, by their numbers.
-    pub(super) folds: BTreeMap<i64, Record>,
+    pub(crate) folds: BTreeMap<i64, Record>,
     /// The jobs that were settled.
-    pub(super) marks: Vec<(String, Mark)>,
-    pub(super) answers: Vec<Settled>,
+    pub(crate) marks: Vec<(String, Mark)>,
+    pub(crate) answers: Vec<Settled>,
 }
 
 /// Makes a plan; new rows are numbered from `first` on.
-pub(super) fn write<'e>(slate: Slate, first: i64, entries: &[&'e Entry]) -> Written<'e> {
+pub(crate) fn write<'e>(slate: Slate, first: i64, entries: &[&'e Entry]) -> Written<'e> {
     let Slate { mut marks, mut known } = slate;
     let mut written =
         Written { rows: Vec::new(), folds: BTreeMap::new(), marks: Vec::new(), answers: Vec::new() };
@@ -228,7 +228,7 @@ impl<'e> Written<'e> {
 
 impl Record {
     /// Returns the outcome with which it makes a run, if it may be part of one.
-    pub(super) fn folds(&self) -> Option<Outcome> {
+    pub(crate) fn folds(&self) -> Option<Outcome> {
         (self.outcome.folds() && self.count > 0).then_some(self.outcome)
     }
 

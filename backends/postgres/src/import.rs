@@ -6,14 +6,14 @@ use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
 use tokio_postgres::Error;
 use uuid::Uuid;
 
-use super::LOCK;
-use super::columns::Inserts;
-use super::plan::{Entry, Record, Row, Shot, Written};
 use crate::codec::{json, maybe_nanos, nanos, signed};
-use crate::fault::{fault, is_lost};
+use crate::error::{fault, is_lost};
 use crate::jobs::{EDITS, shard};
-use crate::layout::LOCKS;
-use crate::line::{Line, Lines};
+use crate::pool::{Line, Lines};
+use crate::schema::LOCKS;
+use crate::settle::columns::Inserts;
+use crate::settle::write_set::{Entry, Record, Row, Shot, Written};
+use crate::settle::{INSERT, LOCK, NUMBERS};
 
 const JOBS: &str = "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock($1, 'ecss_jobs'::regclass::oid::int)), \
     made AS (INSERT INTO ecss_jobs(no, id, uid, shard, revision, created, changed, settled, last_firing, last_fired, \
@@ -171,9 +171,9 @@ async fn append(line: &Line, entries: &[Entry]) -> Result<(), Refused> {
         let known: &str = known.get(0);
         return Err(Refused::Told(StoreError::Conflict(format!("firing \"{known}\""))));
     }
-    let first = client.query_one(super::NUMBERS, &[&signed(entries.len() as u64)]).await?.get(0);
+    let first = client.query_one(NUMBERS, &[&signed(entries.len() as u64)]).await?.get(0);
     let written = number(first, entries);
-    client.execute(super::INSERT, &Inserts::of(&written).params()).await?;
+    client.execute(INSERT, &Inserts::of(&written).params()).await?;
     let mut newest: HashMap<&JobId, &Row<'_>> = HashMap::new();
     for row in &written.rows {
         newest.insert(&row.entry.job, row);

@@ -9,7 +9,7 @@ use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{FaultKind, JobId, JobStore, Registers as _, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::help::{Place, message, new_job};
+use crate::fixture::{Place, message, new_job};
 use crate::server::{PASSWORD, server, unprivileged};
 
 /// Runs the pool for as long as our end of its standard input is open.

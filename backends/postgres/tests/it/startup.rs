@@ -3,7 +3,7 @@
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{FaultKind, JobStore, Store, StoreError};
 
-use crate::help::{Place, connect, message, new_job};
+use crate::fixture::{Place, connect, message, new_job};
 use crate::server::{fresh_schema, in_schema, server};
 
 async fn open(url: &str) -> Result<PostgresStore, StoreError> {

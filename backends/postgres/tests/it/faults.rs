@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::help::{Place, connect, new_job};
+use crate::fixture::{Place, connect, new_job};
 use crate::server::{fresh_schema, in_schema, server};
 
 /// A proxy in front of the server that can break what passes through it.

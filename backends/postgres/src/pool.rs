@@ -10,8 +10,8 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
-use crate::fault::{closed, fault, is_contention, is_lost, late, unreachable};
-use crate::place::Place;
+use crate::config::Place;
+use crate::error::{closed, fault, is_contention, is_lost, late, unreachable};
 use crate::tls;
 
 /// How long a caller waits for a connection that others use.

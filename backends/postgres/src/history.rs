@@ -1,14 +1,11 @@
-//! Reading the journal; `moves` moves firings.
-
-mod moves;
+//! Reading the journal.
 
 use ecs_scheduler_core::{
     DecisionQuery, DecisionRecord, Firing, FiringId, FiringQuery, FiringState, JobId, StoreError,
 };
 
 use crate::codec::{self, decision_columns, firing_columns, signed};
-use crate::line::Lines;
-pub(crate) use moves::{Move, Mover};
+use crate::pool::Lines;
 
 /// The newest firings of each state are merged: the index by state has them in their order.
 const FIRINGS: &str = concat!(

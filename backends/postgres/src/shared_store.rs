@@ -8,9 +8,9 @@ use ecs_scheduler_core::{
 };
 
 use crate::codec::{signed, unsigned};
-use crate::fault::corrupt;
+use crate::error::corrupt;
 use crate::jobs::EDITS;
-use crate::line::Lines;
+use crate::pool::Lines;
 use crate::store::PostgresStore;
 
 /// Names sort by their bytes: no name that begins with the prefix is behind the prefix and the greatest character.

@@ -7,10 +7,10 @@ use ecs_scheduler_core::{Advance, Progress, StoreError, async_trait};
 use tokio_postgres::Row;
 
 use crate::codec::{json, maybe_nanos, signed};
-use crate::desk::Clerk;
-use crate::fault::corrupt;
-use crate::journal::{is_no_name, missing};
-use crate::line::{Lines, Param};
+use crate::error::corrupt;
+use crate::group_commit::Clerk;
+use crate::history::{is_no_name, missing};
+use crate::pool::{Lines, Param};
 
 /// At how many moves a statement is full: a few MiB.
 const FULL: usize = 1_000;

@@ -4,9 +4,9 @@ use ecs_scheduler_core::{Retention, StoreError};
 use tokio_postgres::Error;
 
 use crate::codec::instant;
-use crate::fault::{fault, is_contention, is_lost};
-use crate::layout::{LOCKS, refuse_newer};
-use crate::line::{Line, Lines, TRIES};
+use crate::error::{fault, is_contention, is_lost};
+use crate::pool::{Line, Lines, TRIES};
+use crate::schema::{LOCKS, refuse_newer};
 use crate::settle::LOCK;
 
 /// How many rows of the journal one statement looks at.
@@ -64,7 +64,7 @@ impl Lines {
         let keep = i64::try_from(retention.keep).unwrap_or(i64::MAX);
         let (before, now) = (instant(retention.before), instant(retention.now));
         let rows = self.read("read from", LOOK, &[&cursor, &STRETCH, &before, &keep, &now]).await?;
-        let row = rows.first().ok_or_else(|| crate::fault::corrupt("old history", "no answer"))?;
+        let row = rows.first().ok_or_else(|| crate::error::corrupt("old history", "no answer"))?;
         let (mut old, last, more): (Vec<i64>, Option<i64>, bool) = (row.get(0), row.get(1), row.get(2));
         let cut = old.len() > room;
         old.truncate(room);
@@ -97,7 +97,7 @@ impl Lines {
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         let rows = self.write("write to", CHECK, &[]).await?;
         let version =
-            rows.first().ok_or_else(|| crate::fault::corrupt("the number of the layout", "no row"))?;
+            rows.first().ok_or_else(|| crate::error::corrupt("the number of the layout", "no row"))?;
         refuse_newer(version.get(0), self.name())
     }
 }
