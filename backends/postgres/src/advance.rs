@@ -1,4 +1,4 @@
-//! Moving firings: one statement for all that are to be moved at the moment.
+//! Advancing firings: one statement for all queued updates.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,21 +6,18 @@ use ecs_scheduler_core::store::Fence;
 use ecs_scheduler_core::{Advance, Progress, StoreError, async_trait};
 use tokio_postgres::Row;
 
-use crate::codec::{json, maybe_nanos, signed};
-use crate::error::corrupt;
-use crate::group_commit::Clerk;
-use crate::history::{is_no_name, missing};
-use crate::pool::{Lines, Param};
+use crate::codec::{json, optional_nanos, signed};
+use crate::error::corrupt_row;
+use crate::group_commit::BatchWriter;
+use crate::history::{firing_not_found, has_zero_byte};
+use crate::pool::{Param, Pool};
 
-/// At how many moves a statement is full: a few MiB.
-const FULL: usize = 1_000;
-
-/// Moves those firings that are in the state that they are to be moved from, under fences that hold, and notes their
-/// tasks in the jobs when they have more of them than before: of several firings of a job those of the latest tick.
+/// Updates the firings that are in the expected state and whose fence holds. A firing with more tasks than before becomes
+/// the last run of its job; among several firings of a job, the one of the latest tick.
 ///
-/// Rows are locked in the order fences, firings, jobs, each by name, as in every other statement, so that none waits for
-/// another in a circle. Fences are held until the moves are committed.
-const MOVE: &str = "\
+/// Rows are locked in the order fences, firings, jobs, each sorted by name, as in every other statement, so that no
+/// deadlock can occur. Fences are locked until the commit.
+const ADVANCE: &str = "\
 WITH asked AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], \
 $6::text[], $7::bigint[], $8::text[], $9::text[], $10::bigint[]) \
 AS a(id, expected, state, tasks, body, outcome, last_run, run_tasks, register, version)), \
@@ -44,9 +41,9 @@ WHERE j.id = l.id AND j.uid = r.uid AND coalesce(j.last_run <= r.last_run, true)
 SELECT h.id, h.holds, s.state, EXISTS (SELECT FROM moved m WHERE m.id = h.id) AS moved \
 FROM held h LEFT JOIN stored s ON s.firing = h.id";
 
-/// A move as it is written, made by the caller.
+/// An encoded update of a firing. The caller encodes it before the statement runs.
 #[derive(Debug)]
-pub(crate) struct Move {
+pub(crate) struct FiringUpdate {
     advance: Advance,
     fence: Option<Fence>,
     tasks: i32,
@@ -55,34 +52,34 @@ pub(crate) struct Move {
     run_tasks: String,
 }
 
-impl Move {
+impl FiringUpdate {
     pub(crate) fn new(fence: Option<Fence>, advance: Advance) -> Result<Self, StoreError> {
         let mut run = Progress::default();
         run.note_run(&advance.to);
         Ok(Self {
             tasks: i32::try_from(advance.to.tasks.len()).unwrap_or(i32::MAX),
             body: json(&advance.to)?,
-            last_run: maybe_nanos(run.last_run)?,
+            last_run: optional_nanos(run.last_run)?,
             run_tasks: json(&run.last_run_tasks)?,
             advance,
             fence,
         })
     }
 
-    /// The firing's name. The server's texts have no zero byte, and no firing is without a name.
+    /// Returns the firing's id. An id with a zero byte, which the server refuses, becomes an empty one, which no firing has.
     fn id(&self) -> &str {
-        if is_no_name(&self.advance.to.id) { "" } else { self.advance.to.id.as_str() }
+        if has_zero_byte(&self.advance.to.id) { "" } else { self.advance.to.id.as_str() }
     }
 
-    /// The state to move from. No firing is in a state without a name: an illegal move finds none to move.
+    /// Returns the expected state. For an illegal transition it is an empty text, which no firing has as its state.
     fn expected(&self) -> &'static str {
         let Advance { from, to, .. } = &self.advance;
         if from.can_transition_to(to.state) { from.as_str() } else { "" }
     }
 
-    /// Says what became of the move.
-    fn answer(&self, row: Option<&Row>) -> Result<(), StoreError> {
-        let row = row.ok_or_else(|| corrupt("the answer to a move", "no row"))?;
+    /// Reads the result of the update.
+    fn result(&self, row: Option<&Row>) -> Result<(), StoreError> {
+        let row = row.ok_or_else(|| corrupt_row("the result of an update of a firing", "no row"))?;
         if let Some(fence) = self.fence.as_ref().filter(|_| !row.get::<_, bool>("holds")) {
             return Err(StoreError::Fenced(fence.register.clone()));
         }
@@ -90,60 +87,64 @@ impl Move {
             return Ok(());
         }
         let id = &self.advance.to.id;
-        let stored: &str = row.get::<_, Option<&str>>("state").ok_or_else(|| missing(id))?;
-        let stored = stored.parse().map_err(|error: String| corrupt(&format!("firing \"{id}\""), error))?;
+        let stored: &str = row.get::<_, Option<&str>>("state").ok_or_else(|| firing_not_found(id))?;
+        let stored =
+            stored.parse().map_err(|error: String| corrupt_row(&format!("firing \"{id}\""), error))?;
         self.advance.check(stored)
     }
 }
 
-/// Moves firings.
+/// Writes updates of firings in batches.
 #[derive(Debug)]
-pub(crate) struct Mover(pub(crate) Lines);
+pub(crate) struct AdvanceWriter(pub(crate) Pool);
 
 #[async_trait]
-impl Clerk for Mover {
-    type Order = Move;
-    type Answer = ();
+impl BatchWriter for AdvanceWriter {
+    type Request = FiringUpdate;
+    type Response = ();
 
-    async fn write(&self, moves: &[&Move]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let mut answers: Vec<Option<Result<(), StoreError>>> = moves.iter().map(|_| None).collect();
-        let mut left: Vec<usize> = (0..moves.len()).collect();
+    /// A few MiB.
+    const MAX_BATCH: usize = 1_000;
+
+    async fn write(&self, updates: &[&FiringUpdate]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let mut results: Vec<Option<Result<(), StoreError>>> = updates.iter().map(|_| None).collect();
+        let mut left: Vec<usize> = (0..updates.len()).collect();
         while !left.is_empty() {
-            // Of several moves of one firing each sees what the one before it did.
+            // Several updates of one firing go into one statement each: every update sees the one before it.
             let mut seen = HashSet::new();
             let (now, later): (Vec<usize>, Vec<usize>) =
-                left.into_iter().partition(|place| seen.insert(moves[*place].id()));
-            self.move_all(moves, &now, &mut answers).await?;
+                left.into_iter().partition(|index| seen.insert(updates[*index].id()));
+            self.run_statement(updates, &now, &mut results).await?;
             left = later;
         }
-        let answered = |answer: Option<_>| answer.expect("each move was in one of the rounds");
-        Ok(answers.into_iter().map(answered).collect())
+        let run = |result: Option<_>| result.expect("each update was in one of the statements");
+        Ok(results.into_iter().map(run).collect())
     }
 
-    fn size(_: &Move) -> (usize, usize) {
-        (1, FULL)
+    fn size(_: &FiringUpdate) -> usize {
+        1
     }
 }
 
-impl Mover {
-    /// Moves those of the firings, none of which is there twice.
-    async fn move_all(
+impl AdvanceWriter {
+    /// Runs the updates at `indexes`, which are of different firings, in one statement.
+    async fn run_statement(
         &self,
-        moves: &[&Move],
-        places: &[usize],
-        answers: &mut [Option<Result<(), StoreError>>],
+        updates: &[&FiringUpdate],
+        indexes: &[usize],
+        results: &mut [Option<Result<(), StoreError>>],
     ) -> Result<(), StoreError> {
-        let of = || places.iter().map(|place| moves[*place]);
-        let ids: Vec<&str> = of().map(Move::id).collect();
-        let expected: Vec<&str> = of().map(Move::expected).collect();
-        let states: Vec<&str> = of().map(|one| one.advance.to.state.as_str()).collect();
-        let tasks: Vec<i32> = of().map(|one| one.tasks).collect();
-        let bodies: Vec<&str> = of().map(|one| one.body.as_str()).collect();
+        let selected = || indexes.iter().map(|index| updates[*index]);
+        let ids: Vec<&str> = selected().map(FiringUpdate::id).collect();
+        let expected: Vec<&str> = selected().map(FiringUpdate::expected).collect();
+        let states: Vec<&str> = selected().map(|update| update.advance.to.state.as_str()).collect();
+        let tasks: Vec<i32> = selected().map(|update| update.tasks).collect();
+        let bodies: Vec<&str> = selected().map(|update| update.body.as_str()).collect();
         let outcomes: Vec<Option<&str>> =
-            of().map(|one| one.advance.outcome.map(|outcome| outcome.as_str())).collect();
-        let last_runs: Vec<Option<i64>> = of().map(|one| one.last_run).collect();
-        let run_tasks: Vec<&str> = of().map(|one| one.run_tasks.as_str()).collect();
-        let fences = || of().map(|one| one.fence.as_ref());
+            selected().map(|update| update.advance.outcome.map(|outcome| outcome.as_str())).collect();
+        let last_runs: Vec<Option<i64>> = selected().map(|update| update.last_run).collect();
+        let run_tasks: Vec<&str> = selected().map(|update| update.run_tasks.as_str()).collect();
+        let fences = || selected().map(|update| update.fence.as_ref());
         let registers: Vec<Option<&str>> =
             fences().map(|fence| fence.map(|fence| fence.register.as_str())).collect();
         let versions: Vec<Option<i64>> =
@@ -152,11 +153,11 @@ impl Mover {
             &ids, &expected, &states, &tasks, &bodies, &outcomes, &last_runs, &run_tasks, &registers,
             &versions,
         ];
-        let rows = self.0.write("write to", MOVE, &params).await?;
+        let rows = self.0.write("write to", ADVANCE, &params).await?;
         let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.get("id"), row)).collect();
-        for place in places {
-            let one = moves[*place];
-            answers[*place] = Some(one.answer(rows.get(one.id()).copied()));
+        for index in indexes {
+            let update = updates[*index];
+            results[*index] = Some(update.result(rows.get(update.id()).copied()));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How things look in the tables: moments as nanoseconds since 1970, names as text, the rest as JSON.
+//! Encodes and decodes column values: timestamps as nanoseconds since 1970, names as text, the rest as JSON.
 
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
 use ecs_scheduler_core::{
@@ -11,70 +11,70 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::error::corrupt;
+use crate::error::corrupt_row;
 
-/// Why a value of a row cannot be read.
-type Bad = Box<dyn std::error::Error + Send + Sync>;
+/// Why a value of a row cannot be decoded.
+type DecodeError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Writes a moment: 1677 to 2262.
+/// Encodes a timestamp, which must be between 1678 and 2261.
 pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
     i64::try_from(at.as_nanosecond()).map_err(|_| {
         StoreError::fault(FaultKind::Config, format!("could not store {at}: it is not between 1678 and 2261"))
     })
 }
 
-/// Writes a moment to compare with: in the place of one that cannot be stored the nearest that can.
-pub(crate) fn instant(at: Timestamp) -> i64 {
+/// Encodes a timestamp for a comparison; one out of range becomes the nearest value in range.
+pub(crate) fn clamped_nanos(at: Timestamp) -> i64 {
     let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
     i64::try_from(at.as_nanosecond()).unwrap_or(bound)
 }
 
-/// Writes a moment that may be absent.
-pub(crate) fn maybe_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
+/// Encodes an optional timestamp.
+pub(crate) fn optional_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
     at.map(nanos).transpose()
 }
 
-/// Writes a value as JSON.
+/// Encodes a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))
 }
 
-/// Writes a number that counts from 0.
+/// Encodes a count or a version; one out of range becomes the greatest value.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Reads a number that counts from 0.
+/// Decodes a count or a version; a negative value becomes 0.
 pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-pub(crate) fn moment(nanos: i64) -> Result<Timestamp, Bad> {
+fn timestamp(nanos: i64) -> Result<Timestamp, DecodeError> {
     Ok(Timestamp::from_nanosecond(nanos.into())?)
 }
 
-fn moment_at(row: &Row, column: &str) -> Result<Timestamp, Bad> {
-    moment(row.try_get(column)?)
+fn timestamp_at(row: &Row, column: &str) -> Result<Timestamp, DecodeError> {
+    timestamp(row.try_get(column)?)
 }
 
-fn maybe_moment_at(row: &Row, column: &str) -> Result<Option<Timestamp>, Bad> {
-    row.try_get::<_, Option<i64>>(column)?.map(moment).transpose()
+fn optional_timestamp_at(row: &Row, column: &str) -> Result<Option<Timestamp>, DecodeError> {
+    row.try_get::<_, Option<i64>>(column)?.map(timestamp).transpose()
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Bad> {
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     Ok(serde_json::from_str(text)?)
 }
 
-fn outcome_at(row: &Row, column: &str) -> Result<Outcome, Bad> {
+fn outcome_at(row: &Row, column: &str) -> Result<Outcome, DecodeError> {
     Ok(row.try_get::<_, &str>(column)?.parse()?)
 }
 
-fn firing_id_at(row: &Row, column: &str) -> Result<Option<FiringId>, Bad> {
+fn firing_id_at(row: &Row, column: &str) -> Result<Option<FiringId>, DecodeError> {
     Ok(row.try_get::<_, Option<&str>>(column)?.map(FiringId::from_text))
 }
 
-/// The columns of [`job`], of a table called `j`; a macro, so that statements with it are constants.
+/// The columns that [`job`] decodes, of a table called `j`; a macro, so that statements with it are constants.
 macro_rules! job_columns {
     () => {
         "j.id, j.uid, j.revision, j.created, j.changed, j.settled, j.last_firing, j.last_fired, j.last_run, \
@@ -83,9 +83,9 @@ macro_rules! job_columns {
 }
 pub(crate) use job_columns;
 
-/// Reads a job.
+/// Decodes a job.
 pub(crate) fn job(row: &Row) -> Result<StoredJob, StoreError> {
-    let read = || -> Result<StoredJob, Bad> {
+    let decode = || -> Result<StoredJob, DecodeError> {
         let tasks: Option<&str> = row.try_get("last_run_tasks")?;
         let tasks: Option<Vec<LastRunTask>> = tasks.map(from_json).transpose()?;
         Ok(StoredJob {
@@ -93,31 +93,31 @@ pub(crate) fn job(row: &Row) -> Result<StoredJob, StoreError> {
             uid: JobUid::from_uuid(row.try_get("uid")?),
             revision: Revision(unsigned(row.try_get("revision")?)),
             document: RawValue::from_string(row.try_get("document")?)?,
-            created: moment_at(row, "created")?,
-            changed: moment_at(row, "changed")?,
+            created: timestamp_at(row, "created")?,
+            changed: timestamp_at(row, "changed")?,
             progress: Progress {
-                settled: maybe_moment_at(row, "settled")?,
+                settled: optional_timestamp_at(row, "settled")?,
                 last_firing: firing_id_at(row, "last_firing")?,
-                last_fired: maybe_moment_at(row, "last_fired")?,
-                last_run: maybe_moment_at(row, "last_run")?,
+                last_fired: optional_timestamp_at(row, "last_fired")?,
+                last_run: optional_timestamp_at(row, "last_run")?,
                 last_run_tasks: tasks.unwrap_or_default(),
             },
         })
     };
-    read().map_err(|error| corrupt(&format!("job \"{}\"", label(row, "id")), error))
+    decode().map_err(|error| corrupt_row(&format!("job \"{}\"", label(row, "id")), error))
 }
 
-/// What identifies a row in a message.
+/// Returns the text that identifies a row in a message.
 fn label(row: &Row, column: &str) -> String {
     row.try_get::<_, &str>(column).unwrap_or("?").to_owned()
 }
 
-/// Writes the `ledger` column.
-pub(crate) fn ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
+/// Encodes the `ledger` column.
+pub(crate) fn encode_ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
     json(&DecisionLedger::of(draft))
 }
 
-/// The columns of [`decision`].
+/// The columns that [`decision`] decodes.
 macro_rules! decision_columns {
     () => {
         "seq, job, uid, outcome, observed, first, last, count, ledger::text AS ledger, firing"
@@ -125,9 +125,9 @@ macro_rules! decision_columns {
 }
 pub(crate) use decision_columns;
 
-/// Reads a decision.
+/// Decodes a decision.
 pub(crate) fn decision(row: &Row) -> Result<DecisionRecord, StoreError> {
-    let read = || -> Result<DecisionRecord, Bad> {
+    let decode = || -> Result<DecisionRecord, DecodeError> {
         let ledger: DecisionLedger<'_> = from_json(row.try_get("ledger")?)?;
         Ok(DecisionRecord {
             id: DecisionId(unsigned(row.try_get("seq")?)),
@@ -135,23 +135,23 @@ pub(crate) fn decision(row: &Row) -> Result<DecisionRecord, StoreError> {
             uid: JobUid::from_uuid(row.try_get::<_, Uuid>("uid")?),
             draft: ledger.into_draft(
                 TickSpan {
-                    first: moment_at(row, "first")?,
-                    last: moment_at(row, "last")?,
+                    first: timestamp_at(row, "first")?,
+                    last: timestamp_at(row, "last")?,
                     count: unsigned(row.try_get("count")?),
                 },
-                moment_at(row, "observed")?,
+                timestamp_at(row, "observed")?,
                 outcome_at(row, "outcome")?,
             ),
             firing: firing_id_at(row, "firing")?,
         })
     };
-    read().map_err(|error| {
+    decode().map_err(|error| {
         let seq = row.try_get::<_, i64>("seq").unwrap_or_default();
-        corrupt(&format!("decision {seq} of job \"{}\"", label(row, "job")), error)
+        corrupt_row(&format!("decision {seq} of job \"{}\"", label(row, "job")), error)
     })
 }
 
-/// The columns of [`firing`].
+/// The columns that [`firing`] decodes.
 macro_rules! firing_columns {
     () => {
         "seq, firing, body::text AS body"
@@ -159,11 +159,11 @@ macro_rules! firing_columns {
 }
 pub(crate) use firing_columns;
 
-/// Reads a firing.
+/// Decodes a firing.
 pub(crate) fn firing(row: &Row) -> Result<Firing, StoreError> {
-    let read = || -> Result<Firing, Bad> {
+    let decode = || -> Result<Firing, DecodeError> {
         let firing: Firing = from_json(row.try_get("body")?)?;
         Ok(Firing { decision: DecisionId(unsigned(row.try_get("seq")?)), ..firing })
     };
-    read().map_err(|error| corrupt(&format!("firing \"{}\"", label(row, "firing")), error))
+    decode().map_err(|error| corrupt_row(&format!("firing \"{}\"", label(row, "firing")), error))
 }

@@ -1,4 +1,4 @@
-//! Where the database is: the URL, without what is secret, and without what the driver does not know.
+//! The connection URL: parses it, and adds timeouts, TLS verification and session settings.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,58 +13,60 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 mod tests;
 
 /// How long connecting to one address may take, unless the URL says otherwise.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server works on one statement.
-const STATEMENT: Duration = Duration::from_secs(10);
-/// How long a transaction may be left open by a process that hangs: others wait for its locks meanwhile. More than a
-/// round trip to a server that is slow by two seconds, less than what a replica is silent before others take over.
-const IDLE: Duration = Duration::from_secs(5);
-/// After how long without a sign of life the system gives a connection up.
-const SILENCE: Duration = Duration::from_secs(15);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a hanging process may leave a transaction open while others wait for its locks. Longer than a round trip to a
+/// server that is slow by two seconds, and shorter than the lease of a replica.
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the operating system keeps a connection whose peer is silent.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// What is checked of the server's certificate; the names and meanings are libpq's.
+/// How the server's certificate is verified; the modes are libpq's.
 ///
 /// # Source
 ///
 /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// Nothing: only eavesdroppers are kept out.
-    Anyone,
-    /// That a known authority made it.
-    Authority,
-    /// That, and that it is for this host.
-    Host,
+pub(crate) enum TlsVerification {
+    /// Not at all: only passive eavesdropping is prevented.
+    Skip,
+    /// A trusted authority must have signed it.
+    Ca,
+    /// A trusted authority must have signed it for this host.
+    Full,
 }
 
-/// A database that can be connected to.
+/// How to connect to a database.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionConfig {
     pub(crate) config: Config,
-    pub(crate) trust: Trust,
-    /// The authorities, instead of the system's.
+    pub(crate) verification: TlsVerification,
+    /// A file of trusted authorities that replaces the system's.
     pub(crate) roots: Option<PathBuf>,
-    /// The settings that every session is told after it has begun, by name. Not with the beginning: a pool between us refuses that.
+    /// The settings of every session, by name. They are set after the session has begun: a connection pooler refuses them
+    /// as startup parameters.
     pub(crate) settings: Vec<(String, String)>,
-    /// For messages: `"scheduler" at db.example.com:5432`.
+    /// The name for messages: `"scheduler" at db.example.com:5432`.
     pub(crate) name: String,
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for ConnectionConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name)
     }
 }
 
-impl Place {
-    /// Reads a URL.
+impl ConnectionConfig {
+    /// Parses a URL.
     ///
     /// # Errors
     ///
-    /// Fails when it is none, or has a parameter that is not known. The message does not repeat it: it has a password.
+    /// Fails when the text is no URL of PostgreSQL, or has an unknown parameter. The message does not repeat the URL,
+    /// which holds a password.
     pub(crate) fn parse(url: &str) -> Result<Self, StoreError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(wrong("it must begin with postgres://"));
+            return Err(invalid_url("it must begin with postgres://"));
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut kept: Vec<&str> = Vec::new();
@@ -83,55 +85,61 @@ impl Place {
                            with reserved characters as %40";
             StoreError::caused(FaultKind::Config, message, error)
         })?;
-        let trust = protect(&mut config, mode, roots.is_some())?;
-        let name = name(&config)?;
-        bound(&mut config);
-        let settings = settings(&mut config, &options);
-        Ok(Self { config, trust, roots, settings, name })
+        let verification = set_ssl_mode(&mut config, mode, roots.is_some())?;
+        let name = display_name(&config)?;
+        set_defaults(&mut config);
+        let settings = session_settings(&mut config, &options);
+        Ok(Self { config, verification, roots, settings, name })
     }
 }
 
-/// Looks for what is wrong with a URL, without connecting.
+/// Checks a URL without connecting.
 ///
 /// # Errors
 ///
-/// Fails when it is none, or has a parameter that is not known. The message does not repeat it: it has a password.
+/// Fails when the text is no URL of PostgreSQL, or has an unknown parameter. The message does not repeat the URL, which
+/// holds a password.
 pub fn check_url(url: &str) -> Result<(), StoreError> {
-    Place::parse(url).map(drop)
+    ConnectionConfig::parse(url).map(drop)
 }
 
-fn wrong(remedy: &str) -> StoreError {
+fn invalid_url(remedy: &str) -> StoreError {
     StoreError::fault(FaultKind::Config, format!("could not read ECSS_POSTGRES_URL: {remedy}"))
 }
 
 fn decode(value: &str) -> Result<String, StoreError> {
     let decoded = percent_decode_str(value).decode_utf8();
-    decoded.map(Into::into).map_err(|_| wrong("the value of a parameter is not UTF-8"))
+    decoded.map(Into::into).map_err(|_| invalid_url("the value of a parameter is not UTF-8"))
 }
 
-fn protect(config: &mut Config, mode: Option<&str>, has_roots: bool) -> Result<Trust, StoreError> {
-    let (mode, trust) = match mode {
-        Some("disable") => (SslMode::Disable, Trust::Anyone),
-        None | Some("prefer") => (SslMode::Prefer, Trust::Anyone),
-        // As in libpq: whoever gives authorities wants them to be asked.
-        Some("require") if has_roots => (SslMode::Require, Trust::Authority),
-        Some("require") => (SslMode::Require, Trust::Anyone),
-        Some("verify-ca") => (SslMode::Require, Trust::Authority),
-        Some("verify-full") => (SslMode::Require, Trust::Host),
+/// Applies `sslmode`.
+fn set_ssl_mode(
+    config: &mut Config,
+    mode: Option<&str>,
+    has_roots: bool,
+) -> Result<TlsVerification, StoreError> {
+    let (mode, verification) = match mode {
+        Some("disable") => (SslMode::Disable, TlsVerification::Skip),
+        None | Some("prefer") => (SslMode::Prefer, TlsVerification::Skip),
+        // As in libpq: a file of authorities implies verification.
+        Some("require") if has_roots => (SslMode::Require, TlsVerification::Ca),
+        Some("require") => (SslMode::Require, TlsVerification::Skip),
+        Some("verify-ca") => (SslMode::Require, TlsVerification::Ca),
+        Some("verify-full") => (SslMode::Require, TlsVerification::Full),
         Some(other) => {
             let known = "disable, prefer, require, verify-ca, verify-full";
-            return Err(wrong(&format!("sslmode is \"{other}\"; known are {known}")));
+            return Err(invalid_url(&format!("sslmode is \"{other}\"; known are {known}")));
         }
     };
     config.ssl_mode(mode);
-    Ok(trust)
+    Ok(verification)
 }
 
 /// Names the database and its hosts as libpq would find them.
-fn name(config: &Config) -> Result<String, StoreError> {
+fn display_name(config: &Config) -> Result<String, StoreError> {
     let ports = config.get_ports();
-    let hosts = config.get_hosts().iter().enumerate().map(|(place, host)| {
-        let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
+        let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
         match host {
             Host::Tcp(host) => format!("{host}:{port}"),
             #[cfg(unix)]
@@ -140,19 +148,19 @@ fn name(config: &Config) -> Result<String, StoreError> {
     });
     let hosts: Vec<String> = hosts.collect();
     if hosts.is_empty() {
-        return Err(wrong("it names no host"));
+        return Err(invalid_url("it names no host"));
     }
     let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
     Ok(format!("\"{database}\" at {}", hosts.join(", ")))
 }
 
-/// Sets what is not to wait for ever, and does not overrule what the URL says.
-fn bound(config: &mut Config) {
+/// Sets timeouts and the application's name where the URL does not.
+fn set_defaults(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT);
+        config.connect_timeout(CONNECT_TIMEOUT);
     }
     if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(SILENCE);
+        config.tcp_user_timeout(KEEPALIVE);
     }
     if config.get_application_name().is_none() {
         config.application_name("ecs-scheduler");
@@ -160,31 +168,35 @@ fn bound(config: &mut Config) {
     if config.get_hosts().len() > 1 {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
-    config.keepalives_idle(SILENCE).keepalives_interval(SILENCE / 3).keepalives_retries(3);
+    config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE / 3).keepalives_retries(3);
 }
 
-/// Takes the settings of the session out of the URL's `options`, and adds ours.
-fn settings(config: &mut Config, options: &str) -> Vec<(String, String)> {
-    let (mut settings, unknown) = match parse(options) {
+/// Takes the settings of the session from the URL's `options`, and adds the defaults. Options that cannot be parsed stay
+/// startup parameters.
+fn session_settings(config: &mut Config, options: &str) -> Vec<(String, String)> {
+    let (mut settings, unknown) = match parse_options(options) {
         Some(settings) => (settings, ""),
         None => (Vec::new(), options),
     };
     if !unknown.is_empty() {
         config.options(unknown);
     }
-    for (name, most) in [("statement_timeout", STATEMENT), ("idle_in_transaction_session_timeout", IDLE)] {
+    for (name, timeout) in [
+        ("statement_timeout", STATEMENT_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+    ] {
         if !unknown.contains(name) && settings.iter().all(|(given, _)| given != name) {
-            settings.push((name.to_owned(), most.as_millis().to_string()));
+            settings.push((name.to_owned(), timeout.as_millis().to_string()));
         }
     }
-    // Locks and compare-and-set are made for it; stricter ones would have transactions undone for nothing.
+    // Locks and compare-and-set are designed for this level; a stricter one aborts transactions without need.
     settings.push(("default_transaction_isolation".to_owned(), "read committed".to_owned()));
     settings
 }
 
-/// Reads `options` as the server does: words, with blanks as `\ `, each `-c name=value`, `-cname=value` or `--name=value`. There may
-/// be others, which only the beginning of a session can set: then there is no answer.
-fn parse(options: &str) -> Option<Vec<(String, String)>> {
+/// Parses `options` as the server does: words, with blanks as `\ `, each `-c name=value`, `-cname=value` or
+/// `--name=value`. Returns nothing when there are other options, which can only be set when a session begins.
+fn parse_options(options: &str) -> Option<Vec<(String, String)>> {
     let (mut words, mut word, mut escaped) = (Vec::new(), String::new(), false);
     for letter in options.chars() {
         match letter {

@@ -1,4 +1,4 @@
-//! The server's errors in the words of [`StoreError`], with what a person can do about them.
+//! Maps errors of the server and of the connection pool to [`StoreError`], with the remedy.
 
 use std::error::Error as _;
 
@@ -9,21 +9,33 @@ use tokio_postgres::error::SqlState;
 #[cfg(test)]
 mod tests;
 
-/// Tells whether the server undid the transaction for the sake of another one: the same may succeed at once.
+/// Why a transaction failed: the server reported an error, or what it had stored makes the transaction impossible.
+pub(crate) enum TxError {
+    Server(tokio_postgres::Error),
+    Store(StoreError),
+}
+
+impl From<tokio_postgres::Error> for TxError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Tells whether the server rolled the transaction back because of another one: a retry may succeed at once.
 pub(crate) fn is_contention(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {
         *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
     })
 }
 
-/// Tells whether the connection is of no use any more: it broke, or leads to a server that stops or cannot be written.
+/// Tells whether the connection is unusable: it broke, or its server is stopping or read-only.
 pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else { return error.is_closed() || is_io(error) };
-    let of_the_connection = code.code().starts_with("08") || code.code().starts_with("57P");
-    of_the_connection
+    let is_connection_error = code.code().starts_with("08") || code.code().starts_with("57P");
+    is_connection_error
         || [
             SqlState::READ_ONLY_SQL_TRANSACTION,
-            // Left by an upgrade of the layout, or by a pool between us that hands out other connections.
+            // After a migration of the tables, or behind a pooler that hands out other connections.
             SqlState::FEATURE_NOT_SUPPORTED,
             SqlState::INVALID_SQL_STATEMENT_NAME,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
@@ -35,62 +47,66 @@ fn is_io(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
-/// Words an error of the server or of the connection: what was attempted, on which database, and the remedy.
-pub(crate) fn fault(attempted: &str, place: &str, error: tokio_postgres::Error) -> StoreError {
+/// Maps an error of the server or of the connection: the action, the database, and the remedy.
+pub(crate) fn database_error(action: &str, database: &str, error: tokio_postgres::Error) -> StoreError {
     let (kind, remedy) = match error.code() {
-        Some(code) => remedy(code),
-        None => unanswered(&error),
+        Some(code) => server_remedy(code),
+        None => connection_remedy(&error),
     };
-    StoreError::caused(kind, format!("could not {attempted} the PostgreSQL database {place}{remedy}"), error)
+    StoreError::caused(kind, format!("could not {action} the PostgreSQL database {database}{remedy}"), error)
 }
 
-/// Words why no connection could be had.
-pub(crate) fn unreachable(attempted: &str, place: &str, error: PoolError) -> StoreError {
-    let message = |remedy| format!("could not {attempted} the PostgreSQL database {place}{remedy}");
+/// Maps the error of a pool that has no connection to give.
+pub(crate) fn pool_error(action: &str, database: &str, error: PoolError) -> StoreError {
+    let message = |remedy| format!("could not {action} the PostgreSQL database {database}{remedy}");
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-            fault(attempted, place, error)
+            database_error(action, database, error)
         }
         PoolError::Timeout(TimeoutType::Wait) => StoreError::fault(
             FaultKind::Unavailable,
             message(
-                ": every connection is in use and none came back in time; the database is slow or overloaded",
+                ": every connection is in use and none became free in time; the database is slow or overloaded",
             ),
         ),
-        PoolError::Timeout(_) => late(attempted, place),
-        PoolError::Closed => closed(place),
+        PoolError::Timeout(_) => timed_out(action, database),
+        PoolError::Closed => store_closed(database),
         PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_)) => {
             StoreError::caused(FaultKind::Bug, message(""), error)
         }
     }
 }
 
-/// The answer when nothing was heard in time.
-pub(crate) fn late(attempted: &str, place: &str) -> StoreError {
+/// The error of a call that the server did not answer in time.
+pub(crate) fn timed_out(action: &str, database: &str) -> StoreError {
     let message = format!(
-        "could not {attempted} the PostgreSQL database {place}: it did not answer in time; check that it runs, is \
-         reached and is not overloaded"
+        "could not {action} the PostgreSQL database {database}: the server did not answer in time; check that it runs, \
+         can be reached and is not overloaded"
     );
     StoreError::fault(FaultKind::Unavailable, message)
 }
 
-/// The answer of a store that was closed.
-pub(crate) fn closed(place: &str) -> StoreError {
+/// The error of a call on a closed store.
+pub(crate) fn store_closed(database: &str) -> StoreError {
     StoreError::fault(
         FaultKind::Unavailable,
-        format!("the store in the PostgreSQL database {place} is closed"),
+        format!("the store in the PostgreSQL database {database} is closed"),
     )
 }
 
-/// Says that a row is not what it must be.
-pub(crate) fn corrupt(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+/// The error of a row that cannot be decoded.
+pub(crate) fn corrupt_row(
+    subject: &str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
     let message = format!(
-        "could not read {what}: its row is damaged or was changed by another program; correct it, or restore a backup"
+        "could not read {subject}: its row is damaged or was changed by another program; correct it, or restore a backup"
     );
     StoreError::caused(FaultKind::Config, message, error)
 }
 
-fn unanswered(error: &tokio_postgres::Error) -> (FaultKind, &'static str) {
+/// Classifies an error that the server did not report.
+fn connection_remedy(error: &tokio_postgres::Error) -> (FaultKind, &'static str) {
     if error.is_closed() {
         return (FaultKind::Unavailable, ": the connection was closed");
     }
@@ -101,26 +117,27 @@ fn unanswered(error: &tokio_postgres::Error) -> (FaultKind, &'static str) {
     if is_io(error) {
         return (
             FaultKind::Unavailable,
-            ": check that it runs, that host and port are right, and that the network and the firewall let us through",
+            ": check that it runs, that host and port are right, and that network and firewall allow the connection",
         );
     }
     if text.contains("timed out") || text.contains("session are read-only") || text.contains("does not allow")
     {
-        return (FaultKind::Unavailable, ": no host that answers can be written");
+        return (FaultKind::Unavailable, ": no host answers that accepts writes");
     }
     (FaultKind::Config, ": check ECSS_POSTGRES_URL")
 }
 
-fn remedy(code: &SqlState) -> (FaultKind, &'static str) {
-    for (known, kind, remedy) in REMEDIES {
-        if code.code().starts_with(known) {
+/// Classifies an error that the server reported.
+fn server_remedy(code: &SqlState) -> (FaultKind, &'static str) {
+    for (prefix, kind, remedy) in REMEDIES {
+        if code.code().starts_with(prefix) {
             return (*kind, remedy);
         }
     }
     (FaultKind::Bug, "")
 }
 
-/// What the states mean, by the beginning of their codes; the first that fits holds.
+/// Kinds and remedies by the prefix of the `SQLSTATE` code; the first match counts.
 ///
 /// # Source
 ///
@@ -129,9 +146,13 @@ const REMEDIES: &[(&str, FaultKind, &str)] = &[
     (
         "28",
         FaultKind::Denied,
-        ": the user or the password is wrong, or pg_hba.conf does not admit us from here",
+        ": the user or the password is wrong, or pg_hba.conf does not allow connections from this address",
     ),
-    ("3D000", FaultKind::Config, ": it does not exist; make it with createdb, or correct ECSS_POSTGRES_URL"),
+    (
+        "3D000",
+        FaultKind::Config,
+        ": the database does not exist; create it with createdb, or correct ECSS_POSTGRES_URL",
+    ),
     (
         "42501",
         FaultKind::Denied,
@@ -141,45 +162,62 @@ const REMEDIES: &[(&str, FaultKind, &str)] = &[
     (
         "42P07",
         FaultKind::Config,
-        ": it has a table of one of our names (ecss_…) and no layout of ours; give the scheduler a schema of its own",
+        ": a table named ecss_… exists that the scheduler did not create; give the scheduler a schema of its own",
     ),
     (
         "42P01",
         FaultKind::Config,
-        ": a table is missing; restore a backup, or remove all tables whose names begin with ecss_ to begin anew",
+        ": a table is missing; restore a backup, or remove all tables whose names begin with ecss_ to start empty",
     ),
-    ("25006", FaultKind::Unavailable, ": it is read-only, a standby perhaps; name the primary, or all hosts"),
+    (
+        "25006",
+        FaultKind::Unavailable,
+        ": the server is read-only, perhaps a standby; name the primary, or all hosts",
+    ),
     (
         "53300",
         FaultKind::Unavailable,
-        ": it has no connection left; raise max_connections, or run fewer replicas",
+        ": the server has no free connection; raise max_connections, or run fewer replicas",
     ),
     (
         "55P02",
         FaultKind::Config,
-        ": a setting in the options of ECSS_POSTGRES_URL is the server's own; leave it out there",
+        ": the options of ECSS_POSTGRES_URL have a setting that only the server's configuration can change; remove it \
+         there",
     ),
     (
         "42704",
         FaultKind::Config,
-        ": a setting or a name in ECSS_POSTGRES_URL is not known to the server; correct it",
+        ": the server does not know a setting or a name in ECSS_POSTGRES_URL; correct it",
     ),
     (
         "22023",
         FaultKind::Config,
-        ": a setting in the options of ECSS_POSTGRES_URL has a wrong value; correct it",
+        ": a setting in the options of ECSS_POSTGRES_URL has an invalid value; correct it",
     ),
-    ("53100", FaultKind::Unavailable, ": its disk is full; make room"),
-    ("53", FaultKind::Unavailable, ": it has too little memory, disk or connections"),
-    ("57014", FaultKind::Unavailable, ": a statement took too long and was ended; look for what holds it up"),
-    ("55P03", FaultKind::Unavailable, ": a lock was not to be had in time; look for what holds it"),
-    ("57P", FaultKind::Unavailable, ": it is stopping or starting"),
-    ("25P03", FaultKind::Unavailable, ": we were silent for too long within a transaction"),
-    ("40", FaultKind::Unavailable, ": other transactions came in between, several times"),
+    ("53100", FaultKind::Unavailable, ": the server's disk is full; free space on it"),
+    ("53", FaultKind::Unavailable, ": the server is out of memory, disk space or connections"),
+    (
+        "57014",
+        FaultKind::Unavailable,
+        ": a statement took too long and was cancelled; find out which lock or load delays it",
+    ),
+    ("55P03", FaultKind::Unavailable, ": a lock was not available in time; find out which session holds it"),
+    ("57P", FaultKind::Unavailable, ": the server is stopping or starting"),
+    (
+        "25P03",
+        FaultKind::Unavailable,
+        ": the server ended the session, because a transaction was idle for too long",
+    ),
+    ("40", FaultKind::Unavailable, ": other transactions conflicted with it several times"),
     ("08", FaultKind::Unavailable, ": the connection broke"),
-    ("0A000", FaultKind::Unavailable, ": the tables were changed meanwhile"),
-    ("26", FaultKind::Unavailable, ": a pool between us does not keep prepared statements; connect directly"),
-    ("58", FaultKind::Unavailable, ": the system that it runs on failed; look at its log"),
-    ("XX", FaultKind::Config, ": it is damaged; look at its log, and restore a backup"),
-    ("22P05", FaultKind::Config, ": its encoding lacks a character; it must be UTF8"),
+    ("0A000", FaultKind::Unavailable, ": the tables were migrated meanwhile"),
+    (
+        "26",
+        FaultKind::Unavailable,
+        ": a connection pooler does not keep prepared statements; connect to the server directly",
+    ),
+    ("58", FaultKind::Unavailable, ": the server's operating system failed; see the server's log"),
+    ("XX", FaultKind::Config, ": the database is corrupt; see the server's log, and restore a backup"),
+    ("22P05", FaultKind::Config, ": the encoding of the database lacks a character; it must be UTF8"),
 ];

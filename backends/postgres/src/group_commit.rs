@@ -1,4 +1,4 @@
-//! Who writes while a transaction is under way shares the next one with all others that do.
+//! Group commit: requests that arrive while a transaction is under way share the next one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,124 +7,131 @@ use ecs_scheduler_core::{FaultKind, StoreError, async_trait, fault};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// Writes what several callers want at once.
+/// Writes the requests of several callers in one transaction.
 #[async_trait]
-pub(crate) trait Clerk: fmt::Debug + Send + Sync + 'static {
-    /// What one caller wants.
-    type Order: fmt::Debug + Send + Sync + 'static;
-    /// What one caller gets.
-    type Answer: Send + 'static;
+pub(crate) trait BatchWriter: fmt::Debug + Send + Sync + 'static {
+    /// What one caller asks to be written.
+    type Request: fmt::Debug + Send + Sync + 'static;
+    /// What one caller gets back.
+    type Response: Send + 'static;
 
-    /// Writes all of them, in their order; an answer to each.
+    /// The largest batch, in the unit of [`size`](Self::size). A larger single request is a batch of its own.
+    const MAX_BATCH: usize;
+
+    /// Writes all requests in their order, and returns one response for each.
     ///
     /// # Errors
     ///
-    /// Fails when nothing was written, or when it cannot be told whether it was.
+    /// Fails when nothing was written, or when it is unknown whether anything was.
     async fn write(
         &self,
-        orders: &[&Self::Order],
-    ) -> Result<Vec<Result<Self::Answer, StoreError>>, StoreError>;
+        requests: &[&Self::Request],
+    ) -> Result<Vec<Result<Self::Response, StoreError>>, StoreError>;
 
-    /// How much of a transaction an order takes up, and how much there is in one.
-    fn size(order: &Self::Order) -> (usize, usize);
+    /// Returns how much of a batch a request takes up.
+    fn size(request: &Self::Request) -> usize;
 }
 
-/// What a caller waits for.
-struct Waiting<C: Clerk> {
-    order: C::Order,
-    answer: oneshot::Sender<Result<C::Answer, StoreError>>,
+/// A request in the queue, and the caller that waits for the response.
+struct PendingRequest<W: BatchWriter> {
+    request: W::Request,
+    response: oneshot::Sender<Result<W::Response, StoreError>>,
 }
 
-/// Gathers what is to be written, and has it written one transaction after the other.
-pub(crate) struct Desk<C: Clerk> {
-    clerk: C,
-    waiting: Mutex<Vec<Waiting<C>>>,
-    turn: tokio::sync::Mutex<()>,
+/// Queues requests, and writes them in batches, one after the other.
+pub(crate) struct GroupCommit<W: BatchWriter> {
+    writer: W,
+    queue: Mutex<Vec<PendingRequest<W>>>,
+    /// Held while a batch is written.
+    writing: tokio::sync::Mutex<()>,
 }
 
-impl<C: Clerk> Desk<C> {
-    pub(crate) fn new(clerk: C) -> Arc<Self> {
-        Arc::new(Self { clerk, waiting: Mutex::new(Vec::new()), turn: tokio::sync::Mutex::default() })
+impl<W: BatchWriter> GroupCommit<W> {
+    pub(crate) fn new(writer: W) -> Arc<Self> {
+        Arc::new(Self { writer, queue: Mutex::new(Vec::new()), writing: tokio::sync::Mutex::default() })
     }
 
-    /// Has an order written. What was begun is brought to its end also when the caller goes away.
-    pub(crate) async fn call(self: &Arc<Self>, order: C::Order) -> Result<C::Answer, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.waiting.lock().push(Waiting { order, answer });
-        let desk = Arc::clone(self);
-        tokio::spawn(async move { desk.work().await });
-        let gone = |error| StoreError::caused(FaultKind::Bug, "writing panicked or was ended", error);
-        answered.await.map_err(gone)?
+    /// Writes a request. The write completes even when the caller is cancelled.
+    pub(crate) async fn submit(self: &Arc<Self>, request: W::Request) -> Result<W::Response, StoreError> {
+        let (sender, response) = oneshot::channel();
+        self.queue.lock().push(PendingRequest { request, response: sender });
+        let group_commit = Arc::clone(self);
+        tokio::spawn(async move { group_commit.write_next_batch().await });
+        let gone =
+            |error| StoreError::caused(FaultKind::Bug, "the batch writer panicked or was stopped", error);
+        response.await.map_err(gone)?
     }
 
-    /// Waits until everything that waits by now is written.
-    pub(crate) async fn rest(&self) {
-        drop(self.turn.lock().await);
+    /// Waits until every request that is queued by now is written.
+    pub(crate) async fn flush(&self) {
+        drop(self.writing.lock().await);
     }
 
-    /// Takes a turn. There is one turn for each order, so none is left; an earlier one may have taken it along.
-    async fn work(&self) {
-        let _turn = self.turn.lock().await;
-        let taken = self.take();
-        if taken.is_empty() {
+    /// Writes the next batch. Each request spawns one call, so none stays in the queue; an earlier call may have written it.
+    async fn write_next_batch(&self) {
+        let _writing = self.writing.lock().await;
+        let batch = self.take_batch();
+        if batch.is_empty() {
             return;
         }
-        match self.write(&taken).await {
-            Ok(answers) => hand_out(taken, answers),
-            Err(error) if taken.len() > 1 && !error.is_transient() => self.one_by_one(taken).await,
-            Err(error) => fail(taken, error),
+        match self.write(&batch).await {
+            Ok(responses) => respond(batch, responses),
+            Err(error) if batch.len() > 1 && !error.is_transient() => self.write_one_by_one(batch).await,
+            Err(error) => respond_error(batch, error),
         }
     }
 
-    async fn write(&self, taken: &[Waiting<C>]) -> Result<Vec<Result<C::Answer, StoreError>>, StoreError> {
-        let orders: Vec<&C::Order> = taken.iter().map(|waiting| &waiting.order).collect();
-        self.clerk.write(&orders).await
+    async fn write(
+        &self,
+        batch: &[PendingRequest<W>],
+    ) -> Result<Vec<Result<W::Response, StoreError>>, StoreError> {
+        let requests: Vec<&W::Request> = batch.iter().map(|pending| &pending.request).collect();
+        self.writer.write(&requests).await
     }
 
-    /// Takes what waits, up to a full transaction.
-    fn take(&self) -> Vec<Waiting<C>> {
-        let mut waiting = self.waiting.lock();
+    /// Takes the oldest requests, up to a full batch.
+    fn take_batch(&self) -> Vec<PendingRequest<W>> {
+        let mut queue = self.queue.lock();
         let mut sum = 0;
-        let fits = waiting.iter().take_while(|waiting| {
-            let (size, full) = C::size(&waiting.order);
-            let fits = sum == 0 || sum + size <= full;
+        let fitting = queue.iter().take_while(|pending| {
+            let size = W::size(&pending.request);
+            let fits = sum == 0 || sum + size <= W::MAX_BATCH;
             sum += size;
             fits
         });
-        let fits = fits.count();
-        waiting.drain(..fits).collect()
+        let count = fitting.count();
+        queue.drain(..count).collect()
     }
 
-    /// One of them cannot be written; the others shall not suffer for it.
-    async fn one_by_one(&self, taken: Vec<Waiting<C>>) {
-        for waiting in taken {
-            let alone = [waiting];
-            let answer = self.write(&alone).await;
-            match answer {
-                Ok(answers) => hand_out(alone.into(), answers),
-                Err(error) => fail(alone.into(), error),
+    /// Writes each request in a batch of its own: one of them cannot be written, and the others must not fail with it.
+    async fn write_one_by_one(&self, batch: Vec<PendingRequest<W>>) {
+        for pending in batch {
+            let single = [pending];
+            match self.write(&single).await {
+                Ok(responses) => respond(single.into(), responses),
+                Err(error) => respond_error(single.into(), error),
             }
         }
     }
 }
 
-impl<C: Clerk> fmt::Debug for Desk<C> {
+impl<W: BatchWriter> fmt::Debug for GroupCommit<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("clerk", &self.clerk).finish_non_exhaustive()
+        f.debug_struct("GroupCommit").field("writer", &self.writer).finish_non_exhaustive()
     }
 }
 
-fn hand_out<C: Clerk>(taken: Vec<Waiting<C>>, answers: Vec<Result<C::Answer, StoreError>>) {
-    for (waiting, answer) in taken.into_iter().zip(answers) {
-        // Whoever waited may have gone away; what was written stays so.
-        let _ = waiting.answer.send(answer);
+fn respond<W: BatchWriter>(batch: Vec<PendingRequest<W>>, responses: Vec<Result<W::Response, StoreError>>) {
+    for (pending, response) in batch.into_iter().zip(responses) {
+        // The caller may be gone; the write stands.
+        let _ = pending.response.send(response);
     }
 }
 
-/// Tells each what happened to all.
-fn fail<C: Clerk>(mut taken: Vec<Waiting<C>>, error: StoreError) {
-    let last = taken.pop();
-    for waiting in taken {
+/// Sends the error of a batch to each of its callers; the last one gets it with its source.
+fn respond_error<W: BatchWriter>(mut batch: Vec<PendingRequest<W>>, error: StoreError) {
+    let last = batch.pop();
+    for pending in batch {
         let kind = match &error {
             StoreError::Fault { kind, .. } => *kind,
             StoreError::Exists(_)
@@ -132,9 +139,9 @@ fn fail<C: Clerk>(mut taken: Vec<Waiting<C>>, error: StoreError) {
             | StoreError::Conflict(_)
             | StoreError::Fenced(_) => FaultKind::Bug,
         };
-        let _ = waiting.answer.send(Err(StoreError::fault(kind, fault::chain(&error))));
+        let _ = pending.response.send(Err(StoreError::fault(kind, fault::chain(&error))));
     }
-    if let Some(waiting) = last {
-        let _ = waiting.answer.send(Err(error));
+    if let Some(pending) = last {
+        let _ = pending.response.send(Err(error));
     }
 }

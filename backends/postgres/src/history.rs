@@ -1,11 +1,11 @@
-//! Reading the journal.
+//! Reading decisions and firings.
 
 use ecs_scheduler_core::{
     DecisionQuery, DecisionRecord, Firing, FiringId, FiringQuery, FiringState, JobId, StoreError,
 };
 
 use crate::codec::{self, decision_columns, firing_columns, signed};
-use crate::pool::Lines;
+use crate::pool::Pool;
 
 /// The newest firings of each state are merged: the index by state has them in their order.
 const FIRINGS: &str = concat!(
@@ -20,12 +20,12 @@ const FIRINGS_OF_JOB: &str = concat!(
     firing_columns!(),
     " FROM ecss_journal WHERE state = ANY($1::text[]) AND seq < $2 AND job = $4 ORDER BY seq DESC LIMIT $3"
 );
-const FIRING_OF_NAME: &str = concat!(
+const FIRING_BY_ID: &str = concat!(
     "SELECT ",
     firing_columns!(),
     " FROM ecss_journal WHERE state = ANY($1::text[]) AND seq < $2 AND firing = $3 AND job = coalesce($4, job)"
 );
-const UNFINISHED: &str = concat!(
+const OPEN_FIRINGS: &str = concat!(
     "SELECT ",
     firing_columns!(),
     " FROM ecss_journal WHERE state = ANY($1::text[]) AND shard = coalesce($2, shard) ORDER BY seq"
@@ -44,11 +44,11 @@ const DECISIONS_OF_OUTCOME: &str = concat!(
     " FROM ecss_journal WHERE seq < $1 AND outcome = $3 ORDER BY seq DESC LIMIT $2"
 );
 
-impl Lines {
+impl Pool {
     /// Reads every open firing, oldest first, of one shard where one is given.
-    pub(crate) async fn unfinished(&self, shard: Option<i16>) -> Result<Vec<Firing>, StoreError> {
+    pub(crate) async fn open_firings(&self, shard: Option<i16>) -> Result<Vec<Firing>, StoreError> {
         let open = states(FiringState::is_open);
-        self.read("read", UNFINISHED, &[&open, &shard]).await?.iter().map(codec::firing).collect()
+        self.read("read", OPEN_FIRINGS, &[&open, &shard]).await?.iter().map(codec::firing).collect()
     }
 
     pub(crate) async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
@@ -71,7 +71,7 @@ impl Lines {
     pub(crate) async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
         let before = match &query.before {
             None => i64::MAX,
-            Some(id) => match self.place_of(id).await? {
+            Some(id) => match self.seq_of_firing(id).await? {
                 None => return Ok(Vec::new()),
                 Some(seq) => seq,
             },
@@ -80,9 +80,9 @@ impl Lines {
         let limit = signed(query.limit.get() as u64);
         let job = query.job.as_ref().map(JobId::as_str);
         let rows = match (&query.id, job) {
-            (Some(id), _) if is_no_name(id) => return Ok(Vec::new()),
+            (Some(id), _) if has_zero_byte(id) => return Ok(Vec::new()),
             (Some(id), job) => {
-                self.read("read", FIRING_OF_NAME, &[&wanted, &before, &id.as_str(), &job]).await?
+                self.read("read", FIRING_BY_ID, &[&wanted, &before, &id.as_str(), &job]).await?
             }
             (None, Some(job)) => self.read("read", FIRINGS_OF_JOB, &[&wanted, &before, &limit, &job]).await?,
             (None, None) => self.read("read", FIRINGS, &[&wanted, &before, &limit]).await?,
@@ -90,8 +90,8 @@ impl Lines {
         rows.iter().map(codec::firing).collect()
     }
 
-    async fn place_of(&self, id: &FiringId) -> Result<Option<i64>, StoreError> {
-        if is_no_name(id) {
+    async fn seq_of_firing(&self, id: &FiringId) -> Result<Option<i64>, StoreError> {
+        if has_zero_byte(id) {
             return Ok(None);
         }
         let sql = "SELECT seq FROM ecss_journal WHERE firing = $1";
@@ -103,11 +103,11 @@ fn states(wanted: impl Fn(FiringState) -> bool) -> Vec<&'static str> {
     FiringState::ALL.into_iter().filter(|state| wanted(*state)).map(FiringState::as_str).collect()
 }
 
-/// Tells whether no firing can have this name: the server's texts have no zero byte.
-pub(crate) fn is_no_name(id: &FiringId) -> bool {
+/// Tells whether an id has a zero byte, which no text of the server has: no firing is stored under it.
+pub(crate) fn has_zero_byte(id: &FiringId) -> bool {
     id.as_str().contains('\0')
 }
 
-pub(crate) fn missing(id: &FiringId) -> StoreError {
+pub(crate) fn firing_not_found(id: &FiringId) -> StoreError {
     StoreError::NotFound(format!("firing \"{id}\""))
 }

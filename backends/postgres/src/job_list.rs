@@ -1,4 +1,4 @@
-//! Lists of jobs, paged by key. A place is found from the nearest one before it that was seen.
+//! Lists of jobs, paged by key. A page at an offset is found from the nearest known offset before it.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -8,16 +8,18 @@ use parking_lot::Mutex;
 use tokio_postgres::Row;
 
 use crate::codec::{self, job_columns, signed, unsigned};
-use crate::jobs::missing;
-use crate::pool::Lines;
+use crate::error::corrupt_row;
+use crate::jobs::job_not_found;
+use crate::pool::Pool;
 
 #[cfg(test)]
 mod tests;
 
-/// How many places are remembered, each 24 bytes.
-const REMEMBERED: usize = 4_096;
+/// How many offsets an index keeps, each 24 bytes.
+const MAX_OFFSETS: usize = 4_096;
 
-/// A page and the counts, in one look. `$1` is the shard or null, `$2` and `$3` are the key and what is left to skip.
+/// A page and the counts, in one statement. `$1` is the shard or null, `$2` the key before the page, and `$3` how many jobs
+/// to skip after that key.
 macro_rules! page {
     ($of_shard:literal) => {
         concat!(
@@ -34,54 +36,54 @@ macro_rules! page {
 const OF_ALL: &str = page!("");
 const OF_SHARD: &str = page!("AND shard = $1");
 
-/// Where a job stands, and that it exists.
+/// The key of a job.
 const KEY: &str = "SELECT no FROM ecss_jobs WHERE id = $1 AND shard = coalesce($2, shard)";
 
-/// Places in a list that were seen, each with the key of the job before it.
+/// The known offsets of a list, each with the key of the job before it.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<Seen>);
+pub(crate) struct PageIndex(Mutex<KnownOffsets>);
 
 #[derive(Debug, Default)]
-struct Seen {
-    /// How many jobs had been removed: with one more, all places behind it move.
+struct KnownOffsets {
+    /// The count of removals when the offsets were read: each removal moves the offsets behind it.
     removed: i64,
     keys: BTreeMap<u64, i64>,
 }
 
-impl Places {
-    /// Returns the nearest place at or before this one, with its key, and the count of removals for which that holds.
-    fn before(&self, place: u64) -> (u64, i64, Option<i64>) {
-        let seen = self.0.lock();
-        let nearest = seen.keys.range(..=place).next_back();
-        nearest.map_or((0, 0, None), |(place, key)| (*place, *key, Some(seen.removed)))
+impl PageIndex {
+    /// Returns the nearest known offset at or before this one, with its key, and the count of removals for which it holds.
+    fn nearest(&self, offset: u64) -> (u64, i64, Option<i64>) {
+        let known = self.0.lock();
+        let nearest = known.keys.range(..=offset).next_back();
+        nearest.map_or((0, 0, None), |(offset, key)| (*offset, *key, Some(known.removed)))
     }
 
-    /// Notes that the job before `place` has this key.
-    fn note(&self, removed: i64, place: u64, key: i64) {
-        let mut seen = self.0.lock();
-        if seen.removed > removed {
+    /// Records the key of the job before `offset`.
+    fn record(&self, removed: i64, offset: u64, key: i64) {
+        let mut known = self.0.lock();
+        if known.removed > removed {
             return;
         }
-        if seen.removed < removed || seen.keys.len() >= REMEMBERED {
-            seen.keys.clear();
+        if known.removed < removed || known.keys.len() >= MAX_OFFSETS {
+            known.keys.clear();
         }
-        seen.removed = removed;
-        seen.keys.insert(place, key);
+        known.removed = removed;
+        known.keys.insert(offset, key);
     }
 }
 
-/// A page as it was read.
+/// A page, with the count of removals at that time and the key of its last job.
 struct Page {
     removed: i64,
-    last: Option<i64>,
+    last_key: Option<i64>,
     list: JobList,
 }
 
-impl Lines {
+impl Pool {
     /// Lists jobs, of one shard where one is given.
     pub(crate) async fn list(
         &self,
-        places: &Places,
+        index: &PageIndex,
         shard: Option<i16>,
         from: ListFrom,
         limit: NonZeroUsize,
@@ -89,24 +91,24 @@ impl Lines {
         match from {
             ListFrom::After(id) => {
                 let rows = self.read("read", KEY, &[&id.as_str(), &shard]).await?;
-                let key: i64 = rows.first().ok_or_else(|| missing(&id))?.get(0);
-                Ok(self.page(shard, key, 0, limit).await?.list)
+                let key: i64 = rows.first().ok_or_else(|| job_not_found(&id))?.get(0);
+                Ok(self.read_page(shard, key, 0, limit).await?.list)
             }
             ListFrom::Skip(skip) => {
-                let (place, key, seen) = places.before(skip);
-                let mut page = self.page(shard, key, skip - place, limit).await?;
-                if seen.is_some_and(|removed| removed != page.removed) {
-                    page = self.page(shard, 0, skip, limit).await?;
+                let (offset, key, known_removed) = index.nearest(skip);
+                let mut page = self.read_page(shard, key, skip - offset, limit).await?;
+                if known_removed.is_some_and(|removed| removed != page.removed) {
+                    page = self.read_page(shard, 0, skip, limit).await?;
                 }
-                if let Some(last) = page.last {
-                    places.note(page.removed, skip + page.list.jobs.len() as u64, last);
+                if let Some(key) = page.last_key {
+                    index.record(page.removed, skip + page.list.jobs.len() as u64, key);
                 }
                 Ok(page.list)
             }
         }
     }
 
-    async fn page(
+    async fn read_page(
         &self,
         shard: Option<i16>,
         key: i64,
@@ -116,10 +118,10 @@ impl Lines {
         let (skip, limit) = (signed(skip), i64::try_from(limit.get()).unwrap_or(i64::MAX));
         let sql = if shard.is_some() { OF_SHARD } else { OF_ALL };
         let rows = self.read("read", sql, &[&shard, &key, &skip, &limit]).await?;
-        let first = rows.first().ok_or_else(|| crate::error::corrupt("the counts of jobs", "no row"))?;
+        let first = rows.first().ok_or_else(|| corrupt_row("the counts of jobs", "no row"))?;
         let (total, removed) = (unsigned(first.get("total")), first.get("removed"));
         let key = |row: &Row| row.get::<_, Option<i64>>("no");
         let jobs = rows.iter().filter(|row| key(row).is_some()).map(codec::job).collect::<Result<_, _>>()?;
-        Ok(Page { removed, last: rows.last().and_then(key), list: JobList { jobs, total } })
+        Ok(Page { removed, last_key: rows.last().and_then(key), list: JobList { jobs, total } })
     }
 }

@@ -1,20 +1,20 @@
 //! Creating, replacing, removing and reading jobs: one statement each, which the server commits by itself.
 //!
-//! Each locks the job first and the row of its shard after, so that none waits for another in a circle.
+//! Each statement locks the job before the row of its shard, so that no deadlock can occur.
 
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{JobId, NewJob, Progress, Revision, StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
 
 use crate::codec::{self, job_columns, nanos, signed};
-use crate::pool::Lines;
-use crate::schema::LOCKS;
+use crate::pool::Pool;
+use crate::schema::LOCK_NAMESPACE;
 
-/// How many edits of a shard are kept; who has seen none of them reads the whole shard.
-pub(crate) const EDITS: i64 = 4_096;
+/// How many edits of each shard are kept. A replica that has seen none of them reads the whole shard.
+pub(crate) const CHANGELOG_LENGTH: i64 = 4_096;
 
-/// Notes an edit: what `edited` names, in the shard of `edited`, after `jobs` and `removed` were added to.
-macro_rules! note_edit {
+/// Records the edit of the job in `edited`: adds to the counts of its shard, and appends it to the shard's changelog.
+macro_rules! record_edit {
     ($jobs:literal, $removed:literal) => {
         concat!(
             "counted AS (UPDATE ecss_shards s SET edits = s.edits + 1, jobs = s.jobs + ",
@@ -28,20 +28,20 @@ macro_rules! note_edit {
     };
 }
 
-/// The lock makes `no` grow in the order of the commits; a name that is taken takes none.
+/// The lock makes `no` grow in the order of the commits; a creation that fails takes no number.
 const CREATE: &str = concat!(
     "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock($2, 'ecss_jobs'::regclass::oid::int)), \
      edited AS (INSERT INTO ecss_jobs(no, id, uid, shard, revision, created, changed, document) \
      SELECT nextval('ecss_jobs_no'), $3, $4, $5, 1, $6, $6, $7::text::json FROM held \
      ON CONFLICT (id) DO NOTHING RETURNING id, shard), ",
-    note_edit!("1", "0"),
+    record_edit!("1", "0"),
     " SELECT 1 FROM edited"
 );
 const REPLACE: &str = concat!(
     "WITH stored AS MATERIALIZED (SELECT id, revision FROM ecss_jobs WHERE id = $2 FOR UPDATE), \
      edited AS (UPDATE ecss_jobs j SET document = $4::text::json, revision = j.revision + 1, changed = $5 \
      FROM stored s WHERE j.id = s.id AND s.revision = $3 RETURNING j.*), ",
-    note_edit!("0", "0"),
+    record_edit!("0", "0"),
     " SELECT ",
     job_columns!(),
     " FROM stored s LEFT JOIN edited j ON true"
@@ -50,7 +50,7 @@ const REMOVE: &str = concat!(
     "WITH stored AS MATERIALIZED (SELECT id, revision FROM ecss_jobs WHERE id = $2 FOR UPDATE), \
      edited AS (DELETE FROM ecss_jobs j USING stored s WHERE j.id = s.id AND s.revision = coalesce($3, s.revision) \
      RETURNING j.id, j.shard), ",
-    note_edit!("-1", "1"),
+    record_edit!("-1", "1"),
     " SELECT e.id FROM stored s LEFT JOIN edited e ON true"
 );
 const GET: &str = concat!(
@@ -60,15 +60,19 @@ const GET: &str = concat!(
      ORDER BY wanted.place"
 );
 
-impl Lines {
+impl Pool {
     pub(crate) async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
         let at = nanos(job.at)?;
-        let shard = shard(&job.id);
+        let shard = shard_number(&job.id);
         let (id, document) = (job.id.as_str(), job.document.get());
-        let made = self
-            .write("write to", CREATE, &[&EDITS, &LOCKS, &id, job.uid.as_uuid(), &shard, &at, &document])
+        let created = self
+            .write(
+                "write to",
+                CREATE,
+                &[&CHANGELOG_LENGTH, &LOCK_NAMESPACE, &id, job.uid.as_uuid(), &shard, &at, &document],
+            )
             .await?;
-        if made.is_empty() {
+        if created.is_empty() {
             return Err(StoreError::Exists(job.id));
         }
         Ok(StoredJob {
@@ -90,20 +94,21 @@ impl Lines {
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
         let (expected, at) = (signed(expected.0), nanos(at)?);
-        let rows =
-            self.write("write to", REPLACE, &[&EDITS, &id.as_str(), &expected, &document.get(), &at]).await?;
-        let row = rows.first().ok_or_else(|| missing(id))?;
+        let rows = self
+            .write("write to", REPLACE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected, &document.get(), &at])
+            .await?;
+        let row = rows.first().ok_or_else(|| job_not_found(id))?;
         if row.get::<_, Option<&str>>("id").is_none() {
-            return Err(changed(id));
+            return Err(job_changed(id));
         }
         codec::job(row)
     }
 
     pub(crate) async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
         let expected = expected.map(|revision| signed(revision.0));
-        let rows = self.write("write to", REMOVE, &[&EDITS, &id.as_str(), &expected]).await?;
-        let row = rows.first().ok_or_else(|| missing(id))?;
-        row.get::<_, Option<&str>>(0).map(drop).ok_or_else(|| changed(id))
+        let rows = self.write("write to", REMOVE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected]).await?;
+        let row = rows.first().ok_or_else(|| job_not_found(id))?;
+        row.get::<_, Option<&str>>(0).map(drop).ok_or_else(|| job_changed(id))
     }
 
     pub(crate) async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
@@ -115,15 +120,15 @@ impl Lines {
     }
 }
 
-/// The number of a job's shard.
-pub(crate) fn shard(id: &JobId) -> i16 {
+/// Returns the number of a job's shard.
+pub(crate) fn shard_number(id: &JobId) -> i16 {
     Shard::of(id).number().into()
 }
 
-pub(crate) fn missing(id: &JobId) -> StoreError {
+pub(crate) fn job_not_found(id: &JobId) -> StoreError {
     StoreError::NotFound(format!("job \"{id}\""))
 }
 
-fn changed(id: &JobId) -> StoreError {
+fn job_changed(id: &JobId) -> StoreError {
     StoreError::Conflict(format!("job \"{id}\""))
 }

@@ -9,6 +9,7 @@ mod history;
 mod import;
 mod job_list;
 mod jobs;
+mod open;
 mod pool;
 mod prune;
 mod registers;
@@ -20,4 +21,5 @@ mod store;
 mod tls;
 
 pub use config::check_url;
-pub use store::{PostgresOptions, PostgresStore};
+pub use open::PostgresOptions;
+pub use store::PostgresStore;

@@ -1,157 +1,163 @@
-//! Connections: had from a pool, bounded in time, given back when they are sound and dropped when they are not.
+//! The connection pool: every wait has a timeout, and a connection whose state is unknown is closed instead of reused.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts,
 };
 use ecs_scheduler_core::{FaultKind, StoreError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
-use crate::config::Place;
-use crate::error::{closed, fault, is_contention, is_lost, late, unreachable};
+use crate::config::ConnectionConfig;
+use crate::error::{database_error, is_contention, is_lost, pool_error, store_closed, timed_out};
 use crate::tls;
 
 /// How long a caller waits for a connection that others use.
-const WAIT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long making a connection may take, all hosts together.
-const CREATE: Duration = Duration::from_secs(10);
-/// How long an answer may take; longer than the server works on a statement, so that it tells what happened.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// How often a transaction is tried that others get in the way of.
-pub(crate) const TRIES: usize = 8;
-
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take; longer than the server's `statement_timeout`, so that the server's error comes first.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many times a transaction is attempted when other transactions abort it.
+pub(crate) const MAX_ATTEMPTS: usize = 8;
 /// How often a read is repeated on another connection.
-const REREADS: usize = 3;
+const MAX_READ_RETRIES: usize = 3;
 
-/// A value that a statement is given.
+/// A parameter of a statement.
 pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
-/// All of them.
+/// All parameters of a statement.
 pub(crate) type Params<'a> = &'a [Param<'a>];
 
-/// The connections to one database.
+/// The pool of connections to one database.
 #[derive(Debug, Clone)]
-pub(crate) struct Lines {
-    pool: Pool,
+pub(crate) struct Pool {
+    connections: deadpool_postgres::Pool,
     name: String,
 }
 
-impl Lines {
-    /// Prepares at most so many connections; none is made yet.
-    pub(crate) fn new(place: &Place, most: usize) -> Result<Self, StoreError> {
+impl Pool {
+    /// Prepares a pool of at most `max_size` connections; none is made yet.
+    pub(crate) fn new(database: &ConnectionConfig, max_size: usize) -> Result<Self, StoreError> {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(place.config.clone(), tls::connector(place)?, config);
-        let timeouts = Timeouts { wait: Some(WAIT), create: Some(CREATE), recycle: Some(CREATE) };
-        let settings: Arc<str> = settings(&place.settings).into();
-        let tell = Hook::async_fn(move |client, _| {
+        let manager = Manager::from_config(database.config.clone(), tls::connector(database)?, config);
+        let timeouts = Timeouts {
+            wait: Some(ACQUIRE_TIMEOUT),
+            create: Some(CONNECT_TIMEOUT),
+            recycle: Some(CONNECT_TIMEOUT),
+        };
+        let settings: Arc<str> = set_statement(&database.settings).into();
+        let configure_session = Hook::async_fn(move |client, _| {
             let settings = Arc::clone(&settings);
             Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
         });
-        let builder = Pool::builder(manager).max_size(most).timeouts(timeouts).runtime(Runtime::Tokio1);
-        let pool = builder.post_create(tell).build();
-        let pool = pool.map_err(|error| {
-            StoreError::caused(FaultKind::Bug, "could not make the pool of connections", error)
+        let builder = deadpool_postgres::Pool::builder(manager)
+            .max_size(max_size)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1);
+        let connections = builder.post_create(configure_session).build().map_err(|error| {
+            StoreError::caused(FaultKind::Bug, "could not make the connection pool", error)
         })?;
-        Ok(Self { pool, name: place.name.clone() })
+        Ok(Self { connections, name: database.name.clone() })
     }
 
-    /// What the database is called in messages.
+    /// Returns the database's name for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Tells whether there is at most one connection.
+    /// Tells whether the pool holds at most one connection.
     pub(crate) fn is_single(&self) -> bool {
-        self.pool.status().max_size < 2
+        self.connections.status().max_size < 2
     }
 
-    /// Closes all connections; those in use when they come back.
+    /// Closes all connections; a connection in use is closed when it is returned.
     pub(crate) fn close(&self) {
-        self.pool.close();
+        self.connections.close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.pool.is_closed()
+        self.connections.is_closed()
     }
 
-    /// Takes a connection.
-    pub(crate) async fn take(&self, attempted: &str) -> Result<Line, StoreError> {
+    /// Acquires a connection.
+    pub(crate) async fn acquire(&self, action: &str) -> Result<PooledConn, StoreError> {
         if self.is_closed() {
-            return Err(closed(&self.name));
+            return Err(store_closed(&self.name));
         }
-        let client = self.pool.get().await.map_err(|error| unreachable(attempted, &self.name, error))?;
-        Ok(Line { client: Some(client), sound: false })
+        let client = self.connections.get().await.map_err(|error| pool_error(action, &self.name, error))?;
+        Ok(PooledConn { client: Some(client), is_clean: false })
     }
 
-    /// Reads rows; anew when the connection was lost, since nothing was changed: idle ones may be lost too, unseen.
+    /// Reads rows. The read is repeated when the connection was lost: an idle connection may be dead unnoticed, and a
+    /// read changes nothing.
     pub(crate) async fn read(
         &self,
-        attempted: &str,
+        action: &str,
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut left = REREADS;
+        let mut left = MAX_READ_RETRIES;
         loop {
-            match self.once(attempted, sql, params).await? {
+            match self.query_once(action, sql, params).await? {
                 Err(error) if (is_lost(&error) || is_contention(&error)) && left > 0 => left -= 1,
-                answer => return self.word(attempted, answer),
+                answer => return self.map_error(action, answer),
             }
         }
     }
 
-    /// Runs a statement that changes something; again only when the server says that it undid it.
+    /// Runs a statement that writes. It is retried only when the server says that it rolled the statement back.
     pub(crate) async fn write(
         &self,
-        attempted: &str,
+        action: &str,
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut left = TRIES;
+        let mut left = MAX_ATTEMPTS;
         loop {
             left -= 1;
-            match self.once(attempted, sql, params).await? {
+            match self.query_once(action, sql, params).await? {
                 Err(error) if is_contention(&error) && left > 0 => {}
-                answer => return self.word(attempted, answer),
+                answer => return self.map_error(action, answer),
             }
         }
     }
 
-    fn word<T>(&self, attempted: &str, answer: Result<T, Error>) -> Result<T, StoreError> {
-        answer.map_err(|error| fault(attempted, &self.name, error))
+    fn map_error<T>(&self, action: &str, answer: Result<T, Error>) -> Result<T, StoreError> {
+        answer.map_err(|error| database_error(action, &self.name, error))
     }
 
-    async fn once(
+    async fn query_once(
         &self,
-        attempted: &str,
+        action: &str,
         sql: &str,
         params: Params<'_>,
     ) -> Result<Result<Vec<Row>, Error>, StoreError> {
-        let line = self.take(attempted).await?;
-        let answer = self.within(attempted, async {
-            let statement = line.client().prepare_cached(sql).await?;
-            line.client().query(&statement, params).await
+        let conn = self.acquire(action).await?;
+        let answer = self.with_timeout(action, async {
+            let statement = conn.client().prepare_cached(sql).await?;
+            conn.client().query(&statement, params).await
         });
         let answer = answer.await?;
         if !answer.as_ref().is_err_and(is_lost) {
-            line.done();
+            conn.mark_clean();
         }
         Ok(answer)
     }
 
-    /// Waits for an answer as long as one waits.
-    pub(crate) async fn within<T>(
+    /// Waits for an answer for at most [`RESPONSE_TIMEOUT`].
+    pub(crate) async fn with_timeout<T>(
         &self,
-        attempted: &str,
+        action: &str,
         answer: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
-        tokio::time::timeout(PATIENCE, answer).await.map_err(|_| late(attempted, &self.name))
+        tokio::time::timeout(RESPONSE_TIMEOUT, answer).await.map_err(|_| timed_out(action, &self.name))
     }
 }
 
-/// Writes the statement that tells a new session its settings.
-fn settings(settings: &[(String, String)]) -> String {
+/// Builds the statement that sets the settings of a new session.
+fn set_statement(settings: &[(String, String)]) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let each = settings
         .iter()
@@ -159,27 +165,27 @@ fn settings(settings: &[(String, String)]) -> String {
     format!("SELECT {}", each.collect::<Vec<_>>().join(", "))
 }
 
-/// A connection in use. It goes back to the pool only when it is known to be sound: whoever is cancelled in the middle
-/// of a transaction drops it, and the server undoes the transaction.
-pub(crate) struct Line {
+/// A connection in use. It returns to the pool only after [`mark_clean`](Self::mark_clean): a caller that is cancelled in
+/// the middle of a transaction drops the connection, and the server rolls the transaction back.
+pub(crate) struct PooledConn {
     client: Option<Object>,
-    sound: bool,
+    is_clean: bool,
 }
 
-impl Line {
+impl PooledConn {
     pub(crate) fn client(&self) -> &Object {
-        self.client.as_ref().expect("the connection is there until the end")
+        self.client.as_ref().expect("the connection is there until it is dropped")
     }
 
-    /// Says that nothing is under way any more.
-    pub(crate) fn done(mut self) {
-        self.sound = true;
+    /// Returns the connection to the pool: no transaction is open on it.
+    pub(crate) fn mark_clean(mut self) {
+        self.is_clean = true;
     }
 }
 
-impl Drop for Line {
+impl Drop for PooledConn {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take().filter(|_| !self.sound) {
+        if let Some(client) = self.client.take().filter(|_| !self.is_clean) {
             drop(Object::take(client));
         }
     }

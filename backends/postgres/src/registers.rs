@@ -2,33 +2,33 @@
 
 use ecs_scheduler_core::{Register, StoreError, Timestamp};
 
-use crate::codec::{maybe_nanos, signed, unsigned};
-use crate::pool::Lines;
+use crate::codec::{optional_nanos, signed, unsigned};
+use crate::pool::Pool;
 
-const READ: &str = "SELECT value, version FROM ecss_registers WHERE name = $1";
-const MAKE: &str = "INSERT INTO ecss_registers(name, value, version, expires) VALUES ($1, $2, 1, $3) \
+const GET: &str = "SELECT value, version FROM ecss_registers WHERE name = $1";
+const INSERT: &str = "INSERT INTO ecss_registers(name, value, version, expires) VALUES ($1, $2, 1, $3) \
     ON CONFLICT (name) DO NOTHING RETURNING version";
-const CHANGE: &str = "UPDATE ecss_registers SET value = $2, expires = $3, version = version + 1 \
+const UPDATE: &str = "UPDATE ecss_registers SET value = $2, expires = $3, version = version + 1 \
     WHERE name = $1 AND version = $4 RETURNING version";
 
-impl Lines {
-    pub(crate) async fn register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        let rows = self.read("read", READ, &[&name]).await?;
+impl Pool {
+    pub(crate) async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
+        let rows = self.read("read", GET, &[&name]).await?;
         Ok(rows.first().map(|row| Register { value: row.get(0), version: unsigned(row.get(1)) }))
     }
 
-    pub(crate) async fn write_register(
+    pub(crate) async fn put_register(
         &self,
         name: &str,
         value: &str,
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        let expires = maybe_nanos(expires)?;
+        let expires = optional_nanos(expires)?;
         let rows = match expected {
-            None => self.write("write to", MAKE, &[&name, &value, &expires]).await?,
+            None => self.write("write to", INSERT, &[&name, &value, &expires]).await?,
             Some(version) => {
-                self.write("write to", CHANGE, &[&name, &value, &expires, &signed(version)]).await?
+                self.write("write to", UPDATE, &[&name, &value, &expires, &signed(version)]).await?
             }
         };
         let row = rows.first().ok_or_else(|| StoreError::Conflict(format!("register \"{name}\"")))?;

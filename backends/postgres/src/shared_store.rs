@@ -1,4 +1,4 @@
-//! What the store does for several replicas at once.
+//! Implements `SharedStore`: shards, fenced writes and the changelog that replicas read.
 
 use std::num::NonZeroUsize;
 
@@ -8,16 +8,16 @@ use ecs_scheduler_core::{
 };
 
 use crate::codec::{signed, unsigned};
-use crate::error::corrupt;
-use crate::jobs::EDITS;
-use crate::pool::Lines;
+use crate::error::corrupt_row;
+use crate::jobs::CHANGELOG_LENGTH;
+use crate::pool::Pool;
 use crate::store::PostgresStore;
 
-/// Names sort by their bytes: no name that begins with the prefix is behind the prefix and the greatest character.
-const REGISTERS: &str = "SELECT name, value, version FROM ecss_registers \
+/// Names sort by their bytes: no name with the prefix sorts behind the prefix and the greatest character.
+const LIST_REGISTERS: &str = "SELECT name, value, version FROM ecss_registers \
     WHERE name >= $1 AND name <= $1 || chr(1114111) AND starts_with(name, $1) ORDER BY name";
-/// The rows of shards and edits are of one moment; where nothing happened no edit is looked for.
-const NEWS: &str = "SELECT s.shard, s.edits, m.mark, \
+/// One statement reads shards and edits at one moment; it reads no edits of a shard without news.
+const LIST_EDITS: &str = "SELECT s.shard, s.edits, m.mark, \
     array(SELECT DISTINCT e.job FROM ecss_edits e WHERE e.shard = s.shard AND e.no > m.mark ORDER BY e.job) AS jobs \
     FROM unnest($1::smallint[], $2::bigint[]) AS m(shard, mark) JOIN ecss_shards s ON s.shard = m.shard \
     WHERE s.edits <> m.mark ORDER BY s.shard";
@@ -30,61 +30,61 @@ impl Shards for PostgresStore {
         from: ListFrom,
         limit: NonZeroUsize,
     ) -> Result<JobList, StoreError> {
-        let places = &self.places_of_shards[usize::from(shard.number())];
-        self.lines.list(places, Some(shard.number().into()), from, limit).await
+        let index = &self.shard_page_indexes[usize::from(shard.number())];
+        self.pool.list(index, Some(shard.number().into()), from, limit).await
     }
 
     async fn open_firings_in_shard(&self, shard: Shard) -> Result<Vec<Firing>, StoreError> {
-        self.lines.unfinished(Some(shard.number().into())).await
+        self.pool.open_firings(Some(shard.number().into())).await
     }
 
     async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        self.record(Some(fence.clone()), batch).await
+        self.settle_batch(Some(fence.clone()), batch).await
     }
 
     async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        self.step(Some(fence.clone()), advance).await
+        self.advance_firing(Some(fence.clone()), advance).await
     }
 }
 
 #[async_trait]
 impl SharedStore for PostgresStore {
     async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        self.lines.registers(prefix).await
+        self.pool.list_registers(prefix).await
     }
 
     async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
-        self.lines.edits(since).await
+        self.pool.list_edits(since).await
     }
 }
 
-impl Lines {
-    async fn registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
-        let rows = self.read("read", REGISTERS, &[&prefix]).await?;
+impl Pool {
+    async fn list_registers(&self, prefix: &str) -> Result<Vec<(String, Register)>, StoreError> {
+        let rows = self.read("read", LIST_REGISTERS, &[&prefix]).await?;
         let register = |row: &tokio_postgres::Row| {
             (row.get(0), Register { value: row.get(1), version: unsigned(row.get(2)) })
         };
         Ok(rows.iter().map(register).collect())
     }
 
-    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+    async fn list_edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
         let shards: Vec<i16> = since.iter().map(|(shard, _)| shard.number().into()).collect();
         let marks: Vec<i64> = since.iter().map(|(_, mark)| signed(mark.0)).collect();
-        let rows = self.read("read", NEWS, &[&shards, &marks]).await?;
-        rows.iter().map(news).collect()
+        let rows = self.read("read", LIST_EDITS, &[&shards, &marks]).await?;
+        rows.iter().map(shard_edits).collect()
     }
 }
 
-fn news(row: &tokio_postgres::Row) -> Result<ShardEdits, StoreError> {
+fn shard_edits(row: &tokio_postgres::Row) -> Result<ShardEdits, StoreError> {
     let (number, edits, mark): (i16, i64, i64) = (row.get("shard"), row.get("edits"), row.get("mark"));
     let shard = u8::try_from(number).ok().and_then(Shard::new);
-    let shard = shard.ok_or_else(|| corrupt(&format!("shard {number}"), "there is no such shard"))?;
+    let shard = shard.ok_or_else(|| corrupt_row(&format!("shard {number}"), "there is no such shard"))?;
     let names: Vec<&str> = row.get("jobs");
-    let jobs = if mark > edits || edits - mark > EDITS {
+    let jobs = if mark > edits || edits - mark > CHANGELOG_LENGTH {
         EditedJobs::Unknown
     } else {
         let jobs = names.into_iter().map(JobId::new).collect::<Result<_, _>>();
-        EditedJobs::These(jobs.map_err(|error| corrupt(&format!("the edits of shard {number}"), error))?)
+        EditedJobs::These(jobs.map_err(|error| corrupt_row(&format!("the edits of shard {number}"), error))?)
     };
     Ok(ShardEdits { shard, mark: EditMark(unsigned(edits)), jobs })
 }

@@ -1,4 +1,4 @@
-//! The store itself: each call goes to the database.
+//! The store: each call of the store traits becomes statements on the database.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -13,114 +13,78 @@ use ecs_scheduler_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::advance::{Move, Mover};
-use crate::config::Place;
-use crate::error::closed;
-use crate::group_commit::Desk;
-use crate::job_list::Places;
-use crate::pool::Lines;
-use crate::schema::{self, Missing};
-use crate::session;
-use crate::settle::{Batch, Entry, Settler};
+use crate::advance::{AdvanceWriter, FiringUpdate};
+use crate::error::store_closed;
+use crate::group_commit::GroupCommit;
+use crate::job_list::PageIndex;
+use crate::pool::Pool;
+use crate::settle::{SettleRequest, SettleWriter, SettlementRow};
 
-/// Settlements that are made JSON on the caller's thread; more than that, about 100 µs, on one that may block.
-const INLINE: usize = 50;
-
-/// How a store is opened.
-#[derive(Debug, Clone)]
-pub struct PostgresOptions {
-    /// The most connections at once; 8 by default. One of them is enough for all that is settled.
-    pub connections: NonZeroUsize,
-}
-
-impl Default for PostgresOptions {
-    fn default() -> Self {
-        Self { connections: NonZeroUsize::new(8).expect("it is not zero") }
-    }
-}
+/// The largest batch that is encoded on the caller's thread; a larger one, of about 100 µs, on a thread that may block.
+const MAX_INLINE_BATCH: usize = 50;
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
-    pub(crate) lines: Lines,
-    settling: Arc<Desk<Settler>>,
-    moving: Arc<Desk<Mover>>,
-    places: Places,
-    pub(crate) places_of_shards: [Places; Shard::COUNT as usize],
-    /// One creation after the other: others wait here and not with a connection in their hands.
+    pub(crate) pool: Pool,
+    settlements: Arc<GroupCommit<SettleWriter>>,
+    firing_updates: Arc<GroupCommit<AdvanceWriter>>,
+    page_index: PageIndex,
+    pub(crate) shard_page_indexes: [PageIndex; Shard::COUNT as usize],
+    /// Serialises creations, which the server serialises as well: they wait here without holding a connection.
     creating: tokio::sync::Mutex<()>,
-    /// Up to where pruning has looked in the sweep that is under way.
-    pruned: AtomicI64,
+    /// The position of the pruning sweep in the journal.
+    prune_cursor: AtomicI64,
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("database", &self.lines.name()).finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("database", &self.pool.name()).finish_non_exhaustive()
     }
 }
 
 impl PostgresStore {
-    /// Connects to the database at `url` and makes the tables that are missing.
-    ///
-    /// # Errors
-    ///
-    /// Fails, with the database's name and the remedy, when it cannot be reached or does not admit us, when a permission
-    /// is missing, or when its tables are of a newer layout.
-    pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
-        Self::connect(url, &options, Missing::Make).await
-    }
-
-    /// Connects to a database that has the tables already.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and with [`FaultKind::NotFound`] when there are no tables.
-    pub async fn open_existing(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
-        Self::connect(url, &options, Missing::Refuse).await
-    }
-
-    async fn connect(url: &str, options: &PostgresOptions, missing: Missing) -> Result<Self, StoreError> {
-        let place = Place::parse(url)?;
-        let lines = Lines::new(&place, options.connections.get())?;
-        session::probe(&lines).await?;
-        schema::prepare(&lines, missing).await?;
-        lines.check().await?;
-        Ok(Self {
-            settling: Desk::new(Settler(lines.clone())),
-            moving: Desk::new(Mover(lines.clone())),
-            lines,
-            places: Places::default(),
-            places_of_shards: Default::default(),
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self {
+            settlements: GroupCommit::new(SettleWriter(pool.clone())),
+            firing_updates: GroupCommit::new(AdvanceWriter(pool.clone())),
+            pool,
+            page_index: PageIndex::default(),
+            shard_page_indexes: Default::default(),
             creating: tokio::sync::Mutex::default(),
-            pruned: AtomicI64::new(0),
-        })
+            prune_cursor: AtomicI64::new(0),
+        }
     }
 
-    /// Moves a firing, under a fence where one is given.
-    pub(crate) async fn step(&self, fence: Option<Fence>, advance: Advance) -> Result<(), StoreError> {
-        if self.lines.is_closed() {
-            return Err(closed(self.lines.name()));
+    /// Advances a firing, under a fence where one is given.
+    pub(crate) async fn advance_firing(
+        &self,
+        fence: Option<Fence>,
+        advance: Advance,
+    ) -> Result<(), StoreError> {
+        if self.pool.is_closed() {
+            return Err(store_closed(self.pool.name()));
         }
-        self.moving.call(Move::new(fence, advance)?).await
+        self.firing_updates.submit(FiringUpdate::new(fence, advance)?).await
     }
 
     /// Settles a batch, under a fence where one is given.
-    pub(crate) async fn record(
+    pub(crate) async fn settle_batch(
         &self,
         fence: Option<Fence>,
         batch: Vec<Settlement>,
     ) -> Result<Vec<Settled>, StoreError> {
-        if self.lines.is_closed() {
-            return Err(closed(self.lines.name()));
+        if self.pool.is_closed() {
+            return Err(store_closed(self.pool.name()));
         }
-        self.settling.call(Batch { fence, entries: entries(batch).await? }).await
+        self.settlements.submit(SettleRequest { fence, rows: encode_batch(batch).await? }).await
     }
 }
 
 #[async_trait]
 impl JobStore for PostgresStore {
     async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        let _turn = self.creating.lock().await;
-        self.lines.create(job).await
+        let _creating = self.creating.lock().await;
+        self.pool.create(job).await
     }
 
     async fn replace(
@@ -130,62 +94,62 @@ impl JobStore for PostgresStore {
         document: Box<RawValue>,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        self.lines.replace(id, expected, &document, at).await
+        self.pool.replace(id, expected, &document, at).await
     }
 
     async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
-        self.lines.remove(id, expected).await
+        self.pool.remove(id, expected).await
     }
 
     async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
-        self.lines.get(ids).await
+        self.pool.get(ids).await
     }
 
     async fn list(&self, from: ListFrom, limit: NonZeroUsize) -> Result<JobList, StoreError> {
-        self.lines.list(&self.places, None, from, limit).await
+        self.pool.list(&self.page_index, None, from, limit).await
     }
 }
 
 #[async_trait]
 impl Journal for PostgresStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        if batch.is_empty() && !self.lines.is_closed() {
+        if batch.is_empty() && !self.pool.is_closed() {
             return Ok(Vec::new());
         }
-        self.record(None, batch).await
+        self.settle_batch(None, batch).await
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {
-        self.step(None, advance).await
+        self.advance_firing(None, advance).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
-        self.lines.unfinished(None).await
+        self.pool.open_firings(None).await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
-        self.lines.decisions(query).await
+        self.pool.decisions(query).await
     }
 
     async fn firings(&self, query: &FiringQuery) -> Result<Vec<Firing>, StoreError> {
-        self.lines.firings(query).await
+        self.pool.firings(query).await
     }
 }
 
-/// Makes a batch JSON.
-async fn entries(batch: Vec<Settlement>) -> Result<Vec<Entry>, StoreError> {
-    if batch.len() <= INLINE {
-        return batch.iter().map(Entry::new).collect();
+/// Encodes the settlements of a batch as rows.
+async fn encode_batch(batch: Vec<Settlement>) -> Result<Vec<SettlementRow>, StoreError> {
+    if batch.len() <= MAX_INLINE_BATCH {
+        return batch.iter().map(SettlementRow::new).collect();
     }
-    let making = tokio::task::spawn_blocking(move || batch.iter().map(Entry::new).collect());
-    let panicked = |error| StoreError::caused(FaultKind::Bug, "writing a batch as JSON panicked", error);
-    making.await.map_err(panicked)?
+    let encoding = tokio::task::spawn_blocking(move || batch.iter().map(SettlementRow::new).collect());
+    let panicked = |error| StoreError::caused(FaultKind::Bug, "encoding a batch as JSON panicked", error);
+    encoding.await.map_err(panicked)?
 }
 
 #[async_trait]
 impl Registers for PostgresStore {
     async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.lines.register(name).await
+        self.pool.get_register(name).await
     }
 
     async fn write(
@@ -195,7 +159,7 @@ impl Registers for PostgresStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        self.lines.write_register(name, value, expected, expires).await
+        self.pool.put_register(name, value, expected, expires).await
     }
 }
 
@@ -206,27 +170,27 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.lines.check().await
+        self.pool.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
-        let cursor = self.pruned.load(Ordering::Relaxed);
-        let (removed, next) = self.lines.prune(cursor, retention).await?;
-        self.pruned.store(next, Ordering::Relaxed);
+        let cursor = self.prune_cursor.load(Ordering::Relaxed);
+        let (removed, next) = self.pool.prune(cursor, retention).await?;
+        self.prune_cursor.store(next, Ordering::Relaxed);
         Ok(removed)
     }
 
     async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
         match adoption {
-            Adoption::Jobs(jobs) => self.lines.adopt_jobs(&jobs).await,
-            Adoption::History(entries) => self.lines.adopt_history(&entries).await,
+            Adoption::Jobs(jobs) => self.pool.import_jobs(&jobs).await,
+            Adoption::History(entries) => self.pool.import_history(&entries).await,
         }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.settling.rest().await;
-        self.moving.rest().await;
-        self.lines.close();
+        self.settlements.flush().await;
+        self.firing_updates.flush().await;
+        self.pool.close();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! TLS with rustls: whom to trust, as `sslmode` says.
+//! TLS with rustls: verifies the server's certificate as `sslmode` says.
 
 use std::sync::Arc;
 
@@ -12,35 +12,35 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::config::{Place, Trust};
+use crate::config::{ConnectionConfig, TlsVerification};
 
-/// Makes what connects to the server.
+/// Makes the TLS connector of a database.
 ///
 /// # Errors
 ///
-/// Fails when authorities are needed and cannot be read.
-pub(crate) fn connector(place: &Place) -> Result<MakeRustlsConnect, StoreError> {
+/// Fails when trusted authorities are needed and cannot be read.
+pub(crate) fn connector(database: &ConnectionConfig) -> Result<MakeRustlsConnect, StoreError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| StoreError::caused(FaultKind::Bug, "could not prepare TLS", error))?;
-    let config = match place.trust {
-        Trust::Host => builder.with_root_certificates(roots(place)?).with_no_client_auth(),
-        Trust::Authority | Trust::Anyone => {
-            let verifier = Lenient { authority: authority(place, &provider)?, provider };
+    let config = match database.verification {
+        TlsVerification::Full => builder.with_root_certificates(load_roots(database)?).with_no_client_auth(),
+        TlsVerification::Ca | TlsVerification::Skip => {
+            let verifier = RelaxedVerifier { authority: authority_verifier(database, &provider)?, provider };
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
         }
     };
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Reads the authorities: those of `sslrootcert`, else the system's.
-fn roots(place: &Place) -> Result<Arc<RootCertStore>, StoreError> {
+/// Loads the trusted authorities: those of `sslrootcert`, else the system's.
+fn load_roots(database: &ConnectionConfig) -> Result<Arc<RootCertStore>, StoreError> {
     let mut store = RootCertStore::empty();
-    match &place.roots {
+    match &database.roots {
         Some(path) => {
             let refuse = |error: Cause| {
-                let message = format!("could not read the certificates in {path:?}, which sslrootcert names");
+                let message = format!("could not read the certificates in {path:?}; correct sslrootcert");
                 StoreError::caused(FaultKind::Config, message, error)
             };
             let read = CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.into()))?;
@@ -54,34 +54,35 @@ fn roots(place: &Place) -> Result<Arc<RootCertStore>, StoreError> {
         }
     }
     if store.is_empty() {
-        let message = "the server's certificate cannot be checked, because no authority is known; name a file of \
-                       certificates with sslrootcert in ECSS_POSTGRES_URL, or install the system's (ca-certificates)";
+        let message = "could not verify the server's certificate: no authority is trusted; name a file of certificates \
+                       with sslrootcert in ECSS_POSTGRES_URL, or install those of the system (ca-certificates)";
         return Err(StoreError::fault(FaultKind::Config, message));
     }
     Ok(Arc::new(store))
 }
 
-fn authority(
-    place: &Place,
+fn authority_verifier(
+    database: &ConnectionConfig,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<WebPkiServerVerifier>>, StoreError> {
-    if place.trust == Trust::Anyone {
+    if database.verification == TlsVerification::Skip {
         return Ok(None);
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots(place)?, Arc::clone(provider)).build();
+    let roots = load_roots(database)?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build();
     verifier.map(Some).map_err(|error| {
-        StoreError::caused(FaultKind::Config, "could not prepare the check of certificates", error)
+        StoreError::caused(FaultKind::Config, "could not prepare the verification of certificates", error)
     })
 }
 
-/// Checks less than rustls does: the authority but not the name, or the signature of the handshake only.
+/// Verifies less than rustls does: the authority but not the host's name, or only the signature of the handshake.
 #[derive(Debug)]
-struct Lenient {
+struct RelaxedVerifier {
     authority: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for RelaxedVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -92,7 +93,7 @@ impl ServerCertVerifier for Lenient {
     ) -> Result<ServerCertVerified, Error> {
         let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
         match authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The name is checked last: all else was found to be right.
+            // The name is checked last, so the rest of the certificate is valid.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),

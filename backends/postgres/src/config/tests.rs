@@ -1,47 +1,47 @@
 use ecs_scheduler_core::StoreError;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 
-use super::{CONNECT, Place, Trust};
+use super::{CONNECT_TIMEOUT, ConnectionConfig, TlsVerification};
 
-fn place(url: &str) -> Place {
-    Place::parse(url).expect("the URL is sound")
+fn config(url: &str) -> ConnectionConfig {
+    ConnectionConfig::parse(url).expect("the URL is valid")
 }
 
 fn refusal(url: &str) -> String {
-    let error = Place::parse(url).expect_err("the URL is refused");
+    let error = ConnectionConfig::parse(url).expect_err("the URL is refused");
     assert!(matches!(error, StoreError::Fault { .. }));
     ecs_scheduler_core::fault::chain(&error)
 }
 
 #[test]
-fn a_place_is_named_without_its_password() {
-    let place = place("postgres://me:s%40cret@db.example.com:5433/jobs?application_name=x");
-    assert_eq!(place.name, "\"jobs\" at db.example.com:5433");
-    assert_eq!(format!("{place:?}"), place.name);
-    assert_eq!(place.config.get_password(), Some(&b"s@cret"[..]));
-    assert_eq!(place.config.get_application_name(), Some("x"));
+fn database_is_named_without_its_password() {
+    let config = config("postgres://me:s%40cret@db.example.com:5433/jobs?application_name=x");
+    assert_eq!(config.name, "\"jobs\" at db.example.com:5433");
+    assert_eq!(format!("{config:?}"), config.name);
+    assert_eq!(config.config.get_password(), Some(&b"s@cret"[..]));
+    assert_eq!(config.config.get_application_name(), Some("x"));
 }
 
 #[test]
-fn each_mode_of_protection_means_what_it_means_to_libpq() {
-    for (query, mode, trust) in [
-        ("", SslMode::Prefer, Trust::Anyone),
-        ("?sslmode=prefer", SslMode::Prefer, Trust::Anyone),
-        ("?sslmode=disable", SslMode::Disable, Trust::Anyone),
-        ("?sslmode=require", SslMode::Require, Trust::Anyone),
-        ("?sslmode=require&sslrootcert=/a%20b.pem", SslMode::Require, Trust::Authority),
-        ("?sslmode=verify-ca", SslMode::Require, Trust::Authority),
-        ("?connect_timeout=1&sslmode=verify-full", SslMode::Require, Trust::Host),
+fn ssl_modes_match_those_of_libpq() {
+    for (query, mode, verification) in [
+        ("", SslMode::Prefer, TlsVerification::Skip),
+        ("?sslmode=prefer", SslMode::Prefer, TlsVerification::Skip),
+        ("?sslmode=disable", SslMode::Disable, TlsVerification::Skip),
+        ("?sslmode=require", SslMode::Require, TlsVerification::Skip),
+        ("?sslmode=require&sslrootcert=/a%20b.pem", SslMode::Require, TlsVerification::Ca),
+        ("?sslmode=verify-ca", SslMode::Require, TlsVerification::Ca),
+        ("?connect_timeout=1&sslmode=verify-full", SslMode::Require, TlsVerification::Full),
     ] {
-        let place = place(&format!("postgresql://db/jobs{query}"));
-        assert_eq!((place.config.get_ssl_mode(), place.trust), (mode, trust), "{query}");
-        assert_eq!(place.roots.is_some(), query.contains("sslrootcert"));
+        let config = config(&format!("postgresql://db/jobs{query}"));
+        assert_eq!((config.config.get_ssl_mode(), config.verification), (mode, verification), "{query}");
+        assert_eq!(config.roots.is_some(), query.contains("sslrootcert"));
     }
 }
 
 #[test]
-fn what_is_not_a_url_is_refused_without_repeating_it() {
-    for (url, word) in [
+fn invalid_url_is_refused_without_repeating_it() {
+    for (url, expected) in [
         ("mysql://me:secret@db/jobs", "postgres://"),
         ("postgres://me:secret@db:port/jobs", "%40"),
         ("postgres://me:secret@db/jobs?sslmode=maybe", "verify-full"),
@@ -49,30 +49,30 @@ fn what_is_not_a_url_is_refused_without_repeating_it() {
         ("postgres:///jobs", "names no host"),
     ] {
         let message = refusal(url);
-        assert!(message.contains(word), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert!(!message.contains("secret"), "{message}");
     }
 }
 
 #[test]
-fn time_is_bounded_unless_the_url_says_otherwise() {
-    let plain = place("postgres://db/jobs");
-    assert_eq!(plain.config.get_connect_timeout(), Some(&CONNECT));
-    assert_eq!(plain.config.get_options(), None, "a pool between us refuses them");
+fn timeouts_are_set_unless_the_url_sets_them() {
+    let plain = config("postgres://db/jobs");
+    assert_eq!(plain.config.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
+    assert_eq!(plain.config.get_options(), None, "a connection pooler refuses them");
     let ours = [("statement_timeout", "10000"), ("idle_in_transaction_session_timeout", "5000")];
     let pinned = ("default_transaction_isolation", "read committed");
     assert_eq!(settings(&plain), [ours[0], ours[1], pinned]);
-    let given = place("postgres://db/jobs?connect_timeout=9&options=-c%20statement_timeout%3D77");
+    let given = config("postgres://db/jobs?connect_timeout=9&options=-c%20statement_timeout%3D77");
     assert_eq!(given.config.get_connect_timeout().map(std::time::Duration::as_secs), Some(9));
     assert_eq!(settings(&given), [("statement_timeout", "77"), ours[1], pinned]);
 }
 
-fn settings(place: &Place) -> Vec<(&str, &str)> {
-    place.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+fn settings(config: &ConnectionConfig) -> Vec<(&str, &str)> {
+    config.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 #[test]
-fn options_are_read_as_the_server_reads_them() {
+fn options_are_parsed_as_the_server_parses_them() {
     for (options, given) in [
         ("-c%20search_path%3Da%2Cb", Some(("search_path", "a,b"))),
         ("-csearch_path%3D%22A%5C%20b%22", Some(("search_path", "\"A b\""))),
@@ -81,18 +81,18 @@ fn options_are_read_as_the_server_reads_them() {
         ("-c%20nothing", None),
         ("-e%20-c%20search_path%3Da", None),
     ] {
-        let place = place(&format!("postgres://db/jobs?options={options}"));
-        let first = settings(&place)[0];
+        let config = config(&format!("postgres://db/jobs?options={options}"));
+        let first = settings(&config)[0];
         match given {
-            Some(given) => assert_eq!((first, place.config.get_options()), (given, None), "{options}"),
-            None => assert!(place.config.get_options().is_some(), "{options}: as the URL has it"),
+            Some(given) => assert_eq!((first, config.config.get_options()), (given, None), "{options}"),
+            None => assert!(config.config.get_options().is_some(), "{options}: as the URL has it"),
         }
     }
 }
 
 #[test]
-fn of_several_hosts_the_one_that_can_be_written_is_taken() {
-    let several = place("postgres://a:1,b:2/jobs");
+fn several_hosts_require_a_writable_one() {
+    let several = config("postgres://a:1,b:2/jobs");
     assert_eq!(several.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
     assert_eq!(several.name, "\"jobs\" at a:1, b:2");
 }

@@ -1,10 +1,10 @@
 use ecs_scheduler_core::FaultKind;
 use tokio_postgres::error::SqlState;
 
-use super::{REMEDIES, remedy};
+use super::{REMEDIES, server_remedy};
 
 #[test]
-fn what_passes_by_itself_is_transient_and_what_does_not_is_not() {
+fn errors_that_pass_are_transient_and_lasting_ones_are_not() {
     for state in [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CANNOT_CONNECT_NOW,
@@ -17,7 +17,7 @@ fn what_passes_by_itself_is_transient_and_what_does_not_is_not() {
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::T_R_SERIALIZATION_FAILURE,
     ] {
-        assert!(remedy(&state).0.is_transient(), "{state:?}");
+        assert!(server_remedy(&state).0.is_transient(), "{state:?}");
     }
     for state in [
         SqlState::INSUFFICIENT_PRIVILEGE,
@@ -27,19 +27,19 @@ fn what_passes_by_itself_is_transient_and_what_does_not_is_not() {
         SqlState::DATA_CORRUPTED,
         SqlState::SYNTAX_ERROR,
     ] {
-        assert!(!remedy(&state).0.is_transient(), "{state:?}");
+        assert!(!server_remedy(&state).0.is_transient(), "{state:?}");
     }
 }
 
 #[test]
-fn a_mistake_of_ours_is_told_as_one() {
-    assert_eq!(remedy(&SqlState::SYNTAX_ERROR), (FaultKind::Bug, ""));
+fn invalid_sql_is_reported_as_a_bug() {
+    assert_eq!(server_remedy(&SqlState::SYNTAX_ERROR), (FaultKind::Bug, ""));
 }
 
 #[test]
-fn no_entry_hides_a_later_one() {
-    for (place, (later, ..)) in REMEDIES.iter().enumerate() {
-        let hides = REMEDIES[..place].iter().find(|(earlier, ..)| later.starts_with(earlier));
+fn no_remedy_hides_a_later_one() {
+    for (index, (later, ..)) in REMEDIES.iter().enumerate() {
+        let hides = REMEDIES[..index].iter().find(|(earlier, ..)| later.starts_with(earlier));
         assert!(hides.is_none(), "{hides:?} hides {later}");
     }
 }

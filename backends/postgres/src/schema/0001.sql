@@ -1,15 +1,15 @@
--- Layout 1. Moments are nanoseconds since 1970; names sort by their bytes.
+-- Layout 1. Timestamps are nanoseconds since 1970; names sort by their bytes.
 
--- One row: the layout, and what a check writes.
+-- One row: the layout, and a counter that the health check increments.
 CREATE TABLE ecss_layout (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version integer NOT NULL,
     beat bigint NOT NULL DEFAULT 0
 );
 
--- The jobs, each with what was noted about it. `no` is the order of creation, which is the order of commits too.
+-- The jobs with their metadata. `no` is the order of creation, which is the order of commits too.
 -- `head` is the newest decision under the job; `folds` is its outcome while the next one may be folded into it.
--- What changes with every tick stands before the document, and rows have room to be changed where they are.
+-- Columns that change with every tick stand before the document, and rows have room for updates in place.
 CREATE TABLE ecss_jobs (
     id text COLLATE "C" PRIMARY KEY CHECK (id ~ '^[0-9A-Za-z_-]{1,255}$'),
     no bigint NOT NULL UNIQUE,
@@ -30,7 +30,7 @@ CREATE TABLE ecss_jobs (
 CREATE INDEX ecss_jobs_shard ON ecss_jobs (shard, no);
 CREATE SEQUENCE ecss_jobs_no AS bigint;
 
--- Decisions in the order in which they were committed, each with the firing that came of it.
+-- Decisions in the order of their commits, each with its firing.
 CREATE TABLE ecss_journal (
     seq bigint PRIMARY KEY,
     job text COLLATE "C" NOT NULL,

@@ -1,11 +1,11 @@
-//! A plan as columns: one array for each, which the server takes apart again.
+//! A write set as columns: one array for each column, which the server unnests.
 
 use uuid::Uuid;
 
-use super::write_set::Written;
+use super::write_set::WriteSet;
 use crate::pool::Param;
 
-/// Makes a struct of arrays, filled from rows, that a statement takes in the order of its fields.
+/// Makes a struct of arrays, filled from rows; they are the parameters of a statement in the order of the fields.
 macro_rules! columns {
     ($(#[$doc:meta])* $name:ident from $rows:expr, $row:ident: $($field:ident: $kind:ty = $value:expr),+ $(,)?) => {
         $(#[$doc])*
@@ -14,8 +14,8 @@ macro_rules! columns {
         }
 
         impl<'w> $name<'w> {
-            pub(crate) fn of(written: &'w Written<'_>) -> Self {
-                let rows = $rows(written);
+            pub(crate) fn from_write_set(write_set: &'w WriteSet<'_>) -> Self {
+                let rows = $rows(write_set);
                 let mut columns = Self { $($field: Vec::with_capacity(rows.len()),)+ };
                 for $row in rows {
                     $(columns.$field.push($value);)+
@@ -32,18 +32,18 @@ macro_rules! columns {
 
 columns! {
     /// New rows of the journal.
-    Inserts from |written: &'w Written<'_>| written.rows.iter(), row:
+    InsertColumns from |write_set: &'w WriteSet<'_>| write_set.rows.iter(), row:
     seq: i64 = row.seq,
-    job: &'w str = row.entry.job.as_str(),
-    uid: Uuid = row.entry.uid,
-    shard: i16 = row.entry.shard,
-    outcome: &'static str = row.record.outcome.as_str(),
+    job: &'w str = row.settlement.job.as_str(),
+    uid: Uuid = row.settlement.uid,
+    shard: i16 = row.settlement.shard,
+    outcome: &'static str = row.decision.outcome.as_str(),
     born: i64 = row.born,
-    observed: i64 = row.record.observed,
-    first: i64 = row.record.first,
-    last: i64 = row.record.last,
-    count: i64 = row.record.count,
-    ledger: &'w str = row.record.ledger.as_str(),
+    observed: i64 = row.decision.observed,
+    first: i64 = row.decision.first,
+    last: i64 = row.decision.last,
+    count: i64 = row.decision.count,
+    ledger: &'w str = row.decision.ledger.as_str(),
     firing: Option<&'w str> = row.firing.map(|firing| firing.id.as_str()),
     state: Option<&'static str> = row.firing.map(|firing| firing.state),
     tasks: Option<i32> = row.firing.map(|firing| firing.tasks),
@@ -51,8 +51,8 @@ columns! {
 }
 
 columns! {
-    /// What is folded into stored rows.
-    Folds from |written: &'w Written<'_>| written.folds.iter(), row:
+    /// Decisions to fold into stored rows.
+    FoldColumns from |write_set: &'w WriteSet<'_>| write_set.folds.iter(), row:
     seq: i64 = *row.0,
     observed: i64 = row.1.observed,
     last: i64 = row.1.last,
@@ -61,8 +61,8 @@ columns! {
 }
 
 columns! {
-    /// What becomes of the jobs.
-    Marks from |written: &'w Written<'_>| written.marks.iter(), row:
+    /// The settled jobs.
+    JobColumns from |write_set: &'w WriteSet<'_>| write_set.jobs.iter(), row:
     id: &'w str = row.0.as_str(),
     settled: Option<i64> = row.1.settled,
     head: i64 = row.1.head,

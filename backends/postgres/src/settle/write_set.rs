@@ -1,4 +1,5 @@
-//! What a batch of settlements writes, given what is stored: which are stale, which rows are new, which are folded into.
+//! The write set of a batch of settlements, given the stored jobs: which are stale, which rows are new, and which stored
+//! rows are folded into.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,28 +8,28 @@ use ecs_scheduler_core::{
 };
 use uuid::Uuid;
 
-use crate::codec::{json, ledger, maybe_nanos, nanos, signed, unsigned};
-use crate::jobs::shard;
+use crate::codec::{encode_ledger, json, nanos, optional_nanos, signed, unsigned};
+use crate::jobs::shard_number;
 
 #[cfg(test)]
 mod tests;
 
-/// A settlement as it is written, made by the caller so that the transaction need not.
+/// An encoded settlement. The caller encodes it before the transaction begins.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct SettlementRow {
     pub(crate) job: JobId,
     pub(crate) uid: Uuid,
     pub(crate) shard: i16,
     pub(crate) revision: i64,
     pub(crate) expected: Option<i64>,
     pub(crate) settled: Option<i64>,
-    pub(crate) records: Vec<Record>,
-    pub(crate) firing: Option<Shot>,
+    pub(crate) decisions: Vec<DecisionRow>,
+    pub(crate) firing: Option<FiringRow>,
 }
 
-/// An outcome as it is written.
+/// An encoded decision.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
+pub(crate) struct DecisionRow {
     pub(crate) outcome: Outcome,
     pub(crate) observed: i64,
     pub(crate) first: i64,
@@ -38,9 +39,9 @@ pub(crate) struct Record {
     pub(crate) ledger: String,
 }
 
-/// A firing as it is written.
+/// An encoded firing.
 #[derive(Debug)]
-pub(crate) struct Shot {
+pub(crate) struct FiringRow {
     pub(crate) id: String,
     pub(crate) state: &'static str,
     pub(crate) tasks: i32,
@@ -48,22 +49,22 @@ pub(crate) struct Shot {
     pub(crate) body: String,
 }
 
-impl Entry {
+impl SettlementRow {
     pub(crate) fn new(settlement: &Settlement) -> Result<Self, StoreError> {
         Ok(Self {
             job: settlement.job.clone(),
             uid: *settlement.uid.as_uuid(),
-            shard: shard(&settlement.job),
+            shard: shard_number(&settlement.job),
             revision: signed(settlement.revision.0),
-            expected: maybe_nanos(settlement.expected)?,
-            settled: maybe_nanos(settlement.settled)?,
-            records: settlement.records.iter().map(Record::new).collect::<Result<_, _>>()?,
-            firing: settlement.firing.as_ref().map(Shot::new).transpose()?,
+            expected: optional_nanos(settlement.expected)?,
+            settled: optional_nanos(settlement.settled)?,
+            decisions: settlement.records.iter().map(DecisionRow::new).collect::<Result<_, _>>()?,
+            firing: settlement.firing.as_ref().map(FiringRow::new).transpose()?,
         })
     }
 }
 
-impl Record {
+impl DecisionRow {
     pub(crate) fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
         Ok(Self {
             outcome: draft.outcome,
@@ -72,12 +73,12 @@ impl Record {
             last: nanos(draft.span.last)?,
             count: signed(draft.span.count),
             explanation: draft.explanation.clone(),
-            ledger: ledger(draft)?,
+            ledger: encode_ledger(draft)?,
         })
     }
 }
 
-impl Shot {
+impl FiringRow {
     pub(crate) fn new(firing: &Firing) -> Result<Self, StoreError> {
         Ok(Self {
             id: firing.id.as_str().to_owned(),
@@ -89,16 +90,17 @@ impl Shot {
     }
 }
 
-/// What is stored of the jobs of a batch, and which of its firings are.
+/// The stored state that a batch of settlements depends on.
 #[derive(Debug)]
-pub(crate) struct Slate {
-    pub(crate) marks: HashMap<String, Mark>,
-    pub(crate) known: HashSet<String>,
+pub(crate) struct Existing {
+    pub(crate) jobs: HashMap<String, JobMeta>,
+    /// Those of the batch's firings that are stored already.
+    pub(crate) firings: HashSet<String>,
 }
 
-/// What is stored of a job, and what becomes of it.
+/// The stored columns of a job that a settlement compares and updates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct JobMeta {
     uid: Uuid,
     revision: i64,
     pub(crate) settled: Option<i64>,
@@ -110,10 +112,10 @@ pub(crate) struct Mark {
     pub(crate) explanation: String,
     pub(crate) last_firing: Option<String>,
     pub(crate) last_fired: Option<i64>,
-    changed: bool,
+    is_changed: bool,
 }
 
-impl Mark {
+impl JobMeta {
     pub(crate) fn new(
         uid: Uuid,
         revision: i64,
@@ -121,113 +123,122 @@ impl Mark {
         head: i64,
         folds: Option<Outcome>,
     ) -> Self {
-        let explanation = String::new();
         Self {
             uid,
             revision,
             settled,
             head,
             folds,
-            explanation,
+            explanation: String::new(),
             last_firing: None,
             last_fired: None,
-            changed: false,
+            is_changed: false,
         }
     }
 }
 
 /// A new row of the journal.
 #[derive(Debug)]
-pub(crate) struct Row<'e> {
+pub(crate) struct JournalRow<'e> {
     pub(crate) seq: i64,
-    pub(crate) entry: &'e Entry,
-    pub(crate) record: Record,
+    pub(crate) settlement: &'e SettlementRow,
+    pub(crate) decision: DecisionRow,
     /// When its first decision was observed.
     pub(crate) born: i64,
-    pub(crate) firing: Option<&'e Shot>,
+    pub(crate) firing: Option<&'e FiringRow>,
 }
 
-/// What a batch writes.
-#[derive(Debug)]
-pub(crate) struct Written<'e> {
-    /// New rows; their numbers follow each other.
-    pub(crate) rows: Vec<Row<'e>>,
-    /// What is folded into rows that are stored, by their numbers.
-    pub(crate) folds: BTreeMap<i64, Record>,
+/// All writes of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct WriteSet<'e> {
+    /// New rows; their numbers are consecutive.
+    pub(crate) rows: Vec<JournalRow<'e>>,
+    /// Decisions to fold into stored rows, by the rows' numbers.
+    pub(crate) folds: BTreeMap<i64, DecisionRow>,
     /// The jobs that were settled.
-    pub(crate) marks: Vec<(String, Mark)>,
+    pub(crate) jobs: Vec<(String, JobMeta)>,
     pub(crate) answers: Vec<Settled>,
 }
 
-/// Makes a plan; new rows are numbered from `first` on.
-pub(crate) fn write<'e>(slate: Slate, first: i64, entries: &[&'e Entry]) -> Written<'e> {
-    let Slate { mut marks, mut known } = slate;
-    let mut written =
-        Written { rows: Vec::new(), folds: BTreeMap::new(), marks: Vec::new(), answers: Vec::new() };
-    for entry in entries {
-        let fresh = |mark: &&mut Mark| {
-            mark.uid == entry.uid
-                && mark.revision == entry.revision
-                && mark.settled == entry.expected
-                && entry.firing.as_ref().is_none_or(|firing| !known.contains(&firing.id))
+/// Builds the write set of settlements; new rows are numbered from `first_seq`.
+pub(crate) fn build_write_set<'e>(
+    existing: Existing,
+    first_seq: i64,
+    settlements: &[&'e SettlementRow],
+) -> WriteSet<'e> {
+    let Existing { mut jobs, mut firings } = existing;
+    let mut write_set = WriteSet::default();
+    for settlement in settlements {
+        let is_fresh = |meta: &&mut JobMeta| {
+            meta.uid == settlement.uid
+                && meta.revision == settlement.revision
+                && meta.settled == settlement.expected
+                && settlement.firing.as_ref().is_none_or(|firing| !firings.contains(&firing.id))
         };
-        let Some(mark) = marks.get_mut(entry.job.as_str()).filter(fresh) else {
-            written.answers.push(Settled::Stale);
+        let Some(meta) = jobs.get_mut(settlement.job.as_str()).filter(is_fresh) else {
+            write_set.answers.push(Settled::Stale);
             continue;
         };
-        let ids = written.record(mark, first, entry);
-        mark.settled = entry.settled;
-        mark.changed = true;
-        if let Some(firing) = &entry.firing {
-            mark.last_firing = Some(firing.id.clone());
-            mark.last_fired = Some(firing.observed);
-            known.insert(firing.id.clone());
+        let ids = write_set.append_or_fold(meta, first_seq, settlement);
+        meta.settled = settlement.settled;
+        meta.is_changed = true;
+        if let Some(firing) = &settlement.firing {
+            meta.last_firing = Some(firing.id.clone());
+            meta.last_fired = Some(firing.observed);
+            firings.insert(firing.id.clone());
         }
-        written.answers.push(Settled::Recorded(ids));
+        write_set.answers.push(Settled::Recorded(ids));
     }
-    written.marks = marks.into_iter().filter(|(_, mark)| mark.changed).collect();
-    // Whoever locks several jobs does it in the order of their names.
-    written.marks.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    written
+    write_set.jobs = jobs.into_iter().filter(|(_, meta)| meta.is_changed).collect();
+    // Every statement locks jobs in the order of their names.
+    write_set.jobs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    write_set
 }
 
-impl<'e> Written<'e> {
-    fn record(&mut self, mark: &mut Mark, first: i64, entry: &'e Entry) -> Vec<DecisionId> {
-        let last = entry.records.len().saturating_sub(1);
-        let mut ids = Vec::with_capacity(entry.records.len());
-        for (place, record) in entry.records.iter().enumerate() {
-            let firing = entry.firing.as_ref().filter(|_| place == last);
-            let folds = record.folds().filter(|_| firing.is_none());
-            if folds.is_some() && mark.folds == folds && mark.explanation == record.explanation {
-                self.fold(mark.head, first, record);
+impl<'e> WriteSet<'e> {
+    /// Adds the decisions of a settlement, and returns the numbers of their rows.
+    fn append_or_fold(
+        &mut self,
+        meta: &mut JobMeta,
+        first_seq: i64,
+        settlement: &'e SettlementRow,
+    ) -> Vec<DecisionId> {
+        let last = settlement.decisions.len().saturating_sub(1);
+        let mut ids = Vec::with_capacity(settlement.decisions.len());
+        for (index, decision) in settlement.decisions.iter().enumerate() {
+            let firing = settlement.firing.as_ref().filter(|_| index == last);
+            let folds = decision.folds().filter(|_| firing.is_none());
+            if folds.is_some() && meta.folds == folds && meta.explanation == decision.explanation {
+                self.fold(meta.head, first_seq, decision);
             } else {
-                mark.head = first + signed(self.rows.len() as u64);
-                mark.folds = folds;
-                mark.explanation.clone_from(&record.explanation);
-                let born = record.observed;
-                self.rows.push(Row { seq: mark.head, entry, record: record.clone(), born, firing });
+                meta.head = first_seq + signed(self.rows.len() as u64);
+                meta.folds = folds;
+                meta.explanation.clone_from(&decision.explanation);
+                let born = decision.observed;
+                let decision = decision.clone();
+                self.rows.push(JournalRow { seq: meta.head, settlement, decision, born, firing });
             }
-            ids.push(DecisionId(unsigned(mark.head)));
+            ids.push(DecisionId(unsigned(meta.head)));
         }
         ids
     }
 
-    /// Folds a record into a row of this plan, or into a stored one.
-    fn fold(&mut self, seq: i64, first: i64, record: &Record) {
-        let ours = usize::try_from(seq - first).ok().and_then(|place| self.rows.get_mut(place));
-        if let Some(row) = ours {
-            row.record.fold(record);
+    /// Folds a decision into a row of this write set, or into a stored one.
+    fn fold(&mut self, seq: i64, first_seq: i64, decision: &DecisionRow) {
+        let new_row = usize::try_from(seq - first_seq).ok().and_then(|index| self.rows.get_mut(index));
+        if let Some(row) = new_row {
+            row.decision.fold(decision);
             return;
         }
         match self.folds.get_mut(&seq) {
-            Some(fold) => fold.fold(record),
-            None => drop(self.folds.insert(seq, record.clone())),
+            Some(fold) => fold.fold(decision),
+            None => drop(self.folds.insert(seq, decision.clone())),
         }
     }
 }
 
-impl Record {
-    /// Returns the outcome with which it makes a run, if it may be part of one.
+impl DecisionRow {
+    /// Returns the outcome that the next decision must have to fold into this one, if it may.
     pub(crate) fn folds(&self) -> Option<Outcome> {
         (self.outcome.folds() && self.count > 0).then_some(self.outcome)
     }
