@@ -1,7 +1,7 @@
-//! Measures the store; one JSON line per figure.
+//! Benchmark of the store; prints one JSON line per figure.
 //!
-//! `cargo bench -p ecs-scheduler-backend-postgres --bench store -- <url> <jobs>`: the URL should name a schema of its
-//! own, which is left behind.
+//! `cargo bench -p ecs-scheduler-backend-postgres --bench store -- <url> <jobs>`. The URL should name a schema of its own;
+//! the benchmark does not remove it.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ async fn main() -> anyhow::Result<()> {
     let jobs = arguments.next().map_or(Ok(20_000), |jobs| jobs.parse())?;
     let store = Arc::new(PostgresStore::open(&url, PostgresOptions::default()).await?);
     create(&store, jobs).await?;
-    lists(&store, jobs).await?;
+    list(&store, jobs).await?;
     for batch in [1, 1_000, 4_000] {
         settle(&store, batch).await?;
     }
-    settle_beside_each_other(&store).await?;
+    settle_concurrently(&store).await?;
     replace(&store).await?;
-    edits(&store).await
+    list_edits(&store).await
 }
 
 fn print(figure: &str, count: usize, time: Duration) {
@@ -46,8 +46,8 @@ fn print(figure: &str, count: usize, time: Duration) {
     );
 }
 
-fn some(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).expect("it is not zero")
+fn non_zero(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).expect("the count is not zero")
 }
 
 async fn create(store: &Arc<PostgresStore>, jobs: usize) -> anyhow::Result<()> {
@@ -63,18 +63,18 @@ async fn create(store: &Arc<PostgresStore>, jobs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn lists(store: &PostgresStore, jobs: usize) -> anyhow::Result<()> {
+async fn list(store: &PostgresStore, jobs: usize) -> anyhow::Result<()> {
     for (figure, skip) in
         [("a far page of ten, at first", jobs - 10), ("a far page of ten, again", jobs - 10)]
     {
         let start = Instant::now();
-        assert_eq!(store.list(ListFrom::Skip(skip as u64), some(10)).await?.jobs.len(), 10);
+        assert_eq!(store.list(ListFrom::Skip(skip as u64), non_zero(10)).await?.jobs.len(), 10);
         print(figure, 1, start.elapsed());
     }
     let start = Instant::now();
     let mut from = ListFrom::Skip(0);
     loop {
-        let page = store.list(from, some(1_000)).await?.jobs;
+        let page = store.list(from, non_zero(1_000)).await?.jobs;
         let Some(last) = page.last() else { break };
         from = ListFrom::After(last.id.clone());
     }
@@ -82,13 +82,13 @@ async fn lists(store: &PostgresStore, jobs: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Settles the first jobs with a firing each and then by folding, and moves the firings to their end.
+/// Settles the first jobs with a firing each and then by folding, and advances the firings to their end.
 async fn settle(store: &Arc<PostgresStore>, batch: usize) -> anyhow::Result<()> {
     for (figure, outcome) in [("settle with firings", Outcome::Pending), ("settle by folding", Outcome::Idle)]
     {
         let mut times = Vec::new();
         for _ in 0..6 {
-            let jobs = store.list(ListFrom::Skip(0), some(batch)).await?.jobs;
+            let jobs = store.list(ListFrom::Skip(0), non_zero(batch)).await?.jobs;
             let settlements: Vec<_> = jobs.iter().map(|job| settlement(job, outcome)).collect();
             let firings: Vec<Firing> = settlements.iter().filter_map(|one| one.firing.clone()).collect();
             let start = Instant::now();
@@ -108,10 +108,10 @@ async fn settle(store: &Arc<PostgresStore>, batch: usize) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Settles one job each from many callers at once, as the engines of many shards do.
-async fn settle_beside_each_other(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
+/// Settles one job per call from many concurrent callers, as the engines of many shards do.
+async fn settle_concurrently(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
     const ROUNDS: usize = 50;
-    let jobs = store.list(ListFrom::Skip(0), some(16)).await?.jobs;
+    let jobs = store.list(ListFrom::Skip(0), non_zero(16)).await?.jobs;
     let start = Instant::now();
     let engines = jobs.into_iter().map(|mut job| async move {
         for _ in 0..ROUNDS {
@@ -146,7 +146,7 @@ async fn advance(store: &Arc<PostgresStore>, firings: Vec<Firing>) -> anyhow::Re
 
 async fn replace(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
     const EACH: usize = 20;
-    let jobs = store.list(ListFrom::Skip(0), some(64)).await?.jobs;
+    let jobs = store.list(ListFrom::Skip(0), non_zero(64)).await?.jobs;
     let count = jobs.len() * EACH;
     let start = Instant::now();
     let clients = jobs.into_iter().map(|mut job| async move {
@@ -160,10 +160,10 @@ async fn replace(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn edits(store: &PostgresStore) -> anyhow::Result<()> {
+async fn list_edits(store: &PostgresStore) -> anyhow::Result<()> {
     let mut marks: Vec<_> = Shard::all().map(|shard| (shard, EditMark::default())).collect();
-    for news in store.edits(&marks).await? {
-        marks[usize::from(news.shard.number())].1 = news.mark;
+    for edits in store.edits(&marks).await? {
+        marks[usize::from(edits.shard.number())].1 = edits.mark;
     }
     let start = Instant::now();
     for _ in 0..500 {
@@ -176,13 +176,13 @@ async fn edits(store: &PostgresStore) -> anyhow::Result<()> {
 fn settlement(job: &StoredJob, outcome: Outcome) -> Settlement {
     let second = job.progress.settled.map_or(1_900_000_000, |settled| settled.as_second() + 60);
     let at = Timestamp::constant(second, 0);
-    let because = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
+    let explanation = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
     let draft = DecisionDraft {
         demand: Some(Demand::Floor),
         busy: Some(2),
         launch: 1,
         tries: 1,
-        explanation: because.to_owned(),
+        explanation: explanation.to_owned(),
         ..sample::draft(outcome, at)
     };
     let firing = (outcome == Outcome::Pending).then(|| firing(job, at));

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 /// Writes the requests of several callers in one transaction.
 #[async_trait]
 pub(crate) trait BatchWriter: fmt::Debug + Send + Sync + 'static {
-    /// What one caller asks to be written.
+    /// The writes of one caller.
     type Request: fmt::Debug + Send + Sync + 'static;
-    /// What one caller gets back.
+    /// The result for one caller.
     type Response: Send + 'static;
 
     /// The largest batch, in the unit of [`size`](Self::size). A larger single request is a batch of its own.

@@ -21,7 +21,7 @@ pub(crate) const LOCK_NAMESPACE: i32 = 0x6563_7373;
 /// Proves that the database can be written, and reads the layout.
 const HEALTH_CHECK: &str = "UPDATE ecss_layout SET beat = beat + 1 RETURNING version";
 
-/// What to do with a database without tables.
+/// The action for a database without tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingTables {
     Create,

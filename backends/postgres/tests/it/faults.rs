@@ -1,4 +1,4 @@
-//! Connections that break, servers that are slow, rows that are damaged.
+//! Broken connections, slow servers and damaged rows.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,41 +16,47 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::fixture::{Place, connect, new_job};
-use crate::server::{fresh_schema, in_schema, server};
+use crate::fixture::{TestSchema, connect, new_job};
+use crate::server::{in_schema, server, unique_name};
 
 /// A proxy in front of the server that can break what passes through it.
 pub(crate) struct Proxy {
     schema: String,
-    /// Counts how often connections were cut, and tells whether new ones are let through.
-    open: watch::Sender<(u64, bool)>,
+    /// How many times the connections were cut, and whether new ones are accepted.
+    state: watch::Sender<(u64, bool)>,
     port: tokio::sync::OnceCell<u16>,
-    /// How often the server began to speak after the client had.
-    turns: Arc<AtomicUsize>,
-    /// From the server's next answer on nothing is passed on any more, as if the client were frozen.
-    hangs: Arc<AtomicBool>,
+    /// How many times the server answered after the client had sent.
+    round_trips: Arc<AtomicUsize>,
+    /// Whether the proxy stops forwarding at the server's next answer, as if the client were frozen.
+    is_frozen: Arc<AtomicBool>,
 }
 
 impl Proxy {
     pub(crate) fn new() -> Self {
-        let (open, _) = watch::channel((0, true));
+        let (state, _) = watch::channel((0, true));
         Self {
-            schema: fresh_schema(),
-            open,
+            schema: unique_name(),
+            state,
             port: tokio::sync::OnceCell::new(),
-            turns: Arc::default(),
-            hangs: Arc::default(),
+            round_trips: Arc::default(),
+            is_frozen: Arc::default(),
         }
     }
 
     async fn start(&self) -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
-        let (open, turns, hangs) = (self.open.subscribe(), Arc::clone(&self.turns), Arc::clone(&self.hangs));
+        let port = listener.local_addr().expect("the listener is bound").port();
+        let (state, round_trips, is_frozen) =
+            (self.state.subscribe(), Arc::clone(&self.round_trips), Arc::clone(&self.is_frozen));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if open.borrow().1 {
-                    tokio::spawn(pass(client, open.clone(), Arc::clone(&turns), Arc::clone(&hangs)));
+                if state.borrow().1 {
+                    tokio::spawn(forward(
+                        client,
+                        state.clone(),
+                        Arc::clone(&round_trips),
+                        Arc::clone(&is_frozen),
+                    ));
                 }
             }
         });
@@ -64,36 +70,36 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on in both directions until the connection ends or is cut.
-async fn pass(
+/// Forwards bytes in both directions until the connection ends or is cut.
+async fn forward(
     mut client: TcpStream,
-    mut open: watch::Receiver<(u64, bool)>,
-    turns: Arc<AtomicUsize>,
-    hangs: Arc<AtomicBool>,
+    mut state: watch::Receiver<(u64, bool)>,
+    round_trips: Arc<AtomicUsize>,
+    is_frozen: Arc<AtomicBool>,
 ) {
-    let (cuts, _) = *open.borrow_and_update();
+    let (cuts, _) = *state.borrow_and_update();
     let mut server =
-        TcpStream::connect((Ipv4Addr::LOCALHOST, server().port)).await.expect("the server is there");
-    let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    let mut waits = false;
+        TcpStream::connect((Ipv4Addr::LOCALHOST, server().port)).await.expect("the server listens");
+    let (mut request, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut is_waiting = false;
     loop {
-        let passed = tokio::select! {
-            read = client.read(&mut asked) => {
-                waits = true;
+        let is_open = tokio::select! {
+            read = client.read(&mut request) => {
+                is_waiting = true;
                 let read = read.unwrap_or(0);
-                read > 0 && server.write_all(&asked[..read]).await.is_ok()
+                read > 0 && server.write_all(&request[..read]).await.is_ok()
             }
-            read = server.read(&mut answered) => {
-                turns.fetch_add(usize::from(std::mem::take(&mut waits)), Ordering::Relaxed);
+            read = server.read(&mut answer) => {
+                round_trips.fetch_add(usize::from(std::mem::take(&mut is_waiting)), Ordering::Relaxed);
                 let read = read.unwrap_or(0);
-                if hangs.load(Ordering::Relaxed) {
+                if is_frozen.load(Ordering::Relaxed) {
                     std::future::pending::<()>().await;
                 }
-                read > 0 && client.write_all(&answered[..read]).await.is_ok()
+                read > 0 && client.write_all(&answer[..read]).await.is_ok()
             }
-            () = async { drop(open.wait_for(|(now, _)| *now > cuts).await) } => false,
+            () = async { drop(state.wait_for(|(now, _)| *now > cuts).await) } => false,
         };
-        if !passed {
+        if !is_open {
             return;
         }
     }
@@ -109,38 +115,38 @@ impl Subject for Proxy {
 #[async_trait]
 impl FaultyConnection for Proxy {
     async fn cut(&self) {
-        self.open.send_modify(|(cuts, open)| {
+        self.state.send_modify(|(cuts, open)| {
             *cuts += 1;
             *open = false;
         });
     }
 
     async fn mend(&self) {
-        self.open.send_modify(|(_, open)| *open = true);
+        self.state.send_modify(|(_, open)| *open = true);
     }
 }
 
 ecs_scheduler_core::store_fault_suite!(Proxy::new());
 
 #[tokio::test]
-async fn a_batch_of_a_thousand_settlements_makes_a_handful_of_round_trips() {
+async fn batch_of_a_thousand_settlements_takes_a_few_round_trips() {
     let proxy = Proxy::new();
     let store = proxy.store(PostgresOptions::default()).await;
     let creations = (0..1_000).map(|number| store.create(new_job(&format!("job-{number}"))));
     let jobs = futures::future::try_join_all(creations).await.expect("jobs are stored");
-    let mut turns = Vec::new();
+    let mut round_trips = Vec::new();
     for tick in 1..=3 {
-        let before = proxy.turns.load(Ordering::Relaxed);
+        let before = proxy.round_trips.load(Ordering::Relaxed);
         let batch = jobs.iter().map(|job| idle(job, tick)).collect();
         let settled = store.settle(batch).await.expect("the store settles");
         assert!(settled.iter().all(|settled| *settled != Settled::Stale));
-        turns.push(proxy.turns.load(Ordering::Relaxed) - before);
+        round_trips.push(proxy.round_trips.load(Ordering::Relaxed) - before);
     }
-    // Two by design; long messages are passed on in pieces, to the first of which the server may answer already.
-    assert!(turns[2] <= 12, "{turns:?}");
+    // Two by design; the proxy forwards a long message in pieces, and the server may answer the first piece already.
+    assert!(round_trips[2] <= 12, "{round_trips:?}");
 }
 
-/// Says that nothing was to be done at a tick.
+/// Makes a settlement of one idle tick.
 fn idle(job: &StoredJob, tick: i64) -> Settlement {
     let at = |second| Timestamp::constant(second, 0);
     let draft = DecisionDraft {
@@ -167,52 +173,51 @@ fn idle(job: &StoredJob, tick: i64) -> Settlement {
 }
 
 fn name(id: &str) -> JobId {
-    JobId::new(id).expect("the name is sound")
+    JobId::new(id).expect("the name is valid")
 }
 
 #[tokio::test]
-async fn a_statement_that_is_held_up_ends_in_time_and_says_so() {
-    let place = Place::new();
-    drop(place.store().await);
-    let url = format!("{}%20-c%20statement_timeout%3D200", place.url());
+async fn blocked_statement_is_cancelled_in_time_and_reported() {
+    let schema = TestSchema::new();
+    drop(schema.store().await);
+    let url = format!("{}%20-c%20statement_timeout%3D200", schema.url());
     let store = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
     store.create(new_job("held")).await.expect("a job is stored");
-    let beside = place.beside().await;
-    beside
-        .batch_execute("BEGIN; SELECT FROM ecss_jobs WHERE id = 'held' FOR UPDATE")
+    let raw = schema.raw_client().await;
+    raw.batch_execute("BEGIN; SELECT FROM ecss_jobs WHERE id = 'held' FOR UPDATE")
         .await
-        .expect("it is locked");
-    let error = store.remove(&name("held"), None).await.expect_err("it is locked");
+        .expect("the row is locked");
+    let error = store.remove(&name("held"), None).await.expect_err("the row is locked");
     assert!(error.is_transient() && error.to_string().contains("took too long"), "{error:?}");
-    beside.batch_execute("ROLLBACK").await.expect("it is free");
-    store.remove(&name("held"), None).await.expect("it is free");
+    raw.batch_execute("ROLLBACK").await.expect("the row is unlocked");
+    store.remove(&name("held"), None).await.expect("the row is unlocked");
 }
 
 #[tokio::test]
-async fn a_server_that_ends_our_connections_is_used_again() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn connections_that_the_server_closes_are_replaced() {
+    let schema = TestSchema::new();
+    let store = schema.store().await;
     store.create(new_job("a")).await.expect("a job is stored");
-    let beside = connect(&server().url()).await;
-    let path = format!("search_path={}", place.schema);
-    let ours = beside.query_one("SELECT pg_backend_pid()", &[]).await.expect("it answers");
-    let ours: i32 = ours.get(0);
-    // The store's connections are told apart by the table that they used last.
+    let raw = connect(&server().url()).await;
+    let path = format!("search_path={}", schema.name);
+    let own = raw.query_one("SELECT pg_backend_pid()", &[]).await.expect("the server answers");
+    let own: i32 = own.get(0);
+    // The statement recognises the store's connections by the table that they used last.
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                WHERE application_name = 'ecs-scheduler' AND pid <> $1 AND query LIKE '%' || $2 || '%'";
-    store.write(&path, "mark", None, None).await.expect("it is new");
-    let _ = beside.query_one(sql, &[&ours, &"ecss_registers"]).await.expect("they are ended");
+    store.write(&path, "mark", None, None).await.expect("the register is new");
+    let _ = raw.query_one(sql, &[&own, &"ecss_registers"]).await.expect("the connections are closed");
     assert_eq!(store.get(&[name("a")]).await.expect("jobs are read").len(), 1);
     store.create(new_job("b")).await.expect("a job is stored");
 }
 
 #[tokio::test]
-async fn a_transaction_that_others_get_in_the_way_of_is_tried_again() {
-    let place = Place::new();
-    let store = place.store().await;
-    // Numbers of a sequence are not taken back with the transaction.
-    place
-        .change(
+async fn transaction_aborted_by_contention_is_retried() {
+    let schema = TestSchema::new();
+    let store = schema.store().await;
+    // A rollback does not undo the numbers of a sequence.
+    schema
+        .execute(
             "CREATE SEQUENCE tries; CREATE FUNCTION contend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              IF nextval('tries') < 4 THEN RAISE 'in the way' USING ERRCODE = 'serialization_failure'; END IF; \
              RETURN NEW; END $$; \
@@ -223,43 +228,43 @@ async fn a_transaction_that_others_get_in_the_way_of_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_is_named_with_the_remedy() {
-    let place = Place::new();
-    let store = place.store().await;
-    store.create(new_job("sound")).await.expect("a job is stored");
+async fn damaged_row_is_named_with_the_remedy() {
+    let schema = TestSchema::new();
+    let store = schema.store().await;
+    store.create(new_job("good")).await.expect("a job is stored");
     store.create(new_job("bad")).await.expect("a job is stored");
-    place.change("UPDATE ecss_jobs SET last_run_tasks = '\"no list\"' WHERE id = 'bad'").await;
+    schema.execute("UPDATE ecss_jobs SET last_run_tasks = '\"no list\"' WHERE id = 'bad'").await;
     let error = store.get(&[name("bad")]).await.expect_err("the row is damaged");
     assert!(matches!(error, StoreError::Fault { kind: FaultKind::Config, .. }), "{error:?}");
     assert!(error.to_string().contains("job \"bad\"") && error.to_string().contains("backup"), "{error}");
-    assert_eq!(store.get(&[name("sound")]).await.expect("jobs are read").len(), 1);
+    assert_eq!(store.get(&[name("good")]).await.expect("jobs are read").len(), 1);
 }
 
 #[tokio::test]
-async fn a_table_that_vanished_is_told_with_the_remedy() {
-    let place = Place::new();
-    let store = place.store().await;
-    place.change("DROP TABLE ecss_registers").await;
-    let error = store.read("brake").await.expect_err("the table is gone");
+async fn missing_table_is_reported_with_the_remedy() {
+    let schema = TestSchema::new();
+    let store = schema.store().await;
+    schema.execute("DROP TABLE ecss_registers").await;
+    let error = store.read("brake").await.expect_err("the table is missing");
     assert!(!error.is_transient() && error.to_string().contains("ecss_"), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_moment_that_cannot_be_kept_is_refused_and_harms_nobody_else() {
-    let place = Place::new();
-    let store = place.store().await;
+async fn timestamp_out_of_range_is_refused_and_harms_no_other_call() {
+    let schema = TestSchema::new();
+    let store = schema.store().await;
     let mut job = new_job("late");
     job.at = Timestamp::MAX;
-    let error = store.create(job).await.expect_err("the moment is too late");
+    let error = store.create(job).await.expect_err("the timestamp is out of range");
     assert!(!error.is_transient() && error.to_string().contains("2261"), "{error:?}");
     store.create(new_job("late")).await.expect("the name is free");
 }
 
 #[tokio::test]
-async fn callers_that_go_away_in_the_middle_leave_no_transaction_open() {
-    let place = Place::new();
+async fn cancelled_callers_leave_no_transaction_open() {
+    let schema = TestSchema::new();
     let options = PostgresOptions { connections: std::num::NonZeroUsize::MIN };
-    let store = Arc::new(PostgresStore::open(&place.url(), options).await.expect("the store opens"));
+    let store = Arc::new(PostgresStore::open(&schema.url(), options).await.expect("the store opens"));
     for number in 0..30 {
         let store = Arc::clone(&store);
         let caller = tokio::spawn(async move { store.create(new_job(&format!("job-{number}"))).await });
@@ -267,38 +272,38 @@ async fn callers_that_go_away_in_the_middle_leave_no_transaction_open() {
         caller.abort();
         let _ = caller.await;
     }
-    store.create(new_job("last")).await.expect("the one connection is to be had");
+    store.create(new_job("last")).await.expect("the only connection is available");
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND query LIKE $1";
-    let left = place.beside().await.query_one(waiting, &[&format!("%{}%", place.schema)]).await;
-    assert_eq!(left.expect("it answers").get::<_, i64>(0), 0);
+    let left = schema.raw_client().await.query_one(waiting, &[&format!("%{}%", schema.name)]).await;
+    assert_eq!(left.expect("the server answers").get::<_, i64>(0), 0);
 }
 
 #[tokio::test]
-async fn a_process_that_freezes_in_the_middle_of_a_settlement_holds_up_others_for_five_seconds() {
+async fn process_frozen_during_a_settlement_blocks_others_for_five_seconds() {
     let proxy = Proxy::new();
     let frozen = Arc::new(proxy.store(PostgresOptions { connections: std::num::NonZeroUsize::MIN }).await);
     let url = server().url_of(&proxy.schema);
     let other = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
     let (a, b) = (frozen.create(new_job("a")).await, other.create(new_job("b")).await);
     let (a, b) = (a.expect("a job is stored"), b.expect("a job is stored"));
-    // What a connection prepares at its first settlement is prepared.
+    // The first settlement of each connection prepares its statements.
     frozen.settle(vec![idle(&a, 1)]).await.expect("the store settles");
     other.settle(vec![idle(&b, 1)]).await.expect("the store settles");
-    proxy.hangs.store(true, Ordering::Relaxed);
+    proxy.is_frozen.store(true, Ordering::Relaxed);
     let hanging = tokio::spawn(async move { frozen.settle(vec![idle(&a, 2)]).await });
-    let beside = connect(&url).await;
+    let raw = connect(&url).await;
     let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.state = \
                    'idle in transaction' AND l.relation = 'ecss_jobs'::regclass";
     let began = Instant::now();
-    while beside.query_one(waiting, &[]).await.expect("it answers").get::<_, i64>(0) == 0 {
-        assert!(began.elapsed() < Duration::from_secs(4), "it hangs in a transaction");
+    while raw.query_one(waiting, &[]).await.expect("the server answers").get::<_, i64>(0) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(4), "the process hangs in a transaction");
         tokio::task::yield_now().await;
     }
     let began = Instant::now();
     other.settle(vec![idle(&b, 2)]).await.expect("the store settles");
-    let (held_up, at_least, at_most) =
+    let (blocked, at_least, at_most) =
         (began.elapsed(), Duration::from_millis(500), Duration::from_millis(8_500));
-    assert!(at_least < held_up && held_up < at_most, "{held_up:?}");
+    assert!(at_least < blocked && blocked < at_most, "{blocked:?}");
     hanging.abort();
 }

@@ -1,4 +1,4 @@
-//! A store in a schema of its own, and looks at it from beside.
+//! A store in a schema of its own, raw connections beside it, and small helpers.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, Timestamp, as
 use serde_json::value::RawValue;
 use tokio_postgres::NoTls;
 
-use crate::server::{fresh_schema, server};
+use crate::server::{server, unique_name};
 
 /// A schema that no other test uses.
-pub(crate) struct Place {
-    pub(crate) schema: String,
+pub(crate) struct TestSchema {
+    pub(crate) name: String,
 }
 
-impl Place {
+impl TestSchema {
     pub(crate) fn new() -> Self {
-        Self { schema: fresh_schema() }
+        Self { name: unique_name() }
     }
 
     pub(crate) fn url(&self) -> String {
-        server().url_of(&self.schema)
+        server().url_of(&self.name)
     }
 
     pub(crate) async fn try_open(&self) -> Result<PostgresStore, StoreError> {
@@ -32,14 +32,14 @@ impl Place {
         self.try_open().await.expect("the store opens")
     }
 
-    /// Connects beside the store, as another program would.
-    pub(crate) async fn beside(&self) -> tokio_postgres::Client {
+    /// Connects without the store, as another program would.
+    pub(crate) async fn raw_client(&self) -> tokio_postgres::Client {
         connect(&self.url()).await
     }
 
-    /// Has another program change something.
-    pub(crate) async fn change(&self, sql: &str) {
-        self.beside().await.batch_execute(sql).await.expect("the change is made");
+    /// Executes SQL as another program would.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.raw_client().await.batch_execute(sql).await.expect("the SQL is executed");
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
 }
 
 #[async_trait]
-impl Subject for Place {
+impl Subject for TestSchema {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }
@@ -58,14 +58,14 @@ impl Subject for Place {
 
 pub(crate) fn new_job(id: &str) -> NewJob {
     let document = RawValue::from_string(r#"{"taskCount": 1}"#.to_owned()).expect("it is JSON");
-    let id = JobId::new(id).expect("the name is sound");
+    let id = JobId::new(id).expect("the name is valid");
     NewJob { id, uid: JobUid::random(), document, at: Timestamp::UNIX_EPOCH }
 }
 
-/// Says how opening failed.
-pub(crate) fn message(opened: Result<PostgresStore, StoreError>) -> String {
+/// Returns the error chain of a failed open.
+pub(crate) fn open_error(opened: Result<PostgresStore, StoreError>) -> String {
     let error = opened.expect_err("the store is refused");
     let message = ecs_scheduler_core::fault::chain(&error);
-    assert!(!message.contains("s3cr"), "the password is not told: {message}");
+    assert!(!message.contains("s3cr"), "the password is not in the message: {message}");
     message
 }

@@ -1,4 +1,4 @@
-//! The tests of the PostgreSQL store, on a real server.
+//! Tests of the PostgreSQL store on a real server.
 
 mod conformance;
 mod faults;

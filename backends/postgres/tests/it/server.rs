@@ -1,4 +1,4 @@
-//! A real server, one for each test process, which ends with it.
+//! A real server for each test process. It stops when the process ends.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,44 +7,44 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The supervisor: it lives as long as our end of its standard input is open.
+/// The supervisor: it runs until its standard input is closed.
 const SCRIPT: &str = include_str!("server.sh");
 pub(crate) const PASSWORD: &str = "s3cr&t/";
 const ENCODED: &str = "s3cr%26t%2F";
-/// How often another port is tried: one that was free may be taken meanwhile.
-const ATTEMPTS: usize = 5;
+/// How many ports are tried: another process may have taken a port that was free.
+const MAX_START_ATTEMPTS: usize = 5;
 
 /// A server that accepts connections.
 pub(crate) struct Server {
     pub(crate) port: u16,
     /// The folder with `server.crt`.
     pub(crate) folder: PathBuf,
-    /// Dropping this ends the server.
+    /// Dropping this stops the server.
     _supervisor: Child,
 }
 
-/// Returns the server of this process. It is started by the first test that asks for it.
+/// Returns the server of this process, which the first call starts.
 pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
         let programs = programs();
         let mut log = String::new();
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_START_ATTEMPTS {
             match Server::start(&programs) {
                 Ok(server) => return server,
-                Err(said) => log = said,
+                Err(output) => log = output,
             }
         }
         panic!("the PostgreSQL server does not start:\n{log}");
     })
 }
 
-/// Finds the folder of the server's programs: where Debian keeps them, or on the search path.
+/// Finds the folder of the server's programs: that of Debian's package, or one in PATH.
 fn programs() -> PathBuf {
-    let of_debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = of_debian.map(|version| version.path().join("bin")).collect();
-    let asked = Command::new("sh").args(["-c", "command -v initdb"]).output().expect("a shell starts");
-    folders.extend(Path::new(String::from_utf8_lossy(&asked.stdout).trim()).parent().map(Path::to_owned));
+    let debian_versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = debian_versions.map(|version| version.path().join("bin")).collect();
+    let in_path = Command::new("sh").args(["-c", "command -v initdb"]).output().expect("a shell starts");
+    folders.extend(Path::new(String::from_utf8_lossy(&in_path.stdout).trim()).parent().map(Path::to_owned));
     let complete = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("postgres").exists();
     let found = folders.into_iter().find(complete);
     found.expect("there is no PostgreSQL server; run scripts/postgres.sh, which installs one")
@@ -53,7 +53,7 @@ fn programs() -> PathBuf {
 impl Server {
     fn start(programs: &Path) -> Result<Self, String> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = free.local_addr().expect("it is bound").port();
+        let port = free.local_addr().expect("the listener is bound").port();
         drop(free);
         let mut supervisor = unprivileged()
             .args(["-c", SCRIPT, "server"])
@@ -66,31 +66,31 @@ impl Server {
             .spawn()
             .expect("a shell starts");
         let mut lines = BufReader::new(supervisor.stdout.take().expect("it is piped")).lines();
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         while let Some(Ok(line)) = lines.next() {
             let is_ready = line.contains("ready to accept connections");
-            said.push(line);
+            output.push(line);
             if is_ready {
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self { port, folder: said.remove(0).into(), _supervisor: supervisor });
+                return Ok(Self { port, folder: output.remove(0).into(), _supervisor: supervisor });
             }
         }
         drop(supervisor.stdin.take());
         supervisor.wait().expect("the shell ends");
-        Err(said.join("\n"))
+        Err(output.join("\n"))
     }
 
-    /// The URL of the database that initdb makes.
+    /// Returns the URL of the database that initdb creates.
     pub(crate) fn url(&self) -> String {
         self.url_at(self.port, "scheduler", ENCODED)
     }
 
-    /// The same as another user, or through another port.
+    /// Returns the URL of that database for a user and a port.
     pub(crate) fn url_at(&self, port: u16, user: &str, password: &str) -> String {
         format!("postgres://{user}:{password}@127.0.0.1:{port}/postgres")
     }
 
-    /// The URL of a schema.
+    /// Returns the URL of a schema.
     pub(crate) fn url_of(&self, schema: &str) -> String {
         in_schema(&self.url(), schema)
     }
@@ -100,13 +100,13 @@ pub(crate) fn in_schema(url: &str, schema: &str) -> String {
     format!("{url}?options=-c%20search_path%3D{schema}")
 }
 
-/// A schema's name that no other test has.
-pub(crate) fn fresh_schema() -> String {
+/// Returns a name that no other schema, user or database of this server has.
+pub(crate) fn unique_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("place_{}", COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A shell of a user that the server accepts: it refuses to run as root.
+/// Returns a shell that does not run as root, which the server refuses.
 pub(crate) fn unprivileged() -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new("sh");

@@ -1,4 +1,4 @@
-# Runs a PostgreSQL server until whoever started it is gone: its end of our standard input closes however it ends.
+# Runs a PostgreSQL server until standard input is closed, which happens in any case when the process that started it ends.
 # Usage: sh server.sh <folder of initdb and postgres> <port> <password>; writes the folder of the cluster, then the log.
 set -eu
 trap '' INT TERM HUP
