@@ -7,7 +7,7 @@ use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError};
 use serde_json::value::RawValue;
 
-use crate::api::{AT_ONCE, Api, Changed, Position, Target};
+use crate::client::{AT_ONCE, Api, Changed, Position, Target};
 
 /// How often a listing that breaks off is begun anew.
 const LISTINGS: usize = 5;

@@ -13,21 +13,21 @@
 //! # drop(store); Ok(()) }
 //! ```
 
-mod api;
+mod bootstrap;
+mod client;
 mod cluster;
 mod documents;
-mod fault;
+mod error;
 mod index;
+mod legacy_config;
 mod log;
-mod options;
-mod prepare;
-mod python;
+mod open;
 mod settings;
 mod tls;
-mod wire;
+mod transport;
 
 pub use cluster::{Cluster, InvalidNode, Login, Node, Secret};
 pub use index::{IndexName, InvalidIndexName};
-pub use options::{ElasticsearchOptions, Patience};
-pub use python::PythonOptions;
+pub use legacy_config::PythonOptions;
+pub use open::{ElasticsearchOptions, Patience};
 pub use settings::Settings;

@@ -10,7 +10,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::{AT_ONCE, Api, Changed, Target};
+use crate::client::{AT_ONCE, Api, Changed, Target};
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 
 use crate::cluster::{Cluster, Login, Secret};
 use crate::index::IndexName;
-use crate::options::ElasticsearchOptions;
-use crate::python::PythonOptions;
+use crate::legacy_config::PythonOptions;
+use crate::open::ElasticsearchOptions;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The store against the suites that every store runs: on the fake, whose searches see only what was refreshed.
 
-use crate::help::LazyPlace;
+use crate::fixture::LazyPlace;
 
 mod behaviour {
     use super::LazyPlace;

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::help::options;
+use crate::fixture::options;
 
 /// What installs them.
 const INSTALL: &str = "make emulators";

@@ -6,7 +6,7 @@ use ecs_scheduler_backend_elasticsearch::Cluster;
 use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::{FaultKind, JobStore as _, Registers as _, Revision, Store as _, StoreError};
 
-use crate::help::{HASTE, PATIENCE, Place, at, document, fault, listed, name, new_job, options};
+use crate::fixture::{HASTE, PATIENCE, Place, at, document, fault, listed, name, new_job, options};
 use ecs_scheduler_fake_elasticsearch::{Demand, Mishap};
 
 /// How long a silent node is waited for.

@@ -8,7 +8,7 @@ use ecs_scheduler_core::testing::format_fixture::{
 };
 use serde_json::{Value, json};
 
-use crate::help::Place;
+use crate::fixture::Place;
 
 /// The newest format of the log, which the present code writes.
 const FORMAT: u32 = 3;

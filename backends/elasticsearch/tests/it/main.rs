@@ -5,8 +5,8 @@
 mod conformance;
 mod emulator;
 mod faults;
+mod fixture;
 mod formats;
-mod help;
-mod opening;
-mod python;
-mod secure;
+mod legacy_index;
+mod open;
+mod tls;

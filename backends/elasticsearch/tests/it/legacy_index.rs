@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ecs_scheduler_core::{JobStore as _, Progress, Revision, Store as _};
 use serde_json::{Value, json};
 
-use crate::help::{Place, at, document, fault, listed, name, new_job};
+use crate::fixture::{Place, at, document, fault, listed, name, new_job};
 
 const FIXTURE: &str = include_str!("../fixtures/python-jobs.json");
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecs_scheduler_core::{FaultKind, StoreError, Timestamp};
 use serde_json::{Value, json};
 
-use crate::api::{Api, IndexState, ProductVersion, Target};
+use crate::client::{Api, IndexState, ProductVersion, Target};
 use crate::index::IndexName;
 use crate::log;
 

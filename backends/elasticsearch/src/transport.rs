@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{sleep, timeout};
 
 use crate::cluster::{Cluster, Login, Node};
-use crate::options::Patience;
+use crate::open::Patience;
 use crate::tls;
 
 /// The longest pause between rounds, as a multiple of the first.
@@ -175,7 +175,7 @@ impl Wire {
         if status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
         {
-            let said = crate::fault::Said::read(&body).to_string();
+            let said = crate::error::Said::read(&body).to_string();
             return Err(Trouble::Refused(node.clone(), status, said));
         }
         Ok((status, body))

@@ -6,12 +6,12 @@ use std::time::Duration;
 use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, SystemClock, fault};
 
-use crate::api::Api;
+use crate::bootstrap::{find, prepare};
+use crate::client::Api;
 use crate::cluster::Cluster;
 use crate::documents::JobDocuments;
 use crate::index::IndexName;
 use crate::log::{JournalLog, NoLog};
-use crate::prepare::{find, prepare};
 
 /// How long a cluster is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

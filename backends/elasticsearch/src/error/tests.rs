@@ -2,7 +2,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use http::{Method, StatusCode};
 
 use super::{Said, refused};
-use crate::wire::{Answer, Call};
+use crate::transport::{Answer, Call};
 
 fn refusal(status: StatusCode, body: &str) -> (FaultKind, String) {
     let call = Call {

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, Position, Target, post};
-use crate::fault::Said;
-use crate::wire::Call;
+use crate::error::Said;
+use crate::transport::Call;
 
 /// How long a scroll lives between two of its pages.
 const SCROLL: &str = "1m";
@@ -155,7 +155,7 @@ fn incomplete(call: &Call, shards: &Shards) -> StoreError {
 }
 
 fn page(call: &Call, body: Body) -> Result<Page, StoreError> {
-    let strange = |what| crate::fault::strange(call, what);
+    let strange = |what| crate::error::strange(call, what);
     let scroll = body.scroll.ok_or_else(|| strange("it names no scroll"))?;
     let position = |hit: Hit| {
         let place = hit.seq_no.zip(hit.primary_term).ok_or_else(|| strange("a hit has no _seq_no"))?;

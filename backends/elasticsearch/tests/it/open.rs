@@ -4,7 +4,7 @@ use ecs_scheduler_backend_elasticsearch::{Cluster, Login, Secret};
 use ecs_scheduler_core::{JobStore as _, Store as _};
 use serde_json::{Value, json};
 
-use crate::help::{HASTE, Place, fault, listed, new_job, options};
+use crate::fixture::{HASTE, Place, fault, listed, new_job, options};
 use ecs_scheduler_fake_elasticsearch::{Mishap, elasticsearch, opensearch};
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Api, escape, get};
-use crate::fault::{self, Said};
-use crate::wire::Call;
+use crate::error::{self, Said};
+use crate::transport::Call;
 
 /// Whose cluster it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Api {
         let call = get("/".to_owned(), "ask the cluster for its version (permission: monitor)".to_owned());
         let answer = self.wire.send(&call).await?;
         if answer.status != StatusCode::OK {
-            return Err(fault::refused(&call, &answer));
+            return Err(error::refused(&call, &answer));
         }
         let Ok(Body { version, tagline }) = serde_json::from_slice(&answer.body) else { return Ok(None) };
         let product = match (version.distribution.as_deref(), tagline.as_str()) {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::help::{HASTE, Place, fault, listed, new_job, options};
+use crate::fixture::{HASTE, Place, fault, listed, new_job, options};
 
 /// Made once for these tests, for 127.0.0.1 and a hundred years; its authority's key was thrown away.
 const CERTIFICATE: &[u8] = include_bytes!("../fixtures/tls/node.pem");

@@ -20,9 +20,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::cluster::Cluster;
-use crate::fault;
-use crate::options::Patience;
-use crate::wire::{Answer, Call, Wire};
+use crate::error;
+use crate::open::Patience;
+use crate::transport::{Answer, Call, Wire};
 
 pub(crate) use indices::{IndexState, ProductVersion};
 
@@ -130,7 +130,7 @@ impl Api {
                 Ok(Some(Found { position: Position { seq_no, primary_term }, source }))
             }
             StatusCode::NOT_FOUND if says_not_found(&answer) => Ok(None),
-            _ => Err(fault::refused(&call, &answer)),
+            _ => Err(error::refused(&call, &answer)),
         }
     }
 
@@ -169,7 +169,7 @@ impl Api {
         match answer.status {
             StatusCode::OK | StatusCode::CREATED => Ok(Changed::Done(read(&call, &answer)?)),
             StatusCode::CONFLICT => Ok(Changed::Conflict),
-            _ => Err(fault::refused(&call, &answer)),
+            _ => Err(error::refused(&call, &answer)),
         }
     }
 
@@ -203,7 +203,7 @@ impl Api {
         let Some(failed) = failed else { return Ok(()) };
         let body = failed.error.map_or_else(String::new, |error| format!("{{\"error\":{error}}}"));
         let status = StatusCode::from_u16(failed.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Err(fault::refused(&call, &Answer { status, body: body.into_bytes(), repeated: false }))
+        Err(error::refused(&call, &Answer { status, body: body.into_bytes(), repeated: false }))
     }
 
     /// Sends a request that only 200 answers.
@@ -213,7 +213,7 @@ impl Api {
     }
 
     fn expect<T: DeserializeOwned>(&self, call: &Call, answer: &Answer) -> Result<T, StoreError> {
-        if answer.status == StatusCode::OK { read(call, answer) } else { Err(fault::refused(call, answer)) }
+        if answer.status == StatusCode::OK { read(call, answer) } else { Err(error::refused(call, answer)) }
     }
 }
 
@@ -227,7 +227,7 @@ fn post(path: String, body: &impl Serialize, aim: String) -> Call {
 }
 
 fn read<T: DeserializeOwned>(call: &Call, answer: &Answer) -> Result<T, StoreError> {
-    serde_json::from_slice(&answer.body).map_err(|error| fault::strange(call, error))
+    serde_json::from_slice(&answer.body).map_err(|error| error::strange(call, error))
 }
 
 fn escape(part: &str) -> String {

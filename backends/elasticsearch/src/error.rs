@@ -7,7 +7,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::wire::{Answer, Call};
+use crate::transport::{Answer, Call};
 
 #[cfg(test)]
 mod tests;
