@@ -1,4 +1,4 @@
-//! The REST calls that are used, and nothing of what they are used for.
+//! The REST client: the calls that the store uses.
 //!
 //! # Source
 //!
@@ -21,36 +21,37 @@ use serde_json::value::RawValue;
 
 use crate::cluster::Cluster;
 use crate::error;
-use crate::open::Patience;
-use crate::transport::{Answer, Call, Wire};
+use crate::message::{ApiRequest, ApiResponse};
+use crate::timeouts::Timeouts;
+use crate::transport::Transport;
 
-pub(crate) use indices::{IndexState, ProductVersion};
+pub(crate) use indices::{IndexDescription, ProductVersion};
 
-/// What stays as it is in a path.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// The most documents that one request removes.
-pub(crate) const AT_ONCE: usize = 1_000;
+/// The characters of a path segment that are percent-encoded.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The most documents that one request removes or lists.
+pub(crate) const MAX_BATCH: usize = 1_000;
 
-/// The place of a change in its shard's history: what compare-and-set compares.
+/// The position of a document's last change in the history of its shard; compare-and-set compares it.
 ///
 /// # Source
 ///
 /// <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/optimistic-concurrency-control.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) struct Position {
+pub(crate) struct DocPosition {
     #[serde(rename = "_seq_no")]
     seq_no: u64,
     #[serde(rename = "_primary_term")]
     primary_term: u64,
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for DocPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.seq_no, self.primary_term)
     }
 }
 
-impl FromStr for Position {
+impl FromStr for DocPosition {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -60,65 +61,65 @@ impl FromStr for Position {
     }
 }
 
-/// An index, or an alias of one.
+/// The name of an index, or of an alias of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct IndexTarget {
     pub(crate) name: String,
-    /// Whether a write must find an alias, so that none makes an index anew that is gone.
-    pub(crate) alias: bool,
+    /// Whether writes require that the name is an alias, so that none recreates an index that is gone.
+    pub(crate) is_alias: bool,
 }
 
-impl Target {
+impl IndexTarget {
     fn path(&self, rest: &str) -> String {
         format!("/{}/{rest}", escape(&self.name))
     }
 
-    fn guard(&self) -> &'static str {
-        if self.alias { "&require_alias=true" } else { "" }
+    fn require_alias(&self) -> &'static str {
+        if self.is_alias { "&require_alias=true" } else { "" }
     }
 }
 
-/// A document as it was read.
+/// A stored document.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) position: Position,
-    /// Nothing when the index does not keep it.
+pub(crate) struct StoredDoc {
+    pub(crate) position: DocPosition,
+    /// Absent when the index does not keep it.
     pub(crate) source: Option<Box<RawValue>>,
 }
 
-/// What a conditional change came to.
+/// The result of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Changed {
-    /// It is done; where it stands now.
-    Done(Position),
-    /// The condition does not hold. It may be an earlier try of this very change, whose answer was lost, that made it so.
+pub(crate) enum PutResult {
+    /// The write took effect; the document's new position.
+    Written(DocPosition),
+    /// The condition does not hold, perhaps because of an earlier attempt of this write whose response was lost.
     Conflict,
 }
 
-/// The calls.
+/// The REST client of a cluster.
 #[derive(Debug)]
-pub(crate) struct Api {
-    wire: Wire,
+pub(crate) struct Client {
+    transport: Transport,
 }
 
-impl Api {
-    pub(crate) fn new(cluster: &Cluster, patience: Patience) -> Result<Self, StoreError> {
-        Ok(Self { wire: Wire::new(cluster, patience)? })
+impl Client {
+    pub(crate) fn new(cluster: &Cluster, timeouts: Timeouts) -> Result<Self, StoreError> {
+        Ok(Self { transport: Transport::new(cluster, timeouts)? })
     }
 
-    /// Reads a document as the last acknowledged write left it, refreshed or not.
+    /// Reads a document with its last acknowledged write, refreshed or not.
     pub(crate) async fn get(
         &self,
-        target: &Target,
+        target: &IndexTarget,
         id: &str,
-        aim: String,
-    ) -> Result<Option<Found>, StoreError> {
-        let call = get(target.path(&format!("_doc/{}", escape(id))), aim);
-        let answer = self.wire.send(&call).await?;
-        match answer.status {
+        action: String,
+    ) -> Result<Option<StoredDoc>, StoreError> {
+        let request = get(target.path(&format!("_doc/{}", escape(id))), action);
+        let response = self.transport.send(&request).await?;
+        match response.status {
             StatusCode::OK => {
                 #[derive(Deserialize)]
-                struct Body {
+                struct GetJson {
                     #[serde(rename = "_seq_no")]
                     seq_no: u64,
                     #[serde(rename = "_primary_term")]
@@ -126,123 +127,127 @@ impl Api {
                     #[serde(rename = "_source")]
                     source: Option<Box<RawValue>>,
                 }
-                let Body { seq_no, primary_term, source } = read(&call, &answer)?;
-                Ok(Some(Found { position: Position { seq_no, primary_term }, source }))
+                let GetJson { seq_no, primary_term, source } = parse(&request, &response)?;
+                Ok(Some(StoredDoc { position: DocPosition { seq_no, primary_term }, source }))
             }
-            StatusCode::NOT_FOUND if says_not_found(&answer) => Ok(None),
-            _ => Err(error::refused(&call, &answer)),
+            StatusCode::NOT_FOUND if is_missing_document(&response) => Ok(None),
+            _ => Err(error::refused(&request, &response)),
         }
     }
 
-    /// Writes a document if it stands at `expected`, or, without that, if there is none.
+    /// Writes a document if its position is `expected`; without a position, if there is no document.
     pub(crate) async fn put(
         &self,
-        target: &Target,
+        target: &IndexTarget,
         id: &str,
         source: String,
-        expected: Option<Position>,
-        aim: String,
-    ) -> Result<Changed, StoreError> {
+        expected: Option<DocPosition>,
+        action: String,
+    ) -> Result<PutResult, StoreError> {
         let id = escape(id);
         let path = match expected {
-            None => format!("_create/{id}?{}", target.guard().trim_start_matches('&')),
-            Some(expected) => format!("_doc/{id}?{}{}", condition(expected), target.guard()),
+            None => format!("_create/{id}?{}", target.require_alias().trim_start_matches('&')),
+            Some(expected) => format!("_doc/{id}?{}{}", condition(expected), target.require_alias()),
         };
         let path = target.path(path.trim_end_matches('?'));
-        self.change(Call { method: Method::PUT, path, body: source, aim }).await
+        self.write(ApiRequest { method: Method::PUT, path, body: source, action }).await
     }
 
-    /// Removes a document if it stands at `expected`.
+    /// Removes a document if its position is `expected`.
     pub(crate) async fn delete(
         &self,
-        target: &Target,
+        target: &IndexTarget,
         id: &str,
-        expected: Position,
-        aim: String,
-    ) -> Result<Changed, StoreError> {
+        expected: DocPosition,
+        action: String,
+    ) -> Result<PutResult, StoreError> {
         let path = target.path(&format!("_doc/{}?{}", escape(id), condition(expected)));
-        self.change(Call { method: Method::DELETE, path, body: String::new(), aim }).await
+        self.write(ApiRequest { method: Method::DELETE, path, body: String::new(), action }).await
     }
 
-    async fn change(&self, call: Call) -> Result<Changed, StoreError> {
-        let answer = self.wire.send(&call).await?;
-        match answer.status {
-            StatusCode::OK | StatusCode::CREATED => Ok(Changed::Done(read(&call, &answer)?)),
-            StatusCode::CONFLICT => Ok(Changed::Conflict),
-            _ => Err(error::refused(&call, &answer)),
+    async fn write(&self, request: ApiRequest) -> Result<PutResult, StoreError> {
+        let response = self.transport.send(&request).await?;
+        match response.status {
+            StatusCode::OK | StatusCode::CREATED => Ok(PutResult::Written(parse(&request, &response)?)),
+            StatusCode::CONFLICT => Ok(PutResult::Conflict),
+            _ => Err(error::refused(&request, &response)),
         }
     }
 
-    /// Removes documents whatever they hold, whether they exist or not; at most [`AT_ONCE`].
+    /// Removes documents without a condition, whether they exist or not; at most [`MAX_BATCH`].
     pub(crate) async fn delete_all(
         &self,
-        target: &Target,
+        target: &IndexTarget,
         ids: &[String],
-        aim: String,
+        action: String,
     ) -> Result<(), StoreError> {
         #[derive(Deserialize)]
-        struct Body {
-            items: Vec<Item>,
+        struct BulkJson {
+            items: Vec<BulkItem>,
         }
         #[derive(Deserialize)]
-        struct Item {
-            delete: Outcome,
+        struct BulkItem {
+            delete: DeleteResult,
         }
         #[derive(Deserialize)]
-        struct Outcome {
+        struct DeleteResult {
             status: u16,
             error: Option<Box<RawValue>>,
         }
         let line = |id: &String| format!("{}\n", json!({ "delete": { "_id": id } }));
         let body = ids.iter().map(line).collect();
-        let call = Call { method: Method::POST, path: target.path("_bulk"), body, aim };
-        let answer = self.wire.send(&call).await?;
-        let Body { items } = self.expect(&call, &answer)?;
+        let request = ApiRequest { method: Method::POST, path: target.path("_bulk"), body, action };
+        let response = self.transport.send(&request).await?;
+        let BulkJson { items } = Self::expect_ok(&request, &response)?;
         let failed =
             items.into_iter().map(|item| item.delete).find(|item| !matches!(item.status, 200..=299 | 404));
         let Some(failed) = failed else { return Ok(()) };
         let body = failed.error.map_or_else(String::new, |error| format!("{{\"error\":{error}}}"));
         let status = StatusCode::from_u16(failed.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Err(error::refused(&call, &Answer { status, body: body.into_bytes(), repeated: false }))
+        Err(error::refused(&request, &ApiResponse { status, body: body.into_bytes(), is_repeated: false }))
     }
 
-    /// Sends a request that only 200 answers.
-    async fn ask<T: DeserializeOwned>(&self, call: &Call) -> Result<T, StoreError> {
-        let answer = self.wire.send(call).await?;
-        self.expect(call, &answer)
+    /// Sends a request whose only successful status is 200.
+    async fn send_expecting_ok<T: DeserializeOwned>(&self, request: &ApiRequest) -> Result<T, StoreError> {
+        let response = self.transport.send(request).await?;
+        Self::expect_ok(request, &response)
     }
 
-    fn expect<T: DeserializeOwned>(&self, call: &Call, answer: &Answer) -> Result<T, StoreError> {
-        if answer.status == StatusCode::OK { read(call, answer) } else { Err(error::refused(call, answer)) }
+    fn expect_ok<T: DeserializeOwned>(request: &ApiRequest, response: &ApiResponse) -> Result<T, StoreError> {
+        if response.status == StatusCode::OK {
+            parse(request, response)
+        } else {
+            Err(error::refused(request, response))
+        }
     }
 }
 
-fn get(path: String, aim: String) -> Call {
-    Call { method: Method::GET, path, body: String::new(), aim }
+fn get(path: String, action: String) -> ApiRequest {
+    ApiRequest { method: Method::GET, path, body: String::new(), action }
 }
 
-fn post(path: String, body: &impl Serialize, aim: String) -> Call {
-    let body = serde_json::to_string(body).expect("it is JSON");
-    Call { method: Method::POST, path, body, aim }
+fn post(path: String, body: &impl Serialize, action: String) -> ApiRequest {
+    let body = serde_json::to_string(body).expect("the body is JSON");
+    ApiRequest { method: Method::POST, path, body, action }
 }
 
-fn read<T: DeserializeOwned>(call: &Call, answer: &Answer) -> Result<T, StoreError> {
-    serde_json::from_slice(&answer.body).map_err(|error| error::strange(call, error))
+fn parse<T: DeserializeOwned>(request: &ApiRequest, response: &ApiResponse) -> Result<T, StoreError> {
+    serde_json::from_slice(&response.body).map_err(|error| error::unexpected_response(request, error))
 }
 
 fn escape(part: &str) -> String {
-    utf8_percent_encode(part, PATH).to_string()
+    utf8_percent_encode(part, ESCAPED).to_string()
 }
 
-fn condition(expected: Position) -> String {
+fn condition(expected: DocPosition) -> String {
     format!("if_seq_no={}&if_primary_term={}", expected.seq_no, expected.primary_term)
 }
 
-/// Tells a document that is not there from an index that is not there.
-fn says_not_found(answer: &Answer) -> bool {
+/// Tells whether the document is missing, and not the whole index.
+fn is_missing_document(response: &ApiResponse) -> bool {
     #[derive(Deserialize)]
-    struct Body {
+    struct FoundJson {
         found: bool,
     }
-    serde_json::from_slice(&answer.body).is_ok_and(|Body { found }| !found)
+    serde_json::from_slice(&response.body).is_ok_and(|FoundJson { found }| !found)
 }

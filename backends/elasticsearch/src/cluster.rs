@@ -1,4 +1,4 @@
-//! Where a cluster is, and who we are there.
+//! The addresses of a cluster, credentials and trusted certificates.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,15 +10,15 @@ use url::Url;
 #[cfg(test)]
 mod tests;
 
-/// The port of a node that names none and does not speak TLS, as for the Python version.
-const PORT: u16 = 9200;
+/// The default port of a node without TLS, as in the Python version.
+const DEFAULT_PORT: u16 = 9200;
 
-/// A text that is shown nowhere.
+/// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides a text.
+    /// Makes a secret of a text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -35,9 +35,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Who we are.
+/// The credentials for a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
+pub enum Credentials {
     /// A user with a password.
     Basic {
         /// The user's name.
@@ -49,35 +49,35 @@ pub enum Login {
     ApiKey(Secret),
 }
 
-/// One address of the cluster.
+/// The address of one node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     address: String,
-    login: Option<Login>,
+    credentials: Option<Credentials>,
 }
 
-/// An address that cannot be used.
+/// The error of an invalid address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidNode(String);
 
-/// The addresses of a cluster, who we are there and whom we trust.
+/// The addresses of a cluster, the credentials and the trusted certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cluster {
-    /// The nodes, at least one. The next is asked when one does not answer.
+    /// The nodes, at least one. A call moves on to the next when one does not answer.
     pub nodes: Vec<Node>,
-    /// Who we are at nodes whose address does not say it.
-    pub login: Option<Login>,
-    /// A file of certificates in PEM that are trusted beside those of the system.
+    /// The credentials for nodes whose address has none.
+    pub credentials: Option<Credentials>,
+    /// A PEM file of certificates that are trusted in addition to those of the system.
     pub authority: Option<PathBuf>,
 }
 
 impl Cluster {
-    /// Reads a list of nodes, separated by commas, with or without blanks.
+    /// Parses a list of nodes, separated by commas, with or without blanks.
     ///
     /// # Errors
     ///
-    /// Fails when one of them cannot be used, or when there is none.
+    /// Fails when an address is invalid, or when the list is empty.
     pub fn nodes(list: &str) -> Result<Vec<Node>, InvalidNode> {
         let nodes: Vec<Node> = list
             .split(',')
@@ -90,23 +90,23 @@ impl Cluster {
 }
 
 impl Node {
-    /// Returns its URL, without a slash at the end and without what is secret.
+    /// Returns the node's URL, without a slash at the end and without credentials.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    pub(crate) fn login(&self) -> Option<&Login> {
-        self.login.as_ref()
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
     }
 
     pub(crate) fn is_secure(&self) -> bool {
         self.address.starts_with("https:")
     }
 
-    /// Returns it with this login, unless it has one.
-    pub(crate) fn or_login(mut self, login: Option<&Login>) -> Self {
-        self.login = self.login.or_else(|| login.cloned());
+    /// Sets the credentials unless the address has its own.
+    pub(crate) fn or_credentials(mut self, credentials: Option<&Credentials>) -> Self {
+        self.credentials = self.credentials.or_else(|| credentials.cloned());
         self
     }
 }
@@ -117,14 +117,14 @@ impl fmt::Display for Node {
     }
 }
 
-/// Reads `host`, `host:port` or a URL with `http` or `https`, with or without `user:password@` and a path. Without a
-/// port it is 9200, and 443 for `https`, as it is for the Python version.
+/// Parses `host`, `host:port` or a URL with `http` or `https`, with or without `user:password@` and a path. The default
+/// port is 9200, and 443 for `https`, as in the Python version.
 impl FromStr for Node {
     type Err = InvalidNode;
 
     fn from_str(text: &str) -> Result<Self, InvalidNode> {
         let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        // What is written may hold a password, so that it is not repeated.
+        // The text may hold a password, so the error does not repeat it.
         let mut url =
             Url::parse(&full).map_err(|error| InvalidNode(format!("a node is not a URL: {error}")))?;
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -141,19 +141,19 @@ impl FromStr for Node {
             return Err(InvalidNode(format!("user and password of node {host} must be UTF-8")));
         };
         let named = !user.is_empty() || !password.is_empty();
-        let login = named.then_some(Login::Basic { user, password: Secret(password) });
+        let credentials = named.then_some(Credentials::Basic { user, password: Secret(password) });
         let fixed = url.set_username("").is_ok() && url.set_password(None).is_ok();
         assert!(fixed, "a URL with a host can have a user");
-        if url.scheme() == "http" && !names_port(&full) {
-            let set = url.set_port(Some(PORT));
+        if url.scheme() == "http" && !has_explicit_port(&full) {
+            let set = url.set_port(Some(DEFAULT_PORT));
             assert!(set.is_ok(), "a URL with a host can have a port");
         }
-        Ok(Self { address: url.as_str().trim_end_matches('/').to_owned(), login })
+        Ok(Self { address: url.as_str().trim_end_matches('/').to_owned(), credentials })
     }
 }
 
-/// Tells whether a URL spells its port out: [`Url`] forgets one that is the scheme's own.
-fn names_port(url: &str) -> bool {
+/// Tells whether a URL has an explicit port: [`Url`] drops the default port of the scheme.
+fn has_explicit_port(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

@@ -1,4 +1,5 @@
-//! The jobs: one document each, its id the job's name, its source the job's fields, as the Python version has them.
+//! The documents of jobs: one for each job, with the job's name as its id and the job's fields as its source, as the
+//! Python version has them.
 
 use std::sync::Arc;
 
@@ -7,50 +8,50 @@ use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError};
 use serde_json::value::RawValue;
 
-use crate::client::{AT_ONCE, Api, Changed, Position, Target};
+use crate::client::{Client, DocPosition, IndexTarget, MAX_BATCH, PutResult};
 
-/// How often a listing that breaks off is begun anew.
-const LISTINGS: usize = 5;
+/// How many listings are attempted when the cluster loses their scrolls.
+const MAX_LISTING_ATTEMPTS: usize = 5;
 
 /// The documents of jobs in an index.
 #[derive(Debug)]
 pub(crate) struct JobDocuments {
-    api: Arc<Api>,
-    target: Target,
+    client: Arc<Client>,
+    target: IndexTarget,
 }
 
 impl JobDocuments {
-    pub(crate) fn new(api: Arc<Api>, target: Target) -> Self {
-        Self { api, target }
+    pub(crate) fn new(client: Arc<Client>, target: IndexTarget) -> Self {
+        Self { client, target }
     }
 
-    fn aim(&self, verb: &str, id: &JobId) -> String {
+    fn action(&self, verb: &str, id: &JobId) -> String {
         format!("{verb} job \"{id}\" in index \"{}\"", self.target.name)
     }
 
-    fn listing(&self) -> String {
+    fn list_action(&self) -> String {
         format!("list the jobs in index \"{}\"", self.target.name)
     }
 
-    /// Lists every id, in the order of the shards; nothing when the listing broke off.
-    async fn list(&self) -> Result<Option<Vec<(String, Position)>>, StoreError> {
-        let mut found = Vec::new();
-        let mut page = self.api.scroll(&self.target, AT_ONCE, self.listing()).await?;
-        while !page.found.is_empty() {
-            found.append(&mut page.found);
-            match self.api.scroll_on(&page.scroll, self.listing()).await? {
+    /// Lists every id, in the order of the shards; nothing when the scroll was lost.
+    async fn list_all(&self) -> Result<Option<Vec<(String, DocPosition)>>, StoreError> {
+        let mut docs = Vec::new();
+        let mut page = self.client.start_scroll(&self.target, MAX_BATCH, self.list_action()).await?;
+        while !page.docs.is_empty() {
+            docs.append(&mut page.docs);
+            match self.client.next_scroll_page(&page.scroll, self.list_action()).await? {
                 Some(next) => page = next,
                 None => {
-                    self.api.scroll_off(&page.scroll, self.listing()).await;
+                    self.client.clear_scroll(&page.scroll, self.list_action()).await;
                     return Ok(None);
                 }
             }
         }
-        self.api.scroll_off(&page.scroll, self.listing()).await;
-        Ok(Some(found))
+        self.client.clear_scroll(&page.scroll, self.list_action()).await;
+        Ok(Some(docs))
     }
 
-    fn of_job(&self, id: &str, position: Position) -> Option<(JobId, DocumentVersion)> {
+    fn job_version(&self, id: &str, position: DocPosition) -> Option<(JobId, DocumentVersion)> {
         match JobId::new(id) {
             Ok(id) => Some((id, version(position))),
             Err(error) => {
@@ -58,7 +59,7 @@ impl JobDocuments {
                     index = self.target.name,
                     id,
                     %error,
-                    "a document whose id no job can have is left out and left alone"
+                    "a document is ignored, because its id is not a valid job id"
                 );
                 None
             }
@@ -66,52 +67,52 @@ impl JobDocuments {
     }
 }
 
-fn version(position: Position) -> DocumentVersion {
+fn version(position: DocPosition) -> DocumentVersion {
     DocumentVersion::new(position.to_string())
 }
 
-/// Reads a version. One that is not of this kind of store fits no document.
-fn position(version: &DocumentVersion, id: &JobId) -> Result<Position, StoreError> {
-    version.as_str().parse().map_err(|()| changed(id))
+/// Parses a version. One of another kind of store matches no document.
+fn position(version: &DocumentVersion, id: &JobId) -> Result<DocPosition, StoreError> {
+    version.as_str().parse().map_err(|()| job_changed(id))
 }
 
-fn changed(id: &JobId) -> StoreError {
+fn job_changed(id: &JobId) -> StoreError {
     StoreError::Conflict(format!("job \"{id}\""))
 }
 
 #[async_trait]
 impl Documents for JobDocuments {
     async fn versions(&self) -> Result<Vec<(JobId, DocumentVersion)>, StoreError> {
-        self.api
+        self.client
             .refresh(
                 &self.target,
                 format!("refresh index \"{}\" (permission: maintenance)", self.target.name),
             )
             .await?;
-        for _ in 0..LISTINGS {
-            let Some(found) = self.list().await? else { continue };
+        for _ in 0..MAX_LISTING_ATTEMPTS {
+            let Some(docs) = self.list_all().await? else { continue };
             let mut versions: Vec<_> =
-                found.into_iter().filter_map(|(id, position)| self.of_job(&id, position)).collect();
-            // Shards answer in any order; whoever finds jobs anew numbers them in this one.
+                docs.into_iter().filter_map(|(id, position)| self.job_version(&id, position)).collect();
+            // Shards answer in any order; jobs that other programs created are numbered in the order of their names.
             versions.sort_by(|a, b| a.0.cmp(&b.0));
             return Ok(versions);
         }
         let message = format!(
-            "could not {}: {LISTINGS} listings broke off; look at the cluster's health",
-            self.listing()
+            "could not {}: {MAX_LISTING_ATTEMPTS} listings broke off; check the cluster's health",
+            self.list_action()
         );
         Err(StoreError::fault(FaultKind::Unavailable, message))
     }
 
     async fn read(&self, id: &JobId) -> Result<Option<Document>, StoreError> {
-        let Some(found) = self.api.get(&self.target, id.as_str(), self.aim("read", id)).await? else {
+        let Some(doc) = self.client.get(&self.target, id.as_str(), self.action("read", id)).await? else {
             return Ok(None);
         };
-        let source = found.source.ok_or_else(|| {
-            let remedy = "the index keeps no _source; reindex into one that does";
-            StoreError::fault(FaultKind::Config, format!("could not {}: {remedy}", self.aim("read", id)))
+        let source = doc.source.ok_or_else(|| {
+            let remedy = "the index keeps no _source; reindex it into one that does";
+            StoreError::fault(FaultKind::Config, format!("could not {}: {remedy}", self.action("read", id)))
         })?;
-        Ok(Some((source, version(found.position))))
+        Ok(Some((source, version(doc.position))))
     }
 
     async fn write(
@@ -122,21 +123,23 @@ impl Documents for JobDocuments {
     ) -> Result<DocumentVersion, StoreError> {
         let expected = expected.map(|version| position(version, id)).transpose()?;
         let source = document.get().to_owned();
-        match self.api.put(&self.target, id.as_str(), source, expected, self.aim("write", id)).await? {
-            Changed::Done(position) => Ok(version(position)),
-            Changed::Conflict => Err(changed(id)),
+        match self.client.put(&self.target, id.as_str(), source, expected, self.action("write", id)).await? {
+            PutResult::Written(position) => Ok(version(position)),
+            PutResult::Conflict => Err(job_changed(id)),
         }
     }
 
     async fn remove(&self, id: &JobId, expected: &DocumentVersion) -> Result<(), StoreError> {
         let expected = position(expected, id)?;
-        match self.api.delete(&self.target, id.as_str(), expected, self.aim("remove", id)).await? {
-            Changed::Done(_) => Ok(()),
-            // The same answer for a document that is gone as for one that changed.
-            Changed::Conflict => match self.api.get(&self.target, id.as_str(), self.aim("read", id)).await? {
-                None => Ok(()),
-                Some(_) => Err(changed(id)),
-            },
+        match self.client.delete(&self.target, id.as_str(), expected, self.action("remove", id)).await? {
+            PutResult::Written(_) => Ok(()),
+            // The cluster gives the same response for a missing document as for a changed one.
+            PutResult::Conflict => {
+                match self.client.get(&self.target, id.as_str(), self.action("read", id)).await? {
+                    None => Ok(()),
+                    Some(_) => Err(job_changed(id)),
+                }
+            }
         }
     }
 }

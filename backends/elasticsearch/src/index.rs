@@ -5,22 +5,22 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-/// What is appended to the name of the index of jobs to name that of the journal.
-const JOURNAL: &str = "-journal";
+/// The suffix that turns the name of the index of jobs into that of the journal.
+const JOURNAL_SUFFIX: &str = "-journal";
 /// The longest name of an index, in bytes.
 ///
 /// # Source
 ///
 /// <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/indices-create-index.html#indices-create-api-path-params>
-const LONGEST: usize = 255;
-/// What is added to a name when the index behind an alias is created: `-20270301-090000`.
-const STAMP: usize = 16;
+const MAX_NAME_LENGTH: usize = 255;
+/// The length of the suffix of a created index behind an alias: `-20270301-090000`.
+const TIMESTAMP_SUFFIX_LENGTH: usize = 16;
 
-/// The name under which the jobs are found: an index, or an alias of one.
+/// The name of the index of jobs: an index, or an alias of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexName(String);
 
-/// A name that no index can have.
+/// The error of a name that no index can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{name}\" cannot name an index: {reason}")]
 pub struct InvalidIndexName {
@@ -33,14 +33,14 @@ impl IndexName {
     ///
     /// # Errors
     ///
-    /// Fails when the name is empty, too long for the journal's name to fit, has an upper-case letter, begins with `-`, `_`
+    /// Fails when the name is empty, is too long for the journal's name, has an upper-case letter, begins with `-`, `_`
     /// or `+`, or has one of the characters that Elasticsearch forbids.
     pub fn new(name: &str) -> Result<Self, InvalidIndexName> {
         let invalid = |reason| Err(InvalidIndexName { name: name.to_owned(), reason });
         if name.is_empty() || name == "." || name == ".." {
             return invalid("it must be a word");
         }
-        if name.len() + JOURNAL.len() + STAMP > LONGEST {
+        if name.len() + JOURNAL_SUFFIX.len() + TIMESTAMP_SUFFIX_LENGTH > MAX_NAME_LENGTH {
             return invalid("it is longer than 231 bytes");
         }
         if name.starts_with(['-', '_', '+']) {
@@ -64,7 +64,7 @@ impl IndexName {
     /// Returns the name of the journal.
     #[must_use]
     pub fn journal(&self) -> String {
-        format!("{}{JOURNAL}", self.0)
+        format!("{}{JOURNAL_SUFFIX}", self.0)
     }
 }
 

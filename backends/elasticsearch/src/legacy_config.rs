@@ -1,4 +1,4 @@
-//! The options of the Elasticsearch client as the Python version's configuration file had them.
+//! The options of the Elasticsearch client in the configuration file of the Python version.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::{Cluster, Login, Node, Secret};
+use crate::cluster::{Cluster, Credentials, Node, Secret};
 
 #[cfg(test)]
 mod tests;
 
-/// What says how often and how patiently to ask: our own business.
-const WITHOUT_EFFECT: [&str; 12] = [
+/// Options of timeouts and retries. They have no effect: this store has its own.
+const IGNORED: [&str; 12] = [
     "timeout",
     "request_timeout",
     "max_retries",
@@ -29,16 +29,15 @@ const WITHOUT_EFFECT: [&str; 12] = [
     "ssl_show_warn",
 ];
 
-/// The object under `elasticsearch.client`: what elasticsearch-py 7 takes as keywords.
+/// The object under `elasticsearch.client`: the keyword arguments of elasticsearch-py 7.
 ///
-/// What says where the cluster is, who we are and whom we trust is honoured; how often and how patiently it is asked is our
-/// own business and has no effect; anything else is refused.
+/// Addresses, credentials and certificates are used; timeouts and retries are ignored; any other option is refused.
 ///
 /// # Source
 ///
 /// <https://elasticsearch-py.readthedocs.io/en/v7.17.9/api.html#elasticsearch.Elasticsearch>
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct PythonOptions {
+pub struct LegacyConfig {
     hosts: Option<OneOrMany<Host>>,
     cloud_id: Option<String>,
     http_auth: Option<Pair>,
@@ -54,6 +53,7 @@ pub struct PythonOptions {
     rest: BTreeMap<String, Value>,
 }
 
+/// A value or a list of values.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany<T> {
@@ -61,16 +61,18 @@ enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
+/// A host as a URL or as an object.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Host {
     Url(String),
-    Parts(Parts),
+    Parts(HostParts),
 }
 
+/// A host as an object.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parts {
+struct HostParts {
     host: Option<String>,
     port: Option<u16>,
     use_ssl: Option<bool>,
@@ -79,7 +81,7 @@ struct Parts {
     http_auth: Option<Pair>,
 }
 
-/// Two texts, joined by a colon or in a list.
+/// Two texts, joined by a colon or in a list, such as user and password.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum Pair {
@@ -93,33 +95,32 @@ impl std::fmt::Debug for Pair {
     }
 }
 
-impl PythonOptions {
-    /// Reads the object.
+impl LegacyConfig {
+    /// Parses the object.
     ///
     /// # Errors
     ///
-    /// Fails when it has an option that is neither honoured nor known to be without effect, or a value of another shape.
-    pub fn read(json: &str) -> Result<Self, String> {
+    /// Fails when it has an unknown option, or a value of another type.
+    pub fn parse(json: &str) -> Result<Self, String> {
         let options: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        match options.rest.keys().find(|name| !WITHOUT_EFFECT.contains(&name.as_str())) {
+        match options.rest.keys().find(|name| !IGNORED.contains(&name.as_str())) {
             Some(name) => Err(format!("option \"{name}\" is not supported")),
             None => Ok(options),
         }
     }
 
-    /// Adds to `cluster` what it does not say itself.
+    /// Sets the fields of `cluster` that are not set.
     ///
     /// # Errors
     ///
-    /// Fails when a host cannot be used, or when certificates are not to be verified.
-    pub fn complete(self, cluster: &mut Cluster) -> Result<(), String> {
+    /// Fails when a host is invalid, or when the verification of certificates is disabled.
+    pub fn apply_to(self, cluster: &mut Cluster) -> Result<(), String> {
         if self.verify_certs == Some(false) {
-            let remedy =
-                "name the cluster's certificates by ca_certs, or speak http:// on a network that is trusted";
+            let remedy = "name the cluster's certificates with ca_certs, or use http:// on a trusted network";
             return Err(format!("verify_certs is false, but certificates are always verified; {remedy}"));
         }
-        if cluster.login.is_none() {
-            cluster.login = self.login()?;
+        if cluster.credentials.is_none() {
+            cluster.credentials = self.credentials()?;
         }
         if cluster.authority.is_none() {
             cluster.authority.clone_from(&self.ca_certs);
@@ -130,20 +131,20 @@ impl PythonOptions {
         Ok(())
     }
 
-    fn login(&self) -> Result<Option<Login>, String> {
+    fn credentials(&self) -> Result<Option<Credentials>, String> {
         if let Some(key) = &self.api_key {
             let text = match key {
                 Pair::Joined(key) => key.clone(),
                 Pair::List(id, key) => format!("{id}:{key}"),
             };
-            return Ok(Some(Login::ApiKey(Secret::new(text))));
+            return Ok(Some(Credentials::ApiKey(Secret::new(text))));
         }
-        self.http_auth.as_ref().or(self.basic_auth.as_ref()).map(basic).transpose()
+        self.http_auth.as_ref().or(self.basic_auth.as_ref()).map(basic_credentials).transpose()
     }
 
     fn nodes(&self) -> Result<Vec<Node>, String> {
         if let Some(id) = &self.cloud_id {
-            return Ok(vec![cloud(id)?]);
+            return Ok(vec![parse_cloud_id(id)?]);
         }
         let hosts = match &self.hosts {
             None => return Ok(Vec::new()),
@@ -155,7 +156,7 @@ impl PythonOptions {
 
     fn node(&self, host: &Host) -> Result<Node, String> {
         let url = match host {
-            Host::Url(url) if url.contains("://") => return parse(url),
+            Host::Url(url) if url.contains("://") => return parse_node(url),
             Host::Url(name) => self.url(name, None, None, None, None),
             Host::Parts(parts) => {
                 let name = parts.host.as_deref().unwrap_or("localhost");
@@ -163,15 +164,15 @@ impl PythonOptions {
                 self.url(name, parts.port, parts.use_ssl, parts.scheme.as_deref(), prefix)
             }
         };
-        let node = parse(&url)?;
-        let login = match host {
-            Host::Parts(Parts { http_auth: Some(login), .. }) => Some(basic(login)?),
+        let node = parse_node(&url)?;
+        let credentials = match host {
+            Host::Parts(HostParts { http_auth: Some(pair), .. }) => Some(basic_credentials(pair)?),
             Host::Parts(_) | Host::Url(_) => None,
         };
-        Ok(node.or_login(login.as_ref()))
+        Ok(node.or_credentials(credentials.as_ref()))
     }
 
-    /// Puts a URL together; what a host does not say is what the options say of all.
+    /// Builds the URL of a host; the options for all hosts are the defaults.
     fn url(
         &self,
         name: &str,
@@ -185,36 +186,36 @@ impl PythonOptions {
         let scheme = if secure { "https" } else { "http" };
         let named = name.rsplit_once('@').map_or(name, |(_, host)| host);
         let has_port = named.rsplit_once(']').map_or(named, |(_, after)| after).contains(':');
-        // elasticsearch-py asks for TLS on the usual port too, unless a URL says https.
+        // elasticsearch-py uses the default port with TLS too, unless a URL has the scheme https.
         let port = if has_port { String::new() } else { format!(":{}", port.or(self.port).unwrap_or(9200)) };
         let prefix = prefix.or(self.url_prefix.as_deref()).unwrap_or_default().trim_matches('/');
         format!("{scheme}://{name}{port}/{prefix}")
     }
 }
 
-fn parse(url: &str) -> Result<Node, String> {
+fn parse_node(url: &str) -> Result<Node, String> {
     url.parse().map_err(|error: crate::cluster::InvalidNode| error.to_string())
 }
 
-fn basic(pair: &Pair) -> Result<Login, String> {
+fn basic_credentials(pair: &Pair) -> Result<Credentials, String> {
     let (user, password) = match pair {
-        Pair::Joined(text) => text.split_once(':').ok_or("a login must be \"user:password\"")?,
+        Pair::Joined(text) => text.split_once(':').ok_or("credentials must be \"user:password\"")?,
         Pair::List(user, password) => (user.as_str(), password.as_str()),
     };
-    Ok(Login::Basic { user: user.to_owned(), password: Secret::new(password) })
+    Ok(Credentials::Basic { user: user.to_owned(), password: Secret::new(password) })
 }
 
-/// Reads an id of Elastic Cloud: a name, a colon, and in base64 the domain, `$` and the cluster's id.
-fn cloud(id: &str) -> Result<Node, String> {
-    let wrong = || "cloud_id is not one that Elastic Cloud shows".to_owned();
+/// Parses an id of Elastic Cloud: a name, a colon, and in base64 the domain, `$` and the cluster's id.
+fn parse_cloud_id(id: &str) -> Result<Node, String> {
+    let invalid = || "cloud_id is invalid; copy it from the console of Elastic Cloud".to_owned();
     let encoded = id.rsplit_once(':').map_or(id, |(_, encoded)| encoded);
-    let decoded = STANDARD.decode(encoded).map_err(|_| wrong())?;
-    let decoded = String::from_utf8(decoded).map_err(|_| wrong())?;
+    let decoded = STANDARD.decode(encoded).map_err(|_| invalid())?;
+    let decoded = String::from_utf8(decoded).map_err(|_| invalid())?;
     let mut parts = decoded.split('$');
     let (Some(domain), Some(cluster)) = (parts.next(), parts.next().filter(|cluster| !cluster.is_empty()))
     else {
-        return Err(wrong());
+        return Err(invalid());
     };
     let (domain, port) = domain.split_once(':').unwrap_or((domain, "443"));
-    parse(&format!("https://{cluster}.{domain}:{port}"))
+    parse_node(&format!("https://{cluster}.{domain}:{port}"))
 }

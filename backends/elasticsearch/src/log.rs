@@ -1,4 +1,5 @@
-//! The log: one document for each object, its id the object's name, its bytes in a field that is not indexed.
+//! The log in an index: one document for each object, with the object's name as its id and its bytes in a field that is
+//! not indexed.
 
 use std::sync::Arc;
 
@@ -10,74 +11,74 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::{AT_ONCE, Api, Changed, Target};
+use crate::client::{Client, IndexTarget, MAX_BATCH, PutResult};
 
 #[cfg(test)]
 mod tests;
 
-/// The field that holds the id again: ids themselves cannot be listed in order.
-const NAME: &str = "name";
+/// The field that repeats the id: documents cannot be sorted by their ids.
+const NAME_FIELD: &str = "name";
 
 /// The log in an index.
 #[derive(Debug)]
 pub(crate) struct JournalLog {
-    api: Arc<Api>,
-    target: Target,
+    client: Arc<Client>,
+    target: IndexTarget,
 }
 
 impl JournalLog {
-    pub(crate) fn new(api: Arc<Api>, target: Target) -> Self {
-        Self { api, target }
+    pub(crate) fn new(client: Arc<Client>, target: IndexTarget) -> Self {
+        Self { client, target }
     }
 
-    fn aim(&self, verb: &str, what: &str) -> String {
-        format!("{verb} {what} in index \"{}\"", self.target.name)
+    fn action(&self, verb: &str, object: &str) -> String {
+        format!("{verb} {object} in index \"{}\"", self.target.name)
     }
 }
 
-/// How the index of a log maps its documents: only the name is indexed, so no field is ever guessed.
+/// Returns the mappings of a log's index: only the name is indexed, and dynamic mapping is disabled.
 pub(crate) fn mappings() -> Value {
-    json!({ "dynamic": false, "properties": { NAME: { "type": "keyword" } } })
+    json!({ "dynamic": false, "properties": { NAME_FIELD: { "type": "keyword" } } })
 }
 
-/// Tells whether an index maps its documents so.
+/// Tells whether an index has the mappings of a log.
 pub(crate) fn is_mapped(mappings: &serde_json::Map<String, Value>) -> bool {
-    mappings.get("properties").and_then(|fields| fields.get(NAME)) == mappings_of_name().as_ref()
+    mappings.get("properties").and_then(|fields| fields.get(NAME_FIELD)) == name_mapping().as_ref()
 }
 
-fn mappings_of_name() -> Option<Value> {
-    mappings()["properties"].as_object_mut()?.remove(NAME)
+fn name_mapping() -> Option<Value> {
+    mappings()["properties"].as_object_mut()?.remove(NAME_FIELD)
 }
 
-/// An object as a document.
+/// An object of the log as a document.
 #[derive(Debug, Serialize, Deserialize)]
-struct Object {
+struct LogObject {
     name: String,
     #[serde(flatten)]
-    content: Content,
+    content: ObjectContent,
 }
 
-/// What an object holds: readable if it is text.
+/// The bytes of an object: readable if they are text.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Content {
+enum ObjectContent {
     Text(String),
     Base64(String),
 }
 
-impl Object {
+impl LogObject {
     fn new(name: &str, bytes: Vec<u8>) -> Self {
         let content = match String::from_utf8(bytes) {
-            Ok(text) => Content::Text(text),
-            Err(error) => Content::Base64(STANDARD.encode(error.as_bytes())),
+            Ok(text) => ObjectContent::Text(text),
+            Err(error) => ObjectContent::Base64(STANDARD.encode(error.as_bytes())),
         };
         Self { name: name.to_owned(), content }
     }
 
     fn into_bytes(self) -> Result<Vec<u8>, base64::DecodeError> {
         match self.content {
-            Content::Text(text) => Ok(text.into_bytes()),
-            Content::Base64(text) => STANDARD.decode(text),
+            ObjectContent::Text(text) => Ok(text.into_bytes()),
+            ObjectContent::Base64(text) => STANDARD.decode(text),
         }
     }
 }
@@ -85,61 +86,63 @@ impl Object {
 #[async_trait]
 impl ObjectLog for JournalLog {
     async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<CreateResult, StoreError> {
-        let source = serde_json::to_string(&Object::new(name, bytes)).expect("texts make JSON");
-        match self.api.put(&self.target, name, source, None, self.aim("write", name)).await? {
-            Changed::Done(_) => Ok(CreateResult::Created),
-            Changed::Conflict => Ok(CreateResult::Exists),
+        let source = serde_json::to_string(&LogObject::new(name, bytes)).expect("texts make JSON");
+        match self.client.put(&self.target, name, source, None, self.action("write", name)).await? {
+            PutResult::Written(_) => Ok(CreateResult::Created),
+            PutResult::Conflict => Ok(CreateResult::Exists),
         }
     }
 
     async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let aim = self.aim("read", name);
-        let Some(found) = self.api.get(&self.target, name, aim.clone()).await? else { return Ok(None) };
+        let action = self.action("read", name);
+        let Some(doc) = self.client.get(&self.target, name, action.clone()).await? else { return Ok(None) };
         let damaged = |cause: ecs_scheduler_core::fault::Cause| {
             let message =
-                format!("could not {aim}: the document is damaged; restore the index from a snapshot");
+                format!("could not {action}: the document is damaged; restore the index from a snapshot");
             StoreError::caused(FaultKind::Config, message, cause)
         };
-        let source = found.source.ok_or_else(|| damaged("it has no _source".into()))?;
-        let object: Object = serde_json::from_str(source.get()).map_err(|error| damaged(error.into()))?;
+        let source = doc.source.ok_or_else(|| damaged("the document has no _source".into()))?;
+        let object: LogObject = serde_json::from_str(source.get()).map_err(|error| damaged(error.into()))?;
         object.into_bytes().map(Some).map_err(|error| damaged(error.into()))
     }
 
     async fn names(&self, after: &str) -> Result<Vec<String>, StoreError> {
-        self.api.refresh(&self.target, self.aim("see", "every object (permission: maintenance)")).await?;
+        self.client
+            .refresh(&self.target, self.action("refresh", "all objects (permission: maintenance)"))
+            .await?;
         let mut names: Vec<String> = Vec::new();
         loop {
             let after = names.last().map_or(after, String::as_str);
-            let aim = self.aim("list", "objects");
-            let page = self.api.ids_after(&self.target, NAME, after, AT_ONCE, aim).await?;
-            let last = page.len() < AT_ONCE;
+            let action = self.action("list", "objects");
+            let page = self.client.list_ids_after(&self.target, NAME_FIELD, after, MAX_BATCH, action).await?;
+            let is_last = page.len() < MAX_BATCH;
             names.extend(page);
-            if last {
+            if is_last {
                 return Ok(names);
             }
         }
     }
 
     async fn remove(&self, names: &[String]) -> Result<(), StoreError> {
-        for some in names.chunks(AT_ONCE) {
-            self.api.delete_all(&self.target, some, self.aim("remove", "old objects")).await?;
+        for batch in names.chunks(MAX_BATCH) {
+            self.client.delete_all(&self.target, batch, self.action("remove", "old objects")).await?;
         }
         Ok(())
     }
 }
 
-/// The log where there is no index of it yet: only the Python version has been here.
+/// The empty log before there is an index of it: only the Python version has written to the cluster.
 #[derive(Debug)]
-pub(crate) struct NoLog;
+pub(crate) struct EmptyLog;
 
-impl NoLog {
+impl EmptyLog {
     fn refuse<T>() -> Result<T, StoreError> {
-        Err(StoreError::fault(FaultKind::Bug, "a journal that does not exist was to be written"))
+        Err(StoreError::fault(FaultKind::Bug, "could not write to the journal: its index does not exist"))
     }
 }
 
 #[async_trait]
-impl ObjectLog for NoLog {
+impl ObjectLog for EmptyLog {
     async fn create(&self, _: &str, _: Vec<u8>) -> Result<CreateResult, StoreError> {
         Self::refuse()
     }

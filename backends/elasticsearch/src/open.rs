@@ -1,107 +1,80 @@
-//! What a store is opened with.
+//! Opening a store: options, and opening for writing, for reading or for a check.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, SystemClock, fault};
 
-use crate::bootstrap::{find, prepare};
-use crate::client::Api;
+use crate::bootstrap::{locate_indices, prepare_indices};
+use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::documents::JobDocuments;
 use crate::index::IndexName;
-use crate::log::{JournalLog, NoLog};
+use crate::log::{EmptyLog, JournalLog};
+use crate::timeouts::Timeouts;
 
-/// How long a cluster is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// To connect to a node.
-    pub connect: Duration,
-    /// For one answer.
-    pub answer: Duration,
-    /// After all nodes were tried, or a node asked for fewer calls; doubled each time.
-    pub pause: Duration,
-    /// For one operation, all tries together.
-    pub operation: Duration,
-}
-
-impl Default for Patience {
-    /// 3 s to connect, 15 s for an answer, 100 ms between rounds at first, 45 s in all.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(3),
-            answer: Duration::from_secs(15),
-            pause: Duration::from_millis(100),
-            operation: Duration::from_secs(45),
-        }
-    }
-}
-
-/// What a store is opened with.
+/// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct ElasticsearchOptions {
-    /// Where it is.
+    /// The cluster's addresses and credentials.
     pub cluster: Cluster,
     /// The index of jobs.
     pub index: IndexName,
-    /// How long it is waited for.
-    pub patience: Patience,
-    /// What tells the time.
+    /// The timeouts of calls.
+    pub timeouts: Timeouts,
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl ElasticsearchOptions {
-    /// Makes the usual options.
+    /// Makes options with the default timeouts and the system's clock.
     #[must_use]
     pub fn new(cluster: Cluster, index: IndexName) -> Self {
-        Self { cluster, index, patience: Patience::default(), clock: Arc::new(SystemClock) }
+        Self { cluster, index, timeouts: Timeouts::default(), clock: Arc::new(SystemClock) }
     }
-}
 
-impl ElasticsearchOptions {
-    /// Opens the store: looks at the cluster, creates the indices that are missing, reads the journal and claims it.
+    /// Opens the store: checks the cluster, creates missing indices, reads the journal and becomes its only writer.
     ///
     /// # Errors
     ///
-    /// Fails with what is wrong and the remedy: nothing answers, it is of an unknown kind or version, a permission is missing,
-    /// an index cannot keep what is promised, or the journal is damaged or of a newer format.
+    /// Fails with the problem and the remedy: no node answers, product or version are not supported, a permission is
+    /// missing, an index can lose writes, or the journal is damaged or of a newer format.
     pub async fn open(self) -> Result<LogStore, StoreError> {
-        let api = Arc::new(Api::new(&self.cluster, self.patience)?);
-        let indices = prepare(&api, &self.index, self.clock.now()).await?;
-        let log = Arc::new(JournalLog::new(Arc::clone(&api), indices.journal));
-        let documents = Arc::new(JobDocuments::new(api, indices.jobs));
+        let client = Arc::new(Client::new(&self.cluster, self.timeouts)?);
+        let indices = prepare_indices(&client, &self.index, self.clock.now()).await?;
+        let log = Arc::new(JournalLog::new(Arc::clone(&client), indices.journal));
+        let documents = Arc::new(JobDocuments::new(client, indices.jobs));
         let options = LogStoreOptions { clock: self.clock, ..LogStoreOptions::default() };
-        LogStore::open("elasticsearch", place(&self.index), log, documents, options).await
+        LogStore::open("elasticsearch", display_name(&self.index), log, documents, options).await
     }
 
-    /// Reads what the store holds, for a command that only looks: nothing is created or written, and a scheduler that uses it
-    /// goes on.
+    /// Reads the content of the store, for a command that only reads: it creates and writes nothing, and does not disturb a
+    /// running scheduler.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); a missing index of jobs is not created.
+    /// As [`open`](Self::open), and when there is no index of jobs.
     pub async fn look(self) -> Result<MemoryStore, StoreError> {
-        let api = Arc::new(Api::new(&self.cluster, self.patience)?);
-        let (jobs, journal) = find(&api, &self.index).await?;
-        let documents = JobDocuments::new(Arc::clone(&api), jobs);
-        let log: Box<dyn ObjectLog> = match journal {
-            Some(journal) => Box::new(JournalLog::new(api, journal)),
-            None => Box::new(NoLog),
+        let client = Arc::new(Client::new(&self.cluster, self.timeouts)?);
+        let (jobs, journal) = locate_indices(&client, &self.index).await?;
+        let documents = JobDocuments::new(Arc::clone(&client), jobs);
+        let log: Box<dyn Log> = match journal {
+            Some(journal) => Box::new(JournalLog::new(client, journal)),
+            None => Box::new(EmptyLog),
         };
-        LogStore::open_read_only(place(&self.index), &*log, &documents, &*self.clock).await
+        LogStore::look(display_name(&self.index), &*log, &documents, &*self.clock).await
     }
 
-    /// Tries to read everything, and says what is wrong and what to do about it.
+    /// Checks the store by reading all of it, and reports a problem with its remedy.
     pub async fn examine(self) -> Examination {
-        let what = format!("store: {}", place(&self.index));
+        let subject = format!("store: {}", display_name(&self.index));
         match self.look().await {
-            Ok(_) => Examination::fine(what),
-            Err(error) => Examination::problem(what, fault::chain(&error)),
+            Ok(_) => Examination::fine(subject),
+            Err(error) => Examination::problem(subject, fault::chain(&error)),
         }
     }
 }
 
-fn place(index: &IndexName) -> String {
+fn display_name(index: &IndexName) -> String {
     format!("index \"{index}\"")
 }

@@ -1,4 +1,4 @@
-//! TLS: the same rustls with ring that the AWS SDK uses, so that one is linked.
+//! TLS with rustls and ring, as the AWS SDK uses it, so that only one implementation is linked.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Makes what connects to nodes, with TLS or without.
+/// Makes the connector to nodes, with TLS or without.
 ///
-/// `secure` tells whether a node speaks TLS: only then are the system's certificates read. `authority` is a file of
-/// certificates that are trusted beside them.
+/// `secure` says whether a node uses TLS: only then are the system's certificates read. `authority` is a file of
+/// certificates that are trusted in addition.
 ///
 /// # Errors
 ///
@@ -30,15 +30,15 @@ pub(crate) fn connector(
             trust(&mut roots, file)?;
         }
         if roots.is_empty() {
-            let message = "could not find certificates to trust; install the system's (ca-certificates), or name those of \
-                           the cluster by ECSS_ELASTICSEARCH_CA_FILE";
+            let message = "could not find trusted certificates; install those of the system (ca-certificates), or name those \
+                           of the cluster with ECSS_ELASTICSEARCH_CA_FILE";
             return Err(StoreError::fault(FaultKind::Config, message));
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("ring speaks the versions that rustls does")
+        .expect("ring supports the default protocol versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(HttpsConnectorBuilder::new()

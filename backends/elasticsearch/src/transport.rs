@@ -1,4 +1,4 @@
-//! Carrying a request to a node, and to the next one when that does not answer.
+//! Sends a request to a node, and retries it on the next one when that node does not answer.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -16,221 +16,212 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::{Cluster, Login, Node};
-use crate::open::Patience;
+use crate::cluster::{Cluster, Credentials, Node};
+use crate::message::{ApiRequest, ApiResponse, ErrorBody};
+use crate::timeouts::Timeouts;
 use crate::tls;
 
-/// The longest pause between rounds, as a multiple of the first.
-const LONGEST_PAUSE: u32 = 32;
-/// How long a connection without a request is kept: firewalls forget connections without a word, many after 60 s.
-const IDLE: Duration = Duration::from_secs(50);
+/// The longest backoff, as a multiple of the first.
+const MAX_BACKOFF_FACTOR: u32 = 32;
+/// How long an idle connection is kept: many firewalls silently drop idle connections after 60 s.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// A request to the cluster.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    /// Path and query, percent-encoded, with a slash in front.
-    pub(crate) path: String,
-    /// The body; lines of JSON for `_bulk`, else a JSON document, or nothing.
-    pub(crate) body: String,
-    /// What is done on what, as a sentence about its failure says it: `read job "a"`.
-    pub(crate) aim: String,
-}
-
-/// What a node answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Vec<u8>,
-    /// Whether an earlier try may have been carried out although its answer was lost.
-    pub(crate) repeated: bool,
-}
-
-/// Why a try brought no answer that counts.
+/// Why an attempt failed and is retried.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum AttemptError {
     #[error("no connection to {0}")]
-    Unconnected(Node, #[source] hyper_util::client::legacy::Error),
-    #[error("{0} broke off")]
+    NotConnected(Node, #[source] hyper_util::client::legacy::Error),
+    #[error("the connection to {0} broke")]
     Broken(Node, #[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("{0} did not answer in time")]
-    Silent(Node),
+    TimedOut(Node),
     #[error("{0} answered {1}: {2}")]
     Refused(Node, StatusCode, String),
 }
 
-/// The way to a cluster.
-pub(crate) struct Wire {
+/// The HTTP client of a cluster.
+pub(crate) struct Transport {
     client: Client<HttpsConnector<HttpConnector>, String>,
     nodes: Vec<(Node, Option<HeaderValue>)>,
-    /// The node that answered last.
+    /// The index of the node that answered last.
     current: AtomicUsize,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.nodes.iter().map(|(node, _)| node.address())).finish()
     }
 }
 
-impl Wire {
-    /// Prepares the way. Nothing is sent.
+impl Transport {
+    /// Prepares the client. Nothing is sent.
     ///
     /// # Errors
     ///
-    /// Fails when no node is named, a login cannot be sent, or TLS cannot be set up.
-    pub(crate) fn new(cluster: &Cluster, patience: Patience) -> Result<Self, StoreError> {
+    /// Fails when no node is named, credentials cannot be sent, or TLS cannot be set up.
+    pub(crate) fn new(cluster: &Cluster, timeouts: Timeouts) -> Result<Self, StoreError> {
         let mut nodes = Vec::new();
         for node in &cluster.nodes {
-            let node = node.clone().or_login(cluster.login.as_ref());
-            let header = node.login().map(authorization).transpose()?;
+            let node = node.clone().or_credentials(cluster.credentials.as_ref());
+            let header = node.credentials().map(authorization).transpose()?;
             nodes.push((node, header));
         }
         if nodes.is_empty() {
-            return Err(StoreError::fault(FaultKind::Config, "no node of Elasticsearch is named"));
+            return Err(StoreError::fault(
+                FaultKind::Config,
+                "no node of Elasticsearch is named; set ECSS_ELASTICSEARCH_HOSTS",
+            ));
         }
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(patience.connect));
+        tcp.set_connect_timeout(Some(timeouts.connect));
         let secure = nodes.iter().any(|(node, _)| node.is_secure());
         let connector = tls::connector(tcp, secure, cluster.authority.as_deref())?;
         let mut builder = Client::builder(TokioExecutor::new());
-        let client =
-            builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build::<_, String>(connector);
-        Ok(Self { client, nodes, current: AtomicUsize::new(0), patience })
+        let client = builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .build::<_, String>(connector);
+        Ok(Self { client, nodes, current: AtomicUsize::new(0), timeouts })
     }
 
-    /// Sends a request until a node gives an answer that counts. 429 and 5xx do not count: they are tried again, in time
-    /// on the next node.
+    /// Sends a request until a node gives a final response. After 429 and 5xx the request is retried, in turn on each node.
     ///
     /// # Errors
     ///
-    /// Fails when there is none in time. The request may have been carried out.
-    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, StoreError> {
+    /// Fails when there is no final response in time. The request may have taken effect.
+    pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, StoreError> {
         let mut last = None;
-        match timeout(self.patience.operation, self.rounds(call, &mut last)).await {
-            Ok(answer) => Ok(answer),
-            Err(_) => Err(given_up(call, last)),
+        match timeout(self.timeouts.operation, self.retry(request, &mut last)).await {
+            Ok(response) => Ok(response),
+            Err(_) => Err(retries_exhausted(request, last)),
         }
     }
 
-    async fn rounds(&self, call: &Call, last: &mut Option<Trouble>) -> Answer {
-        let mut repeated = false;
-        let mut pause = self.patience.pause;
-        let mut tried = 0;
+    async fn retry(&self, request: &ApiRequest, last: &mut Option<AttemptError>) -> ApiResponse {
+        let mut is_repeated = false;
+        let mut backoff = self.timeouts.backoff;
+        let mut attempts = 0;
         loop {
-            let at = self.current.load(Ordering::Relaxed) % self.nodes.len();
-            let trouble = match self.attempt(at, call).await {
-                Ok((status, body)) => return Answer { status, body, repeated },
-                Err(trouble) => trouble,
+            let index = self.current.load(Ordering::Relaxed) % self.nodes.len();
+            let error = match self.attempt(index, request).await {
+                Ok((status, body)) => return ApiResponse { status, body, is_repeated },
+                Err(error) => error,
             };
-            tracing::debug!(aim = call.aim, %trouble, "a node of Elasticsearch gave no answer");
-            repeated |= trouble.may_have_been_done();
-            let overloaded = trouble.asks_for_fewer();
-            *last = Some(trouble);
-            if !overloaded {
-                let next = (at + 1) % self.nodes.len();
-                // Whoever came first has moved on.
-                let _ = self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
+            tracing::debug!(action = request.action, %error, "an attempt on a node of Elasticsearch failed");
+            is_repeated |= error.may_have_taken_effect();
+            let is_throttled = error.is_throttling();
+            *last = Some(error);
+            if !is_throttled {
+                let next = (index + 1) % self.nodes.len();
+                // Another call may have moved on already.
+                let _ = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
             }
-            tried += 1;
-            if overloaded || tried % self.nodes.len() == 0 {
-                sleep(pause).await;
-                pause = (pause * 2).min(self.patience.pause * LONGEST_PAUSE);
+            attempts += 1;
+            if is_throttled || attempts % self.nodes.len() == 0 {
+                sleep(backoff).await;
+                backoff = (backoff * 2).min(self.timeouts.backoff * MAX_BACKOFF_FACTOR);
             }
         }
     }
 
-    async fn attempt(&self, at: usize, call: &Call) -> Result<(StatusCode, Vec<u8>), Trouble> {
-        let (node, login) = &self.nodes[at];
-        let kind = if call.path.contains("/_bulk") { "application/x-ndjson" } else { "application/json" };
-        let mut request = Request::builder()
-            .method(&call.method)
-            .uri(format!("{node}{}", call.path))
+    async fn attempt(
+        &self,
+        index: usize,
+        request: &ApiRequest,
+    ) -> Result<(StatusCode, Vec<u8>), AttemptError> {
+        let (node, credentials) = &self.nodes[index];
+        let content_type =
+            if request.path.contains("/_bulk") { "application/x-ndjson" } else { "application/json" };
+        let mut http_request = Request::builder()
+            .method(&request.method)
+            .uri(format!("{node}{}", request.path))
             .header(ACCEPT, "application/json");
-        if !call.body.is_empty() {
-            request = request.header(CONTENT_TYPE, kind);
+        if !request.body.is_empty() {
+            http_request = http_request.header(CONTENT_TYPE, content_type);
         }
-        if let Some(login) = login {
-            request = request.header(AUTHORIZATION, login);
+        if let Some(credentials) = credentials {
+            http_request = http_request.header(AUTHORIZATION, credentials);
         }
-        let request = request.body(call.body.clone()).expect("node and path are sound URLs");
+        let http_request = http_request.body(request.body.clone()).expect("node and path are valid URLs");
         let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| {
+            let response = self.client.request(http_request).await.map_err(|error| {
                 if error.is_connect() {
-                    Trouble::Unconnected(node.clone(), error)
+                    AttemptError::NotConnected(node.clone(), error)
                 } else {
-                    Trouble::Broken(node.clone(), error.into())
+                    AttemptError::Broken(node.clone(), error.into())
                 }
             })?;
-            let status = answer.status();
-            let body = answer.into_body().collect().await;
-            let body = body.map_err(|error| Trouble::Broken(node.clone(), error.into()))?;
+            let status = response.status();
+            let body = response.into_body().collect().await;
+            let body = body.map_err(|error| AttemptError::Broken(node.clone(), error.into()))?;
             Ok((status, Vec::from(body.to_bytes())))
         };
-        let answer = timeout(self.patience.answer, exchange).await;
-        let (status, body) = answer.map_err(|_| Trouble::Silent(node.clone()))??;
+        let response = timeout(self.timeouts.response, exchange).await;
+        let (status, body) = response.map_err(|_| AttemptError::TimedOut(node.clone()))??;
         if status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
         {
-            let said = crate::error::Said::read(&body).to_string();
-            return Err(Trouble::Refused(node.clone(), status, said));
+            let reason = ErrorBody::parse(&body).to_string();
+            return Err(AttemptError::Refused(node.clone(), status, reason));
         }
         Ok((status, body))
     }
 }
 
-impl Trouble {
-    /// Tells whether the request may have been carried out.
-    fn may_have_been_done(&self) -> bool {
+impl AttemptError {
+    /// Tells whether the request may have taken effect.
+    fn may_have_taken_effect(&self) -> bool {
         match self {
-            Self::Unconnected(..) => false,
+            Self::NotConnected(..) => false,
             Self::Refused(_, status, _) => *status != StatusCode::TOO_MANY_REQUESTS,
-            Self::Broken(..) | Self::Silent(_) => true,
+            Self::Broken(..) | Self::TimedOut(_) => true,
         }
     }
 
-    fn asks_for_fewer(&self) -> bool {
+    /// Tells whether the node asks for fewer requests.
+    fn is_throttling(&self) -> bool {
         matches!(self, Self::Refused(_, StatusCode::TOO_MANY_REQUESTS, _))
     }
 }
 
-fn given_up(call: &Call, last: Option<Trouble>) -> StoreError {
-    let aim = &call.aim;
+fn retries_exhausted(request: &ApiRequest, last: Option<AttemptError>) -> StoreError {
+    let action = &request.action;
     let Some(last) = last else {
-        let message = format!("could not {aim}: no answer in time; look at the cluster's health");
+        let message = format!("could not {action}: no response in time; check the cluster's health");
         return StoreError::fault(FaultKind::Unavailable, message);
     };
     let (kind, remedy) = match &last {
-        Trouble::Unconnected(..) => (
+        AttemptError::NotConnected(..) => (
             FaultKind::Unavailable,
-            "no node can be reached; see whether the cluster runs and ECSS_ELASTICSEARCH_HOSTS names it",
+            "no node can be reached; check that the cluster runs and that ECSS_ELASTICSEARCH_HOSTS names it",
         ),
-        Trouble::Broken(..) | Trouble::Silent(_) => {
-            (FaultKind::Unavailable, "no node answered in time; look at the cluster's health")
+        AttemptError::Broken(..) | AttemptError::TimedOut(_) => {
+            (FaultKind::Unavailable, "no node answered in time; check the cluster's health")
         }
-        Trouble::Refused(_, StatusCode::TOO_MANY_REQUESTS, _) => {
-            (FaultKind::Throttled, "the cluster is overloaded, or its disks are full; give it room")
-        }
-        Trouble::Refused(..) => (FaultKind::Unavailable, "the cluster cannot do it now; look at its health"),
+        AttemptError::Refused(_, StatusCode::TOO_MANY_REQUESTS, _) => (
+            FaultKind::Throttled,
+            "the cluster is overloaded, or its disks are full; add nodes or disk space",
+        ),
+        AttemptError::Refused(..) => (FaultKind::Unavailable, "the cluster failed; check its health"),
     };
-    StoreError::caused(kind, format!("could not {aim}: {remedy}"), last)
+    StoreError::caused(kind, format!("could not {action}: {remedy}"), last)
 }
 
-fn authorization(login: &Login) -> Result<HeaderValue, StoreError> {
-    let text = match login {
-        Login::Basic { user, password } => {
+fn authorization(credentials: &Credentials) -> Result<HeaderValue, StoreError> {
+    let text = match credentials {
+        Credentials::Basic { user, password } => {
             format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.reveal())))
         }
-        Login::ApiKey(key) if key.reveal().contains(':') => {
+        Credentials::ApiKey(key) if key.reveal().contains(':') => {
             format!("ApiKey {}", STANDARD.encode(key.reveal()))
         }
-        Login::ApiKey(key) => format!("ApiKey {}", key.reveal()),
+        Credentials::ApiKey(key) => format!("ApiKey {}", key.reveal()),
     };
     let mut header = HeaderValue::from_str(&text).map_err(|_| {
-        let message = "the API key of Elasticsearch has characters that none has; copy it again";
+        let message = "the Elasticsearch API key contains invalid characters; copy it again";
         StoreError::fault(FaultKind::Config, message)
     })?;
     header.set_sensitive(true);

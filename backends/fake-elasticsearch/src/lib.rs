@@ -1,20 +1,20 @@
-//! A fake of Elasticsearch and OpenSearch, for tests: written from their documentation, and stricter than they are where that
-//! finds mistakes. A search sees nothing that was not refreshed, ever; whatever the documentation does not name is refused; a
-//! page of a scroll comes once. Requests can be made to meet with a [`Mishap`], and what the cluster holds can be looked at and
-//! changed behind the client's back.
+//! A fake of Elasticsearch and OpenSearch for tests, written from their documentation, and stricter than they are where
+//! that finds bugs. A search sees refreshed documents only, the fake refuses everything that the documentation does not
+//! name, and a page of a scroll is returned once. Tests can inject an [`InjectedFault`] into requests, and read and change
+//! the [`ClusterState`] directly.
 //!
-//! It has what ECS Scheduler asks for and no more: documents by id under compare-and-set, removal in bulk, refresh, search by
-//! one keyword field, scrolls, indices with aliases, mappings that guess types or do not, users, permissions, and blocks of full disks.
-//! Shards, replicas and what Lucene does are not there.
+//! The fake has only the calls that ECS Scheduler uses: documents by id under compare-and-set, bulk removal, refresh, search by
+//! one keyword field, scrolls, indices with aliases, dynamic and explicit mappings, users, permissions, and blocks of full
+//! disks. It has no shards, no replicas, and no Lucene.
 
-mod answer;
-mod create;
 mod fields;
 mod index;
-mod mishap;
+mod index_settings;
+mod injected_fault;
 mod request;
+mod response;
 mod search;
-mod world;
+mod state;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,30 +29,30 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use mishap::Mishaps;
-use request::Incoming;
+use injected_fault::InjectedFaults;
+use request::HttpRequest;
 
-pub use answer::Answer;
-pub use index::{Demand, Doc, Index};
-pub use mishap::Mishap;
-pub use world::{World, elasticsearch, opensearch};
+pub use index::{FakeIndex, IndexedDoc, WriteCondition};
+pub use injected_fault::InjectedFault;
+pub use response::FakeResponse;
+pub use state::{ClusterState, elasticsearch, opensearch};
 
 /// The most bytes of a request: `http.max_content_length`.
-const LONGEST: usize = 100 << 20;
+const MAX_BODY_BYTES: usize = 100 << 20;
 
-/// What all nodes share.
+/// The state that all nodes share.
 #[derive(Debug, Default)]
-struct Shared {
-    world: Mutex<World>,
-    mishaps: Mutex<Mishaps>,
-    /// Each request: method and path with query.
+struct NodeContext {
+    state: Mutex<ClusterState>,
+    faults: Mutex<InjectedFaults>,
+    /// All requests: method and path with query.
     requests: Mutex<Vec<String>>,
 }
 
-/// A cluster. Its nodes end with it.
+/// A fake cluster. Dropping it stops its nodes.
 #[derive(Debug)]
 pub struct Fake {
-    shared: Arc<Shared>,
+    shared: Arc<NodeContext>,
     nodes: Vec<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -75,32 +75,32 @@ impl Fake {
     /// Panics when there is no free port.
     pub async fn add_node(&mut self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
-        let limit = DefaultBodyLimit::max(LONGEST);
+        let address = listener.local_addr().expect("the listener is bound");
+        let limit = DefaultBodyLimit::max(MAX_BODY_BYTES);
         let app = Router::new().fallback(serve).layer(limit).with_state(Arc::clone(&self.shared));
         let node =
             tokio::spawn(async move { axum::serve(listener, app).await.expect("serving never fails") });
         self.nodes.push((address, node));
     }
 
-    /// Lists the addresses of the nodes, as `ECSS_ELASTICSEARCH_HOSTS` does.
+    /// Returns the addresses of the nodes in the format of `ECSS_ELASTICSEARCH_HOSTS`.
     #[must_use]
     pub fn hosts(&self) -> String {
         let hosts: Vec<String> = self.nodes.iter().map(|(address, _)| format!("http://{address}")).collect();
         hosts.join(",")
     }
 
-    /// Looks at what the cluster holds, or changes it.
-    pub fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
-        look(&mut self.shared.world.lock())
+    /// Reads or changes the state of the cluster.
+    pub fn world<T>(&self, access: impl FnOnce(&mut ClusterState) -> T) -> T {
+        access(&mut self.shared.state.lock())
     }
 
-    /// Lets the next `times` requests whose method and path begin so meet with something.
-    pub fn befall(&self, request: &str, times: usize, mishap: Mishap) {
-        self.shared.mishaps.lock().add(request, times, mishap);
+    /// Injects a fault into the next `times` requests whose method and path begin with `request`.
+    pub fn inject(&self, request: &str, times: usize, fault: InjectedFault) {
+        self.shared.faults.lock().add(request, times, fault);
     }
 
-    /// Returns how many requests came whose method and path begin so.
+    /// Counts the requests whose method and path begin with `request`.
     #[must_use]
     pub fn count(&self, request: &str) -> usize {
         self.shared.requests.lock().iter().filter(|seen| seen.starts_with(request)).count()
@@ -116,7 +116,7 @@ impl Drop for Fake {
 }
 
 async fn serve(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<NodeContext>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -124,52 +124,68 @@ async fn serve(
 ) -> Response<Body> {
     let request = format!("{method} {uri}");
     shared.requests.lock().push(request.clone());
-    let mishap = shared.mishaps.lock().befall(&request);
-    match mishap {
-        Some(Mishap::Broken) => return broken(),
-        Some(Mishap::Answer(status, kind)) => {
-            return write(Answer::refusal(status, kind, "as the test wants it"));
+    let fault = shared.faults.lock().next_for(&request);
+    match fault {
+        Some(InjectedFault::ConnectionBroken) => return broken_response(),
+        Some(InjectedFault::ErrorResponse(status, kind)) => {
+            return to_http(FakeResponse::error(status, kind, "injected by the test"));
         }
-        Some(Mishap::Html) => return Response::new(Body::from("<html>welcome</html>")),
-        Some(Mishap::Item(status, kind)) => shared.world.lock().refused_item = Some((status, kind)),
-        Some(Mishap::Lost | Mishap::Silent | Mishap::ShardFailed | Mishap::TimedOut) | None => {}
+        Some(InjectedFault::HtmlPage) => return Response::new(Body::from("<html>welcome</html>")),
+        Some(InjectedFault::BulkItem(status, kind)) => {
+            shared.state.lock().bulk_item_error = Some((status, kind))
+        }
+        Some(
+            InjectedFault::ResponseLost
+            | InjectedFault::NoResponse
+            | InjectedFault::ShardFailed
+            | InjectedFault::SearchTimedOut,
+        )
+        | None => {}
     }
-    let named = |header: HeaderName| headers.get(header).and_then(|value| value.to_str().ok());
+    let header = |header: HeaderName| headers.get(header).and_then(|value| value.to_str().ok());
     let Ok(body) = std::str::from_utf8(&body) else {
-        return write(Answer::refusal(400, "parsing_exception", "Invalid UTF-8"));
+        return to_http(FakeResponse::error(400, "parsing_exception", "Invalid UTF-8"));
     };
-    let incoming = Incoming {
+    let http_request = HttpRequest {
         method: method.as_str(),
         path: uri.path(),
         query: uri.query().unwrap_or_default(),
-        authorization: named(AUTHORIZATION),
-        content_type: named(CONTENT_TYPE),
+        authorization: header(AUTHORIZATION),
+        content_type: header(CONTENT_TYPE),
         body,
     };
-    let answer = shared.world.lock().serve(&incoming);
-    match mishap {
-        Some(Mishap::Lost) => broken(),
-        Some(Mishap::Silent) => std::future::pending().await,
-        Some(Mishap::ShardFailed) => {
-            write(answer.with(
+    let response = shared.state.lock().serve(&http_request);
+    match fault {
+        Some(InjectedFault::ResponseLost) => broken_response(),
+        Some(InjectedFault::NoResponse) => std::future::pending().await,
+        Some(InjectedFault::ShardFailed) => {
+            to_http(response.with(
                 "_shards",
                 serde_json::json!({ "total": 2, "successful": 1, "skipped": 0, "failed": 1 }),
             ))
         }
-        Some(Mishap::TimedOut) => write(answer.with("timed_out", true.into())),
-        Some(Mishap::Broken | Mishap::Answer(..) | Mishap::Html | Mishap::Item(..)) | None => write(answer),
+        Some(InjectedFault::SearchTimedOut) => to_http(response.with("timed_out", true.into())),
+        Some(
+            InjectedFault::ConnectionBroken
+            | InjectedFault::ErrorResponse(..)
+            | InjectedFault::HtmlPage
+            | InjectedFault::BulkItem(..),
+        )
+        | None => to_http(response),
     }
 }
 
-/// An answer that breaks off after its head.
-fn broken() -> Response<Body> {
-    let cut = stream::once(async { Err::<Bytes, _>(std::io::Error::other("the line is cut")) });
+/// A response whose body breaks off after the headers.
+fn broken_response() -> Response<Body> {
+    let cut = stream::once(async { Err::<Bytes, _>(std::io::Error::other("the connection is cut")) });
     Response::new(Body::from_stream(cut))
 }
 
-fn write(answer: Answer) -> Response<Body> {
-    let mut response = Response::new(Body::from(answer.body));
-    *response.status_mut() = StatusCode::from_u16(answer.status).expect("it is a status");
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
-    response
+fn to_http(response: FakeResponse) -> Response<Body> {
+    let mut http_response = Response::new(Body::from(response.body));
+    *http_response.status_mut() = StatusCode::from_u16(response.status).expect("the status is valid");
+    http_response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
+    http_response
 }

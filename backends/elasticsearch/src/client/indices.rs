@@ -1,4 +1,4 @@
-//! The cluster's version, and its indices.
+//! The calls for the cluster's version and for indices.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,18 +8,18 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Api, escape, get};
-use crate::error::{self, Said};
-use crate::transport::Call;
+use super::{Client, escape, get};
+use crate::error;
+use crate::message::{ApiRequest, ErrorBody};
 
-/// Whose cluster it is.
+/// The product that a cluster runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Product {
     Elasticsearch,
     OpenSearch,
 }
 
-/// Whose cluster it is, and of which version.
+/// The product and the version that a cluster runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProductVersion {
     pub(crate) product: Product,
@@ -28,7 +28,7 @@ pub(crate) struct ProductVersion {
 }
 
 impl ProductVersion {
-    /// Tells whether we know how it behaves.
+    /// Tells whether the store supports this version.
     pub(crate) fn is_supported(self) -> bool {
         match self.product {
             Product::Elasticsearch => (7..=9).contains(&self.major),
@@ -36,8 +36,8 @@ impl ProductVersion {
         }
     }
 
-    /// Tells whether a write can demand that its target is an alias: since Elasticsearch 7.10.
-    pub(crate) fn knows_require_alias(self) -> bool {
+    /// Tells whether writes can require that their target is an alias: since Elasticsearch 7.10.
+    pub(crate) fn has_require_alias(self) -> bool {
         self.product == Product::OpenSearch || (self.major, self.minor) >= (7, 10)
     }
 }
@@ -52,36 +52,38 @@ impl fmt::Display for ProductVersion {
     }
 }
 
-/// An index as the cluster describes it.
+/// The mappings and settings of an index.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub(crate) struct IndexState {
+pub(crate) struct IndexDescription {
     #[serde(default)]
     pub(crate) mappings: Map<String, Value>,
-    /// Flat: `index.translog.durability`.
+    /// By their flat names: `index.translog.durability`.
     #[serde(default)]
     pub(crate) settings: BTreeMap<String, Value>,
 }
 
-impl Api {
-    /// Asks who answers; nothing when it is neither Elasticsearch nor OpenSearch.
-    pub(crate) async fn product(&self) -> Result<Option<ProductVersion>, StoreError> {
+impl Client {
+    /// Reads product and version; nothing when the cluster is neither Elasticsearch nor OpenSearch.
+    pub(crate) async fn read_version(&self) -> Result<Option<ProductVersion>, StoreError> {
         #[derive(Deserialize)]
-        struct Body {
-            version: Version,
+        struct RootJson {
+            version: VersionJson,
             #[serde(default)]
             tagline: String,
         }
         #[derive(Deserialize)]
-        struct Version {
+        struct VersionJson {
             number: String,
             distribution: Option<String>,
         }
-        let call = get("/".to_owned(), "ask the cluster for its version (permission: monitor)".to_owned());
-        let answer = self.wire.send(&call).await?;
-        if answer.status != StatusCode::OK {
-            return Err(error::refused(&call, &answer));
+        let request = get("/".to_owned(), "read the cluster's version (permission: monitor)".to_owned());
+        let response = self.transport.send(&request).await?;
+        if response.status != StatusCode::OK {
+            return Err(error::refused(&request, &response));
         }
-        let Ok(Body { version, tagline }) = serde_json::from_slice(&answer.body) else { return Ok(None) };
+        let Ok(RootJson { version, tagline }) = serde_json::from_slice(&response.body) else {
+            return Ok(None);
+        };
         let product = match (version.distribution.as_deref(), tagline.as_str()) {
             (Some("opensearch"), _) => Product::OpenSearch,
             (None, "You Know, for Search") => Product::Elasticsearch,
@@ -92,18 +94,23 @@ impl Api {
         Ok(Some(ProductVersion { product, major, minor }))
     }
 
-    /// Describes the indices behind a name, each under its own; nothing when there is none.
-    pub(crate) async fn index(&self, name: &str) -> Result<Option<BTreeMap<String, IndexState>>, StoreError> {
-        let aim = format!("look at index \"{name}\" (permission: view_index_metadata)");
-        let call = get(format!("/{}?flat_settings=true", escape(name)), aim);
-        let answer = self.wire.send(&call).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND if Said::read(&answer.body).kind == "index_not_found_exception" => Ok(None),
-            _ => self.expect(&call, &answer).map(Some),
+    /// Describes the indices behind a name, each under its own name; nothing when there is none.
+    pub(crate) async fn describe_index(
+        &self,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, IndexDescription>>, StoreError> {
+        let action = format!("read the settings of index \"{name}\" (permission: view_index_metadata)");
+        let request = get(format!("/{}?flat_settings=true", escape(name)), action);
+        let response = self.transport.send(&request).await?;
+        match response.status {
+            StatusCode::NOT_FOUND if ErrorBody::parse(&response.body).kind == "index_not_found_exception" => {
+                Ok(None)
+            }
+            _ => Self::expect_ok(&request, &response).map(Some),
         }
     }
 
-    /// Creates an index under an alias. That it exists already is no error.
+    /// Creates an index with an alias. An existing index is no error.
     pub(crate) async fn create_index(
         &self,
         name: &str,
@@ -113,23 +120,24 @@ impl Api {
     ) -> Result<(), StoreError> {
         let body =
             json!({ "settings": settings, "mappings": mappings, "aliases": { alias: {} } }).to_string();
-        let aim =
+        let action =
             format!("create index \"{name}\" with alias \"{alias}\" (permissions: create_index, manage)");
-        let call = Call { method: Method::PUT, path: format!("/{}", escape(name)), body, aim };
-        let answer = self.wire.send(&call).await?;
-        if answer.status == StatusCode::BAD_REQUEST
-            && Said::read(&answer.body).kind == "resource_already_exists_exception"
+        let request = ApiRequest { method: Method::PUT, path: format!("/{}", escape(name)), body, action };
+        let response = self.transport.send(&request).await?;
+        if response.status == StatusCode::BAD_REQUEST
+            && ErrorBody::parse(&response.body).kind == "resource_already_exists_exception"
         {
             return Ok(());
         }
-        self.expect(&call, &answer).map(|_: Value| ())
+        Self::expect_ok(&request, &response).map(|_: Value| ())
     }
 
-    /// Stops an index from guessing types of fields that it does not know.
-    pub(crate) async fn stop_guessing(&self, name: &str) -> Result<(), StoreError> {
+    /// Disables dynamic mapping: the index no longer derives types for unknown fields.
+    pub(crate) async fn disable_dynamic_mapping(&self, name: &str) -> Result<(), StoreError> {
         let body = json!({ "dynamic": false }).to_string();
-        let aim = format!("stop index \"{name}\" from guessing types of fields (permission: manage)");
-        let call = Call { method: Method::PUT, path: format!("/{}/_mapping", escape(name)), body, aim };
-        self.ask(&call).await.map(|_: Value| ())
+        let action = format!("disable dynamic mapping of index \"{name}\" (permission: manage)");
+        let request =
+            ApiRequest { method: Method::PUT, path: format!("/{}/_mapping", escape(name)), body, action };
+        self.send_expecting_ok(&request).await.map(|_: Value| ())
     }
 }

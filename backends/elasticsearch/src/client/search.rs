@@ -1,9 +1,9 @@
-//! Searching: only after a refresh, and never with a shard missing.
+//! Searches: each listing refreshes the index first, and fails when a shard is missing.
 //!
-//! A search sees what was written before the last refresh, so each listing refreshes first; what was acknowledged by then is
-//! found. Scrolling is what every version from Elasticsearch 7.0 and OpenSearch 1.0 on has; points in time have another
-//! name in either and are missing in the oldest. A scroll moves on whenever it is asked, so a page whose answer was lost is
-//! not to be had again: whoever lists begins anew.
+//! A search sees the writes before the last refresh, so a refresh makes every acknowledged write visible. Scrolls exist in
+//! every version since Elasticsearch 7.0 and OpenSearch 1.0; points in time have another name in each product and are
+//! missing in the oldest versions. A scroll advances with each request, so a page whose response was lost cannot be read
+//! again: the listing must start over.
 //!
 //! # Source
 //!
@@ -15,35 +15,39 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Position, Target, post};
-use crate::error::Said;
-use crate::transport::Call;
+use super::{Client, DocPosition, IndexTarget, post};
+use crate::error::unexpected_response;
+use crate::message::{ApiRequest, ErrorBody};
 
-/// How long a scroll lives between two of its pages.
-const SCROLL: &str = "1m";
+/// How long the cluster keeps a scroll between two requests.
+const SCROLL_TTL: &str = "1m";
 
+/// The `_shards` object of a response.
 #[derive(Deserialize)]
-struct Shards {
+struct ShardCounts {
     failed: u64,
 }
 
+/// The response of a search.
 #[derive(Deserialize)]
-struct Body {
+struct SearchJson {
     #[serde(rename = "_shards")]
-    shards: Shards,
+    shards: ShardCounts,
     timed_out: bool,
-    hits: Hits,
+    hits: SearchHits,
     #[serde(rename = "_scroll_id")]
     scroll: Option<String>,
 }
 
+/// The `hits` object of a search.
 #[derive(Deserialize)]
-struct Hits {
-    hits: Vec<Hit>,
+struct SearchHits {
+    hits: Vec<SearchHit>,
 }
 
+/// One document of a search.
 #[derive(Deserialize)]
-struct Hit {
+struct SearchHit {
     #[serde(rename = "_id")]
     id: String,
     #[serde(rename = "_seq_no")]
@@ -52,36 +56,37 @@ struct Hit {
     primary_term: Option<u64>,
 }
 
-/// Some documents of a scroll.
+/// A page of a scroll.
 #[derive(Debug)]
-pub(crate) struct Page {
-    /// Their ids, and where they stand.
-    pub(crate) found: Vec<(String, Position)>,
-    /// Names the scroll.
+pub(crate) struct ScrollPage {
+    /// The ids of the documents with their positions.
+    pub(crate) docs: Vec<(String, DocPosition)>,
+    /// The id of the scroll.
     pub(crate) scroll: String,
 }
 
-impl Api {
-    /// Makes everything that was acknowledged visible to searches.
-    pub(crate) async fn refresh(&self, target: &Target, aim: String) -> Result<(), StoreError> {
+impl Client {
+    /// Makes every acknowledged write visible to searches.
+    pub(crate) async fn refresh(&self, target: &IndexTarget, action: String) -> Result<(), StoreError> {
         #[derive(Deserialize)]
-        struct Refreshed {
+        struct RefreshJson {
             #[serde(rename = "_shards")]
-            shards: Shards,
+            shards: ShardCounts,
         }
-        let call = Call { method: Method::POST, path: target.path("_refresh"), body: String::new(), aim };
-        let Refreshed { shards } = self.ask(&call).await?;
-        if shards.failed > 0 { Err(incomplete(&call, &shards)) } else { Ok(()) }
+        let request =
+            ApiRequest { method: Method::POST, path: target.path("_refresh"), body: String::new(), action };
+        let RefreshJson { shards } = self.send_expecting_ok(&request).await?;
+        if shards.failed > 0 { Err(incomplete(&request, &shards)) } else { Ok(()) }
     }
 
-    /// Lists ids in the order of a keyword field, behind a value of it; at most `limit`. The field must hold the id.
-    pub(crate) async fn ids_after(
+    /// Lists at most `limit` ids in the order of a keyword field, behind a value of it. The field must hold the id.
+    pub(crate) async fn list_ids_after(
         &self,
-        target: &Target,
+        target: &IndexTarget,
         field: &str,
         after: &str,
         limit: usize,
-        aim: String,
+        action: String,
     ) -> Result<Vec<String>, StoreError> {
         let query = json!({
             "size": limit,
@@ -91,76 +96,82 @@ impl Api {
             "sort": [{ field: "asc" }],
         });
         let path = target.path("_search?allow_partial_search_results=false");
-        let body = self.search(&post(path, &query, aim)).await?;
+        let body = self.search(&post(path, &query, action)).await?;
         Ok(body.hits.hits.into_iter().map(|hit| hit.id).collect())
     }
 
-    /// Begins to list all documents.
-    pub(crate) async fn scroll(
+    /// Starts a scroll over all documents.
+    pub(crate) async fn start_scroll(
         &self,
-        target: &Target,
+        target: &IndexTarget,
         limit: usize,
-        aim: String,
-    ) -> Result<Page, StoreError> {
+        action: String,
+    ) -> Result<ScrollPage, StoreError> {
         let query = json!({
             "size": limit,
             "_source": false,
             "seq_no_primary_term": true,
             "sort": ["_doc"],
         });
-        let path = target.path(&format!("_search?scroll={SCROLL}&allow_partial_search_results=false"));
-        let call = post(path, &query, aim);
-        let body = self.search(&call).await?;
-        page(&call, body)
+        let path = target.path(&format!("_search?scroll={SCROLL_TTL}&allow_partial_search_results=false"));
+        let request = post(path, &query, action);
+        let body = self.search(&request).await?;
+        scroll_page(&request, body)
     }
 
-    /// Goes on to list them; an empty page is the last. Nothing is returned when a page may have been left out or the scroll
-    /// is not known any more, as after a node went: the listing must begin anew.
-    pub(crate) async fn scroll_on(&self, scroll: &str, aim: String) -> Result<Option<Page>, StoreError> {
-        let call = post("/_search/scroll".to_owned(), &json!({ "scroll": SCROLL, "scroll_id": scroll }), aim);
-        let answer = self.wire.send(&call).await?;
-        let expired = answer.status == StatusCode::NOT_FOUND
-            && Said::read(&answer.body).kind == "search_context_missing_exception";
-        if answer.repeated || expired {
+    /// Reads the next page of a scroll; an empty page is the last. Returns nothing when a page may have been skipped, or when
+    /// the scroll has expired, as after the loss of a node: the listing must start over.
+    pub(crate) async fn next_scroll_page(
+        &self,
+        scroll: &str,
+        action: String,
+    ) -> Result<Option<ScrollPage>, StoreError> {
+        let request =
+            post("/_search/scroll".to_owned(), &json!({ "scroll": SCROLL_TTL, "scroll_id": scroll }), action);
+        let response = self.transport.send(&request).await?;
+        let is_expired = response.status == StatusCode::NOT_FOUND
+            && ErrorBody::parse(&response.body).kind == "search_context_missing_exception";
+        if response.is_repeated || is_expired {
             return Ok(None);
         }
-        let body = complete(&call, self.expect(&call, &answer)?)?;
-        page(&call, body).map(Some)
+        let body = check_complete(&request, Self::expect_ok(&request, &response)?)?;
+        scroll_page(&request, body).map(Some)
     }
 
-    /// Frees what a scroll holds. That it fails is of no consequence: it frees itself.
-    pub(crate) async fn scroll_off(&self, scroll: &str, aim: String) {
-        let call = post("/_search/scroll".to_owned(), &json!({ "scroll_id": [scroll] }), aim);
-        let call = Call { method: Method::DELETE, ..call };
-        if let Err(error) = self.ask::<Value>(&call).await {
-            tracing::debug!(%error, "a scroll was left to expire");
+    /// Frees a scroll. An error is only logged, since the scroll expires.
+    pub(crate) async fn clear_scroll(&self, scroll: &str, action: String) {
+        let request = post("/_search/scroll".to_owned(), &json!({ "scroll_id": [scroll] }), action);
+        let request = ApiRequest { method: Method::DELETE, ..request };
+        if let Err(error) = self.send_expecting_ok::<Value>(&request).await {
+            tracing::debug!(%error, "could not free a scroll; it expires");
         }
     }
 
-    async fn search(&self, call: &Call) -> Result<Body, StoreError> {
-        complete(call, self.ask(call).await?)
+    async fn search(&self, request: &ApiRequest) -> Result<SearchJson, StoreError> {
+        check_complete(request, self.send_expecting_ok(request).await?)
     }
 }
 
-fn complete(call: &Call, body: Body) -> Result<Body, StoreError> {
-    if body.shards.failed > 0 || body.timed_out { Err(incomplete(call, &body.shards)) } else { Ok(body) }
+fn check_complete(request: &ApiRequest, body: SearchJson) -> Result<SearchJson, StoreError> {
+    if body.shards.failed > 0 || body.timed_out { Err(incomplete(request, &body.shards)) } else { Ok(body) }
 }
 
-fn incomplete(call: &Call, shards: &Shards) -> StoreError {
+fn incomplete(request: &ApiRequest, shards: &ShardCounts) -> StoreError {
     let message = format!(
-        "could not {}: {} shards gave no answer; see that all shards of the index are there",
-        call.aim, shards.failed
+        "could not {}: {} shards gave no answer; check that all shards of the index are assigned",
+        request.action, shards.failed
     );
     StoreError::fault(FaultKind::Unavailable, message)
 }
 
-fn page(call: &Call, body: Body) -> Result<Page, StoreError> {
-    let strange = |what| crate::error::strange(call, what);
-    let scroll = body.scroll.ok_or_else(|| strange("it names no scroll"))?;
-    let position = |hit: Hit| {
-        let place = hit.seq_no.zip(hit.primary_term).ok_or_else(|| strange("a hit has no _seq_no"))?;
-        Ok((hit.id, Position { seq_no: place.0, primary_term: place.1 }))
+fn scroll_page(request: &ApiRequest, body: SearchJson) -> Result<ScrollPage, StoreError> {
+    let unexpected = |problem| unexpected_response(request, problem);
+    let scroll = body.scroll.ok_or_else(|| unexpected("the response has no _scroll_id"))?;
+    let position = |hit: SearchHit| {
+        let numbers = hit.seq_no.zip(hit.primary_term);
+        let (seq_no, primary_term) = numbers.ok_or_else(|| unexpected("a hit has no _seq_no"))?;
+        Ok((hit.id, DocPosition { seq_no, primary_term }))
     };
-    let found = body.hits.hits.into_iter().map(position).collect::<Result<_, StoreError>>()?;
-    Ok(Page { found, scroll })
+    let docs = body.hits.hits.into_iter().map(position).collect::<Result<_, StoreError>>()?;
+    Ok(ScrollPage { docs, scroll })
 }

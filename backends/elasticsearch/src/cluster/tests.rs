@@ -1,11 +1,11 @@
-use super::{Cluster, Login, Node, Secret};
+use super::{Cluster, Credentials, Node, Secret};
 
 fn address(text: &str) -> String {
     text.parse::<Node>().unwrap().address().to_owned()
 }
 
 #[test]
-fn a_node_is_written_as_for_the_python_version() {
+fn addresses_are_parsed_as_in_the_python_version() {
     for (written, meant) in [
         ("es1", "http://es1:9200"),
         ("es1:9300", "http://es1:9300"),
@@ -25,23 +25,23 @@ fn a_node_is_written_as_for_the_python_version() {
 #[test]
 fn user_and_password_are_decoded_and_hidden() {
     let node: Node = "https://el%40stic:p%C3%A4ss@es1:9200".parse().unwrap();
-    let login = Login::Basic { user: "el@stic".to_owned(), password: Secret::new("päss") };
-    assert_eq!(node.login(), Some(&login));
+    let credentials = Credentials::Basic { user: "el@stic".to_owned(), password: Secret::new("päss") };
+    assert_eq!(node.credentials(), Some(&credentials));
     let shown = format!("{node} {node:?}");
     assert!(!shown.contains("päss") && !shown.contains("p%C3"), "{shown}");
 }
 
 #[test]
-fn the_login_of_the_address_comes_first() {
-    let key = Login::ApiKey(Secret::new("k"));
+fn credentials_of_the_address_take_precedence() {
+    let key = Credentials::ApiKey(Secret::new("k"));
     let named: Node = "a:b@es1".parse().unwrap();
-    assert_eq!(named.clone().or_login(Some(&key)), named);
+    assert_eq!(named.clone().or_credentials(Some(&key)), named);
     let bare: Node = "es1".parse().unwrap();
-    assert_eq!(bare.or_login(Some(&key)).login(), Some(&key));
+    assert_eq!(bare.or_credentials(Some(&key)).credentials(), Some(&key));
 }
 
 #[test]
-fn a_node_that_cannot_be_used_is_refused_without_repeating_its_password() {
+fn invalid_address_is_refused_without_repeating_its_password() {
     for written in
         ["ftp://u:secret@es1", "http://u:secret@", "http://u:secret@es1/?q=1", "http://u:secret@es1:x"]
     {
@@ -51,7 +51,7 @@ fn a_node_that_cannot_be_used_is_refused_without_repeating_its_password() {
 }
 
 #[test]
-fn a_list_of_nodes_may_have_blanks_and_must_name_one() {
+fn list_of_nodes_may_have_blanks_and_must_not_be_empty() {
     let nodes = Cluster::nodes(" es1 , https://es2:9243,").unwrap();
     let addresses: Vec<&str> = nodes.iter().map(Node::address).collect();
     assert_eq!(addresses, ["http://es1:9200", "https://es2:9243"]);

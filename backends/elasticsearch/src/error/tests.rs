@@ -1,33 +1,35 @@
 use ecs_scheduler_core::{FaultKind, StoreError};
 use http::{Method, StatusCode};
 
-use super::{Said, refused};
-use crate::transport::{Answer, Call};
+use super::refused;
+use crate::message::{ApiRequest, ApiResponse, ErrorBody};
 
 fn refusal(status: StatusCode, body: &str) -> (FaultKind, String) {
-    let call = Call {
+    let request = ApiRequest {
         method: Method::GET,
         path: "/jobs".to_owned(),
         body: String::new(),
-        aim: "read job \"a\"".to_owned(),
+        action: "read job \"a\"".to_owned(),
     };
-    let answer = Answer { status, body: body.as_bytes().to_vec(), repeated: false };
-    let StoreError::Fault { kind, message, .. } = refused(&call, &answer) else { panic!("it is a fault") };
+    let response = ApiResponse { status, body: body.as_bytes().to_vec(), is_repeated: false };
+    let StoreError::Fault { kind, message, .. } = refused(&request, &response) else {
+        panic!("the error is a fault")
+    };
     (kind, message)
 }
 
 #[test]
-fn the_reason_is_read_from_every_shape_of_an_error() {
+fn reason_is_parsed_from_every_shape_of_an_error() {
     let full = br#"{"error":{"root_cause":[],"type":"x_exception","reason":"because"},"status":400}"#;
-    assert_eq!(Said::read(full).to_string(), "x_exception: because");
+    assert_eq!(ErrorBody::parse(full).to_string(), "x_exception: because");
     let text = br#"{"error":"no handler found","status":400}"#;
-    assert_eq!(Said::read(text).to_string(), "no handler found");
-    assert_eq!(Said::read(b"<html>bad gateway</html>").to_string(), "<html>bad gateway</html>");
-    assert_eq!(Said::read(b"").to_string(), "no reason given");
+    assert_eq!(ErrorBody::parse(text).to_string(), "no handler found");
+    assert_eq!(ErrorBody::parse(b"<html>bad gateway</html>").to_string(), "<html>bad gateway</html>");
+    assert_eq!(ErrorBody::parse(b"").to_string(), "no reason given");
 }
 
 #[test]
-fn each_refusal_says_what_was_attempted_and_what_to_do() {
+fn each_refusal_has_the_action_and_the_remedy() {
     let blocked = r#"{"error":{"type":"cluster_block_exception","reason":"index [jobs] blocked by: [FORBIDDEN/12/index read-only / allow delete (api)];"},"status":403}"#;
     let denied = r#"{"error":{"type":"security_exception","reason":"action [indices:data/write/index] is unauthorized"},"status":403}"#;
     for (status, body, kind, remedy) in [

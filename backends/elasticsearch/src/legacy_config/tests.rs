@@ -1,11 +1,11 @@
 use std::path::Path;
 
-use super::PythonOptions;
-use crate::cluster::{Cluster, Login, Node, Secret};
+use super::LegacyConfig;
+use crate::cluster::{Cluster, Credentials, Node, Secret};
 
 fn cluster(json: &str) -> Result<Cluster, String> {
     let mut cluster = Cluster::default();
-    PythonOptions::read(json)?.complete(&mut cluster)?;
+    LegacyConfig::parse(json)?.apply_to(&mut cluster)?;
     Ok(cluster)
 }
 
@@ -14,7 +14,7 @@ fn addresses(json: &str) -> Vec<String> {
 }
 
 #[test]
-fn hosts_are_read_in_every_shape_that_the_client_took() {
+fn hosts_are_parsed_in_every_shape_of_the_python_client() {
     for (json, meant) in [
         (r#"{"hosts": "es1"}"#, vec!["http://es1:9200"]),
         (r#"{"hosts": ["es1:9201", "https://es2/x"]}"#, vec!["http://es1:9201", "https://es2/x"]),
@@ -31,7 +31,7 @@ fn hosts_are_read_in_every_shape_that_the_client_took() {
 }
 
 #[test]
-fn a_cloud_id_names_the_cluster() {
+fn cloud_id_names_the_cluster() {
     // eu.example.com:9243$abc$def
     let json = r#"{"cloud_id": "mine:ZXUuZXhhbXBsZS5jb206OTI0MyRhYmMkZGVm"}"#;
     assert_eq!(addresses(json), ["https://abc.eu.example.com:9243"]);
@@ -39,34 +39,34 @@ fn a_cloud_id_names_the_cluster() {
 }
 
 #[test]
-fn a_login_is_read_in_every_shape_that_the_client_took() {
-    let basic = Login::Basic { user: "u".to_owned(), password: Secret::new("p:q") };
-    let key = Login::ApiKey(Secret::new("id:key"));
-    for (json, login) in [
+fn credentials_are_parsed_in_every_shape_of_the_python_client() {
+    let basic = Credentials::Basic { user: "u".to_owned(), password: Secret::new("p:q") };
+    let key = Credentials::ApiKey(Secret::new("id:key"));
+    for (json, credentials) in [
         (r#"{"http_auth": "u:p:q"}"#, &basic),
         (r#"{"http_auth": ["u", "p:q"]}"#, &basic),
         (r#"{"basic_auth": ["u", "p:q"]}"#, &basic),
         (r#"{"api_key": ["id", "key"]}"#, &key),
     ] {
-        assert_eq!(cluster(json).unwrap().login.as_ref(), Some(login), "{json}");
+        assert_eq!(cluster(json).unwrap().credentials.as_ref(), Some(credentials), "{json}");
     }
     let own = cluster(r#"{"hosts": [{"host": "es1", "http_auth": "u:p:q"}], "http_auth": "x:y"}"#).unwrap();
-    assert_eq!(own.nodes[0].login(), Some(&basic));
-    let shown = format!("{:?}", PythonOptions::read(r#"{"http_auth": "u:hush"}"#).unwrap());
+    assert_eq!(own.nodes[0].credentials(), Some(&basic));
+    let shown = format!("{:?}", LegacyConfig::parse(r#"{"http_auth": "u:hush"}"#).unwrap());
     assert!(!shown.contains("hush"), "{shown}");
 }
 
 #[test]
-fn settings_of_their_own_come_first() {
+fn settings_take_precedence() {
     let mut given = Cluster { nodes: Cluster::nodes("es9").unwrap(), ..Cluster::default() };
     let json = r#"{"hosts": "es1", "ca_certs": "/ca.pem"}"#;
-    PythonOptions::read(json).unwrap().complete(&mut given).unwrap();
+    LegacyConfig::parse(json).unwrap().apply_to(&mut given).unwrap();
     assert_eq!(given.nodes, ["es9".parse::<Node>().unwrap()]);
     assert_eq!(given.authority.as_deref(), Some(Path::new("/ca.pem")));
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused() {
+fn unsupported_options_are_refused() {
     for (json, named) in [
         (r#"{"verify_certs": false}"#, "ca_certs"),
         (r#"{"connection_class": "x"}"#, "connection_class"),

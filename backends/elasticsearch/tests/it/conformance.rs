@@ -1,15 +1,15 @@
-//! The store against the suites that every store runs: on the fake, whose searches see only what was refreshed.
+//! The conformance suites of all stores, on the fake, whose searches see only refreshed documents.
 
-use crate::fixture::LazyPlace;
+use crate::fixture::LazyCluster;
 
 mod behaviour {
-    use super::LazyPlace;
+    use super::LazyCluster;
 
-    ecs_scheduler_core::store_suite!(LazyPlace::default());
+    ecs_scheduler_core::store_suite!(LazyCluster::default());
 }
 
 mod durability {
-    use super::LazyPlace;
+    use super::LazyCluster;
 
-    ecs_scheduler_core::store_durability_suite!(LazyPlace::default());
+    ecs_scheduler_core::store_durability_suite!(LazyCluster::default());
 }

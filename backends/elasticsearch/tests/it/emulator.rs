@@ -1,5 +1,5 @@
-//! Look-alikes that others wrote, as a second and a third opinion beside our own fake: `noida-db`, which says that it is
-//! Elasticsearch 8.15, and `osmem-server`, which says that it is OpenSearch 3.8.
+//! The conformance suites on two third-party emulators: `noida-db`, which reports Elasticsearch 8.15, and `osmem-server`,
+//! which reports OpenSearch 3.8.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -19,19 +19,19 @@ use uuid::Uuid;
 
 use crate::fixture::options;
 
-/// What installs them.
-const INSTALL: &str = "make emulators";
-/// How long one may take to start on a busy machine.
-const START: Duration = Duration::from_secs(60);
+/// The command that installs the emulators.
+const INSTALL_COMMAND: &str = "make emulators";
+/// How long an emulator may take to start on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Which one.
+/// The emulator to start.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum EmulatorKind {
     Noida,
     Osmem,
 }
 
-/// One as a process. It ends with the test, also when that is killed.
+/// The process of an emulator. It ends with the test, even when the test is killed.
 struct Emulator {
     address: String,
     _data: TempDir,
@@ -39,17 +39,21 @@ struct Emulator {
 }
 
 impl Emulator {
-    async fn start(kind: Kind) -> Self {
+    async fn start(kind: EmulatorKind) -> Self {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders deep");
         let python = root.join(".tools/emulators/bin/python");
-        assert!(python.is_file(), "{} is not there; install the emulators by `{INSTALL}`", python.display());
+        assert!(
+            python.is_file(),
+            "{} is not there; install the emulators with `{INSTALL_COMMAND}`",
+            python.display()
+        );
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port().to_string();
         drop(free);
         let name = match kind {
-            Kind::Noida => "noida",
-            Kind::Osmem => "osmem",
+            EmulatorKind::Noida => "noida",
+            EmulatorKind::Osmem => "osmem",
         };
         let data = tempfile::tempdir().unwrap();
         let process = Command::new(python)
@@ -64,9 +68,9 @@ impl Emulator {
             .spawn()
             .unwrap();
         let address = format!("127.0.0.1:{port}");
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(&address).await.is_err() {
-            assert!(Instant::now() < deadline, "{name} did not start; `{INSTALL}` installs it");
+            assert!(Instant::now() < deadline, "{name} did not start; `{INSTALL_COMMAND}` installs it");
             sleep(Duration::from_millis(20)).await;
         }
         Self { address, _data: data, _process: process }
@@ -74,20 +78,20 @@ impl Emulator {
 }
 
 /// An index of its own in an emulator of its own.
-struct Place {
-    kind: Kind,
+struct EmulatorIndex {
+    kind: EmulatorKind,
     index: String,
     emulator: OnceCell<Emulator>,
 }
 
-impl Place {
-    fn new(kind: Kind) -> Self {
+impl EmulatorIndex {
+    fn new(kind: EmulatorKind) -> Self {
         Self { kind, index: format!("jobs-{}", Uuid::new_v4().simple()), emulator: OnceCell::new() }
     }
 }
 
 #[async_trait]
-impl Subject for Place {
+impl Subject for EmulatorIndex {
     async fn open(&self) -> Arc<dyn Store> {
         let emulator = self.emulator.get_or_init(|| Emulator::start(self.kind)).await;
         let nodes = Cluster::nodes(&emulator.address).unwrap();
@@ -98,18 +102,22 @@ impl Subject for Place {
 
 mod elasticsearch_look_alike {
     mod behaviour {
-        ecs_scheduler_core::store_suite!(super::super::Place::new(super::super::Kind::Noida));
+        ecs_scheduler_core::store_suite!(super::super::EmulatorIndex::new(super::super::EmulatorKind::Noida));
     }
     mod durability {
-        ecs_scheduler_core::store_durability_suite!(super::super::Place::new(super::super::Kind::Noida));
+        ecs_scheduler_core::store_durability_suite!(super::super::EmulatorIndex::new(
+            super::super::EmulatorKind::Noida
+        ));
     }
 }
 
 mod opensearch_look_alike {
     mod behaviour {
-        ecs_scheduler_core::store_suite!(super::super::Place::new(super::super::Kind::Osmem));
+        ecs_scheduler_core::store_suite!(super::super::EmulatorIndex::new(super::super::EmulatorKind::Osmem));
     }
     mod durability {
-        ecs_scheduler_core::store_durability_suite!(super::super::Place::new(super::super::Kind::Osmem));
+        ecs_scheduler_core::store_durability_suite!(super::super::EmulatorIndex::new(
+            super::super::EmulatorKind::Osmem
+        ));
     }
 }

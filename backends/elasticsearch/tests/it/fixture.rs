@@ -1,9 +1,9 @@
-//! A place in the fake, and small things.
+//! A fake cluster for each test, and small helpers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_elasticsearch::{Cluster, ElasticsearchOptions, IndexName, Patience};
+use ecs_scheduler_backend_elasticsearch::{Cluster, ElasticsearchOptions, IndexName, Timeouts};
 use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{
@@ -14,23 +14,23 @@ use serde_json::value::RawValue;
 
 use ecs_scheduler_fake_elasticsearch::Fake;
 
-/// Waits long enough for a busy machine, and pauses as good as never.
-pub(crate) const PATIENCE: Patience = Patience {
+/// Long timeouts for a busy machine, and almost no backoff.
+pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(10),
-    answer: Duration::from_secs(20),
-    pause: Duration::from_millis(1),
+    response: Duration::from_secs(20),
+    backoff: Duration::from_millis(1),
     operation: Duration::from_secs(60),
 };
 
-/// Gives up soon.
-pub(crate) const HASTE: Patience = Patience { operation: Duration::from_millis(300), ..PATIENCE };
+/// An operation fails soon.
+pub(crate) const SHORT_TIMEOUTS: Timeouts = Timeouts { operation: Duration::from_millis(300), ..TIMEOUTS };
 
-/// A cluster of its own with the index `jobs`.
-pub(crate) struct Place {
+/// A fake cluster, in which the tests use the index `jobs`.
+pub(crate) struct TestCluster {
     pub(crate) fake: Fake,
 }
 
-impl Place {
+impl TestCluster {
     pub(crate) async fn new() -> Self {
         Self { fake: Fake::start().await }
     }
@@ -47,8 +47,8 @@ impl Place {
         self.options().open().await.expect("the store opens")
     }
 
-    /// Asserts that the store is refused; returns the whole message.
-    pub(crate) async fn refusal(&self) -> String {
+    /// Asserts that opening fails; returns the error chain.
+    pub(crate) async fn open_error(&self) -> String {
         let error = self.options().open().await.expect_err("the store is refused");
         ecs_scheduler_core::fault::chain(&error)
     }
@@ -56,28 +56,28 @@ impl Place {
 
 pub(crate) fn options(cluster: Cluster, index: &str) -> ElasticsearchOptions {
     ElasticsearchOptions {
-        patience: PATIENCE,
-        clock: Arc::new(Stopped(at(1_800_000_000))),
+        timeouts: TIMEOUTS,
+        clock: Arc::new(StoppedClock(at(1_800_000_000))),
         ..ElasticsearchOptions::new(cluster, IndexName::new(index).unwrap())
     }
 }
 
-/// A place that is made when it is first opened.
+/// A cluster that starts with the first open.
 #[derive(Default)]
-pub(crate) struct LazyPlace(tokio::sync::OnceCell<Place>);
+pub(crate) struct LazyCluster(tokio::sync::OnceCell<TestCluster>);
 
 #[async_trait]
-impl Subject for LazyPlace {
+impl Subject for LazyCluster {
     async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(self.0.get_or_init(Place::new).await.store().await)
+        Arc::new(self.0.get_or_init(TestCluster::new).await.store().await)
     }
 }
 
-/// A clock that stands.
+/// A clock that does not advance.
 #[derive(Debug)]
-pub(crate) struct Stopped(pub(crate) Timestamp);
+pub(crate) struct StoppedClock(pub(crate) Timestamp);
 
-impl Clock for Stopped {
+impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         self.0
     }
@@ -88,11 +88,11 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn name(id: &str) -> JobId {
-    JobId::new(id).expect("the name is sound")
+    JobId::new(id).expect("the name is valid")
 }
 
 pub(crate) fn document(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).expect("it is JSON")
+    RawValue::from_string(text.to_owned()).expect("the text is JSON")
 }
 
 pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
@@ -105,8 +105,8 @@ pub(crate) async fn listed(store: &LogStore) -> Vec<StoredJob> {
     list.jobs
 }
 
-/// Asserts that it is a fault; returns its chain.
-pub(crate) fn fault(error: &StoreError) -> String {
+/// Asserts that the error is a fault; returns its chain.
+pub(crate) fn fault_chain(error: &StoreError) -> String {
     assert!(matches!(error, StoreError::Fault { .. }), "{error:?}");
     ecs_scheduler_core::fault::chain(error)
 }

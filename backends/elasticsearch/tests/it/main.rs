@@ -1,4 +1,4 @@
-//! The store against a strict fake of the documented API, and against look-alikes that others wrote.
+//! Tests of the store on a strict fake of the documented API, and on third-party emulators.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -1,4 +1,4 @@
-//! TLS: whose certificates are trusted.
+//! TLS: trusted and refused certificates.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::fixture::{HASTE, Place, fault, listed, new_job, options};
+use crate::fixture::{SHORT_TIMEOUTS, TestCluster, fault_chain, listed, new_job, options};
 
-/// Made once for these tests, for 127.0.0.1 and a hundred years; its authority's key was thrown away.
+/// A certificate for 127.0.0.1, valid for a hundred years. The key of its authority was deleted.
 const CERTIFICATE: &[u8] = include_bytes!("../fixtures/tls/node.pem");
 const KEY: &[u8] = include_bytes!("../fixtures/tls/node.key");
 
-/// A door with TLS in front of a place.
-struct Door {
+/// A proxy with TLS in front of a cluster.
+struct TlsProxy {
     hosts: String,
     serving: AbortHandle,
 }
 
-impl Drop for Door {
+impl Drop for TlsProxy {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-async fn door(place: &Place) -> Door {
+async fn start_proxy(cluster: &TestCluster) -> TlsProxy {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
     let config = ServerConfig::builder_with_provider(provider)
@@ -43,7 +43,7 @@ async fn door(place: &Place) -> Door {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hosts = format!("https://{}", listener.local_addr().unwrap());
-    let behind = place.fake.hosts().trim_start_matches("http://").to_owned();
+    let behind = cluster.fake.hosts().trim_start_matches("http://").to_owned();
     let serving = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -55,41 +55,42 @@ async fn door(place: &Place) -> Door {
             });
         }
     });
-    Door { hosts, serving: serving.abort_handle() }
+    TlsProxy { hosts, serving: serving.abort_handle() }
 }
 
-fn cluster(door: &Door, authority: Option<&str>) -> Cluster {
+fn tls_cluster(proxy: &TlsProxy, authority: Option<&str>) -> Cluster {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls"));
     let authority = authority.map(|file| folder.join(file));
-    Cluster { nodes: Cluster::nodes(&door.hosts).unwrap(), authority, ..Cluster::default() }
+    Cluster { nodes: Cluster::nodes(&proxy.hosts).unwrap(), authority, ..Cluster::default() }
 }
 
 #[tokio::test]
-async fn a_cluster_that_signs_its_own_certificates_is_trusted_by_their_file() {
-    let place = Place::new().await;
-    let door = door(&place).await;
-    let store = options(cluster(&door, Some("ca.pem")), "jobs").open().await.unwrap();
+async fn private_authority_is_trusted_with_its_certificate_file() {
+    let cluster = TestCluster::new().await;
+    let proxy = start_proxy(&cluster).await;
+    let store = options(tls_cluster(&proxy, Some("ca.pem")), "jobs").open().await.unwrap();
     store.create(new_job("a", "{}")).await.unwrap();
     assert_eq!(listed(&store).await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_authority_is_refused() {
-    let place = Place::new().await;
-    let door = door(&place).await;
-    let mut options = options(cluster(&door, None), "jobs");
-    options.patience = HASTE;
-    let message = fault(&options.open().await.unwrap_err());
+async fn certificate_of_an_unknown_authority_is_refused() {
+    let cluster = TestCluster::new().await;
+    let proxy = start_proxy(&cluster).await;
+    let mut options = options(tls_cluster(&proxy, None), "jobs");
+    options.timeouts = SHORT_TIMEOUTS;
+    let message = fault_chain(&options.open().await.unwrap_err());
     assert!(message.contains("UnknownIssuer") || message.contains("ca-certificates"), "{message}");
-    assert_eq!(place.fake.count(""), 0, "nothing was sent");
+    assert_eq!(cluster.fake.count(""), 0, "nothing was sent");
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_refused_by_its_name() {
-    let place = Place::new().await;
-    let door = door(&place).await;
+async fn file_without_certificates_is_refused_with_its_name() {
+    let cluster = TestCluster::new().await;
+    let proxy = start_proxy(&cluster).await;
     for file in ["node.key", "nowhere.pem"] {
-        let message = fault(&options(cluster(&door, Some(file)), "jobs").open().await.unwrap_err());
+        let message =
+            fault_chain(&options(tls_cluster(&proxy, Some(file)), "jobs").open().await.unwrap_err());
         assert!(message.contains(file) && message.contains("PEM"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! What an index may be called, and what may be said of it when it is created.
+//! The name, settings and mappings of a new index.
 //!
 //! Source: <https://www.elastic.co/guide/en/elasticsearch/reference/8.19/indices-create-index.html>
 
@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
+use crate::response::FakeResponse;
 
-/// Settings that are known, of all those that Elasticsearch has.
+/// The supported settings.
 const SETTINGS: [&str; 6] = [
     "index.auto_expand_replicas",
     "index.default_pipeline",
@@ -17,11 +17,11 @@ const SETTINGS: [&str; 6] = [
     "index.number_of_shards",
     "index.translog.durability",
 ];
-/// Parameters of a mapping that are known, of all those that Elasticsearch has.
-const PARAMETERS: [&str; 5] = ["_meta", "_source", "dynamic", "enabled", "properties"];
+/// The supported parameters of a mapping.
+const MAPPING_PARAMETERS: [&str; 5] = ["_meta", "_source", "dynamic", "enabled", "properties"];
 
-/// Refuses what no index and no alias can be called.
-pub(crate) fn check_name(name: &str) -> Result<(), Answer> {
+/// Refuses an invalid name of an index or an alias.
+pub(crate) fn check_name(name: &str) -> Result<(), FakeResponse> {
     let reason = if name.is_empty() || name == "." || name == ".." {
         "must not be empty, '.' or '..'"
     } else if name.len() > 255 {
@@ -36,35 +36,35 @@ pub(crate) fn check_name(name: &str) -> Result<(), Answer> {
         return Ok(());
     };
     let reason = format!("Invalid index name [{name}], {reason}");
-    Err(Answer::refusal(400, "invalid_index_name_exception", &reason))
+    Err(FakeResponse::error(400, "invalid_index_name_exception", &reason))
 }
 
-/// Reads the settings of a new index.
-pub(crate) fn settings(body: &Value) -> Result<BTreeMap<String, Value>, Answer> {
+/// Parses the settings of a new index.
+pub(crate) fn parse_settings(body: &Value) -> Result<BTreeMap<String, Value>, FakeResponse> {
     let mut settings = BTreeMap::new();
     flatten("", body.get("settings").unwrap_or(&Value::Null), &mut settings);
     match settings.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
         None => Ok(settings),
-        Some(name) => Err(Answer::wrong(&format!(
+        Some(name) => Err(FakeResponse::illegal_argument(&format!(
             "unknown setting [{name}] please check that any required plugins are installed, or check the breaking changes \
              documentation for removed settings"
         ))),
     }
 }
 
-/// Reads the mappings of a new index.
-pub(crate) fn mappings(body: &Value) -> Result<Map<String, Value>, Answer> {
+/// Parses the mappings of a new index.
+pub(crate) fn parse_mappings(body: &Value) -> Result<Map<String, Value>, FakeResponse> {
     let mappings = body.get("mappings").and_then(Value::as_object).cloned().unwrap_or_default();
-    known_mappings(mappings)
+    check_mappings(mappings)
 }
 
-/// Refuses parameters that no mapping has, and spells the others as they are shown.
-pub(crate) fn known_mappings(mut mappings: Map<String, Value>) -> Result<Map<String, Value>, Answer> {
-    if let Some(name) = mappings.keys().find(|name| !PARAMETERS.contains(&name.as_str())) {
+/// Refuses unknown parameters, and normalizes the others as Elasticsearch shows them.
+pub(crate) fn check_mappings(mut mappings: Map<String, Value>) -> Result<Map<String, Value>, FakeResponse> {
+    if let Some(name) = mappings.keys().find(|name| !MAPPING_PARAMETERS.contains(&name.as_str())) {
         let reason = format!("Root mapping definition has unsupported parameters:  [{name}]");
-        return Err(Answer::refusal(400, "mapper_parsing_exception", &reason));
+        return Err(FakeResponse::error(400, "mapper_parsing_exception", &reason));
     }
-    // `dynamic` is shown as a text, whatever it was given.
+    // `dynamic` is always shown as a text.
     if let Some(dynamic) = mappings.get_mut("dynamic") {
         let text = dynamic.as_str().map_or_else(|| dynamic.to_string(), str::to_owned);
         *dynamic = text.into();
