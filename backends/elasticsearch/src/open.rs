@@ -62,7 +62,7 @@ impl ElasticsearchOptions {
             Some(journal) => Box::new(JournalLog::new(client, journal)),
             None => Box::new(EmptyLog),
         };
-        LogStore::look(display_name(&self.index), &*log, &documents, &*self.clock).await
+        LogStore::open_read_only(display_name(&self.index), &*log, &documents, &*self.clock).await
     }
 
     /// Checks the store by reading all of it, and reports a problem with its remedy.

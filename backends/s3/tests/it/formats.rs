@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_backend_segments::SegmentStore;
+use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, mask, write_content, write_fixture,
 };
@@ -31,7 +31,7 @@ fn fixture(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-{format}/objects.jsonl"))
 }
 
-async fn open(site: &Site) -> SegmentStore {
+async fn open(site: &Site) -> LogStore {
     let options = S3Options::new(&site.bucket, site.prefix, Arc::new(Stopped));
     ecs_scheduler_backend_s3::open(&site.aws, options).await.unwrap()
 }
