@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecs_scheduler_core::{FaultKind, StoreError, Timestamp};
 use serde_json::{Value, json};
 
-use crate::client::{Client, IndexDescription, IndexTarget, ProductVersion};
+use crate::client::{IndexDescription, IndexTarget, ProductVersion, RestClient};
 use crate::index::IndexName;
 use crate::log;
 
@@ -24,7 +24,7 @@ pub(crate) struct Indices {
 /// Fails when the cluster's product or version is not supported, when an index is missing and may not be created, or when
 /// the settings of an index can lose writes.
 pub(crate) async fn prepare_indices(
-    client: &Arc<Client>,
+    client: &Arc<RestClient>,
     index: &IndexName,
     now: Timestamp,
 ) -> Result<Indices, StoreError> {
@@ -51,7 +51,7 @@ pub(crate) async fn prepare_indices(
 ///
 /// Fails as [`prepare_indices`] does, and when there is no index of jobs.
 pub(crate) async fn locate_indices(
-    client: &Arc<Client>,
+    client: &Arc<RestClient>,
     index: &IndexName,
 ) -> Result<(IndexTarget, Option<IndexTarget>), StoreError> {
     let version = check_version(client.read_version().await?)?;
@@ -123,7 +123,7 @@ struct ExistingIndex {
 
 impl ExistingIndex {
     async fn find_or_create(
-        client: &Client,
+        client: &RestClient,
         name: &str,
         mappings: &Value,
         now: Timestamp,
@@ -148,7 +148,7 @@ impl ExistingIndex {
         })
     }
 
-    async fn find(client: &Client, name: &str) -> Result<Option<Self>, StoreError> {
+    async fn find(client: &RestClient, name: &str) -> Result<Option<Self>, StoreError> {
         client.describe_index(name).await?.map(|indices| Self::from_single(name, indices)).transpose()
     }
 

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use crate::cluster::Cluster;
 use crate::error;
 use crate::message::{ApiRequest, ApiResponse};
-use crate::timeouts::Timeouts;
+use crate::timeouts::ClusterTimeouts;
 use crate::transport::Transport;
 
 pub(crate) use indices::{IndexDescription, ProductVersion};
@@ -98,12 +98,12 @@ pub(crate) enum PutResult {
 
 /// The REST client of a cluster.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct RestClient {
     transport: Transport,
 }
 
-impl Client {
-    pub(crate) fn new(cluster: &Cluster, timeouts: Timeouts) -> Result<Self, StoreError> {
+impl RestClient {
+    pub(crate) fn new(cluster: &Cluster, timeouts: ClusterTimeouts) -> Result<Self, StoreError> {
         Ok(Self { transport: Transport::new(cluster, timeouts)? })
     }
 

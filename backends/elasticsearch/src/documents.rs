@@ -8,7 +8,7 @@ use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError};
 use serde_json::value::RawValue;
 
-use crate::client::{Client, DocPosition, IndexTarget, MAX_BATCH, PutResult};
+use crate::client::{DocPosition, IndexTarget, MAX_BATCH, PutResult, RestClient};
 
 /// How many listings are attempted when the cluster loses their scrolls.
 const MAX_LISTING_ATTEMPTS: usize = 5;
@@ -16,12 +16,12 @@ const MAX_LISTING_ATTEMPTS: usize = 5;
 /// The documents of jobs in an index.
 #[derive(Debug)]
 pub(crate) struct JobDocuments {
-    client: Arc<Client>,
+    client: Arc<RestClient>,
     target: IndexTarget,
 }
 
 impl JobDocuments {
-    pub(crate) fn new(client: Arc<Client>, target: IndexTarget) -> Self {
+    pub(crate) fn new(client: Arc<RestClient>, target: IndexTarget) -> Self {
         Self { client, target }
     }
 

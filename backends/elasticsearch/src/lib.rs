@@ -33,4 +33,4 @@ pub use index::{IndexName, InvalidIndexName};
 pub use legacy_config::LegacyConfig;
 pub use open::ElasticsearchOptions;
 pub use settings::Settings;
-pub use timeouts::Timeouts;
+pub use timeouts::ClusterTimeouts;

@@ -11,7 +11,7 @@ use ecs_scheduler_core::{FaultKind, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::client::{Client, IndexTarget, MAX_BATCH, PutResult};
+use crate::client::{IndexTarget, MAX_BATCH, PutResult, RestClient};
 
 #[cfg(test)]
 mod tests;
@@ -22,12 +22,12 @@ const NAME_FIELD: &str = "name";
 /// The log in an index.
 #[derive(Debug)]
 pub(crate) struct JournalLog {
-    client: Arc<Client>,
+    client: Arc<RestClient>,
     target: IndexTarget,
 }
 
 impl JournalLog {
-    pub(crate) fn new(client: Arc<Client>, target: IndexTarget) -> Self {
+    pub(crate) fn new(client: Arc<RestClient>, target: IndexTarget) -> Self {
         Self { client, target }
     }
 

@@ -6,12 +6,12 @@ use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, SystemClock, fault};
 
 use crate::bootstrap::{locate_indices, prepare_indices};
-use crate::client::Client;
+use crate::client::RestClient;
 use crate::cluster::Cluster;
 use crate::documents::JobDocuments;
 use crate::index::IndexName;
 use crate::log::{EmptyLog, JournalLog};
-use crate::timeouts::Timeouts;
+use crate::timeouts::ClusterTimeouts;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct ElasticsearchOptions {
     /// The index of jobs.
     pub index: IndexName,
     /// The timeouts of calls.
-    pub timeouts: Timeouts,
+    pub timeouts: ClusterTimeouts,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
 }
@@ -30,7 +30,7 @@ impl ElasticsearchOptions {
     /// Makes options with the default timeouts and the system's clock.
     #[must_use]
     pub fn new(cluster: Cluster, index: IndexName) -> Self {
-        Self { cluster, index, timeouts: Timeouts::default(), clock: Arc::new(SystemClock) }
+        Self { cluster, index, timeouts: ClusterTimeouts::default(), clock: Arc::new(SystemClock) }
     }
 
     /// Opens the store: checks the cluster, creates missing indices, reads the journal and becomes its only writer.
@@ -40,7 +40,7 @@ impl ElasticsearchOptions {
     /// Fails with the problem and the remedy: no node answers, product or version are not supported, a permission is
     /// missing, an index can lose writes, or the journal is damaged or of a newer format.
     pub async fn open(self) -> Result<LogStore, StoreError> {
-        let client = Arc::new(Client::new(&self.cluster, self.timeouts)?);
+        let client = Arc::new(RestClient::new(&self.cluster, self.timeouts)?);
         let indices = prepare_indices(&client, &self.index, self.clock.now()).await?;
         let log = Arc::new(JournalLog::new(Arc::clone(&client), indices.journal));
         let documents = Arc::new(JobDocuments::new(client, indices.jobs));
@@ -55,7 +55,7 @@ impl ElasticsearchOptions {
     ///
     /// As [`open`](Self::open), and when there is no index of jobs.
     pub async fn look(self) -> Result<MemoryStore, StoreError> {
-        let client = Arc::new(Client::new(&self.cluster, self.timeouts)?);
+        let client = Arc::new(RestClient::new(&self.cluster, self.timeouts)?);
         let (jobs, journal) = locate_indices(&client, &self.index).await?;
         let documents = JobDocuments::new(Arc::clone(&client), jobs);
         let log: Box<dyn Log> = match journal {

@@ -1,10 +1,10 @@
-//! Timeouts of connections, responses and operations.
+//! ClusterTimeouts of connections, responses and operations.
 
 use std::time::Duration;
 
 /// The timeouts of calls to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
+pub struct ClusterTimeouts {
     /// For a connection to a node.
     pub connect: Duration,
     /// For one response.
@@ -15,7 +15,7 @@ pub struct Timeouts {
     pub operation: Duration,
 }
 
-impl Default for Timeouts {
+impl Default for ClusterTimeouts {
     /// 3 s for a connection, 15 s for a response, a first backoff of 100 ms, and 45 s in all.
     fn default() -> Self {
         Self {

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::cluster::{Cluster, Credentials, Node};
 use crate::message::{ApiRequest, ApiResponse, ErrorBody};
-use crate::timeouts::Timeouts;
+use crate::timeouts::ClusterTimeouts;
 use crate::tls;
 
 /// The longest backoff, as a multiple of the first.
@@ -45,7 +45,7 @@ pub(crate) struct Transport {
     nodes: Vec<(Node, Option<HeaderValue>)>,
     /// The index of the node that answered last.
     current: AtomicUsize,
-    timeouts: Timeouts,
+    timeouts: ClusterTimeouts,
 }
 
 impl fmt::Debug for Transport {
@@ -60,7 +60,7 @@ impl Transport {
     /// # Errors
     ///
     /// Fails when no node is named, credentials cannot be sent, or TLS cannot be set up.
-    pub(crate) fn new(cluster: &Cluster, timeouts: Timeouts) -> Result<Self, StoreError> {
+    pub(crate) fn new(cluster: &Cluster, timeouts: ClusterTimeouts) -> Result<Self, StoreError> {
         let mut nodes = Vec::new();
         for node in &cluster.nodes {
             let node = node.clone().or_credentials(cluster.credentials.as_ref());

@@ -16,11 +16,11 @@ pub(crate) type MappingError = (&'static str, String);
 
 /// The types of an index's fields, by the full names of the fields.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Fields {
+pub(crate) struct FieldTypes {
     types: BTreeMap<String, String>,
 }
 
-impl Fields {
+impl FieldTypes {
     /// Reads the types of an explicit mapping.
     pub(crate) fn from_mappings(mappings: &Map<String, Value>) -> Self {
         let known = mappings.get("properties").and_then(Value::as_object).into_iter().flatten();

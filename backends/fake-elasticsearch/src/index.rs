@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::fields::Fields;
+use crate::fields::FieldTypes;
 use crate::response::FakeResponse;
 
 /// The most bytes of an id.
@@ -53,14 +53,14 @@ pub struct FakeIndex {
     pub(crate) searchable: BTreeMap<String, IndexedDoc>,
     next_seq_no: u64,
     primary_term: u64,
-    pub(crate) fields: Fields,
+    pub(crate) fields: FieldTypes,
 }
 
 impl FakeIndex {
     pub(crate) fn new(name: &str, mappings: Map<String, Value>, settings: BTreeMap<String, Value>) -> Self {
         Self {
             name: name.to_owned(),
-            fields: Fields::from_mappings(&mappings),
+            fields: FieldTypes::from_mappings(&mappings),
             mappings,
             settings,
             docs: BTreeMap::new(),

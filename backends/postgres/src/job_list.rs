@@ -73,7 +73,7 @@ impl PageIndex {
 }
 
 /// A page, with the count of removals at that time and the key of its last job.
-struct Page {
+struct OffsetPage {
     removed: i64,
     last_key: Option<i64>,
     list: JobList,
@@ -114,7 +114,7 @@ impl Pool {
         key: i64,
         skip: u64,
         limit: NonZeroUsize,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<OffsetPage, StoreError> {
         let (skip, limit) = (signed(skip), i64::try_from(limit.get()).unwrap_or(i64::MAX));
         let sql = if shard.is_some() { OF_SHARD } else { OF_ALL };
         let rows = self.read("read", sql, &[&shard, &key, &skip, &limit]).await?;
@@ -122,6 +122,6 @@ impl Pool {
         let (total, removed) = (unsigned(first.get("total")), first.get("removed"));
         let key = |row: &Row| row.get::<_, Option<i64>>("no");
         let jobs = rows.iter().filter(|row| key(row).is_some()).map(codec::job).collect::<Result<_, _>>()?;
-        Ok(Page { removed, last_key: rows.last().and_then(key), list: JobList { jobs, total } })
+        Ok(OffsetPage { removed, last_key: rows.last().and_then(key), list: JobList { jobs, total } })
     }
 }

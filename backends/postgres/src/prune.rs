@@ -33,7 +33,7 @@ const DELETE_EXPIRED_REGISTERS: &str = "DELETE FROM ecss_registers WHERE name IN
     (SELECT name FROM ecss_registers WHERE expires < $1 LIMIT $2 FOR UPDATE) AND expires < $1 RETURNING 1";
 /// The result of a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Scan {
+struct ExpiredScan {
     /// The expired rows, ascending.
     expired: Vec<i64>,
     /// Where the next scan begins; absent when nothing behind it is expired.
@@ -64,7 +64,7 @@ impl Pool {
         cursor: i64,
         retention: &Retention,
         limit: usize,
-    ) -> Result<Scan, StoreError> {
+    ) -> Result<ExpiredScan, StoreError> {
         let keep = i64::try_from(retention.keep).unwrap_or(i64::MAX);
         let (before, now) = (clamped_nanos(retention.before), clamped_nanos(retention.now));
         let rows =
@@ -74,7 +74,7 @@ impl Pool {
         let is_cut = expired.len() > limit;
         expired.truncate(limit);
         let next = if is_cut { expired.last().copied() } else { last.filter(|_| more) };
-        Ok(Scan { expired, next })
+        Ok(ExpiredScan { expired, next })
     }
 
     async fn delete_rows(&self, expired: &[i64], before: i64) -> Result<usize, StoreError> {

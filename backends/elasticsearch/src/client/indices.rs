@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Client, escape, get};
+use super::{RestClient, escape, get};
 use crate::error;
 use crate::message::{ApiRequest, ErrorBody};
 
@@ -62,7 +62,7 @@ pub(crate) struct IndexDescription {
     pub(crate) settings: BTreeMap<String, Value>,
 }
 
-impl Client {
+impl RestClient {
     /// Reads product and version; nothing when the cluster is neither Elasticsearch nor OpenSearch.
     pub(crate) async fn read_version(&self) -> Result<Option<ProductVersion>, StoreError> {
         #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Client, DocPosition, IndexTarget, post};
+use super::{DocPosition, IndexTarget, RestClient, post};
 use crate::error::unexpected_response;
 use crate::message::{ApiRequest, ErrorBody};
 
@@ -65,7 +65,7 @@ pub(crate) struct ScrollPage {
     pub(crate) scroll: String,
 }
 
-impl Client {
+impl RestClient {
     /// Makes every acknowledged write visible to searches.
     pub(crate) async fn refresh(&self, target: &IndexTarget, action: String) -> Result<(), StoreError> {
         #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_backend_elasticsearch::{Cluster, ElasticsearchOptions, IndexName, Timeouts};
+use ecs_scheduler_backend_elasticsearch::{Cluster, ClusterTimeouts, ElasticsearchOptions, IndexName};
 use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use ecs_scheduler_fake_elasticsearch::Fake;
 
 /// Long timeouts for a busy machine, and almost no backoff.
-pub(crate) const TIMEOUTS: Timeouts = Timeouts {
+pub(crate) const TIMEOUTS: ClusterTimeouts = ClusterTimeouts {
     connect: Duration::from_secs(10),
     response: Duration::from_secs(20),
     backoff: Duration::from_millis(1),
@@ -23,7 +23,8 @@ pub(crate) const TIMEOUTS: Timeouts = Timeouts {
 };
 
 /// An operation fails soon.
-pub(crate) const SHORT_TIMEOUTS: Timeouts = Timeouts { operation: Duration::from_millis(300), ..TIMEOUTS };
+pub(crate) const SHORT_TIMEOUTS: ClusterTimeouts =
+    ClusterTimeouts { operation: Duration::from_millis(300), ..TIMEOUTS };
 
 /// A fake cluster, in which the tests use the index `jobs`.
 pub(crate) struct TestCluster {
