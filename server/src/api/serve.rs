@@ -112,6 +112,7 @@ pub async fn serve(
                 Ok((stream, _)) => {
                     if let Some(entry) = open.enter() {
                         connections.spawn(connection(stream, router.clone(), entry, closing.clone()));
+                        open.evicted_are_closed().await;
                     }
                 }
                 Err(error) => refused(&error).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,19 +19,23 @@ mod tests;
 pub(super) struct Open {
     limits: ConnectionLimits,
     table: Mutex<Table>,
+    /// Tells that a connection was closed.
+    closed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     last: u64,
     watches: HashMap<u64, Arc<Watch>>,
+    /// Connections that still have a descriptor, also those that have to go.
+    alive: usize,
     /// Whether a connection had to go since the last sweep, so that a flood is one line a second in the log.
     crowded: u64,
 }
 
 impl Open {
     pub(super) fn new(limits: ConnectionLimits) -> Self {
-        Self { limits, table: Mutex::default() }
+        Self { limits, table: Mutex::default(), closed: Notify::new() }
     }
 
     /// Takes a connection in. When there are as many as there may be, the one that has waited longest for its client is
@@ -46,10 +51,18 @@ impl Open {
             }
         }
         table.last += 1;
+        table.alive += 1;
         let (id, watch) = (table.last, Arc::new(Watch::new(self.limits)));
         table.watches.insert(id, Arc::clone(&watch));
         drop(table);
         Some(Entry { id, watch, open: Arc::clone(self) })
+    }
+
+    /// Waits until the connections that had to go are closed, so that no more descriptors are in use than connections are allowed.
+    pub(super) async fn evicted_are_closed(&self) {
+        while self.table.lock().alive > self.limits.connections {
+            self.closed.notified().await;
+        }
     }
 
     /// Closes the connections that have waited longer for their clients than they may.
@@ -100,7 +113,11 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.open.table.lock().watches.remove(&self.id);
+        let mut table = self.open.table.lock();
+        table.watches.remove(&self.id);
+        table.alive -= 1;
+        drop(table);
+        self.open.closed.notify_one();
     }
 }
 

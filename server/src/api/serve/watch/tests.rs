@@ -67,6 +67,18 @@ async fn a_connection_whose_answer_was_taken_is_idle_and_has_new_time_for_its_ne
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_had_to_go_counts_until_it_is_closed() {
+    let open = Arc::new(Open::new(ConnectionLimits { connections: 1, ..ConnectionLimits::within(1_024) }));
+    let first = open.enter().unwrap();
+    let _second = open.enter().expect("the first has to go for it");
+    assert!(first.watch.close.is_cancelled());
+    let mut closed = std::pin::pin!(open.evicted_are_closed());
+    assert!(futures::poll!(closed.as_mut()).is_pending());
+    drop(first);
+    closed.await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_without_a_length_has_no_limit_as_a_whole() {
     let (open, entry) = connection();
     for _ in 0..1_000 {
