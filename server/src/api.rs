@@ -21,26 +21,26 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 mod brake;
-mod catalog;
 mod decisions;
 mod docs;
-mod entries;
+mod dto;
 mod etag;
 mod evaluate;
 mod events;
 mod firings;
 mod forward;
-mod guard;
 mod health;
 mod home;
 mod idempotency;
-mod job;
+mod job_summary;
 mod jobs;
 mod metrics;
+mod middleware;
 mod openapi;
 mod origin;
 mod page;
-mod plan;
+mod page_writer;
+mod plugins;
 mod preflight;
 mod preview;
 mod problem;
@@ -52,9 +52,8 @@ mod state;
 mod stats;
 mod suspend;
 mod view;
-mod wire;
 
-pub use catalog::Installed;
+pub use plugins::Installed;
 pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiState, Limits};
 pub use stats::{AwsStats, CallStats, JobStats, OperationStats};
@@ -71,11 +70,11 @@ pub fn router(state: ApiState) -> Router {
         .route("/ui/style.css", get(home::style))
         .route("/ui/script.js", get(home::script))
         .merge(docs::router())
-        .fallback(guard::no_route)
-        .method_not_allowed_fallback(guard::no_method)
+        .fallback(middleware::no_route)
+        .method_not_allowed_fallback(middleware::no_method)
         .layer(from_fn_with_state(App::clone(&shared), forward::to_owner))
-        .layer(CatchPanicLayer::custom(guard::panicked))
-        .layer(from_fn_with_state(App::clone(&shared), guard::admit))
+        .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn_with_state(App::clone(&shared), middleware::admit))
         .with_state(shared)
 }
 
@@ -89,8 +88,8 @@ pub fn openapi(registry: &TriggerRegistry, max_tasks: NonZeroU32) -> Value {
 fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(home::home))
-        .routes(routes!(jobs::list, jobs::create))
-        .routes(routes!(job::read, job::update, job::patch, job::remove))
+        .routes(routes!(jobs::list::list, jobs::create::create))
+        .routes(routes!(jobs::item::read, jobs::item::update, jobs::item::patch, jobs::item::remove))
         .routes(routes!(suspend::suspend))
         .routes(routes!(suspend::resume))
         .routes(routes!(preview::next))
@@ -103,9 +102,9 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(firings::all))
         .routes(routes!(firings::read))
         .routes(routes!(brake::read, brake::pull, brake::release))
-        .routes(routes!(catalog::triggers))
-        .routes(routes!(catalog::launchers))
-        .routes(routes!(catalog::stores))
+        .routes(routes!(plugins::triggers))
+        .routes(routes!(plugins::launchers))
+        .routes(routes!(plugins::stores))
         .routes(routes!(replicas::list))
         .routes(routes!(stats::aws))
         .routes(routes!(events::stream_events))

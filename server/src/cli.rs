@@ -1,6 +1,5 @@
 //! The command line: one file per group of commands, each returning what it prints.
 
-pub mod at_hand;
 pub mod backup;
 pub mod client;
 pub mod doctor;
@@ -12,6 +11,7 @@ pub mod health;
 pub mod iam_policy;
 pub mod import;
 pub mod input;
+pub mod job_selection;
 pub mod jobs;
 pub mod migrate;
 pub mod operate;

@@ -33,6 +33,7 @@
 //! }
 //! ```
 
+pub mod allocator;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -40,11 +41,10 @@ pub mod convert;
 pub mod demo;
 pub mod descriptors;
 mod json;
-pub mod memory;
-pub mod moving;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod transfer;
 pub mod wiring;
 
 pub use ecs_scheduler_core::ConfigError;

@@ -20,7 +20,7 @@ use crate::cli::error::CommandError;
 use crate::config::{Config, ReplicaConfig, StoreConfig};
 use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
 use crate::wiring::Foundation;
-use crate::{api, cli, descriptors, memory, wiring};
+use crate::{allocator, api, cli, descriptors, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const INSISTED: u8 = 130;
@@ -94,7 +94,7 @@ impl ServerBuilder {
     /// Carries out the command line of this process, and returns its exit code. Errors go to standard error.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        memory::use_small_pages();
+        allocator::use_small_pages();
         cli::run(self)
     }
 

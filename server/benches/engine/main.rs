@@ -24,7 +24,7 @@ const PARTS: [&str; 4] = ["burst", "lateness", "million", "http"];
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--bench")).collect();
-    ecs_scheduler::memory::use_small_pages();
+    ecs_scheduler::allocator::use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let [role, file] = &*arguments
         && role == million::ROLE

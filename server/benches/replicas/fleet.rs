@@ -10,8 +10,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::bench_store::Shelf;
 use crate::member;
-use crate::shelf::Shelf;
 
 /// How long replicas may take to share everything, and to end.
 const PATIENCE: Duration = Duration::from_secs(120);

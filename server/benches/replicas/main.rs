@@ -6,6 +6,7 @@
 //! nothing: ECS itself takes 40 calls a second unless more is agreed with AWS, which every replica keeps to.
 //! `doc/replicas.md` shows a run.
 
+mod bench_store;
 mod fleet;
 #[path = "../engine/instant.rs"]
 #[expect(dead_code, reason = "other figures need more of it")]
@@ -14,7 +15,6 @@ mod member;
 #[path = "../../../backends/postgres/tests/it/server.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]
 mod server;
-mod shelf;
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use ecs_scheduler_core::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
+use bench_store::{Emulator, Shelf};
 use fleet::Fleet;
-use shelf::{Emulator, Shelf};
 
 /// As in the program.
 #[global_allocator]
@@ -39,7 +39,7 @@ const WARM_UP: Duration = Duration::from_secs(8);
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--bench")).collect();
-    ecs_scheduler::memory::use_small_pages();
+    ecs_scheduler::allocator::use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let [role, name, shelf] = &*arguments
         && role == member::ROLE

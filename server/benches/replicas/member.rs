@@ -8,8 +8,8 @@ use ecs_scheduler_core::replica::{Replica, ReplicaHandle, ReplicaOptions, Timing
 use ecs_scheduler_core::{Engine, EngineOptions, SystemClock, TriggerRegistry};
 use tokio::sync::mpsc;
 
+use crate::bench_store::Shelf;
 use crate::instant::Instant;
-use crate::shelf::Shelf;
 
 /// The first word that it is started with; then follow its name and where the jobs are.
 pub(crate) const ROLE: &str = "member";

@@ -7,11 +7,11 @@ use axum::response::Response;
 use ecs_scheduler_core::text;
 use serde_json::Value;
 
+use super::dto::{BrakeRequest, BrakeView};
 use super::problem::Problem;
 use super::request;
 use super::respond;
 use super::state::App;
-use super::wire::{BrakeRequest, BrakeView};
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 1_024;

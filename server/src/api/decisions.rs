@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::response::Response;
 use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, Outcome, StoreError};
 
-use super::entries::Entries;
+use super::dto::{DecisionPage, DecisionView};
 use super::firings;
+use super::page_writer::Entries;
 use super::problem::Problem;
 use super::request::{Name, Query};
 use super::state::{App, Shared};
-use super::wire::{DecisionPage, DecisionView};
 
 /// Lists the decisions about all jobs.
 #[utoipa::path(

@@ -13,11 +13,12 @@ use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_task};
 use serde_json::{Map, Value};
 
+use super::dto::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
+use super::jobs::item;
 use super::problem::{Kind, Problem};
 use super::request::{self, Name};
+use super::respond;
 use super::state::App;
-use super::wire::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
-use super::{job, respond};
 
 /// A queue's visibility timeout where none is read.
 ///
@@ -72,7 +73,7 @@ pub(super) async fn given_job(
     let now = app.parts.clock.now();
     let prepared = prepare_create(document, &app.context(Dialect::Written), now).map_err(|errors| {
         let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
-        job::refusal(&errors)
+        item::refusal(&errors)
     })?;
     let given = assumed(&given, &prepared.document, now);
     let draft = app.parts.engine.evaluate(&prepared.job, None, given).await;

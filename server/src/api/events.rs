@@ -17,9 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
+use super::dto::{BrakeView, DecisionView, FiringView};
 use super::problem::{Kind, Problem};
 use super::state::App;
-use super::wire::{BrakeView, DecisionView, FiringView};
 
 /// How often a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -12,13 +12,13 @@ use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, Stor
 use serde_json::Value;
 
 use super::decisions;
-use super::entries::Entries;
+use super::dto::{DecisionView, FireBody, FiringPage, FiringView};
 use super::idempotency::{self, Claim, Guard};
+use super::page_writer::Entries;
 use super::problem::{Kind, Problem};
 use super::request::{self, Name, Query};
 use super::respond;
 use super::state::{App, Shared};
-use super::wire::{DecisionView, FireBody, FiringPage, FiringView};
 
 /// Lists the firings of all jobs.
 #[utoipa::path(

@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::dto::Link;
 use super::etag::Tag;
-use super::guard::accepts;
+use super::middleware::accepts;
 use super::problem::{Kind, Problem};
 use super::request::Name;
 use super::respond;
 use super::state::App;
-use super::wire::Link;
 
 const PAGE: &str = include_str!("home/index.html");
 const STYLE: &str = include_str!("home/style.css");

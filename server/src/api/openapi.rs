@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{Kind, ProblemDocument};
 use super::request::MAX_BODY;
-use super::wire;
+use super::dto;
 
 mod tidy;
 mod triggers;
@@ -50,7 +50,7 @@ pub(super) fn complete(derived: &OpenApi, registry: &TriggerRegistry, max_tasks:
     let schemas = document["components"]["schemas"].as_object_mut();
     let schemas = schemas.expect("the handlers name schemas");
     schemas.extend(problems());
-    schemas.extend(wire::schemas(max_tasks.get()));
+    schemas.extend(dto::schemas(max_tasks.get()));
     schemas.extend(triggers::schemas(registry));
     let paths = document["paths"].as_object_mut().expect("there are routes");
     for (path, item) in paths {

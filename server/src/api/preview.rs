@@ -9,12 +9,13 @@ use ecs_scheduler_core::job::{JobContext, prepare_create};
 use ecs_scheduler_core::schedule::{Dialect, STAND_IN, Schedule};
 use serde_json::{Map, Value};
 
-use super::plan::print;
+use super::dto::{Preview, PreviewRequest};
+use super::job_summary::print;
+use super::jobs::item;
 use super::problem::{Kind, Problem};
 use super::request::{self, Name, Query};
+use super::respond;
 use super::state::App;
-use super::wire::{Preview, PreviewRequest};
-use super::{job, respond};
 
 /// The most ticks that one preview lists, and how many it lists when it is not said.
 const MAX_TICKS: u64 = 1_000;
@@ -46,7 +47,7 @@ pub(super) async fn preview(
     document.entry("id").or_insert_with(|| STAND_IN.into());
     // Whether a tick is left is asked at the moment from which the preview looks.
     let cx = JobContext { launcher: None, ..app.context(Dialect::Written) };
-    let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| job::refusal(&errors))?;
+    let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| item::refusal(&errors))?;
     let written = prepared.document.get("schedule").cloned().unwrap_or(Value::Null);
     let ticks = prepared
         .job
@@ -75,7 +76,7 @@ pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -
     let Some(ticks) = &plan.ticks else {
         return Err(Problem::new(Kind::Unprocessable, format!("The stored job {} is not valid.", stored.id)));
     };
-    let written = job::document(&stored).remove("schedule").unwrap_or(Value::Null);
+    let written = item::document(&stored).remove("schedule").unwrap_or(Value::Null);
     let warnings = stored.parse(&app.context(Dialect::Stored)).map(|job| job.warnings(after));
     let warnings = warnings.unwrap_or_default();
     Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, warnings, after, count)))

@@ -16,7 +16,7 @@
 //! number would have to serve for both.
 
 mod io;
-mod watch;
+mod monitor;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use io::{Answer, Asked, Watched};
-use watch::{Entry, Open};
+use monitor::{Entry, Open};
 
 /// The largest head of a request, and how much of an answer waits for a client beside the body itself.
 const BUFFER: usize = 64 * 1024;

@@ -16,10 +16,10 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::catalog::Installed;
 use super::idempotency::Keys;
+use super::job_summary::Plan;
 use super::metrics::Requests;
-use super::plan::Plan;
+use super::plugins::Installed;
 use super::problem::Problem;
 use super::request::Name;
 use super::stats::CallStats;

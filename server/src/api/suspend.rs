@@ -7,12 +7,12 @@ use axum::response::Response;
 use ecs_scheduler_core::job::{FieldError, prepare_update};
 use serde_json::{Map, Value, json};
 
-use super::job;
+use super::dto::{JobView, SuspendRequest};
+use super::jobs::item;
 use super::problem::Problem;
 use super::request::{self, Name};
 use super::state::App;
 use super::view;
-use super::wire::{JobView, SuspendRequest};
 
 /// The members of the body.
 const MEMBERS: [&str; 3] = ["reason", "actor", "until"];
@@ -38,8 +38,8 @@ pub(super) async fn suspend(
     request::ensure_known(&given, &MEMBERS)?;
     let fields: Map<String, Value> = given.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let change = json!({"suspended": true, "suspension": fields});
-    let stored = job::edit(&app, &name, &headers, |job| {
-        job::apply(&app, job, &change, prepare_update)
+    let stored = item::edit(&app, &name, &headers, |job| {
+        item::apply(&app, job, &change, prepare_update)
             .map_err(|errors| errors.into_iter().map(inner).collect())
     })
     .await?;
@@ -66,7 +66,7 @@ pub(super) async fn resume(
     request::nothing(&headers, body).await?;
     let change = json!({"suspended": false});
     let stored =
-        job::edit(&app, &name, &headers, |job| job::apply(&app, job, &change, prepare_update)).await?;
+        item::edit(&app, &name, &headers, |job| item::apply(&app, job, &change, prepare_update)).await?;
     app.parts.engine.resume(&stored.id);
     Ok(view::job(&app, &stored))
 }

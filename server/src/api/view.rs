@@ -8,7 +8,7 @@ use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
 
 use super::etag::Tag;
-use super::plan::Plan;
+use super::job_summary::Plan;
 use super::respond;
 use super::state::Shared;
 
@@ -85,7 +85,7 @@ fn write_fields(fields: &str, job: &StoredJob, out: &mut Vec<u8>) {
     if !fields.contains(EARLIER_SCHEDULES) {
         return out.extend_from_slice(fields.as_bytes());
     }
-    let mut document = super::job::document(job);
+    let mut document = super::jobs::item::document(job);
     document.remove(EARLIER_SCHEDULES);
     let text = serde_json::to_string(&document).expect("a JSON object can be written");
     out.extend_from_slice(&text.as_bytes()[1..text.len() - 1]);

@@ -12,8 +12,8 @@ use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::StoreConfig;
 use crate::config::values::Values;
-use crate::moving::new_file::NewFile;
-use crate::moving::{Place, place};
+use crate::transfer::new_file::NewFile;
+use crate::transfer::{Place, store_uri};
 use crate::wiring::copies::{self, Contents};
 
 /// What to back up, and where to.
@@ -119,7 +119,7 @@ pub(crate) async fn restore(
 }
 
 fn file_of(place: Option<&Place>, values: &Values) -> Result<PathBuf, CommandError> {
-    if let StoreConfig::Sqlite { file } = place::choose(place, values)? {
+    if let StoreConfig::Sqlite { file } = store_uri::choose(place, values)? {
         return Ok(file);
     }
     let remedy = "`ecs-scheduler export` makes a dump of any store";

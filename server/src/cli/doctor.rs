@@ -10,9 +10,9 @@ use ecs_scheduler_core::{EvalContext, Examination, Launcher, TaskSpec, Tick, fau
 use futures::StreamExt as _;
 use serde_json::json;
 
-use super::at_hand::{AtHand, AtHandArgs};
 use super::error::CommandError;
 use super::flags::SettingFlags;
+use super::job_selection::{AtHand, AtHandArgs};
 use super::printable::json_text;
 use super::{print, table};
 use crate::config::Config;

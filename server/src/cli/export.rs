@@ -14,12 +14,12 @@ use super::progress::Bar;
 use super::{print, tell};
 use crate::config::setting::NAME;
 use crate::config::values::Values;
-use crate::moving::dump::{FORMAT, Header};
-use crate::moving::new_file::NewFile;
-use crate::moving::place::{self, Opened, Role};
-use crate::moving::transfer::read_through;
-use crate::moving::{DumpWriter, Place, Source as _, StoreReader, Tally};
 use crate::server::ServerBuilder;
+use crate::transfer::copy::read_through;
+use crate::transfer::dump::{FORMAT, Header};
+use crate::transfer::new_file::NewFile;
+use crate::transfer::store_uri::{self, Opened, Role};
+use crate::transfer::{DumpWriter, Place, Source as _, StoreReader, Tally};
 
 /// What to export, and where to.
 #[derive(Debug, Clone, Args)]
@@ -48,10 +48,10 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     values: &Values,
 ) -> Result<(), CommandError> {
-    let config = place::choose(args.from.as_ref(), values)?;
+    let config = store_uri::choose(args.from.as_ref(), values)?;
     let to_file = args.file.as_os_str() != "-";
     let file = if to_file { Some(NewFile::beside(&args.file)?) } else { None };
-    let opened = place::open(args.from.as_ref(), &config, Role::Source, builder).await?;
+    let opened = store_uri::open(args.from.as_ref(), &config, Role::Source, builder).await?;
     let header = Header {
         format: FORMAT,
         store: opened.store.kind().to_owned(),
@@ -98,7 +98,7 @@ async fn write(opened: &Opened, header: &Header, output: impl Write) -> Result<T
     let mut again = StoreReader::open(&*opened.store).await?;
     let second = read_through(&mut again, &|| bar.advance(1)).await?;
     if second.sha256() != writer.tally().sha256() {
-        return Err(crate::moving::reader::changed(&*opened.store));
+        return Err(crate::transfer::reader::changed(&*opened.store));
     }
     writer.finish()
 }

@@ -6,9 +6,9 @@ use clap::Args;
 use ecs_scheduler_core::{Permission, TaskSpec};
 use serde_json::{Value, json};
 
-use super::at_hand::{AtHand, AtHandArgs};
 use super::error::CommandError;
 use super::flags::SettingFlags;
+use super::job_selection::{AtHand, AtHandArgs};
 use crate::config::Config;
 use crate::server::ServerBuilder;
 use crate::wiring;

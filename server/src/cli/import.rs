@@ -10,9 +10,9 @@ use super::error::CommandError;
 use super::flags::SettingFlags;
 use super::migrate::{HowArgs, into_store};
 use crate::config::values::Values;
-use crate::moving::place;
-use crate::moving::{DumpReader, Place};
 use crate::server::ServerBuilder;
+use crate::transfer::store_uri;
+use crate::transfer::{DumpReader, Place};
 
 /// What to import, and where to.
 #[derive(Debug, Clone, Args)]
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     }
     let file = args.file.as_deref().filter(|file| file.as_os_str() != "-");
     let mut dump = DumpReader::open(file)?;
-    let to = place::choose(args.to.as_ref(), values)?;
+    let to = store_uri::choose(args.to.as_ref(), values)?;
     let from = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
     let (text, _) = into_store(&mut dump, &from, args.to.as_ref(), &to, &args.how, builder).await?;
     Ok(text)

@@ -8,11 +8,11 @@ use super::flags::SettingFlags;
 use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::values::Values;
-use crate::moving::place::{self, Role};
-use crate::moving::reader::changed;
-use crate::moving::transfer::{Manner, Stage, read_through};
-use crate::moving::{Place, Source, StoreReader, Transfer, transfer};
 use crate::server::ServerBuilder;
+use crate::transfer::copy::{Manner, Stage, read_through};
+use crate::transfer::reader::changed;
+use crate::transfer::store_uri::{self, Role};
+use crate::transfer::{Place, Source, StoreReader, Transfer, transfer};
 
 /// From where to where.
 #[derive(Debug, Clone, Args)]
@@ -53,12 +53,12 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     values: &Values,
 ) -> Result<String, CommandError> {
-    let from = place::choose(args.from.as_ref(), values)?;
-    let to = place::choose(args.to.as_ref(), values)?;
+    let from = store_uri::choose(args.from.as_ref(), values)?;
+    let to = store_uri::choose(args.to.as_ref(), values)?;
     if from == to {
         return Err(CommandError::failed("could not migrate: --from and --to name the same store"));
     }
-    let source = place::open(args.from.as_ref(), &from, Role::Source, builder).await?;
+    let source = store_uri::open(args.from.as_ref(), &from, Role::Source, builder).await?;
     let mut reader = StoreReader::open(&*source.store).await?;
     let (text, moved) =
         into_store(&mut reader, &source.name, args.to.as_ref(), &to, &args.how, builder).await?;
@@ -80,7 +80,7 @@ pub(super) async fn into_store(
     builder: &ServerBuilder,
 ) -> Result<(String, Transfer), CommandError> {
     let role = if how.dry_run { Role::Compared } else { Role::Target };
-    let target = place::open(to, config, role, builder).await?;
+    let target = store_uri::open(to, config, role, builder).await?;
     let bar = Bar::new("moving", source.expected());
     let verifying = std::cell::Cell::new(false);
     let progress = |stage, steps| {

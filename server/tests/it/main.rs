@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod api;
+mod api_faults;
 mod api_history;
 mod api_limits;
 mod api_openapi;
 mod api_origin;
 mod api_resilience;
-mod api_trouble;
 #[cfg(feature = "aws")]
 mod aws;
 mod bad_input;
@@ -21,5 +21,5 @@ mod elasticsearch;
 mod formats;
 mod harness;
 mod local;
-mod moving;
 mod replicas;
+mod transfer;

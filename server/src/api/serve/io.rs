@@ -10,7 +10,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::watch::Watch;
+use super::monitor::Watch;
 
 /// How much of an answer is handed on at once: what is held for it is held until all but this is sent.
 const PIECE: usize = 64 * 1024;

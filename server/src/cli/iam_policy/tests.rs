@@ -2,8 +2,8 @@ use ecs_scheduler_core::Permission;
 use serde_json::json;
 
 use super::{PolicyArgs, policy};
-use crate::cli::at_hand::AtHandArgs;
 use crate::cli::flags::SettingFlags;
+use crate::cli::job_selection::AtHandArgs;
 
 fn args(account: Option<&str>, region: Option<&str>) -> PolicyArgs {
     PolicyArgs {

@@ -8,7 +8,7 @@ use ecs_scheduler_core::Store as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::stock::{dump, lines, sqlite, store_of};
+use super::fixtures::{dump, lines, sqlite, store_of};
 use crate::crash::process::{PROGRAM, Scheduler};
 use crate::crash::site::{Site, until};
 

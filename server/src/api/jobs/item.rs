@@ -12,13 +12,13 @@ use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::etag;
-use super::preflight::Validate;
-use super::problem::{Kind, Problem, WrongField};
-use super::request::{self, Name, Query};
-use super::state::{App, Shared};
-use super::wire::{JobChange, JobView, Reference, Removed};
-use super::{respond, view};
+use crate::api::dto::{JobChange, JobView, Reference, Removed};
+use crate::api::etag;
+use crate::api::preflight::Validate;
+use crate::api::problem::{Kind, Problem, WrongField};
+use crate::api::request::{self, Name, Query};
+use crate::api::state::{App, Shared};
+use crate::api::{respond, view};
 
 /// How often an edit is tried again when someone else edits the same job.
 const EDITS: usize = 5;
@@ -32,7 +32,7 @@ const EDITS: usize = 5;
     ),
     responses((status = 200, description = "The job", body = JobView)),
 )]
-pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
+pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
     let job = app.job(&name).await?;
     app.parts.engine.recall_failing(&job).await;
     Ok(view::job(&app, &job))
@@ -49,7 +49,7 @@ pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response,
     request_body(content = JobChange, content_type = "application/json"),
     responses((status = 200, description = "It was changed", body = Reference)),
 )]
-pub(super) async fn update(
+pub(in crate::api) async fn update(
     State(app): State<App>,
     name: Name,
     query: Query,
@@ -73,7 +73,7 @@ pub(super) async fn update(
     )),
     responses((status = 200, description = "It was changed", body = Reference)),
 )]
-pub(super) async fn patch(
+pub(in crate::api) async fn patch(
     State(app): State<App>,
     name: Name,
     query: Query,
@@ -114,7 +114,7 @@ async fn change(
     ),
     responses((status = 200, description = "It was removed", body = Removed)),
 )]
-pub(super) async fn remove(
+pub(in crate::api) async fn remove(
     State(app): State<App>,
     name: Name,
     headers: HeaderMap,
@@ -136,7 +136,7 @@ pub(super) async fn remove(
 }
 
 /// Makes a job's document out of what it is and what a client wants changed.
-pub(super) type Prepare =
+pub(in crate::api) type Prepare =
     fn(&JobId, &Map<String, Value>, Value, &JobContext<'_>, Timestamp) -> Result<Prepared, Vec<FieldError>>;
 
 /// Makes the document of a changed job, which is checked as strictly as a new one.
@@ -144,7 +144,7 @@ pub(super) type Prepare =
 /// # Errors
 ///
 /// What is wrong with the change, or with what it makes of the job.
-pub(super) fn apply(
+pub(in crate::api) fn apply(
     shared: &Shared,
     job: &StoredJob,
     change: &Value,
@@ -160,7 +160,7 @@ pub(super) fn apply(
 /// # Errors
 ///
 /// 404, 400 by `change`, 412 by the conditions in the headers, 409 when others were faster every time.
-pub(super) async fn edit(
+pub(in crate::api) async fn edit(
     shared: &Shared,
     name: &Name,
     headers: &HeaderMap,
@@ -192,16 +192,16 @@ fn contended(name: &Name) -> Problem {
 }
 
 /// Returns a stored document; one that is not an object counts as empty, so that an update can put it right.
-pub(super) fn document(job: &StoredJob) -> Map<String, Value> {
+pub(in crate::api) fn document(job: &StoredJob) -> Map<String, Value> {
     serde_json::from_str(job.document.get()).unwrap_or_default()
 }
 
 /// Returns the text of a document.
-pub(super) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
+pub(in crate::api) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
     serde_json::value::to_raw_value(document).expect("a JSON object can be written")
 }
 
 /// Says what is wrong with a document.
-pub(super) fn refusal(errors: &[FieldError]) -> Problem {
+pub(in crate::api) fn refusal(errors: &[FieldError]) -> Problem {
     Problem::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
 }

@@ -3,15 +3,15 @@
 use std::cell::Cell;
 
 use ecs_scheduler::cli::error::CommandError;
-use ecs_scheduler::moving::transfer::{Manner, Stage};
-use ecs_scheduler::moving::{Item, Source, StoreReader, Transfer, transfer};
+use ecs_scheduler::transfer::copy::{Manner, Stage};
+use ecs_scheduler::transfer::{Item, Source, StoreReader, Transfer, transfer};
 use ecs_scheduler_core::{
     DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Outcome, Registers as _,
     Settlement, Store, TickSpan, async_trait,
 };
 use serde_json::value::RawValue;
 
-use super::stock::{at, lines, sqlite, store_of};
+use super::fixtures::{at, lines, sqlite, store_of};
 
 /// A source that breaks off.
 struct Breaking<S> {

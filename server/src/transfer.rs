@@ -9,17 +9,17 @@
 //! from. Two stores hold the same exactly when they give the same lines, so what goes into a file, what tells whether
 //! an interrupted move can go on, and what is compared at the end are one thing.
 
+pub mod checksum;
+pub mod copy;
 pub mod dump;
-pub mod line;
 pub mod new_file;
-pub mod place;
 pub mod reader;
-pub mod tally;
-pub mod transfer;
+pub mod record;
+pub mod store_uri;
 
+pub use checksum::Tally;
+pub use copy::{Transfer, transfer};
 pub use dump::{DumpReader, DumpWriter};
-pub use line::Item;
-pub use place::Place;
 pub use reader::{Source, StoreReader};
-pub use tally::Tally;
-pub use transfer::{Transfer, transfer};
+pub use record::Item;
+pub use store_uri::Place;

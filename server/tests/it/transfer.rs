@@ -2,8 +2,8 @@
 
 mod backup;
 mod commands;
+mod copy;
 mod dump;
+mod fixtures;
 #[cfg(all(feature = "aws", feature = "elasticsearch", feature = "postgres"))]
 mod pairs;
-mod stock;
-mod transfer;

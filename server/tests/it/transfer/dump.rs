@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use ecs_scheduler::moving::{DumpReader, Source as _};
+use ecs_scheduler::transfer::{DumpReader, Source as _};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
-use super::stock::{dump, lines, store_of};
+use super::fixtures::{dump, lines, store_of};
 
 /// A folder with the dump of a small store; returns its text too.
 async fn dumped() -> (TempDir, PathBuf, String) {
@@ -37,7 +37,7 @@ async fn a_dump_has_every_item_of_the_store_in_its_order() {
     assert_eq!((reader.expected(), expected.len()), (13, 13));
     let (mut read, mut entries) = (Vec::new(), 0);
     while let Some(item) = reader.next().await.unwrap() {
-        entries += u64::from(matches!(item, ecs_scheduler::moving::Item::Entry(_)));
+        entries += u64::from(matches!(item, ecs_scheduler::transfer::Item::Entry(_)));
         read.push(item.to_line(entries).unwrap());
     }
     assert_eq!(read, expected);

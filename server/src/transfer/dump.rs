@@ -21,9 +21,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::line::Item;
+use super::checksum::{Counts, Tally, hex};
 use super::reader::Source;
-use super::tally::{Counts, Tally, hex};
+use super::record::Item;
 use crate::cli::error::CommandError;
 use crate::cli::input;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::line::Item;
+use super::record::Item;
 use crate::cli::error::CommandError;
 
 /// How many things of each kind.

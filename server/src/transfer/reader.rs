@@ -10,7 +10,7 @@ use ecs_scheduler_core::{
     DecisionId, DecisionQuery, DecisionRecord, FiringId, FiringQuery, JournalEntry, ListFrom, Store,
 };
 
-use super::line::Item;
+use super::record::Item;
 use crate::cli::error::CommandError;
 
 /// The registers that are moved. Answers kept for idempotency keys stay behind: they live for a day only.

@@ -9,9 +9,9 @@ use ecs_scheduler_core::store::MOST_ROWS;
 use ecs_scheduler_core::{Adoption, JournalEntry, Store, StoreError, StoredJob};
 use serde::Serialize;
 
-use super::line::Item;
+use super::checksum::{Counts, Tally};
 use super::reader::{Source, StoreReader};
-use super::tally::{Counts, Tally};
+use super::record::Item;
 use crate::cli::error::CommandError;
 
 /// What a transfer did.

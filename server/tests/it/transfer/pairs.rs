@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::stock::{dump, lines, sqlite, store_of};
+use super::fixtures::{dump, lines, sqlite, store_of};
 use crate::aws::cloud::{Cloud, Kind, REGION};
 use crate::aws::stage::environment;
 use crate::crash::process::PROGRAM;

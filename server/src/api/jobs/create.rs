@@ -1,0 +1,72 @@
+//! `POST /jobs`: new jobs.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use ecs_scheduler_core::job::prepare_create;
+use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::{JobUid, NewJob, StoreError};
+use serde_json::Value;
+
+use super::item;
+use crate::api::dto::{JobDocument, Reference};
+use crate::api::idempotency::{self, Claim, Guard};
+use crate::api::preflight::Validate;
+use crate::api::problem::Problem;
+use crate::api::request::{self, Query};
+use crate::api::state::App;
+use crate::api::view;
+
+/// Creates a job.
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs", operation_id = "createJob",
+    params(
+        ("validate" = Option<String>, Query, description = "`aws` also looks at what the job names before it is created: its task definition, the sources of its trigger", pattern = "^aws$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body have the same answer for 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    request_body(content = JobDocument, content_type = "application/json"),
+    responses((status = 201, description = "It was created", body = Reference)),
+)]
+pub(in crate::api) async fn create(
+    State(app): State<App>,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let validate = Validate::of(query)?;
+    let document = Value::Object(request::object(&headers, body).await?);
+    match idempotency::claim(&app, &headers, "create", &document).await? {
+        Claim::None => store(&app, document, JobUid::random(), validate).await,
+        Claim::Answered(response) => Ok(response),
+        Claim::Mine(guard) => {
+            let answer = store(&app, document, guard.uid(), validate).await;
+            Guard::settle(guard, &app, answer).await
+        }
+    }
+}
+
+async fn store(app: &App, document: Value, uid: JobUid, validate: Validate) -> Result<Response, Problem> {
+    let now = app.parts.clock.now();
+    let prepared = prepare_create(document, &app.context(Dialect::Written), now)
+        .map_err(|errors| item::refusal(&errors))?;
+    validate.look(app, &prepared.job).await?;
+    let warnings = app.warnings(&prepared.job, now);
+    let new = NewJob { id: prepared.job.id.clone(), uid, document: item::raw(&prepared.document), at: now };
+    let stored = match app.parts.store.create(new).await {
+        // An earlier request with the same idempotency key created it, and its answer was lost.
+        Err(StoreError::Exists(id)) => {
+            let found = app.parts.store.get(std::slice::from_ref(&id)).await?;
+            let mine = found.into_iter().find(|job| job.uid == uid);
+            mine.ok_or(StoreError::Exists(id))?
+        }
+        other => other?,
+    };
+    app.parts.engine.nudge(&stored.id);
+    let mut response = view::reference(app, StatusCode::CREATED, &stored, &warnings);
+    let place =
+        HeaderValue::try_from(format!("/jobs/{}", stored.id)).expect("a job's name is a header value");
+    response.headers_mut().insert(LOCATION, place);
+    Ok(response)
+}

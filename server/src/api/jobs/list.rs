@@ -1,0 +1,46 @@
+//! `GET /jobs`: pages of the list of jobs.
+
+use axum::extract::State;
+use axum::response::Response;
+use ecs_scheduler_core::{ListFrom, StoreError};
+
+use crate::api::dto::JobPage;
+use crate::api::page::Page;
+use crate::api::page_writer::Entries;
+use crate::api::problem::Problem;
+use crate::api::request::Query;
+use crate::api::state::App;
+use crate::api::view;
+
+/// Lists jobs in the order of their creation.
+#[utoipa::path(
+    get, path = "/jobs", tag = "jobs", operation_id = "listJobs",
+    params(
+        ("skip" = Option<u64>, Query, description = "How many to leave out", minimum = 0),
+        ("count" = Option<u64>, Query, description = "How many to return, 10 by default; 10,000 and 4 MiB at most come at once, with a link to the rest", minimum = 1),
+    ),
+    responses((status = 200, description = "A page of jobs, with links to its neighbours", body = JobPage)),
+)]
+pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
+    let page = Page::of(query)?;
+    let now = app.parts.clock.now();
+    let mut entries = Entries::begin(&app, "jobs");
+    let mut from = ListFrom::Skip(page.skip);
+    let mut total = None;
+    while let Some(limit) = entries.room(page.size()).await? {
+        let list = match app.parts.store.list(from, limit).await {
+            // The last one was removed meanwhile: the page ends with it.
+            Err(StoreError::NotFound(_)) => break,
+            list => list?,
+        };
+        total.get_or_insert(list.total);
+        let fits = list.jobs.iter().all(|job| entries.write(|body| view::write(&app, job, now, body)));
+        match list.jobs.last() {
+            Some(last) if fits && list.jobs.len() == limit.get() => from = ListFrom::After(last.id.clone()),
+            _ => break,
+        }
+    }
+    let total = total.unwrap_or(0);
+    let next = page.next(entries.count(), total);
+    Ok(entries.finish(&[("prev", page.prev(total)), ("next", next)]))
+}
