@@ -53,29 +53,29 @@ mod stats;
 mod suspend;
 mod view;
 
-pub use plugins::Installed;
+pub use plugins::PluginInfo;
 pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiState, Limits};
 pub use stats::{AwsStats, CallStats, JobStats, OperationStats};
 
-use state::{App, Shared};
+use state::{App, AppState};
 
 /// Makes the service: every resource, behind the bounds of `state.limits`.
 pub fn router(state: ApiState) -> Router {
     let (routes, derived) = resources().split_for_parts();
     let document = openapi::complete(&derived, &state.registry, state.max_tasks);
-    let shared = Shared::new(state, &document);
+    let app = AppState::new(state, &document);
     routes
         .route("/spec", get(home::openapi))
         .route("/ui/style.css", get(home::style))
         .route("/ui/script.js", get(home::script))
         .merge(docs::router())
-        .fallback(middleware::no_route)
-        .method_not_allowed_fallback(middleware::no_method)
-        .layer(from_fn_with_state(App::clone(&shared), forward::to_owner))
-        .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn_with_state(App::clone(&shared), middleware::admit))
-        .with_state(shared)
+        .fallback(middleware::route_not_found)
+        .method_not_allowed_fallback(middleware::method_not_allowed)
+        .layer(from_fn_with_state(App::clone(&app), forward::forward_to_owner))
+        .layer(CatchPanicLayer::custom(middleware::handle_panic))
+        .layer(from_fn_with_state(App::clone(&app), middleware::handle_request))
+        .with_state(app)
 }
 
 /// Returns the OpenAPI 3.1 document of the API with these triggers installed.
@@ -101,7 +101,7 @@ fn resources() -> OpenApiRouter<App> {
         .routes(routes!(firings::of_job, firings::fire))
         .routes(routes!(firings::all))
         .routes(routes!(firings::read))
-        .routes(routes!(brake::read, brake::pull, brake::release))
+        .routes(routes!(brake::read, brake::engage, brake::release))
         .routes(routes!(plugins::triggers))
         .routes(routes!(plugins::launchers))
         .routes(routes!(plugins::stores))

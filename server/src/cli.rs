@@ -41,10 +41,10 @@ use self::operate::ServerCommand;
 use self::printable::{json_text, printable_lines};
 use self::schedule::NextArgs;
 use crate::config::values::{self, Flags, Values};
-use crate::config::{self, Config, Refused};
+use crate::config::{self, Config, ConfigRejected};
 use crate::demo::{self, DemoArgs};
 use crate::server::{ServerBuilder, serve};
-use crate::shutdown::outlive_size_limits;
+use crate::shutdown::handle_file_size_signal;
 use crate::{api, telemetry, wiring};
 
 /// Starts ECS tasks on a schedule or a condition
@@ -59,39 +59,39 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API and look at jobs (the default)
+    /// Serve the API and run jobs (the default)
     Serve(SettingFlags),
     /// Serve with local tasks and four example jobs, to try things out
     Demo(DemoArgs),
     #[command(flatten)]
     Server(ServerCommand),
-    /// Look at a schedule, without a server
+    /// Inspect a schedule offline
     Schedule {
         #[command(subcommand)]
         command: ScheduleCommand,
     },
-    /// Dry-run the decision about job documents offline, with the settings at hand
+    /// Dry-run the decision for job documents offline, with the configured settings
     Evaluate(EvaluateArgs),
-    /// Look at the configuration
+    /// Inspect the configuration
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Try everything that the jobs at hand need, by calls that change nothing, and say what to do about problems
+    /// Check permissions and resources with read-only calls, and suggest fixes
     Doctor(DoctorArgs),
-    /// Ask whether a server of this configuration answers, as a container's health check does
+    /// Probe the configured server (for container health checks)
     Health,
-    /// Print the least IAM policy that the jobs at hand need
+    /// Print the minimal IAM policy for the selected jobs
     IamPolicy(PolicyArgs),
-    /// Write everything that a store holds into a file: jobs, history, the brake
+    /// Export the jobs, the history and the brake of a store to a file
     Export(ExportArgs),
-    /// Fill a store from a dump
+    /// Import a dump into a store, or convert jobs of another scheduler
     Import(ImportArgs),
-    /// Move everything that a store holds into another store
+    /// Copy the jobs, the history and the brake of a store to another store
     Migrate(MigrateArgs),
-    /// Copy a SQLite store into a file, while a scheduler may be using it
+    /// Back up a SQLite store to a file; a scheduler may be running
     Backup(BackupArgs),
-    /// Put a backup of a SQLite store in its place, or examine it
+    /// Restore a backup of a SQLite store, or verify it
     Restore(RestoreArgs),
     /// Print the OpenAPI document of the API
     Openapi,
@@ -104,7 +104,7 @@ enum Command {
     #[command(hide = true)]
     Reference {
         /// The page
-        page: Page,
+        page: ReferencePage,
     },
 }
 
@@ -116,7 +116,7 @@ enum ScheduleCommand {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Show what holds and where each value came from, and what is wrong
+    /// Show effective settings, their sources, and errors
     Check(CheckArgs),
 }
 
@@ -130,12 +130,12 @@ struct CheckArgs {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Page {
+enum ReferencePage {
     Configuration,
     Cli,
 }
 
-/// Carries out the command line of this process.
+/// Runs the command line of this process.
 pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Serve(cli.settings));
@@ -143,7 +143,7 @@ pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             for line in error.lines() {
-                tell(&format!("error: {line}\n"));
+                print_error(&format!("error: {line}\n"));
             }
             error.exit_code()
         }
@@ -175,7 +175,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             return block_on(doctor::run(&args, &builder, &config));
         }
         Command::Health => {
-            let values = Values::gather(&Flags::new(), &values::environment()).map_err(Refused)?;
+            let values = Values::gather(&Flags::new(), &values::environment()).map_err(ConfigRejected)?;
             block_on(health::run(&values))?
         }
         Command::IamPolicy(args) => {
@@ -203,20 +203,20 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             String::from_utf8(script)
                 .map_err(|error| CommandError::caused("could not make the script", error))?
         }
-        Command::Reference { page: Page::Configuration } => config::reference::page(),
-        Command::Reference { page: Page::Cli } => reference::page(),
+        Command::Reference { page: ReferencePage::Configuration } => config::reference::page(),
+        Command::Reference { page: ReferencePage::Cli } => reference::page(),
     };
     print(&text);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a result. A reader that went away, as `head` does, is no failure.
+/// Prints a result. A closed standard output, as after `head`, is ignored.
 pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().write_all(printable_lines(text).as_bytes());
 }
 
-/// Prints for people, beside the result. Nothing is left to do when standard error is closed.
-pub(crate) fn tell(text: &str) {
+/// Prints a message to standard error. A closed standard error is ignored.
+pub(crate) fn print_error(text: &str) {
     let _ = std::io::stderr().write_all(printable_lines(text).as_bytes());
 }
 
@@ -226,16 +226,17 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
         .build()
         .map_err(|error| CommandError::caused("could not start the runtime", error))?;
     runtime.block_on(async {
-        outlive_size_limits().map_err(|error| CommandError::caused("could not listen for signals", error))?;
+        handle_file_size_signal()
+            .map_err(|error| CommandError::caused("could not listen for signals", error))?;
         work.await
     })
 }
 
-fn gather(flags: &Flags) -> Result<Values, Refused> {
-    Values::gather(flags, &values::environment()).map_err(Refused)
+fn gather(flags: &Flags) -> Result<Values, ConfigRejected> {
+    Values::gather(flags, &values::environment()).map_err(ConfigRejected)
 }
 
-fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), Refused> {
+fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), ConfigRejected> {
     let values = gather(flags)?;
     let config = Config::resolve(&values)?;
     check_store(&config)?;
@@ -244,13 +245,15 @@ fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), Refused> {
 
 /// Prints the effective configuration, also when it is refused.
 fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
-    let values = Values::gather(&args.settings.0, &values::environment()).map_err(Refused)?;
-    let lines = config::report::effective(&values);
+    let values = Values::gather(&args.settings.0, &values::environment()).map_err(ConfigRejected)?;
+    let settings = config::report::effective(&values);
     if args.json {
-        print(&json_text(&serde_json::json!({ "settings": lines, "warnings": values.warnings })));
+        print(&json_text(&serde_json::json!({ "settings": settings, "warnings": values.warnings })));
     } else {
-        let row = |line: config::report::Line| vec![line.name.to_owned(), line.value, line.origin];
-        print(&table::table(&["SETTING", "VALUE", "FROM"], lines.into_iter().map(row)));
+        let row = |setting: config::report::SettingRow| {
+            vec![setting.name.to_owned(), setting.value, setting.origin]
+        };
+        print(&table::table(&["SETTING", "VALUE", "FROM"], settings.into_iter().map(row)));
         for warning in &values.warnings {
             print(&format!("warning: {warning}\n"));
         }
@@ -259,7 +262,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks for what only the store itself knows to be wrong with its settings.
-fn check_store(config: &Config) -> Result<(), Refused> {
-    wiring::check_store(&config.store).map_err(|error| Refused(vec![fault::chain(&error)]))
+/// Reports errors in the settings that only the store itself detects.
+fn check_store(config: &Config) -> Result<(), ConfigRejected> {
+    wiring::validate_store_settings(&config.store).map_err(|error| ConfigRejected(vec![fault::chain(&error)]))
 }

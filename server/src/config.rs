@@ -1,4 +1,4 @@
-//! What the operator decided: settings from flags, environment and file, checked before anything starts.
+//! The configuration: settings from flags, environment and file, checked before anything starts.
 //!
 //! [`setting`] is the one table of settings; [`values`] gathers what was set; [`Config`] is what it means. Only this
 //! module reads the environment.
@@ -45,7 +45,7 @@ pub const NAME_LIMIT: usize = 64;
 /// Everything that a server needs to know before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What this scheduler is called.
+    /// The name of this scheduler.
     pub name: String,
     /// Where the API listens.
     pub listen: SocketAddr,
@@ -57,11 +57,11 @@ pub struct Config {
     pub history_days: NonZeroU32,
     /// The folder of everything that is kept.
     pub data_dir: PathBuf,
-    /// What is logged, and where to.
+    /// The log level and the log folder.
     pub log: LogConfig,
     /// Where jobs and history are kept.
     pub store: StoreConfig,
-    /// What starts tasks.
+    /// The launcher.
     pub launcher: LauncherConfig,
     /// Whether every container of a task is told of its firing, and not only those that a job overrides.
     pub task_variables: bool,
@@ -89,7 +89,7 @@ pub struct AwsConfig {
     pub external_id: Option<String>,
 }
 
-/// What is logged, and where to.
+/// The log level and the log folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     /// How much.
@@ -171,7 +171,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What starts tasks.
+/// The launcher that starts tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LauncherConfig {
     /// Processes of this machine.
@@ -192,9 +192,9 @@ pub enum LauncherConfig {
 
 /// Why a configuration is refused: one line per problem, all that were found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Refused(pub Vec<String>);
+pub struct ConfigRejected(pub Vec<String>);
 
-impl fmt::Display for Refused {
+impl fmt::Display for ConfigRejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))
     }

@@ -21,14 +21,14 @@ use fields::Fields;
 #[cfg(test)]
 mod tests;
 
-/// What became of one object.
+/// The result of converting one object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Converted {
     /// The object, as its owner names it: `ScaledJob prod/orders`.
     pub source: String,
     /// The job's document.
     pub job: Option<Value>,
-    /// What differs, and what is left to do.
+    /// Differences, and steps left to do.
     pub remarks: Vec<Remark>,
 }
 
@@ -38,12 +38,12 @@ impl Converted {
     pub fn unreadable(file: impl std::fmt::Display, why: impl Into<String>) -> Self {
         let mut remarks = Remarks::default();
         remarks.refused("", why);
-        Self::of(format!("file {file}"), Draft::default(), remarks)
+        Self::of(format!("file {file}"), JobDraft::default(), remarks)
     }
 
     /// Makes one of a draft, unless something about it was refused: half of what an object says may mean the opposite.
-    fn of(source: String, draft: Draft, remarks: Remarks) -> Self {
-        let sound = remarks.0.iter().all(|remark| remark.kind != Kind::Refused);
+    fn of(source: String, draft: JobDraft, remarks: Remarks) -> Self {
+        let sound = remarks.0.iter().all(|remark| remark.kind != RemarkKind::Refused);
         Self { source, job: sound.then_some(Value::Object(draft.0)), remarks: remarks.0 }
     }
 }
@@ -51,18 +51,18 @@ impl Converted {
 /// Something about an object that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remark {
-    /// What it is about: a path in the object.
+    /// A path in the object.
     pub field: String,
     /// How grave it is.
-    pub kind: Kind,
-    /// What it is.
+    pub kind: RemarkKind,
+    /// The text.
     pub text: String,
 }
 
 /// How grave a remark is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum RemarkKind {
     /// It has no counterpart here.
     Lost,
     /// It means something else here.
@@ -73,7 +73,7 @@ pub enum Kind {
     Refused,
 }
 
-impl Kind {
+impl RemarkKind {
     /// Returns the word for tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -91,32 +91,32 @@ impl Kind {
 struct Remarks(Vec<Remark>);
 
 impl Remarks {
-    fn add(&mut self, kind: Kind, field: impl Into<String>, text: impl Into<String>) {
+    fn add(&mut self, kind: RemarkKind, field: impl Into<String>, text: impl Into<String>) {
         self.0.push(Remark { field: field.into(), kind, text: text.into() });
     }
 
     fn lost(&mut self, field: impl Into<String>, text: impl Into<String>) {
-        self.add(Kind::Lost, field, text);
+        self.add(RemarkKind::Lost, field, text);
     }
 
     fn changed(&mut self, field: impl Into<String>, text: impl Into<String>) {
-        self.add(Kind::Changed, field, text);
+        self.add(RemarkKind::Changed, field, text);
     }
 
     fn needed(&mut self, field: impl Into<String>, text: impl Into<String>) {
-        self.add(Kind::ToDo, field, text);
+        self.add(RemarkKind::ToDo, field, text);
     }
 
     fn refused(&mut self, field: impl Into<String>, text: impl Into<String>) {
-        self.add(Kind::Refused, field, text);
+        self.add(RemarkKind::Refused, field, text);
     }
 }
 
 /// A job's document in the making.
 #[derive(Debug, Default)]
-struct Draft(Map<String, Value>);
+struct JobDraft(Map<String, Value>);
 
-impl Draft {
+impl JobDraft {
     fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
@@ -134,7 +134,7 @@ fn job_id(name: &str) -> String {
     name.chars().take(JobId::MAX).map(fit).collect()
 }
 
-/// What jobs are checked against.
+/// The context of checks.
 #[derive(Debug)]
 pub struct Checks<'a> {
     /// The installed kinds of trigger.

@@ -14,7 +14,7 @@ use crate::cli::client::Client;
 use crate::cli::error::CommandError;
 use crate::cli::print;
 use crate::config::values::{Environment, Flags, Values};
-use crate::config::{Config, Refused};
+use crate::config::{Config, ConfigRejected};
 use crate::server::{ServerBuilder, serve};
 use crate::telemetry;
 
@@ -47,14 +47,14 @@ pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCo
 }
 
 /// The demo looks at nothing but its own arguments, so that it works in any environment.
-fn configuration(args: &DemoArgs) -> Result<Config, Refused> {
+fn configuration(args: &DemoArgs) -> Result<Config, ConfigRejected> {
     let flags = Flags::from([
         ("name", "demo".to_owned()),
         ("launcher", "local".to_owned()),
         ("listen", args.listen.clone()),
         ("dataDir", args.data_dir.display().to_string()),
     ]);
-    Config::resolve(&Values::gather(&flags, &Environment::new()).map_err(Refused)?)
+    Config::resolve(&Values::gather(&flags, &Environment::new()).map_err(ConfigRejected)?)
 }
 
 fn write_definitions(folder: &Path) -> Result<(), CommandError> {
@@ -71,7 +71,7 @@ fn write_definitions(folder: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What the tasks do, by family. Each reads something real and ends by itself.
+/// The scripts of the tasks, by family. Each reads something real and ends by itself.
 const DEFINITIONS: [(&str, &str); 4] = [
     ("heartbeat", "date; uname -n"),
     ("disk-report", "df -h / && du -sh . 2>/dev/null"),

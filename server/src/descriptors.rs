@@ -3,13 +3,13 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// As many as are asked for. More would slow down programs of the local launcher that close every descriptor they may have.
-const WANTED: u64 = 8_192;
+const WANTED_DESCRIPTORS: u64 = 8_192;
 
 /// Raises the soft limit as far as it is useful and allowed, and returns how many descriptors the process may have.
-pub fn raise() -> u64 {
+pub fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let current = current.unwrap_or(WANTED);
-    let wanted = maximum.unwrap_or(WANTED).min(WANTED);
+    let current = current.unwrap_or(WANTED_DESCRIPTORS);
+    let wanted = maximum.unwrap_or(WANTED_DESCRIPTORS).min(WANTED_DESCRIPTORS);
     if current >= wanted {
         return current;
     }

@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ApiState, CallStats, ConnectionLimits, Limits};
 use crate::cli::error::CommandError;
 use crate::config::{Config, ReplicaConfig, StoreConfig};
-use crate::shutdown::{DRAIN, ENGINE, STORE, Signals};
-use crate::wiring::Foundation;
+use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
+use crate::wiring::PluginContext;
 use crate::{allocator, api, cli, descriptors, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
-const INSISTED: u8 = 130;
+const SECOND_SIGNAL_EXIT_CODE: u8 = 130;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -46,29 +46,29 @@ impl Server {
     #[must_use]
     pub fn builder() -> ServerBuilder {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let foundation = Foundation::new(&clock);
-        ServerBuilder { registry: TriggerRegistry::new(), mistake: None, clock, foundation }
+        let plugin_context = PluginContext::new(&clock);
+        ServerBuilder { registry: TriggerRegistry::new(), registration_error: None, clock, plugin_context }
     }
 }
 
-/// What a store is opened for.
+/// The mode in which a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Opening {
-    /// To read it; a scheduler that uses it goes on.
+pub(crate) enum OpenMode {
+    /// Read only; a scheduler that uses the store continues.
     Read,
-    /// As to read it, but one that is missing is empty.
-    Compare,
-    /// To write to it; it is made when it is missing.
+    /// Like `Read`, but a missing store counts as empty.
+    Inspect,
+    /// Read and write; a missing store is created.
     Write,
 }
 
-/// What is to be installed.
+/// Builds a server with its plugins.
 #[derive(Debug)]
 pub struct ServerBuilder {
     registry: TriggerRegistry,
-    mistake: Option<ConfigError>,
+    registration_error: Option<ConfigError>,
     clock: Arc<dyn Clock>,
-    foundation: Foundation,
+    plugin_context: PluginContext,
 }
 
 impl ServerBuilder {
@@ -78,7 +78,7 @@ impl ServerBuilder {
     ///
     /// Fails when a trigger of the same type is installed already.
     pub fn standard(mut self) -> Result<Self, ConfigError> {
-        wiring::triggers(&mut self.registry, &self.foundation)?;
+        wiring::add_triggers(&mut self.registry, &self.plugin_context)?;
         Ok(self)
     }
 
@@ -86,7 +86,7 @@ impl ServerBuilder {
     #[must_use]
     pub fn trigger<T: TriggerType>(mut self, kind: T) -> Self {
         if let Err(error) = self.registry.add(kind) {
-            self.mistake.get_or_insert(error);
+            self.registration_error.get_or_insert(error);
         }
         self
     }
@@ -99,8 +99,8 @@ impl ServerBuilder {
     }
 
     /// Returns what the built-in plugins stand on.
-    pub(crate) fn foundation(&self) -> &Foundation {
-        &self.foundation
+    pub(crate) fn plugin_context(&self) -> &PluginContext {
+        &self.plugin_context
     }
 
     /// Opens the launcher that is configured.
@@ -108,9 +108,9 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// Fails with what is wrong and the remedy.
-    pub(crate) async fn launcher(&self, config: &Config) -> Result<Arc<dyn Launcher>, CommandError> {
-        self.foundation.configure(&config.aws);
-        wiring::launcher(config, Arc::clone(&self.clock), &self.foundation)
+    pub(crate) async fn open_launcher(&self, config: &Config) -> Result<Arc<dyn Launcher>, CommandError> {
+        self.plugin_context.configure(&config.aws);
+        wiring::open_launcher(config, Arc::clone(&self.clock), &self.plugin_context)
             .await
             .map_err(|error| CommandError::caused("could not open the launcher", error))
     }
@@ -120,15 +120,15 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// Fails with what is wrong and the remedy, also when the scheduler that uses it lets nobody read beside it.
-    pub(crate) async fn store_to_read(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-        self.foundation.configure(&config.aws);
-        wiring::store_to_read(&config.store, Arc::clone(&self.clock), &self.foundation).await
+    pub(crate) async fn open_store_read_only(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+        self.plugin_context.configure(&config.aws);
+        wiring::open_store_read_only(&config.store, Arc::clone(&self.clock), &self.plugin_context).await
     }
 
     /// Tries the store that is configured, by calls that change nothing.
-    pub(crate) async fn examine_store(&self, config: &Config) -> Vec<Examination> {
-        self.foundation.configure(&config.aws);
-        wiring::examine_store(&config.store, Arc::clone(&self.clock), &self.foundation).await
+    pub(crate) async fn diagnose_store(&self, config: &Config) -> Vec<Examination> {
+        self.plugin_context.configure(&config.aws);
+        wiring::diagnose_store(&config.store, Arc::clone(&self.clock), &self.plugin_context).await
     }
 
     /// Returns the clock.
@@ -141,16 +141,16 @@ impl ServerBuilder {
     /// # Errors
     ///
     /// Fails with what is wrong and the remedy.
-    pub(crate) async fn store(
+    pub(crate) async fn open_store(
         &self,
         config: &StoreConfig,
-        opening: Opening,
+        mode: OpenMode,
     ) -> Result<Arc<dyn Store>, CommandError> {
         let clock = Arc::clone(&self.clock);
-        let opened = match opening {
-            Opening::Read => wiring::store_to_read(config, clock, &self.foundation).await,
-            Opening::Compare => wiring::store_to_compare(config, clock, &self.foundation).await,
-            Opening::Write => wiring::store(config, clock, &self.foundation).await,
+        let opened = match mode {
+            OpenMode::Read => wiring::open_store_read_only(config, clock, &self.plugin_context).await,
+            OpenMode::Inspect => wiring::open_store_or_empty(config, clock, &self.plugin_context).await,
+            OpenMode::Write => wiring::open_store(config, clock, &self.plugin_context).await,
         };
         opened.map_err(|error| CommandError::caused("could not open the store", error))
     }
@@ -161,7 +161,7 @@ impl ServerBuilder {
     ///
     /// Fails when a type was installed twice.
     pub(crate) fn registry(&self) -> Result<Arc<TriggerRegistry>, CommandError> {
-        match &self.mistake {
+        match &self.registration_error {
             None => Ok(Arc::new(self.registry.clone())),
             Some(error) => Err(CommandError::failed(error.message.clone())),
         }
@@ -183,7 +183,7 @@ pub(crate) async fn serve(
     let running = tokio::select! {
         running = Running::start(builder, config) => running?,
         signal = signals.next() => {
-            tracing::info!(signal, "ends before it was started");
+            tracing::info!(signal, "stopped before startup completed");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -201,8 +201,8 @@ pub(crate) async fn serve(
     tokio::select! {
         () = running.stop() => outcome,
         signal = signals.next() => {
-            tracing::warn!(signal, "ends at once; launches under way are taken up at the next start");
-            Ok(ExitCode::from(INSISTED))
+            tracing::warn!(signal, "stopping immediately; launches in progress resume at the next start");
+            Ok(ExitCode::from(SECOND_SIGNAL_EXIT_CODE))
         }
     }
 }
@@ -219,20 +219,21 @@ struct Running {
 impl Running {
     async fn start(builder: ServerBuilder, config: Config) -> Result<Self, CommandError> {
         let registry = builder.registry()?;
-        let launcher = builder.launcher(&config).await?;
-        let ServerBuilder { clock, foundation, .. } = builder;
+        let launcher = builder.open_launcher(&config).await?;
+        let ServerBuilder { clock, plugin_context, .. } = builder;
         let failed = |what: String| move |error| CommandError::caused(what, error);
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(failed(format!("could not listen on {}", config.listen)))?;
-        let address = listener.local_addr().map_err(failed("could not learn the address".to_owned()))?;
-        let store = wiring::store(&config.store, Arc::clone(&clock), &foundation)
+        let address = listener.local_addr().map_err(failed("could not read the local address".to_owned()))?;
+        let store = wiring::open_store(&config.store, Arc::clone(&clock), &plugin_context)
             .await
             .map_err(|error| CommandError::caused("could not open the store", error))?;
-        let parts = Parts { registry, store: Arc::clone(&store), launcher, clock, aws: foundation.calls() };
-        let (engine, state) = assemble(parts, &config, address).await?;
+        let services =
+            Services { registry, store: Arc::clone(&store), launcher, clock, aws: plugin_context.calls() };
+        let (engine, state) = start_services(services, &config, address).await?;
         let closing = state.closing.clone();
-        let limits = ConnectionLimits::within(descriptors::raise());
+        let limits = ConnectionLimits::within(descriptors::raise_limit());
         let http = tokio::spawn(api::serve(listener, api::router(state), limits, closing.clone()));
         let jobs = engine.status().jobs;
         let version = env!("CARGO_PKG_VERSION");
@@ -250,22 +251,22 @@ impl Running {
     async fn stop(self) {
         self.closing.cancel();
         let requests = async {
-            if tokio::time::timeout(DRAIN, self.http).await.is_err() {
-                tracing::warn!("some requests did not end in time and are cut off");
+            if tokio::time::timeout(DRAIN_TIMEOUT, self.http).await.is_err() {
+                tracing::warn!("some requests did not finish in time and were cut off");
             }
         };
         let stopped = match self.engine {
             // Other replicas answer: the sooner they have the jobs, the better.
-            Scheduler::Replica(replica) => tokio::join!(requests, replica.stop(ENGINE)).1,
+            Scheduler::Replica(replica) => tokio::join!(requests, replica.stop(ENGINE_TIMEOUT)).1,
             Scheduler::Alone(engine) => {
                 requests.await;
-                engine.stop(ENGINE).await
+                engine.stop(ENGINE_TIMEOUT).await
             }
         };
         if !stopped {
-            tracing::warn!("some launches did not end in time; they are taken up at the next start");
+            tracing::warn!("some launches did not finish in time; they resume at the next start");
         }
-        match tokio::time::timeout(STORE, self.store.close()).await {
+        match tokio::time::timeout(STORE_TIMEOUT, self.store.close()).await {
             Ok(Ok(())) => tracing::info!("stopped"),
             Ok(Err(error)) => tracing::error!("could not close the store: {}", fault::chain(&error)),
             Err(_) => tracing::error!("could not close the store in time"),
@@ -273,13 +274,13 @@ impl Running {
     }
 }
 
-/// What an engine and an API stand on.
-pub(crate) struct Parts {
+/// The parts that an engine and an API need.
+pub(crate) struct Services {
     pub(crate) registry: Arc<TriggerRegistry>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// What counts the calls to AWS.
+    /// Counts the calls to AWS.
     pub(crate) aws: Option<Arc<dyn CallStats>>,
 }
 
@@ -289,12 +290,12 @@ pub(crate) struct Parts {
 /// # Errors
 ///
 /// Fails when the store cannot be read.
-pub(crate) async fn assemble(
-    parts: Parts,
+pub(crate) async fn start_services(
+    services: Services,
     config: &Config,
     address: SocketAddr,
 ) -> Result<(Scheduler, ApiState), CommandError> {
-    let Parts { registry, store, launcher, clock, aws } = parts;
+    let Services { registry, store, launcher, clock, aws } = services;
     let options = EngineOptions {
         name: config.name.clone(),
         max_tasks: config.max_tasks,
@@ -308,7 +309,7 @@ pub(crate) async fn assemble(
         registry: Arc::clone(&registry),
         clock: Arc::clone(&clock),
     };
-    let engine = begin(engine, config, address)
+    let engine = start_engine(engine, config, address)
         .await
         .map_err(|error| CommandError::caused("could not start the engine", error))?;
     let state = ApiState {
@@ -317,8 +318,8 @@ pub(crate) async fn assemble(
         registry,
         clock,
         max_tasks: config.max_tasks,
-        launchers: wiring::launchers(&config.launcher),
-        stores: wiring::stores(&config.store),
+        launchers: wiring::list_launchers(&config.launcher),
+        stores: wiring::list_stores(&config.store),
         aws,
         hosts: hosts(config),
         limits: Limits::default(),
@@ -336,7 +337,7 @@ fn hosts(config: &Config) -> Vec<String> {
 }
 
 /// Starts the engine alone, or as one of several replicas. The memory store is shared by nobody: it is in this process.
-async fn begin(engine: Engine, config: &Config, address: SocketAddr) -> Result<Scheduler, StoreError> {
+async fn start_engine(engine: Engine, config: &Config, address: SocketAddr) -> Result<Scheduler, StoreError> {
     let shared = Arc::clone(&engine.store).shared().filter(|_| config.store != StoreConfig::Memory);
     let Some(store) = shared else { return Ok(engine.start().await?.into()) };
     let ReplicaConfig { id, advertise } = config.replica.clone();

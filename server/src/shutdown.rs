@@ -9,13 +9,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 const SIGXFSZ: i32 = 25;
 
 /// How long a server may take to stop, in all. Each step of the way has its share.
-pub const WITHIN: Duration = Duration::from_secs(10);
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end.
-pub const DRAIN: Duration = Duration::from_secs(3);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long launches under way may take to be journalled.
-pub const ENGINE: Duration = Duration::from_secs(5);
+pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the store may take to write what is pending.
-pub const STORE: Duration = Duration::from_secs(2);
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes a write beyond the limit of a file's size an error, like that of a full disk, instead of the end of the process.
 ///
@@ -25,7 +25,7 @@ pub const STORE: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// Fails when the system refuses.
-pub fn outlive_size_limits() -> io::Result<()> {
+pub fn handle_file_size_signal() -> io::Result<()> {
     signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
 }
 
@@ -57,10 +57,10 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
-    use super::{DRAIN, ENGINE, STORE, WITHIN};
+    use super::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, SHUTDOWN_TIMEOUT, STORE_TIMEOUT};
 
     #[test]
-    fn the_steps_fit_the_whole() {
-        assert!(DRAIN + ENGINE + STORE <= WITHIN);
+    fn the_steps_fit_into_the_shutdown_timeout() {
+        assert!(DRAIN_TIMEOUT + ENGINE_TIMEOUT + STORE_TIMEOUT <= SHUTDOWN_TIMEOUT);
     }
 }

@@ -32,7 +32,7 @@ pub enum LogError {
     File {
         /// The folder.
         folder: String,
-        /// What went wrong.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },

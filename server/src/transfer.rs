@@ -1,7 +1,7 @@
-//! Moving everything that a store holds: into a file, out of a file, into another store.
+//! Transfers the content of a store: to a dump, from a dump, to another store.
 //!
 //! ```text
-//!   store ──StoreReader──▶ items ──▶ DumpWriter ──▶ file ──DumpReader──▶ items ──▶ transfer() ──adopt──▶ store
+//!   store ──StoreReader──▶ items ──▶ DumpWriter ──▶ file ──DumpReader──▶ items ──▶ copy_items() ──adopt──▶ store
 //!                            └──────────────────────────────────────────────────────────▲
 //! ```
 //!
@@ -17,9 +17,9 @@ pub mod reader;
 pub mod record;
 pub mod store_uri;
 
-pub use checksum::Tally;
-pub use copy::{Transfer, transfer};
+pub use checksum::Checksum;
+pub use copy::{TransferReport, copy_items};
 pub use dump::{DumpReader, DumpWriter};
 pub use reader::{Source, StoreReader};
 pub use record::Item;
-pub use store_uri::Place;
+pub use store_uri::StoreUri;

@@ -1,6 +1,6 @@
 //! **The** list of built-in triggers, launchers and stores: the one place where concrete types meet.
 //!
-//! To add a trigger: one dependency in `Cargo.toml`, one line in [`triggers`].
+//! To add a trigger: one dependency in `Cargo.toml`, one line in [`add_triggers`].
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -35,20 +35,20 @@ use serde_json::json;
 
 #[cfg(feature = "aws")]
 use crate::api::{AwsStats, JobStats, OperationStats};
-use crate::api::{CallStats, Installed};
+use crate::api::{CallStats, PluginInfo};
 #[cfg(feature = "elasticsearch")]
 use crate::config::ElasticsearchConfig;
 use crate::config::{AwsConfig, Config, LauncherConfig, StoreConfig};
 
-/// What several of the built-in plugins stand on: one access to AWS, so that one meter counts all calls.
+/// Shared context of the built-in plugins: one access to AWS, so that one meter counts all calls.
 #[derive(Debug, Clone)]
-pub struct Foundation {
+pub struct PluginContext {
     #[cfg(feature = "aws")]
     aws: AwsContext,
 }
 
 #[cfg(feature = "aws")]
-impl Foundation {
+impl PluginContext {
     /// Prepares the access. Nothing is asked of AWS before a plugin needs it.
     #[must_use]
     pub fn new(clock: &Arc<dyn Clock>) -> Self {
@@ -75,12 +75,12 @@ impl Foundation {
     /// Returns what counts the calls.
     #[must_use]
     pub fn calls(&self) -> Option<Arc<dyn CallStats>> {
-        Some(Arc::new(Calls(Arc::clone(self.aws.meter()))))
+        Some(Arc::new(MeterStats(Arc::clone(self.aws.meter()))))
     }
 }
 
 #[cfg(not(feature = "aws"))]
-impl Foundation {
+impl PluginContext {
     /// Prepares nothing: this build does not contain AWS.
     #[must_use]
     pub fn new(_: &Arc<dyn Clock>) -> Self {
@@ -110,14 +110,14 @@ impl Foundation {
 /// # Errors
 ///
 /// Fails when a kind is installed already.
-pub fn triggers(registry: &mut TriggerRegistry, foundation: &Foundation) -> Result<(), ConfigError> {
+pub fn add_triggers(registry: &mut TriggerRegistry, context: &PluginContext) -> Result<(), ConfigError> {
     #[cfg(feature = "aws")]
     {
-        registry.add(Sqs::new(foundation.aws.clone()))?;
-        registry.add(CloudWatch::new(foundation.aws.clone()))?;
+        registry.add(Sqs::new(context.aws.clone()))?;
+        registry.add(CloudWatch::new(context.aws.clone()))?;
     }
     #[cfg(not(feature = "aws"))]
-    let _ = foundation;
+    let _ = context;
     registry.add(Cron)?;
     registry.add(Window)?;
     registry.add(All)?;
@@ -130,13 +130,13 @@ pub fn triggers(registry: &mut TriggerRegistry, foundation: &Foundation) -> Resu
 /// # Errors
 ///
 /// Fails with what is wrong and the remedy.
-pub async fn store(
+pub async fn open_store(
     config: &StoreConfig,
     clock: Arc<dyn Clock>,
-    foundation: &Foundation,
+    context: &PluginContext,
 ) -> Result<Arc<dyn Store>, StoreError> {
     #[cfg(not(feature = "aws"))]
-    let _ = foundation;
+    let _ = context;
     Ok(match config {
         StoreConfig::Memory => Arc::new(MemoryStore::default()),
         StoreConfig::Sqlite { file } => {
@@ -153,12 +153,12 @@ pub async fn store(
         }
         #[cfg(feature = "aws")]
         StoreConfig::S3 { bucket, prefix } => {
-            Arc::new(s3::open(&foundation.aws, S3Options::new(bucket, prefix, clock)).await?)
+            Arc::new(s3::open(&context.aws, S3Options::new(bucket, prefix, clock)).await?)
         }
         #[cfg(feature = "aws")]
         StoreConfig::DynamoDb { table } => {
             let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
-            Arc::new(DynamoDbStore::open(&foundation.aws, options).await?)
+            Arc::new(DynamoDbStore::open(&context.aws, options).await?)
         }
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => return Err(no_aws()),
@@ -178,20 +178,20 @@ pub async fn store(
 /// # Errors
 ///
 /// Fails with what is wrong and the remedy.
-pub async fn store_to_read(
+pub async fn open_store_read_only(
     config: &StoreConfig,
     clock: Arc<dyn Clock>,
-    foundation: &Foundation,
+    context: &PluginContext,
 ) -> Result<Arc<dyn Store>, StoreError> {
     match config {
         #[cfg(feature = "aws")]
         StoreConfig::S3 { bucket, prefix } => {
-            Ok(Arc::new(s3::look(&foundation.aws, S3Options::new(bucket, prefix, clock)).await?))
+            Ok(Arc::new(s3::look(&context.aws, S3Options::new(bucket, prefix, clock)).await?))
         }
         #[cfg(feature = "aws")]
         StoreConfig::DynamoDb { table } => {
             let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
-            Ok(Arc::new(DynamoDbStore::open_existing(&foundation.aws, options).await?))
+            Ok(Arc::new(DynamoDbStore::open_existing(&context.aws, options).await?))
         }
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => Err(no_aws()),
@@ -207,22 +207,22 @@ pub async fn store_to_read(
             Ok(Arc::new(PostgresStore::open_existing(&url.0, PostgresOptions::default()).await?))
         }
         #[cfg(not(feature = "postgres"))]
-        StoreConfig::Postgres { .. } => store(config, clock, foundation).await,
-        StoreConfig::Memory | StoreConfig::Sqlite { .. } => store(config, clock, foundation).await,
+        StoreConfig::Postgres { .. } => open_store(config, clock, context).await,
+        StoreConfig::Memory | StoreConfig::Sqlite { .. } => open_store(config, clock, context).await,
     }
 }
 
-/// Opens a store as [`store_to_read`] does, for a comparison: one that is missing is empty.
+/// Opens a store as [`open_store_read_only`] does, for a comparison: one that is missing is empty.
 ///
 /// # Errors
 ///
 /// Fails with what is wrong and the remedy.
-pub async fn store_to_compare(
+pub async fn open_store_or_empty(
     config: &StoreConfig,
     clock: Arc<dyn Clock>,
-    foundation: &Foundation,
+    context: &PluginContext,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    match store_to_read(config, clock, foundation).await {
+    match open_store_read_only(config, clock, context).await {
         Err(StoreError::Fault { kind: FaultKind::NotFound, .. }) => Ok(Arc::new(MemoryStore::default())),
         opened => opened,
     }
@@ -230,20 +230,20 @@ pub async fn store_to_compare(
 
 /// Tries the store that is configured, by calls that change nothing. A store that only one process can open is not tried: that
 /// the jobs could be read says enough.
-pub async fn examine_store(
+pub async fn diagnose_store(
     config: &StoreConfig,
     clock: Arc<dyn Clock>,
-    foundation: &Foundation,
+    context: &PluginContext,
 ) -> Vec<Examination> {
     match config {
         #[cfg(feature = "aws")]
         StoreConfig::S3 { bucket, prefix } => {
-            vec![s3::examine(&foundation.aws, S3Options::new(bucket, prefix, clock)).await]
+            vec![s3::examine(&context.aws, S3Options::new(bucket, prefix, clock)).await]
         }
         #[cfg(feature = "aws")]
         StoreConfig::DynamoDb { table } => {
             let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
-            dynamodb::examine(&foundation.aws, &options).await
+            dynamodb::examine(&context.aws, &options).await
         }
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => {
@@ -259,7 +259,7 @@ pub async fn examine_store(
             vec![Examination::problem("store: Elasticsearch", no_elasticsearch().to_string())]
         }
         StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
-            let _ = (clock, foundation);
+            let _ = (clock, context);
             Vec::new()
         }
     }
@@ -306,7 +306,7 @@ fn no_aws() -> StoreError {
 /// # Errors
 ///
 /// Fails with the setting that is wrong.
-pub fn check_store(config: &StoreConfig) -> Result<(), StoreError> {
+pub fn validate_store_settings(config: &StoreConfig) -> Result<(), StoreError> {
     match config {
         #[cfg(feature = "elasticsearch")]
         StoreConfig::Elasticsearch(config) => elasticsearch(config).map(drop),
@@ -346,10 +346,10 @@ fn elasticsearch(config: &ElasticsearchConfig) -> Result<ElasticsearchOptions, S
 /// # Errors
 ///
 /// Fails with what is wrong and the remedy.
-pub async fn launcher(
+pub async fn open_launcher(
     config: &Config,
     clock: Arc<dyn Clock>,
-    foundation: &Foundation,
+    context: &PluginContext,
 ) -> Result<Arc<dyn Launcher>, LaunchError> {
     match &config.launcher {
         #[cfg(feature = "aws")]
@@ -360,11 +360,11 @@ pub async fn launcher(
                 events_queue: events_queue.clone(),
                 ..EcsOptions::new(cluster, &config.name, clock)
             };
-            Ok(Arc::new(EcsLauncher::new(foundation.aws.clone(), options)))
+            Ok(Arc::new(EcsLauncher::new(context.aws.clone(), options)))
         }
         #[cfg(not(feature = "aws"))]
         LauncherConfig::Ecs { .. } => {
-            let _ = foundation;
+            let _ = context;
             Err(LaunchError::new(FaultKind::Config, "this build has no ECS launcher"))
         }
         LauncherConfig::Local { definitions } => {
@@ -383,22 +383,22 @@ pub async fn launcher(
     }
 }
 
-/// What copies a store's file and puts it back: only SQLite's is a file.
+/// Backup and restore of a store's file: only SQLite's store is a file.
 pub(crate) mod copies {
     pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, examine, restore};
 }
 
 /// Lists the launchers of this build; the one in use is marked.
 #[must_use]
-pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {
-    let local = Installed {
+pub fn list_launchers(in_use: &LauncherConfig) -> Vec<PluginInfo> {
+    let local = PluginInfo {
         kind: "local".to_owned(),
         summary: "Runs the commands of task definitions as processes of this machine".to_owned(),
         active: matches!(in_use, LauncherConfig::Local { .. }),
         schema: json!({ "type": "object", "description": "Ignored: it is for the ECS launcher" }),
     };
     #[cfg(feature = "aws")]
-    let ecs = Some(Installed {
+    let ecs = Some(PluginInfo {
         kind: "ecs".to_owned(),
         summary: "Starts tasks on an ECS cluster".to_owned(),
         active: matches!(in_use, LauncherConfig::Ecs { .. }),
@@ -411,25 +411,25 @@ pub fn launchers(in_use: &LauncherConfig) -> Vec<Installed> {
 
 /// Lists the stores of this build; the one in use is marked.
 #[must_use]
-pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
+pub fn list_stores(in_use: &StoreConfig) -> Vec<PluginInfo> {
     let options =
         |properties| json!({ "type": "object", "additionalProperties": false, "properties": properties });
     let file = json!({ "ECSS_SQLITE_FILE": { "type": "string", "description": "The database file" } });
     vec![
-        Installed {
+        PluginInfo {
             kind: "memory".to_owned(),
             summary: "Keeps everything in the process, and forgets it at the end".to_owned(),
             active: matches!(in_use, StoreConfig::Memory),
             schema: options(json!({})),
         },
-        Installed {
+        PluginInfo {
             kind: "sqlite".to_owned(),
             summary: "Keeps everything in one SQLite file".to_owned(),
             active: matches!(in_use, StoreConfig::Sqlite { .. }),
             schema: options(file),
         },
         #[cfg(feature = "postgres")]
-        Installed {
+        PluginInfo {
             kind: "postgres".to_owned(),
             summary: "Keeps everything in a PostgreSQL database, which several schedulers may share"
                 .to_owned(),
@@ -439,7 +439,7 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             ),
         },
         #[cfg(feature = "aws")]
-        Installed {
+        PluginInfo {
             kind: "dynamodb".to_owned(),
             summary: "Keeps everything in two DynamoDB tables, for any number of schedulers".to_owned(),
             active: matches!(in_use, StoreConfig::DynamoDb { .. }),
@@ -448,7 +448,7 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             })),
         },
         #[cfg(feature = "aws")]
-        Installed {
+        PluginInfo {
             kind: "s3".to_owned(),
             summary: "Keeps everything in an S3 bucket, for one scheduler".to_owned(),
             active: matches!(in_use, StoreConfig::S3 { .. }),
@@ -458,7 +458,7 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
             })),
         },
         #[cfg(feature = "elasticsearch")]
-        Installed {
+        PluginInfo {
             kind: "elasticsearch".to_owned(),
             summary: "Keeps jobs and a journal in two indices of Elasticsearch or OpenSearch".to_owned(),
             active: matches!(in_use, StoreConfig::Elasticsearch(_)),
@@ -475,25 +475,25 @@ pub fn stores(in_use: &StoreConfig) -> Vec<Installed> {
 /// Shows what the meter counted.
 #[cfg(feature = "aws")]
 #[derive(Debug)]
-struct Calls(Arc<Meter>);
+struct MeterStats(Arc<Meter>);
 
 #[cfg(feature = "aws")]
-impl CallStats for Calls {
+impl CallStats for MeterStats {
     fn report(&self) -> AwsStats {
         let report = self.0.report();
-        let operations = report.operations.into_iter().map(|line| OperationStats {
-            service: line.service,
-            operation: line.operation,
-            calls: line.calls,
-            throttles: line.throttles,
-            failures: line.failures,
-            dollars_per_month: line.dollars_per_month,
+        let operations = report.operations.into_iter().map(|usage| OperationStats {
+            service: usage.service,
+            operation: usage.operation,
+            calls: usage.calls,
+            throttles: usage.throttles,
+            failures: usage.failures,
+            dollars_per_month: usage.dollars_per_month,
         });
-        let jobs = report.jobs.into_iter().map(|line| JobStats {
-            job: line.job.to_string(),
-            operation: line.operation,
-            reads: line.reads,
-            dollars_per_month: line.dollars_per_month,
+        let jobs = report.jobs.into_iter().map(|usage| JobStats {
+            job: usage.job.to_string(),
+            operation: usage.operation,
+            reads: usage.reads,
+            dollars_per_month: usage.dollars_per_month,
         });
         AwsStats { since: report.since, operations: operations.collect(), jobs: jobs.collect() }
     }

@@ -22,14 +22,14 @@ use program::Program;
 
 const JOBS: u32 = 10_000;
 /// Calls that ECS takes at once, and then in a second.
-const BURST: f64 = 100.0;
-const RATE: f64 = 40.0;
+const QUOTA_BURST: f64 = 100.0;
+const QUOTA_RATE: f64 = 40.0;
 /// How long ahead of the burst the program is started.
-const AHEAD: i64 = 10;
+const LEAD_SECONDS: i64 = 10;
 /// How often the API is asked meanwhile.
-const ASK_EVERY: Duration = Duration::from_millis(20);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
 /// More than the burst can take.
-const PATIENCE: Duration = Duration::from_secs(400);
+const BURST_TIMEOUT: Duration = Duration::from_secs(400);
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -44,22 +44,22 @@ async fn measure() -> anyhow::Result<()> {
     registered.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
     fake.configure(|settings| settings.quotas.enforced = true);
     let folder = tempfile::tempdir()?;
-    let due = Timestamp::from_second(SystemClock.now().as_second() + AHEAD)?;
+    let due = Timestamp::from_second(SystemClock.now().as_second() + LEAD_SECONDS)?;
     let program = Program::start(folder.path(), &fake.url(), JOBS, due).await?;
     let left = Duration::try_from(due.duration_since(SystemClock.now())).unwrap_or_default();
     tokio::time::sleep(left).await;
-    let mut answers = tokio::time::timeout(PATIENCE, ask_until_all_are_started(&program, &fake))
+    let mut answers = tokio::time::timeout(BURST_TIMEOUT, ask_until_all_are_started(&program, &fake))
         .await
         .context("the burst does not end")??;
     program.stop().await?;
-    tell(&fake, due, &mut answers);
+    print_figures(&fake, due, &mut answers);
     Ok(())
 }
 
 /// Asks for one job after the other, and returns how long each answer took, in milliseconds.
 async fn ask_until_all_are_started(program: &Program, fake: &Fake) -> anyhow::Result<Vec<f64>> {
     let mut answers = Vec::new();
-    let mut pace = tokio::time::interval(ASK_EVERY);
+    let mut pace = tokio::time::interval(REQUEST_INTERVAL);
     for number in (0..JOBS).cycle() {
         pace.tick().await;
         let calls = fake.calls(Service::Ecs, "RunTask");
@@ -73,9 +73,9 @@ async fn ask_until_all_are_started(program: &Program, fake: &Fake) -> anyhow::Re
     Ok(answers)
 }
 
-fn tell(fake: &Fake, due: Timestamp, answers: &mut [f64]) {
+fn print_figures(fake: &Fake, due: Timestamp, answers: &mut [f64]) {
     let launches = fake.launches();
-    let bound = (f64::from(JOBS) - BURST) / RATE;
+    let bound = (f64::from(JOBS) - QUOTA_BURST) / QUOTA_RATE;
     let last = launches.last().map_or(f64::NAN, |last| last.created_at.duration_since(due).as_secs_f64());
     let calls = fake.calls(Service::Ecs, "RunTask");
     let beside = ("(10,000 - 100) / 40 a second, ECS's published quota", bound);

@@ -15,10 +15,10 @@ use serde_json::value::to_raw_value;
 use tokio::process::{Child, Command};
 
 /// How many jobs are on their way to the store at once.
-const AT_ONCE: usize = 1_024;
+const MAX_CONCURRENT_WRITES: usize = 1_024;
 /// How often a program that starts is looked at, and how often at most.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-const LOOKS: u32 = 1_500;
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_POLLS: u32 = 1_500;
 
 /// A running scheduler. It is killed when it is dropped.
 pub(crate) struct Program {
@@ -51,11 +51,11 @@ impl Program {
             .spawn()?;
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let program = Self { process, http, url: format!("http://127.0.0.1:{port}") };
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_POLLS {
             if program.http.get(format!("{}/healthz", program.url)).send().await.is_ok() {
                 return Ok(program);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         anyhow::bail!("the program does not answer")
     }
@@ -89,7 +89,7 @@ async fn fill(folder: &Path, jobs: u32, due: Timestamp) -> anyhow::Result<()> {
             at: SystemClock.now(),
         })
     }));
-    creations.buffer_unordered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await?;
+    creations.buffer_unordered(MAX_CONCURRENT_WRITES).try_for_each(|_| std::future::ready(Ok(()))).await?;
     store.close().await?;
     Ok(())
 }

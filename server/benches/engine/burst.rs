@@ -15,16 +15,16 @@ use crate::stopwatch::Stopwatch;
 
 const JOBS: usize = 10_000;
 /// How long ahead of the burst the engine is started: time to read the jobs that are due soon.
-const AHEAD: i64 = 4;
+const LEAD_SECONDS: i64 = 4;
 /// More than the burst can take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BURST_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("burst.db");
     let store = jobs::open(&file).await?;
     // Each minute at this second: nothing was due before, as nothing existed.
-    let second = (SystemClock.now().as_second() + AHEAD + 2).rem_euclid(60);
+    let second = (SystemClock.now().as_second() + LEAD_SECONDS + 2).rem_euclid(60);
     jobs::fill(&*store, JOBS, |_| second.to_string()).await?;
     let now = SystemClock.now().as_second();
     let due = Timestamp::from_second(now + (second - now).rem_euclid(60))?;
@@ -33,7 +33,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     let engine = jobs::engine(Arc::clone(&store) as _, Arc::clone(&launcher) as _).await?;
     let left = Duration::try_from(due.duration_since(SystemClock.now()))?;
     let due = Moment::now() + left;
-    let (durable, handed_over) = tokio::time::timeout(left + PATIENCE, async {
+    let (durable, handed_over) = tokio::time::timeout(left + BURST_TIMEOUT, async {
         tokio::join!(
             async {
                 store.wait_for(JOBS).await;
@@ -46,7 +46,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
         )
     })
     .await?;
-    engine.stop(PATIENCE).await;
+    engine.stop(BURST_TIMEOUT).await;
     ecs_scheduler_core::Store::close(&*store).await?;
     let rows = raw_rows(&file, folder.path())?.as_secs_f64() * 1_000.0;
     let beside = ("one raw transaction of 10,000 rows of the same size", rows);

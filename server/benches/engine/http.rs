@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 32;
 /// Requests of a connection in one turn.
 const REQUESTS: usize = 400;
 /// Turns of each server; they alternate, so that both see the same noise.
-const TURNS: usize = 9;
+const ROUNDS: usize = 9;
 
 pub(crate) async fn measure() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -52,7 +52,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     let bare = serve(bare).await?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // The first turn of each fills caches and is not counted.
-    for turn in 0..=TURNS {
+    for turn in 0..=ROUNDS {
         let (a, b) = (turn_of(product).await?, turn_of(bare).await?);
         if turn > 0 {
             ours.push(a);

@@ -13,7 +13,7 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 
 /// How many jobs are on their way to the store at once.
-const AT_ONCE: usize = 1_024;
+const MAX_CONCURRENT_WRITES: usize = 1_024;
 
 /// Opens a database.
 pub(crate) async fn open(file: &Path) -> anyhow::Result<Arc<dyn Store>> {
@@ -39,7 +39,7 @@ pub(crate) async fn fill(
         };
         store.create(job)
     }));
-    creations.buffer_unordered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await
+    creations.buffer_unordered(MAX_CONCURRENT_WRITES).try_for_each(|_| std::future::ready(Ok(()))).await
 }
 
 /// Starts an engine as the server does.

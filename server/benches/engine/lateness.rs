@@ -13,9 +13,9 @@ use crate::stopwatch::Stopwatch;
 const JOBS: usize = 100_000;
 /// Jobs that are due once a minute, spread over its seconds.
 const MINUTELY: usize = 6_000;
-const RUNS_FOR: Duration = Duration::from_secs(20);
+const RUN_TIME: Duration = Duration::from_secs(20);
 /// Time to read what is due soon, before anything is counted.
-const SETTLES_FOR: Duration = Duration::from_secs(3);
+const SETTLE_TIME: Duration = Duration::from_secs(3);
 
 pub(crate) async fn measure() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -24,13 +24,13 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     let store = Arc::new(Stopwatch::new(store));
     let launcher = Arc::new(Instant::default());
     let engine = jobs::engine(Arc::clone(&store) as _, Arc::clone(&launcher) as _).await?;
-    tokio::time::sleep(SETTLES_FOR).await;
+    tokio::time::sleep(SETTLE_TIME).await;
     launcher.take_late();
     store.take_late();
-    let mut bare = tokio::time::timeout(RUNS_FOR, bare_timers()).await.unwrap_or_else(|_| Vec::new());
+    let mut bare = tokio::time::timeout(RUN_TIME, bare_timers()).await.unwrap_or_else(|_| Vec::new());
     let mut late = launcher.take_late();
     let (mut asked, mut durable) = store.take_late();
-    engine.stop(RUNS_FOR).await;
+    engine.stop(RUN_TIME).await;
     Store::close(&*store).await?;
     anyhow::ensure!(late.len() > 1_000 && bare.len() > 10, "too little happened to be measured");
     let bare = quantile(&mut bare, 0.99);
@@ -61,7 +61,7 @@ fn schedule(number: usize) -> String {
 
 /// Sleeps until each full second, and returns how late it woke, in milliseconds.
 async fn bare_timers() -> Vec<f64> {
-    let seconds = RUNS_FOR.as_secs() - 1;
+    let seconds = RUN_TIME.as_secs() - 1;
     let mut late = Vec::new();
     for _ in 0..seconds {
         let now = SystemClock.now();

@@ -22,22 +22,22 @@ use tokio_postgres::NoTls;
 use crate::server::{fresh_schema, server};
 
 /// How many jobs are on their way to a store at once.
-const AT_ONCE: usize = 256;
+const MAX_CONCURRENT_WRITES: usize = 256;
 /// How long an emulator may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Tells how many calls were made so far; 0 where the server counts them.
 pub(crate) type Calls = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// Where jobs are.
 #[derive(Debug, Clone)]
-pub(crate) enum Shelf {
+pub(crate) enum BenchStore {
     Postgres { url: String },
     DynamoDb { url: String, table: String },
 }
 
-impl fmt::Display for Shelf {
+impl fmt::Display for BenchStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Postgres { url } => f.write_str(url),
@@ -46,7 +46,7 @@ impl fmt::Display for Shelf {
     }
 }
 
-impl Shelf {
+impl BenchStore {
     /// Reads what a member is told.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         if text.starts_with("postgres:") {
@@ -95,7 +95,7 @@ impl Shelf {
         schedule: impl Fn(usize) -> Value + Sync,
     ) -> anyhow::Result<()> {
         let (store, _) = self.open().await?;
-        self.hasten(true).await?;
+        self.skip_disk_waits(true).await?;
         let creations = futures::stream::iter((0..jobs).map(|number| {
             let mut document = json!({"taskDefinition": "report", "overlap": "allow", "maxCount": 10});
             let more = schedule(number);
@@ -109,18 +109,21 @@ impl Shelf {
                 at: SystemClock.now(),
             })
         }));
-        creations.buffer_unordered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await?;
-        self.hasten(false).await?;
+        creations
+            .buffer_unordered(MAX_CONCURRENT_WRITES)
+            .try_for_each(|_| std::future::ready(Ok(())))
+            .await?;
+        self.skip_disk_waits(false).await?;
         store.close().await?;
         Ok(())
     }
 
     /// Has the server not wait for its disk while jobs are made, or wait, as while it is measured.
-    async fn hasten(&self, hastens: bool) -> anyhow::Result<()> {
+    async fn skip_disk_waits(&self, skips: bool) -> anyhow::Result<()> {
         let Self::Postgres { url } = self else { return Ok(()) };
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         let driving = tokio::spawn(connection);
-        let waits = if hastens { "off" } else { "on" };
+        let waits = if skips { "off" } else { "on" };
         client.execute(&format!("ALTER SYSTEM SET synchronous_commit = {waits}"), &[]).await?;
         client.batch_execute("SELECT pg_reload_conf()").await?;
         drop(client);
@@ -165,14 +168,14 @@ impl Emulator {
         let http = reqwest::Client::builder().no_proxy().build()?;
         let began = Instant::now();
         while http.get(format!("{url}/_localstack/health")).send().await.is_err() {
-            anyhow::ensure!(began.elapsed() < PATIENCE, "the emulator does not answer");
-            tokio::time::sleep(LOOK_EVERY).await;
+            anyhow::ensure!(began.elapsed() < START_TIMEOUT, "the emulator does not answer");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(Self { url, tables: AtomicU64::new(0), _process: process })
     }
 
-    pub(crate) fn fresh_table(&self) -> Shelf {
+    pub(crate) fn fresh_table(&self) -> BenchStore {
         let table = format!("jobs-{}", self.tables.fetch_add(1, Ordering::Relaxed));
-        Shelf::DynamoDb { url: self.url.clone(), table }
+        BenchStore::DynamoDb { url: self.url.clone(), table }
     }
 }

@@ -10,12 +10,12 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::bench_store::Shelf;
+use crate::bench_store::BenchStore;
 use crate::member;
 
 /// How long replicas may take to share everything, and to end.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const FLEET_TIMEOUT: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const SHARDS: usize = 16;
 
 /// What replicas have done, together.
@@ -35,15 +35,15 @@ pub(crate) struct Fleet {
 /// One of them; it is killed when it is dropped.
 struct Member {
     process: Child,
-    asks: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    requests: ChildStdin,
+    responses: Lines<BufReader<ChildStdout>>,
     /// It answers with what came since the last time.
     fired: usize,
 }
 
 impl Fleet {
-    pub(crate) async fn start(size: usize, shelf: &Shelf) -> anyhow::Result<Self> {
-        let members = (0..size).map(|number| Member::start(number, shelf).map(Mutex::new));
+    pub(crate) async fn start(size: usize, store: &BenchStore) -> anyhow::Result<Self> {
+        let members = (0..size).map(|number| Member::start(number, store).map(Mutex::new));
         Ok(Self { members: members.collect::<Result<_, _>>()? })
     }
 
@@ -60,8 +60,11 @@ impl Fleet {
             if shared(&shards) {
                 return Ok(());
             }
-            anyhow::ensure!(began.elapsed() < PATIENCE, "the replicas do not share the jobs: {shards:?}");
-            tokio::time::sleep(LOOK_EVERY).await;
+            anyhow::ensure!(
+                began.elapsed() < FLEET_TIMEOUT,
+                "the replicas do not share the jobs: {shards:?}"
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -85,21 +88,21 @@ impl Fleet {
 }
 
 impl Member {
-    fn start(number: usize, shelf: &Shelf) -> anyhow::Result<Self> {
+    fn start(number: usize, store: &BenchStore) -> anyhow::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args([member::ROLE, &format!("member-{number}"), &shelf.to_string()])
+            .args([member::ROLE, &format!("member-{number}"), &store.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let asks = process.stdin.take().expect("it is piped");
-        let answers = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        Ok(Self { process, asks, answers, fired: 0 })
+        let requests = process.stdin.take().expect("it is piped");
+        let responses = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        Ok(Self { process, requests, responses, fired: 0 })
     }
 
     async fn ask(&mut self) -> anyhow::Result<(usize, Counts)> {
-        self.asks.write_all(b"?\n").await?;
-        let answer = self.answers.next_line().await?.context("a replica ended")?;
+        self.requests.write_all(b"?\n").await?;
+        let answer = self.responses.next_line().await?.context("a replica ended")?;
         let numbers: Vec<u64> = answer.split(' ').map(str::parse).collect::<Result<_, _>>()?;
         let [shards, fired, calls] = numbers[..] else { anyhow::bail!("it answers \"{answer}\"") };
         self.fired += usize::try_from(fired)?;
@@ -107,9 +110,10 @@ impl Member {
     }
 
     async fn stop(self) -> anyhow::Result<()> {
-        let Self { mut process, asks, .. } = self;
-        drop(asks);
-        let ended = tokio::time::timeout(PATIENCE, process.wait()).await.context("a replica does not end")?;
+        let Self { mut process, requests, .. } = self;
+        drop(requests);
+        let ended =
+            tokio::time::timeout(FLEET_TIMEOUT, process.wait()).await.context("a replica does not end")?;
         anyhow::ensure!(ended?.success(), "a replica failed");
         Ok(())
     }

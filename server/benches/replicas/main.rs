@@ -22,7 +22,7 @@ use ecs_scheduler_core::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
-use bench_store::{Emulator, Shelf};
+use bench_store::{BenchStore, Emulator};
 use fleet::Fleet;
 
 /// As in the program.
@@ -30,7 +30,7 @@ use fleet::Fleet;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How many replicas there are.
-const FLEETS: [usize; 3] = [1, 2, 4];
+const FLEET_SIZES: [usize; 3] = [1, 2, 4];
 /// How long firings and calls are counted.
 const WINDOW: Duration = Duration::from_secs(15);
 /// How long a fleet is at work before.
@@ -41,10 +41,10 @@ fn main() -> anyhow::Result<()> {
         std::env::args().skip(1).filter(|word| !word.starts_with("--bench")).collect();
     ecs_scheduler::allocator::use_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if let [role, name, shelf] = &*arguments
+    if let [role, name, store] = &*arguments
         && role == member::ROLE
     {
-        return runtime.block_on(member::serve(name, &Shelf::parse(shelf)?));
+        return runtime.block_on(member::serve(name, &BenchStore::parse(store)?));
     }
     let wanted =
         |part: &str| arguments.is_empty() || arguments.iter().any(|word| part.contains(word.as_str()));
@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<()> {
         }
         for jobs in [1_000, 10_000, 100_000] {
             if wanted(&format!("postgresql-{jobs}")) {
-                calls(jobs, &Shelf::fresh_schema).await?;
+                calls(jobs, &BenchStore::fresh_schema).await?;
             }
         }
         for jobs in [1_000, 4_000] {
@@ -69,12 +69,12 @@ fn main() -> anyhow::Result<()> {
 
 /// 100,000 jobs of which more are due each second than can be fired.
 async fn throughput() -> anyhow::Result<()> {
-    let shelf = Shelf::fresh_schema();
+    let store = BenchStore::fresh_schema();
     let jobs = 100_000;
-    shelf.fill(jobs, |number| json!({"schedule": format!("{},{}", number % 30, number % 30 + 30)})).await?;
-    for replicas in FLEETS {
-        let fleet = Fleet::start(replicas, &shelf).await?;
-        let (fired, _) = count(&fleet, &shelf).await?;
+    store.fill(jobs, |number| json!({"schedule": format!("{},{}", number % 30, number % 30 + 30)})).await?;
+    for replicas in FLEET_SIZES {
+        let fleet = Fleet::start(replicas, &store).await?;
+        let (fired, _) = count(&fleet, &store).await?;
         fleet.stop().await?;
         println!(
             "{}",
@@ -86,7 +86,7 @@ async fn throughput() -> anyhow::Result<()> {
 }
 
 /// Jobs of which nothing is due, then jobs of which some fifteen are due each second.
-async fn calls(jobs: usize, fresh: &dyn Fn() -> Shelf) -> anyhow::Result<()> {
+async fn calls(jobs: usize, fresh: &dyn Fn() -> BenchStore) -> anyhow::Result<()> {
     let (resting, working) = (fresh(), fresh());
     resting.fill(jobs, |_| json!({"schedule": "@yearly"})).await?;
     // The more jobs, the more seldom each is due.
@@ -97,7 +97,7 @@ async fn calls(jobs: usize, fresh: &dyn Fn() -> Shelf) -> anyhow::Result<()> {
         json!({"schedule": format!("rate({period} seconds)"), "scheduleStart": start})
     };
     working.fill(jobs, staggered).await?;
-    for replicas in FLEETS {
+    for replicas in FLEET_SIZES {
         let fleet = Fleet::start(replicas, &resting).await?;
         let (_, at_rest) = count(&fleet, &resting).await?;
         fleet.stop().await?;
@@ -115,13 +115,13 @@ async fn calls(jobs: usize, fresh: &dyn Fn() -> Shelf) -> anyhow::Result<()> {
 }
 
 /// Returns how many firings were handed over a second, and how many calls the store answered.
-async fn count(fleet: &Fleet, shelf: &Shelf) -> anyhow::Result<(f64, f64)> {
+async fn count(fleet: &Fleet, store: &BenchStore) -> anyhow::Result<(f64, f64)> {
     fleet.until_shared().await?;
     tokio::time::sleep(WARM_UP).await;
     let began = Instant::now();
-    let before = (fleet.counts().await?, shelf.transactions().await?);
+    let before = (fleet.counts().await?, store.transactions().await?);
     tokio::time::sleep(WINDOW).await;
-    let after = (fleet.counts().await?, shelf.transactions().await?);
+    let after = (fleet.counts().await?, store.transactions().await?);
     let seconds = began.elapsed().as_secs_f64();
     let fired = after.0.fired - before.0.fired;
     let calls = match (before.1, after.1) {

@@ -8,15 +8,15 @@ use ecs_scheduler_core::replica::{Replica, ReplicaHandle, ReplicaOptions, Timing
 use ecs_scheduler_core::{Engine, EngineOptions, SystemClock, TriggerRegistry};
 use tokio::sync::mpsc;
 
-use crate::bench_store::Shelf;
+use crate::bench_store::BenchStore;
 use crate::instant::Instant;
 
 /// The first word that it is started with; then follow its name and where the jobs are.
 pub(crate) const ROLE: &str = "member";
 
 /// Answers each line with what was done so far, and ends with the input.
-pub(crate) async fn serve(name: &str, shelf: &Shelf) -> anyhow::Result<()> {
-    let (store, calls) = shelf.open().await?;
+pub(crate) async fn serve(name: &str, store: &BenchStore) -> anyhow::Result<()> {
+    let (store, calls) = store.open().await?;
     let launcher = Arc::new(Instant::default());
     let engine = Engine {
         options: EngineOptions::default(),

@@ -22,7 +22,7 @@ const MAX_REASON: usize = 1_024;
     responses((status = 200, description = "Whether the brake is on", body = BrakeView)),
 )]
 pub(super) async fn read(State(app): State<App>) -> Response {
-    respond::json(StatusCode::OK, &BrakeView::from(app.parts.engine.status().brake))
+    respond::json(StatusCode::OK, &BrakeView::from(app.engine.status().brake))
 }
 
 /// Stops all launches at once. Running tasks go on; ticks are recorded as suspended.
@@ -31,7 +31,7 @@ pub(super) async fn read(State(app): State<App>) -> Response {
     request_body(content = BrakeRequest, content_type = "application/json"),
     responses((status = 200, description = "The brake is on", body = BrakeView)),
 )]
-pub(super) async fn pull(
+pub(super) async fn engage(
     State(app): State<App>,
     headers: HeaderMap,
     body: Body,
@@ -51,7 +51,7 @@ pub(super) async fn pull(
         },
         Some(_) => return wrong("Not a valid string."),
     };
-    let brake = app.parts.engine.brake(reason).await?;
+    let brake = app.engine.brake(reason).await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(Some(brake))))
 }
 
@@ -61,6 +61,6 @@ pub(super) async fn pull(
     responses((status = 200, description = "The brake is off", body = BrakeView)),
 )]
 pub(super) async fn release(State(app): State<App>) -> Result<Response, Problem> {
-    app.parts.engine.release().await?;
+    app.engine.release().await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(None)))
 }

@@ -6,10 +6,10 @@ use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, Outco
 
 use super::dto::{DecisionPage, DecisionView};
 use super::firings;
-use super::page_writer::Entries;
+use super::page_writer::PageWriter;
 use super::problem::Problem;
 use super::request::{Name, Query};
-use super::state::{App, Shared};
+use super::state::{App, AppState};
 
 /// Lists the decisions about all jobs.
 #[utoipa::path(
@@ -41,27 +41,22 @@ pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> 
     list(&app, &format!("/jobs/{id}/decisions"), Some(id), query).await
 }
 
-async fn list(
-    shared: &Shared,
-    path: &str,
-    job: Option<JobId>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+async fn list(app: &AppState, path: &str, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
     let outcome: Option<Outcome> = query.choice("outcome");
     let before = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
     let limit = query.limit().get();
     let given = query.finish()?;
-    let mut entries = Entries::begin(shared, "decisions");
+    let mut writer = PageWriter::new(app, "decisions");
     let mut last = None;
-    while let Some(size) = entries.room(limit).await? {
+    while let Some(size) = writer.next_read_limit(limit).await? {
         let before = last.or(before);
         let asked = DecisionQuery { job: job.clone(), outcome, before, limit: size };
-        let records = shared.parts.store.decisions(&asked).await?;
+        let records = app.store.decisions(&asked).await?;
         let ends = records.len() < size.get();
         let mut fits = true;
         for record in records {
             let id = record.id;
-            fits = entries.add(&noted(shared, record).await?);
+            fits = writer.add(&noted(app, record).await?);
             if !fits {
                 break;
             }
@@ -72,17 +67,18 @@ async fn list(
         }
     }
     if last.is_none() {
-        ensure_job(shared, job).await?;
+        ensure_job(app, job).await?;
     }
-    let next = last.filter(|_| entries.may_go_on(limit)).map(|id| given.next_link(path, &id.0.to_string()));
-    Ok(entries.finish(&[("next", next)]))
+    let next =
+        last.filter(|_| writer.may_have_more(limit)).map(|id| given.next_link(path, &id.0.to_string()));
+    Ok(writer.finish(&[("next", next)]))
 }
 
 /// Shows a decision with the reason why its firing did not simply launch.
-async fn noted(shared: &Shared, record: DecisionRecord) -> Result<DecisionView, StoreError> {
+async fn noted(app: &AppState, record: DecisionRecord) -> Result<DecisionView, StoreError> {
     let launched = matches!(record.draft.outcome, Outcome::Launched);
     let firing = match record.firing.as_ref().filter(|_| !launched) {
-        Some(id) => firings::find(shared, id).await?,
+        Some(id) => firings::find(app, id).await?,
         None => None,
     };
     let mut view = DecisionView::from(record);
@@ -95,9 +91,9 @@ async fn noted(shared: &Shared, record: DecisionRecord) -> Result<DecisionView, 
 /// # Errors
 ///
 /// 404 when a job is named that does not exist.
-pub(super) async fn ensure_job(shared: &Shared, job: Option<JobId>) -> Result<(), Problem> {
+pub(super) async fn ensure_job(app: &AppState, job: Option<JobId>) -> Result<(), Problem> {
     if let Some(id) = job {
-        shared.job(&Name(id.to_string())).await?;
+        app.job(&Name(id.to_string())).await?;
     }
     Ok(())
 }

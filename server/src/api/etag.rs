@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ecs_scheduler_core::StoredJob;
 use sha2::{Digest, Sha256};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 
 #[cfg(test)]
 mod tests;
@@ -59,7 +59,7 @@ fn hex(bytes: &[u8], digits: usize) -> String {
 ///
 /// 412 when `If-Match` names no present version, or `If-None-Match: *` asks that there be no job.
 pub(super) fn ensure_unchanged(headers: &HeaderMap, job: &StoredJob) -> Result<(), Problem> {
-    let stale = |because: String| Err(Problem::new(Kind::Stale, because));
+    let stale = |because: String| Err(Problem::new(ProblemType::Stale, because));
     if headers.contains_key(header::IF_MATCH) {
         let version = Tag::version(job);
         let same = |tag: &str| {

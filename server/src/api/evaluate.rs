@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::dto::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
 use super::jobs::item;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use super::request::{self, Name};
 use super::respond;
 use super::state::App;
@@ -46,11 +46,11 @@ pub(super) async fn stored(
     let given = given(&mut body)?;
     let job = stored.parse(&app.context(Dialect::Stored)).map_err(|errors| {
         let why: Vec<String> = errors.iter().map(FieldError::to_string).collect();
-        Problem::new(Kind::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
+        Problem::new(ProblemType::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
     })?;
     let document = serde_json::from_str(stored.document.get()).unwrap_or_default();
-    let given = assumed(&given, &document, app.parts.clock.now());
-    let draft = app.parts.engine.evaluate(&job, Some(&stored), given).await;
+    let given = assumed(&given, &document, app.clock.now());
+    let draft = app.engine.evaluate(&job, Some(&stored), given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
 
@@ -70,13 +70,13 @@ pub(super) async fn given_job(
     let given = given(&mut body)?;
     let document =
         body.remove("job").ok_or_else(|| Problem::field("/job", "Missing data for required field."))?;
-    let now = app.parts.clock.now();
+    let now = app.clock.now();
     let prepared = prepare_create(document, &app.context(Dialect::Written), now).map_err(|errors| {
         let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
         item::refusal(&errors)
     })?;
     let given = assumed(&given, &prepared.document, now);
-    let draft = app.parts.engine.evaluate(&prepared.job, None, given).await;
+    let draft = app.engine.evaluate(&prepared.job, None, given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
 

@@ -18,11 +18,11 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use super::dto::{BrakeView, DecisionView, FiringView};
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use super::state::App;
 
 /// How often a silent stream shows that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Sends what happens from now on: `decision`, `firing`, `job`, `brake`, and `refetch` when something was left out.
 #[utoipa::path(
@@ -31,23 +31,24 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     responses((status = 200, description = "A stream without end; the data of each event is JSON", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn stream_events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    let full = |_| Problem::new(Kind::Unavailable, "As many live streams are open as one server keeps.");
+    let full =
+        |_| Problem::new(ProblemType::Unavailable, "As many live streams are open as one server keeps.");
     let permit = std::sync::Arc::clone(&app.streams).try_acquire_owned().map_err(full)?;
-    let closing = app.parts.closing.clone();
-    let live = BroadcastStream::new(app.parts.engine.subscribe()).map(Seen::from);
-    let returning = headers.contains_key("last-event-id").then(|| Seen::gap("connected again"));
+    let closing = app.closing.clone();
+    let live = BroadcastStream::new(app.engine.subscribe()).map(StreamEvent::from);
+    let returning = headers.contains_key("last-event-id").then(|| StreamEvent::gap("connected again"));
     let all = stream::iter(returning).chain(live).take_until(closing.cancelled_owned());
     let stream = numbered(all, permit);
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response())
 }
 
 /// What is sent about one event.
-struct Seen {
+struct StreamEvent {
     name: &'static str,
     body: Value,
 }
 
-impl Seen {
+impl StreamEvent {
     fn new(name: &'static str, body: &impl serde::Serialize) -> Self {
         Self { name, body: serde_json::to_value(body).expect("wire types have string keys") }
     }
@@ -57,7 +58,7 @@ impl Seen {
     }
 }
 
-impl From<Result<Event, BroadcastStreamRecvError>> for Seen {
+impl From<Result<Event, BroadcastStreamRecvError>> for StreamEvent {
     fn from(received: Result<Event, BroadcastStreamRecvError>) -> Self {
         match received {
             Ok(Event::Decision(record)) => Self::new("decision", &DecisionView::from(*record)),
@@ -75,12 +76,12 @@ impl From<Result<Event, BroadcastStreamRecvError>> for Seen {
 
 /// Numbers the events of one connection; the permit is held as long as the stream lives.
 fn numbered(
-    events: impl Stream<Item = Seen> + Send + 'static,
+    events: impl Stream<Item = StreamEvent> + Send + 'static,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Message, Infallible>> + Send + 'static {
-    events.enumerate().map(move |(index, seen)| {
+    events.enumerate().map(move |(index, event)| {
         let _held = &permit;
-        let message = Message::default().event(seen.name).id((index + 1).to_string());
-        Ok(message.data(seen.body.to_string()))
+        let message = Message::default().event(event.name).id((index + 1).to_string());
+        Ok(message.data(event.body.to_string()))
     })
 }

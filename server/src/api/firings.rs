@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use super::decisions;
 use super::dto::{DecisionView, FireBody, FiringPage, FiringView};
-use super::idempotency::{self, Claim, Guard};
-use super::page_writer::Entries;
-use super::problem::{Kind, Problem};
+use super::idempotency::{self, Claim};
+use super::page_writer::PageWriter;
+use super::problem::{Problem, ProblemType};
 use super::request::{self, Name, Query};
 use super::respond;
-use super::state::{App, Shared};
+use super::state::{App, AppState};
 
 /// Lists the firings of all jobs.
 #[utoipa::path(
@@ -58,8 +58,8 @@ pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> 
 )]
 pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
     let firing = find(&app, &FiringId::from_text(&name.0)).await?;
-    let firing =
-        firing.ok_or_else(|| Problem::new(Kind::NotFound, format!("Firing {} does not exist.", name.0)))?;
+    let firing = firing
+        .ok_or_else(|| Problem::new(ProblemType::NotFound, format!("Firing {} does not exist.", name.0)))?;
     Ok(respond::json(StatusCode::OK, &FiringView::from(firing)))
 }
 
@@ -87,17 +87,17 @@ pub(super) async fn fire(
     let asked: FireBody = request::member("", body.clone())?;
     let request = |key| FireRequest { tasks: asked.tasks, key };
     match idempotency::claim(&app, &headers, &format!("fire/{}", job.uid), &body).await? {
-        Claim::None => launch(&app, &job.id, request(None)).await,
+        Claim::NoKey => launch(&app, &job.id, request(None)).await,
         Claim::Answered(response) => Ok(response),
-        Claim::Mine(guard) => {
-            let answer = launch(&app, &job.id, request(Some(guard.uid().to_string()))).await;
-            Guard::settle(guard, &app, answer).await
+        Claim::Claimed(key) => {
+            let answer = launch(&app, &job.id, request(Some(key.uid().to_string()))).await;
+            key.store_response(&app, answer).await
         }
     }
 }
 
 async fn launch(app: &App, job: &JobId, request: FireRequest) -> Result<Response, Problem> {
-    let record = app.parts.engine.fire_now(job, request).await.map_err(|error| refusal(job, error))?;
+    let record = app.engine.fire_now(job, request).await.map_err(|error| refusal(job, error))?;
     let Some(id) = &record.firing else {
         return Ok(respond::json(StatusCode::OK, &DecisionView::from(record)));
     };
@@ -113,40 +113,39 @@ async fn launch(app: &App, job: &JobId, request: FireRequest) -> Result<Response
 fn refusal(job: &JobId, error: FireError) -> Problem {
     match error {
         FireError::NotFound => Problem::no_job(job.as_str()),
-        FireError::Invalid => Problem::new(Kind::Unprocessable, format!("Job {job} cannot fire: {error}.")),
-        FireError::Changed => Problem::new(Kind::Contended, format!("Job {job} did not fire: {error}.")),
+        FireError::Invalid => {
+            Problem::new(ProblemType::Unprocessable, format!("Job {job} cannot fire: {error}."))
+        }
+        FireError::Changed => {
+            Problem::new(ProblemType::Contended, format!("Job {job} did not fire: {error}."))
+        }
         FireError::Store | FireError::Elsewhere | FireError::Stopping => {
-            Problem::new(Kind::Unavailable, format!("Job {job} did not fire: {error}."))
+            Problem::new(ProblemType::Unavailable, format!("Job {job} did not fire: {error}."))
         }
     }
 }
 
-pub(super) async fn find(shared: &Shared, id: &FiringId) -> Result<Option<Firing>, StoreError> {
+pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>, StoreError> {
     let query =
         FiringQuery { id: Some(id.clone()), job: None, state: None, before: None, limit: NonZeroUsize::MIN };
-    Ok(shared.parts.store.firings(&query).await?.into_iter().next())
+    Ok(app.store.firings(&query).await?.into_iter().next())
 }
 
-async fn list(
-    shared: &Shared,
-    path: &str,
-    job: Option<JobId>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+async fn list(app: &AppState, path: &str, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
     let state: Option<FiringState> = query.choice("state");
     let before = query.text("after").map(FiringId::from_text);
     let limit = query.limit().get();
     let given = query.finish()?;
-    let mut entries = Entries::begin(shared, "firings");
+    let mut writer = PageWriter::new(app, "firings");
     let mut last = None;
-    while let Some(size) = entries.room(limit).await? {
+    while let Some(size) = writer.next_read_limit(limit).await? {
         let before = last.clone().or_else(|| before.clone());
         let asked = FiringQuery { id: None, job: job.clone(), state, before, limit: size };
-        let firings = shared.parts.store.firings(&asked).await?;
+        let firings = app.store.firings(&asked).await?;
         let ends = firings.len() < size.get();
         let fits = firings.into_iter().all(|firing| {
             let id = firing.id.clone();
-            let fits = entries.add(&FiringView::from(firing));
+            let fits = writer.add(&FiringView::from(firing));
             if fits {
                 last = Some(id);
             }
@@ -157,8 +156,8 @@ async fn list(
         }
     }
     if last.is_none() {
-        decisions::ensure_job(shared, job).await?;
+        decisions::ensure_job(app, job).await?;
     }
-    let next = last.filter(|_| entries.may_go_on(limit)).map(|id| given.next_link(path, id.as_str()));
-    Ok(entries.finish(&[("next", next)]))
+    let next = last.filter(|_| writer.may_have_more(limit)).map(|id| given.next_link(path, id.as_str()));
+    Ok(writer.finish(&[("next", next)]))
 }

@@ -17,39 +17,39 @@ use ecs_scheduler_core::JobId;
 use ecs_scheduler_core::replica::{Owner, ReplicaHandle};
 use percent_encoding::percent_decode_str;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use super::request;
 use super::state::App;
 
 /// The header that names the replica that passed a request on.
-const HOP: HeaderName = HeaderName::from_static("ecss-forwarded-by");
+const FORWARDED_BY: HeaderName = HeaderName::from_static("ecss-forwarded-by");
 /// How long the other replica may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection without a request is kept: firewalls forget connections without a word, many after 60 s.
-const IDLE: Duration = Duration::from_secs(50);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// Makes what passes requests on.
 pub(super) fn client() -> reqwest::Client {
-    let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
+    let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
     builder
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("plain HTTP needs nothing of the system")
 }
 
 /// Answers here, or passes the request on to the replica that looks at the job.
-pub(super) async fn to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
-    let owned = app.parts.engine.replica().and_then(|replica| {
+pub(super) async fn forward_to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
+    let owned = app.engine.replica().and_then(|replica| {
         let job = engine_call(request.method(), request.uri().path())?;
         Some((replica.clone(), job))
     });
     let Some((replica, job)) = owned else { return next.run(request).await };
     match replica.owner(&job) {
         Owner::Here => next.run(request).await,
-        Owner::There { address, .. } if !request.headers().contains_key(&HOP) => {
-            let patience = app.parts.limits.deadline.mul_f32(0.9);
-            pass_on(&app.peers, &replica, &address, patience, request)
+        Owner::There { address, .. } if !request.headers().contains_key(&FORWARDED_BY) => {
+            let timeout = app.limits.deadline.mul_f32(0.9);
+            send_to_owner(&app.peers, &replica, &address, timeout, request)
                 .await
                 .unwrap_or_else(IntoResponse::into_response)
         }
@@ -57,7 +57,7 @@ pub(super) async fn to_owner(State(app): State<App>, request: Request, next: Nex
             let detail = format!(
                 "Nothing was done: job {job} is being taken over by another replica. Try again in a moment."
             );
-            Problem::new(Kind::Unavailable, detail).into_response()
+            Problem::new(ProblemType::Unavailable, detail).into_response()
         }
     }
 }
@@ -74,29 +74,29 @@ fn engine_call(method: &Method, path: &str) -> Option<JobId> {
     }
 }
 
-async fn pass_on(
+async fn send_to_owner(
     client: &reqwest::Client,
     replica: &ReplicaHandle,
     address: &str,
-    patience: Duration,
+    timeout: Duration,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let body = request::read(&parts.headers, body).await?;
-    let mut headers = between_ends(&parts.headers);
+    let mut headers = end_to_end_headers(&parts.headers);
     let id = HeaderValue::from_str(replica.id().as_str()).expect("a replica's name is printable");
-    headers.insert(HOP, id);
+    headers.insert(FORWARDED_BY, id);
     let sent = client
         .request(parts.method, format!("{}{path}", address.trim_end_matches('/')))
         .headers(headers)
         .body(body)
-        .timeout(patience)
+        .timeout(timeout)
         .send()
         .await;
-    let answer = sent.map_err(|error| silent(address, &error))?;
-    let (status, headers) = (answer.status(), between_ends(answer.headers()));
-    let body = answer.bytes().await.map_err(|error| silent(address, &error))?;
+    let answer = sent.map_err(|error| no_response(address, &error))?;
+    let (status, headers) = (answer.status(), end_to_end_headers(answer.headers()));
+    let body = answer.bytes().await.map_err(|error| no_response(address, &error))?;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -104,7 +104,7 @@ async fn pass_on(
 }
 
 /// Headers that are not passed on: those of one connection (RFC 9110, section 7.6.1), those that were looked at here, and cookies.
-const KEPT_BACK: [&str; 18] = [
+const NOT_FORWARDED: [&str; 18] = [
     "connection",
     "content-length",
     "cookie",
@@ -126,22 +126,22 @@ const KEPT_BACK: [&str; 18] = [
 ];
 
 /// Returns the headers that concern the two ends of a conversation, not the connections in between.
-fn between_ends(headers: &HeaderMap) -> HeaderMap {
+fn end_to_end_headers(headers: &HeaderMap) -> HeaderMap {
     let named = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
     let named = named.flat_map(|value| value.split(',')).map(str::trim);
     let mut kept = headers.clone();
-    for name in named.chain(KEPT_BACK) {
+    for name in named.chain(NOT_FORWARDED) {
         kept.remove(name);
     }
     kept
 }
 
-fn silent(address: &str, error: &reqwest::Error) -> Problem {
+fn no_response(address: &str, error: &reqwest::Error) -> Problem {
     tracing::warn!(address, %error, "a request could not be passed on to another replica");
     let effect =
         if error.is_connect() { "nothing was done" } else { "whether it had an effect is not known" };
     let detail = format!("The replica at {address}, which looks at this job, does not answer; {effect}.");
-    Problem::new(Kind::Unavailable, detail)
+    Problem::new(ProblemType::Unavailable, detail)
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_an_engine_has_to_do_is_passed_on() {
+    fn only_engine_calls_are_forwarded_to_the_owner() {
         let job = |method: Method, path: &str| engine_call(&method, path).map(|job| job.to_string());
         assert_eq!(job(Method::POST, "/jobs/a/firings").as_deref(), Some("a"));
         assert_eq!(job(Method::POST, "/jobs/b/evaluate").as_deref(), Some("b"));
@@ -187,7 +187,7 @@ mod tests {
             .into_iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        let mut names: Vec<_> = between_ends(&given).keys().map(|name| name.to_string()).collect();
+        let mut names: Vec<_> = end_to_end_headers(&given).keys().map(|name| name.to_string()).collect();
         names.sort();
         assert_eq!(names, ["authorization", "if-match"]);
     }

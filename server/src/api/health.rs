@@ -14,7 +14,7 @@ use super::respond;
 use super::state::App;
 
 /// How long the store may take to show that it can be written.
-const PATIENCE: Duration = Duration::from_secs(2);
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The process answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,17 +71,17 @@ pub(super) async fn alive() -> Response {
     ),
 )]
 pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
-    let store = match tokio::time::timeout(PATIENCE, app.parts.store.check()).await {
+    let store = match tokio::time::timeout(STORE_TIMEOUT, app.store.check()).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(fault::chain(&error)),
-        Err(_) => Some(format!("did not answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Some(format!("did not answer within {} s", STORE_TIMEOUT.as_secs())),
     };
-    let status = app.parts.engine.status();
+    let status = app.engine.status();
     let mut dependencies: Vec<Check> =
         status.dependencies().into_iter().map(|(name, fault)| Check::of(name, fault)).collect();
-    let stopping = app.parts.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
+    let stopping = app.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
     let mut checks = vec![Check::of("store", store.or(status.store_fault)), Check::of("engine", stopping)];
-    if let Some(replica) = app.parts.engine.replica() {
+    if let Some(replica) = app.engine.replica() {
         checks.push(Check::of("replica", replica.fault()));
     }
     if query.text("verbose").is_none() {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::dto::Link;
 use super::etag::Tag;
 use super::middleware::accepts;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use super::request::Name;
 use super::respond;
 use super::state::App;
@@ -93,12 +93,12 @@ fn asset(media: &'static str, text: &'static str) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(ETAG, Tag::of_body(text.as_bytes()).header());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    secure(headers, POLICY);
+    add_page_headers(headers, POLICY);
     response
 }
 
 /// Tells a browser to take a page for what it is and to let it do what it needs only.
-pub(super) fn secure(headers: &mut HeaderMap, policy: &'static str) {
+pub(super) fn add_page_headers(headers: &mut HeaderMap, policy: &'static str) {
     let rules = [
         ("content-security-policy", policy),
         ("x-content-type-options", "nosniff"),
@@ -116,7 +116,7 @@ pub(super) fn secure(headers: &mut HeaderMap, policy: &'static str) {
     responses((status = 200, description = "Every kind of problem", body = ProblemKinds)),
 )]
 pub(super) async fn problems() -> Response {
-    let problems = Kind::ALL.into_iter().map(ProblemKind::from).collect();
+    let problems = ProblemType::ALL.into_iter().map(ProblemKind::from).collect();
     respond::json(StatusCode::OK, &ProblemKinds { problems })
 }
 
@@ -127,15 +127,15 @@ pub(super) async fn problems() -> Response {
     responses((status = 200, description = "The kind of problem", body = ProblemKind)),
 )]
 pub(super) async fn problem(name: Name) -> Result<Response, Problem> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.slug() == name.0);
+    let kind = ProblemType::ALL.into_iter().find(|kind| kind.slug() == name.0);
     let kind = kind.ok_or_else(|| {
-        Problem::new(Kind::NotFound, format!("There is no kind of problem \"{}\".", name.0))
+        Problem::new(ProblemType::NotFound, format!("There is no kind of problem \"{}\".", name.0))
     })?;
     Ok(respond::json(StatusCode::OK, &ProblemKind::from(kind)))
 }
 
-impl From<Kind> for ProblemKind {
-    fn from(kind: Kind) -> Self {
+impl From<ProblemType> for ProblemKind {
+    fn from(kind: ProblemType) -> Self {
         Self {
             kind: format!("/problems/{}", kind.slug()),
             title: kind.title(),

@@ -16,21 +16,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::problem::{Kind, Problem};
-use super::state::Shared;
+use super::problem::{Problem, ProblemType};
+use super::state::AppState;
 
-const HEADER: &str = "idempotency-key";
-const REPLAYED: &str = "idempotent-replayed";
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
+const KEY_HEADER: &str = "idempotency-key";
+const REPLAYED_HEADER: &str = "idempotent-replayed";
+const KEY_TTL: SignedDuration = SignedDuration::from_hours(24);
 const MAX_KEY: usize = 255;
 /// The most keys that one process remembers: more than one a second.
 const MAX_KEYS: usize = 100_000;
 /// The most bytes of an answer that is kept. A longer one is a refusal, which a repetition gets again.
-const MAX_ANSWER: usize = 64 * 1024;
+const MAX_STORED_RESPONSE: usize = 64 * 1024;
 
 /// What a key's register holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Entry {
+struct IdempotencyRecord {
     /// A hash of what was asked.
     request: String,
     /// The identity for what the request makes.
@@ -39,11 +39,11 @@ struct Entry {
     begun: Timestamp,
     /// After this moment the key is free again.
     until: Timestamp,
-    answer: Option<Answer>,
+    answer: Option<StoredResponse>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Answer {
+struct StoredResponse {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
@@ -52,18 +52,18 @@ struct Answer {
 /// What is to be done about a request.
 pub(super) enum Claim {
     /// It has no key.
-    None,
+    NoKey,
     /// It was answered before.
     Answered(Response),
     /// It is to be done now.
-    Mine(Guard),
+    Claimed(ClaimedKey),
 }
 
 /// A claimed key. Its answer must be settled.
-pub(super) struct Guard {
+pub(super) struct ClaimedKey {
     register: String,
     version: u64,
-    entry: Entry,
+    record: IdempotencyRecord,
 }
 
 /// Looks up the key of a request and claims it if it is free.
@@ -72,61 +72,61 @@ pub(super) struct Guard {
 ///
 /// 400 for a key that is none, 422 when it was used for another request, 409 while the first one is under way.
 pub(super) async fn claim(
-    shared: &Shared,
+    app: &AppState,
     headers: &HeaderMap,
     scope: &str,
     body: &Value,
 ) -> Result<Claim, Problem> {
-    let Some(key) = headers.get(HEADER) else { return Ok(Claim::None) };
+    let Some(key) = headers.get(KEY_HEADER) else { return Ok(Claim::NoKey) };
     let key = key
         .to_str()
         .ok()
         .filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     let Some(key) = key else {
         let detail = format!("Idempotency-Key must be 1 to {MAX_KEY} printable characters without blanks.");
-        return Err(Problem::new(Kind::Invalid, detail));
+        return Err(Problem::new(ProblemType::Invalid, detail));
     };
     let register = format!("idempotency/{}", fingerprint(&[scope, key]));
     let request = fingerprint(&[scope, &body.to_string()]);
-    let now = shared.parts.clock.now();
-    let known = shared.parts.store.read(&register).await?;
+    let now = app.clock.now();
+    let known = app.store.read(&register).await?;
     let expected = known.as_ref().map(|register| register.version);
-    let known = known.and_then(|register| serde_json::from_str::<Entry>(&register.value).ok());
+    let known = known.and_then(|register| serde_json::from_str::<IdempotencyRecord>(&register.value).ok());
     let mut uid = JobUid::random();
-    if let Some(entry) = known.filter(|entry| now < entry.until) {
-        if entry.request != request {
+    if let Some(record) = known.filter(|record| now < record.until) {
+        if record.request != request {
             let detail = "This Idempotency-Key was used for another request before.";
-            return Err(Problem::new(Kind::KeyReused, detail));
+            return Err(Problem::new(ProblemType::KeyReused, detail));
         }
-        if let Some(answer) = entry.answer {
+        if let Some(answer) = record.answer {
             return Ok(Claim::Answered(answer.replay()));
         }
-        let patience = SignedDuration::try_from(shared.parts.limits.deadline).unwrap_or(SignedDuration::MAX);
-        if now.duration_since(entry.begun) <= patience {
-            return Err(pending());
+        let request_timeout = SignedDuration::try_from(app.limits.deadline).unwrap_or(SignedDuration::MAX);
+        if now.duration_since(record.begun) <= request_timeout {
+            return Err(pending_error());
         }
-        uid = entry.uid;
+        uid = record.uid;
     }
-    let until = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
-    let entry = Entry { request, uid, begun: now, until, answer: None };
-    if expected.is_none() && !shared.keys.take(now, until) {
+    let until = now.checked_add(KEY_TTL).unwrap_or(Timestamp::MAX);
+    let record = IdempotencyRecord { request, uid, begun: now, until, answer: None };
+    if expected.is_none() && !app.keys.try_add(now, until) {
         let detail = "Too many idempotency keys were used within 24 hours; nothing was done.";
-        return Err(Problem::new(Kind::Unavailable, detail));
+        return Err(Problem::new(ProblemType::Unavailable, detail));
     }
-    match entry.write(shared, &register, expected).await {
-        Ok(version) => Ok(Claim::Mine(Guard { register, version, entry })),
-        Err(StoreError::Conflict(_)) => Err(pending()),
+    match record.write(app, &register, expected).await {
+        Ok(version) => Ok(Claim::Claimed(ClaimedKey { register, version, record })),
+        Err(StoreError::Conflict(_)) => Err(pending_error()),
         Err(error) => Err(error.into()),
     }
 }
 
 /// When each key that was used here is forgotten, so that no client can fill the store with them.
 #[derive(Debug, Default)]
-pub(super) struct Keys(Mutex<VecDeque<Timestamp>>);
+pub(super) struct KeyLimiter(Mutex<VecDeque<Timestamp>>);
 
-impl Keys {
+impl KeyLimiter {
     /// Counts a new key, if there may be one more.
-    fn take(&self, now: Timestamp, until: Timestamp) -> bool {
+    fn try_add(&self, now: Timestamp, until: Timestamp) -> bool {
         let mut ends = self.0.lock();
         while ends.front().is_some_and(|end| *end <= now) {
             ends.pop_front();
@@ -139,8 +139,8 @@ impl Keys {
     }
 }
 
-fn pending() -> Problem {
-    Problem::new(Kind::KeyPending, "The first request with this Idempotency-Key is not answered yet.")
+fn pending_error() -> Problem {
+    Problem::new(ProblemType::KeyPending, "The first request with this Idempotency-Key is not answered yet.")
 }
 
 fn fingerprint(parts: &[&str]) -> String {
@@ -152,10 +152,10 @@ fn fingerprint(parts: &[&str]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Guard {
+impl ClaimedKey {
     /// Returns the identity for what the request makes.
     pub(super) fn uid(&self) -> JobUid {
-        self.entry.uid
+        self.record.uid
     }
 
     /// Keeps the answer for repetitions and returns it. A fault of the server is not kept: a repetition tries again.
@@ -163,32 +163,32 @@ impl Guard {
     /// # Errors
     ///
     /// Fails when the answer could not be kept; a repetition finds out what was done.
-    pub(super) async fn settle(
+    pub(super) async fn store_response(
         self,
-        shared: &Shared,
+        app: &AppState,
         outcome: Result<Response, Problem>,
     ) -> Result<Response, Problem> {
         let (parts, body) = outcome.into_response().into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        let Self { register, version, mut entry } = self;
-        if parts.status.is_server_error() || body.len() > MAX_ANSWER {
-            entry.begun = Timestamp::MIN;
+        let Self { register, version, mut record } = self;
+        if parts.status.is_server_error() || body.len() > MAX_STORED_RESPONSE {
+            record.begun = Timestamp::MIN;
         } else {
-            entry.answer = Some(Answer::of(parts.status, &parts.headers, &body));
+            record.answer = Some(StoredResponse::of(parts.status, &parts.headers, &body));
         }
-        entry.write(shared, &register, Some(version)).await?;
+        record.write(app, &register, Some(version)).await?;
         Ok(Response::from_parts(parts, Body::from(body)))
     }
 }
 
-impl Entry {
-    async fn write(&self, shared: &Shared, register: &str, expected: Option<u64>) -> Result<u64, StoreError> {
-        let value = serde_json::to_string(self).expect("an entry can be written");
-        shared.parts.store.write(register, &value, expected, Some(self.until)).await
+impl IdempotencyRecord {
+    async fn write(&self, app: &AppState, register: &str, expected: Option<u64>) -> Result<u64, StoreError> {
+        let value = serde_json::to_string(self).expect("a record can be written");
+        app.store.write(register, &value, expected, Some(self.until)).await
     }
 }
 
-impl Answer {
+impl StoredResponse {
     fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let kept = [header::CONTENT_TYPE, header::ETAG, header::LOCATION].into_iter().filter_map(|name| {
             let value = headers.get(&name)?.to_str().ok()?.to_owned();
@@ -210,7 +210,7 @@ impl Answer {
                 response.headers_mut().insert(name, value);
             }
         }
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
         response
     }
 }
@@ -220,13 +220,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_keys_are_taken_than_the_bound_until_the_oldest_are_forgotten() {
-        let (keys, now) = (Keys::default(), Timestamp::UNIX_EPOCH);
-        let until = now.checked_add(KEPT).unwrap();
-        assert!((0..MAX_KEYS).all(|_| keys.take(now, until)));
-        assert!(!keys.take(now, until));
-        assert!(!keys.take(until.checked_sub(SignedDuration::from_secs(1)).unwrap(), Timestamp::MAX));
-        assert!(keys.take(until, Timestamp::MAX));
+    fn keys_beyond_the_bound_are_refused_until_the_oldest_expire() {
+        let (keys, now) = (KeyLimiter::default(), Timestamp::UNIX_EPOCH);
+        let until = now.checked_add(KEY_TTL).unwrap();
+        assert!((0..MAX_KEYS).all(|_| keys.try_add(now, until)));
+        assert!(!keys.try_add(now, until));
+        assert!(!keys.try_add(until.checked_sub(SignedDuration::from_secs(1)).unwrap(), Timestamp::MAX));
+        assert!(keys.try_add(until, Timestamp::MAX));
         assert_eq!(keys.0.lock().len(), 1);
     }
 }

@@ -10,15 +10,15 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::problem::WrongField;
-use super::state::Shared;
-use super::view::Shown;
+use super::state::AppState;
+use super::view::CachedBody;
 
 #[cfg(test)]
 mod tests;
 
 /// A job as far as it is needed to show it.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct JobSummary {
     /// The zone in which its moments are shown.
     pub(super) zone: TimeZone,
     /// Its ticks; none when the stored document is not a valid job.
@@ -29,32 +29,32 @@ pub(super) struct Plan {
     pub(super) invalid: Vec<WrongField>,
     suspension: Option<Suspension>,
     /// What was answered last.
-    pub(super) shown: Mutex<Option<Shown>>,
+    pub(super) cached: Mutex<Option<CachedBody>>,
 }
 
-impl Plan {
+impl JobSummary {
     /// Reads a stored job, as little of it as tells when it is due.
-    pub(super) fn of(shared: &Shared, stored: &StoredJob) -> Self {
+    pub(super) fn of(app: &AppState, stored: &StoredJob) -> Self {
         let text = stored.document.get();
-        let named: Named = serde_json::from_str(text).unwrap_or_default();
-        let lacks_count = named.task_count.is_none();
+        let present: PresentFields = serde_json::from_str(text).unwrap_or_default();
+        let lacks_count = present.task_count.is_none();
         let light = ScheduleView::read(text).ok().and_then(|view| {
-            let ticks = view.schedule(&stored.id, &shared.schedules).ok()??;
+            let ticks = view.schedule(&stored.id, &app.schedules).ok()??;
             Some((ticks, view.suspension))
         });
         if let Some((ticks, suspension)) = light {
             let zone = ticks.time_zone().clone();
-            let shown = Mutex::default();
-            return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, shown };
+            let cached = Mutex::default();
+            return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, cached };
         }
-        match stored.parse(&shared.context(Dialect::Stored)) {
+        match stored.parse(&app.context(Dialect::Stored)) {
             Ok(job) => Self {
                 zone: parse_time_zone(&job.timezone).unwrap_or(TimeZone::UTC),
                 ticks: job.ticks().cloned(),
                 lacks_count,
                 invalid: Vec::new(),
                 suspension: job.suspension,
-                shown: Mutex::default(),
+                cached: Mutex::default(),
             },
             Err(errors) => Self::invalid(lacks_count, &errors),
         }
@@ -68,7 +68,7 @@ impl Plan {
             lacks_count,
             invalid,
             suspension: None,
-            shown: Mutex::default(),
+            cached: Mutex::default(),
         }
     }
 
@@ -98,7 +98,7 @@ pub(super) fn print(moment: Timestamp, zone: &TimeZone) -> String {
 
 /// Tells which of the fields that are always shown a document has.
 #[derive(Default, Deserialize)]
-struct Named {
+struct PresentFields {
     #[serde(rename = "taskCount")]
     task_count: Option<IgnoredAny>,
 }

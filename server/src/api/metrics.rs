@@ -18,13 +18,13 @@ use super::state::App;
 #[cfg(test)]
 mod tests;
 
-/// Requests by class of status code.
+/// Responses by class of status code.
 #[derive(Debug, Default)]
-pub(super) struct Requests([AtomicU64; 5]);
+pub(super) struct ResponseCounters([AtomicU64; 5]);
 
-impl Requests {
+impl ResponseCounters {
     /// Counts one answer.
-    pub(super) fn note(&self, status: axum::http::StatusCode) {
+    pub(super) fn count(&self, status: axum::http::StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
         self.0[class].fetch_add(1, Ordering::Relaxed);
     }
@@ -36,28 +36,28 @@ impl Requests {
     responses((status = 200, description = "Counts and gauges in the text format of Prometheus", body = String, content_type = "text/plain")),
 )]
 pub(super) async fn metrics(State(app): State<App>) -> Response {
-    let engine = &app.parts.engine;
-    let mut page = Page(String::with_capacity(8 * 1024));
-    let streams = app.parts.limits.streams - app.streams.available_permits().min(app.parts.limits.streams);
+    let engine = &app.engine;
+    let mut text = MetricsText(String::with_capacity(8 * 1024));
+    let streams = app.limits.streams - app.streams.available_permits().min(app.limits.streams);
     let status = engine.status();
-    write_counts(&mut page, engine.counters(), &status)
-        .and_then(|()| write_state(&mut page, &status, engine.evaluating()))
-        .and_then(|()| write_server(&mut page, &app.answered, streams))
-        .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut page, replica)))
+    write_counts(&mut text, engine.counters(), &status)
+        .and_then(|()| write_state(&mut text, &status, engine.evaluating()))
+        .and_then(|()| write_server(&mut text, &app.answered, streams))
+        .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut text, replica)))
         .expect("a string takes whatever is written to it");
     let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, media)], page.0).into_response()
+    ([(header::CONTENT_TYPE, media)], text.0).into_response()
 }
 
 /// Writes all that the engine has counted.
-fn write_counts(page: &mut Page, counters: &Counters, status: &EngineStatus) -> fmt::Result {
-    page.head(
+fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStatus) -> fmt::Result {
+    text.head(
         "ecs_scheduler_ticks_total",
         "counter",
         "Ticks by how they ended, counted when that is final.",
     )?;
     for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Pending) {
-        writeln!(page.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
+        writeln!(text.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
     }
     let counts = [
         ("firings_total", "Firings journalled.", &counters.firings),
@@ -88,15 +88,15 @@ fn write_counts(page: &mut Page, counters: &Counters, status: &EngineStatus) -> 
         ),
     ];
     for (name, help, count) in counts {
-        page.single(name, "counter", help, count.load(Ordering::Relaxed))?;
+        text.single(name, "counter", help, count.load(Ordering::Relaxed))?;
     }
     let help = "Times that the clock was moved by more than a minute.";
-    page.single("clock_steps_total", "counter", help, status.clock_steps)?;
-    write_lateness(page, counters)
+    text.single("clock_steps_total", "counter", help, status.clock_steps)?;
+    write_lateness(text, counters)
 }
 
 /// Writes how the engine is now.
-fn write_state(page: &mut Page, status: &EngineStatus, evaluating: usize) -> fmt::Result {
+fn write_state(text: &mut MetricsText, status: &EngineStatus, evaluating: usize) -> fmt::Result {
     let gauges = [
         ("jobs", "Jobs known.", status.jobs),
         ("invalid_jobs", "Stored documents that are not valid jobs.", status.invalid_jobs),
@@ -126,44 +126,44 @@ fn write_state(page: &mut Page, status: &EngineStatus, evaluating: usize) -> fmt
         ),
     ];
     for (name, help, value) in gauges {
-        page.single(name, "gauge", help, value)?;
+        text.single(name, "gauge", help, value)?;
     }
     Ok(())
 }
 
-fn write_replica(page: &mut Page, replica: &ReplicaHandle) -> fmt::Result {
+fn write_replica(text: &mut MetricsText, replica: &ReplicaHandle) -> fmt::Result {
     let replicas = replica.replicas();
     let live = replicas.iter().filter(|view| view.live).count();
     let owned = replicas.iter().find(|view| view.here).map_or(0, |view| view.shards.len());
-    page.single("replicas", "gauge", "Replicas that live, as this one sees them.", live)?;
-    page.single("shards", "gauge", "Shards of jobs that this replica owns, of 16.", owned)?;
+    text.single("replicas", "gauge", "Replicas that live, as this one sees them.", live)?;
+    text.single("shards", "gauge", "Shards of jobs that this replica owns, of 16.", owned)?;
     let trouble = usize::from(replica.fault().is_some());
-    page.single("replica_trouble", "gauge", "1 while something keeps this replica from its work.", trouble)
+    text.single("replica_trouble", "gauge", "1 while something keeps this replica from its work.", trouble)
 }
 
-fn write_lateness(page: &mut Page, counters: &Counters) -> fmt::Result {
+fn write_lateness(text: &mut MetricsText, counters: &Counters) -> fmt::Result {
     const NAME: &str = "ecs_scheduler_lateness_seconds";
-    page.head(NAME, "histogram", "From a tick on the schedule to the decision about it.")?;
+    text.head(NAME, "histogram", "From a tick on the schedule to the decision about it.")?;
     let (counts, sum_ms) = counters.lateness();
     let mut total = 0;
     for (bound, count) in LATENESS_BOUNDS_MS.iter().zip(counts) {
         total += count;
-        writeln!(page.0, "{NAME}_bucket{{le=\"{}\"}} {total}", seconds(*bound))?;
+        writeln!(text.0, "{NAME}_bucket{{le=\"{}\"}} {total}", seconds(*bound))?;
     }
     total += counts[LATENESS_BOUNDS_MS.len()];
-    writeln!(page.0, "{NAME}_bucket{{le=\"+Inf\"}} {total}")?;
-    writeln!(page.0, "{NAME}_sum {}\n{NAME}_count {total}", seconds(sum_ms))
+    writeln!(text.0, "{NAME}_bucket{{le=\"+Inf\"}} {total}")?;
+    writeln!(text.0, "{NAME}_sum {}\n{NAME}_count {total}", seconds(sum_ms))
 }
 
-fn write_server(page: &mut Page, answered: &Requests, streams: usize) -> fmt::Result {
+fn write_server(text: &mut MetricsText, answered: &ResponseCounters, streams: usize) -> fmt::Result {
     const NAME: &str = "ecs_scheduler_http_requests_total";
-    page.head(NAME, "counter", "Requests answered, by class of status code.")?;
+    text.head(NAME, "counter", "ResponseCounters answered, by class of status code.")?;
     for (class, count) in (1..).zip(&answered.0) {
-        writeln!(page.0, "{NAME}{{class=\"{class}xx\"}} {}", count.load(Ordering::Relaxed))?;
+        writeln!(text.0, "{NAME}{{class=\"{class}xx\"}} {}", count.load(Ordering::Relaxed))?;
     }
-    page.single("event_streams", "gauge", "Live streams that are open.", streams)?;
-    page.head("ecs_scheduler_build_info", "gauge", "The version that runs.")?;
-    writeln!(page.0, "ecs_scheduler_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))
+    text.single("event_streams", "gauge", "Live streams that are open.", streams)?;
+    text.head("ecs_scheduler_build_info", "gauge", "The version that runs.")?;
+    writeln!(text.0, "ecs_scheduler_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))
 }
 
 /// 1 when something is there.
@@ -176,9 +176,9 @@ fn seconds(millis: u64) -> String {
     format!("{}.{:03}", millis / 1_000, millis % 1_000)
 }
 
-struct Page(String);
+struct MetricsText(String);
 
-impl Page {
+impl MetricsText {
     fn head(&mut self, name: &str, kind: &str, help: &str) -> fmt::Result {
         writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
     }

@@ -18,55 +18,58 @@ use tracing::Instrument;
 
 use super::etag;
 use super::origin;
-use super::problem::{Kind, Problem, finish};
-use super::request::{Query, Whole};
+use super::problem::{Problem, ProblemType, finish};
+use super::request::{BufferedBody, Query};
 use super::respond;
-use super::state::{App, Shared};
+use super::state::{App, AppState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most characters of a request id that a client chose.
 const MAX_ID: usize = 128;
 
 /// Takes a request in, or asks the client to come back later.
-pub(super) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn handle_request(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let wants_problem = accepts(request.headers(), "application/problem+json");
     let path = request.extensions().get::<MatchedPath>().cloned();
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let span = tracing::info_span!("request", id = ?id, %method, path = request.uri().path());
-    let mut response = answer(&app, request, next).instrument(span).await;
+    let mut response = respond_within_limits(&app, request, next).instrument(span).await;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let allow = app.allow(path.as_ref().map_or("", MatchedPath::as_str));
-        response = tell_methods(&method, allow, response);
+        response = add_allow(&method, allow, response);
     }
     if matches!(method, Method::GET | Method::HEAD) {
-        response = unless_known(&headers, response);
+        response = omit_known_body(&headers, response);
     }
     finish(&mut response, wants_problem);
-    origin::protect(response.headers_mut());
+    origin::add_security_headers(response.headers_mut());
     response.headers_mut().insert(REQUEST_ID, id);
-    app.answered.note(response.status());
+    app.answered.count(response.status());
     response
 }
 
-async fn answer(shared: &Shared, request: Request, next: Next) -> Response {
-    let deadline = Instant::now() + shared.parts.limits.deadline;
+async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> Response {
+    let deadline = Instant::now() + app.limits.deadline;
     let (parts, body) = request.into_parts();
-    if let Err(problem) = let_in(shared, &parts) {
-        return leaving(body.is_end_stream(), problem.into_response());
+    if let Err(problem) = check_request(app, &parts) {
+        return close_unless_read(body.is_end_stream(), problem.into_response());
     }
     // A place is taken only when the body is there, so that slow clients take none.
-    let body = match timeout_at(deadline, Whole::read(&parts.headers, body)).await {
+    let body = match timeout_at(deadline, BufferedBody::read(&parts.headers, body)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(problem)) => return leaving(false, problem.into_response()),
+        Ok(Err(problem)) => return close_unless_read(false, problem.into_response()),
         Err(_) => {
             let detail = "The body did not arrive in time; nothing was done.";
-            return leaving(false, Problem::new(Kind::Slow, detail).into_response());
+            return close_unless_read(false, Problem::new(ProblemType::Slow, detail).into_response());
         }
     };
-    let later = |detail: &str| Problem::new(Kind::Unavailable, detail).into_response();
-    let Ok(place) = place(shared, parts.uri.path()) else {
-        return leaving(body.is_read, later("As many requests are under way as one server takes on."));
+    let later = |detail: &str| Problem::new(ProblemType::Unavailable, detail).into_response();
+    let Ok(permit) = acquire_permit(app, parts.uri.path()) else {
+        return close_unless_read(
+            body.is_read,
+            later("As many requests are under way as one server takes on."),
+        );
     };
     let request = Request::from_parts(parts, body.bytes.into());
     let response = match timeout_at(deadline, next.run(request)).await {
@@ -75,39 +78,42 @@ async fn answer(shared: &Shared, request: Request, next: Next) -> Response {
             response
         }
         Err(_) => {
-            tracing::warn!(seconds = shared.parts.limits.deadline.as_secs_f64(), "took too long");
+            tracing::warn!(seconds = app.limits.deadline.as_secs_f64(), "took too long");
             later("The request took too long and was given up; whether it had an effect is not known.")
         }
     };
-    let response = leaving(body.is_read, response);
+    let response = close_unless_read(body.is_read, response);
     // A stream has a bound of its own, and no end.
     let ends = response.body().size_hint().exact().is_some();
-    if ends { respond::holding(response, place) } else { response }
+    if ends { respond::hold_until_sent(response, permit) } else { response }
 }
 
 /// Checks what is wrong whatever the resource does.
-fn let_in(shared: &Shared, parts: &Parts) -> Result<(), Problem> {
+fn check_request(app: &AppState, parts: &Parts) -> Result<(), Problem> {
     // It says only that the process answers, and supervisors ask by any name that they know.
     if parts.uri.path() != "/healthz" {
-        origin::check(parts, &shared.parts.hosts)?;
+        origin::check(parts, &app.hosts)?;
     }
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let known = path.and_then(|path| shared.parameters(&parts.method, path));
+    let known = path.and_then(|path| app.parameters(&parts.method, path));
     known.map_or(Ok(()), |known| Query::of(parts.uri.query().unwrap_or_default()).ensure_known(known))
 }
 
 /// Takes a place among the requests under way. Health, readiness and metrics share none with the rest.
-fn place(shared: &Shared, path: &str) -> Result<Option<OwnedSemaphorePermit>, tokio::sync::TryAcquireError> {
+fn acquire_permit(
+    app: &AppState,
+    path: &str,
+) -> Result<Option<OwnedSemaphorePermit>, tokio::sync::TryAcquireError> {
     let places: &Arc<Semaphore> = match path {
         "/healthz" => return Ok(None),
-        "/readyz" | "/metrics" => &shared.probes,
-        _ => &shared.requests,
+        "/readyz" | "/metrics" => &app.probes,
+        _ => &app.requests,
     };
     Arc::clone(places).try_acquire_owned().map(Some)
 }
 
 /// Announces the end of the connection where the rest of a body would be taken for the next request.
-fn leaving(is_read: bool, mut response: Response) -> Response {
+fn close_unless_read(is_read: bool, mut response: Response) -> Response {
     if !is_read {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -115,22 +121,25 @@ fn leaving(is_read: bool, mut response: Response) -> Response {
 }
 
 /// Answers a path that leads nowhere.
-pub(super) async fn no_route() -> Problem {
-    Problem::new(Kind::NotFound, "The requested URL was not found on the server.")
+pub(super) async fn route_not_found() -> Problem {
+    Problem::new(ProblemType::NotFound, "The requested URL was not found on the server.")
 }
 
-/// Answers a method that a resource does not have; [`admit`] adds `Allow`.
-pub(super) async fn no_method() -> Problem {
-    Problem::new(Kind::Method, "The method is not allowed for the requested URL.")
+/// Answers a method that a resource does not have; [`handle_request`] adds `Allow`.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(ProblemType::Method, "The method is not allowed for the requested URL.")
 }
 
 /// Answers a request whose handler panicked.
-pub(super) fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+pub(super) fn handle_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
     tracing::error!(panic = text, "a handler panicked");
-    Problem::new(Kind::Fault, "The server made a mistake; nothing is known about the effect of the request.")
-        .into_response()
+    Problem::new(
+        ProblemType::Internal,
+        "The server made a mistake; nothing is known about the effect of the request.",
+    )
+    .into_response()
 }
 
 /// Tells whether a client asks for a media type by its name.
@@ -142,7 +151,7 @@ pub(super) fn accepts(headers: &HeaderMap, media: &str) -> bool {
 }
 
 /// Says with which methods a resource can be asked: the answer to `OPTIONS`, and a part of a refusal.
-fn tell_methods(method: &Method, allow: HeaderValue, mut response: Response) -> Response {
+fn add_allow(method: &Method, allow: HeaderValue, mut response: Response) -> Response {
     if method == Method::OPTIONS {
         response = Response::new(Body::empty());
     }
@@ -151,7 +160,7 @@ fn tell_methods(method: &Method, allow: HeaderValue, mut response: Response) -> 
 }
 
 /// Leaves out the body of what the client has already.
-fn unless_known(headers: &HeaderMap, response: Response) -> Response {
+fn omit_known_body(headers: &HeaderMap, response: Response) -> Response {
     let known = response.status() == StatusCode::OK
         && response.headers().get(ETAG).is_some_and(|tag| etag::is_known(headers, tag));
     if !known {

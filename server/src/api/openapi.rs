@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::problem::{Kind, ProblemDocument};
-use super::request::MAX_BODY;
 use super::dto;
+use super::problem::{ProblemDocument, ProblemType};
+use super::request::MAX_BODY;
 
 mod tidy;
 mod triggers;
@@ -114,21 +114,27 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
     };
     // Any operation is refused under a foreign name, from another site, and with unknown parameters.
-    let mut kinds = vec![Kind::Fault, Kind::Unavailable, Kind::Invalid, Kind::ForeignHost, Kind::ForeignSite];
+    let mut kinds = vec![
+        ProblemType::Internal,
+        ProblemType::Unavailable,
+        ProblemType::Invalid,
+        ProblemType::ForeignHost,
+        ProblemType::ForeignSite,
+    ];
     if operation.contains_key("requestBody") {
-        kinds.extend([Kind::TooLarge, Kind::MediaType, Kind::Slow]);
+        kinds.extend([ProblemType::TooLarge, ProblemType::MediaType, ProblemType::Slow]);
     }
     if named("path") {
-        kinds.push(Kind::NotFound);
+        kinds.push(ProblemType::NotFound);
     }
     if header("If-Match") {
-        kinds.extend([Kind::Stale, Kind::Contended]);
+        kinds.extend([ProblemType::Stale, ProblemType::Contended]);
     }
     if header("Idempotency-Key") {
-        kinds.extend([Kind::KeyReused, Kind::KeyPending]);
+        kinds.extend([ProblemType::KeyReused, ProblemType::KeyPending]);
     }
     if path.ends_with("/evaluate") || path.ends_with("/next") || path.ends_with("/firings") {
-        kinds.push(Kind::Unprocessable);
+        kinds.push(ProblemType::Unprocessable);
     }
     let known_tag = json!({"description": "This is still the representation", "headers": {"ETag": {"schema": {"type": "string"}}}});
     let conditional = header("If-None-Match");

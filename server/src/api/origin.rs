@@ -9,7 +9,7 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use crate::config::ANY_HOST;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -25,7 +25,7 @@ pub(super) fn check(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
     if let Some(host) = &host {
         ensure_allowed(host, allowed)?;
     }
-    let foreign = |detail: String| Err(Problem::new(Kind::ForeignSite, detail));
+    let foreign = |detail: String| Err(Problem::new(ProblemType::ForeignSite, detail));
     let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // A link from another site to a page of this one is fine.
@@ -51,7 +51,7 @@ pub(super) fn check(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
 
 /// Returns the authority that a request names; HTTP/1.0 may leave it out.
 fn host(parts: &Parts) -> Result<Option<String>, Problem> {
-    let wrong = |detail: &str| Err(Problem::new(Kind::Host, detail));
+    let wrong = |detail: &str| Err(Problem::new(ProblemType::Host, detail));
     let mut given = parts.headers.get_all(HOST).iter();
     let header = match (given.next(), given.next()) {
         (None, _) if parts.version < Version::HTTP_11 => None,
@@ -67,7 +67,7 @@ fn host(parts: &Parts) -> Result<Option<String>, Problem> {
 
 fn ensure_allowed(authority: &str, allowed: &[String]) -> Result<(), Problem> {
     let Some((name, _)) = split(authority) else {
-        return Err(Problem::new(Kind::Host, "The Host header is not a host and a port."));
+        return Err(Problem::new(ProblemType::Host, "The Host header is not a host and a port."));
     };
     let any = allowed.iter().any(|known| known == ANY_HOST);
     if any || is_address(&name) || is_configured(&name, allowed) {
@@ -76,7 +76,7 @@ fn ensure_allowed(authority: &str, allowed: &[String]) -> Result<(), Problem> {
     let detail = format!(
         "This server is not known as {name:?}; add the name to ECSS_ALLOWED_HOSTS if clients use it."
     );
-    Err(Problem::new(Kind::ForeignHost, detail))
+    Err(Problem::new(ProblemType::ForeignHost, detail))
 }
 
 /// Tells whether an origin is the host that the request was sent to, or a configured one.
@@ -111,7 +111,7 @@ fn is_configured(name: &str, allowed: &[String]) -> bool {
 }
 
 /// Tells browsers to take an answer for what it is, and to give it to no other site.
-pub(super) fn protect(headers: &mut HeaderMap) {
+pub(super) fn add_security_headers(headers: &mut HeaderMap) {
     let rules = [("x-content-type-options", "nosniff"), ("cross-origin-resource-policy", "same-origin")];
     for (name, value) in rules {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -12,14 +12,14 @@ pub(super) const MAX_COUNT: u64 = 10_000;
 
 /// The part of a list that a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Page {
+pub(super) struct PageRequest {
     /// How many entries to leave out.
     pub(super) skip: u64,
     /// How many to return at most, as asked for.
     pub(super) count: u64,
 }
 
-impl Page {
+impl PageRequest {
     /// Reads `skip` and `count`.
     ///
     /// # Errors

@@ -9,57 +9,58 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::etag::Tag;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use super::respond;
-use super::state::Shared;
+use super::state::AppState;
 
 /// The most bytes of a page, unless one entry alone has more.
-const MAX_PAGE: usize = 4 * 1024 * 1024;
+const MAX_PAGE_SIZE: usize = 4 * 1024 * 1024;
 /// How many entries are read first. How large they are says how many to read next, so that little more than a page is read.
-const FIRST: usize = 16;
-/// The most bytes of a page that is of no account: it takes no place while it is sent.
-const SMALL: usize = 64 * 1024;
+const FIRST_READ: usize = 16;
+/// The most bytes of a page that is of no account: it takes no permit while it is sent.
+const SMALL_PAGE_SIZE: usize = 64 * 1024;
 
 /// A page that is being written.
-pub(super) struct Entries {
+pub(super) struct PageWriter {
     body: Vec<u8>,
     count: usize,
     /// Whether entries were left out because the page was full.
     is_cut: bool,
     pages: Arc<Semaphore>,
     /// Taken at once where one is free, else when the page is no longer small.
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Entries {
+impl PageWriter {
     /// Begins a page whose entries are the member `name`.
-    pub(super) fn begin(shared: &Shared, name: &str) -> Self {
-        let pages = Arc::clone(&shared.pages);
-        let place = Arc::clone(&pages).try_acquire_owned().ok();
-        Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, pages, place }
+    pub(super) fn new(app: &AppState, name: &str) -> Self {
+        let pages = Arc::clone(&app.pages);
+        let permit = Arc::clone(&pages).try_acquire_owned().ok();
+        Self { body: format!("{{\"{name}\":[").into_bytes(), count: 0, is_cut: false, pages, permit }
     }
 
     /// Returns how many entries to read next; nothing when the page is full or has `limit` entries. A page that is no longer
-    /// small waits for its place.
+    /// small waits for its permit.
     ///
     /// # Errors
     ///
     /// 503 when the server ends.
-    pub(super) async fn room(&mut self, limit: usize) -> Result<Option<NonZeroUsize>, Problem> {
+    pub(super) async fn next_read_limit(&mut self, limit: usize) -> Result<Option<NonZeroUsize>, Problem> {
         let left = limit.saturating_sub(self.count);
         if self.is_cut || left == 0 {
             return Ok(None);
         }
-        if self.place.is_none() && self.body.len() > SMALL {
-            let place = Arc::clone(&self.pages).acquire_owned().await;
-            self.place =
-                Some(place.map_err(|_| Problem::new(Kind::Unavailable, "The scheduler is stopping."))?);
+        if self.permit.is_none() && self.body.len() > SMALL_PAGE_SIZE {
+            let permit = Arc::clone(&self.pages).acquire_owned().await;
+            self.permit = Some(
+                permit.map_err(|_| Problem::new(ProblemType::Unavailable, "The scheduler is stopping."))?,
+            );
         }
         let fitting = match self.count {
             // Little is held while it may have to wait.
-            _ if self.place.is_none() => 1,
-            0 => FIRST,
-            count => MAX_PAGE.saturating_sub(self.body.len()) / self.body.len().div_ceil(count),
+            _ if self.permit.is_none() => 1,
+            0 => FIRST_READ,
+            count => MAX_PAGE_SIZE.saturating_sub(self.body.len()) / self.body.len().div_ceil(count),
         };
         Ok(NonZeroUsize::new(fitting.clamp(1, left)))
     }
@@ -78,7 +79,7 @@ impl Entries {
             self.body.push(b',');
         }
         write(&mut self.body);
-        if self.count > 0 && self.body.len() > MAX_PAGE {
+        if self.count > 0 && self.body.len() > MAX_PAGE_SIZE {
             self.body.truncate(before);
             self.is_cut = true;
             return false;
@@ -93,13 +94,13 @@ impl Entries {
     }
 
     /// Tells whether more entries may follow on the next page.
-    pub(super) fn may_go_on(&self, limit: usize) -> bool {
+    pub(super) fn may_have_more(&self, limit: usize) -> bool {
         self.is_cut || self.count >= limit
     }
 
-    /// Ends the page with these links. A large page keeps its place until it is sent.
+    /// Ends the page with these links. A large page keeps its permit until it is sent.
     pub(super) fn finish(self, links: &[(&str, Option<String>)]) -> Response {
-        let Self { mut body, place, .. } = self;
+        let Self { mut body, permit, .. } = self;
         body.push(b']');
         for (name, link) in links {
             if let Some(link) = link {
@@ -108,11 +109,11 @@ impl Entries {
         }
         body.extend_from_slice(b"}\n");
         body.shrink_to_fit();
-        let is_small = body.len() <= SMALL;
+        let is_small = body.len() <= SMALL_PAGE_SIZE;
         let tag = Tag::of_body(&body);
         let response = respond::bytes(StatusCode::OK, body, &tag);
-        match place {
-            Some(place) if !is_small => respond::holding(response, place),
+        match permit {
+            Some(permit) if !is_small => respond::hold_until_sent(response, permit),
             _ => response,
         }
     }

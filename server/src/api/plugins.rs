@@ -13,7 +13,7 @@ use super::state::App;
 /// An installed launcher or store.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Installed {
+pub struct PluginInfo {
     /// Its kind, as it is configured: `local`, `sqlite`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -48,13 +48,13 @@ pub(super) struct Triggers {
 /// The installed launchers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Launchers {
-    launchers: Vec<Installed>,
+    launchers: Vec<PluginInfo>,
 }
 
 /// The installed stores.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stores {
-    stores: Vec<Installed>,
+    stores: Vec<PluginInfo>,
 }
 
 /// Lists the installed triggers.
@@ -63,7 +63,7 @@ pub(super) struct Stores {
     responses((status = 200, description = "The installed triggers", body = Triggers)),
 )]
 pub(super) async fn triggers(State(app): State<App>) -> Response {
-    let triggers = app.parts.registry.kinds().map(|kind| TriggerKind {
+    let triggers = app.registry.kinds().map(|kind| TriggerKind {
         kind: kind.kind(),
         summary: kind.summary(),
         schema: kind.schema(),
@@ -77,7 +77,7 @@ pub(super) async fn triggers(State(app): State<App>) -> Response {
     responses((status = 200, description = "The installed launchers", body = Launchers)),
 )]
 pub(super) async fn launchers(State(app): State<App>) -> Response {
-    respond::json(StatusCode::OK, &Launchers { launchers: app.parts.launchers.clone() })
+    respond::json(StatusCode::OK, &Launchers { launchers: app.launchers.clone() })
 }
 
 /// Lists the installed stores.
@@ -86,5 +86,5 @@ pub(super) async fn launchers(State(app): State<App>) -> Response {
     responses((status = 200, description = "The installed stores", body = Stores)),
 )]
 pub(super) async fn stores(State(app): State<App>) -> Response {
-    respond::json(StatusCode::OK, &Stores { stores: app.parts.stores.clone() })
+    respond::json(StatusCode::OK, &Stores { stores: app.stores.clone() })
 }

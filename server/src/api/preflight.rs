@@ -5,23 +5,23 @@ use std::time::Duration;
 use ecs_scheduler_core::job::{FieldError, Job, messages};
 use ecs_scheduler_core::{EvalContext, FaultKind, Tick, fault};
 
-use super::problem::{Kind, Problem, WrongField};
+use super::problem::{Problem, ProblemType, WrongField};
 use super::request::Query;
 use super::state::App;
 
 /// How long the look may take, below the time that a request has.
-const PATIENCE: Duration = Duration::from_secs(8);
+const VALIDATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How much of a job is checked before it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Validate {
+pub(super) enum ValidationLevel {
     /// The document.
     Document,
     /// Also what it names: its task definition, the sources of its trigger.
-    World,
+    Resources,
 }
 
-impl Validate {
+impl ValidationLevel {
     /// Reads `validate`.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Validate {
     pub(super) fn of(mut query: Query) -> Result<Self, Problem> {
         let how = match query.text("validate") {
             None => Self::Document,
-            Some("aws") => Self::World,
+            Some("aws") => Self::Resources,
             Some(_) => {
                 query.refuse("validate", "Must be aws, or left out.");
                 Self::Document
@@ -44,14 +44,17 @@ impl Validate {
     /// # Errors
     ///
     /// 400 with what would keep the job from running, 503 when that cannot be learnt now.
-    pub(super) async fn look(self, app: &App, job: &Job) -> Result<(), Problem> {
+    pub(super) async fn check(self, app: &App, job: &Job) -> Result<(), Problem> {
         if self == Self::Document {
             return Ok(());
         }
-        let looks = async { tokio::join!(task(app, job), trigger(app, job)) };
-        let Ok((task, trigger)) = tokio::time::timeout(PATIENCE, looks).await else {
-            let text = format!("What the job names could not be looked at within {} s.", PATIENCE.as_secs());
-            return Err(Problem::new(Kind::Unavailable, text));
+        let checks = async { tokio::join!(task(app, job), trigger(app, job)) };
+        let Ok((task, trigger)) = tokio::time::timeout(VALIDATION_TIMEOUT, checks).await else {
+            let text = format!(
+                "What the job names could not be looked at within {} s.",
+                VALIDATION_TIMEOUT.as_secs()
+            );
+            return Err(Problem::new(ProblemType::Unavailable, text));
         };
         let (mut errors, found) = (task?, trigger?);
         errors.extend(found);
@@ -63,33 +66,33 @@ impl Validate {
 }
 
 async fn task(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
-    match app.parts.engine.launcher().preflight(&job.task).await {
+    match app.engine.launcher().preflight(&job.task).await {
         Ok(findings) => {
             Ok(findings.into_iter().map(|finding| field(&finding.pointer, finding.message)).collect())
         }
-        Err(error) => blame("/taskDefinition", error.kind(), &error),
+        Err(error) => field_error_or_unavailable("/taskDefinition", error.kind(), &error),
     }
 }
 
 async fn trigger(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
     let Some(trigger) = &job.trigger else { return Ok(Vec::new()) };
-    let now = app.parts.clock.now();
+    let now = app.clock.now();
     let cx = EvalContext { job: &job.id, tick: Tick { nominal: now, observed: now }, scaling: job.scaling };
     match trigger.evaluate(&cx).await {
         Ok(_) => Ok(Vec::new()),
-        Err(error) => blame("/trigger", error.kind(), &error),
+        Err(error) => field_error_or_unavailable("/trigger", error.kind(), &error),
     }
 }
 
 /// What will pass is no fault of the job.
-fn blame(
+fn field_error_or_unavailable(
     pointer: &str,
     kind: FaultKind,
     error: &(dyn std::error::Error + 'static),
 ) -> Result<Vec<FieldError>, Problem> {
     let text = fault::chain(error);
     if kind.is_transient() {
-        Err(Problem::new(Kind::Unavailable, text))
+        Err(Problem::new(ProblemType::Unavailable, text))
     } else {
         Ok(vec![field(pointer, text)])
     }

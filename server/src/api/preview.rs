@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::dto::{Preview, PreviewRequest};
 use super::job_summary::print;
 use super::jobs::item;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemType};
 use super::request::{self, Name, Query};
 use super::respond;
 use super::state::App;
@@ -38,7 +38,7 @@ pub(super) async fn preview(
 ) -> Result<Response, Problem> {
     let mut given = request::object(&headers, body).await?;
     request::ensure_known(&given, &MEMBERS)?;
-    let now = app.parts.clock.now();
+    let now = app.clock.now();
     let after = after(&mut given, now)?;
     let count = count(&mut given)?;
     let mut document: Map<String, Value> =
@@ -69,12 +69,15 @@ pub(super) async fn preview(
 )]
 pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -> Result<Response, Problem> {
     let count = query.bounded("count", DEFAULT_TICKS, 1, MAX_TICKS);
-    let after = query.moment("after").unwrap_or_else(|| app.parts.clock.now());
+    let after = query.moment("after").unwrap_or_else(|| app.clock.now());
     query.finish()?;
     let stored = app.job(&name).await?;
-    let plan = app.plan(&stored);
-    let Some(ticks) = &plan.ticks else {
-        return Err(Problem::new(Kind::Unprocessable, format!("The stored job {} is not valid.", stored.id)));
+    let summary = app.job_summary(&stored);
+    let Some(ticks) = &summary.ticks else {
+        return Err(Problem::new(
+            ProblemType::Unprocessable,
+            format!("The stored job {} is not valid.", stored.id),
+        ));
     };
     let written = item::document(&stored).remove("schedule").unwrap_or(Value::Null);
     let warnings = stored.parse(&app.context(Dialect::Stored)).map(|job| job.warnings(after));

@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 
 use super::respond;
 
-mod kind;
+mod problem_type;
 
-pub(super) use kind::Kind;
+pub(super) use problem_type::ProblemType;
 
 #[cfg(test)]
 mod tests;
@@ -61,7 +61,7 @@ pub(super) struct WrongField {
 /// A request that failed, and how it is answered.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
-    kind: Kind,
+    kind: ProblemType,
     detail: String,
     messages: Option<Value>,
     errors: Vec<WrongField>,
@@ -89,19 +89,19 @@ impl From<&FieldError> for WrongField {
 
 impl Problem {
     /// Makes a problem; `detail` is a sentence for people.
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), messages: None, errors: Vec::new() }
     }
 
     /// Says that no job has this name.
     pub(super) fn no_job(name: &str) -> Self {
-        Self::new(Kind::NotFound, format!("Job {name} does not exist."))
+        Self::new(ProblemType::NotFound, format!("Job {name} does not exist."))
     }
 
     /// Says which fields are wrong; `messages` is the Python version's nesting of their texts.
     pub(super) fn invalid(messages: Value, errors: Vec<WrongField>) -> Self {
         let wrong: Vec<String> = errors.iter().map(WrongField::to_string).collect();
-        Self { messages: Some(messages), errors, ..Self::new(Kind::Invalid, wrong.join("; ")) }
+        Self { messages: Some(messages), errors, ..Self::new(ProblemType::Invalid, wrong.join("; ")) }
     }
 
     /// Says that one member at the top of the body, or one parameter, is wrong.
@@ -141,10 +141,10 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let text = fault::chain(&error);
         match &error {
-            StoreError::Exists(id) => Self::new(Kind::Exists, format!("Job {id} already exists.")),
-            StoreError::NotFound(_) => Self::new(Kind::NotFound, text),
-            StoreError::Conflict(_) => Self::new(Kind::Contended, text),
-            StoreError::Fenced(_) => Self::new(Kind::Unavailable, text),
+            StoreError::Exists(id) => Self::new(ProblemType::Exists, format!("Job {id} already exists.")),
+            StoreError::NotFound(_) => Self::new(ProblemType::NotFound, text),
+            StoreError::Conflict(_) => Self::new(ProblemType::Contended, text),
+            StoreError::Fenced(_) => Self::new(ProblemType::Unavailable, text),
             StoreError::Fault { kind, .. } => {
                 tracing::error!(error = text, "store failed");
                 Self::new(fault_kind(*kind), text)
@@ -154,10 +154,10 @@ impl From<StoreError> for Problem {
 }
 
 /// Says how a fault below the API is answered.
-pub(super) fn fault_kind(kind: FaultKind) -> Kind {
+pub(super) fn fault_kind(kind: FaultKind) -> ProblemType {
     match kind {
-        FaultKind::Throttled | FaultKind::Unavailable => Kind::Unavailable,
-        FaultKind::Config | FaultKind::NotFound | FaultKind::Denied | FaultKind::Bug => Kind::Fault,
+        FaultKind::Throttled | FaultKind::Unavailable => ProblemType::Unavailable,
+        FaultKind::Config | FaultKind::NotFound | FaultKind::Denied | FaultKind::Bug => ProblemType::Internal,
     }
 }
 

@@ -74,8 +74,8 @@ impl ReplicaEntry {
     responses((status = 200, description = "The replicas, by name", body = Replicas)),
 )]
 pub(super) async fn list(State(app): State<App>) -> Response {
-    let now = app.parts.clock.now();
-    let replica = app.parts.engine.replica();
+    let now = app.clock.now();
+    let replica = app.engine.replica();
     let views = replica.map(|replica| replica.replicas()).unwrap_or_default();
     let replicas = views.into_iter().map(|view| ReplicaEntry::of(view, now)).collect();
     respond::json(StatusCode::OK, &Replicas { shared: replica.is_some(), replicas })

@@ -4,7 +4,7 @@ mod body;
 mod query;
 
 pub(super) use body::{
-    MAX_BODY, Whole, ensure_json, ensure_known, member, nothing, object, optional_object, read,
+    BufferedBody, MAX_BODY, ensure_json, ensure_known, member, nothing, object, optional_object, read,
 };
 pub(super) use query::Query;
 

@@ -21,13 +21,13 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 
 /// Answers with JSON that was written already.
 pub(super) fn bytes(status: StatusCode, body: Vec<u8>, tag: &Tag) -> Response {
-    let mut response = shown(body.into(), tag.header());
+    let mut response = cached(body.into(), tag.header());
     *response.status_mut() = status;
     response
 }
 
 /// Answers with JSON that was answered with before.
-pub(super) fn shown(body: Bytes, tag: HeaderValue) -> Response {
+pub(super) fn cached(body: Bytes, tag: HeaderValue) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -44,7 +44,7 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Holds something until the body is sent.
-pub(super) fn holding<T: Send + Unpin + 'static>(response: Response, held: T) -> Response {
+pub(super) fn hold_until_sent<T: Send + Unpin + 'static>(response: Response, held: T) -> Response {
     response.map(|inner| Body::new(Holding { inner, _held: held }))
 }
 

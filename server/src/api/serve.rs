@@ -34,17 +34,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use io::{Answer, Asked, Watched};
-use monitor::{Entry, Open};
+use io::{MonitoredStream, RequestBody, ResponseBody};
+use monitor::{ConnHandle, ConnTable};
 
 /// The largest head of a request, and how much of an answer waits for a client beside the body itself.
-const BUFFER: usize = 64 * 1024;
+const MAX_BUFFER: usize = 64 * 1024;
 /// How often overdue connections are looked for at least.
-const SWEEP: Duration = Duration::from_secs(1);
+const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to wait when the system has no descriptor for a connection.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// The most connections of one server.
-const MOST: u64 = 512;
+const MAX_CONNECTIONS: u64 = 512;
 
 /// The limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ConnectionLimits {
     /// Returns the limits of a process that may have so many descriptors. The other half is for the store and the launcher.
     #[must_use]
     pub fn within(descriptors: u64) -> Self {
-        let connections = usize::try_from((descriptors / 2).clamp(1, MOST)).unwrap_or(usize::MAX);
+        let connections = usize::try_from((descriptors / 2).clamp(1, MAX_CONNECTIONS)).unwrap_or(usize::MAX);
         Self {
             connections,
             head: Duration::from_secs(10),
@@ -79,14 +79,14 @@ impl ConnectionLimits {
     }
 
     /// Returns how long an answer of this many bytes may take as a whole.
-    fn answer_time(&self, length: u64) -> Duration {
+    fn response_time(&self, length: u64) -> Duration {
         self.answer.saturating_add(Duration::from_secs(length / self.answer_rate.max(1)))
     }
 
     /// How often to look for overdue connections, so that none lasts much longer than it may.
-    fn sweep(&self) -> Duration {
+    fn sweep_interval(&self) -> Duration {
         let shortest = self.head.min(self.stalled).min(self.answer).min(self.idle);
-        (shortest / 4).clamp(Duration::from_millis(10), SWEEP)
+        (shortest / 4).clamp(Duration::from_millis(10), MAX_SWEEP_INTERVAL)
     }
 }
 
@@ -101,21 +101,21 @@ pub async fn serve(
     limits: ConnectionLimits,
     closing: CancellationToken,
 ) {
-    let open = Arc::new(Open::new(limits));
+    let table = Arc::new(ConnTable::new(limits));
     let connections = TaskTracker::new();
-    let mut sweep = tokio::time::interval(limits.sweep());
+    let mut sweep = tokio::time::interval(limits.sweep_interval());
     loop {
         tokio::select! {
             () = closing.cancelled() => break,
-            _ = sweep.tick() => open.close_overdue(),
+            _ = sweep.tick() => table.close_overdue(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if let Some(entry) = open.enter() {
-                        connections.spawn(connection(stream, router.clone(), entry, closing.clone()));
-                        open.evicted_are_closed().await;
+                    if let Some(handle) = table.register() {
+                        connections.spawn(connection(stream, router.clone(), handle, closing.clone()));
+                        table.wait_for_evicted().await;
                     }
                 }
-                Err(error) => refused(&error).await,
+                Err(error) => handle_accept_error(&error).await,
             },
         }
     }
@@ -124,7 +124,7 @@ pub async fn serve(
     let sweeping = async {
         loop {
             sweep.tick().await;
-            open.close_overdue();
+            table.close_overdue();
         }
     };
     tokio::select! {
@@ -133,40 +133,45 @@ pub async fn serve(
     }
 }
 
-async fn refused(error: &std::io::Error) {
+async fn handle_accept_error(error: &std::io::Error) {
     // The client of such a connection left before it was accepted.
     if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) {
         return;
     }
     tracing::error!(%error, "could not accept a connection");
-    tokio::time::sleep(PAUSE).await;
+    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, entry: Entry, closing: CancellationToken) {
-    let watch = Arc::clone(entry.watch());
+async fn connection(stream: TcpStream, router: Router, handle: ConnHandle, closing: CancellationToken) {
+    let monitor = Arc::clone(handle.monitor());
     // An answer is written in few large pieces, so there is nothing to collect.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
+    let stream = TokioIo::new(MonitoredStream::new(stream, Arc::clone(&monitor)));
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        watch.asked();
-        let request: Request = request.map(|body| Body::new(Asked::new(body, Arc::clone(&watch))));
-        let (router, watch) = (router.clone(), Arc::clone(&watch));
-        async move { router.oneshot(request).await.map(|response| response.map(|body| Answer::new(body, watch))) }
+        monitor.on_request();
+        let request: Request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(&monitor))));
+        let (router, monitor) = (router.clone(), Arc::clone(&monitor));
+        async move {
+            router
+                .oneshot(request)
+                .await
+                .map(|response| response.map(|body| ResponseBody::new(body, monitor)))
+        }
     });
     let serving = http1::Builder::new()
-        .max_buf_size(BUFFER)
+        .max_buf_size(MAX_BUFFER)
         .header_read_timeout(None)
         .serve_connection(stream, service);
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = watch.closed() => Ok(()),
+        () = monitor.closed() => Ok(()),
         () = closing.cancelled() => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = serving => ended,
-                () = watch.closed() => Ok(()),
+                () = monitor.closed() => Ok(()),
             }
         }
     };

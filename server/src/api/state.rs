@@ -16,21 +16,21 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::idempotency::Keys;
-use super::job_summary::Plan;
-use super::metrics::Requests;
-use super::plugins::Installed;
+use super::idempotency::KeyLimiter;
+use super::job_summary::JobSummary;
+use super::metrics::ResponseCounters;
+use super::plugins::PluginInfo;
 use super::problem::Problem;
 use super::request::Name;
 use super::stats::CallStats;
 use super::{forward, openapi, respond};
 
-/// How many jobs' plans are kept for reading; more jobs than this are parsed when they are read.
-const PLANS: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
+/// How many jobs' summaries are kept for reading; more jobs than this are parsed when they are read.
+const MAX_CACHED_SUMMARIES: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 /// How many requests for `/readyz` and `/metrics` are answered at once.
-const PROBES: usize = 32;
-/// How many distinct schedules are shared between those plans.
-const SCHEDULES: usize = 16_384;
+const MAX_PROBES: usize = 32;
+/// How many distinct schedules are shared between those summaries.
+const MAX_CACHED_SCHEDULES: usize = 16_384;
 
 /// Everything that the API stands on.
 #[derive(Debug, Clone)]
@@ -46,9 +46,9 @@ pub struct ApiState {
     /// `ECSS_MAX_TASKS`.
     pub max_tasks: NonZeroU32,
     /// The installed launchers.
-    pub launchers: Vec<Installed>,
+    pub launchers: Vec<PluginInfo>,
     /// The installed stores.
-    pub stores: Vec<Installed>,
+    pub stores: Vec<PluginInfo>,
     /// What was asked of AWS, where that is counted.
     pub aws: Option<Arc<dyn CallStats>>,
     /// The names under which clients reach this server, beside IP addresses and `localhost`; [`ANY_HOST`](crate::config::ANY_HOST) for all.
@@ -80,8 +80,18 @@ impl Default for Limits {
 
 /// The state, and what the API keeps for itself.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) parts: ApiState,
+pub(super) struct AppState {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) engine: Scheduler,
+    pub(super) registry: Arc<TriggerRegistry>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) max_tasks: NonZeroU32,
+    pub(super) launchers: Vec<PluginInfo>,
+    pub(super) stores: Vec<PluginInfo>,
+    pub(super) aws: Option<Arc<dyn CallStats>>,
+    pub(super) hosts: Vec<String>,
+    pub(super) limits: Limits,
+    pub(super) closing: CancellationToken,
     /// When it was made.
     pub(super) started: Timestamp,
     /// The bytes of the OpenAPI document.
@@ -95,34 +105,57 @@ pub(super) struct Shared {
     pub(super) probes: Arc<Semaphore>,
     pub(super) pages: Arc<Semaphore>,
     pub(super) streams: Arc<Semaphore>,
-    pub(super) answered: Requests,
+    pub(super) answered: ResponseCounters,
     pub(super) schedules: ScheduleCache,
     /// Passes requests on to other replicas.
     pub(super) peers: reqwest::Client,
-    pub(super) keys: Keys,
-    plans: Mutex<LruCache<(JobUid, Revision), Arc<Plan>>>,
+    pub(super) keys: KeyLimiter,
+    summaries: Mutex<LruCache<(JobUid, Revision), Arc<JobSummary>>>,
 }
 
 /// What handlers are given.
-pub(super) type App = Arc<Shared>;
+pub(super) type App = Arc<AppState>;
 
-impl Shared {
-    pub(super) fn new(parts: ApiState, openapi: &Value) -> App {
+impl AppState {
+    pub(super) fn new(state: ApiState, openapi: &Value) -> App {
+        let ApiState {
+            store,
+            engine,
+            registry,
+            clock,
+            max_tasks,
+            launchers,
+            stores,
+            aws,
+            hosts,
+            limits,
+            closing,
+        } = state;
         Arc::new(Self {
             openapi: respond::encode(openapi),
             allow: openapi::methods(openapi),
             parameters: openapi::parameters(openapi),
-            requests: Arc::new(Semaphore::new(parts.limits.requests)),
-            probes: Arc::new(Semaphore::new(PROBES)),
-            pages: Arc::new(Semaphore::new(parts.limits.pages)),
-            streams: Arc::new(Semaphore::new(parts.limits.streams)),
-            answered: Requests::default(),
-            schedules: ScheduleCache::new(SCHEDULES),
+            requests: Arc::new(Semaphore::new(limits.requests)),
+            probes: Arc::new(Semaphore::new(MAX_PROBES)),
+            pages: Arc::new(Semaphore::new(limits.pages)),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            answered: ResponseCounters::default(),
+            schedules: ScheduleCache::new(MAX_CACHED_SCHEDULES),
             peers: forward::client(),
-            keys: Keys::default(),
-            plans: Mutex::new(LruCache::new(PLANS)),
-            started: parts.clock.now(),
-            parts,
+            keys: KeyLimiter::default(),
+            summaries: Mutex::new(LruCache::new(MAX_CACHED_SUMMARIES)),
+            started: clock.now(),
+            store,
+            engine,
+            registry,
+            clock,
+            max_tasks,
+            launchers,
+            stores,
+            aws,
+            hosts,
+            limits,
+            closing,
         })
     }
 
@@ -145,17 +178,17 @@ impl Shared {
     /// What a document is checked against: strictly for one that a client wrote, leniently for one from the store.
     pub(super) fn context(&self, dialect: Dialect) -> JobContext<'_> {
         JobContext {
-            registry: &self.parts.registry,
-            max_tasks: self.parts.max_tasks,
+            registry: &self.registry,
+            max_tasks: self.max_tasks,
             dialect,
-            launcher: Some(self.parts.engine.launcher()),
+            launcher: Some(self.engine.launcher()),
         }
     }
 
     /// Returns what is worth a warning in a job that was written.
     pub(super) fn warnings(&self, job: &Job, now: Timestamp) -> Vec<String> {
         let mut warnings = job.warnings(now);
-        warnings.extend(self.parts.engine.launcher().review(&job.task).unwrap_or_default());
+        warnings.extend(self.engine.launcher().review(&job.task).unwrap_or_default());
         warnings
     }
 
@@ -166,18 +199,18 @@ impl Shared {
     /// 404 when there is none, or what the store's fault becomes.
     pub(super) async fn job(&self, name: &Name) -> Result<StoredJob, Problem> {
         let id = name.job()?;
-        let found = self.parts.store.get(std::slice::from_ref(&id)).await?;
+        let found = self.store.get(std::slice::from_ref(&id)).await?;
         found.into_iter().next().ok_or_else(|| Problem::no_job(&name.0))
     }
 
     /// Returns what is needed to show a job, parsed now or earlier.
-    pub(super) fn plan(&self, job: &StoredJob) -> Arc<Plan> {
+    pub(super) fn job_summary(&self, job: &StoredJob) -> Arc<JobSummary> {
         let key = (job.uid, job.revision);
-        if let Some(plan) = self.plans.lock().get(&key) {
-            return Arc::clone(plan);
+        if let Some(summary) = self.summaries.lock().get(&key) {
+            return Arc::clone(summary);
         }
-        let plan = Arc::new(Plan::of(self, job));
-        self.plans.lock().put(key, Arc::clone(&plan));
-        plan
+        let summary = Arc::new(JobSummary::of(self, job));
+        self.summaries.lock().put(key, Arc::clone(&summary));
+        summary
     }
 }

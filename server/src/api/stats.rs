@@ -70,7 +70,7 @@ pub struct JobStats {
     responses((status = 200, description = "Calls, throttles and estimated dollars a month", body = AwsStats)),
 )]
 pub(super) async fn aws(State(app): State<App>) -> Response {
-    let report = match &app.parts.aws {
+    let report = match &app.aws {
         Some(stats) => stats.report(),
         None => AwsStats { since: app.started, operations: Vec::new(), jobs: Vec::new() },
     };

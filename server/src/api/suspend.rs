@@ -67,7 +67,7 @@ pub(super) async fn resume(
     let change = json!({"suspended": false});
     let stored =
         item::edit(&app, &name, &headers, |job| item::apply(&app, job, &change, prepare_update)).await?;
-    app.parts.engine.resume(&stored.id);
+    app.engine.resume(&stored.id);
     Ok(view::job(&app, &stored))
 }
 

@@ -8,16 +8,16 @@ use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
 
 use super::etag::Tag;
-use super::job_summary::Plan;
+use super::job_summary::JobSummary;
 use super::respond;
-use super::state::Shared;
+use super::state::AppState;
 
 /// The most bytes of an answer that is kept, so that the answers of all jobs take 64 MiB at most.
-const MAX_KEPT: usize = 4_096;
+const MAX_CACHED_BODY: usize = 4_096;
 
 /// Writes a job without parsing its document: the text is copied between the braces.
-pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut Vec<u8>) {
-    let plan = shared.plan(job);
+pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut Vec<u8>) {
+    let summary = app.job_summary(job);
     write_reference(job.id.as_str(), out);
     let document = job.document.get().trim();
     let fields =
@@ -26,25 +26,25 @@ pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut 
         out.push(b',');
         write_fields(fields, job, out);
     }
-    if plan.lacks_count {
+    if summary.lacks_count {
         out.extend_from_slice(b",\"taskCount\":1");
     }
-    if !plan.invalid.is_empty() {
+    if !summary.invalid.is_empty() {
         out.extend_from_slice(b",\"invalid\":");
-        serde_json::to_writer(&mut *out, &plan.invalid).expect("pointers and messages are strings");
+        serde_json::to_writer(&mut *out, &summary.invalid).expect("pointers and messages are strings");
     }
     if let Some(moment) = job.progress.last_run {
-        out.extend_from_slice(format!(",\"lastRun\":\"{}\"", plan.print(moment)).as_bytes());
+        out.extend_from_slice(format!(",\"lastRun\":\"{}\"", summary.print(moment)).as_bytes());
         out.extend_from_slice(b",\"lastRunTasks\":");
         serde_json::to_writer(&mut *out, &job.progress.last_run_tasks).expect("task names are strings");
     }
     if let Some(moment) = settled_ahead(job, now) {
-        out.extend_from_slice(format!(",\"settledUntil\":\"{}\"", plan.print(moment)).as_bytes());
+        out.extend_from_slice(format!(",\"settledUntil\":\"{}\"", summary.print(moment)).as_bytes());
     }
-    if let Some(moment) = next(plan.as_ref(), job, now) {
-        out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", plan.print(moment)).as_bytes());
+    if let Some(moment) = next(summary.as_ref(), job, now) {
+        out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", summary.print(moment)).as_bytes());
     }
-    let Trouble { retrying, failing } = Trouble::of(shared, job);
+    let JobFaults { retrying, failing } = JobFaults::of(app, job);
     if let Some(retrying) = retrying {
         out.extend_from_slice(b",\"retrying\":");
         serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
@@ -56,16 +56,16 @@ pub(super) fn write(shared: &Shared, job: &StoredJob, now: Timestamp, out: &mut 
     out.push(b'}');
 }
 
-/// The trouble that keeps a job from its work: a tick that is tried again, or ticks that failed.
+/// The faults that keep a job from its work: a tick that is tried again, or ticks that failed.
 #[derive(Debug, Clone, PartialEq)]
-struct Trouble {
+struct JobFaults {
     retrying: Option<Retrying>,
     failing: Option<Failing>,
 }
 
-impl Trouble {
-    fn of(shared: &Shared, job: &StoredJob) -> Self {
-        let engine = &shared.parts.engine;
+impl JobFaults {
+    fn of(app: &AppState, job: &StoredJob) -> Self {
+        let engine = &app.engine;
         Self { retrying: engine.retrying(job), failing: engine.failing(job) }
     }
 }
@@ -76,8 +76,8 @@ fn settled_ahead(job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Returns the next tick that is not settled.
-fn next(plan: &Plan, job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
-    plan.next(job.progress.settled.map_or(now, |settled| settled.max(now)))
+fn next(summary: &JobSummary, job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
+    summary.next(job.progress.settled.map_or(now, |settled| settled.max(now)))
 }
 
 /// Copies the fields of a document, less what an edit kept of earlier versions.
@@ -101,11 +101,11 @@ fn write_reference(id: &str, out: &mut Vec<u8>) {
 
 /// What was answered last for one version of a job, and for how long it is true.
 #[derive(Debug, Clone)]
-pub(super) struct Shown {
+pub(super) struct CachedBody {
     body: Bytes,
     tag: HeaderValue,
     progress: Progress,
-    trouble: Trouble,
+    faults: JobFaults,
     /// Whether ticks were settled in the future.
     ahead: bool,
     /// From when on to when the next tick that the body names is the next one.
@@ -113,41 +113,41 @@ pub(super) struct Shown {
     until: Option<Timestamp>,
 }
 
-impl Shown {
+impl CachedBody {
     /// Writes a job.
-    fn new(shared: &Shared, job: &StoredJob, plan: &Plan, now: Timestamp) -> Self {
-        let body = body(shared, job, now);
+    fn new(app: &AppState, job: &StoredJob, summary: &JobSummary, now: Timestamp) -> Self {
+        let body = body(app, job, now);
         let tag = Tag::of_job(job, &body).header();
-        let trouble = Trouble::of(shared, job);
-        let (progress, until) = (job.progress.clone(), next(plan, job, now));
+        let faults = JobFaults::of(app, job);
+        let (progress, until) = (job.progress.clone(), next(summary, job, now));
         let ahead = settled_ahead(job, now).is_some();
-        Self { body: body.into(), tag, progress, trouble, ahead, from: now, until }
+        Self { body: body.into(), tag, progress, faults, ahead, from: now, until }
     }
 
-    fn is_of(&self, shared: &Shared, job: &StoredJob, now: Timestamp) -> bool {
+    fn is_current(&self, app: &AppState, job: &StoredJob, now: Timestamp) -> bool {
         let holds = now >= self.from && self.until.is_none_or(|until| now < until);
         let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
-        holds && same && self.trouble == Trouble::of(shared, job)
+        holds && same && self.faults == JobFaults::of(app, job)
     }
 }
 
 /// Answers with a job. What was written for the same version is written again only when something has changed.
-pub(super) fn job(shared: &Shared, job: &StoredJob) -> Response {
-    let now = shared.parts.clock.now();
-    let plan = shared.plan(job);
-    let mut kept = plan.shown.lock();
-    if let Some(shown) = kept.as_ref().filter(|shown| shown.is_of(shared, job, now)) {
-        return respond::shown(shown.body.clone(), shown.tag.clone());
+pub(super) fn job(app: &AppState, job: &StoredJob) -> Response {
+    let now = app.clock.now();
+    let summary = app.job_summary(job);
+    let mut slot = summary.cached.lock();
+    if let Some(cached) = slot.as_ref().filter(|cached| cached.is_current(app, job, now)) {
+        return respond::cached(cached.body.clone(), cached.tag.clone());
     }
-    let shown = Shown::new(shared, job, &plan, now);
-    *kept = Some(shown.clone()).filter(|shown| shown.body.len() <= MAX_KEPT);
-    respond::shown(shown.body, shown.tag)
+    let cached = CachedBody::new(app, job, &summary, now);
+    *slot = Some(cached.clone()).filter(|cached| cached.body.len() <= MAX_CACHED_BODY);
+    respond::cached(cached.body, cached.tag)
 }
 
 /// Answers with the name and link of a job that was just written, and with what is probably a mistake in it, tagged as the
 /// job's representation is.
 pub(super) fn reference(
-    shared: &Shared,
+    app: &AppState,
     status: StatusCode,
     job: &StoredJob,
     warnings: &[String],
@@ -159,13 +159,13 @@ pub(super) fn reference(
         serde_json::to_writer(&mut body, warnings).expect("warnings are strings");
     }
     body.extend_from_slice(b"}\n");
-    let tag = Tag::of_job(job, &self::body(shared, job, shared.parts.clock.now()));
+    let tag = Tag::of_job(job, &self::body(app, job, app.clock.now()));
     respond::bytes(status, body, &tag)
 }
 
-fn body(shared: &Shared, job: &StoredJob, now: Timestamp) -> Vec<u8> {
+fn body(app: &AppState, job: &StoredJob, now: Timestamp) -> Vec<u8> {
     let mut body = Vec::with_capacity(job.document.get().len() + 256);
-    write(shared, job, now, &mut body);
+    write(app, job, now, &mut body);
     body.push(b'\n');
     body
 }

@@ -1,4 +1,4 @@
-//! `ecs-scheduler backup` and `restore`: copies of a SQLite store, and the way back.
+//! `ecs-scheduler backup` and `restore`: copies of a SQLite store.
 
 use std::path::PathBuf;
 
@@ -13,17 +13,17 @@ use super::progress::Bar;
 use crate::config::StoreConfig;
 use crate::config::values::Values;
 use crate::transfer::new_file::NewFile;
-use crate::transfer::{Place, store_uri};
+use crate::transfer::{StoreUri, store_uri};
 use crate::wiring::copies::{self, Contents};
 
-/// What to back up, and where to.
+/// The store to back up and the target file.
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
-    /// The file to make, which must not exist. It appears when it is complete, on disk, and was found sound
+    /// New file, which must not exist. It appears only when the backup is complete, durable and verified
     file: PathBuf,
     /// The store, as `sqlite:FILE`; the configured one by default. A scheduler may be using it
     #[arg(long, value_name = "STORE")]
-    from: Option<Place>,
+    from: Option<StoreUri>,
     /// Print a summary as JSON
     #[arg(long)]
     json: bool,
@@ -31,18 +31,18 @@ pub struct BackupArgs {
     pub(super) settings: SettingFlags,
 }
 
-/// What to restore, and where to.
+/// The backup to restore and the target store.
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
     /// The backup
     file: PathBuf,
-    /// Only examine the backup, from its first page to its last
+    /// Only verify the backup, from its first page to its last
     #[arg(long)]
     verify: bool,
     /// The store, as `sqlite:FILE`; the configured one by default. No scheduler may be using it
     #[arg(long, value_name = "STORE", conflicts_with = "verify")]
-    to: Option<Place>,
-    /// Give the file that is there another name, which is printed; without this, a restore where one is is refused
+    to: Option<StoreUri>,
+    /// Rename an existing file first, and print its new name; without this flag a restore over an existing file is refused
     #[arg(long, conflicts_with = "verify")]
     move_aside: bool,
     /// Print a summary as JSON
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
     })
 }
 
-/// Puts a backup back, or only examines it.
+/// Restores a backup, or only verifies it.
 ///
 /// # Errors
 ///
@@ -118,8 +118,8 @@ pub(crate) async fn restore(
     })
 }
 
-fn file_of(place: Option<&Place>, values: &Values) -> Result<PathBuf, CommandError> {
-    if let StoreConfig::Sqlite { file } = store_uri::choose(place, values)? {
+fn file_of(uri: Option<&StoreUri>, values: &Values) -> Result<PathBuf, CommandError> {
+    if let StoreConfig::Sqlite { file } = store_uri::resolve(uri, values)? {
         return Ok(file);
     }
     let remedy = "`ecs-scheduler export` makes a dump of any store";

@@ -13,11 +13,11 @@ use super::table::cell;
 mod tests;
 
 /// How long a request may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ClientResponse {
     /// The body; null when there is none.
     pub body: Value,
     /// The `ETag`, if the server sent one.
@@ -45,7 +45,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
             .build()
             .map_err(|error| CommandError::caused("could not set up the HTTP client", error))?;
         Ok(Self { http, server: server.to_owned() })
@@ -71,7 +71,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         headers: &[(header::HeaderName, &str)],
-    ) -> Result<Answer, CommandError> {
+    ) -> Result<ClientResponse, CommandError> {
         let attempt = format!("{method} {path}");
         let mut request = self.http.request(method, format!("{}{path}", self.server));
         for (name, value) in headers {
@@ -88,7 +88,7 @@ impl Client {
         let text = response.text().await.map_err(unreachable)?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(Answer { body, etag });
+            return Ok(ClientResponse { body, etag });
         }
         Err(CommandError::Refused { message: refusal(&attempt, status, &body, &text) })
     }

@@ -1,4 +1,4 @@
-//! `ecs-scheduler doctor`: tries everything that the jobs at hand need, by calls that change nothing.
+//! `ecs-scheduler doctor`: checks the permissions and resources of the selected jobs with read-only calls.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::job_selection::{AtHand, AtHandArgs};
+use super::job_selection::{JobSelection, JobSelectionArgs};
 use super::printable::json_text;
 use super::{print, table};
 use crate::config::Config;
 use crate::server::ServerBuilder;
 
-/// How many jobs are looked at at once; what they share is read once.
-const AT_ONCE: usize = 64;
-/// How long one look may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How many jobs are checked concurrently; shared sources are read once.
+const MAX_CONCURRENT_CHECKS: usize = 64;
+/// The time limit of one check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which jobs, and how to print.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     #[command(flatten)]
-    jobs: AtHandArgs,
+    jobs: JobSelectionArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -35,7 +35,7 @@ pub struct DoctorArgs {
     pub(super) settings: SettingFlags,
 }
 
-/// Tries everything and prints what came of it; the exit code is 1 when there is a problem.
+/// Runs all checks and prints the results; the exit code is 1 if there is a problem.
 ///
 /// # Errors
 ///
@@ -45,14 +45,14 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     config: &Config,
 ) -> Result<ExitCode, CommandError> {
-    let launcher = builder.launcher(config).await?;
-    let found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
+    let launcher = builder.open_launcher(config).await?;
+    let found = JobSelection::load(&args.jobs, builder, config, &launcher).await?;
     let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| TaskSpec::clone(&job.task)).collect();
     let mut seen: Vec<Examination> = found.store.into_iter().collect();
-    let of_store = builder.examine_store(config).await;
-    match found.unopened {
+    let of_store = builder.diagnose_store(config).await;
+    match found.open_error {
         None => seen.push(Examination::fine(format!("{} valid jobs", found.jobs.len()))),
-        // The store's own look says it as well, where it has one.
+        // The store's own check reports it as well, if it has one.
         Some(_) if of_store.iter().any(|look| look.problem.is_some()) => {}
         Some(error) => seen.push(Examination::problem("store", error.lines().join("; "))),
     }
@@ -66,20 +66,20 @@ pub(crate) async fn run(
     seen.extend(launcher.examine(&tasks).await);
     let now = builder.clock().now();
     let tick = Tick { nominal: now, observed: now };
-    let looks = found.jobs.iter().map(|job| examine(job, &launcher, tick));
-    let looks: Vec<_> = futures::stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick));
+    let looks: Vec<_> = futures::stream::iter(looks).buffered(MAX_CONCURRENT_CHECKS).collect().await;
     seen.extend(looks.into_iter().flatten());
     print(&if args.json { as_json(&seen) } else { as_table(&seen) });
     let healthy = seen.iter().all(|look| look.problem.is_none());
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Looks at what one job starts, and reads what it measures.
-async fn examine(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<Examination> {
+/// Checks a job's task definition, and reads its trigger's source.
+async fn check_job(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<Examination> {
     let mut seen = Vec::new();
     let task = format!("job {}: task {}", job.id, job.task.definition);
-    match within(launcher.preflight(&job.task)).await {
-        None => seen.push(unanswered(task)),
+    match with_timeout(launcher.preflight(&job.task)).await {
+        None => seen.push(timed_out(task)),
         Some(Err(error)) => seen.push(Examination::problem(task, fault::chain(&error))),
         Some(Ok(findings)) if findings.is_empty() => seen.push(Examination::fine(task)),
         Some(Ok(findings)) => seen.extend(findings.into_iter().map(|finding| {
@@ -89,8 +89,8 @@ async fn examine(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<Exa
     if let Some(trigger) = &job.trigger {
         let what = format!("job {}: trigger", job.id);
         let cx = EvalContext { job: &job.id, tick, scaling: job.scaling };
-        seen.push(match within(trigger.evaluate(&cx)).await {
-            None => unanswered(what),
+        seen.push(match with_timeout(trigger.evaluate(&cx)).await {
+            None => timed_out(what),
             Some(Err(error)) => Examination::problem(what, fault::chain(&error)),
             Some(Ok(evaluation)) => Examination::fine(format!("{what}: {}", evaluation.because)),
         });
@@ -98,12 +98,12 @@ async fn examine(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<Exa
     seen
 }
 
-async fn within<T>(look: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(PATIENCE, look).await.ok()
+async fn with_timeout<T>(look: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(CHECK_TIMEOUT, look).await.ok()
 }
 
-fn unanswered(what: String) -> Examination {
-    Examination::problem(what, format!("no answer within {} s", PATIENCE.as_secs()))
+fn timed_out(what: String) -> Examination {
+    Examination::problem(what, format!("no answer within {} s", CHECK_TIMEOUT.as_secs()))
 }
 
 fn as_table(seen: &[Examination]) -> String {

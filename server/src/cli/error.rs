@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use ecs_scheduler_core::fault;
 
 use super::printable::printable_lines;
-use crate::config::Refused;
+use crate::config::ConfigRejected;
 
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
 pub const EXIT_CODES: &[(u8, &str)] = &[
@@ -23,28 +23,28 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
 pub enum CommandError {
     /// The configuration was refused.
     #[error(transparent)]
-    Config(#[from] Refused),
+    Config(#[from] ConfigRejected),
     /// The server could not be reached.
     #[error("could not reach {server}; is it running? `ecs-scheduler serve` starts one")]
     Unreachable {
         /// The server's URL.
         server: String,
-        /// What went wrong.
+        /// The cause.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server refused the request, or launched nothing.
     #[error("{message}")]
     Refused {
-        /// What was attempted, and the server's words.
+        /// The attempted request and the server's message.
         message: String,
     },
     /// Anything else.
     #[error("{message}")]
     Failed {
-        /// What was attempted and on what.
+        /// The attempted action and its object.
         message: String,
-        /// What went wrong.
+        /// The cause.
         #[source]
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
@@ -71,7 +71,7 @@ impl CommandError {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let texts = match self {
-            Self::Config(Refused(problems)) => problems.clone(),
+            Self::Config(ConfigRejected(problems)) => problems.clone(),
             Self::Unreachable { .. } | Self::Refused { .. } | Self::Failed { .. } => vec![fault::chain(self)],
         };
         let indented = |line: &str| if line.starts_with(' ') { line.to_owned() } else { format!("  {line}") };

@@ -1,7 +1,7 @@
-//! `ecs-scheduler evaluate`: a decision about a job document, made by the API of this process.
+//! `ecs-scheduler evaluate`: dry-runs the decision for a job document with the API of this process.
 //!
 //! The same handler answers as for `POST /evaluate`, over an empty store, so that the text is the same to the letter and
-//! there is no second way to decide. The launcher of the settings at hand checks the job and starts nothing.
+//! there is no second implementation of the decision. The configured launcher checks the job and starts nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,25 +24,24 @@ use tower::ServiceExt as _;
 use super::client::refusal;
 use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::input::{Documents, documents};
+use super::input::{Documents, read_documents};
 use super::jobs::show;
 use super::print;
 use super::printable::printable;
 use crate::api::{self, ApiState};
 use crate::config::{Config, LauncherConfig};
-use crate::server::{Parts, ServerBuilder, assemble};
+use crate::server::{ServerBuilder, Services, start_services};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// Job documents, and what to assume.
+/// Job documents and assumed values.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
     /// The job's document, or an array of documents as `import keda` prints it; `-` reads standard input
     file: PathBuf,
-    /// What to assume instead of reading it, once or more, or separated by commas: `visible=40,inFlight=8`, the
-    /// messages of the queue; `demand=12`, how many tasks the trigger asks for; `busy=4`, how many tasks are pending
-    /// or running (without it: none)
+    /// Assumed values, repeated or separated by commas: `visible=40,inFlight=8`, the messages of the queue; `demand=12`, the
+    /// number of tasks that the trigger asks for; `busy=4`, the number of pending and running tasks (default 0)
     #[arg(long, value_name = "NAME=COUNT", value_delimiter = ',', value_parser = assumption)]
     given: Vec<Assumption>,
     /// Print the answer as JSON; an array when the file is one
@@ -52,32 +51,32 @@ pub struct EvaluateArgs {
     pub(super) settings: SettingFlags,
 }
 
-/// A number of which the API takes the word.
+/// A value that is assumed instead of read.
 #[derive(Debug, Clone)]
 struct Assumption {
     name: &'static str,
     count: u32,
 }
 
-/// What can be given: as it is, and of the queue.
-const NUMBERS: [&str; 2] = ["demand", "busy"];
-const OF_THE_QUEUE: [&str; 2] = ["visible", "inFlight"];
+/// The values that can be assumed: plain ones, and counts of the queue.
+const ASSUMABLE: [&str; 2] = ["demand", "busy"];
+const QUEUE_COUNTS: [&str; 2] = ["visible", "inFlight"];
 
 fn assumption(text: &str) -> Result<Assumption, String> {
     let (name, count) = text.split_once('=').ok_or("write NAME=COUNT, for example demand=12")?;
-    let known = NUMBERS.into_iter().chain(OF_THE_QUEUE).find(|known| *known == name);
+    let known = ASSUMABLE.into_iter().chain(QUEUE_COUNTS).find(|known| *known == name);
     let name =
         known.ok_or_else(|| format!("\"{name}\" cannot be given; demand, busy, visible and inFlight can"))?;
     let count = count.parse().map_err(|_| format!("\"{count}\" is not a count"))?;
     Ok(Assumption { name, count })
 }
 
-/// Spells assumptions as the API does. Without `busy` nothing is.
+/// Converts assumptions to the JSON of the API; `busy` is 0 by default.
 fn given(assumptions: &[Assumption]) -> Value {
     let (mut given, mut observations) = (Map::new(), Map::new());
     given.insert("busy".to_owned(), 0.into());
     for Assumption { name, count } in assumptions {
-        let members = if OF_THE_QUEUE.contains(name) { &mut observations } else { &mut given };
+        let members = if QUEUE_COUNTS.contains(name) { &mut observations } else { &mut given };
         members.insert((*name).to_owned(), (*count).into());
     }
     if !observations.is_empty() {
@@ -86,7 +85,7 @@ fn given(assumptions: &[Assumption]) -> Value {
     given.into()
 }
 
-/// Decides, and returns the decisions as people or programs read them.
+/// Makes the decisions and returns them as text or JSON.
 ///
 /// # Errors
 ///
@@ -96,8 +95,8 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     config: &Config,
 ) -> Result<String, CommandError> {
-    let Documents { items, many } = documents(&args.file)?;
-    let (engine, state) = begin(builder, config).await?;
+    let Documents { items, many } = read_documents(&args.file)?;
+    let (engine, state) = start_offline_engine(builder, config).await?;
     let router = api::router(state);
     let (mut answers, mut text, mut refused) = (Vec::new(), String::new(), Vec::new());
     for (name, document) in items {
@@ -125,21 +124,24 @@ pub(crate) async fn run(
 }
 
 /// Starts an engine over an empty store.
-async fn begin(builder: &ServerBuilder, config: &Config) -> Result<(Scheduler, ApiState), CommandError> {
+async fn start_offline_engine(
+    builder: &ServerBuilder,
+    config: &Config,
+) -> Result<(Scheduler, ApiState), CommandError> {
     let failed = |error| CommandError::caused("could not make an empty store", error);
     let checks = match config.launcher {
-        LauncherConfig::Ecs { .. } => Some(builder.launcher(config).await?),
+        LauncherConfig::Ecs { .. } => Some(builder.open_launcher(config).await?),
         // Opening it would take its folder from the scheduler that uses it, and it has no options to check.
         LauncherConfig::Local { .. } => None,
     };
-    let parts = Parts {
+    let services = Services {
         registry: builder.registry()?,
-        store: builder.store_to_read(config).await.map_err(failed)?,
+        store: builder.open_store_read_only(config).await.map_err(failed)?,
         launcher: Arc::new(NoLauncher { checks }),
         clock: Arc::clone(builder.clock()),
         aws: None,
     };
-    assemble(parts, config, config.listen).await
+    start_services(services, config, config.listen).await
 }
 
 async fn answer(router: &Router, name: &str, body: &Value) -> Result<Value, CommandError> {
@@ -162,7 +164,7 @@ async fn answer(router: &Router, name: &str, body: &Value) -> Result<Value, Comm
     Err(CommandError::failed(refusal(&attempt, status, &answer, "")))
 }
 
-/// Stands where a launcher would. The population is always given, so nothing asks it.
+/// A launcher that starts nothing. The population is always assumed, so it is never asked.
 #[derive(Debug)]
 struct NoLauncher {
     /// The configured launcher, which checks jobs; without one, `launch` is taken as it is.

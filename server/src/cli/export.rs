@@ -1,4 +1,4 @@
-//! `ecs-scheduler export`: everything that a store holds, as a file.
+//! `ecs-scheduler export`: writes the content of a store to a file.
 
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
@@ -11,24 +11,24 @@ use super::error::CommandError;
 use super::flags::SettingFlags;
 use super::printable::json_text;
 use super::progress::Bar;
-use super::{print, tell};
+use super::{print, print_error};
 use crate::config::setting::NAME;
 use crate::config::values::Values;
 use crate::server::ServerBuilder;
-use crate::transfer::copy::read_through;
+use crate::transfer::copy::compute_checksum;
 use crate::transfer::dump::{FORMAT, Header};
 use crate::transfer::new_file::NewFile;
-use crate::transfer::store_uri::{self, Opened, Role};
-use crate::transfer::{DumpWriter, Place, Source as _, StoreReader, Tally};
+use crate::transfer::store_uri::{self, OpenStore, Role};
+use crate::transfer::{Checksum, DumpWriter, Source as _, StoreReader, StoreUri};
 
-/// What to export, and where to.
+/// The store to export and the target file.
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
     /// The store: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
     /// `elasticsearch:INDEX@URL`; the configured one by default. No scheduler may be using it
     #[arg(long, value_name = "STORE")]
-    from: Option<Place>,
-    /// The file to make, which must not exist; `-`, the default, is standard output
+    from: Option<StoreUri>,
+    /// New file, which must not exist; `-`, the default, is standard output
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
     /// Print a summary as JSON; on standard error when the dump goes to standard output
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     values: &Values,
 ) -> Result<(), CommandError> {
-    let config = store_uri::choose(args.from.as_ref(), values)?;
+    let config = store_uri::resolve(args.from.as_ref(), values)?;
     let to_file = args.file.as_os_str() != "-";
     let file = if to_file { Some(NewFile::beside(&args.file)?) } else { None };
     let opened = store_uri::open(args.from.as_ref(), &config, Role::Source, builder).await?;
@@ -67,26 +67,30 @@ pub(crate) async fn run(
             Box::new(open.map_err(|error| CommandError::caused(message, error))?)
         }
     };
-    let tally = write(&opened, &header, BufWriter::new(output)).await?;
+    let checksum = write_dump(&opened, &header, BufWriter::new(output)).await?;
     let name = opened.name.clone();
     opened.close().await?;
     file.map(NewFile::publish).transpose()?;
     let summary = if args.json {
-        let counts = tally.counts();
-        json_text(&json!({ "from": name, "exported": counts, "sha256": tally.sha256() }))
+        let counts = checksum.counts();
+        json_text(&json!({ "from": name, "exported": counts, "sha256": checksum.sha256() }))
     } else {
-        format!("exported {} from {name}\n", tally.counts())
+        format!("exported {} from {name}\n", checksum.counts())
     };
     if to_file {
         print(&summary);
     } else {
-        tell(&summary);
+        print_error(&summary);
     }
     Ok(())
 }
 
 /// Writes all items, and the trailer only when a second reading finds them unchanged.
-async fn write(opened: &Opened, header: &Header, output: impl Write) -> Result<Tally, CommandError> {
+async fn write_dump(
+    opened: &OpenStore,
+    header: &Header,
+    output: impl Write,
+) -> Result<Checksum, CommandError> {
     let mut reader = StoreReader::open(&*opened.store).await?;
     let bar = Bar::new("exporting", reader.expected());
     let mut writer = DumpWriter::begin(output, header)?;
@@ -94,11 +98,11 @@ async fn write(opened: &Opened, header: &Header, output: impl Write) -> Result<T
         writer.add(&item)?;
         bar.advance(1);
     }
-    bar.restart("verifying");
+    bar.start_phase("verifying");
     let mut again = StoreReader::open(&*opened.store).await?;
-    let second = read_through(&mut again, &|| bar.advance(1)).await?;
-    if second.sha256() != writer.tally().sha256() {
-        return Err(crate::transfer::reader::changed(&*opened.store));
+    let second = compute_checksum(&mut again, &|| bar.advance(1)).await?;
+    if second.sha256() != writer.checksum().sha256() {
+        return Err(crate::transfer::reader::changed_while_read(&*opened.store));
     }
     writer.finish()
 }

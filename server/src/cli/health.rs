@@ -1,5 +1,4 @@
-//! `ecs-scheduler health`: tells a supervisor, such as a container's health check, whether a server of this
-//! configuration answers.
+//! `ecs-scheduler health`: probes the configured server, for container health checks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

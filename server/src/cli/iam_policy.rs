@@ -1,4 +1,4 @@
-//! `ecs-scheduler iam-policy`: the least that the scheduler must be permitted to do for the jobs at hand.
+//! `ecs-scheduler iam-policy`: the minimal permissions for the selected jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::job_selection::{AtHand, AtHandArgs};
+use super::job_selection::{JobSelection, JobSelectionArgs};
 use crate::config::Config;
 use crate::server::ServerBuilder;
 use crate::wiring;
@@ -20,11 +20,11 @@ mod tests;
 #[derive(Debug, Clone, Args)]
 pub struct PolicyArgs {
     #[command(flatten)]
-    jobs: AtHandArgs,
-    /// The account's number, in place of `*` in the ARNs
+    jobs: JobSelectionArgs,
+    /// AWS account number for the ARNs, in place of `*`
     #[arg(long, value_name = "NUMBER", value_parser = account)]
     account: Option<String>,
-    /// The region, in place of `*` in the ARNs, and of what is read for the policy
+    /// AWS region for the ARNs, in place of `*`, and for the calls that the policy needs
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
     #[command(flatten)]
@@ -47,11 +47,11 @@ pub(crate) async fn run(
     config: &Config,
 ) -> Result<String, CommandError> {
     if let Some(region) = &args.region {
-        builder.foundation().default_to(region);
+        builder.plugin_context().default_to(region);
     }
-    let launcher = builder.launcher(config).await?;
-    let mut found = AtHand::find(&args.jobs, builder, config, &launcher).await?;
-    if let Some(error) = found.unopened.take() {
+    let launcher = builder.open_launcher(config).await?;
+    let mut found = JobSelection::load(&args.jobs, builder, config, &launcher).await?;
+    if let Some(error) = found.open_error.take() {
         return Err(error);
     }
     if let Some((name, problems)) = found.invalid.first() {
@@ -59,32 +59,32 @@ pub(crate) async fn run(
     }
     let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| TaskSpec::clone(&job.task)).collect();
     let launching = launcher.permissions(&tasks).await;
-    let launching =
-        launching.map_err(|error| CommandError::caused("could not learn what launching needs", error))?;
+    let launching = launching
+        .map_err(|error| CommandError::caused("could not determine the permissions for launching", error))?;
     let reading =
         found.jobs.iter().filter_map(|job| job.trigger.as_ref()).flat_map(|trigger| trigger.permissions());
     let storing = wiring::store_permissions(&config.store);
     let home = match &args.region {
         Some(region) => Some(region.clone()),
-        None => builder.foundation().region().await,
+        None => builder.plugin_context().region().await,
     };
     let permissions = launching.into_iter().chain(reading).chain(storing);
-    let permissions = permissions.map(|needed| args.place(needed, home.as_deref()));
+    let permissions = permissions.map(|needed| args.fill(needed, home.as_deref()));
     Ok(format!("{:#}\n", policy(permissions)))
 }
 
 impl PolicyArgs {
     /// Puts the region and the account where an ARN leaves them open, also in conditions, and the partition of its region, or
     /// of the home region where it names none.
-    fn place(&self, mut permission: Permission, home: Option<&str>) -> Permission {
-        permission.resource = self.place_arn(&permission.resource, home);
+    fn fill(&self, mut permission: Permission, home: Option<&str>) -> Permission {
+        permission.resource = self.fill_arn(&permission.resource, home);
         for value in permission.conditions.values_mut().flat_map(BTreeMap::values_mut) {
-            *value = self.place_arn(value, home);
+            *value = self.fill_arn(value, home);
         }
         permission
     }
 
-    fn place_arn(&self, arn: &str, home: Option<&str>) -> String {
+    fn fill_arn(&self, arn: &str, home: Option<&str>) -> String {
         let mut parts: Vec<&str> = arn.splitn(6, ':').collect();
         let [_, partition, _, region, account, _] = parts.as_mut_slice() else { return arn.to_owned() };
         if let Some(given) = self.region.as_deref().filter(|_| *region == "*") {

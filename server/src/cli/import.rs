@@ -8,28 +8,28 @@ use clap::Args;
 
 use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::migrate::{HowArgs, into_store};
+use super::migrate::{TransferArgs, into_store};
 use crate::config::values::Values;
 use crate::server::ServerBuilder;
 use crate::transfer::store_uri;
-use crate::transfer::{DumpReader, Place};
+use crate::transfer::{DumpReader, StoreUri};
 
-/// What to import, and where to.
+/// The dump to import and the target store.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ImportArgs {
     #[command(subcommand)]
     foreign: Option<foreign::Foreign>,
     /// The store to fill, made when it is missing: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`,
-    /// `s3:BUCKET/PREFIX` or `elasticsearch:INDEX@URL`; the configured one by default. It must be empty, or hold the
-    /// beginning of what an interrupted run of this command was to bring
+    /// `s3:BUCKET/PREFIX` or `elasticsearch:INDEX@URL`; the configured one by default. It must be empty, or contain
+    /// the first part of an interrupted run of this command
     #[arg(long, value_name = "STORE")]
-    to: Option<Place>,
+    to: Option<StoreUri>,
     /// The dump that `export` made; `-` reads standard input
     #[arg(value_name = "FILE", required = true)]
     file: Option<PathBuf>,
     #[command(flatten)]
-    how: HowArgs,
+    how: TransferArgs,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
 }
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     }
     let file = args.file.as_deref().filter(|file| file.as_os_str() != "-");
     let mut dump = DumpReader::open(file)?;
-    let to = store_uri::choose(args.to.as_ref(), values)?;
+    let to = store_uri::resolve(args.to.as_ref(), values)?;
     let from = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
     let (text, _) = into_store(&mut dump, &from, args.to.as_ref(), &to, &args.how, builder).await?;
     Ok(text)

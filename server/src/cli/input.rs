@@ -15,14 +15,14 @@ use crate::json;
 mod tests;
 
 /// The most bytes of a file that is read whole.
-pub(crate) const MOST: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Opens a file for reading. A pipe into which no process writes is an error: it would be waited for without an end.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be opened.
-pub(crate) fn source(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn open_file(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     let file = File::from(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
     let mut first = Vec::new();
     if file.metadata()?.file_type().is_fifo() {
@@ -42,27 +42,27 @@ pub(crate) fn source(path: &Path) -> io::Result<Box<dyn Read + Send>> {
 ///
 /// # Errors
 ///
-/// Fails when it cannot be read, is longer than [`MOST`] or is not UTF-8.
-pub(crate) fn text(path: &Path) -> io::Result<String> {
-    if is_standard(path) { bounded(io::stdin().lock()) } else { bounded(source(path)?) }
+/// Fails when it cannot be read, is longer than [`MAX_FILE_SIZE`] or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    if is_standard(path) { read_bounded(io::stdin().lock()) } else { read_bounded(open_file(path)?) }
 }
 
 fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn bounded(source: impl Read) -> io::Result<String> {
+fn read_bounded(source: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    source.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(too_long());
+    source.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_SIZE {
+        return Err(too_large());
     }
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Says that something is longer than [`MOST`].
-pub(crate) fn too_long() -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {} MiB", MOST >> 20))
+/// Says that something is longer than [`MAX_FILE_SIZE`].
+pub(crate) fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {} MiB", MAX_FILE_SIZE >> 20))
 }
 
 /// The JSON documents of a file.
@@ -79,9 +79,9 @@ pub(crate) struct Documents {
 /// # Errors
 ///
 /// Fails when the file cannot be read, is not JSON, or is an array that holds nothing.
-pub(crate) fn documents(file: &Path) -> Result<Documents, CommandError> {
+pub(crate) fn read_documents(file: &Path) -> Result<Documents, CommandError> {
     let name = file.display().to_string();
-    let document = document(file)?;
+    let document = read_document(file)?;
     let items: Vec<Value> = match (&document, &document["objects"]) {
         (Value::Array(items), _) => items.clone(),
         (Value::Object(answer), Value::Array(objects)) if answer.len() == 1 => {
@@ -104,11 +104,11 @@ pub(crate) fn documents(file: &Path) -> Result<Documents, CommandError> {
 /// # Errors
 ///
 /// Fails when it cannot be read or is not JSON.
-pub(crate) fn document(file: &Path) -> Result<Value, CommandError> {
+pub(crate) fn read_document(file: &Path) -> Result<Value, CommandError> {
     let name =
         if is_standard(file) { "standard input".to_owned() } else { format!("\"{}\"", file.display()) };
-    let text =
-        self::text(file).map_err(|error| CommandError::caused(format!("could not read {name}"), error))?;
+    let text = self::read_text(file)
+        .map_err(|error| CommandError::caused(format!("could not read {name}"), error))?;
     json::parse(text.as_bytes())
         .map_err(|error| CommandError::caused(format!("could not read {name} as JSON"), error))
 }

@@ -1,4 +1,4 @@
-//! The jobs that a command looks at: documents in files, those of a running server, or those of the configured store.
+//! The selection of jobs for a command: documents in files, the jobs of a running server, or those of the configured store.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -14,44 +14,44 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::error::CommandError;
-use super::input::documents;
+use super::input::read_documents;
 use super::jobs;
 use crate::config::Config;
 use crate::server::ServerBuilder;
 
 /// How many jobs are read from the store at once.
-const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
+const PAGE_SIZE: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
 
-/// Which jobs to look at.
+/// Which jobs to select.
 #[derive(Debug, Clone, Default, Args)]
-pub struct AtHandArgs {
+pub struct JobSelectionArgs {
     /// Job documents, or arrays of them as `import keda` prints them; without any, the jobs of the configured store
     files: Vec<PathBuf>,
-    /// Look at the jobs of the running server at this URL; a SQLite file that a server has open cannot be read beside it
+    /// Read the jobs from the running server at this URL; needed while a server has the SQLite file open
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     server: Option<String>,
 }
 
-/// The jobs that were found, and what is wrong with those that are none.
+/// The selected jobs, and the errors of invalid ones.
 #[derive(Debug, Default)]
-pub(crate) struct AtHand {
+pub(crate) struct JobSelection {
     pub(crate) jobs: Vec<Job>,
-    /// The job's name or the file's, and the problems.
+    /// The name of the job or file, and its errors.
     pub(crate) invalid: Vec<(String, String)>,
-    /// How the store is, where the jobs were read from it.
+    /// The health of the store, if the jobs were read from it.
     pub(crate) store: Option<Examination>,
-    /// Why the store could not be opened, so that nothing is known of its jobs.
-    pub(crate) unopened: Option<CommandError>,
+    /// Why the store could not be opened.
+    pub(crate) open_error: Option<CommandError>,
 }
 
-impl AtHand {
-    /// Reads the jobs. A store that cannot be opened is noted: there may be something else to say.
+impl JobSelection {
+    /// Loads the jobs. A store that cannot be opened is recorded in `open_error`, so that the caller can report other findings too.
     ///
     /// # Errors
     ///
     /// Fails when a file, the server or a store that is open cannot be read.
-    pub(crate) async fn find(
-        args: &AtHandArgs,
+    pub(crate) async fn load(
+        args: &JobSelectionArgs,
         builder: &ServerBuilder,
         config: &Config,
         launcher: &Arc<dyn Launcher>,
@@ -59,18 +59,18 @@ impl AtHand {
         let registry = builder.registry()?;
         let mut found = Self::default();
         if let Some(server) = &args.server {
-            let answer = jobs::list(&Client::new(server)?).await?;
+            let answer = jobs::list_jobs(&Client::new(server)?).await?;
             for view in answer["jobs"].as_array().into_iter().flatten() {
                 found.add_view(view, &context(&registry, config.max_tasks, Dialect::Stored, launcher));
             }
         } else if args.files.is_empty() {
             let failed = |error| {
-                let hint = "could not open the store; --server URL asks a server that has it open";
+                let hint = "could not open the store; if a server has it open, use --server URL";
                 CommandError::caused(hint, error)
             };
-            let store = match builder.store_to_read(config).await.map_err(failed) {
+            let store = match builder.open_store_read_only(config).await.map_err(failed) {
                 Ok(store) => store,
-                Err(error) => return Ok(Self { unopened: Some(error), ..found }),
+                Err(error) => return Ok(Self { open_error: Some(error), ..found }),
             };
             let read = found
                 .add_stored(&*store, &context(&registry, config.max_tasks, Dialect::Stored, launcher))
@@ -86,7 +86,7 @@ impl AtHand {
             let cx = context(&registry, config.max_tasks.max(DEFAULT_MAX_TASKS), Dialect::Written, launcher);
             let now = builder.clock().now();
             for file in &args.files {
-                for (name, document) in documents(file)?.items {
+                for (name, document) in read_documents(file)?.items {
                     found.add(&name, prepare_create(document, &cx, now).map(|prepared| prepared.job));
                 }
             }
@@ -97,7 +97,7 @@ impl AtHand {
     async fn add_stored(&mut self, store: &dyn Store, cx: &JobContext<'_>) -> Result<(), CommandError> {
         let mut from = ListFrom::Skip(0);
         loop {
-            let page = store.list(from, PAGE).await;
+            let page = store.list(from, PAGE_SIZE).await;
             let page = page.map_err(|error| CommandError::caused("could not read the jobs", error))?;
             let Some(last) = page.jobs.last() else { return Ok(()) };
             from = ListFrom::After(last.id.clone());

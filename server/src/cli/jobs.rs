@@ -1,4 +1,4 @@
-//! `ecs-scheduler jobs …`: what a person does with jobs on a running server.
+//! `ecs-scheduler jobs …`: commands for the jobs of a running server.
 
 pub(super) mod create;
 mod fire;
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use self::fire::FireArgs;
 use super::client::Client;
 use super::error::CommandError;
-use super::input::document;
+use super::input::read_document;
 
-/// What to do with jobs.
+/// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
 pub enum JobsCommand {
     /// List all jobs
@@ -29,39 +29,39 @@ pub enum JobsCommand {
     Create {
         /// The document, or an array as `import keda` prints it; `-` reads standard input
         file: PathBuf,
-        /// Also look at what each job names on AWS before it is written: its task definition, the sources of its trigger
+        /// Also check the AWS resources of each job before it is written: its task definition and the sources of its trigger
         #[arg(long, value_name = "WHAT", value_parser = ["aws"])]
         validate: Option<String>,
     },
-    /// Change fields of a job: what the document names is replaced, null removes, the rest stays
+    /// Change fields of a job: fields in the document are replaced, null removes a field, other fields stay
     Edit {
         /// The job
         id: String,
         /// The document with the changed fields; `-` reads standard input
         file: PathBuf,
-        /// Also look at what the changed job names on AWS before it is written
+        /// Also check the AWS resources of the changed job before it is written
         #[arg(long, value_name = "WHAT", value_parser = ["aws"])]
         validate: Option<String>,
     },
-    /// Delete a job; its running tasks go on
+    /// Delete a job; running tasks continue
     Delete {
         /// The job
         id: String,
     },
-    /// Fire a job now; its schedule is not touched. The exit code is 5 when it is known that nothing was launched: see `--wait`
+    /// Fire a job now; its schedule does not change. The exit code is 5 if nothing was launched: see `--wait`
     Fire(FireArgs),
-    /// Stop looking at a job
+    /// Suspend a job
     Suspend {
         /// The job
         id: String,
-        /// Why
+        /// Reason
         #[arg(long)]
         reason: Option<String>,
-        /// When it ends by itself (RFC 3339)
+        /// End of the suspension (RFC 3339)
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
     },
-    /// Look at a suspended job again; what it missed is not made up for
+    /// Resume a job; missed ticks are not run
     Resume {
         /// The job
         id: String,
@@ -70,45 +70,45 @@ pub enum JobsCommand {
     Next {
         /// The job
         id: String,
-        /// How many
+        /// Number of ticks
         #[arg(long, default_value_t = 10)]
         count: u32,
     },
-    /// Say how the newest ticks of a job ended and why, step by step
+    /// Explain the newest decisions about a job, step by step
     Explain {
         /// The job
         id: String,
-        /// How many decisions
+        /// Number of decisions
         #[arg(long, default_value_t = 3)]
         limit: u32,
         /// Only decisions with this outcome
         #[arg(long)]
         outcome: Option<String>,
     },
-    /// List the newest firings of a job and what became of their tasks
+    /// List the newest firings of a job and the results of their tasks
     History {
         /// The job
         id: String,
-        /// How many firings
+        /// Number of firings
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
 }
 
-/// Carries out a command and returns what it prints.
+/// Runs a command and returns its output.
 ///
 /// # Errors
 ///
 /// Fails when the server cannot be reached or refuses, when a document cannot be read, or when nothing was launched.
 pub async fn run(command: &JobsCommand, client: &Client, as_json: bool) -> Result<String, CommandError> {
-    let (answer, people): (Value, Show) = match command {
-        JobsCommand::List => (list(client).await?, show::jobs),
+    let (answer, people): (Value, Renderer) = match command {
+        JobsCommand::List => (list_jobs(client).await?, show::jobs),
         JobsCommand::Get { id } => (client.get(&path(id, "")).await?, show::json),
         JobsCommand::Create { file, validate } => {
             return create::run(file, validate.as_deref(), client, as_json).await;
         }
         JobsCommand::Edit { id, file, validate } => {
-            let change = document(file)?;
+            let change = read_document(file)?;
             let query = validate.as_ref().map(|how| format!("?validate={how}")).unwrap_or_default();
             let etag = client.send(Method::GET, &path(id, ""), None, &[]).await?.etag;
             let seen: Vec<_> = etag.iter().map(|etag| (header::IF_MATCH, etag.as_str())).collect();
@@ -155,11 +155,11 @@ pub async fn run(command: &JobsCommand, client: &Client, as_json: bool) -> Resul
     Ok(if as_json { show::json(&answer) } else { people(&answer) })
 }
 
-/// How an answer is shown to people.
-type Show = fn(&Value) -> String;
+/// Renders a response for people.
+type Renderer = fn(&Value) -> String;
 
 /// Reads every page of the list.
-pub(super) async fn list(client: &Client) -> Result<Value, CommandError> {
+pub(super) async fn list_jobs(client: &Client) -> Result<Value, CommandError> {
     let mut jobs = Vec::new();
     loop {
         let mut page = client.get(&format!("/jobs?skip={}&count=1000", jobs.len())).await?;
@@ -176,7 +176,7 @@ fn path(id: &str, rest: &str) -> String {
     format!("/jobs/{}{rest}", escape(id))
 }
 
-/// Escapes everything that may mean something in a URL; a job's id never needs it, a typing error may.
+/// Percent-encodes a path segment; a valid job id never needs it, a typing error may.
 pub(super) fn escape(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
         match byte {

@@ -1,4 +1,4 @@
-//! `ecs-scheduler migrate`: everything that a store holds, into another store.
+//! `ecs-scheduler migrate`: copies the content of a store to another store.
 
 use clap::Args;
 use serde_json::json;
@@ -9,32 +9,32 @@ use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::values::Values;
 use crate::server::ServerBuilder;
-use crate::transfer::copy::{Manner, Stage, read_through};
-use crate::transfer::reader::changed;
+use crate::transfer::copy::{Stage, TransferOptions, compute_checksum};
+use crate::transfer::reader::changed_while_read;
 use crate::transfer::store_uri::{self, Role};
-use crate::transfer::{Place, Source, StoreReader, Transfer, transfer};
+use crate::transfer::{Source, StoreReader, StoreUri, TransferReport, copy_items};
 
-/// From where to where.
+/// Source and target of a migration.
 #[derive(Debug, Clone, Args)]
 pub struct MigrateArgs {
     /// The store to read: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
     /// `elasticsearch:INDEX@URL`; the configured one by default. No scheduler may be using it
     #[arg(long, value_name = "STORE")]
-    from: Option<Place>,
-    /// The store to fill, made when it is missing; the configured one by default. It must be empty, or hold the
-    /// beginning of what an interrupted run of this command was to bring
+    from: Option<StoreUri>,
+    /// The store to fill, made when it is missing; the configured one by default. It must be empty, or contain
+    /// the first part of an interrupted run of this command
     #[arg(long, value_name = "STORE", required_unless_present = "from")]
-    to: Option<Place>,
+    to: Option<StoreUri>,
     #[command(flatten)]
-    pub(super) how: HowArgs,
+    pub(super) how: TransferArgs,
     #[command(flatten)]
     pub(super) settings: SettingFlags,
 }
 
-/// How to move, and how to tell of it.
+/// Options of a transfer.
 #[derive(Debug, Clone, Args)]
-pub struct HowArgs {
-    /// Compare, say what would be added, and write nothing
+pub struct TransferArgs {
+    /// Compare, report what would be added, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Print the summary as JSON
@@ -42,7 +42,7 @@ pub struct HowArgs {
     json: bool,
 }
 
-/// Moves everything; the source stays as it is.
+/// Copies everything; the source does not change.
 ///
 /// # Errors
 ///
@@ -53,8 +53,8 @@ pub(crate) async fn run(
     builder: &ServerBuilder,
     values: &Values,
 ) -> Result<String, CommandError> {
-    let from = store_uri::choose(args.from.as_ref(), values)?;
-    let to = store_uri::choose(args.to.as_ref(), values)?;
+    let from = store_uri::resolve(args.from.as_ref(), values)?;
+    let to = store_uri::resolve(args.to.as_ref(), values)?;
     if from == to {
         return Err(CommandError::failed("could not migrate: --from and --to name the same store"));
     }
@@ -63,8 +63,8 @@ pub(crate) async fn run(
     let (text, moved) =
         into_store(&mut reader, &source.name, args.to.as_ref(), &to, &args.how, builder).await?;
     let mut again = StoreReader::open(&*source.store).await?;
-    if read_through(&mut again, &|| ()).await?.sha256() != moved.sha256 {
-        return Err(changed(&*source.store));
+    if compute_checksum(&mut again, &|| ()).await?.sha256() != moved.sha256 {
+        return Err(changed_while_read(&*source.store));
     }
     source.close().await?;
     Ok(text)
@@ -74,30 +74,30 @@ pub(crate) async fn run(
 pub(super) async fn into_store(
     source: &mut dyn Source,
     from: &str,
-    to: Option<&Place>,
+    to: Option<&StoreUri>,
     config: &crate::config::StoreConfig,
-    how: &HowArgs,
+    how: &TransferArgs,
     builder: &ServerBuilder,
-) -> Result<(String, Transfer), CommandError> {
-    let role = if how.dry_run { Role::Compared } else { Role::Target };
+) -> Result<(String, TransferReport), CommandError> {
+    let role = if how.dry_run { Role::Inspected } else { Role::Target };
     let target = store_uri::open(to, config, role, builder).await?;
     let bar = Bar::new("moving", source.expected());
     let verifying = std::cell::Cell::new(false);
     let progress = |stage, steps| {
         if stage == Stage::Verifying && !verifying.replace(true) {
-            bar.restart("verifying");
+            bar.start_phase("verifying");
         }
         bar.advance(steps);
     };
-    let manner = Manner { target: &target.name, dry_run: how.dry_run, progress: &progress };
-    let moved = transfer(source, &*target.store, &manner).await?;
+    let options = TransferOptions { target: &target.name, dry_run: how.dry_run, progress: &progress };
+    let moved = copy_items(source, &*target.store, &options).await?;
     let to = target.name.clone();
     target.close().await?;
     drop(bar);
     Ok((summary(from, &to, how, &moved), moved))
 }
 
-fn summary(from: &str, to: &str, how: &HowArgs, moved: &Transfer) -> String {
+fn summary(from: &str, to: &str, how: &TransferArgs, moved: &TransferReport) -> String {
     if how.json {
         return json_text(&json!({ "from": from, "to": to, "dryRun": how.dry_run, "moved": moved }));
     }

@@ -8,7 +8,7 @@ use super::client::Client;
 use super::error::CommandError;
 use super::jobs::{self, JobsCommand, escape, show};
 use super::table::{cell, table};
-use crate::config::Refused;
+use crate::config::ConfigRejected;
 use crate::config::setting::SERVER;
 use crate::config::values::{self, Flags, Values};
 
@@ -18,7 +18,7 @@ mod tests;
 /// Where the server is and how to print.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
-    /// The server's URL; else `ECSS_SERVER`, else `http://127.0.0.1:5000`
+    /// Server URL; default `ECSS_SERVER`, then `http://127.0.0.1:5000`
     #[arg(long, value_name = "URL", global = true)]
     server: Option<String>,
     /// Print the server's JSON instead of a table
@@ -36,7 +36,7 @@ pub(crate) enum ServerCommand {
         #[command(subcommand)]
         command: JobsCommand,
     },
-    /// Show the brake, pull it or release it: while it is on, nothing is launched
+    /// Show, engage or release the brake; while it is on, nothing is launched
     Brake {
         #[command(flatten)]
         client: ClientArgs,
@@ -47,14 +47,14 @@ pub(crate) enum ServerCommand {
     Decisions {
         #[command(flatten)]
         client: ClientArgs,
-        /// How many decisions
+        /// Number of decisions
         #[arg(long, default_value_t = 20)]
         limit: u32,
         /// Only decisions with this outcome
         #[arg(long)]
         outcome: Option<String>,
     },
-    /// Show how often the server called AWS, and what that costs a month
+    /// Show the server's calls to AWS and their estimated monthly cost
     Stats(ClientArgs),
     /// List the replicas of the scheduler and the shards of jobs that each owns
     Replicas(ClientArgs),
@@ -63,9 +63,9 @@ pub(crate) enum ServerCommand {
 /// The position of the brake.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum BrakeCommand {
-    /// Stop all launches at once; running tasks go on
+    /// Stop all launches at once; running tasks continue
     On {
-        /// Why
+        /// Reason
         #[arg(long)]
         reason: String,
     },
@@ -73,7 +73,7 @@ pub(crate) enum BrakeCommand {
     Off,
 }
 
-/// Carries out a command and returns what it prints.
+/// Runs a command and returns its output.
 ///
 /// # Errors
 ///
@@ -84,7 +84,7 @@ pub(super) async fn run(command: &ServerCommand) -> Result<String, CommandError>
     | ServerCommand::Decisions { client: args, .. }
     | ServerCommand::Stats(args)
     | ServerCommand::Replicas(args)) = command;
-    let values = Values::gather(&Flags::new(), &values::environment()).map_err(Refused)?;
+    let values = Values::gather(&Flags::new(), &values::environment()).map_err(ConfigRejected)?;
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let client = &Client::new(server)?;
     let (answer, people): (Value, fn(&Value) -> String) = match command {

@@ -35,8 +35,8 @@ impl Bar {
         self.0.set_position(done);
     }
 
-    /// Begins anew under another heading.
-    pub(super) fn restart(&self, heading: &'static str) {
+    /// Starts the next phase under another heading.
+    pub(super) fn start_phase(&self, heading: &'static str) {
         self.0.set_message(heading);
         self.0.reset();
     }

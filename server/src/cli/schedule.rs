@@ -1,4 +1,4 @@
-//! `ecs-scheduler schedule next`: what a schedule means, without a server.
+//! `ecs-scheduler schedule next`: describes a schedule offline.
 
 use clap::Args;
 use ecs_scheduler_core::schedule::{STAND_IN, Schedule, ScheduleSpec, resolve_wildcards};
@@ -12,19 +12,19 @@ use super::jobs::show;
 /// A schedule, and how much of it to show.
 #[derive(Debug, Clone, Args)]
 pub struct NextArgs {
-    /// The schedule in any spelling; several are a union
+    /// Schedule in any notation; several expressions form a union
     #[arg(required = true, value_name = "EXPRESSION")]
     expressions: Vec<String>,
-    /// The job whose name decides about each `?`
+    /// Job name that resolves each `?`
     #[arg(long, value_name = "JOB", default_value = STAND_IN)]
     id: String,
     /// The time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     timezone: String,
-    /// How many ticks
+    /// Number of ticks
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// Ticks after this moment (RFC 3339) instead of after now
+    /// Start after this time (RFC 3339) instead of now
     #[arg(long, value_name = "TIME")]
     after: Option<Timestamp>,
     /// Print JSON, as the API's preview does

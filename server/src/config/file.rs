@@ -30,24 +30,24 @@ fn parse(text: &str) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
     }
     let document: Value =
         serde_saphyr::from_str(text).map_err(|error| vec![format!("not valid YAML: {error}")])?;
-    let mut found = Found::default();
+    let mut reader = FileReader::default();
     match document {
         Value::Null => {}
-        Value::Object(_) => found.walk("", document),
+        Value::Object(_) => reader.walk("", document),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            found.problems.push("the file must hold keys with values".to_owned());
+            reader.problems.push("the file must hold keys with values".to_owned());
         }
     }
-    if found.problems.is_empty() { Ok(found.entries) } else { Err(found.problems) }
+    if reader.problems.is_empty() { Ok(reader.entries) } else { Err(reader.problems) }
 }
 
 #[derive(Default)]
-struct Found {
+struct FileReader {
     entries: Vec<(&'static Setting, String)>,
     problems: Vec<String>,
 }
 
-impl Found {
+impl FileReader {
     fn walk(&mut self, key: &str, value: Value) {
         let known = SETTINGS.iter().find(|setting| setting.key == key && key != CONFIG_FILE.key);
         match (known, value) {

@@ -7,7 +7,7 @@ use super::values::{Origin, Values};
 
 /// One setting as it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct SettingRow {
     /// Its environment variable, or its key where it has none.
     pub name: &'static str,
     /// Its value, `(hidden)` for a secret, or the default.
@@ -18,21 +18,21 @@ pub struct Line {
 
 /// Lists the settings of this build, and those of absent parts that somebody set.
 #[must_use]
-pub fn effective(values: &Values) -> Vec<Line> {
-    SETTINGS.iter().filter_map(|setting| line(setting, values)).collect()
+pub fn effective(values: &Values) -> Vec<SettingRow> {
+    SETTINGS.iter().filter_map(|setting| row(setting, values)).collect()
 }
 
-fn line(setting: &'static Setting, values: &Values) -> Option<Line> {
+fn row(setting: &'static Setting, values: &Values) -> Option<SettingRow> {
     let name = setting.name();
     match (values.get(setting), setting.part) {
         (None, Part::Absent(..)) => None,
         (None, _) => {
             let value = if setting.key == LAUNCHER.key { "" } else { setting.default };
-            Some(Line { name, value: value.to_owned(), origin: Origin::Default.to_string() })
+            Some(SettingRow { name, value: value.to_owned(), origin: Origin::Default.to_string() })
         }
         (Some(value), _) => {
             let text = if setting.secret { "(hidden)".to_owned() } else { without_logins(&value.text) };
-            Some(Line { name, value: text, origin: value.origin.to_string() })
+            Some(SettingRow { name, value: text, origin: value.origin.to_string() })
         }
     }
 }

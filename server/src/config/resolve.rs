@@ -16,8 +16,8 @@ use super::setting::{
 };
 use super::values::Values;
 use super::{
-    ANY_HOST, AwsConfig, Config, ElasticsearchConfig, HISTORY_DAYS_LIMIT, LauncherConfig, LogConfig,
-    LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, Refused, ReplicaConfig, Secret, StoreConfig,
+    ANY_HOST, AwsConfig, Config, ConfigRejected, ElasticsearchConfig, HISTORY_DAYS_LIMIT, LauncherConfig,
+    LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, ReplicaConfig, Secret, StoreConfig,
 };
 
 impl Config {
@@ -27,7 +27,7 @@ impl Config {
     ///
     /// Fails with every problem at once: values out of bounds, settings that contradict each other, parts that this
     /// build does not contain, a choice that is missing.
-    pub fn resolve(values: &Values) -> Result<Self, Refused> {
+    pub fn resolve(values: &Values) -> Result<Self, ConfigRejected> {
         let mut problems = absent_parts(values, &|_| true);
         let parts_missing = !problems.is_empty();
         let name = keep(name(values), &mut problems);
@@ -39,7 +39,7 @@ impl Config {
         let level = keep(log_level(values), &mut problems);
         let task_variables = keep(on_or_off(values, &TASK_VARIABLES), &mut problems).unwrap_or_default();
         let store = keep(store(values), &mut problems);
-        // Whoever asks for the ECS launcher has chosen; that it is not there was said already.
+        // A chosen ECS launcher that is missing was reported already.
         let launcher = if parts_missing && values.get(&LAUNCHER).is_none() {
             None
         } else {
@@ -75,7 +75,7 @@ impl Config {
                     replica,
                 })
             }
-            _ => Err(Refused(problems)),
+            _ => Err(ConfigRejected(problems)),
         }
     }
 }
@@ -86,7 +86,7 @@ impl Config {
 /// # Errors
 ///
 /// Fails with every problem of these settings.
-pub(crate) fn offline(values: &Values) -> Result<Config, Refused> {
+pub(crate) fn offline(values: &Values) -> Result<Config, ConfigRejected> {
     let of_a_server = [LISTEN.key, AUTH.key, REPLICA.key, ADVERTISE.key];
     let mut values = values.keeping(|setting| {
         !matches!(setting.part, Part::Log | Part::Store) && !of_a_server.contains(&setting.key)
@@ -142,7 +142,7 @@ pub(crate) fn listen(values: &Values) -> Result<SocketAddr, String> {
     if auth.is_none() && !address.ip().is_loopback() {
         return Err(format!(
             "ECSS_LISTEN is {address}, which other machines can reach, and nothing authenticates them; listen on \
-             127.0.0.1, or set ECSS_AUTH=off if a proxy or the network keeps strangers out"
+             127.0.0.1, or set ECSS_AUTH=off if a proxy or the network restricts access"
         ));
     }
     Ok(address)
@@ -199,17 +199,17 @@ fn data_dir(values: &Values) -> PathBuf {
     values.text_or_default(&DATA_DIR).into()
 }
 
-/// Gives the choice of a store its meaning, whatever else is configured.
+/// Resolves the choice of a store, independent of other settings.
 ///
 /// # Errors
 ///
 /// Fails when two are chosen, or one that this build does not contain.
-pub(crate) fn chosen_store(values: &Values) -> Result<StoreConfig, Refused> {
+pub(crate) fn chosen_store(values: &Values) -> Result<StoreConfig, ConfigRejected> {
     let absent = absent_parts(values, &|setting| STORE_SELECTORS.contains(&setting.key));
     if !absent.is_empty() {
-        return Err(Refused(absent));
+        return Err(ConfigRejected(absent));
     }
-    store(values).map_err(|problem| Refused(vec![problem]))
+    store(values).map_err(|problem| ConfigRejected(vec![problem]))
 }
 
 fn store(values: &Values) -> Result<StoreConfig, String> {

@@ -30,15 +30,15 @@ pub struct Setting {
     pub variable: Option<&'static str>,
     /// Where it belongs.
     pub part: Part,
-    /// What holds when it is not set; in words where it is not a plain value.
+    /// The default; in words where it is not a plain value.
     pub default: &'static str,
-    /// What its values look like: `HOST:PORT`.
+    /// The form of its values: `HOST:PORT`.
     pub value: &'static str,
     /// Whether its value is hidden when the configuration is shown. A secret has no flag.
     pub secret: bool,
     /// Whether the Python version had it.
     pub python: bool,
-    /// What it means, in sentences without a full stop at the end.
+    /// Its meaning, in sentences without a full stop at the end.
     pub help: &'static str,
 }
 
@@ -109,7 +109,7 @@ pub const NAME: Setting = inherited(setting(
     Part::Scheduler,
     "NAME",
     "ecs-scheduler",
-    "What this scheduler is called. Its tasks are started by `<name>/<job id>`, so two schedulers on one cluster need \
+    "The name of this scheduler. Its tasks are started by `<name>/<job id>`, so two schedulers on one cluster need \
      two names; it is also part of every launch token, so change it only while no launch is open. 1 to 64 of letters, \
      digits, `-`, `_`, `/`",
 ));
@@ -120,7 +120,7 @@ pub const LISTEN: Setting = setting(
     Part::Scheduler,
     "HOST:PORT",
     "127.0.0.1:5000",
-    "Where the API listens: an IP address or `localhost`, and a port; port 0 takes a free one. Whoever reaches it can \
+    "Where the API listens: an IP address or `localhost`, and a port; port 0 takes a free one. Anyone who can reach it can \
      start tasks, so an address other than loopback is refused unless `ECSS_AUTH=off` is spelled out",
 );
 /// Authentication.
@@ -151,7 +151,7 @@ pub const REPLICA: Setting = setting(
     Part::Scheduler,
     "NAME",
     "a random name",
-    "What this process is called among the replicas on a shared store; each needs its own. One that keeps its name over \
+    "The name of this process among the replicas on a shared store; each needs its own. One that keeps its name over \
      a restart takes its shards of the jobs back at once, instead of after seconds. 1 to 64 of letters, digits, `-`, \
      `_`, `.`",
 );
@@ -324,7 +324,7 @@ pub const LAUNCHER: Setting = setting(
     Part::Launcher,
     "KIND",
     "`ecs` where ECSS_ECS_CLUSTER is set; else it must be chosen",
-    "What starts tasks. `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as processes \
+    "The launcher. `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as processes \
      of this machine",
 );
 /// Whether tasks are told of their firing.

@@ -85,7 +85,7 @@ fn naming_sqlite_beside_its_file_is_one_choice() {
 }
 
 #[test]
-fn what_this_build_lacks_is_said_with_a_remedy() {
+fn parts_missing_in_this_build_are_named_with_a_remedy() {
     let absent: &[(&str, &str)] = &[
         #[cfg(not(feature = "aws"))]
         ("ECSS_ECS_CLUSTER", "ECS launcher"),
@@ -186,7 +186,7 @@ fn a_cluster_implies_the_ecs_launcher() {
 }
 
 #[test]
-fn tasks_are_told_of_their_firing_unless_it_is_switched_off() {
+fn tasks_get_firing_variables_unless_switched_off() {
     let local = ("ECSS_LAUNCHER", "local");
     assert!(resolve(&[local]).unwrap().task_variables);
     assert!(!resolve(&[local, ("ECSS_TASK_VARIABLES", "off")]).unwrap().task_variables);

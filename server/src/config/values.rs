@@ -50,7 +50,7 @@ pub type Environment = BTreeMap<String, String>;
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     found: BTreeMap<&'static str, Value>,
-    /// What is suspicious but no error: variables that look like settings and are none.
+    /// Warnings: variables that look like settings but are unknown.
     pub warnings: Vec<String>,
 }
 

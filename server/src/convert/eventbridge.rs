@@ -14,7 +14,7 @@
 //! | the target's cluster and `EcsParameters` | `taskDefinition`, `taskCount`, `launch` |
 //! | `Input` | `overrides`, `launch.overrides` |
 //!
-//! A schedule starts its tasks whatever still runs, so its job has `overlap: allow`.
+//! A schedule starts its tasks independent of running ones, so its job has `overlap: allow`.
 //!
 //! # Source
 //!
@@ -31,24 +31,24 @@ use std::collections::BTreeMap;
 use ecs_scheduler_core::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Converted, Draft, Fields, Remarks, job_id};
+use super::{Converted, Fields, JobDraft, Remarks, job_id};
 
-const UNKNOWN: &str = "not known to this import";
+const UNKNOWN_FIELD: &str = "not known to this import";
 const NOT_ECS: &str = "it starts no ECS task";
 
 /// A file: its name without its ending, and its text.
 #[derive(Debug, Clone)]
-pub struct Printed {
+pub struct CliOutput {
     /// The name.
     pub stem: String,
-    /// What the CLI printed.
+    /// The output of the CLI.
     pub text: String,
 }
 
 /// Converts everything that is in the files. A file that is not JSON is listed.
 #[must_use]
-pub fn convert(files: &[Printed]) -> Vec<Converted> {
-    let mut found = Found::default();
+pub fn convert(files: &[CliOutput]) -> Vec<Converted> {
+    let mut found = ParsedFiles::default();
     for file in files {
         for document in serde_json::Deserializer::from_str(&file.text).into_iter::<Value>() {
             match document {
@@ -63,9 +63,9 @@ pub fn convert(files: &[Printed]) -> Vec<Converted> {
     found.jobs()
 }
 
-/// What was found in the files.
+/// The parsed content of the files.
 #[derive(Debug, Default)]
-struct Found {
+struct ParsedFiles {
     schedules: Vec<Value>,
     /// Schedules that were listed without their targets.
     listed: Vec<Value>,
@@ -75,7 +75,7 @@ struct Found {
     others: Vec<Converted>,
 }
 
-impl Found {
+impl ParsedFiles {
     fn add(&mut self, mut document: Value, stem: &str) {
         if let Value::Array(documents) = document {
             return documents.into_iter().for_each(|document| self.add(document, stem));
@@ -167,7 +167,7 @@ const EVENTS: &str = "it fires on events, not on a schedule";
 fn refused(source: String, field: &str, text: &str) -> Converted {
     let mut remarks = Remarks::default();
     remarks.refused(field, text);
-    Converted::of(source, Draft::default(), remarks)
+    Converted::of(source, JobDraft::default(), remarks)
 }
 
 /// Converts what `get-schedule` printed.
@@ -175,7 +175,7 @@ fn schedule(document: Value) -> Converted {
     let mut fields = Fields::root(document);
     let name = fields.text("Name").unwrap_or_default();
     let group = fields.text("GroupName").unwrap_or_else(|| "default".to_owned());
-    let (mut draft, mut remarks) = (Draft::default(), Remarks::default());
+    let (mut draft, mut remarks) = (JobDraft::default(), Remarks::default());
     begin(&mut draft, &name, fields.text("Description"), fields.text("State"), &mut remarks);
     if group != "default" {
         draft.set("labels", json!({ "eventbridge/group": group }));
@@ -196,14 +196,14 @@ fn schedule(document: Value) -> Converted {
         draft.set("jitter", format!("{minutes}m"));
     }
     window.ignore(&["MaximumWindowInMinutes"]);
-    window.end(UNKNOWN, &mut remarks);
+    window.end(UNKNOWN_FIELD, &mut remarks);
     if fields.text("ActionAfterCompletion").as_deref() == Some("DELETE") {
         remarks.lost("ActionAfterCompletion", "DELETE: the job stays when its last tick is over");
     }
     fields.lose("KmsKeyArn", "encrypt the store's disk, table or bucket instead", &mut remarks);
     let starts = target::read(fields.object("Target"), &mut draft, &mut remarks);
     fields.ignore(&["Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"]);
-    fields.end(UNKNOWN, &mut remarks);
+    fields.end(UNKNOWN_FIELD, &mut remarks);
     finish(format!("schedule {group}/{name}"), starts, draft, remarks)
 }
 
@@ -219,7 +219,7 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
     let convert = |target: Value| {
         let id = target["Id"].as_str().unwrap_or_default().to_owned();
         let job = if many { format!("{name}-{id}") } else { name.to_owned() };
-        let (mut draft, mut remarks) = (Draft::default(), Remarks::default());
+        let (mut draft, mut remarks) = (JobDraft::default(), Remarks::default());
         let mut fields = Fields::root(rule.clone());
         begin(&mut draft, &job, fields.text("Description"), fields.text("State"), &mut remarks);
         let expression = fields.text("ScheduleExpression").unwrap_or_default();
@@ -234,7 +234,7 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
             &mut remarks,
         );
         fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy"]);
-        fields.end(UNKNOWN, &mut remarks);
+        fields.end(UNKNOWN_FIELD, &mut remarks);
         let starts = target::read(Fields::at("Target", target), &mut draft, &mut remarks);
         finish(format!("rule {name}, target {id}"), starts, draft, remarks)
     };
@@ -253,7 +253,7 @@ fn from_1970(rate: &str, of: &str) -> String {
 
 /// Sets what schedules and rules have in common.
 fn begin(
-    draft: &mut Draft,
+    draft: &mut JobDraft,
     name: &str,
     description: Option<String>,
     state: Option<String>,
@@ -276,7 +276,7 @@ fn begin(
     }
 }
 
-fn finish(source: String, starts: bool, draft: Draft, mut remarks: Remarks) -> Converted {
+fn finish(source: String, starts: bool, draft: JobDraft, mut remarks: Remarks) -> Converted {
     if !starts {
         remarks.refused("Target.Arn", NOT_ECS);
     }

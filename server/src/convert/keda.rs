@@ -11,7 +11,7 @@
 //! | the containers' `env`, `args`, `resources` | `overrides` |
 //! | annotation `autoscaling.keda.sh/paused` | `suspended` |
 //!
-//! What a pod is made of (images, volumes, service accounts, secrets) belongs to the task definition, which must exist: the
+//! The content of a pod (images, volumes, service accounts, secrets) belongs to the task definition, which must exist: the
 //! job names it by the `ScaledJob`'s name.
 //!
 //! # Source
@@ -26,20 +26,20 @@ mod window;
 use ecs_scheduler_core::Timestamp;
 use serde_json::Value;
 
-use super::{Converted, Draft, Fields, Remarks, job_id};
+use super::{Converted, Fields, JobDraft, Remarks, job_id};
 
 /// `pollingInterval` where none is given, in seconds.
-const POLLING: u64 = 30;
+const DEFAULT_POLLING_INTERVAL: u64 = 30;
 /// `maxReplicaCount` where none is given.
-const MOST: u64 = 100;
+const DEFAULT_MAX_REPLICAS: u64 = 100;
 /// The annotation that pauses a `ScaledJob`.
-const PAUSED: &str = "autoscaling.keda.sh/paused";
-const UNKNOWN: &str = "not known to this import";
+const PAUSED_ANNOTATION: &str = "autoscaling.keda.sh/paused";
+const UNKNOWN_FIELD: &str = "not known to this import";
 const NEVER_STOPPED: &str = "an edit never stops running tasks here";
 
-/// What a conversion depends on beside the objects.
+/// The context of a conversion.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances {
+pub struct ConversionContext {
     /// The bound of every job.
     pub max_tasks: u32,
     /// The present moment, from which windows of time are measured.
@@ -48,7 +48,7 @@ pub struct Circumstances {
 
 /// Converts the documents of a YAML file. One that is not YAML is listed.
 #[must_use]
-pub fn convert(file: &str, text: &str, circumstances: &Circumstances) -> Vec<Converted> {
+pub fn convert(file: &str, text: &str, context: &ConversionContext) -> Vec<Converted> {
     let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(documents) => documents,
         Err(error) => return vec![Converted::unreadable(file, not_yaml(text, &error.to_string()))],
@@ -63,7 +63,7 @@ pub fn convert(file: &str, text: &str, circumstances: &Circumstances) -> Vec<Con
     });
     // Comments and separators alone make an empty document.
     let objects = objects.filter(|object| !object.is_null());
-    objects.map(|object| object_to_job(object, circumstances)).collect()
+    objects.map(|object| object_to_job(object, context)).collect()
 }
 
 fn not_yaml(text: &str, error: &str) -> String {
@@ -75,7 +75,7 @@ fn not_yaml(text: &str, error: &str) -> String {
     format!("it is not YAML: {error}")
 }
 
-fn object_to_job(object: Value, circumstances: &Circumstances) -> Converted {
+fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
     let mut root = Fields::root(object);
     let kind = root.text("kind").unwrap_or_else(|| "object".to_owned());
     let mut metadata = root.object("metadata");
@@ -88,9 +88,9 @@ fn object_to_job(object: Value, circumstances: &Circumstances) -> Converted {
     let mut remarks = Remarks::default();
     if kind != "ScaledJob" {
         remarks.refused("kind", not_a_job(&kind));
-        return Converted::of(source, Draft::default(), remarks);
+        return Converted::of(source, JobDraft::default(), remarks);
     }
-    let mut draft = Draft::default();
+    let mut draft = JobDraft::default();
     let id = job_id(&name);
     draft.set("id", id.as_str());
     draft.set("taskDefinition", id.as_str());
@@ -98,9 +98,9 @@ fn object_to_job(object: Value, circumstances: &Circumstances) -> Converted {
         remarks.changed("metadata.name", format!("a job's name cannot have all of these characters: {id}"));
     }
     read_metadata(metadata, namespace, &mut draft, &mut remarks);
-    read_spec(root.object("spec"), &id, circumstances, &mut draft, &mut remarks);
+    read_spec(root.object("spec"), &id, context, &mut draft, &mut remarks);
     root.ignore(&["apiVersion", "status"]);
-    root.end(UNKNOWN, &mut remarks);
+    root.end(UNKNOWN_FIELD, &mut remarks);
     Converted::of(source, draft, remarks)
 }
 
@@ -116,7 +116,12 @@ fn not_a_job(kind: &str) -> &'static str {
     }
 }
 
-fn read_metadata(mut metadata: Fields, namespace: Option<String>, draft: &mut Draft, remarks: &mut Remarks) {
+fn read_metadata(
+    mut metadata: Fields,
+    namespace: Option<String>,
+    draft: &mut JobDraft,
+    remarks: &mut Remarks,
+) {
     let mut labels = metadata.map("labels");
     if let Some(namespace) = namespace {
         labels.insert("kubernetes/namespace".to_owned(), namespace.into());
@@ -125,7 +130,7 @@ fn read_metadata(mut metadata: Fields, namespace: Option<String>, draft: &mut Dr
         draft.set("labels", labels);
     }
     let mut annotations = metadata.object("annotations");
-    if annotations.flag(PAUSED, remarks) == Some(true) {
+    if annotations.flag(PAUSED_ANNOTATION, remarks) == Some(true) {
         draft.set("suspended", true);
     }
     annotations.lose(
@@ -144,24 +149,24 @@ fn read_metadata(mut metadata: Fields, namespace: Option<String>, draft: &mut Dr
         "resourceVersion",
         "uid",
     ]);
-    metadata.end(UNKNOWN, remarks);
+    metadata.end(UNKNOWN_FIELD, remarks);
 }
 
 fn read_spec(
     mut spec: Fields,
     id: &str,
-    circumstances: &Circumstances,
-    draft: &mut Draft,
+    context: &ConversionContext,
+    draft: &mut JobDraft,
     remarks: &mut Remarks,
 ) {
-    let seconds = spec.count_or("pollingInterval", 1, POLLING, remarks);
+    let seconds = spec.count_or("pollingInterval", 1, DEFAULT_POLLING_INTERVAL, remarks);
     draft.set("schedule", format!("rate({seconds} second{})", if seconds == 1 { "" } else { "s" }));
-    let most = spec.count_or("maxReplicaCount", 0, MOST, remarks);
+    let most = spec.count_or("maxReplicaCount", 0, DEFAULT_MAX_REPLICAS, remarks);
     if most == 0 {
         remarks.changed("spec.maxReplicaCount", "0: a job's maxCount is at least 1, so the job is suspended");
         draft.set("suspended", true);
     }
-    let bound = u64::from(circumstances.max_tasks);
+    let bound = u64::from(context.max_tasks);
     if most > bound {
         let text = format!("{most}, and ECSS_MAX_TASKS bounds every job at {bound}; raise it to have more");
         remarks.changed("spec.maxReplicaCount", text);
@@ -185,17 +190,17 @@ fn read_spec(
         }
     }
     rollout.lose("propagationPolicy", NEVER_STOPPED, remarks);
-    rollout.end(UNKNOWN, remarks);
+    rollout.end(UNKNOWN_FIELD, remarks);
     let mut strategy = spec.object("scalingStrategy");
     let combined = strategy.text("multipleScalersCalculation");
     let pod = pod::read(spec.object("jobTargetRef"), spec.text("envSourceContainerName"), id, draft, remarks);
     let items = spec.objects("triggers", remarks);
-    let counts_queue = triggers::read(items, combined.as_deref(), &pod, circumstances, draft, remarks);
+    let counts_queue = triggers::read(items, combined.as_deref(), &pod, context, draft, remarks);
     read_strategy(strategy, counts_queue, draft, remarks);
-    spec.end(UNKNOWN, remarks);
+    spec.end(UNKNOWN_FIELD, remarks);
 }
 
-fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut Draft, remarks: &mut Remarks) {
+fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut JobDraft, remarks: &mut Remarks) {
     let field = strategy.path("strategy");
     let named = strategy.text("strategy");
     match named.as_deref() {
@@ -229,5 +234,5 @@ fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut Draft, re
         strategy.lose(name, why, remarks);
     }
     strategy.lose("pendingPodConditions", "a task is pending until ECS calls it RUNNING", remarks);
-    strategy.end(UNKNOWN, remarks);
+    strategy.end(UNKNOWN_FIELD, remarks);
 }

@@ -1,5 +1,5 @@
-use super::eventbridge::{self, Printed};
-use super::keda::{self, Circumstances};
+use super::eventbridge::{self, CliOutput};
+use super::keda::{self, ConversionContext};
 use super::*;
 use crate::Server;
 
@@ -22,11 +22,11 @@ fn checked(mut converted: Vec<Converted>) -> Vec<Converted> {
 }
 
 fn from_keda(text: &str) -> Vec<Converted> {
-    checked(keda::convert("file.yaml", text, &Circumstances { max_tasks: 50, now: now() }))
+    checked(keda::convert("file.yaml", text, &ConversionContext { max_tasks: 50, now: now() }))
 }
 
 fn from_eventbridge(files: &[(&str, &str)]) -> Vec<Converted> {
-    let file = |(stem, text): &(&str, &str)| Printed { stem: (*stem).to_owned(), text: (*text).to_owned() };
+    let file = |(stem, text): &(&str, &str)| CliOutput { stem: (*stem).to_owned(), text: (*text).to_owned() };
     checked(eventbridge::convert(&files.iter().map(file).collect::<Vec<_>>()))
 }
 
@@ -65,7 +65,7 @@ fn a_window_that_is_not_always_equally_long_is_refused() {
                 {start: 0 6 * * *, end: 0 20 * * 5, desiredReplicas: '1'}}]}";
     let converted = from_keda(text);
     assert_eq!(converted[0].job, None);
-    let refused = |remark: &&Remark| remark.kind == Kind::Refused;
+    let refused = |remark: &&Remark| remark.kind == RemarkKind::Refused;
     let said: Vec<_> = converted[0].remarks.iter().filter(refused).map(|remark| &*remark.text).collect();
     assert!(said.iter().any(|text| text.contains("not always equally long")), "{said:?}");
 }
@@ -189,7 +189,7 @@ fn the_largest_of_several_windows_is_the_floor_and_the_remark_names_it() {
 }
 
 #[test]
-fn where_a_window_differs_from_kedas_a_remark_says_when() {
+fn a_window_that_differs_from_kedas_gets_a_remark_with_the_time() {
     let of =
         |start: &str, end: &str, zone: &str| scaled_job(&Value::from(vec![window(start, end, zone, "1")]));
     let berlin = of("0 22 * * *", "0 6 * * *", "Europe/Berlin");
@@ -348,7 +348,7 @@ fn lists_that_go_on_and_rules_of_one_name_are_listed() {
 }
 
 #[test]
-fn targets_belong_to_the_only_rule_whatever_their_file_is_called() {
+fn targets_belong_to_the_only_rule_under_any_file_name() {
     let rule = r#"{"Rules": [{"Name": "r", "Arn": "arn:aws:events:eu-west-1:1:rule/r", "State": "ENABLED",
         "ScheduleExpression": "rate(5 minutes)"}]}"#;
     let converted = from_eventbridge(&[("printed", rule), ("out", HOURLY)]);

@@ -1,4 +1,4 @@
-//! How much was moved, and a hash of it.
+//! Counts and a SHA-256 checksum of transferred items.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -57,12 +57,12 @@ impl std::fmt::Display for Counts {
 
 /// Counts items and hashes their lines, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct Checksum {
     counts: Counts,
     hash: Sha256,
 }
 
-impl Tally {
+impl Checksum {
     /// Adds an item; returns its line.
     ///
     /// # Errors

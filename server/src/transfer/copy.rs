@@ -9,20 +9,20 @@ use ecs_scheduler_core::store::MOST_ROWS;
 use ecs_scheduler_core::{Adoption, JournalEntry, Store, StoreError, StoredJob};
 use serde::Serialize;
 
-use super::checksum::{Counts, Tally};
+use super::checksum::{Checksum, Counts};
 use super::reader::{Source, StoreReader};
 use super::record::Item;
 use crate::cli::error::CommandError;
 
-/// What a transfer did.
+/// The result of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Transfer {
-    /// What the source holds.
+pub struct TransferReport {
+    /// The content of the source.
     pub source: Counts,
-    /// What of it the target had already.
+    /// The part that the target had already.
     pub present: Counts,
-    /// What was added, or, in a dry run, would be.
+    /// The part that was added, or, in a dry run, would be.
     pub added: Counts,
     /// The SHA-256 of all lines.
     pub sha256: String,
@@ -30,9 +30,9 @@ pub struct Transfer {
     pub verified: bool,
 }
 
-/// How a transfer is made.
-pub struct Manner<'a> {
-    /// What the target is called in messages.
+/// Options of a transfer.
+pub struct TransferOptions<'a> {
+    /// The name of the target in messages.
     pub target: &'a str,
     /// Compares, and writes nothing.
     pub dry_run: bool,
@@ -40,7 +40,7 @@ pub struct Manner<'a> {
     pub progress: &'a dyn Fn(Stage, u64),
 }
 
-/// What is being done.
+/// The current phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Items are compared and written.
@@ -55,41 +55,41 @@ pub enum Stage {
 ///
 /// Fails when either cannot be read, when the target holds anything else (nothing is written then), when it cannot be
 /// written, and when it holds something else at the end.
-pub async fn transfer(
+pub async fn copy_items(
     source: &mut dyn Source,
     target: &dyn Store,
-    manner: &Manner<'_>,
-) -> Result<Transfer, CommandError> {
+    options: &TransferOptions<'_>,
+) -> Result<TransferReport, CommandError> {
     let mut present = StoreReader::open(target).await?;
-    let mut old = Tally::default();
-    let mut all = Tally::default();
-    let mut writer = Writer { target, manner, batch: Batch::None, added: Counts::default() };
+    let mut old = Checksum::default();
+    let mut all = Checksum::default();
+    let mut writer = Writer { target, options, batch: Batch::None, added: Counts::default() };
     let mut held = present.next().await?;
     while let Some(item) = source.next().await? {
         let line = all.add(&item)?;
         if let Some(there) = held.take() {
             if old.add(&there)? != line {
-                return Err(occupied(manner.target, &there, &item));
+                return Err(target_differs(options.target, &there, &item));
             }
             held = present.next().await?;
-            (manner.progress)(Stage::Moving, 1);
+            (options.progress)(Stage::Moving, 1);
         } else {
             writer.add(item).await?;
         }
     }
     if let Some(extra) = held {
-        return Err(holds_more(manner.target, &extra));
+        return Err(target_has_more(options.target, &extra));
     }
     writer.flush().await?;
-    let transfer = Transfer {
+    let transfer = TransferReport {
         source: all.counts(),
         present: old.counts(),
         added: writer.added,
         sha256: all.sha256(),
-        verified: !manner.dry_run,
+        verified: !options.dry_run,
     };
     if transfer.verified {
-        verify(target, &transfer, manner).await?;
+        verify(target, &transfer, options).await?;
     }
     Ok(transfer)
 }
@@ -99,25 +99,32 @@ pub async fn transfer(
 /// # Errors
 ///
 /// Fails when it cannot be read.
-pub async fn read_through(source: &mut dyn Source, progress: &dyn Fn()) -> Result<Tally, CommandError> {
-    let mut tally = Tally::default();
+pub async fn compute_checksum(
+    source: &mut dyn Source,
+    progress: &dyn Fn(),
+) -> Result<Checksum, CommandError> {
+    let mut checksum = Checksum::default();
     while let Some(item) = source.next().await? {
-        tally.add(&item)?;
+        checksum.add(&item)?;
         progress();
     }
-    Ok(tally)
+    Ok(checksum)
 }
 
-async fn verify(target: &dyn Store, moved: &Transfer, manner: &Manner<'_>) -> Result<(), CommandError> {
+async fn verify(
+    target: &dyn Store,
+    moved: &TransferReport,
+    options: &TransferOptions<'_>,
+) -> Result<(), CommandError> {
     let mut reader = StoreReader::open(target).await?;
-    let read = read_through(&mut reader, &|| (manner.progress)(Stage::Verifying, 1)).await?;
+    let read = compute_checksum(&mut reader, &|| (options.progress)(Stage::Verifying, 1)).await?;
     if (read.counts(), read.sha256()) == (moved.source, moved.sha256.clone()) {
         return Ok(());
     }
     Err(CommandError::failed(format!(
         "{} does not hold what was moved to it: {} were moved, {} were read back, and the hashes are {} and {}; \
-         keep the source, and begin anew with an empty target",
-        manner.target,
+         keep the source and start again with an empty target",
+        options.target,
         moved.source,
         read.counts(),
         moved.sha256,
@@ -125,7 +132,7 @@ async fn verify(target: &dyn Store, moved: &Transfer, manner: &Manner<'_>) -> Re
     )))
 }
 
-fn occupied(target: &str, there: &Item, item: &Item) -> CommandError {
+fn target_differs(target: &str, there: &Item, item: &Item) -> CommandError {
     let (there, item) = (there.name(), item.name());
     let what = if there == item {
         format!("{there}, which is not the same there")
@@ -135,7 +142,7 @@ fn occupied(target: &str, there: &Item, item: &Item) -> CommandError {
     CommandError::failed(format!("{target} holds {what}; nothing is overwritten: name an empty target"))
 }
 
-fn holds_more(target: &str, extra: &Item) -> CommandError {
+fn target_has_more(target: &str, extra: &Item) -> CommandError {
     CommandError::failed(format!(
         "{target} holds {}, which the source does not have; nothing is overwritten: name an empty target",
         extra.name()
@@ -151,7 +158,7 @@ enum Batch {
 
 struct Writer<'a> {
     target: &'a dyn Store,
-    manner: &'a Manner<'a>,
+    options: &'a TransferOptions<'a>,
     batch: Batch,
     added: Counts,
 }
@@ -186,24 +193,24 @@ impl Writer<'_> {
             Batch::Jobs(jobs) => (jobs.len(), Adoption::Jobs(jobs)),
             Batch::History(entries) => (entries.len(), Adoption::History(entries)),
         };
-        if !self.manner.dry_run {
+        if !self.options.dry_run {
             self.target.adopt(adoption).await.map_err(|error| self.unwritable(error))?;
         }
-        (self.manner.progress)(Stage::Moving, count as u64);
+        (self.options.progress)(Stage::Moving, count as u64);
         Ok(())
     }
 
     async fn write_register(&self, name: &str, value: &str) -> Result<(), CommandError> {
-        if !self.manner.dry_run {
+        if !self.options.dry_run {
             let written = self.target.write(name, value, None, None).await;
             written.map_err(|error| self.unwritable(error))?;
         }
-        (self.manner.progress)(Stage::Moving, 1);
+        (self.options.progress)(Stage::Moving, 1);
         Ok(())
     }
 
     fn unwritable(&self, error: StoreError) -> CommandError {
-        let remedy = "when that is mended, repeat the command: it goes on where it stopped";
-        CommandError::caused(format!("could not write to {}; {remedy}", self.manner.target), error)
+        let remedy = "fix that and repeat the command: it continues where it stopped";
+        CommandError::caused(format!("could not write to {}; {remedy}", self.options.target), error)
     }
 }

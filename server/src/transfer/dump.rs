@@ -21,7 +21,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::checksum::{Counts, Tally, hex};
+use super::checksum::{Checksum, Counts, hex};
 use super::reader::Source;
 use super::record::Item;
 use crate::cli::error::CommandError;
@@ -30,9 +30,9 @@ use crate::cli::input;
 /// The format that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;
 /// How the last line begins.
-const TRAILER: &str = r#"{"trailer":"#;
+const TRAILER_PREFIX: &str = r#"{"trailer":"#;
 
-/// What a dump says about itself.
+/// The header of a dump.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
@@ -68,7 +68,7 @@ enum Frame<H, T> {
 pub struct DumpWriter<W> {
     output: W,
     hash: Sha256,
-    tally: Tally,
+    checksum: Checksum,
 }
 
 impl<W: Write> DumpWriter<W> {
@@ -78,7 +78,7 @@ impl<W: Write> DumpWriter<W> {
     ///
     /// Fails when it cannot be written.
     pub fn begin(output: W, header: &Header) -> Result<Self, CommandError> {
-        let mut writer = Self { output, hash: Sha256::new(), tally: Tally::default() };
+        let mut writer = Self { output, hash: Sha256::new(), checksum: Checksum::default() };
         writer.put(&frame(&Frame::<_, ()>::Header(header))?)?;
         Ok(writer)
     }
@@ -89,14 +89,14 @@ impl<W: Write> DumpWriter<W> {
     ///
     /// Fails when it cannot be written.
     pub fn add(&mut self, item: &Item) -> Result<(), CommandError> {
-        let line = self.tally.add(item)?;
+        let line = self.checksum.add(item)?;
         self.put(&line)
     }
 
     /// Returns what was written so far.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn checksum(&self) -> &Checksum {
+        &self.checksum
     }
 
     /// Writes the trailer; returns what was written before it.
@@ -104,11 +104,11 @@ impl<W: Write> DumpWriter<W> {
     /// # Errors
     ///
     /// Fails when it cannot be written.
-    pub fn finish(mut self) -> Result<Tally, CommandError> {
-        let trailer = Trailer { counts: self.tally.counts(), sha256: hex(self.hash.clone()) };
+    pub fn finish(mut self) -> Result<Checksum, CommandError> {
+        let trailer = Trailer { counts: self.checksum.counts(), sha256: hex(self.hash.clone()) };
         self.put(&frame(&Frame::<(), _>::Trailer(trailer))?)?;
         self.output.flush().map_err(unwritable)?;
-        Ok(self.tally)
+        Ok(self.checksum)
     }
 
     fn put(&mut self, line: &str) -> Result<(), CommandError> {
@@ -148,22 +148,22 @@ impl DumpReader {
         let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
         let file = match path {
             Some(path) if path.is_file() => File::open(path).map_err(unreadable)?,
-            Some(path) => spool(&name, input::source(path).map_err(unreadable)?)?,
+            Some(path) => spool(&name, input::open_file(path).map_err(unreadable)?)?,
             None => spool(&name, std::io::stdin().lock())?,
         };
         let mut reader =
             Self { lines: BufReader::new(file), number: 0, counts: Counts::default(), name: name.clone() };
-        reader.examine()?;
+        reader.verify()?;
         reader.lines.rewind().map_err(unreadable)?;
         reader.number = 0;
         // The header.
-        reader.line()?;
+        reader.read_line_text()?;
         Ok(reader)
     }
 
     /// Reads the whole dump.
-    fn examine(&mut self) -> Result<(), CommandError> {
-        let Some(first) = self.line()? else { return Err(self.wrong("it is empty")) };
+    fn verify(&mut self) -> Result<(), CommandError> {
+        let Some(first) = self.read_line_text()? else { return Err(self.import_error("it is empty")) };
         check_header(&self.name, &first)?;
         let mut hash = Sha256::new();
         let mut feed = |line: &str| {
@@ -172,10 +172,10 @@ impl DumpReader {
         };
         feed(&first);
         loop {
-            let Some(line) = self.line()? else {
-                return Err(self.wrong("it is cut off: its trailer is missing"));
+            let Some(line) = self.read_line_text()? else {
+                return Err(self.import_error("it is cut off: its trailer is missing"));
             };
-            if line.starts_with(TRAILER) {
+            if line.starts_with(TRAILER_PREFIX) {
                 return self.compare(&line, &hex(hash));
             }
             self.counts.add(&self.item(&line)?);
@@ -185,37 +185,39 @@ impl DumpReader {
 
     fn compare(&mut self, trailer: &str, sha256: &str) -> Result<(), CommandError> {
         let Ok(Frame::Trailer(trailer)) = serde_json::from_str::<Frame<IgnoredAny, Trailer>>(trailer) else {
-            return Err(self.wrong("its trailer cannot be read"));
+            return Err(self.import_error("its trailer cannot be read"));
         };
-        if self.line()?.is_some() {
-            return Err(self.wrong("something stands behind its trailer"));
+        if self.read_line_text()?.is_some() {
+            return Err(self.import_error("something stands behind its trailer"));
         }
         if trailer.counts != self.counts {
             let (said, found) = (trailer.counts, self.counts);
-            return Err(self.wrong(&format!("its trailer counts {said}, and it has {found}")));
+            return Err(self.import_error(&format!("its trailer counts {said}, and it has {found}")));
         }
         if trailer.sha256 != sha256 {
-            return Err(self.wrong("it was changed or damaged since it was written: its hash is another"));
+            return Err(
+                self.import_error("it was changed or damaged since it was written: its hash is another")
+            );
         }
         Ok(())
     }
 
     /// Reads a line without its end; `None` at the end of the file.
-    fn line(&mut self) -> Result<Option<String>, CommandError> {
+    fn read_line_text(&mut self) -> Result<Option<String>, CommandError> {
         let mut line = String::new();
-        let read = self.lines.by_ref().take(input::MOST).read_line(&mut line);
+        let read = self.lines.by_ref().take(input::MAX_FILE_SIZE).read_line(&mut line);
         let read =
             read.map_err(|error| CommandError::caused(format!("could not read {}", self.name), error))?;
         self.number += 1;
-        if line.len() as u64 == input::MOST {
-            return Err(self.wrong(&format!("line {}: {}", self.number, input::too_long())));
+        if line.len() as u64 == input::MAX_FILE_SIZE {
+            return Err(self.import_error(&format!("line {}: {}", self.number, input::too_large())));
         }
         if read == 0 {
             return Ok(None);
         }
         match line.strip_suffix('\n') {
             Some(whole) => Ok(Some(whole.to_owned())),
-            None => Err(self.wrong("it is cut off in the midst of a line")),
+            None => Err(self.import_error("it is cut off in the midst of a line")),
         }
     }
 
@@ -225,18 +227,18 @@ impl DumpReader {
         })
     }
 
-    fn wrong(&self, what: &str) -> CommandError {
-        wrong(&self.name, what)
+    fn import_error(&self, what: &str) -> CommandError {
+        import_error(&self.name, what)
     }
 }
 
-fn wrong(name: &str, what: &str) -> CommandError {
+fn import_error(name: &str, what: &str) -> CommandError {
     CommandError::failed(format!("could not import {name}: {what}"))
 }
 
 fn check_header(name: &str, line: &str) -> Result<(), CommandError> {
     let Ok(Frame::Header(header)) = serde_json::from_str::<Frame<Header, IgnoredAny>>(line) else {
-        return Err(wrong(name, "it is no dump of ECS Scheduler: `ecs-scheduler export` makes one"));
+        return Err(import_error(name, "it is no dump of ECS Scheduler: `ecs-scheduler export` makes one"));
     };
     if header.format <= FORMAT {
         return Ok(());
@@ -245,14 +247,14 @@ fn check_header(name: &str, line: &str) -> Result<(), CommandError> {
         "it has format {}, and this version knows formats up to {FORMAT}; use the version that wrote it",
         header.format
     );
-    Err(wrong(name, &text))
+    Err(import_error(name, &text))
 }
 
 #[async_trait]
 impl Source for DumpReader {
     async fn next(&mut self) -> Result<Option<Item>, CommandError> {
-        let Some(line) = self.line()? else { return Ok(None) };
-        if line.starts_with(TRAILER) {
+        let Some(line) = self.read_line_text()? else { return Ok(None) };
+        if line.starts_with(TRAILER_PREFIX) {
             return Ok(None);
         }
         self.item(&line).map(Some)
@@ -268,9 +270,9 @@ impl Source for DumpReader {
 fn spool(name: &str, source: impl Read) -> Result<File, CommandError> {
     let unreadable = |error| CommandError::caused(format!("could not read {name}"), error);
     let (mut source, mut first) = (BufReader::new(source), Vec::new());
-    source.by_ref().take(input::MOST).read_until(b'\n', &mut first).map_err(unreadable)?;
+    source.by_ref().take(input::MAX_FILE_SIZE).read_until(b'\n', &mut first).map_err(unreadable)?;
     if first.is_empty() {
-        return Err(wrong(name, "it is empty"));
+        return Err(import_error(name, "it is empty"));
     }
     check_header(name, &String::from_utf8_lossy(&first))?;
     let mut copy = || {

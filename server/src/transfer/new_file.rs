@@ -67,7 +67,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // Published, it has its other name only; otherwise whoever dropped it has an error of their own to tell.
+        // After `publish` only the target name is left; otherwise the caller reports its own error.
         let _ = fs::remove_file(&self.temporary);
     }
 }

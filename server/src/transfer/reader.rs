@@ -39,23 +39,23 @@ pub struct StoreReader<'s> {
     store: &'s dyn Store,
     total: u64,
     decisions: u64,
-    jobs: Jobs,
+    jobs: JobCursor,
     /// Newest first: the next page to read is the last.
-    pages: Vec<Page>,
+    pages: Vec<JournalPage>,
     registers: std::slice::Iter<'static, &'static str>,
     ready: VecDeque<Item>,
 }
 
 /// How far the list of jobs was read.
 #[derive(Debug)]
-enum Jobs {
+enum JobCursor {
     From(ListFrom),
     Done,
 }
 
 /// Where a page of the journal is.
 #[derive(Debug)]
-struct Page {
+struct JournalPage {
     /// The decision behind its newest one.
     before: Option<DecisionId>,
     /// Its oldest decision.
@@ -74,14 +74,14 @@ impl<'s> StoreReader<'s> {
     pub async fn open(store: &'s dyn Store) -> Result<Self, CommandError> {
         let first = store.list(ListFrom::Skip(0), NonZeroUsize::MIN).await;
         let total = first.map_err(|error| unreadable("the jobs", store, error))?.total;
-        let mut pages: Vec<Page> = Vec::new();
+        let mut pages: Vec<JournalPage> = Vec::new();
         let mut decisions = 0;
         let (mut before, mut firing) = (None, None);
         loop {
             let rows = decisions_before(store, before).await?;
             let (Some(oldest), Some(count)) = (rows.last(), NonZeroUsize::new(rows.len())) else { break };
             decisions += rows.len() as u64;
-            pages.push(Page { before, oldest: oldest.id, firing: firing.clone(), rows: count });
+            pages.push(JournalPage { before, oldest: oldest.id, firing: firing.clone(), rows: count });
             before = Some(oldest.id);
             firing = rows.iter().rev().find_map(|record| record.firing.clone()).or(firing);
         }
@@ -89,7 +89,7 @@ impl<'s> StoreReader<'s> {
             store,
             total,
             decisions,
-            jobs: Jobs::From(ListFrom::Skip(0)),
+            jobs: JobCursor::From(ListFrom::Skip(0)),
             pages,
             registers: REGISTERS.iter(),
             ready: VecDeque::new(),
@@ -97,22 +97,22 @@ impl<'s> StoreReader<'s> {
     }
 
     async fn read_jobs(&mut self) -> Result<(), CommandError> {
-        let Jobs::From(from) = &self.jobs else { return Ok(()) };
+        let JobCursor::From(from) = &self.jobs else { return Ok(()) };
         let list = self.store.list(from.clone(), MOST_ROWS).await;
         let jobs = list.map_err(|error| unreadable("the jobs", self.store, error))?.jobs;
         self.jobs = match jobs.last() {
-            Some(last) => Jobs::From(ListFrom::After(last.id.clone())),
-            None => Jobs::Done,
+            Some(last) => JobCursor::From(ListFrom::After(last.id.clone())),
+            None => JobCursor::Done,
         };
         self.ready.extend(jobs.into_iter().map(Item::Job));
         Ok(())
     }
 
-    async fn read_page(&mut self, page: Page) -> Result<(), CommandError> {
+    async fn read_page(&mut self, page: JournalPage) -> Result<(), CommandError> {
         let records = decisions_before(self.store, page.before).await?;
         let same_oldest = records.last().is_some_and(|record| record.id == page.oldest);
         if !same_oldest || records.len() != page.rows.get() {
-            return Err(changed(self.store));
+            return Err(changed_while_read(self.store));
         }
         let mut firings = HashMap::new();
         let fired = records.iter().filter(|record| record.firing.is_some()).count();
@@ -125,7 +125,7 @@ impl<'s> StoreReader<'s> {
         for record in records.into_iter().rev() {
             let firing = match &record.firing {
                 None => None,
-                Some(id) => Some(firings.remove(id).ok_or_else(|| changed(self.store))?),
+                Some(id) => Some(firings.remove(id).ok_or_else(|| changed_while_read(self.store))?),
             };
             self.ready.push_back(Item::Entry(Box::new(JournalEntry { record, firing })));
         }
@@ -149,7 +149,7 @@ impl Source for StoreReader<'_> {
             if let Some(item) = self.ready.pop_front() {
                 return Ok(Some(item));
             }
-            if matches!(self.jobs, Jobs::From(_)) {
+            if matches!(self.jobs, JobCursor::From(_)) {
                 self.read_jobs().await?;
             } else if let Some(page) = self.pages.pop() {
                 self.read_page(page).await?;
@@ -179,9 +179,9 @@ fn unreadable(what: &str, store: &dyn Store, error: ecs_scheduler_core::StoreErr
 }
 
 /// Something else writes to the store.
-pub(crate) fn changed(store: &dyn Store) -> CommandError {
+pub(crate) fn changed_while_read(store: &dyn Store) -> CommandError {
     CommandError::failed(format!(
-        "the {} store was changed while it was read; stop every scheduler that uses it, and begin anew",
+        "the {} store changed while it was read; stop every scheduler that uses it and start again",
         store.kind()
     ))
 }

@@ -1,4 +1,4 @@
-//! One line of text for each thing that a store holds.
+//! One line of JSON for each job, journal entry and register of a store.
 
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, Firing, JobId, JobUid, JournalEntry, Progress, Revision, StoredJob, Timestamp,
@@ -19,7 +19,7 @@ pub enum Item {
     Register {
         /// Its name.
         name: String,
-        /// What it holds. Its version is each store's own.
+        /// Its value. Its version is specific to each store.
         value: String,
     },
 }
@@ -27,15 +27,15 @@ pub enum Item {
 /// The line of an item.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-enum Line {
-    Job(JobLine),
-    Entry(Box<EntryLine>),
-    Register(RegisterLine),
+enum DumpRecord {
+    Job(JobRecord),
+    Entry(Box<EntryRecord>),
+    Register(RegisterRecord),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct JobLine {
+struct JobRecord {
     id: JobId,
     uid: JobUid,
     revision: Revision,
@@ -48,7 +48,7 @@ struct JobLine {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct EntryLine {
+struct EntryRecord {
     decision: DecisionRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     firing: Option<Firing>,
@@ -56,7 +56,7 @@ struct EntryLine {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RegisterLine {
+struct RegisterRecord {
     name: String,
     value: String,
 }
@@ -70,7 +70,7 @@ impl Item {
     /// Fails when it cannot be written as JSON.
     pub fn to_line(&self, number: u64) -> Result<String, CommandError> {
         let line = match self.clone() {
-            Self::Job(job) => Line::Job(JobLine {
+            Self::Job(job) => DumpRecord::Job(JobRecord {
                 id: job.id,
                 uid: job.uid,
                 revision: job.revision,
@@ -82,12 +82,12 @@ impl Item {
             Self::Entry(entry) => {
                 let JournalEntry { record, firing } = *entry;
                 let id = DecisionId(number);
-                Line::Entry(Box::new(EntryLine {
+                DumpRecord::Entry(Box::new(EntryRecord {
                     decision: DecisionRecord { id, ..record },
                     firing: firing.map(|firing| Firing { decision: id, ..firing }),
                 }))
             }
-            Self::Register { name, value } => Line::Register(RegisterLine { name, value }),
+            Self::Register { name, value } => DumpRecord::Register(RegisterRecord { name, value }),
         };
         serde_json::to_string(&line)
             .map_err(|error| CommandError::caused(format!("could not write {} as JSON", self.name()), error))
@@ -100,7 +100,7 @@ impl Item {
     /// Fails when it is not the line of an item.
     pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
         Ok(match serde_json::from_str(line)? {
-            Line::Job(job) => Self::Job(StoredJob {
+            DumpRecord::Job(job) => Self::Job(StoredJob {
                 id: job.id,
                 uid: job.uid,
                 revision: job.revision,
@@ -109,14 +109,14 @@ impl Item {
                 changed: job.changed,
                 progress: job.progress,
             }),
-            Line::Entry(entry) => {
-                let EntryLine { decision, firing } = *entry;
+            DumpRecord::Entry(entry) => {
+                let EntryRecord { decision, firing } = *entry;
                 if decision.firing.as_ref() != firing.as_ref().map(|firing| &firing.id) {
                     return Err(serde::de::Error::custom("the decision names another firing than is there"));
                 }
                 Self::Entry(Box::new(JournalEntry { record: decision, firing }))
             }
-            Line::Register(RegisterLine { name, value }) => Self::Register { name, value },
+            DumpRecord::Register(RegisterRecord { name, value }) => Self::Register { name, value },
         })
     }
 

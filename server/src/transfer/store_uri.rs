@@ -1,4 +1,4 @@
-//! Stores as the command line names them.
+//! Names of stores on the command line, such as `sqlite:FILE`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use ecs_scheduler_core::Store;
 use crate::cli::error::CommandError;
 use crate::config::report::without_logins;
 use crate::config::values::Values;
-use crate::config::{Refused, StoreConfig, resolve_store};
-use crate::server::{Opening, ServerBuilder};
+use crate::config::{ConfigRejected, StoreConfig, resolve_store};
+use crate::server::{OpenMode, ServerBuilder};
 
 #[cfg(test)]
 mod tests;
@@ -18,14 +18,14 @@ mod tests;
 /// A store named in one word: `sqlite:FILE`, `postgres://…`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX`,
 /// `elasticsearch:INDEX@URL`. What it does not say comes from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct StoreUri {
     /// As it is shown: without a password.
     shown: String,
     /// The settings that it stands for.
     settings: Vec<(&'static str, String)>,
 }
 
-impl FromStr for Place {
+impl FromStr for StoreUri {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -80,13 +80,13 @@ fn without_password(text: &str) -> String {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for StoreUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-/// What a store is opened for.
+/// The purpose for which a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// To be read: it must be there.
@@ -94,12 +94,12 @@ pub enum Role {
     /// To be written: it is made when it is missing.
     Target,
     /// To be compared: it is not made.
-    Compared,
+    Inspected,
 }
 
 /// A store that is open, and what it is called in messages.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenStore {
     /// The store.
     pub store: Arc<dyn Store>,
     /// Its name.
@@ -111,14 +111,14 @@ pub struct Opened {
 /// # Errors
 ///
 /// Fails when the settings contradict each other, when this build does not have the store, and for the memory store.
-pub fn choose(place: Option<&Place>, values: &Values) -> Result<StoreConfig, CommandError> {
-    let chosen = match place {
-        Some(place) => resolve_store(&values.choosing_store(&place.settings))?,
+pub fn resolve(uri: Option<&StoreUri>, values: &Values) -> Result<StoreConfig, CommandError> {
+    let chosen = match uri {
+        Some(uri) => resolve_store(&values.choosing_store(&uri.settings))?,
         None => resolve_store(values)?,
     };
     if chosen == StoreConfig::Memory {
         let message = "ECSS_STORE is \"memory\", and that ends with the command: name a store";
-        return Err(Refused(vec![message.to_owned()]).into());
+        return Err(ConfigRejected(vec![message.to_owned()]).into());
     }
     Ok(chosen)
 }
@@ -129,14 +129,14 @@ pub fn choose(place: Option<&Place>, values: &Values) -> Result<StoreConfig, Com
 ///
 /// Fails when it cannot be opened, and when a source is not there.
 pub async fn open(
-    place: Option<&Place>,
+    uri: Option<&StoreUri>,
     config: &StoreConfig,
     role: Role,
     builder: &ServerBuilder,
-) -> Result<Opened, CommandError> {
+) -> Result<OpenStore, CommandError> {
     let file = if let StoreConfig::Sqlite { file } = config { Some(file) } else { None };
-    let name = match (place, file) {
-        (Some(place), _) => place.to_string(),
+    let name = match (uri, file) {
+        (Some(uri), _) => uri.to_string(),
         (None, Some(file)) => format!("sqlite:{}", file.display()),
         (None, None) => "the configured store".to_owned(),
     };
@@ -145,23 +145,23 @@ pub async fn open(
             Role::Source => {
                 return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
             }
-            Role::Compared => {
-                let store = builder.store(&StoreConfig::Memory, Opening::Write).await?;
-                return Ok(Opened { store, name });
+            Role::Inspected => {
+                let store = builder.open_store(&StoreConfig::Memory, OpenMode::Write).await?;
+                return Ok(OpenStore { store, name });
             }
             Role::Target => {}
         }
     }
-    let opening = match role {
-        Role::Source => Opening::Read,
-        Role::Target => Opening::Write,
-        Role::Compared => Opening::Compare,
+    let mode = match role {
+        Role::Source => OpenMode::Read,
+        Role::Target => OpenMode::Write,
+        Role::Inspected => OpenMode::Inspect,
     };
-    let store = builder.store(config, opening).await?;
-    Ok(Opened { store, name })
+    let store = builder.open_store(config, mode).await?;
+    Ok(OpenStore { store, name })
 }
 
-impl Opened {
+impl OpenStore {
     /// Closes the store.
     ///
     /// # Errors

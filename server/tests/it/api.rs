@@ -49,7 +49,7 @@ async fn the_tag_of_a_job_guards_its_edits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_client_has_is_not_sent_again() {
+async fn a_representation_that_the_client_has_is_answered_with_304() {
     let server = Server::start().await;
     server.json("POST", "/jobs", daily("report")).await;
     for path in ["/jobs", "/jobs/report", "/openapi.json", "/triggers", "/ui/style.css"] {
@@ -182,7 +182,7 @@ async fn five_fields_fire_on_the_days_of_a_crontab_and_six_on_those_of_eventbrid
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_written_is_answered_with_warnings_and_only_where_there_are_some() {
+async fn a_written_job_is_answered_with_warnings_only_where_there_are_some() {
     let server = Server::start().await;
     let plain = server.json("POST", "/jobs", daily("plain")).await.json();
     assert_eq!(plain.get("warnings"), None);

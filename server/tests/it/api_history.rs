@@ -187,7 +187,7 @@ async fn health_and_metrics_tell_what_happened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_lasts_while_aws_cannot_be_reached_and_names_the_trouble_beside() {
+async fn readiness_holds_while_aws_is_unreachable_and_lists_the_failing_dependency() {
     let server = with_job(every_second()).await;
     seconds(2).await;
     let ready = server.get("/readyz").await.json();
@@ -218,7 +218,7 @@ async fn readiness_lasts_while_aws_cannot_be_reached_and_names_the_trouble_besid
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_installed_is_listed_with_its_schema() {
+async fn plugins_are_listed_with_their_schemas() {
     let server = Server::start().await;
     let triggers = server.get("/triggers").await.json();
     let kinds: Vec<_> = triggers["triggers"].as_array().unwrap().iter().map(|kind| &kind["type"]).collect();

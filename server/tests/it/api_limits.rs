@@ -9,7 +9,7 @@ use ecs_scheduler_core::MemoryStore;
 use crate::harness::Server;
 
 #[tokio::test(start_paused = true)]
-async fn more_requests_than_the_bound_are_asked_to_come_back() {
+async fn requests_beyond_the_bound_are_answered_with_503_and_retry_after() {
     let limits = Limits { requests: 0, ..Limits::default() };
     let server = Server::over(Arc::new(MemoryStore::default()), limits).await;
     let reply = server.get("/jobs").await;
@@ -21,14 +21,14 @@ async fn more_requests_than_the_bound_are_asked_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_streams_than_the_bound_are_asked_to_come_back() {
+async fn streams_beyond_the_bound_are_answered_with_503() {
     let limits = Limits { streams: 0, ..Limits::default() };
     let server = Server::over(Arc::new(MemoryStore::default()), limits).await;
     assert_eq!(server.get("/events").await.status, 503);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_body_never_ends_is_given_up() {
+async fn a_request_whose_body_never_ends_times_out() {
     let limits = Limits { deadline: Duration::from_secs(10), ..Limits::default() };
     let server = Server::over(Arc::new(MemoryStore::default()), limits).await;
     let endless =
@@ -69,7 +69,7 @@ async fn a_store_that_is_closed_is_a_problem_document_and_no_readiness() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_named_and_a_clients_own_name_is_kept_if_it_is_fit() {
+async fn requests_get_an_id_and_a_valid_id_of_the_client_is_kept() {
     let server = Server::start().await;
     let ids = [server.get("/jobs").await, server.get("/jobs").await]
         .map(|reply| reply.header("x-request-id").to_owned());
@@ -82,7 +82,7 @@ async fn requests_are_named_and_a_clients_own_name_is_kept_if_it_is_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn options_lists_the_methods_and_no_origin_is_let_in() {
+async fn options_lists_the_methods_and_allows_no_origin() {
     let server = Server::start().await;
     let options = server.call("OPTIONS", "/jobs/report", &[("origin", "https://example.com")], "").await;
     assert_eq!(options.header("allow"), "DELETE, GET, HEAD, OPTIONS, PATCH, PUT");

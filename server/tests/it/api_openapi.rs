@@ -22,7 +22,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (String, &Map<String, Va
 }
 
 #[test]
-fn the_document_is_the_one_that_was_reviewed() {
+fn the_openapi_document_equals_the_reviewed_snapshot() {
     insta::assert_json_snapshot!("openapi", document());
 }
 
@@ -68,7 +68,7 @@ fn collect(value: &Value, targets: &mut BTreeSet<String>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_served_is_the_same_under_both_names() {
+async fn spec_and_openapi_json_serve_the_same_document() {
     let server = Server::start().await;
     let spec = server.get("/spec").await.json();
     assert_eq!(spec, server.get("/openapi.json").await.json());

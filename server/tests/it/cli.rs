@@ -218,7 +218,7 @@ fn text_of_an_imported_file_does_not_act_on_the_terminal() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_said_so() {
+fn an_unreachable_server_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let output = program(folder.path(), &["jobs", "list", "--server", "http://127.0.0.1:1"], &[]);
     assert_eq!(output.status.code(), Some(4));

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::harness::Server;
 
 /// How long anything may take that happens at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A limit that ends within the test.
 const SHORT: Duration = Duration::from_millis(200);
 /// A limit that does not.
@@ -72,7 +72,7 @@ impl Listening {
         }
     }
 
-    async fn each(&self, count: usize, bytes: &str) -> Vec<TcpStream> {
+    async fn send_each(&self, count: usize, bytes: &str) -> Vec<TcpStream> {
         let mut streams = Vec::new();
         for _ in 0..count {
             streams.push(self.send(bytes).await);
@@ -83,13 +83,13 @@ impl Listening {
     /// Asks on a connection of its own, and returns the status.
     async fn status(&self, path: &str) -> u16 {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        let answer = timeout(PATIENCE, rest(self.send(&request).await)).await.unwrap();
+        let answer = timeout(TEST_TIMEOUT, read_to_end(self.send(&request).await)).await.unwrap();
         answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 }
 
 /// Reads until the server closes the connection.
-async fn rest(mut stream: TcpStream) -> String {
+async fn read_to_end(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset is an end as well.
     let _ = stream.read_to_end(&mut bytes).await;
@@ -97,27 +97,27 @@ async fn rest(mut stream: TcpStream) -> String {
 }
 
 /// Waits until the server has closed each of these.
-async fn closed(streams: Vec<TcpStream>) -> Vec<String> {
-    let ends = futures::future::join_all(streams.into_iter().map(rest));
-    timeout(PATIENCE, ends).await.expect("the server closes them")
+async fn wait_until_closed(streams: Vec<TcpStream>) -> Vec<String> {
+    let ends = futures::future::join_all(streams.into_iter().map(read_to_end));
+    timeout(TEST_TIMEOUT, ends).await.expect("the server closes them")
 }
 
 /// Reads one answer with a length, and returns it.
-async fn answer(stream: &mut TcpStream) -> String {
+async fn read_response(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     let mut byte = [0];
     while !text.ends_with("\r\n\r\n") {
-        timeout(PATIENCE, stream.read_exact(&mut byte)).await.unwrap().unwrap();
+        timeout(TEST_TIMEOUT, stream.read_exact(&mut byte)).await.unwrap().unwrap();
         text.push(char::from(byte[0]));
     }
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     let mut body = vec![0; length.parse().unwrap()];
-    timeout(PATIENCE, stream.read_exact(&mut body)).await.unwrap().unwrap();
+    timeout(TEST_TIMEOUT, stream.read_exact(&mut body)).await.unwrap().unwrap();
     text + &String::from_utf8(body).unwrap()
 }
 
 /// Returns how many MiB this process has in memory.
-fn resident() -> u64 {
+fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
@@ -130,14 +130,14 @@ async fn half_sent_requests_keep_neither_others_nor_jobs_waiting() {
     let job = json!({"taskDefinition": "work", "schedule": "*", "overlap": "allow", "maxCount": 50});
     assert_eq!(listening.server.json("POST", "/jobs", job).await.status, 201);
     let mut events = listening.server.engine.subscribe();
-    let half = listening.each(300, "GET /jobs HTTP/1.1\r\nHost: localhost\r\nX: ").await;
+    let half = listening.send_each(300, "GET /jobs HTTP/1.1\r\nHost: localhost\r\nX: ").await;
     for path in ["/healthz", "/readyz", "/metrics", "/jobs"] {
         assert_eq!(listening.status(path).await, 200, "{path}");
     }
-    timeout(PATIENCE, async { while !matches!(events.recv().await, Ok(Event::Firing(_))) {} })
+    timeout(TEST_TIMEOUT, async { while !matches!(events.recv().await, Ok(Event::Firing(_))) {} })
         .await
         .expect("the job fires meanwhile");
-    assert!(resident() < 200, "{} MiB", resident());
+    assert!(resident_mib() < 200, "{} MiB", resident_mib());
     drop(half);
 }
 
@@ -147,10 +147,10 @@ async fn a_request_that_is_half_sent_is_closed_in_time_also_on_a_connection_that
     let listening = Listening::start(limits, Limits::default()).await;
     let mut streams = vec![listening.send("").await, listening.send("GET /jobs HT").await];
     let mut used = listening.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    assert!(answer(&mut used).await.starts_with("HTTP/1.1 200"));
+    assert!(read_response(&mut used).await.starts_with("HTTP/1.1 200"));
     used.write_all(b"GET /jo").await.unwrap();
     streams.push(used);
-    assert!(closed(streams).await.iter().all(String::is_empty));
+    assert!(wait_until_closed(streams).await.iter().all(String::is_empty));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,8 +159,8 @@ async fn an_idle_connection_is_closed_in_time_and_not_earlier() {
     let listening = Listening::start(limits, Limits::default()).await;
     let mut stream = listening.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let begun = tokio::time::Instant::now();
-    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
-    closed(vec![stream]).await;
+    assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 200"));
+    wait_until_closed(vec![stream]).await;
     assert!(begun.elapsed() >= SHORT, "{:?}", begun.elapsed());
 }
 
@@ -169,23 +169,23 @@ async fn slow_bodies_take_no_place_of_other_requests() {
     let requests = Limits { requests: 4, ..Limits::default() };
     let listening = Listening::start(LIMITS, requests).await;
     let head = "POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
-    let slow = listening.each(100, head).await;
+    let slow = listening.send_each(100, head).await;
     for path in ["/healthz", "/readyz", "/metrics", "/jobs"] {
         assert_eq!(listening.status(path).await, 200, "{path}");
     }
-    assert!(resident() < 200, "{} MiB", resident());
+    assert!(resident_mib() < 200, "{} MiB", resident_mib());
     drop(slow);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_without_progress_is_given_up() {
+async fn a_body_without_progress_times_out() {
     let limits = ConnectionLimits { stalled: SHORT, ..LIMITS };
     let listening = Listening::start(limits, Limits::default()).await;
     let head = "POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
-    closed(listening.each(3, head).await).await;
+    wait_until_closed(listening.send_each(3, head).await).await;
     let requests = Limits { deadline: SHORT, ..Limits::default() };
     let listening = Listening::start(LIMITS, requests).await;
-    let answers = closed(listening.each(1, head).await).await;
+    let answers = wait_until_closed(listening.send_each(1, head).await).await;
     assert!(
         answers[0].starts_with("HTTP/1.1 408") && answers[0].contains("connection: close"),
         "{answers:?}"
@@ -206,14 +206,14 @@ async fn answers_that_are_not_read_take_little_memory_and_end() {
         next = page.json()["next"].as_str().map(str::to_owned);
     }
     assert_eq!(shown, 50, "the links lead to every job");
-    let before = resident();
-    let unread = listening.each(12, "GET /jobs?count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let before = resident_mib();
+    let unread = listening.send_each(12, "GET /jobs?count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     for path in ["/healthz", "/readyz", "/metrics", "/jobs/job-7"] {
         assert_eq!(listening.status(path).await, 200, "{path}");
     }
-    assert!(resident().saturating_sub(before) < 100, "{} MiB, before {before}", resident());
+    assert!(resident_mib().saturating_sub(before) < 100, "{} MiB, before {before}", resident_mib());
     // Four at a time are given up; the rest is answered in its turn.
-    timeout(PATIENCE, async { while listening.status("/jobs?count=1").await != 200 {} })
+    timeout(TEST_TIMEOUT, async { while listening.status("/jobs?count=1").await != 200 {} })
         .await
         .expect("places become free");
     drop(unread);
@@ -223,9 +223,10 @@ async fn answers_that_are_not_read_take_little_memory_and_end() {
 async fn large_answers_that_are_not_read_keep_no_small_list_waiting() {
     let listening = Listening::start(LIMITS, Limits { pages: 2, ..Limits::default() }).await;
     listening.create_large_jobs().await;
-    let mut unread = listening.each(2, "GET /jobs?count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut unread =
+        listening.send_each(2, "GET /jobs?count=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     for stream in &mut unread {
-        timeout(PATIENCE, stream.read_exact(&mut [0])).await.unwrap().expect("its answer has begun");
+        timeout(TEST_TIMEOUT, stream.read_exact(&mut [0])).await.unwrap().expect("its answer has begun");
     }
     for path in ["/jobs?count=1", "/decisions?limit=1", "/firings?limit=1"] {
         assert_eq!(listening.status(path).await, 200, "{path}");
@@ -267,7 +268,7 @@ async fn a_client_that_reads_steadily_but_too_slowly_is_closed_and_a_stream_of_e
     let (mut read, mut piece, mut pace) = (0, vec![0; 16 * 1024], tokio::time::interval(SHORT / 8));
     loop {
         pace.tick().await;
-        match timeout(PATIENCE, stream.read(&mut piece)).await.expect("the server closes it") {
+        match timeout(TEST_TIMEOUT, stream.read(&mut piece)).await.expect("the server closes it") {
             Ok(0) | Err(_) => break,
             Ok(more) => read += more,
         }
@@ -276,7 +277,7 @@ async fn a_client_that_reads_steadily_but_too_slowly_is_closed_and_a_stream_of_e
     listening.server.engine.brake("still read".to_owned()).await.unwrap();
     let mut text = String::new();
     while !text.contains("still read") {
-        let read = timeout(PATIENCE, events.read(&mut piece)).await.unwrap().unwrap();
+        let read = timeout(TEST_TIMEOUT, events.read(&mut piece)).await.unwrap().unwrap();
         assert!(read > 0, "the stream ended: {text}");
         text += &String::from_utf8_lossy(&piece[..read]);
     }
@@ -296,13 +297,13 @@ async fn a_refusal_closes_the_connection_only_where_a_large_body_is_unread_and_s
         // Head and body in two segments, as many clients send them.
         tokio::task::yield_now().await;
         stream.write_all(b"{} \n").await.unwrap();
-        let first = answer(&mut stream).await;
+        let first = read_response(&mut stream).await;
         assert!(first.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {first}");
         assert!(!first.contains("connection: close"), "{first}");
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"), "{path}");
+        assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 200"), "{path}");
         let mut stream = listening.send(&head(path, 300_000)).await;
-        let refused = answer(&mut stream).await;
+        let refused = read_response(&mut stream).await;
         assert!(refused.contains("\r\nconnection: close\r\n"), "{path}: {refused}");
     }
 }
@@ -315,9 +316,9 @@ async fn requests_under_way_end_when_the_server_does_and_idle_connections_do_not
     let serving = tokio::spawn(api::serve(listener, server.router.clone(), LIMITS, server.closing.clone()));
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200"));
+    assert!(read_response(&mut idle).await.starts_with("HTTP/1.1 200"));
     server.closing.cancel();
-    timeout(PATIENCE, serving).await.expect("it ends").unwrap();
+    timeout(TEST_TIMEOUT, serving).await.expect("it ends").unwrap();
     server.store.close().await.unwrap();
 }
 

@@ -71,7 +71,7 @@ async fn jobs_and_history_in_an_index_outlive_the_process_and_a_second_one_makes
     let why = first.text("/readyz").await;
     assert!(why.contains("another process writes to index"), "{why}");
     let (status, why) =
-        first.offer("/jobs", &json!({ "id": "late", "taskDefinition": "t", "schedule": "@yearly" })).await;
+        first.try_post("/jobs", &json!({ "id": "late", "taskDefinition": "t", "schedule": "@yearly" })).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{why}");
     assert!(why.contains("another process writes to index"), "{why}");
     assert_eq!(second.status("/readyz").await, Some(StatusCode::OK));

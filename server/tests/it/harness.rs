@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
-use ecs_scheduler::api::{self, ApiState, Installed, Limits};
+use ecs_scheduler::api::{self, ApiState, Limits, PluginInfo};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{
@@ -186,8 +186,8 @@ pub(crate) fn registry() -> TriggerRegistry {
     registry
 }
 
-fn installed(kind: &str) -> Installed {
-    Installed {
+fn installed(kind: &str) -> PluginInfo {
+    PluginInfo {
         kind: kind.to_owned(),
         summary: "for tests".to_owned(),
         active: true,

@@ -42,7 +42,7 @@ fn weak_foreign_and_cut_tags_match_nothing() {
 }
 
 #[test]
-fn what_the_client_has_is_compared_weakly() {
+fn if_none_match_is_compared_weakly() {
     let tag = Tag::of_body(b"body").header();
     let text = tag.to_str().unwrap();
     for known in ["*".to_owned(), text.to_owned(), format!("W/{text}"), format!("\"a\", {text}")] {

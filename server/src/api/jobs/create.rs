@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::item;
 use crate::api::dto::{JobDocument, Reference};
-use crate::api::idempotency::{self, Claim, Guard};
-use crate::api::preflight::Validate;
+use crate::api::idempotency::{self, Claim};
+use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
 use crate::api::request::{self, Query};
 use crate::api::state::App;
@@ -35,35 +35,40 @@ pub(in crate::api) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let validate = Validate::of(query)?;
+    let validate = ValidationLevel::of(query)?;
     let document = Value::Object(request::object(&headers, body).await?);
     match idempotency::claim(&app, &headers, "create", &document).await? {
-        Claim::None => store(&app, document, JobUid::random(), validate).await,
+        Claim::NoKey => store(&app, document, JobUid::random(), validate).await,
         Claim::Answered(response) => Ok(response),
-        Claim::Mine(guard) => {
-            let answer = store(&app, document, guard.uid(), validate).await;
-            Guard::settle(guard, &app, answer).await
+        Claim::Claimed(key) => {
+            let answer = store(&app, document, key.uid(), validate).await;
+            key.store_response(&app, answer).await
         }
     }
 }
 
-async fn store(app: &App, document: Value, uid: JobUid, validate: Validate) -> Result<Response, Problem> {
-    let now = app.parts.clock.now();
+async fn store(
+    app: &App,
+    document: Value,
+    uid: JobUid,
+    validate: ValidationLevel,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
     let prepared = prepare_create(document, &app.context(Dialect::Written), now)
         .map_err(|errors| item::refusal(&errors))?;
-    validate.look(app, &prepared.job).await?;
+    validate.check(app, &prepared.job).await?;
     let warnings = app.warnings(&prepared.job, now);
     let new = NewJob { id: prepared.job.id.clone(), uid, document: item::raw(&prepared.document), at: now };
-    let stored = match app.parts.store.create(new).await {
+    let stored = match app.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.
         Err(StoreError::Exists(id)) => {
-            let found = app.parts.store.get(std::slice::from_ref(&id)).await?;
+            let found = app.store.get(std::slice::from_ref(&id)).await?;
             let mine = found.into_iter().find(|job| job.uid == uid);
             mine.ok_or(StoreError::Exists(id))?
         }
         other => other?,
     };
-    app.parts.engine.nudge(&stored.id);
+    app.engine.nudge(&stored.id);
     let mut response = view::reference(app, StatusCode::CREATED, &stored, &warnings);
     let place =
         HeaderValue::try_from(format!("/jobs/{}", stored.id)).expect("a job's name is a header value");

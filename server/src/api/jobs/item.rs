@@ -14,14 +14,14 @@ use serde_json::{Map, Value};
 
 use crate::api::dto::{JobChange, JobView, Reference, Removed};
 use crate::api::etag;
-use crate::api::preflight::Validate;
-use crate::api::problem::{Kind, Problem, WrongField};
+use crate::api::preflight::ValidationLevel;
+use crate::api::problem::{Problem, ProblemType, WrongField};
 use crate::api::request::{self, Name, Query};
-use crate::api::state::{App, Shared};
+use crate::api::state::{App, AppState};
 use crate::api::{respond, view};
 
 /// How often an edit is tried again when someone else edits the same job.
-const EDITS: usize = 5;
+const MAX_EDIT_ATTEMPTS: usize = 5;
 
 /// Shows a job.
 #[utoipa::path(
@@ -56,7 +56,7 @@ pub(in crate::api) async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, Validate::of(query)?, &headers, body, prepare_update).await
+    change(&app, &name, ValidationLevel::of(query)?, &headers, body, prepare_update).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -80,13 +80,13 @@ pub(in crate::api) async fn patch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, Validate::of(query)?, &headers, body, prepare_patch).await
+    change(&app, &name, ValidationLevel::of(query)?, &headers, body, prepare_patch).await
 }
 
 async fn change(
     app: &App,
     name: &Name,
-    validate: Validate,
+    validate: ValidationLevel,
     headers: &HeaderMap,
     body: Body,
     prepare: Prepare,
@@ -94,14 +94,14 @@ async fn change(
     request::ensure_json(headers)?;
     let job = app.job(name).await?;
     let change = Value::Object(request::object(headers, body).await?);
-    if validate == Validate::World {
-        let (cx, now) = (app.context(Dialect::Written), app.parts.clock.now());
+    if validate == ValidationLevel::Resources {
+        let (cx, now) = (app.context(Dialect::Written), app.clock.now());
         let prepared = prepare(&job.id, &document(&job), change.clone(), &cx, now);
-        validate.look(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
+        validate.check(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
     }
     let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
     let written = stored.parse(&app.context(Dialect::Stored));
-    let warnings = written.map(|job| app.warnings(&job, app.parts.clock.now())).unwrap_or_default();
+    let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
     Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 
@@ -119,15 +119,15 @@ pub(in crate::api) async fn remove(
     name: Name,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    for _ in 0..EDITS {
+    for _ in 0..MAX_EDIT_ATTEMPTS {
         let job = app.job(&name).await?;
         etag::ensure_unchanged(&headers, &job)?;
-        match app.parts.store.remove(&job.id, Some(job.revision)).await {
+        match app.store.remove(&job.id, Some(job.revision)).await {
             Err(StoreError::Conflict(_)) => {}
             Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
             other => {
                 other?;
-                app.parts.engine.nudge(&job.id);
+                app.engine.nudge(&job.id);
                 return Ok(respond::json(StatusCode::OK, &Removed { id: job.id.to_string() }));
             }
         }
@@ -145,12 +145,12 @@ pub(in crate::api) type Prepare =
 ///
 /// What is wrong with the change, or with what it makes of the job.
 pub(in crate::api) fn apply(
-    shared: &Shared,
+    app: &AppState,
     job: &StoredJob,
     change: &Value,
     prepare: Prepare,
 ) -> Result<Map<String, Value>, Vec<FieldError>> {
-    let (cx, now) = (shared.context(Dialect::Written), shared.parts.clock.now());
+    let (cx, now) = (app.context(Dialect::Written), app.clock.now());
     Ok(prepare(&job.id, &document(job), change.clone(), &cx, now)?.document)
 }
 
@@ -161,25 +161,25 @@ pub(in crate::api) fn apply(
 ///
 /// 404, 400 by `change`, 412 by the conditions in the headers, 409 when others were faster every time.
 pub(in crate::api) async fn edit(
-    shared: &Shared,
+    app: &AppState,
     name: &Name,
     headers: &HeaderMap,
     change: impl Fn(&StoredJob) -> Result<Map<String, Value>, Vec<FieldError>>,
 ) -> Result<StoredJob, Problem> {
-    for _ in 0..EDITS {
-        let job = shared.job(name).await?;
+    for _ in 0..MAX_EDIT_ATTEMPTS {
+        let job = app.job(name).await?;
         // What is wrong in itself is wrong whatever the condition says (RFC 9110, section 13.2.1).
         let document = change(&job).map_err(|errors| refusal(&errors))?;
         etag::ensure_unchanged(headers, &job)?;
-        let now = shared.parts.clock.now();
-        let changed = replacement(&job, document, &shared.context(Dialect::Stored), now);
+        let now = app.clock.now();
+        let changed = replacement(&job, document, &app.context(Dialect::Stored), now);
         let Some(document) = changed.map_err(|error| refusal(&[error]))? else { return Ok(job) };
-        match shared.parts.store.replace(&job.id, job.revision, raw(&document), now).await {
+        match app.store.replace(&job.id, job.revision, raw(&document), now).await {
             Err(StoreError::Conflict(_)) => {}
             Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
             other => {
                 let stored = other?;
-                shared.parts.engine.nudge(&stored.id);
+                app.engine.nudge(&stored.id);
                 return Ok(stored);
             }
         }
@@ -188,7 +188,10 @@ pub(in crate::api) async fn edit(
 }
 
 fn contended(name: &Name) -> Problem {
-    Problem::new(Kind::Contended, format!("Job {} was changed by others {EDITS} times in a row.", name.0))
+    Problem::new(
+        ProblemType::Contended,
+        format!("Job {} was changed by others {MAX_EDIT_ATTEMPTS} times in a row.", name.0),
+    )
 }
 
 /// Returns a stored document; one that is not an object counts as empty, so that an update can put it right.

@@ -5,8 +5,8 @@ use axum::response::Response;
 use ecs_scheduler_core::{ListFrom, StoreError};
 
 use crate::api::dto::JobPage;
-use crate::api::page::Page;
-use crate::api::page_writer::Entries;
+use crate::api::page::PageRequest;
+use crate::api::page_writer::PageWriter;
 use crate::api::problem::Problem;
 use crate::api::request::Query;
 use crate::api::state::App;
@@ -22,25 +22,25 @@ use crate::api::view;
     responses((status = 200, description = "A page of jobs, with links to its neighbours", body = JobPage)),
 )]
 pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
-    let page = Page::of(query)?;
-    let now = app.parts.clock.now();
-    let mut entries = Entries::begin(&app, "jobs");
+    let page = PageRequest::of(query)?;
+    let now = app.clock.now();
+    let mut writer = PageWriter::new(&app, "jobs");
     let mut from = ListFrom::Skip(page.skip);
     let mut total = None;
-    while let Some(limit) = entries.room(page.size()).await? {
-        let list = match app.parts.store.list(from, limit).await {
+    while let Some(limit) = writer.next_read_limit(page.size()).await? {
+        let list = match app.store.list(from, limit).await {
             // The last one was removed meanwhile: the page ends with it.
             Err(StoreError::NotFound(_)) => break,
             list => list?,
         };
         total.get_or_insert(list.total);
-        let fits = list.jobs.iter().all(|job| entries.write(|body| view::write(&app, job, now, body)));
+        let fits = list.jobs.iter().all(|job| writer.write(|body| view::write(&app, job, now, body)));
         match list.jobs.last() {
             Some(last) if fits && list.jobs.len() == limit.get() => from = ListFrom::After(last.id.clone()),
             _ => break,
         }
     }
     let total = total.unwrap_or(0);
-    let next = page.next(entries.count(), total);
-    Ok(entries.finish(&[("prev", page.prev(total)), ("next", next)]))
+    let next = page.next(writer.count(), total);
+    Ok(writer.finish(&[("prev", page.prev(total)), ("next", next)]))
 }

@@ -7,17 +7,17 @@ fn milliseconds_become_seconds_without_rounding() {
 
 #[test]
 fn the_histogram_is_cumulative_and_ends_at_the_count() {
-    let mut page = Page(String::new());
-    write_lateness(&mut page, &Counters::default()).unwrap();
-    assert!(page.0.contains("ecs_scheduler_lateness_seconds_bucket{le=\"0.025\"} 0\n"), "{}", page.0);
-    assert!(page.0.contains("_bucket{le=\"+Inf\"} 0\n") && page.0.ends_with("_count 0\n"), "{}", page.0);
+    let mut text = MetricsText(String::new());
+    write_lateness(&mut text, &Counters::default()).unwrap();
+    assert!(text.0.contains("ecs_scheduler_lateness_seconds_bucket{le=\"0.025\"} 0\n"), "{}", text.0);
+    assert!(text.0.contains("_bucket{le=\"+Inf\"} 0\n") && text.0.ends_with("_count 0\n"), "{}", text.0);
 }
 
 #[test]
 fn answers_are_counted_by_class() {
-    let answered = Requests::default();
+    let answered = ResponseCounters::default();
     for status in [200, 201, 404, 503] {
-        answered.note(axum::http::StatusCode::from_u16(status).unwrap());
+        answered.count(axum::http::StatusCode::from_u16(status).unwrap());
     }
     let counts = answered.0.map(AtomicU64::into_inner);
     assert_eq!(counts, [0, 2, 0, 1, 1]);

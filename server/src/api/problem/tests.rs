@@ -2,14 +2,14 @@ use super::*;
 
 #[test]
 fn every_kind_has_its_own_page_a_title_and_a_remedy() {
-    let mut slugs: Vec<_> = Kind::ALL.into_iter().map(Kind::slug).collect();
-    for kind in Kind::ALL {
+    let mut slugs: Vec<_> = ProblemType::ALL.into_iter().map(ProblemType::slug).collect();
+    for kind in ProblemType::ALL {
         assert!(kind.status().is_client_error() || kind.status().is_server_error(), "{kind:?}");
         assert!(!kind.title().is_empty() && kind.remedy().ends_with('.'), "{kind:?}");
     }
     slugs.sort_unstable();
     slugs.dedup();
-    assert_eq!(slugs.len(), Kind::ALL.len());
+    assert_eq!(slugs.len(), ProblemType::ALL.len());
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn a_wrong_field_is_named_by_pointer_and_in_the_old_shape() {
 }
 
 #[test]
-fn a_fault_that_may_pass_says_when_to_come_back() {
+fn a_transient_problem_has_retry_after() {
     let fault = |kind| Problem::from(StoreError::fault(kind, "could not read job \"a\"")).into_response();
     let passing = fault(FaultKind::Unavailable);
     assert_eq!((passing.status().as_u16(), &passing.headers()[RETRY_AFTER]), (503, &HeaderValue::from(1)));
@@ -31,7 +31,7 @@ fn a_fault_that_may_pass_says_when_to_come_back() {
 }
 
 #[test]
-fn the_media_type_of_problems_is_for_those_who_ask_for_it() {
+fn problem_json_is_sent_only_when_it_is_accepted() {
     let problem = || Problem::no_job("a").into_response();
     let (mut plain, mut asked) = (problem(), problem());
     finish(&mut plain, false);

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::api::problem::{Kind, Problem, WrongField};
+use crate::api::problem::{Problem, ProblemType, WrongField};
 use crate::json;
 
 /// The largest body that is read, in bytes.
@@ -14,14 +14,14 @@ pub(in crate::api) const MAX_BODY: usize = 256 * 1024;
 
 /// A body as far as it was read.
 #[derive(Debug)]
-pub(in crate::api) struct Whole {
+pub(in crate::api) struct BufferedBody {
     /// All of it, or more than a body may have.
     pub(in crate::api) bytes: Bytes,
     /// Whether nothing of it is left.
     pub(in crate::api) is_read: bool,
 }
 
-impl Whole {
+impl BufferedBody {
     /// Reads a body, unless it has more bytes than one may have: the operation refuses that, if it takes a body at all.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
 }
 
 fn unreadable(error: &dyn std::fmt::Display) -> Problem {
-    Problem::new(Kind::Syntax, format!("The body could not be read: {error}."))
+    Problem::new(ProblemType::Syntax, format!("The body could not be read: {error}."))
 }
 
 /// Reads a JSON object.
@@ -103,7 +103,7 @@ pub(in crate::api) fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     if encodings.into_iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Problem::new(
-            Kind::MediaType,
+            ProblemType::MediaType,
             "Content-Encoding is not supported; send the body as it is.",
         ));
     }
@@ -117,7 +117,7 @@ pub(in crate::api) fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     } else {
         "Header Content-Type: application/json required to send a request body."
     };
-    Err(Problem::new(Kind::MediaType, detail))
+    Err(Problem::new(ProblemType::MediaType, detail))
 }
 
 fn ensure_utf8(content_type: &str) -> Result<(), Problem> {
@@ -130,7 +130,7 @@ fn ensure_utf8(content_type: &str) -> Result<(), Problem> {
     if charsets.all(|(_, charset)| fine(charset)) {
         return Ok(());
     }
-    Err(Problem::new(Kind::MediaType, "The charset of JSON is UTF-8; leave `charset` out."))
+    Err(Problem::new(ProblemType::MediaType, "The charset of JSON is UTF-8; leave `charset` out."))
 }
 
 /// Refuses members that the operation does not know.
@@ -180,7 +180,8 @@ pub(in crate::api) fn member<T: DeserializeOwned>(pointer: &str, value: Value) -
 ///
 /// 413 when it is too large, 400 when it cannot be read.
 pub(in crate::api) async fn read(headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Problem> {
-    let too_large = || Problem::new(Kind::TooLarge, format!("The body has more than {MAX_BODY} bytes."));
+    let too_large =
+        || Problem::new(ProblemType::TooLarge, format!("The body has more than {MAX_BODY} bytes."));
     if announced(headers).is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
@@ -192,8 +193,9 @@ pub(in crate::api) async fn read(headers: &HeaderMap, body: Body) -> Result<axum
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let value = json::parse(text)
-        .map_err(|error| Problem::new(Kind::Syntax, format!("The body is not valid JSON: {error}.")))?;
+    let value = json::parse(text).map_err(|error| {
+        Problem::new(ProblemType::Syntax, format!("The body is not valid JSON: {error}."))
+    })?;
     match value {
         Value::Object(object) => Ok(object),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {

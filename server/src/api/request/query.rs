@@ -121,9 +121,9 @@ impl Query {
     /// # Errors
     ///
     /// 400 with every wrong parameter.
-    pub(in crate::api) fn finish(self) -> Result<Given, Problem> {
+    pub(in crate::api) fn finish(self) -> Result<ValidQuery, Problem> {
         if self.wrong.is_empty() {
-            return Ok(Given(self.pairs));
+            return Ok(ValidQuery(self.pairs));
         }
         let texts = self.wrong.iter().map(|wrong| {
             let key = wrong.pointer.trim_start_matches('?').to_owned();
@@ -136,9 +136,9 @@ impl Query {
 
 /// The parameters of a query in which nothing was wrong.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Given(Vec<(String, String)>);
+pub(in crate::api) struct ValidQuery(Vec<(String, String)>);
 
-impl Given {
+impl ValidQuery {
     /// Links to the page behind the entry `last`, under the same filters.
     pub(in crate::api) fn next_link(&self, path: &str, last: &str) -> String {
         const KEPT: [&str; 3] = ["outcome", "state", "limit"];

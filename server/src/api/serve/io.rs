@@ -10,24 +10,24 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::monitor::Watch;
+use super::monitor::ConnMonitor;
 
 /// How much of an answer is handed on at once: what is held for it is held until all but this is sent.
-const PIECE: usize = 64 * 1024;
+const MAX_CHUNK: usize = 64 * 1024;
 
 /// A stream that notes when the client sends and when it takes what was written.
-pub(super) struct Watched {
+pub(super) struct MonitoredStream {
     stream: TcpStream,
-    watch: Arc<Watch>,
+    monitor: Arc<ConnMonitor>,
 }
 
-impl Watched {
-    pub(super) fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
-        Self { stream, watch }
+impl MonitoredStream {
+    pub(super) fn new(stream: TcpStream, monitor: Arc<ConnMonitor>) -> Self {
+        Self { stream, monitor }
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for MonitoredStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -36,16 +36,16 @@ impl AsyncRead for Watched {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.watch.received();
+            self.monitor.on_received();
         }
         read
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for MonitoredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watch.wrote(written.is_ready());
+        self.monitor.on_write(written.is_ready());
         written
     }
 
@@ -55,7 +55,7 @@ impl AsyncWrite for Watched {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watch.wrote(written.is_ready());
+        self.monitor.on_write(written.is_ready());
         written
     }
 
@@ -73,18 +73,18 @@ impl AsyncWrite for Watched {
 }
 
 /// The body of a request, which notes when more of it is awaited.
-pub(super) struct Asked {
+pub(super) struct RequestBody {
     inner: Incoming,
-    watch: Arc<Watch>,
+    monitor: Arc<ConnMonitor>,
 }
 
-impl Asked {
-    pub(super) fn new(inner: Incoming, watch: Arc<Watch>) -> Self {
-        Self { inner, watch }
+impl RequestBody {
+    pub(super) fn new(inner: Incoming, monitor: Arc<ConnMonitor>) -> Self {
+        Self { inner, monitor }
     }
 }
 
-impl HttpBody for Asked {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -94,9 +94,9 @@ impl HttpBody for Asked {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.inner).poll_frame(cx);
         if frame.is_ready() {
-            self.watch.working();
+            self.monitor.on_processing();
         } else {
-            self.watch.awaits_body();
+            self.monitor.on_body_wait();
         }
         frame
     }
@@ -110,31 +110,31 @@ impl HttpBody for Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for RequestBody {
     /// Nothing more of it is awaited.
     fn drop(&mut self) {
-        self.watch.working();
+        self.monitor.on_processing();
     }
 }
 
 /// The body of an answer, handed on in pieces.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     inner: Body,
     rest: Bytes,
-    watch: Arc<Watch>,
+    monitor: Arc<ConnMonitor>,
 }
 
-impl Answer {
-    pub(super) fn new(inner: Body, watch: Arc<Watch>) -> Self {
+impl ResponseBody {
+    pub(super) fn new(inner: Body, monitor: Arc<ConnMonitor>) -> Self {
         // A body without a known length is a stream of events, which has no end.
         if let Some(length) = inner.size_hint().exact() {
-            watch.answers(length);
+            monitor.on_response_start(length);
         }
-        Self { inner, rest: Bytes::new(), watch }
+        Self { inner, rest: Bytes::new(), monitor }
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -151,7 +151,7 @@ impl HttpBody for Answer {
                 end => return Poll::Ready(end),
             }
         }
-        let size = self.rest.len().min(PIECE);
+        let size = self.rest.len().min(MAX_CHUNK);
         let piece = self.rest.split_to(size);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -169,8 +169,8 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.watch.answered();
+        self.monitor.on_response_end();
     }
 }

@@ -16,9 +16,9 @@ mod tests;
 
 /// The connections that are open.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct ConnTable {
     limits: ConnectionLimits,
-    table: Mutex<Table>,
+    inner: Mutex<Table>,
     /// Tells that a connection was closed.
     closed: Notify,
 }
@@ -26,117 +26,119 @@ pub(super) struct Open {
 #[derive(Debug, Default)]
 struct Table {
     last: u64,
-    watches: HashMap<u64, Arc<Watch>>,
+    monitors: HashMap<u64, Arc<ConnMonitor>>,
     /// Connections that still have a descriptor, also those that have to go.
     alive: usize,
     /// Whether a connection had to go since the last sweep, so that a flood is one line a second in the log.
-    crowded: u64,
+    evicted: u64,
 }
 
-impl Open {
+impl ConnTable {
     pub(super) fn new(limits: ConnectionLimits) -> Self {
-        Self { limits, table: Mutex::default(), closed: Notify::new() }
+        Self { limits, inner: Mutex::default(), closed: Notify::new() }
     }
 
     /// Takes a connection in. When there are as many as there may be, the one that has waited longest for its client is
     /// closed; when none waits, the new one is not taken in.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Entry> {
-        let mut table = self.table.lock();
-        if table.watches.len() >= self.limits.connections {
-            table.crowded += 1;
-            let waiting = table.watches.iter().filter_map(|(id, watch)| Some((watch.waits()?.0, *id)));
+    pub(super) fn register(self: &Arc<Self>) -> Option<ConnHandle> {
+        let mut table = self.inner.lock();
+        if table.monitors.len() >= self.limits.connections {
+            table.evicted += 1;
+            let waiting =
+                table.monitors.iter().filter_map(|(id, monitor)| Some((monitor.waiting_since()?.0, *id)));
             let (_, id) = waiting.min()?;
-            if let Some(watch) = table.watches.remove(&id) {
-                watch.close.cancel();
+            if let Some(monitor) = table.monitors.remove(&id) {
+                monitor.close.cancel();
             }
         }
         table.last += 1;
         table.alive += 1;
-        let (id, watch) = (table.last, Arc::new(Watch::new(self.limits)));
-        table.watches.insert(id, Arc::clone(&watch));
+        let (id, monitor) = (table.last, Arc::new(ConnMonitor::new(self.limits)));
+        table.monitors.insert(id, Arc::clone(&monitor));
         drop(table);
-        Some(Entry { id, watch, open: Arc::clone(self) })
+        Some(ConnHandle { id, monitor, table: Arc::clone(self) })
     }
 
     /// Waits until the connections that had to go are closed, so that no more descriptors are in use than connections are allowed.
-    pub(super) async fn evicted_are_closed(&self) {
-        while self.table.lock().alive > self.limits.connections {
+    pub(super) async fn wait_for_evicted(&self) {
+        while self.inner.lock().alive > self.limits.connections {
             self.closed.notified().await;
         }
     }
 
     /// Closes the connections that have waited longer for their clients than they may.
     pub(super) fn close_overdue(&self) {
-        let mut table = self.table.lock();
+        let mut table = self.inner.lock();
         let now = Instant::now();
-        for watch in table.watches.values() {
-            let waited =
-                watch.waits().is_some_and(|(since, what)| now.duration_since(since) >= self.limit(what));
-            if waited || watch.is_slow_reader(now) {
-                watch.close.cancel();
+        for monitor in table.monitors.values() {
+            let waited = monitor
+                .waiting_since()
+                .is_some_and(|(since, what)| now.duration_since(since) >= self.limit(what));
+            if waited || monitor.is_slow_reader(now) {
+                monitor.close.cancel();
             }
         }
-        let crowded = std::mem::take(&mut table.crowded);
+        let evicted = std::mem::take(&mut table.evicted);
         drop(table);
-        if crowded > 0 {
+        if evicted > 0 {
             let most = self.limits.connections;
             tracing::warn!(
-                crowded,
+                evicted,
                 most,
                 "too many connections: those that wait longest for their clients are closed"
             );
         }
     }
 
-    fn limit(&self, what: Wait) -> Duration {
+    fn limit(&self, what: ClientWait) -> Duration {
         match what {
-            Wait::Head => self.limits.head,
-            Wait::Body | Wait::Answer => self.limits.stalled,
-            Wait::Idle => self.limits.idle,
+            ClientWait::Head => self.limits.head,
+            ClientWait::Body | ClientWait::Response => self.limits.stalled,
+            ClientWait::Idle => self.limits.idle,
         }
     }
 }
 
 /// A connection's place among those that are open.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ConnHandle {
     id: u64,
-    watch: Arc<Watch>,
-    open: Arc<Open>,
+    monitor: Arc<ConnMonitor>,
+    table: Arc<ConnTable>,
 }
 
-impl Entry {
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
+impl ConnHandle {
+    pub(super) fn monitor(&self) -> &Arc<ConnMonitor> {
+        &self.monitor
     }
 }
 
-impl Drop for Entry {
+impl Drop for ConnHandle {
     fn drop(&mut self) {
-        let mut table = self.open.table.lock();
-        table.watches.remove(&self.id);
+        let mut table = self.table.inner.lock();
+        table.monitors.remove(&self.id);
         table.alive -= 1;
         drop(table);
-        self.open.closed.notify_one();
+        self.table.closed.notify_one();
     }
 }
 
 /// The step of its client that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(super) enum ClientWait {
     /// To send the rest of a head.
     Head,
     /// To send more of a body.
     Body,
     /// To take more of an answer.
-    Answer,
+    Response,
     /// To ask for something.
     Idle,
 }
 
 /// The step that a connection waits for, and since when.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ConnMonitor {
     limits: ConnectionLimits,
     state: Mutex<State>,
     close: CancellationToken,
@@ -145,24 +147,24 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct State {
     /// The awaited step of the client; none while a handler is at work.
-    reading: Option<(Instant, Wait)>,
+    reading: Option<(Instant, ClientWait)>,
     /// Since when the client has taken nothing of what was written.
     unread: Option<Instant>,
     /// When the client must have taken the newest answer as a whole.
-    answer_until: Option<Instant>,
+    response_deadline: Option<Instant>,
 }
 
-impl Watch {
+impl ConnMonitor {
     fn new(limits: ConnectionLimits) -> Self {
-        let reading = Some((Instant::now(), Wait::Head));
-        let state = Mutex::new(State { reading, unread: None, answer_until: None });
+        let reading = Some((Instant::now(), ClientWait::Head));
+        let state = Mutex::new(State { reading, unread: None, response_deadline: None });
         Self { limits, state, close: CancellationToken::new() }
     }
 
     /// Returns since when the connection has waited for its client, and for what.
-    fn waits(&self) -> Option<(Instant, Wait)> {
+    fn waiting_since(&self) -> Option<(Instant, ClientWait)> {
         let state = self.state.lock();
-        state.unread.map(|since| (since, Wait::Answer)).or(state.reading)
+        state.unread.map(|since| (since, ClientWait::Response)).or(state.reading)
     }
 
     /// Tells whether the client takes its answer more slowly than it may. The end of an answer waits for the client after the
@@ -170,7 +172,7 @@ impl Watch {
     fn is_slow_reader(&self, now: Instant) -> bool {
         let state = self.state.lock();
         let is_sending = state.reading.is_none() || state.unread.is_some();
-        is_sending && state.answer_until.is_some_and(|until| now >= until)
+        is_sending && state.response_deadline.is_some_and(|until| now >= until)
     }
 
     /// Waits until the connection has to be closed.
@@ -179,42 +181,42 @@ impl Watch {
     }
 
     /// Notes that bytes came.
-    pub(super) fn received(&self) {
+    pub(super) fn on_received(&self) {
         let mut state = self.state.lock();
-        if let Some((_, Wait::Idle)) = state.reading {
-            state.reading = Some((Instant::now(), Wait::Head));
+        if let Some((_, ClientWait::Idle)) = state.reading {
+            state.reading = Some((Instant::now(), ClientWait::Head));
         }
     }
 
     /// Notes that a request came.
-    pub(super) fn asked(&self) {
+    pub(super) fn on_request(&self) {
         let mut state = self.state.lock();
         state.reading = None;
-        state.answer_until = None;
+        state.response_deadline = None;
     }
 
     /// Notes that an answer of this many bytes begins.
-    pub(super) fn answers(&self, length: u64) {
-        self.state.lock().answer_until = Instant::now().checked_add(self.limits.answer_time(length));
+    pub(super) fn on_response_start(&self, length: u64) {
+        self.state.lock().response_deadline = Instant::now().checked_add(self.limits.response_time(length));
     }
 
     /// Notes that a request is being answered, or goes on to be after more of its body came.
-    pub(super) fn working(&self) {
+    pub(super) fn on_processing(&self) {
         self.state.lock().reading = None;
     }
 
     /// Notes that more of a body is awaited.
-    pub(super) fn awaits_body(&self) {
-        self.state.lock().reading.get_or_insert_with(|| (Instant::now(), Wait::Body));
+    pub(super) fn on_body_wait(&self) {
+        self.state.lock().reading.get_or_insert_with(|| (Instant::now(), ClientWait::Body));
     }
 
     /// Notes that an answer was written.
-    pub(super) fn answered(&self) {
-        self.state.lock().reading = Some((Instant::now(), Wait::Idle));
+    pub(super) fn on_response_end(&self) {
+        self.state.lock().reading = Some((Instant::now(), ClientWait::Idle));
     }
 
     /// Notes whether the client took what was written.
-    pub(super) fn wrote(&self, taken: bool) {
+    pub(super) fn on_write(&self, taken: bool) {
         let mut state = self.state.lock();
         if taken {
             state.unread = None;

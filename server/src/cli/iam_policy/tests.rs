@@ -3,11 +3,11 @@ use serde_json::json;
 
 use super::{PolicyArgs, policy};
 use crate::cli::flags::SettingFlags;
-use crate::cli::job_selection::AtHandArgs;
+use crate::cli::job_selection::JobSelectionArgs;
 
 fn args(account: Option<&str>, region: Option<&str>) -> PolicyArgs {
     PolicyArgs {
-        jobs: AtHandArgs::default(),
+        jobs: JobSelectionArgs::default(),
         account: account.map(str::to_owned),
         region: region.map(str::to_owned),
         settings: SettingFlags::default(),
@@ -40,7 +40,7 @@ fn a_condition_keeps_a_statement_apart() {
 #[test]
 fn region_and_account_are_put_only_where_an_arn_leaves_them_open() {
     let args = args(Some("123456789012"), Some("eu-west-1"));
-    let placed = |resource: &str| args.place(Permission::new("a", resource), Some("eu-west-1")).resource;
+    let placed = |resource: &str| args.fill(Permission::new("a", resource), Some("eu-west-1")).resource;
     assert_eq!(placed("arn:aws:sqs:*:*:orders"), "arn:aws:sqs:eu-west-1:123456789012:orders");
     assert_eq!(placed("arn:aws:sqs:us-east-1:*:a:b"), "arn:aws:sqs:us-east-1:123456789012:a:b");
     assert_eq!(placed("arn:aws:iam::*:role/x"), "arn:aws:iam::123456789012:role/x");
@@ -61,18 +61,18 @@ fn the_partition_follows_the_region_in_every_arn_also_in_conditions() {
         let run = Permission::new("ecs:RunTask", "arn:aws:ecs:*:*:task-definition/x:*")
             .given("ArnLike", "ecs:cluster", "arn:aws:ecs:*:*:cluster/batch")
             .given("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com");
-        let run = args.place(run, Some(region));
+        let run = args.fill(run, Some(region));
         assert_eq!(run.resource, format!("arn:{partition}:ecs:{region}:123456789012:task-definition/x:*"));
         assert_eq!(
             run.conditions["ArnLike"]["ecs:cluster"],
             format!("arn:{partition}:ecs:{region}:123456789012:cluster/batch")
         );
         assert_eq!(run.conditions["StringEquals"]["iam:PassedToService"], "ecs-tasks.amazonaws.com");
-        let bucket = args.place(Permission::new("s3:GetObject", "arn:aws:s3:::bucket/*"), Some(region));
+        let bucket = args.fill(Permission::new("s3:GetObject", "arn:aws:s3:::bucket/*"), Some(region));
         assert_eq!(bucket.resource, format!("arn:{partition}:s3:::bucket/*"));
     }
     let open = args(None, None);
-    let placed = |resource: &str| open.place(Permission::new("a", resource), Some("cn-north-1")).resource;
+    let placed = |resource: &str| open.fill(Permission::new("a", resource), Some("cn-north-1")).resource;
     assert_eq!(placed("arn:aws:sqs:*:*:orders"), "arn:aws-cn:sqs:*:*:orders");
     assert_eq!(placed("arn:aws-us-gov:iam::1:role/x"), "arn:aws-us-gov:iam::1:role/x");
 }

@@ -1,4 +1,4 @@
-//! `ecs-scheduler import keda` and `import eventbridge`: jobs made of what other schedulers were told.
+//! `ecs-scheduler import keda` and `import eventbridge`: converts jobs of other schedulers.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -12,38 +12,38 @@ use super::super::input;
 use super::super::jobs::{create, show};
 use super::super::printable::json_text;
 use super::super::table::table;
-use super::super::{print, tell};
+use super::super::{print, print_error};
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
 use crate::config::{Config, LauncherConfig, resolve_offline};
-use crate::convert::{Checks, Converted, Kind, check, eventbridge, keda};
+use crate::convert::{Checks, Converted, RemarkKind, check, eventbridge, keda};
 use crate::server::ServerBuilder;
 
 /// Which scheduler the files are of.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Foreign {
-    /// Make jobs of KEDA's ScaledJobs
+    /// Convert KEDA ScaledJobs to jobs
     Keda(ForeignArgs),
-    /// Make jobs of EventBridge's schedules and rules, as the AWS CLI prints them
+    /// Convert EventBridge schedules and rules, as printed by the AWS CLI, to jobs
     Eventbridge(ForeignArgs),
 }
 
-/// What to convert, and what to do with it.
+/// The files to convert, and whether to create the jobs.
 #[derive(Debug, Clone, Args)]
 pub struct ForeignArgs {
     /// The files: YAML of ScaledJobs, or JSON that `aws scheduler` and `aws events` printed
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Create the jobs on the running server. Without it they are printed, and nothing else happens
+    /// Create the jobs on the running server; without this flag they are only printed
     #[arg(long)]
     apply: bool,
-    /// The server's URL; else `ECSS_SERVER`, else `http://127.0.0.1:5000`
+    /// Server URL; default `ECSS_SERVER`, then `http://127.0.0.1:5000`
     #[arg(long, value_name = "URL", requires = "apply")]
     server: Option<String>,
-    /// The bound of every job; else `ECSS_MAX_TASKS`, else 50
+    /// Maximum tasks of each job; default `ECSS_MAX_TASKS`, then 50
     #[arg(long, value_name = "COUNT")]
     max_tasks: Option<NonZeroU32>,
-    /// Print each object with its job and what does not map, as JSON
+    /// Print each object with its job and its unmapped fields, as JSON
     #[arg(long)]
     json: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     let config = on_ecs(resolve_offline(values)?);
     let max_tasks = args.max_tasks.unwrap_or(config.max_tasks);
     let mut converted = convert(foreign, args, max_tasks, builder);
-    let launcher = builder.launcher(&config).await.ok();
+    let launcher = builder.open_launcher(&config).await.ok();
     let registry = builder.registry()?;
     let checks =
         Checks { registry: &registry, max_tasks, launcher: launcher.as_deref(), now: builder.clock().now() };
@@ -71,15 +71,16 @@ pub(crate) async fn run(
         if args.json {
             print(&json_text(&json!({ "objects": converted })));
         } else {
-            tell(&remarks(&converted));
+            print_error(&remarks(&converted));
         }
         return Err(CommandError::failed("nothing in these files gives a job"));
     }
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let jobs: Vec<(String, Value)> = converted.iter().filter_map(named).collect();
-    let created = if args.apply { Some(create::all(&jobs, None, &Client::new(server)?).await) } else { None };
+    let created =
+        if args.apply { Some(create::create_all(&jobs, None, &Client::new(server)?).await) } else { None };
     if !args.json {
-        tell(&remarks(&converted));
+        print_error(&remarks(&converted));
     }
     match created {
         None if args.json => Ok(json_text(&json!({ "objects": converted }))),
@@ -87,11 +88,11 @@ pub(crate) async fn run(
         Some(created) if args.json => {
             let made = created.answers.iter().map(|answer| answer["id"].clone());
             let answer = json!({ "created": made.collect::<Vec<_>>(), "objects": converted });
-            created.printed(json_text(&answer))
+            created.into_output(json_text(&answer))
         }
         Some(created) => {
             let text = created.answers.iter().map(show::created).collect();
-            created.printed(text)
+            created.into_output(text)
         }
     }
 }
@@ -105,17 +106,16 @@ fn convert(
 ) -> Vec<Converted> {
     let (mut converted, mut texts) = (Vec::new(), Vec::new());
     for file in &args.files {
-        match input::text(file) {
+        match input::read_text(file) {
             Ok(text) => texts.push((file, text)),
             Err(error) => converted.push(Converted::unreadable(file.display(), error.to_string())),
         }
     }
     converted.extend(match foreign {
         Foreign::Keda(_) => {
-            let circumstances =
-                keda::Circumstances { max_tasks: max_tasks.get(), now: builder.clock().now() };
+            let context = keda::ConversionContext { max_tasks: max_tasks.get(), now: builder.clock().now() };
             let objects = |(file, text): &(&PathBuf, String)| {
-                keda::convert(&file.display().to_string(), text, &circumstances)
+                keda::convert(&file.display().to_string(), text, &context)
             };
             texts.iter().flat_map(objects).collect::<Vec<_>>()
         }
@@ -123,7 +123,7 @@ fn convert(
             let stem = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let printed: Vec<_> = texts
                 .into_iter()
-                .map(|(file, text)| eventbridge::Printed { stem: stem(file), text })
+                .map(|(file, text)| eventbridge::CliOutput { stem: stem(file), text })
                 .collect();
             eventbridge::convert(&printed)
         }
@@ -165,8 +165,8 @@ fn remarks(converted: &[Converted]) -> String {
         "{}{jobs} jobs of {} objects; {} fields lost, {} changed, {} to do\n",
         table(&["OBJECT", "", "FIELD", "WHAT TO KNOW"], rows),
         converted.len(),
-        count(Kind::Lost),
-        count(Kind::Changed),
-        count(Kind::ToDo)
+        count(RemarkKind::Lost),
+        count(RemarkKind::Changed),
+        count(RemarkKind::ToDo)
     )
 }

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::show;
 use crate::cli::client::Client;
 use crate::cli::error::CommandError;
-use crate::cli::input::{Documents, documents};
+use crate::cli::input::{Documents, read_documents};
 use crate::cli::print;
 
 /// The answers of a server to several documents.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct Created {
+pub(in crate::cli) struct CreateResults {
     /// Its answers, in the order of the documents that it took.
     pub(in crate::cli) answers: Vec<Value>,
     /// Why it took the others not.
@@ -22,13 +22,13 @@ pub(in crate::cli) struct Created {
     unreachable: Option<CommandError>,
 }
 
-impl Created {
+impl CreateResults {
     /// Returns what is printed about the jobs that were created; when there are others, prints it and fails.
     ///
     /// # Errors
     ///
     /// Fails with the reason for each of the others.
-    pub(in crate::cli) fn printed(self, text: String) -> Result<String, CommandError> {
+    pub(in crate::cli) fn into_output(self, text: String) -> Result<String, CommandError> {
         if self.unreachable.is_none() && self.refused.is_empty() {
             return Ok(text);
         }
@@ -48,28 +48,28 @@ pub(super) async fn run(
     client: &Client,
     as_json: bool,
 ) -> Result<String, CommandError> {
-    let Documents { mut items, many } = documents(file)?;
+    let Documents { mut items, many } = read_documents(file)?;
     if !many {
         // The server's words say enough about the only one.
         items.iter_mut().for_each(|(name, _)| name.clear());
     }
-    let created = all(&items, validate, client).await;
+    let created = create_all(&items, validate, client).await;
     let text = match (as_json, many) {
         (false, _) => created.answers.iter().map(show::created).collect(),
         (true, true) => show::json(&created.answers.clone().into()),
         (true, false) => created.answers.first().map(show::json).unwrap_or_default(),
     };
-    created.printed(text)
+    created.into_output(text)
 }
 
 /// Creates jobs one after the other, each with what to call it. One that is refused does not stop the others.
-pub(in crate::cli) async fn all(
+pub(in crate::cli) async fn create_all(
     jobs: &[(String, Value)],
     validate: Option<&str>,
     client: &Client,
-) -> Created {
+) -> CreateResults {
     let path = validate.map_or_else(|| "/jobs".to_owned(), |how| format!("/jobs?validate={how}"));
-    let mut created = Created::default();
+    let mut created = CreateResults::default();
     for (name, job) in jobs {
         match client.send(Method::POST, &path, Some(job), &[]).await {
             Ok(answer) => created.answers.push(answer.body),

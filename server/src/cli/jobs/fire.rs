@@ -1,4 +1,4 @@
-//! `ecs-scheduler jobs fire`: a launch by hand, and what came of it.
+//! `ecs-scheduler jobs fire`: fires a job by hand and reports the result.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::cli::table::cell;
 #[cfg(test)]
 mod tests;
 
-/// How long to wait between two looks at a firing.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The time between two polls of a firing.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How many looks in a row may fail: a restart or a take-over lasts some seconds.
-const MISSES: u32 = 60;
+/// How many polls in a row may fail: a restart or a failover takes some seconds.
+const MAX_POLL_FAILURES: u32 = 60;
 
 /// Which job, and how to fire it.
 #[derive(Debug, Clone, Args)]
 pub struct FireArgs {
     /// The job
     id: String,
-    /// Repeats of a request with the same key fire once
+    /// Idempotency key: repeated requests fire only once
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Wait until tasks were started or refused. It takes as long as the job's `retry.launch.maxAge` at most
+    /// Wait until tasks are started or refused, at most as long as the job's `retry.launch.maxAge`
     #[arg(long)]
     wait: bool,
 }
 
-/// Fires a job and says what came of it.
+/// Fires a job and reports the result.
 ///
 /// # Errors
 ///
@@ -44,16 +44,16 @@ pub(super) async fn run(args: &FireArgs, client: &Client, as_json: bool) -> Resu
     let key: Vec<_> = args.idempotency_key.iter().map(|key| (name.clone(), key.as_str())).collect();
     let place = path(&args.id, "/firings");
     let mut answer = client.send(Method::POST, &place, Some(&json!({})), &key).await?.body;
-    let mut misses = 0;
+    let mut failures = 0;
     while args.wait && is_open(&answer) {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match look(&answer, client).await {
-            Ok(newer) => (answer, misses) = (newer, 0),
-            Err(_) if misses < MISSES => misses += 1,
+        tokio::time::sleep(POLL_INTERVAL).await;
+        match poll_firing(&answer, client).await {
+            Ok(newer) => (answer, failures) = (newer, 0),
+            Err(_) if failures < MAX_POLL_FAILURES => failures += 1,
             Err(error) => return Err(error),
         }
     }
-    match verdict(&answer) {
+    match describe_result(&answer) {
         Ok(text) => Ok(if as_json { show::json(&answer) } else { text }),
         Err(error) => {
             if as_json {
@@ -69,18 +69,17 @@ fn is_open(answer: &Value) -> bool {
     matches!(answer["state"].as_str(), Some("planned" | "launching"))
 }
 
-async fn look(firing: &Value, client: &Client) -> Result<Value, CommandError> {
+async fn poll_firing(firing: &Value, client: &Client) -> Result<Value, CommandError> {
     let id = cell(&firing["id"]);
     client.get(&format!("/firings/{id}")).await.map_err(|error| {
         let why = error.lines().join("\n");
-        let message =
-            format!("could not learn what became of firing {id}, which may have started tasks: {why}");
+        let message = format!("could not read firing {id}, which may have started tasks: {why}");
         CommandError::failed(message)
     })
 }
 
-/// Says what came of it: a decision not to launch, or a firing as far as it has come.
-fn verdict(answer: &Value) -> Result<String, CommandError> {
+/// Describes the result: a decision not to launch, or the state of the firing.
+fn describe_result(answer: &Value) -> Result<String, CommandError> {
     let (job, explanation) = (cell(&answer["job"]), cell(&answer["explanation"]));
     let refused = |message| Err(CommandError::Refused { message });
     let Some(state) = answer["state"].as_str() else {

@@ -14,7 +14,7 @@ mod tests;
 pub(super) fn jobs(answer: &Value) -> String {
     let jobs = list(answer, "jobs");
     if jobs.is_empty() {
-        return "no jobs; `ecs-scheduler jobs create job.json` makes one\n".to_owned();
+        return "no jobs; `ecs-scheduler jobs create job.json` creates one\n".to_owned();
     }
     let row = |job: &Value| {
         vec![
@@ -174,12 +174,12 @@ pub(super) fn firings(answer: &Value) -> String {
         return "no firing yet\n".to_owned();
     }
     let row = |firing: &Value| {
-        let ends: Vec<String> = list(firing, "tasks").iter().map(end_of).collect();
+        let ends: Vec<String> = list(firing, "tasks").iter().map(describe_end).collect();
         vec![
             cell(&firing["nominal"]),
             cell(&firing["state"]),
             format!("{} of {}", cell(&firing["started"]), cell(&firing["requested"])),
-            tally(&ends),
+            count_equal(&ends),
             cell(&firing["id"]),
             reason(firing),
         ]
@@ -194,7 +194,7 @@ fn reason(firing: &Value) -> String {
     firing["note"].as_str().map(str::to_owned).or_else(of_task).unwrap_or_default()
 }
 
-fn end_of(task: &Value) -> String {
+fn describe_end(task: &Value) -> String {
     match (&task["exitCode"], task["stopCode"].as_str()) {
         (Value::Number(code), _) => format!("exit {code}"),
         (_, Some(code)) => code.to_owned(),
@@ -203,7 +203,7 @@ fn end_of(task: &Value) -> String {
 }
 
 /// Counts equal words in the order of their first appearance: `3 × exit 0, exit 1`.
-fn tally(words: &[String]) -> String {
+fn count_equal(words: &[String]) -> String {
     let mut counts: Vec<(&String, usize)> = Vec::new();
     for word in words {
         match counts.iter_mut().find(|(known, _)| *known == word) {

@@ -30,7 +30,7 @@ fn a_value_put_in_is_not_expanded_again() {
 }
 
 #[test]
-fn what_str_format_would_refuse_is_refused() {
+fn placeholders_that_str_format_refuses_are_refused() {
     use FormatError::{LoneBrace, NotAName, Unknown};
     for (text, expected) in [
         ("{", LoneBrace('{')),

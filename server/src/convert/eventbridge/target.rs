@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::fields::{ODD_SHAPE, shown};
-use super::super::{Draft, Fields, Remarks};
-use super::UNKNOWN;
+use super::super::{Fields, JobDraft, Remarks};
+use super::UNKNOWN_FIELD;
 
 /// EventBridge Scheduler's own way to call RunTask, whose input is the request.
 const UNIVERSAL: &str = ":aws-sdk:ecs:runTask";
@@ -13,7 +13,7 @@ const MAX_AGE: std::ops::RangeInclusive<u64> = 1..=86_400;
 /// The parameters that a target adds to each launch.
 const OWN: &str = "every launch has its own; tasks are known by `startedBy` and the tag ecss:job";
 
-/// What a job's `launch` takes as RunTask does.
+/// Parameters that a job's `launch` takes unchanged.
 const AS_IT_IS: [&str; 8] = [
     "launchType",
     "capacityProviderStrategy",
@@ -26,7 +26,7 @@ const AS_IT_IS: [&str; 8] = [
 ];
 
 /// Reads a target; tells whether it starts ECS tasks.
-pub(super) fn read(mut target: Fields, draft: &mut Draft, remarks: &mut Remarks) -> bool {
+pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remarks) -> bool {
     let arn = target.text("Arn").unwrap_or_default();
     let input = target.text("Input");
     let parameters = target.take("EcsParameters");
@@ -49,7 +49,7 @@ pub(super) fn read(mut target: Fields, draft: &mut Draft, remarks: &mut Remarks)
         target.lose(name, "there is no event that it could be taken from", remarks);
     }
     target.ignore(&["Id"]);
-    target.end(UNKNOWN, remarks);
+    target.end(UNKNOWN_FIELD, remarks);
     let definition = request.text("taskDefinitionArn").or_else(|| request.text("taskDefinition"));
     let definition = definition.map(|arn| without_arn(&arn)).unwrap_or_default();
     let family = definition.strip_suffix(":latest");
@@ -80,7 +80,7 @@ fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
     Value::Null
 }
 
-fn policies(target: &mut Fields, draft: &mut Draft, remarks: &mut Remarks) {
+fn policies(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
     target.lose("DeadLetterConfig", "a launch that fails is in the job's history, with the reason", remarks);
     let mut retry = target.object("RetryPolicy");
     let mut age = retry.count("MaximumEventAgeInSeconds", remarks);
@@ -111,7 +111,7 @@ fn policies(target: &mut Fields, draft: &mut Draft, remarks: &mut Remarks) {
             remarks.changed(retry.path("MaximumEventAgeInSeconds"), text);
         }
     }
-    retry.end(UNKNOWN, remarks);
+    retry.end(UNKNOWN_FIELD, remarks);
 }
 
 /// Makes keys begin with a small letter, as ECS and the job's document write them; `Input` of a universal target and
@@ -148,7 +148,7 @@ fn without_arn(definition: &str) -> String {
 }
 
 /// Reads what RunTask calls `overrides`; returns what is changed for the task as a whole.
-fn overrides(mut task: Fields, draft: &mut Draft, remarks: &mut Remarks) -> Map<String, Value> {
+fn overrides(mut task: Fields, draft: &mut JobDraft, remarks: &mut Remarks) -> Map<String, Value> {
     let mut changes = Vec::new();
     for mut container in task.objects("containerOverrides", remarks) {
         let mut change = Map::new();
@@ -157,7 +157,7 @@ fn overrides(mut task: Fields, draft: &mut Draft, remarks: &mut Remarks) -> Map<
         for mut variable in container.objects("environment", remarks) {
             let name = variable.text("name").unwrap_or_default();
             environment.insert(name, variable.text("value").unwrap_or_default().into());
-            variable.end(UNKNOWN, remarks);
+            variable.end(UNKNOWN_FIELD, remarks);
         }
         if !environment.is_empty() {
             change.insert("environment".to_owned(), environment.into());
@@ -167,7 +167,7 @@ fn overrides(mut task: Fields, draft: &mut Draft, remarks: &mut Remarks) -> Map<
         {
             change.extend(container.take(name).map(|value| (name.to_owned(), value)));
         }
-        container.end(UNKNOWN, remarks);
+        container.end(UNKNOWN_FIELD, remarks);
         changes.push(Value::Object(change));
     }
     if !changes.is_empty() {
@@ -179,13 +179,13 @@ fn overrides(mut task: Fields, draft: &mut Draft, remarks: &mut Remarks) -> Map<
     }
     let mut storage = task.object("ephemeralStorage");
     whole.extend(storage.take("sizeInGiB").map(|size| ("ephemeralStorage".to_owned(), size)));
-    storage.end(UNKNOWN, remarks);
-    task.end(UNKNOWN, remarks);
+    storage.end(UNKNOWN_FIELD, remarks);
+    task.end(UNKNOWN_FIELD, remarks);
     whole
 }
 
 /// Reads the rest of RunTask's request.
-fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut Draft, remarks: &mut Remarks) {
+fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut JobDraft, remarks: &mut Remarks) {
     let mut launch = Map::new();
     if !of_the_task.is_empty() {
         launch.insert("overrides".to_owned(), of_the_task.into());
@@ -217,8 +217,8 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut Draf
         let network = json!({ "subnets": subnets, "securityGroups": vpc.list("securityGroups"), "assignPublicIp": public });
         launch.insert("network".to_owned(), network);
     }
-    vpc.end(UNKNOWN, remarks);
-    configuration.end(UNKNOWN, remarks);
+    vpc.end(UNKNOWN_FIELD, remarks);
+    configuration.end(UNKNOWN_FIELD, remarks);
     let mut tags = Map::new();
     for tag in request.objects("tags", remarks) {
         tags.extend(one_tag(tag, remarks));
@@ -229,7 +229,7 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut Draf
     for name in ["referenceId", "clientToken", "startedBy"] {
         request.lose(name, OWN, remarks);
     }
-    request.end(UNKNOWN, remarks);
+    request.end(UNKNOWN_FIELD, remarks);
     draft.set("launch", launch);
 }
 
@@ -270,7 +270,7 @@ fn one_volume(mut volume: Fields, remarks: &mut Remarks) -> Value {
     let mut end = ebs.object("terminationPolicy");
     made.extend(end.take("deleteOnTermination").map(|value| ("deleteOnTermination".to_owned(), value)));
     for rest in [end, ebs, volume] {
-        rest.end(UNKNOWN, remarks);
+        rest.end(UNKNOWN_FIELD, remarks);
     }
     json!({ "name": name, "managedEbsVolume": made })
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Draft, Fields, Remarks};
+use super::super::{Fields, JobDraft, Remarks};
 
 /// `backoffLimit` where none is given.
-const RETRIES: u64 = 6;
-const OF_THE_DEFINITION: &str = "belongs to the task definition or the cluster";
+const DEFAULT_BACKOFF_LIMIT: u64 = 6;
+const BELONGS_TO_DEFINITION: &str = "belongs to the task definition or the cluster";
 
-/// What triggers need to know of the pod.
+/// Facts about the pod that triggers need.
 #[derive(Debug, Default)]
 pub(super) struct Pod {
     /// The plain variables of the container that triggers read.
@@ -22,7 +22,7 @@ pub(super) fn read(
     mut target: Fields,
     source: Option<String>,
     id: &str,
-    draft: &mut Draft,
+    draft: &mut JobDraft,
     remarks: &mut Remarks,
 ) -> Pod {
     for name in ["parallelism", "completions"] {
@@ -32,7 +32,7 @@ pub(super) fn read(
             remarks.lost(target.path(name), text);
         }
     }
-    let retries = target.count_or("backoffLimit", 0, RETRIES, remarks);
+    let retries = target.count_or("backoffLimit", 0, DEFAULT_BACKOFF_LIMIT, remarks);
     if retries > 0 {
         let text =
             format!("{retries}: a task that fails is not started again for its own sake; its messages are");
@@ -69,8 +69,8 @@ pub(super) fn read(
         remarks
             .lost(spec.path("restartPolicy"), format!("{policy}: a container that fails is not restarted"));
     }
-    spec.end(OF_THE_DEFINITION, remarks);
-    template.end(OF_THE_DEFINITION, remarks);
+    spec.end(BELONGS_TO_DEFINITION, remarks);
+    template.end(BELONGS_TO_DEFINITION, remarks);
     target.end("has no counterpart", remarks);
     pod
 }
@@ -127,7 +127,7 @@ fn container_override(
     ];
     change.extend(numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into()))));
     for rest in [requests, limits, resources, container] {
-        rest.end(OF_THE_DEFINITION, remarks);
+        rest.end(BELONGS_TO_DEFINITION, remarks);
     }
     if change.is_empty() {
         return None;
@@ -171,7 +171,7 @@ fn expand(text: &str, plain: &BTreeMap<String, String>, field: &str, remarks: &m
     expanded + rest
 }
 
-/// What a quantity of memory is multiplied with to have MiB.
+/// The factor from bytes to MiB.
 const MEBI: f64 = 1.0 / 1_048_576.0;
 
 /// Takes a quantity of Kubernetes, rounded up to whole units of ECS: 1,024 to a CPU, or MiB.

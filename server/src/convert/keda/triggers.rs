@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Draft, Fields, Remarks};
+use super::super::{Fields, JobDraft, Remarks};
 use super::pod::Pod;
-use super::{Circumstances, UNKNOWN, window};
+use super::{ConversionContext, UNKNOWN_FIELD, window};
 
 /// `queueLength` where none is given.
 const QUEUE_LENGTH: u64 = 5;
@@ -25,8 +25,8 @@ pub(super) fn read(
     items: Vec<Fields>,
     combined: Option<&str>,
     pod: &Pod,
-    circumstances: &Circumstances,
-    draft: &mut Draft,
+    context: &ConversionContext,
+    draft: &mut JobDraft,
     remarks: &mut Remarks,
 ) -> bool {
     let mut made: Vec<Value> = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn read(
         made.extend(match kind.as_str() {
             "aws-sqs-queue" => queue(metadata, pod, remarks),
             "aws-cloudwatch" => metric(metadata, remarks),
-            "cron" => window::read(metadata, combined, circumstances, &mut replicas, remarks),
+            "cron" => window::read(metadata, combined, context, &mut replicas, remarks),
             other => {
                 let text = format!(
                     "{other}: no trigger of this kind; aws-sqs-queue, aws-cloudwatch and cron are read"
@@ -50,9 +50,9 @@ pub(super) fn read(
         trigger.lose("metricType", "a value is divided among tasks, as AverageValue is", remarks);
         trigger.lose("useCachedMetrics", "a source is read once a round, for all jobs", remarks);
         trigger.ignore(&["name"]);
-        trigger.end(UNKNOWN, remarks);
+        trigger.end(UNKNOWN_FIELD, remarks);
     }
-    window::set_task_count(&replicas, made.len() > 1, circumstances, draft, remarks);
+    window::set_task_count(&replicas, made.len() > 1, context, draft, remarks);
     let is_queue = made.len() == 1 && made[0]["type"] == "sqs";
     match made.len() {
         0 => remarks
@@ -209,5 +209,5 @@ fn access(mut metadata: Fields, remarks: &mut Remarks) {
     {
         metadata.lose(name, CREDENTIALS, remarks);
     }
-    metadata.end(UNKNOWN, remarks);
+    metadata.end(UNKNOWN_FIELD, remarks);
 }

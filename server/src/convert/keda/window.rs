@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Span};
 use serde_json::{Value, json};
 
-use super::super::{Draft, Fields, Remarks};
-use super::{Circumstances, UNKNOWN};
+use super::super::{Fields, JobDraft, Remarks};
+use super::{ConversionContext, UNKNOWN_FIELD};
 
 /// How far ahead windows are compared: a year.
 const AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -24,7 +24,7 @@ pub(super) type Replicas = (String, u64);
 pub(super) fn read(
     mut metadata: Fields,
     combined: Option<&str>,
-    circumstances: &Circumstances,
+    context: &ConversionContext,
     replicas: &mut Vec<Replicas>,
     remarks: &mut Remarks,
 ) -> Option<Value> {
@@ -36,7 +36,7 @@ pub(super) fn read(
     let (start, end) = (metadata.text("start"), metadata.text("end"));
     let desired = desired(&mut metadata, remarks);
     let place = metadata.path("desiredReplicas");
-    metadata.end(UNKNOWN, remarks);
+    metadata.end(UNKNOWN_FIELD, remarks);
     let (Some(start), Some(end)) = (start, end) else {
         remarks.refused(field, "start and end are both needed");
         return None;
@@ -52,7 +52,7 @@ pub(super) fn read(
         return None;
     }
     replicas.push((place, desired));
-    match Window::of(&start, &end, &timezone, circumstances.now) {
+    match Window::of(&start, &end, &timezone, context.now) {
         Ok(window) => {
             for difference in window.differences {
                 remarks.changed(metadata_end(&field), difference);
@@ -85,12 +85,12 @@ fn desired(metadata: &mut Fields, remarks: &mut Remarks) -> u64 {
 pub(super) fn set_task_count(
     replicas: &[Replicas],
     beside_others: bool,
-    circumstances: &Circumstances,
-    draft: &mut Draft,
+    context: &ConversionContext,
+    draft: &mut JobDraft,
     remarks: &mut Remarks,
 ) {
     let Some(largest) = replicas.iter().map(|(_, desired)| *desired).max() else { return };
-    let bounded = largest.min(u64::from(circumstances.max_tasks));
+    let bounded = largest.min(u64::from(context.max_tasks));
     draft.set("taskCount", bounded);
     for (place, desired) in replicas {
         let mut text = match (*desired == largest, bounded == largest) {

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::NewFile;
 
 #[test]
-fn nobody_else_may_read_a_backup_or_a_dump() {
+fn a_backup_or_dump_is_readable_only_by_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("jobs.dump");
     NewFile::beside(&target).unwrap().publish().unwrap();

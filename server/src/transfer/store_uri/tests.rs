@@ -4,7 +4,7 @@ use super::*;
 use crate::config::values::{Environment, Flags};
 
 fn settings(text: &str) -> Vec<(&'static str, String)> {
-    text.parse::<Place>().unwrap().settings
+    text.parse::<StoreUri>().unwrap().settings
 }
 
 #[test]
@@ -22,18 +22,18 @@ fn each_kind_of_store_is_named_in_one_word() {
 }
 
 #[test]
-fn a_name_that_says_nothing_is_refused_with_the_known_ones() {
+fn an_unknown_store_uri_is_refused_with_the_known_forms() {
     for text in ["", "jobs.db", "sqlite:", "mysql:x", "dynamodb:"] {
-        let error = text.parse::<Place>().unwrap_err();
+        let error = text.parse::<StoreUri>().unwrap_err();
         assert!(error.contains("sqlite:FILE"), "{text}: {error}");
     }
-    assert!("memory".parse::<Place>().unwrap_err().contains("ends with the command"));
+    assert!("memory".parse::<StoreUri>().unwrap_err().contains("ends with the command"));
 }
 
 #[test]
 fn passwords_are_not_shown() {
-    assert_eq!("postgres://u:secret@h/d".parse::<Place>().unwrap().to_string(), "postgres://u@h/d");
-    let shown = |text: &str| text.parse::<Place>().unwrap().to_string();
+    assert_eq!("postgres://u:secret@h/d".parse::<StoreUri>().unwrap().to_string(), "postgres://u@h/d");
+    let shown = |text: &str| text.parse::<StoreUri>().unwrap().to_string();
     assert_eq!(shown("elasticsearch:i@http://u:secret@h:9200"), "elasticsearch:i@http://(hidden)@h:9200");
     assert_eq!(
         shown("elasticsearch:i@https://u:secret@g,u:secret@h:9200,http://k/p"),
@@ -50,24 +50,24 @@ fn a_named_store_takes_the_place_of_the_configured_one() {
     ]);
     let values = Values::gather(&Flags::new(), &environment).unwrap();
     let own = StoreConfig::Sqlite { file: PathBuf::from("own.db") };
-    assert_eq!(choose(None, &values).unwrap(), own);
+    assert_eq!(resolve(None, &values).unwrap(), own);
     let other = "sqlite:other.db".parse().unwrap();
     assert_eq!(
-        choose(Some(&other), &values).unwrap(),
+        resolve(Some(&other), &values).unwrap(),
         StoreConfig::Sqlite { file: PathBuf::from("other.db") }
     );
 }
 
 #[test]
-fn what_is_configured_of_other_stores_is_left_out_and_of_the_same_one_kept() {
+fn a_named_store_ignores_settings_of_other_stores_and_keeps_its_own() {
     let environment = Environment::from([
         ("ECSS_S3_BUCKET".to_owned(), "b".to_owned()),
         ("ECSS_S3_PREFIX".to_owned(), "p".to_owned()),
         ("ECSS_ELASTICSEARCH_HOSTS".to_owned(), "http://h".to_owned()),
     ]);
     let values = Values::gather(&Flags::new(), &environment).unwrap();
-    let set = |place: &str| {
-        let chosen = values.choosing_store(&settings(place));
+    let set = |uri: &str| {
+        let chosen = values.choosing_store(&settings(uri));
         let key = |setting: &&crate::config::setting::Setting| chosen.get(setting).is_some();
         crate::config::setting::SETTINGS.iter().filter(key).map(|setting| setting.key).collect::<Vec<_>>()
     };
@@ -79,8 +79,8 @@ fn what_is_configured_of_other_stores_is_left_out_and_of_the_same_one_kept() {
 }
 
 #[test]
-fn the_memory_store_cannot_be_meant() {
+fn the_memory_store_is_refused_as_a_target() {
     let environment = Environment::from([("ECSS_STORE".to_owned(), "memory".to_owned())]);
     let values = Values::gather(&Flags::new(), &environment).unwrap();
-    assert!(choose(None, &values).unwrap_err().lines()[0].contains("name a store"));
+    assert!(resolve(None, &values).unwrap_err().lines()[0].contains("name a store"));
 }

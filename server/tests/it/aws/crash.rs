@@ -26,7 +26,7 @@ use crate::crash::{ROUNDS, rounds, steps};
 /// The kills and the misfortunes come by this seed.
 const SEED: u64 = 20_270_302;
 /// The test of the steps, by its full name.
-const STEPS: &str = "aws::crash::whatever_step_is_the_last_ecs_is_asked_for_each_firing_once";
+const STEPS: &str = "aws::crash::a_crash_at_any_step_asks_ecs_for_each_firing_once";
 
 /// Makes ECS lose 20 % of its answers after the effect, fail 5 % of the calls and throttle 10 %, and its tasks short.
 fn make_unreliable(fake: &Fake) {
@@ -241,7 +241,7 @@ fn told_url() -> String {
 }
 
 #[tokio::test]
-async fn whatever_step_is_the_last_ecs_is_asked_for_each_firing_once() {
+async fn a_crash_at_any_step_asks_ecs_for_each_firing_once() {
     if let Some((site, last)) = steps::role() {
         return steps::play(&site, last, launcher(told_url())).await;
     }

@@ -152,7 +152,7 @@ async fn a_job_that_ecs_would_refuse_is_refused_when_it_is_written_and_names_the
     let playing = stage.start().await;
     for (number, (mut job, pointer)) in refused_late(&stage).into_iter().enumerate() {
         job["id"] = format!("late-{number}").into();
-        let (status, answer) = playing.offer("/jobs", &job).await;
+        let (status, answer) = playing.try_post("/jobs", &job).await;
         assert_eq!(status, 400, "{job} {answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["errors"][0]["pointer"], pointer, "{job} {answer}");
@@ -166,18 +166,18 @@ async fn a_job_that_ecs_would_refuse_is_refused_when_it_is_written_and_names_the
         ("total", &fifo, "total", false),
     ] {
         let job = json!({"id": id, "schedule": "@yearly", "trigger": trigger, "mode": mode});
-        let (status, answer) = playing.offer("/jobs", &stage.job(&job)).await;
+        let (status, answer) = playing.try_post("/jobs", &stage.job(&job)).await;
         assert_eq!(status, 201, "{answer}");
         assert_eq!(answer.contains("FIFO queue"), warned, "{answer}");
     }
     let mut shell = stage.job(&json!({"id": "shell", "schedule": "@yearly"}));
     shell["launch"]["enableExecuteCommand"] = true.into();
-    let (status, answer) = playing.offer("/jobs?validate=aws", &shell).await;
+    let (status, answer) = playing.try_post("/jobs?validate=aws", &shell).await;
     assert_eq!(status, 400, "{answer}");
     assert!(answer.contains("/launch/enableExecuteCommand"), "{answer}");
     let arn = format!("arn:aws:ecs:eu-central-1:123456789012:task-definition/{}", stage.family("work"));
     let family = stage.job(&json!({"id": "family", "schedule": "@yearly", "taskDefinition": arn}));
-    let (status, answer) = playing.offer("/jobs?validate=aws", &family).await;
+    let (status, answer) = playing.try_post("/jobs?validate=aws", &family).await;
     assert_eq!(status, 201, "{answer}");
 }
 
@@ -215,7 +215,7 @@ async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_
         "trigger": {"type": "sqs", "queueName": "nowhere"},
     }));
     planted["launch"].as_object_mut().unwrap().remove("network");
-    let (status, answer) = playing.offer("/jobs?validate=aws", &planted).await;
+    let (status, answer) = playing.try_post("/jobs?validate=aws", &planted).await;
     assert_eq!(status, 400, "{answer}");
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let mut pointers: Vec<&str> =
@@ -223,10 +223,10 @@ async fn a_job_that_could_not_run_is_refused_where_it_is_wrong_if_that_is_asked_
     pointers.sort_unstable();
     assert_eq!(pointers, ["/launch/network", "/overrides/0/containerName", "/trigger"], "{answer:#}");
 
-    let (status, answer) = playing.offer("/jobs", &planted).await;
+    let (status, answer) = playing.try_post("/jobs", &planted).await;
     assert_eq!(status, 201, "without being asked for, AWS is not: {answer}");
     let well = stage.job(&json!({"id": "well", "schedule": "@yearly"}));
-    let (status, answer) = playing.offer("/jobs?validate=aws", &well).await;
+    let (status, answer) = playing.try_post("/jobs?validate=aws", &well).await;
     assert_eq!(status, 201, "{answer}");
     let ill = json!({"overrides": [{"containerName": "mian"}]});
     for method in [Method::PUT, Method::PATCH] {

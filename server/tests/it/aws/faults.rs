@@ -142,7 +142,7 @@ async fn a_launch_that_is_throttled_fails_or_is_never_answered_still_starts_its_
 }
 
 #[tokio::test]
-async fn what_the_api_says_was_called_is_what_arrived() {
+async fn reported_aws_calls_are_those_that_arrived() {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "counted").await;
     let playing = stage.start().await;

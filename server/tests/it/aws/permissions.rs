@@ -136,7 +136,7 @@ async fn the_printed_policy_suffices() {
 }
 
 #[tokio::test]
-async fn whatever_is_taken_from_the_printed_policy_something_fails() {
+async fn every_statement_of_the_printed_policy_is_needed() {
     let cloud = Cloud::start(Kind::Fake).await;
     let policy = printed(&set(&cloud).await, REGION).await;
     let narrower = narrower(&policy);

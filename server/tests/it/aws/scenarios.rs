@@ -54,16 +54,16 @@ async fn play(kind: Kind) {
 }
 
 #[tokio::test]
-async fn every_scenario_holds_against_the_fake() {
+async fn every_scenario_passes_on_the_fake() {
     play(Kind::Fake).await;
 }
 
 #[tokio::test]
-async fn every_scenario_that_ministack_can_play_holds_against_it() {
+async fn every_scenario_that_ministack_supports_passes_on_it() {
     play(Kind::Ministack).await;
 }
 
 #[tokio::test]
-async fn every_scenario_that_moto_can_play_holds_against_it() {
+async fn every_scenario_that_moto_supports_passes_on_it() {
     play(Kind::Moto).await;
 }

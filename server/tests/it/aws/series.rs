@@ -45,7 +45,7 @@ async fn an_expression_that_makes_two_series_for_certain_is_refused_when_the_job
             "type": "cloudwatch", "expression": expression, "metrics": [metric("a"), metric("b")], "threshold": 0,
         });
         let job = stage.job(&json!({"id": "certain", "trigger": trigger}));
-        let (status, answer) = playing.offer("/jobs", &job).await;
+        let (status, answer) = playing.try_post("/jobs", &job).await;
         assert_eq!(status, 400, "{answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["errors"][0]["pointer"], "/trigger/expression", "{answer}");

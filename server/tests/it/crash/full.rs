@@ -55,7 +55,7 @@ async fn a_scheduler_whose_file_is_moved_away_launches_nothing_and_goes_on_when_
     let said = async || site.log().contains("deleted or moved away while it was open");
     until("the log says so", said).await;
     let answer =
-        scheduler.offer("/jobs", &json!({"id": "b", "taskDefinition": "work", "schedule": "*"})).await;
+        scheduler.try_post("/jobs", &json!({"id": "b", "taskDefinition": "work", "schedule": "*"})).await;
     assert_eq!(answer.0, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.1);
     assert_eq!(scheduler.status("/readyz").await, Some(StatusCode::SERVICE_UNAVAILABLE));
     let began = site.starts().len();

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::site::{DEADLINE, LOOK_EVERY, Site, until, until_within};
+use super::site::{DEADLINE, POLL_INTERVAL, Site, until, until_within};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ecs-scheduler");
@@ -31,7 +31,7 @@ impl Scheduler {
     /// Starts the program and waits until it answers.
     pub(crate) async fn start(site: &Site) -> Self {
         let this = Self::spawn(site);
-        this.answers(site).await;
+        this.wait_until_healthy(site).await;
         this
     }
 
@@ -40,7 +40,7 @@ impl Scheduler {
         let mut command = Command::new(PROGRAM);
         command.envs(more.iter().map(|(name, value)| (name, value)));
         let this = Self::spawn_by(site, command);
-        this.answers(site).await;
+        this.wait_until_healthy(site).await;
         this
     }
 
@@ -61,7 +61,7 @@ impl Scheduler {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{limits}; exec \"$0\""), PROGRAM]);
         let this = Self::spawn_by(site, command);
-        this.answers(site).await;
+        this.wait_until_healthy(site).await;
         this
     }
 
@@ -81,10 +81,10 @@ impl Scheduler {
         Self { child, http, url: format!("http://127.0.0.1:{}", site.port) }
     }
 
-    async fn answers(&self, site: &Site) {
+    async fn wait_until_healthy(&self, site: &Site) {
         let alive = async {
             while self.status("/healthz").await != Some(StatusCode::OK) {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         let wait = tokio::time::timeout(DEADLINE, alive).await;
@@ -108,7 +108,7 @@ impl Scheduler {
     }
 
     /// Sends a request, and returns the status and the body of the answer.
-    pub(crate) async fn offer(&self, path: &str, body: &Value) -> (StatusCode, String) {
+    pub(crate) async fn try_post(&self, path: &str, body: &Value) -> (StatusCode, String) {
         self.send(Method::POST, path, body).await
     }
 
@@ -121,7 +121,7 @@ impl Scheduler {
 
     /// Sends a request that must succeed.
     pub(crate) async fn post(&self, path: &str, body: &Value) {
-        let (status, answer) = self.offer(path, body).await;
+        let (status, answer) = self.try_post(path, body).await;
         assert!(status.is_success(), "{path}: {status}: {answer}");
     }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// How long anything may take on a busy machine before a test gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A folder with task definitions, a database and the oracle.
 pub(crate) struct Site {
@@ -107,8 +107,8 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 pub(crate) async fn until_within(deadline: Duration, what: &str, condition: impl AsyncFn() -> bool) {
     let wait = async {
         while !condition().await {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    tokio::time::timeout(deadline, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+    tokio::time::timeout(deadline, wait).await.unwrap_or_else(|_| panic!("timed out: {what}"));
 }

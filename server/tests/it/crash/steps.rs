@@ -29,7 +29,7 @@ use super::site::{DEADLINE, Site, until};
 const ROOT: &str = "ECSS_CRASH_ROOT";
 const STEP: &str = "ECSS_CRASH_STEP";
 /// The test below, by its full name.
-const TEST: &str = "crash::steps::whatever_step_is_the_last_no_tick_is_lost_and_no_task_starts_twice";
+const TEST: &str = "crash::steps::a_crash_at_any_step_loses_no_tick_and_starts_no_task_twice";
 /// How many steps of each kind are the last ones in turn; the long form has more.
 const STEPS: u64 = 4;
 
@@ -197,7 +197,7 @@ pub(crate) async fn die_at_every_step(test: &str, site: &Site) {
 }
 
 #[tokio::test]
-async fn whatever_step_is_the_last_no_tick_is_lost_and_no_task_starts_twice() {
+async fn a_crash_at_any_step_loses_no_tick_and_starts_no_task_twice() {
     if let Some((site, last)) = role() {
         return play(&site, last, local(&site).await).await;
     }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::{InstantLauncher, registry};
 
 /// How long anything may take that does not happen at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 struct Process {
     replica: ReplicaHandle,
@@ -78,7 +78,7 @@ impl Process {
 async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < PATIENCE, "{what}: not in time");
+        assert!(began.elapsed() < TEST_TIMEOUT, "{what}: not in time");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

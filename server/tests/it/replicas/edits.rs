@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::account::compare;
-use super::fleet::{Mate, Shelf, last, until_seen, until_shared};
+use super::fleet::{ReplicaProcess, SharedDb, sleep_for, until_seen, until_shared};
 use crate::aws::cloud::{Cloud, Kind};
 use crate::aws::stage::Stage;
 
@@ -56,7 +56,7 @@ fn edit(number: usize) -> Value {
     }
 }
 
-async fn create_jobs(stage: &Stage<'_>, mate: &Mate) {
+async fn create_jobs(stage: &Stage<'_>, replica: &ReplicaProcess) {
     let containers = json!([{"name": "main", "image": "busybox", "memory": 64, "essential": true}]);
     let family = stage.family("short");
     let definition = json!({"family": family, "containerDefinitions": containers});
@@ -66,14 +66,14 @@ async fn create_jobs(stage: &Stage<'_>, mate: &Mate) {
         "overlap": "allow", "maxCount": 50, "catchUp": {"policy": "all", "max": 50}, "description": "first",
     });
     for number in 0..JOBS {
-        mate.scheduler.create(id(number).as_str(), &job).await;
+        replica.scheduler.create(id(number).as_str(), &job).await;
     }
 }
 
 /// Waits until a moment. When a process falls, and when an edit comes, is the input of these tests.
 async fn until_moment(moment: Timestamp) {
     let left = moment.duration_since(SystemClock.now());
-    last(Duration::try_from(left).unwrap_or_default()).await;
+    sleep_for(Duration::try_from(left).unwrap_or_default()).await;
 }
 
 /// Returns the next tick that is at least three seconds away.
@@ -87,7 +87,7 @@ async fn stored(store: &dyn Store) -> Vec<StoredJob> {
     store.get(&ids).await.unwrap()
 }
 
-async fn endure(shelf: Shelf, fall: Fall) {
+async fn run_with_faults(db: SharedDb, fall: Fall) {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "editing").await;
     cloud.fake().configure(|settings| {
@@ -96,18 +96,18 @@ async fn endure(shelf: Shelf, fall: Fall) {
         life.pending = SignedDuration::from_millis(50);
         life.run = Some(SignedDuration::from_millis(400));
     });
-    let mut mates = vec![Mate::start(&cloud, &stage.name, &shelf, 0).await];
+    let mut replicas = vec![ReplicaProcess::start(&cloud, &stage.name, &db, 0).await];
     if fall == Fall::OneOfTwo {
-        mates.push(Mate::start(&cloud, &stage.name, &shelf, 1).await);
+        replicas.push(ReplicaProcess::start(&cloud, &stage.name, &db, 1).await);
     }
-    create_jobs(&stage, &mates[0]).await;
-    until_shared(&mates).await;
-    let store = shelf.open().await;
+    create_jobs(&stage, &replicas[0]).await;
+    until_shared(&replicas).await;
+    let store = db.open().await;
     let tick = next_tick();
     until_moment(tick + KILLED).await;
-    mates.pop().unwrap().scheduler.kill().await;
+    replicas.pop().unwrap().scheduler.kill().await;
     if fall == Fall::Renamed {
-        mates.push(Mate::start(&cloud, &stage.name, &shelf, 2).await);
+        replicas.push(ReplicaProcess::start(&cloud, &stage.name, &db, 2).await);
     }
     until_moment(tick + BLIND).await;
     let unreadable = FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
@@ -115,7 +115,7 @@ async fn endure(shelf: Shelf, fall: Fall) {
     until_moment(tick + SEES).await;
     cloud.fake().faults().clear();
     until_moment(tick + EDITED).await;
-    let survivor = &mates[0].scheduler;
+    let survivor = &replicas[0].scheduler;
     let edits = (0..JOBS).map(|number| async move {
         survivor.put(&format!("/jobs/{}", id(number)), &edit(number)).await;
     });
@@ -131,8 +131,8 @@ async fn endure(shelf: Shelf, fall: Fall) {
         survivor.post(&path, &json!({"reason": "end of the test"})).await;
     }
     until_seen("all firings end", async || store.unfinished().await.unwrap().is_empty()).await;
-    for mate in mates {
-        assert!(mate.scheduler.terminate().await.0.success());
+    for replica in replicas {
+        assert!(replica.scheduler.terminate().await.0.success());
     }
     for (number, edited) in edited.iter().enumerate() {
         check_ticks(&store, number, edited, tick).await;
@@ -171,15 +171,15 @@ async fn check_ticks(store: &Arc<dyn Store>, number: usize, edited: &StoredJob, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edits_while_a_fallen_replicas_jobs_have_no_owner_lose_no_tick_on_postgresql() {
-    endure(Shelf::PostgreSql, Fall::OneOfTwo).await;
+    run_with_faults(SharedDb::PostgreSql, Fall::OneOfTwo).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edits_while_a_fallen_replicas_jobs_have_no_owner_lose_no_tick_on_dynamodb() {
-    endure(Shelf::dynamodb(Kind::Fake).await, Fall::OneOfTwo).await;
+    run_with_faults(SharedDb::dynamodb(Kind::Fake).await, Fall::OneOfTwo).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edits_before_a_restarted_scheduler_has_its_jobs_lose_no_tick_on_postgresql() {
-    endure(Shelf::PostgreSql, Fall::Renamed).await;
+    run_with_faults(SharedDb::PostgreSql, Fall::Renamed).await;
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::fleet::{Mate, Shelf, last, until_seen, until_shared};
+use super::fleet::{ReplicaProcess, SharedDb, sleep_for, until_seen, until_shared};
 use super::proxy::Way;
 use crate::aws::cloud::{Cloud, Kind};
 use crate::aws::stage::Stage;
@@ -35,22 +35,22 @@ const JOBS_IN_SHORT: usize = 20;
 /// How many do on an emulator of DynamoDB: it is written in Python, and does not get through more of them.
 const JOBS_ON_EMULATOR: usize = 5;
 /// In how long the jobs of a replica that falls are fired by another.
-const TAKEN_OVER: Duration = Duration::from_secs(10);
+const TAKEOVER_BOUND: Duration = Duration::from_secs(10);
 /// In how long they are fired while nothing falls, but the store is slow: three calls one after the other, each of which
 /// may have to wait for one before it.
-const SLOWLY: Duration = Duration::from_secs(20);
+const SLOW_STORE_BOUND: Duration = Duration::from_secs(20);
 /// By how much the store is slow, and for how long: longer than a lease.
-const SLOW: Duration = Duration::from_secs(2);
-const SLOW_FOR: Duration = Duration::from_secs(6);
+const STORE_DELAY: Duration = Duration::from_secs(2);
+const STORE_DELAY_TIME: Duration = Duration::from_secs(6);
 /// How far decisions are behind the clock when nothing is to be made up for.
-const PROMPT: SignedDuration = SignedDuration::from_secs(3);
+const MAX_LAG: SignedDuration = SignedDuration::from_secs(3);
 /// How many reads of ECS fail with each fault: some jobs see it once, some several times, and none for as long as a replica
 /// may take to return.
 const FAILED_READS: u64 = 6;
 /// How many jobs are edited with each fault.
 const EDITED: usize = 3;
 /// After how many faults the number of replicas changes between two and three.
-const BETWEEN_CHANGES: usize = 6;
+const FAULTS_PER_RESIZE: usize = 6;
 
 /// What happens to a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,30 +70,30 @@ enum Fault {
 
 impl Fault {
     /// In how long the jobs of the one that is struck are fired again.
-    const fn bound(self, shelf: &Shelf) -> Duration {
+    const fn bound(self, db: &SharedDb) -> Duration {
         match self {
-            Self::Killed | Self::Frozen | Self::HeldUp | Self::CutOff if !shelf.is_slow() => TAKEN_OVER,
+            Self::Killed | Self::Frozen | Self::HeldUp | Self::CutOff if !db.is_slow() => TAKEOVER_BOUND,
             Self::Killed | Self::Frozen | Self::HeldUp | Self::CutOff | Self::SlowStore | Self::SlowWay => {
-                SLOWLY
+                SLOW_STORE_BOUND
             }
         }
     }
 }
 
 /// One of each kind that differs most.
-const FEW: [Fault; 4] = [Fault::Killed, Fault::Frozen, Fault::HeldUp, Fault::SlowStore];
-const ALL: [Fault; 6] =
+const SHORT_RUN: [Fault; 4] = [Fault::Killed, Fault::Frozen, Fault::HeldUp, Fault::SlowStore];
+const LONG_RUN: [Fault; 6] =
     [Fault::Killed, Fault::Frozen, Fault::CutOff, Fault::SlowStore, Fault::HeldUp, Fault::SlowWay];
 
 /// What happened, when, and to whose jobs.
-struct Blow {
+struct FaultEvent {
     fault: Fault,
     at: Timestamp,
     jobs: Vec<JobId>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the length of a test is no setting of the product")]
-fn told(variable: &str) -> Option<u64> {
+fn setting(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("the variable is a number"))
 }
 
@@ -103,17 +103,17 @@ fn last_tick(decision: &Value) -> Timestamp {
 }
 
 /// The stage on which all of it happens.
-struct Trial<'a> {
+struct FaultRun<'a> {
     stage: &'a Stage<'a>,
-    shelf: Shelf,
+    db: SharedDb,
     jobs: usize,
-    mates: Vec<Mate>,
-    blows: Vec<Blow>,
+    replicas: Vec<ReplicaProcess>,
+    events: Vec<FaultEvent>,
 }
 
-impl Trial<'_> {
+impl FaultRun<'_> {
     async fn join(&mut self, number: usize) {
-        self.mates.push(Mate::start(self.stage.cloud, &self.stage.name, &self.shelf, number).await);
+        self.replicas.push(ReplicaProcess::start(self.stage.cloud, &self.stage.name, &self.db, number).await);
     }
 
     /// Creates jobs that fire every second.
@@ -132,7 +132,10 @@ impl Trial<'_> {
             if number.is_multiple_of(2) {
                 job["catchUp"] = json!({"policy": "all", "max": 900});
             }
-            self.mates[number % self.mates.len()].scheduler.create(&format!("job-{number}"), &job).await;
+            self.replicas[number % self.replicas.len()]
+                .scheduler
+                .create(&format!("job-{number}"), &job)
+                .await;
         }
     }
 
@@ -141,21 +144,20 @@ impl Trial<'_> {
         let jobs: Vec<String> =
             (first..first + EDITED).map(|number| format!("job-{}", number % self.jobs)).collect();
         let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
-        self.mates[0].scheduler.edit_without_moving(&jobs, self.blows.len()).await;
+        self.replicas[0].scheduler.edit_without_moving(&jobs, self.events.len()).await;
     }
 
     /// Lets a fault happen to a replica until the others have its jobs, and heals it. Meanwhile reads of ECS fail, and
     /// jobs are edited.
-    async fn strike(&mut self, victim: usize, fault: Fault, rng: &mut SimRng) {
-        let victim = self.mates.remove(victim);
-        let shards = self.mates[0].shares().await.remove(&victim.name).unwrap_or_default();
+    async fn inject_fault(&mut self, victim: usize, fault: Fault, rng: &mut SimRng) {
+        let victim = self.replicas.remove(victim);
+        let shards = self.replicas[0].shares().await.remove(&victim.name).unwrap_or_default();
         let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
         let jobs = names.filter(|job| shards.contains(&Shard::of(job))).collect();
-        self.blows.push(Blow { fault, at: SystemClock.now(), jobs });
-        let unreadable =
-            FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
+        self.events.push(FaultEvent { fault, at: SystemClock.now(), jobs });
+        let unreadable = FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
         self.stage.cloud.fake().faults().add(unreadable.times(1 + rng.below(FAILED_READS)));
-        let others = &self.mates;
+        let others = &self.replicas;
         let edited = usize::try_from(rng.below(self.jobs as u64)).unwrap();
         let taken_over = async || join(until_shared(others), self.edit_some(edited)).await;
         let healed = match fault {
@@ -174,35 +176,35 @@ impl Trial<'_> {
                 victim
             }
             Fault::SlowStore => {
-                for mate in others.iter().chain([&victim]) {
-                    mate.proxy.set(Way::Slow(SLOW));
+                for replica in others.iter().chain([&victim]) {
+                    replica.proxy.set(Way::Slow(STORE_DELAY));
                 }
-                last(SLOW_FOR).await;
-                for mate in others.iter().chain([&victim]) {
-                    mate.proxy.set(Way::Open);
+                sleep_for(STORE_DELAY_TIME).await;
+                for replica in others.iter().chain([&victim]) {
+                    replica.proxy.set(Way::Open);
                 }
                 victim
             }
             Fault::SlowWay => {
-                victim.proxy.set(Way::Slow(SLOW));
-                last(SLOW_FOR).await;
+                victim.proxy.set(Way::Slow(STORE_DELAY));
+                sleep_for(STORE_DELAY_TIME).await;
                 victim.proxy.set(Way::Open);
                 victim
             }
         };
-        self.mates.push(healed);
-        until_shared(&self.mates).await;
-        for mate in &self.mates {
-            mate.until_ready(true).await;
+        self.replicas.push(healed);
+        until_shared(&self.replicas).await;
+        for replica in &self.replicas {
+            replica.until_ready(true).await;
         }
     }
 
     /// Waits until everything that was missed is made up for.
     async fn until_prompt(&self) {
-        let scheduler = &self.mates[0].scheduler;
+        let scheduler = &self.replicas[0].scheduler;
         let newest = format!("/decisions?limit={}", self.jobs * 4);
         until_seen("what was missed is made up for", async || {
-            let recently = SystemClock.now() - PROMPT;
+            let recently = SystemClock.now() - MAX_LAG;
             let newest = scheduler.list(&newest, "decisions").await;
             let recent = newest.iter().filter(|row| last_tick(row) >= recently);
             let jobs: BTreeSet<&str> = recent.map(|row| row["job"].as_str().unwrap()).collect();
@@ -214,7 +216,7 @@ impl Trial<'_> {
 
     /// Suspends every job, and waits until all that was due before has come to its end.
     async fn quiesce(&self) {
-        let scheduler = &self.mates[0].scheduler;
+        let scheduler = &self.replicas[0].scheduler;
         for number in 0..self.jobs {
             let path = format!("/jobs/job-{number}/suspend");
             scheduler.post(&path, &json!({"reason": "end of the test"})).await;
@@ -233,24 +235,24 @@ impl Trial<'_> {
     }
 
     /// Strikes so often. Where there are many faults, a third replica comes and goes.
-    async fn strike_often(&mut self, count: usize, rng: &mut SimRng) {
-        let kinds: &[Fault] = if count > FEW.len() { &ALL } else { &FEW };
+    async fn inject_faults(&mut self, count: usize, rng: &mut SimRng) {
+        let kinds: &[Fault] = if count > SHORT_RUN.len() { &LONG_RUN } else { &SHORT_RUN };
         for number in 0..count {
-            if number > 0 && number.is_multiple_of(BETWEEN_CHANGES) {
-                if self.mates.len() == 2 {
+            if number > 0 && number.is_multiple_of(FAULTS_PER_RESIZE) {
+                if self.replicas.len() == 2 {
                     self.join(2 + number).await;
                 } else {
-                    let leaving = self.mates.remove(0);
+                    let leaving = self.replicas.remove(0);
                     assert!(leaving.scheduler.terminate().await.0.success());
                 }
-                until_shared(&self.mates).await;
+                until_shared(&self.replicas).await;
             }
-            let victim = usize::try_from(rng.below(self.mates.len() as u64)).unwrap();
+            let victim = usize::try_from(rng.below(self.replicas.len() as u64)).unwrap();
             // At any moment between two beats of a replica's heart.
-            last(Duration::from_millis(rng.below(1_500))).await;
+            sleep_for(Duration::from_millis(rng.below(1_500))).await;
             let fault = kinds[number % kinds.len()];
-            println!("{fault:?}, of {} replicas {}", self.mates.len(), self.mates[victim].name);
-            self.strike(victim, fault, rng).await;
+            println!("{fault:?}, of {} replicas {}", self.replicas.len(), self.replicas[victim].name);
+            self.inject_fault(victim, fault, rng).await;
             self.until_prompt().await;
         }
     }
@@ -258,35 +260,35 @@ impl Trial<'_> {
     /// Waits until everything that was due is done, and checks it.
     async fn finish(self) {
         self.quiesce().await;
-        for mate in self.mates {
-            let (status, _) = mate.scheduler.terminate().await;
+        for replica in self.replicas {
+            let (status, _) = replica.scheduler.terminate().await;
             assert!(status.success());
         }
-        let account = Account::audit(self.shelf.open().await, self.stage.cloud.fake()).await;
-        let mut took: Vec<(Duration, &Blow)> =
-            self.blows.iter().map(|blow| (account.served_after(blow.at, &blow.jobs), blow)).collect();
+        let account = Account::audit(self.db.open().await, self.stage.cloud.fake()).await;
+        let mut took: Vec<(Duration, &FaultEvent)> =
+            self.events.iter().map(|event| (account.served_after(event.at, &event.jobs), event)).collect();
         took.sort_by_key(|(took, _)| *took);
-        for (took, blow) in &took {
-            println!("{:?}: its {} jobs were all fired after {took:.1?}", blow.fault, blow.jobs.len());
+        for (took, event) in &took {
+            println!("{:?}: its {} jobs were all fired after {took:.1?}", event.fault, event.jobs.len());
         }
         println!(
             "{} faults, {} ticks, {} firings: 0 lost, 0 doubled",
-            self.blows.len(),
+            self.events.len(),
             account.ticks,
             account.firings()
         );
-        for (took, blow) in &took {
-            assert!(*took <= blow.fault.bound(&self.shelf), "{:?}: after {took:?}", blow.fault);
+        for (took, event) in &took {
+            assert!(*took <= event.fault.bound(&self.db), "{:?}: after {took:?}", event.fault);
         }
     }
 }
 
 /// Returns how many faults there are to be.
 fn many() -> usize {
-    told(FAULTS_VARIABLE).map_or(FEW.len(), |count| usize::try_from(count).unwrap())
+    setting(FAULTS_VARIABLE).map_or(SHORT_RUN.len(), |count| usize::try_from(count).unwrap())
 }
 
-async fn endure(shelf: Shelf, jobs: usize, count: usize) {
+async fn run_with_faults(db: SharedDb, jobs: usize, count: usize) {
     let cloud = Cloud::start(Kind::Fake).await;
     let stage = Stage::set(&cloud, "sharing").await;
     cloud.fake().configure(|settings| {
@@ -295,30 +297,30 @@ async fn endure(shelf: Shelf, jobs: usize, count: usize) {
         life.pending = SignedDuration::from_millis(50);
         life.run = Some(SignedDuration::from_millis(400));
     });
-    let seed = told(SEED_VARIABLE).unwrap_or(SEED);
-    let mut trial = Trial { stage: &stage, shelf, jobs, mates: Vec::new(), blows: Vec::new() };
+    let seed = setting(SEED_VARIABLE).unwrap_or(SEED);
+    let mut trial = FaultRun { stage: &stage, db, jobs, replicas: Vec::new(), events: Vec::new() };
     let began = Instant::now();
     trial.join(0).await;
     trial.join(1).await;
     trial.create_jobs().await;
-    until_shared(&trial.mates).await;
-    trial.strike_often(count, &mut SimRng::new(seed)).await;
+    until_shared(&trial.replicas).await;
+    trial.inject_faults(count, &mut SimRng::new(seed)).await;
     trial.finish().await;
     println!("seed {seed}, {} s", began.elapsed().as_secs());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_befalls_replicas_on_postgresql_each_tick_fires_once() {
-    endure(Shelf::PostgreSql, JOBS, many()).await;
+async fn faults_of_replicas_on_postgresql_fire_each_tick_once() {
+    run_with_faults(SharedDb::PostgreSql, JOBS, many()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_befalls_replicas_on_dynamodb_each_tick_fires_once() {
-    let jobs = if told(FAULTS_VARIABLE).is_some() { JOBS } else { JOBS_IN_SHORT };
-    endure(Shelf::dynamodb(Kind::Fake).await, jobs, many()).await;
+async fn faults_of_replicas_on_dynamodb_fire_each_tick_once() {
+    let jobs = if setting(FAULTS_VARIABLE).is_some() { JOBS } else { JOBS_IN_SHORT };
+    run_with_faults(SharedDb::dynamodb(Kind::Fake).await, jobs, many()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_befalls_replicas_on_an_emulator_of_dynamodb_each_tick_fires_once() {
-    endure(Shelf::dynamodb(Kind::Ministack).await, JOBS_ON_EMULATOR, FEW.len()).await;
+async fn faults_of_replicas_on_a_dynamodb_emulator_fire_each_tick_once() {
+    run_with_faults(SharedDb::dynamodb(Kind::Ministack).await, JOBS_ON_EMULATOR, SHORT_RUN.len()).await;
 }

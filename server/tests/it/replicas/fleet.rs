@@ -20,15 +20,15 @@ use crate::crash::site::{DEADLINE, Site, until_within};
 
 const TABLE: &str = "shared-jobs";
 /// How often what costs something is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the replicas' jobs are.
-pub(crate) enum Shelf {
+pub(crate) enum SharedDb {
     PostgreSql,
     DynamoDb(Box<Cloud>),
 }
 
-impl Shelf {
+impl SharedDb {
     /// DynamoDB as this one stands for it.
     pub(crate) async fn dynamodb(kind: Kind) -> Self {
         Self::DynamoDb(Box::new(Cloud::start(kind).await))
@@ -80,21 +80,21 @@ impl Shelf {
 }
 
 /// One replica, and its way to the store.
-pub(crate) struct Mate {
+pub(crate) struct ReplicaProcess {
     pub(crate) name: String,
     pub(crate) proxy: Proxy,
     pub(crate) scheduler: Scheduler,
     site: Site,
 }
 
-impl Mate {
-    pub(crate) async fn start(cloud: &Cloud, cluster: &str, shelf: &Shelf, number: usize) -> Self {
+impl ReplicaProcess {
+    pub(crate) async fn start(cloud: &Cloud, cluster: &str, db: &SharedDb, number: usize) -> Self {
         let name = format!("replica-{number}");
-        let proxy = Proxy::start(shelf.port()).await;
+        let proxy = Proxy::start(db.port()).await;
         let mut site = Site::bare();
         site.environment = environment(&cloud.url(), cluster);
         site.environment.push(("ECSS_REPLICA", name.clone()));
-        site.environment.extend(shelf.environment(proxy.port));
+        site.environment.extend(db.environment(proxy.port));
         let scheduler = Scheduler::start(&site).await;
         Self { name, proxy, scheduler, site }
     }
@@ -136,7 +136,7 @@ pub(crate) async fn until_seen(what: &str, condition: impl AsyncFn() -> bool) {
     until_within(DEADLINE * 5, what, async || {
         let holds = condition().await;
         if !holds {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         holds
     })
@@ -144,19 +144,20 @@ pub(crate) async fn until_seen(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 /// Waits until these replicas, and no others, own everything, evenly, as the first of them sees it.
-pub(crate) async fn until_shared(mates: &[Mate]) {
+pub(crate) async fn until_shared(replicas: &[ReplicaProcess]) {
     until_seen("the replicas share everything evenly", async || {
-        let shares = mates[0].shares().await;
-        let owned: Vec<usize> = mates.iter().map(|mate| shares.get(&mate.name).map_or(0, Vec::len)).collect();
+        let shares = replicas[0].shares().await;
+        let owned: Vec<usize> =
+            replicas.iter().map(|replica| shares.get(&replica.name).map_or(0, Vec::len)).collect();
         let (most, fewest) = (owned.iter().max().unwrap(), owned.iter().min().unwrap());
         owned.iter().sum::<usize>() == usize::from(Shard::COUNT) && most - fewest <= 1
     })
     .await;
 }
 
-/// Waits as long as something must last.
+/// Waits as long as a fault lasts.
 ///
 /// Not a wait for something to happen: how long a fault lasts is the input of the test.
-pub(crate) async fn last(how_long: Duration) {
+pub(crate) async fn sleep_for(how_long: Duration) {
     tokio::time::sleep(how_long).await;
 }

@@ -131,7 +131,7 @@ async fn a_backup_that_is_killed_leaves_nothing_under_its_name_that_is_not_whole
 }
 
 #[test]
-fn what_is_no_backup_is_refused_with_the_reason() {
+fn a_file_that_is_no_backup_is_refused_with_the_reason() {
     let site = Site::bare();
     let write = |name: &str, bytes: &[u8]| std::fs::write(site.path(name), bytes).unwrap();
     let python = include_bytes!("../../../../backends/sqlite/tests/fixtures/python-jobs.db");

@@ -103,7 +103,7 @@ async fn everything_that_a_store_holds_is_moved_by_the_commands() {
 }
 
 #[test]
-fn what_cannot_be_moved_is_refused_with_the_reason() {
+fn a_transfer_that_is_impossible_is_refused_with_the_reason() {
     let folder = Folder::new();
     std::fs::write(folder.path("python.db"), PYTHON).unwrap();
     std::fs::write(folder.path("taken"), "mine").unwrap();

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use ecs_scheduler::cli::error::CommandError;
-use ecs_scheduler::transfer::copy::{Manner, Stage};
-use ecs_scheduler::transfer::{Item, Source, StoreReader, Transfer, transfer};
+use ecs_scheduler::transfer::copy::{Stage, TransferOptions};
+use ecs_scheduler::transfer::{Item, Source, StoreReader, TransferReport, copy_items};
 use ecs_scheduler_core::{
     DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Outcome, Registers as _,
     Settlement, Store, TickSpan, async_trait,
@@ -34,13 +34,13 @@ impl<S: Source> Source for Breaking<S> {
     }
 }
 
-fn manner() -> Manner<'static> {
-    Manner { target: "the target", dry_run: false, progress: &|_, _| {} }
+fn options() -> TransferOptions<'static> {
+    TransferOptions { target: "the target", dry_run: false, progress: &|_, _| {} }
 }
 
-async fn move_all(from: &dyn Store, to: &dyn Store) -> Result<Transfer, CommandError> {
+async fn move_all(from: &dyn Store, to: &dyn Store) -> Result<TransferReport, CommandError> {
     let mut reader = StoreReader::open(from).await.unwrap();
-    transfer(&mut reader, to, &manner()).await
+    copy_items(&mut reader, to, &options()).await
 }
 
 /// Asserts that a transfer is refused and writes nothing; returns the message.
@@ -66,8 +66,8 @@ async fn everything_is_moved_to_the_letter_and_read_back() {
         steps.set(if stage == Stage::Moving { (moved + count, verified) } else { (moved, verified + count) });
     };
     let mut reader = StoreReader::open(&from).await.unwrap();
-    let how = Manner { progress: &progress, ..manner() };
-    let moved = transfer(&mut reader, &to, &how).await.unwrap();
+    let how = TransferOptions { progress: &progress, ..options() };
+    let moved = copy_items(&mut reader, &to, &how).await.unwrap();
     assert_eq!(lines(&to).await, lines(&from).await);
     assert_eq!((moved.added.jobs, moved.added.decisions, moved.added.firings), (1_200, 3_600, 2_400));
     assert!(moved.verified && moved.present.items() == 0);
@@ -83,7 +83,7 @@ async fn an_interrupted_transfer_goes_on_where_it_stopped() {
     for breaks in [999, 1_201, 3_000] {
         let to = MemoryStore::default();
         let inner = StoreReader::open(&from).await.unwrap();
-        let broken = transfer(&mut Breaking { inner, left: breaks }, &to, &manner()).await;
+        let broken = copy_items(&mut Breaking { inner, left: breaks }, &to, &options()).await;
         assert!(broken.is_err());
         let there = lines(&to).await.len() as u64;
         let moved = move_all(&from, &to).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_target_that_holds_anything_else_is_refused_and_left_alone() {
 async fn a_dry_run_says_what_would_be_added_and_writes_nothing() {
     let (from, to) = (store_of(3).await, MemoryStore::default());
     let mut reader = StoreReader::open(&from).await.unwrap();
-    let would = transfer(&mut reader, &to, &Manner { dry_run: true, ..manner() }).await.unwrap();
+    let would = copy_items(&mut reader, &to, &TransferOptions { dry_run: true, ..options() }).await.unwrap();
     assert_eq!((would.added.jobs, would.added.items(), would.verified), (3, 13, false));
     assert!(lines(&to).await.is_empty());
 }
@@ -168,6 +168,6 @@ async fn a_source_that_changes_while_it_is_read_is_noticed() {
     };
     store.settle(vec![settlement]).await.unwrap();
     let to = MemoryStore::default();
-    let message = transfer(&mut reader, &to, &manner()).await.unwrap_err().lines().join("\n");
+    let message = copy_items(&mut reader, &to, &options()).await.unwrap_err().lines().join("\n");
     assert!(message.contains("changed while it was read; stop every scheduler that uses it"), "{message}");
 }

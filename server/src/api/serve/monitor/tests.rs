@@ -4,75 +4,76 @@ use std::time::Duration;
 use tokio::time::advance;
 
 use super::super::ConnectionLimits;
-use super::{Entry, Open};
+use super::{ConnHandle, ConnTable};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Bytes that a client may take a minute for, beside the 30 s of every answer.
 const LENGTH: u64 = 60 * 8 * 1024;
 
 /// Opens a connection that has sent a request.
-fn connection() -> (Arc<Open>, Entry) {
-    let open = Arc::new(Open::new(ConnectionLimits::within(1_024)));
-    let entry = open.enter().unwrap();
-    entry.watch().asked();
-    (open, entry)
+fn connection() -> (Arc<ConnTable>, ConnHandle) {
+    let table = Arc::new(ConnTable::new(ConnectionLimits::within(1_024)));
+    let handle = table.register().unwrap();
+    handle.monitor().on_request();
+    (table, handle)
 }
 
 /// Tells whether the connection has to be closed now.
-fn is_closed(open: &Open, entry: &Entry) -> bool {
-    open.close_overdue();
-    entry.watch.close.is_cancelled()
+fn is_closed(table: &ConnTable, handle: &ConnHandle) -> bool {
+    table.close_overdue();
+    handle.monitor.close.is_cancelled()
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_read_steadily_may_take_the_time_of_its_length_and_no_longer() {
-    let (open, entry) = connection();
-    entry.watch().answers(LENGTH);
+    let (table, handle) = connection();
+    handle.monitor().on_response_start(LENGTH);
     for second in 0..90 {
-        assert!(!is_closed(&open, &entry), "after {second} s");
-        entry.watch().wrote(false);
-        entry.watch().wrote(true);
+        assert!(!is_closed(&table, &handle), "after {second} s");
+        handle.monitor().on_write(false);
+        handle.monitor().on_write(true);
         advance(SECOND).await;
     }
-    assert!(is_closed(&open, &entry));
+    assert!(is_closed(&table, &handle));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_an_answer_that_is_written_but_not_taken_counts_as_well() {
-    let (open, entry) = connection();
-    entry.watch().answers(LENGTH / 2);
-    entry.watch().answered();
+    let (table, handle) = connection();
+    handle.monitor().on_response_start(LENGTH / 2);
+    handle.monitor().on_response_end();
     advance(SECOND * 59).await;
-    entry.watch().wrote(false);
-    assert!(!is_closed(&open, &entry));
+    handle.monitor().on_write(false);
+    assert!(!is_closed(&table, &handle));
     advance(SECOND).await;
-    assert!(is_closed(&open, &entry));
+    assert!(is_closed(&table, &handle));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_answer_was_taken_is_idle_and_has_new_time_for_its_next_answer() {
-    let (open, entry) = connection();
-    entry.watch().answers(0);
-    entry.watch().answered();
+    let (table, handle) = connection();
+    handle.monitor().on_response_start(0);
+    handle.monitor().on_response_end();
     advance(SECOND * 70).await;
-    assert!(!is_closed(&open, &entry), "it is idle");
-    entry.watch().received();
-    entry.watch().asked();
-    assert!(!is_closed(&open, &entry), "a handler is at work");
-    entry.watch().answers(0);
+    assert!(!is_closed(&table, &handle), "it is idle");
+    handle.monitor().on_received();
+    handle.monitor().on_request();
+    assert!(!is_closed(&table, &handle), "a handler is at work");
+    handle.monitor().on_response_start(0);
     advance(SECOND * 29).await;
-    assert!(!is_closed(&open, &entry));
+    assert!(!is_closed(&table, &handle));
     advance(SECOND).await;
-    assert!(is_closed(&open, &entry));
+    assert!(is_closed(&table, &handle));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_had_to_go_counts_until_it_is_closed() {
-    let open = Arc::new(Open::new(ConnectionLimits { connections: 1, ..ConnectionLimits::within(1_024) }));
-    let first = open.enter().unwrap();
-    let _second = open.enter().expect("the first has to go for it");
-    assert!(first.watch.close.is_cancelled());
-    let mut closed = std::pin::pin!(open.evicted_are_closed());
+async fn an_evicted_connection_counts_until_it_is_closed() {
+    let table =
+        Arc::new(ConnTable::new(ConnectionLimits { connections: 1, ..ConnectionLimits::within(1_024) }));
+    let first = table.register().unwrap();
+    let _second = table.register().expect("the first has to go for it");
+    assert!(first.monitor.close.is_cancelled());
+    let mut closed = std::pin::pin!(table.wait_for_evicted());
     assert!(futures::poll!(closed.as_mut()).is_pending());
     drop(first);
     closed.await;
@@ -80,11 +81,11 @@ async fn a_connection_that_had_to_go_counts_until_it_is_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_a_length_has_no_limit_as_a_whole() {
-    let (open, entry) = connection();
+    let (table, handle) = connection();
     for _ in 0..1_000 {
         advance(SECOND * 9).await;
-        entry.watch().wrote(false);
-        entry.watch().wrote(true);
+        handle.monitor().on_write(false);
+        handle.monitor().on_write(true);
     }
-    assert!(!is_closed(&open, &entry));
+    assert!(!is_closed(&table, &handle));
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::verdict;
+use super::describe_result;
 
 fn firing(state: &str, started: u32, more: &Value) -> Value {
     let mut firing = json!({
@@ -14,11 +14,11 @@ fn firing(state: &str, started: u32, more: &Value) -> Value {
 }
 
 fn text(answer: &Value) -> String {
-    verdict(answer).unwrap()
+    describe_result(answer).unwrap()
 }
 
 fn refusal(answer: &Value) -> String {
-    verdict(answer).unwrap_err().lines().join("|")
+    describe_result(answer).unwrap_err().lines().join("|")
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_run_of_equal_ticks_says_since_when() {
 }
 
 #[test]
-fn what_was_written_is_told_with_its_warnings() {
+fn created_and_changed_jobs_are_shown_with_their_warnings() {
     let plain = json!({"id": "mine"});
     assert_eq!(
         (created(&plain), changed(&plain)),

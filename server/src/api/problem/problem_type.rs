@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 /// What went wrong, as a client can tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) enum Kind {
+pub(in crate::api) enum ProblemType {
     /// The body, or a parameter, is not what the operation takes.
     Invalid,
     /// The body is not JSON.
@@ -40,13 +40,13 @@ pub(in crate::api) enum Kind {
     /// The scheduler cannot answer now.
     Unavailable,
     /// Something broke.
-    Fault,
+    Internal,
 }
 
 /// Slug, status, title.
 type Row = (&'static str, u16, &'static str);
 
-impl Kind {
+impl ProblemType {
     /// Every kind.
     pub(in crate::api) const ALL: [Self; 18] = [
         Self::Invalid,
@@ -66,7 +66,7 @@ impl Kind {
         Self::KeyPending,
         Self::Unprocessable,
         Self::Unavailable,
-        Self::Fault,
+        Self::Internal,
     ];
 
     const fn row(self) -> Row {
@@ -88,7 +88,7 @@ impl Kind {
             Self::KeyPending => ("key-pending", 409, "The first request with this key is not answered yet"),
             Self::Unprocessable => ("unprocessable", 422, "Stored job is not valid"),
             Self::Unavailable => ("unavailable", 503, "Cannot answer now"),
-            Self::Fault => ("fault", 500, "Something broke"),
+            Self::Internal => ("fault", 500, "Something broke"),
         }
     }
 
@@ -139,7 +139,7 @@ impl Kind {
             Self::Unavailable => {
                 "Repeat the request after `Retry-After` seconds; `GET /readyz` says what is wrong."
             }
-            Self::Fault => {
+            Self::Internal => {
                 "The log has more under the request's `X-Request-Id`. `GET /readyz` says what is wrong."
             }
         }
@@ -164,7 +164,7 @@ impl Kind {
             | Self::ForeignSite
             | Self::KeyReused
             | Self::Unprocessable
-            | Self::Fault => None,
+            | Self::Internal => None,
         }
     }
 }
