@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the OpenAPI document of a running server, makes clients of it in Python and TypeScript, and has them work on that server.
+# Checks the OpenAPI document of a running server, generates clients in Python and TypeScript, and runs them against that server.
 #
 # usage: scripts/clients.sh URL
 set -euo pipefail

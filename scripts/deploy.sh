@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what is only used elsewhere: the Dockerfile's syntax and habits, Terraform's syntax, and that AWS would take the
-# task definition's shape. Needs Python 3; installs its tools into .tools, at pinned versions.
+# Checks the deployment files: syntax and style of the Dockerfile, syntax of Terraform, and that AWS accepts the shape of the
+# task definition. Needs Python 3; installs its tools into .tools, at pinned versions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

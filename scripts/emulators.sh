@@ -17,7 +17,7 @@ read -r version sum <scripts/dynoxide.txt
 if [ "$("$dynoxide/dynoxide" --version 2>/dev/null)" != "dynoxide $version" ]; then
   command -v npm >/dev/null || { echo "emulators.sh: npm is needed for dynoxide; install Node.js 20 or later" >&2; exit 1; }
   mkdir -p "$dynoxide"
-  # npm compares the package with what its registry says, the sum with what was looked at.
+  # npm compares the package with its registry, the checksum compares it with the reviewed version.
   npm pack --silent "@dynoxide/linux-x64@$version" --pack-destination "$dynoxide" >/dev/null
   package="$dynoxide/dynoxide-linux-x64-$version.tgz"
   echo "$sum  $package" | sha256sum --check --quiet

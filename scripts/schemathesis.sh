@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lets Schemathesis look for answers that the OpenAPI document does not promise, and clients that are made of it work.
+# Runs Schemathesis to find responses that the OpenAPI document does not declare, and runs generated clients.
 #
 # usage: scripts/schemathesis.sh PATH_OF_THE_BINARY      (`make test-api` builds it)
 #
@@ -42,7 +42,7 @@ for _ in $(seq 200); do
 done
 scripts/clients.sh "http://127.0.0.1:$port" || { tail -n 20 "$work/server.log"; exit 1; }
 
-# It keeps what it found for the next run, so it works in a folder that is thrown away.
+# It stores its findings for the next run, so it runs in a temporary folder.
 cd "$work"
 "$venv/bin/schemathesis" --config-file "$root/scripts/schemathesis.toml" run "http://127.0.0.1:$port/openapi.json" \
   --wait-for-schema 20 --workers 1 --seed "${SEED:-1}" --max-examples "${EXAMPLES:-50}" --checks all \

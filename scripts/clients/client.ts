@@ -1,4 +1,4 @@
-// Uses the client that openapi-typescript makes of the OpenAPI document: what does not fit the document does not compile.
+// Uses the client that openapi-typescript generates from the OpenAPI document: code that does not fit the document does not compile.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 

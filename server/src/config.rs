@@ -63,7 +63,7 @@ pub struct Config {
     pub store: StoreConfig,
     /// The launcher.
     pub launcher: LauncherConfig,
-    /// Whether every container of a task is told of its firing, and not only those that a job overrides.
+    /// Whether every container of a task gets the variables of its firing, not only the overridden ones.
     pub task_variables: bool,
     /// Access to AWS.
     pub aws: AwsConfig,

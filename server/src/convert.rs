@@ -1,7 +1,7 @@
-//! Jobs made of what other schedulers were told, and what of it has no counterpart here.
+//! Converts jobs of other schedulers, and lists everything that has no counterpart here.
 //!
 //! Every object that is found gives a [`Converted`]: a job document, or none, and remarks. A field that nobody asked for
-//! ends as a remark too (`Fields::end`), so that nothing is left out silently.
+//! ends as a remark too (`Fields::report_unread`), so that nothing is left out silently.
 
 pub mod eventbridge;
 pub mod keda;
@@ -37,12 +37,12 @@ impl Converted {
     #[must_use]
     pub fn unreadable(file: impl std::fmt::Display, why: impl Into<String>) -> Self {
         let mut remarks = Remarks::default();
-        remarks.refused("", why);
-        Self::of(format!("file {file}"), JobDraft::default(), remarks)
+        remarks.refuse("", why);
+        Self::new(format!("file {file}"), JobDraft::default(), remarks)
     }
 
     /// Makes one of a draft, unless something about it was refused: half of what an object says may mean the opposite.
-    fn of(source: String, draft: JobDraft, remarks: Remarks) -> Self {
+    fn new(source: String, draft: JobDraft, remarks: Remarks) -> Self {
         let sound = remarks.0.iter().all(|remark| remark.kind != RemarkKind::Refused);
         Self { source, job: sound.then_some(Value::Object(draft.0)), remarks: remarks.0 }
     }
@@ -107,7 +107,7 @@ impl Remarks {
         self.add(RemarkKind::ToDo, field, text);
     }
 
-    fn refused(&mut self, field: impl Into<String>, text: impl Into<String>) {
+    fn refuse(&mut self, field: impl Into<String>, text: impl Into<String>) {
         self.add(RemarkKind::Refused, field, text);
     }
 }
@@ -163,16 +163,14 @@ pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
         let mut remarks = Remarks(std::mem::take(&mut one.remarks));
         match prepare_create(document.clone(), &cx, checks.now) {
             Ok(_) if !names.insert(name.clone()) => {
-                remarks.refused(
-                    "id",
-                    format!("another object gives job \"{name}\" already; rename one of them"),
-                );
+                remarks
+                    .refuse("id", format!("another object gives job \"{name}\" already; rename one of them"));
             }
             Ok(_) => one.job = Some(document),
             Err(errors) => {
                 for error in errors {
                     let text = error.explained();
-                    remarks.refused(error.pointer, text);
+                    remarks.refuse(error.pointer, text);
                 }
             }
         }

@@ -233,7 +233,7 @@ impl Running {
             Services { registry, store: Arc::clone(&store), launcher, clock, aws: plugin_context.calls() };
         let (engine, state) = start_services(services, &config, address).await?;
         let closing = state.closing.clone();
-        let limits = ConnectionLimits::within(descriptors::raise_limit());
+        let limits = ConnectionLimits::for_descriptors(descriptors::raise_limit());
         let http = tokio::spawn(api::serve(listener, api::router(state), limits, closing.clone()));
         let jobs = engine.status().jobs;
         let version = env!("CARGO_PKG_VERSION");

@@ -1,4 +1,4 @@
-//! What the scheduler promises on AWS, measured on the real program beside the quotas that bound it.
+//! Performance goals of the scheduler on AWS, measured on the real program beside the quotas that bound it.
 //!
 //! `cargo bench -p ecs-scheduler --bench aws` takes a little more than four minutes of real time: 10,000 single-task jobs
 //! due in one second on a fake ECS that enforces the published quota of RunTask. Each figure is one line of JSON, as those

@@ -1,4 +1,4 @@
-//! How a figure is told.
+//! The output of a figure.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub(crate) enum Goal {
 /// One measured number, and what was measured beside it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figure<'a> {
-    /// What it tells.
+    /// Its name.
     pub(crate) name: &'a str,
     pub(crate) value: f64,
     /// The unit of both numbers.

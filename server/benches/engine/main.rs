@@ -1,4 +1,4 @@
-//! What the scheduler promises in numbers, each beside a bare limit or a peer measured in the same run.
+//! Performance goals of the scheduler, each beside a bare limit or a peer measured in the same run.
 //!
 //! `cargo bench -p ecs-scheduler` measures all of it, `cargo bench -p ecs-scheduler -- burst` one part: `burst`,
 //! `lateness`, `million`, `http`. Each figure is one line of JSON on standard output: its value and goal, what was

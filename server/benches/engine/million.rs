@@ -18,9 +18,9 @@ use crate::instant::Instant;
 use crate::jobs;
 
 const JOBS: usize = 1_000_000;
-/// What the process that loads the jobs is called with.
+/// The argument of the process that loads the jobs.
 pub(crate) const ROLE: &str = "load-a-million";
-/// What a scheduler may take whatever it holds, in bytes.
+/// Memory of a scheduler that does not depend on the number of jobs, in bytes.
 const FIXED: f64 = 20.0 * 1024.0 * 1024.0;
 const STARTS: usize = 3;
 

@@ -47,7 +47,7 @@ impl fmt::Display for BenchStore {
 }
 
 impl BenchStore {
-    /// Reads what a member is told.
+    /// Parses the argument of a member.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         if text.starts_with("postgres:") {
             return Ok(Self::Postgres { url: text.to_owned() });

@@ -18,7 +18,7 @@ const FLEET_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const SHARDS: usize = 16;
 
-/// What replicas have done, together.
+/// Work of all replicas together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     /// Firings handed over to the launcher.

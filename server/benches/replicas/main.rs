@@ -1,4 +1,4 @@
-//! What one, two and four replicas do on one store, as processes of their own: how many firings a second they hand over,
+//! Throughput of one, two and four replicas on one store, as processes of their own: how many firings a second they hand over,
 //! and what they ask of the store, at rest and for each firing.
 //!
 //! `cargo bench -p ecs-scheduler --bench replicas` measures all of it, `… -- postgresql-1000` one part: `throughput`,

@@ -16,7 +16,7 @@ use super::state::App;
 /// The most characters of a reason.
 const MAX_REASON: usize = 1_024;
 
-/// Says whether all launches are stopped, and why.
+/// Returns whether the brake is on, and why.
 #[utoipa::path(
     get, path = "/brake", tag = "brake", operation_id = "getBrake",
     responses((status = 200, description = "Whether the brake is on", body = BrakeView)),
@@ -25,7 +25,7 @@ pub(super) async fn read(State(app): State<App>) -> Response {
     respond::json(StatusCode::OK, &BrakeView::from(app.engine.status().brake))
 }
 
-/// Stops all launches at once. Running tasks go on; ticks are recorded as suspended.
+/// Stops all launches at once. Running tasks continue; ticks are recorded as suspended.
 #[utoipa::path(
     post, path = "/brake", tag = "brake", operation_id = "pullBrake",
     request_body(content = BrakeRequest, content_type = "application/json"),
@@ -55,7 +55,7 @@ pub(super) async fn engage(
     Ok(respond::json(StatusCode::OK, &BrakeView::from(Some(brake))))
 }
 
-/// Allows launches again. Ticks that passed meanwhile are not fired.
+/// Allows launches again. Missed ticks are not fired.
 #[utoipa::path(
     delete, path = "/brake", tag = "brake", operation_id = "releaseBrake",
     responses((status = 200, description = "The brake is off", body = BrakeView)),

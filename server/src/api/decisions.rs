@@ -15,9 +15,9 @@ use super::state::{App, AppState};
 #[utoipa::path(
     get, path = "/decisions", tag = "decisions", operation_id = "listDecisions",
     params(
-        ("outcome" = Option<String>, Query, description = "With this outcome only"),
-        ("after" = Option<u64>, Query, description = "Behind this decision in the list: older than it", minimum = 0),
-        ("limit" = Option<u64>, Query, description = "How many at most, 100 by default", minimum = 1, maximum = 1000),
+        ("outcome" = Option<String>, Query, description = "Filter by outcome"),
+        ("after" = Option<u64>, Query, description = "Cursor: list decisions older than this one", minimum = 0),
+        ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "Decisions, newest first", body = DecisionPage)),
 )]
@@ -25,14 +25,14 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     list(&app, "/decisions", None, query).await
 }
 
-/// Lists the decisions about a job. They stay when it is removed, until history is pruned.
+/// Lists the decisions about a job. They remain after the job is removed, until history is pruned.
 #[utoipa::path(
     get, path = "/jobs/{id}/decisions", tag = "decisions", operation_id = "listJobDecisions",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("outcome" = Option<String>, Query, description = "With this outcome only"),
-        ("after" = Option<u64>, Query, description = "Behind this decision in the list: older than it", minimum = 0),
-        ("limit" = Option<u64>, Query, description = "How many at most, 100 by default", minimum = 1, maximum = 1000),
+        ("outcome" = Option<String>, Query, description = "Filter by outcome"),
+        ("after" = Option<u64>, Query, description = "Cursor: list decisions older than this one", minimum = 0),
+        ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "Decisions, newest first", body = DecisionPage)),
 )]
@@ -74,7 +74,7 @@ async fn list(app: &AppState, path: &str, job: Option<JobId>, mut query: Query) 
     Ok(writer.finish(&[("next", next)]))
 }
 
-/// Shows a decision with the reason why its firing did not simply launch.
+/// Converts a decision, with the reason if its firing did not launch as requested.
 async fn noted(app: &AppState, record: DecisionRecord) -> Result<DecisionView, StoreError> {
     let launched = matches!(record.draft.outcome, Outcome::Launched);
     let firing = match record.firing.as_ref().filter(|_| !launched) {
@@ -86,7 +86,7 @@ async fn noted(app: &AppState, record: DecisionRecord) -> Result<DecisionView, S
     Ok(view)
 }
 
-/// Tells an empty history from that of a job that never was.
+/// Distinguishes an empty history from that of an unknown job.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What goes over the wire, apart from what is inside: requests and answers as clients see them.
+//! Data transfer objects: requests and responses, apart from the domain types.
 
 mod decision;
 mod firing;

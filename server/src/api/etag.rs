@@ -67,7 +67,7 @@ pub(super) fn ensure_unchanged(headers: &HeaderMap, job: &StoredJob) -> Result<(
                 || strong(tag).is_some_and(|tag| tag.len() == DIGITS && tag.starts_with(version.as_str()))
         };
         if !tags(headers, &header::IF_MATCH).any(same) {
-            return stale(format!("Job {} was changed in between; read it again.", job.id));
+            return stale(format!("Job {} was modified concurrently; read it again.", job.id));
         }
     }
     if tags(headers, &header::IF_NONE_MATCH).any(|tag| tag == "*") {

@@ -1,4 +1,4 @@
-//! `/evaluate` and `/jobs/{id}/evaluate`: what would be decided now. Real sources are read, nothing is launched.
+//! `/evaluate` and `/jobs/{id}/evaluate`: dry runs of decisions. Sources are read, nothing is launched.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -27,7 +27,7 @@ use super::state::App;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>: 30 s.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Says what would be decided about a job now.
+/// Dry-runs the decision for a stored job.
 #[utoipa::path(
     post, path = "/jobs/{id}/evaluate", tag = "decisions", operation_id = "evaluateJob",
     params(("id" = String, Path, description = "The job's name")),
@@ -43,18 +43,18 @@ pub(super) async fn stored(
     let stored = app.job(&name).await?;
     let mut body = request::optional_object(&headers, body).await?;
     request::ensure_known(&body, &["given"])?;
-    let given = given(&mut body)?;
+    let given = read_given(&mut body)?;
     let job = stored.parse(&app.context(Dialect::Stored)).map_err(|errors| {
         let why: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         Problem::new(ProblemType::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
     })?;
     let document = serde_json::from_str(stored.document.get()).unwrap_or_default();
-    let given = assumed(&given, &document, app.clock.now());
+    let given = assumed_inputs(&given, &document, app.clock.now());
     let draft = app.engine.evaluate(&job, Some(&stored), given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
 
-/// Says what would be decided about a job that need not be stored.
+/// Dry-runs the decision for a job document, which need not be stored.
 #[utoipa::path(
     post, path = "/evaluate", tag = "decisions", operation_id = "evaluate",
     request_body(content = EvaluateRequest, content_type = "application/json"),
@@ -67,7 +67,7 @@ pub(super) async fn given_job(
 ) -> Result<Response, Problem> {
     let mut body = request::object(&headers, body).await?;
     request::ensure_known(&body, &["job", "given"])?;
-    let given = given(&mut body)?;
+    let given = read_given(&mut body)?;
     let document =
         body.remove("job").ok_or_else(|| Problem::field("/job", "Missing data for required field."))?;
     let now = app.clock.now();
@@ -75,7 +75,7 @@ pub(super) async fn given_job(
         let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
         item::refusal(&errors)
     })?;
-    let given = assumed(&given, &prepared.document, now);
+    let given = assumed_inputs(&given, &prepared.document, now);
     let draft = app.engine.evaluate(&prepared.job, None, given).await;
     Ok(respond::json(StatusCode::OK, &EvaluationView::from(draft)))
 }
@@ -87,7 +87,7 @@ fn under_job(mut error: FieldError) -> FieldError {
     error
 }
 
-fn given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
+fn read_given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
     let Some(value) = body.remove("given").filter(|value| !value.is_null()) else {
         return Ok(GivenBody::default());
     };
@@ -95,8 +95,8 @@ fn given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
 }
 
 /// Makes what the trigger would have concluded of what is given.
-fn assumed(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> EvalOverrides {
-    let counted = given.observations.map(|counts| counted(counts, document, now));
+fn assumed_inputs(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> EvalOverrides {
+    let counted = given.observations.map(|counts| evaluate_counts(counts, document, now));
     let evaluation = match (given.demand, counted) {
         (Some(demand), counted) => {
             let asked = Evaluation::tasks(demand, format!("given: {demand} asked for"));
@@ -111,7 +111,7 @@ fn assumed(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> 
 }
 
 /// Concludes as a trigger that counts a queue does.
-fn counted(counts: GivenObservations, document: &Map<String, Value>, now: Timestamp) -> Evaluation {
+fn evaluate_counts(counts: GivenObservations, document: &Map<String, Value>, now: Timestamp) -> Evaluation {
     let GivenObservations { visible, in_flight } = counts;
     let each = messages_per_task(document);
     let reading = QueueReading {

@@ -1,7 +1,7 @@
-//! `/events`: what happens, as it happens (server-sent events).
+//! `/events`: live events (server-sent events).
 //!
-//! Nothing is kept for a reader that is away or slow: it is told to fetch again what it shows (`refetch`), because a
-//! list read anew is right and a replay of a thousand changes is only long.
+//! Nothing is kept for a slow or disconnected reader. It receives `refetch` and reads its lists again, which is correct and
+//! cheaper than a replay of a thousand changes.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -24,15 +24,14 @@ use super::state::App;
 /// How often a silent stream shows that it is alive.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Sends what happens from now on: `decision`, `firing`, `job`, `brake`, and `refetch` when something was left out.
+/// Streams events from now on: `decision`, `firing`, `job`, `brake`, and `refetch` when events were dropped.
 #[utoipa::path(
     get, path = "/events", tag = "events", operation_id = "streamEvents",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Sent by a reader that connects again; it is told to refetch")),
-    responses((status = 200, description = "A stream without end; the data of each event is JSON", body = String, content_type = "text/event-stream")),
+    params(("Last-Event-ID" = Option<String>, Header, description = "Sent by a reconnecting reader, which receives `refetch`")),
+    responses((status = 200, description = "An endless stream; the data of each event is JSON", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn stream_events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    let full =
-        |_| Problem::new(ProblemType::Unavailable, "As many live streams are open as one server keeps.");
+    let full = |_| Problem::new(ProblemType::Unavailable, "Too many open event streams.");
     let permit = std::sync::Arc::clone(&app.streams).try_acquire_owned().map_err(full)?;
     let closing = app.closing.clone();
     let live = BroadcastStream::new(app.engine.subscribe()).map(StreamEvent::from);
@@ -42,7 +41,7 @@ pub(super) async fn stream_events(State(app): State<App>, headers: HeaderMap) ->
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response())
 }
 
-/// What is sent about one event.
+/// One event of a stream.
 struct StreamEvent {
     name: &'static str,
     body: Value,

@@ -1,4 +1,4 @@
-//! `/firings`, `/firings/{id}` and `/jobs/{id}/firings`: what was launched, newest first, and firing by hand.
+//! `/firings`, `/firings/{id}` and `/jobs/{id}/firings`: firings, newest first, and firing by hand.
 
 use std::num::NonZeroUsize;
 
@@ -24,9 +24,9 @@ use super::state::{App, AppState};
 #[utoipa::path(
     get, path = "/firings", tag = "firings", operation_id = "listFirings",
     params(
-        ("state" = Option<String>, Query, description = "In this state only"),
-        ("after" = Option<String>, Query, description = "Behind this firing in the list: older than it"),
-        ("limit" = Option<u64>, Query, description = "How many at most, 100 by default", minimum = 1, maximum = 1000),
+        ("state" = Option<String>, Query, description = "Filter by state"),
+        ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
+        ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
@@ -34,14 +34,14 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     list(&app, "/firings", None, query).await
 }
 
-/// Lists the firings of a job. They stay when it is removed, until history is pruned.
+/// Lists the firings of a job. They remain after the job is removed, until history is pruned.
 #[utoipa::path(
     get, path = "/jobs/{id}/firings", tag = "firings", operation_id = "listJobFirings",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("state" = Option<String>, Query, description = "In this state only"),
-        ("after" = Option<String>, Query, description = "Behind this firing in the list: older than it"),
-        ("limit" = Option<u64>, Query, description = "How many at most, 100 by default", minimum = 1, maximum = 1000),
+        ("state" = Option<String>, Query, description = "Filter by state"),
+        ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
+        ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
@@ -50,7 +50,7 @@ pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> 
     list(&app, &format!("/jobs/{id}/firings"), Some(id), query).await
 }
 
-/// Shows a firing: its calls, its tasks and what became of them.
+/// Returns a firing with its calls and tasks.
 #[utoipa::path(
     get, path = "/firings/{id}", tag = "firings", operation_id = "getFiring",
     params(("id" = String, Path, description = "The firing's name")),
@@ -63,17 +63,17 @@ pub(super) async fn read(State(app): State<App>, name: Name) -> Result<Response,
     Ok(respond::json(StatusCode::OK, &FiringView::from(firing)))
 }
 
-/// Fires a job now, whatever its schedule and trigger say. Bounds, overlap and the brake hold as for a tick.
+/// Fires a job now, independent of its schedule and trigger. Bounds, overlap and the brake apply as for a tick.
 #[utoipa::path(
     post, path = "/jobs/{id}/firings", tag = "firings", operation_id = "fireJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body fire once within 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Idempotency key: the same key and body fire once within 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<FireBody>, content_type = "application/json"),
     responses(
-        (status = 200, description = "Nothing was to be launched; the decision says why", body = DecisionView),
-        (status = 201, description = "It fired", body = FiringView),
+        (status = 200, description = "Nothing was launched; the decision says why", body = DecisionView),
+        (status = 201, description = "Firing created", body = FiringView),
     ),
 )]
 pub(super) async fn fire(

@@ -1,9 +1,9 @@
-//! Passing requests on to the replica that looks at the job.
+//! Forwards requests to the replica that owns the job.
 //!
-//! Every replica serves the whole API, and almost all of it from the store. What the job's engine has to do is passed
-//! on as it came, authorization included, and its answer is passed back. Headers of the connection stay on it, and cookies are
-//! not passed on: nothing here has a use for them, and the address comes from the store. A request that was passed on once is not
-//! passed on again: two replicas that each believe in the other would let it run in circles.
+//! Every replica serves the whole API, and almost all of it from the store. A request that needs the job's engine is forwarded
+//! unchanged, with its authorization, and the response is returned. Hop-by-hop headers and cookies are not forwarded: nothing
+//! here uses cookies, and the address comes from the store. A forwarded request is not forwarded again, because two replicas
+//! that each take the other for the owner would send it in circles.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use super::problem::{Problem, ProblemType};
 use super::request;
 use super::state::App;
 
-/// The header that names the replica that passed a request on.
+/// The header that names the replica that forwarded a request.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("ecss-forwarded-by");
 /// How long the other replica may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a connection without a request is kept: firewalls forget connections without a word, many after 60 s.
+/// The idle time of a pooled connection. Many firewalls drop idle connections silently after 60 s.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// Makes what passes requests on.
+/// Creates the HTTP client for other replicas.
 pub(super) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
     builder
@@ -38,7 +38,7 @@ pub(super) fn client() -> reqwest::Client {
         .expect("plain HTTP needs nothing of the system")
 }
 
-/// Answers here, or passes the request on to the replica that looks at the job.
+/// Answers here, or forwards the request to the replica that owns the job.
 pub(super) async fn forward_to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
     let owned = app.engine.replica().and_then(|replica| {
         let job = engine_call(request.method(), request.uri().path())?;
@@ -62,7 +62,7 @@ pub(super) async fn forward_to_owner(State(app): State<App>, request: Request, n
     }
 }
 
-/// Returns the job whose engine has to do what is asked.
+/// Returns the job if the request needs its engine.
 fn engine_call(method: &Method, path: &str) -> Option<JobId> {
     let mut segments = path.split('/').skip(1);
     let call = (segments.next()?, segments.next()?, segments.next()?, segments.next());
@@ -103,7 +103,7 @@ async fn send_to_owner(
     Ok(response)
 }
 
-/// Headers that are not passed on: those of one connection (RFC 9110, section 7.6.1), those that were looked at here, and cookies.
+/// Headers that are not forwarded: hop-by-hop headers (RFC 9110, section 7.6.1), headers that were checked here, and cookies.
 const NOT_FORWARDED: [&str; 18] = [
     "connection",
     "content-length",
@@ -125,7 +125,7 @@ const NOT_FORWARDED: [&str; 18] = [
     "upgrade",
 ];
 
-/// Returns the headers that concern the two ends of a conversation, not the connections in between.
+/// Returns the end-to-end headers.
 fn end_to_end_headers(headers: &HeaderMap) -> HeaderMap {
     let named = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
     let named = named.flat_map(|value| value.split(',')).map(str::trim);

@@ -16,13 +16,13 @@ use super::state::App;
 /// How long the store may take to show that it can be written.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The process answers.
+/// The process is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Alive {
     status: &'static str,
 }
 
-/// Whether this scheduler can do its work.
+/// Whether this scheduler is ready.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Readiness {
@@ -30,44 +30,44 @@ pub(super) struct Readiness {
     status: &'static str,
     /// One entry each for store and engine, and for the replica where there may be several.
     checks: Vec<Check>,
-    /// What tasks need beside the scheduler, and every replica alike: `launcher`, `sources` and `clock`. Only what is not fine, unless `verbose` is given.
+    /// Dependencies of tasks: `launcher`, `sources` and `clock`. Only failing ones are listed, unless `verbose` is given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Check>,
 }
 
-/// One part and how it is.
+/// The health of one part.
 #[derive(Debug, Serialize, ToSchema)]
 struct Check {
-    /// Of a check: `store`, `engine` or `replica`. Of a dependency: `launcher`, `sources` or `clock`.
+    /// A check: `store`, `engine` or `replica`; a dependency: `launcher`, `sources` or `clock`.
     name: &'static str,
     ok: bool,
-    /// What is wrong and what to do, or what there is to know.
+    /// The problem and its remedy, or a note.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
 impl Check {
-    fn of(name: &'static str, fault: Option<String>) -> Self {
+    fn new(name: &'static str, fault: Option<String>) -> Self {
         Self { name, ok: fault.is_none(), detail: fault }
     }
 }
 
-/// Tells that the process answers.
+/// Reports that the process is alive.
 #[utoipa::path(
     get, path = "/healthz", tag = "operation", operation_id = "healthz",
-    responses((status = 200, description = "It does", body = Alive)),
+    responses((status = 200, description = "Healthy", body = Alive)),
 )]
 pub(super) async fn alive() -> Response {
     respond::json(StatusCode::OK, &Alive { status: "ok" })
 }
 
-/// Tells whether store and engine work, and what is wrong beside them.
+/// Reports whether store and engine work, and which dependencies fail.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readyz",
-    params(("verbose" = Option<String>, Query, description = "Also lists the dependencies that are fine; its value does not matter")),
+    params(("verbose" = Option<String>, Query, description = "Also list healthy dependencies; any value")),
     responses(
-        (status = 200, description = "They work; `dependencies` says what tasks lack", body = Readiness),
-        (status = 503, description = "One of them does not; `checks` says which and why", body = Readiness),
+        (status = 200, description = "Ready; `dependencies` lists failing dependencies", body = Readiness),
+        (status = 503, description = "Not ready; `checks` says which check failed and why", body = Readiness),
     ),
 )]
 pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
@@ -78,11 +78,11 @@ pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
     };
     let status = app.engine.status();
     let mut dependencies: Vec<Check> =
-        status.dependencies().into_iter().map(|(name, fault)| Check::of(name, fault)).collect();
+        status.dependencies().into_iter().map(|(name, fault)| Check::new(name, fault)).collect();
     let stopping = app.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
-    let mut checks = vec![Check::of("store", store.or(status.store_fault)), Check::of("engine", stopping)];
+    let mut checks = vec![Check::new("store", store.or(status.store_fault)), Check::new("engine", stopping)];
     if let Some(replica) = app.engine.replica() {
-        checks.push(Check::of("replica", replica.fault()));
+        checks.push(Check::new("replica", replica.fault()));
     }
     if query.text("verbose").is_none() {
         dependencies.retain(|check| !check.ok);

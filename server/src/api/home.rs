@@ -23,13 +23,13 @@ const SCRIPT: &str = include_str!("home/script.js");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Where to begin.
+/// Entry points of the API.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Resources {
     resources: Vec<Resource>,
 }
 
-/// One place to begin.
+/// One entry point.
 #[derive(Debug, Serialize, ToSchema)]
 struct Resource {
     link: Link,
@@ -41,11 +41,11 @@ pub(super) struct ProblemKind {
     /// The value of `type` in a problem document.
     #[serde(rename = "type")]
     kind: String,
-    /// What it is.
+    /// The title.
     title: &'static str,
     /// Its status code.
     status: u16,
-    /// What to do about it.
+    /// The remedy.
     remedy: &'static str,
 }
 
@@ -55,10 +55,10 @@ pub(super) struct ProblemKinds {
     problems: Vec<ProblemKind>,
 }
 
-/// Lists where to begin; a browser gets a status page.
+/// Lists the entry points of the API; a browser gets a status page.
 #[utoipa::path(
     get, path = "/", tag = "operation", operation_id = "home",
-    responses((status = 200, description = "Where to begin", content(
+    responses((status = 200, description = "Entry points of the API, or the status page", content(
         (Resources = "application/json"),
         (String = "text/html"),
     ))),
@@ -120,7 +120,7 @@ pub(super) async fn problems() -> Response {
     respond::json(StatusCode::OK, &ProblemKinds { problems })
 }
 
-/// Says what a kind of problem means and what to do about it.
+/// Describes a kind of problem and its remedy.
 #[utoipa::path(
     get, path = "/problems/{kind}", tag = "operation", operation_id = "getProblem",
     params(("kind" = String, Path, description = "The last segment of a problem's `type`")),

@@ -1,8 +1,8 @@
-//! `Idempotency-Key`: the same key and body have the same answer for 24 hours, whatever was lost on the way.
+//! `Idempotency-Key`: the same key and body get the same response for 24 hours, also after a lost response.
 //!
-//! A key is claimed in a register before anything is done, and the answer is written there before it is sent. A claim
-//! whose owner died is taken over after the time limit of a request; what it began is recognised by the identity that
-//! the claim was given.
+//! A key is claimed in a register before the request is processed, and the response is stored there before it is sent. A claim
+//! whose process crashed can be claimed again after the time limit of a request; a job or firing that it created is found by
+//! the identity in the claim.
 
 use std::collections::VecDeque;
 
@@ -25,19 +25,19 @@ const KEY_TTL: SignedDuration = SignedDuration::from_hours(24);
 const MAX_KEY: usize = 255;
 /// The most keys that one process remembers: more than one a second.
 const MAX_KEYS: usize = 100_000;
-/// The most bytes of an answer that is kept. A longer one is a refusal, which a repetition gets again.
+/// The most bytes of a stored response. A longer one is a refusal, which a repeated request gets again.
 const MAX_STORED_RESPONSE: usize = 64 * 1024;
 
-/// What a key's register holds.
+/// The value of a key's register.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct IdempotencyRecord {
-    /// A hash of what was asked.
+    /// A hash of the request.
     request: String,
-    /// The identity for what the request makes.
+    /// The identity of the job or firing that the request creates.
     uid: JobUid,
-    /// When the request was last begun.
+    /// When the request was last started.
     begun: Timestamp,
-    /// After this moment the key is free again.
+    /// When the key expires.
     until: Timestamp,
     answer: Option<StoredResponse>,
 }
@@ -49,17 +49,17 @@ struct StoredResponse {
     body: String,
 }
 
-/// What is to be done about a request.
+/// The state of the key of a request.
 pub(super) enum Claim {
-    /// It has no key.
+    /// The request has no key.
     NoKey,
-    /// It was answered before.
+    /// The request was answered before.
     Answered(Response),
-    /// It is to be done now.
+    /// The key was claimed: process the request.
     Claimed(ClaimedKey),
 }
 
-/// A claimed key. Its answer must be settled.
+/// A claimed key. Its response must be stored.
 pub(super) struct ClaimedKey {
     register: String,
     version: u64,
@@ -70,7 +70,7 @@ pub(super) struct ClaimedKey {
 ///
 /// # Errors
 ///
-/// 400 for a key that is none, 422 when it was used for another request, 409 while the first one is under way.
+/// 400 for an invalid key, 422 when it was used for another request, 409 while the first one is under way.
 pub(super) async fn claim(
     app: &AppState,
     headers: &HeaderMap,
@@ -120,12 +120,12 @@ pub(super) async fn claim(
     }
 }
 
-/// When each key that was used here is forgotten, so that no client can fill the store with them.
+/// Limits the number of keys, so that no client can fill the store with them: the expiry of each key.
 #[derive(Debug, Default)]
 pub(super) struct KeyLimiter(Mutex<VecDeque<Timestamp>>);
 
 impl KeyLimiter {
-    /// Counts a new key, if there may be one more.
+    /// Counts a new key, unless the limit is reached.
     fn try_add(&self, now: Timestamp, until: Timestamp) -> bool {
         let mut ends = self.0.lock();
         while ends.front().is_some_and(|end| *end <= now) {
@@ -153,16 +153,16 @@ fn fingerprint(parts: &[&str]) -> String {
 }
 
 impl ClaimedKey {
-    /// Returns the identity for what the request makes.
+    /// Returns the identity of the job or firing that the request creates.
     pub(super) fn uid(&self) -> JobUid {
         self.record.uid
     }
 
-    /// Keeps the answer for repetitions and returns it. A fault of the server is not kept: a repetition tries again.
+    /// Stores the response for repeated requests and returns it. A server error is not stored, so that a repeated request retries.
     ///
     /// # Errors
     ///
-    /// Fails when the answer could not be kept; a repetition finds out what was done.
+    /// Fails when the response could not be stored; a repeated request finds the created job or firing.
     pub(super) async fn store_response(
         self,
         app: &AppState,
@@ -174,7 +174,7 @@ impl ClaimedKey {
         if parts.status.is_server_error() || body.len() > MAX_STORED_RESPONSE {
             record.begun = Timestamp::MIN;
         } else {
-            record.answer = Some(StoredResponse::of(parts.status, &parts.headers, &body));
+            record.answer = Some(StoredResponse::new(parts.status, &parts.headers, &body));
         }
         record.write(app, &register, Some(version)).await?;
         Ok(Response::from_parts(parts, Body::from(body)))
@@ -189,7 +189,7 @@ impl IdempotencyRecord {
 }
 
 impl StoredResponse {
-    fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let kept = [header::CONTENT_TYPE, header::ETAG, header::LOCATION].into_iter().filter_map(|name| {
             let value = headers.get(&name)?.to_str().ok()?.to_owned();
             Some((name.as_str().to_owned(), value))

@@ -1,4 +1,4 @@
-//! What is needed to show a job: its ticks, its zone, whether it is suspended. Kept, so that a read parses nothing.
+//! Cached summary of a job: its ticks, its zone, its suspension. With it, a read parses nothing.
 
 use ecs_scheduler_core::job::{FieldError, ScheduleView};
 use ecs_scheduler_core::schedule::{Dialect, Schedule, parse_time_zone};
@@ -16,7 +16,7 @@ use super::view::CachedBody;
 #[cfg(test)]
 mod tests;
 
-/// A job as far as it is needed to show it.
+/// The parts of a job that are needed to show it.
 #[derive(Debug)]
 pub(super) struct JobSummary {
     /// The zone in which its moments are shown.
@@ -25,16 +25,16 @@ pub(super) struct JobSummary {
     pub(super) ticks: Option<Schedule>,
     /// Whether the document leaves `taskCount` out, so that 1 is implied.
     pub(super) lacks_count: bool,
-    /// Why the stored document is not a valid job and is never looked at.
+    /// Why the stored document is not a valid job and never runs.
     pub(super) invalid: Vec<WrongField>,
     suspension: Option<Suspension>,
-    /// What was answered last.
+    /// The last response.
     pub(super) cached: Mutex<Option<CachedBody>>,
 }
 
 impl JobSummary {
-    /// Reads a stored job, as little of it as tells when it is due.
-    pub(super) fn of(app: &AppState, stored: &StoredJob) -> Self {
+    /// Reads a stored job; of a valid one only the parts that determine its ticks.
+    pub(super) fn from_stored(app: &AppState, stored: &StoredJob) -> Self {
         let text = stored.document.get();
         let present: PresentFields = serde_json::from_str(text).unwrap_or_default();
         let lacks_count = present.task_count.is_none();
@@ -72,7 +72,7 @@ impl JobSummary {
         }
     }
 
-    /// Returns the next tick at which the job will be looked at.
+    /// Returns the next tick of the job.
     pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let after = match &self.suspension {
             None => now,
@@ -96,7 +96,7 @@ pub(super) fn print(moment: Timestamp, zone: &TimeZone) -> String {
     format!("{}{fraction}{}", local.strftime("%Y-%m-%dT%H:%M:%S"), local.strftime("%:z"))
 }
 
-/// Tells which of the fields that are always shown a document has.
+/// The presence of fields that are always shown.
 #[derive(Default, Deserialize)]
 struct PresentFields {
     #[serde(rename = "taskCount")]

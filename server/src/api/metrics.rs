@@ -44,7 +44,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
         .and_then(|()| write_state(&mut text, &status, engine.evaluating()))
         .and_then(|()| write_server(&mut text, &app.answered, streams))
         .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut text, replica)))
-        .expect("a string takes whatever is written to it");
+        .expect("writing to a string never fails");
     let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, media)], text.0).into_response()
 }

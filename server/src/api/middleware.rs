@@ -1,5 +1,5 @@
-//! The checks that every request passes: its id, where it comes from, its parameters, its body, a bound on how many are under way and for
-//! how long, conditional answers, and the answers to `OPTIONS` and to methods that a resource does not have.
+//! Middleware of all requests: request id, origin, query parameters, body, limits on concurrency and time, conditional responses,
+//! `OPTIONS` and 405.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most characters of a request id that a client chose.
 const MAX_ID: usize = 128;
 
-/// Takes a request in, or asks the client to come back later.
+/// Processes a request within the limits, or answers 503.
 pub(super) async fn handle_request(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let wants_problem = accepts(request.headers(), "application/problem+json");
@@ -55,21 +55,18 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
     if let Err(problem) = check_request(app, &parts) {
         return close_unless_read(body.is_end_stream(), problem.into_response());
     }
-    // A place is taken only when the body is there, so that slow clients take none.
+    // A permit is taken only when the body is complete, so that slow clients take none.
     let body = match timeout_at(deadline, BufferedBody::read(&parts.headers, body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(problem)) => return close_unless_read(false, problem.into_response()),
         Err(_) => {
-            let detail = "The body did not arrive in time; nothing was done.";
+            let detail = "Timed out waiting for the request body; nothing was changed.";
             return close_unless_read(false, Problem::new(ProblemType::Slow, detail).into_response());
         }
     };
     let later = |detail: &str| Problem::new(ProblemType::Unavailable, detail).into_response();
     let Ok(permit) = acquire_permit(app, parts.uri.path()) else {
-        return close_unless_read(
-            body.is_read,
-            later("As many requests are under way as one server takes on."),
-        );
+        return close_unless_read(body.is_read, later("Too many concurrent requests."));
     };
     let request = Request::from_parts(parts, body.bytes.into());
     let response = match timeout_at(deadline, next.run(request)).await {
@@ -78,8 +75,8 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
             response
         }
         Err(_) => {
-            tracing::warn!(seconds = app.limits.deadline.as_secs_f64(), "took too long");
-            later("The request took too long and was given up; whether it had an effect is not known.")
+            tracing::warn!(seconds = app.limits.deadline.as_secs_f64(), "request timed out");
+            later("The request timed out. It may or may not have taken effect.")
         }
     };
     let response = close_unless_read(body.is_read, response);
@@ -88,18 +85,18 @@ async fn respond_within_limits(app: &AppState, request: Request, next: Next) -> 
     if ends { respond::hold_until_sent(response, permit) } else { response }
 }
 
-/// Checks what is wrong whatever the resource does.
+/// Runs the checks that all resources share.
 fn check_request(app: &AppState, parts: &Parts) -> Result<(), Problem> {
-    // It says only that the process answers, and supervisors ask by any name that they know.
+    // It reveals only that the process is alive, and supervisors use any host name.
     if parts.uri.path() != "/healthz" {
         origin::check(parts, &app.hosts)?;
     }
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     let known = path.and_then(|path| app.parameters(&parts.method, path));
-    known.map_or(Ok(()), |known| Query::of(parts.uri.query().unwrap_or_default()).ensure_known(known))
+    known.map_or(Ok(()), |known| Query::parse(parts.uri.query().unwrap_or_default()).ensure_known(known))
 }
 
-/// Takes a place among the requests under way. Health, readiness and metrics share none with the rest.
+/// Takes a permit for a concurrent request. Health, readiness and metrics have limits of their own.
 fn acquire_permit(
     app: &AppState,
     path: &str,
@@ -112,7 +109,7 @@ fn acquire_permit(
     Arc::clone(places).try_acquire_owned().map(Some)
 }
 
-/// Announces the end of the connection where the rest of a body would be taken for the next request.
+/// Closes the connection if a part of the body is unread, because it would be read as the next request.
 fn close_unless_read(is_read: bool, mut response: Response) -> Response {
     if !is_read {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -120,7 +117,7 @@ fn close_unless_read(is_read: bool, mut response: Response) -> Response {
     response
 }
 
-/// Answers a path that leads nowhere.
+/// Answers an unknown path.
 pub(super) async fn route_not_found() -> Problem {
     Problem::new(ProblemType::NotFound, "The requested URL was not found on the server.")
 }
@@ -135,11 +132,8 @@ pub(super) fn handle_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
     tracing::error!(panic = text, "a handler panicked");
-    Problem::new(
-        ProblemType::Internal,
-        "The server made a mistake; nothing is known about the effect of the request.",
-    )
-    .into_response()
+    Problem::new(ProblemType::Internal, "Internal error. The request may or may not have taken effect.")
+        .into_response()
 }
 
 /// Tells whether a client asks for a media type by its name.
@@ -150,7 +144,7 @@ pub(super) fn accepts(headers: &HeaderMap, media: &str) -> bool {
     names.any(|name| name.trim().eq_ignore_ascii_case(media))
 }
 
-/// Says with which methods a resource can be asked: the answer to `OPTIONS`, and a part of a refusal.
+/// Adds the allowed methods: to the answer to `OPTIONS`, and to a 405.
 fn add_allow(method: &Method, allow: HeaderValue, mut response: Response) -> Response {
     if method == Method::OPTIONS {
         response = Response::new(Body::empty());
@@ -159,7 +153,7 @@ fn add_allow(method: &Method, allow: HeaderValue, mut response: Response) -> Res
     response
 }
 
-/// Leaves out the body of what the client has already.
+/// Answers 304 if the client has the representation already.
 fn omit_known_body(headers: &HeaderMap, response: Response) -> Response {
     let known = response.status() == StatusCode::OK
         && response.headers().get(ETAG).is_some_and(|tag| etag::is_known(headers, tag));

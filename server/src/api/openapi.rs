@@ -18,15 +18,15 @@ mod triggers;
 
 /// The tags, in the order in which they are shown.
 const TAGS: [(&str, &str); 9] = [
-    ("jobs", "What to start and when: a schedule, a trigger, a task."),
-    ("schedules", "When a schedule fires, before and after it is stored."),
-    ("decisions", "How every tick ended, and why; what would be decided now."),
-    ("firings", "Decisions that launched tasks, and what became of the tasks."),
+    ("jobs", "Jobs: a schedule, a trigger and a task."),
+    ("schedules", "Previews of schedules."),
+    ("decisions", "The outcome of every tick and its reasons; dry runs."),
+    ("firings", "Launches and the state of their tasks."),
     ("brake", "Stops all launches at once."),
-    ("plugins", "What is installed."),
-    ("events", "What happens, as it happens."),
+    ("plugins", "Installed triggers, launchers and stores."),
+    ("events", "Live events."),
     ("operation", "Health, metrics, and this document."),
-    ("problems", "What can go wrong."),
+    ("problems", "Kinds of problems."),
 ];
 
 /// Begins the document, before any route is known.
@@ -136,7 +136,8 @@ fn add_problems(path: &str, operation: &mut Map<String, Value>) {
     if path.ends_with("/evaluate") || path.ends_with("/next") || path.ends_with("/firings") {
         kinds.push(ProblemType::Unprocessable);
     }
-    let known_tag = json!({"description": "This is still the representation", "headers": {"ETag": {"schema": {"type": "string"}}}});
+    let known_tag =
+        json!({"description": "Not modified", "headers": {"ETag": {"schema": {"type": "string"}}}});
     let conditional = header("If-None-Match");
     let responses =
         operation.get_mut("responses").and_then(Value::as_object_mut).expect("every operation answers");

@@ -1,7 +1,7 @@
-//! Which requests are let in by where they come from: the host that they name, and the page that sends them.
+//! Checks where a request comes from: the host that it names, and the page that sends it.
 //!
-//! Nothing authenticates a client, so a browser must not be made to speak for its user. A page whose name was pointed at this
-//! address names a foreign `Host` (DNS rebinding); a form or script of another site has a foreign `Origin`. Programs send neither.
+//! Clients are not authenticated, so other sites must not use a browser to send requests. DNS rebinding shows as a foreign
+//! `Host`; a form or script of another site has a foreign `Origin`. Programs send neither.
 
 use std::net::IpAddr;
 
@@ -100,7 +100,7 @@ fn split(authority: &str) -> Option<(String, Option<u16>)> {
     (!name.is_empty() && name.bytes().all(fine)).then_some((name, port))
 }
 
-/// Tells whether a name cannot be pointed at this machine by others: an IP address, or a loopback name.
+/// Tells whether a name is safe from DNS rebinding: an IP address, or a loopback name.
 fn is_address(name: &str) -> bool {
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     address.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
@@ -110,7 +110,7 @@ fn is_configured(name: &str, allowed: &[String]) -> bool {
     allowed.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Tells browsers to take an answer for what it is, and to give it to no other site.
+/// Adds headers that stop browsers from guessing the media type and from sharing an answer with other sites.
 pub(super) fn add_security_headers(headers: &mut HeaderMap) {
     let rules = [("x-content-type-options", "nosniff"), ("cross-origin-resource-policy", "same-origin")];
     for (name, value) in rules {

@@ -25,7 +25,7 @@ impl PageRequest {
     /// # Errors
     ///
     /// 400 unless both are integers, `skip` not negative and `count` at least 1.
-    pub(super) fn of(mut query: Query) -> Result<Self, Problem> {
+    pub(super) fn from_query(mut query: Query) -> Result<Self, Problem> {
         // Larger than any list; small enough for every store and for the sums below.
         const BEYOND: u64 = i64::MAX as u64 / 4;
         let count = query.integer("count", DEFAULT_COUNT, 1).min(BEYOND);

@@ -1,4 +1,4 @@
-//! Pages of lists, written entry by entry. A page ends at 4 MiB, whatever count was asked for, and `next` leads on from there.
+//! Pages of lists, written entry by entry. A page ends at 4 MiB, independent of the requested count, and `next` links to the rest.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::state::AppState;
 const MAX_PAGE_SIZE: usize = 4 * 1024 * 1024;
 /// How many entries are read first. How large they are says how many to read next, so that little more than a page is read.
 const FIRST_READ: usize = 16;
-/// The most bytes of a page that is of no account: it takes no permit while it is sent.
+/// The most bytes of a small page, which needs no permit while it is sent.
 const SMALL_PAGE_SIZE: usize = 64 * 1024;
 
 /// A page that is being written.

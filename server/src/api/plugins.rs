@@ -1,4 +1,4 @@
-//! `/triggers`, `/launchers`, `/stores`: what is installed, each with a summary and a JSON schema.
+//! `/triggers`, `/launchers`, `/stores`: the installed plugins, each with a summary and a JSON schema.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,7 +17,7 @@ pub struct PluginInfo {
     /// Its kind, as it is configured: `local`, `sqlite`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it is for, in one line.
+    /// Its purpose, in one line.
     pub summary: String,
     /// Whether it is the one in use.
     pub active: bool,
@@ -32,7 +32,7 @@ struct TriggerKind {
     /// The `type` in a job's `trigger`.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// What it is for, in one line.
+    /// Its purpose, in one line.
     summary: &'static str,
     /// The JSON schema of its other members.
     #[schema(value_type = Object, additional_properties = true)]

@@ -1,4 +1,4 @@
-//! `?validate=aws`: a look at the real world before a job is written.
+//! `?validate=aws`: checks the AWS resources of a job before it is written.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::problem::{Problem, ProblemType, WrongField};
 use super::request::Query;
 use super::state::App;
 
-/// How long the look may take, below the time that a request has.
+/// The time limit of the checks, shorter than that of a request.
 const VALIDATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How much of a job is checked before it is written.
@@ -17,7 +17,7 @@ const VALIDATION_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) enum ValidationLevel {
     /// The document.
     Document,
-    /// Also what it names: its task definition, the sources of its trigger.
+    /// Also its AWS resources: its task definition and the sources of its trigger.
     Resources,
 }
 
@@ -27,7 +27,7 @@ impl ValidationLevel {
     /// # Errors
     ///
     /// 400 for another value than `aws`.
-    pub(super) fn of(mut query: Query) -> Result<Self, Problem> {
+    pub(super) fn from_query(mut query: Query) -> Result<Self, Problem> {
         let how = match query.text("validate") {
             None => Self::Document,
             Some("aws") => Self::Resources,
@@ -39,7 +39,7 @@ impl ValidationLevel {
         query.finish().map(|_| how)
     }
 
-    /// Looks, if that is asked for.
+    /// Runs the checks of this level.
     ///
     /// # Errors
     ///
@@ -50,10 +50,7 @@ impl ValidationLevel {
         }
         let checks = async { tokio::join!(task(app, job), trigger(app, job)) };
         let Ok((task, trigger)) = tokio::time::timeout(VALIDATION_TIMEOUT, checks).await else {
-            let text = format!(
-                "What the job names could not be looked at within {} s.",
-                VALIDATION_TIMEOUT.as_secs()
-            );
+            let text = format!("Validation against AWS timed out after {} s.", VALIDATION_TIMEOUT.as_secs());
             return Err(Problem::new(ProblemType::Unavailable, text));
         };
         let (mut errors, found) = (task?, trigger?);
@@ -84,7 +81,7 @@ async fn trigger(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
     }
 }
 
-/// What will pass is no fault of the job.
+/// Turns a transient error into 503, and any other one into an error of the field.
 fn field_error_or_unavailable(
     pointer: &str,
     kind: FaultKind,

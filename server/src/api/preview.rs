@@ -1,4 +1,4 @@
-//! `/schedules/preview` and `/jobs/{id}/next`: when a schedule fires, in words and in moments.
+//! `/schedules/preview` and `/jobs/{id}/next`: the description and the next ticks of a schedule.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -25,7 +25,7 @@ const OF_A_JOB: [&str; 6] = ["id", "schedule", "timezone", "scheduleStart", "sch
 const MEMBERS: [&str; 8] =
     ["id", "schedule", "timezone", "scheduleStart", "scheduleEnd", "jitter", "after", "count"];
 
-/// Says when a schedule fires, without storing anything.
+/// Previews the ticks of a schedule without storing it.
 #[utoipa::path(
     post, path = "/schedules/preview", tag = "schedules", operation_id = "previewSchedule",
     request_body(content = PreviewRequest, content_type = "application/json"),
@@ -54,7 +54,7 @@ pub(super) async fn preview(
         .ticks()
         .ok_or_else(|| Problem::field("/schedule", "Missing data for required field."))?;
     let warnings = prepared.job.warnings(after);
-    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, warnings, after, count)))
+    Ok(respond::json(StatusCode::OK, &Preview::new(written, ticks, warnings, after, count)))
 }
 
 /// Lists the next ticks of a job.
@@ -62,8 +62,8 @@ pub(super) async fn preview(
     get, path = "/jobs/{id}/next", tag = "schedules", operation_id = "nextTicks",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("count" = Option<u64>, Query, description = "How many ticks, 10 by default", minimum = 1, maximum = 1000),
-        ("after" = Option<String>, Query, description = "List ticks later than this moment; now by default", format = DateTime),
+        ("count" = Option<u64>, Query, description = "Number of ticks (default 10)", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "Start time (default now)", format = DateTime),
     ),
     responses((status = 200, description = "The next ticks, a description and warnings", body = Preview)),
 )]
@@ -82,11 +82,11 @@ pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -
     let written = item::document(&stored).remove("schedule").unwrap_or(Value::Null);
     let warnings = stored.parse(&app.context(Dialect::Stored)).map(|job| job.warnings(after));
     let warnings = warnings.unwrap_or_default();
-    Ok(respond::json(StatusCode::OK, &Preview::of(written, ticks, warnings, after, count)))
+    Ok(respond::json(StatusCode::OK, &Preview::new(written, ticks, warnings, after, count)))
 }
 
 impl Preview {
-    fn of(
+    fn new(
         schedule: Value,
         ticks: &Schedule,
         mut warnings: Vec<String>,

@@ -1,4 +1,4 @@
-//! Problem documents: one shape for everything that goes wrong (RFC 9457).
+//! Problem documents: one shape for all errors (RFC 9457).
 //!
 //! They carry `message` or `messages` as the Python version's bodies did, and a JSON pointer per wrong field.
 
@@ -23,21 +23,21 @@ pub(super) use problem_type::ProblemType;
 #[cfg(test)]
 mod tests;
 
-/// What a client is told when a request fails.
+/// The body of an error response.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(super) struct ProblemDocument {
     /// Names the kind of problem; a relative reference that can be followed.
     #[serde(rename = "type")]
     #[schema(example = "/problems/invalid")]
     pub(super) kind: String,
-    /// The kind in a few words, the same every time.
+    /// The title of the kind, the same every time.
     pub(super) title: Cow<'static, str>,
     /// The status code again.
     #[schema(minimum = 400, maximum = 599)]
     pub(super) status: u16,
-    /// This occurrence in words.
+    /// A description of this occurrence.
     pub(super) detail: String,
-    /// The same words where the Python version had them.
+    /// The detail again, for clients of the Python version.
     pub(super) message: String,
     /// Texts by field, nested as the body is; only with status 400.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,11 +54,11 @@ pub(super) struct WrongField {
     /// A JSON pointer into the body, or `?name` for a parameter of the query.
     #[schema(example = "/trigger/type")]
     pub(super) pointer: String,
-    /// What is wrong and what is allowed.
+    /// The error and the allowed values.
     pub(super) message: String,
 }
 
-/// A request that failed, and how it is answered.
+/// A failed request and its response.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     kind: ProblemType,
@@ -153,7 +153,7 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// Says how a fault below the API is answered.
+/// Maps a fault below the API to a problem type.
 pub(super) fn fault_kind(kind: FaultKind) -> ProblemType {
     match kind {
         FaultKind::Throttled | FaultKind::Unavailable => ProblemType::Unavailable,

@@ -49,7 +49,7 @@ struct ReplicaEntry {
 }
 
 impl ReplicaEntry {
-    fn of(view: ReplicaView, now: Timestamp) -> Self {
+    fn new(view: ReplicaView, now: Timestamp) -> Self {
         let silent = SignedDuration::try_from(view.silent).unwrap_or(SignedDuration::MAX);
         let state = match (view.live, view.leaving) {
             (false, _) => "lost",
@@ -77,6 +77,6 @@ pub(super) async fn list(State(app): State<App>) -> Response {
     let now = app.clock.now();
     let replica = app.engine.replica();
     let views = replica.map(|replica| replica.replicas()).unwrap_or_default();
-    let replicas = views.into_iter().map(|view| ReplicaEntry::of(view, now)).collect();
+    let replicas = views.into_iter().map(|view| ReplicaEntry::new(view, now)).collect();
     respond::json(StatusCode::OK, &Replicas { shared: replica.is_some(), replicas })
 }

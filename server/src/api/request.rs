@@ -1,4 +1,4 @@
-//! What a request holds: names in its path, parameters in its query, JSON in its body.
+//! Extractors: names in the path, parameters in the query, JSON in the body.
 
 mod body;
 mod query;
@@ -30,13 +30,13 @@ pub(super) fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Offset::UTC.to_timestamp(local()?).ok())
 }
 
-/// The second segment of the path: a job's or a firing's name, decoded. What is not UTF-8 becomes `U+FFFD`, so it
+/// The second segment of the path: a job's or a firing's name, decoded. Bytes that are not UTF-8 become `U+FFFD`, so it
 /// names nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name(pub(super) String);
 
 impl Name {
-    fn of(uri: &Uri) -> Self {
+    fn from_uri(uri: &Uri) -> Self {
         let segment = uri.path().split('/').nth(2).unwrap_or_default();
         Self(percent_decode_str(segment).decode_utf8_lossy().into_owned())
     }
@@ -55,6 +55,6 @@ impl<S: Sync> FromRequestParts<S> for Name {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(&parts.uri))
+        Ok(Self::from_uri(&parts.uri))
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: how many, and for how long each may keep the server waiting.
+//! Connections: their number and their time-outs.
 //!
 //! ```text
 //!  accept ──▶ head (10 s) ──▶ body (10 s without progress) ──▶ handler ──▶ answer (10 s without progress) ──▶ idle (75 s)
@@ -9,11 +9,11 @@
 //! An answer as a whole has 30 s and one second for each 8 KiB, so that a client that reads steadily but slowly holds neither
 //! its place among the requests nor its page for long. A stream of events has no length and no such limit.
 //!
-//! A client that keeps the server waiting longer is disconnected. When as many connections are open as there may be, a new
-//! one takes the place of the one that has waited longest for its client, so that a probe or an operator always gets in.
+//! A client that exceeds a time-out is disconnected. When the maximum number of connections is open, a new connection evicts
+//! the one that has waited longest for its client, so that a probe or an operator can always connect.
 //!
-//! `axum::serve` was not kept: it has no such limits. hyper's own time limit of the head counts idle time as well, so that one
-//! number would have to serve for both.
+//! `axum::serve` was rejected, because it has no such limits. hyper's own time-out of the head includes the idle time, so that
+//! one number would have to fit both.
 
 mod io;
 mod monitor;
@@ -37,11 +37,11 @@ use tower::ServiceExt as _;
 use io::{MonitoredStream, RequestBody, ResponseBody};
 use monitor::{ConnHandle, ConnTable};
 
-/// The largest head of a request, and how much of an answer waits for a client beside the body itself.
+/// The largest head of a request, and the largest write buffer of an answer.
 const MAX_BUFFER: usize = 64 * 1024;
-/// How often overdue connections are looked for at least.
+/// The longest time between two sweeps for overdue connections.
 const MAX_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How long to wait when the system has no descriptor for a connection.
+/// The wait before the next accept when the system has no descriptor for a connection.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// The most connections of one server.
 const MAX_CONNECTIONS: u64 = 512;
@@ -66,7 +66,7 @@ pub struct ConnectionLimits {
 impl ConnectionLimits {
     /// Returns the limits of a process that may have so many descriptors. The other half is for the store and the launcher.
     #[must_use]
-    pub fn within(descriptors: u64) -> Self {
+    pub fn for_descriptors(descriptors: u64) -> Self {
         let connections = usize::try_from((descriptors / 2).clamp(1, MAX_CONNECTIONS)).unwrap_or(usize::MAX);
         Self {
             connections,
@@ -94,7 +94,7 @@ impl ConnectionLimits {
 /// to 4 MiB, a slow client would seem to take nothing for longer than it may.
 const SEND_BUFFER: usize = 128 * 1024;
 
-/// Serves until `closing`, then lets requests under way end.
+/// Serves until `closing`, then lets requests in progress end.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! State that the handlers share.
 
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -32,16 +32,16 @@ const MAX_PROBES: usize = 32;
 /// How many distinct schedules are shared between those summaries.
 const MAX_CACHED_SCHEDULES: usize = 16_384;
 
-/// Everything that the API stands on.
+/// The parts that the API needs.
 #[derive(Debug, Clone)]
 pub struct ApiState {
     /// Where jobs and history are.
     pub store: Arc<dyn Store>,
-    /// What looks at the jobs.
+    /// The engine, or this replica of it.
     pub engine: Scheduler,
     /// The installed triggers.
     pub registry: Arc<TriggerRegistry>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// `ECSS_MAX_TASKS`.
     pub max_tasks: NonZeroU32,
@@ -49,17 +49,17 @@ pub struct ApiState {
     pub launchers: Vec<PluginInfo>,
     /// The installed stores.
     pub stores: Vec<PluginInfo>,
-    /// What was asked of AWS, where that is counted.
+    /// Counts of the calls to AWS.
     pub aws: Option<Arc<dyn CallStats>>,
     /// The names under which clients reach this server, beside IP addresses and `localhost`; [`ANY_HOST`](crate::config::ANY_HOST) for all.
     pub hosts: Vec<String>,
-    /// What one server takes on.
+    /// The limits of this server.
     pub limits: Limits,
     /// Ends the live streams, so that a server can shut down.
     pub closing: CancellationToken,
 }
 
-/// What one server takes on before it asks clients to come back later.
+/// Limits beyond which clients get 503.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Requests under way at once, until their answers are sent; 256.
@@ -78,7 +78,7 @@ impl Default for Limits {
     }
 }
 
-/// The state, and what the API keeps for itself.
+/// The parts that the API needs, and its own caches and limits.
 #[derive(Debug)]
 pub(super) struct AppState {
     pub(super) store: Arc<dyn Store>,
@@ -101,7 +101,7 @@ pub(super) struct AppState {
     /// The parameters of every documented operation, by method and path.
     parameters: HashMap<String, Vec<String>>,
     pub(super) requests: Arc<Semaphore>,
-    /// Places of those who ask how the server is.
+    /// Permits for `/readyz` and `/metrics`.
     pub(super) probes: Arc<Semaphore>,
     pub(super) pages: Arc<Semaphore>,
     pub(super) streams: Arc<Semaphore>,
@@ -113,7 +113,7 @@ pub(super) struct AppState {
     summaries: Mutex<LruCache<(JobUid, Revision), Arc<JobSummary>>>,
 }
 
-/// What handlers are given.
+/// The state as handlers receive it.
 pub(super) type App = Arc<AppState>;
 
 impl AppState {
@@ -175,7 +175,7 @@ impl AppState {
         }
     }
 
-    /// What a document is checked against: strictly for one that a client wrote, leniently for one from the store.
+    /// Returns the context for checking a document: strict for one from a client, lenient for one from the store.
     pub(super) fn context(&self, dialect: Dialect) -> JobContext<'_> {
         JobContext {
             registry: &self.registry,
@@ -209,7 +209,7 @@ impl AppState {
         if let Some(summary) = self.summaries.lock().get(&key) {
             return Arc::clone(summary);
         }
-        let summary = Arc::new(JobSummary::of(self, job));
+        let summary = Arc::new(JobSummary::from_stored(self, job));
         self.summaries.lock().put(key, Arc::clone(&summary));
         summary
     }

@@ -1,4 +1,4 @@
-//! `/stats/aws`: what was asked of AWS, and what that costs.
+//! `/stats/aws`: the calls to AWS and their cost.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use super::state::App;
 
 /// Counts the calls that this process makes to AWS.
 pub trait CallStats: fmt::Debug + Send + Sync + 'static {
-    /// Says what was counted up to now.
+    /// Returns the counts up to now.
     fn report(&self) -> AwsStats;
 }
 
-/// What was asked of AWS by this process.
+/// The calls of this process to AWS.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AwsStats {
@@ -46,11 +46,11 @@ pub struct OperationStats {
     pub throttles: u64,
     /// Attempts that failed otherwise.
     pub failures: u64,
-    /// What a month (30 days) at this rate costs in US dollars, by list prices without the free tier.
+    /// The cost of a month (30 days) at this rate in US dollars, by list prices without the free tier.
     pub dollars_per_month: f64,
 }
 
-/// What one job used of one operation.
+/// The usage of one operation by one job.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobStats {
@@ -64,7 +64,7 @@ pub struct JobStats {
     pub dollars_per_month: f64,
 }
 
-/// Shows what was asked of AWS since the start, per operation and per job.
+/// Returns the calls to AWS since the start, per operation and per job.
 #[utoipa::path(
     get, path = "/stats/aws", tag = "operation", operation_id = "awsStats",
     responses((status = 200, description = "Calls, throttles and estimated dollars a month", body = AwsStats)),

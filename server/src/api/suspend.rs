@@ -1,4 +1,4 @@
-//! `/jobs/{id}/suspend` and `/jobs/{id}/resume`: a job that is not looked at for a while.
+//! `/jobs/{id}/suspend` and `/jobs/{id}/resume`: suspending a job.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -17,15 +17,15 @@ use super::view;
 /// The members of the body.
 const MEMBERS: [&str; 3] = ["reason", "actor", "until"];
 
-/// Stops looking at a job, until it is resumed or until a moment. Running tasks go on.
+/// Suspends a job until it is resumed or until a given time. Running tasks continue.
 #[utoipa::path(
     post, path = "/jobs/{id}/suspend", tag = "jobs", operation_id = "suspendJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     request_body(content = Option<SuspendRequest>, content_type = "application/json"),
-    responses((status = 200, description = "The job as it is now", body = JobView)),
+    responses((status = 200, description = "The updated job", body = JobView)),
 )]
 pub(super) async fn suspend(
     State(app): State<App>,
@@ -46,16 +46,16 @@ pub(super) async fn suspend(
     Ok(view::job(&app, &stored))
 }
 
-/// Looks at a job again, from its next tick on: what passed meanwhile is not fired.
+/// Resumes a job from its next tick on. Missed ticks are not fired.
 ///
 /// Ticks that are settled in the future, because the clock was ahead, count again.
 #[utoipa::path(
     post, path = "/jobs/{id}/resume", tag = "jobs", operation_id = "resumeJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
-    responses((status = 200, description = "The job as it is now", body = JobView)),
+    responses((status = 200, description = "The updated job", body = JobView)),
 )]
 pub(super) async fn resume(
     State(app): State<App>,

@@ -44,7 +44,7 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
     if let Some(moment) = next(summary.as_ref(), job, now) {
         out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", summary.print(moment)).as_bytes());
     }
-    let JobFaults { retrying, failing } = JobFaults::of(app, job);
+    let JobFaults { retrying, failing } = JobFaults::read(app, job);
     if let Some(retrying) = retrying {
         out.extend_from_slice(b",\"retrying\":");
         serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
@@ -64,7 +64,7 @@ struct JobFaults {
 }
 
 impl JobFaults {
-    fn of(app: &AppState, job: &StoredJob) -> Self {
+    fn read(app: &AppState, job: &StoredJob) -> Self {
         let engine = &app.engine;
         Self { retrying: engine.retrying(job), failing: engine.failing(job) }
     }
@@ -99,7 +99,7 @@ fn write_reference(id: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(link.as_bytes());
 }
 
-/// What was answered last for one version of a job, and for how long it is true.
+/// The last response for one version of a job, and how long it is valid.
 #[derive(Debug, Clone)]
 pub(super) struct CachedBody {
     body: Bytes,
@@ -118,7 +118,7 @@ impl CachedBody {
     fn new(app: &AppState, job: &StoredJob, summary: &JobSummary, now: Timestamp) -> Self {
         let body = body(app, job, now);
         let tag = Tag::of_job(job, &body).header();
-        let faults = JobFaults::of(app, job);
+        let faults = JobFaults::read(app, job);
         let (progress, until) = (job.progress.clone(), next(summary, job, now));
         let ahead = settled_ahead(job, now).is_some();
         Self { body: body.into(), tag, progress, faults, ahead, from: now, until }
@@ -127,11 +127,11 @@ impl CachedBody {
     fn is_current(&self, app: &AppState, job: &StoredJob, now: Timestamp) -> bool {
         let holds = now >= self.from && self.until.is_none_or(|until| now < until);
         let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
-        holds && same && self.faults == JobFaults::of(app, job)
+        holds && same && self.faults == JobFaults::read(app, job)
     }
 }
 
-/// Answers with a job. What was written for the same version is written again only when something has changed.
+/// Answers with a job. The cached response of the same version is reused until something changes.
 pub(super) fn job(app: &AppState, job: &StoredJob) -> Response {
     let now = app.clock.now();
     let summary = app.job_summary(job);

@@ -65,7 +65,8 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
     let contents = blocking(move || {
         let copy = NewFile::beside(&target)?;
         let bar = Bar::new("copying", 0);
-        let contents = copies::backup(&of, copy.path(), &|done, all| bar.set(done, all)).map_err(failed)?;
+        let contents =
+            copies::backup(&of, copy.path(), &|done, all| bar.set(done, all)).map_err(command_error)?;
         copy.publish()?;
         Ok(contents)
     })
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: BackupArgs, values: &Values) -> Result<String, Com
     Ok(if args.json {
         json_text(&json!({ "from": from, "to": to, "contents": summary(&contents) }))
     } else {
-        format!("backed up {from} to {to}: {}\n", words(&contents))
+        format!("backed up {from} to {to}: {}\n", describe(&contents))
     })
 }
 
@@ -92,11 +93,11 @@ pub(crate) async fn restore(
     let backup = args.file.clone();
     let name = backup.display().to_string();
     if args.verify {
-        let contents = blocking(move || copies::examine(&backup).map_err(failed)).await?;
+        let contents = blocking(move || copies::examine(&backup).map_err(command_error)).await?;
         return Ok(if args.json {
             json_text(&json!({ "file": name, "sound": true, "contents": summary(&contents) }))
         } else {
-            format!("{name} is sound: {}\n", words(&contents))
+            format!("{name} is sound: {}\n", describe(&contents))
         });
     }
     let target = file_of(args.to.as_ref(), values)?;
@@ -107,14 +108,15 @@ pub(crate) async fn restore(
     });
     let moved = aside.clone().filter(|_| target.exists());
     let to = target.clone();
-    let contents = blocking(move || copies::restore(&backup, &to, aside.as_deref()).map_err(failed)).await?;
+    let contents =
+        blocking(move || copies::restore(&backup, &to, aside.as_deref()).map_err(command_error)).await?;
     let (target, moved) = (target.display().to_string(), moved.map(|moved| moved.display().to_string()));
     Ok(if args.json {
         let contents = summary(&contents);
         json_text(&json!({ "from": name, "to": target, "movedAside": moved, "contents": contents }))
     } else {
         let before = moved.map(|moved| format!("what was there is {moved} now\n")).unwrap_or_default();
-        format!("{before}restored {target} from {name}: {}\n", words(&contents))
+        format!("{before}restored {target} from {name}: {}\n", describe(&contents))
     })
 }
 
@@ -133,14 +135,14 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|panicked| CommandError::caused("copying panicked", panicked))?
 }
 
-fn failed(error: StoreError) -> CommandError {
+fn command_error(error: StoreError) -> CommandError {
     if let StoreError::Fault { message, cause: Some(cause), .. } = error {
         return CommandError::caused(message, cause);
     }
     CommandError::failed(error.to_string())
 }
 
-fn words(contents: &Contents) -> String {
+fn describe(contents: &Contents) -> String {
     let Contents { format, jobs, decisions, firings } = contents;
     let format =
         if *format == 0 { "the Python version's format".to_owned() } else { format!("format {format}") };

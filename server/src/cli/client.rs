@@ -1,4 +1,4 @@
-//! The commands' side of the API: plain requests, answers as JSON, refusals in the server's words.
+//! HTTP client of the API: JSON responses, and the server's messages for refused requests.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ mod tests;
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct ClientResponse {
     /// The body; null when there is none.
@@ -98,7 +98,7 @@ fn header_text(response: &Response, name: &header::HeaderName) -> Option<String>
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Says in one message, with a line per wrong field, why a request was refused.
+/// Formats the reason of a refused request, with a line for each wrong field.
 pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
     let fields = body["errors"].as_array().map_or(&[][..], Vec::as_slice);
     // Where fields are listed one by one, the detail would say the same again.

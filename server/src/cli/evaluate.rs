@@ -72,7 +72,7 @@ fn assumption(text: &str) -> Result<Assumption, String> {
 }
 
 /// Converts assumptions to the JSON of the API; `busy` is 0 by default.
-fn given(assumptions: &[Assumption]) -> Value {
+fn given_json(assumptions: &[Assumption]) -> Value {
     let (mut given, mut observations) = (Map::new(), Map::new());
     given.insert("busy".to_owned(), 0.into());
     for Assumption { name, count } in assumptions {
@@ -100,7 +100,7 @@ pub(crate) async fn run(
     let router = api::router(state);
     let (mut answers, mut text, mut refused) = (Vec::new(), String::new(), Vec::new());
     for (name, document) in items {
-        let body = json!({ "job": document, "given": given(&args.given) });
+        let body = json!({ "job": document, "given": given_json(&args.given) });
         match answer(&router, &name, &body).await {
             Ok(answer) => {
                 let heading = if many { format!("{}\n", printable(&name)) } else { String::new() };

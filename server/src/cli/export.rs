@@ -93,7 +93,7 @@ async fn write_dump(
 ) -> Result<Checksum, CommandError> {
     let mut reader = StoreReader::open(&*opened.store).await?;
     let bar = Bar::new("exporting", reader.expected());
-    let mut writer = DumpWriter::begin(output, header)?;
+    let mut writer = DumpWriter::new(output, header)?;
     while let Some(item) = reader.next().await? {
         writer.add(&item)?;
         bar.advance(1);

@@ -11,7 +11,7 @@ use crate::config::values::Values;
 #[cfg(test)]
 mod tests;
 
-/// Asks the server that `ECSS_SERVER` names, else the one that listens where `ECSS_LISTEN` says.
+/// Probes the server of `ECSS_SERVER`, else the one that listens on `ECSS_LISTEN`.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub async fn run(values: &Values) -> Result<String, CommandError> {
     Ok(format!("{server} is alive\n"))
 }
 
-/// An address that stands for all of this machine is asked on loopback.
+/// Replaces an unspecified address by loopback.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = listen.ip();
     let ip = match ip {

@@ -1,4 +1,4 @@
-//! Files that a person names. Each is read whole and has a bound, so that a device without an end does not fill the memory.
+//! Input files of commands. Each is read whole, up to a limit, so that an endless device does not fill the memory.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};

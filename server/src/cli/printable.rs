@@ -1,7 +1,7 @@
-//! Text from outside as a terminal may show it.
+//! Escapes text from outside for a terminal.
 //!
 //! A job's description, a queue's name or a file may hold escape sequences that move the cursor, hide a line or change the
-//! title of a window, and marks that turn the direction of writing round. Each such character is shown as `\u{1b}`.
+//! title of a window, and marks that change the direction of text. Each such character is shown as `\u{1b}`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use serde_json::Value;
 #[cfg(test)]
 mod tests;
 
-/// Tells whether a terminal would do something with a character instead of showing it.
+/// Tells whether a terminal interprets a character instead of showing it.
 fn acts(character: char) -> bool {
     matches!(character, '\n' | '\t') || is_unprintable(character)
 }

@@ -1,4 +1,4 @@
-//! `doc/cli.md`, made from the command line's own definition.
+//! `doc/cli.md`, generated from the definition of the command line.
 
 use std::fmt::Write as _;
 

@@ -30,20 +30,21 @@ impl Config {
     pub fn resolve(values: &Values) -> Result<Self, ConfigRejected> {
         let mut problems = absent_parts(values, &|_| true);
         let parts_missing = !problems.is_empty();
-        let name = keep(name(values), &mut problems);
-        let listen = keep(listen(values), &mut problems);
-        let allowed_hosts = keep(allowed_hosts(values), &mut problems).unwrap_or_default();
-        let max_tasks = keep(max_tasks(values), &mut problems);
-        let history_days = keep(history_days(values), &mut problems);
-        let replica = keep(replica(values), &mut problems).unwrap_or_default();
-        let level = keep(log_level(values), &mut problems);
-        let task_variables = keep(on_or_off(values, &TASK_VARIABLES), &mut problems).unwrap_or_default();
-        let store = keep(store(values), &mut problems);
+        let name = collect_error(name(values), &mut problems);
+        let listen = collect_error(listen(values), &mut problems);
+        let allowed_hosts = collect_error(allowed_hosts(values), &mut problems).unwrap_or_default();
+        let max_tasks = collect_error(max_tasks(values), &mut problems);
+        let history_days = collect_error(history_days(values), &mut problems);
+        let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
+        let level = collect_error(log_level(values), &mut problems);
+        let task_variables =
+            collect_error(on_or_off(values, &TASK_VARIABLES), &mut problems).unwrap_or_default();
+        let store = collect_error(store(values), &mut problems);
         // A chosen ECS launcher that is missing was reported already.
         let launcher = if parts_missing && values.get(&LAUNCHER).is_none() {
             None
         } else {
-            keep(launcher(values), &mut problems)
+            collect_error(launcher(values), &mut problems)
         };
         match (name, listen, max_tasks, history_days, level, store, launcher) {
             (
@@ -100,7 +101,7 @@ pub(crate) fn offline(values: &Values) -> Result<Config, ConfigRejected> {
     Config::resolve(&values)
 }
 
-fn keep<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
+fn collect_error<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
     outcome.map_err(|problem| problems.push(problem)).ok()
 }
 

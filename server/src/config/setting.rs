@@ -240,8 +240,8 @@ pub const S3_BUCKET: Setting = inherited(setting(
     S3,
     "BUCKET",
     "none",
-    "The S3 bucket with the jobs, for one scheduler at a time; created when missing. What the Python version wrote there is \
-     taken over",
+    "The S3 bucket with the jobs, for one scheduler at a time; created when missing. A bucket that the Python version wrote \
+     is taken over",
 ));
 /// The folder in the bucket.
 pub const S3_PREFIX: Setting = inherited(setting(
@@ -327,7 +327,7 @@ pub const LAUNCHER: Setting = setting(
     "The launcher. `ecs` starts them on an ECS cluster, `local` runs the commands of task definitions as processes \
      of this machine",
 );
-/// Whether tasks are told of their firing.
+/// Whether tasks get the variables of their firing.
 pub const TASK_VARIABLES: Setting = setting(
     "ECSS_TASK_VARIABLES",
     "taskVariables",
@@ -363,7 +363,7 @@ pub const ECS_TAGS: Setting = setting(
     "on|off",
     "on",
     "Whether tasks get the tags `ecss:job` and `ecss:firing`, which needs the permission `ecs:TagResource`. Without \
-     them, tasks of a call whose answer was lost are told by when they were made",
+     them, tasks of a call whose answer was lost are identified by their creation time",
 );
 /// Where task-state events arrive.
 pub const ECS_EVENTS_QUEUE: Setting = setting(

@@ -10,7 +10,7 @@ use super::{file, format, nearest};
 /// Where a value came from; a later one in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// The default: the setting is not set.
     Default,
     /// The configuration file.
     File(PathBuf),
@@ -31,12 +31,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value that somebody set.
+/// A value that was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     /// Its text, expanded.
     pub text: String,
-    /// Who set it.
+    /// Where it was set.
     pub origin: Origin,
 }
 
@@ -46,7 +46,7 @@ pub type Flags = BTreeMap<&'static str, String>;
 /// The process's environment variables that are text.
 pub type Environment = BTreeMap<String, String>;
 
-/// Everything that was set, before it is given a meaning.
+/// All values that were set, before they are resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     found: BTreeMap<&'static str, Value>,
@@ -98,7 +98,7 @@ impl Values {
     }
 
     /// Returns these values with another choice of a store: with these settings in the place of those that choose one, and
-    /// without those that are about another one. What else is said of the chosen one stays.
+    /// without those that are about another one. Other settings of the chosen store stay.
     #[must_use]
     pub fn choosing_store(&self, settings: &[(&'static str, String)]) -> Self {
         let mut values = self.clone();

@@ -82,7 +82,7 @@ impl ParsedFiles {
         }
         if document["NextToken"].is_string() {
             let text = "the list goes on: print it whole, without `--max-items` and `--no-paginate`";
-            self.others.push(refused(format!("document in {stem}"), "NextToken", text));
+            self.others.push(refused_object(format!("document in {stem}"), "NextToken", text));
         }
         let rule = document["Rule"].as_str().map(str::to_owned);
         let is_rule = document["Arn"].as_str().is_some_and(|arn| arn.contains(":rule/"));
@@ -104,7 +104,7 @@ impl ParsedFiles {
             let template =
                 ["AWSTemplateFormatVersion", "Resources"].iter().any(|name| document.get(name).is_some());
             let text = if template { TEMPLATE } else { "neither a schedule, nor rules, nor their targets" };
-            self.others.push(refused(format!("document in {stem}"), "", text));
+            self.others.push(refused_object(format!("document in {stem}"), "", text));
         }
     }
 
@@ -117,7 +117,7 @@ impl ParsedFiles {
         let other = self.rules.insert(name.clone(), rule);
         if other.is_some_and(|other| other["Arn"] != arn) {
             let text = "two rules have this name, on two event buses: import one at a time";
-            self.others.push(refused(format!("rule {name}"), "Name", text));
+            self.others.push(refused_object(format!("rule {name}"), "Name", text));
         }
     }
 
@@ -131,14 +131,14 @@ impl ParsedFiles {
             let text = format!(
                 "a list does not say what it starts; add `aws scheduler get-schedule --group-name {group} --name {name}`"
             );
-            converted.push(refused(format!("schedule {group}/{name}"), "Target", &text));
+            converted.push(refused_object(format!("schedule {group}/{name}"), "Target", &text));
         }
         let only = if rules.len() == 1 { rules.keys().next().cloned() } else { None };
         for (stem, targets) in targets {
             let name = if rules.contains_key(&stem) { Some(stem.clone()) } else { only.clone() };
             match name.and_then(|name| Some((rules.remove(&name)?, name))) {
                 Some((rule, name)) => converted.extend(rule_jobs(&name, &rule, targets)),
-                None => converted.push(refused(
+                None => converted.push(refused_object(
                     format!("targets in {stem}"),
                     "Targets",
                     "it is not known of which rule; name the file like the rule, and add `aws events list-rules`",
@@ -153,7 +153,7 @@ impl ParsedFiles {
             } else {
                 EVENTS.to_owned()
             };
-            converted.push(refused(format!("rule {name}"), "Targets", &text));
+            converted.push(refused_object(format!("rule {name}"), "Targets", &text));
         }
         converted.extend(others);
         converted
@@ -164,10 +164,10 @@ const TEMPLATE: &str = "a template of CloudFormation: import what `aws scheduler
                         `aws events list-targets-by-rule` print of what was made of it";
 const EVENTS: &str = "it fires on events, not on a schedule";
 
-fn refused(source: String, field: &str, text: &str) -> Converted {
+fn refused_object(source: String, field: &str, text: &str) -> Converted {
     let mut remarks = Remarks::default();
-    remarks.refused(field, text);
-    Converted::of(source, JobDraft::default(), remarks)
+    remarks.refuse(field, text);
+    Converted::new(source, JobDraft::default(), remarks)
 }
 
 /// Converts what `get-schedule` printed.
@@ -176,7 +176,7 @@ fn schedule(document: Value) -> Converted {
     let name = fields.text("Name").unwrap_or_default();
     let group = fields.text("GroupName").unwrap_or_else(|| "default".to_owned());
     let (mut draft, mut remarks) = (JobDraft::default(), Remarks::default());
-    begin(&mut draft, &name, fields.text("Description"), fields.text("State"), &mut remarks);
+    set_common_fields(&mut draft, &name, fields.text("Description"), fields.text("State"), &mut remarks);
     if group != "default" {
         draft.set("labels", json!({ "eventbridge/group": group }));
     }
@@ -196,24 +196,24 @@ fn schedule(document: Value) -> Converted {
         draft.set("jitter", format!("{minutes}m"));
     }
     window.ignore(&["MaximumWindowInMinutes"]);
-    window.end(UNKNOWN_FIELD, &mut remarks);
+    window.report_unread(UNKNOWN_FIELD, &mut remarks);
     if fields.text("ActionAfterCompletion").as_deref() == Some("DELETE") {
         remarks.lost("ActionAfterCompletion", "DELETE: the job stays when its last tick is over");
     }
-    fields.lose("KmsKeyArn", "encrypt the store's disk, table or bucket instead", &mut remarks);
+    fields.report_lost("KmsKeyArn", "encrypt the store's disk, table or bucket instead", &mut remarks);
     let starts = target::read(fields.object("Target"), &mut draft, &mut remarks);
     fields.ignore(&["Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"]);
-    fields.end(UNKNOWN_FIELD, &mut remarks);
-    finish(format!("schedule {group}/{name}"), starts, draft, remarks)
+    fields.report_unread(UNKNOWN_FIELD, &mut remarks);
+    build_job(format!("schedule {group}/{name}"), starts, draft, remarks)
 }
 
 /// Converts a rule: each of its ECS targets gives a job.
 fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
     if !rule["ScheduleExpression"].is_string() {
-        return vec![refused(format!("rule {name}"), "EventPattern", EVENTS)];
+        return vec![refused_object(format!("rule {name}"), "EventPattern", EVENTS)];
     }
     if targets.is_empty() {
-        return vec![refused(format!("rule {name}"), "Targets", "it has none")];
+        return vec![refused_object(format!("rule {name}"), "Targets", "it has none")];
     }
     let many = targets.iter().filter(|target| target["EcsParameters"].is_object()).count() > 1;
     let convert = |target: Value| {
@@ -221,22 +221,22 @@ fn rule_jobs(name: &str, rule: &Value, targets: Vec<Value>) -> Vec<Converted> {
         let job = if many { format!("{name}-{id}") } else { name.to_owned() };
         let (mut draft, mut remarks) = (JobDraft::default(), Remarks::default());
         let mut fields = Fields::root(rule.clone());
-        begin(&mut draft, &job, fields.text("Description"), fields.text("State"), &mut remarks);
+        set_common_fields(&mut draft, &job, fields.text("Description"), fields.text("State"), &mut remarks);
         let expression = fields.text("ScheduleExpression").unwrap_or_default();
         if is_rate(&expression) {
             remarks.changed("ScheduleExpression", from_1970(&expression, "rule"));
         }
         draft.set("schedule", expression);
-        fields.lose("EventPattern", "events that match it do not fire the job", &mut remarks);
-        fields.lose(
+        fields.report_lost("EventPattern", "events that match it do not fire the job", &mut remarks);
+        fields.report_lost(
             "ManagedBy",
             "this service may change the rule, and does not know of the job",
             &mut remarks,
         );
         fields.ignore(&["Name", "Arn", "EventBusName", "RoleArn", "CreatedBy"]);
-        fields.end(UNKNOWN_FIELD, &mut remarks);
+        fields.report_unread(UNKNOWN_FIELD, &mut remarks);
         let starts = target::read(Fields::at("Target", target), &mut draft, &mut remarks);
-        finish(format!("rule {name}, target {id}"), starts, draft, remarks)
+        build_job(format!("rule {name}, target {id}"), starts, draft, remarks)
     };
     targets.into_iter().map(convert).collect()
 }
@@ -252,7 +252,7 @@ fn from_1970(rate: &str, of: &str) -> String {
 }
 
 /// Sets what schedules and rules have in common.
-fn begin(
+fn set_common_fields(
     draft: &mut JobDraft,
     name: &str,
     description: Option<String>,
@@ -276,11 +276,11 @@ fn begin(
     }
 }
 
-fn finish(source: String, starts: bool, draft: JobDraft, mut remarks: Remarks) -> Converted {
+fn build_job(source: String, starts: bool, draft: JobDraft, mut remarks: Remarks) -> Converted {
     if !starts {
-        remarks.refused("Target.Arn", NOT_ECS);
+        remarks.refuse("Target.Arn", NOT_ECS);
     }
-    Converted::of(source, draft, remarks)
+    Converted::new(source, draft, remarks)
 }
 
 /// Reads a moment, which older versions of the CLI print as seconds since 1970.

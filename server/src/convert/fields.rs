@@ -74,7 +74,7 @@ impl Fields {
             if item.is_object() {
                 objects.push(Self::at(path, item));
             } else {
-                remarks.lost(path, format!("{}: {ODD_SHAPE}", shown(&item)));
+                remarks.lost(path, format!("{}: {ODD_SHAPE}", excerpt(&item)));
             }
         }
         objects
@@ -90,7 +90,7 @@ impl Fields {
         text(&self.take_if(name, |value| text(value).is_some())?)
     }
 
-    /// Takes a number, which may be written as text. What is none is remarked upon.
+    /// Takes a number, which may be written as text. Another value gives a remark.
     pub(super) fn number(&mut self, name: &str, remarks: &mut Remarks) -> Option<f64> {
         let written = self.text(name)?;
         let number = written.trim().parse::<f64>().ok().filter(|number| number.is_finite());
@@ -121,7 +121,7 @@ impl Fields {
         })
     }
 
-    /// Takes a boolean, which may be written as text. What is none is remarked upon.
+    /// Takes a boolean, which may be written as text. Another value gives a remark.
     pub(super) fn flag(&mut self, name: &str, remarks: &mut Remarks) -> Option<bool> {
         let written = self.text(name)?;
         let flag = written.to_ascii_lowercase().parse().ok();
@@ -144,14 +144,14 @@ impl Fields {
     }
 
     /// Remarks upon a field, if it is there.
-    pub(super) fn lose(&mut self, name: &str, why: &str, remarks: &mut Remarks) {
+    pub(super) fn report_lost(&mut self, name: &str, why: &str, remarks: &mut Remarks) {
         if let Some(value) = self.take(name) {
-            remarks.lost(self.path(name), format!("{}: {why}", shown(&value)));
+            remarks.lost(self.path(name), format!("{}: {why}", excerpt(&value)));
         }
     }
 
     /// Remarks upon every field that nobody took.
-    pub(super) fn end(self, why: &str, remarks: &mut Remarks) {
+    pub(super) fn report_unread(self, why: &str, remarks: &mut Remarks) {
         for (name, value) in &self.map {
             if !value.is_null() && !is_empty(value) {
                 remarks.lost(self.path(name), why);
@@ -168,7 +168,7 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// The beginning of a value, for a remark.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn excerpt(value: &Value) -> String {
     text(value).unwrap_or_else(|| value.to_string()).chars().take(60).collect()
 }
 

@@ -87,8 +87,8 @@ fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
     };
     let mut remarks = Remarks::default();
     if kind != "ScaledJob" {
-        remarks.refused("kind", not_a_job(&kind));
-        return Converted::of(source, JobDraft::default(), remarks);
+        remarks.refuse("kind", not_a_job(&kind));
+        return Converted::new(source, JobDraft::default(), remarks);
     }
     let mut draft = JobDraft::default();
     let id = job_id(&name);
@@ -100,8 +100,8 @@ fn object_to_job(object: Value, context: &ConversionContext) -> Converted {
     read_metadata(metadata, namespace, &mut draft, &mut remarks);
     read_spec(root.object("spec"), &id, context, &mut draft, &mut remarks);
     root.ignore(&["apiVersion", "status"]);
-    root.end(UNKNOWN_FIELD, &mut remarks);
-    Converted::of(source, draft, remarks)
+    root.report_unread(UNKNOWN_FIELD, &mut remarks);
+    Converted::new(source, draft, remarks)
 }
 
 fn not_a_job(kind: &str) -> &'static str {
@@ -133,13 +133,13 @@ fn read_metadata(
     if annotations.flag(PAUSED_ANNOTATION, remarks) == Some(true) {
         draft.set("suspended", true);
     }
-    annotations.lose(
+    annotations.report_lost(
         "autoscaling.keda.sh/paused-replicas",
         "a suspended job starts nothing; suspend it by hand",
         remarks,
     );
     annotations.ignore(&["kubectl.kubernetes.io/last-applied-configuration"]);
-    annotations.end("notes of other programs stay behind", remarks);
+    annotations.report_unread("notes of other programs stay behind", remarks);
     metadata.ignore(&[
         "creationTimestamp",
         "finalizers",
@@ -149,7 +149,7 @@ fn read_metadata(
         "resourceVersion",
         "uid",
     ]);
-    metadata.end(UNKNOWN_FIELD, remarks);
+    metadata.report_unread(UNKNOWN_FIELD, remarks);
 }
 
 fn read_spec(
@@ -177,7 +177,7 @@ fn read_spec(
         remarks.lost("spec.minReplicaCount", text);
     }
     for name in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        spec.lose(name, "history is kept by age, of all jobs alike", remarks);
+        spec.report_lost(name, "history is kept by age, of all jobs alike", remarks);
     }
     let mut rollout = spec.object("rollout");
     let strategies = [
@@ -189,15 +189,15 @@ fn read_spec(
             remarks.changed(field, format!("{strategy}: {NEVER_STOPPED}"));
         }
     }
-    rollout.lose("propagationPolicy", NEVER_STOPPED, remarks);
-    rollout.end(UNKNOWN_FIELD, remarks);
+    rollout.report_lost("propagationPolicy", NEVER_STOPPED, remarks);
+    rollout.report_unread(UNKNOWN_FIELD, remarks);
     let mut strategy = spec.object("scalingStrategy");
     let combined = strategy.text("multipleScalersCalculation");
     let pod = pod::read(spec.object("jobTargetRef"), spec.text("envSourceContainerName"), id, draft, remarks);
     let items = spec.objects("triggers", remarks);
     let counts_queue = triggers::read(items, combined.as_deref(), &pod, context, draft, remarks);
     read_strategy(strategy, counts_queue, draft, remarks);
-    spec.end(UNKNOWN_FIELD, remarks);
+    spec.report_unread(UNKNOWN_FIELD, remarks);
 }
 
 fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut JobDraft, remarks: &mut Remarks) {
@@ -231,8 +231,8 @@ fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut JobDraft,
         of_custom
     };
     for name in ["customScalingQueueLengthDeduction", "customScalingRunningJobPercentage"] {
-        strategy.lose(name, why, remarks);
+        strategy.report_lost(name, why, remarks);
     }
-    strategy.lose("pendingPodConditions", "a task is pending until ECS calls it RUNNING", remarks);
-    strategy.end(UNKNOWN_FIELD, remarks);
+    strategy.report_lost("pendingPodConditions", "a task is pending until ECS calls it RUNNING", remarks);
+    strategy.report_unread(UNKNOWN_FIELD, remarks);
 }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::record::Item;
 use crate::cli::error::CommandError;
 
-/// How many things of each kind.
+/// Numbers of items by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -14,7 +14,7 @@ pub struct Counts {
     pub jobs: u64,
     /// Decisions.
     pub decisions: u64,
-    /// Those of them with a firing.
+    /// Decisions with a firing.
     pub firings: u64,
     /// Registers.
     pub registers: u64,

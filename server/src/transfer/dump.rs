@@ -1,4 +1,4 @@
-//! Dumps: everything that a store holds as lines of JSON, with a header before and a trailer behind.
+//! Dumps: the content of a store as lines of JSON, between a header and a trailer.
 //!
 //! ```text
 //! {"header":{"format":1,"store":"sqlite","name":"ecs-scheduler","at":"2027-03-01T09:00:00Z","version":"0.1.0"}}
@@ -77,7 +77,7 @@ impl<W: Write> DumpWriter<W> {
     /// # Errors
     ///
     /// Fails when it cannot be written.
-    pub fn begin(output: W, header: &Header) -> Result<Self, CommandError> {
+    pub fn new(output: W, header: &Header) -> Result<Self, CommandError> {
         let mut writer = Self { output, hash: Sha256::new(), checksum: Checksum::default() };
         writer.put(&frame(&Frame::<_, ()>::Header(header))?)?;
         Ok(writer)
@@ -127,7 +127,7 @@ fn unwritable(error: std::io::Error) -> CommandError {
     CommandError::caused("could not write the dump", error)
 }
 
-/// Reads a dump that was found to be whole.
+/// Reads a verified dump.
 #[derive(Debug)]
 pub struct DumpReader {
     name: String,
@@ -217,7 +217,7 @@ impl DumpReader {
         }
         match line.strip_suffix('\n') {
             Some(whole) => Ok(Some(whole.to_owned())),
-            None => Err(self.import_error("it is cut off in the midst of a line")),
+            None => Err(self.import_error("it is cut off in the middle of a line")),
         }
     }
 
@@ -238,7 +238,10 @@ fn import_error(name: &str, what: &str) -> CommandError {
 
 fn check_header(name: &str, line: &str) -> Result<(), CommandError> {
     let Ok(Frame::Header(header)) = serde_json::from_str::<Frame<Header, IgnoredAny>>(line) else {
-        return Err(import_error(name, "it is no dump of ECS Scheduler: `ecs-scheduler export` makes one"));
+        return Err(import_error(
+            name,
+            "it is not a dump of ECS Scheduler; create one with `ecs-scheduler export`",
+        ));
     };
     if header.format <= FORMAT {
         return Ok(());

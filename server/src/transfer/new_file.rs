@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, and never in the place of another.
+//! New files that appear complete or not at all, and never overwrite another file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};

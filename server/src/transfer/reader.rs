@@ -1,4 +1,4 @@
-//! Reading everything that a store holds, in the order in which another store takes it over.
+//! Reads the content of a store in the order in which another store imports it.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ use ecs_scheduler_core::{
 use super::record::Item;
 use crate::cli::error::CommandError;
 
-/// The registers that are moved. Answers kept for idempotency keys stay behind: they live for a day only.
+/// The registers that are transferred. Idempotency records are not transferred: they expire after a day.
 const REGISTERS: [&str; 1] = [BRAKE_REGISTER];
 
 /// Gives items: jobs in the order of their creation, entries of the journal oldest first, then registers.
@@ -46,14 +46,14 @@ pub struct StoreReader<'s> {
     ready: VecDeque<Item>,
 }
 
-/// How far the list of jobs was read.
+/// The position in the list of jobs.
 #[derive(Debug)]
 enum JobCursor {
     From(ListFrom),
     Done,
 }
 
-/// Where a page of the journal is.
+/// The position of a page of the journal.
 #[derive(Debug)]
 struct JournalPage {
     /// The decision behind its newest one.
@@ -178,7 +178,7 @@ fn unreadable(what: &str, store: &dyn Store, error: ecs_scheduler_core::StoreErr
     CommandError::caused(format!("could not read {what} of the {} store", store.kind()), error)
 }
 
-/// Something else writes to the store.
+/// The error when another process writes to the store.
 pub(crate) fn changed_while_read(store: &dyn Store) -> CommandError {
     CommandError::failed(format!(
         "the {} store changed while it was read; stop every scheduler that uses it and start again",

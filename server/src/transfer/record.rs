@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::error::CommandError;
 
-/// Something that a store holds.
+/// A job, journal entry or register of a store.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// A job with everything that is known of it.

@@ -15,8 +15,8 @@ use crate::server::{OpenMode, ServerBuilder};
 #[cfg(test)]
 mod tests;
 
-/// A store named in one word: `sqlite:FILE`, `postgres://…`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX`,
-/// `elasticsearch:INDEX@URL`. What it does not say comes from the configuration.
+/// The URI of a store: `sqlite:FILE`, `postgres://…`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX`,
+/// `elasticsearch:INDEX@URL`. Other settings come from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreUri {
     /// As it is shown: without a password.
@@ -89,15 +89,15 @@ impl fmt::Display for StoreUri {
 /// The purpose for which a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// To be read: it must be there.
+    /// Read: it must exist.
     Source,
-    /// To be written: it is made when it is missing.
+    /// Written: a missing store is created.
     Target,
-    /// To be compared: it is not made.
+    /// Inspected: a missing store counts as empty.
     Inspected,
 }
 
-/// A store that is open, and what it is called in messages.
+/// An open store and its name in messages.
 #[derive(Debug)]
 pub struct OpenStore {
     /// The store.
@@ -106,7 +106,7 @@ pub struct OpenStore {
     pub name: String,
 }
 
-/// Finds out which store is meant: the named one, else the configured one.
+/// Resolves the store: the named one, else the configured one.
 ///
 /// # Errors
 ///

@@ -137,7 +137,7 @@ async fn an_unknown_parameter_is_refused_on_every_route_with_the_nearest_name() 
 fn no_schema_has_what_generators_of_clients_refuse() {
     let document = document();
     let mut wrong = Vec::new();
-    look(&document, String::new(), &mut wrong);
+    collect_faults(&document, String::new(), &mut wrong);
     assert!(wrong.is_empty(), "{wrong:#?}");
     for (call, operation) in operations(&document) {
         let contents = operation.get("requestBody").and_then(|body| body["content"].as_object());
@@ -151,7 +151,7 @@ fn no_schema_has_what_generators_of_clients_refuse() {
     assert!(states.as_array().unwrap().contains(&"finished".into()), "{states}");
 }
 
-fn look(value: &Value, place: String, wrong: &mut Vec<String>) {
+fn collect_faults(value: &Value, place: String, wrong: &mut Vec<String>) {
     let is_array = value["type"] == "array"
         || value["type"].as_array().is_some_and(|kinds| kinds.contains(&"array".into()));
     if is_array && !value["items"].is_object() {
@@ -162,9 +162,9 @@ fn look(value: &Value, place: String, wrong: &mut Vec<String>) {
     }
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, inner)| look(inner, format!("{place}/{name}"), wrong))
+            fields.iter().for_each(|(name, inner)| collect_faults(inner, format!("{place}/{name}"), wrong))
         }
-        Value::Array(items) => items.iter().for_each(|inner| look(inner, place.clone(), wrong)),
+        Value::Array(items) => items.iter().for_each(|inner| collect_faults(inner, place.clone(), wrong)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -1,4 +1,4 @@
-//! What one client, or one mistake, cannot do to the others: a reader that does not read, a handler that panics.
+//! One client or one bug does not affect others: a reader that does not read, a handler that panics.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The product on AWS: the real program, over HTTP, against our own strict fake and against emulators that others wrote.
 //!
-//! What all of them can do is in [`scenarios`], and runs against each. What only the fake can do is in the others: quotas,
-//! permissions, misfortunes, tasks that end, and an account of everything that really started.
+//! [`scenarios`] has the tests that run against each of them. The other modules need the fake: quotas, permissions, faults,
+//! task ends, and an account of everything that really started.
 
 mod bucket;
 pub(crate) mod cloud;

@@ -225,7 +225,7 @@ fn an_unreachable_server_is_reported() {
     assert!(err(&output).starts_with("error: could not reach http://127.0.0.1:1; is it running?"));
 }
 
-// What can be set, and what is missing, depends on the build.
+// The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]
 fn a_configuration_that_is_refused_ends_with_its_own_code() {
@@ -237,7 +237,7 @@ fn a_configuration_that_is_refused_ends_with_its_own_code() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made before all is well");
 }
 
-// What can be set, and what is missing, depends on the build.
+// The available and missing settings depend on the build.
 #[cfg(feature = "aws")]
 #[test]
 fn config_check_shows_what_holds_and_where_it_came_from() {

@@ -1,4 +1,4 @@
-//! What the recorded Python version answered, step by step. Every difference is listed in a snapshot, with its reason.
+//! Recorded answers of the Python version, step by step. Every difference is listed in a snapshot, with its reason.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

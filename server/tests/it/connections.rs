@@ -324,7 +324,7 @@ async fn requests_under_way_end_when_the_server_does_and_idle_connections_do_not
 
 #[test]
 fn connections_take_half_of_the_descriptors_at_most() {
-    let connections = |descriptors| ConnectionLimits::within(descriptors).connections;
+    let connections = |descriptors| ConnectionLimits::for_descriptors(descriptors).connections;
     assert_eq!(
         (connections(65_536), connections(1_024), connections(256), connections(1)),
         (512, 512, 128, 1)

@@ -2,7 +2,7 @@
 //! every tick once and every task that really started, each once.
 //!
 //! The oracle is not the scheduler's own: each task appends a line to a file as its first act. `O_APPEND` makes one
-//! short line one write, so the file holds as many lines as tasks began, whatever the scheduler believes.
+//! short line one write, so the file has one line for each task that began, independent of the state of the scheduler.
 //!
 //! Random kills find the moments that nobody thought of; [`steps`] ends a scheduler before and after each of its
 //! writes and calls in turn. `make crash` does both at length.

@@ -131,7 +131,7 @@ impl Server {
         Self { router, engine, store, launcher: instant, clock, closing }
     }
 
-    /// Stops the engine and starts anew over the same store.
+    /// Stops the engine and starts again with the same store.
     pub(crate) async fn restart(self) -> Self {
         assert!(self.engine.stop(Duration::from_secs(60)).await, "the engine stops in time");
         Self::at(self.store, Limits::default(), self.clock, registry()).await

@@ -22,19 +22,19 @@ pub(in crate::api) struct DecisionView {
     ticks: u64,
     #[serde(flatten)]
     body: EvaluationBody,
-    /// The firing that came of it.
+    /// The firing of this decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     firing: Option<String>,
-    /// Why the firing started fewer tasks than asked for, in the launcher's words.
+    /// The launcher's reason, if the firing started fewer tasks than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) note: Option<String>,
 }
 
-/// What would be decided now. Nothing was launched and nothing was recorded.
+/// The decision of a dry run. Nothing was launched and nothing was recorded.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct EvaluationView {
-    /// The moment that was taken for the tick.
+    /// The tick that was evaluated.
     #[schema(value_type = String, format = DateTime)]
     tick: Timestamp,
     #[serde(flatten)]
@@ -48,19 +48,19 @@ pub(in crate::api) struct EvaluationBody {
     /// When it was decided.
     #[schema(value_type = String, format = DateTime)]
     observed: Timestamp,
-    /// How it ended: `pending` while a firing is under way, then what came of it. An evaluation that would launch says
-    /// `launched`: what would come of it, if every task starts.
+    /// The outcome: `pending` while a firing is in progress, then its result. A dry run that would launch has the outcome
+    /// `launched`.
     #[schema(example = "launched")]
     outcome: String,
-    /// How many tasks the outside world asked for; absent when that was not asked.
+    /// The number of tasks that the trigger asked for; absent if it was not evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     demand: Option<u32>,
-    /// How many of the job's own tasks were pending or running; absent when that was not asked.
+    /// The number of pending and running tasks of the job; absent if they were not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     busy: Option<u32>,
-    /// How many tasks were to be launched.
+    /// The number of tasks to launch.
     launch: u32,
-    /// How often the tick was tried; only when it could not be decided at once.
+    /// The number of attempts; present only if the first one failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     tries: Option<u32>,
     /// The steps in one line.
@@ -68,7 +68,7 @@ pub(in crate::api) struct EvaluationBody {
     explanation: String,
     /// The rules that changed the number, in order.
     steps: Vec<StepView>,
-    /// The numbers it rests on.
+    /// The values that were read.
     observations: Vec<ObservationView>,
 }
 
@@ -81,22 +81,22 @@ struct StepView {
     before: u32,
     /// The number after it.
     after: u32,
-    /// Why.
+    /// The reason.
     because: String,
 }
 
-/// One number as it was read.
+/// One value that was read.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct ObservationView {
-    /// What was measured.
+    /// The name of the measured value.
     name: String,
-    /// Of what.
+    /// The measured object.
     subject: String,
-    /// The number.
+    /// The value.
     value: f64,
     /// Its unit.
     unit: String,
-    /// When it was true.
+    /// The time of the value.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
 }

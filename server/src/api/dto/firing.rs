@@ -1,4 +1,4 @@
-//! Firings as clients see them. What a task was started with stays inside: it may hold secrets.
+//! Firings as clients see them. The parameters of a task are omitted: they may contain secrets.
 
 use ecs_scheduler_core::{
     Answer, Attempt, ContainerEnd, Firing, Origin, Refusal, TaskEnd, TaskPhase, TaskState, Timestamp,
@@ -15,7 +15,7 @@ pub(in crate::api) struct FiringPage {
     pub(in crate::api) next: Option<String>,
 }
 
-/// A decision to launch tasks, and what became of them.
+/// A decision to launch tasks, and the state of the tasks.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct FiringView {
@@ -32,14 +32,14 @@ pub(in crate::api) struct FiringView {
     /// When it was decided.
     #[schema(value_type = String, format = DateTime)]
     observed: Timestamp,
-    /// How far it has come.
+    /// The state.
     #[schema(example = "launched")]
     state: &'static str,
     /// The exact task definition.
     definition: String,
-    /// How many tasks were to be started.
+    /// Number of requested tasks.
     requested: u32,
-    /// How many were.
+    /// Number of started tasks.
     started: u32,
     /// The calls that were made.
     attempts: Vec<AttemptView>,
@@ -47,7 +47,7 @@ pub(in crate::api) struct FiringView {
     tasks: Vec<TaskView>,
     /// The decision's steps in one line.
     explanation: String,
-    /// Why it ended as it did, when it did not simply launch; while it is launched, why the newest call started too few.
+    /// The reason, if the firing did not start all tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -60,22 +60,22 @@ struct AttemptView {
     batch: u32,
     /// Which attempt at this batch, from 1.
     number: u32,
-    /// How many tasks it asked for.
+    /// Number of requested tasks.
     count: u32,
     /// When it was first sent.
     #[schema(value_type = String, format = DateTime)]
     sent_at: Timestamp,
-    /// What came of it; absent until it is known.
+    /// The result; absent until it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<AnswerView>,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct AnswerView {
-    /// How many tasks it started.
+    /// Number of started tasks.
     started: u32,
-    /// Why others were not.
+    /// The reasons for tasks that were not started.
     refused: Vec<RefusalView>,
     /// Why the call failed as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,12 +88,12 @@ struct AnswerView {
 /// Why a task was not started.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct RefusalView {
-    /// The other side's reason.
+    /// The launcher's reason.
     reason: String,
-    /// More in words.
+    /// More details.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// Whether the same may succeed later.
+    /// Whether a retry may succeed.
     retryable: bool,
 }
 
@@ -102,7 +102,7 @@ struct RefusalView {
 #[serde(rename_all = "camelCase")]
 struct TaskView {
     task_id: String,
-    /// Where it runs.
+    /// The host that it runs on.
     #[serde(skip_serializing_if = "Option::is_none")]
     host_id: Option<String>,
     /// `pending`, `running` or `stopped`.

@@ -48,10 +48,10 @@ named_schema!(
 #[expect(dead_code, reason = "only its schema is used: jobs are copied as text into the answer")]
 pub(in crate::api) struct JobPage {
     jobs: Vec<JobView>,
-    /// A link to the page before.
+    /// A link to the previous page.
     #[schema(nullable = false)]
     prev: Option<String>,
-    /// A link to the page behind.
+    /// A link to the next page.
     #[schema(nullable = false)]
     next: Option<String>,
 }
@@ -63,7 +63,7 @@ pub(in crate::api) struct Reference {
     /// The job's name.
     id: String,
     link: Link,
-    /// Parts that are valid and probably a mistake; absent when there are none.
+    /// Warnings about parts that are valid but probably a mistake; absent if there are none.
     #[schema(nullable = false)]
     warnings: Option<Vec<String>>,
 }

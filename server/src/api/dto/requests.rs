@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::job::{JobDocument, Schedule};
 
-/// A schedule to look at.
+/// A schedule to preview.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[serde(rename_all = "camelCase")]
@@ -17,10 +17,10 @@ use super::job::{JobDocument, Schedule};
     reason = "only its schema is used: the body is read member by member, to name every wrong one"
 )]
 pub(in crate::api) struct PreviewRequest {
-    /// The job whose name decides about each `?`; without it they show what a job called `preview` would get.
+    /// Job name that resolves each `?` (default `preview`).
     #[schema(pattern = "^[0-9A-Za-z_-]+$", nullable = false)]
     id: Option<String>,
-    /// One expression, or several whose union is meant.
+    /// One expression, or several that form a union.
     #[schema(inline)]
     schedule: Schedule,
     /// An IANA name; `UTC` by default.
@@ -32,36 +32,36 @@ pub(in crate::api) struct PreviewRequest {
     /// No tick lies after it.
     #[schema(format = DateTime, nullable = false)]
     schedule_end: Option<String>,
-    /// The job's jitter; one that is longer than the time between two ticks is warned of.
+    /// The job's jitter; a jitter longer than the time between two ticks gives a warning.
     #[schema(example = "30s", nullable = false)]
     jitter: Option<String>,
-    /// List ticks later than this moment; now by default.
+    /// Start time (default now).
     #[schema(format = DateTime, nullable = false)]
     after: Option<String>,
-    /// How many ticks; 10 by default.
+    /// Number of ticks (default 10).
     #[schema(minimum = 1, maximum = 1000, nullable = false)]
     count: Option<u32>,
 }
 
-/// When a schedule fires.
+/// The next ticks of a schedule.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct Preview {
     /// The schedule as it would be stored, `?` resolved.
     #[schema(value_type = Schedule)]
     pub(in crate::api) schedule: Value,
-    /// It in words.
+    /// The schedule in words.
     #[schema(example = "At 02:30:00, Europe/Berlin")]
     pub(in crate::api) description: String,
     /// The next ticks, with the offset that holds then.
     pub(in crate::api) next: Vec<String>,
-    /// What is valid and probably not meant.
+    /// Warnings about parts that are valid but probably a mistake.
     pub(in crate::api) warnings: Vec<String>,
     /// The version of the time-zone database.
     #[schema(example = "2026f")]
     pub(in crate::api) tzdb: String,
 }
 
-/// Why a job is suspended, and for how long.
+/// The reason and the end of a suspension.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -69,33 +69,32 @@ pub(in crate::api) struct Preview {
     reason = "only its schema is used: it becomes a part of the job's document, which is checked"
 )]
 pub(in crate::api) struct SuspendRequest {
-    /// Why.
+    /// The reason.
     #[schema(max_length = 1024, example = "waiting for the new data centre")]
     reason: Option<String>,
     /// Who suspends it.
     #[schema(max_length = 1024)]
     actor: Option<String>,
-    /// When it ends by itself.
+    /// The end of the suspension.
     #[schema(format = DateTime)]
     until: Option<String>,
 }
 
-/// What to assume instead of reading it.
+/// Assumed values, used instead of reading them.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::api) struct GivenBody {
-    /// How many tasks the outside world asks for; 0 is idle.
+    /// The demand: number of tasks that the trigger asks for; 0 is idle.
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) demand: Option<u32>,
-    /// How many of the job's own tasks are pending or running.
+    /// Number of pending and running tasks of the job.
     #[schema(maximum = 4_294_967_295_u32)]
     pub(in crate::api) busy: Option<u32>,
-    /// What a trigger that counts a queue reads of it.
+    /// Counts of the queue.
     pub(in crate::api) observations: Option<GivenObservations>,
 }
 
-/// Counts of a queue to assume. Without `demand` they say how many tasks are asked for, by the trigger's
-/// `messagesPerTask`.
+/// Assumed counts of a queue. Without `demand` they determine the demand, by the trigger's `messagesPerTask`.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::api) struct GivenObservations {
@@ -134,12 +133,12 @@ pub(in crate::api) struct EvaluateRequest {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::api) struct FireBody {
-    /// How many tasks to ask for; `taskCount` by default. Bounds and overlap hold as for a tick.
+    /// Number of tasks to start (default `taskCount`). Bounds and overlap apply as for a tick.
     #[schema(minimum = 1, maximum = 4_294_967_295_u32, value_type = Option<u32>)]
     pub(in crate::api) tasks: Option<std::num::NonZeroU32>,
 }
 
-/// A reason to stop all launches.
+/// Engages the brake.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -147,20 +146,20 @@ pub(in crate::api) struct FireBody {
     reason = "only its schema is used: the body is read member by member, to name every wrong one"
 )]
 pub(in crate::api) struct BrakeRequest {
-    /// Why.
+    /// The reason.
     #[schema(min_length = 1, max_length = 1024, example = "runaway queue")]
     reason: String,
 }
 
-/// Whether all launches are stopped.
+/// The state of the brake.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::api) struct BrakeView {
-    /// Whether they are.
+    /// Whether the brake is on: all launches are stopped.
     pub(in crate::api) on: bool,
-    /// Why.
+    /// The reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::api) reason: Option<String>,
-    /// Since when.
+    /// When it was engaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub(in crate::api) since: Option<Timestamp>,

@@ -23,11 +23,11 @@ use crate::api::view;
 #[utoipa::path(
     post, path = "/jobs", tag = "jobs", operation_id = "createJob",
     params(
-        ("validate" = Option<String>, Query, description = "`aws` also looks at what the job names before it is created: its task definition, the sources of its trigger", pattern = "^aws$"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition safe: the same key and body have the same answer for 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the job before it is created: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Idempotency key: the same key and body get the same response for 24 hours", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = JobDocument, content_type = "application/json"),
-    responses((status = 201, description = "It was created", body = Reference)),
+    responses((status = 201, description = "Job created", body = Reference)),
 )]
 pub(in crate::api) async fn create(
     State(app): State<App>,
@@ -35,7 +35,7 @@ pub(in crate::api) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let validate = ValidationLevel::of(query)?;
+    let validate = ValidationLevel::from_query(query)?;
     let document = Value::Object(request::object(&headers, body).await?);
     match idempotency::claim(&app, &headers, "create", &document).await? {
         Claim::NoKey => store(&app, document, JobUid::random(), validate).await,

@@ -20,15 +20,15 @@ use crate::api::request::{self, Name, Query};
 use crate::api::state::{App, AppState};
 use crate::api::{respond, view};
 
-/// How often an edit is tried again when someone else edits the same job.
+/// How often an edit is retried after a concurrent edit of the same job.
 const MAX_EDIT_ATTEMPTS: usize = 5;
 
-/// Shows a job.
+/// Returns a job.
 #[utoipa::path(
     get, path = "/jobs/{id}", tag = "jobs", operation_id = "getJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("If-None-Match" = Option<String>, Header, description = "Answers 304 when this is still the entity tag"),
+        ("If-None-Match" = Option<String>, Header, description = "Returns 304 if the entity tag still matches"),
     ),
     responses((status = 200, description = "The job", body = JobView)),
 )]
@@ -43,11 +43,11 @@ pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<R
     put, path = "/jobs/{id}", tag = "jobs", operation_id = "updateJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("validate" = Option<String>, Query, description = "`aws` also looks at what the changed job names before it is written: its task definition, the sources of its trigger", pattern = "^aws$"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     request_body(content = JobChange, content_type = "application/json"),
-    responses((status = 200, description = "It was changed", body = Reference)),
+    responses((status = 200, description = "Job changed", body = Reference)),
 )]
 pub(in crate::api) async fn update(
     State(app): State<App>,
@@ -56,7 +56,7 @@ pub(in crate::api) async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, ValidationLevel::of(query)?, &headers, body, prepare_update).await
+    change(&app, &name, ValidationLevel::from_query(query)?, &headers, body, prepare_update).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -64,14 +64,14 @@ pub(in crate::api) async fn update(
     patch, path = "/jobs/{id}", tag = "jobs", operation_id = "patchJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("validate" = Option<String>, Query, description = "`aws` also looks at what the changed job names before it is written: its task definition, the sources of its trigger", pattern = "^aws$"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to change"),
+        ("validate" = Option<String>, Query, description = "`aws` also checks the AWS resources of the changed job before it is written: its task definition and the sources of its trigger", pattern = "^aws$"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to change"),
     ),
     request_body(content(
         (JobChange = "application/merge-patch+json"),
         (JobChange = "application/json"),
     )),
-    responses((status = 200, description = "It was changed", body = Reference)),
+    responses((status = 200, description = "Job changed", body = Reference)),
 )]
 pub(in crate::api) async fn patch(
     State(app): State<App>,
@@ -80,7 +80,7 @@ pub(in crate::api) async fn patch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, ValidationLevel::of(query)?, &headers, body, prepare_patch).await
+    change(&app, &name, ValidationLevel::from_query(query)?, &headers, body, prepare_patch).await
 }
 
 async fn change(
@@ -105,14 +105,14 @@ async fn change(
     Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 
-/// Removes a job. Its running tasks go on, its history stays.
+/// Removes a job. Running tasks continue and the history remains.
 #[utoipa::path(
     delete, path = "/jobs/{id}", tag = "jobs", operation_id = "deleteJob",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("If-Match" = Option<String>, Header, description = "The entity tag of the version to remove"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag of the version to remove"),
     ),
-    responses((status = 200, description = "It was removed", body = Removed)),
+    responses((status = 200, description = "Job removed", body = Removed)),
 )]
 pub(in crate::api) async fn remove(
     State(app): State<App>,
@@ -135,15 +135,15 @@ pub(in crate::api) async fn remove(
     Err(contended(&name))
 }
 
-/// Makes a job's document out of what it is and what a client wants changed.
+/// Applies a change of a client to a job's document.
 pub(in crate::api) type Prepare =
     fn(&JobId, &Map<String, Value>, Value, &JobContext<'_>, Timestamp) -> Result<Prepared, Vec<FieldError>>;
 
-/// Makes the document of a changed job, which is checked as strictly as a new one.
+/// Returns the document of a changed job, which is checked as strictly as a new one.
 ///
 /// # Errors
 ///
-/// What is wrong with the change, or with what it makes of the job.
+/// Fails with the errors of the change or of the changed job.
 pub(in crate::api) fn apply(
     app: &AppState,
     job: &StoredJob,
@@ -154,12 +154,12 @@ pub(in crate::api) fn apply(
     Ok(prepare(&job.id, &document(job), change.clone(), &cx, now)?.document)
 }
 
-/// Replaces a job's document by what `change` makes of it, again when someone else was faster. A change that leaves
-/// everything as it is makes no new version.
+/// Replaces a job's document by the result of `change`, and retries after a concurrent edit. A change without effect
+/// creates no new version.
 ///
 /// # Errors
 ///
-/// 404, 400 by `change`, 412 by the conditions in the headers, 409 when others were faster every time.
+/// 404, 400 by `change`, 412 by the conditions in the headers, 409 after too many concurrent edits.
 pub(in crate::api) async fn edit(
     app: &AppState,
     name: &Name,
@@ -168,7 +168,7 @@ pub(in crate::api) async fn edit(
 ) -> Result<StoredJob, Problem> {
     for _ in 0..MAX_EDIT_ATTEMPTS {
         let job = app.job(name).await?;
-        // What is wrong in itself is wrong whatever the condition says (RFC 9110, section 13.2.1).
+        // An invalid change is an error independent of the condition (RFC 9110, section 13.2.1).
         let document = change(&job).map_err(|errors| refusal(&errors))?;
         etag::ensure_unchanged(headers, &job)?;
         let now = app.clock.now();
@@ -190,11 +190,11 @@ pub(in crate::api) async fn edit(
 fn contended(name: &Name) -> Problem {
     Problem::new(
         ProblemType::Contended,
-        format!("Job {} was changed by others {MAX_EDIT_ATTEMPTS} times in a row.", name.0),
+        format!("Job {} was modified concurrently {MAX_EDIT_ATTEMPTS} times in a row.", name.0),
     )
 }
 
-/// Returns a stored document; one that is not an object counts as empty, so that an update can put it right.
+/// Returns a stored document; one that is not an object counts as empty, so that an update can repair it.
 pub(in crate::api) fn document(job: &StoredJob) -> Map<String, Value> {
     serde_json::from_str(job.document.get()).unwrap_or_default()
 }
@@ -204,7 +204,7 @@ pub(in crate::api) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
     serde_json::value::to_raw_value(document).expect("a JSON object can be written")
 }
 
-/// Says what is wrong with a document.
+/// Lists the errors of a document.
 pub(in crate::api) fn refusal(errors: &[FieldError]) -> Problem {
     Problem::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
 }

@@ -16,20 +16,20 @@ use crate::api::view;
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", operation_id = "listJobs",
     params(
-        ("skip" = Option<u64>, Query, description = "How many to leave out", minimum = 0),
-        ("count" = Option<u64>, Query, description = "How many to return, 10 by default; 10,000 and 4 MiB at most come at once, with a link to the rest", minimum = 1),
+        ("skip" = Option<u64>, Query, description = "Offset: number of jobs to skip", minimum = 0),
+        ("count" = Option<u64>, Query, description = "Page size (default 10, max 10,000 and 4 MiB); `next` links to the next page", minimum = 1),
     ),
-    responses((status = 200, description = "A page of jobs, with links to its neighbours", body = JobPage)),
+    responses((status = 200, description = "A page of jobs with links to the previous and next page", body = JobPage)),
 )]
 pub(in crate::api) async fn list(State(app): State<App>, query: Query) -> Result<Response, Problem> {
-    let page = PageRequest::of(query)?;
+    let page = PageRequest::from_query(query)?;
     let now = app.clock.now();
     let mut writer = PageWriter::new(&app, "jobs");
     let mut from = ListFrom::Skip(page.skip);
     let mut total = None;
     while let Some(limit) = writer.next_read_limit(page.size()).await? {
         let list = match app.store.list(from, limit).await {
-            // The last one was removed meanwhile: the page ends with it.
+            // The last job was removed concurrently: the page ends here.
             Err(StoreError::NotFound(_)) => break,
             list => list?,
         };

@@ -26,7 +26,8 @@ pub(super) fn schemas(registry: &TriggerRegistry) -> Map<String, Value> {
         choices.push(json!({"$ref": format!("#/components/schemas/{name}")}));
         schemas.insert(name, schema);
     }
-    let text = "Whether and how many; without one `taskCount` tasks start at each tick.";
+    let text =
+        "Decides whether and how many tasks start; without a trigger, `taskCount` tasks start at each tick.";
     schemas.insert("Trigger".to_owned(), json!({"description": text, "oneOf": choices}));
     schemas
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-/// What went wrong, as a client can tell apart.
+/// A kind of problem (RFC 9457 problem type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) enum ProblemType {
     /// The body, or a parameter, is not what the operation takes.
@@ -35,11 +35,11 @@ pub(in crate::api) enum ProblemType {
     KeyReused,
     /// The first request with the same idempotency key is not answered yet.
     KeyPending,
-    /// What is stored is no valid job, so that it cannot be looked at.
+    /// The stored job is not valid.
     Unprocessable,
     /// The scheduler cannot answer now.
     Unavailable,
-    /// Something broke.
+    /// An internal error.
     Internal,
 }
 
@@ -75,8 +75,8 @@ impl ProblemType {
             Self::Syntax => ("syntax", 400, "Body is not JSON"),
             Self::NotFound => ("not-found", 404, "Not found"),
             Self::Method => ("method-not-allowed", 405, "Method not allowed"),
-            Self::Exists => ("exists", 409, "Name is taken"),
-            Self::Contended => ("contended", 409, "Changed by someone else at the same time"),
+            Self::Exists => ("exists", 409, "Name already exists"),
+            Self::Contended => ("contended", 409, "Modified concurrently"),
             Self::Stale => ("stale", 412, "Precondition failed"),
             Self::TooLarge => ("too-large", 413, "Body too large"),
             Self::MediaType => ("media-type", 415, "Media type not supported"),
@@ -88,7 +88,7 @@ impl ProblemType {
             Self::KeyPending => ("key-pending", 409, "The first request with this key is not answered yet"),
             Self::Unprocessable => ("unprocessable", 422, "Stored job is not valid"),
             Self::Unavailable => ("unavailable", 503, "Cannot answer now"),
-            Self::Internal => ("fault", 500, "Something broke"),
+            Self::Internal => ("fault", 500, "Internal error"),
         }
     }
 

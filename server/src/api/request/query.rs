@@ -26,7 +26,7 @@ pub(in crate::api) struct Query {
 
 impl Query {
     /// Splits a query string.
-    pub(in crate::api) fn of(text: &str) -> Self {
+    pub(in crate::api) fn parse(text: &str) -> Self {
         let pairs = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         Self { pairs, wrong: Vec::new() }
     }
@@ -154,6 +154,6 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(parts.uri.query().unwrap_or_default()))
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
     }
 }

@@ -8,12 +8,12 @@ fn refused(query: Query) -> Vec<String> {
 #[test]
 fn integers_are_read_as_they_always_were() {
     for (text, number) in [("7", 7), ("+7", 7), ("%2B7", 7), (" 7+", 7), ("0007", 7), ("-0", 0)] {
-        let mut query = Query::of(&format!("skip={text}"));
+        let mut query = Query::parse(&format!("skip={text}"));
         assert_eq!(query.integer("skip", 99, 0), number, "{text}");
         assert!(query.finish().is_ok(), "{text}");
     }
     for text in ["", "x", "1.5", "1e3", "0x1", "-1", "1_0", "%D9%A3", "+", "--1", "null"] {
-        let mut query = Query::of(&format!("skip={text}"));
+        let mut query = Query::parse(&format!("skip={text}"));
         assert_eq!(query.integer("skip", 99, 0), 99, "{text}");
         assert_eq!(refused(query), ["?skip"], "{text}");
     }
@@ -21,7 +21,7 @@ fn integers_are_read_as_they_always_were() {
 
 #[test]
 fn every_wrong_parameter_is_reported_and_the_first_of_a_name_counts() {
-    let mut query = Query::of("limit=0&after=x&limit=5&other=1");
+    let mut query = Query::parse("limit=0&after=x&limit=5&other=1");
     query.limit();
     query.moment("after");
     assert_eq!(refused(query), ["?limit", "?after"]);
@@ -40,7 +40,7 @@ fn a_moment_without_an_offset_is_utc() {
 
 #[test]
 fn names_are_decoded_and_what_is_not_utf_8_names_nothing() {
-    let name = |path: &str| Name::of(&path.parse().unwrap()).0;
+    let name = |path: &str| Name::from_uri(&path.parse().unwrap()).0;
     assert_eq!(name("/jobs/a%20b/next"), "a b");
     assert_eq!(name("/jobs/%FF"), "\u{fffd}");
     assert_eq!(name("/jobs/a%2Fb"), "a/b");
@@ -49,6 +49,6 @@ fn names_are_decoded_and_what_is_not_utf_8_names_nothing() {
 
 #[test]
 fn the_next_page_keeps_the_filters() {
-    let given = Query::of("outcome=idle&limit=5&after=9&x=1").finish().unwrap();
+    let given = Query::parse("outcome=idle&limit=5&after=9&x=1").finish().unwrap();
     assert_eq!(given.next_link("/decisions", "4"), "/decisions?outcome=idle&limit=5&after=4");
 }

@@ -1,4 +1,4 @@
-//! How long each connection has waited for its client, and which one has to go.
+//! Monitors how long each connection has waited for its client, and evicts connections.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ pub(super) struct ConnTable {
 struct Table {
     last: u64,
     monitors: HashMap<u64, Arc<ConnMonitor>>,
-    /// Connections that still have a descriptor, also those that have to go.
+    /// Connections that still have a descriptor, also evicted ones.
     alive: usize,
-    /// Whether a connection had to go since the last sweep, so that a flood is one line a second in the log.
+    /// Evictions since the last sweep, so that a flood is one log line a second.
     evicted: u64,
 }
 
@@ -38,8 +38,8 @@ impl ConnTable {
         Self { limits, inner: Mutex::default(), closed: Notify::new() }
     }
 
-    /// Takes a connection in. When there are as many as there may be, the one that has waited longest for its client is
-    /// closed; when none waits, the new one is not taken in.
+    /// Registers a connection. At the maximum, the connection that has waited longest for its client is evicted; if none
+    /// waits, the new one is refused.
     pub(super) fn register(self: &Arc<Self>) -> Option<ConnHandle> {
         let mut table = self.inner.lock();
         if table.monitors.len() >= self.limits.connections {
@@ -59,14 +59,14 @@ impl ConnTable {
         Some(ConnHandle { id, monitor, table: Arc::clone(self) })
     }
 
-    /// Waits until the connections that had to go are closed, so that no more descriptors are in use than connections are allowed.
+    /// Waits until the evicted connections are closed, so that no more descriptors are in use than connections are allowed.
     pub(super) async fn wait_for_evicted(&self) {
         while self.inner.lock().alive > self.limits.connections {
             self.closed.notified().await;
         }
     }
 
-    /// Closes the connections that have waited longer for their clients than they may.
+    /// Closes the connections whose clients exceeded a time-out.
     pub(super) fn close_overdue(&self) {
         let mut table = self.inner.lock();
         let now = Instant::now();
@@ -99,7 +99,7 @@ impl ConnTable {
     }
 }
 
-/// A connection's place among those that are open.
+/// The registration of an open connection; dropping it unregisters the connection.
 #[derive(Debug)]
 pub(super) struct ConnHandle {
     id: u64,

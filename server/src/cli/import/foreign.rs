@@ -48,7 +48,7 @@ pub struct ForeignArgs {
     json: bool,
 }
 
-/// Converts, checks, and prints or creates the jobs. What does not map goes to standard error, unless it is in the JSON.
+/// Converts, checks, and prints or creates the jobs. Unmapped fields go to standard error, unless they are in the JSON.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub(crate) async fn run(
         return Err(CommandError::failed("nothing in these files gives a job"));
     }
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
-    let jobs: Vec<(String, Value)> = converted.iter().filter_map(named).collect();
+    let jobs: Vec<(String, Value)> = converted.iter().filter_map(named_job).collect();
     let created =
         if args.apply { Some(create::create_all(&jobs, None, &Client::new(server)?).await) } else { None };
     if !args.json {
@@ -142,7 +142,7 @@ fn on_ecs(config: Config) -> Config {
     Config { launcher, ..config }
 }
 
-fn named(one: &Converted) -> Option<(String, Value)> {
+fn named_job(one: &Converted) -> Option<(String, Value)> {
     let job = one.job.clone()?;
     Some((one.source.clone(), job))
 }

@@ -14,16 +14,16 @@ use crate::cli::print;
 /// The answers of a server to several documents.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct CreateResults {
-    /// Its answers, in the order of the documents that it took.
+    /// The responses for the accepted documents, in order.
     pub(in crate::cli) answers: Vec<Value>,
-    /// Why it took the others not.
+    /// Why documents were refused.
     refused: Vec<String>,
-    /// Why it was not asked about the rest.
+    /// Why the remaining documents were not sent.
     unreachable: Option<CommandError>,
 }
 
 impl CreateResults {
-    /// Returns what is printed about the jobs that were created; when there are others, prints it and fails.
+    /// Returns the output for the created jobs; if others failed, prints it and fails.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::fields::{ODD_SHAPE, shown};
+use super::super::fields::{ODD_SHAPE, excerpt};
 use super::super::{Fields, JobDraft, Remarks};
 use super::UNKNOWN_FIELD;
 
@@ -44,12 +44,12 @@ pub(super) fn read(mut target: Fields, draft: &mut JobDraft, remarks: &mut Remar
     policies(&mut target, draft, remarks);
     let own_role =
         "tasks are started with the scheduler's own role; `ecs-scheduler iam-policy` prints what it needs";
-    target.lose("RoleArn", own_role, remarks);
+    target.report_lost("RoleArn", own_role, remarks);
     for name in ["InputPath", "InputTransformer"] {
-        target.lose(name, "there is no event that it could be taken from", remarks);
+        target.report_lost(name, "there is no event that it could be taken from", remarks);
     }
     target.ignore(&["Id"]);
-    target.end(UNKNOWN_FIELD, remarks);
+    target.report_unread(UNKNOWN_FIELD, remarks);
     let definition = request.text("taskDefinitionArn").or_else(|| request.text("taskDefinition"));
     let definition = definition.map(|arn| without_arn(&arn)).unwrap_or_default();
     let family = definition.strip_suffix(":latest");
@@ -73,7 +73,7 @@ fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
     }
     let lost = match serde_json::from_str(input) {
         Ok(request @ Value::Object(_)) => return request,
-        Ok(other) => format!("{}: {ODD_SHAPE}", shown(&other)),
+        Ok(other) => format!("{}: {ODD_SHAPE}", excerpt(&other)),
         Err(error) => format!("it is not JSON: {error}"),
     };
     remarks.lost("Target.Input", lost);
@@ -81,7 +81,11 @@ fn parse(input: Option<&str>, remarks: &mut Remarks) -> Value {
 }
 
 fn policies(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
-    target.lose("DeadLetterConfig", "a launch that fails is in the job's history, with the reason", remarks);
+    target.report_lost(
+        "DeadLetterConfig",
+        "a launch that fails is in the job's history, with the reason",
+        remarks,
+    );
     let mut retry = target.object("RetryPolicy");
     let mut age = retry.count("MaximumEventAgeInSeconds", remarks);
     match retry.count("MaximumRetryAttempts", remarks) {
@@ -111,7 +115,7 @@ fn policies(target: &mut Fields, draft: &mut JobDraft, remarks: &mut Remarks) {
             remarks.changed(retry.path("MaximumEventAgeInSeconds"), text);
         }
     }
-    retry.end(UNKNOWN_FIELD, remarks);
+    retry.report_unread(UNKNOWN_FIELD, remarks);
 }
 
 /// Makes keys begin with a small letter, as ECS and the job's document write them; `Input` of a universal target and
@@ -157,7 +161,7 @@ fn overrides(mut task: Fields, draft: &mut JobDraft, remarks: &mut Remarks) -> M
         for mut variable in container.objects("environment", remarks) {
             let name = variable.text("name").unwrap_or_default();
             environment.insert(name, variable.text("value").unwrap_or_default().into());
-            variable.end(UNKNOWN_FIELD, remarks);
+            variable.report_unread(UNKNOWN_FIELD, remarks);
         }
         if !environment.is_empty() {
             change.insert("environment".to_owned(), environment.into());
@@ -167,7 +171,7 @@ fn overrides(mut task: Fields, draft: &mut JobDraft, remarks: &mut Remarks) -> M
         {
             change.extend(container.take(name).map(|value| (name.to_owned(), value)));
         }
-        container.end(UNKNOWN_FIELD, remarks);
+        container.report_unread(UNKNOWN_FIELD, remarks);
         changes.push(Value::Object(change));
     }
     if !changes.is_empty() {
@@ -179,8 +183,8 @@ fn overrides(mut task: Fields, draft: &mut JobDraft, remarks: &mut Remarks) -> M
     }
     let mut storage = task.object("ephemeralStorage");
     whole.extend(storage.take("sizeInGiB").map(|size| ("ephemeralStorage".to_owned(), size)));
-    storage.end(UNKNOWN_FIELD, remarks);
-    task.end(UNKNOWN_FIELD, remarks);
+    storage.report_unread(UNKNOWN_FIELD, remarks);
+    task.report_unread(UNKNOWN_FIELD, remarks);
     whole
 }
 
@@ -217,8 +221,8 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut JobD
         let network = json!({ "subnets": subnets, "securityGroups": vpc.list("securityGroups"), "assignPublicIp": public });
         launch.insert("network".to_owned(), network);
     }
-    vpc.end(UNKNOWN_FIELD, remarks);
-    configuration.end(UNKNOWN_FIELD, remarks);
+    vpc.report_unread(UNKNOWN_FIELD, remarks);
+    configuration.report_unread(UNKNOWN_FIELD, remarks);
     let mut tags = Map::new();
     for tag in request.objects("tags", remarks) {
         tags.extend(one_tag(tag, remarks));
@@ -227,9 +231,9 @@ fn launch(mut request: Fields, of_the_task: Map<String, Value>, draft: &mut JobD
         launch.insert("tags".to_owned(), tags.into());
     }
     for name in ["referenceId", "clientToken", "startedBy"] {
-        request.lose(name, OWN, remarks);
+        request.report_lost(name, OWN, remarks);
     }
-    request.end(UNKNOWN_FIELD, remarks);
+    request.report_unread(UNKNOWN_FIELD, remarks);
     draft.set("launch", launch);
 }
 
@@ -245,7 +249,7 @@ fn one_tag(mut tag: Fields, remarks: &mut Remarks) -> Map<String, Value> {
         (1, Some(key), None) => vec![(tag.plain(key).unwrap_or_default(), "".into())],
         _ => names.iter().filter_map(|name| Some((name.clone(), tag.plain(name)?.into()))).collect(),
     };
-    tag.end(ODD_SHAPE, remarks);
+    tag.report_unread(ODD_SHAPE, remarks);
     pairs.into_iter().collect()
 }
 
@@ -270,7 +274,7 @@ fn one_volume(mut volume: Fields, remarks: &mut Remarks) -> Value {
     let mut end = ebs.object("terminationPolicy");
     made.extend(end.take("deleteOnTermination").map(|value| ("deleteOnTermination".to_owned(), value)));
     for rest in [end, ebs, volume] {
-        rest.end(UNKNOWN_FIELD, remarks);
+        rest.report_unread(UNKNOWN_FIELD, remarks);
     }
     json!({ "name": name, "managedEbsVolume": made })
 }

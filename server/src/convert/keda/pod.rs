@@ -1,4 +1,4 @@
-//! `jobTargetRef`: what a job in Kubernetes is made of, as far as a task can be told it when it starts.
+//! `jobTargetRef`: the pod of a job in Kubernetes, as far as overrides of a task can express it.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(super) fn read(
         remarks.lost(target.path("backoffLimit"), text);
     }
     let mut deadlines = vec![target.count("activeDeadlineSeconds", remarks)];
-    target.lose("ttlSecondsAfterFinished", "history is kept by age, of all jobs alike", remarks);
+    target.report_lost("ttlSecondsAfterFinished", "history is kept by age, of all jobs alike", remarks);
     let mut template = target.object("template");
     let mut spec = template.object("spec");
     deadlines.push(spec.count("activeDeadlineSeconds", remarks));
@@ -69,9 +69,9 @@ pub(super) fn read(
         remarks
             .lost(spec.path("restartPolicy"), format!("{policy}: a container that fails is not restarted"));
     }
-    spec.end(BELONGS_TO_DEFINITION, remarks);
-    template.end(BELONGS_TO_DEFINITION, remarks);
-    target.end("has no counterpart", remarks);
+    spec.report_unread(BELONGS_TO_DEFINITION, remarks);
+    template.report_unread(BELONGS_TO_DEFINITION, remarks);
+    target.report_unread("has no counterpart", remarks);
     pod
 }
 
@@ -88,9 +88,9 @@ fn environment(container: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String
             let value = expand(&value, &plain, &variable.path("value"), remarks);
             plain.insert(name, value);
         }
-        variable.end("has no counterpart", remarks);
+        variable.report_unread("has no counterpart", remarks);
     }
-    container.lose("envFrom", "give these variables to the task definition", remarks);
+    container.report_lost("envFrom", "give these variables to the task definition", remarks);
     plain
 }
 
@@ -117,7 +117,7 @@ fn container_override(
     if !environment.is_empty() {
         change.insert("environment".to_owned(), json!(environment));
     }
-    container.lose("command", "an entry point belongs to the task definition", remarks);
+    container.report_lost("command", "an entry point belongs to the task definition", remarks);
     let mut resources = container.object("resources");
     let (mut requests, mut limits) = (resources.object("requests"), resources.object("limits"));
     let numbers = [
@@ -127,7 +127,7 @@ fn container_override(
     ];
     change.extend(numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), number?.into()))));
     for rest in [requests, limits, resources, container] {
-        rest.end(BELONGS_TO_DEFINITION, remarks);
+        rest.report_unread(BELONGS_TO_DEFINITION, remarks);
     }
     if change.is_empty() {
         return None;

@@ -42,21 +42,21 @@ pub(super) fn read(
                 let text = format!(
                     "{other}: no trigger of this kind; aws-sqs-queue, aws-cloudwatch and cron are read"
                 );
-                remarks.refused(trigger.path("type"), text);
+                remarks.refuse(trigger.path("type"), text);
                 None
             }
         });
-        trigger.lose("authenticationRef", CREDENTIALS, remarks);
-        trigger.lose("metricType", "a value is divided among tasks, as AverageValue is", remarks);
-        trigger.lose("useCachedMetrics", "a source is read once a round, for all jobs", remarks);
+        trigger.report_lost("authenticationRef", CREDENTIALS, remarks);
+        trigger.report_lost("metricType", "a value is divided among tasks, as AverageValue is", remarks);
+        trigger.report_lost("useCachedMetrics", "a source is read once a round, for all jobs", remarks);
         trigger.ignore(&["name"]);
-        trigger.end(UNKNOWN_FIELD, remarks);
+        trigger.report_unread(UNKNOWN_FIELD, remarks);
     }
     window::set_task_count(&replicas, made.len() > 1, context, draft, remarks);
     let is_queue = made.len() == 1 && made[0]["type"] == "sqs";
     match made.len() {
         0 => remarks
-            .refused("spec.triggers", "none of them asks for tasks, and without one every tick would fire"),
+            .refuse("spec.triggers", "none of them asks for tasks, and without one every tick would fire"),
         1 => draft.set("trigger", made.remove(0)),
         _ => draft.set("trigger", json!({ "type": combination(combined, remarks), "of": made })),
     }
@@ -94,11 +94,11 @@ fn queue(mut metadata: Fields, pod: &Pod, remarks: &mut Remarks) -> Option<Value
             || "no queue is named".to_owned(),
             |name| format!("{name} has no plain value in the container; write queueURL instead"),
         );
-        remarks.refused(metadata.path("queueURL"), text);
+        remarks.refuse(metadata.path("queueURL"), text);
         return None;
     };
     if queue.contains(PLACEHOLDER) {
-        remarks.refused(metadata.path("queueURL"), format!("{queue}: a placeholder that is not filled in"));
+        remarks.refuse(metadata.path("queueURL"), format!("{queue}: a placeholder that is not filled in"));
     }
     if queue.contains("://") {
         if let Some(region) = region.filter(|region| !queue.contains(region.as_str())) {
@@ -145,7 +145,7 @@ fn metric(mut metadata: Fields, remarks: &mut Remarks) -> Option<Value> {
     copy(&with_expression, &mut trigger, &mut metadata);
     if trigger.contains_key("expression") {
         for name in OF_ONE_METRIC {
-            metadata.lose(name, "expression is used alone, as in KEDA", remarks);
+            metadata.report_lost(name, "expression is used alone, as in KEDA", remarks);
         }
     } else {
         copy(&of_one, &mut trigger, &mut metadata);
@@ -196,18 +196,18 @@ fn dimensions(metadata: &mut Fields, remarks: &mut Remarks) -> BTreeMap<String, 
     let (names, values) = (split(names), split(values));
     if names.len() != values.len() {
         let text = format!("{} names and {} values", names.len(), values.len());
-        remarks.refused(metadata.path("dimensionName"), text);
+        remarks.refuse(metadata.path("dimensionName"), text);
     }
     names.into_iter().zip(values).collect()
 }
 
 /// Remarks upon what says how KEDA reaches AWS, and ends the trigger.
 fn access(mut metadata: Fields, remarks: &mut Remarks) {
-    metadata.lose("awsEndpoint", "AWS_ENDPOINT_URL sets it for the whole scheduler", remarks);
+    metadata.report_lost("awsEndpoint", "AWS_ENDPOINT_URL sets it for the whole scheduler", remarks);
     for name in
         ["identityOwner", "awsAccessKeyIDFromEnv", "awsSecretAccessKeyFromEnv", "awsSessionTokenFromEnv"]
     {
-        metadata.lose(name, CREDENTIALS, remarks);
+        metadata.report_lost(name, CREDENTIALS, remarks);
     }
-    metadata.end(UNKNOWN_FIELD, remarks);
+    metadata.report_unread(UNKNOWN_FIELD, remarks);
 }

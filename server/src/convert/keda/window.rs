@@ -36,9 +36,9 @@ pub(super) fn read(
     let (start, end) = (metadata.text("start"), metadata.text("end"));
     let desired = desired(&mut metadata, remarks);
     let place = metadata.path("desiredReplicas");
-    metadata.end(UNKNOWN_FIELD, remarks);
+    metadata.report_unread(UNKNOWN_FIELD, remarks);
     let (Some(start), Some(end)) = (start, end) else {
-        remarks.refused(field, "start and end are both needed");
+        remarks.refuse(field, "start and end are both needed");
         return None;
     };
     if desired == 0 {
@@ -52,7 +52,7 @@ pub(super) fn read(
         return None;
     }
     replicas.push((place, desired));
-    match Window::of(&start, &end, &timezone, context.now) {
+    match Window::parse(&start, &end, &timezone, context.now) {
         Ok(window) => {
             for difference in window.differences {
                 remarks.changed(metadata_end(&field), difference);
@@ -62,7 +62,7 @@ pub(super) fn read(
             )
         }
         Err(why) => {
-            remarks.refused(field, why);
+            remarks.refuse(field, why);
             None
         }
     }
@@ -124,7 +124,7 @@ struct Window {
 }
 
 impl Window {
-    fn of(start: &str, end: &str, timezone: &str, now: Timestamp) -> Result<Self, String> {
+    fn parse(start: &str, end: &str, timezone: &str, now: Timestamp) -> Result<Self, String> {
         if start == end {
             return Err(format!("\"{start}\" is start and end, which KEDA refuses too"));
         }

@@ -31,7 +31,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What serves; it ends when it is dropped.
+/// The running stand-in; it ends when it is dropped.
 enum Served {
     Fake(Fake),
     Emulator(Emulator),

@@ -1,4 +1,4 @@
-//! Crashes on AWS: the program is killed while ECS loses answers, fails and throttles. Whatever comes of that, each firing
+//! Crashes on AWS: the program is killed while ECS loses answers, fails and throttles. Each firing
 //! starts what it asked for once, and every task that was ever started is in the journal.
 //!
 //! The oracle is the fake, in the test's own process: it remembers every task that it started.
@@ -64,7 +64,7 @@ async fn job(stage: &Stage<'_>) -> Value {
     })
 }
 
-/// What the audit of a test found.
+/// The result of the audit of a test.
 #[derive(Debug)]
 struct Account {
     firings: usize,

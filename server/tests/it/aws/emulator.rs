@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use crate::crash::site::{free_port, until};
 
-/// What installs them.
+/// The command that installs them.
 const INSTALL: &str = "make emulators";
 
 /// One emulator as a process, in a process group of its own. It ends when its input does, so also when a test is killed.

@@ -18,7 +18,7 @@ async fn queue_job_and_plain_job(playing: &Playing<'_>) {
     playing.create("well", &stage.job(&json!({}))).await;
 }
 
-/// Befalls every reading of a queue.
+/// A fault of every reading of a queue.
 fn whenever_read(mishap: InjectedFault) -> FaultRule {
     FaultRule { operation: Some("GetQueueAttributes".to_owned()), ..FaultRule::every(Service::Sqs, mishap) }
 }

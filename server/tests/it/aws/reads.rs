@@ -1,4 +1,4 @@
-//! What a busy minute costs in calls: readings are shared, and what runs is not asked for each job.
+//! The number of calls in a busy minute: readings are shared, and running tasks are not listed for each job.
 
 use std::sync::Arc;
 

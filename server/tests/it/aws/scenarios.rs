@@ -21,14 +21,14 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "fargate", play: |stage| launching::fargate(stage).boxed_local() },
     Scenario { name: "crowded", play: |stage| launching::crowded(stage).boxed_local() },
     Scenario { name: "ended", play: |stage| launching::ended(stage).boxed_local() },
-    Scenario { name: "told", play: |stage| launching::told(stage).boxed_local() },
+    Scenario { name: "told", play: |stage| launching::variables_of_tasks(stage).boxed_local() },
     Scenario { name: "queued", play: |stage| measuring::queued(stage).boxed_local() },
     Scenario { name: "no-queue", play: |stage| measuring::no_queue(stage).boxed_local() },
     Scenario { name: "measured", play: |stage| measuring::measured(stage).boxed_local() },
     Scenario { name: "no-data", play: |stage| measuring::no_data(stage).boxed_local() },
 ];
 
-/// What a stand-in cannot do, and why.
+/// Scenarios that a stand-in does not support, and why.
 const EXCEPTIONS: &[(Kind, &str, &str)] = &[
     (Kind::Moto, "ended", "its tasks are running for ever, with an exit code of 0"),
     (Kind::Moto, "measured", "it does not speak CBOR, which is all that the SDK speaks to CloudWatch"),

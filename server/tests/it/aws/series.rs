@@ -1,4 +1,4 @@
-//! Expressions that make several time series: refused, each as early as it can be told.
+//! Expressions that make several time series are refused as early as possible.
 
 use ecs_scheduler_core::{Clock, SystemClock};
 use jiff::SignedDuration;

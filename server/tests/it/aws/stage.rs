@@ -13,7 +13,7 @@ use crate::crash::site::{DEADLINE, Site, until};
 /// A cluster, a site, and what tasks there need.
 pub(crate) struct Stage<'a> {
     pub(crate) cloud: &'a Cloud,
-    /// Of the cluster and of the scheduler.
+    /// The name of the cluster and of the scheduler.
     pub(crate) name: String,
     pub(crate) site: Site,
     pub(crate) subnet: String,
@@ -69,7 +69,7 @@ impl<'a> Stage<'a> {
         Playing { scheduler: Scheduler::start(&self.site).await, stage: self }
     }
 
-    /// The same, told more than the stage tells it.
+    /// Starts the program with more variables than those of the stage.
     pub(crate) async fn start_with(&self, more: &[(&'static str, String)]) -> Playing<'_> {
         Playing { scheduler: Scheduler::start_with(&self.site, more).await, stage: self }
     }
@@ -152,7 +152,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Returns what a scheduler must be told to work on a stand-in, and on nothing else.
+/// Returns the variables with which a scheduler uses only the stand-in.
 pub(crate) fn environment(url: &str, name: &str) -> Vec<(&'static str, String)> {
     [
         ("ECSS_NAME", name),

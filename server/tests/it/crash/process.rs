@@ -35,7 +35,7 @@ impl Scheduler {
         this
     }
 
-    /// The same, told more than the site tells it.
+    /// Starts the program with more variables than those of the site.
     pub(crate) async fn start_with(site: &Site, more: &[(&'static str, String)]) -> Self {
         let mut command = Command::new(PROGRAM);
         command.envs(more.iter().map(|(name, value)| (name, value)));

@@ -18,7 +18,7 @@ pub(crate) struct Site {
     root: PathBuf,
     /// The scheduler's port in every life.
     pub(crate) port: u16,
-    /// What each life is told by variables, beside where its files are.
+    /// Variables for each life, beside the paths of its files.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// Removes the folder in the end.
     _kept: Option<TempDir>,

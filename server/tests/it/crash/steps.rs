@@ -33,7 +33,7 @@ const TEST: &str = "crash::steps::a_crash_at_any_step_loses_no_tick_and_starts_n
 /// How many steps of each kind are the last ones in turn; the long form has more.
 const STEPS: u64 = 4;
 
-/// What the scheduler does last: the n-th step of its life, from 1.
+/// The last step of the scheduler: the n-th of its life, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Last {
     BeforeWrite(u64),

@@ -9,7 +9,7 @@ use ecs_scheduler_fake_aws::{Fake, Launch};
 
 use crate::crash::audit::audit_store;
 
-/// What all of it came to.
+/// The totals of a run.
 #[derive(Debug)]
 pub(crate) struct Account {
     /// Each had one outcome.

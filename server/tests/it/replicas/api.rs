@@ -56,7 +56,7 @@ impl Process {
             limits: Limits::default(),
             closing: closing.clone(),
         });
-        tokio::spawn(api::serve(listener, router, ConnectionLimits::within(1_024), closing.clone()));
+        tokio::spawn(api::serve(listener, router, ConnectionLimits::for_descriptors(1_024), closing.clone()));
         Self { replica, url, closing }
     }
 

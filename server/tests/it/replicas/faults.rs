@@ -1,5 +1,5 @@
 //! Real processes on a real store: up to fifty jobs fire every second while replicas are killed, frozen, cut off from the
-//! store and slowed down. Whatever comes of that, each tick fires once, each firing starts its task once, and the jobs
+//! store and slowed down. Each tick fires once, each firing starts its task once, and the jobs
 //! of the one that was struck are fired again within ten seconds.
 //!
 //! The oracle is the fake of AWS, in the test's own process: it remembers every task that it started, and when.
@@ -52,13 +52,13 @@ const EDITED: usize = 3;
 /// After how many faults the number of replicas changes between two and three.
 const FAULTS_PER_RESIZE: usize = 6;
 
-/// What happens to a replica.
+/// A fault of a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Killed,
     /// For longer than its lease; then it wakes.
     Frozen,
-    /// What it sent and what it was sent arrives when others have its jobs.
+    /// Its traffic in both directions arrives after others have its jobs.
     HeldUp,
     /// The store is slow for everybody.
     SlowStore,
@@ -85,7 +85,7 @@ const SHORT_RUN: [Fault; 4] = [Fault::Killed, Fault::Frozen, Fault::HeldUp, Faul
 const LONG_RUN: [Fault; 6] =
     [Fault::Killed, Fault::Frozen, Fault::CutOff, Fault::SlowStore, Fault::HeldUp, Fault::SlowWay];
 
-/// What happened, when, and to whose jobs.
+/// A fault, its time and the affected jobs.
 struct FaultEvent {
     fault: Fault,
     at: Timestamp,
@@ -128,7 +128,7 @@ impl FaultRun<'_> {
         });
         for number in 0..self.jobs {
             let mut job = job.clone();
-            // Of ticks that were missed, every other job fires each, the others one for all.
+            // Every other job fires each missed tick, the others fire one for all.
             if number.is_multiple_of(2) {
                 job["catchUp"] = json!({"policy": "all", "max": 900});
             }

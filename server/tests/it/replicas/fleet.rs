@@ -46,7 +46,7 @@ impl SharedDb {
         }
     }
 
-    /// Returns what a replica must be told to find the store behind this port.
+    /// Returns the variables with which a replica uses the store behind this port.
     fn environment(&self, port: u16) -> Vec<(&'static str, String)> {
         match self {
             Self::PostgreSql => {

@@ -17,7 +17,7 @@ const PIECES: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Open,
-    /// Whatever the client sends arrives so much later.
+    /// The data of the client arrives with this delay.
     Slow(Duration),
     /// Nothing arrives until the way is another one: then all of it does, as on a network that fell apart and healed.
     Held,

@@ -50,7 +50,7 @@ impl Folder {
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// What the Python version reads in a file: every row, in its order.
+    /// Returns the rows that the Python version reads in a file, in order.
     fn rows(&self, name: &str) -> Vec<(String, String)> {
         let connection = rusqlite::Connection::open(self.path(name)).unwrap();
         let mut rows = connection.prepare("SELECT id, data FROM jobs ORDER BY rowid").unwrap();

@@ -52,7 +52,7 @@ async fn a_dump_that_is_cut_off_anywhere_is_refused() {
     let ends: Vec<usize> = text.match_indices('\n').map(|(place, _)| place + 1).collect();
     for end in &ends[..ends.len() - 1] {
         assert!(refusal(&file, &text[..*end]).contains("cut off: its trailer is missing"));
-        assert!(refusal(&file, &text[..*end + 5]).contains("in the midst of a line"));
+        assert!(refusal(&file, &text[..*end + 5]).contains("in the middle of a line"));
     }
     assert!(refusal(&file, "").contains("it is empty"));
 }
@@ -73,7 +73,7 @@ async fn a_dump_that_was_changed_is_refused() {
 #[tokio::test]
 async fn a_file_that_is_no_dump_or_of_a_newer_format_is_refused() {
     let (_folder, file, text) = dumped().await;
-    assert!(refusal(&file, "{\"jobs\": []}\n").contains("no dump of ECS Scheduler"));
+    assert!(refusal(&file, "{\"jobs\": []}\n").contains("not a dump of ECS Scheduler"));
     let newer = refusal(&file, text.replacen("\"format\":1", "\"format\":2", 1));
     assert!(newer.contains("format 2") && newer.contains("use the version that wrote it"), "{newer}");
     let message = DumpReader::open(Some(&file.with_extension("gone"))).unwrap_err().lines().join("\n");
@@ -94,7 +94,7 @@ async fn a_dump_can_come_through_a_pipe_and_what_has_no_end_is_refused() {
     assert_eq!(DumpReader::open(Some(&piped)).unwrap().expected(), 13);
     writer.join().unwrap().unwrap();
     let endless = DumpReader::open(Some(Path::new("/dev/zero"))).unwrap_err().lines().join("\n");
-    assert!(endless.contains("no dump of ECS Scheduler"), "{endless}");
+    assert!(endless.contains("not a dump of ECS Scheduler"), "{endless}");
     let header = text.lines().next().unwrap();
     std::fs::write(&file, format!("{header}\n")).unwrap();
     let long = std::fs::OpenOptions::new().write(true).open(&file).unwrap();

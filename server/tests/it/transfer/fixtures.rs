@@ -109,7 +109,7 @@ pub(crate) async fn dump(store: &dyn Store, file: &Path) {
         at: at(0),
         version: "0".to_owned(),
     };
-    let mut writer = DumpWriter::begin(File::create(file).unwrap(), &header).unwrap();
+    let mut writer = DumpWriter::new(File::create(file).unwrap(), &header).unwrap();
     let mut reader = StoreReader::open(store).await.unwrap();
     while let Some(item) = reader.next().await.unwrap() {
         writer.add(&item).unwrap();

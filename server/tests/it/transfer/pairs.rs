@@ -44,7 +44,7 @@ impl Target {
         }
     }
 
-    /// Returns what the command must be told beside that.
+    /// Returns the other variables of the command.
     fn environment(&self) -> Option<(&'static str, String)> {
         match self {
             Self::Elasticsearch(_) | Self::Postgres(_) => None,
@@ -71,7 +71,7 @@ impl Target {
                 s3::look(&aws(cloud), options).await.map(|store| Arc::new(store) as _)
             }
         };
-        // What is only being made cannot be read yet.
+        // A table that is being created cannot be read yet.
         let Ok(store) = seen else { return false };
         store.list(ListFrom::Skip(0), NonZeroUsize::MIN).await.is_ok_and(|list| list.total > 0)
     }
@@ -86,7 +86,7 @@ fn aws(cloud: &Cloud) -> AwsContext {
     })
 }
 
-/// A folder with SQLite files, and what the command is told.
+/// A folder with SQLite files, and the variables of the command.
 struct Ground {
     folder: TempDir,
     environment: Vec<(&'static str, String)>,
@@ -159,7 +159,7 @@ impl Ground {
     }
 }
 
-/// What the Python version would read in a file: every row, in its order.
+/// Returns the rows that the Python version would read in a file, in order.
 fn rows(file: &Path) -> Vec<(String, String)> {
     let connection = rusqlite::Connection::open(file).unwrap();
     let mut rows = connection.prepare("SELECT id, data FROM jobs ORDER BY rowid").unwrap();

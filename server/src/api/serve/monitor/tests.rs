@@ -12,7 +12,7 @@ const LENGTH: u64 = 60 * 8 * 1024;
 
 /// Opens a connection that has sent a request.
 fn connection() -> (Arc<ConnTable>, ConnHandle) {
-    let table = Arc::new(ConnTable::new(ConnectionLimits::within(1_024)));
+    let table = Arc::new(ConnTable::new(ConnectionLimits::for_descriptors(1_024)));
     let handle = table.register().unwrap();
     handle.monitor().on_request();
     (table, handle)
@@ -68,8 +68,10 @@ async fn a_connection_whose_answer_was_taken_is_idle_and_has_new_time_for_its_ne
 
 #[tokio::test(start_paused = true)]
 async fn an_evicted_connection_counts_until_it_is_closed() {
-    let table =
-        Arc::new(ConnTable::new(ConnectionLimits { connections: 1, ..ConnectionLimits::within(1_024) }));
+    let table = Arc::new(ConnTable::new(ConnectionLimits {
+        connections: 1,
+        ..ConnectionLimits::for_descriptors(1_024)
+    }));
     let first = table.register().unwrap();
     let _second = table.register().expect("the first has to go for it");
     assert!(first.monitor.close.is_cancelled());

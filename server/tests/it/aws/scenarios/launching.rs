@@ -30,7 +30,7 @@ pub(super) async fn scheduled(stage: &Stage<'_>) {
     assert!(tasks.iter().all(|task| task["startedBy"] == stage.started_by("nightly").as_str()), "{tasks:#?}");
 }
 
-/// What a job overrides, and its tags, are on its tasks, with what every task of ours is told.
+/// Overrides and tags of a job are on its tasks, with the variables that every task gets.
 pub(super) async fn overridden(stage: &Stage<'_>) {
     let playing = stage.start().await;
     let mut job = stage.job(&json!({
@@ -75,7 +75,7 @@ pub(super) async fn fargate(stage: &Stage<'_>) {
     assert_eq!(named(&interface["details"], "name", "subnetId"), stage.subnet.as_str(), "{task}");
 }
 
-/// What runs already counts, however many pages it takes to read, also when somebody else started it.
+/// Running tasks count, on any number of pages, also when somebody else started them.
 pub(super) async fn crowded(stage: &Stage<'_>) {
     stage.run("crowd", 120).await;
     let playing = stage.start().await;
@@ -105,7 +105,7 @@ pub(super) async fn ended(stage: &Stage<'_>) {
 
 /// The end of a task is learnt from its event in a queue, while ECS would still show it running; other messages are of
 /// no use to anybody, and go.
-pub(super) async fn told(stage: &Stage<'_>) {
+pub(super) async fn variables_of_tasks(stage: &Stage<'_>) {
     let queue = stage.queue("events").await;
     let playing = stage.start_with(&[("ECSS_ECS_EVENTS_QUEUE", stage.family("events"))]).await;
     playing.create("told", &stage.job(&json!({}))).await;
