@@ -1,6 +1,6 @@
-//! How the kernel gives memory to this process.
+//! Memory settings of this process.
 
-/// Has the kernel give memory in small pages from now on; of no effect where there are no others.
+/// Disables transparent huge pages for this process; no effect where there are none.
 ///
 /// A burst touches a little of many places for the first time. With transparent huge pages the kernel clears two MiB for
 /// each of them, which took more processor time than all the rest of the burst. The setting is inherited by processes

@@ -1,9 +1,9 @@
-//! The REST API: one file per resource, wire types apart from domain types.
+//! The REST API: one file per resource, data transfer objects (`dto`) apart from domain types.
 //!
 //! ```text
-//! connection ──▶ guard (id, origin, parameters, bounds, conditions) ──▶ panic guard ──▶ resource ──▶ store, engine
-//!                              ▲                                              │
-//!                              └──────── JSON with an entity tag, or a problem document ◀───┘
+//! connection ──▶ middleware (id, origin, parameters, limits, conditions) ──▶ panic guard ──▶ resource ──▶ store, engine
+//!                              ▲                                                   │
+//!                              └──────── JSON with an entity tag, or a problem document ◀────────┘
 //! ```
 //!
 //! The resources, status codes and bodies of the Python version hold; what is better on purpose is written down in
@@ -60,7 +60,7 @@ pub use stats::{AwsStats, CallStats, JobStats, OperationStats};
 
 use state::{App, AppState};
 
-/// Makes the service: every resource, behind the bounds of `state.limits`.
+/// Creates the service: every resource, behind the limits of `state.limits`.
 pub fn router(state: ApiState) -> Router {
     let (routes, derived) = resources().split_for_parts();
     let document = openapi::complete(&derived, &state.registry, state.max_tasks);

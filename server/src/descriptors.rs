@@ -1,8 +1,8 @@
-//! How many files and connections this process may have open.
+//! The limit of open files and connections of this process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// As many as are asked for. More would slow down programs of the local launcher that close every descriptor they may have.
+/// The requested soft limit. A higher one would slow down programs of the local launcher that close all possible descriptors.
 const WANTED_DESCRIPTORS: u64 = 8_192;
 
 /// Raises the soft limit as far as it is useful and allowed, and returns how many descriptors the process may have.

@@ -42,7 +42,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub struct Server;
 
 impl Server {
-    /// Begins with nothing installed.
+    /// Returns a builder without plugins.
     #[must_use]
     pub fn builder() -> ServerBuilder {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -91,14 +91,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Carries out the command line of this process, and returns its exit code. Errors go to standard error.
+    /// Runs the command line of this process, and returns its exit code. Errors go to standard error.
     #[must_use]
     pub fn run(self) -> ExitCode {
         allocator::use_small_pages();
         cli::run(self)
     }
 
-    /// Returns what the built-in plugins stand on.
+    /// Returns the shared context of the built-in plugins.
     pub(crate) fn plugin_context(&self) -> &PluginContext {
         &self.plugin_context
     }
@@ -155,7 +155,7 @@ impl ServerBuilder {
         opened.map_err(|error| CommandError::caused("could not open the store", error))
     }
 
-    /// Returns what is installed.
+    /// Returns the installed triggers.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! When to stop: the first signal asks for it, the second insists.
+//! Shutdown: the first signal starts an orderly stop, the second one ends the process.
 
 use std::io;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The signal of a file that may not grow further; the same number on every Linux.
 const SIGXFSZ: i32 = 25;
 
-/// How long a server may take to stop, in all. Each step of the way has its share.
+/// The time limit of a shutdown as a whole. Each step has a part of it.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests under way may take to end.
+/// The time limit for requests in progress.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long launches under way may take to be journalled.
+/// The time limit for journalling launches in progress.
 pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the store may take to write what is pending.
+/// The time limit for pending writes of the store.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Makes a write beyond the limit of a file's size an error, like that of a full disk, instead of the end of the process.

@@ -49,7 +49,7 @@ struct StreamEvent {
 
 impl StreamEvent {
     fn new(name: &'static str, body: &impl serde::Serialize) -> Self {
-        Self { name, body: serde_json::to_value(body).expect("wire types have string keys") }
+        Self { name, body: serde_json::to_value(body).expect("data transfer objects have string keys") }
     }
 
     fn gap(because: &str) -> Self {

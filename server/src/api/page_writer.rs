@@ -68,7 +68,8 @@ impl PageWriter {
     /// Adds an entry, and tells whether there was room for it.
     pub(super) fn add(&mut self, entry: &impl Serialize) -> bool {
         self.write(|body| {
-            serde_json::to_writer(body, entry).expect("wire types have string keys and finite numbers")
+            serde_json::to_writer(body, entry)
+                .expect("data transfer objects have string keys and finite numbers")
         })
     }
 

@@ -38,7 +38,8 @@ pub(super) fn cached(body: Bytes, tag: HeaderValue) -> Response {
 /// Writes a wire value as JSON with a final newline.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
     let mut body = Vec::with_capacity(512);
-    serde_json::to_writer(&mut body, value).expect("wire types have string keys and finite numbers");
+    serde_json::to_writer(&mut body, value)
+        .expect("data transfer objects have string keys and finite numbers");
     body.push(b'\n');
     body
 }

@@ -144,7 +144,7 @@ pub(super) fn job(app: &AppState, job: &StoredJob) -> Response {
     respond::cached(cached.body, cached.tag)
 }
 
-/// Answers with the name and link of a job that was just written, and with what is probably a mistake in it, tagged as the
+/// Answers with the name and link of a job that was just written, and with warnings, tagged as the
 /// job's representation is.
 pub(super) fn reference(
     app: &AppState,
