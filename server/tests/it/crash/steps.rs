@@ -11,15 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
+use ecs_scheduler_core::job::replacement;
+use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::store::MOST_ROWS;
 use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
 use ecs_scheduler_core::{
-    Clock, ConfigError, DecisionQuery, Engine, EngineHandle, EngineOptions, JobId, JobUid, LaunchError,
-    LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, NewJob, Outcome, Population, Search,
-    Store, SystemClock, TaskId, TaskSpec, TaskState, Timestamp, TriggerRegistry, async_trait,
+    Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
+    JobId, JobUid, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, NewJob,
+    Outcome, Population, Search, Store, SystemClock, TaskId, TaskSpec, TaskState, Timestamp, TriggerRegistry,
+    async_trait,
 };
-use serde_json::json;
 use serde_json::value::to_raw_value;
+use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 use super::audit::{audit, open};
@@ -176,7 +179,7 @@ async fn live(test: &str, site: &Site, last: Last) {
 }
 
 /// Stores a job.
-pub(crate) async fn create(store: &dyn Store, id: &str, document: &serde_json::Value) {
+pub(crate) async fn create(store: &dyn Store, id: &str, document: &Value) {
     let id = JobId::new(id).unwrap();
     let uid = JobUid::random();
     let document = to_raw_value(document).unwrap();
@@ -218,11 +221,20 @@ async fn a_crash_at_any_step_loses_no_tick_and_starts_no_task_twice() {
 pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
     let store = open(site).await;
     let engine = engine(launcher, Arc::clone(&store), None).await;
+    let context = JobContext {
+        registry: &TriggerRegistry::new(),
+        max_tasks: DEFAULT_MAX_TASKS,
+        dialect: Dialect::Stored,
+        launcher: None,
+    };
     for job in store.list(ListFrom::Skip(0), MOST_ROWS).await.unwrap().jobs {
-        let mut document: serde_json::Value = serde_json::from_str(job.document.get()).unwrap();
-        document["suspended"] = true.into();
-        let document = to_raw_value(&document).unwrap();
-        store.replace(&job.id, job.revision, document, SystemClock.now()).await.unwrap();
+        let mut document: Map<String, Value> = serde_json::from_str(job.document.get()).unwrap();
+        document.insert("suspended".to_owned(), true.into());
+        // As the API does: ticks of the old version that have no outcome yet are kept.
+        let now = SystemClock.now();
+        let document =
+            replacement(&job, document, &context, now).unwrap().expect("the job was not suspended");
+        store.replace(&job.id, job.revision, to_raw_value(&document).unwrap(), now).await.unwrap();
         engine.nudge(&job.id);
         let seen = DecisionQuery {
             job: Some(job.id.clone()),
