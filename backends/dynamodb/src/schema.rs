@@ -55,7 +55,8 @@ impl Db {
                     }
                 }
                 Err(error) => {
-                    let fault = Fault::from_sdk(error, format!("could not describe DynamoDB table \"{name}\""));
+                    let fault =
+                        Fault::from_sdk(error, format!("could not describe DynamoDB table \"{name}\""));
                     if fault.kind() == FaultKind::NotFound {
                         return Ok(None);
                     }
@@ -218,7 +219,10 @@ fn creation_error(fault: Fault, name: &str, attempted: &str) -> StoreError {
         "{attempted}: it does not exist, and the scheduler may not create it; allow dynamodb:CreateTable on \
          table/{name} in the policy of the scheduler's role, or create it as doc/stores/dynamodb.md says"
     );
-    let cause =
-        format!("{}: {}", fault.code().unwrap_or("no code"), fault.service_message().unwrap_or("no explanation"));
+    let cause = format!(
+        "{}: {}",
+        fault.code().unwrap_or("no code"),
+        fault.service_message().unwrap_or("no explanation")
+    );
     StoreError::caused(FaultKind::Denied, message, cause)
 }

@@ -32,8 +32,11 @@ where
     } else {
         return fault;
     };
-    let aws_message =
-        format!("{}: {}", fault.code().unwrap_or("no code"), fault.service_message().unwrap_or("no explanation"));
+    let aws_message = format!(
+        "{}: {}",
+        fault.code().unwrap_or("no code"),
+        fault.service_message().unwrap_or("no explanation")
+    );
     Fault::new(kind, format!("{attempted}; {remedy}")).with_source(aws_message)
 }
 

@@ -12,7 +12,7 @@ use super::catch_up::Ticks;
 use super::clock_check::{is_ahead, latest_past};
 use super::inner::EngineInner;
 use crate::decide::DecisionId;
-use crate::job::{ScheduleView, FieldError, Job, JobContext, JobId, JobUid, Revision, StoredJob};
+use crate::job::{FieldError, Job, JobContext, JobId, JobUid, Revision, ScheduleView, StoredJob};
 use crate::schedule::Dialect;
 use crate::store::StoreError;
 

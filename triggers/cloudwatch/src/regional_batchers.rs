@@ -71,7 +71,10 @@ impl MetricBatchers {
                 timeout: limits::READ_TIMEOUT,
                 max_waiting: limits::MAX_WAITING,
             };
-            Batcher::with_limits(MetricSource { region_client: Arc::clone(&self.region_client) }, batch_limits)
+            Batcher::with_limits(
+                MetricSource { region_client: Arc::clone(&self.region_client) },
+                batch_limits,
+            )
         });
         batcher.clone()
     }

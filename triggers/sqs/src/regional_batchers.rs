@@ -55,7 +55,10 @@ impl QueueBatchers {
             max_waiting: limits::MAX_WAITING,
         };
         Self {
-            urls: Batcher::with_limits(UrlSource { client: client.clone(), region: region.clone() }, batch_limits),
+            urls: Batcher::with_limits(
+                UrlSource { client: client.clone(), region: region.clone() },
+                batch_limits,
+            ),
             depths: Batcher::with_limits(DepthSource { client, region }, batch_limits),
             url_cache: Mutex::new(LruCache::new(limits::MAX_CACHED_URLS)),
         }

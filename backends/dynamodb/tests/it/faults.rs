@@ -156,11 +156,7 @@ impl Subject for ProxiedTables {
 }
 
 #[async_trait]
-<<<<<<< HEAD
 impl FaultyConnection for ProxiedTables {
-=======
-impl FaultyConnection for Behind {
->>>>>>> 7364284 (testing: name simulations, network faults and suite behaviours plainly)
     async fn cut(&self) {
         self.proxy().await.cut(true);
     }

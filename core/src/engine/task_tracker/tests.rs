@@ -63,7 +63,11 @@ fn reserved_starting_and_running_tasks_are_counted_separately() {
     let tasks = vec![task("a", Some(20), None), task("b", Some(29), None), task("c", None, None)];
     tracker.record_firing(&firing(0, 4, FiringState::Launching, tasks), at(30));
     let (facts, busy) = sample(&tracker, Revision::FIRST, 30, 9);
-    assert_eq!((facts.not_started, busy), (3, 4), "one is reserved, one starts, one has run for a second only");
+    assert_eq!(
+        (facts.not_started, busy),
+        (3, 4),
+        "one is reserved, one starts, one has run for a second only"
+    );
 }
 
 #[test]
@@ -114,7 +118,11 @@ fn restart_reads_exits_from_the_journal_and_counts_each_once() {
     tracker.record_firing(&firing(30, 2, FiringState::Finished, ended), at(62));
     tracker.start_launch_history(&uid(), &journalled, at(63));
     let (facts, busy) = sample(&tracker, Revision::FIRST, 63, 5);
-    assert_eq!((facts.outstanding, facts.still_invisible, busy), (3, 1, 0), "two of five are done, and one is hidden");
+    assert_eq!(
+        (facts.outstanding, facts.still_invisible, busy),
+        (3, 1, 0),
+        "two of five are done, and one is hidden"
+    );
     assert!(facts.since_empty.is_some());
 }
 

@@ -78,7 +78,7 @@ pub(super) fn draft(outcome: Outcome, tick: i64, rule: Rule) -> DecisionDraft {
         span: TickSpan { first: at(tick), last: at(tick), count: 1 },
         observed: at(tick + 1),
         outcome,
-        demand: Some(Demand::of(12)),
+        demand: Some(Demand::from_count(12)),
         busy: Some(2),
         launch: 0,
         tries: 1,
@@ -132,7 +132,7 @@ async fn settle_each_outcome(store: &dyn Store) {
         Rule::Budget,
         Rule::Need,
     ];
-    let demands = [Demand::Idle, Demand::Floor, Demand::of(3)];
+    let demands = [Demand::Idle, Demand::Floor, Demand::from_count(3)];
     for (index, outcome) in (0..).zip(Outcome::ALL) {
         let rule = RULES[usize::try_from(index).expect("it is small") % RULES.len()];
         let demand = demands[usize::try_from(index).expect("it is small") % demands.len()];

@@ -97,8 +97,8 @@ async fn end_before_sending(store: &dyn Store, id: &str, tick: i64, state: Firin
 /// A firing by hand, which belongs to no tick.
 async fn fire_by_hand(store: &dyn Store) {
     let job = stored(store, "paused").await;
-    let id = FiringId::by_hand(&job.uid, at(175), "key");
-    let firing = Firing { id, origin: Origin::Hand, ..firing(&job, 175, false) };
+    let id = FiringId::for_manual(&job.uid, at(175), "key");
+    let firing = Firing { id, origin: Origin::Manual, ..firing(&job, 175, false) };
     let record = draft(Outcome::Pending, 175, Rule::Floor);
     let record = DecisionDraft { span: TickSpan { count: 0, ..record.span }, launch: 2, ..record };
     let settlement = sample::settlement(&job, vec![record]);
@@ -159,7 +159,7 @@ async fn send(store: &dyn Store, planned: Firing, attempts: Vec<Attempt>) -> Fir
 /// A planned firing with every field.
 fn firing(job: &StoredJob, tick: i64, replace: bool) -> Firing {
     Firing {
-        id: FiringId::of_tick(&job.uid, at(tick)),
+        id: FiringId::for_tick(&job.uid, at(tick)),
         job: job.id.clone(),
         uid: job.uid,
         revision: job.revision,

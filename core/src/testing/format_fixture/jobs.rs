@@ -63,7 +63,7 @@ pub(super) fn adopted_job() -> StoredJob {
         changed: at(-4000),
         progress: Progress {
             settled: Some(at(-300)),
-            last_firing: Some(FiringId::of_tick(&uid(7), at(-300))),
+            last_firing: Some(FiringId::for_tick(&uid(7), at(-300))),
             last_fired: Some(at(-299)),
             last_run: Some(at(-310)),
             last_run_tasks: tasks.map(task).to_vec(),

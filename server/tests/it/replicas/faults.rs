@@ -155,7 +155,8 @@ impl FaultRun<'_> {
         let names = (0..self.jobs).map(|number| JobId::new(&format!("job-{number}")).unwrap());
         let jobs = names.filter(|job| shards.contains(&Shard::of(job))).collect();
         self.events.push(FaultEvent { fault, at: SystemClock.now(), jobs });
-        let unreadable = FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
+        let unreadable =
+            FaultRule::once(Service::Ecs, "ListTasks", InjectedFault::ServerError { status: 503 });
         self.stage.cloud.fake().faults().add(unreadable.times(1 + rng.below(FAILED_READS)));
         let others = &self.replicas;
         let edited = usize::try_from(rng.below(self.jobs as u64)).unwrap();
