@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use ecs_scheduler_core::job::{ScheduleView, prepare_create};
-use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
+use ecs_scheduler_core::schedule::{ScheduleCache, Strictness};
 use ecs_scheduler_core::{Job, JobContext, JobId, TriggerRegistry};
 use serde_json::{Map, Value};
 
@@ -26,7 +26,7 @@ fn measure(name: &str, mut once: impl FnMut()) {
 fn main() {
     let registry = TriggerRegistry::new();
     let max_tasks = NonZeroU32::new(50).expect("50 is not zero");
-    let cx = JobContext { registry: &registry, max_tasks, dialect: Dialect::Stored, launcher: None };
+    let cx = JobContext { registry: &registry, max_tasks, strictness: Strictness::Lenient, launcher: None };
     let id = JobId::new("import-files").expect("a valid name");
     let document: Map<String, Value> = serde_json::from_str(ORDINARY).expect("JSON");
     let cache = ScheduleCache::new(1_000);

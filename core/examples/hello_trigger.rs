@@ -14,9 +14,9 @@ struct Hello {
 impl Trigger for Hello {
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let minute = cx.tick.nominal.as_second().div_euclid(60);
-        let because = format!("minute {minute} divided by {}", self.every);
+        let reason = format!("minute {minute} divided by {}", self.every);
         let fires = minute % i64::from(self.every.get()) == 0;
-        Ok(if fires { Evaluation::floor(because) } else { Evaluation::idle(because) })
+        Ok(if fires { Evaluation::floor(reason) } else { Evaluation::idle(reason) })
     }
 }
 

@@ -357,7 +357,7 @@ impl<S: Source> Inner<S> {
 impl From<Arc<TriggerError>> for TriggerError {
     fn from(shared: Arc<TriggerError>) -> Self {
         let own = Self::new(shared.kind(), shared.to_string());
-        if shared.source().is_some() { own.because(SharedSource(shared)) } else { own }
+        if shared.source().is_some() { own.with_source(SharedSource(shared)) } else { own }
     }
 }
 

@@ -3,8 +3,8 @@
 mod outcome;
 mod record;
 
-pub use outcome::Outcome;
-pub use record::{DecisionDraft, DecisionId, DecisionLedger, DecisionRecord, TickSpan};
+pub use outcome::TickOutcome;
+pub use record::{DecisionDetails, DecisionDraft, DecisionId, DecisionRecord, TickSpan};
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -50,8 +50,8 @@ pub struct Decision {
     pub launch: u32,
     /// Whether running tasks must be stopped first.
     pub replace: bool,
-    /// The outcome: [`Outcome::Pending`] when something is to be launched.
-    pub outcome: Outcome,
+    /// The outcome: [`TickOutcome::Pending`] when something is to be launched.
+    pub outcome: TickOutcome,
     /// The steps, in the order in which the rules were applied. A rule that changes nothing adds no step.
     pub steps: Vec<Step>,
 }
@@ -106,7 +106,8 @@ pub struct Step {
     /// The number after it.
     pub after: u32,
     /// Why.
-    pub because: String,
+    #[serde(rename = "because")]
+    pub reason: String,
 }
 
 impl fmt::Display for Decision {
@@ -116,7 +117,7 @@ impl fmt::Display for Decision {
             if index > 0 {
                 f.write_str("; ")?;
             }
-            write!(f, "{} → {}", step.because, step.after)?;
+            write!(f, "{} → {}", step.reason, step.after)?;
         }
         Ok(())
     }
@@ -154,7 +155,7 @@ impl fmt::Display for Decision {
 pub fn decide(input: &DecisionInput<'_>) -> Decision {
     let mut builder = DecisionBuilder::new(input);
     if builder.count == 0 {
-        return builder.finish(Outcome::Idle, false);
+        return builder.finish(TickOutcome::Idle, false);
     }
     let demand = input.queue.and_then(|facts| TaskDemand::new(input.mode, facts, input.busy));
     let (outcome, replace) = match demand {
@@ -167,15 +168,15 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
     if let Some(left) = input.cooldown {
         let seconds = left.as_secs_f64().ceil();
         builder.add_step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
-        return builder.finish(Outcome::Cooldown, false);
+        return builder.finish(TickOutcome::Cooldown, false);
     }
     if let Some(budget) = input.budget.filter(|budget| *budget < builder.count) {
         builder.add_step(Rule::Budget, budget, format!("the budget leaves {budget}"));
         if budget == 0 {
-            return builder.finish(Outcome::Budget, false);
+            return builder.finish(TickOutcome::Budget, false);
         }
     }
-    builder.finish(Outcome::Pending, replace)
+    builder.finish(TickOutcome::Pending, replace)
 }
 
 /// Applies the rules one by one, and collects their steps.
@@ -205,7 +206,7 @@ impl DecisionBuilder {
 
     /// Applies floor, cap and overlap, without the queue. Returns the outcome in case no task is left, and whether running
     /// tasks are replaced.
-    fn apply_total(&mut self, input: &DecisionInput<'_>) -> (Outcome, bool) {
+    fn apply_total(&mut self, input: &DecisionInput<'_>) -> (TickOutcome, bool) {
         self.apply_floor(input.scaling.floor);
         let limit = input.scaling.limit();
         let capped = self.count > limit;
@@ -216,7 +217,7 @@ impl DecisionBuilder {
     }
 
     /// Applies the queue rule, then floor and cap. Returns the outcome in case no task is left.
-    fn apply_queue_rule(&mut self, input: &DecisionInput<'_>, demand: TaskDemand<'_>) -> Outcome {
+    fn apply_queue_rule(&mut self, input: &DecisionInput<'_>, demand: TaskDemand<'_>) -> TickOutcome {
         self.add_step(Rule::Mode, demand.tasks, demand.to_string());
         let busy = input.busy;
         if busy == 0 {
@@ -225,34 +226,34 @@ impl DecisionBuilder {
         let limit = input.scaling.limit();
         let room = limit.saturating_sub(busy);
         if self.count <= room {
-            return Outcome::Satisfied;
+            return TickOutcome::Satisfied;
         }
         let name = input.scaling.limit_name();
         let suffix = if busy == 0 { String::new() } else { format!(", less {busy} pending or running") };
         self.add_step(Rule::Cap, room, format!("at most {name} {limit}{suffix}"));
-        Outcome::Capped
+        TickOutcome::Capped
     }
 
-    fn add_step(&mut self, rule: Rule, after: u32, because: String) {
-        self.steps.push(Step { rule, before: self.count, after, because });
+    fn add_step(&mut self, rule: Rule, after: u32, reason: String) {
+        self.steps.push(Step { rule, before: self.count, after, reason });
         self.count = after;
     }
 
     /// Applies the overlap policy. Returns the outcome in case no task is left, and whether running tasks are replaced.
-    fn apply_overlap(&mut self, input: &DecisionInput<'_>, limit: u32, capped: bool) -> (Outcome, bool) {
+    fn apply_overlap(&mut self, input: &DecisionInput<'_>, limit: u32, capped: bool) -> (TickOutcome, bool) {
         let busy = input.busy;
         if busy == 0 {
-            return (Outcome::Satisfied, false);
+            return (TickOutcome::Satisfied, false);
         }
         match input.overlap {
             Overlap::TopUp => {
                 let need = self.count.saturating_sub(busy);
                 self.add_step(Rule::Overlap, need, format!("less {busy} already pending or running"));
-                (if capped { Outcome::Capped } else { Outcome::Satisfied }, false)
+                (if capped { TickOutcome::Capped } else { TickOutcome::Satisfied }, false)
             }
             Overlap::Skip => {
                 self.add_step(Rule::Overlap, 0, format!("skipped, {busy} still pending or running"));
-                (Outcome::SkippedOverlap, false)
+                (TickOutcome::SkippedOverlap, false)
             }
             Overlap::Allow => {
                 let room = limit.saturating_sub(busy);
@@ -263,16 +264,16 @@ impl DecisionBuilder {
                         format!("beside {busy} pending or running, at most {limit}"),
                     );
                 }
-                (Outcome::Capped, false)
+                (TickOutcome::Capped, false)
             }
             Overlap::Replace => {
                 self.add_step(Rule::Overlap, self.count, format!("replacing {busy} pending or running"));
-                (Outcome::Satisfied, true)
+                (TickOutcome::Satisfied, true)
             }
         }
     }
 
-    fn finish(self, outcome: Outcome, replace: bool) -> Decision {
+    fn finish(self, outcome: TickOutcome, replace: bool) -> Decision {
         Decision { launch: self.count, replace, outcome, steps: self.steps }
     }
 }

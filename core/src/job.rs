@@ -78,7 +78,7 @@ impl Progress {
     }
 
     /// Records the tasks of a firing, unless a firing of a later tick has started tasks already.
-    pub fn note_run(&mut self, firing: &Firing) {
+    pub fn record_run(&mut self, firing: &Firing) {
         if firing.tasks.is_empty() || self.last_run.is_some_and(|last| last > firing.nominal) {
             return;
         }

@@ -126,7 +126,7 @@ impl LaunchReport {
 
 /// The fate of a call whose answer was lost and whose token the launcher may have forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Search {
+pub enum LostCall {
     /// The call started exactly these tasks.
     Found(Vec<StartedTask>),
     /// The call certainly started nothing.
@@ -138,7 +138,7 @@ pub enum Search {
 /// The result of one check of `ecs-scheduler doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Examination {
+pub struct CheckResult {
     /// The check and its object: `permission ecs:StopTask on cluster "main"`.
     pub what: String,
     /// The problem and its remedy; absent when the check passed.
@@ -146,7 +146,7 @@ pub struct Examination {
     pub problem: Option<String>,
 }
 
-impl Examination {
+impl CheckResult {
     /// Makes the result of a check that passed.
     #[must_use]
     pub fn fine(what: impl Into<String>) -> Self {
@@ -184,7 +184,7 @@ impl Finding {
 pub struct LaunchError {
     kind: FaultKind,
     message: String,
-    maybe_done: bool,
+    outcome_unknown: bool,
     #[source]
     cause: Option<Cause>,
 }
@@ -193,18 +193,18 @@ impl LaunchError {
     /// Makes an error of a call that certainly had no effect.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), maybe_done: false, cause: None }
+        Self { kind, message: message.into(), outcome_unknown: false, cause: None }
     }
 
     /// Makes an error of a call whose outcome is unknown: it may have had its effect.
     #[must_use]
     pub fn unanswered(message: impl Into<String>) -> Self {
-        Self { kind: FaultKind::Unavailable, message: message.into(), maybe_done: true, cause: None }
+        Self { kind: FaultKind::Unavailable, message: message.into(), outcome_unknown: true, cause: None }
     }
 
     /// Adds the cause, which stays out of `Display`.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self
     }
@@ -223,8 +223,8 @@ impl LaunchError {
 
     /// Tells whether the call may have started tasks although it failed. It may be retried with the same token only.
     #[must_use]
-    pub fn maybe_done(&self) -> bool {
-        self.maybe_done
+    pub fn outcome_unknown(&self) -> bool {
+        self.outcome_unknown
     }
 }
 
@@ -265,7 +265,7 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Fails when nothing was started, or when the outcome is unknown ([`LaunchError::maybe_done`]).
+    /// Fails when nothing was started, or when the outcome is unknown ([`LaunchError::outcome_unknown`]).
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError>;
 
     /// Returns the states of tasks started earlier. Unknown ids are left out.
@@ -325,7 +325,7 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Checks permissions and resources that starting, observing and stopping these tasks needs, with read-only calls.
-    async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
+    async fn diagnose(&self, tasks: &[TaskSpec]) -> Vec<CheckResult> {
         let _ = tasks;
         Vec::new()
     }
@@ -333,7 +333,7 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     /// Waits until a quota allows this call, which then follows at once. The earliest deadline goes first.
     ///
     /// The engine waits here before it records the attempt durably, and drops the future when it stops.
-    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+    async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         let _ = (request, deadline);
     }
 
@@ -342,9 +342,13 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Fails when the lookup is not possible now; the engine retries later.
-    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+    async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
         let _ = (request, sent_at);
-        Ok(Search::Unclear("this launcher cannot look up lost calls".to_owned()))
+        Ok(LostCall::Unknown("this launcher cannot look up lost calls".to_owned()))
     }
 
     /// Lists the permissions for starting, observing and stopping these tasks.

@@ -41,7 +41,8 @@ pub use async_trait::async_trait;
 pub use batch::{BatchLimits, Batcher, SharedReading, Source};
 pub use clock::{Clock, SystemClock};
 pub use decide::{
-    Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Outcome, Rule, Step, TickSpan, decide,
+    Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Rule, Step, TickOutcome, TickSpan,
+    decide,
 };
 pub use engine::{
     Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FireError, FireRequest,
@@ -55,8 +56,8 @@ pub use job::{
     FieldError, Job, JobContext, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension,
 };
 pub use launcher::{
-    Examination, Finding, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
-    Refusal, Search, StartedTask,
+    CheckResult, Finding, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
+    LostCall, Refusal, StartedTask,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;
@@ -65,9 +66,9 @@ pub use queue::{OwnTasks, QueueFacts, QueueHistory};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType, read_config};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
-    Adoption, Advance, DecisionQuery, EditMark, EditedJobs, Fence, FiringQuery, JobList, JobStore, Journal,
-    JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard, ShardEdits,
-    ShardView, Shards, SharedStore, Store, StoreError,
+    Advance, ChangeCursor, ChangedJobs, DecisionQuery, Fence, FiringQuery, ImportBatch, JobList, JobStore,
+    Journal, JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard,
+    ShardChanges, ShardView, Shards, SharedStore, Store, StoreError,
 };
 pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskId, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

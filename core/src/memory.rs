@@ -22,7 +22,7 @@ use crate::fault::FaultKind;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
+    Advance, DecisionQuery, FiringQuery, ImportBatch, JobList, JobStore, Journal, ListFrom, NewJob, Register,
     Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
 };
 
@@ -129,7 +129,7 @@ impl Journal for MemoryStore {
         self.lock()?.advance(advance)
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         Ok(self.lock()?.journal.unfinished())
     }
 
@@ -169,7 +169,7 @@ impl State {
         if let Some(firing) = firing
             && let Some(job) = self.jobs.get_mut(&firing.job).filter(|job| job.uid == firing.uid)
         {
-            job.progress.note_run(firing);
+            job.progress.record_run(firing);
         }
         Ok(())
     }
@@ -177,11 +177,11 @@ impl State {
 
 #[async_trait]
 impl Registers for MemoryStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         Ok(self.lock()?.registers.get(name).map(|entry| entry.register.clone()))
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -206,7 +206,7 @@ impl Store for MemoryStore {
         "memory"
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn health_check(&self) -> Result<(), StoreError> {
         self.lock().map(drop)
     }
 
@@ -226,11 +226,11 @@ impl Store for MemoryStore {
         Ok(removed + expired.len())
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
         let mut state = self.lock()?;
-        match adoption {
-            Adoption::Jobs(jobs) => jobs.into_iter().try_for_each(|job| state.jobs.import(job)),
-            Adoption::History(entries) => {
+        match batch {
+            ImportBatch::Jobs(jobs) => jobs.into_iter().try_for_each(|job| state.jobs.import(job)),
+            ImportBatch::History(entries) => {
                 entries.into_iter().try_for_each(|entry| state.journal.import(entry))
             }
         }

@@ -13,14 +13,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome};
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, TickOutcome};
 use crate::fault::{Cause, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
 
-pub use import::{Adoption, JournalEntry};
+pub use import::{ImportBatch, JournalEntry};
 pub use shard_view::ShardView;
-pub use shared_store::{EditMark, EditedJobs, Fence, MIN_CHANGELOG, Shard, ShardEdits, Shards, SharedStore};
+pub use shared_store::{
+    ChangeCursor, ChangedJobs, Fence, MIN_CHANGELOG, Shard, ShardChanges, Shards, SharedStore,
+};
 
 /// Why a call to a store failed.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +61,7 @@ impl StoreError {
 
     /// Makes a fault with its cause.
     #[must_use]
-    pub fn caused(kind: FaultKind, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
+    pub fn with_source(kind: FaultKind, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Self::Fault { kind, message: message.into(), cause: Some(cause.into()) }
     }
 
@@ -188,7 +190,7 @@ pub struct Advance {
     /// The new firing.
     pub to: Firing,
     /// The final outcome of its tick, if this move decides it; replaces the outcome of its decision.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<TickOutcome>,
 }
 
 impl Advance {
@@ -206,15 +208,15 @@ impl Advance {
 }
 
 /// The maximum number of rows that one query returns.
-pub const MOST_ROWS: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
+pub const MAX_PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("1,000 is not zero");
 
-/// Which decisions to read; newest first. The default reads the newest [`MOST_ROWS`] of all jobs.
+/// Which decisions to read; newest first. The default reads the newest [`MAX_PAGE`] of all jobs.
 #[derive(Debug, Clone)]
 pub struct DecisionQuery {
     /// Only decisions of this job; of all jobs when absent.
     pub job: Option<JobId>,
     /// Only decisions with this outcome.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<TickOutcome>,
     /// Only decisions older than this one.
     pub before: Option<DecisionId>,
     /// The maximum number of results; 1…1000.
@@ -223,7 +225,7 @@ pub struct DecisionQuery {
 
 impl Default for DecisionQuery {
     fn default() -> Self {
-        Self { job: None, outcome: None, before: None, limit: MOST_ROWS }
+        Self { job: None, outcome: None, before: None, limit: MAX_PAGE }
     }
 }
 
@@ -244,7 +246,7 @@ pub struct FiringQuery {
 
 impl Default for FiringQuery {
     fn default() -> Self {
-        Self { id: None, job: None, state: None, before: None, limit: MOST_ROWS }
+        Self { id: None, job: None, state: None, before: None, limit: MAX_PAGE }
     }
 }
 
@@ -254,7 +256,7 @@ pub trait Journal {
     /// Records outcomes, firings and settled ticks; each settlement atomically, all of them durable on return.
     ///
     /// A record that launches nothing is folded into the job's newest row when both have the same outcome and the same
-    /// explanation, are idle in the sense of [`Outcome::folds`], and neither has a firing: the row's last tick, count,
+    /// explanation, are idle in the sense of [`TickOutcome::folds`], and neither has a firing: the row's last tick, count,
     /// steps and observations become the new record's, its first tick, explanation and id stay.
     ///
     /// # Errors
@@ -263,7 +265,7 @@ pub trait Journal {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
     /// Moves a firing to its next state, durable on return. When the move adds tasks to the firing, they are also recorded
-    /// in the job's progress ([`Progress::note_run`](crate::job::Progress::note_run)), if the job was not recreated. The
+    /// in the job's progress ([`Progress::record_run`](crate::job::Progress::record_run)), if the job was not recreated. The
     /// firing's `decision` does not change.
     ///
     /// # Errors
@@ -276,7 +278,7 @@ pub trait Journal {
     /// # Errors
     ///
     /// Fails when the journal cannot be read.
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError>;
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError>;
 
     /// Reads decisions, newest first.
     ///
@@ -311,7 +313,7 @@ pub trait Registers {
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError>;
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError>;
 
     /// Writes a record if its version is still `expected` (absent: it must not exist), and returns the new version.
     /// A record with `expires` may be forgotten after that moment.
@@ -319,7 +321,7 @@ pub trait Registers {
     /// # Errors
     ///
     /// [`StoreError::Conflict`] when the version is another.
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -361,7 +363,7 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     /// # Errors
     ///
     /// Fails with the problem and its remedy; `readyz` shows both.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn health_check(&self) -> Result<(), StoreError>;
 
     /// Removes old finished history and expired registers, and returns how many rows it removed; 0 when nothing is left to
     /// remove. A store may rely on decisions having been observed in the order in which they were settled.
@@ -383,8 +385,8 @@ pub trait Store: JobStore + Journal + Registers + fmt::Debug + Send + Sync + 'st
     ///
     /// [`StoreError::Exists`] when a job's name is taken, [`StoreError::Conflict`] when a firing exists already. After an
     /// error a prefix of the batch, possibly empty, has been imported.
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        let _ = adoption;
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
+        let _ = batch;
         let message = format!("the {} store does not support imports", self.kind());
         Err(StoreError::fault(FaultKind::Config, message))
     }

@@ -74,10 +74,11 @@ pub struct Evaluation {
     /// The demanded number of tasks, unclamped.
     pub demand: Demand,
     /// The reason, in words that fit after a colon: `1150 messages ÷ 100 per task, rounded up`.
-    pub because: String,
+    #[serde(rename = "because")]
+    pub reason: String,
     /// The numbers that it is based on.
     pub observations: Vec<Observation>,
-    /// The queue's counts, where the trigger [counts a queue](Trigger::counts_queue).
+    /// The queue's counts, where the trigger [counts a queue](Trigger::reports_queue_depth).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueReading>,
 }
@@ -85,25 +86,25 @@ pub struct Evaluation {
 impl Evaluation {
     /// Makes the result of a condition that does not hold.
     #[must_use]
-    pub fn idle(because: impl Into<String>) -> Self {
-        Self { demand: Demand::Idle, because: because.into(), observations: Vec::new(), queue: None }
+    pub fn idle(reason: impl Into<String>) -> Self {
+        Self { demand: Demand::Idle, reason: reason.into(), observations: Vec::new(), queue: None }
     }
 
     /// Makes the result of a condition that holds and demands the job's floor.
     #[must_use]
-    pub fn floor(because: impl Into<String>) -> Self {
-        Self { demand: Demand::Floor, because: because.into(), observations: Vec::new(), queue: None }
+    pub fn floor(reason: impl Into<String>) -> Self {
+        Self { demand: Demand::Floor, reason: reason.into(), observations: Vec::new(), queue: None }
     }
 
     /// Makes the result of a demand for `n` tasks; 0 is idle.
     #[must_use]
-    pub fn tasks(n: u32, because: impl Into<String>) -> Self {
-        Self { demand: Demand::from_count(n), because: because.into(), observations: Vec::new(), queue: None }
+    pub fn tasks(n: u32, reason: impl Into<String>) -> Self {
+        Self { demand: Demand::from_count(n), reason: reason.into(), observations: Vec::new(), queue: None }
     }
 
     /// Adds a number that the result is based on.
     #[must_use]
-    pub fn observing(mut self, observation: Observation) -> Self {
+    pub fn with_observation(mut self, observation: Observation) -> Self {
         self.observations.push(observation);
         self
     }
@@ -135,7 +136,7 @@ impl TriggerError {
 
     /// Adds the cause, which stays out of `Display`.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
         self
     }
@@ -169,12 +170,12 @@ pub trait Trigger: fmt::Debug + Send + Sync + 'static {
     /// Tells whether the result depends on the tick alone, so that a past tick can still be evaluated.
     ///
     /// False for triggers that measure the present; `catchUp: all` is rejected for their jobs.
-    fn is_timeless(&self) -> bool {
+    fn is_time_based(&self) -> bool {
         false
     }
 
     /// Tells whether every evaluation includes the counts of one queue, which the modes `oneShot` and `drain` need.
-    fn counts_queue(&self) -> bool {
+    fn reports_queue_depth(&self) -> bool {
         false
     }
 

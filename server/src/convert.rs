@@ -11,7 +11,7 @@ mod fields;
 use std::num::NonZeroU32;
 
 use ecs_scheduler_core::job::{JobContext, prepare_create};
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobId, Launcher, Timestamp, TriggerRegistry};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -156,7 +156,7 @@ pub fn check(converted: &mut [Converted], checks: &Checks<'_>) {
         let cx = JobContext {
             registry: checks.registry,
             max_tasks: checks.max_tasks,
-            dialect: Dialect::Written,
+            strictness: Strictness::Strict,
             launcher: checks.launcher,
         };
         let name = document["id"].as_str().unwrap_or_default().to_owned();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Scheduler, Timing};
 use ecs_scheduler_core::{
-    Clock, ConfigError, Examination, Launcher, Store, StoreError, SystemClock, TriggerRegistry, TriggerType,
+    CheckResult, Clock, ConfigError, Launcher, Store, StoreError, SystemClock, TriggerRegistry, TriggerType,
     fault,
 };
 use tokio::net::TcpListener;
@@ -126,7 +126,7 @@ impl ServerBuilder {
     }
 
     /// Tries the store that is configured, by calls that change nothing.
-    pub(crate) async fn diagnose_store(&self, config: &Config) -> Vec<Examination> {
+    pub(crate) async fn diagnose_store(&self, config: &Config) -> Vec<CheckResult> {
         self.plugin_context.configure(&config.aws);
         wiring::diagnose_store(&config.store, Arc::clone(&self.clock), &self.plugin_context).await
     }

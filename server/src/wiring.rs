@@ -22,7 +22,7 @@ use ecs_scheduler_backend_s3::{self as s3, S3Options};
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{
-    Clock, ConfigError, Examination, FaultKind, LaunchError, Launcher, Permission, Store, StoreError,
+    CheckResult, Clock, ConfigError, FaultKind, LaunchError, Launcher, Permission, Store, StoreError,
     TriggerRegistry,
 };
 #[cfg(feature = "aws")]
@@ -234,29 +234,29 @@ pub async fn diagnose_store(
     config: &StoreConfig,
     clock: Arc<dyn Clock>,
     context: &PluginContext,
-) -> Vec<Examination> {
+) -> Vec<CheckResult> {
     match config {
         #[cfg(feature = "aws")]
         StoreConfig::S3 { bucket, prefix } => {
-            vec![s3::examine(&context.aws, S3Options::new(bucket, prefix, clock)).await]
+            vec![s3::diagnose(&context.aws, S3Options::new(bucket, prefix, clock)).await]
         }
         #[cfg(feature = "aws")]
         StoreConfig::DynamoDb { table } => {
             let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(table) };
-            dynamodb::examine(&context.aws, &options).await
+            dynamodb::diagnose(&context.aws, &options).await
         }
         #[cfg(not(feature = "aws"))]
         StoreConfig::S3 { .. } | StoreConfig::DynamoDb { .. } => {
-            vec![Examination::problem("store: on AWS", no_aws().to_string())]
+            vec![CheckResult::failed("store: on AWS", no_aws().to_string())]
         }
         #[cfg(feature = "elasticsearch")]
         StoreConfig::Elasticsearch(config) => match elasticsearch(config) {
-            Ok(options) => vec![ElasticsearchOptions { clock, ..options }.examine().await],
-            Err(error) => vec![Examination::problem("store: Elasticsearch", error.to_string())],
+            Ok(options) => vec![ElasticsearchOptions { clock, ..options }.diagnose().await],
+            Err(error) => vec![CheckResult::failed("store: Elasticsearch", error.to_string())],
         },
         #[cfg(not(feature = "elasticsearch"))]
         StoreConfig::Elasticsearch(_) => {
-            vec![Examination::problem("store: Elasticsearch", no_elasticsearch().to_string())]
+            vec![CheckResult::failed("store: Elasticsearch", no_elasticsearch().to_string())]
         }
         StoreConfig::Memory | StoreConfig::Sqlite { .. } | StoreConfig::Postgres { .. } => {
             let _ = (clock, context);
@@ -370,7 +370,7 @@ pub async fn open_launcher(
         LauncherConfig::Local { definitions } => {
             DirBuilder::new().recursive(true).mode(0o700).create(definitions).map_err(|error| {
                 let message = format!("could not make the folder \"{}\"", definitions.display());
-                LaunchError::new(FaultKind::Config, message).because(error)
+                LaunchError::new(FaultKind::Config, message).with_source(error)
             })?;
             let data = config.data_dir.join("local");
             let options = LocalOptions {
@@ -385,7 +385,7 @@ pub async fn open_launcher(
 
 /// Backup and restore of a store's file: only SQLite's store is a file.
 pub(crate) mod copies {
-    pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, examine, restore};
+    pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, diagnose, restore};
 }
 
 /// Lists the launchers of this build; the one in use is marked.

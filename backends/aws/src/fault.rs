@@ -28,7 +28,7 @@ pub struct Fault {
     kind: FaultKind,
     code: Option<String>,
     message: String,
-    maybe_done: bool,
+    outcome_unknown: bool,
     is_credentials: bool,
     #[source]
     cause: Option<Cause>,
@@ -51,7 +51,7 @@ impl Fault {
             kind,
             code: None,
             message: message.into(),
-            maybe_done: false,
+            outcome_unknown: false,
             is_credentials: false,
             cause: None,
         }
@@ -135,8 +135,8 @@ impl Fault {
 
     /// Tells whether the call may have had its effect although it failed.
     #[must_use]
-    pub fn maybe_done(&self) -> bool {
-        self.maybe_done
+    pub fn outcome_unknown(&self) -> bool {
+        self.outcome_unknown
     }
 
     /// Returns the message of AWS, if there is one.
@@ -162,14 +162,14 @@ impl Fault {
             kind: meaning.kind(),
             code: code.map(str::to_owned),
             message,
-            maybe_done: status >= 500 && meaning != Meaning::Throttled,
+            outcome_unknown: status >= 500 && meaning != Meaning::Throttled,
             is_credentials: meaning.is_credentials_fault(),
             cause: Some(Box::new(said)),
         }
     }
 
     fn unanswered(message: impl Into<String>) -> Self {
-        Self { maybe_done: true, ..Self::new(FaultKind::Unavailable, message) }
+        Self { outcome_unknown: true, ..Self::new(FaultKind::Unavailable, message) }
     }
 
     fn caused_by<E>(self, error: SdkError<E, HttpResponse>) -> Self
@@ -196,7 +196,7 @@ impl From<Fault> for TriggerError {
     fn from(fault: Fault) -> Self {
         let error = Self::new(fault.kind, fault.message);
         match fault.cause {
-            Some(cause) => error.because(cause),
+            Some(cause) => error.with_source(cause),
             None => error,
         }
     }
@@ -204,13 +204,13 @@ impl From<Fault> for TriggerError {
 
 impl From<Fault> for LaunchError {
     fn from(fault: Fault) -> Self {
-        let error = if fault.maybe_done {
+        let error = if fault.outcome_unknown {
             Self::unanswered(fault.message)
         } else {
             Self::new(fault.kind, fault.message)
         };
         match fault.cause {
-            Some(cause) => error.because(cause),
+            Some(cause) => error.with_source(cause),
             None => error,
         }
     }

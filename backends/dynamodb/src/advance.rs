@@ -67,7 +67,7 @@ async fn find_row(context: &StoreContext, firing: &Firing) -> Result<DecisionRow
 async fn record_run(context: &StoreContext, firing: &Firing) -> Result<Option<Write>, StoreError> {
     let Some(meta) = context.meta(&firing.job).await? else { return Ok(None) };
     let mut progress = meta.progress.clone();
-    progress.note_run(firing);
+    progress.record_run(firing);
     if meta.uid != firing.uid || progress == meta.progress {
         return Ok(None);
     }

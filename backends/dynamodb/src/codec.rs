@@ -29,7 +29,7 @@ pub(crate) fn number(number: impl Display) -> AttributeValue {
 pub(crate) fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
     serde_json::to_string(value)
         .map(AttributeValue::S)
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not encode a value as JSON", error))
+        .map_err(|error| StoreError::with_source(FaultKind::Bug, "could not encode a value as JSON", error))
 }
 
 /// Estimates how many bytes DynamoDB counts for a value.
@@ -96,7 +96,7 @@ impl<'a> ItemReader<'a> {
         let Some(text) = self.optional_text(name)? else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|error| {
             let message = self.message(name, "is not valid JSON");
-            StoreError::caused(FaultKind::Config, message, error)
+            StoreError::with_source(FaultKind::Config, message, error)
         })
     }
 

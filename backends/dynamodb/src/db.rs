@@ -90,7 +90,7 @@ impl Db {
         };
         let (kind, message) = (fault.kind(), format!("{fault}{remedy}"));
         match std::error::Error::source(&fault) {
-            Some(cause) => StoreError::caused(kind, message, cause.to_string()),
+            Some(cause) => StoreError::with_source(kind, message, cause.to_string()),
             None => StoreError::fault(kind, message),
         }
     }
@@ -165,7 +165,7 @@ impl Db {
             let table_request =
                 KeysAndAttributes::builder().set_keys(Some(table_keys)).consistent_read(true).build();
             let table_request = table_request.map_err(|error| {
-                StoreError::caused(FaultKind::Bug, "could not build a BatchGetItem", error)
+                StoreError::with_source(FaultKind::Bug, "could not build a BatchGetItem", error)
             })?;
             request.insert(self.name(table).to_owned(), table_request);
         }

@@ -1,14 +1,14 @@
 //! Diagnosis of the tables by calls that change nothing.
 
 use ecs_scheduler_backend_aws::AwsContext;
-use ecs_scheduler_core::{Examination, StoreError, fault};
+use ecs_scheduler_core::{CheckResult, StoreError, fault};
 
 use crate::keys::StoreTable;
 use crate::open::{DynamoDbOptions, connect};
 
 /// Checks both tables by calls that change nothing. A missing table is not a problem: the store creates it at the start, if it
 /// is permitted to.
-pub async fn examine(aws: &AwsContext, options: &DynamoDbOptions) -> Vec<Examination> {
+pub async fn diagnose(aws: &AwsContext, options: &DynamoDbOptions) -> Vec<CheckResult> {
     let db = match connect(aws, options).await {
         Ok(db) => db,
         Err(error) => return vec![examination(&options.table, Err(error))],
@@ -25,10 +25,10 @@ pub async fn examine(aws: &AwsContext, options: &DynamoDbOptions) -> Vec<Examina
     examinations
 }
 
-fn examination(table: &str, result: Result<&str, StoreError>) -> Examination {
+fn examination(table: &str, result: Result<&str, StoreError>) -> CheckResult {
     let subject = format!("store: DynamoDB table {table}");
     match result {
-        Ok(remark) => Examination::fine(format!("{subject}{remark}")),
-        Err(error) => Examination::problem(subject, fault::chain(&error)),
+        Ok(remark) => CheckResult::passed(format!("{subject}{remark}")),
+        Err(error) => CheckResult::failed(subject, fault::chain(&error)),
     }
 }

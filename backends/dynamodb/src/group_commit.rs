@@ -162,7 +162,7 @@ fn answer_all(batch: Vec<Request>, answer: impl Fn() -> CommitResult) {
 fn copy_error(error: &StoreError) -> StoreError {
     match error {
         StoreError::Fault { kind, message, cause } => match cause {
-            Some(cause) => StoreError::caused(*kind, message.as_str(), cause.to_string()),
+            Some(cause) => StoreError::with_source(*kind, message.as_str(), cause.to_string()),
             None => StoreError::fault(*kind, message.as_str()),
         },
         StoreError::Exists(id) => StoreError::Exists(id.clone()),

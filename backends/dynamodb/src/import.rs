@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ecs_scheduler_core::{Adoption, DecisionId, JobId, JournalEntry, StoreError, StoredJob};
+use ecs_scheduler_core::{DecisionId, ImportBatch, JobId, JournalEntry, StoreError, StoredJob};
 use uuid::Uuid;
 
 use crate::codec::text;
@@ -21,10 +21,10 @@ const JOBS_PER_TRANSACTION: usize = 28;
 const ENTRIES_PER_TRANSACTION: usize = 20;
 
 /// Imports jobs or history.
-pub(crate) async fn import(context: &StoreContext, adoption: Adoption) -> Result<(), StoreError> {
+pub(crate) async fn import(context: &StoreContext, batch: ImportBatch) -> Result<(), StoreError> {
     context.db.ensure_open()?;
-    match adoption {
-        Adoption::Jobs(jobs) => {
+    match batch {
+        ImportBatch::Jobs(jobs) => {
             let (mut batch, mut bytes) = (Vec::new(), 0);
             for job in jobs {
                 let size = job.document.get().len();
@@ -37,7 +37,7 @@ pub(crate) async fn import(context: &StoreContext, adoption: Adoption) -> Result
             }
             import_jobs(context, &batch).await
         }
-        Adoption::History(entries) => {
+        ImportBatch::History(entries) => {
             let (mut batch, mut bytes) = (Vec::new(), 0);
             for entry in entries {
                 let size: usize = row_of(&entry, DecisionId(0)).create()?.iter().map(Write::size).sum();

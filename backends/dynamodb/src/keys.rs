@@ -1,6 +1,6 @@
 //! The keys of the items in both tables. `doc/stores/dynamodb.md` lists them on one page.
 
-use ecs_scheduler_core::{DecisionId, FiringId, FiringState, JobId, Outcome, Shard};
+use ecs_scheduler_core::{DecisionId, FiringId, FiringState, JobId, Shard, TickOutcome};
 
 use crate::codec::{Attributes, text};
 
@@ -151,7 +151,7 @@ pub(crate) fn shard_rows(shard: u8) -> String {
 }
 
 /// The index partition of a shard's rows of one outcome.
-pub(crate) fn outcome(outcome: Outcome, shard: u8) -> String {
+pub(crate) fn outcome(outcome: TickOutcome, shard: u8) -> String {
     format!("{outcome}#{shard:02}")
 }
 

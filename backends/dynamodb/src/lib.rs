@@ -34,7 +34,7 @@ mod store;
 mod write;
 mod write_set;
 
-pub use diagnose::examine;
+pub use diagnose::diagnose;
 pub use open::DynamoDbOptions;
 pub use permissions::permissions;
 pub use store::DynamoDbStore;

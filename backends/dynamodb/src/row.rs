@@ -1,6 +1,6 @@
 //! Rows of the history: a decision, and its firing if it has one.
 
-use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, JobUid, Outcome, StoreError};
+use ecs_scheduler_core::{DecisionId, DecisionRecord, Firing, JobId, JobUid, StoreError, TickOutcome};
 
 use crate::codec::{Attribute, ItemReader, json, number, text};
 use crate::keys::{self, ItemKey};
@@ -30,7 +30,7 @@ impl DecisionRow {
         let job = keys::job_of(item.text("pk")?).ok_or_else(|| item.corrupt("pk", "does not name a job"))?;
         let firing: Option<Firing> = item.optional_json("firing")?;
         let mut draft: ecs_scheduler_core::DecisionDraft = item.json("draft")?;
-        draft.outcome = item.parsed::<Outcome>("outcome")?;
+        draft.outcome = item.parsed::<TickOutcome>("outcome")?;
         let record = DecisionRecord {
             id: DecisionId(item.number("n")?),
             job,

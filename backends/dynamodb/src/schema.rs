@@ -78,7 +78,7 @@ impl Db {
     async fn create_table(&self, table: StoreTable) -> Result<TableDescription, StoreError> {
         let name = self.name(table);
         let bug = |error: BuildError| {
-            StoreError::caused(FaultKind::Bug, "could not build the schema of a table", error)
+            StoreError::with_source(FaultKind::Bug, "could not build the schema of a table", error)
         };
         let request = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let request = match table {
@@ -224,5 +224,5 @@ fn creation_error(fault: Fault, name: &str, attempted: &str) -> StoreError {
         fault.code().unwrap_or("no code"),
         fault.service_message().unwrap_or("no explanation")
     );
-    StoreError::caused(FaultKind::Denied, message, cause)
+    StoreError::with_source(FaultKind::Denied, message, cause)
 }

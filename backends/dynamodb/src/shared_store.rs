@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use ecs_scheduler_core::{
-    Advance, EditMark, EditedJobs, Fence, Firing, JobList, ListFrom, Register, Settled, Settlement, Shard,
-    ShardEdits, Shards, SharedStore, StoreError, async_trait,
+    Advance, ChangeCursor, ChangedJobs, Fence, Firing, JobList, ListFrom, Register, Settled, Settlement,
+    Shard, ShardChanges, Shards, SharedStore, StoreError, async_trait,
 };
 
 use crate::change_log::{changes_since, read_heads};
@@ -51,7 +51,7 @@ impl SharedStore for DynamoDbStore {
         registers::list_by_prefix(&self.context.db, prefix).await
     }
 
-    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
         let db = &self.context.db;
         let heads = read_heads(db, since.iter().map(|(shard, _)| shard.number())).await?;
         let mut shards = Vec::new();
@@ -60,15 +60,15 @@ impl SharedStore for DynamoDbStore {
                 continue;
             }
             let jobs = match changes_since(db, shard.number(), mark.0, head).await? {
-                None => EditedJobs::Unknown,
+                None => ChangedJobs::Unknown,
                 Some(changes) => {
                     let mut jobs: Vec<_> = changes.into_iter().map(|change| change.job).collect();
                     jobs.sort_unstable();
                     jobs.dedup();
-                    EditedJobs::These(jobs)
+                    ChangedJobs::Jobs(jobs)
                 }
             };
-            shards.push(ShardEdits { shard: *shard, mark: EditMark(head.seq), jobs });
+            shards.push(ShardChanges { shard: *shard, mark: ChangeCursor(head.seq), jobs });
         }
         Ok(shards)
     }

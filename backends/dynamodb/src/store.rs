@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Adoption, Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore, Journal,
-    ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, SharedStore, Store,
-    StoreError, StoredJob, Timestamp, async_trait,
+    Advance, DecisionQuery, DecisionRecord, Firing, FiringQuery, ImportBatch, JobId, JobList, JobStore,
+    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, SharedStore,
+    Store, StoreError, StoredJob, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
@@ -87,7 +87,7 @@ impl Journal for DynamoDbStore {
         advance::advance(&self.context, &self.writer, advance).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         history::open_firings(&self.context, 0..SHARDS).await
     }
 
@@ -102,11 +102,11 @@ impl Journal for DynamoDbStore {
 
 #[async_trait]
 impl Registers for DynamoDbStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         registers::get_register(&self.context.db, name).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -123,7 +123,7 @@ impl Store for DynamoDbStore {
         "dynamodb"
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn health_check(&self) -> Result<(), StoreError> {
         let now = self.context.clock.now().as_millisecond();
         let probe = Write::put(ItemKey::table_info("pulse")).set("at", number(now));
         let written = self.context.db.commit("write the health check's item", vec![probe]).await?;
@@ -135,8 +135,8 @@ impl Store for DynamoDbStore {
         prune::prune(&self.context, &mut *self.sweep.lock().await, retention).await
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        import::import(&self.context, adoption).await
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
+        import::import(&self.context, batch).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -109,7 +109,11 @@ impl Write {
     /// Converts the write for the SDK. `table` is the real name of the table.
     pub(crate) fn into_item(self, table: &str) -> Result<TransactWriteItem, StoreError> {
         self.build(table).map_err(|error| {
-            StoreError::caused(FaultKind::Bug, "could not build a write of a DynamoDB transaction", error)
+            StoreError::with_source(
+                FaultKind::Bug,
+                "could not build a write of a DynamoDB transaction",
+                error,
+            )
         })
     }
 

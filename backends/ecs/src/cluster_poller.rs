@@ -151,7 +151,7 @@ impl ClusterPoller {
             }
             Some(_) | None => tokio::spawn(self.poll_if_due()).await.map_err(|error| {
                 LaunchError::new(FaultKind::Bug, "could not poll the cluster: the poll was aborted")
-                    .because(error)
+                    .with_source(error)
             })??,
         }
         Ok(list.tasks_of(owner))

@@ -108,7 +108,7 @@ impl LauncherContext {
     pub(crate) fn parse_options(&self, task: &TaskSpec) -> Result<LaunchOptions, LaunchError> {
         LaunchOptions::from_task(task, self.options.own_tags()).map_err(|error| {
             LaunchError::new(ecs_scheduler_core::FaultKind::Config, "could not read the job's launch options")
-                .because(error)
+                .with_source(error)
         })
     }
 
@@ -127,7 +127,7 @@ impl LauncherContext {
             self.definitions.find_for_launch(&self.clients, at, definition).await.map_err(|fault| {
                 let message =
                     format!("could not read the containers of \"{definition}\"; nothing was started");
-                LaunchError::new(fault.kind(), message).because(fault)
+                LaunchError::new(fault.kind(), message).with_source(fault)
             })?;
         Ok(known.map(|known| known.containers.clone()).unwrap_or_default())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{ContainerOverride, DesiredStatus, Tag, TaskOverride};
 use ecs_scheduler_backend_aws::{Fault, READ_CLUSTER, RUN_TASK};
 use ecs_scheduler_core::fault::chain;
-use ecs_scheduler_core::{Examination, FaultKind, TaskId, TaskSpec};
+use ecs_scheduler_core::{CheckResult, FaultKind, TaskId, TaskSpec};
 
 use crate::clients::RegionClients;
 use crate::context::LauncherContext;
@@ -22,13 +22,13 @@ const NO_TASK: &str = "00000000000000000000000000000000";
 const NO_CONTAINER: &str = "ecs-scheduler-doctor-no-such-container";
 
 /// Checks credentials, clusters, definitions and the event queue.
-pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> Vec<Examination> {
+pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> Vec<CheckResult> {
     let mut seen = Vec::new();
     match shared.clients.aws().caller_arn().await {
-        Ok(arn) => seen.push(Examination::fine(format!("credentials of {arn}"))),
+        Ok(arn) => seen.push(CheckResult::passed(format!("credentials of {arn}"))),
         Err(fault) => {
             // Without credentials everything else would fail for the same reason.
-            return vec![Examination::problem("credentials", chain(&fault))];
+            return vec![CheckResult::failed("credentials", chain(&fault))];
         }
     }
     let own = TaskSpec {
@@ -53,7 +53,7 @@ pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> 
     for (region, cluster) in clusters.into_keys() {
         match shared.clients.client_for(region.as_deref()).await {
             Ok(at) => seen.extend(check_cluster(shared, &at, &cluster).await),
-            Err(fault) => seen.push(Examination::problem(format!("cluster \"{cluster}\""), chain(&fault))),
+            Err(fault) => seen.push(CheckResult::failed(format!("cluster \"{cluster}\""), chain(&fault))),
         }
     }
     for (((region, cluster), definition, _), options) in definitions {
@@ -64,16 +64,16 @@ pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> 
     if let Some(queue) = &shared.options.events_queue {
         let what = format!("task events of queue \"{queue}\"");
         seen.push(match events::diagnose_queue(shared, queue).await {
-            Ok(None) => Examination::fine(what),
-            Ok(Some(problem)) => Examination::problem(what, problem),
-            Err(fault) => Examination::problem(what, chain(&fault)),
+            Ok(None) => CheckResult::passed(what),
+            Ok(Some(problem)) => CheckResult::failed(what, problem),
+            Err(fault) => CheckResult::failed(what, chain(&fault)),
         });
     }
     seen
 }
 
 /// Checks listing, describing and stopping. A task that does not exist is enough to test the permission.
-async fn check_cluster(shared: &LauncherContext, at: &RegionClients, cluster: &str) -> Vec<Examination> {
+async fn check_cluster(shared: &LauncherContext, at: &RegionClients, cluster: &str) -> Vec<CheckResult> {
     let on = |action: &str| format!("{action} on cluster \"{cluster}\"");
     let clients = &shared.clients;
     let listed = cluster_poller::list_tasks(clients, at, cluster, None, DesiredStatus::Running, None).await;
@@ -100,7 +100,7 @@ async fn check_launch(
     cluster: &str,
     definition: &str,
     options: &LaunchOptions,
-) -> Examination {
+) -> CheckResult {
     let what = format!("ecs:RunTask of {definition} on cluster \"{cluster}\"");
     let impossible = TaskOverride::builder()
         .container_overrides(ContainerOverride::builder().name(NO_CONTAINER).build())
@@ -125,16 +125,16 @@ async fn check_launch(
                 let _ = stop.reason("ecs-scheduler doctor").send().await;
             }
             let text = "ECS accepted a call that names an unknown container; the started tasks were stopped";
-            Examination::problem(what, text)
+            CheckResult::failed(what, text)
         }
     }
 }
 
 /// Turns a fault into a check result. A refusal after the permission check shows that the permission is there.
-fn check_result(what: String, fault: Option<Fault>, harmless: impl Fn(&Fault) -> bool) -> Examination {
+fn check_result(what: String, fault: Option<Fault>, harmless: impl Fn(&Fault) -> bool) -> CheckResult {
     match fault {
-        None => Examination::fine(what),
-        Some(fault) if fault.kind() == FaultKind::Config && harmless(&fault) => Examination::fine(what),
-        Some(fault) => Examination::problem(what, chain(&fault)),
+        None => CheckResult::passed(what),
+        Some(fault) if fault.kind() == FaultKind::Config && harmless(&fault) => CheckResult::passed(what),
+        Some(fault) => CheckResult::failed(what, chain(&fault)),
     }
 }

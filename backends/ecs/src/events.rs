@@ -99,7 +99,7 @@ pub(crate) async fn encryption_key(shared: &LauncherContext, queue: &str) -> Res
     let url = url(&client, queue).await?;
     let name = QueueAttributeName::KmsMasterKeyId;
     let answer = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
-    let answer = answer.map_err(|error| fault(error, "examine", queue))?;
+    let answer = answer.map_err(|error| fault(error, "diagnose", queue))?;
     Ok(answer.attributes.and_then(|mut all| all.remove(&name)))
 }
 

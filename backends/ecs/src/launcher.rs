@@ -11,8 +11,8 @@ use ecs_scheduler_backend_aws::{
 };
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
-    ConfigError, Examination, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
-    LaunchRequest, Launcher, Permission, Population, Search, TaskId, TaskSpec, TaskState, Timestamp,
+    CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
+    LaunchRequest, Launcher, LostCall, Permission, Population, TaskId, TaskSpec, TaskState, Timestamp,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -320,11 +320,11 @@ impl Launcher for EcsLauncher {
         Ok(found)
     }
 
-    async fn examine(&self, tasks: &[TaskSpec]) -> Vec<Examination> {
+    async fn diagnose(&self, tasks: &[TaskSpec]) -> Vec<CheckResult> {
         Box::pin(diagnose::run_checks(&self.shared, tasks)).await
     }
 
-    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+    async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         // Invalid options and an unreachable region fail in the call itself.
         let Ok(options) = self.shared.parse_options(&request.task) else { return };
         let Ok(at) = self.shared.clients.client_for(options.region.as_deref()).await else { return };
@@ -335,7 +335,11 @@ impl Launcher for EcsLauncher {
         }
     }
 
-    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+    async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
         let shared = &self.shared;
         let options = shared.parse_options(&request.task)?;
         let at = shared.clients.client_for(options.region.as_deref()).await?;

@@ -2,7 +2,7 @@
 
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use ecs_scheduler_backend_aws::Fault;
-use ecs_scheduler_core::{LaunchRequest, Search, StartedTask, TaskId, Timestamp};
+use ecs_scheduler_core::{LaunchRequest, LostCall, StartedTask, TaskId, Timestamp};
 use jiff::SignedDuration;
 
 use crate::clients::{Clients, RegionClients};
@@ -39,7 +39,7 @@ pub(crate) async fn find_lost_launch(
     request: &LaunchRequest,
     sent_at: Timestamp,
     now: Timestamp,
-) -> Result<Search, Fault> {
+) -> Result<LostCall, Fault> {
     let owner = request::started_by(&request.started_by);
     let (mut tasks, mut unreadable) = (Vec::new(), 0);
     for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
@@ -61,8 +61,8 @@ pub(crate) async fn find_lost_launch(
         }
     }
     let found = classify_tasks(&tasks, request, sent_at, now);
-    if matches!(found, Search::Nothing) && unreadable > 0 {
-        return Ok(Search::Unclear(format!("{unreadable} tasks of the job could not be read")));
+    if matches!(found, LostCall::Nothing) && unreadable > 0 {
+        return Ok(LostCall::Unknown(format!("{unreadable} tasks of the job could not be read")));
     }
     Ok(found)
 }
@@ -74,7 +74,7 @@ enum Ownership {
     Unmarked,
 }
 
-fn classify_tasks(tasks: &[Task], request: &LaunchRequest, sent_at: Timestamp, now: Timestamp) -> Search {
+fn classify_tasks(tasks: &[Task], request: &LaunchRequest, sent_at: Timestamp, now: Timestamp) -> LostCall {
     let mut found = Vec::new();
     let mut unmarked = 0;
     for task in tasks {
@@ -90,19 +90,19 @@ fn classify_tasks(tasks: &[Task], request: &LaunchRequest, sent_at: Timestamp, n
     found.sort_by(|one, other| one.task_id.cmp(&other.task_id));
     found.dedup_by(|one, other| one.task_id == other.task_id);
     if !found.is_empty() {
-        return Search::Found(found);
+        return LostCall::Found(found);
     }
     if unmarked > 0 {
-        return Search::Unclear(format!(
+        return LostCall::Unknown(format!(
             "{unmarked} tasks of the job that started since have neither the tag {FIRING_TAG} nor {FIRING_ID}"
         ));
     }
     if now.duration_since(sent_at) > ABSENCE_WINDOW {
-        return Search::Unclear(
+        return LostCall::Unknown(
             "no task of the call is listed, and ECS forgets stopped tasks after an hour".to_owned(),
         );
     }
-    Search::Nothing
+    LostCall::Nothing
 }
 
 fn ownership(task: &Task, request: &LaunchRequest, sent_at: Timestamp) -> Ownership {

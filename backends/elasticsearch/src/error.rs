@@ -15,7 +15,7 @@ pub(crate) fn refused(request: &ApiRequest, response: &ApiResponse) -> StoreErro
     let (kind, remedy) = remedy(response.status, &body);
     // An earlier attempt may have taken effect, so no caller may conclude that nothing was written.
     let kind = if response.is_repeated { FaultKind::Unavailable } else { kind };
-    StoreError::caused(kind, format!("could not {}: {remedy}", request.action), body)
+    StoreError::with_source(kind, format!("could not {}: {remedy}", request.action), body)
 }
 
 fn remedy(status: StatusCode, body: &ErrorBody) -> (FaultKind, &'static str) {
@@ -75,5 +75,5 @@ pub(crate) fn unexpected_response(request: &ApiRequest, error: impl Into<Cause>)
         "could not {}: the response is not one of Elasticsearch; ECSS_ELASTICSEARCH_HOSTS must name a cluster",
         request.action
     );
-    StoreError::caused(FaultKind::Unavailable, message, error)
+    StoreError::with_source(FaultKind::Unavailable, message, error)
 }

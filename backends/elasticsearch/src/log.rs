@@ -99,7 +99,7 @@ impl ObjectLog for JournalLog {
         let damaged = |cause: ecs_scheduler_core::fault::Cause| {
             let message =
                 format!("could not {action}: the document is damaged; restore the index from a snapshot");
-            StoreError::caused(FaultKind::Config, message, cause)
+            StoreError::with_source(FaultKind::Config, message, cause)
         };
         let source = doc.source.ok_or_else(|| damaged("the document has no _source".into()))?;
         let object: LogObject = serde_json::from_str(source.get()).map_err(|error| damaged(error.into()))?;

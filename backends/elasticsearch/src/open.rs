@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions, ObjectLog};
-use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, SystemClock, fault};
+use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, SystemClock, fault};
 
 use crate::bootstrap::{locate_indices, prepare_indices};
 use crate::client::RestClient;
@@ -66,11 +66,11 @@ impl ElasticsearchOptions {
     }
 
     /// Checks the store by reading all of it, and reports a problem with its remedy.
-    pub async fn examine(self) -> Examination {
+    pub async fn diagnose(self) -> CheckResult {
         let subject = format!("store: {}", display_name(&self.index));
         match self.look().await {
-            Ok(_) => Examination::fine(subject),
-            Err(error) => Examination::problem(subject, fault::chain(&error)),
+            Ok(_) => CheckResult::passed(subject),
+            Err(error) => CheckResult::failed(subject, fault::chain(&error)),
         }
     }
 }

@@ -58,7 +58,11 @@ fn trust(roots: &mut RootCertStore, file: &Path) -> Result<(), StoreError> {
     let mut found = 0;
     for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
         roots.add(certificate.map_err(unreadable)?).map_err(|error| {
-            StoreError::caused(FaultKind::Config, format!("could not trust a certificate in {file:?}"), error)
+            StoreError::with_source(
+                FaultKind::Config,
+                format!("could not trust a certificate in {file:?}"),
+                error,
+            )
         })?;
         found += 1;
     }

@@ -207,7 +207,7 @@ fn retries_exhausted(request: &ApiRequest, last: Option<AttemptError>) -> StoreE
         ),
         AttemptError::Refused(..) => (FaultKind::Unavailable, "the cluster failed; check its health"),
     };
-    StoreError::caused(kind, format!("could not {action}: {remedy}"), last)
+    StoreError::with_source(kind, format!("could not {action}: {remedy}"), last)
 }
 
 fn authorization(credentials: &Credentials) -> Result<HeaderValue, StoreError> {

@@ -55,7 +55,7 @@ pub(crate) async fn launch_once(
         result
     });
     work.await.unwrap_or_else(|error| {
-        Err(LaunchError::unanswered("the local launcher aborted a launch").because(error))
+        Err(LaunchError::unanswered("the local launcher aborted a launch").with_source(error))
     })
 }
 
@@ -179,8 +179,8 @@ async fn write_record(context: &Arc<Context>, record: &Arc<LaunchRecord>) -> Res
         let message = format!("could not write the record of a launch for job \"{}\" to {root}", record.job);
         // A record that is certainly removed starts nothing after a restart either.
         match context.data.remove_launch(&record.token) {
-            Ok(()) => LaunchError::new(FaultKind::Unavailable, message).because(error),
-            Err(_) => LaunchError::unanswered(message).because(error),
+            Ok(()) => LaunchError::new(FaultKind::Unavailable, message).with_source(error),
+            Err(_) => LaunchError::unanswered(message).with_source(error),
         }
     };
     match tokio::task::spawn_blocking(move || data.write_launch(&written)).await {

@@ -175,7 +175,7 @@ impl Launcher for LocalLauncher {
         let request = StopRequest { code: "UserInitiated".to_owned(), reason: reason.to_owned() };
         self.context.data.task_dir(&name).write_stop(&request).map_err(|error| {
             LaunchError::new(FaultKind::Unavailable, format!("could not record the stop of task {task}"))
-                .because(error)
+                .with_source(error)
         })?;
         self.context.tasks.lock().request_stop(task, request);
         Ok(())

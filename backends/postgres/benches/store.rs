@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::store::{EditMark, Shard, SharedStore};
+use ecs_scheduler_core::store::{ChangeCursor, Shard, SharedStore};
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobStore as _, JobUid, Journal as _,
-    ListFrom, NewJob, Outcome, Settled, Settlement, StoredJob, TaskId, TaskState, Timestamp,
+    ListFrom, NewJob, Settled, Settlement, StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
@@ -84,7 +84,8 @@ async fn list(store: &PostgresStore, jobs: usize) -> anyhow::Result<()> {
 
 /// Settles the first jobs with a firing each and then by folding, and advances the firings to their end.
 async fn settle(store: &Arc<PostgresStore>, batch: usize) -> anyhow::Result<()> {
-    for (figure, outcome) in [("settle with firings", Outcome::Pending), ("settle by folding", Outcome::Idle)]
+    for (figure, outcome) in
+        [("settle with firings", TickOutcome::Pending), ("settle by folding", TickOutcome::Idle)]
     {
         let mut times = Vec::new();
         for _ in 0..6 {
@@ -115,7 +116,7 @@ async fn settle_concurrently(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
     let start = Instant::now();
     let engines = jobs.into_iter().map(|mut job| async move {
         for _ in 0..ROUNDS {
-            let next = settlement(&job, Outcome::Idle);
+            let next = settlement(&job, TickOutcome::Idle);
             job.progress.settled = next.settled;
             assert_ne!(store.settle(vec![next]).await?, [Settled::Stale]);
         }
@@ -130,7 +131,7 @@ async fn advance(store: &Arc<PostgresStore>, firings: Vec<Firing>) -> anyhow::Re
     let moves = firings.into_iter().map(|mut firing| async move {
         for (state, outcome) in [
             (FiringState::Launching, None),
-            (FiringState::Launched, Some(Outcome::Launched)),
+            (FiringState::Launched, Some(TickOutcome::Launched)),
             (FiringState::Finished, None),
         ] {
             let from = std::mem::replace(&mut firing.state, state);
@@ -161,7 +162,7 @@ async fn replace(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
 }
 
 async fn list_edits(store: &PostgresStore) -> anyhow::Result<()> {
-    let mut marks: Vec<_> = Shard::all().map(|shard| (shard, EditMark::default())).collect();
+    let mut marks: Vec<_> = Shard::all().map(|shard| (shard, ChangeCursor::default())).collect();
     for edits in store.edits(&marks).await? {
         marks[usize::from(edits.shard.number())].1 = edits.mark;
     }
@@ -173,7 +174,7 @@ async fn list_edits(store: &PostgresStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settlement(job: &StoredJob, outcome: Outcome) -> Settlement {
+fn settlement(job: &StoredJob, outcome: TickOutcome) -> Settlement {
     let second = job.progress.settled.map_or(1_900_000_000, |settled| settled.as_second() + 60);
     let at = Timestamp::constant(second, 0);
     let explanation = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
@@ -185,7 +186,7 @@ fn settlement(job: &StoredJob, outcome: Outcome) -> Settlement {
         explanation: explanation.to_owned(),
         ..sample::draft(outcome, at)
     };
-    let firing = (outcome == Outcome::Pending).then(|| firing(job, at));
+    let firing = (outcome == TickOutcome::Pending).then(|| firing(job, at));
     Settlement { firing, ..sample::settlement(job, vec![draft]) }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct FiringUpdate {
 impl FiringUpdate {
     pub(crate) fn new(fence: Option<Fence>, advance: Advance) -> Result<Self, StoreError> {
         let mut run = Progress::default();
-        run.note_run(&advance.to);
+        run.record_run(&advance.to);
         Ok(Self {
             tasks: i32::try_from(advance.to.tasks.len()).unwrap_or(i32::MAX),
             body: json(&advance.to)?,

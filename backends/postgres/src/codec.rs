@@ -1,9 +1,9 @@
 //! Encodes and decodes column values: timestamps as nanoseconds since 1970, names as text, the rest as JSON.
 
-use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
+use ecs_scheduler_core::decide::{DecisionDetails, DecisionDraft};
 use ecs_scheduler_core::{
-    DecisionId, DecisionRecord, FaultKind, Firing, FiringId, JobId, JobUid, LastRunTask, Outcome, Progress,
-    Revision, StoreError, StoredJob, TickSpan, Timestamp,
+    DecisionId, DecisionRecord, FaultKind, Firing, FiringId, JobId, JobUid, LastRunTask, Progress, Revision,
+    StoreError, StoredJob, TickOutcome, TickSpan, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +37,7 @@ pub(crate) fn optional_nanos(at: Option<Timestamp>) -> Result<Option<i64>, Store
 /// Encodes a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value)
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not write a value as JSON", error))
+        .map_err(|error| StoreError::with_source(FaultKind::Bug, "could not write a value as JSON", error))
 }
 
 /// Encodes a count or a version; one out of range becomes the greatest value.
@@ -66,7 +66,7 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     Ok(serde_json::from_str(text)?)
 }
 
-fn outcome_at(row: &Row, column: &str) -> Result<Outcome, DecodeError> {
+fn outcome_at(row: &Row, column: &str) -> Result<TickOutcome, DecodeError> {
     Ok(row.try_get::<_, &str>(column)?.parse()?)
 }
 
@@ -114,7 +114,7 @@ fn label(row: &Row, column: &str) -> String {
 
 /// Encodes the `ledger` column.
 pub(crate) fn encode_ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
-    json(&DecisionLedger::of(draft))
+    json(&DecisionDetails::from_draft(draft))
 }
 
 /// The columns that [`decision`] decodes.
@@ -128,7 +128,7 @@ pub(crate) use decision_columns;
 /// Decodes a decision.
 pub(crate) fn decision(row: &Row) -> Result<DecisionRecord, StoreError> {
     let decode = || -> Result<DecisionRecord, DecodeError> {
-        let ledger: DecisionLedger<'_> = from_json(row.try_get("ledger")?)?;
+        let ledger: DecisionDetails<'_> = from_json(row.try_get("ledger")?)?;
         Ok(DecisionRecord {
             id: DecisionId(unsigned(row.try_get("seq")?)),
             job: JobId::new(row.try_get("job")?)?,

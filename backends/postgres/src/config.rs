@@ -83,7 +83,7 @@ impl ConnectionConfig {
         let mut config = Config::from_str(&plain).map_err(|error| {
             let message = "could not read ECSS_POSTGRES_URL: write postgres://user:password@host:5432/database, \
                            with reserved characters as %40";
-            StoreError::caused(FaultKind::Config, message, error)
+            StoreError::with_source(FaultKind::Config, message, error)
         })?;
         let verification = set_ssl_mode(&mut config, mode, roots.is_some())?;
         let name = display_name(&config)?;

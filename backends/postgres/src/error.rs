@@ -53,7 +53,11 @@ pub(crate) fn database_error(action: &str, database: &str, error: tokio_postgres
         Some(code) => server_remedy(code),
         None => connection_remedy(&error),
     };
-    StoreError::caused(kind, format!("could not {action} the PostgreSQL database {database}{remedy}"), error)
+    StoreError::with_source(
+        kind,
+        format!("could not {action} the PostgreSQL database {database}{remedy}"),
+        error,
+    )
 }
 
 /// Maps the error of a pool that has no connection to give.
@@ -72,7 +76,7 @@ pub(crate) fn pool_error(action: &str, database: &str, error: PoolError) -> Stor
         PoolError::Timeout(_) => timed_out(action, database),
         PoolError::Closed => store_closed(database),
         PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_)) => {
-            StoreError::caused(FaultKind::Bug, message(""), error)
+            StoreError::with_source(FaultKind::Bug, message(""), error)
         }
     }
 }
@@ -102,7 +106,7 @@ pub(crate) fn corrupt_row(
     let message = format!(
         "could not read {subject}: its row is damaged or was changed by another program; correct it, or restore a backup"
     );
-    StoreError::caused(FaultKind::Config, message, error)
+    StoreError::with_source(FaultKind::Config, message, error)
 }
 
 /// Classifies an error that the server did not report.

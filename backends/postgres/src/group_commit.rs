@@ -57,8 +57,9 @@ impl<W: BatchWriter> GroupCommit<W> {
         self.queue.lock().push(PendingRequest { request, response: sender });
         let group_commit = Arc::clone(self);
         tokio::spawn(async move { group_commit.write_next_batch().await });
-        let gone =
-            |error| StoreError::caused(FaultKind::Bug, "the batch writer panicked or was stopped", error);
+        let gone = |error| {
+            StoreError::with_source(FaultKind::Bug, "the batch writer panicked or was stopped", error)
+        };
         response.await.map_err(gone)?
     }
 

@@ -57,7 +57,7 @@ impl Pool {
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1);
         let connections = builder.post_create(configure_session).build().map_err(|error| {
-            StoreError::caused(FaultKind::Bug, "could not make the connection pool", error)
+            StoreError::with_source(FaultKind::Bug, "could not make the connection pool", error)
         })?;
         Ok(Self { connections, name: database.name.clone() })
     }

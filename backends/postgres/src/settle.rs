@@ -6,7 +6,7 @@ pub(crate) mod write_set;
 use std::collections::HashMap;
 
 use ecs_scheduler_core::store::Fence;
-use ecs_scheduler_core::{Outcome, Settled, StoreError, async_trait};
+use ecs_scheduler_core::{Settled, StoreError, TickOutcome, async_trait};
 use futures::future::{join, join3, try_join_all};
 use tokio_postgres::{Error, Row, Statement};
 
@@ -227,7 +227,7 @@ async fn lock_and_read(
 fn job_meta(row: &Row) -> Result<(String, JobMeta), StoreError> {
     let (name, folds): (&str, Option<&str>) = (row.get("id"), row.get("folds"));
     let explanation: Option<String> = row.get("explanation");
-    let folds = folds.filter(|_| explanation.is_some()).map(str::parse::<Outcome>).transpose();
+    let folds = folds.filter(|_| explanation.is_some()).map(str::parse::<TickOutcome>).transpose();
     let folds = folds.map_err(|error| corrupt_row(&format!("job \"{name}\""), error))?;
     let (uid, revision) = (row.get("uid"), row.get("revision"));
     let mut meta = JobMeta::new(uid, revision, row.get("settled"), row.get("head"), folds);

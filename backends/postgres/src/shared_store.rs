@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use ecs_scheduler_core::store::{EditMark, EditedJobs, Fence, Shard, ShardEdits, Shards, SharedStore};
+use ecs_scheduler_core::store::{ChangeCursor, ChangedJobs, Fence, Shard, ShardChanges, Shards, SharedStore};
 use ecs_scheduler_core::{
     Advance, Firing, JobId, JobList, ListFrom, Register, Settled, Settlement, StoreError, async_trait,
 };
@@ -53,7 +53,7 @@ impl SharedStore for PostgresStore {
         self.pool.list_registers(prefix).await
     }
 
-    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
         self.pool.list_edits(since).await
     }
 }
@@ -67,7 +67,7 @@ impl Pool {
         Ok(rows.iter().map(register).collect())
     }
 
-    async fn list_edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+    async fn list_edits(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
         let shards: Vec<i16> = since.iter().map(|(shard, _)| shard.number().into()).collect();
         let marks: Vec<i64> = since.iter().map(|(_, mark)| signed(mark.0)).collect();
         let rows = self.read("read", LIST_EDITS, &[&shards, &marks]).await?;
@@ -75,16 +75,16 @@ impl Pool {
     }
 }
 
-fn shard_edits(row: &tokio_postgres::Row) -> Result<ShardEdits, StoreError> {
+fn shard_edits(row: &tokio_postgres::Row) -> Result<ShardChanges, StoreError> {
     let (number, edits, mark): (i16, i64, i64) = (row.get("shard"), row.get("edits"), row.get("mark"));
     let shard = u8::try_from(number).ok().and_then(Shard::new);
     let shard = shard.ok_or_else(|| corrupt_row(&format!("shard {number}"), "there is no such shard"))?;
     let names: Vec<&str> = row.get("jobs");
     let jobs = if mark > edits || edits - mark > CHANGELOG_LENGTH {
-        EditedJobs::Unknown
+        ChangedJobs::Unknown
     } else {
         let jobs = names.into_iter().map(JobId::new).collect::<Result<_, _>>();
-        EditedJobs::These(jobs.map_err(|error| corrupt_row(&format!("the edits of shard {number}"), error))?)
+        ChangedJobs::Jobs(jobs.map_err(|error| corrupt_row(&format!("the edits of shard {number}"), error))?)
     };
-    Ok(ShardEdits { shard, mark: EditMark(unsigned(edits)), jobs })
+    Ok(ShardChanges { shard, mark: ChangeCursor(unsigned(edits)), jobs })
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ecs_scheduler_core::store::{Fence, Shard, SharedStore};
 use ecs_scheduler_core::{
-    Adoption, Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, JobId, JobList,
+    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
     JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
     Store, StoreError, StoredJob, Timestamp, async_trait,
 };
@@ -123,7 +123,7 @@ impl Journal for PostgresStore {
         self.advance_firing(None, advance).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.pool.open_firings(None).await
     }
 
@@ -142,17 +142,18 @@ async fn encode_batch(batch: Vec<Settlement>) -> Result<Vec<SettlementRow>, Stor
         return batch.iter().map(SettlementRow::new).collect();
     }
     let encoding = tokio::task::spawn_blocking(move || batch.iter().map(SettlementRow::new).collect());
-    let panicked = |error| StoreError::caused(FaultKind::Bug, "encoding a batch as JSON panicked", error);
+    let panicked =
+        |error| StoreError::with_source(FaultKind::Bug, "encoding a batch as JSON panicked", error);
     encoding.await.map_err(panicked)?
 }
 
 #[async_trait]
 impl Registers for PostgresStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.pool.get_register(name).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -169,7 +170,7 @@ impl Store for PostgresStore {
         "postgres"
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn health_check(&self) -> Result<(), StoreError> {
         self.pool.health_check().await
     }
 
@@ -180,10 +181,10 @@ impl Store for PostgresStore {
         Ok(removed)
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        match adoption {
-            Adoption::Jobs(jobs) => self.pool.import_jobs(&jobs).await,
-            Adoption::History(entries) => self.pool.import_history(&entries).await,
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
+        match batch {
+            ImportBatch::Jobs(jobs) => self.pool.import_jobs(&jobs).await,
+            ImportBatch::History(entries) => self.pool.import_history(&entries).await,
         }
     }
 

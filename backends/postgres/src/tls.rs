@@ -23,7 +23,7 @@ pub(crate) fn connector(database: &ConnectionConfig) -> Result<MakeRustlsConnect
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not prepare TLS", error))?;
+        .map_err(|error| StoreError::with_source(FaultKind::Bug, "could not prepare TLS", error))?;
     let config = match database.verification {
         TlsVerification::Full => builder.with_root_certificates(load_roots(database)?).with_no_client_auth(),
         TlsVerification::Ca | TlsVerification::Skip => {
@@ -41,7 +41,7 @@ fn load_roots(database: &ConnectionConfig) -> Result<Arc<RootCertStore>, StoreEr
         Some(path) => {
             let refuse = |error: Cause| {
                 let message = format!("could not read the certificates in {path:?}; correct sslrootcert");
-                StoreError::caused(FaultKind::Config, message, error)
+                StoreError::with_source(FaultKind::Config, message, error)
             };
             let read = CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.into()))?;
             for certificate in read {
@@ -71,7 +71,11 @@ fn authority_verifier(
     let roots = load_roots(database)?;
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build();
     verifier.map(Some).map_err(|error| {
-        StoreError::caused(FaultKind::Config, "could not prepare the verification of certificates", error)
+        StoreError::with_source(
+            FaultKind::Config,
+            "could not prepare the verification of certificates",
+            error,
+        )
     })
 }
 

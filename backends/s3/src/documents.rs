@@ -44,7 +44,7 @@ impl Documents for S3Documents {
                 "object \"{key}\" in bucket \"{}\" is not JSON; correct it, or remove it and create the job again",
                 self.bucket.name
             );
-            StoreError::caused(FaultKind::Config, message, error)
+            StoreError::with_source(FaultKind::Config, message, error)
         })?;
         Ok(Some((document, DocumentVersion::new(tag))))
     }
@@ -57,7 +57,7 @@ impl Documents for S3Documents {
     ) -> Result<DocumentVersion, StoreError> {
         let key = self.layout.document(id);
         let body = to_python_json(document).map_err(|error| {
-            StoreError::caused(
+            StoreError::with_source(
                 FaultKind::Config,
                 format!("could not write the document of job \"{id}\""),
                 error,

@@ -10,5 +10,5 @@ mod open;
 mod permissions;
 mod probe;
 
-pub use open::{S3Options, examine, look, open};
+pub use open::{S3Options, diagnose, look, open};
 pub use permissions::permissions;

@@ -6,7 +6,7 @@ use aws_sdk_s3::Client;
 use aws_types::service_config::ServiceConfigKey;
 use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, SdkConfig};
 use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions};
-use ecs_scheduler_core::{Clock, Examination, MemoryStore, StoreError, fault};
+use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, fault};
 
 use crate::bucket::Bucket;
 use crate::documents::S3Documents;
@@ -86,11 +86,11 @@ pub async fn look(aws: &AwsContext, options: S3Options) -> Result<MemoryStore, S
 }
 
 /// Reads everything in a bucket, and reports problems with their remedies.
-pub async fn examine(aws: &AwsContext, options: S3Options) -> Examination {
+pub async fn diagnose(aws: &AwsContext, options: S3Options) -> CheckResult {
     let subject = format!("store: {}", options.location());
     match look(aws, options).await {
-        Ok(_) => Examination::fine(subject),
-        Err(error) => Examination::problem(subject, fault::chain(&error)),
+        Ok(_) => CheckResult::passed(subject),
+        Err(error) => CheckResult::failed(subject, fault::chain(&error)),
     }
 }
 

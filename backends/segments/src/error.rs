@@ -21,7 +21,7 @@ impl Location {
         problem: impl Into<ecs_scheduler_core::fault::Cause>,
     ) -> StoreError {
         let message = format!("the journal's object \"{object}\" in {} is damaged; {REMEDY}", self.name);
-        StoreError::caused(FaultKind::Config, message, problem)
+        StoreError::with_source(FaultKind::Config, message, problem)
     }
 
     /// Returns the error for an object that does not exist although a later one does.

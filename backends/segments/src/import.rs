@@ -4,7 +4,7 @@
 //! whose documents are not written yet, in their order and with their metadata, and the next opening writes the documents.
 //! Documents without jobs would be mistaken for those of another program, and their jobs for new ones.
 
-use ecs_scheduler_core::{Adoption, JobStore as _, JournalEntry, StoreError, StoredJob};
+use ecs_scheduler_core::{ImportBatch, JobStore as _, JournalEntry, StoreError, StoredJob};
 use futures::StreamExt as _;
 
 use crate::documents::DocumentVersion;
@@ -22,10 +22,10 @@ const ITEMS_PER_OP: usize = 100;
 /// # Errors
 ///
 /// Fails when one of them cannot be imported; those before it are imported.
-pub(crate) async fn import(editor: &JobEditor, adoption: Adoption) -> Result<(), StoreError> {
-    match adoption {
-        Adoption::Jobs(jobs) => import_jobs(editor, jobs).await,
-        Adoption::History(entries) => import_history(editor, entries).await,
+pub(crate) async fn import(editor: &JobEditor, batch: ImportBatch) -> Result<(), StoreError> {
+    match batch {
+        ImportBatch::Jobs(jobs) => import_jobs(editor, jobs).await,
+        ImportBatch::History(entries) => import_history(editor, entries).await,
     }
 }
 

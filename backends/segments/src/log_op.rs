@@ -90,7 +90,7 @@ impl LogOp {
     /// Encodes the operation as JSON.
     pub(crate) fn encode(&self) -> Result<Box<RawValue>, StoreError> {
         serde_json::value::to_raw_value(self).map_err(|error| {
-            StoreError::caused(FaultKind::Bug, "could not encode an operation as JSON", error)
+            StoreError::with_source(FaultKind::Bug, "could not encode an operation as JSON", error)
         })
     }
 }

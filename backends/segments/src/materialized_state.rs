@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ecs_scheduler_core::memory::Image;
 use ecs_scheduler_core::{
-    Adoption, JobId, JobStore, Journal, MemoryStore, Registers, Revision, Settlement, Store, StoreError,
+    ImportBatch, JobId, JobStore, Journal, MemoryStore, Registers, Revision, Settlement, Store, StoreError,
 };
 use parking_lot::Mutex;
 
@@ -101,13 +101,13 @@ impl MaterializedState {
             LogOp::ImportJobs(jobs) => {
                 for (job, version) in jobs {
                     let id = job.id.clone();
-                    self.memory.adopt(Adoption::Jobs(vec![job])).await?;
+                    self.memory.import(ImportBatch::Jobs(vec![job])).await?;
                     self.record_version(&id, version);
                 }
                 Ok(OpResult::Done)
             }
             LogOp::ImportHistory(entries) => {
-                self.memory.adopt(Adoption::History(entries)).await.map(|()| OpResult::Done)
+                self.memory.import(ImportBatch::History(entries)).await.map(|()| OpResult::Done)
             }
         }
     }

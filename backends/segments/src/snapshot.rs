@@ -83,8 +83,9 @@ pub(crate) async fn write(
     let newest = image.newest;
     let epochs = sidecar.epochs.clone();
     let encoding = tokio::task::spawn_blocking(move || encode(image, &sidecar)).await;
-    let (parts, records) = encoding
-        .map_err(|panicked| StoreError::caused(FaultKind::Bug, "writing a snapshot panicked", panicked))??;
+    let (parts, records) = encoding.map_err(|panicked| {
+        StoreError::with_source(FaultKind::Bug, "writing a snapshot panicked", panicked)
+    })??;
     let tag = &writer.simple().to_string()[..8];
     let names: Vec<String> =
         (0..parts.len()).map(|part| format!("{}-{tag}-{part:05}", manifest_name(position))).collect();
@@ -111,7 +112,7 @@ fn encode(image: Image, sidecar: &Sidecar) -> Result<(Vec<Vec<u8>>, usize), Stor
     let (mut parts, mut records, mut part) = (Vec::new(), 0, Vec::new());
     for record in jobs.chain(rows).chain(registers) {
         serde_json::to_writer(&mut part, &record).map_err(|error| {
-            StoreError::caused(FaultKind::Bug, "could not encode a snapshot as JSON", error)
+            StoreError::with_source(FaultKind::Bug, "could not encode a snapshot as JSON", error)
         })?;
         part.push(b'\n');
         records += 1;

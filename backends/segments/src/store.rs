@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Adoption, Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, JobId, JobList,
+    Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
     JobStore, Journal, ListFrom, MemoryStore, NewJob, Register, Registers, Retention, Revision, Settled,
     Settlement, Store, StoreError, StoredJob, Timestamp, async_trait,
 };
@@ -55,7 +55,8 @@ impl LogStore {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let editing = tokio::spawn(edit(Arc::clone(&self.editor))).await;
-        editing.map_err(|panicked| StoreError::caused(FaultKind::Bug, "editing a job panicked", panicked))?
+        editing
+            .map_err(|panicked| StoreError::with_source(FaultKind::Bug, "editing a job panicked", panicked))?
     }
 }
 
@@ -116,7 +117,7 @@ impl Journal for LogStore {
         self.editor.writer.commit(LogOp::Advance(Box::new(advance))).await.map(drop)
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.memory()?.unfinished().await
     }
 
@@ -131,11 +132,11 @@ impl Journal for LogStore {
 
 #[async_trait]
 impl Registers for LogStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.memory()?.read(name).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -155,7 +156,7 @@ impl Store for LogStore {
     }
 
     /// Checks that the log can be read and that no other process writes to it. The next write shows whether it can be written.
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn health_check(&self) -> Result<(), StoreError> {
         self.editor.writer.check(&*self.log).await
     }
 
@@ -166,9 +167,9 @@ impl Store for LogStore {
         Ok(self.editor.writer.commit(LogOp::Prune(retention.into())).await?.into_count())
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
         self.lifecycle.ensure_open()?;
-        self.edit(|editor| async move { import(&editor, adoption).await }).await
+        self.edit(|editor| async move { import(&editor, batch).await }).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -14,8 +14,8 @@ use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, Demand, Firing, FiringState, JobId, JobStore as _, Journal as _, ListFrom, Outcome, Settled,
-    Settlement, StoredJob, TaskId, TaskState, Timestamp,
+    Advance, Demand, Firing, FiringState, JobId, JobStore as _, Journal as _, ListFrom, Settled, Settlement,
+    StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -163,14 +163,15 @@ async fn cached_reads(store: &SqliteStore) -> anyhow::Result<()> {
 /// bytes to a file. The first round, in which the log grows to its size, is not counted.
 async fn settle(store: &SqliteStore, path: &Path) -> anyhow::Result<()> {
     let log = path.with_extension("db-wal");
-    for (figure, outcome) in [("settle with firings", Outcome::Pending), ("settle by folding", Outcome::Idle)]
+    for (figure, outcome) in
+        [("settle with firings", TickOutcome::Pending), ("settle by folding", TickOutcome::Idle)]
     {
         let (mut times, mut limits) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         for round in 0..8 {
             let page = NonZeroUsize::new(BATCH).expect("it is not zero");
             let jobs = store.list(ListFrom::Skip(0), page).await?.jobs;
-            let tick = if outcome == Outcome::Pending { round } else { 100 + round };
+            let tick = if outcome == TickOutcome::Pending { round } else { 100 + round };
             let batch: Vec<Settlement> = jobs.iter().map(|job| settlement(job, tick, outcome)).collect();
             let firings: Vec<Firing> = batch.iter().filter_map(|one| one.firing.clone()).collect();
             let written = log.metadata()?.len();
@@ -201,7 +202,7 @@ async fn advance(store: &SqliteStore, firings: Vec<Firing>, report: bool) -> any
     let mut advanced = firings;
     for (state, outcome) in [
         (FiringState::Launching, None),
-        (FiringState::Launched, Some(Outcome::Launched)),
+        (FiringState::Launched, Some(TickOutcome::Launched)),
         (FiringState::Finished, None),
     ] {
         let calls = advanced.into_iter().map(|mut firing| {
@@ -271,7 +272,7 @@ fn raw_write(beside: &Path, bytes: usize) -> anyhow::Result<Duration> {
     Ok(start.elapsed())
 }
 
-fn settlement(job: &StoredJob, tick: i64, outcome: Outcome) -> Settlement {
+fn settlement(job: &StoredJob, tick: i64, outcome: TickOutcome) -> Settlement {
     let at = Timestamp::constant(1_900_000_000 + tick * 60, 0);
     let explanation = "150 messages ÷ 100 per task, rounded up → 2; less 1 already pending or running → 1";
     let draft = DecisionDraft {
@@ -282,7 +283,7 @@ fn settlement(job: &StoredJob, tick: i64, outcome: Outcome) -> Settlement {
         explanation: explanation.to_owned(),
         ..sample::draft(outcome, at)
     };
-    let firing = (outcome == Outcome::Pending).then(|| firing(job, at));
+    let firing = (outcome == TickOutcome::Pending).then(|| firing(job, at));
     Settlement { firing, ..sample::settlement(job, vec![draft]) }
 }
 

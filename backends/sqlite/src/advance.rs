@@ -49,7 +49,7 @@ impl WriterConn {
         let firing = &advance.to;
         let meta = cached_meta(&self.connection, &mut self.meta_cache, &firing.job)?;
         let Some(meta) = meta.filter(|meta| meta.uid == firing.uid) else { return Ok(()) };
-        meta.progress.note_run(firing);
+        meta.progress.record_run(firing);
         let sql = "UPDATE marks SET last_run = ?2, last_run_tasks = ?3 WHERE no = ?1";
         let tasks = to_json(&meta.progress.last_run_tasks)?;
         self.connection.prepare_cached(sql)?.execute(params![

@@ -77,7 +77,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
     to.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(())).map_err(write_failed)?;
     to.close().map_err(|(_, error)| write_failed(error))?;
     File::open(into).and_then(|file| file.sync_all()).map_err(|error| write_error(into, error))?;
-    examine(into)
+    verify(into)
 }
 
 /// Verifies a backup from its first page to its last, without a change to it or to the files beside it.
@@ -86,7 +86,7 @@ pub fn backup(source: &Path, into: &Path, progress: &dyn Fn(u64, u64)) -> Result
 ///
 /// Fails when the file cannot be read, is damaged, of a newer format or not a store, and when a write-ahead log lies
 /// beside it: then it is not a backup but a store in use, or a part of one.
-pub fn examine(path: &Path) -> Result<Contents, StoreError> {
+pub fn verify(path: &Path) -> Result<Contents, StoreError> {
     let read_failed = |error| store_error("read", path, error);
     let invalid = |reason: &str| {
         StoreError::fault(FaultKind::Config, format!("could not use {path:?} as a backup: {reason}"))
@@ -130,10 +130,10 @@ pub fn examine(path: &Path) -> Result<Contents, StoreError> {
 ///
 /// # Errors
 ///
-/// Fails when the backup is invalid ([`examine`]), when a scheduler uses the file, when the file exists and `aside` is
+/// Fails when the backup is invalid ([`verify`]), when a scheduler uses the file, when the file exists and `aside` is
 /// `None`, when `aside` exists, and when the folder cannot be written.
 pub fn restore(backup: &Path, target: &Path, aside: Option<&Path>) -> Result<Contents, StoreError> {
-    let contents = examine(backup)?;
+    let contents = verify(backup)?;
     create_folder(target)?;
     let target = &resolve_path(target)?;
     let _lock = Lock::acquire(target)?;
@@ -238,5 +238,5 @@ fn sync_folder(file: &Path) -> std::io::Result<()> {
 fn write_error(path: &Path, error: std::io::Error) -> StoreError {
     let message =
         format!("could not write {path:?}: check that the disk has room and that its folder is writable");
-    StoreError::caused(FaultKind::Unavailable, message, error)
+    StoreError::with_source(FaultKind::Unavailable, message, error)
 }

@@ -58,7 +58,7 @@ impl Checkpointer {
             .name("sqlite-checkpoint".to_owned())
             .spawn(move || run_checkpoints(&connection, &signals, &store_path, &files))
             .map_err(|error| {
-                StoreError::caused(
+                StoreError::with_source(
                     FaultKind::Unavailable,
                     format!("could not start the checkpoint thread of the store {path:?}"),
                     error,

@@ -2,10 +2,10 @@
 
 mod body;
 
-use ecs_scheduler_core::decide::{DecisionDraft, DecisionLedger};
+use ecs_scheduler_core::decide::{DecisionDetails, DecisionDraft};
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
-    Outcome, Progress, Revision, StoreError, StoredJob, TickSpan, Timestamp,
+    Progress, Revision, StoreError, StoredJob, TickOutcome, TickSpan, Timestamp,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -47,8 +47,9 @@ pub(crate) fn to_nanos_opt(at: Option<Timestamp>) -> Result<Option<i64>, StoreEr
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
     // Most values fit, so the buffer is not reallocated while it grows.
     let mut text = Vec::with_capacity(512);
-    serde_json::to_writer(&mut text, value)
-        .map_err(|error| StoreError::caused(FaultKind::Bug, "could not encode a value as JSON", error))?;
+    serde_json::to_writer(&mut text, value).map_err(|error| {
+        StoreError::with_source(FaultKind::Bug, "could not encode a value as JSON", error)
+    })?;
     Ok(String::from_utf8(text).expect("JSON is UTF-8"))
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct JobMeta {
     /// The newest decision under the job's name; 0 when there is none.
     pub(crate) head: u64,
     /// The outcome of that decision, if the next one may fold into it.
-    pub(crate) folds: Option<Outcome>,
+    pub(crate) folds: Option<TickOutcome>,
     pub(crate) progress: Progress,
 }
 
@@ -168,7 +169,7 @@ pub(crate) fn read_job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
 
 /// Encodes the `ledger` column.
 pub(crate) fn encode_details(draft: &DecisionDraft) -> Result<String, StoreError> {
-    to_json(&DecisionLedger::of(draft))
+    to_json(&DecisionDetails::from_draft(draft))
 }
 
 /// The columns that [`read_decision`] reads.
@@ -177,7 +178,7 @@ pub(crate) const DECISION_COLUMNS: &str =
 
 /// Reads the columns of [`DECISION_COLUMNS`].
 pub(crate) fn read_decision(row: &Row<'_>) -> rusqlite::Result<DecisionRecord> {
-    let details: DecisionLedger<'_> =
+    let details: DecisionDetails<'_> =
         serde_json::from_str(read_text(row, 8)?).map_err(|error| conversion_error(8, error))?;
     Ok(DecisionRecord {
         id: DecisionId(read_u64(row, 0)?),

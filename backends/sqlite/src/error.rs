@@ -41,7 +41,7 @@ impl TxError {
 pub(crate) fn store_error(attempted: &str, path: &Path, error: rusqlite::Error) -> StoreError {
     let (kind, remedy) =
         if is_failed_write(&error) { FAILED_WRITE } else { remedy(error.sqlite_error_code()) };
-    StoreError::caused(kind, format!("could not {attempted} the store {path:?}{remedy}"), error)
+    StoreError::with_source(kind, format!("could not {attempted} the store {path:?}{remedy}"), error)
 }
 
 /// The remedy of a failed write. SQLite reports a write beyond the file size limit in the same way as a disk error.

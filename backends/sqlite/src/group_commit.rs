@@ -74,7 +74,7 @@ impl GroupCommit {
             .name("sqlite-writer".to_owned())
             .spawn(move || run_writer(conn, &cache, receiver, &stop))
             .map_err(|error| {
-                StoreError::caused(
+                StoreError::with_source(
                     FaultKind::Unavailable,
                     format!("could not start the writer thread of the store {path:?}"),
                     error,

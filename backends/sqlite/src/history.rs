@@ -1,7 +1,7 @@
 //! Reads of decisions and firings. A job's own history is a linked list: each row names the previous one in `prev`.
 
 use ecs_scheduler_core::{
-    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, Outcome, StoreError,
+    DecisionQuery, DecisionRecord, Firing, FiringQuery, FiringState, JobId, StoreError, TickOutcome,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -130,11 +130,11 @@ fn first_row(connection: &Connection, job: &JobId, before: i64) -> rusqlite::Res
 
 fn decisions_by_outcome(
     connection: &Connection,
-    outcome: Outcome,
+    outcome: TickOutcome,
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<DecisionRecord>> {
-    let condition = if outcome == Outcome::Pending {
+    let condition = if outcome == TickOutcome::Pending {
         // Only an open firing has no outcome yet.
         let open: Vec<String> = open_states().map(|state| format!("'{}'", state.as_str())).collect();
         format!("INDEXED BY journal_state WHERE state IN ({})", open.join(", "))

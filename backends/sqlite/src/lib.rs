@@ -35,5 +35,5 @@ mod settle;
 mod store;
 mod writer_conn;
 
-pub use backup::{Contents, backup, examine, restore};
+pub use backup::{Contents, backup, restore, verify};
 pub use store::{SqliteOptions, SqliteStore};

@@ -109,7 +109,7 @@ pub(crate) fn create_file(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             let message = format!("could not create the store {path:?}: check that its folder is writable");
-            Err(StoreError::caused(FaultKind::Unavailable, message, error))
+            Err(StoreError::with_source(FaultKind::Unavailable, message, error))
         }
         Ok(_) | Err(_) => Ok(()),
     }
@@ -132,13 +132,13 @@ fn in_use_error(path: &Path, by: &str) -> StoreError {
 
 fn read_error(path: &Path, error: std::io::Error) -> StoreError {
     let message = format!("could not read the store {path:?}: check that it is readable");
-    StoreError::caused(FaultKind::Unavailable, message, error)
+    StoreError::with_source(FaultKind::Unavailable, message, error)
 }
 
 fn lock_file_error(lock_path: &Path, error: std::io::Error) -> StoreError {
     let message =
         format!("could not lock {lock_path:?}: give the scheduler's user write access to its folder");
-    StoreError::caused(FaultKind::Unavailable, message, error)
+    StoreError::with_source(FaultKind::Unavailable, message, error)
 }
 
 /// Returns the path of a file beside `path`: its name with a suffix, as SQLite names its own files.

@@ -66,7 +66,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
         let message =
             format!("could not create the folder {folder:?} of the store: check that its parent is writable");
-        StoreError::caused(FaultKind::Unavailable, message, error)
+        StoreError::with_source(FaultKind::Unavailable, message, error)
     })
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn check_header(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => {
             let message = format!("could not read the store {path:?}: check that it is readable");
-            return Err(StoreError::caused(FaultKind::Unavailable, message, error));
+            return Err(StoreError::with_source(FaultKind::Unavailable, message, error));
         }
     };
     let length = file.metadata().map_or(0, |metadata| metadata.len());

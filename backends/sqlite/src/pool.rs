@@ -64,7 +64,7 @@ impl ReadPool {
             Ok(Err(error)) => Err(store_error("read from", &self.path, error)),
             Err(panicked) => {
                 let message = format!("a read of the store {:?} panicked", self.path);
-                Err(StoreError::caused(FaultKind::Bug, message, panicked))
+                Err(StoreError::with_source(FaultKind::Bug, message, panicked))
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
-    DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Outcome, Revision, Settled, Settlement,
-    StoreError, TickSpan, Timestamp,
+    DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Revision, Settled, Settlement, StoreError,
+    TickOutcome, TickSpan, Timestamp,
 };
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -35,7 +35,7 @@ pub(crate) struct SettlementRow {
 /// A decision of a settlement with its columns encoded.
 #[derive(Debug)]
 struct DecisionRow {
-    outcome: Outcome,
+    outcome: TickOutcome,
     observed: Timestamp,
     span: TickSpan,
     folds: bool,
@@ -72,7 +72,7 @@ impl DecisionRow {
     }
 
     /// Returns the outcome of the rows into which this one may be folded, if it may be folded.
-    fn folds_into(&self) -> Option<Outcome> {
+    fn folds_into(&self) -> Option<TickOutcome> {
         self.folds.then_some(self.outcome)
     }
 }

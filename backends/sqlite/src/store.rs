@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecs_scheduler_core::{
-    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, JobId, JobList,
-    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
-    Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
+    Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId,
+    JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled,
+    Settlement, Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
 };
 use serde_json::value::RawValue;
 
@@ -75,9 +75,9 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&path, &options));
-        opening
-            .await
-            .map_err(|panicked| StoreError::caused(FaultKind::Bug, "opening the store panicked", panicked))?
+        opening.await.map_err(|panicked| {
+            StoreError::with_source(FaultKind::Bug, "opening the store panicked", panicked)
+        })?
     }
 
     fn open_blocking(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
@@ -176,7 +176,7 @@ impl Journal for SqliteStore {
         self.writer.submit_with_priority(priority, move |conn| conn.advance(&advance, &body)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.pool.open_firings().await
     }
 
@@ -191,11 +191,11 @@ impl Journal for SqliteStore {
 
 #[async_trait]
 impl Registers for SqliteStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.pool.register(name.to_owned()).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -213,7 +213,7 @@ impl Store for SqliteStore {
         "sqlite"
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn health_check(&self) -> Result<(), StoreError> {
         self.writer.submit(WriterConn::check_health).await
     }
 
@@ -232,10 +232,10 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        match adoption {
-            Adoption::Jobs(jobs) => self.writer.submit(move |conn| conn.import_jobs(&jobs)).await,
-            Adoption::History(entries) => {
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
+        match batch {
+            ImportBatch::Jobs(jobs) => self.writer.submit(move |conn| conn.import_jobs(&jobs)).await,
+            ImportBatch::History(entries) => {
                 let rows = entries.into_iter().map(ImportRow::new).collect::<Result<Vec<_>, _>>()?;
                 self.writer.submit(move |conn| conn.import_history(&rows)).await
             }

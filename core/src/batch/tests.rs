@@ -180,7 +180,7 @@ async fn keys_beyond_max_waiting_wait_for_capacity() {
 #[test]
 fn a_shared_error_prints_its_chain_once() {
     let inner = TriggerError::new(FaultKind::Throttled, "could not read queue \"q\"")
-        .because(std::io::Error::other("connection refused"));
+        .with_source(std::io::Error::other("connection refused"));
     let own = TriggerError::from(Arc::new(inner));
     assert_eq!(own.kind(), FaultKind::Throttled);
     assert_eq!(crate::fault::chain(&own), "could not read queue \"q\": connection refused");

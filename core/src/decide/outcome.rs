@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How a tick ended. Every tick of every job has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum TickOutcome {
     /// A firing is in progress; replaced by its final outcome.
     Pending,
     /// Every requested task was started.
@@ -45,7 +45,7 @@ pub enum Outcome {
     Unknown,
 }
 
-impl Outcome {
+impl TickOutcome {
     /// Every outcome.
     pub const ALL: [Self; 17] = [
         Self::Pending,
@@ -122,13 +122,13 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TickOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Outcome {
+impl FromStr for TickOutcome {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

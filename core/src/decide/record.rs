@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Step};
+use super::{Step, TickOutcome};
 use crate::firing::FiringId;
 use crate::job::{JobId, JobUid};
 use crate::scaling::Demand;
@@ -37,7 +37,7 @@ pub struct DecisionDraft {
     /// When the engine decided.
     pub observed: Timestamp,
     /// How they ended.
-    pub outcome: Outcome,
+    pub outcome: TickOutcome,
     /// The trigger's demand, if a trigger was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<Demand>,
@@ -100,7 +100,7 @@ impl DecisionDraft {
 /// The part of a decision that a store with columns keeps as one JSON text, because it is never queried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DecisionLedger<'a> {
+pub struct DecisionDetails<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     demand: Option<Demand>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,7 @@ pub struct DecisionLedger<'a> {
     observations: Cow<'a, [Observation]>,
 }
 
-impl<'a> DecisionLedger<'a> {
+impl<'a> DecisionDetails<'a> {
     /// Borrows the details of a decision.
     #[must_use]
     pub fn of(draft: &'a DecisionDraft) -> Self {
@@ -132,7 +132,7 @@ impl<'a> DecisionLedger<'a> {
 
     /// Restores the decision, with the values that the store keeps in columns.
     #[must_use]
-    pub fn into_draft(self, span: TickSpan, observed: Timestamp, outcome: Outcome) -> DecisionDraft {
+    pub fn into_draft(self, span: TickSpan, observed: Timestamp, outcome: TickOutcome) -> DecisionDraft {
         DecisionDraft {
             span,
             observed,

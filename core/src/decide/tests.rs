@@ -30,7 +30,7 @@ fn tasks(n: u32) -> Demand {
 #[test]
 fn an_idle_trigger_launches_nothing_and_gives_the_reason() {
     let decision = decide(&input(Demand::Idle, 3, None, 0));
-    assert_eq!((decision.launch, decision.outcome), (0, Outcome::Idle));
+    assert_eq!((decision.launch, decision.outcome), (0, TickOutcome::Idle));
     assert_eq!(decision.to_string(), "asked → 0");
 }
 
@@ -51,15 +51,15 @@ fn the_installation_bounds_a_job_without_a_cap() {
 
 #[test]
 fn a_reached_cap_and_enough_tasks_are_different_outcomes() {
-    assert_eq!(decide(&input(tasks(12), 1, Some(10), 10)).outcome, Outcome::Capped);
-    assert_eq!(decide(&input(tasks(10), 1, Some(10), 10)).outcome, Outcome::Satisfied);
+    assert_eq!(decide(&input(tasks(12), 1, Some(10), 10)).outcome, TickOutcome::Capped);
+    assert_eq!(decide(&input(tasks(10), 1, Some(10), 10)).outcome, TickOutcome::Satisfied);
 }
 
 #[test]
 fn each_overlap_policy_counts_running_tasks_differently() {
     let with = |overlap| decide(&DecisionInput { overlap, ..input(tasks(5), 1, Some(6), 2) });
     assert_eq!(with(Overlap::TopUp).launch, 3);
-    assert_eq!(with(Overlap::Skip).outcome, Outcome::SkippedOverlap);
+    assert_eq!(with(Overlap::Skip).outcome, TickOutcome::SkippedOverlap);
     assert_eq!(with(Overlap::Allow).launch, 4);
     let replaced = with(Overlap::Replace);
     assert_eq!((replaced.launch, replaced.replace), (5, true));
@@ -69,19 +69,19 @@ fn each_overlap_policy_counts_running_tasks_differently() {
 fn a_cooldown_suppresses_only_launches() {
     let cooldown = Some(Duration::from_millis(1_500));
     let still_invisible = decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 0) });
-    assert_eq!((still_invisible.launch, still_invisible.outcome), (0, Outcome::Cooldown));
+    assert_eq!((still_invisible.launch, still_invisible.outcome), (0, TickOutcome::Cooldown));
     assert!(still_invisible.to_string().contains("another 2 s"), "{still_invisible}");
     assert_eq!(
         decide(&DecisionInput { cooldown, ..input(tasks(1), 1, None, 1) }).outcome,
-        Outcome::Satisfied
+        TickOutcome::Satisfied
     );
 }
 
 #[test]
 fn a_budget_limits_the_launch() {
     let with = |budget| decide(&DecisionInput { budget: Some(budget), ..input(tasks(5), 1, None, 0) });
-    assert_eq!((with(2).launch, with(2).outcome), (2, Outcome::Pending));
-    assert_eq!((with(0).launch, with(0).outcome), (0, Outcome::Budget));
+    assert_eq!((with(2).launch, with(2).outcome), (2, TickOutcome::Pending));
+    assert_eq!((with(0).launch, with(0).outcome), (0, TickOutcome::Budget));
 }
 
 /// Facts of a queue with one message per task.
@@ -115,10 +115,10 @@ fn queue_modes_count_by_the_queue_up_to_the_cap() {
     };
     assert_eq!(with(50, 12).launch, 18);
     let capped = with(20, 12);
-    assert_eq!((capped.launch, capped.outcome), (8, Outcome::Pending));
+    assert_eq!((capped.launch, capped.outcome), (8, TickOutcome::Pending));
     assert!(capped.to_string().ends_with("at most maxCount 20, less 12 pending or running → 8"), "{capped}");
-    assert_eq!(with(12, 12).outcome, Outcome::Capped);
-    assert_eq!(with(50, 30).outcome, Outcome::Satisfied);
+    assert_eq!(with(12, 12).outcome, TickOutcome::Capped);
+    assert_eq!(with(50, 30).outcome, TickOutcome::Satisfied);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn queue_modes_without_demand_ignore_the_floor() {
     let facts = facts(2, 0);
     let decision =
         decide(&DecisionInput { mode: Mode::OneShot, queue: Some(&facts), ..input(tasks(2), 5, None, 0) });
-    assert_eq!((decision.launch, decision.outcome), (0, Outcome::Satisfied));
+    assert_eq!((decision.launch, decision.outcome), (0, TickOutcome::Satisfied));
 }
 
 #[test]
@@ -178,16 +178,16 @@ fn rules_have_their_api_names() {
 
 #[test]
 fn outcomes_have_their_api_names() {
-    for outcome in Outcome::ALL {
+    for outcome in TickOutcome::ALL {
         let name = serde_json::to_value(outcome).unwrap();
         assert_eq!(name, outcome.as_str());
         assert_eq!((outcome.to_string().as_str(), outcome.as_str().parse()), (outcome.as_str(), Ok(outcome)));
     }
-    let error = "lost".parse::<Outcome>().unwrap_err();
+    let error = "lost".parse::<TickOutcome>().unwrap_err();
     assert!(error.starts_with("unknown outcome \"lost\"; one of pending, launched, "), "{error}");
 }
 
-fn draft(outcome: Outcome, first: i64, last: i64, count: u64) -> DecisionDraft {
+fn draft(outcome: TickOutcome, first: i64, last: i64, count: u64) -> DecisionDraft {
     let at = |second| jiff::Timestamp::from_second(second).unwrap();
     DecisionDraft {
         span: TickSpan { first: at(first), last: at(last), count },
@@ -205,21 +205,23 @@ fn draft(outcome: Outcome, first: i64, last: i64, count: u64) -> DecisionDraft {
 
 #[test]
 fn consecutive_equal_outcomes_fold_into_one_row() {
-    let (mut row, newer) = (draft(Outcome::Idle, 60, 120, 2), draft(Outcome::Idle, 180, 300, 3));
+    let (mut row, newer) = (draft(TickOutcome::Idle, 60, 120, 2), draft(TickOutcome::Idle, 180, 300, 3));
     assert!(row.folds_with(&newer));
     row.fold(newer);
-    assert_eq!(row, DecisionDraft { observed: row.observed, ..draft(Outcome::Idle, 60, 300, 5) });
+    assert_eq!(row, DecisionDraft { observed: row.observed, ..draft(TickOutcome::Idle, 60, 300, 5) });
 }
 
 #[test]
 fn launches_manual_firings_and_other_outcomes_do_not_fold() {
-    let idle = draft(Outcome::Idle, 60, 60, 1);
-    let launched = draft(Outcome::Launched, 120, 120, 1);
-    let by_hand = draft(Outcome::Idle, 120, 120, 0);
+    let idle = draft(TickOutcome::Idle, 60, 60, 1);
+    let launched = draft(TickOutcome::Launched, 120, 120, 1);
+    let by_hand = draft(TickOutcome::Idle, 120, 120, 0);
     assert!(idle.folds() && !launched.folds() && !by_hand.folds());
-    assert!(!idle.folds_with(&draft(Outcome::Missed, 120, 120, 1)));
-    let other =
-        DecisionDraft { explanation: "for another reason".to_owned(), ..draft(Outcome::Idle, 120, 120, 1) };
+    assert!(!idle.folds_with(&draft(TickOutcome::Missed, 120, 120, 1)));
+    let other = DecisionDraft {
+        explanation: "for another reason".to_owned(),
+        ..draft(TickOutcome::Idle, 120, 120, 1)
+    };
     assert!(!idle.folds_with(&other));
     assert!(!launched.folds_with(&launched) && !idle.folds_with(&by_hand) && !by_hand.folds_with(&idle));
 }
@@ -227,7 +229,8 @@ fn launches_manual_firings_and_other_outcomes_do_not_fold() {
 #[test]
 fn a_single_try_is_not_serialized() {
     let tries = |tries| {
-        let value = serde_json::to_value(DecisionDraft { tries, ..draft(Outcome::Idle, 60, 60, 1) }).unwrap();
+        let value =
+            serde_json::to_value(DecisionDraft { tries, ..draft(TickOutcome::Idle, 60, 60, 1) }).unwrap();
         let read: DecisionDraft = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(read.tries, tries);
         value.get("tries").cloned()
@@ -255,7 +258,7 @@ proptest! {
         let limit = cap.unwrap_or(50).min(50);
         let stays = if decision.replace { 0 } else { busy };
         prop_assert!(decision.launch == 0 || decision.launch + stays <= limit);
-        prop_assert_eq!(decision.launch > 0, decision.outcome == Outcome::Pending);
+        prop_assert_eq!(decision.launch > 0, decision.outcome == TickOutcome::Pending);
         let mut number = 0;
         for step in &decision.steps {
             prop_assert_eq!(step.before, number);

@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decide::{Outcome, TickSpan};
+use crate::decide::{TickOutcome, TickSpan};
 use crate::job::{Earlier, Job};
 use crate::policy::{CatchUp, CatchUpPolicy};
 use crate::schedule::{Schedule, jitter};
@@ -35,7 +35,7 @@ pub(super) struct Ticks<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CatchUpPlan {
     /// Ticks that are not evaluated, oldest first.
-    pub(super) skipped: Vec<(Outcome, TickSpan)>,
+    pub(super) skipped: Vec<(TickOutcome, TickSpan)>,
     /// The tick to evaluate.
     pub(super) tick: Option<Timestamp>,
     /// The newest tick that this plan settles.
@@ -81,7 +81,7 @@ impl Ticks<'_> {
         let newest = self.newest_due(now)?;
         let late = now.duration_since(self.due(newest));
         let mut plan = if late > accepted_lateness(catch_up, tried == Some(newest)) {
-            let skipped = self.span(Outcome::Missed, self.after, newest).into_iter().collect();
+            let skipped = self.span(TickOutcome::Missed, self.after, newest).into_iter().collect();
             CatchUpPlan { skipped, tick: None, settles: newest }
         } else {
             match catch_up.policy {
@@ -115,7 +115,11 @@ impl Ticks<'_> {
     }
 
     /// Splits a tick out of the span that contains it.
-    fn split_out(&self, (outcome, span): (Outcome, TickSpan), tick: Timestamp) -> Vec<(Outcome, TickSpan)> {
+    fn split_out(
+        &self,
+        (outcome, span): (TickOutcome, TickSpan),
+        tick: Timestamp,
+    ) -> Vec<(TickOutcome, TickSpan)> {
         if span.count == 1 || !(span.first..=span.last).contains(&tick) {
             return vec![(outcome, span)];
         }
@@ -158,7 +162,8 @@ impl Ticks<'_> {
     fn plan_for(&self, tick: Timestamp, now: Timestamp, window: SignedDuration) -> CatchUpPlan {
         let older = before(tick);
         let cut = before(window_opens(now, window)).clamp(self.after, older);
-        let spans = [self.span(Outcome::Missed, self.after, cut), self.span(Outcome::Coalesced, cut, older)];
+        let spans =
+            [self.span(TickOutcome::Missed, self.after, cut), self.span(TickOutcome::Coalesced, cut, older)];
         let skipped = spans.into_iter().flatten().collect();
         CatchUpPlan { skipped, tick: Some(tick), settles: tick }
     }
@@ -166,10 +171,10 @@ impl Ticks<'_> {
     /// Returns the span of ticks in (`after`, `until`], if there are any.
     pub(super) fn span(
         &self,
-        outcome: Outcome,
+        outcome: TickOutcome,
         after: Timestamp,
         until: Timestamp,
-    ) -> Option<(Outcome, TickSpan)> {
+    ) -> Option<(TickOutcome, TickSpan)> {
         if until <= after {
             return None;
         }

@@ -19,7 +19,7 @@ use super::clock_check::is_ahead;
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
 use super::status::Counters;
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
@@ -138,9 +138,9 @@ impl FiringDriver {
     }
 
     /// Ends the firing without further tasks.
-    async fn end(&mut self, state: FiringState, outcome: Outcome, note: String) {
+    async fn end(&mut self, state: FiringState, outcome: TickOutcome, note: String) {
         let (job, firing) = (&self.firing.job, &self.firing.id);
-        if outcome == Outcome::Coalesced {
+        if outcome == TickOutcome::Coalesced {
             tracing::info!(%job, %firing, state = state.as_str(), note, "a firing ended");
         } else {
             tracing::warn!(%job, %firing, state = state.as_str(), note, "a firing ended");
@@ -150,7 +150,7 @@ impl FiringDriver {
     }
 
     /// Makes the firing's next state durable; returns whether it is. Retries while the store does not answer.
-    async fn advance(&mut self, to: Firing, outcome: Option<Outcome>) -> bool {
+    async fn advance(&mut self, to: Firing, outcome: Option<TickOutcome>) -> bool {
         let mut backoff = MIN_BACKOFF;
         loop {
             match self.engine.advance(self.firing.state, &to, outcome).await {
@@ -177,16 +177,16 @@ impl FiringDriver {
     }
 
     /// Counts the tick of the firing when its outcome is final, and records whether launches of the job fail.
-    fn record_outcome(&self, outcome: Option<Outcome>) {
+    fn record_outcome(&self, outcome: Option<TickOutcome>) {
         let Some(outcome) = outcome else { return };
         let (engine, firing) = (&self.engine, &self.firing);
         let of_tick = firing.origin == Origin::Tick;
         if of_tick {
             engine.process.counters.count_ticks(outcome, 1);
         }
-        if matches!(outcome, Outcome::Launched | Outcome::Partial) {
+        if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             engine.process.faults.record_decided(&firing.uid, true);
-        } else if of_tick && matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown) {
+        } else if of_tick && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown) {
             let (reason, since) = (firing.note.clone().unwrap_or_default(), engine.clock.now());
             let failing = Failing { outcome, reason, since, ticks: 1 };
             let failed = FailedTicks::new(failing, since, engine.is_last_tick(firing));

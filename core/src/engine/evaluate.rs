@@ -12,7 +12,7 @@ use super::faults::{Failure, ReadSubject};
 use super::handle::EvalOverrides;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
-use crate::decide::{Decision, DecisionDraft, DecisionInput, Outcome, Rule, Step, TickSpan, decide};
+use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::Job;
@@ -78,12 +78,12 @@ impl From<(DecisionDraft, Option<Firing>)> for TickEvaluation {
 }
 
 impl TickEvaluation {
-    fn finished(draft: DecisionDraft, outcome: Outcome, reason: String) -> Self {
+    fn finished(draft: DecisionDraft, outcome: TickOutcome, reason: String) -> Self {
         (draft.finish(outcome, reason), None).into()
     }
 
     /// Ends an evaluation for which something could not be read.
-    fn unreadable(draft: DecisionDraft, outcome: Outcome, failure: ReadFailure) -> Self {
+    fn unreadable(draft: DecisionDraft, outcome: TickOutcome, failure: ReadFailure) -> Self {
         Self { undecided: failure.is_transient, ..Self::finished(draft, outcome, failure.reason) }
     }
 }
@@ -107,18 +107,18 @@ impl EngineInner {
         let span = TickSpan { first: tick.nominal, last: tick.nominal, count };
         let mut draft = DecisionDraft { tries: request.tried + 1, ..DecisionDraft::new(span, tick.observed) };
         if let Some(reason) = self.suspension_reason(job, tick.nominal, source) {
-            return TickEvaluation::finished(draft, Outcome::Suspended, reason);
+            return TickEvaluation::finished(draft, TickOutcome::Suspended, reason);
         }
         let asked_at = self.clock.now();
         let evaluation = match self.evaluate_trigger(request).await {
             Ok(evaluation) => evaluation,
-            Err(failure) => return TickEvaluation::unreadable(draft, Outcome::SourceError, failure),
+            Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::SourceError, failure),
         };
         draft.demand = Some(evaluation.demand);
         draft.observations = evaluation.observations;
         let (population, mut busy) = match self.count_running(request, evaluation.demand).await {
             Ok(running) => running,
-            Err(failure) => return TickEvaluation::unreadable(draft, Outcome::LiveUnknown, failure),
+            Err(failure) => return TickEvaluation::unreadable(draft, TickOutcome::LiveUnknown, failure),
         };
         let mut queue = None;
         if let Some(reading) = &evaluation.queue
@@ -135,7 +135,7 @@ impl EngineInner {
                     queue = Some(facts);
                 }
                 Err(failure) => {
-                    return TickEvaluation::unreadable(draft, Outcome::LiveUnknown, failure);
+                    return TickEvaluation::unreadable(draft, TickOutcome::LiveUnknown, failure);
                 }
             }
         }
@@ -144,7 +144,7 @@ impl EngineInner {
         }
         let decision = decide(&DecisionInput {
             demand: evaluation.demand,
-            reason: &evaluation.because,
+            reason: &evaluation.reason,
             scaling: job.scaling,
             mode: job.policy.mode,
             queue: queue.as_ref(),
@@ -157,7 +157,7 @@ impl EngineInner {
         draft.launch = decision.launch;
         draft.outcome = match (decision.outcome, source) {
             // A dry run has the outcome that a launch would have.
-            (Outcome::Pending, TriggerSource::DryRun) => Outcome::Launched,
+            (TickOutcome::Pending, TriggerSource::DryRun) => TickOutcome::Launched,
             (outcome, _) => outcome,
         };
         draft.explanation = decision.to_string();
@@ -179,7 +179,7 @@ impl EngineInner {
         let until = left.and_then(|left| request.tick.observed.checked_add(left).ok());
         for step in &mut decision.steps {
             if let (Rule::Cooldown, Some(until)) = (step.rule, until) {
-                step.because = format!("cooling down until {until:.0}");
+                step.reason = format!("cooling down until {until:.0}");
             }
         }
         // A number that the caller gives belongs to no tasks.
@@ -188,7 +188,7 @@ impl EngineInner {
         {
             let tasks = self.task_tracker.describe_tasks(&request.loaded.uid, population);
             if !tasks.is_empty() {
-                step.because.push_str(&format!(" ({tasks})"));
+                step.reason.push_str(&format!(" ({tasks})"));
             }
         }
         decision
@@ -415,7 +415,7 @@ impl DecisionDraft {
         Self {
             span,
             observed,
-            outcome: Outcome::Idle,
+            outcome: TickOutcome::Idle,
             demand: None,
             busy: None,
             launch: 0,
@@ -427,7 +427,7 @@ impl DecisionDraft {
     }
 
     /// Ends the draft without a launch.
-    pub(super) fn finish(mut self, outcome: Outcome, explanation: String) -> Self {
+    pub(super) fn finish(mut self, outcome: TickOutcome, explanation: String) -> Self {
         self.outcome = outcome;
         self.explanation = explanation;
         self

@@ -10,16 +10,16 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::job::{JobId, JobUid};
 
 /// A job whose newest ticks fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failing {
-    /// How its newest tick ended: [`Outcome::SourceError`], [`Outcome::LiveUnknown`], [`Outcome::LaunchFailed`] or
-    /// [`Outcome::Unknown`].
-    pub outcome: Outcome,
+    /// How its newest tick ended: [`TickOutcome::SourceError`], [`TickOutcome::LiveUnknown`], [`TickOutcome::LaunchFailed`] or
+    /// [`TickOutcome::Unknown`].
+    pub outcome: TickOutcome,
     /// The reason.
     pub reason: String,
     /// When the first tick in a row ended like this.
@@ -156,7 +156,7 @@ impl Faults {
     /// launches work again.
     pub(crate) fn record_decided(&self, uid: &JobUid, launched: bool) {
         let mut known = self.0.lock();
-        let of_launch = |outcome| matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown);
+        let of_launch = |outcome| matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown);
         if known.jobs.get(uid).is_some_and(|(_, row)| launched || !of_launch(row.failing.outcome)) {
             known.jobs.remove(uid);
         }
@@ -214,7 +214,8 @@ impl Faults {
         let counting =
             known.jobs.values().filter(|(_, row)| row.counts_until.is_none_or(|until| now < until));
         let failing = counting.map(|(_, row)| &row.failing);
-        let launches: Vec<_> = failing.filter(|failing| failing.outcome == Outcome::LaunchFailed).collect();
+        let launches: Vec<_> =
+            failing.filter(|failing| failing.outcome == TickOutcome::LaunchFailed).collect();
         let oldest = launches.iter().min_by_key(|failing| failing.since)?;
         Some(describe_fault(&oldest.reason, launches.len(), oldest.since))
     }

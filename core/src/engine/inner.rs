@@ -21,7 +21,7 @@ use super::stop_requests::StopRequests;
 use super::task_tracker::TaskTracker;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::event::Event;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision};
@@ -199,7 +199,7 @@ impl EngineInner {
         &self,
         from: FiringState,
         to: &Firing,
-        outcome: Option<Outcome>,
+        outcome: Option<TickOutcome>,
     ) -> Result<(), StoreError> {
         let answer = self.store.advance(Advance { from, to: to.clone(), outcome }).await;
         self.record_write(&answer);

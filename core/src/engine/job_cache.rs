@@ -13,7 +13,7 @@ use super::clock_check::{is_ahead, latest_past};
 use super::inner::EngineInner;
 use crate::decide::DecisionId;
 use crate::job::{FieldError, Job, JobContext, JobId, JobUid, Revision, ScheduleView, StoredJob};
-use crate::schedule::Dialect;
+use crate::schedule::Strictness;
 use crate::store::StoreError;
 
 /// A stored job, parsed.
@@ -79,7 +79,7 @@ impl EngineInner {
         JobContext {
             registry: &self.registry,
             max_tasks: self.options.max_tasks,
-            dialect: Dialect::Stored,
+            strictness: Strictness::Lenient,
             launcher: Some(&*self.launcher),
         }
     }

@@ -131,7 +131,7 @@ impl ProcessState {
     pub(crate) async fn read_brake(&self, store: &dyn Store) -> Result<(), StoreError> {
         let Some(register) = store.read(BRAKE_REGISTER).await? else { return Ok(()) };
         let brake = serde_json::from_str(&register.value).map_err(|error| {
-            StoreError::caused(FaultKind::Config, "could not read the brake from the store", error)
+            StoreError::with_source(FaultKind::Config, "could not read the brake from the store", error)
         })?;
         self.apply_brake(register.version, brake);
         Ok(())

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
-use crate::decide::{DecisionId, DecisionRecord, Outcome};
+use crate::decide::{DecisionId, DecisionRecord, TickOutcome};
 use crate::firing::Firing;
 use crate::job::{Job, StoredJob};
 use crate::store::{DecisionQuery, FiringQuery, StoreError};
@@ -75,14 +75,14 @@ fn newest_failure<'a>(
     let mut decided = false;
     for row in rows {
         let (outcome, span) = (row.draft.outcome, row.draft.span);
-        if matches!(outcome, Outcome::Launched | Outcome::Partial) {
+        if matches!(outcome, TickOutcome::Launched | TickOutcome::Partial) {
             break;
         }
         if span.count == 0 {
             continue;
         }
-        let of_launch = matches!(outcome, Outcome::LaunchFailed | Outcome::Unknown);
-        let is_failure = of_launch || matches!(outcome, Outcome::SourceError | Outcome::LiveUnknown);
+        let of_launch = matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown);
+        let is_failure = of_launch || matches!(outcome, TickOutcome::SourceError | TickOutcome::LiveUnknown);
         match &mut found {
             _ if !is_failure => decided |= outcome.is_decided(),
             // A later decided tick ended it.

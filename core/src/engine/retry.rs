@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::hash::{scale, stable};
 use crate::job::{JobId, JobUid};
 
@@ -28,8 +28,8 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 pub struct Retrying {
     /// The nominal tick.
     pub tick: Timestamp,
-    /// How it would end now: [`Outcome::SourceError`] or [`Outcome::LiveUnknown`].
-    pub outcome: Outcome,
+    /// How it would end now: [`TickOutcome::SourceError`] or [`TickOutcome::LiveUnknown`].
+    pub outcome: TickOutcome,
     /// The reason why the last try failed.
     pub reason: String,
     /// The number of tries.
@@ -48,7 +48,7 @@ impl Retrying {
     pub(super) fn new(
         job: &JobId,
         tick: Timestamp,
-        (outcome, reason): (Outcome, String),
+        (outcome, reason): (TickOutcome, String),
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {

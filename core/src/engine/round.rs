@@ -17,7 +17,7 @@ use super::job_cache::CachedJob;
 use super::retry::Retrying;
 use super::scheduler_loop::{self, ReportSender};
 use super::settle::{EvaluatedJob, JobProgress};
-use crate::decide::{DecisionDraft, Outcome, TickSpan};
+use crate::decide::{DecisionDraft, TickOutcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
 use crate::store::Settlement;
 use crate::trigger::Tick;
@@ -231,7 +231,7 @@ impl EngineInner {
             firing.id
         );
         let draft = DecisionDraft { launch: 0, steps: Vec::new(), ..evaluation.draft };
-        (draft.finish(Outcome::Coalesced, reason), None).into()
+        (draft.finish(TickOutcome::Coalesced, reason), None).into()
     }
 }
 
@@ -265,8 +265,8 @@ async fn evaluate_order(
 }
 
 /// Makes the record of ticks that are not evaluated.
-fn skipped_ticks(outcome: Outcome, span: TickSpan, now: Timestamp) -> DecisionDraft {
-    let reason = if outcome == Outcome::Missed {
+fn skipped_ticks(outcome: TickOutcome, span: TickSpan, now: Timestamp) -> DecisionDraft {
+    let reason = if outcome == TickOutcome::Missed {
         "too late when the scheduler got to it"
     } else {
         "folded into a later tick"

@@ -14,7 +14,7 @@ use super::retry::Retrying;
 use super::round::DueJob;
 use super::scheduler_loop::{self, ReportSender};
 use super::status::Counters;
-use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
+use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{FiringQuery, Settled, Settlement};
@@ -47,7 +47,7 @@ struct PendingCommit {
     order: Option<FireOrder>,
     settled: Option<Timestamp>,
     /// The outcome of each record, and its number of ticks.
-    outcomes: Vec<(Outcome, u64)>,
+    outcomes: Vec<(TickOutcome, u64)>,
     /// The reason why the newest tick failed, if it did.
     failure: Option<String>,
     /// The records, when they have a subscriber or a caller.
@@ -220,8 +220,8 @@ impl EngineInner {
     }
 
     /// Counts ticks whose outcome is final, and records whether the newest one failed.
-    fn record_outcomes(&self, due: &DueJob, outcomes: &[(Outcome, u64)], failure: Option<String>) {
-        for (outcome, ticks) in outcomes.iter().filter(|(outcome, _)| *outcome != Outcome::Pending) {
+    fn record_outcomes(&self, due: &DueJob, outcomes: &[(TickOutcome, u64)], failure: Option<String>) {
+        for (outcome, ticks) in outcomes.iter().filter(|(outcome, _)| *outcome != TickOutcome::Pending) {
             self.process.counters.count_ticks(*outcome, *ticks);
         }
         let faults = &self.process.faults;
@@ -274,5 +274,5 @@ impl EngineInner {
 
 /// Returns whether a tick ended because something could not be read.
 fn is_unreadable(draft: &DecisionDraft) -> bool {
-    matches!(draft.outcome, Outcome::SourceError | Outcome::LiveUnknown)
+    matches!(draft.outcome, TickOutcome::SourceError | TickOutcome::LiveUnknown)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 
 /// Upper bounds of the lateness histogram, in milliseconds; a last bucket counts later ticks.
 pub const LATENESS_BOUNDS_MS: [u64; 10] = [1, 5, 10, 25, 50, 100, 250, 1_000, 10_000, 60_000];
@@ -80,7 +80,7 @@ impl EngineStatus {
 /// Counts since the start of the process.
 #[derive(Debug)]
 pub struct Counters {
-    outcomes: [AtomicU64; Outcome::ALL.len()],
+    outcomes: [AtomicU64; TickOutcome::ALL.len()],
     lateness: [AtomicU64; LATENESS_BOUNDS_MS.len() + 1],
     lateness_sum_ms: AtomicU64,
     /// Firings that were journalled.
@@ -129,7 +129,7 @@ impl Default for Counters {
 impl Counters {
     /// Returns the number of ticks with this outcome. A tick is counted when its outcome is final, so none is `pending`.
     #[must_use]
-    pub fn ticks(&self, outcome: Outcome) -> u64 {
+    pub fn ticks(&self, outcome: TickOutcome) -> u64 {
         self.outcomes[outcome as usize].load(Ordering::Relaxed)
     }
 
@@ -141,7 +141,7 @@ impl Counters {
         (counts, self.lateness_sum_ms.load(Ordering::Relaxed))
     }
 
-    pub(super) fn count_ticks(&self, outcome: Outcome, ticks: u64) {
+    pub(super) fn count_ticks(&self, outcome: TickOutcome, ticks: u64) {
         self.outcomes[outcome as usize].fetch_add(ticks, Ordering::Relaxed);
     }
 

@@ -7,8 +7,8 @@
 //!                          Job ◀────────────────────────────────── Job::parse ───────────┘
 //! ```
 //!
-//! One reader serves both ways. Client writes are read strictly ([`Dialect::Written`]); stored documents, and the fields
-//! that an update leaves unchanged, are read as the Python version reads them ([`Dialect::Stored`]).
+//! One reader serves both ways. Client writes are read strictly ([`Strictness::Strict`]); stored documents, and the fields
+//! that an update leaves unchanged, are read as the Python version reads them ([`Strictness::Lenient`]).
 //!
 //! Rejected: `serde` derives, because they stop at the first error, and clients of the Python version rely on its messages.
 
@@ -42,7 +42,7 @@ use super::{Job, JobId, StoredJob, earlier};
 use crate::launcher::Launcher;
 use crate::registry::{BuildContext, BuildRemarks, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
-use crate::schedule::Dialect;
+use crate::schedule::Strictness;
 use crate::trigger::Trigger;
 pub(super) use error::FieldPath;
 use error::whole;
@@ -57,7 +57,7 @@ pub struct JobContext<'a> {
     /// `ECSS_MAX_TASKS`: the maximum of `taskCount` and `maxCount`, and the ceiling of every job.
     pub max_tasks: NonZeroU32,
     /// How strictly to read the document.
-    pub dialect: Dialect,
+    pub strictness: Strictness,
     /// The launcher that checks the task fields; without one they are not checked.
     pub launcher: Option<&'a dyn Launcher>,
 }
@@ -80,7 +80,7 @@ impl Job {
 }
 
 impl StoredJob {
-    /// Makes a job of a stored job. The dialect should be [`Dialect::Stored`].
+    /// Makes a job of a stored job. The strictness should be [`Strictness::Lenient`].
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use super::document::FieldPath;
 use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
-use crate::schedule::{Dialect, Schedule};
+use crate::schedule::{Schedule, Strictness};
 
 /// The member of a stored document that holds the list.
 pub const EARLIER_SCHEDULES: &str = "earlierSchedules";
@@ -67,7 +67,7 @@ impl Version {
     fn read(self, id: &JobId, cx: &JobContext<'_>) -> Result<Earlier, Vec<FieldError>> {
         let Self { from, until, mut fields } = self;
         fields.insert("taskDefinition".to_owned(), id.as_str().into());
-        let cx = JobContext { dialect: Dialect::Stored, launcher: None, ..*cx };
+        let cx = JobContext { strictness: Strictness::Lenient, launcher: None, ..*cx };
         let job = Job::parse(id, &fields, &cx)?;
         let ticks = job.ticks().map(|ticks| ticks.within(Some(after(from)), Some(until)));
         Ok(Earlier { from, until, jitter: job.policy.jitter, suspension: job.suspension, ticks })
@@ -172,7 +172,7 @@ pub fn replacement(
     if old == document {
         return Ok(None);
     }
-    let cx = JobContext { dialect: Dialect::Stored, ..*cx };
+    let cx = JobContext { strictness: Strictness::Lenient, ..*cx };
     let Ok(job) = stored.parse(&cx) else { return Ok(Some(document)) };
     let settled = stored.progress.settled;
     let after = settled.max(Some(job.counts_from(stored.changed))).unwrap_or(Timestamp::MIN);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::document::{Moment, parse_duration};
 use super::{JobId, Suspension};
-use crate::schedule::{Dialect, Schedule, ScheduleCache, ScheduleError, ScheduleSpec, resolve_wildcards};
+use crate::schedule::{Schedule, ScheduleCache, ScheduleError, ScheduleSpec, Strictness, resolve_wildcards};
 
 /// The schedule fields of a stored document, read directly from its text.
 ///
@@ -163,7 +163,7 @@ impl<'a> ScheduleView<'a> {
             timezone: self.timezone.as_deref(),
             start: self.start,
             end: self.end,
-            dialect: Dialect::Stored,
+            strictness: Strictness::Lenient,
         };
         cache.parse_while_room(&spec).map(Some)
     }

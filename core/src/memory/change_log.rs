@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::job::JobId;
-use crate::store::{EditMark, EditedJobs, MIN_CHANGELOG, Shard, ShardEdits};
+use crate::store::{ChangeCursor, ChangedJobs, MIN_CHANGELOG, Shard, ShardChanges};
 
 /// The change log of every shard.
 #[derive(Debug, Default)]
@@ -27,24 +27,24 @@ impl ChangeLog {
         }
     }
 
-    pub(super) fn since(&self, marks: &[(Shard, EditMark)]) -> Vec<ShardEdits> {
-        let edited = |(shard, mark): &(Shard, EditMark)| {
+    pub(super) fn since(&self, marks: &[(Shard, ChangeCursor)]) -> Vec<ShardChanges> {
+        let edited = |(shard, mark): &(Shard, ChangeCursor)| {
             let log = &self.0[usize::from(shard.number())];
             let jobs = log.since(*mark)?;
-            Some(ShardEdits { shard: *shard, mark: EditMark(log.newest), jobs })
+            Some(ShardChanges { shard: *shard, mark: ChangeCursor(log.newest), jobs })
         };
         marks.iter().filter_map(edited).collect()
     }
 }
 
 impl ShardLog {
-    fn since(&self, mark: EditMark) -> Option<EditedJobs> {
-        let Some(missed) = self.newest.checked_sub(mark.0) else { return Some(EditedJobs::Unknown) };
-        let Ok(missed) = usize::try_from(missed) else { return Some(EditedJobs::Unknown) };
+    fn since(&self, mark: ChangeCursor) -> Option<ChangedJobs> {
+        let Some(missed) = self.newest.checked_sub(mark.0) else { return Some(ChangedJobs::Unknown) };
+        let Ok(missed) = usize::try_from(missed) else { return Some(ChangedJobs::Unknown) };
         match self.jobs.len().checked_sub(missed) {
             _ if missed == 0 => None,
-            None => Some(EditedJobs::Unknown),
-            Some(known) => Some(EditedJobs::These(self.jobs.iter().skip(known).cloned().collect())),
+            None => Some(ChangedJobs::Unknown),
+            Some(known) => Some(ChangedJobs::Jobs(self.jobs.iter().skip(known).cloned().collect())),
         }
     }
 }

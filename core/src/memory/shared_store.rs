@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::{MemoryStore, RegisterEntry, State};
 use crate::firing::Firing;
 use crate::store::{
-    Advance, EditMark, Fence, JobList, ListFrom, Register, Settled, Settlement, Shard, ShardEdits, Shards,
-    SharedStore, StoreError,
+    Advance, ChangeCursor, Fence, JobList, ListFrom, Register, Settled, Settlement, Shard, ShardChanges,
+    Shards, SharedStore, StoreError,
 };
 
 #[async_trait]
@@ -50,7 +50,7 @@ impl SharedStore for MemoryStore {
         Ok(found.map(|(name, entry)| (name.clone(), entry.register.clone())).collect())
     }
 
-    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
         Ok(self.lock()?.changes.since(since))
     }
 }

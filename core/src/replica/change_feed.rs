@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ReplicaInner;
 use super::shard_owner::OwnedShard;
 use crate::fault::{self, FaultKind};
-use crate::store::{EditMark, EditedJobs, Shard, ShardEdits, StoreError};
+use crate::store::{ChangeCursor, ChangedJobs, Shard, ShardChanges, StoreError};
 
 /// Polls until the replica has ended.
 pub(super) async fn run(inner: Arc<ReplicaInner>) {
@@ -32,7 +32,7 @@ pub(super) async fn run(inner: Arc<ReplicaInner>) {
 impl ReplicaInner {
     async fn poll_changes(&self) -> Result<(), StoreError> {
         let owned: Vec<Arc<OwnedShard>> = self.owned.lock().values().cloned().collect();
-        let cursors: Vec<(Shard, EditMark)> = owned
+        let cursors: Vec<(Shard, ChangeCursor)> = owned
             .iter()
             .filter(|owned| owned.engine().is_some())
             .map(|owned| (owned.shard, owned.cursor()))
@@ -50,11 +50,11 @@ impl ReplicaInner {
 }
 
 /// Passes a shard's changes to its engine.
-fn apply_changes(owned: &OwnedShard, edits: ShardEdits) {
+fn apply_changes(owned: &OwnedShard, edits: ShardChanges) {
     let Some(engine) = owned.engine() else { return };
     match edits.jobs {
-        EditedJobs::These(jobs) => jobs.iter().for_each(|job| engine.nudge(job)),
-        EditedJobs::Unknown => engine.rescan(),
+        ChangedJobs::Jobs(jobs) => jobs.iter().for_each(|job| engine.nudge(job)),
+        ChangedJobs::Unknown => engine.rescan(),
     }
     owned.set_cursor(edits.mark);
 }

@@ -10,7 +10,7 @@ use super::ReplicaInner;
 use super::records::{Ownership, shard_register};
 use crate::engine::{Engine, EngineHandle};
 use crate::fault;
-use crate::store::{EditMark, Fence, Shard, ShardView, Store, StoreError};
+use crate::store::{ChangeCursor, Fence, Shard, ShardView, Store, StoreError};
 
 /// The pause before a failed engine start is retried.
 const RETRY_BACKOFF: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(super) struct OwnedShard {
 #[derive(Debug, Default)]
 struct State {
     engine: Option<EngineHandle>,
-    cursor: EditMark,
+    cursor: ChangeCursor,
     release: Option<Release>,
 }
 
@@ -49,11 +49,11 @@ impl OwnedShard {
     }
 
     /// Returns the cursor up to which the engine knows the shard's edits.
-    pub(super) fn cursor(&self) -> EditMark {
+    pub(super) fn cursor(&self) -> ChangeCursor {
         self.state.lock().cursor
     }
 
-    pub(super) fn set_cursor(&self, cursor: EditMark) {
+    pub(super) fn set_cursor(&self, cursor: ChangeCursor) {
         self.state.lock().cursor = cursor;
     }
 
@@ -126,7 +126,7 @@ impl ReplicaInner {
 
     async fn start_engine(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
         // Edits from here on are polled; earlier ones are read with the jobs.
-        let changes = self.store.edits(&[(owned.shard, EditMark::default())]).await?;
+        let changes = self.store.edits(&[(owned.shard, ChangeCursor::default())]).await?;
         owned.set_cursor(changes.first().map(|edits| edits.mark).unwrap_or_default());
         let fence = Fence { register: shard_register(owned.shard), version: owned.version };
         let view = ShardView::new(Arc::clone(&self.store), owned.shard, fence);

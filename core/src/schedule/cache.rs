@@ -7,7 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::{Dialect, Schedule, ScheduleError, ScheduleSpec};
+use super::{Schedule, ScheduleError, ScheduleSpec, Strictness};
 
 /// A bounded LRU cache of parsed schedules, so that a thousand jobs with `0 0 2` share one.
 ///
@@ -76,7 +76,7 @@ impl ScheduleCache {
 
     fn key(&self, spec: &ScheduleSpec<'_>) -> u64 {
         let timezone = spec.timezone.unwrap_or_default();
-        self.hasher.hash_one((spec.expressions, timezone, spec.start, spec.end, spec.dialect))
+        self.hasher.hash_one((spec.expressions, timezone, spec.start, spec.end, spec.strictness))
     }
 
     /// Number of schedules held.
@@ -92,9 +92,9 @@ impl ScheduleCache {
 
 impl Schedule {
     fn is_of(&self, spec: &ScheduleSpec<'_>) -> bool {
-        let dialect: Dialect = self.0.dialect;
+        let strictness: Strictness = self.0.strictness;
         let timezone = spec.timezone.filter(|name| !name.is_empty()).unwrap_or("UTC");
-        (dialect, self.0.start, self.0.end) == (spec.dialect, spec.start, spec.end)
+        (strictness, self.0.start, self.0.end) == (spec.strictness, spec.start, spec.end)
             && self.0.zone.name().eq_ignore_ascii_case(timezone)
             && self.expressions().eq(spec.expressions.iter().map(String::as_str))
     }

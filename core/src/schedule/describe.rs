@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::fields::{self, FIELDS};
 use super::item::Item;
 use super::spec::{Spelling, expand_macro};
-use super::{Dialect, cron};
+use super::{Strictness, cron};
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&str; 12] = [
@@ -63,7 +63,8 @@ type Items = [Vec<Item>; 8];
 
 fn eight_fields(text: &str) -> String {
     let mut items: Items = Default::default();
-    let parsed = fields::parse(text, Dialect::Stored, |index, _, item| items[index].push(plain(index, item)));
+    let parsed =
+        fields::parse(text, Strictness::Lenient, |index, _, item| items[index].push(plain(index, item)));
     if parsed.is_err() { text.to_owned() } else { in_words(&items, false) }
 }
 

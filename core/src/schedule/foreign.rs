@@ -1,6 +1,6 @@
 //! Detection of other schedulers' syntax, for hints on the equivalent here.
 
-use super::Dialect;
+use super::Strictness;
 use super::{cron, fields};
 
 /// A bare line as another scheduler reads it.
@@ -68,5 +68,5 @@ fn in_fields(words: &[&str]) -> Option<String> {
     let year = year.first().unwrap_or(&"*");
     let eight = [second, minute, hour, "*", "*", day, month, year].join(" ");
     let expression = eight.trim_end_matches([' ', '*']).to_owned();
-    (any(weekday) && fields::compile(&expression, Dialect::Written).is_ok()).then_some(expression)
+    (any(weekday) && fields::compile(&expression, Strictness::Strict).is_ok()).then_some(expression)
 }

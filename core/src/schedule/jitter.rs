@@ -13,7 +13,7 @@ use super::spec::Spelling;
 use crate::hash::{scale, stable};
 
 /// A placeholder job name for schedules without a job: `?` resolves by the job's name.
-pub const STAND_IN: &str = "preview";
+pub const PLACEHOLDER_JOB: &str = "preview";
 
 /// Tells whether an expression has a `?` that [`resolve_wildcards`] would replace.
 pub fn is_wild(expression: &str) -> bool {

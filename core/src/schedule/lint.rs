@@ -12,7 +12,7 @@ use super::item::Item;
 use super::pattern::{HourRule, Pattern};
 use super::spec::{ScheduleSpec, Spelling};
 use super::zone::{OffsetSpan, Zone, at};
-use super::{Dialect, Parsed, Schedule, cron, floor};
+use super::{Parsed, Schedule, Strictness, cron, floor};
 
 /// How far ahead clock changes are searched: a year and a month.
 const CLOCK_CHANGE_HORIZON: i64 = 396 * DAY;
@@ -93,7 +93,7 @@ fn lint_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
         warnings.push(format!("weekdays count from 0 = Monday here: `{weekdays}` is {named}"));
     }
     // The text has been parsed before: it cannot fail here.
-    let _ = fields::parse(text, Dialect::Stored, |index, part, item| {
+    let _ = fields::parse(text, Strictness::Lenient, |index, part, item| {
         warnings.extend(uneven_step(index, part, item, pattern));
     });
     lint_missing_days(pattern, warnings);

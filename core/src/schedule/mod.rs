@@ -51,8 +51,8 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 pub use cache::ScheduleCache;
 use compiled_expr::CompiledExpr;
 pub use error::{ScheduleError, ScheduleErrorKind};
-pub use jitter::{STAND_IN, is_wild, jitter, resolve_wildcards};
-pub use spec::{Dialect, ScheduleSpec, parse_cron_or};
+pub use jitter::{PLACEHOLDER_JOB, is_wild, jitter, resolve_wildcards};
+pub use spec::{ScheduleSpec, Strictness, parse_cron_or};
 use zone::Zone;
 pub use zone::{parse_time_zone, tzdb_version};
 
@@ -82,7 +82,7 @@ struct Parsed {
     zone: Arc<Zone>,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
-    dialect: Dialect,
+    strictness: Strictness,
     /// The other parts of a [union](Schedule::union): schedules in other zones or with other bounds, none of them a union.
     others: Box<[Schedule]>,
 }
@@ -256,7 +256,7 @@ impl Parsed {
 /// Equal schedules have the same text, zone and bounds; other spellings of the same ticks differ.
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        let key = |parsed: &Parsed| (parsed.start, parsed.end, parsed.dialect);
+        let key = |parsed: &Parsed| (parsed.start, parsed.end, parsed.strictness);
         self.shares_memory_with(other)
             || self.0.expressions == other.0.expressions
                 && self.0.zone.name() == other.0.zone.name()

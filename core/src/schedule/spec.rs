@@ -17,13 +17,13 @@ pub(super) const MAX_EXPRESSIONS: usize = 64;
 
 /// Where an expression comes from, which decides how strictly names are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Dialect {
+pub enum Strictness {
     /// Written by a client now: names must be spelled out exactly.
     #[default]
-    Written,
+    Strict,
     /// Loaded from a store: what the Python version accepted by accident (`lastfri`, `mon-fri/2`) keeps the
     /// meaning that it had there.
-    Stored,
+    Lenient,
 }
 
 /// The text of a schedule, as a job has it.
@@ -38,18 +38,18 @@ pub struct ScheduleSpec<'a> {
     /// No tick lies after it. Inclusive.
     pub end: Option<Timestamp>,
     /// How strictly to read names.
-    pub dialect: Dialect,
+    pub strictness: Strictness,
 }
 
 impl<'a> ScheduleSpec<'a> {
     /// Describes expressions that a client wrote, in UTC and without bounds.
     pub fn written(expressions: &'a [String]) -> Self {
-        Self { expressions, timezone: None, start: None, end: None, dialect: Dialect::Written }
+        Self { expressions, timezone: None, start: None, end: None, strictness: Strictness::Strict }
     }
 
     /// Describes expressions that were loaded from a store, in UTC and without bounds.
     pub fn stored(expressions: &'a [String]) -> Self {
-        Self { dialect: Dialect::Stored, ..Self::written(expressions) }
+        Self { strictness: Strictness::Lenient, ..Self::written(expressions) }
     }
 
     pub(super) fn parse(&self) -> Result<Parsed, ScheduleError> {
@@ -75,7 +75,7 @@ impl<'a> ScheduleSpec<'a> {
             zone,
             start: self.start,
             end: self.end,
-            dialect: self.dialect,
+            strictness: self.strictness,
             others: Box::default(),
         })
     }
@@ -88,10 +88,10 @@ impl<'a> ScheduleSpec<'a> {
         match Spelling::detect(text) {
             Spelling::Fields(text) => {
                 let refused = |error: ScheduleError| error.hinting(foreign::hint(text));
-                fields::compile(text, self.dialect).map(CompiledExpr::Pattern).map_err(refused)
+                fields::compile(text, self.strictness).map(CompiledExpr::Pattern).map_err(refused)
             }
             Spelling::Macro(name) => expand_macro(name)
-                .and_then(|text| fields::compile(text, self.dialect))
+                .and_then(|text| fields::compile(text, self.strictness))
                 .map(CompiledExpr::Pattern),
             Spelling::Zoned { zone, rest } => Err(zone_in_expression(text, zone, rest)),
             Spelling::Cron(body) => {

@@ -73,8 +73,8 @@ impl Schedule {
     /// One schedule with the expressions of both, where they have the same zone and bounds.
     fn merged(&self, other: &Self) -> Option<Self> {
         let (a, b) = (&*self.0, &*other.0);
-        let alike =
-            (a.start, a.end, a.dialect) == (b.start, b.end, b.dialect) && a.zone.name() == b.zone.name();
+        let alike = (a.start, a.end, a.strictness) == (b.start, b.end, b.strictness)
+            && a.zone.name() == b.zone.name();
         if !alike || a.entries.len() + b.entries.len() > MAX_EXPRESSIONS {
             return None;
         }
@@ -94,7 +94,7 @@ impl Parsed {
             zone: Arc::clone(&self.zone),
             start: self.start,
             end: self.end,
-            dialect: self.dialect,
+            strictness: self.strictness,
             others: Box::default(),
         }
     }

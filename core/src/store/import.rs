@@ -8,9 +8,9 @@ use crate::job::StoredJob;
 
 /// A batch to import, exactly as another store held it.
 ///
-/// At most [`MOST_ROWS`](super::MOST_ROWS) jobs or entries.
+/// At most [`MAX_PAGE`](super::MAX_PAGE) jobs or entries.
 #[derive(Debug, Clone)]
-pub enum Adoption {
+pub enum ImportBatch {
     /// Jobs with their metadata, in the order of their creation.
     Jobs(Vec<StoredJob>),
     /// Entries of the journal, oldest first.

@@ -73,7 +73,7 @@ impl Journal for ShardView {
         self.store.advance_fenced(&self.fence, advance).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.store.open_firings_in_shard(self.shard).await
     }
 
@@ -88,11 +88,11 @@ impl Journal for ShardView {
 
 #[async_trait]
 impl Registers for ShardView {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.store.read(name).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -109,8 +109,8 @@ impl Store for ShardView {
         self.store.kind()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.store.check().await
+    async fn health_check(&self) -> Result<(), StoreError> {
+        self.store.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {

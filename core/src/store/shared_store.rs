@@ -133,31 +133,31 @@ pub trait SharedStore: Store + Shards {
     /// # Errors
     ///
     /// Fails when the store cannot be read.
-    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError>;
+    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError>;
 }
 
 /// The minimum number of edits that the change log of a shard keeps; for older cursors a store may answer
-/// [`EditedJobs::Unknown`].
+/// [`ChangedJobs::Unknown`].
 pub const MIN_CHANGELOG: usize = 256;
 
 /// A cursor into the change log of a shard, opaque to callers. The default is before the first edit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EditMark(pub u64);
+pub struct ChangeCursor(pub u64);
 
 /// The changes of one shard since a cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShardEdits {
+pub struct ShardChanges {
     /// The shard.
     pub shard: Shard,
     /// The cursor for the next call.
-    pub mark: EditMark,
+    pub mark: ChangeCursor,
     /// The changed jobs.
-    pub jobs: EditedJobs,
+    pub jobs: ChangedJobs,
 }
 
 /// Jobs that were created, replaced or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EditedJobs {
+pub enum ChangedJobs {
     /// Exactly these jobs.
     These(Vec<JobId>),
     /// The log does not reach back to the cursor, or the cursor is of another log: rescan the whole shard.

@@ -14,7 +14,7 @@ use crate::fault::FaultKind;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    Adoption, Advance, DecisionQuery, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob, Register,
+    Advance, DecisionQuery, FiringQuery, ImportBatch, JobList, JobStore, Journal, ListFrom, NewJob, Register,
     Registers, Retention, Settled, Settlement, Store, StoreError,
 };
 
@@ -198,7 +198,7 @@ impl Journal for ChaosStore {
         self.write("advance a firing", self.inner.advance(advance)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.alive().await;
         self.inner.unfinished().await
     }
@@ -216,12 +216,12 @@ impl Journal for ChaosStore {
 
 #[async_trait]
 impl Registers for ChaosStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.alive().await;
         self.inner.read(name).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -238,17 +238,17 @@ impl Store for ChaosStore {
         self.inner.kind()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn health_check(&self) -> Result<(), StoreError> {
         self.alive().await;
-        self.inner.check().await
+        self.inner.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         Self::write(self, "prune", self.inner.prune(retention)).await
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        Self::write(self, "adopt", self.inner.adopt(adoption)).await
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
+        Self::write(self, "adopt", self.inner.import(batch)).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ use crate::decide::DecisionRecord;
 use crate::firing::Firing;
 use crate::job::JobId;
 use crate::memory::MemoryStore;
-use crate::store::{DecisionQuery, FiringQuery, ListFrom, MOST_ROWS, Store};
+use crate::store::{DecisionQuery, FiringQuery, ListFrom, MAX_PAGE, Store};
 
 pub use content::write_content;
 
@@ -33,7 +33,7 @@ const UPDATE: &str = "UPDATE_FIXTURES";
 ///
 /// Panics when the store cannot be read.
 pub async fn read_content(store: &dyn Store) -> Vec<String> {
-    let jobs = store.list(ListFrom::Skip(0), MOST_ROWS).await.expect("jobs are listed").jobs;
+    let jobs = store.list(ListFrom::Skip(0), MAX_PAGE).await.expect("jobs are listed").jobs;
     let mut lines: Vec<Value> = jobs.iter().map(|job| json!({ "job": job })).collect();
     for name in content::HISTORIES {
         lines.extend(history(store, name).await);

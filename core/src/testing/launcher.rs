@@ -16,7 +16,7 @@ use crate::fault::FaultKind;
 use crate::firing::FiringId;
 use crate::job::JobId;
 use crate::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, Refusal, Search,
+    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, LostCall, Refusal,
     StartedTask,
 };
 use crate::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
@@ -405,7 +405,11 @@ impl Launcher for ChaosLauncher {
         Ok(())
     }
 
-    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+    async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
         self.read("look up a launch").await?;
         let inner = self.inner.lock();
         let started: Vec<_> = inner
@@ -416,9 +420,9 @@ impl Launcher for ChaosLauncher {
             .collect();
         let fresh = self.clock.now().duration_since(sent_at) <= signed(inner.plan.search_life);
         Ok(match (fresh, started.is_empty()) {
-            (true, true) => Search::Nothing,
-            (true, false) => Search::Found(started),
-            (false, _) => Search::Unclear("its tasks may have been forgotten".to_owned()),
+            (true, true) => LostCall::Nothing,
+            (true, false) => LostCall::Found(started),
+            (false, _) => LostCall::Unknown("its tasks may have been forgotten".to_owned()),
         })
     }
 }

@@ -13,11 +13,11 @@ use crate::decide::DecisionRecord;
 use crate::fault::FaultKind;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
-use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Search};
+use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall};
 use crate::registry::ConfigError;
 use crate::store::{
-    Advance, DecisionQuery, EditMark, Fence, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob,
-    Register, Registers, Retention, Settled, Settlement, Shard, ShardEdits, Shards, SharedStore, Store,
+    Advance, ChangeCursor, DecisionQuery, Fence, FiringQuery, JobList, JobStore, Journal, ListFrom, NewJob,
+    Register, Registers, Retention, Settled, Settlement, Shard, ShardChanges, Shards, SharedStore, Store,
     StoreError,
 };
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
@@ -154,7 +154,7 @@ impl Journal for RemoteStore {
         self.call(self.inner.advance(advance)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.call(self.inner.unfinished()).await
     }
 
@@ -169,11 +169,11 @@ impl Journal for RemoteStore {
 
 #[async_trait]
 impl Registers for RemoteStore {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.call(self.inner.read(name)).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -214,7 +214,7 @@ impl SharedStore for RemoteStore {
         self.call(self.inner.registers(prefix)).await
     }
 
-    async fn edits(&self, since: &[(Shard, EditMark)]) -> Result<Vec<ShardEdits>, StoreError> {
+    async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
         self.call(self.inner.edits(since)).await
     }
 }
@@ -225,8 +225,8 @@ impl Store for RemoteStore {
         self.inner.kind()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.call(self.inner.check()).await
+    async fn health_check(&self) -> Result<(), StoreError> {
+        self.call(self.inner.health_check()).await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
@@ -294,11 +294,15 @@ impl Launcher for RemoteLauncher {
         self.inner.review(task)
     }
 
-    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
-        self.inner.admit(request, deadline).await;
+    async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
+        self.inner.acquire_quota(request, deadline).await;
     }
 
-    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
-        self.call(self.inner.search(request, sent_at)).await
+    async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
+        self.call(self.inner.find_lost_launch(request, sent_at)).await
     }
 }

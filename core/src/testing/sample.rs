@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decide::{DecisionDraft, DecisionId, Outcome, TickSpan};
+use crate::decide::{DecisionDraft, DecisionId, TickOutcome, TickSpan};
 use crate::firing::{Firing, FiringId, FiringState, Origin};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
 use crate::store::Settlement;
@@ -24,7 +24,7 @@ pub fn task(definition: &str) -> Arc<TaskSpec> {
 
 /// The decision about one tick, made at the tick.
 #[must_use]
-pub fn draft(outcome: Outcome, tick: Timestamp) -> DecisionDraft {
+pub fn draft(outcome: TickOutcome, tick: Timestamp) -> DecisionDraft {
     DecisionDraft {
         span: TickSpan { first: tick, last: tick, count: 1 },
         observed: tick,

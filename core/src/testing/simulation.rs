@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::{ChaosStore, SimClock, StoreFaults};
 use crate::clock::Clock;
-use crate::decide::{DecisionRecord, Outcome};
+use crate::decide::{DecisionRecord, TickOutcome};
 use crate::engine::{Engine, EngineHandle, EngineOptions};
 use crate::firing::{Firing, FiringState};
 use crate::job::{self, JobContext, JobId, JobUid, StoredJob};
-use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Search};
+use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall};
 use crate::registry::{ConfigError, TriggerRegistry};
-use crate::schedule::Dialect;
-use crate::store::{DecisionQuery, FiringQuery, ListFrom, MOST_ROWS, NewJob, Store, StoreError};
+use crate::schedule::Strictness;
+use crate::store::{DecisionQuery, FiringQuery, ListFrom, MAX_PAGE, NewJob, Store, StoreError};
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
 /// A simulated environment that outlives its engines: a clock, a store and a launcher. Engines are started, crash, and are
@@ -109,7 +109,7 @@ impl Simulation {
         let context = JobContext {
             registry: &self.registry,
             max_tasks: self.options.max_tasks,
-            dialect: Dialect::Stored,
+            strictness: Strictness::Lenient,
             launcher: None,
         };
         let (document, now) =
@@ -182,7 +182,7 @@ impl Simulation {
     async fn jobs(&self) -> Vec<StoredJob> {
         let mut all: Vec<StoredJob> = Vec::new();
         loop {
-            let page = self.store.list(ListFrom::Skip(all.len() as u64), MOST_ROWS).await;
+            let page = self.store.list(ListFrom::Skip(all.len() as u64), MAX_PAGE).await;
             let page = page.expect("the simulation's own store does not fail");
             if page.jobs.is_empty() {
                 return all;
@@ -233,7 +233,7 @@ impl InvariantReport {
                 }
             }
             let open = matches!(firing.state, FiringState::Planned | FiringState::Launching);
-            let pending = outcomes.get(&firing.decision) == Some(&Outcome::Pending);
+            let pending = outcomes.get(&firing.decision) == Some(&TickOutcome::Pending);
             if !open && pending {
                 return Err(format!("firing {} ended and its tick is still pending", firing.id));
             }
@@ -321,14 +321,18 @@ impl Launcher for KillableLauncher {
         self.inner.review(task)
     }
 
-    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
+    async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.alive().await;
-        self.inner.admit(request, deadline).await;
+        self.inner.acquire_quota(request, deadline).await;
     }
 
-    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
+    async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
         self.alive().await;
-        let answer = self.inner.search(request, sent_at).await;
+        let answer = self.inner.find_lost_launch(request, sent_at).await;
         self.alive().await;
         answer
     }

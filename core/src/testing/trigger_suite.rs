@@ -249,7 +249,7 @@ pub fn every_example_makes_its_demand(subject: &dyn Subject) {
     for Example { config, tick, demand } in examples {
         let evaluation =
             evaluate(fixture.built(&config), tick).unwrap_or_else(|error| panic!("{config}: {error}"));
-        assert_eq!(evaluation.demand, demand, "{config} at {tick}: {}", evaluation.because);
+        assert_eq!(evaluation.demand, demand, "{config} at {tick}: {}", evaluation.reason);
     }
 }
 
@@ -258,9 +258,9 @@ pub fn every_evaluation_gives_a_reason(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let evaluation = evaluate(fixture.built(&config), tick).expect("the example can be evaluated");
-        let because = evaluation.because;
-        assert!(!because.trim().is_empty(), "{config}: no reason");
-        assert!(!because.ends_with('.') && !because.contains('\n'), "{config}: {because:?}");
+        let reason = evaluation.reason;
+        assert!(!reason.trim().is_empty(), "{config}: no reason");
+        assert!(!reason.ends_with('.') && !reason.contains('\n'), "{config}: {reason:?}");
     }
 }
 
@@ -269,7 +269,7 @@ pub fn a_time_based_trigger_is_deterministic(subject: &dyn Subject) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);
-        if trigger.is_timeless() {
+        if trigger.is_time_based() {
             let [first, second] =
                 [(), ()].map(|()| evaluate(Arc::clone(&trigger), tick).expect("it is timeless"));
             assert_eq!(first, second, "{config}");

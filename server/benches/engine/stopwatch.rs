@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Adoption, Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, JobId, JobList, JobStore,
-    Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement, Store,
-    StoreError, StoredJob, SystemClock, Timestamp, async_trait,
+    Advance, Clock, DecisionQuery, DecisionRecord, Firing, FiringQuery, ImportBatch, JobId, JobList,
+    JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled, Settlement,
+    Store, StoreError, StoredJob, SystemClock, Timestamp, async_trait,
 };
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -85,7 +85,7 @@ impl Journal for Stopwatch {
         self.inner.advance(advance).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Firing>, StoreError> {
+    async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.inner.unfinished().await
     }
 
@@ -100,11 +100,11 @@ impl Journal for Stopwatch {
 
 #[async_trait]
 impl Registers for Stopwatch {
-    async fn read(&self, name: &str) -> Result<Option<Register>, StoreError> {
+    async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.inner.read(name).await
     }
 
-    async fn write(
+    async fn put_register(
         &self,
         name: &str,
         value: &str,
@@ -121,16 +121,16 @@ impl Store for Stopwatch {
         self.inner.kind()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.inner.check().await
+    async fn health_check(&self) -> Result<(), StoreError> {
+        self.inner.health_check().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<usize, StoreError> {
         self.inner.prune(retention).await
     }
 
-    async fn adopt(&self, adoption: Adoption) -> Result<(), StoreError> {
-        self.inner.adopt(adoption).await
+    async fn import(&self, batch: ImportBatch) -> Result<(), StoreError> {
+        self.inner.import(batch).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, Outcome, StoreError};
+use ecs_scheduler_core::{DecisionId, DecisionQuery, DecisionRecord, JobId, StoreError, TickOutcome};
 
 use super::dto::{DecisionPage, DecisionView};
 use super::firings;
@@ -42,7 +42,7 @@ pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> 
 }
 
 async fn list(app: &AppState, path: &str, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let outcome: Option<Outcome> = query.choice("outcome");
+    let outcome: Option<TickOutcome> = query.choice("outcome");
     let before = query.text("after").is_some().then(|| DecisionId(query.integer("after", 0, 0)));
     let limit = query.limit().get();
     let given = query.finish()?;
@@ -76,7 +76,7 @@ async fn list(app: &AppState, path: &str, job: Option<JobId>, mut query: Query) 
 
 /// Converts a decision, with the reason if its firing did not launch as requested.
 async fn noted(app: &AppState, record: DecisionRecord) -> Result<DecisionView, StoreError> {
-    let launched = matches!(record.draft.outcome, Outcome::Launched);
+    let launched = matches!(record.draft.outcome, TickOutcome::Launched);
     let firing = match record.firing.as_ref().filter(|_| !launched) {
         Some(id) => firings::find(app, id).await?,
         None => None,

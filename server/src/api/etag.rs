@@ -59,7 +59,7 @@ fn hex(bytes: &[u8], digits: usize) -> String {
 ///
 /// 412 when `If-Match` names no present version, or `If-None-Match: *` asks that there be no job.
 pub(super) fn ensure_unchanged(headers: &HeaderMap, job: &StoredJob) -> Result<(), Problem> {
-    let stale = |because: String| Err(Problem::new(ProblemType::Stale, because));
+    let stale = |reason: String| Err(Problem::new(ProblemType::Stale, reason));
     if headers.contains_key(header::IF_MATCH) {
         let version = Tag::version(job);
         let same = |tag: &str| {

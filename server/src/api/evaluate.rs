@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::engine::EvalOverrides;
 use ecs_scheduler_core::job::{FieldError, prepare_create};
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_task};
 use serde_json::{Map, Value};
 
@@ -44,7 +44,7 @@ pub(super) async fn stored(
     let mut body = request::optional_object(&headers, body).await?;
     request::ensure_known(&body, &["given"])?;
     let given = read_given(&mut body)?;
-    let job = stored.parse(&app.context(Dialect::Stored)).map_err(|errors| {
+    let job = stored.parse(&app.context(Strictness::Lenient)).map_err(|errors| {
         let why: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         Problem::new(ProblemType::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
     })?;
@@ -71,7 +71,7 @@ pub(super) async fn given_job(
     let document =
         body.remove("job").ok_or_else(|| Problem::field("/job", "Missing data for required field."))?;
     let now = app.clock.now();
-    let prepared = prepare_create(document, &app.context(Dialect::Written), now).map_err(|errors| {
+    let prepared = prepare_create(document, &app.context(Strictness::Strict), now).map_err(|errors| {
         let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
         item::refusal(&errors)
     })?;
@@ -101,7 +101,7 @@ fn assumed_inputs(given: &GivenBody, document: &Map<String, Value>, now: Timesta
         (Some(demand), counted) => {
             let asked = Evaluation::tasks(demand, format!("given: {demand} asked for"));
             Some(match counted {
-                Some(counted) => Evaluation { demand: asked.demand, because: asked.because, ..counted },
+                Some(counted) => Evaluation { demand: asked.demand, reason: asked.reason, ..counted },
                 None => asked,
             })
         }
@@ -127,10 +127,10 @@ fn evaluate_counts(counts: GivenObservations, document: &Map<String, Value>, now
         unit: "messages".to_owned(),
         at: now,
     };
-    let because = format!("given: {visible} messages ÷ {each} per task, rounded up");
-    Evaluation::tasks(per_task(visible.into(), each), because)
-        .observing(observed("visible", visible))
-        .observing(observed("inFlight", in_flight))
+    let reason = format!("given: {visible} messages ÷ {each} per task, rounded up");
+    Evaluation::tasks(per_task(visible.into(), each), reason)
+        .with_observation(observed("visible", visible))
+        .with_observation(observed("inFlight", in_flight))
         .with_queue_reading(reading)
 }
 

@@ -52,8 +52,8 @@ impl StreamEvent {
         Self { name, body: serde_json::to_value(body).expect("data transfer objects have string keys") }
     }
 
-    fn gap(because: &str) -> Self {
-        Self { name: "refetch", body: json!({"because": because}) }
+    fn gap(reason: &str) -> Self {
+        Self { name: "refetch", body: json!({"because": reason}) }
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn alive() -> Response {
     ),
 )]
 pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
-    let store = match tokio::time::timeout(STORE_TIMEOUT, app.store.check()).await {
+    let store = match tokio::time::timeout(STORE_TIMEOUT, app.store.health_check()).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(fault::chain(&error)),
         Err(_) => Some(format!("did not answer within {} s", STORE_TIMEOUT.as_secs())),

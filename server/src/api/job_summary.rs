@@ -1,7 +1,7 @@
 //! Cached summary of a job: its ticks, its zone, its suspension. With it, a read parses nothing.
 
 use ecs_scheduler_core::job::{FieldError, ScheduleView};
-use ecs_scheduler_core::schedule::{Dialect, Schedule, parse_time_zone};
+use ecs_scheduler_core::schedule::{Schedule, Strictness, parse_time_zone};
 use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -47,7 +47,7 @@ impl JobSummary {
             let cached = Mutex::default();
             return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, cached };
         }
-        match stored.parse(&app.context(Dialect::Stored)) {
+        match stored.parse(&app.context(Strictness::Lenient)) {
             Ok(job) => Self {
                 zone: parse_time_zone(&job.timezone).unwrap_or(TimeZone::UTC),
                 ticks: job.ticks().cloned(),

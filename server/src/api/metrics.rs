@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use ecs_scheduler_core::Outcome;
+use ecs_scheduler_core::TickOutcome;
 use ecs_scheduler_core::engine::{Counters, EngineStatus, LATENESS_BOUNDS_MS};
 use ecs_scheduler_core::replica::ReplicaHandle;
 
@@ -56,7 +56,7 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
         "counter",
         "Ticks by how they ended, counted when that is final.",
     )?;
-    for outcome in Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Pending) {
+    for outcome in TickOutcome::ALL.into_iter().filter(|outcome| *outcome != TickOutcome::Pending) {
         writeln!(text.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
     }
     let counts = [

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::Timestamp;
 use ecs_scheduler_core::job::{JobContext, prepare_create};
-use ecs_scheduler_core::schedule::{Dialect, STAND_IN, Schedule};
+use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, Strictness};
 use serde_json::{Map, Value};
 
 use super::dto::{Preview, PreviewRequest};
@@ -44,9 +44,9 @@ pub(super) async fn preview(
     let mut document: Map<String, Value> =
         given.into_iter().filter(|(name, _)| OF_A_JOB.contains(&name.as_str())).collect();
     // `?` resolves by the job's name.
-    document.entry("id").or_insert_with(|| STAND_IN.into());
+    document.entry("id").or_insert_with(|| PLACEHOLDER_JOB.into());
     // Whether a tick is left is asked at the moment from which the preview looks.
-    let cx = JobContext { launcher: None, ..app.context(Dialect::Written) };
+    let cx = JobContext { launcher: None, ..app.context(Strictness::Strict) };
     let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| item::refusal(&errors))?;
     let written = prepared.document.get("schedule").cloned().unwrap_or(Value::Null);
     let ticks = prepared
@@ -80,7 +80,7 @@ pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -
         ));
     };
     let written = item::document(&stored).remove("schedule").unwrap_or(Value::Null);
-    let warnings = stored.parse(&app.context(Dialect::Stored)).map(|job| job.warnings(after));
+    let warnings = stored.parse(&app.context(Strictness::Lenient)).map(|job| job.warnings(after));
     let warnings = warnings.unwrap_or_default();
     Ok(respond::json(StatusCode::OK, &Preview::new(written, ticks, warnings, after, count)))
 }

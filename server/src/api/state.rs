@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, Method};
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::Scheduler;
-use ecs_scheduler_core::schedule::{Dialect, ScheduleCache};
+use ecs_scheduler_core::schedule::{ScheduleCache, Strictness};
 use ecs_scheduler_core::{Clock, Job, JobUid, Revision, Store, StoredJob, Timestamp, TriggerRegistry};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -176,11 +176,11 @@ impl AppState {
     }
 
     /// Returns the context for checking a document: strict for one from a client, lenient for one from the store.
-    pub(super) fn context(&self, dialect: Dialect) -> JobContext<'_> {
+    pub(super) fn context(&self, strictness: Strictness) -> JobContext<'_> {
         JobContext {
             registry: &self.registry,
             max_tasks: self.max_tasks,
-            dialect,
+            strictness,
             launcher: Some(self.engine.launcher()),
         }
     }

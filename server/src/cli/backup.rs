@@ -93,7 +93,7 @@ pub(crate) async fn restore(
     let backup = args.file.clone();
     let name = backup.display().to_string();
     if args.verify {
-        let contents = blocking(move || copies::examine(&backup).map_err(command_error)).await?;
+        let contents = blocking(move || copies::verify(&backup).map_err(command_error)).await?;
         return Ok(if args.json {
             json_text(&json!({ "file": name, "sound": true, "contents": summary(&contents) }))
         } else {

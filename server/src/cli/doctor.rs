@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ecs_scheduler_core::job::Job;
-use ecs_scheduler_core::{EvalContext, Examination, Launcher, TaskSpec, Tick, fault};
+use ecs_scheduler_core::{CheckResult, EvalContext, Launcher, TaskSpec, Tick, fault};
 use futures::StreamExt as _;
 use serde_json::json;
 
@@ -48,22 +48,22 @@ pub(crate) async fn run(
     let launcher = builder.open_launcher(config).await?;
     let found = JobSelection::load(&args.jobs, builder, config, &launcher).await?;
     let tasks: Vec<TaskSpec> = found.jobs.iter().map(|job| TaskSpec::clone(&job.task)).collect();
-    let mut seen: Vec<Examination> = found.store.into_iter().collect();
+    let mut seen: Vec<CheckResult> = found.store.into_iter().collect();
     let of_store = builder.diagnose_store(config).await;
     match found.open_error {
-        None => seen.push(Examination::fine(format!("{} valid jobs", found.jobs.len()))),
+        None => seen.push(CheckResult::passed(format!("{} valid jobs", found.jobs.len()))),
         // The store's own check reports it as well, if it has one.
         Some(_) if of_store.iter().any(|look| look.problem.is_some()) => {}
-        Some(error) => seen.push(Examination::problem("store", error.lines().join("; "))),
+        Some(error) => seen.push(CheckResult::failed("store", error.lines().join("; "))),
     }
     seen.extend(
         found
             .invalid
             .into_iter()
-            .map(|(name, problems)| Examination::problem(format!("job {name}"), problems)),
+            .map(|(name, problems)| CheckResult::failed(format!("job {name}"), problems)),
     );
     seen.extend(of_store);
-    seen.extend(launcher.examine(&tasks).await);
+    seen.extend(launcher.diagnose(&tasks).await);
     let now = builder.clock().now();
     let tick = Tick { nominal: now, observed: now };
     let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick));
@@ -75,15 +75,15 @@ pub(crate) async fn run(
 }
 
 /// Checks a job's task definition, and reads its trigger's source.
-async fn check_job(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<Examination> {
+async fn check_job(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<CheckResult> {
     let mut seen = Vec::new();
     let task = format!("job {}: task {}", job.id, job.task.definition);
     match with_timeout(launcher.preflight(&job.task)).await {
         None => seen.push(timed_out(task)),
-        Some(Err(error)) => seen.push(Examination::problem(task, fault::chain(&error))),
-        Some(Ok(findings)) if findings.is_empty() => seen.push(Examination::fine(task)),
+        Some(Err(error)) => seen.push(CheckResult::failed(task, fault::chain(&error))),
+        Some(Ok(findings)) if findings.is_empty() => seen.push(CheckResult::passed(task)),
         Some(Ok(findings)) => seen.extend(findings.into_iter().map(|finding| {
-            Examination::problem(task.clone(), format!("{}: {}", finding.pointer, finding.message))
+            CheckResult::failed(task.clone(), format!("{}: {}", finding.pointer, finding.message))
         })),
     }
     if let Some(trigger) = &job.trigger {
@@ -91,8 +91,8 @@ async fn check_job(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<E
         let cx = EvalContext { job: &job.id, tick, scaling: job.scaling };
         seen.push(match with_timeout(trigger.evaluate(&cx)).await {
             None => timed_out(what),
-            Some(Err(error)) => Examination::problem(what, fault::chain(&error)),
-            Some(Ok(evaluation)) => Examination::fine(format!("{what}: {}", evaluation.because)),
+            Some(Err(error)) => CheckResult::failed(what, fault::chain(&error)),
+            Some(Ok(evaluation)) => CheckResult::passed(format!("{what}: {}", evaluation.reason)),
         });
     }
     seen
@@ -102,12 +102,12 @@ async fn with_timeout<T>(look: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(CHECK_TIMEOUT, look).await.ok()
 }
 
-fn timed_out(what: String) -> Examination {
-    Examination::problem(what, format!("no answer within {} s", CHECK_TIMEOUT.as_secs()))
+fn timed_out(what: String) -> CheckResult {
+    CheckResult::failed(what, format!("no answer within {} s", CHECK_TIMEOUT.as_secs()))
 }
 
-fn as_table(seen: &[Examination]) -> String {
-    let row = |look: &Examination| {
+fn as_table(seen: &[CheckResult]) -> String {
+    let row = |look: &CheckResult| {
         let word = if look.problem.is_some() { "PROBLEM" } else { "ok" };
         vec![word.to_owned(), look.what.clone(), look.problem.clone().unwrap_or_default()]
     };
@@ -123,7 +123,7 @@ fn as_table(seen: &[Examination]) -> String {
     )
 }
 
-fn as_json(seen: &[Examination]) -> String {
-    let look = |look: &Examination| json!({ "what": look.what, "ok": look.problem.is_none(), "problem": look.problem });
+fn as_json(seen: &[CheckResult]) -> String {
+    let look = |look: &CheckResult| json!({ "what": look.what, "ok": look.problem.is_none(), "problem": look.problem });
     json_text(&json!({ "examinations": seen.iter().map(look).collect::<Vec<_>>() }))
 }

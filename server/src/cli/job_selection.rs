@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use ecs_scheduler_core::job::{FieldError, Job, JobContext, prepare_create, strip_read_only};
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{
-    DEFAULT_MAX_TASKS, Examination, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault,
+    CheckResult, DEFAULT_MAX_TASKS, JobId, Launcher, ListFrom, Store, TriggerRegistry, fault,
 };
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ pub(crate) struct JobSelection {
     /// The name of the job or file, and its errors.
     pub(crate) invalid: Vec<(String, String)>,
     /// The health of the store, if the jobs were read from it.
-    pub(crate) store: Option<Examination>,
+    pub(crate) store: Option<CheckResult>,
     /// Why the store could not be opened.
     pub(crate) open_error: Option<CommandError>,
 }
@@ -61,7 +61,7 @@ impl JobSelection {
         if let Some(server) = &args.server {
             let answer = jobs::list_jobs(&Client::new(server)?).await?;
             for view in answer["jobs"].as_array().into_iter().flatten() {
-                found.add_view(view, &context(&registry, config.max_tasks, Dialect::Stored, launcher));
+                found.add_view(view, &context(&registry, config.max_tasks, Strictness::Lenient, launcher));
             }
         } else if args.files.is_empty() {
             let failed = |error| {
@@ -73,17 +73,18 @@ impl JobSelection {
                 Err(error) => return Ok(Self { open_error: Some(error), ..found }),
             };
             let read = found
-                .add_stored(&*store, &context(&registry, config.max_tasks, Dialect::Stored, launcher))
+                .add_stored(&*store, &context(&registry, config.max_tasks, Strictness::Lenient, launcher))
                 .await;
             let what = format!("store {}", store.kind());
-            found.store = Some(match store.check().await {
-                Ok(()) => Examination::fine(format!("{what}: it can be read and written")),
-                Err(error) => Examination::problem(what, fault::chain(&error)),
+            found.store = Some(match store.health_check().await {
+                Ok(()) => CheckResult::passed(format!("{what}: it can be read and written")),
+                Err(error) => CheckResult::failed(what, fault::chain(&error)),
             });
             store.close().await.map_err(|error| CommandError::caused("could not close the store", error))?;
             read?;
         } else {
-            let cx = context(&registry, config.max_tasks.max(DEFAULT_MAX_TASKS), Dialect::Written, launcher);
+            let cx =
+                context(&registry, config.max_tasks.max(DEFAULT_MAX_TASKS), Strictness::Strict, launcher);
             let now = builder.clock().now();
             for file in &args.files {
                 for (name, document) in read_documents(file)?.items {
@@ -132,8 +133,8 @@ impl JobSelection {
 fn context<'a>(
     registry: &'a TriggerRegistry,
     max_tasks: NonZeroU32,
-    dialect: Dialect,
+    strictness: Strictness,
     launcher: &'a Arc<dyn Launcher>,
 ) -> JobContext<'a> {
-    JobContext { registry, max_tasks, dialect, launcher: Some(&**launcher) }
+    JobContext { registry, max_tasks, strictness, launcher: Some(&**launcher) }
 }

@@ -1,7 +1,7 @@
 //! `ecs-scheduler schedule next`: describes a schedule offline.
 
 use clap::Args;
-use ecs_scheduler_core::schedule::{STAND_IN, Schedule, ScheduleSpec, resolve_wildcards};
+use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, ScheduleSpec, resolve_wildcards};
 use ecs_scheduler_core::{Clock, Timestamp};
 use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub struct NextArgs {
     #[arg(required = true, value_name = "EXPRESSION")]
     expressions: Vec<String>,
     /// Job name that resolves each `?`
-    #[arg(long, value_name = "JOB", default_value = STAND_IN)]
+    #[arg(long, value_name = "JOB", default_value = PLACEHOLDER_JOB)]
     id: String,
     /// The time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC")]

@@ -195,17 +195,22 @@ fn read_spec(
     let combined = strategy.text("multipleScalersCalculation");
     let pod = pod::read(spec.object("jobTargetRef"), spec.text("envSourceContainerName"), id, draft, remarks);
     let items = spec.objects("triggers", remarks);
-    let counts_queue = triggers::read(items, combined.as_deref(), &pod, context, draft, remarks);
-    read_strategy(strategy, counts_queue, draft, remarks);
+    let reports_queue_depth = triggers::read(items, combined.as_deref(), &pod, context, draft, remarks);
+    read_strategy(strategy, reports_queue_depth, draft, remarks);
     spec.report_unread(UNKNOWN_FIELD, remarks);
 }
 
-fn read_strategy(mut strategy: Fields, counts_queue: bool, draft: &mut JobDraft, remarks: &mut Remarks) {
+fn read_strategy(
+    mut strategy: Fields,
+    reports_queue_depth: bool,
+    draft: &mut JobDraft,
+    remarks: &mut Remarks,
+) {
     let field = strategy.path("strategy");
     let named = strategy.text("strategy");
     match named.as_deref() {
         None | Some("default") => {}
-        Some("accurate") if counts_queue => {
+        Some("accurate") if reports_queue_depth => {
             draft.set("mode", "oneShot");
             draft.set("settle", "60s");
             let text = "accurate: mode oneShot counts by the scheduler's own record which messages have no task yet, and \

@@ -5,8 +5,8 @@
 //! needed, and nothing can be there twice. Any other content of the target is refused before anything is written: the
 //! first difference shows before the end of the target is reached.
 
-use ecs_scheduler_core::store::MOST_ROWS;
-use ecs_scheduler_core::{Adoption, JournalEntry, Store, StoreError, StoredJob};
+use ecs_scheduler_core::store::MAX_PAGE;
+use ecs_scheduler_core::{ImportBatch, JournalEntry, Store, StoreError, StoredJob};
 use serde::Serialize;
 
 use super::checksum::{Checksum, Counts};
@@ -167,8 +167,8 @@ impl Writer<'_> {
     async fn add(&mut self, item: Item) -> Result<(), CommandError> {
         self.added.add(&item);
         match (item, &mut self.batch) {
-            (Item::Job(job), Batch::Jobs(jobs)) if jobs.len() < MOST_ROWS.get() => jobs.push(job),
-            (Item::Entry(entry), Batch::History(entries)) if entries.len() < MOST_ROWS.get() => {
+            (Item::Job(job), Batch::Jobs(jobs)) if jobs.len() < MAX_PAGE.get() => jobs.push(job),
+            (Item::Entry(entry), Batch::History(entries)) if entries.len() < MAX_PAGE.get() => {
                 entries.push(*entry);
             }
             (Item::Job(job), _) => {
@@ -188,13 +188,13 @@ impl Writer<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), CommandError> {
-        let (count, adoption) = match std::mem::replace(&mut self.batch, Batch::None) {
+        let (count, batch) = match std::mem::replace(&mut self.batch, Batch::None) {
             Batch::None => return Ok(()),
-            Batch::Jobs(jobs) => (jobs.len(), Adoption::Jobs(jobs)),
-            Batch::History(entries) => (entries.len(), Adoption::History(entries)),
+            Batch::Jobs(jobs) => (jobs.len(), ImportBatch::Jobs(jobs)),
+            Batch::History(entries) => (entries.len(), ImportBatch::History(entries)),
         };
         if !self.options.dry_run {
-            self.target.adopt(adoption).await.map_err(|error| self.unwritable(error))?;
+            self.target.import(batch).await.map_err(|error| self.unwritable(error))?;
         }
         (self.options.progress)(Stage::Moving, count as u64);
         Ok(())

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 use ecs_scheduler_core::engine::BRAKE_REGISTER;
-use ecs_scheduler_core::store::MOST_ROWS;
+use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{
     DecisionId, DecisionQuery, DecisionRecord, FiringId, FiringQuery, JournalEntry, ListFrom, Store,
 };
@@ -98,7 +98,7 @@ impl<'s> StoreReader<'s> {
 
     async fn read_jobs(&mut self) -> Result<(), CommandError> {
         let JobCursor::From(from) = &self.jobs else { return Ok(()) };
-        let list = self.store.list(from.clone(), MOST_ROWS).await;
+        let list = self.store.list(from.clone(), MAX_PAGE).await;
         let jobs = list.map_err(|error| unreadable("the jobs", self.store, error))?.jobs;
         self.jobs = match jobs.last() {
             Some(last) => JobCursor::From(ListFrom::After(last.id.clone())),

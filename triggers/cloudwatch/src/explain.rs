@@ -40,8 +40,8 @@ pub(crate) fn to_evaluation(
     let condition = explain_condition(rule, state, name(series));
     let mut evaluation = if breach {
         let demand = rule.amount.demand(newest);
-        let because = format!("{condition}{}", explain_amount(&rule.amount, newest, demand));
-        Evaluation { demand, because, observations: Vec::new(), queue: None }
+        let reason = format!("{condition}{}", explain_amount(&rule.amount, newest, demand));
+        Evaluation { demand, reason, observations: Vec::new(), queue: None }
     } else {
         Evaluation::idle(condition)
     };
@@ -54,14 +54,14 @@ pub(crate) fn to_evaluation(
     };
     if let Some(point) = state.newest {
         let began = Timestamp::from_second(point.start).unwrap_or(at);
-        evaluation = evaluation.observing(observed(name(series), point.value, unit(series), began));
+        evaluation = evaluation.with_observation(observed(name(series), point.value, unit(series), began));
     }
     if rule.periods > 1 || state.missing > 0 {
         let breaching = f64::from(state.breaching);
         let missing = f64::from(state.missing);
         evaluation = evaluation
-            .observing(observed("breaching", breaching, "datapoints", at))
-            .observing(observed("missing", missing, "datapoints", at));
+            .with_observation(observed("breaching", breaching, "datapoints", at))
+            .with_observation(observed("missing", missing, "datapoints", at));
     }
     Ok(evaluation)
 }

@@ -108,7 +108,7 @@ impl QueryResult {
                     self.parts.len(),
                     expression.remedy()
                 );
-                return Err(TriggerError::new(FaultKind::Config, message).because(self.labels()));
+                return Err(TriggerError::new(FaultKind::Config, message).with_source(self.labels()));
             }
             // A search that finds no metric has no result at all.
             Series::Math { expression, .. } if self.parts.is_empty() && expression.needs_own_call() => {
@@ -118,7 +118,7 @@ impl QueryResult {
         }
         if self.limited {
             let message = format!("{attempted}: CloudWatch left out some of the metrics; search for fewer");
-            return Err(TriggerError::new(FaultKind::Config, message).because(self.messages.join("; ")));
+            return Err(TriggerError::new(FaultKind::Config, message).with_source(self.messages.join("; ")));
         }
         let SeriesPart { mut points, status, .. } = self.parts.pop().unwrap_or(SeriesPart::NONE);
         let (kind, said) = match &status {
@@ -131,7 +131,7 @@ impl QueryResult {
             None => (FaultKind::Unavailable, "no answer"),
         };
         let error = TriggerError::new(kind, format!("{attempted}: CloudWatch said {said}"));
-        Err(if self.messages.is_empty() { error } else { error.because(self.messages.join("; ")) })
+        Err(if self.messages.is_empty() { error } else { error.with_source(self.messages.join("; ")) })
     }
 
     /// Joins all parts into one series. The status of the last part is that of the whole.

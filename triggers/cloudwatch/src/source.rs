@@ -127,7 +127,7 @@ impl CloudWatchRegion {
                 );
                 let said = fault.service_message().unwrap_or("no explanation");
                 let code = fault.code().unwrap_or("no code");
-                TriggerError::new(FaultKind::Denied, message).because(format!("{code}: {said}"))
+                TriggerError::new(FaultKind::Denied, message).with_source(format!("{code}: {said}"))
             }
             FaultKind::Denied
             | FaultKind::Config

@@ -92,8 +92,8 @@ impl Trigger for CombinedTrigger {
         self.schedule.as_ref()
     }
 
-    fn is_timeless(&self) -> bool {
-        self.of.iter().all(|trigger| trigger.is_timeless())
+    fn is_time_based(&self) -> bool {
+        self.of.iter().all(|trigger| trigger.is_time_based())
     }
 
     fn permissions(&self) -> Vec<Permission> {
@@ -102,8 +102,9 @@ impl Trigger for CombinedTrigger {
 
     /// Guards around one queue do not change its counts. A combination of several queues, or a choice, has no counts
     /// of its own.
-    fn counts_queue(&self) -> bool {
-        self.how == Combination::All && self.of.iter().filter(|trigger| trigger.counts_queue()).count() == 1
+    fn reports_queue_depth(&self) -> bool {
+        self.how == Combination::All
+            && self.of.iter().filter(|trigger| trigger.reports_queue_depth()).count() == 1
     }
 
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
@@ -128,7 +129,7 @@ fn merge_errors(mut errors: Vec<(usize, TriggerError)>) -> TriggerError {
     let places: Vec<String> = errors.iter().map(|(index, _)| format!("/of/{index}")).collect();
     let worst = errors.iter().position(|(_, error)| !error.is_transient()).unwrap_or_default();
     let (_, error) = errors.swap_remove(worst);
-    TriggerError::new(error.kind(), format!("could not evaluate {}", places.join(" and "))).because(error)
+    TriggerError::new(error.kind(), format!("could not evaluate {}", places.join(" and "))).with_source(error)
 }
 
 fn combine(how: Combination, evaluations: Vec<Evaluation>, scaling: Scaling) -> Evaluation {
@@ -155,12 +156,12 @@ fn combine(how: Combination, evaluations: Vec<Evaluation>, scaling: Scaling) -> 
         (Combination::Any, _) => (" or ", evaluations.iter().filter(fires).collect()),
         (Combination::Sum, _) => (" plus ", evaluations.iter().filter(fires).collect()),
     };
-    let reasons: Vec<&str> = deciding.into_iter().map(|evaluation| evaluation.because.as_str()).collect();
-    let because = reasons.join(word);
+    let reasons: Vec<&str> = deciding.into_iter().map(|evaluation| evaluation.reason.as_str()).collect();
+    let reason = reasons.join(word);
     let (mut observations, mut queue) = (Vec::new(), None);
     for evaluation in evaluations {
         observations.extend(evaluation.observations);
         queue = queue.or(evaluation.queue);
     }
-    Evaluation { demand, because, observations, queue }
+    Evaluation { demand, reason, observations, queue }
 }

@@ -52,7 +52,7 @@ struct WindowTrigger {
 
 #[async_trait]
 impl Trigger for WindowTrigger {
-    fn is_timeless(&self) -> bool {
+    fn is_time_based(&self) -> bool {
         true
     }
 

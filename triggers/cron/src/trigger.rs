@@ -43,7 +43,7 @@ impl Trigger for CronTrigger {
         Some(&self.schedule)
     }
 
-    fn is_timeless(&self) -> bool {
+    fn is_time_based(&self) -> bool {
         true
     }
 

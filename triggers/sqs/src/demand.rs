@@ -64,9 +64,9 @@ impl DemandRule {
             at,
         };
         evaluation
-            .observing(observed("visible", depth.visible))
-            .observing(observed("inFlight", depth.in_flight))
-            .observing(observed("delayed", depth.delayed))
+            .with_observation(observed("visible", depth.visible))
+            .with_observation(observed("inFlight", depth.in_flight))
+            .with_observation(observed("delayed", depth.delayed))
             .with_queue_reading(QueueReading {
                 visible: depth.visible,
                 in_flight: depth.in_flight,

@@ -111,14 +111,14 @@ fn trigger_error(fault: Fault, attempted: &str, action: &str) -> TriggerError {
     match fault.kind() {
         FaultKind::NotFound => {
             let message = format!("{attempted}: there is none; check its name, region and accountId");
-            TriggerError::new(FaultKind::NotFound, message).because(service_answer(&fault))
+            TriggerError::new(FaultKind::NotFound, message).with_source(service_answer(&fault))
         }
         FaultKind::Denied => {
             let message = format!(
                 "{attempted}; allow {action} on it in the policy of the scheduler's role, and, if it belongs to another \
                  account, in the queue's own policy"
             );
-            TriggerError::new(FaultKind::Denied, message).because(service_answer(&fault))
+            TriggerError::new(FaultKind::Denied, message).with_source(service_answer(&fault))
         }
         FaultKind::Config | FaultKind::Throttled | FaultKind::Unavailable | FaultKind::Bug => fault.into(),
     }

@@ -58,7 +58,7 @@ struct SqsTrigger {
 
 #[async_trait]
 impl Trigger for SqsTrigger {
-    fn counts_queue(&self) -> bool {
+    fn reports_queue_depth(&self) -> bool {
         true
     }
 

@@ -27,7 +27,7 @@ fn denied_call_names_the_missing_permission() {
 fn expired_credentials_are_transient_and_name_the_remedy() {
     let fault = fault_from(403, "ExpiredToken", "");
     assert!(fault.to_string().contains("renew the credentials"), "{fault}");
-    assert!(fault.kind().is_transient() && !fault.maybe_done() && fault.is_credentials_fault());
+    assert!(fault.kind().is_transient() && !fault.outcome_unknown() && fault.is_credentials_fault());
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn rejected_signature_names_the_clock_skew() {
     let late = signature(Some(Skew::seconds(600)));
     let message = "could not start tasks; set this machine's clock, which is 10m behind that of AWS";
     assert_eq!(late.to_string(), message);
-    assert!(late.kind().is_transient() && !late.maybe_done());
+    assert!(late.kind().is_transient() && !late.outcome_unknown());
     assert!(signature(Some(Skew::seconds(1))).to_string().contains("check the secret access key"));
     assert!(signature(None).to_string().contains("check this machine's clock"));
 }
@@ -50,8 +50,8 @@ fn only_an_error_response_proves_no_effect() {
     let denied = fault_from(400, "AccessDeniedException", "");
     let throttled = fault_from(503, "Throttling", "");
     let broken = fault_from(500, "ServerException", "");
-    assert!(!denied.maybe_done() && !throttled.maybe_done() && broken.maybe_done());
-    assert!(LaunchError::from(broken).maybe_done());
+    assert!(!denied.outcome_unknown() && !throttled.outcome_unknown() && broken.outcome_unknown());
+    assert!(LaunchError::from(broken).outcome_unknown());
     let error = LaunchError::from(throttled);
-    assert!(!error.maybe_done() && error.kind() == FaultKind::Throttled);
+    assert!(!error.outcome_unknown() && error.kind() == FaultKind::Throttled);
 }

@@ -79,7 +79,7 @@ async fn failed_connection_had_no_effect() {
     drop(listener);
     let fault = ask(&aws(url)).await;
     assert_eq!(fault.kind(), FaultKind::Unavailable);
-    assert!(!fault.maybe_done());
+    assert!(!fault.outcome_unknown());
     assert!(fault.to_string().contains("no connection"), "{}", chain(&fault));
     assert!(chain(&fault).contains("refused"), "{}", chain(&fault));
 }
@@ -98,7 +98,7 @@ async fn lost_response_may_have_had_an_effect() {
     for answer in [Answer::Closes, Answer::Silent] {
         let fault = ask(&aws(serve(answer).await)).await;
         assert_eq!(fault.kind(), FaultKind::Unavailable);
-        assert!(fault.maybe_done(), "{}", chain(&fault));
+        assert!(fault.outcome_unknown(), "{}", chain(&fault));
     }
 }
 
@@ -106,7 +106,7 @@ async fn lost_response_may_have_had_an_effect() {
 async fn service_message_is_in_the_error_chain() {
     let fault = ask(&aws(serve(Answer::Error(403, "AccessDenied")).await)).await;
     assert_eq!((fault.kind(), fault.code()), (FaultKind::Denied, Some("AccessDenied")));
-    assert!(!fault.maybe_done());
+    assert!(!fault.outcome_unknown());
     assert!(chain(&fault).ends_with("AccessDenied: words of AWS"), "{}", chain(&fault));
 }
 
@@ -120,7 +120,7 @@ async fn every_attempt_is_counted_with_throttles_apart() {
     assert_eq!((all.calls, all.throttles, all.failures), (3, 3, 0));
 
     let broken = aws(serve(Answer::Error(500, "InternalFailure")).await);
-    assert!(ask(&broken).await.maybe_done());
+    assert!(ask(&broken).await.outcome_unknown());
     let report = broken.meter().report();
     let all = &report.operations[0];
     assert_eq!((all.calls, all.throttles, all.failures), (3, 0, 3));

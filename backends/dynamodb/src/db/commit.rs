@@ -75,7 +75,7 @@ impl Db {
     /// Returns the error for a write that DynamoDB never accepts.
     fn permanent_error(&self, action: &str, message: String) -> StoreError {
         let remedy = item_size_hint(&message).unwrap_or_default();
-        StoreError::caused(FaultKind::Config, format!("{}{remedy}", self.could_not(action)), message)
+        StoreError::with_source(FaultKind::Config, format!("{}{remedy}", self.could_not(action)), message)
     }
 }
 

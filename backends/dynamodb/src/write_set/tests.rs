@@ -1,8 +1,8 @@
-use ecs_scheduler_core::{DecisionDraft, JobId, JobUid, Outcome, TickSpan, Timestamp};
+use ecs_scheduler_core::{DecisionDraft, JobId, JobUid, TickOutcome, TickSpan, Timestamp};
 
 use super::*;
 
-fn draft(outcome: Outcome) -> DecisionDraft {
+fn draft(outcome: TickOutcome) -> DecisionDraft {
     let at = Timestamp::UNIX_EPOCH;
     DecisionDraft {
         span: TickSpan { first: at, last: at, count: 1 },
@@ -18,7 +18,7 @@ fn draft(outcome: Outcome) -> DecisionDraft {
     }
 }
 
-fn meta(open_decision: Option<Outcome>) -> JobMeta {
+fn meta(open_decision: Option<TickOutcome>) -> JobMeta {
     let job = JobId::new("nightly").unwrap();
     let mut meta = JobMeta::new(job, JobUid::random(), 1, "{}", Timestamp::UNIX_EPOCH);
     meta.open_decision =
@@ -26,7 +26,7 @@ fn meta(open_decision: Option<Outcome>) -> JobMeta {
     meta
 }
 
-fn settlement(meta: &JobMeta, outcomes: &[Outcome]) -> Settlement {
+fn settlement(meta: &JobMeta, outcomes: &[TickOutcome]) -> Settlement {
     Settlement {
         job: meta.job.clone(),
         uid: meta.uid,
@@ -39,7 +39,7 @@ fn settlement(meta: &JobMeta, outcomes: &[Outcome]) -> Settlement {
 }
 
 /// Computes the writes of outcomes after an open decision; returns the ids and the number of writes, and checks the count of new ids.
-fn ids_and_writes(open_decision: Option<Outcome>, outcomes: &[Outcome]) -> (Vec<u64>, usize) {
+fn ids_and_writes(open_decision: Option<TickOutcome>, outcomes: &[TickOutcome]) -> (Vec<u64>, usize) {
     let meta = meta(open_decision);
     let settlement = settlement(&meta, outcomes);
     let write_set = WriteSet::new(0, &meta, &settlement, 7, "write-id".to_owned()).unwrap();
@@ -51,23 +51,29 @@ fn ids_and_writes(open_decision: Option<Outcome>, outcomes: &[Outcome]) -> (Vec<
 
 #[test]
 fn an_outcome_that_folds_writes_only_the_metadata_and_needs_no_id() {
-    assert_eq!(ids_and_writes(Some(Outcome::Idle), &[Outcome::Idle]), (vec![3], 1));
-    assert_eq!(ids_and_writes(Some(Outcome::Idle), &[Outcome::Idle, Outcome::Idle]), (vec![3, 3], 1));
+    assert_eq!(ids_and_writes(Some(TickOutcome::Idle), &[TickOutcome::Idle]), (vec![3], 1));
+    assert_eq!(
+        ids_and_writes(Some(TickOutcome::Idle), &[TickOutcome::Idle, TickOutcome::Idle]),
+        (vec![3, 3], 1)
+    );
 }
 
 #[test]
 fn an_open_decision_gets_a_row_when_another_outcome_follows() {
-    assert_eq!(ids_and_writes(None, &[Outcome::Idle]), (vec![7], 1));
-    assert_eq!(ids_and_writes(Some(Outcome::Cooldown), &[Outcome::Idle]), (vec![7], 2));
-    assert_eq!(ids_and_writes(Some(Outcome::Idle), &[Outcome::Launched]), (vec![7], 3));
-    assert_eq!(ids_and_writes(None, &[Outcome::Idle, Outcome::Missed, Outcome::Missed]), (vec![7, 8, 8], 2));
-    assert_eq!(ids_and_writes(None, &[Outcome::Launched, Outcome::Launched]), (vec![7, 8], 3));
+    assert_eq!(ids_and_writes(None, &[TickOutcome::Idle]), (vec![7], 1));
+    assert_eq!(ids_and_writes(Some(TickOutcome::Cooldown), &[TickOutcome::Idle]), (vec![7], 2));
+    assert_eq!(ids_and_writes(Some(TickOutcome::Idle), &[TickOutcome::Launched]), (vec![7], 3));
+    assert_eq!(
+        ids_and_writes(None, &[TickOutcome::Idle, TickOutcome::Missed, TickOutcome::Missed]),
+        (vec![7, 8, 8], 2)
+    );
+    assert_eq!(ids_and_writes(None, &[TickOutcome::Launched, TickOutcome::Launched]), (vec![7, 8], 3));
 }
 
 #[test]
 fn more_outcomes_than_fit_into_a_transaction_are_refused() {
     let meta = meta(None);
-    let settlement = settlement(&meta, &[Outcome::Launched; 100]);
+    let settlement = settlement(&meta, &[TickOutcome::Launched; 100]);
     let refused = WriteSet::new(0, &meta, &settlement, 7, String::new()).unwrap_err();
     assert!(refused.to_string().contains("100 outcomes of job \"nightly\""), "{refused}");
 }

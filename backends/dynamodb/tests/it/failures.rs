@@ -1,9 +1,9 @@
 //! Refused calls, and their error messages.
 
-use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, examine, permissions};
+use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore, diagnose, permissions};
 use ecs_scheduler_core::{
-    DecisionId, DecisionQuery, FaultKind, FiringState, JobStore as _, Journal as _, Outcome, Permission,
-    Settled, Settlement, Store as _, StoreError,
+    DecisionId, DecisionQuery, FaultKind, FiringState, JobStore as _, Journal as _, Permission, Settled,
+    Settlement, Store as _, StoreError, TickOutcome,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::json;
@@ -49,7 +49,7 @@ async fn examine_creates_no_tables() {
     let url = &EmulatorKind::Ministack.running().await.url;
     let options = DynamoDbOptions::new(tables.table.as_str());
     for missing in [true, false] {
-        let seen = examine(&aws(url), &options).await;
+        let seen = diagnose(&aws(url), &options).await;
         assert!(seen.len() == 2 && seen.iter().all(|look| look.problem.is_none()), "{seen:?}");
         assert!(seen.iter().all(|look| look.what.contains("missing") == missing), "{seen:?}");
         if missing {
@@ -57,7 +57,7 @@ async fn examine_creates_no_tables() {
         }
     }
     let other = DynamoDbOptions::new(format!("{}-journal", tables.table));
-    let seen = examine(&aws(url), &other).await;
+    let seen = diagnose(&aws(url), &other).await;
     assert!(seen[0].problem.as_ref().is_some_and(|problem| problem.contains("has the key")), "{seen:?}");
 }
 
@@ -90,7 +90,7 @@ async fn a_firing_that_is_too_large_is_refused_without_a_change() {
     let job = store.create(new_job("nightly", "{}")).await.unwrap();
     let mut firing = firing(&job, 1);
     let settlement =
-        Settlement { firing: Some(firing.clone()), ..settlement(&job, vec![draft(Outcome::Pending, 1)]) };
+        Settlement { firing: Some(firing.clone()), ..settlement(&job, vec![draft(TickOutcome::Pending, 1)]) };
     let settled = store.settle(vec![settlement]).await.unwrap();
     let [Settled::Recorded(ids)] = &settled[..] else { panic!("{settled:?}") };
     firing.decision = DecisionId(ids[0].0);
@@ -109,9 +109,9 @@ async fn permanent_throttling_is_reported() {
     let options = DynamoDbOptions::new(tables.table.as_str());
     let store = DynamoDbStore::open(&aws(&proxy.url), options).await.unwrap();
     proxy.set_rates(FaultRates { throttled: 1.0, ..FaultRates::default() });
-    message(store.check().await, FaultKind::Throttled);
+    message(store.health_check().await, FaultKind::Throttled);
     proxy.set_rates(FaultRates::default());
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
 }
 
 #[tokio::test]
@@ -122,10 +122,10 @@ async fn the_listed_permissions_are_sufficient() {
     fake.configure(|settings| settings.permissions.policy = Some(json!({ "Statement": statements })));
     let store = DynamoDbStore::open(&aws(&fake.url()), DynamoDbOptions::new("jobs")).await.unwrap();
     let job = store.create(new_job("nightly", "{}")).await.unwrap();
-    store.settle(vec![settlement(&job, vec![draft(Outcome::Idle, 1)])]).await.unwrap();
+    store.settle(vec![settlement(&job, vec![draft(TickOutcome::Idle, 1)])]).await.unwrap();
     assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap().len(), 1);
     store.remove(&job.id, None).await.unwrap();
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     let others = DynamoDbOptions::new("others");
     let said = message(DynamoDbStore::open(&aws(&fake.url()), others).await, FaultKind::Denied);
     assert!(said.contains("\"others\""), "{said}");
@@ -138,7 +138,7 @@ async fn every_call_is_in_the_listed_permissions() {
     let store =
         DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(tables.table.as_str())).await.unwrap();
     store.create(new_job("nightly", "{}")).await.unwrap();
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     let permitted: Vec<String> =
         permissions(&tables.table).into_iter().map(|permission| permission.action).collect();
     for operation in proxy.operations() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::testing::store_suite::{FaultyConnection, Subject};
 use ecs_scheduler_core::{
-    DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Outcome, Registers as _,
-    Retention, Revision, Settled, Store, StoredJob, async_trait,
+    DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Registers as _,
+    Retention, Revision, Settled, Store, StoredJob, TickOutcome, async_trait,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, InjectedFault, Service};
 use futures::future::join_all;
@@ -46,9 +46,9 @@ async fn run_job(store: Arc<DynamoDbStore>, number: usize) {
     }
     for tick in 1..=TICKS {
         let fires = tick % 2 == 0;
-        let outcome = if fires { Outcome::Pending } else { Outcome::Idle };
+        let outcome = if fires { TickOutcome::Pending } else { TickOutcome::Idle };
         let firing = fires.then(|| firing(&job, tick));
-        let mut settlement = settlement(&job, vec![draft(Outcome::Idle, tick), draft(outcome, tick)]);
+        let mut settlement = settlement(&job, vec![draft(TickOutcome::Idle, tick), draft(outcome, tick)]);
         settlement.firing.clone_from(&firing);
         let decision = recorded(store.settle(vec![settlement]).await.unwrap());
         job.progress.settled = Some(at(tick));

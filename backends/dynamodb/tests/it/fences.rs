@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::{
-    DecisionId, DecisionQuery, Fence, Firing, FiringState, JobStore as _, Journal as _, Outcome,
-    Registers as _, Settled, Settlement, Shards as _, StoreError,
+    DecisionId, DecisionQuery, Fence, Firing, FiringState, JobStore as _, Journal as _, Registers as _,
+    Settled, Settlement, Shards as _, StoreError, TickOutcome,
 };
 use futures::future::join_all;
 
@@ -37,7 +37,7 @@ async fn fire_all(store: &Arc<DynamoDbStore>, fence: &Fence) -> Vec<Firing> {
             let mut firing = firing(&job, 1);
             let batch = Settlement {
                 firing: Some(firing.clone()),
-                ..settlement(&job, vec![draft(Outcome::Pending, 1)])
+                ..settlement(&job, vec![draft(TickOutcome::Pending, 1)])
             };
             let settled = store.settle_fenced(&fence, vec![batch]).await.unwrap();
             let [Settled::Recorded(ids)] = &settled[..] else {

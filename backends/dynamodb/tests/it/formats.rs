@@ -116,7 +116,7 @@ async fn items_of_each_format_read_as_the_content() {
         database.restore(format).await;
         let store = database.store().await;
         assert_content(&store).await;
-        store.check().await.unwrap();
+        store.health_check().await.unwrap();
     }
 }
 

@@ -15,8 +15,8 @@ use ecs_scheduler_core::testing::sample;
 pub(crate) use ecs_scheduler_core::testing::sample::settlement;
 use ecs_scheduler_core::testing::store_suite::Subject;
 use ecs_scheduler_core::{
-    Advance, Clock, DecisionDraft, Firing, FiringState, JobId, JobUid, NewJob, Outcome, Store, StoreError,
-    StoredJob, SystemClock, TaskId, TaskState, Timestamp, async_trait,
+    Advance, Clock, DecisionDraft, Firing, FiringState, JobId, JobUid, NewJob, Store, StoreError, StoredJob,
+    SystemClock, TaskId, TaskState, TickOutcome, Timestamp, async_trait,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -164,7 +164,7 @@ pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
 }
 
 /// An outcome of one tick.
-pub(crate) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+pub(crate) fn draft(outcome: TickOutcome, tick: i64) -> DecisionDraft {
     sample::draft(outcome, at(tick))
 }
 
@@ -176,6 +176,6 @@ pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
 pub(crate) fn advance_of(firing: &Firing, state: FiringState, tasks: usize) -> Advance {
     let task = |number: usize| TaskState::pending(TaskId::new(format!("{}-{number}", firing.id)), None);
     let to = Firing { state, tasks: (0..tasks).map(task).collect(), ..firing.clone() };
-    let outcome = (state == FiringState::Launched).then_some(Outcome::Launched);
+    let outcome = (state == FiringState::Launched).then_some(TickOutcome::Launched);
     Advance { from: firing.state, to, outcome }
 }

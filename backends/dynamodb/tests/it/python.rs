@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    JobStore as _, JobUid, Journal as _, ListFrom, Outcome, Progress, Revision, Settled, StoreError,
-    StoredJob, Timestamp,
+    JobStore as _, JobUid, Journal as _, ListFrom, Progress, Revision, Settled, StoreError, StoredJob,
+    TickOutcome, Timestamp,
 };
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ async fn the_python_version_reads_our_documents() {
     store.replace(&name("minimal"), Revision(1), document(text), second(5)).await.unwrap();
     store.remove(&name("wildcards"), None).await.unwrap();
     let job = listed(&store).await.remove(0);
-    store.settle(vec![settlement(&job, vec![draft(Outcome::Idle, 1)])]).await.unwrap();
+    store.settle(vec![settlement(&job, vec![draft(TickOutcome::Idle, 1)])]).await.unwrap();
     let mut expected = recorded();
     expected.remove("wildcards");
     expected.insert("ours".to_owned(), text.to_owned());
@@ -90,7 +90,7 @@ async fn a_document_that_the_python_version_changed_is_an_edit() {
     let tables = python().await;
     let store = open_at(&tables, 1000).await;
     let minimal = listed(&store).await.into_iter().find(|job| job.id == name("minimal")).unwrap();
-    let settled = store.settle(vec![settlement(&minimal, vec![draft(Outcome::Idle, 1)])]).await.unwrap();
+    let settled = store.settle(vec![settlement(&minimal, vec![draft(TickOutcome::Idle, 1)])]).await.unwrap();
     assert!(matches!(settled[..], [Settled::Recorded(_)]));
     tables.put("minimal", r#"{"taskCount": 6}"#).await;
     let late = store.replace(&name("minimal"), Revision(1), document("{}"), second(9)).await;

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{ContainerOverride, KeyValuePair, Tag, Task, TaskOverride};
-use ecs_scheduler_core::{FiringId, JobId, JobUid, LaunchRequest, LaunchToken, Search, TaskId, Timestamp};
+use ecs_scheduler_core::{FiringId, JobId, JobUid, LaunchRequest, LaunchToken, LostCall, TaskId, Timestamp};
 use jiff::SignedDuration;
 
 use super::classify_tasks;
@@ -44,14 +44,14 @@ fn firing_override(firing: &str) -> TaskOverride {
         .build()
 }
 
-fn classified(tasks: &[Task], minutes: i64) -> Search {
+fn classified(tasks: &[Task], minutes: i64) -> LostCall {
     classify_tasks(tasks, &request(), sent(), after(minutes))
 }
 
-fn names(search: Search) -> Vec<TaskId> {
+fn names(search: LostCall) -> Vec<TaskId> {
     match search {
-        Search::Found(tasks) => tasks.into_iter().map(|task| task.task_id).collect(),
-        Search::Nothing | Search::Unclear(_) => panic!("{search:?}"),
+        LostCall::Found(tasks) => tasks.into_iter().map(|task| task.task_id).collect(),
+        LostCall::Nothing | LostCall::Unknown(_) => panic!("{search:?}"),
     }
 }
 
@@ -71,12 +71,12 @@ fn tasks_of_the_firing_are_found_by_tag_or_variable() {
 
 #[test]
 fn absent_tasks_prove_no_launch_for_less_than_an_hour() {
-    assert_eq!(classified(&[], 58), Search::Nothing);
-    assert!(matches!(classified(&[], 59), Search::Unclear(_)));
+    assert_eq!(classified(&[], 58), LostCall::Nothing);
+    assert!(matches!(classified(&[], 59), LostCall::Unknown(_)));
 }
 
 #[test]
 fn unmarked_task_counts_unless_older_than_the_call() {
-    assert_eq!(classified(&[task("old", -5).build()], 51), Search::Nothing);
-    assert!(matches!(classified(&[task("new", 0).build()], 51), Search::Unclear(_)));
+    assert_eq!(classified(&[task("old", -5).build()], 51), LostCall::Nothing);
+    assert!(matches!(classified(&[task("new", 0).build()], 51), LostCall::Unknown(_)));
 }

@@ -95,7 +95,7 @@ async fn doctor_reports_queue_without_events_or_with_others() {
     let rig = Rig::new().await;
     let launcher = listening(&rig, Some(EventForm::Transformed));
     let problem = async || {
-        let seen = launcher.examine(&[]).await;
+        let seen = launcher.diagnose(&[]).await;
         let look = seen.into_iter().find(|look| look.what.contains("task events")).expect("it was looked at");
         look.problem
     };

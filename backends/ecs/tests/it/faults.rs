@@ -1,7 +1,7 @@
 //! Passing and lasting faults while tasks are counted, started and followed.
 
 use ecs_scheduler_core::{
-    Clock as _, FaultKind, Launcher as _, Search, SystemClock, TaskId, TaskPhase, fault::chain,
+    Clock as _, FaultKind, Launcher as _, LostCall, SystemClock, TaskId, TaskPhase, fault::chain,
 };
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
@@ -87,7 +87,7 @@ async fn throttle_reported_as_invalid_parameter_is_retried_with_same_token() {
         fail_next(&rig, "RunTask", InjectedFault::error(code, words));
         let launcher = rig.launcher();
         let error = launcher.launch(&work("a", 2)).await.unwrap_err();
-        assert_eq!((error.kind(), error.maybe_done()), (kind, false), "{code}");
+        assert_eq!((error.kind(), error.outcome_unknown()), (kind, false), "{code}");
         let report = launcher.launch(&work("a", 2)).await.unwrap();
         assert_eq!((report.started.len(), rig.fake.launches().len()), (2, 2), "{code}");
     }
@@ -170,9 +170,12 @@ async fn unreadable_task_leaves_lost_call_unclear() {
     let launcher = rig.launcher();
     let other = ids(&launcher.launch(&work("other", 1)).await.unwrap());
     rig.pass(SignedDuration::from_mins(51));
-    assert_eq!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Nothing);
+    assert_eq!(launcher.find_lost_launch(&work("a", 1), beginning()).await.unwrap(), LostCall::Nothing);
     reject_task(&rig, &other[0]);
-    assert!(matches!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Unclear(_)));
+    assert!(matches!(
+        launcher.find_lost_launch(&work("a", 1), beginning()).await.unwrap(),
+        LostCall::Unknown(_)
+    ));
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn launch_is_retried_while_definitions_are_unavailable() {
     rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::ServerError { status: 503 }));
     let launcher = rig.launcher();
     let error = launcher.launch(&work("a", 1)).await.unwrap_err();
-    assert!(error.is_transient() && !error.maybe_done(), "{error}");
+    assert!(error.is_transient() && !error.outcome_unknown(), "{error}");
     assert_eq!(rig.calls("RunTask"), 0);
     rig.fake.faults().clear();
     launcher.launch(&work("a", 1)).await.unwrap();

@@ -1,6 +1,6 @@
 //! RunTask calls whose responses are lost, refused or late: the started tasks, and what is known of them.
 
-use ecs_scheduler_core::{FaultKind, Launcher as _, Search, TaskId};
+use ecs_scheduler_core::{FaultKind, Launcher as _, LostCall, TaskId};
 use ecs_scheduler_fake_aws::{Capacity, FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn repeat_after_lost_response_starts_no_more_tasks() {
         fail_next(&rig, fault.clone());
         let launcher = rig.launcher();
         let error = launcher.launch(&work("a", 3)).await.unwrap_err();
-        assert!(error.maybe_done() && error.is_transient(), "{fault:?}: {error}");
+        assert!(error.outcome_unknown() && error.is_transient(), "{fault:?}: {error}");
         assert_eq!(rig.calls("RunTask"), 1, "{fault:?}: nobody else repeats it");
         let report = launcher.launch(&work("a", 3)).await.unwrap();
         assert_eq!((report.started.len(), rig.fake.launches().len()), (3, 3), "{fault:?}");
@@ -45,7 +45,7 @@ async fn throttled_call_had_no_effect() {
     fail_next(&rig, InjectedFault::Throttled);
     let error = rig.launcher().launch(&work("a", 1)).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::Throttled);
-    assert!(!error.maybe_done());
+    assert!(!error.outcome_unknown());
     assert_eq!((rig.calls("RunTask"), rig.fake.launches().len()), (1, 0));
 }
 
@@ -102,13 +102,13 @@ async fn unknown_cluster_is_not_retried() {
     let elsewhere = request("a", 1, 1, task("work", json!({"cluster": "nowhere"})));
     let error = rig.launcher().launch(&elsewhere).await.unwrap_err();
     assert_eq!(error.kind(), FaultKind::NotFound);
-    assert!(!error.maybe_done() && !error.is_transient());
+    assert!(!error.outcome_unknown() && !error.is_transient());
 }
 
-fn found(search: Search) -> Vec<TaskId> {
+fn found(search: LostCall) -> Vec<TaskId> {
     match search {
-        Search::Found(tasks) => tasks.into_iter().map(|task| task.task_id).collect(),
-        Search::Nothing | Search::Unclear(_) => panic!("{search:?}"),
+        LostCall::Found(tasks) => tasks.into_iter().map(|task| task.task_id).collect(),
+        LostCall::Nothing | LostCall::Unknown(_) => panic!("{search:?}"),
     }
 }
 
@@ -125,7 +125,7 @@ async fn launch_with_expired_token_is_found_by_search() {
     assert!(launcher.stop(&started[0], "to be found among the stopped").await.is_ok());
     rig.pass(SignedDuration::from_mins(51));
     let restarted = rig.launcher();
-    assert_eq!(found(restarted.search(&work("a", 3), beginning()).await.unwrap()), started);
+    assert_eq!(found(restarted.find_lost_launch(&work("a", 3), beginning()).await.unwrap()), started);
     let population = restarted.population(&work("a", 1).job, &work("a", 1).task).await.unwrap();
     assert_eq!(population.tasks.len(), 4, "two of the other firing and two that still run");
 }
@@ -138,15 +138,18 @@ async fn absence_proves_no_launch_for_less_than_an_hour() {
     fail_next(&rig, InjectedFault::ResetBeforeEffect);
     launcher.launch(&work("a", 1)).await.unwrap_err();
     rig.pass(SignedDuration::from_mins(51));
-    assert_eq!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Nothing);
+    assert_eq!(launcher.find_lost_launch(&work("a", 1), beginning()).await.unwrap(), LostCall::Nothing);
     rig.pass(SignedDuration::from_mins(10));
-    assert!(matches!(launcher.search(&work("a", 1), beginning()).await.unwrap(), Search::Unclear(_)));
+    assert!(matches!(
+        launcher.find_lost_launch(&work("a", 1), beginning()).await.unwrap(),
+        LostCall::Unknown(_)
+    ));
 }
 
 #[tokio::test]
 async fn failed_search_is_an_error() {
     let rig = Rig::new().await;
     rig.fake.faults().add(FaultRule::every(Service::Ecs, InjectedFault::Throttled));
-    let error = rig.launcher().search(&work("a", 1), beginning()).await.unwrap_err();
+    let error = rig.launcher().find_lost_launch(&work("a", 1), beginning()).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
 }

@@ -250,7 +250,7 @@ async fn jobs_missing_from_a_partial_listing_are_not_removed() {
         fault_chain(&error).contains("could not list the jobs in index \"jobs\": 5 listings broke off"),
         "{error}"
     );
-    let message = cluster.options().examine().await.problem.unwrap();
+    let message = cluster.options().diagnose().await.problem.unwrap();
     assert!(message.contains("listings broke off"), "{message}");
 }
 

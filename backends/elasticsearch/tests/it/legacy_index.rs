@@ -159,6 +159,6 @@ async fn reading_shows_jobs_of_the_python_version_and_writes_nothing() {
     let list = seen.list(ecs_scheduler_core::ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
     assert_eq!(list.total, 12);
     assert_eq!(cluster.fake.count("PUT"), 0);
-    assert_eq!(cluster.options().examine().await.problem, None);
+    assert_eq!(cluster.options().diagnose().await.problem, None);
     assert_eq!(cluster.fake.world(|state| state.names().len()), 1, "no journal was created");
 }

@@ -200,7 +200,7 @@ async fn reading_does_not_disturb_a_running_scheduler() {
 #[tokio::test]
 async fn check_of_a_missing_index_reports_that_it_is_missing() {
     let cluster = TestCluster::new().await;
-    let problem = cluster.options().examine().await.problem.unwrap();
+    let problem = cluster.options().diagnose().await.problem.unwrap();
     assert!(problem.contains("index \"jobs\" does not exist"), "{problem}");
     assert!(cluster.fake.world(|state| state.names().is_empty()));
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ecs_scheduler_core::{
-    DecisionDraft, DecisionId, Firing, JobId, Outcome, Settled, Settlement, StoreError,
+    DecisionDraft, DecisionId, Firing, JobId, Settled, Settlement, StoreError, TickOutcome,
 };
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub(crate) struct SettlementRow {
 /// An encoded decision.
 #[derive(Debug, Clone)]
 pub(crate) struct DecisionRow {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: TickOutcome,
     pub(crate) observed: i64,
     pub(crate) first: i64,
     pub(crate) last: i64,
@@ -107,7 +107,7 @@ pub(crate) struct JobMeta {
     /// The newest decision; 0 when there is none.
     pub(crate) head: i64,
     /// The outcome of that decision, if the next one may fold into it.
-    pub(crate) folds: Option<Outcome>,
+    pub(crate) folds: Option<TickOutcome>,
     /// The explanation of that decision.
     pub(crate) explanation: String,
     pub(crate) last_firing: Option<String>,
@@ -121,7 +121,7 @@ impl JobMeta {
         revision: i64,
         settled: Option<i64>,
         head: i64,
-        folds: Option<Outcome>,
+        folds: Option<TickOutcome>,
     ) -> Self {
         Self {
             uid,
@@ -239,7 +239,7 @@ impl<'e> WriteSet<'e> {
 
 impl DecisionRow {
     /// Returns the outcome that the next decision must have to fold into this one, if it may.
-    pub(crate) fn folds(&self) -> Option<Outcome> {
+    pub(crate) fn folds(&self) -> Option<TickOutcome> {
         (self.outcome.folds() && self.count > 0).then_some(self.outcome)
     }
 

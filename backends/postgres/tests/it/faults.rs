@@ -8,8 +8,8 @@ use std::time::Duration;
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::testing::store_suite::{FaultyConnection, Subject};
 use ecs_scheduler_core::{
-    DecisionDraft, FaultKind, JobId, JobStore, Journal, Outcome, Registers, Settled, Settlement, Store,
-    StoreError, StoredJob, TickSpan, Timestamp, async_trait,
+    DecisionDraft, FaultKind, JobId, JobStore, Journal, Registers, Settled, Settlement, Store, StoreError,
+    StoredJob, TickOutcome, TickSpan, Timestamp, async_trait,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -152,7 +152,7 @@ fn idle(job: &StoredJob, tick: i64) -> Settlement {
     let draft = DecisionDraft {
         span: TickSpan { first: at(tick), last: at(tick), count: 1 },
         observed: at(tick),
-        outcome: Outcome::Idle,
+        outcome: TickOutcome::Idle,
         demand: None,
         busy: None,
         launch: 0,

@@ -115,7 +115,7 @@ async fn tables_of_each_format_read_as_the_content() {
         database.restore(format).await;
         let store = database.store().await;
         assert_content(&store).await;
-        store.check().await.expect("the store can be written");
+        store.health_check().await.expect("the store can be written");
     }
 }
 

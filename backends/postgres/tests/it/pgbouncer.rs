@@ -73,7 +73,7 @@ async fn pooler_that_keeps_sessions_works_with_its_defaults() {
     let (pool, schema) = (PgBouncer::start("pool_mode = session"), TestSchema::new());
     let store = pool.open(&schema, "%20-c%20statement_timeout%3D200").await.expect("the store opens");
     store.create(new_job("held")).await.expect("a job is stored");
-    store.check().await.expect("the store can be written");
+    store.health_check().await.expect("the store can be written");
     let raw = schema.raw_client().await;
     let lock = "BEGIN; SELECT FROM ecss_jobs WHERE id = 'held' FOR UPDATE";
     raw.batch_execute(lock).await.expect("the row is locked, in the schema that the options name");

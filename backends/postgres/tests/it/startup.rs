@@ -26,7 +26,7 @@ async fn newer_layout_is_refused_with_the_remedy_and_left_unchanged() {
     let schema = TestSchema::new();
     let store = schema.store().await;
     schema.execute("UPDATE ecss_layout SET version = 99").await;
-    let error = store.check().await.expect_err("a newer program has migrated the tables");
+    let error = store.health_check().await.expect_err("a newer program has migrated the tables");
     assert!(matches!(error, StoreError::Fault { kind: FaultKind::Config, .. }), "{error:?}");
     let message = open_error(schema.try_open().await);
     assert!(message.contains("layout 99") && message.contains("newer program"), "{message}");
@@ -139,7 +139,7 @@ async fn concurrent_opens_create_the_tables_once() {
     let schema = TestSchema::new();
     let opened = futures::future::join_all((0..8).map(|_| schema.try_open())).await;
     for store in opened {
-        store.expect("the store opens").check().await.expect("the store can be written");
+        store.expect("the store opens").health_check().await.expect("the store can be written");
     }
 }
 

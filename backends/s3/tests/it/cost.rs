@@ -3,7 +3,8 @@
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::testing::store_suite::Subject as _;
 use ecs_scheduler_core::{
-    Advance, Firing, FiringState, JobStore as _, Outcome, Settled, Settlement, Store, StoredJob, Timestamp,
+    Advance, Firing, FiringState, JobStore as _, Settled, Settlement, Store, StoredJob, TickOutcome,
+    Timestamp,
 };
 
 use crate::bucket::{TestBucket, new_job};
@@ -26,7 +27,7 @@ async fn count_requests(bucket: &TestBucket, what: impl Future) -> [u64; 3] {
     std::array::from_fn(|kind| after[kind] - before[kind])
 }
 
-async fn settle(store: &dyn Store, job: &StoredJob, outcome: Outcome, firing: Option<Firing>) {
+async fn settle(store: &dyn Store, job: &StoredJob, outcome: TickOutcome, firing: Option<Firing>) {
     let tick = Timestamp::from_second(1_800_000_000).unwrap();
     let settled = job.progress.settled;
     let records = vec![sample::draft(outcome, tick)];
@@ -42,20 +43,20 @@ async fn operations_take_as_many_requests_as_documented() {
     let store = bucket.open().await;
     let opening = requests(&bucket);
     assert_eq!(opening, [7, 0, 0], "an empty bucket: three lists, a claim, and three writes of the probe");
-    assert_eq!(count_requests(&bucket, store.check()).await, [0, 1, 0], "a health check");
+    assert_eq!(count_requests(&bucket, store.health_check()).await, [0, 1, 0], "a health check");
     let job = store.create(new_job("a", FIRST)).await.unwrap();
     assert_eq!(count_requests(&bucket, store.create(new_job("b", FIRST))).await, [2, 0, 0], "a creation");
     let edit = store.replace(&job.id, job.revision, new_job("a", "{}").document, job.changed);
     assert_eq!(count_requests(&bucket, edit).await, [2, 0, 0], "an edit");
     let job = store.get(std::slice::from_ref(&job.id)).await.unwrap().remove(0);
     assert_eq!(
-        count_requests(&bucket, settle(&*store, &job, Outcome::Idle, None)).await,
+        count_requests(&bucket, settle(&*store, &job, TickOutcome::Idle, None)).await,
         [1, 0, 0],
         "a round without a launch"
     );
     let mut planned = sample::firing(&job.id, job.uid, Timestamp::UNIX_EPOCH);
     let life = async {
-        settle(&*store, &job, Outcome::Pending, Some(planned.clone())).await;
+        settle(&*store, &job, TickOutcome::Pending, Some(planned.clone())).await;
         for state in [FiringState::Launching, FiringState::Launched, FiringState::Finished] {
             let to = Firing { state, ..planned.clone() };
             store.advance(Advance { from: planned.state, to: to.clone(), outcome: None }).await.unwrap();

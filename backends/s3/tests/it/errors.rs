@@ -81,7 +81,7 @@ async fn a_bucket_in_another_region_is_reported_with_the_remedy() {
 #[tokio::test]
 async fn examine_creates_no_bucket() {
     let bucket = TestBucket::at(moto().await);
-    let examination = ecs_scheduler_backend_s3::examine(&bucket.aws, bucket.options()).await;
+    let examination = ecs_scheduler_backend_s3::diagnose(&bucket.aws, bucket.options()).await;
     assert!(examination.what.starts_with("store: bucket"), "{examination:?}");
     assert!(
         examination
@@ -135,9 +135,9 @@ async fn the_first_of_two_schedulers_stops_and_the_second_continues() {
         assert_eq!(kind, FaultKind::Unavailable);
         let wanted = format!("another process writes to bucket \"{}\" below \"jobs/prod/", bucket.name);
         assert!(message.starts_with(&wanted), "{message}");
-        assert_eq!(failed(first.check().await).1, message);
+        assert_eq!(failed(first.health_check().await).1, message);
         second.write("brake", "off", None, None).await.unwrap();
-        second.check().await.unwrap();
+        second.health_check().await.unwrap();
     }
 }
 

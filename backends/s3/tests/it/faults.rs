@@ -128,7 +128,7 @@ async fn writes_fail_while_the_bucket_is_down_and_recover() {
     let answer = store.write("brake", "off", Some(1), None).await;
     let Err(error @ StoreError::Fault { .. }) = answer else { panic!("{answer:?}") };
     assert!(error.is_transient(), "{error}");
-    assert!(store.check().await.is_err());
+    assert!(store.health_check().await.is_err());
     assert_eq!(store.read("brake").await.unwrap().unwrap().value, "on", "reads continue");
     down.store(false, Ordering::SeqCst);
     // The uncertain segment is written first, so this write conflicts with it.

@@ -197,6 +197,6 @@ fn copy_error(error: &StoreError) -> StoreError {
     let kind = if let StoreError::Fault { kind, .. } = error { *kind } else { FaultKind::Bug };
     match std::error::Error::source(error) {
         None => StoreError::fault(kind, error.to_string()),
-        Some(cause) => StoreError::caused(kind, error.to_string(), fault::chain(cause)),
+        Some(cause) => StoreError::with_source(kind, error.to_string(), fault::chain(cause)),
     }
 }

@@ -180,7 +180,7 @@ impl Documents for MemoryBackend {
         let Some((text, number)) = found else { return Ok(None) };
         let document = RawValue::from_string(text).map_err(|error| {
             let message = format!("the document of job \"{id}\" is not JSON; correct it");
-            StoreError::caused(FaultKind::Config, message, error)
+            StoreError::with_source(FaultKind::Config, message, error)
         })?;
         Ok(Some((document, version(number))))
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use ecs_scheduler_backend_segments::LogStoreOptions;
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    DecisionQuery, Journal as _, Outcome, Registers as _, Settlement, Store as _, Timestamp,
+    DecisionQuery, Journal as _, Registers as _, Settlement, Store as _, TickOutcome, Timestamp,
 };
 
 use crate::backend::MemoryBackend;
@@ -62,7 +62,7 @@ async fn a_full_history_loses_only_its_oldest_finished_rows() {
     store.write("answer", "kept", None, Some(at(5))).await.unwrap();
     for tick in 2..300 {
         let job = get(&store, "a").await.unwrap();
-        let outcome = if tick % 2 == 0 { Outcome::Idle } else { Outcome::Missed };
+        let outcome = if tick % 2 == 0 { TickOutcome::Idle } else { TickOutcome::Missed };
         let records = vec![sample::draft(outcome, at(tick))];
         let settlement = Settlement {
             job: job.id,

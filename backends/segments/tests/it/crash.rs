@@ -1,7 +1,7 @@
 //! One run of a store, repeated with a fault at each of its calls: acknowledged changes are durable, and no change is partial.
 
 use ecs_scheduler_core::{
-    FiringState, ListFrom, Outcome, Registers as _, Revision, Store, StoreError, StoredJob,
+    FiringState, ListFrom, Registers as _, Revision, Store, StoreError, StoredJob, TickOutcome,
 };
 
 use crate::backend::{Fault, MemoryBackend};
@@ -56,7 +56,7 @@ async fn edit_and_fire(store: &dyn Store, job: &StoredJob, done: &mut Acknowledg
     if let Ok(mut jobs) = store.get(&[name("a")]).await
         && let Some(job) = jobs.pop()
     {
-        let settlement = settlement(&job, Outcome::Idle, 20);
+        let settlement = settlement(&job, TickOutcome::Idle, 20);
         done.settled = store.settle(vec![settlement]).await.is_ok();
     }
     done.replaced = replace(store, "a").await.is_ok();
@@ -94,7 +94,7 @@ async fn settlement_is_complete(store: &dyn Store, job: &StoredJob, done: &Ackno
     let firing = firings(store).await.pop();
     assert!(firing.is_some() || !done.fired, "{case}: the firing is there");
     let decisions = store.decisions(&Default::default()).await.unwrap();
-    let settled = decisions.iter().any(|decision| decision.draft.outcome == Outcome::Idle);
+    let settled = decisions.iter().any(|decision| decision.draft.outcome == TickOutcome::Idle);
     assert!(settled || !done.settled, "{case}: the outcome is there");
     assert_eq!(job.progress.last_firing, firing.as_ref().map(|firing| firing.id.clone()), "{case}");
     let Some(firing) = firing else { return };

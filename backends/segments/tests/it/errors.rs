@@ -24,7 +24,7 @@ async fn the_first_of_two_processes_stops_at_its_next_write_and_the_second_conti
     assert!(message.starts_with("another process writes to memory (process "), "{message}");
     assert!(message.contains("only one may"), "{message}");
     assert_eq!(fault(first.read("brake").await).1, message, "all calls fail");
-    assert_eq!(fault(first.check().await).1, message);
+    assert_eq!(fault(first.health_check().await).1, message);
     let planned = fire(&second, &job, 10).await.unwrap();
     advance(&second, &planned, FiringState::Launching, &[]).await.unwrap();
     drop((first, second));
@@ -36,10 +36,10 @@ async fn the_first_of_two_processes_stops_at_its_next_write_and_the_second_conti
 async fn a_process_that_does_not_write_finds_another_one_by_its_check() {
     let backend = MemoryBackend::default();
     let first = backend.try_open().await.unwrap();
-    first.check().await.unwrap();
+    first.health_check().await.unwrap();
     let second = backend.try_open().await.unwrap();
-    assert!(fault(first.check().await).1.contains("another process writes"));
-    second.check().await.unwrap();
+    assert!(fault(first.health_check().await).1.contains("another process writes"));
+    second.health_check().await.unwrap();
 }
 
 #[tokio::test]

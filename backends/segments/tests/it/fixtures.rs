@@ -9,7 +9,9 @@ use ecs_scheduler_backend_segments::{SegmentOptions, SegmentStore};
 use ecs_scheduler_core::testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
-use ecs_scheduler_core::{Clock, JobUid, Journal as _, Outcome, Settled, Settlement, Store as _, Timestamp};
+use ecs_scheduler_core::{
+    Clock, JobUid, Journal as _, Settled, Settlement, Store as _, TickOutcome, Timestamp,
+};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -61,7 +63,7 @@ async fn write_snapshot() -> MemoryBackend {
     let store = open(&backend, 1).await;
     let job = get(&store, "orders").await.unwrap();
     let stale =
-        Settlement { uid: JobUid::derived("nobody", &job.id), ..settlement(&job, Outcome::Idle, 5000) };
+        Settlement { uid: JobUid::derived("nobody", &job.id), ..settlement(&job, TickOutcome::Idle, 5000) };
     assert_eq!(store.settle(vec![stale]).await.unwrap(), [Settled::Stale]);
     store.close().await.unwrap();
     backend

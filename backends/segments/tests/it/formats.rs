@@ -1,6 +1,6 @@
 //! Logs that earlier versions wrote.
 
-use ecs_scheduler_core::{DecisionQuery, FiringState, Journal as _, Outcome, Revision};
+use ecs_scheduler_core::{DecisionQuery, FiringState, Journal as _, Revision, TickOutcome};
 use serde_json::Value;
 
 use crate::backend::MemoryBackend;
@@ -30,7 +30,7 @@ async fn settlements_of_format_1_are_applied_at_any_revision() {
     assert_eq!(job.progress.settled, Some(at(20)));
     let rows = store.decisions(&DecisionQuery::default()).await.unwrap();
     let outcomes: Vec<_> = rows.iter().map(|row| row.draft.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Pending, Outcome::Idle]);
+    assert_eq!(outcomes, [TickOutcome::Pending, TickOutcome::Idle]);
     let planned = firings(&store).await.remove(0);
     assert_eq!((planned.revision, planned.state), (Revision(1), FiringState::Planned));
     assert_eq!(job.progress.last_firing.as_ref(), Some(&planned.id));

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use ecs_scheduler_core::{Adoption, JobUid, ListFrom, Progress, Revision, Store, StoreError, StoredJob};
+use ecs_scheduler_core::{ImportBatch, JobUid, ListFrom, Progress, Revision, Store, StoreError, StoredJob};
 
 use crate::backend::{Fault, MemoryBackend};
 use crate::sample::{at, create, document, get, name};
@@ -35,7 +35,7 @@ async fn listed(store: &dyn Store) -> Vec<StoredJob> {
 /// Imports until a call fails.
 async fn import_until_failure(backend: &MemoryBackend, jobs: &[StoredJob]) -> Result<(), StoreError> {
     let store = backend.try_open().await?;
-    store.adopt(Adoption::Jobs(jobs.to_vec())).await?;
+    store.import(ImportBatch::Jobs(jobs.to_vec())).await?;
     store.close().await
 }
 
@@ -53,7 +53,7 @@ async fn an_import_that_fails_leaves_a_prefix_and_can_be_completed() {
             let there = listed(&store).await;
             assert!(there.len() == jobs.len() || !done, "{case}: acknowledged jobs are stored");
             assert_eq!(describe(&there), describe(&jobs[..there.len()]), "{case}: an unchanged prefix");
-            store.adopt(Adoption::Jobs(jobs[there.len()..].to_vec())).await.unwrap();
+            store.import(ImportBatch::Jobs(jobs[there.len()..].to_vec())).await.unwrap();
             store.close().await.unwrap();
             let store = backend.try_open().await.unwrap();
             assert_eq!(describe(&listed(&store).await), describe(&jobs), "{case}: all of them");
@@ -72,7 +72,7 @@ async fn an_import_stops_at_a_job_whose_document_another_program_wrote() {
     let (backend, jobs) = (MemoryBackend::default(), jobs());
     let store = backend.try_open().await.unwrap();
     backend.put("x", OTHER);
-    let answer = store.adopt(Adoption::Jobs(jobs.clone())).await;
+    let answer = store.import(ImportBatch::Jobs(jobs.clone())).await;
     assert!(matches!(&answer, Err(StoreError::Exists(id)) if *id == name("x")), "{answer:?}");
     assert_eq!(describe(&listed(&store).await), describe(&jobs[..2]));
     assert_eq!((backend.document("x").as_deref(), backend.document("k")), (Some(OTHER), None));
@@ -87,7 +87,7 @@ async fn an_import_stops_at_a_job_that_exists() {
     let (backend, jobs) = (MemoryBackend::default(), jobs());
     let store = backend.try_open().await.unwrap();
     create(&store, "x").await.unwrap();
-    let answer = store.adopt(Adoption::Jobs(jobs)).await;
+    let answer = store.import(ImportBatch::Jobs(jobs)).await;
     assert!(matches!(&answer, Err(StoreError::Exists(id)) if *id == name("x")), "{answer:?}");
     let ids: Vec<_> = listed(&store).await.into_iter().map(|job| job.id).collect();
     assert_eq!(ids, ["x", "m", "c"].map(name));

@@ -2,8 +2,8 @@
 
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, Firing, FiringQuery, FiringState, JobId, JobUid, NewJob, Outcome, Revision, Settled, Settlement,
-    Store, StoreError, StoredJob, TaskId, TaskState, Timestamp,
+    Advance, Firing, FiringQuery, FiringState, JobId, JobUid, NewJob, Revision, Settled, Settlement, Store,
+    StoreError, StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
 };
 use serde_json::value::RawValue;
 
@@ -35,7 +35,7 @@ pub(crate) async fn get(store: &dyn Store, id: &str) -> Option<StoredJob> {
     store.get(&[name(id)]).await.unwrap().pop()
 }
 
-pub(crate) fn settlement(job: &StoredJob, outcome: Outcome, tick: i64) -> Settlement {
+pub(crate) fn settlement(job: &StoredJob, outcome: TickOutcome, tick: i64) -> Settlement {
     sample::settlement(job, vec![sample::draft(outcome, at(tick))])
 }
 
@@ -46,7 +46,8 @@ pub(crate) fn firing(job: &StoredJob, tick: i64) -> Firing {
 /// Fires a job at a tick.
 pub(crate) async fn fire(store: &dyn Store, job: &StoredJob, tick: i64) -> Result<Firing, StoreError> {
     let firing = firing(job, tick);
-    let settlement = Settlement { firing: Some(firing.clone()), ..settlement(job, Outcome::Pending, tick) };
+    let settlement =
+        Settlement { firing: Some(firing.clone()), ..settlement(job, TickOutcome::Pending, tick) };
     match store.settle(vec![settlement]).await?.pop().unwrap() {
         Settled::Recorded(_) => Ok(firing),
         Settled::Stale => Err(StoreError::Conflict("the settlement".to_owned())),

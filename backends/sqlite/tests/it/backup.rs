@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 
-use ecs_scheduler_backend_sqlite::{Contents, backup, examine, restore};
+use ecs_scheduler_backend_sqlite::{Contents, backup, restore, verify};
 use ecs_scheduler_core::{JobStore as _, Store as _};
 
 use crate::support::{StoreFile, name, new_job};
@@ -118,7 +118,7 @@ async fn store_in_use_is_neither_replaced_nor_accepted_as_a_backup() {
     store.create(new_job("own", "{}")).await.unwrap();
     let message = restore(&copy, &other.path(), Some(&beside(&other, ".aside"))).unwrap_err().to_string();
     assert!(message.contains("in use by another scheduler"), "{message}");
-    let message = examine(&other.path()).unwrap_err().to_string();
+    let message = verify(&other.path()).unwrap_err().to_string();
     assert!(message.contains("the newest writes are in"), "{message}");
     assert_eq!(store.get(&[name("own")]).await.unwrap().len(), 1);
 }
@@ -128,7 +128,7 @@ fn python_file_is_backed_up_and_verified_unchanged() {
     let store_file = StoreFile::new();
     std::fs::write(store_file.path(), PYTHON).unwrap();
     let expected = Contents { format: 0, jobs: 12, decisions: 0, firings: 0 };
-    assert_eq!(examine(&store_file.path()).unwrap(), expected);
+    assert_eq!(verify(&store_file.path()).unwrap(), expected);
     assert_eq!(backup(&store_file.path(), &beside(&store_file, ".copy"), &|_, _| {}).unwrap(), expected);
     assert_eq!(std::fs::read(store_file.path()).unwrap(), PYTHON);
     assert!(!beside(&store_file, "-wal").exists() && !beside(&store_file, "-shm").exists());

@@ -75,11 +75,11 @@ async fn store_on_a_full_disk_still_reads_and_writes_again_when_there_is_room() 
     };
     assert_unavailable(refused, "make room");
     assert!(created > 10, "some fitted: {created}");
-    assert_unavailable(store.check().await, "make room");
+    assert_unavailable(store.health_check().await, "make room");
     let list = store.list(ListFrom::Skip(0), 1_000.try_into().unwrap()).await.unwrap();
     assert_eq!((list.jobs.len() as u64, list.total), (created, created));
     std::fs::remove_file(&ballast).unwrap();
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     store.create(new_job("again", &document)).await.unwrap();
     store.close().await.unwrap();
     drop(store);

@@ -70,10 +70,10 @@ async fn second_scheduler_is_refused_while_the_first_uses_the_file() {
     let holder = format!("(process {})", std::process::id());
     assert!(message.contains("in use by another scheduler") && message.contains(&holder), "{message}");
     assert!(message.contains("stop it, or configure another file"), "{message}");
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     store.close().await.unwrap();
-    store_file.store().await.check().await.unwrap();
-    store_file.store().await.check().await.unwrap();
+    store_file.store().await.health_check().await.unwrap();
+    store_file.store().await.health_check().await.unwrap();
 }
 
 /// Asserts that the file is refused under another name; returns the message.
@@ -119,7 +119,7 @@ async fn link_without_a_target_is_refused() {
 /// Asserts that a store writes nothing because one of its files was moved or replaced.
 async fn assert_lost(store: &SqliteStore, file: &str, event: &str) {
     let created = store.create(new_job("late", "{}")).await.map(drop);
-    for refused in [store.check().await, created] {
+    for refused in [store.health_check().await, created] {
         let error = refused.expect_err("the store writes nothing");
         assert!(matches!(error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
         let message = error.to_string();
@@ -142,7 +142,7 @@ async fn store_with_a_deleted_moved_or_replaced_file_writes_nothing_until_it_is_
         std::fs::copy(&away, &path).unwrap();
         assert_lost(&store, file, "replaced").await;
         std::fs::rename(&away, &path).unwrap();
-        store.check().await.unwrap();
+        store.health_check().await.unwrap();
     }
     store.create(new_job("b", "{}")).await.unwrap();
     store.close().await.unwrap();
@@ -179,7 +179,7 @@ async fn missing_folder_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/jobs.db");
     let store = ecs_scheduler_backend_sqlite::SqliteStore::open(&path, Default::default()).await.unwrap();
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     assert!(path.is_file());
 }
 

@@ -92,7 +92,7 @@ async fn a_file_of_each_format_reads_as_the_content() {
         let (_folder, path) = unpack(format);
         let store = SqliteStore::open(&path, SqliteOptions::default()).await.unwrap();
         assert_content(&store).await;
-        store.check().await.unwrap();
+        store.health_check().await.unwrap();
     }
 }
 

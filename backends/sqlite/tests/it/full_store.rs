@@ -3,8 +3,8 @@
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
-    DecisionId, DecisionQuery, FaultKind, JobStore, Journal, ListFrom, Outcome, Registers, Settled,
-    Settlement, Store, StoreError, StoredJob, TickSpan, Timestamp,
+    DecisionId, DecisionQuery, FaultKind, JobStore, Journal, ListFrom, Registers, Settled, Settlement, Store,
+    StoreError, StoredJob, TickOutcome, TickSpan, Timestamp,
 };
 
 use crate::support::{StoreFile, name, new_job};
@@ -40,18 +40,18 @@ async fn fill(store: &SqliteStore) -> usize {
 async fn full_store_refuses_writes_until_there_is_room() {
     let store_file = StoreFile::new();
     let store = small(&store_file).await;
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     let full = fill(&store).await;
     assert!(full > 20, "some fitted: {full}");
     let list = store.list(ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
     assert_eq!((list.jobs.len(), list.total), (full, full as u64));
     let missing = name(&format!("job-{full}"));
     assert!(store.get(std::slice::from_ref(&missing)).await.unwrap().is_empty());
-    assert_full(store.check().await);
+    assert_full(store.health_check().await);
     for number in 0..10 {
         store.remove(&name(&format!("job-{number}")), None).await.unwrap();
     }
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     store.create(new_job("again", &large())).await.unwrap();
     store.close().await.unwrap();
     drop(store);
@@ -65,7 +65,7 @@ fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
     let draft = DecisionDraft {
         span: TickSpan { first: at, last: at, count: 1 },
         observed: at,
-        outcome: Outcome::Launched,
+        outcome: TickOutcome::Launched,
         demand: None,
         busy: None,
         launch: 0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, Simulation, StoreFaults, sample};
 use ecs_scheduler_core::{
     Clock, DecisionQuery, EngineOptions, FiringQuery, FiringState, JobStore as _, Journal as _, Launcher,
-    Outcome, Registers as _, Settlement, Store, StoredJob, TriggerRegistry,
+    Registers as _, Settlement, Store, StoredJob, TickOutcome, TriggerRegistry,
 };
 use jiff::SignedDuration;
 
@@ -28,7 +28,7 @@ fn day(job: &StoredJob, began: ecs_scheduler_core::Timestamp) -> Vec<Settlement>
             explanation: "x".repeat(500),
             ..sample::firing(&job.id, job.uid, tick)
         };
-        let records = vec![sample::draft(Outcome::Launched, tick)];
+        let records = vec![sample::draft(TickOutcome::Launched, tick)];
         let settlement = Settlement { firing: Some(firing), expected, ..sample::settlement(job, records) };
         expected = settlement.settled;
         settlements.push(settlement);

@@ -3,7 +3,7 @@
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Firing, FiringQuery, JobStore as _, Journal as _, Outcome, Settlement, Store as _, Timestamp,
+    Firing, FiringQuery, JobStore as _, Journal as _, Settlement, Store as _, TickOutcome, Timestamp,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn fired(store: &SqliteStore) -> Firing {
     let job = store.create(new_job("report", "{}")).await.unwrap();
     let tick = Timestamp::from_second(1_800_000_000).unwrap();
     let firing = sample::firing(&job.id, job.uid, tick);
-    let settlement = sample::settlement(&job, vec![sample::draft(Outcome::Pending, tick)]);
+    let settlement = sample::settlement(&job, vec![sample::draft(TickOutcome::Pending, tick)]);
     store.settle(vec![Settlement { firing: Some(firing), ..settlement }]).await.unwrap();
     only(store).await
 }
@@ -80,7 +80,7 @@ async fn new_file_has_large_pages_and_an_existing_file_keeps_its_own() {
     let store = other.try_open(SqliteOptions::default()).await.unwrap();
     let firing = fired(&store).await;
     assert_eq!(only(&store).await, firing);
-    store.check().await.unwrap();
+    store.health_check().await.unwrap();
     store.close().await.unwrap();
     assert_eq!(page(&other), 1024);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::schedule::{Dialect, ScheduleSpec};
+use crate::schedule::{ScheduleSpec, Strictness};
 
 fn schedule(text: &str) -> Schedule {
     let expressions = [text.to_owned()];
@@ -13,7 +13,7 @@ fn schedule(text: &str) -> Schedule {
         timezone: None,
         start: None,
         end: None,
-        dialect: Dialect::Written,
+        strictness: Strictness::Strict,
     })
     .unwrap()
 }
@@ -52,7 +52,7 @@ fn after_an_outage_the_newest_tick_fires_and_all_others_have_an_outcome() {
     assert_eq!(plan.tick, Some(at("10:00:00")));
     let missed = TickSpan { first: at("08:01:00"), last: at("09:00:00"), count: 60 };
     let coalesced = TickSpan { first: at("09:01:00"), last: at("09:59:00"), count: 59 };
-    assert_eq!(plan.skipped, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
+    assert_eq!(plan.skipped, [(TickOutcome::Missed, missed), (TickOutcome::Coalesced, coalesced)]);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn tick_outside_the_window_is_missed() {
     assert_eq!(plan.tick, None);
     assert_eq!(
         plan.skipped,
-        [(Outcome::Missed, TickSpan { first: at("03:00:00"), last: at("03:00:00"), count: 1 })]
+        [(TickOutcome::Missed, TickSpan { first: at("03:00:00"), last: at("03:00:00"), count: 1 })]
     );
 }
 
@@ -72,7 +72,7 @@ fn policy_none_fires_punctual_ticks_only() {
     let none = policy(CatchUpPolicy::None, HOUR, 1);
     let plan = ticks(&every_minute, "09:58:00").plan(at("10:00:10"), none, None).unwrap();
     assert_eq!((plan.tick, plan.skipped.len()), (Some(at("10:00:00")), 1));
-    assert_eq!(plan.skipped[0].0, Outcome::Missed);
+    assert_eq!(plan.skipped[0].0, TickOutcome::Missed);
     let late = ticks(&every_minute, "09:58:00").plan(at("10:00:45"), none, None).unwrap();
     assert_eq!((late.tick, late.settles), (None, at("10:00:00")));
 }
@@ -134,10 +134,10 @@ fn tick_at_the_edge_of_the_window_is_coalesced_and_an_older_one_is_missed() {
     let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), CatchUp::default(), None).unwrap();
     let missed = TickSpan { first: at("08:58:00"), last: at("08:59:00"), count: 2 };
     let coalesced = TickSpan { first: at("09:00:00"), last: at("09:59:00"), count: 60 };
-    assert_eq!(plan.skipped, [(Outcome::Missed, missed), (Outcome::Coalesced, coalesced)]);
+    assert_eq!(plan.skipped, [(TickOutcome::Missed, missed), (TickOutcome::Coalesced, coalesced)]);
     let all = policy(CatchUpPolicy::All, HOUR, 100);
     let plan = ticks(&every_minute, "08:57:00").plan(at("10:00:00"), all, None).unwrap();
-    assert_eq!((plan.tick, plan.skipped), (Some(at("09:00:00")), vec![(Outcome::Missed, missed)]));
+    assert_eq!((plan.tick, plan.skipped), (Some(at("09:00:00")), vec![(TickOutcome::Missed, missed)]));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 
 use super::{Counters, FiringDriver, MIN_BACKOFF};
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::fault::{self, FaultKind};
 use crate::firing::{Answer, Attempt, Firing, FiringState};
-use crate::launcher::{LaunchError, LaunchReport, LaunchRequest, LaunchToken, Refusal, Search, StartedTask};
+use crate::launcher::{
+    LaunchError, LaunchReport, LaunchRequest, LaunchToken, LostCall, Refusal, StartedTask,
+};
 use crate::task::TaskState;
 
 /// The next step after an attempt.
@@ -43,7 +45,7 @@ impl FiringDriver {
                 Some(next) => next,
                 None => self.record_report(&attempt, report).await,
             },
-            Err(error) if error.maybe_done() => {
+            Err(error) if error.outcome_unknown() => {
                 self.outcome_unknown = true;
                 self.log_failure(&fault::chain(&error));
                 NextStep::Retry
@@ -87,7 +89,7 @@ impl FiringDriver {
         tokio::select! {
             biased;
             () = self.engine.stop.cancelled() => false,
-            () = self.engine.launcher.admit(&request, self.firing.deadline) => true,
+            () = self.engine.launcher.acquire_quota(&request, self.firing.deadline) => true,
             () = self.engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => true,
         }
     }
@@ -142,27 +144,27 @@ impl FiringDriver {
         }
         let (name, limit) = (scaling.limit_name(), scaling.limit());
         let note = format!("at most {name} {limit}, and {beside} are pending, running or being started");
-        Err(self.abandon(Outcome::Capped, note).await)
+        Err(self.abandon(TickOutcome::Capped, note).await)
     }
 
     /// Returns why the firing must make no further call, if so: state and outcome for a firing without calls, and a note.
-    fn abort_reason(&self) -> Option<(FiringState, Outcome, String)> {
+    fn abort_reason(&self) -> Option<(FiringState, TickOutcome, String)> {
         if let Some(newer) = self.engine.task_tracker.superseding(&self.firing) {
             return Some((
                 FiringState::Cancelled,
-                Outcome::Coalesced,
+                TickOutcome::Coalesced,
                 format!("superseded by firing {newer}"),
             ));
         }
         if let Some(brake) = self.engine.process.brake() {
             let note = format!("the brake is on: {}", brake.reason);
-            return Some((FiringState::Cancelled, Outcome::Suspended, note));
+            return Some((FiringState::Cancelled, TickOutcome::Suspended, note));
         }
         let note = || match &self.failure {
             Some(failure) => format!("nothing could be sent in time: {failure}"),
             None => "nothing could be sent in time".to_owned(),
         };
-        self.expired().then(|| (FiringState::Expired, Outcome::LaunchFailed, note()))
+        self.expired().then(|| (FiringState::Expired, TickOutcome::LaunchFailed, note()))
     }
 
     /// Ends a firing that must make no further call: it is superseded, the brake is on, or it is too late. Does nothing while a
@@ -181,7 +183,7 @@ impl FiringDriver {
             self.end(state, outcome, note).await;
             return Some(NextStep::Done);
         }
-        let outcome = if outcome == Outcome::Coalesced { outcome } else { Outcome::LaunchFailed };
+        let outcome = if outcome == TickOutcome::Coalesced { outcome } else { TickOutcome::LaunchFailed };
         Some(self.abandon(outcome, note).await)
     }
 
@@ -253,15 +255,15 @@ impl FiringDriver {
             if !self.expired() {
                 return NextStep::Retry;
             }
-            return self.abandon(Outcome::LaunchFailed, refusal_note(reason)).await;
+            return self.abandon(TickOutcome::LaunchFailed, refusal_note(reason)).await;
         }
         if to.tasks.is_empty() {
             self.advance(to, None).await;
-            return self.abandon(Outcome::LaunchFailed, refusal_note(reason)).await;
+            return self.abandon(TickOutcome::LaunchFailed, refusal_note(reason)).await;
         }
         to.state = FiringState::Launched;
         to.note = if complete { None } else { Some(refusal_note(reason)) };
-        let outcome = if complete { Outcome::Launched } else { Outcome::Partial };
+        let outcome = if complete { TickOutcome::Launched } else { TickOutcome::Partial };
         self.advance(to, Some(outcome)).await;
         NextStep::Done
     }
@@ -288,7 +290,7 @@ impl FiringDriver {
         if !self.close_attempt(attempt).await {
             return NextStep::Done;
         }
-        self.abandon(Outcome::LaunchFailed, reason).await
+        self.abandon(TickOutcome::LaunchFailed, reason).await
     }
 
     /// Looks up the tasks of a call without an answer whose token may be forgotten. The call is never repeated; an unknown
@@ -296,24 +298,24 @@ impl FiringDriver {
     async fn reconcile_lost(&mut self, attempt: &Attempt) -> NextStep {
         let request = self.launch_request(attempt);
         let deadline = self.engine.options.launch_deadline;
-        let search = self.engine.launcher.search(&request, attempt.sent_at);
+        let search = self.engine.launcher.find_lost_launch(&request, attempt.sent_at);
         let found = tokio::time::timeout(deadline, search).await.unwrap_or_else(|_| {
             let message = format!("could not look up a lost launch within {} s", deadline.as_secs());
             Err(LaunchError::new(FaultKind::Unavailable, message))
         });
         self.engine.record_launcher_answer(&found);
         match found {
-            Ok(Search::Found(started)) => self.adopt_found(attempt, started).await,
-            Ok(Search::Nothing) => {
+            Ok(LostCall::Found(started)) => self.adopt_found(attempt, started).await,
+            Ok(LostCall::Nothing) => {
                 let note = "a call had no answer, and it started nothing; too late to launch".to_owned();
                 let mut to = self.firing.clone();
                 record_answer(&mut to, attempt, Answer::Failed(note.clone()));
                 if !self.advance(to, None).await {
                     return NextStep::Done;
                 }
-                self.abandon(Outcome::LaunchFailed, note).await
+                self.abandon(TickOutcome::LaunchFailed, note).await
             }
-            Ok(Search::Unclear(reason)) => self.mark_unknown(attempt, &reason).await,
+            Ok(LostCall::Unknown(reason)) => self.mark_unknown(attempt, &reason).await,
             Err(error) => {
                 self.log_failure(&fault::chain(&error));
                 NextStep::Retry
@@ -343,9 +345,9 @@ impl FiringDriver {
         record_answer(&mut to, attempt, Answer::Lost(note.clone()));
         to.note = Some(note);
         let (state, outcome) = if to.tasks.is_empty() {
-            (FiringState::Unknown, Outcome::Unknown)
+            (FiringState::Unknown, TickOutcome::Unknown)
         } else {
-            (FiringState::Launched, Outcome::Partial)
+            (FiringState::Launched, TickOutcome::Partial)
         };
         to.state = state;
         self.advance(to, Some(outcome)).await;
@@ -354,13 +356,13 @@ impl FiringDriver {
 
     /// Makes no further attempt: started tasks are followed, and the others are not launched. `outcome` is that of a firing
     /// without tasks.
-    async fn abandon(&mut self, outcome: Outcome, note: String) -> NextStep {
+    async fn abandon(&mut self, outcome: TickOutcome, note: String) -> NextStep {
         if self.firing.tasks.is_empty() {
             self.end(FiringState::Refused, outcome, note).await;
         } else {
             tracing::warn!(job = %self.firing.job, firing = %self.firing.id, note, "a firing started fewer tasks than asked for");
             let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
-            self.advance(to, Some(Outcome::Partial)).await;
+            self.advance(to, Some(TickOutcome::Partial)).await;
         }
         NextStep::Done
     }

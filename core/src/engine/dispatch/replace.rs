@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::FiringDriver;
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::task::{TaskId, TaskPhase};
 
@@ -53,7 +53,7 @@ impl FiringDriver {
                 return self.acquire_permit().await;
             }
             if tokio::time::Instant::now() >= deadline {
-                self.end(FiringState::Refused, Outcome::LaunchFailed, remaining.describe()).await;
+                self.end(FiringState::Refused, TickOutcome::LaunchFailed, remaining.describe()).await;
                 return false;
             }
             self.permit = None;

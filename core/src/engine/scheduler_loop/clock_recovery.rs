@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{RETRY_DELAY, Scan, SchedulerLoop};
-use crate::decide::{DecisionDraft, DecisionRecord, Outcome, TickSpan};
+use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome, TickSpan};
 use crate::engine::agenda::{AgendaEntry, SlotId};
 use crate::engine::clock_check::{is_ahead, latest_past};
 use crate::event::Event;
@@ -162,7 +162,7 @@ fn recovery_settlement(entry: &AgendaEntry, now: Timestamp) -> Settlement {
         revision: entry.revision,
         expected: entry.settled,
         settled: Some(now),
-        records: vec![DecisionDraft { tries: 0, ..draft }.finish(Outcome::Missed, reason)],
+        records: vec![DecisionDraft { tries: 0, ..draft }.finish(TickOutcome::Missed, reason)],
         firing: None,
     }
 }

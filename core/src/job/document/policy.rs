@@ -79,7 +79,7 @@ fn length(reader: &mut Reader<'_>, name: &str, bounds: Bounds) -> Option<Duratio
 }
 
 fn mode(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> Mode {
-    let counts = trigger.is_some_and(Trigger::counts_queue);
+    let counts = trigger.is_some_and(Trigger::reports_queue_depth);
     let mode = reader.field("mode", |value, path| {
         let words = [("total", Mode::Total), ("oneShot", Mode::OneShot), ("drain", Mode::Drain)];
         match enum_value(value, path, &words)? {
@@ -110,7 +110,7 @@ fn catch_up(reader: &mut Reader<'_>, trigger: Option<&dyn Trigger>) -> CatchUp {
             ("none", CatchUpPolicy::None),
         ];
         let policy = collect_error(enum_value(value, &path, &words), errors)?;
-        if policy == CatchUpPolicy::All && trigger.is_some_and(|trigger| !trigger.is_timeless()) {
+        if policy == CatchUpPolicy::All && trigger.is_some_and(|trigger| !trigger.is_time_based()) {
             let message = "Must be latest or none: the trigger measures the present, so a past tick cannot be evaluated.";
             errors.push(path.error(message));
         }

@@ -8,7 +8,7 @@ use super::error::{FieldError, FieldPath, unknown_field};
 use super::scalar::{collect_error, text};
 use crate::job::JobId;
 use crate::job::earlier::{self, EARLIER_SCHEDULES, Earlier};
-use crate::schedule::Dialect;
+use crate::schedule::Strictness;
 
 /// Read-only fields that the API adds to a job; accepted and ignored, so that a job from `GET` can be sent in a `PUT`.
 /// `parsedSchedule` comes from the Python version.
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
 
     /// Tells whether a field is read strictly: a client writes it now, and it differs from the stored one.
     pub(super) fn is_strict(&self, name: &str) -> bool {
-        self.cx.dialect == Dialect::Written && self.is_changed(name)
+        self.cx.strictness == Strictness::Strict && self.is_changed(name)
     }
 
     /// Tells whether a field differs from the stored one; always when nothing is stored.
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
 
     /// Rejects unknown and unsupported fields.
     pub(super) fn check_names(&mut self) {
-        if self.cx.dialect == Dialect::Stored {
+        if self.cx.strictness == Strictness::Lenient {
             return;
         }
         for name in self.fields.keys().map(String::as_str) {

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::scalar::{NOT_A_STRING, boolean, collect_error, object, string, text};
 use crate::job::{Job, JobId, Suspension};
 use crate::schedule::{
-    Dialect, Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, is_wild, parse_time_zone,
+    Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, Strictness, is_wild, parse_time_zone,
     resolve_wildcards,
 };
 
@@ -32,8 +32,9 @@ pub(super) fn read(reader: &mut Reader<'_>, id: &JobId) -> ScheduleFields {
     let timezone = timezone(reader);
     let is_given = reader.get(SCHEDULE).is_some();
     let schedule = expressions(reader, id).and_then(|expressions| {
-        let dialect = if reader.is_strict(SCHEDULE) { Dialect::Written } else { Dialect::Stored };
-        let spec = ScheduleSpec { expressions: &expressions, timezone: Some(&timezone), start, end, dialect };
+        let strictness = if reader.is_strict(SCHEDULE) { Strictness::Strict } else { Strictness::Lenient };
+        let spec =
+            ScheduleSpec { expressions: &expressions, timezone: Some(&timezone), start, end, strictness };
         let schedule = Schedule::parse(&spec);
         schedule.map_err(|error| reader.errors.push(schedule_error(reader.get(SCHEDULE), &error))).ok()
     });

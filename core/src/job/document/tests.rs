@@ -42,7 +42,7 @@ impl Trigger for Gauge {
         self.ticks.as_ref()
     }
 
-    fn counts_queue(&self) -> bool {
+    fn reports_queue_depth(&self) -> bool {
         self.counts
     }
 
@@ -87,8 +87,8 @@ fn registry() -> TriggerRegistry {
     registry
 }
 
-fn context(registry: &TriggerRegistry, dialect: Dialect) -> JobContext<'_> {
-    JobContext { registry, max_tasks: NonZeroU32::new(50).unwrap(), dialect, launcher: Some(&*PLAIN) }
+fn context(registry: &TriggerRegistry, strictness: Strictness) -> JobContext<'_> {
+    JobContext { registry, max_tasks: NonZeroU32::new(50).unwrap(), strictness, launcher: Some(&*PLAIN) }
 }
 
 /// A launcher that takes the option `cluster` and bounds nothing else.
@@ -149,24 +149,24 @@ fn object(value: Value) -> Map<String, Value> {
 
 fn create(body: Value) -> Result<Prepared, Vec<FieldError>> {
     let registry = registry();
-    prepare_create(body, &context(&registry, Dialect::Written), now())
+    prepare_create(body, &context(&registry, Strictness::Strict), now())
 }
 
 fn update(existing: &Value, patch: Value) -> Result<Prepared, Vec<FieldError>> {
     let registry = registry();
-    let cx = context(&registry, Dialect::Written);
+    let cx = context(&registry, Strictness::Strict);
     prepare_update(&id("alpha"), &object(existing.clone()), patch, &cx, now())
 }
 
 fn patch(existing: &Value, patch: Value) -> Result<Prepared, Vec<FieldError>> {
     let registry = registry();
-    let cx = context(&registry, Dialect::Written);
+    let cx = context(&registry, Strictness::Strict);
     prepare_patch(&id("alpha"), &object(existing.clone()), patch, &cx, now())
 }
 
 fn load(document: Value) -> Result<Job, Vec<FieldError>> {
     let registry = registry();
-    Job::parse(&id("alpha"), &object(document), &context(&registry, Dialect::Stored))
+    Job::parse(&id("alpha"), &object(document), &context(&registry, Strictness::Lenient))
 }
 
 /// An ordinary job with these fields besides.

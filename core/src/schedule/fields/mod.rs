@@ -8,7 +8,7 @@ mod number;
 
 use std::borrow::Cow;
 
-use super::Dialect;
+use super::Strictness;
 use super::builder::PatternBuilder;
 use super::error::ScheduleError;
 use super::item::Item;
@@ -67,7 +67,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// Calls back for every item of every field, with its text.
 pub(super) fn parse(
     text: &str,
-    dialect: Dialect,
+    strictness: Strictness,
     mut visit: impl FnMut(usize, &str, Item),
 ) -> Result<(), ScheduleError> {
     let mut given = [(0, "*"); 8];
@@ -76,7 +76,7 @@ pub(super) fn parse(
         *slot = word;
         count += 1;
     }
-    if text.is_empty() || (count == 0 && dialect == Dialect::Written) {
+    if text.is_empty() || (count == 0 && strictness == Strictness::Strict) {
         return Err(ScheduleError::syntax("Schedule is empty")
             .allowing("a schedule such as `0 30 2` for 02:30 every day"));
     }
@@ -101,7 +101,7 @@ pub(super) fn parse(
             visit(index, part, parsed.item);
         }
     }
-    if dialect == Dialect::Stored {
+    if strictness == Strictness::Lenient {
         return Ok(());
     }
     if let Some((start, word)) = words(text).nth(FIELDS.len()) {
@@ -121,8 +121,8 @@ fn expanded(word: &str, index: usize) -> Cow<'_, str> {
 }
 
 /// Parses and compiles an expression.
-pub(super) fn compile(text: &str, dialect: Dialect) -> Result<Pattern, ScheduleError> {
+pub(super) fn compile(text: &str, strictness: Strictness) -> Result<Pattern, ScheduleError> {
     let mut builder = PatternBuilder::new();
-    parse(text, dialect, |index, _, item| builder.add(index, item))?;
+    parse(text, strictness, |index, _, item| builder.add(index, item))?;
     Ok(builder.finish())
 }

@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::firings::{adopted_history, fire_in_each_state};
 use super::jobs::{adopted_job, create_jobs, new_job};
-use crate::decide::{DecisionDraft, Outcome, Rule, Step, TickSpan};
+use crate::decide::{DecisionDraft, Rule, Step, TickOutcome, TickSpan};
 use crate::job::{JobId, StoredJob};
 use crate::scaling::Demand;
-use crate::store::{Adoption, Retention, Settled, Settlement, Store};
+use crate::store::{ImportBatch, Retention, Settled, Settlement, Store};
 use crate::testing::sample;
 use crate::trigger::Observation;
 
@@ -73,7 +73,7 @@ pub(super) async fn settle_all(store: &dyn Store, settlement: Settlement) {
 }
 
 /// A decision about one tick, with every field.
-pub(super) fn draft(outcome: Outcome, tick: i64, rule: Rule) -> DecisionDraft {
+pub(super) fn draft(outcome: TickOutcome, tick: i64, rule: Rule) -> DecisionDraft {
     DecisionDraft {
         span: TickSpan { first: at(tick), last: at(tick), count: 1 },
         observed: at(tick + 1),
@@ -83,7 +83,7 @@ pub(super) fn draft(outcome: Outcome, tick: i64, rule: Rule) -> DecisionDraft {
         launch: 0,
         tries: 1,
         explanation: format!("1150 messages ÷ 100 per task → 12; ended as {outcome}"),
-        steps: vec![Step { rule, before: 12, after: 0, because: "grüße \"✓\"\n".to_owned() }],
+        steps: vec![Step { rule, before: 12, after: 0, reason: "grüße \"✓\"\n".to_owned() }],
         observations: vec![Observation {
             name: "visible".to_owned(),
             subject: "orders".to_owned(),
@@ -97,14 +97,14 @@ pub(super) fn draft(outcome: Outcome, tick: i64, rule: Rule) -> DecisionDraft {
 /// A job that was removed and whose history is pruned in the end.
 async fn settle_retired(store: &dyn Store) {
     store.create(new_job("retired", 6, "{}")).await.expect("the name is free");
-    settle(store, "retired", vec![draft(Outcome::Idle, -900, Rule::Demand)]).await;
+    settle(store, "retired", vec![draft(TickOutcome::Idle, -900, Rule::Demand)]).await;
     store.remove(&name("retired"), None).await.expect("the job exists");
 }
 
 /// Rows that hold several ticks: equal outcomes fold, also of several settlements.
 async fn fold_ticks(store: &dyn Store) {
     for tick in [10, 20, 30] {
-        settle(store, "orders", vec![draft(Outcome::Idle, tick, Rule::Demand)]).await;
+        settle(store, "orders", vec![draft(TickOutcome::Idle, tick, Rule::Demand)]).await;
     }
     let span = TickSpan { first: at(40), last: at(90), count: 6 };
     let missed = DecisionDraft {
@@ -114,9 +114,9 @@ async fn fold_ticks(store: &dyn Store) {
         tries: 0,
         steps: Vec::new(),
         observations: Vec::new(),
-        ..draft(Outcome::Missed, 90, Rule::Demand)
+        ..draft(TickOutcome::Missed, 90, Rule::Demand)
     };
-    let failing = DecisionDraft { tries: 4, ..draft(Outcome::SourceError, 91, Rule::Demand) };
+    let failing = DecisionDraft { tries: 4, ..draft(TickOutcome::SourceError, 91, Rule::Demand) };
     settle(store, "orders", vec![missed, failing]).await;
 }
 
@@ -133,7 +133,7 @@ async fn settle_each_outcome(store: &dyn Store) {
         Rule::Need,
     ];
     let demands = [Demand::Idle, Demand::Floor, Demand::from_count(3)];
-    for (index, outcome) in (0..).zip(Outcome::ALL) {
+    for (index, outcome) in (0..).zip(TickOutcome::ALL) {
         let rule = RULES[usize::try_from(index).expect("it is small") % RULES.len()];
         let demand = demands[usize::try_from(index).expect("it is small") % demands.len()];
         let record = DecisionDraft { demand: Some(demand), ..draft(outcome, 300 + index, rule) };
@@ -143,8 +143,8 @@ async fn settle_each_outcome(store: &dyn Store) {
 
 /// A job and a history that come from another store.
 async fn adopt(store: &dyn Store) {
-    store.adopt(Adoption::Jobs(vec![adopted_job()])).await.expect("the name is free");
-    store.adopt(Adoption::History(adopted_history())).await.expect("the firings are new");
+    store.import(ImportBatch::Jobs(vec![adopted_job()])).await.expect("the name is free");
+    store.import(ImportBatch::History(adopted_history())).await.expect("the firings are new");
 }
 
 async fn write_registers(store: &dyn Store) {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::content::{at, draft, settle_all, stored};
 use super::jobs::adopted_job;
-use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome, Rule, TickSpan};
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Rule, TickOutcome, TickSpan};
 use crate::firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
 use crate::job::StoredJob;
 use crate::launcher::{LaunchReport, LaunchToken, Refusal, StartedTask};
@@ -21,15 +21,15 @@ pub(super) async fn fire_in_each_state(store: &dyn Store) {
     advance(store, Firing { state: FiringState::Launching, attempts: retried, ..orders }, None).await;
     launch(store).await;
     lose(store).await;
-    end_before_sending(store, "nightly", 150, FiringState::Expired, Outcome::LaunchFailed).await;
-    end_before_sending(store, "nightly", 160, FiringState::Cancelled, Outcome::Coalesced).await;
+    end_before_sending(store, "nightly", 150, FiringState::Expired, TickOutcome::LaunchFailed).await;
+    end_before_sending(store, "nightly", 160, FiringState::Cancelled, TickOutcome::Coalesced).await;
     plan(store, "nightly", 170, true).await;
     fire_by_hand(store).await;
     let departed = plan(store, "departed", 180, false).await;
     let failed = attempt(&departed, 1, Some(Answer::Failed("the task definition is unknown".to_owned())));
     let sent = send(store, departed, vec![failed]).await;
     let refused = Firing { state: FiringState::Refused, note: Some("given up".to_owned()), ..sent };
-    advance(store, refused, Some(Outcome::LaunchFailed)).await;
+    advance(store, refused, Some(TickOutcome::LaunchFailed)).await;
 }
 
 /// A firing all of whose tasks have ended, each in another way.
@@ -43,7 +43,7 @@ async fn finish(store: &dyn Store) {
         tasks: [1, 2, 3].map(|number| pending(&sent, number)).to_vec(),
         ..sent
     };
-    let launched = advance(store, launched, Some(Outcome::Launched)).await;
+    let launched = advance(store, launched, Some(TickOutcome::Launched)).await;
     let ends =
         [(Some(0), "EssentialContainerExited"), (Some(137), "UserInitiated"), (None, "TaskFailedToStart")];
     let end = |(task, (exit_code, stop_code)): (TaskState, (Option<i32>, &str))| TaskState {
@@ -72,7 +72,7 @@ async fn launch(store: &dyn Store) {
     let pending = TaskState { host_id: None, ..pending(&sent, 2) };
     let tasks = vec![running, pending];
     let launched = Firing { state: FiringState::Launched, attempts: vec![answered], tasks, ..sent };
-    advance(store, launched, Some(Outcome::Partial)).await;
+    advance(store, launched, Some(TickOutcome::Partial)).await;
 }
 
 /// A firing whose answer was lost.
@@ -86,10 +86,16 @@ async fn lose(store: &dyn Store) {
         note: Some("its token is too old".to_owned()),
         ..sent
     };
-    advance(store, unknown, Some(Outcome::Unknown)).await;
+    advance(store, unknown, Some(TickOutcome::Unknown)).await;
 }
 
-async fn end_before_sending(store: &dyn Store, id: &str, tick: i64, state: FiringState, outcome: Outcome) {
+async fn end_before_sending(
+    store: &dyn Store,
+    id: &str,
+    tick: i64,
+    state: FiringState,
+    outcome: TickOutcome,
+) {
     let planned = plan(store, id, tick, false).await;
     advance(store, Firing { state, note: Some("too late".to_owned()), ..planned }, Some(outcome)).await;
 }
@@ -99,14 +105,14 @@ async fn fire_by_hand(store: &dyn Store) {
     let job = stored(store, "paused").await;
     let id = FiringId::for_manual(&job.uid, at(175), "key");
     let firing = Firing { id, origin: Origin::Manual, ..firing(&job, 175, false) };
-    let record = draft(Outcome::Pending, 175, Rule::Floor);
+    let record = draft(TickOutcome::Pending, 175, Rule::Floor);
     let record = DecisionDraft { span: TickSpan { count: 0, ..record.span }, launch: 2, ..record };
     let settlement = sample::settlement(&job, vec![record]);
     let settled = settlement.expected;
     settle_all(store, Settlement { settled, firing: Some(firing.clone()), ..settlement }).await;
     let firing = find(store, &firing.id).await;
     let refused = Firing { state: FiringState::Refused, note: Some("not allowed".to_owned()), ..firing };
-    advance(store, refused, Some(Outcome::Denied)).await;
+    advance(store, refused, Some(TickOutcome::Denied)).await;
 }
 
 /// The history of the job that comes from another store: a folded row, and an open firing.
@@ -120,9 +126,9 @@ pub(super) fn adopted_history() -> Vec<JournalEntry> {
         draft,
         firing,
     };
-    let folded = draft(Outcome::Satisfied, -310, Rule::Overlap);
+    let folded = draft(TickOutcome::Satisfied, -310, Rule::Overlap);
     let folded = DecisionDraft { span: TickSpan { first: at(-350), count: 5, ..folded.span }, ..folded };
-    let pending = DecisionDraft { launch: 2, ..draft(Outcome::Pending, -300, Rule::Need) };
+    let pending = DecisionDraft { launch: 2, ..draft(TickOutcome::Pending, -300, Rule::Need) };
     vec![
         JournalEntry { record: record(1, folded, None), firing: None },
         JournalEntry { record: record(2, pending, Some(fired.id.clone())), firing: Some(fired) },
@@ -133,7 +139,7 @@ pub(super) fn adopted_history() -> Vec<JournalEntry> {
 async fn plan(store: &dyn Store, id: &str, tick: i64, replace: bool) -> Firing {
     let job = stored(store, id).await;
     let firing = firing(&job, tick, replace);
-    let record = DecisionDraft { launch: 2, ..draft(Outcome::Pending, tick, Rule::Need) };
+    let record = DecisionDraft { launch: 2, ..draft(TickOutcome::Pending, tick, Rule::Need) };
     let settlement = sample::settlement(&job, vec![record]);
     settle_all(store, Settlement { firing: Some(firing.clone()), ..settlement }).await;
     find(store, &firing.id).await
@@ -145,7 +151,7 @@ async fn find(store: &dyn Store, id: &FiringId) -> Firing {
 }
 
 /// Moves a firing from the state that the store has; returns it as it is stored then.
-async fn advance(store: &dyn Store, to: Firing, outcome: Option<Outcome>) -> Firing {
+async fn advance(store: &dyn Store, to: Firing, outcome: Option<TickOutcome>) -> Firing {
     let from = find(store, &to.id).await.state;
     store.advance(Advance { from, to: to.clone(), outcome }).await.expect("the move is a legal one");
     to

@@ -30,7 +30,7 @@ fn launcher(plan: ChaosPlan) -> (Arc<SimClock>, ChaosLauncher) {
 async fn a_retry_after_a_lost_answer_returns_the_same_tasks() {
     let (_, launcher) = launcher(ChaosPlan { lose_answer: 1.0, ..ChaosPlan::default() });
     let error = launcher.launch(&request("a", 3)).await.unwrap_err();
-    assert!(error.maybe_done() && error.is_transient());
+    assert!(error.outcome_unknown() && error.is_transient());
     assert_eq!(launcher.starts().len(), 3);
     launcher.faults(ChaosPlan::default());
     let report = launcher.launch(&request("a", 3)).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_retry_after_a_lost_answer_returns_the_same_tasks() {
 async fn failed_and_throttled_calls_start_nothing() {
     let (_, launcher) = launcher(ChaosPlan { fail_before: 1.0, ..ChaosPlan::default() });
     let error = launcher.launch(&request("a", 1)).await.unwrap_err();
-    assert_eq!((error.kind(), error.maybe_done()), (FaultKind::Unavailable, false));
+    assert_eq!((error.kind(), error.outcome_unknown()), (FaultKind::Unavailable, false));
     launcher.faults(ChaosPlan { throttle: 1.0, ..ChaosPlan::default() });
     assert_eq!(launcher.launch(&request("a", 1)).await.unwrap_err().kind(), FaultKind::Throttled);
     assert!(launcher.starts().is_empty());

@@ -23,7 +23,7 @@ pub async fn an_unknown_definition_is_refused_permanently(subject: &impl Subject
                 assert!(refusal.detail.as_ref().is_some_and(|detail| detail.contains(&request.definition)));
             }
         }
-        Err(error) => assert!(!error.is_transient() && !error.maybe_done(), "{error}"),
+        Err(error) => assert!(!error.is_transient() && !error.outcome_unknown(), "{error}"),
     }
     assert_eq!(live(&*launcher, &request).await, []);
 }
@@ -44,7 +44,7 @@ pub async fn a_launch_of_too_many_tasks_fails_without_effect(subject: &impl Subj
     let mut request = request(subject, Sample::Succeeds, "a", 1);
     request.count = launcher.limits().per_call.checked_add(1).unwrap_or(NonZeroU32::MAX);
     let error = launcher.launch(&request).await.expect_err("it is too many");
-    assert!(!error.is_transient() && !error.maybe_done(), "{error}");
+    assert!(!error.is_transient() && !error.outcome_unknown(), "{error}");
     assert_eq!(live(&*launcher, &request).await, []);
 }
 

@@ -72,7 +72,7 @@ struct ModelTrigger(Arc<SharedSimulation>);
 
 #[async_trait]
 impl Trigger for ModelTrigger {
-    fn counts_queue(&self) -> bool {
+    fn reports_queue_depth(&self) -> bool {
         true
     }
 
@@ -84,8 +84,8 @@ impl Trigger for ModelTrigger {
             visibility_timeout: Duration::from_secs(VISIBILITY_TIMEOUT.into()),
             per_task: self.0.per_task,
         };
-        let because = format!("{visible} messages ÷ {} per task, rounded up", self.0.per_task);
-        Ok(Evaluation::tasks(per_task(visible.into(), self.0.per_task), because).with_queue_reading(reading))
+        let reason = format!("{visible} messages ÷ {} per task, rounded up", self.0.per_task);
+        Ok(Evaluation::tasks(per_task(visible.into(), self.0.per_task), reason).with_queue_reading(reading))
     }
 }
 

@@ -7,26 +7,26 @@ use futures::future::join_all;
 
 use super::Subject;
 use super::sample::{at, create, document, draft, edit, fire, firing, name, record, settlement, shared};
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    EditMark, EditedJobs, Fence, Journal, MIN_CHANGELOG, Settled, Settlement, Shard, ShardEdits, ShardView,
-    SharedStore,
+    ChangeCursor, ChangedJobs, Fence, Journal, MIN_CHANGELOG, Settled, Settlement, Shard, ShardChanges,
+    ShardView, SharedStore,
 };
 
 /// Polls the edits of all shards.
 struct Poller {
     store: Arc<dyn SharedStore>,
-    cursors: Vec<(Shard, EditMark)>,
+    cursors: Vec<(Shard, ChangeCursor)>,
 }
 
 impl Poller {
     fn new(store: &Arc<dyn SharedStore>) -> Self {
-        let cursors = Shard::all().map(|shard| (shard, EditMark::default())).collect();
+        let cursors = Shard::all().map(|shard| (shard, ChangeCursor::default())).collect();
         Self { store: Arc::clone(store), cursors }
     }
 
-    async fn poll(&mut self) -> Vec<ShardEdits> {
+    async fn poll(&mut self) -> Vec<ShardChanges> {
         let changes = self.store.edits(&self.cursors).await.expect("edits are read");
         for edits in &changes {
             let mark = self.cursors.iter_mut().find(|(shard, _)| *shard == edits.shard);
@@ -39,7 +39,7 @@ impl Poller {
     async fn jobs(&mut self) -> BTreeSet<JobId> {
         let mut jobs = BTreeSet::new();
         for edits in self.poll().await {
-            let EditedJobs::These(of_shard) = edits.jobs else { panic!("the log keeps so few edits") };
+            let ChangedJobs::Jobs(of_shard) = edits.jobs else { panic!("the log keeps so few edits") };
             assert!(!of_shard.is_empty(), "a shard without edits is left out");
             assert!(of_shard.iter().all(|job| Shard::of(job) == edits.shard), "{of_shard:?}");
             jobs.extend(of_shard);
@@ -82,7 +82,7 @@ pub async fn changes_are_returned_by_shard(subject: &dyn Subject) {
         create(&*store, job.as_str()).await;
     }
     let [one, two, three] = [3, 9, 14].map(|index: usize| Shard::of(&jobs[index]));
-    let all: Vec<_> = [one, two, three].map(|shard| (shard, EditMark::default())).to_vec();
+    let all: Vec<_> = [one, two, three].map(|shard| (shard, ChangeCursor::default())).to_vec();
     let changes = store.edits(&all).await.expect("edits are read");
     let mark = |shard| changes.iter().find(|edits| edits.shard == shard).expect("it was edited").mark;
     store.replace(&jobs[9], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
@@ -90,7 +90,7 @@ pub async fn changes_are_returned_by_shard(subject: &dyn Subject) {
     let cursors = [(one, mark(one)), (two, mark(two))];
     let changes = store.edits(&cursors).await.expect("edits are read");
     let seen: Vec<_> = changes.into_iter().map(|edits| (edits.shard, edits.jobs)).collect();
-    assert_eq!(seen, [(two, EditedJobs::These(vec![jobs[9].clone()]))]);
+    assert_eq!(seen, [(two, ChangedJobs::Jobs(vec![jobs[9].clone()]))]);
     assert_eq!(store.edits(&[]).await.expect("edits are read"), []);
 }
 
@@ -100,7 +100,7 @@ pub async fn journal_writes_are_no_edits(subject: &dyn Subject) {
     let mut poller = Poller::new(&store);
     create(&*store, "nightly").await;
     poller.jobs().await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     fire(&*store, "nightly", 2).await;
     assert_eq!(poller.poll().await, []);
 }
@@ -114,7 +114,7 @@ pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn Subjec
     let owner = ShardView::new(Arc::clone(&store), Shard::of(&before.id), fence);
     let after = edit(&*store, "nightly").await;
     let settle = async |job: &StoredJob| {
-        let fires = settlement(job, vec![draft(Outcome::Pending, 1)]);
+        let fires = settlement(job, vec![draft(TickOutcome::Pending, 1)]);
         let batch = vec![Settlement { firing: Some(firing(job, 1)), ..fires }];
         owner.settle(batch).await.expect("the fence holds")
     };
@@ -158,18 +158,18 @@ pub async fn no_edit_is_missed_under_concurrent_writes(subject: &dyn Subject) {
 pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
-    let since = [(Shard::of(&job.id), EditMark::default())];
+    let since = [(Shard::of(&job.id), ChangeCursor::default())];
     let mut revision = job.revision;
     let (mut known, mut unknown) = (0, 0);
     for edits in 1..=MIN_CHANGELOG + 64 {
         if edits % 64 == 0 || edits > MIN_CHANGELOG + 60 {
             let changes = store.edits(&since).await.expect("edits are read").pop().expect("there are edits");
             match changes.jobs {
-                EditedJobs::These(jobs) => {
+                ChangedJobs::Jobs(jobs) => {
                     assert!(jobs.iter().all(|seen| *seen == job.id) && !jobs.is_empty(), "{jobs:?}");
                     known += 1;
                 }
-                EditedJobs::Unknown => {
+                ChangedJobs::Unknown => {
                     assert!(edits > MIN_CHANGELOG, "the log keeps {edits} edits");
                     unknown += 1;
                 }
@@ -188,7 +188,7 @@ pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let shard = Shard::of(&job.id);
-    let changes = store.edits(&[(shard, EditMark(u64::MAX / 4))]).await.expect("edits are read");
-    let [ShardEdits { jobs: EditedJobs::Unknown, mark, .. }] = changes[..] else { panic!("{changes:?}") };
+    let changes = store.edits(&[(shard, ChangeCursor(u64::MAX / 4))]).await.expect("edits are read");
+    let [ShardChanges { jobs: ChangedJobs::Unknown, mark, .. }] = changes[..] else { panic!("{changes:?}") };
     assert_eq!(store.edits(&[(shard, mark)]).await.expect("edits are read"), []);
 }

@@ -10,7 +10,7 @@ use super::sample::{
     all_firings, at, count, create, decisions, document, draft, firing, moved, name, new_job, read,
     settlement,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::{FiringId, FiringState};
 use crate::job::StoredJob;
 use crate::store::{Advance, ListFrom, Settled, Settlement, Store, StoreError};
@@ -84,7 +84,7 @@ async fn tick(store: Arc<dyn Store>, job: &'static str) -> Vec<FiringId> {
 /// Makes the settlement of the next tick of a job.
 pub(super) fn next_settlement(job: &StoredJob, fires: bool) -> Settlement {
     let tick = job.progress.settled.map_or(1, |settled| settled.as_second() - at(0).as_second() + 1);
-    let outcome = if fires { Outcome::Pending } else { Outcome::Idle };
+    let outcome = if fires { TickOutcome::Pending } else { TickOutcome::Idle };
     let firing = fires.then(|| firing(job, tick));
     Settlement { firing, ..settlement(job, vec![draft(outcome, tick)]) }
 }

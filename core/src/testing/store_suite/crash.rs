@@ -58,7 +58,7 @@ async fn settle_on(store: Arc<dyn Store>, job: usize, acknowledged: Arc<Acknowle
     loop {
         let mut next = next_settlement(&stored, true);
         let mut idle = next.records[0].clone();
-        idle.outcome = crate::decide::Outcome::Missed;
+        idle.outcome = crate::decide::TickOutcome::Missed;
         next.records.insert(0, idle);
         let settled = next.settled;
         match store.settle(vec![next]).await {

@@ -7,7 +7,7 @@ use super::sample::{
     advance, all_decisions, all_firings, assert_same, at, count, create, decisions, document, draft, fire,
     name, read, record,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::job::Revision;
 use crate::store::{ListFrom, Register, Store};
@@ -59,7 +59,7 @@ pub async fn history_survives_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     fire(&*store, "nightly", 1).await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 2), draft(Outcome::Idle, 3)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2), draft(TickOutcome::Idle, 3)]).await;
     let before = store.decisions(&all_decisions()).await.expect("decisions are read");
     let fired = store.firings(&all_firings()).await.expect("firings are read");
     let store = reopen(subject, store).await;
@@ -85,11 +85,12 @@ pub async fn open_firings_survive_a_restart(subject: &dyn Subject) {
 pub async fn ids_keep_growing_after_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let old = record(&*store, "nightly", vec![draft(Outcome::Missed, 1), draft(Outcome::Idle, 2)]).await;
+    let old =
+        record(&*store, "nightly", vec![draft(TickOutcome::Missed, 1), draft(TickOutcome::Idle, 2)]).await;
     let retention = super::maintenance::by_age(50, 10);
     assert_eq!(store.prune(retention).await.expect("the store prunes"), 2);
     let store = reopen(subject, store).await;
-    let new = record(&*store, "nightly", vec![draft(Outcome::Idle, 60)]).await;
+    let new = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 60)]).await;
     assert!(new[0] > old[1], "{new:?} after {old:?}");
 }
 
@@ -97,9 +98,9 @@ pub async fn ids_keep_growing_after_a_restart(subject: &dyn Subject) {
 pub async fn folding_goes_on_after_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let first = record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let first = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     let store = reopen(subject, store).await;
-    let second = record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await;
+    let second = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2)]).await;
     assert_eq!(first, second);
     assert_eq!(decisions(&*store, "nightly").await[0].draft.span.count, 2);
 }

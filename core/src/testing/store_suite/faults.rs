@@ -9,7 +9,7 @@ use super::crash::{assert_whole, busy};
 use super::sample::{
     all_decisions, all_firings, at, count, create, draft, fire, moved, new_job, read, record, settlement,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::store::{Advance, ListFrom, StoreError};
 
@@ -38,7 +38,7 @@ pub async fn calls_fail_with_transient_faults_while_the_store_is_cut_off(subject
     let launching =
         || Advance { from: firing.state, to: moved(&firing, FiringState::Launching, &[]), outcome: None };
     let stored = read(&*store, "nightly").await;
-    let next = || vec![settlement(&stored, vec![draft(Outcome::Idle, 2)])];
+    let next = || vec![settlement(&stored, vec![draft(TickOutcome::Idle, 2)])];
     subject.cut().await;
     let results = [
         in_time(store.create(new_job("late", 0))).await.map(drop),
@@ -53,17 +53,17 @@ pub async fn calls_fail_with_transient_faults_while_the_store_is_cut_off(subject
         in_time(store.firings(&all_firings())).await.map(drop),
         in_time(store.read("brake")).await.map(drop),
         in_time(store.write("brake", "on", None, None)).await.map(drop),
-        in_time(store.check()).await,
+        in_time(store.health_check()).await,
         in_time(store.prune(super::maintenance::by_age(0, 1))).await.map(drop),
     ];
     for (index, result) in results.iter().enumerate() {
         assert!(result.as_ref().is_err_and(StoreError::is_transient), "call {index}: {result:?}");
     }
     subject.mend().await;
-    in_time(store.check()).await.expect("the store works again");
+    in_time(store.health_check()).await.expect("the store works again");
     store.advance(launching()).await.expect("nothing had been done");
     store.create(new_job("late", 0)).await.expect("nothing had been done");
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2)]).await;
 }
 
 /// A store that lost its idle connections serves the next read.

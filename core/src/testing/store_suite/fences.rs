@@ -7,7 +7,7 @@ use super::sample::{
     all_decisions, all_firings, at, create, decisions, draft, fire, firing, moved, read, settlement, shared,
     stored_firing,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::job::Progress;
 use crate::store::{Advance, Fence, Journal, Settled, Settlement, Shard, ShardView, SharedStore, StoreError};
@@ -39,7 +39,7 @@ pub async fn a_valid_fence_allows_journal_writes(subject: &dyn Subject) {
     let job = create(&*store, "nightly").await;
     let view = view(&store, &take_ownership(&*store, "a").await);
     let firing = firing(&job, 2);
-    let drafts = vec![draft(Outcome::Missed, 1), draft(Outcome::Pending, 2)];
+    let drafts = vec![draft(TickOutcome::Missed, 1), draft(TickOutcome::Pending, 2)];
     let batch = vec![Settlement { firing: Some(firing.clone()), ..settlement(&job, drafts) }];
     let settled = view.settle(batch.clone()).await.expect("the fence holds");
     assert!(matches!(&settled[..], [Settled::Recorded(ids)] if ids.len() == 2), "{settled:?}");
@@ -63,7 +63,7 @@ pub async fn an_invalid_fence_rejects_settlements(subject: &dyn Subject) {
     for broken in broken(&fence) {
         let settle = |job| Settlement {
             firing: Some(firing(job, 1)),
-            ..settlement(job, vec![draft(Outcome::Pending, 1)])
+            ..settlement(job, vec![draft(TickOutcome::Pending, 1)])
         };
         let answer = view(&store, &broken).settle(jobs.iter().map(settle).collect()).await;
         let error = answer.expect_err("the fence does not hold");
@@ -85,13 +85,13 @@ pub async fn an_invalid_fence_rejects_advances(subject: &dyn Subject) {
     for broken in broken(&fence) {
         for from in [FiringState::Planned, FiringState::Launched] {
             let to = moved(&firing, FiringState::Launching, &["t-1"]);
-            let advance = Advance { from, to, outcome: Some(Outcome::Launched) };
+            let advance = Advance { from, to, outcome: Some(TickOutcome::Launched) };
             let error = view(&store, &broken).advance(advance).await.expect_err("the fence does not hold");
             assert!(matches!(error, StoreError::Fenced(_)), "{broken:?} from {from:?}: {error:?}");
         }
     }
     assert_eq!(stored_firing(&*store, &firing.id).await, firing);
-    assert_eq!(decisions(&*store, "nightly").await[0].draft.outcome, Outcome::Pending);
+    assert_eq!(decisions(&*store, "nightly").await[0].draft.outcome, TickOutcome::Pending);
     assert_eq!(read(&*store, "nightly").await.progress, before);
 }
 
@@ -128,7 +128,7 @@ async fn settle_until_fenced(store: Arc<dyn SharedStore>, view: ShardView, numbe
     let name = format!("job-{number}");
     for tick in 1..500 {
         let job = read(&*store, &name).await;
-        let batch = vec![settlement(&job, vec![draft(Outcome::Missed, tick)])];
+        let batch = vec![settlement(&job, vec![draft(TickOutcome::Missed, tick)])];
         match view.settle(batch).await {
             Ok(settled) => assert!(matches!(&settled[..], [Settled::Recorded(_)]), "{settled:?}"),
             Err(StoreError::Fenced(_)) => return,

@@ -4,7 +4,7 @@ use super::Subject;
 use super::sample::{
     advance, all_decisions, at, create, decisions, draft, fire, moved, read, record, stored_firing,
 };
-use crate::decide::{DecisionDraft, Outcome};
+use crate::decide::{DecisionDraft, TickOutcome};
 use crate::firing::{Firing, FiringState};
 use crate::job::Progress;
 use crate::store::{Advance, DecisionQuery, StoreError};
@@ -25,7 +25,7 @@ pub async fn a_new_firing_is_recorded_in_the_progress(subject: &dyn Subject) {
     assert_eq!(stored_firing(&*store, &fired.id).await, fired);
     let rows = decisions(&*store, "nightly").await;
     assert_eq!((rows[0].id, rows[0].firing.as_ref()), (fired.decision, Some(&fired.id)));
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2)]).await;
     let progress = read(&*store, "nightly").await.progress;
     assert_eq!(progress, Progress { settled: Some(at(2)), ..expected });
 }
@@ -73,11 +73,11 @@ pub async fn a_forbidden_transition_is_a_conflict(subject: &dyn Subject) {
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
     let to = moved(&firing, FiringState::Launched, &["t1"]);
-    let late = Advance { from: FiringState::Launching, to, outcome: Some(Outcome::Launched) };
+    let late = Advance { from: FiringState::Launching, to, outcome: Some(TickOutcome::Launched) };
     let error = store.advance(late).await.expect_err("the firing is planned only");
     assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
     assert_eq!(stored_firing(&*store, &firing.id).await, firing);
-    assert_eq!(decisions(&*store, "nightly").await[0].draft.outcome, Outcome::Pending);
+    assert_eq!(decisions(&*store, "nightly").await[0].draft.outcome, TickOutcome::Pending);
     assert_eq!(read(&*store, "nightly").await.progress.last_run, None);
 }
 
@@ -147,12 +147,13 @@ pub async fn a_final_outcome_replaces_the_outcome_of_the_decision(subject: &dyn 
     let firing = fire(&*store, "nightly", 1).await;
     let firing = advance(&*store, &firing, FiringState::Launching, &[]).await;
     let to = moved(&firing, FiringState::Launched, &["t1"]);
-    let last = Advance { from: firing.state, to, outcome: Some(Outcome::Partial) };
+    let last = Advance { from: firing.state, to, outcome: Some(TickOutcome::Partial) };
     store.advance(last).await.expect("the move is a legal one");
     let rows = decisions(&*store, "nightly").await;
-    let expected = DecisionDraft { outcome: Outcome::Partial, ..super::sample::draft(Outcome::Pending, 1) };
+    let expected =
+        DecisionDraft { outcome: TickOutcome::Partial, ..super::sample::draft(TickOutcome::Pending, 1) };
     assert_eq!(rows[0].draft, expected);
-    for (outcome, found) in [(Outcome::Partial, 1), (Outcome::Pending, 0)] {
+    for (outcome, found) in [(TickOutcome::Partial, 1), (TickOutcome::Pending, 0)] {
         for job in [None, Some(firing.job.clone())] {
             let query = DecisionQuery { job, outcome: Some(outcome), ..all_decisions() };
             assert_eq!(store.decisions(&query).await.expect("decisions are read").len(), found, "{outcome}");

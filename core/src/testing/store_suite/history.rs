@@ -4,7 +4,7 @@ use super::Subject;
 use super::sample::{
     advance, all_decisions, all_firings, count, create, decisions, draft, fire, name, record, stored_firing,
 };
-use crate::decide::{DecisionId, DecisionRecord, Outcome};
+use crate::decide::{DecisionId, DecisionRecord, TickOutcome};
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::store::{DecisionQuery, FiringQuery, Store};
 
@@ -17,8 +17,8 @@ async fn write_history(store: &dyn Store) {
         for job in ["a", "b"] {
             match tick % 3 {
                 0 => drop(fire(store, job, tick).await),
-                1 => drop(record(store, job, vec![draft(Outcome::Idle, tick)]).await),
-                _ => drop(record(store, job, vec![draft(Outcome::Cooldown, tick)]).await),
+                1 => drop(record(store, job, vec![draft(TickOutcome::Idle, tick)]).await),
+                _ => drop(record(store, job, vec![draft(TickOutcome::Cooldown, tick)]).await),
             }
         }
     }
@@ -81,8 +81,8 @@ pub async fn decisions_of_one_job_are_paged_newest_first(subject: &dyn Subject) 
 pub async fn decisions_are_filtered_by_outcome(subject: &dyn Subject) {
     let store = subject.open().await;
     write_history(&*store).await;
-    for outcome in [Outcome::Pending, Outcome::Idle, Outcome::Cooldown, Outcome::Missed] {
-        let each = if outcome == Outcome::Missed { 0 } else { 10 };
+    for outcome in [TickOutcome::Pending, TickOutcome::Idle, TickOutcome::Cooldown, TickOutcome::Missed] {
+        let each = if outcome == TickOutcome::Missed { 0 } else { 10 };
         for (job, expected) in [(None, 2 * each), (Some(name("b")), each)] {
             let query = DecisionQuery { job, outcome: Some(outcome), limit: count(3), ..all_decisions() };
             let found = page_decisions(&*store, query).await;
@@ -137,7 +137,7 @@ pub async fn firings_are_paged_newest_first(subject: &dyn Subject) {
 pub async fn history_outlives_its_job(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     let first = fire(&*store, "nightly", 2).await;
     store.remove(&job.id, None).await.expect("it is removed");
     assert_eq!(decisions(&*store, "nightly").await.len(), 2);

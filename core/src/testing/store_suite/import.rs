@@ -8,12 +8,12 @@ use super::sample::{
     advance, all_decisions, all_firings, assert_same, at, create, decisions, document, draft, fire, firing,
     moved, name, read, record, settle, settlement, stored_firing,
 };
-use crate::decide::{DecisionId, DecisionRecord, Outcome};
+use crate::decide::{DecisionId, DecisionRecord, TickOutcome};
 use crate::firing::{Firing, FiringState};
 use crate::job::StoredJob;
 use crate::memory::MemoryStore;
 use crate::store::{
-    Adoption, Advance, DecisionQuery, FiringQuery, JobStore, Journal, JournalEntry, ListFrom, MOST_ROWS,
+    Advance, DecisionQuery, FiringQuery, ImportBatch, JobStore, Journal, JournalEntry, ListFrom, MAX_PAGE,
     Settled, Settlement, Store, StoreError,
 };
 
@@ -27,7 +27,7 @@ async fn other_store() -> MemoryStore {
         replaced.expect("the revision is this");
     }
     for tick in 10..13 {
-        record(&other, "zeta", vec![draft(Outcome::Idle, tick)]).await;
+        record(&other, "zeta", vec![draft(TickOutcome::Idle, tick)]).await;
     }
     let ended = fire(&other, "gone", 20).await;
     let ended = advance(&other, &ended, FiringState::Launching, &["t0"]).await;
@@ -36,16 +36,16 @@ async fn other_store() -> MemoryStore {
     let launched = fire(&other, "alpha", 21).await;
     let launched = advance(&other, &launched, FiringState::Launching, &[]).await;
     let to = moved(&launched, FiringState::Launched, &["t1", "t2"]);
-    let advance = Advance { from: launched.state, to, outcome: Some(Outcome::Partial) };
+    let advance = Advance { from: launched.state, to, outcome: Some(TickOutcome::Partial) };
     other.advance(advance).await.expect("the move is a legal one");
     fire(&other, "zeta", 22).await;
-    record(&other, "alpha", vec![draft(Outcome::Cooldown, 23)]).await;
-    record(&other, "zeta", vec![draft(Outcome::Idle, 24)]).await;
+    record(&other, "alpha", vec![draft(TickOutcome::Cooldown, 23)]).await;
+    record(&other, "zeta", vec![draft(TickOutcome::Idle, 24)]).await;
     other
 }
 
 async fn jobs(store: &dyn Store) -> Vec<StoredJob> {
-    store.list(ListFrom::Skip(0), MOST_ROWS).await.expect("jobs are listed").jobs
+    store.list(ListFrom::Skip(0), MAX_PAGE).await.expect("jobs are listed").jobs
 }
 
 /// Reads the journal, oldest first.
@@ -63,13 +63,13 @@ async fn history(store: &dyn Store) -> Vec<JournalEntry> {
 
 /// Imports everything, with invalid decision ids, because the import must ignore them.
 async fn import_all(store: &dyn Store, other: &dyn Store) {
-    store.adopt(Adoption::Jobs(jobs(other).await)).await.expect("jobs are imported");
+    store.import(ImportBatch::Jobs(jobs(other).await)).await.expect("jobs are imported");
     let with_invalid_id = |entry: JournalEntry| JournalEntry {
         record: DecisionRecord { id: DecisionId(7), ..entry.record },
         firing: entry.firing.map(|firing| Firing { decision: DecisionId(7), ..firing }),
     };
     let entries = history(other).await.into_iter().map(with_invalid_id).collect();
-    store.adopt(Adoption::History(entries)).await.expect("the history is imported");
+    store.import(ImportBatch::History(entries)).await.expect("the history is imported");
 }
 
 /// Makes an entry comparable: each store assigns its own decision ids.
@@ -106,7 +106,7 @@ pub async fn imported_data_is_read_back_unchanged(subject: &dyn Subject) {
     let states: Vec<_> = open.iter().map(|firing| (firing.job.as_str(), firing.state)).collect();
     assert_eq!(states, [("alpha", FiringState::Launched), ("zeta", FiringState::Planned)]);
     assert_eq!(decisions(&*store, "gone").await.len(), 1, "the history of what was removed is there");
-    let idle = DecisionQuery { outcome: Some(Outcome::Idle), ..all_decisions() };
+    let idle = DecisionQuery { outcome: Some(TickOutcome::Idle), ..all_decisions() };
     assert_eq!(store.decisions(&idle).await.expect("decisions are read").len(), 2);
     let launched = FiringQuery { state: Some(FiringState::Launched), ..all_firings() };
     assert_eq!(store.firings(&launched).await.expect("firings are read").len(), 1);
@@ -116,7 +116,7 @@ pub async fn imported_data_is_read_back_unchanged(subject: &dyn Subject) {
 pub async fn imported_jobs_and_entries_are_appended(subject: &dyn Subject) {
     let (store, other) = (subject.open().await, other_store().await);
     create(&*store, "own").await;
-    record(&*store, "own", vec![draft(Outcome::Missed, 1)]).await;
+    record(&*store, "own", vec![draft(TickOutcome::Missed, 1)]).await;
     import_all(&*store, &other).await;
     let names: Vec<_> = jobs(&*store).await.into_iter().map(|job| job.id).collect();
     assert_eq!(names, ["own", "zeta", "alpha"].map(name));
@@ -131,14 +131,14 @@ pub async fn imported_jobs_and_entries_are_appended(subject: &dyn Subject) {
 pub async fn importing_existing_jobs_or_firings_fails(subject: &dyn Subject) {
     let (store, other) = (subject.open().await, other_store().await);
     let own = create(&*store, "alpha").await;
-    let error = store.adopt(Adoption::Jobs(jobs(&other).await)).await.expect_err("the name is taken");
+    let error = store.import(ImportBatch::Jobs(jobs(&other).await)).await.expect_err("the name is taken");
     assert!(matches!(&error, StoreError::Exists(id) if id.as_str() == "alpha"), "{error:?}");
     assert_same(&read(&*store, "alpha").await, &own);
     let entries = history(&other).await;
-    store.adopt(Adoption::History(entries.clone())).await.expect("the history is imported");
+    store.import(ImportBatch::History(entries.clone())).await.expect("the history is imported");
     let before = history(&*store).await;
     let again: Vec<_> = entries.into_iter().filter(|entry| entry.firing.is_some()).collect();
-    let error = store.adopt(Adoption::History(again)).await.expect_err("the firings are known");
+    let error = store.import(ImportBatch::History(again)).await.expect_err("the firings are known");
     assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
     assert_eq!(history(&*store).await, before);
 }
@@ -161,10 +161,10 @@ pub async fn imported_data_survives_a_restart(subject: &dyn Subject) {
 
 async fn go_on(store: &dyn Store) {
     let newest = history(store).await.pop().expect("there is a history").record;
-    assert_eq!((newest.job.as_str(), newest.draft.outcome), ("zeta", Outcome::Idle));
-    let folded = record(store, "zeta", vec![draft(Outcome::Idle, 30)]).await;
+    assert_eq!((newest.job.as_str(), newest.draft.outcome), ("zeta", TickOutcome::Idle));
+    let folded = record(store, "zeta", vec![draft(TickOutcome::Idle, 30)]).await;
     assert_eq!(folded, [newest.id], "it folds into the newest entry of its job");
-    let later = record(store, "alpha", vec![draft(Outcome::Idle, 31)]).await;
+    let later = record(store, "alpha", vec![draft(TickOutcome::Idle, 31)]).await;
     assert!(later[0] > newest.id, "{later:?} after {:?}", newest.id);
     let open = store.unfinished().await.expect("firings are read");
     let planned = open.iter().find(|firing| firing.job == name("zeta")).expect("one of zeta is planned");
@@ -172,14 +172,16 @@ async fn go_on(store: &dyn Store) {
     advance(store, &planned, FiringState::Launched, &["t9"]).await;
     assert_eq!(read(store, "zeta").await.progress.last_run, Some(at(22)));
     let job = read(store, "zeta").await;
-    let known =
-        Settlement { firing: Some(firing(&job, 22)), ..settlement(&job, vec![draft(Outcome::Pending, 40)]) };
+    let known = Settlement {
+        firing: Some(firing(&job, 22)),
+        ..settlement(&job, vec![draft(TickOutcome::Pending, 40)])
+    };
     assert_eq!(settle(store, known).await, Settled::Stale, "a firing that was taken over is known");
     store.remove(&job.id, Some(job.revision)).await.expect("its revision came with it");
     let kept = decisions(store, "zeta").await;
     assert!(kept.len() == 3 && kept[0].draft.span.count == 2, "{kept:#?}");
     create(store, "zeta").await;
-    let fresh = record(store, "zeta", vec![draft(Outcome::Idle, 50)]).await;
+    let fresh = record(store, "zeta", vec![draft(TickOutcome::Idle, 50)]).await;
     assert!(fresh[0] > later[0], "it does not fold into its namesake");
 }
 
@@ -187,10 +189,10 @@ async fn go_on(store: &dyn Store) {
 pub async fn a_full_batch_is_imported_in_order(subject: &dyn Subject) {
     let (store, other) = (subject.open().await, MemoryStore::default());
     let mut batch = Vec::new();
-    for number in (0..MOST_ROWS.get()).rev() {
+    for number in (0..MAX_PAGE.get()).rev() {
         let job = create(&other, &format!("job-{number}")).await;
         let fires = number % 2 == 0;
-        let outcome = if fires { Outcome::Launched } else { Outcome::Idle };
+        let outcome = if fires { TickOutcome::Launched } else { TickOutcome::Idle };
         let settlement = settlement(&job, vec![draft(outcome, 1)]);
         batch.push(Settlement { firing: fires.then(|| firing(&job, 1)), ..settlement });
     }
@@ -198,5 +200,5 @@ pub async fn a_full_batch_is_imported_in_order(subject: &dyn Subject) {
     import_all(&*store, &other).await;
     assert_equal_stores(&*store, &other).await;
     let list = store.list(ListFrom::Skip(0), NonZeroUsize::MIN).await.expect("jobs are listed");
-    assert_eq!(list.total, MOST_ROWS.get() as u64);
+    assert_eq!(list.total, MAX_PAGE.get() as u64);
 }

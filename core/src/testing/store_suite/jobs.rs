@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::sample::{assert_same, at, create, document, draft, name, new_job, read, record};
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::job::{Progress, Revision};
 use crate::store::StoreError;
 
@@ -31,7 +31,7 @@ pub async fn a_job_name_is_unique(subject: &dyn Subject) {
 pub async fn a_replacement_increments_the_revision_and_keeps_identity_and_progress(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 10)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 10)]).await;
     let text = r#"{"taskCount": 7}"#;
     let second = store.replace(&first.id, Revision(1), document(text), at(20)).await.expect("it is replaced");
     assert_eq!((second.uid, second.revision), (first.uid, Revision(2)));
@@ -69,7 +69,7 @@ pub async fn a_missing_job_cannot_be_replaced_or_removed(subject: &dyn Subject) 
 pub async fn a_removed_job_is_gone_and_its_name_is_free(subject: &dyn Subject) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 10)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 10)]).await;
     store.remove(&first.id, Some(Revision(1))).await.expect("it is removed");
     assert!(store.get(std::slice::from_ref(&first.id)).await.expect("jobs are read").is_empty());
     let second = create(&*store, "nightly").await;

@@ -5,7 +5,7 @@ use super::sample::{
     advance, all_decisions, all_firings, at, count, create, decisions, draft, fire, moved, name, new_job,
     read, record,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::job::Revision;
 use crate::store::{Advance, ListFrom, Retention, Store, StoreError};
@@ -31,12 +31,12 @@ pub async fn pruning_removes_old_history_and_keeps_open_firings(subject: &dyn Su
     };
     cancel(1).await;
     let open = fire(&*store, "busy", 1).await;
-    record(&*store, "idle", vec![draft(Outcome::Idle, 1)]).await;
-    record(&*store, "gone", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "idle", vec![draft(TickOutcome::Idle, 1)]).await;
+    record(&*store, "gone", vec![draft(TickOutcome::Idle, 1)]).await;
     store.remove(&name("gone"), None).await.expect("it is removed");
     cancel(2).await;
     cancel(100).await;
-    record(&*store, "idle", vec![draft(Outcome::Idle, 100)]).await;
+    record(&*store, "idle", vec![draft(TickOutcome::Idle, 100)]).await;
     assert_eq!(prune(&*store, 50, 1000).await, 3);
     assert_eq!(prune(&*store, 50, 1000).await, 0);
     assert_eq!(decisions(&*store, "done").await.len(), 1);
@@ -55,7 +55,7 @@ pub async fn pruning_removes_at_most_a_batch(subject: &dyn Subject) {
     for job in ["a", "b"] {
         create(&*store, job).await;
         for tick in 0..10 {
-            record(&*store, job, vec![draft(Outcome::Launched, tick)]).await;
+            record(&*store, job, vec![draft(TickOutcome::Launched, tick)]).await;
         }
     }
     for expected in [8, 8, 4, 0] {
@@ -71,11 +71,11 @@ pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subjec
         create(&*store, job).await;
     }
     for tick in 0..8 {
-        record(&*store, "often", vec![draft(Outcome::Launched, tick)]).await;
+        record(&*store, "often", vec![draft(TickOutcome::Launched, tick)]).await;
     }
     for job in ["seldom", "gone"] {
-        record(&*store, job, vec![draft(Outcome::Launched, 1)]).await;
-        record(&*store, job, vec![draft(Outcome::Capped, 2)]).await;
+        record(&*store, job, vec![draft(TickOutcome::Launched, 1)]).await;
+        record(&*store, job, vec![draft(TickOutcome::Capped, 2)]).await;
     }
     store.remove(&name("gone"), None).await.expect("it is removed");
     let retention = Retention { keep: 3, ..by_age(1000, 4) };
@@ -89,7 +89,7 @@ pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subjec
         kept.push(decisions(&*store, job).await.iter().map(|row| row.draft.span.last).collect::<Vec<_>>());
     }
     assert_eq!(kept, [vec![at(7), at(6), at(5)], vec![at(2), at(1)], vec![]]);
-    record(&*store, "often", vec![draft(Outcome::Launched, 9)]).await;
+    record(&*store, "often", vec![draft(TickOutcome::Launched, 9)]).await;
     assert_eq!(store.prune(retention).await.expect("the store prunes"), 1, "a newer one takes its place");
 }
 
@@ -99,9 +99,9 @@ pub async fn pruning_continues_past_decisions_of_the_future(subject: &dyn Subjec
     for job in ["ahead", "later"] {
         create(&*store, job).await;
     }
-    record(&*store, "ahead", vec![draft(Outcome::Launched, 1_000_000)]).await;
-    record(&*store, "later", vec![draft(Outcome::Launched, 1)]).await;
-    record(&*store, "later", vec![draft(Outcome::Launched, 90)]).await;
+    record(&*store, "ahead", vec![draft(TickOutcome::Launched, 1_000_000)]).await;
+    record(&*store, "later", vec![draft(TickOutcome::Launched, 1)]).await;
+    record(&*store, "later", vec![draft(TickOutcome::Launched, 90)]).await;
     let retention = Retention { now: at(100), keep: 1, ..by_age(50, 1000) };
     assert_eq!(store.prune(retention).await.expect("the store prunes"), 1);
     assert_eq!(decisions(&*store, "later").await.len(), 1);
@@ -126,9 +126,9 @@ pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
 pub async fn after_pruning_outcomes_are_recorded_as_before(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let old = record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let old = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     assert_eq!(prune(&*store, 50, 1000).await, 1);
-    let new = record(&*store, "nightly", vec![draft(Outcome::Idle, 60)]).await;
+    let new = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 60)]).await;
     assert!(new[0] > old[0], "an id is never given twice");
     let rows = decisions(&*store, "nightly").await;
     assert_eq!((rows.len(), rows[0].id, rows[0].draft.span.count), (1, new[0], 1));
@@ -140,7 +140,7 @@ pub async fn a_health_check_succeeds_and_changes_nothing(subject: &dyn Subject) 
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for _ in 0..3 {
-        store.check().await.expect("the store is sound");
+        store.health_check().await.expect("the store is sound");
     }
     let list = store.list(ListFrom::Skip(0), count(10)).await.expect("jobs are listed");
     assert_eq!((list.total, list.jobs[0].revision), (1, Revision(1)));
@@ -161,14 +161,17 @@ pub async fn a_closed_store_rejects_every_call(subject: &dyn Subject) {
         store.remove(&job.id, None).await,
         store.get(std::slice::from_ref(&job.id)).await.map(drop),
         store.list(ListFrom::Skip(0), limit).await.map(drop),
-        store.settle(vec![super::sample::settlement(&job, vec![draft(Outcome::Idle, 1)])]).await.map(drop),
+        store
+            .settle(vec![super::sample::settlement(&job, vec![draft(TickOutcome::Idle, 1)])])
+            .await
+            .map(drop),
         store.advance(Advance { from: firing.state, to, outcome: None }).await,
         store.unfinished().await.map(drop),
         store.decisions(&all_decisions()).await.map(drop),
         store.firings(&all_firings()).await.map(drop),
         store.read("brake").await.map(drop),
         store.write("brake", "on", None, None).await.map(drop),
-        store.check().await,
+        store.health_check().await,
         store.prune(by_age(1, 1)).await.map(drop),
     ];
     for (index, result) in results.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::Subject;
 use super::sample::{
     at, create, decisions, document, draft, fire, moved, new_job, read, settlement, stored_firing,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::job::{Revision, StoredJob};
 use crate::store::{Advance, Settled, StoreError};
@@ -72,7 +72,7 @@ pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "contested").await;
     let results = race(|_| {
-        let (store, mine) = (store.clone(), settlement(&job, vec![draft(Outcome::Idle, 1)]));
+        let (store, mine) = (store.clone(), settlement(&job, vec![draft(TickOutcome::Idle, 1)]));
         async move { store.settle(vec![mine]).await.expect("the store settles").remove(0) }
     })
     .await;
@@ -90,7 +90,7 @@ pub async fn after_an_edit_settlements_of_the_old_version_are_stale(subject: &dy
         let (store, before) = (store.clone(), before.clone());
         async move {
             let edited = store.replace(&before.id, before.revision, numbered(number), at(1)).await;
-            let records = || vec![draft(Outcome::Missed, 1)];
+            let records = || vec![draft(TickOutcome::Missed, 1)];
             let after = StoredJob { revision: before.revision.next(), ..before.clone() };
             let batch = vec![settlement(&before, records()), settlement(&after, records())];
             let settled = store.settle(batch).await.expect("the store settles");

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use super::Subject;
-use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Outcome, Rule, Step};
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Rule, Step, TickOutcome};
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, StoredJob};
 use crate::scaling::Demand;
@@ -61,13 +61,13 @@ pub(super) async fn read(store: &dyn Store, id: &str) -> StoredJob {
 }
 
 /// A decision about one tick; equal outcomes have equal explanations.
-pub(super) fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
+pub(super) fn draft(outcome: TickOutcome, tick: i64) -> DecisionDraft {
     DecisionDraft {
         demand: Some(Demand::Floor),
         busy: Some(2),
         tries: 1,
         explanation: format!("ended as {outcome}"),
-        steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because: "grüße ✓".to_owned() }],
+        steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, reason: "grüße ✓".to_owned() }],
         ..sample::draft(outcome, at(tick))
     }
 }
@@ -100,8 +100,10 @@ pub(super) fn firing(job: &StoredJob, tick: i64) -> Firing {
 pub(super) async fn fire(store: &dyn Store, job: &str, tick: i64) -> Firing {
     let job = read(store, job).await;
     let firing = firing(&job, tick);
-    let settlement =
-        Settlement { firing: Some(firing.clone()), ..settlement(&job, vec![draft(Outcome::Pending, tick)]) };
+    let settlement = Settlement {
+        firing: Some(firing.clone()),
+        ..settlement(&job, vec![draft(TickOutcome::Pending, tick)])
+    };
     match settle(store, settlement).await {
         Settled::Recorded(ids) => Firing { decision: *ids.last().expect("a record has an id"), ..firing },
         Settled::Stale => panic!("the firing is not stale"),

@@ -5,7 +5,7 @@ use super::sample::{
     all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, name, read,
     record, settle, settlement,
 };
-use crate::decide::{DecisionDraft, DecisionRecord, Outcome};
+use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
 use crate::job::{Progress, StoredJob};
 use crate::store::{Settled, Settlement};
 
@@ -13,7 +13,8 @@ use crate::store::{Settled, Settlement};
 pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
-    let drafts = vec![draft(Outcome::Missed, 1), draft(Outcome::Coalesced, 2), draft(Outcome::Idle, 3)];
+    let drafts =
+        vec![draft(TickOutcome::Missed, 1), draft(TickOutcome::Coalesced, 2), draft(TickOutcome::Idle, 3)];
     let ids = record(&*store, "nightly", drafts.clone()).await;
     assert!(ids.is_sorted_by(|a, b| a < b) && ids[0].0 > 0, "{ids:?}");
     let expected: Vec<DecisionRecord> = std::iter::zip(ids, drafts)
@@ -30,7 +31,7 @@ pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn S
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
     store.remove(&old.id, None).await.expect("it is removed");
-    let late = settlement(&old, vec![draft(Outcome::Idle, 1)]);
+    let late = settlement(&old, vec![draft(TickOutcome::Idle, 1)]);
     assert_eq!(settle(&*store, late.clone()).await, Settled::Stale);
     create(&*store, "nightly").await;
     assert_eq!(settle(&*store, late).await, Settled::Stale);
@@ -42,13 +43,13 @@ pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn S
 pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(subject: &dyn Subject) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     let stored = read(&*store, "nightly").await;
     for expected in [None, Some(at(2))] {
         let late = Settlement {
             expected,
             firing: Some(firing(&before, 2)),
-            ..settlement(&before, vec![draft(Outcome::Pending, 2)])
+            ..settlement(&before, vec![draft(TickOutcome::Pending, 2)])
         };
         assert_eq!(settle(&*store, late).await, Settled::Stale);
     }
@@ -61,13 +62,13 @@ pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(
 pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing(subject: &dyn Subject) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     let stored = edit(&*store, "nightly").await;
     let older = StoredJob { progress: stored.progress.clone(), ..before };
     let newer = StoredJob { revision: stored.revision.next(), ..older.clone() };
     for other in [older, newer] {
-        let idle = settlement(&other, vec![draft(Outcome::Idle, 2)]);
-        let fires = settlement(&other, vec![draft(Outcome::Missed, 2), draft(Outcome::Pending, 3)]);
+        let idle = settlement(&other, vec![draft(TickOutcome::Idle, 2)]);
+        let fires = settlement(&other, vec![draft(TickOutcome::Missed, 2), draft(TickOutcome::Pending, 3)]);
         let fires = Settlement { firing: Some(firing(&other, 3)), ..fires };
         for one in [idle, fires] {
             assert_eq!(settle(&*store, one).await, Settled::Stale, "{:?} is not stored", other.revision);
@@ -83,9 +84,9 @@ pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_noth
 pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let first = record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let first = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     edit(&*store, "nightly").await;
-    assert_eq!(record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await, first);
+    assert_eq!(record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2)]).await, first);
     edit(&*store, "nightly").await;
     let fired = fire(&*store, "nightly", 3).await;
     assert_eq!(store.unfinished().await.expect("firings are read"), [fired]);
@@ -98,7 +99,7 @@ pub async fn a_manual_firing_of_another_version_of_the_job_is_stale(subject: &dy
     let before = create(&*store, "nightly").await;
     let after = edit(&*store, "nightly").await;
     let manual = |job: &StoredJob| {
-        let mut without_tick = draft(Outcome::Pending, 50);
+        let mut without_tick = draft(TickOutcome::Pending, 50);
         without_tick.span.count = 0;
         let firing = Some(firing(job, 50));
         Settlement { settled: None, firing, ..settlement(job, vec![without_tick]) }
@@ -115,7 +116,7 @@ pub async fn a_stale_settlement_does_not_affect_the_others(subject: &dyn Subject
     let store = subject.open().await;
     let mut batch = Vec::new();
     for id in ["a", "b", "c", "d"] {
-        batch.push(settlement(&create(&*store, id).await, vec![draft(Outcome::Idle, 1)]));
+        batch.push(settlement(&create(&*store, id).await, vec![draft(TickOutcome::Idle, 1)]));
     }
     edit(&*store, "a").await;
     store.remove(&name("b"), None).await.expect("it is removed");
@@ -135,7 +136,7 @@ pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn Subject) {
     for number in 0..1000 {
         let job = create(&*store, &format!("job-{number}")).await;
         let fires = number % 2 == 0;
-        let outcome = if fires { Outcome::Pending } else { Outcome::Idle };
+        let outcome = if fires { TickOutcome::Pending } else { TickOutcome::Idle };
         let settlement = settlement(&job, vec![draft(outcome, 1)]);
         batch.push(Settlement { firing: fires.then(|| firing(&job, 1)), ..settlement });
     }
@@ -157,9 +158,9 @@ pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn Subject) {
 pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn Subject) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
-    let first = settlement(&job, vec![draft(Outcome::Idle, 1)]);
-    let second = Settlement { expected: Some(at(1)), ..settlement(&job, vec![draft(Outcome::Idle, 2)]) };
-    let late = settlement(&job, vec![draft(Outcome::Idle, 3)]);
+    let first = settlement(&job, vec![draft(TickOutcome::Idle, 1)]);
+    let second = Settlement { expected: Some(at(1)), ..settlement(&job, vec![draft(TickOutcome::Idle, 2)]) };
+    let late = settlement(&job, vec![draft(TickOutcome::Idle, 3)]);
     let settled = store.settle(vec![first, second, late]).await.expect("the store settles");
     let [Settled::Recorded(first), Settled::Recorded(second), Settled::Stale] = &settled[..] else {
         panic!("the third is stale: {settled:?}");
@@ -172,16 +173,16 @@ pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn
 pub async fn equal_idle_outcomes_fold_into_one_row(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let first = record(&*store, "nightly", vec![draft(Outcome::Satisfied, 1)]).await;
-    let mut second = draft(Outcome::Satisfied, 3);
+    let first = record(&*store, "nightly", vec![draft(TickOutcome::Satisfied, 1)]).await;
+    let mut second = draft(TickOutcome::Satisfied, 3);
     second.span.first = at(2);
     second.span.count = 2;
     second.busy = Some(9);
-    let ids = record(&*store, "nightly", vec![second, draft(Outcome::Satisfied, 4)]).await;
+    let ids = record(&*store, "nightly", vec![second, draft(TickOutcome::Satisfied, 4)]).await;
     assert_eq!(ids, [first[0], first[0]]);
     let rows = decisions(&*store, "nightly").await;
     assert_eq!(rows.len(), 1, "{rows:?}");
-    let mut expected = draft(Outcome::Satisfied, 4);
+    let mut expected = draft(TickOutcome::Satisfied, 4);
     expected.span.first = at(1);
     expected.span.count = 4;
     assert_eq!((rows[0].id, &rows[0].draft), (first[0], &expected));
@@ -193,12 +194,14 @@ pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     create(&*store, "other").await;
-    for (tick, outcome) in [Outcome::Idle, Outcome::Cooldown, Outcome::Idle].into_iter().enumerate() {
+    for (tick, outcome) in
+        [TickOutcome::Idle, TickOutcome::Cooldown, TickOutcome::Idle].into_iter().enumerate()
+    {
         record(&*store, "nightly", vec![draft(outcome, tick as i64)]).await;
-        record(&*store, "other", vec![draft(Outcome::Idle, tick as i64)]).await;
+        record(&*store, "other", vec![draft(TickOutcome::Idle, tick as i64)]).await;
     }
     let outcomes: Vec<_> = decisions(&*store, "nightly").await.iter().map(|row| row.draft.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Idle, Outcome::Cooldown, Outcome::Idle]);
+    assert_eq!(outcomes, [TickOutcome::Idle, TickOutcome::Cooldown, TickOutcome::Idle]);
     assert_eq!(decisions(&*store, "other").await.len(), 1, "another job's rows are not between its own");
 }
 
@@ -206,11 +209,13 @@ pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
 pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let because =
-        |why: &str, tick| DecisionDraft { explanation: why.to_owned(), ..draft(Outcome::SourceError, tick) };
-    record(&*store, "nightly", vec![because("no datapoint", 1), because("no datapoint", 2)]).await;
-    record(&*store, "nightly", vec![because("connection \"refused\"", 3)]).await;
-    record(&*store, "nightly", vec![because("connection \"refused\"", 4), because("no datapoint", 5)]).await;
+    let reason = |why: &str, tick| DecisionDraft {
+        explanation: why.to_owned(),
+        ..draft(TickOutcome::SourceError, tick)
+    };
+    record(&*store, "nightly", vec![reason("no datapoint", 1), reason("no datapoint", 2)]).await;
+    record(&*store, "nightly", vec![reason("connection \"refused\"", 3)]).await;
+    record(&*store, "nightly", vec![reason("connection \"refused\"", 4), reason("no datapoint", 5)]).await;
     let rows = decisions(&*store, "nightly").await;
     let seen: Vec<_> = rows
         .iter()
@@ -226,7 +231,7 @@ pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) 
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let ahead = fire(&*store, "nightly", 900).await;
-    let mut without_tick = draft(Outcome::Missed, 5);
+    let mut without_tick = draft(TickOutcome::Missed, 5);
     without_tick.span.count = 0;
     let back = Settlement {
         settled: Some(at(5)),
@@ -234,10 +239,10 @@ pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) 
     };
     assert!(matches!(settle(&*store, back).await, Settled::Recorded(_)));
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(5)));
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 6)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 6)]).await;
     let again = Settlement {
         firing: Some(ahead),
-        ..settlement(&read(&*store, "nightly").await, vec![draft(Outcome::Pending, 900)])
+        ..settlement(&read(&*store, "nightly").await, vec![draft(TickOutcome::Pending, 900)])
     };
     assert_eq!(
         settle(&*store, again).await,
@@ -251,14 +256,14 @@ pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) 
 pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     let job = read(&*store, "nightly").await;
-    let with = settlement(&job, vec![draft(Outcome::Idle, 2), draft(Outcome::Idle, 3)]);
+    let with = settlement(&job, vec![draft(TickOutcome::Idle, 2), draft(TickOutcome::Idle, 3)]);
     let Settled::Recorded(ids) = settle(&*store, Settlement { firing: Some(firing(&job, 3)), ..with }).await
     else {
         panic!("the settlement is not stale");
     };
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 4)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 4)]).await;
     let rows = decisions(&*store, "nightly").await;
     let seen: Vec<_> = rows.iter().map(|row| (row.draft.span.count, row.firing.is_some())).collect();
     assert_eq!(seen, [(1, false), (1, true), (2, false)]);
@@ -269,9 +274,11 @@ pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
 pub async fn a_manual_firing_never_folds(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let mut manual = draft(Outcome::Satisfied, 2);
+    let mut manual = draft(TickOutcome::Satisfied, 2);
     manual.span.count = 0;
-    for decision in [draft(Outcome::Satisfied, 1), manual.clone(), manual, draft(Outcome::Satisfied, 3)] {
+    for decision in
+        [draft(TickOutcome::Satisfied, 1), manual.clone(), manual, draft(TickOutcome::Satisfied, 3)]
+    {
         record(&*store, "nightly", vec![decision]).await;
     }
     let rows = decisions(&*store, "nightly").await;
@@ -283,7 +290,7 @@ pub async fn a_manual_firing_never_folds(subject: &dyn Subject) {
 pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
-    let unfolded: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| !outcome.folds()).collect();
+    let unfolded: Vec<_> = TickOutcome::ALL.into_iter().filter(|outcome| !outcome.folds()).collect();
     for (tick, outcome) in unfolded.iter().enumerate() {
         let tick = tick as i64 * 2;
         record(&*store, "nightly", vec![draft(*outcome, tick), draft(*outcome, tick + 1)]).await;
@@ -295,10 +302,10 @@ pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
 pub async fn a_recreated_job_does_not_fold_into_its_namesake(subject: &dyn Subject) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     store.remove(&old.id, None).await.expect("it is removed");
     let new = create(&*store, "nightly").await;
-    record(&*store, "nightly", vec![draft(Outcome::Idle, 2)]).await;
+    record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2)]).await;
     let uids: Vec<_> = decisions(&*store, "nightly").await.iter().map(|row| row.uid).collect();
     assert_eq!(uids, [new.uid, old.uid]);
 }
@@ -309,7 +316,7 @@ pub async fn a_firing_that_exists_is_stale(subject: &dyn Subject) {
     create(&*store, "nightly").await;
     let fired = fire(&*store, "nightly", 1).await;
     let job = read(&*store, "nightly").await;
-    let again = settlement(&job, vec![draft(Outcome::Idle, 2), draft(Outcome::Pending, 3)]);
+    let again = settlement(&job, vec![draft(TickOutcome::Idle, 2), draft(TickOutcome::Pending, 3)]);
     let again = Settlement { firing: Some(fired), ..again };
     assert_eq!(settle(&*store, again).await, Settled::Stale);
     assert_eq!(decisions(&*store, "nightly").await.len(), 1);
@@ -323,13 +330,13 @@ pub async fn a_manual_firing_keeps_the_settled_tick(subject: &dyn Subject) {
     for settled in [None, Some(at(1))] {
         let job = read(&*store, "nightly").await;
         let manual = firing(&job, settled.map_or(50, |_| 51));
-        let mut without_tick = draft(Outcome::Pending, 50);
+        let mut without_tick = draft(TickOutcome::Pending, 50);
         without_tick.span.count = 0;
         let fired = Settlement { settled, firing: Some(manual), ..settlement(&job, vec![without_tick]) };
         assert!(matches!(settle(&*store, fired).await, Settled::Recorded(_)));
         assert_eq!(read(&*store, "nightly").await.progress.settled, settled);
         if settled.is_none() {
-            record(&*store, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+            record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
         }
     }
     let firings = store.firings(&all_firings()).await.expect("firings are read");

@@ -8,7 +8,7 @@ use super::sample::{
     advance, assert_same, at, count, create, document, draft, edit, fire, name, new_job, read, record,
     settle, settlement,
 };
-use crate::decide::Outcome;
+use crate::decide::TickOutcome;
 use crate::firing::FiringState;
 use crate::job::Revision;
 use crate::store::{ListFrom, Settled, Store, StoreError};
@@ -46,13 +46,13 @@ pub async fn writes_of_one_handle_are_visible_to_the_other(subject: &dyn Subject
 pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject: &dyn Subject) {
     let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
-    record(&*other, "nightly", vec![draft(Outcome::Missed, 1)]).await;
+    record(&*other, "nightly", vec![draft(TickOutcome::Missed, 1)]).await;
     let before = read(&*other, "nightly").await;
     edit(&*one, "nightly").await;
-    let late = settlement(&before, vec![draft(Outcome::Missed, 2)]);
+    let late = settlement(&before, vec![draft(TickOutcome::Missed, 2)]);
     assert_eq!(settle(&*other, late).await, Settled::Stale);
     assert_eq!(read(&*one, "nightly").await.progress, before.progress);
-    record(&*other, "nightly", vec![draft(Outcome::Missed, 2)]).await;
+    record(&*other, "nightly", vec![draft(TickOutcome::Missed, 2)]).await;
 }
 
 /// A list that one handle pages through stays correct while the other removes and creates jobs.
@@ -85,13 +85,13 @@ pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
     let mut seen = Vec::new();
     for tick in 0..6 {
         let store = if tick % 2 == 0 { &one } else { &other };
-        let outcome = if tick < 3 { Outcome::Missed } else { Outcome::Launched };
+        let outcome = if tick < 3 { TickOutcome::Missed } else { TickOutcome::Launched };
         seen.extend(record(&**store, "nightly", vec![draft(outcome, tick)]).await);
     }
     assert_eq!(seen[0], seen[2], "equal idle outcomes are one row");
     assert!(seen[2..].is_sorted_by(|older, newer| older < newer), "{seen:?}");
-    let late = settlement(&read(&*one, "nightly").await, vec![draft(Outcome::Idle, 7)]);
-    record(&*other, "nightly", vec![draft(Outcome::Idle, 7)]).await;
+    let late = settlement(&read(&*one, "nightly").await, vec![draft(TickOutcome::Idle, 7)]);
+    record(&*other, "nightly", vec![draft(TickOutcome::Idle, 7)]).await;
     assert_eq!(settle(&*one, late).await, Settled::Stale);
 }
 
@@ -99,10 +99,10 @@ pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
 pub async fn one_handle_prunes_rows_of_the_other(subject: &dyn Subject) {
     let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
-    let old = record(&*one, "nightly", vec![draft(Outcome::Idle, 1)]).await;
+    let old = record(&*one, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
     let retention = super::maintenance::by_age(50, 100);
     assert_eq!(other.prune(retention).await.expect("the store prunes"), 1);
-    let new = record(&*one, "nightly", vec![draft(Outcome::Idle, 60)]).await;
+    let new = record(&*one, "nightly", vec![draft(TickOutcome::Idle, 60)]).await;
     assert!(new[0] > old[0], "an id is never given twice");
 }
 

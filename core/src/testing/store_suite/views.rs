@@ -87,7 +87,7 @@ pub async fn a_closed_view_leaves_the_store_open(subject: &dyn Subject) {
     let first = Shard::all().next().expect("there are shards");
     view(&store, first).close().await.expect("a view has nothing to write");
     create(&*store, "nightly").await;
-    store.check().await.expect("the store is open");
+    store.health_check().await.expect("the store is open");
 }
 
 /// Registers are found by the prefix of their names, sorted by name, with their current values.

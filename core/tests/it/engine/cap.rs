@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
-    Clock, EngineOptions, FireRequest, FiringState, JobId, Launcher, MemoryStore, Outcome, StoredJob,
+    Clock, EngineOptions, FireRequest, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome,
     Timestamp, TriggerRegistry,
 };
 use jiff::SignedDuration;
@@ -229,7 +229,7 @@ impl Scene {
         assert_eq!(Some(recorded), ticks.or(Some(0)), "outcomes and ticks");
         let firings = self.world.firings().await;
         let open = |state| matches!(state, FiringState::Planned | FiringState::Launching);
-        let pending = decisions.iter().filter(|record| record.draft.outcome == Outcome::Pending);
+        let pending = decisions.iter().filter(|record| record.draft.outcome == TickOutcome::Pending);
         assert_eq!(pending.count(), firings.iter().filter(|firing| open(firing.state)).count());
     }
 
@@ -237,7 +237,7 @@ impl Scene {
         let context = JobContext {
             registry: &self.world.registry,
             max_tasks: NonZeroU32::new(50).unwrap(),
-            dialect: Dialect::Stored,
+            strictness: Strictness::Lenient,
             launcher: None,
         };
         stored.parse(&context).unwrap().ticks().unwrap().clone()

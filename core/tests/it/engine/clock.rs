@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::StoreFaults;
-use ecs_scheduler_core::{Clock as _, JobId, Outcome, TaskPhase, Timestamp};
+use ecs_scheduler_core::{Clock as _, JobId, TaskPhase, TickOutcome, Timestamp};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -96,7 +96,7 @@ async fn tick_that_was_launched_while_the_clock_was_ahead_is_not_launched_again_
         let again =
             decisions.iter().filter(|record| record.draft.explanation.contains("is not launched again"));
         let again: Vec<_> = again.map(|record| (record.draft.outcome, record.draft.span.last)).collect();
-        assert_eq!(again, [(Outcome::Coalesced, moment("2026-01-01T11:00:00Z"))], "{job}");
+        assert_eq!(again, [(TickOutcome::Coalesced, moment("2026-01-01T11:00:00Z"))], "{job}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
 use ecs_scheduler_core::testing::{EngineRun, SimRng, StoreFaults};
-use ecs_scheduler_core::{Clock as _, JobId, Outcome, Revision, Timestamp};
+use ecs_scheduler_core::{Clock as _, JobId, Revision, TickOutcome, Timestamp};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -48,14 +48,14 @@ async fn edited_while_nobody_looks(edited: &Value) -> Stage {
 #[tokio::test(start_paused = true)]
 async fn crash_and_an_edit_of_the_description_lose_no_tick() {
     let stage = edited_while_nobody_looks(&with(hourly(), "description", json!("new"))).await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(stage.decisions("job").await[0].draft.span.first, "2026-01-01T11:00:00Z".parse().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn crash_and_an_edit_of_the_schedule_lose_no_tick_of_the_old_one() {
     let stage = edited_while_nobody_looks(&with(hourly(), "schedule", json!("0 0 */12"))).await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     let life = boot(&stage).await;
     stage.until("2026-01-01T13:00:00Z").await;
     let ticks: Vec<Timestamp> =
@@ -68,7 +68,7 @@ async fn crash_and_an_edit_of_the_schedule_lose_no_tick_of_the_old_one() {
 #[tokio::test(start_paused = true)]
 async fn crash_and_a_suspension_launch_nothing_and_record_the_tick() {
     let stage = edited_while_nobody_looks(&with(hourly(), "suspended", json!(true))).await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Suspended, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,14 +80,14 @@ async fn tick_in_a_suspension_is_not_fired_after_a_downtime() {
     stage.until("2026-01-01T11:20:00Z").await;
     let _life = boot(&stage).await;
     stage.until("2026-01-01T12:00:01Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 1), (Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Suspended, 1), (TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ticks_of_a_trigger_survive_a_crash_and_an_edit() {
     // The schedule of a stored document that was written before its trigger brought the ticks.
     let stage = edited_while_nobody_looks(&json!({"taskDefinition": "other", "schedule": "@yearly"})).await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(stage.firings("job").await[0].task.definition, "other", "a tick uses the newest document");
 }
 
@@ -109,7 +109,7 @@ async fn edit_does_not_move_a_tick_that_waits_for_its_jitter() {
         life.engine.nudge(&id());
     }
     stage.until("2026-01-01T11:10:01Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     let control = Stage::at("2026-01-01T10:59:30Z");
     control.world.create("job", &jittered).await.unwrap();
     let _life = boot(&control).await;
@@ -129,7 +129,7 @@ async fn jitter_longer_than_the_interval_launches_every_tick() {
     stage.until("2026-01-01T13:00:59Z").await;
     let outcomes = stage.outcomes("job").await;
     assert!(outcomes.len() >= 179, "{}", outcomes.len());
-    assert!(outcomes.iter().all(|outcome| *outcome == (Outcome::Launched, 1)), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| *outcome == (TickOutcome::Launched, 1)), "{outcomes:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::StoreFaults;
-use ecs_scheduler_core::{FaultKind, FiringState, Launcher as _, Outcome};
+use ecs_scheduler_core::{FaultKind, FiringState, Launcher as _, TickOutcome};
 use serde_json::json;
 
 use super::support::{Script, Stage};
@@ -97,7 +97,7 @@ async fn call_with_unknown_outcome_is_not_recorded_as_refused_when_its_retry_is_
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:01:00Z").await;
     assert_eq!(stage.states("job").await, [FiringState::Unknown], "one task runs");
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Unknown, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Unknown, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +111,7 @@ async fn calls_that_fail_longer_than_the_token_is_valid_continue_with_a_new_toke
     stage.world.create("job", &job).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T11:30:00Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     let firing = stage.firings("job").await.remove(0);
     assert_eq!((firing.started(), firing.attempts.len()), (1, 2));
 }

@@ -1,7 +1,7 @@
 //! Permanent faults: where they are shown, and how often they are logged.
 
 use ecs_scheduler_core::testing::StoreFaults;
-use ecs_scheduler_core::{FaultKind, Outcome};
+use ecs_scheduler_core::{FaultKind, TickOutcome};
 use serde_json::{Value, json};
 
 use super::retry::Flaky;
@@ -28,7 +28,7 @@ async fn denied_launch_shows_in_the_status_and_at_the_job_until_a_launch_succeed
     deny(&stage, 2);
     stage.until("2026-01-01T10:02:30Z").await;
     let failing = life.engine.failing(&stored.uid).unwrap();
-    assert_eq!((failing.outcome, failing.ticks), (Outcome::LaunchFailed, 2));
+    assert_eq!((failing.outcome, failing.ticks), (TickOutcome::LaunchFailed, 2));
     assert_eq!(failing.reason, "could not run task");
     let status = life.engine.status();
     assert_eq!(
@@ -67,10 +67,10 @@ async fn after_a_restart_a_job_that_is_shown_fails_as_before() {
         }
     }
     let failing = life.engine.failing(&launches.uid).unwrap();
-    assert_eq!((failing.outcome, failing.ticks), (Outcome::LaunchFailed, 2));
+    assert_eq!((failing.outcome, failing.ticks), (TickOutcome::LaunchFailed, 2));
     assert_eq!(failing.reason, "could not run task");
     let failing = life.engine.failing(&reads.uid).unwrap();
-    assert_eq!((failing.outcome, failing.ticks), (Outcome::SourceError, 2));
+    assert_eq!((failing.outcome, failing.ticks), (TickOutcome::SourceError, 2));
     assert_eq!(failing.since.to_string(), "2026-01-01T10:01:00Z");
     assert_eq!(life.engine.failing(&recovers.uid), None, "an edit ends it");
     let status = life.engine.status();
@@ -94,7 +94,7 @@ async fn refused_launch_that_was_the_last_stays_at_the_job_and_is_a_fault_of_the
     deny(&stage, 1);
     stage.until("2026-01-01T11:00:30Z").await;
     let failing = life.engine.failing(&stored.uid).unwrap();
-    assert_eq!((failing.outcome, failing.ticks), (Outcome::LaunchFailed, 1));
+    assert_eq!((failing.outcome, failing.ticks), (TickOutcome::LaunchFailed, 1));
     assert!(life.engine.status().launcher_fault.unwrap().starts_with("could not run task (1 job"));
     stage.until("2026-01-01T11:01:30Z").await;
     let status = life.engine.status();
@@ -126,16 +126,20 @@ async fn ticks_are_counted_when_their_outcome_is_final() {
         .extend(std::iter::repeat_n(Script::Refuse { all_but: 0, retryable: true }, 4));
     stage.until("2026-01-01T10:03:00.5Z").await;
     let counted = |outcome| life.engine.counters().ticks(outcome);
-    assert_eq!(counted(Outcome::LaunchFailed), 2);
-    assert_eq!(counted(Outcome::Launched) + counted(Outcome::Pending), 0, "the third one is under way");
+    assert_eq!(counted(TickOutcome::LaunchFailed), 2);
+    assert_eq!(
+        counted(TickOutcome::Launched) + counted(TickOutcome::Pending),
+        0,
+        "the third one is under way"
+    );
     stage.until("2026-01-01T10:04:30Z").await;
     assert_eq!(
-        (counted(Outcome::Launched), counted(Outcome::LaunchFailed), counted(Outcome::Pending)),
+        (counted(TickOutcome::Launched), counted(TickOutcome::LaunchFailed), counted(TickOutcome::Pending)),
         (2, 2, 0)
     );
     life.engine.fire_now(&ecs_scheduler_core::JobId::new("job").unwrap(), Default::default()).await.unwrap();
     stage.until("2026-01-01T10:04:40Z").await;
-    assert_eq!(counted(Outcome::Launched), 2, "a firing by hand belongs to no tick");
+    assert_eq!(counted(TickOutcome::Launched), 2, "a firing by hand belongs to no tick");
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +177,7 @@ async fn source_that_fails_shows_at_the_job_and_a_decided_tick_ends_that() {
     flaky.fails(FaultKind::Denied);
     stage.until("2026-01-01T10:03:30Z").await;
     let failing = life.engine.failing(&stored.uid).unwrap();
-    assert_eq!((failing.outcome, failing.ticks), (Outcome::SourceError, 3));
+    assert_eq!((failing.outcome, failing.ticks), (TickOutcome::SourceError, 3));
     flaky.works();
     stage.until("2026-01-01T10:04:30Z").await;
     assert_eq!(life.engine.failing(&stored.uid), None);
@@ -208,7 +212,7 @@ async fn tick_that_is_lost_because_tasks_cannot_be_counted_is_logged() {
     *stage.launcher.population_kind.lock() = FaultKind::Denied;
     *stage.launcher.population_fails.lock() = true;
     stage.until("2026-01-01T10:03:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::LiveUnknown, 3)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::LiveUnknown, 3)]);
     let lines = log.with("running tasks cannot be counted");
     assert!(
         lines.len() == 1 && lines[0].contains("job=job") && lines[0].contains("could not list tasks"),
@@ -255,7 +259,7 @@ async fn decision_names_the_tasks_that_it_counts_and_since_when_they_run() {
     let skipped = stage.decisions("skips").await.remove(1).draft;
     assert_eq!(
         (skipped.outcome, skipped.span.count),
-        (Outcome::SkippedOverlap, 2),
+        (TickOutcome::SkippedOverlap, 2),
         "the same tasks share a row"
     );
     let named = skipped.explanation.contains("skipped, 1 still pending or running (task task-");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
-use ecs_scheduler_core::{FaultKind, FiringState, Outcome};
+use ecs_scheduler_core::{FaultKind, FiringState, TickOutcome};
 use serde_json::json;
 
 use super::support::{Script, Stage};
@@ -27,7 +27,7 @@ async fn lost_answer_is_retried_with_the_same_token() {
     assert_eq!(requests.len(), 3);
     assert!(requests.windows(2).all(|pair| pair[0] == pair[1]), "the same bytes each time");
     assert_eq!(stage.launcher.running(), 2);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn permanent_refusal_ends_the_firing_and_names_the_reason() {
         (firing.state, firing.note.as_deref()),
         (FiringState::Refused, Some("refused: RESOURCE:MEMORY"))
     );
-    assert_eq!(stage.outcomes("job").await, [(Outcome::LaunchFailed, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::LaunchFailed, 1)]);
     assert_eq!(stage.launcher.requests.lock().len(), 1);
 }
 
@@ -81,7 +81,7 @@ async fn definition_that_was_withdrawn_is_replaced_by_the_newest_in_a_new_attemp
     assert_eq!(requests[1], requests[2], "the new definition was durable before it was sent");
     let firing = stage.firings("job").await.remove(0);
     assert_eq!((firing.definition.as_str(), firing.started()), ("job:2", 2));
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn refused_call_stays_open_while_the_newest_definition_is_unknown() {
     let asked: Vec<_> = requests.iter().map(|one| one.definition.as_str()).collect();
     assert_eq!(asked, ["job:1", "job:1", "job:2"]);
     assert_eq!(requests[0].token, requests[1].token);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +109,7 @@ async fn refusal_stands_when_the_newest_definition_may_not_be_read() {
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:03Z").await;
     assert_eq!(stage.launcher.requests.lock().len(), 1);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::LaunchFailed, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::LaunchFailed, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ async fn launch_that_waits_for_capacity_keeps_its_definition() {
     stage.until("2026-01-01T10:00:30Z").await;
     let requests = stage.launcher.requests.lock().clone();
     assert!(requests.iter().all(|request| request.definition == "job:1"), "{requests:#?}");
-    assert_eq!((requests.len(), stage.outcomes("job").await), (4, vec![(Outcome::Launched, 1)]));
+    assert_eq!((requests.len(), stage.outcomes("job").await), (4, vec![(TickOutcome::Launched, 1)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +133,7 @@ async fn partial_launch_that_cannot_be_completed_is_partial() {
     stage.launcher.script.lock().push_back(Script::Refuse { all_but: 2, retryable: false });
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:02Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Partial, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Partial, 1)]);
     assert_eq!(stage.states("job").await, [FiringState::Launched]);
 }
 
@@ -144,9 +144,9 @@ async fn transient_failures_are_retried_until_the_firing_is_too_old() {
     stage.launcher.script.lock().extend(failing);
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:09:00Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Pending, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Pending, 1)]);
     stage.until("2026-01-01T10:11:00Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::LaunchFailed, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::LaunchFailed, 1)]);
     let calls = stage.launcher.requests.lock().len();
     assert!((10..60).contains(&calls), "backed off to {calls} calls");
 }
@@ -169,10 +169,10 @@ async fn hanging_launcher_delays_its_own_job_only() {
     stage.launcher.script.lock().push_back(Script::Hang);
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:06Z").await;
-    assert_eq!(stage.outcomes("other").await, [(Outcome::Launched, 1)]);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Pending, 1)]);
+    assert_eq!(stage.outcomes("other").await, [(TickOutcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Pending, 1)]);
     stage.until("2026-01-01T10:00:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,7 +202,7 @@ async fn wait_for_quota_records_no_attempt_and_ends_with_the_engine() {
     *stage.launcher.no_quota.lock() = false;
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:01:00Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(stage.launcher.requests.lock().len(), 1);
 }
 
@@ -213,7 +213,7 @@ async fn intent_that_becomes_durable_after_a_lost_settlement_is_launched() {
         ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0).with_late_settlements(1);
     let _life = stage.world.boot_with(store).await.unwrap();
     stage.until("2026-01-01T10:00:10Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(stage.launcher.requests.lock().len(), 1);
 }
 
@@ -225,7 +225,7 @@ async fn nothing_is_launched_while_running_tasks_cannot_be_counted() {
     stage.until("2026-01-01T10:59:00Z").await;
     assert_eq!(stage.outcomes("job").await, []);
     stage.until("2026-01-01T11:00:01Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::LiveUnknown, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::LiveUnknown, 1)]);
     assert!(stage.launcher.requests.lock().is_empty());
 }
 
@@ -240,7 +240,7 @@ async fn store_that_cannot_be_written_launches_nothing_and_recovers_by_itself() 
     life.crash().await;
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:02:00Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(life.engine.status().store_fault, None);
 }
 
@@ -285,7 +285,7 @@ async fn crash_at_any_write_loses_nothing_and_doubles_nothing() {
             let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
             stage.until("2026-01-01T10:02:00Z").await;
             let what = format!("write {write}, after its effect: {after_effect}");
-            assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)], "{what}");
+            assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)], "{what}");
             assert_eq!(stage.launcher.tasks.lock().len(), 12, "{what}");
             assert_eq!(stage.states("job").await, [FiringState::Finished], "{what}");
             assert!(life.engine.stop(Duration::from_secs(5)).await);
@@ -331,8 +331,8 @@ async fn job_whose_tasks_cannot_be_counted_delays_no_other_job() {
     *stage.launcher.uncounted.lock() = Some("other".parse().unwrap());
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:00:02Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert_eq!(stage.outcomes("other").await, []);
     stage.until("2026-01-01T11:00:40Z").await;
-    assert_eq!(stage.outcomes("other").await, [(Outcome::LiveUnknown, 1)]);
+    assert_eq!(stage.outcomes("other").await, [(TickOutcome::LiveUnknown, 1)]);
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, Outcome, QueueReading, Rule, Trigger,
-    TriggerError, TriggerRegistry, TriggerType, async_trait,
+    BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, QueueReading, Rule, TickOutcome,
+    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -37,7 +37,7 @@ impl TriggerType for Counts {
 
 #[async_trait]
 impl Trigger for Counts {
-    fn counts_queue(&self) -> bool {
+    fn reports_queue_depth(&self) -> bool {
         true
     }
 
@@ -77,7 +77,7 @@ async fn stale_counts_launch_nothing_for_completed_messages() {
     stage.world.create("work", &job(&json!({"settle": "60s"}))).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 1).await.unwrap();
     stage.until("2027-01-01T00:02:10Z").await;
-    let launches: Vec<(Outcome, u32)> = stage
+    let launches: Vec<(TickOutcome, u32)> = stage
         .decisions("work")
         .await
         .into_iter()
@@ -85,7 +85,12 @@ async fn stale_counts_launch_nothing_for_completed_messages() {
         .collect();
     assert_eq!(
         launches,
-        [(Outcome::Launched, 3), (Outcome::Satisfied, 0), (Outcome::Launched, 1), (Outcome::Satisfied, 0)],
+        [
+            (TickOutcome::Launched, 3),
+            (TickOutcome::Satisfied, 0),
+            (TickOutcome::Launched, 1),
+            (TickOutcome::Satisfied, 0)
+        ],
         "three are done after five seconds, one arrives"
     );
     life.engine.stop(Duration::from_secs(60)).await;
@@ -162,9 +167,13 @@ async fn decisions_of_the_queue_modes_name_the_tasks_that_they_count_once() {
         stage.until("2027-01-01T00:02:10Z").await;
         let decisions = stage.decisions("work").await;
         let capped = decisions.last().unwrap();
-        assert_eq!((capped.draft.outcome, capped.draft.span.count), (Outcome::Capped, 3), "they share a row");
+        assert_eq!(
+            (capped.draft.outcome, capped.draft.span.count),
+            (TickOutcome::Capped, 3),
+            "they share a row"
+        );
         assert_eq!(capped.draft.explanation, format!("visible → 9; {explanation}"));
-        let steps: usize = capped.draft.steps.iter().map(|step| step.because.matches("task-0").count()).sum();
+        let steps: usize = capped.draft.steps.iter().map(|step| step.reason.matches("task-0").count()).sum();
         assert_eq!(steps, 1);
         life.engine.stop(Duration::from_secs(60)).await;
     }
@@ -188,8 +197,8 @@ async fn cap_names_the_tasks_where_only_arrivals_are_counted() {
     let cap = capped.steps.iter().find(|step| step.rule == Rule::Cap).unwrap();
     let named =
         "at most maxCount 5, less 1 pending or running (task task-0 running since 2027-01-01T00:00:30Z)";
-    assert_eq!((cap.because.as_str(), capped.launch), (named, 4));
-    assert!(capped.steps.iter().all(|step| step.rule == Rule::Cap || !step.because.contains("task-")));
+    assert_eq!((cap.reason.as_str(), capped.launch), (named, 4));
+    assert!(capped.steps.iter().all(|step| step.rule == Rule::Cap || !step.reason.contains("task-")));
     life.engine.stop(Duration::from_secs(60)).await;
 }
 
@@ -201,7 +210,7 @@ async fn dry_run_of_given_counts_returns_the_decision_and_records_nothing() {
     let context = JobContext {
         registry: &stage.world.registry,
         max_tasks: NonZeroU32::new(50).unwrap(),
-        dialect: Dialect::Stored,
+        strictness: Strictness::Lenient,
         launcher: None,
     };
     let parsed = stored.parse(&context).unwrap();
@@ -210,11 +219,11 @@ async fn dry_run_of_given_counts_returns_the_decision_and_records_nothing() {
         life.engine.evaluate(&parsed, Some(&stored), given).await
     };
     let draft = ask(500).await;
-    assert_eq!((draft.outcome, draft.launch, draft.busy), (Outcome::Launched, 48, Some(2)));
+    assert_eq!((draft.outcome, draft.launch, draft.busy), (TickOutcome::Launched, 48, Some(2)));
     assert!(draft.steps.iter().any(|step| step.rule == Rule::Mode));
     assert!(!draft.explanation.contains("(task "), "a number that is given stands for no tasks");
     let draft = ask(5).await;
-    assert_eq!((draft.outcome, draft.launch), (Outcome::Launched, 3), "the five hundred are forgotten");
+    assert_eq!((draft.outcome, draft.launch), (TickOutcome::Launched, 3), "the five hundred are forgotten");
     assert!(stage.launcher.requests.lock().is_empty());
     life.engine.stop(Duration::from_secs(60)).await;
 }

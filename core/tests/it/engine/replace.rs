@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_scheduler_core::testing::{EngineRun, StoreFaults};
-use ecs_scheduler_core::{FaultKind, FireRequest, Firing, FiringState, JobId, Outcome};
+use ecs_scheduler_core::{FaultKind, FireRequest, Firing, FiringState, JobId, TickOutcome};
 use serde_json::{Value, json};
 
 use super::support::{Script, Stage};
@@ -70,8 +70,8 @@ async fn ticks_that_wait_for_a_slow_task_launch_one_replacement_when_it_has_stop
         assert_superseded(&pair[0], &pair[1]);
     }
     assert_eq!(firings[4].state, FiringState::Launched);
-    let coalesced = (Outcome::Coalesced, 1);
-    let launched = (Outcome::Launched, 1);
+    let coalesced = (TickOutcome::Coalesced, 1);
+    let launched = (TickOutcome::Launched, 1);
     assert_eq!(stage.outcomes("job").await, [launched, coalesced, coalesced, coalesced, launched]);
     assert_eq!(stops(&stage, "task-0"), 2, "once, and again after a minute");
     stage.until("2026-01-01T10:30:00Z").await;
@@ -158,7 +158,7 @@ async fn firing_that_waits_for_capacity_ends_when_it_is_replaced() {
     fire(&life, None).await;
     stage.until("2026-01-01T10:01:11Z").await;
     assert_eq!(stage.states("job").await, [FiringState::Refused, FiringState::Launched]);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Coalesced, 0), (Outcome::Launched, 0)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Coalesced, 0), (TickOutcome::Launched, 0)]);
     stage.until("2026-01-01T10:05:00Z").await;
     assert_eq!((most_alive(&stage), stage.launcher.requests.lock().len()), (1, 9));
 }
@@ -177,7 +177,7 @@ async fn firing_that_was_replaced_between_two_batches_makes_no_further_call() {
     assert_eq!((firings[0].state, firings[0].started()), (FiringState::Finished, 10));
     assert_eq!(firings[0].note, Some(format!("superseded by firing {}", firings[1].id)));
     assert_eq!((firings[1].state, firings[1].started()), (FiringState::Launched, 25));
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Partial, 0), (Outcome::Launched, 0)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Partial, 0), (TickOutcome::Launched, 0)]);
     assert_eq!(most_alive(&stage), 25);
 }
 
@@ -191,7 +191,7 @@ async fn brake_ends_a_replacement_that_waits() {
     life.engine.brake("incident".to_owned()).await.unwrap();
     stage.until("2026-01-01T10:00:42Z").await;
     assert_eq!(stage.states("job").await, [FiringState::Launched, FiringState::Cancelled]);
-    assert_eq!(stage.outcomes("job").await[1].0, Outcome::Suspended);
+    assert_eq!(stage.outcomes("job").await[1].0, TickOutcome::Suspended);
     life.engine.release().await.unwrap();
     stage.until("2026-01-01T10:05:00Z").await;
     assert_eq!(stage.launcher.requests.lock().len(), 1);
@@ -213,7 +213,7 @@ async fn cap_that_was_lowered_while_a_replacement_waited_bounds_it() {
         newer.note.as_deref(),
         Some("at most maxCount 2, and 2 are pending, running or being started")
     );
-    assert_eq!(stage.outcomes("job").await[1].0, Outcome::Partial);
+    assert_eq!(stage.outcomes("job").await[1].0, TickOutcome::Partial);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +227,7 @@ async fn replacement_ends_when_the_old_tasks_do_not_stop_in_time() {
     let newer = stage.firings("job").await.remove(1);
     assert_eq!(newer.state, FiringState::Refused);
     assert_eq!(newer.note.as_deref(), Some("1 of the tasks to be replaced did not stop in time"));
-    assert_eq!((stage.outcomes("job").await[1].0, stops(&stage, "task-0")), (Outcome::LaunchFailed, 2));
+    assert_eq!((stage.outcomes("job").await[1].0, stops(&stage, "task-0")), (TickOutcome::LaunchFailed, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,5 +238,5 @@ async fn waiting_replacements_delay_no_other_job() {
     let _life = boot(&stage).await;
     stage.until("2026-01-01T10:01:06Z").await;
     assert_eq!(stage.states("job").await, [FiringState::Launched, FiringState::Planned]);
-    assert_eq!(stage.outcomes("other").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("other").await, [(TickOutcome::Launched, 1)]);
 }

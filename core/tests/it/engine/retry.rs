@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
-    BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FaultKind, JobId, Outcome, Trigger,
+    BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FaultKind, JobId, TickOutcome, Trigger,
     TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use parking_lot::Mutex;
@@ -78,14 +78,14 @@ async fn nightly_tick_whose_source_fails_for_a_while_launches_when_it_can_be_rea
     assert_eq!(retrying.tick, "2026-01-01T03:00:00Z".parse().unwrap());
     assert_eq!(
         (retrying.outcome, retrying.reason.as_str()),
-        (Outcome::SourceError, "could not read the source")
+        (TickOutcome::SourceError, "could not read the source")
     );
     assert!((4..=5).contains(&retrying.tries) && retrying.next_try > stage.world.clock.now());
     assert_eq!(life.engine.status().retrying, 1);
     flaky.works();
     stage.until("2026-01-01T03:01:00Z").await;
     let decisions = stage.decisions("job").await;
-    assert_eq!((decisions.len(), decisions[0].draft.outcome), (1, Outcome::Launched));
+    assert_eq!((decisions.len(), decisions[0].draft.outcome), (1, TickOutcome::Launched));
     assert_eq!(decisions[0].draft.tries, flaky.asked.load(Ordering::Relaxed));
     assert!(decisions[0].draft.tries > 4);
     assert_eq!((life.engine.retrying(&stored.uid), life.engine.status().retrying), (None, 0));
@@ -101,7 +101,7 @@ async fn tick_whose_running_tasks_cannot_be_counted_for_a_while_launches_later()
     assert!(stage.decisions("job").await.is_empty());
     *stage.launcher.population_fails.lock() = false;
     stage.until("2026-01-01T03:11:00Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,9 +117,13 @@ async fn tick_that_a_later_one_replaces_ends_with_its_tries_and_the_reason() {
     stage.until("2026-01-01T03:03:30Z").await;
     let decisions = stage.decisions("job").await;
     // The third tick was tried again until the source could be read.
-    assert_eq!(stage.outcomes("job").await[1..], [(Outcome::Launched, 1), (Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await[1..], [(TickOutcome::Launched, 1), (TickOutcome::Launched, 1)]);
     let first = &decisions[0].draft;
-    assert_eq!((first.outcome, first.span.count), (Outcome::SourceError, 2), "equal outcomes share a row");
+    assert_eq!(
+        (first.outcome, first.span.count),
+        (TickOutcome::SourceError, 2),
+        "equal outcomes share a row"
+    );
     assert!(first.tries > 1, "{first:?}");
     let words = &first.explanation;
     assert!(words.starts_with("could not read the source; tried "), "{words}");
@@ -138,7 +142,7 @@ async fn tick_ends_when_its_window_has_passed_and_other_late_ones_are_coalesced(
     stage.until("2026-01-01T03:10:01Z").await;
     let decisions = stage.decisions("job").await;
     assert_eq!(decisions.len(), 1);
-    assert_eq!(decisions[0].draft.outcome, Outcome::SourceError);
+    assert_eq!(decisions[0].draft.outcome, TickOutcome::SourceError);
     assert!(decisions[0].draft.explanation.ends_with("until its catch-up window had passed"));
     let asked = flaky.asked.load(Ordering::Relaxed);
     assert!((20..=40).contains(&asked), "every half a minute at the end: {asked}");
@@ -158,7 +162,7 @@ async fn tick_without_catch_up_is_retried_for_a_minute() {
     stage.until("2026-01-01T03:00:59Z").await;
     assert!(stage.decisions("job").await.is_empty());
     stage.until("2026-01-01T03:01:01Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::SourceError, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::SourceError, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +177,7 @@ async fn policy_all_launches_every_missed_tick_after_an_outage_of_the_launcher()
     assert!(stage.decisions("job").await.is_empty());
     *stage.launcher.population_fails.lock() = false;
     stage.until("2026-01-01T03:05:30Z").await;
-    assert_eq!(stage.outcomes("job").await, vec![(Outcome::Launched, 1); 6]);
+    assert_eq!(stage.outcomes("job").await, vec![(TickOutcome::Launched, 1); 6]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +197,7 @@ async fn permanent_fault_ends_the_tick_at_once() {
             .await;
         assert_eq!(flaky.asked.load(Ordering::Relaxed), before + 1, "{kind:?}");
     }
-    assert_eq!(stage.outcomes("job").await, [(Outcome::SourceError, 4)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::SourceError, 4)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +210,7 @@ async fn assumption_after_failures_counts_ticks_and_not_tries() {
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     flaky.fails(FaultKind::Unavailable);
     stage.until("2026-01-01T03:02:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::SourceError, 2), (Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::SourceError, 2), (TickOutcome::Launched, 1)]);
     let firing = stage.firings("job").await.remove(0);
     assert!(firing.explanation.contains("assuming 2 after 3 failures in a row"), "{}", firing.explanation);
 }
@@ -224,7 +228,7 @@ async fn suspension_during_the_tries_ends_them() {
     stage.world.edit("job", &job).await.unwrap();
     life.engine.nudge(&JobId::new("job").unwrap());
     stage.until("2026-01-01T03:00:11Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Suspended, 1)]);
     assert_eq!(life.engine.retrying(&stored.uid), None);
 }
 
@@ -241,6 +245,6 @@ async fn restart_during_the_tries_loses_nothing() {
     stage.until("2026-01-01T03:20:00Z").await;
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T03:20:01Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert!(life.engine.stop(Duration::from_secs(5)).await);
 }

@@ -10,7 +10,7 @@ use ecs_scheduler_core::testing::{SimClock, Simulation};
 use ecs_scheduler_core::{
     Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
     FiringState, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
-    MemoryStore, Outcome, Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState,
+    MemoryStore, Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, TickOutcome,
     Timestamp, TriggerRegistry, async_trait,
 };
 use parking_lot::Mutex;
@@ -263,7 +263,7 @@ impl Launcher for ScriptedLauncher {
         Ok(())
     }
 
-    async fn admit(&self, _: &LaunchRequest, _: Timestamp) {
+    async fn acquire_quota(&self, _: &LaunchRequest, _: Timestamp) {
         if *self.no_quota.lock() {
             std::future::pending::<()>().await;
         }
@@ -327,7 +327,7 @@ impl Stage {
     }
 
     /// Returns outcome and number of ticks of each decision of a job, oldest first.
-    pub(crate) async fn outcomes(&self, job: &str) -> Vec<(Outcome, u64)> {
+    pub(crate) async fn outcomes(&self, job: &str) -> Vec<(TickOutcome, u64)> {
         self.decisions(job)
             .await
             .into_iter()

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, FireError, FireRequest, FiringState,
-    JobId, Outcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
+    JobId, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn due_tick_launches_and_its_task_is_followed_to_its_end() {
     assert_eq!(firing.state, FiringState::Finished);
     assert_eq!(firing.tasks[0].exit_code, Some(0));
     assert_eq!(firing.explanation, "due, taskCount → 1");
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
     assert!(life.engine.stop(Duration::from_secs(10)).await);
     let stored = stage.world.store.get(&[id("job")]).await.unwrap().remove(0);
     assert_eq!(stored.progress.last_run, Some("2026-01-01T10:01:00Z".parse().unwrap()));
@@ -50,7 +50,7 @@ async fn running_tasks_are_topped_up_and_never_doubled() {
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:03:30Z").await;
     assert_eq!(stage.launcher.running(), 3);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1), (Outcome::Satisfied, 2)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1), (TickOutcome::Satisfied, 2)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,11 +75,11 @@ async fn suspended_job_records_its_ticks_and_a_resume_does_not_fire_them() {
     stage.world.create("job", &job).await.unwrap();
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:05:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 5)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Suspended, 5)]);
     stage.replace("job", &every_minute()).await;
     life.engine.nudge(&id("job"));
     stage.until("2026-01-01T10:06:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 5), (Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Suspended, 5), (TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn brake_stops_launches_of_all_jobs_and_survives_a_restart() {
     life.crash().await;
     let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:03:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Suspended, 3)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Suspended, 3)]);
     assert_eq!(life.engine.status().brake.unwrap().reason, "incident");
     life.engine.release().await.unwrap();
     stage.until("2026-01-01T10:04:30Z").await;
@@ -122,8 +122,12 @@ async fn ticks_launch_nothing_until_the_cooldown_is_over() {
     stage.world.create("job", &job).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:05:30Z").await;
-    let expected =
-        [(Outcome::Launched, 1), (Outcome::Cooldown, 2), (Outcome::Launched, 1), (Outcome::Cooldown, 1)];
+    let expected = [
+        (TickOutcome::Launched, 1),
+        (TickOutcome::Cooldown, 2),
+        (TickOutcome::Launched, 1),
+        (TickOutcome::Cooldown, 1),
+    ];
     assert_eq!(stage.outcomes("job").await, expected);
 }
 
@@ -166,7 +170,7 @@ async fn edit_takes_effect_at_once_and_does_not_change_running_tasks() {
     life.engine.nudge(&id("job"));
     stage.until("2026-01-01T10:01:50Z").await;
     assert_eq!(stage.launcher.running(), 2);
-    assert_eq!(stage.outcomes("job").await, [(Outcome::Launched, 1), (Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1), (TickOutcome::Launched, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +180,7 @@ async fn lost_nudge_is_repaired_by_the_next_comparison_with_the_store() {
     stage.world.create("job", &every_minute()).await.unwrap();
     stage.until("2026-01-01T10:12:30Z").await;
     let outcomes = stage.outcomes("job").await;
-    assert_eq!(outcomes.last(), Some(&(Outcome::Launched, 1)), "{outcomes:?}");
+    assert_eq!(outcomes.last(), Some(&(TickOutcome::Launched, 1)), "{outcomes:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,8 +205,8 @@ async fn clock_stepped_forward_counts_as_downtime() {
     let outcomes = stage.outcomes("job").await;
     let counted: u64 = outcomes.iter().map(|(_, count)| count).sum();
     assert_eq!(counted, 122, "{outcomes:?}");
-    assert_eq!(outcomes[1].0, Outcome::Missed);
-    assert_eq!(outcomes[2].0, Outcome::Coalesced);
+    assert_eq!(outcomes[1].0, TickOutcome::Missed);
+    assert_eq!(outcomes[2].0, TickOutcome::Coalesced);
 }
 
 /// Panics, hangs or fails, as its configuration says.
@@ -255,9 +259,13 @@ async fn panicking_or_hanging_trigger_costs_one_evaluation() {
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:03:45Z").await;
     for how in ["panic", "fail"] {
-        assert_eq!(stage.outcomes(how).await, [(Outcome::SourceError, 3)], "{how}");
+        assert_eq!(stage.outcomes(how).await, [(TickOutcome::SourceError, 3)], "{how}");
     }
-    assert_eq!(stage.outcomes("hang").await, [(Outcome::SourceError, 2)], "the third tick is tried again");
+    assert_eq!(
+        stage.outcomes("hang").await,
+        [(TickOutcome::SourceError, 2)],
+        "the third tick is tried again"
+    );
     assert_eq!(stage.firings("good").await.len(), 3);
     let explained = |how: &'static str| {
         let stage = &stage;
@@ -279,7 +287,7 @@ async fn failing_trigger_asks_for_the_assumed_tasks() {
     stage.world.create("job", &job).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T10:03:30Z").await;
-    assert_eq!(stage.outcomes("job").await, [(Outcome::SourceError, 2), (Outcome::Launched, 1)]);
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::SourceError, 2), (TickOutcome::Launched, 1)]);
     assert_eq!(stage.firings("job").await[0].requested, 2);
 }
 
@@ -296,7 +304,7 @@ async fn evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
     let context = JobContext {
         registry: &stage.world.registry,
         max_tasks: NonZeroU32::new(50).unwrap(),
-        dialect: Dialect::Stored,
+        strictness: Strictness::Lenient,
         launcher: None,
     };
     let parsed = stored.parse(&context).unwrap();
@@ -305,8 +313,8 @@ async fn evaluation_assumes_tasks_as_soon_as_the_next_tick_would() {
         (draft.outcome, draft.launch)
     };
     stage.until("2026-01-01T10:01:30Z").await;
-    assert_eq!(ask().await, (Outcome::SourceError, 0), "the second failure in a row");
-    assert_eq!(ask().await, (Outcome::SourceError, 0), "an evaluation counts for itself only");
+    assert_eq!(ask().await, (TickOutcome::SourceError, 0), "the second failure in a row");
+    assert_eq!(ask().await, (TickOutcome::SourceError, 0), "an evaluation counts for itself only");
     stage.until("2026-01-01T10:02:30Z").await;
-    assert_eq!(ask().await, (Outcome::Launched, 2), "the third");
+    assert_eq!(ask().await, (TickOutcome::Launched, 2), "the third");
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::schedule::Dialect;
 use ecs_scheduler_core::schedule::Schedule;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::testing::{
     ChaosLauncher, ChaosPlan, EngineRun, SimClock, SimRng, Simulation, StoreFaults,
 };
@@ -138,7 +138,7 @@ impl Year {
         let context = JobContext {
             registry: &self.world.registry,
             max_tasks: NonZeroU32::new(50).unwrap(),
-            dialect: Dialect::Stored,
+            strictness: Strictness::Lenient,
             launcher: None,
         };
         stored.parse(&context).unwrap().ticks().unwrap().clone()

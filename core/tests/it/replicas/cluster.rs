@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaId, ReplicaOptions, Timing};
-use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::testing::{
     ChaosLauncher, ChaosPlan, NetworkFault, NetworkLink, RemoteLauncher, RemoteStore, SimClock, Simulation,
 };
 use ecs_scheduler_core::{
-    Clock, Engine, EngineOptions, FiringState, JobId, Launcher, MemoryStore, Outcome, SharedStore, Store,
-    StoredJob, Timestamp, TriggerRegistry,
+    Clock, Engine, EngineOptions, FiringState, JobId, Launcher, MemoryStore, SharedStore, Store, StoredJob,
+    TickOutcome, Timestamp, TriggerRegistry,
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -170,7 +170,7 @@ impl Cluster {
             wanted += self.schedule(&stored).count_in(self.began, until);
         }
         let decisions = self.world.decisions().await;
-        let excused = decisions.iter().filter(|record| record.draft.outcome == Outcome::LiveUnknown);
+        let excused = decisions.iter().filter(|record| record.draft.outcome == TickOutcome::LiveUnknown);
         let excused: u64 = excused
             .filter(|record| record.draft.span.last <= until)
             .map(|record| record.draft.span.count)
@@ -199,7 +199,7 @@ impl Cluster {
         let context = JobContext {
             registry: &self.world.registry,
             max_tasks: NonZeroU32::new(50).unwrap(),
-            dialect: Dialect::Stored,
+            strictness: Strictness::Lenient,
             launcher: None,
         };
         stored.parse(&context).unwrap().ticks().unwrap().clone()

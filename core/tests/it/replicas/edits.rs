@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_scheduler_core::store::{MIN_CHANGELOG, Shard};
-use ecs_scheduler_core::{Clock as _, Event, FireError, FireRequest, JobId, Outcome, Revision};
+use ecs_scheduler_core::{Clock as _, Event, FireError, FireRequest, JobId, Revision, TickOutcome};
 use serde_json::json;
 
 use super::cluster::{Cluster, job_of, owned};
@@ -93,7 +93,7 @@ async fn a_job_is_fired_manually_by_its_owner_only() {
     let there = a.replica.fire_now(&job, FireRequest::default()).await;
     assert_eq!(there.unwrap_err(), FireError::Elsewhere);
     let here = b.replica.fire_now(&job, FireRequest::default()).await.unwrap();
-    assert_eq!(here.draft.outcome, Outcome::Pending);
+    assert_eq!(here.draft.outcome, TickOutcome::Pending);
     cluster.pass(2.0).await;
     assert_eq!(cluster.launcher.starts().len(), 1);
     a.replica.stop(Duration::from_secs(5)).await;

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use ecs_scheduler_core::schedule::{
-    Dialect, Schedule, ScheduleErrorKind, ScheduleSpec, is_wild, parse_time_zone, resolve_wildcards,
+    Schedule, ScheduleErrorKind, ScheduleSpec, Strictness, is_wild, parse_time_zone, resolve_wildcards,
 };
 use flate2::read::GzDecoder;
 use jiff::civil::DateTime;
@@ -59,13 +59,16 @@ fn bound(text: &str, zone: &TimeZone) -> Timestamp {
     local.and_then(|local| zone.to_timestamp(local).ok()).unwrap_or(Timestamp::MAX)
 }
 
-fn parse(case: &Value, dialect: Dialect) -> Result<Schedule, ecs_scheduler_core::schedule::ScheduleError> {
+fn parse(
+    case: &Value,
+    strictness: Strictness,
+) -> Result<Schedule, ecs_scheduler_core::schedule::ScheduleError> {
     let expressions = [text(case, "schedule").unwrap().to_owned()];
     let timezone = text(case, "timezone");
     let zone = parse_time_zone(timezone.unwrap_or_default())?;
     let bound = |key| text(case, key).map(|value| bound(value, &zone));
     let (start, end) = (bound("start"), bound("end"));
-    Schedule::parse(&ScheduleSpec { timezone, start, end, dialect, ..ScheduleSpec::written(&expressions) })
+    Schedule::parse(&ScheduleSpec { timezone, start, end, strictness, ..ScheduleSpec::written(&expressions) })
 }
 
 /// The first eight ticks at or after the moment of a case.
@@ -120,7 +123,7 @@ fn difference(case: &Value, schedule: &Schedule) -> Option<String> {
 fn every_recorded_case_ticks_as_the_python_version_did_or_better() {
     let mut wrong = Vec::new();
     for case in recorded().iter().filter(|case| case["next"].is_array()) {
-        match parse(case, Dialect::Stored) {
+        match parse(case, Strictness::Lenient) {
             Ok(schedule) => wrong.extend(difference(case, &schedule)),
             Err(error) => wrong.push(format!("{case}\n  {error}")),
         }
@@ -136,8 +139,8 @@ fn every_recorded_error_has_the_python_versions_message() {
         if messages["scheduleStart"].is_array() || messages["scheduleEnd"].is_array() {
             continue; // Dates are parsed with the job, not with the schedule.
         }
-        for dialect in [Dialect::Written, Dialect::Stored] {
-            let error = parse(case, dialect).expect_err(&case.to_string());
+        for strictness in [Strictness::Strict, Strictness::Lenient] {
+            let error = parse(case, strictness).expect_err(&case.to_string());
             let (key, prefix) = match error.kind() {
                 ScheduleErrorKind::TimeZone => ("timezone", ""),
                 ScheduleErrorKind::Syntax | _ => ("parsedSchedule", "Invalid schedule syntax: "),
@@ -153,14 +156,14 @@ fn every_recorded_error_has_the_python_versions_message() {
 fn only_lenient_names_are_rejected_when_written() {
     for case in recorded().iter().filter(|case| case["next"].is_array()) {
         let lenient = has_tag(case, "lenient") || has_tag(case, "fuzz-valid");
-        match parse(case, Dialect::Written) {
+        match parse(case, Strictness::Strict) {
             Ok(schedule) => {
                 // `0-0/30` is marked lenient, but it is within the grammar.
                 assert!(
                     !has_tag(case, "lenient") || text(case, "schedule").unwrap().contains("0-0/"),
                     "{case}"
                 );
-                assert_eq!(ticks(case, &schedule), ticks(case, &parse(case, Dialect::Stored).unwrap()));
+                assert_eq!(ticks(case, &schedule), ticks(case, &parse(case, Strictness::Lenient).unwrap()));
             }
             Err(error) => assert!(lenient, "{case}: {error}"),
         }
@@ -193,7 +196,7 @@ fn inputs_that_broke_the_python_version_are_handled() {
         if case["bug"] == "S-OFFSET" || case["bug"] == "S-NAIVE-DST" {
             continue; // Dates are parsed with the job, not with the schedule.
         }
-        let schedule = parse(&case, Dialect::Written).unwrap();
+        let schedule = parse(&case, Strictness::Strict).unwrap();
         let got = ticks(&case, &schedule);
         assert!(got.is_sorted_by(|one, next| one < next), "{case}");
         let Some(better) = case["better"].as_array() else { continue };
@@ -217,7 +220,7 @@ fn inputs_that_broke_the_python_version_are_handled() {
 #[test]
 fn zone_data_newer_than_the_python_versions_is_used() {
     for case in fixture("zone-data.jsonl.gz") {
-        let schedule = parse(&case, Dialect::Written).unwrap();
+        let schedule = parse(&case, Strictness::Strict).unwrap();
         let words = text(&case, "schedule").unwrap();
         let runs = oracle::hour_runs(words.split_whitespace().nth(2).unwrap_or("*"));
         for tick in ticks(&case, &schedule) {

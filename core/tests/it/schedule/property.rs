@@ -1,6 +1,6 @@
 //! Random eight-field schedules in random zones.
 
-use ecs_scheduler_core::schedule::{Dialect, Schedule, ScheduleSpec, parse_time_zone};
+use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec, Strictness, parse_time_zone};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -119,8 +119,8 @@ proptest! {
         stored: bool, zone in prop::sample::select(&ZONES[..]), after in moment(),
     ) {
         let expressions = [text];
-        let dialect = if stored { Dialect::Stored } else { Dialect::Written };
-        let spec = ScheduleSpec { timezone: Some(zone), dialect, ..ScheduleSpec::written(&expressions) };
+        let strictness = if stored { Strictness::Lenient } else { Strictness::Strict };
+        let spec = ScheduleSpec { timezone: Some(zone), strictness, ..ScheduleSpec::written(&expressions) };
         let parsed = Schedule::parse(&spec);
         if let Ok(schedule) = parsed {
             let tick = schedule.next_after(after);

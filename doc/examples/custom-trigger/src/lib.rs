@@ -57,11 +57,11 @@ impl Trigger for FolderTrigger {
             _ if files == 0 => Evaluation::idle("no file waits"),
             None => Evaluation::floor(format!("{files} files wait")),
             Some(each) => {
-                let because = format!("{files} files ÷ {each} per task, rounded up");
-                Evaluation::tasks(per_task(files.into(), *each), because)
+                let reason = format!("{files} files ÷ {each} per task, rounded up");
+                Evaluation::tasks(per_task(files.into(), *each), reason)
             }
         };
-        Ok(evaluation.observing(Observation {
+        Ok(evaluation.with_observation(Observation {
             name: "waiting".to_owned(),
             subject: path.display().to_string(),
             value: files.into(),
@@ -89,7 +89,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> TriggerError {
         std::io::ErrorKind::PermissionDenied => FaultKind::Denied,
         _ => FaultKind::Unavailable,
     };
-    TriggerError::new(kind, format!("could not list folder \"{}\"", path.display())).because(error)
+    TriggerError::new(kind, format!("could not list folder \"{}\"", path.display())).with_source(error)
 }
 
 /// Fires while a queue of the broker holds messages.
@@ -145,8 +145,8 @@ impl Trigger for BacklogTrigger {
     async fn evaluate(&self, cx: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let BacklogConfig { queue, value_per_task } = &self.config;
         let depth = self.depths.read_for(cx.tick, queue.clone()).await?;
-        let because = format!("{depth} messages ÷ {value_per_task} per task, rounded up");
-        Ok(Evaluation::tasks(per_task(depth, *value_per_task), because))
+        let reason = format!("{depth} messages ÷ {value_per_task} per task, rounded up");
+        Ok(Evaluation::tasks(per_task(depth, *value_per_task), reason))
     }
 }
 
@@ -195,7 +195,7 @@ impl Source for Broker {
 
 fn silent(address: &str, error: std::io::Error) -> TriggerError {
     let message = format!("could not ask the broker at {address}; check that it runs, and BROKER_TOKEN");
-    TriggerError::new(FaultKind::Unavailable, message).because(error)
+    TriggerError::new(FaultKind::Unavailable, message).with_source(error)
 }
 
 fn missing(queue: &str) -> TriggerError {

@@ -82,7 +82,8 @@ struct StepView {
     /// The number after it.
     after: u32,
     /// The reason.
-    because: String,
+    #[serde(rename = "because")]
+    reason: String,
 }
 
 /// One value that was read.
@@ -155,7 +156,7 @@ impl From<DecisionDraft> for EvaluationBody {
 
 impl From<Step> for StepView {
     fn from(step: Step) -> Self {
-        Self { rule: step.rule.as_str(), before: step.before, after: step.after, because: step.because }
+        Self { rule: step.rule.as_str(), before: step.before, after: step.after, reason: step.reason }
     }
 }
 

@@ -6,7 +6,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use ecs_scheduler_core::job::prepare_create;
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobUid, NewJob, StoreError};
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ async fn store(
     validate: ValidationLevel,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let prepared = prepare_create(document, &app.context(Dialect::Written), now)
+    let prepared = prepare_create(document, &app.context(Strictness::Strict), now)
         .map_err(|errors| item::refusal(&errors))?;
     validate.check(app, &prepared.job).await?;
     let warnings = app.warnings(&prepared.job, now);

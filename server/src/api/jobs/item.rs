@@ -7,7 +7,7 @@ use axum::response::Response;
 use ecs_scheduler_core::job::{
     FieldError, JobContext, Prepared, messages, prepare_patch, prepare_update, replacement,
 };
-use ecs_scheduler_core::schedule::Dialect;
+use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -95,12 +95,12 @@ async fn change(
     let job = app.job(name).await?;
     let change = Value::Object(request::object(headers, body).await?);
     if validate == ValidationLevel::Resources {
-        let (cx, now) = (app.context(Dialect::Written), app.clock.now());
+        let (cx, now) = (app.context(Strictness::Strict), app.clock.now());
         let prepared = prepare(&job.id, &document(&job), change.clone(), &cx, now);
         validate.check(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
     }
     let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
-    let written = stored.parse(&app.context(Dialect::Stored));
+    let written = stored.parse(&app.context(Strictness::Lenient));
     let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
     Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
@@ -150,7 +150,7 @@ pub(in crate::api) fn apply(
     change: &Value,
     prepare: Prepare,
 ) -> Result<Map<String, Value>, Vec<FieldError>> {
-    let (cx, now) = (app.context(Dialect::Written), app.clock.now());
+    let (cx, now) = (app.context(Strictness::Strict), app.clock.now());
     Ok(prepare(&job.id, &document(job), change.clone(), &cx, now)?.document)
 }
 
@@ -172,7 +172,7 @@ pub(in crate::api) async fn edit(
         let document = change(&job).map_err(|errors| refusal(&errors))?;
         etag::ensure_unchanged(headers, &job)?;
         let now = app.clock.now();
-        let changed = replacement(&job, document, &app.context(Dialect::Stored), now);
+        let changed = replacement(&job, document, &app.context(Strictness::Lenient), now);
         let Some(document) = changed.map_err(|error| refusal(&[error]))? else { return Ok(job) };
         match app.store.replace(&job.id, job.revision, raw(&document), now).await {
             Err(StoreError::Conflict(_)) => {}

@@ -1,6 +1,6 @@
 //! Puts right what the generators of schemas write and validators and generators of clients refuse.
 
-use ecs_scheduler_core::{FiringState, Outcome};
+use ecs_scheduler_core::{FiringState, TickOutcome};
 use serde_json::{Map, Value, json};
 
 /// Makes the body of an operation optional instead of null, and names the values of its filters.
@@ -16,7 +16,7 @@ pub(super) fn operation(operation: &mut Map<String, Value>) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let names: Vec<String> = match parameter["name"].as_str() {
-            Some("outcome") => Outcome::ALL.iter().map(ToString::to_string).collect(),
+            Some("outcome") => TickOutcome::ALL.iter().map(ToString::to_string).collect(),
             Some("state") => FiringState::ALL.iter().map(|state| state.as_str().to_owned()).collect(),
             _ => continue,
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
-use ecs_scheduler_core::schedule::{Dialect, Schedule};
+use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::testing::{ChaosLauncher, InvariantReport, SimClock, Simulation};
 use ecs_scheduler_core::{
     Clock, DEFAULT_MAX_TASKS, EngineOptions, Firing, JobContext, Store, StoredJob, SystemClock,
@@ -62,7 +62,11 @@ fn schedule(stored: &StoredJob, registry: &TriggerRegistry) -> Schedule {
     let mut document: Map<String, Value> = serde_json::from_str(stored.document.get()).unwrap();
     document.remove(EARLIER_SCHEDULES);
     let stored = StoredJob { document: to_raw_value(&document).unwrap(), ..stored.clone() };
-    let context =
-        JobContext { registry, max_tasks: DEFAULT_MAX_TASKS, dialect: Dialect::Stored, launcher: None };
+    let context = JobContext {
+        registry,
+        max_tasks: DEFAULT_MAX_TASKS,
+        strictness: Strictness::Lenient,
+        launcher: None,
+    };
     stored.parse(&context).unwrap().ticks().expect("each job has a schedule").clone()
 }

@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 use ecs_scheduler_core::job::replacement;
-use ecs_scheduler_core::schedule::Dialect;
-use ecs_scheduler_core::store::MOST_ROWS;
+use ecs_scheduler_core::schedule::Strictness;
+use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
 use ecs_scheduler_core::{
     Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
-    JobId, JobUid, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, NewJob,
-    Outcome, Population, Search, Store, SystemClock, TaskId, TaskSpec, TaskState, Timestamp, TriggerRegistry,
-    async_trait,
+    JobId, JobUid, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, LostCall,
+    NewJob, Population, Store, SystemClock, TaskId, TaskSpec, TaskState, TickOutcome, Timestamp,
+    TriggerRegistry, async_trait,
 };
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
@@ -114,12 +114,16 @@ impl Launcher for Doomed {
         self.inner.check(task)
     }
 
-    async fn admit(&self, request: &LaunchRequest, deadline: Timestamp) {
-        self.inner.admit(request, deadline).await;
+    async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
+        self.inner.acquire_quota(request, deadline).await;
     }
 
-    async fn search(&self, request: &LaunchRequest, sent_at: Timestamp) -> Result<Search, LaunchError> {
-        self.inner.search(request, sent_at).await
+    async fn find_lost_launch(
+        &self,
+        request: &LaunchRequest,
+        sent_at: Timestamp,
+    ) -> Result<LostCall, LaunchError> {
+        self.inner.find_lost_launch(request, sent_at).await
     }
 }
 
@@ -224,10 +228,10 @@ pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
     let context = JobContext {
         registry: &TriggerRegistry::new(),
         max_tasks: DEFAULT_MAX_TASKS,
-        dialect: Dialect::Stored,
+        strictness: Strictness::Lenient,
         launcher: None,
     };
-    for job in store.list(ListFrom::Skip(0), MOST_ROWS).await.unwrap().jobs {
+    for job in store.list(ListFrom::Skip(0), MAX_PAGE).await.unwrap().jobs {
         let mut document: Map<String, Value> = serde_json::from_str(job.document.get()).unwrap();
         document.insert("suspended".to_owned(), true.into());
         // As the API does: ticks of the old version that have no outcome yet are kept.
@@ -238,7 +242,7 @@ pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
         engine.nudge(&job.id);
         let seen = DecisionQuery {
             job: Some(job.id.clone()),
-            outcome: Some(Outcome::Suspended),
+            outcome: Some(TickOutcome::Suspended),
             ..DecisionQuery::default()
         };
         until("a tick is seen as suspended", async || !store.decisions(&seen).await.unwrap().is_empty())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Clock, DecisionQuery, FiringQuery, JobId, Outcome, Store, StoredJob, SystemClock, Timestamp,
+    Clock, DecisionQuery, FiringQuery, JobId, Store, StoredJob, SystemClock, TickOutcome, Timestamp,
 };
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
@@ -163,7 +163,7 @@ async fn check_ticks(store: &Arc<dyn Store>, number: usize, edited: &StoredJob, 
             assert_eq!(second, expected, "{}: {records:#?}", id(number));
         }
         if span.last <= tick + SignedDuration::from_secs(EVERY - 1) {
-            assert_eq!(record.draft.outcome, Outcome::Launched, "{}: {record:#?}", id(number));
+            assert_eq!(record.draft.outcome, TickOutcome::Launched, "{}: {record:#?}", id(number));
         }
     }
     assert_eq!(ticks.next(), None, "{}: a tick has no outcome: {records:#?}", id(number));

@@ -6,8 +6,8 @@ use ecs_scheduler::cli::error::CommandError;
 use ecs_scheduler::transfer::copy::{Stage, TransferOptions};
 use ecs_scheduler::transfer::{Item, Source, StoreReader, TransferReport, copy_items};
 use ecs_scheduler_core::{
-    DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Outcome, Registers as _,
-    Settlement, Store, TickSpan, async_trait,
+    DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Registers as _,
+    Settlement, Store, TickOutcome, TickSpan, async_trait,
 };
 use serde_json::value::RawValue;
 
@@ -148,7 +148,7 @@ async fn a_source_that_changes_while_it_is_read_is_noticed() {
     let record = DecisionDraft {
         span: TickSpan { first: tick, last: tick, count: 1 },
         observed: tick,
-        outcome: Outcome::Missed,
+        outcome: TickOutcome::Missed,
         demand: None,
         busy: None,
         launch: 0,

@@ -10,8 +10,8 @@ use ecs_scheduler_core::decide::{Rule, Step};
 use ecs_scheduler_core::engine::BRAKE_REGISTER;
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
-    Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobUid, MemoryStore, NewJob, Outcome,
-    Settlement, Store, TaskId, TaskState, Timestamp,
+    Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobUid, MemoryStore, NewJob, Settlement,
+    Store, TaskId, TaskState, TickOutcome, Timestamp,
 };
 use serde_json::value::RawValue;
 
@@ -38,9 +38,12 @@ async fn add(store: &dyn Store, new: NewJob, number: usize) {
     let job = store.create(new).await.unwrap();
     let replaced = store.replace(&job.id, job.revision, job.document.clone(), at(1)).await.unwrap();
     let mut settled = None;
-    for (tick, outcome) in
-        [(10, Outcome::Idle), (20, Outcome::Idle), (30, Outcome::Launched), (40, Outcome::Pending)]
-    {
+    for (tick, outcome) in [
+        (10, TickOutcome::Idle),
+        (20, TickOutcome::Idle),
+        (30, TickOutcome::Launched),
+        (40, TickOutcome::Pending),
+    ] {
         let firing = (tick >= 30).then(|| firing(&replaced.id, replaced.uid, tick));
         let settlement = Settlement {
             job: job.id.clone(),
@@ -65,8 +68,8 @@ async fn add(store: &dyn Store, new: NewJob, number: usize) {
     }
 }
 
-fn draft(outcome: Outcome, tick: i64) -> DecisionDraft {
-    let because = "a line
+fn draft(outcome: TickOutcome, tick: i64) -> DecisionDraft {
+    let reason = "a line
 and another"
         .to_owned();
     DecisionDraft {
@@ -75,7 +78,7 @@ and another"
         busy: Some(1),
         tries: 1,
         explanation: "because ✓".to_owned(),
-        steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, because }],
+        steps: vec![Step { rule: Rule::Demand, before: 0, after: 1, reason }],
         ..sample::draft(outcome, at(tick))
     }
 }

@@ -64,7 +64,7 @@ async fn all_pages_of_a_response_are_read() {
     let all = json!({"evaluationPeriods": 4});
     let jobs = ["A", "B", "C"].map(|name| rig.trigger(metric(name, &all)));
     for answer in join_all(jobs.iter().map(|job| evaluate(&**job))).await {
-        assert!(answer.unwrap().because.starts_with("4 of 4 datapoints"));
+        assert!(answer.unwrap().reason.starts_with("4 of 4 datapoints"));
     }
     assert!(rig.calls() >= 4, "{} pages", rig.calls());
 }

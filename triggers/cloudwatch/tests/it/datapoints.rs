@@ -12,12 +12,12 @@ async fn newest_complete_datapoint_decides_and_is_explained() {
     rig.put("Backlog", -1, 1.0);
     let evaluation = rig.evaluate(metric("Backlog", &json!({"valuePerTask": 100}))).await.unwrap();
     assert_eq!(evaluation.demand.tasks(std::num::NonZeroU32::MIN), 12);
-    assert_eq!(evaluation.because, "Backlog 1150 > 10; 1150 ÷ 100 per task, rounded up");
+    assert_eq!(evaluation.reason, "Backlog 1150 > 10; 1150 ÷ 100 per task, rounded up");
     let observation = &evaluation.observations[0];
     assert_eq!((observation.name.as_str(), observation.value), ("Backlog", 1_150.0));
     assert_eq!((observation.subject.as_str(), observation.at), ("App/Backlog Average", minutes_ago(0)));
     let earlier = rig.evaluate(metric("Backlog", &json!({"delay": "1m"}))).await.unwrap();
-    assert_eq!((earlier.demand, earlier.because.as_str()), (Demand::Idle, "Backlog 5, not > 10"));
+    assert_eq!((earlier.demand, earlier.reason.as_str()), (Demand::Idle, "Backlog 5, not > 10"));
 }
 
 #[tokio::test]
@@ -46,10 +46,10 @@ async fn m_of_n_datapoints_must_breach() {
     }
     let two = json!({"datapointsToAlarm": 2, "evaluationPeriods": 3});
     let evaluation = rig.evaluate(metric("Backlog", &two)).await.unwrap();
-    assert_eq!(evaluation.because, "2 of 3 datapoints of Backlog > 10, the newest 5");
+    assert_eq!(evaluation.reason, "2 of 3 datapoints of Backlog > 10, the newest 5");
     assert_eq!(evaluation.demand, Demand::Floor);
     let three = rig.evaluate(metric("Backlog", &json!({"evaluationPeriods": 3}))).await.unwrap();
-    assert_eq!(three.because, "2 of 3 datapoints of Backlog > 10, 3 are needed, the newest 5");
+    assert_eq!(three.reason, "2 of 3 datapoints of Backlog > 10, 3 are needed, the newest 5");
     assert_eq!(three.demand, Demand::Idle);
     assert_eq!(rig.calls(), 1, "both look at the same reading");
 }
@@ -65,7 +65,7 @@ async fn missing_data_is_an_error_unless_the_job_configures_it() {
         rig.evaluate(metric("Nothing", &json!({"treatMissingData": "breaching", "valuePerTask": 1})));
     let breaching = breaching.await.unwrap();
     assert_eq!(breaching.demand, Demand::Floor);
-    assert_eq!(breaching.because, "0 of 1 datapoints of Nothing > 10, 1 missing and taken for breaching");
+    assert_eq!(breaching.reason, "0 of 1 datapoints of Nothing > 10, 1 missing and taken for breaching");
     let not_breaching = rig.evaluate(metric("Nothing", &json!({"treatMissingData": "notBreaching"}))).await;
     assert_eq!(not_breaching.unwrap().demand, Demand::Idle);
 

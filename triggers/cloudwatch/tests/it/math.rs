@@ -17,7 +17,7 @@ async fn expression_over_metrics_decides() {
     rig.put("Backlog", 0, 30.0);
     rig.put("Running", 0, 10.0);
     let evaluation = rig.evaluate(math("m1 / m2", "Backlog", "Running")).await.unwrap();
-    assert_eq!((evaluation.demand, evaluation.because.as_str()), (Demand::Floor, "expression 3 > 2"));
+    assert_eq!((evaluation.demand, evaluation.reason.as_str()), (Demand::Floor, "expression 3 > 2"));
     assert_eq!(evaluation.observations[0].subject, "m1 / m2");
     assert_eq!(evaluation.observations.len(), 1, "what the expression is made of is not returned");
 }
@@ -125,7 +125,7 @@ async fn single_series_expression_decides_over_many_pages() {
             let evaluation = rig.evaluate(lasting(&expression)).await.unwrap();
             let expected =
                 format!("5 of 5 datapoints of expression > 0, the newest {newest}; {newest} ÷ 10 per task");
-            assert_eq!(evaluation.because, expected, "{expression}");
+            assert_eq!(evaluation.reason, expected, "{expression}");
         }
     }
 }
@@ -165,5 +165,5 @@ async fn expression_selecting_by_id_sees_the_jobs_ids() {
         "expression": "SUM(METRICS('q'))", "threshold": 0,
         "metrics": [metric("errors", "Errors"), metric("requests", "Calls")],
     });
-    assert_eq!(rig.evaluate(fields).await.unwrap().because, "expression 90 > 0");
+    assert_eq!(rig.evaluate(fields).await.unwrap().reason, "expression 90 > 0");
 }

@@ -77,7 +77,7 @@ async fn answer(kind: &str, asked: &[Option<u32>]) -> (Demand, String) {
     spec["type"] = kind.into();
     let evaluation = evaluate(&spec, NOW).await.unwrap();
     assert_eq!(evaluation.observations.len(), asked.len());
-    (evaluation.demand, evaluation.because)
+    (evaluation.demand, evaluation.reason)
 }
 
 #[tokio::test]
@@ -154,8 +154,8 @@ fn combination_has_the_ticks_of_all_inner_triggers() {
 fn combination_without_inner_ticks_has_none() {
     let window = json!({"type": "window", "start": "@daily", "duration": "1h"});
     let guard = build(&json!({"type": "all", "of": [window]})).unwrap();
-    assert!(guard.schedule().is_none() && guard.is_timeless());
-    assert!(!build(&json!({"type": "all", "of": [window, {"type": "probe"}]})).unwrap().is_timeless());
+    assert!(guard.schedule().is_none() && guard.is_time_based());
+    assert!(!build(&json!({"type": "all", "of": [window, {"type": "probe"}]})).unwrap().is_time_based());
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn open_window_passes_a_larger_demand() {
     ]});
     assert_eq!(evaluate(&spec, "2026-11-22T12:30:00Z").await.unwrap().demand, tasks(40));
     let closed = evaluate(&spec, "2026-11-22T13:00:00Z").await.unwrap();
-    assert_eq!((closed.demand, closed.because.as_str()), (Demand::Idle, "the window is closed"));
+    assert_eq!((closed.demand, closed.reason.as_str()), (Demand::Idle, "the window is closed"));
 }
 
 #[test]

@@ -20,8 +20,8 @@ pub(crate) struct Probe {
     /// Number of tasks; the floor if absent.
     tasks: Option<u32>,
     /// The reason.
-    #[serde(default)]
-    because: String,
+    #[serde(default, rename = "because")]
+    reason: String,
     /// The kind of failure.
     fails: Option<FaultKindName>,
     /// The schedule and its zone.
@@ -71,18 +71,18 @@ impl Trigger for ProbeTrigger {
                 let demand = self.0.tasks.map_or(Demand::Floor, Demand::from_count);
                 let observation = Observation {
                     name: "tasks".to_owned(),
-                    subject: self.0.because.clone(),
+                    subject: self.0.reason.clone(),
                     value: f64::from(self.0.tasks.unwrap_or_default()),
                     unit: "tasks".to_owned(),
                     at: cx.tick.nominal,
                 };
-                let because = self.0.because.clone();
-                return Ok(Evaluation { demand, because, observations: vec![observation], queue: None });
+                let reason = self.0.reason.clone();
+                return Ok(Evaluation { demand, reason, observations: vec![observation], queue: None });
             }
             Some(FaultKindName::Denied) => FaultKind::Denied,
             Some(FaultKindName::Throttled) => FaultKind::Throttled,
         };
-        Err(TriggerError::new(kind, format!("could not read {}", self.0.because)))
+        Err(TriggerError::new(kind, format!("could not read {}", self.0.reason)))
     }
 }
 

@@ -72,5 +72,5 @@ async fn open_window_gives_its_start_in_its_own_zone() {
     let spec =
         json!({"type": "window", "start": "0 22 * * *", "duration": "8h", "timezone": "Europe/Berlin"});
     let evaluation = evaluate(&spec, "2026-11-23T23:00:00Z").await.unwrap();
-    assert_eq!(evaluation.because, "the window of 8h is open since 2026-11-23 22:00:00 Europe/Berlin");
+    assert_eq!(evaluation.reason, "the window of 8h is open since 2026-11-23 22:00:00 Europe/Berlin");
 }

@@ -22,7 +22,7 @@ fn demand_and_reason(config: &SqsConfig, depth: &Depth) -> (u32, String) {
         Demand::Floor => 99,
         Demand::Tasks(n) => n.get(),
     };
-    (tasks, evaluation.because)
+    (tasks, evaluation.reason)
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn messages_are_divided_over_tasks_and_explained() {
         (0, 100, 0, "no messages"),
         (u64::MAX, 1, u32::MAX, "18446744073709551615 messages ÷ 1 per task"),
     ];
-    for (visible, per_task, tasks, because) in table {
-        assert_eq!(demand_and_reason(&config(per_task), &depth(visible, 7, 9)), (tasks, because.to_owned()));
+    for (visible, per_task, tasks, reason) in table {
+        assert_eq!(demand_and_reason(&config(per_task), &depth(visible, 7, 9)), (tasks, reason.to_owned()));
     }
 }
 
@@ -54,8 +54,8 @@ fn in_flight_and_delayed_messages_count_if_configured() {
         (3, "21 messages (5 visible, 7 in flight, 9 delayed) ÷ 10 per task, rounded up".to_owned())
     );
     let flying = SqsConfig { count_in_flight: true, ..config(10) };
-    let because = "12 messages (5 visible, 7 in flight) ÷ 10 per task, rounded up".to_owned();
-    assert_eq!(demand_and_reason(&flying, &depth(5, 7, 9)), (2, because));
+    let reason = "12 messages (5 visible, 7 in flight) ÷ 10 per task, rounded up".to_owned();
+    assert_eq!(demand_and_reason(&flying, &depth(5, 7, 9)), (2, reason));
     let delayed = SqsConfig { count_delayed: true, ..config(1) };
     assert_eq!(demand_and_reason(&delayed, &depth(0, 7, 0)), (0, "no messages".to_owned()));
     assert_eq!(demand_and_reason(&delayed, &depth(0, 7, 9)).0, 9);

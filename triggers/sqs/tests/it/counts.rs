@@ -14,7 +14,7 @@ async fn messages_are_counted_in_all_states() {
     }
     let evaluation = rig.evaluate(json!({"queueName": "orders", "messagesPerTask": 2})).await.unwrap();
     assert_eq!(evaluation.demand.tasks(std::num::NonZeroU32::MIN), 3);
-    assert_eq!(evaluation.because, "5 messages ÷ 2 per task, rounded up");
+    assert_eq!(evaluation.reason, "5 messages ÷ 2 per task, rounded up");
     let counts: Vec<f64> = evaluation.observations.iter().map(|observation| observation.value).collect();
     assert_eq!(counts, [5.0, 2.0, 3.0]);
     assert_eq!(moment(&evaluation), "2026-11-22T12:00:00Z".parse().unwrap());
@@ -23,7 +23,7 @@ async fn messages_are_counted_in_all_states() {
 
     let all = json!({"queueUrl": url, "messagesPerTask": 2, "countInFlight": true, "countDelayed": true});
     let evaluation = rig.evaluate(all).await.unwrap();
-    assert_eq!(evaluation.because, "10 messages (5 visible, 2 in flight, 3 delayed) ÷ 2 per task");
+    assert_eq!(evaluation.reason, "10 messages (5 visible, 2 in flight, 3 delayed) ÷ 2 per task");
 }
 
 #[tokio::test]
@@ -31,8 +31,8 @@ async fn empty_queue_is_idle_and_reports_counts() {
     let rig = Rig::new().await;
     rig.queue("orders", 0);
     let trigger = rig.trigger(json!({"queueName": "orders"}));
-    assert!(trigger.counts_queue() && !trigger.is_timeless());
+    assert!(trigger.reports_queue_depth() && !trigger.is_time_based());
     let evaluation = rig.evaluate(json!({"queueName": "orders"})).await.unwrap();
-    assert_eq!((evaluation.demand, evaluation.because.as_str()), (Demand::Idle, "no messages"));
+    assert_eq!((evaluation.demand, evaluation.reason.as_str()), (Demand::Idle, "no messages"));
     assert_eq!(evaluation.queue.unwrap().per_task.get(), 1);
 }

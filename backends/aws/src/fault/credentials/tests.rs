@@ -50,7 +50,7 @@ fn failing_or_late_credentials_source_is_transient() {
     ] {
         let fault = fault(error);
         assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
-        assert!(fault.is_credentials_fault() && !fault.maybe_done());
+        assert!(fault.is_credentials_fault() && !fault.outcome_unknown());
     }
 }
 

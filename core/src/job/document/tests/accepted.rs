@@ -148,7 +148,7 @@ fn the_noop_trigger_is_no_trigger() {
 #[test]
 fn launch_options_reach_the_launcher() {
     let registry = registry();
-    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
+    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Strictness::Strict) };
     let prepared = prepare_create(plus(json!({"launch": {"cluster": "x"}})), &cx, now()).unwrap();
     assert_eq!(prepared.job.task.options["cluster"], "x");
 }
@@ -156,7 +156,7 @@ fn launch_options_reach_the_launcher() {
 #[test]
 fn launcher_errors_have_pointers_into_the_document() {
     let registry = registry();
-    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
+    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Strictness::Strict) };
     let errors = prepare_create(plus(json!({"launch": {"subnets": ["x"]}})), &cx, now()).unwrap_err();
     let [error] = &errors[..] else { panic!("{errors:?}") };
     assert_eq!(error.pointer, "/launch/subnets/0");
@@ -166,7 +166,7 @@ fn launcher_errors_have_pointers_into_the_document() {
 #[test]
 fn launcher_reviews_reject_written_jobs_but_not_stored_ones() {
     let registry = registry();
-    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Dialect::Written) };
+    let cx = JobContext { launcher: Some(&Picky), ..context(&registry, Strictness::Strict) };
     let late = plus(json!({"launch": {"cluster": "unreachable"}}));
     let pointers =
         |errors: Vec<FieldError>| errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>();
@@ -181,7 +181,7 @@ fn launcher_reviews_reject_written_jobs_but_not_stored_ones() {
     assert!(changed.is_ok(), "a launch that stays as it is was stored: {changed:?}");
     let changed = prepare_patch(&id("alpha"), &stored, json!({"overrides": []}), &cx, now());
     assert_eq!(pointers(changed.unwrap_err()), ["/launch/cluster", "/launch/cluster"]);
-    let cx = JobContext { dialect: Dialect::Stored, ..cx };
+    let cx = JobContext { strictness: Strictness::Lenient, ..cx };
     assert!(Job::parse(&id("alpha"), &stored, &cx).is_ok());
 }
 

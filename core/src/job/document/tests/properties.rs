@@ -104,10 +104,10 @@ proptest! {
         again.insert("id".to_owned(), name.as_str().into());
         prop_assert_eq!(&create(Value::Object(again.clone())).unwrap().document, &canonical);
         let registry = registry();
-        let cx = context(&registry, Dialect::Written);
+        let cx = context(&registry, Strictness::Strict);
         let put = prepare_update(&first.job.id, &canonical, Value::Object(again), &cx, now()).unwrap();
         prop_assert_eq!(&put.document, &canonical);
-        let cx = context(&registry, Dialect::Stored);
+        let cx = context(&registry, Strictness::Lenient);
         let loaded = Job::parse(&first.job.id, &canonical, &cx).unwrap();
         prop_assert_eq!(loaded.task, first.job.task);
         prop_assert_eq!(loaded.policy, first.job.policy);

@@ -29,7 +29,7 @@ fn empty_overrides_are_no_overrides() {
 #[test]
 fn a_count_above_a_lowered_ceiling_loads_and_is_limited_by_it() {
     let registry = registry();
-    let cx = JobContext { max_tasks: NonZeroU32::new(5).unwrap(), ..context(&registry, Dialect::Stored) };
+    let cx = JobContext { max_tasks: NonZeroU32::new(5).unwrap(), ..context(&registry, Strictness::Lenient) };
     let job = Job::parse(&id("alpha"), &object(plus(json!({"taskCount": 50, "maxCount": 40}))), &cx).unwrap();
     assert_eq!(job.scaling.limit(), 5);
 }
@@ -57,7 +57,7 @@ fn a_stored_document_that_is_no_object_is_an_error() {
         changed: now(),
         progress: crate::job::Progress::default(),
     };
-    assert_eq!(stored.parse(&context(&registry, Dialect::Stored)).unwrap_err()[0].pointer, "");
+    assert_eq!(stored.parse(&context(&registry, Strictness::Lenient)).unwrap_err()[0].pointer, "");
 }
 
 /// Documents as the Python version wrote them, and what its API said of each: the next run, if there was one.
@@ -66,7 +66,7 @@ fn documents_of_the_python_version_load_and_keep_their_ticks() {
     let text = include_str!("../../../../tests/fixtures/jobs/python-version.json");
     let documents: Map<String, Value> = serde_json::from_str(text).unwrap();
     let registry = registry();
-    let cx = context(&registry, Dialect::Stored);
+    let cx = context(&registry, Strictness::Lenient);
     let next = |name: &str| {
         let job = Job::parse(&id(name), documents[name].as_object().unwrap(), &cx).unwrap();
         job.ticks().unwrap().next_after(now()).unwrap().to_string()
@@ -92,7 +92,7 @@ fn documents_of_the_python_version_can_be_updated() {
     let text = include_str!("../../../../tests/fixtures/jobs/python-version.json");
     let documents: Map<String, Value> = serde_json::from_str(text).unwrap();
     let registry = registry();
-    let cx = context(&registry, Dialect::Written);
+    let cx = context(&registry, Strictness::Strict);
     for (name, document) in documents {
         let existing = document.as_object().unwrap();
         let prepared = prepare_update(&id(&name), existing, document.clone(), &cx, now()).unwrap();

@@ -145,7 +145,7 @@ async fn it_says_what_it_counted() {
     let inbox = Inbox::new();
     let config = inbox.config(json!({"suffix": ".csv", "valuePerTask": 5}));
     let evaluation = evaluate(&inbox, config).await.unwrap();
-    assert_eq!(evaluation.because, "1 files ÷ 5 per task, rounded up");
+    assert_eq!(evaluation.reason, "1 files ÷ 5 per task, rounded up");
     assert_eq!(evaluation.observations[0].value, 1.0);
 }
 
