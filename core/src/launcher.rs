@@ -132,7 +132,7 @@ pub enum LostCall {
     /// The call certainly started nothing.
     Nothing,
     /// It cannot be determined; holds the reason.
-    Unclear(String),
+    Unknown(String),
 }
 
 /// The result of one check of `ecs-scheduler doctor`.
@@ -149,13 +149,13 @@ pub struct CheckResult {
 impl CheckResult {
     /// Makes the result of a check that passed.
     #[must_use]
-    pub fn fine(what: impl Into<String>) -> Self {
+    pub fn passed(what: impl Into<String>) -> Self {
         Self { what: what.into(), problem: None }
     }
 
     /// Makes the result of a check that failed, with the problem and its remedy.
     #[must_use]
-    pub fn problem(what: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub fn failed(what: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { what: what.into(), problem: Some(problem.into()) }
     }
 }

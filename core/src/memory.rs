@@ -152,12 +152,12 @@ impl State {
         let Some(job) = jobs.get_mut(&settlement.job) else { return Settled::Stale };
         let fresh = job.uid == settlement.uid
             && job.revision == settlement.revision
-            && job.progress.settled == settlement.expected
+            && job.progress.settled == settlement.expected_cursor
             && settlement.firing.as_ref().is_none_or(|firing| !journal.contains(&firing.id));
         if !fresh {
             return Settled::Stale;
         }
-        job.progress.settled = settlement.settled;
+        job.progress.settled = settlement.new_cursor;
         if let Some(firing) = &settlement.firing {
             job.progress.record_firing(firing);
         }

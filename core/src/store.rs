@@ -162,9 +162,9 @@ pub struct Settlement {
     /// The job version that was evaluated; the settlement is [`Settled::Stale`] when the store has another.
     pub revision: Revision,
     /// `Progress::settled` as the engine knows it; the settlement is [`Settled::Stale`] when the store has another.
-    pub expected: Option<Timestamp>,
+    pub expected_cursor: Option<Timestamp>,
     /// Its new value; the same as `expected` for a manual firing.
-    pub settled: Option<Timestamp>,
+    pub new_cursor: Option<Timestamp>,
     /// Outcomes, oldest first; at least one. A firing belongs to the last one.
     pub records: Vec<DecisionDraft>,
     /// The intent to launch.

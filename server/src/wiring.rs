@@ -385,7 +385,7 @@ pub async fn open_launcher(
 
 /// Backup and restore of a store's file: only SQLite's store is a file.
 pub(crate) mod copies {
-    pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, diagnose, restore};
+    pub(crate) use ecs_scheduler_backend_sqlite::{Contents, backup, restore, verify};
 }
 
 /// Lists the launchers of this build; the one in use is marked.

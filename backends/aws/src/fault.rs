@@ -186,7 +186,7 @@ impl Fault {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault.cause {
-            Some(cause) => Self::caused(fault.kind, fault.message, cause),
+            Some(cause) => Self::with_source(fault.kind, fault.message, cause),
             None => Self::fault(fault.kind, fault.message),
         }
     }

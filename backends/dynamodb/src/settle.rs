@@ -118,7 +118,7 @@ impl SettlementBatch<'_> {
             return Err(settled.clone());
         }
         let fresh = meta.revision == settlement.revision
-            && meta.progress.settled == settlement.expected
+            && meta.progress.settled == settlement.expected_cursor
             && !self.duplicates.contains(&index);
         if fresh { Ok(meta) } else { Err(Settled::Stale) }
     }

@@ -72,7 +72,7 @@ impl WriteSet {
                 rows.push(DecisionRow::new(record, firing));
             }
         }
-        to.progress.settled = settlement.settled;
+        to.progress.settled = settlement.new_cursor;
         if let Some(firing) = &settlement.firing {
             to.progress.record_firing(firing);
         }

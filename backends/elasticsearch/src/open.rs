@@ -58,7 +58,7 @@ impl ElasticsearchOptions {
         let client = Arc::new(RestClient::new(&self.cluster, self.timeouts)?);
         let (jobs, journal) = locate_indices(&client, &self.index).await?;
         let documents = JobDocuments::new(Arc::clone(&client), jobs);
-        let log: Box<dyn Log> = match journal {
+        let log: Box<dyn ObjectLog> = match journal {
             Some(journal) => Box::new(JournalLog::new(client, journal)),
             None => Box::new(EmptyLog),
         };

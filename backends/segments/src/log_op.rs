@@ -114,13 +114,21 @@ impl LoggedSettlement {
     /// Converts it to a settlement of this revision.
     pub(crate) fn with_revision(self, revision: Revision) -> Settlement {
         let Self { job, uid, expected, settled, records, firing, .. } = self;
-        Settlement { job, uid, revision, expected, settled, records, firing }
+        Settlement { job, uid, revision, expected_cursor: expected, new_cursor: settled, records, firing }
     }
 }
 
 impl From<Settlement> for LoggedSettlement {
     fn from(settlement: Settlement) -> Self {
-        let Settlement { job, uid, revision, expected, settled, records, firing } = settlement;
+        let Settlement {
+            job,
+            uid,
+            revision,
+            expected_cursor: expected,
+            new_cursor: settled,
+            records,
+            firing,
+        } = settlement;
         Self { job, uid, revision: Some(revision), expected, settled, records, firing }
     }
 }

@@ -95,7 +95,7 @@ impl MaterializedState {
             }
             LogOp::Advance(advance) => self.memory.advance(*advance).await.map(|()| OpResult::Done),
             LogOp::Register { name, value, expected, expires } => {
-                self.memory.write(&name, &value, expected, expires).await.map(OpResult::Version)
+                self.memory.put_register(&name, &value, expected, expires).await.map(OpResult::Version)
             }
             LogOp::Prune(retention) => self.memory.prune(retention.into()).await.map(OpResult::Pruned),
             LogOp::ImportJobs(jobs) => {

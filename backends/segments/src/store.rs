@@ -118,7 +118,7 @@ impl Journal for LogStore {
     }
 
     async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
-        self.memory()?.unfinished().await
+        self.memory()?.open_firings().await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
@@ -133,7 +133,7 @@ impl Journal for LogStore {
 #[async_trait]
 impl Registers for LogStore {
     async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.memory()?.read(name).await
+        self.memory()?.get_register(name).await
     }
 
     async fn put_register(

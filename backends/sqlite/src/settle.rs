@@ -54,7 +54,15 @@ struct FiringRow {
 
 impl SettlementRow {
     pub(crate) fn new(settlement: Settlement) -> Result<Self, StoreError> {
-        let Settlement { job, uid, revision, expected, settled, records, firing } = settlement;
+        let Settlement {
+            job,
+            uid,
+            revision,
+            expected_cursor: expected,
+            new_cursor: settled,
+            records,
+            firing,
+        } = settlement;
         let decisions = records.iter().map(DecisionRow::new).collect::<Result<_, _>>()?;
         let firing = firing.map(FiringRow::new).transpose()?;
         Ok(Self { job, uid, revision, expected, settled, decisions, firing })

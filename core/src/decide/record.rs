@@ -118,7 +118,7 @@ pub struct DecisionDetails<'a> {
 impl<'a> DecisionDetails<'a> {
     /// Borrows the details of a decision.
     #[must_use]
-    pub fn of(draft: &'a DecisionDraft) -> Self {
+    pub fn from_draft(draft: &'a DecisionDraft) -> Self {
         Self {
             demand: draft.demand,
             busy: draft.busy,

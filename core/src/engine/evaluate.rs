@@ -127,11 +127,8 @@ impl EngineInner {
             match self.read_queue_facts(request, reading, asked_at, &population).await {
                 Ok((facts, own)) => {
                     busy = request.overrides.busy.unwrap_or(own);
-                    draft.observations.extend(convergence_observation(
-                        &facts,
-                        job,
-                        draft.observations.first(),
-                    ));
+                    let observation = convergence_observation(&facts, job, draft.observations.first());
+                    draft.observations.extend(observation);
                     queue = Some(facts);
                 }
                 Err(failure) => {

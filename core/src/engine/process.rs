@@ -129,7 +129,7 @@ impl ProcessState {
 
     /// Reads the brake, which another process may have set.
     pub(crate) async fn read_brake(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let Some(register) = store.read(BRAKE_REGISTER).await? else { return Ok(()) };
+        let Some(register) = store.get_register(BRAKE_REGISTER).await? else { return Ok(()) };
         let brake = serde_json::from_str(&register.value).map_err(|error| {
             StoreError::with_source(FaultKind::Config, "could not read the brake from the store", error)
         })?;
@@ -141,8 +141,8 @@ impl ProcessState {
     pub(crate) async fn set_brake(&self, store: &dyn Store, brake: Option<Brake>) -> Result<(), StoreError> {
         let text = serde_json::to_string(&brake).expect("a brake is plain data");
         let version = loop {
-            let version = store.read(BRAKE_REGISTER).await?.map(|register| register.version);
-            match store.write(BRAKE_REGISTER, &text, version, None).await {
+            let version = store.get_register(BRAKE_REGISTER).await?.map(|register| register.version);
+            match store.put_register(BRAKE_REGISTER, &text, version, None).await {
                 Err(StoreError::Conflict(_)) => {}
                 written => break written?,
             }

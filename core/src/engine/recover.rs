@@ -10,7 +10,7 @@ use crate::store::StoreError;
 /// Resumes every open firing that no part of the engine works on. On return, the task tracker knows their tasks; launches
 /// follow in the background, as dispatch has room.
 pub(super) async fn resume_open_firings(engine: &Arc<EngineInner>) -> Result<(), StoreError> {
-    let open = engine.store.unfinished().await;
+    let open = engine.store.open_firings().await;
     engine.record_read(&open);
     let now = engine.clock.now();
     let mut to_dispatch = Vec::new();

@@ -211,8 +211,8 @@ async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<Cached
         job: evaluated.due.id.clone(),
         uid: evaluated.due.uid,
         revision: evaluated.due.revision,
-        expected: evaluated.due.settled,
-        settled: Some(settles),
+        expected_cursor: evaluated.due.settled,
+        new_cursor: Some(settles),
         records,
         firing,
     });
@@ -256,8 +256,8 @@ async fn evaluate_order(
         job: due.id.clone(),
         uid: due.uid,
         revision: due.revision,
-        expected: due.settled,
-        settled: due.settled,
+        expected_cursor: due.settled,
+        new_cursor: due.settled,
         records: vec![draft],
         firing,
     };

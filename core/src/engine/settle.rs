@@ -73,8 +73,8 @@ impl PendingCommit {
             retrying,
             retry_at,
         };
-        if let Some(Settlement { records, firing, settled, .. }) = &settlement {
-            pending.settled = *settled;
+        if let Some(Settlement { records, firing, new_cursor, .. }) = &settlement {
+            pending.settled = *new_cursor;
             pending.outcomes = records.iter().map(|draft| (draft.outcome, draft.span.count)).collect();
             pending.failure =
                 records.last().filter(|draft| is_unreadable(draft)).map(|draft| draft.explanation.clone());

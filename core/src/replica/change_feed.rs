@@ -38,7 +38,7 @@ impl ReplicaInner {
             .map(|owned| (owned.shard, owned.cursor()))
             .collect();
         let edits =
-            async { if cursors.is_empty() { Ok(Vec::new()) } else { self.store.edits(&cursors).await } };
+            async { if cursors.is_empty() { Ok(Vec::new()) } else { self.store.changes(&cursors).await } };
         let (brake, edits) = futures::join!(self.commons.read_brake(&*self.store), edits);
         for edits in edits? {
             if let Some(owned) = owned.iter().find(|owned| owned.shard == edits.shard) {

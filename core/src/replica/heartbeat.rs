@@ -84,14 +84,14 @@ impl Heartbeat {
         let text = serde_json::to_string(&beat).expect("a heartbeat is plain data");
         let now = inner.engine.clock.now();
         let expires = now.saturating_add(REGISTER_TTL).ok();
-        inner.store.write(&self.register, &text, self.version, expires).await
+        inner.store.put_register(&self.register, &text, self.version, expires).await
     }
 
     /// Finds out why the register has an unexpected version.
     ///
     /// A later process with the same replica id wins: this one returns after the other's heartbeat has stopped.
     async fn resolve_conflict(&mut self, inner: &ReplicaInner) -> Result<(), StoreError> {
-        let stored = inner.store.read(&self.register).await?;
+        let stored = inner.store.get_register(&self.register).await?;
         let Some(stored) = stored else {
             self.version = None;
             return Ok(());

@@ -118,7 +118,7 @@ impl ReplicaInner {
         let ownership = Ownership { owner: Some(self.holder()) };
         let text = serde_json::to_string(&ownership).expect("an ownership is plain data");
         let register = shard_register(shard);
-        let write = self.store.write(&register, &text, version, None);
+        let write = self.store.put_register(&register, &text, version, None);
         match tokio::time::timeout(self.options.timing.store_timeout, write).await {
             Ok(Ok(version)) if self.commons.lease.holds() => self.acquire(shard, version),
             // The outcome is uncertain: the next read tells the owner.

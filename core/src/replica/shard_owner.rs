@@ -126,7 +126,7 @@ impl ReplicaInner {
 
     async fn start_engine(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
         // Edits from here on are polled; earlier ones are read with the jobs.
-        let changes = self.store.edits(&[(owned.shard, ChangeCursor::default())]).await?;
+        let changes = self.store.changes(&[(owned.shard, ChangeCursor::default())]).await?;
         owned.set_cursor(changes.first().map(|edits| edits.mark).unwrap_or_default());
         let fence = Fence { register: shard_register(owned.shard), version: owned.version };
         let view = ShardView::new(Arc::clone(&self.store), owned.shard, fence);
@@ -160,7 +160,7 @@ impl ReplicaInner {
     async fn free_register(&self, owned: &OwnedShard) -> Result<(), StoreError> {
         let free = serde_json::to_string(&Ownership::default()).expect("an ownership is plain data");
         let register = shard_register(owned.shard);
-        let write = self.store.write(&register, &free, Some(owned.version), None);
+        let write = self.store.put_register(&register, &free, Some(owned.version), None);
         match tokio::time::timeout(self.options.timing.store_timeout, write).await {
             Ok(Err(StoreError::Conflict(_))) => Ok(()), // Another replica has taken it over.
             Ok(written) => written.map(drop),

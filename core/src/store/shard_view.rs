@@ -89,7 +89,7 @@ impl Journal for ShardView {
 #[async_trait]
 impl Registers for ShardView {
     async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.store.read(name).await
+        self.store.get_register(name).await
     }
 
     async fn put_register(
@@ -99,7 +99,7 @@ impl Registers for ShardView {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        self.store.write(name, value, expected, expires).await
+        self.store.put_register(name, value, expected, expires).await
     }
 }
 

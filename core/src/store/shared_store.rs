@@ -159,7 +159,7 @@ pub struct ShardChanges {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangedJobs {
     /// Exactly these jobs.
-    These(Vec<JobId>),
+    Jobs(Vec<JobId>),
     /// The log does not reach back to the cursor, or the cursor is of another log: rescan the whole shard.
     Unknown,
 }

@@ -200,7 +200,7 @@ impl Journal for ChaosStore {
 
     async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
         self.alive().await;
-        self.inner.unfinished().await
+        self.inner.open_firings().await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
@@ -218,7 +218,7 @@ impl Journal for ChaosStore {
 impl Registers for ChaosStore {
     async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
         self.alive().await;
-        self.inner.read(name).await
+        self.inner.get_register(name).await
     }
 
     async fn put_register(
@@ -228,7 +228,7 @@ impl Registers for ChaosStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        Self::write(self, "write a register", self.inner.write(name, value, expected, expires)).await
+        Self::write(self, "write a register", self.inner.put_register(name, value, expected, expires)).await
     }
 }
 

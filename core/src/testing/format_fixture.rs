@@ -38,11 +38,11 @@ pub async fn read_content(store: &dyn Store) -> Vec<String> {
     for name in content::HISTORIES {
         lines.extend(history(store, name).await);
     }
-    let mut open = store.unfinished().await.expect("open firings are read");
+    let mut open = store.open_firings().await.expect("open firings are read");
     open.sort_by(|a, b| a.id.cmp(&b.id));
     lines.extend(open.iter().map(|firing| json!({ "open": firing.id })));
     for name in content::REGISTERS {
-        let register = store.read(name).await.expect("registers are read");
+        let register = store.get_register(name).await.expect("registers are read");
         lines.push(json!({ "register": name, "content": register }));
     }
     lines.iter().map(Value::to_string).collect()

@@ -155,7 +155,7 @@ impl Journal for RemoteStore {
     }
 
     async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
-        self.call(self.inner.unfinished()).await
+        self.call(self.inner.open_firings()).await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
@@ -170,7 +170,7 @@ impl Journal for RemoteStore {
 #[async_trait]
 impl Registers for RemoteStore {
     async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.call(self.inner.read(name)).await
+        self.call(self.inner.get_register(name)).await
     }
 
     async fn put_register(
@@ -180,7 +180,7 @@ impl Registers for RemoteStore {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        self.call(self.inner.write(name, value, expected, expires)).await
+        self.call(self.inner.put_register(name, value, expected, expires)).await
     }
 }
 
@@ -215,7 +215,7 @@ impl SharedStore for RemoteStore {
     }
 
     async fn changes(&self, since: &[(Shard, ChangeCursor)]) -> Result<Vec<ShardChanges>, StoreError> {
-        self.call(self.inner.edits(since)).await
+        self.call(self.inner.changes(since)).await
     }
 }
 

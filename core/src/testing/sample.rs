@@ -46,8 +46,8 @@ pub fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
         job: job.id.clone(),
         uid: job.uid,
         revision: job.revision,
-        expected: job.progress.settled,
-        settled: records.last().map(|record| record.span.last),
+        expected_cursor: job.progress.settled,
+        new_cursor: records.last().map(|record| record.span.last),
         records,
         firing: None,
     }

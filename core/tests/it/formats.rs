@@ -35,7 +35,7 @@ fn engine(store: &Arc<MemoryStore>) -> Engine {
 }
 
 async fn register(store: &MemoryStore, name: &str) -> Value {
-    let register = store.read(name).await.unwrap().unwrap();
+    let register = store.get_register(name).await.unwrap().unwrap();
     serde_json::from_str(&register.value).unwrap()
 }
 

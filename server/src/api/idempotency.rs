@@ -89,7 +89,7 @@ pub(super) async fn claim(
     let register = format!("idempotency/{}", fingerprint(&[scope, key]));
     let request = fingerprint(&[scope, &body.to_string()]);
     let now = app.clock.now();
-    let known = app.store.read(&register).await?;
+    let known = app.store.get_register(&register).await?;
     let expected = known.as_ref().map(|register| register.version);
     let known = known.and_then(|register| serde_json::from_str::<IdempotencyRecord>(&register.value).ok());
     let mut uid = JobUid::random();
@@ -184,7 +184,7 @@ impl ClaimedKey {
 impl IdempotencyRecord {
     async fn write(&self, app: &AppState, register: &str, expected: Option<u64>) -> Result<u64, StoreError> {
         let value = serde_json::to_string(self).expect("a record can be written");
-        app.store.write(register, &value, expected, Some(self.until)).await
+        app.store.put_register(register, &value, expected, Some(self.until)).await
     }
 }
 

@@ -202,7 +202,7 @@ impl Writer<'_> {
 
     async fn write_register(&self, name: &str, value: &str) -> Result<(), CommandError> {
         if !self.options.dry_run {
-            let written = self.target.write(name, value, None, None).await;
+            let written = self.target.put_register(name, value, None, None).await;
             written.map_err(|error| self.unwritable(error))?;
         }
         (self.options.progress)(Stage::Moving, 1);

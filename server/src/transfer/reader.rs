@@ -133,7 +133,7 @@ impl<'s> StoreReader<'s> {
     }
 
     async fn read_register(&mut self, name: &str) -> Result<(), CommandError> {
-        let read = self.store.read(name).await;
+        let read = self.store.get_register(name).await;
         let register =
             read.map_err(|error| unreadable(&format!("register \"{name}\""), self.store, error))?;
         self.ready

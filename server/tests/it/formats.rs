@@ -74,7 +74,7 @@ async fn a_dump_of_each_format_is_imported_as_the_content() {
         run(&folder, &["import", "--to", "sqlite:jobs.db", file.to_str().unwrap()]);
         let store = open(&folder.path().join("jobs.db")).await;
         assert_same_lines(&moved(&store).await, &moved(&content().await).await);
-        let brake = ecs_scheduler_core::Registers::read(&store, "brake").await.unwrap().unwrap();
+        let brake = ecs_scheduler_core::Registers::get_register(&store, "brake").await.unwrap().unwrap();
         assert!(brake.value.contains("maintenance ✓"), "{brake:?}");
     }
 }

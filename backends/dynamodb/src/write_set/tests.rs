@@ -31,8 +31,8 @@ fn settlement(meta: &JobMeta, outcomes: &[TickOutcome]) -> Settlement {
         job: meta.job.clone(),
         uid: meta.uid,
         revision: meta.revision,
-        expected: None,
-        settled: Some(Timestamp::UNIX_EPOCH),
+        expected_cursor: None,
+        new_cursor: Some(Timestamp::UNIX_EPOCH),
         records: outcomes.iter().copied().map(draft).collect(),
         firing: None,
     }

@@ -99,7 +99,7 @@ async fn a_firing_that_is_too_large_is_refused_without_a_change() {
     let large = store.advance(advance_of(&launching.to, FiringState::Launched, 6_000)).await;
     let said = message(large, FaultKind::Config);
     assert!(said.contains("400 KB") && said.contains("number of tasks"), "{said}");
-    assert_eq!(store.unfinished().await.unwrap(), [launching.to]);
+    assert_eq!(store.open_firings().await.unwrap(), [launching.to]);
 }
 
 #[tokio::test]

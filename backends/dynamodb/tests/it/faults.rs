@@ -65,7 +65,7 @@ async fn run_job(store: Arc<DynamoDbStore>, number: usize) {
     let register = format!("register-{number}");
     for version in 0..3 {
         let expected = Some(version).filter(|version| *version > 0);
-        let written = store.write(&register, &version.to_string(), expected, None).await.unwrap();
+        let written = store.put_register(&register, &version.to_string(), expected, None).await.unwrap();
         assert_eq!(written, version + 1);
     }
     if number.is_multiple_of(3) {
@@ -91,10 +91,10 @@ async fn assert_complete(store: &DynamoDbStore, jobs: usize) {
         assert!(
             firings.iter().all(|firing| firing.state == FiringState::Finished && firing.tasks.len() == 1)
         );
-        let register = store.read(&format!("register-{number}")).await.unwrap().unwrap();
+        let register = store.get_register(&format!("register-{number}")).await.unwrap().unwrap();
         assert_eq!((register.value.as_str(), register.version), ("2", 3));
     }
-    assert!(store.unfinished().await.unwrap().is_empty());
+    assert!(store.open_firings().await.unwrap().is_empty());
     let all = store.decisions(&DecisionQuery::default()).await.unwrap();
     let each = usize::try_from(TICKS).unwrap();
     assert_eq!(all.len(), jobs * each, "two idle ticks fold, and each firing has a row");

@@ -21,7 +21,7 @@ async fn fenced() -> (Proxy, Arc<DynamoDbStore>, Fence) {
     let proxy = Proxy::start(EmulatorKind::Ministack, FaultRates::default(), 1).await;
     let store =
         DynamoDbStore::open(&aws(&proxy.url), DynamoDbOptions::new(tables.table.as_str())).await.unwrap();
-    let version = store.write("shard/07", "me", None, None).await.unwrap();
+    let version = store.put_register("shard/07", "me", None, None).await.unwrap();
     (proxy, Arc::new(store), Fence { register: "shard/07".to_owned(), version })
 }
 
@@ -58,7 +58,7 @@ async fn concurrent_writes_under_a_fence_share_transactions() {
     let created = JOBS as u64;
     let settled = proxy.calls("TransactWriteItems") - before - created;
     assert!(settled < created / 2, "{settled} transactions for {JOBS} calls");
-    assert_eq!(store.unfinished().await.unwrap().len(), JOBS);
+    assert_eq!(store.open_firings().await.unwrap().len(), JOBS);
     assert_eq!(store.decisions(&DecisionQuery::default()).await.unwrap().len(), JOBS);
     let moves = firings
         .iter()

@@ -14,7 +14,7 @@ use ecs_scheduler_core::testing::format_fixture::{
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::{Value, json};
 
-use crate::help::{Stopped, at, aws};
+use crate::help::{FixedClock, at, aws};
 
 /// The newest format, which the present code writes.
 const FORMAT: u32 = 1;
@@ -40,7 +40,7 @@ impl Database {
     }
 
     async fn store(&self) -> DynamoDbStore {
-        let clock = Arc::new(Stopped(at(0)));
+        let clock = Arc::new(FixedClock(at(0)));
         let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(TABLES[0]) };
         DynamoDbStore::open(&aws(&self.fake.url()), options).await.unwrap()
     }

@@ -20,14 +20,14 @@ async fn make_changes(store: &LogStore) {
     store.create(new_job("b", "{}")).await.unwrap();
     store.replace(&name("a"), Revision(1), document(r#"{"taskCount":2}"#), at(2)).await.unwrap();
     store.remove(&name("b"), None).await.unwrap();
-    assert_eq!(store.write("brake", "on", None, None).await.unwrap(), 1);
+    assert_eq!(store.put_register("brake", "on", None, None).await.unwrap(), 1);
 }
 
 async fn assert_changed(store: &LogStore) {
     let jobs = listed(store).await;
     let seen: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.revision, job.document.get())).collect();
     assert_eq!(seen, [("a", Revision(2), r#"{"taskCount":2}"#)]);
-    assert_eq!(store.read("brake").await.unwrap().unwrap().value, "on");
+    assert_eq!(store.get_register("brake").await.unwrap().unwrap().value, "on");
 }
 
 #[tokio::test]
@@ -187,11 +187,11 @@ async fn second_scheduler_fences_out_the_first() {
     let first = cluster.store().await;
     first.create(new_job("a", "{}")).await.unwrap();
     let second = cluster.store().await;
-    let error = first.write("brake", "on", None, None).await.unwrap_err();
+    let error = first.put_register("brake", "on", None, None).await.unwrap_err();
     assert!(matches!(error, StoreError::Fault { kind: FaultKind::Unavailable, .. }), "{error:?}");
     let message = fault_chain(&error);
     assert!(message.contains("another process writes to index \"jobs\""), "{message}");
-    second.write("brake", "on", None, None).await.unwrap();
+    second.put_register("brake", "on", None, None).await.unwrap();
 }
 
 /// A cluster with more jobs than fit into one page, written by another program.
@@ -266,11 +266,11 @@ async fn failed_removal_of_an_old_segment_does_no_harm() {
     let mut version = 0;
     while cluster.fake.count("POST /jobs-journal/_bulk") == 0 {
         assert!(version < 5_000, "a snapshot is taken");
-        version = store.write("brake", "on", (version > 0).then_some(version), None).await.unwrap();
+        version = store.put_register("brake", "on", (version > 0).then_some(version), None).await.unwrap();
     }
     store.close().await.unwrap();
     drop(store);
     let kept = cluster.fake.world(|state| state.index("jobs-journal").docs().len());
     assert!(kept < 1_100, "all others of that request were removed, and {kept} are left");
-    assert_eq!(cluster.store().await.read("brake").await.unwrap().unwrap().version, version);
+    assert_eq!(cluster.store().await.get_register("brake").await.unwrap().unwrap().version, version);
 }

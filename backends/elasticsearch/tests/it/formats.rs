@@ -8,7 +8,7 @@ use ecs_scheduler_core::testing::format_fixture::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::Place;
+use crate::fixture::TestCluster;
 
 /// The newest format of the log, which the present code writes.
 const FORMAT: u32 = 3;
@@ -18,8 +18,8 @@ fn fixture(format: u32) -> PathBuf {
 }
 
 /// Lists the mappings of each index and each of its documents.
-fn lines(place: &Place) -> Vec<String> {
-    place.fake.world(|world| {
+fn lines(cluster: &TestCluster) -> Vec<String> {
+    cluster.fake.world(|world| {
         let names: Vec<String> = world.names().into_iter().map(str::to_owned).collect();
         let mut lines = Vec::new();
         for name in names {
@@ -35,11 +35,11 @@ fn lines(place: &Place) -> Vec<String> {
 }
 
 /// Makes the indexes and puts the documents of a fixture into them.
-async fn restore(format: u32) -> Place {
-    let place = Place::new().await;
-    place.store().await.close().await.unwrap();
+async fn restore(format: u32) -> TestCluster {
+    let cluster = TestCluster::new().await;
+    cluster.store().await.close().await.unwrap();
     let text = std::fs::read_to_string(fixture(format)).expect("UPDATE_FIXTURES=1 writes it");
-    place.fake.world(|world| {
+    cluster.fake.world(|world| {
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let field = |name: &str| line[name].as_str();
@@ -48,22 +48,22 @@ async fn restore(format: u32) -> Place {
             }
         }
     });
-    place
+    cluster
 }
 
 #[tokio::test]
 async fn documents_of_the_format_read_as_the_content() {
-    let place = restore(FORMAT).await;
-    assert_content(&place.store().await).await;
+    let cluster = restore(FORMAT).await;
+    assert_content(&cluster.store().await).await;
 }
 
 #[tokio::test]
 async fn the_present_code_writes_the_documents_of_the_newest_format() {
-    let place = Place::new().await;
-    let store = place.store().await;
+    let cluster = TestCluster::new().await;
+    let store = cluster.store().await;
     write_content(&store).await;
     store.close().await.unwrap();
-    let found = lines(&place);
+    let found = lines(&cluster);
     if is_updating() {
         write_fixture(&fixture(FORMAT), found.join("\n") + "\n");
     }

@@ -56,8 +56,8 @@ impl SettlementRow {
             uid: *settlement.uid.as_uuid(),
             shard: shard_number(&settlement.job),
             revision: signed(settlement.revision.0),
-            expected: optional_nanos(settlement.expected)?,
-            settled: optional_nanos(settlement.settled)?,
+            expected: optional_nanos(settlement.expected_cursor)?,
+            settled: optional_nanos(settlement.new_cursor)?,
             decisions: settlement.records.iter().map(DecisionRow::new).collect::<Result<_, _>>()?,
             firing: settlement.firing.as_ref().map(FiringRow::new).transpose()?,
         })

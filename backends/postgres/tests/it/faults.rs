@@ -165,8 +165,8 @@ fn idle(job: &StoredJob, tick: i64) -> Settlement {
         job: job.id.clone(),
         uid: job.uid,
         revision: job.revision,
-        expected: (tick > 1).then(|| at(tick - 1)),
-        settled: Some(at(tick)),
+        expected_cursor: (tick > 1).then(|| at(tick - 1)),
+        new_cursor: Some(at(tick)),
         records: vec![draft],
         firing: None,
     }
@@ -205,7 +205,7 @@ async fn connections_that_the_server_closes_are_replaced() {
     // The statement recognises the store's connections by the table that they used last.
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                WHERE application_name = 'ecs-scheduler' AND pid <> $1 AND query LIKE '%' || $2 || '%'";
-    store.write(&path, "mark", None, None).await.expect("the register is new");
+    store.put_register(&path, "mark", None, None).await.expect("the register is new");
     let _ = raw.query_one(sql, &[&own, &"ecss_registers"]).await.expect("the connections are closed");
     assert_eq!(store.get(&[name("a")]).await.expect("jobs are read").len(), 1);
     store.create(new_job("b")).await.expect("a job is stored");
@@ -224,7 +224,7 @@ async fn transaction_aborted_by_contention_is_retried() {
              CREATE TRIGGER contend BEFORE INSERT ON ecss_registers FOR EACH ROW EXECUTE FUNCTION contend()",
         )
         .await;
-    store.write("register", "0", None, None).await.expect("the fourth try succeeds");
+    store.put_register("register", "0", None, None).await.expect("the fourth try succeeds");
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn missing_table_is_reported_with_the_remedy() {
     let schema = TestSchema::new();
     let store = schema.store().await;
     schema.execute("DROP TABLE ecss_registers").await;
-    let error = store.read("brake").await.expect_err("the table is missing");
+    let error = store.get_register("brake").await.expect_err("the table is missing");
     assert!(!error.is_transient() && error.to_string().contains("ecss_"), "{error:?}");
 }
 

@@ -9,7 +9,7 @@ use ecs_scheduler_core::testing::format_fixture::{
 };
 use tokio_postgres::{Client, NoTls};
 
-use crate::server::{fresh_schema, server};
+use crate::server::{server, unique_name};
 
 /// The newest layout, which the present code makes.
 const FORMAT: u32 = 1;
@@ -31,7 +31,7 @@ struct Database {
 
 impl Database {
     async fn new() -> Self {
-        let schema = fresh_schema();
+        let schema = unique_name();
         let url = server().url_of(&schema);
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("it connects");
         tokio::spawn(connection);

@@ -113,5 +113,5 @@ async fn transactions_are_read_committed_despite_another_default() {
         .await;
     let url = format!("{}%20-c%20default_transaction_isolation%3Dserializable", schema.url());
     let store = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
-    store.write("register", "0", None, None).await.expect("the transaction is read committed");
+    store.put_register("register", "0", None, None).await.expect("the transaction is read committed");
 }

@@ -31,7 +31,7 @@ async fn settle(store: &dyn Store, job: &StoredJob, outcome: TickOutcome, firing
     let tick = Timestamp::from_second(1_800_000_000).unwrap();
     let settled = job.progress.settled;
     let records = vec![sample::draft(outcome, tick)];
-    let settlement = Settlement { settled, firing, ..sample::settlement(job, records) };
+    let settlement = Settlement { new_cursor: settled, firing, ..sample::settlement(job, records) };
     let settled = store.settle(vec![settlement]).await.unwrap();
     assert!(matches!(settled[0], Settled::Recorded(_)));
 }

@@ -56,7 +56,7 @@ async fn a_missing_permission_is_named() {
     for (method, part, action) in cases {
         let bucket = TestBucket::at(moto().await);
         let store = bucket.try_open().await.unwrap();
-        store.write("brake", "on", None, None).await.unwrap();
+        store.put_register("brake", "on", None, None).await.unwrap();
         let denying = move |request: &ProxyRequest<'_>| {
             let denied = request.method == method && request.target.contains(part);
             if denied { ProxyAction::Answer(403, "AccessDenied") } else { ProxyAction::Pass }
@@ -131,12 +131,12 @@ async fn the_first_of_two_schedulers_stops_and_the_second_continues() {
         let first = bucket.try_open().await.unwrap();
         first.create(new_job("a", FIRST)).await.unwrap();
         let second = bucket.try_open().await.unwrap();
-        let (kind, message) = failed(first.write("brake", "on", None, None).await);
+        let (kind, message) = failed(first.put_register("brake", "on", None, None).await);
         assert_eq!(kind, FaultKind::Unavailable);
         let wanted = format!("another process writes to bucket \"{}\" below \"jobs/prod/", bucket.name);
         assert!(message.starts_with(&wanted), "{message}");
         assert_eq!(failed(first.health_check().await).1, message);
-        second.write("brake", "off", None, None).await.unwrap();
+        second.put_register("brake", "off", None, None).await.unwrap();
         second.health_check().await.unwrap();
     }
 }
@@ -151,5 +151,5 @@ async fn look_writes_nothing_and_does_not_disturb_a_running_store() {
     let state = ecs_scheduler_backend_s3::look(&other.aws, other.options()).await.unwrap();
     assert_eq!(state.list(ListFrom::Skip(0), NonZeroUsize::MAX).await.unwrap().total, 2);
     assert_eq!(other.calls("PutObject"), 0);
-    store.write("brake", "on", None, None).await.unwrap();
+    store.put_register("brake", "on", None, None).await.unwrap();
 }

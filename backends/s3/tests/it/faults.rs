@@ -53,7 +53,12 @@ async fn every_kind_of_fault_at_every_kind_of_write_loses_nothing() {
             acknowledged.push((job.id, replaced));
         }
         let _ = store
-            .write("turn", &number.to_string(), store.read("turn").await.unwrap().map(|r| r.version), None)
+            .put_register(
+                "turn",
+                &number.to_string(),
+                store.get_register("turn").await.unwrap().map(|r| r.version),
+                None,
+            )
             .await;
     }
     assert!(proxy.faults() > 15, "{} faults", proxy.faults());
@@ -89,7 +94,7 @@ async fn a_segment_whose_answer_is_lost_is_acknowledged_once() {
     let store = bucket.behind(&proxy.address).try_open().await.unwrap();
     for version in 0..10 {
         let expected = (version > 0).then_some(version);
-        assert_eq!(store.write("brake", "on", expected, None).await.unwrap(), version + 1);
+        assert_eq!(store.put_register("brake", "on", expected, None).await.unwrap(), version + 1);
     }
     assert!(proxy.faults() > 2);
 }
@@ -123,16 +128,16 @@ async fn writes_fail_while_the_bucket_is_down_and_recover() {
     };
     let proxy = Proxy::start(moto().await, rule).await;
     let store = bucket.behind(&proxy.address).try_open().await.unwrap();
-    store.write("brake", "on", None, None).await.unwrap();
+    store.put_register("brake", "on", None, None).await.unwrap();
     down.store(true, Ordering::SeqCst);
-    let answer = store.write("brake", "off", Some(1), None).await;
+    let answer = store.put_register("brake", "off", Some(1), None).await;
     let Err(error @ StoreError::Fault { .. }) = answer else { panic!("{answer:?}") };
     assert!(error.is_transient(), "{error}");
     assert!(store.health_check().await.is_err());
-    assert_eq!(store.read("brake").await.unwrap().unwrap().value, "on", "reads continue");
+    assert_eq!(store.get_register("brake").await.unwrap().unwrap().value, "on", "reads continue");
     down.store(false, Ordering::SeqCst);
     // The uncertain segment is written first, so this write conflicts with it.
-    let answer = store.write("brake", "off", Some(1), None).await;
+    let answer = store.put_register("brake", "off", Some(1), None).await;
     assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}");
-    assert_eq!(store.read("brake").await.unwrap().unwrap().value, "off");
+    assert_eq!(store.get_register("brake").await.unwrap().unwrap().value, "off");
 }

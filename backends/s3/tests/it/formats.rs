@@ -11,8 +11,8 @@ use ecs_scheduler_core::testing::format_fixture::{
 use ecs_scheduler_core::{Clock, Store as _, Timestamp};
 use serde_json::{Value, json};
 
+use crate::bucket::TestBucket;
 use crate::emulator::moto;
-use crate::site::Site;
 
 /// The newest format of the log, which the present code writes.
 const FORMAT: u32 = 3;
@@ -31,43 +31,43 @@ fn fixture(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-{format}/objects.jsonl"))
 }
 
-async fn open(site: &Site) -> LogStore {
-    let options = S3Options::new(&site.bucket, site.prefix, Arc::new(Stopped));
-    ecs_scheduler_backend_s3::open(&site.aws, options).await.unwrap()
+async fn open(bucket: &TestBucket) -> LogStore {
+    let options = S3Options::new(&bucket.name, bucket.prefix, Arc::new(Stopped));
+    ecs_scheduler_backend_s3::open(&bucket.aws, options).await.unwrap()
 }
 
 /// Lists every object with its key.
-async fn lines(site: &Site) -> Vec<String> {
-    let listing = site.client().await.list_objects_v2().bucket(&site.bucket).send().await.unwrap();
+async fn lines(bucket: &TestBucket) -> Vec<String> {
+    let listing = bucket.client().await.list_objects_v2().bucket(&bucket.name).send().await.unwrap();
     assert_ne!(listing.is_truncated(), Some(true), "the content has fewer objects than a page");
     let mut lines = Vec::new();
     for object in listing.contents() {
         let key = object.key().unwrap();
-        lines.push(json!({ "key": key, "body": site.get(key).await }).to_string());
+        lines.push(json!({ "key": key, "body": bucket.get(key).await }).to_string());
     }
     lines
 }
 
 #[tokio::test]
 async fn objects_of_the_format_read_as_the_content() {
-    let site = Site::at(moto().await);
-    site.create().await;
+    let bucket = TestBucket::at(moto().await);
+    bucket.create().await;
     let text = std::fs::read_to_string(fixture(FORMAT)).expect("UPDATE_FIXTURES=1 writes it");
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
-        site.put(line["key"].as_str().unwrap(), line["body"].as_str().unwrap()).await;
+        bucket.put(line["key"].as_str().unwrap(), line["body"].as_str().unwrap()).await;
     }
-    assert_content(&open(&site).await).await;
+    assert_content(&open(&bucket).await).await;
 }
 
 #[tokio::test]
 async fn the_present_code_writes_the_objects_of_the_newest_format() {
-    let site = Site::at(moto().await);
-    site.create().await;
-    let store = open(&site).await;
+    let bucket = TestBucket::at(moto().await);
+    bucket.create().await;
+    let store = open(&bucket).await;
     write_content(&store).await;
     store.close().await.unwrap();
-    let found = lines(&site).await;
+    let found = lines(&bucket).await;
     if is_updating() {
         write_fixture(&fixture(FORMAT), found.join("\n") + "\n");
     }

@@ -33,12 +33,12 @@ async fn run_once(backend: &MemoryBackend) -> Acknowledged {
     if let Ok(job) = created {
         edit_and_fire(store, &job, &mut done).await;
     }
-    done.registered = store.write("brake", "on", None, None).await.is_ok();
+    done.registered = store.put_register("brake", "on", None, None).await.is_ok();
     done.removing = true;
     done.other_removed = store.remove(&name("b"), None).await.is_ok();
     for _ in 0..8 {
         // Enough segments for a snapshot and further segments.
-        let _ = store.write("noise", "", None, None).await;
+        let _ = store.put_register("noise", "", None, None).await;
     }
     // The next segment resolves an uncertain write of the last one.
     let _ = store.close().await;
@@ -78,7 +78,7 @@ async fn verify(backend: &MemoryBackend, done: &Acknowledged, case: &str) {
     let other = get(store, "b").await;
     assert!(other.is_some() || !done.other || done.removing, "{case}: the other job is there");
     assert!(other.is_none() || !done.other_removed, "{case}: the other job is removed");
-    let register = store.read("brake").await.unwrap();
+    let register = store.get_register("brake").await.unwrap();
     assert!(register.is_some() || !done.registered, "{case}: the register is written");
     for id in ["a", "b"] {
         let stored = get(store, id).await.map(|job| job.document.get().to_owned());
@@ -154,7 +154,7 @@ async fn a_segment_whose_answer_was_lost_is_found_and_acknowledged() {
     let store = backend.try_open().await.unwrap();
     let call = backend.inner().calls + 1;
     backend.inject_at(call, Fault::LoseAnswer);
-    assert_eq!(store.write("brake", "on", None, None).await.unwrap(), 1);
-    let answer = store.write("brake", "off", None, None).await;
+    assert_eq!(store.put_register("brake", "on", None, None).await.unwrap(), 1);
+    let answer = store.put_register("brake", "off", None, None).await;
     assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}");
 }

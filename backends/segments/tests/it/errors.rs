@@ -23,7 +23,7 @@ async fn the_first_of_two_processes_stops_at_its_next_write_and_the_second_conti
     assert_eq!(kind, FaultKind::Unavailable, "the API answers 503");
     assert!(message.starts_with("another process writes to memory (process "), "{message}");
     assert!(message.contains("only one may"), "{message}");
-    assert_eq!(fault(first.read("brake").await).1, message, "all calls fail");
+    assert_eq!(fault(first.get_register("brake").await).1, message, "all calls fail");
     assert_eq!(fault(first.health_check().await).1, message);
     let planned = fire(&second, &job, 10).await.unwrap();
     advance(&second, &planned, FiringState::Launching, &[]).await.unwrap();
@@ -49,13 +49,13 @@ async fn a_process_that_was_stopped_during_snapshots_finds_its_position_occupied
     create(&first, "a").await.unwrap();
     let second = backend.try_open().await.unwrap();
     for number in 0..50 {
-        second.write(&format!("r{number}"), "", None, None).await.unwrap();
+        second.put_register(&format!("r{number}"), "", None, None).await.unwrap();
     }
     second.close().await.unwrap();
     write_snapshot(&backend).await;
     let segments = backend.inner().objects.keys().filter(|name| name.starts_with("segment-")).count();
     assert!(segments < 20, "old segments were removed: {segments}");
-    assert!(fault(first.write("brake", "on", None, None).await).1.contains("another process writes"));
+    assert!(fault(first.put_register("brake", "on", None, None).await).1.contains("another process writes"));
 }
 
 async fn written() -> MemoryBackend {
@@ -112,7 +112,7 @@ async fn a_snapshot_with_a_damaged_part_is_named() {
     let backend = MemoryBackend::default();
     let store = backend.try_open().await.unwrap();
     for number in 0..20 {
-        store.write(&format!("r{number}"), "", None, None).await.unwrap();
+        store.put_register(&format!("r{number}"), "", None, None).await.unwrap();
     }
     store.close().await.unwrap();
     let part = backend.inner().objects.keys().rfind(|name| name.starts_with("snapshot-")).unwrap().clone();
@@ -128,6 +128,6 @@ async fn changes_that_are_not_durable_are_not_read() {
     let job = create(&store, "a").await.unwrap();
     let second = backend.try_open().await.unwrap();
     fault(fire(&store, &job, 10).await);
-    let firings = second.unfinished().await.unwrap();
+    let firings = second.open_firings().await.unwrap();
     assert!(firings.is_empty() && get(&second, "a").await.unwrap().progress.last_firing.is_none());
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ecs_scheduler_backend_segments::{SegmentOptions, SegmentStore};
+use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions};
 use ecs_scheduler_core::testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
@@ -42,10 +42,10 @@ fn fixture(format: u32, name: &str) -> PathBuf {
     folder.join(format!("format-{format}/{name}.jsonl"))
 }
 
-async fn open(backend: &MemoryBackend, snapshot_every: usize) -> SegmentStore {
+async fn open(backend: &MemoryBackend, snapshot_every: usize) -> LogStore {
     let snapshot_every = NonZeroUsize::new(snapshot_every).unwrap();
     let clock = Arc::new(Stopped);
-    backend.open_with(SegmentOptions { snapshot_every, clock, ..SegmentOptions::default() }).await.unwrap()
+    backend.open_with(LogStoreOptions { snapshot_every, clock, ..LogStoreOptions::default() }).await.unwrap()
 }
 
 /// Writes the content as a log of segments.

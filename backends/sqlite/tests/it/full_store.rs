@@ -76,7 +76,15 @@ fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
     };
     let (id, expected) = (job.id.clone(), job.progress.settled);
     let (uid, revision, settled) = (job.uid, job.revision, Some(at));
-    Settlement { job: id, uid, revision, expected, settled, records: vec![draft], firing: None }
+    Settlement {
+        job: id,
+        uid,
+        revision,
+        expected_cursor: expected,
+        new_cursor: settled,
+        records: vec![draft],
+        firing: None,
+    }
 }
 
 #[tokio::test]
@@ -89,7 +97,7 @@ async fn batch_that_does_not_fit_writes_nothing_and_fails_no_other_command() {
         batch.push(settlement(&job, 5, "x".repeat(10_000)));
     }
     let (settled, written) =
-        tokio::join!(store.settle(batch.clone()), store.write("brake", "on", None, None));
+        tokio::join!(store.settle(batch.clone()), store.put_register("brake", "on", None, None));
     assert_full(settled);
     assert_eq!(written.unwrap(), 1);
     let query = DecisionQuery { job: None, outcome: None, before: None, limit: 10.try_into().unwrap() };

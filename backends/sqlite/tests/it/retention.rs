@@ -29,8 +29,12 @@ fn day(job: &StoredJob, began: ecs_scheduler_core::Timestamp) -> Vec<Settlement>
             ..sample::firing(&job.id, job.uid, tick)
         };
         let records = vec![sample::draft(TickOutcome::Launched, tick)];
-        let settlement = Settlement { firing: Some(firing), expected, ..sample::settlement(job, records) };
-        expected = settlement.settled;
+        let settlement = Settlement {
+            firing: Some(firing),
+            expected_cursor: expected,
+            ..sample::settlement(job, records)
+        };
+        expected = settlement.new_cursor;
         settlements.push(settlement);
     }
     settlements
@@ -70,7 +74,7 @@ async fn file_stops_growing_after_the_retention_period() {
         store.settle(batch).await.unwrap();
         let ends = now + SignedDuration::from_hours(24);
         let keys: Vec<String> = (0..20).map(|key| format!("answer-{number}-{key}")).collect();
-        let writes = keys.iter().map(|key| store.write(key, "201", None, Some(ends)));
+        let writes = keys.iter().map(|key| store.put_register(key, "201", None, Some(ends)));
         futures::future::try_join_all(writes).await.unwrap();
         drop(release);
         assert!(holding.await.unwrap().is_err(), "the blocking task is released");

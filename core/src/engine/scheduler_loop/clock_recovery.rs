@@ -160,8 +160,8 @@ fn recovery_settlement(entry: &AgendaEntry, now: Timestamp) -> Settlement {
         job: entry.id.clone(),
         uid: entry.uid,
         revision: entry.revision,
-        expected: entry.settled,
-        settled: Some(now),
+        expected_cursor: entry.settled,
+        new_cursor: Some(now),
         records: vec![DecisionDraft { tries: 0, ..draft }.finish(TickOutcome::Missed, reason)],
         firing: None,
     }

@@ -154,11 +154,11 @@ async fn write_registers(store: &dyn Store) {
             "idempotency/0f1e" => Some(at(2_000_000_000)),
             _ => None,
         };
-        store.write(register, value, None, expires).await.expect("the register is new");
+        store.put_register(register, value, None, expires).await.expect("the register is new");
     }
     // The brake was released and pulled again.
-    let version = store.write("brake", "null", Some(1), None).await.expect("the version is this");
-    store.write("brake", VALUES[0], Some(version), None).await.expect("the version is this");
+    let version = store.put_register("brake", "null", Some(1), None).await.expect("the version is this");
+    store.put_register("brake", VALUES[0], Some(version), None).await.expect("the version is this");
 }
 
 async fn prune(store: &dyn Store) {

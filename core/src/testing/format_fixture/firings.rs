@@ -108,8 +108,8 @@ async fn fire_by_hand(store: &dyn Store) {
     let record = draft(TickOutcome::Pending, 175, Rule::Floor);
     let record = DecisionDraft { span: TickSpan { count: 0, ..record.span }, launch: 2, ..record };
     let settlement = sample::settlement(&job, vec![record]);
-    let settled = settlement.expected;
-    settle_all(store, Settlement { settled, firing: Some(firing.clone()), ..settlement }).await;
+    let settled = settlement.expected_cursor;
+    settle_all(store, Settlement { new_cursor: settled, firing: Some(firing.clone()), ..settlement }).await;
     let firing = find(store, &firing.id).await;
     let refused = Firing { state: FiringState::Refused, note: Some("not allowed".to_owned()), ..firing };
     advance(store, refused, Some(TickOutcome::Denied)).await;

@@ -27,7 +27,7 @@ impl Poller {
     }
 
     async fn poll(&mut self) -> Vec<ShardChanges> {
-        let changes = self.store.edits(&self.cursors).await.expect("edits are read");
+        let changes = self.store.changes(&self.cursors).await.expect("edits are read");
         for edits in &changes {
             let mark = self.cursors.iter_mut().find(|(shard, _)| *shard == edits.shard);
             mark.expect("only requested shards are returned").1 = edits.mark;
@@ -83,15 +83,15 @@ pub async fn changes_are_returned_by_shard(subject: &dyn Subject) {
     }
     let [one, two, three] = [3, 9, 14].map(|index: usize| Shard::of(&jobs[index]));
     let all: Vec<_> = [one, two, three].map(|shard| (shard, ChangeCursor::default())).to_vec();
-    let changes = store.edits(&all).await.expect("edits are read");
+    let changes = store.changes(&all).await.expect("edits are read");
     let mark = |shard| changes.iter().find(|edits| edits.shard == shard).expect("it was edited").mark;
     store.replace(&jobs[9], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
     store.replace(&jobs[14], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
     let cursors = [(one, mark(one)), (two, mark(two))];
-    let changes = store.edits(&cursors).await.expect("edits are read");
+    let changes = store.changes(&cursors).await.expect("edits are read");
     let seen: Vec<_> = changes.into_iter().map(|edits| (edits.shard, edits.jobs)).collect();
     assert_eq!(seen, [(two, ChangedJobs::Jobs(vec![jobs[9].clone()]))]);
-    assert_eq!(store.edits(&[]).await.expect("edits are read"), []);
+    assert_eq!(store.changes(&[]).await.expect("edits are read"), []);
 }
 
 /// Journal writes to a job are no edits.
@@ -109,7 +109,7 @@ pub async fn journal_writes_are_no_edits(subject: &dyn Subject) {
 pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn Subject) {
     let store = shared(subject).await;
     let before = create(&*store, "nightly").await;
-    let version = store.write("owner", "a", None, None).await.expect("it is new");
+    let version = store.put_register("owner", "a", None, None).await.expect("it is new");
     let fence = Fence { register: "owner".to_owned(), version };
     let owner = ShardView::new(Arc::clone(&store), Shard::of(&before.id), fence);
     let after = edit(&*store, "nightly").await;
@@ -119,7 +119,7 @@ pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn Subjec
         owner.settle(batch).await.expect("the fence holds")
     };
     assert_eq!(settle(&before).await, [Settled::Stale]);
-    assert!(store.unfinished().await.expect("firings are read").is_empty());
+    assert!(store.open_firings().await.expect("firings are read").is_empty());
     assert!(matches!(&settle(&after).await[..], [Settled::Recorded(_)]));
 }
 
@@ -163,7 +163,8 @@ pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn Subject) {
     let (mut known, mut unknown) = (0, 0);
     for edits in 1..=MIN_CHANGELOG + 64 {
         if edits % 64 == 0 || edits > MIN_CHANGELOG + 60 {
-            let changes = store.edits(&since).await.expect("edits are read").pop().expect("there are edits");
+            let changes =
+                store.changes(&since).await.expect("edits are read").pop().expect("there are edits");
             match changes.jobs {
                 ChangedJobs::Jobs(jobs) => {
                     assert!(jobs.iter().all(|seen| *seen == job.id) && !jobs.is_empty(), "{jobs:?}");
@@ -174,7 +175,7 @@ pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn Subject) {
                     unknown += 1;
                 }
             }
-            let again = store.edits(&[(changes.shard, changes.mark)]).await.expect("edits are read");
+            let again = store.changes(&[(changes.shard, changes.mark)]).await.expect("edits are read");
             assert_eq!(again, [], "the new cursor is up to date");
         }
         let replaced = store.replace(&job.id, revision, document("{}"), at(1)).await;
@@ -188,7 +189,7 @@ pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn Subject) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let shard = Shard::of(&job.id);
-    let changes = store.edits(&[(shard, ChangeCursor(u64::MAX / 4))]).await.expect("edits are read");
+    let changes = store.changes(&[(shard, ChangeCursor(u64::MAX / 4))]).await.expect("edits are read");
     let [ShardChanges { jobs: ChangedJobs::Unknown, mark, .. }] = changes[..] else { panic!("{changes:?}") };
-    assert_eq!(store.edits(&[(shard, mark)]).await.expect("edits are read"), []);
+    assert_eq!(store.changes(&[(shard, mark)]).await.expect("edits are read"), []);
 }

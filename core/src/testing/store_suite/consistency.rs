@@ -188,7 +188,7 @@ pub async fn overlapping_batches_settle_each_tick_once(subject: &dyn Subject) {
     let answers = join_all(callers).await.into_iter().flat_map(|done| done.expect("no caller panics"));
     let recorded = answers.filter(|answer| *answer != Settled::Stale).count();
     assert_eq!(recorded, names.len(), "each job's tick is settled by one of them");
-    assert_eq!(store.unfinished().await.expect("firings are read").len(), names.len());
+    assert_eq!(store.open_firings().await.expect("firings are read").len(), names.len());
     for id in &names {
         assert_eq!(decisions(&*store, id).await.len(), 1);
     }

@@ -60,7 +60,7 @@ async fn settle_on(store: Arc<dyn Store>, job: usize, acknowledged: Arc<Acknowle
         let mut idle = next.records[0].clone();
         idle.outcome = crate::decide::TickOutcome::Missed;
         next.records.insert(0, idle);
-        let settled = next.settled;
+        let settled = next.new_cursor;
         match store.settle(vec![next]).await {
             Ok(answers) => assert!(matches!(&answers[..], [Settled::Recorded(_)]), "nobody else settles it"),
             Err(error) => {

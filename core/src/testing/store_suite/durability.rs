@@ -78,7 +78,7 @@ pub async fn open_firings_survive_a_restart(subject: &dyn Subject) {
     let finished = fire(&*store, "nightly", 3).await;
     advance(&*store, &finished, FiringState::Cancelled, &[]).await;
     let store = reopen(subject, store).await;
-    assert_eq!(store.unfinished().await.expect("firings are read"), [planned, launching]);
+    assert_eq!(store.open_firings().await.expect("firings are read"), [planned, launching]);
 }
 
 /// Ids of decisions keep growing after a restart, even when the newest row was pruned.
@@ -108,11 +108,11 @@ pub async fn folding_goes_on_after_a_restart(subject: &dyn Subject) {
 /// Registers survive a restart with their versions.
 pub async fn registers_survive_a_restart(subject: &dyn Subject) {
     let store = subject.open().await;
-    store.write("brake", "on", None, None).await.expect("it is new");
-    store.write("brake", "off", Some(1), Some(at(9))).await.expect("the version is this");
+    store.put_register("brake", "on", None, None).await.expect("it is new");
+    store.put_register("brake", "off", Some(1), Some(at(9))).await.expect("the version is this");
     let store = reopen(subject, store).await;
     let stored = Register { value: "off".to_owned(), version: 2 };
-    assert_eq!(store.read("brake").await.expect("it is read"), Some(stored));
+    assert_eq!(store.get_register("brake").await.expect("it is read"), Some(stored));
 }
 
 /// Removals survive a restart, and so does the history of removed jobs.

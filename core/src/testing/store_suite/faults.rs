@@ -48,11 +48,11 @@ pub async fn calls_fail_with_transient_faults_while_the_store_is_cut_off(subject
         in_time(store.list(ListFrom::Skip(0), count(1))).await.map(drop),
         in_time(store.settle(next())).await.map(drop),
         in_time(store.advance(launching())).await,
-        in_time(store.unfinished()).await.map(drop),
+        in_time(store.open_firings()).await.map(drop),
         in_time(store.decisions(&all_decisions())).await.map(drop),
         in_time(store.firings(&all_firings())).await.map(drop),
-        in_time(store.read("brake")).await.map(drop),
-        in_time(store.write("brake", "on", None, None)).await.map(drop),
+        in_time(store.get_register("brake")).await.map(drop),
+        in_time(store.put_register("brake", "on", None, None)).await.map(drop),
         in_time(store.health_check()).await,
         in_time(store.prune(super::maintenance::by_age(0, 1))).await.map(drop),
     ];
@@ -74,7 +74,7 @@ pub async fn reads_survive_a_broken_idle_connection(subject: &dyn FaultyConnecti
         subject.cut().await;
         subject.mend().await;
         read(&*store, "nightly").await;
-        store.unfinished().await.expect("firings are read");
+        store.open_firings().await.expect("firings are read");
     }
 }
 

@@ -17,8 +17,8 @@ const OWNER: &str = "fleet/shard/07";
 
 /// Makes this owner own the shard, and returns the fence.
 async fn take_ownership(store: &dyn SharedStore, owner: &str) -> Fence {
-    let version = store.read(OWNER).await.expect("it is read").map(|register| register.version);
-    let version = store.write(OWNER, owner, version, None).await.expect("nobody else writes");
+    let version = store.get_register(OWNER).await.expect("it is read").map(|register| register.version);
+    let version = store.put_register(OWNER, owner, version, None).await.expect("nobody else writes");
     Fence { register: OWNER.to_owned(), version }
 }
 

@@ -176,5 +176,5 @@ pub async fn open_firings_are_listed_oldest_first(subject: &dyn Subject) {
             }
         }
     }
-    assert_eq!(store.unfinished().await.expect("firings are read"), open);
+    assert_eq!(store.open_firings().await.expect("firings are read"), open);
 }

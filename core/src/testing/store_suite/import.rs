@@ -102,7 +102,7 @@ pub async fn imported_data_is_read_back_unchanged(subject: &dyn Subject) {
     import_all(&*store, &other).await;
     assert_equal_stores(&*store, &other).await;
     assert_eq!(read(&*store, "alpha").await.progress.last_run_tasks.len(), 2, "progress comes with the job");
-    let open = store.unfinished().await.expect("firings are read");
+    let open = store.open_firings().await.expect("firings are read");
     let states: Vec<_> = open.iter().map(|firing| (firing.job.as_str(), firing.state)).collect();
     assert_eq!(states, [("alpha", FiringState::Launched), ("zeta", FiringState::Planned)]);
     assert_eq!(decisions(&*store, "gone").await.len(), 1, "the history of what was removed is there");
@@ -166,7 +166,7 @@ async fn go_on(store: &dyn Store) {
     assert_eq!(folded, [newest.id], "it folds into the newest entry of its job");
     let later = record(store, "alpha", vec![draft(TickOutcome::Idle, 31)]).await;
     assert!(later[0] > newest.id, "{later:?} after {:?}", newest.id);
-    let open = store.unfinished().await.expect("firings are read");
+    let open = store.open_firings().await.expect("firings are read");
     let planned = open.iter().find(|firing| firing.job == name("zeta")).expect("one of zeta is planned");
     let planned = advance(store, planned, FiringState::Launching, &[]).await;
     advance(store, &planned, FiringState::Launched, &["t9"]).await;

@@ -44,7 +44,7 @@ pub async fn pruning_removes_old_history_and_keeps_open_firings(subject: &dyn Su
     assert_eq!(decisions(&*store, "idle").await[0].draft.span.count, 2, "its last tick is young");
     assert!(decisions(&*store, "gone").await.is_empty());
     assert_eq!(store.firings(&all_firings()).await.expect("firings are read").len(), 2);
-    assert_eq!(store.unfinished().await.expect("firings are read"), std::slice::from_ref(&open));
+    assert_eq!(store.open_firings().await.expect("firings are read"), std::slice::from_ref(&open));
     advance(&*store, &open, FiringState::Expired, &[]).await;
     assert_eq!(prune(&*store, 50, 1000).await, 1, "it is finished now");
 }
@@ -111,15 +111,15 @@ pub async fn pruning_continues_past_decisions_of_the_future(subject: &dyn Subjec
 pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
     let store = subject.open().await;
     for (name, expires) in [("forever", None), ("past", Some(at(10))), ("future", Some(at(90)))] {
-        store.write(name, "value", None, expires).await.expect("it is new");
+        store.put_register(name, "value", None, expires).await.expect("it is new");
     }
     let long_ago = Retention { before: at(-1_000_000), ..by_age(50, 1000) };
     assert_eq!(store.prune(long_ago).await.expect("the store prunes"), 1, "history may be kept for longer");
-    assert_eq!(store.read("past").await.expect("it is read"), None);
+    assert_eq!(store.get_register("past").await.expect("it is read"), None);
     for name in ["forever", "future"] {
-        assert!(store.read(name).await.expect("it is read").is_some(), "{name}");
+        assert!(store.get_register(name).await.expect("it is read").is_some(), "{name}");
     }
-    assert_eq!(store.write("past", "again", None, None).await.expect("it is new"), 1);
+    assert_eq!(store.put_register("past", "again", None, None).await.expect("it is new"), 1);
 }
 
 /// After pruning, outcomes are recorded as before, even if the row to fold into was pruned.
@@ -166,11 +166,11 @@ pub async fn a_closed_store_rejects_every_call(subject: &dyn Subject) {
             .await
             .map(drop),
         store.advance(Advance { from: firing.state, to, outcome: None }).await,
-        store.unfinished().await.map(drop),
+        store.open_firings().await.map(drop),
         store.decisions(&all_decisions()).await.map(drop),
         store.firings(&all_firings()).await.map(drop),
-        store.read("brake").await.map(drop),
-        store.write("brake", "on", None, None).await.map(drop),
+        store.get_register("brake").await.map(drop),
+        store.put_register("brake", "on", None, None).await.map(drop),
         store.health_check().await,
         store.prune(by_age(1, 1)).await.map(drop),
     ];

@@ -130,11 +130,11 @@ pub async fn one_of_many_writes_of_a_register_wins(subject: &dyn Subject) {
     for expected in [None, Some(1)] {
         let results = race(|number| {
             let store = store.clone();
-            async move { store.write("contested", &number.to_string(), expected, None).await }
+            async move { store.put_register("contested", &number.to_string(), expected, None).await }
         })
         .await;
         let winner = one_winner(&results, |error| matches!(error, StoreError::Conflict(_)));
-        let stored = store.read("contested").await.expect("it is read").expect("it was written");
+        let stored = store.get_register("contested").await.expect("it is read").expect("it was written");
         assert_eq!((stored.value, stored.version), (winner.to_string(), expected.unwrap_or(0) + 1));
     }
 }

@@ -47,7 +47,7 @@ pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(
     let stored = read(&*store, "nightly").await;
     for expected in [None, Some(at(2))] {
         let late = Settlement {
-            expected,
+            expected_cursor: expected,
             firing: Some(firing(&before, 2)),
             ..settlement(&before, vec![draft(TickOutcome::Pending, 2)])
         };
@@ -89,7 +89,7 @@ pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: 
     assert_eq!(record(&*store, "nightly", vec![draft(TickOutcome::Idle, 2)]).await, first);
     edit(&*store, "nightly").await;
     let fired = fire(&*store, "nightly", 3).await;
-    assert_eq!(store.unfinished().await.expect("firings are read"), [fired]);
+    assert_eq!(store.open_firings().await.expect("firings are read"), [fired]);
     assert_eq!(read(&*store, "nightly").await.progress.settled, Some(at(3)));
 }
 
@@ -102,13 +102,13 @@ pub async fn a_manual_firing_of_another_version_of_the_job_is_stale(subject: &dy
         let mut without_tick = draft(TickOutcome::Pending, 50);
         without_tick.span.count = 0;
         let firing = Some(firing(job, 50));
-        Settlement { settled: None, firing, ..settlement(job, vec![without_tick]) }
+        Settlement { new_cursor: None, firing, ..settlement(job, vec![without_tick]) }
     };
     assert_eq!(settle(&*store, manual(&before)).await, Settled::Stale);
     assert!(decisions(&*store, "nightly").await.is_empty());
     assert_eq!(read(&*store, "nightly").await.progress, Progress::default());
     assert!(matches!(settle(&*store, manual(&after)).await, Settled::Recorded(_)));
-    assert_eq!(store.unfinished().await.expect("firings are read").len(), 1);
+    assert_eq!(store.open_firings().await.expect("firings are read").len(), 1);
 }
 
 /// A stale settlement does not affect the others of its batch.
@@ -151,7 +151,7 @@ pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn Subject) {
     let jobs = store.get(&names).await.expect("jobs are read");
     assert!(jobs.iter().all(|job| job.progress.settled == Some(at(1))));
     assert_eq!(jobs.iter().filter(|job| job.progress.last_firing.is_some()).count(), 500);
-    assert_eq!(store.unfinished().await.expect("firings are read").len(), 500);
+    assert_eq!(store.open_firings().await.expect("firings are read").len(), 500);
 }
 
 /// Settlements of one job in one batch follow each other: the second sees what the first did.
@@ -159,7 +159,8 @@ pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let first = settlement(&job, vec![draft(TickOutcome::Idle, 1)]);
-    let second = Settlement { expected: Some(at(1)), ..settlement(&job, vec![draft(TickOutcome::Idle, 2)]) };
+    let second =
+        Settlement { expected_cursor: Some(at(1)), ..settlement(&job, vec![draft(TickOutcome::Idle, 2)]) };
     let late = settlement(&job, vec![draft(TickOutcome::Idle, 3)]);
     let settled = store.settle(vec![first, second, late]).await.expect("the store settles");
     let [Settled::Recorded(first), Settled::Recorded(second), Settled::Stale] = &settled[..] else {
@@ -234,7 +235,7 @@ pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) 
     let mut without_tick = draft(TickOutcome::Missed, 5);
     without_tick.span.count = 0;
     let back = Settlement {
-        settled: Some(at(5)),
+        new_cursor: Some(at(5)),
         ..settlement(&read(&*store, "nightly").await, vec![without_tick])
     };
     assert!(matches!(settle(&*store, back).await, Settled::Recorded(_)));
@@ -332,7 +333,8 @@ pub async fn a_manual_firing_keeps_the_settled_tick(subject: &dyn Subject) {
         let manual = firing(&job, settled.map_or(50, |_| 51));
         let mut without_tick = draft(TickOutcome::Pending, 50);
         without_tick.span.count = 0;
-        let fired = Settlement { settled, firing: Some(manual), ..settlement(&job, vec![without_tick]) };
+        let fired =
+            Settlement { new_cursor: settled, firing: Some(manual), ..settlement(&job, vec![without_tick]) };
         assert!(matches!(settle(&*store, fired).await, Settled::Recorded(_)));
         assert_eq!(read(&*store, "nightly").await.progress.settled, settled);
         if settled.is_none() {

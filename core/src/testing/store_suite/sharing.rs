@@ -31,11 +31,11 @@ pub async fn writes_of_one_handle_are_visible_to_the_other(subject: &dyn Subject
     assert_eq!(read(&*one, "nightly").await.document.get(), "2");
     let firing = fire(&*one, "nightly", 1).await;
     let firing = advance(&*other, &firing, FiringState::Launching, &["t1"]).await;
-    assert_eq!(one.unfinished().await.expect("firings are read"), [firing]);
+    assert_eq!(one.open_firings().await.expect("firings are read"), [firing]);
     assert_eq!(read(&*one, "nightly").await.progress.last_run, Some(at(1)));
-    one.write("brake", "on", None, None).await.expect("it is new");
-    assert_eq!(other.write("brake", "off", Some(1), None).await.expect("the version is this"), 2);
-    let conflict = one.write("brake", "on", Some(1), None).await.expect_err("the other was first");
+    one.put_register("brake", "on", None, None).await.expect("it is new");
+    assert_eq!(other.put_register("brake", "off", Some(1), None).await.expect("the version is this"), 2);
+    let conflict = one.put_register("brake", "on", Some(1), None).await.expect_err("the other was first");
     assert!(matches!(conflict, StoreError::Conflict(_)), "{conflict:?}");
     one.remove(&job.id, None).await.expect("it is removed");
     let gone = other.replace(&job.id, Revision(2), document("3"), at(2)).await.expect_err("it is gone");

@@ -69,11 +69,11 @@ pub async fn a_view_returns_only_open_firings_of_its_shard(subject: &dyn Subject
     for (index, shard) in Shard::all().enumerate() {
         let view = view(&store, shard);
         let own = [&names[2 * index], &names[2 * index + 1]];
-        let open = view.unfinished().await.expect("firings are read");
+        let open = view.open_firings().await.expect("firings are read");
         assert!(open.iter().map(|firing| &firing.job).eq([own[0], own[1], own[0], own[1]]), "{open:?}");
         advance(&*store, &open[0], FiringState::Cancelled, &[]).await;
         store.remove(own[0], None).await.expect("it is removed");
-        let left = view.unfinished().await.expect("firings are read");
+        let left = view.open_firings().await.expect("firings are read");
         assert!(
             left.iter().map(|firing| &firing.id).eq(open[1..].iter().map(|firing| &firing.id)),
             "{left:?}"
@@ -96,9 +96,9 @@ pub async fn registers_are_found_by_their_prefix(subject: &dyn Subject) {
     for (name, value) in
         [("b/2", "two"), ("b/10", "ten ✓"), ("a", "a"), ("b", "b"), ("B/1", "one"), ("c%", "c")]
     {
-        store.write(name, value, None, None).await.expect("it is new");
+        store.put_register(name, value, None, None).await.expect("it is new");
     }
-    store.write("b/2", "second", Some(1), None).await.expect("the version is this");
+    store.put_register("b/2", "second", Some(1), None).await.expect("the version is this");
     let register =
         |name: &str, value: &str, version| (name.to_owned(), Register { value: value.to_owned(), version });
     let found = async |prefix| store.registers(prefix).await.expect("registers are read");

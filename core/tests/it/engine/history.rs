@@ -44,14 +44,14 @@ async fn expired_register_is_removed_within_an_hour() {
     let stage = stage();
     let store = &stage.world.store;
     let ends = stage.world.clock.now() + SignedDuration::from_hours(24);
-    store.write("answer", "201", None, Some(ends)).await.unwrap();
-    store.write("lasting", "value", None, None).await.unwrap();
+    store.put_register("answer", "201", None, Some(ends)).await.unwrap();
+    store.put_register("lasting", "value", None, None).await.unwrap();
     let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
     stage.until("2026-01-01T23:59:00Z").await;
-    assert!(store.read("answer").await.unwrap().is_some());
+    assert!(store.get_register("answer").await.unwrap().is_some());
     stage.until("2026-01-02T01:02:00Z").await;
-    assert!(store.read("answer").await.unwrap().is_none());
-    assert!(store.read("lasting").await.unwrap().is_some());
+    assert!(store.get_register("answer").await.unwrap().is_none());
+    assert!(store.get_register("lasting").await.unwrap().is_some());
 }
 
 #[tokio::test(start_paused = true)]

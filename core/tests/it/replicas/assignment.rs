@@ -67,9 +67,9 @@ async fn any_remaining_replica_prunes_old_history() {
             before.replica.stop(10 * SECOND).await;
         }
         let now = cluster.world.clock.now();
-        cluster.shared.write("answer", "201", None, Some(now)).await.unwrap();
+        cluster.shared.put_register("answer", "201", None, Some(now)).await.unwrap();
         cluster.pass(70.0).await;
-        assert!(cluster.shared.read("answer").await.unwrap().is_none(), "{name}");
+        assert!(cluster.shared.get_register("answer").await.unwrap().is_none(), "{name}");
     }
     cluster.close(before.into_iter().collect()).await;
 }

@@ -34,7 +34,7 @@ const MAX_EDIT_ATTEMPTS: usize = 5;
 )]
 pub(in crate::api) async fn read(State(app): State<App>, name: Name) -> Result<Response, Problem> {
     let job = app.job(&name).await?;
-    app.parts.engine.recall_failing(&job).await;
+    app.engine.recall_failing(&job).await;
     Ok(view::job(&app, &job))
 }
 

@@ -248,7 +248,7 @@ pub(crate) async fn finish(site: &Site, launcher: Arc<dyn Launcher>) {
         until("a tick is seen as suspended", async || !store.decisions(&seen).await.unwrap().is_empty())
             .await;
     }
-    until("all firings end", async || store.unfinished().await.unwrap().is_empty()).await;
+    until("all firings end", async || store.open_firings().await.unwrap().is_empty()).await;
     assert!(engine.stop(Duration::from_secs(10)).await);
     store.close().await.unwrap();
 }

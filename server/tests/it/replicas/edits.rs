@@ -130,7 +130,7 @@ async fn run_with_faults(db: SharedDb, fall: Fall) {
         let path = format!("/jobs/{}/suspend", id(number));
         survivor.post(&path, &json!({"reason": "end of the test"})).await;
     }
-    until_seen("all firings end", async || store.unfinished().await.unwrap().is_empty()).await;
+    until_seen("all firings end", async || store.open_firings().await.unwrap().is_empty()).await;
     for replica in replicas {
         assert!(replica.scheduler.terminate().await.0.success());
     }

@@ -72,7 +72,7 @@ async fn everything_is_moved_to_the_letter_and_read_back() {
     assert_eq!((moved.added.jobs, moved.added.decisions, moved.added.firings), (1_200, 3_600, 2_400));
     assert!(moved.verified && moved.present.items() == 0);
     assert_eq!(steps.get(), (4_801, 4_801));
-    let open = (from.unfinished().await.unwrap().len(), to.unfinished().await.unwrap().len());
+    let open = (from.open_firings().await.unwrap().len(), to.open_firings().await.unwrap().len());
     assert_eq!(open, (2_400, 2_400), "open firings are open");
 }
 
@@ -123,7 +123,7 @@ async fn a_target_that_holds_anything_else_is_refused_and_left_alone() {
     assert!(message.contains("job \"job-0\", which is not the same there"), "{message}");
 
     let braked = MemoryStore::default();
-    braked.write("brake", "{\"on\":true}", None, None).await.unwrap();
+    braked.put_register("brake", "{\"on\":true}", None, None).await.unwrap();
     let message = refusal(&from, &braked).await;
     assert!(message.contains("register \"brake\""), "{message}");
     let message = refusal(&MemoryStore::default(), &braked).await;
@@ -161,8 +161,8 @@ async fn a_source_that_changes_while_it_is_read_is_noticed() {
         job: job.id.clone(),
         uid: job.uid,
         revision: job.revision,
-        expected: job.progress.settled,
-        settled: Some(tick),
+        expected_cursor: job.progress.settled,
+        new_cursor: Some(tick),
         records: vec![record],
         firing: None,
     };

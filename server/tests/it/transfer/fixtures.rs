@@ -30,7 +30,9 @@ pub(crate) async fn store_of(jobs: usize) -> MemoryStore {
         let new = NewJob { id, uid: JobUid::random(), document, at: at(0) };
         add(&store, new, number).await;
     }
-    ecs_scheduler_core::Registers::write(&store, BRAKE_REGISTER, "{\"on\":false}", None, None).await.unwrap();
+    ecs_scheduler_core::Registers::put_register(&store, BRAKE_REGISTER, "{\"on\":false}", None, None)
+        .await
+        .unwrap();
     store
 }
 
@@ -49,12 +51,12 @@ async fn add(store: &dyn Store, new: NewJob, number: usize) {
             job: job.id.clone(),
             uid: job.uid,
             revision: replaced.revision,
-            expected: settled,
-            settled: Some(at(tick)),
+            expected_cursor: settled,
+            new_cursor: Some(at(tick)),
             records: vec![draft(outcome, tick)],
             firing,
         };
-        settled = settlement.settled;
+        settled = settlement.new_cursor;
         store.settle(vec![settlement]).await.unwrap();
     }
     if number.is_multiple_of(2) {
