@@ -6,7 +6,7 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_core::testing::queue_model::{
-    REFERENCE, Report, Rule, SCENARIOS, Scenario, Setting, run, run_scheduler, run_with_default_settle,
+    QueueSetting, REFERENCE, Report, Rule, SCENARIOS, Scenario, run, run_scheduler, run_with_default_settle,
     summary,
 };
 use serde_json::json;
@@ -23,8 +23,8 @@ fn main() {
     let trial = std::env::args().any(|argument| argument == "--list" || argument == "--test");
     let requested = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let seeds = if trial { 1 } else { requested.unwrap_or(SEEDS) };
-    let settings = SETTINGS.map(|(max_lag, settle, crashes)| Setting { max_lag, settle, crashes });
-    let table: Vec<(Setting, Vec<Row>)> =
+    let settings = SETTINGS.map(|(max_lag, settle, crashes)| QueueSetting { max_lag, settle, crashes });
+    let table: Vec<(QueueSetting, Vec<Row>)> =
         settings.into_iter().map(|setting| (setting, rows(setting, seeds))).collect();
     println!(
         "\nEmpty runs in percent, mean / worst of the scenarios, and mean wait in seconds; {seeds} seeds.\n"
@@ -33,7 +33,7 @@ fn main() {
     println!("|---|---|---|{}", "---|".repeat(names().len()));
     for (setting, rows) in &table {
         let cells: Vec<String> = rows.iter().map(|row| cell(&row.reports)).collect();
-        let Setting { max_lag, settle, crashes } = setting;
+        let QueueSetting { max_lag, settle, crashes } = setting;
         println!("| {max_lag} s | {settle} s | {:.0} % | {} |", crashes * 100.0, cells.join(" | "));
     }
     println!(
@@ -62,17 +62,17 @@ fn main() {
 
 /// Prints the results of all modes and rules in the reference scenario, where counts are always a minute old.
 fn reference() {
-    const MINUTE: Setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
+    const MINUTE: QueueSetting = QueueSetting { max_lag: 60, settle: 60, crashes: 0.0 };
     let own = |scenario, setting| simulate(run_scheduler(scenario, setting, 1, 0));
     let total = Scenario { mode: Mode::Total, ..REFERENCE };
     let mut rows = vec![
         ("`oneShot`, default", simulate(run_with_default_settle(REFERENCE, MINUTE, 1))),
-        ("`oneShot`, `settle` 10 s", own(REFERENCE, Setting { settle: 10, ..MINUTE })),
+        ("`oneShot`, `settle` 10 s", own(REFERENCE, QueueSetting { settle: 10, ..MINUTE })),
         ("`total`", own(total, MINUTE)),
     ];
     rows.extend(Rule::ALL.map(|rule| (rule.name(), run(rule, REFERENCE, MINUTE, 1))));
     println!("\n{}: counts always 60 s old, tasks start after 25 s.\n", REFERENCE.name);
-    println!("| rule | messages | tasks | in vain | mean wait |\n|---|---|---|---|---|");
+    println!("| rule | messages | tasks | empty runs | mean wait |\n|---|---|---|---|---|");
     for (name, report) in rows {
         let Report { messages, launched, .. } = report;
         let (empty, wait) = (report.empty_percent(), report.mean_wait());
@@ -89,7 +89,7 @@ fn names() -> Vec<&'static str> {
     std::iter::once("ECS Scheduler").chain(Rule::ALL.map(Rule::name)).collect()
 }
 
-fn rows(setting: Setting, seeds: u64) -> Vec<Row> {
+fn rows(setting: QueueSetting, seeds: u64) -> Vec<Row> {
     let own =
         SCENARIOS.map(|scenario| total(seeds, |seed| simulate(run_scheduler(scenario, setting, seed, 0))));
     let mut rows = vec![Row { reports: own.to_vec() }];

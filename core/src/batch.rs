@@ -100,13 +100,13 @@ struct Inner<S: Source> {
     /// One permit per key, held from its request until it has been read.
     capacity: Arc<Semaphore>,
     reads: Semaphore,
-    window: Mutex<Window<S>>,
+    window: Mutex<BatchWindow<S>>,
 }
 
 type Reply<R> = Option<SharedReading<R>>;
 
 /// The keys requested since the window opened.
-struct Window<S: Source> {
+struct BatchWindow<S: Source> {
     /// Counts windows, so that a timer closes its own only.
     number: u64,
     pending: HashMap<S::Key, watch::Receiver<Reply<S::Reading>>>,
@@ -153,7 +153,7 @@ impl<S: Source> Batcher<S> {
     #[must_use]
     pub fn with_limits(source: S, limits: BatchLimits) -> Self {
         const { assert!(S::MAX_KEYS > 0, "a source reads at least one key a call") };
-        let window = Window {
+        let window = BatchWindow {
             number: 0,
             pending: HashMap::new(),
             batch: Batch::default(),
@@ -215,7 +215,7 @@ fn shared_error(kind: FaultKind, message: &str) -> Arc<TriggerError> {
     Arc::new(TriggerError::new(kind, message))
 }
 
-impl<S: Source> Window<S> {
+impl<S: Source> BatchWindow<S> {
     /// Finds a pending or recent reading that answers the request.
     fn find_pending(
         &mut self,

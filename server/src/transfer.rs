@@ -5,7 +5,7 @@
 //!                            └──────────────────────────────────────────────────────────▲
 //! ```
 //!
-//! An [`Item`] is a job, an entry of the journal or a register, and has one line of text wherever it comes
+//! An [`TransferItem`] is a job, an entry of the journal or a register, and has one line of text wherever it comes
 //! from. Two stores hold the same exactly when they give the same lines, so what goes into a file, what tells whether
 //! an interrupted move can go on, and what is compared at the end are one thing.
 
@@ -20,6 +20,6 @@ pub mod store_uri;
 pub use checksum::Checksum;
 pub use copy::{TransferReport, copy_items};
 pub use dump::{DumpReader, DumpWriter};
-pub use reader::{Source, StoreReader};
-pub use record::Item;
+pub use reader::{StoreReader, TransferSource};
+pub use record::TransferItem;
 pub use store_uri::StoreUri;

@@ -23,7 +23,7 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     })
 }
 
-/// Draws the picture anew in the page.
+/// Replaces the picture in the page.
 pub(crate) fn write(workspace: &Workspace) -> anyhow::Result<()> {
     let path = workspace.root.join(PAGE);
     let page = std::fs::read_to_string(&path)?;

@@ -5,7 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::workspace::{Workspace, is_test};
 
 /// Names that several crates define, each for the same concept, with that concept.
-const SHARED: &[(&str, &str)] = &[];
+const SHARED: &[(&str, &str)] = &[
+    ("DecisionRow", "a decision as a store keeps it"),
+    ("GroupCommit", "the queue of writes that share a transaction"),
+    ("JobMeta", "a job's metadata as a store keeps it"),
+    ("PutResult", "the result of a conditional write"),
+    ("Request", "a write that waits in a group commit"),
+    ("Statements", "the SQL statements of a settlement"),
+];
 
 /// The members that stand in for services of others, and name things as these do.
 const FAKES: &[&str] = &["ecs-scheduler-fake-aws", "ecs-scheduler-fake-elasticsearch", "ecs-scheduler-model"];

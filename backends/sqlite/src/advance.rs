@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::codec::{read_state, to_json, to_nanos_opt};
 use crate::error::TxError;
-use crate::row_cache::JobChange;
+use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 impl WriterConn {
@@ -57,7 +57,7 @@ impl WriterConn {
             to_nanos_opt(meta.progress.last_run)?,
             tasks
         ])?;
-        self.changes.push(JobChange::Progressed(meta.no, meta.progress.clone()));
+        self.changes.push(CacheChange::Progressed(meta.no, meta.progress.clone()));
         Ok(())
     }
 }

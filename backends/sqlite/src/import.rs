@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::codec::{JobMeta, encode_details, to_json, to_nanos, to_nanos_opt};
 use crate::error::TxError;
-use crate::row_cache::JobChange;
+use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const INSERT_META: &str = "INSERT OR REPLACE INTO marks(no, id, uid, revision, created, changed, head, settled, last_firing, \
@@ -72,7 +72,7 @@ impl WriterConn {
             progress: progress.clone(),
         };
         self.meta_cache.put(job.id.clone(), meta);
-        self.changes.push(JobChange::Created(no, job.clone()));
+        self.changes.push(CacheChange::Created(no, job.clone()));
         Ok(())
     }
 

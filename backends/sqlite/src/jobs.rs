@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::codec::{JobMeta, meta_columns, read_job, to_nanos};
 use crate::error::TxError;
 use crate::pool::ReadPool;
-use crate::row_cache::JobChange;
+use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const SELECT_JOB: &str = concat!(
@@ -56,7 +56,7 @@ impl WriterConn {
         };
         let job = meta.with_document(new.id.clone(), new.document.clone());
         self.meta_cache.put(new.id.clone(), meta);
-        self.changes.push(JobChange::Created(no, job.clone()));
+        self.changes.push(CacheChange::Created(no, job.clone()));
         Ok(job)
     }
 
@@ -78,7 +78,7 @@ impl WriterConn {
         let sql = "UPDATE marks SET revision = ?2, changed = ?3 WHERE no = ?1";
         self.connection.prepare_cached(sql)?.execute(params![meta.no, meta.revision.0, changed])?;
         let job = meta.with_document(id.clone(), document.to_owned());
-        self.changes.push(JobChange::Replaced(meta.no, job.clone()));
+        self.changes.push(CacheChange::Replaced(meta.no, job.clone()));
         Ok(job)
     }
 
@@ -88,7 +88,7 @@ impl WriterConn {
         let no = expect_revision(meta, id, expected)?.no;
         self.connection.prepare_cached("DELETE FROM jobs WHERE rowid = ?1")?.execute([no])?;
         self.meta_cache.pop(id);
-        self.changes.push(JobChange::Removed(no));
+        self.changes.push(CacheChange::Removed(no));
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ pub(crate) const MAX_CACHED_PAGE: usize = 100;
 
 /// A committed change to a job.
 #[derive(Debug)]
-pub(crate) enum JobChange {
+pub(crate) enum CacheChange {
     /// A job was created at the end of the list.
     Created(i64, StoredJob),
     /// A job has a new document.
@@ -81,7 +81,7 @@ impl RowCache {
     }
 
     /// Applies the changes of a commit.
-    pub(crate) fn apply(&self, changes: Vec<JobChange>) {
+    pub(crate) fn apply(&self, changes: Vec<CacheChange>) {
         let mut inner = self.0.lock();
         inner.epoch += 1;
         for change in changes {
@@ -113,14 +113,14 @@ impl Inner {
         }
     }
 
-    fn apply(&mut self, change: JobChange) {
+    fn apply(&mut self, change: CacheChange) {
         match change {
-            JobChange::Created(no, job) => {
+            CacheChange::Created(no, job) => {
                 self.order.push(no);
                 self.put(no, job);
             }
-            JobChange::Replaced(no, job) => self.put(no, job),
-            JobChange::Removed(no) => {
+            CacheChange::Replaced(no, job) => self.put(no, job),
+            CacheChange::Removed(no) => {
                 if let Ok(index) = self.order.binary_search(&no) {
                     self.order.remove(index);
                 }
@@ -128,7 +128,7 @@ impl Inner {
                     self.names.remove(&job.id);
                 }
             }
-            JobChange::Progressed(no, progress) => {
+            CacheChange::Progressed(no, progress) => {
                 if let Some(job) = self.jobs.peek_mut(&no) {
                     job.progress = progress;
                 }

@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use crate::codec::{JobMeta, encode_body, encode_details, to_nanos, to_nanos_opt};
 use crate::error::TxError;
-use crate::row_cache::JobChange;
+use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
 
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
@@ -126,7 +126,7 @@ impl WriterConn {
                 continue;
             };
             results.push(Settled::Recorded(ids));
-            changes.push(JobChange::Progressed(meta.no, meta.progress.clone()));
+            changes.push(CacheChange::Progressed(meta.no, meta.progress.clone()));
         }
         Ok(results)
     }

@@ -15,7 +15,7 @@ use crate::connection::page_size;
 use crate::error::{TxError, store_error};
 use crate::file_identity::FileIdentities;
 use crate::lock::Lock;
-use crate::row_cache::JobChange;
+use crate::row_cache::CacheChange;
 
 /// Number of job metadata rows that the writer caches.
 const META_CACHE_CAPACITY: NonZeroUsize = NonZeroUsize::new(16 * 1024).expect("it is not zero");
@@ -34,7 +34,7 @@ pub(crate) struct WriterConn {
     pub(crate) connection: Connection,
     pub(crate) meta_cache: LruCache<JobId, JobMeta>,
     /// The changes of the open transaction, for the row cache.
-    pub(crate) changes: Vec<JobChange>,
+    pub(crate) changes: Vec<CacheChange>,
     pub(crate) sequences: Sequences,
     committed: Sequences,
     checkpointer: Checkpointer,
@@ -129,7 +129,7 @@ impl WriterConn {
     }
 
     /// Returns the changes of the committed transaction.
-    pub(crate) fn take_changes(&mut self) -> Vec<JobChange> {
+    pub(crate) fn take_changes(&mut self) -> Vec<CacheChange> {
         std::mem::take(&mut self.changes)
     }
 

@@ -1,7 +1,7 @@
 //! Dispatch: drives each firing to its end. Only this module launches tasks and retries launches.
 //!
 //! A durable record precedes every call. A call without an answer is retried with the same token while the launcher
-//! remembers the token, and never after that. A refused call that may succeed later gets a new attempt number, hence a
+//! remembers the token, and never after that. A refused call that may succeed later gets a new attempt number, and so a
 //! new token, for the missing tasks only.
 
 mod attempt;

@@ -77,11 +77,11 @@ struct FaultState {
     jobs: HashMap<JobUid, (u64, FailedTicks)>,
     /// The source that each job cannot read.
     unreadable: HashMap<(JobUid, ReadSubject), (u64, String)>,
-    sources: HashMap<(ReadSubject, String), Source>,
+    sources: HashMap<(ReadSubject, String), SourceFault>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct SourceFault {
     error: String,
     since: Timestamp,
     /// The jobs that cannot read it now.
@@ -122,7 +122,7 @@ impl Faults {
                     }
                 }
                 let error = error.to_owned();
-                entry.insert(Source { error, since: tick, jobs: 1, most_jobs: 1, failures: 1 });
+                entry.insert(SourceFault { error, since: tick, jobs: 1, most_jobs: 1, failures: 1 });
             }
         }
     }
@@ -229,7 +229,7 @@ impl FaultState {
         if entry.get().jobs > 0 {
             return;
         }
-        let Source { error, since, most_jobs: jobs, failures, .. } = entry.remove();
+        let SourceFault { error, since, most_jobs: jobs, failures, .. } = entry.remove();
         if !readable {
             return;
         }

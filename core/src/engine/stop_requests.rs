@@ -27,12 +27,12 @@ pub(super) struct StopRequests {
 
 #[derive(Debug, Default)]
 struct State {
-    tasks: HashMap<TaskId, Request>,
+    tasks: HashMap<TaskId, StopRequest>,
     swept: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Request {
+struct StopRequest {
     retry_at: Instant,
     /// How often the launcher accepted the request.
     accepted: u32,
@@ -50,7 +50,7 @@ impl StopRequests {
             state.tasks.retain(|_, request| now.saturating_duration_since(request.retry_at) < MAX_WAIT);
         }
         let request =
-            state.tasks.entry(task.clone()).or_insert(Request { retry_at: now, accepted: 0, failed: 0 });
+            state.tasks.entry(task.clone()).or_insert(StopRequest { retry_at: now, accepted: 0, failed: 0 });
         let due = request.retry_at <= now;
         if due {
             request.retry_at = now + doubled(MIN_WAIT, request.accepted, MAX_WAIT);

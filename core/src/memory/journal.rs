@@ -10,7 +10,7 @@ use crate::store::{Advance, DecisionQuery, FiringQuery, JournalEntry, Retention,
 /// Decisions by id, with their firings, and the indexes over them.
 #[derive(Debug, Default)]
 pub(super) struct MemoryJournal {
-    rows: BTreeMap<DecisionId, Row>,
+    rows: BTreeMap<DecisionId, JournalRow>,
     /// The rows of each job.
     jobs: HashMap<JobId, BTreeSet<DecisionId>>,
     /// The row of each firing.
@@ -20,12 +20,12 @@ pub(super) struct MemoryJournal {
 }
 
 #[derive(Debug)]
-struct Row {
+struct JournalRow {
     record: DecisionRecord,
     firing: Option<Firing>,
 }
 
-impl Row {
+impl JournalRow {
     fn is_open(&self) -> bool {
         self.firing.as_ref().is_some_and(|firing| firing.state.is_open())
     }
@@ -37,7 +37,7 @@ impl MemoryJournal {
         let mut journal = Self { newest, ..Self::default() };
         for JournalEntry { record, firing } in history {
             journal.newest = journal.newest.max(record.id);
-            journal.put(Row { record, firing });
+            journal.put(JournalRow { record, firing });
         }
         journal
     }
@@ -56,7 +56,7 @@ impl MemoryJournal {
         self.rows.len() - self.open.len()
     }
 
-    fn put(&mut self, row: Row) {
+    fn put(&mut self, row: JournalRow) {
         let id = row.record.id;
         if let Some(firing) = &row.firing {
             self.firings.insert(firing.id.clone(), id);
@@ -97,7 +97,7 @@ impl MemoryJournal {
 
     fn fold(&mut self, job: &JobId, uid: JobUid, draft: &DecisionDraft) -> Option<DecisionId> {
         let id = *self.jobs.get(job)?.last()?;
-        let Row { record, firing } = self.rows.get_mut(&id)?;
+        let JournalRow { record, firing } = self.rows.get_mut(&id)?;
         if record.uid != uid || firing.is_some() || !record.draft.folds_with(draft) {
             return None;
         }
@@ -117,7 +117,7 @@ impl MemoryJournal {
         let firing = firing.map(|firing| Firing { decision: id, ..firing });
         let firing_id = firing.as_ref().map(|firing| firing.id.clone());
         let record = DecisionRecord { id, job: job.clone(), uid, draft, firing: firing_id };
-        self.put(Row { record, firing });
+        self.put(JournalRow { record, firing });
         id
     }
 
@@ -162,7 +162,7 @@ impl MemoryJournal {
                 known => known.copied(),
             },
         };
-        let rows: Box<dyn Iterator<Item = &Row>> = match &query.id {
+        let rows: Box<dyn Iterator<Item = &JournalRow>> = match &query.id {
             None => self.newest_first(query.job.as_ref(), before),
             Some(id) => {
                 let row = self.firings.get(id).filter(|row| before.is_none_or(|before| **row < before));
@@ -184,7 +184,7 @@ impl MemoryJournal {
         &self,
         job: Option<&JobId>,
         before: Option<DecisionId>,
-    ) -> Box<dyn Iterator<Item = &Row> + '_> {
+    ) -> Box<dyn Iterator<Item = &JournalRow> + '_> {
         let end = before.unwrap_or(DecisionId(u64::MAX));
         match job {
             None => Box::new(self.rows.range(..end).rev().map(|(_, row)| row)),
@@ -216,7 +216,7 @@ impl MemoryJournal {
     pub(super) fn prunable(&self, retention: Retention, lives: impl Fn(&JobId) -> bool) -> Vec<DecisionId> {
         let Retention { before, keep, batch, .. } = retention;
         // The first row was settled after the first of its ticks, and all others after the first row.
-        let young = |row: &Row| retention.is_recent(row.record.draft.span.first);
+        let young = |row: &JournalRow| retention.is_recent(row.record.draft.span.first);
         if self.rows.values().next().is_none_or(young) {
             return Vec::new();
         }

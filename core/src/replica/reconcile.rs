@@ -29,7 +29,7 @@ pub(super) async fn run(inner: Arc<ReplicaInner>) {
 }
 
 /// A shard to acquire, and the version of its register.
-type Claim = (Shard, Option<u64>);
+type ShardClaim = (Shard, Option<u64>);
 
 impl ReplicaInner {
     /// Reads the registers once: releases lost shards, claims free ones, and hands over surplus ones.
@@ -59,7 +59,7 @@ impl ReplicaInner {
     /// Compares the owned shards with the registers. `before` are the shards that were owned when the read began: its result
     /// is outdated for shards released since. Returns shards to claim again, under a new version: writes of a stopped engine
     /// under the old one may still be in progress.
-    fn reconcile(self: &Arc<Self>, before: &BTreeSet<Shard>) -> Vec<Claim> {
+    fn reconcile(self: &Arc<Self>, before: &BTreeSet<Shard>) -> Vec<ShardClaim> {
         let mut reclaims = Vec::new();
         for shard in Shard::all() {
             let (version, owner) = {
@@ -85,7 +85,7 @@ impl ReplicaInner {
         reclaims
     }
 
-    fn plan(&self) -> (Rebalance, Vec<Claim>) {
+    fn plan(&self) -> (Rebalance, Vec<ShardClaim>) {
         let dead_after = self.options.timing.dead_after;
         let peers = self.peers.lock();
         let owned = self.owned.lock();
@@ -114,7 +114,7 @@ impl ReplicaInner {
     }
 
     /// Claims a shard; fails silently when another replica is faster.
-    async fn claim(self: &Arc<Self>, (shard, version): Claim) {
+    async fn claim(self: &Arc<Self>, (shard, version): ShardClaim) {
         let ownership = Ownership { owner: Some(self.holder()) };
         let text = serde_json::to_string(&ownership).expect("an ownership is plain data");
         let register = shard_register(shard);

@@ -5,14 +5,14 @@ use super::{cron, fields};
 
 /// A bare line as another scheduler reads it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Foreign {
+pub(super) struct ForeignSyntax {
     /// The other scheduler.
     pub(super) scheduler: &'static str,
     /// The expression that means the same here.
     pub(super) expression: String,
 }
 
-impl Foreign {
+impl ForeignSyntax {
     /// Detects the scheduler whose syntax a line follows; `None` if there is none.
     pub(super) fn detect(words: &[&str]) -> Option<Self> {
         let of = |scheduler, body: String| {
@@ -41,14 +41,14 @@ impl Foreign {
 /// Returns a hint on how to write a bare line that is not valid as eight fields.
 pub(super) fn hint(text: &str) -> Option<String> {
     let words: Vec<&str> = fields::words(text).map(|(_, word)| word).collect();
-    Foreign::detect(&words).map(|foreign| foreign.hint())
+    ForeignSyntax::detect(&words).map(|foreign| foreign.hint())
 }
 
 /// Returns a hint on how to write Quartz's fields, which begin with the second, inside `cron(…)`.
 pub(super) fn hint_in_cron(body: &str) -> Option<String> {
     let words: Vec<&str> = body.split_ascii_whitespace().collect();
     let is_quartz = matches!(*words, [_, _, _, day, _, weekday, ..] if [day, weekday].contains(&"?"));
-    Foreign::detect(&words).filter(|_| is_quartz).map(|foreign| foreign.hint())
+    ForeignSyntax::detect(&words).filter(|_| is_quartz).map(|foreign| foreign.hint())
 }
 
 /// The fields of `cron(…)` for a line of Quartz or Spring that fires at second 0. Quartz counts weekdays as EventBridge

@@ -7,7 +7,7 @@ use super::compiled_expr::CompiledExpr;
 use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
 use super::fields::{self, FIELDS};
-use super::foreign::Foreign;
+use super::foreign::ForeignSyntax;
 use super::item::Item;
 use super::pattern::{HourRule, Pattern};
 use super::spec::{ScheduleSpec, Spelling};
@@ -108,13 +108,13 @@ fn lint_foreign_syntax(text: &str, words: &[&str], pattern: &Pattern, warnings: 
     });
     let last = read_as.next_back().unwrap_or_default();
     let read_as = format!("`{text}` is read as {} and {last}", read_as.collect::<Vec<_>>().join(", "));
-    let foreign = Foreign::detect(words).filter(|foreign| {
+    let foreign = ForeignSyntax::detect(words).filter(|foreign| {
         let expressions = [foreign.expression.clone()];
         let parsed = ScheduleSpec::written(&expressions).parse();
         parsed.is_ok_and(|parsed| *parsed.entries != [CompiledExpr::Pattern(pattern.clone())])
     });
     match foreign {
-        Some(Foreign { scheduler, expression }) => {
+        Some(ForeignSyntax { scheduler, expression }) => {
             warnings.push(format!("{read_as}; for {scheduler} write `{expression}`"));
         }
         None if words.len() == 5 => warnings.push(read_as),

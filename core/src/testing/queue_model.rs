@@ -1,7 +1,7 @@
 //! A model of a queue whose counts lag and whose tasks start late, for measuring scaling rules.
 //!
 //! Time passes in steps of one second. A rule is evaluated every [`POLL`] seconds, with the queue's counts of up to
-//! [`Setting::max_lag`] seconds ago (a random lag that changes every 20 s) and the list of its tasks of 1–5 s ago. A task
+//! [`QueueSetting::max_lag`] seconds ago (a random lag that changes every 20 s) and the list of its tasks of 1–5 s ago. A task
 //! starts 20–60 s after its launch, and exits after 5 s without a message. Messages arrive for [`HOUR`] seconds; then the
 //! model continues until all are done.
 //!
@@ -16,7 +16,7 @@ mod simulation;
 
 pub use report::{Report, summary};
 pub use rules::{QueueView, Rule, run};
-pub use scenario::{Arrivals, REFERENCE, SCENARIOS, STEADY_START, Scenario, Setting};
+pub use scenario::{Arrivals, QueueSetting, REFERENCE, SCENARIOS, STEADY_START, Scenario};
 pub use scheduler::{run_scheduler, run_with_default_settle};
 pub use simulation::QueueSimulation;
 

@@ -2,7 +2,7 @@
 
 use ecs_scheduler_core::Mode;
 use ecs_scheduler_core::testing::queue_model::{
-    MAX_TASKS, REFERENCE, Report, Rule, SCENARIOS, Scenario, Setting, run, run_scheduler,
+    MAX_TASKS, QueueSetting, REFERENCE, Report, Rule, SCENARIOS, Scenario, run, run_scheduler,
     run_with_default_settle, summary,
 };
 
@@ -13,9 +13,9 @@ fn seeds(scenario: Scenario) -> std::ops::Range<u64> {
 }
 
 /// Counts with a lag of up to a minute, and a job with a matching `settle`.
-const MINUTE: Setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
+const MINUTE: QueueSetting = QueueSetting { max_lag: 60, settle: 60, crashes: 0.0 };
 
-async fn product(scenario: Scenario, setting: Setting, restarts: u32) -> Report {
+async fn product(scenario: Scenario, setting: QueueSetting, restarts: u32) -> Report {
     let mut total = Report::default();
     for seed in seeds(scenario) {
         total = total.merge(run_scheduler(scenario, setting, seed, restarts).await);
@@ -25,7 +25,7 @@ async fn product(scenario: Scenario, setting: Setting, restarts: u32) -> Report 
     total
 }
 
-fn others(rule: Rule, setting: Setting) -> Vec<Report> {
+fn others(rule: Rule, setting: QueueSetting) -> Vec<Report> {
     let total = |scenario| {
         let reports = seeds(scenario).map(|seed| run(rule, scenario, setting, seed));
         reports.fold(Report::default(), Report::merge)
@@ -33,7 +33,7 @@ fn others(rule: Rule, setting: Setting) -> Vec<Report> {
     SCENARIOS.into_iter().map(total).collect()
 }
 
-async fn products(setting: Setting) -> Vec<Report> {
+async fn products(setting: QueueSetting) -> Vec<Report> {
     let mut reports = Vec::new();
     for scenario in SCENARIOS {
         reports.push(product(scenario, setting, 0).await);
@@ -43,7 +43,7 @@ async fn products(setting: Setting) -> Vec<Report> {
 
 #[tokio::test(start_paused = true)]
 async fn a_settle_as_long_as_the_lag_makes_almost_no_empty_runs() {
-    let setting = Setting { max_lag: 60, settle: 60, crashes: 0.0 };
+    let setting = QueueSetting { max_lag: 60, settle: 60, crashes: 0.0 };
     let (mean, worst, wait) = summary(&products(setting).await);
     // 0.15 and 0.8 %, and two standard errors of a share among the 350 to 550 tasks of 20 hours.
     assert!(mean <= 0.15 + 0.12 && worst <= 0.8 + 0.76, "{mean:.2} % on average, {worst:.2} % at worst");
@@ -54,7 +54,7 @@ async fn a_settle_as_long_as_the_lag_makes_almost_no_empty_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_settle_is_as_good_with_a_short_lag() {
-    let setting = Setting { max_lag: 10, settle: 10, crashes: 0.0 };
+    let setting = QueueSetting { max_lag: 10, settle: 10, crashes: 0.0 };
     let (mean, worst, _) = summary(&products(setting).await);
     // 0.05 and 0.2 %, and two standard errors.
     assert!(mean <= 0.05 + 0.06 && worst <= 0.2 + 0.40, "{mean:.2} % on average, {worst:.2} % at worst");
@@ -67,7 +67,7 @@ async fn a_one_shot_job_with_default_settle_starts_one_task_per_message() {
     assert_eq!((messages, unserved, launched, empty), (94, 0, 94, 0));
     assert!(by_default.mean_wait() <= 90.0, "{:.0} s", by_default.mean_wait());
     assert_eq!(by_default, run_scheduler(REFERENCE, MINUTE, 1, 0).await, "the default is 60 s");
-    let short = run_scheduler(REFERENCE, Setting { settle: 10, ..MINUTE }, 1, 0).await;
+    let short = run_scheduler(REFERENCE, QueueSetting { settle: 10, ..MINUTE }, 1, 0).await;
     assert!(short.empty_percent() > 30.0, "with 10 s: {:.0} %", short.empty_percent());
 }
 
@@ -82,7 +82,7 @@ async fn other_rules_make_empty_runs_with_the_reference_scenario() {
     assert!(report.empty_percent() > 10.0, "total: {:.0} %", report.empty_percent());
     assert_eq!(
         report,
-        run_scheduler(total, Setting { settle: 3_600, ..MINUTE }, 1, 0).await,
+        run_scheduler(total, QueueSetting { settle: 3_600, ..MINUTE }, 1, 0).await,
         "total ignores settle"
     );
 }
@@ -100,7 +100,7 @@ async fn a_drain_job_has_a_default_settle_of_a_minute() {
 async fn one_shot_makes_no_empty_runs_although_tasks_crash() {
     for crashes in [0.0, 0.2] {
         for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.mode == Mode::OneShot) {
-            let report = product(scenario, Setting { max_lag: 60, settle: 60, crashes }, 0).await;
+            let report = product(scenario, QueueSetting { max_lag: 60, settle: 60, crashes }, 0).await;
             assert_eq!(report.empty, 0, "{} with {crashes}", scenario.name);
         }
     }
@@ -109,13 +109,13 @@ async fn one_shot_makes_no_empty_runs_although_tasks_crash() {
 #[tokio::test(start_paused = true)]
 async fn restarts_of_the_scheduler_make_no_empty_runs() {
     for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.mode == Mode::OneShot) {
-        let report = product(scenario, Setting { max_lag: 60, settle: 60, crashes: 0.05 }, 40).await;
+        let report = product(scenario, QueueSetting { max_lag: 60, settle: 60, crashes: 0.05 }, 40).await;
         assert_eq!(report.empty, 0, "{}", scenario.name);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_settle_shorter_than_the_lag_makes_empty_runs_but_serves_every_message() {
-    let (mean, _, _) = summary(&products(Setting { max_lag: 60, settle: 10, crashes: 0.0 }).await);
+    let (mean, _, _) = summary(&products(QueueSetting { max_lag: 60, settle: 10, crashes: 0.0 }).await);
     assert!((1.0..15.0).contains(&mean), "{mean:.1} %");
 }

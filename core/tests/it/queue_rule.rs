@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::queue::{CLAIMS_AFTER, Sample};
 use ecs_scheduler_core::testing::queue_model::{
-    Arrivals, HOUR, QueueSimulation, Report, Scenario, Setting, VISIBILITY_TIMEOUT,
+    Arrivals, HOUR, QueueSetting, QueueSimulation, Report, Scenario, VISIBILITY_TIMEOUT,
 };
 use ecs_scheduler_core::{
     DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueHistory, QueueReading, Scaling, Timestamp, decide,
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone, Copy)]
 struct Case {
     scenario: Scenario,
-    setting: Setting,
+    setting: QueueSetting,
     period: u32,
     cap: u32,
     seed: u64,
@@ -34,7 +34,7 @@ fn cases(mode: Mode) -> impl Strategy<Value = Case> {
             let per_task = NonZeroU32::new(per_task).unwrap();
             Case {
                 scenario: Scenario { name: "drawn", mode, per_task, service, arrivals, steady: false },
-                setting: Setting { max_lag, settle: max_lag + spare, crashes },
+                setting: QueueSetting { max_lag, settle: max_lag + spare, crashes },
                 period,
                 cap,
                 seed,

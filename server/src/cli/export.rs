@@ -19,7 +19,7 @@ use crate::transfer::copy::compute_checksum;
 use crate::transfer::dump::{FORMAT, Header};
 use crate::transfer::new_file::NewFile;
 use crate::transfer::store_uri::{self, OpenStore, Role};
-use crate::transfer::{Checksum, DumpWriter, Source as _, StoreReader, StoreUri};
+use crate::transfer::{Checksum, DumpWriter, StoreReader, StoreUri, TransferSource as _};
 
 /// The store to export and the target file.
 #[derive(Debug, Clone, Args)]
@@ -51,7 +51,7 @@ pub(crate) async fn run(
     let config = store_uri::resolve(args.from.as_ref(), values)?;
     let to_file = args.file.as_os_str() != "-";
     let file = if to_file { Some(NewFile::beside(&args.file)?) } else { None };
-    let opened = store_uri::open(args.from.as_ref(), &config, Role::Source, builder).await?;
+    let opened = store_uri::open(args.from.as_ref(), &config, Role::TransferSource, builder).await?;
     let header = Header {
         format: FORMAT,
         store: opened.store.kind().to_owned(),

@@ -19,7 +19,7 @@ use crate::transfer::{DumpReader, StoreUri};
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ImportArgs {
     #[command(subcommand)]
-    foreign: Option<foreign::Foreign>,
+    foreign: Option<foreign::ForeignSource>,
     /// The store to fill, made when it is missing: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`,
     /// `s3:BUCKET/PREFIX` or `elasticsearch:INDEX@URL`; the configured one by default. It must be empty, or contain
     /// the first part of an interrupted run of this command

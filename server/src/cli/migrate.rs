@@ -12,9 +12,9 @@ use crate::server::ServerBuilder;
 use crate::transfer::copy::{Stage, TransferOptions, compute_checksum};
 use crate::transfer::reader::changed_while_read;
 use crate::transfer::store_uri::{self, Role};
-use crate::transfer::{Source, StoreReader, StoreUri, TransferReport, copy_items};
+use crate::transfer::{StoreReader, StoreUri, TransferReport, TransferSource, copy_items};
 
-/// Source and target of a migration.
+/// TransferSource and target of a migration.
 #[derive(Debug, Clone, Args)]
 pub struct MigrateArgs {
     /// The store to read: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, `dynamodb:TABLE`, `s3:BUCKET/PREFIX` or
@@ -58,7 +58,7 @@ pub(crate) async fn run(
     if from == to {
         return Err(CommandError::failed("could not migrate: --from and --to name the same store"));
     }
-    let source = store_uri::open(args.from.as_ref(), &from, Role::Source, builder).await?;
+    let source = store_uri::open(args.from.as_ref(), &from, Role::TransferSource, builder).await?;
     let mut reader = StoreReader::open(&*source.store).await?;
     let (text, moved) =
         into_store(&mut reader, &source.name, args.to.as_ref(), &to, &args.how, builder).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(
 
 /// Fills a store from a source; returns the summary, also as text.
 pub(super) async fn into_store(
-    source: &mut dyn Source,
+    source: &mut dyn TransferSource,
     from: &str,
     to: Option<&StoreUri>,
     config: &crate::config::StoreConfig,

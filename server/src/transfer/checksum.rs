@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::record::Item;
+use super::record::TransferItem;
 use crate::cli::error::CommandError;
 
 /// Numbers of items by kind.
@@ -22,14 +22,14 @@ pub struct Counts {
 
 impl Counts {
     /// Counts an item.
-    pub fn add(&mut self, item: &Item) {
+    pub fn add(&mut self, item: &TransferItem) {
         match item {
-            Item::Job(_) => self.jobs += 1,
-            Item::Entry(entry) => {
+            TransferItem::Job(_) => self.jobs += 1,
+            TransferItem::Entry(entry) => {
                 self.decisions += 1;
                 self.firings += u64::from(entry.firing.is_some());
             }
-            Item::Register { .. } => self.registers += 1,
+            TransferItem::Register { .. } => self.registers += 1,
         }
     }
 
@@ -68,7 +68,7 @@ impl Checksum {
     /// # Errors
     ///
     /// Fails when it cannot be written as JSON.
-    pub fn add(&mut self, item: &Item) -> Result<String, CommandError> {
+    pub fn add(&mut self, item: &TransferItem) -> Result<String, CommandError> {
         self.counts.add(item);
         let line = item.to_line(self.counts.decisions)?;
         self.hash.update(line.as_bytes());

@@ -10,8 +10,8 @@ use ecs_scheduler_core::{ImportBatch, JournalEntry, Store, StoreError, StoredJob
 use serde::Serialize;
 
 use super::checksum::{Checksum, Counts};
-use super::reader::{Source, StoreReader};
-use super::record::Item;
+use super::reader::{StoreReader, TransferSource};
+use super::record::TransferItem;
 use crate::cli::error::CommandError;
 
 /// The result of a transfer.
@@ -56,7 +56,7 @@ pub enum Stage {
 /// Fails when either cannot be read, when the target holds anything else (nothing is written then), when it cannot be
 /// written, and when it holds something else at the end.
 pub async fn copy_items(
-    source: &mut dyn Source,
+    source: &mut dyn TransferSource,
     target: &dyn Store,
     options: &TransferOptions<'_>,
 ) -> Result<TransferReport, CommandError> {
@@ -100,7 +100,7 @@ pub async fn copy_items(
 ///
 /// Fails when it cannot be read.
 pub async fn compute_checksum(
-    source: &mut dyn Source,
+    source: &mut dyn TransferSource,
     progress: &dyn Fn(),
 ) -> Result<Checksum, CommandError> {
     let mut checksum = Checksum::default();
@@ -132,7 +132,7 @@ async fn verify(
     )))
 }
 
-fn target_differs(target: &str, there: &Item, item: &Item) -> CommandError {
+fn target_differs(target: &str, there: &TransferItem, item: &TransferItem) -> CommandError {
     let (there, item) = (there.name(), item.name());
     let what = if there == item {
         format!("{there}, which is not the same there")
@@ -142,7 +142,7 @@ fn target_differs(target: &str, there: &Item, item: &Item) -> CommandError {
     CommandError::failed(format!("{target} holds {what}; nothing is overwritten: name an empty target"))
 }
 
-fn target_has_more(target: &str, extra: &Item) -> CommandError {
+fn target_has_more(target: &str, extra: &TransferItem) -> CommandError {
     CommandError::failed(format!(
         "{target} holds {}, which the source does not have; nothing is overwritten: name an empty target",
         extra.name()
@@ -164,22 +164,22 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn add(&mut self, item: Item) -> Result<(), CommandError> {
+    async fn add(&mut self, item: TransferItem) -> Result<(), CommandError> {
         self.added.add(&item);
         match (item, &mut self.batch) {
-            (Item::Job(job), Batch::Jobs(jobs)) if jobs.len() < MAX_PAGE.get() => jobs.push(job),
-            (Item::Entry(entry), Batch::History(entries)) if entries.len() < MAX_PAGE.get() => {
+            (TransferItem::Job(job), Batch::Jobs(jobs)) if jobs.len() < MAX_PAGE.get() => jobs.push(job),
+            (TransferItem::Entry(entry), Batch::History(entries)) if entries.len() < MAX_PAGE.get() => {
                 entries.push(*entry);
             }
-            (Item::Job(job), _) => {
+            (TransferItem::Job(job), _) => {
                 self.flush().await?;
                 self.batch = Batch::Jobs(vec![job]);
             }
-            (Item::Entry(entry), _) => {
+            (TransferItem::Entry(entry), _) => {
                 self.flush().await?;
                 self.batch = Batch::History(vec![*entry]);
             }
-            (Item::Register { name, value }, _) => {
+            (TransferItem::Register { name, value }, _) => {
                 self.flush().await?;
                 self.write_register(&name, &value).await?;
             }

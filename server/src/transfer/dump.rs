@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::checksum::{Checksum, Counts, hex};
-use super::reader::Source;
-use super::record::Item;
+use super::reader::TransferSource;
+use super::record::TransferItem;
 use crate::cli::error::CommandError;
 use crate::cli::input;
 
@@ -88,7 +88,7 @@ impl<W: Write> DumpWriter<W> {
     /// # Errors
     ///
     /// Fails when it cannot be written.
-    pub fn add(&mut self, item: &Item) -> Result<(), CommandError> {
+    pub fn add(&mut self, item: &TransferItem) -> Result<(), CommandError> {
         let line = self.checksum.add(item)?;
         self.put(&line)
     }
@@ -221,8 +221,8 @@ impl DumpReader {
         }
     }
 
-    fn item(&self, line: &str) -> Result<Item, CommandError> {
-        Item::from_line(line).map_err(|error| {
+    fn item(&self, line: &str) -> Result<TransferItem, CommandError> {
+        TransferItem::from_line(line).map_err(|error| {
             CommandError::caused(format!("could not read line {} of {}", self.number, self.name), error)
         })
     }
@@ -254,8 +254,8 @@ fn check_header(name: &str, line: &str) -> Result<(), CommandError> {
 }
 
 #[async_trait]
-impl Source for DumpReader {
-    async fn next(&mut self) -> Result<Option<Item>, CommandError> {
+impl TransferSource for DumpReader {
+    async fn next(&mut self) -> Result<Option<TransferItem>, CommandError> {
         let Some(line) = self.read_line_text()? else { return Ok(None) };
         if line.starts_with(TRAILER_PREFIX) {
             return Ok(None);

@@ -10,7 +10,7 @@ use ecs_scheduler_core::{
     DecisionId, DecisionQuery, DecisionRecord, FiringId, FiringQuery, JournalEntry, ListFrom, Store,
 };
 
-use super::record::Item;
+use super::record::TransferItem;
 use crate::cli::error::CommandError;
 
 /// The registers that are transferred. Idempotency records are not transferred: they expire after a day.
@@ -18,13 +18,13 @@ const REGISTERS: [&str; 1] = [BRAKE_REGISTER];
 
 /// Gives items: jobs in the order of their creation, entries of the journal oldest first, then registers.
 #[async_trait]
-pub trait Source: Send {
+pub trait TransferSource: Send {
     /// Returns the next item.
     ///
     /// # Errors
     ///
     /// Fails when it cannot be read.
-    async fn next(&mut self) -> Result<Option<Item>, CommandError>;
+    async fn next(&mut self) -> Result<Option<TransferItem>, CommandError>;
 
     /// Returns how many items there are in all, as far as is known.
     fn expected(&self) -> u64;
@@ -43,7 +43,7 @@ pub struct StoreReader<'s> {
     /// Newest first: the next page to read is the last.
     pages: Vec<JournalPage>,
     registers: std::slice::Iter<'static, &'static str>,
-    ready: VecDeque<Item>,
+    ready: VecDeque<TransferItem>,
 }
 
 /// The position in the list of jobs.
@@ -104,7 +104,7 @@ impl<'s> StoreReader<'s> {
             Some(last) => JobCursor::From(ListFrom::After(last.id.clone())),
             None => JobCursor::Done,
         };
-        self.ready.extend(jobs.into_iter().map(Item::Job));
+        self.ready.extend(jobs.into_iter().map(TransferItem::Job));
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl<'s> StoreReader<'s> {
                 None => None,
                 Some(id) => Some(firings.remove(id).ok_or_else(|| changed_while_read(self.store))?),
             };
-            self.ready.push_back(Item::Entry(Box::new(JournalEntry { record, firing })));
+            self.ready.push_back(TransferItem::Entry(Box::new(JournalEntry { record, firing })));
         }
         Ok(())
     }
@@ -136,15 +136,16 @@ impl<'s> StoreReader<'s> {
         let read = self.store.get_register(name).await;
         let register =
             read.map_err(|error| unreadable(&format!("register \"{name}\""), self.store, error))?;
-        self.ready
-            .extend(register.map(|register| Item::Register { name: name.to_owned(), value: register.value }));
+        self.ready.extend(
+            register.map(|register| TransferItem::Register { name: name.to_owned(), value: register.value }),
+        );
         Ok(())
     }
 }
 
 #[async_trait]
-impl Source for StoreReader<'_> {
-    async fn next(&mut self) -> Result<Option<Item>, CommandError> {
+impl TransferSource for StoreReader<'_> {
+    async fn next(&mut self) -> Result<Option<TransferItem>, CommandError> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return Ok(Some(item));

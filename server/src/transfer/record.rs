@@ -10,7 +10,7 @@ use crate::cli::error::CommandError;
 
 /// A job, journal entry or register of a store.
 #[derive(Debug, Clone)]
-pub enum Item {
+pub enum TransferItem {
     /// A job with everything that is known of it.
     Job(StoredJob),
     /// A decision with its firing.
@@ -61,7 +61,7 @@ struct RegisterRecord {
     value: String,
 }
 
-impl Item {
+impl TransferItem {
     /// Writes the item as a line, without its end. `number` is its place among the journal's entries, from 1: it takes
     /// the place of the decision's id, which is each store's own.
     ///

@@ -90,7 +90,7 @@ impl fmt::Display for StoreUri {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Read: it must exist.
-    Source,
+    TransferSource,
     /// Written: a missing store is created.
     Target,
     /// Inspected: a missing store counts as empty.
@@ -142,7 +142,7 @@ pub async fn open(
     };
     if file.is_some_and(|file| !file.exists()) {
         match role {
-            Role::Source => {
+            Role::TransferSource => {
                 return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
             }
             Role::Inspected => {
@@ -153,7 +153,7 @@ pub async fn open(
         }
     }
     let mode = match role {
-        Role::Source => OpenMode::Read,
+        Role::TransferSource => OpenMode::Read,
         Role::Target => OpenMode::Write,
         Role::Inspected => OpenMode::Inspect,
     };

@@ -35,7 +35,7 @@ async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, SqliteOptions::default()).await.unwrap()
 }
 
-/// Reads jobs and history. Of the registers a dump takes along only the brake, without its version.
+/// Reads jobs and history. A dump has only one of the registers, the brake, without its version.
 async fn moved(store: &dyn Store) -> Vec<String> {
     let lines = read_content(store).await;
     lines.into_iter().filter(|line| !line.contains(r#""register":"#)).collect()

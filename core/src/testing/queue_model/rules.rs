@@ -1,6 +1,6 @@
 //! The rules that the scheduler is compared with, as their authors document them.
 
-use super::{HOUR, MAX_TASKS, POLL, QueueSimulation, Report, Scenario, Setting};
+use super::{HOUR, MAX_TASKS, POLL, QueueSetting, QueueSimulation, Report, Scenario};
 
 /// The input of a rule.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ fn python(view: &QueueView) -> u32 {
 
 /// Runs a rule through a scenario.
 #[must_use]
-pub fn run(rule: Rule, scenario: Scenario, setting: Setting, seed: u64) -> Report {
+pub fn run(rule: Rule, scenario: Scenario, setting: QueueSetting, seed: u64) -> Report {
     let mut world = QueueSimulation::new(scenario, setting, seed);
     let mut second = POLL;
     while !world.is_over() && second < 3 * HOUR {

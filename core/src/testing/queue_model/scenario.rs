@@ -69,7 +69,7 @@ pub const SCENARIOS: [Scenario; 8] = [
 
 /// The environment of a run, and the job's assumption about it.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting {
+pub struct QueueSetting {
     /// The maximum lag of counts, in seconds.
     pub max_lag: u32,
     /// The job's `settle`, in seconds.

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{HOUR, MAX_TASKS, POLL, QueueSimulation, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
+use super::{HOUR, MAX_TASKS, POLL, QueueSetting, QueueSimulation, Report, Scenario, VISIBILITY_TIMEOUT};
 use crate::clock::Clock;
 use crate::engine::EngineOptions;
 use crate::job::JobId;
@@ -158,7 +158,7 @@ impl Launcher for ModelLauncher {
 /// # Panics
 ///
 /// Panics when the engine does not start on an in-memory store.
-pub async fn run_scheduler(scenario: Scenario, setting: Setting, seed: u64, restarts: u32) -> Report {
+pub async fn run_scheduler(scenario: Scenario, setting: QueueSetting, seed: u64, restarts: u32) -> Report {
     let settle = json!({"settle": format!("{}s", setting.settle)});
     run_job(scenario, setting, seed, restarts, settle).await
 }
@@ -168,12 +168,18 @@ pub async fn run_scheduler(scenario: Scenario, setting: Setting, seed: u64, rest
 /// # Panics
 ///
 /// As [`run_scheduler`].
-pub async fn run_with_default_settle(scenario: Scenario, setting: Setting, seed: u64) -> Report {
+pub async fn run_with_default_settle(scenario: Scenario, setting: QueueSetting, seed: u64) -> Report {
     run_job(scenario, setting, seed, 0, json!({})).await
 }
 
 /// Runs the scheduler; `fields` are merged into the job.
-async fn run_job(scenario: Scenario, setting: Setting, seed: u64, restarts: u32, fields: Value) -> Report {
+async fn run_job(
+    scenario: Scenario,
+    setting: QueueSetting,
+    seed: u64,
+    restarts: u32,
+    fields: Value,
+) -> Report {
     let began: Timestamp = "2027-01-01T00:00:00Z".parse().expect("a moment is written here");
     let clock = Arc::new(SimClock::at(began));
     let shared = Arc::new(SharedSimulation {

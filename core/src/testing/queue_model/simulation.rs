@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::scenario::STEADY_START;
-use super::{HOUR, Report, Scenario, Setting, VISIBILITY_TIMEOUT};
+use super::{HOUR, QueueSetting, Report, Scenario, VISIBILITY_TIMEOUT};
 use crate::policy::Mode;
 use crate::testing::SimRng;
 
@@ -17,7 +17,7 @@ const IDLE_TIMEOUT: u32 = 5;
 #[derive(Debug)]
 pub struct QueueSimulation {
     scenario: Scenario,
-    setting: Setting,
+    setting: QueueSetting,
     now: u32,
     arriving: SimRng,
     lagging: SimRng,
@@ -69,7 +69,7 @@ enum Doing {
 impl QueueSimulation {
     /// Makes a simulation at second 0. Equal seeds have equal arrivals, whatever the rule does.
     #[must_use]
-    pub fn new(scenario: Scenario, setting: Setting, seed: u64) -> Self {
+    pub fn new(scenario: Scenario, setting: QueueSetting, seed: u64) -> Self {
         let mut seeds = SimRng::new(seed);
         let mut world = Self {
             scenario,

@@ -44,7 +44,7 @@ pub(in crate::api) enum ProblemType {
 }
 
 /// Slug, status, title.
-type Row = (&'static str, u16, &'static str);
+type ProblemRow = (&'static str, u16, &'static str);
 
 impl ProblemType {
     /// Every kind.
@@ -69,7 +69,7 @@ impl ProblemType {
         Self::Internal,
     ];
 
-    const fn row(self) -> Row {
+    const fn row(self) -> ProblemRow {
         match self {
             Self::Invalid => ("invalid", 400, "Request not valid"),
             Self::Syntax => ("syntax", 400, "Body is not JSON"),

@@ -21,7 +21,7 @@ use crate::server::ServerBuilder;
 
 /// Which scheduler the files are of.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Foreign {
+pub enum ForeignSource {
     /// Convert KEDA ScaledJobs to jobs
     Keda(ForeignArgs),
     /// Convert EventBridge schedules and rules, as printed by the AWS CLI, to jobs
@@ -54,11 +54,11 @@ pub struct ForeignArgs {
 ///
 /// Fails when nothing in the files gives a job, and when the server refuses one.
 pub(crate) async fn run(
-    foreign: &Foreign,
+    foreign: &ForeignSource,
     builder: &ServerBuilder,
     values: &Values,
 ) -> Result<String, CommandError> {
-    let (Foreign::Keda(args) | Foreign::Eventbridge(args)) = foreign;
+    let (ForeignSource::Keda(args) | ForeignSource::Eventbridge(args)) = foreign;
     let config = on_ecs(resolve_offline(values)?);
     let max_tasks = args.max_tasks.unwrap_or(config.max_tasks);
     let mut converted = convert(foreign, args, max_tasks, builder);
@@ -99,7 +99,7 @@ pub(crate) async fn run(
 
 /// Converts the files that can be read; the others are listed.
 fn convert(
-    foreign: &Foreign,
+    foreign: &ForeignSource,
     args: &ForeignArgs,
     max_tasks: NonZeroU32,
     builder: &ServerBuilder,
@@ -112,14 +112,14 @@ fn convert(
         }
     }
     converted.extend(match foreign {
-        Foreign::Keda(_) => {
+        ForeignSource::Keda(_) => {
             let context = keda::ConversionContext { max_tasks: max_tasks.get(), now: builder.clock().now() };
             let objects = |(file, text): &(&PathBuf, String)| {
                 keda::convert(&file.display().to_string(), text, &context)
             };
             texts.iter().flat_map(objects).collect::<Vec<_>>()
         }
-        Foreign::Eventbridge(_) => {
+        ForeignSource::Eventbridge(_) => {
             let stem = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let printed: Vec<_> = texts
                 .into_iter()

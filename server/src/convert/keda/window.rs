@@ -52,7 +52,7 @@ pub(super) fn read(
         return None;
     }
     replicas.push((place, desired));
-    match Window::parse(&start, &end, &timezone, context.now) {
+    match KedaWindow::parse(&start, &end, &timezone, context.now) {
         Ok(window) => {
             for difference in window.differences {
                 remarks.changed(metadata_end(&field), difference);
@@ -116,14 +116,14 @@ pub(super) fn set_task_count(
 
 /// A window as a job's trigger has it.
 #[derive(Debug)]
-struct Window {
+struct KedaWindow {
     start: String,
     length: String,
     /// When KEDA is inside and the job's trigger is not, or the other way round.
     differences: Vec<String>,
 }
 
-impl Window {
+impl KedaWindow {
     fn parse(start: &str, end: &str, timezone: &str, now: Timestamp) -> Result<Self, String> {
         if start == end {
             return Err(format!("\"{start}\" is start and end, which KEDA refuses too"));

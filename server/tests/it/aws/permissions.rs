@@ -1,4 +1,4 @@
-//! The policy that the program prints: enough for the jobs at hand, and nothing in it is too much.
+//! The policy that the program prints: enough for the selected jobs, and every statement is needed.
 
 use std::collections::BTreeSet;
 use std::iter;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use ecs_scheduler::cli::error::CommandError;
 use ecs_scheduler::transfer::copy::{Stage, TransferOptions};
-use ecs_scheduler::transfer::{Item, Source, StoreReader, TransferReport, copy_items};
+use ecs_scheduler::transfer::{StoreReader, TransferItem, TransferReport, TransferSource, copy_items};
 use ecs_scheduler_core::{
     DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Registers as _,
     Settlement, Store, TickOutcome, TickSpan, async_trait,
@@ -20,8 +20,8 @@ struct Breaking<S> {
 }
 
 #[async_trait]
-impl<S: Source> Source for Breaking<S> {
-    async fn next(&mut self) -> Result<Option<Item>, CommandError> {
+impl<S: TransferSource> TransferSource for Breaking<S> {
+    async fn next(&mut self) -> Result<Option<TransferItem>, CommandError> {
         if self.left == 0 {
             return Err(CommandError::failed("it broke off"));
         }

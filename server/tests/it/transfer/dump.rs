@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use ecs_scheduler::transfer::{DumpReader, Source as _};
+use ecs_scheduler::transfer::{DumpReader, TransferSource as _};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
@@ -37,7 +37,7 @@ async fn a_dump_has_every_item_of_the_store_in_its_order() {
     assert_eq!((reader.expected(), expected.len()), (13, 13));
     let (mut read, mut entries) = (Vec::new(), 0);
     while let Some(item) = reader.next().await.unwrap() {
-        entries += u64::from(matches!(item, ecs_scheduler::transfer::Item::Entry(_)));
+        entries += u64::from(matches!(item, ecs_scheduler::transfer::TransferItem::Entry(_)));
         read.push(item.to_line(entries).unwrap());
     }
     assert_eq!(read, expected);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use ecs_scheduler::transfer::dump::{FORMAT, Header};
-use ecs_scheduler::transfer::{DumpWriter, Source as _, StoreReader};
+use ecs_scheduler::transfer::{DumpWriter, StoreReader, TransferSource as _};
 use ecs_scheduler_backend_sqlite::SqliteStore;
 use ecs_scheduler_core::decide::{Rule, Step};
 use ecs_scheduler_core::engine::BRAKE_REGISTER;
@@ -99,7 +99,7 @@ pub(crate) async fn lines(store: &dyn Store) -> Vec<String> {
     let mut reader = StoreReader::open(store).await.unwrap();
     let (mut lines, mut entries) = (Vec::new(), 0);
     while let Some(item) = reader.next().await.unwrap() {
-        entries += u64::from(matches!(item, ecs_scheduler::transfer::Item::Entry(_)));
+        entries += u64::from(matches!(item, ecs_scheduler::transfer::TransferItem::Entry(_)));
         lines.push(item.to_line(entries).unwrap());
     }
     lines
