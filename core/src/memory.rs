@@ -26,7 +26,7 @@ use crate::store::{
     Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
 };
 
-pub use snapshot::{Image, NamedRegister};
+pub use snapshot::{MemorySnapshot, NamedRegister};
 
 use change_log::ChangeLog;
 use job_table::JobTable;

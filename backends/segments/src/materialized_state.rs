@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ecs_scheduler_core::memory::Image;
+use ecs_scheduler_core::memory::MemorySnapshot;
 use ecs_scheduler_core::{
     ImportBatch, JobId, JobStore, Journal, MemoryStore, Registers, Revision, Settlement, Store, StoreError,
 };
@@ -34,12 +34,12 @@ pub(crate) struct Sidecar {
 
 impl MaterializedState {
     /// Makes the state of a snapshot.
-    pub(crate) fn from_snapshot(image: Image, sidecar: Sidecar) -> Self {
+    pub(crate) fn from_snapshot(image: MemorySnapshot, sidecar: Sidecar) -> Self {
         Self { memory: image.into(), sidecar: Mutex::new(sidecar) }
     }
 
     /// Copies the state for a snapshot.
-    pub(crate) fn copy(&self) -> Result<(Image, Sidecar), StoreError> {
+    pub(crate) fn copy(&self) -> Result<(MemorySnapshot, Sidecar), StoreError> {
         let image = self.memory.snapshot()?;
         Ok((image, self.sidecar.lock().clone()))
     }

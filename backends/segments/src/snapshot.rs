@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 
-use ecs_scheduler_core::memory::{Image, NamedRegister};
+use ecs_scheduler_core::memory::{MemorySnapshot, NamedRegister};
 use ecs_scheduler_core::{DecisionId, FaultKind, JournalEntry, StoreError, StoredJob};
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -77,7 +77,7 @@ pub(crate) async fn write(
     log: &dyn ObjectLog,
     writer: Uuid,
     position: u64,
-    image: Image,
+    image: MemorySnapshot,
     sidecar: Sidecar,
 ) -> Result<u64, StoreError> {
     let newest = image.newest;
@@ -101,7 +101,7 @@ pub(crate) async fn write(
     Ok(size as u64)
 }
 
-fn encode(image: Image, sidecar: &Sidecar) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
+fn encode(image: MemorySnapshot, sidecar: &Sidecar) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
     let jobs = image.jobs.into_iter().map(|job| {
         let version =
             sidecar.versions.get(&job.id).cloned().expect("every job's document has a recorded version");
@@ -149,7 +149,7 @@ pub(crate) async fn read(
     let reads = reads.map(|part| async move { log.read(&part).await.map(|bytes| (part, bytes)) });
     let mut reads = futures::stream::iter(reads).buffered(CONCURRENT_PARTS);
     let (mut image, mut sidecar) =
-        (Image { newest: manifest.newest, ..Image::default() }, Sidecar::default());
+        (MemorySnapshot { newest: manifest.newest, ..MemorySnapshot::default() }, Sidecar::default());
     sidecar.epochs = manifest.epochs;
     let mut records = 0;
     while let Some((part, bytes)) = reads.try_next().await? {
@@ -164,7 +164,7 @@ pub(crate) async fn read(
     Ok(Some(MaterializedState::from_snapshot(image, sidecar)))
 }
 
-fn decode(bytes: &[u8], image: &mut Image, sidecar: &mut Sidecar) -> std::io::Result<usize> {
+fn decode(bytes: &[u8], image: &mut MemorySnapshot, sidecar: &mut Sidecar) -> std::io::Result<usize> {
     let mut text = Vec::new();
     GzDecoder::new(bytes).read_to_end(&mut text)?;
     let mut records = 0;

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 /// Everything that a memory store holds: jobs, journal and registers.
 #[derive(Debug, Clone, Default)]
-pub struct Image {
+pub struct MemorySnapshot {
     /// The jobs in the order of their creation.
     pub jobs: Vec<StoredJob>,
     /// The journal, oldest first.
@@ -46,14 +46,14 @@ impl MemoryStore {
     /// # Errors
     ///
     /// Fails when the store is closed.
-    pub fn snapshot(&self) -> Result<Image, StoreError> {
+    pub fn snapshot(&self) -> Result<MemorySnapshot, StoreError> {
         let state = self.lock()?;
         let registers = state.registers.iter().map(|(name, entry)| NamedRegister {
             name: name.clone(),
             register: entry.register.clone(),
             expires: entry.expires,
         });
-        Ok(Image {
+        Ok(MemorySnapshot {
             jobs: state.jobs.all().cloned().collect(),
             history: state.journal.history().collect(),
             newest: state.journal.newest(),
@@ -83,9 +83,9 @@ impl MemoryStore {
     }
 }
 
-impl From<Image> for MemoryStore {
-    fn from(image: Image) -> Self {
-        let Image { jobs, history, newest, registers } = image;
+impl From<MemorySnapshot> for MemoryStore {
+    fn from(image: MemorySnapshot) -> Self {
+        let MemorySnapshot { jobs, history, newest, registers } = image;
         let registers = registers
             .into_iter()
             .map(|NamedRegister { name, register, expires }| (name, RegisterEntry { register, expires }))

@@ -95,7 +95,7 @@ pub(super) enum Grammar {
 
 /// An expression whose words have been counted.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct CrontabLine<'a> {
     pub(super) grammar: Grammar,
     words: Vec<&'a str>,
 }
@@ -113,7 +113,7 @@ pub(super) fn compile(body: &str) -> Result<Pattern, ScheduleError> {
 pub(super) fn parse<'a>(
     body: &'a str,
     mut visit: impl FnMut(usize, &'a str, Item),
-) -> Result<Line<'a>, ScheduleError> {
+) -> Result<CrontabLine<'a>, ScheduleError> {
     let words: Vec<&str> = body.split_ascii_whitespace().collect();
     let grammar = match words.len() {
         5 => Grammar::Crontab,
@@ -153,7 +153,7 @@ pub(super) fn parse<'a>(
         visit(fields::YEAR, "*", Item::Every { step: 1 });
     }
     visit(fields::WEEK, "*", Item::Every { step: 1 });
-    Ok(Line { grammar, words })
+    Ok(CrontabLine { grammar, words })
 }
 
 /// Whether a day field begins as `*` does, so that it does not restrict.
@@ -166,7 +166,7 @@ fn is_numbered(word: &str) -> bool {
     word.contains('#') || (word.len() > 1 && word.ends_with('L'))
 }
 
-impl Line<'_> {
+impl CrontabLine<'_> {
     /// Whether a day matches by its number or by its weekday, as in a crontab line that restricts both.
     pub(super) fn either_day_matches(&self) -> bool {
         let weekday = self.words[DAY_OF_WEEK];

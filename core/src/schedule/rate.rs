@@ -9,7 +9,7 @@ const RATE: &str = "rate(N unit), N from 1, unit second(s), minute(s), hour(s) o
 const AT: &str = "at(yyyy-mm-ddThh:mm:ss), a local time without offset";
 
 /// Longest period: a hundred years.
-const LONGEST: i64 = 36_525 * 86_400;
+const MAX_PERIOD_SECONDS: i64 = 36_525 * 86_400;
 
 /// Ticks at `anchor + k × period`, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Rate {
         }
         let period = number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit));
         match period {
-            Some(period @ 1..=LONGEST) => Ok(Self { anchor, period }),
+            Some(period @ 1..=MAX_PERIOD_SECONDS) => Ok(Self { anchor, period }),
             Some(0) => refuse("zero"),
             _ => refuse("longer than 100 years"),
         }

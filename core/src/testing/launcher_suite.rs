@@ -1,11 +1,11 @@
 //! The conformance suite for launchers, which every implementation must pass.
 //!
-//! A crate with a launcher implements [`Subject`] and calls [`launcher_suite!`](crate::launcher_suite) with the attribute of
+//! A crate with a launcher implements [`LauncherFixture`] and calls [`launcher_suite!`](crate::launcher_suite) with the attribute of
 //! its tests. Each behaviour becomes a separate test, named like its function in this module.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
+//! use ecs_scheduler_core::testing::launcher_suite::{Sample, LauncherFixture};
 //! use ecs_scheduler_core::testing::{ChaosLauncher, Fate};
 //! use ecs_scheduler_core::{Launcher, SystemClock, async_trait};
 //!
@@ -20,7 +20,7 @@
 //! }
 //!
 //! #[async_trait]
-//! impl Subject for Chaos {
+//! impl LauncherFixture for Chaos {
 //!     async fn open(&self) -> Arc<dyn Launcher> {
 //!         self.0.clone()
 //!     }
@@ -49,7 +49,7 @@ pub use tokens::*;
 
 /// A fixture that opens a launcher: without tasks at first, each value another launcher.
 #[async_trait]
-pub trait Subject: Send + Sync {
+pub trait LauncherFixture: Send + Sync {
     /// Opens the launcher, or reopens it with its tasks after the previous handle was dropped.
     async fn open(&self) -> Arc<dyn Launcher>;
 

@@ -1,6 +1,6 @@
 //! The conformance suite for stores, which every implementation must pass.
 //!
-//! A crate with a store implements [`Subject`] and calls [`store_suite!`](crate::store_suite). A durable store also calls
+//! A crate with a store implements [`StoreFixture`] and calls [`store_suite!`](crate::store_suite). A durable store also calls
 //! [`store_durability_suite!`](crate::store_durability_suite), one that several handles may open at once
 //! [`store_sharing_suite!`](crate::store_sharing_suite), one that replicas may share
 //! [`shared_store_suite!`](crate::shared_store_suite), and one whose connection a test can cut
@@ -9,14 +9,14 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use ecs_scheduler_core::testing::store_suite::Subject;
+//! use ecs_scheduler_core::testing::store_suite::StoreFixture;
 //! use ecs_scheduler_core::{MemoryStore, Store, async_trait};
 //!
 //! #[derive(Default)]
 //! struct Memory;
 //!
 //! #[async_trait]
-//! impl Subject for Memory {
+//! impl StoreFixture for Memory {
 //!     async fn open(&self) -> Arc<dyn Store> {
 //!         Arc::new(MemoryStore::default())
 //!     }
@@ -71,7 +71,7 @@ pub use views::*;
 
 /// A fixture that opens a store: empty at first, each value another store.
 #[async_trait]
-pub trait Subject: Send + Sync {
+pub trait StoreFixture: Send + Sync {
     /// Opens the store. A durable store is reopened, with its contents, after the previous handle was dropped.
     async fn open(&self) -> Arc<dyn Store>;
 }

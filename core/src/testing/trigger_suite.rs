@@ -1,11 +1,11 @@
 //! The conformance suite for triggers, which every implementation must pass.
 //!
-//! A crate with a trigger implements [`Subject`] and calls [`trigger_suite!`](crate::trigger_suite). Each behaviour becomes a
+//! A crate with a trigger implements [`TriggerFixture`] and calls [`trigger_suite!`](crate::trigger_suite). Each behaviour becomes a
 //! separate test, named like its function in this module.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+//! use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 //! use ecs_scheduler_core::{
 //!     BuildContext, ConfigError, Demand, EvalContext, Evaluation, Trigger, TriggerError, TriggerRegistry,
 //!     TriggerType, async_trait,
@@ -41,7 +41,7 @@
 //!
 //! struct NeverFixture;
 //!
-//! impl Subject for NeverFixture {
+//! impl TriggerFixture for NeverFixture {
 //!     fn kind(&self) -> &'static str {
 //!         NeverType::KIND
 //!     }
@@ -78,7 +78,7 @@ use crate::trigger::{EvalContext, Evaluation, Tick, Trigger, TriggerError};
 const EVALUATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A fixture for one type of trigger.
-pub trait Subject {
+pub trait TriggerFixture {
     /// Returns the name of the type.
     fn kind(&self) -> &'static str;
     /// Installs the type, and the types that its examples use.
@@ -153,12 +153,12 @@ macro_rules! trigger_behaviours {
 
 /// The type in a registry, with its configurations.
 struct Fixture<'a> {
-    subject: &'a dyn Subject,
+    subject: &'a dyn TriggerFixture,
     registry: TriggerRegistry,
 }
 
 impl<'a> Fixture<'a> {
-    fn new(subject: &'a dyn Subject) -> Self {
+    fn new(subject: &'a dyn TriggerFixture) -> Self {
         let mut registry = TriggerRegistry::new();
         subject.install(&mut registry);
         Self { subject, registry }
@@ -206,7 +206,7 @@ fn evaluate(trigger: Arc<dyn Trigger>, tick: Timestamp) -> Result<Evaluation, Tr
 }
 
 /// The schema is that of an object, and describes every field.
-pub fn the_schema_describes_every_field(subject: &dyn Subject) {
+pub fn the_schema_describes_every_field(subject: &dyn TriggerFixture) {
     let schema = Fixture::new(subject).factory().schema();
     assert_eq!(schema["type"], "object", "{schema}");
     assert!(is_described(&schema), "the configuration itself is not described: {schema}");
@@ -223,7 +223,7 @@ fn is_described(schema: &Value) -> bool {
 }
 
 /// A misspelt field is rejected, with its name.
-pub fn an_unknown_field_is_rejected_by_name(subject: &dyn Subject) {
+pub fn an_unknown_field_is_rejected_by_name(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
     let mut config = subject.examples().first().map_or_else(|| json!({}), |example| example.config.clone());
     config["unheardOf"] = json!(1);
@@ -232,7 +232,7 @@ pub fn an_unknown_field_is_rejected_by_name(subject: &dyn Subject) {
 }
 
 /// Invalid configurations are rejected, with a pointer and a reason.
-pub fn an_invalid_configuration_is_rejected_at_its_field(subject: &dyn Subject) {
+pub fn an_invalid_configuration_is_rejected_at_its_field(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
     for Wrong { config, pointer } in subject.wrong() {
         let error = fixture.build(&config).expect_err(&format!("{config} is refused"));
@@ -242,7 +242,7 @@ pub fn an_invalid_configuration_is_rejected_at_its_field(subject: &dyn Subject) 
 }
 
 /// Every example makes its demand.
-pub fn every_example_makes_its_demand(subject: &dyn Subject) {
+pub fn every_example_makes_its_demand(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
     let examples = subject.examples();
     assert!(!examples.is_empty(), "there is no example");
@@ -254,7 +254,7 @@ pub fn every_example_makes_its_demand(subject: &dyn Subject) {
 }
 
 /// Every evaluation has a reason, in words that fit into a sentence.
-pub fn every_evaluation_gives_a_reason(subject: &dyn Subject) {
+pub fn every_evaluation_gives_a_reason(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let evaluation = evaluate(fixture.built(&config), tick).expect("the example can be evaluated");
@@ -265,7 +265,7 @@ pub fn every_evaluation_gives_a_reason(subject: &dyn Subject) {
 }
 
 /// A time-based trigger gives the same result for the same tick.
-pub fn a_time_based_trigger_is_deterministic(subject: &dyn Subject) {
+pub fn a_time_based_trigger_is_deterministic(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);
@@ -278,7 +278,7 @@ pub fn a_time_based_trigger_is_deterministic(subject: &dyn Subject) {
 }
 
 /// No tick makes a trigger panic or block, not even the first and last timestamp, nor a hundred ticks in a row.
-pub fn no_tick_panics_or_blocks(subject: &dyn Subject) {
+pub fn no_tick_panics_or_blocks(subject: &dyn TriggerFixture) {
     let fixture = Fixture::new(subject);
     for Example { config, tick, .. } in subject.examples() {
         let trigger = fixture.built(&config);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{MemoryStore, Store, async_trait, shared_store_suite, store_suite};
 
 struct Memory;
 
 #[async_trait]
-impl Subject for Memory {
+impl StoreFixture for Memory {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(MemoryStore::default())
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
-use ecs_scheduler_core::testing::store_suite::{FaultyConnection, Subject};
+use ecs_scheduler_core::testing::store_suite::{FaultyConnection, StoreFixture};
 use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Registers as _,
     Retention, Revision, Settled, Store, StoredJob, TickOutcome, async_trait,
@@ -149,7 +149,7 @@ impl ProxiedTables {
 }
 
 #[async_trait]
-impl Subject for ProxiedTables {
+impl StoreFixture for ProxiedTables {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(open(self.proxy().await, &self.tables).await)
     }

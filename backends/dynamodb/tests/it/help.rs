@@ -13,7 +13,7 @@ use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::testing::sample;
 pub(crate) use ecs_scheduler_core::testing::sample::settlement;
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{
     Advance, Clock, DecisionDraft, Firing, FiringState, JobId, JobUid, NewJob, Store, StoreError, StoredJob,
     SystemClock, TaskId, TaskState, TickOutcome, Timestamp, async_trait,
@@ -61,7 +61,7 @@ pub(crate) fn aws(url: &str) -> AwsContext {
 }
 
 #[async_trait]
-impl Subject for TestTables {
+impl StoreFixture for TestTables {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }

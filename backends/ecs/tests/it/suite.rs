@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
+use ecs_scheduler_core::testing::launcher_suite::{LauncherFixture, Sample};
 use ecs_scheduler_core::{Clock, Launcher, SystemClock, async_trait};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, TaskLifecycle};
 use jiff::SignedDuration;
@@ -51,7 +51,7 @@ impl Ecs {
 }
 
 #[async_trait]
-impl Subject for Ecs {
+impl LauncherFixture for Ecs {
     async fn open(&self) -> Arc<dyn Launcher> {
         let fake = self.0.get_or_init(Self::fake).await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

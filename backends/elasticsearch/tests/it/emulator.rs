@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::Cluster;
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{Store, async_trait};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -91,7 +91,7 @@ impl EmulatorIndex {
 }
 
 #[async_trait]
-impl Subject for EmulatorIndex {
+impl StoreFixture for EmulatorIndex {
     async fn open(&self) -> Arc<dyn Store> {
         let emulator = self.emulator.get_or_init(|| Emulator::start(self.kind)).await;
         let nodes = Cluster::nodes(&emulator.address).unwrap();

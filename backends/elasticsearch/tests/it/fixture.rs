@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::{Cluster, ClusterTimeouts, ElasticsearchOptions, IndexName};
 use ecs_scheduler_backend_segments::LogStore;
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{
     Clock, JobId, JobStore as _, JobUid, ListFrom, NewJob, Store, StoreError, StoredJob, Timestamp,
     async_trait,
@@ -68,7 +68,7 @@ pub(crate) fn options(cluster: Cluster, index: &str) -> ElasticsearchOptions {
 pub(crate) struct LazyCluster(tokio::sync::OnceCell<TestCluster>);
 
 #[async_trait]
-impl Subject for LazyCluster {
+impl StoreFixture for LazyCluster {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.0.get_or_init(TestCluster::new).await.store().await)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::testing::launcher_suite::{Sample, Subject};
+use ecs_scheduler_core::testing::launcher_suite::{LauncherFixture, Sample};
 use ecs_scheduler_core::{Launcher, async_trait};
 use serde_json::json;
 
@@ -26,7 +26,7 @@ impl Local {
 }
 
 #[async_trait]
-impl Subject for Local {
+impl LauncherFixture for Local {
     async fn open(&self) -> Arc<dyn Launcher> {
         Arc::new(self.0.open().await)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::testing::store_suite::{FaultyConnection, Subject};
+use ecs_scheduler_core::testing::store_suite::{FaultyConnection, StoreFixture};
 use ecs_scheduler_core::{
     DecisionDraft, FaultKind, JobId, JobStore, Journal, Registers, Settled, Settlement, Store, StoreError,
     StoredJob, TickOutcome, TickSpan, Timestamp, async_trait,
@@ -106,7 +106,7 @@ async fn forward(
 }
 
 #[async_trait]
-impl Subject for Proxy {
+impl StoreFixture for Proxy {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store(PostgresOptions::default()).await)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
 use serde_json::value::RawValue;
 use tokio_postgres::NoTls;
@@ -50,7 +50,7 @@ pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
 }
 
 #[async_trait]
-impl Subject for TestSchema {
+impl StoreFixture for TestSchema {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }

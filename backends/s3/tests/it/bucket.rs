@@ -8,7 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use ecs_scheduler_backend_aws::{AwsContext, AwsScope, AwsSettings};
 use ecs_scheduler_backend_s3::S3Options;
 use ecs_scheduler_backend_segments::LogStore;
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, Timestamp, async_trait};
 
 /// A bucket and a prefix, and the client to reach them.
@@ -85,7 +85,7 @@ fn aws(address: &str, region: &str) -> AwsContext {
 }
 
 #[async_trait]
-impl Subject for TestBucket {
+impl StoreFixture for TestBucket {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.try_open().await.expect("the store opens"))
     }

@@ -1,7 +1,7 @@
 //! How many requests things take: the table in `doc/stores/s3.md`.
 
 use ecs_scheduler_core::testing::sample;
-use ecs_scheduler_core::testing::store_suite::Subject as _;
+use ecs_scheduler_core::testing::store_suite::StoreFixture as _;
 use ecs_scheduler_core::{
     Advance, Firing, FiringState, JobStore as _, Settled, Settlement, Store, StoredJob, TickOutcome,
     Timestamp,

@@ -1,6 +1,6 @@
 //! The store behind a faulty proxy: acknowledged changes are durable, and nothing is duplicated.
 
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobStore as _, ListFrom, Registers as _, Revision, Store, StoreError, async_trait};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn every_fourth(request: &ProxyRequest<'_>) -> ProxyAction {
 struct FaultyBucket(TestBucket);
 
 #[async_trait]
-impl Subject for FaultyBucket {
+impl StoreFixture for FaultyBucket {
     async fn open(&self) -> Arc<dyn Store> {
         let proxy = Proxy::start(moto().await, every_fourth).await;
         Arc::new(self.0.behind(&proxy.address).try_open().await.expect("the store opens"))

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use ecs_scheduler_backend_segments::{
     CreateResult, Document, DocumentVersion, Documents, LogStore, LogStoreOptions, ObjectLog,
 };
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{FaultKind, JobId, Store, StoreError};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -128,7 +128,7 @@ impl MemoryBackend {
 }
 
 #[async_trait]
-impl Subject for MemoryBackend {
+impl StoreFixture for MemoryBackend {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.try_open().await.expect("the store opens"))
     }

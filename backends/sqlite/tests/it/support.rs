@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::testing::store_suite::Subject;
+use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ impl StoreFile {
 }
 
 #[async_trait]
-impl Subject for StoreFile {
+impl StoreFixture for StoreFile {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }

@@ -123,7 +123,7 @@ impl Sim {
 }
 
 #[async_trait]
-impl crate::testing::launcher_suite::Subject for Sim {
+impl crate::testing::launcher_suite::LauncherFixture for Sim {
     async fn open(&self) -> Arc<dyn Launcher> {
         self.0.clone()
     }

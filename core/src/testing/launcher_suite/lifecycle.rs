@@ -1,11 +1,11 @@
 //! The lifecycle of tasks.
 
 use super::sample::{job, launch, live, request, state, stop_all, wait_for_phase};
-use super::{Sample, Subject};
+use super::{LauncherFixture, Sample};
 use crate::task::{TaskEnd, TaskId, TaskPhase};
 
 /// Exit code 0 is a success.
-pub async fn a_successful_task_reports_exit_code_zero(subject: &impl Subject) {
+pub async fn a_successful_task_reports_exit_code_zero(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Succeeds, "a", 1)).await;
     let state = wait_for_phase(&*launcher, &ids[0], TaskPhase::Stopped).await;
@@ -14,7 +14,7 @@ pub async fn a_successful_task_reports_exit_code_zero(subject: &impl Subject) {
 }
 
 /// Another exit code is reported unchanged, with the times of start and end.
-pub async fn a_failed_task_reports_its_exit_code(subject: &impl Subject) {
+pub async fn a_failed_task_reports_its_exit_code(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Fails, "a", 1)).await;
     let state = wait_for_phase(&*launcher, &ids[0], TaskPhase::Stopped).await;
@@ -25,7 +25,9 @@ pub async fn a_failed_task_reports_its_exit_code(subject: &impl Subject) {
 }
 
 /// A task that never ran has no exit code and a reason.
-pub async fn a_task_that_cannot_start_stops_with_a_reason_and_without_an_exit_code(subject: &impl Subject) {
+pub async fn a_task_that_cannot_start_stops_with_a_reason_and_without_an_exit_code(
+    subject: &impl LauncherFixture,
+) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Unstartable, "a", 1)).await;
     let state = wait_for_phase(&*launcher, &ids[0], TaskPhase::Stopped).await;
@@ -35,7 +37,7 @@ pub async fn a_task_that_cannot_start_stops_with_a_reason_and_without_an_exit_co
 }
 
 /// A running task is observed as running; an ended one remains observable.
-pub async fn a_task_is_observable_until_its_end_and_afterwards(subject: &impl Subject) {
+pub async fn a_task_is_observable_until_its_end_and_afterwards(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Lasts, "a", 1)).await;
     let running = wait_for_phase(&*launcher, &ids[0], TaskPhase::Running).await;
@@ -50,7 +52,7 @@ pub async fn a_task_is_observable_until_its_end_and_afterwards(subject: &impl Su
 }
 
 /// A task that was stopped on request has its own stop code, and the requester's reason.
-pub async fn a_stopped_task_has_the_reason(subject: &impl Subject) {
+pub async fn a_stopped_task_has_the_reason(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 1);
     let ids = launch(&*launcher, &request).await;
@@ -65,7 +67,7 @@ pub async fn a_stopped_task_has_the_reason(subject: &impl Subject) {
 }
 
 /// Stopping a stopped or unknown task is no error and does not change its end.
-pub async fn stopping_a_stopped_or_unknown_task_changes_nothing(subject: &impl Subject) {
+pub async fn stopping_a_stopped_or_unknown_task_changes_nothing(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Fails, "a", 1)).await;
     let before = wait_for_phase(&*launcher, &ids[0], TaskPhase::Stopped).await;
@@ -75,7 +77,7 @@ pub async fn stopping_a_stopped_or_unknown_task_changes_nothing(subject: &impl S
 }
 
 /// Unknown ids are left out.
-pub async fn observing_leaves_out_unknown_tasks(subject: &impl Subject) {
+pub async fn observing_leaves_out_unknown_tasks(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Succeeds, "a", 1)).await;
     wait_for_phase(&*launcher, &ids[0], TaskPhase::Stopped).await;
@@ -85,7 +87,7 @@ pub async fn observing_leaves_out_unknown_tasks(subject: &impl Subject) {
 }
 
 /// Ended tasks and those of other jobs do not count.
-pub async fn the_population_is_the_live_tasks_of_one_job(subject: &impl Subject) {
+pub async fn the_population_is_the_live_tasks_of_one_job(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let mine = request(subject, Sample::Lasts, "mine", 2);
     let mut other = request(subject, Sample::Lasts, "other", 1);
@@ -104,7 +106,7 @@ pub async fn the_population_is_the_live_tasks_of_one_job(subject: &impl Subject)
 }
 
 /// Tasks continue without the scheduler, and count after its restart.
-pub async fn the_population_survives_a_restart(subject: &impl Subject) {
+pub async fn the_population_survives_a_restart(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 2);
     let mut ids = launch(&*launcher, &request).await;
@@ -117,7 +119,7 @@ pub async fn the_population_survives_a_restart(subject: &impl Subject) {
 }
 
 /// The end of a task is observed even if it happened while the launcher was closed.
-pub async fn the_end_of_a_task_is_observed_after_a_restart(subject: &impl Subject) {
+pub async fn the_end_of_a_task_is_observed_after_a_restart(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let ids = launch(&*launcher, &request(subject, Sample::Fails, "a", 1)).await;
     drop(launcher);

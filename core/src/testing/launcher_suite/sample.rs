@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Sample, Subject};
+use super::{LauncherFixture, Sample};
 use crate::firing::FiringId;
 use crate::job::{JobId, JobUid};
 use crate::launcher::{LaunchReport, LaunchRequest, LaunchToken, Launcher};
@@ -21,7 +21,12 @@ pub(super) fn job(name: &str) -> JobId {
 }
 
 /// Makes a request for `count` tasks whose token depends on `key` alone.
-pub(super) fn request(subject: &impl Subject, sample: Sample, key: &str, count: u32) -> LaunchRequest {
+pub(super) fn request(
+    subject: &impl LauncherFixture,
+    sample: Sample,
+    key: &str,
+    count: u32,
+) -> LaunchRequest {
     let uid = JobUid::derived("launcher suite", &job("suite"));
     let nominal = "2027-03-01T09:00:00Z".parse().expect("the suite's moment is one");
     let firing = FiringId::for_manual(&uid, nominal, key);

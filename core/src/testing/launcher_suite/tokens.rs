@@ -7,11 +7,11 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::sample::{ids, launch, live, request, stop_all, wait_for_phase};
-use super::{Sample, Subject};
+use super::{LauncherFixture, Sample};
 use crate::task::TaskPhase;
 
 /// A missing definition is refused permanently, and the refusal names it.
-pub async fn an_unknown_definition_is_refused_permanently(subject: &impl Subject) {
+pub async fn an_unknown_definition_is_refused_permanently(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Unknown, "a", 2);
     match launcher.launch(&request).await {
@@ -29,7 +29,7 @@ pub async fn an_unknown_definition_is_refused_permanently(subject: &impl Subject
 }
 
 /// Every task has an id of its own.
-pub async fn a_launch_of_several_tasks_names_each_of_them(subject: &impl Subject) {
+pub async fn a_launch_of_several_tasks_names_each_of_them(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 3);
     let ids = launch(&*launcher, &request).await;
@@ -39,7 +39,7 @@ pub async fn a_launch_of_several_tasks_names_each_of_them(subject: &impl Subject
 }
 
 /// The caller must respect the limit of one call.
-pub async fn a_launch_of_too_many_tasks_fails_without_effect(subject: &impl Subject) {
+pub async fn a_launch_of_too_many_tasks_fails_without_effect(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let mut request = request(subject, Sample::Succeeds, "a", 1);
     request.count = launcher.limits().per_call.checked_add(1).unwrap_or(NonZeroU32::MAX);
@@ -49,7 +49,7 @@ pub async fn a_launch_of_too_many_tasks_fails_without_effect(subject: &impl Subj
 }
 
 /// Every call with one token returns the report of the first.
-pub async fn a_repeated_token_reports_the_same_tasks_and_starts_none(subject: &impl Subject) {
+pub async fn a_repeated_token_reports_the_same_tasks_and_starts_none(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 2);
     let mut first = launch(&*launcher, &request).await;
@@ -62,7 +62,7 @@ pub async fn a_repeated_token_reports_the_same_tasks_and_starts_none(subject: &i
 }
 
 /// A token stays used after its tasks have ended.
-pub async fn a_repeated_token_starts_nothing_after_its_tasks_have_ended(subject: &impl Subject) {
+pub async fn a_repeated_token_starts_nothing_after_its_tasks_have_ended(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Succeeds, "a", 1);
     let first = launch(&*launcher, &request).await;
@@ -72,7 +72,7 @@ pub async fn a_repeated_token_starts_nothing_after_its_tasks_have_ended(subject:
 }
 
 /// A scheduler that crashed before the answer retries, and gets the same answer.
-pub async fn a_repeated_token_starts_nothing_after_a_restart(subject: &impl Subject) {
+pub async fn a_repeated_token_starts_nothing_after_a_restart(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 2);
     let mut first = launch(&*launcher, &request).await;
@@ -85,7 +85,7 @@ pub async fn a_repeated_token_starts_nothing_after_a_restart(subject: &impl Subj
 }
 
 /// Two owners of one shard may send the same call at once.
-pub async fn concurrent_calls_with_one_token_start_once(subject: &impl Subject) {
+pub async fn concurrent_calls_with_one_token_start_once(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 1);
     let calls = futures::future::join_all((0..16).map(|_| launcher.launch(&request))).await;
@@ -105,7 +105,7 @@ pub async fn concurrent_calls_with_one_token_start_once(subject: &impl Subject) 
 }
 
 /// The engine cancels a call after its timeout, and retries it.
-pub async fn a_retry_of_a_cancelled_call_starts_nothing_twice(subject: &impl Subject) {
+pub async fn a_retry_of_a_cancelled_call_starts_nothing_twice(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let request = request(subject, Sample::Lasts, "a", 1);
     for _ in 0..8 {
@@ -119,7 +119,7 @@ pub async fn a_retry_of_a_cancelled_call_starts_nothing_twice(subject: &impl Sub
 }
 
 /// A token identifies a call, not its content.
-pub async fn different_tokens_start_different_tasks(subject: &impl Subject) {
+pub async fn different_tokens_start_different_tasks(subject: &impl LauncherFixture) {
     let launcher = subject.open().await;
     let first = launch(&*launcher, &request(subject, Sample::Succeeds, "a", 1)).await;
     let second = launch(&*launcher, &request(subject, Sample::Succeeds, "b", 1)).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{at, create, document, draft, edit, fire, firing, name, record, settlement, shared};
 use crate::decide::TickOutcome;
 use crate::job::{JobId, Revision, StoredJob};
@@ -53,7 +53,7 @@ fn names(names: &[&str]) -> BTreeSet<JobId> {
 }
 
 /// Creations, replacements and removals are returned to every caller, once.
-pub async fn creations_replacements_and_removals_are_logged(subject: &dyn Subject) {
+pub async fn creations_replacements_and_removals_are_logged(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let (mut first, mut second) = (Poller::new(&store), Poller::new(&store));
     assert_eq!(first.poll().await, []);
@@ -72,7 +72,7 @@ pub async fn creations_replacements_and_removals_are_logged(subject: &dyn Subjec
 }
 
 /// Only requested shards are returned, each since its own cursor.
-pub async fn changes_are_returned_by_shard(subject: &dyn Subject) {
+pub async fn changes_are_returned_by_shard(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let jobs: Vec<JobId> = Shard::all()
         .map(|shard| (0..).map(|n| name(&format!("job-{n}"))).find(|job| Shard::of(job) == shard))
@@ -95,7 +95,7 @@ pub async fn changes_are_returned_by_shard(subject: &dyn Subject) {
 }
 
 /// Journal writes to a job are no edits.
-pub async fn journal_writes_are_no_edits(subject: &dyn Subject) {
+pub async fn journal_writes_are_no_edits(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let mut poller = Poller::new(&store);
     create(&*store, "nightly").await;
@@ -106,7 +106,7 @@ pub async fn journal_writes_are_no_edits(subject: &dyn Subject) {
 }
 
 /// An edit makes settlements of the old version stale for the shard's owner too, and does not change the fence.
-pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn Subject) {
+pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let before = create(&*store, "nightly").await;
     let version = store.put_register("owner", "a", None, None).await.expect("it is new");
@@ -124,7 +124,7 @@ pub async fn an_edit_makes_the_owners_old_settlements_stale(subject: &dyn Subjec
 }
 
 /// A poller misses no edit under concurrent writes, and can read every job that it gets.
-pub async fn no_edit_is_missed_under_concurrent_writes(subject: &dyn Subject) {
+pub async fn no_edit_is_missed_under_concurrent_writes(subject: &dyn StoreFixture) {
     const WRITERS: usize = 8;
     const EACH: usize = 12;
     let store = shared(subject).await;
@@ -155,7 +155,7 @@ pub async fn no_edit_is_missed_under_concurrent_writes(subject: &dyn Subject) {
 }
 
 /// Up to [`MIN_CHANGELOG`] edits of a shard are returned; of more, all or none.
-pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn Subject) {
+pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let since = [(Shard::of(&job.id), ChangeCursor::default())];
@@ -185,7 +185,7 @@ pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn Subject) {
 }
 
 /// A cursor of another log, as after a restored backup, is replaced by a new one.
-pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn Subject) {
+pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let shard = Shard::of(&job.id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     all_firings, at, count, create, decisions, document, draft, firing, moved, name, new_job, read,
     settlement,
@@ -162,14 +162,14 @@ pub(super) async fn assert_consistent(store: &dyn Store, expected: &Expected) {
 }
 
 /// Concurrent edits, settlements, advances, creations and removals leave a consistent store.
-pub async fn mixed_callers_leave_a_consistent_store(subject: &dyn Subject) {
+pub async fn mixed_callers_leave_a_consistent_store(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let expected = run_mixed_callers(&[Arc::clone(&store)]).await;
     assert_consistent(&*store, &expected).await;
 }
 
 /// Batches with overlapping jobs, some in reverse order, settle each tick once.
-pub async fn overlapping_batches_settle_each_tick_once(subject: &dyn Subject) {
+pub async fn overlapping_batches_settle_each_tick_once(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let names: Vec<String> = (0..40).map(|number| format!("job-{number:02}")).collect();
     for id in &names {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::Subject;
+use super::StoreFixture;
 use super::consistency::next_settlement;
 use super::sample::{at, create, decisions, name, read};
 use crate::job::StoredJob;
@@ -114,7 +114,7 @@ pub(super) async fn assert_whole(store: &dyn Store, acknowledged: &Acknowledged)
 
 /// A store that was dropped in the middle of many settlements, without being closed, has every acknowledged one and possibly
 /// those in progress, each as a whole or not at all.
-pub async fn a_store_dropped_in_mid_batch_keeps_acknowledged_writes(subject: &dyn Subject) {
+pub async fn a_store_dropped_in_mid_batch_keeps_acknowledged_writes(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let (acknowledged, mut tasks) = busy(&store).await;
     tokio::time::timeout(DEADLINE, acknowledged.wait(ANSWERS)).await.expect("answers come");

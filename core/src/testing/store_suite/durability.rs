@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     advance, all_decisions, all_firings, assert_same, at, count, create, decisions, document, draft, fire,
     name, read, record,
@@ -13,7 +13,7 @@ use crate::job::Revision;
 use crate::store::{ListFrom, Register, Store};
 
 /// Reopens the store, once without closing it and once after closing it.
-pub(super) async fn reopen(subject: &dyn Subject, store: Arc<dyn Store>) -> Arc<dyn Store> {
+pub(super) async fn reopen(subject: &dyn StoreFixture, store: Arc<dyn Store>) -> Arc<dyn Store> {
     drop(store);
     let store = subject.open().await;
     store.close().await.expect("the store closes");
@@ -22,7 +22,7 @@ pub(super) async fn reopen(subject: &dyn Subject, store: Arc<dyn Store>) -> Arc<
 }
 
 /// Jobs survive a restart, with identity, revision and progress.
-pub async fn jobs_survive_a_restart(subject: &dyn Subject) {
+pub async fn jobs_survive_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let text = r#"{"taskCount": 2, "name": "Grüße ✓"}"#;
@@ -39,7 +39,7 @@ pub async fn jobs_survive_a_restart(subject: &dyn Subject) {
 }
 
 /// The order of jobs survives a restart.
-pub async fn the_order_of_jobs_survives_a_restart(subject: &dyn Subject) {
+pub async fn the_order_of_jobs_survives_a_restart(subject: &dyn StoreFixture) {
     let mut store = subject.open().await;
     for id in ["m", "z", "a"] {
         create(&*store, id).await;
@@ -55,7 +55,7 @@ pub async fn the_order_of_jobs_survives_a_restart(subject: &dyn Subject) {
 }
 
 /// History survives a restart unchanged.
-pub async fn history_survives_a_restart(subject: &dyn Subject) {
+pub async fn history_survives_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     fire(&*store, "nightly", 1).await;
@@ -69,7 +69,7 @@ pub async fn history_survives_a_restart(subject: &dyn Subject) {
 }
 
 /// Open firings survive a restart in their states.
-pub async fn open_firings_survive_a_restart(subject: &dyn Subject) {
+pub async fn open_firings_survive_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let planned = fire(&*store, "nightly", 1).await;
@@ -82,7 +82,7 @@ pub async fn open_firings_survive_a_restart(subject: &dyn Subject) {
 }
 
 /// Ids of decisions keep growing after a restart, even when the newest row was pruned.
-pub async fn ids_keep_growing_after_a_restart(subject: &dyn Subject) {
+pub async fn ids_keep_growing_after_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let old =
@@ -95,7 +95,7 @@ pub async fn ids_keep_growing_after_a_restart(subject: &dyn Subject) {
 }
 
 /// Outcomes fold into a row that was written before a restart.
-pub async fn folding_goes_on_after_a_restart(subject: &dyn Subject) {
+pub async fn folding_goes_on_after_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let first = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -106,7 +106,7 @@ pub async fn folding_goes_on_after_a_restart(subject: &dyn Subject) {
 }
 
 /// Registers survive a restart with their versions.
-pub async fn registers_survive_a_restart(subject: &dyn Subject) {
+pub async fn registers_survive_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     store.put_register("brake", "on", None, None).await.expect("it is new");
     store.put_register("brake", "off", Some(1), Some(at(9))).await.expect("the version is this");
@@ -116,7 +116,7 @@ pub async fn registers_survive_a_restart(subject: &dyn Subject) {
 }
 
 /// Removals survive a restart, and so does the history of removed jobs.
-pub async fn removals_survive_a_restart(subject: &dyn Subject) {
+pub async fn removals_survive_a_restart(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     fire(&*store, "nightly", 1).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Subject;
+use super::StoreFixture;
 use super::crash::{assert_whole, busy};
 use super::sample::{
     all_decisions, all_firings, at, count, create, draft, fire, moved, new_job, read, record, settlement,
@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A fixture whose connections can be cut.
 #[async_trait]
-pub trait FaultyConnection: Subject {
+pub trait FaultyConnection: StoreFixture {
     /// Breaks every connection, and rejects new ones.
     async fn cut(&self);
 

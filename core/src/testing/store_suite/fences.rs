@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     all_decisions, all_firings, at, create, decisions, draft, fire, firing, moved, read, settlement, shared,
     stored_firing,
@@ -34,7 +34,7 @@ fn broken(fence: &Fence) -> Vec<Fence> {
 }
 
 /// Under a valid fence, outcomes, firings and advances are recorded as without one.
-pub async fn a_valid_fence_allows_journal_writes(subject: &dyn Subject) {
+pub async fn a_valid_fence_allows_journal_writes(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let job = create(&*store, "nightly").await;
     let view = view(&store, &take_ownership(&*store, "a").await);
@@ -55,7 +55,7 @@ pub async fn a_valid_fence_allows_journal_writes(subject: &dyn Subject) {
 }
 
 /// A settlement under an invalid fence fails as a whole and writes nothing.
-pub async fn an_invalid_fence_rejects_settlements(subject: &dyn Subject) {
+pub async fn an_invalid_fence_rejects_settlements(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let jobs = [create(&*store, "one").await, create(&*store, "two").await];
     take_ownership(&*store, "a").await;
@@ -75,7 +75,7 @@ pub async fn an_invalid_fence_rejects_settlements(subject: &dyn Subject) {
 }
 
 /// An advance under an invalid fence fails with `Fenced`, before any other error, and changes nothing.
-pub async fn an_invalid_fence_rejects_advances(subject: &dyn Subject) {
+pub async fn an_invalid_fence_rejects_advances(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -96,7 +96,7 @@ pub async fn an_invalid_fence_rejects_advances(subject: &dyn Subject) {
 }
 
 /// Once a new owner's register is written, no write of the old owner becomes visible, even if it was in progress.
-pub async fn no_write_of_an_old_owner_appears_after_failover(subject: &dyn Subject) {
+pub async fn no_write_of_an_old_owner_appears_after_failover(subject: &dyn StoreFixture) {
     const WRITERS: i64 = 4;
     let store = shared(subject).await;
     for number in 0..WRITERS {

@@ -1,6 +1,6 @@
 //! Firings and their state transitions.
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     advance, all_decisions, at, create, decisions, draft, fire, moved, read, record, stored_firing,
 };
@@ -10,7 +10,7 @@ use crate::job::Progress;
 use crate::store::{Advance, DecisionQuery, StoreError};
 
 /// A new firing is recorded in the job's progress and has its decision's id.
-pub async fn a_new_firing_is_recorded_in_the_progress(subject: &dyn Subject) {
+pub async fn a_new_firing_is_recorded_in_the_progress(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let fired = fire(&*store, "nightly", 1).await;
@@ -48,7 +48,7 @@ async fn bring(store: &dyn crate::store::Store, job: &str, tick: i64, state: Fir
 }
 
 /// A firing makes only allowed transitions: every pair of states is tried.
-pub async fn a_firing_makes_only_allowed_transitions(subject: &dyn Subject) {
+pub async fn a_firing_makes_only_allowed_transitions(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let pairs = FiringState::ALL.into_iter().flat_map(|from| FiringState::ALL.map(|to| (from, to)));
@@ -68,7 +68,7 @@ pub async fn a_firing_makes_only_allowed_transitions(subject: &dyn Subject) {
 }
 
 /// A transition from another state than the stored one is a conflict and changes nothing.
-pub async fn a_forbidden_transition_is_a_conflict(subject: &dyn Subject) {
+pub async fn a_forbidden_transition_is_a_conflict(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -82,7 +82,7 @@ pub async fn a_forbidden_transition_is_a_conflict(subject: &dyn Subject) {
 }
 
 /// An advance of a missing firing fails with `NotFound`.
-pub async fn an_advance_of_a_missing_firing_is_not_found(subject: &dyn Subject) {
+pub async fn an_advance_of_a_missing_firing_is_not_found(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let firing = super::sample::firing(&job, 1);
@@ -93,7 +93,7 @@ pub async fn an_advance_of_a_missing_firing_is_not_found(subject: &dyn Subject) 
 }
 
 /// The tasks that a firing has started are recorded in the job's progress, those of later batches too.
-pub async fn started_tasks_are_recorded_in_the_progress(subject: &dyn Subject) {
+pub async fn started_tasks_are_recorded_in_the_progress(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -110,7 +110,7 @@ pub async fn started_tasks_are_recorded_in_the_progress(subject: &dyn Subject) {
 }
 
 /// Late tasks of an older firing do not replace those of a newer one.
-pub async fn an_older_run_does_not_replace_a_newer_one(subject: &dyn Subject) {
+pub async fn an_older_run_does_not_replace_a_newer_one(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let old = fire(&*store, "nightly", 1).await;
@@ -125,7 +125,7 @@ pub async fn an_older_run_does_not_replace_a_newer_one(subject: &dyn Subject) {
 }
 
 /// Tasks of a removed job are not recorded in a new job of the same name.
-pub async fn started_tasks_of_a_recreated_job_are_not_recorded(subject: &dyn Subject) {
+pub async fn started_tasks_of_a_recreated_job_are_not_recorded(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
     let mut firings = [fire(&*store, "nightly", 1).await, fire(&*store, "nightly", 2).await];
@@ -141,7 +141,7 @@ pub async fn started_tasks_of_a_recreated_job_are_not_recorded(subject: &dyn Sub
 }
 
 /// The final outcome replaces the decision's outcome, and a filter by outcome uses the new one.
-pub async fn a_final_outcome_replaces_the_outcome_of_the_decision(subject: &dyn Subject) {
+pub async fn a_final_outcome_replaces_the_outcome_of_the_decision(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;
@@ -162,7 +162,7 @@ pub async fn a_final_outcome_replaces_the_outcome_of_the_decision(subject: &dyn 
 }
 
 /// Open firings are listed oldest first, and no others.
-pub async fn open_firings_are_listed_oldest_first(subject: &dyn Subject) {
+pub async fn open_firings_are_listed_oldest_first(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for job in ["a", "b"] {
         create(&*store, job).await;

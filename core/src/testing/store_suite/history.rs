@@ -1,6 +1,6 @@
 //! Reading decisions and firings.
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     advance, all_decisions, all_firings, count, create, decisions, draft, fire, name, record, stored_firing,
 };
@@ -47,7 +47,7 @@ async fn page_firings(store: &dyn Store, mut query: FiringQuery) -> Vec<Firing> 
 }
 
 /// Decisions are paged newest first, without a gap or a repetition.
-pub async fn decisions_are_paged_newest_first(subject: &dyn Subject) {
+pub async fn decisions_are_paged_newest_first(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     write_history(&*store).await;
     let all = page_decisions(&*store, DecisionQuery { limit: count(7), ..all_decisions() }).await;
@@ -59,7 +59,7 @@ pub async fn decisions_are_paged_newest_first(subject: &dyn Subject) {
 }
 
 /// Decisions of one job are paged newest first; any id can be the cursor, even another job's.
-pub async fn decisions_of_one_job_are_paged_newest_first(subject: &dyn Subject) {
+pub async fn decisions_of_one_job_are_paged_newest_first(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     write_history(&*store).await;
     let query = DecisionQuery { job: Some(name("a")), limit: count(7), ..all_decisions() };
@@ -78,7 +78,7 @@ pub async fn decisions_of_one_job_are_paged_newest_first(subject: &dyn Subject) 
 }
 
 /// Decisions are filtered by outcome, of one job or of all, page by page.
-pub async fn decisions_are_filtered_by_outcome(subject: &dyn Subject) {
+pub async fn decisions_are_filtered_by_outcome(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     write_history(&*store).await;
     for outcome in [TickOutcome::Pending, TickOutcome::Idle, TickOutcome::Cooldown, TickOutcome::Missed] {
@@ -94,7 +94,7 @@ pub async fn decisions_are_filtered_by_outcome(subject: &dyn Subject) {
 }
 
 /// Firings are found by name, by job and by state.
-pub async fn firings_are_found_by_name_job_and_state(subject: &dyn Subject) {
+pub async fn firings_are_found_by_name_job_and_state(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     write_history(&*store).await;
     let of_a = FiringQuery { job: Some(name("a")), ..all_firings() };
@@ -118,7 +118,7 @@ pub async fn firings_are_found_by_name_job_and_state(subject: &dyn Subject) {
 }
 
 /// Firings are paged newest first; a missing firing as the cursor gives an empty page.
-pub async fn firings_are_paged_newest_first(subject: &dyn Subject) {
+pub async fn firings_are_paged_newest_first(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     write_history(&*store).await;
     for (job, expected) in [(None, 20), (Some(name("a")), 10)] {
@@ -134,7 +134,7 @@ pub async fn firings_are_paged_newest_first(subject: &dyn Subject) {
 }
 
 /// History outlives its job and is read by the job's name; the history of a new job of the same name follows it.
-pub async fn history_outlives_its_job(subject: &dyn Subject) {
+pub async fn history_outlives_its_job(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::Subject;
+use super::StoreFixture;
 use super::durability::reopen;
 use super::sample::{
     advance, all_decisions, all_firings, assert_same, at, create, decisions, document, draft, fire, firing,
@@ -97,7 +97,7 @@ async fn assert_equal_stores(left: &dyn Store, right: &dyn Store) {
 }
 
 /// Imported data is read back unchanged, except for decision ids.
-pub async fn imported_data_is_read_back_unchanged(subject: &dyn Subject) {
+pub async fn imported_data_is_read_back_unchanged(subject: &dyn StoreFixture) {
     let (store, other) = (subject.open().await, other_store().await);
     import_all(&*store, &other).await;
     assert_equal_stores(&*store, &other).await;
@@ -113,7 +113,7 @@ pub async fn imported_data_is_read_back_unchanged(subject: &dyn Subject) {
 }
 
 /// Imported data is appended to existing data.
-pub async fn imported_jobs_and_entries_are_appended(subject: &dyn Subject) {
+pub async fn imported_jobs_and_entries_are_appended(subject: &dyn StoreFixture) {
     let (store, other) = (subject.open().await, other_store().await);
     create(&*store, "own").await;
     record(&*store, "own", vec![draft(TickOutcome::Missed, 1)]).await;
@@ -128,7 +128,7 @@ pub async fn imported_jobs_and_entries_are_appended(subject: &dyn Subject) {
 }
 
 /// A job whose name is taken, and a firing that is known, are refused; what is there stays as it is.
-pub async fn importing_existing_jobs_or_firings_fails(subject: &dyn Subject) {
+pub async fn importing_existing_jobs_or_firings_fails(subject: &dyn StoreFixture) {
     let (store, other) = (subject.open().await, other_store().await);
     let own = create(&*store, "alpha").await;
     let error = store.import(ImportBatch::Jobs(jobs(&other).await)).await.expect_err("the name is taken");
@@ -144,14 +144,14 @@ pub async fn importing_existing_jobs_or_firings_fails(subject: &dyn Subject) {
 }
 
 /// Imported data is used like any other: ids grow, outcomes fold, firings advance.
-pub async fn imported_data_is_settled_and_advanced_as_usual(subject: &dyn Subject) {
+pub async fn imported_data_is_settled_and_advanced_as_usual(subject: &dyn StoreFixture) {
     let (store, other) = (subject.open().await, other_store().await);
     import_all(&*store, &other).await;
     go_on(&*store).await;
 }
 
 /// The same after a restart in between.
-pub async fn imported_data_survives_a_restart(subject: &dyn Subject) {
+pub async fn imported_data_survives_a_restart(subject: &dyn StoreFixture) {
     let (store, other) = (subject.open().await, other_store().await);
     import_all(&*store, &other).await;
     let store = reopen(subject, store).await;
@@ -186,7 +186,7 @@ async fn go_on(store: &dyn Store) {
 }
 
 /// A batch of the maximum size is imported in order.
-pub async fn a_full_batch_is_imported_in_order(subject: &dyn Subject) {
+pub async fn a_full_batch_is_imported_in_order(subject: &dyn StoreFixture) {
     let (store, other) = (subject.open().await, MemoryStore::default());
     let mut batch = Vec::new();
     for number in (0..MAX_PAGE.get()).rev() {

@@ -1,13 +1,13 @@
 //! Single jobs.
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{assert_same, at, create, document, draft, name, new_job, read, record};
 use crate::decide::TickOutcome;
 use crate::job::{Progress, Revision};
 use crate::store::StoreError;
 
 /// A created job is read back unchanged.
-pub async fn a_created_job_is_read_back_unchanged(subject: &dyn Subject) {
+pub async fn a_created_job_is_read_back_unchanged(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let new = new_job("nightly", 5);
     let created = store.create(new.clone()).await.expect("a new job is stored");
@@ -19,7 +19,7 @@ pub async fn a_created_job_is_read_back_unchanged(subject: &dyn Subject) {
 }
 
 /// A job's name is unique.
-pub async fn a_job_name_is_unique(subject: &dyn Subject) {
+pub async fn a_job_name_is_unique(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     let second = store.create(new_job("nightly", 9)).await.expect_err("the name is taken");
@@ -28,7 +28,9 @@ pub async fn a_job_name_is_unique(subject: &dyn Subject) {
 }
 
 /// A replacement increments the revision, and keeps identity and progress.
-pub async fn a_replacement_increments_the_revision_and_keeps_identity_and_progress(subject: &dyn Subject) {
+pub async fn a_replacement_increments_the_revision_and_keeps_identity_and_progress(
+    subject: &dyn StoreFixture,
+) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 10)]).await;
@@ -42,7 +44,7 @@ pub async fn a_replacement_increments_the_revision_and_keeps_identity_and_progre
 }
 
 /// A replacement of another revision is a conflict and changes nothing.
-pub async fn a_replacement_of_another_revision_is_a_conflict_and_changes_nothing(subject: &dyn Subject) {
+pub async fn a_replacement_of_another_revision_is_a_conflict_and_changes_nothing(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     for expected in [Revision(0), Revision(2)] {
@@ -54,7 +56,7 @@ pub async fn a_replacement_of_another_revision_is_a_conflict_and_changes_nothing
 }
 
 /// A missing job can be neither replaced nor removed.
-pub async fn a_missing_job_cannot_be_replaced_or_removed(subject: &dyn Subject) {
+pub async fn a_missing_job_cannot_be_replaced_or_removed(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let id = name("nobody");
     let replaced = store.replace(&id, Revision(1), document("{}"), at(1)).await.expect_err("it is missing");
@@ -66,7 +68,7 @@ pub async fn a_missing_job_cannot_be_replaced_or_removed(subject: &dyn Subject) 
 }
 
 /// A removed job is gone, and its name can be reused.
-pub async fn a_removed_job_is_gone_and_its_name_is_free(subject: &dyn Subject) {
+pub async fn a_removed_job_is_gone_and_its_name_is_free(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 10)]).await;
@@ -79,7 +81,7 @@ pub async fn a_removed_job_is_gone_and_its_name_is_free(subject: &dyn Subject) {
 }
 
 /// A removal of another revision is a conflict.
-pub async fn a_removal_of_another_revision_is_a_conflict(subject: &dyn Subject) {
+pub async fn a_removal_of_another_revision_is_a_conflict(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let first = create(&*store, "nightly").await;
     let error = store.remove(&first.id, Some(Revision(2))).await.expect_err("it has another revision");
@@ -88,7 +90,7 @@ pub async fn a_removal_of_another_revision_is_a_conflict(subject: &dyn Subject) 
 }
 
 /// Documents are stored verbatim, numbers and the order of fields included.
-pub async fn documents_are_stored_verbatim(subject: &dyn Subject) {
+pub async fn documents_are_stored_verbatim(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let text = concat!(
         r#"{"z": "Grüße ✓ 日本 😀", "a": "\u0000\ud83d\ude00 \"x\" \\ \n", "#,
@@ -101,7 +103,7 @@ pub async fn documents_are_stored_verbatim(subject: &dyn Subject) {
 }
 
 /// `get` returns the existing jobs in the order of the requested names.
-pub async fn get_returns_existing_jobs_in_the_requested_order(subject: &dyn Subject) {
+pub async fn get_returns_existing_jobs_in_the_requested_order(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for id in ["a", "b", "c"] {
         create(&*store, id).await;

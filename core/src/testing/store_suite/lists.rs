@@ -1,6 +1,6 @@
 //! Lists of jobs.
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{assert_same, count, create, name, read};
 use crate::store::{ListFrom, Store, StoreError};
 
@@ -21,7 +21,7 @@ async fn many(store: &dyn Store, n: usize) -> Vec<String> {
 }
 
 /// Jobs are listed in the order of their creation, each as it is read by name.
-pub async fn jobs_are_listed_in_the_order_of_their_creation(subject: &dyn Subject) {
+pub async fn jobs_are_listed_in_the_order_of_their_creation(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     assert_eq!(names(&*store, ListFrom::Skip(0), 10).await, (Vec::new(), 0));
     for id in ["b", "c", "a"] {
@@ -35,7 +35,7 @@ pub async fn jobs_are_listed_in_the_order_of_their_creation(subject: &dyn Subjec
 }
 
 /// A list can begin at any index, or behind any job, and knows the total.
-pub async fn a_list_can_begin_at_any_offset_and_has_the_total(subject: &dyn Subject) {
+pub async fn a_list_can_begin_at_any_offset_and_has_the_total(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let ids = many(&*store, 250).await;
     for skip in [0, 1, 99, 200, 247, 249, 250, 10_000] {
@@ -56,7 +56,7 @@ pub async fn a_list_can_begin_at_any_offset_and_has_the_total(subject: &dyn Subj
 }
 
 /// A list behind a job that is missing is refused.
-pub async fn a_list_after_a_missing_job_fails(subject: &dyn Subject) {
+pub async fn a_list_after_a_missing_job_fails(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "a").await;
     let error =
@@ -65,7 +65,7 @@ pub async fn a_list_after_a_missing_job_fails(subject: &dyn Subject) {
 }
 
 /// Removals leave no hole in the list, and a name that is taken again goes to its end.
-pub async fn removals_leave_no_gap_in_the_list(subject: &dyn Subject) {
+pub async fn removals_leave_no_gap_in_the_list(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let mut ids = many(&*store, 60).await;
     for index in [59, 30, 10, 0] {

@@ -1,6 +1,6 @@
 //! Pruning, health checks, closing.
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     advance, all_decisions, all_firings, at, count, create, decisions, draft, fire, moved, name, new_job,
     read, record,
@@ -20,7 +20,7 @@ pub(super) fn by_age(before: i64, batch: usize) -> Retention {
 }
 
 /// Pruning removes old history, and keeps recent rows and those of open firings.
-pub async fn pruning_removes_old_history_and_keeps_open_firings(subject: &dyn Subject) {
+pub async fn pruning_removes_old_history_and_keeps_open_firings(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for job in ["done", "busy", "idle", "gone"] {
         create(&*store, job).await;
@@ -50,7 +50,7 @@ pub async fn pruning_removes_old_history_and_keeps_open_firings(subject: &dyn Su
 }
 
 /// Pruning removes at most one batch per call, and everything over several calls.
-pub async fn pruning_removes_at_most_a_batch(subject: &dyn Subject) {
+pub async fn pruning_removes_at_most_a_batch(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for job in ["a", "b"] {
         create(&*store, job).await;
@@ -65,7 +65,7 @@ pub async fn pruning_removes_at_most_a_batch(subject: &dyn Subject) {
 }
 
 /// Pruning keeps the newest decisions of a job, whatever their age, and none of a removed job.
-pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subject) {
+pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for job in ["often", "seldom", "gone"] {
         create(&*store, job).await;
@@ -94,7 +94,7 @@ pub async fn pruning_keeps_the_newest_decisions_of_each_job(subject: &dyn Subjec
 }
 
 /// Decisions made while the clock was ahead do not protect later ones.
-pub async fn pruning_continues_past_decisions_of_the_future(subject: &dyn Subject) {
+pub async fn pruning_continues_past_decisions_of_the_future(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for job in ["ahead", "later"] {
         create(&*store, job).await;
@@ -108,7 +108,7 @@ pub async fn pruning_continues_past_decisions_of_the_future(subject: &dyn Subjec
 }
 
 /// Pruning removes expired registers only.
-pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
+pub async fn pruning_removes_expired_registers(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for (name, expires) in [("forever", None), ("past", Some(at(10))), ("future", Some(at(90)))] {
         store.put_register(name, "value", None, expires).await.expect("it is new");
@@ -123,7 +123,7 @@ pub async fn pruning_removes_expired_registers(subject: &dyn Subject) {
 }
 
 /// After pruning, outcomes are recorded as before, even if the row to fold into was pruned.
-pub async fn after_pruning_outcomes_are_recorded_as_before(subject: &dyn Subject) {
+pub async fn after_pruning_outcomes_are_recorded_as_before(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let old = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -136,7 +136,7 @@ pub async fn after_pruning_outcomes_are_recorded_as_before(subject: &dyn Subject
 }
 
 /// The health check of a working store succeeds and changes nothing.
-pub async fn a_health_check_succeeds_and_changes_nothing(subject: &dyn Subject) {
+pub async fn a_health_check_succeeds_and_changes_nothing(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for _ in 0..3 {
@@ -148,7 +148,7 @@ pub async fn a_health_check_succeeds_and_changes_nothing(subject: &dyn Subject) 
 }
 
 /// A closed store fails every call with a fault.
-pub async fn a_closed_store_rejects_every_call(subject: &dyn Subject) {
+pub async fn a_closed_store_rejects_every_call(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let firing = fire(&*store, "nightly", 1).await;

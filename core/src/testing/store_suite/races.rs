@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::value::RawValue;
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     at, create, decisions, document, draft, fire, moved, new_job, read, settlement, stored_firing,
 };
@@ -37,7 +37,7 @@ fn one_winner<T>(results: &[Result<T, StoreError>], lost: impl Fn(&StoreError) -
 }
 
 /// Exactly one of many creations of a name wins.
-pub async fn one_of_many_creations_of_a_name_wins(subject: &dyn Subject) {
+pub async fn one_of_many_creations_of_a_name_wins(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let results = race(|number| {
         let store = store.clone();
@@ -49,7 +49,7 @@ pub async fn one_of_many_creations_of_a_name_wins(subject: &dyn Subject) {
 }
 
 /// Exactly one of many replacements of a revision wins.
-pub async fn one_of_many_replacements_of_a_revision_wins(subject: &dyn Subject) {
+pub async fn one_of_many_replacements_of_a_revision_wins(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "contested").await;
     let results = race(|number| {
@@ -68,7 +68,7 @@ fn numbered(number: usize) -> Box<RawValue> {
 }
 
 /// Exactly one of many settlements of a tick wins.
-pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
+pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "contested").await;
     let results = race(|_| {
@@ -83,7 +83,7 @@ pub async fn one_of_many_settlements_of_a_tick_wins(subject: &dyn Subject) {
 
 /// After an edit no caller records a tick by the version before, however many edit and settle at once; one caller
 /// records it by the new version.
-pub async fn after_an_edit_settlements_of_the_old_version_are_stale(subject: &dyn Subject) {
+pub async fn after_an_edit_settlements_of_the_old_version_are_stale(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let before = create(&*store, "contested").await;
     let results = race(|number| {
@@ -109,7 +109,7 @@ pub async fn after_an_edit_settlements_of_the_old_version_are_stale(subject: &dy
 }
 
 /// Exactly one of many advances of a firing wins.
-pub async fn one_of_many_advances_of_a_firing_wins(subject: &dyn Subject) {
+pub async fn one_of_many_advances_of_a_firing_wins(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "contested").await;
     let firing = fire(&*store, "contested", 1).await;
@@ -125,7 +125,7 @@ pub async fn one_of_many_advances_of_a_firing_wins(subject: &dyn Subject) {
 }
 
 /// Exactly one of many writes of a register's version wins.
-pub async fn one_of_many_writes_of_a_register_wins(subject: &dyn Subject) {
+pub async fn one_of_many_writes_of_a_register_wins(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     for expected in [None, Some(1)] {
         let results = race(|number| {

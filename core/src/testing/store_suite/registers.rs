@@ -1,10 +1,10 @@
 //! Registers.
 
-use super::Subject;
+use super::StoreFixture;
 use crate::store::{Register, StoreError};
 
 /// A register is written under compare-and-set; a conflict changes nothing.
-pub async fn a_register_is_written_under_compare_and_set(subject: &dyn Subject) {
+pub async fn a_register_is_written_under_compare_and_set(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     assert_eq!(store.get_register("brake").await.expect("it is read"), None);
     let early = store.put_register("brake", "x", Some(1), None).await.expect_err("there is none to replace");
@@ -23,7 +23,7 @@ pub async fn a_register_is_written_under_compare_and_set(subject: &dyn Subject) 
 }
 
 /// Registers do not disturb each other, whatever their names.
-pub async fn registers_do_not_disturb_each_other(subject: &dyn Subject) {
+pub async fn registers_do_not_disturb_each_other(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let names = ["a", "A", "a ", "ä", "idempotency/POST /jobs/1"];
     for name in names {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
-use super::Subject;
+use super::StoreFixture;
 use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, Rule, Step, TickOutcome};
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, StoredJob};
@@ -39,7 +39,7 @@ pub(super) fn new_job(id: &str, seconds: i64) -> NewJob {
 }
 
 /// Opens a shared store.
-pub(super) async fn shared(subject: &dyn Subject) -> Arc<dyn SharedStore> {
+pub(super) async fn shared(subject: &dyn StoreFixture) -> Arc<dyn SharedStore> {
     subject.open().await.shared().expect("the suite is for shared stores")
 }
 

@@ -1,6 +1,6 @@
 //! Settlements and folding.
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{
     all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, name, read,
     record, settle, settlement,
@@ -10,7 +10,7 @@ use crate::job::{Progress, StoredJob};
 use crate::store::{Settled, Settlement};
 
 /// A settlement records its outcomes and the settled tick, and answers with the ids of the rows.
-pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dyn Subject) {
+pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let drafts =
@@ -27,7 +27,7 @@ pub async fn a_settlement_records_its_outcomes_and_the_settled_tick(subject: &dy
 }
 
 /// A settlement of a missing or recreated job is stale.
-pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn Subject) {
+pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
     store.remove(&old.id, None).await.expect("it is removed");
@@ -40,7 +40,7 @@ pub async fn a_settlement_of_a_missing_or_recreated_job_is_stale(subject: &dyn S
 }
 
 /// A settlement that expects another tick than the store has is stale and writes nothing.
-pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(subject: &dyn Subject) {
+pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -59,7 +59,9 @@ pub async fn a_settlement_that_expects_another_tick_is_stale_and_writes_nothing(
 }
 
 /// A settlement of another job version is stale and writes nothing, with a firing or without.
-pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing(subject: &dyn Subject) {
+pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_nothing(
+    subject: &dyn StoreFixture,
+) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -81,7 +83,7 @@ pub async fn a_settlement_of_another_version_of_the_job_is_stale_and_writes_noth
 }
 
 /// A settlement of the version that an edit made is recorded, and folds into the row before the edit.
-pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: &dyn Subject) {
+pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let first = record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -94,7 +96,7 @@ pub async fn a_settlement_of_the_version_that_an_edit_made_is_recorded(subject: 
 }
 
 /// A manual firing of the version before an edit is stale; of the new version it is recorded.
-pub async fn a_manual_firing_of_another_version_of_the_job_is_stale(subject: &dyn Subject) {
+pub async fn a_manual_firing_of_another_version_of_the_job_is_stale(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let before = create(&*store, "nightly").await;
     let after = edit(&*store, "nightly").await;
@@ -112,7 +114,7 @@ pub async fn a_manual_firing_of_another_version_of_the_job_is_stale(subject: &dy
 }
 
 /// A stale settlement does not affect the others of its batch.
-pub async fn a_stale_settlement_does_not_affect_the_others(subject: &dyn Subject) {
+pub async fn a_stale_settlement_does_not_affect_the_others(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let mut batch = Vec::new();
     for id in ["a", "b", "c", "d"] {
@@ -130,7 +132,7 @@ pub async fn a_stale_settlement_does_not_affect_the_others(subject: &dyn Subject
 }
 
 /// A batch of a thousand jobs, half of which fire, settles each.
-pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn Subject) {
+pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let mut batch = Vec::new();
     for number in 0..1000 {
@@ -155,7 +157,7 @@ pub async fn a_batch_of_a_thousand_jobs_settles_each(subject: &dyn Subject) {
 }
 
 /// Settlements of one job in one batch follow each other: the second sees what the first did.
-pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn Subject) {
+pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
     let first = settlement(&job, vec![draft(TickOutcome::Idle, 1)]);
@@ -171,7 +173,7 @@ pub async fn settlements_of_one_job_in_one_batch_follow_each_other(subject: &dyn
 }
 
 /// Equal idle outcomes fold into one row, which keeps its id and first tick, sums the counts, and takes the newest values.
-pub async fn equal_idle_outcomes_fold_into_one_row(subject: &dyn Subject) {
+pub async fn equal_idle_outcomes_fold_into_one_row(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let first = record(&*store, "nightly", vec![draft(TickOutcome::Satisfied, 1)]).await;
@@ -191,7 +193,7 @@ pub async fn equal_idle_outcomes_fold_into_one_row(subject: &dyn Subject) {
 }
 
 /// Different outcomes do not fold, nor do equal ones with another between them.
-pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
+pub async fn different_outcomes_do_not_fold(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     create(&*store, "other").await;
@@ -207,7 +209,7 @@ pub async fn different_outcomes_do_not_fold(subject: &dyn Subject) {
 }
 
 /// Equal outcomes with different explanations do not fold: each row explains its own ticks.
-pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Subject) {
+pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let reason = |why: &str, tick| DecisionDraft {
@@ -228,7 +230,7 @@ pub async fn outcomes_with_different_explanations_do_not_fold(subject: &dyn Subj
 }
 
 /// A settlement may move the settled tick back, and later settlements are recorded.
-pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) {
+pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let ahead = fire(&*store, "nightly", 900).await;
@@ -254,7 +256,7 @@ pub async fn a_settlement_can_move_the_settled_tick_back(subject: &dyn Subject) 
 }
 
 /// A row with a firing never folds, whatever its outcome.
-pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
+pub async fn a_row_with_a_firing_never_folds(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -272,7 +274,7 @@ pub async fn a_row_with_a_firing_never_folds(subject: &dyn Subject) {
 }
 
 /// A manual firing that launches nothing belongs to no tick, so it does not fold.
-pub async fn a_manual_firing_never_folds(subject: &dyn Subject) {
+pub async fn a_manual_firing_never_folds(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let mut manual = draft(TickOutcome::Satisfied, 2);
@@ -288,7 +290,7 @@ pub async fn a_manual_firing_never_folds(subject: &dyn Subject) {
 }
 
 /// Outcomes of a launch do not fold, even without a firing.
-pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
+pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let unfolded: Vec<_> = TickOutcome::ALL.into_iter().filter(|outcome| !outcome.folds()).collect();
@@ -300,7 +302,7 @@ pub async fn outcomes_of_a_launch_do_not_fold(subject: &dyn Subject) {
 }
 
 /// Outcomes of a recreated job do not fold into those of the previous job of the same name.
-pub async fn a_recreated_job_does_not_fold_into_its_namesake(subject: &dyn Subject) {
+pub async fn a_recreated_job_does_not_fold_into_its_namesake(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let old = create(&*store, "nightly").await;
     record(&*store, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -312,7 +314,7 @@ pub async fn a_recreated_job_does_not_fold_into_its_namesake(subject: &dyn Subje
 }
 
 /// A settlement whose firing exists already is stale and writes nothing.
-pub async fn a_firing_that_exists_is_stale(subject: &dyn Subject) {
+pub async fn a_firing_that_exists_is_stale(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     let fired = fire(&*store, "nightly", 1).await;
@@ -325,7 +327,7 @@ pub async fn a_firing_that_exists_is_stale(subject: &dyn Subject) {
 }
 
 /// A manual firing does not change the settled tick.
-pub async fn a_manual_firing_keeps_the_settled_tick(subject: &dyn Subject) {
+pub async fn a_manual_firing_keeps_the_settled_tick(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     create(&*store, "nightly").await;
     for settled in [None, Some(at(1))] {

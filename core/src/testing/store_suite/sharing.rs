@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Subject;
+use super::StoreFixture;
 use super::consistency::{assert_consistent, run_mixed_callers};
 use super::sample::{
     advance, assert_same, at, count, create, document, draft, edit, fire, name, new_job, read, record,
@@ -13,7 +13,7 @@ use crate::firing::FiringState;
 use crate::job::Revision;
 use crate::store::{ListFrom, Settled, Store, StoreError};
 
-async fn open_two(subject: &dyn Subject) -> [Arc<dyn Store>; 2] {
+async fn open_two(subject: &dyn StoreFixture) -> [Arc<dyn Store>; 2] {
     [subject.open().await, subject.open().await]
 }
 
@@ -23,7 +23,7 @@ async fn names(store: &dyn Store, from: ListFrom) -> (Vec<String>, u64) {
 }
 
 /// Writes of one handle are visible to the other at once: jobs, progress, firings, registers.
-pub async fn writes_of_one_handle_are_visible_to_the_other(subject: &dyn Subject) {
+pub async fn writes_of_one_handle_are_visible_to_the_other(subject: &dyn StoreFixture) {
     let [one, other] = open_two(subject).await;
     let job = create(&*one, "nightly").await;
     assert_same(&read(&*other, "nightly").await, &job);
@@ -43,7 +43,7 @@ pub async fn writes_of_one_handle_are_visible_to_the_other(subject: &dyn Subject
 }
 
 /// An edit through one handle makes settlements of the old version stale for the other handle, which has not read the edit.
-pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject: &dyn Subject) {
+pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject: &dyn StoreFixture) {
     let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
     record(&*other, "nightly", vec![draft(TickOutcome::Missed, 1)]).await;
@@ -56,7 +56,7 @@ pub async fn an_edit_of_one_handle_makes_settlements_of_the_other_stale(subject:
 }
 
 /// A list that one handle pages through stays correct while the other removes and creates jobs.
-pub async fn a_list_stays_correct_while_another_handle_edits(subject: &dyn Subject) {
+pub async fn a_list_stays_correct_while_another_handle_edits(subject: &dyn StoreFixture) {
     let [one, other] = open_two(subject).await;
     for id in ["a", "b", "c", "d", "e", "f"] {
         create(&*one, id).await;
@@ -79,7 +79,7 @@ pub async fn a_list_stays_correct_while_another_handle_edits(subject: &dyn Subje
 }
 
 /// Ids of decisions grow across handles, and rows fold across handles.
-pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
+pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn StoreFixture) {
     let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
     let mut seen = Vec::new();
@@ -96,7 +96,7 @@ pub async fn ids_grow_and_rows_fold_across_handles(subject: &dyn Subject) {
 }
 
 /// One handle prunes the other's rows, and outcomes are recorded as before.
-pub async fn one_handle_prunes_rows_of_the_other(subject: &dyn Subject) {
+pub async fn one_handle_prunes_rows_of_the_other(subject: &dyn StoreFixture) {
     let [one, other] = open_two(subject).await;
     create(&*one, "nightly").await;
     let old = record(&*one, "nightly", vec![draft(TickOutcome::Idle, 1)]).await;
@@ -107,7 +107,7 @@ pub async fn one_handle_prunes_rows_of_the_other(subject: &dyn Subject) {
 }
 
 /// Concurrent callers of two handles leave a consistent store.
-pub async fn mixed_callers_of_two_handles_leave_a_consistent_store(subject: &dyn Subject) {
+pub async fn mixed_callers_of_two_handles_leave_a_consistent_store(subject: &dyn StoreFixture) {
     let handles = open_two(subject).await;
     let expected = run_mixed_callers(&handles).await;
     for store in &handles {

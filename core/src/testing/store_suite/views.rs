@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Subject;
+use super::StoreFixture;
 use super::sample::{advance, count, create, fire, name, shared};
 use crate::firing::FiringState;
 use crate::job::JobId;
@@ -30,7 +30,7 @@ async fn listed(view: &ShardView, from: ListFrom, limit: usize) -> (Vec<JobId>, 
 
 /// A view lists the jobs of its shard in the order of their creation, from any offset or after any job, with the shard's
 /// total.
-pub async fn a_view_lists_only_its_shard(subject: &dyn Subject) {
+pub async fn a_view_lists_only_its_shard(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let mut names = names_of_every_shard(5);
     names.sort();
@@ -55,7 +55,7 @@ pub async fn a_view_lists_only_its_shard(subject: &dyn Subject) {
 }
 
 /// A view returns the open firings of its shard's jobs only, oldest first, those of removed jobs included.
-pub async fn a_view_returns_only_open_firings_of_its_shard(subject: &dyn Subject) {
+pub async fn a_view_returns_only_open_firings_of_its_shard(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let names = names_of_every_shard(2);
     for name in &names {
@@ -82,7 +82,7 @@ pub async fn a_view_returns_only_open_firings_of_its_shard(subject: &dyn Subject
 }
 
 /// Closing a view leaves the store open.
-pub async fn a_closed_view_leaves_the_store_open(subject: &dyn Subject) {
+pub async fn a_closed_view_leaves_the_store_open(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     let first = Shard::all().next().expect("there are shards");
     view(&store, first).close().await.expect("a view has nothing to write");
@@ -91,7 +91,7 @@ pub async fn a_closed_view_leaves_the_store_open(subject: &dyn Subject) {
 }
 
 /// Registers are found by the prefix of their names, sorted by name, with their current values.
-pub async fn registers_are_found_by_their_prefix(subject: &dyn Subject) {
+pub async fn registers_are_found_by_their_prefix(subject: &dyn StoreFixture) {
     let store = shared(subject).await;
     for (name, value) in
         [("b/2", "two"), ("b/10", "ten ✓"), ("a", "a"), ("b", "b"), ("B/1", "one"), ("c%", "c")]

@@ -141,9 +141,9 @@ pub(in crate::api) struct ValidQuery(Vec<(String, String)>);
 impl ValidQuery {
     /// Links to the page behind the entry `last`, under the same filters.
     pub(in crate::api) fn next_link(&self, path: &str, last: &str) -> String {
-        const KEPT: [&str; 3] = ["outcome", "state", "limit"];
+        const KEPT_PARAMETERS: [&str; 3] = ["outcome", "state", "limit"];
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self.0.iter().filter(|(name, _)| KEPT.contains(&name.as_str())) {
+        for (name, value) in self.0.iter().filter(|(name, _)| KEPT_PARAMETERS.contains(&name.as_str())) {
             query.append_pair(name, value);
         }
         format!("{path}?{}", query.append_pair("after", last).finish())

@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
-use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, TriggerRegistry};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use serde_json::json;
@@ -29,7 +29,7 @@ fn fake() -> String {
 
 struct OfCloudWatch;
 
-impl Subject for OfCloudWatch {
+impl TriggerFixture for OfCloudWatch {
     fn kind(&self) -> &'static str {
         "cloudwatch"
     }

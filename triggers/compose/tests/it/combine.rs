@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ecs_scheduler_core::fault::chain;
-use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, FaultKind, TriggerRegistry};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn of(asked: &[Option<u32>]) -> Value {
 
 struct Combination(&'static str);
 
-impl Subject for Combination {
+impl TriggerFixture for Combination {
     fn kind(&self) -> &'static str {
         self.0
     }

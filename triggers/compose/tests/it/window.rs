@@ -1,4 +1,4 @@
-use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, TriggerRegistry};
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::probe::{evaluate, registry};
 
 struct OfWindow;
 
-impl Subject for OfWindow {
+impl TriggerFixture for OfWindow {
     fn kind(&self) -> &'static str {
         "window"
     }

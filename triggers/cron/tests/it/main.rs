@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{BuildContext, Demand, Scaling, Timestamp, TriggerRegistry};
 use ecs_scheduler_trigger_cron::Cron;
 use serde_json::{Value, json};
 
 struct OfCron;
 
-impl Subject for OfCron {
+impl TriggerFixture for OfCron {
     fn kind(&self) -> &'static str {
         "cron"
     }

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use ecs_scheduler_backend_aws::Timeouts;
-use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, TriggerRegistry};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use ecs_scheduler_trigger_sqs::Sqs;
@@ -32,7 +32,7 @@ fn fake() -> String {
 
 struct OfSqs;
 
-impl Subject for OfSqs {
+impl TriggerFixture for OfSqs {
     fn kind(&self) -> &'static str {
         "sqs"
     }

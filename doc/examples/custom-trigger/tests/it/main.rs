@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use ecs_scheduler_core::testing::trigger_suite::{Example, Subject, Wrong};
+use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{
     BuildContext, Demand, EvalContext, Evaluation, FaultKind, JobId, Scaling, Tick, Timestamp, TriggerError,
     TriggerRegistry,
@@ -38,7 +38,7 @@ impl Inbox {
     }
 }
 
-impl Subject for Inbox {
+impl TriggerFixture for Inbox {
     fn kind(&self) -> &'static str {
         "folder"
     }
@@ -100,7 +100,7 @@ fn answer(mut connection: TcpStream) -> std::io::Result<()> {
     writeln!(connection, "{}", queues.split(' ').map(depth).collect::<String>())
 }
 
-impl Subject for Queues {
+impl TriggerFixture for Queues {
     fn kind(&self) -> &'static str {
         "backlog"
     }
@@ -128,7 +128,7 @@ mod backlog {
     ecs_scheduler_core::trigger_suite!(Queues::open());
 }
 
-async fn evaluate(subject: &dyn Subject, mut spec: Value) -> Result<Evaluation, TriggerError> {
+async fn evaluate(subject: &dyn TriggerFixture, mut spec: Value) -> Result<Evaluation, TriggerError> {
     let mut registry = TriggerRegistry::new();
     subject.install(&mut registry);
     spec["type"] = json!(subject.kind());
