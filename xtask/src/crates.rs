@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_picture_has_direct_arrows_and_no_crates_for_tests() {
         let picture = picture(&Workspace::load().unwrap());
-        assert!(picture.contains("  backends/s3 --> backends/segments\n"), "{picture}");
+        assert!(picture.contains("  backends/s3 --> backends/log-store\n"), "{picture}");
         assert!(!picture.contains("  server --> core\n"), "{picture}");
         assert!(!picture.contains("fake"), "{picture}");
     }

@@ -10,7 +10,7 @@ const NOT_IN_CORE: &[&str] =
 
 /// The members that triggers and backends may need.
 const SHARED: &[&str] =
-    &["ecs-scheduler-core", "ecs-scheduler-backend-aws", "ecs-scheduler-backend-segments"];
+    &["ecs-scheduler-core", "ecs-scheduler-backend-aws", "ecs-scheduler-backend-log-store"];
 
 /// The members that only tests may need.
 const FOR_TESTS: &[&str] =

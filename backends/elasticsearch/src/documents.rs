@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
+use ecs_scheduler_backend_log_store::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError};
 use serde_json::value::RawValue;
 

@@ -2,7 +2,7 @@
 //!
 //! `doc/stores/elasticsearch.md` describes guarantees and indices. In short: jobs stay one document each in the index that
 //! the Python version wrote (`documents`), everything else is a log in a second index (`log`), and
-//! `ecs-scheduler-backend-segments` makes a store of the two. `client` has a dozen REST calls, `transport` retries them on
+//! `ecs-scheduler-backend-log-store` makes a store of the two. `client` has a dozen REST calls, `transport` retries them on
 //! one node after the other, and `bootstrap` checks the cluster and creates missing indices when a store is opened.
 //!
 //! ```no_run

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ecs_scheduler_backend_segments::{CreateResult, ObjectLog};
+use ecs_scheduler_backend_log_store::{CreateResult, ObjectLog};
 use ecs_scheduler_core::{FaultKind, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions, ObjectLog};
+use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions, ObjectLog};
 use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, SystemClock, fault};
 
 use crate::bootstrap::{locate_indices, prepare_indices};

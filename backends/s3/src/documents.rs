@@ -1,6 +1,6 @@
 //! The documents of jobs: one object for each, in the format of the Python version.
 
-use ecs_scheduler_backend_segments::{Document, DocumentVersion, Documents};
+use ecs_scheduler_backend_log_store::{Document, DocumentVersion, Documents};
 use ecs_scheduler_core::{FaultKind, JobId, StoreError, async_trait};
 use serde_json::value::RawValue;
 

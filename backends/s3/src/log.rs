@@ -1,6 +1,6 @@
 //! The storage of the log: objects in a folder of the bucket.
 
-use ecs_scheduler_backend_segments::{CreateResult, ObjectLog};
+use ecs_scheduler_backend_log_store::{CreateResult, ObjectLog};
 use ecs_scheduler_core::{StoreError, async_trait};
 
 use crate::bucket::{Bucket, Precondition, WriteResult};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_s3::Client;
 use aws_types::service_config::ServiceConfigKey;
 use ecs_scheduler_backend_aws::{AwsContext, AwsScope, Fault, SdkConfig};
-use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions};
+use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions};
 use ecs_scheduler_core::{CheckResult, Clock, MemoryStore, StoreError, fault};
 
 use crate::bucket::Bucket;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::Cluster;
-use ecs_scheduler_backend_segments::LogStore;
+use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_core::{FaultKind, JobStore as _, Registers as _, Revision, Store as _, StoreError};
 
 use crate::fixture::{

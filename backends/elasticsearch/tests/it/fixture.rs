@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::{Cluster, ClusterTimeouts, ElasticsearchOptions, IndexName};
-use ecs_scheduler_backend_segments::LogStore;
+use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{
     Clock, JobId, JobStore as _, JobUid, ListFrom, NewJob, Store, StoreError, StoredJob, Timestamp,

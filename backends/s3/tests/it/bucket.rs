@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use ecs_scheduler_backend_aws::{AwsContext, AwsScope, AwsSettings};
+use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, Timestamp, async_trait};
 

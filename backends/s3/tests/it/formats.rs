@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_backend_segments::LogStore;
 use ecs_scheduler_core::testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, mask, write_content, write_fixture,
 };

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use ecs_scheduler_backend_segments::LogStoreOptions;
+use ecs_scheduler_backend_log_store::LogStoreOptions;
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     DecisionQuery, Journal as _, Registers as _, Settlement, Store as _, TickOutcome, Timestamp,

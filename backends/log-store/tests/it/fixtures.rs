@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ecs_scheduler_backend_segments::{LogStore, LogStoreOptions};
+use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions};
 use ecs_scheduler_core::testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ecs_scheduler_backend_segments::{
+use ecs_scheduler_backend_log_store::{
     CreateResult, Document, DocumentVersion, Documents, LogStore, LogStoreOptions, ObjectLog,
 };
 use ecs_scheduler_core::testing::store_suite::StoreFixture;
