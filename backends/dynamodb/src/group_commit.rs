@@ -89,7 +89,8 @@ impl GroupCommit {
             let fits = writes + request.writes.len() <= MAX_WRITES && bytes + size <= MAX_BYTES;
             // A transaction has at most one write for each item.
             let distinct = request.writes.iter().all(|write| !keys.contains(write.key()));
-            if !batch.is_empty() && !(fits && distinct) {
+            let is_full = !(fits && distinct);
+            if is_full && !batch.is_empty() {
                 queue.push_front(request);
                 break;
             }

@@ -68,7 +68,7 @@ impl SharedStore for DynamoDbStore {
                     ChangedJobs::Jobs(jobs)
                 }
             };
-            shards.push(ShardChanges { shard: *shard, mark: ChangeCursor(head.seq), jobs });
+            shards.push(ShardChanges { shard: *shard, cursor: ChangeCursor(head.seq), jobs });
         }
         Ok(shards)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::store::{ChangeCursor, Shard, SharedStore};
+use ecs_scheduler_core::store::{ChangeCursor, Shard, SharedStore as _};
 use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobStore as _, JobUid, Journal as _,
@@ -117,7 +117,7 @@ async fn settle_concurrently(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
     let engines = jobs.into_iter().map(|mut job| async move {
         for _ in 0..ROUNDS {
             let next = settlement(&job, TickOutcome::Idle);
-            job.progress.settled = next.settled;
+            job.progress.settled = next.new_cursor;
             assert_ne!(store.settle(vec![next]).await?, [Settled::Stale]);
         }
         anyhow::Ok(())
@@ -162,13 +162,13 @@ async fn replace(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
 }
 
 async fn list_edits(store: &PostgresStore) -> anyhow::Result<()> {
-    let mut marks: Vec<_> = Shard::all().map(|shard| (shard, ChangeCursor::default())).collect();
-    for edits in store.edits(&marks).await? {
-        marks[usize::from(edits.shard.number())].1 = edits.mark;
+    let mut cursors: Vec<_> = Shard::all().map(|shard| (shard, ChangeCursor::default())).collect();
+    for changes in store.changes(&cursors).await? {
+        cursors[usize::from(changes.shard.number())].1 = changes.cursor;
     }
     let start = Instant::now();
     for _ in 0..500 {
-        assert!(store.edits(&marks).await?.is_empty());
+        assert!(store.changes(&cursors).await?.is_empty());
     }
     print("ask all 16 shards for edits, none", 500, start.elapsed());
     Ok(())

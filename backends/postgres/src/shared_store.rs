@@ -86,5 +86,5 @@ fn shard_edits(row: &tokio_postgres::Row) -> Result<ShardChanges, StoreError> {
         let jobs = names.into_iter().map(JobId::new).collect::<Result<_, _>>();
         ChangedJobs::Jobs(jobs.map_err(|error| corrupt_row(&format!("the edits of shard {number}"), error))?)
     };
-    Ok(ShardChanges { shard, mark: ChangeCursor(unsigned(edits)), jobs })
+    Ok(ShardChanges { shard, cursor: ChangeCursor(unsigned(edits)), jobs })
 }

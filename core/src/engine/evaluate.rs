@@ -136,9 +136,7 @@ impl EngineInner {
                 }
             }
         }
-        if evaluation.demand != Demand::Idle {
-            draft.busy = Some(busy);
-        }
+        draft.busy = (evaluation.demand != Demand::Idle).then_some(busy);
         let decision = decide(&DecisionInput {
             demand: evaluation.demand,
             reason: &evaluation.reason,

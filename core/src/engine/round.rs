@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 
 use super::agenda::{AgendaEntry, SlotId};
-use super::catch_up::Ticks;
+use super::catch_up::{CatchUpPlan, Ticks};
 use super::evaluate::{EvalRequest, TickEvaluation, TriggerSource};
 use super::handle::{EvalOverrides, FireError, FireOrder};
 use super::inner::EngineInner;
@@ -168,15 +168,7 @@ async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<Cached
     let Some(plan) = ticks.plan(now, catch_up, tried.as_ref().map(|tried| tried.tick)) else {
         return EvaluatedJob::empty(due, cached);
     };
-    let reason =
-        if plan.tick.is_some() { "a later tick replaced it" } else { "its catch-up window had passed" };
-    let mut records: Vec<DecisionDraft> = Vec::with_capacity(plan.skipped.len() + 1);
-    records.extend(plan.skipped.iter().map(|(outcome, span)| {
-        match tried.as_ref().filter(|tried| span.first == tried.tick && span.count == 1) {
-            Some(tried) => undecided_tick(tried, *span, now, reason),
-            None => skipped_ticks(*outcome, *span, now),
-        }
-    }));
+    let mut records = skipped_records(&plan, tried.as_ref(), now);
     let mut evaluated = EvaluatedJob::empty(due, cached);
     let (mut settles, mut firing) = (plan.settles, None);
     if let Some(nominal) = plan.tick {
@@ -217,6 +209,19 @@ async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<Cached
         firing,
     });
     evaluated
+}
+
+/// Records the ticks that the plan skips; a tick that was tried before ends undecided.
+fn skipped_records(plan: &CatchUpPlan, tried: Option<&Retrying>, now: Timestamp) -> Vec<DecisionDraft> {
+    let reason =
+        if plan.tick.is_some() { "a later tick replaced it" } else { "its catch-up window had passed" };
+    let skipped = plan.skipped.iter().map(|(outcome, span)| {
+        match tried.filter(|tried| span.first == tried.tick && span.count == 1) {
+            Some(tried) => undecided_tick(tried, *span, now, reason),
+            None => skipped_ticks(*outcome, *span, now),
+        }
+    });
+    skipped.collect()
 }
 
 impl EngineInner {

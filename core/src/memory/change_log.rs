@@ -31,7 +31,7 @@ impl ChangeLog {
         let edited = |(shard, mark): &(Shard, ChangeCursor)| {
             let log = &self.0[usize::from(shard.number())];
             let jobs = log.since(*mark)?;
-            Some(ShardChanges { shard: *shard, mark: ChangeCursor(log.newest), jobs })
+            Some(ShardChanges { shard: *shard, cursor: ChangeCursor(log.newest), jobs })
         };
         marks.iter().filter_map(edited).collect()
     }

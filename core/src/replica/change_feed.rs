@@ -56,5 +56,5 @@ fn apply_changes(owned: &OwnedShard, edits: ShardChanges) {
         ChangedJobs::Jobs(jobs) => jobs.iter().for_each(|job| engine.nudge(job)),
         ChangedJobs::Unknown => engine.rescan(),
     }
-    owned.set_cursor(edits.mark);
+    owned.set_cursor(edits.cursor);
 }

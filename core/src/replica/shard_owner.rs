@@ -127,7 +127,7 @@ impl ReplicaInner {
     async fn start_engine(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
         // Edits from here on are polled; earlier ones are read with the jobs.
         let changes = self.store.changes(&[(owned.shard, ChangeCursor::default())]).await?;
-        owned.set_cursor(changes.first().map(|edits| edits.mark).unwrap_or_default());
+        owned.set_cursor(changes.first().map(|edits| edits.cursor).unwrap_or_default());
         let fence = Fence { register: shard_register(owned.shard), version: owned.version };
         let view = ShardView::new(Arc::clone(&self.store), owned.shard, fence);
         let engine = Engine {

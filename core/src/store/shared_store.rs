@@ -150,7 +150,7 @@ pub struct ShardChanges {
     /// The shard.
     pub shard: Shard,
     /// The cursor for the next call.
-    pub mark: ChangeCursor,
+    pub cursor: ChangeCursor,
     /// The changed jobs.
     pub jobs: ChangedJobs,
 }

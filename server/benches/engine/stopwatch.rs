@@ -86,7 +86,7 @@ impl Journal for Stopwatch {
     }
 
     async fn open_firings(&self) -> Result<Vec<Firing>, StoreError> {
-        self.inner.unfinished().await
+        self.inner.open_firings().await
     }
 
     async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRecord>, StoreError> {
@@ -101,7 +101,7 @@ impl Journal for Stopwatch {
 #[async_trait]
 impl Registers for Stopwatch {
     async fn get_register(&self, name: &str) -> Result<Option<Register>, StoreError> {
-        self.inner.read(name).await
+        self.inner.get_register(name).await
     }
 
     async fn put_register(
@@ -111,7 +111,7 @@ impl Registers for Stopwatch {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        self.inner.write(name, value, expected, expires).await
+        self.inner.put_register(name, value, expected, expires).await
     }
 }
 

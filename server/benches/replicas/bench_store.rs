@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
-use crate::server::{fresh_schema, server};
+use crate::server::{server, unique_name};
 
 /// How many jobs are on their way to a store at once.
 const MAX_CONCURRENT_WRITES: usize = 256;
@@ -56,8 +56,8 @@ impl BenchStore {
         Ok(Self::DynamoDb { url: url.to_owned(), table: table.to_owned() })
     }
 
-    pub(crate) fn fresh_schema() -> Self {
-        Self::Postgres { url: server().url_of(&fresh_schema()) }
+    pub(crate) fn in_new_schema() -> Self {
+        Self::Postgres { url: server().url_of(&unique_name()) }
     }
 
     pub(crate) const fn name(&self) -> &'static str {

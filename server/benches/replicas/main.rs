@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<()> {
         }
         for jobs in [1_000, 10_000, 100_000] {
             if wanted(&format!("postgresql-{jobs}")) {
-                calls(jobs, &BenchStore::fresh_schema).await?;
+                calls(jobs, &BenchStore::in_new_schema).await?;
             }
         }
         for jobs in [1_000, 4_000] {
@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
 
 /// 100,000 jobs of which more are due each second than can be fired.
 async fn throughput() -> anyhow::Result<()> {
-    let store = BenchStore::fresh_schema();
+    let store = BenchStore::in_new_schema();
     let jobs = 100_000;
     store.fill(jobs, |number| json!({"schedule": format!("{},{}", number % 30, number % 30 + 30)})).await?;
     for replicas in FLEET_SIZES {

@@ -68,7 +68,7 @@ fn rows(path: &Path) -> Vec<String> {
     let mut lines = vec![format!("format {format}")];
     let query = |sql: &str| -> Vec<String> {
         let mut statement = connection.prepare(sql).unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let rows = statement.query_map([], |row| {
             let cell =
                 |(index, name): (usize, &String)| Ok(format!("{name} = {}", text(row.get_ref(index)?)));

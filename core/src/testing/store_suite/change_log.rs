@@ -30,7 +30,7 @@ impl Poller {
         let changes = self.store.changes(&self.cursors).await.expect("edits are read");
         for edits in &changes {
             let mark = self.cursors.iter_mut().find(|(shard, _)| *shard == edits.shard);
-            mark.expect("only requested shards are returned").1 = edits.mark;
+            mark.expect("only requested shards are returned").1 = edits.cursor;
         }
         changes
     }
@@ -84,7 +84,7 @@ pub async fn changes_are_returned_by_shard(subject: &dyn StoreFixture) {
     let [one, two, three] = [3, 9, 14].map(|index: usize| Shard::of(&jobs[index]));
     let all: Vec<_> = [one, two, three].map(|shard| (shard, ChangeCursor::default())).to_vec();
     let changes = store.changes(&all).await.expect("edits are read");
-    let mark = |shard| changes.iter().find(|edits| edits.shard == shard).expect("it was edited").mark;
+    let mark = |shard| changes.iter().find(|edits| edits.shard == shard).expect("it was edited").cursor;
     store.replace(&jobs[9], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
     store.replace(&jobs[14], Revision(1), document("{}"), at(1)).await.expect("the revision is this");
     let cursors = [(one, mark(one)), (two, mark(two))];
@@ -175,7 +175,7 @@ pub async fn more_edits_than_the_log_keeps_are_unknown(subject: &dyn StoreFixtur
                     unknown += 1;
                 }
             }
-            let again = store.changes(&[(changes.shard, changes.mark)]).await.expect("edits are read");
+            let again = store.changes(&[(changes.shard, changes.cursor)]).await.expect("edits are read");
             assert_eq!(again, [], "the new cursor is up to date");
         }
         let replaced = store.replace(&job.id, revision, document("{}"), at(1)).await;
@@ -190,6 +190,6 @@ pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn StoreFixture) {
     let job = create(&*store, "nightly").await;
     let shard = Shard::of(&job.id);
     let changes = store.changes(&[(shard, ChangeCursor(u64::MAX / 4))]).await.expect("edits are read");
-    let [ShardChanges { jobs: ChangedJobs::Unknown, mark, .. }] = changes[..] else { panic!("{changes:?}") };
-    assert_eq!(store.changes(&[(shard, mark)]).await.expect("edits are read"), []);
+    let [ShardChanges { jobs: ChangedJobs::Unknown, cursor, .. }] = changes[..] else { panic!("{changes:?}") };
+    assert_eq!(store.changes(&[(shard, cursor)]).await.expect("edits are read"), []);
 }
