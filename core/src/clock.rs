@@ -2,7 +2,21 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// By how much the clock, or a settled tick, may be off without a report.
+pub(crate) const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Returns whether a moment that has passed lies in the future of the clock.
+#[must_use]
+pub fn is_ahead(moment: Timestamp, now: Timestamp) -> bool {
+    moment.duration_since(now) > TOLERANCE
+}
+
+/// Returns the latest moment that does not lie in the future of the clock.
+pub(crate) fn latest_past(now: Timestamp) -> Timestamp {
+    now.saturating_add(TOLERANCE).unwrap_or(Timestamp::MAX)
+}
 
 /// A source of the wall-clock time.
 ///

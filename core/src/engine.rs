@@ -43,7 +43,7 @@ mod stop_requests;
 mod task_monitor;
 mod task_tracker;
 
-pub use clock_check::is_ahead;
+pub use crate::clock::is_ahead;
 pub use faults::Failing;
 pub use handle::{EngineHandle, EvalOverrides, FireError, FireRequest};
 pub(crate) use history_pruner::HistoryPruner;

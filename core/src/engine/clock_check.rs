@@ -10,22 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// By how much the clock, or a settled tick, may be off without a report.
-pub(crate) const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
+use crate::clock::TOLERANCE;
+
 /// How long the clock must have been steady to be trusted.
 const STEADY_AFTER: Duration = Duration::from_mins(1);
 /// How long a step is reported.
 const STEP_REPORT_TTL: Duration = Duration::from_mins(10);
-
-/// Returns whether a moment that has passed lies in the future of the clock.
-pub fn is_ahead(moment: Timestamp, now: Timestamp) -> bool {
-    moment.duration_since(now) > TOLERANCE
-}
-
-/// Returns the latest moment that does not lie in the future of the clock.
-pub(super) fn latest_past(now: Timestamp) -> Timestamp {
-    now.saturating_add(TOLERANCE).unwrap_or(Timestamp::MAX)
-}
 
 /// Watches the wall clock of the process.
 #[derive(Debug, Default)]

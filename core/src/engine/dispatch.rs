@@ -15,10 +15,10 @@ use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::clock_check::is_ahead;
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
 use super::status::Counters;
+use crate::clock::is_ahead;
 use crate::decide::TickOutcome;
 use crate::event::Event;
 use crate::fault;
@@ -156,7 +156,7 @@ impl FiringDriver {
             match self.engine.advance(self.firing.state, &to, outcome).await {
                 Ok(()) => {
                     self.firing = to;
-                    self.record_outcome(outcome);
+                    self.record_outcome(outcome).await;
                     self.engine.task_tracker.record_firing(&self.firing, self.engine.clock.now());
                     self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
                     return true;
@@ -177,7 +177,7 @@ impl FiringDriver {
     }
 
     /// Counts the tick of the firing when its outcome is final, and records whether launches of the job fail.
-    fn record_outcome(&self, outcome: Option<TickOutcome>) {
+    async fn record_outcome(&self, outcome: Option<TickOutcome>) {
         let Some(outcome) = outcome else { return };
         let (engine, firing) = (&self.engine, &self.firing);
         let of_tick = firing.origin == Origin::Tick;
@@ -189,7 +189,7 @@ impl FiringDriver {
         } else if of_tick && matches!(outcome, TickOutcome::LaunchFailed | TickOutcome::Unknown) {
             let (reason, since) = (firing.note.clone().unwrap_or_default(), engine.clock.now());
             let failing = Failing { outcome, reason, since, ticks: 1 };
-            let failed = FailedTicks::new(failing, since, engine.is_last_tick(firing));
+            let failed = FailedTicks::new(failing, since, engine.is_last_tick(firing).await);
             engine.process.faults.record_failed_ticks(engine.number, firing.uid, failed);
         }
     }

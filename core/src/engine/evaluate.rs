@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::clock_check::is_ahead;
 use super::faults::{Failure, ReadSubject};
 use super::handle::EvalOverrides;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
+use crate::clock::is_ahead;
 use crate::decide::{Decision, DecisionDraft, DecisionInput, Rule, Step, TickOutcome, TickSpan, decide};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Firing, FiringId, FiringState, Origin};

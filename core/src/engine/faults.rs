@@ -152,6 +152,11 @@ impl Faults {
         known.jobs.insert(uid, (engine, failed));
     }
 
+    /// Records failed ticks from the journal, unless some of the job are known.
+    pub(crate) fn recall_failed_ticks(&self, engine: u64, uid: JobUid, failed: FailedTicks) {
+        self.0.lock().jobs.entry(uid).or_insert((engine, failed));
+    }
+
     /// Records a decided tick of a job, and whether it launched tasks. A tick that launches nothing does not show that
     /// launches work again.
     pub(crate) fn record_decided(&self, uid: &JobUid, launched: bool) {

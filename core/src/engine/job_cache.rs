@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::agenda::AgendaEntry;
 use super::catch_up::Ticks;
-use super::clock_check::{is_ahead, latest_past};
 use super::inner::EngineInner;
+use crate::clock::is_ahead;
 use crate::decide::DecisionId;
 use crate::job::{FieldError, Job, JobContext, JobId, JobUid, Revision, ScheduleView, StoredJob};
 use crate::schedule::Strictness;
@@ -86,7 +86,7 @@ impl EngineInner {
 
     /// Parses a stored job. Versions that were replaced while a clock was ahead are over.
     pub(super) fn parse(&self, stored: &StoredJob) -> Result<Job, Vec<FieldError>> {
-        stored.parse_with_ends(&self.job_context(), latest_past(self.clock.now()))
+        stored.parse_at(&self.job_context(), self.clock.now())
     }
 
     /// Makes the agenda's entry of a stored job.

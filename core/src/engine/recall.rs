@@ -1,12 +1,12 @@
 //! Reads from the journal how the newest ticks of one job failed before the start, when the job is shown.
 //!
-//! No journal is read for a million jobs at the start. Once this process has settled a tick of a job, no read is needed.
+//! No journal is read for a million jobs at the start, and that of one job once for each version.
 
 use std::num::NonZeroUsize;
 
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
-use crate::decide::{DecisionId, DecisionRecord, TickOutcome};
+use crate::decide::{DecisionRecord, TickOutcome};
 use crate::firing::Firing;
 use crate::job::{Job, StoredJob};
 use crate::store::{DecisionQuery, FiringQuery, StoreError};
@@ -18,26 +18,15 @@ impl EngineInner {
     /// Reads how the newest ticks of a job failed, unless this process knows already.
     pub(super) async fn recall_failing(&self, job: &StoredJob) {
         let key = (job.uid, job.revision);
-        if self.has_settled(job) || self.recalled.lock().put(key, ()).is_some() {
+        if self.process.faults.get(&job.uid).is_some() || self.recalled.lock().contains(&key) {
             return;
         }
-        let failed = self.read_failing(job).await;
-        match failed {
-            Ok(Some(failed)) if !self.has_settled(job) && self.process.faults.get(&job.uid).is_none() => {
-                self.process.faults.record_failed_ticks(self.number, job.uid, failed);
-            }
-            Ok(_) => {}
-            Err(_) => {
-                self.recalled.lock().pop(&key);
-            }
+        // A call that ends early, or that cannot read, leaves the job to the next one.
+        let Ok(failed) = self.read_failing(job).await else { return };
+        self.recalled.lock().put(key, ());
+        if let Some(failed) = failed {
+            self.process.faults.recall_failed_ticks(self.number, job.uid, failed);
         }
-    }
-
-    /// Returns whether this process has settled ticks of this version of the job.
-    fn has_settled(&self, job: &StoredJob) -> bool {
-        let cached = self.job_cache.get(&job.id);
-        let cached = cached.filter(|cached| cached.uid == job.uid && cached.revision == job.revision);
-        cached.is_some_and(|cached| *cached.last_row.lock() != DecisionId::default())
     }
 
     async fn read_failing(&self, job: &StoredJob) -> Result<Option<FailedTicks>, StoreError> {
@@ -57,12 +46,13 @@ impl EngineInner {
     }
 
     /// Returns whether the job of a firing has no later tick.
-    pub(super) fn is_last_tick(&self, firing: &Firing) -> bool {
-        let Some(cached) = self.job_cache.get(&firing.job).filter(|cached| cached.uid == firing.uid) else {
-            return false;
-        };
-        let ticks = cached.job.as_ref().ok().and_then(Job::ticks);
-        ticks.is_some_and(|ticks| ticks.next_after(firing.nominal).is_none())
+    pub(super) async fn is_last_tick(&self, firing: &Firing) -> bool {
+        let Ok(loaded) = self.load_jobs(std::slice::from_ref(&firing.job)).await else { return false };
+        let cached = loaded.into_iter().map(|(_, cached)| cached).find(|cached| cached.uid == firing.uid);
+        cached.is_some_and(|cached| {
+            let ticks = cached.job.as_ref().ok().and_then(Job::ticks);
+            ticks.is_some_and(|ticks| ticks.next_after(firing.nominal).is_none())
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use super::document::FieldPath;
 use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
+use crate::clock::{is_ahead, latest_past};
 use crate::schedule::{Schedule, Strictness};
 
 /// The member of a stored document that holds the list.
@@ -110,22 +111,22 @@ impl Job {
 }
 
 impl StoredJob {
-    /// Makes a job as [`Self::parse`] does, but takes no earlier version to last beyond `latest`. One that does was replaced
-    /// while a clock was ahead: it ends where ticks are settled instead, so that the newest version holds at once.
-    pub(crate) fn parse_with_ends(
-        &self,
-        cx: &JobContext<'_>,
-        latest: Timestamp,
-    ) -> Result<Job, Vec<FieldError>> {
-        match self.with_ends(latest) {
+    /// Makes a job as [`Self::parse`] does, at the moment `now`. An earlier version that lasts beyond it was replaced while a
+    /// clock was ahead: it ends where ticks are settled, so that the newest version takes effect at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_at(&self, cx: &JobContext<'_>, now: Timestamp) -> Result<Job, Vec<FieldError>> {
+        match self.with_ends(now) {
             Some(document) => Job::parse(&self.id, &document, cx),
             None => self.parse(cx),
         }
     }
 
     /// Returns the document with such versions ended; none when it has none.
-    fn with_ends(&self, latest: Timestamp) -> Option<Map<String, Value>> {
-        let text = self.document.get();
+    fn with_ends(&self, now: Timestamp) -> Option<Map<String, Value>> {
+        let (text, latest) = (self.document.get(), latest_past(now));
         if !text.contains(EARLIER_SCHEDULES) {
             return None;
         }
@@ -168,14 +169,20 @@ pub fn replacement(
     let Ok(mut old) = serde_json::from_str::<Map<String, Value>>(stored.document.get()) else {
         return Ok(Some(document));
     };
+    let ended = stored.with_ends(at).and_then(|mut ended| ended.remove(EARLIER_SCHEDULES));
     let list = old.remove(EARLIER_SCHEDULES);
+    let list = ended.or(list);
     if old == document {
         return Ok(None);
     }
     let cx = JobContext { strictness: Strictness::Lenient, ..*cx };
-    let Ok(job) = stored.parse(&cx) else { return Ok(Some(document)) };
+    let Ok(job) = stored.parse_at(&cx, at) else { return Ok(Some(document)) };
     let settled = stored.progress.settled;
-    let after = settled.max(Some(job.counts_from(stored.changed))).unwrap_or(Timestamp::MIN);
+    // A version that was written while the clock was ahead counts from the newest settled tick.
+    let changed = settled
+        .filter(|settled| is_ahead(stored.changed, at) && !is_ahead(*settled, at))
+        .unwrap_or(stored.changed);
+    let after = settled.max(Some(job.counts_from(changed))).unwrap_or(Timestamp::MIN);
     let waits = job.ticks().and_then(|ticks| ticks.next_after(after)).is_some_and(|tick| tick <= at);
     if !waits {
         return Ok(Some(document));
@@ -186,7 +193,7 @@ pub fn replacement(
     for version in &mut list {
         (version.from, version.until) = (version.from.min(at), version.until.min(at));
     }
-    let newest = Version::of(&old, stored.changed.min(at), at);
+    let newest = Version::of(&old, changed.min(at), at);
     match list.last_mut().filter(|last| last.fields == newest.fields) {
         Some(last) => last.until = at,
         None => list.push(newest),

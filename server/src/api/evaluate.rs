@@ -44,7 +44,8 @@ pub(super) async fn stored(
     let mut body = request::optional_object(&headers, body).await?;
     request::ensure_known(&body, &["given"])?;
     let given = read_given(&mut body)?;
-    let job = stored.parse(&app.context(Strictness::Lenient)).map_err(|errors| {
+    let context = app.context(Strictness::Lenient);
+    let job = stored.parse_at(&context, app.clock.now()).map_err(|errors| {
         let why: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         Problem::new(ProblemType::Unprocessable, format!("The stored job is not valid: {}.", why.join("; ")))
     })?;

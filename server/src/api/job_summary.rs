@@ -47,7 +47,7 @@ impl JobSummary {
             let cached = Mutex::default();
             return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, cached };
         }
-        match stored.parse(&app.context(Strictness::Lenient)) {
+        match stored.parse_at(&app.context(Strictness::Lenient), app.clock.now()) {
             Ok(job) => Self {
                 zone: parse_time_zone(&job.timezone).unwrap_or(TimeZone::UTC),
                 ticks: job.ticks().cloned(),

@@ -20,7 +20,7 @@ fn refusal(status: StatusCode, body: &str) -> (FaultKind, String) {
 
 #[test]
 fn reason_is_parsed_from_every_shape_of_an_error() {
-    let full = br#"{"error":{"root_cause":[],"type":"x_exception","reason":"reason"},"status":400}"#;
+    let full = br#"{"error":{"root_cause":[],"type":"x_exception","reason":"because"},"status":400}"#;
     assert_eq!(ErrorBody::parse(full).to_string(), "x_exception: because");
     let text = br#"{"error":"no handler found","status":400}"#;
     assert_eq!(ErrorBody::parse(text).to_string(), "no handler found");

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{RETRY_DELAY, Scan, SchedulerLoop};
+use crate::clock::{is_ahead, latest_past};
 use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome, TickSpan};
 use crate::engine::agenda::{AgendaEntry, SlotId};
-use crate::engine::clock_check::{is_ahead, latest_past};
 use crate::event::Event;
 use crate::job::JobId;
 use crate::store::{Settled, Settlement};

@@ -190,6 +190,8 @@ pub async fn a_cursor_of_another_log_is_unknown(subject: &dyn StoreFixture) {
     let job = create(&*store, "nightly").await;
     let shard = Shard::of(&job.id);
     let changes = store.changes(&[(shard, ChangeCursor(u64::MAX / 4))]).await.expect("edits are read");
-    let [ShardChanges { jobs: ChangedJobs::Unknown, cursor, .. }] = changes[..] else { panic!("{changes:?}") };
+    let [ShardChanges { jobs: ChangedJobs::Unknown, cursor, .. }] = changes[..] else {
+        panic!("{changes:?}")
+    };
     assert_eq!(store.changes(&[(shard, cursor)]).await.expect("edits are read"), []);
 }

@@ -234,6 +234,27 @@ async fn edit_that_was_made_while_the_clock_was_ahead_holds_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn edit_after_one_that_was_made_while_the_clock_was_ahead_revives_no_older_schedule() {
+    let stage = Stage::at("2026-01-01T09:59:30Z");
+    stage.world.create("job", &often("0 *")).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:30Z").await;
+    stage.world.clock.step(TEN_YEARS);
+    stage.world.edit("job", &often("0 0 4")).await.unwrap();
+    stage.world.clock.step(-TEN_YEARS);
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:02:30Z").await;
+    let mut described = often("0 0 4");
+    described["description"] = json!("nightly");
+    stage.world.edit("job", &described).await.unwrap();
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:05:00.5Z").await;
+    assert_eq!(launched(&stage, "job").await, [moment("2026-01-01T10:00:00Z")]);
+    stage.until("2026-01-02T04:00:00.5Z").await;
+    assert_eq!(launched(&stage, "job").await.last(), Some(&moment("2026-01-02T04:00:00Z")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn edit_beside_an_undecided_tick_of_a_clock_that_was_ahead_holds_at_once() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("0 0 *")).await.unwrap();
