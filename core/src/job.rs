@@ -27,7 +27,7 @@ use crate::scaling::Scaling;
 use crate::schedule::Schedule;
 use crate::task::{TaskId, TaskSpec};
 use crate::trigger::Trigger;
-pub(crate) use earlier::Earlier;
+pub(crate) use earlier::{Earlier, correction};
 
 /// A stored job: the document's text, the job's identity, and the engine's progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -63,6 +63,8 @@ pub(super) struct EngineInner {
     pub(super) already_launched: Mutex<HashMap<JobUid, FiringId>>,
     /// Jobs that were resumed: if their ticks are settled in the future, they count again from now on.
     pub(super) resumed: Mutex<BTreeSet<JobId>>,
+    /// Jobs that were read with an earlier version that lasts beyond now: it was replaced while the clock was ahead.
+    pub(super) future_versions: Mutex<BTreeSet<JobId>>,
     /// Requests a comparison of every job with the store.
     pub(super) rescan: AtomicBool,
     /// Versions of jobs whose failing ticks were read from the journal.
@@ -125,6 +127,7 @@ impl EngineInner {
             retries: Retries::default(),
             already_launched: Mutex::default(),
             resumed: Mutex::default(),
+            future_versions: Mutex::default(),
             rescan: AtomicBool::new(false),
             loop_stats: Mutex::default(),
             background: tokio_util::task::TaskTracker::new(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
+use serde_json::value::to_raw_value;
 
 use super::agenda::AgendaEntry;
 use super::catch_up::Ticks;
@@ -84,9 +85,27 @@ impl EngineInner {
         }
     }
 
-    /// Parses a stored job. Versions that were replaced while a clock was ahead are over.
+    /// Parses a stored job. Versions that were replaced while a clock was ahead are over; the loop makes that durable.
     pub(super) fn parse(&self, stored: &StoredJob) -> Result<Job, Vec<FieldError>> {
-        stored.parse_at(&self.job_context(), self.clock.now())
+        let Some(document) = stored.end_future_versions(self.clock.now()) else {
+            return stored.parse(&self.job_context());
+        };
+        self.future_versions.lock().insert(stored.id.clone());
+        Job::parse(&stored.id, &document, &self.job_context())
+    }
+
+    /// Replaces a job whose earlier version lasts beyond now; does nothing when there is no such version.
+    pub(super) async fn correct_future_version(&self, stored: &StoredJob) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let Some(document) = crate::job::correction(stored, &self.job_context(), now) else { return Ok(()) };
+        let document = to_raw_value(&document).expect("a document of a store is plain data");
+        let replaced = self.store.replace(&stored.id, stored.revision, document, now).await;
+        self.record_write(&replaced);
+        match replaced {
+            // The job was edited or removed in the meantime, which ends the version as well.
+            Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes the agenda's entry of a stored job.

@@ -4,8 +4,11 @@
 
 use std::num::NonZeroUsize;
 
+use jiff::Timestamp;
+
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
+use crate::clock::is_ahead;
 use crate::decide::{DecisionRecord, TickOutcome};
 use crate::firing::Firing;
 use crate::job::{Job, StoredJob};
@@ -24,16 +27,22 @@ impl EngineInner {
         // A call that ends early, or that cannot read, leaves the job to the next one.
         let Ok(failed) = self.read_failing(job).await else { return };
         self.recalled.lock().put(key, ());
-        if let Some(failed) = failed {
-            self.process.faults.recall_failed_ticks(self.number, job.uid, failed);
+        let Some(failed) = failed else { return };
+        self.process.faults.recall_failed_ticks(self.number, job.uid, failed);
+        // An edit or removal while the journal was read forgets what failed, perhaps before this was recorded.
+        let stored = self.store.get(std::slice::from_ref(&job.id)).await;
+        let is_same = |now: &StoredJob| (now.uid, now.revision) == key;
+        if stored.is_ok_and(|stored| !stored.iter().any(is_same)) {
+            self.process.faults.forget(&job.uid);
         }
     }
 
     async fn read_failing(&self, job: &StoredJob) -> Result<Option<FailedTicks>, StoreError> {
         let query = DecisionQuery { job: Some(job.id.clone()), limit: MAX_ROWS, ..DecisionQuery::default() };
         let rows = self.store.decisions(&query).await?;
-        let of_version =
-            rows.iter().take_while(|row| row.uid == job.uid && row.draft.observed >= job.changed);
+        // A version that was written while the clock was ahead has rows from before that moment.
+        let since = if is_ahead(job.changed, self.clock.now()) { Timestamp::MIN } else { job.changed };
+        let of_version = rows.iter().take_while(|row| row.uid == job.uid && row.draft.observed >= since);
         let Some((mut failing, newest)) = newest_failure(of_version) else { return Ok(None) };
         if let Some(id) = &newest.firing {
             let query = FiringQuery { id: Some(id.clone()), ..FiringQuery::default() };

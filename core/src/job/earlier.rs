@@ -111,21 +111,23 @@ impl Job {
 }
 
 impl StoredJob {
-    /// Makes a job as [`Self::parse`] does, at the moment `now`. An earlier version that lasts beyond it was replaced while a
-    /// clock was ahead: it ends where ticks are settled, so that the newest version takes effect at once.
+    /// Makes a job as [`Self::parse`] does, at the moment `now`: earlier versions that were replaced while a clock was ahead
+    /// are over.
     ///
     /// # Errors
     ///
     /// As [`Self::parse`].
     pub fn parse_at(&self, cx: &JobContext<'_>, now: Timestamp) -> Result<Job, Vec<FieldError>> {
-        match self.with_ends(now) {
+        match self.end_future_versions(now) {
             Some(document) => Job::parse(&self.id, &document, cx),
             None => self.parse(cx),
         }
     }
 
-    /// Returns the document with such versions ended; none when it has none.
-    fn with_ends(&self, now: Timestamp) -> Option<Map<String, Value>> {
+    /// Returns the document, at the moment `now`, without what was written under a wrong clock: an earlier version that lasts
+    /// beyond `now` was replaced while a clock was ahead, and ends where ticks are settled, so that the newest version takes
+    /// effect at once. None when there is no such version.
+    pub(crate) fn end_future_versions(&self, now: Timestamp) -> Option<Map<String, Value>> {
         let (text, latest) = (self.document.get(), latest_past(now));
         if !text.contains(EARLIER_SCHEDULES) {
             return None;
@@ -166,17 +168,38 @@ pub fn replacement(
     at: Timestamp,
 ) -> Result<Option<Map<String, Value>>, FieldError> {
     document.remove(EARLIER_SCHEDULES);
-    let Ok(mut old) = serde_json::from_str::<Map<String, Value>>(stored.document.get()) else {
-        return Ok(Some(document));
-    };
-    let ended = stored.with_ends(at).and_then(|mut ended| ended.remove(EARLIER_SCHEDULES));
+    let old = stored.end_future_versions(at).map_or_else(|| serde_json::from_str(stored.document.get()), Ok);
+    let Ok(mut old) = old else { return Ok(Some(document)) };
     let list = old.remove(EARLIER_SCHEDULES);
-    let list = ended.or(list);
     if old == document {
         return Ok(None);
     }
+    keep_earlier(stored, (old, list), document, cx, at).map(Some)
+}
+
+/// Makes the document that replaces a stored job's at the moment `at`, and changes nothing but this: an earlier version that
+/// lasts beyond `at` ends now, also for a later reader. None when there is no such version.
+pub(crate) fn correction(
+    stored: &StoredJob,
+    cx: &JobContext<'_>,
+    at: Timestamp,
+) -> Option<Map<String, Value>> {
+    let mut old = stored.end_future_versions(at)?;
+    let list = old.remove(EARLIER_SCHEDULES);
+    // The list becomes longer by one version at most, and an edit has kept it below its limit.
+    keep_earlier(stored, (old.clone(), list), old, cx, at).ok()
+}
+
+/// Adds to a document the versions whose ticks up to `at` have no outcome yet: those of the list and the old document.
+fn keep_earlier(
+    stored: &StoredJob,
+    (old, list): (Map<String, Value>, Option<Value>),
+    mut document: Map<String, Value>,
+    cx: &JobContext<'_>,
+    at: Timestamp,
+) -> Result<Map<String, Value>, FieldError> {
     let cx = JobContext { strictness: Strictness::Lenient, ..*cx };
-    let Ok(job) = stored.parse_at(&cx, at) else { return Ok(Some(document)) };
+    let Ok(job) = stored.parse_at(&cx, at) else { return Ok(document) };
     let settled = stored.progress.settled;
     // A version that was written while the clock was ahead counts from the newest settled tick.
     let changed = settled
@@ -185,7 +208,7 @@ pub fn replacement(
     let after = settled.max(Some(job.counts_from(changed))).unwrap_or(Timestamp::MIN);
     let waits = job.ticks().and_then(|ticks| ticks.next_after(after)).is_some_and(|tick| tick <= at);
     if !waits {
-        return Ok(Some(document));
+        return Ok(document);
     }
     let mut list: Vec<Version> = list.and_then(|list| Vec::deserialize(list).ok()).unwrap_or_default();
     list.retain(|version| version.until > after);
@@ -205,7 +228,7 @@ pub fn replacement(
     }
     let list = serde_json::to_value(list).expect("the list is plain data");
     document.insert(EARLIER_SCHEDULES.to_owned(), list);
-    Ok(Some(document))
+    Ok(document)
 }
 
 fn wrong(message: String) -> FieldError {

@@ -29,8 +29,9 @@ impl SchedulerLoop {
         let resumed: Vec<JobId> = std::mem::take(&mut *self.engine.resumed.lock()).into_iter().collect();
         let resumed: Vec<SlotId> = resumed.iter().filter_map(|id| self.agenda.find_slot(id)).collect();
         self.recover_jobs(resumed, now).await;
-        if !self.ahead.is_empty() && self.engine.process.clock.distrusted_for().is_zero() {
+        if self.has_wrong_times() && self.engine.process.clock.distrusted_for().is_zero() {
             self.recover_jobs(self.ahead.iter().copied().collect(), now).await;
+            self.correct_future_versions(now).await;
         }
         self.log_settled_ahead();
     }
@@ -48,13 +49,38 @@ impl SchedulerLoop {
         self.find_settled_ahead(now);
     }
 
-    /// Reloads jobs that were parsed while the clock was ahead, where an earlier version lasts beyond now.
+    /// Reloads jobs that were parsed while the clock was ahead, where an earlier version lasts beyond now. A job that is in a
+    /// round is reloaded when the clock is trusted again.
     fn reload_future_versions(&mut self, now: Timestamp) {
-        for id in self.engine.job_cache.evict_future_versions(latest_past(now)) {
-            let slot = self.agenda.find_slot(&id);
+        let ids = self.engine.job_cache.evict_future_versions(latest_past(now));
+        for id in &ids {
+            let slot = self.agenda.find_slot(id);
             if let Some(entry) = slot.and_then(|slot| self.agenda.get_mut(slot)).filter(|entry| !entry.busy) {
                 entry.due = Some(now);
             }
+        }
+        self.engine.future_versions.lock().extend(ids);
+    }
+
+    /// Ends such versions in the store: after a restart behind the moment of the edit, their ticks would count again.
+    async fn correct_future_versions(&mut self, now: Timestamp) {
+        let ids: Vec<JobId> = std::mem::take(&mut *self.engine.future_versions.lock()).into_iter().collect();
+        for ids in ids.chunks(BATCH) {
+            let stored = self.engine.store.get(ids).await;
+            self.engine.record_read(&stored);
+            let Ok(stored) = stored else {
+                self.engine.future_versions.lock().extend(ids.iter().cloned());
+                continue;
+            };
+            for job in stored {
+                // A version ends where ticks are settled, so those must not be settled in the future.
+                let waits = job.progress.settled.is_some_and(|settled| is_ahead(settled, now));
+                if waits || self.engine.correct_future_version(&job).await.is_err() {
+                    self.engine.future_versions.lock().insert(job.id.clone());
+                }
+            }
+            ids.iter().for_each(|id| self.engine.job_cache.evict(id));
+            self.reload(ids).await;
         }
     }
 
@@ -75,7 +101,12 @@ impl SchedulerLoop {
     /// Returns how long to wait before the jobs are recovered; none when there is no such job.
     pub(super) fn time_to_recovery(&self) -> Option<Duration> {
         let retry = RETRY_DELAY.unsigned_abs();
-        (!self.ahead.is_empty()).then(|| self.engine.process.clock.distrusted_for().max(retry))
+        self.has_wrong_times().then(|| self.engine.process.clock.distrusted_for().max(retry))
+    }
+
+    /// Returns whether jobs have ticks or versions in the future.
+    fn has_wrong_times(&self) -> bool {
+        !self.ahead.is_empty() || !self.engine.future_versions.lock().is_empty()
     }
 
     /// Makes the ticks of these jobs count again from now on.

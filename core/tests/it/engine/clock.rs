@@ -255,6 +255,43 @@ async fn edit_after_one_that_was_made_while_the_clock_was_ahead_revives_no_older
 }
 
 #[tokio::test(start_paused = true)]
+async fn edit_that_was_made_while_the_clock_was_ahead_holds_after_its_moment_and_a_restart() {
+    let stage = Stage::at("2026-01-01T09:59:30Z");
+    stage.world.create("job", &often("0 *")).await.unwrap();
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:00:30Z").await;
+    stage.world.clock.step(HOUR);
+    stage.world.edit("job", &often("0 30 *")).await.unwrap();
+    stage.world.clock.step(-HOUR);
+    life.engine.nudge(&id("job"));
+    stage.until("2026-01-01T10:03:30Z").await;
+    let corrected = stage.world.store.get(&[id("job")]).await.unwrap().remove(0);
+    assert!(corrected.changed < moment("2026-01-01T10:03:30Z"), "{corrected:?}");
+    assert!(!corrected.document.get().contains("earlierSchedules"), "{corrected:?}");
+    stage.until("2026-01-01T10:59:00Z").await;
+    assert!(life.engine.stop(Duration::from_secs(10)).await);
+    stage.until("2026-01-01T11:02:30Z").await;
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T11:31:00Z").await;
+    let expected = ["10:00", "10:30", "11:30"].map(|time| moment(&format!("2026-01-01T{time}:00Z")));
+    assert_eq!(launched(&stage, "job").await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn edit_that_was_made_while_the_clock_was_ahead_is_corrected_after_an_outage_of_the_store() {
+    let stage = Stage::at("2026-01-01T09:59:30Z");
+    stage.world.create("job", &often("0 *")).await.unwrap();
+    stage.world.clock.step(HOUR);
+    stage.world.edit("job", &often("0 30 *")).await.unwrap();
+    stage.world.clock.step(-HOUR);
+    let faults = StoreFaults { before: 0.3, after: 0.3 };
+    let _life = stage.world.boot(faults, 0).await.unwrap();
+    stage.until("2026-01-01T10:29:00Z").await;
+    let corrected = stage.world.store.get(&[id("job")]).await.unwrap().remove(0);
+    assert!(corrected.changed < moment("2026-01-01T10:29:00Z"), "{corrected:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn edit_beside_an_undecided_tick_of_a_clock_that_was_ahead_holds_at_once() {
     let stage = Stage::at("2026-01-01T10:00:30Z");
     stage.world.create("job", &often("0 0 *")).await.unwrap();

@@ -29,8 +29,9 @@ struct Table {
     monitors: HashMap<u64, Arc<ConnMonitor>>,
     /// Connections that still have a descriptor, also evicted ones.
     alive: usize,
-    /// Evictions since the last sweep, so that a flood is one log line a second.
+    /// Evictions and refusals since the last sweep, so that a flood is one log line a second.
     evicted: u64,
+    refused: u64,
 }
 
 impl ConnTable {
@@ -43,10 +44,13 @@ impl ConnTable {
     pub(super) fn register(self: &Arc<Self>) -> Option<ConnHandle> {
         let mut table = self.inner.lock();
         if table.monitors.len() >= self.limits.connections {
-            table.evicted += 1;
             let waiting =
                 table.monitors.iter().filter_map(|(id, monitor)| Some((monitor.waiting_since()?.0, *id)));
-            let (_, id) = waiting.min()?;
+            let Some((_, id)) = waiting.min() else {
+                table.refused += 1;
+                return None;
+            };
+            table.evicted += 1;
             if let Some(monitor) = table.monitors.remove(&id) {
                 monitor.close.cancel();
             }
@@ -78,14 +82,16 @@ impl ConnTable {
                 monitor.close.cancel();
             }
         }
-        let evicted = std::mem::take(&mut table.evicted);
+        let (evicted, refused) = (std::mem::take(&mut table.evicted), std::mem::take(&mut table.refused));
         drop(table);
-        if evicted > 0 {
+        if evicted + refused > 0 {
             let most = self.limits.connections;
             tracing::warn!(
                 evicted,
+                refused,
                 most,
-                "too many connections: those that wait longest for their clients are closed"
+                "too many connections: those that wait longest for their clients are closed, and new ones are refused while \
+                 none waits"
             );
         }
     }
