@@ -8,16 +8,17 @@ use crate::workspace::{Package, Workspace, is_test};
 const NOT_IN_CORE: &[&str] =
     &["aws-", "axum", "hyper", "reqwest", "rusqlite", "libsqlite3-sys", "tokio-postgres", "tower-http"];
 
+/// The member that defines the traits.
+const CORE: &str = "ecs-scheduler-core";
+
 /// The members that triggers and backends may need.
-const SHARED: &[&str] =
-    &["ecs-scheduler-core", "ecs-scheduler-backend-aws", "ecs-scheduler-backend-log-store"];
+const SHARED: &[&str] = &[CORE, "ecs-scheduler-backend-aws", "ecs-scheduler-backend-log-store"];
 
-/// The members that only tests may need.
-const FOR_TESTS: &[&str] =
-    &["ecs-scheduler-fake-aws", "ecs-scheduler-fake-elasticsearch", "ecs-scheduler-model", "stateright"];
-
-/// The folder of members that only tests use.
+/// The folder of members that only tests may need. They need the core and each other.
 const TESTING: &str = "testing";
+
+/// A crate that only tests may need.
+const MODEL_CHECKER: &str = "stateright";
 
 /// The one file that names triggers, launchers and stores by their types.
 const WIRING: &str = "server/src/wiring.rs";
@@ -42,14 +43,20 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
 fn dependencies(workspace: &Workspace, package: &Package, members: &[&str]) -> Vec<String> {
     let plugin = ["ecs-scheduler-trigger-", "ecs-scheduler-backend-"];
     let is_plugin = plugin.iter().any(|prefix| package.name.starts_with(prefix));
-    let is_core = package.name == "ecs-scheduler-core";
-    let is_for_tests = package.folder.starts_with(workspace.root.join(TESTING));
+    let is_core = package.name == CORE;
+    let is_for_tests = is_for_tests(workspace, package);
+    let for_tests: Vec<&str> = workspace
+        .members()
+        .filter(|member| self::is_for_tests(workspace, member))
+        .map(|member| member.name.as_str())
+        .collect();
     let wrong = |need: &&str| {
         let is_member = members.contains(need);
+        let needs_tests = for_tests.contains(need);
         (is_core && (is_member || NOT_IN_CORE.iter().any(|prefix| need.starts_with(prefix))))
             || (is_plugin && is_member && !SHARED.contains(need))
-            || (is_for_tests && is_member)
-            || (FOR_TESTS.contains(need) && !is_for_tests)
+            || (is_for_tests && is_member && !needs_tests && *need != CORE)
+            || (!is_for_tests && (needs_tests || *need == MODEL_CHECKER))
     };
     let needs = workspace.needs(package);
     needs.into_iter().filter(wrong).map(|need| format!("{} must not need {need}", package.name)).collect()
@@ -57,7 +64,7 @@ fn dependencies(workspace: &Workspace, package: &Package, members: &[&str]) -> V
 
 /// Tells whether a member is there for tests only.
 pub(crate) fn is_for_tests(workspace: &Workspace, package: &Package) -> bool {
-    package.folder.starts_with(workspace.root.join(TESTING)) || FOR_TESTS.contains(&package.name.as_str())
+    package.folder.starts_with(workspace.root.join(TESTING))
 }
 
 /// Finds the crates of plugins, and the stores of the core, in code.
