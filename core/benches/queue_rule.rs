@@ -5,7 +5,7 @@
 //! of the task list is random in it.
 
 use ecs_scheduler_core::Mode;
-use ecs_scheduler_core::testing::queue_model::{
+use ecs_scheduler_testing::queue_model::{
     QueueSetting, REFERENCE, Report, Rule, SCENARIOS, Scenario, run, run_scheduler, run_with_default_settle,
     summary,
 };

@@ -18,6 +18,9 @@ use crate::permission::Permission;
 use crate::registry::ConfigError;
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// The idempotency token of one launch call: 43 characters of `[A-Za-z0-9_-]`.
 ///
 /// The token is derived from the firing's identity and never from its content, so a crash, a retry or a second replica

@@ -32,8 +32,6 @@ pub mod scaling;
 pub mod schedule;
 pub mod store;
 pub mod task;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod text;
 pub mod trigger;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::store::{ChangeCursor, Shard, SharedStore as _};
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobStore as _, JobUid, Journal as _,
     ListFrom, NewJob, Settled, Settlement, StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 use tokio::time::Instant;

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::decide::DecisionDraft;
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Advance, Demand, Firing, FiringState, JobId, JobStore as _, Journal as _, ListFrom, Settled, Settlement,
     StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -22,7 +22,7 @@ use crate::job::{Job, JobId, JobUid, Revision};
 use crate::store::Settlement;
 use crate::trigger::Tick;
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 /// How long the jobs of a round wait for each other, to be settled in one batch.

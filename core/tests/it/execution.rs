@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EngineOptions, EvalContext, Evaluation, JobId, LaunchError, LaunchLimits,
     LaunchReport, LaunchRequest, Launcher, MemoryStore, Population, StartedTask, TaskId, TaskSpec, TaskState,
     Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait, per_task,
 };
+use ecs_scheduler_testing::{SimClock, Simulation, StoreFaults};
 use flate2::read::GzDecoder;
 use parking_lot::Mutex;
 use schemars::JsonSchema;

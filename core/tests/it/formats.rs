@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Timing};
-use ecs_scheduler_core::testing::format_fixture::{assert_pinned, read_content, write_content};
-use ecs_scheduler_core::testing::{ChaosLauncher, SimClock};
 use ecs_scheduler_core::{
     Clock, Engine, EngineOptions, Launcher, MemoryStore, Registers as _, SharedStore as _, Store, Timestamp,
     TriggerRegistry,
 };
+use ecs_scheduler_testing::format_fixture::{assert_pinned, read_content, write_content};
+use ecs_scheduler_testing::{ChaosLauncher, SimClock};
 use serde_json::{Value, json};
 
 const BEGIN: &str = "2027-01-15T08:00:00Z";

@@ -3,6 +3,7 @@
 
 mod engine;
 mod execution;
+mod firing;
 mod formats;
 mod memory;
 mod queue_model;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
-use ecs_scheduler_core::{MemoryStore, Store, async_trait, shared_store_suite, store_suite};
+use ecs_scheduler_core::{MemoryStore, Store, async_trait};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 
 struct Memory;
 
@@ -14,5 +14,5 @@ impl StoreFixture for Memory {
     }
 }
 
-store_suite!(Memory);
-shared_store_suite!(Memory);
+ecs_scheduler_testing::store_suite!(Memory);
+ecs_scheduler_testing::shared_store_suite!(Memory);

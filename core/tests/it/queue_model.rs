@@ -1,7 +1,7 @@
 //! The scheduler's own queue rule in the model of a lagging queue, compared with other rules.
 
 use ecs_scheduler_core::Mode;
-use ecs_scheduler_core::testing::queue_model::{
+use ecs_scheduler_testing::queue_model::{
     MAX_TASKS, QueueSetting, REFERENCE, Report, Rule, SCENARIOS, Scenario, run, run_scheduler,
     run_with_default_settle, summary,
 };

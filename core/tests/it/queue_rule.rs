@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ecs_scheduler_core::queue::{CLAIMS_AFTER, Sample};
-use ecs_scheduler_core::testing::queue_model::{
-    Arrivals, HOUR, QueueSetting, QueueSimulation, Report, Scenario, VISIBILITY_TIMEOUT,
-};
 use ecs_scheduler_core::{
     DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueHistory, QueueReading, Scaling, Timestamp, decide,
+};
+use ecs_scheduler_testing::queue_model::{
+    Arrivals, HOUR, QueueSetting, QueueSimulation, Report, Scenario, VISIBILITY_TIMEOUT,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;

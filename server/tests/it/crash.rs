@@ -17,7 +17,7 @@ mod terminate;
 
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::SimRng;
+use ecs_scheduler_testing::SimRng;
 use serde_json::json;
 
 use audit::audit;

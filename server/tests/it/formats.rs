@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use ecs_scheduler::api::Limits;
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::testing::format_fixture::{
+use ecs_scheduler_core::{MemoryStore, SharedStore as _, Store};
+use ecs_scheduler_testing::format_fixture::{
     assert_same_lines, is_updating, read_content, write_content, write_fixture,
 };
-use ecs_scheduler_core::{MemoryStore, SharedStore as _, Store};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -10,11 +10,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use ecs_scheduler::api::{self, ApiState, Limits, PluginInfo};
 use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
-use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, Evaluation, Launcher, MemoryStore, Store, Trigger, TriggerError,
     TriggerRegistry, TriggerType, async_trait,
 };
+use ecs_scheduler_testing::SimClock;
 use http_body_util::BodyExt;
 use schemars::JsonSchema;
 use serde::Deserialize;

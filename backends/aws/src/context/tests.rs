@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_types::SdkConfig;
-use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{FaultKind, Timestamp};
+use ecs_scheduler_testing::SimClock;
 
 use super::{AwsContext, AwsScope, AwsSettings, credentials, missing_region};
 

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
-use ecs_scheduler_core::testing::SimClock;
 use ecs_scheduler_core::{Clock, JobId, Timestamp};
+use ecs_scheduler_testing::SimClock;
 
 use super::{CallEvent, Meter};
 

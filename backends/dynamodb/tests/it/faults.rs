@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
-use ecs_scheduler_core::testing::store_suite::{FaultyConnection, StoreFixture};
 use ecs_scheduler_core::{
     DecisionQuery, FiringQuery, FiringState, JobStore as _, Journal as _, ListFrom, Registers as _,
     Retention, Revision, Settled, Store, StoredJob, TickOutcome, async_trait,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, FaultRule, InjectedFault, Service};
+use ecs_scheduler_testing::store_suite::{FaultyConnection, StoreFixture};
 use futures::future::join_all;
 use jiff::SignedDuration;
 
@@ -169,19 +169,19 @@ impl FaultyConnection for ProxiedTables {
 mod on_ministack {
     use super::{EmulatorKind, ProxiedTables};
 
-    ecs_scheduler_core::store_fault_suite!(ProxiedTables::new(EmulatorKind::Ministack));
+    ecs_scheduler_testing::store_fault_suite!(ProxiedTables::new(EmulatorKind::Ministack));
 }
 
 mod on_dynoxide {
     use super::{EmulatorKind, ProxiedTables};
 
-    ecs_scheduler_core::store_fault_suite!(ProxiedTables::new(EmulatorKind::Dynoxide));
+    ecs_scheduler_testing::store_fault_suite!(ProxiedTables::new(EmulatorKind::Dynoxide));
 }
 
 mod on_the_fake {
     use super::{EmulatorKind, ProxiedTables};
 
-    ecs_scheduler_core::store_fault_suite!(ProxiedTables::new(EmulatorKind::Fake));
+    ecs_scheduler_testing::store_fault_suite!(ProxiedTables::new(EmulatorKind::Fake));
 }
 
 #[tokio::test]

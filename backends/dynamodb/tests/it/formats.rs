@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::Store as _;
-use ecs_scheduler_core::testing::format_fixture::{
+use ecs_scheduler_fake_aws::{Fake, FakeOptions};
+use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
-use ecs_scheduler_fake_aws::{Fake, FakeOptions};
 use serde_json::{Value, json};
 
 use crate::help::{FixedClock, at, aws};

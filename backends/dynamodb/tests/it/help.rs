@@ -11,13 +11,13 @@ use aws_sdk_dynamodb::types::{
 };
 use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
-use ecs_scheduler_core::testing::sample;
-pub(crate) use ecs_scheduler_core::testing::sample::settlement;
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{
     Advance, Clock, DecisionDraft, Firing, FiringState, JobId, JobUid, NewJob, Store, StoreError, StoredJob,
     SystemClock, TaskId, TaskState, TickOutcome, Timestamp, async_trait,
 };
+use ecs_scheduler_testing::sample;
+pub(crate) use ecs_scheduler_testing::sample::settlement;
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;

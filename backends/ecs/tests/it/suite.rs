@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::testing::launcher_suite::{LauncherFixture, Sample};
 use ecs_scheduler_core::{Clock, Launcher, SystemClock, async_trait};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, TaskLifecycle};
+use ecs_scheduler_testing::launcher_suite::{LauncherFixture, Sample};
 use jiff::SignedDuration;
 use tokio::sync::OnceCell;
 
@@ -63,7 +63,7 @@ impl LauncherFixture for Ecs {
     }
 }
 
-ecs_scheduler_core::launcher_suite!(
+ecs_scheduler_testing::launcher_suite!(
     #[tokio::test]
     Ecs::new()
 );

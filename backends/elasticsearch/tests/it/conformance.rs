@@ -5,11 +5,11 @@ use crate::fixture::LazyCluster;
 mod behaviour {
     use super::LazyCluster;
 
-    ecs_scheduler_core::store_suite!(LazyCluster::default());
+    ecs_scheduler_testing::store_suite!(LazyCluster::default());
 }
 
 mod durability {
     use super::LazyCluster;
 
-    ecs_scheduler_core::store_durability_suite!(LazyCluster::default());
+    ecs_scheduler_testing::store_durability_suite!(LazyCluster::default());
 }

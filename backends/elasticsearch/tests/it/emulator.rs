@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::Cluster;
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{Store, async_trait};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -102,10 +102,12 @@ impl StoreFixture for EmulatorIndex {
 
 mod elasticsearch_look_alike {
     mod behaviour {
-        ecs_scheduler_core::store_suite!(super::super::EmulatorIndex::new(super::super::EmulatorKind::Noida));
+        ecs_scheduler_testing::store_suite!(super::super::EmulatorIndex::new(
+            super::super::EmulatorKind::Noida
+        ));
     }
     mod durability {
-        ecs_scheduler_core::store_durability_suite!(super::super::EmulatorIndex::new(
+        ecs_scheduler_testing::store_durability_suite!(super::super::EmulatorIndex::new(
             super::super::EmulatorKind::Noida
         ));
     }
@@ -113,10 +115,12 @@ mod elasticsearch_look_alike {
 
 mod opensearch_look_alike {
     mod behaviour {
-        ecs_scheduler_core::store_suite!(super::super::EmulatorIndex::new(super::super::EmulatorKind::Osmem));
+        ecs_scheduler_testing::store_suite!(super::super::EmulatorIndex::new(
+            super::super::EmulatorKind::Osmem
+        ));
     }
     mod durability {
-        ecs_scheduler_core::store_durability_suite!(super::super::EmulatorIndex::new(
+        ecs_scheduler_testing::store_durability_suite!(super::super::EmulatorIndex::new(
             super::super::EmulatorKind::Osmem
         ));
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::{Cluster, ClusterTimeouts, ElasticsearchOptions, IndexName};
 use ecs_scheduler_backend_log_store::LogStore;
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{
     Clock, JobId, JobStore as _, JobUid, ListFrom, NewJob, Store, StoreError, StoredJob, Timestamp,
     async_trait,
 };
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use serde_json::value::RawValue;
 
 use ecs_scheduler_fake_elasticsearch::Fake;

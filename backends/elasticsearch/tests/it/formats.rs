@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ecs_scheduler_core::Store as _;
-use ecs_scheduler_core::testing::format_fixture::{
+use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, mask, write_content, write_fixture,
 };
 use serde_json::{Value, json};

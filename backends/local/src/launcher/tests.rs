@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, Timestamp};
+use ecs_scheduler_testing::sample;
 use jiff::SignedDuration;
 
 use super::*;

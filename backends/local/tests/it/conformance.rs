@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ecs_scheduler_core::testing::launcher_suite::{LauncherFixture, Sample};
 use ecs_scheduler_core::{Launcher, async_trait};
+use ecs_scheduler_testing::launcher_suite::{LauncherFixture, Sample};
 use serde_json::json;
 
 use crate::fixture::Fixture;
@@ -36,7 +36,7 @@ impl LauncherFixture for Local {
     }
 }
 
-ecs_scheduler_core::launcher_suite!(
+ecs_scheduler_testing::launcher_suite!(
     #[tokio::test]
     Local::new()
 );

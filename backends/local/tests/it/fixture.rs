@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     FiringId, JobId, JobUid, LaunchReport, LaunchRequest, LaunchToken, Launcher as _, TaskId, TaskPhase,
     TaskState, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 use serde_json::{Value, json};
 
 /// How long a test waits for a condition.

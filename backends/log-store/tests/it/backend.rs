@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use ecs_scheduler_backend_log_store::{
     CreateResult, Document, DocumentVersion, Documents, LogStore, LogStoreOptions, ObjectLog,
 };
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{FaultKind, JobId, Store, StoreError};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 

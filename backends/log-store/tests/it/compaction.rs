@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 
 use ecs_scheduler_backend_log_store::LogStoreOptions;
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     DecisionQuery, Journal as _, Registers as _, Settlement, Store as _, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 
 use crate::backend::MemoryBackend;
 use crate::sample::{at, create, fire, get};

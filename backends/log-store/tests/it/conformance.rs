@@ -2,5 +2,5 @@
 
 use crate::backend::MemoryBackend;
 
-ecs_scheduler_core::store_suite!(MemoryBackend::default());
-ecs_scheduler_core::store_durability_suite!(MemoryBackend::default());
+ecs_scheduler_testing::store_suite!(MemoryBackend::default());
+ecs_scheduler_testing::store_durability_suite!(MemoryBackend::default());

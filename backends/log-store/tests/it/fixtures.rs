@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions};
-use ecs_scheduler_core::testing::format_fixture::{
-    assert_content, assert_same_lines, is_updating, write_content, write_fixture,
-};
 use ecs_scheduler_core::{
     Clock, JobUid, Journal as _, Settled, Settlement, Store as _, TickOutcome, Timestamp,
+};
+use ecs_scheduler_testing::format_fixture::{
+    assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
 use flate2::Compression;
 use flate2::read::GzDecoder;

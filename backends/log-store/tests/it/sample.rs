@@ -1,10 +1,10 @@
 //! Jobs, outcomes and firings to store.
 
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Advance, Firing, FiringQuery, FiringState, JobId, JobUid, NewJob, Revision, Settled, Settlement, Store,
     StoreError, StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 use serde_json::value::RawValue;
 
 pub(crate) const FIRST: &str = r#"{"taskCount": 1}"#;

@@ -2,7 +2,7 @@
 
 use crate::fixture::TestSchema;
 
-ecs_scheduler_core::store_suite!(TestSchema::new());
-ecs_scheduler_core::store_durability_suite!(TestSchema::new());
-ecs_scheduler_core::store_sharing_suite!(TestSchema::new());
-ecs_scheduler_core::shared_store_suite!(TestSchema::new());
+ecs_scheduler_testing::store_suite!(TestSchema::new());
+ecs_scheduler_testing::store_durability_suite!(TestSchema::new());
+ecs_scheduler_testing::store_sharing_suite!(TestSchema::new());
+ecs_scheduler_testing::shared_store_suite!(TestSchema::new());

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::testing::store_suite::{FaultyConnection, StoreFixture};
 use ecs_scheduler_core::{
     DecisionDraft, FaultKind, JobId, JobStore, Journal, Registers, Settled, Settlement, Store, StoreError,
     StoredJob, TickOutcome, TickSpan, Timestamp, async_trait,
 };
+use ecs_scheduler_testing::store_suite::{FaultyConnection, StoreFixture};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -126,7 +126,7 @@ impl FaultyConnection for Proxy {
     }
 }
 
-ecs_scheduler_core::store_fault_suite!(Proxy::new());
+ecs_scheduler_testing::store_fault_suite!(Proxy::new());
 
 #[tokio::test]
 async fn batch_of_a_thousand_settlements_takes_a_few_round_trips() {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use serde_json::value::RawValue;
 use tokio_postgres::NoTls;
 

@@ -8,8 +8,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use ecs_scheduler_backend_aws::{AwsContext, AwsScope, AwsSettings};
 use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, Timestamp, async_trait};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 
 /// A bucket and a prefix, and the client to reach them.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
 //! How many requests things take: the table in `doc/stores/s3.md`.
 
-use ecs_scheduler_core::testing::sample;
-use ecs_scheduler_core::testing::store_suite::StoreFixture as _;
 use ecs_scheduler_core::{
     Advance, Firing, FiringState, JobStore as _, Settled, Settlement, Store, StoredJob, TickOutcome,
     Timestamp,
 };
+use ecs_scheduler_testing::sample;
+use ecs_scheduler_testing::store_suite::StoreFixture as _;
 
 use crate::bucket::{TestBucket, new_job};
 use crate::emulator::moto;

@@ -1,7 +1,7 @@
 //! The store behind a faulty proxy: acknowledged changes are durable, and nothing is duplicated.
 
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{JobStore as _, ListFrom, Registers as _, Revision, Store, StoreError, async_trait};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl StoreFixture for FaultyBucket {
     }
 }
 
-ecs_scheduler_core::store_durability_suite!(FaultyBucket(TestBucket::at(moto().await)));
+ecs_scheduler_testing::store_durability_suite!(FaultyBucket(TestBucket::at(moto().await)));
 
 #[tokio::test]
 async fn every_kind_of_fault_at_every_kind_of_write_loses_nothing() {

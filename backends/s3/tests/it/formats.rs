@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_core::testing::format_fixture::{
+use ecs_scheduler_core::{Clock, Store as _, Timestamp};
+use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, mask, write_content, write_fixture,
 };
-use ecs_scheduler_core::{Clock, Store as _, Timestamp};
 use serde_json::{Value, json};
 
 use crate::bucket::TestBucket;

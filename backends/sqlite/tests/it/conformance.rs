@@ -5,11 +5,11 @@ use crate::support::StoreFile;
 mod behaviour {
     use super::StoreFile;
 
-    ecs_scheduler_core::store_suite!(StoreFile::new());
+    ecs_scheduler_testing::store_suite!(StoreFile::new());
 }
 
 mod durability {
     use super::StoreFile;
 
-    ecs_scheduler_core::store_durability_suite!(StoreFile::new());
+    ecs_scheduler_testing::store_durability_suite!(StoreFile::new());
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::Store as _;
-use ecs_scheduler_core::testing::format_fixture::{
+use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
 use flate2::Compression;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{ChaosLauncher, SimClock, Simulation, StoreFaults, sample};
 use ecs_scheduler_core::{
     Clock, DecisionQuery, EngineOptions, FiringQuery, FiringState, JobStore as _, Journal as _, Launcher,
     Registers as _, Settlement, Store, StoredJob, TickOutcome, TriggerRegistry,
 };
+use ecs_scheduler_testing::{ChaosLauncher, SimClock, Simulation, StoreFaults, sample};
 use jiff::SignedDuration;
 
 use crate::support::{StoreFile, name, new_job};

@@ -1,10 +1,10 @@
 //! The format of rows of the journal, and of rows that can still be read.
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Firing, FiringQuery, JobStore as _, Journal as _, Settlement, Store as _, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::testing::store_suite::StoreFixture;
 use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
+use ecs_scheduler_testing::store_suite::StoreFixture;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -8,16 +9,26 @@ use crate::clock::Clock;
 use crate::engine::lease::Lease;
 use crate::engine::process::ProcessState;
 use crate::engine::{Engine, EngineOptions};
+use crate::launcher::tests::DenyingLauncher;
 use crate::memory::MemoryStore;
 use crate::registry::TriggerRegistry;
 use crate::store::{JobStore as _, NewJob};
-use crate::testing::{ChaosLauncher, SimClock};
 
 const PERMITS: u32 = 2;
 
+/// A clock that moves with tokio's virtual time, from the epoch.
+#[derive(Debug)]
+struct PausedClock(tokio::time::Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::try_from(self.0.elapsed()).unwrap()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn round_waits_for_a_permit_and_returns_it() {
-    let clock = Arc::new(SimClock::at(Timestamp::UNIX_EPOCH));
+    let clock = Arc::new(PausedClock(tokio::time::Instant::now()));
     let store = Arc::new(MemoryStore::default());
     let document = to_raw_value(&json!({"taskDefinition": "report", "schedule": "*"})).unwrap();
     let id = JobId::new("report").unwrap();
@@ -25,7 +36,7 @@ async fn round_waits_for_a_permit_and_returns_it() {
     let options = EngineOptions { deciding: PERMITS as usize, ..EngineOptions::default() };
     let process = ProcessState::new(&options, Lease::endless());
     let permits = process.limits.deciding.acquire_many(PERMITS).await.unwrap();
-    let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, 0));
+    let launcher = Arc::new(DenyingLauncher);
     let registry = Arc::new(TriggerRegistry::new());
     let engine = Engine { options, store, launcher, registry, clock };
     let engine = engine.start_with(Arc::clone(&process)).await.unwrap();

@@ -3,10 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::DecisionId;
-use crate::firing::FiringState;
+use crate::firing::{FiringState, Origin};
 use crate::job::JobId;
-use crate::task::{TaskPhase, TaskState};
-use crate::testing::sample;
+use crate::task::{TaskPhase, TaskSpec, TaskState};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -17,8 +16,35 @@ fn uid() -> JobUid {
 }
 
 fn firing(observed: i64, requested: u32, state: FiringState, tasks: Vec<TaskState>) -> Firing {
-    let (job, uid) = (JobId::new("job").unwrap(), uid());
-    Firing { state, requested, tasks, ..sample::firing(&job, uid, at(observed)) }
+    let task = TaskSpec {
+        definition: "worker".to_owned(),
+        overrides: Vec::new(),
+        options: serde_json::Map::new(),
+        succeeds_by: None,
+    };
+    Firing {
+        id: FiringId::for_tick(&uid(), at(observed)),
+        job: JobId::new("job").unwrap(),
+        uid: uid(),
+        revision: Revision::FIRST,
+        origin: Origin::Tick,
+        nominal: at(observed),
+        observed: at(observed),
+        decision: DecisionId::default(),
+        state,
+        requested,
+        task: Arc::new(task),
+        definition: "worker:7".to_owned(),
+        deadline: at(observed) + SignedDuration::from_mins(10),
+        replace: false,
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks,
+        explanation: String::new(),
+        note: None,
+    }
 }
 
 fn task(name: &str, started: Option<i64>, ended: Option<(i64, i32)>) -> TaskState {

@@ -1,5 +1,4 @@
 use std::num::NonZeroU32;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,13 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::launcher::tests::DenyingLauncher;
 use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest};
 use crate::policy::{CatchUpPolicy, OnError, Overlap};
 use crate::registry::TriggerType;
 use crate::schedule::Schedule;
 use crate::task::{Population, TaskId, TaskSpec, TaskState};
-use crate::testing::ChaosLauncher;
 use crate::trigger::{EvalContext, Evaluation, TriggerError};
 
 mod accepted;
@@ -88,7 +86,12 @@ fn registry() -> TriggerRegistry {
 }
 
 fn context(registry: &TriggerRegistry, strictness: Strictness) -> JobContext<'_> {
-    JobContext { registry, max_tasks: NonZeroU32::new(50).unwrap(), strictness, launcher: Some(&*PLAIN) }
+    JobContext {
+        registry,
+        max_tasks: NonZeroU32::new(50).unwrap(),
+        strictness,
+        launcher: Some(&DenyingLauncher),
+    }
 }
 
 /// A launcher that takes the option `cluster` and bounds nothing else.
@@ -130,9 +133,6 @@ impl Launcher for Picky {
         if is_late { Err(vec![refusal.clone(), refusal]) } else { Ok(Vec::new()) }
     }
 }
-
-/// A launcher that takes no options.
-static PLAIN: LazyLock<ChaosLauncher> = LazyLock::new(|| ChaosLauncher::new(Arc::new(SystemClock), 1));
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()

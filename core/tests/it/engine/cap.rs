@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
-use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
     Clock, EngineOptions, FireRequest, FiringState, JobId, Launcher, MemoryStore, StoredJob, TickOutcome,
     Timestamp, TriggerRegistry,
 };
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};

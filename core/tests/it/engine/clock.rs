@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{Clock as _, JobId, TaskPhase, TickOutcome, Timestamp};
+use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
 

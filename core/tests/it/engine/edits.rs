@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, ScheduleSpec};
-use ecs_scheduler_core::testing::{EngineRun, SimRng, StoreFaults};
 use ecs_scheduler_core::{Clock as _, JobId, Revision, TickOutcome, Timestamp};
+use ecs_scheduler_testing::{EngineRun, SimRng, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{FaultKind, FiringState, Launcher as _, TickOutcome};
+use ecs_scheduler_testing::StoreFaults;
 use serde_json::json;
 
 use super::support::{Script, Stage};
@@ -44,7 +44,7 @@ async fn task_that_does_not_start_in_time_is_stopped_and_did_neither_succeed_nor
 }
 
 /// Returns how many tasks succeeded, failed and were stopped.
-fn ends(life: &ecs_scheduler_core::testing::EngineRun) -> [u64; 3] {
+fn ends(life: &ecs_scheduler_testing::EngineRun) -> [u64; 3] {
     let counters = life.engine.counters();
     [&counters.tasks_succeeded, &counters.tasks_failed, &counters.tasks_stopped]
         .map(|counter| counter.load(Ordering::Relaxed))

@@ -1,7 +1,7 @@
 //! Permanent faults: where they are shown, and how often they are logged.
 
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{FaultKind, TickOutcome};
+use ecs_scheduler_testing::StoreFaults;
 use serde_json::{Value, json};
 
 use super::retry::Flaky;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
 use ecs_scheduler_core::{FaultKind, FiringState, TickOutcome};
+use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::json;
 
 use super::support::{Script, Stage};

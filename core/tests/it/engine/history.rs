@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ecs_scheduler_core::Clock as _;
-use ecs_scheduler_core::testing::StoreFaults;
+use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
 

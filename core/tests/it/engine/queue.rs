@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, QueueReading, Rule, TickOutcome,
     Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
+use ecs_scheduler_testing::StoreFaults;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{EngineRun, StoreFaults};
 use ecs_scheduler_core::{FaultKind, FireRequest, Firing, FiringState, JobId, TickOutcome};
+use ecs_scheduler_testing::{EngineRun, StoreFaults};
 use serde_json::{Value, json};
 
 use super::support::{Script, Stage};

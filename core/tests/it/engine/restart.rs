@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation, StoreFaults};
 use ecs_scheduler_core::{
     Clock, EngineOptions, Firing, FiringState, Launcher, MemoryStore, Timestamp, TriggerRegistry,
 };
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, SimClock, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::json;
 

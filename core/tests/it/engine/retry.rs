@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
     BuildContext, Clock as _, ConfigError, EvalContext, Evaluation, FaultKind, JobId, TickOutcome, Trigger,
     TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
+use ecs_scheduler_testing::StoreFaults;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 

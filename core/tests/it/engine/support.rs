@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{SimClock, Simulation};
 use ecs_scheduler_core::{
     Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
     FiringState, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
     MemoryStore, Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, TickOutcome,
     Timestamp, TriggerRegistry, async_trait,
 };
+use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;
 
 /// Records log events at `INFO` and above, one line each: level, message and fields.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{
     BuildContext, ConfigError, EvalContext, EvalOverrides, Evaluation, FireError, FireRequest, FiringState,
     JobId, TickOutcome, Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait,
 };
+use ecs_scheduler_testing::StoreFaults;
 use serde_json::json;
 
 use super::support::Stage;

@@ -8,12 +8,10 @@ use std::time::Duration;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::schedule::Schedule;
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::testing::{
-    ChaosLauncher, ChaosPlan, EngineRun, SimClock, SimRng, Simulation, StoreFaults,
-};
 use ecs_scheduler_core::{
     Clock, EngineOptions, FiringState, Launcher, MemoryStore, StoredJob, Timestamp, TriggerRegistry,
 };
+use ecs_scheduler_testing::{ChaosLauncher, ChaosPlan, EngineRun, SimClock, SimRng, Simulation, StoreFaults};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

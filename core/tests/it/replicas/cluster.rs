@@ -9,12 +9,12 @@ use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaId, ReplicaOptions, Timing};
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::store::Shard;
-use ecs_scheduler_core::testing::{
-    ChaosLauncher, ChaosPlan, NetworkFault, NetworkLink, RemoteLauncher, RemoteStore, SimClock, Simulation,
-};
 use ecs_scheduler_core::{
     Clock, Engine, EngineOptions, FiringState, JobId, Launcher, MemoryStore, SharedStore, Store, StoredJob,
     TickOutcome, Timestamp, TriggerRegistry,
+};
+use ecs_scheduler_testing::{
+    ChaosLauncher, ChaosPlan, NetworkFault, NetworkLink, RemoteLauncher, RemoteStore, SimClock, Simulation,
 };
 use jiff::SignedDuration;
 use serde_json::json;

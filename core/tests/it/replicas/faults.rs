@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::{NetworkFault, SimRng};
+use ecs_scheduler_testing::{NetworkFault, SimRng};
 use jiff::SignedDuration;
 
 use super::cluster::{Cluster, Member};

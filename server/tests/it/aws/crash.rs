@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
-use ecs_scheduler_core::testing::SimRng;
 use ecs_scheduler_core::{Clock, EngineOptions, Firing, FiringState, Launcher, SystemClock};
 use ecs_scheduler_fake_aws::{Fake, FaultRule, InjectedFault, Launch, Service};
+use ecs_scheduler_testing::SimRng;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::time::Instant;

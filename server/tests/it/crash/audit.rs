@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
-use ecs_scheduler_core::testing::{ChaosLauncher, InvariantReport, SimClock, Simulation};
 use ecs_scheduler_core::{
     Clock, DEFAULT_MAX_TASKS, EngineOptions, Firing, JobContext, Store, StoredJob, SystemClock,
     TriggerRegistry,
 };
+use ecs_scheduler_testing::{ChaosLauncher, InvariantReport, SimClock, Simulation};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 

@@ -14,13 +14,13 @@ use ecs_scheduler_backend_local::{LocalLauncher, LocalOptions};
 use ecs_scheduler_core::job::replacement;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::store::MAX_PAGE;
-use ecs_scheduler_core::testing::{ChaosStore, StoreFaults};
 use ecs_scheduler_core::{
     Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
     JobId, JobUid, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, LostCall,
     NewJob, Population, Store, SystemClock, TaskId, TaskSpec, TaskState, TickOutcome, Timestamp,
     TriggerRegistry, async_trait,
 };
+use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use tokio::process::Command;

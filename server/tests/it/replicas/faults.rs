@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ecs_scheduler_core::store::Shard;
-use ecs_scheduler_core::testing::SimRng;
 use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
+use ecs_scheduler_testing::SimRng;
 use futures::future::join;
 use jiff::SignedDuration;
 use rustix::process::Signal;

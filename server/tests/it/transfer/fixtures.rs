@@ -8,11 +8,11 @@ use ecs_scheduler::transfer::{DumpWriter, StoreReader, TransferSource as _};
 use ecs_scheduler_backend_sqlite::SqliteStore;
 use ecs_scheduler_core::decide::{Rule, Step};
 use ecs_scheduler_core::engine::BRAKE_REGISTER;
-use ecs_scheduler_core::testing::sample;
 use ecs_scheduler_core::{
     Advance, DecisionDraft, Demand, Firing, FiringState, JobId, JobUid, MemoryStore, NewJob, Settlement,
     Store, TaskId, TaskState, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 use serde_json::value::RawValue;
 
 pub(crate) fn at(second: i64) -> Timestamp {

@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
-use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, TriggerRegistry};
+use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_trigger_cloudwatch::CloudWatch;
 use serde_json::json;
 
@@ -69,4 +69,4 @@ impl TriggerFixture for OfCloudWatch {
     }
 }
 
-ecs_scheduler_core::trigger_suite!(OfCloudWatch);
+ecs_scheduler_testing::trigger_suite!(OfCloudWatch);

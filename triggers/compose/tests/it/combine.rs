@@ -2,8 +2,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ecs_scheduler_core::fault::chain;
-use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, FaultKind, TriggerRegistry};
+use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use serde_json::{Value, json};
 
 use crate::probe::{build, evaluate, registry};
@@ -59,17 +59,17 @@ impl TriggerFixture for Combination {
 
 mod all {
     use super::Combination;
-    ecs_scheduler_core::trigger_suite!(Combination("all"));
+    ecs_scheduler_testing::trigger_suite!(Combination("all"));
 }
 
 mod any {
     use super::Combination;
-    ecs_scheduler_core::trigger_suite!(Combination("any"));
+    ecs_scheduler_testing::trigger_suite!(Combination("any"));
 }
 
 mod sum {
     use super::Combination;
-    ecs_scheduler_core::trigger_suite!(Combination("sum"));
+    ecs_scheduler_testing::trigger_suite!(Combination("sum"));
 }
 
 async fn answer(kind: &str, asked: &[Option<u32>]) -> (Demand, String) {

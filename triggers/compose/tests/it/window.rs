@@ -1,5 +1,5 @@
-use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, TriggerRegistry};
+use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use serde_json::json;
 
 use crate::probe::{evaluate, registry};
@@ -65,7 +65,7 @@ impl TriggerFixture for OfWindow {
     }
 }
 
-ecs_scheduler_core::trigger_suite!(OfWindow);
+ecs_scheduler_testing::trigger_suite!(OfWindow);
 
 #[tokio::test]
 async fn open_window_gives_its_start_in_its_own_zone() {

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{BuildContext, Demand, Scaling, Timestamp, TriggerRegistry};
+use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_trigger_cron::Cron;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ impl TriggerFixture for OfCron {
     }
 }
 
-ecs_scheduler_core::trigger_suite!(OfCron);
+ecs_scheduler_testing::trigger_suite!(OfCron);
 
 fn first_tick(config: &Value, zone: &str) -> Option<Timestamp> {
     let mut registry = TriggerRegistry::new();

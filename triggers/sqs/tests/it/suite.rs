@@ -2,9 +2,9 @@ use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use ecs_scheduler_backend_aws::Timeouts;
-use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{Demand, TriggerRegistry};
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
+use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_trigger_sqs::Sqs;
 use serde_json::json;
 
@@ -68,4 +68,4 @@ impl TriggerFixture for OfSqs {
     }
 }
 
-ecs_scheduler_core::trigger_suite!(OfSqs);
+ecs_scheduler_testing::trigger_suite!(OfSqs);

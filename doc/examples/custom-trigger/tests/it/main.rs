@@ -5,11 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use ecs_scheduler_core::testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use ecs_scheduler_core::{
     BuildContext, Demand, EvalContext, Evaluation, FaultKind, JobId, Scaling, Tick, Timestamp, TriggerError,
     TriggerRegistry,
 };
+use ecs_scheduler_testing::trigger_suite::{Example, TriggerFixture, Wrong};
 use folder_scheduler::{Backlog, Broker, Folder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -68,7 +68,7 @@ impl TriggerFixture for Inbox {
 mod folder {
     use super::Inbox;
 
-    ecs_scheduler_core::trigger_suite!(Inbox::new());
+    ecs_scheduler_testing::trigger_suite!(Inbox::new());
 }
 
 /// A broker with one queue that holds messages and one that holds none, on a port of its own.
@@ -125,7 +125,7 @@ impl TriggerFixture for Queues {
 mod backlog {
     use super::Queues;
 
-    ecs_scheduler_core::trigger_suite!(Queues::open());
+    ecs_scheduler_testing::trigger_suite!(Queues::open());
 }
 
 async fn evaluate(subject: &dyn TriggerFixture, mut spec: Value) -> Result<Evaluation, TriggerError> {

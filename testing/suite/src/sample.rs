@@ -1,0 +1,82 @@
+//! Minimal samples of a decision, settlement, firing and task: tests and benchmarks override the relevant fields.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use ecs_scheduler_core::decide::{DecisionDraft, DecisionId, TickOutcome, TickSpan};
+use ecs_scheduler_core::firing::{Firing, FiringId, FiringState, Origin};
+use ecs_scheduler_core::job::{JobId, JobUid, Revision, StoredJob};
+use ecs_scheduler_core::store::Settlement;
+use ecs_scheduler_core::task::TaskSpec;
+
+/// A task without overrides and options.
+#[must_use]
+pub fn task(definition: &str) -> Arc<TaskSpec> {
+    let definition = definition.to_owned();
+    Arc::new(TaskSpec {
+        definition,
+        overrides: Vec::new(),
+        options: serde_json::Map::new(),
+        succeeds_by: None,
+    })
+}
+
+/// The decision about one tick, made at the tick.
+#[must_use]
+pub fn draft(outcome: TickOutcome, tick: Timestamp) -> DecisionDraft {
+    DecisionDraft {
+        span: TickSpan { first: tick, last: tick, count: 1 },
+        observed: tick,
+        outcome,
+        demand: None,
+        busy: None,
+        launch: 0,
+        tries: 1,
+        explanation: "as the sample says".to_owned(),
+        steps: Vec::new(),
+        observations: Vec::new(),
+    }
+}
+
+/// A settlement of a stored job, up to the tick of its newest record.
+#[must_use]
+pub fn settlement(job: &StoredJob, records: Vec<DecisionDraft>) -> Settlement {
+    Settlement {
+        job: job.id.clone(),
+        uid: job.uid,
+        revision: job.revision,
+        expected_cursor: job.progress.settled,
+        new_cursor: records.last().map(|record| record.span.last),
+        records,
+        firing: None,
+    }
+}
+
+/// The planned firing of one tick of a job's first revision: one task, to be sent within ten minutes.
+#[must_use]
+pub fn firing(job: &JobId, uid: JobUid, tick: Timestamp) -> Firing {
+    Firing {
+        id: FiringId::for_tick(&uid, tick),
+        job: job.clone(),
+        uid,
+        revision: Revision::FIRST,
+        origin: Origin::Tick,
+        nominal: tick,
+        observed: tick,
+        decision: DecisionId::default(),
+        state: FiringState::Planned,
+        requested: 1,
+        task: task("worker"),
+        definition: "worker:7".to_owned(),
+        deadline: tick + SignedDuration::from_mins(10),
+        replace: false,
+        replaces: Vec::new(),
+        timeout_secs: None,
+        start_timeout_secs: None,
+        attempts: Vec::new(),
+        tasks: Vec::new(),
+        explanation: "one is needed".to_owned(),
+        note: None,
+    }
+}
