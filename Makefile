@@ -69,6 +69,9 @@ lint: ## Check the layout, clippy, the documentation's links, layering, dependen
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 	$(CARGO) xtask layering
+	$(CARGO) xtask circles
+	$(CARGO) xtask plan
+	$(CARGO) xtask copies
 	$(CARGO) xtask dependencies
 	$(CARGO) xtask licences
 	$(CARGO) xtask names

@@ -1,12 +1,17 @@
 //! Checks of this repository that no ready-made tool makes. `make check` runs them all.
 
+mod circles;
+mod copies;
 mod crates;
 mod dependencies;
+mod known;
 mod layering;
 mod licences;
 mod names;
+mod plan;
 mod prose;
 mod sizes;
+mod tokens;
 mod totals;
 mod workspace;
 
@@ -14,12 +19,15 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask crates [--write] | dependencies | layering | licences | names | prose | sizes | totals LOG";
+const USAGE: &str = "usage: cargo xtask circles | copies | crates [--write] | dependencies | layering | licences | names | plan \
+    | prose | sizes | totals LOG";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let violations = match arguments.as_slice() {
+        ["circles"] => circles::check(&Workspace::load()?)?,
+        ["copies"] => copies::check(&Workspace::load()?)?,
         ["crates"] => crates::check(&Workspace::load()?)?,
         ["crates", "--write"] => {
             crates::write(&Workspace::load()?)?;
@@ -29,6 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["layering"] => layering::check(&Workspace::load()?)?,
         ["licences"] => licences::check(&Workspace::load()?)?,
         ["names"] => names::check(&Workspace::load()?)?,
+        ["plan"] => plan::check(&Workspace::load()?)?,
         ["prose"] => prose::check(&Workspace::load()?)?,
         ["sizes"] => sizes::check(&Workspace::load()?)?,
         ["totals", log] => {
