@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 use crate::clients::{Clients, RegionClients};
 use crate::cluster_poller::list_tasks;
 use crate::describe;
-use crate::request::{self, FIRING_ID, FIRING_TAG};
+use crate::options::FIRING_ID;
+use crate::request::{self, FIRING_TAG};
 use crate::task_snapshot::TaskSnapshot;
 
 #[cfg(test)]

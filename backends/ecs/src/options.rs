@@ -8,11 +8,13 @@ use serde::Deserialize;
 
 mod bounds;
 mod container;
+mod firing_variables;
 mod refusals;
 #[cfg(test)]
 mod tests;
 
 pub use container::{ContainerResources, EnvironmentFile, ResourceRequirement};
+pub(crate) use firing_variables::{FIRING_ID, FiringVariables, overrides_length};
 
 /// Options of a launch on ECS: the `launch` object of a job. Absent options are left to ECS.
 ///

@@ -12,7 +12,7 @@ use ecs_scheduler_core::{FaultKind, Finding, LaunchError, Override, TaskSpec};
 use crate::clients::{Clients, RegionClients};
 use crate::cluster_poller::list_tasks;
 use crate::definitions::{Definition, Definitions};
-use crate::options::{ContainerResources, LaunchOptions};
+use crate::options::{ContainerResources, LaunchOptions, overrides_length};
 use crate::request;
 use crate::sizes::{self, Size};
 
@@ -112,7 +112,7 @@ pub(crate) fn check_overrides_length(
     containers: &[(String, bool)],
 ) -> Option<Finding> {
     let all = request::not_overridden(task, containers);
-    let length = request::overrides_length(task, options, &all);
+    let length = overrides_length(task, options, &all);
     (length > MAX_OVERRIDES).then(|| {
         let message = format!(
             "With ECSS_FIRING_ID and ECSS_SCHEDULED_AT for every container the overrides are {length} characters of JSON; ECS \

@@ -1,7 +1,5 @@
 //! Building the RunTask call of a launch request: the same request makes the same bytes, in any process.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ecs::operation::run_task::builders::RunTaskInputBuilder;
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride,
@@ -10,24 +8,17 @@ use aws_sdk_ecs::types::{
     TaskManagedEbsVolumeTerminationPolicy, TaskOverride, TaskVolumeConfiguration,
 };
 use ecs_scheduler_core::job::MAX_OVERRIDES;
-use ecs_scheduler_core::{LaunchRequest, Override, TaskSpec, Timestamp};
-use serde_json::{Value, json};
+use ecs_scheduler_core::{LaunchRequest, Override, TaskSpec};
 use sha2::{Digest as _, Sha256};
 
 use crate::options::{
-    ConstraintKind, ContainerResources, LaunchOptions, Network, PropagateTags, StrategyKind, TaskOverrides,
-    Volume,
+    ConstraintKind, ContainerResources, FiringVariables, LaunchOptions, Network, PropagateTags, StrategyKind,
+    TaskOverrides, Volume, overrides_length,
 };
 
 #[cfg(test)]
 mod tests;
 
-/// The variable by which the Python version marked its tasks.
-const OVERRIDE_TAG: &str = "ECS_SCHEDULER_OVERRIDE_TAG";
-/// The variable that names the firing.
-pub(crate) const FIRING_ID: &str = "ECSS_FIRING_ID";
-/// The variable with the nominal moment.
-const SCHEDULED_AT: &str = "ECSS_SCHEDULED_AT";
 /// The tag that names the job.
 pub(crate) const JOB_TAG: &str = "ecss:job";
 /// The tag that names the firing.
@@ -183,33 +174,6 @@ fn volume(volume: &Volume) -> TaskVolumeConfiguration {
         .expect("the volume is named")
 }
 
-/// The variables that name the firing to a task's containers.
-struct FiringVariables<'a> {
-    job: &'a str,
-    firing: &'a str,
-    scheduled_at: &'a str,
-}
-
-impl FiringVariables<'_> {
-    /// Returns the variables that every container gets.
-    fn firing(&self) -> [(&'static str, &str); 2] {
-        [(FIRING_ID, self.firing), (SCHEDULED_AT, self.scheduled_at)]
-    }
-
-    /// Returns the variables of a container that the job overrides: the user's in order, then the scheduler's, which
-    /// replace equal names.
-    fn environment(&self, user: &BTreeMap<String, String>) -> Vec<(String, String)> {
-        let mut all: Vec<_> = user.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        for (name, value) in std::iter::once((OVERRIDE_TAG, self.job)).chain(self.firing()) {
-            match all.iter_mut().find(|(known, _)| known == name) {
-                Some((_, old)) => value.clone_into(old),
-                None => all.push((name.to_owned(), value.to_owned())),
-            }
-        }
-        all
-    }
-}
-
 /// Returns the containers that the job does not override, and that also get the firing's variables. Returns none if
 /// ECS would refuse the overrides for their length: the job's own overrides come first.
 pub(crate) fn other_containers<'a>(
@@ -292,42 +256,4 @@ fn container_override(change: &Override, variables: &FiringVariables<'_>) -> Con
         .set_memory(resources.memory)
         .set_memory_reservation(resources.memory_reservation)
         .build()
-}
-
-/// Returns the maximum length of a job's overrides, in characters of JSON, with the firing's variables for them and
-/// for the other containers.
-pub(crate) fn overrides_length(task: &TaskSpec, options: &LaunchOptions, others: &[&str]) -> usize {
-    // A firing's id has 32 digits; the longest job name fits its `startedBy`.
-    let variables = FiringVariables {
-        job: &"j".repeat(64),
-        firing: &"f".repeat(32),
-        scheduled_at: &Timestamp::MAX.to_string(),
-    };
-    let pair = |name: &str, value: &str| json!({"name": name, "value": value});
-    let changed = task.overrides.iter().map(|change| {
-        let variables = variables.environment(&change.environment);
-        let variables: Vec<_> = variables.iter().map(|(name, value)| pair(name, value)).collect();
-        let mut object = json!({"name": change.container_name, "environment": variables});
-        if let Some(command) = &change.command {
-            object["command"] = json!(command);
-        }
-        for (name, value) in &change.resources {
-            object[name.as_str()] = value.clone();
-        }
-        object
-    });
-    let others = others.iter().map(|container| {
-        let variables = variables.firing().map(|(name, value)| pair(name, value));
-        json!({"name": container, "environment": variables})
-    });
-    let containers: Vec<Value> = changed.chain(others).collect();
-    let whole = &options.overrides;
-    if containers.is_empty() && *whole == TaskOverrides::default() {
-        return 0;
-    }
-    let all = json!({
-        "containerOverrides": containers, "cpu": whole.cpu, "memory": whole.memory, "taskRoleArn": whole.task_role_arn,
-        "executionRoleArn": whole.execution_role_arn, "ephemeralStorage": whole.ephemeral_storage,
-    });
-    all.to_string().chars().count()
 }

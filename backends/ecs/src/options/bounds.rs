@@ -3,8 +3,8 @@
 use ecs_scheduler_core::job::MAX_OVERRIDES;
 use ecs_scheduler_core::{ConfigError, TaskSpec};
 
+use super::firing_variables::overrides_length;
 use super::{Capacity, ConstraintKind, ContainerResources, LaunchOptions, ProviderShare, StrategyKind};
-use crate::request;
 
 /// Maximum number of tags of a task.
 const TAGS: usize = 50;
@@ -114,7 +114,7 @@ pub(super) fn check_overrides(task: &TaskSpec, options: &LaunchOptions) -> Resul
         ContainerResources::from_override(change)
             .map_err(|error| error.under(&format!("/overrides/{index}")))?;
     }
-    let length = request::overrides_length(task, options, &[]);
+    let length = overrides_length(task, options, &[]);
     if length > MAX_OVERRIDES {
         let message = format!(
             "The overrides are {length} characters of JSON with what the scheduler adds; ECS takes at most {MAX_OVERRIDES}. \
