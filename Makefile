@@ -14,10 +14,10 @@ RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest ru
 # Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
 # Elasticsearch, whose tests need servers, and without the model, whose tests take a while.
 WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs \
-  backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs model)
+  backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs model) \
+  --exclude folder-scheduler
 # The program as the tests build it, so that nothing is built a second time to look at its pages and its API.
 PROGRAM := target/debug/ecs-scheduler
-EXAMPLES := $(wildcard doc/examples/*/Cargo.toml)
 
 .PHONY: help
 help: ## List the targets
@@ -28,7 +28,7 @@ run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
 	$(CARGO) run --package ecs-scheduler --no-default-features -- demo
 
 .PHONY: test
-test: test-rust test-doc test-examples test-api test-deploy ## Run every test
+test: test-rust test-doc test-api test-deploy ## Run every test
 
 .PHONY: test-fast
 test-fast: ## Run the tests of the inner loop: no AWS, no PostgreSQL, no simulated year, no killed processes
@@ -41,12 +41,6 @@ test-rust: emulators
 .PHONY: test-doc
 test-doc:
 	$(CARGO) test --workspace --all-features --doc
-
-.PHONY: test-examples
-test-examples:
-	@for manifest in $(EXAMPLES); do \
-	  CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) test --locked --manifest-path $$manifest --target-dir target || exit 1; \
-	done
 
 .PHONY: emulators
 emulators: ## Install what tests need: emulators of AWS and Elasticsearch, at pinned versions, into .tools, and a PostgreSQL server

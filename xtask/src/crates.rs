@@ -40,7 +40,9 @@ fn with_picture(page: &str, picture: &str) -> anyhow::Result<String> {
 fn picture(workspace: &Workspace) -> String {
     let members: Vec<&Package> = workspace
         .members()
-        .filter(|member| member.name != "xtask" && !is_for_tests(workspace, member))
+        .filter(|member| {
+            member.name != "xtask" && !is_for_tests(workspace, member) && !is_example(workspace, member)
+        })
         .collect();
     let needs = |package: &Package| -> BTreeSet<&str> {
         let all = workspace.needs(package);
@@ -66,6 +68,11 @@ fn picture(workspace: &Workspace) -> String {
         let _ = writeln!(text, "  {from} --> {to}");
     }
     text + "```\n"
+}
+
+/// Tells whether a member is an example for readers, which the program is not made of.
+fn is_example(workspace: &Workspace, package: &Package) -> bool {
+    package.folder.starts_with(workspace.root.join("doc"))
 }
 
 fn folder(workspace: &Workspace, package: &Package) -> String {

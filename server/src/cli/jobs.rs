@@ -7,6 +7,7 @@ pub(super) mod show;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
@@ -14,6 +15,9 @@ use self::fire::FireArgs;
 use super::client::Client;
 use super::error::CommandError;
 use super::input::read_document;
+
+/// The characters of a path segment that are percent-encoded.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
@@ -178,11 +182,5 @@ fn path(id: &str, rest: &str) -> String {
 
 /// Percent-encodes a path segment; a valid job id never needs it, a typing error may.
 pub(super) fn escape(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-        escaped
-    })
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
