@@ -11,11 +11,12 @@ CARGO ?= cargo
 export NEXTEST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # cargo-nextest where it is installed, else cargo's own runner: the same tests, other output.
 RUNNER := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
-# Everything that is built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
-# Elasticsearch, whose tests need servers, and without the model, whose tests take a while.
-WITHOUT_AWS := --workspace --no-default-features $(addprefix --exclude ecs-scheduler-,backend-aws backend-ecs \
-  backend-elasticsearch fake-aws backend-dynamodb backend-postgres trigger-cloudwatch trigger-sqs model) \
-  --exclude folder-scheduler
+# The crates that are built without the AWS SDK, which takes longer to compile than all the rest, and without PostgreSQL and
+# Elasticsearch, whose tests need servers.
+WITHOUT_AWS := --no-default-features --package ecs-scheduler \
+  $(addprefix --package ecs-scheduler-,core backend-local backend-log-store backend-sqlite trigger-compose trigger-cron)
+# The simulations: they take seconds each.
+SIMULATIONS := crash:: engine::year:: engine::cap:: queue_model:: replicas:: random_
 # The program as the tests build it, so that nothing is built a second time to look at its pages and its API.
 PROGRAM := target/debug/ecs-scheduler
 
@@ -31,8 +32,8 @@ run: ## Build, and run the demo: local tasks, four jobs, http://127.0.0.1:5000
 test: test-rust test-doc test-api test-deploy ## Run every test
 
 .PHONY: test-fast
-test-fast: ## Run the tests of the inner loop: no AWS, no PostgreSQL, no simulated year, no killed processes
-	$(CARGO) $(RUNNER) $(WITHOUT_AWS) -- --skip crash:: --skip engine::year::
+test-fast: ## Run the tests of the inner loop: no AWS, no PostgreSQL, no simulations, no killed processes
+	$(CARGO) $(RUNNER) $(WITHOUT_AWS) -- $(addprefix --skip ,$(SIMULATIONS))
 
 .PHONY: test-rust
 test-rust: emulators
