@@ -66,7 +66,7 @@ pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
     Advance, ChangeCursor, ChangedJobs, DecisionQuery, Fence, FiringQuery, ImportBatch, JobList, JobStore,
     Journal, JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard,
-    ShardChanges, ShardView, Shards, SharedStore, Store, StoreError,
+    ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, Subject,
 };
 pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskId, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

@@ -23,7 +23,7 @@ use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
     Advance, DecisionQuery, FiringQuery, ImportBatch, JobList, JobStore, Journal, ListFrom, NewJob, Register,
-    Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError,
+    Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError, Subject,
 };
 
 pub use snapshot::{MemorySnapshot, NamedRegister};
@@ -191,7 +191,7 @@ impl Registers for MemoryStore {
         let mut state = self.lock()?;
         let stored = state.registers.get(name).map(|entry| entry.register.version);
         if stored != expected {
-            return Err(StoreError::Conflict(format!("register \"{name}\"")));
+            return Err(StoreError::Conflict(Subject::Register(name.to_owned())));
         }
         let version = stored.unwrap_or(0) + 1;
         let register = Register { value: value.to_owned(), version };

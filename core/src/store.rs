@@ -1,5 +1,6 @@
 //! The store traits: jobs, the journal, and small registers, each written under compare-and-set.
 
+mod error;
 mod import;
 mod shard_view;
 mod shared_store;
@@ -14,66 +15,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, TickOutcome};
-use crate::fault::{Cause, FaultKind};
+use crate::fault::FaultKind;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
 
+pub use error::{StoreError, Subject};
 pub use import::{ImportBatch, JournalEntry};
 pub use shard_view::ShardView;
 pub use shared_store::{
     ChangeCursor, ChangedJobs, Fence, MIN_CHANGELOG, Shard, ShardChanges, Shards, SharedStore,
 };
-
-/// Why a call to a store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A job of this name exists already.
-    #[error("job \"{0}\" already exists")]
-    Exists(JobId),
-    /// The named job, firing or register does not exist.
-    #[error("{0} does not exist")]
-    NotFound(String),
-    /// The object was modified concurrently: read it and retry.
-    #[error("{0} was modified concurrently")]
-    Conflict(String),
-    /// The [`Fence`] of a journal write no longer holds, so nothing was written: the caller is not the owner.
-    #[error("{0} is owned by another replica; nothing was written")]
-    Fenced(String),
-    /// The store itself failed.
-    #[error("{message}")]
-    Fault {
-        /// The kind of failure.
-        kind: FaultKind,
-        /// The failed operation and its object and, for an operator, the remedy.
-        message: String,
-        /// The cause, which stays out of `Display`.
-        #[source]
-        cause: Option<Cause>,
-    },
-}
-
-impl StoreError {
-    /// Makes a fault; `message` names the failed operation and its object.
-    #[must_use]
-    pub fn fault(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self::Fault { kind, message: message.into(), cause: None }
-    }
-
-    /// Makes a fault with its cause.
-    #[must_use]
-    pub fn with_source(kind: FaultKind, message: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        Self::Fault { kind, message: message.into(), cause: Some(cause.into()) }
-    }
-
-    /// Tells whether the same call may succeed later.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Fault { kind, .. } => kind.is_transient(),
-            Self::Exists(_) | Self::NotFound(_) | Self::Conflict(_) | Self::Fenced(_) => false,
-        }
-    }
-}
 
 /// A job to be stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -203,7 +154,7 @@ impl Advance {
         if stored == self.from && stored.can_transition_to(self.to.state) {
             return Ok(());
         }
-        Err(StoreError::Conflict(format!("firing \"{}\"", self.to.id)))
+        Err(StoreError::Conflict((&self.to.id).into()))
     }
 }
 

@@ -57,7 +57,7 @@ async fn find_row(context: &StoreContext, firing: &Firing) -> Result<DecisionRow
     {
         return Ok(row);
     }
-    let missing = || StoreError::NotFound(format!("firing \"{}\"", firing.id));
+    let missing = || StoreError::NotFound((&firing.id).into());
     let pointer = context.db.get("find a firing", ItemKey::firing(&firing.id)).await?.ok_or_else(missing)?;
     let row = context.row(row_key(context.db.reader(&pointer))?).await?;
     row.filter(|row| row.firing.is_some()).ok_or_else(missing)

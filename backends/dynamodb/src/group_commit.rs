@@ -47,7 +47,7 @@ impl GroupCommit {
 
     /// Returns the error for a fence that does not hold.
     pub(crate) fn fenced(&self) -> StoreError {
-        StoreError::Fenced(format!("register \"{}\"", self.fence.register))
+        StoreError::Fenced((&self.fence).into())
     }
 
     /// Commits all of these writes or none, together with other requests in the queue.
@@ -116,7 +116,7 @@ impl GroupCommit {
             }
             Ok(Committed::Refused(refused)) => self.split_on_conflict(batch, &refused),
             Err(error) if batch.len() == 1 || error.is_transient() => {
-                answer_all(batch, || Err(copy_error(&error)));
+                answer_all(batch, || Err(error.clone()));
             }
             Err(_) => {
                 // DynamoDB never accepts one of the requests. Each is committed alone, so that it does not fail the others.
@@ -156,19 +156,5 @@ fn answer_all(batch: Vec<Request>, answer: impl Fn() -> CommitResult) {
     for request in batch {
         // The caller may have been cancelled. Its writes are durable all the same.
         let _ = request.answer.send(answer());
-    }
-}
-
-/// Copies an error for a further caller. The source cannot be shared, so the copy has its text.
-fn copy_error(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Fault { kind, message, cause } => match cause {
-            Some(cause) => StoreError::with_source(*kind, message.as_str(), cause.to_string()),
-            None => StoreError::fault(*kind, message.as_str()),
-        },
-        StoreError::Exists(id) => StoreError::Exists(id.clone()),
-        StoreError::NotFound(subject) => StoreError::NotFound(subject.clone()),
-        StoreError::Conflict(subject) => StoreError::Conflict(subject.clone()),
-        StoreError::Fenced(subject) => StoreError::Fenced(subject.clone()),
     }
 }

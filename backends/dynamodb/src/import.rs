@@ -157,7 +157,7 @@ async fn import_entries(context: &StoreContext, entries: &[JournalEntry]) -> Res
         return Ok(());
     }
     Err(StoreError::Conflict(match &last.firing {
-        Some(firing) => format!("firing \"{}\"", firing.id),
-        None => format!("job \"{}\"", last.record.job),
+        Some(firing) => (&firing.id).into(),
+        None => (&last.record.job).into(),
     }))
 }

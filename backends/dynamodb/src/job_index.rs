@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use crate::change_log::{ChangeKind, ChangeLogHead, JobChange, changes_since, read_heads};
 use crate::codec::ItemReader;
 use crate::db::{CONCURRENT_READS, Db, PartitionQuery};
-use crate::error::job_not_found;
 use crate::keys::{self, SHARDS};
 
 /// The names of all jobs in the order of creation.
@@ -70,7 +69,7 @@ impl JobIndex {
         let (start, skip) = match from {
             ListFrom::Skip(skip) => (0, usize::try_from(*skip).unwrap_or(usize::MAX)),
             ListFrom::After(id) => {
-                let number = *state.numbers.get(id).ok_or_else(|| job_not_found(id))?;
+                let number = *state.numbers.get(id).ok_or_else(|| StoreError::NotFound(id.into()))?;
                 (state.jobs.partition_point(|(other, job)| (*other, job) <= (number, id)), 0)
             }
         };

@@ -11,7 +11,7 @@ use crate::change_log::{ChangeKind, ChangeLogHead, changes_since};
 use crate::codec::text;
 use crate::context::StoreContext;
 use crate::db::Committed;
-use crate::error::{contention, job_conflict, job_not_found};
+use crate::error::contention;
 use crate::job_meta::{JobMeta, digest};
 use crate::job_state::{ConsistentJob, removal_writes};
 use crate::keys::{self, ItemKey, JSON_DATA};
@@ -115,9 +115,9 @@ async fn read_expected(
     job: &JobId,
     expected: Option<Revision>,
 ) -> Result<ConsistentJob, StoreError> {
-    let found = context.read_consistent(job).await?.ok_or_else(|| job_not_found(job))?;
+    let found = context.read_consistent(job).await?.ok_or_else(|| StoreError::NotFound(job.into()))?;
     if expected.is_some_and(|expected| expected != found.meta.revision) {
-        return Err(job_conflict(job));
+        return Err(StoreError::Conflict(job.into()));
     }
     Ok(found)
 }

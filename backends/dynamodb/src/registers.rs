@@ -1,6 +1,6 @@
 //! Registers: small named values under compare-and-set.
 
-use ecs_scheduler_core::{FaultKind, Register, StoreError, Timestamp};
+use ecs_scheduler_core::{FaultKind, Register, StoreError, Subject, Timestamp};
 use uuid::Uuid;
 
 use crate::codec::{ItemReader, number, text};
@@ -93,5 +93,5 @@ pub(crate) async fn put_register(
     {
         return Ok(version);
     }
-    Err(StoreError::Conflict(format!("register \"{name}\"")))
+    Err(StoreError::Conflict(Subject::Register(name.to_owned())))
 }

@@ -73,11 +73,7 @@ fn version(position: DocPosition) -> DocumentVersion {
 
 /// Parses a version. One of another kind of store matches no document.
 fn position(version: &DocumentVersion, id: &JobId) -> Result<DocPosition, StoreError> {
-    version.as_str().parse().map_err(|()| job_changed(id))
-}
-
-fn job_changed(id: &JobId) -> StoreError {
-    StoreError::Conflict(format!("job \"{id}\""))
+    version.as_str().parse().map_err(|()| StoreError::Conflict(id.into()))
 }
 
 #[async_trait]
@@ -125,7 +121,7 @@ impl Documents for JobDocuments {
         let source = document.get().to_owned();
         match self.client.put(&self.target, id.as_str(), source, expected, self.action("write", id)).await? {
             PutResult::Written(position) => Ok(version(position)),
-            PutResult::Conflict => Err(job_changed(id)),
+            PutResult::Conflict => Err(StoreError::Conflict(id.into())),
         }
     }
 
@@ -137,7 +133,7 @@ impl Documents for JobDocuments {
             PutResult::Conflict => {
                 match self.client.get(&self.target, id.as_str(), self.action("read", id)).await? {
                     None => Ok(()),
-                    Some(_) => Err(job_changed(id)),
+                    Some(_) => Err(StoreError::Conflict(id.into())),
                 }
             }
         }

@@ -79,7 +79,7 @@ impl JobEditor {
         };
         match self.read_current(id, Some(document), None, error).await? {
             CurrentDocument::Wanted(version) => Ok(PutResult::Written(version)),
-            CurrentDocument::Absent => Err(job_conflict(id)),
+            CurrentDocument::Absent => Err(StoreError::Conflict(id.into())),
             CurrentDocument::Other(other) => Ok(PutResult::Occupied(other)),
         }
     }
@@ -99,11 +99,11 @@ impl JobEditor {
                 CurrentDocument::Wanted(version) => version,
                 CurrentDocument::Absent => {
                     self.writer.commit(LogOp::Remove { id: id.clone(), expected: None }).await?;
-                    return Err(job_not_found(&id));
+                    return Err(StoreError::NotFound((&id).into()));
                 }
                 CurrentDocument::Other(other) => {
                     self.record_external_edit(&id, other).await?;
-                    return Err(job_conflict(&id));
+                    return Err(StoreError::Conflict((&id).into()));
                 }
             },
         };
@@ -120,7 +120,7 @@ impl JobEditor {
                 CurrentDocument::Wanted(_) => unreachable!("a removal wants no document"),
                 CurrentDocument::Other(other) => {
                     self.record_external_edit(&id, other).await?;
-                    return Err(job_conflict(&id));
+                    return Err(StoreError::Conflict((&id).into()));
                 }
             }
         }
@@ -167,12 +167,17 @@ impl JobEditor {
         id: &JobId,
         expected: Option<Revision>,
     ) -> Result<DocumentVersion, StoreError> {
-        let job =
-            self.state.memory.get(std::slice::from_ref(id)).await?.pop().ok_or_else(|| job_not_found(id))?;
+        let job = self
+            .state
+            .memory
+            .get(std::slice::from_ref(id))
+            .await?
+            .pop()
+            .ok_or_else(|| StoreError::NotFound(id.into()))?;
         if expected.is_some_and(|expected| expected != job.revision) {
-            return Err(job_conflict(id));
+            return Err(StoreError::Conflict(id.into()));
         }
-        self.state.version(id).ok_or_else(|| job_not_found(id))
+        self.state.version(id).ok_or_else(|| StoreError::NotFound(id.into()))
     }
 
     async fn lock_job(&self, id: &JobId) -> Result<MutexGuard<'_, ()>, StoreError> {
@@ -202,12 +207,4 @@ enum CurrentDocument {
     Other(Document),
     /// No document.
     Absent,
-}
-
-fn job_not_found(id: &JobId) -> StoreError {
-    StoreError::NotFound(format!("job \"{id}\""))
-}
-
-fn job_conflict(id: &JobId) -> StoreError {
-    StoreError::Conflict(format!("job \"{id}\""))
 }

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use crate::codec::{json, optional_nanos, signed};
 use crate::error::corrupt_row;
 use crate::group_commit::BatchWriter;
-use crate::history::{firing_not_found, has_zero_byte};
+use crate::history::has_zero_byte;
 use crate::pool::{Param, Pool};
 
 /// Updates the firings that are in the expected state and whose fence holds. A firing with more tasks than before becomes
@@ -81,13 +81,14 @@ impl FiringUpdate {
     fn result(&self, row: Option<&Row>) -> Result<(), StoreError> {
         let row = row.ok_or_else(|| corrupt_row("the result of an update of a firing", "no row"))?;
         if let Some(fence) = self.fence.as_ref().filter(|_| !row.get::<_, bool>("holds")) {
-            return Err(StoreError::Fenced(fence.register.clone()));
+            return Err(StoreError::Fenced(fence.into()));
         }
         if row.get("moved") {
             return Ok(());
         }
         let id = &self.advance.to.id;
-        let stored: &str = row.get::<_, Option<&str>>("state").ok_or_else(|| firing_not_found(id))?;
+        let stored: &str =
+            row.get::<_, Option<&str>>("state").ok_or_else(|| StoreError::NotFound(id.into()))?;
         let stored =
             stored.parse().map_err(|error: String| corrupt_row(&format!("firing \"{id}\""), error))?;
         self.advance.check(stored)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ecs_scheduler_core::{FaultKind, StoreError, async_trait, fault};
+use ecs_scheduler_core::{FaultKind, StoreError, async_trait};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -78,7 +78,7 @@ impl<W: BatchWriter> GroupCommit<W> {
         match self.write(&batch).await {
             Ok(responses) => respond(batch, responses),
             Err(error) if batch.len() > 1 && !error.is_transient() => self.write_one_by_one(batch).await,
-            Err(error) => respond_error(batch, error),
+            Err(error) => respond_error(batch, &error),
         }
     }
 
@@ -110,7 +110,7 @@ impl<W: BatchWriter> GroupCommit<W> {
             let single = [pending];
             match self.write(&single).await {
                 Ok(responses) => respond(single.into(), responses),
-                Err(error) => respond_error(single.into(), error),
+                Err(error) => respond_error(single.into(), &error),
             }
         }
     }
@@ -129,20 +129,9 @@ fn respond<W: BatchWriter>(batch: Vec<PendingRequest<W>>, responses: Vec<Result<
     }
 }
 
-/// Sends the error of a batch to each of its callers; the last one gets it with its source.
-fn respond_error<W: BatchWriter>(mut batch: Vec<PendingRequest<W>>, error: StoreError) {
-    let last = batch.pop();
+/// Sends the error of a batch to each of its callers.
+fn respond_error<W: BatchWriter>(batch: Vec<PendingRequest<W>>, error: &StoreError) {
     for pending in batch {
-        let kind = match &error {
-            StoreError::Fault { kind, .. } => *kind,
-            StoreError::Exists(_)
-            | StoreError::NotFound(_)
-            | StoreError::Conflict(_)
-            | StoreError::Fenced(_) => FaultKind::Bug,
-        };
-        let _ = pending.response.send(Err(StoreError::fault(kind, fault::chain(&error))));
-    }
-    if let Some(pending) = last {
-        let _ = pending.response.send(Err(error));
+        let _ = pending.response.send(Err(error.clone()));
     }
 }

@@ -107,7 +107,3 @@ fn states(wanted: impl Fn(FiringState) -> bool) -> Vec<&'static str> {
 pub(crate) fn has_zero_byte(id: &FiringId) -> bool {
     id.as_str().contains('\0')
 }
-
-pub(crate) fn firing_not_found(id: &FiringId) -> StoreError {
-    StoreError::NotFound(format!("firing \"{id}\""))
-}

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
+use ecs_scheduler_core::{FiringId, JobId, JournalEntry, StoreError, StoredJob};
 use uuid::Uuid;
 
 use crate::codec::{json, nanos, optional_nanos, signed};
@@ -160,8 +160,8 @@ async fn append_rows(conn: &PooledConn, settlements: &[SettlementRow]) -> Result
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     client.query(LOCK_JOURNAL, &[&LOCK_NAMESPACE]).await?;
     if let Some(known) = client.query_opt(FIND_FIRING, &[&firings]).await? {
-        let known: &str = known.get(0);
-        return Err(TxError::Store(StoreError::Conflict(format!("firing \"{known}\""))));
+        let known = FiringId::from_text(known.get(0));
+        return Err(TxError::Store(StoreError::Conflict((&known).into())));
     }
     let first_seq = client.query_one(RESERVE_NUMBERS, &[&signed(settlements.len() as u64)]).await?.get(0);
     let write_set = number_rows(first_seq, settlements);

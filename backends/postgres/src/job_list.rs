@@ -9,7 +9,6 @@ use tokio_postgres::Row;
 
 use crate::codec::{self, job_columns, signed, unsigned};
 use crate::error::corrupt_row;
-use crate::jobs::job_not_found;
 use crate::pool::Pool;
 
 #[cfg(test)]
@@ -91,7 +90,7 @@ impl Pool {
         match from {
             ListFrom::After(id) => {
                 let rows = self.read("read", KEY, &[&id.as_str(), &shard]).await?;
-                let key: i64 = rows.first().ok_or_else(|| job_not_found(&id))?.get(0);
+                let key: i64 = rows.first().ok_or_else(|| StoreError::NotFound((&id).into()))?.get(0);
                 Ok(self.read_page(shard, key, 0, limit).await?.list)
             }
             ListFrom::Skip(skip) => {

@@ -97,9 +97,9 @@ impl Pool {
         let rows = self
             .write("write to", REPLACE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected, &document.get(), &at])
             .await?;
-        let row = rows.first().ok_or_else(|| job_not_found(id))?;
+        let row = rows.first().ok_or_else(|| StoreError::NotFound(id.into()))?;
         if row.get::<_, Option<&str>>("id").is_none() {
-            return Err(job_changed(id));
+            return Err(StoreError::Conflict(id.into()));
         }
         codec::job(row)
     }
@@ -107,8 +107,8 @@ impl Pool {
     pub(crate) async fn remove(&self, id: &JobId, expected: Option<Revision>) -> Result<(), StoreError> {
         let expected = expected.map(|revision| signed(revision.0));
         let rows = self.write("write to", REMOVE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected]).await?;
-        let row = rows.first().ok_or_else(|| job_not_found(id))?;
-        row.get::<_, Option<&str>>(0).map(drop).ok_or_else(|| job_changed(id))
+        let row = rows.first().ok_or_else(|| StoreError::NotFound(id.into()))?;
+        row.get::<_, Option<&str>>(0).map(drop).ok_or_else(|| StoreError::Conflict(id.into()))
     }
 
     pub(crate) async fn get(&self, ids: &[JobId]) -> Result<Vec<StoredJob>, StoreError> {
@@ -123,12 +123,4 @@ impl Pool {
 /// Returns the number of a job's shard.
 pub(crate) fn shard_number(id: &JobId) -> i16 {
     Shard::of(id).number().into()
-}
-
-pub(crate) fn job_not_found(id: &JobId) -> StoreError {
-    StoreError::NotFound(format!("job \"{id}\""))
-}
-
-fn job_changed(id: &JobId) -> StoreError {
-    StoreError::Conflict(format!("job \"{id}\""))
 }

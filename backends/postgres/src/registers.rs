@@ -1,6 +1,6 @@
 //! Registers: one statement each.
 
-use ecs_scheduler_core::{Register, StoreError, Timestamp};
+use ecs_scheduler_core::{Register, StoreError, Subject, Timestamp};
 
 use crate::codec::{optional_nanos, signed, unsigned};
 use crate::pool::Pool;
@@ -31,7 +31,7 @@ impl Pool {
                 self.write("write to", UPDATE, &[&name, &value, &expires, &signed(version)]).await?
             }
         };
-        let row = rows.first().ok_or_else(|| StoreError::Conflict(format!("register \"{name}\"")))?;
+        let row = rows.first().ok_or_else(|| StoreError::Conflict(Subject::Register(name.to_owned())))?;
         Ok(unsigned(row.get(0)))
     }
 }

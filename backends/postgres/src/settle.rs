@@ -111,16 +111,7 @@ impl BatchWriter for SettleWriter {
         &self,
         requests: &[&SettleRequest],
     ) -> Result<Vec<Result<Vec<Settled>, StoreError>>, StoreError> {
-        let settled = self.0.settle(requests).await?;
-        let fenced = |request: &SettleRequest| {
-            let register = request.fence.as_ref().map(|fence| fence.register.clone());
-            StoreError::Fenced(register.unwrap_or_default())
-        };
-        Ok(settled
-            .into_iter()
-            .zip(requests)
-            .map(|(answer, request)| answer.ok_or_else(|| fenced(request)))
-            .collect())
+        self.0.settle(requests).await
     }
 
     fn size(request: &SettleRequest) -> usize {
@@ -130,8 +121,11 @@ impl BatchWriter for SettleWriter {
 
 impl Pool {
     /// Records the settlements that are not stale, in their order and in one transaction. A request whose fence does not
-    /// hold writes nothing and gets no answer.
-    async fn settle(&self, requests: &[&SettleRequest]) -> Result<Vec<Option<Vec<Settled>>>, StoreError> {
+    /// hold writes nothing.
+    async fn settle(
+        &self,
+        requests: &[&SettleRequest],
+    ) -> Result<Vec<Result<Vec<Settled>, StoreError>>, StoreError> {
         let mut left = MAX_ATTEMPTS;
         loop {
             left -= 1;
@@ -157,22 +151,24 @@ impl Pool {
 async fn run_transaction(
     conn: &PooledConn,
     requests: &[&SettleRequest],
-) -> Result<Vec<Option<Vec<Settled>>>, TxError> {
+) -> Result<Vec<Result<Vec<Settled>, StoreError>>, TxError> {
     let statements = Statements::prepare(conn).await?;
-    let locked = lock_and_read(conn, &statements, requests).await?;
-    let holds = |request: &SettleRequest| {
-        request
-            .fence
-            .as_ref()
-            .is_none_or(|fence| locked.fence_versions.get(&fence.register) == Some(&signed(fence.version)))
+    let LockedState { existing, first_seq, fence_versions } =
+        lock_and_read(conn, &statements, requests).await?;
+    let broken_fence = |request: &SettleRequest| {
+        let holds = |fence: &Fence| fence_versions.get(&fence.register) == Some(&signed(fence.version));
+        request.fence.as_ref().filter(|fence| !holds(fence)).map(|fence| StoreError::Fenced(fence.into()))
     };
-    let held: Vec<bool> = requests.iter().map(|request| holds(request)).collect();
-    let rows = requests.iter().zip(&held).filter(|(_, held)| **held).flat_map(|(request, _)| &request.rows);
-    let write_set = build_write_set(locked.existing, locked.first_seq, &rows.collect::<Vec<_>>());
+    let rows = requests.iter().filter(|request| broken_fence(request).is_none());
+    let rows: Vec<_> = rows.flat_map(|request| &request.rows).collect();
+    let write_set = build_write_set(existing, first_seq, &rows);
     write_and_commit(conn, &statements, &write_set).await?;
     let mut answers = write_set.answers.into_iter();
     let mut answer = |request: &SettleRequest| answers.by_ref().take(request.rows.len()).collect();
-    Ok(requests.iter().zip(held).map(|(request, held)| held.then(|| answer(request))).collect())
+    Ok(requests
+        .iter()
+        .map(|request| broken_fence(request).map_or_else(|| Ok(answer(request)), Err))
+        .collect())
 }
 
 /// The result of the first round trip.

@@ -3,7 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use ecs_scheduler_backend_aws::Fault;
-use ecs_scheduler_core::{FaultKind, StoreError};
+use ecs_scheduler_core::{FaultKind, StoreError, Subject};
 
 /// The status that a server answers when it does not support a header.
 pub(crate) const NOT_IMPLEMENTED: u16 = 501;
@@ -63,5 +63,5 @@ pub(crate) fn is_write_race<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRes
 
 /// Returns the error for a document that was modified concurrently.
 pub(crate) fn conflict(key: &str) -> StoreError {
-    StoreError::Conflict(format!("object \"{key}\""))
+    StoreError::Conflict(Subject::Object(key.to_owned()))
 }

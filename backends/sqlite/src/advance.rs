@@ -14,7 +14,7 @@ impl WriterConn {
     pub(crate) fn advance(&mut self, advance: &Advance, body: &str) -> Result<(), TxError> {
         let firing = &advance.to;
         let Some((seq, stored_state, stored_tasks)) = self.find_firing(firing)? else {
-            return Err(TxError::Refused(StoreError::NotFound(format!("firing \"{}\"", firing.id))));
+            return Err(TxError::Refused(StoreError::NotFound((&firing.id).into())));
         };
         advance.check(stored_state).map_err(TxError::Refused)?;
         let (state, tasks) = (firing.state.as_str(), firing.tasks.len());

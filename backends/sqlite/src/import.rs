@@ -106,7 +106,7 @@ impl WriterConn {
             body,
         ])?;
         if let Some(existing) = firing.filter(|_| inserted == 0) {
-            return Err(TxError::Failed(StoreError::Conflict(format!("firing \"{}\"", existing.id))));
+            return Err(TxError::Failed(StoreError::Conflict((&existing.id).into())));
         }
         self.sequences.seq = seq;
         self.update_head(entry, seq)

@@ -99,9 +99,9 @@ fn expect_revision<'m>(
     expected: Option<Revision>,
 ) -> Result<&'m mut JobMeta, TxError> {
     match meta {
-        None => Err(TxError::Refused(StoreError::NotFound(format!("job \"{id}\"")))),
+        None => Err(TxError::Refused(StoreError::NotFound(id.into()))),
         Some(meta) if expected.is_some_and(|expected| expected != meta.revision) => {
-            Err(TxError::Refused(StoreError::Conflict(format!("job \"{id}\""))))
+            Err(TxError::Refused(StoreError::Conflict(id.into())))
         }
         Some(meta) => Ok(meta),
     }

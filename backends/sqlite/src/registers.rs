@@ -1,6 +1,6 @@
 //! Registers: small named values that are changed by compare-and-set.
 
-use ecs_scheduler_core::{Register, StoreError, Timestamp};
+use ecs_scheduler_core::{Register, StoreError, Subject, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::codec::to_nanos_opt;
@@ -22,7 +22,7 @@ impl WriterConn {
         let stored: Option<u64> =
             self.connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
         if stored != expected {
-            return Err(TxError::Refused(StoreError::Conflict(format!("register \"{name}\""))));
+            return Err(TxError::Refused(StoreError::Conflict(Subject::Register(name.to_owned()))));
         }
         let version = stored.unwrap_or(0) + 1;
         let sql = "INSERT OR REPLACE INTO registers(name, value, version, expires) VALUES (?1, ?2, ?3, ?4)";

@@ -142,7 +142,7 @@ impl JobStore for SqliteStore {
         let page = match from {
             ListFrom::Skip(skip) => self.cache.page(skip, limit.get()),
             ListFrom::After(id) => {
-                let missing = StoreError::NotFound(format!("job \"{id}\""));
+                let missing = StoreError::NotFound((&id).into());
                 let jobs = self.pool.page_after(id, limit.get()).await?.ok_or(missing)?;
                 return Ok(JobList { jobs, total: self.cache.total() });
             }

@@ -134,9 +134,9 @@ impl JobTable {
 
     /// Checks that a job exists and, where `expected` is given, has that revision; returns its number.
     fn check_revision(&self, id: &JobId, expected: Option<Revision>) -> Result<u64, StoreError> {
-        let row = self.jobs.get(id).ok_or_else(|| StoreError::NotFound(format!("job \"{id}\"")))?;
+        let row = self.jobs.get(id).ok_or_else(|| StoreError::NotFound(id.into()))?;
         if expected.is_some_and(|expected| expected != row.job.revision) {
-            return Err(StoreError::Conflict(format!("job \"{id}\"")));
+            return Err(StoreError::Conflict(id.into()));
         }
         Ok(row.number)
     }

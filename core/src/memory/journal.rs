@@ -89,7 +89,7 @@ impl MemoryJournal {
     pub(super) fn import(&mut self, entry: JournalEntry) -> Result<(), StoreError> {
         let JournalEntry { record: DecisionRecord { job, uid, draft, .. }, firing } = entry;
         if let Some(known) = firing.as_ref().filter(|firing| self.contains(&firing.id)) {
-            return Err(StoreError::Conflict(format!("firing \"{}\"", known.id)));
+            return Err(StoreError::Conflict((&known.id).into()));
         }
         self.insert(&job, uid, draft, firing);
         Ok(())
@@ -123,7 +123,7 @@ impl MemoryJournal {
 
     /// Moves a firing; returns it when the move added tasks to it.
     pub(super) fn advance(&mut self, advance: Advance) -> Result<Option<&Firing>, StoreError> {
-        let missing = || StoreError::NotFound(format!("firing \"{}\"", advance.to.id));
+        let missing = || StoreError::NotFound((&advance.to.id).into());
         let id = *self.firings.get(&advance.to.id).ok_or_else(missing)?;
         let row = self.rows.get_mut(&id).expect("a firing's row lives as long as the firing");
         let stored = row.firing.as_mut().expect("the row of a firing has one");

@@ -62,6 +62,6 @@ impl State {
         if version == Some(fence.version) {
             return Ok(());
         }
-        Err(StoreError::Fenced(format!("register \"{}\"", fence.register)))
+        Err(StoreError::Fenced(fence.into()))
     }
 }

@@ -102,7 +102,7 @@ async fn launch(app: &App, job: &JobId, request: FireRequest) -> Result<Response
         return Ok(respond::json(StatusCode::OK, &DecisionView::from(record)));
     };
     let firing = find(app, id).await?;
-    let firing = firing.ok_or_else(|| StoreError::NotFound(format!("firing \"{id}\"")))?;
+    let firing = firing.ok_or_else(|| StoreError::NotFound(id.into()))?;
     let place =
         HeaderValue::try_from(format!("/firings/{id}")).expect("hexadecimal digits are a header value");
     let mut response = respond::json(StatusCode::CREATED, &FiringView::from(firing));

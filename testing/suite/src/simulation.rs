@@ -107,7 +107,7 @@ impl Simulation {
     pub async fn edit(&self, id: &str, document: &Value) -> Result<StoredJob, StoreError> {
         let id = JobId::new(id).expect("a test names its jobs well");
         let stored = self.store.get(std::slice::from_ref(&id)).await?.pop();
-        let stored = stored.ok_or_else(|| StoreError::NotFound(id.to_string()))?;
+        let stored = stored.ok_or_else(|| StoreError::NotFound((&id).into()))?;
         let context = JobContext {
             registry: &self.registry,
             max_tasks: self.options.max_tasks,

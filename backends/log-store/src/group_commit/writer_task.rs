@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ecs_scheduler_core::{FaultKind, StoreError, fault};
+use ecs_scheduler_core::{StoreError, fault};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -125,7 +125,7 @@ impl WriterTask {
         let mut ops = Vec::new();
         for (op, answer) in waiting {
             ops.push(op);
-            let _ = answer.send(Err(copy_error(&error)));
+            let _ = answer.send(Err(error.clone()));
         }
         self.uncertain = is_uncertain.then_some(UncertainWrite { bytes, ops });
     }
@@ -188,15 +188,6 @@ impl WriterTask {
 
 fn fail_batch(batch: Vec<QueuedOp>, error: &StoreError) {
     for queued in batch {
-        let _ = queued.answer.send(Err(copy_error(error)));
-    }
-}
-
-/// Copies an error for a further caller. The source cannot be shared, so the copy has its text.
-fn copy_error(error: &StoreError) -> StoreError {
-    let kind = if let StoreError::Fault { kind, .. } = error { *kind } else { FaultKind::Bug };
-    match std::error::Error::source(error) {
-        None => StoreError::fault(kind, error.to_string()),
-        Some(cause) => StoreError::with_source(kind, error.to_string(), fault::chain(cause)),
+        let _ = queued.answer.send(Err(error.clone()));
     }
 }

@@ -194,7 +194,7 @@ impl Documents for MemoryBackend {
         tokio::task::yield_now().await;
         self.call(|inner| {
             if inner.documents.get(id).map(|(_, number)| version(*number)).as_ref() != expected {
-                return Err(StoreError::Conflict(format!("document of job \"{id}\"")));
+                return Err(StoreError::Conflict(id.into()));
             }
             inner.versions += 1;
             let number = inner.versions;
@@ -208,7 +208,7 @@ impl Documents for MemoryBackend {
         self.call(|inner| {
             let found = inner.documents.get(id).map(|(_, number)| version(*number));
             if found.as_ref().is_some_and(|found| found != expected) {
-                return Err(StoreError::Conflict(format!("document of job \"{id}\"")));
+                return Err(StoreError::Conflict(id.into()));
             }
             inner.documents.remove(id);
             Ok(())

@@ -50,7 +50,7 @@ pub(crate) async fn fire(store: &dyn Store, job: &StoredJob, tick: i64) -> Resul
         Settlement { firing: Some(firing.clone()), ..settlement(job, TickOutcome::Pending, tick) };
     match store.settle(vec![settlement]).await?.pop().unwrap() {
         Settled::Recorded(_) => Ok(firing),
-        Settled::Stale => Err(StoreError::Conflict("the settlement".to_owned())),
+        Settled::Stale => Err(StoreError::Conflict((&job.id).into())),
     }
 }
 
