@@ -25,6 +25,7 @@ pub mod launcher;
 pub mod memory;
 pub mod permission;
 pub mod policy;
+pub mod provider;
 pub mod queue;
 pub mod registry;
 pub mod replica;
@@ -60,6 +61,10 @@ pub use launcher::{
 pub use memory::MemoryStore;
 pub use permission::Permission;
 pub use policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
+pub use provider::{
+    LauncherProvider, LauncherSetup, MemoryProvider, OpenMode, ProviderDescriptor, Setting, SettingDefault,
+    SettingError, SettingValues, StoreProvider, StoreSetup,
+};
 pub use queue::{OwnTasks, QueueFacts, QueueHistory};
 pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType, read_config};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
