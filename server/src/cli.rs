@@ -24,16 +24,16 @@ mod table;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
-use ecs_scheduler_core::{DEFAULT_MAX_TASKS, fault};
+use ecs_scheduler_core::DEFAULT_MAX_TASKS;
 
 use self::backup::{BackupArgs, RestoreArgs};
 use self::doctor::DoctorArgs;
 use self::error::CommandError;
 use self::evaluate::EvaluateArgs;
 use self::export::ExportArgs;
-use self::flags::SettingFlags;
+use self::flags::{SettingFlags, add_setting_flags};
 use self::iam_policy::PolicyArgs;
 use self::import::ImportArgs;
 use self::migrate::MigrateArgs;
@@ -45,7 +45,7 @@ use crate::config::{self, Config, ConfigRejected};
 use crate::demo::{self, DemoArgs};
 use crate::server::{ServerBuilder, serve};
 use crate::shutdown::handle_file_size_signal;
-use crate::{api, telemetry, wiring};
+use crate::{api, telemetry};
 
 /// Starts ECS tasks on a schedule or a condition
 #[derive(Debug, Parser)]
@@ -137,7 +137,7 @@ enum ReferencePage {
 
 /// Runs the command line of this process.
 pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command(&builder).get_matches()).unwrap_or_else(|error| error.exit());
     let command = cli.command.unwrap_or(Command::Serve(cli.settings));
     match execute(command, builder) {
         Ok(code) => code,
@@ -150,10 +150,17 @@ pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
     }
 }
 
+/// Returns the definition of the command line, with the flags of all installed settings.
+fn command(builder: &ServerBuilder) -> clap::Command {
+    add_setting_flags(Cli::command(), builder.providers().settings())
+}
+
 fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, CommandError> {
+    // A program whose plugins contradict each other does nothing.
+    builder.registry()?;
     let text = match command {
         Command::Serve(settings) => {
-            let (config, warnings) = configuration(&settings.0)?;
+            let (config, warnings) = configuration(&builder, &settings.0)?;
             telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
             for warning in warnings {
                 tracing::warn!("{warning}");
@@ -161,50 +168,56 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             return block_on(serve(builder, config, async |_| Ok(())));
         }
         Command::Demo(args) => return block_on(demo::run(builder, args)),
-        Command::Server(command) => block_on(operate::run(&command))?,
+        Command::Server(command) => {
+            let values = gather(&builder, &Flags::new())?;
+            block_on(operate::run(&command, &values))?
+        }
         Command::Schedule { command: ScheduleCommand::Next(args) } => {
             schedule::next(&args, builder.clock().as_ref())?
         }
         Command::Evaluate(args) => {
-            let config = config::resolve_offline(&gather(&args.settings.0)?)?;
+            let config = config::resolve_offline(&gather(&builder, &args.settings.0)?)?;
             block_on(evaluate::run(&args, &builder, &config))?
         }
-        Command::Config { command: ConfigCommand::Check(args) } => return check(&args),
+        Command::Config { command: ConfigCommand::Check(args) } => return check(&builder, &args),
         Command::Doctor(args) => {
-            let (config, _) = configuration(&args.settings.0)?;
+            let (config, _) = configuration(&builder, &args.settings.0)?;
             return block_on(doctor::run(&args, &builder, &config));
         }
-        Command::Health => {
-            let values = Values::gather(&Flags::new(), &values::environment()).map_err(ConfigRejected)?;
-            block_on(health::run(&values))?
-        }
+        Command::Health => block_on(health::run(&gather(&builder, &Flags::new())?))?,
         Command::IamPolicy(args) => {
-            let (config, _) = configuration(&args.settings.0)?;
+            let (config, _) = configuration(&builder, &args.settings.0)?;
             block_on(iam_policy::run(&args, &builder, &config))?
         }
         Command::Export(args) => {
-            block_on(export::run(&args, &builder, &gather(&args.settings.0)?))?;
+            block_on(export::run(&args, &builder, &gather(&builder, &args.settings.0)?))?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Import(args) => block_on(import::run(&args, &builder, &gather(&args.settings.0)?))?,
-        Command::Migrate(args) => block_on(migrate::run(&args, &builder, &gather(&args.settings.0)?))?,
+        Command::Import(args) => {
+            block_on(import::run(&args, &builder, &gather(&builder, &args.settings.0)?))?
+        }
+        Command::Migrate(args) => {
+            block_on(migrate::run(&args, &builder, &gather(&builder, &args.settings.0)?))?
+        }
         Command::Backup(args) => {
-            let values = gather(&args.settings.0)?;
+            let values = gather(&builder, &args.settings.0)?;
             block_on(backup::run(args, &values))?
         }
         Command::Restore(args) => {
-            let values = gather(&args.settings.0)?;
+            let values = gather(&builder, &args.settings.0)?;
             block_on(backup::restore(args, &values, builder.clock().as_ref()))?
         }
         Command::Openapi => json_text(&api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "ecs-scheduler", &mut script);
+            clap_complete::generate(shell, &mut self::command(&builder), "ecs-scheduler", &mut script);
             String::from_utf8(script)
                 .map_err(|error| CommandError::caused("could not make the script", error))?
         }
-        Command::Reference { page: ReferencePage::Configuration } => config::reference::page(),
-        Command::Reference { page: ReferencePage::Cli } => reference::page(),
+        Command::Reference { page: ReferencePage::Configuration } => {
+            config::reference::page(builder.providers().settings())
+        }
+        Command::Reference { page: ReferencePage::Cli } => reference::page(self::command(&builder)),
     };
     print(&text);
     Ok(ExitCode::SUCCESS)
@@ -232,20 +245,18 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
     })
 }
 
-fn gather(flags: &Flags) -> Result<Values, ConfigRejected> {
-    Values::gather(flags, &values::environment()).map_err(ConfigRejected)
+fn gather(builder: &ServerBuilder, flags: &Flags) -> Result<Values, ConfigRejected> {
+    Values::gather(builder.providers(), flags, &values::environment()).map_err(ConfigRejected)
 }
 
-fn configuration(flags: &Flags) -> Result<(Config, Vec<String>), ConfigRejected> {
-    let values = gather(flags)?;
-    let config = Config::resolve(&values)?;
-    check_store(&config)?;
-    Ok((config, values.warnings))
+fn configuration(builder: &ServerBuilder, flags: &Flags) -> Result<(Config, Vec<String>), ConfigRejected> {
+    let values = gather(builder, flags)?;
+    Ok((Config::resolve(&values)?, values.warnings))
 }
 
 /// Prints the effective configuration, also when it is refused.
-fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
-    let values = Values::gather(&args.settings.0, &values::environment()).map_err(ConfigRejected)?;
+fn check(builder: &ServerBuilder, args: &CheckArgs) -> Result<ExitCode, CommandError> {
+    let values = gather(builder, &args.settings.0)?;
     let settings = config::report::effective(&values);
     if args.json {
         print(&json_text(&serde_json::json!({ "settings": settings, "warnings": values.warnings })));
@@ -258,11 +269,6 @@ fn check(args: &CheckArgs) -> Result<ExitCode, CommandError> {
             print(&format!("warning: {warning}\n"));
         }
     }
-    check_store(&Config::resolve(&values)?)?;
+    Config::resolve(&values)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reports errors in the settings that only the store itself detects.
-fn check_store(config: &Config) -> Result<(), ConfigRejected> {
-    wiring::validate_store_settings(&config.store).map_err(|error| ConfigRejected(vec![fault::chain(&error)]))
 }

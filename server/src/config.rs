@@ -1,7 +1,7 @@
 //! The configuration: settings from flags, environment and file, checked before anything starts.
 //!
-//! [`setting`] is the one table of settings; [`values`] gathers what was set; [`Config`] is what it means. Only this
-//! module reads the environment.
+//! [`Providers`] holds the installed stores and launchers and the one table of settings; [`values`] gathers the values that were
+//! set; [`Config`] is their meaning. Only this module reads the environment.
 
 pub mod format;
 pub mod reference;
@@ -9,13 +9,16 @@ pub mod report;
 pub mod setting;
 pub mod values;
 
-mod elasticsearch;
+mod choice;
 mod file;
+mod providers;
 mod resolve;
 
-pub use elasticsearch::ElasticsearchConfig;
+pub use choice::{Chosen, LauncherConfig, StoreConfig};
+pub use providers::{Absent, Providers};
 pub(crate) use resolve::{
     chosen_store as resolve_store, listen as resolve_listen, offline as resolve_offline,
+    offline_on_ecs as resolve_offline_on_ecs,
 };
 
 use std::fmt;
@@ -23,8 +26,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ecs_scheduler_core::replica::ReplicaId;
+use ecs_scheduler_core::{Clock, LauncherSetup};
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +74,15 @@ pub struct Config {
     pub aws: AwsConfig,
     /// Who this process is among others on the same store.
     pub replica: ReplicaConfig,
+}
+
+impl Config {
+    /// Returns the values and services from which the chosen launcher is opened.
+    #[must_use]
+    pub fn launcher_setup(&self, clock: Arc<dyn Clock>) -> LauncherSetup<'_> {
+        LauncherSetup::new(&self.launcher.settings, &self.name, &self.data_dir, clock)
+            .with_task_variables(self.task_variables)
+    }
 }
 
 /// Who a process is among others on the same store.
@@ -128,66 +142,6 @@ impl FromStr for LogLevel {
             )),
         }
     }
-}
-
-/// Where jobs and history are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreConfig {
-    /// In this process only.
-    Memory,
-    /// In a SQLite database.
-    Sqlite {
-        /// The database.
-        file: PathBuf,
-    },
-    /// In a PostgreSQL database.
-    Postgres {
-        /// Where it is, with user and password.
-        url: Secret,
-    },
-    /// In two DynamoDB tables.
-    DynamoDb {
-        /// The table with the jobs.
-        table: String,
-    },
-    /// In an S3 bucket.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// The folder in the bucket; empty for the bucket itself.
-        prefix: String,
-    },
-    /// In an index of Elasticsearch or OpenSearch.
-    Elasticsearch(ElasticsearchConfig),
-}
-
-/// A text that is not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
-/// The launcher that starts tasks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LauncherConfig {
-    /// Processes of this machine.
-    Local {
-        /// The folder of task definitions.
-        definitions: PathBuf,
-    },
-    /// Tasks of an ECS cluster.
-    Ecs {
-        /// The cluster, by name or ARN.
-        cluster: String,
-        /// Whether tasks are tagged with their job and firing.
-        tags: bool,
-        /// The SQS queue of task-state events, by name or URL.
-        events_queue: Option<String>,
-    },
 }
 
 /// Why a configuration is refused: one line per problem, all that were found.

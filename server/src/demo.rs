@@ -35,7 +35,7 @@ pub struct DemoArgs {
 ///
 /// Fails when the folder cannot be written or the server cannot be started.
 pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCode, CommandError> {
-    let config = configuration(&args)?;
+    let config = configuration(&builder, &args)?;
     telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
     write_definitions(&args.data_dir.join("task-definitions"))?;
     serve(builder, config, async |address| {
@@ -47,14 +47,15 @@ pub(crate) async fn run(builder: ServerBuilder, args: DemoArgs) -> Result<ExitCo
 }
 
 /// The demo looks at nothing but its own arguments, so that it works in any environment.
-fn configuration(args: &DemoArgs) -> Result<Config, ConfigRejected> {
+fn configuration(builder: &ServerBuilder, args: &DemoArgs) -> Result<Config, ConfigRejected> {
     let flags = Flags::from([
         ("name", "demo".to_owned()),
         ("launcher", "local".to_owned()),
         ("listen", args.listen.clone()),
         ("dataDir", args.data_dir.display().to_string()),
     ]);
-    Config::resolve(&Values::gather(&flags, &Environment::new()).map_err(ConfigRejected)?)
+    let values = Values::gather(builder.providers(), &flags, &Environment::new());
+    Config::resolve(&values.map_err(ConfigRejected)?)
 }
 
 fn write_definitions(folder: &Path) -> Result<(), CommandError> {

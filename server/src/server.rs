@@ -8,22 +8,26 @@ use std::time::Duration;
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Scheduler, Timing};
 use ecs_scheduler_core::{
-    CheckResult, Clock, ConfigError, Launcher, Store, StoreError, SystemClock, TriggerRegistry, TriggerType,
-    fault,
+    CheckResult, Clock, ConfigError, FaultKind, Launcher, LauncherProvider, OpenMode, ProviderDescriptor,
+    Store, StoreError, StoreProvider, StoreSetup, SystemClock, TriggerRegistry, TriggerType, fault,
 };
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApiState, CallStats, ConnectionLimits, Limits};
+use crate::api::{ApiState, CallStats, ConnectionLimits, Limits, PluginInfo};
 use crate::cli::error::CommandError;
-use crate::config::{Config, ReplicaConfig, StoreConfig};
+use crate::config::{Config, Providers, ReplicaConfig, StoreConfig};
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
 use crate::wiring::PluginContext;
 use crate::{allocator, api, cli, descriptors, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const SECOND_SIGNAL_EXIT_CODE: u8 = 130;
+
+/// The kind of the store in memory, which lasts as long as the process.
+pub(crate) const MEMORY: &str = "memory";
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -42,30 +46,23 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub struct Server;
 
 impl Server {
-    /// Returns a builder without plugins.
+    /// Returns a builder with the built-in stores and launchers, and without triggers.
     #[must_use]
     pub fn builder() -> ServerBuilder {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plugin_context = PluginContext::new(&clock);
-        ServerBuilder { registry: TriggerRegistry::new(), registration_error: None, clock, plugin_context }
+        let mut providers = Providers::default();
+        let registration_error = wiring::add_providers(&mut providers, &plugin_context).err();
+        let (registry, providers) = (TriggerRegistry::new(), Arc::new(providers));
+        ServerBuilder { registry, providers, registration_error, clock, plugin_context }
     }
-}
-
-/// The mode in which a store is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenMode {
-    /// Read only; a scheduler that uses the store continues.
-    Read,
-    /// Like `Read`, but a missing store counts as empty.
-    Inspect,
-    /// Read and write; a missing store is created.
-    Write,
 }
 
 /// Builds a server with its plugins.
 #[derive(Debug)]
 pub struct ServerBuilder {
     registry: TriggerRegistry,
+    providers: Arc<Providers>,
     registration_error: Option<ConfigError>,
     clock: Arc<dyn Clock>,
     plugin_context: PluginContext,
@@ -91,11 +88,36 @@ impl ServerBuilder {
         self
     }
 
+    /// Installs a store. A second one of the same kind, and a setting that exists already, is an error that
+    /// [`run`](Self::run) reports.
+    #[must_use]
+    pub fn store(mut self, provider: impl StoreProvider) -> Self {
+        if let Err(error) = Arc::make_mut(&mut self.providers).add_store(provider) {
+            self.registration_error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Installs a launcher. A second one of the same kind, and a setting that exists already, is an error that
+    /// [`run`](Self::run) reports.
+    #[must_use]
+    pub fn launcher(mut self, provider: impl LauncherProvider) -> Self {
+        if let Err(error) = Arc::make_mut(&mut self.providers).add_launcher(provider) {
+            self.registration_error.get_or_insert(error);
+        }
+        self
+    }
+
     /// Runs the command line of this process, and returns its exit code. Errors go to standard error.
     #[must_use]
     pub fn run(self) -> ExitCode {
         allocator::use_small_pages();
         cli::run(self)
+    }
+
+    /// Returns the installed stores and launchers.
+    pub(crate) fn providers(&self) -> &Arc<Providers> {
+        &self.providers
     }
 
     /// Returns the shared context of the built-in plugins.
@@ -110,9 +132,9 @@ impl ServerBuilder {
     /// Fails with what is wrong and the remedy.
     pub(crate) async fn open_launcher(&self, config: &Config) -> Result<Arc<dyn Launcher>, CommandError> {
         self.plugin_context.configure(&config.aws);
-        wiring::open_launcher(config, Arc::clone(&self.clock), &self.plugin_context)
-            .await
-            .map_err(|error| CommandError::caused("could not open the launcher", error))
+        let setup = config.launcher_setup(Arc::clone(&self.clock));
+        let opened = config.launcher.provider.open(&setup).await;
+        opened.map_err(|error| CommandError::caused("could not open the launcher", error))
     }
 
     /// Opens the store that is configured, to read from it; a scheduler that uses it is not disturbed.
@@ -122,13 +144,14 @@ impl ServerBuilder {
     /// Fails with what is wrong and the remedy, also when the scheduler that uses it lets nobody read beside it.
     pub(crate) async fn open_store_read_only(&self, config: &Config) -> Result<Arc<dyn Store>, StoreError> {
         self.plugin_context.configure(&config.aws);
-        wiring::open_store_read_only(&config.store, Arc::clone(&self.clock), &self.plugin_context).await
+        self.open(&config.store, OpenMode::ReadOnly).await
     }
 
     /// Tries the store that is configured, by calls that change nothing.
     pub(crate) async fn diagnose_store(&self, config: &Config) -> Vec<CheckResult> {
         self.plugin_context.configure(&config.aws);
-        wiring::diagnose_store(&config.store, Arc::clone(&self.clock), &self.plugin_context).await
+        let StoreConfig { provider, settings, .. } = &config.store;
+        provider.diagnose(&StoreSetup::new(settings, Arc::clone(&self.clock))).await
     }
 
     /// Returns the clock.
@@ -146,20 +169,34 @@ impl ServerBuilder {
         config: &StoreConfig,
         mode: OpenMode,
     ) -> Result<Arc<dyn Store>, CommandError> {
-        let clock = Arc::clone(&self.clock);
-        let opened = match mode {
-            OpenMode::Read => wiring::open_store_read_only(config, clock, &self.plugin_context).await,
-            OpenMode::Inspect => wiring::open_store_or_empty(config, clock, &self.plugin_context).await,
-            OpenMode::Write => wiring::open_store(config, clock, &self.plugin_context).await,
-        };
-        opened.map_err(|error| CommandError::caused("could not open the store", error))
+        self.open(config, mode).await.map_err(|error| CommandError::caused("could not open the store", error))
+    }
+
+    /// Opens a store to read from it; one that does not exist is empty.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong and the remedy.
+    pub(crate) async fn open_store_or_empty(
+        &self,
+        config: &StoreConfig,
+    ) -> Result<Arc<dyn Store>, CommandError> {
+        match self.open(config, OpenMode::ReadOnly).await {
+            Err(StoreError::Fault { kind: FaultKind::NotFound, .. }) => Ok(wiring::empty_store()),
+            opened => opened.map_err(|error| CommandError::caused("could not open the store", error)),
+        }
+    }
+
+    async fn open(&self, config: &StoreConfig, mode: OpenMode) -> Result<Arc<dyn Store>, StoreError> {
+        let setup = StoreSetup::new(&config.settings, Arc::clone(&self.clock));
+        config.provider.open(&setup, mode).await
     }
 
     /// Returns the installed triggers.
     ///
     /// # Errors
     ///
-    /// Fails when a type was installed twice.
+    /// Fails when a type or a kind was installed twice, or a setting of a store or launcher exists already.
     pub(crate) fn registry(&self) -> Result<Arc<TriggerRegistry>, CommandError> {
         match &self.registration_error {
             None => Ok(Arc::new(self.registry.clone())),
@@ -220,17 +257,15 @@ impl Running {
     async fn start(builder: ServerBuilder, config: Config) -> Result<Self, CommandError> {
         let registry = builder.registry()?;
         let launcher = builder.open_launcher(&config).await?;
-        let ServerBuilder { clock, plugin_context, .. } = builder;
         let failed = |what: String| move |error| CommandError::caused(what, error);
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(failed(format!("could not listen on {}", config.listen)))?;
         let address = listener.local_addr().map_err(failed("could not read the local address".to_owned()))?;
-        let store = wiring::open_store(&config.store, Arc::clone(&clock), &plugin_context)
-            .await
-            .map_err(|error| CommandError::caused("could not open the store", error))?;
-        let services =
-            Services { registry, store: Arc::clone(&store), launcher, clock, aws: plugin_context.calls() };
+        let store = builder.open_store(&config.store, OpenMode::Serve).await?;
+        let ServerBuilder { clock, plugin_context, providers, .. } = builder;
+        let aws = plugin_context.calls();
+        let services = Services { registry, providers, store: Arc::clone(&store), launcher, clock, aws };
         let (engine, state) = start_services(services, &config, address).await?;
         let closing = state.closing.clone();
         let limits = ConnectionLimits::for_descriptors(descriptors::raise_limit());
@@ -277,6 +312,7 @@ impl Running {
 /// The parts that an engine and an API need.
 pub(crate) struct Services {
     pub(crate) registry: Arc<TriggerRegistry>,
+    pub(crate) providers: Arc<Providers>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -295,7 +331,7 @@ pub(crate) async fn start_services(
     config: &Config,
     address: SocketAddr,
 ) -> Result<(Scheduler, ApiState), CommandError> {
-    let Services { registry, store, launcher, clock, aws } = services;
+    let Services { registry, providers, store, launcher, clock, aws } = services;
     let options = EngineOptions {
         name: config.name.clone(),
         max_tasks: config.max_tasks,
@@ -318,14 +354,42 @@ pub(crate) async fn start_services(
         registry,
         clock,
         max_tasks: config.max_tasks,
-        launchers: wiring::list_launchers(&config.launcher),
-        stores: wiring::list_stores(&config.store),
+        launchers: list_launchers(&providers, config.launcher.kind),
+        stores: list_stores(&providers, config.store.kind),
         aws,
         hosts: hosts(config),
         limits: Limits::default(),
         closing: CancellationToken::new(),
     };
     Ok((engine, state))
+}
+
+/// Lists the launchers of this build; the one in use is marked.
+fn list_launchers(providers: &Providers, in_use: &str) -> Vec<PluginInfo> {
+    let schema = |kind| providers.launcher(kind).map(|launcher| launcher.options_schema());
+    let info = |launcher: ProviderDescriptor| {
+        plugin_info(&launcher, in_use, schema(launcher.kind).unwrap_or_default())
+    };
+    providers.present_launchers().into_iter().map(info).collect()
+}
+
+/// Lists the stores of this build; the one in use is marked.
+fn list_stores(providers: &Providers, in_use: &str) -> Vec<PluginInfo> {
+    let info = |store: ProviderDescriptor| {
+        let variables = store.settings.iter().filter_map(|setting| {
+            let schema = json!({ "type": "string", "description": setting.brief() });
+            Some((setting.variable?.to_owned(), schema))
+        });
+        let properties: Value = variables.collect();
+        let schema = json!({ "type": "object", "additionalProperties": false, "properties": properties });
+        plugin_info(&store, in_use, schema)
+    };
+    providers.present_stores().into_iter().map(info).collect()
+}
+
+fn plugin_info(descriptor: &ProviderDescriptor, in_use: &str, schema: Value) -> PluginInfo {
+    let ProviderDescriptor { kind, summary, .. } = *descriptor;
+    PluginInfo { kind: kind.to_owned(), summary: summary.to_owned(), active: kind == in_use, schema }
 }
 
 /// Returns the names by which this server is reached: those that are configured, and the one that other replicas use.
@@ -338,7 +402,7 @@ fn hosts(config: &Config) -> Vec<String> {
 
 /// Starts the engine alone, or as one of several replicas. The memory store is shared by nobody: it is in this process.
 async fn start_engine(engine: Engine, config: &Config, address: SocketAddr) -> Result<Scheduler, StoreError> {
-    let shared = Arc::clone(&engine.store).shared().filter(|_| config.store != StoreConfig::Memory);
+    let shared = Arc::clone(&engine.store).shared().filter(|_| config.store.kind != MEMORY);
     let Some(store) = shared else { return Ok(engine.start().await?.into()) };
     let ReplicaConfig { id, advertise } = config.replica.clone();
     let options = ReplicaOptions {

@@ -9,6 +9,7 @@ mod partition;
 mod price;
 mod rate_limiter;
 mod regional_clients;
+mod resource_name;
 mod skew;
 
 pub use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -20,3 +21,4 @@ pub use meter::{JobUse, Meter, MeterReport, Metering, OperationUse};
 pub use partition::partition;
 pub use rate_limiter::{RateLimiter, RateLimiters};
 pub use regional_clients::RegionalClients;
+pub use resource_name::check_resource_name;

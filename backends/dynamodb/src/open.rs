@@ -48,7 +48,7 @@ impl DynamoDbStore {
     /// # Errors
     ///
     /// As [`open`](Self::open), and with [`FaultKind::NotFound`] when the table does not exist.
-    pub async fn open_existing(aws: &AwsContext, options: DynamoDbOptions) -> Result<Self, StoreError> {
+    pub async fn open_read_only(aws: &AwsContext, options: DynamoDbOptions) -> Result<Self, StoreError> {
         let db = connect(aws, &options).await?;
         if db.describe(StoreTable::Jobs).await?.is_none() {
             let message = format!("there is no DynamoDB table \"{}\"", options.table);

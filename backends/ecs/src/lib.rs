@@ -13,6 +13,7 @@ mod lost_launch;
 pub mod options;
 mod permissions;
 mod preflight;
+mod provider;
 mod refused_names;
 mod request;
 mod run_task_response;
@@ -25,5 +26,6 @@ mod task_state_cache;
 pub use context::EcsOptions;
 pub use launcher::EcsLauncher;
 pub use options::LaunchOptions;
+pub use provider::EcsProvider;
 
 use context::LauncherContext;

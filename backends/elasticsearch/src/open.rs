@@ -13,6 +13,9 @@ use crate::index::IndexName;
 use crate::log::{EmptyLog, JournalLog};
 use crate::timeouts::ClusterTimeouts;
 
+/// The kind of the store, for lists and logs.
+pub(crate) const KIND: &str = "elasticsearch";
+
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct ElasticsearchOptions {
@@ -45,7 +48,7 @@ impl ElasticsearchOptions {
         let log = Arc::new(JournalLog::new(Arc::clone(&client), indices.journal));
         let documents = Arc::new(JobDocuments::new(client, indices.jobs));
         let options = LogStoreOptions { clock: self.clock, ..LogStoreOptions::default() };
-        LogStore::open("elasticsearch", display_name(&self.index), log, documents, options).await
+        LogStore::open(KIND, display_name(&self.index), log, documents, options).await
     }
 
     /// Reads the content of the store, for a command that only reads: it creates and writes nothing, and does not disturb a
@@ -54,7 +57,7 @@ impl ElasticsearchOptions {
     /// # Errors
     ///
     /// As [`open`](Self::open), and when there is no index of jobs.
-    pub async fn look(self) -> Result<MemoryStore, StoreError> {
+    pub async fn open_read_only(self) -> Result<MemoryStore, StoreError> {
         let client = Arc::new(RestClient::new(&self.cluster, self.timeouts)?);
         let (jobs, journal) = locate_indices(&client, &self.index).await?;
         let documents = JobDocuments::new(Arc::clone(&client), jobs);
@@ -68,7 +71,7 @@ impl ElasticsearchOptions {
     /// Checks the store by reading all of it, and reports a problem with its remedy.
     pub async fn diagnose(self) -> CheckResult {
         let subject = format!("store: {}", display_name(&self.index));
-        match self.look().await {
+        match self.open_read_only().await {
             Ok(_) => CheckResult::passed(subject),
             Err(error) => CheckResult::failed(subject, fault::chain(&error)),
         }

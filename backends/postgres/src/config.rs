@@ -93,16 +93,6 @@ impl ConnectionConfig {
     }
 }
 
-/// Checks a URL without connecting.
-///
-/// # Errors
-///
-/// Fails when the text is no URL of PostgreSQL, or has an unknown parameter. The message does not repeat the URL, which
-/// holds a password.
-pub fn check_url(url: &str) -> Result<(), StoreError> {
-    ConnectionConfig::parse(url).map(drop)
-}
-
 fn invalid_url(remedy: &str) -> StoreError {
     StoreError::fault(FaultKind::Config, format!("could not read ECSS_POSTGRES_URL: {remedy}"))
 }

@@ -11,6 +11,7 @@ mod job_list;
 mod jobs;
 mod open;
 mod pool;
+mod provider;
 mod prune;
 mod registers;
 mod schema;
@@ -20,6 +21,6 @@ mod shared_store;
 mod store;
 mod tls;
 
-pub use config::check_url;
 pub use open::PostgresOptions;
+pub use provider::PostgresProvider;
 pub use store::PostgresStore;

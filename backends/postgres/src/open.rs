@@ -40,7 +40,7 @@ impl PostgresStore {
     ///
     /// As [`open`](Self::open), and with [`FaultKind::NotFound`](ecs_scheduler_core::FaultKind::NotFound) when there are
     /// no tables.
-    pub async fn open_existing(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+    pub async fn open_read_only(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
         connect(url, &options, MissingTables::Refuse).await
     }
 }

@@ -9,6 +9,8 @@ mod log;
 mod open;
 mod permissions;
 mod probe;
+mod provider;
 
-pub use open::{S3Options, diagnose, look, open};
+pub use open::{S3Options, diagnose, open, open_read_only};
 pub use permissions::permissions;
+pub use provider::S3Provider;

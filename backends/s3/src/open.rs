@@ -15,7 +15,7 @@ use crate::log::S3Log;
 use crate::probe::probe;
 
 /// The kind of the store, for lists and logs.
-const KIND: &str = "s3";
+pub(crate) const KIND: &str = "s3";
 
 /// The options of an S3 store.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub async fn open(aws: &AwsContext, options: S3Options) -> Result<LogStore, Stor
 /// # Errors
 ///
 /// As [`open`]; a missing bucket is not created.
-pub async fn look(aws: &AwsContext, options: S3Options) -> Result<MemoryStore, StoreError> {
+pub async fn open_read_only(aws: &AwsContext, options: S3Options) -> Result<MemoryStore, StoreError> {
     let connection = Connection::new(aws, &options).await?;
     LogStore::open_read_only(
         options.location(),
@@ -88,7 +88,7 @@ pub async fn look(aws: &AwsContext, options: S3Options) -> Result<MemoryStore, S
 /// Reads everything in a bucket, and reports problems with their remedies.
 pub async fn diagnose(aws: &AwsContext, options: S3Options) -> CheckResult {
     let subject = format!("store: {}", options.location());
-    match look(aws, options).await {
+    match open_read_only(aws, options).await {
         Ok(_) => CheckResult::passed(subject),
         Err(error) => CheckResult::failed(subject, fault::chain(&error)),
     }

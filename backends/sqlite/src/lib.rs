@@ -27,6 +27,7 @@ mod jobs;
 mod lock;
 mod open;
 mod pool;
+mod provider;
 mod prune;
 mod registers;
 mod row_cache;
@@ -36,4 +37,5 @@ mod store;
 mod writer_conn;
 
 pub use backup::{Contents, backup, restore, verify};
+pub use provider::SqliteProvider;
 pub use store::{SqliteOptions, SqliteStore};

@@ -10,11 +10,11 @@ use super::error::CommandError;
 use super::flags::SettingFlags;
 use super::printable::json_text;
 use super::progress::Bar;
-use crate::config::StoreConfig;
 use crate::config::values::Values;
 use crate::transfer::new_file::NewFile;
 use crate::transfer::{StoreUri, store_uri};
 use crate::wiring::copies::{self, Contents};
+use crate::wiring::store_file;
 
 /// The store to back up and the target file.
 #[derive(Debug, Clone, Args)]
@@ -121,11 +121,10 @@ pub(crate) async fn restore(
 }
 
 fn file_of(uri: Option<&StoreUri>, values: &Values) -> Result<PathBuf, CommandError> {
-    if let StoreConfig::Sqlite { file } = store_uri::resolve(uri, values)? {
-        return Ok(file);
-    }
-    let remedy = "`ecs-scheduler export` makes a dump of any store";
-    Err(CommandError::failed(format!("only a SQLite store is one file that can be copied; {remedy}")))
+    store_file(&store_uri::resolve(uri, values)?).ok_or_else(|| {
+        let remedy = "`ecs-scheduler export` makes a dump of any store";
+        CommandError::failed(format!("only a SQLite store is one file that can be copied; {remedy}"))
+    })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -29,7 +29,7 @@ use super::jobs::show;
 use super::print;
 use super::printable::printable;
 use crate::api::{self, ApiState};
-use crate::config::{Config, LauncherConfig};
+use crate::config::Config;
 use crate::server::{ServerBuilder, Services, start_services};
 
 /// The longest answer that is read, in bytes.
@@ -129,13 +129,12 @@ async fn start_offline_engine(
     config: &Config,
 ) -> Result<(Scheduler, ApiState), CommandError> {
     let failed = |error| CommandError::caused("could not make an empty store", error);
-    let checks = match config.launcher {
-        LauncherConfig::Ecs { .. } => Some(builder.open_launcher(config).await?),
-        // Opening it would take its folder from the scheduler that uses it, and it has no options to check.
-        LauncherConfig::Local { .. } => None,
-    };
+    // Opening it would take it from the scheduler that uses it.
+    let is_exclusive = config.launcher.provider.is_exclusive();
+    let checks = if is_exclusive { None } else { Some(builder.open_launcher(config).await?) };
     let services = Services {
         registry: builder.registry()?,
+        providers: Arc::clone(builder.providers()),
         store: builder.open_store_read_only(config).await.map_err(failed)?,
         launcher: Arc::new(NoLauncher { checks }),
         clock: Arc::clone(builder.clock()),

@@ -1,26 +1,28 @@
 //! The settings as flags, made from the table of settings.
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use std::convert::Infallible;
 
-use crate::config::setting::SETTINGS;
+use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches};
+
+use crate::config::setting::ListedSetting;
 use crate::config::values::Flags;
 
-/// A flag for each setting that has one.
+#[cfg(test)]
+mod tests;
+
+/// The name of the group that marks the commands with [`SettingFlags`].
+const MARKER: &str = "settings";
+
+/// The flags of settings that were given. [`add_setting_flags`] adds the flags to the command.
 #[derive(Debug, Clone, Default)]
 pub struct SettingFlags(pub Flags);
 
+/// The key of a setting and its value.
+type GivenFlag = (&'static str, String);
+
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
-        SETTINGS.iter().fold(command, |command, setting| match setting.flag() {
-            Some(flag) => command.arg(
-                Arg::new(setting.key)
-                    .long(flag)
-                    .value_name(setting.value)
-                    .help(format!("{} [{}]", first_sentence(setting.help), setting.name()))
-                    .help_heading("Settings"),
-            ),
-            None => command,
-        })
+        command.group(ArgGroup::new(MARKER))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -30,10 +32,9 @@ impl Args for SettingFlags {
 
 impl FromArgMatches for SettingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = SETTINGS.iter().filter(|setting| setting.flag().is_some()).filter_map(|setting| {
-            matches.get_one::<String>(setting.key).map(|value| (setting.key, value.clone()))
-        });
-        Ok(Self(given.collect()))
+        let given =
+            matches.ids().filter_map(|id| matches.try_get_one::<GivenFlag>(id.as_str()).ok().flatten());
+        Ok(Self(given.cloned().collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -42,7 +43,22 @@ impl FromArgMatches for SettingFlags {
     }
 }
 
-fn first_sentence(help: &str) -> &str {
-    let end = help.find(['.', ':', ';']).filter(|end| help[end + 1..].starts_with(' '));
-    &help[..end.unwrap_or(help.len())]
+/// Adds a flag for each setting that has one, to this command and those below it that take [`SettingFlags`].
+pub(crate) fn add_setting_flags(command: Command, settings: &[ListedSetting]) -> Command {
+    let takes_flags = command.get_groups().any(|group| group.get_id() == MARKER);
+    let flags = settings.iter().filter(|_| takes_flags).filter_map(flag);
+    command.args(flags).mut_subcommands(|below| add_setting_flags(below, settings))
+}
+
+fn flag(setting: &ListedSetting) -> Option<Arg> {
+    let key = setting.key;
+    let given = move |text: &str| Ok::<GivenFlag, Infallible>((key, text.to_owned()));
+    Some(
+        Arg::new(key)
+            .long(setting.flag()?)
+            .value_name(setting.value)
+            .value_parser(given)
+            .help(format!("{} [{}]", setting.brief(), setting.name()))
+            .help_heading("Settings"),
+    )
 }

@@ -63,7 +63,7 @@ pub(crate) async fn run(
         .map_err(|error| CommandError::caused("could not determine the permissions for launching", error))?;
     let reading =
         found.jobs.iter().filter_map(|job| job.trigger.as_ref()).flat_map(|trigger| trigger.permissions());
-    let storing = wiring::store_permissions(&config.store);
+    let storing = config.store.provider.permissions(&config.store.settings);
     let home = match &args.region {
         Some(region) => Some(region.clone()),
         None => builder.plugin_context().region().await,

@@ -8,9 +8,8 @@ use super::client::Client;
 use super::error::CommandError;
 use super::jobs::{self, JobsCommand, escape, show};
 use super::table::{cell, table};
-use crate::config::ConfigRejected;
 use crate::config::setting::SERVER;
-use crate::config::values::{self, Flags, Values};
+use crate::config::values::Values;
 
 #[cfg(test)]
 mod tests;
@@ -77,14 +76,13 @@ pub(crate) enum BrakeCommand {
 ///
 /// # Errors
 ///
-/// Fails when the configuration is refused, and when the server cannot be reached or refuses.
-pub(super) async fn run(command: &ServerCommand) -> Result<String, CommandError> {
+/// Fails when the server cannot be reached or refuses.
+pub(super) async fn run(command: &ServerCommand, values: &Values) -> Result<String, CommandError> {
     let (ServerCommand::Jobs { client: args, .. }
     | ServerCommand::Brake { client: args, .. }
     | ServerCommand::Decisions { client: args, .. }
     | ServerCommand::Stats(args)
     | ServerCommand::Replicas(args)) = command;
-    let values = Values::gather(&Flags::new(), &values::environment()).map_err(ConfigRejected)?;
     let server = args.server.as_deref().unwrap_or_else(|| values.text_or_default(&SERVER));
     let client = &Client::new(server)?;
     let (answer, people): (Value, fn(&Value) -> String) = match command {

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 
-use super::Cli;
 use super::error::EXIT_CODES;
 
 const HEAD: &str = "\
@@ -23,12 +22,12 @@ Results go to standard output, the log and errors to standard error.
 
 /// Makes the page.
 #[must_use]
-pub fn page() -> String {
+pub fn page(command: Command) -> String {
     let mut page = HEAD.to_owned();
     for (code, when) in EXIT_CODES {
         let _ = writeln!(page, "| {code} | {when} |");
     }
-    let mut command = Cli::command().term_width(100);
+    let mut command = command.term_width(100);
     command.build();
     describe(&mut page, &mut command, "");
     page

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::nearest;
-use super::setting::{CONFIG_FILE, SETTINGS, Setting};
+use super::setting::{CONFIG_FILE, ListedSetting, Setting};
 
 #[cfg(test)]
 mod tests;
@@ -15,22 +15,22 @@ mod tests;
 /// # Errors
 ///
 /// Fails with one line per problem: the file cannot be read or is not YAML, a key is unknown, a value is not plain.
-pub(super) fn read(path: &Path) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
+pub(super) fn read(path: &Path, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)>, Vec<String>> {
     let place = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![format!("could not read configuration file {place}: {error}")])?;
-    parse(&text)
+    parse(&text, settings)
         .map_err(|problems| problems.into_iter().map(|problem| format!("{place}: {problem}")).collect())
 }
 
 /// Reads the text of a configuration file.
-fn parse(text: &str) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
+fn parse(text: &str, settings: &[ListedSetting]) -> Result<Vec<(Setting, String)>, Vec<String>> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
     let document: Value =
         serde_saphyr::from_str(text).map_err(|error| vec![format!("not valid YAML: {error}")])?;
-    let mut reader = FileReader::default();
+    let mut reader = FileReader { settings, entries: Vec::new(), problems: Vec::new() };
     match document {
         Value::Null => {}
         Value::Object(_) => reader.walk("", document),
@@ -41,38 +41,42 @@ fn parse(text: &str) -> Result<Vec<(&'static Setting, String)>, Vec<String>> {
     if reader.problems.is_empty() { Ok(reader.entries) } else { Err(reader.problems) }
 }
 
-#[derive(Default)]
-struct FileReader {
-    entries: Vec<(&'static Setting, String)>,
+struct FileReader<'s> {
+    settings: &'s [ListedSetting],
+    entries: Vec<(Setting, String)>,
     problems: Vec<String>,
 }
 
-impl FileReader {
+impl FileReader<'_> {
     fn walk(&mut self, key: &str, value: Value) {
-        let known = SETTINGS.iter().find(|setting| setting.key == key && key != CONFIG_FILE.key);
+        let known = self.settings.iter().find(|setting| setting.key == key && key != CONFIG_FILE.key);
         match (known, value) {
             (Some(setting), value) => match plain(setting, value) {
-                Ok(text) => self.entries.push((setting, text)),
+                Ok(text) => self.entries.push((setting.setting, text)),
                 Err(problem) => self.problems.push(problem),
             },
-            (None, Value::Object(fields)) if key.is_empty() || is_group(key) => {
+            (None, Value::Object(fields)) if key.is_empty() || self.is_group(key) => {
                 for (name, value) in fields {
                     let below = if key.is_empty() { name } else { format!("{key}.{name}") };
                     self.walk(&below, value);
                 }
             }
-            (None, Value::Null) if is_group(key) => {}
-            (None, _) if is_group(key) => self.problems.push(format!("\"{key}\" must hold keys with values")),
+            (None, Value::Null) if self.is_group(key) => {}
+            (None, _) if self.is_group(key) => {
+                self.problems.push(format!("\"{key}\" must hold keys with values"));
+            }
             (None, _) => {
-                let keys = SETTINGS.iter().map(|setting| setting.key).filter(|key| *key != CONFIG_FILE.key);
+                let keys =
+                    self.settings.iter().map(|setting| setting.key).filter(|key| *key != CONFIG_FILE.key);
                 self.problems.push(format!("unknown key \"{key}\"{}", nearest(key, keys)));
             }
         }
     }
-}
 
-fn is_group(key: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+    fn is_group(&self, key: &str) -> bool {
+        let is_below = |below: &str| below.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        self.settings.iter().any(|setting| is_below(setting.key))
+    }
 }
 
 /// Makes the text that an environment variable would have. Lists of plain values become comma lists.

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::setting::{Part, SETTINGS, Setting};
+use super::setting::{ListedSetting, Part};
 
 const HEAD: &str = "\
 # Configuration
 
-<!-- Made by `make docs` from server/src/config/setting.rs; change it there. -->
+<!-- Made by `make docs` from server/src/config/setting.rs and the provider.rs of each backend; change it there. -->
 
 A setting can be given in three places. A flag wins over an environment variable, an environment variable over the
 file. An empty value counts as not set.
@@ -47,10 +47,10 @@ const SECTIONS: [Section; 7] = [
 
 /// Makes the page.
 #[must_use]
-pub fn page() -> String {
+pub fn page(settings: &[ListedSetting]) -> String {
     let mut page = HEAD.to_owned();
     for (title, belongs) in SECTIONS {
-        if !SETTINGS.iter().any(|setting| belongs(setting.part)) {
+        if !settings.iter().any(|setting| belongs(setting.part)) {
             continue;
         }
         let _ = write!(page, "\n## {title}\n");
@@ -63,7 +63,7 @@ pub fn page() -> String {
         if title == "Not in this build" {
             page.push_str(ABSENT);
         }
-        for setting in SETTINGS.iter().filter(|setting| belongs(setting.part)) {
+        for setting in settings.iter().filter(|setting| belongs(setting.part)) {
             describe(&mut page, setting);
         }
     }
@@ -77,11 +77,13 @@ task's or the instance's role, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_ECS`. No
 const ABSENT: &str =
     "\nThese settings are known, and setting one is an error that says what this build lacks.\n";
 
-fn describe(page: &mut String, setting: &Setting) {
-    let _ = write!(page, "\n### `{}`\n\n{}.\n", setting.name(), setting.help);
+fn describe(page: &mut String, setting: &ListedSetting) {
+    let _ = write!(page, "\n### `{}`\n", setting.name());
     if let Part::Absent(part, remedy) = setting.part {
         let _ = write!(page, "\nThis build has no {part}: {remedy}.\n");
+        return;
     }
+    let _ = write!(page, "\n{}.\n", setting.help);
     let _ = write!(
         page,
         "\n| value | default | flag | key in the file | in the Python version |\n|---|---|---|---|---|\n"

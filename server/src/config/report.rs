@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::setting::{LAUNCHER, Part, SETTINGS, Setting};
+use super::setting::{LAUNCHER, ListedSetting, Part};
 use super::values::{Origin, Values};
 
 /// One setting as it holds.
@@ -19,16 +19,17 @@ pub struct SettingRow {
 /// Lists the settings of this build, and those of absent parts that somebody set.
 #[must_use]
 pub fn effective(values: &Values) -> Vec<SettingRow> {
-    SETTINGS.iter().filter_map(|setting| row(setting, values)).collect()
+    values.providers().settings().iter().filter_map(|setting| row(setting, values)).collect()
 }
 
-fn row(setting: &'static Setting, values: &Values) -> Option<SettingRow> {
+fn row(setting: &ListedSetting, values: &Values) -> Option<SettingRow> {
     let name = setting.name();
     match (values.get(setting), setting.part) {
         (None, Part::Absent(..)) => None,
         (None, _) => {
-            let value = if setting.key == LAUNCHER.key { "" } else { setting.default };
-            Some(SettingRow { name, value: value.to_owned(), origin: Origin::Default.to_string() })
+            let is_launcher = setting.key == LAUNCHER.key;
+            let value = if is_launcher { String::new() } else { setting.default.to_string() };
+            Some(SettingRow { name, value, origin: Origin::Default.to_string() })
         }
         (Some(value), _) => {
             let text = if setting.secret { "(hidden)".to_owned() } else { without_logins(&value.text) };

@@ -2,23 +2,26 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ecs_scheduler_core::replica::ReplicaId;
 
-use super::setting::STORE_SELECTORS;
+use super::choice::{choose_launcher, choose_store, launcher_config};
 use super::setting::{
-    ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, DYNAMODB_TABLE, ECS_CLUSTER,
-    ECS_EVENTS_QUEUE, ECS_TAGS, HISTORY_DAYS, LAUNCHER, LISTEN, LOCAL_TASK_DEFINITIONS, LOG_FOLDER,
-    LOG_LEVEL, MAX_TASKS, NAME, POSTGRES_URL, Part, REPLICA, S3_BUCKET, S3_PREFIX, SETTINGS, SQLITE_FILE,
-    STORE, Setting, TASK_VARIABLES,
+    ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
+    LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, Part, REPLICA, STORE, Setting,
+    TASK_VARIABLES,
 };
 use super::values::Values;
 use super::{
-    ANY_HOST, AwsConfig, Config, ConfigRejected, ElasticsearchConfig, HISTORY_DAYS_LIMIT, LauncherConfig,
-    LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT, ReplicaConfig, Secret, StoreConfig,
+    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
+    NAME_LIMIT, ReplicaConfig, StoreConfig,
 };
+
+/// The kind of the launcher that checks jobs offline if none is chosen, and imported jobs always.
+const ECS: &str = "ecs";
+/// Its cluster, which is not called.
+const OFFLINE_CLUSTER: &str = "default";
 
 impl Config {
     /// Gives the settings their meaning.
@@ -37,14 +40,15 @@ impl Config {
         let history_days = collect_error(history_days(values), &mut problems);
         let replica = collect_error(replica(values), &mut problems).unwrap_or_default();
         let level = collect_error(log_level(values), &mut problems);
+        let task_variables = TASK_VARIABLES.parse_switch(values.text_or_default(&TASK_VARIABLES));
         let task_variables =
-            collect_error(on_or_off(values, &TASK_VARIABLES), &mut problems).unwrap_or_default();
-        let store = collect_error(store(values), &mut problems);
+            collect_error(task_variables.map_err(|error| error.message), &mut problems).unwrap_or_default();
+        let store = collect_error(choose_store(values), &mut problems);
         // A chosen ECS launcher that is missing was reported already.
         let launcher = if parts_missing && values.get(&LAUNCHER).is_none() {
             None
         } else {
-            collect_error(launcher(values), &mut problems)
+            collect_error(choose_launcher(values), &mut problems)
         };
         match (name, listen, max_tasks, history_days, level, store, launcher) {
             (
@@ -93,21 +97,45 @@ pub(crate) fn offline(values: &Values) -> Result<Config, ConfigRejected> {
         !matches!(setting.part, Part::Log | Part::Store) && !of_a_server.contains(&setting.key)
     });
     values.set(&STORE, "memory");
-    if [&LAUNCHER, &ECS_CLUSTER].iter().all(|setting| values.get(setting).is_none()) {
-        let (setting, text) =
-            if cfg!(feature = "aws") { (&ECS_CLUSTER, "default") } else { (&LAUNCHER, "local") };
-        values.set(setting, text);
+    let launchers = values.providers().launchers();
+    let selectors = launchers.filter_map(|launcher| launcher.descriptor().selector());
+    let is_chosen = selectors.chain([&LAUNCHER]).any(|setting| values.get(setting).is_some());
+    if !is_chosen {
+        let present = values.providers().present_launchers().into_iter();
+        match present.filter(|launcher| launcher.kind == ECS).find_map(|launcher| launcher.selector()) {
+            Some(selector) => values.set(selector, OFFLINE_CLUSTER),
+            None => values.set(&LAUNCHER, "local"),
+        }
     }
     Config::resolve(&values)
+}
+
+/// Resolves as [`offline`], but with the ECS launcher if another one is configured: imported jobs ran on ECS or will.
+///
+/// # Errors
+///
+/// As [`offline`].
+pub(crate) fn offline_on_ecs(values: &Values) -> Result<Config, ConfigRejected> {
+    let config = offline(values)?;
+    let Some(ecs) = values.providers().launcher(ECS).filter(|_| config.launcher.kind != ECS) else {
+        return Ok(config);
+    };
+    let mut defaults = values.keeping(|_| false);
+    if let Some(selector) = ecs.descriptor().selector() {
+        defaults.set(selector, OFFLINE_CLUSTER);
+    }
+    Ok(Config { launcher: launcher_config(ecs, &defaults), ..config })
 }
 
 fn collect_error<T>(outcome: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
     outcome.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn absent_parts(values: &Values, of: &dyn Fn(&Setting) -> bool) -> Vec<String> {
+fn absent_parts(values: &Values, of: &dyn Fn(&ListedSetting) -> bool) -> Vec<String> {
     let mut problems = Vec::new();
-    for setting in SETTINGS.iter().filter(|setting| of(setting) && values.get(setting).is_some()) {
+    for setting in
+        values.providers().settings().iter().filter(|setting| of(setting) && values.get(setting).is_some())
+    {
         if let Part::Absent(part, remedy) = setting.part {
             problems.push(format!("{} is set, but this build has no {part}; {remedy}", setting.name()));
         }
@@ -204,129 +232,17 @@ fn data_dir(values: &Values) -> PathBuf {
 ///
 /// # Errors
 ///
-/// Fails when two are chosen, or one that this build does not contain.
+/// Fails when two are chosen, or one that this build does not contain, and when its settings are invalid.
 pub(crate) fn chosen_store(values: &Values) -> Result<StoreConfig, ConfigRejected> {
-    let absent = absent_parts(values, &|setting| STORE_SELECTORS.contains(&setting.key));
+    let selectors: Vec<_> =
+        values.providers().stores().filter_map(|provider| provider.descriptor().selector).collect();
+    let absent = absent_parts(values, &|setting| selectors.contains(&setting.key));
     if !absent.is_empty() {
         return Err(ConfigRejected(absent));
     }
-    store(values).map_err(|problem| ConfigRejected(vec![problem]))
-}
-
-fn store(values: &Values) -> Result<StoreConfig, String> {
-    let kind = values.get(&STORE).map(|value| value.text.as_str());
-    let mut chosen: Vec<String> = kind.map(|kind| format!("ECSS_STORE={kind}")).into_iter().collect();
-    if kind == Some("sqlite") {
-        chosen.clear();
-    }
-    for selector in STORE_SELECTORS {
-        let setting = by_key(selector);
-        if values.get(setting).is_some() || (selector == "sqlite.file" && kind == Some("sqlite")) {
-            chosen.push(setting.name().to_owned());
-        }
-    }
-    if chosen.len() > 1 {
-        return Err(format!("{} each choose a store; keep one of them", chosen.join(" and ")));
-    }
-    if let Some(url) = text(values, &POSTGRES_URL) {
-        return Ok(StoreConfig::Postgres { url: Secret(url) });
-    }
-    if let Some(table) = text(values, &DYNAMODB_TABLE) {
-        ensure_name(&DYNAMODB_TABLE, &table, TABLE)?;
-        return Ok(StoreConfig::DynamoDb { table });
-    }
-    if let Some(bucket) = text(values, &S3_BUCKET) {
-        ensure_name(&S3_BUCKET, &bucket, BUCKET)?;
-        return Ok(StoreConfig::S3 { bucket, prefix: text(values, &S3_PREFIX).unwrap_or_default() });
-    }
-    if values.get(&S3_PREFIX).is_some() {
-        return Err("ECSS_S3_PREFIX is set, but no bucket is named; set ECSS_S3_BUCKET".to_owned());
-    }
-    if let Some(elasticsearch) = ElasticsearchConfig::find(values)? {
-        return Ok(StoreConfig::Elasticsearch(elasticsearch));
-    }
-    match kind {
-        Some("memory") => Ok(StoreConfig::Memory),
-        None | Some("sqlite") => {
-            let file = values.get(&SQLITE_FILE).map(|value| PathBuf::from(&value.text));
-            Ok(StoreConfig::Sqlite { file: file.unwrap_or_else(|| data_dir(values).join("scheduler.db")) })
-        }
-        Some(other) => Err(format!(
-            "ECSS_STORE is \"{other}\"; it knows sqlite and memory, and other stores are chosen by their own settings"
-        )),
-    }
-}
-
-/// How long the name of a DynamoDB table may be, so that `-journal` can stand behind it.
-///
-/// # Source
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
-const TABLE: RangeInclusive<usize> = 3..=247;
-/// How long the name of a bucket may be. New ones on AWS have 63 characters at most and no capital letters; old ones, and
-/// those of other servers, may have both.
-const BUCKET: RangeInclusive<usize> = 3..=255;
-
-/// Refuses a name that no server takes. One that is an ARN is left to AWS.
-fn ensure_name(setting: &Setting, name: &str, length: RangeInclusive<usize>) -> Result<(), String> {
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.starts_with("arn:") || (length.contains(&name.len()) && name.bytes().all(fine)) {
-        return Ok(());
-    }
-    let (least, most) = (length.start(), length.end());
-    Err(format!(
-        "{} is \"{name}\"; it must be {least} to {most} of letters, digits, \"-\", \"_\", \".\"",
-        setting.name()
-    ))
-}
-
-fn launcher(values: &Values) -> Result<LauncherConfig, String> {
-    let cluster = text(values, &ECS_CLUSTER);
-    match (values.get(&LAUNCHER).map(|value| value.text.as_str()), cluster) {
-        (Some("local"), _) => {
-            let folder = values.get(&LOCAL_TASK_DEFINITIONS).map(|value| PathBuf::from(&value.text));
-            let definitions = folder.unwrap_or_else(|| data_dir(values).join("task-definitions"));
-            Ok(LauncherConfig::Local { definitions })
-        }
-        (Some("ecs"), _) if !cfg!(feature = "aws") => Err("ECSS_LAUNCHER is \"ecs\", but this build has no ECS launcher; \
-                                                          set ECSS_LAUNCHER=local to run tasks as local processes"
-            .to_owned()),
-        (Some("ecs") | None, Some(cluster)) => {
-            Ok(LauncherConfig::Ecs { cluster, tags: on_or_off(values, &ECS_TAGS)?, events_queue: text(values, &ECS_EVENTS_QUEUE) })
-        }
-        (Some("ecs"), None) => {
-            Err("ECSS_LAUNCHER is \"ecs\", but no cluster is named; set ECSS_ECS_CLUSTER".to_owned())
-        }
-        (Some(other), _) => Err(format!("ECSS_LAUNCHER is \"{other}\"; this build has {}", launcher_kinds())),
-        (None, None) => Err(nothing_chosen()),
-    }
-}
-
-fn launcher_kinds() -> &'static str {
-    if cfg!(feature = "aws") { "ecs and local" } else { "local" }
-}
-
-fn nothing_chosen() -> String {
-    let ecs =
-        if cfg!(feature = "aws") { "ECSS_ECS_CLUSTER to start tasks on an ECS cluster, or " } else { "" };
-    format!(
-        "nothing says what starts tasks; set {ecs}ECSS_LAUNCHER=local to run the commands of task definitions as \
-         processes of this machine"
-    )
-}
-
-fn on_or_off(values: &Values, setting: &Setting) -> Result<bool, String> {
-    match values.text_or_default(setting) {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        other => Err(format!("{} is \"{other}\"; it must be on or off", setting.name())),
-    }
+    choose_store(values).map_err(|problem| ConfigRejected(vec![problem]))
 }
 
 fn text(values: &Values, setting: &Setting) -> Option<String> {
     values.get(setting).map(|value| value.text.clone())
-}
-
-fn by_key(key: &str) -> &'static Setting {
-    SETTINGS.iter().find(|setting| setting.key == key).expect("the key is in the table")
 }

@@ -1,16 +1,36 @@
-use std::path::PathBuf;
+use ecs_scheduler_core::ProviderDescriptor;
 
-#[cfg(feature = "postgres")]
-use super::Secret;
 use super::values::{Environment, Flags, Origin, Values};
-use super::{Config, LauncherConfig, LogLevel, StoreConfig, report, setting};
+use super::{Chosen, Config, LogLevel, report, setting};
+use crate::server::Server;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+fn gather(flags: &Flags, environment: &Environment) -> Result<Values, Vec<String>> {
+    Values::gather(Server::builder().providers(), flags, environment)
+}
+
+/// Returns the kind of a chosen provider, and those of its settings that have a value.
+fn choice<P: ?Sized>(
+    chosen: &Chosen<P>,
+    descriptor: ProviderDescriptor,
+) -> (&str, Vec<(&'static str, &str)>) {
+    let value = |setting: &'static setting::Setting| Some((setting.key, chosen.settings.get(setting)?));
+    (chosen.kind, descriptor.settings.iter().filter_map(value).collect())
+}
+
+fn store(config: &Config) -> (&str, Vec<(&'static str, &str)>) {
+    choice(&config.store, config.store.provider.descriptor())
+}
+
+fn launcher(config: &Config) -> (&str, Vec<(&'static str, &str)>) {
+    choice(&config.launcher, config.launcher.provider.descriptor())
+}
+
 fn resolve(pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-    let values = Values::gather(&Flags::new(), &environment(pairs))?;
+    let values = gather(&Flags::new(), &environment(pairs))?;
     Config::resolve(&values).map_err(|refused| refused.0)
 }
 
@@ -27,8 +47,8 @@ fn only_the_launcher_must_be_chosen() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
     assert_eq!((config.max_tasks.get(), config.history_days.get()), (50, 30));
     assert_eq!(config.log.level, LogLevel::Info);
-    assert_eq!(config.store, StoreConfig::Sqlite { file: "data/scheduler.db".into() });
-    assert_eq!(config.launcher, LauncherConfig::Local { definitions: "data/task-definitions".into() });
+    assert_eq!(store(&config), ("sqlite", vec![("sqlite.file", "data/scheduler.db")]));
+    assert_eq!(launcher(&config), ("local", vec![("local.taskDefinitions", "data/task-definitions")]));
     let nothing = problem(&[]);
     assert!(nothing.starts_with("nothing says what starts tasks; set "), "{nothing}");
     assert!(nothing.contains("ECSS_LAUNCHER=local"), "{nothing}");
@@ -38,7 +58,7 @@ fn only_the_launcher_must_be_chosen() {
 fn an_empty_value_is_not_set() {
     let config = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_NAME", ""), ("ECSS_SQLITE_FILE", "")]).unwrap();
     assert_eq!(config.name, "ecs-scheduler");
-    assert_eq!(config.store, StoreConfig::Sqlite { file: "data/scheduler.db".into() });
+    assert_eq!(store(&config), ("sqlite", vec![("sqlite.file", "data/scheduler.db")]));
 }
 
 #[test]
@@ -81,7 +101,7 @@ fn two_stores_are_refused_by_both_names() {
 #[test]
 fn naming_sqlite_beside_its_file_is_one_choice() {
     let pairs = [("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "sqlite"), ("ECSS_SQLITE_FILE", "x.db")];
-    assert_eq!(resolve(&pairs).unwrap().store, StoreConfig::Sqlite { file: "x.db".into() });
+    assert_eq!(store(&resolve(&pairs).unwrap()), ("sqlite", vec![("sqlite.file", "x.db")]));
 }
 
 #[test]
@@ -112,7 +132,7 @@ fn parts_missing_in_this_build_are_named_with_a_remedy() {
 fn the_url_of_a_database_chooses_postgresql_and_is_not_shown() {
     let url = "postgres://me:secret@db/jobs";
     let config = resolve(&[("ECSS_LAUNCHER", "local"), ("ECSS_POSTGRES_URL", url)]).unwrap();
-    assert_eq!(config.store, StoreConfig::Postgres { url: Secret(url.to_owned()) });
+    assert_eq!(store(&config), ("postgres", vec![("postgres.url", url)]));
     assert!(!format!("{config:?}").contains("secret"));
     let two =
         problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_POSTGRES_URL", url), ("ECSS_SQLITE_FILE", "x.db")]);
@@ -125,8 +145,8 @@ fn an_index_chooses_elasticsearch() {
     let local = ("ECSS_LAUNCHER", "local");
     let hosts = ("ECSS_ELASTICSEARCH_HOSTS", "http://u:hush@es1, es2");
     let config = resolve(&[local, hosts, ("ECSS_ELASTICSEARCH_INDEX", "jobs")]).unwrap();
-    let StoreConfig::Elasticsearch(chosen) = &config.store else { panic!("{:?}", config.store) };
-    assert_eq!((chosen.index.as_str(), chosen.hosts.as_deref()), ("jobs", Some(hosts.1)));
+    let settings = vec![("elasticsearch.index", "jobs"), ("elasticsearch.hosts", hosts.1)];
+    assert_eq!(store(&config), ("elasticsearch", settings));
     assert!(!format!("{config:?}").contains("hush"));
     assert_eq!(
         problem(&[local, hosts]),
@@ -142,7 +162,7 @@ fn an_index_chooses_elasticsearch() {
 #[test]
 fn the_report_hides_users_and_passwords_of_nodes() {
     let pairs = [("ECSS_ELASTICSEARCH_HOSTS", "https://u:hush@es1/x@y,u:hush@es2,http://es3:9200")];
-    let values = Values::gather(&Flags::new(), &environment(&pairs)).unwrap();
+    let values = gather(&Flags::new(), &environment(&pairs)).unwrap();
     let lines = report::effective(&values);
     let line = lines.iter().find(|line| line.name == "ECSS_ELASTICSEARCH_HOSTS").unwrap();
     assert_eq!(line.value, "https://(hidden)@es1/x@y,(hidden)@es2,http://es3:9200");
@@ -152,7 +172,7 @@ fn the_report_hides_users_and_passwords_of_nodes() {
 #[test]
 fn a_table_chooses_dynamodb() {
     let pairs = [("ECSS_LAUNCHER", "local"), ("ECSS_DYNAMODB_TABLE", "jobs"), ("ECSS_S3_BUCKET", "jobs")];
-    assert_eq!(resolve(&pairs[..2]).unwrap().store, StoreConfig::DynamoDb { table: "jobs".to_owned() });
+    assert_eq!(store(&resolve(&pairs[..2]).unwrap()), ("dynamodb", vec![("dynamodb.table", "jobs")]));
     let two = problem(&pairs);
     assert_eq!(two, "ECSS_S3_BUCKET and ECSS_DYNAMODB_TABLE each choose a store; keep one of them");
 }
@@ -161,9 +181,9 @@ fn a_table_chooses_dynamodb() {
 #[test]
 fn a_bucket_chooses_s3_and_a_prefix_alone_is_an_error() {
     let pairs = [("ECSS_LAUNCHER", "local"), ("ECSS_S3_BUCKET", "jobs"), ("ECSS_S3_PREFIX", "prod")];
-    let s3 = |prefix: &str| StoreConfig::S3 { bucket: "jobs".to_owned(), prefix: prefix.to_owned() };
-    assert_eq!(resolve(&pairs).unwrap().store, s3("prod"));
-    assert_eq!(resolve(&pairs[..2]).unwrap().store, s3(""));
+    let settings = vec![("s3.bucket", "jobs"), ("s3.prefix", "prod")];
+    assert_eq!(store(&resolve(&pairs).unwrap()), ("s3", settings));
+    assert_eq!(store(&resolve(&pairs[..2]).unwrap()), ("s3", vec![("s3.bucket", "jobs")]));
     let text = problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_S3_PREFIX", "prod")]);
     assert_eq!(text, "ECSS_S3_PREFIX is set, but no bucket is named; set ECSS_S3_BUCKET");
 }
@@ -172,12 +192,12 @@ fn a_bucket_chooses_s3_and_a_prefix_alone_is_an_error() {
 #[test]
 fn a_cluster_implies_the_ecs_launcher() {
     let config = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_ECS_TAGS", "off")]).unwrap();
-    let ecs = |tags| LauncherConfig::Ecs { cluster: "main".to_owned(), tags, events_queue: None };
-    assert_eq!(config.launcher, ecs(false));
+    let ecs = |tags| ("ecs", vec![("ecs.cluster", "main"), ("ecs.tags", tags)]);
+    assert_eq!(launcher(&config), ecs("off"));
     let config = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_LAUNCHER", "ecs")]).unwrap();
-    assert_eq!(config.launcher, ecs(true));
+    assert_eq!(launcher(&config), ecs("on"));
     let chosen = resolve(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_LAUNCHER", "local")]).unwrap();
-    assert!(matches!(chosen.launcher, LauncherConfig::Local { .. }));
+    assert_eq!(chosen.launcher.kind, "local");
     assert!(problem(&[("ECSS_LAUNCHER", "ecs")]).contains("set ECSS_ECS_CLUSTER"));
     assert_eq!(
         problem(&[("ECSS_ECS_CLUSTER", "main"), ("ECSS_ECS_TAGS", "yes")]),
@@ -263,7 +283,7 @@ fn flags_win_over_environment_and_environment_over_file() {
         ("ECSS_LISTEN", "127.0.0.1:2"),
     ]);
     let flags = Flags::from([("listen", "127.0.0.1:3".to_owned())]);
-    let values = Values::gather(&flags, &environment).unwrap();
+    let values = gather(&flags, &environment).unwrap();
     let config = Config::resolve(&values).unwrap();
     assert_eq!((config.name.as_str(), config.max_tasks.get(), config.listen.port()), ("from-file", 4, 3));
     let origin = |setting| values.get(&setting).unwrap().origin.clone();
@@ -280,15 +300,14 @@ fn a_file_that_is_not_there_is_an_error() {
 
 #[test]
 fn a_variable_that_is_almost_a_setting_is_a_warning() {
-    let values =
-        Values::gather(&Flags::new(), &environment(&[("ECSS_LISTNE", "x"), ("OTHER", "y")])).unwrap();
+    let values = gather(&Flags::new(), &environment(&[("ECSS_LISTNE", "x"), ("OTHER", "y")])).unwrap();
     assert_eq!(values.warnings, ["ECSS_LISTNE is not a setting (did you mean \"ECSS_LISTEN\"?)"]);
 }
 
 #[test]
 fn the_report_hides_secrets_and_tells_origins() {
     let pairs = [("ECSS_POSTGRES_URL", "postgres://me:secret@db"), ("ECSS_DATA_DIR", "d")];
-    let values = Values::gather(&Flags::new(), &environment(&pairs)).unwrap();
+    let values = gather(&Flags::new(), &environment(&pairs)).unwrap();
     let lines = report::effective(&values);
     let line = |name| lines.iter().find(|line| line.name == name).unwrap();
     assert_eq!(line("ECSS_POSTGRES_URL").value, "(hidden)");
@@ -304,7 +323,7 @@ fn the_report_hides_secrets_and_tells_origins() {
 #[test]
 fn the_table_has_no_name_key_or_flag_twice() {
     let mut names = std::collections::BTreeSet::new();
-    for setting in setting::SETTINGS {
+    for setting in Server::builder().providers().settings() {
         assert!(names.insert(setting.key.to_owned()), "{}", setting.key);
         if let Some(variable) = setting.variable {
             assert!(names.insert(variable.to_owned()), "{variable}");
@@ -313,7 +332,6 @@ fn the_table_has_no_name_key_or_flag_twice() {
             assert!(names.insert(format!("--{flag}")), "{flag}");
         }
     }
-    assert_eq!(PathBuf::from(setting::DATA_DIR.default), PathBuf::from("data"));
 }
 
 #[test]
@@ -331,7 +349,10 @@ fn every_variable_of_the_python_version_is_a_setting_and_expanded() {
         "ECSS_ELASTICSEARCH_HOSTS",
         "ECSS_CONFIG_FILE",
     ];
-    let inherited: Vec<&str> = setting::SETTINGS
+    let builder = Server::builder();
+    let inherited: Vec<&str> = builder
+        .providers()
+        .settings()
         .iter()
         .filter(|setting| setting.python)
         .filter_map(|setting| setting.variable)
@@ -340,7 +361,7 @@ fn every_variable_of_the_python_version_is_a_setting_and_expanded() {
     assert_eq!(inherited.len(), variables.len());
     for variable in variables {
         let pairs = [(variable, "{{a}}-{STAGE}.x"), ("STAGE", "prod"), ("ECSS_LAUNCHER", "local")];
-        let values = Values::gather(&Flags::new(), &environment(&pairs));
+        let values = gather(&Flags::new(), &environment(&pairs));
         let expanded = "{a}-prod.x";
         match values {
             Ok(values) => {
@@ -354,4 +375,23 @@ fn every_variable_of_the_python_version_is_a_setting_and_expanded() {
             Err(problems) => assert!(problems[0].contains(expanded), "{variable}: {problems:?}"),
         }
     }
+}
+
+#[test]
+fn settings_without_any_value_are_equal_to_their_defaults() {
+    let local = ("ECSS_LAUNCHER", "local");
+    let default = resolve(&[local]).unwrap().store;
+    assert_eq!(default, resolve(&[local, ("ECSS_SQLITE_FILE", "data/scheduler.db")]).unwrap().store);
+    assert_ne!(default, resolve(&[local, ("ECSS_SQLITE_FILE", "other.db")]).unwrap().store);
+    assert_ne!(default, resolve(&[local, ("ECSS_STORE", "memory")]).unwrap().store);
+}
+
+#[test]
+fn an_unknown_kind_is_refused_with_the_installed_ones() {
+    let tape = problem(&[("ECSS_LAUNCHER", "local"), ("ECSS_STORE", "tape")]);
+    let known = "it knows sqlite and memory, and other stores are chosen by their own settings";
+    assert_eq!(tape, format!("ECSS_STORE is \"tape\"; {known}"));
+    let cannon = problem(&[("ECSS_LAUNCHER", "cannon")]);
+    let kinds = if cfg!(feature = "aws") { "ecs and local" } else { "local" };
+    assert_eq!(cannon, format!("ECSS_LAUNCHER is \"cannon\"; this build has {kinds}"));
 }

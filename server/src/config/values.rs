@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::setting::{CONFIG_FILE, SETTINGS, STORE, STORE_SELECTORS, Setting};
-use super::{file, format, nearest};
+use ecs_scheduler_core::{ProviderDescriptor, SettingDefault, SettingValues};
+
+use super::setting::{CONFIG_FILE, DATA_DIR, ListedSetting, STORE, Setting};
+use super::{Providers, file, format, nearest};
 
 /// Where a value came from; a later one in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,9 @@ pub type Flags = BTreeMap<&'static str, String>;
 pub type Environment = BTreeMap<String, String>;
 
 /// All values that were set, before they are resolved.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Values {
+    providers: Arc<Providers>,
     found: BTreeMap<&'static str, Value>,
     /// Warnings: variables that look like settings but are unknown.
     pub warnings: Vec<String>,
@@ -69,10 +73,16 @@ impl Values {
     /// # Errors
     ///
     /// Fails with one line for each variable that cannot be expanded and each key of the file that is wrong.
-    pub fn gather(flags: &Flags, environment: &Environment) -> Result<Self, Vec<String>> {
-        let mut values = Self { found: BTreeMap::new(), warnings: unknown_variables(environment) };
+    pub fn gather(
+        providers: &Arc<Providers>,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Self, Vec<String>> {
+        let settings = providers.settings();
+        let warnings = unknown_variables(settings, environment);
+        let mut values = Self { providers: Arc::clone(providers), found: BTreeMap::new(), warnings };
         let mut problems = Vec::new();
-        for setting in SETTINGS {
+        for setting in settings {
             match from_environment(setting, environment) {
                 Ok(Some(value)) => drop(values.found.insert(setting.key, value)),
                 Ok(None) => {}
@@ -83,12 +93,18 @@ impl Values {
             }
         }
         if let Some(path) = values.get(&CONFIG_FILE).map(|value| PathBuf::from(&value.text)) {
-            match file::read(&path) {
+            match file::read(&path, settings) {
                 Ok(entries) => values.add_file(&path, entries),
                 Err(mut wrong) => problems.append(&mut wrong),
             }
         }
         if problems.is_empty() { Ok(values) } else { Err(problems) }
+    }
+
+    /// Returns the installed stores and launchers.
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.providers
     }
 
     /// Returns what was set.
@@ -102,15 +118,17 @@ impl Values {
     #[must_use]
     pub fn choosing_store(&self, settings: &[(&'static str, String)]) -> Self {
         let mut values = self.clone();
-        let group = |key: &'static str| key.split_once('.').map_or(key, |(group, _)| group);
-        let chosen = settings.first().map(|(key, _)| group(key));
-        let about_another = |key: &'static str| {
-            let of_a_store = STORE_SELECTORS.iter().any(|selector| group(selector) == group(key));
-            of_a_store && chosen != Some(group(key))
-        };
-        values
-            .found
-            .retain(|key, _| *key != STORE.key && !STORE_SELECTORS.contains(key) && !about_another(key));
+        let chosen = settings.first().map(|(key, _)| *key);
+        for provider in self.providers.stores() {
+            let descriptor = provider.descriptor();
+            let is_chosen = descriptor.settings.iter().any(|setting| Some(setting.key) == chosen);
+            for setting in descriptor.settings {
+                if !is_chosen || Some(setting.key) == descriptor.selector {
+                    values.found.remove(setting.key);
+                }
+            }
+        }
+        values.found.remove(STORE.key);
         for (key, text) in settings {
             values.found.remove(key);
             if !text.is_empty() {
@@ -121,17 +139,33 @@ impl Values {
         values
     }
 
-    /// Returns what was set, else the default, which must be a plain value.
+    /// Returns what was set, else the default value; empty when there is none.
     #[must_use]
     pub fn text_or_default(&self, setting: &Setting) -> &str {
-        self.get(setting).map_or(setting.default, |value| &value.text)
+        match (self.get(setting), setting.default) {
+            (Some(value), _) => &value.text,
+            (None, SettingDefault::Value(text)) => text,
+            (None, SettingDefault::InDataDir(_) | SettingDefault::Absent(_)) => "",
+        }
+    }
+
+    /// Returns the values of a provider's settings, with defaults filled in.
+    #[must_use]
+    pub(super) fn of_provider(&self, descriptor: &ProviderDescriptor) -> SettingValues {
+        let data_dir = self.text_or_default(&DATA_DIR);
+        descriptor.settings.iter().fold(SettingValues::default(), |values, setting| {
+            if let (None, SettingDefault::InDataDir(name)) = (self.get(setting), setting.default) {
+                return values.with(setting, Path::new(data_dir).join(name).display().to_string());
+            }
+            values.with(setting, self.text_or_default(setting))
+        })
     }
 
     /// Returns those of these values whose setting fits.
     #[must_use]
-    pub(super) fn keeping(&self, fits: impl Fn(&Setting) -> bool) -> Self {
+    pub(super) fn keeping(&self, fits: impl Fn(&ListedSetting) -> bool) -> Self {
         let mut values = self.clone();
-        for setting in SETTINGS.iter().filter(|setting| !fits(setting)) {
+        for setting in self.providers.settings().iter().filter(|setting| !fits(setting)) {
             values.found.remove(setting.key);
         }
         values
@@ -142,10 +176,10 @@ impl Values {
         self.put(setting, Value { text: text.to_owned(), origin: Origin::Default });
     }
 
-    fn add_file(&mut self, path: &Path, entries: Vec<(&'static Setting, String)>) {
+    fn add_file(&mut self, path: &Path, entries: Vec<(Setting, String)>) {
         for (setting, text) in entries {
             if !self.found.contains_key(setting.key) {
-                self.put(setting, Value { text, origin: Origin::File(path.to_owned()) });
+                self.put(&setting, Value { text, origin: Origin::File(path.to_owned()) });
             }
         }
     }
@@ -165,8 +199,8 @@ fn from_environment(setting: &Setting, environment: &Environment) -> Result<Opti
     Ok((!value.text.is_empty()).then_some(value))
 }
 
-fn unknown_variables(environment: &Environment) -> Vec<String> {
-    let known: Vec<&str> = SETTINGS.iter().filter_map(|setting| setting.variable).collect();
+fn unknown_variables(settings: &[ListedSetting], environment: &Environment) -> Vec<String> {
+    let known: Vec<&str> = settings.iter().filter_map(|setting| setting.variable).collect();
     let unknown = |name: &&String| name.starts_with("ECSS_") && !known.contains(&name.as_str());
     environment
         .keys()

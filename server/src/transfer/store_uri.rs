@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use ecs_scheduler_core::Store;
+use ecs_scheduler_core::{OpenMode, Store};
 
 use crate::cli::error::CommandError;
 use crate::config::report::without_logins;
 use crate::config::values::Values;
 use crate::config::{ConfigRejected, StoreConfig, resolve_store};
-use crate::server::{OpenMode, ServerBuilder};
+use crate::server::{MEMORY, ServerBuilder};
+use crate::wiring;
 
 #[cfg(test)]
 mod tests;
@@ -116,7 +117,7 @@ pub fn resolve(uri: Option<&StoreUri>, values: &Values) -> Result<StoreConfig, C
         Some(uri) => resolve_store(&values.choosing_store(&uri.settings))?,
         None => resolve_store(values)?,
     };
-    if chosen == StoreConfig::Memory {
+    if chosen.kind == MEMORY {
         let message = "ECSS_STORE is \"memory\", and that ends with the command: name a store";
         return Err(ConfigRejected(vec![message.to_owned()]).into());
     }
@@ -134,8 +135,8 @@ pub async fn open(
     role: Role,
     builder: &ServerBuilder,
 ) -> Result<OpenStore, CommandError> {
-    let file = if let StoreConfig::Sqlite { file } = config { Some(file) } else { None };
-    let name = match (uri, file) {
+    let file = wiring::store_file(config);
+    let name = match (uri, &file) {
         (Some(uri), _) => uri.to_string(),
         (None, Some(file)) => format!("sqlite:{}", file.display()),
         (None, None) => "the configured store".to_owned(),
@@ -146,18 +147,16 @@ pub async fn open(
                 return Err(CommandError::failed(format!("could not open {name}: there is no such file")));
             }
             Role::Inspected => {
-                let store = builder.open_store(&StoreConfig::Memory, OpenMode::Write).await?;
-                return Ok(OpenStore { store, name });
+                return Ok(OpenStore { store: wiring::empty_store(), name });
             }
             Role::Target => {}
         }
     }
-    let mode = match role {
-        Role::TransferSource => OpenMode::Read,
-        Role::Target => OpenMode::Write,
-        Role::Inspected => OpenMode::Inspect,
+    let store = match role {
+        Role::TransferSource => builder.open_store(config, OpenMode::ReadOnly).await?,
+        Role::Target => builder.open_store(config, OpenMode::Serve).await?,
+        Role::Inspected => builder.open_store_or_empty(config).await?,
     };
-    let store = builder.open_store(config, mode).await?;
     Ok(OpenStore { store, name })
 }
 

@@ -1,44 +1,48 @@
-use super::Settings;
+use ecs_scheduler_core::{SettingValues, StoreProvider as _};
+
+use super::{API_KEY, CLIENT, ElasticsearchProvider, HOSTS, INDEX, options};
 use crate::cluster::{Credentials, Node, Secret};
 
-fn settings(hosts: &str) -> Settings {
-    let hosts = (!hosts.is_empty()).then(|| Secret::new(hosts));
-    Settings { index: "jobs".to_owned(), hosts, ..Settings::default() }
+fn settings(hosts: &str) -> SettingValues {
+    SettingValues::default().with(&INDEX, "jobs").with(&HOSTS, hosts)
 }
 
-fn problem(settings: &Settings) -> String {
-    settings.options().unwrap_err().to_string()
+fn problem(settings: &SettingValues) -> String {
+    ElasticsearchProvider.check(settings).unwrap_err().to_string()
 }
 
 #[test]
 fn settings_are_converted_to_options() {
-    let key = Some(Secret::new("k"));
-    let options = Settings { api_key: key.clone(), ..settings("es1, es2") }.options().unwrap();
+    let options = options(&settings("es1, es2").with(&API_KEY, "k")).unwrap();
     let addresses: Vec<&str> = options.cluster.nodes.iter().map(Node::address).collect();
     assert_eq!(addresses, ["http://es1:9200", "http://es2:9200"]);
-    assert_eq!(options.cluster.credentials, key.map(Credentials::ApiKey));
+    assert_eq!(options.cluster.credentials, Some(Credentials::ApiKey(Secret::new("k"))));
     assert_eq!(options.index.jobs(), "jobs");
 }
 
 #[test]
 fn client_configuration_of_the_python_version_is_added() {
-    let client = Some(Secret::new(r#"{"hosts": ["es9"], "api_key": "theirs"}"#));
-    let options = Settings { client: client.clone(), ..settings("") }.options().unwrap();
-    assert_eq!(options.cluster.nodes[0].address(), "http://es9:9200");
-    let options =
-        Settings { client, api_key: Some(Secret::new("ours")), ..settings("es1") }.options().unwrap();
-    assert_eq!(options.cluster.nodes[0].address(), "http://es1:9200");
-    assert_eq!(options.cluster.credentials, Some(Credentials::ApiKey(Secret::new("ours"))));
+    let client = r#"{"hosts": ["es9"], "api_key": "theirs"}"#;
+    let theirs = options(&settings("").with(&CLIENT, client)).unwrap();
+    assert_eq!(theirs.cluster.nodes[0].address(), "http://es9:9200");
+    let ours = options(&settings("es1").with(&CLIENT, client).with(&API_KEY, "ours")).unwrap();
+    assert_eq!(ours.cluster.nodes[0].address(), "http://es1:9200");
+    assert_eq!(ours.cluster.credentials, Some(Credentials::ApiKey(Secret::new("ours"))));
 }
 
 #[test]
 fn invalid_setting_is_named_without_its_secrets() {
     assert!(problem(&settings("")).contains("set ECSS_ELASTICSEARCH_HOSTS"));
-    let upper = Settings { index: "Jobs".to_owned(), ..settings("es1") };
-    assert!(problem(&upper).starts_with("ECSS_ELASTICSEARCH_INDEX: "));
+    assert!(problem(&settings("es1").with(&INDEX, "Jobs")).starts_with("ECSS_ELASTICSEARCH_INDEX: "));
     let host = problem(&settings("ftp://u:hush@es1"));
     assert!(host.starts_with("ECSS_ELASTICSEARCH_HOSTS: ") && !host.contains("hush"), "{host}");
-    let client = Settings { client: Some(Secret::new(r#"{"nope": 1}"#)), ..settings("es1") };
+    let client = settings("es1").with(&CLIENT, r#"{"nope": 1}"#);
     assert!(problem(&client).starts_with("elasticsearch.client: option \"nope\""));
-    assert!(!format!("{:?}", settings("http://u:hush@es1")).contains("hush"));
+}
+
+#[test]
+fn a_setting_of_the_cluster_without_an_index_is_refused() {
+    let message =
+        "elasticsearch.client is set, but no index is named; set ECSS_ELASTICSEARCH_INDEX, or unset it";
+    assert_eq!(problem(&SettingValues::default().with(&CLIENT, "{}")), message);
 }

@@ -155,7 +155,7 @@ async fn document_with_an_invalid_job_id_is_ignored_and_left_unchanged() {
 #[tokio::test]
 async fn reading_shows_jobs_of_the_python_version_and_writes_nothing() {
     let cluster = python_cluster().await;
-    let seen = cluster.options().look().await.unwrap();
+    let seen = cluster.options().open_read_only().await.unwrap();
     let list = seen.list(ecs_scheduler_core::ListFrom::Skip(0), 100.try_into().unwrap()).await.unwrap();
     assert_eq!(list.total, 12);
     assert_eq!(cluster.fake.count("PUT"), 0);

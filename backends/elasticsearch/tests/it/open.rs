@@ -189,7 +189,7 @@ async fn reading_does_not_disturb_a_running_scheduler() {
     let cluster = TestCluster::new().await;
     let store = cluster.store().await;
     store.create(new_job("a", "{}")).await.unwrap();
-    let seen = cluster.options().look().await.unwrap();
+    let seen = cluster.options().open_read_only().await.unwrap();
     assert_eq!(
         seen.list(ecs_scheduler_core::ListFrom::Skip(0), 9.try_into().unwrap()).await.unwrap().total,
         1

@@ -148,7 +148,7 @@ async fn look_writes_nothing_and_does_not_disturb_a_running_store() {
     store.create(new_job("a", FIRST)).await.unwrap();
     bucket.put("jobs/prod/b.json", FIRST).await;
     let other = bucket.behind(moto().await);
-    let state = ecs_scheduler_backend_s3::look(&other.aws, other.options()).await.unwrap();
+    let state = ecs_scheduler_backend_s3::open_read_only(&other.aws, other.options()).await.unwrap();
     assert_eq!(state.list(ListFrom::Skip(0), NonZeroUsize::MAX).await.unwrap().total, 2);
     assert_eq!(other.calls("PutObject"), 0);
     store.put_register("brake", "on", None, None).await.unwrap();

@@ -13,9 +13,9 @@ use super::super::jobs::{create, show};
 use super::super::printable::json_text;
 use super::super::table::table;
 use super::super::{print, print_error};
+use crate::config::resolve_offline_on_ecs;
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
-use crate::config::{Config, LauncherConfig, resolve_offline};
 use crate::convert::{Checks, Converted, RemarkKind, check, eventbridge, keda};
 use crate::server::ServerBuilder;
 
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     values: &Values,
 ) -> Result<String, CommandError> {
     let (ForeignSource::Keda(args) | ForeignSource::Eventbridge(args)) = foreign;
-    let config = on_ecs(resolve_offline(values)?);
+    let config = resolve_offline_on_ecs(values)?;
     let max_tasks = args.max_tasks.unwrap_or(config.max_tasks);
     let mut converted = convert(foreign, args, max_tasks, builder);
     let launcher = builder.open_launcher(&config).await.ok();
@@ -129,17 +129,6 @@ fn convert(
         }
     });
     converted
-}
-
-/// Makes the ECS launcher check `launch`, whichever starts tasks here: what is imported was on ECS or is to be.
-fn on_ecs(config: Config) -> Config {
-    let launcher = match config.launcher {
-        ecs @ LauncherConfig::Ecs { .. } => ecs,
-        LauncherConfig::Local { .. } => {
-            LauncherConfig::Ecs { cluster: "default".to_owned(), tags: true, events_queue: None }
-        }
-    };
-    Config { launcher, ..config }
 }
 
 fn named_job(one: &Converted) -> Option<(String, Value)> {

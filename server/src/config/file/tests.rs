@@ -1,4 +1,9 @@
-use super::parse;
+use crate::config::setting::Setting;
+use crate::server::Server;
+
+fn parse(text: &str) -> Result<Vec<(Setting, String)>, Vec<String>> {
+    super::parse(text, Server::builder().providers().settings())
+}
 
 fn entries(text: &str) -> Vec<(&'static str, String)> {
     parse(text).unwrap().into_iter().map(|(setting, text)| (setting.key, text)).collect()

@@ -2,6 +2,11 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::config::values::{Environment, Flags};
+use crate::server::Server;
+
+fn gather(environment: &Environment) -> Values {
+    Values::gather(Server::builder().providers(), &Flags::new(), environment).unwrap()
+}
 
 fn settings(text: &str) -> Vec<(&'static str, String)> {
     text.parse::<StoreUri>().unwrap().settings
@@ -48,14 +53,11 @@ fn a_named_store_takes_the_place_of_the_configured_one() {
         ("ECSS_SQLITE_FILE".to_owned(), "own.db".to_owned()),
         ("ECSS_STORE".to_owned(), "sqlite".to_owned()),
     ]);
-    let values = Values::gather(&Flags::new(), &environment).unwrap();
-    let own = StoreConfig::Sqlite { file: PathBuf::from("own.db") };
-    assert_eq!(resolve(None, &values).unwrap(), own);
+    let values = gather(&environment);
+    let file = |uri: Option<&StoreUri>| wiring::store_file(&resolve(uri, &values).unwrap());
+    assert_eq!(file(None), Some(PathBuf::from("own.db")));
     let other = "sqlite:other.db".parse().unwrap();
-    assert_eq!(
-        resolve(Some(&other), &values).unwrap(),
-        StoreConfig::Sqlite { file: PathBuf::from("other.db") }
-    );
+    assert_eq!(file(Some(&other)), Some(PathBuf::from("other.db")));
 }
 
 #[test]
@@ -65,11 +67,14 @@ fn a_named_store_ignores_settings_of_other_stores_and_keeps_its_own() {
         ("ECSS_S3_PREFIX".to_owned(), "p".to_owned()),
         ("ECSS_ELASTICSEARCH_HOSTS".to_owned(), "http://h".to_owned()),
     ]);
-    let values = Values::gather(&Flags::new(), &environment).unwrap();
+    let values = gather(&environment);
     let set = |uri: &str| {
         let chosen = values.choosing_store(&settings(uri));
-        let key = |setting: &&crate::config::setting::Setting| chosen.get(setting).is_some();
-        crate::config::setting::SETTINGS.iter().filter(key).map(|setting| setting.key).collect::<Vec<_>>()
+        let settings = chosen.providers().settings().iter();
+        settings
+            .filter(|setting| chosen.get(setting).is_some())
+            .map(|setting| setting.key)
+            .collect::<Vec<_>>()
     };
     assert_eq!(set("sqlite:x.db"), ["sqlite.file"]);
     assert_eq!(set("s3:other"), ["s3.bucket"]);
@@ -81,6 +86,6 @@ fn a_named_store_ignores_settings_of_other_stores_and_keeps_its_own() {
 #[test]
 fn the_memory_store_is_refused_as_a_target() {
     let environment = Environment::from([("ECSS_STORE".to_owned(), "memory".to_owned())]);
-    let values = Values::gather(&Flags::new(), &environment).unwrap();
+    let values = gather(&environment);
     assert!(resolve(None, &values).unwrap_err().lines()[0].contains("name a store"));
 }

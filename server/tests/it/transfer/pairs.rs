@@ -59,16 +59,16 @@ impl Target {
             Self::Elasticsearch(fake) => return fake.count("PUT /jobs/_create") > 150,
             Self::Postgres(schema) => {
                 let url = server().url_of(schema);
-                let store = PostgresStore::open_existing(&url, PostgresOptions::default()).await;
+                let store = PostgresStore::open_read_only(&url, PostgresOptions::default()).await;
                 store.map(|store| Arc::new(store) as _)
             }
             Self::DynamoDb(cloud) => {
-                let store = DynamoDbStore::open_existing(&aws(cloud), DynamoDbOptions::new("moved")).await;
+                let store = DynamoDbStore::open_read_only(&aws(cloud), DynamoDbOptions::new("moved")).await;
                 store.map(|store| Arc::new(store) as _)
             }
             Self::S3(cloud) => {
                 let options = S3Options::new("moved", "prod", Arc::new(SystemClock));
-                s3::look(&aws(cloud), options).await.map(|store| Arc::new(store) as _)
+                s3::open_read_only(&aws(cloud), options).await.map(|store| Arc::new(store) as _)
             }
         };
         // A table that is being created cannot be read yet.

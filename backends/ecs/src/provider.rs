@@ -1,0 +1,89 @@
+//! The provider: the settings of the launcher, and how it is opened by them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ecs_scheduler_backend_aws::AwsContext;
+use ecs_scheduler_core::{
+    LaunchError, Launcher, LauncherProvider, LauncherSetup, ProviderDescriptor, Setting, SettingError,
+    SettingValues,
+};
+use serde_json::Value;
+
+use crate::context::EcsOptions;
+use crate::launcher::EcsLauncher;
+
+/// The cluster.
+const CLUSTER: Setting = Setting::new(
+    "ECSS_ECS_CLUSTER",
+    "ecs.cluster",
+    "CLUSTER",
+    "The ECS cluster that tasks are started on, by name or ARN, unless a job's `launch.cluster` names another",
+)
+.inherited();
+/// Whether tasks are tagged.
+const TAGS: Setting = Setting::new(
+    "ECSS_ECS_TAGS",
+    "ecs.tags",
+    "on|off",
+    "Whether tasks get the tags `ecss:job` and `ecss:firing`, which needs the permission `ecs:TagResource`. Without \
+     them, tasks of a call whose answer was lost are identified by their creation time",
+)
+.with_default("on");
+/// The queue of task-state events.
+const EVENTS_QUEUE: Setting = Setting::new(
+    "ECSS_ECS_EVENTS_QUEUE",
+    "ecs.eventsQueue",
+    "QUEUE",
+    "The SQS queue, by name or URL, to which an EventBridge rule sends `ECS Task State Change` events. Only this \
+     process may read it: each replica needs its own",
+)
+.without_default("none: tasks are described every few seconds");
+
+/// The launcher `ecs`.
+#[derive(Debug, Clone)]
+pub struct EcsProvider {
+    aws: AwsContext,
+}
+
+impl EcsProvider {
+    /// Makes the provider. Nothing is asked of AWS before the launcher is used.
+    #[must_use]
+    pub fn new(aws: AwsContext) -> Self {
+        Self { aws }
+    }
+}
+
+#[async_trait]
+impl LauncherProvider for EcsProvider {
+    fn descriptor(&self) -> ProviderDescriptor {
+        const SETTINGS: &[Setting] = &[CLUSTER, TAGS, EVENTS_QUEUE];
+        ProviderDescriptor::new("ecs", "Starts tasks on an ECS cluster", SETTINGS)
+            .chosen_by(&CLUSTER)
+            .with_purpose("to start tasks on an ECS cluster")
+    }
+
+    /// Checks that a cluster is named, and parses the switch.
+    fn check(&self, settings: &SettingValues) -> Result<(), SettingError> {
+        if settings.get(&CLUSTER).is_none() {
+            let message = "ECSS_LAUNCHER is \"ecs\", but no cluster is named; set ECSS_ECS_CLUSTER";
+            return Err(SettingError::new(message));
+        }
+        settings.is_on(&TAGS).map(drop)
+    }
+
+    async fn open(&self, setup: &LauncherSetup<'_>) -> Result<Arc<dyn Launcher>, LaunchError> {
+        let cluster = setup.settings.require(&CLUSTER)?;
+        let options = EcsOptions {
+            tags: setup.settings.is_on(&TAGS)?,
+            variables: setup.task_variables,
+            events_queue: setup.settings.get(&EVENTS_QUEUE).map(str::to_owned),
+            ..EcsOptions::new(cluster, setup.scheduler, Arc::clone(&setup.clock))
+        };
+        Ok(Arc::new(EcsLauncher::new(self.aws.clone(), options)))
+    }
+
+    fn options_schema(&self) -> Value {
+        EcsLauncher::schema()
+    }
+}
