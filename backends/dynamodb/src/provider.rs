@@ -3,11 +3,10 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use ecs_scheduler_backend_aws::{AwsContext, check_resource_name};
 use ecs_scheduler_core::{
     CheckResult, OpenMode, Permission, ProviderDescriptor, Setting, SettingError, SettingValues, Store,
-    StoreError, StoreProvider, StoreSetup,
+    StoreError, StoreProvider, StoreSetup, async_trait,
 };
 
 use crate::diagnose::diagnose;

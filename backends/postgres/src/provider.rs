@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use ecs_scheduler_core::{
     OpenMode, ProviderDescriptor, Setting, SettingError, SettingValues, Store, StoreError, StoreProvider,
-    StoreSetup, fault,
+    StoreSetup, async_trait, fault,
 };
 
 use crate::config::ConnectionConfig;

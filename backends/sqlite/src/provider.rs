@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use ecs_scheduler_core::{
     OpenMode, ProviderDescriptor, Setting, SettingError, SettingValues, Store, StoreError, StoreProvider,
-    StoreSetup,
+    StoreSetup, async_trait,
 };
 
 use crate::store::{SqliteOptions, SqliteStore};
