@@ -6,7 +6,7 @@ mod query;
 pub(super) use body::{
     BufferedBody, MAX_BODY, ensure_json, ensure_known, member, nothing, object, optional_object, read,
 };
-pub(super) use query::Query;
+pub(super) use query::{Query, ValidQuery, moment};
 
 use std::convert::Infallible;
 
@@ -14,21 +14,12 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
 use ecs_scheduler_core::JobId;
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
 
 #[cfg(test)]
 mod tests;
-
-/// Reads a moment in RFC 3339; without an offset it is UTC.
-pub(super) fn moment(text: &str) -> Option<Timestamp> {
-    let local = || text.parse::<DateTime>().ok().filter(|_| text.contains(':'));
-    text.parse().ok().or_else(|| Offset::UTC.to_timestamp(local()?).ok())
-}
 
 /// The second segment of the path: a job's or a firing's name, decoded. Bytes that are not UTF-8 become `U+FFFD`, so it
 /// names nothing.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::nearest;
+use super::nearest::nearest;
 use super::setting::{CONFIG_FILE, ListedSetting, Setting};
 
 #[cfg(test)]

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use ecs_scheduler_core::replica::ReplicaId;
 
-use super::choice::{choose_launcher, choose_store, launcher_config};
+use super::choice::{StoreConfig, choose_launcher, choose_store, launcher_config};
 use super::setting::{
     ADVERTISE, ALLOWED_HOSTS, AUTH, AWS_ASSUME_ROLE, AWS_EXTERNAL_ID, DATA_DIR, HISTORY_DAYS, LAUNCHER,
     LISTEN, LOG_FOLDER, LOG_LEVEL, ListedSetting, MAX_TASKS, NAME, Part, REPLICA, STORE, Setting,
     TASK_VARIABLES,
 };
-use super::values::Values;
-use super::{
-    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
-    NAME_LIMIT, ReplicaConfig, StoreConfig,
+use super::types::{
+    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
+    ReplicaConfig,
 };
+use super::values::Values;
 
 /// The kind of the launcher that checks jobs offline if none is chosen, and imported jobs always.
 const ECS: &str = "ecs";

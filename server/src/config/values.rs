@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::{ProviderDescriptor, SettingDefault, SettingValues};
 
+use super::nearest::nearest;
+use super::providers::Providers;
 use super::setting::{CONFIG_FILE, DATA_DIR, ListedSetting, STORE, Setting};
-use super::{Providers, file, format, nearest};
+use super::{file, format};
 
 /// Where a value came from; a later one in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq)]

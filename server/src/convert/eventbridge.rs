@@ -31,9 +31,9 @@ use std::collections::BTreeMap;
 use ecs_scheduler_core::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Converted, Fields, JobDraft, Remarks, job_id};
+use super::converted::{Converted, JobDraft, Remarks, job_id};
+use super::fields::{Fields, UNKNOWN_FIELD};
 
-const UNKNOWN_FIELD: &str = "not known to this import";
 const NOT_ECS: &str = "it starts no ECS task";
 
 /// A file: its name without its ending, and its text.

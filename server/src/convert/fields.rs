@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Remarks;
+use super::converted::Remarks;
 
 /// An object of which fields are taken.
 #[derive(Debug)]
@@ -159,6 +159,9 @@ impl Fields {
         }
     }
 }
+
+/// Why a field is left out that no conversion reads.
+pub(super) const UNKNOWN_FIELD: &str = "not known to this import";
 
 /// Why a value in a list is left out.
 pub(super) const ODD_SHAPE: &str = "another shape than is documented";

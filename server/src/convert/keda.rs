@@ -19,14 +19,17 @@
 //! <https://keda.sh/docs/latest/reference/scaledjob-spec/>, <https://keda.sh/docs/latest/scalers/aws-sqs/>,
 //! <https://keda.sh/docs/latest/scalers/aws-cloudwatch/>, <https://keda.sh/docs/latest/scalers/cron/>
 
+mod context;
 mod pod;
 mod triggers;
 mod window;
 
-use ecs_scheduler_core::Timestamp;
 use serde_json::Value;
 
-use super::{Converted, Fields, JobDraft, Remarks, job_id};
+pub use context::ConversionContext;
+
+use super::converted::{Converted, JobDraft, Remarks, job_id};
+use super::fields::{Fields, UNKNOWN_FIELD};
 
 /// `pollingInterval` where none is given, in seconds.
 const DEFAULT_POLLING_INTERVAL: u64 = 30;
@@ -34,17 +37,7 @@ const DEFAULT_POLLING_INTERVAL: u64 = 30;
 const DEFAULT_MAX_REPLICAS: u64 = 100;
 /// The annotation that pauses a `ScaledJob`.
 const PAUSED_ANNOTATION: &str = "autoscaling.keda.sh/paused";
-const UNKNOWN_FIELD: &str = "not known to this import";
 const NEVER_STOPPED: &str = "an edit never stops running tasks here";
-
-/// The context of a conversion.
-#[derive(Debug, Clone, Copy)]
-pub struct ConversionContext {
-    /// The bound of every job.
-    pub max_tasks: u32,
-    /// The present moment, from which windows of time are measured.
-    pub now: Timestamp,
-}
 
 /// Converts the documents of a YAML file. One that is not YAML is listed.
 #[must_use]

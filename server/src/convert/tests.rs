@@ -1,6 +1,8 @@
 use super::eventbridge::{self, CliOutput};
 use super::keda::{self, ConversionContext};
 use super::*;
+use serde_json::Value;
+
 use crate::Server;
 
 mod documented;

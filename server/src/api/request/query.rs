@@ -8,6 +8,8 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde_json::{Map, Value};
 
 use crate::api::problem::{Problem, WrongField};
@@ -79,7 +81,7 @@ impl Query {
 
     /// Returns a moment in RFC 3339.
     pub(in crate::api) fn moment(&mut self, name: &str) -> Option<Timestamp> {
-        let moment = super::moment(self.text(name)?);
+        let moment = moment(self.text(name)?);
         if moment.is_none() {
             self.refuse(name, "Not a valid datetime.");
         }
@@ -132,6 +134,12 @@ impl Query {
         let messages = Value::Object(texts.collect::<Map<_, _>>());
         Err(Problem::invalid(messages, self.wrong))
     }
+}
+
+/// Reads a moment in RFC 3339; without an offset it is UTC.
+pub(in crate::api) fn moment(text: &str) -> Option<Timestamp> {
+    let local = || text.parse::<DateTime>().ok().filter(|_| text.contains(':'));
+    text.parse().ok().or_else(|| Offset::UTC.to_timestamp(local()?).ok())
 }
 
 /// The parameters of a query in which nothing was wrong.

@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::*;
 
 fn refused(query: Query) -> Vec<String> {

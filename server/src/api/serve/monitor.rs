@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ConnectionLimits;
+use super::limits::ConnectionLimits;
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::fields::{ODD_SHAPE, excerpt};
-use super::super::{Fields, JobDraft, Remarks};
-use super::UNKNOWN_FIELD;
+use super::super::converted::{JobDraft, Remarks};
+use super::super::fields::{Fields, ODD_SHAPE, UNKNOWN_FIELD, excerpt};
 
 /// EventBridge Scheduler's own way to call RunTask, whose input is the request.
 const UNIVERSAL: &str = ":aws-sdk:ecs:runTask";

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Fields, JobDraft, Remarks};
+use super::super::converted::{JobDraft, Remarks};
+use super::super::fields::Fields;
 
 /// `backoffLimit` where none is given.
 const DEFAULT_BACKOFF_LIMIT: u64 = 6;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Fields, JobDraft, Remarks};
+use super::super::converted::{JobDraft, Remarks};
+use super::super::fields::{Fields, UNKNOWN_FIELD};
+use super::context::ConversionContext;
 use super::pod::Pod;
-use super::{ConversionContext, UNKNOWN_FIELD, window};
+use super::window;
 
 /// `queueLength` where none is given.
 const QUEUE_LENGTH: u64 = 5;

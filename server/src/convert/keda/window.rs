@@ -9,8 +9,9 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Span};
 use serde_json::{Value, json};
 
-use super::super::{Fields, JobDraft, Remarks};
-use super::{ConversionContext, UNKNOWN_FIELD};
+use super::super::converted::{JobDraft, Remarks};
+use super::super::fields::{Fields, UNKNOWN_FIELD};
+use super::context::ConversionContext;
 
 /// How far ahead windows are compared: a year.
 const AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
