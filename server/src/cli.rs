@@ -1,27 +1,21 @@
 //! The command line: one file per group of commands, each returning what it prints.
 
 pub mod backup;
-pub mod client;
 pub mod doctor;
-pub mod error;
 pub mod evaluate;
 pub mod export;
 pub mod flags;
 pub mod health;
 pub mod iam_policy;
 pub mod import;
-pub mod input;
 pub mod job_selection;
 pub mod jobs;
 pub mod migrate;
 pub mod operate;
-pub mod printable;
 mod progress;
 pub mod reference;
 pub mod schedule;
-mod table;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -30,7 +24,6 @@ use ecs_scheduler_core::DEFAULT_MAX_TASKS;
 
 use self::backup::{BackupArgs, RestoreArgs};
 use self::doctor::DoctorArgs;
-use self::error::CommandError;
 use self::evaluate::EvaluateArgs;
 use self::export::ExportArgs;
 use self::flags::{SettingFlags, add_setting_flags};
@@ -38,14 +31,16 @@ use self::iam_policy::PolicyArgs;
 use self::import::ImportArgs;
 use self::migrate::MigrateArgs;
 use self::operate::ServerCommand;
-use self::printable::{json_text, printable_lines};
 use self::schedule::NextArgs;
 use crate::config::values::{self, Flags, Values};
 use crate::config::{self, Config, ConfigRejected};
 use crate::demo::{self, DemoArgs};
+use crate::error::CommandError;
+use crate::output::table::table;
+use crate::output::{json_text, print, print_error};
 use crate::server::{ServerBuilder, serve};
 use crate::shutdown::handle_file_size_signal;
-use crate::{api, telemetry};
+use crate::{allocator, api, telemetry};
 
 /// Starts ECS tasks on a schedule or a condition
 #[derive(Debug, Parser)]
@@ -135,17 +130,21 @@ enum ReferencePage {
     Cli,
 }
 
-/// Runs the command line of this process.
-pub(crate) fn run(builder: ServerBuilder) -> ExitCode {
-    let cli = Cli::from_arg_matches(&command(&builder).get_matches()).unwrap_or_else(|error| error.exit());
-    let command = cli.command.unwrap_or(Command::Serve(cli.settings));
-    match execute(command, builder) {
-        Ok(code) => code,
-        Err(error) => {
-            for line in error.lines() {
-                print_error(&format!("error: {line}\n"));
+impl ServerBuilder {
+    /// Runs the command line of this process, and returns its exit code. Errors go to standard error.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        allocator::use_small_pages();
+        let cli = Cli::from_arg_matches(&command(&self).get_matches()).unwrap_or_else(|error| error.exit());
+        let command = cli.command.unwrap_or(Command::Serve(cli.settings));
+        match execute(command, self) {
+            Ok(code) => code,
+            Err(error) => {
+                for line in error.lines() {
+                    print_error(&format!("error: {line}\n"));
+                }
+                error.exit_code()
             }
-            error.exit_code()
         }
     }
 }
@@ -223,16 +222,6 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints a result. A closed standard output, as after `head`, is ignored.
-pub(crate) fn print(text: &str) {
-    let _ = std::io::stdout().write_all(printable_lines(text).as_bytes());
-}
-
-/// Prints a message to standard error. A closed standard error is ignored.
-pub(crate) fn print_error(text: &str) {
-    let _ = std::io::stderr().write_all(printable_lines(text).as_bytes());
-}
-
 fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -264,7 +253,7 @@ fn check(builder: &ServerBuilder, args: &CheckArgs) -> Result<ExitCode, CommandE
         let row = |setting: config::report::SettingRow| {
             vec![setting.name.to_owned(), setting.value, setting.origin]
         };
-        print(&table::table(&["SETTING", "VALUE", "FROM"], settings.into_iter().map(row)));
+        print(&table(&["SETTING", "VALUE", "FROM"], settings.into_iter().map(row)));
         for warning in &values.warnings {
             print(&format!("warning: {warning}\n"));
         }

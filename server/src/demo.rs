@@ -10,11 +10,11 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cli::client::Client;
-use crate::cli::error::CommandError;
-use crate::cli::print;
+use crate::client::Client;
 use crate::config::values::{Environment, Flags, Values};
 use crate::config::{Config, ConfigRejected};
+use crate::error::CommandError;
+use crate::output::print;
 use crate::server::{ServerBuilder, serve};
 use crate::telemetry;
 

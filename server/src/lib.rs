@@ -36,11 +36,15 @@
 pub mod allocator;
 pub mod api;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod convert;
 pub mod demo;
 pub mod descriptors;
+pub mod error;
+pub mod input;
 mod json;
+pub mod output;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -17,11 +17,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiState, CallStats, ConnectionLimits, Limits, PluginInfo};
-use crate::cli::error::CommandError;
 use crate::config::{Config, Providers, ReplicaConfig, StoreConfig};
+use crate::error::CommandError;
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
 use crate::wiring::PluginContext;
-use crate::{allocator, api, cli, descriptors, wiring};
+use crate::{api, descriptors, wiring};
 
 /// The exit code after a second signal: that of a shell for an interrupted program.
 const SECOND_SIGNAL_EXIT_CODE: u8 = 130;
@@ -106,13 +106,6 @@ impl ServerBuilder {
             self.registration_error.get_or_insert(error);
         }
         self
-    }
-
-    /// Runs the command line of this process, and returns its exit code. Errors go to standard error.
-    #[must_use]
-    pub fn run(self) -> ExitCode {
-        allocator::use_small_pages();
-        cli::run(self)
     }
 
     /// Returns the installed stores and launchers.

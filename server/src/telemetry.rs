@@ -18,8 +18,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt};
 
 use self::rotate::RotatingFile;
-use crate::cli::printable::printable;
 use crate::config::{LogConfig, LogLevel};
+use crate::output::printable;
 
 /// The size at which `app.log` is rotated: 5 MiB, as in the Python version.
 const MAX_FILE: u64 = 5 * 1024 * 1024;

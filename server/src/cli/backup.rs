@@ -6,11 +6,11 @@ use clap::Args;
 use ecs_scheduler_core::{Clock, StoreError};
 use serde_json::json;
 
-use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::values::Values;
+use crate::error::CommandError;
+use crate::output::json_text;
 use crate::transfer::new_file::NewFile;
 use crate::transfer::{StoreUri, store_uri};
 use crate::wiring::copies::{self, Contents};

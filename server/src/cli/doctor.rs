@@ -10,12 +10,12 @@ use ecs_scheduler_core::{CheckResult, EvalContext, Launcher, TaskSpec, Tick, fau
 use futures::StreamExt as _;
 use serde_json::json;
 
-use super::error::CommandError;
 use super::flags::SettingFlags;
 use super::job_selection::{JobSelection, JobSelectionArgs};
-use super::printable::json_text;
-use super::{print, table};
 use crate::config::Config;
+use crate::error::CommandError;
+use crate::output::table::table;
+use crate::output::{json_text, print};
 use crate::server::ServerBuilder;
 
 /// How many jobs are checked concurrently; shared sources are read once.
@@ -117,10 +117,7 @@ fn as_table(seen: &[CheckResult]) -> String {
         1 => "1 problem".to_owned(),
         more => format!("{more} problems"),
     };
-    format!(
-        "{}{verdict}\n",
-        table::table(&["", "WHAT", "WHAT IS WRONG AND WHAT TO DO"], seen.iter().map(row))
-    )
+    format!("{}{verdict}\n", table(&["", "WHAT", "WHAT IS WRONG AND WHAT TO DO"], seen.iter().map(row)))
 }
 
 fn as_json(seen: &[CheckResult]) -> String {

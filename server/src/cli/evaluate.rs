@@ -21,15 +21,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tower::ServiceExt as _;
 
-use super::client::refusal;
-use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::input::{Documents, read_documents};
 use super::jobs::show;
-use super::print;
-use super::printable::printable;
 use crate::api::{self, ApiState};
+use crate::client::refusal;
 use crate::config::Config;
+use crate::error::CommandError;
+use crate::input::{Documents, read_documents};
+use crate::output::{print, printable};
 use crate::server::{ServerBuilder, Services, start_services};
 
 /// The longest answer that is read, in bytes.

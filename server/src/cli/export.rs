@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::printable::json_text;
 use super::progress::Bar;
-use super::{print, print_error};
 use crate::config::setting::NAME;
 use crate::config::values::Values;
+use crate::error::CommandError;
+use crate::output::{json_text, print, print_error};
 use crate::server::ServerBuilder;
 use crate::transfer::copy::compute_checksum;
 use crate::transfer::dump::{FORMAT, Header};

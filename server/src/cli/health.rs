@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::client::Client;
-use super::error::CommandError;
+use crate::client::Client;
 use crate::config::resolve_listen;
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
+use crate::error::CommandError;
 
 #[cfg(test)]
 mod tests;

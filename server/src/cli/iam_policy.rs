@@ -6,10 +6,10 @@ use clap::Args;
 use ecs_scheduler_core::{Permission, TaskSpec};
 use serde_json::{Value, json};
 
-use super::error::CommandError;
 use super::flags::SettingFlags;
 use super::job_selection::{JobSelection, JobSelectionArgs};
 use crate::config::Config;
+use crate::error::CommandError;
 use crate::server::ServerBuilder;
 use crate::wiring;
 
@@ -106,7 +106,7 @@ type Conditions = BTreeMap<String, BTreeMap<String, String>>;
 /// Makes an IAM policy: actions on the same resources under the same conditions share a statement.
 fn policy(permissions: impl IntoIterator<Item = Permission>) -> Value {
     let mut resources: BTreeMap<(Conditions, String), BTreeSet<String>> = BTreeMap::new();
-    for Permission { action, resource, conditions } in permissions {
+    for Permission { action, resource, conditions, .. } in permissions {
         resources.entry((conditions, action)).or_default().insert(resource);
     }
     let mut statements: BTreeMap<(Conditions, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::error::CommandError;
 use super::flags::SettingFlags;
 use super::migrate::{TransferArgs, into_store};
 use crate::config::values::Values;
+use crate::error::CommandError;
 use crate::server::ServerBuilder;
 use crate::transfer::store_uri;
 use crate::transfer::{DumpReader, StoreUri};

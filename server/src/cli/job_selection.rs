@@ -12,11 +12,11 @@ use ecs_scheduler_core::{
 };
 use serde_json::Value;
 
-use super::client::Client;
-use super::error::CommandError;
-use super::input::read_documents;
 use super::jobs;
+use crate::client::Client;
 use crate::config::Config;
+use crate::error::CommandError;
+use crate::input::read_documents;
 use crate::server::ServerBuilder;
 
 /// How many jobs are read from the store at once.

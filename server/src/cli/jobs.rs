@@ -7,17 +7,13 @@ pub(super) mod show;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use self::fire::FireArgs;
-use super::client::Client;
-use super::error::CommandError;
-use super::input::read_document;
-
-/// The characters of a path segment that are percent-encoded.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+use crate::client::{Client, escape, job_path as path};
+use crate::error::CommandError;
+use crate::input::read_document;
 
 /// Commands for jobs.
 #[derive(Debug, Clone, Subcommand)]
@@ -174,13 +170,4 @@ pub(super) async fn list_jobs(client: &Client) -> Result<Value, CommandError> {
         }
     }
     Ok(json!({ "jobs": jobs }))
-}
-
-fn path(id: &str, rest: &str) -> String {
-    format!("/jobs/{}{rest}", escape(id))
-}
-
-/// Percent-encodes a path segment; a valid job id never needs it, a typing error may.
-pub(super) fn escape(text: &str) -> String {
-    utf8_percent_encode(text, ESCAPED).to_string()
 }

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::json;
 
-use super::error::CommandError;
 use super::flags::SettingFlags;
-use super::printable::json_text;
 use super::progress::Bar;
 use crate::config::values::Values;
+use crate::error::CommandError;
+use crate::output::json_text;
 use crate::server::ServerBuilder;
 use crate::transfer::copy::{Stage, TransferOptions, compute_checksum};
 use crate::transfer::reader::changed_while_read;

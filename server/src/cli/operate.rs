@@ -4,12 +4,12 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::error::CommandError;
-use super::jobs::{self, JobsCommand, escape, show};
-use super::table::{cell, table};
+use super::jobs::{self, JobsCommand, show};
+use crate::client::{Client, escape};
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
+use crate::error::CommandError;
+use crate::output::table::{cell, table};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Command;
 
-use super::error::EXIT_CODES;
+use crate::error::EXIT_CODES;
 
 const HEAD: &str = "\
 # Command line
@@ -20,7 +20,7 @@ Results go to standard output, the log and errors to standard error.
 |---|---|
 ";
 
-/// Makes the page.
+/// Makes the page of this command line.
 #[must_use]
 pub fn page(command: Command) -> String {
     let mut page = HEAD.to_owned();

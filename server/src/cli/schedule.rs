@@ -6,8 +6,8 @@ use ecs_scheduler_core::{Clock, Timestamp};
 use jiff::fmt::temporal::DateTimePrinter;
 use serde_json::{Value, json};
 
-use super::error::CommandError;
 use super::jobs::show;
+use crate::error::CommandError;
 
 /// A schedule, and how much of it to show.
 #[derive(Debug, Clone, Args)]

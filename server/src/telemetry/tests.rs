@@ -6,7 +6,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::text_layer;
-use crate::cli::printable::printable_lines;
+use crate::output::printable_lines;
 
 /// Keeps what is logged.
 #[derive(Debug, Clone, Default)]

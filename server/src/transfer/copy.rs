@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::checksum::{Checksum, Counts};
 use super::reader::{StoreReader, TransferSource};
 use super::record::TransferItem;
-use crate::cli::error::CommandError;
+use crate::error::CommandError;
 
 /// The result of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

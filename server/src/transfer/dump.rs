@@ -24,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 use super::checksum::{Checksum, Counts, hex};
 use super::reader::TransferSource;
 use super::record::TransferItem;
-use crate::cli::error::CommandError;
-use crate::cli::input;
+use crate::error::CommandError;
+use crate::input;
 
 /// The format that is written, and the newest that is read.
 pub const FORMAT: u32 = 1;

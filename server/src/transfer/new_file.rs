@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::CommandError;
+use crate::error::CommandError;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use ecs_scheduler_core::{
 };
 
 use super::record::TransferItem;
-use crate::cli::error::CommandError;
+use crate::error::CommandError;
 
 /// The registers that are transferred. Idempotency records are not transferred: they expire after a day.
 const REGISTERS: [&str; 1] = [BRAKE_REGISTER];

@@ -6,7 +6,7 @@ use ecs_scheduler_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::cli::error::CommandError;
+use crate::error::CommandError;
 
 /// A job, journal entry or register of a store.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use ecs_scheduler_core::{OpenMode, Store};
 
-use crate::cli::error::CommandError;
 use crate::config::report::without_logins;
 use crate::config::values::Values;
 use crate::config::{ConfigRejected, StoreConfig, resolve_store};
+use crate::error::CommandError;
 use crate::server::{MEMORY, ServerBuilder};
 use crate::wiring;
 

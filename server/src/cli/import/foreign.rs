@@ -6,17 +6,16 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::super::client::Client;
-use super::super::error::CommandError;
-use super::super::input;
 use super::super::jobs::{create, show};
-use super::super::printable::json_text;
-use super::super::table::table;
-use super::super::{print, print_error};
+use crate::client::Client;
 use crate::config::resolve_offline_on_ecs;
 use crate::config::setting::SERVER;
 use crate::config::values::Values;
 use crate::convert::{Checks, Converted, RemarkKind, check, eventbridge, keda};
+use crate::error::CommandError;
+use crate::input;
+use crate::output::table::table;
+use crate::output::{json_text, print, print_error};
 use crate::server::ServerBuilder;
 
 /// Which scheduler the files are of.

@@ -6,10 +6,10 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::show;
-use crate::cli::client::Client;
-use crate::cli::error::CommandError;
-use crate::cli::input::{Documents, read_documents};
-use crate::cli::print;
+use crate::client::Client;
+use crate::error::CommandError;
+use crate::input::{Documents, read_documents};
+use crate::output::print;
 
 /// The answers of a server to several documents.
 #[derive(Debug, Default)]

@@ -6,11 +6,11 @@ use clap::Args;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use super::{path, show};
-use crate::cli::client::Client;
-use crate::cli::error::CommandError;
-use crate::cli::print;
-use crate::cli::table::cell;
+use super::show;
+use crate::client::{Client, job_path as path};
+use crate::error::CommandError;
+use crate::output::print;
+use crate::output::table::cell;
 
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-pub(in crate::cli) use crate::cli::printable::json_text as json;
-use crate::cli::printable::printable;
-use crate::cli::table::{cell, table};
+pub(in crate::cli) use crate::output::json_text as json;
+use crate::output::printable;
+use crate::output::table::{cell, table};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use ecs_scheduler::cli::error::CommandError;
+use ecs_scheduler::error::CommandError;
 use ecs_scheduler::transfer::copy::{Stage, TransferOptions};
 use ecs_scheduler::transfer::{StoreReader, TransferItem, TransferReport, TransferSource, copy_items};
 use ecs_scheduler_core::{

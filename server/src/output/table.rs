@@ -3,11 +3,11 @@
 use comfy_table::{Table, presets};
 use serde_json::{Number, Value};
 
-use super::printable::printable;
+use crate::output::printable;
 
 /// Lays rows out under a header. Without rows there is only the header. Each row is one line of [`printable`] text.
 #[must_use]
-pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
     for row in rows {
@@ -19,7 +19,7 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 
 /// Returns the text of a field, for a line; `–` when it is not there.
 #[must_use]
-pub(super) fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => printable(text).into_owned(),

@@ -1,10 +1,13 @@
-//! Escapes text from outside for a terminal.
+//! Output of the program: text from outside is escaped for a terminal.
 //!
 //! A job's description, a queue's name or a file may hold escape sequences that move the cursor, hide a line or change the
 //! title of a window, and marks that change the direction of text. Each such character is shown as `\u{1b}`.
 
+pub(crate) mod table;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use ecs_scheduler_core::text::is_unprintable;
 use serde_json::Value;
@@ -62,4 +65,14 @@ fn escaped<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// Prints a result. A closed standard output, as after `head`, is ignored.
+pub(crate) fn print(text: &str) {
+    let _ = std::io::stdout().write_all(printable_lines(text).as_bytes());
+}
+
+/// Prints a message to standard error. A closed standard error is ignored.
+pub(crate) fn print_error(text: &str) {
+    let _ = std::io::stderr().write_all(printable_lines(text).as_bytes());
 }

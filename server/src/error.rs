@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use ecs_scheduler_core::fault;
 
-use super::printable::printable_lines;
 use crate::config::ConfigRejected;
+use crate::output::printable_lines;
 
 /// The exit codes, as `doc/cli.md` lists them. Code 2 is clap's own.
 pub const EXIT_CODES: &[(u8, &str)] = &[

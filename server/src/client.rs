@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::Value;
 
-use super::error::CommandError;
-use super::printable::printable;
-use super::table::cell;
+use crate::error::CommandError;
+use crate::output::printable;
+use crate::output::table::cell;
 
 #[cfg(test)]
 mod tests;
 
+/// The characters of a path segment that are percent-encoded.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -99,7 +102,7 @@ fn header_text(response: &Response, name: &header::HeaderName) -> Option<String>
 }
 
 /// Formats the reason of a refused request, with a line for each wrong field.
-pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
+pub(crate) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &str) -> String {
     let fields = body["errors"].as_array().map_or(&[][..], Vec::as_slice);
     // Where fields are listed one by one, the detail would say the same again.
     let names: &[&str] = if fields.is_empty() { &["detail", "message", "title"] } else { &["title"] };
@@ -110,4 +113,14 @@ pub(super) fn refusal(attempt: &str, status: StatusCode, body: &Value, text: &st
         message.push_str(&format!("\n  {}: {}", cell(&field["pointer"]), cell(&field["message"])));
     }
     message
+}
+
+/// Returns the path of a resource of a job.
+pub(crate) fn job_path(id: &str, rest: &str) -> String {
+    format!("/jobs/{}{rest}", escape(id))
+}
+
+/// Percent-encodes a path segment; a valid job id never needs it, a typing error may.
+pub(crate) fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
 use serde_json::Value;
 
-use super::error::CommandError;
+use crate::error::CommandError;
 use crate::json;
 
 #[cfg(test)]
