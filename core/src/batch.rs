@@ -15,7 +15,6 @@
 //! with a time to live, which would return numbers older than the request.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::fmt;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
@@ -39,9 +38,6 @@ mod tick_cache;
 /// The default maximum number of keys that may wait for a reading at once; further callers wait.
 pub const MAX_WAITING: usize = 1_024;
 
-/// A reading that all its callers share.
-pub type SharedReading<R> = Result<R, Arc<TriggerError>>;
-
 /// A source of numbers that reads many keys per call.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
@@ -53,11 +49,12 @@ pub trait Source: Send + Sync + 'static {
     const MAX_KEYS: usize;
 
     /// Reads these keys, which are distinct. A key that is missing from the result counts as an error.
-    async fn read(&self, keys: &[Self::Key]) -> HashMap<Self::Key, SharedReading<Self::Reading>>;
+    async fn read(&self, keys: &[Self::Key]) -> HashMap<Self::Key, Result<Self::Reading, TriggerError>>;
 }
 
 /// Limits of a [`Batcher`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatchLimits {
     /// How long a window waits for further keys; 5 ms by default.
     pub window: Duration,
@@ -103,7 +100,7 @@ struct Inner<S: Source> {
     window: Mutex<BatchWindow<S>>,
 }
 
-type Reply<R> = Option<SharedReading<R>>;
+type Reply<R> = Option<Result<R, TriggerError>>;
 
 /// The keys requested since the window opened.
 struct BatchWindow<S: Source> {
@@ -176,7 +173,7 @@ impl<S: Source> Batcher<S> {
     /// # Errors
     ///
     /// Fails as the source does, and when the source panics, exceeds [`BatchLimits::timeout`], or leaves the key out.
-    pub async fn read(&self, key: S::Key) -> SharedReading<S::Reading> {
+    pub async fn read(&self, key: S::Key) -> Result<S::Reading, TriggerError> {
         self.wait_for_reading(key, None).await
     }
 
@@ -189,11 +186,11 @@ impl<S: Source> Batcher<S> {
     /// # Errors
     ///
     /// Fails as [`read`](Self::read) does. Errors are shared like readings.
-    pub async fn read_for(&self, tick: Tick, key: S::Key) -> SharedReading<S::Reading> {
+    pub async fn read_for(&self, tick: Tick, key: S::Key) -> Result<S::Reading, TriggerError> {
         self.wait_for_reading(key, Some(tick)).await
     }
 
-    async fn wait_for_reading(&self, key: S::Key, tick: Option<Tick>) -> SharedReading<S::Reading> {
+    async fn wait_for_reading(&self, key: S::Key, tick: Option<Tick>) -> Result<S::Reading, TriggerError> {
         let joined = self.inner.window.lock().find_pending(&key, tick);
         let mut reply = match joined {
             Some(reply) => reply,
@@ -206,13 +203,12 @@ impl<S: Source> Batcher<S> {
         let reading = reply.wait_for(Option::is_some).await;
         let reading = reading.ok().and_then(|reply| reply.clone());
         reading.unwrap_or_else(|| {
-            Err(shared_error(FaultKind::Unavailable, "the reading was abandoned because the scheduler stops"))
+            Err(TriggerError::new(
+                FaultKind::Unavailable,
+                "the reading was abandoned because the scheduler stops",
+            ))
         })
     }
-}
-
-fn shared_error(kind: FaultKind, message: &str) -> Arc<TriggerError> {
-    Arc::new(TriggerError::new(kind, message))
 }
 
 impl<S: Source> BatchWindow<S> {
@@ -332,10 +328,10 @@ impl<S: Source> Inner<S> {
         let read = AssertUnwindSafe(self.source.read(&keys)).catch_unwind();
         let mut answer = match tokio::time::timeout(self.limits.timeout, read).await {
             Ok(Ok(readings)) => Ok(readings),
-            Ok(Err(_)) => Err(shared_error(FaultKind::Bug, "the source panicked while it was read")),
+            Ok(Err(_)) => Err(TriggerError::new(FaultKind::Bug, "the source panicked while it was read")),
             Err(_) => {
                 let limit = self.limits.timeout;
-                Err(shared_error(
+                Err(TriggerError::new(
                     FaultKind::Unavailable,
                     &format!("the source did not answer within {limit:?}"),
                 ))
@@ -344,41 +340,11 @@ impl<S: Source> Inner<S> {
         for (key, reply) in keys.iter().zip(replies) {
             let reading = match &mut answer {
                 Ok(readings) => readings.remove(key).unwrap_or_else(|| {
-                    Err(shared_error(FaultKind::Bug, "the source left out a key that it was asked for"))
+                    Err(TriggerError::new(FaultKind::Bug, "the source left out a key that it was asked for"))
                 }),
-                Err(error) => Err(Arc::clone(error)),
+                Err(error) => Err(error.clone()),
             };
             reply.send_replace(Some(reading));
         }
-    }
-}
-
-/// Makes an owned error of a shared one, so that a trigger can return it with `?`.
-impl From<Arc<TriggerError>> for TriggerError {
-    fn from(shared: Arc<TriggerError>) -> Self {
-        let own = Self::new(shared.kind(), shared.to_string());
-        if shared.source().is_some() { own.with_source(SharedSource(shared)) } else { own }
-    }
-}
-
-/// The source of a shared error.
-#[derive(Debug)]
-struct SharedSource(Arc<TriggerError>);
-
-impl SharedSource {
-    fn cause(&self) -> &(dyn Error + 'static) {
-        self.0.source().unwrap_or(&self.0)
-    }
-}
-
-impl fmt::Display for SharedSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.cause(), f)
-    }
-}
-
-impl Error for SharedSource {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause().source()
     }
 }

@@ -38,8 +38,6 @@ pub struct DecisionInput<'a> {
     pub busy: u32,
     /// The rest of the job's cooldown, if it is cooling down.
     pub cooldown: Option<Duration>,
-    /// How many tasks the installation may still start, where that is limited.
-    pub budget: Option<u32>,
 }
 
 /// How many tasks to launch, why, and what the tick's outcome is if all goes well.
@@ -72,13 +70,36 @@ pub enum Rule {
     Overlap,
     /// Too soon after the last firing.
     Cooldown,
-    /// The installation's budget.
+    /// The installation's budget. [Reserved](Self::is_reserved).
     Budget,
-    /// The number of tasks to launch.
+    /// The number of tasks to launch. [Reserved](Self::is_reserved).
     Need,
 }
 
 impl Rule {
+    /// Every rule, in the order in which they are applied.
+    pub const ALL: [Self; 8] = [
+        Self::Demand,
+        Self::Floor,
+        Self::Cap,
+        Self::Mode,
+        Self::Overlap,
+        Self::Cooldown,
+        Self::Budget,
+        Self::Need,
+    ];
+
+    /// Tells whether the rule has a name in stored formats, but no decision applies it. The API does not list it.
+    #[must_use]
+    pub const fn is_reserved(self) -> bool {
+        matches!(self, Self::Budget | Self::Need)
+    }
+
+    /// Returns the rules that decisions apply: all but the [reserved](Self::is_reserved) ones.
+    pub fn occurring() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|rule| !rule.is_reserved())
+    }
+
     /// Returns the name used in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -125,7 +146,7 @@ impl fmt::Display for Decision {
 
 /// Decides how many tasks to launch: the only place that computes this number.
 ///
-/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown, budget, need. `busy` counts the
+/// The rules are applied in the order demand, floor, cap, mode, overlap, cooldown. `busy` counts the
 /// job's own tasks only. The modes `oneShot` and `drain` compute the number from the queue's counts and the job's own tasks;
 /// floor and cap limit it afterwards, the floor only while the job has no busy task.
 ///
@@ -143,7 +164,6 @@ impl fmt::Display for Decision {
 ///     overlap: Overlap::TopUp,
 ///     busy: 4,
 ///     cooldown: None,
-///     budget: None,
 /// });
 /// assert_eq!(decision.launch, 6);
 /// assert_eq!(
@@ -169,12 +189,6 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
         let seconds = left.as_secs_f64().ceil();
         builder.add_step(Rule::Cooldown, 0, format!("cooling down for another {seconds} s"));
         return builder.finish(TickOutcome::Cooldown, false);
-    }
-    if let Some(budget) = input.budget.filter(|budget| *budget < builder.count) {
-        builder.add_step(Rule::Budget, budget, format!("the budget leaves {budget}"));
-        if budget == 0 {
-            return builder.finish(TickOutcome::Budget, false);
-        }
     }
     builder.finish(TickOutcome::Pending, replace)
 }

@@ -12,6 +12,7 @@ pub const EVENT_BUFFER: usize = 1024;
 /// An event, for subscribers of the live stream.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Event {
     /// A tick got its outcome.
     Decision(Box<DecisionRecord>),

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::fault::{Cause, FaultKind};
+use crate::failure_methods;
+use crate::fault::{Failure, FaultKind};
 use crate::firing::FiringId;
 use crate::job::{JobId, JobUid};
 use crate::permission::Permission;
@@ -53,9 +54,10 @@ impl LaunchToken {
     }
 }
 
-/// A call that starts tasks.
+/// A call that starts tasks. The engine makes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct LaunchRequest {
     /// The job.
     pub job: JobId,
@@ -77,9 +79,26 @@ pub struct LaunchRequest {
     pub scheduled_at: Timestamp,
 }
 
+impl LaunchRequest {
+    /// Makes the first attempt at starting tasks of a job's own task definition.
+    #[must_use]
+    pub fn new(
+        job: JobId,
+        firing: FiringId,
+        token: LaunchToken,
+        task: Arc<TaskSpec>,
+        count: NonZeroU32,
+        scheduled_at: Timestamp,
+    ) -> Self {
+        let (started_by, definition) = (job.to_string(), task.definition.clone());
+        Self { job, firing, token, attempt: 1, started_by, definition, count, task, scheduled_at }
+    }
+}
+
 /// A task that a launch started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct StartedTask {
     /// Its name.
     pub task_id: TaskId,
@@ -88,9 +107,18 @@ pub struct StartedTask {
     pub host_id: Option<String>,
 }
 
+impl StartedTask {
+    /// Makes a started task; `host_id` says where it runs, if that is known.
+    #[must_use]
+    pub fn new(task_id: TaskId, host_id: Option<String>) -> Self {
+        Self { task_id, host_id }
+    }
+}
+
 /// A requested task that a launch did not start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Refusal {
     /// The platform's reason, for example `RESOURCE:MEMORY`.
     pub reason: String,
@@ -99,6 +127,21 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// Whether the same request may succeed later.
     pub retryable: bool,
+}
+
+impl Refusal {
+    /// Makes a refusal; `retryable` tells whether the same request may succeed later.
+    #[must_use]
+    pub fn new(reason: impl Into<String>, retryable: bool) -> Self {
+        Self { reason: reason.into(), detail: None, retryable }
+    }
+
+    /// Adds details in words.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
 }
 
 /// Writes the reason, followed by the details if there are any.
@@ -112,6 +155,7 @@ impl fmt::Display for Refusal {
 /// The result of a launch call. A partial success is a report, not an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct LaunchReport {
     /// The started tasks.
     pub started: Vec<StartedTask>,
@@ -120,6 +164,12 @@ pub struct LaunchReport {
 }
 
 impl LaunchReport {
+    /// Makes the report of a call that started some tasks and refused others.
+    #[must_use]
+    pub fn new(started: Vec<StartedTask>, refused: Vec<Refusal>) -> Self {
+        Self { started, refused }
+    }
+
     /// Tells whether tasks were refused, and no retry can start any of them.
     #[must_use]
     pub fn is_refused_for_good(&self) -> bool {
@@ -141,6 +191,7 @@ pub enum LostCall {
 /// The result of one check of `ecs-scheduler doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct CheckResult {
     /// The check and its object: `permission ecs:StopTask on cluster "main"`.
     pub what: String,
@@ -166,6 +217,7 @@ impl CheckResult {
 /// A problem, found before the launch, that would prevent a job's tasks from starting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Finding {
     /// A JSON pointer to the affected field of the job: `/launch/network`.
     pub pointer: String,
@@ -182,46 +234,32 @@ impl Finding {
 }
 
 /// Why a call to a launcher failed as a whole.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone)]
 pub struct LaunchError {
-    kind: FaultKind,
-    message: String,
+    failure: Failure,
     outcome_unknown: bool,
-    #[source]
-    cause: Option<Cause>,
 }
+
+failure_methods!(LaunchError);
 
 impl LaunchError {
     /// Makes an error of a call that certainly had no effect.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), outcome_unknown: false, cause: None }
+        Failure::new(kind, message).into()
     }
 
     /// Makes an error of a call whose outcome is unknown: it may have had its effect.
     #[must_use]
     pub fn unanswered(message: impl Into<String>) -> Self {
-        Self { kind: FaultKind::Unavailable, message: message.into(), outcome_unknown: true, cause: None }
+        Self::new(FaultKind::Unavailable, message).with_unknown_outcome()
     }
 
-    /// Adds the cause, which stays out of `Display`.
+    /// Marks the outcome of the call as unknown: it may have had its effect.
     #[must_use]
-    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
-        self.cause = Some(cause.into());
+    pub fn with_unknown_outcome(mut self) -> Self {
+        self.outcome_unknown = true;
         self
-    }
-
-    /// Returns the kind of failure.
-    #[must_use]
-    pub fn kind(&self) -> FaultKind {
-        self.kind
-    }
-
-    /// Tells whether the same call may succeed later.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.kind.is_transient()
     }
 
     /// Tells whether the call may have started tasks although it failed. It may be retried with the same token only.
@@ -231,8 +269,15 @@ impl LaunchError {
     }
 }
 
+impl From<Failure> for LaunchError {
+    fn from(failure: Failure) -> Self {
+        Self { failure, outcome_unknown: false }
+    }
+}
+
 /// The limits of a launcher, and how often to poll it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LaunchLimits {
     /// The maximum number of tasks that one [`Launcher::launch`] call starts.
     pub per_call: NonZeroU32,
@@ -245,12 +290,27 @@ pub struct LaunchLimits {
     pub token_life: Duration,
 }
 
+impl LaunchLimits {
+    /// Makes the limits of a launcher.
+    #[must_use]
+    pub const fn new(
+        per_call: NonZeroU32,
+        per_observation: usize,
+        observe_every: Duration,
+        token_life: Duration,
+    ) -> Self {
+        Self { per_call, per_observation, observe_every, token_life }
+    }
+}
+
 /// Starts, counts, observes and stops tasks.
 ///
-/// The first five methods are required; the others have defaults for launchers without options, quotas or a lookup of lost
-/// calls.
+/// Its supertraits have a default for every method: a launcher without options, diagnosis, quotas or a lookup of lost calls
+/// implements them with an empty body.
 #[async_trait]
-pub trait Launcher: fmt::Debug + Send + Sync + 'static {
+pub trait Launcher:
+    TaskValidation + LaunchDiagnosis + LaunchRecovery + fmt::Debug + Send + Sync + 'static
+{
     /// Returns the launcher's limits.
     fn limits(&self) -> LaunchLimits;
 
@@ -284,7 +344,11 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     ///
     /// Fails when the task cannot be stopped.
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError>;
+}
 
+/// Checks the tasks of jobs before they are launched. Every method has a default, for launchers without options.
+#[async_trait]
+pub trait TaskValidation: Send + Sync {
     /// Checks a job's `launch` object, and the limits on its overrides. Makes no calls.
     ///
     /// Called whenever a job is read or written, so it must be cheap. The default rejects every option.
@@ -326,13 +390,33 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
         let _ = task;
         Ok(Vec::new())
     }
+}
 
+/// Checks and lists the permissions and resources that a launcher needs. Every method has a default, for launchers that need
+/// none.
+#[async_trait]
+pub trait LaunchDiagnosis: Send + Sync {
     /// Checks permissions and resources that starting, observing and stopping these tasks needs, with read-only calls.
     async fn diagnose(&self, tasks: &[TaskSpec]) -> Vec<CheckResult> {
         let _ = tasks;
         Vec::new()
     }
 
+    /// Lists the permissions for starting, observing and stopping these tasks.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they depend on a resource that cannot be read.
+    async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
+        let _ = tasks;
+        Ok(Vec::new())
+    }
+}
+
+/// Bounds the rate of calls, and finds the tasks of calls whose answer was lost. Every method has a default, for launchers
+/// without quotas or a lookup.
+#[async_trait]
+pub trait LaunchRecovery: Send + Sync {
     /// Waits until a quota allows this call, which then follows at once. The earliest deadline goes first.
     ///
     /// The engine waits here before it records the attempt durably, and drops the future when it stops.
@@ -352,15 +436,5 @@ pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     ) -> Result<LostCall, LaunchError> {
         let _ = (request, sent_at);
         Ok(LostCall::Unknown("this launcher cannot look up lost calls".to_owned()))
-    }
-
-    /// Lists the permissions for starting, observing and stopping these tasks.
-    ///
-    /// # Errors
-    ///
-    /// Fails when they depend on a resource that cannot be read.
-    async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
-        let _ = tasks;
-        Ok(Vec::new())
     }
 }

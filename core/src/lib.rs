@@ -13,6 +13,7 @@
 //! meaning of schedules, and with [`decide`](mod@decide) for the number of tasks.
 
 pub mod batch;
+pub mod call_stats;
 pub mod clock;
 pub mod decide;
 pub mod engine;
@@ -37,7 +38,7 @@ pub mod text;
 pub mod trigger;
 
 pub use async_trait::async_trait;
-pub use batch::{BatchLimits, Batcher, SharedReading, Source};
+pub use batch::{BatchLimits, Batcher, Source};
 pub use clock::{Clock, SystemClock};
 pub use decide::{
     Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Rule, Step, TickOutcome, TickSpan,
@@ -48,15 +49,15 @@ pub use engine::{
     Retrying,
 };
 pub use event::{EVENT_BUFFER, Event};
-pub use fault::FaultKind;
+pub use fault::{Failure, FaultKind};
 pub use firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
 pub use jiff::Timestamp;
 pub use job::{
     FieldError, Job, JobContext, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension,
 };
 pub use launcher::{
-    CheckResult, Finding, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
-    LostCall, Refusal, StartedTask,
+    CheckResult, Finding, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, LaunchToken, Launcher, LostCall, Refusal, StartedTask, TaskValidation,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;

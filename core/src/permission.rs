@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The terms are those of AWS IAM, where permissions are granted; plugins for other systems need none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Permission {
     /// The action: `sqs:GetQueueAttributes`.
     pub action: String,

@@ -22,6 +22,7 @@ pub const MAX_DEPTH: usize = 8;
 /// An error in a configuration, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {message}")]
+#[non_exhaustive]
 pub struct ConfigError {
     /// A JSON pointer to the invalid field, relative to the configuration: `/of/0/queueName`; empty for the whole.
     pub pointer: String,

@@ -11,6 +11,7 @@ use serde_json::Value;
 /// The task of a job: a task definition with overrides and launch options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TaskSpec {
     /// The task definition in the job's document: a family, `family:revision` or an ARN.
     pub definition: String,
@@ -25,9 +26,23 @@ pub struct TaskSpec {
     pub succeeds_by: Option<String>,
 }
 
+impl TaskSpec {
+    /// Makes a task of this definition, without overrides and options.
+    #[must_use]
+    pub fn new(definition: impl Into<String>) -> Self {
+        Self {
+            definition: definition.into(),
+            overrides: Vec::new(),
+            options: serde_json::Map::new(),
+            succeeds_by: None,
+        }
+    }
+}
+
 /// The overrides for one container of a task definition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Override {
     /// The container's name in the task definition.
     pub container_name: String,
@@ -41,6 +56,14 @@ pub struct Override {
     /// `resourceRequirements`.
     #[serde(default, flatten)]
     pub resources: serde_json::Map<String, Value>,
+}
+
+impl Override {
+    /// Makes an override that changes nothing of this container.
+    #[must_use]
+    pub fn new(container_name: impl Into<String>) -> Self {
+        Self { container_name: container_name.into(), ..Self::default() }
+    }
 }
 
 /// The id of a task: an ARN on ECS, a similar name with the local launcher.
@@ -107,12 +130,21 @@ impl TaskEnd {
 /// How one container of a task ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ContainerEnd {
     /// Its name in the task definition.
     pub name: String,
     /// Its exit code; absent when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+}
+
+impl ContainerEnd {
+    /// Makes the end of a container; without an exit code when it has none.
+    #[must_use]
+    pub fn new(name: impl Into<String>, exit_code: Option<i32>) -> Self {
+        Self { name: name.into(), exit_code }
+    }
 }
 
 /// Stop codes of tasks that were stopped on request.
@@ -125,6 +157,7 @@ const STOPPED_BY_REQUEST: [&str; 2] = ["UserInitiated", "ServiceSchedulerInitiat
 /// The state of one task, as its launcher reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TaskState {
     /// The task's id.
     pub task_id: TaskId,
@@ -162,10 +195,16 @@ impl TaskState {
     /// Makes the state of a task that was just accepted.
     #[must_use]
     pub fn pending(task_id: TaskId, host_id: Option<String>) -> Self {
+        Self::new(task_id, host_id, TaskPhase::Pending)
+    }
+
+    /// Makes the state of a task in this phase, of which nothing else is known.
+    #[must_use]
+    pub fn new(task_id: TaskId, host_id: Option<String>, phase: TaskPhase) -> Self {
         Self {
             task_id,
             host_id,
-            phase: TaskPhase::Pending,
+            phase,
             exit_code: None,
             containers: Vec::new(),
             stop_code: None,
@@ -216,6 +255,7 @@ impl TaskState {
 
 /// The pending and running tasks of one job, as the launcher reports them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Population {
     /// The tasks, in no particular order.
     pub tasks: Vec<TaskId>,
@@ -223,4 +263,12 @@ pub struct Population {
     /// (on ECS the newest active revision of a family). It is journalled with the firing, so that a retry sends the same
     /// request.
     pub definition: Option<String>,
+}
+
+impl Population {
+    /// Makes the population of a job, with the exact task definition that a launch would start, where one is resolved.
+    #[must_use]
+    pub fn new(tasks: Vec<TaskId>, definition: Option<String>) -> Self {
+        Self { tasks, definition }
+    }
 }

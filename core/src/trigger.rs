@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Cause, FaultKind};
+use crate::failure_methods;
+use crate::fault::{Failure, FaultKind};
 use crate::job::JobId;
 use crate::permission::Permission;
 use crate::scaling::{Demand, Scaling};
@@ -17,6 +18,7 @@ use crate::schedule::Schedule;
 /// A moment at which a job is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Tick {
     /// The moment on the schedule.
     pub nominal: Timestamp,
@@ -24,8 +26,23 @@ pub struct Tick {
     pub observed: Timestamp,
 }
 
-/// The context of an evaluation.
+impl Tick {
+    /// Makes a tick that was reached at its moment on the schedule or later.
+    #[must_use]
+    pub const fn new(nominal: Timestamp, observed: Timestamp) -> Self {
+        Self { nominal, observed }
+    }
+
+    /// Makes a tick of this moment, for an evaluation that follows no schedule.
+    #[must_use]
+    pub const fn at(moment: Timestamp) -> Self {
+        Self::new(moment, moment)
+    }
+}
+
+/// The context of an evaluation. The engine makes it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct EvalContext<'a> {
     /// The job.
     pub job: &'a JobId,
@@ -35,9 +52,18 @@ pub struct EvalContext<'a> {
     pub scaling: Scaling,
 }
 
+impl<'a> EvalContext<'a> {
+    /// Makes the context of an evaluation of a job at a tick.
+    #[must_use]
+    pub const fn new(job: &'a JobId, tick: Tick, scaling: Scaling) -> Self {
+        Self { job, tick, scaling }
+    }
+}
+
 /// A number as it was read, stored with its decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Observation {
     /// The name of the measured value, for example `visible`.
     pub name: String,
@@ -51,11 +77,26 @@ pub struct Observation {
     pub at: Timestamp,
 }
 
+impl Observation {
+    /// Makes a number of an object, with its unit and the time that the source reports.
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        subject: impl Into<String>,
+        value: f64,
+        unit: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        Self { name: name.into(), subject: subject.into(), value, unit: unit.into(), at }
+    }
+}
+
 /// The counts of one queue, as returned by one call: the input of the modes `oneShot` and `drain`.
 ///
 /// Counts are approximate and lag behind the queue, by at most the job's `settle`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct QueueReading {
     /// Messages that a consumer can receive now.
     pub visible: u64,
@@ -67,9 +108,24 @@ pub struct QueueReading {
     pub per_task: NonZeroU32,
 }
 
+impl QueueReading {
+    /// Makes the counts of one queue. A received message stays invisible for `visibility_timeout`; one task takes `per_task`
+    /// messages.
+    #[must_use]
+    pub const fn new(
+        visible: u64,
+        in_flight: u64,
+        visibility_timeout: Duration,
+        per_task: NonZeroU32,
+    ) -> Self {
+        Self { visible, in_flight, visibility_timeout, per_task }
+    }
+}
+
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Evaluation {
     /// The demanded number of tasks, unclamped.
     pub demand: Demand,
@@ -84,22 +140,28 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Makes the result of a condition that demands tasks, or none, for a reason.
+    #[must_use]
+    pub fn new(demand: Demand, reason: impl Into<String>) -> Self {
+        Self { demand, reason: reason.into(), observations: Vec::new(), queue: None }
+    }
+
     /// Makes the result of a condition that does not hold.
     #[must_use]
     pub fn idle(reason: impl Into<String>) -> Self {
-        Self { demand: Demand::Idle, reason: reason.into(), observations: Vec::new(), queue: None }
+        Self::new(Demand::Idle, reason)
     }
 
     /// Makes the result of a condition that holds and demands the job's floor.
     #[must_use]
     pub fn floor(reason: impl Into<String>) -> Self {
-        Self { demand: Demand::Floor, reason: reason.into(), observations: Vec::new(), queue: None }
+        Self::new(Demand::Floor, reason)
     }
 
     /// Makes the result of a demand for `n` tasks; 0 is idle.
     #[must_use]
     pub fn tasks(n: u32, reason: impl Into<String>) -> Self {
-        Self { demand: Demand::from_count(n), reason: reason.into(), observations: Vec::new(), queue: None }
+        Self::new(Demand::from_count(n), reason)
     }
 
     /// Adds a number that the result is based on.
@@ -118,39 +180,24 @@ impl Evaluation {
 }
 
 /// Why a trigger could not be evaluated. An unreadable source is an error, never a demand of zero.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone)]
 pub struct TriggerError {
-    kind: FaultKind,
-    message: String,
-    #[source]
-    cause: Option<Cause>,
+    failure: Failure,
 }
+
+failure_methods!(TriggerError);
 
 impl TriggerError {
     /// Makes an error; `message` names the failed operation and its object: `could not read depth of queue "orders"`.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), cause: None }
+        Failure::new(kind, message).into()
     }
+}
 
-    /// Adds the cause, which stays out of `Display`.
-    #[must_use]
-    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
-        self.cause = Some(cause.into());
-        self
-    }
-
-    /// Returns the kind of failure.
-    #[must_use]
-    pub fn kind(&self) -> FaultKind {
-        self.kind
-    }
-
-    /// Tells whether the next tick may succeed without any change.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.kind.is_transient()
+impl From<Failure> for TriggerError {
+    fn from(failure: Failure) -> Self {
+        Self { failure }
     }
 }
 

@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 mod brake;
+mod cached_body;
 mod decisions;
 mod docs;
 mod dto;
@@ -32,7 +33,9 @@ mod forward;
 mod health;
 mod home;
 mod idempotency;
+mod if_match;
 mod job_summary;
+mod job_summary_cache;
 mod jobs;
 mod metrics;
 mod middleware;
@@ -40,6 +43,7 @@ mod openapi;
 mod origin;
 mod page;
 mod page_writer;
+mod paged;
 mod plugins;
 mod preflight;
 mod preview;
@@ -56,15 +60,14 @@ mod view;
 pub use plugins::PluginInfo;
 pub use serve::{ConnectionLimits, serve};
 pub use state::{ApiState, Limits};
-pub use stats::{AwsStats, CallStats, JobStats, OperationStats};
 
-use state::{App, AppState};
+use state::App;
 
 /// Creates the service: every resource, behind the limits of `state.limits`.
 pub fn router(state: ApiState) -> Router {
     let (routes, derived) = resources().split_for_parts();
     let document = openapi::complete(&derived, &state.registry, state.max_tasks);
-    let app = AppState::new(state, &document);
+    let app = App::new(state, &document);
     routes
         .route("/spec", get(home::openapi))
         .route("/ui/style.css", get(home::style))

@@ -24,8 +24,8 @@ pub(crate) use resolve::{
     offline_on_ecs as resolve_offline_on_ecs,
 };
 pub use types::{
-    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
-    ReplicaConfig,
+    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
+    NAME_LIMIT, ReplicaConfig,
 };
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
 use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Scheduler, Timing};
 use ecs_scheduler_core::{
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApiState, CallStats, ConnectionLimits, Limits, PluginInfo};
+use crate::api::{ApiState, ConnectionLimits, Limits, PluginInfo};
 use crate::config::{Config, Providers, ReplicaConfig, StoreConfig};
 use crate::error::CommandError;
 use crate::shutdown::{DRAIN_TIMEOUT, ENGINE_TIMEOUT, STORE_TIMEOUT, Signals};
@@ -310,7 +311,7 @@ pub(crate) struct Services {
     pub(crate) launcher: Arc<dyn Launcher>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts the calls to AWS.
-    pub(crate) aws: Option<Arc<dyn CallStats>>,
+    pub(crate) aws: Option<Arc<dyn CallMeter>>,
 }
 
 /// Starts an engine, or joins the other replicas where the store can be shared, and puts what the API needs around it.

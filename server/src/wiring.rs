@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(feature = "aws")]
-use ecs_scheduler_backend_aws::{self as aws, AssumeRole, AwsContext, AwsSettings, Meter};
+use ecs_scheduler_backend_aws::{self as aws, AssumeRole, AwsContext, AwsSettings};
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_dynamodb::DynamoDbProvider;
 #[cfg(feature = "aws")]
@@ -19,6 +19,8 @@ use ecs_scheduler_backend_postgres::PostgresProvider;
 #[cfg(feature = "aws")]
 use ecs_scheduler_backend_s3::S3Provider;
 use ecs_scheduler_backend_sqlite::SqliteProvider;
+#[cfg(feature = "aws")]
+use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::{Clock, ConfigError, MemoryProvider, Store, TriggerRegistry};
 #[cfg(feature = "aws")]
@@ -28,9 +30,6 @@ use ecs_scheduler_trigger_cron::Cron;
 #[cfg(feature = "aws")]
 use ecs_scheduler_trigger_sqs::Sqs;
 
-use crate::api::CallStats;
-#[cfg(feature = "aws")]
-use crate::api::{AwsStats, JobStats, OperationStats};
 use crate::config::{AwsConfig, Providers, StoreConfig, setting};
 
 /// Shared context of the built-in plugins: one access to AWS, so that one meter counts all calls.
@@ -67,8 +66,8 @@ impl PluginContext {
 
     /// Returns what counts the calls.
     #[must_use]
-    pub fn calls(&self) -> Option<Arc<dyn CallStats>> {
-        Some(Arc::new(MeterStats(Arc::clone(self.aws.meter()))))
+    pub fn calls(&self) -> Option<Arc<dyn CallMeter>> {
+        Some(Arc::clone(self.aws.meter()) as Arc<dyn CallMeter>)
     }
 }
 
@@ -93,7 +92,7 @@ impl PluginContext {
 
     /// Returns nothing: no calls are made.
     #[must_use]
-    pub fn calls(&self) -> Option<Arc<dyn CallStats>> {
+    pub fn calls(&self) -> Option<Arc<dyn CallMeter>> {
         None
     }
 }
@@ -243,31 +242,4 @@ pub(crate) mod copies {
 /// Returns the file of a store that is one file.
 pub(crate) fn store_file(config: &StoreConfig) -> Option<PathBuf> {
     if config.kind == "sqlite" { SqliteProvider::file(&config.settings).ok() } else { None }
-}
-
-/// Shows what the meter counted.
-#[cfg(feature = "aws")]
-#[derive(Debug)]
-struct MeterStats(Arc<Meter>);
-
-#[cfg(feature = "aws")]
-impl CallStats for MeterStats {
-    fn report(&self) -> AwsStats {
-        let report = self.0.report();
-        let operations = report.operations.into_iter().map(|usage| OperationStats {
-            service: usage.service,
-            operation: usage.operation,
-            calls: usage.calls,
-            throttles: usage.throttles,
-            failures: usage.failures,
-            dollars_per_month: usage.dollars_per_month,
-        });
-        let jobs = report.jobs.into_iter().map(|usage| JobStats {
-            job: usage.job.to_string(),
-            operation: usage.operation,
-            reads: usage.reads,
-            dollars_per_month: usage.dollars_per_month,
-        });
-        AwsStats { since: report.since, operations: operations.collect(), jobs: jobs.collect() }
-    }
 }

@@ -9,8 +9,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use ecs_scheduler_core::fault::{Cause, chain};
-use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError};
+use ecs_scheduler_core::fault::{Failure, chain};
+use ecs_scheduler_core::{FaultKind, LaunchError, StoreError, TriggerError, failure_methods};
 
 use crate::skew::Skew;
 use credentials::CredentialsProblem;
@@ -22,17 +22,15 @@ mod tests;
 
 /// A failed call to AWS. Its message says what was attempted and, if there is a usual one, the remedy. The code and
 /// the message of AWS are in the chain of sources.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone)]
 pub struct Fault {
-    kind: FaultKind,
-    code: Option<String>,
-    message: String,
+    failure: Failure,
+    answer: Option<ServiceMessage>,
     outcome_unknown: bool,
     is_credentials: bool,
-    #[source]
-    cause: Option<Cause>,
 }
+
+failure_methods!(Fault);
 
 /// An error response of a service.
 #[derive(Debug, Default)]
@@ -47,14 +45,8 @@ impl Fault {
     /// Makes a fault that no call caused.
     #[must_use]
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            code: None,
-            message: message.into(),
-            outcome_unknown: false,
-            is_credentials: false,
-            cause: None,
-        }
+        let failure = Failure::new(kind, message);
+        Self { failure, answer: None, outcome_unknown: false, is_credentials: false }
     }
 
     /// Makes a fault from a failure to load credentials, which happens before anything is sent.
@@ -108,23 +100,10 @@ impl Fault {
         Self::unanswered(attempted).caused_by(error)
     }
 
-    /// Sets the source of the error, which stays out of `Display`.
-    #[must_use]
-    pub fn with_source(mut self, cause: impl Into<Cause>) -> Self {
-        self.cause = Some(cause.into());
-        self
-    }
-
-    /// Returns the kind of fault.
-    #[must_use]
-    pub fn kind(&self) -> FaultKind {
-        self.kind
-    }
-
     /// Returns the service's own code: `ClusterNotFoundException`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.answer.as_ref()?.code.as_deref()
     }
 
     /// Tells whether the credentials are at fault, and not a permission or a name in the request.
@@ -142,8 +121,7 @@ impl Fault {
     /// Returns the message of AWS, if there is one.
     #[must_use]
     pub fn service_message(&self) -> Option<&str> {
-        let cause = self.cause.as_deref()?;
-        Some(cause.downcast_ref::<ServiceMessage>()?.message.as_str())
+        Some(self.answer.as_ref()?.message.as_str())
     }
 
     fn from_response(answer: &ErrorResponse<'_>, attempted: String) -> Self {
@@ -154,17 +132,13 @@ impl Fault {
             Some(remedy) => format!("{attempted}; {remedy}"),
             None => attempted,
         };
-        let said = ServiceMessage {
-            code: code.map_or_else(|| format!("HTTP {status}"), str::to_owned),
-            message: service_message.to_owned(),
-        };
+        let said =
+            ServiceMessage { status, code: code.map(str::to_owned), message: service_message.to_owned() };
         Self {
-            kind: meaning.kind(),
-            code: code.map(str::to_owned),
-            message,
+            failure: Failure::new(meaning.kind(), message).with_source(said.clone()),
+            answer: Some(said),
             outcome_unknown: status >= 500 && meaning != Meaning::Throttled,
             is_credentials: meaning.is_credentials_fault(),
-            cause: Some(Box::new(said)),
         }
     }
 
@@ -185,49 +159,44 @@ impl Fault {
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
-        match fault.cause {
-            Some(cause) => Self::with_source(fault.kind, fault.message, cause),
-            None => Self::fault(fault.kind, fault.message),
+        let (kind, message, source) = fault.failure.into_parts();
+        match source {
+            Some(source) => Self::with_source(kind, message, source),
+            None => Self::fault(kind, message),
         }
     }
 }
 
 impl From<Fault> for TriggerError {
     fn from(fault: Fault) -> Self {
-        let error = Self::new(fault.kind, fault.message);
-        match fault.cause {
-            Some(cause) => error.with_source(cause),
-            None => error,
-        }
+        fault.failure.into()
     }
 }
 
 impl From<Fault> for LaunchError {
     fn from(fault: Fault) -> Self {
-        let error = if fault.outcome_unknown {
-            Self::unanswered(fault.message)
-        } else {
-            Self::new(fault.kind, fault.message)
-        };
-        match fault.cause {
-            Some(cause) => error.with_source(cause),
-            None => error,
-        }
+        let error = Self::from(fault.failure);
+        if fault.outcome_unknown { error.with_unknown_outcome() } else { error }
     }
 }
 
-/// The code and message of a service.
-#[derive(Debug)]
+/// The answer of a service: its code and message.
+#[derive(Debug, Clone)]
 struct ServiceMessage {
-    code: String,
+    status: u16,
+    code: Option<String>,
     message: String,
 }
 
 impl fmt::Display for ServiceMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) => f.write_str(code)?,
+            None => write!(f, "HTTP {}", self.status)?,
+        }
         match self.message.as_str() {
-            "" => f.write_str(&self.code),
-            message => write!(f, "{}: {message}", self.code),
+            "" => Ok(()),
+            message => write!(f, ": {message}"),
         }
     }
 }

@@ -17,7 +17,7 @@ pub use aws_types::SdkConfig;
 pub use context::{AssumeRole, AwsContext, AwsScope, AwsSettings, Timeouts};
 pub use fault::Fault;
 pub use limits::{FARGATE_CALLS, FARGATE_TASKS, Quota, READ_CLUSTER, READ_DEFINITION, RUN_TASK, Share};
-pub use meter::{JobUse, Meter, MeterReport, Metering, OperationUse};
+pub use meter::{Meter, Metering};
 pub use partition::partition;
 pub use rate_limiter::{RateLimiter, RateLimiters};
 pub use regional_clients::RegionalClients;

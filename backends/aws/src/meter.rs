@@ -12,9 +12,9 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use ecs_scheduler_core::call_stats::{CallMeter, CallStats, JobStats, OperationStats};
 use ecs_scheduler_core::{Clock, JobId, Timestamp};
 use parking_lot::Mutex;
-use serde::Serialize;
 
 use crate::credentials::CredentialsCache;
 use crate::fault::{names_refused_credentials, names_throttling};
@@ -52,50 +52,6 @@ struct CallCounts {
     failures: u64,
 }
 
-/// The report of a [`Meter`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MeterReport {
-    /// The start of counting.
-    pub since: Timestamp,
-    /// By service and operation, in alphabetical order.
-    pub operations: Vec<OperationUse>,
-    /// By job and operation.
-    pub jobs: Vec<JobUse>,
-}
-
-/// Calls of one operation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OperationUse {
-    /// `ECS`, `SQS`, `CloudWatch`.
-    pub service: String,
-    /// `RunTask`.
-    pub operation: String,
-    /// Attempts sent, repetitions included.
-    pub calls: u64,
-    /// Attempts that were throttled.
-    pub throttles: u64,
-    /// Attempts that failed otherwise.
-    pub failures: u64,
-    /// Cost of a month at the rate so far.
-    pub dollars_per_month: f64,
-}
-
-/// Usage of one job's evaluations and launches.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobUse {
-    /// The job.
-    pub job: JobId,
-    /// `GetQueueAttributes`.
-    pub operation: String,
-    /// Number of readings that the job used; one call may have served several jobs.
-    pub reads: u64,
-    /// The job's part of a month's cost at the rate so far: the operation's cost, by share of readings.
-    pub dollars_per_month: f64,
-}
-
 impl Meter {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { since: clock.now(), clock, usage: Mutex::default() }
@@ -116,20 +72,15 @@ impl Meter {
         usage.jobs.insert(job.clone(), BTreeMap::from([(operation, 1)]));
     }
 
-    /// Returns the counts so far.
+    /// Returns the counts so far, and the cost of a month at this rate.
     #[must_use]
-    pub fn report(&self) -> MeterReport {
+    pub fn report(&self) -> CallStats {
         let elapsed = self.clock.now().duration_since(self.since).as_secs_f64().max(MIN_ELAPSED);
         let usage = self.usage.lock();
-        let operations: Vec<_> =
-            usage.operations.iter().map(|(name, counts)| operation_use(name, *counts, &usage)).collect();
-        let operations = operations.into_iter().map(|(entry, dollars)| OperationUse {
-            dollars_per_month: dollars / elapsed * SECONDS_PER_MONTH,
-            ..entry
-        });
-        let operations: Vec<_> = operations.collect();
-        let jobs = usage.cost_by_job(&operations);
-        MeterReport { since: self.since, operations, jobs }
+        let mut report = CallStats::new(self.since);
+        report.operations = usage.operation_stats(elapsed / SECONDS_PER_MONTH);
+        report.jobs = usage.job_stats(&report.operations);
+        report
     }
 
     fn record_call(&self, metadata: &Metadata, outcome: CallEvent) {
@@ -144,31 +95,33 @@ impl Meter {
     }
 }
 
-/// Returns an operation's use without its monthly cost, and its cost so far.
-fn operation_use(
-    (service, operation): &(String, String),
-    counts: CallCounts,
-    usage: &UsageCounts,
-) -> (OperationUse, f64) {
-    let billed = if price::is_billed_by_unit(operation) {
-        usage.units.get(operation.as_str()).copied().unwrap_or_default()
-    } else {
-        counts.calls
-    };
-    let entry = OperationUse {
-        service: service.clone(),
-        operation: operation.clone(),
-        calls: counts.calls,
-        throttles: counts.throttles,
-        failures: counts.failures,
-        dollars_per_month: 0.0,
-    };
-    (entry, to_f64(billed) * price::unit_price(service, operation))
+impl CallMeter for Meter {
+    fn report(&self) -> CallStats {
+        self.report()
+    }
 }
 
 impl UsageCounts {
+    /// Returns the calls of each operation, and their cost at the rate of `months` so far.
+    fn operation_stats(&self, months: f64) -> Vec<OperationStats> {
+        let stats = self.operations.iter().map(|((service, operation), counts)| {
+            let billed = if price::is_billed_by_unit(operation) {
+                self.units.get(operation.as_str()).copied().unwrap_or_default()
+            } else {
+                counts.calls
+            };
+            let mut stats = OperationStats::new(service, operation);
+            stats.calls = counts.calls;
+            stats.throttles = counts.throttles;
+            stats.failures = counts.failures;
+            stats.dollars_per_month = to_f64(billed) * price::unit_price(service, operation) / months;
+            stats
+        });
+        stats.collect()
+    }
+
     /// Divides the cost of each operation among the jobs, by their readings.
-    fn cost_by_job(&self, operations: &[OperationUse]) -> Vec<JobUse> {
+    fn job_stats(&self, operations: &[OperationStats]) -> Vec<JobStats> {
         let mut readings: BTreeMap<&str, u64> = BTreeMap::new();
         for (operation, reads) in self.jobs.values().flatten() {
             *readings.entry(operation).or_default() += reads;
@@ -180,11 +133,10 @@ impl UsageCounts {
             readings.iter().map(|(name, reads)| (*name, cost(name) / to_f64((*reads).max(1)))).collect();
         let mut jobs = Vec::new();
         for (job, uses) in &self.jobs {
-            jobs.extend(uses.iter().map(|(operation, reads)| JobUse {
-                job: job.clone(),
-                operation: (*operation).to_owned(),
-                reads: *reads,
-                dollars_per_month: costs[operation] * to_f64(*reads),
+            jobs.extend(uses.iter().map(|(operation, reads)| {
+                let mut stats = JobStats::new(job.as_str(), *operation, *reads);
+                stats.dollars_per_month = costs[operation] * to_f64(*reads);
+                stats
             }));
         }
         jobs

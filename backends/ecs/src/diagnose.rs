@@ -31,12 +31,7 @@ pub(crate) async fn run_checks(shared: &LauncherContext, tasks: &[TaskSpec]) -> 
             return vec![CheckResult::failed("credentials", chain(&fault))];
         }
     }
-    let own = TaskSpec {
-        definition: String::new(),
-        overrides: Vec::new(),
-        options: serde_json::Map::new(),
-        succeeds_by: None,
-    };
+    let own = TaskSpec::new(String::new());
     let mut clusters = BTreeMap::new();
     let mut definitions = BTreeMap::new();
     for task in std::iter::once(&own).chain(tasks) {

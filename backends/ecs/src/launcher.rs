@@ -11,8 +11,9 @@ use ecs_scheduler_backend_aws::{
 };
 use ecs_scheduler_core::fault::chain;
 use ecs_scheduler_core::{
-    CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchError, LaunchLimits, LaunchReport,
-    LaunchRequest, Launcher, LostCall, Permission, Population, TaskId, TaskSpec, TaskState, Timestamp,
+    CheckResult, ConfigError, FaultKind, Finding, JobId, LaunchDiagnosis, LaunchError, LaunchLimits,
+    LaunchRecovery, LaunchReport, LaunchRequest, Launcher, LostCall, Permission, Population, TaskId,
+    TaskSpec, TaskState, TaskValidation, Timestamp,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -170,12 +171,12 @@ fn quota_costs(options: &LaunchOptions, request: &LaunchRequest) -> Vec<(Quota, 
 impl Launcher for EcsLauncher {
     fn limits(&self) -> LaunchLimits {
         let has_events = self.shared.options.events_queue.is_some();
-        LaunchLimits {
-            per_call: MAX_TASKS_PER_CALL,
-            per_observation: describe::MAX_TASKS,
-            observe_every: if has_events { POLL_INTERVAL_WITH_EVENTS } else { POLL_INTERVAL },
-            token_life: TOKEN_LIFETIME,
-        }
+        LaunchLimits::new(
+            MAX_TASKS_PER_CALL,
+            describe::MAX_TASKS,
+            if has_events { POLL_INTERVAL_WITH_EVENTS } else { POLL_INTERVAL },
+            TOKEN_LIFETIME,
+        )
     }
 
     async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
@@ -190,7 +191,7 @@ impl Launcher for EcsLauncher {
         };
         let poller = shared.cluster_poller(at, shared.cluster(&options));
         let tasks = poller.tasks_of(&shared.owner(job.as_str())).await?;
-        Ok(Population { tasks, definition })
+        Ok(Population::new(tasks, definition))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -286,7 +287,10 @@ impl Launcher for EcsLauncher {
             Err(fault) => Err(fault.into()),
         }
     }
+}
 
+#[async_trait]
+impl TaskValidation for EcsLauncher {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         LaunchOptions::from_task(task, self.shared.options.own_tags()).map(drop)
     }
@@ -319,11 +323,21 @@ impl Launcher for EcsLauncher {
         }
         Ok(found)
     }
+}
 
+#[async_trait]
+impl LaunchDiagnosis for EcsLauncher {
     async fn diagnose(&self, tasks: &[TaskSpec]) -> Vec<CheckResult> {
         Box::pin(diagnose::run_checks(&self.shared, tasks)).await
     }
 
+    async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
+        permissions::required(&self.shared, tasks).await
+    }
+}
+
+#[async_trait]
+impl LaunchRecovery for EcsLauncher {
     async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         // Invalid options and an unreachable region fail in the call itself.
         let Ok(options) = self.shared.parse_options(&request.task) else { return };
@@ -347,9 +361,5 @@ impl Launcher for EcsLauncher {
             lost_launch::SearchScope { clients: &shared.clients, at: &at, cluster: shared.cluster(&options) };
         // Found tasks may have stopped already, so they do not enter the cache: the engine counts them.
         Ok(lost_launch::find_lost_launch(&scope, request, sent_at, shared.options.clock.now()).await?)
-    }
-
-    async fn permissions(&self, tasks: &[TaskSpec]) -> Result<Vec<Permission>, LaunchError> {
-        permissions::required(&self.shared, tasks).await
     }
 }

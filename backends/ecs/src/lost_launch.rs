@@ -80,10 +80,10 @@ fn classify_tasks(tasks: &[Task], request: &LaunchRequest, sent_at: Timestamp, n
     let mut unmarked = 0;
     for task in tasks {
         match ownership(task, request, sent_at) {
-            Ownership::ThisFiring => found.push(StartedTask {
-                task_id: TaskId::new(task.task_arn().unwrap_or_default()),
-                host_id: task.container_instance_arn().map(str::to_owned),
-            }),
+            Ownership::ThisFiring => found.push(StartedTask::new(
+                TaskId::new(task.task_arn().unwrap_or_default()),
+                task.container_instance_arn().map(str::to_owned),
+            )),
             Ownership::OtherFiring => {}
             Ownership::Unmarked => unmarked += 1,
         }

@@ -40,21 +40,18 @@ pub(crate) enum RunTaskResult {
 /// Converts a response with tasks and failures.
 pub(crate) fn report_from_output(output: &RunTaskOutput) -> LaunchReport {
     let started = output.tasks().iter().filter_map(|task| {
-        Some(StartedTask {
-            task_id: TaskId::new(task.task_arn()?),
-            host_id: task.container_instance_arn().map(str::to_owned),
-        })
+        Some(StartedTask::new(
+            TaskId::new(task.task_arn()?),
+            task.container_instance_arn().map(str::to_owned),
+        ))
     });
     let refused = output.failures().iter().map(|failure| {
         let reason = failure.reason().unwrap_or("no reason given");
         let detail = [failure.detail(), failure.arn()].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        Refusal {
-            reason: reason.to_owned(),
-            detail: Some(detail).filter(|detail| !detail.is_empty()),
-            retryable: is_retryable(reason),
-        }
+        let refusal = Refusal::new(reason, is_retryable(reason));
+        if detail.is_empty() { refusal } else { refusal.with_detail(detail) }
     });
-    LaunchReport { started: started.collect(), refused: refused.collect() }
+    LaunchReport::new(started.collect(), refused.collect())
 }
 
 /// Classifies an error.
@@ -65,11 +62,10 @@ pub(crate) fn classify_error(
     if let Some(RunTaskError::ConflictException(conflict)) = error.as_service_error() {
         // The token started these tasks, even though the parameters differ.
         let started = conflict.resource_ids().iter();
-        let started: Vec<_> =
-            started.map(|arn| StartedTask { task_id: TaskId::new(arn.as_str()), host_id: None }).collect();
+        let started: Vec<_> = started.map(|arn| StartedTask::new(TaskId::new(arn.as_str()), None)).collect();
         if !started.is_empty() {
             tracing::warn!(job = %request.job, firing = %request.firing, tasks = started.len(), "clientToken already used with different parameters; adopting its tasks");
-            return RunTaskResult::Report(LaunchReport { started, refused: Vec::new() });
+            return RunTaskResult::Report(LaunchReport::new(started, Vec::new()));
         }
     }
     let attempted =
@@ -96,8 +92,8 @@ pub(crate) fn classify_error(
 }
 
 fn refuse_all(request: &LaunchRequest, reason: &str, detail: String, retryable: bool) -> LaunchReport {
-    let refusal = Refusal { reason: reason.to_owned(), detail: Some(detail), retryable };
-    LaunchReport { started: Vec::new(), refused: vec![refusal; request.count.get() as usize] }
+    let refusal = Refusal::new(reason, retryable).with_detail(detail);
+    LaunchReport::new(Vec::new(), vec![refusal; request.count.get() as usize])
 }
 
 /// Tells whether a reason in `failures[]` may pass by itself: capacity and agents come back, definitions and

@@ -28,18 +28,18 @@ const INFRASTRUCTURE_LOSS: [&str; 3] = ["SpotInterruption", "TerminationNotice",
 pub(crate) fn task_state(snapshot: &TaskSnapshot, essential: Option<&[(String, bool)]>) -> TaskState {
     let phase = phase(snapshot);
     let stopped = phase == TaskPhase::Stopped;
-    TaskState {
-        task_id: TaskId::new(snapshot.task_arn.as_str()),
-        host_id: snapshot.container_instance_arn.clone(),
+    let mut state = TaskState::new(
+        TaskId::new(snapshot.task_arn.as_str()),
+        snapshot.container_instance_arn.clone(),
         phase,
-        exit_code: if stopped { exit_code(snapshot, essential) } else { None },
-        containers: if stopped { container_ends(snapshot) } else { Vec::new() },
-        accepted_at: None,
-        stop_code: snapshot.stop_code.clone(),
-        reason: if stopped { reason(snapshot, essential) } else { None },
-        started_at: snapshot.started_at,
-        stopped_at: if stopped { snapshot.stopped_at } else { None },
-    }
+    );
+    state.exit_code = if stopped { exit_code(snapshot, essential) } else { None };
+    state.containers = if stopped { container_ends(snapshot) } else { Vec::new() };
+    state.stop_code = snapshot.stop_code.clone();
+    state.reason = if stopped { reason(snapshot, essential) } else { None };
+    state.started_at = snapshot.started_at;
+    state.stopped_at = if stopped { snapshot.stopped_at } else { None };
+    state
 }
 
 fn phase(snapshot: &TaskSnapshot) -> TaskPhase {
@@ -80,7 +80,7 @@ fn container_ends(snapshot: &TaskSnapshot) -> Vec<ContainerEnd> {
         return Vec::new();
     }
     let ends = snapshot.containers.iter();
-    ends.map(|end| ContainerEnd { name: end.name.clone(), exit_code: end.exit_code }).collect()
+    ends.map(|end| ContainerEnd::new(end.name.clone(), end.exit_code)).collect()
 }
 
 /// Tells whether ECS stopped a container because another essential one had ended, as far as the snapshot shows.

@@ -105,18 +105,15 @@ async fn launch_new(
     let count = usize::try_from(request.count.get()).unwrap_or(usize::MAX);
     let (definition, containers) = match resolve_request(context, request) {
         Ok(resolved) => resolved,
-        Err(refusal) => return Ok(LaunchReport { started: Vec::new(), refused: vec![refusal; count] }),
+        Err(refusal) => return Ok(LaunchReport::new(Vec::new(), vec![refusal; count])),
     };
     let max_tasks = context.options.max_tasks;
     let capacity = context.tasks.lock().reserve_capacity(count, max_tasks);
-    let at_capacity = Refusal {
-        reason: "RESOURCE:CPU".to_owned(),
-        detail: Some(format!("the local launcher runs at most {max_tasks} tasks at once")),
-        retryable: true,
-    };
+    let at_capacity = Refusal::new("RESOURCE:CPU", true)
+        .with_detail(format!("the local launcher runs at most {max_tasks} tasks at once"));
     let refused = vec![at_capacity; count - capacity];
     if capacity == 0 {
-        return Ok(LaunchReport { started: Vec::new(), refused });
+        return Ok(LaunchReport::new(Vec::new(), refused));
     }
     let record = Arc::new(LaunchRecord {
         token: request.token.as_str().to_owned(),
@@ -152,11 +149,7 @@ fn resolve_request(
     context: &Context,
     request: &LaunchRequest,
 ) -> Result<(String, Vec<ResolvedContainer>), Refusal> {
-    let permanent = |reason: &str, detail: String| Refusal {
-        reason: reason.to_owned(),
-        detail: Some(detail),
-        retryable: false,
-    };
+    let permanent = |reason: &str, detail: String| Refusal::new(reason, false).with_detail(detail);
     let definition = context
         .definitions
         .lock()
@@ -190,6 +183,6 @@ async fn write_record(context: &Arc<Context>, record: &Arc<LaunchRecord>) -> Res
 }
 
 fn make_report(ids: &[TaskId], refused: &[Refusal]) -> LaunchReport {
-    let started = ids.iter().map(|id| StartedTask { task_id: id.clone(), host_id: None }).collect();
-    LaunchReport { started, refused: refused.to_vec() }
+    let started = ids.iter().map(|id| StartedTask::new(id.clone(), None)).collect();
+    LaunchReport::new(started, refused.to_vec())
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecs_scheduler_core::{
-    ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
-    Population, TaskId, TaskSpec, TaskState,
+    ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, Launcher, Population, TaskId, TaskSpec, TaskState, TaskValidation,
 };
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -132,18 +132,13 @@ async fn acquire_lock(data: &DataDir) -> Result<File, LaunchError> {
 #[async_trait]
 impl Launcher for LocalLauncher {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: MAX_TASKS_PER_CALL,
-            per_observation: 100,
-            observe_every: Duration::from_millis(500),
-            token_life: TOKEN_TTL.unsigned_abs(),
-        }
+        LaunchLimits::new(MAX_TASKS_PER_CALL, 100, Duration::from_millis(500), TOKEN_TTL.unsigned_abs())
     }
 
     async fn population(&self, job: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
         let definition =
             self.context.definitions.lock().find(&task.definition).ok().map(|found| found.name());
-        Ok(Population { tasks: self.context.tasks.lock().population(job), definition })
+        Ok(Population::new(self.context.tasks.lock().population(job), definition))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -152,16 +147,6 @@ impl Launcher for LocalLauncher {
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
         Ok(self.context.tasks.lock().observe(tasks))
-    }
-
-    /// Accepts every `launch` object, so that one document serves this launcher and that of ECS.
-    fn check(&self, _: &TaskSpec) -> Result<(), ConfigError> {
-        Ok(())
-    }
-
-    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
-        let definition = self.context.definitions.lock().find(&task.definition);
-        resolved_task::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
     }
 
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
@@ -181,3 +166,19 @@ impl Launcher for LocalLauncher {
         Ok(())
     }
 }
+
+impl TaskValidation for LocalLauncher {
+    /// Accepts every `launch` object, so that one document serves this launcher and that of ECS.
+    fn check(&self, _: &TaskSpec) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
+        let definition = self.context.definitions.lock().find(&task.definition);
+        resolved_task::review(definition.as_deref().map_err(Clone::clone), task).map_err(|error| vec![error])
+    }
+}
+
+impl LaunchDiagnosis for LocalLauncher {}
+
+impl LaunchRecovery for LocalLauncher {}

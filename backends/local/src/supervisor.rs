@@ -268,7 +268,7 @@ impl Supervisor {
                 ContainerState::Ended(exit) => exit.code,
                 ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
             };
-            ContainerEnd { name: container.name.clone(), exit_code }
+            ContainerEnd::new(container.name.clone(), exit_code)
         };
         containers.map(end_of).collect()
     }

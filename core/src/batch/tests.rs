@@ -24,7 +24,7 @@ impl<const MAX: usize> Source for Numbers<MAX> {
     type Reading = u32;
     const MAX_KEYS: usize = MAX;
 
-    async fn read(&self, keys: &[u32]) -> HashMap<u32, SharedReading<u32>> {
+    async fn read(&self, keys: &[u32]) -> HashMap<u32, Result<u32, TriggerError>> {
         self.0.keys.lock().push(keys.to_vec());
         let now = self.0.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.most_under_way.fetch_max(now, Ordering::SeqCst);
@@ -36,7 +36,7 @@ impl<const MAX: usize> Source for Numbers<MAX> {
         self.0.under_way.fetch_sub(1, Ordering::SeqCst);
         self.0.finished.notify_one();
         let reading = |key: u32| match key {
-            16 => Err(Arc::new(TriggerError::new(FaultKind::Denied, "could not read 16"))),
+            16 => Err(TriggerError::new(FaultKind::Denied, "could not read 16")),
             key => Ok(key),
         };
         keys.iter().filter(|key| **key != 15).map(|key| (*key, reading(*key))).collect()
@@ -178,16 +178,16 @@ async fn keys_beyond_max_waiting_wait_for_capacity() {
 }
 
 #[test]
-fn a_shared_error_prints_its_chain_once() {
-    let inner = TriggerError::new(FaultKind::Throttled, "could not read queue \"q\"")
+fn a_clone_of_an_error_prints_its_chain_once() {
+    let error = TriggerError::new(FaultKind::Throttled, "could not read queue \"q\"")
         .with_source(std::io::Error::other("connection refused"));
-    let own = TriggerError::from(Arc::new(inner));
-    assert_eq!(own.kind(), FaultKind::Throttled);
-    assert_eq!(crate::fault::chain(&own), "could not read queue \"q\": connection refused");
+    let copy = error.clone();
+    assert_eq!(copy.kind(), FaultKind::Throttled);
+    assert_eq!(crate::fault::chain(&copy), "could not read queue \"q\": connection refused");
 }
 
 fn tick(nominal: &str, observed: &str) -> Tick {
-    Tick { nominal: nominal.parse().unwrap(), observed: observed.parse().unwrap() }
+    Tick::new(nominal.parse().unwrap(), observed.parse().unwrap())
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ pub enum TickOutcome {
     SkippedOverlap,
     /// Too soon after the last firing.
     Cooldown,
-    /// The installation's budget was used up.
+    /// The installation's budget was used up. [Reserved](Self::is_reserved).
     Budget,
     /// Folded into a later tick.
     Coalesced,
@@ -39,7 +39,7 @@ pub enum TickOutcome {
     LiveUnknown,
     /// Nothing was started, and no further attempt is made.
     LaunchFailed,
-    /// The launch policy forbids it.
+    /// The launch policy forbids it. [Reserved](Self::is_reserved).
     Denied,
     /// It cannot be determined whether tasks were started.
     Unknown,
@@ -66,6 +66,17 @@ impl TickOutcome {
         Self::Denied,
         Self::Unknown,
     ];
+
+    /// Tells whether the outcome has a name in stored formats, but no tick ends with it. The API does not list it.
+    #[must_use]
+    pub const fn is_reserved(self) -> bool {
+        matches!(self, Self::Budget | Self::Denied)
+    }
+
+    /// Returns the outcomes that ticks end with: all but the [reserved](Self::is_reserved) ones.
+    pub fn occurring() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|outcome| !outcome.is_reserved())
+    }
 
     /// Tells whether consecutive ticks with this outcome are stored as one row with a count.
     #[must_use]
@@ -133,7 +144,8 @@ impl FromStr for TickOutcome {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| {
-            format!("unknown outcome \"{text}\"; one of {}", Self::ALL.map(Self::as_str).join(", "))
+            let known: Vec<_> = Self::occurring().map(Self::as_str).collect();
+            format!("unknown outcome \"{text}\"; one of {}", known.join(", "))
         })
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use proptest::prelude::*;
@@ -19,7 +20,6 @@ fn input(demand: Demand, floor: u32, cap: Option<u32>, busy: u32) -> DecisionInp
         overlap: Overlap::TopUp,
         busy,
         cooldown: None,
-        budget: None,
     }
 }
 
@@ -77,21 +77,39 @@ fn a_cooldown_suppresses_only_launches() {
     );
 }
 
+/// Decisions of every kind: by policy, demand, bounds, number of busy tasks and counts of a queue.
+fn every_kind_of_decision() -> Vec<Decision> {
+    let queues = [(Mode::Total, None), (Mode::OneShot, Some(facts(0, 0))), (Mode::Drain, Some(facts(9, 9)))];
+    let mut decisions = Vec::new();
+    for (mode, queue) in &queues {
+        for overlap in [Overlap::TopUp, Overlap::Skip, Overlap::Allow, Overlap::Replace] {
+            for (demand, busy) in
+                [(Demand::Idle, 0), (tasks(1), 0), (tasks(1), 1), (tasks(5), 2), (tasks(9), 4)]
+            {
+                for (floor, cooldown) in [(1, None), (3, None), (1, Some(Duration::from_secs(1)))] {
+                    let (mode, queue) = (*mode, queue.as_ref());
+                    let input = input(demand, floor, Some(4), busy);
+                    decisions.push(decide(&DecisionInput { overlap, mode, queue, cooldown, ..input }));
+                }
+            }
+        }
+    }
+    decisions
+}
+
 #[test]
-fn a_budget_limits_the_launch() {
-    let with = |budget| decide(&DecisionInput { budget: Some(budget), ..input(tasks(5), 1, None, 0) });
-    assert_eq!((with(2).launch, with(2).outcome), (2, TickOutcome::Pending));
-    assert_eq!((with(0).launch, with(0).outcome), (0, TickOutcome::Budget));
+fn decisions_apply_exactly_the_rules_that_are_not_reserved() {
+    let applied: HashSet<_> = every_kind_of_decision()
+        .into_iter()
+        .flat_map(|decision| decision.steps)
+        .map(|step| step.rule)
+        .collect();
+    assert_eq!(applied, Rule::occurring().collect());
 }
 
 /// Facts of a queue with one message per task.
 fn facts(visible: u64, outstanding: u64) -> QueueFacts {
-    let reading = crate::QueueReading {
-        visible,
-        in_flight: 0,
-        visibility_timeout: Duration::from_secs(30),
-        per_task: NonZeroU32::MIN,
-    };
+    let reading = crate::QueueReading::new(visible, 0, Duration::from_secs(30), NonZeroU32::MIN);
     QueueFacts {
         reading,
         outstanding,
@@ -146,10 +164,6 @@ fn every_mode_without_a_queue_counts_as_total() {
 
 #[test]
 fn a_bound_that_is_just_met_adds_no_step() {
-    let budget = decide(&DecisionInput { budget: Some(5), ..input(tasks(5), 1, None, 0) });
-    assert_eq!((budget.launch, budget.steps.len()), (5, 1), "{budget}");
-    let short = decide(&DecisionInput { budget: Some(4), ..input(tasks(5), 1, None, 0) });
-    assert_eq!((short.launch, short.steps.len()), (4, 2), "{short}");
     let allow =
         |busy| decide(&DecisionInput { overlap: Overlap::Allow, ..input(tasks(5), 1, Some(10), busy) });
     assert_eq!((allow(5).launch, allow(5).steps.len()), (5, 1), "{}", allow(5));
@@ -162,18 +176,8 @@ fn a_bound_that_is_just_met_adds_no_step() {
 
 #[test]
 fn rules_have_their_api_names() {
-    let rules = [
-        Rule::Demand,
-        Rule::Floor,
-        Rule::Cap,
-        Rule::Mode,
-        Rule::Overlap,
-        Rule::Cooldown,
-        Rule::Budget,
-        Rule::Need,
-    ];
     let names = ["demand", "floor", "cap", "mode", "overlap", "cooldown", "budget", "need"];
-    assert_eq!(rules.map(Rule::as_str), names);
+    assert_eq!(Rule::ALL.map(Rule::as_str), names);
 }
 
 #[test]
@@ -246,11 +250,10 @@ proptest! {
     #[test]
     fn the_cap_is_never_passed_and_the_ledger_adds_up(
         demand in 0u32..200, floor in 1u32..50, cap in proptest::option::of(1u32..60), busy in 0u32..120,
-        overlap in overlaps(), budget in proptest::option::of(0u32..60), cooling in any::<bool>(),
+        overlap in overlaps(), cooling in any::<bool>(),
     ) {
         let input = DecisionInput {
             overlap,
-            budget,
             cooldown: cooling.then_some(Duration::from_secs(9)),
             ..input(tasks(demand), floor, cap, busy)
         };

@@ -146,7 +146,6 @@ impl EngineInner {
             overlap: job.policy.overlap,
             busy,
             cooldown: self.cooldown_left(request),
-            budget: None,
         });
         let decision = self.annotate_steps(decision, request, &population, queue.as_ref());
         draft.launch = decision.launch;
@@ -233,7 +232,7 @@ impl EngineInner {
             });
         }
         let Some(trigger) = &job.trigger else { return Ok(Evaluation::floor("due, taskCount")) };
-        let cx = EvalContext { job: &job.id, tick: request.tick, scaling: job.scaling };
+        let cx = EvalContext::new(&job.id, request.tick, job.scaling);
         let deadline = self.options.evaluation_deadline;
         let guarded = std::panic::AssertUnwindSafe(trigger.evaluate(&cx)).catch_unwind();
         let answer = match tokio::time::timeout(deadline, guarded).await {

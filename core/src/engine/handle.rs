@@ -127,7 +127,7 @@ impl EngineHandle {
             last_fired: Mutex::new(stored.and_then(|stored| stored.progress.last_fired)),
             last_row: Mutex::default(),
         };
-        let tick = Tick { nominal: now, observed: now };
+        let tick = Tick::at(now);
         let request =
             EvalRequest { job, loaded: &loaded, tick, source: TriggerSource::DryRun, overrides, tried: 0 };
         self.engine.evaluate(&request).await.draft

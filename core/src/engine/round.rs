@@ -176,7 +176,7 @@ async fn evaluate_job(engine: &EngineInner, mut due: DueJob, cached: &Arc<Cached
         if tries == 0 {
             engine.process.counters.record_lateness(now.duration_since(ticks.due(nominal)));
         }
-        let tick = Tick { nominal, observed: now };
+        let tick = Tick::new(nominal, now);
         let request = EvalRequest {
             job,
             loaded: cached,
@@ -249,7 +249,7 @@ async fn evaluate_order(
     cached: &Arc<CachedJob>,
     now: Timestamp,
 ) -> EvaluatedJob {
-    let tick = Tick { nominal: now, observed: now };
+    let tick = Tick::at(now);
     let source = TriggerSource::Manual {
         id: crate::FiringId::for_manual(&due.uid, now, &order.key),
         tasks: order.tasks.map(std::num::NonZeroU32::get),

@@ -31,3 +31,9 @@ impl Launcher for DenyingLauncher {
         Ok(())
     }
 }
+
+impl TaskValidation for DenyingLauncher {}
+
+impl LaunchDiagnosis for DenyingLauncher {}
+
+impl LaunchRecovery for DenyingLauncher {}

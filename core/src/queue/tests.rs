@@ -7,12 +7,7 @@ use super::*;
 use crate::policy::Mode;
 
 fn reading(visible: u64, in_flight: u64, per_task: u32) -> QueueReading {
-    QueueReading {
-        visible,
-        in_flight,
-        visibility_timeout: Duration::from_secs(300),
-        per_task: NonZeroU32::new(per_task).unwrap(),
-    }
+    QueueReading::new(visible, in_flight, Duration::from_secs(300), NonZeroU32::new(per_task).unwrap())
 }
 
 fn at(second: i64) -> Timestamp {

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    BuildContext, ConfigError, EngineOptions, EvalContext, Evaluation, JobId, LaunchError, LaunchLimits,
-    LaunchReport, LaunchRequest, Launcher, MemoryStore, Population, StartedTask, TaskId, TaskSpec, TaskState,
-    Trigger, TriggerError, TriggerRegistry, TriggerType, async_trait, per_task,
+    BuildContext, ConfigError, EngineOptions, EvalContext, Evaluation, JobId, LaunchDiagnosis, LaunchError,
+    LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher, MemoryStore, Population,
+    StartedTask, TaskId, TaskSpec, TaskState, TaskValidation, Trigger, TriggerError, TriggerRegistry,
+    TriggerType, async_trait, per_task,
 };
 use ecs_scheduler_testing::{SimClock, Simulation, StoreFaults};
 use flate2::read::GzDecoder;
@@ -92,25 +93,24 @@ struct Recorder {
 #[async_trait]
 impl Launcher for Recorder {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: NonZeroU32::new(10).unwrap(),
-            per_observation: 100,
-            observe_every: Duration::from_secs(1),
-            token_life: Duration::from_secs(3_000),
-        }
+        LaunchLimits::new(
+            NonZeroU32::new(10).unwrap(),
+            100,
+            Duration::from_secs(1),
+            Duration::from_secs(3_000),
+        )
     }
 
     async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
-        Ok(Population { tasks: self.running.clone(), definition: None })
+        Ok(Population::new(self.running.clone(), None))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
         let mut requests = self.requests.lock();
         requests.push(request.clone());
         let call = requests.len();
-        let start =
-            |index| StartedTask { task_id: TaskId::new(format!("arn:new/{call}-{index}")), host_id: None };
-        Ok(LaunchReport { started: (0..request.count.get()).map(start).collect(), refused: Vec::new() })
+        let start = |index| StartedTask::new(TaskId::new(format!("arn:new/{call}-{index}")), None);
+        Ok(LaunchReport::new((0..request.count.get()).map(start).collect(), Vec::new()))
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
@@ -121,6 +121,12 @@ impl Launcher for Recorder {
         Ok(())
     }
 }
+
+impl TaskValidation for Recorder {}
+
+impl LaunchDiagnosis for Recorder {}
+
+impl LaunchRecovery for Recorder {}
 
 /// The recorded queues.
 #[derive(Debug, Clone)]

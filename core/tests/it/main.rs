@@ -6,6 +6,7 @@ mod execution;
 mod firing;
 mod formats;
 mod memory;
+mod outcomes;
 mod queue_model;
 mod queue_rule;
 mod replicas;

@@ -77,12 +77,12 @@ impl Case {
     /// Evaluates the rule and launches tasks.
     fn poll(&self, world: &mut QueueSimulation, history: &mut QueueHistory, now: u32) -> u32 {
         let (visible, in_flight) = world.counts();
-        let reading = QueueReading {
-            visible: visible.into(),
-            in_flight: in_flight.into(),
-            visibility_timeout: Duration::from_secs(VISIBILITY_TIMEOUT.into()),
-            per_task: self.scenario.per_task,
-        };
+        let reading = QueueReading::new(
+            visible.into(),
+            in_flight.into(),
+            Duration::from_secs(VISIBILITY_TIMEOUT.into()),
+            self.scenario.per_task,
+        );
         let own = own_tasks(world, now, self.setting.settle);
         let facts = history.record(&Sample {
             requested: moment(now),
@@ -99,7 +99,6 @@ impl Case {
             overlap: Overlap::TopUp,
             busy: own.busy,
             cooldown: None,
-            budget: None,
         });
         for _ in 0..decision.launch {
             world.launch();

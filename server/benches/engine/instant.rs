@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    Clock, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, Population, StartedTask,
-    SystemClock, TaskId, TaskPhase, TaskSpec, TaskState, async_trait,
+    Clock, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
+    Launcher, Population, StartedTask, SystemClock, TaskId, TaskPhase, TaskSpec, TaskState, TaskValidation,
+    async_trait,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -40,12 +41,12 @@ impl Instant {
 #[async_trait]
 impl Launcher for Instant {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: NonZeroU32::new(10).expect("it is not zero"),
-            per_observation: 100,
-            observe_every: Duration::from_secs(5),
-            token_life: Duration::from_secs(3_000),
-        }
+        LaunchLimits::new(
+            NonZeroU32::new(10).expect("it is not zero"),
+            100,
+            Duration::from_secs(5),
+            Duration::from_secs(3_000),
+        )
     }
 
     async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
@@ -56,18 +57,18 @@ impl Launcher for Instant {
         let late = SystemClock.now().duration_since(request.scheduled_at);
         self.late.lock().push(late.as_secs_f64() * 1_000.0);
         let name = |number| TaskId::new(format!("arn:aws:ecs:bench:1:task/{}-{number}", request.firing));
-        let started =
-            (0..request.count.get()).map(|number| StartedTask { task_id: name(number), host_id: None });
-        let report = LaunchReport { started: started.collect(), refused: Vec::new() };
+        let started = (0..request.count.get()).map(|number| StartedTask::new(name(number), None));
+        let report = LaunchReport::new(started.collect(), Vec::new());
         self.started.send_modify(|started| *started += 1);
         Ok(report)
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
-        let ended = |task: &TaskId| TaskState {
-            phase: TaskPhase::Stopped,
-            exit_code: Some(0),
-            ..TaskState::pending(task.clone(), None)
+        let ended = |task: &TaskId| {
+            let mut state = TaskState::pending(task.clone(), None);
+            state.phase = TaskPhase::Stopped;
+            state.exit_code = Some(0);
+            state
         };
         Ok(tasks.iter().map(ended).collect())
     }
@@ -76,3 +77,9 @@ impl Launcher for Instant {
         Ok(())
     }
 }
+
+impl TaskValidation for Instant {}
+
+impl LaunchDiagnosis for Instant {}
+
+impl LaunchRecovery for Instant {}

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use ecs_scheduler_core::replica::Scheduler;
 use ecs_scheduler_core::text;
 use serde_json::Value;
 
@@ -11,7 +12,6 @@ use super::dto::{BrakeRequest, BrakeView};
 use super::problem::Problem;
 use super::request;
 use super::respond;
-use super::state::App;
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 1_024;
@@ -21,8 +21,8 @@ const MAX_REASON: usize = 1_024;
     get, path = "/brake", tag = "brake", operation_id = "getBrake",
     responses((status = 200, description = "Whether the brake is on", body = BrakeView)),
 )]
-pub(super) async fn read(State(app): State<App>) -> Response {
-    respond::json(StatusCode::OK, &BrakeView::from(app.engine.status().brake))
+pub(super) async fn read(State(engine): State<Scheduler>) -> Response {
+    respond::json(StatusCode::OK, &BrakeView::from(engine.status().brake))
 }
 
 /// Stops all launches at once. Running tasks continue; ticks are recorded as suspended.
@@ -32,7 +32,7 @@ pub(super) async fn read(State(app): State<App>) -> Response {
     responses((status = 200, description = "The brake is on", body = BrakeView)),
 )]
 pub(super) async fn engage(
-    State(app): State<App>,
+    State(engine): State<Scheduler>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -51,7 +51,7 @@ pub(super) async fn engage(
         },
         Some(_) => return wrong("Not a valid string."),
     };
-    let brake = app.engine.brake(reason).await?;
+    let brake = engine.brake(reason).await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(Some(brake))))
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn engage(
     delete, path = "/brake", tag = "brake", operation_id = "releaseBrake",
     responses((status = 200, description = "The brake is off", body = BrakeView)),
 )]
-pub(super) async fn release(State(app): State<App>) -> Result<Response, Problem> {
-    app.engine.release().await?;
+pub(super) async fn release(State(engine): State<Scheduler>) -> Result<Response, Problem> {
+    engine.release().await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(None)))
 }

@@ -1,14 +1,28 @@
 //! Data transfer objects: requests and responses, apart from the domain types.
 
+mod aws_stats;
 mod decision;
 mod firing;
 mod job;
+mod named_schema;
 mod requests;
+mod words;
 
+pub(super) use aws_stats::AwsStats;
 pub(super) use decision::{DecisionPage, DecisionView, EvaluationView};
 pub(super) use firing::{FiringPage, FiringView};
-pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed, schemas};
+pub(super) use job::{JobChange, JobDocument, JobPage, JobView, Link, Reference, Removed};
 pub(super) use requests::{
     BrakeRequest, BrakeView, EvaluateJobRequest, EvaluateRequest, FireBody, GivenBody, GivenObservations,
     Preview, PreviewRequest, SuspendRequest,
 };
+pub(super) use words::{FiringStateName, OutcomeName};
+
+use serde_json::{Map, Value};
+
+/// Returns the schemas that no type here is derived from, by name.
+pub(super) fn schemas(max_tasks: u32) -> Map<String, Value> {
+    let mut schemas = job::schemas(max_tasks);
+    schemas.extend(aws_stats::schemas());
+    schemas
+}

@@ -8,8 +8,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ecs_scheduler_core::StoredJob;
 use sha2::{Digest, Sha256};
 
-use super::problem::{Problem, ProblemType};
-
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +37,12 @@ impl Tag {
         HeaderValue::try_from(format!("\"{}\"", self.0)).expect("hexadecimal digits are a header value")
     }
 
+    /// Tells whether an entity tag names the job's present version (strong comparison); `*` names every version.
+    pub(super) fn names_version(tag: &str, job: &StoredJob) -> bool {
+        let is_present = |tag: &str| tag.len() == DIGITS && tag.starts_with(&Self::version(job));
+        tag == "*" || strong(tag).is_some_and(is_present)
+    }
+
     fn version(job: &StoredJob) -> String {
         let hash = Sha256::new()
             .chain_update(job.uid.as_uuid().as_bytes())
@@ -53,36 +57,14 @@ fn hex(bytes: &[u8], digits: usize) -> String {
     nibbles.take(digits).map(|nibble| char::from(DIGIT[usize::from(nibble)])).collect()
 }
 
-/// Checks that a request that changes a job was written with the job's present version in mind.
-///
-/// # Errors
-///
-/// 412 when `If-Match` names no present version, or `If-None-Match: *` asks that there be no job.
-pub(super) fn ensure_unchanged(headers: &HeaderMap, job: &StoredJob) -> Result<(), Problem> {
-    let stale = |reason: String| Err(Problem::new(ProblemType::Stale, reason));
-    if headers.contains_key(header::IF_MATCH) {
-        let version = Tag::version(job);
-        let same = |tag: &str| {
-            tag == "*"
-                || strong(tag).is_some_and(|tag| tag.len() == DIGITS && tag.starts_with(version.as_str()))
-        };
-        if !tags(headers, &header::IF_MATCH).any(same) {
-            return stale(format!("Job {} was modified concurrently; read it again.", job.id));
-        }
-    }
-    if tags(headers, &header::IF_NONE_MATCH).any(|tag| tag == "*") {
-        return stale(format!("Job {} exists already.", job.id));
-    }
-    Ok(())
-}
-
 /// Tells whether the client has this representation already (`If-None-Match`, weak comparison).
 pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let known = |given: &str| given == "*" || given.strip_prefix("W/").unwrap_or(given).as_bytes() == tag;
     tags(headers, &header::IF_NONE_MATCH).any(known)
 }
 
-fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+/// Returns the entity tags of a header, and `*`.
+pub(super) fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }

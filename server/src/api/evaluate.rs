@@ -14,7 +14,7 @@ use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_t
 use serde_json::{Map, Value};
 
 use super::dto::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
-use super::jobs::item;
+use super::jobs::document::refusal;
 use super::problem::{Problem, ProblemType};
 use super::request::{self, Name};
 use super::respond;
@@ -74,7 +74,7 @@ pub(super) async fn given_job(
     let now = app.clock.now();
     let prepared = prepare_create(document, &app.context(Strictness::Strict), now).map_err(|errors| {
         let errors: Vec<FieldError> = errors.into_iter().map(under_job).collect();
-        item::refusal(&errors)
+        refusal(&errors)
     })?;
     let given = assumed_inputs(&given, &prepared.document, now);
     let draft = app.engine.evaluate(&prepared.job, None, given).await;
@@ -97,17 +97,15 @@ fn read_given(body: &mut Map<String, Value>) -> Result<GivenBody, Problem> {
 
 /// Makes what the trigger would have concluded of what is given.
 fn assumed_inputs(given: &GivenBody, document: &Map<String, Value>, now: Timestamp) -> EvalOverrides {
-    let counted = given.observations.map(|counts| evaluate_counts(counts, document, now));
-    let evaluation = match (given.demand, counted) {
-        (Some(demand), counted) => {
-            let asked = Evaluation::tasks(demand, format!("given: {demand} asked for"));
-            Some(match counted {
-                Some(counted) => Evaluation { demand: asked.demand, reason: asked.reason, ..counted },
-                None => asked,
-            })
+    let mut evaluation = given.observations.map(|counts| evaluate_counts(counts, document, now));
+    if let Some(demand) = given.demand {
+        let mut asked = Evaluation::tasks(demand, format!("given: {demand} asked for"));
+        if let Some(counted) = evaluation {
+            asked.observations = counted.observations;
+            asked.queue = counted.queue;
         }
-        (None, counted) => counted,
-    };
+        evaluation = Some(asked);
+    }
     EvalOverrides { evaluation, busy: given.busy }
 }
 
@@ -115,19 +113,8 @@ fn assumed_inputs(given: &GivenBody, document: &Map<String, Value>, now: Timesta
 fn evaluate_counts(counts: GivenObservations, document: &Map<String, Value>, now: Timestamp) -> Evaluation {
     let GivenObservations { visible, in_flight } = counts;
     let each = messages_per_task(document);
-    let reading = QueueReading {
-        visible: visible.into(),
-        in_flight: in_flight.into(),
-        visibility_timeout: VISIBILITY_TIMEOUT,
-        per_task: each,
-    };
-    let observed = |name: &str, count: u32| Observation {
-        name: name.to_owned(),
-        subject: "given".to_owned(),
-        value: count.into(),
-        unit: "messages".to_owned(),
-        at: now,
-    };
+    let reading = QueueReading::new(visible.into(), in_flight.into(), VISIBILITY_TIMEOUT, each);
+    let observed = |name: &str, count: u32| Observation::new(name, "given", count.into(), "messages", now);
     let reason = format!("given: {visible} messages ÷ {each} per task, rounded up");
     Evaluation::tasks(per_task(visible.into(), each), reason)
         .with_observation(observed("visible", visible))

@@ -4,6 +4,7 @@
 //! cheaper than a replay of a thousand changes.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,18 +12,42 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::Event;
+use ecs_scheduler_core::replica::Scheduler;
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_util::sync::CancellationToken;
 
 use super::dto::{BrakeView, DecisionView, FiringView};
 use super::problem::{Problem, ProblemType};
-use super::state::App;
 
 /// How often a silent stream shows that it is alive.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Permits for live streams.
+#[derive(Debug, Clone)]
+pub(super) struct StreamPermits {
+    free: Arc<Semaphore>,
+    limit: usize,
+}
+
+impl StreamPermits {
+    /// Allows `limit` streams at once.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(limit)), limit }
+    }
+
+    /// Returns how many streams are open.
+    pub(super) fn open(&self) -> usize {
+        self.limit.saturating_sub(self.free.available_permits())
+    }
+
+    fn try_acquire(self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.free.try_acquire_owned()
+    }
+}
 
 /// Streams events from now on: `decision`, `firing`, `job`, `brake`, and `refetch` when events were dropped.
 #[utoipa::path(
@@ -30,11 +55,15 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
     params(("Last-Event-ID" = Option<String>, Header, description = "Sent by a reconnecting reader, which receives `refetch`")),
     responses((status = 200, description = "An endless stream; the data of each event is JSON", body = String, content_type = "text/event-stream")),
 )]
-pub(super) async fn stream_events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn stream_events(
+    State(engine): State<Scheduler>,
+    State(permits): State<StreamPermits>,
+    State(closing): State<CancellationToken>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let full = |_| Problem::new(ProblemType::Unavailable, "Too many open event streams.");
-    let permit = std::sync::Arc::clone(&app.streams).try_acquire_owned().map_err(full)?;
-    let closing = app.closing.clone();
-    let live = BroadcastStream::new(app.engine.subscribe()).map(StreamEvent::from);
+    let permit = permits.try_acquire().map_err(full)?;
+    let live = BroadcastStream::new(engine.subscribe()).map(StreamEvent::from);
     let returning = headers.contains_key("last-event-id").then(|| StreamEvent::gap("connected again"));
     let all = stream::iter(returning).chain(live).take_until(closing.cancelled_owned());
     let stream = numbered(all, permit);
@@ -66,6 +95,7 @@ impl From<Result<Event, BroadcastStreamRecvError>> for StreamEvent {
                 Self::new("job", &json!({"id": id, "revision": revision, "removed": revision.is_none()}))
             }
             Ok(Event::Brake { on, reason }) => Self::new("brake", &BrakeView { on, reason, since: None }),
+            Ok(_) => Self::gap("something changed"),
             Err(BroadcastStreamRecvError::Lagged(missed)) => {
                 Self::gap(&format!("{missed} events were left out"))
             }

@@ -11,10 +11,9 @@ use ecs_scheduler_core::engine::{FireError, FireRequest};
 use ecs_scheduler_core::{Firing, FiringId, FiringQuery, FiringState, JobId, StoreError};
 use serde_json::Value;
 
-use super::decisions;
-use super::dto::{DecisionView, FireBody, FiringPage, FiringView};
-use super::idempotency::{self, Claim};
-use super::page_writer::PageWriter;
+use super::dto::{DecisionView, FireBody, FiringPage, FiringStateName, FiringView};
+use super::idempotency::Claim;
+use super::paged::{self, PageOf, Paged};
 use super::problem::{Problem, ProblemType};
 use super::request::{self, Name, Query};
 use super::respond;
@@ -24,14 +23,14 @@ use super::state::{App, AppState};
 #[utoipa::path(
     get, path = "/firings", tag = "firings", operation_id = "listFirings",
     params(
-        ("state" = Option<String>, Query, description = "Filter by state"),
+        ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
         ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
 pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response, Problem> {
-    list(&app, "/firings", None, query).await
+    list(&app, None, query).await
 }
 
 /// Lists the firings of a job. They remain after the job is removed, until history is pruned.
@@ -39,15 +38,14 @@ pub(super) async fn all(State(app): State<App>, query: Query) -> Result<Response
     get, path = "/jobs/{id}/firings", tag = "firings", operation_id = "listJobFirings",
     params(
         ("id" = String, Path, description = "The job's name"),
-        ("state" = Option<String>, Query, description = "Filter by state"),
+        ("state" = Option<FiringStateName>, Query, description = "Filter by state"),
         ("after" = Option<String>, Query, description = "Cursor: list firings older than this one"),
         ("limit" = Option<u64>, Query, description = "Page size (default 100)", minimum = 1, maximum = 1000),
     ),
     responses((status = 200, description = "Firings, newest first", body = FiringPage)),
 )]
 pub(super) async fn of_job(State(app): State<App>, name: Name, query: Query) -> Result<Response, Problem> {
-    let id = name.job()?;
-    list(&app, &format!("/jobs/{id}/firings"), Some(id), query).await
+    list(&app, Some(name.job()?), query).await
 }
 
 /// Returns a firing with its calls and tasks.
@@ -86,12 +84,12 @@ pub(super) async fn fire(
     let body = Value::Object(request::optional_object(&headers, body).await?);
     let asked: FireBody = request::member("", body.clone())?;
     let request = |key| FireRequest { tasks: asked.tasks, key };
-    match idempotency::claim(&app, &headers, &format!("fire/{}", job.uid), &body).await? {
+    match app.idempotency.claim(&headers, &format!("fire/{}", job.uid), &body).await? {
         Claim::NoKey => launch(&app, &job.id, request(None)).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
             let answer = launch(&app, &job.id, request(Some(key.uid().to_string()))).await;
-            key.store_response(&app, answer).await
+            key.store_response(answer).await
         }
     }
 }
@@ -131,33 +129,32 @@ pub(super) async fn find(app: &AppState, id: &FiringId) -> Result<Option<Firing>
     Ok(app.store.firings(&query).await?.into_iter().next())
 }
 
-async fn list(app: &AppState, path: &str, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
-    let state: Option<FiringState> = query.choice("state");
-    let before = query.text("after").map(FiringId::from_text);
-    let limit = query.limit().get();
-    let given = query.finish()?;
-    let mut writer = PageWriter::new(app, "firings");
-    let mut last = None;
-    while let Some(size) = writer.next_read_limit(limit).await? {
-        let before = last.clone().or_else(|| before.clone());
-        let asked = FiringQuery { id: None, job: job.clone(), state, before, limit: size };
+async fn list(app: &AppState, job: Option<JobId>, mut query: Query) -> Result<Response, Problem> {
+    let firings = Firings { state: query.choice("state") };
+    let after = query.text("after").map(FiringId::from_text);
+    let limit = query.limit();
+    paged::respond(app, &firings, PageOf { job, after, limit, query: query.finish()? }).await
+}
+
+/// The firings in a state, or all.
+struct Firings {
+    state: Option<FiringState>,
+}
+
+impl Paged for Firings {
+    const NAME: &'static str = "firings";
+    type Cursor = FiringId;
+    type View = FiringView;
+
+    async fn read(
+        &self,
+        app: &AppState,
+        job: Option<&JobId>,
+        before: Option<FiringId>,
+        limit: NonZeroUsize,
+    ) -> Result<Vec<(FiringId, FiringView)>, StoreError> {
+        let asked = FiringQuery { id: None, job: job.cloned(), state: self.state, before, limit };
         let firings = app.store.firings(&asked).await?;
-        let ends = firings.len() < size.get();
-        let fits = firings.into_iter().all(|firing| {
-            let id = firing.id.clone();
-            let fits = writer.add(&FiringView::from(firing));
-            if fits {
-                last = Some(id);
-            }
-            fits
-        });
-        if ends || !fits {
-            break;
-        }
+        Ok(firings.into_iter().map(|firing| (firing.id.clone(), FiringView::from(firing))).collect())
     }
-    if last.is_none() {
-        decisions::ensure_job(app, job).await?;
-    }
-    let next = last.filter(|_| writer.may_have_more(limit)).map(|id| given.next_link(path, id.as_str()));
-    Ok(writer.finish(&[("next", next)]))
 }

@@ -14,12 +14,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::JobId;
-use ecs_scheduler_core::replica::{Owner, ReplicaHandle};
+use ecs_scheduler_core::replica::{Owner, ReplicaHandle, Scheduler};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Problem, ProblemType};
 use super::request;
-use super::state::App;
 
 /// The header that names the replica that forwarded a request.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("ecss-forwarded-by");
@@ -29,7 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// Creates the HTTP client for other replicas.
-pub(super) fn client() -> reqwest::Client {
+fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
     builder
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
@@ -38,9 +37,28 @@ pub(super) fn client() -> reqwest::Client {
         .expect("plain HTTP needs nothing of the system")
 }
 
+/// Forwards requests to other replicas.
+#[derive(Debug, Clone)]
+pub(super) struct Forwarder {
+    engine: Scheduler,
+    client: reqwest::Client,
+    timeout: Duration,
+}
+
+impl Forwarder {
+    /// Forwards requests of this engine. `deadline` is the time limit of a request; its forwarding takes nine tenths at most.
+    pub(super) fn new(engine: Scheduler, deadline: Duration) -> Self {
+        Self { engine, client: client(), timeout: deadline.mul_f32(0.9) }
+    }
+}
+
 /// Answers here, or forwards the request to the replica that owns the job.
-pub(super) async fn forward_to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
-    let owned = app.engine.replica().and_then(|replica| {
+pub(super) async fn forward_to_owner(
+    State(forwarder): State<Forwarder>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let owned = forwarder.engine.replica().and_then(|replica| {
         let job = engine_call(request.method(), request.uri().path())?;
         Some((replica.clone(), job))
     });
@@ -48,8 +66,7 @@ pub(super) async fn forward_to_owner(State(app): State<App>, request: Request, n
     match replica.owner(&job) {
         Owner::Here => next.run(request).await,
         Owner::There { address, .. } if !request.headers().contains_key(&FORWARDED_BY) => {
-            let timeout = app.limits.deadline.mul_f32(0.9);
-            send_to_owner(&app.peers, &replica, &address, timeout, request)
+            send_to_owner(&forwarder, &replica, &address, request)
                 .await
                 .unwrap_or_else(IntoResponse::into_response)
         }
@@ -75,10 +92,9 @@ fn engine_call(method: &Method, path: &str) -> Option<JobId> {
 }
 
 async fn send_to_owner(
-    client: &reqwest::Client,
+    forwarder: &Forwarder,
     replica: &ReplicaHandle,
     address: &str,
-    timeout: Duration,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -87,11 +103,12 @@ async fn send_to_owner(
     let mut headers = end_to_end_headers(&parts.headers);
     let id = HeaderValue::from_str(replica.id().as_str()).expect("a replica's name is printable");
     headers.insert(FORWARDED_BY, id);
-    let sent = client
+    let sent = forwarder
+        .client
         .request(parts.method, format!("{}{path}", address.trim_end_matches('/')))
         .headers(headers)
         .body(body)
-        .timeout(timeout)
+        .timeout(forwarder.timeout)
         .send()
         .await;
     let answer = sent.map_err(|error| no_response(address, &error))?;

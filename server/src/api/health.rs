@@ -1,17 +1,19 @@
 //! `/healthz` and `/readyz`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use ecs_scheduler_core::fault;
+use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::{Store, fault};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::request::Query;
 use super::respond;
-use super::state::App;
 
 /// How long the store may take to show that it can be written.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,18 +72,23 @@ pub(super) async fn alive() -> Response {
         (status = 503, description = "Not ready; `checks` says which check failed and why", body = Readiness),
     ),
 )]
-pub(super) async fn ready(State(app): State<App>, query: Query) -> Response {
-    let store = match tokio::time::timeout(STORE_TIMEOUT, app.store.health_check()).await {
+pub(super) async fn ready(
+    State(store): State<Arc<dyn Store>>,
+    State(engine): State<Scheduler>,
+    State(closing): State<CancellationToken>,
+    query: Query,
+) -> Response {
+    let store = match tokio::time::timeout(STORE_TIMEOUT, store.health_check()).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(fault::chain(&error)),
         Err(_) => Some(format!("did not answer within {} s", STORE_TIMEOUT.as_secs())),
     };
-    let status = app.engine.status();
+    let status = engine.status();
     let mut dependencies: Vec<Check> =
         status.dependencies().into_iter().map(|(name, fault)| Check::new(name, fault)).collect();
-    let stopping = app.closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
+    let stopping = closing.is_cancelled().then(|| "the scheduler is stopping".to_owned());
     let mut checks = vec![Check::new("store", store.or(status.store_fault)), Check::new("engine", stopping)];
-    if let Some(replica) = app.engine.replica() {
+    if let Some(replica) = engine.replica() {
         checks.push(Check::new("replica", replica.fault()));
     }
     if query.text("verbose").is_none() {

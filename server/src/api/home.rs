@@ -1,5 +1,7 @@
 //! `/`: the resources for programs, a status page for people; and `/problems`, the kinds of problem in words.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -10,10 +12,10 @@ use utoipa::ToSchema;
 use super::dto::Link;
 use super::etag::Tag;
 use super::middleware::accepts;
+use super::openapi::ServedDocument;
 use super::problem::{Problem, ProblemType};
 use super::request::Name;
 use super::respond;
-use super::state::App;
 
 const PAGE: &str = include_str!("home/index.html");
 const STYLE: &str = include_str!("home/style.css");
@@ -150,6 +152,6 @@ impl From<ProblemType> for ProblemKind {
     get, path = "/openapi.json", tag = "operation", operation_id = "openapi",
     responses((status = 200, description = "This document: OpenAPI 3.1", body = Object)),
 )]
-pub(super) async fn openapi(State(app): State<App>) -> Response {
-    respond::bytes(StatusCode::OK, app.openapi.clone(), &Tag::of_body(&app.openapi))
+pub(super) async fn openapi(State(document): State<Arc<ServedDocument>>) -> Response {
+    respond::cached(document.body.clone(), Tag::of_body(&document.body).header())
 }

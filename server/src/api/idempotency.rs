@@ -5,11 +5,13 @@
 //! the identity in the claim.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ecs_scheduler_core::{JobUid, StoreError, Timestamp};
+use ecs_scheduler_core::{Clock, JobUid, Store, StoreError, Timestamp};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, ProblemType};
-use super::state::AppState;
 
 const KEY_HEADER: &str = "idempotency-key";
 const REPLAYED_HEADER: &str = "idempotent-replayed";
@@ -61,68 +62,91 @@ pub(super) enum Claim {
 
 /// A claimed key. Its response must be stored.
 pub(super) struct ClaimedKey {
+    store: Arc<dyn Store>,
     register: String,
     version: u64,
     record: IdempotencyRecord,
 }
 
-/// Looks up the key of a request and claims it if it is free.
-///
-/// # Errors
-///
-/// 400 for an invalid key, 422 when it was used for another request, 409 while the first one is under way.
-pub(super) async fn claim(
-    app: &AppState,
-    headers: &HeaderMap,
-    scope: &str,
-    body: &Value,
-) -> Result<Claim, Problem> {
-    let Some(key) = headers.get(KEY_HEADER) else { return Ok(Claim::NoKey) };
-    let key = key
-        .to_str()
-        .ok()
-        .filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
-    let Some(key) = key else {
-        let detail = format!("Idempotency-Key must be 1 to {MAX_KEY} printable characters without blanks.");
-        return Err(Problem::new(ProblemType::Invalid, detail));
-    };
-    let register = format!("idempotency/{}", fingerprint(&[scope, key]));
-    let request = fingerprint(&[scope, &body.to_string()]);
-    let now = app.clock.now();
-    let known = app.store.get_register(&register).await?;
-    let expected = known.as_ref().map(|register| register.version);
-    let known = known.and_then(|register| serde_json::from_str::<IdempotencyRecord>(&register.value).ok());
-    let mut uid = JobUid::random();
-    if let Some(record) = known.filter(|record| now < record.until) {
-        if record.request != request {
-            let detail = "This Idempotency-Key was used for another request before.";
-            return Err(Problem::new(ProblemType::KeyReused, detail));
-        }
-        if let Some(answer) = record.answer {
-            return Ok(Claim::Answered(answer.replay()));
-        }
-        let request_timeout = SignedDuration::try_from(app.limits.deadline).unwrap_or(SignedDuration::MAX);
-        if now.duration_since(record.begun) <= request_timeout {
-            return Err(pending_error());
-        }
-        uid = record.uid;
+/// Claims the keys of requests.
+#[derive(Debug)]
+pub(super) struct Idempotency {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    keys: KeyLimiter,
+    /// A claim that is older than the longest request can be claimed again.
+    request_timeout: Duration,
+}
+
+impl Idempotency {
+    /// Keeps keys in the registers of a store. A request takes at most `request_timeout`.
+    pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, request_timeout: Duration) -> Self {
+        Self { store, clock, keys: KeyLimiter::default(), request_timeout }
     }
-    let until = now.checked_add(KEY_TTL).unwrap_or(Timestamp::MAX);
-    let record = IdempotencyRecord { request, uid, begun: now, until, answer: None };
-    if expected.is_none() && !app.keys.try_add(now, until) {
-        let detail = "Too many idempotency keys were used within 24 hours; nothing was done.";
-        return Err(Problem::new(ProblemType::Unavailable, detail));
-    }
-    match record.write(app, &register, expected).await {
-        Ok(version) => Ok(Claim::Claimed(ClaimedKey { register, version, record })),
-        Err(StoreError::Conflict(_)) => Err(pending_error()),
-        Err(error) => Err(error.into()),
+
+    /// Looks up the key of a request and claims it if it is free.
+    ///
+    /// # Errors
+    ///
+    /// 400 for an invalid key, 422 when it was used for another request, 409 while the first one is under way.
+    pub(super) async fn claim(
+        &self,
+        headers: &HeaderMap,
+        scope: &str,
+        body: &Value,
+    ) -> Result<Claim, Problem> {
+        let Some(key) = headers.get(KEY_HEADER) else { return Ok(Claim::NoKey) };
+        let key = key.to_str().ok().filter(|key| {
+            (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        let Some(key) = key else {
+            let detail =
+                format!("Idempotency-Key must be 1 to {MAX_KEY} printable characters without blanks.");
+            return Err(Problem::new(ProblemType::Invalid, detail));
+        };
+        let register = format!("idempotency/{}", fingerprint(&[scope, key]));
+        let request = fingerprint(&[scope, &body.to_string()]);
+        let now = self.clock.now();
+        let known = self.store.get_register(&register).await?;
+        let expected = known.as_ref().map(|register| register.version);
+        let known =
+            known.and_then(|register| serde_json::from_str::<IdempotencyRecord>(&register.value).ok());
+        let mut uid = JobUid::random();
+        if let Some(record) = known.filter(|record| now < record.until) {
+            if record.request != request {
+                let detail = "This Idempotency-Key was used for another request before.";
+                return Err(Problem::new(ProblemType::KeyReused, detail));
+            }
+            if let Some(answer) = record.answer {
+                return Ok(Claim::Answered(answer.replay()));
+            }
+            let request_timeout =
+                SignedDuration::try_from(self.request_timeout).unwrap_or(SignedDuration::MAX);
+            if now.duration_since(record.begun) <= request_timeout {
+                return Err(pending_error());
+            }
+            uid = record.uid;
+        }
+        let until = now.checked_add(KEY_TTL).unwrap_or(Timestamp::MAX);
+        let record = IdempotencyRecord { request, uid, begun: now, until, answer: None };
+        if expected.is_none() && !self.keys.try_add(now, until) {
+            let detail = "Too many idempotency keys were used within 24 hours; nothing was done.";
+            return Err(Problem::new(ProblemType::Unavailable, detail));
+        }
+        match record.write(&*self.store, &register, expected).await {
+            Ok(version) => {
+                let store = Arc::clone(&self.store);
+                Ok(Claim::Claimed(ClaimedKey { store, register, version, record }))
+            }
+            Err(StoreError::Conflict(_)) => Err(pending_error()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
 /// Limits the number of keys, so that no client can fill the store with them: the expiry of each key.
 #[derive(Debug, Default)]
-pub(super) struct KeyLimiter(Mutex<VecDeque<Timestamp>>);
+struct KeyLimiter(Mutex<VecDeque<Timestamp>>);
 
 impl KeyLimiter {
     /// Counts a new key, unless the limit is reached.
@@ -165,26 +189,30 @@ impl ClaimedKey {
     /// Fails when the response could not be stored; a repeated request finds the created job or firing.
     pub(super) async fn store_response(
         self,
-        app: &AppState,
         outcome: Result<Response, Problem>,
     ) -> Result<Response, Problem> {
         let (parts, body) = outcome.into_response().into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        let Self { register, version, mut record } = self;
+        let Self { store, register, version, mut record } = self;
         if parts.status.is_server_error() || body.len() > MAX_STORED_RESPONSE {
             record.begun = Timestamp::MIN;
         } else {
             record.answer = Some(StoredResponse::new(parts.status, &parts.headers, &body));
         }
-        record.write(app, &register, Some(version)).await?;
+        record.write(&*store, &register, Some(version)).await?;
         Ok(Response::from_parts(parts, Body::from(body)))
     }
 }
 
 impl IdempotencyRecord {
-    async fn write(&self, app: &AppState, register: &str, expected: Option<u64>) -> Result<u64, StoreError> {
+    async fn write(
+        &self,
+        store: &dyn Store,
+        register: &str,
+        expected: Option<u64>,
+    ) -> Result<u64, StoreError> {
         let value = serde_json::to_string(self).expect("a record can be written");
-        app.store.put_register(register, &value, expected, Some(self.until)).await
+        store.put_register(register, &value, expected, Some(self.until)).await
     }
 }
 

@@ -1,7 +1,7 @@
-//! Cached summary of a job: its ticks, its zone, its suspension. With it, a read parses nothing.
+//! Summary of a job: its ticks, its zone, its suspension. With a cached one, a read parses nothing.
 
-use ecs_scheduler_core::job::{FieldError, ScheduleView};
-use ecs_scheduler_core::schedule::{Schedule, Strictness, parse_time_zone};
+use ecs_scheduler_core::job::{FieldError, JobContext, ScheduleView};
+use ecs_scheduler_core::schedule::{Schedule, ScheduleCache, parse_time_zone};
 use ecs_scheduler_core::{StoredJob, Suspension, Timestamp};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -9,9 +9,8 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::cached_body::CachedBody;
 use super::problem::WrongField;
-use super::state::AppState;
-use super::view::CachedBody;
 
 #[cfg(test)]
 mod tests;
@@ -34,12 +33,17 @@ pub(super) struct JobSummary {
 
 impl JobSummary {
     /// Reads a stored job; of a valid one only the parts that determine its ticks.
-    pub(super) fn from_stored(app: &AppState, stored: &StoredJob) -> Self {
+    pub(super) fn from_stored(
+        stored: &StoredJob,
+        schedules: &ScheduleCache,
+        cx: &JobContext<'_>,
+        now: Timestamp,
+    ) -> Self {
         let text = stored.document.get();
         let present: PresentFields = serde_json::from_str(text).unwrap_or_default();
         let lacks_count = present.task_count.is_none();
         let light = ScheduleView::read(text).ok().and_then(|view| {
-            let ticks = view.schedule(&stored.id, &app.schedules).ok()??;
+            let ticks = view.schedule(&stored.id, schedules).ok()??;
             Some((ticks, view.suspension))
         });
         if let Some((ticks, suspension)) = light {
@@ -47,7 +51,7 @@ impl JobSummary {
             let cached = Mutex::default();
             return Self { zone, ticks: Some(ticks), lacks_count, invalid: Vec::new(), suspension, cached };
         }
-        match stored.parse_at(&app.context(Strictness::Lenient), app.clock.now()) {
+        match stored.parse_at(cx, now) {
             Ok(job) => Self {
                 zone: parse_time_zone(&job.timezone).unwrap_or(TimeZone::UTC),
                 ticks: job.ticks().cloned(),

@@ -4,6 +4,7 @@
 //! for longer than a look at its status. A metrics crate was not taken: there is nothing to register.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
@@ -11,9 +12,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::TickOutcome;
 use ecs_scheduler_core::engine::{Counters, EngineStatus, LATENESS_BOUNDS_MS};
-use ecs_scheduler_core::replica::ReplicaHandle;
+use ecs_scheduler_core::replica::{ReplicaHandle, Scheduler};
 
-use super::state::App;
+use super::events::StreamPermits;
 
 #[cfg(test)]
 mod tests;
@@ -35,14 +36,16 @@ impl ResponseCounters {
     get, path = "/metrics", tag = "operation", operation_id = "metrics",
     responses((status = 200, description = "Counts and gauges in the text format of Prometheus", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn metrics(State(app): State<App>) -> Response {
-    let engine = &app.engine;
+pub(super) async fn metrics(
+    State(engine): State<Scheduler>,
+    State(answered): State<Arc<ResponseCounters>>,
+    State(streams): State<StreamPermits>,
+) -> Response {
     let mut text = MetricsText(String::with_capacity(8 * 1024));
-    let streams = app.limits.streams - app.streams.available_permits().min(app.limits.streams);
     let status = engine.status();
     write_counts(&mut text, engine.counters(), &status)
         .and_then(|()| write_state(&mut text, &status, engine.evaluating()))
-        .and_then(|()| write_server(&mut text, &app.answered, streams))
+        .and_then(|()| write_server(&mut text, &answered, streams.open()))
         .and_then(|()| engine.replica().map_or(Ok(()), |replica| write_replica(&mut text, replica)))
         .expect("writing to a string never fails");
     let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -56,7 +59,7 @@ fn write_counts(text: &mut MetricsText, counters: &Counters, status: &EngineStat
         "counter",
         "Ticks by how they ended, counted when that is final.",
     )?;
-    for outcome in TickOutcome::ALL.into_iter().filter(|outcome| *outcome != TickOutcome::Pending) {
+    for outcome in TickOutcome::occurring().filter(|outcome| *outcome != TickOutcome::Pending) {
         writeln!(text.0, "ecs_scheduler_ticks_total{{outcome=\"{outcome}\"}} {}", counters.ticks(outcome))?;
     }
     let counts = [

@@ -36,7 +36,7 @@ pub(super) async fn handle_request(State(app): State<App>, request: Request, nex
     let span = tracing::info_span!("request", id = ?id, %method, path = request.uri().path());
     let mut response = respond_within_limits(&app, request, next).instrument(span).await;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let allow = app.allow(path.as_ref().map_or("", MatchedPath::as_str));
+        let allow = app.openapi.allow(path.as_ref().map_or("", MatchedPath::as_str));
         response = add_allow(&method, allow, response);
     }
     if matches!(method, Method::GET | Method::HEAD) {
@@ -92,7 +92,7 @@ fn check_request(app: &AppState, parts: &Parts) -> Result<(), Problem> {
         origin::check(parts, &app.hosts)?;
     }
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let known = path.and_then(|path| app.parameters(&parts.method, path));
+    let known = path.and_then(|path| app.openapi.parameters(&parts.method, path));
     known.map_or(Ok(()), |known| Query::parse(parts.uri.query().unwrap_or_default()).ensure_known(known))
 }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use axum::http::HeaderValue;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, Method};
 use ecs_scheduler_core::TriggerRegistry;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
@@ -12,6 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::dto;
 use super::problem::{ProblemDocument, ProblemType};
 use super::request::MAX_BODY;
+use super::respond;
 
 mod tidy;
 mod triggers;
@@ -72,8 +74,43 @@ fn problems() -> impl Iterator<Item = (String, Value)> {
     known.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema).expect("a schema is JSON")))
 }
 
+/// The document as it is served, and the resources that it names.
+#[derive(Debug)]
+pub(super) struct ServedDocument {
+    /// The document as JSON.
+    pub(super) body: Bytes,
+    /// `Allow` of every documented resource, by its path.
+    allow: HashMap<String, HeaderValue>,
+    /// The parameters of every documented operation, by method and path.
+    parameters: HashMap<String, Vec<String>>,
+}
+
+impl ServedDocument {
+    /// Serves a complete document.
+    pub(super) fn new(document: &Value) -> Self {
+        let (allow, parameters) = (methods(document), parameters(document));
+        Self { body: respond::encode(document).into(), allow, parameters }
+    }
+
+    /// Returns the methods of a resource; what is not documented can only be read.
+    pub(super) fn allow(&self, path: &str) -> HeaderValue {
+        self.allow.get(path).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
+    }
+
+    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where the viewer of the
+    /// document has its own, or where there is no such operation.
+    pub(super) fn parameters(&self, method: &Method, path: &str) -> Option<&[String]> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        match self.parameters.get(&format!("{method} {path}")) {
+            Some(known) => Some(known.as_slice()),
+            None if self.allow.contains_key(path) || path.starts_with("/docs") => None,
+            None => Some(&[]),
+        }
+    }
+}
+
 /// Returns `Allow` for every path of the document.
-pub(super) fn methods(document: &Value) -> HashMap<String, HeaderValue> {
+fn methods(document: &Value) -> HashMap<String, HeaderValue> {
     let paths = document["paths"].as_object().into_iter().flatten();
     let allow = paths.map(|(path, item)| {
         let mut names: Vec<String> =
@@ -89,7 +126,7 @@ pub(super) fn methods(document: &Value) -> HashMap<String, HeaderValue> {
 }
 
 /// Returns the names of the parameters in the query of every operation: `GET /jobs`.
-pub(super) fn parameters(document: &Value) -> HashMap<String, Vec<String>> {
+fn parameters(document: &Value) -> HashMap<String, Vec<String>> {
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.flat_map(|(path, item)| {
         let operations = item.as_object().into_iter().flatten();

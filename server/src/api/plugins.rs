@@ -1,14 +1,16 @@
 //! `/triggers`, `/launchers`, `/stores`: the installed plugins, each with a summary and a JSON schema.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use ecs_scheduler_core::TriggerRegistry;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::respond;
-use super::state::App;
 
 /// An installed launcher or store.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -24,6 +26,13 @@ pub struct PluginInfo {
     /// The JSON schema of its options: for a launcher those of a job's `launch`.
     #[schema(value_type = Object, additional_properties = true)]
     pub schema: Value,
+}
+
+/// The installed launchers and stores.
+#[derive(Debug, Clone)]
+pub(super) struct Plugins {
+    pub(super) launchers: Vec<PluginInfo>,
+    pub(super) stores: Vec<PluginInfo>,
 }
 
 /// An installed kind of trigger.
@@ -62,8 +71,8 @@ pub(super) struct Stores {
     get, path = "/triggers", tag = "plugins", operation_id = "listTriggers",
     responses((status = 200, description = "The installed triggers", body = Triggers)),
 )]
-pub(super) async fn triggers(State(app): State<App>) -> Response {
-    let triggers = app.registry.kinds().map(|kind| TriggerKind {
+pub(super) async fn triggers(State(registry): State<Arc<TriggerRegistry>>) -> Response {
+    let triggers = registry.kinds().map(|kind| TriggerKind {
         kind: kind.kind(),
         summary: kind.summary(),
         schema: kind.schema(),
@@ -76,8 +85,8 @@ pub(super) async fn triggers(State(app): State<App>) -> Response {
     get, path = "/launchers", tag = "plugins", operation_id = "listLaunchers",
     responses((status = 200, description = "The installed launchers", body = Launchers)),
 )]
-pub(super) async fn launchers(State(app): State<App>) -> Response {
-    respond::json(StatusCode::OK, &Launchers { launchers: app.launchers.clone() })
+pub(super) async fn launchers(State(plugins): State<Arc<Plugins>>) -> Response {
+    respond::json(StatusCode::OK, &Launchers { launchers: plugins.launchers.clone() })
 }
 
 /// Lists the installed stores.
@@ -85,6 +94,6 @@ pub(super) async fn launchers(State(app): State<App>) -> Response {
     get, path = "/stores", tag = "plugins", operation_id = "listStores",
     responses((status = 200, description = "The installed stores", body = Stores)),
 )]
-pub(super) async fn stores(State(app): State<App>) -> Response {
-    respond::json(StatusCode::OK, &Stores { stores: app.stores.clone() })
+pub(super) async fn stores(State(plugins): State<Arc<Plugins>>) -> Response {
+    respond::json(StatusCode::OK, &Stores { stores: plugins.stores.clone() })
 }

@@ -74,7 +74,7 @@ async fn task(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
 async fn trigger(app: &App, job: &Job) -> Result<Vec<FieldError>, Problem> {
     let Some(trigger) = &job.trigger else { return Ok(Vec::new()) };
     let now = app.clock.now();
-    let cx = EvalContext { job: &job.id, tick: Tick { nominal: now, observed: now }, scaling: job.scaling };
+    let cx = EvalContext::new(&job.id, Tick::at(now), job.scaling);
     match trigger.evaluate(&cx).await {
         Ok(_) => Ok(Vec::new()),
         Err(error) => field_error_or_unavailable("/trigger", error.kind(), &error),

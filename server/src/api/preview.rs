@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::dto::{Preview, PreviewRequest};
 use super::job_summary::print;
-use super::jobs::item;
+use super::jobs::document::{document, refusal};
 use super::problem::{Problem, ProblemType};
 use super::request::{self, Name, Query};
 use super::respond;
@@ -47,7 +47,7 @@ pub(super) async fn preview(
     document.entry("id").or_insert_with(|| PLACEHOLDER_JOB.into());
     // Whether a tick is left is asked at the moment from which the preview looks.
     let cx = JobContext { launcher: None, ..app.context(Strictness::Strict) };
-    let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| item::refusal(&errors))?;
+    let prepared = prepare_create(document.into(), &cx, after).map_err(|errors| refusal(&errors))?;
     let written = prepared.document.get("schedule").cloned().unwrap_or(Value::Null);
     let ticks = prepared
         .job
@@ -79,7 +79,7 @@ pub(super) async fn next(State(app): State<App>, name: Name, mut query: Query) -
             format!("The stored job {} is not valid.", stored.id),
         ));
     };
-    let written = item::document(&stored).remove("schedule").unwrap_or(Value::Null);
+    let written = document(&stored).remove("schedule").unwrap_or(Value::Null);
     let warnings = stored.parse(&app.context(Strictness::Lenient)).map(|job| job.warnings(after));
     let warnings = warnings.unwrap_or_default();
     Ok(respond::json(StatusCode::OK, &Preview::new(written, ticks, warnings, after, count)))

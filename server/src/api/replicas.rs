@@ -1,17 +1,18 @@
 //! `/replicas`: who shares the work, and who owns what.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use ecs_scheduler_core::Timestamp;
-use ecs_scheduler_core::replica::ReplicaView;
+use ecs_scheduler_core::replica::{ReplicaView, Scheduler};
 use ecs_scheduler_core::store::Shard;
+use ecs_scheduler_core::{Clock, Timestamp};
 use jiff::SignedDuration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::respond;
-use super::state::App;
 
 /// The replicas of this scheduler.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,9 +74,9 @@ impl ReplicaEntry {
     get, path = "/replicas", tag = "operation", operation_id = "listReplicas",
     responses((status = 200, description = "The replicas, by name", body = Replicas)),
 )]
-pub(super) async fn list(State(app): State<App>) -> Response {
-    let now = app.clock.now();
-    let replica = app.engine.replica();
+pub(super) async fn list(State(engine): State<Scheduler>, State(clock): State<Arc<dyn Clock>>) -> Response {
+    let now = clock.now();
+    let replica = engine.replica();
     let views = replica.map(|replica| replica.replicas()).unwrap_or_default();
     let replicas = views.into_iter().map(|view| ReplicaEntry::new(view, now)).collect();
     respond::json(StatusCode::OK, &Replicas { shared: replica.is_some(), replicas })

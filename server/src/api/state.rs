@@ -1,36 +1,34 @@
 //! State that the handlers share.
 
-use std::collections::HashMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Method};
+use axum::extract::FromRef;
+use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::job::JobContext;
 use ecs_scheduler_core::replica::Scheduler;
-use ecs_scheduler_core::schedule::{ScheduleCache, Strictness};
-use ecs_scheduler_core::{Clock, Job, JobUid, Revision, Store, StoredJob, Timestamp, TriggerRegistry};
-use lru::LruCache;
-use parking_lot::Mutex;
+use ecs_scheduler_core::schedule::Strictness;
+use ecs_scheduler_core::{Clock, Job, Store, StoredJob, Timestamp, TriggerRegistry};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::idempotency::KeyLimiter;
+use super::events::StreamPermits;
+use super::forward::Forwarder;
+use super::idempotency::Idempotency;
 use super::job_summary::JobSummary;
+use super::job_summary_cache::JobSummaryCache;
 use super::metrics::ResponseCounters;
-use super::plugins::PluginInfo;
+use super::openapi::ServedDocument;
+use super::plugins::{PluginInfo, Plugins};
 use super::problem::Problem;
 use super::request::Name;
-use super::stats::CallStats;
-use super::{forward, openapi, respond};
+use super::stats::AwsCalls;
 
-/// How many jobs' summaries are kept for reading; more jobs than this are parsed when they are read.
-const MAX_CACHED_SUMMARIES: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not zero");
 /// How many requests for `/readyz` and `/metrics` are answered at once.
 const MAX_PROBES: usize = 32;
-/// How many distinct schedules are shared between those summaries.
-const MAX_CACHED_SCHEDULES: usize = 16_384;
 
 /// The parts that the API needs.
 #[derive(Debug, Clone)]
@@ -50,7 +48,7 @@ pub struct ApiState {
     /// The installed stores.
     pub stores: Vec<PluginInfo>,
     /// Counts of the calls to AWS.
-    pub aws: Option<Arc<dyn CallStats>>,
+    pub aws: Option<Arc<dyn CallMeter>>,
     /// The names under which clients reach this server, beside IP addresses and `localhost`; [`ANY_HOST`](crate::config::ANY_HOST) for all.
     pub hosts: Vec<String>,
     /// The limits of this server.
@@ -83,41 +81,65 @@ impl Default for Limits {
 pub(super) struct AppState {
     pub(super) store: Arc<dyn Store>,
     pub(super) engine: Scheduler,
-    pub(super) registry: Arc<TriggerRegistry>,
+    registry: Arc<TriggerRegistry>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) max_tasks: NonZeroU32,
-    pub(super) launchers: Vec<PluginInfo>,
-    pub(super) stores: Vec<PluginInfo>,
-    pub(super) aws: Option<Arc<dyn CallStats>>,
+    max_tasks: NonZeroU32,
+    plugins: Arc<Plugins>,
+    aws: AwsCalls,
     pub(super) hosts: Vec<String>,
     pub(super) limits: Limits,
-    pub(super) closing: CancellationToken,
-    /// When it was made.
-    pub(super) started: Timestamp,
-    /// The bytes of the OpenAPI document.
-    pub(super) openapi: Vec<u8>,
-    /// `Allow` of every documented resource, by its path.
-    allow: HashMap<String, HeaderValue>,
-    /// The parameters of every documented operation, by method and path.
-    parameters: HashMap<String, Vec<String>>,
+    closing: CancellationToken,
+    pub(super) openapi: Arc<ServedDocument>,
     pub(super) requests: Arc<Semaphore>,
     /// Permits for `/readyz` and `/metrics`.
     pub(super) probes: Arc<Semaphore>,
     pub(super) pages: Arc<Semaphore>,
-    pub(super) streams: Arc<Semaphore>,
-    pub(super) answered: ResponseCounters,
-    pub(super) schedules: ScheduleCache,
-    /// Passes requests on to other replicas.
-    pub(super) peers: reqwest::Client,
-    pub(super) keys: KeyLimiter,
-    summaries: Mutex<LruCache<(JobUid, Revision), Arc<JobSummary>>>,
+    streams: StreamPermits,
+    pub(super) answered: Arc<ResponseCounters>,
+    forwarder: Forwarder,
+    pub(super) idempotency: Idempotency,
+    summaries: JobSummaryCache,
 }
 
-/// The state as handlers receive it.
-pub(super) type App = Arc<AppState>;
+/// The state as handlers receive it. A handler that needs one or two parts takes these: `State<Scheduler>`.
+#[derive(Debug, Clone)]
+pub(super) struct App(Arc<AppState>);
 
-impl AppState {
-    pub(super) fn new(state: ApiState, openapi: &Value) -> App {
+impl Deref for App {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.0
+    }
+}
+
+/// Gives handlers a part of the state.
+macro_rules! parts {
+    ($($field:ident: $part:ty),+ $(,)?) => {
+        $(impl FromRef<App> for $part {
+            fn from_ref(app: &App) -> Self {
+                Clone::clone(&app.$field)
+            }
+        })+
+    };
+}
+
+parts!(
+    store: Arc<dyn Store>,
+    engine: Scheduler,
+    registry: Arc<TriggerRegistry>,
+    clock: Arc<dyn Clock>,
+    plugins: Arc<Plugins>,
+    aws: AwsCalls,
+    closing: CancellationToken,
+    openapi: Arc<ServedDocument>,
+    streams: StreamPermits,
+    answered: Arc<ResponseCounters>,
+    forwarder: Forwarder,
+);
+
+impl App {
+    pub(super) fn new(state: ApiState, openapi: &Value) -> Self {
         let ApiState {
             store,
             engine,
@@ -131,50 +153,31 @@ impl AppState {
             limits,
             closing,
         } = state;
-        Arc::new(Self {
-            openapi: respond::encode(openapi),
-            allow: openapi::methods(openapi),
-            parameters: openapi::parameters(openapi),
+        Self(Arc::new(AppState {
+            openapi: Arc::new(ServedDocument::new(openapi)),
             requests: Arc::new(Semaphore::new(limits.requests)),
             probes: Arc::new(Semaphore::new(MAX_PROBES)),
             pages: Arc::new(Semaphore::new(limits.pages)),
-            streams: Arc::new(Semaphore::new(limits.streams)),
-            answered: ResponseCounters::default(),
-            schedules: ScheduleCache::new(MAX_CACHED_SCHEDULES),
-            peers: forward::client(),
-            keys: KeyLimiter::default(),
-            summaries: Mutex::new(LruCache::new(MAX_CACHED_SUMMARIES)),
-            started: clock.now(),
+            streams: StreamPermits::new(limits.streams),
+            answered: Arc::default(),
+            forwarder: Forwarder::new(engine.clone(), limits.deadline),
+            idempotency: Idempotency::new(Arc::clone(&store), Arc::clone(&clock), limits.deadline),
+            summaries: JobSummaryCache::new(),
+            plugins: Arc::new(Plugins { launchers, stores }),
+            aws: AwsCalls { meter: aws, started: clock.now() },
             store,
             engine,
             registry,
             clock,
             max_tasks,
-            launchers,
-            stores,
-            aws,
             hosts,
             limits,
             closing,
-        })
+        }))
     }
+}
 
-    /// Returns the methods of a resource; what is not documented can only be read.
-    pub(super) fn allow(&self, path: &str) -> HeaderValue {
-        self.allow.get(path).cloned().unwrap_or(HeaderValue::from_static("GET, HEAD, OPTIONS"))
-    }
-
-    /// Returns the parameters of an operation, none for a resource that is not documented; nothing where the viewer of the
-    /// document has its own, or where there is no such operation.
-    pub(super) fn parameters(&self, method: &Method, path: &str) -> Option<&[String]> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        match self.parameters.get(&format!("{method} {path}")) {
-            Some(known) => Some(known.as_slice()),
-            None if self.allow.contains_key(path) || path.starts_with("/docs") => None,
-            None => Some(&[]),
-        }
-    }
-
+impl AppState {
     /// Returns the context for checking a document: strict for one from a client, lenient for one from the store.
     pub(super) fn context(&self, strictness: Strictness) -> JobContext<'_> {
         JobContext {
@@ -205,12 +208,6 @@ impl AppState {
 
     /// Returns what is needed to show a job, parsed now or earlier.
     pub(super) fn job_summary(&self, job: &StoredJob) -> Arc<JobSummary> {
-        let key = (job.uid, job.revision);
-        if let Some(summary) = self.summaries.lock().get(&key) {
-            return Arc::clone(summary);
-        }
-        let summary = Arc::new(JobSummary::from_stored(self, job));
-        self.summaries.lock().put(key, Arc::clone(&summary));
-        summary
+        self.summaries.get(job, &self.context(Strictness::Lenient), &*self.clock)
     }
 }

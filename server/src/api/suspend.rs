@@ -4,11 +4,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use ecs_scheduler_core::job::{FieldError, prepare_update};
+use ecs_scheduler_core::job::{FieldError, JobContext, Prepared, prepare_update};
+use ecs_scheduler_core::{JobId, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::dto::{JobView, SuspendRequest};
-use super::jobs::item;
+use super::if_match::IfMatch;
+use super::jobs::edit::edit;
 use super::problem::Problem;
 use super::request::{self, Name};
 use super::state::App;
@@ -30,6 +32,7 @@ const MEMBERS: [&str; 3] = ["reason", "actor", "until"];
 pub(super) async fn suspend(
     State(app): State<App>,
     name: Name,
+    conditions: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -38,11 +41,7 @@ pub(super) async fn suspend(
     request::ensure_known(&given, &MEMBERS)?;
     let fields: Map<String, Value> = given.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let change = json!({"suspended": true, "suspension": fields});
-    let stored = item::edit(&app, &name, &headers, |job| {
-        item::apply(&app, job, &change, prepare_update)
-            .map_err(|errors| errors.into_iter().map(inner).collect())
-    })
-    .await?;
+    let stored = edit(&app, &name, &conditions, &change, prepare_suspension).await?;
     Ok(view::job(&app, &stored))
 }
 
@@ -60,15 +59,25 @@ pub(super) async fn suspend(
 pub(super) async fn resume(
     State(app): State<App>,
     name: Name,
+    conditions: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     request::nothing(&headers, body).await?;
-    let change = json!({"suspended": false});
-    let stored =
-        item::edit(&app, &name, &headers, |job| item::apply(&app, job, &change, prepare_update)).await?;
+    let stored = edit(&app, &name, &conditions, &json!({"suspended": false}), prepare_update).await?;
     app.engine.resume(&stored.id);
     Ok(view::job(&app, &stored))
+}
+
+/// Applies a suspension. Errors point into the body of the request.
+fn prepare_suspension(
+    id: &JobId,
+    document: &Map<String, Value>,
+    change: Value,
+    cx: &JobContext<'_>,
+    now: Timestamp,
+) -> Result<Prepared, Vec<FieldError>> {
+    prepare_update(id, document, change, cx, now).map_err(|errors| errors.into_iter().map(inner).collect())
 }
 
 /// Puts an error about the stored `suspension` where the body has it.

@@ -1,14 +1,14 @@
 //! Jobs as the API shows them: the document's own text, with what is known about the job put around it.
 
-use axum::body::Bytes;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use ecs_scheduler_core::engine::is_ahead;
 use ecs_scheduler_core::job::EARLIER_SCHEDULES;
-use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
+use ecs_scheduler_core::{StoredJob, Timestamp};
 
+use super::cached_body::{CachedBody, JobFaults, settled_ahead};
 use super::etag::Tag;
 use super::job_summary::JobSummary;
+use super::jobs::document::document;
 use super::respond;
 use super::state::AppState;
 
@@ -44,7 +44,7 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
     if let Some(moment) = next(summary.as_ref(), job, now) {
         out.extend_from_slice(format!(",\"estimatedNextRun\":\"{}\"", summary.print(moment)).as_bytes());
     }
-    let JobFaults { retrying, failing } = JobFaults::read(app, job);
+    let JobFaults { retrying, failing } = JobFaults::read(&app.engine, job);
     if let Some(retrying) = retrying {
         out.extend_from_slice(b",\"retrying\":");
         serde_json::to_writer(&mut *out, &retrying).expect("moments, numbers and strings");
@@ -54,25 +54,6 @@ pub(super) fn write(app: &AppState, job: &StoredJob, now: Timestamp, out: &mut V
         serde_json::to_writer(&mut *out, &failing).expect("moments, numbers and strings");
     }
     out.push(b'}');
-}
-
-/// The faults that keep a job from its work: a tick that is tried again, or ticks that failed.
-#[derive(Debug, Clone, PartialEq)]
-struct JobFaults {
-    retrying: Option<Retrying>,
-    failing: Option<Failing>,
-}
-
-impl JobFaults {
-    fn read(app: &AppState, job: &StoredJob) -> Self {
-        let engine = &app.engine;
-        Self { retrying: engine.retrying(job), failing: engine.failing(job) }
-    }
-}
-
-/// Returns up to when ticks are settled, where that is in the future.
-fn settled_ahead(job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
-    job.progress.settled.filter(|settled| is_ahead(*settled, now))
 }
 
 /// Returns the next tick that is not settled.
@@ -85,7 +66,7 @@ fn write_fields(fields: &str, job: &StoredJob, out: &mut Vec<u8>) {
     if !fields.contains(EARLIER_SCHEDULES) {
         return out.extend_from_slice(fields.as_bytes());
     }
-    let mut document = super::jobs::item::document(job);
+    let mut document = document(job);
     document.remove(EARLIER_SCHEDULES);
     let text = serde_json::to_string(&document).expect("a JSON object can be written");
     out.extend_from_slice(&text.as_bytes()[1..text.len() - 1]);
@@ -99,47 +80,24 @@ fn write_reference(id: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(link.as_bytes());
 }
 
-/// The last response for one version of a job, and how long it is valid.
-#[derive(Debug, Clone)]
-pub(super) struct CachedBody {
-    body: Bytes,
-    tag: HeaderValue,
-    progress: Progress,
-    faults: JobFaults,
-    /// Whether ticks were settled in the future.
-    ahead: bool,
-    /// From when on to when the next tick that the body names is the next one.
-    from: Timestamp,
-    until: Option<Timestamp>,
-}
-
-impl CachedBody {
-    /// Writes a job.
-    fn new(app: &AppState, job: &StoredJob, summary: &JobSummary, now: Timestamp) -> Self {
-        let body = body(app, job, now);
-        let tag = Tag::of_job(job, &body).header();
-        let faults = JobFaults::read(app, job);
-        let (progress, until) = (job.progress.clone(), next(summary, job, now));
-        let ahead = settled_ahead(job, now).is_some();
-        Self { body: body.into(), tag, progress, faults, ahead, from: now, until }
-    }
-
-    fn is_current(&self, app: &AppState, job: &StoredJob, now: Timestamp) -> bool {
-        let holds = now >= self.from && self.until.is_none_or(|until| now < until);
-        let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
-        holds && same && self.faults == JobFaults::read(app, job)
-    }
-}
-
 /// Answers with a job. The cached response of the same version is reused until something changes.
 pub(super) fn job(app: &AppState, job: &StoredJob) -> Response {
     let now = app.clock.now();
     let summary = app.job_summary(job);
     let mut slot = summary.cached.lock();
-    if let Some(cached) = slot.as_ref().filter(|cached| cached.is_current(app, job, now)) {
+    if let Some(cached) = slot.as_ref().filter(|cached| cached.is_current(&app.engine, job, now)) {
         return respond::cached(cached.body.clone(), cached.tag.clone());
     }
-    let cached = CachedBody::new(app, job, &summary, now);
+    let body = body(app, job, now);
+    let tag = Tag::of_job(job, &body).header();
+    let faults = JobFaults::read(&app.engine, job);
+    let cached = CachedBody::new(
+        body.into(),
+        tag,
+        job,
+        faults,
+        now..next(&summary, job, now).unwrap_or(Timestamp::MAX),
+    );
     *slot = Some(cached.clone()).filter(|cached| cached.body.len() <= MAX_CACHED_BODY);
     respond::cached(cached.body, cached.tag)
 }

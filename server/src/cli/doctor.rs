@@ -65,7 +65,7 @@ pub(crate) async fn run(
     seen.extend(of_store);
     seen.extend(launcher.diagnose(&tasks).await);
     let now = builder.clock().now();
-    let tick = Tick { nominal: now, observed: now };
+    let tick = Tick::at(now);
     let looks = found.jobs.iter().map(|job| check_job(job, &launcher, tick));
     let looks: Vec<_> = futures::stream::iter(looks).buffered(MAX_CONCURRENT_CHECKS).collect().await;
     seen.extend(looks.into_iter().flatten());
@@ -88,7 +88,7 @@ async fn check_job(job: &Job, launcher: &Arc<dyn Launcher>, tick: Tick) -> Vec<C
     }
     if let Some(trigger) = &job.trigger {
         let what = format!("job {}: trigger", job.id);
-        let cx = EvalContext { job: &job.id, tick, scaling: job.scaling };
+        let cx = EvalContext::new(&job.id, tick, job.scaling);
         seen.push(match with_timeout(trigger.evaluate(&cx)).await {
             None => timed_out(what),
             Some(Err(error)) => CheckResult::failed(what, fault::chain(&error)),

@@ -13,8 +13,8 @@ use axum::http::{Request, header};
 use clap::Args;
 use ecs_scheduler_core::replica::Scheduler;
 use ecs_scheduler_core::{
-    ConfigError, FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher,
-    Population, TaskId, TaskSpec, TaskState,
+    ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, Launcher, Population, TaskId, TaskSpec, TaskState, TaskValidation,
 };
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU32;
@@ -178,20 +178,7 @@ impl NoLauncher {
 #[async_trait]
 impl Launcher for NoLauncher {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: NonZeroU32::MIN,
-            per_observation: 1,
-            observe_every: Duration::from_secs(60),
-            token_life: Duration::from_secs(60),
-        }
-    }
-
-    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
-        self.checks.as_ref().map_or(Ok(()), |launcher| launcher.check(task))
-    }
-
-    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
-        self.checks.as_ref().map_or(Ok(Vec::new()), |launcher| launcher.review(task))
+        LaunchLimits::new(NonZeroU32::MIN, 1, Duration::from_secs(60), Duration::from_secs(60))
     }
 
     async fn population(&self, _: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
@@ -210,3 +197,17 @@ impl Launcher for NoLauncher {
         Self::refuse()
     }
 }
+
+impl TaskValidation for NoLauncher {
+    fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
+        self.checks.as_ref().map_or(Ok(()), |launcher| launcher.check(task))
+    }
+
+    fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
+        self.checks.as_ref().map_or(Ok(Vec::new()), |launcher| launcher.review(task))
+    }
+}
+
+impl LaunchDiagnosis for NoLauncher {}
+
+impl LaunchRecovery for NoLauncher {}

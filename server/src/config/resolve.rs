@@ -13,8 +13,8 @@ use super::setting::{
     TASK_VARIABLES,
 };
 use super::types::{
-    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT, NAME_LIMIT,
-    ReplicaConfig,
+    ANY_HOST, AwsConfig, Config, ConfigRejected, HISTORY_DAYS_LIMIT, LogConfig, LogLevel, MAX_TASKS_LIMIT,
+    NAME_LIMIT, ReplicaConfig,
 };
 use super::values::Values;
 

@@ -16,8 +16,8 @@ use ecs_scheduler_core::fault::FaultKind;
 use ecs_scheduler_core::firing::FiringId;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher, LostCall, Refusal,
-    StartedTask,
+    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, LaunchToken,
+    Launcher, LostCall, Refusal, StartedTask, TaskValidation,
 };
 use ecs_scheduler_core::task::{Population, TaskId, TaskPhase, TaskSpec, TaskState};
 
@@ -96,12 +96,12 @@ impl ChaosLauncher {
     /// Makes a launcher without faults. Equal seeds give equal faults.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
-        let limits = LaunchLimits {
-            per_call: NonZeroU32::new(10).expect("ten is not zero"),
-            per_observation: 100,
-            observe_every: Duration::from_secs(1),
-            token_life: ChaosPlan::default().token_life,
-        };
+        let limits = LaunchLimits::new(
+            NonZeroU32::new(10).expect("ten is not zero"),
+            100,
+            Duration::from_secs(1),
+            ChaosPlan::default().token_life,
+        );
         let inner = Inner {
             plan: ChaosPlan::default(),
             limits,
@@ -247,7 +247,7 @@ impl Inner {
                 task: id.clone(),
                 at: now,
             });
-            report.started.push(StartedTask { task_id: id, host_id: None });
+            report.started.push(StartedTask::new(id, None));
         }
         self.tokens.insert(request.token.clone(), (now, report.clone()));
         report
@@ -325,7 +325,7 @@ fn later(moment: Timestamp, by: Duration) -> Timestamp {
 }
 
 fn refusal(reason: &str, definition: &str, retryable: bool) -> Refusal {
-    Refusal { reason: reason.to_owned(), detail: Some(format!("definition \"{definition}\"")), retryable }
+    Refusal::new(reason, retryable).with_detail(format!("definition \"{definition}\""))
 }
 
 #[async_trait]
@@ -344,7 +344,7 @@ impl Launcher for ChaosLauncher {
             ids.retain(|id| inner.tasks[id].phase(now) != TaskPhase::Stopped);
             tasks.extend(ids.iter().filter(|id| inner.tasks[*id].listed <= now).cloned());
         }
-        Ok(Population { tasks, definition: Some(task.definition.clone()) })
+        Ok(Population::new(tasks, Some(task.definition.clone())))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -404,7 +404,14 @@ impl Launcher for ChaosLauncher {
         }
         Ok(())
     }
+}
 
+impl TaskValidation for ChaosLauncher {}
+
+impl LaunchDiagnosis for ChaosLauncher {}
+
+#[async_trait]
+impl LaunchRecovery for ChaosLauncher {
     async fn find_lost_launch(
         &self,
         request: &LaunchRequest,
@@ -416,7 +423,7 @@ impl Launcher for ChaosLauncher {
             .starts
             .iter()
             .filter(|start| start.token == request.token)
-            .map(|start| StartedTask { task_id: start.task.clone(), host_id: None })
+            .map(|start| StartedTask::new(start.task.clone(), None))
             .collect();
         let fresh = self.clock.now().duration_since(sent_at) <= signed(inner.plan.search_life);
         Ok(match (fresh, started.is_empty()) {

@@ -14,7 +14,8 @@ use ecs_scheduler_core::fault::FaultKind;
 use ecs_scheduler_core::firing::Firing;
 use ecs_scheduler_core::job::{JobId, Revision, StoredJob};
 use ecs_scheduler_core::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall,
+    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
+    LostCall, TaskValidation,
 };
 use ecs_scheduler_core::registry::ConfigError;
 use ecs_scheduler_core::store::{
@@ -287,7 +288,9 @@ impl Launcher for RemoteLauncher {
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.call(self.inner.stop(task, reason)).await
     }
+}
 
+impl TaskValidation for RemoteLauncher {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
     }
@@ -295,7 +298,12 @@ impl Launcher for RemoteLauncher {
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         self.inner.review(task)
     }
+}
 
+impl LaunchDiagnosis for RemoteLauncher {}
+
+#[async_trait]
+impl LaunchRecovery for RemoteLauncher {
     async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.inner.acquire_quota(request, deadline).await;
     }

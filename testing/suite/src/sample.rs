@@ -14,12 +14,7 @@ use ecs_scheduler_core::task::TaskSpec;
 #[must_use]
 pub fn task(definition: &str) -> Arc<TaskSpec> {
     let definition = definition.to_owned();
-    Arc::new(TaskSpec {
-        definition,
-        overrides: Vec::new(),
-        options: serde_json::Map::new(),
-        succeeds_by: None,
-    })
+    Arc::new(TaskSpec::new(definition))
 }
 
 /// The decision about one tick, made at the tick.

@@ -14,7 +14,8 @@ use ecs_scheduler_core::engine::{Engine, EngineHandle, EngineOptions};
 use ecs_scheduler_core::firing::{Firing, FiringState};
 use ecs_scheduler_core::job::{self, JobContext, JobId, JobUid, StoredJob};
 use ecs_scheduler_core::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, LostCall,
+    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
+    LostCall, TaskValidation,
 };
 use ecs_scheduler_core::registry::{ConfigError, TriggerRegistry};
 use ecs_scheduler_core::schedule::Strictness;
@@ -314,7 +315,9 @@ impl Launcher for KillableLauncher {
         self.alive().await;
         self.inner.stop(task, reason).await
     }
+}
 
+impl TaskValidation for KillableLauncher {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
     }
@@ -322,7 +325,12 @@ impl Launcher for KillableLauncher {
     fn review(&self, task: &TaskSpec) -> Result<Vec<String>, Vec<ConfigError>> {
         self.inner.review(task)
     }
+}
 
+impl LaunchDiagnosis for KillableLauncher {}
+
+#[async_trait]
+impl LaunchRecovery for KillableLauncher {
     async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.alive().await;
         self.inner.acquire_quota(request, deadline).await;

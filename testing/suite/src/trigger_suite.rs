@@ -190,8 +190,8 @@ fn evaluate_at(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let job = JobId::new("suite").expect("a valid name");
         let answers = ticks.map(|nominal| {
-            let tick = Tick { nominal, observed: nominal };
-            let cx = EvalContext { job: &job, tick, scaling: Scaling::default() };
+            let tick = Tick::at(nominal);
+            let cx = EvalContext::new(&job, tick, Scaling::default());
             runtime.block_on(trigger.evaluate(&cx))
         });
         let answers = answers.collect();

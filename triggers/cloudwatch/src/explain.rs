@@ -41,16 +41,12 @@ pub(crate) fn to_evaluation(
     let mut evaluation = if breach {
         let demand = rule.amount.demand(newest);
         let reason = format!("{condition}{}", explain_amount(&rule.amount, newest, demand));
-        Evaluation { demand, reason, observations: Vec::new(), queue: None }
+        Evaluation::new(demand, reason)
     } else {
         Evaluation::idle(condition)
     };
-    let observed = |name: &str, value: f64, unit: &str, at: Timestamp| Observation {
-        name: name.to_owned(),
-        subject: series.to_string(),
-        value,
-        unit: unit.to_owned(),
-        at,
+    let observed = |name: &str, value: f64, unit: &str, at: Timestamp| {
+        Observation::new(name, series.to_string(), value, unit, at)
     };
     if let Some(point) = state.newest {
         let began = Timestamp::from_second(point.start).unwrap_or(at);

@@ -64,13 +64,12 @@ impl MetricBatchers {
     fn batcher(&self, period: u32, delay: u32) -> Batcher<MetricSource> {
         let mut batchers = self.batchers.lock();
         let batcher = batchers.get_or_insert((period, delay), || {
-            let batch_limits = BatchLimits {
-                window: limits::BATCH_WINDOW,
-                max_wait: limits::MAX_BATCH_WINDOW,
-                max_concurrent_reads: limits::MAX_CONCURRENT_READS,
-                timeout: limits::READ_TIMEOUT,
-                max_waiting: limits::MAX_WAITING,
-            };
+            let mut batch_limits = BatchLimits::default();
+            batch_limits.window = limits::BATCH_WINDOW;
+            batch_limits.max_wait = limits::MAX_BATCH_WINDOW;
+            batch_limits.max_concurrent_reads = limits::MAX_CONCURRENT_READS;
+            batch_limits.timeout = limits::READ_TIMEOUT;
+            batch_limits.max_waiting = limits::MAX_WAITING;
             Batcher::with_limits(
                 MetricSource { region_client: Arc::clone(&self.region_client) },
                 batch_limits,

@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::types::{
     Dimension, Metric as SdkMetric, MetricDataQuery, MetricStat, ScanBy, StandardUnit,
 };
 use ecs_scheduler_backend_aws::{Fault, Meter};
-use ecs_scheduler_core::{FaultKind, SharedReading, Source, TriggerError, async_trait};
+use ecs_scheduler_core::{FaultKind, Source, TriggerError, async_trait};
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ pub(crate) struct MetricSource {
     pub(crate) region_client: Arc<CloudWatchRegion>,
 }
 
-type Readings = HashMap<ReadingKey, SharedReading<Arc<[Point]>>>;
+type Readings = HashMap<ReadingKey, Result<Arc<[Point]>, TriggerError>>;
 
 #[async_trait]
 impl Source for MetricSource {
@@ -109,7 +109,7 @@ impl CloudWatchRegion {
         }
         let read = keys.iter().enumerate().map(|(index, key)| {
             let points = pages.take(&id(index)).points(&key.query.series, &self.region);
-            ((*key).clone(), points.map_err(Arc::new))
+            ((*key).clone(), points)
         });
         read.collect()
     }
@@ -136,8 +136,7 @@ impl CloudWatchRegion {
             | FaultKind::Unavailable
             | FaultKind::Bug => fault.into(),
         };
-        let error = Arc::new(error);
-        keys.iter().map(|key| ((*key).clone(), Err(Arc::clone(&error)))).collect()
+        keys.iter().map(|key| ((*key).clone(), Err(error.clone()))).collect()
     }
 }
 

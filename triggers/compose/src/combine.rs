@@ -157,11 +157,10 @@ fn combine(how: Combination, evaluations: Vec<Evaluation>, scaling: Scaling) -> 
         (Combination::Sum, _) => (" plus ", evaluations.iter().filter(fires).collect()),
     };
     let reasons: Vec<&str> = deciding.into_iter().map(|evaluation| evaluation.reason.as_str()).collect();
-    let reason = reasons.join(word);
-    let (mut observations, mut queue) = (Vec::new(), None);
+    let mut combined = Evaluation::new(demand, reasons.join(word));
     for evaluation in evaluations {
-        observations.extend(evaluation.observations);
-        queue = queue.or(evaluation.queue);
+        combined.observations.extend(evaluation.observations);
+        combined.queue = combined.queue.or(evaluation.queue);
     }
-    Evaluation { demand, reason, observations, queue }
+    combined
 }

@@ -56,23 +56,17 @@ impl DemandRule {
                 Evaluation::tasks(per_task(n, each), format!("{counted} ÷ {each} per task{rounded}"))
             }
         };
-        let observed = |name: &str, value: u64| Observation {
-            name: name.to_owned(),
-            subject: queue.to_owned(),
-            value: to_f64(value),
-            unit: UNIT.to_owned(),
-            at,
-        };
+        let observed = |name: &str, value: u64| Observation::new(name, queue, to_f64(value), UNIT, at);
         evaluation
             .with_observation(observed("visible", depth.visible))
             .with_observation(observed("inFlight", depth.in_flight))
             .with_observation(observed("delayed", depth.delayed))
-            .with_queue_reading(QueueReading {
-                visible: depth.visible,
-                in_flight: depth.in_flight,
-                visibility_timeout: depth.visibility_timeout,
-                per_task: self.per_task.unwrap_or(NonZeroU32::MIN),
-            })
+            .with_queue_reading(QueueReading::new(
+                depth.visible,
+                depth.in_flight,
+                depth.visibility_timeout,
+                self.per_task.unwrap_or(NonZeroU32::MIN),
+            ))
     }
 
     /// Returns the number of messages that count.

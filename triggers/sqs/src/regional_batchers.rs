@@ -47,13 +47,12 @@ impl fmt::Debug for QueueBatchers {
 
 impl QueueBatchers {
     fn new(client: Client, region: String) -> Self {
-        let batch_limits = BatchLimits {
-            window: BATCH_WINDOW,
-            max_wait: BATCH_WINDOW,
-            max_concurrent_reads: limits::MAX_CONCURRENT_READS,
-            timeout: limits::READ_TIMEOUT,
-            max_waiting: limits::MAX_WAITING,
-        };
+        let mut batch_limits = BatchLimits::default();
+        batch_limits.window = BATCH_WINDOW;
+        batch_limits.max_wait = BATCH_WINDOW;
+        batch_limits.max_concurrent_reads = limits::MAX_CONCURRENT_READS;
+        batch_limits.timeout = limits::READ_TIMEOUT;
+        batch_limits.max_waiting = limits::MAX_WAITING;
         Self {
             urls: Batcher::with_limits(
                 UrlSource { client: client.clone(), region: region.clone() },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use ecs_scheduler_backend_aws::Fault;
-use ecs_scheduler_core::{FaultKind, SharedReading, Source, TriggerError, async_trait};
+use ecs_scheduler_core::{FaultKind, Source, TriggerError, async_trait};
 
 use crate::address::{self, QueueName};
 use crate::demand::Depth;
@@ -32,10 +32,10 @@ impl Source for UrlSource {
     type Reading = Arc<str>;
     const MAX_KEYS: usize = 1;
 
-    async fn read(&self, keys: &[QueueName]) -> HashMap<QueueName, SharedReading<Arc<str>>> {
+    async fn read(&self, keys: &[QueueName]) -> HashMap<QueueName, Result<Arc<str>, TriggerError>> {
         let mut answers = HashMap::with_capacity(keys.len());
         for key in keys {
-            answers.insert(key.clone(), self.find_url(key).await.map_err(Arc::new));
+            answers.insert(key.clone(), self.find_url(key).await);
         }
         answers
     }
@@ -61,10 +61,10 @@ impl Source for DepthSource {
     type Reading = Depth;
     const MAX_KEYS: usize = 1;
 
-    async fn read(&self, keys: &[Arc<str>]) -> HashMap<Arc<str>, SharedReading<Depth>> {
+    async fn read(&self, keys: &[Arc<str>]) -> HashMap<Arc<str>, Result<Depth, TriggerError>> {
         let mut answers = HashMap::with_capacity(keys.len());
         for key in keys {
-            answers.insert(Arc::clone(key), self.read_depth(key).await.map_err(Arc::new));
+            answers.insert(Arc::clone(key), self.read_depth(key).await);
         }
         answers
     }

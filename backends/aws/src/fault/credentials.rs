@@ -44,7 +44,7 @@ impl CredentialsProblem {
     /// Finds the cause in an error and its sources. Returns nothing if the error is of another kind.
     pub(super) fn find(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         if let Some(fault) = sources(error).skip(1).find_map(|cause| cause.downcast_ref::<Fault>()) {
-            return Some(Self { kind: fault.kind, text: fault.message.clone() });
+            return Some(Self { kind: fault.kind(), text: fault.to_string() });
         }
         // A profile wraps the failure of its source, so the innermost error counts.
         let causes = sources(error).filter_map(|cause| cause.downcast_ref::<CredentialsError>());

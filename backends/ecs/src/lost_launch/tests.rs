@@ -12,17 +12,18 @@ const SENT: &str = "2027-03-01T09:00:00Z";
 fn request() -> LaunchRequest {
     let job = JobId::new("nightly").unwrap();
     let firing = FiringId::from_text("mine");
-    LaunchRequest {
-        token: LaunchToken::derive("test", &JobUid::derived("test", &job), &firing, 0, 1),
+    let token = LaunchToken::derive("test", &JobUid::derived("test", &job), &firing, 0, 1);
+    let mut request = LaunchRequest::new(
         job,
         firing,
-        attempt: 1,
-        started_by: "test/nightly".to_owned(),
-        definition: "work:1".to_owned(),
-        count: NonZeroU32::MIN,
-        task: serde_json::from_value(serde_json::json!({"definition": "work"})).unwrap(),
-        scheduled_at: sent(),
-    }
+        token,
+        serde_json::from_value(serde_json::json!({"definition": "work"})).unwrap(),
+        NonZeroU32::MIN,
+        sent(),
+    );
+    request.started_by = "test/nightly".to_owned();
+    request.definition = "work:1".to_owned();
+    request
 }
 
 fn sent() -> Timestamp {

@@ -12,20 +12,19 @@ fn request(launch: Value, overrides: Value) -> LaunchRequest {
     let job = JobId::new("nightly").unwrap();
     let uid = JobUid::derived("test", &job);
     let firing = FiringId::from_text("0123456789ab");
-    LaunchRequest {
-        token: LaunchToken::derive("test", &uid, &firing, 0, 1),
+    let token = LaunchToken::derive("test", &uid, &firing, 0, 1);
+    let mut request = LaunchRequest::new(
         job,
         firing,
-        attempt: 1,
-        started_by: "test/nightly".to_owned(),
-        definition: "arn:aws:ecs:eu-central-1:123456789012:task-definition/work:7".to_owned(),
-        count: NonZeroU32::new(3).unwrap(),
-        task: serde_json::from_value(
-            json!({"definition": "work", "options": launch, "overrides": overrides}),
-        )
-        .unwrap(),
-        scheduled_at: "2027-03-01T09:00:00Z".parse().unwrap(),
-    }
+        token,
+        serde_json::from_value(json!({"definition": "work", "options": launch, "overrides": overrides}))
+            .unwrap(),
+        NonZeroU32::new(3).unwrap(),
+        "2027-03-01T09:00:00Z".parse().unwrap(),
+    );
+    request.started_by = "test/nightly".to_owned();
+    request.definition = "arn:aws:ecs:eu-central-1:123456789012:task-definition/work:7".to_owned();
+    request
 }
 
 fn call(request: &LaunchRequest, tagged: bool) -> RunTaskInput {

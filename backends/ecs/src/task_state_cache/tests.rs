@@ -8,7 +8,9 @@ use crate::task_snapshot::{TaskProgress, TaskSnapshot};
 const FRESH: Duration = Duration::from_mins(5);
 
 fn at(phase: TaskPhase) -> TaskState {
-    TaskState { phase, ..TaskState::pending(TaskId::new("a"), None) }
+    let mut state = TaskState::pending(TaskId::new("a"), None);
+    state.phase = phase;
+    state
 }
 
 /// The progress of a task that has a version and no status.

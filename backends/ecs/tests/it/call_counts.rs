@@ -1,6 +1,6 @@
 //! The number of calls that counting and observing tasks takes.
 
-use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase, fault::chain};
+use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase, TaskValidation as _, fault::chain};
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_scheduler_backend_ecs::{EcsLauncher, EcsOptions};
-use ecs_scheduler_core::{Launcher as _, TaskId, TaskPhase};
+use ecs_scheduler_core::{LaunchDiagnosis as _, Launcher as _, TaskId, TaskPhase};
 use ecs_scheduler_fake_aws::{EventFeed, EventForm, Service};
 use jiff::SignedDuration;
 use serde_json::json;

@@ -1,7 +1,8 @@
 //! Passing and lasting faults while tasks are counted, started and followed.
 
 use ecs_scheduler_core::{
-    Clock as _, FaultKind, Launcher as _, LostCall, SystemClock, TaskId, TaskPhase, fault::chain,
+    Clock as _, FaultKind, LaunchRecovery as _, Launcher as _, LostCall, SystemClock, TaskId, TaskPhase,
+    fault::chain,
 };
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use futures::future::join_all;

@@ -1,6 +1,6 @@
 //! The variables that name the firing to a task's containers.
 
-use ecs_scheduler_core::{LaunchRequest, Launcher as _, TaskSpec};
+use ecs_scheduler_core::{LaunchRequest, Launcher as _, TaskSpec, TaskValidation as _};
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
 use serde_json::{Value, json};
 
@@ -15,10 +15,9 @@ fn pair(rig: &Rig) -> String {
 }
 
 fn overriding(definition: &str, overrides: Value) -> TaskSpec {
-    TaskSpec {
-        overrides: serde_json::from_value(overrides).expect("they are overrides"),
-        ..task(definition, json!({}))
-    }
+    let mut task = task(definition, json!({}));
+    task.overrides = serde_json::from_value(overrides).expect("they are overrides");
+    task
 }
 
 /// Returns the names of the variables that each container of the newest task has.
@@ -158,8 +157,13 @@ async fn repeated_call_uses_containers_of_its_own_revision() {
     let old = pair(&rig);
     let launcher = rig.launcher();
     rig.fake.faults().add(FaultRule::once(Service::Ecs, "RunTask", InjectedFault::LostAfterEffect));
-    let request = request("a", 1, 1, TaskSpec { definition: "pair".to_owned(), ..task(&old, json!({})) });
-    let request = LaunchRequest { definition: old, ..request };
+    let request = request("a", 1, 1, {
+        let mut task = task(&old, json!({}));
+        task.definition = "pair".to_owned();
+        task
+    });
+    let mut request = request;
+    request.definition = old;
     launcher.launch(&request).await.unwrap_err();
     register(&rig.fake, "pair");
     // Another scheduler takes over and does not know of the first call.

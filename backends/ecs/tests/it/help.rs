@@ -100,17 +100,18 @@ pub(crate) fn task(definition: &str, launch: Value) -> TaskSpec {
 pub(crate) fn request(key: &str, attempt: u32, count: u32, task: TaskSpec) -> LaunchRequest {
     let uid = JobUid::derived("test", &job("job"));
     let firing = FiringId::for_manual(&uid, beginning(), key);
-    LaunchRequest {
-        job: job("job"),
-        token: LaunchToken::derive("test", &uid, &firing, 0, attempt),
+    let token = LaunchToken::derive("test", &uid, &firing, 0, attempt);
+    let mut request = LaunchRequest::new(
+        job("job"),
         firing,
-        attempt,
-        started_by: "test/job".to_owned(),
-        definition: task.definition.clone(),
-        count: NonZeroU32::new(count).expect("tests start tasks"),
-        task: task.into(),
-        scheduled_at: beginning(),
-    }
+        token,
+        task.into(),
+        NonZeroU32::new(count).expect("tests start tasks"),
+        beginning(),
+    );
+    request.attempt = attempt;
+    request.started_by = "test/job".to_owned();
+    request
 }
 
 pub(crate) fn work(key: &str, count: u32) -> LaunchRequest {

@@ -1,6 +1,8 @@
 //! RunTask calls whose responses are lost, refused or late: the started tasks, and what is known of them.
 
-use ecs_scheduler_core::{FaultKind, Launcher as _, LostCall, TaskId};
+use ecs_scheduler_core::{
+    FaultKind, LaunchRecovery as _, Launcher as _, LostCall, TaskId, TaskValidation as _,
+};
 use ecs_scheduler_fake_aws::{Capacity, FaultRule, InjectedFault, Service};
 use jiff::SignedDuration;
 use serde_json::json;

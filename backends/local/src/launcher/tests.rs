@@ -50,17 +50,12 @@ impl Fixture {
         let job = JobId::new("job").unwrap();
         let uid = JobUid::derived("test", &job);
         let firing = FiringId::for_tick(&uid, self.clock.now());
-        LaunchRequest {
-            token: LaunchToken::derive("test", &uid, &firing, 0, 1),
-            job,
-            firing,
-            attempt: 1,
-            started_by: "test/job".to_owned(),
-            definition: "work".to_owned(),
-            count: NonZeroU32::MIN,
-            task: sample::task("work"),
-            scheduled_at: self.clock.now(),
-        }
+        let token = LaunchToken::derive("test", &uid, &firing, 0, 1);
+        let mut request =
+            LaunchRequest::new(job, firing, token, sample::task("work"), NonZeroU32::MIN, self.clock.now());
+        request.started_by = "test/job".to_owned();
+        request.definition = "work".to_owned();
+        request
     }
 
     /// Writes the record of a launch, as a scheduler does that is killed before it starts the task.

@@ -20,23 +20,24 @@ fn request(overrides: serde_json::Value) -> LaunchRequest {
     let job = JobId::new("nightly").unwrap();
     let uid = JobUid::derived("test", &job);
     let firing = FiringId::for_tick(&uid, Timestamp::UNIX_EPOCH);
-    LaunchRequest {
-        token: LaunchToken::derive("test", &uid, &firing, 0, 1),
+    let token = LaunchToken::derive("test", &uid, &firing, 0, 1);
+    let mut request = LaunchRequest::new(
         job,
         firing,
-        attempt: 1,
-        started_by: "test/nightly".to_owned(),
-        definition: "work:1".to_owned(),
-        count: NonZeroU32::MIN,
-        task: TaskSpec {
-            definition: "work".to_owned(),
-            overrides: serde_json::from_value(overrides).unwrap(),
-            options: serde_json::from_value(json!({"cluster": "x"})).unwrap(),
-            succeeds_by: None,
+        token,
+        {
+            let mut task = TaskSpec::new("work");
+            task.overrides = serde_json::from_value(overrides).unwrap();
+            task.options = serde_json::from_value(json!({"cluster": "x"})).unwrap();
+            task
         }
         .into(),
-        scheduled_at: Timestamp::UNIX_EPOCH,
-    }
+        NonZeroU32::MIN,
+        Timestamp::UNIX_EPOCH,
+    );
+    request.started_by = "test/nightly".to_owned();
+    request.definition = "work:1".to_owned();
+    request
 }
 
 fn resolved(overrides: serde_json::Value) -> Result<Vec<ResolvedContainer>, String> {

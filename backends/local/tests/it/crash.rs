@@ -37,11 +37,10 @@ fn code(number: usize) -> i32 {
 
 fn numbered(number: usize) -> ecs_scheduler_core::LaunchRequest {
     let mut request = request("work", &key(number));
-    Arc::make_mut(&mut request.task).overrides = vec![ecs_scheduler_core::Override {
-        container_name: "main".to_owned(),
-        environment: [("CODE".to_owned(), code(number).to_string())].into(),
-        command: None,
-        resources: serde_json::Map::new(),
+    Arc::make_mut(&mut request.task).overrides = vec![{
+        let mut change = ecs_scheduler_core::Override::new("main");
+        change.environment = [("CODE".to_owned(), code(number).to_string())].into();
+        change
     }];
     request
 }

@@ -60,17 +60,18 @@ impl Fixture {
 pub(crate) fn request(family: &str, key: &str) -> LaunchRequest {
     let uid = JobUid::derived("test", &JobId::new("job").unwrap());
     let firing = FiringId::for_manual(&uid, Timestamp::UNIX_EPOCH, key);
-    LaunchRequest {
-        job: JobId::new("job").unwrap(),
-        token: LaunchToken::derive("test", &uid, &firing, 0, 1),
+    let token = LaunchToken::derive("test", &uid, &firing, 0, 1);
+    let mut request = LaunchRequest::new(
+        JobId::new("job").unwrap(),
         firing,
-        attempt: 1,
-        started_by: "test/job".to_owned(),
-        definition: family.to_owned(),
-        count: NonZeroU32::MIN,
-        task: sample::task(family),
-        scheduled_at: "2027-03-01T09:00:00Z".parse().unwrap(),
-    }
+        token,
+        sample::task(family),
+        NonZeroU32::MIN,
+        "2027-03-01T09:00:00Z".parse().unwrap(),
+    );
+    request.started_by = "test/job".to_owned();
+    request.definition = family.to_owned();
+    request
 }
 
 pub(crate) fn only_task(report: &LaunchReport) -> TaskId {

@@ -286,13 +286,12 @@ async fn container_environment_has_only_four_variables_of_the_scheduler() {
     options.environment = [("PATH".to_owned(), std::env::var("PATH").unwrap())].into();
     let launcher = ecs_scheduler_backend_local::LocalLauncher::open(options).await.unwrap();
     let mut request = request("env", "a");
-    Arc::make_mut(&mut request.task).overrides = vec![Override {
-        container_name: "main".to_owned(),
-        environment: [("CHANGED", "after"), ("ECS_SCHEDULER_OVERRIDE_TAG", "mine")]
+    Arc::make_mut(&mut request.task).overrides = vec![{
+        let mut change = Override::new("main");
+        change.environment = [("CHANGED", "after"), ("ECS_SCHEDULER_OVERRIDE_TAG", "mine")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        command: None,
-        resources: serde_json::Map::new(),
+            .into();
+        change
     }];
     let id = only_task(&launcher.launch(&request).await.unwrap());
     assert_eq!(ended(&launcher, &id).await.exit_code, Some(0));
@@ -347,11 +346,10 @@ async fn override_of_an_unknown_container_is_refused_permanently() {
     fixture.define_shell("work", "true");
     let launcher = fixture.open().await;
     let mut request = request("work", "a");
-    Arc::make_mut(&mut request.task).overrides = vec![Override {
-        container_name: "mian".to_owned(),
-        environment: std::collections::BTreeMap::new(),
-        command: None,
-        resources: serde_json::Map::new(),
+    Arc::make_mut(&mut request.task).overrides = vec![{
+        let mut change = Override::new("mian");
+        change.environment = std::collections::BTreeMap::new();
+        change
     }];
     let refused = launcher.launch(&request).await.unwrap().refused;
     assert_eq!((refused[0].reason.as_str(), refused[0].retryable), ("InvalidParameterException", false));

@@ -326,16 +326,13 @@ impl FiringDriver {
     /// Adopts the tasks that a lost call has launched. Missing tasks count as refused, and are not retried.
     async fn adopt_found(&mut self, attempt: &Attempt, started: Vec<StartedTask>) -> NextStep {
         let missing = attempt.count.saturating_sub(u32::try_from(started.len()).unwrap_or(u32::MAX));
-        let refusal = Refusal {
-            reason: "not found".to_owned(),
-            detail: Some("the call had no answer, and its other tasks were found".to_owned()),
-            retryable: false,
-        };
+        let refusal = Refusal::new("not found", false)
+            .with_detail("the call had no answer, and its other tasks were found");
         let refused = vec![refusal; missing as usize];
         if started.is_empty() {
             return self.mark_unknown(attempt, "no task of the call was named").await;
         }
-        self.record_report(attempt, LaunchReport { started, refused }).await
+        self.record_report(attempt, LaunchReport::new(started, refused)).await
     }
 
     /// Ends a firing whose lost call has an unknown result.

@@ -100,13 +100,13 @@ pub(super) fn convergence_observation(
     counts: Option<&Observation>,
 ) -> Option<Observation> {
     let known = facts.slow.or(facts.quick)?;
-    Some(Observation {
-        name: "convergence".to_owned(),
-        subject: counts.map_or_else(|| job.id.to_string(), |counts| counts.subject.clone()),
-        value: known.took.as_secs_f64(),
-        unit: "seconds".to_owned(),
-        at: known.at,
-    })
+    Some(Observation::new(
+        "convergence",
+        counts.map_or_else(|| job.id.to_string(), |counts| counts.subject.clone()),
+        known.took.as_secs_f64(),
+        "seconds",
+        known.at,
+    ))
 }
 
 fn signed(duration: std::time::Duration) -> SignedDuration {

@@ -61,12 +61,7 @@ fn task(name: &str, started: Option<i64>, ended: Option<(i64, i32)>) -> TaskStat
 
 /// Samples a queue of this many visible messages, one per task, whose counts lag by a minute at most.
 fn sample(tracker: &TaskTracker, revision: Revision, now: i64, visible: u64) -> (QueueFacts, u32) {
-    let reading = QueueReading {
-        visible,
-        in_flight: 0,
-        visibility_timeout: Duration::from_secs(300),
-        per_task: NonZeroU32::MIN,
-    };
+    let reading = QueueReading::new(visible, 0, Duration::from_secs(300), NonZeroU32::MIN);
     tracker.record_sample(&QueueSample {
         uid: &uid(),
         revision,

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::launcher::tests::DenyingLauncher;
-use crate::launcher::{LaunchError, LaunchLimits, LaunchReport, LaunchRequest};
+use crate::launcher::{
+    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, TaskValidation,
+};
 use crate::policy::{CatchUpPolicy, OnError, Overlap};
 use crate::registry::TriggerType;
 use crate::schedule::Schedule;
@@ -119,7 +121,9 @@ impl Launcher for Picky {
     async fn stop(&self, _: &TaskId, _: &str) -> Result<(), LaunchError> {
         unreachable!("reading a document launches nothing")
     }
+}
 
+impl TaskValidation for Picky {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         match task.options.keys().find(|name| *name != "cluster") {
             Some(name) => Err(ConfigError::at(format!("/launch/{name}/0"), "Unknown option.")),
@@ -133,6 +137,10 @@ impl Launcher for Picky {
         if is_late { Err(vec![refusal.clone(), refusal]) } else { Ok(Vec::new()) }
     }
 }
+
+impl LaunchDiagnosis for Picky {}
+
+impl LaunchRecovery for Picky {}
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()

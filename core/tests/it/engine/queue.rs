@@ -49,12 +49,12 @@ impl Trigger for Counts {
 }
 
 fn counted(visible: u32) -> Evaluation {
-    Evaluation::tasks(visible, "visible").with_queue_reading(QueueReading {
-        visible: visible.into(),
-        in_flight: 0,
-        visibility_timeout: Duration::from_secs(30),
-        per_task: NonZeroU32::MIN,
-    })
+    Evaluation::tasks(visible, "visible").with_queue_reading(QueueReading::new(
+        visible.into(),
+        0,
+        Duration::from_secs(30),
+        NonZeroU32::MIN,
+    ))
 }
 
 fn stage(counts: &[u32]) -> Stage {

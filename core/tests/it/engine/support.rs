@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     Clock, ContainerEnd, DecisionQuery, DecisionRecord, EngineOptions, FaultKind, Firing, FiringQuery,
-    FiringState, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
-    MemoryStore, Population, Refusal, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, TickOutcome,
-    Timestamp, TriggerRegistry, async_trait,
+    FiringState, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, LaunchToken, Launcher, MemoryStore, Population, Refusal, StartedTask, TaskId, TaskPhase,
+    TaskSpec, TaskState, TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;
@@ -123,10 +123,10 @@ impl ScriptedLauncher {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
                 let task_id = TaskId::new(format!("task-{number}"));
                 let starts = self.clock.now().saturating_add(*self.pending_for.lock()).unwrap();
-                let state =
-                    TaskState { started_at: Some(starts), ..TaskState::pending(task_id.clone(), None) };
+                let mut state = TaskState::pending(task_id.clone(), None);
+                state.started_at = Some(starts);
                 self.tasks.lock().push((request.job.clone(), state));
-                StartedTask { task_id, host_id: None }
+                StartedTask::new(task_id, None)
             })
             .collect();
         self.most_alive.fetch_max(self.running(), Ordering::Relaxed);
@@ -136,7 +136,8 @@ impl ScriptedLauncher {
     /// Starts a task of the job outside the scheduler.
     pub(crate) fn start_unrecorded(&self, job: &str, task: &str) {
         let state = TaskState::pending(TaskId::new(task), None);
-        let state = TaskState { started_at: Some(self.clock.now()), ..state };
+        let mut state = state;
+        state.started_at = Some(self.clock.now());
         self.tasks.lock().push((JobId::new(job).unwrap(), state));
     }
 
@@ -163,7 +164,7 @@ impl ScriptedLauncher {
             } else if let Some(at) = natural.filter(|at| *at <= now) {
                 end(task, 0, at, "EssentialContainerExited");
                 let ends = self.containers.lock().clone().into_iter();
-                task.containers = ends.map(|(name, exit_code)| ContainerEnd { name, exit_code }).collect();
+                task.containers = ends.map(|(name, exit_code)| ContainerEnd::new(name, exit_code)).collect();
             }
         }
     }
@@ -188,12 +189,12 @@ fn end(task: &mut TaskState, code: i32, at: Timestamp, stop_code: &str) {
 #[async_trait]
 impl Launcher for ScriptedLauncher {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: NonZeroU32::new(10).unwrap(),
-            per_observation: 100,
-            observe_every: Duration::from_secs(1),
-            token_life: Duration::from_secs(3_000),
-        }
+        LaunchLimits::new(
+            NonZeroU32::new(10).unwrap(),
+            100,
+            Duration::from_secs(1),
+            Duration::from_secs(3_000),
+        )
     }
 
     async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
@@ -206,7 +207,7 @@ impl Launcher for ScriptedLauncher {
         self.settle();
         let (tasks, definition) = (self.tasks.lock(), self.definition.lock().clone());
         let running = tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
-        Ok(Population { tasks: running.map(|(_, task)| task.task_id.clone()).collect(), definition })
+        Ok(Population::new(running.map(|(_, task)| task.task_id.clone()).collect(), definition))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -230,9 +231,9 @@ impl Launcher for ScriptedLauncher {
                 _ => (request.count.get(), false),
             };
             let started = self.start(request, count);
-            let refusal = Refusal { reason: "RESOURCE:MEMORY".to_owned(), detail: None, retryable };
+            let refusal = Refusal::new("RESOURCE:MEMORY", retryable);
             let refused = vec![refusal; (request.count.get() - count) as usize];
-            LaunchReport { started, refused }
+            LaunchReport::new(started, refused)
         });
         self.reports.lock().insert(request.token.clone(), report.clone());
         match script {
@@ -248,9 +249,10 @@ impl Launcher for ScriptedLauncher {
         }
         let all = self.tasks.lock();
         let asked = all.iter().map(|(_, task)| task).filter(|task| tasks.contains(&task.task_id));
-        let told = |task: &TaskState| TaskState {
-            started_at: task.started_at.filter(|_| task.phase != TaskPhase::Pending),
-            ..task.clone()
+        let told = |task: &TaskState| {
+            let mut state = task.clone();
+            state.started_at = task.started_at.filter(|_| task.phase != TaskPhase::Pending);
+            state
         };
         Ok(asked.map(told).collect())
     }
@@ -262,7 +264,14 @@ impl Launcher for ScriptedLauncher {
         self.settle();
         Ok(())
     }
+}
 
+impl TaskValidation for ScriptedLauncher {}
+
+impl LaunchDiagnosis for ScriptedLauncher {}
+
+#[async_trait]
+impl LaunchRecovery for ScriptedLauncher {
     async fn acquire_quota(&self, _: &LaunchRequest, _: Timestamp) {
         if *self.no_quota.lock() {
             std::future::pending::<()>().await;

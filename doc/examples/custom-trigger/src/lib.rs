@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ecs_scheduler_core::{
-    Batcher, BuildContext, ConfigError, EvalContext, Evaluation, FaultKind, Observation, SharedReading,
-    Source, Trigger, TriggerError, TriggerType, async_trait, per_task,
+    Batcher, BuildContext, ConfigError, EvalContext, Evaluation, FaultKind, Observation, Source, Trigger,
+    TriggerError, TriggerType, async_trait, per_task,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -61,13 +61,9 @@ impl Trigger for FolderTrigger {
                 Evaluation::tasks(per_task(files.into(), *each), reason)
             }
         };
-        Ok(evaluation.with_observation(Observation {
-            name: "waiting".to_owned(),
-            subject: path.display().to_string(),
-            value: files.into(),
-            unit: "files".to_owned(),
-            at: cx.tick.observed,
-        }))
+        let folder = path.display().to_string();
+        let waiting = Observation::new("waiting", folder, files.into(), "files", cx.tick.observed);
+        Ok(evaluation.with_observation(waiting))
     }
 }
 
@@ -183,11 +179,11 @@ impl Source for Broker {
     type Reading = u64;
     const MAX_KEYS: usize = 100;
 
-    async fn read(&self, queues: &[String]) -> HashMap<String, SharedReading<u64>> {
-        let answer = self.ask(queues).await.map_err(|error| Arc::new(silent(&self.address, error)));
+    async fn read(&self, queues: &[String]) -> HashMap<String, Result<u64, TriggerError>> {
+        let answer = self.ask(queues).await.map_err(|error| silent(&self.address, error));
         let depth = |(place, queue): (usize, &String)| {
-            let depths = answer.as_ref().map_err(Arc::clone)?;
-            depths[place].ok_or_else(|| Arc::new(missing(queue)))
+            let depths = answer.as_ref().map_err(Clone::clone)?;
+            depths[place].ok_or_else(|| missing(queue))
         };
         queues.iter().enumerate().map(|at| (at.1.clone(), depth(at))).collect()
     }

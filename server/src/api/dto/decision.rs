@@ -1,8 +1,12 @@
 //! Decisions as clients see them.
 
-use ecs_scheduler_core::{DecisionDraft, DecisionRecord, Demand, Observation, Rule, Step, Timestamp};
+use ecs_scheduler_core::{
+    DecisionDraft, DecisionRecord, Demand, Observation, Rule, Step, TickOutcome, Timestamp,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::words::{OutcomeName, RuleName};
 
 /// A recorded decision: how one tick, or a run of equal ones, ended.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -50,8 +54,8 @@ pub(in crate::api) struct EvaluationBody {
     observed: Timestamp,
     /// The outcome: `pending` while a firing is in progress, then its result. A dry run that would launch has the outcome
     /// `launched`.
-    #[schema(example = "launched")]
-    outcome: String,
+    #[schema(value_type = OutcomeName)]
+    outcome: TickOutcome,
     /// The number of tasks that the trigger asked for; absent if it was not evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     demand: Option<u32>,
@@ -75,8 +79,9 @@ pub(in crate::api) struct EvaluationBody {
 /// One rule of a decision.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct StepView {
-    /// Its name: `demand`, `floor`, `cap`, `mode`, `overlap`, `cooldown`, `budget`, `need`.
-    rule: &'static str,
+    /// Its name.
+    #[schema(value_type = RuleName)]
+    rule: Rule,
     /// The number before it.
     before: u32,
     /// The number after it.
@@ -142,7 +147,7 @@ impl From<DecisionDraft> for EvaluationBody {
         });
         Self {
             observed: draft.observed,
-            outcome: draft.outcome.to_string(),
+            outcome: draft.outcome,
             demand,
             busy: draft.busy,
             launch: draft.launch,
@@ -156,13 +161,13 @@ impl From<DecisionDraft> for EvaluationBody {
 
 impl From<Step> for StepView {
     fn from(step: Step) -> Self {
-        Self { rule: step.rule.as_str(), before: step.before, after: step.after, reason: step.reason }
+        Self { rule: step.rule, before: step.before, after: step.after, reason: step.reason }
     }
 }
 
 impl From<Observation> for ObservationView {
     fn from(seen: Observation) -> Self {
-        let Observation { name, subject, value, unit, at } = seen;
+        let Observation { name, subject, value, unit, at, .. } = seen;
         Self { name, subject, value, unit, at }
     }
 }

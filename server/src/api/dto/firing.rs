@@ -1,10 +1,13 @@
 //! Firings as clients see them. The parameters of a task are omitted: they may contain secrets.
 
 use ecs_scheduler_core::{
-    Answer, Attempt, ContainerEnd, Firing, Origin, Refusal, TaskEnd, TaskPhase, TaskState, Timestamp,
+    Answer, Attempt, ContainerEnd, Firing, FiringState, Origin, Refusal, TaskEnd, TaskPhase, TaskState,
+    Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::words::FiringStateName;
 
 /// Firings, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,8 +36,8 @@ pub(in crate::api) struct FiringView {
     #[schema(value_type = String, format = DateTime)]
     observed: Timestamp,
     /// The state.
-    #[schema(example = "launched")]
-    state: &'static str,
+    #[schema(value_type = FiringStateName)]
+    state: FiringState,
     /// The exact task definition.
     definition: String,
     /// Number of requested tasks.
@@ -154,7 +157,7 @@ impl From<Firing> for FiringView {
             decision: firing.decision.0,
             nominal: firing.nominal,
             observed: firing.observed,
-            state: firing.state.as_str(),
+            state: firing.state,
             requested: firing.requested,
             started: firing.started(),
             definition: firing.definition,
@@ -190,7 +193,7 @@ impl From<Answer> for AnswerView {
 
 impl From<Refusal> for RefusalView {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { reason, detail, retryable } = refusal;
+        let Refusal { reason, detail, retryable, .. } = refusal;
         Self { reason, detail, retryable }
     }
 }
@@ -220,7 +223,7 @@ impl From<TaskState> for TaskView {
 
 impl From<ContainerEnd> for ContainerEndView {
     fn from(end: ContainerEnd) -> Self {
-        let ContainerEnd { name, exit_code } = end;
+        let ContainerEnd { name, exit_code, .. } = end;
         Self { name, exit_code }
     }
 }

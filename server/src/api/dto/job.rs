@@ -3,28 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
+
+use super::named_schema::named_schema;
 
 /// The fields of a document, and the shapes inside them.
 const FIELDS: &str = include_str!("job.json");
-
-/// Stands in the OpenAPI document for a schema that [`schemas`] puts there.
-macro_rules! named_schema {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub(in crate::api) enum $name {}
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().into()
-            }
-        }
-
-        impl ToSchema for $name {}
-    };
-}
 
 named_schema!(
     /// A job that a client writes.
@@ -83,7 +67,7 @@ pub(in crate::api) struct Removed {
 }
 
 /// Returns the schemas of jobs by name: the document, a change, the view, and the shapes inside them.
-pub(in crate::api) fn schemas(max_tasks: u32) -> Map<String, Value> {
+pub(super) fn schemas(max_tasks: u32) -> Map<String, Value> {
     let mut file: Map<String, Value> = serde_json::from_str(FIELDS).expect("the file is a JSON object");
     let take = |file: &mut Map<String, Value>, name: &str| match file.remove(name) {
         Some(Value::Object(object)) => object,

@@ -3,11 +3,11 @@
 const PAGE = 25;
 const SHOWN = 60;
 const TONES = {
-  launched: "good", satisfied: "good", pending: "busy", partial: "warn", capped: "warn", budget: "warn",
+  launched: "good", satisfied: "good", pending: "busy", partial: "warn", capped: "warn",
   missed: "warn", suspended: "warn", source_error: "bad", live_unknown: "bad", launch_failed: "bad",
-  denied: "bad", unknown: "bad",
+  unknown: "bad",
 };
-const ATTENTION = new Set(["partial", "missed", "source_error", "live_unknown", "launch_failed", "denied", "unknown"]);
+const ATTENTION = new Set(["partial", "missed", "source_error", "live_unknown", "launch_failed", "unknown"]);
 
 const CONCLUDED = {
   launched: "launched", finished: "launched", refused: "launch_failed", expired: "launch_failed", unknown: "unknown",

@@ -10,9 +10,9 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobUid, NewJob, StoreError};
 use serde_json::Value;
 
-use super::item;
+use super::document::{raw, refusal};
 use crate::api::dto::{JobDocument, Reference};
-use crate::api::idempotency::{self, Claim};
+use crate::api::idempotency::Claim;
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
 use crate::api::request::{self, Query};
@@ -37,12 +37,12 @@ pub(in crate::api) async fn create(
 ) -> Result<Response, Problem> {
     let validate = ValidationLevel::from_query(query)?;
     let document = Value::Object(request::object(&headers, body).await?);
-    match idempotency::claim(&app, &headers, "create", &document).await? {
+    match app.idempotency.claim(&headers, "create", &document).await? {
         Claim::NoKey => store(&app, document, JobUid::random(), validate).await,
         Claim::Answered(response) => Ok(response),
         Claim::Claimed(key) => {
             let answer = store(&app, document, key.uid(), validate).await;
-            key.store_response(&app, answer).await
+            key.store_response(answer).await
         }
     }
 }
@@ -54,11 +54,11 @@ async fn store(
     validate: ValidationLevel,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let prepared = prepare_create(document, &app.context(Strictness::Strict), now)
-        .map_err(|errors| item::refusal(&errors))?;
+    let prepared =
+        prepare_create(document, &app.context(Strictness::Strict), now).map_err(|errors| refusal(&errors))?;
     validate.check(app, &prepared.job).await?;
     let warnings = app.warnings(&prepared.job, now);
-    let new = NewJob { id: prepared.job.id.clone(), uid, document: item::raw(&prepared.document), at: now };
+    let new = NewJob { id: prepared.job.id.clone(), uid, document: raw(&prepared.document), at: now };
     let stored = match app.store.create(new).await {
         // An earlier request with the same idempotency key created it, and its answer was lost.
         Err(StoreError::Exists(id)) => {

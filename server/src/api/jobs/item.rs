@@ -4,24 +4,19 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::job::{
-    FieldError, JobContext, Prepared, messages, prepare_patch, prepare_update, replacement,
-};
+use ecs_scheduler_core::job::{prepare_patch, prepare_update};
 use ecs_scheduler_core::schedule::Strictness;
-use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::document::{document, refusal};
+use super::edit::{self, Prepare};
 use crate::api::dto::{JobChange, JobView, Reference, Removed};
-use crate::api::etag;
+use crate::api::if_match::IfMatch;
 use crate::api::preflight::ValidationLevel;
-use crate::api::problem::{Problem, ProblemType, WrongField};
+use crate::api::problem::Problem;
 use crate::api::request::{self, Name, Query};
-use crate::api::state::{App, AppState};
+use crate::api::state::App;
 use crate::api::{respond, view};
-
-/// How often an edit is retried after a concurrent edit of the same job.
-const MAX_EDIT_ATTEMPTS: usize = 5;
 
 /// Returns a job.
 #[utoipa::path(
@@ -53,10 +48,13 @@ pub(in crate::api) async fn update(
     State(app): State<App>,
     name: Name,
     query: Query,
+    conditions: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, ValidationLevel::from_query(query)?, &headers, body, prepare_update).await
+    let (change, validate) =
+        (ClientChange { conditions, prepare: prepare_update }, ValidationLevel::from_query(query)?);
+    change.apply(&app, &name, validate, &headers, body).await
 }
 
 /// Changes a job by a JSON merge patch (RFC 7396): objects are merged, `null` removes.
@@ -77,32 +75,43 @@ pub(in crate::api) async fn patch(
     State(app): State<App>,
     name: Name,
     query: Query,
+    conditions: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    change(&app, &name, ValidationLevel::from_query(query)?, &headers, body, prepare_patch).await
+    let (change, validate) =
+        (ClientChange { conditions, prepare: prepare_patch }, ValidationLevel::from_query(query)?);
+    change.apply(&app, &name, validate, &headers, body).await
 }
 
-async fn change(
-    app: &App,
-    name: &Name,
-    validate: ValidationLevel,
-    headers: &HeaderMap,
-    body: Body,
+/// How a client changes a job.
+struct ClientChange {
+    conditions: IfMatch,
     prepare: Prepare,
-) -> Result<Response, Problem> {
-    request::ensure_json(headers)?;
-    let job = app.job(name).await?;
-    let change = Value::Object(request::object(headers, body).await?);
-    if validate == ValidationLevel::Resources {
-        let (cx, now) = (app.context(Strictness::Strict), app.clock.now());
-        let prepared = prepare(&job.id, &document(&job), change.clone(), &cx, now);
-        validate.check(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
+}
+
+impl ClientChange {
+    async fn apply(
+        self,
+        app: &App,
+        name: &Name,
+        validate: ValidationLevel,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, Problem> {
+        request::ensure_json(headers)?;
+        let job = app.job(name).await?;
+        let change = Value::Object(request::object(headers, body).await?);
+        if validate == ValidationLevel::Resources {
+            let (cx, now) = (app.context(Strictness::Strict), app.clock.now());
+            let prepared = (self.prepare)(&job.id, &document(&job), change.clone(), &cx, now);
+            validate.check(app, &prepared.map_err(|errors| refusal(&errors))?.job).await?;
+        }
+        let stored = edit::edit(app, name, &self.conditions, &change, self.prepare).await?;
+        let written = stored.parse(&app.context(Strictness::Lenient));
+        let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
+        Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
     }
-    let stored = edit(app, name, headers, |job| apply(app, job, &change, prepare)).await?;
-    let written = stored.parse(&app.context(Strictness::Lenient));
-    let warnings = written.map(|job| app.warnings(&job, app.clock.now())).unwrap_or_default();
-    Ok(view::reference(app, StatusCode::OK, &stored, &warnings))
 }
 
 /// Removes a job. Running tasks continue and the history remains.
@@ -117,94 +126,8 @@ async fn change(
 pub(in crate::api) async fn remove(
     State(app): State<App>,
     name: Name,
-    headers: HeaderMap,
+    conditions: IfMatch,
 ) -> Result<Response, Problem> {
-    for _ in 0..MAX_EDIT_ATTEMPTS {
-        let job = app.job(&name).await?;
-        etag::ensure_unchanged(&headers, &job)?;
-        match app.store.remove(&job.id, Some(job.revision)).await {
-            Err(StoreError::Conflict(_)) => {}
-            Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
-            other => {
-                other?;
-                app.engine.nudge(&job.id);
-                return Ok(respond::json(StatusCode::OK, &Removed { id: job.id.to_string() }));
-            }
-        }
-    }
-    Err(contended(&name))
-}
-
-/// Applies a change of a client to a job's document.
-pub(in crate::api) type Prepare =
-    fn(&JobId, &Map<String, Value>, Value, &JobContext<'_>, Timestamp) -> Result<Prepared, Vec<FieldError>>;
-
-/// Returns the document of a changed job, which is checked as strictly as a new one.
-///
-/// # Errors
-///
-/// Fails with the errors of the change or of the changed job.
-pub(in crate::api) fn apply(
-    app: &AppState,
-    job: &StoredJob,
-    change: &Value,
-    prepare: Prepare,
-) -> Result<Map<String, Value>, Vec<FieldError>> {
-    let (cx, now) = (app.context(Strictness::Strict), app.clock.now());
-    Ok(prepare(&job.id, &document(job), change.clone(), &cx, now)?.document)
-}
-
-/// Replaces a job's document by the result of `change`, and retries after a concurrent edit. A change without effect
-/// creates no new version.
-///
-/// # Errors
-///
-/// 404, 400 by `change`, 412 by the conditions in the headers, 409 after too many concurrent edits.
-pub(in crate::api) async fn edit(
-    app: &AppState,
-    name: &Name,
-    headers: &HeaderMap,
-    change: impl Fn(&StoredJob) -> Result<Map<String, Value>, Vec<FieldError>>,
-) -> Result<StoredJob, Problem> {
-    for _ in 0..MAX_EDIT_ATTEMPTS {
-        let job = app.job(name).await?;
-        // An invalid change is an error independent of the condition (RFC 9110, section 13.2.1).
-        let document = change(&job).map_err(|errors| refusal(&errors))?;
-        etag::ensure_unchanged(headers, &job)?;
-        let now = app.clock.now();
-        let changed = replacement(&job, document, &app.context(Strictness::Lenient), now);
-        let Some(document) = changed.map_err(|error| refusal(&[error]))? else { return Ok(job) };
-        match app.store.replace(&job.id, job.revision, raw(&document), now).await {
-            Err(StoreError::Conflict(_)) => {}
-            Err(StoreError::NotFound(_)) => return Err(Problem::no_job(&name.0)),
-            other => {
-                let stored = other?;
-                app.engine.nudge(&stored.id);
-                return Ok(stored);
-            }
-        }
-    }
-    Err(contended(name))
-}
-
-fn contended(name: &Name) -> Problem {
-    Problem::new(
-        ProblemType::Contended,
-        format!("Job {} was modified concurrently {MAX_EDIT_ATTEMPTS} times in a row.", name.0),
-    )
-}
-
-/// Returns a stored document; one that is not an object counts as empty, so that an update can repair it.
-pub(in crate::api) fn document(job: &StoredJob) -> Map<String, Value> {
-    serde_json::from_str(job.document.get()).unwrap_or_default()
-}
-
-/// Returns the text of a document.
-pub(in crate::api) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
-    serde_json::value::to_raw_value(document).expect("a JSON object can be written")
-}
-
-/// Lists the errors of a document.
-pub(in crate::api) fn refusal(errors: &[FieldError]) -> Problem {
-    Problem::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
+    let id = edit::remove(&app, &name, &conditions).await?;
+    Ok(respond::json(StatusCode::OK, &Removed { id: id.to_string() }))
 }

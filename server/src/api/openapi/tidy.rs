@@ -1,26 +1,25 @@
 //! Puts right what the generators of schemas write and validators and generators of clients refuse.
 
-use ecs_scheduler_core::{FiringState, TickOutcome};
 use serde_json::{Map, Value, json};
 
-/// Makes the body of an operation optional instead of null, and names the values of its filters.
+/// Makes the body and the parameters of an operation optional instead of null.
 pub(super) fn operation(operation: &mut Map<String, Value>) {
     let contents = operation.get_mut("requestBody").and_then(|body| body["content"].as_object_mut());
     for content in contents.into_iter().flat_map(Map::values_mut) {
-        let choices = content["schema"]["oneOf"].as_array();
-        let choice = choices.and_then(|choices| choices.iter().find(|choice| choice["type"] != "null"));
-        if let Some(choice) = choice.cloned() {
-            content["schema"] = choice;
-        }
+        required(&mut content["schema"]);
     }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
-        let names: Vec<String> = match parameter["name"].as_str() {
-            Some("outcome") => TickOutcome::ALL.iter().map(ToString::to_string).collect(),
-            Some("state") => FiringState::ALL.iter().map(|state| state.as_str().to_owned()).collect(),
-            _ => continue,
-        };
-        parameter["schema"] = json!({"type": "string", "enum": names});
+        required(&mut parameter["schema"]);
+    }
+}
+
+/// Replaces a choice of null and something else by that: an optional part is left out instead of null.
+fn required(schema: &mut Value) {
+    let choices = schema["oneOf"].as_array();
+    let choice = choices.and_then(|choices| choices.iter().find(|choice| choice["type"] != "null"));
+    if let Some(choice) = choice.cloned() {
+        *schema = choice;
     }
 }
 

@@ -16,9 +16,9 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::store::MAX_PAGE;
 use ecs_scheduler_core::{
     Clock, ConfigError, DEFAULT_MAX_TASKS, DecisionQuery, Engine, EngineHandle, EngineOptions, JobContext,
-    JobId, JobUid, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, ListFrom, LostCall,
-    NewJob, Population, Store, SystemClock, TaskId, TaskSpec, TaskState, TickOutcome, Timestamp,
-    TriggerRegistry, async_trait,
+    JobId, JobUid, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest,
+    Launcher, ListFrom, LostCall, NewJob, Population, Store, SystemClock, TaskId, TaskSpec, TaskState,
+    TaskValidation, TickOutcome, Timestamp, TriggerRegistry, async_trait,
 };
 use ecs_scheduler_testing::{ChaosStore, StoreFaults};
 use serde_json::value::to_raw_value;
@@ -109,11 +109,18 @@ impl Launcher for Doomed {
     async fn stop(&self, task: &TaskId, reason: &str) -> Result<(), LaunchError> {
         self.inner.stop(task, reason).await
     }
+}
 
+impl TaskValidation for Doomed {
     fn check(&self, task: &TaskSpec) -> Result<(), ConfigError> {
         self.inner.check(task)
     }
+}
 
+impl LaunchDiagnosis for Doomed {}
+
+#[async_trait]
+impl LaunchRecovery for Doomed {
     async fn acquire_quota(&self, request: &LaunchRequest, deadline: Timestamp) {
         self.inner.acquire_quota(request, deadline).await;
     }

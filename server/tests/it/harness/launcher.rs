@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ecs_scheduler_core::{
-    FaultKind, JobId, LaunchError, LaunchLimits, LaunchReport, LaunchRequest, LaunchToken, Launcher,
-    Population, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState, async_trait,
+    FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
+    LaunchRequest, LaunchToken, Launcher, Population, StartedTask, TaskId, TaskPhase, TaskSpec, TaskState,
+    TaskValidation, async_trait,
 };
 use parking_lot::Mutex;
 
@@ -39,12 +40,12 @@ impl InstantLauncher {
 #[async_trait]
 impl Launcher for InstantLauncher {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: std::num::NonZeroU32::new(10).unwrap(),
-            per_observation: 100,
-            observe_every: Duration::from_secs(5),
-            token_life: Duration::from_secs(3_000),
-        }
+        LaunchLimits::new(
+            std::num::NonZeroU32::new(10).unwrap(),
+            100,
+            Duration::from_secs(5),
+            Duration::from_secs(3_000),
+        )
     }
 
     async fn population(&self, job: &JobId, _: &TaskSpec) -> Result<Population, LaunchError> {
@@ -53,7 +54,7 @@ impl Launcher for InstantLauncher {
             return Err(LaunchError::new(FaultKind::Unavailable, "could not reach ECS"));
         }
         let live = world.tasks.iter().filter(|(of, task)| of == job && task.phase != TaskPhase::Stopped);
-        Ok(Population { tasks: live.map(|(_, task)| task.task_id.clone()).collect(), definition: None })
+        Ok(Population::new(live.map(|(_, task)| task.task_id.clone()).collect(), None))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
@@ -75,7 +76,7 @@ impl Launcher for InstantLauncher {
             let mut task = TaskState::pending(task_id.clone(), host_id.clone());
             task.phase = TaskPhase::Running;
             world.tasks.push((request.job.clone(), task));
-            report.started.push(StartedTask { task_id, host_id });
+            report.started.push(StartedTask::new(task_id, host_id));
         }
         world.reports.insert(request.token.clone(), report.clone());
         Ok(report)
@@ -102,3 +103,9 @@ impl Launcher for InstantLauncher {
         Ok(())
     }
 }
+
+impl TaskValidation for InstantLauncher {}
+
+impl LaunchDiagnosis for InstantLauncher {}
+
+impl LaunchRecovery for InstantLauncher {}

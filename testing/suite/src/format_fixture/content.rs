@@ -84,13 +84,7 @@ pub(super) fn draft(outcome: TickOutcome, tick: i64, rule: Rule) -> DecisionDraf
         tries: 1,
         explanation: format!("1150 messages ÷ 100 per task → 12; ended as {outcome}"),
         steps: vec![Step { rule, before: 12, after: 0, reason: "grüße \"✓\"\n".to_owned() }],
-        observations: vec![Observation {
-            name: "visible".to_owned(),
-            subject: "orders".to_owned(),
-            value: 1150.5,
-            unit: "messages".to_owned(),
-            at: at(tick),
-        }],
+        observations: vec![Observation::new("visible", "orders", 1150.5, "messages", at(tick))],
     }
 }
 
@@ -122,19 +116,9 @@ async fn fold_ticks(store: &dyn Store) {
 
 /// A row for each outcome; together they have every rule and every kind of demand.
 async fn settle_each_outcome(store: &dyn Store) {
-    const RULES: [Rule; 8] = [
-        Rule::Demand,
-        Rule::Floor,
-        Rule::Cap,
-        Rule::Mode,
-        Rule::Overlap,
-        Rule::Cooldown,
-        Rule::Budget,
-        Rule::Need,
-    ];
     let demands = [Demand::Idle, Demand::Floor, Demand::from_count(3)];
     for (index, outcome) in (0..).zip(TickOutcome::ALL) {
-        let rule = RULES[usize::try_from(index).expect("it is small") % RULES.len()];
+        let rule = Rule::ALL[usize::try_from(index).expect("it is small") % Rule::ALL.len()];
         let demand = demands[usize::try_from(index).expect("it is small") % demands.len()];
         let record = DecisionDraft { demand: Some(demand), ..draft(outcome, 300 + index, rule) };
         settle(store, "drainer", vec![record]).await;

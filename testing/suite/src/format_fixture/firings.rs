@@ -46,18 +46,16 @@ async fn finish(store: &dyn Store) {
     let launched = advance(store, launched, Some(TickOutcome::Launched)).await;
     let ends =
         [(Some(0), "EssentialContainerExited"), (Some(137), "UserInitiated"), (None, "TaskFailedToStart")];
-    let end = |(task, (exit_code, stop_code)): (TaskState, (Option<i32>, &str))| TaskState {
-        phase: TaskPhase::Stopped,
-        exit_code,
-        containers: vec![
-            ContainerEnd { name: "worker".to_owned(), exit_code },
-            ContainerEnd { name: "sidecar".to_owned(), exit_code: None },
-        ],
-        stop_code: Some(stop_code.to_owned()),
-        reason: Some("Essential container in task exited".to_owned()),
-        started_at: Some(at(130)),
-        stopped_at: Some(at(190)),
-        ..task
+    let end = |(task, (exit_code, stop_code)): (TaskState, (Option<i32>, &str))| {
+        let mut state = task;
+        state.phase = TaskPhase::Stopped;
+        state.exit_code = exit_code;
+        state.containers = vec![ContainerEnd::new("worker", exit_code), ContainerEnd::new("sidecar", None)];
+        state.stop_code = Some(stop_code.to_owned());
+        state.reason = Some("Essential container in task exited".to_owned());
+        state.started_at = Some(at(130));
+        state.stopped_at = Some(at(190));
+        state
     };
     let tasks = launched.tasks.iter().cloned().zip(ends).map(end).collect();
     advance(store, Firing { state: FiringState::Finished, tasks, ..launched }, None).await;
@@ -68,8 +66,11 @@ async fn launch(store: &dyn Store) {
     let planned = plan(store, "drainer", 130, false).await;
     let sent = send(store, planned, Vec::new()).await;
     let answered = attempt(&sent, 1, Some(report(2, Some(refusal(false)))));
-    let running = TaskState { phase: TaskPhase::Running, started_at: Some(at(135)), ..pending(&sent, 1) };
-    let pending = TaskState { host_id: None, ..pending(&sent, 2) };
+    let mut running = pending(&sent, 1);
+    running.phase = TaskPhase::Running;
+    running.started_at = Some(at(135));
+    let mut pending = pending(&sent, 2);
+    pending.host_id = None;
     let tasks = vec![running, pending];
     let launched = Firing { state: FiringState::Launched, attempts: vec![answered], tasks, ..sent };
     advance(store, launched, Some(TickOutcome::Partial)).await;
@@ -192,16 +193,18 @@ fn firing(job: &StoredJob, tick: i64, replace: bool) -> Firing {
 fn task() -> Arc<TaskSpec> {
     let resources = json!({ "cpu": 256 }).as_object().cloned().unwrap_or_default();
     let options = json!({ "network": { "subnets": ["subnet-1"] } }).as_object().cloned().unwrap_or_default();
-    Arc::new(TaskSpec {
-        definition: "worker".to_owned(),
-        overrides: vec![Override {
-            container_name: "worker".to_owned(),
-            environment: [("MODE".to_owned(), "full ✓".to_owned())].into(),
-            command: Some(vec!["run".to_owned(), "--all".to_owned()]),
-            resources,
-        }],
-        options,
-        succeeds_by: Some("worker".to_owned()),
+    Arc::new({
+        let mut task = TaskSpec::new("worker");
+        task.overrides = vec![{
+            let mut change = Override::new("worker");
+            change.environment = [("MODE".to_owned(), "full ✓".to_owned())].into();
+            change.command = Some(vec!["run".to_owned(), "--all".to_owned()]);
+            change.resources = resources;
+            change
+        }];
+        task.options = options;
+        task.succeeds_by = Some("worker".to_owned());
+        task
     })
 }
 
@@ -217,35 +220,17 @@ fn attempt(firing: &Firing, number: u32, answer: Option<Answer>) -> Attempt {
 }
 
 fn report(started: u32, refused: Option<Refusal>) -> Answer {
-    let task = |number| StartedTask {
-        task_id: TaskId::new(format!("t{number}")),
-        host_id: Some("host-1".to_owned()),
-    };
-    Answer::Report(LaunchReport {
-        started: (1..=started).map(task).collect(),
-        refused: refused.into_iter().collect(),
-    })
+    let task = |number| StartedTask::new(TaskId::new(format!("t{number}")), Some("host-1".to_owned()));
+    Answer::Report(LaunchReport::new((1..=started).map(task).collect(), refused.into_iter().collect()))
 }
 
 fn refusal(retryable: bool) -> Refusal {
-    Refusal {
-        reason: "RESOURCE:MEMORY".to_owned(),
-        detail: Some("no instance has room".to_owned()),
-        retryable,
-    }
+    Refusal::new("RESOURCE:MEMORY", retryable).with_detail("no instance has room")
 }
 
 fn pending(firing: &Firing, number: u32) -> TaskState {
-    TaskState {
-        task_id: TaskId::new(format!("t{number}")),
-        host_id: Some("host-1".to_owned()),
-        phase: TaskPhase::Pending,
-        exit_code: None,
-        containers: Vec::new(),
-        stop_code: None,
-        reason: None,
-        accepted_at: Some(firing.observed),
-        started_at: None,
-        stopped_at: None,
-    }
+    let mut state =
+        TaskState::new(TaskId::new(format!("t{number}")), Some("host-1".to_owned()), TaskPhase::Pending);
+    state.accepted_at = Some(firing.observed);
+    state
 }

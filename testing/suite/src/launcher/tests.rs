@@ -6,17 +6,18 @@ fn request(key: &str, count: u32) -> LaunchRequest {
     let job = JobId::new("job").unwrap();
     let uid = JobUid::derived("sim", &job);
     let firing = FiringId::for_manual(&uid, Timestamp::UNIX_EPOCH, key);
-    LaunchRequest {
-        token: LaunchToken::derive("sim", &uid, &firing, 0, 1),
-        firing,
-        attempt: 1,
-        started_by: "sim/job".to_owned(),
-        definition: "work".to_owned(),
-        count: NonZeroU32::new(count).unwrap(),
-        task: sample::task("work"),
-        scheduled_at: Timestamp::UNIX_EPOCH,
+    let token = LaunchToken::derive("sim", &uid, &firing, 0, 1);
+    let mut request = LaunchRequest::new(
         job,
-    }
+        firing,
+        token,
+        sample::task("work"),
+        NonZeroU32::new(count).unwrap(),
+        Timestamp::UNIX_EPOCH,
+    );
+    request.started_by = "sim/job".to_owned();
+    request.definition = "work".to_owned();
+    request
 }
 
 fn launcher(plan: ChaosPlan) -> (Arc<SimClock>, ChaosLauncher) {

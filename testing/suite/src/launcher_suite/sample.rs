@@ -31,17 +31,18 @@ pub(super) fn request(
     let nominal = "2027-03-01T09:00:00Z".parse().expect("the suite's moment is one");
     let firing = FiringId::for_manual(&uid, nominal, key);
     let definition = subject.definition(sample);
-    LaunchRequest {
-        job: job("suite"),
-        token: LaunchToken::derive("launcher suite", &uid, &firing, 0, 1),
+    let token = LaunchToken::derive("launcher suite", &uid, &firing, 0, 1);
+    let mut request = LaunchRequest::new(
+        job("suite"),
         firing,
-        attempt: 1,
-        started_by: "launcher-suite/suite".to_owned(),
-        definition: definition.clone(),
-        count: NonZeroU32::new(count).expect("the suite starts at least one task"),
-        task: sample::task(&definition),
-        scheduled_at: nominal,
-    }
+        token,
+        sample::task(&definition),
+        NonZeroU32::new(count).expect("the suite starts at least one task"),
+        nominal,
+    );
+    request.started_by = "launcher-suite/suite".to_owned();
+    request.definition = definition.clone();
+    request
 }
 
 pub(super) fn ids(report: &LaunchReport) -> Vec<TaskId> {

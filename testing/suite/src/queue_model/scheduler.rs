@@ -17,7 +17,8 @@ use ecs_scheduler_core::clock::Clock;
 use ecs_scheduler_core::engine::EngineOptions;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::launcher::{
-    LaunchError, LaunchLimits, LaunchReport, LaunchRequest, Launcher, StartedTask,
+    LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport, LaunchRequest, Launcher,
+    StartedTask, TaskValidation,
 };
 use ecs_scheduler_core::memory::MemoryStore;
 use ecs_scheduler_core::registry::{BuildContext, ConfigError, TriggerRegistry, TriggerType};
@@ -80,12 +81,12 @@ impl Trigger for ModelTrigger {
 
     async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         let (visible, in_flight) = self.0.with_current(|world| world.counts());
-        let reading = QueueReading {
-            visible: visible.into(),
-            in_flight: in_flight.into(),
-            visibility_timeout: Duration::from_secs(VISIBILITY_TIMEOUT.into()),
-            per_task: self.0.per_task,
-        };
+        let reading = QueueReading::new(
+            visible.into(),
+            in_flight.into(),
+            Duration::from_secs(VISIBILITY_TIMEOUT.into()),
+            self.0.per_task,
+        );
         let reason = format!("{visible} messages ÷ {} per task, rounded up", self.0.per_task);
         Ok(Evaluation::tasks(per_task(visible.into(), self.0.per_task), reason).with_queue_reading(reading))
     }
@@ -115,12 +116,12 @@ struct ModelLauncher(Arc<SharedSimulation>);
 #[async_trait]
 impl Launcher for ModelLauncher {
     fn limits(&self) -> LaunchLimits {
-        LaunchLimits {
-            per_call: NonZeroU32::new(10).expect("10 is not zero"),
-            per_observation: 100,
-            observe_every: Duration::from_secs(2),
-            token_life: Duration::from_secs(3_000),
-        }
+        LaunchLimits::new(
+            NonZeroU32::new(10).expect("10 is not zero"),
+            100,
+            Duration::from_secs(2),
+            Duration::from_secs(3_000),
+        )
     }
 
     async fn population(&self, _: &JobId, task: &TaskSpec) -> Result<Population, LaunchError> {
@@ -129,15 +130,15 @@ impl Launcher for ModelLauncher {
             let live = world.tasks_at(seen).filter(|(_, task)| task.ended.is_none_or(|(at, _)| at > seen));
             live.map(|(number, _)| TaskId::new(number.to_string())).collect()
         });
-        Ok(Population { tasks, definition: Some(task.definition.clone()) })
+        Ok(Population::new(tasks, Some(task.definition.clone())))
     }
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
         let started = self.0.with_current(|world| {
-            let start = |_| StartedTask { task_id: TaskId::new(world.launch().to_string()), host_id: None };
+            let start = |_| StartedTask::new(TaskId::new(world.launch().to_string()), None);
             (0..request.count.get()).map(start).collect()
         });
-        Ok(LaunchReport { started, refused: Vec::new() })
+        Ok(LaunchReport::new(started, Vec::new()))
     }
 
     async fn observe(&self, tasks: &[TaskId]) -> Result<Vec<TaskState>, LaunchError> {
@@ -152,6 +153,12 @@ impl Launcher for ModelLauncher {
         Ok(())
     }
 }
+
+impl TaskValidation for ModelLauncher {}
+
+impl LaunchDiagnosis for ModelLauncher {}
+
+impl LaunchRecovery for ModelLauncher {}
 
 /// Runs the scheduler through a scenario. Must be called on a tokio runtime whose time is paused.
 ///

@@ -95,8 +95,8 @@ pub(crate) async fn evaluate(trigger: &dyn Trigger) -> Result<Evaluation, Trigge
 pub(crate) async fn evaluate_at(trigger: &dyn Trigger, nominal: &str) -> Result<Evaluation, TriggerError> {
     let job = JobId::new("job").unwrap();
     let nominal = nominal.parse().unwrap();
-    let tick = Tick { nominal, observed: nominal };
-    trigger.evaluate(&EvalContext { job: &job, tick, scaling: Scaling::default() }).await
+    let tick = Tick::at(nominal);
+    trigger.evaluate(&EvalContext::new(&job, tick, Scaling::default())).await
 }
 
 /// A metric of the namespace `App` with threshold 10 and these fields.

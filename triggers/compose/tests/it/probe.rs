@@ -69,15 +69,15 @@ impl Trigger for ProbeTrigger {
         let kind = match self.0.fails {
             None => {
                 let demand = self.0.tasks.map_or(Demand::Floor, Demand::from_count);
-                let observation = Observation {
-                    name: "tasks".to_owned(),
-                    subject: self.0.reason.clone(),
-                    value: f64::from(self.0.tasks.unwrap_or_default()),
-                    unit: "tasks".to_owned(),
-                    at: cx.tick.nominal,
-                };
+                let observation = Observation::new(
+                    "tasks",
+                    self.0.reason.clone(),
+                    f64::from(self.0.tasks.unwrap_or_default()),
+                    "tasks",
+                    cx.tick.nominal,
+                );
                 let reason = self.0.reason.clone();
-                return Ok(Evaluation { demand, reason, observations: vec![observation], queue: None });
+                return Ok(Evaluation::new(demand, reason).with_observation(observation));
             }
             Some(FaultKindName::Denied) => FaultKind::Denied,
             Some(FaultKindName::Throttled) => FaultKind::Throttled,
@@ -106,6 +106,6 @@ pub(crate) async fn evaluate(spec: &Value, at: &str) -> Result<Evaluation, Trigg
     let nominal: Timestamp = at.parse().unwrap();
     let job = JobId::new("j").unwrap();
     let scaling = Scaling { floor: NonZeroU32::new(3).unwrap(), ..Scaling::default() };
-    let cx = EvalContext { job: &job, tick: Tick { nominal, observed: nominal }, scaling };
+    let cx = EvalContext::new(&job, Tick::at(nominal), scaling);
     build(spec).unwrap().evaluate(&cx).await
 }

@@ -52,7 +52,7 @@ async fn meter_records_the_readings_of_each_job() {
     let trigger = rig.trigger(by_name("orders"));
     for name in ["a", "b", "b"] {
         let job = JobId::new(name).unwrap();
-        let cx = EvalContext { job: &job, tick: tick("2026-11-22T12:00:00Z"), scaling: Scaling::default() };
+        let cx = EvalContext::new(&job, tick("2026-11-22T12:00:00Z"), Scaling::default());
         trigger.evaluate(&cx).await.unwrap();
     }
     let report = rig.aws.meter().report();

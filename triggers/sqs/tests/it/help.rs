@@ -37,7 +37,7 @@ pub(crate) fn aws(url: String, timeouts: Timeouts) -> AwsContext {
 
 pub(crate) fn tick(nominal: &str) -> Tick {
     let nominal = nominal.parse().unwrap();
-    Tick { nominal, observed: nominal }
+    Tick::at(nominal)
 }
 
 impl Rig {
@@ -102,7 +102,7 @@ pub(crate) async fn later() {
 
 pub(crate) async fn evaluate(trigger: &dyn Trigger, tick: Tick) -> Result<Evaluation, TriggerError> {
     let job = JobId::new("job").unwrap();
-    trigger.evaluate(&EvalContext { job: &job, tick, scaling: Scaling::default() }).await
+    trigger.evaluate(&EvalContext::new(&job, tick, Scaling::default())).await
 }
 
 pub(crate) fn by_name(name: &str) -> Value {

@@ -135,8 +135,7 @@ async fn evaluate(subject: &dyn TriggerFixture, mut spec: Value) -> Result<Evalu
     let trigger = registry.build(&spec, &BuildContext::new(&registry, "UTC", Scaling::default())).unwrap();
     let now: Timestamp = NOW.parse().unwrap();
     let job = JobId::new("import").unwrap();
-    let cx =
-        EvalContext { job: &job, tick: Tick { nominal: now, observed: now }, scaling: Scaling::default() };
+    let cx = EvalContext::new(&job, Tick::at(now), Scaling::default());
     trigger.evaluate(&cx).await
 }
 

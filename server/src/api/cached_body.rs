@@ -1,0 +1,60 @@
+//! The last response for one version of a job, and how long it is valid.
+
+use std::ops::Range;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use ecs_scheduler_core::engine::is_ahead;
+use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
+
+/// The last response for one version of a job, and the facts that it shows.
+#[derive(Debug, Clone)]
+pub(super) struct CachedBody {
+    pub(super) body: Bytes,
+    pub(super) tag: HeaderValue,
+    progress: Progress,
+    faults: JobFaults,
+    /// Whether ticks were settled in the future.
+    ahead: bool,
+    /// While the next tick that the body names is the next one.
+    valid: Range<Timestamp>,
+}
+
+impl CachedBody {
+    /// Caches a response. It is valid in a range of time, until the job's progress or its faults change.
+    pub(super) fn new(
+        body: Bytes,
+        tag: HeaderValue,
+        job: &StoredJob,
+        faults: JobFaults,
+        valid: Range<Timestamp>,
+    ) -> Self {
+        let ahead = settled_ahead(job, valid.start).is_some();
+        Self { body, tag, progress: job.progress.clone(), faults, ahead, valid }
+    }
+
+    /// Tells whether the same response would be written now.
+    pub(super) fn is_current(&self, engine: &Scheduler, job: &StoredJob, now: Timestamp) -> bool {
+        let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
+        self.valid.contains(&now) && same && self.faults == JobFaults::read(engine, job)
+    }
+}
+
+/// The faults that keep a job from its work: a tick that is tried again, or ticks that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct JobFaults {
+    pub(super) retrying: Option<Retrying>,
+    pub(super) failing: Option<Failing>,
+}
+
+impl JobFaults {
+    pub(super) fn read(engine: &Scheduler, job: &StoredJob) -> Self {
+        Self { retrying: engine.retrying(job), failing: engine.failing(job) }
+    }
+}
+
+/// Returns up to when ticks are settled, where that is in the future.
+pub(super) fn settled_ahead(job: &StoredJob, now: Timestamp) -> Option<Timestamp> {
+    job.progress.settled.filter(|settled| is_ahead(*settled, now))
+}

@@ -1,0 +1,42 @@
+//! Words of the wire: sets of names that the core defines.
+
+use std::borrow::Cow;
+
+use ecs_scheduler_core::{FiringState, Rule, TickOutcome};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Names the schema of a set of words; it is a component of the OpenAPI document.
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident as $component:literal: $words:expr) => {
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub(in crate::api) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some($words));
+                words.description(Some(concat!($($doc),+).trim())).into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($component)
+            }
+        }
+    };
+}
+
+words!(
+    /// How a tick ended.
+    OutcomeName as "Outcome": TickOutcome::occurring().map(TickOutcome::as_str)
+);
+words!(
+    /// The state of a firing.
+    FiringStateName as "FiringState": FiringState::ALL.map(FiringState::as_str)
+);
+words!(
+    /// A rule that changes the number of tasks.
+    RuleName as "Rule": Rule::occurring().map(Rule::as_str)
+);

@@ -1,0 +1,57 @@
+//! Conditions of a request that changes a job: `If-Match` and `If-None-Match`.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use ecs_scheduler_core::StoredJob;
+
+use super::etag::{Tag, tags};
+use super::problem::{Problem, ProblemType};
+
+#[cfg(test)]
+mod tests;
+
+/// The conditions under which a request changes a job.
+#[derive(Debug, Clone, Default)]
+pub(super) struct IfMatch {
+    /// The accepted entity tags; `None` accepts every version.
+    accepted: Option<Vec<String>>,
+    /// Whether the job must not exist: `If-None-Match: *`.
+    must_be_new: bool,
+}
+
+impl IfMatch {
+    fn from_headers(headers: &HeaderMap) -> Self {
+        let accepted = tags(headers, &header::IF_MATCH).map(str::to_owned).collect();
+        Self {
+            accepted: headers.contains_key(header::IF_MATCH).then_some(accepted),
+            must_be_new: tags(headers, &header::IF_NONE_MATCH).any(|tag| tag == "*"),
+        }
+    }
+
+    /// Checks that the client knows the job's present version.
+    ///
+    /// # Errors
+    ///
+    /// 412 when `If-Match` names no present version, or `If-None-Match: *` asks that there be no job.
+    pub(super) fn check(&self, job: &StoredJob) -> Result<(), Problem> {
+        let stale = |reason: String| Err(Problem::new(ProblemType::Stale, reason));
+        if self.accepted.as_ref().is_some_and(|tags| !tags.iter().any(|tag| Tag::names_version(tag, job))) {
+            return stale(format!("Job {} was modified concurrently; read it again.", job.id));
+        }
+        if self.must_be_new {
+            return stale(format!("Job {} exists already.", job.id));
+        }
+        Ok(())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::from_headers(&parts.headers))
+    }
+}

@@ -1,0 +1,88 @@
+//! Changes of stored jobs, with conditions and retries.
+
+use ecs_scheduler_core::job::{FieldError, JobContext, Prepared, replacement};
+use ecs_scheduler_core::schedule::Strictness;
+use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
+use serde_json::{Map, Value};
+
+use super::document::{document, raw, refusal};
+use crate::api::if_match::IfMatch;
+use crate::api::problem::{Problem, ProblemType};
+use crate::api::request::Name;
+use crate::api::state::AppState;
+
+/// How often an edit is retried after a concurrent edit of the same job.
+const MAX_EDIT_ATTEMPTS: usize = 5;
+
+/// Applies a change of a client to a job's document.
+pub(in crate::api) type Prepare =
+    fn(&JobId, &Map<String, Value>, Value, &JobContext<'_>, Timestamp) -> Result<Prepared, Vec<FieldError>>;
+
+/// Replaces a job's document by the changed one, which is checked as strictly as a new one, and retries after a concurrent
+/// edit. A change without effect creates no new version.
+///
+/// # Errors
+///
+/// 404, 400 for an invalid change, 412 by the conditions, 409 after too many concurrent edits.
+pub(in crate::api) async fn edit(
+    app: &AppState,
+    name: &Name,
+    conditions: &IfMatch,
+    change: &Value,
+    prepare: Prepare,
+) -> Result<StoredJob, Problem> {
+    for _ in 0..MAX_EDIT_ATTEMPTS {
+        let (job, now) = (app.job(name).await?, app.clock.now());
+        // An invalid change is an error independent of the condition (RFC 9110, section 13.2.1).
+        let strict = app.context(Strictness::Strict);
+        let prepared = prepare(&job.id, &document(&job), change.clone(), &strict, now);
+        let changed = prepared.map_err(|errors| refusal(&errors))?.document;
+        conditions.check(&job)?;
+        let changed = replacement(&job, changed, &app.context(Strictness::Lenient), now);
+        let Some(changed) = changed.map_err(|error| refusal(&[error]))? else { return Ok(job) };
+        if let Some(stored) =
+            written(app.store.replace(&job.id, job.revision, raw(&changed), now).await, name)?
+        {
+            app.engine.nudge(&stored.id);
+            return Ok(stored);
+        }
+    }
+    Err(contended(name))
+}
+
+/// Removes a job, and retries after a concurrent edit.
+///
+/// # Errors
+///
+/// 404, 412 by the conditions, 409 after too many concurrent edits.
+pub(in crate::api) async fn remove(
+    app: &AppState,
+    name: &Name,
+    conditions: &IfMatch,
+) -> Result<JobId, Problem> {
+    for _ in 0..MAX_EDIT_ATTEMPTS {
+        let job = app.job(name).await?;
+        conditions.check(&job)?;
+        if written(app.store.remove(&job.id, Some(job.revision)).await, name)?.is_some() {
+            app.engine.nudge(&job.id);
+            return Ok(job.id);
+        }
+    }
+    Err(contended(name))
+}
+
+/// Returns the result of a write; nothing after a concurrent edit.
+fn written<T>(result: Result<T, StoreError>, name: &Name) -> Result<Option<T>, Problem> {
+    match result {
+        Err(StoreError::Conflict(_)) => Ok(None),
+        Err(StoreError::NotFound(_)) => Err(Problem::no_job(&name.0)),
+        other => Ok(Some(other?)),
+    }
+}
+
+fn contended(name: &Name) -> Problem {
+    Problem::new(
+        ProblemType::Contended,
+        format!("Job {} was modified concurrently {MAX_EDIT_ATTEMPTS} times in a row.", name.0),
+    )
+}

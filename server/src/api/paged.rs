@@ -1,0 +1,84 @@
+//! Lists of the history, newest first: of all jobs, or of one.
+
+use std::num::NonZeroUsize;
+
+use axum::response::Response;
+use ecs_scheduler_core::{JobId, StoreError};
+use serde::Serialize;
+
+use super::page_writer::PageWriter;
+use super::problem::Problem;
+use super::request::{Name, ValidQuery};
+use super::state::AppState;
+
+/// A list whose pages are read from the newest entry to the oldest one.
+pub(super) trait Paged: Sync {
+    /// The path of the list of all jobs, without the slash; also the member of the response with the entries.
+    const NAME: &'static str;
+    /// Names an entry, so that the next page starts behind it.
+    type Cursor: Clone + ToString + Send + Sync;
+    /// An entry as clients see it.
+    type View: Serialize + Send;
+
+    /// Reads at most `limit` entries that are older than `before`.
+    fn read(
+        &self,
+        app: &AppState,
+        job: Option<&JobId>,
+        before: Option<Self::Cursor>,
+        limit: NonZeroUsize,
+    ) -> impl Future<Output = Result<Vec<(Self::Cursor, Self::View)>, StoreError>> + Send;
+}
+
+/// The requested page.
+pub(super) struct PageOf<C> {
+    /// The job whose entries are listed; `None` lists those of all jobs.
+    pub(super) job: Option<JobId>,
+    /// The page starts behind this entry.
+    pub(super) after: Option<C>,
+    /// The most entries of the page.
+    pub(super) limit: NonZeroUsize,
+    /// The query of the request.
+    pub(super) query: ValidQuery,
+}
+
+/// Answers with a page, and with a link to the next one.
+///
+/// # Errors
+///
+/// 404 when a job is named that neither exists nor has a history; fails when the store cannot be read.
+pub(super) async fn respond<P: Paged>(
+    app: &AppState,
+    list: &P,
+    page: PageOf<P::Cursor>,
+) -> Result<Response, Problem> {
+    let PageOf { job, after, limit, query } = page;
+    let mut writer = PageWriter::new(app, P::NAME);
+    let mut last = None;
+    while let Some(size) = writer.next_read_limit(limit.get()).await? {
+        let before = last.clone().or_else(|| after.clone());
+        let entries = list.read(app, job.as_ref(), before, size).await?;
+        let ends = entries.len() < size.get();
+        let fits = entries.into_iter().all(|(cursor, view)| {
+            let fits = writer.add(&view);
+            if fits {
+                last = Some(cursor);
+            }
+            fits
+        });
+        if ends || !fits {
+            break;
+        }
+    }
+    let mut path = format!("/{}", P::NAME);
+    if let Some(job) = &job {
+        path.insert_str(0, &format!("/jobs/{job}"));
+        if last.is_none() {
+            // An empty history is not that of an unknown job.
+            app.job(&Name(job.to_string())).await?;
+        }
+    }
+    let next = last.filter(|_| writer.may_have_more(limit.get()));
+    let next = next.map(|cursor| query.next_link(&path, &cursor.to_string()));
+    Ok(writer.finish(&[("next", next)]))
+}
