@@ -13,6 +13,9 @@ use crate::job::{JobId, JobUid, Revision};
 use crate::launcher::{LaunchReport, LaunchToken};
 use crate::task::{TaskId, TaskSpec, TaskState};
 
+#[cfg(test)]
+mod tests;
+
 /// The id of a firing: 12 hexadecimal digits of its nominal moment in milliseconds, then 20 of a hash of its identity.
 ///
 /// Ids sort by nominal moment, so that a store can append them; the same tick of the same job has the same id everywhere.

@@ -27,7 +27,7 @@
 mod history;
 mod task_demand;
 
-pub use history::{Convergence, QueueHistory, Sample};
+pub use history::{Convergence, HistorySample, QueueHistory};
 pub(crate) use task_demand::TaskDemand;
 
 use jiff::Timestamp;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::firing::{Firing, FiringId};
 use crate::job::{JobUid, Revision};
-use crate::queue::{OwnTasks, QueueFacts, Sample};
+use crate::queue::{HistorySample, OwnTasks, QueueFacts};
 use crate::task::{Population, TaskId};
 use crate::trigger::QueueReading;
 use job_tasks::JobTasks;
@@ -130,8 +130,12 @@ impl TaskTracker {
         let mut temporary = Box::new(LaunchHistory::new(Vec::new(), sample.now));
         let history = tasks.launch_history.as_mut().unwrap_or(&mut temporary);
         let tasks = OwnTasks { busy, not_started: unclaimed, ..history.own_tasks(sample, reserved) };
-        let counted =
-            Sample { requested: sample.asked, reading: sample.reading, tasks: &tasks, settle: sample.settle };
+        let counted = HistorySample {
+            requested: sample.asked,
+            reading: sample.reading,
+            tasks: &tasks,
+            settle: sample.settle,
+        };
         let mut memory = history.memory(sample.revision);
         let facts = memory.record(&counted);
         if sample.remember {

@@ -24,7 +24,7 @@ const MIN_SLACK: SignedDuration = SignedDuration::from_secs(10);
 
 /// One sample of a queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample<'a> {
+pub struct HistorySample<'a> {
     /// When the counts were requested.
     pub requested: Timestamp,
     /// The counts.
@@ -109,8 +109,8 @@ struct IdleSample {
 
 impl QueueHistory {
     /// Records a sample and returns the conclusions from it.
-    pub fn record(&mut self, sample: &Sample<'_>) -> QueueFacts {
-        let Sample { reading, tasks, .. } = sample;
+    pub fn record(&mut self, sample: &HistorySample<'_>) -> QueueFacts {
+        let HistorySample { reading, tasks, .. } = sample;
         self.record_convergence(sample);
         self.record_drained(sample);
         let slow = self.convergence.filter(|known| known.took > sample.settle);
@@ -138,7 +138,7 @@ impl QueueHistory {
     }
 
     /// Raises the lower bound, or resets it when the counts have stayed below it for longer than they can lag.
-    fn outstanding(&mut self, sample: &Sample<'_>) -> u64 {
+    fn outstanding(&mut self, sample: &HistorySample<'_>) -> u64 {
         let k = u64::from(sample.reading.per_task.get());
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
         let done = sample.tasks.completed.saturating_mul(k);
@@ -157,7 +157,7 @@ impl QueueHistory {
     }
 
     /// Returns the events since the newest clean exit, while counts may be older than it.
-    fn since_empty(&mut self, sample: &Sample<'_>) -> Option<SinceEmpty> {
+    fn since_empty(&mut self, sample: &HistorySample<'_>) -> Option<SinceEmpty> {
         let visible = sample.reading.visible;
         let before = std::mem::replace(&mut self.visible, visible);
         let at = sample.tasks.last_empty.filter(|at| sample.requested > *at)?;
@@ -173,7 +173,7 @@ impl QueueHistory {
 
     /// While no task of the job is working, only lag can reduce the counts: a falling count was older than the end of the last
     /// task.
-    fn record_convergence(&mut self, sample: &Sample<'_>) {
+    fn record_convergence(&mut self, sample: &HistorySample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         let left = sample.reading.visible.saturating_add(sample.reading.in_flight);
         let now = (busy == not_started).then_some(IdleSample { requested: sample.requested, left, last_end });
@@ -192,7 +192,7 @@ impl QueueHistory {
     }
 
     /// Once no task of the job is working, counts of zero show the end of the last one: they are no older than that.
-    fn record_drained(&mut self, sample: &Sample<'_>) {
+    fn record_drained(&mut self, sample: &HistorySample<'_>) {
         let OwnTasks { busy, not_started, last_end, .. } = *sample.tasks;
         self.drained =
             self.drained.filter(|drained| sample.requested.duration_since(drained.since) <= CONVERGENCE_TTL);

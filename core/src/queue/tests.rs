@@ -16,7 +16,12 @@ fn at(second: i64) -> Timestamp {
 
 /// Records a sample of a queue whose counts lag by at most a minute.
 fn record(history: &mut QueueHistory, second: i64, reading: &QueueReading, tasks: &OwnTasks) -> QueueFacts {
-    history.record(&Sample { requested: at(second), reading, tasks, settle: SignedDuration::from_secs(60) })
+    history.record(&HistorySample {
+        requested: at(second),
+        reading,
+        tasks,
+        settle: SignedDuration::from_secs(60),
+    })
 }
 
 fn demand(mode: Mode, facts: &QueueFacts, busy: u32) -> u32 {

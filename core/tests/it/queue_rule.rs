@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ecs_scheduler_core::queue::{CLAIMS_AFTER, Sample};
+use ecs_scheduler_core::queue::{CLAIMS_AFTER, HistorySample};
 use ecs_scheduler_core::{
     DecisionInput, Demand, Mode, Overlap, OwnTasks, QueueHistory, QueueReading, Scaling, Timestamp, decide,
 };
@@ -84,7 +84,7 @@ impl Case {
             self.scenario.per_task,
         );
         let own = own_tasks(world, now, self.setting.settle);
-        let facts = history.record(&Sample {
+        let facts = history.record(&HistorySample {
             requested: moment(now),
             reading: &reading,
             tasks: &own,
