@@ -1,6 +1,7 @@
 //! The store traits: jobs, the journal, and small registers, each written under compare-and-set.
 
 mod error;
+pub mod group_commit;
 mod import;
 mod shard_view;
 mod shared_store;
