@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use ecs_scheduler_core::store::Fence;
-use ecs_scheduler_core::{Advance, Progress, StoreError, async_trait};
+use ecs_scheduler_core::store::group_commit::{BatchRequest, BatchResult, BatchWriter};
+use ecs_scheduler_core::{Advance, Progress, StoreError};
 use tokio_postgres::Row;
 
 use crate::codec::{json, optional_nanos, signed};
 use crate::error::corrupt_row;
-use crate::group_commit::BatchWriter;
 use crate::history::has_zero_byte;
 use crate::pool::{Param, Pool};
 
@@ -95,19 +95,30 @@ impl FiringUpdate {
     }
 }
 
+/// The most updates of one batch: a few MiB.
+const MAX_UPDATES: usize = 1_000;
+
+impl BatchRequest for FiringUpdate {
+    type Response = ();
+    /// Updates.
+    type BatchSize = usize;
+
+    fn admit(&self, updates: &mut usize) -> bool {
+        *updates += 1;
+        *updates <= MAX_UPDATES
+    }
+}
+
 /// Writes updates of firings in batches.
 #[derive(Debug)]
 pub(crate) struct AdvanceWriter(pub(crate) Pool);
 
-#[async_trait]
 impl BatchWriter for AdvanceWriter {
     type Request = FiringUpdate;
-    type Response = ();
 
-    /// A few MiB.
-    const MAX_BATCH: usize = 1_000;
+    const QUEUE_CAPACITY: usize = MAX_UPDATES;
 
-    async fn write(&self, updates: &[&FiringUpdate]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    async fn write(&mut self, updates: &mut [FiringUpdate]) -> BatchResult<FiringUpdate> {
         let mut results: Vec<Option<Result<(), StoreError>>> = updates.iter().map(|_| None).collect();
         let mut left: Vec<usize> = (0..updates.len()).collect();
         while !left.is_empty() {
@@ -121,21 +132,17 @@ impl BatchWriter for AdvanceWriter {
         let run = |result: Option<_>| result.expect("each update was in one of the statements");
         Ok(results.into_iter().map(run).collect())
     }
-
-    fn size(_: &FiringUpdate) -> usize {
-        1
-    }
 }
 
 impl AdvanceWriter {
     /// Runs the updates at `indexes`, which are of different firings, in one statement.
     async fn run_statement(
         &self,
-        updates: &[&FiringUpdate],
+        updates: &[FiringUpdate],
         indexes: &[usize],
         results: &mut [Option<Result<(), StoreError>>],
     ) -> Result<(), StoreError> {
-        let selected = || indexes.iter().map(|index| updates[*index]);
+        let selected = || indexes.iter().map(|index| &updates[*index]);
         let ids: Vec<&str> = selected().map(FiringUpdate::id).collect();
         let expected: Vec<&str> = selected().map(FiringUpdate::expected).collect();
         let states: Vec<&str> = selected().map(|update| update.advance.to.state.as_str()).collect();
@@ -157,7 +164,7 @@ impl AdvanceWriter {
         let rows = self.0.write("write to", ADVANCE, &params).await?;
         let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.get("id"), row)).collect();
         for index in indexes {
-            let update = updates[*index];
+            let update = &updates[*index];
             results[*index] = Some(update.result(rows.get(update.id()).copied()));
         }
         Ok(())

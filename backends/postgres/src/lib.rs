@@ -4,7 +4,6 @@ mod advance;
 mod codec;
 mod config;
 mod error;
-mod group_commit;
 mod history;
 mod import;
 mod job_list;

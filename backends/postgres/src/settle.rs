@@ -6,13 +6,13 @@ pub(crate) mod write_set;
 use std::collections::HashMap;
 
 use ecs_scheduler_core::store::Fence;
-use ecs_scheduler_core::{Settled, StoreError, TickOutcome, async_trait};
+use ecs_scheduler_core::store::group_commit::{BatchRequest, BatchResult, BatchWriter};
+use ecs_scheduler_core::{Settled, StoreError, TickOutcome};
 use futures::future::{join, join3, try_join_all};
 use tokio_postgres::{Error, Row, Statement};
 
 use crate::codec::signed;
 use crate::error::{TxError, corrupt_row, database_error, is_contention, is_lost};
-use crate::group_commit::BatchWriter;
 use crate::pool::{MAX_ATTEMPTS, Param, Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
 use columns::{FoldColumns, InsertColumns, JobColumns};
@@ -25,6 +25,20 @@ pub(crate) struct SettleRequest {
     pub(crate) fence: Option<Fence>,
     pub(crate) rows: Vec<SettlementRow>,
 }
+
+impl BatchRequest for SettleRequest {
+    type Response = Vec<Settled>;
+    /// Rows.
+    type BatchSize = usize;
+
+    fn admit(&self, rows: &mut usize) -> bool {
+        *rows += self.rows.len();
+        *rows <= MAX_ROWS
+    }
+}
+
+/// The most settlements of one transaction: a few MiB.
+const MAX_ROWS: usize = 4_000;
 
 /// The statements of a settlement, prepared once for each connection.
 struct Statements {
@@ -99,33 +113,18 @@ impl Statements {
 #[derive(Debug)]
 pub(crate) struct SettleWriter(pub(crate) Pool);
 
-#[async_trait]
 impl BatchWriter for SettleWriter {
     type Request = SettleRequest;
-    type Response = Vec<Settled>;
 
-    /// A few MiB.
-    const MAX_BATCH: usize = 4_000;
-
-    async fn write(
-        &self,
-        requests: &[&SettleRequest],
-    ) -> Result<Vec<Result<Vec<Settled>, StoreError>>, StoreError> {
+    async fn write(&mut self, requests: &mut [SettleRequest]) -> BatchResult<SettleRequest> {
         self.0.settle(requests).await
-    }
-
-    fn size(request: &SettleRequest) -> usize {
-        request.rows.len()
     }
 }
 
 impl Pool {
     /// Records the settlements that are not stale, in their order and in one transaction. A request whose fence does not
     /// hold writes nothing.
-    async fn settle(
-        &self,
-        requests: &[&SettleRequest],
-    ) -> Result<Vec<Result<Vec<Settled>, StoreError>>, StoreError> {
+    async fn settle(&self, requests: &[SettleRequest]) -> BatchResult<SettleRequest> {
         let mut left = MAX_ATTEMPTS;
         loop {
             left -= 1;
@@ -150,7 +149,7 @@ impl Pool {
 
 async fn run_transaction(
     conn: &PooledConn,
-    requests: &[&SettleRequest],
+    requests: &[SettleRequest],
 ) -> Result<Vec<Result<Vec<Settled>, StoreError>>, TxError> {
     let statements = Statements::prepare(conn).await?;
     let LockedState { existing, first_seq, fence_versions } =
@@ -184,7 +183,7 @@ struct LockedState {
 async fn lock_and_read(
     conn: &PooledConn,
     statements: &Statements,
-    requests: &[&SettleRequest],
+    requests: &[SettleRequest],
 ) -> Result<LockedState, TxError> {
     let client = conn.client();
     let rows = || requests.iter().flat_map(|request| &request.rows);

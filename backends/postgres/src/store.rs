@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use ecs_scheduler_core::store::group_commit::GroupCommit;
 use ecs_scheduler_core::store::{Fence, Shard, SharedStore};
 use ecs_scheduler_core::{
     Advance, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId, JobList,
@@ -15,7 +16,6 @@ use serde_json::value::RawValue;
 
 use crate::advance::{AdvanceWriter, FiringUpdate};
 use crate::error::store_closed;
-use crate::group_commit::GroupCommit;
 use crate::job_list::PageIndex;
 use crate::pool::Pool;
 use crate::settle::{SettleRequest, SettleWriter, SettlementRow};
@@ -26,8 +26,8 @@ const MAX_INLINE_BATCH: usize = 50;
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
     pub(crate) pool: Pool,
-    settlements: Arc<GroupCommit<SettleWriter>>,
-    firing_updates: Arc<GroupCommit<AdvanceWriter>>,
+    settlements: GroupCommit<SettleRequest>,
+    firing_updates: GroupCommit<FiringUpdate>,
     page_index: PageIndex,
     pub(crate) shard_page_indexes: [PageIndex; Shard::COUNT as usize],
     /// Serialises creations, which the server serialises as well: they wait here without holding a connection.
@@ -44,9 +44,10 @@ impl fmt::Debug for PostgresStore {
 
 impl PostgresStore {
     pub(crate) fn new(pool: Pool) -> Self {
+        let closed = store_closed(pool.name());
         Self {
-            settlements: GroupCommit::new(SettleWriter(pool.clone())),
-            firing_updates: GroupCommit::new(AdvanceWriter(pool.clone())),
+            settlements: GroupCommit::spawn(SettleWriter(pool.clone()), closed.clone()),
+            firing_updates: GroupCommit::spawn(AdvanceWriter(pool.clone()), closed),
             pool,
             page_index: PageIndex::default(),
             shard_page_indexes: Default::default(),
@@ -61,9 +62,6 @@ impl PostgresStore {
         fence: Option<Fence>,
         advance: Advance,
     ) -> Result<(), StoreError> {
-        if self.pool.is_closed() {
-            return Err(store_closed(self.pool.name()));
-        }
         self.firing_updates.submit(FiringUpdate::new(fence, advance)?).await
     }
 
@@ -73,9 +71,6 @@ impl PostgresStore {
         fence: Option<Fence>,
         batch: Vec<Settlement>,
     ) -> Result<Vec<Settled>, StoreError> {
-        if self.pool.is_closed() {
-            return Err(store_closed(self.pool.name()));
-        }
         self.settlements.submit(SettleRequest { fence, rows: encode_batch(batch).await? }).await
     }
 }
@@ -189,8 +184,8 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.settlements.flush().await;
-        self.firing_updates.flush().await;
+        self.settlements.close().await;
+        self.firing_updates.close().await;
         self.pool.close();
         Ok(())
     }
