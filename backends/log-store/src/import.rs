@@ -46,7 +46,7 @@ pub(crate) async fn complete_import(editor: &JobEditor) -> Result<(), StoreError
                 written.push(LogOp::RecordVersion { id: job.id, version });
             }
         }
-        commit_all(editor, written).await?;
+        editor.writer.commit_all(written).await?;
     }
     Ok(())
 }
@@ -88,8 +88,8 @@ async fn import_batch(editor: &JobEditor, jobs: Vec<StoredJob>) -> Result<(), St
             }
         }
     }
-    commit_all(editor, written).await?;
-    commit_all(editor, removed).await?;
+    editor.writer.commit_all(written).await?;
+    editor.writer.commit_all(removed).await?;
     failure.map_or(Ok(()), Err)
 }
 
@@ -110,18 +110,6 @@ async fn import_history(editor: &JobEditor, mut entries: Vec<JournalEntry>) -> R
         let rest = entries.split_off(ITEMS_PER_OP.min(entries.len()));
         let batch = std::mem::replace(&mut entries, rest);
         editor.writer.commit(LogOp::ImportHistory(batch)).await?;
-    }
-    Ok(())
-}
-
-/// Submits all operations before it waits for their answers, so that they share segments.
-async fn commit_all(editor: &JobEditor, ops: Vec<LogOp>) -> Result<(), StoreError> {
-    let mut pending = Vec::with_capacity(ops.len());
-    for op in ops {
-        pending.push(editor.writer.submit(op).await?);
-    }
-    for pending in pending {
-        editor.writer.wait(pending).await?;
     }
     Ok(())
 }

@@ -12,9 +12,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::documents::{Document, DocumentVersion, Documents};
 use crate::external_edits::{external_edit, is_same_json};
-use crate::group_commit::LogWriter;
 use crate::lifecycle::Lifecycle;
 use crate::log_op::LogOp;
+use crate::log_writer::LogWriter;
 use crate::materialized_state::MaterializedState;
 
 /// The number of locks. Edits of one job share a lock, so they run one after the other.

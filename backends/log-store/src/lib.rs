@@ -4,16 +4,17 @@ mod compaction;
 mod documents;
 mod error;
 mod external_edits;
-mod group_commit;
 mod import;
 mod jobs;
 mod lifecycle;
 mod log;
 mod log_op;
+mod log_writer;
 mod materialized_state;
 mod open;
 mod replay;
 mod segment;
+mod segment_writer;
 mod snapshot;
 mod store;
 

@@ -10,11 +10,11 @@ use crate::compaction::Compactor;
 use crate::documents::Documents;
 use crate::error::Location;
 use crate::external_edits::find_external_edits;
-use crate::group_commit::LogWriter;
 use crate::import::complete_import;
 use crate::jobs::JobEditor;
 use crate::lifecycle::Lifecycle;
 use crate::log::ObjectLog;
+use crate::log_writer::LogWriter;
 use crate::replay::{ReplayedLog, claim_log, replay};
 use crate::store::LogStore;
 
@@ -76,13 +76,8 @@ impl LogStore {
         let editor =
             JobEditor::new(Arc::clone(&lifecycle), documents, state, Arc::new(writer), options.clock);
         complete_import(&editor).await?;
-        let mut pending = Vec::new();
-        for op in find_external_edits(&*editor.documents, &editor.state, at).await? {
-            pending.push(editor.writer.submit(op).await?);
-        }
-        for pending in pending {
-            editor.writer.wait(pending).await?;
-        }
+        let edits = find_external_edits(&*editor.documents, &editor.state, at).await?;
+        editor.writer.commit_all(edits).await?;
         Ok(Self::new(kind, lifecycle, log, editor))
     }
 

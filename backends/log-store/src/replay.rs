@@ -47,9 +47,9 @@ pub(crate) async fn claim_log(
 ) -> Result<ReplayedLog, StoreError> {
     let mut replayed = replay(log, location).await?;
     let epoch = LogOp::BeginEpoch { at, process: std::process::id() };
-    let ops = [epoch.encode()?];
+    let op = epoch.encode()?;
     for _ in 0..MAX_CLAIM_ATTEMPTS {
-        let bytes = encode(writer, replayed.next_position, &ops);
+        let bytes = encode(writer, replayed.next_position, &[&op]);
         let name = segment_name(replayed.next_position);
         if log.create(&name, bytes).await? == CreateResult::Created {
             replayed.apply(vec![epoch], 0).await;

@@ -42,7 +42,7 @@ struct SegmentBody<'a> {
     writer: Uuid,
     position: u64,
     #[serde(rename = "entries")]
-    ops: &'a [Box<RawValue>],
+    ops: &'a [&'a RawValue],
 }
 
 /// The part of segments and manifests that every format has.
@@ -52,7 +52,7 @@ struct FormatHeader {
 }
 
 /// Encodes a segment.
-pub(crate) fn encode(writer: Uuid, position: u64, ops: &[Box<RawValue>]) -> Vec<u8> {
+pub(crate) fn encode(writer: Uuid, position: u64, ops: &[&RawValue]) -> Vec<u8> {
     serde_json::to_vec(&SegmentBody { format: FORMAT, writer, position, ops })
         .expect("names, numbers and JSON make JSON")
 }

@@ -14,7 +14,7 @@ use crate::import::import;
 use crate::jobs::JobEditor;
 use crate::lifecycle::Lifecycle;
 use crate::log::ObjectLog;
-use crate::log_op::LogOp;
+use crate::log_op::{LogOp, OpResult};
 
 /// The most settlements of one operation, which bounds the size of a segment.
 const SETTLEMENTS_PER_OP: usize = 200;
@@ -95,22 +95,14 @@ impl JobStore for LogStore {
 impl Journal for LogStore {
     async fn settle(&self, mut batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         self.lifecycle.ensure_open()?;
-        let mut settled = Vec::with_capacity(batch.len());
-        let mut pending = Vec::new();
+        let mut ops = Vec::new();
         while !batch.is_empty() {
             let rest = batch.split_off(SETTLEMENTS_PER_OP.min(batch.len()));
             let batch_part = std::mem::replace(&mut batch, rest);
-            pending.push(
-                self.editor
-                    .writer
-                    .submit(LogOp::Settle(batch_part.into_iter().map(Into::into).collect()))
-                    .await?,
-            );
+            ops.push(LogOp::Settle(batch_part.into_iter().map(Into::into).collect()));
         }
-        for pending in pending {
-            settled.extend(self.editor.writer.wait(pending).await?.into_settled());
-        }
-        Ok(settled)
+        let results = self.editor.writer.commit_all(ops).await?;
+        Ok(results.into_iter().flat_map(OpResult::into_settled).collect())
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {

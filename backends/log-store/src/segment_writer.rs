@@ -1,12 +1,12 @@
-//! The task that writes segments, and resolves writes whose result is unknown.
+//! The writer of segments, which resolves writes whose result is unknown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ecs_scheduler_core::store::group_commit::{BatchRequest, BatchResult, BatchWriter};
 use ecs_scheduler_core::{StoreError, fault};
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::compaction::Compactor;
@@ -27,28 +27,47 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 
 /// An operation in the queue.
 #[derive(Debug)]
-pub(super) struct QueuedOp {
-    pub(super) op: LogOp,
-    pub(super) json: Box<RawValue>,
-    pub(super) answer: oneshot::Sender<Result<OpResult, StoreError>>,
+pub(crate) struct QueuedOp {
+    /// Taken when the operation is in a segment.
+    op: Option<LogOp>,
+    json: Box<RawValue>,
 }
 
-/// The task that writes segments, applies their operations and answers their callers.
+impl QueuedOp {
+    pub(crate) fn new(op: LogOp) -> Result<Self, StoreError> {
+        let json = op.encode()?;
+        Ok(Self { op: Some(op), json })
+    }
+}
+
+impl BatchRequest for QueuedOp {
+    type Response = OpResult;
+    /// Bytes of JSON.
+    type BatchSize = usize;
+
+    fn admit(&self, bytes: &mut usize) -> bool {
+        let has_room = *bytes < MAX_SEGMENT_BYTES;
+        *bytes += self.json.get().len();
+        has_room
+    }
+}
+
+/// Writes segments, and applies their operations.
 #[derive(Debug)]
-pub(super) struct WriterTask {
-    pub(super) lifecycle: Arc<Lifecycle>,
-    pub(super) log: Arc<dyn ObjectLog>,
-    pub(super) state: Arc<MaterializedState>,
-    pub(super) id: Uuid,
-    pub(super) next_position: Arc<AtomicU64>,
-    pub(super) uncertain: Option<UncertainWrite>,
-    pub(super) compactor: Compactor,
+pub(crate) struct SegmentWriter {
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) log: Arc<dyn ObjectLog>,
+    pub(crate) state: Arc<MaterializedState>,
+    pub(crate) id: Uuid,
+    pub(crate) next_position: Arc<AtomicU64>,
+    pub(crate) uncertain: Option<UncertainWrite>,
+    pub(crate) compactor: Compactor,
 }
 
-/// A segment that may or may not be durable. The task writes it again, byte by byte the same, before any other segment: its
+/// A segment that may or may not be durable. The writer writes it again, byte by byte the same, before any other segment: its
 /// position holds this segment or one of another process, never another segment of this process.
 #[derive(Debug)]
-pub(super) struct UncertainWrite {
+pub(crate) struct UncertainWrite {
     bytes: Vec<u8>,
     ops: Vec<LogOp>,
 }
@@ -61,73 +80,71 @@ enum WriteError {
     Unknown(StoreError),
 }
 
-impl WriterTask {
-    /// Writes segments until the queue is closed and empty.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<QueuedOp>) {
-        while let Some(first) = queue.recv().await {
-            let mut size = first.json.get().len();
-            let mut batch = vec![first];
-            while size < MAX_SEGMENT_BYTES
-                && let Ok(queued) = queue.try_recv()
-            {
-                size += queued.json.get().len();
-                batch.push(queued);
+impl BatchWriter for SegmentWriter {
+    type Request = QueuedOp;
+
+    async fn write(&mut self, requests: &mut [QueuedOp]) -> BatchResult<QueuedOp> {
+        self.resolve_uncertain_write().await?;
+        let json: Vec<&RawValue> = requests.iter().map(|queued| &*queued.json).collect();
+        let bytes = encode(self.id, self.position(), &json);
+        let appended = self.append(&bytes).await;
+        let ops = requests.iter_mut().filter_map(|queued| queued.op.take());
+        match appended {
+            Ok(()) => {
+                let position = self.advance_position(bytes.len());
+                let mut results = Vec::new();
+                for op in ops {
+                    results.push(self.state.apply(position, op).await);
+                }
+                Ok(results)
             }
-            self.commit_batch(batch).await;
-            if let Some(op) = self.compactor.prune_overflow(&self.state) {
-                self.prune(op).await;
+            Err(WriteError::NotWritten(error)) => Err(error),
+            Err(WriteError::Unknown(error)) => {
+                self.uncertain = Some(UncertainWrite { bytes, ops: ops.collect() });
+                Err(error)
             }
-            self.compactor.start_if_due(&self.log, &self.state, self.id, self.position() - 1);
         }
-        self.compactor.finish().await;
     }
 
+    /// The cause of an error is the log and not an operation, and an operation that may be durable must not be written twice.
+    fn splits(&self, _: &StoreError) -> bool {
+        false
+    }
+
+    /// The state may lack operations of a durable segment.
+    fn recover(&mut self) -> bool {
+        false
+    }
+
+    async fn after_batch(&mut self) {
+        if let Some(op) = self.compactor.prune_overflow(&self.state) {
+            self.prune(op).await;
+        }
+        self.compactor.start_if_due(&self.log, &self.state, self.id, self.position() - 1);
+    }
+
+    async fn finish(mut self) {
+        self.compactor.finish().await;
+    }
+}
+
+impl SegmentWriter {
     fn position(&self) -> u64 {
         self.next_position.load(Ordering::SeqCst)
     }
 
     async fn prune(&mut self, op: LogOp) {
-        let Ok(json) = op.encode() else { return };
-        let (answer, outcome) = oneshot::channel();
-        self.commit_batch(vec![QueuedOp { op, json, answer }]).await;
-        match outcome.await {
-            Ok(Ok(result)) => {
-                tracing::info!("pruned {} rows of history: the journal is full", result.into_count())
+        let Ok(queued) = QueuedOp::new(op) else { return };
+        let result = self.write(&mut [queued]).await.map(|mut results| results.pop());
+        match result {
+            Ok(Some(Ok(result))) => {
+                tracing::info!("pruned {} rows of history: the journal is full", result.into_count());
             }
-            Ok(Err(error)) => tracing::warn!("could not prune old history: {}", fault::chain(&error)),
-            Err(_) => {}
-        }
-    }
-
-    async fn commit_batch(&mut self, batch: Vec<QueuedOp>) {
-        if let Err(error) = self.resolve_uncertain_write().await {
-            return fail_batch(batch, &error);
-        }
-        let mut encoded = Vec::with_capacity(batch.len());
-        let mut waiting = Vec::with_capacity(batch.len());
-        for QueuedOp { op, json, answer } in batch {
-            encoded.push(json);
-            waiting.push((op, answer));
-        }
-        let bytes = encode(self.id, self.position(), &encoded);
-        let (error, is_uncertain) = match self.append(&bytes).await {
-            Ok(()) => {
-                let position = self.advance_position(bytes.len());
-                for (op, answer) in waiting {
-                    // A caller that was cancelled does not receive the answer.
-                    let _ = answer.send(self.state.apply(position, op).await);
-                }
-                return;
+            Ok(Some(Err(error))) | Err(error) => {
+                tracing::warn!("could not prune old history: {}", fault::chain(&error));
             }
-            Err(WriteError::NotWritten(error)) => (error, false),
-            Err(WriteError::Unknown(error)) => (error, true),
-        };
-        let mut ops = Vec::new();
-        for (op, answer) in waiting {
-            ops.push(op);
-            let _ = answer.send(Err(error.clone()));
+            Ok(None) => {}
         }
-        self.uncertain = is_uncertain.then_some(UncertainWrite { bytes, ops });
     }
 
     /// Counts a durable segment; returns its position.
@@ -183,11 +200,5 @@ impl WriterTask {
         }
         let writer = describe_writer(&self.lifecycle.location, name, found.as_deref());
         Err(WriteError::NotWritten(self.lifecycle.fence_out(&writer)))
-    }
-}
-
-fn fail_batch(batch: Vec<QueuedOp>, error: &StoreError) {
-    for queued in batch {
-        let _ = queued.answer.send(Err(error.clone()));
     }
 }

@@ -1,14 +1,11 @@
-//! Group commit: the operations that wait go into the next segment, and are answered when the segment is durable.
-
-mod writer_task;
+//! The handle of the task that writes the log: the operations that wait go into the next segment, and are answered when the
+//! segment is durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecs_scheduler_core::StoreError;
-use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use ecs_scheduler_core::store::group_commit::GroupCommit;
 use uuid::Uuid;
 
 use crate::compaction::Compactor;
@@ -17,21 +14,13 @@ use crate::log::ObjectLog;
 use crate::log_op::{LogOp, OpResult};
 use crate::materialized_state::MaterializedState;
 use crate::segment::{decode, describe_writer, segment_name};
-
-use writer_task::{QueuedOp, WriterTask};
-
-/// The most operations in the queue. Further callers wait.
-const MAX_QUEUED: usize = 512;
-
-/// The future answer to an operation in the queue.
-pub(crate) type PendingAnswer = oneshot::Receiver<Result<OpResult, StoreError>>;
+use crate::segment_writer::{QueuedOp, SegmentWriter};
 
 /// The handle of the task that writes the log.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
     lifecycle: Arc<Lifecycle>,
-    queue: Mutex<Option<mpsc::Sender<QueuedOp>>>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    commits: GroupCommit<QueuedOp>,
     next_position: Arc<AtomicU64>,
     id: Uuid,
 }
@@ -46,9 +35,8 @@ impl LogWriter {
         next_position: u64,
         compactor: Compactor,
     ) -> Self {
-        let (queue, ops) = mpsc::channel(MAX_QUEUED);
         let next_position = Arc::new(AtomicU64::new(next_position));
-        let task = WriterTask {
+        let writer = SegmentWriter {
             lifecycle: Arc::clone(&lifecycle),
             log,
             state,
@@ -57,42 +45,48 @@ impl LogWriter {
             uncertain: None,
             compactor,
         };
-        let task = tokio::spawn(task.run(ops));
-        let task = tokio::sync::Mutex::new(Some(task));
-        Self { lifecycle, queue: Mutex::new(Some(queue)), task, next_position, id }
+        let commits = GroupCommit::spawn(writer, lifecycle.location.closed());
+        Self { lifecycle, commits, next_position, id }
     }
 
-    /// Puts an operation at the end of the queue.
+    /// Puts an operation at the end of the queue; returns the future answer.
     ///
     /// # Errors
     ///
-    /// Fails when the store may not be used any more.
-    pub(crate) async fn submit(&self, op: LogOp) -> Result<PendingAnswer, StoreError> {
+    /// Fails when the store may not be used any more. The future answer fails as the operation did, or when the operation
+    /// could not be made durable.
+    async fn submit(
+        &self,
+        op: LogOp,
+    ) -> Result<impl Future<Output = Result<OpResult, StoreError>>, StoreError> {
         self.lifecycle.ensure_open()?;
-        let json = op.encode()?;
-        let queue = self.queue.lock().clone().ok_or_else(|| self.lifecycle.location.closed())?;
-        let (answer, pending) = oneshot::channel();
-        queue.send(QueuedOp { op, json, answer }).await.map_err(|_| self.lifecycle.location.closed())?;
-        Ok(pending)
-    }
-
-    /// Waits for the answer to an operation.
-    ///
-    /// # Errors
-    ///
-    /// Fails as the operation did, or when the operation could not be made durable.
-    pub(crate) async fn wait(&self, pending: PendingAnswer) -> Result<OpResult, StoreError> {
-        pending.await.unwrap_or_else(|_| Err(self.lifecycle.location.closed()))
+        self.commits.enqueue(QueuedOp::new(op)?).await
     }
 
     /// Commits one operation.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// Fails as the operation did, when it could not be made durable, or when the store may not be used any more.
     pub(crate) async fn commit(&self, op: LogOp) -> Result<OpResult, StoreError> {
-        let pending = self.submit(op).await?;
-        self.wait(pending).await
+        self.submit(op).await?.await
+    }
+
+    /// Commits operations in their order. All are submitted before the first answer arrives, so that they share segments.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit), with the first error.
+    pub(crate) async fn commit_all(&self, ops: Vec<LogOp>) -> Result<Vec<OpResult>, StoreError> {
+        let mut pending = Vec::with_capacity(ops.len());
+        for op in ops {
+            pending.push(self.submit(op).await?);
+        }
+        let mut results = Vec::with_capacity(pending.len());
+        for answer in pending {
+            results.push(answer.await?);
+        }
+        Ok(results)
     }
 
     /// Checks that the next position is free. A process that does not write finds another writer by this check.
@@ -116,10 +110,6 @@ impl LogWriter {
 
     /// Writes the operations in the queue, and ends the task.
     pub(crate) async fn close(&self) {
-        drop(self.queue.lock().take());
-        if let Some(task) = self.task.lock().await.take() {
-            // The task has ended or panicked. In both cases no operation waits any more.
-            let _ = task.await;
-        }
+        self.commits.close().await;
     }
 }
