@@ -16,7 +16,7 @@ use crate::row::DecisionRow;
 /// The tables, the clock and the job index of one store.
 #[derive(Debug)]
 pub(crate) struct StoreContext {
-    pub(crate) db: Db,
+    pub(crate) db: Arc<Db>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) job_index: JobIndex,
     /// One lock per shard: edits of this process to one shard run one after the other, so that they do not conflict with
@@ -26,7 +26,7 @@ pub(crate) struct StoreContext {
 
 impl StoreContext {
     pub(crate) fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock, job_index: JobIndex::default(), edit_locks: Default::default() }
+        Self { db: Arc::new(db), clock, job_index: JobIndex::default(), edit_locks: Default::default() }
     }
 
     /// Reads the metadata of those jobs that exist.

@@ -69,11 +69,13 @@ impl Db {
     }
 
     pub(crate) fn ensure_open(&self) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::SeqCst) {
-            let message = format!("the DynamoDB store of table \"{}\" is closed", self.jobs);
-            return Err(StoreError::fault(FaultKind::Unavailable, message));
-        }
-        Ok(())
+        if self.closed.load(Ordering::SeqCst) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    /// Returns the error of a call to the closed store.
+    pub(crate) fn closed_error(&self) -> StoreError {
+        let message = format!("the DynamoDB store of table \"{}\" is closed", self.jobs);
+        StoreError::fault(FaultKind::Unavailable, message)
     }
 
     /// Returns the message for a call that failed. `action` is the attempt: `read the jobs`.

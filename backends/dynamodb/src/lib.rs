@@ -10,7 +10,6 @@ mod diagnose;
 mod error;
 mod expression;
 mod external_edits;
-mod group_commit;
 mod history;
 mod import;
 mod job_index;

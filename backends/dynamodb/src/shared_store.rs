@@ -27,7 +27,7 @@ impl Shards for DynamoDbStore {
     }
 
     async fn settle_fenced(&self, fence: &Fence, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let writer = self.fenced_writers.fenced_by(fence);
+        let writer = self.fenced_writers.fenced_by(&self.context.db, fence);
         let settled = settle::settle(&self.context, &writer, batch).await?;
         if settled.iter().all(|settled| *settled == Settled::Stale) {
             writer.verify_fence(&self.context.db).await?;
@@ -36,7 +36,7 @@ impl Shards for DynamoDbStore {
     }
 
     async fn advance_fenced(&self, fence: &Fence, advance: Advance) -> Result<(), StoreError> {
-        let writer = self.fenced_writers.fenced_by(fence);
+        let writer = self.fenced_writers.fenced_by(&self.context.db, fence);
         let moved = advance::advance(&self.context, &writer, advance).await;
         if matches!(moved, Err(StoreError::NotFound(_) | StoreError::Conflict(_))) {
             writer.verify_fence(&self.context.db).await?;
