@@ -7,10 +7,8 @@ use crate::workspace::{Workspace, is_test};
 /// Names that several crates define, each for the same concept, with that concept.
 const SHARED: &[(&str, &str)] = &[
     ("DecisionRow", "a decision as a store keeps it"),
-    ("GroupCommit", "the queue of writes that share a transaction"),
     ("JobMeta", "a job's metadata as a store keeps it"),
     ("PutResult", "the result of a conditional write"),
-    ("Request", "a write that waits in a group commit"),
     ("Statements", "the SQL statements of a settlement"),
 ];
 

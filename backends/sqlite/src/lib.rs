@@ -1,7 +1,7 @@
 //! The SQLite store of ECS Scheduler: jobs, journal and registers in one file, durable on return.
 //!
 //! `doc/stores.md` describes the guarantees and the format of the file. In short: one thread writes, and commits all
-//! waiting commands in one transaction (`group_commit`); a few connections read (`pool`); the order of the jobs and the
+//! waiting commands in one transaction (`writer_thread`); a few connections read (`pool`); the order of the jobs and the
 //! jobs used last are kept in memory (`row_cache`). The cache is always current, because a lock file (`lock`) keeps a
 //! second scheduler away.
 //!
@@ -19,7 +19,6 @@ mod codec;
 mod connection;
 mod error;
 mod file_identity;
-mod group_commit;
 mod health;
 mod history;
 mod import;
@@ -35,6 +34,7 @@ mod schema;
 mod settle;
 mod store;
 mod writer_conn;
+mod writer_thread;
 
 pub use backup::{Contents, backup, restore, verify};
 pub use provider::SqliteProvider;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
     Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId,
     JobList, JobStore, Journal, ListFrom, NewJob, Register, Registers, Retention, Revision, Settled,
@@ -15,7 +16,6 @@ use serde_json::value::RawValue;
 
 use crate::codec::encode_body;
 use crate::error::closed_error;
-use crate::group_commit::{GroupCommit, Priority};
 use crate::import::ImportRow;
 use crate::lock::{Lock, create_file, resolve_path};
 use crate::open::{create_folder, open_file};
@@ -24,6 +24,7 @@ use crate::prune::Candidates;
 use crate::row_cache::{MAX_CACHED_PAGE, RowCache};
 use crate::settle::SettlementRow;
 use crate::writer_conn::WriterConn;
+use crate::writer_thread::WriterThread;
 
 /// Settings of a store.
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ pub struct SqliteStore {
     path: PathBuf,
     cache: Arc<RowCache>,
     pool: ReadPool,
-    writer: GroupCommit,
+    writer: WriterThread,
     /// The last decision that the current pruning pass has read.
     prune_cursor: AtomicU64,
 }
@@ -89,7 +90,7 @@ impl SqliteStore {
         let pool = ReadPool::open(&path, options.read_connections.get())?;
         let cache = Arc::new(RowCache::new(opened.order, options.cached_jobs));
         let conn = WriterConn::new(opened.connection, opened.sequences, path.clone(), lock)?;
-        let writer = GroupCommit::start(conn, Arc::clone(&cache), path.clone())?;
+        let writer = WriterThread::start(conn, Arc::clone(&cache), &path)?;
         Ok(Self { path, cache, pool, writer, prune_cursor: AtomicU64::new(0) })
     }
 
@@ -244,6 +245,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.pool.close();
-        self.writer.close().await
+        self.writer.close().await;
+        Ok(())
     }
 }
