@@ -23,11 +23,12 @@ use super::{Engine, EngineOptions};
 use crate::clock::Clock;
 use crate::decide::TickOutcome;
 use crate::event::Event;
+use crate::fault::FaultKind;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision};
 use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
-use crate::store::{Advance, FiringQuery, Store, StoreError};
+use crate::store::{Advance, FiringQuery, Settled, Settlement, Store, StoreError};
 
 /// The state that the parts of the engine share.
 pub(super) struct EngineInner {
@@ -195,6 +196,29 @@ impl EngineInner {
         if let Err(error @ StoreError::Fault { .. }) = result {
             self.process.record_store_fault(error);
         }
+    }
+
+    /// Makes settlements durable; returns the result of each.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the store did, or when the store did not answer every settlement: then it is unknown what is durable.
+    pub(super) async fn commit_settlements(
+        &self,
+        batch: Vec<Settlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        let count = batch.len();
+        let answer = self.store.settle(batch).await.and_then(|settled| {
+            if settled.len() == count {
+                return Ok(settled);
+            }
+            let answered = settled.len();
+            let message =
+                format!("the {} store answered {answered} of {count} settlements", self.store.kind());
+            Err(StoreError::fault(FaultKind::Bug, message))
+        });
+        self.record_write(&answer);
+        answer
     }
 
     /// Makes a firing's next state durable once: a retry after a lost answer finds it done.

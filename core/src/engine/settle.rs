@@ -147,9 +147,7 @@ impl EngineInner {
         if batch.is_empty() {
             return;
         }
-        let answer = self.store.settle(batch).await;
-        self.record_write(&answer);
-        match answer {
+        match self.commit_settlements(batch).await {
             Ok(settled) => self.on_batch_committed(pending, settled, reports).await,
             Err(_) => {
                 let mut progress = Vec::with_capacity(pending.len());

@@ -44,6 +44,8 @@ pub struct ChaosStore {
     dies_at: Option<(u64, bool)>,
     /// How many settlements still fail and have their effect half a second later.
     late: AtomicU64,
+    /// How many settlements still have their effect and are answered without their last result.
+    short: AtomicU64,
     /// Called at its death; may kill the process.
     on_death: Option<fn()>,
 }
@@ -60,6 +62,7 @@ impl ChaosStore {
             writes: AtomicU64::new(0),
             dies_at: None,
             late: AtomicU64::new(0),
+            short: AtomicU64::new(0),
             on_death: None,
         }
     }
@@ -75,6 +78,13 @@ impl ChaosStore {
     #[must_use]
     pub fn with_late_settlements(self, settlements: u64) -> Self {
         self.late.store(settlements, Ordering::SeqCst);
+        self
+    }
+
+    /// Makes the answers to the first settlements lack their last result.
+    #[must_use]
+    pub fn with_short_answers(self, settlements: u64) -> Self {
+        self.short.store(settlements, Ordering::SeqCst);
         self
     }
 
@@ -191,7 +201,11 @@ impl Journal for ChaosStore {
             });
             return Err(StoreError::fault(FaultKind::Unavailable, "could not settle in time"));
         }
-        self.write("settle", self.inner.settle(batch)).await
+        let mut settled = self.write("settle", self.inner.settle(batch)).await?;
+        if self.short.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            settled.pop();
+        }
+        Ok(settled)
     }
 
     async fn advance(&self, advance: Advance) -> Result<(), StoreError> {

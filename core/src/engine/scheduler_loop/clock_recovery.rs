@@ -130,9 +130,7 @@ impl SchedulerLoop {
                 .map(|entry| recovery_settlement(entry, now))
                 .collect();
             let ids: Vec<JobId> = batch.iter().map(|settlement| settlement.job.clone()).collect();
-            let answer = self.engine.store.settle(batch.clone()).await;
-            self.engine.record_write(&answer);
-            let Ok(answer) = answer else { return };
+            let Ok(answer) = self.engine.commit_settlements(batch.clone()).await else { return };
             for (settlement, settled) in batch.into_iter().zip(answer) {
                 self.publish_recovery(settlement, &settled);
             }

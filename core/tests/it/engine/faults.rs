@@ -218,6 +218,20 @@ async fn intent_that_becomes_durable_after_a_lost_settlement_is_launched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn settlement_that_the_store_leaves_out_of_its_answer_is_a_fault_and_is_launched_once() {
+    let stage = staged(1).await;
+    let store =
+        ChaosStore::new(Arc::clone(&stage.world.store), StoreFaults::default(), 0).with_short_answers(1);
+    let life = stage.world.boot_with(store).await.unwrap();
+    stage.until("2026-01-01T10:00:10Z").await;
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1)]);
+    assert_eq!(stage.launcher.requests.lock().len(), 1);
+    stage.until("2026-01-01T11:00:10Z").await;
+    assert_eq!(stage.outcomes("job").await, [(TickOutcome::Launched, 1); 2], "the job is not lost");
+    assert_eq!(life.engine.status().store_fault, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_launched_while_running_tasks_cannot_be_counted() {
     let stage = staged(1).await;
     *stage.launcher.population_fails.lock() = true;
