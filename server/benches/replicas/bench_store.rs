@@ -1,31 +1,24 @@
 //! The stores that replicas share: a schema of a PostgreSQL server, tables of an emulator of DynamoDB.
 
 use std::fmt;
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, SharedStore, SystemClock};
+use ecs_scheduler_test_support::{Emulator, EmulatorKind};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
 use crate::server::{server, unique_name};
 
 /// How many jobs are on their way to a store at once.
 const MAX_CONCURRENT_WRITES: usize = 256;
-/// How long an emulator may take to answer.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Tells how many calls were made so far; 0 where the server counts them.
 pub(crate) type Calls = Box<dyn Fn() -> u64 + Send + Sync>;
@@ -145,37 +138,19 @@ impl BenchStore {
     }
 }
 
-/// An emulator of DynamoDB. It ends when its input does, so with this process at the latest.
-pub(crate) struct Emulator {
-    url: String,
+/// Makes tables in an emulator of DynamoDB, each with a name of its own.
+pub(crate) struct BenchTables {
+    emulator: Emulator,
     tables: AtomicU64,
-    _process: Child,
 }
 
-impl Emulator {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the server is a folder")?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port().to_string();
-        let process = Command::new(root.join(".tools/emulators/bin/python"))
-            .arg(root.join("scripts/emulators.py"))
-            .args(["ministack", &port])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("no emulator; `make emulators` installs it")?;
-        let url = format!("http://127.0.0.1:{port}");
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        let began = Instant::now();
-        while http.get(format!("{url}/_localstack/health")).send().await.is_err() {
-            anyhow::ensure!(began.elapsed() < START_TIMEOUT, "the emulator does not answer");
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-        Ok(Self { url, tables: AtomicU64::new(0), _process: process })
+impl BenchTables {
+    pub(crate) async fn start() -> Self {
+        Self { emulator: Emulator::start(EmulatorKind::Ministack).await, tables: AtomicU64::new(0) }
     }
 
     pub(crate) fn fresh_table(&self) -> BenchStore {
         let table = format!("jobs-{}", self.tables.fetch_add(1, Ordering::Relaxed));
-        BenchStore::DynamoDb { url: self.url.clone(), table }
+        BenchStore::DynamoDb { url: self.emulator.url(), table }
     }
 }

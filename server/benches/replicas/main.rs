@@ -22,7 +22,7 @@ use ecs_scheduler_core::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
-use bench_store::{BenchStore, Emulator};
+use bench_store::{BenchStore, BenchTables};
 use fleet::Fleet;
 
 /// As in the program.
@@ -59,8 +59,8 @@ fn main() -> anyhow::Result<()> {
         }
         for jobs in [1_000, 4_000] {
             if wanted(&format!("dynamodb-{jobs}")) {
-                let emulator = Emulator::start().await?;
-                calls(jobs, &|| emulator.fresh_table()).await?;
+                let tables = BenchTables::start().await;
+                calls(jobs, &|| tables.fresh_table()).await?;
             }
         }
         Ok(())

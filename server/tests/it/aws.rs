@@ -7,7 +7,6 @@ mod bucket;
 pub(crate) mod cloud;
 mod crash;
 mod doctor;
-mod emulator;
 mod ends;
 mod faults;
 mod permissions;

@@ -13,5 +13,3 @@ mod fleet;
 #[path = "../../../backends/postgres/tests/it/server.rs"]
 #[expect(dead_code, reason = "the tests of the store itself use more of it")]
 pub(crate) mod postgres;
-#[cfg(all(feature = "aws", feature = "postgres"))]
-mod proxy;

@@ -34,8 +34,8 @@
 //! # fn main() {}
 //! ```
 
+mod calls;
 mod lifecycle;
-mod sample;
 mod tokens;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ pub mod store_suite;
 pub mod trigger_suite;
 
 pub use chaos_store::{ChaosStore, StoreFaults};
-pub use clock::SimClock;
+pub use clock::{ManualClock, SimClock};
 pub use launcher::{ChaosLauncher, ChaosPlan, Fate, Start};
 pub use network_fault::{NetworkFault, NetworkLink, RemoteLauncher, RemoteStore};
 pub use rng::SimRng;

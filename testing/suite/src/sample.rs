@@ -1,5 +1,8 @@
-//! Minimal samples of a decision, settlement, firing and task: tests and benchmarks override the relevant fields.
+//! Minimal samples of jobs, tasks, decisions, settlements and firings: tests and benchmarks override the relevant fields.
+//!
+//! Functions panic when a name is no job's name, a document no JSON, or a moment out of range.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,8 +10,40 @@ use jiff::{SignedDuration, Timestamp};
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionId, TickOutcome, TickSpan};
 use ecs_scheduler_core::firing::{Firing, FiringId, FiringState, Origin};
 use ecs_scheduler_core::job::{JobId, JobUid, Revision, StoredJob};
-use ecs_scheduler_core::store::Settlement;
+use ecs_scheduler_core::store::{NewJob, Settlement};
 use ecs_scheduler_core::task::TaskSpec;
+use serde_json::value::RawValue;
+
+/// Returns the moment `seconds` after the samples' epoch, which has nanoseconds that stores must keep.
+#[must_use]
+pub fn at(seconds: i64) -> Timestamp {
+    let epoch = Timestamp::new(1_800_000_000, 123_456_789).expect("the moment is in range");
+    epoch + SignedDuration::from_secs(seconds)
+}
+
+/// Returns a number of rows, of at least one.
+#[must_use]
+pub fn count(rows: usize) -> NonZeroUsize {
+    NonZeroUsize::new(rows).expect("samples read at least one row")
+}
+
+/// Returns the name of a job.
+#[must_use]
+pub fn name(id: &str) -> JobId {
+    JobId::new(id).expect("samples have valid names")
+}
+
+/// Returns a job's document from JSON text.
+#[must_use]
+pub fn document(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).expect("samples are JSON")
+}
+
+/// A job that was created at the samples' epoch.
+#[must_use]
+pub fn new_job(id: &str, text: &str) -> NewJob {
+    NewJob { id: name(id), uid: JobUid::random(), document: document(text), at: at(0) }
+}
 
 /// A task without overrides and options.
 #[must_use]

@@ -7,6 +7,7 @@
 //! [`store_fault_suite!`](macro@crate::store_fault_suite). Each behaviour becomes a separate test, named like its function in this
 //! module.
 
+mod calls;
 mod change_log;
 mod consistency;
 mod crash;
@@ -21,7 +22,6 @@ mod lists;
 mod maintenance;
 mod races;
 mod registers;
-mod sample;
 mod settling;
 mod sharing;
 mod views;

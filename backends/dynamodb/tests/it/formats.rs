@@ -9,12 +9,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::Store as _;
 use ecs_scheduler_fake_aws::{Fake, FakeOptions};
+use ecs_scheduler_testing::ManualClock;
 use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
 use serde_json::{Value, json};
 
-use crate::help::{FixedClock, at, aws};
+use crate::help::{at, aws};
 
 /// The newest format, which the present code writes.
 const FORMAT: u32 = 1;
@@ -40,7 +41,7 @@ impl Database {
     }
 
     async fn store(&self) -> DynamoDbStore {
-        let clock = Arc::new(FixedClock(at(0)));
+        let clock = Arc::new(ManualClock::at(at(0)));
         let options = DynamoDbOptions { clock, ..DynamoDbOptions::new(TABLES[0]) };
         DynamoDbStore::open(&aws(&self.fake.url()), options).await.unwrap()
     }

@@ -1,7 +1,6 @@
 //! A pair of tables for each test.
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -12,14 +11,13 @@ use aws_sdk_dynamodb::types::{
 use ecs_scheduler_backend_aws::{AwsContext, AwsSettings};
 use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_core::{
-    Advance, Clock, DecisionDraft, Firing, FiringState, JobId, JobUid, NewJob, Store, StoreError, StoredJob,
-    SystemClock, TaskId, TaskState, TickOutcome, Timestamp, async_trait,
+    Advance, Clock, DecisionDraft, Firing, FiringState, Store, StoreError, StoredJob, SystemClock, TaskId,
+    TaskState, TickOutcome, async_trait,
 };
 use ecs_scheduler_testing::sample;
-pub(crate) use ecs_scheduler_testing::sample::settlement;
+pub(crate) use ecs_scheduler_testing::sample::{at, count as limit, document, name, new_job, settlement};
 use ecs_scheduler_testing::store_suite::StoreFixture;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::emulator::EmulatorKind;
@@ -64,16 +62,6 @@ pub(crate) fn aws(url: &str) -> AwsContext {
 impl StoreFixture for TestTables {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
-    }
-}
-
-/// A clock with a fixed time.
-#[derive(Debug)]
-pub(crate) struct FixedClock(pub(crate) Timestamp);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        self.0
     }
 }
 
@@ -140,27 +128,6 @@ impl TestTables {
         };
         scan.items.unwrap().into_iter().map(pair).collect()
     }
-}
-
-/// Returns the timestamp this many seconds after the start of the tests' time.
-pub(crate) fn at(seconds: i64) -> Timestamp {
-    Timestamp::new(1_800_000_000 + seconds, 123_456_789).unwrap()
-}
-
-pub(crate) fn limit(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).unwrap()
-}
-
-pub(crate) fn name(id: &str) -> JobId {
-    JobId::new(id).unwrap()
-}
-
-pub(crate) fn document(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).unwrap()
-}
-
-pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
-    NewJob { id: name(id), uid: JobUid::random(), document: document(text), at: at(0) }
 }
 
 /// An outcome of one tick.

@@ -1,15 +1,12 @@
 //! A proxy in front of an emulator: it checks requests as strictly as DynamoDB, and injects faults by a seed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ecs_scheduler_test_support::{HttpAnswer, HttpProxy, HttpRequest, Upstream};
 use ecs_scheduler_testing::SimRng;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::emulator::EmulatorKind;
 
@@ -41,13 +38,11 @@ pub(crate) struct InjectedFaults {
 /// A proxy in front of an emulator.
 pub(crate) struct Proxy {
     pub(crate) url: String,
+    http: HttpProxy,
     state: Arc<ProxyState>,
-    serving: tokio::task::JoinHandle<()>,
 }
 
 struct ProxyState {
-    upstream: String,
-    http: reqwest::Client,
     /// Serialises the requests to an emulator that does not isolate them.
     request_lock: Option<tokio::sync::Mutex<()>>,
     rng: Mutex<SimRng>,
@@ -57,23 +52,11 @@ struct ProxyState {
     tokens: Mutex<HashMap<String, Value>>,
     complaints: Mutex<Vec<String>>,
     operations: Mutex<BTreeMap<String, u64>>,
-    cut: watch::Sender<bool>,
-}
-
-/// One request of the SDK.
-struct Request {
-    operation: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
 }
 
 impl Proxy {
     pub(crate) async fn start(kind: EmulatorKind, rates: FaultRates, seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address: SocketAddr = listener.local_addr().unwrap();
         let state = Arc::new(ProxyState {
-            upstream: kind.running().await.url.clone(),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
             request_lock: (kind == EmulatorKind::Moto).then(tokio::sync::Mutex::default),
             rng: Mutex::new(SimRng::new(seed)),
             rates: Mutex::new(rates),
@@ -81,15 +64,20 @@ impl Proxy {
             tokens: Mutex::default(),
             complaints: Mutex::default(),
             operations: Mutex::default(),
-            cut: watch::Sender::new(false),
         });
-        let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { url: format!("http://{address}"), state, serving }
+        let answering = Arc::clone(&state);
+        let address = kind.running().await.url.trim_start_matches("http://");
+        let http = HttpProxy::start(address, move |request, upstream| {
+            let state = Arc::clone(&answering);
+            async move { state.answer(request, &upstream).await }
+        })
+        .await;
+        Self { url: format!("http://{}", http.address()), http, state }
     }
 
     /// Breaks every connection and refuses new ones, or lets them through again.
     pub(crate) fn cut(&self, cut: bool) {
-        self.state.cut.send_replace(cut);
+        self.http.cut(cut);
     }
 
     /// Sets the probabilities of the faults.
@@ -118,80 +106,30 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-async fn serve(listener: TcpListener, state: Arc<ProxyState>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
-        tokio::spawn(async move {
-            let mut cut = state.cut.subscribe();
-            if *cut.borrow_and_update() {
-                return;
-            }
-            tokio::select! {
-                // A cut that is repaired at once breaks the open connections all the same.
-                _ = cut.changed() => {}
-                () = serve_connection(stream, Arc::clone(&state)) => {}
-            }
-        });
-    }
-}
-
-/// Answers the requests of one connection, until it ends or is cut.
-async fn serve_connection(stream: TcpStream, state: Arc<ProxyState>) {
-    let mut stream = BufReader::new(stream);
-    while let Some(request) = receive(&mut stream).await {
-        let Some((status, body)) = state.answer(request).await else { return };
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        if stream.write_all(head.as_bytes()).await.is_err() || stream.write_all(&body).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn receive(stream: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    stream.read_line(&mut line).await.ok().filter(|count| *count > 0)?;
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await.ok().filter(|count| *count > 0)?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let header =
-        |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let mut body = vec![0; header("content-length")?.parse().ok()?];
-    stream.read_exact(&mut body).await.ok()?;
-    let operation = header("x-amz-target")?.rsplit('.').next()?.to_owned();
-    Some(Request { operation, headers, body })
+/// Returns an answer in the format of DynamoDB.
+fn answer(status: u16, body: &Value) -> HttpAnswer {
+    HttpAnswer::new(status, "application/x-amz-json-1.0", body.to_string().as_bytes())
 }
 
 /// Returns an error in the format of DynamoDB.
-fn failure(code: &str, more: Value) -> (u16, Vec<u8>) {
+fn failure(code: &str, more: Value) -> HttpAnswer {
     let mut body =
         json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "injected"});
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
-    (400, body.to_string().into_bytes())
+    answer(400, &body)
 }
 
 impl ProxyState {
     /// Answers a request; `None` cuts the connection.
-    async fn answer(&self, request: Request) -> Option<(u16, Vec<u8>)> {
+    async fn answer(&self, request: HttpRequest, upstream: &Upstream) -> Option<HttpAnswer> {
+        let operation = request.header("x-amz-target")?.rsplit('.').next()?.to_owned();
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        self.check_request(&request.operation, &body);
-        *self.operations.lock().entry(request.operation.clone()).or_default() += 1;
+        self.check_request(&operation, &body);
+        *self.operations.lock().entry(operation.clone()).or_default() += 1;
         let rates = *self.rates.lock();
-        if rates.closed && request.operation == "CreateTable" {
+        if rates.closed && operation == "CreateTable" {
             return Some(failure("AccessDeniedException", json!({"message": "not authorized"})));
         }
         let chance = |probability| self.rng.lock().chance(probability);
@@ -200,20 +138,20 @@ impl ProxyState {
             self.injected.lock().cut += 1;
             return None;
         }
-        if request.operation == "TransactWriteItems" && chance(rates.conflict) {
+        if operation == "TransactWriteItems" && chance(rates.conflict) {
             self.injected.lock().conflict += 1;
             return Some(conflict(&body));
         }
         if chance(rates.throttled) {
             self.injected.lock().throttled += 1;
-            if request.operation == "BatchGetItem" {
-                return Some(self.answer_half(request, body).await);
+            if operation == "BatchGetItem" {
+                return Some(self.answer_half(request, body, upstream).await);
             }
             let code =
                 if chance(0.5) { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
             return Some(failure(code, json!({})));
         }
-        let answer = self.forward(&request.headers, request.body).await;
+        let answer = self.send(&request, upstream).await;
         if chance(rates.lost) {
             self.injected.lock().lost += 1;
             return None;
@@ -221,21 +159,21 @@ impl ProxyState {
         Some(answer)
     }
 
-    async fn forward(&self, headers: &[(String, String)], body: Vec<u8>) -> (u16, Vec<u8>) {
+    async fn send(&self, request: &HttpRequest, upstream: &Upstream) -> HttpAnswer {
         let _locked = match &self.request_lock {
             None => None,
             Some(request_lock) => Some(request_lock.lock().await),
         };
-        let mut request = self.http.post(&self.upstream).body(body);
-        for (name, value) in headers.iter().filter(|(name, _)| name != "host" && name != "content-length") {
-            request = request.header(name, value);
-        }
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
+        upstream.send(request).await.unwrap()
     }
 
     /// Passes on half of a batch, and returns the other half as unprocessed.
-    async fn answer_half(&self, request: Request, mut body: Value) -> (u16, Vec<u8>) {
+    async fn answer_half(
+        &self,
+        mut request: HttpRequest,
+        mut body: Value,
+        upstream: &Upstream,
+    ) -> HttpAnswer {
         let mut rest = serde_json::Map::new();
         let asked = body["RequestItems"].as_object_mut().unwrap();
         for (table, asked) in asked.iter_mut() {
@@ -247,10 +185,11 @@ impl ProxyState {
                 rest.insert(table.clone(), left_over);
             }
         }
-        let (status, answer) = self.forward(&request.headers, body.to_string().into_bytes()).await;
-        let mut answer: Value = serde_json::from_slice(&answer).unwrap();
-        answer["UnprocessedKeys"] = rest.into();
-        (status, answer.to_string().into_bytes())
+        request.body = body.to_string().into_bytes();
+        let sent = self.send(&request, upstream).await;
+        let mut half: Value = serde_json::from_slice(sent.body()).unwrap();
+        half["UnprocessedKeys"] = rest.into();
+        answer(sent.status().unwrap(), &half)
     }
 
     /// Checks for requests that DynamoDB refuses and emulators may accept, and for requests that are not safe to repeat.
@@ -299,7 +238,7 @@ impl ProxyState {
 }
 
 /// Returns the error that the last item of a transaction is part of another one.
-fn conflict(body: &Value) -> (u16, Vec<u8>) {
+fn conflict(body: &Value) -> HttpAnswer {
     let count = body["TransactItems"].as_array().map_or(1, Vec::len);
     let mut reasons = vec![json!({"Code": "None"}); count];
     reasons[count - 1] =

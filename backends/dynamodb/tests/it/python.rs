@@ -7,10 +7,11 @@ use ecs_scheduler_core::{
     JobStore as _, JobUid, Journal as _, ListFrom, Progress, Revision, Settled, StoreError, StoredJob,
     TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::ManualClock;
 use serde_json::Value;
 
 use crate::emulator::EmulatorKind;
-use crate::help::{FixedClock, TestTables, at, document, draft, limit, name, new_job, settlement};
+use crate::help::{TestTables, at, document, draft, limit, name, new_job, settlement};
 
 const FIXTURE: &str = include_str!("../fixtures/python-table.json");
 
@@ -38,7 +39,7 @@ async fn python() -> TestTables {
 }
 
 async fn open_at(tables: &TestTables, moment: i64) -> ecs_scheduler_backend_dynamodb::DynamoDbStore {
-    tables.try_open(Arc::new(FixedClock(second(moment)))).await.unwrap()
+    tables.try_open(Arc::new(ManualClock::at(second(moment)))).await.unwrap()
 }
 
 async fn listed(store: &ecs_scheduler_backend_dynamodb::DynamoDbStore) -> Vec<StoredJob> {

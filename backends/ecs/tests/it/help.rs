@@ -10,30 +10,20 @@ use ecs_scheduler_core::{
     Clock, FiringId, JobId, JobUid, LaunchReport, LaunchRequest, LaunchToken, TaskId, TaskSpec, Timestamp,
 };
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, Service};
+use ecs_scheduler_testing::ManualClock;
 use jiff::SignedDuration;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-
-/// A clock that the test moves.
-#[derive(Debug)]
-pub(crate) struct HandClock(Mutex<Timestamp>);
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
 
 /// A fake with the cluster `batch` and the definitions `work` (bridge) and `vpc` (for Fargate); its tasks run until they
 /// are stopped.
 pub(crate) struct Rig {
     pub(crate) fake: Fake,
-    pub(crate) clock: Arc<HandClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Rig {
     pub(crate) async fn new() -> Self {
-        let clock = Arc::new(HandClock(Mutex::new(beginning())));
+        let clock = Arc::new(ManualClock::at(beginning()));
         let options = FakeOptions { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..FakeOptions::default() };
         let fake = Fake::start(options).await.expect("a port is free");
         fake.ecs().create_cluster("batch");
@@ -44,7 +34,7 @@ impl Rig {
     }
 
     pub(crate) fn pass(&self, by: SignedDuration) {
-        *self.clock.0.lock() += by;
+        self.clock.step(by);
     }
 
     pub(crate) fn launcher(&self) -> EcsLauncher {

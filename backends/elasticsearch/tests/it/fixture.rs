@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use ecs_scheduler_backend_elasticsearch::{Cluster, ClusterTimeouts, ElasticsearchOptions, IndexName};
 use ecs_scheduler_backend_log_store::LogStore;
-use ecs_scheduler_core::{
-    Clock, JobId, JobStore as _, JobUid, ListFrom, NewJob, Store, StoreError, StoredJob, Timestamp,
-    async_trait,
-};
+use ecs_scheduler_core::{JobStore as _, ListFrom, Store, StoreError, StoredJob, Timestamp, async_trait};
+use ecs_scheduler_testing::ManualClock;
+pub(crate) use ecs_scheduler_testing::sample::{document, name, new_job};
 use ecs_scheduler_testing::store_suite::StoreFixture;
-use serde_json::value::RawValue;
 
 use ecs_scheduler_fake_elasticsearch::Fake;
 
@@ -58,7 +56,7 @@ impl TestCluster {
 pub(crate) fn options(cluster: Cluster, index: &str) -> ElasticsearchOptions {
     ElasticsearchOptions {
         timeouts: TIMEOUTS,
-        clock: Arc::new(StoppedClock(at(1_800_000_000))),
+        clock: Arc::new(ManualClock::at(at(1_800_000_000))),
         ..ElasticsearchOptions::new(cluster, IndexName::new(index).unwrap())
     }
 }
@@ -74,30 +72,8 @@ impl StoreFixture for LazyCluster {
     }
 }
 
-/// A clock that does not advance.
-#[derive(Debug)]
-pub(crate) struct StoppedClock(pub(crate) Timestamp);
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
-}
-
-pub(crate) fn name(id: &str) -> JobId {
-    JobId::new(id).expect("the name is valid")
-}
-
-pub(crate) fn document(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).expect("the text is JSON")
-}
-
-pub(crate) fn new_job(id: &str, text: &str) -> NewJob {
-    NewJob { id: name(id), uid: JobUid::random(), document: document(text), at: at(1) }
 }
 
 pub(crate) async fn listed(store: &LogStore) -> Vec<StoredJob> {

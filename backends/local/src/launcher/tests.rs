@@ -1,23 +1,13 @@
 use std::num::NonZeroU32;
 
-use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase, Timestamp};
-use ecs_scheduler_testing::sample;
+use ecs_scheduler_core::{Clock, FiringId, JobUid, LaunchToken, TaskPhase};
+use ecs_scheduler_testing::{ManualClock, sample};
 use jiff::SignedDuration;
 
 use super::*;
 use crate::cleanup::remove_expired;
 use crate::definition_store::Definitions;
 use crate::supervisor;
-
-/// A clock that the test sets.
-#[derive(Debug)]
-struct ManualClock(Mutex<Timestamp>);
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock()
-    }
-}
 
 struct Fixture {
     root: tempfile::TempDir,
@@ -32,7 +22,7 @@ impl Fixture {
             "containerDefinitions": [{"name": "main", "command": ["sh", "-c", command]}],
         });
         std::fs::write(root.path().join("work.json"), definition.to_string()).unwrap();
-        let clock = Arc::new(ManualClock(Mutex::new("2027-03-01T09:00:00Z".parse().unwrap())));
+        let clock = Arc::new(ManualClock::at("2027-03-01T09:00:00Z".parse().unwrap()));
         Self { root, clock }
     }
 
@@ -43,7 +33,7 @@ impl Fixture {
     }
 
     fn advance(&self, hours: i64) {
-        *self.clock.0.lock() += SignedDuration::from_hours(hours);
+        self.clock.step(SignedDuration::from_hours(hours));
     }
 
     fn request(&self) -> LaunchRequest {

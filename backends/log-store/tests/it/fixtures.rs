@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ecs_scheduler_backend_log_store::{LogStore, LogStoreOptions};
-use ecs_scheduler_core::{
-    Clock, JobUid, Journal as _, Settled, Settlement, Store as _, TickOutcome, Timestamp,
-};
+use ecs_scheduler_core::{JobUid, Journal as _, Settled, Settlement, Store as _, TickOutcome, Timestamp};
+use ecs_scheduler_testing::ManualClock;
 use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, write_content, write_fixture,
 };
@@ -18,7 +17,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::backend::MemoryBackend;
-use crate::sample::{at, get, settlement};
+use crate::sample::{get, settlement};
 
 /// The newest format, which the present code writes.
 const FORMAT: u32 = 3;
@@ -27,16 +26,6 @@ const FORMATS: [u32; 1] = [FORMAT];
 /// How the first bytes of what is compressed look.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// A clock that stands.
-#[derive(Debug)]
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        at(0)
-    }
-}
-
 fn fixture(format: u32, name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     folder.join(format!("format-{format}/{name}.jsonl"))
@@ -44,7 +33,7 @@ fn fixture(format: u32, name: &str) -> PathBuf {
 
 async fn open(backend: &MemoryBackend, snapshot_every: usize) -> LogStore {
     let snapshot_every = NonZeroUsize::new(snapshot_every).unwrap();
-    let clock = Arc::new(Stopped);
+    let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap()));
     backend.open_with(LogStoreOptions { snapshot_every, clock, ..LogStoreOptions::default() }).await.unwrap()
 }
 

@@ -1,30 +1,17 @@
 //! Jobs, outcomes and firings to store.
 
 use ecs_scheduler_core::{
-    Advance, Firing, FiringQuery, FiringState, JobId, JobUid, NewJob, Revision, Settled, Settlement, Store,
-    StoreError, StoredJob, TaskId, TaskState, TickOutcome, Timestamp,
+    Advance, Firing, FiringQuery, FiringState, Revision, Settled, Settlement, Store, StoreError, StoredJob,
+    TaskId, TaskState, TickOutcome,
 };
 use ecs_scheduler_testing::sample;
-use serde_json::value::RawValue;
+pub(crate) use ecs_scheduler_testing::sample::{at, document, name};
 
 pub(crate) const FIRST: &str = r#"{"taskCount": 1}"#;
 pub(crate) const SECOND: &str = r#"{"taskCount": 2}"#;
 
-pub(crate) fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
-}
-
-pub(crate) fn name(id: &str) -> JobId {
-    JobId::new(id).unwrap()
-}
-
-pub(crate) fn document(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).unwrap()
-}
-
 pub(crate) async fn create(store: &dyn Store, id: &str) -> Result<StoredJob, StoreError> {
-    let job = NewJob { id: name(id), uid: JobUid::random(), document: document(FIRST), at: at(0) };
-    store.create(job).await
+    store.create(sample::new_job(id, FIRST)).await
 }
 
 pub(crate) async fn replace(store: &dyn Store, id: &str) -> Result<StoredJob, StoreError> {

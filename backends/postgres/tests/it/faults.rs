@@ -1,146 +1,77 @@
 //! Broken connections, slow servers and damaged rows.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::{
-    DecisionDraft, FaultKind, JobId, JobStore, Journal, Registers, Settled, Settlement, Store, StoreError,
-    StoredJob, TickOutcome, TickSpan, Timestamp, async_trait,
+    FaultKind, JobStore, Journal, Registers, Settled, Settlement, Store, StoreError, StoredJob, TickOutcome,
+    Timestamp, async_trait,
 };
+use ecs_scheduler_test_support::{ProxyMode, TcpProxy};
+use ecs_scheduler_testing::sample::{self, at, name};
 use ecs_scheduler_testing::store_suite::{FaultyConnection, StoreFixture};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::fixture::{TestSchema, connect, new_job};
 use crate::server::{in_schema, server, unique_name};
 
-/// A proxy in front of the server that can break what passes through it.
-pub(crate) struct Proxy {
-    schema: String,
-    /// How many times the connections were cut, and whether new ones are accepted.
-    state: watch::Sender<(u64, bool)>,
-    port: tokio::sync::OnceCell<u16>,
-    /// How many times the server answered after the client had sent.
-    round_trips: Arc<AtomicUsize>,
-    /// Whether the proxy stops forwarding at the server's next answer, as if the client were frozen.
-    is_frozen: Arc<AtomicBool>,
+/// A schema behind a proxy.
+pub(crate) struct ProxiedSchema {
+    name: String,
+    proxy: OnceCell<TcpProxy>,
 }
 
-impl Proxy {
+impl ProxiedSchema {
     pub(crate) fn new() -> Self {
-        let (state, _) = watch::channel((0, true));
-        Self {
-            schema: unique_name(),
-            state,
-            port: tokio::sync::OnceCell::new(),
-            round_trips: Arc::default(),
-            is_frozen: Arc::default(),
-        }
+        Self { name: unique_name(), proxy: OnceCell::new() }
     }
 
-    async fn start(&self) -> u16 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
-        let port = listener.local_addr().expect("the listener is bound").port();
-        let (state, round_trips, is_frozen) =
-            (self.state.subscribe(), Arc::clone(&self.round_trips), Arc::clone(&self.is_frozen));
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                if state.borrow().1 {
-                    tokio::spawn(forward(
-                        client,
-                        state.clone(),
-                        Arc::clone(&round_trips),
-                        Arc::clone(&is_frozen),
-                    ));
-                }
-            }
-        });
-        port
+    pub(crate) async fn proxy(&self) -> &TcpProxy {
+        self.proxy.get_or_init(|| TcpProxy::start(server().port)).await
     }
 
     pub(crate) async fn store(&self, options: PostgresOptions) -> PostgresStore {
-        let port = *self.port.get_or_init(|| self.start()).await;
+        let port = self.proxy().await.port();
         let url = server().url().replace(&server().port.to_string(), &port.to_string());
-        PostgresStore::open(&in_schema(&url, &self.schema), options).await.expect("the store opens")
-    }
-}
-
-/// Forwards bytes in both directions until the connection ends or is cut.
-async fn forward(
-    mut client: TcpStream,
-    mut state: watch::Receiver<(u64, bool)>,
-    round_trips: Arc<AtomicUsize>,
-    is_frozen: Arc<AtomicBool>,
-) {
-    let (cuts, _) = *state.borrow_and_update();
-    let mut server =
-        TcpStream::connect((Ipv4Addr::LOCALHOST, server().port)).await.expect("the server listens");
-    let (mut request, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    let mut is_waiting = false;
-    loop {
-        let is_open = tokio::select! {
-            read = client.read(&mut request) => {
-                is_waiting = true;
-                let read = read.unwrap_or(0);
-                read > 0 && server.write_all(&request[..read]).await.is_ok()
-            }
-            read = server.read(&mut answer) => {
-                round_trips.fetch_add(usize::from(std::mem::take(&mut is_waiting)), Ordering::Relaxed);
-                let read = read.unwrap_or(0);
-                if is_frozen.load(Ordering::Relaxed) {
-                    std::future::pending::<()>().await;
-                }
-                read > 0 && client.write_all(&answer[..read]).await.is_ok()
-            }
-            () = async { drop(state.wait_for(|(now, _)| *now > cuts).await) } => false,
-        };
-        if !is_open {
-            return;
-        }
+        PostgresStore::open(&in_schema(&url, &self.name), options).await.expect("the store opens")
     }
 }
 
 #[async_trait]
-impl StoreFixture for Proxy {
+impl StoreFixture for ProxiedSchema {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store(PostgresOptions::default()).await)
     }
 }
 
 #[async_trait]
-impl FaultyConnection for Proxy {
+impl FaultyConnection for ProxiedSchema {
     async fn cut(&self) {
-        self.state.send_modify(|(cuts, open)| {
-            *cuts += 1;
-            *open = false;
-        });
+        self.proxy().await.set(ProxyMode::Cut);
     }
 
     async fn mend(&self) {
-        self.state.send_modify(|(_, open)| *open = true);
+        self.proxy().await.set(ProxyMode::Open);
     }
 }
 
-ecs_scheduler_testing::store_fault_suite!(Proxy::new());
+ecs_scheduler_testing::store_fault_suite!(ProxiedSchema::new());
 
 #[tokio::test]
 async fn batch_of_a_thousand_settlements_takes_a_few_round_trips() {
-    let proxy = Proxy::new();
-    let store = proxy.store(PostgresOptions::default()).await;
+    let schema = ProxiedSchema::new();
+    let store = schema.store(PostgresOptions::default()).await;
     let creations = (0..1_000).map(|number| store.create(new_job(&format!("job-{number}"))));
     let jobs = futures::future::try_join_all(creations).await.expect("jobs are stored");
     let mut round_trips = Vec::new();
     for tick in 1..=3 {
-        let before = proxy.round_trips.load(Ordering::Relaxed);
+        let before = schema.proxy().await.round_trips();
         let batch = jobs.iter().map(|job| idle(job, tick)).collect();
         let settled = store.settle(batch).await.expect("the store settles");
         assert!(settled.iter().all(|settled| *settled != Settled::Stale));
-        round_trips.push(proxy.round_trips.load(Ordering::Relaxed) - before);
+        round_trips.push(schema.proxy().await.round_trips() - before);
     }
     // Two by design; the proxy forwards a long message in pieces, and the server may answer the first piece already.
     assert!(round_trips[2] <= 12, "{round_trips:?}");
@@ -148,32 +79,8 @@ async fn batch_of_a_thousand_settlements_takes_a_few_round_trips() {
 
 /// Makes a settlement of one idle tick.
 fn idle(job: &StoredJob, tick: i64) -> Settlement {
-    let at = |second| Timestamp::constant(second, 0);
-    let draft = DecisionDraft {
-        span: TickSpan { first: at(tick), last: at(tick), count: 1 },
-        observed: at(tick),
-        outcome: TickOutcome::Idle,
-        demand: None,
-        busy: None,
-        launch: 0,
-        tries: 1,
-        explanation: "nothing to do".to_owned(),
-        steps: Vec::new(),
-        observations: Vec::new(),
-    };
-    Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        expected_cursor: (tick > 1).then(|| at(tick - 1)),
-        new_cursor: Some(at(tick)),
-        records: vec![draft],
-        firing: None,
-    }
-}
-
-fn name(id: &str) -> JobId {
-    JobId::new(id).expect("the name is valid")
+    let settlement = sample::settlement(job, vec![sample::draft(TickOutcome::Idle, at(tick))]);
+    Settlement { expected_cursor: (tick > 1).then(|| at(tick - 1)), ..settlement }
 }
 
 #[tokio::test]
@@ -281,16 +188,16 @@ async fn cancelled_callers_leave_no_transaction_open() {
 
 #[tokio::test]
 async fn process_frozen_during_a_settlement_blocks_others_for_five_seconds() {
-    let proxy = Proxy::new();
-    let frozen = Arc::new(proxy.store(PostgresOptions { connections: std::num::NonZeroUsize::MIN }).await);
-    let url = server().url_of(&proxy.schema);
+    let schema = ProxiedSchema::new();
+    let frozen = Arc::new(schema.store(PostgresOptions { connections: std::num::NonZeroUsize::MIN }).await);
+    let url = server().url_of(&schema.name);
     let other = PostgresStore::open(&url, PostgresOptions::default()).await.expect("the store opens");
     let (a, b) = (frozen.create(new_job("a")).await, other.create(new_job("b")).await);
     let (a, b) = (a.expect("a job is stored"), b.expect("a job is stored"));
     // The first settlement of each connection prepares its statements.
     frozen.settle(vec![idle(&a, 1)]).await.expect("the store settles");
     other.settle(vec![idle(&b, 1)]).await.expect("the store settles");
-    proxy.is_frozen.store(true, Ordering::Relaxed);
+    schema.proxy().await.set(ProxyMode::AnswersHeld);
     let hanging = tokio::spawn(async move { frozen.settle(vec![idle(&a, 2)]).await });
     let raw = connect(&url).await;
     let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.state = \

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
-use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
+use ecs_scheduler_core::{NewJob, Store, StoreError, async_trait};
+use ecs_scheduler_testing::sample;
 use ecs_scheduler_testing::store_suite::StoreFixture;
-use serde_json::value::RawValue;
 use tokio_postgres::NoTls;
 
 use crate::server::{server, unique_name};
@@ -57,9 +57,7 @@ impl StoreFixture for TestSchema {
 }
 
 pub(crate) fn new_job(id: &str) -> NewJob {
-    let document = RawValue::from_string(r#"{"taskCount": 1}"#.to_owned()).expect("it is JSON");
-    let id = JobId::new(id).expect("the name is valid");
-    NewJob { id, uid: JobUid::random(), document, at: Timestamp::UNIX_EPOCH }
+    sample::new_job(id, r#"{"taskCount": 1}"#)
 }
 
 /// Returns the error chain of a failed open.

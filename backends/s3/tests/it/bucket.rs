@@ -8,7 +8,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use ecs_scheduler_backend_aws::{AwsContext, AwsScope, AwsSettings};
 use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_core::{JobId, JobUid, NewJob, Store, StoreError, SystemClock, Timestamp, async_trait};
+use ecs_scheduler_core::{Store, StoreError, SystemClock, async_trait};
+pub(crate) use ecs_scheduler_testing::sample::new_job;
 use ecs_scheduler_testing::store_suite::StoreFixture;
 
 /// A bucket and a prefix, and the client to reach them.
@@ -88,15 +89,5 @@ fn aws(address: &str, region: &str) -> AwsContext {
 impl StoreFixture for TestBucket {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.try_open().await.expect("the store opens"))
-    }
-}
-
-/// A job to be created.
-pub(crate) fn new_job(id: &str, document: &str) -> NewJob {
-    NewJob {
-        id: JobId::new(id).unwrap(),
-        uid: JobUid::random(),
-        document: serde_json::value::RawValue::from_string(document.to_owned()).unwrap(),
-        at: Timestamp::UNIX_EPOCH,
     }
 }

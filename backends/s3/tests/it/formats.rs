@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ecs_scheduler_backend_log_store::LogStore;
 use ecs_scheduler_backend_s3::S3Options;
-use ecs_scheduler_core::{Clock, Store as _, Timestamp};
+use ecs_scheduler_core::{Store as _, Timestamp};
+use ecs_scheduler_testing::ManualClock;
 use ecs_scheduler_testing::format_fixture::{
     assert_content, assert_same_lines, is_updating, mask, write_content, write_fixture,
 };
@@ -17,22 +18,13 @@ use crate::emulator::moto;
 /// The newest format of the log, which the present code writes.
 const FORMAT: u32 = 3;
 
-/// A clock that stands.
-#[derive(Debug)]
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
-}
-
 fn fixture(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-{format}/objects.jsonl"))
 }
 
 async fn open(bucket: &TestBucket) -> LogStore {
-    let options = S3Options::new(&bucket.name, bucket.prefix, Arc::new(Stopped));
+    let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap());
+    let options = S3Options::new(&bucket.name, bucket.prefix, Arc::new(clock));
     ecs_scheduler_backend_s3::open(&bucket.aws, options).await.unwrap()
 }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use ecs_scheduler_test_support::{HttpAnswer, HttpProxy, HttpRequest, Upstream};
 
 /// The action of the proxy on a request.
 #[derive(Debug, Clone)]
@@ -37,8 +36,6 @@ pub(crate) struct ProxyRequest<'a> {
     pub(crate) conditional: bool,
 }
 
-type Rule = dyn Fn(&ProxyRequest<'_>) -> ProxyAction + Send + Sync;
-
 /// A proxy that runs as long as the runtime does.
 #[derive(Debug, Clone)]
 pub(crate) struct Proxy {
@@ -51,18 +48,22 @@ impl Proxy {
         upstream: &'static str,
         rule: impl Fn(&ProxyRequest<'_>) -> ProxyAction + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let faults = Arc::new(AtomicUsize::new(0));
-        let (rule, counted): (Arc<Rule>, _) = (Arc::new(rule), Arc::clone(&faults));
-        tokio::spawn(async move {
-            let requests = Arc::new(AtomicUsize::new(0));
-            while let Ok((connection, _)) = listener.accept().await {
-                let serving = serve(connection, upstream, rule.clone(), requests.clone(), counted.clone());
-                tokio::spawn(serving);
+        let (requests, faults) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&faults);
+        let http = HttpProxy::start(upstream, move |request, upstream| {
+            let action = rule(&ProxyRequest {
+                number: requests.fetch_add(1, Ordering::SeqCst),
+                method: &request.method,
+                target: &request.target,
+                conditional: CONDITIONS.iter().any(|name| request.header(name).is_some()),
+            });
+            if !matches!(action, ProxyAction::Pass) {
+                counted.fetch_add(1, Ordering::SeqCst);
             }
-        });
-        Self { address, faults }
+            answer(action, request, upstream)
+        })
+        .await;
+        Self { address: http.address(), faults }
     }
 
     /// Returns how many requests had a fault.
@@ -71,92 +72,22 @@ impl Proxy {
     }
 }
 
-/// Serves one request; the client opens another connection for the next.
-async fn serve(
-    mut client: TcpStream,
-    upstream: &str,
-    rule: Arc<Rule>,
-    requests: Arc<AtomicUsize>,
-    faults: Arc<AtomicUsize>,
-) {
-    let Some((head, body)) = request(&mut client).await else { return };
-    let mut words = head.split_whitespace();
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let number = requests.fetch_add(1, Ordering::SeqCst);
-    let conditional = CONDITIONS.iter().any(|name| header(&head, name).is_some());
-    let action = rule(&ProxyRequest { number, method, target, conditional });
-    if !matches!(action, ProxyAction::Pass) {
-        faults.fetch_add(1, Ordering::SeqCst);
-    }
-    let answer = match action {
-        ProxyAction::Cut => return,
+/// Applies an action to a request; `None` cuts the connection.
+async fn answer(action: ProxyAction, mut request: HttpRequest, upstream: Upstream) -> Option<HttpAnswer> {
+    match action {
+        ProxyAction::Cut => return None,
         ProxyAction::Answer(status, code) => {
             let body = format!("<Error><Code>{code}</Code><Message>by the proxy</Message></Error>");
-            format!(
-                "HTTP/1.1 {status} X\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            )
-            .into_bytes()
+            return Some(HttpAnswer::new(status, "application/xml", body.as_bytes()));
         }
-        ProxyAction::Pass | ProxyAction::LoseAnswer | ProxyAction::Truncate | ProxyAction::DropConditions => {
-            let without: &[&str] =
-                if matches!(action, ProxyAction::DropConditions) { &CONDITIONS } else { &[] };
-            let mut answer = forward(upstream, &head, &body, without).await;
-            match action {
-                ProxyAction::LoseAnswer => return,
-                ProxyAction::Truncate => answer.truncate(answer.len() / 2),
-                ProxyAction::Pass
-                | ProxyAction::DropConditions
-                | ProxyAction::Cut
-                | ProxyAction::Answer(..) => {}
-            }
-            answer
-        }
-    };
-    let _ = client.write_all(&answer).await;
-    let _ = client.shutdown().await;
-}
-
-/// Reads a request: its head with the last empty line, and its body.
-async fn request(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if client.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let mut body = bytes.split_off(end);
-    let head = String::from_utf8(bytes).unwrap();
-    let length = header(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    if header(&head, "expect").is_some() {
-        client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+        ProxyAction::DropConditions => request.remove_headers(&CONDITIONS),
+        ProxyAction::Pass | ProxyAction::LoseAnswer | ProxyAction::Truncate => {}
     }
-    while body.len() < length {
-        if client.read_buf(&mut body).await.ok()? == 0 {
-            return None;
-        }
+    let mut answer = upstream.send(&request).await.ok()?;
+    match action {
+        ProxyAction::LoseAnswer => return None,
+        ProxyAction::Truncate => answer.halve(),
+        ProxyAction::Pass | ProxyAction::DropConditions | ProxyAction::Cut | ProxyAction::Answer(..) => {}
     }
-    Some((head, body))
-}
-
-fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-async fn forward(upstream: &str, head: &str, body: &[u8], without: &[&str]) -> Vec<u8> {
-    let kept = head.trim_end().lines().filter(|line| {
-        let name = line.split(':').next().unwrap_or_default();
-        !["connection", "expect"].iter().chain(without).any(|left_out| name.eq_ignore_ascii_case(left_out))
-    });
-    let head: String = kept.flat_map(|line| [line, "\r\n"]).collect();
-    let mut server = TcpStream::connect(upstream).await.unwrap();
-    server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
-    server.write_all(body).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = server.read_to_end(&mut answer).await;
-    answer
+    Some(answer)
 }

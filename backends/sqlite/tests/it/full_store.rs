@@ -4,8 +4,9 @@ use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::decide::DecisionDraft;
 use ecs_scheduler_core::{
     DecisionId, DecisionQuery, FaultKind, JobStore, Journal, ListFrom, Registers, Settled, Settlement, Store,
-    StoreError, StoredJob, TickOutcome, TickSpan, Timestamp,
+    StoreError, StoredJob, TickOutcome, Timestamp,
 };
+use ecs_scheduler_testing::sample;
 
 use crate::support::{StoreFile, name, new_job};
 
@@ -61,30 +62,8 @@ async fn full_store_refuses_writes_until_there_is_room() {
 }
 
 fn settlement(job: &StoredJob, tick: i64, explanation: String) -> Settlement {
-    let at = Timestamp::from_second(tick).unwrap();
-    let draft = DecisionDraft {
-        span: TickSpan { first: at, last: at, count: 1 },
-        observed: at,
-        outcome: TickOutcome::Launched,
-        demand: None,
-        busy: None,
-        launch: 0,
-        tries: 1,
-        explanation,
-        steps: Vec::new(),
-        observations: Vec::new(),
-    };
-    let (id, expected) = (job.id.clone(), job.progress.settled);
-    let (uid, revision, settled) = (job.uid, job.revision, Some(at));
-    Settlement {
-        job: id,
-        uid,
-        revision,
-        expected_cursor: expected,
-        new_cursor: settled,
-        records: vec![draft],
-        firing: None,
-    }
+    let draft = sample::draft(TickOutcome::Launched, Timestamp::from_second(tick).unwrap());
+    sample::settlement(job, vec![DecisionDraft { explanation, ..draft }])
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
 use ecs_scheduler_core::{
     JobStore, JobUid, ListFrom, Progress, Revision, Store, StoreError, StoredJob, Timestamp,
 };
+use ecs_scheduler_testing::ManualClock;
 
-use crate::support::{FixedClock, StoreFile, name, new_job};
+use crate::support::{StoreFile, name, new_job};
 
 const FIXTURE: &[u8] = include_bytes!("../fixtures/python-jobs.db");
 
@@ -24,7 +25,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 async fn open_at(store_file: &StoreFile, second: i64) -> SqliteStore {
-    let clock = Arc::new(FixedClock(at(second)));
+    let clock = Arc::new(ManualClock::at(at(second)));
     store_file.try_open(SqliteOptions { clock, ..SqliteOptions::default() }).await.unwrap()
 }
 

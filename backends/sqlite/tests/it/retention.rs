@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::{
     Clock, DecisionQuery, EngineOptions, FiringQuery, FiringState, JobStore as _, Journal as _, Launcher,
-    Registers as _, Settlement, Store, StoredJob, TickOutcome, TriggerRegistry,
+    NewJob, Registers as _, Settlement, Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
 };
 use ecs_scheduler_testing::{ChaosLauncher, SimClock, Simulation, StoreFaults, sample};
 use jiff::SignedDuration;
@@ -18,7 +18,7 @@ const JOBS: usize = 5;
 const DAYS: usize = 65;
 
 /// Returns the settlements of one day of a job: finished launches, about 1 KB each.
-fn day(job: &StoredJob, began: ecs_scheduler_core::Timestamp) -> Vec<Settlement> {
+fn day(job: &StoredJob, began: Timestamp) -> Vec<Settlement> {
     let mut expected = job.progress.settled;
     let mut settlements = Vec::new();
     for number in 0..LAUNCHES {
@@ -57,7 +57,7 @@ async fn file_stops_growing_after_the_retention_period() {
     let ids: Vec<_> = (0..JOBS).map(|number| name(&format!("job-{number}"))).collect();
     for id in &ids {
         let job = r#"{"taskDefinition": "work", "schedule": "@yearly", "suspended": true}"#;
-        store.create(new_job(id.as_str(), job)).await.unwrap();
+        store.create(NewJob { at: Timestamp::UNIX_EPOCH, ..new_job(id.as_str(), job) }).await.unwrap();
     }
     let life = world.boot(StoreFaults::default(), 0).await.unwrap();
     let size = || std::fs::metadata(store_file.path()).unwrap().len();

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ecs_scheduler_backend_sqlite::{SqliteOptions, SqliteStore};
-use ecs_scheduler_core::{Clock, JobId, JobUid, NewJob, Store, StoreError, Timestamp, async_trait};
+use ecs_scheduler_core::{Store, StoreError, async_trait};
+pub(crate) use ecs_scheduler_testing::sample::{name, new_job};
 use ecs_scheduler_testing::store_suite::StoreFixture;
-use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 /// A store file in a temporary folder.
@@ -51,23 +51,4 @@ impl StoreFixture for StoreFile {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }
-}
-
-/// A clock that always shows the same time.
-#[derive(Debug)]
-pub(crate) struct FixedClock(pub(crate) Timestamp);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
-pub(crate) fn name(id: &str) -> JobId {
-    JobId::new(id).expect("the name is valid")
-}
-
-pub(crate) fn new_job(id: &str, document: &str) -> NewJob {
-    let document = RawValue::from_string(document.to_owned()).expect("it is JSON");
-    NewJob { id: name(id), uid: JobUid::random(), document, at: Timestamp::UNIX_EPOCH }
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use ecs_scheduler_fake_aws::{Calls, Fake, FakeOptions};
+use ecs_scheduler_test_support::{Emulator, EmulatorKind};
 use reqwest::Client;
 use serde_json::{Value, json};
-
-use super::emulator::Emulator;
 
 /// The region that everything is in.
 pub(crate) const REGION: &str = "eu-central-1";
@@ -48,8 +47,8 @@ impl Cloud {
     pub(crate) async fn start(kind: Kind) -> Self {
         let served = match kind {
             Kind::Fake => Served::Fake(Fake::start(FakeOptions::default()).await.unwrap()),
-            Kind::Ministack => Served::Emulator(Emulator::start("ministack", "/_localstack/health").await),
-            Kind::Moto => Served::Emulator(Emulator::start("moto", "/moto-api/data.json").await),
+            Kind::Ministack => Served::Emulator(Emulator::start(EmulatorKind::Ministack).await),
+            Kind::Moto => Served::Emulator(Emulator::start(EmulatorKind::Moto).await),
         };
         let this = Self { kind, http: Client::builder().no_proxy().build().unwrap(), served };
         match kind {
@@ -73,7 +72,7 @@ impl Cloud {
     pub(crate) fn url(&self) -> String {
         match &self.served {
             Served::Fake(fake) => fake.url(),
-            Served::Emulator(emulator) => emulator.url.clone(),
+            Served::Emulator(emulator) => emulator.url(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{Clock, JobId, SystemClock, Timestamp};
 use ecs_scheduler_fake_aws::{FaultRule, InjectedFault, Service};
+use ecs_scheduler_test_support::ProxyMode;
 use ecs_scheduler_testing::SimRng;
 use futures::future::join;
 use jiff::SignedDuration;
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::fleet::{ReplicaProcess, SharedDb, sleep_for, until_seen, until_shared};
-use super::proxy::Way;
 use crate::aws::cloud::{Cloud, Kind};
 use crate::aws::stage::Stage;
 
@@ -170,26 +170,26 @@ impl FaultRun<'_> {
                 victim
             }
             Fault::HeldUp | Fault::CutOff => {
-                victim.proxy.set(if fault == Fault::CutOff { Way::Cut } else { Way::Held });
+                victim.proxy.set(if fault == Fault::CutOff { ProxyMode::Cut } else { ProxyMode::Held });
                 taken_over().await;
                 victim.until_ready(false).await;
-                victim.proxy.set(Way::Open);
+                victim.proxy.set(ProxyMode::Open);
                 victim
             }
             Fault::SlowStore => {
                 for replica in others.iter().chain([&victim]) {
-                    replica.proxy.set(Way::Slow(STORE_DELAY));
+                    replica.proxy.set(ProxyMode::Delayed(STORE_DELAY));
                 }
                 sleep_for(STORE_DELAY_TIME).await;
                 for replica in others.iter().chain([&victim]) {
-                    replica.proxy.set(Way::Open);
+                    replica.proxy.set(ProxyMode::Open);
                 }
                 victim
             }
             Fault::SlowWay => {
-                victim.proxy.set(Way::Slow(STORE_DELAY));
+                victim.proxy.set(ProxyMode::Delayed(STORE_DELAY));
                 sleep_for(STORE_DELAY_TIME).await;
-                victim.proxy.set(Way::Open);
+                victim.proxy.set(ProxyMode::Open);
                 victim
             }
         };

@@ -9,10 +9,10 @@ use ecs_scheduler_backend_dynamodb::{DynamoDbOptions, DynamoDbStore};
 use ecs_scheduler_backend_postgres::{PostgresOptions, PostgresStore};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{Store, SystemClock};
+use ecs_scheduler_test_support::TcpProxy;
 use reqwest::StatusCode;
 
 use super::postgres::server;
-use super::proxy::Proxy;
 use crate::aws::cloud::{Cloud, Kind, REGION};
 use crate::aws::stage::environment;
 use crate::crash::process::Scheduler;
@@ -82,7 +82,7 @@ impl SharedDb {
 /// One replica, and its way to the store.
 pub(crate) struct ReplicaProcess {
     pub(crate) name: String,
-    pub(crate) proxy: Proxy,
+    pub(crate) proxy: TcpProxy,
     pub(crate) scheduler: Scheduler,
     site: Site,
 }
@@ -90,11 +90,11 @@ pub(crate) struct ReplicaProcess {
 impl ReplicaProcess {
     pub(crate) async fn start(cloud: &Cloud, cluster: &str, db: &SharedDb, number: usize) -> Self {
         let name = format!("replica-{number}");
-        let proxy = Proxy::start(db.port()).await;
+        let proxy = TcpProxy::start(db.port()).await;
         let mut site = Site::bare();
         site.environment = environment(&cloud.url(), cluster);
         site.environment.push(("ECSS_REPLICA", name.clone()));
-        site.environment.extend(db.environment(proxy.port));
+        site.environment.extend(db.environment(proxy.port()));
         let scheduler = Scheduler::start(&site).await;
         Self { name, proxy, scheduler, site }
     }

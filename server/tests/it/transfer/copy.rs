@@ -6,10 +6,9 @@ use ecs_scheduler::error::CommandError;
 use ecs_scheduler::transfer::copy::{Stage, TransferOptions};
 use ecs_scheduler::transfer::{StoreReader, TransferItem, TransferReport, TransferSource, copy_items};
 use ecs_scheduler_core::{
-    DecisionDraft, JobId, JobStore as _, JobUid, Journal as _, MemoryStore, NewJob, Registers as _,
-    Settlement, Store, TickOutcome, TickSpan, async_trait,
+    JobId, JobStore as _, Journal as _, MemoryStore, Registers as _, Store, TickOutcome, async_trait,
 };
-use serde_json::value::RawValue;
+use ecs_scheduler_testing::sample::{self, new_job};
 
 use super::fixtures::{at, lines, sqlite, store_of};
 
@@ -49,11 +48,6 @@ async fn refusal(from: &dyn Store, to: &dyn Store) -> String {
     let message = move_all(from, to).await.expect_err("it is refused").lines().join("\n");
     assert_eq!(lines(to).await, before, "nothing was written");
     message
-}
-
-fn new_job(id: &str) -> NewJob {
-    let document = RawValue::from_string("{}".to_owned()).unwrap();
-    NewJob { id: JobId::new(id).unwrap(), uid: JobUid::random(), document, at: at(0) }
 }
 
 #[tokio::test]
@@ -105,13 +99,13 @@ async fn a_transfer_that_is_complete_adds_nothing() {
 async fn a_target_that_holds_anything_else_is_refused_and_left_alone() {
     let from = store_of(3).await;
     let other = MemoryStore::default();
-    other.create(new_job("own")).await.unwrap();
+    other.create(new_job("own", "{}")).await.unwrap();
     let message = refusal(&from, &other).await;
     assert!(message.contains("the target holds job \"own\" where job \"job-0\" would be"), "{message}");
 
     let more = MemoryStore::default();
     move_all(&from, &more).await.unwrap();
-    more.create(new_job("own")).await.unwrap();
+    more.create(new_job("own", "{}")).await.unwrap();
     let message = refusal(&from, &more).await;
     assert!(message.contains("holds job \"own\" where"), "{message}");
 
@@ -144,28 +138,7 @@ async fn a_source_that_changes_while_it_is_read_is_noticed() {
     let store = store_of(3).await;
     let mut reader = StoreReader::open(&store).await.unwrap();
     let job = store.get(&[JobId::new("job-0").unwrap()]).await.unwrap().remove(0);
-    let tick = at(50);
-    let record = DecisionDraft {
-        span: TickSpan { first: tick, last: tick, count: 1 },
-        observed: tick,
-        outcome: TickOutcome::Missed,
-        demand: None,
-        busy: None,
-        launch: 0,
-        tries: 1,
-        explanation: String::new(),
-        steps: Vec::new(),
-        observations: Vec::new(),
-    };
-    let settlement = Settlement {
-        job: job.id.clone(),
-        uid: job.uid,
-        revision: job.revision,
-        expected_cursor: job.progress.settled,
-        new_cursor: Some(tick),
-        records: vec![record],
-        firing: None,
-    };
+    let settlement = sample::settlement(&job, vec![sample::draft(TickOutcome::Missed, at(50))]);
     store.settle(vec![settlement]).await.unwrap();
     let to = MemoryStore::default();
     let message = copy_items(&mut reader, &to, &options()).await.unwrap_err().lines().join("\n");

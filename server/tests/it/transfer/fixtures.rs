@@ -13,7 +13,6 @@ use ecs_scheduler_core::{
     Store, TaskId, TaskState, TickOutcome, Timestamp,
 };
 use ecs_scheduler_testing::sample;
-use serde_json::value::RawValue;
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::new(1_800_000_000 + second, 987_654_321).unwrap()
@@ -24,11 +23,9 @@ pub(crate) async fn store_of(jobs: usize) -> MemoryStore {
     let store = MemoryStore::default();
     for number in 0..jobs {
         // Not in the order of the names, and with a line break in the text.
-        let id = JobId::new(&format!("job-{}", number * 7919 % 10_007)).unwrap();
+        let id = format!("job-{}", number * 7919 % 10_007);
         let text = format!("{{\"taskCount\": 1,\n \"description\": \"Grüße {number}\"}}");
-        let document = RawValue::from_string(text).unwrap();
-        let new = NewJob { id, uid: JobUid::random(), document, at: at(0) };
-        add(&store, new, number).await;
+        add(&store, NewJob { at: at(0), ..sample::new_job(&id, &text) }, number).await;
     }
     ecs_scheduler_core::Registers::put_register(&store, BRAKE_REGISTER, "{\"on\":false}", None, None)
         .await
@@ -47,15 +44,9 @@ async fn add(store: &dyn Store, new: NewJob, number: usize) {
         (40, TickOutcome::Pending),
     ] {
         let firing = (tick >= 30).then(|| firing(&replaced.id, replaced.uid, tick));
-        let settlement = Settlement {
-            job: job.id.clone(),
-            uid: job.uid,
-            revision: replaced.revision,
-            expected_cursor: settled,
-            new_cursor: Some(at(tick)),
-            records: vec![draft(outcome, tick)],
-            firing,
-        };
+        let records = vec![draft(outcome, tick)];
+        let settlement =
+            Settlement { expected_cursor: settled, firing, ..sample::settlement(&replaced, records) };
         settled = settlement.new_cursor;
         store.settle(vec![settlement]).await.unwrap();
     }

@@ -3,23 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::Clock;
+use ecs_scheduler_core::Clock as _;
 use ecs_scheduler_fake_aws::{Fake, FakeOptions, Service};
+use ecs_scheduler_testing::ManualClock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// A signature's first half; the fake reads the region out of it.
 pub(crate) const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/eu-central-1/ecs/aws4_request, SignedHeaders=host, Signature=0";
-
-/// A clock that stands still.
-#[derive(Debug)]
-struct Still(Timestamp);
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
 
 /// The start time of every test.
 pub(crate) fn beginning() -> Timestamp {
@@ -70,7 +61,7 @@ impl Answer {
 impl Rig {
     /// Starts a fake with a cluster `batch` and a task definition `work`.
     pub(crate) async fn new() -> Self {
-        let options = FakeOptions { clock: Arc::new(Still(beginning())), ..FakeOptions::default() };
+        let options = FakeOptions { clock: Arc::new(ManualClock::at(beginning())), ..FakeOptions::default() };
         let fake = Fake::start(options).await.unwrap();
         fake.ecs().create_cluster("batch");
         fake.ecs().register_simple("work");

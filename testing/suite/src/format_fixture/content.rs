@@ -1,12 +1,10 @@
 //! The steps that write the content, one after the other, so that every run writes the same.
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::firings::{adopted_history, fire_in_each_state};
 use super::jobs::{adopted_job, create_jobs, new_job};
-use crate::sample;
+use crate::sample::{self, at, name};
 use ecs_scheduler_core::decide::{DecisionDraft, Rule, Step, TickOutcome, TickSpan};
-use ecs_scheduler_core::job::{JobId, StoredJob};
+use ecs_scheduler_core::job::StoredJob;
 use ecs_scheduler_core::scaling::Demand;
 use ecs_scheduler_core::store::{ImportBatch, Retention, Settled, Settlement, Store};
 use ecs_scheduler_core::trigger::Observation;
@@ -29,12 +27,6 @@ const VALUES: [&str; 6] = [
     "old",
 ];
 
-/// A moment so many seconds into the content's time; a few nanoseconds show where a format rounds.
-pub(super) fn at(seconds: i64) -> Timestamp {
-    let start = Timestamp::new(1_800_000_000, 123_456_789).expect("the moment is in range");
-    start + SignedDuration::from_secs(seconds)
-}
-
 /// Writes the content to an empty store.
 ///
 /// # Panics
@@ -50,10 +42,6 @@ pub async fn write_content(store: &dyn Store) {
     adopt(store).await;
     write_registers(store).await;
     prune(store).await;
-}
-
-pub(super) fn name(name: &str) -> JobId {
-    JobId::new(name).expect("the names of the content are valid")
 }
 
 /// Reads a job that exists.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::content::{at, draft, settle_all, stored};
+use super::content::{draft, settle_all, stored};
 use super::jobs::adopted_job;
-use crate::sample;
+use crate::sample::{self, at};
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionId, DecisionRecord, Rule, TickOutcome, TickSpan};
 use ecs_scheduler_core::firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
 use ecs_scheduler_core::job::StoredJob;

@@ -1,9 +1,9 @@
 //! The jobs of the content.
 
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::content::{at, name, stored};
+use super::content::stored;
+use crate::sample::{self, at, document, name};
 use ecs_scheduler_core::firing::FiringId;
 use ecs_scheduler_core::job::{JobUid, LastRunTask, Progress, Revision, StoredJob};
 use ecs_scheduler_core::store::{NewJob, Store};
@@ -18,17 +18,13 @@ const NIGHTLY: &str = r#"{"taskDefinition":"import-files","schedule":"0 0 2 mon-
 const NIGHTLY_EDITED: &str = r#"{"taskDefinition":"import-files","schedule":"0 30 3","timezone":"Europe/Berlin","taskCount":2,"maxCount":10,"overlap":"replace","timeout":"1h30m","startTimeout":"10m","succeedsBy":"worker","overrides":[{"containerName":"worker","environment":{"MODE":"full"},"command":["run","--all"],"cpu":256}],"earlierSchedules":[{"from":"2027-01-15T08:00:00.123456789Z","until":"2027-01-15T08:00:05.123456789Z","schedule":"0 0 2 mon-fri","timezone":"Europe/Berlin"}]}"#;
 const PAUSED: &str = r#"{"taskDefinition":"paused","schedule":"rate(5 minutes)","suspended":true,"suspension":{"reason":"maintenance","actor":"ops","until":"2027-02-01T00:00:00Z"}}"#;
 
-pub(super) fn document(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).expect("documents of the content are JSON")
-}
-
 /// The identity of the job with this number.
 pub(super) fn uid(number: u128) -> JobUid {
     JobUid::from_uuid(Uuid::from_u128(0x0123_4567_89ab_4cde_8f01_2345_6789_0000 + number))
 }
 
 pub(super) fn new_job(id: &str, number: u128, text: &str) -> NewJob {
-    NewJob { id: name(id), uid: uid(number), document: document(text), at: at(0) }
+    NewJob { uid: uid(number), ..sample::new_job(id, text) }
 }
 
 pub(super) async fn create_jobs(store: &dyn Store) {

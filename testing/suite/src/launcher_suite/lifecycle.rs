@@ -1,6 +1,6 @@
 //! The lifecycle of tasks.
 
-use super::sample::{job, launch, live, request, state, stop_all, wait_for_phase};
+use super::calls::{job, launch, live, request, state, stop_all, wait_for_phase};
 use super::{LauncherFixture, Sample};
 use ecs_scheduler_core::task::{TaskEnd, TaskId, TaskPhase};
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use super::sample::{ids, launch, live, request, stop_all, wait_for_phase};
+use super::calls::{ids, launch, live, request, stop_all, wait_for_phase};
 use super::{LauncherFixture, Sample};
 use ecs_scheduler_core::task::TaskPhase;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::StoreFixture;
-use super::sample::{at, create, document, draft, edit, fire, firing, name, record, settlement, shared};
+use super::calls::{at, create, document, draft, edit, fire, firing, name, record, settlement, shared};
 use ecs_scheduler_core::decide::TickOutcome;
 use ecs_scheduler_core::job::{JobId, Revision, StoredJob};
 use ecs_scheduler_core::store::{

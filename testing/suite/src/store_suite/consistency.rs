@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     all_firings, at, count, create, decisions, document, draft, firing, moved, name, new_job, read,
     settlement,
 };

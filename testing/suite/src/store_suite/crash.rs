@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::StoreFixture;
+use super::calls::{at, create, decisions, name, read};
 use super::consistency::next_settlement;
-use super::sample::{at, create, decisions, name, read};
 use ecs_scheduler_core::job::StoredJob;
 use ecs_scheduler_core::store::{FiringQuery, Settled, Store};
 

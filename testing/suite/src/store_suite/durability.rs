@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     advance, all_decisions, all_firings, assert_same, at, count, create, decisions, document, draft, fire,
     name, read, record,
 };

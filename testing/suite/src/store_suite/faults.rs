@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreFixture;
-use super::crash::{assert_whole, busy};
-use super::sample::{
+use super::calls::{
     all_decisions, all_firings, at, count, create, draft, fire, moved, new_job, read, record, settlement,
 };
+use super::crash::{assert_whole, busy};
 use ecs_scheduler_core::decide::TickOutcome;
 use ecs_scheduler_core::firing::FiringState;
 use ecs_scheduler_core::store::{Advance, ListFrom, StoreError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     all_decisions, all_firings, at, create, decisions, draft, fire, firing, moved, read, settlement, shared,
     stored_firing,
 };

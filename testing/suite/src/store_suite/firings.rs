@@ -1,7 +1,7 @@
 //! Firings and their state transitions.
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     advance, all_decisions, at, create, decisions, draft, fire, moved, read, record, stored_firing,
 };
 use ecs_scheduler_core::decide::{DecisionDraft, TickOutcome};
@@ -90,7 +90,7 @@ pub async fn a_forbidden_transition_is_a_conflict(subject: &dyn StoreFixture) {
 pub async fn an_advance_of_a_missing_firing_is_not_found(subject: &dyn StoreFixture) {
     let store = subject.open().await;
     let job = create(&*store, "nightly").await;
-    let firing = super::sample::firing(&job, 1);
+    let firing = super::calls::firing(&job, 1);
     let to = moved(&firing, FiringState::Launching, &[]);
     let error =
         store.advance(Advance { from: firing.state, to, outcome: None }).await.expect_err("it is missing");
@@ -156,7 +156,7 @@ pub async fn a_final_outcome_replaces_the_outcome_of_the_decision(subject: &dyn 
     store.advance(last).await.expect("the move is a legal one");
     let rows = decisions(&*store, "nightly").await;
     let expected =
-        DecisionDraft { outcome: TickOutcome::Partial, ..super::sample::draft(TickOutcome::Pending, 1) };
+        DecisionDraft { outcome: TickOutcome::Partial, ..super::calls::draft(TickOutcome::Pending, 1) };
     assert_eq!(rows[0].draft, expected);
     for (outcome, found) in [(TickOutcome::Partial, 1), (TickOutcome::Pending, 0)] {
         for job in [None, Some(firing.job.clone())] {

@@ -1,7 +1,7 @@
 //! Reading decisions and firings.
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     advance, all_decisions, all_firings, count, create, decisions, draft, fire, name, record, stored_firing,
 };
 use ecs_scheduler_core::decide::{DecisionId, DecisionRecord, TickOutcome};

@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 
 use super::StoreFixture;
-use super::durability::reopen;
-use super::sample::{
+use super::calls::{
     advance, all_decisions, all_firings, assert_same, at, create, decisions, document, draft, fire, firing,
     moved, name, read, record, settle, settlement, stored_firing,
 };
+use super::durability::reopen;
 use ecs_scheduler_core::decide::{DecisionId, DecisionRecord, TickOutcome};
 use ecs_scheduler_core::firing::{Firing, FiringState};
 use ecs_scheduler_core::job::StoredJob;

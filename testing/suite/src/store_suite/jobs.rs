@@ -1,7 +1,7 @@
 //! Single jobs.
 
 use super::StoreFixture;
-use super::sample::{assert_same, at, create, document, draft, name, new_job, read, record};
+use super::calls::{assert_same, at, create, document, draft, name, new_job, read, record};
 use ecs_scheduler_core::decide::TickOutcome;
 use ecs_scheduler_core::job::{Progress, Revision};
 use ecs_scheduler_core::store::StoreError;

@@ -1,7 +1,7 @@
 //! Lists of jobs.
 
 use super::StoreFixture;
-use super::sample::{assert_same, count, create, name, read};
+use super::calls::{assert_same, count, create, name, read};
 use ecs_scheduler_core::store::{ListFrom, Store, StoreError};
 
 async fn names(store: &dyn Store, from: ListFrom, limit: usize) -> (Vec<String>, u64) {

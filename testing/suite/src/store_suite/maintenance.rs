@@ -1,7 +1,7 @@
 //! Pruning, health checks, closing.
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     advance, all_decisions, all_firings, at, count, create, decisions, draft, fire, moved, name, new_job,
     read, record,
 };
@@ -161,10 +161,7 @@ pub async fn a_closed_store_rejects_every_call(subject: &dyn StoreFixture) {
         store.remove(&job.id, None).await,
         store.get(std::slice::from_ref(&job.id)).await.map(drop),
         store.list(ListFrom::Skip(0), limit).await.map(drop),
-        store
-            .settle(vec![super::sample::settlement(&job, vec![draft(TickOutcome::Idle, 1)])])
-            .await
-            .map(drop),
+        store.settle(vec![super::calls::settlement(&job, vec![draft(TickOutcome::Idle, 1)])]).await.map(drop),
         store.advance(Advance { from: firing.state, to, outcome: None }).await,
         store.open_firings().await.map(drop),
         store.decisions(&all_decisions()).await.map(drop),

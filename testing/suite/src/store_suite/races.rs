@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::value::RawValue;
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     at, create, decisions, document, draft, fire, moved, new_job, read, settlement, stored_firing,
 };
 use ecs_scheduler_core::decide::TickOutcome;

@@ -1,7 +1,7 @@
 //! Settlements and folding.
 
 use super::StoreFixture;
-use super::sample::{
+use super::calls::{
     all_decisions, all_firings, assert_same, at, create, decisions, draft, edit, fire, firing, name, read,
     record, settle, settlement,
 };

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::StoreFixture;
-use super::consistency::{assert_consistent, run_mixed_callers};
-use super::sample::{
+use super::calls::{
     advance, assert_same, at, count, create, document, draft, edit, fire, name, new_job, read, record,
     settle, settlement,
 };
+use super::consistency::{assert_consistent, run_mixed_callers};
 use ecs_scheduler_core::decide::TickOutcome;
 use ecs_scheduler_core::firing::FiringState;
 use ecs_scheduler_core::job::Revision;

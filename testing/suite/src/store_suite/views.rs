@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::StoreFixture;
-use super::sample::{advance, count, create, fire, name, shared};
+use super::calls::{advance, count, create, fire, name, shared};
 use ecs_scheduler_core::firing::FiringState;
 use ecs_scheduler_core::job::JobId;
 use ecs_scheduler_core::store::{

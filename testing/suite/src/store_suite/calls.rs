@@ -1,43 +1,21 @@
-//! Jobs, outcomes and firings to store.
+//! Calls of a store that must succeed, and what they store.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-
-use jiff::{SignedDuration, Timestamp};
-use serde_json::value::RawValue;
 
 use super::StoreFixture;
 use crate::sample;
-pub(super) use crate::sample::settlement;
+pub(super) use crate::sample::{at, count, document, name, settlement};
 use ecs_scheduler_core::decide::{DecisionDraft, DecisionId, DecisionRecord, Rule, Step, TickOutcome};
 use ecs_scheduler_core::firing::{Firing, FiringId, FiringState};
-use ecs_scheduler_core::job::{JobId, JobUid, StoredJob};
+use ecs_scheduler_core::job::StoredJob;
 use ecs_scheduler_core::scaling::Demand;
 use ecs_scheduler_core::store::{
     Advance, DecisionQuery, FiringQuery, NewJob, Settled, Settlement, SharedStore, Store,
 };
 use ecs_scheduler_core::task::{TaskId, TaskState};
 
-/// The moment `seconds` after the samples' epoch, which has nanoseconds that stores must keep.
-pub(super) fn at(seconds: i64) -> Timestamp {
-    let start = Timestamp::new(1_800_000_000, 123_456_789).expect("the moment is in range");
-    start + SignedDuration::from_secs(seconds)
-}
-
-pub(super) fn count(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).expect("samples ask for at least one")
-}
-
-pub(super) fn name(name: &str) -> JobId {
-    JobId::new(name).expect("samples have sound names")
-}
-
-pub(super) fn document(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).expect("samples are JSON")
-}
-
 pub(super) fn new_job(id: &str, seconds: i64) -> NewJob {
-    NewJob { id: name(id), uid: JobUid::random(), document: document(r#"{"taskCount": 1}"#), at: at(seconds) }
+    NewJob { at: at(seconds), ..sample::new_job(id, r#"{"taskCount": 1}"#) }
 }
 
 /// Opens a shared store.

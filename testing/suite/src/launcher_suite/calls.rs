@@ -1,12 +1,13 @@
-//! Requests of the suite, and functions that wait for a state.
+//! Calls of a launcher that must succeed, and waits for a state.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{LauncherFixture, Sample};
 use crate::sample;
+pub(super) use crate::sample::name as job;
 use ecs_scheduler_core::firing::FiringId;
-use ecs_scheduler_core::job::{JobId, JobUid};
+use ecs_scheduler_core::job::JobUid;
 use ecs_scheduler_core::launcher::{LaunchReport, LaunchRequest, LaunchToken, Launcher};
 use ecs_scheduler_core::task::{TaskId, TaskPhase, TaskState};
 
@@ -15,10 +16,6 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
-pub(super) fn job(name: &str) -> JobId {
-    JobId::new(name).expect("the suite names its jobs well")
-}
 
 /// Makes a request for `count` tasks whose token depends on `key` alone.
 pub(super) fn request(
