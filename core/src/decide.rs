@@ -4,7 +4,7 @@ mod outcome;
 mod record;
 
 pub use outcome::TickOutcome;
-pub use record::{DecisionDetails, DecisionDraft, DecisionId, DecisionRecord, TickSpan};
+pub use record::{DecisionDetails, DecisionDraft, DecisionRecord, TickSpan};
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::id::DecisionId;
 use crate::policy::{Mode, Overlap};
 use crate::queue::{QueueFacts, TaskDemand};
 use crate::scaling::{Demand, Scaling};

@@ -1,76 +1,18 @@
 //! Firings: decisions to launch at least one task, journalled before the first call.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::decide::DecisionId;
-use crate::job::{JobId, JobUid, Revision};
-use crate::launcher::{LaunchReport, LaunchToken};
-use crate::task::{TaskId, TaskSpec, TaskState};
+pub use crate::id::FiringId;
+use crate::id::{DecisionId, JobId, JobUid, LaunchToken, Revision, TaskId};
+use crate::launcher::LaunchReport;
+use crate::task::{TaskSpec, TaskState};
 
 #[cfg(test)]
 mod tests;
-
-/// The id of a firing: 12 hexadecimal digits of its nominal moment in milliseconds, then 20 of a hash of its identity.
-///
-/// Ids sort by nominal moment, so that a store can append them; the same tick of the same job has the same id everywhere.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct FiringId(Arc<str>);
-
-impl FiringId {
-    /// Makes the id of a tick's firing.
-    #[must_use]
-    pub fn for_tick(uid: &JobUid, nominal: Timestamp) -> Self {
-        Self::hashed(uid, nominal, "tick", "")
-    }
-
-    /// Makes the id of a manual firing; `key` is the caller's idempotency key, or a random one.
-    #[must_use]
-    pub fn for_manual(uid: &JobUid, nominal: Timestamp, key: &str) -> Self {
-        Self::hashed(uid, nominal, "hand", key)
-    }
-
-    /// Wraps an id read from a store or a request.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn hashed(uid: &JobUid, nominal: Timestamp, kind: &str, key: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(uid.as_uuid().as_bytes());
-        hash.update(nominal.as_nanosecond().to_be_bytes());
-        hash.update(kind);
-        hash.update([0]);
-        hash.update(key);
-        let hash = hash.finalize();
-        let mut text = format!("{:012x}", nominal.as_millisecond().max(0));
-        for byte in &hash[..10] {
-            text.extend(
-                [byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
-            );
-        }
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for FiringId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The origin of a firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -2,16 +2,16 @@
 
 mod document;
 mod earlier;
-mod id;
+mod field_error;
 mod schedule_view;
 mod warnings;
 
 pub use document::{
-    FieldError, JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, messages, parse_duration,
-    prepare_create, prepare_patch, prepare_update, strip_read_only,
+    JobContext, MAX_DOCUMENT, MAX_OVERRIDES, Prepared, format_duration, parse_duration, prepare_create,
+    prepare_patch, prepare_update, strip_read_only,
 };
 pub use earlier::{EARLIER_SCHEDULES, replacement};
-pub use id::{InvalidJobId, JobId, JobUid, Revision};
+pub use field_error::{FieldError, messages};
 pub use schedule_view::{ScheduleView, ScheduleViewError};
 
 use std::sync::Arc;
@@ -20,12 +20,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::firing::{Firing, FiringId};
+use crate::firing::Firing;
+use crate::id::{FiringId, TaskId};
+pub use crate::id::{InvalidJobId, JobId, JobUid, Revision};
 use crate::policy::Policy;
 use crate::registry::BuildRemarks;
 use crate::scaling::Scaling;
 use crate::schedule::Schedule;
-use crate::task::{TaskId, TaskSpec};
+use crate::task::TaskSpec;
 use crate::trigger::Trigger;
 pub(crate) use earlier::{Earlier, correction};
 

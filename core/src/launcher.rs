@@ -9,50 +9,17 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::config_error::ConfigError;
 use crate::failure_methods;
 use crate::fault::{Failure, FaultKind};
-use crate::firing::FiringId;
-use crate::job::{JobId, JobUid};
+pub use crate::id::LaunchToken;
+use crate::id::{FiringId, JobId, TaskId};
 use crate::permission::Permission;
-use crate::registry::ConfigError;
-use crate::task::{Population, TaskId, TaskSpec, TaskState};
+use crate::task::{Population, TaskSpec, TaskState};
 
 #[cfg(test)]
 pub(crate) mod tests;
-
-/// The idempotency token of one launch call: 43 characters of `[A-Za-z0-9_-]`.
-///
-/// The token is derived from the firing's identity and never from its content, so a crash, a retry or a second replica
-/// sends the same token for the same call.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LaunchToken(String);
-
-impl LaunchToken {
-    /// Derives the token: base64url(SHA-256(scheduler name ‖ job uid ‖ firing ‖ batch ‖ attempt)).
-    ///
-    /// The firing's id covers the nominal tick in UTC, or the key of a manual firing.
-    #[must_use]
-    pub fn derive(scheduler: &str, uid: &JobUid, firing: &FiringId, batch: u32, attempt: u32) -> Self {
-        use base64::Engine as _;
-        let mut hash = Sha256::new();
-        for part in [scheduler.as_bytes(), uid.to_string().as_bytes(), firing.as_str().as_bytes()] {
-            hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            hash.update(part);
-        }
-        hash.update(batch.to_be_bytes());
-        hash.update(attempt.to_be_bytes());
-        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.finalize()))
-    }
-
-    /// Returns the token's characters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A call that starts tasks. The engine makes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -15,12 +15,14 @@
 pub mod batch;
 pub mod call_stats;
 pub mod clock;
+mod config_error;
 pub mod decide;
 pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod firing;
 mod hash;
+mod id;
 pub mod job;
 pub mod launcher;
 pub mod memory;
@@ -40,9 +42,9 @@ pub mod trigger;
 pub use async_trait::async_trait;
 pub use batch::{BatchLimits, Batcher, Source};
 pub use clock::{Clock, SystemClock};
+pub use config_error::ConfigError;
 pub use decide::{
-    Decision, DecisionDraft, DecisionId, DecisionInput, DecisionRecord, Rule, Step, TickOutcome, TickSpan,
-    decide,
+    Decision, DecisionDraft, DecisionInput, DecisionRecord, Rule, Step, TickOutcome, TickSpan, decide,
 };
 pub use engine::{
     Brake, Engine, EngineHandle, EngineOptions, EngineStatus, EvalOverrides, Failing, FireError, FireRequest,
@@ -50,14 +52,13 @@ pub use engine::{
 };
 pub use event::{EVENT_BUFFER, Event};
 pub use fault::{Failure, FaultKind};
-pub use firing::{Answer, Attempt, Firing, FiringId, FiringState, Origin};
+pub use firing::{Answer, Attempt, Firing, FiringState, Origin};
+pub use id::{DecisionId, FiringId, JobId, JobUid, LaunchToken, Revision, TaskId};
 pub use jiff::Timestamp;
-pub use job::{
-    FieldError, Job, JobContext, JobId, JobUid, LastRunTask, Progress, Revision, StoredJob, Suspension,
-};
+pub use job::{FieldError, Job, JobContext, LastRunTask, Progress, StoredJob, Suspension};
 pub use launcher::{
     CheckResult, Finding, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
-    LaunchRequest, LaunchToken, Launcher, LostCall, Refusal, StartedTask, TaskValidation,
+    LaunchRequest, Launcher, LostCall, Refusal, StartedTask, TaskValidation,
 };
 pub use memory::MemoryStore;
 pub use permission::Permission;
@@ -67,12 +68,12 @@ pub use provider::{
     SettingError, SettingValues, StoreProvider, StoreSetup,
 };
 pub use queue::{OwnTasks, QueueFacts, QueueHistory};
-pub use registry::{BuildContext, ConfigError, TriggerFactory, TriggerRegistry, TriggerType, read_config};
+pub use registry::{BuildContext, TriggerFactory, TriggerRegistry, TriggerType, read_config};
 pub use scaling::{DEFAULT_MAX_TASKS, Demand, Scaling, per_task};
 pub use store::{
     Advance, ChangeCursor, ChangedJobs, DecisionQuery, Fence, FiringQuery, ImportBatch, JobList, JobStore,
     Journal, JournalEntry, ListFrom, NewJob, Register, Registers, Retention, Settled, Settlement, Shard,
     ShardChanges, ShardView, Shards, SharedStore, Store, StoreError, Subject,
 };
-pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskId, TaskPhase, TaskSpec, TaskState};
+pub use task::{ContainerEnd, Override, Population, TaskEnd, TaskPhase, TaskSpec, TaskState};
 pub use trigger::{EvalContext, Evaluation, Observation, QueueReading, Tick, Trigger, TriggerError};

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use crate::config_error::ConfigError;
 use crate::scaling::Scaling;
 use crate::schedule::Schedule;
 use crate::trigger::Trigger;
@@ -18,38 +19,6 @@ mod tests;
 
 /// The maximum nesting depth of triggers.
 pub const MAX_DEPTH: usize = 8;
-
-/// An error in a configuration, with its place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{pointer}: {message}")]
-#[non_exhaustive]
-pub struct ConfigError {
-    /// A JSON pointer to the invalid field, relative to the configuration: `/of/0/queueName`; empty for the whole.
-    pub pointer: String,
-    /// The error and the allowed values.
-    pub message: String,
-}
-
-impl ConfigError {
-    /// Makes an error about one field, by its JSON pointer.
-    #[must_use]
-    pub fn at(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into() }
-    }
-
-    /// Makes an error about the configuration as a whole.
-    #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
-        Self::at("", message)
-    }
-
-    /// Prefixes the error's pointer.
-    #[must_use]
-    pub fn under(mut self, prefix: &str) -> Self {
-        self.pointer = format!("{prefix}{}", self.pointer);
-        self
-    }
-}
 
 /// Deserializes a configuration object; errors carry the JSON pointer of the invalid field.
 ///

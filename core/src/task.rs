@@ -1,12 +1,12 @@
 //! Tasks: their definitions with overrides, their states and ends.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use crate::id::TaskId;
 
 /// The task of a job: a task definition with overrides and launch options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,31 +63,6 @@ impl Override {
     #[must_use]
     pub fn new(container_name: impl Into<String>) -> Self {
         Self { container_name: container_name.into(), ..Self::default() }
-    }
-}
-
-/// The id of a task: an ARN on ECS, a similar name with the local launcher.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TaskId(Arc<str>);
-
-impl TaskId {
-    /// Wraps a launcher's id of a task.
-    #[must_use]
-    pub fn new(id: impl Into<Arc<str>>) -> Self {
-        Self(id.into())
-    }
-
-    /// Returns the id as the launcher gave it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

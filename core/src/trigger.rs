@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure_methods;
 use crate::fault::{Failure, FaultKind};
-use crate::job::JobId;
+use crate::id::JobId;
 use crate::permission::Permission;
 use crate::scaling::{Demand, Scaling};
 use crate::schedule::Schedule;

@@ -7,21 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Step, TickOutcome};
-use crate::firing::FiringId;
-use crate::job::{JobId, JobUid};
+use crate::id::{DecisionId, FiringId, JobId, JobUid};
 use crate::scaling::Demand;
 use crate::trigger::Observation;
-
-/// The id of a decision: its position in the journal; newer ids are greater. 0 until the store assigns one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DecisionId(pub u64);
-
-impl fmt::Display for DecisionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
 
 /// A range of ticks of one job that share an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

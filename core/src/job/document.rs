@@ -15,7 +15,6 @@
 mod characters;
 mod datetime;
 mod duration;
-mod error;
 mod policy;
 mod reader;
 mod scalar;
@@ -34,18 +33,16 @@ use serde_json::{Map, Value};
 
 pub(super) use datetime::Moment;
 pub use duration::{format_duration, parse_duration};
-pub use error::{FieldError, messages};
 pub use task::MAX_OVERRIDES;
 pub use write::{MAX_DOCUMENT, Prepared, prepare_create, prepare_patch, prepare_update, strip_read_only};
 
+use super::field_error::{FieldError, FieldPath, whole};
 use super::{Job, JobId, StoredJob, earlier};
 use crate::launcher::Launcher;
 use crate::registry::{BuildContext, BuildRemarks, ConfigError, TriggerRegistry};
 use crate::scaling::Scaling;
 use crate::schedule::Strictness;
 use crate::trigger::Trigger;
-pub(super) use error::FieldPath;
-use error::whole;
 use reader::Reader;
 use scalar::{MISSING, NULL};
 

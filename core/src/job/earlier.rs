@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::document::FieldPath;
+use super::field_error::FieldPath;
 use super::{FieldError, Job, JobContext, JobId, StoredJob, Suspension};
 use crate::clock::{is_ahead, latest_past};
 use crate::schedule::{Schedule, Strictness};

@@ -1,7 +1,7 @@
 //! From the items of the eight fields to one pattern.
 
 use super::days::{DayRule, EVERY_DAY};
-use super::fields::{DAY, DAY_OF_WEEK, FIELDS, Field, HOUR, MINUTE, MONTH, SECOND, WEEK, YEAR};
+use super::field::{DAY, DAY_OF_WEEK, FIELDS, Field, HOUR, MINUTE, MONTH, SECOND, WEEK, YEAR};
 use super::item::Item;
 use super::pattern::{HourRule, Pattern};
 use super::times::Times;

@@ -17,7 +17,7 @@
 use super::builder::PatternBuilder;
 use super::days::LAST;
 use super::error::ScheduleError;
-use super::fields;
+use super::field;
 use super::item::Item;
 use super::pattern::Pattern;
 
@@ -47,24 +47,24 @@ const fn field(
 }
 
 static CRON: [Field; 6] = [
-    field("minute", (0, 59), &[], fields::MINUTE, "0 to 59; *, */n, a-b, a-b/n, a/n, lists"),
-    field("hour", (0, 23), &[], fields::HOUR, "0 to 23; *, */n, a-b, a-b/n, a/n, lists"),
+    field("minute", (0, 59), &[], field::MINUTE, "0 to 59; *, */n, a-b, a-b/n, a/n, lists"),
+    field("hour", (0, 23), &[], field::HOUR, "0 to 23; *, */n, a-b, a-b/n, a/n, lists"),
     field(
         "day-of-month",
         (1, 31),
         &[],
-        fields::DAY,
+        field::DAY,
         "1 to 31, L, LW, L-n, nW, ?; *, */n, a-b, a-b/n, a/n, lists",
     ),
-    field("month", (1, 12), &MONTHS, fields::MONTH, "1 to 12 or JAN to DEC; *, */n, a-b, a-b/n, a/n, lists"),
+    field("month", (1, 12), &MONTHS, field::MONTH, "1 to 12 or JAN to DEC; *, */n, a-b, a-b/n, a/n, lists"),
     field(
         "day-of-week",
         (1, 7),
         &WEEKDAYS,
-        fields::DAY_OF_WEEK,
+        field::DAY_OF_WEEK,
         "1 (Sunday) to 7 (Saturday) or SUN to SAT, nL, n#k, ?; *, */n, a-b, a-b/n, a/n, lists",
     ),
-    field("year", YEARS, &[], fields::YEAR, "1970 to 2199; *, */n, a-b, a-b/n, a/n, lists"),
+    field("year", YEARS, &[], field::YEAR, "1970 to 2199; *, */n, a-b, a-b/n, a/n, lists"),
 ];
 const YEARS: (u16, u16) = (1970, 2199);
 
@@ -73,7 +73,7 @@ static CRONTAB_WEEKDAY: Field = field(
     "day-of-week",
     (0, 7),
     &WEEKDAYS,
-    fields::DAY_OF_WEEK,
+    field::DAY_OF_WEEK,
     "0 or 7 (Sunday) to 6 (Saturday) or SUN to SAT, nL, n#k; *, */n, a-b, a-b/n, a/n, lists",
 );
 
@@ -134,7 +134,7 @@ pub(super) fn parse<'a>(
         ScheduleError::syntax(message).in_field(name, allowed).at_position(position)
     };
     grammar.check_day_fields(&words).map_err(|(index, why)| refuse(index, why))?;
-    visit(fields::SECOND, "0", Item::single(0));
+    visit(field::SECOND, "0", Item::single(0));
     for (index, &word) in words.iter().enumerate() {
         let items = grammar.items(index, word).map_err(|why| refuse(index, &why))?;
         // A weekday such as `6L` is among the numbered days, which then must not be all days.
@@ -143,16 +143,16 @@ pub(super) fn parse<'a>(
         }
         for (text, item) in items {
             let fields_index = grammar.field(index).fields_index;
-            visit(if matches!(item, Item::Nth { .. }) { fields::DAY } else { fields_index }, text, item);
+            visit(if matches!(item, Item::Nth { .. }) { field::DAY } else { fields_index }, text, item);
         }
         if index == DAY_OF_WEEK && is_numbered(word) {
-            visit(fields::DAY_OF_WEEK, "*", Item::Every { step: 1 });
+            visit(field::DAY_OF_WEEK, "*", Item::Every { step: 1 });
         }
     }
     if grammar == Grammar::Crontab {
-        visit(fields::YEAR, "*", Item::Every { step: 1 });
+        visit(field::YEAR, "*", Item::Every { step: 1 });
     }
-    visit(fields::WEEK, "*", Item::Every { step: 1 });
+    visit(field::WEEK, "*", Item::Every { step: 1 });
     Ok(CrontabLine { grammar, words })
 }
 

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::fields::{self, FIELDS};
+use super::field::{self, FIELDS};
+use super::fields;
 use super::item::Item;
 use super::spec::{Spelling, expand_macro};
 use super::{Strictness, cron};
@@ -29,9 +30,9 @@ type Name = fn(u16) -> String;
 
 /// The fields that name whole parts of the year.
 const DATES: [(usize, &str, Name); 3] = [
-    (fields::WEEK, "ISO week", |week| format!("ISO week {week}")),
-    (fields::MONTH, "month", |month| MONTHS[usize::from(month) - 1].to_owned()),
-    (fields::YEAR, "year", |year| year.to_string()),
+    (field::WEEK, "ISO week", |week| format!("ISO week {week}")),
+    (field::MONTH, "month", |month| MONTHS[usize::from(month) - 1].to_owned()),
+    (field::YEAR, "year", |year| year.to_string()),
 ];
 
 /// The maximum number of times of day that are listed one by one.
@@ -87,7 +88,7 @@ fn plain(index: usize, item: Item) -> Item {
             return item;
         }
     };
-    let is_time = index <= fields::HOUR;
+    let is_time = index <= field::HOUR;
     let is_whole = (first, last) == (field.min, field.max) && step <= field.max - field.min;
     let is_even = !is_time || (field.max + 1).is_multiple_of(step);
     if is_whole && is_even { Item::Every { step } } else { Item::Range { first, last, step } }
@@ -109,20 +110,20 @@ fn time_of_day(items: &Items) -> String {
     if let Some(times) = spelled_out(items) {
         return format!("At {}", and(&times));
     }
-    let whole_minutes = few(fields::SECOND, &items[fields::SECOND]).is_some_and(|seconds| seconds == [0]);
+    let whole_minutes = few(field::SECOND, &items[field::SECOND]).is_some_and(|seconds| seconds == [0]);
     let clear = |index: usize| every_step(&items[index]).is_some();
-    let mut words = leading(items, if whole_minutes { fields::MINUTE } else { fields::SECOND });
+    let mut words = leading(items, if whole_minutes { field::MINUTE } else { field::SECOND });
     if !whole_minutes {
-        words.push_str(&within(items, fields::MINUTE, clear(fields::SECOND)));
+        words.push_str(&within(items, field::MINUTE, clear(field::SECOND)));
     }
-    words.push_str(&within(items, fields::HOUR, clear(fields::MINUTE)));
+    words.push_str(&within(items, field::HOUR, clear(field::MINUTE)));
     words
 }
 
 /// The times of day one by one, if they are few.
 fn spelled_out(items: &Items) -> Option<Vec<String>> {
     let [seconds, minutes, hours] =
-        [fields::SECOND, fields::MINUTE, fields::HOUR].map(|index| few(index, &items[index]));
+        [field::SECOND, field::MINUTE, field::HOUR].map(|index| few(index, &items[index]));
     let (seconds, minutes, hours) = (seconds?, minutes?, hours?);
     if seconds.len() * minutes.len() * hours.len() > MOST_TIMES {
         return None;
@@ -169,8 +170,8 @@ fn named(index: usize, items: &[Item]) -> String {
 }
 
 fn days(items: &Items, either: bool) -> String {
-    let (weekdays, days) = (&items[fields::DAY_OF_WEEK], &items[fields::DAY]);
-    let on_weekdays = || list(fields::DAY_OF_WEEK, "weekday", weekdays, &weekday);
+    let (weekdays, days) = (&items[field::DAY_OF_WEEK], &items[field::DAY]);
+    let on_weekdays = || list(field::DAY_OF_WEEK, "weekday", weekdays, &weekday);
     match (is_every(days), is_every(weekdays)) {
         (true, true) => every_day(items),
         (true, false) | (false, true) if either => every_day(items),
@@ -190,8 +191,8 @@ fn every_day(items: &Items) -> String {
 }
 
 fn has_single_time(items: &Items) -> bool {
-    (fields::SECOND..=fields::HOUR).all(|index| few(index, &items[index]).is_some())
-        && items[fields::WEEK..].iter().all(|items| is_every(items))
+    (field::SECOND..=field::HOUR).all(|index| few(index, &items[index]).is_some())
+        && items[field::WEEK..].iter().all(|items| is_every(items))
 }
 
 fn days_of_month(items: &[Item]) -> String {
@@ -199,7 +200,7 @@ fn days_of_month(items: &[Item]) -> String {
         items.iter().partition(|item| matches!(item, Item::Every { .. } | Item::Range { .. }));
     let mut parts: Vec<String> = Vec::new();
     if !numbered.is_empty() {
-        parts.push(list(fields::DAY, "day", &numbered, &|day| format!("day {day}")));
+        parts.push(list(field::DAY, "day", &numbered, &|day| format!("day {day}")));
     }
     parts.extend(others.into_iter().map(day_of_month));
     format!("{} of the month", and(&parts))

@@ -1,6 +1,6 @@
 //! One expression of one field, whichever spelling it was written in.
 
-use super::fields::Field;
+use super::field::Field;
 
 /// The values that one expression names. Weekdays count from 0 = Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

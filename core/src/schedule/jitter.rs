@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fields::{FIELDS, HOUR, words};
+use super::field::{FIELDS, HOUR};
+use super::fields::words;
 use super::spec::Spelling;
 use crate::hash::{scale, stable};
 

@@ -6,7 +6,8 @@ use super::calendar::DAY;
 use super::compiled_expr::CompiledExpr;
 use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
-use super::fields::{self, FIELDS};
+use super::field::{self, FIELDS};
+use super::fields;
 use super::foreign::ForeignSyntax;
 use super::item::Item;
 use super::pattern::{HourRule, Pattern};
@@ -84,7 +85,7 @@ fn lint_fields(text: &str, pattern: &Pattern, warnings: &mut Vec<String>) {
         lint_every_second(text, minute, &words, pattern, warnings);
     }
     if let Some(weekdays) = words
-        .get(fields::DAY_OF_WEEK)
+        .get(field::DAY_OF_WEEK)
         .filter(|word| word.contains(|c: char| c.is_ascii_digit()) && !word.contains('*'))
     {
         let only: String = format!("0 0 0 {weekdays}");
@@ -187,8 +188,8 @@ fn uneven_step(index: usize, part: &str, item: Item, pattern: &Pattern) -> Optio
     };
     // Where no two minutes or hours follow each other, no step leads from one into the next.
     let (next, next_size) = match index {
-        fields::SECOND => (pattern.times.minutes, 60),
-        fields::MINUTE => (pattern.times.hours, 24),
+        field::SECOND => (pattern.times.minutes, 60),
+        field::MINUTE => (pattern.times.hours, 24),
         _ => (1, 1),
     };
     let follow_each_other = next & (next >> 1 | next << (next_size - 1)) != 0;
@@ -206,7 +207,7 @@ fn lone_step(index: usize, part: &str, item: Item) -> Option<String> {
     let (only, None) = (values.next()?, values.next()) else { return None };
     let unit = FIELDS[index].name;
     let named = match index {
-        fields::DAY_OF_WEEK => super::describe::weekday(only),
+        field::DAY_OF_WEEK => super::describe::weekday(only),
         _ => format!("{unit} {only}"),
     };
     Some(format!("`{part}` names {named} alone: the step is larger than the range"))

@@ -29,6 +29,7 @@ mod cron;
 mod days;
 mod describe;
 mod error;
+mod field;
 mod fields;
 mod foreign;
 mod item;

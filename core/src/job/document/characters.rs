@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::error::{FieldError, FieldPath};
+use crate::job::field_error::{FieldError, FieldPath};
 use crate::text;
 
 /// Adds an error for each string or member name that contains such a character.

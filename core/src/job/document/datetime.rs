@@ -5,8 +5,8 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde_json::Value;
 
-use super::error::{FieldError, FieldPath};
 use super::scalar::{NULL, string};
+use crate::job::field_error::{FieldError, FieldPath};
 
 /// A timestamp with its original offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

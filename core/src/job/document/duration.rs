@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::{FieldError, FieldPath};
 use super::scalar::string;
+use crate::job::field_error::{FieldError, FieldPath};
 
 /// Bounds of a duration, inclusive.
 #[derive(Debug, Clone, Copy)]

@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::duration::{Bounds, duration};
-use super::error::{FieldError, FieldPath};
 use super::reader::{Reader, UNSUPPORTED};
 use super::scalar::{MISSING, collect_error, enum_value, integer, object};
+use crate::job::field_error::{FieldError, FieldPath};
 use crate::policy::{CatchUp, CatchUpPolicy, Mode, OnError, Overlap, Policy};
 use crate::scaling::Scaling;
 use crate::trigger::Trigger;

@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::JobContext;
 use super::characters;
-use super::error::{FieldError, FieldPath, unknown_field};
 use super::scalar::{collect_error, text};
 use crate::job::JobId;
 use crate::job::earlier::{self, EARLIER_SCHEDULES, Earlier};
+use crate::job::field_error::{FieldError, FieldPath, unknown_field};
 use crate::schedule::Strictness;
 
 /// Read-only fields that the API adds to a job; accepted and ignored, so that a job from `GET` can be sent in a `PUT`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::error::{FieldError, FieldPath, unknown_field};
+use crate::job::field_error::{FieldError, FieldPath, unknown_field};
 
 pub(super) const NULL: &str = "Field may not be null.";
 pub(super) const MISSING: &str = "Missing data for required field.";

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::datetime::moment;
-use super::error::{FieldError, FieldPath};
 use super::reader::Reader;
 use super::scalar::{NOT_A_STRING, boolean, collect_error, object, string, text};
+use crate::job::field_error::{FieldError, FieldPath};
 use crate::job::{Job, JobId, Suspension};
 use crate::schedule::{
     Schedule, ScheduleError, ScheduleErrorKind, ScheduleSpec, Strictness, is_wild, parse_time_zone,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::error::{FieldError, FieldPath};
 use super::prefix_error;
 use super::reader::Reader;
 use super::scalar::{MISSING, NOT_A_STRING, NULL, collect_error, object, string};
 use crate::job::JobId;
+use crate::job::field_error::{FieldError, FieldPath};
 use crate::registry::ConfigError;
 use crate::task::{Override, TaskSpec};
 

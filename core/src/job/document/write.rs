@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::error::{FieldError, FieldPath, whole};
 use super::reader::{READ_ONLY, Reader};
 use super::scalar::{MISSING, NOT_A_STRING, NULL};
 use super::task::{WRONG_NAME, is_definition};
 use super::{JobContext, read, schedule_fields};
+use crate::job::field_error::{FieldError, FieldPath, whole};
 use crate::job::{Job, JobId};
 
 /// The message where the job's name would be a task definition with a revision or an ARN.
