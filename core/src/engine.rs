@@ -40,6 +40,7 @@ mod scheduler_loop;
 mod settle;
 mod status;
 mod stop_requests;
+mod store_calls;
 mod task_monitor;
 mod task_tracker;
 

@@ -1,5 +1,6 @@
 //! The store traits: jobs, the journal, and small registers, each written under compare-and-set.
 
+mod deadline;
 mod error;
 pub mod group_commit;
 mod import;
@@ -20,6 +21,7 @@ use crate::fault::FaultKind;
 use crate::firing::{Firing, FiringId, FiringState};
 use crate::job::{JobId, JobUid, Revision, StoredJob};
 
+pub(crate) use deadline::answer_within;
 pub use error::{StoreError, Subject};
 pub use import::{ImportBatch, JournalEntry};
 pub use shard_view::ShardView;

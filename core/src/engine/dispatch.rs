@@ -30,6 +30,8 @@ use attempt::NextStep;
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest wait before a retry.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// How long a firing keeps its permit of dispatch while it waits for the store.
+const MAX_PERMIT_WRITE: Duration = Duration::from_secs(1);
 
 /// Hands a journalled firing to dispatch; waits while the backlog is full.
 pub(super) async fn enqueue(engine: &EngineInner, firing: Firing) {
@@ -64,7 +66,7 @@ pub(super) async fn run(engine: Arc<EngineInner>, mut backlog: mpsc::Receiver<Fi
 struct FiringDriver {
     engine: Arc<EngineInner>,
     firing: Firing,
-    /// The permit of dispatch, released while the firing waits for a retry.
+    /// The permit of dispatch, released while the firing waits for a retry or for a slow store.
     permit: Option<OwnedSemaphorePermit>,
     backoff: Duration,
     /// The call without an answer may have launched tasks.
@@ -153,7 +155,7 @@ impl FiringDriver {
     async fn advance(&mut self, to: Firing, outcome: Option<TickOutcome>) -> bool {
         let mut backoff = MIN_BACKOFF;
         loop {
-            match self.engine.advance(self.firing.state, &to, outcome).await {
+            match self.write(&to, outcome).await {
                 Ok(()) => {
                     self.firing = to;
                     self.record_outcome(outcome).await;
@@ -167,11 +169,25 @@ impl FiringDriver {
                 }
                 Err(StoreError::Fenced(_)) => return false, // The new owner found the firing in the journal.
                 Err(StoreError::Fault { .. }) => {
+                    self.permit = None;
                     if !self.engine.sleep(backoff).await {
                         return false;
                     }
                     backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
+            }
+        }
+    }
+
+    /// Writes the firing's next state. While the store does not answer, other firings may use the permit.
+    async fn write(&mut self, to: &Firing, outcome: Option<TickOutcome>) -> Result<(), StoreError> {
+        let engine = Arc::clone(&self.engine);
+        let mut write = std::pin::pin!(engine.store.advance(self.firing.state, to, outcome));
+        match tokio::time::timeout(MAX_PERMIT_WRITE, &mut write).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.permit = None;
+                write.await
             }
         }
     }

@@ -53,9 +53,15 @@ pub enum FireError {
     /// It was edited at the same moment: try again.
     #[error("the job was modified concurrently")]
     Changed,
-    /// The store did not confirm the firing. Nothing is launched before it is found in the journal.
-    #[error("the store does not answer, so nothing was launched yet")]
+    /// The store could not be read, so nothing was recorded.
+    #[error("the store could not be read, so nothing was launched")]
     Store,
+    /// The store did not confirm the firing. If it has recorded it, the engine finds the firing in the journal within a minute
+    /// and launches it; otherwise nothing is launched.
+    #[error(
+        "the store did not confirm the firing, so its outcome is unknown; look for it among the job's firings before firing again"
+    )]
+    Unconfirmed,
     /// This replica does not own the job, so nothing was launched.
     #[error("the job is owned by another replica")]
     Elsewhere,
@@ -217,7 +223,7 @@ impl EngineHandle {
     /// Fails when the store cannot be written; the brake is then not on.
     pub async fn brake(&self, reason: String) -> Result<Brake, StoreError> {
         let brake = Brake { reason, since: self.engine.clock.now() };
-        self.engine.process.set_brake(&*self.engine.store, Some(brake.clone())).await?;
+        self.engine.store.set_brake(Some(brake.clone())).await?;
         Ok(brake)
     }
 
@@ -227,7 +233,7 @@ impl EngineHandle {
     ///
     /// Fails when the store cannot be written; the brake is then still on.
     pub async fn release(&self) -> Result<(), StoreError> {
-        self.engine.process.set_brake(&*self.engine.store, None).await
+        self.engine.store.set_brake(None).await
     }
 
     /// Requests a comparison of every job with the store.

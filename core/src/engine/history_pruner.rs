@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{EngineOptions, ProcessState};
 use crate::clock::Clock;
 use crate::fault;
-use crate::store::{Retention, Store, StoreError};
+use crate::store::{Retention, Store, StoreError, answer_within};
 
 /// How long after the start history is first pruned: not while open firings are resumed.
 const START_DELAY: Duration = Duration::from_secs(60);
@@ -24,6 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(3_600);
 const BATCH_ROWS: usize = 500;
 /// How long to wait between two steps.
 const BATCH_PAUSE: Duration = Duration::from_millis(100);
+/// How long one step may take.
+const BATCH_TIMEOUT: Duration = Duration::from_mins(2);
 /// How much the wall clock may differ from the monotonic clock.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -101,7 +103,7 @@ impl HistoryPruner {
     async fn prune_batch(&self, now: Timestamp) -> Result<u64, StoreError> {
         let before = now.saturating_sub(signed(self.age)).unwrap_or(Timestamp::MIN);
         let retention = Retention { before, keep: self.keep, now, batch: BATCH_ROWS };
-        let rows = self.store.prune(retention).await? as u64;
+        let rows = answer_within(BATCH_TIMEOUT, self.store.prune(retention)).await? as u64;
         self.process.counters.rows_pruned.fetch_add(rows, Ordering::Relaxed);
         Ok(rows)
     }

@@ -18,22 +18,20 @@ use super::job_cache::JobCache;
 use super::process::ProcessState;
 use super::retry::Retries;
 use super::stop_requests::StopRequests;
+use super::store_calls::StoreCalls;
 use super::task_tracker::TaskTracker;
 use super::{Engine, EngineOptions};
 use crate::clock::Clock;
-use crate::decide::TickOutcome;
 use crate::event::Event;
-use crate::fault::FaultKind;
-use crate::firing::{Firing, FiringId, FiringState};
+use crate::firing::{Firing, FiringId};
 use crate::job::{JobId, JobUid, Revision};
 use crate::launcher::Launcher;
 use crate::registry::TriggerRegistry;
-use crate::store::{Advance, FiringQuery, Settled, Settlement, Store, StoreError};
 
 /// The state that the parts of the engine share.
 pub(super) struct EngineInner {
     pub(super) options: EngineOptions,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: StoreCalls,
     pub(super) launcher: Arc<dyn Launcher>,
     pub(super) registry: Arc<TriggerRegistry>,
     pub(super) clock: Arc<dyn Clock>,
@@ -103,21 +101,22 @@ impl EngineInner {
     pub(super) fn new(engine: Engine, process: Arc<ProcessState>) -> (Arc<Self>, mpsc::Receiver<Firing>) {
         let Engine { options, store, launcher, registry, clock } = engine;
         let (backlog, waiting) = mpsc::channel(options.backlog);
+        let stop = CancellationToken::new();
         let recalled = NonZeroUsize::new(options.cached_jobs).unwrap_or(NonZeroUsize::MIN);
         let engine = Arc::new(Self {
             recalled: Mutex::new(LruCache::new(recalled)),
             job_cache: JobCache::new(options.cached_jobs),
             term: process.lease.term(),
             number: process.engines.fetch_add(1, Ordering::Relaxed),
+            store: StoreCalls::new(store, options.store_deadline, Arc::clone(&process), stop.clone()),
             process,
             backlog,
             options,
-            store,
             launcher,
             registry,
             clock,
             task_tracker: TaskTracker::default(),
-            stop: CancellationToken::new(),
+            stop,
             in_flight: Mutex::default(),
             monitored: Mutex::default(),
             monitor_wakeup: Notify::new(),
@@ -173,69 +172,5 @@ impl EngineInner {
             self.stop.cancel();
         }
         !self.stop.is_cancelled()
-    }
-
-    /// Records whether the store took a write, for the status and `readyz`. The engine stops when its jobs have another owner.
-    pub(super) fn record_write<T>(&self, result: &Result<T, StoreError>) {
-        match result {
-            Err(error @ StoreError::Fault { .. }) => self.process.record_store_fault(error),
-            Err(error @ StoreError::Fenced(_)) => {
-                if !self.stop.is_cancelled() {
-                    tracing::warn!(%error, "stopping the engine: its jobs have another owner");
-                }
-                self.stop.cancel();
-            }
-            Ok(_) | Err(StoreError::Exists(_) | StoreError::NotFound(_) | StoreError::Conflict(_)) => {
-                self.process.record_store_recovered();
-            }
-        }
-    }
-
-    /// Records a failed read of the store. A successful read does not show that the store can be written.
-    pub(super) fn record_read<T>(&self, result: &Result<T, StoreError>) {
-        if let Err(error @ StoreError::Fault { .. }) = result {
-            self.process.record_store_fault(error);
-        }
-    }
-
-    /// Makes settlements durable; returns the result of each.
-    ///
-    /// # Errors
-    ///
-    /// Fails as the store did, or when the store did not answer every settlement: then it is unknown what is durable.
-    pub(super) async fn commit_settlements(
-        &self,
-        batch: Vec<Settlement>,
-    ) -> Result<Vec<Settled>, StoreError> {
-        let count = batch.len();
-        let answer = self.store.settle(batch).await.and_then(|settled| {
-            if settled.len() == count {
-                return Ok(settled);
-            }
-            let answered = settled.len();
-            let message =
-                format!("the {} store answered {answered} of {count} settlements", self.store.kind());
-            Err(StoreError::fault(FaultKind::Bug, message))
-        });
-        self.record_write(&answer);
-        answer
-    }
-
-    /// Makes a firing's next state durable once: a retry after a lost answer finds it done.
-    pub(super) async fn advance(
-        &self,
-        from: FiringState,
-        to: &Firing,
-        outcome: Option<TickOutcome>,
-    ) -> Result<(), StoreError> {
-        let answer = self.store.advance(Advance { from, to: to.clone(), outcome }).await;
-        self.record_write(&answer);
-        let Err(StoreError::Conflict(_)) = &answer else { return answer };
-        let query = FiringQuery { id: Some(to.id.clone()), ..FiringQuery::default() };
-        let stored = self.store.firings(&query).await?.pop();
-        let done = stored.is_some_and(|stored| {
-            stored.state == to.state && stored.attempts == to.attempts && stored.tasks == to.tasks
-        });
-        if done { Ok(()) } else { answer }
     }
 }

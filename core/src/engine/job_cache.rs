@@ -11,6 +11,7 @@ use serde_json::value::to_raw_value;
 use super::agenda::AgendaEntry;
 use super::catch_up::Ticks;
 use super::inner::EngineInner;
+use super::store_calls::StoreCalls;
 use crate::clock::is_ahead;
 use crate::decide::DecisionId;
 use crate::job::{FieldError, Job, JobContext, JobId, JobUid, Revision, ScheduleView, StoredJob};
@@ -95,13 +96,15 @@ impl EngineInner {
     }
 
     /// Replaces a job whose earlier version lasts beyond now; does nothing when there is no such version.
-    pub(super) async fn correct_future_version(&self, stored: &StoredJob) -> Result<(), StoreError> {
+    pub(super) async fn correct_future_version(
+        &self,
+        stored: &StoredJob,
+        store: &StoreCalls,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let Some(document) = crate::job::correction(stored, &self.job_context(), now) else { return Ok(()) };
         let document = to_raw_value(&document).expect("a document of a store is plain data");
-        let replaced = self.store.replace(&stored.id, stored.revision, document, now).await;
-        self.record_write(&replaced);
-        match replaced {
+        match store.replace(stored, document, now).await {
             // The job was edited or removed in the meantime, which ends the version as well.
             Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
@@ -159,9 +162,7 @@ impl EngineInner {
             }
         }
         if !missing.is_empty() {
-            let stored = self.store.get(&missing).await;
-            self.record_read(&stored);
-            for stored in stored? {
+            for stored in self.store.get(&missing).await? {
                 let cached = Arc::new(CachedJob {
                     uid: stored.uid,
                     revision: stored.revision,

@@ -27,6 +27,12 @@ pub struct EngineOptions {
     pub evaluations: usize,
     /// How long one evaluation, or one count of running tasks, may take; 30 s.
     pub evaluation_deadline: Duration,
+    /// How long one call to the store may take; 30 s, longer than the stores' own time-outs, which know more about the call.
+    /// A write without an answer may still have its effect; the engine finds out by reading, or by compare-and-set.
+    pub store_deadline: Duration,
+    /// How long the scheduler loop waits for a call of its own to the store; 5 s. Meanwhile no round starts, so that a store
+    /// which does not answer delays ticks by at most so much. The call is made again, at most every 30 s.
+    pub loop_deadline: Duration,
     /// The maximum number of firings that are launched at once; 256. Further ones wait in the backlog.
     pub dispatch: usize,
     /// The maximum number of journalled firings that wait for dispatch; 16,384. `settle` of further firings waits. Large
@@ -76,6 +82,8 @@ impl Default for EngineOptions {
             deciding: available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1),
             evaluations: 16_384,
             evaluation_deadline: Duration::from_secs(30),
+            store_deadline: Duration::from_secs(30),
+            loop_deadline: Duration::from_secs(5),
             dispatch: 256,
             backlog: 16_384,
             launches: 64,

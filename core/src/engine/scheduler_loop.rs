@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::agenda::{Agenda, SlotId};
 use super::handle::{FireError, FireOrder};
@@ -17,6 +18,7 @@ use super::inner::{EngineInner, LoopStats};
 use super::recover;
 use super::round::{self, DueJob};
 use super::settle::JobProgress;
+use super::store_calls::StoreCalls;
 use crate::decide::DecisionRecord;
 use crate::job::JobId;
 use crate::store::StoreError;
@@ -28,6 +30,14 @@ const MESSAGE_CAPACITY: usize = 4_096;
 const FIRST_ROUND: usize = 128;
 /// How long a job waits when the store did not answer.
 const RETRY_DELAY: SignedDuration = SignedDuration::from_secs(1);
+/// The first pause of the loop's own calls to the store after one failed; doubled each time.
+const MIN_STORE_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause of the loop's own calls.
+const MAX_STORE_PAUSE: Duration = Duration::from_secs(30);
+/// How long a settlement without an answer may still become durable, in the store's queue or on its way.
+const MAX_LATE_SETTLEMENT: Duration = Duration::from_secs(60);
+/// How often the journal is searched meanwhile.
+const LATE_SETTLEMENT_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
 
 /// A message to the scheduler loop.
 #[derive(Debug)]
@@ -36,6 +46,8 @@ pub(super) enum Message {
     Report(Vec<(SlotId, JobProgress)>),
     /// Fire a job now.
     Fire(JobId, FireOrder),
+    /// The search for open firings has ended; whether it failed.
+    Searched { failed: bool },
 }
 
 /// Sends the results of a round to the scheduler loop.
@@ -62,6 +74,10 @@ pub(super) fn reply(order: Option<FireOrder>, result: Result<DecisionRecord, Fir
 /// Owns the agenda, and decides when each job is evaluated.
 pub(super) struct SchedulerLoop {
     engine: Arc<EngineInner>,
+    /// The store with the deadline of the loop's own calls: while one is under way, no round starts.
+    store: StoreCalls,
+    /// Until when the loop does not call the store because a call failed, and how long that pause is.
+    store_pause: Option<(Instant, Duration)>,
     agenda: Agenda,
     messages: mpsc::Receiver<Message>,
     reports: ReportSender,
@@ -72,6 +88,10 @@ pub(super) struct SchedulerLoop {
     prefetched_until: Timestamp,
     /// When to search the journal for open firings that no part of the engine works on: a settlement failed.
     recheck_at: Option<Timestamp>,
+    /// The search is under way.
+    searching: bool,
+    /// Until when a settlement without an answer may become durable.
+    late_until: Option<Instant>,
     /// Jobs whose ticks are settled in the future, and how many of them were logged.
     ahead: BTreeSet<SlotId>,
     ahead_logged: usize,
@@ -87,6 +107,8 @@ impl SchedulerLoop {
         let now = engine.clock.now();
         let mut scheduler = Self {
             scan: Scan::idle(now, engine.options.rescan),
+            store: engine.store.with_deadline(engine.options.loop_deadline),
+            store_pause: None,
             engine,
             agenda: Agenda::default(),
             messages,
@@ -96,6 +118,8 @@ impl SchedulerLoop {
             invalid: 0,
             prefetched_until: Timestamp::MIN,
             recheck_at: None,
+            searching: false,
+            late_until: None,
             ahead: BTreeSet::new(),
             ahead_logged: 0,
             steps: 0,
@@ -136,10 +160,52 @@ impl SchedulerLoop {
         }
     }
 
-    /// Resumes firings that a failed settlement may have left in the journal.
+    /// Resumes firings that a failed settlement may have left in the journal. The next decisions count their tasks, unless the
+    /// journal answers only after the deadline of the loop.
     async fn recover_uncertain(&mut self, now: Timestamp) {
-        if self.recheck_at.is_some_and(|moment| moment <= now) {
-            self.recheck_at = recover::resume_open_firings(&self.engine).await.err().map(|_| retry_time(now));
+        if self.searching || self.recheck_at.is_none_or(|moment| moment > now) {
+            return;
+        }
+        (self.recheck_at, self.searching) = (None, true);
+        let (engine, reports) = (Arc::clone(&self.engine), self.reports.clone());
+        let (done, ended) = oneshot::channel();
+        self.engine.spawn(async move {
+            let failed = recover::resume_open_firings(&engine).await.is_err();
+            // The loop may wait no longer, or have ended with the engine.
+            let _ = done.send(());
+            let _ = reports.0.send(Message::Searched { failed }).await;
+        });
+        let _ = tokio::time::timeout(self.engine.options.loop_deadline, ended).await;
+    }
+
+    /// Searches the journal at this moment, or earlier.
+    fn recheck(&mut self, at: Timestamp) {
+        self.recheck_at = Some(self.recheck_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Plans the next search: soon after a failed one, and as long as a settlement may still become durable.
+    fn handle_searched(&mut self, failed: bool) {
+        self.searching = false;
+        let now = self.engine.clock.now();
+        if failed {
+            self.recheck(retry_time(now));
+        } else if self.late_until.is_some_and(|until| Instant::now() < until) {
+            let next = now.saturating_add(LATE_SETTLEMENT_INTERVAL).unwrap_or(Timestamp::MAX);
+            self.recheck(next);
+        }
+    }
+
+    /// Tells whether the loop's own calls to the store pause, because the last one failed.
+    fn is_store_paused(&self) -> bool {
+        self.store_pause.is_some_and(|(until, _)| Instant::now() < until)
+    }
+
+    /// Pauses the loop's own calls after a failed one, so that a store that does not answer seldom delays ticks.
+    fn record_answer(&mut self, answered: bool) {
+        let last = self.store_pause.take().filter(|_| !answered);
+        if !answered {
+            let pause = last.map_or(MIN_STORE_PAUSE, |(_, last)| (last * 2).min(MAX_STORE_PAUSE));
+            self.store_pause = Some((Instant::now() + pause, pause));
         }
     }
 
@@ -147,9 +213,12 @@ impl SchedulerLoop {
     fn sleep_time(&self, now: Timestamp) -> Duration {
         let max = self.engine.options.max_sleep;
         let tick = if self.has_room() { self.agenda.next_due() } else { None };
-        let next = [tick, self.recheck_at].into_iter().flatten().min();
+        let recheck = self.recheck_at.filter(|_| !self.searching);
+        let next = [tick, recheck].into_iter().flatten().min();
         let until_due = next.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO));
-        [until_due, self.time_to_recovery()].into_iter().flatten().fold(max, Duration::min)
+        let pause = self.store_pause.map(|(until, _)| until.saturating_duration_since(Instant::now()));
+        let pause = pause.filter(|left| !left.is_zero());
+        [until_due, self.time_to_recovery(), pause].into_iter().flatten().fold(max, Duration::min)
     }
 
     fn has_room(&self) -> bool {
@@ -214,12 +283,14 @@ impl SchedulerLoop {
                 }
             }
             Message::Fire(id, order) => self.fire(&id, order).await,
+            Message::Searched { failed } => self.handle_searched(failed),
         }
     }
 
     async fn fire(&mut self, id: &JobId, order: FireOrder) {
-        if self.agenda.find_slot(id).is_none() {
-            self.reload(std::slice::from_ref(id)).await;
+        if self.agenda.find_slot(id).is_none() && !self.reload(std::slice::from_ref(id)).await {
+            reply(Some(order), Err(FireError::Store));
+            return;
         }
         let Some(slot) = self.agenda.find_slot(id) else {
             reply(Some(order), Err(FireError::NotFound));
@@ -241,7 +312,7 @@ impl SchedulerLoop {
         self.in_rounds -= 1;
         entry.busy = false;
         let now = self.engine.clock.now();
-        let (reload, not_before) = match progress {
+        let (reload, mut not_before) = match progress {
             JobProgress::Settled { settled, due, retry_at } => {
                 let stuck = entry.settled == settled;
                 (entry.settled, entry.due) = (settled, due);
@@ -256,7 +327,8 @@ impl SchedulerLoop {
                 (false, None)
             }
             JobProgress::Retry => {
-                self.recheck_at.get_or_insert(now);
+                self.recheck(now);
+                self.late_until = Some(Instant::now() + MAX_LATE_SETTLEMENT);
                 (false, Some(retry_time(now)))
             }
             JobProgress::Reload => (true, None),
@@ -264,7 +336,9 @@ impl SchedulerLoop {
         let Some(entry) = self.agenda.get_mut(slot) else { return };
         if reload || std::mem::take(&mut entry.nudged) {
             let id = entry.id.clone();
-            self.reload(&[id]).await;
+            if !self.reload(&[id]).await {
+                not_before = not_before.max(Some(retry_time(now)));
+            }
         }
         self.update_settled_ahead(slot, now);
         self.reschedule(slot, not_before, now);

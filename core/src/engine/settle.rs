@@ -17,7 +17,7 @@ use super::status::Counters;
 use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
 use crate::event::Event;
 use crate::firing::Firing;
-use crate::store::{FiringQuery, Settled, Settlement};
+use crate::store::{FiringQuery, Settled, Settlement, StoreError};
 
 /// The result of a round for one job.
 #[derive(Debug)]
@@ -147,13 +147,15 @@ impl EngineInner {
         if batch.is_empty() {
             return;
         }
-        match self.commit_settlements(batch).await {
+        match self.store.settle(batch).await {
             Ok(settled) => self.on_batch_committed(pending, settled, reports).await,
-            Err(_) => {
+            Err(error) => {
+                let is_fenced = matches!(error, StoreError::Fenced(_));
+                let refusal = if is_fenced { FireError::Elsewhere } else { FireError::Unconfirmed };
                 let mut progress = Vec::with_capacity(pending.len());
                 for one in pending {
                     self.rollback_reservation(one.firing.as_ref());
-                    scheduler_loop::reply(one.order, Err(FireError::Store));
+                    scheduler_loop::reply(one.order, Err(refusal));
                     progress.push((one.due.slot, JobProgress::Retry));
                 }
                 reports.send(progress).await;
@@ -194,7 +196,7 @@ impl EngineInner {
     async fn check_already_launched(&self, firing: &Firing) {
         let query = FiringQuery { id: Some(firing.id.clone()), ..FiringQuery::default() };
         let known = self.store.firings(&query).await;
-        self.record_read(&known);
+        self.store.record_read(&known);
         if known.is_ok_and(|known| !known.is_empty()) {
             self.already_launched.lock().insert(firing.uid, firing.id.clone());
         }

@@ -149,7 +149,7 @@ impl TaskMonitor {
 
     async fn record(&self, from: Firing, to: Firing) {
         let id = to.id.clone();
-        match self.engine.advance(FiringState::Launched, &to, None).await {
+        match self.engine.store.advance(FiringState::Launched, &to, None).await {
             Ok(()) => {
                 self.count_ends(&from, &to);
                 self.engine.task_tracker.record_firing(&to, self.engine.clock.now());

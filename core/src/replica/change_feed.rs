@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::ReplicaInner;
 use super::shard_owner::OwnedShard;
-use crate::fault::{self, FaultKind};
-use crate::store::{ChangeCursor, ChangedJobs, Shard, ShardChanges, StoreError};
+use crate::fault;
+use crate::store::{ChangeCursor, ChangedJobs, Shard, ShardChanges, StoreError, answer_within};
 
 /// Polls until the replica has ended.
 pub(super) async fn run(inner: Arc<ReplicaInner>) {
@@ -16,10 +16,7 @@ pub(super) async fn run(inner: Arc<ReplicaInner>) {
             () = inner.ended.cancelled() => return,
             () = tokio::time::sleep(inner.options.timing.poll_interval) => {}
         }
-        let polled = tokio::time::timeout(inner.options.timing.store_timeout, inner.poll_changes()).await;
-        let polled = polled.unwrap_or_else(|_| {
-            Err(StoreError::fault(FaultKind::Unavailable, "the store did not answer in time"))
-        });
+        let polled = answer_within(inner.options.timing.store_timeout, inner.poll_changes()).await;
         if let Err(error) = &polled
             && !failing
         {

@@ -9,7 +9,7 @@ use super::ReplicaInner;
 use super::records::{Beat, replica_register};
 use super::shard_owner::Release;
 use crate::fault::{self, FaultKind};
-use crate::store::StoreError;
+use crate::store::{StoreError, answer_within};
 
 /// The minimum time for which a failed replica's register stays in the store.
 const REGISTER_TTL: SignedDuration = SignedDuration::from_hours(1);
@@ -53,12 +53,7 @@ impl Heartbeat {
         let timing = &inner.options.timing;
         loop {
             let began = Instant::now();
-            let write = async { self.write(inner).await };
-            let Ok(written) = tokio::time::timeout(timing.store_timeout, write).await else {
-                let message = format!("the store did not answer within {} s", timing.store_timeout.as_secs());
-                return Err(StoreError::fault(FaultKind::Unavailable, message));
-            };
-            match written {
+            match answer_within(timing.store_timeout, self.write(inner)).await {
                 Ok(version) => {
                     self.version = Some(version);
                     self.rival = None;

@@ -10,8 +10,8 @@ use super::ReplicaInner;
 use super::assignment::{self, ClusterView, Rebalance};
 use super::records::{FLEET, Holder, Ownership, shard_register};
 use super::shard_owner::Release;
-use crate::fault::{self, FaultKind};
-use crate::store::{Shard, StoreError};
+use crate::fault;
+use crate::store::{Shard, StoreError, answer_within};
 
 /// Reconciles until the replica leaves.
 pub(super) async fn run(inner: Arc<ReplicaInner>) {
@@ -36,10 +36,7 @@ impl ReplicaInner {
     pub(super) async fn refresh(self: &Arc<Self>) -> Result<(), StoreError> {
         let before: BTreeSet<Shard> = self.owned.lock().keys().copied().collect();
         let began = Instant::now();
-        let read = tokio::time::timeout(self.options.timing.store_timeout, self.store.registers(FLEET)).await;
-        let registers = read.unwrap_or_else(|_| {
-            Err(StoreError::fault(FaultKind::Unavailable, "the store did not answer in time"))
-        })?;
+        let registers = answer_within(self.options.timing.store_timeout, self.store.registers(FLEET)).await?;
         self.peers.lock().apply_snapshot(&registers, began, Instant::now());
         if !self.commons.lease.holds() || self.leaving.is_cancelled() {
             return Ok(());

@@ -10,7 +10,7 @@ use super::ReplicaInner;
 use super::records::{Ownership, shard_register};
 use crate::engine::{Engine, EngineHandle};
 use crate::fault;
-use crate::store::{ChangeCursor, Fence, Shard, ShardView, Store, StoreError};
+use crate::store::{ChangeCursor, Fence, Shard, ShardView, Store, StoreError, answer_within};
 
 /// The pause before a failed engine start is retried.
 const RETRY_BACKOFF: Duration = Duration::from_secs(1);
@@ -126,7 +126,8 @@ impl ReplicaInner {
 
     async fn start_engine(&self, owned: &OwnedShard) -> Result<EngineHandle, StoreError> {
         // Edits from here on are polled; earlier ones are read with the jobs.
-        let changes = self.store.changes(&[(owned.shard, ChangeCursor::default())]).await?;
+        let from = [(owned.shard, ChangeCursor::default())];
+        let changes = answer_within(self.options.timing.store_timeout, self.store.changes(&from)).await?;
         owned.set_cursor(changes.first().map(|edits| edits.cursor).unwrap_or_default());
         let fence = Fence { register: shard_register(owned.shard), version: owned.version };
         let view = ShardView::new(Arc::clone(&self.store), owned.shard, fence);
@@ -161,12 +162,9 @@ impl ReplicaInner {
         let free = serde_json::to_string(&Ownership::default()).expect("an ownership is plain data");
         let register = shard_register(owned.shard);
         let write = self.store.put_register(&register, &free, Some(owned.version), None);
-        match tokio::time::timeout(self.options.timing.store_timeout, write).await {
-            Ok(Err(StoreError::Conflict(_))) => Ok(()), // Another replica has taken it over.
-            Ok(written) => written.map(drop),
-            Err(_) => {
-                Err(StoreError::fault(crate::FaultKind::Unavailable, "the store did not answer in time"))
-            }
+        match answer_within(self.options.timing.store_timeout, write).await {
+            Err(StoreError::Conflict(_)) => Ok(()), // Another replica has taken it over.
+            written => written.map(drop),
         }
     }
 }

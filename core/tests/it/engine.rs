@@ -6,6 +6,7 @@ mod edits;
 mod ends;
 mod failing;
 mod faults;
+mod hangs;
 mod history;
 mod queue;
 mod replace;

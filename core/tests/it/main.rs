@@ -5,6 +5,7 @@ mod engine;
 mod execution;
 mod firing;
 mod formats;
+mod hanging_store;
 mod memory;
 mod outcomes;
 mod queue_model;

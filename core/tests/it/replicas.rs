@@ -4,3 +4,4 @@ mod assignment;
 mod cluster;
 mod edits;
 mod faults;
+mod hangs;

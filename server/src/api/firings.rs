@@ -117,6 +117,9 @@ fn refusal(job: &JobId, error: FireError) -> Problem {
         FireError::Changed => {
             Problem::new(ProblemType::Contended, format!("Job {job} did not fire: {error}."))
         }
+        FireError::Unconfirmed => {
+            Problem::new(ProblemType::Unavailable, format!("Job {job} may have fired: {error}."))
+        }
         FireError::Store | FireError::Elsewhere | FireError::Stopping => {
             Problem::new(ProblemType::Unavailable, format!("Job {job} did not fire: {error}."))
         }

@@ -203,7 +203,10 @@ impl FiringDriver {
 
     /// Calls the launcher, unless this process may not launch any more, or was delayed for so long that the launcher may have
     /// forgotten the token.
-    async fn call(&self, attempt: &Attempt) -> Result<Result<LaunchReport, LaunchError>, NextStep> {
+    async fn call(&mut self, attempt: &Attempt) -> Result<Result<LaunchReport, LaunchError>, NextStep> {
+        if !self.acquire_permit().await {
+            return Err(NextStep::Done);
+        }
         let engine = &self.engine;
         let request = self.launch_request(attempt);
         let _permit = engine.process.limits.launches.acquire().await.expect("the semaphore is never closed");

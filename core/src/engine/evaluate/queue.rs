@@ -38,7 +38,7 @@ impl EngineInner {
             let past = self
                 .recent_firings(request, asked_at.saturating_sub(horizon).unwrap_or(Timestamp::MIN))
                 .await;
-            self.record_read(&past);
+            self.store.record_read(&past);
             let past = past?;
             // A dry run of a job that is not stored leaves no record.
             if remember || !past.is_empty() {

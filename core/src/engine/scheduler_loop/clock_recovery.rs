@@ -64,18 +64,26 @@ impl SchedulerLoop {
 
     /// Ends such versions in the store: after a restart behind the moment of the edit, their ticks would count again.
     async fn correct_future_versions(&mut self, now: Timestamp) {
+        if self.is_store_paused() {
+            return;
+        }
         let ids: Vec<JobId> = std::mem::take(&mut *self.engine.future_versions.lock()).into_iter().collect();
         for ids in ids.chunks(BATCH) {
-            let stored = self.engine.store.get(ids).await;
-            self.engine.record_read(&stored);
+            let stored = self.store.get(ids).await;
+            self.record_answer(stored.is_ok());
             let Ok(stored) = stored else {
                 self.engine.future_versions.lock().extend(ids.iter().cloned());
                 continue;
             };
             for job in stored {
                 // A version ends where ticks are settled, so those must not be settled in the future.
-                let waits = job.progress.settled.is_some_and(|settled| is_ahead(settled, now));
-                if waits || self.engine.correct_future_version(&job).await.is_err() {
+                let mut waits = job.progress.settled.is_some_and(|settled| is_ahead(settled, now));
+                if !waits && !self.is_store_paused() {
+                    let corrected = self.engine.correct_future_version(&job, &self.store).await;
+                    self.record_answer(corrected.is_ok());
+                    waits = corrected.is_err();
+                }
+                if waits || self.is_store_paused() {
                     self.engine.future_versions.lock().insert(job.id.clone());
                 }
             }
@@ -111,6 +119,9 @@ impl SchedulerLoop {
 
     /// Makes the ticks of these jobs count again from now on.
     async fn recover_jobs(&mut self, mut slots: Vec<SlotId>, now: Timestamp) {
+        if self.is_store_paused() {
+            return;
+        }
         let mut recovered = Vec::new();
         slots.retain(|slot| match self.agenda.get(*slot) {
             Some(entry) if !is_settled_ahead(entry, now) => {
@@ -130,7 +141,9 @@ impl SchedulerLoop {
                 .map(|entry| recovery_settlement(entry, now))
                 .collect();
             let ids: Vec<JobId> = batch.iter().map(|settlement| settlement.job.clone()).collect();
-            let Ok(answer) = self.engine.commit_settlements(batch.clone()).await else { return };
+            let answer = self.store.settle(batch.clone()).await;
+            self.record_answer(answer.is_ok());
+            let Ok(answer) = answer else { return };
             for (settlement, settled) in batch.into_iter().zip(answer) {
                 self.publish_recovery(settlement, &settled);
             }

@@ -86,16 +86,24 @@ impl SchedulerLoop {
         }
     }
 
-    /// Reloads the jobs that were nudged.
+    /// Reloads the jobs that were nudged. The first failed read ends it.
     pub(super) async fn process_nudges(&mut self) {
+        if self.is_store_paused() {
+            return;
+        }
         let nudged: Vec<JobId> = std::mem::take(&mut *self.engine.nudges.lock()).into_iter().collect();
-        for ids in nudged.chunks(RESCAN_PAGE_JOBS.get()) {
-            self.reload(ids).await;
+        let mut chunks = nudged.chunks(RESCAN_PAGE_JOBS.get());
+        while let Some(ids) = chunks.next() {
+            if !self.reload(ids).await {
+                self.engine.nudges.lock().extend(chunks.flatten().cloned());
+                return;
+            }
         }
     }
 
-    /// Reads these jobs from the store, and updates the agenda.
-    pub(super) async fn reload(&mut self, ids: &[JobId]) {
+    /// Reads these jobs from the store, and updates the agenda; returns whether the store answered. Otherwise they are read
+    /// again later.
+    pub(super) async fn reload(&mut self, ids: &[JobId]) -> bool {
         let mut ids: Vec<JobId> = ids.to_vec();
         ids.retain(|id| match self.agenda.find_slot(id).and_then(|slot| self.agenda.get_mut(slot)) {
             Some(entry) if entry.busy => {
@@ -105,13 +113,15 @@ impl SchedulerLoop {
             Some(_) | None => true,
         });
         if ids.is_empty() {
-            return;
+            return true;
         }
-        let stored = self.engine.store.get(&ids).await;
-        self.engine.record_read(&stored);
-        let Ok(stored) = stored else {
+        let stored = if self.is_store_paused() { None } else { Some(self.store.get(&ids).await) };
+        if let Some(stored) = &stored {
+            self.record_answer(stored.is_ok());
+        }
+        let Some(Ok(stored)) = stored else {
             self.engine.nudges.lock().extend(ids);
-            return;
+            return false;
         };
         let mut gone: std::collections::BTreeSet<JobId> = ids.into_iter().collect();
         for stored in stored {
@@ -123,10 +133,14 @@ impl SchedulerLoop {
                 self.remove(slot);
             }
         }
+        true
     }
 
     /// Continues the comparison, or starts one when it is due.
     pub(super) async fn rescan(&mut self) {
+        if self.is_store_paused() {
+            return;
+        }
         let now = self.engine.clock.now();
         if self.engine.rescan.swap(false, Ordering::Relaxed) {
             self.scan = Scan::Until(now);
@@ -139,8 +153,8 @@ impl SchedulerLoop {
             }
             Scan::At(from) => from.clone(),
         };
-        let page = self.engine.store.list(from, RESCAN_PAGE_JOBS).await;
-        self.engine.record_read(&page);
+        let page = self.store.list(from, RESCAN_PAGE_JOBS).await;
+        self.record_answer(!matches!(page, Err(StoreError::Fault { .. })));
         let page = match page {
             Ok(page) => page,
             Err(StoreError::NotFound(_)) => {
@@ -199,7 +213,7 @@ impl SchedulerLoop {
         }
         if entry.uid == stored.uid && entry.settled != stored.progress.settled {
             // A settlement that seemed to fail is durable: its firing must be resumed.
-            self.recheck_at.get_or_insert(self.engine.clock.now());
+            self.recheck(self.engine.clock.now());
         }
         self.remove_entry(slot);
         self.engine.job_cache.evict(&stored.id);
@@ -245,9 +259,7 @@ type Parsing = BoxFuture<'static, (u64, Vec<AgendaEntry>)>;
 async fn read_pages(engine: Arc<EngineInner>, pages: mpsc::Sender<Parsing>) -> Result<(), StoreError> {
     let (mut from, mut limit) = (ListFrom::Skip(0), FIRST_PAGE_JOBS);
     loop {
-        let page = engine.store.list(from, limit).await;
-        engine.record_read(&page);
-        let page = page?;
+        let page = engine.store.list(from, limit).await?;
         let Some(last) = page.jobs.last() else { return Ok(()) };
         from = ListFrom::After(last.id.clone());
         limit = next_page_size(&page.jobs);

@@ -10,8 +10,8 @@ use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaId, Repl
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{
-    Clock, Engine, EngineOptions, FiringState, JobId, Launcher, MemoryStore, SharedStore, Store, StoredJob,
-    TickOutcome, Timestamp, TriggerRegistry,
+    Clock, Engine, EngineOptions, Firing, FiringState, JobId, Launcher, MemoryStore, Origin, SharedStore,
+    Store, StoredJob, TickOutcome, Timestamp, TriggerRegistry,
 };
 use ecs_scheduler_testing::{
     ChaosLauncher, ChaosPlan, NetworkFault, NetworkLink, RemoteLauncher, RemoteStore, SimClock, Simulation,
@@ -73,6 +73,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Makes a cluster with this many jobs, each of which fires every five seconds and launches one task per tick.
     pub(crate) async fn open(jobs: usize) -> Self {
+        Self::open_on(jobs, Arc::new(MemoryStore::default())).await
+    }
+
+    /// Does the same on this store.
+    pub(crate) async fn open_on(jobs: usize, store: Arc<dyn SharedStore>) -> Self {
         let began: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let clock = Arc::new(SimClock::at(began));
         let launcher = Arc::new(ChaosLauncher::new(Arc::clone(&clock) as Arc<dyn Clock>, 7));
@@ -81,7 +86,6 @@ impl Cluster {
             run: Duration::from_secs(20),
             ..ChaosPlan::default()
         });
-        let store = Arc::new(MemoryStore::default());
         let world = Simulation {
             clock,
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -164,7 +168,8 @@ impl Cluster {
             *started.entry(start.firing).or_insert(0) += 1;
         }
         let firings = self.world.firings().await;
-        let due: u64 = firings.iter().filter(|firing| firing.nominal <= until).count() as u64;
+        let of_tick = |firing: &&Firing| firing.origin == Origin::Tick && firing.nominal <= until;
+        let due = firings.iter().filter(of_tick).count() as u64;
         let mut wanted = 0;
         for stored in self.jobs().await {
             wanted += self.schedule(&stored).count_in(self.began, until);

@@ -1,0 +1,165 @@
+//! A store of which some calls never answer: the clock goes on, and nothing is lost or launched twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_scheduler_core::testing::StoreFaults;
+use ecs_scheduler_core::{FireError, FireRequest, FiringState, JobId, Store, TickOutcome};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::support::Stage;
+use crate::hanging_store::{Call, Effect, HangingStore};
+
+/// The deadline of a call to the store, and of one that the scheduler loop waits for.
+const DEADLINE: Duration = Duration::from_secs(30);
+const LOOP_DEADLINE: Duration = Duration::from_secs(5);
+
+fn id(job: &str) -> JobId {
+    JobId::new(job).unwrap()
+}
+
+/// Makes a world with the job `hangs` at each full hour, and `other` every five seconds.
+async fn staged() -> (Stage, Arc<HangingStore>) {
+    let mut stage = Stage::at("2026-01-01T09:59:50Z");
+    let store = Arc::new(HangingStore::default());
+    stage.world.store = Arc::clone(&store) as Arc<dyn Store>;
+    let hangs = json!({"taskDefinition": "hangs", "schedule": "0 0 *", "overlap": "allow", "maxCount": 9});
+    let other = json!({"taskDefinition": "other", "schedule": "2/5 *", "overlap": "allow", "maxCount": 50});
+    stage.world.create("hangs", &hangs).await.unwrap();
+    stage.world.create("other", &other).await.unwrap();
+    (stage, store)
+}
+
+impl Stage {
+    /// Returns the greatest lateness of a launch of the job `other`, and how many there were.
+    async fn lateness_of_other(&self) -> (SignedDuration, usize) {
+        let firings = self.firings("other").await;
+        let late = firings.iter().map(|firing| firing.observed.duration_since(firing.nominal)).max();
+        (late.unwrap(), firings.len())
+    }
+
+    fn launches_of(&self, job: &str) -> usize {
+        self.launcher.requests.lock().iter().filter(|request| request.job == id(job)).count()
+    }
+
+    /// Checks that the tick of the job `hangs` launched one task.
+    async fn assert_launched_once(&self, what: &str) {
+        assert_eq!(self.outcomes("hangs").await, [(TickOutcome::Launched, 1)], "{what}");
+        assert_eq!(self.states("hangs").await, [FiringState::Finished], "{what}");
+        assert_eq!(self.launches_of("hangs"), 1, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settlement_that_never_answers_delays_no_other_job_and_is_repeated() {
+    for effect in [Effect::Never, Effect::AtOnce, Effect::After(Duration::from_secs(45))] {
+        let (stage, store) = staged().await;
+        store.hang(Call::Settle, Some("hangs"), 1, effect);
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:20Z").await;
+        assert_eq!(*store.hung.lock(), [Call::Settle]);
+        assert_eq!(stage.lateness_of_other().await, (SignedDuration::ZERO, 6), "{effect:?}");
+        stage.until("2026-01-01T10:01:30Z").await;
+        stage.assert_launched_once(&format!("{effect:?}")).await;
+        assert_eq!(life.engine.status().store_fault, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settlements_that_never_answer_are_repeated_until_one_does() {
+    let (stage, store) = staged().await;
+    store.hang(Call::Settle, Some("hangs"), usize::MAX, Effect::Never);
+    let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    stage.until("2026-01-01T10:10:00Z").await;
+    assert_eq!(stage.outcomes("hangs").await, [], "its tick stays open");
+    let tries = store.hung.lock().len();
+    assert!((19..=21).contains(&tries), "{tries} tries");
+    assert_eq!(stage.lateness_of_other().await.0, SignedDuration::ZERO);
+    store.recover();
+    stage.until("2026-01-01T10:11:00Z").await;
+    stage.assert_launched_once("after the store has recovered").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn firing_by_hand_whose_settlement_hangs_is_answered_and_launched_at_most_once() {
+    let late = Effect::After(Duration::from_secs(45));
+    for (effect, launches) in [(Effect::Never, 0), (Effect::AtOnce, 1), (late, 1)] {
+        let (stage, store) = staged().await;
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:06Z").await;
+        store.hang(Call::Settle, Some("hangs"), 1, effect);
+        let (hangs, began) = (id("hangs"), tokio::time::Instant::now());
+        let other = async {
+            let fired = life.engine.fire_now(&id("other"), FireRequest::default()).await;
+            (fired.unwrap().draft.launch, began.elapsed())
+        };
+        let (hanging, other) = tokio::join!(life.engine.fire_now(&hangs, FireRequest::default()), other);
+        assert_eq!(other, (1, Duration::ZERO), "{effect:?}");
+        assert_eq!((hanging.unwrap_err(), began.elapsed()), (FireError::Unconfirmed, DEADLINE));
+        stage.until("2026-01-01T10:02:00Z").await;
+        assert_eq!(stage.launches_of("hangs"), 1 + launches, "{effect:?}: its tick, and by hand");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn read_of_the_scheduler_loop_that_never_answers_delays_ticks_by_its_deadline_only() {
+    for call in [Call::Get, Call::List, Call::OpenFirings] {
+        let (mut stage, store) = staged().await;
+        stage.world.options.rescan = Duration::from_secs(20);
+        let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T09:59:56Z").await;
+        store.hang(call, None, 1, Effect::Never);
+        if call == Call::OpenFirings {
+            store.hang(Call::Settle, Some("hangs"), 1, Effect::AtOnce);
+        }
+        stage.world.create("new", &json!({"taskDefinition": "new", "schedule": "30 *"})).await.unwrap();
+        life.engine.nudge(&id("new"));
+        stage.until("2026-01-01T10:03:00Z").await;
+        assert!(store.hung.lock().contains(&call), "{call:?}");
+        let (late, launches) = stage.lateness_of_other().await;
+        let allowed = SignedDuration::try_from(LOOP_DEADLINE).unwrap();
+        assert!(late <= allowed && launches >= 36, "{call:?}: {launches} launches, late by {late:?}");
+        stage.assert_launched_once(&format!("{call:?}")).await;
+        assert_eq!(stage.outcomes("new").await, [(TickOutcome::Launched, 1); 3], "{call:?}");
+        let fired = life.engine.fire_now(&id("new"), FireRequest::default()).await.unwrap();
+        assert_eq!(fired.draft.launch, 1, "{call:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_of_the_scheduler_loop_that_never_answer_are_made_seldom() {
+    let (stage, store) = staged().await;
+    let life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+    store.hang(Call::Get, Some("new"), usize::MAX, Effect::Never);
+    stage.world.create("new", &json!({"taskDefinition": "new", "schedule": "30 *"})).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let fired = life.engine.fire_now(&id("new"), FireRequest::default()).await;
+    assert_eq!((fired.unwrap_err(), began.elapsed()), (FireError::Store, LOOP_DEADLINE));
+    let fired = life.engine.fire_now(&id("new"), FireRequest::default()).await;
+    assert_eq!((fired.unwrap_err(), began.elapsed()), (FireError::Store, LOOP_DEADLINE), "at once");
+    stage.until("2026-01-01T10:10:00Z").await;
+    let reads = store.hung.lock().len();
+    assert!((18..=24).contains(&reads), "{reads} reads in ten minutes");
+    store.recover();
+    stage.until("2026-01-01T10:11:00Z").await;
+    assert_eq!(life.engine.fire_now(&id("new"), FireRequest::default()).await.unwrap().draft.launch, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn firings_whose_moves_never_answer_leave_dispatch_to_others_and_launch_once() {
+    let late = Effect::After(Duration::from_secs(45));
+    for (calls, effect) in
+        [(1, Effect::Never), (3, Effect::Never), (1, Effect::AtOnce), (3, Effect::AtOnce), (1, late)]
+    {
+        let (mut stage, store) = staged().await;
+        stage.world.options.dispatch = 1;
+        store.hang(Call::Advance, Some("hangs"), calls, effect);
+        let _life = stage.world.boot(StoreFaults::default(), 0).await.unwrap();
+        stage.until("2026-01-01T10:00:20Z").await;
+        let states = stage.states("other").await;
+        assert_eq!(states[..4], [FiringState::Finished; 4], "{effect:?}");
+        stage.until("2026-01-01T10:02:30Z").await;
+        stage.assert_launched_once(&format!("{effect:?}")).await;
+    }
+}
