@@ -38,6 +38,7 @@ mod retry;
 mod round;
 mod scheduler_loop;
 mod settle;
+mod spans;
 mod status;
 mod stop_requests;
 mod store_calls;

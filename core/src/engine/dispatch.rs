@@ -14,9 +14,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::faults::{FailedTicks, Failing};
 use super::inner::EngineInner;
+use super::spans::firing_span;
 use super::status::Counters;
 use crate::clock::is_ahead;
 use crate::decide::TickOutcome;
@@ -56,9 +58,8 @@ pub(super) async fn run(engine: Arc<EngineInner>, mut backlog: mpsc::Receiver<Fi
         };
         let Some((firing, permit)) = taken else { return };
         let task_engine = Arc::clone(&engine);
-        engine.spawn(async move {
-            FiringDriver::new(task_engine, firing, permit).run().await;
-        });
+        let span = firing_span(&firing);
+        engine.spawn(FiringDriver::new(task_engine, firing, permit).run().instrument(span));
     }
 }
 
@@ -141,11 +142,10 @@ impl FiringDriver {
 
     /// Ends the firing without further tasks.
     async fn end(&mut self, state: FiringState, outcome: TickOutcome, note: String) {
-        let (job, firing) = (&self.firing.job, &self.firing.id);
         if outcome == TickOutcome::Coalesced {
-            tracing::info!(%job, %firing, state = state.as_str(), note, "a firing ended");
+            tracing::info!(state = state.as_str(), note, "a firing ended");
         } else {
-            tracing::warn!(%job, %firing, state = state.as_str(), note, "a firing ended");
+            tracing::warn!(state = state.as_str(), note, "a firing ended");
         }
         let to = Firing { state, note: Some(note), ..self.firing.clone() };
         self.advance(to, Some(outcome)).await;
@@ -158,13 +158,20 @@ impl FiringDriver {
             match self.write(&to, outcome).await {
                 Ok(()) => {
                     self.firing = to;
+                    let Firing { state, requested, .. } = &self.firing;
+                    tracing::debug!(
+                        state = state.as_str(),
+                        requested,
+                        started = self.firing.started(),
+                        "a firing moved"
+                    );
                     self.record_outcome(outcome).await;
                     self.engine.task_tracker.record_firing(&self.firing, self.engine.clock.now());
                     self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
                     return true;
                 }
                 Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {
-                    tracing::error!(firing = %self.firing.id, error = %fault::chain(&error), "a firing was changed by another writer");
+                    tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
                     return false;
                 }
                 Err(StoreError::Fenced(_)) => return false, // The new owner found the firing in the journal.

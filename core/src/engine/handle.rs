@@ -76,6 +76,8 @@ pub(super) struct FireOrder {
     pub(super) key: String,
     pub(super) tasks: Option<NonZeroU32>,
     pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
+    /// The span of the caller's request.
+    pub(super) span: tracing::Span,
 }
 
 /// A running engine. Clones talk to the same one.
@@ -111,7 +113,7 @@ impl EngineHandle {
     pub async fn fire_now(&self, id: &JobId, request: FireRequest) -> Result<DecisionRecord, FireError> {
         let (answer, answered) = oneshot::channel();
         let key = request.key.unwrap_or_else(|| JobUid::random().to_string());
-        let order = FireOrder { key, tasks: request.tasks, answer };
+        let order = FireOrder { key, tasks: request.tasks, answer, span: tracing::Span::current() };
         let sent = self.commands.send(Message::Fire(id.clone(), order)).await;
         sent.map_err(|_| FireError::Stopping)?;
         answered.await.unwrap_or(Err(FireError::Stopping))

@@ -13,6 +13,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::job_cache::JobCache;
 use super::process::ProcessState;
@@ -69,6 +70,8 @@ pub(super) struct EngineInner {
     /// Versions of jobs whose failing ticks were read from the journal.
     pub(super) recalled: Mutex<LruCache<(JobUid, Revision), ()>>,
     pub(super) loop_stats: Mutex<LoopStats>,
+    /// The span in which the engine was started: that of its shard, if there are several.
+    span: tracing::Span,
     /// The tasks that [`Self::finish`] waits for.
     background: tokio_util::task::TaskTracker,
 }
@@ -130,6 +133,7 @@ impl EngineInner {
             future_versions: Mutex::default(),
             rescan: AtomicBool::new(false),
             loop_stats: Mutex::default(),
+            span: tracing::Span::current(),
             background: tokio_util::task::TaskTracker::new(),
         });
         (engine, waiting)
@@ -137,7 +141,7 @@ impl EngineInner {
 
     /// Starts a task that [`Self::finish`] waits for.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.background.spawn(work);
+        self.background.spawn(work.instrument(self.span.clone()));
     }
 
     /// Waits until every task has ended.

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use hashbrown::HashMap;
 use jiff::Timestamp;
+use tracing::{Instrument as _, Span};
 
 use super::agenda::{AgendaEntry, SlotId};
 use super::catch_up::{CatchUpPlan, Ticks};
@@ -17,6 +18,7 @@ use super::job_cache::CachedJob;
 use super::retry::Retrying;
 use super::scheduler_loop::{self, ReportSender};
 use super::settle::{EvaluatedJob, JobProgress};
+use super::spans::job_span;
 use crate::decide::{DecisionDraft, TickOutcome, TickSpan};
 use crate::job::{Job, JobId, JobUid, Revision};
 use crate::store::Settlement;
@@ -42,6 +44,11 @@ pub(super) struct DueJob {
 }
 
 impl DueJob {
+    /// Returns the span of its evaluation without a trigger: that of the request that fires it, or its own.
+    fn span(&self) -> Span {
+        self.order.as_ref().map_or_else(|| job_span(&self.id, false), |order| order.span.clone())
+    }
+
     pub(super) fn new(slot: SlotId, entry: &AgendaEntry, order: Option<FireOrder>) -> Self {
         Self {
             slot,
@@ -86,11 +93,13 @@ pub(super) async fn run(engine: Arc<EngineInner>, due: Vec<DueJob>, reports: Rep
             .await
             .expect("the semaphore is never closed");
         let (task_engine, reports) = (Arc::clone(&engine), reports.clone());
-        engine.spawn(async move {
+        let span = job_span(&due.id, true);
+        let work = async move {
             let evaluated = evaluate_job(&task_engine, due, &cached).await;
             drop(permit);
             task_engine.settle(vec![evaluated], &reports).await;
-        });
+        };
+        engine.spawn(work.instrument(span));
     }
     return_unprocessed(outdated, &JobProgress::Reload, FireError::Changed, &reports).await;
     evaluate_batch(&engine, batch, reports).await;
@@ -107,8 +116,9 @@ async fn evaluate_batch(
     let mut permit =
         Some(engine.process.limits.deciding.acquire().await.expect("the semaphore is never closed"));
     for (due, cached) in jobs {
-        let task_engine = Arc::clone(engine);
-        let mut evaluation = Box::pin(async move { evaluate_job(&task_engine, due, &cached).await });
+        let (task_engine, span) = (Arc::clone(engine), due.span());
+        let evaluation = async move { evaluate_job(&task_engine, due, &cached).await };
+        let mut evaluation = Box::pin(evaluation.instrument(span));
         // Most are decided at once and need no place in the set.
         match futures::future::poll_immediate(&mut evaluation).await {
             Some(one) => evaluated.push(one),

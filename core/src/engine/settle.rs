@@ -253,6 +253,10 @@ impl EngineInner {
         let PendingCommit { due, cached, order, outcomes, failure, records, firing, .. } = one;
         self.record_outcomes(&due, &outcomes, failure);
         Counters::add(&self.process.counters.rows_written, cached.count_new_rows(&ids));
+        if let Some(Firing { job, id, requested, explanation, .. }) = &firing {
+            let _request = order.as_ref().map(|order| order.span.enter());
+            tracing::debug!(%job, firing = %id, requested, explanation, "a firing is recorded");
+        }
         let newest = records.len().saturating_sub(1);
         let mut last = None;
         for (index, (draft, id)) in records.into_iter().zip(&ids).enumerate() {

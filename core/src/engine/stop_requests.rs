@@ -80,6 +80,7 @@ impl EngineInner {
         if !self.stop_requests.try_begin(task, Instant::now()) {
             return;
         }
+        tracing::debug!(%task, reason, "stopping a task");
         let answer = self.launcher.stop(task, reason).await;
         self.record_launcher_answer(&answer);
         self.stop_requests.record_answer(task, answer.is_ok(), Instant::now());

@@ -7,8 +7,10 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::inner::EngineInner;
+use super::spans::firing_span;
 use super::status::Counters;
 use crate::event::Event;
 use crate::fault;
@@ -79,7 +81,10 @@ impl TaskMonitor {
             changed.into_iter().filter_map(|firing| self.apply_states(firing, &seen, now)).collect();
         let monitor = &*self;
         futures::stream::iter(moves)
-            .for_each_concurrent(CONCURRENT_RECORDS, async |(from, to)| monitor.record(from, to).await)
+            .for_each_concurrent(CONCURRENT_RECORDS, async |(from, to)| {
+                let span = firing_span(&to);
+                monitor.record(from, to).instrument(span).await;
+            })
             .await;
         self.enforce_timeouts().await;
     }
@@ -135,15 +140,18 @@ impl TaskMonitor {
         if !self.engine.process.clock.unsteady_for().is_zero() {
             return;
         }
-        let overdue: Vec<(TaskId, String)> = {
+        let overdue: Vec<(Span, TaskId, String)> = {
             let monitored = self.engine.monitored.lock();
             let limited = monitored
                 .values()
                 .filter(|firing| firing.timeout_secs.or(firing.start_timeout_secs).is_some());
-            limited.flat_map(|firing| overdue(firing, now)).collect()
+            let tasks = limited.flat_map(|firing| {
+                overdue(firing, now).into_iter().map(|(task, reason)| (firing_span(firing), task, reason))
+            });
+            tasks.collect()
         };
-        for (task, reason) in overdue {
-            self.engine.stop_task(&task, &reason).await;
+        for (span, task, reason) in overdue {
+            self.engine.stop_task(&task, &reason).instrument(span).await;
         }
     }
 
@@ -151,6 +159,7 @@ impl TaskMonitor {
         let id = to.id.clone();
         match self.engine.store.advance(FiringState::Launched, &to, None).await {
             Ok(()) => {
+                tracing::debug!(state = to.state.as_str(), started = to.started(), "a firing moved");
                 self.count_ends(&from, &to);
                 self.engine.task_tracker.record_firing(&to, self.engine.clock.now());
                 self.engine.publish(|| Event::Firing(Box::new(to.clone())));
@@ -163,7 +172,7 @@ impl TaskMonitor {
             // The next poll records it; or the new owner does.
             Err(StoreError::Fault { .. } | StoreError::Fenced(_)) => {}
             Err(error) => {
-                tracing::error!(firing = %id, error = %fault::chain(&error), "a firing was changed by another writer");
+                tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
                 self.drop_firing(&id);
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::ReplicaInner;
 use super::records::{Ownership, shard_register};
@@ -90,14 +91,15 @@ impl ReplicaInner {
             owned.begin_release(Release::HandOver);
         }
         let inner = Arc::clone(self);
-        self.tracker.spawn(async move {
+        let work = async move {
             tokio::select! {
                 biased;
                 () = owned.releasing.cancelled() => {}
                 () = inner.run_engine(&owned) => {}
             }
             inner.release_shard(&owned).await;
-        });
+        };
+        self.tracker.spawn(work.instrument(tracing::error_span!("shard", %shard)));
     }
 
     /// Begins the release of every shard; returns how many were not being released already.
@@ -110,14 +112,14 @@ impl ReplicaInner {
         loop {
             match self.start_engine(owned).await {
                 Ok(engine) => {
-                    tracing::info!(shard = %owned.shard, jobs = engine.status().jobs, "acquired a shard");
+                    tracing::info!(jobs = engine.status().jobs, "acquired a shard");
                     owned.state.lock().engine = Some(engine.clone());
                     engine.stopping().await;
                     return;
                 }
                 Err(error) => {
                     let error = fault::chain(&error);
-                    tracing::error!(shard = %owned.shard, error, "could not read a shard's jobs");
+                    tracing::error!(error, "could not read a shard's jobs");
                     tokio::time::sleep(RETRY_BACKOFF).await;
                 }
             }
@@ -145,15 +147,15 @@ impl ReplicaInner {
         if let Some(engine) = engine
             && !engine.stop(self.options.timing.drain_timeout).await
         {
-            tracing::info!(shard = %owned.shard, "the next owner takes over the running calls");
+            tracing::info!("the next owner takes over the running calls");
         }
         if owned.state.lock().release == Some(Release::HandOver)
             && let Err(error) = self.free_register(owned).await
         {
             let error = fault::chain(&error);
-            tracing::warn!(shard = %owned.shard, error, "could not hand over a shard; another replica takes it over later");
+            tracing::warn!(error, "could not hand over a shard; another replica takes it over later");
         }
-        tracing::info!(shard = %owned.shard, "released a shard");
+        tracing::info!("released a shard");
         self.owned.lock().remove(&owned.shard);
         self.shard_left.notify_waiters();
     }

@@ -12,6 +12,7 @@ mod queue;
 mod replace;
 mod restart;
 mod retry;
+mod spans;
 mod support;
 mod ticks;
 mod year;

@@ -6,6 +6,7 @@ mod execution;
 mod firing;
 mod formats;
 mod hanging_store;
+mod log;
 mod memory;
 mod outcomes;
 mod queue_model;

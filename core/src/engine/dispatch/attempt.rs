@@ -360,7 +360,7 @@ impl FiringDriver {
         if self.firing.tasks.is_empty() {
             self.end(FiringState::Refused, outcome, note).await;
         } else {
-            tracing::warn!(job = %self.firing.job, firing = %self.firing.id, note, "a firing started fewer tasks than asked for");
+            tracing::warn!(note, "a firing started fewer tasks than asked for");
             let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
             self.advance(to, Some(TickOutcome::Partial)).await;
         }
@@ -374,7 +374,7 @@ impl FiringDriver {
             return;
         }
         self.logged_failure = Some(error.to_owned());
-        tracing::warn!(job = %self.firing.job, firing = %self.firing.id, error, "a launch failed; it is repeated");
+        tracing::warn!(error, "a launch failed; it is repeated");
     }
 }
 

@@ -52,8 +52,6 @@ impl FiringDriver {
         definition: String,
     ) -> NextStep {
         tracing::info!(
-            job = %self.firing.job,
-            firing = %self.firing.id,
             refused = self.firing.definition,
             newest = definition,
             "a task definition is no longer active; starting the newest one"

@@ -8,7 +8,8 @@ use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::support::{Log, Script, Stage};
+use super::support::{Script, Stage};
+use crate::log::Log;
 
 const TEN_YEARS: SignedDuration = SignedDuration::from_hours(24 * 3_652);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

@@ -5,7 +5,8 @@ use ecs_scheduler_testing::StoreFaults;
 use serde_json::{Value, json};
 
 use super::retry::Flaky;
-use super::support::{Log, Script, Stage};
+use super::support::{Script, Stage};
+use crate::log::Log;
 
 fn every_minute() -> Value {
     json!({"taskDefinition": "job", "schedule": "0 *"})

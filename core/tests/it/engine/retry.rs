@@ -38,6 +38,7 @@ impl TriggerType for Flaky {
 impl Trigger for Flaky {
     async fn evaluate(&self, _: &EvalContext<'_>) -> Result<Evaluation, TriggerError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        tracing::info!("a trigger is evaluated");
         match *self.fault.lock() {
             None => Ok(Evaluation::floor("readable")),
             Some(kind) => Err(TriggerError::new(kind, "could not read the source")),

@@ -15,54 +15,6 @@ use ecs_scheduler_core::{
 use ecs_scheduler_testing::{SimClock, Simulation};
 use parking_lot::Mutex;
 
-/// Records log events at `INFO` and above, one line each: level, message and fields.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Log {
-    /// Records events of this thread until the guard is dropped.
-    pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let guard = tracing::subscriber::set_default(log.clone());
-        (log, guard)
-    }
-
-    /// Returns the lines that contain a text.
-    pub(crate) fn with(&self, text: &str) -> Vec<String> {
-        self.0.lock().iter().filter(|line| line.contains(text)).cloned().collect()
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::INFO
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Line(String);
-        impl tracing::field::Visit for Line {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                self.0.push_str(&format!(" {field}={value:?}"));
-            }
-        }
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().push(line.0);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 /// The answer of the launcher to a call of `launch`; without a script it starts everything.
 #[derive(Debug, Clone)]
 pub(crate) enum Script {
@@ -212,6 +164,7 @@ impl Launcher for ScriptedLauncher {
 
     async fn launch(&self, request: &LaunchRequest) -> Result<LaunchReport, LaunchError> {
         self.requests.lock().push(request.clone());
+        tracing::info!("a scripted launch");
         let script = self.script.lock().pop_front();
         if let Some(Script::Fail { kind }) = script {
             return Err(LaunchError::new(kind, "could not run task"));
