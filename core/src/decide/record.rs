@@ -66,6 +66,29 @@ const fn is_one_try(tries: &u32) -> bool {
 }
 
 impl DecisionDraft {
+    /// Makes a decision about which nothing is known yet.
+    pub(crate) fn new(span: TickSpan, observed: Timestamp) -> Self {
+        Self {
+            span,
+            observed,
+            outcome: TickOutcome::Idle,
+            demand: None,
+            busy: None,
+            launch: 0,
+            tries: 1,
+            explanation: String::new(),
+            steps: Vec::new(),
+            observations: Vec::new(),
+        }
+    }
+
+    /// Ends the draft without a launch.
+    pub(crate) fn finish(mut self, outcome: TickOutcome, explanation: String) -> Self {
+        self.outcome = outcome;
+        self.explanation = explanation;
+        self
+    }
+
     /// Tells whether consecutive decisions like this one, without a firing, are stored as one row. A manual firing belongs to
     /// no tick, and so to no run of ticks.
     #[must_use]

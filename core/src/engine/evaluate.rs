@@ -8,7 +8,6 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::faults::{Failure, ReadSubject};
-use super::handle::EvalOverrides;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use crate::clock::is_ahead;
@@ -24,6 +23,15 @@ use crate::store::StoreError;
 use crate::task::Population;
 use crate::trigger::{EvalContext, Evaluation, Tick, TriggerError};
 use queue::convergence_observation;
+
+/// Values that a dry run assumes instead of reading them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EvalOverrides {
+    /// The result of the trigger.
+    pub evaluation: Option<Evaluation>,
+    /// The number of the job's tasks that are pending or running.
+    pub busy: Option<u32>,
+}
 
 /// The input of [`EngineInner::evaluate`].
 pub(super) struct EvalRequest<'a> {
@@ -401,31 +409,6 @@ fn counting_step<'a>(steps: &'a mut [Step], mode: Mode, queue: Option<&QueueFact
         Rule::Cap => queue.is_some(),
         Rule::Demand | Rule::Floor | Rule::Cooldown | Rule::Budget | Rule::Need => false,
     })
-}
-
-impl DecisionDraft {
-    /// Makes a decision about which nothing is known yet.
-    pub(super) fn new(span: TickSpan, observed: Timestamp) -> Self {
-        Self {
-            span,
-            observed,
-            outcome: TickOutcome::Idle,
-            demand: None,
-            busy: None,
-            launch: 0,
-            tries: 1,
-            explanation: String::new(),
-            steps: Vec::new(),
-            observations: Vec::new(),
-        }
-    }
-
-    /// Ends the draft without a launch.
-    pub(super) fn finish(mut self, outcome: TickOutcome, explanation: String) -> Self {
-        self.outcome = outcome;
-        self.explanation = explanation;
-        self
-    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

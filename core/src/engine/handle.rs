@@ -9,28 +9,19 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::evaluate::{EvalRequest, TriggerSource};
+use super::evaluate::{EvalOverrides, EvalRequest, TriggerSource};
 use super::faults::Failing;
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
+use super::message::{FireError, FireOrder, Message};
 use super::retry::Retrying;
-use super::scheduler_loop::Message;
 use super::status::{Brake, Counters, EngineStatus};
 use crate::decide::{DecisionDraft, DecisionRecord};
 use crate::event::Event;
 use crate::job::{Job, JobId, JobUid, Revision, StoredJob};
 use crate::launcher::Launcher;
 use crate::store::StoreError;
-use crate::trigger::{Evaluation, Tick};
-
-/// Values that a dry run assumes instead of reading them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EvalOverrides {
-    /// The result of the trigger.
-    pub evaluation: Option<Evaluation>,
-    /// The number of the job's tasks that are pending or running.
-    pub busy: Option<u32>,
-}
+use crate::trigger::Tick;
 
 /// A request to fire a job now.
 #[derive(Debug, Clone, Default)]
@@ -39,45 +30,6 @@ pub struct FireRequest {
     pub tasks: Option<NonZeroU32>,
     /// Part of the firing's id, with the job and the moment; a random key when absent.
     pub key: Option<String>,
-}
-
-/// The reason why a job could not be fired by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FireError {
-    /// The job does not exist.
-    #[error("the job does not exist")]
-    NotFound,
-    /// Its stored document is not a valid job.
-    #[error("the stored job is not valid, and so cannot be fired")]
-    Invalid,
-    /// It was edited at the same moment: try again.
-    #[error("the job was modified concurrently")]
-    Changed,
-    /// The store could not be read, so nothing was recorded.
-    #[error("the store could not be read, so nothing was launched")]
-    Store,
-    /// The store did not confirm the firing. If it has recorded it, the engine finds the firing in the journal within a minute
-    /// and launches it; otherwise nothing is launched.
-    #[error(
-        "the store did not confirm the firing, so its outcome is unknown; look for it among the job's firings before firing again"
-    )]
-    Unconfirmed,
-    /// This replica does not own the job, so nothing was launched.
-    #[error("the job is owned by another replica")]
-    Elsewhere,
-    /// The engine is stopping; nothing was launched.
-    #[error("the scheduler is stopping, so nothing was launched")]
-    Stopping,
-}
-
-/// An order to fire a job, on its way through the scheduler loop.
-#[derive(Debug)]
-pub(super) struct FireOrder {
-    pub(super) key: String,
-    pub(super) tasks: Option<NonZeroU32>,
-    pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
-    /// The span of the caller's request.
-    pub(super) span: tracing::Span,
 }
 
 /// A running engine. Clones talk to the same one.

@@ -7,20 +7,18 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use hashbrown::HashMap;
 use jiff::Timestamp;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::agenda::{AgendaEntry, SlotId};
 use super::catch_up::{CatchUpPlan, Ticks};
-use super::evaluate::{EvalRequest, TickEvaluation, TriggerSource};
-use super::handle::{EvalOverrides, FireError, FireOrder};
+use super::evaluate::{EvalOverrides, EvalRequest, TickEvaluation, TriggerSource};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
+use super::message::{DueJob, EvaluatedJob, FireError, FireOrder, JobProgress, ReportSender};
 use super::retry::Retrying;
-use super::scheduler_loop::{self, ReportSender};
-use super::settle::{EvaluatedJob, JobProgress};
 use super::spans::job_span;
 use crate::decide::{DecisionDraft, TickOutcome, TickSpan};
-use crate::job::{Job, JobId, JobUid, Revision};
+use crate::id::{JobId, JobUid};
+use crate::job::Job;
 use crate::store::Settlement;
 use crate::trigger::Tick;
 
@@ -29,38 +27,6 @@ mod tests;
 
 /// How long the jobs of a round wait for each other, to be settled in one batch.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
-
-/// A job that is due, as the scheduler loop knows it.
-#[derive(Debug)]
-pub(super) struct DueJob {
-    pub(super) slot: SlotId,
-    pub(super) id: JobId,
-    pub(super) uid: JobUid,
-    pub(super) revision: Revision,
-    pub(super) settled: Option<Timestamp>,
-    pub(super) after: Timestamp,
-    /// A firing by hand instead of a tick.
-    pub(super) order: Option<FireOrder>,
-}
-
-impl DueJob {
-    /// Returns the span of its evaluation without a trigger: that of the request that fires it, or its own.
-    fn span(&self) -> Span {
-        self.order.as_ref().map_or_else(|| job_span(&self.id, false), |order| order.span.clone())
-    }
-
-    pub(super) fn new(slot: SlotId, entry: &AgendaEntry, order: Option<FireOrder>) -> Self {
-        Self {
-            slot,
-            id: entry.id.clone(),
-            uid: entry.uid,
-            revision: entry.revision,
-            settled: entry.settled,
-            after: entry.after(),
-            order,
-        }
-    }
-}
 
 /// Evaluates these jobs and reports each to the scheduler loop.
 ///
@@ -157,7 +123,9 @@ async fn return_unprocessed(
 ) {
     let mut returned = Vec::with_capacity(due.len());
     for due in due {
-        scheduler_loop::reply(due.order, Err(error));
+        if let Some(order) = due.order {
+            order.reply(Err(error));
+        }
         returned.push((due.slot, progress.clone()));
     }
     reports.send(returned).await;

@@ -13,13 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::agenda::{Agenda, SlotId};
-use super::handle::{FireError, FireOrder};
 use super::inner::{EngineInner, LoopStats};
+use super::message::{DueJob, FireError, FireOrder, JobProgress, Message, ReportSender};
 use super::recover;
-use super::round::{self, DueJob};
-use super::settle::JobProgress;
+use super::round;
 use super::store_calls::StoreCalls;
-use crate::decide::DecisionRecord;
 use crate::job::JobId;
 use crate::store::StoreError;
 use scan::Scan;
@@ -38,38 +36,6 @@ const MAX_STORE_PAUSE: Duration = Duration::from_secs(30);
 const MAX_LATE_SETTLEMENT: Duration = Duration::from_secs(60);
 /// How often the journal is searched meanwhile.
 const LATE_SETTLEMENT_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
-
-/// A message to the scheduler loop.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// A round has finished these jobs.
-    Report(Vec<(SlotId, JobProgress)>),
-    /// Fire a job now.
-    Fire(JobId, FireOrder),
-    /// The search for open firings has ended; whether it failed.
-    Searched { failed: bool },
-}
-
-/// Sends the results of a round to the scheduler loop.
-#[derive(Debug, Clone)]
-pub(super) struct ReportSender(mpsc::Sender<Message>);
-
-impl ReportSender {
-    pub(super) async fn send(&self, progress: Vec<(SlotId, JobProgress)>) {
-        if !progress.is_empty() {
-            // The loop is gone only when the engine stops, and then nothing needs a report.
-            let _ = self.0.send(Message::Report(progress)).await;
-        }
-    }
-}
-
-/// Sends the result of a firing by hand to its caller.
-pub(super) fn reply(order: Option<FireOrder>, result: Result<DecisionRecord, FireError>) {
-    if let Some(order) = order {
-        // A send fails when the caller is gone; the journal has the firing all the same.
-        let _ = order.answer.send(result);
-    }
-}
 
 /// Owns the agenda, and decides when each job is evaluated.
 pub(super) struct SchedulerLoop {
@@ -289,11 +255,11 @@ impl SchedulerLoop {
 
     async fn fire(&mut self, id: &JobId, order: FireOrder) {
         if self.agenda.find_slot(id).is_none() && !self.reload(std::slice::from_ref(id)).await {
-            reply(Some(order), Err(FireError::Store));
+            order.reply(Err(FireError::Store));
             return;
         }
         let Some(slot) = self.agenda.find_slot(id) else {
-            reply(Some(order), Err(FireError::NotFound));
+            order.reply(Err(FireError::NotFound));
             return;
         };
         if self.agenda.get(slot).is_some_and(|entry| entry.busy) {
@@ -354,7 +320,7 @@ impl SchedulerLoop {
         let Some(order) = order else { return };
         match self.agenda.get(slot).map(|entry| entry.id.clone()) {
             Some(id) => Box::pin(self.fire(&id, order)).await,
-            None => reply(Some(order), Err(FireError::NotFound)),
+            None => order.reply(Err(FireError::NotFound)),
         }
     }
 

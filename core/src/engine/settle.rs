@@ -7,38 +7,15 @@ use jiff::Timestamp;
 use super::catch_up::Ticks;
 use super::dispatch;
 use super::faults::{FailedTicks, Failing};
-use super::handle::{FireError, FireOrder};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
+use super::message::{DueJob, EvaluatedJob, FireError, FireOrder, JobProgress, ReportSender};
 use super::retry::Retrying;
-use super::round::DueJob;
-use super::scheduler_loop::{self, ReportSender};
 use super::status::Counters;
 use crate::decide::{DecisionDraft, DecisionRecord, TickOutcome};
 use crate::event::Event;
 use crate::firing::Firing;
 use crate::store::{FiringQuery, Settled, Settlement, StoreError};
-
-/// The result of a round for one job.
-#[derive(Debug)]
-pub(super) struct EvaluatedJob {
-    pub(super) due: DueJob,
-    pub(super) cached: Arc<CachedJob>,
-    pub(super) settlement: Option<Settlement>,
-    pub(super) order: Option<FireOrder>,
-    /// The tick that could not be decided yet.
-    pub(super) retrying: Option<Retrying>,
-    /// When that tick is evaluated again.
-    pub(super) retry_at: Option<Timestamp>,
-}
-
-impl EvaluatedJob {
-    /// No tick was due, or the job is invalid.
-    pub(super) fn empty(mut due: DueJob, cached: &Arc<CachedJob>) -> Self {
-        let order = due.order.take();
-        Self { due, cached: Arc::clone(cached), settlement: None, order, retrying: None, retry_at: None }
-    }
-}
 
 /// A job whose settlement the store is writing, with the data that is needed once it is durable.
 struct PendingCommit {
@@ -95,26 +72,6 @@ impl PendingCommit {
     }
 }
 
-/// The report of a round about one job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum JobProgress {
-    /// Its ticks are settled.
-    Settled {
-        /// The newest settled tick.
-        settled: Option<Timestamp>,
-        /// When the next tick is due.
-        due: Option<Timestamp>,
-        /// Not before this moment, when a tick could not be decided.
-        retry_at: Option<Timestamp>,
-    },
-    /// Its document is not a valid job.
-    Invalid,
-    /// The store did not answer: evaluate the job again a little later.
-    Retry,
-    /// The job has changed: read it again.
-    Reload,
-}
-
 impl EngineInner {
     /// Makes the results of a round durable, then hands its firings to dispatch and reports each job to the scheduler loop.
     pub(super) async fn settle(self: &Arc<Self>, evaluated: Vec<EvaluatedJob>, reports: &ReportSender) {
@@ -127,7 +84,9 @@ impl EngineInner {
             let Some(settlement) = settlement else {
                 self.record_retry(&mut one);
                 progress.push((one.due.slot, one.progress()));
-                scheduler_loop::reply(one.order, Err(FireError::Invalid));
+                if let Some(order) = one.order {
+                    order.reply(Err(FireError::Invalid));
+                }
                 continue;
             };
             if let Some(firing) = &settlement.firing {
@@ -155,7 +114,9 @@ impl EngineInner {
                 let mut progress = Vec::with_capacity(pending.len());
                 for one in pending {
                     self.rollback_reservation(one.firing.as_ref());
-                    scheduler_loop::reply(one.order, Err(refusal));
+                    if let Some(order) = one.order {
+                        order.reply(Err(refusal));
+                    }
                     progress.push((one.due.slot, JobProgress::Retry));
                 }
                 reports.send(progress).await;
@@ -239,7 +200,9 @@ impl EngineInner {
     /// Handles a settlement whose job or progress has changed meanwhile.
     fn reject_outdated(&self, due: &DueJob, order: Option<FireOrder>) -> JobProgress {
         self.job_cache.evict(&due.id);
-        scheduler_loop::reply(order, Err(FireError::Changed));
+        if let Some(order) = order {
+            order.reply(Err(FireError::Changed));
+        }
         JobProgress::Reload
     }
 
@@ -266,7 +229,9 @@ impl EngineInner {
             last = Some(record);
         }
         if let Some(record) = last {
-            scheduler_loop::reply(order, Ok(record));
+            if let Some(order) = order {
+                order.reply(Ok(record));
+            }
         }
         let Some(firing) = firing else { return (progress, None) };
         *cached.last_fired.lock() = Some(firing.observed);

@@ -6,8 +6,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::inner::EngineInner;
-use crate::fault;
 use crate::task::TaskId;
 
 /// The first wait after a request: longer than most stop time-outs. Doubled each time.
@@ -42,7 +40,7 @@ struct StopRequest {
 
 impl StopRequests {
     /// Returns whether to request a task to stop now. The request counts as sent until [`Self::record_answer`] is called.
-    fn try_begin(&self, task: &TaskId, now: Instant) -> bool {
+    pub(super) fn try_begin(&self, task: &TaskId, now: Instant) -> bool {
         let mut state = self.state.lock();
         if state.swept.is_none_or(|swept| now.duration_since(swept) >= MIN_WAIT) {
             state.swept = Some(now);
@@ -58,7 +56,8 @@ impl StopRequests {
         due
     }
 
-    fn record_answer(&self, task: &TaskId, accepted: bool, now: Instant) {
+    /// Records whether the launcher accepted the request.
+    pub(super) fn record_answer(&self, task: &TaskId, accepted: bool, now: Instant) {
         let mut state = self.state.lock();
         let Some(request) = state.tasks.get_mut(task) else { return };
         if accepted {
@@ -72,22 +71,6 @@ impl StopRequests {
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.min(16)).min(longest)
-}
-
-impl EngineInner {
-    /// Requests a task to stop, unless it was requested a short while ago.
-    pub(super) async fn stop_task(&self, task: &TaskId, reason: &str) {
-        if !self.stop_requests.try_begin(task, Instant::now()) {
-            return;
-        }
-        tracing::debug!(%task, reason, "stopping a task");
-        let answer = self.launcher.stop(task, reason).await;
-        self.record_launcher_answer(&answer);
-        self.stop_requests.record_answer(task, answer.is_ok(), Instant::now());
-        if let Err(error) = answer {
-            tracing::warn!(%task, reason, error = %fault::chain(&error), "could not stop a task");
-        }
-    }
 }
 
 #[cfg(test)]

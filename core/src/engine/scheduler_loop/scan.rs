@@ -11,9 +11,10 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
-use super::{FireError, SchedulerLoop, reply};
+use super::SchedulerLoop;
 use crate::engine::agenda::{Agenda, AgendaEntry, SlotId};
 use crate::engine::inner::EngineInner;
+use crate::engine::message::FireError;
 use crate::event::Event;
 use crate::fault;
 use crate::job::{JobId, StoredJob};
@@ -231,7 +232,7 @@ impl SchedulerLoop {
             self.engine.publish(|| Event::Job { id: entry.id.clone(), revision: None });
         }
         for order in self.queued_orders.remove(&slot).into_iter().flatten() {
-            reply(Some(order), Err(FireError::NotFound));
+            order.reply(Err(FireError::NotFound));
         }
     }
 

@@ -1,0 +1,166 @@
+//! The messages between the callers, the scheduler loop and the rounds.
+//!
+//! ```text
+//!  caller ──FireOrder──▶ scheduler loop ──DueJob──▶ round ──EvaluatedJob──▶ settle
+//!    ▲                        ▲                                               │
+//!    └──── FireError ─────────┼────────────────── JobProgress ────────────────┘
+//! ```
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
+
+use super::agenda::{AgendaEntry, SlotId};
+use super::job_cache::CachedJob;
+use super::retry::Retrying;
+use super::spans::job_span;
+use crate::decide::DecisionRecord;
+use crate::id::{JobId, JobUid, Revision};
+use crate::store::Settlement;
+
+/// The reason why a job could not be fired by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FireError {
+    /// The job does not exist.
+    #[error("the job does not exist")]
+    NotFound,
+    /// Its stored document is not a valid job.
+    #[error("the stored job is not valid, and so cannot be fired")]
+    Invalid,
+    /// It was edited at the same moment: try again.
+    #[error("the job was modified concurrently")]
+    Changed,
+    /// The store could not be read, so nothing was recorded.
+    #[error("the store could not be read, so nothing was launched")]
+    Store,
+    /// The store did not confirm the firing. If it has recorded it, the engine finds the firing in the journal within a minute
+    /// and launches it; otherwise nothing is launched.
+    #[error(
+        "the store did not confirm the firing, so its outcome is unknown; look for it among the job's firings before firing again"
+    )]
+    Unconfirmed,
+    /// This replica does not own the job, so nothing was launched.
+    #[error("the job is owned by another replica")]
+    Elsewhere,
+    /// The engine is stopping; nothing was launched.
+    #[error("the scheduler is stopping, so nothing was launched")]
+    Stopping,
+}
+
+/// An order to fire a job, on its way through the scheduler loop.
+#[derive(Debug)]
+pub(super) struct FireOrder {
+    pub(super) key: String,
+    pub(super) tasks: Option<NonZeroU32>,
+    pub(super) answer: oneshot::Sender<Result<DecisionRecord, FireError>>,
+    /// The span of the caller's request.
+    pub(super) span: Span,
+}
+
+impl FireOrder {
+    /// Sends the result to the caller.
+    pub(super) fn reply(self, result: Result<DecisionRecord, FireError>) {
+        // A send fails when the caller is gone; the journal has the firing all the same.
+        let _ = self.answer.send(result);
+    }
+}
+
+/// A message to the scheduler loop.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A round has finished these jobs.
+    Report(Vec<(SlotId, JobProgress)>),
+    /// Fire a job now.
+    Fire(JobId, FireOrder),
+    /// The search for open firings has ended; whether it failed.
+    Searched { failed: bool },
+}
+
+/// Sends the results of a round to the scheduler loop.
+#[derive(Debug, Clone)]
+pub(super) struct ReportSender(pub(super) mpsc::Sender<Message>);
+
+impl ReportSender {
+    pub(super) async fn send(&self, progress: Vec<(SlotId, JobProgress)>) {
+        if !progress.is_empty() {
+            // The loop is gone only when the engine stops, and then nothing needs a report.
+            let _ = self.0.send(Message::Report(progress)).await;
+        }
+    }
+}
+
+/// A job that is due, as the scheduler loop knows it.
+#[derive(Debug)]
+pub(super) struct DueJob {
+    pub(super) slot: SlotId,
+    pub(super) id: JobId,
+    pub(super) uid: JobUid,
+    pub(super) revision: Revision,
+    pub(super) settled: Option<Timestamp>,
+    pub(super) after: Timestamp,
+    /// A firing by hand instead of a tick.
+    pub(super) order: Option<FireOrder>,
+}
+
+impl DueJob {
+    /// Returns the span of its evaluation without a trigger: that of the request that fires it, or its own.
+    pub(super) fn span(&self) -> Span {
+        self.order.as_ref().map_or_else(|| job_span(&self.id, false), |order| order.span.clone())
+    }
+
+    pub(super) fn new(slot: SlotId, entry: &AgendaEntry, order: Option<FireOrder>) -> Self {
+        Self {
+            slot,
+            id: entry.id.clone(),
+            uid: entry.uid,
+            revision: entry.revision,
+            settled: entry.settled,
+            after: entry.after(),
+            order,
+        }
+    }
+}
+
+/// The result of a round for one job.
+#[derive(Debug)]
+pub(super) struct EvaluatedJob {
+    pub(super) due: DueJob,
+    pub(super) cached: Arc<CachedJob>,
+    pub(super) settlement: Option<Settlement>,
+    pub(super) order: Option<FireOrder>,
+    /// The tick that could not be decided yet.
+    pub(super) retrying: Option<Retrying>,
+    /// When that tick is evaluated again.
+    pub(super) retry_at: Option<Timestamp>,
+}
+
+impl EvaluatedJob {
+    /// No tick was due, or the job is invalid.
+    pub(super) fn empty(mut due: DueJob, cached: &Arc<CachedJob>) -> Self {
+        let order = due.order.take();
+        Self { due, cached: Arc::clone(cached), settlement: None, order, retrying: None, retry_at: None }
+    }
+}
+
+/// The report of a round about one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum JobProgress {
+    /// Its ticks are settled.
+    Settled {
+        /// The newest settled tick.
+        settled: Option<Timestamp>,
+        /// When the next tick is due.
+        due: Option<Timestamp>,
+        /// Not before this moment, when a tick could not be decided.
+        retry_at: Option<Timestamp>,
+    },
+    /// Its document is not a valid job.
+    Invalid,
+    /// The store did not answer: evaluate the job again a little later.
+    Retry,
+    /// The job has changed: read it again.
+    Reload,
+}
