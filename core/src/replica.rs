@@ -23,16 +23,16 @@ mod assignment;
 mod change_feed;
 mod handle;
 mod heartbeat;
+mod node;
 mod options;
 mod peers;
 mod reconcile;
 mod records;
-mod scheduler;
 mod shard_owner;
 
-pub use handle::{Owner, ReplicaHandle, ReplicaView};
+pub use handle::{JobOwner, ReplicaHandle, ReplicaView};
+pub use node::SchedulerNode;
 pub use options::{InvalidReplicaId, ReplicaId, ReplicaOptions, Timing};
-pub use scheduler::Scheduler;
 
 use std::collections::BTreeMap;
 use std::fmt;

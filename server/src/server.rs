@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
-use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, Scheduler, Timing};
+use ecs_scheduler_core::replica::{Replica, ReplicaId, ReplicaOptions, SchedulerNode, Timing};
 use ecs_scheduler_core::{
     CheckResult, Clock, ConfigError, FaultKind, Launcher, LauncherProvider, OpenMode, ProviderDescriptor,
     Store, StoreError, StoreProvider, StoreSetup, SystemClock, TriggerRegistry, TriggerType, fault,
@@ -241,7 +241,7 @@ pub(crate) async fn serve(
 /// A server that answers requests and looks at jobs.
 struct Running {
     address: SocketAddr,
-    engine: Scheduler,
+    engine: SchedulerNode,
     store: Arc<dyn Store>,
     closing: CancellationToken,
     http: JoinHandle<()>,
@@ -286,8 +286,8 @@ impl Running {
         };
         let stopped = match self.engine {
             // Other replicas answer: the sooner they have the jobs, the better.
-            Scheduler::Replica(replica) => tokio::join!(requests, replica.stop(ENGINE_TIMEOUT)).1,
-            Scheduler::Alone(engine) => {
+            SchedulerNode::Replica(replica) => tokio::join!(requests, replica.stop(ENGINE_TIMEOUT)).1,
+            SchedulerNode::Single(engine) => {
                 requests.await;
                 engine.stop(ENGINE_TIMEOUT).await
             }
@@ -324,7 +324,7 @@ pub(crate) async fn start_services(
     services: Services,
     config: &Config,
     address: SocketAddr,
-) -> Result<(Scheduler, ApiState), CommandError> {
+) -> Result<(SchedulerNode, ApiState), CommandError> {
     let Services { registry, providers, store, launcher, clock, aws } = services;
     let options = EngineOptions {
         name: config.name.clone(),
@@ -395,7 +395,11 @@ fn hosts(config: &Config) -> Vec<String> {
 }
 
 /// Starts the engine alone, or as one of several replicas. The memory store is shared by nobody: it is in this process.
-async fn start_engine(engine: Engine, config: &Config, address: SocketAddr) -> Result<Scheduler, StoreError> {
+async fn start_engine(
+    engine: Engine,
+    config: &Config,
+    address: SocketAddr,
+) -> Result<SchedulerNode, StoreError> {
     let shared = Arc::clone(&engine.store).shared().filter(|_| config.store.kind != MEMORY);
     let Some(store) = shared else { return Ok(engine.start().await?.into()) };
     let ReplicaConfig { id, advertise } = config.replica.clone();

@@ -8,6 +8,7 @@ mod attempt;
 mod definition;
 mod replace;
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::event::Event;
 use crate::fault;
 use crate::firing::{Firing, FiringState, Origin};
 use crate::store::StoreError;
-use attempt::NextStep;
+use attempt::{AttemptFlow, Interruption};
 
 /// The first wait before a retry; doubled each time.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
@@ -102,11 +103,10 @@ impl FiringDriver {
             return;
         }
         loop {
-            let next = self.attempt().await;
-            let proceed = match next {
-                NextStep::Continue => true,
-                NextStep::Retry => self.wait_backoff().await,
-                NextStep::Done => false,
+            let proceed = match self.attempt().await {
+                Continue(()) => true,
+                Break(Interruption::Retry) => self.wait_backoff().await,
+                Break(Interruption::Done) => false,
             };
             if !proceed {
                 break;
@@ -141,18 +141,24 @@ impl FiringDriver {
     }
 
     /// Ends the firing without further tasks.
-    async fn end(&mut self, state: FiringState, outcome: TickOutcome, note: String) {
+    async fn end(&mut self, state: FiringState, outcome: TickOutcome, note: String) -> Interruption {
         if outcome == TickOutcome::Coalesced {
             tracing::info!(state = state.as_str(), note, "a firing ended");
         } else {
             tracing::warn!(state = state.as_str(), note, "a firing ended");
         }
         let to = Firing { state, note: Some(note), ..self.firing.clone() };
-        self.advance(to, Some(outcome)).await;
+        self.finish(to, outcome).await
     }
 
-    /// Makes the firing's next state durable; returns whether it is. Retries while the store does not answer.
-    async fn advance(&mut self, to: Firing, outcome: Option<TickOutcome>) -> bool {
+    /// Makes the firing's last state of dispatch durable, with the outcome of its tick.
+    async fn finish(&mut self, to: Firing, outcome: TickOutcome) -> Interruption {
+        self.advance(to, Some(outcome)).await.break_value().unwrap_or(Interruption::Done)
+    }
+
+    /// Makes the firing's next state durable, and retries while the store does not answer. Done when the firing has another
+    /// writer, or the engine stops.
+    async fn advance(&mut self, to: Firing, outcome: Option<TickOutcome>) -> AttemptFlow {
         let mut backoff = MIN_BACKOFF;
         loop {
             match self.write(&to, outcome).await {
@@ -168,17 +174,17 @@ impl FiringDriver {
                     self.record_outcome(outcome).await;
                     self.engine.task_tracker.record_firing(&self.firing, self.engine.clock.now());
                     self.engine.publish(|| Event::Firing(Box::new(self.firing.clone())));
-                    return true;
+                    return Continue(());
                 }
                 Err(error @ (StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Exists(_))) => {
                     tracing::error!(error = %fault::chain(&error), "a firing was changed by another writer");
-                    return false;
+                    return Break(Interruption::Done);
                 }
-                Err(StoreError::Fenced(_)) => return false, // The new owner found the firing in the journal.
+                Err(StoreError::Fenced(_)) => return Break(Interruption::Done), // The new owner found the firing in the journal.
                 Err(StoreError::Fault { .. }) => {
                     self.permit = None;
                     if !self.engine.sleep(backoff).await {
-                        return false;
+                        return Break(Interruption::Done);
                     }
                     backoff = (backoff * 2).min(MAX_BACKOFF);
                 }

@@ -20,18 +20,18 @@ use crate::store::{Shard, StoreError};
 
 /// The owner of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
+pub enum JobOwner {
     /// This process.
-    Here,
+    ThisReplica,
     /// Another replica.
-    There {
+    OtherReplica {
         /// Its name.
         id: ReplicaId,
         /// Where it is reached: `http://10.0.0.7:5000`.
         address: String,
     },
     /// None at the moment; a replica will acquire it within seconds.
-    Nobody,
+    Unowned,
 }
 
 /// A replica, as this process last saw it.
@@ -84,17 +84,19 @@ impl ReplicaHandle {
 
     /// Returns the owner of a job, as of the last read of the cluster's registers, at most a second ago.
     #[must_use]
-    pub fn owner(&self, job: &JobId) -> Owner {
+    pub fn owner(&self, job: &JobId) -> JobOwner {
         let shard = Shard::of(job);
         if self.engine_of(job).is_some() {
-            return Owner::Here;
+            return JobOwner::ThisReplica;
         }
         let peers = self.inner.peers.lock();
         let owner = peers.owner(shard, self.inner.options.timing.dead_after).1;
         let other = owner.filter(|owner| owner.incarnation != self.inner.incarnation);
         match other.and_then(|owner| peers.member(&owner.id)) {
-            Some(member) => Owner::There { id: member.beat.id.clone(), address: member.beat.address.clone() },
-            None => Owner::Nobody,
+            Some(member) => {
+                JobOwner::OtherReplica { id: member.beat.id.clone(), address: member.beat.address.clone() }
+            }
+            None => JobOwner::Unowned,
         }
     }
 

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::text;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ const MAX_REASON: usize = 1_024;
     get, path = "/brake", tag = "brake", operation_id = "getBrake",
     responses((status = 200, description = "Whether the brake is on", body = BrakeView)),
 )]
-pub(super) async fn read(State(engine): State<Scheduler>) -> Response {
+pub(super) async fn read(State(engine): State<SchedulerNode>) -> Response {
     respond::json(StatusCode::OK, &BrakeView::from(engine.status().brake))
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn read(State(engine): State<Scheduler>) -> Response {
     responses((status = 200, description = "The brake is on", body = BrakeView)),
 )]
 pub(super) async fn engage(
-    State(engine): State<Scheduler>,
+    State(engine): State<SchedulerNode>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -60,7 +60,7 @@ pub(super) async fn engage(
     delete, path = "/brake", tag = "brake", operation_id = "releaseBrake",
     responses((status = 200, description = "The brake is off", body = BrakeView)),
 )]
-pub(super) async fn release(State(engine): State<Scheduler>) -> Result<Response, Problem> {
+pub(super) async fn release(State(engine): State<SchedulerNode>) -> Result<Response, Problem> {
     engine.release().await?;
     Ok(respond::json(StatusCode::OK, &BrakeView::from(None)))
 }

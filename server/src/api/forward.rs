@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::JobId;
-use ecs_scheduler_core::replica::{Owner, ReplicaHandle, Scheduler};
+use ecs_scheduler_core::replica::{JobOwner, ReplicaHandle, SchedulerNode};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Problem, ProblemType};
@@ -40,14 +40,14 @@ fn client() -> reqwest::Client {
 /// Forwards requests to other replicas.
 #[derive(Debug, Clone)]
 pub(super) struct Forwarder {
-    engine: Scheduler,
+    engine: SchedulerNode,
     client: reqwest::Client,
     timeout: Duration,
 }
 
 impl Forwarder {
     /// Forwards requests of this engine. `deadline` is the time limit of a request; its forwarding takes nine tenths at most.
-    pub(super) fn new(engine: Scheduler, deadline: Duration) -> Self {
+    pub(super) fn new(engine: SchedulerNode, deadline: Duration) -> Self {
         Self { engine, client: client(), timeout: deadline.mul_f32(0.9) }
     }
 }
@@ -64,13 +64,13 @@ pub(super) async fn forward_to_owner(
     });
     let Some((replica, job)) = owned else { return next.run(request).await };
     match replica.owner(&job) {
-        Owner::Here => next.run(request).await,
-        Owner::There { address, .. } if !request.headers().contains_key(&FORWARDED_BY) => {
+        JobOwner::ThisReplica => next.run(request).await,
+        JobOwner::OtherReplica { address, .. } if !request.headers().contains_key(&FORWARDED_BY) => {
             send_to_owner(&forwarder, &replica, &address, request)
                 .await
                 .unwrap_or_else(IntoResponse::into_response)
         }
-        Owner::There { .. } | Owner::Nobody => {
+        JobOwner::OtherReplica { .. } | JobOwner::Unowned => {
             let detail = format!(
                 "Nothing was done: job {job} is being taken over by another replica. Try again in a moment."
             );

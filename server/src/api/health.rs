@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{Store, fault};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ pub(super) async fn alive() -> Response {
 )]
 pub(super) async fn ready(
     State(store): State<Arc<dyn Store>>,
-    State(engine): State<Scheduler>,
+    State(engine): State<SchedulerNode>,
     State(closing): State<CancellationToken>,
     query: Query,
 ) -> Response {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use ecs_scheduler_core::call_stats::CallMeter;
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{Clock, Job, Store, StoredJob, Timestamp, TriggerRegistry};
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub struct ApiState {
     /// Where jobs and history are.
     pub store: Arc<dyn Store>,
     /// The engine, or this replica of it.
-    pub engine: Scheduler,
+    pub engine: SchedulerNode,
     /// The installed triggers.
     pub registry: Arc<TriggerRegistry>,
     /// The clock.
@@ -80,7 +80,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct AppState {
     pub(super) store: Arc<dyn Store>,
-    pub(super) engine: Scheduler,
+    pub(super) engine: SchedulerNode,
     registry: Arc<TriggerRegistry>,
     pub(super) clock: Arc<dyn Clock>,
     max_tasks: NonZeroU32,
@@ -101,7 +101,7 @@ pub(super) struct AppState {
     summaries: JobSummaryCache,
 }
 
-/// The state as handlers receive it. A handler that needs one or two parts takes these: `State<Scheduler>`.
+/// The state as handlers receive it. A handler that needs one or two parts takes these: `State<SchedulerNode>`.
 #[derive(Debug, Clone)]
 pub(super) struct App(Arc<AppState>);
 
@@ -126,7 +126,7 @@ macro_rules! parts {
 
 parts!(
     store: Arc<dyn Store>,
-    engine: Scheduler,
+    engine: SchedulerNode,
     registry: Arc<TriggerRegistry>,
     clock: Arc<dyn Clock>,
     plugins: Arc<Plugins>,

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use clap::Args;
-use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{
     ConfigError, FaultKind, JobId, LaunchDiagnosis, LaunchError, LaunchLimits, LaunchRecovery, LaunchReport,
     LaunchRequest, Launcher, Population, TaskId, TaskSpec, TaskState, TaskValidation,
@@ -126,7 +126,7 @@ pub(crate) async fn run(
 async fn start_offline_engine(
     builder: &ServerBuilder,
     config: &Config,
-) -> Result<(Scheduler, ApiState), CommandError> {
+) -> Result<(SchedulerNode, ApiState), CommandError> {
     let failed = |error| CommandError::caused("could not make an empty store", error);
     // Opening it would take it from the scheduler that uses it.
     let is_exclusive = config.launcher.provider.is_exclusive();

@@ -1,6 +1,7 @@
 //! One call to the launcher, and the handling of its answer.
 
 use std::num::NonZeroU32;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::{Counters, FiringDriver, MIN_BACKOFF};
 use crate::decide::TickOutcome;
@@ -11,91 +12,87 @@ use crate::launcher::{
 };
 use crate::task::TaskState;
 
-/// The next step after an attempt.
-pub(super) enum NextStep {
-    /// Continue at once.
-    Continue,
+/// What follows when an attempt cannot continue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Interruption {
     /// Retry after a wait.
     Retry,
     /// The firing needs no further call.
     Done,
 }
 
+/// The result of a step of an attempt: continue with a value, or interrupt the attempt.
+pub(super) type AttemptFlow<T = ()> = ControlFlow<Interruption, T>;
+
 impl FiringDriver {
-    /// Makes the next call of the firing, or repeats a call without an answer.
-    pub(super) async fn attempt(&mut self) -> NextStep {
-        if let Some(next) = self.abort_if_needed().await {
-            return next;
-        }
-        let next = match self.firing.unanswered().cloned() {
-            Some(attempt) => self.resume_attempt(attempt).await,
-            None => self.start_attempt().await,
+    /// Makes the next call of the firing, or repeats a call without an answer. Continues when another call follows at once.
+    pub(super) async fn attempt(&mut self) -> AttemptFlow {
+        self.abort_if_needed().await?;
+        let attempt = match self.firing.unanswered().cloned() {
+            Some(attempt) => self.resume_attempt(&attempt).await?.then_some(attempt),
+            None => Some(self.start_attempt().await?),
         };
-        let attempt = match next {
-            Ok(attempt) => attempt,
-            Err(next) => return next,
-        };
-        let answer = match self.call(&attempt).await {
-            Ok(answer) => answer,
-            Err(next) => return next,
-        };
+        let Some(attempt) = attempt else { return Continue(()) };
+        let Some(answer) = self.call(&attempt).await? else { return Continue(()) };
         self.engine.record_launcher_answer(&answer);
         match answer {
-            Ok(report) => match self.check_definition(&attempt, &report).await {
-                Some(next) => next,
-                None => self.record_report(&attempt, report).await,
-            },
+            Ok(report) => {
+                self.check_definition(&attempt, &report).await?;
+                self.record_report(&attempt, report).await
+            }
             Err(error) if error.outcome_unknown() => {
                 self.outcome_unknown = true;
                 self.log_failure(&fault::chain(&error));
-                NextStep::Retry
+                Break(Interruption::Retry)
             }
             Err(error) => self.handle_failure(&attempt, &error).await,
         }
     }
 
-    /// Resumes an attempt without an answer, while its token is valid.
-    async fn resume_attempt(&mut self, attempt: Attempt) -> Result<Attempt, NextStep> {
+    /// Tells whether to repeat the call of an attempt without an answer. Otherwise its token is not valid any more, and the
+    /// attempt is closed.
+    async fn resume_attempt(&mut self, attempt: &Attempt) -> AttemptFlow<bool> {
         if self.is_token_valid(attempt.sent_at) {
             if self.engine.process.brake().is_some() {
-                return Err(NextStep::Retry);
+                return Break(Interruption::Retry);
             }
-            if !self.acquire_quota(&attempt).await {
-                return Err(NextStep::Done);
-            }
+            self.acquire_quota(attempt).await?;
         }
         // The wait for quota takes time.
         if self.is_token_valid(attempt.sent_at) {
-            return Ok(attempt);
+            return Continue(true);
         }
         if self.outcome_unknown {
-            return Err(self.reconcile_lost(&attempt).await);
+            self.reconcile_lost(attempt).await?;
+        } else {
+            // The call launched nothing, so a new attempt is safe.
+            self.close_attempt(attempt).await?;
         }
-        // The call launched nothing, so a new attempt is safe.
-        Err(if self.close_attempt(&attempt).await { NextStep::Continue } else { NextStep::Done })
+        Continue(false)
     }
 
-    /// Records that a call without effect is not repeated; returns whether that is durable.
-    async fn close_attempt(&mut self, attempt: &Attempt) -> bool {
+    /// Records that a call without effect is not repeated.
+    async fn close_attempt(&mut self, attempt: &Attempt) -> AttemptFlow {
         let reason = self.failure.take().unwrap_or_else(|| "it was not made".to_owned());
         let mut to = self.firing.clone();
         record_answer(&mut to, attempt, Answer::Failed(reason));
         self.advance(to, None).await
     }
 
-    /// Waits until the quota allows the call, or the firing is superseded; returns whether the engine still runs.
-    async fn acquire_quota(&self, attempt: &Attempt) -> bool {
+    /// Waits until the quota allows the call, or the firing is superseded. Done when the engine stops.
+    async fn acquire_quota(&self, attempt: &Attempt) -> AttemptFlow {
         let request = self.launch_request(attempt);
         tokio::select! {
             biased;
-            () = self.engine.stop.cancelled() => false,
-            () = self.engine.launcher.acquire_quota(&request, self.firing.deadline) => true,
-            () = self.engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => true,
+            () = self.engine.stop.cancelled() => Break(Interruption::Done),
+            () = self.engine.launcher.acquire_quota(&request, self.firing.deadline) => Continue(()),
+            () = self.engine.task_tracker.superseded(&self.firing), if !self.outcome_unknown => Continue(()),
         }
     }
 
     /// Records a new attempt durably before its call.
-    async fn start_attempt(&mut self) -> Result<Attempt, NextStep> {
+    async fn start_attempt(&mut self) -> AttemptFlow<Attempt> {
         let per_call = self.engine.launcher.limits().per_call.get();
         let last = self.firing.attempts.last();
         // A firing with a permanent refusal continues with another definition.
@@ -111,40 +108,37 @@ impl FiringDriver {
             LaunchToken::derive(&self.engine.options.name, &self.firing.uid, &self.firing.id, batch, number);
         let mut attempt =
             Attempt { batch, number, count, token, sent_at: self.engine.clock.now(), answer: None };
-        if !self.acquire_quota(&attempt).await {
-            return Err(NextStep::Done);
-        }
+        self.acquire_quota(&attempt).await?;
         // The wait for quota takes time.
-        if let Some(next) = self.abort_if_needed().await {
-            return Err(next);
-        }
+        self.abort_if_needed().await?;
         attempt.count = self.available_room(count).await?;
         attempt.sent_at = self.engine.clock.now();
         let mut to = Firing { state: FiringState::Launching, ..self.firing.clone() };
         to.attempts.push(attempt.clone());
         (self.outcome_unknown, self.failure) = (false, None);
-        if self.advance(to, None).await { Ok(attempt) } else { Err(NextStep::Done) }
+        self.advance(to, None).await?;
+        Continue(attempt)
     }
 
     /// Returns how many of the wanted tasks the job's cap allows now. The cap may be lower than at the decision, or unknown tasks
     /// may have appeared. Ends the firing when there is no room.
-    async fn available_room(&mut self, wanted: u32) -> Result<u32, NextStep> {
+    async fn available_room(&mut self, wanted: u32) -> AttemptFlow<u32> {
         let jobs = self.engine.load_jobs(std::slice::from_ref(&self.firing.job)).await;
-        let jobs = jobs.map_err(|_| NextStep::Retry)?;
+        let Ok(jobs) = jobs else { return Break(Interruption::Retry) };
         let job = jobs.first().filter(|(_, loaded)| loaded.uid == self.firing.uid);
         // A job that was removed, or is not valid any more, keeps the cap of the decision.
         let Some(scaling) = job.and_then(|(_, loaded)| loaded.job.as_ref().ok()).map(|job| job.scaling)
         else {
-            return Ok(wanted);
+            return Continue(wanted);
         };
         let beside = self.engine.task_tracker.reserve(&self.firing, scaling.limit());
         let room = scaling.limit().saturating_sub(beside).min(wanted);
         if room > 0 {
-            return Ok(room);
+            return Continue(room);
         }
         let (name, limit) = (scaling.limit_name(), scaling.limit());
         let note = format!("at most {name} {limit}, and {beside} are pending, running or being started");
-        Err(self.abandon(TickOutcome::Capped, note).await)
+        Break(self.abandon(TickOutcome::Capped, note).await)
     }
 
     /// Returns why the firing must make no further call, if so: state and outcome for a firing without calls, and a note.
@@ -169,22 +163,19 @@ impl FiringDriver {
 
     /// Ends a firing that must make no further call: it is superseded, the brake is on, or it is too late. Does nothing while a
     /// call may have launched tasks.
-    pub(super) async fn abort_if_needed(&mut self) -> Option<NextStep> {
+    pub(super) async fn abort_if_needed(&mut self) -> AttemptFlow {
         if self.outcome_unknown {
-            return None;
+            return Continue(());
         }
-        let (state, outcome, note) = self.abort_reason()?;
-        if let Some(open) = self.firing.unanswered().cloned()
-            && !self.close_attempt(&open).await
-        {
-            return Some(NextStep::Done);
+        let Some((state, outcome, note)) = self.abort_reason() else { return Continue(()) };
+        if let Some(open) = self.firing.unanswered().cloned() {
+            self.close_attempt(&open).await?;
         }
         if self.firing.attempts.is_empty() {
-            self.end(state, outcome, note).await;
-            return Some(NextStep::Done);
+            return Break(self.end(state, outcome, note).await);
         }
         let outcome = if outcome == TickOutcome::Coalesced { outcome } else { TickOutcome::LaunchFailed };
-        Some(self.abandon(outcome, note).await)
+        Break(self.abandon(outcome, note).await)
     }
 
     fn launch_request(&self, attempt: &Attempt) -> LaunchRequest {
@@ -201,34 +192,32 @@ impl FiringDriver {
         }
     }
 
-    /// Calls the launcher, unless this process may not launch any more, or was delayed for so long that the launcher may have
-    /// forgotten the token.
-    async fn call(&mut self, attempt: &Attempt) -> Result<Result<LaunchReport, LaunchError>, NextStep> {
+    /// Calls the launcher, unless this process may not launch any more. Returns none when it was delayed for so long that the
+    /// launcher may have forgotten the token.
+    async fn call(&mut self, attempt: &Attempt) -> AttemptFlow<Option<Result<LaunchReport, LaunchError>>> {
         if !self.acquire_permit().await {
-            return Err(NextStep::Done);
+            return Break(Interruption::Done);
         }
         let engine = &self.engine;
         let request = self.launch_request(attempt);
         let _permit = engine.process.limits.launches.acquire().await.expect("the semaphore is never closed");
         if !engine.may_launch() {
-            return Err(NextStep::Done);
+            return Break(Interruption::Done);
         }
         if !self.is_token_valid(attempt.sent_at) {
-            return Err(NextStep::Continue);
+            return Continue(None);
         }
         Counters::add(&engine.process.counters.launch_calls, 1);
         let deadline = engine.options.launch_deadline;
         let answer = tokio::time::timeout(deadline, engine.launcher.launch(&request)).await;
-        Ok(answer.unwrap_or_else(|_| {
-            Err(LaunchError::unanswered(format!(
-                "the launcher did not answer within {} s",
-                deadline.as_secs()
-            )))
-        }))
+        Continue(Some(answer.unwrap_or_else(|_| {
+            let message = format!("the launcher did not answer within {} s", deadline.as_secs());
+            Err(LaunchError::unanswered(message))
+        })))
     }
 
     /// Records the report of a call, and decides about the next step.
-    async fn record_report(&mut self, attempt: &Attempt, report: LaunchReport) -> NextStep {
+    async fn record_report(&mut self, attempt: &Attempt, report: LaunchReport) -> AttemptFlow {
         self.count_report(&report);
         self.outcome_unknown = false;
         let now = self.engine.clock.now();
@@ -248,57 +237,50 @@ impl FiringDriver {
             self.log_failure(&refusal_note(reason.clone()));
         }
         if !complete && !permanent {
-            if !self.advance(to, None).await {
-                return NextStep::Done;
-            }
+            self.advance(to, None).await?;
             if !refused {
                 self.backoff = MIN_BACKOFF;
-                return NextStep::Continue;
+                return Continue(());
             }
             if !self.expired() {
-                return NextStep::Retry;
+                return Break(Interruption::Retry);
             }
-            return self.abandon(TickOutcome::LaunchFailed, refusal_note(reason)).await;
+            return Break(self.abandon(TickOutcome::LaunchFailed, refusal_note(reason)).await);
         }
         if to.tasks.is_empty() {
-            self.advance(to, None).await;
-            return self.abandon(TickOutcome::LaunchFailed, refusal_note(reason)).await;
+            self.advance(to, None).await?;
+            return Break(self.abandon(TickOutcome::LaunchFailed, refusal_note(reason)).await);
         }
         to.state = FiringState::Launched;
         to.note = if complete { None } else { Some(refusal_note(reason)) };
         let outcome = if complete { TickOutcome::Launched } else { TickOutcome::Partial };
-        self.advance(to, Some(outcome)).await;
-        NextStep::Done
+        Break(self.finish(to, outcome).await)
     }
 
     /// Handles a call that failed without effect: repeats the call, or abandons the firing. When an earlier try of the call may
     /// have launched tasks, these are looked up first.
-    async fn handle_failure(&mut self, attempt: &Attempt, error: &LaunchError) -> NextStep {
+    async fn handle_failure(&mut self, attempt: &Attempt, error: &LaunchError) -> AttemptFlow {
         Counters::add(&self.engine.process.counters.launch_errors, 1);
         let reason = fault::chain(error);
         self.failure = Some(reason.clone());
         if error.is_transient() && (self.outcome_unknown || self.abort_reason().is_none()) {
             self.log_failure(&reason);
-            return NextStep::Retry;
+            return Break(Interruption::Retry);
         }
         if self.outcome_unknown {
             self.log_failure(&reason);
             return self.reconcile_lost(attempt).await;
         }
-        if self.engine.task_tracker.superseding(&self.firing).is_some()
-            && let Some(next) = self.abort_if_needed().await
-        {
-            return next;
+        if self.engine.task_tracker.superseding(&self.firing).is_some() {
+            self.abort_if_needed().await?;
         }
-        if !self.close_attempt(attempt).await {
-            return NextStep::Done;
-        }
-        self.abandon(TickOutcome::LaunchFailed, reason).await
+        self.close_attempt(attempt).await?;
+        Break(self.abandon(TickOutcome::LaunchFailed, reason).await)
     }
 
     /// Looks up the tasks of a call without an answer whose token may be forgotten. The call is never repeated; an unknown
     /// result is shown to the operator.
-    async fn reconcile_lost(&mut self, attempt: &Attempt) -> NextStep {
+    async fn reconcile_lost(&mut self, attempt: &Attempt) -> AttemptFlow {
         let request = self.launch_request(attempt);
         let deadline = self.engine.options.launch_deadline;
         let search = self.engine.launcher.find_lost_launch(&request, attempt.sent_at);
@@ -313,33 +295,31 @@ impl FiringDriver {
                 let note = "a call had no answer, and it started nothing; too late to launch".to_owned();
                 let mut to = self.firing.clone();
                 record_answer(&mut to, attempt, Answer::Failed(note.clone()));
-                if !self.advance(to, None).await {
-                    return NextStep::Done;
-                }
-                self.abandon(TickOutcome::LaunchFailed, note).await
+                self.advance(to, None).await?;
+                Break(self.abandon(TickOutcome::LaunchFailed, note).await)
             }
-            Ok(LostCall::Unknown(reason)) => self.mark_unknown(attempt, &reason).await,
+            Ok(LostCall::Unknown(reason)) => Break(self.mark_unknown(attempt, &reason).await),
             Err(error) => {
                 self.log_failure(&fault::chain(&error));
-                NextStep::Retry
+                Break(Interruption::Retry)
             }
         }
     }
 
     /// Adopts the tasks that a lost call has launched. Missing tasks count as refused, and are not retried.
-    async fn adopt_found(&mut self, attempt: &Attempt, started: Vec<StartedTask>) -> NextStep {
+    async fn adopt_found(&mut self, attempt: &Attempt, started: Vec<StartedTask>) -> AttemptFlow {
         let missing = attempt.count.saturating_sub(u32::try_from(started.len()).unwrap_or(u32::MAX));
         let refusal = Refusal::new("not found", false)
             .with_detail("the call had no answer, and its other tasks were found");
         let refused = vec![refusal; missing as usize];
         if started.is_empty() {
-            return self.mark_unknown(attempt, "no task of the call was named").await;
+            return Break(self.mark_unknown(attempt, "no task of the call was named").await);
         }
         self.record_report(attempt, LaunchReport::new(started, refused)).await
     }
 
     /// Ends a firing whose lost call has an unknown result.
-    async fn mark_unknown(&mut self, attempt: &Attempt, reason: &str) -> NextStep {
+    async fn mark_unknown(&mut self, attempt: &Attempt, reason: &str) -> Interruption {
         let note = format!("a call had no answer, and the launcher has forgotten its token since: {reason}");
         let mut to = self.firing.clone();
         record_answer(&mut to, attempt, Answer::Lost(note.clone()));
@@ -350,21 +330,18 @@ impl FiringDriver {
             (FiringState::Launched, TickOutcome::Partial)
         };
         to.state = state;
-        self.advance(to, Some(outcome)).await;
-        NextStep::Done
+        self.finish(to, outcome).await
     }
 
     /// Makes no further attempt: started tasks are followed, and the others are not launched. `outcome` is that of a firing
     /// without tasks.
-    async fn abandon(&mut self, outcome: TickOutcome, note: String) -> NextStep {
+    async fn abandon(&mut self, outcome: TickOutcome, note: String) -> Interruption {
         if self.firing.tasks.is_empty() {
-            self.end(FiringState::Refused, outcome, note).await;
-        } else {
-            tracing::warn!(note, "a firing started fewer tasks than asked for");
-            let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
-            self.advance(to, Some(TickOutcome::Partial)).await;
+            return self.end(FiringState::Refused, outcome, note).await;
         }
-        NextStep::Done
+        tracing::warn!(note, "a firing started fewer tasks than asked for");
+        let to = Firing { state: FiringState::Launched, note: Some(note), ..self.firing.clone() };
+        self.finish(to, TickOutcome::Partial).await
     }
 
     /// Logs why a call failed that is repeated; once as long as the reason stays the same. The end of a firing is logged where it

@@ -1,6 +1,9 @@
 //! Handles a firing whose task definition was deregistered after the decision.
 
-use super::{FiringDriver, attempt::NextStep, attempt::record_answer};
+use std::ops::ControlFlow::{Break, Continue};
+
+use super::FiringDriver;
+use super::attempt::{AttemptFlow, Interruption, record_answer};
 use crate::fault::{self, FaultKind};
 use crate::firing::{Answer, Attempt};
 use crate::launcher::{LaunchError, LaunchReport};
@@ -9,14 +12,10 @@ impl FiringDriver {
     /// Resolves the job's definition again, when a call had a permanent refusal and started nothing: the revision may have been
     /// deregistered since the decision. When it resolves to another revision, a new attempt uses that.
     ///
-    /// Returns none when the definition is not the reason.
-    pub(super) async fn check_definition(
-        &mut self,
-        attempt: &Attempt,
-        report: &LaunchReport,
-    ) -> Option<NextStep> {
+    /// Continues when the definition is not the reason.
+    pub(super) async fn check_definition(&mut self, attempt: &Attempt, report: &LaunchReport) -> AttemptFlow {
         if !report.started.is_empty() || !report.is_refused_for_good() || self.expired() {
-            return None;
+            return Continue(());
         }
         // This is the final answer, independent of earlier tries: nothing was started.
         self.outcome_unknown = false;
@@ -31,16 +30,18 @@ impl FiringDriver {
         engine.record_launcher_answer(&answer);
         match answer {
             Ok(population) => {
-                let newest = population.definition.filter(|newest| *newest != self.firing.definition)?;
-                Some(self.switch_definition(attempt, report, newest).await)
+                match population.definition.filter(|newest| *newest != self.firing.definition) {
+                    Some(newest) => self.switch_definition(attempt, report, newest).await,
+                    None => Continue(()),
+                }
             }
             // The retried call is refused again, and the definition resolved again.
             Err(error) if error.is_transient() => {
                 self.log_failure(&fault::chain(&error));
                 self.failure = Some(fault::chain(&error));
-                Some(NextStep::Retry)
+                Break(Interruption::Retry)
             }
-            Err(_) => None,
+            Err(_) => Continue(()),
         }
     }
 
@@ -50,7 +51,7 @@ impl FiringDriver {
         attempt: &Attempt,
         report: &LaunchReport,
         definition: String,
-    ) -> NextStep {
+    ) -> AttemptFlow {
         tracing::info!(
             refused = self.firing.definition,
             newest = definition,
@@ -60,6 +61,7 @@ impl FiringDriver {
         let mut to = self.firing.clone();
         record_answer(&mut to, attempt, Answer::Report(report.clone()));
         to.definition = definition;
-        if self.advance(to, None).await { NextStep::Retry } else { NextStep::Done }
+        self.advance(to, None).await?;
+        Break(Interruption::Retry)
     }
 }

@@ -45,7 +45,7 @@ impl FiringDriver {
         let mut external = self.firing.replaces.clone();
         loop {
             let change = changed.notified();
-            if self.abort_if_needed().await.is_some() {
+            if self.abort_if_needed().await.is_break() {
                 return false;
             }
             let remaining = self.remaining(&mut external).await;
@@ -53,7 +53,9 @@ impl FiringDriver {
                 return self.acquire_permit().await;
             }
             if tokio::time::Instant::now() >= deadline {
-                self.end(FiringState::Refused, TickOutcome::LaunchFailed, remaining.describe()).await;
+                let note = remaining.describe();
+                // The firing ends here, whether that is durable or not.
+                let _ = self.end(FiringState::Refused, TickOutcome::LaunchFailed, note).await;
                 return false;
             }
             self.permit = None;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecs_scheduler_core::Clock as _;
-use ecs_scheduler_core::replica::Owner;
+use ecs_scheduler_core::replica::JobOwner;
 use ecs_scheduler_core::store::Shard;
 use jiff::SignedDuration;
 
@@ -94,13 +94,13 @@ async fn every_replica_knows_the_owner_of_a_job_and_the_other_replicas() {
     let (a, b) = (cluster.join("a").await, cluster.join_as("b", "b:5000").await);
     cluster.until_owned(&[(&a, 8), (&b, 8)]).await;
     cluster.pass(2.0).await;
-    let there = Owner::There { id: "b".parse().unwrap(), address: "http://b:5000".to_owned() };
+    let there = JobOwner::OtherReplica { id: "b".parse().unwrap(), address: "http://b:5000".to_owned() };
     for shard in Shard::all() {
         let job = job_of(shard);
         let owners = (a.replica.owner(&job), b.replica.owner(&job));
         assert!(
-            owners.0 == Owner::Here && matches!(owners.1, Owner::There { .. })
-                || owners == (there.clone(), Owner::Here),
+            owners.0 == JobOwner::ThisReplica && matches!(owners.1, JobOwner::OtherReplica { .. })
+                || owners == (there.clone(), JobOwner::ThisReplica),
             "{owners:?}"
         );
     }
@@ -114,7 +114,7 @@ async fn every_replica_knows_the_owner_of_a_job_and_the_other_replicas() {
     let silent = a.replica.replicas().into_iter().find(|view| view.id.as_str() == "b").map(|view| view.live);
     assert!(!silent.unwrap_or(false));
     cluster.pass(3.0).await;
-    assert_eq!(a.replica.owner(&job_of(job)), Owner::Here);
+    assert_eq!(a.replica.owner(&job_of(job)), JobOwner::ThisReplica);
     assert_eq!(a.replica.replicas().len(), 1);
     cluster.close(vec![a]).await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecs_scheduler_core::job::JobContext;
-use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaId, ReplicaOptions, Timing};
+use ecs_scheduler_core::replica::{JobOwner, Replica, ReplicaHandle, ReplicaId, ReplicaOptions, Timing};
 use ecs_scheduler_core::schedule::{Schedule, Strictness};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{
@@ -54,7 +54,7 @@ impl Member {
 /// Returns the shards that a replica owns.
 pub(crate) fn owned(replica: &ReplicaHandle) -> Vec<Shard> {
     // The owner of a shard is the owner of any of its jobs.
-    Shard::all().filter(|shard| replica.owner(&job_of(*shard)) == Owner::Here).collect()
+    Shard::all().filter(|shard| replica.owner(&job_of(*shard)) == JobOwner::ThisReplica).collect()
 }
 
 /// Returns the name of a job of this shard.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ecs_scheduler::api::{self, ApiState, ConnectionLimits, Limits};
 use ecs_scheduler_core::engine::{Engine, EngineOptions};
-use ecs_scheduler_core::replica::{Owner, Replica, ReplicaHandle, ReplicaOptions, Timing};
+use ecs_scheduler_core::replica::{JobOwner, Replica, ReplicaHandle, ReplicaOptions, Timing};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{JobId, MemoryStore, SharedStore, Store, SystemClock};
 use reqwest::{Client, Response, StatusCode};
@@ -71,7 +71,7 @@ impl Process {
     /// Returns the name of a job that this replica looks at, as it sees it itself.
     fn a_job(&self) -> JobId {
         let mut names = (0..1_000).map(|number| JobId::new(&format!("job-{number}")).unwrap());
-        names.find(|job| self.replica.owner(job) == Owner::Here).unwrap()
+        names.find(|job| self.replica.owner(job) == JobOwner::ThisReplica).unwrap()
     }
 }
 
@@ -96,7 +96,7 @@ async fn two() -> (Process, Process) {
             Shard::all().all(|shard| {
                 let mut names = (0..1_000).map(|number| JobId::new(&format!("job-{number}")).unwrap());
                 let job = names.find(|job| Shard::of(job) == shard).unwrap();
-                process.replica.owner(&job) != Owner::Nobody
+                process.replica.owner(&job) != JobOwner::Unowned
             })
         };
         owned(&a) == [8, 8] && owned(&b) == [8, 8] && knows(&a) && knows(&b)

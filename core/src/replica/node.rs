@@ -16,9 +16,9 @@ use crate::store::StoreError;
 
 /// A single engine that runs every job, or a replica that runs its share of them.
 #[derive(Debug, Clone)]
-pub enum Scheduler {
+pub enum SchedulerNode {
     /// The only process of its scheduler.
-    Alone(EngineHandle),
+    Single(EngineHandle),
     /// One of several.
     Replica(ReplicaHandle),
 }
@@ -27,18 +27,18 @@ pub enum Scheduler {
 macro_rules! delegate {
     ($self:ident, $one:ident => $done:expr) => {
         match $self {
-            Self::Alone($one) => $done,
+            Self::Single($one) => $done,
             Self::Replica($one) => $done,
         }
     };
 }
 
-impl Scheduler {
+impl SchedulerNode {
     /// Returns the replica, unless this is a single engine.
     #[must_use]
     pub fn replica(&self) -> Option<&ReplicaHandle> {
         match self {
-            Self::Alone(_) => None,
+            Self::Single(_) => None,
             Self::Replica(replica) => Some(replica),
         }
     }
@@ -77,7 +77,7 @@ impl Scheduler {
     #[must_use]
     pub fn retrying(&self, job: &StoredJob) -> Option<Retrying> {
         match self {
-            Self::Alone(engine) => engine.retrying(&job.uid),
+            Self::Single(engine) => engine.retrying(&job.uid),
             Self::Replica(replica) => replica.retrying(job),
         }
     }
@@ -86,7 +86,7 @@ impl Scheduler {
     #[must_use]
     pub fn failing(&self, job: &StoredJob) -> Option<Failing> {
         match self {
-            Self::Alone(engine) => engine.failing(&job.uid),
+            Self::Single(engine) => engine.failing(&job.uid),
             Self::Replica(replica) => replica.failing(job),
         }
     }
@@ -150,13 +150,13 @@ impl Scheduler {
     }
 }
 
-impl From<EngineHandle> for Scheduler {
+impl From<EngineHandle> for SchedulerNode {
     fn from(engine: EngineHandle) -> Self {
-        Self::Alone(engine)
+        Self::Single(engine)
     }
 }
 
-impl From<ReplicaHandle> for Scheduler {
+impl From<ReplicaHandle> for SchedulerNode {
     fn from(replica: ReplicaHandle) -> Self {
         Self::Replica(replica)
     }
