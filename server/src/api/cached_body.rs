@@ -5,7 +5,7 @@ use std::ops::Range;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 use ecs_scheduler_core::engine::is_ahead;
-use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::replica::SchedulerNode;
 use ecs_scheduler_core::{Failing, Progress, Retrying, StoredJob, Timestamp};
 
 /// The last response for one version of a job, and the facts that it shows.
@@ -35,7 +35,7 @@ impl CachedBody {
     }
 
     /// Tells whether the same response would be written now.
-    pub(super) fn is_current(&self, engine: &Scheduler, job: &StoredJob, now: Timestamp) -> bool {
+    pub(super) fn is_current(&self, engine: &SchedulerNode, job: &StoredJob, now: Timestamp) -> bool {
         let same = self.progress == job.progress && self.ahead == settled_ahead(job, now).is_some();
         self.valid.contains(&now) && same && self.faults == JobFaults::read(engine, job)
     }
@@ -49,7 +49,7 @@ pub(super) struct JobFaults {
 }
 
 impl JobFaults {
-    pub(super) fn read(engine: &Scheduler, job: &StoredJob) -> Self {
+    pub(super) fn read(engine: &SchedulerNode, job: &StoredJob) -> Self {
         Self { retrying: engine.retrying(job), failing: engine.failing(job) }
     }
 }

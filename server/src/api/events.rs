@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::Event;
-use ecs_scheduler_core::replica::Scheduler;
+use ecs_scheduler_core::replica::SchedulerNode;
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -56,7 +56,7 @@ impl StreamPermits {
     responses((status = 200, description = "An endless stream; the data of each event is JSON", body = String, content_type = "text/event-stream")),
 )]
 pub(super) async fn stream_events(
-    State(engine): State<Scheduler>,
+    State(engine): State<SchedulerNode>,
     State(permits): State<StreamPermits>,
     State(closing): State<CancellationToken>,
     headers: HeaderMap,

@@ -12,7 +12,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use ecs_scheduler_core::TickOutcome;
 use ecs_scheduler_core::engine::{Counters, EngineStatus, LATENESS_BOUNDS_MS};
-use ecs_scheduler_core::replica::{ReplicaHandle, Scheduler};
+use ecs_scheduler_core::replica::{ReplicaHandle, SchedulerNode};
 
 use super::events::StreamPermits;
 
@@ -37,7 +37,7 @@ impl ResponseCounters {
     responses((status = 200, description = "Counts and gauges in the text format of Prometheus", body = String, content_type = "text/plain")),
 )]
 pub(super) async fn metrics(
-    State(engine): State<Scheduler>,
+    State(engine): State<SchedulerNode>,
     State(answered): State<Arc<ResponseCounters>>,
     State(streams): State<StreamPermits>,
 ) -> Response {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use ecs_scheduler_core::replica::{ReplicaView, Scheduler};
+use ecs_scheduler_core::replica::{ReplicaView, SchedulerNode};
 use ecs_scheduler_core::store::Shard;
 use ecs_scheduler_core::{Clock, Timestamp};
 use jiff::SignedDuration;
@@ -74,7 +74,10 @@ impl ReplicaEntry {
     get, path = "/replicas", tag = "operation", operation_id = "listReplicas",
     responses((status = 200, description = "The replicas, by name", body = Replicas)),
 )]
-pub(super) async fn list(State(engine): State<Scheduler>, State(clock): State<Arc<dyn Clock>>) -> Response {
+pub(super) async fn list(
+    State(engine): State<SchedulerNode>,
+    State(clock): State<Arc<dyn Clock>>,
+) -> Response {
     let now = clock.now();
     let replica = engine.replica();
     let views = replica.map(|replica| replica.replicas()).unwrap_or_default();
