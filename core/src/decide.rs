@@ -4,7 +4,7 @@ mod outcome;
 mod record;
 
 pub use outcome::TickOutcome;
-pub use record::{DecisionDetails, DecisionDraft, DecisionRecord, TickSpan};
+pub use record::{DecisionDetails, DecisionDraft, DecisionRecord, FoldKey, TickSpan};
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -22,8 +22,8 @@ use crate::fault::FaultKind;
 use crate::firing::Firing;
 use crate::job::{JobId, Revision, StoredJob};
 use crate::store::{
-    Advance, DecisionQuery, FiringQuery, ImportBatch, JobList, JobStore, Journal, ListFrom, NewJob, Register,
-    Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError, Subject,
+    Advance, DecisionQuery, FiringQuery, ImportBatch, JobHead, JobList, JobStore, Journal, ListFrom, NewJob,
+    Register, Registers, Retention, Settled, Settlement, SharedStore, Store, StoreError, Subject, write_set,
 };
 
 pub use snapshot::{MemorySnapshot, NamedRegister};
@@ -150,18 +150,12 @@ impl State {
     fn settle_one(&mut self, settlement: Settlement) -> Settled {
         let Self { jobs, journal, .. } = self;
         let Some(job) = jobs.get_mut(&settlement.job) else { return Settled::Stale };
-        let fresh = job.uid == settlement.uid
-            && job.revision == settlement.revision
-            && job.progress.settled == settlement.expected_cursor
-            && settlement.firing.as_ref().is_none_or(|firing| !journal.contains(&firing.id));
-        if !fresh {
+        let head = JobHead::new(job, journal.open_row(job));
+        let Some(writes) = write_set(head, &settlement, |firing| journal.contains(firing)) else {
             return Settled::Stale;
-        }
-        job.progress.settled = settlement.new_cursor;
-        if let Some(firing) = &settlement.firing {
-            job.progress.record_firing(firing);
-        }
-        Settled::Recorded(journal.append(settlement))
+        };
+        settlement.apply_to(&mut job.progress);
+        Settled::Recorded(journal.append(settlement, &writes))
     }
 
     fn advance(&mut self, advance: Advance) -> Result<(), StoreError> {

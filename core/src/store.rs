@@ -1,11 +1,13 @@
 //! The store traits: jobs, the journal, and small registers, each written under compare-and-set.
 
 mod deadline;
+pub mod encoding;
 mod error;
 pub mod group_commit;
 mod import;
 mod shard_view;
 mod shared_store;
+mod write_set;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -28,6 +30,7 @@ pub use shard_view::ShardView;
 pub use shared_store::{
     ChangeCursor, ChangedJobs, Fence, MIN_CHANGELOG, Shard, ShardChanges, Shards, SharedStore,
 };
+pub use write_set::{JobHead, JournalOp, WriteSet, write_set};
 
 /// A job to be stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -65,6 +65,29 @@ const fn is_one_try(tries: &u32) -> bool {
     *tries == one_try()
 }
 
+/// The values that consecutive decisions of a job have in common when they fold into one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoldKey<'d> {
+    /// The outcome.
+    pub outcome: TickOutcome,
+    /// The explanation.
+    pub explanation: Cow<'d, str>,
+}
+
+impl FoldKey<'_> {
+    /// Borrows the key.
+    #[must_use]
+    pub fn as_borrowed(&self) -> FoldKey<'_> {
+        FoldKey { outcome: self.outcome, explanation: Cow::Borrowed(&self.explanation) }
+    }
+
+    /// Returns a key that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> FoldKey<'static> {
+        FoldKey { outcome: self.outcome, explanation: Cow::Owned(self.explanation.into_owned()) }
+    }
+}
+
 impl DecisionDraft {
     /// Makes a decision about which nothing is known yet.
     pub(crate) fn new(span: TickSpan, observed: Timestamp) -> Self {
@@ -87,6 +110,14 @@ impl DecisionDraft {
         self.outcome = outcome;
         self.explanation = explanation;
         self
+    }
+
+    /// Returns the key by which consecutive decisions without a firing fold into one row. Absent for an outcome that does
+    /// not fold, and for a manual firing: it belongs to no tick, and so to no run of ticks.
+    #[must_use]
+    pub fn fold_key(&self) -> Option<FoldKey<'_>> {
+        let folds = self.outcome.folds() && self.span.count > 0;
+        folds.then(|| FoldKey { outcome: self.outcome, explanation: Cow::Borrowed(&self.explanation) })
     }
 
     /// Tells whether consecutive decisions like this one, without a firing, are stored as one row. A manual firing belongs to

@@ -210,7 +210,7 @@ fn draft(outcome: TickOutcome, first: i64, last: i64, count: u64) -> DecisionDra
 #[test]
 fn consecutive_equal_outcomes_fold_into_one_row() {
     let (mut row, newer) = (draft(TickOutcome::Idle, 60, 120, 2), draft(TickOutcome::Idle, 180, 300, 3));
-    assert!(row.folds_with(&newer));
+    assert_eq!(row.fold_key(), newer.fold_key());
     row.fold(newer);
     assert_eq!(row, DecisionDraft { observed: row.observed, ..draft(TickOutcome::Idle, 60, 300, 5) });
 }
@@ -220,14 +220,15 @@ fn launches_manual_firings_and_other_outcomes_do_not_fold() {
     let idle = draft(TickOutcome::Idle, 60, 60, 1);
     let launched = draft(TickOutcome::Launched, 120, 120, 1);
     let by_hand = draft(TickOutcome::Idle, 120, 120, 0);
-    assert!(idle.folds() && !launched.folds() && !by_hand.folds());
-    assert!(!idle.folds_with(&draft(TickOutcome::Missed, 120, 120, 1)));
+    let key = Some(FoldKey { outcome: TickOutcome::Idle, explanation: "explained".into() });
+    assert_eq!(idle.fold_key(), key);
+    assert_eq!((launched.fold_key(), by_hand.fold_key()), (None, None));
+    assert_ne!(key, draft(TickOutcome::Missed, 120, 120, 1).fold_key());
     let other = DecisionDraft {
         explanation: "for another reason".to_owned(),
         ..draft(TickOutcome::Idle, 120, 120, 1)
     };
-    assert!(!idle.folds_with(&other));
-    assert!(!launched.folds_with(&launched) && !idle.folds_with(&by_hand) && !by_hand.folds_with(&idle));
+    assert_ne!(key, other.fold_key());
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::decide::{DecisionDraft, DecisionId, DecisionRecord};
+use crate::decide::{DecisionDraft, DecisionId, DecisionRecord, FoldKey};
 use crate::firing::{Firing, FiringId};
-use crate::job::{JobId, JobUid};
-use crate::store::{Advance, DecisionQuery, FiringQuery, JournalEntry, Retention, Settlement, StoreError};
+use crate::job::{JobId, JobUid, StoredJob};
+use crate::store::{
+    Advance, DecisionQuery, FiringQuery, JournalEntry, JournalOp, Retention, Settlement, StoreError, WriteSet,
+};
 
 /// Decisions by id, with their firings, and the indexes over them.
 #[derive(Debug, Default)]
@@ -72,17 +74,21 @@ impl MemoryJournal {
         self.firings.contains_key(firing)
     }
 
-    /// Records a settlement that is not stale.
-    pub(super) fn append(&mut self, settlement: Settlement) -> Vec<DecisionId> {
+    /// Returns the key of a job's newest row, if the next decision may fold into it.
+    pub(super) fn open_row(&self, job: &StoredJob) -> Option<FoldKey<'_>> {
+        let JournalRow { record, firing } = &self.rows[self.jobs.get(&job.id)?.last()?];
+        record.draft.fold_key().filter(|_| record.uid == job.uid && firing.is_none())
+    }
+
+    /// Writes a settlement, and returns the ids of its records.
+    pub(super) fn append(&mut self, settlement: Settlement, writes: &WriteSet) -> Vec<DecisionId> {
         let Settlement { job, uid, records, mut firing, .. } = settlement;
-        let last = records.len().saturating_sub(1);
-        let mut ids = Vec::with_capacity(records.len());
-        for (index, draft) in records.into_iter().enumerate() {
-            let firing = if index == last { firing.take() } else { None };
-            let folded = if firing.is_none() { self.fold(&job, uid, &draft) } else { None };
-            ids.push(folded.unwrap_or_else(|| self.insert(&job, uid, draft, firing)));
-        }
-        ids
+        let write = |(op, draft): (&JournalOp, DecisionDraft)| match op {
+            JournalOp::AppendDecision => self.insert(&job, uid, draft, None),
+            JournalOp::AppendFiring => self.insert(&job, uid, draft, firing.take()),
+            JournalOp::Fold => self.fold(&job, draft),
+        };
+        writes.ops.iter().zip(records).map(write).collect()
     }
 
     /// Appends an entry of another journal.
@@ -95,14 +101,11 @@ impl MemoryJournal {
         Ok(())
     }
 
-    fn fold(&mut self, job: &JobId, uid: JobUid, draft: &DecisionDraft) -> Option<DecisionId> {
-        let id = *self.jobs.get(job)?.last()?;
-        let JournalRow { record, firing } = self.rows.get_mut(&id)?;
-        if record.uid != uid || firing.is_some() || !record.draft.folds_with(draft) {
-            return None;
-        }
-        record.draft.fold(draft.clone());
-        Some(id)
+    /// Folds a decision into the job's newest row.
+    fn fold(&mut self, job: &JobId, draft: DecisionDraft) -> DecisionId {
+        let id = *self.jobs.get(job).and_then(BTreeSet::last).expect("only a job with a row has an open row");
+        self.rows.get_mut(&id).expect("every listed row exists").record.draft.fold(draft);
+        id
     }
 
     fn insert(
