@@ -1,9 +1,10 @@
 //! Updates of firings: a firing's new state, and the job's record of its last run.
 
+use ecs_scheduler_core::store::encoding::{to_json, to_nanos_opt};
 use ecs_scheduler_core::{Advance, Firing, FiringState, StoreError};
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::codec::{read_state, to_json, to_nanos_opt};
+use crate::codec::read_state;
 use crate::error::TxError;
 use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};

@@ -1,57 +1,21 @@
-//! Encoding of values in the tables: timestamps as nanoseconds since 1970, names as text, all else as JSON.
+//! Reading of rows. [`encoding`](ecs_scheduler_core::store::encoding) encodes the values: timestamps as nanoseconds since
+//! 1970, names as text, all else as JSON.
 
 mod body;
 
-use ecs_scheduler_core::decide::{DecisionDetails, DecisionDraft};
+use ecs_scheduler_core::decide::{DecisionDetails, FoldKey};
+use ecs_scheduler_core::store::JobHead;
+use ecs_scheduler_core::store::encoding::to_json;
 use ecs_scheduler_core::{
-    DecisionId, DecisionRecord, FaultKind, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask,
-    Progress, Revision, StoreError, StoredJob, TickOutcome, TickSpan, Timestamp,
+    DecisionId, DecisionRecord, Firing, FiringId, FiringState, JobId, JobUid, LastRunTask, Progress,
+    Revision, StoreError, StoredJob, TickSpan, Timestamp,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use body::{FiringBody, FiringColumns};
-
-/// A day in nanoseconds, the unit of stored timestamps.
-pub(crate) const DAY: i64 = 24 * 3_600 * 1_000_000_000;
-
-/// Converts a timestamp to nanoseconds since 1970.
-///
-/// # Errors
-///
-/// Fails outside the years 1678 to 2261, which a 64-bit count of nanoseconds can hold.
-pub(crate) fn to_nanos(at: Timestamp) -> Result<i64, StoreError> {
-    i64::try_from(at.as_nanosecond()).map_err(|_| {
-        StoreError::fault(
-            FaultKind::Config,
-            format!("could not store the time {at}: it is not between 1678 and 2261"),
-        )
-    })
-}
-
-/// Converts a timestamp to compare stored ones with; one out of range becomes the nearest that can be stored.
-pub(crate) fn to_nanos_saturating(at: Timestamp) -> i64 {
-    let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
-    i64::try_from(at.as_nanosecond()).unwrap_or(bound)
-}
-
-/// Converts an optional timestamp to nanoseconds since 1970.
-pub(crate) fn to_nanos_opt(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
-    at.map(to_nanos).transpose()
-}
-
-/// Encodes a value as JSON.
-pub(crate) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
-    // Most values fit, so the buffer is not reallocated while it grows.
-    let mut text = Vec::with_capacity(512);
-    serde_json::to_writer(&mut text, value).map_err(|error| {
-        StoreError::with_source(FaultKind::Bug, "could not encode a value as JSON", error)
-    })?;
-    Ok(String::from_utf8(text).expect("JSON is UTF-8"))
-}
 
 fn conversion_error(
     column: usize,
@@ -96,8 +60,8 @@ fn read_u64(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 /// The columns that [`read_meta`] reads; a macro, so that statements with it are constants.
 macro_rules! meta_columns {
     () => {
-        "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.folds, m.settled, m.last_firing, m.last_fired, \
-         m.last_run, m.last_run_tasks"
+        "m.no, m.uid, m.revision, m.created, m.changed, m.head, m.settled, m.last_firing, m.last_fired, m.last_run, \
+         m.last_run_tasks"
     };
 }
 pub(crate) use meta_columns;
@@ -111,13 +75,19 @@ pub(crate) struct JobMeta {
     pub(crate) created: Timestamp,
     pub(crate) changed: Timestamp,
     /// The newest decision under the job's name; 0 when there is none.
-    pub(crate) head: u64,
-    /// The outcome of that decision, if the next one may fold into it.
-    pub(crate) folds: Option<TickOutcome>,
+    pub(crate) newest: u64,
+    /// The key of that decision, if the next one may fold into it.
+    pub(crate) open_row: Option<FoldKey<'static>>,
     pub(crate) progress: Progress,
 }
 
 impl JobMeta {
+    /// Returns the state on which the next settlement depends.
+    pub(crate) fn head(&self) -> JobHead<'_> {
+        let open_row = self.open_row.as_ref().map(FoldKey::as_borrowed);
+        JobHead { uid: self.uid, revision: self.revision, cursor: self.progress.settled, open_row }
+    }
+
     /// Returns the job with this metadata, a name and a document.
     pub(crate) fn with_document(&self, id: JobId, document: Box<RawValue>) -> StoredJob {
         StoredJob {
@@ -132,11 +102,11 @@ impl JobMeta {
     }
 }
 
-/// Reads the columns of [`meta_columns`].
+/// Reads the columns of [`meta_columns`]; the key of the newest decision is not among them.
 pub(crate) fn read_meta(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
-    let last_run_tasks: Vec<LastRunTask> = match read_text_opt(row, 11)? {
+    let last_run_tasks: Vec<LastRunTask> = match read_text_opt(row, 10)? {
         None => Vec::new(),
-        Some(tasks) => serde_json::from_str(tasks).map_err(|error| conversion_error(11, error))?,
+        Some(tasks) => serde_json::from_str(tasks).map_err(|error| conversion_error(10, error))?,
     };
     Ok(JobMeta {
         no: row.get(0)?,
@@ -144,32 +114,37 @@ pub(crate) fn read_meta(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
         revision: Revision(read_u64(row, 2)?),
         created: read_timestamp(row, 3)?,
         changed: read_timestamp(row, 4)?,
-        head: read_u64(row, 5)?,
-        folds: read_text_opt(row, 6)?
-            .map(|outcome| outcome.parse().map_err(|error: String| conversion_error(6, error)))
-            .transpose()?,
+        newest: read_u64(row, 5)?,
+        open_row: None,
         progress: Progress {
-            settled: read_timestamp_opt(row, 7)?,
-            last_firing: read_text_opt(row, 8)?.map(FiringId::from_text),
-            last_fired: read_timestamp_opt(row, 9)?,
-            last_run: read_timestamp_opt(row, 10)?,
+            settled: read_timestamp_opt(row, 6)?,
+            last_firing: read_text_opt(row, 7)?.map(FiringId::from_text),
+            last_fired: read_timestamp_opt(row, 8)?,
+            last_run: read_timestamp_opt(row, 9)?,
             last_run_tasks,
         },
     })
 }
 
+/// Reads the columns of [`meta_columns`], then the outcome and the explanation of the newest decision. Either is NULL when
+/// the next decision may not fold into it.
+pub(crate) fn read_meta_and_key(row: &Row<'_>) -> rusqlite::Result<JobMeta> {
+    let outcome = read_text_opt(row, 11)?
+        .map(|outcome| outcome.parse().map_err(|error: String| conversion_error(11, error)))
+        .transpose()?;
+    let explanation = row.get::<_, Option<String>>(12)?;
+    let open_row =
+        outcome.zip(explanation).map(|(outcome, text)| FoldKey { outcome, explanation: text.into() });
+    Ok(JobMeta { open_row, ..read_meta(row)? })
+}
+
 /// Reads a job: the columns of [`meta_columns`], then `id` and `data`. Returns it with its rowid.
 pub(crate) fn read_job(row: &Row<'_>) -> rusqlite::Result<(i64, StoredJob)> {
     let meta = read_meta(row)?;
-    let id = read_job_id(row, 12)?;
+    let id = read_job_id(row, 11)?;
     let document: Box<RawValue> =
-        serde_json::from_str(read_text(row, 13)?).map_err(|error| conversion_error(13, error))?;
+        serde_json::from_str(read_text(row, 12)?).map_err(|error| conversion_error(12, error))?;
     Ok((meta.no, meta.with_document(id, document)))
-}
-
-/// Encodes the `ledger` column.
-pub(crate) fn encode_details(draft: &DecisionDraft) -> Result<String, StoreError> {
-    to_json(&DecisionDetails::from_draft(draft))
 }
 
 /// The columns that [`read_decision`] reads.

@@ -1,9 +1,10 @@
 //! Import of jobs and history from another store.
 
+use ecs_scheduler_core::store::encoding::{DecisionColumns, JobColumns, to_json};
 use ecs_scheduler_core::{JobId, JournalEntry, StoreError, StoredJob};
 use rusqlite::{OptionalExtension, params};
 
-use crate::codec::{JobMeta, encode_details, to_json, to_nanos, to_nanos_opt};
+use crate::codec::JobMeta;
 use crate::error::TxError;
 use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
@@ -19,15 +20,15 @@ const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, ob
 #[derive(Debug)]
 pub(crate) struct ImportRow {
     entry: JournalEntry,
-    details: String,
+    decision: DecisionColumns,
     body: Option<String>,
 }
 
 impl ImportRow {
     pub(crate) fn new(entry: JournalEntry) -> Result<Self, StoreError> {
-        let details = encode_details(&entry.record.draft)?;
+        let decision = DecisionColumns::new(&entry.record.draft)?;
         let body = entry.firing.as_ref().map(to_json).transpose()?;
-        Ok(Self { entry, details, body })
+        Ok(Self { entry, decision, body })
     }
 }
 
@@ -43,21 +44,21 @@ impl WriterConn {
             return Err(TxError::Failed(StoreError::Exists(job.id.clone())));
         }
         let no = self.sequences.no + 1;
-        let progress = &job.progress;
+        let (progress, columns) = (&job.progress, JobColumns::new(job)?);
         let values = params![
             no,
             id,
             job.uid.as_uuid().as_bytes(),
             job.revision.0,
-            to_nanos(job.created)?,
-            to_nanos(job.changed)?,
-            to_nanos_opt(progress.settled)?,
+            columns.created,
+            columns.changed,
+            columns.settled,
             progress.last_firing.as_ref().map(|firing| firing.as_str()),
-            to_nanos_opt(progress.last_fired)?,
-            to_nanos_opt(progress.last_run)?,
-            (!progress.last_run_tasks.is_empty()).then(|| to_json(&progress.last_run_tasks)).transpose()?,
+            columns.last_fired,
+            columns.last_run,
+            columns.last_run_tasks,
         ];
-        let head = self.connection.prepare_cached(INSERT_META)?.query_row(values, |row| row.get(0))?;
+        let newest = self.connection.prepare_cached(INSERT_META)?.query_row(values, |row| row.get(0))?;
         let sql = "INSERT INTO jobs(rowid, id, data) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![no, id, job.document.get()])?;
         self.sequences.no = no;
@@ -67,8 +68,8 @@ impl WriterConn {
             revision: job.revision,
             created: job.created,
             changed: job.changed,
-            head,
-            folds: None,
+            newest,
+            open_row: None,
             progress: progress.clone(),
         };
         self.meta_cache.put(job.id.clone(), meta);
@@ -82,9 +83,8 @@ impl WriterConn {
     }
 
     fn import_decision(&mut self, row: &ImportRow) -> Result<(), TxError> {
-        let ImportRow { entry, details, body } = row;
+        let ImportRow { entry, decision, body } = row;
         let (record, firing) = (&entry.record, entry.firing.as_ref());
-        let draft = &record.draft;
         let seq = self.sequences.seq + 1;
         let prev = self.head_of(&record.job)?;
         let inserted = self.connection.prepare_cached(INSERT)?.execute(params![
@@ -92,14 +92,14 @@ impl WriterConn {
             prev,
             record.job.as_str(),
             record.uid.as_uuid().as_bytes(),
-            draft.outcome.as_str(),
+            record.draft.outcome.as_str(),
             // Pruning stops at a row that was recorded too late, so the row must not look newer than it is.
-            to_nanos(draft.span.first.min(draft.observed))?,
-            to_nanos(draft.observed)?,
-            to_nanos(draft.span.first)?,
-            to_nanos(draft.span.last)?,
-            draft.span.count,
-            details,
+            decision.first.min(decision.observed),
+            decision.observed,
+            decision.first,
+            decision.last,
+            decision.count,
+            decision.details,
             firing.map(|firing| firing.id.as_str()),
             firing.map(|firing| firing.state.as_str()),
             firing.map(|firing| firing.tasks.len()),
@@ -115,7 +115,7 @@ impl WriterConn {
     /// Returns the newest row of a job's name, also of a job that was removed; 0 when there is none.
     fn head_of(&mut self, job: &JobId) -> Result<u64, TxError> {
         if let Some(meta) = cached_meta(&self.connection, &mut self.meta_cache, job)? {
-            return Ok(meta.head);
+            return Ok(meta.newest);
         }
         let sql = "SELECT head FROM departed WHERE id = ?1";
         let head = self.connection.prepare_cached(sql)?.query_row([job.as_str()], |row| row.get(0));
@@ -129,11 +129,11 @@ impl WriterConn {
             self.connection.prepare_cached(sql)?.execute(params![record.job.as_str(), seq])?;
             return Ok(());
         };
-        meta.head = seq;
-        let folds = firing.is_none() && meta.uid == record.uid && record.draft.folds();
-        meta.folds = folds.then_some(record.draft.outcome);
+        meta.newest = seq;
+        let key = record.draft.fold_key().filter(|_| firing.is_none() && meta.uid == record.uid);
+        meta.open_row = key.map(|key| key.into_owned());
         let sql = "UPDATE marks SET head = ?2, folds = ?3 WHERE no = ?1";
-        let folds = meta.folds.map(|outcome| outcome.as_str());
+        let folds = meta.open_row.as_ref().map(|key| key.outcome.as_str());
         self.connection.prepare_cached(sql)?.execute(params![meta.no, seq, folds])?;
         Ok(())
     }

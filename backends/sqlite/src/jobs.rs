@@ -1,10 +1,11 @@
 //! Jobs: create, replace and remove them in the writer; read them by name and by page.
 
+use ecs_scheduler_core::store::encoding::to_nanos;
 use ecs_scheduler_core::{JobId, NewJob, Progress, Revision, StoreError, StoredJob, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 
-use crate::codec::{JobMeta, meta_columns, read_job, to_nanos};
+use crate::codec::{JobMeta, meta_columns, read_job};
 use crate::error::TxError;
 use crate::pool::ReadPool;
 use crate::row_cache::CacheChange;
@@ -40,7 +41,7 @@ impl WriterConn {
         let sql = "INSERT OR REPLACE INTO marks(no, id, uid, created, changed, head) \
              VALUES (?1, ?2, ?3, ?4, ?4, coalesce((SELECT head FROM departed WHERE id = ?2), 0)) RETURNING head";
         let values = params![no, id, new.uid.as_uuid().as_bytes(), at];
-        let head = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        let newest = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
         let sql = "INSERT INTO jobs(rowid, id, data) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![no, id, new.document.get()])?;
         self.sequences.no = no;
@@ -50,8 +51,8 @@ impl WriterConn {
             revision: Revision::FIRST,
             created: new.at,
             changed: new.at,
-            head,
-            folds: None,
+            newest,
+            open_row: None,
             progress: Progress::default(),
         };
         let job = meta.with_document(new.id.clone(), new.document.clone());

@@ -5,10 +5,10 @@ use std::io::Read;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use ecs_scheduler_core::store::encoding::to_nanos;
 use ecs_scheduler_core::{FaultKind, StoreError, Timestamp};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::codec::to_nanos;
 use crate::connection::configure_writer;
 use crate::error::store_error;
 use crate::lock::sibling;

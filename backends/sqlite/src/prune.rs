@@ -2,15 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ecs_scheduler_core::store::encoding::to_nanos_saturating;
 use ecs_scheduler_core::{Retention, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::codec::{DAY, to_nanos_saturating};
 use crate::error::TxError;
 use crate::history::{has_text, open_states};
 use crate::pool::ReadPool;
 use crate::writer_conn::WriterConn;
 
+/// A day in nanoseconds, the unit of stored timestamps.
+const DAY: i64 = 24 * 3_600 * 1_000_000_000;
 /// Maximum number of rows that one search reads, so that it does not block a read connection for long.
 const MAX_ROWS_PER_SEARCH: usize = 2_000;
 /// Maximum number of jobs whose newest decisions one search counts.

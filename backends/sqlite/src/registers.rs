@@ -1,9 +1,9 @@
 //! Registers: small named values that are changed by compare-and-set.
 
+use ecs_scheduler_core::store::encoding::to_nanos_opt;
 use ecs_scheduler_core::{Register, StoreError, Subject, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::codec::to_nanos_opt;
 use crate::error::TxError;
 use crate::pool::ReadPool;
 use crate::writer_conn::WriterConn;

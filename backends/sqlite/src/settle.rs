@@ -1,13 +1,11 @@
 //! Settlements: appends or folds the outcomes of a job's ticks, and updates the job's metadata.
 
-use ecs_scheduler_core::decide::DecisionDraft;
-use ecs_scheduler_core::{
-    DecisionId, Firing, FiringId, FiringState, JobId, JobUid, Revision, Settled, Settlement, StoreError,
-    TickOutcome, TickSpan, Timestamp,
-};
+use ecs_scheduler_core::store::encoding::{DecisionColumns, SettlementRow, to_nanos_opt};
+use ecs_scheduler_core::store::{JournalOp, write_set};
+use ecs_scheduler_core::{DecisionId, Settled};
 use rusqlite::{CachedStatement, Connection, params};
 
-use crate::codec::{JobMeta, encode_body, encode_details, to_nanos, to_nanos_opt};
+use crate::codec::JobMeta;
 use crate::error::TxError;
 use crate::row_cache::CacheChange;
 use crate::writer_conn::{WriterConn, cached_meta};
@@ -15,83 +13,10 @@ use crate::writer_conn::{WriterConn, cached_meta};
 const INSERT: &str = "INSERT INTO journal(seq, prev, job, uid, outcome, born, observed, first, last, count, ledger, \
      firing, state, tasks, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
      ON CONFLICT(firing) WHERE firing IS NOT NULL DO NOTHING";
-const FOLD: &str = "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1 \
-     AND json_extract(ledger, '$.explanation') = json_extract(?5, '$.explanation')";
+const FOLD: &str =
+    "UPDATE journal SET observed = ?2, last = ?3, count = count + ?4, ledger = ?5 WHERE seq = ?1";
 const UPDATE_META: &str = "UPDATE marks SET settled = ?2, head = ?3, folds = ?4, last_firing = ?5, last_fired = ?6 \
      WHERE no = ?1";
-
-/// A settlement with its columns encoded; the caller encodes them so that the writer need not.
-#[derive(Debug)]
-pub(crate) struct SettlementRow {
-    job: JobId,
-    uid: JobUid,
-    revision: Revision,
-    expected: Option<Timestamp>,
-    settled: Option<Timestamp>,
-    decisions: Vec<DecisionRow>,
-    firing: Option<FiringRow>,
-}
-
-/// A decision of a settlement with its columns encoded.
-#[derive(Debug)]
-struct DecisionRow {
-    outcome: TickOutcome,
-    observed: Timestamp,
-    span: TickSpan,
-    folds: bool,
-    details: String,
-}
-
-/// A new firing with its columns encoded.
-#[derive(Debug)]
-struct FiringRow {
-    id: FiringId,
-    observed: Timestamp,
-    state: FiringState,
-    tasks: usize,
-    body: String,
-}
-
-impl SettlementRow {
-    pub(crate) fn new(settlement: Settlement) -> Result<Self, StoreError> {
-        let Settlement {
-            job,
-            uid,
-            revision,
-            expected_cursor: expected,
-            new_cursor: settled,
-            records,
-            firing,
-        } = settlement;
-        let decisions = records.iter().map(DecisionRow::new).collect::<Result<_, _>>()?;
-        let firing = firing.map(FiringRow::new).transpose()?;
-        Ok(Self { job, uid, revision, expected, settled, decisions, firing })
-    }
-
-    fn is_current(&self, meta: &JobMeta) -> bool {
-        meta.uid == self.uid && meta.revision == self.revision && meta.progress.settled == self.expected
-    }
-}
-
-impl DecisionRow {
-    fn new(draft: &DecisionDraft) -> Result<Self, StoreError> {
-        let &DecisionDraft { outcome, observed, span, .. } = draft;
-        Ok(Self { outcome, observed, span, folds: draft.folds(), details: encode_details(draft)? })
-    }
-
-    /// Returns the outcome of the rows into which this one may be folded, if it may be folded.
-    fn folds_into(&self) -> Option<TickOutcome> {
-        self.folds.then_some(self.outcome)
-    }
-}
-
-impl FiringRow {
-    fn new(firing: Firing) -> Result<Self, StoreError> {
-        let body = encode_body(&firing)?;
-        let Firing { id, observed, state, tasks, .. } = firing;
-        Ok(Self { id, observed, state, tasks: tasks.len(), body })
-    }
-}
 
 /// The prepared statements of a batch of settlements.
 struct Statements<'c> {
@@ -108,25 +33,19 @@ impl WriterConn {
         let Self { connection, meta_cache, changes, sequences, .. } = self;
         let mut statements = Statements::prepare(connection, &mut sequences.seq)?;
         let mut results = Vec::with_capacity(batch.len());
-        for settlement in batch {
-            let meta = cached_meta(connection, meta_cache, &settlement.job)?;
-            let Some(meta) = meta.filter(|meta| settlement.is_current(meta)) else {
-                results.push(Settled::Stale);
-                continue;
+        for row in batch {
+            let meta = cached_meta(connection, meta_cache, &row.settlement.job)?;
+            let recorded = match meta {
+                Some(meta) => statements.record(meta, row)?.map(|ids| (ids, meta)),
+                None => None,
             };
-            // With a single decision, the insert itself finds that the firing exists.
-            if let Some(firing) = settlement.firing.as_ref().filter(|_| settlement.decisions.len() > 1)
-                && statements.find_firing.exists([firing.id.as_str()])?
-            {
-                results.push(Settled::Stale);
-                continue;
-            }
-            let Some(ids) = statements.record(meta, settlement)? else {
-                results.push(Settled::Stale);
-                continue;
-            };
-            results.push(Settled::Recorded(ids));
-            changes.push(CacheChange::Progressed(meta.no, meta.progress.clone()));
+            results.push(match recorded {
+                None => Settled::Stale,
+                Some((ids, meta)) => {
+                    changes.push(CacheChange::Progressed(meta.no, meta.progress.clone()));
+                    Settled::Recorded(ids)
+                }
+            });
         }
         Ok(results)
     }
@@ -143,81 +62,81 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Records a settlement; writes nothing and returns `None` when its only decision has a firing that exists.
+    /// Records a settlement; writes nothing and returns `None` when it is stale.
     fn record(
         &mut self,
         meta: &mut JobMeta,
-        settlement: &SettlementRow,
+        row: &SettlementRow,
     ) -> Result<Option<Vec<DecisionId>>, TxError> {
-        let newest = settlement.decisions.len().saturating_sub(1);
-        let mut ids = Vec::with_capacity(settlement.decisions.len());
-        for (index, decision) in settlement.decisions.iter().enumerate() {
-            let firing = settlement.firing.as_ref().filter(|_| index == newest);
-            let folded = firing.is_none() && self.fold(meta, decision)?;
-            if !folded && !self.append(meta, settlement, decision, firing)? {
+        let settlement = &row.settlement;
+        // With a single decision, the insert itself finds that the firing exists.
+        let known = match &settlement.firing {
+            Some(firing) if settlement.records.len() > 1 => self.find_firing.exists([firing.id.as_str()])?,
+            _ => false,
+        };
+        let Some(writes) = write_set(meta.head(), settlement, |_| known) else { return Ok(None) };
+        let mut ids = Vec::with_capacity(writes.ops.len());
+        for (index, op) in writes.ops.into_iter().enumerate() {
+            // The row to fold into may have been pruned.
+            let folded = op == JournalOp::Fold && self.fold(meta.newest, &row.decisions[index])?;
+            if !folded && !self.append(meta, row, index, op)? {
                 return Ok(None);
             }
-            ids.push(DecisionId(meta.head));
+            ids.push(DecisionId(meta.newest));
         }
         let progress = &mut meta.progress;
-        progress.settled = settlement.settled;
-        if let Some(firing) = &settlement.firing {
-            progress.last_firing = Some(firing.id.clone());
-            progress.last_fired = Some(firing.observed);
-        }
+        settlement.apply_to(progress);
         self.update_meta.execute(params![
             meta.no,
             to_nanos_opt(progress.settled)?,
-            meta.head,
-            meta.folds.map(|outcome| outcome.as_str()),
+            meta.newest,
+            meta.open_row.as_ref().map(|key| key.outcome.as_str()),
             progress.last_firing.as_ref().map(|firing| firing.as_str()),
             to_nanos_opt(progress.last_fired)?,
         ])?;
         Ok(Some(ids))
     }
 
-    /// Folds a decision into the job's newest row; returns whether that was possible.
-    fn fold(&mut self, meta: &JobMeta, decision: &DecisionRow) -> Result<bool, TxError> {
-        if meta.folds.is_none() || meta.folds != decision.folds_into() {
-            return Ok(false);
-        }
-        let DecisionRow { observed, span, details, .. } = decision;
-        let values = params![meta.head, to_nanos(*observed)?, to_nanos(span.last)?, span.count, details];
-        // The row may have been pruned, or may have another explanation.
-        Ok(self.fold.execute(values)? == 1)
+    /// Folds a decision into a row; returns whether the row exists.
+    fn fold(&mut self, seq: u64, decision: &DecisionColumns) -> Result<bool, TxError> {
+        let DecisionColumns { observed, last, count, details, .. } = decision;
+        Ok(self.fold.execute(params![seq, observed, last, count, details])? == 1)
     }
 
-    /// Appends a decision; returns whether its firing is new.
+    /// Appends the record at `index`; returns whether its firing is new.
     fn append(
         &mut self,
         meta: &mut JobMeta,
-        settlement: &SettlementRow,
-        decision: &DecisionRow,
-        firing: Option<&FiringRow>,
+        row: &SettlementRow,
+        index: usize,
+        op: JournalOp,
     ) -> Result<bool, TxError> {
         let seq = *self.seq + 1;
+        let (settlement, decision) = (&row.settlement, &row.decisions[index]);
+        let record = &settlement.records[index];
+        let (firing, body) = row.firing_of(op).unzip();
         let inserted = self.insert.execute(params![
             seq,
-            meta.head,
+            meta.newest,
             settlement.job.as_str(),
             settlement.uid.as_uuid().as_bytes(),
-            decision.outcome.as_str(),
-            to_nanos(decision.observed)?,
-            to_nanos(decision.span.first)?,
-            to_nanos(decision.span.last)?,
-            decision.span.count,
+            record.outcome.as_str(),
+            decision.observed,
+            decision.first,
+            decision.last,
+            decision.count,
             decision.details,
             firing.map(|firing| firing.id.as_str()),
             firing.map(|firing| firing.state.as_str()),
-            firing.map(|firing| firing.tasks),
-            firing.map(|firing| &firing.body),
+            firing.map(|firing| firing.tasks.len()),
+            body,
         ])?;
         if inserted == 0 {
             return Ok(false);
         }
         *self.seq = seq;
-        meta.head = seq;
-        meta.folds = decision.folds_into().filter(|_| firing.is_none());
+        meta.newest = seq;
+        meta.open_row = op.open_row(record.fold_key()).map(|key| key.into_owned());
         Ok(true)
     }
 }

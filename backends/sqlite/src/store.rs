@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ecs_scheduler_core::store::encoding::SettlementRow;
 use ecs_scheduler_core::store::group_commit::Priority;
 use ecs_scheduler_core::{
     Advance, Clock, DecisionQuery, DecisionRecord, FaultKind, Firing, FiringQuery, ImportBatch, JobId,
@@ -22,7 +23,6 @@ use crate::open::{create_folder, open_file};
 use crate::pool::ReadPool;
 use crate::prune::Candidates;
 use crate::row_cache::{MAX_CACHED_PAGE, RowCache};
-use crate::settle::SettlementRow;
 use crate::writer_conn::WriterConn;
 use crate::writer_thread::WriterThread;
 
@@ -166,7 +166,10 @@ impl JobStore for SqliteStore {
 #[async_trait]
 impl Journal for SqliteStore {
     async fn settle(&self, batch: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        let rows = batch.into_iter().map(SettlementRow::new).collect::<Result<Vec<_>, _>>()?;
+        let rows = batch
+            .into_iter()
+            .map(|settlement| SettlementRow::new(settlement, encode_body))
+            .collect::<Result<Vec<_>, _>>()?;
         self.writer.submit(move |conn| conn.settle(&rows)).await
     }
 

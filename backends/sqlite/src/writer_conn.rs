@@ -10,7 +10,7 @@ use lru::LruCache;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::checkpoint::Checkpointer;
-use crate::codec::{JobMeta, meta_columns, read_meta};
+use crate::codec::{JobMeta, meta_columns, read_meta_and_key};
 use crate::connection::page_size;
 use crate::error::{TxError, store_error};
 use crate::file_identity::FileIdentities;
@@ -25,7 +25,8 @@ const MAX_LOG_BYTES: i64 = 256 << 20;
 const SELECT_META: &str = concat!(
     "SELECT ",
     meta_columns!(),
-    " FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0"
+    ", m.folds, (SELECT json_extract(ledger, '$.explanation') FROM journal WHERE seq = m.head AND m.folds IS NOT NULL) \
+     FROM jobs j JOIN marks m ON m.no = j.rowid WHERE j.id = ?1 AND m.broken = 0"
 );
 
 /// The connection of the writer thread. Its caches are valid within the open transaction and dropped by a rollback.
@@ -160,7 +161,9 @@ pub(crate) fn cached_meta<'m>(
 ) -> Result<Option<&'m mut JobMeta>, TxError> {
     if !cache.contains(id) {
         let mut statement = connection.prepare_cached(SELECT_META)?;
-        let Some(meta) = statement.query_row([id.as_str()], read_meta).optional()? else { return Ok(None) };
+        let Some(meta) = statement.query_row([id.as_str()], read_meta_and_key).optional()? else {
+            return Ok(None);
+        };
         cache.put(id.clone(), meta);
     }
     Ok(cache.get_mut(id))
