@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use ecs_scheduler_core::store::Fence;
+use ecs_scheduler_core::store::encoding::{to_json, to_nanos_opt};
 use ecs_scheduler_core::store::group_commit::{BatchRequest, BatchResult, BatchWriter};
 use ecs_scheduler_core::{Advance, Progress, StoreError};
 use tokio_postgres::Row;
 
-use crate::codec::{json, optional_nanos, signed};
+use crate::codec::{signed, task_count};
 use crate::error::corrupt_row;
 use crate::history::has_zero_byte;
 use crate::pool::{Param, Pool};
@@ -57,10 +58,10 @@ impl FiringUpdate {
         let mut run = Progress::default();
         run.record_run(&advance.to);
         Ok(Self {
-            tasks: i32::try_from(advance.to.tasks.len()).unwrap_or(i32::MAX),
-            body: json(&advance.to)?,
-            last_run: optional_nanos(run.last_run)?,
-            run_tasks: json(&run.last_run_tasks)?,
+            tasks: task_count(&advance.to),
+            body: to_json(&advance.to)?,
+            last_run: to_nanos_opt(run.last_run)?,
+            run_tasks: to_json(&run.last_run_tasks)?,
             advance,
             fence,
         })

@@ -1,11 +1,12 @@
-//! Encodes and decodes column values: timestamps as nanoseconds since 1970, names as text, the rest as JSON.
+//! Decodes rows, and encodes numbers. [`encoding`](ecs_scheduler_core::store::encoding) encodes all else: timestamps as
+//! nanoseconds since 1970, names as text, the rest as JSON.
 
-use ecs_scheduler_core::decide::{DecisionDetails, DecisionDraft};
+use ecs_scheduler_core::decide::{DecisionDetails, FoldKey};
+use ecs_scheduler_core::store::JobHead;
 use ecs_scheduler_core::{
-    DecisionId, DecisionRecord, FaultKind, Firing, FiringId, JobId, JobUid, LastRunTask, Progress, Revision,
-    StoreError, StoredJob, TickOutcome, TickSpan, Timestamp,
+    DecisionId, DecisionRecord, Firing, FiringId, JobId, JobUid, LastRunTask, Progress, Revision, StoreError,
+    StoredJob, TickOutcome, TickSpan, Timestamp,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
@@ -16,30 +17,6 @@ use crate::error::corrupt_row;
 /// Why a value of a row cannot be decoded.
 type DecodeError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Encodes a timestamp, which must be between 1678 and 2261.
-pub(crate) fn nanos(at: Timestamp) -> Result<i64, StoreError> {
-    i64::try_from(at.as_nanosecond()).map_err(|_| {
-        StoreError::fault(FaultKind::Config, format!("could not store {at}: it is not between 1678 and 2261"))
-    })
-}
-
-/// Encodes a timestamp for a comparison; one out of range becomes the nearest value in range.
-pub(crate) fn clamped_nanos(at: Timestamp) -> i64 {
-    let bound = if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX };
-    i64::try_from(at.as_nanosecond()).unwrap_or(bound)
-}
-
-/// Encodes an optional timestamp.
-pub(crate) fn optional_nanos(at: Option<Timestamp>) -> Result<Option<i64>, StoreError> {
-    at.map(nanos).transpose()
-}
-
-/// Encodes a value as JSON.
-pub(crate) fn json(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::with_source(FaultKind::Bug, "could not write a value as JSON", error))
-}
-
 /// Encodes a count or a version; one out of range becomes the greatest value.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -48,6 +25,11 @@ pub(crate) fn signed(number: u64) -> i64 {
 /// Decodes a count or a version; a negative value becomes 0.
 pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+/// Encodes how many tasks a firing has.
+pub(crate) fn task_count(firing: &Firing) -> i32 {
+    i32::try_from(firing.tasks.len()).unwrap_or(i32::MAX)
 }
 
 fn timestamp(nanos: i64) -> Result<Timestamp, DecodeError> {
@@ -107,14 +89,50 @@ pub(crate) fn job(row: &Row) -> Result<StoredJob, StoreError> {
     decode().map_err(|error| corrupt_row(&format!("job \"{}\"", label(row, "id")), error))
 }
 
+/// The stored columns of a job that a settlement compares and updates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JobMeta {
+    pub(crate) uid: JobUid,
+    pub(crate) revision: Revision,
+    /// The cursor, and the newest firing of the batch if there is one.
+    pub(crate) progress: Progress,
+    /// The newest decision; 0 when there is none.
+    pub(crate) newest: i64,
+    /// The key of that decision, if the next one may fold into it.
+    pub(crate) open_row: Option<FoldKey<'static>>,
+    pub(crate) is_changed: bool,
+}
+
+impl JobMeta {
+    /// Returns the state on which the next settlement depends.
+    pub(crate) fn head(&self) -> JobHead<'_> {
+        let open_row = self.open_row.as_ref().map(FoldKey::as_borrowed);
+        JobHead { uid: self.uid, revision: self.revision, cursor: self.progress.settled, open_row }
+    }
+}
+
+/// Decodes the columns of [`JobMeta`].
+pub(crate) fn job_meta(row: &Row) -> Result<(String, JobMeta), StoreError> {
+    let decode = || -> Result<(String, JobMeta), DecodeError> {
+        let outcome = row.try_get::<_, Option<&str>>("folds")?.map(str::parse::<TickOutcome>).transpose()?;
+        let explanation: Option<String> = row.try_get("explanation")?;
+        let key = |(outcome, text): (_, String)| FoldKey { outcome, explanation: text.into() };
+        let meta = JobMeta {
+            uid: JobUid::from_uuid(row.try_get("uid")?),
+            revision: Revision(unsigned(row.try_get("revision")?)),
+            progress: Progress { settled: optional_timestamp_at(row, "settled")?, ..Progress::default() },
+            newest: row.try_get("head")?,
+            open_row: outcome.zip(explanation).map(key),
+            is_changed: false,
+        };
+        Ok((row.try_get("id")?, meta))
+    };
+    decode().map_err(|error| corrupt_row(&format!("job \"{}\"", label(row, "id")), error))
+}
+
 /// Returns the text that identifies a row in a message.
 fn label(row: &Row, column: &str) -> String {
     row.try_get::<_, &str>(column).unwrap_or("?").to_owned()
-}
-
-/// Encodes the `ledger` column.
-pub(crate) fn encode_ledger(draft: &DecisionDraft) -> Result<String, StoreError> {
-    json(&DecisionDetails::from_draft(draft))
 }
 
 /// The columns that [`decision`] decodes.

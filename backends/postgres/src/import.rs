@@ -1,17 +1,19 @@
 //! Importing jobs and history of another store: a batch is one transaction.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use ecs_scheduler_core::store::encoding::{DecisionColumns, JobColumns, to_json};
 use ecs_scheduler_core::{FiringId, JobId, JournalEntry, StoreError, StoredJob};
 use uuid::Uuid;
 
-use crate::codec::{json, nanos, optional_nanos, signed};
+use crate::codec::signed;
 use crate::error::{TxError, database_error, is_lost};
 use crate::jobs::{CHANGELOG_LENGTH, shard_number};
 use crate::pool::{Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
 use crate::settle::columns::InsertColumns;
-use crate::settle::write_set::{DecisionRow, FiringRow, JournalRow, SettlementRow, WriteSet};
+use crate::settle::write_set::{BatchWrites, JournalRow};
 use crate::settle::{INSERT_ROWS, LOCK_JOURNAL, RESERVE_NUMBERS};
 
 const INSERT_JOBS: &str = "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock($1, 'ecss_jobs'::regclass::oid::int)), \
@@ -35,7 +37,7 @@ const UPDATE_HEADS: &str = "UPDATE ecss_jobs j SET head = n.head, folds = CASE W
 impl Pool {
     /// Appends jobs unchanged to the end of the list. The owners of their shards read the whole shard again.
     pub(crate) async fn import_jobs(&self, jobs: &[StoredJob]) -> Result<(), StoreError> {
-        let columns = EncodedColumns::from_jobs(jobs)?;
+        let columns: Vec<JobColumns> = jobs.iter().map(JobColumns::new).collect::<Result<_, _>>()?;
         let conn = self.acquire("write to").await?;
         let result = self.with_timeout("write to", insert_jobs(&conn, jobs, &columns)).await?;
         self.end_transaction(conn, result).await
@@ -43,10 +45,10 @@ impl Pool {
 
     /// Appends entries of another journal, oldest first.
     pub(crate) async fn import_history(&self, entries: &[JournalEntry]) -> Result<(), StoreError> {
-        let rows: Vec<SettlementRow> =
-            entries.iter().map(SettlementRow::from_entry).collect::<Result<_, _>>()?;
+        let entries: Vec<EncodedEntry<'_>> =
+            entries.iter().map(EncodedEntry::new).collect::<Result<_, _>>()?;
         let conn = self.acquire("write to").await?;
-        let result = self.with_timeout("write to", append_rows(&conn, &rows)).await?;
+        let result = self.with_timeout("write to", append_rows(&conn, &entries)).await?;
         self.end_transaction(conn, result).await
     }
 
@@ -65,40 +67,7 @@ impl Pool {
     }
 }
 
-/// The columns of jobs whose values must be encoded.
-struct EncodedColumns {
-    created: Vec<i64>,
-    changed: Vec<i64>,
-    settled: Vec<Option<i64>>,
-    last_fired: Vec<Option<i64>>,
-    last_run: Vec<Option<i64>>,
-    last_run_tasks: Vec<Option<String>>,
-}
-
-impl EncodedColumns {
-    fn from_jobs(jobs: &[StoredJob]) -> Result<Self, StoreError> {
-        let tasks = |job: &StoredJob| {
-            let tasks = &job.progress.last_run_tasks;
-            (!tasks.is_empty()).then(|| json(tasks)).transpose()
-        };
-        Ok(Self {
-            created: jobs.iter().map(|job| nanos(job.created)).collect::<Result<_, _>>()?,
-            changed: jobs.iter().map(|job| nanos(job.changed)).collect::<Result<_, _>>()?,
-            settled: jobs.iter().map(|job| optional_nanos(job.progress.settled)).collect::<Result<_, _>>()?,
-            last_fired: jobs
-                .iter()
-                .map(|job| optional_nanos(job.progress.last_fired))
-                .collect::<Result<_, _>>()?,
-            last_run: jobs
-                .iter()
-                .map(|job| optional_nanos(job.progress.last_run))
-                .collect::<Result<_, _>>()?,
-            last_run_tasks: jobs.iter().map(tasks).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-async fn insert_jobs(conn: &PooledConn, jobs: &[StoredJob], columns: &EncodedColumns) -> Result<(), TxError> {
+async fn insert_jobs(conn: &PooledConn, jobs: &[StoredJob], columns: &[JobColumns]) -> Result<(), TxError> {
     let client = conn.client();
     let statement = client.prepare_cached(INSERT_JOBS).await?;
     let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
@@ -108,7 +77,12 @@ async fn insert_jobs(conn: &PooledConn, jobs: &[StoredJob], columns: &EncodedCol
     let firings: Vec<Option<&str>> =
         jobs.iter().map(|job| job.progress.last_firing.as_ref().map(|firing| firing.as_str())).collect();
     let documents: Vec<&str> = jobs.iter().map(|job| job.document.get()).collect();
-    let EncodedColumns { created, changed, settled, last_fired, last_run, last_run_tasks } = columns;
+    let created: Vec<i64> = columns.iter().map(|job| job.created).collect();
+    let changed: Vec<i64> = columns.iter().map(|job| job.changed).collect();
+    let settled: Vec<Option<i64>> = columns.iter().map(|job| job.settled).collect();
+    let last_fired: Vec<Option<i64>> = columns.iter().map(|job| job.last_fired).collect();
+    let last_run: Vec<Option<i64>> = columns.iter().map(|job| job.last_run).collect();
+    let last_run_tasks: Vec<Option<&str>> = columns.iter().map(|job| job.last_run_tasks.as_deref()).collect();
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let inserted = client
         .query(
@@ -119,13 +93,13 @@ async fn insert_jobs(conn: &PooledConn, jobs: &[StoredJob], columns: &EncodedCol
                 &uids,
                 &shards,
                 &revisions,
-                created,
-                changed,
-                settled,
+                &created,
+                &changed,
+                &settled,
                 &firings,
-                last_fired,
-                last_run,
-                last_run_tasks,
+                &last_fired,
+                &last_run,
+                &last_run_tasks,
                 &documents,
                 &CHANGELOG_LENGTH,
             ],
@@ -136,62 +110,60 @@ async fn insert_jobs(conn: &PooledConn, jobs: &[StoredJob], columns: &EncodedCol
     existing.map_or(Ok(()), |job| Err(TxError::Store(StoreError::Exists(job.id.clone()))))
 }
 
-impl SettlementRow {
-    /// Encodes an entry of another journal.
-    fn from_entry(entry: &JournalEntry) -> Result<Self, StoreError> {
-        Ok(Self {
-            job: entry.record.job.clone(),
-            uid: *entry.record.uid.as_uuid(),
-            shard: shard_number(&entry.record.job),
-            // An import compares nothing with the stored job.
-            revision: 0,
-            expected: None,
-            settled: None,
-            decisions: vec![DecisionRow::new(&entry.record.draft)?],
-            firing: entry.firing.as_ref().map(FiringRow::new).transpose()?,
-        })
+/// An entry of another journal, with its columns encoded.
+struct EncodedEntry<'e> {
+    entry: &'e JournalEntry,
+    decision: DecisionColumns,
+    body: Option<String>,
+}
+
+impl<'e> EncodedEntry<'e> {
+    fn new(entry: &'e JournalEntry) -> Result<Self, StoreError> {
+        let body = entry.firing.as_ref().map(to_json).transpose()?;
+        Ok(Self { entry, decision: DecisionColumns::new(&entry.record.draft)?, body })
+    }
+
+    fn row(&self, seq: i64) -> JournalRow<'_> {
+        let JournalEntry { record, firing } = self.entry;
+        JournalRow {
+            seq,
+            job: &record.job,
+            uid: record.uid,
+            outcome: record.draft.outcome,
+            decision: Cow::Borrowed(&self.decision),
+            // Pruning stops at a row that was born too late, so the row must not seem younger than it is.
+            born: self.decision.first.min(self.decision.observed),
+            firing: firing.as_ref().zip(self.body.as_deref()),
+        }
     }
 }
 
-async fn append_rows(conn: &PooledConn, settlements: &[SettlementRow]) -> Result<(), TxError> {
+async fn append_rows(conn: &PooledConn, entries: &[EncodedEntry<'_>]) -> Result<(), TxError> {
     let client = conn.client();
     let firings: Vec<&str> =
-        settlements.iter().filter_map(|row| row.firing.as_ref()).map(|firing| firing.id.as_str()).collect();
+        entries.iter().filter_map(|row| row.entry.firing.as_ref()).map(|firing| firing.id.as_str()).collect();
     client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     client.query(LOCK_JOURNAL, &[&LOCK_NAMESPACE]).await?;
     if let Some(known) = client.query_opt(FIND_FIRING, &[&firings]).await? {
         let known = FiringId::from_text(known.get(0));
         return Err(TxError::Store(StoreError::Conflict((&known).into())));
     }
-    let first_seq = client.query_one(RESERVE_NUMBERS, &[&signed(settlements.len() as u64)]).await?.get(0);
-    let write_set = number_rows(first_seq, settlements);
-    client.execute(INSERT_ROWS, &InsertColumns::from_write_set(&write_set).params()).await?;
-    let mut newest: HashMap<&JobId, &JournalRow<'_>> = HashMap::new();
-    for row in &write_set.rows {
-        newest.insert(&row.settlement.job, row);
+    let first_seq: i64 = client.query_one(RESERVE_NUMBERS, &[&signed(entries.len() as u64)]).await?.get(0);
+    let rows = (first_seq..).zip(entries).map(|(seq, entry)| entry.row(seq)).collect();
+    let batch = BatchWrites { rows, ..BatchWrites::default() };
+    client.execute(INSERT_ROWS, &InsertColumns::from_batch(&batch).params()).await?;
+    let mut newest: HashMap<&JobId, (i64, &JournalEntry)> = HashMap::new();
+    for (row, encoded) in batch.rows.iter().zip(entries) {
+        newest.insert(row.job, (row.seq, encoded.entry));
     }
-    let newest: Vec<&JournalRow<'_>> = newest.into_values().collect();
-    let ids: Vec<&str> = newest.iter().map(|row| row.settlement.job.as_str()).collect();
-    let uids: Vec<Uuid> = newest.iter().map(|row| row.settlement.uid).collect();
-    let heads: Vec<i64> = newest.iter().map(|row| row.seq).collect();
-    let folds = |row: &&JournalRow<'_>| {
-        row.decision.folds().filter(|_| row.firing.is_none()).map(|outcome| outcome.as_str())
+    let ids: Vec<&str> = newest.keys().map(|job| job.as_str()).collect();
+    let uids: Vec<Uuid> = newest.values().map(|(_, entry)| *entry.record.uid.as_uuid()).collect();
+    let heads: Vec<i64> = newest.values().map(|(seq, _)| *seq).collect();
+    let folds = |(_, entry): &(i64, &JournalEntry)| {
+        let key = entry.record.draft.fold_key().filter(|_| entry.firing.is_none());
+        key.map(|key| key.outcome.as_str())
     };
-    let folds: Vec<Option<&str>> = newest.iter().map(folds).collect();
+    let folds: Vec<Option<&str>> = newest.values().map(folds).collect();
     client.execute(UPDATE_HEADS, &[&ids, &uids, &heads, &folds]).await?;
     Ok(())
-}
-
-/// Numbers the rows of settlements from `first_seq`.
-fn number_rows(first_seq: i64, settlements: &[SettlementRow]) -> WriteSet<'_> {
-    let mut write_set = WriteSet::default();
-    for (seq, settlement) in (first_seq..).zip(settlements) {
-        for decision in &settlement.decisions {
-            // Pruning stops at a row that was born too late, so the row must not seem younger than it is.
-            let born = decision.first.min(decision.observed);
-            let (decision, firing) = (decision.clone(), settlement.firing.as_ref());
-            write_set.rows.push(JournalRow { seq, settlement, decision, born, firing });
-        }
-    }
-    write_set
 }

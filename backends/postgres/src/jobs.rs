@@ -3,10 +3,11 @@
 //! Each statement locks the job before the row of its shard, so that no deadlock can occur.
 
 use ecs_scheduler_core::store::Shard;
+use ecs_scheduler_core::store::encoding::to_nanos;
 use ecs_scheduler_core::{JobId, NewJob, Progress, Revision, StoreError, StoredJob, Timestamp};
 use serde_json::value::RawValue;
 
-use crate::codec::{self, job_columns, nanos, signed};
+use crate::codec::{self, job_columns, signed};
 use crate::pool::Pool;
 use crate::schema::LOCK_NAMESPACE;
 
@@ -62,7 +63,7 @@ const GET: &str = concat!(
 
 impl Pool {
     pub(crate) async fn create(&self, job: NewJob) -> Result<StoredJob, StoreError> {
-        let at = nanos(job.at)?;
+        let at = to_nanos(job.at)?;
         let shard = shard_number(&job.id);
         let (id, document) = (job.id.as_str(), job.document.get());
         let created = self
@@ -93,7 +94,7 @@ impl Pool {
         document: &RawValue,
         at: Timestamp,
     ) -> Result<StoredJob, StoreError> {
-        let (expected, at) = (signed(expected.0), nanos(at)?);
+        let (expected, at) = (signed(expected.0), to_nanos(at)?);
         let rows = self
             .write("write to", REPLACE, &[&CHANGELOG_LENGTH, &id.as_str(), &expected, &document.get(), &at])
             .await?;

@@ -1,9 +1,9 @@
 //! Pruning: removes old history and expired registers.
 
+use ecs_scheduler_core::store::encoding::to_nanos_saturating;
 use ecs_scheduler_core::{Retention, StoreError};
 use tokio_postgres::Error;
 
-use crate::codec::clamped_nanos;
 use crate::error::{corrupt_row, database_error, is_contention, is_lost};
 use crate::pool::{MAX_ATTEMPTS, Param, Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
@@ -48,12 +48,12 @@ impl Pool {
         while let Some(cursor) = next.filter(|_| removed < retention.batch) {
             let scan = self.find_expired(cursor, &retention, retention.batch - removed).await?;
             if !scan.expired.is_empty() {
-                removed += self.delete_rows(&scan.expired, clamped_nanos(retention.before)).await?;
+                removed += self.delete_rows(&scan.expired, to_nanos_saturating(retention.before)).await?;
             }
             next = scan.next;
         }
         let rest = i64::try_from(retention.batch - removed).unwrap_or(i64::MAX);
-        let params: [Param<'_>; 2] = [&clamped_nanos(retention.now), &rest];
+        let params: [Param<'_>; 2] = [&to_nanos_saturating(retention.now), &rest];
         let registers = self.write("write to", DELETE_EXPIRED_REGISTERS, &params).await?;
         Ok((removed + registers.len(), next.unwrap_or(0)))
     }
@@ -66,7 +66,7 @@ impl Pool {
         limit: usize,
     ) -> Result<ExpiredScan, StoreError> {
         let keep = i64::try_from(retention.keep).unwrap_or(i64::MAX);
-        let (before, now) = (clamped_nanos(retention.before), clamped_nanos(retention.now));
+        let (before, now) = (to_nanos_saturating(retention.before), to_nanos_saturating(retention.now));
         let rows =
             self.read("read from", FIND_EXPIRED, &[&cursor, &SCAN_BATCH, &before, &keep, &now]).await?;
         let row = rows.first().ok_or_else(|| corrupt_row("old history", "no row"))?;

@@ -1,8 +1,9 @@
 //! Registers: one statement each.
 
+use ecs_scheduler_core::store::encoding::to_nanos_opt;
 use ecs_scheduler_core::{Register, StoreError, Subject, Timestamp};
 
-use crate::codec::{optional_nanos, signed, unsigned};
+use crate::codec::{signed, unsigned};
 use crate::pool::Pool;
 
 const GET: &str = "SELECT value, version FROM ecss_registers WHERE name = $1";
@@ -24,7 +25,7 @@ impl Pool {
         expected: Option<u64>,
         expires: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        let expires = optional_nanos(expires)?;
+        let expires = to_nanos_opt(expires)?;
         let rows = match expected {
             None => self.write("write to", INSERT, &[&name, &value, &expires]).await?,
             Some(version) => {

@@ -6,18 +6,18 @@ pub(crate) mod write_set;
 use std::collections::HashMap;
 
 use ecs_scheduler_core::store::Fence;
+use ecs_scheduler_core::store::encoding::SettlementRow;
 use ecs_scheduler_core::store::group_commit::{BatchRequest, BatchResult, BatchWriter};
-use ecs_scheduler_core::{Settled, StoreError, TickOutcome};
+use ecs_scheduler_core::{Settled, StoreError};
 use futures::future::{join, join3, try_join_all};
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Statement};
 
-use crate::codec::signed;
-use crate::error::{TxError, corrupt_row, database_error, is_contention, is_lost};
+use crate::codec::{self, signed};
+use crate::error::{TxError, database_error, is_contention, is_lost};
 use crate::pool::{MAX_ATTEMPTS, Param, Pool, PooledConn};
 use crate::schema::LOCK_NAMESPACE;
-use columns::{FoldColumns, InsertColumns, JobColumns};
-pub(crate) use write_set::SettlementRow;
-use write_set::{Existing, JobMeta, WriteSet, build_write_set};
+use columns::{FoldColumns, InsertColumns, SettledColumns};
+use write_set::{BatchWrites, Existing, build_batch};
 
 /// The settlements that one caller asks to be written, and the fence that must hold for them.
 #[derive(Debug)]
@@ -160,9 +160,9 @@ async fn run_transaction(
     };
     let rows = requests.iter().filter(|request| broken_fence(request).is_none());
     let rows: Vec<_> = rows.flat_map(|request| &request.rows).collect();
-    let write_set = build_write_set(existing, first_seq, &rows);
-    write_and_commit(conn, &statements, &write_set).await?;
-    let mut answers = write_set.answers.into_iter();
+    let batch = build_batch(existing, first_seq, &rows);
+    write_and_commit(conn, &statements, &batch).await?;
+    let mut answers = batch.answers.into_iter();
     let mut answer = |request: &SettleRequest| answers.by_ref().take(request.rows.len()).collect();
     Ok(requests
         .iter()
@@ -187,11 +187,11 @@ async fn lock_and_read(
 ) -> Result<LockedState, TxError> {
     let client = conn.client();
     let rows = || requests.iter().flat_map(|request| &request.rows);
-    let mut names: Vec<&str> = rows().map(|row| row.job.as_str()).collect();
+    let mut names: Vec<&str> = rows().map(|row| row.settlement.job.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let firings: Vec<&str> =
-        rows().filter_map(|row| row.firing.as_ref()).map(|firing| firing.id.as_str()).collect();
+        rows().filter_map(|row| row.settlement.firing.as_ref()).map(|firing| firing.id.as_str()).collect();
     let registers: Vec<&str> = requests
         .iter()
         .filter_map(|request| request.fence.as_ref())
@@ -215,37 +215,26 @@ async fn lock_and_read(
     locked?;
     let fence_versions = fences?.iter().map(|row| (row.get(0), row.get(1))).collect();
     let firings = known?.iter().map(|row| row.get(0)).collect();
-    let jobs = jobs?.iter().map(job_meta).collect::<Result<_, _>>().map_err(TxError::Store)?;
+    let jobs = jobs?.iter().map(codec::job_meta).collect::<Result<_, _>>().map_err(TxError::Store)?;
     Ok(LockedState { existing: Existing { jobs, firings }, first_seq: numbers?.get(0), fence_versions })
-}
-
-fn job_meta(row: &Row) -> Result<(String, JobMeta), StoreError> {
-    let (name, folds): (&str, Option<&str>) = (row.get("id"), row.get("folds"));
-    let explanation: Option<String> = row.get("explanation");
-    let folds = folds.filter(|_| explanation.is_some()).map(str::parse::<TickOutcome>).transpose();
-    let folds = folds.map_err(|error| corrupt_row(&format!("job \"{name}\""), error))?;
-    let (uid, revision) = (row.get("uid"), row.get("revision"));
-    let mut meta = JobMeta::new(uid, revision, row.get("settled"), row.get("head"), folds);
-    meta.explanation = explanation.unwrap_or_default();
-    Ok((name.to_owned(), meta))
 }
 
 /// The second round trip: writes and commits. If a statement fails, the commit that follows it rolls everything back.
 async fn write_and_commit(
     conn: &PooledConn,
     statements: &Statements,
-    write_set: &WriteSet<'_>,
+    batch: &BatchWrites<'_>,
 ) -> Result<(), Error> {
     let client = conn.client();
-    let inserts = InsertColumns::from_write_set(write_set);
-    let folds = FoldColumns::from_write_set(write_set);
-    let jobs = JobColumns::from_write_set(write_set);
+    let inserts = InsertColumns::from_batch(batch);
+    let folds = FoldColumns::from_batch(batch);
+    let jobs = SettledColumns::from_batch(batch);
     let (inserts, folds, jobs) = (inserts.params(), folds.params(), jobs.params());
     let writes = async {
         let (inserted, folded, updated) = join3(
-            execute_if(client, &statements.insert_rows, &inserts, !write_set.rows.is_empty()),
-            execute_if(client, &statements.fold_rows, &folds, !write_set.folds.is_empty()),
-            execute_if(client, &statements.update_jobs, &jobs, !write_set.jobs.is_empty()),
+            execute_if(client, &statements.insert_rows, &inserts, !batch.rows.is_empty()),
+            execute_if(client, &statements.fold_rows, &folds, !batch.folds.is_empty()),
+            execute_if(client, &statements.update_jobs, &jobs, !batch.jobs.is_empty()),
         )
         .await;
         inserted.and(folded).and(updated)

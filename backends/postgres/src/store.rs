@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use ecs_scheduler_core::store::encoding::{SettlementRow, to_json};
 use ecs_scheduler_core::store::group_commit::GroupCommit;
 use ecs_scheduler_core::store::{Fence, Shard, SharedStore};
 use ecs_scheduler_core::{
@@ -18,7 +19,7 @@ use crate::advance::{AdvanceWriter, FiringUpdate};
 use crate::error::store_closed;
 use crate::job_list::PageIndex;
 use crate::pool::Pool;
-use crate::settle::{SettleRequest, SettleWriter, SettlementRow};
+use crate::settle::{SettleRequest, SettleWriter};
 
 /// The largest batch that is encoded on the caller's thread; a larger one, of about 100 µs, on a thread that may block.
 const MAX_INLINE_BATCH: usize = 50;
@@ -133,10 +134,11 @@ impl Journal for PostgresStore {
 
 /// Encodes the settlements of a batch as rows.
 async fn encode_batch(batch: Vec<Settlement>) -> Result<Vec<SettlementRow>, StoreError> {
+    let encode = |settlement| SettlementRow::new(settlement, to_json);
     if batch.len() <= MAX_INLINE_BATCH {
-        return batch.iter().map(SettlementRow::new).collect();
+        return batch.into_iter().map(encode).collect();
     }
-    let encoding = tokio::task::spawn_blocking(move || batch.iter().map(SettlementRow::new).collect());
+    let encoding = tokio::task::spawn_blocking(move || batch.into_iter().map(encode).collect());
     let panicked =
         |error| StoreError::with_source(FaultKind::Bug, "encoding a batch as JSON panicked", error);
     encoding.await.map_err(panicked)?

@@ -1,8 +1,11 @@
-//! A write set as columns: one array for each column, which the server unnests.
+//! The writes of a batch as columns: one array for each column, which the server unnests.
 
+use ecs_scheduler_core::store::encoding::to_nanos_saturating;
 use uuid::Uuid;
 
-use super::write_set::WriteSet;
+use super::write_set::BatchWrites;
+use crate::codec::task_count;
+use crate::jobs::shard_number;
 use crate::pool::Param;
 
 /// Makes a struct of arrays, filled from rows; they are the parameters of a statement in the order of the fields.
@@ -14,8 +17,8 @@ macro_rules! columns {
         }
 
         impl<'w> $name<'w> {
-            pub(crate) fn from_write_set(write_set: &'w WriteSet<'_>) -> Self {
-                let rows = $rows(write_set);
+            pub(crate) fn from_batch(batch: &'w BatchWrites<'_>) -> Self {
+                let rows = $rows(batch);
                 let mut columns = Self { $($field: Vec::with_capacity(rows.len()),)+ };
                 for $row in rows {
                     $(columns.$field.push($value);)+
@@ -32,41 +35,41 @@ macro_rules! columns {
 
 columns! {
     /// New rows of the journal.
-    InsertColumns from |write_set: &'w WriteSet<'_>| write_set.rows.iter(), row:
+    InsertColumns from |batch: &'w BatchWrites<'_>| batch.rows.iter(), row:
     seq: i64 = row.seq,
-    job: &'w str = row.settlement.job.as_str(),
-    uid: Uuid = row.settlement.uid,
-    shard: i16 = row.settlement.shard,
-    outcome: &'static str = row.decision.outcome.as_str(),
+    job: &'w str = row.job.as_str(),
+    uid: Uuid = *row.uid.as_uuid(),
+    shard: i16 = shard_number(row.job),
+    outcome: &'static str = row.outcome.as_str(),
     born: i64 = row.born,
     observed: i64 = row.decision.observed,
     first: i64 = row.decision.first,
     last: i64 = row.decision.last,
     count: i64 = row.decision.count,
-    ledger: &'w str = row.decision.ledger.as_str(),
-    firing: Option<&'w str> = row.firing.map(|firing| firing.id.as_str()),
-    state: Option<&'static str> = row.firing.map(|firing| firing.state),
-    tasks: Option<i32> = row.firing.map(|firing| firing.tasks),
-    body: Option<&'w str> = row.firing.map(|firing| firing.body.as_str()),
+    ledger: &'w str = row.decision.details.as_str(),
+    firing: Option<&'w str> = row.firing.map(|(firing, _)| firing.id.as_str()),
+    state: Option<&'static str> = row.firing.map(|(firing, _)| firing.state.as_str()),
+    tasks: Option<i32> = row.firing.map(|(firing, _)| task_count(firing)),
+    body: Option<&'w str> = row.firing.map(|(_, body)| body),
 }
 
 columns! {
     /// Decisions to fold into stored rows.
-    FoldColumns from |write_set: &'w WriteSet<'_>| write_set.folds.iter(), row:
+    FoldColumns from |batch: &'w BatchWrites<'_>| batch.folds.iter(), row:
     seq: i64 = *row.0,
     observed: i64 = row.1.observed,
     last: i64 = row.1.last,
     count: i64 = row.1.count,
-    ledger: &'w str = row.1.ledger.as_str(),
+    ledger: &'w str = row.1.details.as_str(),
 }
 
 columns! {
     /// The settled jobs.
-    JobColumns from |write_set: &'w WriteSet<'_>| write_set.jobs.iter(), row:
+    SettledColumns from |batch: &'w BatchWrites<'_>| batch.jobs.iter(), row:
     id: &'w str = row.0.as_str(),
-    settled: Option<i64> = row.1.settled,
-    head: i64 = row.1.head,
-    folds: Option<&'static str> = row.1.folds.map(|outcome| outcome.as_str()),
-    last_firing: Option<&'w str> = row.1.last_firing.as_deref(),
-    last_fired: Option<i64> = row.1.last_fired,
+    settled: Option<i64> = row.1.progress.settled.map(to_nanos_saturating),
+    head: i64 = row.1.newest,
+    folds: Option<&'static str> = row.1.open_row.as_ref().map(|key| key.outcome.as_str()),
+    last_firing: Option<&'w str> = row.1.progress.last_firing.as_ref().map(|firing| firing.as_str()),
+    last_fired: Option<i64> = row.1.progress.last_fired.map(to_nanos_saturating),
 }
