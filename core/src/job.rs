@@ -73,12 +73,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Records a new firing.
-    pub fn record_firing(&mut self, firing: &Firing) {
-        self.last_firing = Some(firing.id.clone());
-        self.last_fired = Some(firing.observed);
-    }
-
     /// Records the tasks of a firing, unless a firing of a later tick has started tasks already.
     pub fn record_run(&mut self, firing: &Firing) {
         if firing.tasks.is_empty() || self.last_run.is_some_and(|last| last > firing.nominal) {

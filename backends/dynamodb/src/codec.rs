@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ecs_scheduler_core::store::encoding::to_json;
 use ecs_scheduler_core::{FaultKind, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,9 +28,7 @@ pub(crate) fn number(number: impl Display) -> AttributeValue {
 
 /// Encodes a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
-    serde_json::to_string(value)
-        .map(AttributeValue::S)
-        .map_err(|error| StoreError::with_source(FaultKind::Bug, "could not encode a value as JSON", error))
+    to_json(value).map(AttributeValue::S)
 }
 
 /// Estimates how many bytes DynamoDB counts for a value.

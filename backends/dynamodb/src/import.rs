@@ -128,7 +128,8 @@ async fn import_entries(context: &StoreContext, entries: &[JournalEntry]) -> Res
         };
         rows.extend(meta.open_decision_record().map(|record| DecisionRow::new(record, None)));
         meta.write_id.clone_from(&write_id);
-        let stays_open = entry.firing.is_none() && record.draft.folds() && record.uid == meta.uid;
+        let stays_open =
+            entry.firing.is_none() && record.draft.fold_key().is_some() && record.uid == meta.uid;
         meta.open_decision = stays_open.then(|| OpenDecision { id, draft: record.draft.clone() });
         if !stays_open {
             rows.push(row_of(entry, id));

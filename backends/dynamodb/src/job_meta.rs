@@ -9,6 +9,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ecs_scheduler_core::decide::DecisionDraft;
+use ecs_scheduler_core::store::JobHead;
 use ecs_scheduler_core::{
     DecisionId, DecisionRecord, JobId, JobUid, Progress, Revision, StoreError, StoredJob, Timestamp,
 };
@@ -75,6 +76,12 @@ impl JobMeta {
             progress: Progress::default(),
             open_decision: None,
         }
+    }
+
+    /// Returns the state on which the next settlement depends.
+    pub(crate) fn head(&self) -> JobHead<'_> {
+        let open_row = self.open_decision.as_ref().and_then(|open| open.draft.fold_key());
+        JobHead { uid: self.uid, revision: self.revision, cursor: self.progress.settled, open_row }
     }
 
     /// Decodes an item.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ecs_scheduler_core::store::{WriteSet, write_set};
 use ecs_scheduler_core::{DecisionId, JobId, Settled, Settlement, StoreError};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::error::contention;
 use crate::job_meta::JobMeta;
 use crate::journal_writer::JournalWriter;
 use crate::limits::{CONCURRENT_COMMITS, MAX_BYTES, MAX_WRITES};
-use crate::write_set::{WriteSet, count_new_ids};
+use crate::write_set::SettlementWrites;
 
 /// A batch of settlements that is being written.
 struct SettlementBatch<'a> {
@@ -79,13 +80,13 @@ impl SettlementBatch<'_> {
         let mut fresh = Vec::new();
         for index in indices.iter().copied() {
             match self.check_fresh(index, metas.get(&self.settlements[index].job)) {
-                Ok(meta) => fresh.push((index, meta)),
+                Ok((meta, write_set)) => fresh.push((index, meta, write_set)),
                 Err(settled) => self.answers[index] = Some(settled),
             }
         }
-        let write_sets = self.build_write_sets(attempt, fresh).await?;
+        let writes = self.build_writes(attempt, fresh).await?;
         let (context, writer) = (self.context, self.writer);
-        let commits: Vec<_> = pack_transactions(write_sets, writer.max_writes())
+        let commits: Vec<_> = pack_transactions(writes, writer.max_writes())
             .into_iter()
             .map(|transaction| commit(context, writer, transaction))
             .collect();
@@ -108,19 +109,21 @@ impl SettlementBatch<'_> {
         Ok(refused)
     }
 
-    /// Returns the metadata of the job when the settlement is fresh, otherwise the answer to the settlement.
-    fn check_fresh<'m>(&self, index: usize, meta: Option<&'m JobMeta>) -> Result<&'m JobMeta, Settled> {
-        let settlement = &self.settlements[index];
-        let meta = meta.filter(|meta| meta.uid == settlement.uid).ok_or(Settled::Stale)?;
+    /// Returns the metadata of the job and the write set when the settlement is fresh, otherwise the answer to the settlement.
+    fn check_fresh<'m>(
+        &self,
+        index: usize,
+        meta: Option<&'m JobMeta>,
+    ) -> Result<(&'m JobMeta, WriteSet), Settled> {
+        let meta = meta.ok_or(Settled::Stale)?;
         // An earlier attempt has succeeded, and its answer was lost: the item has the write id of that attempt.
         let own_write = self.is_attempt_at(index, &meta.write_id);
         if let Some(settled) = self.attempted.get(&meta.write_id).filter(|_| own_write) {
             return Err(settled.clone());
         }
-        let fresh = meta.revision == settlement.revision
-            && meta.progress.settled == settlement.expected_cursor
-            && !self.duplicates.contains(&index);
-        if fresh { Ok(meta) } else { Err(Settled::Stale) }
+        let write_set =
+            write_set(meta.head(), &self.settlements[index], |_| self.duplicates.contains(&index));
+        write_set.map(|write_set| (meta, write_set)).ok_or(Settled::Stale)
     }
 
     fn write_id(&self, index: usize, attempt: usize) -> String {
@@ -132,24 +135,22 @@ impl SettlementBatch<'_> {
     }
 
     /// Builds the writes of fresh settlements. Decision ids ascend in the order of the batch.
-    async fn build_write_sets(
+    async fn build_writes(
         &mut self,
         attempt: usize,
-        fresh: Vec<(usize, &JobMeta)>,
-    ) -> Result<Vec<WriteSet>, StoreError> {
-        let counts: Vec<usize> =
-            fresh.iter().map(|(index, meta)| count_new_ids(meta, &self.settlements[*index])).collect();
-        let count: usize = counts.iter().sum();
+        fresh: Vec<(usize, &JobMeta, WriteSet)>,
+    ) -> Result<Vec<SettlementWrites>, StoreError> {
+        let count: usize = fresh.iter().map(|(.., write_set)| write_set.appended()).sum();
         let mut next = if count == 0 { 0 } else { self.context.db.reserve_ids(count).await? };
-        let mut write_sets = Vec::with_capacity(fresh.len());
-        for ((index, meta), count) in fresh.into_iter().zip(counts) {
-            let write_id = self.write_id(index, attempt);
-            let write_set = WriteSet::new(index, meta, &self.settlements[index], next, write_id.clone())?;
-            next += count as u64;
-            self.attempted.insert(write_id, Settled::Recorded(write_set.ids.clone()));
-            write_sets.push(write_set);
+        let mut all = Vec::with_capacity(fresh.len());
+        for (index, meta, write_set) in fresh {
+            let (write_id, settlement) = (self.write_id(index, attempt), &self.settlements[index]);
+            let writes = SettlementWrites::new(index, meta, settlement, &write_set, next, write_id.clone())?;
+            next += write_set.appended() as u64;
+            self.attempted.insert(write_id, Settled::Recorded(writes.ids.clone()));
+            all.push(writes);
         }
-        Ok(write_sets)
+        Ok(all)
     }
 }
 
@@ -172,20 +173,20 @@ struct TransactionPart {
     first_write: usize,
 }
 
-/// Packs write sets into transactions that DynamoDB accepts.
-fn pack_transactions(write_sets: Vec<WriteSet>, max_writes: usize) -> Vec<Vec<WriteSet>> {
+/// Packs the writes of settlements into transactions that DynamoDB accepts.
+fn pack_transactions(settlements: Vec<SettlementWrites>, max_writes: usize) -> Vec<Vec<SettlementWrites>> {
     debug_assert!(max_writes <= MAX_WRITES, "DynamoDB accepts no more writes in a transaction");
-    let mut transactions: Vec<Vec<WriteSet>> = Vec::new();
+    let mut transactions: Vec<Vec<SettlementWrites>> = Vec::new();
     let (mut writes, mut bytes) = (0, 0);
-    for write_set in write_sets {
-        let (count, size) = (write_set.writes.len(), write_set.size());
+    for settlement in settlements {
+        let (count, size) = (settlement.writes.len(), settlement.size());
         if transactions.is_empty() || writes + count > max_writes || bytes + size > MAX_BYTES {
             transactions.push(Vec::new());
             (writes, bytes) = (0, 0);
         }
         writes += count;
         bytes += size;
-        transactions.last_mut().expect("there is a transaction").push(write_set);
+        transactions.last_mut().expect("there is a transaction").push(settlement);
     }
     transactions
 }
@@ -193,11 +194,11 @@ fn pack_transactions(write_sets: Vec<WriteSet>, max_writes: usize) -> Vec<Vec<Wr
 async fn commit(
     context: &StoreContext,
     writer: &JournalWriter,
-    write_sets: Vec<WriteSet>,
+    settlements: Vec<SettlementWrites>,
 ) -> Result<Transaction, StoreError> {
     let mut writes = Vec::new();
-    let mut parts = Vec::with_capacity(write_sets.len());
-    for WriteSet { settlement, writes: more, ids, firing_write } in write_sets {
+    let mut parts = Vec::with_capacity(settlements.len());
+    for SettlementWrites { settlement, writes: more, ids, firing_write } in settlements {
         parts.push(TransactionPart { settlement, ids, firing_write, first_write: writes.len() });
         writes.extend(more);
     }

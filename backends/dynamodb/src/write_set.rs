@@ -1,5 +1,6 @@
 //! The writes of one settlement, computed from the job's metadata as it was read.
 
+use ecs_scheduler_core::store::{JournalOp, WriteSet};
 use ecs_scheduler_core::{DecisionId, DecisionRecord, FaultKind, Settlement, StoreError};
 
 use crate::job_meta::{JobMeta, OpenDecision};
@@ -13,7 +14,7 @@ mod tests;
 
 /// The writes of one settlement, which are committed together or not at all.
 #[derive(Debug)]
-pub(crate) struct WriteSet {
+pub(crate) struct SettlementWrites {
     /// The index of the settlement in its batch.
     pub(crate) settlement: usize,
     pub(crate) writes: Vec<Write>,
@@ -23,59 +24,40 @@ pub(crate) struct WriteSet {
     pub(crate) firing_write: Option<usize>,
 }
 
-/// Returns how many new decision ids a settlement needs.
-pub(crate) fn count_new_ids(meta: &JobMeta, settlement: &Settlement) -> usize {
-    let mut last = meta.open_decision.as_ref().map(|decision| &decision.draft);
-    let mut count = 0;
-    for (index, draft) in settlement.records.iter().enumerate() {
-        let fires = settlement.firing.is_some() && index + 1 == settlement.records.len();
-        if fires || !last.is_some_and(|last| last.folds_with(draft)) {
-            count += 1;
-        }
-        last = (!fires && draft.folds()).then_some(draft);
-    }
-    count
-}
-
-impl WriteSet {
-    /// Computes the writes of a fresh settlement. `next_id` is the first of the new ids that it needs.
+impl SettlementWrites {
+    /// Maps the write set of a settlement to items. New rows get ids from `next_id`.
     pub(crate) fn new(
         index: usize,
         meta: &JobMeta,
         settlement: &Settlement,
+        write_set: &WriteSet,
         next_id: u64,
         write_id: String,
     ) -> Result<Self, StoreError> {
         let mut to = JobMeta { write_id, ..meta.clone() };
-        let mut next_ids = (next_id..).map(DecisionId);
+        let newest = meta.open_decision.as_ref().map(|open| open.id).unwrap_or_default();
+        let ids = write_set.ids(newest, DecisionId(next_id));
         let mut rows = Vec::new();
-        let mut ids = Vec::with_capacity(settlement.records.len());
-        for (record, draft) in settlement.records.iter().enumerate() {
-            let firing =
-                settlement.firing.as_ref().filter(|_| record + 1 == settlement.records.len()).cloned();
-            if firing.is_none()
-                && let Some(open) = to.open_decision.as_mut().filter(|open| open.draft.folds_with(draft))
-            {
+        for ((op, draft), id) in write_set.ops.iter().zip(&settlement.records).zip(&ids) {
+            if let Some(open) = to.open_decision.as_mut().filter(|_| *op == JournalOp::Fold) {
                 open.draft.fold(draft.clone());
-                ids.push(open.id);
                 continue;
             }
-            let id = next_ids.next().expect("there are more numbers than records");
-            ids.push(id);
             rows.extend(to.open_decision_record().map(|record| DecisionRow::new(record, None)));
-            to.open_decision = None;
-            if firing.is_none() && draft.folds() {
-                to.open_decision = Some(OpenDecision { id, draft: draft.clone() });
+            let draft = draft.clone();
+            if op.open_row(draft.fold_key()).is_some() {
+                to.open_decision = Some(OpenDecision { id: *id, draft });
             } else {
+                to.open_decision = None;
                 let (job, uid) = (settlement.job.clone(), settlement.uid);
-                let record = DecisionRecord { id, job, uid, draft: draft.clone(), firing: None };
-                rows.push(DecisionRow::new(record, firing));
+                let firing = settlement.firing.clone().filter(|_| *op == JournalOp::AppendFiring);
+                rows.push(DecisionRow::new(
+                    DecisionRecord { id: *id, job, uid, draft, firing: None },
+                    firing,
+                ));
             }
         }
-        to.progress.settled = settlement.new_cursor;
-        if let Some(firing) = &settlement.firing {
-            to.progress.record_firing(firing);
-        }
+        settlement.apply_to(&mut to.progress);
         let mut writes = vec![meta.settle(&to)?];
         for row in &rows {
             writes.extend(row.create()?);

@@ -120,21 +120,6 @@ impl DecisionDraft {
         folds.then(|| FoldKey { outcome: self.outcome, explanation: Cow::Borrowed(&self.explanation) })
     }
 
-    /// Tells whether consecutive decisions like this one, without a firing, are stored as one row. A manual firing belongs to
-    /// no tick, and so to no run of ticks.
-    #[must_use]
-    pub const fn folds(&self) -> bool {
-        self.outcome.folds() && self.span.count > 0
-    }
-
-    /// Tells whether `newer`, the next decision of the same job, is stored in the same row because it says the same. Neither
-    /// has a firing.
-    #[must_use]
-    pub fn folds_with(&self, newer: &Self) -> bool {
-        let same = self.outcome == newer.outcome && self.explanation == newer.explanation;
-        same && self.folds() && newer.folds()
-    }
-
     /// Folds `newer` into this row: its values, with this one's first tick and the sum of both counts.
     pub fn fold(&mut self, newer: Self) {
         let span = TickSpan {

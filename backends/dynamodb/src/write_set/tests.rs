@@ -1,3 +1,4 @@
+use ecs_scheduler_core::store::write_set;
 use ecs_scheduler_core::{DecisionDraft, JobId, JobUid, TickOutcome, TickSpan, Timestamp};
 
 use super::*;
@@ -42,11 +43,12 @@ fn settlement(meta: &JobMeta, outcomes: &[TickOutcome]) -> Settlement {
 fn ids_and_writes(open_decision: Option<TickOutcome>, outcomes: &[TickOutcome]) -> (Vec<u64>, usize) {
     let meta = meta(open_decision);
     let settlement = settlement(&meta, outcomes);
-    let write_set = WriteSet::new(0, &meta, &settlement, 7, "write-id".to_owned()).unwrap();
-    let ids: Vec<u64> = write_set.ids.iter().map(|id| id.0).collect();
+    let write_set = write_set(meta.head(), &settlement, |_| false).unwrap();
+    let writes = SettlementWrites::new(0, &meta, &settlement, &write_set, 7, "write-id".to_owned()).unwrap();
+    let ids: Vec<u64> = writes.ids.iter().map(|id| id.0).collect();
     let new_ids: std::collections::BTreeSet<u64> = ids.iter().copied().filter(|id| *id >= 7).collect();
-    assert_eq!(count_new_ids(&meta, &settlement), new_ids.len(), "{outcomes:?} after {open_decision:?}");
-    (ids, write_set.writes.len())
+    assert_eq!(write_set.appended(), new_ids.len(), "{outcomes:?} after {open_decision:?}");
+    (ids, writes.writes.len())
 }
 
 #[test]
@@ -74,6 +76,7 @@ fn an_open_decision_gets_a_row_when_another_outcome_follows() {
 fn more_outcomes_than_fit_into_a_transaction_are_refused() {
     let meta = meta(None);
     let settlement = settlement(&meta, &[TickOutcome::Launched; 100]);
-    let refused = WriteSet::new(0, &meta, &settlement, 7, String::new()).unwrap_err();
+    let write_set = write_set(meta.head(), &settlement, |_| false).unwrap();
+    let refused = SettlementWrites::new(0, &meta, &settlement, &write_set, 7, String::new()).unwrap_err();
     assert!(refused.to_string().contains("100 outcomes of job \"nightly\""), "{refused}");
 }
