@@ -135,6 +135,12 @@ impl fmt::Display for Revision {
 #[serde(transparent)]
 pub struct DecisionId(pub u64);
 
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// The id of a firing: 12 hexadecimal digits of its nominal moment in milliseconds, then 20 of a hash of its identity.
 ///
 /// Ids sort by nominal moment, so that a store can append them; the same tick of the same job has the same id everywhere.

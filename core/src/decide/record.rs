@@ -1,7 +1,6 @@
 //! Decisions as the journal stores them.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
