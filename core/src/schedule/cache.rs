@@ -99,3 +99,6 @@ impl Schedule {
             && self.expressions().eq(spec.expressions.iter().map(String::as_str))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,3 +37,18 @@ fn a_full_cache_evicts_nothing_on_parse_while_room() {
     assert_eq!(third, parse("0 0 3"));
     assert_eq!(cache.len(), 2);
 }
+
+#[test]
+fn ticks_are_within_a_delay_that_is_longer_than_their_distance() {
+    let hourly = Schedule::parse(&ScheduleSpec::written(&["0 0 *".to_owned()])).unwrap();
+    let within = |seconds| hourly.ticks_within(Timestamp::UNIX_EPOCH, SignedDuration::from_secs(seconds));
+    let second = |second| Timestamp::from_second(second).unwrap();
+    assert_eq!(within(3_600), None);
+    assert_eq!(within(3_601), Some((second(3_600), second(7_200))));
+}
+
+#[test]
+fn debug_output_of_a_schedule_names_its_expressions_and_zone() {
+    let daily = Schedule::parse(&ScheduleSpec::written(&["0 0 0".to_owned()])).unwrap();
+    assert_eq!(format!("{daily:?}"), "Schedule { expressions: [\"0 0 0\"], timezone: \"UTC\", .. }");
+}

@@ -32,3 +32,9 @@ fn years_of_one_class_have_equal_weeks_on_every_day() {
         assert_eq!(*known, weeks, "{year}");
     }
 }
+
+#[test]
+fn year_classes_are_those_of_every_year_that_a_schedule_can_name() {
+    let occurring = (FIRST_YEAR..=LAST_YEAR).fold(0, |classes: u32, year| classes | 1 << year_class(year));
+    assert_eq!(*YEAR_CLASSES, occurring);
+}
