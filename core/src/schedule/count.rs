@@ -19,8 +19,7 @@ pub(super) fn ticks(entries: &[CompiledExpr], zone: &Zone, first: i64, last: i64
     let (mut patterns, mut others): (Vec<&Pattern>, Vec<&CompiledExpr>) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            CompiledExpr::Pattern(pattern) if !patterns.contains(&pattern) => patterns.push(pattern),
-            CompiledExpr::Pattern(_) => {}
+            CompiledExpr::Pattern(pattern) => patterns.push(pattern),
             CompiledExpr::Rate(_) | CompiledExpr::At(_) => others.push(entry),
         }
     }

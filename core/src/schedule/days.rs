@@ -127,9 +127,10 @@ fn bit_if(condition: bool, day: u32) -> u32 {
 
 /// Days 1 to 31 whose weekday is in `weekdays`, in a month that begins on weekday `first`.
 fn every_week(weekdays: u8, first: u32) -> u32 {
-    let weekdays = u64::from(weekdays);
-    let from_first = (weekdays | weekdays << 7) >> first & 0x7F;
-    let repeated = from_first * (1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28);
+    // Bits 0, 7, 14, 21 and 28: a factor that repeats seven bits in each of five weeks.
+    const WEEKS: u64 = 0x1020_4081;
+    let from_first = (u64::from(weekdays) * WEEKS) >> first & 0x7F;
+    let repeated = from_first * WEEKS;
     #[expect(clippy::cast_possible_truncation, reason = "masked to bits 1 to 31")]
     let days = ((repeated << 1) & u64::from(EVERY_DAY)) as u32;
     days

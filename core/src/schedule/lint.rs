@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::calendar::DAY;
+use super::calendar::{DAY, FIRST_YEAR, month_length};
 use super::compiled_expr::CompiledExpr;
 use super::days::EVERY_WEEKDAY;
 use super::describe::ordinal;
@@ -218,12 +218,8 @@ fn lint_missing_days(pattern: &Pattern, warnings: &mut Vec<String>) {
     let numbers_only = (days.from_end, days.nearest, days.nearest_from_end, days.nth) == (0, 0, 0, [0; 6]);
     let first = days.of_month.trailing_zeros();
     let alone = numbers_only && !days.either && days.weekdays == EVERY_WEEKDAY;
-    let lacking = match first {
-        29 => pattern.months & 1 << 2 != 0,
-        30 => pattern.months & 1 << 2 != 0,
-        31 => pattern.months & (1 << 2 | 1 << 4 | 1 << 6 | 1 << 9 | 1 << 11) != 0,
-        _ => false,
-    };
+    let lacks_day = |month| pattern.months >> month & 1 == 1 && month_length(FIRST_YEAR, month) < first;
+    let lacking = (1..=12).any(lacks_day);
     if alone && lacking {
         warnings
             .push(format!("nothing happens in months that have no day {first} (did you mean the last day?)"));
@@ -237,9 +233,7 @@ fn lint_skipped_times(pattern: &Pattern, zone: &Zone, from: i64, warnings: &mut 
     }
     let mut span = zone.offset_span_at(from);
     while span.end < from + CLOCK_CHANGE_HORIZON {
-        let gap = span.after - span.offset;
-        if gap > 0
-            && let Some(local) = pattern.next_local(span.end + span.offset)
+        if let Some(local) = pattern.next_local(span.end + span.offset)
             && local < span.end + span.after
         {
             warnings.push(skipped_time(&span, local, zone));

@@ -38,12 +38,10 @@ pub(super) fn parse(
     mut visit: impl FnMut(usize, &str, Item),
 ) -> Result<(), ScheduleError> {
     let mut given = [(0, "*"); 8];
-    let mut count = 0;
     for (word, slot) in words(text).zip(&mut given) {
         *slot = word;
-        count += 1;
     }
-    if text.is_empty() || (count == 0 && strictness == Strictness::Strict) {
+    if text.is_empty() || (words(text).next().is_none() && strictness == Strictness::Strict) {
         return Err(ScheduleError::syntax("Schedule is empty")
             .allowing("a schedule such as `0 30 2` for 02:30 every day"));
     }

@@ -86,12 +86,21 @@ fn the_first_and_last_timestamps_are_handled() {
 }
 
 #[test]
+fn the_first_tick_of_all_is_the_first_of_1970_on_the_local_clock() {
+    for (zone, first) in [("UTC", "1970-01-01T00:00:00Z"), ("Pacific/Auckland", "1969-12-31T12:00:00Z")] {
+        let midnight = schedule("0 0 0", zone).unwrap();
+        assert_eq!(midnight.next_after(Timestamp::MIN), Some(instant(first)), "{zone}");
+    }
+}
+
+#[test]
 fn counting_a_decade_agrees_with_iterating_over_it() {
     let schedules = [
         union(&["0 0 */6"], "Europe/Berlin"),
         union(&["0 30 1-3 * * 1-7"], "Australia/Lord_Howe"),
         union(&["0 0 9 mon-fri", "0 0 9,17 * * last", "cron(0 9 1 * *)"], "America/New_York"),
         union(&["0 0 0", "rate(36 hours)", "at(2027-01-01T00:00:00)"], "America/Sao_Paulo"),
+        union(&["rate(8 hours)", "rate(12 hours)", "at(2027-01-01T00:00:00)"], "UTC"),
     ];
     let (from, to) = (instant("2017-03-03T12:34:56Z"), instant("2027-05-05T05:05:05Z"));
     for schedule in schedules {

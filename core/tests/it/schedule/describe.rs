@@ -68,3 +68,33 @@ fn a_union_names_its_zone_once() {
     let both = union(&["0 0 9 mon", "@monthly"], "america/new_york");
     assert_eq!(both.describe(), "At 09:00 on Monday; At 00:00 on day 1 of the month, America/New_York");
 }
+
+#[test]
+fn six_times_of_day_are_listed_and_more_or_a_range_are_summarized() {
+    for (text, described) in [
+        ("0 0,30 6,12,18", "At 06:00, 06:30, 12:00, 12:30, 18:00 and 18:30 every day, UTC"),
+        ("0 0,30 6,12,18,23", "At minutes 0 and 30 in hours 6, 12, 18 and 23 every day, UTC"),
+        ("0 0 9-11", "At minute 0 in hours 9 to 11, UTC"),
+    ] {
+        assert_eq!(schedule(text, "UTC").unwrap().describe(), described, "{text}");
+    }
+}
+
+#[test]
+fn ordinals_end_as_in_english() {
+    for (step, ordinal) in [
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (21, "21st"),
+        (22, "22nd"),
+        (101, "101st"),
+        (111, "111th"),
+    ] {
+        let schedule = schedule(&format!("0 0 0 * * * * */{step}"), "UTC").unwrap();
+        assert_eq!(schedule.describe(), format!("At 00:00 in every {ordinal} year, UTC"));
+    }
+}

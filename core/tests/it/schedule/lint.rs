@@ -23,7 +23,7 @@ fn a_star_for_the_second_gives_a_warning() {
         ["`* * 2` fires 3,600 times in each hour that it names (did you mean `0 0 2`?)"]
     );
     assert_eq!(warnings("cron(* 2 * * ? *)", "UTC").len(), 1);
-    for meant in ["*", "*/10", "0 */5", "0 0 *", "cron(* * * * ? *)"] {
+    for meant in ["*", "* *", "* * */2", "*/10", "0 */5", "0 0 *", "cron(* * * * ? *)"] {
         assert!(warnings(meant, "UTC").is_empty(), "{meant}");
     }
 }
@@ -40,6 +40,19 @@ fn a_coming_gap_gives_a_warning_with_date_and_effect() {
     assert!(warnings("0 30 4", "Europe/Berlin").is_empty());
     assert!(warnings("0 30 *", "Europe/Berlin").is_empty());
     assert!(warnings("0 30 2 mon", "Europe/Berlin").is_empty(), "clocks change on Sundays there");
+    assert_eq!(warnings("0 0 2", "Europe/Berlin").len(), 1, "the first second that is skipped");
+    for text in ["0 30 1", "59 59 1", "0 0 3"] {
+        assert!(warnings(text, "Europe/Berlin").is_empty(), "{text}");
+        assert!(warnings(text, "America/New_York").is_empty(), "{text}");
+    }
+    assert_eq!(warnings("0 30 2", "America/New_York").len(), 1);
+}
+
+#[test]
+fn a_gap_gives_a_warning_from_396_days_before_it() {
+    let once = schedule("0 30 2 * * * * 2027", "Europe/Berlin").unwrap();
+    assert!(once.warnings(instant("2026-02-25T01:00:00Z")).is_empty());
+    assert_eq!(once.warnings(instant("2026-02-25T01:00:01Z")).len(), 1);
 }
 
 #[test]
@@ -155,6 +168,7 @@ fn uneven_steps_give_a_warning_in_every_syntax() {
         ("0 0/7", "`0/7` starts over with each hour, so its last step is 4 minutes instead of 7"),
         ("0 5/7", "`5/7` starts over with each hour, so its last step is 11 minutes instead of 7"),
         ("0 */45", "`*/45` starts over with each hour, so its last step is 15 minutes instead of 45"),
+        ("*/45", "`*/45` starts over with each minute, so its last step is 15 seconds instead of 45"),
         ("cron(0 */24 * * *)", "`*/24` names hour 0 alone: the step is larger than the range"),
         ("cron(55 7-23/24 * * *)", "`7-23/24` names hour 7 alone: the step is larger than the range"),
         ("cron(*/60 * * * *)", "`*/60` names minute 0 alone: the step is larger than the range"),
@@ -170,6 +184,8 @@ fn uneven_steps_give_a_warning_in_every_syntax() {
         "cron(0 8-18/3 * * ? *)",
         "cron(0/45 9 * * ? *)",
         "0 */45 9",
+        "*/45 0",
+        "0 30-59",
     ] {
         assert!(warnings(even, "UTC").is_empty(), "{even}: {:?}", warnings(even, "UTC"));
     }
@@ -204,7 +220,16 @@ fn uneven_steps_and_missing_days_give_a_warning() {
         warnings("0 0 0 * * 31", "UTC"),
         ["nothing happens in months that have no day 31 (did you mean the last day?)"]
     );
-    assert!(warnings("0 0 0 * * 31 jan", "UTC").is_empty());
+    for text in ["0 0 0 * * 31,last", "cron(0 0 28 * *)"] {
+        assert!(warnings(text, "UTC").is_empty(), "{text}");
+    }
+    assert_eq!(warnings("0 0 0 mon * 31", "UTC").len(), 1, "a note on both days alone");
+    for (day, months) in [("29", vec![2]), ("30", vec![2]), ("31", vec![2, 4, 6, 9, 11])] {
+        for month in 1..=12 {
+            let text = format!("0 0 0 * * {day} {month}");
+            assert_eq!(!warnings(&text, "UTC").is_empty(), months.contains(&month), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -214,6 +239,19 @@ fn redundant_entries_of_a_union_give_a_warning() {
         redundant.warnings(instant("2027-01-01T00:00:00Z")),
         ["`0 0 9 mon` adds nothing to `0 0 9`", "`0 0 9 * * *` adds nothing to `0 0 9`",]
     );
+    let redundant = union(&["0 0 9 * * * * 2027", "0 0 9"], "UTC");
+    assert_eq!(
+        redundant.warnings(instant("2027-01-01T00:00:00Z")),
+        ["`0 0 9 * * * * 2027` adds nothing to `0 0 9`"]
+    );
+    for (narrow, wide, is_redundant) in [
+        ("0 0 9 * * * * 2027", "0 0 9,10 * * * * 2027", true),
+        ("0 0 9 * * * * 2027", "0 0 9,10 * * * * 2028", false),
+        ("0 0 9 * * * * 2027-2028", "0 0 9,10 * * * * 2027", false),
+    ] {
+        let warnings = union(&[narrow, wide], "UTC").warnings(instant("2027-01-01T00:00:00Z"));
+        assert_eq!(!warnings.is_empty(), is_redundant, "{narrow} within {wide}: {warnings:?}");
+    }
 }
 
 #[test]
@@ -227,4 +265,21 @@ fn an_ended_schedule_gives_a_warning() {
         ["the schedule ended at 2026-06-01T00:00:00Z"]
     );
     assert!(over.warnings(instant("2026-01-01T00:00:00Z")).is_empty());
+    assert!(over.warnings(instant("2026-06-01T00:00:00.9Z")).is_empty(), "its last second is not over");
+}
+
+#[test]
+fn an_end_before_the_start_gives_a_warning() {
+    let expressions = ["0 0 0".to_owned()];
+    let warnings = |start: &str, end: &str| {
+        let (start, end) = (Some(instant(start)), Some(instant(end)));
+        let spec = ScheduleSpec { start, end, ..ScheduleSpec::written(&expressions) };
+        Schedule::parse(&spec).unwrap().warnings(instant("2026-01-01T00:00:00Z"))
+    };
+    assert_eq!(
+        warnings("2027-01-02T00:00:00Z", "2027-01-01T00:00:00Z"),
+        ["the end lies before the start, so it never fires"]
+    );
+    assert!(warnings("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z").is_empty());
+    assert!(warnings("2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z").is_empty());
 }

@@ -77,8 +77,10 @@ fn errors_in_cron_have_field_position_and_allowed_values() {
         assert_eq!((error.field(), error.position()), (Some(field), Some(position)), "{text}: {error}");
         assert!(error.to_string().contains(error.allowed().unwrap()), "{error}");
     }
+    let error = schedule("cron(0 24 * * ? *)", "UTC").unwrap_err();
+    assert_eq!(error.allowed(), Some("0 to 23; *, */n, a-b, a-b/n, a/n, lists"));
     assert_eq!(
-        schedule("cron(0 24 * * ? *)", "UTC").unwrap_err().to_string(),
+        error.to_string(),
         "could not read hour \"24\" of \"cron(0 24 * * ? *)\": not an expression for this field; \
          allowed: 0 to 23; *, */n, a-b, a-b/n, a/n, lists"
     );
@@ -100,6 +102,33 @@ fn ranges_over_the_end_and_working_days_at_the_edge_of_a_month_are_evaluated() {
         assert_eq!(ticks, if text == "0 0 31W 2 *" { 0 } else { 50 }, "{text}");
         assert!(!schedule.describe().is_empty());
     }
+}
+
+#[test]
+fn steps_of_six_fields_are_accepted_up_to_the_range_of_the_field() {
+    for (index, range) in [59, 23, 30, 11, 6, 229].into_iter().enumerate() {
+        let refused = |step: u32| {
+            let step = format!("*/{step}");
+            let mut words = ["0", "0", if index == 4 { "?" } else { "1" }, "*", "?", "*"];
+            words[index] = &step;
+            schedule(&format!("cron({})", words.join(" ")), "UTC").is_err()
+        };
+        assert_eq!((refused(range), refused(range + 1)), (false, true), "field {index}");
+    }
+}
+
+#[test]
+fn numbers_beyond_128_bits_are_compared_and_named_in_full() {
+    let (less, more) = ("9".repeat(40), format!("1{}", "0".repeat(40)));
+    let message = |minute: String| schedule(&format!("0 {minute}"), "UTC").unwrap_err().to_string();
+    let reversed = "The minimum value in a range must not be higher than the maximum";
+    let too_high = |last: &str| format!("the last value ({last}) is higher than the maximum value (59)");
+    assert_eq!(message(format!("{more}-{less}")), reversed);
+    assert_eq!(message(format!("{more}-{}8", &less[1..])), reversed);
+    assert_eq!(message(format!("{less}-{}8", &less[1..])), reversed);
+    assert!(message(format!("{less}-{more}")).ends_with(&too_high(&more)));
+    assert!(message(format!("0{less}-00{less}")).ends_with(&too_high(&less)));
+    assert!(message(format!("5-{}", u128::MAX)).ends_with(&too_high(&u128::MAX.to_string())));
 }
 
 #[test]
@@ -126,6 +155,7 @@ fn hostile_input_is_rejected_without_a_panic() {
         "cron(💥 * * * *)",
         "💥",
         "CRON(0 0 * * * *)",
+        "0 +5",
         &long,
     ];
     for text in hostile {
@@ -181,6 +211,7 @@ fn a_union_has_each_instant_once_and_reports_the_invalid_entry() {
     let expressions = ["0".to_owned(), "0 0 0 7".to_owned()];
     let error = Schedule::parse(&ScheduleSpec::written(&expressions)).unwrap_err();
     assert_eq!((error.entry(), error.field(), error.position()), (1, Some("day_of_week"), Some(6)));
+    assert_eq!(schedule("0 0 0 7", "UTC").unwrap_err().entry(), 0);
 }
 
 #[test]
