@@ -228,10 +228,8 @@ impl EngineInner {
             self.publish(|| Event::Decision(Box::new(record.clone())));
             last = Some(record);
         }
-        if let Some(record) = last {
-            if let Some(order) = order {
-                order.reply(Ok(record));
-            }
+        if let (Some(order), Some(record)) = (order, last) {
+            order.reply(Ok(record));
         }
         let Some(firing) = firing else { return (progress, None) };
         *cached.last_fired.lock() = Some(firing.observed);
