@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::faults::{Failure, ReadSubject};
+use super::faults::{FailedRead, ReadSubject};
 use super::inner::EngineInner;
 use super::job_cache::CachedJob;
 use crate::clock::is_ahead;
@@ -268,7 +268,7 @@ impl EngineInner {
         let (faults, uid) = (&self.process.faults, request.loaded.uid);
         let Some(error) = error else { return faults.record_readable(uid, subject) };
         let (job, tick) = (&request.job.id, request.tick.nominal);
-        let failure = Failure { job, tick, source: &error.to_string(), error: &fault::chain(error) };
+        let failure = FailedRead { job, tick, source: &error.to_string(), error: &fault::chain(error) };
         faults.record_unreadable(self.number, uid, subject, failure);
     }
 

@@ -58,7 +58,7 @@ pub(crate) enum ReadSubject {
 
 /// A failed read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Failure<'a> {
+pub(crate) struct FailedRead<'a> {
     pub(crate) job: &'a JobId,
     pub(crate) tick: Timestamp,
     /// The failed action and its object, the same for every job that shares the source.
@@ -97,7 +97,7 @@ impl Faults {
         engine: u64,
         uid: JobUid,
         subject: ReadSubject,
-        failure: Failure<'_>,
+        failure: FailedRead<'_>,
     ) {
         let mut known = self.0.lock();
         let before = known.unreadable.insert((uid, subject), (engine, failure.source.to_owned()));
@@ -114,7 +114,7 @@ impl Faults {
                 failure.error.clone_into(&mut source.error);
             }
             Entry::Vacant(entry) => {
-                let Failure { job, tick, error, .. } = failure;
+                let FailedRead { job, tick, error, .. } = failure;
                 match subject {
                     ReadSubject::Trigger => tracing::warn!(%job, %tick, error, "a source cannot be read"),
                     ReadSubject::Tasks => {
