@@ -4,7 +4,7 @@
 //! [`BatchWriter`] gets a queue in front of the writer: one task or thread takes the requests that wait, up to a full
 //! batch, writes them at once, and answers each caller. The busier the store is, the larger its batches are.
 //!
-//! Requests of one [`Priority`] are written in the order of their arrival. A request is written even when its caller is
+//! Requests of one [`Priority`] are written in the order in which they enter the queue. A request is written even when its caller is
 //! cancelled meanwhile. When a batch fails with a lasting error, each of its requests is written alone, so that one
 //! request cannot fail the others; a transient error fails the whole batch at once. Every caller of a failed batch gets
 //! the same error.
