@@ -333,7 +333,7 @@ impl<S: Source> Inner<S> {
                 let limit = self.limits.timeout;
                 Err(TriggerError::new(
                     FaultKind::Unavailable,
-                    &format!("the source did not answer within {limit:?}"),
+                    format!("the source did not answer within {limit:?}"),
                 ))
             }
         };

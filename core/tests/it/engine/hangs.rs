@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{FireError, FireRequest, FiringState, JobId, Store, TickOutcome};
+use ecs_scheduler_testing::StoreFaults;
 use jiff::SignedDuration;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! A firing can be followed through the log by its id, from its trigger to the end of its tasks.
 
-use ecs_scheduler_core::testing::StoreFaults;
 use ecs_scheduler_core::{FaultKind, FireRequest, FiringState, JobId};
+use ecs_scheduler_testing::StoreFaults;
 use serde_json::{Value, json};
 use tracing::{Instrument as _, Level};
 
