@@ -83,10 +83,13 @@ impl WriterThread {
     }
 }
 
+/// The statements of one write.
+type WriteStatements = dyn FnMut(&mut WriterConn) -> Result<(), TxError> + Send;
+
 /// A write in the open transaction. After a rollback it runs again.
 struct WriteCommand {
     priority: Priority,
-    run: Box<dyn FnMut(&mut WriterConn) -> Result<(), TxError> + Send>,
+    run: Box<WriteStatements>,
 }
 
 impl BatchRequest for WriteCommand {

@@ -27,8 +27,11 @@ pub(super) trait Paged: Sync {
         job: Option<&JobId>,
         before: Option<Self::Cursor>,
         limit: NonZeroUsize,
-    ) -> impl Future<Output = Result<Vec<(Self::Cursor, Self::View)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Entries<Self>, StoreError>> + Send;
 }
+
+/// Entries of a list, each with its name.
+type Entries<P> = Vec<(<P as Paged>::Cursor, <P as Paged>::View)>;
 
 /// The requested page.
 pub(super) struct PageOf<C> {

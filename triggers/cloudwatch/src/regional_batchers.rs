@@ -37,7 +37,7 @@ pub(crate) async fn points(
     };
     let batcher = batchers.at(&plan.scope, make).await?.batcher(plan.period, plan.delay);
     let key = ReadingKey { query: Arc::clone(&plan.query), window };
-    Ok(batcher.read_for(tick, key).await?)
+    batcher.read_for(tick, key).await
 }
 
 /// The batchers of one scope.

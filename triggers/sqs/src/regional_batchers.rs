@@ -65,7 +65,7 @@ impl QueueBatchers {
 
     async fn depth(&self, queue_ref: &QueueRef, tick: Tick) -> Result<Depth, TriggerError> {
         let name = match queue_ref {
-            QueueRef::Url(url) => return Ok(self.depths.read_for(tick, Arc::from(url.as_str())).await?),
+            QueueRef::Url(url) => return self.depths.read_for(tick, Arc::from(url.as_str())).await,
             QueueRef::Name(name) => name,
         };
         let url = self.url(name, tick).await?;
@@ -74,7 +74,7 @@ impl QueueBatchers {
             // The queue is gone. A new queue of the same name may have another URL.
             self.url_cache.lock().pop(name);
         }
-        Ok(depth?)
+        depth
     }
 
     async fn url(&self, name: &QueueName, tick: Tick) -> Result<Arc<str>, TriggerError> {
