@@ -34,6 +34,7 @@ mod health;
 mod home;
 mod idempotency;
 mod if_match;
+mod job_document;
 mod job_summary;
 mod job_summary_cache;
 mod jobs;

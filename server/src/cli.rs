@@ -161,9 +161,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
         Command::Serve(settings) => {
             let (config, warnings) = configuration(&builder, &settings.0)?;
             telemetry::init(&config.log).map_err(|error| CommandError::caused("could not start", error))?;
-            for warning in warnings {
-                tracing::warn!("{warning}");
-            }
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             return block_on(serve(builder, config, async |_| Ok(())));
         }
         Command::Demo(args) => return block_on(demo::run(builder, args)),
@@ -207,12 +205,7 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
             block_on(backup::restore(args, &values, builder.clock().as_ref()))?
         }
         Command::Openapi => json_text(&api::openapi(&*builder.registry()?, DEFAULT_MAX_TASKS)),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut self::command(&builder), "ecs-scheduler", &mut script);
-            String::from_utf8(script)
-                .map_err(|error| CommandError::caused("could not make the script", error))?
-        }
+        Command::Completions { shell } => completions(shell, &builder)?,
         Command::Reference { page: ReferencePage::Configuration } => {
             config::reference::page(builder.providers().settings())
         }
@@ -220,6 +213,13 @@ fn execute(command: Command, builder: ServerBuilder) -> Result<ExitCode, Command
     };
     print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the script that completes command lines in a shell.
+fn completions(shell: Shell, builder: &ServerBuilder) -> Result<String, CommandError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(builder), "ecs-scheduler", &mut script);
+    String::from_utf8(script).map_err(|error| CommandError::caused("could not make the script", error))
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {

@@ -6,7 +6,6 @@ use crate::workspace::{Workspace, is_test};
 
 /// Names that several crates define, each for the same concept, with that concept.
 const SHARED: &[(&str, &str)] = &[
-    ("DecisionRow", "a decision as a store keeps it"),
     ("JobMeta", "a job's metadata as a store keeps it"),
     ("PutResult", "the result of a conditional write"),
     ("Statements", "the SQL statements of a settlement"),

@@ -6,7 +6,7 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) min: u16,
     pub(super) max: u16,
-    /// What it allows, in words.
+    /// The allowed values, in words.
     pub(super) allowed: &'static str,
 }
 

@@ -38,6 +38,7 @@ mod lint;
 mod pattern;
 mod rate;
 mod spec;
+mod strictness;
 mod times;
 mod union;
 mod years;
@@ -53,7 +54,8 @@ pub use cache::ScheduleCache;
 use compiled_expr::CompiledExpr;
 pub use error::{ScheduleError, ScheduleErrorKind};
 pub use jitter::{PLACEHOLDER_JOB, is_wild, jitter, resolve_wildcards};
-pub use spec::{ScheduleSpec, Strictness, parse_cron_or};
+pub use spec::{ScheduleSpec, parse_cron_or};
+pub use strictness::Strictness;
 use zone::Zone;
 pub use zone::{parse_time_zone, tzdb_version};
 

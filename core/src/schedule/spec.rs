@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::compiled_expr::CompiledExpr;
 use super::error::ScheduleError;
 use super::rate::{Rate, parse_at};
+use super::strictness::Strictness;
 use super::zone::Zone;
 use super::{Parsed, ceil, cron, fields, foreign};
 
@@ -14,17 +15,6 @@ use super::{Parsed, ceil, cron, fields, foreign};
 const MAX_LENGTH: usize = 1_024;
 /// Most expressions in one schedule: activity of a union fits one `u64`.
 pub(super) const MAX_EXPRESSIONS: usize = 64;
-
-/// Where an expression comes from, which decides how strictly names are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Strictness {
-    /// Written by a client now: names must be spelled out exactly.
-    #[default]
-    Strict,
-    /// Loaded from a store: what the Python version accepted by accident (`lastfri`, `mon-fri/2`) keeps the
-    /// meaning that it had there.
-    Lenient,
-}
 
 /// The text of a schedule, as a job has it.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Fence;
 use crate::fault::{Cause, FaultKind};
 use crate::firing::FiringId;
 use crate::job::JobId;
@@ -21,7 +20,7 @@ pub enum StoreError {
     NotFound(Subject),
     /// The object was modified concurrently: read it and retry.
     Conflict(Subject),
-    /// The [`Fence`] of a journal write no longer holds, so nothing was written: the caller is not the owner.
+    /// The [fence](super::Fence) of a journal write no longer holds, so nothing was written: the caller is not the owner.
     Fenced(Subject),
     /// The store itself failed.
     Fault {
@@ -111,11 +110,5 @@ impl From<&JobId> for Subject {
 impl From<&FiringId> for Subject {
     fn from(id: &FiringId) -> Self {
         Self::Firing(id.clone())
-    }
-}
-
-impl From<&Fence> for Subject {
-    fn from(fence: &Fence) -> Self {
-        Self::Register(fence.register.clone())
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 
-use super::{Advance, JobList, ListFrom, Register, Settled, Settlement, Store, StoreError};
+use super::{Advance, JobList, ListFrom, Register, Settled, Settlement, Store, StoreError, Subject};
 use crate::firing::Firing;
 use crate::hash;
 use crate::job::JobId;
@@ -67,6 +67,12 @@ pub struct Fence {
     pub register: String,
     /// The version that it must have.
     pub version: u64,
+}
+
+impl From<&Fence> for Subject {
+    fn from(fence: &Fence) -> Self {
+        Self::Register(fence.register.clone())
+    }
 }
 
 /// The operations that the owner of one shard uses. [`ShardView`](super::ShardView) makes a store of them.

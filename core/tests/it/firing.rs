@@ -1,4 +1,4 @@
-//! What a firing tells about its calls.
+//! The calls that a firing describes.
 
 use ecs_scheduler_core::{Attempt, JobId, JobUid, LaunchToken, Timestamp};
 use ecs_scheduler_testing::sample;

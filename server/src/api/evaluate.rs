@@ -14,7 +14,7 @@ use ecs_scheduler_core::{Evaluation, Observation, QueueReading, Timestamp, per_t
 use serde_json::{Map, Value};
 
 use super::dto::{EvaluateJobRequest, EvaluateRequest, EvaluationView, GivenBody, GivenObservations};
-use super::jobs::document::refusal;
+use super::job_document::refusal;
 use super::problem::{Problem, ProblemType};
 use super::request::{self, Name};
 use super::respond;

@@ -10,8 +10,8 @@ use ecs_scheduler_core::schedule::{PLACEHOLDER_JOB, Schedule, Strictness};
 use serde_json::{Map, Value};
 
 use super::dto::{Preview, PreviewRequest};
+use super::job_document::{document, refusal};
 use super::job_summary::print;
-use super::jobs::document::{document, refusal};
 use super::problem::{Problem, ProblemType};
 use super::request::{self, Name, Query};
 use super::respond;

@@ -11,7 +11,7 @@ use ecs_scheduler_core::call_stats::{CallMeter, CallStats};
 use super::dto::AwsStats;
 use super::respond;
 
-/// What counts the calls to AWS, if anything does.
+/// The counter of calls to AWS; absent in a build without AWS.
 #[derive(Debug, Clone)]
 pub(super) struct AwsCalls {
     pub(super) meter: Option<Arc<dyn CallMeter>>,

@@ -7,8 +7,8 @@ use ecs_scheduler_core::{StoredJob, Timestamp};
 
 use super::cached_body::{CachedBody, JobFaults, settled_ahead};
 use super::etag::Tag;
+use super::job_document::document;
 use super::job_summary::JobSummary;
-use super::jobs::document::document;
 use super::respond;
 use super::state::AppState;
 

@@ -25,11 +25,11 @@ const MAX_CHUNKS: usize = 1_024;
 pub enum ProxyMode {
     /// It passes everything on.
     Open,
-    /// What a client sends arrives later by this time.
+    /// Bytes of a client arrive later by this time.
     Delayed(Duration),
     /// Nothing arrives until the mode changes; then everything does, as after a partition of a network.
     Held,
-    /// What the server answers does not arrive until the mode changes, as for a client that is frozen.
+    /// Bytes of the server do not arrive until the mode changes, as for a client that is frozen.
     AnswersHeld,
     /// Connections are closed, and new ones are not served.
     Cut,

@@ -1,4 +1,4 @@
-//! What stands for DynamoDB: three emulators that others wrote, and the strict fake of this repository.
+//! The servers in the place of DynamoDB: three emulators that others wrote, and the strict fake of this repository.
 
 use std::sync::mpsc::sync_channel;
 

@@ -12,7 +12,7 @@ use crate::launcher::{
 };
 use crate::task::TaskState;
 
-/// What follows when an attempt cannot continue.
+/// The next step when an attempt cannot continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Interruption {

@@ -10,9 +10,9 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobUid, NewJob, StoreError};
 use serde_json::Value;
 
-use super::document::{raw, refusal};
 use crate::api::dto::{JobDocument, Reference};
 use crate::api::idempotency::Claim;
+use crate::api::job_document::{raw, refusal};
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
 use crate::api::request::{self, Query};

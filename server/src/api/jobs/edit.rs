@@ -5,8 +5,8 @@ use ecs_scheduler_core::schedule::Strictness;
 use ecs_scheduler_core::{JobId, StoreError, StoredJob, Timestamp};
 use serde_json::{Map, Value};
 
-use super::document::{document, raw, refusal};
 use crate::api::if_match::IfMatch;
+use crate::api::job_document::{document, raw, refusal};
 use crate::api::problem::{Problem, ProblemType};
 use crate::api::request::Name;
 use crate::api::state::AppState;

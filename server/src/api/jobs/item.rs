@@ -8,10 +8,10 @@ use ecs_scheduler_core::job::{prepare_patch, prepare_update};
 use ecs_scheduler_core::schedule::Strictness;
 use serde_json::Value;
 
-use super::document::{document, refusal};
 use super::edit::{self, Prepare};
 use crate::api::dto::{JobChange, JobView, Reference, Removed};
 use crate::api::if_match::IfMatch;
+use crate::api::job_document::{document, refusal};
 use crate::api::preflight::ValidationLevel;
 use crate::api::problem::Problem;
 use crate::api::request::{self, Name, Query};

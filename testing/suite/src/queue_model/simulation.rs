@@ -26,7 +26,7 @@ pub struct QueueSimulation {
     visible: VecDeque<usize>,
     /// Messages of tasks that crashed, and when they become visible again.
     orphans: Vec<(u32, usize)>,
-    messages: Vec<Message>,
+    messages: Vec<QueuedMessage>,
     tasks: Vec<Task>,
     /// The tasks that have not ended.
     live: Vec<usize>,
@@ -37,7 +37,7 @@ pub struct QueueSimulation {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Message {
+struct QueuedMessage {
     arrived: u32,
     taken: Option<u32>,
     done: bool,
@@ -189,7 +189,7 @@ impl QueueSimulation {
         let now = self.now;
         for _ in 0..self.scenario.arrivals.at(now, &mut self.arriving) {
             self.visible.push_back(self.messages.len());
-            self.messages.push(Message { arrived: now, ..Message::default() });
+            self.messages.push(QueuedMessage { arrived: now, ..QueuedMessage::default() });
         }
         let back = self.orphans.extract_if(.., |(at, _)| *at <= now);
         self.visible.extend(back.map(|(_, message)| message));

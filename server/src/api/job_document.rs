@@ -5,19 +5,19 @@ use ecs_scheduler_core::job::{FieldError, messages};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::api::problem::{Problem, WrongField};
+use super::problem::{Problem, WrongField};
 
 /// Returns a stored document; one that is not an object counts as empty, so that an update can repair it.
-pub(in crate::api) fn document(job: &StoredJob) -> Map<String, Value> {
+pub(super) fn document(job: &StoredJob) -> Map<String, Value> {
     serde_json::from_str(job.document.get()).unwrap_or_default()
 }
 
 /// Returns the text of a document.
-pub(in crate::api) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
+pub(super) fn raw(document: &Map<String, Value>) -> Box<RawValue> {
     serde_json::value::to_raw_value(document).expect("a JSON object can be written")
 }
 
 /// Lists the errors of a document.
-pub(in crate::api) fn refusal(errors: &[FieldError]) -> Problem {
+pub(super) fn refusal(errors: &[FieldError]) -> Problem {
     Problem::invalid(messages(errors), errors.iter().map(WrongField::from).collect())
 }
